@@ -8,13 +8,13 @@ the base point and has the surrogate gradient as its ordinary one.  With k
 the steepness, in units of 1/v, and z = k |v|, for v >= 0 (f' is even, f
 odd):
 
-    fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18] eq. ?
-    sigmoid       f' = 4 s(z) s(-z)   k f = 2 tanh(z/2)   (2)
-    triangle      f' = max(0, 1 - z)  k f = y - y^2/2     (3)  [NMZ19] eq. ?
-    gaussian      f' = exp(-z^2/2)    k f = c erf(z/2^.5)  (4)
-    arctan        f' = 1/(1 + z^2)    k f = arctan(z)     (5)
-    slayer        f' = exp(-z)        k f = 1 - exp(-z)   (6)  [NMZ19] eq. ?
-    boxcar        f' = H(1 - z)       k f = y             (7)  [NMZ19] eq. ?
+  fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18] eq. ?
+  sigmoid       f' = 4 s(z) s(-z)   k f = 2 tanh(z/2)   (2)
+  triangle      f' = max(0, 1 - z)  k f = y - y^2/2     (3)  [NMZ19] eq. ?
+  gaussian      f' = exp(-z^2/2)    k f = c erf(z/2^.5)  (4)
+  arctan        f' = 1/(1 + z^2)    k f = arctan(z)     (5)
+  slayer        f' = exp(-z)        k f = 1 - exp(-z)   (6)  [NMZ19] eq. ?
+  boxcar        f' = H(1 - z)       k f = y             (7)  [NMZ19] eq. ?
 
 with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.
 
@@ -22,7 +22,7 @@ Derivation.  d(k f)/dz = f' and f(0) = 0, line by line; dz/dv = k, v > 0.
     Each bump is scaled to the peak f'(0) = 1, whatever the steepness, so f
     rises by at most 2/k on either side of the threshold.
 Exact.  At the kinks too: those of fast_sigmoid, triangle and slayer at v = 0
-    have f' = 1, which is both one-sided derivatives of f; triangle is 0 from
+  have f' = 1, which is both one-sided derivatives of f; triangle is 0 from
     z = 1 on; boxcar is 1 for z < 1 and 0 from z = 1 on, tie included (there
     f has the one-sided derivatives 1 and 0).  The support is |v| < 1/k for
     triangle and boxcar, all v for the others.
@@ -45,7 +45,7 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 
 def _scaled(v, steepness):
-    """v, k and z = k |v| of v's dtype; z^2 and (1 + z)^2 do not overflow."""
+    """v, k and z = k |v| in v's dtype; (1 + z)^2 does not overflow."""
     v = np.asarray(v)
     if v.dtype not in (np.float32, np.float64):
         raise ValueError(f"v is of dtype {v.dtype}: must be float32 or float64")
