@@ -1,0 +1,153 @@
+"""Training spiking networks with the clear `refsnn.lif`, shared by figures.
+
+A network is a list of weights: one for each hidden LIF layer, then that of
+the leaky readout.  `Net` holds what the layers have in common.  Everything
+runs in the dtype of the weights; float32 is the faster one.
+
+    net = train.Net(alpha, beta, through_reset=False)
+    weights = train.initial(generator, (256, 100, 10), scale, np.float32)
+    weights, history = train.fit(weights, x, labels, net, generator=generator,
+                                 rate=2e-3, epochs=10, batch=100)
+    scores = train.evaluate(weights, x_test, labels_test, net)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import lif, losses, optimisers, surrogates
+
+TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # of the [NMZ19] tutorials
+
+
+class Net(NamedTuple):
+    """Constants of all layers; `surrogate` is a name of SURROGATES, or "none"
+    for the true derivative of a spike, which is zero almost everywhere."""
+
+    alpha: float = float(np.exp(-DT_S / TAU_SYN_S))
+    beta: float = float(np.exp(-DT_S / TAU_MEM_S))
+    reset: str = "zero"
+    through_reset: bool = False
+    surrogate: str = "fast_sigmoid"
+    steepness: float = 100.0
+
+    def constants(self):
+        return {"alpha": self.alpha, "beta": self.beta}
+
+
+class Run(NamedTuple):
+    """Recordings of the hidden layers, and the readout's membranes (T, B, k)."""
+
+    hidden: list
+    record: np.ndarray
+
+
+class Scores(NamedTuple):
+    """Loss, accuracy, and spikes per pattern of each hidden layer."""
+
+    loss: float
+    accuracy: float
+    spikes: np.ndarray
+
+
+def initial(generator, sizes, scale, dtype=np.float64):
+    """Weights N(0, scale^2 / fan_in) between layers of `sizes`, inputs first;
+    `scale` is one number or one for each layer."""
+    scales = np.broadcast_to(scale, (len(sizes) - 1,))
+    return [(generator.standard_normal((post, pre)) * s / np.sqrt(pre)).astype(dtype)
+            for pre, post, s in zip(sizes[:-1], sizes[1:], scales, strict=True)]
+
+
+def forward(weights, x, net):
+    """Run of the hidden layers and the readout on x (T, B, m)."""
+    hidden = []
+    for W in weights[:-1]:
+        hidden.append(lif.simulate(x, W, reset=net.reset, **net.constants()))
+        x = hidden[-1].spikes
+    return Run(hidden, lif.readout(x, weights[-1], **net.constants()))
+
+
+def psi(recording, net):
+    """Surrogate derivative on a hidden layer's recording."""
+    if net.surrogate == "none":
+        return np.zeros_like(recording.mem)
+    return surrogates.SURROGATES[net.surrogate](recording.mem - 1, net.steepness)[1]
+
+
+def gradients(weights, x, run, drecord, net, dspikes=None):
+    """One gradient for each weight; `dspikes` has one derivative, or None, of
+    the loss by the spikes of each hidden layer (what a regulariser adds)."""
+    inputs = [x, *(recording.spikes for recording in run.hidden)]
+    top = lif.readout_backward(inputs[-1], weights[-1], drecord, **net.constants())
+    dweights, error = [top.dW], top.dx
+    for i in range(len(run.hidden) - 1, -1, -1):
+        if dspikes is not None and dspikes[i] is not None:
+            error = error + dspikes[i]
+        below = lif.backward(inputs[i], weights[i], None, run.hidden[i],
+                             psi(run.hidden[i], net), error, reset=net.reset,
+                             through_reset=net.through_reset, **net.constants())
+        dweights.insert(0, below.dW)
+        error = below.dx
+    return dweights
+
+
+def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
+    """(weights, states) after one step; the first states are None each."""
+    results = [optimiser(state, dW, rate=rate)
+               for state, dW in zip(states, dweights, strict=True)]
+    weights = [W + step for W, (_, step) in zip(weights, results, strict=True)]
+    return weights, [state for state, _ in results]
+
+
+def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
+        optimiser=optimisers.adam, reduction="max", penalty=None, gradient=None,
+        after_epoch=None):
+    """Train; returns the weights and the training loss (epochs,), batch means.
+
+    batch : patterns in a step, drawn anew by `generator` each epoch; None: all
+        patterns, in their order.
+    penalty : spikes (T, B, n) of a hidden layer -> (value, dspikes), added.
+    gradient : in place of `gradients`, with its arguments: other feedback.
+    after_epoch : called with (epoch, weights), to evaluate meanwhile.
+    """
+    states, history = [None] * len(weights), np.zeros(epochs)
+    for epoch in range(epochs):
+        parts = [slice(None)] if batch is None \
+            else batches(generator, len(labels), batch)
+        for part in parts:
+            xs, targets = x[:, part].astype(weights[0].dtype, copy=False), labels[part]
+            run = forward(weights, xs, net)
+            loss, drecord = losses.cross_entropy(run.record, targets, reduction)
+            dspikes = None
+            if penalty is not None:
+                terms = [penalty(recording.spikes) for recording in run.hidden]
+                loss += sum(value for value, _ in terms)
+                dspikes = [derivative for _, derivative in terms]
+            dweights = (gradient or gradients)(weights, xs, run, drecord, net,
+                                               dspikes)
+            weights, states = update(weights, dweights, states, rate=rate,
+                                     optimiser=optimiser)
+            history[epoch] += loss / len(parts)
+        if after_epoch is not None:
+            after_epoch(epoch, weights)
+    return weights, history
+
+
+def batches(generator, patterns, size):
+    """Index arrays of about `size` that go once through all patterns."""
+    parts = max(1, round(patterns / size))
+    return np.array_split(generator.permutation(patterns), parts)
+
+
+def evaluate(weights, x, labels, net, *, reduction="max", batch=500):
+    """Scores on all patterns, computed `batch` at a time."""
+    loss = accuracy = 0.0
+    spikes = np.zeros(len(weights) - 1)
+    for first in range(0, len(labels), batch):
+        part = slice(first, first + batch)
+        share = len(labels[part]) / len(labels)
+        run = forward(weights, x[:, part].astype(weights[0].dtype, copy=False), net)
+        loss += share * losses.cross_entropy(run.record, labels[part], reduction)[0]
+        accuracy += share * losses.accuracy(run.record, labels[part], reduction)
+        spikes += [recording.spikes.sum() / len(labels) for recording in run.hidden]
+    return Scores(loss, accuracy, spikes)
