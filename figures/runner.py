@@ -1,0 +1,324 @@
+"""Jobs: their keys and stored results, the workers' side, and executors.
+
+A job is a module-level function of a figure file with plain keyword
+arguments.  Its result is a dict of names to arrays, numbers, texts, truth
+values or lists of them; it is stored as npz without pickle, and numbers
+come back as NumPy scalars, the same whether computed or re-used.
+"""
+
+import ast
+import collections
+import concurrent.futures
+import contextlib
+import functools
+import hashlib
+import importlib
+import json
+import multiprocessing
+import os
+import pathlib
+import sys
+import time
+import traceback
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+SPEED = "speed"             # the figure that runs last, alone, on n threads
+REBUILDS = 3                # how often a job may lose the process it runs in
+POLL_S = 0.05
+SECONDS = "seconds of this job"
+
+
+class Task(NamedTuple):
+    """One job: what `_run` is called with, and where its result is kept."""
+
+    figure: str
+    key: str
+    call: tuple             # (root, module, function, kwargs, code)
+
+
+# ---- keys: a result is re-used if nothing it depends on has changed --------
+
+def _imports(path):
+    """Dotted names that a source file imports, `from a import b` as `a.b`."""
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def sources(root, module):
+    """Files of the checkout that `module` of figures/ depends on, sorted."""
+    root = pathlib.Path(root)
+    found, open_names = set(), [module]
+    while open_names:
+        name = open_names.pop()
+        relative = pathlib.Path(*name.split("."))
+        for path in (root / "figures" / relative.with_suffix(".py"),
+                     root / relative.with_suffix(".py"),
+                     root / relative / "__init__.py"):
+            if path.is_file() and path not in found:
+                found.add(path)
+                open_names.extend(_imports(path))
+    return sorted(found | set((root / "refsnn" / "data").glob("*.npz")))
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+_digest_when_loaded = functools.cache(_digest)
+
+
+def code_key(root, module, digest=_digest):
+    """Digest of the sources and embedded data that `module` depends on."""
+    parts = [(path.relative_to(root).as_posix(), digest(path))
+             for path in sources(root, module)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _code_when_loaded(root, module):
+    return code_key(root, module, _digest_when_loaded)
+
+
+def data_key(folder):
+    """Names, sizes and times of the files in the data folder, as a digest."""
+    if folder is None:
+        return None
+    folder = pathlib.Path(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    parts = [(path.relative_to(folder).as_posix(), path.stat().st_size,
+              path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _is_plain(value):
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def tasks(root, name, module, size, seed, data, identity):
+    """Tasks of one figure, in the order of its `jobs`.
+
+    The key of each covers the code it depends on, its arguments, size,
+    seed, data and the versions of NumPy and SciPy.
+    """
+    code = code_key(root, module.__name__)
+    scipy = importlib.import_module("scipy").__version__
+    listed = []
+    for function, kwargs in module.jobs(size, seed, data):
+        label = getattr(function, "__name__", "")
+        if getattr(module, label, None) is not function:
+            raise TypeError(f"job {function!r}: must be a function at the top "
+                            f"level of {module.__name__}.py")
+        for word, value in kwargs.items():
+            if not _is_plain(value):
+                raise TypeError(
+                    f"job {label}: {word} is {value!r}: must be None, a bool, an "
+                    "int, a float, a str, or a list, tuple or dict of them")
+        address = [module.__name__, label, kwargs, code, size, seed, identity,
+                   np.__version__, scipy]
+        text = json.dumps(address, sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()[:32]
+        listed.append(Task(name, key, (str(root), module.__name__, label,
+                                       kwargs, code)))
+    return listed
+
+
+# ---- stored results -------------------------------------------------------
+
+def normalised(result, what):
+    """Dict of arrays and NumPy scalars, as it would come back from a file."""
+    if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
+        raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
+                        "texts as keys")
+    arrays = {name: np.asarray(value) for name, value in result.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biufcU":
+            raise TypeError(f"{what}: {name!r} is of dtype {array.dtype}: must be "
+                            "numbers, truth values or texts")
+    return {name: array[()] for name, array in arrays.items()}
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Binary file that takes the place of `path` only when it is complete."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save(path, result, seconds):
+    """Store the result of a job, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        np.savez(file, **{f"= {name}": value for name, value in result.items()},
+                 **{SECONDS: seconds})
+
+
+def load(path):
+    """(result, seconds) of a stored job; None where absent or torn."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            whole = {name: stored[name][()] for name in stored.files}
+        seconds = float(whole.pop(SECONDS))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return {name.removeprefix("= "): value for name, value in whole.items()}, seconds
+
+
+# ---- the worker's side ----------------------------------------------------
+
+def execute(root, module, function, kwargs, code, threads):
+    """Run one job here: (result, seconds).  Refuses changed code or threads."""
+    if _code_when_loaded(root, module) != code:
+        raise RuntimeError(f"the code of {module} is not the one this run began "
+                           "with: start again (and restart long-lived workers)")
+    loaded = importlib.import_module(module)
+    if pathlib.Path(loaded.__file__).parent != pathlib.Path(root, "figures"):
+        raise RuntimeError(f"this worker has loaded {loaded.__file__}, not that "
+                           f"of {root}: restart the workers")
+    check_threads(threads)
+    start = time.perf_counter()
+    result = normalised(getattr(loaded, function)(**kwargs), f"result of {function}")
+    return result, time.perf_counter() - start
+
+
+def check_threads(threads):
+    """Refuse to compute on more BLAS or OpenMP threads than `threads`."""
+    pools = importlib.import_module("threadpoolctl").threadpool_info()
+    for pool in pools:
+        if pool["num_threads"] > threads:
+            raise RuntimeError(
+                f"worker would use {pool['num_threads']} threads of "
+                f"{pool['internal_api']}: must be {threads}; start it with "
+                + " ".join(f"{name}={threads}" for name in THREADS))
+
+
+# ---- executors ------------------------------------------------------------
+
+@contextlib.contextmanager
+def environment(threads):
+    """Processes that are started meanwhile have `threads` BLAS threads."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def process(start):
+    """Executor of one local process; `start` is run in it first."""
+    return concurrent.futures.ProcessPoolExecutor(
+        1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
+
+
+def foreign(spec):
+    """Executor for `dask:ADDRESS` or `mpi`, and the function that ends it."""
+    if spec.startswith("dask:") and spec != "dask:":
+        distributed = _cluster_extra("distributed")
+        client = distributed.Client(spec.removeprefix("dask:"), timeout=10,
+                                    set_as_default=False)
+        return client.get_executor(pure=False), client.close
+    if spec != "mpi":
+        raise ValueError(f"--executor is {spec!r}: must be processes, dask:ADDRESS "
+                         "or mpi")
+    started = "mpi4py.futures" in sys.modules
+    futures = _cluster_extra("mpi4py.futures")
+    if not started or _cluster_extra("mpi4py.MPI").COMM_WORLD.Get_size() < 2:
+        raise ValueError("--executor mpi needs two processes or more: mpiexec -n N "
+                         "python -m mpi4py.futures run_all.py --executor mpi")
+    executor = futures.MPIPoolExecutor()
+    return executor, executor.shutdown
+
+
+def _cluster_extra(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(f"--executor needs {name} ({error}): python -m pip "
+                         "install -e '.[cluster]'") from None
+
+
+def compute(waiting, run, executor, lanes, start, wanted):
+    """Yield (task, result, error) as tasks end, whatever the order.
+
+    Where `executor` is None, each of `lanes` is one local process with one
+    task at a time: one that is killed takes one known task with it.  It is
+    replaced and the task repeated, three times at most.
+    """
+    waiting, flying, lost = collections.deque(waiting), {}, collections.Counter()
+    local, pools = executor is None, [executor] if executor else [None] * lanes
+    try:
+        while waiting or flying:
+            _submit(waiting, run, pools, local, start, flying, wanted)
+            ended = [future for future in flying if future.done()]
+            for future in ended:
+                lane, task = flying.pop(future)
+                result, error = _outcome(future)
+                if local and isinstance(error, concurrent.futures.BrokenExecutor):
+                    pools[lane] = None
+                    lost[task.key] += 1
+                    if lost[task.key] <= REBUILDS:
+                        waiting.appendleft(task)
+                        continue
+                yield task, result, error
+            if flying and not ended:
+                time.sleep(POLL_S)
+    finally:
+        for pool in filter(None, pools if local else []):
+            pool.shutdown(wait=not flying, cancel_futures=True)
+
+
+def _outcome(future):
+    try:
+        return future.result(), None
+    except Exception as error:
+        return None, error
+
+
+def trace(error):
+    """Traceback of an error, the worker's own part where it has one."""
+    if type(error.__cause__).__name__ == "_RemoteTraceback":
+        return str(error.__cause__).strip().strip('"').strip()
+    return "".join(traceback.format_exception(error)).strip()
+
+
+def _submit(waiting, run, pools, local, start, flying, wanted):
+    """Hand out waiting tasks: one to each idle process, or all at once."""
+    busy = {lane for lane, _ in flying.values()}
+    free = [lane for lane in range(len(pools)) if lane not in busy]
+    for lane in free if local else [0] * len(waiting):
+        while waiting and not wanted(waiting[0]):
+            waiting.popleft()
+        if not waiting:
+            return
+        task = waiting.popleft()
+        pools[lane] = pools[lane] or process(start)
+        try:
+            future = pools[lane].submit(run, *task.call)
+        except concurrent.futures.BrokenExecutor:
+            if not local:
+                raise
+            pools[lane] = process(start)                    # killed while idle
+            future = pools[lane].submit(run, *task.call)
+        flying[future] = lane, task
