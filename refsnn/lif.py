@@ -197,7 +197,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     [0.0, 0.0, 1.5, 0.5, 0.625]
     """
     x, W, V = _weights(x, W, V)
-    T, B, n = x.shape[0], x.shape[1], W.shape[0]
+    (T, B, m), n = x.shape, W.shape[0]
     alpha, beta, gain, threshold = _constants(alpha, beta, gain, threshold,
                                               n, W.dtype)
     zero = _reset(reset)
@@ -209,7 +209,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
         raise ValueError("recurrent_spikes is given and V is None: must be None")
     syn, mem, spikes = (np.zeros((T, B, n), W.dtype) for _ in range(3))
     held = np.zeros((T, B, n), bool) if clamp is None else given["clamp"] > 0
-    drive = (x.reshape(T * B, -1) @ W.T).reshape(T, B, n)
+    drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
     for t in range(T):
         if t:
             leak = beta * mem[t - 1] + gain * syn[t - 1]
@@ -290,7 +290,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     [[1.0]]
     """
     x, W, V = _weights(x, W, V)
-    T, B, n = x.shape[0], x.shape[1], W.shape[0]
+    (T, B, m), n = x.shape, W.shape[0]
     alpha, beta, gain, threshold = _constants(alpha, beta, gain, threshold,
                                               n, W.dtype)
     zero = _reset(reset)
@@ -311,7 +311,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         dU = leak + psi[t] * dS                                            # (9)
         dsyn[t] = dI
     later = dsyn[1:].reshape(-1, n)
-    dW = later.T @ x[:-1].reshape((T - 1) * B, -1)
+    dW = later.T @ x[:-1].reshape((T - 1) * B, m)
     dV = None if V is None \
         else later.T @ rec.spikes[:-1].reshape(-1, n).astype(W.dtype)      # (10)
     dx = np.zeros_like(x)
@@ -443,9 +443,9 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     [0.0, 0.0, 1.0, 2.0]
     """
     x, W, _ = _weights(x, W, None)
-    T, B, k = x.shape[0], x.shape[1], W.shape[0]
+    (T, B, m), k = x.shape, W.shape[0]
     alpha, beta, gain, _ = _constants(alpha, beta, gain, 1, k, W.dtype)
-    drive = (x.reshape(T * B, -1) @ W.T).reshape(T, B, k)
+    drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, k)
     mem, syn = np.zeros((T, B, k), W.dtype), np.zeros((B, k), W.dtype)
     for t in range(1, T):
         mem[t] = beta * mem[t - 1] + gain * syn

@@ -94,8 +94,8 @@ def simulate(x, W, V, h0=None):
     [0.0, 0.0]
     """
     x, W, V = _network(x, W, V)
-    T, B, n = *x.shape[:2], W.shape[0]
-    h = (x.reshape(T * B, -1) @ W.T).reshape(T, B, n)
+    (T, B, m), n = x.shape, W.shape[0]
+    h = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
     last = np.zeros((B, n), W.dtype) if h0 is None \
         else _array("h0", h0, (B, n), W.dtype)
     for t in range(T):
@@ -134,7 +134,7 @@ def backward(x, W, V, h, dh, h0=None):
     2.0
     """
     x, W, V = _network(x, W, V)
-    T, B, n = *x.shape[:2], W.shape[0]
+    (T, B, m), n = x.shape, W.shape[0]
     h = _array("h", h, (T, B, n), W.dtype)
     d = _array("dh", dh, (T, B, n), W.dtype) * 1
     for t in range(T - 1, -1, -1):
@@ -142,7 +142,7 @@ def backward(x, W, V, h, dh, h0=None):
             d[t] += d[t + 1] @ V                                           # (4)
         d[t] *= 1 - h[t] ** 2                                              # (3)
     flat = d.reshape(T * B, n)
-    dW = flat.T @ x.reshape(T * B, -1)
+    dW = flat.T @ x.reshape(T * B, m)
     dV = flat.T @ _before(h, h0).reshape(T * B, n)                         # (5)
     return dW, dV, (flat @ W).reshape(x.shape)                             # (6)
 

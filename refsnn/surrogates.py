@@ -21,11 +21,11 @@ with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.
 Derivation.  d(k f)/dz = f' and f(0) = 0, line by line; dz/dv = k, v > 0.
     Each bump is scaled to the peak f'(0) = 1, whatever the steepness, so f
     rises by at most 2/k on either side of the threshold.
-Exact.  At the kinks too: those of fast_sigmoid, triangle and slayer at v = 0
-  have f' = 1, which is both one-sided derivatives of f; triangle is 0 from
-    z = 1 on; boxcar is 1 for z < 1 and 0 from z = 1 on, tie included (there
-    f has the one-sided derivatives 1 and 0).  The support is |v| < 1/k for
-    triangle and boxcar, all v for the others.
+Exact.  At the kinks too: fast_sigmoid, triangle and slayer have theirs at
+    v = 0, where f' = 1 is both one-sided derivatives of f; triangle is 0
+    from z = 1 on; boxcar is 1 for z < 1 and 0 from z = 1 on, tie included
+    (there f has the one-sided derivatives 1 and 0).  The support is
+    |v| < 1/k for triangle and boxcar, all v for the others.
 Cost.   O(1) for each entry; one pass over v for each elementary operation.
 Departures.  [ZG18]'s own code and other simulators scale the bump by k, or
     to unit area; here the peak is 1 and k sets the width alone.  (2), (4)

@@ -1,0 +1,54 @@
+"""Re-runs of a recorded layer, anchored and frozen, that several tests share."""
+
+import numpy as np
+
+from refsnn import checks, lif, surrogates
+
+
+def surrogate(name, steepness):
+    """v -> (value, derivative) of a named surrogate."""
+    return lambda v: surrogates.SURROGATES[name](v, steepness)
+
+
+def margin(net, name, steepness):
+    """Distance of the membranes to threshold and to the surrogate's kinks."""
+    v = net.recording.mem - net.model["threshold"]
+    edge = np.abs(np.abs(v) - 1 / steepness) if name == "triangle" else np.abs(v)
+    return float(min(np.abs(v).min(), edge.min()))
+
+
+def anchored_run(net, function, through_reset=True, through_recurrence=True):
+    """(W, V, x) -> Recording: the layer anchored at its own recording.
+
+    A path that is not followed reads recorded spikes.
+    """
+    rec = net.recording
+    spike = checks.anchored(function, rec.mem, net.model["threshold"])
+    frozen = {}
+    if not through_reset:
+        frozen["reset_spikes"] = rec.spikes
+    if net.V is not None and not through_recurrence:
+        frozen["recurrent_spikes"] = rec.spikes
+
+    def run(W, V, x):
+        return lif.simulate(x, W, V, refractory=net.refractory, spike=spike,
+                            clamp=rec.clamp, **net.model, **frozen)
+
+    return run
+
+
+def parameters(net):
+    """The arrays that are differentiated, without an absent V, and names."""
+    if net.V is None:
+        return [net.W, net.x], ["W", "x"]
+    return [net.W, net.V, net.x], ["W", "V", "x"]
+
+
+def unpack(theta):
+    """(W, V, x) of what `parameters` returned."""
+    return (theta[0], None, theta[1]) if len(theta) == 2 else tuple(theta)
+
+
+def gradients(grad):
+    """The adjoints in the order of `parameters`."""
+    return [a for a in (grad.dW, grad.dV, grad.dx) if a is not None]

@@ -1,0 +1,404 @@
+"""The LIF layer: closed forms by hand, and its gradient by finite differences."""
+
+import itertools
+
+import numpy as np
+import proofs
+import pytest
+import strategies
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tolerances import RTOL, RTOL_FD
+
+from refsnn import checks, lif
+
+HALF = {"alpha": 0.5, "beta": 0.5}
+
+
+def column(*values):
+    """(T, 1, 1) array."""
+    return np.array(values, float).reshape(-1, 1, 1)
+
+
+def ravel(array):
+    return array.ravel().tolist()
+
+
+# --- closed forms by hand ------------------------------------------------------
+
+def test_one_input_spike_below_threshold():
+    rec = lif.simulate(column(1, 0, 0, 0, 0), [[0.75]], **HALF)
+    assert ravel(rec.syn) == [0, 0.75, 0.375, 0.1875, 0.09375]
+    assert ravel(rec.mem) == [0, 0, 0.75, 0.75, 0.5625]
+    assert not rec.spikes.any() and not rec.clamp.any()
+
+
+@pytest.mark.parametrize("reset, expected", [
+    ("subtract", [0, 0, 1.5, 0.5, 0.625]), ("zero", [0, 0, 1.5, 0, 0.375])])
+def test_one_spike_and_its_reset(reset, expected):
+    rec = lif.simulate(column(1, 0, 0, 0, 0), [[1.5]], reset=reset, **HALF)
+    assert ravel(rec.mem) == expected
+    assert ravel(rec.spikes) == [0, 0, 1, 0, 0]
+
+
+def test_a_tie_is_no_spike():
+    at = lif.simulate(column(1, 0, 0), [[1.0]], **HALF)
+    above = lif.simulate(column(1, 0, 0), [[1.0 + 1e-15]], **HALF)
+    assert ravel(at.mem)[2] == 1.0 and not at.spikes.any()
+    assert ravel(above.spikes) == [0, 0, 1]
+
+
+def test_drive_of_two_thresholds_leaves_the_rest_under_subtraction():
+    rec = lif.simulate(column(1, 0, 0, 0), [[5.0]], alpha=0.0, beta=0.5)
+    assert ravel(rec.mem) == [0, 0, 5, 1.5]
+    assert ravel(rec.spikes) == [0, 0, 1, 1]
+
+
+def test_threshold_and_gain_other_than_one():
+    rec = lif.simulate(column(1, 0, 0, 0), [[2.0]], threshold=0.5, gain=0.25,
+                       alpha=0.0, beta=0.0)
+    assert ravel(rec.mem) == [0, 0, 0.5, 0] and not rec.spikes.any()
+    rec = lif.simulate(column(1, 0, 0, 0), [[4.0]], threshold=0.5, gain=0.25,
+                       alpha=0.0, beta=0.5)
+    assert ravel(rec.mem) == [0, 0, 1, 0] and ravel(rec.spikes) == [0, 0, 1, 0]
+
+
+def test_recurrence_takes_one_step_longer_than_the_spike():
+    x = np.zeros((6, 1, 1))
+    x[0] = 1
+    V = np.array([[0, 0], [3.0, 0]])
+    rec = lif.simulate(x, [[1.5], [0.0]], V, alpha=0.0, beta=0.0)
+    assert rec.spikes[:, 0].tolist() == [[0, 0], [0, 0], [1, 0], [0, 0], [0, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("refractory, spikes, mem", [
+    (0, [0, 0, 1, 1, 1, 1, 1], [0, 0, 2, 2, 2, 2, 2]),
+    (1, [0, 0, 1, 0, 1, 0, 1], [0, 0, 2, 0, 2, 0, 2]),
+    (2, [0, 0, 1, 0, 0, 1, 0], [0, 0, 2, 0, 0, 2, 0])])
+def test_refractory_steps(refractory, spikes, mem):
+    rec = lif.simulate(np.ones((7, 1, 1)), [[2.0]], alpha=0.0, beta=0.0,
+                       reset="zero", refractory=refractory)
+    if refractory == 0:     # the reset of the step itself: every second step
+        assert ravel(rec.spikes) == [0, 0, 1, 0, 1, 0, 1]
+        return
+    assert ravel(rec.spikes) == spikes and ravel(rec.mem) == mem
+
+
+def test_refractoriness_holds_for_k_steps_under_subtraction():
+    rec = lif.simulate(np.ones((7, 1, 1)), [[2.0]], alpha=0.0, beta=0.0, refractory=2)
+    assert ravel(rec.spikes) == [0, 0, 1, 0, 0, 1, 0]
+    assert ravel(rec.clamp) == [0, 0, 0, 1, 1, 0, 1]
+    assert ravel(rec.mem) == [0, 0, 2, 0, 0, 2, 0]
+
+
+def test_smallest_sizes():
+    rec = lif.simulate(np.ones((1, 1, 1)), [[9.0]], **HALF)
+    assert all(field.shape == (1, 1, 1) and not field.any() for field in rec)
+    none = lif.simulate(np.ones((3, 2, 0)), np.ones((1, 0)), **HALF)
+    assert none.mem.shape == (3, 2, 1) and not none.mem.any()
+    grad = lif.backward(np.ones((1, 1, 1)), [[9.0]], None, rec, rec.mem, None,
+                        rec.mem + 1, **HALF)
+    assert not grad.dW.any() and not grad.dx.any()
+
+
+def test_readout_is_the_layer_below_threshold():
+    x = np.random.default_rng(1).random((9, 2, 3))
+    W = np.random.default_rng(2).normal(size=(2, 3))
+    rec = lif.simulate(x, W, threshold=1e6, alpha=0.3, beta=0.8, gain=0.2)
+    mem = lif.readout(x, W, alpha=0.3, beta=0.8, gain=0.2)
+    assert np.abs(mem).max() > 0.01
+    np.testing.assert_allclose(mem, rec.mem, rtol=RTOL)
+
+
+def test_silent_step_gradient_by_hand():
+    """dU[2]/dW = x[0] gain, dU[3]/dW = x[1] + (alpha + beta) x[0]."""
+    x, dmem = column(2, 3, 5, 7), column(0, 0, 0, 1)
+    rec = lif.simulate(x, [[0.01]], alpha=0.25, beta=0.5)
+    grad = lif.backward(x, [[0.01]], None, rec, 0 * rec.mem, None, dmem, alpha=0.25,
+                        beta=0.5)
+    assert ravel(grad.dW) == [3 + 0.75 * 2]
+    assert ravel(grad.dx) == [0.0075, 0.01, 0, 0]
+
+
+def test_spike_gradient_by_hand():
+    """One spike at step 2; both resets; psi = 1 there and 0 elsewhere."""
+    x, dmem = column(1, 0, 0, 0), column(0, 0, 0, 1)
+    for reset, through, expected in (("subtract", False, 0.5 + 0.5),
+                                     ("subtract", True, 0.5 + 0.5 - 1.0),
+                                     ("zero", False, 0.0),
+                                     ("zero", True, -(0.5 * 1.5 + 0.75))):
+        rec = lif.simulate(x, [[1.5]], reset=reset, **HALF)
+        grad = lif.backward(x, [[1.5]], None, rec, column(0, 0, 1, 0), None, dmem,
+                            reset=reset, through_reset=through, **HALF)
+        assert ravel(grad.dW) == [expected], (reset, through)
+
+
+def test_default_follows_every_path():
+    net = strategies.network(strategies.Options(
+        0.6, 0.8, "one", 1.0, "subtract", 0, True, True, True, False, False),
+        strategies.Sizes(10, 2, 3, 3), 5)
+    assert strategies.live(net.recording.spikes)
+    psi = proofs.surrogate("fast_sigmoid", 2.0)(net.recording.mem - 1.0)[1]
+    run = [lif.backward(net.x, net.W, net.V, net.recording, psi, psi, **net.model, **k)
+           for k in ({}, {"through_reset": True, "through_recurrence": True},
+                     {"through_reset": False}, {"through_recurrence": False})]
+    assert (run[0].dW == run[1].dW).all()
+    assert not np.allclose(run[0].dW, run[2].dW, rtol=1e-3)
+    assert not np.allclose(run[0].dW, run[3].dW, rtol=1e-3)
+
+
+# --- the surrogate gradient is the derivative of the anchored run ---------------
+
+def prove(net, name, steepness, dspikes, dmem, value):
+    """Assert `backward` against differences of `value(recording)`."""
+    function = proofs.surrogate(name, steepness)
+    psi = function(net.recording.mem - net.model["threshold"])[1]
+    grad = proofs.gradients(lif.backward(
+        net.x, net.W, net.V, net.recording, psi, dspikes, dmem, **net.model,
+        **net.paths))
+    run = proofs.anchored_run(net, function, **net.paths)
+    theta, names = proofs.parameters(net)
+    W, V, x = proofs.unpack(theta)
+    base = run(W, V, x)
+    assert (base.spikes == net.recording.spikes).all()      # hard, to the last bit
+    assert (base.mem == net.recording.mem).all()
+
+    def loss(theta):
+        return value(run(*proofs.unpack(theta)))
+
+    live = [i for i, g in enumerate(grad) if np.abs(g).max() > 0]
+    assert 0 in live                                        # dW is not a zero
+    for i in live:                     # V alone may meet no spike early enough
+        def part(one, i=i):
+            return loss([one if j == i else t for j, t in enumerate(theta)])
+
+        checks.directional(part, theta[i], grad[i], net.rng, names=[names[i]],
+                           rtol=RTOL_FD, margin=strategies.gap(net))
+    for i in set(range(len(grad))) - set(live):
+        moved = [t + 1e-3 * (j == i) for j, t in enumerate(theta)]
+        assert loss(moved) == loss(theta)
+    return theta, grad, loss
+
+
+def projection(net):
+    """Random loss that reads spikes and membranes."""
+    a, b = net.rng.normal(size=(2, *net.recording.mem.shape))
+    return a, b, lambda rec: float(np.sum(a * rec.spikes) + np.sum(b * rec.mem))
+
+
+GRID = list(itertools.product(strategies.SURROGATE_NAMES, ("subtract", "zero"),
+                              (False, True), ("forward", "cut", "followed"), (0, 2)))
+
+
+@pytest.mark.parametrize("name, reset, through_reset, recurrence, refractory", GRID)
+def test_gradient_on_the_whole_grid_of_options(name, reset, through_reset, recurrence,
+                                               refractory):
+    options = strategies.Options(
+        0.55, 0.8, "other", 1.3, reset, refractory, recurrence != "forward",
+        through_reset, recurrence == "followed", True, True)
+    for seed in range(200):
+        net = strategies.network(options, strategies.Sizes(11, 2, 3, 3), seed)
+        if strategies.live(net.recording.spikes) \
+                and proofs.margin(net, name, 1.5) > 2e-3:
+            break
+    assert strategies.live(net.recording.spikes)
+    dspikes, dmem, value = projection(net)
+    prove(net, name, 1.5, dspikes, dmem, value)
+
+
+@given(strategies.live_lif(), strategies.surrogates())
+@settings(max_examples=60)
+def test_gradient_of_drawn_networks(net, chosen):
+    if proofs.margin(net, *chosen) < 1e-3:
+        return
+    dspikes, dmem, value = projection(net)
+    theta, grad, loss = prove(net, *chosen, dspikes, dmem, value)
+    direction = [net.rng.normal(size=t.shape) for t in theta]
+    start = 0.05 * proofs.margin(net, *chosen)
+    slope = checks.taylor_slope(loss, theta, grad, direction, start=start)
+    assert slope >= 1.9
+
+
+@given(strategies.live_lif(recurrent=True), st.sampled_from(("transpose", "shift",
+                                                            "factor", "one-step")))
+@settings(max_examples=40)
+def test_wrong_gradients_are_rejected(net, mutant):
+    function = proofs.surrogate("sigmoid", 2.0)
+    psi = function(net.recording.mem - net.model["threshold"])[1]
+    dspikes, dmem, value = projection(net)
+    V = net.V.T if mutant == "transpose" else net.V
+    if mutant == "shift":
+        psi = np.roll(psi, 1, axis=0)
+    if mutant == "one-step":
+        dspikes = np.roll(dspikes, 1, axis=0)
+    right, wrong = (lif.backward(
+        net.x, net.W, v, net.recording, p, s, dmem, **net.model, **net.paths).dW
+        for v, p, s in ((net.V, function(net.recording.mem - net.model[
+            "threshold"])[1], None if mutant == "one-step" else dspikes),
+            (V, psi, dspikes)))
+    if mutant == "factor":
+        wrong = 1.001 * right
+    if np.abs(wrong - right).max() <= 1e-4 * np.abs(right).max():
+        return                          # the fault does not show in this network
+    run = proofs.anchored_run(net, function, **net.paths)
+    with pytest.raises(AssertionError, match="W"):
+        checks.directional(lambda W: value(run(W, net.V, net.x)), net.W, wrong,
+                           net.rng, names=["W"], rtol=RTOL_FD)
+
+
+@given(st.data())
+def test_readout_gradient(data):
+    size = data.draw(strategies.sizes())
+    rng = np.random.default_rng(data.draw(strategies.SEEDS))
+    x, W = rng.normal(size=(size.T, size.B, size.m)), rng.normal(size=(size.n, size.m))
+    constants = {"alpha": rng.uniform(0, 0.9, size.n), "beta": rng.uniform(0, 0.9),
+                 "gain": rng.uniform(0.1, 2)}
+    dmem = rng.normal(size=(size.T, size.B, size.n))
+    grad = lif.readout_backward(x, W, dmem, **constants)
+    assert grad.dV is None
+    checks.gradient(lambda p: float(np.sum(dmem * lif.readout(p[1], p[0],
+                                                              **constants))),
+                    [W, x], [grad.dW, grad.dx], names=["W", "x"], rtol=RTOL_FD)
+
+
+# --- float32, inputs kept --------------------------------------------------------
+
+@given(strategies.live_lif(per_neuron=False))
+def test_float32_is_kept_and_close(net):
+    single = lif.simulate(net.x.astype(np.float32), net.W.astype(np.float32),
+                          None if net.V is None else net.V.astype(np.float32),
+                          refractory=net.refractory, **net.model)
+    assert single.mem.dtype == single.syn.dtype == single.spikes.dtype == np.float32
+    if (single.spikes != net.recording.spikes).any():
+        assert strategies.gap(net) < 1e-3       # a spike may flip near threshold only
+        return
+    psi = proofs.surrogate("arctan", 2.0)(single.mem - np.float32(
+        net.model["threshold"]))[1]
+    args = (net.x, net.W, net.V, net.recording, psi.astype(float), None, net.x[:, :, :1]
+            + 0 * net.recording.mem)
+    double = lif.backward(*args, **net.model, **net.paths)
+    cast = [None if a is None else a.astype(np.float32) for a in args[:3]]
+    half = lif.backward(*cast, single, psi, None, args[6].astype(np.float32),
+                        **net.model, **net.paths)
+    assert {a.dtype for a in half if a is not None} == {np.dtype(np.float32)}
+    size = np.linalg.norm(double.dW)
+    assert np.linalg.norm(half.dW - double.dW) <= 1e-4 * size
+
+
+@given(strategies.live_lif(recurrent=True))
+def test_inputs_are_not_modified(net):
+    rec = net.recording
+    psi = np.ones_like(rec.mem)
+    arrays = [net.x, net.W, net.V, *rec, psi]
+    before = [a.copy() for a in arrays]
+    for a in arrays:
+        a.setflags(write=False)
+    lif.simulate(net.x, net.W, net.V, refractory=net.refractory, **net.model)
+    lif.backward(net.x, net.W, net.V, rec, psi, psi, psi, **net.model)
+    lif.linearise(net.x, net.W, net.V, rec, psi, **net.model)
+    lif.credit(psi, psi, psi)
+    assert all((a == b).all() for a, b in zip(arrays, before, strict=True))
+
+
+@given(strategies.live_lif(), strategies.surrogates())
+def test_linearisation_is_the_step_s_derivative(net, chosen):
+    """J[t], F[t] and E[t] against differences of one anchored step."""
+    rec, n = net.recording, len(net.W)
+    function = proofs.surrogate(*chosen)
+    psi = function(rec.mem - net.model["threshold"])[1]
+    J, F, E = lif.linearise(net.x, net.W, net.V, rec, psi, **net.model)
+    assert not J[0].any() and not F[0].any() and not E[0].any()
+    q = lif.credit(psi, psi, 2 * psi)
+    np.testing.assert_allclose(q[..., n:], 2 * psi + psi ** 2, rtol=RTOL)
+    assert not q[..., :n].any()
+    t = int(np.argmax(rec.spikes[:-1].any(axis=(1, 2)))) + 1     # right after a spike
+    a, b, g, th = (np.broadcast_to(net.model[k], n) for k in
+                   ("alpha", "beta", "gain", "threshold"))
+    spike = checks.anchored(function, rec.mem, net.model["threshold"])
+    c = 1 - rec.clamp[t]
+
+    def step(h, W, V, x):
+        syn, mem = h[:, :n], h[:, n:]
+        s = spike(t - 1, mem)
+        leak = b * mem + g * syn
+        new = a * syn + x @ W.T + (0 if V is None else s @ V.T)
+        after = leak * (1 - s) if net.model["reset"] == "zero" else leak - th * s
+        return np.concatenate([new, c * after], axis=1)
+
+    h = np.concatenate([rec.syn[t - 1], rec.mem[t - 1]], axis=1)
+    np.testing.assert_allclose(step(h, net.W, net.V, net.x[t - 1]),
+                               np.concatenate([rec.syn[t], rec.mem[t]], axis=1),
+                               rtol=RTOL, atol=RTOL)
+    p = net.rng.normal(size=h.shape)
+    dh = net.rng.normal(size=h.shape)
+    dx = net.rng.normal(size=net.x[t].shape)
+    dW = net.rng.normal(size=net.W.shape)
+    dV = None if net.V is None else net.rng.normal(size=net.V.shape)
+    flat = np.concatenate([dW.ravel()] + ([] if dV is None else [dV.ravel()]))
+    claimed = np.array(np.einsum("bi,bij,bj", p, J[t], dh)
+                       + np.einsum("bi,bij,bj", p, E[t], dx)
+                       + np.einsum("bi,bij,j", p, F[t], flat))
+    if proofs.margin(net, *chosen) < 1e-3:
+        return
+
+    def moved(e):
+        V = None if dV is None else net.V + e * dV
+        return float(np.sum(p * step(h + e * dh, net.W + e * dW, V,
+                                     net.x[t - 1] + e * dx)))
+
+    checks.directional(moved, np.zeros(()), claimed, net.rng, rtol=RTOL_FD)
+
+
+# --- what is refused -----------------------------------------------------------
+
+X, W1, V1 = np.zeros((4, 2, 3)), np.ones((2, 3)), np.zeros((2, 2))
+REC = lif.simulate(X, W1, V1, **HALF)
+PSI = np.ones((4, 2, 2))
+NAN = np.full((4, 2, 2), np.nan)
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: lif.simulate(X[0], W1, **HALF), "x is of shape"),
+    (lambda: lif.simulate(X[..., :2], W1, **HALF), r"x .*\(\*, \*, 3\)"),
+    (lambda: lif.simulate(X[:0], W1, **HALF), "at least 1"),
+    (lambda: lif.simulate(X * np.nan, W1, **HALF), "x has NaN"),
+    (lambda: lif.simulate(X.astype(complex), W1, **HALF), "x .*complex"),
+    (lambda: lif.simulate(X, W1.astype(int), **HALF), "W is of dtype int64"),
+    (lambda: lif.simulate(X, W1 * np.inf, **HALF), "W has NaN"),
+    (lambda: lif.simulate(X, W1[0], **HALF), "W is of shape"),
+    (lambda: lif.simulate(X, W1, np.ones((2, 3)), **HALF), "V is of shape"),
+    (lambda: lif.simulate(X, W1, alpha=1.0, beta=0.5), "alpha is 1.0"),
+    (lambda: lif.simulate(X, W1, alpha=0.5, beta=-0.1), "beta is -0.1"),
+    (lambda: lif.simulate(X, W1, alpha=np.nan, beta=0.5), "alpha is nan"),
+    (lambda: lif.simulate(X, W1, alpha=[0.5], beta=0.5), "alpha is"),
+    (lambda: lif.simulate(X, W1, alpha="x", beta=0.5), "alpha is 'x'"),
+    (lambda: lif.simulate(X, W1, gain=0, **HALF), "gain is 0"),
+    (lambda: lif.simulate(X, W1, gain=np.inf, **HALF), "gain is inf"),
+    (lambda: lif.simulate(X, W1, threshold=0.0, **HALF), "threshold is 0.0"),
+    (lambda: lif.simulate(X, W1, reset="none", **HALF), "reset is 'none'"),
+    (lambda: lif.simulate(X, W1, refractory=-1, **HALF), "refractory is -1"),
+    (lambda: lif.simulate(X, W1, refractory=1.5, **HALF), "refractory is 1.5"),
+    (lambda: lif.simulate(X, W1, refractory=1, spike=lambda t, u: u, **HALF), "clamp"),
+    (lambda: lif.simulate(X, W1, clamp=PSI[1:], **HALF), "clamp is of shape"),
+    (lambda: lif.simulate(X, W1, reset_spikes=NAN, **HALF), "reset_spikes has NaN"),
+    (lambda: lif.simulate(X, W1, recurrent_spikes=PSI, **HALF), "recurrent_spikes"),
+    (lambda: lif.backward(X, W1, V1, REC, PSI[1:], **HALF), "psi is of shape"),
+    (lambda: lif.backward(X, W1, V1, REC, NAN, **HALF), "psi has NaN"),
+    (lambda: lif.backward(X, W1, V1, REC, PSI, NAN, **HALF), "dspikes has NaN"),
+    (lambda: lif.backward(X, W1, V1, REC, PSI, None, NAN, **HALF), "dmem has NaN"),
+    (lambda: lif.backward(X, W1, V1, REC._replace(mem=NAN), PSI, **HALF),
+     "recording.mem has NaN"),
+    (lambda: lif.backward(X, W1, V1, REC, PSI, reset="hard", **HALF), "reset"),
+    (lambda: lif.linearise(X, W1, V1, REC, PSI[..., :1], **HALF), "psi is of shape"),
+    (lambda: lif.linearise(X, W1, V1[:1], REC, PSI, **HALF), "V is of shape"),
+    (lambda: lif.credit(PSI[0]), "psi is of shape"),
+    (lambda: lif.credit(PSI.astype(int)), "psi is of dtype"),
+    (lambda: lif.credit(PSI, PSI[1:]), "dspikes is of shape"),
+    (lambda: lif.credit(PSI, None, NAN), "dmem has NaN"),
+    (lambda: lif.readout(X, W1, alpha=2, beta=0.5), "alpha is 2"),
+    (lambda: lif.readout(X[0], W1, **HALF), "x is of shape"),
+    (lambda: lif.readout_backward(X, W1, PSI[:2], **HALF), "dmem is of shape"),
+])
+def test_bad_input_is_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
