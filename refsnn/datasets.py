@@ -420,5 +420,8 @@ def fetch(name, folder):
         if os.path.exists(path) and pooch.file_hash(path, alg="md5") != md5:
             raise ValueError(f"{path} has another checksum than the published md5 "
                              f"{md5}: must be moved away first")
-        pooch.retrieve(url + file, known_hash=f"md5:{md5}", fname=file, path=target)
+        try:
+            pooch.retrieve(url + file, known_hash=f"md5:{md5}", fname=file, path=target)
+        except OSError as error:
+            raise OSError(f"{path} cannot be fetched from {url}: {error}") from None
     return target
