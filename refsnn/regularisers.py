@@ -8,13 +8,13 @@ With the spike counts of the neurons, and their mean over the population,
 
 the costs, all of them means over the batch, are
 
-    lower_bound   mean max(0, bound - c)^power           (3)  [CSSZ20] eq. ?
-    upper_bound   mean max(0, c - bound)^power           (4)  [CSSZ20] eq. ?
+    lower_bound   mean max(0, bound - c)^power          (3)  [CSSZ20] eq. ?
+    upper_bound   mean max(0, c - bound)^power          (4)  [CSSZ20] eq. ?
     burst         (1/(B n)) sum_{b,i} c[b, i]^2          (5)  [CB22] eq. 6
     total         (1/B) sum_{b,i} c[b, i]                (6)  [NMZ19] eq. ?
 
-where the means of (3) and (4) run over b and i with the counts (1), or over
-b with the counts (2).
+where the means of (3) and (4) run over b and i with the counts (1), or
+over b with the counts (2).
 
 Derivation.  Each S[t, b, i] enters its count with the factor 1, or 1/n, so
     the derivative is the cost's derivative by the count, for all t alike.
@@ -23,11 +23,12 @@ Exact.  A bound that is met exactly has the derivative 0, also for power=1,
 Cost.   O(T B n) time and memory.
 Departures.  Strengths are the caller's.  Published terms that scale
     otherwise: the sum of all spikes of a batch is B times (6); the squared
-    spike count of a whole batch, mean over neurons (a tutorial companion of
-    [NMZ19] adds it to (6)), is (5) of the batch strung together,
-    ``burst(spikes.reshape(T * B, 1, n))``, its derivative reshaped back;
-    the bound R on the count of a whole layer, max(0, n c[b] - R)^2 [CB22],
-    is n^2 times (4) with bound = R/n and per="population".
+    spike count of a whole batch, mean over neurons (the tutorials that
+    accompany [NMZ19] add it to the sum), is (5) of the batch strung
+    together, ``burst(spikes.reshape(T * B, 1, n))``, its derivative
+    reshaped back; the bound R on the count of a whole layer, [CB22]'s
+    max(0, n c[b] - R)^2, is n^2 times (4) with bound = R/n and
+    per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
