@@ -1,0 +1,89 @@
+"""The generic backward sweep against hand values and a forward sweep."""
+
+import numpy as np
+import pytest
+import strategies
+from hypothesis import given
+from tolerances import RTOL
+
+from refsnn import bptt, checks
+
+
+def forward_gradient(J, F, q):
+    """sum_t q[t] M[t] with M[t] = J[t] M[t-1] + F[t], one sample at a time."""
+    total = np.zeros(F.shape[3])
+    for b in range(q.shape[1]):
+        M = np.zeros(F.shape[2:])
+        for t in range(len(q)):
+            M = F[t, b] + (J[t, b] @ M if t else 0)
+            total += q[t, b] @ M
+    return total
+
+
+@given(strategies.linear_systems())
+def test_backward_equals_forward(system):
+    J, F, q = system
+    grad = bptt.gradient(J, F, q)
+    assert np.linalg.norm(grad) > 0
+    np.testing.assert_allclose(grad, forward_gradient(J, F, q), rtol=RTOL,
+                               atol=RTOL * np.linalg.norm(grad))
+
+
+@given(strategies.linear_systems())
+def test_gradient_by_differences(system):
+    J, F, q = system
+
+    def loss(theta):
+        h, total = np.zeros(q.shape[1:]), 0.0
+        for t in range(len(q)):
+            h = (np.einsum("bij,bj->bi", J[t], h) if t else 0) + F[t] @ theta
+            total += float(np.sum(q[t] * h))
+        return total
+
+    theta = np.ones(F.shape[3])
+    checks.gradient(loss, theta, bptt.gradient(J, F, q))
+
+
+def test_by_hand():
+    """h[0] = 3w, h[1] = 2 h[0] + w, L = h[0] + 5 h[1]."""
+    J = np.array([9.0, 2.0]).reshape(2, 1, 1, 1)
+    F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
+    q = np.array([1.0, 5.0]).reshape(2, 1, 1)
+    assert bptt.adjoint(J, q).ravel().tolist() == [11.0, 5.0]
+    assert bptt.gradient(J, F, q).tolist() == [38.0]
+
+
+def test_first_jacobian_is_not_used_and_inputs_are_kept():
+    rng = np.random.default_rng(0)
+    J, F, q = rng.normal(size=(3, 2, 2, 2)), rng.normal(size=(3, 2, 2, 4)), \
+        rng.normal(size=(3, 2, 2))
+    for a in (J, F, q):
+        a.setflags(write=False)
+    other = J.copy()
+    other[0] = 7
+    assert (bptt.gradient(J, F, q) == bptt.gradient(other, F, q)).all()
+    other[1] = 7
+    assert not np.allclose(bptt.gradient(J, F, q), bptt.gradient(other, F, q),
+                           rtol=1e-3)
+    single = bptt.gradient(*(a.astype(np.float32) for a in (J, F, q)))
+    assert single.dtype == np.float32
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"J": np.ones((3, 1, 2, 3))}, "J is of shape"),
+    ({"J": np.ones((2, 1, 2, 2))}, "J is of shape"),
+    ({"F": np.ones((3, 1, 3, 4))}, "F is of shape"),
+    ({"F": np.ones((3, 1, 2))}, "F is of shape"),
+    ({"q": np.ones((3, 2))}, "q is of shape"),
+    ({"q": np.ones((0, 1, 2))}, "q is of shape"),
+    ({"q": np.ones((3, 1, 2), int)}, "q is of dtype int64"),
+    ({"J": np.full((3, 1, 2, 2), np.nan)}, "J has NaN"),
+    ({"F": np.full((3, 1, 2, 4), np.inf)}, "F has NaN")])
+def test_bad_input_is_named(change, match):
+    good = {"J": np.ones((3, 1, 2, 2)), "F": np.ones((3, 1, 2, 4)),
+            "q": np.ones((3, 1, 2))}
+    with pytest.raises(ValueError, match=match):
+        bptt.gradient(**{**good, **change})
+    if "F" not in change:
+        with pytest.raises(ValueError, match=match):
+            bptt.adjoint(*({**good, **change}[k] for k in "Jq"))

@@ -1,0 +1,180 @@
+"""The proof tools: they pass what is right and reject what is nearly right."""
+
+import numpy as np
+import proofs
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refsnn import checks, lif
+
+
+def cubic(w):
+    return float(np.sum(w ** 3) + np.sum(w) ** 2)
+
+
+def cubic_gradient(w):
+    return 3 * w ** 2 + 2 * np.sum(w)
+
+
+@given(strategies.SEEDS, st.integers(1, 6))
+def test_right_gradients_pass_and_a_tenth_of_a_per_cent_is_rejected(seed, size):
+    rng = np.random.default_rng(seed)
+    w = rng.uniform(0.5, 2, size)
+    g = cubic_gradient(w)
+    checks.directional(cubic, w, g, rng)
+    checks.gradient(cubic, w, g)
+    assert checks.taylor_slope(cubic, w, g, rng.normal(size=size)) > 1.9
+    wrong = g.copy()
+    wrong[rng.integers(size)] *= 1.001
+    with pytest.raises(AssertionError, match="gradient says"):
+        checks.gradient(cubic, w, wrong)
+    with pytest.raises(AssertionError, match="gradient says"):
+        checks.directional(cubic, w, 1.001 * g, rng)
+    assert checks.taylor_slope(cubic, w, 1.1 * g, np.ones(size)) < 1.5
+
+
+def test_failure_names_parameter_index_values_sides_and_margin():
+    theta = [np.ones(2), np.array([[1.0, 2.0]])]
+    grad = [np.full(2, 3.0), np.array([[1.0, 2.5]])]
+
+    def f(p):
+        return float(3 * p[0].sum() + 0.5 * np.sum(p[1] ** 2))
+
+    with pytest.raises(AssertionError) as error:
+        checks.gradient(f, theta, grad, names=["W", "V"], margin=0.125)
+    text = str(error.value)
+    assert text.startswith("V[0, 1]: gradient says 2.5, finite difference says 2.0") \
+        or text.startswith("V[0, 1]: gradient says 2.5, finite difference says 1.99")
+    assert "nearest threshold at a distance of 0.125" in text
+    with pytest.raises(AssertionError, match="V, direction 0: .*0.125"):
+        checks.directional(f, theta, grad, np.random.default_rng(0), names=["W", "V"],
+                           margin=0.125)
+
+
+def test_zeros_never_pass():
+    zero = np.zeros(3)
+    for f in (lambda w: 0.0, lambda w: 7.0):
+        with pytest.raises(AssertionError, match="nothing is shown"):
+            checks.directional(f, zero, zero, np.random.default_rng(0))
+        with pytest.raises(AssertionError, match="nothing is shown"):
+            checks.gradient(f, zero, zero)
+
+
+def test_a_difference_below_rounding_is_refused_not_passed():
+    with pytest.raises(AssertionError, match="rounding noise"):
+        checks.directional(lambda w: 1e9 + 1e-9 * float(w[0]), np.ones(1),
+                           np.full(1, 1e-9), np.random.default_rng(0))
+
+
+def test_small_entries_are_judged_too():
+    """An entry 1e-2 of the largest, wrong by a tenth: absolute errors hide it."""
+    def f(w):
+        return float(w[0] + 1e-2 * w[1])
+
+    with pytest.raises(AssertionError, match=r"theta\[0\]\[1\]"):
+        checks.gradient(f, np.zeros(2), np.array([1.0, 1.1e-2]))
+
+
+@pytest.mark.parametrize("tool", [
+    lambda t, g: checks.directional(cubic, t, g, np.random.default_rng(0)),
+    lambda t, g: checks.gradient(cubic, t, g),
+    lambda t, g: checks.taylor_slope(cubic, t, g, g)])
+def test_float32_shapes_and_nan_are_refused(tool):
+    good = np.ones(2)
+    with pytest.raises(ValueError, match="float32: must be float64.*pin float32"):
+        tool(good.astype(np.float32), good)
+    with pytest.raises(ValueError, match="gradient of .* float32"):
+        tool(good, good.astype(np.float32))
+    with pytest.raises(ValueError, match=r"is of shape \(3,\): must be \(2,\)"):
+        tool(good, np.ones(3))
+    with pytest.raises(ValueError, match="NaN"):
+        tool(good * np.nan, good)
+    with pytest.raises(ValueError, match="gradient has 1 arrays: must have 2"):
+        tool([good, good], [good])
+
+
+def test_a_loss_that_is_no_number_is_refused():
+    for f in (lambda w: w, lambda w: np.nan):
+        with pytest.raises(ValueError, match="must be one finite number"):
+            checks.gradient(f, np.ones(2), np.ones(2))
+
+
+def test_slope_of_a_linear_map_is_infinite():
+    w = np.ones(3)
+    assert checks.taylor_slope(lambda v: float(v @ w), w, w, w) == np.inf
+    assert checks.taylor_slope(lambda v: float(v @ w), w, 1.01 * w, w) < 1.1
+
+
+def test_complex_step_sees_what_differences_lose():
+    w = np.array([0.5, 1.5])
+    d = np.array([1.0, 2.0])
+    exact = float(np.sum(np.cos(w) * d))
+    assert abs(checks.complex_step(lambda v: np.sum(np.sin(v)), w, d) / exact - 1) \
+        < 1e-15
+    with pytest.raises(ValueError, match="analytic"):
+        checks.complex_step(lambda v: np.sum(np.abs(v)), w, d)
+    with pytest.raises(ValueError, match="float64"):
+        checks.complex_step(np.sum, w.astype(np.float32), d)
+    with pytest.raises(ValueError, match="one shape"):
+        checks.complex_step(np.sum, w, np.ones(3))
+
+
+@given(strategies.live_lif(), strategies.surrogates())
+def test_the_anchored_run_is_the_hard_one_to_the_last_bit(net, chosen):
+    rec = net.recording
+    run = proofs.anchored_run(net, proofs.surrogate(*chosen))
+    again = run(net.W, net.V, net.x)
+    assert all((a == b).all() for a, b in zip(rec, again, strict=True))
+    assert rec.spikes.any()
+    moved = run(net.W * 1.0001, net.V, net.x)
+    assert (moved.spikes != rec.spikes).any()       # and yet it can be differentiated
+
+
+def test_anchored_does_not_follow_its_argument_and_refuses_float32():
+    mem = np.full((1, 1, 1), 1.5)
+    spike = checks.anchored(lambda v: (v, v), mem, 1.0)
+    mem[:] = 0
+    assert spike(0, np.array([[1.5]])) == 1.0
+    for bad in (mem.astype(np.float32), mem * np.nan):
+        with pytest.raises(ValueError, match="mem is of dtype"):
+            checks.anchored(lambda v: (v, v), bad, 1.0)
+
+
+def test_frozen_arguments_cannot_move():
+    def run(theta, spikes):
+        spikes[0] = theta
+        return float(spikes.sum())
+
+    with pytest.raises(ValueError, match="read-only"):
+        checks.frozen(run, np.zeros(2))(1.0)
+    with pytest.raises(ValueError, match="recording is empty"):
+        checks.frozen(run)
+
+
+@given(strategies.live_lif(recurrent=False, refractory=0))
+def test_frozen_reset_is_the_gradient_without_the_reset_s_path(net):
+    """The tool on a real rule: through_reset=False, reset spikes recorded."""
+    rec, function = net.recording, proofs.surrogate("arctan", 3.0)
+    psi = function(rec.mem - net.model["threshold"])[1]
+    a = net.rng.normal(size=rec.mem.shape)
+    spike = checks.anchored(function, rec.mem, net.model["threshold"])
+    loss = checks.frozen(lambda W, s: float(np.sum(a * lif.simulate(
+        net.x, W, spike=spike, reset_spikes=s, **net.model).spikes)), rec.spikes)
+    dW = lif.backward(net.x, net.W, None, rec, psi, a, **net.model,
+                      through_reset=False).dW
+    checks.directional(loss, net.W, dW, net.rng)
+
+
+def test_adjoint_gap():
+    rng = np.random.default_rng(3)
+    M = rng.normal(size=(3, 4))
+    assert checks.adjoint_gap(lambda a: M @ a, lambda b: M.T @ b, (4,), (3,), rng) \
+        < 1e-14
+    assert checks.adjoint_gap(lambda a: M @ a, lambda b: 1.001 * M.T @ b, (4,), (3,),
+                              rng) > 1e-5
+    with pytest.raises(ValueError, match="jvp and vjp returned shapes"):
+        checks.adjoint_gap(lambda a: M @ a, lambda b: b, (4,), (3,), rng)
+    with pytest.raises(ValueError, match="jvp returned zeros"):
+        checks.adjoint_gap(lambda a: 0 * M @ a, lambda b: M.T @ b, (4,), (3,), rng)

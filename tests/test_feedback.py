@@ -1,0 +1,167 @@
+"""Feedback rules: exact where they say so, and proved where they are not."""
+
+import numpy as np
+import proofs
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+from tolerances import RTOL, RTOL_FD
+
+from refsnn import checks, feedback, lif
+
+HALF = {"alpha": 0.5, "beta": 0.5}
+
+
+def above(net, k=3):
+    """A readout on the layer's spikes: weights, adjoint of its currents, error."""
+    G = net.rng.normal(size=(k, len(net.W)))
+    dmem = net.rng.normal(size=(*net.x.shape[:2], k))
+    grad = lif.readout_backward(net.recording.spikes, G, dmem, **HALF)
+    return G, grad, dmem
+
+
+@given(strategies.live_lif())
+def test_transport_by_the_weights_is_backpropagation(net):
+    G, grad, _ = above(net)
+    e = feedback.transport(grad.dsyn, G)
+    assert np.abs(e).max() > 0 and not e[-1].any()
+    np.testing.assert_allclose(e, grad.dx, rtol=RTOL,
+                               atol=RTOL * np.abs(grad.dx).max())
+
+
+@given(strategies.live_lif(), st.sampled_from(("alignment", "direct", "square",
+                                              "cross_entropy")))
+def test_a_random_rule_is_the_gradient_with_its_error_recorded(net, rule):
+    """dW of the layer against differences of sum_t <e[t], S[t]>, e frozen."""
+    if proofs.margin(net, "arctan", 2.0) < 1e-3:
+        return
+    function = proofs.surrogate("arctan", 2.0)
+    rec = net.recording
+    _, grad, dmem = above(net)
+    B = net.rng.normal(size=(3, len(net.W)))
+    if rule == "alignment":
+        e = feedback.transport(grad.dsyn, B)
+    elif rule == "direct":
+        e = feedback.direct(dmem, B)
+    elif rule == "square":
+        e = feedback.local_square(rec.spikes, B, dmem)[1]
+    else:
+        labels = net.rng.integers(0, 3, net.x.shape[1])
+        e = feedback.local_cross_entropy(rec.spikes, B, labels)[1]
+    psi = function(rec.mem - net.model["threshold"])[1]
+    dW = lif.backward(net.x, net.W, net.V, rec, psi, e, **net.model, **net.paths).dW
+    run = proofs.anchored_run(net, function, **net.paths)
+    loss = checks.frozen(lambda W, e: float(np.sum(e * run(W, net.V, net.x).spikes)), e)
+    checks.directional(loss, net.W, dW, net.rng, rtol=RTOL_FD)
+
+
+@given(strategies.live_lif())
+def test_random_feedback_differs_from_backpropagation(net):
+    G, grad, dmem = above(net)
+    B = net.rng.normal(size=G.shape)
+    for e in (feedback.transport(grad.dsyn, B), feedback.direct(dmem, B)):
+        assert abs(feedback.alignment(e, grad.dx)) < 0.999
+
+
+@given(strategies.live_lif(reset="subtract", recurrent=False, refractory=0,
+                           per_neuron=False))
+def test_three_factors_are_exact_where_the_reset_is_a_recorded_term(net):
+    rec = net.recording
+    psi = proofs.surrogate("fast_sigmoid", 2.0)(rec.mem - net.model["threshold"])[1]
+    e = net.rng.normal(size=psi.shape)
+    constants = {k: net.model[k] for k in ("alpha", "beta", "gain")}
+    trace = feedback.presynaptic_trace(net.x, **constants)
+    dW = feedback.three_factor(psi * e, trace)
+    exact = lif.backward(net.x, net.W, None, rec, psi, e, **net.model,
+                         through_reset=False).dW
+    assert np.linalg.norm(dW) > 0
+    np.testing.assert_allclose(dW, exact, rtol=RTOL, atol=RTOL * np.linalg.norm(dW))
+    full = lif.backward(net.x, net.W, None, rec, psi, e, **net.model).dW
+    assert np.linalg.norm(full - dW) > 1e-6 * np.linalg.norm(dW)
+
+
+def test_three_factors_differ_with_a_hard_reset():
+    x = np.ones((8, 1, 1))
+    rec = lif.simulate(x, [[0.8]], reset="zero", **HALF)
+    assert 0 < rec.spikes.sum() < 6
+    psi = np.ones_like(rec.mem)
+    exact = lif.backward(x, [[0.8]], None, rec, psi, psi, reset="zero",
+                         through_reset=False, **HALF).dW
+    trace = feedback.presynaptic_trace(x, **HALF)
+    assert feedback.three_factor(psi, trace) > 1.5 * exact
+
+
+def test_trace_is_the_membrane_per_weight():
+    rng = np.random.default_rng(0)
+    x = rng.random((9, 2, 3))
+    trace = feedback.presynaptic_trace(x, alpha=0.3, beta=0.8, gain=0.2)
+    W = rng.normal(size=(2, 3))
+    np.testing.assert_allclose(trace @ W.T, lif.readout(x, W, alpha=0.3, beta=0.8,
+                                                        gain=0.2), rtol=1e-9)
+
+
+@given(strategies.spike_trains(), st.integers(2, 4))
+def test_local_losses_by_differences(drawn, k):
+    spikes, rng = drawn
+    G = rng.normal(size=(k, spikes.shape[2]))
+    target = rng.normal(size=(*spikes.shape[:2], k))
+    labels = rng.integers(0, k, spikes.shape[1])
+    for rule, wanted in ((feedback.local_square, target),
+                         (feedback.local_cross_entropy, labels)):
+        checks.directional(lambda s, r=rule, w=wanted: r(s, G, w)[0], spikes,
+                           rule(spikes, G, wanted)[1], rng, rtol=RTOL_FD)
+
+
+def test_event_driven_random_backpropagation_by_hand():
+    """Boxcar 1 at step 1 only, error 2 there, one event: dW = 2."""
+    x = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1)
+    box = np.array([0.0, 1.0, 0.0]).reshape(3, 1, 1)
+    e = feedback.direct(np.full((3, 1, 1), 0.5), np.array([[4.0]]))
+    assert feedback.three_factor(box * e, x).tolist() == [[2.0]]
+
+
+def test_alignment():
+    a = np.array([3.0, 4.0])
+    assert feedback.alignment(a, 2 * a) == 1.0
+    assert feedback.alignment(a, -a) == -1.0
+    assert abs(feedback.alignment(a, np.array([4.0, -3.0]))) < 1e-15
+
+
+def test_float32_is_kept():
+    x = np.ones((3, 1, 2), np.float32)
+    B = np.ones((2, 4), np.float32)
+    arrays = [feedback.transport(x, B), feedback.direct(x, B),
+              feedback.local_square(x, B.T, np.ones((3, 1, 4)))[1],
+              feedback.local_cross_entropy(x, B.T, [1])[1],
+              feedback.presynaptic_trace(x, alpha=0.5, beta=0.5),
+              feedback.three_factor(x, x)]
+    assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
+
+
+X, B1 = np.ones((3, 2, 4)), np.ones((4, 5))
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: feedback.transport(X[0], B1), "dsyn is of shape"),
+    (lambda: feedback.transport(X, B1[:3]), "B is of shape"),
+    (lambda: feedback.transport(X, B1 * np.nan), "B has NaN"),
+    (lambda: feedback.direct(X.astype(int), B1), "error is of shape .*int64"),
+    (lambda: feedback.direct(X, B1.T), "H is of shape"),
+    (lambda: feedback.local_square(X, B1, X), "spikes is of shape"),
+    (lambda: feedback.local_square(X, B1.T, X), "target is of shape"),
+    (lambda: feedback.local_cross_entropy(X, B1.T, [0]), "labels is of shape"),
+    (lambda: feedback.local_cross_entropy(X, B1.T, [0, 5]), "labels is in"),
+    (lambda: feedback.local_cross_entropy(X, B1.T, [-1, 0]), "labels is in"),
+    (lambda: feedback.local_cross_entropy(X, B1.T, [0.0, 1.0]), "labels .*float64"),
+    (lambda: feedback.presynaptic_trace(X, alpha=1, beta=0), "alpha is 1"),
+    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=np.nan), "beta is nan"),
+    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=0), "gain is 0"),
+    (lambda: feedback.presynaptic_trace(X[0], alpha=0, beta=0), "x is of shape"),
+    (lambda: feedback.three_factor(X, X[1:]), "pre is of shape"),
+    (lambda: feedback.three_factor(X * np.inf, X), "post has NaN"),
+    (lambda: feedback.alignment(X, X[0]), "b is of shape"),
+    (lambda: feedback.alignment(X, 0 * X), "non-zero")])
+def test_bad_input_is_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
