@@ -17,6 +17,7 @@ and recorded events become counts in half-open bins,
 
 Derivation.  (1) is when v (1 - exp(-t/tau)), a leaky integrator driven
     towards v from 0, reaches the threshold; at v = threshold it never does.
+    The code has it as log1p(threshold / (v - threshold)).
 Exact.  (4) holds for the edges (5) as float64 numbers: no event on an edge
     moves to the bin before it.
 Cost.   O(T B m), and O(B m) for `latency_events`; O(T m + E log T) for E
@@ -52,10 +53,9 @@ def _real(value):
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _positive(**numbers):
-    for name, value in numbers.items():
-        if not _real(value) or not 0 < value < np.inf:
-            raise ValueError(f"{name} is {value!r}: must be a finite number above 0")
+def _positive(name, value):
+    if not _real(value) or not 0 < value < np.inf:
+        raise ValueError(f"{name} is {value!r}: must be a finite number above 0")
 
 
 def _count(name, value):
@@ -121,11 +121,12 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     ([4, 13], [1, 2])
     """
     values, T = _floats("values", values, (2,)), _count("T", T)
-    _positive(tau=tau, threshold=threshold, dt=dt)
-    threshold = values.dtype.type(threshold)    # a tie is a tie in float32 too
+    for name, value in (("tau", tau), ("threshold", threshold), ("dt", dt)):
+        _positive(name, value)
+    threshold = float(values.dtype.type(threshold))     # a tie in float32 too
     sample, unit = np.nonzero(values > threshold)
-    level = values[sample, unit].astype(np.float64)
-    time = -float(tau) * np.log1p(-float(threshold) / level)               # (1)
+    excess = values[sample, unit].astype(np.float64) - threshold
+    time = float(tau) * np.log1p(threshold / excess)                       # (1)
     step = np.floor(time / float(dt))                                      # (2)
     inside = np.flatnonzero(step < T)
     inside = inside[np.argsort(step[inside], kind="stable")]
@@ -200,7 +201,7 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     [[[0.0, 1.0]], [[0.0, 1.0]], [[0.0, 1.0]]]
     """
     rates, T = _floats("rates_hz", rates_hz, (2, 3)), _count("T", T)
-    _positive(dt=dt)
+    _positive("dt", dt)
     dtype = _dtype(dtype, rates.dtype)
     if rates.ndim == 3 and len(rates) != T:
         raise ValueError(f"rates_hz is of shape {rates.shape}: must be (B, m), or "
@@ -243,7 +244,7 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     Parameters
     ----------
     times_s : (E,) float
-        Event times, s, in any order; float16 is widened first.
+        Event times, s, in any order.
     units : (E,) int
         Which unit fired, in 0 .. m-1.
     T, m : int
@@ -277,7 +278,7 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     [[0.0, 1.0], [2.0, 0.0]]
     """
     T, m, dtype = _count("T", T), _count("m", m), _dtype(dtype, None)
-    _positive(dt=dt)
+    _positive("dt", dt)
     for name, value, allowed in (("duplicates", duplicates, ("count", "clip")),
                                  ("outside", outside, ("refuse", "drop"))):
         if value not in allowed:

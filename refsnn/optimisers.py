@@ -61,7 +61,7 @@ class State(NamedTuple):
     scale: np.ndarray | None        # v, shape of the parameters
 
 
-def _options(g, rate, eps=1.0, **decays):
+def _options(g, rate, eps, decays):
     """The options as floats, in order, none out of range."""
     floor = float(np.sqrt(np.finfo(g.dtype).tiny))
     limits = [("rate", rate, 0, np.inf), ("eps", eps, floor, np.inf)]
@@ -82,9 +82,17 @@ def _gradient(gradient):
     return g
 
 
+def _like(name, array, g):
+    shape, dtype = np.shape(array), getattr(array, "dtype", type(array).__name__)
+    if not isinstance(array, np.ndarray) or (shape, dtype) != (g.shape, g.dtype):
+        raise ValueError(f"{name} is of shape {shape}, dtype {dtype}: must be an array "
+                         f"of {g.shape}, {g.dtype} like gradient")
+
+
 def _arrays(name, state, g, fields):
     """The arrays (mean, scale) of a state, None where not in `fields`."""
-    if not isinstance(state, State) or not state.step >= 0:
+    if not isinstance(state, State) or not isinstance(state.step, int) \
+            or state.step < 0:
         raise ValueError(f"{name} is {state!r:.60}: must be a State, or None at the "
                          "start")
     for field, array in zip(("mean", "scale"), state[1:], strict=True):
@@ -92,10 +100,8 @@ def _arrays(name, state, g, fields):
             raise ValueError(f"{name}.{field} is {array!r:.60}: must be "
                              f"{'an array' if field in fields else 'None'}, the "
                              "state is that of another optimiser")
-        if array is not None and (array.shape, array.dtype) != (g.shape, g.dtype):
-            raise ValueError(f"{name}.{field} is of shape {array.shape}, dtype "
-                             f"{array.dtype}: must be {g.shape}, {g.dtype} like "
-                             "gradient")
+        if array is not None:
+            _like(f"{name}.{field}", array, g)
     return state[1:]
 
 
@@ -112,10 +118,10 @@ def _begin(state, g, fields, out):
     if out is None:
         new = [None if a is None else np.empty_like(g) for a in old]
         return old, new, np.empty_like(g), state.step + 1
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
     new, update = _arrays("out[0]", out[0], g, fields), out[1]
-    if (update.shape, update.dtype) != (g.shape, g.dtype):
-        raise ValueError(f"out[1] is of shape {update.shape}, dtype {update.dtype}: "
-                         f"must be {g.shape}, {g.dtype} like gradient")
+    _like("out[1]", update, g)
     for i, array in enumerate((*new, update)):
         others = [g, *(a for k, a in enumerate(old) if array is not a or k != i),
                   *(*new, update)[i + 1:]]
@@ -186,7 +192,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     [-1.5]
     """
     g = _gradient(gradient)
-    rate, _, momentum = _options(g, rate, momentum=momentum)
+    rate, _, momentum = _options(g, rate, 1.0, {"momentum": momentum})
     (old, _), (mean, _), update, step = _begin(state, g, ("mean",), out)
     _blend(momentum, old, 1.0, g, mean, update)                            # (1)
     np.multiply(mean, -rate, out=update)                                   # (2)
@@ -222,7 +228,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     [-0.5, 0.5]
     """
     g = _gradient(gradient)
-    rate, eps, beta1, beta2 = _options(g, rate, eps, beta1=beta1, beta2=beta2)
+    rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
     old, (mean, scale), update, step = _begin(state, g, ("mean", "scale"), out)
     squared = _square(g, update)
     _blend(beta2, old[1], 1 - beta2, squared, scale, update)               # (4)
@@ -260,7 +266,7 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     [-0.5, 0.0]
     """
     g = _gradient(gradient)
-    rate, eps, beta1, beta2 = _options(g, rate, eps, beta1=beta1, beta2=beta2)
+    rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
     old, (mean, scale), update, step = _begin(state, g, ("mean", "scale"), out)
     np.abs(g, out=update)
     update += eps
@@ -298,7 +304,7 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     [-1.0]
     """
     g = _gradient(gradient)
-    rate, eps, decay = _options(g, rate, eps, decay=decay)
+    rate, eps, decay = _options(g, rate, eps, {"decay": decay})
     (_, old), (_, scale), update, step = _begin(state, g, ("scale",), out)
     squared = _square(g, update)
     _blend(decay, old, 1 - decay, squared, scale, update)                  # (8)
@@ -334,7 +340,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     [-0.25]
     """
     g = _gradient(gradient)
-    rate, eps, decay = _options(g, rate, eps, decay=decay)
+    rate, eps, decay = _options(g, rate, eps, {"decay": decay})
     (_, old), (_, scale), update, step = _begin(state, g, ("scale",), out)
     squared = _square(g, update)
     np.multiply(old, decay, out=scale)
