@@ -1,0 +1,575 @@
+"""Data sets: embedded digits, IDX files good and hostile, splits, downloads."""
+
+import functools
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import struct
+import sys
+import threading
+import tracemalloc
+import types
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
+from tolerances import RTOL
+
+from refsnn import datasets
+from refsnn.datasets import digits, fetch, idx, images, split, upsample
+
+SEEDS = st.integers(0, 2 ** 32 - 1)
+NPZ = Path(datasets.__file__).parent / "data" / "digits.npz"
+
+
+# embedded digits
+
+def test_digits_are_as_stated():
+    x, y = digits()
+    assert x.shape == (1797, 8, 8) and x.dtype == np.float64
+    assert y.shape == (1797,) and y.dtype == np.int64
+    assert x.min() == 0 and x.max() == 1
+    assert_array_equal(x * 16, np.round(x * 16))
+    assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert y[:10].tolist() == list(range(10))
+    assert (x[0, 2] * 16).tolist() == [0, 3, 15, 2, 0, 11, 8, 0]
+
+
+def test_digits_equal_the_copy_of_scikit_learn():
+    reference = pytest.importorskip("sklearn.datasets",
+                                    reason="scikit-learn is missing")
+    x, y = digits()
+    bunch = reference.load_digits()
+    assert_array_equal(x * 16, bunch.images)
+    assert_array_equal(y, bunch.target)
+
+
+def test_digits_can_be_changed_without_consequence():
+    x, y = digits()
+    x[:], y[:] = 7, 7
+    again = digits()
+    assert again[0].max() == 1 and again[1].min() == 0
+
+
+def test_digits_file_is_small_and_attributed():
+    assert NPZ.stat().st_size < 60_000
+    text = (NPZ.parent / "README").read_text(encoding="utf-8")
+    for word in ("Alpaydin", "Kaynak", "1998", "CC BY 4.0", "Changes", "UCI"):
+        assert word in text
+
+
+def test_missing_digits_say_in_one_line_what_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        digits(tmp_path / "digits.npz")
+    text = str(caught.value)
+    assert "\n" not in text and str(tmp_path / "digits.npz") in text
+    assert "copy refsnn/data/digits.npz there" in text
+    with pytest.raises(ValueError, match="no regular file"):
+        digits(tmp_path)
+
+
+def npz(path, raw=None, **arrays):
+    """An npz file; arrays of any kind, and members of raw bytes."""
+    np.savez(path, **arrays)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in (raw or {}).items():
+            archive.writestr(name, data)
+    return path
+
+
+def npy_header(shape, dtype="|u1"):
+    """An npy file with a header that promises shape, and no data."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+PIXELS = np.zeros((1797, 8, 8), np.uint8)
+LABELS = np.zeros(1797, np.uint8)
+
+
+@pytest.mark.parametrize("arrays, raw, field", [
+    ({"labels": LABELS}, {}, "images"),
+    ({"images": PIXELS}, {}, "labels"),
+    ({"images": PIXELS[:5], "labels": LABELS}, {}, "images"),
+    ({"images": PIXELS.astype(float), "labels": LABELS}, {}, "images"),
+    ({"images": np.asfortranarray(PIXELS), "labels": LABELS}, {}, "images"),
+    ({"images": PIXELS, "labels": LABELS[:, None]}, {}, "labels"),
+    ({"images": PIXELS + np.uint8(17), "labels": LABELS}, {}, "images"),
+    ({"images": PIXELS, "labels": LABELS + np.uint8(10)}, {}, "labels"),
+    ({"images": np.array([{}], object), "labels": LABELS}, {}, "images"),
+    ({"labels": LABELS}, {"images.npy": npy_header((1797, 8, 8))}, "images"),
+    ({"labels": LABELS}, {"images.npy": npy_header((1 << 40, 8, 8))}, "images"),
+    ({"labels": LABELS}, {"images.npy": npy_header((1797, 8, 8), "|O") + b"."},
+     "images"),
+    ({"labels": LABELS}, {"images.npy": npy_header((1797, 8, 8)) + bytes(64 * 1798)},
+     "images"),
+    ({"labels": LABELS}, {"images.npy": b"\x93NUMPY\x09\x00"}, "images"),
+    ({"labels": LABELS}, {"images.npy": b""}, "images"),
+])
+def test_foreign_npz_is_refused_by_file_and_field(tmp_path, arrays, raw, field):
+    path = npz(tmp_path / "digits.npz", raw, **arrays)
+    with pytest.raises(ValueError, match=f"digits.npz, field {field}: .+: must be"):
+        digits(path)
+
+
+def test_good_npz_elsewhere_is_read(tmp_path):
+    path = npz(tmp_path / "d.npz", images=PIXELS + np.uint8(16), labels=LABELS)
+    assert digits(path)[0].min() == 1
+
+
+@given(SEEDS)
+def test_corrupt_npz_gives_value_error_or_the_same_digits(tmp_path_factory, seed):
+    rng = np.random.default_rng(seed)
+    data = bytearray(NPZ.read_bytes())
+    if rng.random() < 0.3:
+        del data[int(rng.integers(0, len(data))):]
+    else:
+        for i in rng.integers(0, len(data), 3):
+            data[i] ^= int(rng.integers(1, 256))
+    path = tmp_path_factory.mktemp("npz") / "digits.npz"
+    path.write_bytes(data)
+    try:
+        x, y = digits(path)
+    except ValueError as error:
+        assert str(path) in str(error)
+    else:
+        assert_array_equal(x, digits()[0])
+        assert_array_equal(y, digits()[1])
+
+
+def peak(function):
+    """Largest memory taken by a call that must raise ValueError."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError):
+            function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_zip_bomb_takes_little_memory(tmp_path):
+    bomb = npz(tmp_path / "digits.npz", {"images.npy": bytes(1 << 27)}, labels=LABELS)
+    assert bomb.stat().st_size < 1 << 19
+    assert peak(lambda: digits(bomb)) < 1 << 23
+
+
+# upsampling
+
+def test_upsample_by_hand():
+    # centres of 4 pixels over 2: -1/4 (clipped to 0), 1/4, 3/4, 5/4 (clipped)
+    image = np.array([[[0.0, 4.0], [8.0, 12.0]]])
+    assert upsample(image, 4)[0].tolist() == [[0, 1, 3, 4], [2, 3, 5, 6],
+                                              [6, 7, 9, 10], [8, 9, 11, 12]]
+    assert upsample(np.array([[[3.0]]]), 3).tolist() == [[[3.0] * 3] * 3]
+
+
+@given(SEEDS, st.integers(1, 3), st.integers(2, 9), st.integers(0, 12))
+def test_upsample_against_scipy(seed, N, k, more):
+    x = np.random.default_rng(seed).uniform(0, 1, (N, k, k))
+    before = x.copy()
+    got = upsample(x, k + more)
+    expected = ndimage.zoom(x, (1, (k + more) / k, (k + more) / k), order=1,
+                            mode="nearest", grid_mode=True)
+    assert got.shape == expected.shape == (N, k + more, k + more)
+    assert_allclose(got, expected, rtol=RTOL, atol=RTOL)
+    assert_array_equal(x, before)
+    assert got.min() >= x.min() * (1 - RTOL) and got.max() <= x.max() * (1 + RTOL)
+
+
+def test_upsample_keeps_dtype_constants_and_size():
+    x, _ = digits()
+    assert upsample(x).shape == (1797, 16, 16) and upsample(x).max() <= 1
+    assert_array_equal(upsample(x, 8), x)
+    short = upsample(x[:9].astype(np.float32))
+    assert short.dtype == np.float32
+    assert_allclose(short, upsample(x[:9]), rtol=1e-6, atol=1e-6)
+    assert_allclose(upsample(np.full((2, 5, 5), 0.7), 13), 0.7, rtol=RTOL)
+
+
+@pytest.mark.parametrize("x, size, match", [
+    (np.zeros((8, 8)), 16, r"images is of shape \(8, 8\)"),
+    (np.zeros((1, 8, 7)), 16, r"images is of shape \(1, 8, 7\)"),
+    (np.zeros((0, 8, 8)), 16, "not empty"),
+    (np.zeros((1, 8, 8), np.uint8), 16, "dtype uint8"),
+    (np.full((1, 8, 8), np.nan), 16, "images has NaN"),
+    (np.zeros((1, 8, 8)), 7, "size is 7: must be an integer of at least 8"),
+    (np.zeros((1, 8, 8)), 16.0, "size is 16.0"),
+])
+def test_upsample_refuses(x, size, match):
+    with pytest.raises(ValueError, match=match):
+        upsample(x, size)
+
+
+# splits
+
+@given(SEEDS, st.integers(1, 6), st.floats(0.01, 0.99), st.integers(0, 5))
+def test_split_covers_all_once_and_each_class_in_proportion(seed, k, fraction, which):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat(np.arange(k), rng.integers(2, 40, k)) - 2)
+    before = labels.copy()
+    train, test = split(labels, fraction, which)
+    assert sorted([*train.tolist(), *test.tolist()]) == list(range(labels.size))
+    assert np.all(np.diff(train) > 0) and np.all(np.diff(test) > 0)
+    for label in range(-2, k - 2):
+        inside, all_ = np.sum(labels[test] == label), np.sum(labels == label)
+        assert 1 <= inside < all_
+        assert abs(inside - fraction * all_) <= max(0.5, 1 - fraction * all_,
+                                                    1 - (1 - fraction) * all_)
+    for a, b in zip((train, test), split(labels, fraction, which), strict=True):
+        assert_array_equal(a, b)
+    assert_array_equal(labels, before)
+
+
+def test_splits_of_the_digits_are_fixed_and_differ_by_seed():
+    _, labels = digits()
+    train, test = split(labels)
+    assert (train.size, test.size) == (1438, 359)
+    assert test[:8].tolist() == [5, 9, 12, 14, 16, 17, 19, 23]
+    other = split(labels, seed=1)[1]
+    assert 30 < np.intersect1d(test, other).size < 110      # a fifth of 359 by chance
+    assert not set(train.tolist()) & set(test.tolist())
+
+
+@pytest.mark.parametrize("labels, options, match", [
+    (np.zeros(0, int), {}, "not empty"), (np.zeros(3), {}, "dtype float64"),
+    (np.zeros((2, 2), int), {}, r"shape \(2, 2\)"),
+    (np.array([0, 0, 1]), {}, "1 sample of class 1"),
+    (np.array([0, 0]), {"test_fraction": 0.0}, "test_fraction is 0.0"),
+    (np.array([0, 0]), {"test_fraction": 1.0}, "test_fraction is 1.0"),
+    (np.array([0, 0]), {"test_fraction": np.nan}, "test_fraction is nan"),
+    (np.array([0, 0]), {"test_fraction": 1}, "test_fraction is 1"),
+    (np.array([0, 0]), {"seed": -1}, "seed is -1"),
+    (np.array([0, 0]), {"seed": None}, "seed is None"),
+    (np.array([0, 0]), {"seed": 1.0}, "seed is 1.0"),
+])
+def test_split_refuses(labels, options, match):
+    with pytest.raises(ValueError, match=match):
+        split(labels, **options)
+
+
+# IDX files
+
+CODES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def idx_bytes(shape, data, code=8):
+    return struct.pack(f">BBBB{len(shape)}I", 0, 0, code, len(shape), *shape) + data
+
+
+def write(path, data, zipped=False):
+    path.write_bytes(gzip.compress(data) if zipped else data)
+    return path
+
+
+@given(SEEDS, st.sampled_from(sorted(CODES)), st.lists(st.integers(1, 5), min_size=1,
+                                                       max_size=4), st.booleans())
+def test_idx_round_trip(tmp_path_factory, seed, code, shape, zipped):
+    dtype = np.dtype(CODES[code])
+    array = np.random.default_rng(seed).integers(-100, 100, shape)
+    array = array.astype(dtype)         # big-endian; -1 is 255 as u1
+    path = write(tmp_path_factory.mktemp("idx") / "x", idx_bytes(
+        shape, array.tobytes(), code), zipped)
+    got = idx(path)
+    assert got.shape == tuple(shape) and got.dtype == dtype.newbyteorder("=")
+    assert got.dtype.isnative
+    assert_array_equal(got, array)
+    got[...] = 0                        # writable, and the file's own
+    assert_array_equal(idx(str(path)), array)
+
+
+def test_large_idx_is_read_in_blocks(tmp_path):
+    data = np.random.default_rng(1).integers(0, 256, 3 * (1 << 20) + 5).astype(np.uint8)
+    path = write(tmp_path / "x", idx_bytes((data.size,), data.tobytes()), True)
+    assert_array_equal(idx(path), data)
+
+
+SIX = idx_bytes((2, 3), bytes(range(6)))
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("data, field", [
+    (b"", "magic"), (SIX[:3], "magic"), (b"\1" + SIX[1:], "magic"),
+    (b"\0\1" + SIX[2:], "magic"), (b"\0\0\x0a" + SIX[3:], "magic"),
+    (b"\0\0\x08\0", "magic"), (b"PK\3\4" + SIX, "magic"),
+    (SIX[:4], "dimensions"), (SIX[:11], "dimensions"),
+    (idx_bytes((0, 3), b""), "dimensions"), (idx_bytes((3, 0), b""), "dimensions"),
+    (SIX[:12], "data"), (SIX[:-1], "data"), (SIX + b"\0", "data"),
+    (idx_bytes((2, 4), bytes(6)), "data"),
+    (idx_bytes((2 ** 32 - 1,) * 4, bytes(6)), "dimensions"),
+    (idx_bytes((2 ** 32 - 1,) * 2, bytes(6)), "dimensions"),
+    (idx_bytes((2 ** 30,), bytes(6)), "data"),
+    (idx_bytes((2,), struct.pack(">2f", 1.0, np.nan), 0x0D), "data"),
+    (idx_bytes((1,), struct.pack(">d", np.inf), 0x0E), "data"),
+])
+def test_bad_idx_is_refused_by_file_and_field(tmp_path, data, field, zipped):
+    path = write(tmp_path / "images-idx", data, zipped)
+    with pytest.raises(ValueError, match=f"images-idx, field {field}: "):
+        idx(path)
+
+
+def test_torn_gzip_is_refused(tmp_path):
+    whole = gzip.compress(idx_bytes((1000,), bytes(range(250)) * 4))
+    for name, data in (("cut", whole[:-20]), ("no trailer", whole[:-8]),
+                       ("head", whole[:5]), ("tail", whole + b"garbage"),
+                       ("checksum", whole[:-8] + b"\1\2\3\4" + whole[-4:]),
+                       ("body", whole[:20] + b"\xff\xff\xff" + whole[23:])):
+        path = write(tmp_path / name, data)
+        with pytest.raises(ValueError, match=f"{name}, field "):
+            idx(path)
+
+
+@given(SEEDS, st.booleans())
+def test_random_damage_to_idx_is_a_value_error_or_harmless(tmp_path_factory, seed,
+                                                           zipped):
+    rng = np.random.default_rng(seed)
+    good = idx_bytes((20, 3), bytes(range(60)))
+    data = bytearray(gzip.compress(good) if zipped else good)
+    data[int(rng.integers(len(data)))] ^= int(rng.integers(1, 256))
+    path = write(tmp_path_factory.mktemp("idx") / "x", bytes(data))
+    try:
+        array = idx(path)
+    except ValueError as error:
+        assert f"{path}, field " in str(error)
+    else:
+        assert array.nbytes == 60
+
+
+def test_idx_bombs_take_little_memory(tmp_path):
+    # 64 MB of zeros in 64 kB; and headers that promise what is not there
+    zeros = gzip.compress(idx_bytes((1000,), bytes(1 << 26)))
+    claim = gzip.compress(idx_bytes((2 ** 31 - 1,), bytes(1 << 21)))
+    for name, data in (("more", zeros), ("claim", claim),
+                       ("plain", idx_bytes((2 ** 31 - 1,), bytes(100)))):
+        path = write(tmp_path / name, data)
+        assert path.stat().st_size < 1 << 17
+        assert peak(functools.partial(idx, path)) < 1 << 23
+
+
+def test_idx_limit_is_in_bytes(tmp_path):
+    path = write(tmp_path / "x", idx_bytes((3,), bytes(24), 0x0E))
+    assert idx(path, limit=24).nbytes == 24
+    with pytest.raises(ValueError, match=r"x, field dimensions: .* limit = 23"):
+        idx(path, limit=23)
+
+
+def test_missing_idx(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing is missing: must be a file"):
+        idx(tmp_path / "nothing")
+    with pytest.raises(ValueError, match="no regular file"):
+        idx(tmp_path)
+
+
+# folders of images
+
+def folder_of(path, n=4, labels=(3, 1, 0, 9), kind="train", zipped=False):
+    end = ".gz" if zipped else ""
+    path.mkdir(exist_ok=True)
+    write(path / f"{kind}-images-idx3-ubyte{end}",
+          idx_bytes((n, 2, 3), bytes(range(0, 6 * n)[:-1]) + b"\xff"), zipped)
+    write(path / f"{kind}-labels-idx1-ubyte{end}",
+          idx_bytes((len(labels),), bytes(labels)), zipped)
+    return path
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("kind", ["train", "t10k"])
+def test_images_of_a_folder(tmp_path, kind, zipped):
+    folder = folder_of(tmp_path / "mnist", kind=kind, zipped=zipped)
+    for dtype in (np.float32, np.float64):
+        x, y = images(str(folder), kind, dtype=dtype)
+        assert x.shape == (4, 2, 3) and x.dtype == dtype
+        assert x.max() == 1 and x.flat[7] == dtype(7) / dtype(255)
+        assert y.tolist() == [3, 1, 0, 9] and y.dtype == np.int64
+    assert images(folder, kind)[0].dtype == np.float32
+
+
+def test_images_refuse(tmp_path):
+    folder = folder_of(tmp_path / "a")
+    with pytest.raises(ValueError, match="kind is 'test': must be 'train' or 't10k'"):
+        images(folder, "test")
+    with pytest.raises(ValueError, match="dtype is uint8"):
+        images(folder, dtype=np.uint8)
+    with pytest.raises(ValueError, match="labels-idx1-ubyte, field data: largest label "
+                                         "is 9: must be below classes = 9"):
+        images(folder, classes=9)
+    with pytest.raises(FileNotFoundError, match="folder .*nowhere is missing"):
+        images(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="t10k-images-idx3-ubyte.gz is missing"):
+        images(folder, "t10k")
+    (folder / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(FileNotFoundError, match="labels-idx1-ubyte.gz is missing"):
+        images(folder)
+    with pytest.raises(ValueError, match="labels-idx1-ubyte, field dimensions: 3 labels"
+                                         ": must be 4"):
+        images(folder_of(tmp_path / "b", labels=(1, 2, 3)))
+    other = folder_of(tmp_path / "c")
+    write(other / "train-images-idx3-ubyte", SIX)
+    with pytest.raises(ValueError, match="images-idx3-ubyte, field magic: .*2 dimens"):
+        images(other)
+    write(other / "train-images-idx3-ubyte", idx_bytes((4, 1, 1), bytes(16), 0x0C))
+    with pytest.raises(ValueError, match="images-idx3-ubyte, field magic: .*int32"):
+        images(other)
+
+
+REAL = {("mnist", "train"): (60000, [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265,
+                                     5851, 5949]),
+        ("mnist", "t10k"): (10000, [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974,
+                                    1009]),
+        ("fashion_mnist", "train"): (60000, [6000] * 10),
+        ("fashion_mnist", "t10k"): (10000, [1000] * 10)}
+
+
+@pytest.mark.parametrize("name, kind", REAL)
+def test_published_data_sets(name, kind):
+    folder = os.path.join(os.environ.get("REFSNN_DATA", ""), name)
+    if "REFSNN_DATA" not in os.environ or not os.path.isdir(folder):
+        pytest.skip(f"folder {name} is missing: REFSNN_DATA names its parent")
+    x, y = images(folder, kind)
+    count, classes = REAL[name, kind]
+    assert x.shape == (count, 28, 28) and np.bincount(y).tolist() == classes
+    assert 0.1 < x.mean() < 0.4 and x.max() == 1
+
+
+# downloads
+
+FILES = {f"{kind}-{what}-ubyte.gz": f"{kind} {what}".encode() * 50
+         for kind in ("train", "t10k") for what in ("images-idx3", "labels-idx1")}
+
+
+def md5(data):
+    return hashlib.md5(data).hexdigest()
+
+
+@pytest.fixture
+def fake_pooch(monkeypatch):
+    """A stand-in that keeps to pooch's promises, and records its calls."""
+    calls = []
+
+    def file_hash(path, alg):
+        assert alg == "md5"
+        return md5(Path(path).read_bytes())
+
+    def retrieve(url, known_hash, fname, path):
+        target = Path(path) / fname
+        data = FILES[fname]
+        if not target.exists():
+            calls.append((url, known_hash))
+            if known_hash != "md5:" + md5(data):
+                raise ValueError(f"hash of {fname} does not match")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        return str(target)
+
+    module = types.SimpleNamespace(file_hash=file_hash, retrieve=retrieve)
+    monkeypatch.setitem(sys.modules, "pooch", module)
+    sums = {name: md5(data) for name, data in FILES.items()}
+    monkeypatch.setattr(datasets, "SOURCES", {
+        "mnist": ("https://example.org/m/", sums),
+        "torn": ("https://example.org/t/", {**sums, "t10k-images-idx3-ubyte.gz": "0"})})
+    return calls
+
+
+def test_fetch_asks_for_each_file_with_its_checksum_once(tmp_path, fake_pooch):
+    target = fetch("mnist", tmp_path)
+    assert target == str(tmp_path / "mnist")
+    assert fake_pooch == [("https://example.org/m/" + name, "md5:" + md5(data))
+                          for name, data in FILES.items()]
+    assert {p.name: p.read_bytes() for p in Path(target).iterdir()} == FILES
+    assert fetch("mnist", str(tmp_path)) == target and len(fake_pooch) == 4
+
+
+def test_fetch_refuses_a_wrong_checksum(tmp_path, fake_pooch):
+    with pytest.raises(ValueError, match="does not match"):
+        fetch("torn", tmp_path)
+    assert not (tmp_path / "torn" / "t10k-images-idx3-ubyte.gz").exists()
+
+
+def test_fetch_never_replaces_a_file_that_is_there(tmp_path, fake_pooch):
+    path = tmp_path / "mnist" / "train-labels-idx1-ubyte.gz"
+    path.parent.mkdir()
+    path.write_bytes(b"mine")
+    with pytest.raises(ValueError, match="labels-idx1-ubyte.gz has another checksum"):
+        fetch("mnist", tmp_path)
+    assert path.read_bytes() == b"mine"
+
+
+def test_fetch_says_which_file_cannot_be_had(tmp_path, fake_pooch, monkeypatch):
+    def fail(url, known_hash, fname, path):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(sys.modules["pooch"], "retrieve", fail)
+    with pytest.raises(OSError, match="train-images-idx3-ubyte.gz cannot be fetched "
+                                      "from https://example.org/m/: no route"):
+        fetch("mnist", tmp_path)
+
+
+def test_fetch_refuses_unknown_names_and_a_missing_pooch(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="name is 'cifar': must be one of"):
+        fetch("cifar", tmp_path)
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(ImportError, match="pip install pooch"):
+        fetch("mnist", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_published_sources():
+    names = {f"{kind}-{what}-ubyte.gz" for kind in ("train", "t10k")
+             for what in ("images-idx3", "labels-idx1")}
+    assert set(datasets.SOURCES) == {"mnist", "fashion_mnist"}
+    sums = [s for _, files in datasets.SOURCES.values() for s in files.values()]
+    assert len(set(sums)) == 8 and {len(bytes.fromhex(s)) for s in sums} == {16}
+    for url, files in datasets.SOURCES.values():
+        assert set(files) == names and url.startswith("http") and url.endswith("/")
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """The four files over HTTP on this machine, one in a damaged copy too."""
+    for name, data in FILES.items():
+        for folder in ("good", "bad"):
+            path = tmp_path / "www" / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data if folder == "good" or "t10k-im" not in name
+                             else data[:-7])
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path / "www"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+        thread.start()
+        sums = {name: md5(data) for name, data in FILES.items()}
+        root = f"http://127.0.0.1:{httpd.server_address[1]}"
+        monkeypatch.setattr(datasets, "SOURCES", {
+            name: (f"{root}/{name}/", sums) for name in ("good", "bad", "absent")})
+        for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.delenv(variable, raising=False)
+        yield
+        httpd.shutdown()
+        thread.join()
+
+
+def test_fetch_with_pooch_itself(tmp_path, server):
+    pytest.importorskip("pooch", reason="pooch is missing: extra 'data'")
+    target = Path(fetch("good", tmp_path / "out"))
+    assert {p.name: p.read_bytes() for p in target.iterdir()} == FILES
+    assert fetch("good", tmp_path / "out") == str(target)
+    with pytest.raises(ValueError, match="t10k-images"):
+        fetch("bad", tmp_path / "out")
+    left = {p.name for p in (tmp_path / "out" / "bad").iterdir()}
+    assert left == {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"}
+    with pytest.raises(OSError, match="train-images.* cannot be fetched"):
+        fetch("absent", tmp_path / "out")
+    assert list((tmp_path / "out" / "absent").iterdir()) == []
