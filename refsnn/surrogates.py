@@ -56,10 +56,11 @@ def _scaled(v, steepness):
         raise ValueError(f"steepness is {steepness!r}: must be a number above 0")
     with np.errstate(over="ignore"):
         k = v.dtype.type(k)
-        z = k * np.abs(v)
     if not (0 < k < np.inf):
         raise ValueError(f"steepness is {steepness!r}: must be finite and above 0 "
                          f"in {v.dtype}")
+    with np.errstate(over="ignore"):
+        z = k * np.abs(v)
     return v, k, np.minimum(z, np.sqrt(np.finfo(v.dtype).max) / 2)
 
 

@@ -1,0 +1,430 @@
+"""Losses: values by hand, derivatives by differences, the tie rule."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from strategies import SEEDS, labelled_records, spike_trains
+from tolerances import RTOL, RTOL_FD
+
+from refsnn import checks, lif, losses
+
+REDUCTIONS = st.sampled_from(("max", "sum", "last"))
+TIMES = st.floats(0.5, 20.0)            # time constants, in steps of dt = 1
+EPS32 = float(np.finfo(np.float32).eps)
+
+
+def proved(f, theta, derivative, seed=0, margin=None):
+    """Differences along directions and by entry, and the Taylor slope."""
+    rng = np.random.default_rng(seed)
+    checks.directional(f, theta, derivative, rng, rtol=RTOL_FD, margin=margin)
+    checks.gradient(f, theta, derivative, rtol=RTOL_FD, margin=margin)
+    direction = rng.standard_normal(theta.shape)
+    start = 1e-2 if margin is None else min(1e-2, margin / 10)
+    assert checks.taylor_slope(f, theta, derivative, direction, start=start) > 1.9
+    with pytest.raises(AssertionError):
+        checks.gradient(f, theta, 1.001 * derivative, rtol=RTOL_FD)
+
+
+# ---------------------------------------------------------------- cross entropy
+
+@pytest.mark.parametrize("reduction, step", [("max", [1, 2]), ("last", [2, 2])])
+def test_cross_entropy_by_hand(reduction, step):
+    record = np.array([[[0, 0]], [[math.log(3), -2]], [[0, 0]]], float)
+    if reduction == "last":
+        record[2, 0, 0] = math.log(3)
+    loss, drecord = losses.cross_entropy(record, np.array([0]), reduction)
+    assert loss == pytest.approx(math.log(4 / 3), rel=RTOL)
+    expected = np.zeros_like(record)
+    expected[step[0], 0, 0], expected[step[1], 0, 1] = -0.25, 0.25
+    np.testing.assert_allclose(drecord, expected, rtol=RTOL)
+
+
+def test_cross_entropy_of_spike_counts_by_hand():
+    spikes = np.zeros((5, 1, 3))
+    spikes[1:4, 0, 1] = spikes[:2, 0, 2] = 1
+    loss, dspikes = losses.cross_entropy(spikes, np.array([2]), "sum")
+    p = np.exp([0, 3, 2]) / np.exp([0, 3, 2]).sum()
+    assert loss == pytest.approx(-math.log(p[2]), rel=RTOL)
+    np.testing.assert_allclose(dspikes, np.broadcast_to(p - [0, 0, 1], (5, 1, 3)),
+                               rtol=RTOL)
+
+
+@given(labelled_records(), REDUCTIONS)
+def test_cross_entropy_derivative(drawn, reduction):
+    record, labels, _ = drawn
+    top = np.sort(record, axis=0)[-2:]
+    margin = float((top[-1] - top[0]).min()) if len(record) > 1 else 1.0
+    assume(reduction != "max" or margin > 1e-3)
+    loss, drecord = losses.cross_entropy(record, labels, reduction)
+    assert isinstance(loss, float) and loss > 0
+    proved(lambda r: losses.cross_entropy(r, labels, reduction)[0], record, drecord,
+           margin=margin if reduction == "max" else None)
+
+
+@given(labelled_records(), REDUCTIONS)
+def test_loss_is_a_batch_mean_of_its_columns(drawn, reduction):
+    record, labels, _ = drawn
+    loss, drecord = losses.cross_entropy(record, labels, reduction)
+    columns = [losses.cross_entropy(record[:, [b]], labels[[b]], reduction)
+               for b in range(len(labels))]
+    assert loss == pytest.approx(np.mean([c[0] for c in columns]), rel=RTOL)
+    np.testing.assert_allclose(
+        drecord, np.concatenate([c[1] for c in columns], axis=1) / len(labels),
+        rtol=RTOL)
+
+
+@given(labelled_records(T=(2, 6)), st.floats(-300, 300))
+def test_adding_a_constant_changes_nothing(drawn, constant):
+    record, labels, _ = drawn
+    loss, drecord = losses.cross_entropy(record, labels, "last")
+    moved = losses.cross_entropy(record + constant, labels, "last")
+    np.testing.assert_allclose(moved[0], loss, rtol=RTOL, atol=1e3 * RTOL)
+    np.testing.assert_allclose(moved[1], drecord, rtol=RTOL, atol=RTOL)
+
+
+def test_huge_scores_do_not_overflow():
+    record = np.array([[[1e4, -1e4, 9e3]]])
+    loss, drecord = losses.cross_entropy(record, np.array([1]))
+    assert loss == 2e4 and drecord.tolist() == [[[1.0, -1.0, 0.0]]]
+    assert losses.cross_entropy(record, np.array([0]))[0] == 0
+
+
+def test_last_of_tied_steps_carries_the_derivative():
+    record = np.zeros((5, 1, 2))
+    record[[1, 3], 0, 0] = 2
+    _, drecord = losses.cross_entropy(record, np.array([0]))
+    assert np.nonzero(drecord[:, 0, 0])[0].tolist() == [3]
+    assert np.nonzero(drecord[:, 0, 1])[0].tolist() == [4]
+
+
+@given(SEEDS)
+def test_silent_readout_learns_only_by_the_last_tied_step(seed):
+    """With the first tied step as the rule the gradient would be zero for ever.
+
+    A readout whose weights are 0 stays at 0: all steps tie.  Step 0 is rest
+    whatever the weights, so that a gradient through it reaches no weight.
+    """
+    rng = np.random.default_rng(seed)
+    T, B, m, k = 7, 3, 4, 2
+    x = (rng.random((T, B, m)) < 0.5).astype(float)
+    x[:2] = 1
+    W, decays = np.zeros((k, m)), {"alpha": 0.8, "beta": 0.9}
+    record = lif.readout(x, W, **decays)
+    assert not record.any()
+    _, drecord = losses.cross_entropy(record, np.array([0, 1, 1]), "max")
+    assert not drecord[:-1].any() and drecord[-1].all()
+    assert lif.readout_backward(x, W, drecord, **decays).dW.all()
+    first = np.zeros_like(drecord)
+    first[0] = drecord[-1]
+    assert not lif.readout_backward(x, W, first, **decays).dW.any()
+
+
+# ---------------------------------------------------------------- accuracy
+
+def test_accuracy_by_hand():
+    record = np.zeros((3, 2, 2))
+    record[1, 0] = 5, 1          # max: 0   sum: 1   last: 1
+    record[2, 0] = -4, 1
+    record[:, 1, 1] = 1          # 1 in all
+    for reduction, right in (("max", [0, 1]), ("sum", [1, 1]), ("last", [1, 1])):
+        right = np.array(right)
+        assert losses.accuracy(record, right, reduction) == 1.0
+        assert losses.accuracy(record, 1 - right, reduction) == 0.0
+        assert losses.accuracy(record, [right[0], 1 - right[1]], reduction) == 0.5
+    tied = np.zeros((3, 1, 4))
+    for reduction in ("max", "sum", "last", "first"):
+        assert losses.accuracy(tied, [0], reduction) == 1.0     # the lowest class
+        assert losses.accuracy(tied, [3], reduction) == 0.0
+
+
+def test_accuracy_of_the_first_spike():
+    spikes = np.zeros((4, 2, 3))
+    spikes[2:, 0, 0] = spikes[1, 0, 2] = 1      # unit 2 is first, 0 spikes more
+    spikes[3, 1, 1] = 1                         # the only one
+    assert losses.accuracy(spikes, np.array([2, 1]), "first") == 1.0
+    assert losses.accuracy(spikes, np.array([0, 1]), "first") == 0.5
+
+
+# ---------------------------------------------------------------- first spike time
+
+def test_first_spike_time_by_hand():
+    spikes = np.zeros((5, 1, 3))
+    spikes[[1, 3], 0, 0] = spikes[2, 0, 1] = 1  # times 1 dt, 2 dt and 5 dt
+    dt, tau = 1e-3, 2e-3
+    loss, dspikes = losses.first_spike_time(spikes, np.array([1]), tau, dt)
+    q = np.exp([-0.5, -1, -2.5])
+    assert loss == pytest.approx(-math.log(q[1] / q.sum()), rel=RTOL)
+    # dt_k/dS[s] by hand, in dt: what a spike in step s would take off
+    steps = np.array([[-1, -2, -5], [-2, -1, -4], [0, -3, -3], [0, 0, -2], [0, 0, -1]])
+    expected = steps / 2 * ([0, 1, 0] - q / q.sum())
+    np.testing.assert_allclose(dspikes[:, 0], expected, rtol=RTOL)
+
+
+def brute_first_spike(S, s):
+    """t/dt and its derivative by S[s], by the product without its factor s."""
+    T = len(S)
+    t = sum(math.prod(1 - S[:k + 1]) for k in range(T))
+    d = -sum(math.prod(np.delete(1 - S[:k + 1], s)) for k in range(s, T))
+    return t, d
+
+
+@given(labelled_records(T=(1, 9)), st.booleans(), st.floats(0.2, 5.0), SEEDS)
+def test_first_spike_time_derivative(drawn, binary, tau, seed):
+    record, labels, _ = drawn
+    rng = np.random.default_rng(seed)
+    S = rng.random(record.shape)
+    S = (S < 0.3).astype(float) if binary else S
+    dt = 0.5
+    loss, dspikes = losses.first_spike_time(S, labels, tau * dt * 3, dt)
+    assert loss > 0 and dspikes.any()
+    proved(lambda s: losses.first_spike_time(s, labels, tau * dt * 3, dt)[0], S,
+           dspikes, seed)
+    T, B, k = S.shape
+    t = np.empty((B, k))
+    dt_dS = np.empty((T, B, k))
+    for b, c, s in np.ndindex(B, k, T):
+        t[b, c], dt_dS[s, b, c] = brute_first_spike(S[:, b, c], s)
+    q = np.exp(-t / tau / 3)
+    q /= q.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(loss, -np.log(q[np.arange(B), labels]).mean(), rtol=RTOL)
+    np.testing.assert_allclose(
+        dspikes, dt_dS / (3 * tau * B) * (np.eye(k)[labels] - q), rtol=RTOL,
+        atol=RTOL * np.abs(dspikes).max())
+
+
+@given(spike_trains(n=(2, 4)))
+def test_first_spike_time_counts_steps(drawn):
+    spikes, _ = drawn
+    T, B, n = spikes.shape
+    steps = np.where(spikes.any(axis=0), spikes.argmax(axis=0), T)
+    labels = np.zeros(B, int)
+    loss, _ = losses.first_spike_time(spikes, labels, 0.3, 0.1)
+    expected, _ = losses.cross_entropy(-steps[None] / 3.0, labels, "last")
+    assert loss == pytest.approx(expected, rel=RTOL)
+
+
+def test_silent_output_units_have_a_gradient():
+    T = 6
+    loss, dspikes = losses.first_spike_time(np.zeros((T, 1, 2)), np.array([0]), 1., 1.)
+    assert loss == pytest.approx(math.log(2), rel=RTOL)
+    np.testing.assert_allclose(dspikes[:, 0, 0], -0.5 * np.arange(T, 0, -1), rtol=RTOL)
+    np.testing.assert_allclose(dspikes[:, 0, 1], 0.5 * np.arange(T, 0, -1), rtol=RTOL)
+
+
+# ---------------------------------------------------------------- van Rossum
+
+def kernel(T, tau_rise, tau_decay, dt):
+    """(8), term by term."""
+    a, b = math.exp(-dt / tau_rise), math.exp(-dt / tau_decay)
+    return np.array([(1 - a) * (1 - b) / dt
+                     * sum(a**i * b**(t - 1 - i) for i in range(t)) for t in range(T)])
+
+
+def toeplitz(K):
+    T = len(K)
+    return np.array([[K[t - s] if t >= s else 0.0 for s in range(T)] for t in range(T)])
+
+
+@given(spike_trains(), TIMES, TIMES, st.booleans(), st.sampled_from((1e-3, 0.5, 2.0)))
+def test_van_rossum_is_the_dense_convolution(drawn, rise, decay, equal, dt):
+    spikes, rng = drawn
+    target = (rng.random(spikes.shape) < 0.3).astype(float)
+    assume((spikes[:-1] != target[:-1]).any())
+    rise, decay = rise * dt, (rise if equal else decay) * dt
+    K = toeplitz(kernel(len(spikes), rise, decay, dt))
+    e = np.einsum("ts,sbi->tbi", K, spikes - target)
+    loss, dspikes = losses.van_rossum(spikes, target, rise, decay, dt)
+    B = spikes.shape[1]
+    assert loss > 0 and dspikes.any()
+    assert loss == pytest.approx(dt / (2 * B) * np.sum(e * e), rel=RTOL)
+    np.testing.assert_allclose(dspikes, dt / B * np.einsum("ts,tbi->sbi", K, e),
+                               rtol=RTOL, atol=RTOL * np.abs(dspikes).max())
+
+
+@given(spike_trains(), TIMES, TIMES)
+def test_van_rossum_derivative(drawn, rise, decay):
+    spikes, rng = drawn
+    target = (rng.random(spikes.shape) < 0.3).astype(float)
+    assume((spikes[:-1] != target[:-1]).any())
+
+    def f(s):
+        return losses.van_rossum(s, target, rise, decay, 1.0)[0]
+
+    proved(f, spikes, losses.van_rossum(spikes, target, rise, decay, 1.0)[1])
+
+
+@given(spike_trains(), TIMES, TIMES, SEEDS)
+def test_van_rossum_is_a_symmetric_quadratic_form(drawn, rise, decay, seed):
+    spikes, rng = drawn
+    zero = np.zeros_like(spikes)
+
+    def field(s):
+        return losses.van_rossum(s, zero, rise, decay, 0.5)[1]
+
+    shape = spikes.shape
+    assert checks.adjoint_gap(field, field, shape, shape, rng) < RTOL
+    noise = rng.normal(size=shape)
+    loss, dspikes = losses.van_rossum(noise, zero, rise, decay, 0.5)
+    assert loss == pytest.approx(0.5 * np.sum(noise * dspikes), rel=RTOL)
+    assert losses.van_rossum(spikes, spikes, rise, decay, 0.5)[0] == 0
+
+
+@given(TIMES, TIMES, st.sampled_from((1e-3, 1.0)))
+def test_kernel_is_of_unit_area(rise, decay, dt):
+    """A spike in each step is a smoothed rate of 1/dt, in the end."""
+    T = int(40 * max(rise, decay)) + 5
+    spikes = np.ones((T, 1, 1))
+    long, short = (losses.van_rossum(s, 0 * s, rise * dt, decay * dt, dt)[0]
+                   for s in (spikes, spikes[1:]))
+    assert long - short == pytest.approx(0.5 * dt * (1 / dt) ** 2, rel=RTOL * T)
+    assert dt * kernel(T, rise * dt, decay * dt, dt).sum() == pytest.approx(1, rel=RTOL)
+
+
+def test_kernel_is_a_sampled_double_exponential():
+    t = np.arange(30.0)
+    K = kernel(30, 3.0, 8.0, 1.0)
+    shape = np.exp(-t / 8) - np.exp(-t / 3)
+    assert K[0] == 0
+    np.testing.assert_allclose(K[1:] / K[1], shape[1:] / shape[1], rtol=RTOL)
+
+
+def test_equal_time_constants_are_the_limit_and_their_order_is_nothing():
+    rng = np.random.default_rng(2)
+    spikes = (rng.random((40, 2, 3)) < 0.2).astype(float)
+    zero = np.zeros_like(spikes)
+    equal = losses.van_rossum(spikes, zero, 5.0, 5.0, 1.0)
+    near = losses.van_rossum(spikes, zero, 5.0, 5.0 * (1 + 1e-7), 1.0)
+    np.testing.assert_allclose(near[0], equal[0], rtol=RTOL_FD)
+    np.testing.assert_allclose(near[1], equal[1], rtol=RTOL_FD)
+    there = losses.van_rossum(spikes, zero, 5.0, 9.0, 1.0)
+    back = losses.van_rossum(spikes, zero, 9.0, 5.0, 1.0)
+    np.testing.assert_allclose(there[0], back[0], rtol=RTOL)
+    np.testing.assert_allclose(there[1], back[1], rtol=RTOL)
+
+
+# ---------------------------------------------------------------- square
+
+def test_square_by_hand():
+    record = np.array([[[1.0, 2.0]], [[0.0, -1.0]]])
+    target = np.array([[[0, 0]], [[0, 1]]])
+    loss, drecord = losses.square(record, target)
+    assert loss == 0.5 * (1 + 4 + 4)
+    assert drecord.tolist() == [[[1.0, 2.0]], [[0.0, -2.0]]]
+    twice = losses.square(np.tile(record, (1, 2, 1)), np.tile(target, (1, 2, 1)))
+    assert twice[0] == loss and twice[1][:, :1].tolist() == (drecord / 2).tolist()
+
+
+@given(labelled_records())
+def test_square_derivative(drawn):
+    record, _, rng = drawn
+    target = rng.normal(size=record.shape)
+    proved(lambda r: losses.square(r, target)[0], record,
+           losses.square(record, target)[1])
+
+
+# ---------------------------------------------------------------- all of them
+
+ALL = {
+    "cross_entropy": lambda r: losses.cross_entropy(r, np.array([0, 2])),
+    "sum": lambda r: losses.cross_entropy(r, np.array([0, 2]), "sum"),
+    "last": lambda r: losses.cross_entropy(r, np.array([0, 2]), "last"),
+    "first_spike_time": lambda r: losses.first_spike_time(r, np.array([0, 2]), 2., 1.),
+    "van_rossum": lambda r: losses.van_rossum(r, np.zeros((6, 2, 3), bool), 3., 2., 1.),
+    "square": lambda r: losses.square(r, np.zeros((6, 2, 3), np.int8)),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_float32_is_kept_and_inputs_too(name):
+    record = np.random.default_rng(8).random((6, 2, 3))
+    record.setflags(write=False)
+    loss, derivative = ALL[name](record)
+    single = record.astype(np.float32)
+    loss32, derivative32 = ALL[name](single)
+    assert derivative.dtype == np.float64 and derivative32.dtype == np.float32
+    assert derivative.shape == derivative32.shape == record.shape
+    assert isinstance(loss, float) and isinstance(loss32, float)
+    assert loss32 == pytest.approx(loss, rel=64 * EPS32)
+    np.testing.assert_allclose(derivative32, derivative, rtol=64 * EPS32,
+                               atol=64 * EPS32 * np.abs(derivative).max())
+    derivative += 1
+    ALL[name](record)
+
+
+RECORD = np.zeros((4, 2, 3))
+LABELS = np.array([0, 2])
+BAD_RECORDS = [
+    (np.zeros((4, 2, 3), int), "is of dtype int64: must be float32"),
+    (np.zeros((4, 2, 3), np.float16), "is of dtype float16: must be float32"),
+    (np.zeros((4, 2)), r"is of shape \(4, 2\): must be \(T, B, k\)"),
+    (np.zeros((0, 2, 3)), r"is of shape \(0, 2, 3\): must be \(T, B, k\), none"),
+    (np.full((4, 2, 3), np.nan), "has NaN or infinite entries"),
+    (np.full((4, 2, 3), -np.inf), "has NaN or infinite entries"),
+]
+BAD_LABELS = [
+    (np.array([0.0, 1.0]), "labels is of dtype float64: must be integers"),
+    (np.array([True, False]), "labels is of dtype bool: must be integers"),
+    (np.array([0]), r"labels is of shape \(1,\): must be \(2,\)"),
+    (np.array([[0, 1]]), r"labels is of shape \(1, 2\): must be \(2,\)"),
+    (np.array([0, 3]), r"labels reaches from 0 to 3: must be in 0 \.\.\. 2"),
+    (np.array([-1, 1]), r"labels reaches from -1 to 1: must be in 0 \.\.\. 2"),
+]
+BAD_NUMBERS = [0, -1.0, np.nan, np.inf, "1", None, [1.0]]
+
+
+@pytest.mark.parametrize("bad, message", BAD_RECORDS)
+def test_bad_records_are_refused(bad, message):
+    for name, call in (
+            ("record", lambda r: losses.cross_entropy(r, LABELS)),
+            ("record", lambda r: losses.accuracy(r, LABELS)),
+            ("spikes", lambda r: losses.first_spike_time(r, LABELS, 1.0, 1.0)),
+            ("spikes", lambda r: losses.van_rossum(r, RECORD, 1.0, 2.0, 1.0)),
+            ("record", lambda r: losses.square(r, RECORD))):
+        with pytest.raises(ValueError, match=f"^{name} {message}"):
+            call(bad)
+
+
+@pytest.mark.parametrize("bad, message", BAD_LABELS)
+def test_bad_labels_are_refused(bad, message):
+    for call in (lambda y: losses.cross_entropy(RECORD, y),
+                 lambda y: losses.accuracy(RECORD, y),
+                 lambda y: losses.first_spike_time(RECORD, y, 1.0, 1.0)):
+        with pytest.raises(ValueError, match=message):
+            call(bad)
+
+
+@pytest.mark.parametrize("bad", BAD_NUMBERS)
+@pytest.mark.parametrize("name", ["tau", "dt", "tau_rise", "tau_decay"])
+def test_bad_times_are_refused(name, bad):
+    message = f"^{name} is .*: must be a finite number above 0"
+    if name in ("tau", "dt"):
+        numbers = {"tau": 1.0, "dt": 1.0} | {name: bad}
+        with pytest.raises(ValueError, match=message):
+            losses.first_spike_time(RECORD, LABELS, **numbers)
+    if name != "tau":
+        numbers = {"tau_rise": 1.0, "tau_decay": 2.0, "dt": 1.0} | {name: bad}
+        with pytest.raises(ValueError, match=message):
+            losses.van_rossum(RECORD, RECORD, **numbers)
+
+
+@pytest.mark.parametrize("bad, message", [
+    (np.zeros((4, 2, 2)), r"target is of shape \(4, 2, 2\): must be \(4, 2, 3\)"),
+    (np.zeros((4, 2, 3), complex), "target is of dtype complex128: must be numbers"),
+    (np.full((4, 2, 3), np.nan), "target has NaN or infinite entries"),
+])
+def test_bad_targets_are_refused(bad, message):
+    with pytest.raises(ValueError, match=message):
+        losses.square(RECORD, bad)
+    with pytest.raises(ValueError, match=message):
+        losses.van_rossum(RECORD, bad, 1.0, 2.0, 1.0)
+
+
+def test_unknown_reductions_are_refused():
+    for bad in ("mean", None, "first"):
+        with pytest.raises(ValueError, match="reduction is .*: must be 'max', 'sum'"):
+            losses.cross_entropy(RECORD, LABELS, bad)
+    with pytest.raises(ValueError, match="reduction is 'mean': must be 'max', 'sum'"):
+        losses.accuracy(RECORD, LABELS, "mean")
