@@ -2,12 +2,13 @@
 
 import os
 
-import hypothesis
-import numpy as np
-import pytest
-
+# Before NumPy loads: one BLAS thread, or small products wait for each other.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+import hypothesis                                                   # noqa: E402
+import numpy as np                                                  # noqa: E402
+import pytest                                                       # noqa: E402
 
 hypothesis.settings.register_profile(
     "refsnn", deadline=None, derandomize=True, print_blob=True, max_examples=25,
@@ -22,3 +23,22 @@ def strict_floats():
     with np.errstate(divide="raise", over="raise", invalid="raise",
                      under="ignore"):
         yield
+
+
+def _forbid_skips(report):
+    """With REFSNN_NO_SKIP=1 what is missing is a failure."""
+    if (os.environ.get("REFSNN_NO_SKIP") == "1" and report.outcome == "skipped"
+            and not hasattr(report, "wasxfail")):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and REFSNN_NO_SKIP is 1: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    return _forbid_skips((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    return _forbid_skips((yield))

@@ -223,12 +223,13 @@ def test_ci_runs_the_commands_of_the_readme():
 
 
 def test_readme_examples_run():
-    blocks = python_blocks(read(ROOT / "README.md"))
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
-    with pytest.raises(NameError):
-        exec(python_blocks("```python\nno_such_name\n```\n")[0], {})
+    [block] = python_blocks(read(ROOT / "README.md"))
+    names = {"__name__": "readme"}
+    exec(compile(block, "README.md", "exec"), names)
+    assert 0 < names["layer"].spikes.mean() < 1 and names["dW"].all()
+    wrong = block.replace("W, dW, rng", "W, 1.001 * dW, rng")
+    with pytest.raises(AssertionError, match="gradient"):
+        exec(compile(wrong, "README.md", "exec"), names)
 
 
 def test_readme_names_every_module_and_paper():
