@@ -29,6 +29,7 @@ import contextlib
 import importlib
 import multiprocessing
 import multiprocessing.connection
+import numbers
 import os
 import pathlib
 import platform
@@ -47,14 +48,19 @@ LONG_S = 45 * 60            # no job should take longer
 def _run(root, module, function, kwargs, code):
     """Run one job of the checkout at `root`: (result, seconds)."""
     threads = kwargs["threads"] if module == "fig_speed" else 1
+    _prepare(root, threads)
+    runner = importlib.import_module("runner")
+    return runner.execute(root, module, function, kwargs, code, threads)
+
+
+def _prepare(root, threads):
+    """Put the checkout on the path, and limit BLAS before NumPy loads it."""
     if "numpy" not in sys.modules:          # else too late: execute() verifies
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[name] = str(threads)
     for folder in (root, os.path.join(root, "figures")):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    runner = importlib.import_module("runner")
-    return runner.execute(root, module, function, kwargs, code, threads)
 
 
 def _start_worker():
@@ -143,7 +149,7 @@ def _known(root):
 
 def main(argv=None, root=ROOT):
     """Run the command; returns the exit status."""
-    sys.path[:0] = [str(root / "figures"), str(root)]
+    _prepare(str(root), 1)                  # gather() and claims() run here
     parser = _parser()
     options = parser.parse_args(argv)
     try:
@@ -337,6 +343,12 @@ def _judged(claims, size):
     common = importlib.import_module("common")
     plain = [common.Claim(*claim)._asdict() for claim in claims]
     for claim in plain:
+        for name in ("value", "paper"):
+            if not isinstance(claim[name], (numbers.Real, str, type(None))):
+                raise TypeError(f"claim {claim['text']!r}: {name} is "
+                                f"{claim[name]!r}: must be a number, a str or None")
+            if hasattr(claim[name], "item"):            # a NumPy scalar
+                claim[name] = claim[name].item()
         judged = claim["ok"] is not None and size != "quick"
         claim["ok"] = bool(claim["ok"]) if judged else None
     return plain

@@ -20,8 +20,11 @@ VERDICTS = {True: ("pass", "\u2713 pass"), False: ("fail", "\u2717 FAIL"),
 
 def described(path):
     """(title, caption) from the docstring of a figure file, unimported."""
-    text = ast.get_docstring(ast.parse(path.read_bytes(), str(path))) or path.stem
-    title, _, caption = text.partition("\n")
+    try:
+        text = ast.get_docstring(ast.parse(path.read_bytes(), str(path)))
+    except (SyntaxError, ValueError):
+        text = None
+    title, _, caption = (text or path.stem).partition("\n")
     return title.strip().rstrip("."), caption.strip()
 
 
@@ -156,7 +159,7 @@ def card(document, out):
                       for part in document["caption"].split("\n\n") if part.strip())
     picture = ""
     if "error" in document:
-        picture = ('<p class="verdict fail">\u2717 no result</p>\n'
+        picture = ('<p><span class="verdict fail">\u2717 no result</span></p>\n'
                    f'<pre>{html.escape(document["error"])}</pre>')
     elif (out / f"{name}.png").is_file():
         width, height = struct.unpack(
@@ -178,7 +181,8 @@ def _table(claims):
     rows = []
     for claim in claims:
         kind, word = VERDICTS[claim["ok"]]
-        cells = [("Ours", shown(claim["value"])), ("Bound", claim["bound"]),
+        bound = claim["bound"].replace(">=", "\u2265").replace("<=", "\u2264")
+        cells = [("Ours", shown(claim["value"])), ("Bound", bound),
                  ("Published", shown(claim["paper"]))]
         row = "".join(f'<td data-label="{label}">{html.escape(text)}</td>'
                       for label, text in cells)

@@ -20,7 +20,6 @@ import pathlib
 import sys
 import time
 import traceback
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
@@ -125,6 +124,9 @@ def tasks(root, name, module, size, seed, data, identity):
                 raise TypeError(
                     f"job {label}: {word} is {value!r}: must be None, a bool, an "
                     "int, a float, a str, or a list, tuple or dict of them")
+        if name == SPEED and "threads" not in kwargs:
+            raise TypeError(f"job {label} of fig_{SPEED}: must have an argument "
+                            "threads")
         address = [module.__name__, label, kwargs, code, size, seed, identity,
                    np.__version__, scipy]
         text = json.dumps(address, sort_keys=True)
@@ -166,7 +168,7 @@ def replacing(path):
 def save(path, result, seconds):
     """Store the result of a job, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with replacing(path) as file:           # "= " because savez has names of its own
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
                  **{SECONDS: seconds})
 
@@ -174,10 +176,10 @@ def save(path, result, seconds):
 def load(path):
     """(result, seconds) of a stored job; None where absent or torn."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             whole = {name: stored[name][()] for name in stored.files}
         seconds = float(whole.pop(SECONDS))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:                   # absent, torn or altered: compute again
         return None
     return {name.removeprefix("= "): value for name, value in whole.items()}, seconds
 
@@ -298,7 +300,7 @@ def _outcome(future):
 
 def trace(error):
     """Traceback of an error, the worker's own part where it has one."""
-    if type(error.__cause__).__name__ == "_RemoteTraceback":
+    if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
     return "".join(traceback.format_exception(error)).strip()
 

@@ -1,0 +1,479 @@
+"""run_all.py: the same numbers however they are computed, and clear refusals."""
+
+import ast
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+import toy_project
+from hypothesis import given, settings, strategies
+
+sys.path.insert(0, str(toy_project.ROOT / "figures"))
+import common                                                       # noqa: E402
+import runner                                                       # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory):
+    """A checkout whose two figures ran once, on one worker."""
+    folder = toy_project.make(tmp_path_factory.mktemp("walks") / "checkout",
+                              walks=toy_project.WALKS, speed=toy_project.SPEED)
+    done = toy_project.run(folder, "--jobs", 1, OPENBLAS_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def computed(folder):
+    """Repeats of the walks that were computed so far, in order."""
+    log = folder / "log"
+    return [line.split()[0] for line in log.read_text().splitlines()]
+
+
+# ---- what a run writes ----------------------------------------------------
+
+def test_last_line_is_the_gallery(walks):
+    folder, done = walks
+    page = pathlib.Path(done.stdout.splitlines()[-1])
+    assert page == folder / "figures" / "out" / "index.html"
+    assert page.is_file()
+
+
+def test_outputs_and_record(walks):
+    out = walks[0] / "figures" / "out"
+    record = json.loads((out / "walks.json").read_text())
+    assert record["title"] == 'Sums of coin flips & "products" <here>'
+    assert record["claims"][0]["ok"] is True
+    assert record["claims"][0]["paper"] == 0.5
+    assert record["claims"][1] == {"text": "nobody can tell this one", "ok": None,
+                                   "value": "a text", "bound": "any", "paper": None}
+    assert record["seeds"] == {"seed": 0, "repeats": [0, 1, 2, 3, 4, 5]}
+    assert record["size"] == "default" and record["data"] == "embedded"
+    assert record["versions"]["numpy"] == np.__version__
+    assert (out / "walks.png").read_bytes()[:4] == b"\x89PNG"
+    with h5py.File(out / "walks.h5") as file:
+        assert file["paths"].shape == (6, 400)
+        assert abs(file["paths"][:]).max() > 1
+        assert file["one"].asstr()[()] == "\u00b5"
+        assert file["labels"].asstr()[0] == "the name of a savez argument"
+        assert not file["matplotlib"][:].any(), "a worker has loaded matplotlib"
+    assert not list(out.rglob("*.part"))
+
+
+def test_speed_is_last_each_job_in_a_process_of_its_own(walks):
+    folder, done = walks
+    with h5py.File(folder / "figures" / "out" / "speed.h5") as file:
+        assert file["asked"][:].tolist() == [1, 2]
+        assert file["pools"][0] == 1
+        assert len(set(file["pid"][:].tolist())) == 2
+    assert done.stdout.index("walks:") < done.stdout.index("speed:")
+
+
+def test_speed_claims_never_set_the_status(walks):
+    folder, done = walks
+    record = json.loads((folder / "figures" / "out" / "speed.json").read_text())
+    assert record["claims"][0]["ok"] is False
+    assert "threads nobody has" in done.stdout and done.returncode == 0
+
+
+def test_one_and_three_workers_give_the_same_bits(walks, tmp_path):
+    folder, _ = walks
+    done = toy_project.run(folder, "walks", "--jobs", 3, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert toy_project.numbers(tmp_path) == toy_project.numbers(
+        folder / "figures" / "out")
+    pids = {line.split()[1] for line in (folder / "log").read_text().splitlines()}
+    assert len(pids) >= 3, "one process did it all"
+
+
+def test_another_seed_gives_other_numbers(walks, tmp_path):
+    folder, _ = walks
+    assert toy_project.run(folder, "fig_walks", "--seed", 1, "--out",
+                           tmp_path).returncode == 0
+    assert toy_project.numbers(tmp_path)["paths"] != toy_project.numbers(
+        folder / "figures" / "out")["paths"]
+
+
+def test_quick_judges_nothing_and_full_is_kept(tmp_path):
+    folder = toy_project.make(tmp_path / "checkout", fails=toy_project.FAILS)
+    quick = toy_project.run(folder, "--quick", "--jobs", 1)
+    assert quick.returncode == 0, quick.stderr
+    record = json.loads((folder / "figures" / "out" / "fails.json").read_text())
+    assert record["claims"][0]["ok"] is None and "not judged" in quick.stdout
+    assert not (folder / "figures" / "full").exists()
+    full = toy_project.run(folder, "--full", "--jobs", 1)
+    assert full.returncode == 1
+    assert "figure fails fails: x is large: 2.5, must be >= 3" in full.stderr
+    kept = json.loads((folder / "figures" / "full" / "fails.json").read_text())
+    assert kept["size"] == "full" and kept["claims"][0]["ok"] is False
+    table = toy_project.run(folder, "--table").stdout
+    assert "| A claim that does not hold | x is large | 3.25 | 2.5 | >= 3 |" in table
+
+
+def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
+    folder = toy_project.make(
+        tmp_path / "checkout", raises=toy_project.RAISES, walks=toy_project.WALKS,
+        broken="def jobs(:\n", plain="def job(x):\n    pass\n\n\n"
+        "def jobs(size, seed, data):\n    return [(job, {'x': object()})]\n")
+    done = toy_project.run(folder, "--jobs", 2)
+    assert done.returncode == 1
+    assert "job fig_raises.job(repeat=7)" in done.stderr
+    assert "line 5, in job" in done.stderr
+    assert "figure raises raised: ZeroDivisionError: raised by repeat 7" in done.stderr
+    assert "figure broken raised: SyntaxError" in done.stderr
+    assert "job job: x is <object" in done.stderr
+    assert (folder / "figures" / "out" / "walks.png").is_file()
+    record = json.loads((folder / "figures" / "out" / "raises.json").read_text())
+    assert "ZeroDivisionError" in record["error"] and record["claims"] == []
+
+
+@pytest.mark.parametrize("claim, words", [
+    ("[1, 2]", "value is \\[1, 2\\]: must be a number"),
+    ("numpy.ones(3)", "value is array")])
+def test_claims_that_cannot_be_written_fail_their_figure(tmp_path, claim, words):
+    text = toy_project.FAILS.replace(
+        'common.at_least("x is large", data["x"], 3, 3.25)',
+        f"common.Claim('a', {claim}, '', True, None)")
+    text = text.replace("import common\n", "import common\nimport numpy\n")
+    folder = toy_project.make(tmp_path / "checkout", fails=text)
+    done = toy_project.run(folder, "--jobs", 1)
+    assert done.returncode == 1 and re.search(words, done.stderr), done.stderr
+
+
+# ---- killed, torn, resumed ------------------------------------------------
+
+def test_killed_run_is_resumed(walks, tmp_path):
+    folder = toy_project.make(tmp_path / "checkout", pause=0.3,
+                              walks=toy_project.WALKS)
+    stored = folder / "figures" / "out" / "jobs" / "walks"
+    words, environment = toy_project.command(folder, "--jobs", 2)
+    killed = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: len(list(stored.glob("*.npz"))) >= 2)
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    pids = {int(line.split()[1])
+            for line in (folder / "log").read_text().splitlines()}
+    wait_for(lambda: not any(map(is_alive, pids)))
+    finished = len(list(stored.glob("*.npz")))
+    before = len(computed(folder))
+    assert 2 <= finished < 6
+    assert not (folder / "figures" / "out" / "walks.h5").exists()
+    done = toy_project.run(folder, "--jobs", 2, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert len(computed(folder)) - before == 6 - finished
+    assert toy_project.numbers(folder / "figures" / "out") == toy_project.numbers(
+        walks[0] / "figures" / "out")
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def is_alive(pid):
+    try:
+        return "Z" not in pathlib.Path(f"/proc/{pid}/stat").read_text().split(")")[1]
+    except OSError:
+        return False
+
+
+def test_resume_recomputes_what_is_torn_or_changed(walks):
+    folder, _ = walks
+    again = ("walks", "--jobs", 2, "--resume", "--seed", 5)
+    stored = folder / "figures" / "out" / "jobs" / "walks"
+    before = set(stored.glob("*.npz"))
+    assert toy_project.run(folder, *again).returncode == 0
+    numbers = toy_project.numbers(folder / "figures" / "out")
+    torn, flipped, gone = sorted(set(stored.glob("*.npz")) - before)[:3]
+    torn.write_bytes(torn.read_bytes()[:-40])
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    gone.unlink()
+    count = len(computed(folder))
+    assert toy_project.run(folder, *again).returncode == 0
+    assert len(computed(folder)) - count == 3
+    assert toy_project.numbers(folder / "figures" / "out") == numbers
+    with open(folder / "figures" / "common.py", "a") as code:
+        code.write("# a change\n")
+    assert toy_project.run(folder, *again).returncode == 0
+    assert len(computed(folder)) - count == 9
+    assert toy_project.numbers(folder / "figures" / "out") == numbers
+
+
+@pytest.mark.parametrize("times, status", [(1, 0), (99, 1)])
+def test_killed_worker(tmp_path, times, status):
+    folder = toy_project.make(tmp_path / "checkout", times=times,
+                              killed=toy_project.KILLED, walks=toy_project.WALKS)
+    done = toy_project.run(folder, "--jobs", 2)
+    out = folder / "figures" / "out"
+    assert done.returncode == status, done.stderr
+    assert (folder / "killed").stat().st_size == min(times, 1 + runner.REBUILDS)
+    assert (out / "walks.png").is_file()
+    if status == 0:
+        with h5py.File(out / "killed.h5") as file:
+            assert file["squares"][:].tolist() == [0, 1, 4, 9]
+    else:
+        assert "job fig_killed.job(repeat=1, times=99)" in done.stderr
+        assert "figure killed raised: " in done.stderr
+
+
+def test_interrupt_ends_the_run_and_its_workers(tmp_path):
+    folder = toy_project.make(tmp_path / "checkout", pause=30,
+                              walks=toy_project.WALKS)
+    words, environment = toy_project.command(folder, "--jobs", 2)
+    run = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (folder / "log").exists() and len(computed(folder)) == 2)
+    run.send_signal(signal.SIGINT)
+    errors = run.communicate(timeout=20)[1]
+    assert run.returncode == 130
+    assert "Traceback" not in errors and "go on with --resume" in errors
+    pids = [int(line.split()[1])
+            for line in (folder / "log").read_text().splitlines()]
+    wait_for(lambda: not any(map(is_alive, pids)))
+
+
+# ---- refusals -------------------------------------------------------------
+
+@pytest.mark.parametrize("arguments, words", [
+    (["nosuch"], ["'nosuch'", "walks", "speed"]),
+    (["--out", "{file}/out"], ["cannot write", "file/out"]),
+    (["--out", "{file}"], ["cannot write", "file"]),
+    (["--data", "{file}/data"], ["data folder", "does not exist"]),
+    (["--executor", "carrier"], ["'carrier'", "dask:ADDRESS"]),
+    (["--executor", "dask:"], ["'dask:'", "dask:ADDRESS"]),
+    (["--jobs", "0"], ["--jobs is 0"]),
+    (["--jobs", "two"], ["--jobs", "two"]),
+    (["--seed", "-1"], ["--seed is -1"]),
+    (["--quick", "--full"], ["--full", "--quick"]),
+    (["--nosuch"], ["--nosuch"]),
+])
+def test_bad_usage_is_one_clear_line(walks, tmp_path, arguments, words):
+    file = tmp_path / "file"
+    file.write_text("")
+    done = toy_project.run(walks[0], *[part.format(file=file) for part in arguments])
+    assert done.returncode == 2
+    assert done.stdout == "" and len(done.stderr.splitlines()) == 1, done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_missing_data_folder_from_the_environment(walks):
+    done = toy_project.run(walks[0], REFSNN_DATA="/no/such/folder")
+    assert done.returncode == 2 and "/no/such/folder" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_list(walks):
+    done = toy_project.run(walks[0], "--list")
+    assert done.stdout.splitlines() == [
+        'walks\tSums of coin flips & "products" <here>', "speed\tThreads of a job"]
+
+
+# ---- pieces ---------------------------------------------------------------
+
+def plain(function="job", kwargs=None):
+    module = type(sys)("fig_toy")
+    module.job = lambda: None
+    module.job.__name__ = "job"
+    module.jobs = lambda size, seed, data: [
+        (getattr(module, function, print), {} if kwargs is None else kwargs)]
+    return module
+
+
+def key(*, kwargs=None, size="quick", seed=0, data=None, root=toy_project.ROOT):
+    return runner.tasks(root, "toy", plain(kwargs=kwargs), size, seed, None,
+                        data)[0].key
+
+
+def test_key_covers_arguments_size_seed_and_data():
+    keys = {key(), key(kwargs={"a": 1}), key(kwargs={"a": 1.5}), key(size="full"),
+            key(seed=1), key(data="x"), key(kwargs={"a": [1, 2]})}
+    assert len(keys) == 7
+    assert key(kwargs={"a": 1, "b": 2}) == key(kwargs={"b": 2, "a": 1})
+
+
+def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):
+    folder = toy_project.make(tmp_path / "checkout", toy="import common\n"
+                              "from refsnn import lif\n", other="")
+    (folder / "refsnn" / "lif.py").write_text("A = 1\n")
+    (folder / "refsnn" / "data").mkdir()
+    found = {path.name for path in runner.sources(folder, "fig_toy")}
+    assert found == {"fig_toy.py", "common.py", "lif.py", "__init__.py"}
+    keys = [key(root=folder)]
+    for name in ("refsnn/lif.py", "figures/common.py", "figures/fig_toy.py",
+                 "refsnn/data/digits.npz", "figures/fig_other.py"):
+        (folder / name).write_text("import common, refsnn.lif\n")
+        keys.append(key(root=folder))
+    assert len(set(keys)) == 5 and keys[-1] == keys[-2]
+
+
+def test_data_key(tmp_path):
+    assert runner.data_key(None) is None
+    (tmp_path / "a").write_text("1")
+    first = runner.data_key(tmp_path)
+    (tmp_path / "a").write_text("12")
+    assert runner.data_key(tmp_path) != first
+
+
+@pytest.mark.parametrize("value", [np.float64(1), np.ones(2), {1: 2}, {1}, [None, b""]])
+def test_job_arguments_must_be_plain(value):
+    with pytest.raises(TypeError, match="job job: a is .*must be None, a bool"):
+        runner.tasks(toy_project.ROOT, "toy", plain(kwargs={"a": value}), "quick",
+                     0, None, None)
+
+
+def test_job_must_be_a_function_of_the_file():
+    with pytest.raises(TypeError, match="must be a function at the top level"):
+        runner.tasks(toy_project.ROOT, "toy", plain("nosuch"), "quick", 0, None, None)
+
+
+def test_speed_jobs_must_say_their_threads():
+    with pytest.raises(TypeError, match="job job of fig_speed: must have an argu"):
+        runner.tasks(toy_project.ROOT, "speed", plain(), "quick", 0, None, None)
+
+
+@pytest.mark.parametrize("result, words", [
+    ([1], "is list: must be a dict"), ({1: 2}, "must be a dict with texts"),
+    ({"a": object()}, "'a' is of dtype object"), ({"a": b"x"}, "'a' is of dtype")])
+def test_results_must_be_numbers_and_texts(result, words):
+    with pytest.raises(TypeError, match=words):
+        runner.normalised(result, "result")
+
+
+RESULT = {"x": np.arange(12.0).reshape(3, 4), "word": "a", "file": True, "a/b": 1 + 2j,
+          "empty": np.zeros((0, 3), np.float32), "words": ["a", "\u00b5"],
+          "nan": np.nan}
+
+
+def test_stored_result_comes_back_to_the_last_bit(tmp_path):
+    result = runner.normalised(RESULT, "result")
+    runner.save(tmp_path / "jobs" / "a.npz", result, 1.5)
+    back, seconds = runner.load(tmp_path / "jobs" / "a.npz")
+    assert seconds == 1.5 and list(back) == list(result)
+    for name, value in result.items():
+        assert type(back[name]) is type(value) and back[name].dtype == value.dtype
+        assert back[name].tobytes() == value.tobytes()
+    assert [path.name for path in (tmp_path / "jobs").iterdir()] == ["a.npz"]
+
+
+@given(cut=strategies.integers(0, 10 ** 6), bit=strategies.integers(0, 7),
+       truncate=strategies.booleans())
+@settings(max_examples=150)
+def test_damaged_result_is_never_used(tmp_path_factory, cut, bit, truncate):
+    folder = tmp_path_factory.getbasetemp()
+    result = runner.normalised(RESULT, "result")
+    runner.save(folder / "whole.npz", result, 1.5)
+    content = bytearray((folder / "whole.npz").read_bytes())
+    cut %= len(content)
+    if truncate:
+        del content[cut:]
+    else:
+        content[cut] ^= 1 << bit
+    (folder / "damaged.npz").write_bytes(content)
+    loaded = runner.load(folder / "damaged.npz")
+    if truncate:
+        assert loaded is None
+    elif loaded is not None:            # the bit was not part of any value
+        back, seconds = loaded
+        assert seconds == 1.5
+        assert all(back[name].tobytes() == result[name].tobytes() for name in result)
+
+
+def test_nothing_is_left_of_a_write_that_fails(tmp_path):
+    (tmp_path / "a").write_text("before")
+    with pytest.raises(KeyError), runner.replacing(tmp_path / "a") as file:
+        file.write(b"half")
+        raise KeyError
+    assert (tmp_path / "a").read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_workers_refuse_more_threads(monkeypatch):
+    import threadpoolctl
+    np.ones((2, 2)) @ np.ones((2, 2))
+    runner.check_threads(64)
+    monkeypatch.setattr(threadpoolctl, "threadpool_info",
+                        lambda: [{"num_threads": 3, "internal_api": "openblas"}])
+    runner.check_threads(3)
+    with pytest.raises(RuntimeError, match="3 threads of openblas: must be 2"):
+        runner.check_threads(2)
+
+
+def test_workers_refuse_code_that_is_not_that_of_the_run(walks):
+    folder = walks[0]
+    with pytest.raises(RuntimeError, match="the code of fig_speed is not"):
+        runner.execute(str(folder), "fig_speed", "job", {"threads": 1}, "other", 1)
+
+
+def test_environment_is_put_back(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with runner.environment(2):
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "2"
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_seeds_are_addressed():
+    def draw(*address):
+        return common.rng(*address).random()
+
+    drawn = {draw(*address) for address in [
+        (0, "a", 0, 0), (1, "a", 0, 0), (0, "b", 0, 0), (0, "a", 1, 0),
+        (0, "a", 0, 1), (0, "a", "x", 0), (0, 3, 0, 0)]}
+    assert len(drawn) == 7
+    assert draw(0, "a", 0, 0) == draw(0, "a", 0, 0)
+    sequence = np.random.SeedSequence(5, spawn_key=(1, 2, 3))
+    assert draw(5, 1, 2, 3) == np.random.default_rng(sequence).random()
+    for part in (-1, 1.5, 2 ** 32, None):
+        with pytest.raises(ValueError, match="seed address holds"):
+            common.rng(0, "a", part, 0)
+
+
+def test_claims_and_summaries():
+    assert common.at_least("a", 0.5, 0.5).ok and not common.at_least("a", 0.4, 0.5).ok
+    assert common.at_most("a", 0.5, 0.5).ok and not common.at_most("a", 0.6, 0.5).ok
+    assert common.exactly("a", 0.0, 0).ok and not common.exactly("a", 1e-300, 0).ok
+    assert not common.at_least("a", np.nan, 0).ok
+    assert not common.at_most("a", np.nan, 0).ok
+    assert common.at_least("a", 1, 0.96, 0.9) == ("a", 1.0, ">= 0.96", True, 0.9)
+    mean, spread = common.mean_and_spread([[1.0, 2.0], [3.0, 2.0]])
+    assert mean.tolist() == [2.0, 2.0] and spread.tolist() == [2 ** 0.5, 0.0]
+    assert [float(part) for part in common.mean_and_spread([4.0])] == [4.0, 0.0]
+    with pytest.raises(ValueError, match="must not be empty"):
+        common.mean_and_spread(np.zeros((0, 2)))
+
+
+def test_workers_start_light():
+    """What a worker imports to begin with holds neither NumPy nor matplotlib."""
+    spec = importlib.util.spec_from_file_location("r", toy_project.ROOT / "run_all.py")
+    code = f"import runpy, sys; runpy.run_path({spec.origin!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True,
+                            text=True, check=True).stdout.split()
+    assert not {"numpy", "matplotlib", "tqdm"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", ["run_all.py", "figures/runner.py",
+                                  "figures/gallery.py", "figures/common.py"])
+def test_functions_are_short(name):
+    path = toy_project.ROOT / name
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            docstring = ast.get_docstring(node, clean=False) or ""
+            lines = node.end_lineno - node.lineno + 1 - docstring.count("\n")
+            assert lines <= 40, f"{name}: {node.name} has {lines} lines"
+    assert len(path.read_text().splitlines()) <= 400

@@ -1,0 +1,203 @@
+"""A checkout in miniature, with toy figures, to run run_all.py on."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+WALKS = '''"""Sums of coin flips & "products" <here>.
+
+The last entry of 6 walks is no further than 400 steps away.
+
+Mirrors no published figure.
+"""
+import os
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+import common
+
+LOG = pathlib.Path(__file__).parent.parent / "log"
+
+
+def walk(seed, repeat, pause):
+    with open(LOG, "a") as log:
+        log.write(f"{repeat} {os.getpid()}\\n")
+    time.sleep(pause)
+    draw = common.rng(seed, "walks", 0, repeat)
+    mixed = draw.normal(size=(90, 90))
+    return {"path": np.cumsum(draw.choice([-1.0, 1.0], 400)),
+            "norm": float(np.linalg.norm(mixed @ mixed @ mixed.T)),
+            "file": "the name of a savez argument",
+            "matplotlib": "matplotlib" in sys.modules}
+
+
+def jobs(size, seed, data):
+    return [(walk, {"seed": seed, "repeat": r, "pause": PAUSE}) for r in range(6)]
+
+
+def gather(results):
+    return {"paths": [r["path"] for r in results],
+            "norms": [r["norm"] for r in results],
+            "matplotlib": [r["matplotlib"] for r in results],
+            "labels": [r["file"] for r in results], "one": "\\u00b5"}
+
+
+def claims(data):
+    far = abs(data["paths"][:, -1]).max()
+    return [common.at_most("distance <after> 400 steps & no more", far, 400, 0.5),
+            common.Claim("nobody can tell this one", "a text", "any", None)]
+
+
+def plot(data, fig):
+    fig.subplots().plot(data["paths"].T)
+'''
+
+SPEED = '''"""Threads of a job."""
+import os
+
+import numpy as np
+import threadpoolctl
+
+import common
+
+
+def job(threads):
+    np.ones((2, 2)) @ np.ones((2, 2))
+    found = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    asked = os.environ["OPENBLAS_NUM_THREADS"]
+    return {"asked": int(asked), "pid": os.getpid(), "pools": max(found)}
+
+
+def jobs(size, seed, data):
+    return [(job, {"threads": threads}) for threads in (1, 2)]
+
+
+def gather(results):
+    return {name: [r[name] for r in results] for name in results[0]}
+
+
+def claims(data):
+    return [common.at_least("threads nobody has", data["pools"].max(), 10000)]
+
+
+def plot(data, fig):
+    fig.subplots().plot(data["asked"], data["pools"])
+'''
+
+KILLED = '''"""A job that kills the process it runs in."""
+import os
+import pathlib
+import signal
+
+FLAG = pathlib.Path(__file__).parent.parent / "killed"
+
+
+def job(repeat, times):
+    met = FLAG.stat().st_size if FLAG.exists() else 0
+    if repeat == 1 and met < times:
+        with open(FLAG, "a") as flag:
+            flag.write("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"square": repeat ** 2}
+
+
+def jobs(size, seed, data):
+    return [(job, {"repeat": r, "times": TIMES}) for r in range(4)]
+
+
+def gather(results):
+    return {"squares": [r["square"] for r in results]}
+
+
+def claims(data):
+    return []
+
+
+def plot(data, fig):
+    fig.subplots().plot(data["squares"])
+'''
+
+RAISES = '''"""A job that raises <something>."""
+
+
+def job(repeat):
+    raise ZeroDivisionError(f"raised by repeat {repeat}")
+
+
+def jobs(size, seed, data):
+    return [(job, {"repeat": 7})]
+
+
+gather = claims = plot = None
+'''
+
+FAILS = '''"""A claim that does not hold."""
+import common
+
+
+def job():
+    return {"x": 2.5}
+
+
+def jobs(size, seed, data):
+    return [(job, {})]
+
+
+def gather(results):
+    return results[0]
+
+
+def claims(data):
+    return [common.at_least("x is large", data["x"], 3, 3.25)]
+
+
+def plot(data, fig):
+    fig.subplots().plot([data["x"]])
+'''
+
+
+def make(folder, pause=0.0, times=1, **figures):
+    """Write a checkout with the named figures; returns its folder."""
+    (folder / "figures").mkdir(parents=True)
+    (folder / "refsnn").mkdir()
+    shutil.copy(ROOT / "run_all.py", folder)
+    shutil.copy(ROOT / "refsnn" / "__init__.py", folder / "refsnn")
+    for name in ("common.py", "runner.py", "gallery.py", "style.mplstyle"):
+        shutil.copy(ROOT / "figures" / name, folder / "figures")
+    for name, text in figures.items():
+        text = text.replace("PAUSE", str(pause)).replace("TIMES", str(times))
+        (folder / "figures" / f"fig_{name}.py").write_text(text)
+    return folder
+
+
+def command(folder, *arguments):
+    """The command line, and an environment free of the user's settings."""
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("REFSNN_DATA", "PYTHONPATH")}
+    return ([sys.executable, str(folder / "run_all.py"), *map(str, arguments)],
+            environment)
+
+
+def run(folder, *arguments, timeout=60, **more):
+    """Run run_all.py of the checkout to its end."""
+    words, environment = command(folder, *arguments)
+    return subprocess.run(words, env={**environment, **more}, capture_output=True,
+                          text=True, timeout=timeout)
+
+
+def numbers(folder, name="walks"):
+    """Bytes of all that was stored behind a figure."""
+    with h5py.File(folder / f"{name}.h5") as file:
+        values = {key: np.asarray(file[key][()]) for key in file}
+    return {key: value.tolist() if value.dtype.kind == "O" else value.tobytes()
+            for key, value in values.items()}
