@@ -402,3 +402,18 @@ NAN = np.full((4, 2, 2), np.nan)
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_defaults_are_gain_and_threshold_one():
+    x, dmem = np.ones((5, 1, 1)), column(0, 0, 0, 0, 1)
+    for W in ([[0.3]], [[3.0]]):
+        rec = [lif.simulate(x, W, **HALF, **k) for k in ({}, {"gain": 1, "threshold": 1,
+               "reset": "subtract", "refractory": 0})]
+        assert all((a == b).all() for a, b in zip(*rec, strict=True))
+        assert (lif.readout(x, W, **HALF) == lif.readout(x, W, gain=1, **HALF)).all()
+        assert (lif.readout_backward(x, W, dmem, **HALF).dW
+                == lif.readout_backward(x, W, dmem, gain=1, **HALF).dW).all()
+        grads = [lif.backward(x, W, None, rec[0], dmem + 0.5, dmem, dmem, **HALF, **k)
+                 for k in ({}, {"gain": 1, "threshold": 1, "reset": "subtract",
+                                "through_reset": True})]
+        assert (grads[0].dW == grads[1].dW).all() and grads[0].dW.any()
