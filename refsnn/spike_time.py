@@ -33,9 +33,10 @@ Derivation.  (2) is the integral of (1).  U_i(t_i) = threshold in (2) is
     dt_i = -dU_i/(dU_i/dt), the implicit derivative of the crossing, with
     (2) for dU_i and (4) for dU_i/dt; so are the derivatives of (3), by
     dt = tau dz/z.  C: between two inputs U_i is monotone, so with the p
-    earliest inputs as C there is a crossing before input p+1 iff I_i > 0,
-    a_i > 0 and t_i < t_{p+1}; the first such p is the right one.  Without
-    an overflow, t_i = t_p + tau log(I_i(t_p)/a_i).  (7): tau sum_j W_ij is
+    earliest inputs as C there is a crossing before input p+1 iff a_i > 0
+    and t_i < t_{p+1} (U_i(t_p) <= threshold makes I_i(t_p) >= a_i); the
+    first such p is the right one.  (3) divided by z_p does not overflow:
+    t_i = t_p + tau log(I_i(t_p)/a_i).  (7): tau sum_j W_ij is
     U_i long after all inputs; a unit whose inputs all spike fires for
     certain if it is above the threshold.
 Exact.  As long as no causal set changes; there t_i jumps or has a kink.
@@ -159,7 +160,7 @@ def forward(inputs, W, *, tau, threshold):
         column = W.T[order[:, p]] * spiked[:, p, None]
         current = decay[:, p, None] * current + column                     # (1)
         a += column                                                        # (4)
-        found = (current > 0) & (a > 0) & np.isinf(times)
+        found = (a > 0) & np.isinf(times)
         with np.errstate(over="ignore"):
             ratio = np.divide(current, a, out=np.ones_like(a), where=found)
         t = start[:, p, None] + W.dtype.type(tau) * np.log(np.maximum(ratio, 1))  # (3)
