@@ -64,6 +64,12 @@ def _scaled(v, steepness):
     return v, k, np.minimum(z, np.sqrt(np.finfo(v.dtype).max) / 2)
 
 
+def _pair(v, k, height, bump):
+    """f of v's sign, from k f at z, and f'; of v's dtype, also if 0-d."""
+    return (np.copysign(height / k, v).astype(v.dtype, copy=False),
+            bump.astype(v.dtype, copy=False))
+
+
 def fast_sigmoid(v, steepness):
     """Fast sigmoid (SuperSpike), eq. (1).
 
@@ -92,7 +98,7 @@ def fast_sigmoid(v, steepness):
     """
     v, k, z = _scaled(v, steepness)
     g = 1 / (1 + z)
-    return np.copysign(z * g / k, v), g * g                                # (1)
+    return _pair(v, k, z * g, g * g)                                       # (1)
 
 
 def sigmoid(v, steepness):
@@ -123,7 +129,7 @@ def sigmoid(v, steepness):
     """
     v, k, z = _scaled(v, steepness)
     e = np.exp(-z)
-    return np.copysign(2 * np.tanh(z / 2) / k, v), 4 * e / (1 + e) ** 2    # (2)
+    return _pair(v, k, 2 * np.tanh(z / 2), 4 * e / (1 + e) ** 2)           # (2)
 
 
 def triangle(v, steepness):
@@ -154,7 +160,7 @@ def triangle(v, steepness):
     """
     v, k, z = _scaled(v, steepness)
     y = np.minimum(z, 1)
-    return np.copysign(y * (1 - y / 2) / k, v), 1 - y                      # (3)
+    return _pair(v, k, y * (1 - y / 2), 1 - y)                             # (3)
 
 
 def gaussian(v, steepness):
@@ -185,7 +191,7 @@ def gaussian(v, steepness):
     """
     v, k, z = _scaled(v, steepness)
     c, r = (v.dtype.type(a ** 0.5) for a in (np.pi / 2, 0.5))
-    return np.copysign(c * erf(z * r) / k, v), np.exp(-z * z / 2)          # (4)
+    return _pair(v, k, c * erf(z * r), np.exp(-z * z / 2))                 # (4)
 
 
 def arctan(v, steepness):
@@ -215,7 +221,7 @@ def arctan(v, steepness):
     (True, [1.0, 0.5])
     """
     v, k, z = _scaled(v, steepness)
-    return np.copysign(np.arctan(z) / k, v), 1 / (1 + z * z)               # (5)
+    return _pair(v, k, np.arctan(z), 1 / (1 + z * z))                      # (5)
 
 
 def slayer(v, steepness):
@@ -245,7 +251,7 @@ def slayer(v, steepness):
     ([0.0, -0.5], [1.0, 0.0])
     """
     v, k, z = _scaled(v, steepness)
-    return np.copysign(-np.expm1(-z) / k, v), np.exp(-z)                   # (6)
+    return _pair(v, k, -np.expm1(-z), np.exp(-z))                          # (6)
 
 
 def boxcar(v, steepness):
@@ -276,7 +282,7 @@ def boxcar(v, steepness):
     """
     v, k, z = _scaled(v, steepness)
     y = np.minimum(z, 1)
-    return np.copysign(y / k, v), (y < 1).astype(v.dtype)                  # (7)
+    return _pair(v, k, y, y < 1)                                           # (7)
 
 
 SURROGATES = {

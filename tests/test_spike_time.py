@@ -344,6 +344,9 @@ def test_cross_entropy_of_times_by_hand():
     loss, dtimes = spike_time.cross_entropy(times, np.array([2]), scale=2.0, late=5.0)
     assert loss == pytest.approx(-math.log(q[2]), rel=RTOL)     # finite
     np.testing.assert_allclose(dtimes, [[-q[0] / 2, -q[1] / 2, 0, 0]], rtol=RTOL)
+    loss, _ = spike_time.cross_entropy(np.array([[5e3, 5e3 + 1]]), np.array([0]),
+                                       scale=1.0, late=1e4)
+    assert loss == pytest.approx(math.log(1 + math.exp(-1)), rel=RTOL)
     at_late, dtimes = spike_time.cross_entropy(np.array([[5.0, 5.0]]), np.array([0]),
                                                scale=1.0, late=5.0)
     assert at_late == pytest.approx(LOG2, rel=RTOL) and not dtimes.any()

@@ -120,7 +120,7 @@ def test_extremes_stay_finite_and_within_bounds(name, dtype):
         assert np.isfinite(value).all() and np.isfinite(derivative).all()
         slack = 4 * info.smallest_subnormal / dtype(k)      # k |v| may underflow
         assert (np.abs(value) * (1 - 8 * info.eps) - slack <= np.abs(v)).all()
-        assert (0 <= derivative).all() and (derivative <= 1).all()
+        assert (0 <= derivative).all() and (derivative <= 1 + 4 * info.eps).all()
         if k > 1:
             np.testing.assert_allclose(value[5], RISE[name] / k, rtol=8 * info.eps)
             assert derivative[5] <= info.eps
