@@ -142,6 +142,15 @@ def test_poisson_rates_step_by_step():
     assert_array_equal(spikes, rates / 500)
 
 
+def test_a_draw_at_the_rate_is_no_spike():
+    class Fixed(np.random.Generator):
+        def random(self, size):
+            return np.full(size, 0.25)
+
+    rates = np.array([[0.25, 0.26]])
+    assert poisson(rates, 1, 1.0, Fixed(np.random.PCG64(1))).tolist() == [[[0.0, 1.0]]]
+
+
 @given(SEEDS)
 def test_poisson_is_the_seeds_alone(seed):
     rates = np.full((2, 30), 300.0)
@@ -227,6 +236,13 @@ def test_float16_times_are_widened():
     assert np.argwhere(counts).tolist() == [[500, 1], [899902, 0]]
 
 
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i4", "u8", "i8"])
+def test_units_of_any_integer_type(kind):
+    times, units = np.array([0.5, 299.5]), np.array([100, 3], kind)
+    counts = bin_events(times, units, 300, 101, dt=1.0)
+    assert np.argwhere(counts).tolist() == [[0, 100], [299, 3]]
+
+
 def test_no_events_at_all():
     none = bin_events(np.zeros(0), np.zeros(0, int), 3, 2, dt=1.0)
     assert none.tolist() == [[0, 0]] * 3
@@ -287,7 +303,7 @@ def test_poisson_refuses(change, match):
 
 
 @pytest.mark.parametrize("change, match", [
-    ({"times_s": np.array([0.1, -1e-9])}, r"times_s\[1\] is -1e-09"),
+    ({"times_s": np.array([0.1, -1e-9])}, r"is -1e-09: must be finite and not"),
     ({"times_s": np.array([np.nan, 0.1])}, r"times_s\[0\] is nan"),
     ({"times_s": np.array([0.1, np.inf])}, r"times_s\[1\] is inf"),
     ({"times_s": np.array([0.1, np.inf], np.float16)}, r"times_s\[1\] is inf"),

@@ -385,7 +385,9 @@ def test_refuses_out_that_overlaps(optimiser):
     new = State(1, *(None if a is None else a.copy() for a in state[1:]))
     array = next(a for a in state[1:] if a is not None)
     overlapping = State(1, *(None if a is None else g for a in state[1:]))
+    inner = next(a for a in new[1:] if a is not None)
     for out, match in (((new, g), "share memory"), ((new, array), "share memory"),
+                       ((new, inner), "share memory"),
                        ((overlapping, update), "share memory"),
                        ((new, update[:2]), "out.1. is of shape"),
                        ((new, update.astype("f4")), "out.1. is of shape"),
