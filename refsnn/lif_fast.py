@@ -44,14 +44,14 @@ import numpy as np
 from scipy import sparse
 
 __all__ = ["Tape", "forward", "gradients"]
-BLOCK = 2**18           # floats in a block of steps, which should stay in cache
+_BLOCK = 2**18          # floats in a block of steps, which should stay in cache
 
 
 class Tape(NamedTuple):
     """A run and its buffers; ``tape.mem > 1`` are the spikes, (T, B, n)."""
 
     mem: np.ndarray
-    x: np.ndarray
+    blocks: list
     weights: tuple
     constants: tuple
     reset: str
@@ -97,14 +97,15 @@ def _input(x, m, steps):
     return x, int(steps), x.shape[0] // steps
 
 
-def _rows(x, start, stop, B, dtype):
-    """Input of the steps from start to stop as a matrix of m columns."""
+def _blocks(x, B, c, dtype):
+    """Input of every c steps as a matrix of m columns."""
     if not sparse.issparse(x):
-        return x[start:stop].reshape((stop - start) * B, -1).astype(dtype, copy=False)
-    ends = x.indptr[start * B:stop * B + 1]
-    part = slice(ends[0], ends[-1])
-    return sparse.csr_matrix((x.data[part].astype(dtype, copy=False), x.indices[part],
-                              ends - ends[0]), shape=(len(ends) - 1, x.shape[1]))
+        return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
+                for t in range(0, len(x), c)]
+    ends = [x.indptr[row:row + c * B + 1] for row in range(0, x.shape[0], c * B)]
+    return [sparse.csr_matrix((x.data[e[0]:e[-1]].astype(dtype, copy=False),
+                               x.indices[e[0]:e[-1]], e - e[0]),
+                              shape=(len(e) - 1, x.shape[1])) for e in ends]
 
 
 def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -155,21 +156,21 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
             raise ValueError(f"{name} is {a.dtype}, W {W.dtype}, or {name} not finite: "
                              "must be finite and all float32 or all float64")
     x, T, B = _input(x, m, steps)
-    alpha, beta = (_number(name, value, 0, 1, W.dtype)
-                   for name, value in (("alpha", alpha), ("beta", beta)))
-    gain, threshold = (_number(name, value, 1e-9, 1e9, W.dtype)
-                       for name, value in (("gain", gain), ("threshold", threshold)))
+    alpha, beta, gain, threshold = (_number(*arguments, W.dtype) for arguments in (
+        ("alpha", alpha, 0, 1), ("beta", beta, 0, 1), ("gain", gain, 1e-9, 1e9),
+        ("threshold", threshold, 1e-9, 1e9)))
     if reset not in ("subtract", "zero"):
         raise ValueError(f"reset is {reset!r}: must be 'subtract' or 'zero'")
-    k, scale, c = len(W_out), gain / threshold, min(T, max(1, BLOCK // (B * n)))
+    k, scale, c = len(W_out), gain / threshold, min(T, max(1, _BLOCK // (B * n)))
     shapes = (T + 1, B, n), (T, B, k), (T, B, k), (4, c, B, n), (3, B, n)
     buffers = work.buffers if work else tuple(_aligned(s, W.dtype) for s in shapes)
     if tuple(a.shape for a in buffers) != shapes or buffers[0].dtype != W.dtype:
         raise ValueError(f"work is of shape {work.mem.shape}, {work.mem.dtype}: must "
                          f"be of a run of shape {(T, B, n)}, {W.dtype}, {k} outputs")
-    tape = Tape(buffers[0][:T], x, (W * scale, None if V is None else V * scale, W_out),
-                (alpha, beta, scale, threshold), reset, buffers)
+    weights = W * scale, None if V is None else V * scale, W_out
     with np.errstate(over="ignore", invalid="ignore"):
+        tape = Tape(buffers[0][:T], _blocks(x, B, c, W.dtype), weights,
+                    (alpha, beta, scale, threshold), reset, buffers)
         syn = _hidden(tape)
         _readout(buffers[1], alpha, beta)
     if not np.isfinite(syn).all() or not np.isfinite(buffers[0][T]).all():
@@ -186,8 +187,7 @@ def _hidden(tape):
     syn[:], mem[0] = 0, 0
     for t in range(len(tape.mem)):
         if t % c == 0:
-            drive = _rows(tape.x, t, min(t + c, len(tape.mem)), B, W.dtype) @ W
-            drive = drive.reshape(-1, B, n)
+            drive = (tape.blocks[t // c] @ W).reshape(-1, B, n)
         np.greater(mem[t], 1, out=S, casting="unsafe")                     # (1)
         np.matmul(S, W_out, out=sent[t])
         u = np.multiply(mem[t], beta, out=mem[t + 1])
@@ -251,12 +251,11 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     dout = _array("dout", dout, tape.buffers[2].shape)
     if dspikes is not None:
         dspikes = _array("dspikes", dspikes, tape.mem.shape)
-    c = 1 / (_number("steepness", steepness, 1e-6, 1e6, tape.mem.dtype)
-             * tape.constants[3])
+    k = _number("steepness", steepness, 1e-6, 1e6, tape.mem.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         tape.buffers[2][:] = dout
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
-        *found, last = _backward(tape, c, dspikes)
+        *found, last = _backward(tape, 1 / (k * tape.constants[3]), dspikes)
     if not all(a is None or np.isfinite(a).all() for a in (*found, last)):
         raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
                          "must be finite")
@@ -268,7 +267,7 @@ def _backward(tape, c, dspikes):
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
-    (T, B, n), size, events = tape.mem.shape, block.shape[1], sparse.issparse(tape.x)
+    (T, _, n), size = tape.mem.shape, block.shape[1]
     du[:], carry[:], dW, dV, dW_out = 0, 0, 0, 0, 0
     for start in range((T - 1) // size * size, -1, -size):
         stop = min(start + size, T)
@@ -292,11 +291,10 @@ def _backward(tape, c, dspikes):
             dS[i] /= slope[i]                                              # (7)
             du *= beta
             du += dS[i]                                                    # (10)
-        dsyn, S = dsyn.reshape(-1, n), S.reshape(-1, n)
-        rows = _rows(tape.x, start, stop, B, W.dtype)
-        dW += rows.T @ dsyn if events else dsyn.T @ rows
+        dsyn, S, x = dsyn.reshape(-1, n), S.reshape(-1, n), tape.blocks[start // size]
+        dW += x.T @ dsyn if sparse.issparse(x) else dsyn.T @ x
         if V is not None:
             dV += dsyn.T @ S                                               # (11)
         dW_out += credit.T @ S                                             # (12)
-    dW = dW.T if events else dW
+    dW = dW.T if sparse.issparse(x) else dW
     return dW * scale, None if V is None else dV * scale, dW_out, carry
