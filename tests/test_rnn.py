@@ -77,6 +77,18 @@ def test_backward_equals_generic_sweep(network):
                                atol=RTOL * np.linalg.norm(flat))
 
 
+def test_no_inputs_at_all():
+    h = rnn.simulate(np.ones((3, 2, 0)), np.ones((1, 0)), np.eye(1), np.ones((2, 1)))
+    assert h.shape == (3, 2, 1) and h.all()
+
+
+def test_arguments_are_kept():
+    arrays = [X / 9, W1 / 9, V1, np.full((3, 2, 2), 0.5), np.ones((3, 2, 2))]
+    before = [a.copy() for a in arrays]
+    rnn.backward(*arrays)
+    assert all((a == b).all() for a, b in zip(arrays, before, strict=True))
+
+
 def test_float32_is_kept():
     x, W, V = (np.ones(s, np.float32) for s in ((3, 1, 2), (2, 2), (2, 2)))
     h = rnn.simulate(x, W, V)
@@ -90,6 +102,8 @@ X, W1, V1 = np.ones((3, 2, 4)), np.ones((2, 4)), np.ones((2, 2))
 @pytest.mark.parametrize("call, match", [
     (lambda: rnn.simulate(X[0], W1, V1), "x is of shape"),
     (lambda: rnn.simulate(X[:0], W1, V1), "at least 1"),
+    (lambda: rnn.simulate(X[:, :0], W1, V1), "at least 1"),
+    (lambda: rnn.simulate(X, W1[:0], V1[:0, :0]), "at least 1"),
     (lambda: rnn.simulate(X * np.nan, W1, V1), "x has NaN"),
     (lambda: rnn.simulate(X, W1.astype(int), V1), "W is of shape .*int64"),
     (lambda: rnn.simulate(X, W1, V1[:1]), "V is of shape"),
