@@ -33,6 +33,7 @@ import numbers
 import os
 import pathlib
 import platform
+import shutil
 import signal
 import sys
 import threading
@@ -205,7 +206,7 @@ def _run_all(root, options, executor):
                if key not in figures[task.figure].results]
     with tqdm(total=len(tasks), initial=len(tasks) - len(waiting), unit="job",
               file=sys.stderr, mininterval=0.5 if sys.stderr.isatty() else 10,
-              dynamic_ncols=True) as bar:
+              ncols=shutil.get_terminal_size().columns) as bar:
         _settle(figures, options, bar)
         stream = _stream(waiting, figures, options.jobs, executor)
         with contextlib.closing(stream):

@@ -55,7 +55,7 @@ def gather(results):
 def claims(data):
     far = abs(data["paths"][:, -1]).max()
     return [common.at_most("distance <after> 400 steps & no more", far, 400, 0.5),
-            common.Claim("nobody can tell this one", "a text", "any", None)]
+            common.Claim("nobody can tell this one", "a <text>", "any", None)]
 
 
 def plot(data, fig):
@@ -128,14 +128,16 @@ def plot(data, fig):
 '''
 
 RAISES = '''"""A job that raises <something>."""
+import pathlib
 
 
 def job(repeat):
+    (pathlib.Path(__file__).parent.parent / f"raised-{repeat}").touch()
     raise ZeroDivisionError(f"raised by repeat {repeat}")
 
 
 def jobs(size, seed, data):
-    return [(job, {"repeat": 7})]
+    return [(job, {"repeat": repeat}) for repeat in (7, 8, 9, 10, 11, 12)]
 
 
 gather = claims = plot = None
