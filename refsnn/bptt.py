@@ -12,10 +12,10 @@ the adjoint p[t] = dL/dh[t], all later states taken into account, is
     p[t] = q[t] + J[t+1]^T p[t+1],  p[T] = 0       (1)  [NMZ19] eq. ?
     dL/dparameters = sum_t F[t]^T p[t]             (2)  [NMZ19] eq. ?
 
-Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] = J[t]
-    M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Writing M[t] out
-    as sum_{s<=t} J[t] ... J[s+1] F[s] and exchanging the two sums collects,
-    in front of F[s], the adjoint of (1).
+Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
+    J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Writing
+    M[t] out as sum_{s<=t} J[t] ... J[s+1] F[s] and exchanging the two sums
+    collects, in front of F[s], the adjoint of (1).
 Exact.  For every J, F and q; what was dropped, was dropped in J.
 Cost.   O(T B n (n + p)) time and, beside the arrays handed in, O(B n)
     memory: n states, p parameters.

@@ -20,8 +20,8 @@ the surrogate f'.  A path that a rule drops reads recorded values instead
 Derivation.  (2) cancels the h^2 term of (1).  Rounding of f by eps |f|
     enters D as 4 eps |f| / h: this noise is added to the tolerance, and a
     difference that it would drown is refused rather than passed.
-Exact.  Complex steps, Im f(theta + i h d) / h, have no cancellation at all,
-    for f that is analytic and written without abs or comparisons.
+Exact.  Complex steps, Im f(theta + i h d) / h, have no cancellation at
+    all, for f that is analytic and written without abs or comparisons.
 Cost.   `directional` 4 runs a direction, `gradient` 4 runs an entry.
 Departures.  Tolerances are relative to the larger of the two values, never
     absolute; float32 is refused.
@@ -222,8 +222,8 @@ def anchored(surrogate, mem, threshold=1.0):
     Examples
     --------
     >>> spike = anchored(lambda v: (v / 2, 0.5), np.full((1, 1, 1), 1.5))
-    >>> spike(0, np.array([[1.5]])).tolist(), spike(0, np.array([[1.75]])).tolist()
-    ([[1.0]], [[1.125]])
+    >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
+    [[[1.0]], [[1.125]]]
     """
     mem = np.array(mem)
     if mem.dtype != np.float64 or not np.isfinite(mem).all():
@@ -299,7 +299,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
     Examples
     --------
-    >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.array([1.0]))
+    >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0
     """
     theta, direction = np.asarray(theta), np.asarray(direction)

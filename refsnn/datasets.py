@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy | optional: pooch
 r"""Images to train on: embedded digits, and files of the MNIST format.
 
-`digits` reads 1,797 real handwritten digits of 8x8 pixels that come with the
-module (data/digits.npz); `images` reads MNIST or Fashion-MNIST from a folder,
-where `fetch` puts them.  `upsample` interpolates between pixel centres,
+`digits` reads 1,797 real handwritten digits of 8x8 pixels that come with
+the module (data/digits.npz); `images` reads MNIST or Fashion-MNIST from a
+folder, where `fetch` puts them.  `upsample` interpolates between pixel
+centres,
 
     Y = A X A^T,  A[i, j] = max(0, 1 - |p[i] - j|)                (1)
     p[i] = (i + 1/2) k / size - 1/2, clipped to [0, k - 1]        (2)
@@ -11,9 +12,9 @@ where `fetch` puts them.  `upsample` interpolates between pixel centres,
 for k x k images X, and `split` draws a test set with every class in its
 proportion.
 
-Derivation.  (1) is linear interpolation at the centres (2) of the new pixels,
-    row by row and column by column.  Rows of A sum to 1: values stay in the
-    range of X.
+Derivation.  (1) is linear interpolation at the centres (2) of the new
+    pixels, row by row and column by column.  Rows of A sum to 1: values
+    stay in the range of X.
 Exact.  A split depends on labels, fraction and seed, and on nothing else.
 Cost.   `idx` takes no more memory than the file really holds, whatever its
     header says, and at most `limit`.
@@ -21,8 +22,8 @@ Departures.  Pixels are scaled to [0, 1], from 0..16 (digits) or 0..255.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.
-    MNIST: Y. LeCun, C. Cortes and C. J. C. Burges.  Fashion-MNIST: H. Xiao,
-    K. Rasul and R. Vollgraf, arXiv 1708.07747, MIT licence.
+    MNIST: Y. LeCun, C. Cortes and C. J. C. Burges.  Fashion-MNIST: H.
+    Xiao, K. Rasul and R. Vollgraf, arXiv 1708.07747, MIT licence.
 """
 
 import gzip

@@ -3,7 +3,7 @@ r"""Numbers into spikes: latency and Poisson codes, and binning of events.
 
 A value v becomes one spike, the earlier the larger it is,
 
-    t = tau log(v / (v - threshold)) for v > threshold     (1)  [NMZ19] eq. ?
+    t = tau log(v / (v - threshold)) for v > threshold   (1)  [NMZ19] eq. ?
     step = floor(t / dt), a spike if step < T              (2)
 
 a rate becomes independent spikes of
@@ -16,18 +16,19 @@ and recorded events become counts in half-open bins,
     e[i] = start + i dt, i = 0 .. T                        (5)
 
 Derivation.  (1) is when v (1 - exp(-t/tau)), a leaky integrator driven
-    towards v from 0, reaches the threshold; at v = threshold it never does.
-    The code has it as log1p(threshold / (v - threshold)).
+    towards v from 0, reaches the threshold; at v = threshold it never
+    does.  The code has it as log1p(threshold / (v - threshold)).
 Exact.  (4) holds for the edges (5) as float64 numbers: no event on an edge
     moves to the bin before it.
 Cost.   O(T B m), and O(B m) for `latency_events`; O(T m + E log T) for E
     events.
 Departures.  [NMZ19] gives (1) in its second tutorial, not in the text, and
-    cuts t / dt to an integer as (2) does.  (3) is the one-spike-a-step form
-    of a Poisson process; rates above 1/dt are refused.
-Errata.  The fourth tutorial of [NMZ19] bins by the upper edge: its bin 0 is
-    always empty and an event on the last edge is out of range.  Times read
-    as float16, as event files store them, are widened before arithmetic.
+    cuts t / dt to an integer as (2) does.  (3) is the one-spike-a-step
+    form of a Poisson process; rates above 1/dt are refused.
+Errata.  The fourth tutorial of [NMZ19] bins by the upper edge: its bin 0
+    is always empty and an event on the last edge is out of range.  Times
+    read as float16, as event files store them, are widened before
+    arithmetic.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.

@@ -1,18 +1,18 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""How an error reaches a hidden spiking layer: exactly, at random, locally.
 
-Each rule turns an error into `dspikes`, the credit e[t] of a hidden layer's
-spikes S[t], which any rule for one layer can then use.  With dI the adjoint
-of the currents one layer up and W its input weights,
+Each rule turns an error into `dspikes`, the credit e[t] of a hidden
+layer's spikes S[t], which any rule for one layer can then use.  With dI
+the adjoint of the currents one layer up and W its input weights,
 
-    backpropagation            e[t] = W^T dI[t+1]              (1)  [NMZ19] eq. ?
-    feedback alignment         e[t] = G^T dI[t+1], G random         [NMZ19] eq. ?
-    direct feedback alignment  e[t] = H^T o[t], H random       (2)  [NMZ19] eq. ?
+    backpropagation       e[t] = W^T dI[t+1]             (1)  [NMZ19] eq. ?
+    feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19] eq. ?
+    direct feedback       e[t] = H^T o[t], H random      (2)  [NMZ19] eq. ?
         from the error o[t] = dL/dU[t] of the readout's membrane
-    local errors               y[t] = G S[t], L = sum_t l(y[t])     [NMZ19] eq. ?
-                               e[t] = G^T dl/dy[t], G random        (3)
-        with l = |y - target|^2 / 2                                 (4)
-        or l = -log softmax(y)[label]                               (5)
+    local errors          y[t] = G S[t], L = sum_t l(y[t])    [NMZ19] eq. ?
+                          e[t] = G^T dl/dy[t], G random            (3)
+        with l = |y - target|^2 / 2                                (4)
+        or l = -log softmax(y)[label]                              (5)
 
 and a weight change in three factors uses a trace of each input alone, the
 response of a membrane without reset to that input,
@@ -20,12 +20,12 @@ response of a membrane without reset to that input,
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
 
-Event-driven random backpropagation is (2) and (7) with a boxcar for psi and
-the bare events x for P: neither dynamics nor reset are followed.
+Event-driven random backpropagation is (2) and (7) with a boxcar for psi
+and the bare events x for P: neither dynamics nor reset are followed.
 
-Derivation.  (1) is the chain rule through I[t+1] = ... + W S[t]; the random
-    rules put another matrix in its place.  (6) and (7): without reset, U[t]
-    = W P[t], so that dL/dW = sum_t dL/dU[t] P[t]^T.
+Derivation.  (1) is the chain rule through I[t+1] = ... + W S[t]; the
+    random rules put another matrix in its place.  (6) and (7): without
+    reset, U[t] = W P[t], so that dL/dW = sum_t dL/dU[t] P[t]^T.
 Approximate.  Exact when: (1) always; (7) for one layer without recurrence
     whose reset is a recorded additive term (subtract, not followed, and no
     refractoriness); (3) for the local loss.  Drops: (2), (3) and random G
@@ -34,6 +34,9 @@ Approximate.  Exact when: (1) always; (7) for one layer without recurrence
 Cost.   O(T B n k) time for an error from k units, O(T B n m) for (7).
 Departures.  [NMZ19] feeds back at the same step; the LIF step has one step
     from spikes to currents, hence t+1 in (1).
+
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
+    Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
 
 import numpy as np

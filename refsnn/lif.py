@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | lif.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Layers of leaky integrate-and-fire (LIF) neurons and leaky readouts.
 
-A current-based LIF layer, optionally recurrent, is run forward in time, and
-its surrogate gradient is followed backward in time or laid out as arrays.
-With c[t] = 0 where a neuron is held refractory and 1 elsewhere, and I[0] =
-U[0] = 0, one step of [NMZ19] is
+A current-based LIF layer, optionally recurrent, is run forward in time,
+and its surrogate gradient is followed backward in time or laid out as
+arrays.  With c[t] = 0 where a neuron is held refractory and 1 elsewhere,
+and I[0] = U[0] = 0, one step of [NMZ19] is
 
     S[t]   = 1 if U[t] > threshold else 0             (1)  [NMZ19] eq. ?
     I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19] eq. ?
@@ -31,8 +31,8 @@ Derivation.  Write psi[t] for the surrogate of dS[t]/dU[t], r[t] for the
     dx[t] = W^T dI[t+1]                                              (11)
 
     `through_recurrence=False` drops the second term of (8) and
-    `through_reset=False` the third; both are the exact gradient of a run in
-    which that path reads recorded spikes.  As arrays, h = [I, U]:
+    `through_reset=False` the third; both are the exact gradient of a run
+    in which that path reads recorded spikes.  As arrays, h = [I, U]:
 
     J[t] = [[alpha, V psi[t-1]],
             [gain r[t-1] c[t], c[t] (beta r[t-1] - z[t-1] psi[t-1])]]  (12)
@@ -40,8 +40,8 @@ Derivation.  Write psi[t] for the surrogate of dS[t]/dU[t], r[t] for the
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
-Exact.  Of the hard-spiking network with dS/dU := psi: the derivative of the
-    anchored run S = H(u0 - threshold) + f(u - threshold) - f(u0 -
+Exact.  Of the hard-spiking network with dS/dU := psi: the derivative of
+    the anchored run S = H(u0 - threshold) + f(u - threshold) - f(u0 -
     threshold), f' = psi, about the recording u0.  The refractory mask c is
     a recorded value: a counter has no derivative.
 Cost.   Forward and backward O(T B n (m + n)) time, O(T B n) memory;

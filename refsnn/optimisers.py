@@ -1,42 +1,43 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Gradient descent: SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-Each takes (state, gradient) of one parameter array and gives (state, update);
-the new parameters are old + update.  With g the gradient and t = 1, 2, ..
-the number of the step, `sgd` does
+Each takes (state, gradient) of one parameter array and gives (state,
+update); the new parameters are old + update.  With g the gradient and t =
+1, 2, ..  the number of the step, `sgd` does
 
     m = momentum m + g                                        (1)
     update = -rate m                                          (2)
 
-`adam` keeps running means of g and of its square, both corrected for having
-started at 0,
+`adam` keeps running means of g and of its square, both corrected for
+having started at 0,
 
-    m = beta1 m + (1 - beta1) g                               (3)  [KB15] alg. 1
-    v = beta2 v + (1 - beta2) g^2                             (4)  [KB15] alg. 1
+    m = beta1 m + (1 - beta1) g                          (3)  [KB15] alg. 1
+    v = beta2 v + (1 - beta2) g^2                        (4)  [KB15] alg. 1
     update = -rate m / (1 - beta1^t)
-             / (sqrt(v / (1 - beta2^t)) + eps)                (5)  [KB15] alg. 1
+             / (sqrt(v / (1 - beta2^t)) + eps)           (5)  [KB15] alg. 1
 
 `adamax` replaces the second one by a decaying maximum,
 
-    v = max(beta2 v, |g| + eps)                               (6)  [KB15] alg. 2
-    update = -rate m / (1 - beta1^t) / v                      (7)  [KB15] alg. 2
+    v = max(beta2 v, |g| + eps)                          (6)  [KB15] alg. 2
+    update = -rate m / (1 - beta1^t) / v                 (7)  [KB15] alg. 2
 
 and `rmsprop` and `rmaxprop` do without the first, and without correction,
 
-    v = decay v + (1 - decay) g^2                             (8)  [TH12] eq. ?
-    v = max(decay v, g^2)                                     (9)  [ZG18] eq. ?
-    update = -rate g / (sqrt(v) + eps)                        (10)  [ZG18] eq. ?
+    v = decay v + (1 - decay) g^2                         (8)  [TH12] eq. ?
+    v = max(decay v, g^2)                                 (9)  [ZG18] eq. ?
+    update = -rate g / (sqrt(v) + eps)                   (10)  [ZG18] eq. ?
 
-Derivation.  By (9), v >= g^2: no entry of an update of `rmaxprop` is larger
-    than rate.  By (8), an entry is at most rate / sqrt(1 - decay).
-Exact.  Entry by entry: rescaling g and eps together leaves (5), (7) and (10)
-    as they are.
+Derivation.  By (9), v >= g^2: no entry of an update of `rmaxprop` is
+    larger than rate.  By (8), an entry is at most rate / sqrt(1 - decay).
+Exact.  Entry by entry: rescaling g and eps together leaves (5), (7) and
+    (10) as they are.
 Cost.   O(p) time a step; none, one or two arrays of state.  With `out=` no
     memory is taken; the numbers are the same to the last bit.
-Departures.  (6) has an eps that alg. 2 lacks, where an entry whose gradient
-    was always 0 divides 0 by 0.  [ZG18] leaves out eps in (10) and writes g
-    as an ascent direction; its decay
-    is exp(-0.5 s / 30 s) in its code.  eps^2 may not underflow: g^2 does only below it.
+Departures.  (6) has an eps that alg. 2 lacks, where an entry whose
+    gradient was always 0 divides 0 by 0.  [ZG18] leaves out eps in (10)
+    and writes g as an ascent direction; its decay
+    is exp(-0.5 s / 30 s) in its code.  eps^2 may not underflow: g^2 does
+    only below it.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,

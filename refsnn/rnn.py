@@ -1,21 +1,22 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""A rate recurrent network (tanh), the non-spiking relative of `lif`.
 
-    a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19] eq. ?, box 1
-    h[t] = tanh(a[t])                                (2)  [NMZ19] eq. ?, box 1
+    a[t] = W x[t] + V h[t-1]                      (1)  [NMZ19] eq. ?, box 1
+    h[t] = tanh(a[t])                             (2)  [NMZ19] eq. ?, box 1
 
 Derivation.  With dh[t] = dL/dh[t] (later steps included), d[t] = dL/da[t],
     and e[t] the direct derivative of the loss by h[t],
 
-    d[t] = (1 - h[t]^2) dh[t]                        (3)  [NMZ19] eq. ?, box 2
-    dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19] eq. ?, box 2
+    d[t] = (1 - h[t]^2) dh[t]                     (3)  [NMZ19] eq. ?, box 2
+    dh[t] = e[t] + V^T d[t+1]                     (4)  [NMZ19] eq. ?, box 2
     dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T    (5)
     dx[t] = W^T d[t]                                 (6)
 
     and as arrays, with parameters W then V, row by row,
 
     J[t] = diag(1 - h[t]^2) V                        (7)
-    F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t], and V alike with h_j[t-1]  (8)
+    F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
+          dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]          (8)
 
 Exact.  An ordinary smooth function; finite differences apply as they are.
 Cost.   O(T B n (m + n)) time, O(T B n) memory; `linearise` O(T B n p).
