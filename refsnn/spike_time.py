@@ -217,8 +217,7 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     if not np.isfinite(dtimes).all():
         raise ValueError("dtimes has NaN or infinite entries: must be finite")
     tau, fired = _positive("tau", tau), np.isfinite(times)
-    scaled = np.where(fired, dtimes, 0) / np.where(fired, slope, 1)
-    scaled = scaled.astype(W.dtype)
+    scaled = (dtimes / np.where(fired, slope, 1)).astype(W.dtype)
     ago = (_finite(times)[:, :, None] - _finite(inputs)[:, None, :]) * causal
     ago = (ago / tau).astype(W.dtype)
     response = W.dtype.type(tau) * np.expm1(-ago)           # minus dU_i/dW_ij
