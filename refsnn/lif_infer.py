@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | lif_infer.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Fast inference: events in, membranes of a leaky readout out.
 
-The network of `lif`, one feed-forward hidden layer and a leaky readout, run
-on sparse events.  In blocks of c steps that start at step s, the current
-and the membrane are counted in units that shrink as they decay,
+The network of `lif`, one feed-forward hidden layer and a leaky readout,
+run on sparse events.  In blocks of c steps that start at step s, current
+and membrane are counted in units that shrink as they decay,
 
     J[t] = alpha^-(t-s) gain I[t] / threshold,
     v[t] = beta^-(t-s) U[t] / threshold
@@ -20,7 +20,7 @@ and stays there.  The equations of `lif` become
 and a block ends with J times alpha^c and v times beta^c.  The readout is
 linear in W_out S; a block of it is one product with a constant matrix,
 
-    (out[s .. s+c-1], out[s+c], R[s+c]) = K (W_out S[s .. s+c-1], out[s], R[s])
+    (out[s..s+c-1], out[s+c], R[s+c]) = K (W_out S[s..s+c-1], out[s], R[s])
     R[t+1] = alpha R[t] + W_out S[t],  out[t+1] = beta out[t] + R[t]  (6)
 
 Derivation.  Put J and v into eqs. (1)-(4) of `lif`; K holds the responses
@@ -145,41 +145,43 @@ def _aligned(shape, dtype):
 
 
 def _hidden(events, W, W_out, sizes, decays, zero):
-    """Input W_out S of the readout (T, B, k), and J and v after the last step."""
+    """Input W_out S (T, B, k) of the readout; J and v after the last step."""
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
-    W, W_out = np.ascontiguousarray(W.T), np.ascontiguousarray(W_out.T)
-    state, S = _aligned((2, B * n), dtype), _aligned((c, B * n), dtype)
-    sent, spare = np.empty((T, B, W_out.shape[1]), dtype), _aligned(B * n, dtype)
-    J, v = state
+    state = J, v, S, spare = _aligned((4, B * n), dtype)
+    sent, fired = np.empty((T, B, len(W_out)), dtype), np.empty(B * n, bool)
+    W = np.ascontiguousarray(W.T)
     for s in range(0, T, c):
         ends = indptr[s * B:(s + c) * B + 1]
         part, steps = slice(ends[0], ends[-1]), (len(ends) - 1) // B
         drive = sparse.csr_matrix((data[part], indices[part], ends - ends[0]),
                                   shape=(steps * B, m)) @ W
         for i, row in enumerate(drive.reshape(steps, B * n)):
-            np.greater(v, dtype.type(beta ** -i), out=S[i], casting="unsafe")  # (1)
+            np.greater(v, dtype.type(beta ** -i), out=fired)               # (1)
+            np.copyto(S, fired)
+            np.matmul(S.reshape(B, n), W_out.T, out=sent[s + i])
             axpy(J, v, a=beta ** -(i + 1) * alpha ** i)                    # (3)
             if zero:
-                v *= np.subtract(1, S[i], out=spare)                       # (5)
+                v *= np.subtract(1, S, out=spare)                          # (5)
             else:
-                axpy(S[i], v, a=-beta ** -(i + 1))                         # (4)
+                axpy(S, v, a=-beta ** -(i + 1))                            # (4)
             J += row                                                       # (2)
-        np.matmul(S[:steps].reshape(-1, n), W_out,
-                  out=sent[s:s + steps].reshape(steps * B, -1))
         J *= dtype.type(alpha ** steps)
         v *= dtype.type(beta ** steps)
-    return sent, state
+    return sent, state[:2]
 
 
-def _readout(sent, alpha, beta, c=32):
+def _readout(sent, alpha, beta):
     """Membranes of the readout, by blocks of c steps."""
-    K, out, R = np.zeros((c + 2, c + 2)), np.eye(c + 2)[c], np.eye(c + 2)[c + 1]
-    for t in range(c):
-        K[t], out, R = out, beta * out + R, alpha * R + np.eye(c + 2)[t]
-    K[c:] = out, R
-    K, (T, B, k) = K.astype(sent.dtype), sent.shape
-    full = np.zeros((c + 2, B * k), sent.dtype)
+    T, B, k = sent.shape
+    c = min(T, 64)
+    step = np.arange(c + 1)
+    answer = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])     # to R = 1
+    K = np.zeros((c + 2, c + 2))
+    K[:-1, :c] = answer[np.maximum(step[:, None] - step[None, :c] - 1, 0)]
+    K[:-1, c], K[:-1, c + 1] = beta ** step, answer
+    K[c + 1, :c], K[c + 1, c + 1] = alpha ** step[c - 1::-1], alpha ** c
+    K, full = K.astype(sent.dtype), np.zeros((c + 2, B * k), sent.dtype)
     for s in range(0, T, c):
         rows = sent[s:s + c].reshape(-1, B * k)
         full[:len(rows)], full[len(rows):c] = rows, 0
