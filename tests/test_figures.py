@@ -1,0 +1,241 @@
+"""Every figure: documented, addressed, computed in miniature, judged, drawn."""
+
+import ast
+import importlib
+import json
+import pathlib
+import pickle
+import sys
+
+import numpy as np
+import pytest
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "figures"
+NAMES = sorted(path.stem for path in FOLDER.glob("fig_*.py"))
+SPEED = "fig_speed"                 # measures the machine, and runs alone
+COMPUTED = [name for name in NAMES if name != SPEED]
+TINY = {"epochs": 2, "repeats": 3, "points": 21}
+OWN = ("fig_patterns", "fig_regularisation", "fig_surrogates", "fig_xor")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def path():
+    sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
+    yield
+    del sys.path[:2]
+
+
+@pytest.fixture(scope="module")
+def computed(path):
+    """Data of each figure, of the quick jobs made tiny, computed once."""
+    found = {}
+
+    def compute(name):
+        if name not in found:
+            figure, runner = importlib.import_module(name), importlib.import_module(
+                "runner")
+            results = []
+            for function, kwargs in figure.jobs("quick", 0, None):
+                small = {key: min(TINY[key], value) if key in TINY else value
+                         for key, value in kwargs.items()}
+                results.append(runner.normalised(function(**small), name))
+            found[name] = {key: np.asarray(value)
+                           for key, value in figure.gather(results).items()}
+        return found[name]
+
+    return compute
+
+
+def test_there_are_figures():
+    assert set(OWN) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring_has_title_and_claim(name):
+    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_bytes()))
+    title, _, caption = text.partition("\n")
+    assert 0 < len(title) <= 88
+    assert caption.strip()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_matplotlib_outside_plot(name):
+    tree = ast.parse((FOLDER / f"{name}.py").read_bytes())
+    outside = [node for part in tree.body
+               if not (isinstance(part, ast.FunctionDef)
+                       and part.name.lstrip("_").startswith("plot"))
+               for node in ast.walk(part)
+               if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = [getattr(node, "module", None) or node.names[0].name for node in outside]
+    assert modules
+    assert not [module for module in modules if module.startswith("matplotlib")]
+
+
+@pytest.mark.parametrize("size", ["quick", "default"])
+@pytest.mark.parametrize("name", NAMES)
+def test_jobs_are_plain_picklable_and_addressed(name, size):
+    figure = importlib.import_module(name)
+    jobs = figure.jobs(size, 7, None)
+    assert jobs
+    keys = [(function.__name__, json.dumps(kwargs, sort_keys=True))
+            for function, kwargs in jobs]
+    assert len(set(keys)) == len(keys)
+    for function, kwargs in jobs:
+        assert pickle.loads(pickle.dumps((function, kwargs))) == (function, kwargs)
+        assert getattr(figure, function.__name__) is function
+        assert name == SPEED or kwargs["seed"] == 7
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_full_jobs_need_no_data_and_are_more(name):
+    figure = importlib.import_module(name)
+    sizes = [figure.jobs(size, 0, None) for size in ("quick", "default", "full")]
+    work = [sum(kwargs["epochs"] * kwargs.get("repeats", 1) for _, kwargs in jobs)
+            for jobs in sizes]
+    assert work[0] < work[1] < work[2]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_job_depends_on_its_seed_alone(name):
+    function, kwargs = importlib.import_module(name).jobs("quick", 3, None)[0]
+    small = {**kwargs, **{key: 1 for key in TINY if key in kwargs}}
+    first, again = function(**small), function(**small)
+    other = function(**{**small, "seed": 4})
+    for key, value in first.items():
+        assert np.array_equal(value, again[key])
+    assert not all(np.array_equal(value, other[key]) for key, value in first.items()
+                   if key in other)
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_claims_are_judged_and_come_from_the_data(name, computed):
+    figure, common = importlib.import_module(name), importlib.import_module("common")
+    data = computed(name)
+    claims = figure.claims(data)
+    assert claims
+    for claim in claims:
+        assert isinstance(claim, common.Claim)
+        assert claim.text and claim.bound
+        assert claim.ok in (True, False, None)
+        assert isinstance(claim.value, (float, str))
+    assert len({claim.text for claim in claims}) == len(claims)
+    rng = np.random.default_rng(0)
+    other = {key: ~value if value.dtype == bool
+             else np.where(rng.random(value.shape) < 0.5, value, 0.5 * value + 0.01)
+             if value.dtype.kind == "f" else value for key, value in data.items()}
+    with np.errstate(all="ignore"):
+        moved = [claim.value for claim in figure.claims(other)]
+    assert moved != [claim.value for claim in claims]
+
+
+def _numeric(labels):
+    for label in labels:
+        text = label.get_text().replace("\N{MINUS SIGN}", "-")
+        if label.get_visible() and text and "mathdefault" in text:
+            return True
+        try:
+            float(text)
+        except ValueError:
+            continue
+        if label.get_visible():
+            return True
+    return False
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", COMPUTED)
+def test_every_scale_that_is_drawn_is_named(name, computed):
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    data = computed(name)
+    before = {key: value.copy() for key, value in data.items()}
+    with np.errstate(all="ignore"), \
+            matplotlib.style.context([str(FOLDER / "style.mplstyle")]):
+        fig = Figure()
+        importlib.import_module(name).plot(data, fig)
+        FigureCanvasAgg(fig).draw()
+    axes = fig.findobj(lambda artist: hasattr(artist, "get_xlabel"))
+    assert axes
+    for axis in axes:
+        for labels, own, shared in (
+                (axis.get_xticklabels(), axis.get_xlabel, axis.get_shared_x_axes()),
+                (axis.get_yticklabels(), axis.get_ylabel, axis.get_shared_y_axes())):
+            if not axis.axison or not _numeric(labels):
+                continue
+            names = [getattr(other, own.__name__)()
+                     for other in shared.get_siblings(axis)]
+            assert any(names), f"{name}: {axis.get_title(loc='left')!r} has a scale " \
+                               "without a name"
+    for key, value in data.items():
+        assert np.array_equal(value, before[key], equal_nan=value.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("path_", sorted((FOLDER / "reference").glob("*.json")),
+                         ids=lambda path: path.stem)
+def test_published_numbers_have_a_source(path_):
+    entries = json.loads(path_.read_text(encoding="utf-8"))
+    assert entries
+    assert "source" in json.dumps(entries)
+
+
+def test_published_values():
+    published = importlib.import_module("published")
+    for name in ("patterns", "regularisation"):
+        assert all(isinstance(value, float)
+                   for value in published.values(name).values())
+
+
+def test_ensemble_is_lif_with_own_weights():
+    """Each network of an ensemble equals a lif layer of its own."""
+    ensemble, train = (importlib.import_module(name) for name in ("ensemble", "train"))
+    from refsnn import lif
+
+    from tolerances import RTOL
+    rng = np.random.default_rng(0)
+    x = (rng.random((20, 3, 2, 4)) < 0.4).astype(float)
+    W, net = rng.normal(0.3, 0.3, (3, 5, 4)), train.Net(reset="subtract", steepness=5.0)
+    credit = rng.normal(size=(20, 3, 2, 5))
+    current = ensemble.drive(W, x)
+    recording = ensemble.layer(current, net)
+    psi = train.psi(recording, net)
+    back = ensemble.layer_backward(current, recording, psi, credit, net)
+    assert 0 < recording.spikes.mean() < 1
+    for i in range(3):
+        alone = lif.simulate(x[:, i], W[i], reset="subtract", **net.constants())
+        np.testing.assert_array_equal(alone.spikes, recording.spikes[:, i])
+        found = lif.backward(x[:, i], W[i], None, alone, train.psi(alone, net),
+                             credit[:, i], reset="subtract", through_reset=False,
+                             **net.constants())
+        assert abs(found.dW).max() > 0
+        for ours, theirs in ((ensemble.by_weights(back, x)[i], found.dW),
+                             (ensemble.by_inputs(back, W)[:, i], found.dx)):
+            np.testing.assert_allclose(ours, theirs, rtol=RTOL,
+                                       atol=RTOL * abs(theirs).max())
+
+
+def test_fast_training_equals_the_clear_one():
+    """One step of train_fast.fit is one step of train.fit."""
+    train, fast = (importlib.import_module(name) for name in ("train", "train_fast"))
+    rng = np.random.default_rng(1)
+    x, labels = rng.random((30, 12, 8)) < 0.2, rng.integers(0, 3, 12)
+    net = train.Net(steepness=10.0)
+    weights = train.initial(rng, (8, 6, 3), 2.0, np.float32)
+    clear = train.evaluate(weights, x, labels, net)
+    quick = fast.evaluate(weights, fast.events(x), labels, net)
+    assert clear.spikes[0] > 0
+    np.testing.assert_allclose(clear.loss, quick.loss, rtol=1e-5)
+    assert clear.accuracy == quick.accuracy
+    one, loss = train.fit(weights, x, labels, net, rate=1e-3, epochs=3)
+    two, same = fast.fit(weights, fast.events(x), labels, net, rate=1e-3, epochs=3)
+    np.testing.assert_allclose(loss, same, rtol=1e-5)
+    for a, b, start in zip(one, two, weights, strict=True):
+        assert abs(a - start).max() > 0
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="net is"):
+        fast.fit(weights, fast.events(x), labels, net._replace(surrogate="triangle"),
+                 rate=1e-3, epochs=1)
+    chosen = fast.select(fast.events(x), 12, np.array([4, 1])).toarray()
+    np.testing.assert_array_equal(chosen.reshape(30, 2, 8), x[:, [4, 1]])
