@@ -4,8 +4,12 @@
 100-4-2 neurons: over all seeds the surrogate gradient's mean accuracy is at
 least 0.85.  The true derivative of a spike is 0, so the hidden layer's
 gradient is exactly 0, only the readout learns, and the mean stays at or
-below 0.62.  A seed can get stuck where a readout never rises above its rest:
-both peaks are 0 then, and the tie counts as class 0.
+below 0.62.
+
+A readout that never rises above its rest has its peak, 0, there; where both
+do, the tie counts as class 0, as in the tutorial.  Training cannot leave it
+(before the first hidden spike no weight matters), which makes or breaks a
+seed; the accuracy with such ties counted as one half is listed too.
 
 Mirrors the first experiment of the tutorials that go with [NMZ19]: 200
 steps of 1 ms, Adam at 2e-3, 1000 epochs of all patterns at once.
@@ -51,8 +55,12 @@ def surrogate(seed, repeat, epochs):
 
     weights, loss = train_fast.fit(weights, events, labels, NET, epochs=epochs,
                                    rate=LEARNING_RATE, after_epoch=record)
+    peaks = train_fast.forward(weights, events, PATTERNS, NET)[0].max(axis=0)
+    right = np.sign(peaks[np.arange(PATTERNS), labels]
+                    - peaks[np.arange(PATTERNS), 1 - labels])
     return {"condition": "surrogate", "curve": np.array(curve), "loss": loss,
-            "hidden": -1.0, **(example(x, labels, weights) if repeat == 0 else {})}
+            "halved": float((1 + right).mean() / 2),
+            **(example(x, labels, weights) if repeat == 0 else {})}
 
 
 def example(x, labels, weights):
@@ -108,6 +116,8 @@ def gather(results):
         found[f"{name}_loss"] = np.array([r["loss"] for r in chosen])
     found["hidden_gradient"] = np.array([r["hidden"] for r in results
                                          if r["condition"] == "true"])
+    found["surrogate_halved"] = np.array([r["halved"] for r in results
+                                          if r["condition"] == "surrogate"])
     first = next(r for r in results if "inputs" in r)
     for name in ("inputs", "hidden_spikes", "record", "labels"):
         found[name] = np.asarray(first[name])
@@ -125,7 +135,9 @@ def claims(data):
                        paper["true"]),
         common.at_least(f"mean accuracy with the surrogate gradient, {n} seeds",
                         data["surrogate_accuracy"][:, -1].mean(), 0.85,
-                        paper["surrogate"])]
+                        paper["surrogate"]),
+        common.Claim("the same with a tie of the readouts counted as one half",
+                     float(data["surrogate_halved"].mean()), "shown only", None)]
 
 
 def plot(data, fig):
