@@ -261,7 +261,7 @@ def potential(at, inputs, W, *, tau):
         raise ValueError(f"at is of shape {at.shape}, dtype {at.dtype}: must be (T,) "
                          "finite times in s")
     ago = np.maximum(at.astype(W.dtype)[:, None, None] - inputs, 0)
-    return -tau * np.expm1(-ago / tau).astype(W.dtype) @ W.T               # (2)
+    return -tau * np.expm1(-ago / tau) @ W.T                               # (2)
 
 
 def silent_cost(W, *, tau, threshold):

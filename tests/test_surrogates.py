@@ -186,15 +186,6 @@ def test_inputs_stay_as_they_are(name):
     assert v.tolist() == np.linspace(-1, 1, 7).tolist()
 
 
-@EVERY
-def test_anchored_run_is_the_hard_one_at_its_base(name):
-    mem = np.random.default_rng(5).normal(1, 1, (6, 2, 3))
-    spike = checks.anchored(lambda v: SURROGATES[name](v, 7.0), mem, 1.0)
-    hard = np.stack([spike(t, u) for t, u in enumerate(mem)])
-    np.testing.assert_array_equal(hard, mem > 1)
-    assert 0 < hard.mean() < 1
-
-
 def test_table_is_complete():
     assert set(SURROGATES) | {"SURROGATES"} == set(surrogates.__all__)
     for name, f in SURROGATES.items():
