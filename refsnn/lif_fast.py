@@ -116,10 +116,8 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     ----------
     x : (T, B, m) array, or (T * B, m) scipy.sparse CSR
         Input; row t * B + b of the sparse form is ``x[t, b]``.
-    W, W_out : (n, m) float, (k, n) float
-        Input and readout weights, both float32 or both float64.
-    V : (n, n) float or None
-        Recurrent weights.
+    W, V, W_out : (n, m) float, (n, n) float or None, (k, n) float
+        Input, recurrent, readout weights, all float32 or all float64.
     alpha, beta, gain, threshold, reset
         As for `lif.simulate`; numbers only.
     steps : int, optional
@@ -181,7 +179,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 def _hidden(tape):
     """Fill the buffers of u and W_out S; return the I after the last step."""
     alpha, beta = tape.constants[:2]
-    W, V, W_out = (a if a is None else np.ascontiguousarray(a.T) for a in tape.weights)
+    W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
     c, B, n = block.shape[1:]
     syn[:], mem[0] = 0, 0
@@ -280,15 +278,17 @@ def _backward(tape, c, dspikes):
         np.matmul(credit, W_out, out=dS.reshape(-1, n))
         if dspikes is not None:
             dS += dspikes[start:stop] * (threshold * c * c)
+        if V is None:           # one buffer less, in cache
+            dS, dsyn = np.divide(dS, slope, out=dS), slope
         dsyn[-1] = carry
         for i in reversed(range(stop - start)):
             if V is not None:
                 dS[i] += np.matmul(dsyn[i], V, out=spare)                  # (8)
+                dS[i] /= slope[i]                                          # (7)
             if tape.reset == "zero":
                 du *= np.subtract(1, S[i], out=spare)
             earlier = np.multiply(dsyn[i], alpha, out=dsyn[i - 1] if i else carry)
             earlier += du                                                  # (9)
-            dS[i] /= slope[i]                                              # (7)
             du *= beta
             du += dS[i]                                                    # (10)
         dsyn, S, x = dsyn.reshape(-1, n), S.reshape(-1, n), tape.blocks[start // size]
