@@ -284,11 +284,16 @@ def test_kernel_is_of_unit_area(rise, decay, dt):
 
 
 def test_kernel_is_a_sampled_double_exponential():
-    t = np.arange(30.0)
-    K = kernel(30, 3.0, 8.0, 1.0)
-    shape = np.exp(-t / 8) - np.exp(-t / 3)
-    assert K[0] == 0
-    np.testing.assert_allclose(K[1:] / K[1], shape[1:] / shape[1], rtol=RTOL)
+    """Each further step of record adds dt K[t]^2 / 2 to a lone spike's loss."""
+    spikes, dt = np.zeros((31, 1, 1)), 0.5
+    spikes[0] = 1
+    loss = [losses.van_rossum(spikes[:T], 0 * spikes[:T], 1.5, 4.0, dt)[0]
+            for T in range(1, 31)]
+    assert loss[0] == 0
+    K = np.sqrt(2 / dt * np.diff(loss))
+    t = dt * np.arange(1, 30)
+    shape = np.exp(-t / 4.0) - np.exp(-t / 1.5)
+    np.testing.assert_allclose(K / K[0], shape / shape[0], rtol=RTOL)
 
 
 def test_equal_time_constants_are_the_limit_and_their_order_is_nothing():
