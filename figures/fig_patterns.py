@@ -189,7 +189,7 @@ def _plot_examples(data, fig):
         column[2].set_xlabel("time (ms)")
     axes[0, 0].set_ylabel("input unit")
     axes[1, 0].set(ylabel="hidden\nunit", yticks=range(data["hidden_spikes"].shape[2]))
-    axes[2, 0].set_ylabel("readout\nmembrane")
+    axes[2, 0].set_ylabel("readout\nmembrane\n(thresholds)")
     fig.legend(*axes[2, 0].get_legend_handles_labels(), loc="upper right", ncols=2,
                handlelength=1.2)
     fig.suptitle("Trained with the surrogate", fontweight="bold",
