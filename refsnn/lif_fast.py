@@ -27,8 +27,7 @@ Derivation.  The chain rule backward in time, dA short for dL/dA.  The
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-Exact.  Of the hard-spiking network with dS/dU := psi and the reset reading
-    recorded spikes: `lif.backward` with through_reset=False.
+Exact.  As `lif.backward` with through_reset=False and psi for dS/dU.
 Cost.   The matrix products, O(T B n (m + n + k)) time (n per event if x is
     sparse), and about 15 passes a step in cache; O(T B n) memory.
 Departures.  [NMZ19] has gain 1, threshold 1 and no refractory time, and
@@ -93,7 +92,10 @@ def _input(x, m, steps):
             or not whole or x.shape[0] % steps:
         raise ValueError(f"x is {x.format}, {x.dtype}, of shape {x.shape}, steps is "
                          f"{steps!r}: must be real CSR of shape (T * B, {m}), and T")
-    x.check_format(full_check=True)
+    try:
+        x.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"x is not a valid CSR matrix: {error}") from None
     return x, int(steps), x.shape[0] // steps
 
 
@@ -123,8 +125,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     steps : int, optional
         T, needed where x is sparse.
     work : Tape, optional
-        Of an earlier run of the same size.  Its arrays are overwritten,
-        the `out` it came with too, and none are allocated.
+        A run of the same size whose arrays, and `out`, are written anew.
 
     Returns
     -------
@@ -225,8 +226,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     steepness : float
         k of the fast sigmoid, per unit of the membrane.
     dspikes : (T, B, n) float, optional
-        Derivative of the loss by the hidden spikes; where it does not
-        depend on time, `np.broadcast_to` makes one that costs no memory.
+        By the hidden spikes; one of `np.broadcast_to` takes no memory.
 
     Returns
     -------

@@ -28,8 +28,8 @@ Derivation.  Put J and v into eqs. (1)-(4) of `lif`; K holds the responses
 
 Exact.  As `lif.simulate` and `lif.readout`, to rounding: a membrane that
     comes within rounding of the threshold may fall on its other side.
-Cost.   O(n) per event, four element-wise passes over (B, n) and one product
-    with W_out per step; memory O(B n + T B k), no trajectory is kept.
+Cost.   O(n) per event, and per step four element-wise passes over (B, n)
+    and one product with W_out; O(B n + T B k) memory, no trajectory.
 Departures.  [NMZ19] has gain 1 and threshold 1.  No recurrent weights and
     no refractory time: use `lif` or `lif_fast`.
 
@@ -72,7 +72,10 @@ def _events(x, m, steps):
                          f"a real scipy.sparse CSR matrix of shape (steps * B, {m})")
     if not whole or x.shape[0] % steps:
         raise ValueError(f"steps is {steps!r}: must be T, {x.shape[0]} = T * B rows")
-    x.check_format(full_check=True)
+    try:
+        x.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"x is not a valid CSR matrix: {error}") from None
 
 
 def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,

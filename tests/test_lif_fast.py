@@ -150,6 +150,14 @@ def test_tie_is_no_spike_and_one_step_is_rest():
     assert [out.item()] + [g.item() for g in found] == [0, 0, 0, 0]
 
 
+def broken(x, indices=0, indptr=0):
+    """CSR events of x with a column or a row end that is off by so much."""
+    bad = events(x)
+    bad.indices[-1] += indices
+    bad.indptr[1] += indptr
+    return bad
+
+
 def valid():
     rng = np.random.default_rng(1)
     return {"x": (rng.random((6, 2, 3)) < 0.5).astype(float),
@@ -179,6 +187,9 @@ X, NAN = valid()["x"], np.full((4, 3), np.nan)
     ({"x": events(X).tocsc(), "steps": 6}, "x is csc"),
     ({"x": events(X[:, :, :2]), "steps": 6}, "x is csr"),
     ({"x": events(X).astype(complex), "steps": 6}, "x is csr, complex128"),
+    ({"x": broken(X, indices=9), "steps": 6}, "x is not a valid CSR matrix"),
+    ({"x": broken(X, indices=-9), "steps": 6}, "x is not a valid CSR matrix"),
+    ({"x": broken(X, indptr=-9), "steps": 6}, "x is not a valid CSR matrix"),
     ({"W": X}, "W is of shape"),
     ({"W": NAN}, "W is float64, W float64, or W not finite"),
     ({"W": valid()["W"].astype(int)}, "W is int64"),

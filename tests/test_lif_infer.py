@@ -78,6 +78,8 @@ def test_no_events_no_output():
 
 
 X = events((np.arange(36).reshape(6, 2, 3) % 2).astype(float))
+BROKEN = X.copy()
+BROKEN.indices[0] = 3
 VALID = {"x": X, "W": np.ones((4, 3)), "W_out": np.ones((2, 4)), "steps": 6,
          "alpha": 0.5, "beta": 0.9}
 
@@ -91,6 +93,7 @@ VALID = {"x": X, "W": np.ones((4, 3)), "W_out": np.ones((2, 4)), "steps": 6,
     ({"x": X.astype(complex)}, "must be a real"),
     ({"x": X * np.nan}, "x has NaN or infinite entries, or overflows"),
     ({"x": X * np.inf}, "x has NaN or infinite entries, or overflows"),
+    ({"x": BROKEN}, "x is not a valid CSR matrix"),
     ({"steps": 5}, "steps is 5"),
     ({"steps": 0}, "steps is 0"),
     ({"steps": None}, "steps is None"),
