@@ -187,7 +187,7 @@ def _readout(sent, alpha, beta):
     K, full = K.astype(sent.dtype), np.zeros((c + 2, B * k), sent.dtype)
     for s in range(0, T, c):
         rows = sent[s:s + c].reshape(-1, B * k)
-        full[:len(rows)], full[len(rows):c] = rows, 0
+        full[:len(rows)] = rows
         full = K @ full                                                    # (6)
         rows[:] = full[:len(rows)]
     return sent

@@ -248,3 +248,19 @@ def test_no_adjoint_makes_a_silent_nan(bad, t, hidden, as_events):
     (dspikes if hidden else dout)[t, 1, 1] = bad
     with pytest.raises(ValueError, match="dout or dspikes has NaN or infinite"):
         lif_fast.gradients(tape, dout, steepness=2.0, dspikes=dspikes)
+
+
+def test_membrane_alone_may_overflow():
+    x, one = np.full((9, 1, 1), 1e308), np.ones((1, 1))
+    with pytest.raises(ValueError, match="overflows"):
+        lif_fast.forward(x, one, None, one, alpha=0.0, beta=0.9)
+
+
+def test_adjoint_is_checked_where_no_event_meets_it():
+    x = X.copy()
+    x[:, 1] = 0
+    dspikes = np.ones((6, 2, 4))
+    dspikes[3, 1, 1] = np.nan
+    _, tape = run({"x": events(x), "V": None, "steps": 6})
+    with pytest.raises(ValueError, match="dout or dspikes has NaN or infinite"):
+        lif_fast.gradients(tape, np.ones((6, 2, 2)), steepness=2.0, dspikes=dspikes)

@@ -58,17 +58,30 @@ def test_float32_is_float64_to_rounding(net):
 
 
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
-@pytest.mark.parametrize("steps", [1, 31, 32, 33, 200])
-def test_long_runs_cross_blocks(reset, steps):
+@pytest.mark.parametrize("alpha", [0.6, 0.98])
+@pytest.mark.parametrize("steps", [1, 63, 64, 65, 200])
+def test_long_runs_cross_blocks(reset, alpha, steps):
     rng = np.random.default_rng(steps)
-    x = (rng.random((steps, 2, 5)) < 0.3).astype(float)
-    W, W_out = rng.normal(0.5, 1, (7, 5)), rng.normal(size=(3, 7))
-    model = {"alpha": 0.6, "beta": 0.9, "threshold": 1.3, "gain": 0.7}
+    x = (rng.random((steps, 8, 5)) < 0.3).astype(float)
+    W, W_out = rng.normal(0.1, 1, (40, 5)) * (1 - alpha), rng.normal(size=(3, 40))
+    model = {"alpha": alpha, "beta": 0.9, "threshold": 1.3, "gain": 0.7}
     recording = lif.simulate(x, W, reset=reset, **model)
-    wanted = lif.readout(recording.spikes, W_out, alpha=0.6, beta=0.9)
-    out = lif_infer.record(events(x), W, W_out, steps=steps, reset=reset, **model)
-    assert wanted.any() == (steps > 4)
-    assert np.linalg.norm(out - wanted) <= RTOL * np.linalg.norm(wanted)
+    wanted = lif.readout(recording.spikes, W_out, alpha=alpha, beta=0.9)
+    assert wanted.any() == (steps > 1)
+    for block in (1, 20 * 320, 2**17):            # 1, 20 and many steps at once
+        with mock.patch.object(lif_infer, "_BLOCK", block):
+            out = lif_infer.record(events(x), W, W_out, steps=steps, reset=reset,
+                                   **model)
+        assert np.linalg.norm(out - wanted) <= RTOL * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("block", [1, 2**17])
+def test_tie_is_no_spike(block):
+    x, one = sparse.csr_matrix(np.eye(8)[0].reshape(8, 1)), np.ones((1, 1))
+    with mock.patch.object(lif_infer, "_BLOCK", block):
+        tie = lif_infer.record(x, one, one, steps=8, alpha=0.25, beta=0.25)
+        more = lif_infer.record(x, one * 1.125, one, steps=8, alpha=0.25, beta=0.25)
+    assert not tie.any() and more.any()
 
 
 def test_no_events_no_output():
