@@ -12,9 +12,9 @@ Medians of interleaved runs in one process, in float32, of those tools that
 are installed.  Every contender is handed the same input, weights and adjoint
 of the readout, so that no loss is timed.  The tools run their own LIF neuron;
 the loops of PyTorch and JAX compute what refsnn computes.  On two threads,
-refsnn's recurrent training has half of the batch on each, and the other two
-tasks, whose steps are too short to share, use one.  No paper's figure is
-mirrored.
+the bare products and refsnn's recurrent training have half of the batch on
+each, and refsnn's other two tasks, whose steps are too short to share, use
+one.  No paper's figure is mirrored.
 """
 
 import contextlib
@@ -85,25 +85,24 @@ def training(p, as_events):
     x, steps, last = events(p.x) if as_events else p.x, len(p.x), [None]
 
     def step():
-        out, last[0] = lif_fast.forward(x, p.W, p.V, p.W_out, steps=steps,
-                                        work=last[0], **MODEL)
-        return out, lif_fast.gradients(last[0], p.dout, steepness=p.steepness)
+        _, last[0] = lif_fast.forward(x, p.W, p.V, p.W_out, steps=steps,
+                                      work=last[0], **MODEL)
+        return lif_fast.gradients(last[0], p.dout, steepness=p.steepness)
 
     return step
 
 
-def halved(p, as_events, pool):
-    """The same on two Python threads, half of the batch each."""
+def halved(build, p, pool):
+    """A function that runs what `build` makes of each half of the batch at once,
+    on two Python threads, and adds up the three gradients."""
     half = p.x.shape[1] // 2
-    steps = [training(p._replace(x=np.ascontiguousarray(p.x[:, part]),
-                                 dout=np.ascontiguousarray(p.dout[:, part])),
-                      as_events) for part in (slice(half), slice(half, None))]
+    steps = [build(p._replace(x=np.ascontiguousarray(p.x[:, part]),
+                              dout=np.ascontiguousarray(p.dout[:, part])))
+             for part in (slice(half), slice(half, None))]
 
     def step():
-        runs = list(pool.map(lambda one: one(), steps))
-        return (np.concatenate([out for out, _ in runs], axis=1),
-                [None if a is None else a + b for a, b in zip(
-                    runs[0][1], runs[1][1], strict=True)])
+        first, second = pool.map(lambda one: one(), steps)
+        return [a + b for a, b in zip(first, second, strict=True)]
 
     return step
 
@@ -145,12 +144,12 @@ def contenders(task, threads, seed, pool):
     elif task == TRAINING:
         yield SPARSE, training(p, True), 1
     else:
-        train = training if threads == 1 else \
-            lambda case, as_events: halved(case, as_events, pool)
-        yield BARE, products(p), threads
-        yield DENSE, train(p, False), 1
-        yield SPARSE, train(p, True), 1
-        yield TWICE, train(problem(task, DENSER, threads, seed), True), 1
+        denser = problem(task, DENSER, threads, seed)
+        for name, build, case in (
+                (BARE, products, p), (DENSE, lambda q: training(q, False), p),
+                (SPARSE, lambda q: training(q, True), p),
+                (TWICE, lambda q: training(q, True), denser)):
+            yield name, build(case) if threads == 1 else halved(build, case, pool), 1
     for name in speed_peers.installed()[0]:
         yield name, speed_peers.BUILDERS[name][1](p), threads
 
@@ -275,4 +274,5 @@ def plot(data, fig):
     axes[0].legend(loc="lower right")
     missing = str(np.asarray(data["missing"]).item())
     axes[-1].set_xlabel("time / time of refsnn with sparse input (black: bound)"
-                        + (f"\nnot installed: {missing}" if missing else ""))
+                        + (f"\nnot installed: {missing}" if missing else ""),
+                        fontsize=9.5)
