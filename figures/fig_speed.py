@@ -11,10 +11,11 @@ machine: those above were met on one, and need not be on this one.
 Medians of interleaved runs in one process (of the short tasks: of means of
 three in a row), in float32, of those tools that are installed.  Every
 contender is handed the same input, weights and adjoint of the readout, so
-that no loss is timed.  The tools run their own LIF neuron; the loops of PyTorch and JAX compute what refsnn computes.  On two threads,
-the bare products and refsnn's recurrent training have half of the batch on
-each, and refsnn's other two tasks, whose steps are too short to share, use
-one.  No paper's figure is mirrored.
+that no loss is timed.  The tools run their own LIF neuron; the loops of
+PyTorch and JAX compute what refsnn computes.  On two threads, the bare
+products and refsnn's recurrent training have half of the batch on each, and
+refsnn's other two tasks, whose steps are too short to share, use one.  No
+paper's figure is mirrored.
 """
 
 import contextlib
