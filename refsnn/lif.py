@@ -85,7 +85,7 @@ class Gradient(NamedTuple):
     dsyn: np.ndarray
 
 
-def _array(name, value, shape, dtype=None):
+def _array(name, value, shape, dtype=None, mask=False):
     """`value` as a finite array of `shape`, whose None axes are free."""
     array = np.asarray(value)
     fits = array.ndim == len(shape) and all(
@@ -94,9 +94,13 @@ def _array(name, value, shape, dtype=None):
         want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
         raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
                          f"must be a real array of shape {want}")
+    with np.errstate(over="ignore"):        # what is too large becomes infinite
+        array = array if dtype is None else array.astype(dtype, copy=False)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array if dtype is None else array.astype(dtype, copy=False)
+    if mask and not ((array == 0) | (array == 1)).all():
+        raise ValueError(f"{name} has entries that are not 0 or 1: must be a mask")
+    return array
 
 
 def _weights(x, W, V):
@@ -118,13 +122,15 @@ def _constant(name, value, n, dtype, below=None, positive=False):
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.shape not in ((), (n,)):
         raise ValueError(f"{name} is {value!r}: must be a number or ({n},) array")
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = array.astype(dtype)         # 1 - 1e-9 is 1 in float32
         inside = (array > 0) if positive else (array >= 0)
         inside &= np.isfinite(array) if below is None else (array < below)
     if not inside.all():
         low, high = ("(0" if positive else "[0"), "inf" if below is None else below
-        raise ValueError(f"{name} is {value!r}: must be in {low}, {high})")
-    return array.astype(dtype)
+        raise ValueError(f"{name} is {value!r}: must be in {low}, {high}), "
+                         f"also when rounded to {array.dtype}")
+    return array
 
 
 def _constants(alpha, beta, gain, threshold, n, dtype):
@@ -134,16 +140,22 @@ def _constants(alpha, beta, gain, threshold, n, dtype):
             _constant("threshold", threshold, n, dtype, positive=True))
 
 
-def _reset(reset):
-    if reset not in ("subtract", "zero"):
+def _options(reset, through_reset=True, through_recurrence=True):
+    """Whether the reset is to zero, all options checked."""
+    if not isinstance(reset, str) or reset not in ("subtract", "zero"):
         raise ValueError(f"reset is {reset!r}: must be 'subtract' or 'zero'")
+    for name, value in (("through_reset", through_reset),
+                        ("through_recurrence", through_recurrence)):
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{name} is {value!r}: must be True or False")
     return reset == "zero"
 
 
 def _refractory(refractory, spike, clamp):
     if not isinstance(refractory, (int, np.integer)) or refractory < 0:
-        raise ValueError(f"refractory is {refractory!r}: must be a whole number "
-                         "of steps, at least 0")
+        raise ValueError(f"refractory is {refractory!r}: must be an integer >= 0")
+    if spike is not None and not callable(spike):
+        raise ValueError(f"spike is {spike!r}: must be a callable (t, u) or None")
     if refractory and spike is not None and clamp is None:
         raise ValueError("clamp is None: with `spike` and refractory > 0 it must "
                          "be the recorded mask, a counter has no derivative")
@@ -200,11 +212,12 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     (T, B, m), n = x.shape, W.shape[0]
     alpha, beta, gain, threshold = _constants(alpha, beta, gain, threshold,
                                               n, W.dtype)
-    zero = _reset(reset)
+    zero = _options(reset)
     _refractory(refractory, spike, clamp)
-    given = {name: None if a is None else _array(name, a, (T, B, n), W.dtype)
-             for name, a in (("clamp", clamp), ("reset_spikes", reset_spikes),
-                             ("recurrent_spikes", recurrent_spikes))}
+    given = {name: None if a is None else
+             _array(name, a, (T, B, n), W.dtype, name == "clamp") for name, a in
+             (("clamp", clamp), ("reset_spikes", reset_spikes),
+              ("recurrent_spikes", recurrent_spikes))}
     if V is None and recurrent_spikes is not None:
         raise ValueError("recurrent_spikes is given and V is None: must be None")
     syn, mem, spikes = (np.zeros((T, B, n), W.dtype) for _ in range(3))
@@ -231,8 +244,10 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
 def _recording(recording, psi, dspikes, dmem, shape, dtype):
     """Checked recording and fields on it; absent adjoints are None."""
-    rec = Recording(*(_array(f"recording.{name}", field, shape) for name, field
-                      in zip(Recording._fields, recording, strict=True)))
+    if not isinstance(recording, tuple) or len(recording) != 4:
+        raise ValueError(f"recording is {recording!r:.60}: must be a Recording")
+    rec = Recording(*(_array(f"recording.{name}", field, shape, dtype, name == "clamp")
+                      for name, field in zip(Recording._fields, recording)))
     psi = _array("psi", psi, shape, dtype)
     dspikes = None if dspikes is None else _array("dspikes", dspikes, shape, dtype)
     dmem = None if dmem is None else _array("dmem", dmem, shape, dtype)
@@ -241,7 +256,7 @@ def _recording(recording, psi, dspikes, dmem, shape, dtype):
 
 def _paths(rec, t, beta, gain, threshold, zero, through_reset):
     """c[t+1] r[t] and c[t+1] z[t] of the step from t to t+1."""
-    c = 1 - rec.clamp[t + 1].astype(rec.mem.dtype)
+    c = 1 - rec.clamp[t + 1]
     r = c * (1 - rec.spikes[t]) if zero else c
     if not through_reset:
         return r, np.zeros_like(c)
@@ -293,7 +308,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     (T, B, m), n = x.shape, W.shape[0]
     alpha, beta, gain, threshold = _constants(alpha, beta, gain, threshold,
                                               n, W.dtype)
-    zero = _reset(reset)
+    zero = _options(reset, through_reset, through_recurrence)
     rec, psi, dspikes, dmem = _recording(recording, psi, dspikes, dmem,
                                          (T, B, n), W.dtype)
     dsyn = np.zeros((T, B, n), W.dtype)
@@ -312,8 +327,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         dsyn[t] = dI
     later = dsyn[1:].reshape(-1, n)
     dW = later.T @ x[:-1].reshape((T - 1) * B, m)
-    dV = None if V is None \
-        else later.T @ rec.spikes[:-1].reshape(-1, n).astype(W.dtype)      # (10)
+    dV = None if V is None else later.T @ rec.spikes[:-1].reshape(-1, n)   # (10)
     dx = np.zeros_like(x)
     dx[:-1] = dsyn[1:] @ W                                                 # (11)
     return Gradient(dW, dV, dx, dsyn)
@@ -355,7 +369,7 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     (T, B, m), n = x.shape, W.shape[0]
     alpha, beta, gain, threshold = _constants(alpha, beta, gain, threshold,
                                               n, W.dtype)
-    zero = _reset(reset)
+    zero = _options(reset, through_reset, through_recurrence)
     rec, psi, _, _ = _recording(recording, psi, None, None, (T, B, n), W.dtype)
     p = n * m + (0 if V is None else n * n)
     J = np.zeros((T, B, 2 * n, 2 * n), W.dtype)

@@ -391,6 +391,28 @@ NAN = np.full((4, 2, 2), np.nan)
     (lambda: lif.backward(X, W1, V1, REC, PSI, reset="hard", **HALF), "reset"),
     (lambda: lif.linearise(X, W1, V1, REC, PSI[..., :1], **HALF), "psi is of shape"),
     (lambda: lif.linearise(X, W1, V1[:1], REC, PSI, **HALF), "V is of shape"),
+    (lambda: lif.simulate(X, W1, reset=["zero"], **HALF), "reset is"),
+    (lambda: lif.simulate(X, W1, reset=np.ones(2), **HALF), "reset is"),
+    (lambda: lif.simulate(X, W1, spike=3.0, **HALF), "spike is 3.0"),
+    (lambda: lif.simulate(X, W1, clamp=PSI / 2, **HALF), "clamp has .*not 0 or 1"),
+    (lambda: lif.simulate(X + 1e300, W1.astype(np.float32), **HALF), "x has NaN"),
+    (lambda: lif.simulate(X, W1.astype(np.float32), alpha=1 - 1e-9, beta=0),
+     "alpha is .*float32"),
+    (lambda: lif.simulate(X, W1.astype(np.float32), threshold=1e-60, **HALF),
+     "threshold is 1e-60"),
+    (lambda: lif.simulate(X, W1.astype(np.float32), gain=1e60, **HALF), "gain is 1e"),
+    (lambda: lif.backward(X, W1, V1, None, PSI, **HALF), "recording is None"),
+    (lambda: lif.backward(X, W1, V1, REC[:3], PSI, **HALF), "recording is"),
+    (lambda: lif.backward(X, W1, V1, REC._replace(clamp=PSI / 2), PSI, **HALF),
+     "recording.clamp has"),
+    (lambda: lif.backward(X, W1, V1, REC, PSI, through_reset="no", **HALF),
+     "through_reset is 'no': must be True or False"),
+    (lambda: lif.backward(X, W1, V1, REC, PSI, through_recurrence=0.0, **HALF),
+     "through_recurrence is 0.0"),
+    (lambda: lif.linearise(X, W1, V1, REC, PSI, through_reset=None, **HALF),
+     "through_reset is None"),
+    (lambda: lif.linearise(X, W1, V1, REC, PSI, through_recurrence="", **HALF),
+     "through_recurrence is ''"),
     (lambda: lif.credit(PSI[0]), "psi is of shape"),
     (lambda: lif.credit(PSI.astype(int)), "psi is of dtype"),
     (lambda: lif.credit(PSI, PSI[1:]), "dspikes is of shape"),
@@ -402,6 +424,23 @@ NAN = np.full((4, 2, 2), np.nan)
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_a_recording_of_any_dtype_is_read_in_that_of_the_weights():
+    """Spikes as bytes, a mask as numbers, float64 beside float32 weights."""
+    x = np.ones((7, 2, 1))
+    rec = lif.simulate(x, [[1.5], [2.5]], refractory=1, reset="zero", **HALF)
+    assert rec.clamp.any() and strategies.live(rec.spikes)
+    other = lif.Recording(rec.syn, rec.mem, rec.spikes.astype(np.uint8),
+                          rec.clamp.astype(np.uint8))
+    for W in ([[1.5], [2.5]], np.float32([[1.5], [2.5]])):
+        for run in (lif.backward, lif.linearise):
+            kind = np.asarray(W).dtype
+            psi = (np.ones(rec.mem.shape),) * (2 if run is lif.backward else 1)
+            a, b = ([f for f in run(x, W, np.eye(2), r, *psi, reset="zero", **HALF)]
+                    for r in (rec, other))
+            assert all((c == d).all() and c.dtype == kind
+                       for c, d in zip(a, b, strict=True))
 
 
 def test_defaults_are_gain_and_threshold_one():
