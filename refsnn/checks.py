@@ -19,7 +19,8 @@ the surrogate f'.  A path that a rule drops reads recorded values instead
 
 Derivation.  (2) cancels the h^2 term of (1).  Rounding of f by eps |f|
     enters D as 4 eps |f| / h: this noise is added to the tolerance, and a
-    difference that it would drown is refused rather than passed.
+    difference that it would drown is refused rather than passed.  What is
+    0.1 % off never passes.
 Exact.  Complex steps, Im f(theta + i h d) / h, have no cancellation at
     all, for f that is analytic and written without abs or comparisons.
 Cost.   `directional` 4 runs a direction, `gradient` 4 runs an entry.
@@ -33,7 +34,21 @@ __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",
            "gradient", "taylor_slope"]
 
 STEP = 1e-5         # of the differences, relative to entries of size 1
-RESOLVED = 1e-3     # noise above this part of the value: nothing is shown
+RESOLVED = 2e-4     # noise above this part of the value: nothing is shown
+
+
+def _number(name, value, low=0, high=np.inf,
+            kinds=(int, float, np.integer, np.floating)):
+    """Refuse what is no number in (low, high)."""
+    if not isinstance(value, kinds) or isinstance(value, bool) \
+            or not low < value < high:
+        what = "a number" if float in kinds else "an integer"
+        raise ValueError(f"{name} is {value!r}: must be {what} in ({low}, {high})")
+
+
+def _generator(rng):
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
 
 
 def _parameters(theta, gradient, names):
@@ -43,7 +58,12 @@ def _parameters(theta, gradient, names):
     if len(thetas) != len(gradients):
         raise ValueError(f"gradient has {len(gradients)} arrays: must have "
                          f"{len(thetas)}, one for each of theta")
-    names = names or [f"theta[{i}]" for i in range(len(thetas))]
+    if not thetas:
+        raise ValueError("theta is an empty list: must hold an array")
+    names = [f"theta[{i}]" for i in range(len(thetas))] if names is None else names
+    if not isinstance(names, (list, tuple)) or len(names) != len(thetas):
+        raise ValueError(f"names is {names!r}: must be a list of {len(thetas)}, one "
+                         "for each array of theta")
     for kind, arrays in (("theta", thetas), ("gradient", gradients)):
         for name, array in zip(names, arrays, strict=True):
             dtype = np.asarray(array).dtype
@@ -135,7 +155,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     Raises
     ------
     ValueError
-        If theta is not float64 or shapes disagree.
+        If theta is not float64, shapes disagree or an option is no positive
+        number.
     AssertionError
         If the two differ, or are zero or below rounding noise (a comparison
         of zeros shows nothing); names parameter, direction and both values.
@@ -147,6 +168,10 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     ...             np.random.default_rng(1))
     """
     thetas, gradients, names, single = _parameters(theta, gradient, names)
+    _number("rtol", rtol, high=1)
+    _number("step", step)
+    _number("directions", directions, kinds=(int, np.integer))
+    _generator(rng)
     for i, name in enumerate(names):
         for k in range(directions):
             d = [np.zeros_like(t) for t in thetas]
@@ -169,7 +194,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     Raises
     ------
     ValueError
-        If theta is not float64 or shapes disagree.
+        If theta is not float64, shapes disagree or an option is no positive
+        number.
     AssertionError
         At the first entry that differs, naming parameter, index and both
         values; or if a whole parameter's gradient is zero.
@@ -184,6 +210,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
     """
     thetas, gradients, names, single = _parameters(theta, gradient, names)
+    _number("rtol", rtol, high=1)
+    _number("step", step)
     for i, name in enumerate(names):
         scale = 1e-3 * float(np.max(np.abs(gradients[i]), initial=0.0))
         if scale == 0:
@@ -217,7 +245,7 @@ def anchored(surrogate, mem, threshold=1.0):
     Raises
     ------
     ValueError
-        If mem is not float64 or not finite.
+        If mem is not float64 (T, B, n), or an entry is not finite.
 
     Examples
     --------
@@ -229,6 +257,13 @@ def anchored(surrogate, mem, threshold=1.0):
     if mem.dtype != np.float64 or not np.isfinite(mem).all():
         raise ValueError(f"mem is of dtype {mem.dtype}: must be float64 and finite, "
                          "rounding drowns differences in less")
+    if mem.ndim != 3:
+        raise ValueError(f"mem is of shape {mem.shape}: must be (T, B, n)")
+    threshold = np.array(threshold)
+    if threshold.shape not in ((), mem.shape[2:]) or threshold.dtype.kind not in "fiu" \
+            or not np.isfinite(threshold).all():
+        raise ValueError(f"threshold is {threshold!r}: must be a finite number or "
+                         f"{mem.shape[2:]} array")
     mem.setflags(write=False)
     hard = mem > threshold
     base = surrogate(mem - threshold)[0]
@@ -295,7 +330,8 @@ def complex_step(f, theta, direction, step=1e-30):
     Raises
     ------
     ValueError
-        If theta is not float64, shapes differ, or f returns a real number.
+        If theta or direction is not finite float64, shapes differ, step is
+        not positive, or f returns a real number.
 
     Examples
     --------
@@ -307,6 +343,10 @@ def complex_step(f, theta, direction, step=1e-30):
         raise ValueError(f"theta is of dtype {theta.dtype}, shape {theta.shape}, "
                          f"direction of shape {direction.shape}: must be float64 of "
                          "one shape")
+    if direction.dtype != np.float64 or not np.isfinite([theta, direction]).all():
+        raise ValueError(f"theta or direction ({direction.dtype}) has NaN or infinite "
+                         "entries: must be finite float64")
+    _number("step", step)
     value = f(theta + 1j * step * direction)
     if not np.iscomplexobj(value):
         raise ValueError(f"f returned the real {value!r}: must be analytic and "
@@ -326,7 +366,7 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     start : float
         Largest h.
     halvings : int
-        Number of h, each half of the one before.
+        Number of h, each half of the one before, at least 3.
 
     Returns
     -------
@@ -337,7 +377,10 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     Raises
     ------
     ValueError
-        If theta is not float64 or shapes disagree.
+        If theta is not float64, shapes disagree, direction is zero, or start
+        or halvings out of range.
+    AssertionError
+        If neither f nor the gradient changes along direction.
 
     Examples
     --------
@@ -349,17 +392,25 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     True
     """
     thetas, gradients, _, single = _parameters(theta, gradient, None)
-    directions, _, _, _ = _parameters(direction, direction, None)
+    _, directions, _, _ = _parameters(theta, direction, None)
+    _number("start", start)
+    _number("halvings", halvings, low=2, kinds=(int, np.integer))
+    if not any(np.any(d) for d in directions):
+        raise ValueError("direction is zero: must lead somewhere")
     base = _value(f, thetas, single)
     slope = sum(float(np.sum(g * d)) for g, d in
                 zip(gradients, directions, strict=True))
-    points = []
+    points, moved = [], slope != 0
     for h in start * 0.5 ** np.arange(halvings):
         value = _value(f, [t + h * d for t, d in
                            zip(thetas, directions, strict=True)], single)
+        moved |= value != base
         remainder = abs(value - base - h * slope)                          # (4)
         if remainder > 32 * np.finfo(float).eps * max(abs(value), abs(base)):
             points.append((np.log(h), np.log(remainder)))
+    if not moved:
+        raise AssertionError(f"f is {base:.17g} all along direction and the gradient "
+                             "says so: nothing is shown, take a live point")
     if len(points) < 3:
         return float("inf")
     return float(np.polyfit(*np.transpose(points), 1)[0])
@@ -387,7 +438,8 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     Raises
     ------
     ValueError
-        If a map returns another shape, or J A is zero (shows nothing).
+        If a map returns another shape or what is not finite, or J A is zero
+        (shows nothing).
 
     Examples
     --------
@@ -397,12 +449,20 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     >>> gap < 1e-14
     True
     """
+    _generator(rng)
+    for name, shape in (("shape_in", shape_in), ("shape_out", shape_out)):
+        if not isinstance(shape, tuple) or not all(
+                isinstance(size, (int, np.integer)) and size > 0 for size in shape):
+            raise ValueError(f"{name} is {shape!r}: must be a tuple of integers "
+                             "above 0")
     a, b = rng.standard_normal(shape_in), rng.standard_normal(shape_out)
     forward, backward = np.asarray(jvp(a)), np.asarray(vjp(b))
-    if forward.shape != tuple(shape_out) or backward.shape != tuple(shape_in):
+    if forward.shape != shape_out or backward.shape != shape_in:
         raise ValueError(f"jvp and vjp returned shapes {forward.shape} and "
                          f"{backward.shape}: must be {shape_out} and {shape_in}")
     size = np.linalg.norm(forward) * np.linalg.norm(b)
+    if not (np.isfinite(size) and np.isfinite(backward).all()):
+        raise ValueError("jvp or vjp returned NaN or infinity: must be finite")
     if size == 0:
         raise ValueError("jvp returned zeros: must be a map that is alive")
     return float(abs(np.sum(forward * b) - np.sum(a * backward)) / size)

@@ -6,6 +6,7 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from tolerances import RTOL
 
 from refsnn import checks, lif
 
@@ -75,6 +76,104 @@ def test_small_entries_are_judged_too():
 
     with pytest.raises(AssertionError, match=r"theta\[0\]\[1\]"):
         checks.gradient(f, np.zeros(2), np.array([1.0, 1.1e-2]))
+
+
+def test_a_thousandth_of_the_largest_entry_is_the_scale_of_small_ones():
+    def f(w):
+        return float(w[0] + 1e-4 * w[1])
+
+    checks.gradient(f, np.zeros(2), np.array([1.0, 1e-4]))
+    with pytest.raises(AssertionError, match=r"theta\[0\]\[1\]"):
+        checks.gradient(f, np.zeros(2), np.array([1.0, 1.001e-4]))
+
+
+def test_extrapolation_leaves_no_error_of_a_cubic():
+    """Of second order in the step alone: two steps cancel it, however large."""
+    w = np.array([1.0, 1.5])
+    checks.gradient(cubic, w, cubic_gradient(w), step=0.25)
+    checks.directional(cubic, w, cubic_gradient(w), np.random.default_rng(0), step=0.25)
+
+
+def test_rounding_noise_is_four_eps_f_over_h_and_is_allowed():
+    """Noise of 1.8e-4 of the value: below it nothing else can be told apart."""
+    def f(w, slope=5e-7):
+        return 1.0 + slope * float(w[0])
+
+    for w in np.linspace(0, 1, 30).reshape(-1, 1):
+        checks.gradient(f, w, np.full(1, 5e-7))
+        with pytest.raises(AssertionError, match="gradient says"):
+            checks.gradient(f, w, np.full(1, 1.001 * 5e-7))
+    noise = 4 * np.finfo(float).eps / 1e-5
+    with pytest.raises(AssertionError, match=f"rounding noise {noise:.3g}, "):
+        checks.gradient(lambda w: f(w, 4e-7), np.zeros(1), np.full(1, 4e-7))
+
+
+def test_slope_of_how_many_points_and_which():
+    at = []
+
+    def f(w):
+        at.append(float(w[0]))
+        return float(w[0] ** 2)
+
+    slope = checks.taylor_slope(f, np.ones(1), np.full(1, 2.0), np.ones(1), start=0.5,
+                                halvings=3)
+    assert at == [1.0, 1.5, 1.25, 1.125] and abs(slope - 2) < 1e-9
+    with pytest.raises(AssertionError, match="nothing is shown"):
+        checks.taylor_slope(lambda w: 7.0, np.ones(1), np.zeros(1), np.ones(1))
+
+
+def test_adjoint_gap_does_not_depend_on_scale():
+    M = np.array([[1.0, 2.0], [3.0, 5.0]])
+    gaps = [checks.adjoint_gap(lambda a, s=s: s * M @ a,
+                               lambda b, s=s: 1.1 * s * M.T @ b, (2,), (2,),
+                               np.random.default_rng(1)) for s in (1e-6, 1.0, 1e6)]
+    assert gaps[0] > 1e-3
+    np.testing.assert_allclose(gaps, gaps[1], rtol=RTOL)
+
+
+ONE, TWO, RNG = np.ones(1), np.ones(2), np.random.default_rng(0)
+
+
+def zero(w):
+    return 0.0
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: checks.directional(zero, [], [], RNG), "theta is an empty list"),
+    (lambda: checks.gradient(zero, [], []), "theta is an empty list"),
+    (lambda: checks.gradient(zero, TWO, TWO, names=["a", "b"]), "names is .* of 1"),
+    (lambda: checks.gradient(zero, TWO, TWO, names=[]), "names is .* of 1"),
+    (lambda: checks.directional(zero, TWO, TWO, RNG, names="W"), "names is 'W'"),
+    (lambda: checks.directional(zero, TWO, TWO, 3), "rng is 3"),
+    (lambda: checks.directional(zero, TWO, TWO, RNG, directions=0), "directions is 0"),
+    (lambda: checks.directional(zero, TWO, TWO, RNG, directions=1.5), "an integer"),
+    (lambda: checks.directional(zero, TWO, TWO, RNG, rtol=np.inf), "rtol is inf"),
+    (lambda: checks.directional(zero, TWO, TWO, RNG, rtol=1), "rtol is 1"),
+    (lambda: checks.directional(zero, TWO, TWO, RNG, step=0), "step is 0"),
+    (lambda: checks.gradient(zero, TWO, TWO, rtol="x"), "rtol is 'x'"),
+    (lambda: checks.gradient(zero, TWO, TWO, step=-1e-5), "step is -1e-05"),
+    (lambda: checks.gradient(zero, TWO, TWO, step=True), "step is True"),
+    (lambda: checks.taylor_slope(zero, TWO, TWO, ONE), r"\(1,\): must be \(2,\)"),
+    (lambda: checks.taylor_slope(zero, TWO, TWO, 0 * TWO), "direction is zero"),
+    (lambda: checks.taylor_slope(zero, TWO, TWO, TWO, halvings=2), "halvings is 2"),
+    (lambda: checks.taylor_slope(zero, TWO, TWO, TWO, halvings=3.0), "an integer"),
+    (lambda: checks.taylor_slope(zero, TWO, TWO, TWO, start=0.0), "start is 0.0"),
+    (lambda: checks.complex_step(np.sum, TWO, TWO, step=0), "step is 0"),
+    (lambda: checks.complex_step(np.sum, TWO, TWO.astype(int)), "direction .int64"),
+    (lambda: checks.complex_step(np.sum, TWO, TWO * np.nan), "has NaN"),
+    (lambda: checks.anchored(zero, TWO), r"mem is of shape \(2,\)"),
+    (lambda: checks.anchored(zero, np.ones((1, 1, 2)), np.ones(3)), "threshold is"),
+    (lambda: checks.anchored(zero, np.ones((1, 1, 2)), np.nan), "threshold is"),
+    (lambda: checks.adjoint_gap(zero, zero, (2,), (2,), None), "rng is None"),
+    (lambda: checks.adjoint_gap(zero, zero, 2, (2,), RNG), "shape_in is 2"),
+    (lambda: checks.adjoint_gap(zero, zero, (2,), (0,), RNG), "shape_out is"),
+    (lambda: checks.adjoint_gap(lambda a: a * np.nan, lambda b: b, (2,), (2,), RNG),
+     "NaN"),
+    (lambda: checks.adjoint_gap(lambda a: a, lambda b: b * np.inf, (2,), (2,), RNG),
+     "NaN")])
+def test_options_under_which_nothing_is_checked_are_refused(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
 
 
 @pytest.mark.parametrize("tool", [
