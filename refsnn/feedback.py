@@ -46,19 +46,30 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def _array(name, value, shape, dtype=None):
-    """`value` as a finite float array of `shape`, whose None axes are free."""
+    """`value` as a finite float array of `shape`, no axis 0, None: any."""
     array = np.asarray(value)
     if dtype is not None and array.dtype.kind in "iub":
         array = array.astype(dtype)
-    fits = array.ndim == len(shape) and all(
+    fits = array.ndim == len(shape) and 0 not in array.shape and all(
         want in (None, size) for want, size in zip(shape, array.shape, strict=True))
     if not fits or array.dtype not in (np.float32, np.float64):
         want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
         raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a float array of shape {want}")
+                         f"must be a float array of shape {want}, not empty")
+    with np.errstate(over="ignore"):        # what is too large becomes infinite
+        array = array if dtype is None else array.astype(dtype, copy=False)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array if dtype is None else array.astype(dtype, copy=False)
+    return array
+
+
+def _number(name, value, low, high, dtype):
+    """`value`, a number in [low, high) as rounded to dtype too."""
+    if not isinstance(value, (int, float, np.integer, np.floating)) \
+            or not low <= value < high or not low <= dtype.type(value) < high:
+        raise ValueError(f"{name} is {value!r}: must be a number in [{low}, {high}), "
+                         f"also when rounded to {dtype}")
+    return dtype.type(value)
 
 
 def transport(dsyn, B):
@@ -200,7 +211,7 @@ def local_cross_entropy(spikes, G, labels):
     if labels.shape != (batch,) or labels.dtype.kind not in "iu":
         raise ValueError(f"labels is of shape {labels.shape}, dtype {labels.dtype}: "
                          f"must be {batch} integers")
-    if batch and not (0 <= labels.min() and labels.max() < len(G)):
+    if not (0 <= labels.min() and labels.max() < len(G)):
         raise ValueError(f"labels is in [{labels.min()}, {labels.max()}]: must be "
                          f"in [0, {len(G) - 1}]")
     y = spikes @ G.T
@@ -223,7 +234,7 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     alpha, beta : float
         Decays of current and membrane, in [0, 1).
     gain : float
-        Factor on the current.
+        Factor on the current, in [1e-9, 1e9).
 
     Returns
     -------
@@ -242,12 +253,8 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     [0.0, 0.0, 1.0, 0.75]
     """
     x = _array("x", x, (None, None, None))
-    for name, decay in (("alpha", alpha), ("beta", beta)):
-        if not 0 <= decay < 1:
-            raise ValueError(f"{name} is {decay!r}: must be in [0, 1)")
-    if not (np.isfinite(gain) and gain > 0):
-        raise ValueError(f"gain is {gain!r}: must be positive and finite")
-    alpha, beta, gain = (x.dtype.type(c) for c in (alpha, beta, gain))
+    alpha, beta, gain = (_number(*option, x.dtype) for option in (
+        ("alpha", alpha, 0, 1), ("beta", beta, 0, 1), ("gain", gain, 1e-9, 1e9)))
     P, i = np.zeros_like(x), np.zeros_like(x[0])
     for t in range(1, len(x)):
         P[t] = beta * P[t - 1] + gain * i
@@ -302,18 +309,23 @@ def alignment(a, b):
     Raises
     ------
     ValueError
-        If shapes differ or one of them is zero.
+        If shapes differ, or one of them is not real, not finite or zero.
 
     Examples
     --------
     >>> alignment(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2 < 0.51
     True
     """
+    for name, value in (("a", a), ("b", b)):
+        if np.asarray(value).dtype.kind not in "fiub":
+            raise ValueError(f"{name} is of dtype {np.asarray(value).dtype}: must be "
+                             "real numbers")
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
         raise ValueError(f"b is of shape {b.shape}: must be {a.shape} like a")
-    size = np.linalg.norm(a) * np.linalg.norm(b)
-    if not (size > 0 and np.isfinite(size)):
-        raise ValueError(f"a and b have norms whose product is {size}: must be "
+    if not all(np.isfinite(v).all() and v.any() for v in (a, b)):
+        raise ValueError("a or b is zero, or has NaN or infinite entries: must be "
                          "non-zero and finite")
-    return float(np.clip(np.sum(a * b) / size, -1, 1))
+    a, b = (v / np.abs(v).max() for v in (a, b))        # squares do not overflow
+    cosine = np.sum(a * b) / (np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.clip(cosine, -1, 1))

@@ -115,16 +115,17 @@ def _last_maximum(record):
 
 
 def _scores(record, reduction):
+    if not isinstance(reduction, str) or reduction not in ("max", "sum", "last",
+                                                           "first"):
+        raise ValueError(f"reduction is {reduction!r}: must be 'max', 'sum', 'last' "
+                         "or, for accuracy alone, 'first'")
     if reduction == "max":
         return record.max(axis=0)                                          # (1)
     if reduction == "sum":
         return record.sum(axis=0)                                          # (2)
     if reduction == "last":
         return record[-1]                                                  # (3)
-    if reduction == "first":
-        return -_first(record)
-    raise ValueError(f"reduction is {reduction!r}: must be 'max', 'sum', 'last' "
-                     "or, for accuracy alone, 'first'")
+    return -_first(record)
 
 
 def _first(spikes):
@@ -176,7 +177,7 @@ def cross_entropy(record, labels, reduction="max"):
     """
     record = _record("record", record)
     labels = _labels(labels, record)
-    if reduction not in ("max", "sum", "last"):
+    if not isinstance(reduction, str) or reduction not in ("max", "sum", "last"):
         raise ValueError(f"reduction is {reduction!r}: must be 'max', 'sum' or "
                          "'last'")
     loss, dscores = _softmax_loss(_scores(record, reduction), labels)

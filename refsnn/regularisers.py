@@ -72,9 +72,9 @@ def _excess(spikes, bound, per, power, sign):
             or not 0 <= bound_array < np.inf:
         raise ValueError(f"bound is {bound!r}: must be a finite number of spikes, "
                          "at least 0")
-    if per not in ("neuron", "population"):
+    if not isinstance(per, str) or per not in ("neuron", "population"):
         raise ValueError(f"per is {per!r}: must be 'neuron' or 'population'")
-    if power not in (1, 2):
+    if isinstance(power, bool) or np.ndim(power) or power not in (1, 2):
         raise ValueError(f"power is {power!r}: must be 1 or 2")
     counts, share = _counts(spikes), 1.0
     if per == "population":

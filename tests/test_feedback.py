@@ -126,6 +126,14 @@ def test_alignment():
     assert feedback.alignment(a, 2 * a) == 1.0
     assert feedback.alignment(a, -a) == -1.0
     assert abs(feedback.alignment(a, np.array([4.0, -3.0]))) < 1e-15
+    assert feedback.alignment([1e-6, 0.0], [1e-6, 0.0]) == 1.0
+    assert abs(feedback.alignment(a * 1e200, a * 1e-200) - 1) < 1e-15
+    many = np.random.default_rng(0).normal(size=(300, 5))
+    cosines = [feedback.alignment(row, s * row) for row in many for s in (3, -3)]
+    assert max(cosines) == 1 and min(cosines) == -1     # rounding included
+    for bad in (0 * a, a * np.inf, a * np.nan, a[:0]):
+        with pytest.raises(ValueError, match="non-zero"):
+            feedback.alignment(np.ones_like(bad), bad)
 
 
 def test_float32_is_kept():
@@ -157,6 +165,19 @@ X, B1 = np.ones((3, 2, 4)), np.ones((4, 5))
     (lambda: feedback.presynaptic_trace(X, alpha=1, beta=0), "alpha is 1"),
     (lambda: feedback.presynaptic_trace(X, alpha=0, beta=np.nan), "beta is nan"),
     (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=0), "gain is 0"),
+    (lambda: feedback.presynaptic_trace(X, alpha="0.5", beta=0), "alpha is '0.5'"),
+    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=[0.5]), "beta is"),
+    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=None), "gain is None"),
+    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=np.inf), "is inf"),
+    (lambda: feedback.presynaptic_trace(X.astype("f"), alpha=0, beta=1 - 1e-9),
+     "beta is 0.9.*float32"),
+    (lambda: feedback.presynaptic_trace(X[:0], alpha=0, beta=0), "x is .*not empty"),
+    (lambda: feedback.local_square(X[:, :0], B1.T, X[:, :0]), "spikes is .*not empty"),
+    (lambda: feedback.local_cross_entropy(X[:, :0], B1.T, []), "spikes is .*not empty"),
+    (lambda: feedback.local_cross_entropy(X, B1.T[:0], [0, 0]), "G is .*not empty"),
+    (lambda: feedback.direct(X.astype("f"), B1 * 1e300), "H has NaN"),
+    (lambda: feedback.alignment(X, X * 1j), "b is of dtype complex128"),
+    (lambda: feedback.alignment("ab", X), "a is of dtype <U2"),
     (lambda: feedback.presynaptic_trace(X[0], alpha=0, beta=0), "x is of shape"),
     (lambda: feedback.three_factor(X, X[1:]), "pre is of shape"),
     (lambda: feedback.three_factor(X * np.inf, X), "post has NaN"),

@@ -428,8 +428,9 @@ def test_bad_targets_are_refused(bad, message):
 
 
 def test_unknown_reductions_are_refused():
-    for bad in ("mean", None, "first"):
+    for bad in ("mean", None, "first", np.ones(2)):
         with pytest.raises(ValueError, match="reduction is .*: must be 'max', 'sum'"):
             losses.cross_entropy(RECORD, LABELS, bad)
-    with pytest.raises(ValueError, match="reduction is 'mean': must be 'max', 'sum'"):
-        losses.accuracy(RECORD, LABELS, "mean")
+    for bad in ("mean", None, np.ones(2)):
+        with pytest.raises(ValueError, match="reduction is .*: must be 'max', 'sum'"):
+            losses.accuracy(RECORD, LABELS, bad)

@@ -188,13 +188,14 @@ def test_bad_spikes_are_refused(name, bad, message):
 @BOUNDED
 def test_bad_options_are_refused(bounded, sign):
     spikes = three_neurons()
+    assert np.isfinite(bounded(spikes, 0)[0])
     for bad in (-1, np.nan, np.inf, "1", None, [1, 2, 3]):
         with pytest.raises(ValueError, match="bound is .*: must be a finite number"):
             bounded(spikes, bad)
-    for bad in ("unit", None, 1):
+    for bad in ("unit", None, 1, np.ones(2), ["neuron"]):
         with pytest.raises(ValueError, match="per is .*: must be 'neuron' or"):
             bounded(spikes, 1, bad)
-    for bad in (0, 3, 1.5, "2", None):
+    for bad in (0, 3, 1.5, "2", None, True, np.ones(2)):
         with pytest.raises(ValueError, match="power is .*: must be 1 or 2"):
             bounded(spikes, 1, "neuron", bad)
 
