@@ -36,7 +36,7 @@ def _checked(J, F, q):
     """The arrays as floats whose shapes agree; F may be None."""
     arrays = {"J": J, "F": F, "q": q}
     for name, value in arrays.items():
-        if value is None:
+        if name == "F" and value is None:
             continue
         array = arrays[name] = np.asarray(value)
         if array.dtype not in (np.float32, np.float64):
@@ -119,6 +119,6 @@ def gradient(J, F, q):
     >>> gradient(J, F, q).tolist()
     [5.5]
     """
-    J, F, q = _checked(J, F, q)
+    J, F, q = _checked(J, np.asarray(F), q)
     p = adjoint(J, q)
     return np.einsum("tbi,tbip->p", p, F)                                  # (2)

@@ -347,10 +347,10 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
         ...
     FileNotFoundError: folder nowhere is missing: must hold MNIST-format ...
     """
-    folder, dtype = os.fspath(folder), np.dtype(dtype)
+    folder = os.fspath(folder)
     if kind not in ("train", "t10k"):
         raise ValueError(f"kind is {kind!r}: must be 'train' or 't10k'")
-    if dtype not in (np.float32, np.float64):
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
         raise ValueError(f"dtype is {dtype}: must be float32 or float64")
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"folder {folder} is missing: must hold MNIST-format "

@@ -55,7 +55,7 @@ def _real(value):
 
 
 def _positive(name, value):
-    if not _real(value) or not 0 < value < np.inf:
+    if not _real(value) or not 0 < value <= float(np.finfo(float).max):
         raise ValueError(f"{name} is {value!r}: must be a finite number above 0")
 
 
@@ -82,7 +82,10 @@ def _floats(name, value, ndims):
 
 
 def _dtype(dtype, default):
-    dtype = np.dtype(default if dtype is None else dtype)
+    try:
+        dtype = np.dtype(default if dtype is None else dtype)
+    except TypeError:
+        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64") from None
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype}: must be float32 or float64")
     return dtype

@@ -77,8 +77,11 @@ def _array(name, value, shape):
 
 
 def _number(name, value, low, high, dtype):
-    if not isinstance(value, (int, float, np.number)) or not low <= value < high:
-        raise ValueError(f"{name} is {value!r}: must be a number in [{low}, {high})")
+    if not isinstance(value, (int, float, np.integer, np.floating)) \
+            or isinstance(value, bool) or not low <= value < high \
+            or not dtype.type(value) < high:
+        raise ValueError(f"{name} is {value!r}: must be a number in [{low}, {high}), "
+                         f"also when rounded to {dtype}")
     return dtype.type(value)
 
 
@@ -158,8 +161,10 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     alpha, beta, gain, threshold = (_number(*arguments, W.dtype) for arguments in (
         ("alpha", alpha, 0, 1), ("beta", beta, 0, 1), ("gain", gain, 1e-9, 1e9),
         ("threshold", threshold, 1e-9, 1e9)))
-    if reset not in ("subtract", "zero"):
+    if not isinstance(reset, str) or reset not in ("subtract", "zero"):
         raise ValueError(f"reset is {reset!r}: must be 'subtract' or 'zero'")
+    if work is not None and not isinstance(work, Tape):
+        raise ValueError(f"work is {work!r:.60}: must be a Tape or None")
     k, scale, c = len(W_out), gain / threshold, min(T, max(1, _BLOCK // (B * n)))
     shapes = (T + 1, B, n), (T, B, k), (T, B, k), (4, c, B, n), (3, B, n)
     buffers = work.buffers if work else tuple(_aligned(s, W.dtype) for s in shapes)
@@ -246,6 +251,8 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     >>> dW.tolist(), dV, dW_out.tolist()
     ([[0.5]], None, [[1.0]])
     """
+    if not isinstance(tape, Tape):
+        raise ValueError(f"tape is {tape!r:.60}: must be a Tape that forward returned")
     dout = _array("dout", dout, tape.buffers[2].shape)
     if dspikes is not None:
         dspikes = _array("dspikes", dspikes, tape.mem.shape)
@@ -254,7 +261,8 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         tape.buffers[2][:] = dout
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
         *found, last = _backward(tape, 1 / (k * tape.constants[3]), dspikes)
-    if not all(a is None or np.isfinite(a).all() for a in (*found, last)):
+    unread = dout[:2], None if dspikes is None else dspikes[:1]     # reach no weight
+    if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
         raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
                          "must be finite")
     return tuple(found)

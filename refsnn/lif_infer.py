@@ -58,14 +58,15 @@ def _weights(name, value, columns):
 
 
 def _number(name, value, low, high):
-    if not isinstance(value, (int, float, np.number)) or not low <= value < high:
+    if not isinstance(value, (int, float, np.integer, np.floating)) \
+            or isinstance(value, bool) or not low <= value < high:
         raise ValueError(f"{name} is {value!r}: must be a number in [{low}, {high})")
     return float(value)
 
 
 def _events(x, m, steps):
     """Checked events; whether they are finite shows in the last state."""
-    whole = isinstance(steps, (int, np.integer)) and steps > 0
+    whole = isinstance(steps, (int, np.integer)) and steps > 0 and steps is not True
     if not sparse.issparse(x) or x.format != "csr" or x.shape[1:] != (m,) \
             or x.dtype.kind not in "fiub" or not x.shape[0]:
         raise ValueError(f"x is a {type(x).__name__} of shape {np.shape(x)}: must be "
@@ -123,7 +124,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
                    for name, value in (("alpha", alpha), ("beta", beta)))
     gain, threshold = (_number(name, value, 1e-9, 1e9)
                        for name, value in (("gain", gain), ("threshold", threshold)))
-    if reset not in ("subtract", "zero"):
+    if not isinstance(reset, str) or reset not in ("subtract", "zero"):
         raise ValueError(f"reset is {reset!r}: must be 'subtract' or 'zero'")
     B = x.shape[0] // steps
     c = int(np.log(_RANGE) / -np.log(min(alpha, beta)))

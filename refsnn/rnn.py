@@ -81,7 +81,7 @@ def simulate(x, W, V, h0=None):
     Returns
     -------
     (T, B, n) float
-        States h[t], in (-1, 1).
+        States h[t], in [-1, 1].
 
     Raises
     ------

@@ -205,6 +205,8 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     """
     W = _weights(W)
     inputs = _times("inputs", inputs, W.shape[1], W.dtype)
+    if not isinstance(crossing, tuple) or len(crossing) != 3:
+        raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
     times, causal, slope = (np.asarray(field) for field in crossing)
     dtimes, shape = np.asarray(dtimes), (len(inputs), len(W))
     for name, array, wanted in (
@@ -217,6 +219,9 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     if not np.isfinite(dtimes).all():
         raise ValueError("dtimes has NaN or infinite entries: must be finite")
     tau, fired = _positive("tau", tau), np.isfinite(times)
+    if np.isnan(times).any() or not (slope[fired] > 0).all():
+        raise ValueError("crossing.times has NaN, or a time whose slope is not above "
+                         "0: must be as `forward` returned it")
     scaled = (dtimes / np.where(fired, slope, 1)).astype(W.dtype)
     ago = (_finite(times)[:, :, None] - _finite(inputs)[:, None, :]) * causal
     ago = (ago / tau).astype(W.dtype)

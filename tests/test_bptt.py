@@ -77,6 +77,8 @@ def test_first_jacobian_is_not_used_and_inputs_are_kept():
     ({"q": np.ones((3, 2))}, "q is of shape"),
     ({"q": np.ones((0, 1, 2))}, "q is of shape"),
     ({"q": np.ones((3, 1, 2), int)}, "q is of dtype int64"),
+    ({"J": None}, "J is of dtype object"), ({"q": None}, "q is of dtype object"),
+    ({"F": None}, "F is of dtype object"),
     ({"J": np.full((3, 1, 2, 2), np.nan)}, "J has NaN"),
     ({"F": np.full((3, 1, 2, 4), np.inf)}, "F has NaN")])
 def test_bad_input_is_named(change, match):

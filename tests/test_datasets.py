@@ -398,7 +398,9 @@ def test_images_refuse(tmp_path):
     with pytest.raises(ValueError, match="kind is 'test': must be 'train' or 't10k'"):
         images(folder, "test")
     with pytest.raises(ValueError, match="dtype is uint8"):
-        images(folder, dtype=np.uint8)
+        images(folder, dtype=np.dtype(np.uint8))
+    with pytest.raises(ValueError, match="dtype is yes: must be float32 or float64"):
+        images(folder, dtype="yes")
     with pytest.raises(ValueError, match="labels-idx1-ubyte, field data: largest label "
                                          "is 9: must be below classes = 9"):
         images(folder, classes=9)

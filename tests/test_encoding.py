@@ -266,7 +266,7 @@ GOOD = np.array([[0.5, 1.0]])
     ({"threshold": -0.1}, "threshold is -0.1"),
     ({"threshold": "x"}, "threshold is 'x'"),
     ({"dt": np.inf}, "dt is inf"), ({"dt": np.ones(2)}, "dt is array"),
-    ({"dt": None}, "dt is None"),
+    ({"dt": None}, "dt is None"), ({"tau": 10**400}, "tau is 1000"),
 ])
 def test_latency_refuses(function, change, match):
     arguments = {"values": GOOD, "T": 10, **change}
@@ -274,7 +274,7 @@ def test_latency_refuses(function, change, match):
         function(**arguments)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, int, bool, complex])
+@pytest.mark.parametrize("dtype", [np.float16, int, bool, complex, "yes", 32])
 def test_dtypes_refused(dtype):
     with pytest.raises(ValueError, match="dtype is .*must be float32 or float64"):
         latency(GOOD, 10, dtype=dtype)

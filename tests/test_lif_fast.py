@@ -205,6 +205,11 @@ X, NAN = valid()["x"], np.full((4, 3), np.nan)
     ({"gain": 0.0}, "gain is 0.0"),
     ({"threshold": float("inf")}, "threshold is inf"),
     ({"reset": "soft"}, "reset is 'soft': must be 'subtract' or 'zero'"),
+    ({"reset": np.ones(2)}, "reset is array"),
+    ({"gain": True}, "gain is True"),
+    ({"gain": np.complex64(1)}, "gain is"),
+    ({"work": "yes"}, "work is 'yes': must be a Tape"),
+    ({"work": ()}, r"work is \(\): must be a Tape"),
 ])
 def test_forward_refuses(changes, words):
     with pytest.raises(ValueError, match=words):
@@ -223,6 +228,16 @@ def test_gradients_refuses(changes, words):
     case = {"dout": np.ones((6, 2, 2)), "steepness": 2.0} | changes
     with pytest.raises(ValueError, match=words):
         lif_fast.gradients(tape, case.pop("dout"), **case)
+    with pytest.raises(ValueError, match="tape is None: must be a Tape"):
+        lif_fast.gradients(None, np.ones((6, 2, 2)), steepness=2.0)
+
+
+def test_decays_that_round_to_one_are_refused():
+    case = {k: a.astype(np.float32) for k, a in valid().items() if k[0] in "WV"}
+    for name in ("alpha", "beta"):
+        assert run(case | {name: 1 - 1e-7})[0].dtype == np.float32
+        with pytest.raises(ValueError, match=f"{name} is .* rounded to float32"):
+            run(case | {name: 1 - 1e-9})
 
 
 @given(st.sampled_from((np.nan, np.inf, -np.inf, 1e300)), st.integers(0, 5),
@@ -240,7 +255,7 @@ def test_no_value_of_x_makes_a_silent_nan(bad, t, as_events, reset, dtype, decay
                     "alpha": decay, "beta": decay})
 
 
-@given(st.sampled_from((np.nan, np.inf)), st.integers(2, 5), st.booleans(),
+@given(st.sampled_from((np.nan, np.inf)), st.integers(0, 5), st.booleans(),
        st.booleans())
 def test_no_adjoint_makes_a_silent_nan(bad, t, hidden, as_events):
     _, tape = run({"x": events(X) if as_events else X, "steps": 6})

@@ -473,6 +473,14 @@ def test_bad_recordings_are_refused():
             ("crossing.causal", good, OUT._replace(causal=OUT.causal[:, :, :1]))):
         with pytest.raises(ValueError, match=f"^{name} is of shape .*: must be "):
             backward(dtimes, INPUTS, WEIGHTS, crossing, tau=1.0)
+    for crossing in (None, OUT[:2], [*OUT]):
+        with pytest.raises(ValueError, match="(?s)^crossing is .*: must be a Cross"):
+            backward(good, INPUTS, WEIGHTS, crossing, tau=1.0)
+    for crossing in (OUT._replace(times=OUT.times * np.nan),
+                     OUT._replace(times=good, slope=0 * good),
+                     OUT._replace(times=good, slope=good * np.nan)):
+        with pytest.raises(ValueError, match="^crossing.times has NaN, or a time"):
+            backward(good, INPUTS, WEIGHTS, crossing, tau=1.0)
     with pytest.raises(ValueError, match="dtimes has NaN or infinite entries"):
         backward(np.full((2, 3), np.nan), INPUTS, WEIGHTS, OUT, tau=1.0)
     assert isinstance(OUT, Crossing)
