@@ -61,6 +61,8 @@ def test_zeros_never_pass():
             checks.directional(f, zero, zero, np.random.default_rng(0))
         with pytest.raises(AssertionError, match="nothing is shown"):
             checks.gradient(f, zero, zero)
+        with pytest.raises(AssertionError, match="nothing is shown"):
+            checks.gradient(f, zero[:0], zero[:0])
 
 
 def test_a_difference_below_rounding_is_refused_not_passed():
@@ -118,6 +120,9 @@ def test_slope_of_how_many_points_and_which():
     slope = checks.taylor_slope(f, np.ones(1), np.full(1, 2.0), np.ones(1), start=0.5,
                                 halvings=3)
     assert at == [1.0, 1.5, 1.25, 1.125] and abs(slope - 2) < 1e-9
+    at.clear()
+    checks.taylor_slope(f, np.zeros(1), np.zeros(1), np.ones(1))
+    assert at == [0.0] + [1e-2 / 2 ** k for k in range(8)]
     with pytest.raises(AssertionError, match="nothing is shown"):
         checks.taylor_slope(lambda w: 7.0, np.ones(1), np.zeros(1), np.ones(1))
 
@@ -151,6 +156,7 @@ def zero(w):
     (lambda: checks.directional(zero, TWO, TWO, RNG, rtol=1), "rtol is 1"),
     (lambda: checks.directional(zero, TWO, TWO, RNG, step=0), "step is 0"),
     (lambda: checks.gradient(zero, TWO, TWO, rtol="x"), "rtol is 'x'"),
+    (lambda: checks.gradient(zero, TWO, TWO, rtol=1.0), "rtol is 1.0"),
     (lambda: checks.gradient(zero, TWO, TWO, step=-1e-5), "step is -1e-05"),
     (lambda: checks.gradient(zero, TWO, TWO, step=True), "step is True"),
     (lambda: checks.taylor_slope(zero, TWO, TWO, ONE), r"\(1,\): must be \(2,\)"),
