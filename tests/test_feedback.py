@@ -171,6 +171,7 @@ X, B1 = np.ones((3, 2, 4)), np.ones((4, 5))
     (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=np.inf), "is inf"),
     (lambda: feedback.presynaptic_trace(X.astype("f"), alpha=0, beta=1 - 1e-9),
      "beta is 0.9.*float32"),
+    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=1e9), "gain is 1"),
     (lambda: feedback.presynaptic_trace(X[:0], alpha=0, beta=0), "x is .*not empty"),
     (lambda: feedback.local_square(X[:, :0], B1.T, X[:, :0]), "spikes is .*not empty"),
     (lambda: feedback.local_cross_entropy(X[:, :0], B1.T, []), "spikes is .*not empty"),

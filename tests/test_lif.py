@@ -456,3 +456,7 @@ def test_defaults_are_gain_and_threshold_one():
                  for k in ({}, {"gain": 1, "threshold": 1, "reset": "subtract",
                                 "through_reset": True})]
         assert (grads[0].dW == grads[1].dW).all() and grads[0].dW.any()
+        J = [lif.linearise(x, W, [[0.5]], rec[0], dmem + 0.25, **HALF, **k)[0]
+             for k in ({}, {"gain": 1, "threshold": 1, "reset": "subtract",
+                            "through_reset": True, "through_recurrence": True})]
+        assert (J[0] == J[1]).all() and J[0][1:, :, :, 1].all()

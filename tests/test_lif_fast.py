@@ -207,6 +207,8 @@ X, NAN = valid()["x"], np.full((4, 3), np.nan)
     ({"reset": "soft"}, "reset is 'soft': must be 'subtract' or 'zero'"),
     ({"reset": np.ones(2)}, "reset is array"),
     ({"gain": True}, "gain is True"),
+    ({"gain": 1e9}, "gain is 1000000000.0"),
+    ({"threshold": 1e9}, "threshold is 1000000000.0"),
     ({"gain": np.complex64(1)}, "gain is"),
     ({"work": "yes"}, "work is 'yes': must be a Tape"),
     ({"work": ()}, r"work is \(\): must be a Tape"),
