@@ -83,7 +83,8 @@ def _parameters(theta, gradient, names):
 
 def _value(f, thetas, single):
     value = f(thetas[0] if single else list(thetas))
-    if np.ndim(value) or not np.isfinite(value):
+    if np.ndim(value) or np.asarray(value).dtype.kind not in "fiu" \
+            or not np.isfinite(value):
         raise ValueError(f"f returned {value!r}: must be one finite number")
     return float(value)
 
@@ -392,7 +393,8 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     True
     """
     thetas, gradients, _, single = _parameters(theta, gradient, None)
-    _, directions, _, _ = _parameters(theta, direction, None)
+    _, directions, _, _ = _parameters(theta, direction, [
+        f"theta[{i}] (direction)" for i in range(len(thetas))])
     _number("start", start)
     _number("halvings", halvings, low=2, kinds=(int, np.integer))
     if not any(np.any(d) for d in directions):

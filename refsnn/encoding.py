@@ -285,9 +285,9 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     _positive("dt", dt)
     for name, value, allowed in (("duplicates", duplicates, ("count", "clip")),
                                  ("outside", outside, ("refuse", "drop"))):
-        if value not in allowed:
+        if not isinstance(value, str) or value not in allowed:
             raise ValueError(f"{name} is {value!r}: must be one of {allowed}")
-    if not _real(start) or not np.isfinite(start):
+    if not _real(start) or not abs(start) <= float(np.finfo(float).max):
         raise ValueError(f"start is {start!r}: must be a finite number")
     times, units = _events(times_s, units, m)
     edges = float(start) + float(dt) * np.arange(T + 1)                    # (5)

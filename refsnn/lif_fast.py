@@ -88,7 +88,9 @@ def _number(name, value, low, high, dtype):
 def _input(x, m, steps):
     """Checked x, T, B; whether x is finite shows in the last state."""
     if not sparse.issparse(x):
-        x = _array("x", x, (steps, None, m))
+        x = _array("x", x, (None, None, m))
+        if steps is not None and (isinstance(steps, bool) or steps != len(x)):
+            raise ValueError(f"steps is {steps!r}: must be None or T, {len(x)} in x")
         return x, x.shape[0], x.shape[1]
     whole = isinstance(steps, (int, np.integer)) and 0 < steps <= x.shape[0]
     if x.format != "csr" or x.shape[1:] != (m,) or x.dtype.kind not in "fiub" \

@@ -67,7 +67,8 @@ def _options(g, rate, eps, decays):
     floor = float(np.sqrt(np.finfo(g.dtype).tiny))
     limits = [("rate", rate, 0, np.inf), ("eps", eps, floor, np.inf)]
     for name, value, low, high in limits + [(k, v, 0, 1) for k, v in decays.items()]:
-        if not isinstance(value, numbers.Real) or not low <= value < high:
+        if not isinstance(value, numbers.Real) or isinstance(value, bool) \
+                or not low <= value < high or abs(value) > float(np.finfo(float).max):
             raise ValueError(f"{name} is {value!r}: must be a number in [{low:.3g}, "
                              f"{high})")
     return [float(v) for v in (rate, eps, *decays.values())]

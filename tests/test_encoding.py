@@ -316,6 +316,7 @@ def test_poisson_refuses(change, match):
     ({"units": np.array([True, False])}, "units is of shape .*bool"),
     ({"T": 0}, "T is 0"), ({"m": 0}, "m is 0"), ({"dt": -1.0}, "dt is -1.0"),
     ({"start": np.nan}, "start is nan"), ({"start": "0"}, "start is '0'"),
+    ({"start": 10**400}, "start is 1000"), ({"outside": np.ones(2)}, "outside is a"),
     ({"start": 1e17}, "dt is 1.0: must be large enough"),
     ({"duplicates": "sum"}, "duplicates is 'sum'"),
     ({"outside": "clip"}, "outside is 'clip'"),

@@ -317,7 +317,8 @@ def test_refuses_gradient(optimiser, gradient, match):
 
 
 @EACH
-@pytest.mark.parametrize("rate", [-1e-9, np.nan, np.inf, "x", None, np.ones(2), 1j])
+@pytest.mark.parametrize("rate", [-1e-9, np.nan, np.inf, "x", None, np.ones(2), 1j,
+                                  True, 10**400])
 def test_refuses_rate(optimiser, rate):
     with pytest.raises(ValueError, match="rate is .*must be a number in"):
         optimiser(None, np.ones(2), rate=rate)
@@ -326,7 +327,7 @@ def test_refuses_rate(optimiser, rate):
 @pytest.mark.parametrize("optimiser, option", [
     (sgd, "momentum"), (adam, "beta1"), (adam, "beta2"), (adamax, "beta1"),
     (adamax, "beta2"), (rmsprop, "decay"), (rmaxprop, "decay")])
-@pytest.mark.parametrize("value", [-0.1, 1.0, 1, np.nan, "x", None])
+@pytest.mark.parametrize("value", [-0.1, 1.0, 1, np.nan, "x", None, False])
 def test_refuses_decays(optimiser, option, value):
     with pytest.raises(ValueError, match=f"{option} is .*must be a number in"):
         optimiser(None, np.ones(2), rate=0.1, **{option: value})
