@@ -33,6 +33,7 @@ EPOCHS = {"quick": 3, "default": 12, "full": 50}
 REVIVAL = {"quick": 2, "default": 5, "full": 10}            # epochs
 SILENT_SCALE, BOUND, LOWER_STRENGTH = 0.02, 1.0, 0.1
 FEW = 20                    # hidden spikes a pattern, [CB22] fig. 3E
+TICKS = (5, 10, 20, 50)
 
 
 def task():
@@ -141,6 +142,8 @@ def _plot_sweep(data, axis):
     axis.set(xscale="log", xlabel="hidden spikes per test pattern (whole layer)",
              ylabel="test accuracy", ylim=(low - 0.01, 1.0),
              title="Accuracy against activity; on top: strength of penalty")
+    axis.set_xticks([], [], minor=True)
+    axis.set_xticks(TICKS, [str(tick) for tick in TICKS])
     axis.legend(loc="lower right")
 
 
