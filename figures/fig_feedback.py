@@ -8,8 +8,10 @@ a boxcar derivative and bare input events), or from a fixed random readout
 of their own (local errors).  Weights start the same for all rules.
 
 Backpropagation reaches a mean test accuracy of at least 0.88; feedback
-alignment and direct feedback stay within 0.1 of it, event-driven random
-backpropagation within 0.12 and local errors within 0.15 (chance is 0.1).
+alignment and direct feedback stay within 0.1 of it and local errors within
+0.15.  Event-driven random backpropagation, which follows neither dynamics
+nor reset, still reaches 0.7 (chance is 0.1); trained for longer, it alone
+does not come closer to backpropagation (--full: 0.80 against 0.95).
 Fixed random weights teach because gradients turn towards the exact one
 while the forward weights grow to match them: the cosine, 0 at first, rises.
 
@@ -23,7 +25,6 @@ of these rules without numbers.
 import numpy as np
 
 import common
-import published
 import train
 from refsnn import datasets, encoding, feedback, lif, losses, surrogates
 
@@ -36,8 +37,7 @@ BOXCAR = 2.0                        # steepness: 1 within half a threshold
 ALIGNED = 100                       # training images that cosines are taken on
 # How far the mean accuracy may be below backpropagation's: 0.04 to 0.09 was
 # seen in trial runs on another split.
-GAPS = {"feedback alignment": 0.1, "direct feedback": 0.1,
-        "event-driven random": 0.12, "local errors": 0.15}
+GAPS = {"feedback alignment": 0.1, "direct feedback": 0.1, "local errors": 0.15}
 RULES = ("backpropagation", "feedback alignment", "direct feedback",
          "event-driven random", "local errors")
 
@@ -176,18 +176,19 @@ def gather(results):
 
 def claims(data):
     """Mean accuracies after the last epoch, and alignment."""
-    final = data["accuracy"][:, :, -1].mean(axis=1)
+    final = dict(zip(RULES, data["accuracy"][:, :, -1].mean(axis=1), strict=True))
     turned = data["cosine"][1, :, -1].mean() - data["cosine"][1, :, 0].mean()
     exact, local = (data[f"deep_{key}_accuracy"][:, -1].mean()
                     for key in ("exact", "local"))
     cosine = data["deep_cosine"][:, -1].mean(axis=0)
     layers = data["deep_readouts"][:, -1].mean(axis=0)
-    paper = published.values("feedback").values()
     return [
-        common.at_least(f"{RULES[0]}: mean test accuracy", final[0], 0.88),
+        common.at_least("backpropagation: mean test accuracy", final[RULES[0]], 0.88),
         *[common.at_most(f"{rule}: mean test accuracy below backpropagation by",
-                         final[0] - value, GAPS[rule])
-          for rule, value in zip(RULES[1:], final[1:], strict=True)],
+                         final[RULES[0]] - final[rule], gap)
+          for rule, gap in GAPS.items()],
+        common.at_least("event-driven random: mean test accuracy",
+                        final["event-driven random"], 0.7),
         common.at_least("feedback alignment: rise of the cosine with the exact "
                         "gradient, mean of both layers", turned, 0.1),
         common.at_least("three layers: end-to-end learning above local errors by",
@@ -198,12 +199,7 @@ def claims(data):
         common.at_most("three layers: the same, largest of the layers",
                        cosine.max(), 0.6),
         common.Claim("three layers, local errors: each layer's own readout",
-                     _listed(layers), "drawn", None,
-                     f"{_listed(paper)} (convolutional, DVS gestures)")]
-
-
-def _listed(values):
-    return ", ".join(f"{value:.2f}" for value in values)
+                     ", ".join(f"{value:.2f}" for value in layers), "drawn", None)]
 
 
 COLOURS = (common.BLACK, common.BLUE, common.GREEN, common.ORANGE, common.VERMILION)
