@@ -206,17 +206,28 @@ def test_gradient_on_the_whole_grid_of_options(name, reset, through_reset, recur
     prove(net, name, 1.5, dspikes, dmem, value)
 
 
+def reach(net, function, theta, direction):
+    """How far membranes move, at most, for each unit along a direction."""
+    run = proofs.anchored_run(net, function, **net.paths)
+    moved = run(*proofs.unpack([t + 1e-8 * d for t, d in
+                                zip(theta, direction, strict=True)]))
+    return float(np.abs(moved.mem - net.recording.mem).max()) / 1e-8
+
+
 @given(strategies.live_lif(), strategies.surrogates())
 @settings(max_examples=60)
 def test_gradient_of_drawn_networks(net, chosen):
-    if proofs.margin(net, *chosen) < 1e-3:
-        return
+    margin = proofs.margin(net, *chosen)
     dspikes, dmem, value = projection(net)
+    theta, _ = proofs.parameters(net)
+    directions = [[net.rng.normal(size=t.shape) for t in theta] for _ in range(3)]
+    units = [reach(net, proofs.surrogate(*chosen), theta, d) for d in directions]
+    assume(4 * checks.STEP * max(units) < margin)   # no kink within a difference
     theta, grad, loss = prove(net, *chosen, dspikes, dmem, value)
-    direction = [net.rng.normal(size=t.shape) for t in theta]
-    start = 0.05 * proofs.margin(net, *chosen)
-    slope = checks.taylor_slope(loss, theta, grad, direction, start=start)
-    assert slope >= 1.9
+    slopes = [checks.taylor_slope(loss, theta, grad, d, halvings=5,
+                                  start=0.02 * margin / max(unit, 1.0))
+              for d, unit in zip(directions, units, strict=True)]
+    assert np.median(slopes) >= 1.9     # of three: one may cross a flat direction
 
 
 @pytest.mark.parametrize("mutant", ["transpose", "shift", "one-step", "factor"])
@@ -257,7 +268,8 @@ def test_readout_gradient(data):
     assert grad.dV is None
     checks.gradient(lambda p: float(np.sum(dmem * lif.readout(p[1], p[0],
                                                               **constants))),
-                    [W, x], [grad.dW, grad.dx], names=["W", "x"], rtol=RTOL_FD)
+                    [W, x], [grad.dW, grad.dx], names=["W", "x"], rtol=RTOL_FD,
+                    step=0.1)           # bilinear: no step is too large
 
 
 # --- float32, inputs kept --------------------------------------------------------
