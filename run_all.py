@@ -118,7 +118,8 @@ def _cores():
 def _checked(options, parser, root):
     """Refuse what cannot work, in one line, before anything runs."""
     known = _known(root)
-    options.names = [name.removeprefix("fig_") for name in options.names]
+    options.names = [name.removeprefix("fig_").removesuffix(".py")
+                     for name in options.names]
     for name in options.names:
         if name not in known:
             parser.error(f"no figure {name!r}: must be one of {', '.join(known)}")
@@ -132,7 +133,7 @@ def _checked(options, parser, root):
     if options.data is not None:
         options.data = os.path.abspath(options.data)
     options.full = pathlib.Path(options.out or root / "figures") / "full"
-    options.out = pathlib.Path(options.out or root / "figures" / "out").absolute()
+    options.out = pathlib.Path(options.out or root / "figures" / "out").resolve()
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / f".{os.getpid()}.part").touch()
@@ -231,6 +232,7 @@ def _planned(root, name, options, identity):
                                    results={}, error=None, failures=[], open=True)
     try:
         figure.module = importlib.import_module(f"fig_{name}")
+        _found(name, getattr(figure.module, "FOLDERS", {}), options)
         figure.tasks = runner.tasks(root, name, figure.module, options.size,
                                     options.seed, options.data, identity)
     except Exception:
@@ -240,6 +242,17 @@ def _planned(root, name, options, identity):
         if stored is not None:
             figure.results[task.key] = stored
     return figure
+
+
+def _found(name, folders, options):
+    """Refuse, in one line, a run without the data folders that a figure needs."""
+    for folder in folders.get(options.size, ()):
+        if not os.path.isdir(os.path.join(options.data or "", folder)) \
+                or options.data is None:
+            print(f"run_all.py: error: figure {name} --{options.size} needs a folder "
+                  f"{folder!r} in the data folder, which is {options.data} (--data or "
+                  "REFSNN_DATA)", file=sys.stderr)
+            raise SystemExit(2)
 
 
 def _stored(options, task):

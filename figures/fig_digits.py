@@ -31,6 +31,7 @@ import train_fast
 from refsnn import datasets, encoding, lif_fast, losses
 
 FIGURE, FASHION = "digits", "fashion_mnist"
+FOLDERS = {"full": (FASHION, "mnist")}      # of --data
 STEPS, SIDE, HIDDEN, CLASSES = 100, 16, 100, 10
 NET = train.Net()
 SCALE = 7 * (1 - NET.beta)
@@ -40,14 +41,11 @@ SHOWN = (2, 5, 8)                   # classes of the images that are drawn
 def jobs(size, seed, data):
     """One training run for each task, kind of gradient and repeat."""
     if size == "full":
-        if data is None:
-            raise ValueError("data is None: --full needs --data DIR with the folders "
-                             "fashion_mnist and mnist")
         return [(learn, {"task": task, "folder": os.path.join(data, task),
                          "followed": False, "steepness": 100.0, "rate": 2e-4,
                          "fade": False, "epochs": 30, "batch": 256, "seed": seed,
                          "repeat": repeat})
-                for repeat in range(2) for task in (FASHION, "mnist")]
+                for repeat in range(2) for task in FOLDERS["full"]]
     repeats, epochs = {"quick": (1, 4), "default": (5, 14)}[size]
     return [(learn, {"task": "digits", "folder": None, "followed": followed,
                      "steepness": 10.0, "rate": 2e-3, "fade": True,

@@ -5,9 +5,9 @@ burst penalty, (1/n) sum_i (spikes of hidden neuron i)^2 a pattern, lowers
 the number of hidden spikes.  With at most 20 spikes of the whole layer a
 pattern the mean test accuracy is within 0.015 of that without a penalty.
 A hidden layer that is silent at the start is woken by the surrogate
-gradient alone, for no surrogate derivative is 0; a lower bound on the spikes
-of each neuron wakes it faster: after one epoch it has at least twice the
-spikes, in the mean over seeds.
+gradient alone, for the fast sigmoid's derivative is 0 nowhere; a lower
+bound on the spikes of each neuron wakes it faster: after one epoch it has
+at least twice the spikes, in the mean over seeds.
 
 Mirrors [CB22] fig. 3E, which sweeps the same penalty: accuracy is flat down
 to about 20 hidden spikes a pattern.  There: MNIST on an analog chip.

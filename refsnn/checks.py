@@ -122,7 +122,8 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
         raise AssertionError(
             f"{where}: gradient says {analytic:.17g}, finite difference says "
             f"{numeric:.17g}, off by {abs(analytic - numeric) / larger:.3g} of the "
-            f"larger, allowed {rtol:.3g}{_where(margin)}")
+            f"larger, allowed {rtol:.3g}{_where(margin)}"
+            + ("; does f run with a hard threshold? see `anchored`" * (numeric == 0)))
 
 
 def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
@@ -267,7 +268,11 @@ def anchored(surrogate, mem, threshold=1.0):
                          f"{mem.shape[2:]} array")
     mem.setflags(write=False)
     hard = mem > threshold
-    base = surrogate(mem - threshold)[0]
+    pair = surrogate(mem - threshold)
+    if not isinstance(pair, tuple) or len(pair) != 2 or np.shape(pair[0]) != mem.shape:
+        raise ValueError("surrogate returned something else: must be a pair (value, "
+                         f"derivative), value of the shape {mem.shape} of its argument")
+    base = pair[0]
 
     def spike(t, u):
         return hard[t] + (surrogate(u - threshold)[0] - base[t])           # (3)

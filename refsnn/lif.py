@@ -67,7 +67,8 @@ __all__ = ["Gradient", "Recording", "backward", "credit", "linearise",
 class Recording(NamedTuple):
     """What a run leaves behind, four arrays of shape (T, B, n).
 
-    `clamp` is True where the membrane was held at 0 by refractoriness.
+    `syn` is I of (2), `mem` is U after reset and clamp, `spikes` is S of
+    (1), and `clamp` is True where refractoriness held the membrane at 0.
     """
 
     syn: np.ndarray
@@ -152,13 +153,13 @@ def _options(reset, through_reset=True, through_recurrence=True):
 
 
 def _refractory(refractory, spike, clamp):
-    if not isinstance(refractory, (int, np.integer)) or refractory < 0:
+    if type(refractory) is bool or not isinstance(refractory, (int, np.integer)) \
+            or refractory < 0:
         raise ValueError(f"refractory is {refractory!r}: must be an integer >= 0")
     if spike is not None and not callable(spike):
         raise ValueError(f"spike is {spike!r}: must be a callable (t, u) or None")
     if refractory and spike is not None and clamp is None:
-        raise ValueError("clamp is None: with `spike` and refractory > 0 it must "
-                         "be the recorded mask, a counter has no derivative")
+        raise ValueError("clamp is None: must be recorded for spike, refractory > 0")
 
 
 def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -245,7 +246,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
 def _recording(recording, psi, dspikes, dmem, shape, dtype):
     """Checked recording and fields on it; absent adjoints are None."""
     if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is {recording!r:.60}: must be a Recording")
+        raise ValueError(f"recording is a {type(recording).__name__}: not a Recording")
     rec = Recording(*(_array(f"recording.{name}", field, shape, dtype, name == "clamp")
                       for name, field in zip(Recording._fields, recording)))
     psi = _array("psi", psi, shape, dtype)

@@ -54,6 +54,11 @@ def test_failure_names_parameter_index_values_sides_and_margin():
                            margin=0.125)
 
 
+def test_a_run_with_a_hard_threshold_is_recognised():
+    with pytest.raises(AssertionError, match="see `anchored`"):
+        checks.gradient(lambda w: float(w[0] > 0), np.ones(1), np.ones(1))
+
+
 def test_zeros_never_pass():
     zero = np.zeros(3)
     for f in (lambda w: 0.0, lambda w: 7.0):
@@ -244,6 +249,9 @@ def test_anchored_does_not_follow_its_argument_and_refuses_float32():
     spike = checks.anchored(lambda v: (v, v), mem, 1.0)
     mem[:] = 0
     assert spike(0, np.array([[1.5]])) == 1.0
+    for function in (lambda v: v, lambda v: (v[0], v), lambda v: (v, v, v)):
+        with pytest.raises(ValueError, match="surrogate returned something else"):
+            checks.anchored(function, np.ones((2, 3, 1)), 1.0)
     for bad in (mem.astype(np.float32), mem * np.nan):
         with pytest.raises(ValueError, match="mem is of dtype"):
             checks.anchored(lambda v: (v, v), bad, 1.0)

@@ -280,6 +280,18 @@ def test_bad_usage_is_one_clear_line(walks, tmp_path, arguments, words):
     assert all(word in done.stderr for word in words), done.stderr
 
 
+def test_a_figure_says_which_data_folders_it_needs(tmp_path):
+    needy = toy_project.WALKS + 'FOLDERS = {"full": ("mnist",)}\n'
+    folder = toy_project.make(tmp_path / "checkout", needy=needy)
+    for data in ([], ["--data", tmp_path]):
+        done = toy_project.run(folder, "fig_needy.py", "--full", *data)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+        assert "figure needy --full needs a folder 'mnist'" in done.stderr
+    (tmp_path / "mnist").mkdir()
+    assert toy_project.run(folder, "needy", "--full", *data).returncode == 0
+    assert toy_project.run(folder, "needy").returncode == 0
+
+
 def test_missing_data_folder_from_the_environment(walks):
     done = toy_project.run(walks[0], REFSNN_DATA="/no/such/folder")
     assert done.returncode == 2 and "/no/such/folder" in done.stderr
