@@ -42,7 +42,7 @@ from scipy import sparse
 from scipy.linalg import blas
 
 __all__ = ["record", "scores"]
-_BLOCK = 2**17         # floats of a block's spikes, which should stay in cache
+_BLOCK = 2**21         # floats of a block: one product for many steps costs least
 _RANGE = 1e9           # the units shrink by no more than this within a block
 
 
