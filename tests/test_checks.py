@@ -257,6 +257,12 @@ def test_anchored_does_not_follow_its_argument_and_refuses_float32():
             checks.anchored(lambda v: (v, v), bad, 1.0)
 
 
+def test_anchored_threshold_is_one_by_default():
+    mem = np.array([0.9, 1.0, 1.1]).reshape(3, 1, 1)
+    spike = checks.anchored(lambda v: (v, v), mem)
+    assert [float(spike(t, mem[t])[0, 0]) for t in range(3)] == [0.0, 0.0, 1.0]
+
+
 def test_frozen_arguments_cannot_move():
     def run(theta, spikes):
         spikes[0] = theta
