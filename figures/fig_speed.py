@@ -13,9 +13,9 @@ three in a row), in float32, of those tools that are installed.  Every
 contender is handed the same input, weights and adjoint of the readout, so
 that no loss is timed.  The tools run their own LIF neuron; the loops of
 PyTorch and JAX compute what refsnn computes.  On two threads, the bare
-products and refsnn's recurrent training have half of the batch on each, and
-refsnn's other two tasks, whose steps are too short to share, use one.  No
-paper's figure is mirrored.
+products have half of the batch on each, refsnn's recurrent training has it in
+each of two processes, and its other two tasks, whose steps are too short to
+share, use one.  No paper's figure is mirrored.
 """
 
 import contextlib
@@ -27,6 +27,7 @@ import numpy as np
 from scipy import sparse
 
 import common
+import speed_halves
 import speed_peers
 from refsnn import lif_fast, lif_infer
 
@@ -93,19 +94,19 @@ def training(p, as_events):
     return step
 
 
+def dense(p):
+    return training(p, False)
+
+
+def sparsely(p):
+    return training(p, True)
+
+
 def halved(build, p, pool):
     """A function that runs what `build` makes of each half of the batch at once,
-    on two Python threads, and adds up the three gradients."""
-    half = p.x.shape[1] // 2
-    steps = [build(p._replace(x=np.ascontiguousarray(p.x[:, part]),
-                              dout=np.ascontiguousarray(p.dout[:, part])))
-             for part in (slice(half), slice(half, None))]
-
-    def step():
-        first, second = pool.map(lambda one: one(), steps)
-        return [a + b for a, b in zip(first, second, strict=True)]
-
-    return step
+    on two Python threads."""
+    steps = [build(part) for part in speed_halves.halves(p)]
+    return lambda: list(pool.map(lambda one: one(), steps))
 
 
 def products(p):
@@ -137,7 +138,7 @@ def inference(p):
     return lambda: lif_infer.scores(x, p.W, p.W_out, steps=steps, **MODEL)
 
 
-def contenders(task, threads, seed, pool):
+def contenders(task, threads, seed, stack):
     """(name, function, BLAS threads it may use) of all that take part."""
     p = problem(task, DENSITY, threads, seed)
     if task == INFERENCE:
@@ -146,11 +147,12 @@ def contenders(task, threads, seed, pool):
         yield SPARSE, training(p, True), 1
     else:
         denser = problem(task, DENSER, threads, seed)
-        for name, build, case in (
-                (BARE, products, p), (DENSE, lambda q: training(q, False), p),
-                (SPARSE, lambda q: training(q, True), p),
-                (TWICE, lambda q: training(q, True), denser)):
-            yield name, build(case) if threads == 1 else halved(build, case, pool), 1
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        yield BARE, products(p) if threads == 1 else halved(products, p, pool), 1
+        for name, build, case in ((DENSE, dense, p), (SPARSE, sparsely, p),
+                                  (TWICE, sparsely, denser)):
+            yield name, build(case) if threads == 1 else stack.enter_context(
+                speed_halves.shared(build, case)), 1
     for name in speed_peers.installed()[0]:
         yield name, speed_peers.BUILDERS[name][1](p), threads
 
@@ -184,9 +186,9 @@ def measure(threads, repeats, seed):
     """Quartiles of the seconds of each contender at each task."""
     import threadpoolctl
     rows = []
-    with processors(threads), ThreadPoolExecutor(2) as pool:
+    with processors(threads), contextlib.ExitStack() as stack:
         for task in SIZES:
-            runs = list(contenders(task, threads, seed, pool))
+            runs = list(contenders(task, threads, seed, stack))
             limits = threadpoolctl.ThreadpoolController()
             seconds = np.zeros((repeats, len(runs)))
             for r in range(-1, repeats):               # the first one warms up
@@ -267,8 +269,8 @@ def plot(data, fig):
             ax.barh(y, ratios, height, color=(common.BLUE, common.ORANGE)[c],
                     label=f"{threads} thread{'s' * (threads > 1)}")
             for place, value in zip(y, ratios, strict=True):
-                ax.text(value * 1.03, place, f"{value:.2f}" if value < 10 else
-                        f"{value:.1f}", va="center", fontsize=8)
+                ax.text(value * 1.03, place, f"{value:.3g} ({1e3 * value * base:.3g} "
+                        "ms)", va="center", fontsize=8)
         for row, name in enumerate(orders[task]):
             if (task, name) in least:
                 ax.plot([least[task, name]] * 2, [row - 0.45, row + 0.45],
@@ -276,12 +278,13 @@ def plot(data, fig):
         T, B, m, n, k = SIZES[task]
         ax.set(title=f"{task}, {m}-{n}-{k}, {T} steps, batch {B}", xscale="log",
                yticks=range(len(orders[task])), yticklabels=orders[task],
-               xlim=(0.5, max(3.0, 1.5 * widest)))
+               xlim=(0.5, max(3.0, 2.2 * widest)))
         ax.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
         ax.minorticks_off()
         ax.invert_yaxis()
     axes[0].legend(loc="lower right")
     missing = str(np.asarray(data["missing"]).item())
-    axes[-1].set_xlabel("time / time of refsnn with sparse input (black: bound)"
+    axes[-1].set_xlabel("time / time of refsnn with sparse input (in brackets: of "
+                        "one step; black: bound)"
                         + (f"\nnot installed: {missing}" if missing else ""),
                         fontsize=9.5)
