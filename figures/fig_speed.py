@@ -277,10 +277,10 @@ def plot(data, fig):
                         color=common.BLACK, lw=1.5)
         T, B, m, n, k = SIZES[task]
         ax.set(title=f"{task}, {m}-{n}-{k}, {T} steps, batch {B}", xscale="log",
-               yticks=range(len(orders[task])), yticklabels=orders[task],
-               xlim=(0.5, max(3.0, 2.2 * widest)))
+               yticks=range(len(orders[task])), yticklabels=orders[task])
         ax.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
         ax.minorticks_off()
+        ax.set_xlim(0.5, max(3.0, 2.2 * widest))
         ax.invert_yaxis()
     axes[0].legend(loc="lower right")
     missing = str(np.asarray(data["missing"]).item())
