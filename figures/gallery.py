@@ -14,6 +14,14 @@ import numpy as np
 
 import runner
 
+PAPERS = {                              # authors, year and arXiv number by key
+    "CB22": ("Cramer, Billaudelle and others, 2022", "2006.07239"),
+    "CSSZ20": ("Cramer, Stradmann, Schemmel and Zenke, 2020", "1910.07407"),
+    "LZ20": ("Liu and Zenke, 2020", "2006.08228"),
+    "NMZ19": ("Neftci, Mostafa and Zenke, 2019", "1901.09948"),
+    "ZG18": ("Zenke and Ganguli, 2018", "1705.11146"),
+    "ZN21": ("Zenke and Neftci, 2021", "2010.11931"),
+    "ZPG17": ("Zenke, Poole and Ganguli, 2017", "1703.04200")}
 VERDICTS = {True: ("pass", "\u2713 pass"), False: ("fail", "\u2717 FAIL"),
             None: ("open", "\u2013 not judged")}
 
@@ -102,7 +110,7 @@ def write_page(out):
     cards = "\n".join(card(document, out) for _, document in documents)
     every = [claim for _, document in documents for claim in document["claims"]]
     page = PAGE.format(style=STYLE, summary=_summary(documents, every), cards=cards,
-                       index=_index(documents))
+                       index=_index(documents), papers=_papers(documents))
     path = out / "index.html"
     write_bytes(path, page.encode())
     return path
@@ -119,6 +127,14 @@ def _documents(out):
         except (OSError, ValueError, KeyError, TypeError, struct.error):
             print(f"{path}: left out of the gallery, not the record of a figure")
     return sorted(found, key=lambda pair: (pair[0] == runner.SPEED, pair[0]))
+
+
+def _papers(documents):
+    """The papers whose keys the captions name."""
+    captions = " ".join(document["caption"] for _, document in documents)
+    rows = [f"<li>[{key}] {authors}, arXiv {number}</li>"
+            for key, (authors, number) in PAPERS.items() if f"[{key}" in captions]
+    return "\n".join(rows)
 
 
 def _summary(documents, claims):
@@ -241,6 +257,9 @@ PAGE = """<!DOCTYPE html>
 <main>
 {cards}
 </main>
+<footer><ul>
+{papers}
+</ul></footer>
 </body>
 </html>
 """
@@ -264,6 +283,8 @@ h1 { margin: 0 0 .4rem; font-size: 1.75rem; line-height: 1.2; }
 h2 { margin: 0 0 .9rem; font-size: 1.25rem; line-height: 1.3; }
 a { color: #00578a; }
 .summary { margin: 0 0 1rem; color: #454b52; }
+footer { margin-top: 2rem; color: #4a5157; font-size: 0.9rem; }
+footer ul { list-style: none; margin: 0; padding: 0; }
 nav ul { list-style: none; margin: 0; padding: 0; }
 nav li { display: flex; gap: 1rem; justify-content: space-between;
   align-items: baseline; padding: .28rem 0; border-top: 1px solid #dfe2e5; }

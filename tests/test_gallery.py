@@ -141,6 +141,20 @@ def test_earlier_outputs_stay_and_foreign_files_are_left_out(tmp_path, capsys):
     assert "torn.json" in printed and "other.json" in printed
 
 
+def test_keys_of_papers_are_resolved(tmp_path):
+    gallery.write_json(tmp_path / "a.json", document(caption="As [ZG18] fig. 2 has it."))
+    text = gallery.write_page(tmp_path).read_text(encoding="utf-8")
+    assert "<li>[ZG18] Zenke and Ganguli, 2018, arXiv 1705.11146</li>" in text
+    assert "[NMZ19]" not in text
+    readme = re.sub(r"\s+", " ", (toy_project.ROOT / "README.md").read_text())
+    for key, (authors, number) in gallery.PAPERS.items():
+        entry = readme[readme.rindex(f"- [{key}] "):].split(" - [")[0]
+        assert f"arXiv {number}" in entry and authors.split()[0].strip(",") in entry
+    keys = {key for path in (toy_project.ROOT / "figures").glob("fig_*.py")
+            for key in re.findall(r"\[([A-Z]+\d\d)", gallery.described(path)[1])}
+    assert keys and keys <= set(gallery.PAPERS)
+
+
 def test_numbers_are_strict_json(tmp_path):
     import numpy as np
     claim = {"text": "t", "value": np.float32(np.nan), "bound": ">= 1", "ok": False,
