@@ -18,6 +18,7 @@ PAPERS = {                              # authors, year and arXiv number by key
     "CB22": ("Cramer, Billaudelle and others, 2022", "2006.07239"),
     "CSSZ20": ("Cramer, Stradmann, Schemmel and Zenke, 2020", "1910.07407"),
     "LZ20": ("Liu and Zenke, 2020", "2006.08228"),
+    "M17": ("Mostafa, 2018", "1606.08165"),
     "NMZ19": ("Neftci, Mostafa and Zenke, 2019", "1901.09948"),
     "ZG18": ("Zenke and Ganguli, 2018", "1705.11146"),
     "ZN21": ("Zenke and Neftci, 2021", "2010.11931"),

@@ -142,7 +142,7 @@ def test_earlier_outputs_stay_and_foreign_files_are_left_out(tmp_path, capsys):
 
 
 def test_keys_of_papers_are_resolved(tmp_path):
-    gallery.write_json(tmp_path / "a.json", document(caption="As [ZG18] fig. 2 has it."))
+    gallery.write_json(tmp_path / "a.json", document(caption="Mirrors [ZG18] fig. 2."))
     text = gallery.write_page(tmp_path).read_text(encoding="utf-8")
     assert "<li>[ZG18] Zenke and Ganguli, 2018, arXiv 1705.11146</li>" in text
     assert "[NMZ19]" not in text
