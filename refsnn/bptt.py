@@ -12,16 +12,24 @@ the adjoint p[t] = dL/dh[t], all later states taken into account, is
     p[t] = q[t] + J[t+1]^T p[t+1],  p[T] = 0       (1)  [NMZ19] eq. ?
     dL/dparameters = sum_t F[t]^T p[t]             (2)  [NMZ19] eq. ?
 
+Truncated, the credit q[t] is followed back K steps only:
+
+    p[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]          (3)
+
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Writing
     M[t] out as sum_{s<=t} J[t] ... J[s+1] F[s] and exchanging the two sums
     collects, in front of F[s], the adjoint of (1).
-Exact.  For every J, F and q; what was dropped, was dropped in J.
+Exact.  For every J, F and q; what was dropped, was dropped in J.  (3) is
+    approximate below K = T - 1: it drops what a parameter did more than K
+    steps before the loss that it is held to account for.
 Cost.   O(T B n (n + p)) time and, beside the arrays handed in, O(B n)
-    memory: n states, p parameters.
+    memory: n states, p parameters.  (3): O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes the sums for one layered network; here h stacks
     all states of all layers.  Direct terms of the loss in the parameters,
-    such as weight decay, are added by the caller.
+    such as weight decay, are added by the caller.  Truncation is often
+    done in chunks of K steps, whose first steps see less than K; (3) gives
+    every q[t] the same K.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
@@ -29,7 +37,7 @@ Departures.  [NMZ19] writes the sums for one layered network; here h stacks
 
 import numpy as np
 
-__all__ = ["adjoint", "gradient"]
+__all__ = ["adjoint", "gradient", "truncated"]
 
 
 def _checked(J, F, q):
@@ -122,3 +130,46 @@ def gradient(J, F, q):
     J, F, q = _checked(J, np.asarray(F), q)
     p = adjoint(J, q)
     return np.einsum("tbi,tbip->p", p, F)                                  # (2)
+
+
+def truncated(J, F, q, horizon):
+    """Gradient whose credit is followed back some steps only, (2) and (3).
+
+    Parameters
+    ----------
+    J : (T, B, n, n) float
+        State Jacobians; J[0] is not used.
+    F : (T, B, n, p) float
+        Immediate influence of the parameters on the states.
+    q : (T, B, n) float
+        Direct credit, units of loss per unit of state.
+    horizon : int
+        Steps K, at least 0 (immediate influence alone); exact from T - 1.
+
+    Returns
+    -------
+    (p,) float
+        Summed over steps and batch, units of loss per unit of parameter.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, an entry is not finite or the horizon is not an
+        integer of at least 0.
+
+    Examples
+    --------
+    >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
+    >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]
+    [[3.0], [4.0], [4.25]]
+    """
+    J, F, q = _checked(J, np.asarray(F), q)
+    if type(horizon) is bool or not isinstance(horizon, (int, np.integer)) \
+            or horizon < 0:
+        raise ValueError(f"horizon is {horizon!r}: must be an integer >= 0")
+    credit = q.astype(np.result_type(J, q))
+    p = credit.copy()
+    for d in range(1, min(int(horizon), len(q) - 1) + 1):
+        credit = (credit[1:, :, None, :] @ J[1:len(q) - d + 1])[:, :, 0, :]
+        p[:len(credit)] += credit                                          # (3)
+    return np.einsum("tbi,tbip->p", p, F)
