@@ -100,7 +100,7 @@ class Gradient(NamedTuple):
     dV: np.ndarray
 
 
-def _array(name, value, shape, dtype=None):
+def _array(name, value, shape, dtype=None, mask=False):
     """`value` as a finite real array of `shape`, whose None axes are free."""
     array = np.asarray(value)
     fits = array.ndim == len(shape) and all(
@@ -115,6 +115,8 @@ def _array(name, value, shape, dtype=None):
         array = array if dtype is None else array.astype(dtype, copy=False)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has NaN or infinite entries: must be finite")
+    if mask and not ((array == 0) | (array == 1)).all():
+        raise ValueError(f"{name} has entries that are not 0 or 1: must be a mask")
     return array
 
 
@@ -123,7 +125,7 @@ def _constant(name, value, n, dtype, below=None):
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.shape not in ((), (n,)):
         raise ValueError(f"{name} is {value!r}: must be a number"
-                         + f" or ({n},) array" * (n is not None))
+                         + (", for all neurons" if n is None else f" or ({n},) array"))
     with np.errstate(over="ignore", invalid="ignore"):
         array = array.astype(dtype)         # 1 - 1e-9 is 1 in float32
         inside = (array > 0) & np.isfinite(array) if below is None \
@@ -293,7 +295,7 @@ def lif_step(traces, z, psi, V=None, *, rung, alpha, beta, gain=1.0, threshold=1
         if value is None and zero and name != "held":
             raise ValueError(f"{name} is None: must be given for reset 'zero'")
         given[name] = np.zeros((B, n), dtype) if value is None \
-            else _array(name, value, (B, n), dtype)
+            else _array(name, value, (B, n), dtype, name == "held")
     factors = _factors(given["spikes"], given["mem"], given["syn"], given["held"],
                        zero, through_reset, beta, gain, threshold)
     return _step(traces, z, psi, V, factors, rung, alpha, beta, gain)
@@ -380,8 +382,9 @@ def _recording(recording, shape, dtype):
     if not isinstance(recording, tuple) or len(recording) != 4:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "tuple of syn, mem, spikes and clamp")
-    return [_array(f"recording.{name}", field, shape, dtype) for name, field in
-            zip(("syn", "mem", "spikes", "clamp"), recording, strict=True)]
+    return [_array(f"recording.{name}", field, shape, dtype, name == "clamp")
+            for name, field in zip(("syn", "mem", "spikes", "clamp"), recording,
+                                   strict=True)]
 
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta,
@@ -425,6 +428,9 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     zero = _options(rung, reset, through_reset)
     psi = _array("psi", psi, (None, None, None))
     (T, B, n), dtype = psi.shape, psi.dtype
+    if 0 in psi.shape:
+        raise ValueError(f"psi is of shape {psi.shape}: must be (T, B, n), none of "
+                         "them 0")
     x = _array("x", x, (T, B, None), dtype)
     m = x.shape[2]
     V = None if V is None else _array("V", V, (n, n), dtype)

@@ -1,15 +1,20 @@
-"""The ladder of forward rules against the backward sweep."""
+"""The ladder of forward rules: each rung exact about what it keeps."""
+
+import itertools
 
 import numpy as np
 import proofs
 import pytest
 import strategies
-from hypothesis import given, settings
-from tolerances import RTOL
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from tolerances import RTOL, RTOL_FD
 
-from refsnn import lif, sparse_rtrl
+from refsnn import bptt, checks, feedback, lif, sparse_rtrl
 
 HALF = {"alpha": 0.5, "beta": 0.5}
+SMOOTH = st.sampled_from(("arctan", "sigmoid", "gaussian"))
+LONG = strategies.sizes(T=(9, 12), n=(2, 4))     # time for what V sends to be heard
 
 
 def adjoints(net, name="arctan", steepness=2.0):
@@ -19,20 +24,37 @@ def adjoints(net, name="arctan", steepness=2.0):
     return psi, *net.rng.normal(size=(2, *psi.shape))
 
 
+def reset_path(net):
+    return {"through_reset": net.paths["through_reset"]}
+
+
 def assert_close(found, right):
     """Two gradients agree; zeros are compared with nothing."""
-    assert np.linalg.norm(right.dW) > 0
-    for a, b in zip(found, right, strict=False):
+    assert np.linalg.norm(right[0]) > 0
+    assert (found[1] is None) == (right[1] is None)
+    for a, b in zip(found[:2], right[:2], strict=True):
         if b is not None:
             np.testing.assert_allclose(a, b, rtol=RTOL, atol=RTOL * np.abs(b).max())
-    assert (found.dV is None) == (right.dV is None)
 
+
+def flat(gradient):
+    return np.concatenate([g.ravel() for g in gradient[:2] if g is not None])
+
+
+def distance(found, right):
+    """Norm of the difference over that of `right`."""
+    found, right = flat(found), flat(right)
+    return np.linalg.norm(found - right) / np.linalg.norm(right)
+
+
+# --- rungs and the backward sweep ----------------------------------------------
 
 @given(strategies.live_lif(through_recurrence=True))
 @settings(max_examples=60)
 def test_exact_block_and_implicit_are_backward_sweeps(net):
+    """With all of V, with its diagonal, and stopped at V."""
     psi, ds, dm = adjoints(net)
-    rec, reset = net.recording, {"through_reset": net.paths["through_reset"]}
+    rec, reset = net.recording, reset_path(net)
     diagonal = None if net.V is None else np.diag(np.diagonal(net.V))
     for rung, V, follow in (("exact", net.V, True), ("block", diagonal, True),
                             ("implicit", net.V, False)):
@@ -42,9 +64,466 @@ def test_exact_block_and_implicit_are_backward_sweeps(net):
                                          through_recurrence=follow, **net.model))
 
 
+@given(strategies.live_lif(through_recurrence=True))
+def test_exact_is_the_sweep_over_arrays(net):
+    psi, ds, dm = adjoints(net)
+    J, F, _ = lif.linearise(net.x, net.W, net.V, net.recording, psi, **net.model,
+                            **net.paths)
+    found = sparse_rtrl.gradient(net.x, net.V, net.recording, psi, ds, dm,
+                                 rung="exact", **net.model, **reset_path(net))
+    right = bptt.gradient(J, F, lif.credit(psi, ds, dm))
+    np.testing.assert_allclose(flat(found), right, rtol=RTOL,
+                               atol=RTOL * np.abs(right).max())
+
+
+@given(strategies.live_lif(recurrent=True), st.sampled_from(("sum", "difference")))
+def test_block_is_exact_with_diagonal_recurrence(net, sign):
+    V = np.diag(np.diagonal(net.V)) * (1 if sign == "sum" else -1)
+    rec = lif.simulate(net.x, net.W, V, refractory=net.refractory, **net.model)
+    assume(strategies.live(rec.spikes))
+    net = net._replace(V=V, recording=rec)
+    psi, ds, dm = adjoints(net)
+    found = sparse_rtrl.gradient(net.x, V, rec, psi, ds, dm, rung="block",
+                                 **net.model, **reset_path(net))
+    assert_close(found, lif.backward(net.x, net.W, V, rec, psi, ds, dm, **net.model,
+                                     **reset_path(net)))
+
+
+@given(strategies.live_lif(recurrent=False))
+def test_without_recurrence_block_and_implicit_are_exact(net):
+    psi, ds, dm = adjoints(net)
+    right = lif.backward(net.x, net.W, None, net.recording, psi, ds, dm, **net.model,
+                         **reset_path(net))
+    silent = 0 * np.eye(len(net.W))
+    for rung, V in itertools.product(("block", "implicit"), (None, silent)):
+        found = sparse_rtrl.gradient(net.x, V, net.recording, psi, ds, dm, rung=rung,
+                                     **net.model, **reset_path(net))
+        assert_close((found.dW, None), right)
+
+
+@given(strategies.live_lif(reset="subtract", refractory=0, per_neuron=False))
+def test_presynaptic_is_implicit_without_its_reset(net):
+    psi, ds, dm = adjoints(net)
+    args = (net.x, net.V, net.recording, psi, ds, dm)
+    found = sparse_rtrl.gradient(*args, rung="presynaptic", **net.model)
+    right = sparse_rtrl.gradient(*args, rung="implicit", through_reset=False,
+                                 **net.model)
+    assert_close(found, right)
+    trace = feedback.presynaptic_trace(
+        net.x.astype(float), alpha=net.model["alpha"], beta=net.model["beta"],
+        gain=net.model["gain"])
+    assert_close((found.dW, None), (feedback.three_factor(psi * ds + dm, trace), None))
+
+
+@pytest.mark.parametrize("reset, refractory", [("subtract", 2), ("zero", 0),
+                                               ("zero", 2)])
+def test_presynaptic_is_no_more_than_that(reset, refractory):
+    """Refractoriness and a reset to zero are more than one added term."""
+    far = []
+    for seed in range(20):
+        options = strategies.Options(0.6, 0.8, "one", 1.0, reset, refractory, True,
+                                     False, False, False, False)
+        net = strategies.network(options, strategies.Sizes(12, 2, 3, 3), seed)
+        psi, ds, dm = adjoints(net)
+        args = (net.x, net.V, net.recording, psi, ds, dm)
+        one, two = (sparse_rtrl.gradient(*args, rung=rung, through_reset=False,
+                                         **net.model)
+                    for rung in ("presynaptic", "implicit"))
+        far.append(distance(one, two))
+    assert min(far) > 1e-3 and np.median(far) > 0.1
+
+
+@given(strategies.live_lif(LONG, recurrent=True, per_neuron=False))
+def test_with_generic_recurrence_each_rung_differs(net):
+    """Below a cosine of 1; how far, the figure of the ladder shows."""
+    assume(strategies.heard(net) and net.recording.spikes[:4].any())
+    psi, ds, dm = adjoints(net)
+    args = (net.x, net.V, net.recording, psi, ds, dm)
+    found = {rung: sparse_rtrl.gradient(*args, rung=rung, **net.model)
+             for rung in sparse_rtrl.RUNGS}
+    for one, two in itertools.combinations(sparse_rtrl.RUNGS, 2):
+        assert distance(found[one], found[two]) > RTOL_FD, (one, two)
+    for rung in sparse_rtrl.RUNGS[1:]:
+        assert feedback.alignment(flat(found["exact"]), flat(found[rung])) < 1
+
+
+# --- rungs and frozen finite differences -----------------------------------------
+
+def live_parts(loss, net, gradient, rtol=RTOL_FD):
+    """Differences of loss(W, V) against dW, and dV unless it is 0."""
+    checks.directional(lambda W: loss(W, net.V), net.W, gradient.dW, net.rng,
+                       names=["W"], rtol=rtol)
+    if gradient.dV is not None and np.abs(gradient.dV).max() > 0:
+        checks.directional(lambda V: loss(net.W, V), net.V, gradient.dV, net.rng,
+                           names=["V"], rtol=rtol)
+
+
+def value(rec, ds, dm):
+    return float(np.sum(ds * rec.spikes) + np.sum(dm * rec.mem))
+
+
+@given(strategies.live_lif(), SMOOTH, st.sampled_from(("exact", "implicit")))
+@settings(max_examples=40)
+def test_exact_and_implicit_by_differences(net, name, rung):
+    psi, ds, dm = adjoints(net, name)
+    run = proofs.anchored_run(net, proofs.surrogate(name, 2.0), **reset_path(net),
+                              through_recurrence=rung == "exact")
+    grad = sparse_rtrl.gradient(net.x, net.V, net.recording, psi, ds, dm, rung=rung,
+                                **net.model, **reset_path(net))
+    live_parts(lambda W, V: value(run(W, V, net.x), ds, dm), net, grad)
+
+
+def alone(net, i, function, W, V, through_reset):
+    """Neuron i with its weights, hearing itself and the others' recording."""
+    rec, model = net.recording, {
+        key: number if np.ndim(number) == 0 else number[i:i + 1]
+        for key, number in net.model.items()}
+    others = np.delete(np.arange(len(W)), i)
+    x = np.concatenate([net.x, rec.spikes[:, :, others]], axis=2)
+    own, reset = slice(i, i + 1), {}
+    if not through_reset:
+        reset["reset_spikes"] = rec.spikes[:, :, own]
+    return lif.simulate(
+        x, np.concatenate([W[own], V[own][:, others]], axis=1), V[own, own],
+        spike=checks.anchored(function, rec.mem[:, :, own].copy(), model["threshold"]),
+        clamp=rec.clamp[:, :, own], refractory=net.refractory, **model, **reset)
+
+
+@given(strategies.live_lif(recurrent=True), SMOOTH)
+@settings(max_examples=40)
+def test_block_by_differences_of_each_neuron_alone(net, name):
+    psi, ds, dm = adjoints(net, name)
+    function, path = proofs.surrogate(name, 2.0), net.paths["through_reset"]
+    grad = sparse_rtrl.gradient(net.x, net.V, net.recording, psi, ds, dm,
+                                rung="block", through_reset=path, **net.model)
+
+    def loss(W, V):
+        total = 0.0
+        for i in range(len(W)):
+            run = alone(net, i, function, W, V, path)
+            total += value(run, ds[:, :, i:i + 1], dm[:, :, i:i + 1])
+        return total
+
+    base = alone(net, 0, function, net.W, net.V, path)
+    np.testing.assert_allclose(base.mem[..., 0], net.recording.mem[..., 0], rtol=RTOL,
+                               atol=RTOL * np.abs(net.recording.mem).max())
+    live_parts(loss, net, grad)
+
+
+def added(net, function, W, V):
+    """A run in which reset and clamp are one recorded term, recurrence too."""
+    rec, (a, b, g, th) = net.recording, (net.model[k] for k in (
+        "alpha", "beta", "gain", "threshold"))
+    spike = checks.anchored(function, rec.mem, th)
+    syn, mem, spikes = (np.zeros_like(rec.mem) for _ in range(3))
+    for t in range(len(mem)):
+        if t:
+            term = rec.mem[t] - b * rec.mem[t - 1] - g * rec.syn[t - 1]
+            syn[t] = a * syn[t - 1] + net.x[t - 1] @ W.T
+            if V is not None:
+                syn[t] += rec.spikes[t - 1] @ V.T
+            mem[t] = b * mem[t - 1] + g * syn[t - 1] + term
+        spikes[t] = spike(t, mem[t])
+    return lif.Recording(syn, mem, spikes, rec.clamp)
+
+
+@given(strategies.live_lif(per_neuron=False), SMOOTH)
+@settings(max_examples=40)
+def test_presynaptic_by_differences_with_one_recorded_term(net, name):
+    psi, ds, dm = adjoints(net, name)
+    function = proofs.surrogate(name, 2.0)
+    grad = sparse_rtrl.gradient(net.x, net.V, net.recording, psi, ds, dm,
+                                rung="presynaptic", **net.model)
+    live_parts(lambda W, V: value(added(net, function, W, V), ds, dm), net, grad)
+
+
+@pytest.mark.parametrize("mutant", ["factor", "shift", "other rung", "transpose"])
+@pytest.mark.parametrize("rung", sparse_rtrl.RUNGS)
+def test_wrong_gradients_are_rejected(rung, mutant):
+    """By the differences that accept the right one."""
+    options = strategies.Options(0.6, 0.8, "one", 1.0, "zero", 1, True, True, True,
+                                 False, False)
+    net = strategies.network(options, strategies.Sizes(12, 2, 3, 3), 3)
+    assert strategies.live(net.recording.spikes)
+    psi, ds, dm = adjoints(net, "arctan")
+    function = proofs.surrogate("arctan", 2.0)
+
+    def gradient(rung=rung, V=net.V, ds=ds):
+        return sparse_rtrl.gradient(net.x, V, net.recording, psi, ds, dm, rung=rung,
+                                    **net.model)
+
+    def block(W, V):
+        return sum(value(alone(net, i, function, W, V, True), ds[:, :, i:i + 1],
+                         dm[:, :, i:i + 1]) for i in range(3))
+
+    losses = {rung: lambda W, V, follow=rung == "exact": value(
+        proofs.anchored_run(net, function, through_recurrence=follow)(W, V, net.x),
+        ds, dm) for rung in ("exact", "implicit")} | {
+        "block": block, "presynaptic": lambda W, V: value(
+            added(net, function, W, V), ds, dm)}
+    live_parts(losses[rung], net, gradient())
+    right, other = gradient(), sparse_rtrl.RUNGS[sparse_rtrl.RUNGS.index(rung) - 1]
+    if mutant == "transpose" and rung != "exact":
+        return                          # the diagonal is its own transpose
+    wrong = {"factor": lambda: right._replace(dW=1.001 * right.dW),
+             "shift": lambda: gradient(ds=np.roll(ds, 1, axis=0)),
+             "other rung": lambda: gradient(rung=other),
+             "transpose": lambda: gradient(V=net.V.T)}[mutant]()
+    with pytest.raises(AssertionError, match="gradient says"):
+        live_parts(losses[rung], net, wrong)
+
+
+# --- online ------------------------------------------------------------------------
+
+def online(net, psi, rung):
+    """(traces, eligibility) of every step, through the public step."""
+    rec = net.recording
+    z = net.x if net.V is None else np.concatenate([net.x, rec.spikes], axis=2)
+    traces = sparse_rtrl.rest(rung, *psi.shape[1:], z.shape[2], psi.dtype)
+    for t in range(len(psi)):
+        if t:
+            traces = sparse_rtrl.lif_step(
+                traces, z[t - 1], psi[t - 1], net.V, rung=rung, held=rec.clamp[t],
+                spikes=rec.spikes[t - 1], mem=rec.mem[t - 1], syn=rec.syn[t - 1],
+                **net.model, **reset_path(net))
+        yield traces, sparse_rtrl.eligibility(traces, psi[t])
+
+
+@given(strategies.live_lif(per_neuron=False), st.sampled_from(sparse_rtrl.RUNGS))
+@settings(max_examples=40)
+def test_steps_add_up_to_the_gradient(net, rung):
+    psi, ds, dm = adjoints(net)
+    n, total = len(net.W), 0
+    for t, (traces, e) in enumerate(online(net, psi, rung)):
+        assert isinstance(traces, sparse_rtrl.Traces)
+        mem = traces.mem if traces.mem.ndim == 3 else traces.mem[:, None, :]
+        terms = ds[t][:, :, None] * e + dm[t][:, :, None] * mem
+        total = total + (terms.sum(axis=(0, 1)).reshape(n, -1) if rung == "exact"
+                         else terms.sum(axis=0))
+    found = sparse_rtrl.gradient(net.x, net.V, net.recording, psi, ds, dm, rung=rung,
+                                 **net.model, **reset_path(net))
+    m = net.x.shape[2]
+    assert_close(found, (total[:, :m], None if net.V is None else total[:, m:]))
+
+
+@given(strategies.live_lif(LONG, per_neuron=False), st.booleans(),
+       st.sampled_from(sparse_rtrl.RUNGS[1:]))
+@settings(max_examples=40)
+def test_a_readout_is_a_filter_on_the_eligibility(net, diagonal, rung):
+    """Online with the error of each step = with credit sent back in time.
+
+    For `block` with diagonal V this is the exact gradient of the two layers.
+    """
+    if net.V is not None and diagonal:
+        V = np.diag(np.diagonal(net.V))
+        net = net._replace(V=V, recording=lif.simulate(
+            net.x, net.W, V, refractory=net.refractory, **net.model))
+        assume(strategies.live(net.recording.spikes))
+    rec, k = net.recording, 2
+    psi = adjoints(net)[0]
+    out = {"alpha": net.rng.uniform(0, 0.9), "beta": net.rng.uniform(0, 0.9),
+           "gain": net.rng.uniform(0.2, 2)}
+    W_out = net.rng.normal(size=(k, len(net.W)))
+    y = lif.readout(rec.spikes, W_out, **out)
+    a = y - net.rng.normal(size=y.shape)                    # of a square loss
+    dspikes = lif.readout_backward(rec.spikes, W_out, a, **out).dx
+    total, filtered = 0, None
+    for t, (_, e) in enumerate(online(net, psi, rung)):
+        if filtered is None:
+            filtered = sparse_rtrl.Traces(0 * e, 0 * e)
+        total = total + ((a[t] @ W_out)[:, :, None] * filtered.mem).sum(axis=0)
+        filtered = sparse_rtrl.readout_step(filtered, e, **out)
+    m = net.x.shape[2]
+    total = total[:, :m], None if net.V is None else total[:, m:]
+    assume(np.abs(total[0]).max() > 0)
+    assert_close(total, sparse_rtrl.gradient(net.x, net.V, rec, psi, dspikes, rung=rung,
+                                             **net.model, **reset_path(net)))
+    if rung == "block" and (net.V is None or diagonal):
+        assert_close(total, lif.backward(net.x, net.W, net.V, rec, psi, dspikes,
+                                         **net.model, **reset_path(net)))
+
+
+# --- by hand, sizes, types ---------------------------------------------------------
+
+def test_own_synapse_and_reset_by_hand():
+    """psi = 1: block keeps V_ii and the reset, implicit the reset alone."""
+    one, V = np.ones((1, 1)), np.array([[3.0]])
+    start = sparse_rtrl.Traces(0.25 * one[None], 0.5 * one[None])
+    found = {rung: sparse_rtrl.lif_step(start, [[2.0]], one, V, rung=rung, gain=4.0,
+                                        threshold=0.125, **HALF)
+             for rung in ("exact", "block", "implicit")}
+    mem = 0.5 * 0.5 + 4 * 0.25 - 0.125 * 0.5
+    assert [float(t.mem.item()) for t in found.values()] == [mem] * 3
+    assert [float(t.syn.item()) for t in found.values()] == [
+        0.125 + 2 + 1.5, 0.125 + 2 + 1.5, 0.125 + 2]
+    held = sparse_rtrl.lif_step(start, [[2.0]], one, V, rung="block", held=one, **HALF)
+    assert held.mem.item() == 0 and held.syn.item() == 3.625
+    zero = sparse_rtrl.lif_step(start, [[2.0]], one, V, rung="block", reset="zero",
+                                spikes=one, mem=2 * one, syn=3 * one, **HALF)
+    assert zero.mem.item() == -(0.5 * 2 + 3) * 0.5
+    bare = sparse_rtrl.Traces(0.25 * one, 0.5 * one)
+    after = sparse_rtrl.lif_step(bare, [[2.0]], one, V, rung="presynaptic", held=one,
+                                 gain=4.0, **HALF)
+    assert (after.syn.item(), after.mem.item()) == (2.125, 1.25)
+
+
+def test_defaults():
+    net = strategies.network(strategies.Options(
+        0.6, 0.8, "one", 1.0, "subtract", 0, True, True, True, False, False),
+        strategies.Sizes(10, 2, 3, 3), 5)
+    psi, ds, _ = adjoints(net)
+    args = (net.x, net.V, net.recording, psi, ds)
+    two = {"rung": "block", "alpha": 0.6, "beta": 0.8}
+    found = sparse_rtrl.gradient(*args, **two)
+    same = sparse_rtrl.gradient(*args, None, **two, gain=1.0, threshold=1.0,
+                                reset="subtract", through_reset=True)
+    assert (found.dW == same.dW).all() and (found.dV == same.dV).all()
+    state = sparse_rtrl.rest("block", 2, 3, 6)
+    for _ in range(3):
+        state = sparse_rtrl.lif_step(state, np.ones((2, 6)), psi[5], net.V, **two)
+    again = sparse_rtrl.lif_step(state, np.ones((2, 6)), psi[5], net.V, **two, gain=1.0,
+                                 threshold=1.0, reset="subtract", through_reset=True)
+    first = sparse_rtrl.lif_step(state, np.ones((2, 6)), psi[5], net.V, **two)
+    assert (first.mem == again.mem).all() and (first.syn == again.syn).all()
+    f = sparse_rtrl.readout_step(state, state.mem, **HALF)
+    assert (f.mem == 0.5 * state.mem + state.syn).all()
+
+
+def test_state_is_as_small_as_stated():
+    B, n, c = 2, 5, 7
+    count = {rung: sum(a.size for a in sparse_rtrl.rest(rung, B, n, c))
+             for rung in sparse_rtrl.RUNGS}
+    assert count == {"exact": 2 * B * n * n * c, "block": 2 * B * n * c,
+                     "implicit": 2 * B * n * c, "presynaptic": 2 * B * c}
+
+
+@pytest.mark.parametrize("rung", sparse_rtrl.RUNGS)
+def test_one_step_and_no_inputs(rung):
+    one = np.ones((1, 1, 2))
+    found = sparse_rtrl.gradient(one, np.eye(2), (one,) * 4, one, one, rung=rung,
+                                 **HALF)
+    assert not found.dW.any() and not found.dV.any()
+    assert (found.dW.shape, found.dV.shape) == ((2, 2), (2, 2))
+    two = np.ones((3, 1, 2))
+    found = sparse_rtrl.gradient(np.ones((3, 1, 0)), np.eye(2), (two,) * 3 + (0 * two,),
+                                 two, two, rung=rung, **HALF)
+    assert found.dW.shape == (2, 0) and found.dV.all()
+
+
+@given(strategies.live_lif(per_neuron=False), st.sampled_from(sparse_rtrl.RUNGS))
+def test_float32_is_kept_and_close_and_inputs_are_not_modified(net, rung):
+    psi, ds, dm = adjoints(net)
+    arrays = [net.x, net.V, *net.recording, psi, ds, dm]
+    for a in arrays:
+        if a is not None:
+            a.setflags(write=False)
+    double = sparse_rtrl.gradient(net.x, net.V, net.recording, psi, ds, dm, rung=rung,
+                                  **net.model, **reset_path(net))
+    single = sparse_rtrl.gradient(net.x, net.V, net.recording, psi.astype(np.float32),
+                                  ds, dm, rung=rung, **net.model, **reset_path(net))
+    assert {a.dtype for a in single if a is not None} == {np.dtype(np.float32)}
+    assert {a.dtype for a in double if a is not None} == {np.dtype(np.float64)}
+    assert np.linalg.norm(flat(single) - flat(double)) \
+        <= 1e-4 * np.linalg.norm(flat(double))
+    for traces, e in online(net, psi.astype(np.float32), rung):
+        assert {a.dtype for a in (*traces, e)} == {np.dtype(np.float32)}
+    assert sparse_rtrl.readout_step(sparse_rtrl.Traces(e, e), e, **HALF).mem.dtype \
+        == np.float32
+
+
+# --- what is refused -----------------------------------------------------------------
+
+X, PSI, V2 = np.ones((4, 2, 3)), np.ones((4, 2, 2)), np.eye(2)
+REC = (PSI,) * 3 + (0 * PSI,)
+NAN = np.full((4, 2, 2), np.nan)
+Z, START = np.ones((2, 5)), sparse_rtrl.rest("block", 2, 2, 5)
+
+
+def gradient(x=X, V=V2, rec=REC, psi=PSI, ds=PSI, dm=None, rung="block", alpha=0.5,
+             beta=0.5, gain=1.0, threshold=1.0, reset="zero", through_reset=True):
+    return sparse_rtrl.gradient(x, V, rec, psi, ds, dm, rung=rung, alpha=alpha,
+                                beta=beta, gain=gain, threshold=threshold,
+                                reset=reset, through_reset=through_reset)
+
+
+def step(traces=START, z=Z, psi=PSI[0], V=V2, rung="block", alpha=0.5,
+         reset="zero", through_reset=True, held=PSI[0], spikes=PSI[0], mem=PSI[0],
+         syn=PSI[0]):
+    return sparse_rtrl.lif_step(
+        traces, z, psi, V, rung=rung, alpha=alpha, beta=0.5, reset=reset,
+        through_reset=through_reset, held=held, spikes=spikes, mem=mem, syn=syn)
+
+
 @pytest.mark.parametrize("call, match", [
-    (lambda: sparse_rtrl.rest("some", 1, 1, 1), "rung is 'some'")])
+    (lambda: gradient(x=X[0]), "x is of shape"),
+    (lambda: gradient(x=X[:3]), r"x is .*\(4, 2, \*\)"),
+    (lambda: gradient(x=X * np.inf), "x has NaN"),
+    (lambda: gradient(x=X.astype(complex)), "x is .*complex"),
+    (lambda: gradient(V=np.ones((2, 3))), "V is of shape"),
+    (lambda: gradient(V=V2 * np.nan), "V has NaN"),
+    (lambda: gradient(rec=REC[:3]), "recording is a tuple"),
+    (lambda: gradient(rec=None), "recording is a NoneType"),
+    (lambda: gradient(rec=(NAN, *REC[1:])), "recording.syn has NaN"),
+    (lambda: gradient(rec=(PSI, NAN, *REC[2:])), "recording.mem has NaN"),
+    (lambda: gradient(rec=(*REC[:2], NAN, REC[3])), "recording.spikes has NaN"),
+    (lambda: gradient(rec=(*REC[:3], PSI / 2)), "recording.clamp has .*not 0 or 1"),
+    (lambda: gradient(psi=PSI[0]), "psi is of shape"),
+    (lambda: gradient(psi=PSI.astype(int)), "psi is .*int64"),
+    (lambda: gradient(psi=PSI[:0]), "psi is of shape .*none of them 0"),
+    (lambda: gradient(psi=NAN), "psi has NaN"),
+    (lambda: gradient(ds=NAN), "dspikes has NaN"),
+    (lambda: gradient(dm=NAN), "dmem has NaN"),
+    (lambda: gradient(dm=PSI[1:]), "dmem is of shape"),
+    (lambda: gradient(ds=PSI[1:]), "dspikes is of shape"),
+    (lambda: gradient(rung="diagonal"), "rung is 'diagonal'"),
+    (lambda: gradient(rung=["block"]), "rung is"),
+    (lambda: gradient(alpha=1.0), "alpha is 1.0"),
+    (lambda: gradient(beta=-0.1), "beta is -0.1"),
+    (lambda: gradient(alpha=[0.5] * 3), "alpha is"),
+    (lambda: gradient(gain=0.0), "gain is 0.0"),
+    (lambda: gradient(gain=np.inf), "gain is inf"),
+    (lambda: gradient(threshold="high"), "threshold is 'high'"),
+    (lambda: gradient(threshold=-1), "threshold is -1"),
+    (lambda: gradient(psi=PSI.astype(np.float32), alpha=1 - 1e-9), "alpha .*float32"),
+    (lambda: gradient(reset="hard"), "reset is 'hard'"),
+    (lambda: gradient(reset=None), "reset is None"),
+    (lambda: gradient(through_reset=1), "through_reset is 1"),
+    (lambda: gradient(rung="presynaptic", alpha=[0.5, 0.5]), "alpha .*a number,"),
+    (lambda: gradient(rung="presynaptic", beta=[0.5, 0.5]), "beta .*a number,"),
+    (lambda: gradient(rung="presynaptic", gain=[0.5, 0.5]), "gain .*a number,"),
+    (lambda: step(traces=None), "traces is a NoneType"),
+    (lambda: step(traces=START[:1]), "traces is a tuple"),
+    (lambda: step(rung="presynaptic"), "traces.syn is of shape"),
+    (lambda: step(traces=(START.syn, NAN[0])), "traces.mem is of shape"),
+    (lambda: step(traces=(START.syn, START.mem * np.nan)), "traces.mem has NaN"),
+    (lambda: step(z=np.ones((2, 4))), "traces.syn is of shape"),
+    (lambda: step(z=np.ones(5)), "z is of shape"),
+    (lambda: step(psi=PSI), "psi is of shape"),
+    (lambda: step(V=np.ones((3, 3))), "V is of shape"),
+    (lambda: step(held=PSI[0] / 2), "held has .*not 0 or 1"),
+    (lambda: step(spikes=NAN[0]), "spikes has NaN"),
+    (lambda: step(spikes=None), "spikes is None"),
+    (lambda: step(mem=None), "mem is None"), (lambda: step(syn=None), "syn is None"),
+    (lambda: step(alpha=2), "alpha is 2"),
+    (lambda: sparse_rtrl.rest("some", 1, 1, 1), "rung is 'some'"),
+    (lambda: sparse_rtrl.rest("block", -1, 1, 1), "B is -1"),
+    (lambda: sparse_rtrl.rest("block", 1, 1.0, 1), "n is 1.0"),
+    (lambda: sparse_rtrl.rest("block", 1, 1, True), "c is True"),
+    (lambda: sparse_rtrl.rest("block", 1, 1, 1, int), "dtype is"),
+    (lambda: sparse_rtrl.eligibility(START, PSI), "psi is of shape"),
+    (lambda: sparse_rtrl.eligibility(START, PSI[0][:1]), "traces.syn is of shape"),
+    (lambda: sparse_rtrl.eligibility(None, PSI[0]), "traces is a NoneType"),
+    (lambda: sparse_rtrl.eligibility(sparse_rtrl.Traces(NAN[0], NAN[0]), PSI[0]),
+     "traces.syn has NaN"),
+    (lambda: sparse_rtrl.readout_step(START, PSI, **HALF), "filtered.syn is of shape"),
+    (lambda: sparse_rtrl.readout_step(START, START.mem[0], **HALF), "eligibility is"),
+    (lambda: sparse_rtrl.readout_step(START, START.mem, alpha=[0.5, 0.5], beta=0.5),
+     "alpha is"),
+    (lambda: sparse_rtrl.readout_step(START, START.mem, alpha=0.5, beta=1), "beta is"),
+    (lambda: sparse_rtrl.readout_step(START, START.mem, gain=-1.0, **HALF), "gain is"),
+])
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
-# lif_step eligibility readout_step
+    gradient()
+    step()
