@@ -1,0 +1,469 @@
+"""Forward in time against backward in time, generic against structured steps."""
+
+import itertools
+
+import numpy as np
+import proofs
+import pytest
+import strategies
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from tolerances import RTOL, RTOL_FD
+
+from refsnn import bptt, checks, lif, rnn, rtrl
+
+GRID = list(itertools.product(("subtract", "zero"), (False, True), (False, True),
+                              (0, 2), (False, True)))
+
+
+def close(a, b, rtol=RTOL):
+    """Equal to RTOL relative to the size of the whole array."""
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape and np.linalg.norm(b) > 0
+    assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
+
+
+def surrogate(net):
+    return proofs.surrogate("fast_sigmoid", 2.0)(
+        net.recording.mem - net.model["threshold"])[1]
+
+
+def by_rows(array, n, m, recurrent=True):
+    """Columns in the order W, V, row by row, put in that of [W | V]."""
+    W = np.arange(n * m).reshape(n, m)
+    V = n * m + np.arange(n * n).reshape(n, n)
+    order = np.concatenate([W, V], axis=1) if recurrent else W
+    return array[..., order.ravel()]
+
+
+def example(reset, through_reset, through_recurrence, refractory, recurrent=True,
+            size=(11, 2, 3, 4)):
+    """A live net of these options, its psi and random credit."""
+    options = strategies.Options(0.6, 0.8, "other", 1.2, reset, refractory, recurrent,
+                                 through_reset, through_recurrence, True, True)
+    for seed in range(100):
+        net = strategies.network(options, strategies.Sizes(*size), seed)
+        if strategies.live(net.recording.spikes) and strategies.heard(net) \
+                and strategies.gap(net) > 1e-3:
+            break
+    assert strategies.live(net.recording.spikes) and strategies.heard(net)
+    if refractory:
+        assert net.recording.clamp.any()
+    dspikes, dmem = net.rng.normal(size=(2, *net.recording.mem.shape))
+    return net, surrogate(net), dspikes, dmem
+
+
+def online(net, psi, options):
+    """Influence of every step t > 0, one step after the other from the last."""
+    rec, now = net.recording, None
+    for t in range(len(psi) - 1):
+        now = rtrl.lif_step(now, net.x[t], net.V, rec.syn[t], rec.mem[t],
+                            rec.spikes[t], psi[t], rec.clamp[t + 1], **options)
+        yield t + 1, now
+
+
+# --- generic --------------------------------------------------------------------
+
+def test_by_hand():
+    """h[0] = 3w, h[1] = 2 h[0] + w, L = h[0] + 5 h[1]."""
+    J = np.array([9.0, 2.0]).reshape(2, 1, 1, 1)
+    F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
+    q = np.array([1.0, 5.0]).reshape(2, 1, 1)
+    M = rtrl.step(None, J[0], F[0])
+    assert M.tolist() == [[[3.0]]] and rtrl.step_gradient(M, q[0]).tolist() == [3.0]
+    M = rtrl.step(M, J[1], F[1])
+    assert M.tolist() == [[[7.0]]] and rtrl.step_gradient(M, q[1]).tolist() == [35.0]
+    assert rtrl.gradient(J, F, q).tolist() == [38.0]
+
+
+@given(strategies.linear_systems())
+def test_forward_is_backward(system):
+    close(rtrl.gradient(*system), bptt.gradient(*system))
+
+
+@given(strategies.linear_systems())
+def test_each_step_is_the_gradient_of_its_own_loss(system):
+    J, F, q = system
+    M, total = None, 0
+    for t in range(len(q)):
+        M = rtrl.step(M, J[t], F[t])
+        found = rtrl.step_gradient(M, q[t])
+        alone = np.zeros_like(q)
+        alone[t] = q[t]
+        close(found, bptt.gradient(J, F, alone))
+        total = total + found
+    close(total, rtrl.gradient(J, F, q))
+
+
+@given(strategies.linear_systems())
+def test_buffers_hold_the_same(system):
+    J, F, q = system
+    M = np.ones_like(F[0])
+    out = np.full_like(F[0], np.nan)
+    found = rtrl.step(M, J[0], F[0], out=out)
+    assert found is out and (found == rtrl.step(M, J[0], F[0])).all()
+    close(found, J[0] @ M + F[0])
+    assert (M == 1).all()
+
+
+@given(strategies.linear_systems())
+def test_wrong_systems_are_told_apart(system):
+    J, F, q = system
+    assume(len(q) > 2 and q.shape[2] > 1)
+    right = bptt.gradient(J, F, q)
+    for wrong in (rtrl.gradient(J.swapaxes(2, 3), F, q),
+                  rtrl.gradient(np.roll(J, 1, axis=0), F, q),
+                  rtrl.gradient(J, F, np.roll(q, 1, axis=0)),
+                  1.001 * rtrl.gradient(J, F, q)):
+        with pytest.raises(AssertionError):
+            close(wrong, right)
+
+
+@given(st.data())
+def test_tanh_networks(data):
+    T, B, m, n = data.draw(strategies.sizes(T=(2, 10)))
+    rng = np.random.default_rng(data.draw(strategies.SEEDS))
+    x, W, V, dh = (rng.normal(size=s) for s in
+                   ((T, B, m), (n, m), (n, n), (T, B, n)))
+    h = rnn.simulate(x, W, V)
+    dW, dV, _ = rnn.backward(x, W, V, h, dh)
+    flat = np.concatenate([dW.ravel(), dV.ravel()])
+    close(rtrl.gradient(*rnn.linearise(x, W, V, h), dh), flat)
+
+
+# --- LIF layers -------------------------------------------------------------------
+
+@pytest.mark.parametrize("reset, through_reset, recurrence, refractory, recurrent",
+                         GRID)
+def test_lif_on_the_whole_grid(reset, through_reset, recurrence, refractory, recurrent):
+    net, psi, dspikes, dmem = example(reset, through_reset, recurrence, refractory,
+                                      recurrent)
+    args, options = (net.x, net.W, net.V, net.recording, psi), {**net.model,
+                                                                **net.paths}
+    J, F, _ = lif.linearise(*args, **options)
+    q, (n, m) = lif.credit(psi, dspikes, dmem), net.W.shape
+    F = by_rows(F, n, m, recurrent)
+    grad = lif.backward(*args, dspikes, dmem, **options)
+    whole = grad.dW if grad.dV is None else np.concatenate([grad.dW, grad.dV], axis=1)
+    close(rtrl.gradient(J, F, q), whole.ravel())
+    M, total = rtrl.step(None, J[0], F[0]), 0
+    for t, now in online(net, psi, options):             # structured = generic
+        M = rtrl.step(M, J[t], F[t])
+        close(np.concatenate(now, axis=1), M)
+        found = rtrl.step_gradient(now.mem, dmem[t] + psi[t] * dspikes[t])
+        np.testing.assert_allclose(found, rtrl.step_gradient(M, q[t]), rtol=RTOL,
+                                   atol=RTOL * np.linalg.norm(whole))
+        total = total + found
+    close(total, whole.ravel())                          # steps sum to the whole
+    dW, dV = rtrl.lif_gradient(net.x, net.V, net.recording, psi, dspikes, dmem,
+                               **options)
+    close(dW, grad.dW)
+    assert (dV is None) == (not recurrent)
+    if recurrent:
+        close(dV, grad.dV)
+
+
+@given(strategies.live_lif(), strategies.surrogates())
+@settings(max_examples=80)
+def test_drawn_lif_layers(net, chosen):
+    rec = net.recording
+    psi = proofs.surrogate(*chosen)(rec.mem - net.model["threshold"])[1]
+    dspikes, dmem = net.rng.normal(size=(2, *psi.shape))
+    options = {**net.model, **net.paths}
+    for ds, du in ((dspikes, dmem), (dspikes, None), (None, dmem)):
+        grad = lif.backward(net.x, net.W, net.V, rec, psi, ds, du, **options)
+        found = rtrl.lif_gradient(net.x, net.V, rec, psi, ds, du, **options)
+        assert np.linalg.norm(grad.dW) > 0 or du is None
+        size = np.linalg.norm(grad.dW)
+        assert np.linalg.norm(found[0] - grad.dW) <= RTOL * size
+        if net.V is not None:
+            assert np.linalg.norm(found[1] - grad.dV) <= RTOL * max(
+                size, np.linalg.norm(grad.dV))
+    J, F, _ = lif.linearise(net.x, net.W, net.V, rec, psi, **options)
+    close(rtrl.gradient(J, F, lif.credit(psi, dspikes, dmem)),
+          bptt.gradient(J, F, lif.credit(psi, dspikes, dmem)))
+
+
+@given(strategies.live_lif(through_reset=True), strategies.surrogates())
+def test_against_differences_of_the_anchored_run(net, chosen):
+    """No backward pass here: forward in time against the hard network itself."""
+    function = proofs.surrogate(*chosen)
+    margin = proofs.margin(net, *chosen)
+    rec, V = net.recording, net.V
+    psi = function(rec.mem - net.model["threshold"])[1]
+    a, b = net.rng.normal(size=(2, *psi.shape))
+    dW, dV = rtrl.lif_gradient(net.x, V, rec, psi, a, b, **net.model, **net.paths)
+    run = proofs.anchored_run(net, function, **net.paths)
+    theta, grad = ([net.W], [dW]) if V is None else ([net.W, V], [dW, dV])
+
+    def loss(theta):
+        found = run(theta[0], None if V is None else theta[1], net.x)
+        return float(np.sum(a * found.spikes) + np.sum(b * found.mem))
+
+    far = [t + 8 * checks.STEP * np.sign(net.rng.normal(size=t.shape)) for t in theta]
+    moved = run(far[0], None if V is None else far[1], net.x).mem - rec.mem
+    assume(np.abs(moved).max() < margin)        # no kink within a difference
+    checks.directional(loss, theta, grad, net.rng, rtol=RTOL_FD,
+                       margin=strategies.gap(net))
+
+
+def stacked(net, psi, W2, V2, top, psi2, options):
+    """(J, F, places of the four weights) of two layers in one state."""
+    J1, F1, _ = lif.linearise(net.x, net.W, net.V, net.recording, psi, **options)
+    J2, F2, E2 = lif.linearise(net.recording.spikes, W2, V2, top, psi2, **options)
+    n, N1, N2 = len(net.W), J1.shape[3], J2.shape[3]
+    J = np.zeros((*J1.shape[:2], N1 + N2, N1 + N2))
+    F = np.zeros((*J1.shape[:2], N1 + N2, F1.shape[3] + F2.shape[3]))
+    J[..., :N1, :N1], J[..., N1:, N1:] = J1, J2
+    J[1:, :, N1:, n:N1] = E2[1:] * psi[:-1, :, None, :]
+    F[..., :N1, :F1.shape[3]], F[..., N1:, F1.shape[3]:] = F1, F2
+    return J, F
+
+
+@pytest.mark.parametrize("reset, through_reset, recurrence, refractory, recurrent",
+                         GRID)
+def test_two_lif_layers(reset, through_reset, recurrence, refractory, recurrent):
+    """The lower layer's weights reach the loss through the upper layer."""
+    net, psi, _, _ = example(reset, through_reset, recurrence, refractory, recurrent,
+                             size=(14, 2, 3, 3))
+    rec, model, options = net.recording, net.model, {**net.model, **net.paths}
+    model = {**model, **{name: float(np.mean(model[name]))
+                         for name in ("alpha", "beta", "gain", "threshold")}}
+    options.update(model)
+    rec = lif.simulate(net.x, net.W, net.V, refractory=refractory, **model)
+    net = net._replace(recording=rec, model=model)
+    psi = surrogate(net)
+    W2 = model["threshold"] / model["gain"] * net.rng.uniform(0.5, 2, (2, len(net.W)))
+    V2 = net.rng.normal(size=(2, 2)) if recurrent else None
+    top = lif.simulate(rec.spikes, W2, V2, refractory=refractory, **model)
+    assert strategies.live(rec.spikes) and 0 < top.spikes.mean() < 1
+    psi2 = proofs.surrogate("fast_sigmoid", 2.0)(top.mem - model["threshold"])[1]
+    dspikes, dmem = net.rng.normal(size=(2, *top.mem.shape))
+    J, F = stacked(net, psi, W2, V2, top, psi2, options)
+    q = np.concatenate([np.zeros((*psi.shape[:2], 2 * psi.shape[2])),
+                        lif.credit(psi2, dspikes, dmem)], axis=2)
+    upper = lif.backward(rec.spikes, W2, V2, top, psi2, dspikes, dmem, **options)
+    lower = lif.backward(net.x, net.W, net.V, rec, psi, upper.dx, **options)
+    close(rtrl.gradient(J, F, q), np.concatenate(
+        [a.ravel() for g in (lower, upper) for a in (g.dW, g.dV) if a is not None]))
+    assert all(np.linalg.norm(g.dW) > 0 for g in (lower, upper))
+    found = rtrl.lif_gradient(rec.spikes, V2, top, psi2, dspikes, dmem, **options)
+    close(found[0], upper.dW)
+
+
+def test_a_loss_that_is_known_at_its_step_only():
+    """The network runs, is judged and learns of it at once; the target of a
+    step is drawn after the step, from what the network then did."""
+    net, _, _, _ = example("subtract", True, True, 0)
+    model, (T, B, _), n = net.model, net.x.shape, len(net.W)
+    alpha, beta, gain, threshold = (model[k] for k in
+                                    ("alpha", "beta", "gain", "threshold"))
+    function = proofs.surrogate("fast_sigmoid", 2.0)
+    syn, mem, now, total, told = *np.zeros((2, B, n)), None, 0, []
+    for t in range(T):
+        spikes, psi = (mem > threshold) * 1.0, function(mem - threshold)[1]
+        miss = spikes - (net.rng.random((B, n)) < 0.5 * spikes + 0.1)
+        told.append(miss)
+        if t:
+            total = total + rtrl.step_gradient(now.mem, psi * miss)
+        now = rtrl.lif_step(now, net.x[t], net.V, syn, mem, spikes, psi, **model)
+        syn, mem = (alpha * syn + net.x[t] @ net.W.T + spikes @ net.V.T,
+                    beta * mem + gain * syn - threshold * spikes)
+    rec = lif.simulate(net.x, net.W, net.V, **model)
+    psi = function(rec.mem - threshold)[1]
+    grad = lif.backward(net.x, net.W, net.V, rec, psi, np.array(told), **model)
+    close(total.reshape(n, -1), np.concatenate([grad.dW, grad.dV], axis=1))
+
+
+def test_spoilt_lif_steps_are_told_apart():
+    net, psi, dspikes, dmem = example("subtract", True, True, 0)
+    args, options = (net.recording, psi, dspikes, dmem), {**net.model, **net.paths}
+    right = lif.backward(net.x, net.W, net.V, *args, **options).dW
+
+    def found(x=net.x, V=net.V, psi=psi, dmem=dmem, **changed):
+        return rtrl.lif_gradient(x, V, net.recording, psi, dspikes, dmem,
+                                 **{**options, **changed})[0]
+
+    close(found(), right)
+    for wrong in (found(V=net.V.T), found(psi=np.roll(psi, 1, axis=0)),
+                  found(x=np.roll(net.x, 1, axis=0)),
+                  found(dmem=np.roll(dmem, 1, axis=0)), found(through_reset=False),
+                  found(through_recurrence=False), found(reset="zero"),
+                  1.001 * found()):
+        with pytest.raises(AssertionError):
+            close(wrong, right)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_columns_in_blocks_and_all_at_once(monkeypatch, recurrent):
+    net, psi, dspikes, dmem = example("zero", True, True, 2, recurrent, (11, 2, 3, 5))
+    args = (net.x, net.V, net.recording, psi, dspikes, dmem)
+    found = []
+    for size in (1, 300, 2 ** 19):
+        monkeypatch.setattr(rtrl, "BLOCK", size)
+        found.append(rtrl.lif_gradient(*args, **net.model))
+    for other in found[:2]:
+        for a, b in zip(other, found[2], strict=True):
+            assert (a is None and b is None) or close(a, b) is None
+
+
+def test_step_buffers_hold_the_same_and_inputs_are_kept():
+    net, psi, dspikes, dmem = example("zero", True, True, 2)
+    rec, options = net.recording, {**net.model, **net.paths}
+    steps = list(online(net, psi, options))
+    t, last = steps[5]
+    arrays = [net.x, net.V, *rec, psi, *last, dspikes, dmem]
+    before = [a.copy() for a in arrays]
+    for a in arrays:
+        a.setflags(write=False)
+    out = rtrl.Influence(*(np.full_like(a, np.nan) for a in last))
+    found = rtrl.lif_step(last, net.x[t], net.V, rec.syn[t], rec.mem[t], rec.spikes[t],
+                          psi[t], rec.clamp[t + 1], out=out, **options)
+    assert found.syn is out.syn and found.mem is out.mem
+    assert all((a == b).all() for a, b in zip(found, steps[6][1], strict=True))
+    assert np.linalg.norm(found.mem) > 0
+    rtrl.lif_gradient(net.x, net.V, rec, psi, dspikes, dmem, **options)
+    rtrl.step_gradient(last.mem, dmem[t])
+    assert all((a == b).all() for a, b in zip(arrays, before, strict=True))
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_float32_is_kept_and_close(reset, recurrent):
+    net, psi, dspikes, dmem = example(reset, True, True, 2, recurrent)
+    exact = rtrl.lif_gradient(net.x, net.V, net.recording, psi, dspikes, dmem,
+                              **net.model)
+    cast = [None if a is None else a.astype(np.float32)
+            for a in (net.x, net.V, psi, dspikes, dmem)]
+    rec = lif.Recording(*(a.astype(np.float32) for a in net.recording))
+    found = rtrl.lif_gradient(cast[0], cast[1], rec, *cast[2:], **net.model)
+    for a, b in zip(found, exact, strict=True):
+        if b is not None:
+            assert a.dtype == np.float32
+            close(a.astype(float), b, rtol=1e-4)
+    single = net._replace(x=cast[0], V=cast[1], recording=rec)
+    for (_, a), (_, b) in zip(online(single, cast[2], net.model),
+                              online(net, psi, net.model), strict=True):
+        assert a.syn.dtype == a.mem.dtype == np.float32
+        close(a.syn.astype(float), b.syn, rtol=1e-4)
+    J, F, _ = lif.linearise(net.x, net.W, net.V, net.recording, psi, **net.model)
+    q = lif.credit(psi, dspikes, dmem)
+    half = rtrl.gradient(*(a.astype(np.float32) for a in (J, F, q)))
+    assert half.dtype == np.float32
+    close(half.astype(float), bptt.gradient(J, F, q), rtol=1e-4)
+
+
+def test_smallest_sizes():
+    one = np.zeros((1, 1, 1))
+    dW, dV = rtrl.lif_gradient(one + 1, np.eye(1), (one,) * 4, one + 1, one + 1,
+                               alpha=0.5, beta=0.5)
+    assert dW.tolist() == dV.tolist() == [[0.0]]    # x[0] meets no membrane yet
+    rest = np.zeros((4, 1, 2))
+    dW, dV = rtrl.lif_gradient(np.zeros((4, 1, 0)), np.eye(2), (rest,) * 4, rest + 1,
+                               rest + 1, alpha=0.5, beta=0.5)
+    assert dW.shape == (2, 0) and dV.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+# --- what is refused --------------------------------------------------------------
+
+A = np.ones((3, 1, 2, 2))
+GOOD = {"J": A, "F": np.ones((3, 1, 2, 4)), "q": np.ones((3, 1, 2))}
+NAN, RO = np.full((1, 2, 4), np.nan), np.zeros((1, 2, 4))
+RO.setflags(write=False)
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"J": np.ones((3, 1, 2, 3))}, "J is of shape"),
+    ({"J": np.ones((2, 1, 2, 2))}, "J is of shape"),
+    ({"J": A.astype(int)}, "J is of shape .*int64"),
+    ({"J": A.astype(np.float16)}, "J is of shape .*float16"),
+    ({"J": A * np.nan}, "J has NaN"), ({"J": None}, "J is of shape"),
+    ({"F": np.ones((3, 1, 3, 4))}, "F is of shape"),
+    ({"F": np.full((3, 1, 2, 4), np.inf)}, "F has NaN"),
+    ({"q": np.ones((3, 2))}, "q is of shape"),
+    ({"q": np.ones((0, 1, 2))}, "q is of shape .*no axis of 0"),
+    ({"q": np.full((3, 1, 2), np.nan)}, "q has NaN")])
+def test_bad_systems_are_named(change, match):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        rtrl.gradient(**{**GOOD, **change})
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: rtrl.step(None, A[0], A[0, :0]), "F is of shape .*no axis of 0"),
+    (lambda: rtrl.step(None, A[0, :, :1], A[0]), "J is of shape"),
+    (lambda: rtrl.step(A[0, :, :1], A[0], A[0]), "M is of shape"),
+    (lambda: rtrl.step(NAN, A[0], GOOD["F"][0]), "M has NaN"),
+    (lambda: rtrl.step(None, A[0] * np.inf, A[0]), "J has NaN"),
+    (lambda: rtrl.step(None, A[0], A[0], out=A[0].astype("f")), "out is .*float64"),
+    (lambda: rtrl.step(None, A[0], A[0], out=np.zeros((1, 2, 3))), "out is .*shape"),
+    (lambda: rtrl.step(None, A[0], A[0], out=3), "out is 3"),
+    (lambda: rtrl.step(None, A[0], GOOD["F"][0], out=RO), "out is .*writeable"),
+    (lambda: rtrl.step(None, A[0], A[0], out=np.ones((1, 2, 4))[:, :, ::2]),
+     "out is .*contiguous"),
+    (lambda: rtrl.step(A[0], A[0] * 1, A[0] * 1, out=A[0]), "out shares memory"),
+    (lambda: rtrl.step_gradient(A[0], np.ones(2)), "q is of shape"),
+    (lambda: rtrl.step_gradient(A[0], np.ones((1, 3))), "M is of shape"),
+    (lambda: rtrl.step_gradient(A[0, :0], np.ones((0, 2))), "q is of .*no axis"),
+    (lambda: rtrl.step_gradient(A[0], np.full((1, 2), np.nan)), "q has NaN")])
+def test_bad_steps_are_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
+
+
+O2 = np.ones((1, 2))
+BIG = rtrl.Influence(np.zeros((1, 2, 10)), np.zeros((1, 2, 10)))
+STEP = {"influence": None, "x": np.ones((1, 3)), "V": np.eye(2), "syn": O2, "mem": O2,
+        "spikes": O2, "psi": O2, "alpha": 0.5, "beta": 0.5}
+BAD_MODEL = [
+    ({"V": np.ones((2, 3))}, "V is of shape"), ({"V": np.ones((3, 3))}, "V is of"),
+    ({"V": np.ones(2)}, "V is of shape"), ({"V": np.eye(2) * np.nan}, "V has NaN"),
+    ({"alpha": 1.0}, "alpha is 1.0"), ({"alpha": -0.1}, "alpha is -0.1"),
+    ({"alpha": np.ones(3) / 2}, r"alpha is .* must be a number or \(2,\)"),
+    ({"alpha": "x"}, "alpha is 'x'"), ({"beta": np.nan}, "beta is nan"),
+    ({"beta": 1.5}, "beta is 1.5"), ({"gain": 0.0}, "gain is 0.0"),
+    ({"gain": np.inf}, "gain is inf"), ({"threshold": -1}, "threshold is -1"),
+    ({"reset": "soft"}, "reset is 'soft'"), ({"reset": None}, "reset is None"),
+    ({"through_reset": 1}, "through_reset is 1"),
+    ({"through_recurrence": None}, "through_recurrence is None")]
+
+
+@pytest.mark.parametrize("change, match", BAD_MODEL + [
+    ({"psi": np.ones(2)}, "psi is of shape"), ({"psi": O2 * np.nan}, "psi has NaN"),
+    ({"psi": O2.astype(int)}, "psi is of shape .*int64"),
+    ({"psi": O2[:0]}, "psi is of shape .*no axis of 0"),
+    ({"x": np.ones((2, 3))}, "x is of shape"), ({"x": O2 * np.inf}, "x has NaN"),
+    ({"syn": np.ones((1, 3))}, "syn is of shape"), ({"mem": np.ones(2)}, "mem is of"),
+    ({"spikes": O2 * np.nan}, "spikes has NaN"),
+    ({"clamp": O2 * 0.5}, "clamp has entries"), ({"clamp": O2[:, :1]}, "clamp is of"),
+    ({"influence": np.zeros((2, 1, 2, 10))}, "influence is a ndarray"),
+    ({"influence": BIG[:1]}, "influence is a tuple"),
+    ({"influence": (BIG.syn, BIG.mem[..., :4])}, "influence.mem is of shape"),
+    ({"influence": (BIG.syn.astype("f"), BIG.mem)}, "influence.syn is .*float32"),
+    ({"influence": BIG, "out": BIG}, "out.syn shares memory"),
+    ({"out": (BIG.syn, BIG.syn)}, "out.syn and out.mem share"),
+    ({"out": (BIG.syn, None, 3)}, "out is a tuple"),
+    ({"out": (BIG.syn, BIG.mem.astype("f"))}, "out.mem is .*float64"),
+    ({"V": None, "influence": BIG}, "influence.syn is of shape")])
+def test_bad_lif_steps_are_named(change, match):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        rtrl.lif_step(**{**STEP, **change})
+
+
+O3 = np.ones((4, 1, 2))
+RUN = {"x": np.ones((4, 1, 3)), "V": np.eye(2), "recording": (O3, O3, O3, 0 * O3),
+       "psi": O3, "dspikes": O3, "alpha": 0.5, "beta": 0.5}
+
+
+@pytest.mark.parametrize("change, match", BAD_MODEL + [
+    ({"psi": O2}, "psi is of shape"), ({"psi": O3[:0]}, "psi is of .*no axis"),
+    ({"psi": O3 * np.nan}, "psi has NaN"), ({"x": O3[:3]}, "x is of shape"),
+    ({"x": O3 * np.inf}, "x has NaN"), ({"dspikes": O3[:, :, :1]}, "dspikes is of"),
+    ({"dmem": O3[1:]}, "dmem is of shape"), ({"dmem": O3 * np.nan}, "dmem has NaN"),
+    ({"recording": O3}, "recording is a ndarray"),
+    ({"recording": (O3, O3, O3)}, "recording is a tuple"),
+    ({"recording": (O3, O3[1:], O3, O3)}, "recording.mem is of shape"),
+    ({"recording": (O3, O3, O3 * np.nan, O3)}, "recording.spikes has NaN"),
+    ({"recording": (O3, O3, O3, O3 / 2)}, "recording.clamp has entries")])
+def test_bad_recordings_are_named(change, match):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        rtrl.lif_gradient(**{**RUN, **change})
