@@ -1,0 +1,494 @@
+"""Adaptive neurons: by hand, by anchored differences, and their e-prop traces."""
+
+import itertools
+from typing import Any, Dict, NamedTuple, Optional
+
+import numpy as np
+import proofs
+import pytest
+import strategies
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from tolerances import RTOL, RTOL_FD
+
+from refsnn import alif, bptt, checks, feedback, lif, sparse_rtrl
+
+HALF = {"alpha": 0.5, "beta": 0.5, "rho": 0.75, "adaptation": 0.5}
+SMOOTH = st.sampled_from(("arctan", "sigmoid", "gaussian"))
+
+
+class Adaptive(NamedTuple):
+    """An ALIF layer that spikes, its input and its recording."""
+
+    x: np.ndarray
+    W: np.ndarray
+    V: Optional[np.ndarray]
+    model: Dict[str, Any]
+    refractory: int
+    recording: alif.Recording
+    rng: np.random.Generator
+
+
+def network(seed, size, recurrent, refractory, per_neuron, x_kind="spikes"):
+    """A layer whose weights let each neuron's peak pass its threshold."""
+    rng = np.random.default_rng([seed, *size])
+    x = (rng.random((size.T, size.B, size.m)) < 0.5).astype(float)
+    x[:2] = 1
+    if x_kind == "analog":
+        x += rng.normal(0, 0.3, x.shape)
+    n = size.n if per_neuron else None
+    draw = {"alpha": (0, 0.8), "beta": (0.2, 0.9), "rho": (0.5, 0.98),
+            "adaptation": (0.05, 0.6), "gain": (0.3, 2), "threshold": (0.5, 2)}
+    model = {name: rng.uniform(*ends, n) if per_neuron else float(rng.uniform(*ends))
+             for name, ends in draw.items()}
+    W = rng.normal(0.5, 1, (size.n, size.m))
+    free = lif.readout(x, W, **{k: model[k] for k in ("alpha", "beta", "gain")})
+    peak = free.max(axis=(0, 1))
+    W = W * (np.sign(peak) * model["threshold"] * rng.uniform(1.3, 2, size.n)
+             / np.maximum(np.abs(peak), 1e-2 * np.abs(free).max() + 1e-9))[:, None]
+    V = None
+    if recurrent:
+        V = np.abs(W).mean() * rng.normal(0, 1, (size.n, size.n))
+    return Adaptive(x, W, V, model, refractory, alif.simulate(
+        x, W, V, refractory=refractory, **model), rng)
+
+
+@st.composite
+def live(draw, size=None, recurrent=None, refractory=None, per_neuron=None):
+    """An `Adaptive` with a spike early enough for adaptation to matter."""
+    chosen = [draw(st.booleans()) if fixed is None else fixed
+              for fixed in (recurrent, per_neuron)]
+    steps = draw(st.sampled_from((0, 1, 2))) if refractory is None else refractory
+    size = draw(strategies.sizes(T=(8, 13), n=(1, 4)) if size is None else size)
+    net = network(draw(strategies.SEEDS), size, chosen[0], steps, chosen[1],
+                  draw(st.sampled_from(("spikes", "analog"))))
+    spikes = net.recording.spikes
+    assume(0 < spikes.mean() < 1 and spikes[:5].any())
+    assume(np.abs(distance(net)).min() > 1e-4)
+    return net
+
+
+def distance(net):
+    """U - adaptation A - threshold."""
+    rec = net.recording
+    return rec.mem - net.model["adaptation"] * rec.adapted - net.model["threshold"]
+
+
+def adjoints(net, name="arctan"):
+    """psi, dspikes, dmem of a random linear loss."""
+    psi = proofs.surrogate(name, 2.0)(distance(net))[1]
+    return psi, *net.rng.normal(size=(2, *psi.shape))
+
+
+def online(net):
+    """The constants that the traces need."""
+    return {name: value for name, value in net.model.items() if name != "threshold"}
+
+
+def anchored(net, name, through_reset=True, through_recurrence=True):
+    """(W, V) -> Recording, anchored at the recording."""
+    rec, frozen = net.recording, {}
+    v = rec.mem - net.model["adaptation"] * rec.adapted
+    spike = checks.anchored(proofs.surrogate(name, 2.0), v, net.model["threshold"])
+    if not through_reset:
+        frozen["reset_spikes"] = rec.spikes
+    if net.V is not None and not through_recurrence:
+        frozen["recurrent_spikes"] = rec.spikes
+    return lambda W, V: alif.simulate(net.x, W, V, refractory=net.refractory,
+                                      spike=spike, blocked=rec.blocked, **net.model,
+                                      **frozen)
+
+
+def value(rec, ds, dm):
+    return float(np.sum(ds * rec.spikes) + np.sum(dm * rec.mem))
+
+
+def split(net, flat):
+    """(dW, dV) of a flat gradient."""
+    size = net.W.size
+    return flat[:size].reshape(net.W.shape), \
+        None if net.V is None else flat[size:].reshape(net.V.shape)
+
+
+def prove(net, loss, dW, dV):
+    checks.directional(lambda W: loss(W, net.V), net.W, dW, net.rng, names=["W"],
+                       rtol=RTOL_FD)
+    if dV is not None and np.abs(dV).max() > 0:
+        checks.directional(lambda V: loss(net.W, V), net.V, dV, net.rng, names=["V"],
+                           rtol=RTOL_FD)
+
+
+def near(found, right):
+    assert np.abs(right[0]).max() > 0
+    assert (found[1] is None) == (right[1] is None)
+    for a, b in zip(found, right, strict=True):
+        if b is not None:
+            np.testing.assert_allclose(a, b, rtol=RTOL, atol=RTOL * np.abs(b).max())
+
+
+def by_arrays(net, psi, ds, dm, **paths):
+    J, F = alif.linearise(net.x, net.W, net.V, net.recording, psi, **net.model, **paths)
+    q = alif.credit(net.recording, psi, ds, dm, adaptation=net.model["adaptation"])
+    return split(net, bptt.gradient(J, F, q))
+
+
+# --- the model ------------------------------------------------------------------
+
+def test_adaptation_by_hand():
+    """U: 3, 1.5 - 2 + 3, ...; A rises by one with each spike and halves."""
+    x = np.full((6, 1, 1), 3.0)
+    run = alif.simulate(x, np.eye(1), alpha=0.0, beta=0.5, rho=0.5, adaptation=0.75,
+                        threshold=2.0)
+    assert run.syn.ravel().tolist() == [0, 3, 3, 3, 3, 3]
+    assert run.mem.ravel().tolist() == [0, 0, 3, 2.5, 4.25, 3.125]
+    assert run.adapted.ravel().tolist() == [0, 0, 0, 1, 0.5, 1.25]
+    assert run.spikes.ravel().tolist() == [0, 0, 1, 0, 1, 1]
+
+
+def test_a_tie_is_no_spike_and_gain_scales_the_current():
+    x = np.zeros((3, 1, 1))
+    x[0] = 2
+    for W, spikes in ((0.5, 0), (0.5 + 1e-15, 1)):
+        run = alif.simulate(x, np.full((1, 1), W), gain=4.0, threshold=4.0, **HALF)
+        assert run.spikes.sum() == spikes
+    assert run.mem[2].item() == pytest.approx(4)
+
+
+def test_recurrence_and_refractoriness_by_hand():
+    x = np.zeros((7, 1, 1))
+    x[0] = 1
+    V = np.array([[0, 0], [3.0, 0]])
+    run = alif.simulate(x, [[1.5], [0.0]], V, alpha=0.0, beta=0.0, rho=0.0,
+                        adaptation=0.0)
+    assert np.argwhere(run.spikes[:, 0]).tolist() == [[2, 0], [4, 1]]
+    x, free = np.ones((8, 1, 1)), {"alpha": 0.0, "beta": 0.0, "rho": 0.0,
+                                   "adaptation": 0.0}
+    for k, times in ((0, [2, 3, 4, 5, 6, 7]), (1, [2, 4, 6]), (2, [2, 5])):
+        run = alif.simulate(x, [[3.0]], refractory=k, **free)
+        assert np.flatnonzero(run.spikes).tolist() == times
+        assert (run.blocked & (run.spikes > 0)).sum() == 0
+    assert np.flatnonzero(run.blocked).tolist() == [3, 4, 6, 7]
+    assert run.mem.ravel().tolist() == [0, 0, 3, 2, 3, 3, 2, 3]   # held back, not held
+
+
+@given(strategies.live_lif(reset="subtract", refractory=0))
+def test_without_adaptation_it_is_the_lif_layer(net):
+    constants = {k: v for k, v in net.model.items() if k != "reset"}
+    run = alif.simulate(net.x, net.W, net.V, rho=0.9, adaptation=0.0, **constants)
+    for name in ("syn", "mem", "spikes"):
+        assert (getattr(run, name) == getattr(net.recording, name)).all()
+    psi, ds, dm = net.rng.uniform(0.1, 1, (3, *run.mem.shape))
+    right = lif.backward(net.x, net.W, net.V, net.recording, psi, ds, dm, **net.model,
+                         **net.paths)
+    own = Adaptive(net.x, net.W, net.V, constants | {"rho": 0.9, "adaptation": 0.0}, 0,
+                   run, net.rng)
+    near(by_arrays(own, psi, ds, dm, **net.paths), (right.dW, right.dV))
+
+
+@given(live())
+def test_adaptation_makes_spikes_fewer(net):
+    """The first one stays where it is, and an endless one lets no other pass."""
+    more = alif.simulate(net.x, net.W, None, **{**net.model, "adaptation": 1e6})
+    less = alif.simulate(net.x, net.W, None, **{**net.model, "adaptation": 0})
+    assert more.spikes.sum(axis=0).max() == 1 <= less.spikes.sum(axis=0).max()
+    for i, b in np.ndindex(len(net.W), net.x.shape[1]):
+        first = np.flatnonzero(less.spikes[:, b, i])[:1]
+        assert np.flatnonzero(more.spikes[:, b, i])[:1].tolist() == first.tolist()
+
+
+# --- exact: anchored differences ------------------------------------------------
+
+@given(live(), SMOOTH, st.booleans(), st.booleans())
+@settings(max_examples=60)
+def test_linearisation_by_differences(net, name, reset, recurrence):
+    """The sweep over J, F and q, with each path followed or frozen."""
+    paths = {"through_reset": reset, "through_recurrence": recurrence}
+    psi, ds, dm = adjoints(net, name)
+    dW, dV = by_arrays(net, psi, ds, dm, **paths)
+    run = anchored(net, name, **paths)
+    base = run(net.W, net.V)
+    assert all((a == b).all() for a, b in zip(base, net.recording, strict=True))
+    prove(net, lambda W, V: value(run(W, V), ds, dm), dW, dV)
+
+
+def test_default_follows_every_path():
+    net = network(4, strategies.Sizes(13, 2, 3, 3), True, 0, False)
+    assert net.recording.spikes[:5].any()
+    psi, ds, dm = adjoints(net)
+    both = {"through_reset": True, "through_recurrence": True}
+    found = [by_arrays(net, psi, ds, dm, **paths)[0] for paths in (
+        {}, both, {"through_reset": False}, {"through_recurrence": False})]
+    assert (found[0] == found[1]).all()
+    assert all(np.abs(found[0] - other).max() > 1e-3 * np.abs(found[0]).max()
+               for other in found[2:])
+    plain = {k: v for k, v in net.model.items() if k not in ("gain", "threshold")}
+    one = alif.simulate(net.x, net.W, net.V, **plain)
+    two = alif.simulate(net.x, net.W, net.V, gain=1.0, threshold=1.0, refractory=0,
+                        **plain)
+    assert (one.mem == two.mem).all() and one.spikes.any()
+    J = [alif.linearise(net.x, net.W, net.V, one, psi, **plain, **given_)[0]
+         for given_ in ({}, {"gain": 1.0, "threshold": 1.0})]
+    assert (J[0] == J[1]).all()
+    g = [alif.gradient(net.x, net.V, one, psi, ds, **plain, **given_)[0]
+         for given_ in ({}, {"gain": 1.0})]
+    assert (g[0] == g[1]).all()
+    state = alif.Traces(*(np.ones(s) for s in ((2, 6), (2, 6), (2, 3, 6))))
+    s = [alif.step(state, np.ones((2, 6)), psi[3], **plain, **given_)
+         for given_ in ({}, {"gain": 1.0})]
+    assert all((a == b).all() for a, b in zip(*s, strict=True))
+
+
+# --- e-prop: frozen differences ------------------------------------------------
+
+@given(live(per_neuron=False), SMOOTH)
+@settings(max_examples=60)
+def test_traces_by_differences_with_reset_and_recurrence_frozen(net, name):
+    psi, ds, dm = adjoints(net, name)
+    dW, dV = alif.gradient(net.x, net.V, net.recording, psi, ds, dm, **online(net))
+    cut = {"through_reset": False, "through_recurrence": False}
+    near((dW, dV), by_arrays(net, psi, ds, dm, **cut))
+    run = anchored(net, name, **cut)
+    prove(net, lambda W, V: value(run(W, V), ds, dm), dW, dV)
+    with pytest.raises(AssertionError, match="W, direction 0: gradient says"):
+        prove(net, lambda W, V: value(run(W, V), ds, dm), 1.001 * dW, None)
+
+
+@given(live(strategies.sizes(T=(10, 13), n=(2, 4)), recurrent=True, per_neuron=False))
+def test_traces_differ_from_the_exact_gradient(net):
+    psi, ds, dm = adjoints(net)
+    found = alif.gradient(net.x, net.V, net.recording, psi, ds, dm, **online(net))
+    exact = by_arrays(net, psi, ds, dm)
+    found, exact = (np.concatenate([g.ravel() for g in pair])
+                    for pair in (found, exact))
+    assert np.linalg.norm(found - exact) > RTOL_FD * np.linalg.norm(exact)
+    assert feedback.alignment(found, exact) < 1
+
+
+@pytest.mark.parametrize("wrong", [
+    "no adaptation", "shift", "other sign", "unblocked", "exact"])
+def test_wrong_gradients_are_rejected(wrong):
+    net = network(4, strategies.Sizes(13, 2, 3, 3), True, 1, False)
+    assert net.recording.spikes[:5].any() and net.recording.blocked.any()
+    psi, ds, dm = adjoints(net)
+    args, own = (net.x, net.V, net.recording, psi, ds, dm), online(net)
+    cut = {"through_reset": False, "through_recurrence": False}
+    run = anchored(net, "arctan", **cut)
+
+    def loss(W, V):
+        return value(run(W, V), ds, dm)
+
+    prove(net, loss, *alif.gradient(*args, **own))
+    dW = {"no adaptation": lambda: alif.gradient(*args, **{**own, "adaptation": 0})[0],
+          "shift": lambda: alif.gradient(net.x, net.V, net.recording,
+                                         np.roll(psi, 1, axis=0), ds, dm, **own)[0],
+          "other sign": lambda: alif.gradient(net.x, net.V, net.recording, psi, -ds, dm,
+                                              **own)[0],
+          "unblocked": lambda: alif.gradient(
+              net.x, net.V, net.recording._replace(blocked=0 * psi), psi, ds, dm,
+              **own)[0],
+          "exact": lambda: by_arrays(net, psi, ds, dm)[0]}[wrong]()
+    with pytest.raises(AssertionError, match="W, direction .: gradient says"):
+        prove(net, loss, dW, None)
+
+
+@given(live(per_neuron=False, refractory=0))
+def test_without_adaptation_it_is_the_presynaptic_rung(net):
+    psi, ds, dm = adjoints(net)
+    own = {k: net.model[k] for k in ("alpha", "beta", "gain")}
+    found = alif.gradient(net.x, net.V, net.recording, psi, ds, dm, adaptation=0.0,
+                          rho=net.model["rho"], **own)
+    rec = net.recording
+    right = sparse_rtrl.gradient(
+        net.x, net.V, (rec.syn, rec.mem, rec.spikes, 0 * psi), psi, ds, dm,
+        rung="presynaptic", **own)
+    near(found, (right.dW, right.dV))
+
+
+@given(live(per_neuron=False))
+def test_steps_add_up_to_the_gradient(net):
+    psi, ds, dm = adjoints(net)
+    psi = psi * ~net.recording.blocked
+    spikes, a = net.recording.spikes, net.model["adaptation"]
+    z = net.x if net.V is None else np.concatenate([net.x, spikes], axis=2)
+    (T, B, n), c = psi.shape, z.shape[2]
+    traces = alif.Traces(np.zeros((B, c)), np.zeros((B, c)), np.zeros((B, n, c)))
+    total = 0
+    for t in range(T):
+        if t:
+            traces = alif.step(traces, z[t - 1], psi[t - 1], **online(net))
+        e = alif.eligibility(traces, psi[t], adaptation=a)
+        total = total + (ds[t][:, :, None] * e).sum(axis=0) \
+            + dm[t].T @ traces.mem
+    m = net.x.shape[2]
+    near((total[:, :m], None if net.V is None else total[:, m:]),
+         alif.gradient(net.x, net.V, net.recording, psi, ds, dm, **online(net)))
+
+
+def test_numbers_and_arrays_of_constants_agree():
+    """rho and adaptation may differ between neurons."""
+    net = network(4, strategies.Sizes(13, 2, 3, 3), True, 0, False)
+    mixed = {**net.model, "rho": np.array([0.5, 0.9, 0.7]),
+             "adaptation": np.array([0.0, 0.6, 0.3])}
+    rec = alif.simulate(net.x, net.W, net.V, **mixed)
+    assert rec.spikes[:5].any()
+    net = net._replace(model=mixed, recording=rec)
+    psi, ds, dm = adjoints(net)
+    near(alif.gradient(net.x, net.V, rec, psi, ds, dm, **online(net)),
+         by_arrays(net, psi, ds, dm, through_reset=False, through_recurrence=False))
+
+
+# --- types, sizes ---------------------------------------------------------------
+
+@given(live(per_neuron=False))
+def test_float32_is_kept_and_close_and_inputs_are_not_modified(net):
+    psi, ds, dm = adjoints(net)
+    for a in (net.x, net.W, net.V, *net.recording, psi, ds, dm):
+        if a is not None:
+            a.setflags(write=False)
+    W, V = (None if a is None else a.astype(np.float32) for a in (net.W, net.V))
+    half = psi.astype(np.float32)
+    run = alif.simulate(net.x, W, V, refractory=net.refractory, **net.model)
+    assert {a.dtype for a in run} == {np.dtype(np.float32), np.dtype(bool)}
+    single = alif.gradient(net.x, V, net.recording, half, ds, dm, **online(net))
+    double = alif.gradient(net.x, net.V, net.recording, psi, ds, dm, **online(net))
+    for a, b in zip(single, double, strict=True):
+        if b is not None:
+            assert a.dtype == np.float32 and b.dtype == np.float64
+            assert np.linalg.norm(a - b) <= 1e-4 * np.linalg.norm(double[0]) + \
+                1e-4 * np.linalg.norm(b)
+    J, F = alif.linearise(net.x, W, V, net.recording, half, **net.model)
+    q = alif.credit(net.recording, half, ds, dm, adaptation=0.5)
+    assert J.dtype == F.dtype == q.dtype == np.float32
+    assert not J[0].any() and not F[0].any()
+    z = np.ones((len(psi[0]), 2), np.float32)
+    traces = alif.step(alif.Traces(z, z, np.ones((*half[0].shape, 2))), z, half[0],
+                       **online(net))
+    assert {a.dtype for a in traces} == {np.dtype(np.float32)}
+    assert alif.eligibility(traces, half[0], adaptation=0.5).dtype == np.float32
+
+
+def test_smallest_sizes():
+    run = alif.simulate(np.ones((1, 1, 1)), [[9.0]], **HALF)
+    assert all(field.shape == (1, 1, 1) and not field.any() for field in run)
+    one = np.ones((1, 1, 1))
+    assert not alif.gradient(one, one[0], run, one, one, **HALF)[0].any()
+    none = alif.simulate(np.ones((3, 2, 0)), np.ones((1, 0)), **HALF)
+    assert none.mem.shape == (3, 2, 1) and not none.mem.any()
+
+
+# --- what is refused ------------------------------------------------------------
+
+X, W1, V1 = np.ones((4, 2, 3)), np.ones((2, 3)), np.zeros((2, 2))
+REC = alif.simulate(X, W1, V1, **HALF)
+PSI, NAN = np.ones((4, 2, 2)), np.full((4, 2, 2), np.nan)
+START = alif.Traces(np.ones((2, 5)), np.ones((2, 5)), np.ones((2, 2, 5)))
+Z = np.ones((2, 5))
+
+
+def simulate(x=X, W=W1, V=V1, alpha=0.5, beta=0.5, rho=0.5, adaptation=0.5, gain=1.0,
+             threshold=1.0, refractory=0, spike=None, blocked=None, reset_spikes=None,
+             recurrent_spikes=None):
+    return alif.simulate(
+        x, W, V, alpha=alpha, beta=beta, rho=rho, adaptation=adaptation, gain=gain,
+        threshold=threshold, refractory=refractory, spike=spike, blocked=blocked,
+        reset_spikes=reset_spikes, recurrent_spikes=recurrent_spikes)
+
+
+def linearise(x=X, V=V1, rec=REC, psi=PSI, through_reset=True, through_recurrence=True):
+    return alif.linearise(x, W1, V, rec, psi, through_reset=through_reset,
+                          through_recurrence=through_recurrence, **HALF)
+
+
+def gradient(x=X, V=V1, rec=REC, psi=PSI, ds=PSI, dm=PSI, **change):
+    return alif.gradient(x, V, rec, psi, ds, dm, **{**HALF, **change})
+
+
+def step(traces=START, z=Z, psi=PSI[0], **change):
+    return alif.step(traces, z, psi, **{**HALF, **change})
+
+
+def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
+    return alif.credit(rec, psi, ds, dm, adaptation=adaptation)
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: simulate(x=X[0]), "x is of shape"),
+    (lambda: simulate(x=X[..., :2]), r"x .*\(\*, \*, 3\)"),
+    (lambda: simulate(x=X[:0]), "at least 1"),
+    (lambda: simulate(x=X * np.nan), "x has NaN"),
+    (lambda: simulate(x=X.astype(complex)), "x .*complex"),
+    (lambda: simulate(x=X + 1e300, W=W1.astype(np.float32)), "x has NaN"),
+    (lambda: simulate(W=W1.astype(int)), "W is .*int64"),
+    (lambda: simulate(W=W1[0]), "W is of shape"),
+    (lambda: simulate(V=np.ones((2, 3))), "V is of shape"),
+    (lambda: simulate(alpha=1.0), "alpha is 1.0"),
+    (lambda: simulate(beta=-0.1), "beta is -0.1"),
+    (lambda: simulate(rho=1.0), "rho is 1.0"),
+    (lambda: simulate(rho=[0.5]), "rho is"),
+    (lambda: simulate(adaptation=-0.5), "adaptation is -0.5"),
+    (lambda: simulate(adaptation=np.inf), "adaptation is inf"),
+    (lambda: simulate(adaptation="a"), "adaptation is 'a'"),
+    (lambda: simulate(gain=0), "gain is 0"),
+    (lambda: simulate(threshold=0.0), "threshold is 0.0"),
+    (lambda: simulate(threshold=np.nan), "threshold is nan"),
+    (lambda: simulate(W=W1.astype(np.float32), rho=1 - 1e-9), "rho is .*float32"),
+    (lambda: simulate(refractory=-1), "refractory is -1"),
+    (lambda: simulate(refractory=True), "refractory is True"),
+    (lambda: simulate(refractory=1.5), "refractory is 1.5"),
+    (lambda: simulate(spike=3.0), "spike is 3.0"),
+    (lambda: simulate(spike=lambda t, v: v, refractory=1), "blocked is None"),
+    (lambda: simulate(blocked=PSI / 2), "blocked has .*not 0 or 1"),
+    (lambda: simulate(blocked=PSI[1:]), "blocked is of shape"),
+    (lambda: simulate(reset_spikes=NAN), "reset_spikes has NaN"),
+    (lambda: simulate(recurrent_spikes=NAN), "recurrent_spikes has NaN"),
+    (lambda: simulate(V=None, recurrent_spikes=PSI), "recurrent_spikes is given"),
+    (lambda: linearise(rec=REC[:4]), "recording is a tuple"),
+    (lambda: linearise(rec=None), "recording is a NoneType"),
+    (lambda: linearise(rec=REC._replace(spikes=NAN)), "recording.spikes has NaN"),
+    (lambda: linearise(rec=REC._replace(blocked=PSI / 2)), "recording.blocked has"),
+    (lambda: linearise(psi=PSI[1:]), "psi is of shape"),
+    (lambda: linearise(psi=NAN), "psi has NaN"),
+    (lambda: linearise(x=X[:3]), "recording.spikes is of shape"),
+    (lambda: linearise(through_reset=1), "through_reset is 1"),
+    (lambda: linearise(through_recurrence=None), "through_recurrence is None"),
+    (lambda: credit(psi=PSI[0]), "psi is of shape"),
+    (lambda: credit(psi=PSI.astype(int)), "psi is .*int64"),
+    (lambda: credit(ds=NAN), "dspikes has NaN"),
+    (lambda: credit(dm=NAN), "dmem has NaN"),
+    (lambda: credit(adaptation=-1), "adaptation is -1"),
+    (lambda: credit(rec=REC[:4]), "recording is a tuple"),
+    (lambda: gradient(psi=PSI[0]), "psi is of shape"),
+    (lambda: gradient(psi=PSI[:0]), "psi is .*none of them 0"),
+    (lambda: gradient(x=X[:3]), "x is of shape"),
+    (lambda: gradient(V=np.ones((3, 3))), "V is of shape"),
+    (lambda: gradient(ds=NAN), "dspikes has NaN"),
+    (lambda: gradient(dm=PSI[1:]), "dmem is of shape"),
+    (lambda: gradient(alpha=[0.5, 0.5]), "alpha is .*a number"),
+    (lambda: gradient(beta=1), "beta is 1"), (lambda: gradient(gain=-1), "gain is -1"),
+    (lambda: gradient(rho=2.0), "rho is 2.0"),
+    (lambda: step(traces=None), "traces is a NoneType"),
+    (lambda: step(traces=START[:2]), "traces is a tuple"),
+    (lambda: step(traces=START._replace(mem=Z[:, :4])), "traces.mem is of shape"),
+    (lambda: step(traces=START._replace(adapted=Z)), "traces.adapted is of shape"),
+    (lambda: step(traces=START._replace(syn=Z * np.nan)), "traces.syn has NaN"),
+    (lambda: step(z=Z[0]), "z is of shape"), (lambda: step(psi=PSI), "psi is of"),
+    (lambda: step(beta=[0.5, 0.5]), "beta is .*a number"),
+    (lambda: step(adaptation=np.ones(3)), "adaptation is"),
+    (lambda: alif.eligibility(START, PSI, adaptation=0.5), "psi is of shape"),
+    (lambda: alif.eligibility(START._replace(mem=Z[:1]), PSI[0], adaptation=0.5),
+     "traces.mem is of shape"),
+    (lambda: alif.eligibility((1.0, Z, Z), PSI[0], adaptation=0.5), "traces.syn is of"),
+    (lambda: alif.eligibility(START, PSI[0], adaptation=-1), "adaptation is -1")])
+def test_bad_input_is_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
+    for good in (simulate, linearise, gradient, step, credit):
+        good()
+
+
+def test_grid_of_options_is_live():
+    """The nets above do spike, with and without each option."""
+    for options in itertools.product((False, True), (0, 1, 2), (False, True)):
+        spiking = [network(seed, strategies.Sizes(12, 2, 3, 3), *options)
+                   .recording.spikes for seed in range(5)]
+        assert all(0 < s.mean() < 1 for s in spiking)
