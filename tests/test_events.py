@@ -257,6 +257,15 @@ def test_what_may_not_be_written(tmp_path, times, units, words):
     assert os.listdir(tmp_path) == ["spikes.ras"]
 
 
+def test_the_largest_numbers_go_both_ways(tmp_path):
+    path = tmp_path / "spikes.ras"
+    write_ras(path, np.zeros(2), np.array([0, 10 ** 18 - 2]), first_unit=1)
+    assert read_ras(path, first_unit=1)[1].tolist() == [0, 10 ** 18 - 2]
+    with pytest.raises(ValueError, match="unit is 999999999999999999: must be from 0 "
+                                         "to 999999999999999998"):
+        write_ras(path, np.zeros(1), np.array([10 ** 18 - 1]), first_unit=1)
+
+
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     path = file(tmp_path, b"before\n")
 
