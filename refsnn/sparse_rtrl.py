@@ -228,39 +228,39 @@ def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
     return Traces(new, after)
 
 
-def _factors(spikes, mem, syn, held, zero, through_reset, beta, gain, threshold):
+def _factors(spikes, mem, syn, clamp, zero, through_reset, beta, gain, threshold):
     """c[t+1] r[t] and c[t+1] d[t] of (2)."""
-    c = 1 - held
+    c = 1 - clamp
     if not zero:
         return c, c * threshold * through_reset
     return c * (1 - spikes), c * (beta * mem + gain * syn) * through_reset
 
 
-def lif_step(traces, z, psi, V=None, *, rung, alpha, beta, gain=1.0, threshold=1.0,
-             reset="subtract", through_reset=True, held=None, spikes=None, mem=None,
-             syn=None):
+def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, beta,
+             gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
     """Traces of step t + 1 from those of step t, eqs. (1)-(6).
 
     Parameters
     ----------
-    traces : Traces
-        Of step t; `rest` before the first.
-    z : (B, c) float
-        Signals of step t: input, then the layer's spikes if recurrent.
+    traces : Traces or None
+        Of step t; None stands for 0, as at rest.
+    x : (B, m) float, int or bool
+        Input x[t].
+    V : (n, n) float or None
+        Recurrent weights, of which "block" reads the diagonal; None for a
+        feed-forward layer, whose c is m.
+    syn, mem, spikes : (B, n) float
+        State I[t], U[t], S[t]; I and U are read if reset is "zero".
     psi : (B, n) float
-        Surrogate derivative of step t; its dtype is the result's.
-    V : (n, n) float, optional
-        Recurrent weights; read by "exact", and "block" reads the diagonal.
+        Surrogate derivative at U[t]; its dtype is the result's.
+    clamp : (B, n) bool, optional
+        Where refractoriness holds U[t+1] at 0; nowhere by default.
     rung : {"exact", "block", "implicit", "presynaptic"}
         Which terms are kept.
     alpha, beta, gain, threshold, reset
         As handed to the LIF layer; numbers for "presynaptic".
     through_reset : bool
         Whether the reset is followed; "presynaptic" never does.
-    held : (B, n) bool, optional
-        Where refractoriness holds the membrane of step t + 1 at 0.
-    spikes, mem, syn : (B, n) float, optional
-        Recorded at step t; must be given if reset is "zero".
 
     Returns
     -------
@@ -274,30 +274,29 @@ def lif_step(traces, z, psi, V=None, *, rung, alpha, beta, gain=1.0, threshold=1
 
     Examples
     --------
-    >>> one = np.ones((1, 1))
-    >>> traces = rest("block", 1, 1, 1)
+    >>> one, traces = np.ones((1, 1)), None
     >>> for _ in range(2):
-    ...     traces = lif_step(traces, one, 0 * one, one, rung="block",
-    ...                       alpha=0.5, beta=0.5)
+    ...     traces = lif_step(traces, one, None, one, one, one, 0 * one,
+    ...                       rung="block", alpha=0.5, beta=0.5)
     >>> traces.syn.ravel().tolist(), traces.mem.ravel().tolist()
     ([1.5], [1.0])
     """
     zero = _options(rung, reset, through_reset)
     psi = _array("psi", psi, (None, None))
     (B, n), dtype = psi.shape, psi.dtype
-    z = _array("z", z, (B, None), dtype)
+    x = _array("x", x, (B, None), dtype)
     V = None if V is None else _array("V", V, (n, n), dtype)
-    traces = _traces("traces", traces, _shape(rung, B, n, z.shape[1]), dtype)
     alpha, beta, gain, threshold = _constants(rung, alpha, beta, gain, threshold,
                                               n, dtype)
-    given = {"held": held, "spikes": spikes, "mem": mem, "syn": syn}
-    for name, value in given.items():
-        if value is None and zero and name != "held":
-            raise ValueError(f"{name} is None: must be given for reset 'zero'")
-        given[name] = np.zeros((B, n), dtype) if value is None \
-            else _array(name, value, (B, n), dtype, name == "held")
-    factors = _factors(given["spikes"], given["mem"], given["syn"], given["held"],
-                       zero, through_reset, beta, gain, threshold)
+    syn, mem, spikes = (_array(name, value, (B, n), dtype) for name, value in
+                        (("syn", syn), ("mem", mem), ("spikes", spikes)))
+    clamp = np.zeros((B, n), dtype) if clamp is None \
+        else _array("clamp", clamp, (B, n), dtype, True)
+    z = x if V is None else np.concatenate([x, spikes], axis=1)
+    traces = rest(rung, B, n, z.shape[1], dtype) if traces is None \
+        else _traces("traces", traces, _shape(rung, B, n, z.shape[1]), dtype)
+    factors = _factors(spikes, mem, syn, clamp, zero, through_reset, beta, gain,
+                       threshold)
     return _step(traces, z, psi, V, factors, rung, alpha, beta, gain)
 
 

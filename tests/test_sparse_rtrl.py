@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tolerances import RTOL, RTOL_FD
 
-from refsnn import bptt, checks, feedback, lif, sparse_rtrl
+from refsnn import bptt, checks, feedback, lif, rtrl, sparse_rtrl
 
 HALF = {"alpha": 0.5, "beta": 0.5}
 SMOOTH = st.sampled_from(("arctan", "sigmoid", "gaussian"))
@@ -277,16 +277,32 @@ def test_wrong_gradients_are_rejected(rung, mutant):
 
 def online(net, psi, rung):
     """(traces, eligibility) of every step, through the public step."""
-    rec = net.recording
-    z = net.x if net.V is None else np.concatenate([net.x, rec.spikes], axis=2)
-    traces = sparse_rtrl.rest(rung, *psi.shape[1:], z.shape[2], psi.dtype)
+    rec, c = net.recording, net.x.shape[2] + (0 if net.V is None else len(net.W))
+    traces = sparse_rtrl.rest(rung, *psi.shape[1:], c, psi.dtype)
     for t in range(len(psi)):
         if t:
             traces = sparse_rtrl.lif_step(
-                traces, z[t - 1], psi[t - 1], net.V, rung=rung, held=rec.clamp[t],
-                spikes=rec.spikes[t - 1], mem=rec.mem[t - 1], syn=rec.syn[t - 1],
+                None if t == 1 else traces, net.x[t - 1], net.V, rec.syn[t - 1],
+                rec.mem[t - 1], rec.spikes[t - 1], psi[t - 1], rec.clamp[t], rung=rung,
                 **net.model, **reset_path(net))
         yield traces, sparse_rtrl.eligibility(traces, psi[t])
+
+
+@given(strategies.live_lif(LONG, recurrent=True, through_recurrence=True))
+def test_the_exact_rung_is_rtrl(net):
+    """Step by step, the two statements of it."""
+    rec, psi = net.recording, adjoints(net)[0]
+    theirs, largest = None, 0
+    for t, (ours, _) in enumerate(online(net, psi, "exact")):
+        largest = max(largest, np.abs(ours.mem).max())
+        if t:
+            theirs = rtrl.lif_step(
+                theirs, net.x[t - 1], net.V, rec.syn[t - 1], rec.mem[t - 1],
+                rec.spikes[t - 1], psi[t - 1], rec.clamp[t], **net.model, **net.paths)
+            for a, b in zip(ours, theirs, strict=True):
+                np.testing.assert_allclose(a, b, rtol=RTOL,
+                                           atol=RTOL * np.abs(theirs.syn).max())
+    assert largest > 0
 
 
 @given(strategies.live_lif(per_neuron=False), st.sampled_from(sparse_rtrl.RUNGS))
@@ -348,23 +364,24 @@ def test_a_readout_is_a_filter_on_the_eligibility(net, diagonal, rung):
 def test_own_synapse_and_reset_by_hand():
     """psi = 1: block keeps V_ii and the reset, implicit the reset alone."""
     one, V = np.ones((1, 1)), np.array([[3.0]])
-    start = sparse_rtrl.Traces(0.25 * one[None], 0.5 * one[None])
-    found = {rung: sparse_rtrl.lif_step(start, [[2.0]], one, V, rung=rung, gain=4.0,
-                                        threshold=0.125, **HALF)
-             for rung in ("exact", "block", "implicit")}
+    start = sparse_rtrl.Traces(0.25 * np.ones((1, 1, 2)), 0.5 * np.ones((1, 1, 2)))
+
+    def after(rung, traces=start, clamp=None, reset="subtract"):
+        """dI, dU by the input's weight and by the own synapse; S = 1."""
+        step = sparse_rtrl.lif_step(traces, [[2]], V, 3 * one, 2 * one, one, one,
+                                    clamp, rung=rung, gain=4.0, threshold=0.125,
+                                    reset=reset, **HALF)
+        return step.syn.ravel().tolist(), step.mem.ravel().tolist()
+
     mem = 0.5 * 0.5 + 4 * 0.25 - 0.125 * 0.5
-    assert [float(t.mem.item()) for t in found.values()] == [mem] * 3
-    assert [float(t.syn.item()) for t in found.values()] == [
-        0.125 + 2 + 1.5, 0.125 + 2 + 1.5, 0.125 + 2]
-    held = sparse_rtrl.lif_step(start, [[2.0]], one, V, rung="block", held=one, **HALF)
-    assert held.mem.item() == 0 and held.syn.item() == 3.625
-    zero = sparse_rtrl.lif_step(start, [[2.0]], one, V, rung="block", reset="zero",
-                                spikes=one, mem=2 * one, syn=3 * one, **HALF)
-    assert zero.mem.item() == -(0.5 * 2 + 3) * 0.5
-    bare = sparse_rtrl.Traces(0.25 * one, 0.5 * one)
-    after = sparse_rtrl.lif_step(bare, [[2.0]], one, V, rung="presynaptic", held=one,
-                                 gain=4.0, **HALF)
-    assert (after.syn.item(), after.mem.item()) == (2.125, 1.25)
+    for rung, own in (("exact", 1.5), ("block", 1.5), ("implicit", 0.0)):
+        syn = [0.125 + 2 + own, 0.125 + 1 + own]
+        assert after(rung) == (syn, [mem, mem])
+        assert after(rung, clamp=one) == (syn, [0.0, 0.0])
+        assert after(rung, reset="zero") == (syn, [-(0.5 * 2 + 4 * 3) * 0.5] * 2)
+    for clamp, reset in ((None, "zero"), (one, "subtract")):
+        assert after("presynaptic", sparse_rtrl.Traces(*(a[0] for a in start)), clamp,
+                     reset) == ([2.125, 1.125], [1.25, 1.25])
 
 
 def test_defaults():
@@ -378,12 +395,12 @@ def test_defaults():
     same = sparse_rtrl.gradient(*args, None, **two, gain=1.0, threshold=1.0,
                                 reset="subtract", through_reset=True)
     assert (found.dW == same.dW).all() and (found.dV == same.dV).all()
-    state = sparse_rtrl.rest("block", 2, 3, 6)
+    state, now = None, (net.x[5], net.V, *(a[5] for a in net.recording[:3]), psi[5])
     for _ in range(3):
-        state = sparse_rtrl.lif_step(state, np.ones((2, 6)), psi[5], net.V, **two)
-    again = sparse_rtrl.lif_step(state, np.ones((2, 6)), psi[5], net.V, **two, gain=1.0,
+        state = sparse_rtrl.lif_step(state, *now, **two)
+    again = sparse_rtrl.lif_step(state, *now, 0 * psi[5], **two, gain=1.0,
                                  threshold=1.0, reset="subtract", through_reset=True)
-    first = sparse_rtrl.lif_step(state, np.ones((2, 6)), psi[5], net.V, **two)
+    first = sparse_rtrl.lif_step(state, *now, **two)
     assert (first.mem == again.mem).all() and (first.syn == again.syn).all()
     f = sparse_rtrl.readout_step(state, state.mem, **HALF)
     assert (f.mem == 0.5 * state.mem + state.syn).all()
@@ -436,7 +453,7 @@ def test_float32_is_kept_and_close_and_inputs_are_not_modified(net, rung):
 X, PSI, V2 = np.ones((4, 2, 3)), np.ones((4, 2, 2)), np.eye(2)
 REC = (PSI,) * 3 + (0 * PSI,)
 NAN = np.full((4, 2, 2), np.nan)
-Z, START = np.ones((2, 5)), sparse_rtrl.rest("block", 2, 2, 5)
+START = sparse_rtrl.rest("block", 2, 2, 5)
 
 
 def gradient(x=X, V=V2, rec=REC, psi=PSI, ds=PSI, dm=None, rung="block", alpha=0.5,
@@ -446,12 +463,11 @@ def gradient(x=X, V=V2, rec=REC, psi=PSI, ds=PSI, dm=None, rung="block", alpha=0
                                 reset=reset, through_reset=through_reset)
 
 
-def step(traces=START, z=Z, psi=PSI[0], V=V2, rung="block", alpha=0.5,
-         reset="zero", through_reset=True, held=PSI[0], spikes=PSI[0], mem=PSI[0],
-         syn=PSI[0]):
-    return sparse_rtrl.lif_step(
-        traces, z, psi, V, rung=rung, alpha=alpha, beta=0.5, reset=reset,
-        through_reset=through_reset, held=held, spikes=spikes, mem=mem, syn=syn)
+def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=PSI[0],
+         clamp=PSI[0], rung="block", alpha=0.5, reset="zero", through_reset=True):
+    return sparse_rtrl.lif_step(traces, x, V, syn, mem, spikes, psi, clamp, rung=rung,
+                                alpha=alpha, beta=0.5, reset=reset,
+                                through_reset=through_reset)
 
 
 @pytest.mark.parametrize("call, match", [
@@ -491,19 +507,24 @@ def step(traces=START, z=Z, psi=PSI[0], V=V2, rung="block", alpha=0.5,
     (lambda: gradient(rung="presynaptic", alpha=[0.5, 0.5]), "alpha .*a number,"),
     (lambda: gradient(rung="presynaptic", beta=[0.5, 0.5]), "beta .*a number,"),
     (lambda: gradient(rung="presynaptic", gain=[0.5, 0.5]), "gain .*a number,"),
-    (lambda: step(traces=None), "traces is a NoneType"),
+    (lambda: step(traces=3), "traces is a int"),
     (lambda: step(traces=START[:1]), "traces is a tuple"),
     (lambda: step(rung="presynaptic"), "traces.syn is of shape"),
     (lambda: step(traces=(START.syn, NAN[0])), "traces.mem is of shape"),
     (lambda: step(traces=(START.syn, START.mem * np.nan)), "traces.mem has NaN"),
-    (lambda: step(z=np.ones((2, 4))), "traces.syn is of shape"),
-    (lambda: step(z=np.ones(5)), "z is of shape"),
-    (lambda: step(psi=PSI), "psi is of shape"),
+    (lambda: step(x=X[0, :, :2]), "traces.syn is of shape"),
+    (lambda: step(x=X), "x is of shape"), (lambda: step(x=X[0] * np.inf), "x has NaN"),
     (lambda: step(V=np.ones((3, 3))), "V is of shape"),
-    (lambda: step(held=PSI[0] / 2), "held has .*not 0 or 1"),
+    (lambda: step(V=None), "traces.syn is of shape"),
+    (lambda: step(syn=NAN[0]), "syn has NaN"),
+    (lambda: step(mem=PSI), "mem is of shape"),
     (lambda: step(spikes=NAN[0]), "spikes has NaN"),
-    (lambda: step(spikes=None), "spikes is None"),
-    (lambda: step(mem=None), "mem is None"), (lambda: step(syn=None), "syn is None"),
+    (lambda: step(spikes=None), "spikes is of shape"),
+    (lambda: step(psi=PSI), "psi is of shape"),
+    (lambda: step(psi=PSI[0].astype(int)), "psi is .*int64"),
+    (lambda: step(clamp=PSI[0] / 2), "clamp has .*not 0 or 1"),
+    (lambda: step(rung="all"), "rung is 'all'"), (lambda: step(reset=0), "reset is 0"),
+    (lambda: step(through_reset="no"), "through_reset is 'no'"),
     (lambda: step(alpha=2), "alpha is 2"),
     (lambda: sparse_rtrl.rest("some", 1, 1, 1), "rung is 'some'"),
     (lambda: sparse_rtrl.rest("block", -1, 1, 1), "B is -1"),
