@@ -211,15 +211,15 @@ def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
     (B, n), c = psi.shape, z.shape[1]
     if rung == "presynaptic":
         return Traces(alpha * syn + z, beta * mem + gain * syn)            # (6)
-    alpha, beta, gain = (np.reshape(a, (-1, 1)) for a in (alpha, beta, gain))
-    keep, drop = (a[:, :, None] for a in factors)
-    after = keep * (beta * mem + gain * syn) - drop * psi[:, :, None] * mem  # (2)
+    (keep, drop), decay = factors, np.reshape(alpha, (-1, 1))
+    after = (keep * beta - drop * psi)[:, :, None] * mem
+    after += (keep * gain)[:, :, None] * syn                               # (2)
+    new = decay * syn
     if rung != "exact":
-        syn = alpha * syn + z[:, None, :]                                  # (5)
+        new += z[:, None, :]                                               # (5)
         if rung == "block" and V is not None:
-            syn += (np.diagonal(V) * psi)[:, :, None] * mem                # (4)
-        return Traces(syn, after)
-    new = alpha * syn
+            new += (np.diagonal(V) * psi)[:, :, None] * mem                # (4)
+        return Traces(new, after)
     own = new.reshape(B, n, n, c)
     k = np.arange(n)
     own[:, k, k] += z[:, None, :]                                          # (1)
@@ -450,6 +450,6 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
                            through_reset, beta, gain, threshold)
         traces = _step(traces, z[t - 1], psi[t - 1], V, factors, rung, alpha, beta,
                        gain)
-        total += np.einsum(sums, credit[t], traces.mem)             # (8)
+        total += np.einsum(sums, credit[t], traces.mem)                    # (8)
     total = total.reshape(n, z.shape[2])
     return Gradient(total[:, :m], None if V is None else total[:, m:])
