@@ -139,6 +139,10 @@ def test_adjoint_gap_does_not_depend_on_scale():
                                np.random.default_rng(1)) for s in (1e-6, 1.0, 1e6)]
     assert gaps[0] > 1e-3
     np.testing.assert_allclose(gaps, gaps[1], rtol=RTOL)
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal(2), rng.standard_normal(2)
+    cosine = (M @ a) @ b / np.sqrt((M @ a) @ (M @ a) * (b @ b))
+    assert abs(gaps[1] / abs(0.1 * cosine) - 1) < RTOL
 
 
 ONE, TWO, RNG = np.ones(1), np.ones(2), np.random.default_rng(0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tolerances import RTOL, RTOL_FD
 
-from refsnn import checks, feedback, lif
+from refsnn import checks, feedback, lif, losses
 
 HALF = {"alpha": 0.5, "beta": 0.5}
 
@@ -111,6 +111,25 @@ def test_local_losses_by_differences(drawn, k):
                          (feedback.local_cross_entropy, labels)):
         checks.directional(lambda s, r=rule, w=wanted: r(s, G, w)[0], spikes,
                            rule(spikes, G, wanted)[1], rng, rtol=RTOL_FD)
+
+
+@given(strategies.spike_trains(), st.integers(2, 4))
+def test_local_losses_are_those_of_a_readout(drawn, k):
+    """Sum over steps of the losses that `losses` states, y being the record."""
+    spikes, rng = drawn
+    G = rng.normal(size=(k, spikes.shape[2]))
+    target = rng.normal(size=(*spikes.shape[:2], k))
+    labels = rng.integers(0, k, spikes.shape[1])
+    y = spikes @ G.T
+    loss, dy = losses.square(y, target)
+    found, e = feedback.local_square(spikes, G, target)
+    assert abs(found / loss - 1) < RTOL
+    np.testing.assert_allclose(e, dy @ G, rtol=RTOL, atol=RTOL * abs(e).max())
+    steps = [losses.cross_entropy(row[None], labels) for row in y]
+    found, e = feedback.local_cross_entropy(spikes, G, labels)
+    assert abs(found / sum(value for value, _ in steps) - 1) < RTOL
+    dy = np.concatenate([d for _, d in steps])
+    np.testing.assert_allclose(e, dy @ G, rtol=RTOL, atol=RTOL * abs(e).max())
 
 
 def test_event_driven_random_backpropagation_by_hand():
