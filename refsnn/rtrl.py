@@ -1,4 +1,4 @@
-# refsnn 0.1.0 | rtrl.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
+# refsnn 0.1.0 | rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Real-time recurrent learning (RTRL): the exact gradient, forward in time.
 
 For any recurrence h[t] = f(h[t-1], x[t]; parameters) the influence M[t] =
@@ -57,12 +57,11 @@ Departures.  [WZ89] has rate units and updates weights at each step; here
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import blas
 
 __all__ = ["Influence", "gradient", "lif_gradient", "lif_step", "step",
            "step_gradient"]
 
-BLOCK = 2 ** 19         # bytes of the columns that are followed together
+BLOCK = 2 ** 18         # bytes of the columns that are followed together
 
 
 class Influence(NamedTuple):
@@ -281,8 +280,7 @@ def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
     new_P += G if (b == 1).all() else b * G                                # (5)
     np.multiply(G, alpha, out=new_G)
     if K is not None:
-        gemm = blas.sgemm if G.dtype == np.float32 else blas.dgemm
-        gemm(1, P.T, K.T, 1, new_G.T, overwrite_c=True)    # adds K P in place
+        new_G += K @ P
 
 
 def _lif_model(n, dtype, alpha, beta, gain, threshold, reset, through_reset,

@@ -1,0 +1,39 @@
+"""Exact RTRL and the automatic differentiation of other tools.
+
+Not part of the suite: needs the `peers` extra, and fails without it.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "figures"))
+
+import speed_rtrl  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")   # torch's own
+
+RTOL_PEERS = 1e-9       # float64, other order of summation
+SMALL = {speed_rtrl.RNN_1: (9, 1, 3, 4), speed_rtrl.RNN_8: (9, 3, 3, 4),
+         speed_rtrl.LIF: (30, 2, 5, 4)}
+
+
+@pytest.fixture(autouse=True)
+def float_errors_as_the_tools_want():
+    with np.errstate(all="ignore"):
+        yield
+
+
+@pytest.mark.parametrize("task", SMALL)
+@pytest.mark.parametrize("name", ["online", *speed_rtrl.PEERS])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_same_gradient(name, task, seed):
+    p = speed_rtrl.problem(task, seed, np.float64, SMALL[task])
+    build = speed_rtrl.online if name == "online" else speed_rtrl.PEERS[name][1]
+    ours, theirs = speed_rtrl.recorded(p)(), np.asarray(build(p)())
+    assert theirs.dtype == np.float64 and ours.shape == theirs.shape
+    assert np.linalg.norm(ours) > 0
+    assert np.linalg.norm(theirs - ours) < RTOL_PEERS * np.linalg.norm(ours)
