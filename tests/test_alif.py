@@ -106,6 +106,7 @@ def value(rec, ds, dm):
 def split(net, flat):
     """(dW, dV) of a flat gradient."""
     size = net.W.size
+    assert flat.size == size + (0 if net.V is None else net.V.size)
     return flat[:size].reshape(net.W.shape), \
         None if net.V is None else flat[size:].reshape(net.V.shape)
 
@@ -412,7 +413,7 @@ def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: simulate(x=X[0]), "x is of shape"),
+    (lambda: simulate(x=X[0]), "x is of shape .*a real array"),
     (lambda: simulate(x=X[..., :2]), r"x .*\(\*, \*, 3\)"),
     (lambda: simulate(x=X[:0]), "at least 1"),
     (lambda: simulate(x=X * np.nan), "x has NaN"),
@@ -451,7 +452,7 @@ def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
     (lambda: linearise(x=X[:3]), "recording.spikes is of shape"),
     (lambda: linearise(through_reset=1), "through_reset is 1"),
     (lambda: linearise(through_recurrence=None), "through_recurrence is None"),
-    (lambda: credit(psi=PSI[0]), "psi is of shape"),
+    (lambda: credit(psi=PSI[0]), r"psi .*a float32 or float64 array of shape \(\*"),
     (lambda: credit(psi=PSI.astype(int)), "psi is .*int64"),
     (lambda: credit(ds=NAN), "dspikes has NaN"),
     (lambda: credit(dm=NAN), "dmem has NaN"),
