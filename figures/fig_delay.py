@@ -1,0 +1,372 @@
+"""Learning to remember: what each rung of the RTRL ladder is worth.
+
+Two cues, each one of two, and a delay between them: a recurrent spiking
+network says whether they were the same (delayed exclusive or).  Its weights
+learn from the exact gradient or from the approximations of
+`refsnn.sparse_rtrl`; its readout always from its own exact gradient.  At a
+delay of 30 ms, three membrane time constants, where exact RTRL solves the
+task, the block-diagonal rule comes within 0.05 of its mean accuracy with
+1/13 of its memory and less than 2 % of its multiplications.  At 60 ms exact
+RTRL still solves the task, and the block-diagonal rule is behind by more
+than 0.1: what a neuron's spikes do to the others has to be followed there.
+
+"Readout alone" leaves all weights but the readout's as drawn: what the
+untrained network holds.  All conditions start from the same weights and see
+the same trials, new ones at each training step, so the curves show trials
+not seen before, and bands reach from the lowest to the highest of the
+seeds.  Final accuracies are of 400 more trials.  The settings were chosen
+for the exact gradient at 60 ms, and are the same for all.
+
+A rung's gradient is a sum over time.  It may be taken forward, with the
+traces of `refsnn.sparse_rtrl`, or, faster where the past is at hand,
+backward: "exact" is `lif.backward`, "block" the same with V replaced by its
+diagonal, "implicit" stops at V, and "presynaptic" at the reset too.  Here
+it is taken backward; a claim compares both for each trained network.  The
+error of a hidden spike is the readout's, through its filter, exactly.
+
+Memory and multiplications are counted for the form that runs forward: the
+traces, and the filter of the readout on them.  "block" and "implicit" carry
+the same and are drawn side by side.  The claims are of this project; [ZN21]
+says that block-diagonal RTRL learns well, without numbers to compare.
+"""
+
+import numpy as np
+
+import common
+import train
+from refsnn import lif, sparse_rtrl, surrogates
+
+FIGURE = "delay"
+GROUP, CHANCE = 5, 0.5              # inputs for each of four cues
+CUE, WINDOW = 10, 20                # steps of 1 ms: of a cue, of the response
+FIRING = 0.4                        # of an input, each step of its cue
+HIDDEN, READOUTS, BATCH, TESTED = 24, 2, 32, 400
+SCALES = {"W": 2.0, "V": 0.3, "out": 0.3}
+RATE, CLIP, STEEPNESS = 5e-3, 1.0, 5.0
+CONSTANTS = train.Net().constants()
+RUNGS = sparse_rtrl.RUNGS
+CONDITIONS = (*RUNGS, "readout alone")
+FIXED, BROKEN = 30, 60              # ms: delays that claims are made for
+DELAYS = {"quick": (FIXED,), "default": (FIXED, 45, BROKEN, 80),
+          "full": (10, 20, FIXED, 45, BROKEN, 80, 100, 120)}
+COLOURS = dict(zip(CONDITIONS, (common.BLUE, common.VERMILION, common.GREEN,
+                                common.PURPLE, common.GREY), strict=True))
+MARKS = dict(zip(CONDITIONS, "osD^x", strict=True))
+CURVE = 10                          # training steps that a point of a curve covers
+
+
+def jobs(size, seed, data):
+    """One group of networks for each condition and delay."""
+    groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (4, 1000)}[size]
+    return [(learn, {"condition": condition, "delay": delay, "group": group,
+                     "repeats": 5, "epochs": epochs, "seed": seed})
+            for group in range(groups) for delay in DELAYS[size]
+            for condition in CONDITIONS]
+
+
+# ---- several networks at once: one network with block-diagonal weights
+
+def together(parts):
+    """Block-diagonal matrix (N a, N b) of parts (N, a, b)."""
+    N, a, b = parts.shape
+    whole = np.zeros((N, a, N, b), parts.dtype)
+    whole[np.arange(N), :, np.arange(N)] = parts
+    return whole.reshape(N * a, N * b)
+
+
+def apart(whole, N):
+    """Blocks (N, a, b) on the diagonal of a matrix (N a, N b)."""
+    a, b = whole.shape[0] // N, whole.shape[1] // N
+    return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
+
+
+# ---- the task and the network
+
+def trials(generators, delay, number):
+    """Spikes (T, number, N m) and labels (N, number), own ones for each network."""
+    steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
+    spikes, labels = [], []
+    for generator in generators:
+        first, second = generator.integers(0, 2, (2, number))
+        chance = np.zeros((steps, number, 4, GROUP), np.float32)
+        chance[:CUE, rows, first] = FIRING
+        chance[CUE + delay:2 * CUE + delay, rows, 2 + second] = FIRING
+        fires = generator.random(chance.shape, np.float32) < chance
+        spikes.append(fires.reshape(steps, number, -1))
+        labels.append(first ^ second)
+    return np.concatenate(spikes, axis=2).astype(np.float32), np.array(labels)
+
+
+def response(steps):
+    """Weight (T, 1, 1) of each step's spikes in the mean of a leaky readout's
+    membrane over the response window, the last steps."""
+    mean = np.zeros((steps, 1, 1), np.float32)
+    mean[-WINDOW:] = 1 / WINDOW
+    return lif.readout_backward(np.zeros_like(mean), np.ones((1, 1), np.float32), mean,
+                                **CONSTANTS).dx
+
+
+def initial(generators):
+    """Weights W, V, out, each (N, post, pre)."""
+    shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
+              "out": (READOUTS, HIDDEN)}
+    return [np.stack([train.initial(generator, shape[::-1], SCALES[name], np.float32)[0]
+                      for generator in generators]) for name, shape in shapes.items()]
+
+
+def forward(weights, x):
+    """Recording of all networks, answers (N, B, 2) and spike counts (N, B, n)
+    weighted by `response`."""
+    W, V, out = weights
+    recording = lif.simulate(x, together(W), together(V), **CONSTANTS)
+    counts = (response(len(x)) * recording.spikes).sum(axis=0)
+    counts = counts.reshape(x.shape[1], len(W), -1).swapaxes(0, 1)
+    return recording, counts @ out.swapaxes(1, 2), counts
+
+
+def error(answers, labels):
+    """Derivative of the mean cross entropy of each network, (N, B, 2)."""
+    scaled = np.exp(answers - answers.max(axis=2, keepdims=True))
+    target = np.arange(READOUTS) == labels[:, :, None]
+    return (scaled / scaled.sum(axis=2, keepdims=True) - target) / labels.shape[1]
+
+
+def backward(condition, weights, x, recording, dspikes):
+    """Gradient by W and V of all networks, taken backward in time."""
+    W, V = (together(part) for part in weights[:2])
+    if condition == "block":
+        V = np.diag(np.diag(V))
+    psi = surrogates.fast_sigmoid(recording.mem - 1, STEEPNESS)[1]
+    found = lif.backward(x, W, V, recording, psi, dspikes, **CONSTANTS,
+                         through_recurrence=condition in ("exact", "block"),
+                         through_reset=condition != "presynaptic")
+    return [apart(part, len(weights[0])) for part in (found.dW, found.dV)]
+
+
+def gradients(condition, weights, x, labels):
+    """Accuracy of each network, and one gradient for each kind of weight."""
+    recording, answers, counts = forward(weights, x)
+    danswers = error(answers, labels)
+    dcounts = danswers @ weights[2]
+    dspikes = response(len(x)) * dcounts.swapaxes(0, 1).reshape(x.shape[1], -1)
+    hidden = [np.zeros_like(part) for part in weights[:2]] \
+        if condition == "readout alone" \
+        else backward(condition, weights, x, recording, dspikes)
+    return right(answers, labels), [*hidden, danswers.swapaxes(1, 2) @ counts]
+
+
+def right(answers, labels):
+    return (answers.argmax(axis=2) == labels).mean(axis=1)
+
+
+def clipped(found):
+    """Gradients of each network, of a norm of at most CLIP in all."""
+    norms = np.sqrt(sum((part ** 2).sum(axis=(1, 2)) for part in found))
+    factors = np.minimum(1, CLIP / np.maximum(norms, CLIP))[:, None, None]
+    return [factors * part for part in found]
+
+
+def learn(condition, delay, group, repeats, epochs, seed):
+    """Train `repeats` networks side by side, `epochs` steps."""
+    streams = [[common.rng(seed, FIGURE, f"{what} {delay}", group * repeats + i)
+                for i in range(repeats)] for what in ("weights", "trials", "tests")]
+    weights, states, curve = initial(streams[0]), [None] * 3, []
+    for epoch in range(epochs):
+        accuracy, found = gradients(condition, weights,
+                                    *trials(streams[1], delay, BATCH))
+        rate = RATE * (0.5 + 0.5 * np.cos(np.pi * epoch / epochs))
+        weights, states = train.update(weights, clipped(found), states, rate=rate)
+        curve.append(accuracy)
+    x, labels = trials(streams[2], delay, TESTED)
+    recording, answers, _ = forward(weights, x)
+    result = {"condition": condition, "delay": delay, "curve": np.array(curve).T,
+              "final": right(answers, labels),
+              "deviation": deviation(condition, weights, x[:, :4], labels[:, :4])}
+    if condition == RUNGS[0] and delay == FIXED and group == 0:
+        shown = [int(np.flatnonzero(labels[0] == label)[0]) for label in (0, 1)]
+        result |= {"inputs": x[:, shown, :4 * GROUP] > 0,
+                   "hidden": recording.spikes[:, shown, :HIDDEN] > 0,
+                   "record": lif.readout(recording.spikes[:, shown, :HIDDEN],
+                                         weights[2][0], **CONSTANTS)}
+    return result
+
+
+def deviation(condition, weights, x, labels):
+    """Largest relative distance, over the networks, of the gradient taken
+    backward from the one taken forward with the rung's traces; float64."""
+    if condition not in RUNGS:
+        return 0.0
+    weights, x = [part.astype(float) for part in weights], x.astype(float)
+    _, (dW, dV, _) = gradients(condition, weights, x, labels)
+    worst = 0.0
+    for i, V in enumerate(weights[1]):
+        alone, own = [part[i:i + 1] for part in weights], x[:, :, 4 * GROUP * i:]
+        own = own[:, :, :4 * GROUP]
+        recording, answers, _ = forward(alone, own)
+        dspikes = response(len(x)).astype(float) \
+            * (error(answers, labels[i:i + 1]) @ alone[2])
+        psi = surrogates.fast_sigmoid(recording.mem - 1, STEEPNESS)[1]
+        traced = sparse_rtrl.gradient(own, V, recording, psi, dspikes, rung=condition,
+                                      **CONSTANTS)
+        for ours, theirs in ((dW[i], traced.dW), (dV[i], traced.dV)):
+            worst = max(worst, np.linalg.norm(ours - theirs)
+                        / max(np.linalg.norm(theirs), 1e-300))
+    return worst
+
+
+def carried(rung):
+    """Numbers that a rung carries from step to step, one trial: its traces, and
+    two for each as the readout sees it (exact: for each readout and weight)."""
+    n, c = HIDDEN, 4 * GROUP + HIDDEN
+    traces = sum(part.size for part in sparse_rtrl.rest(rung, 1, n, c))
+    return traces + 2 * n * c * (READOUTS if rung == "exact" else 1)
+
+
+def multiplications(rung):
+    """Multiplications of one step, one trial: for each number of the traces by
+    alpha, beta, gain and, "presynaptic" aside, two by reset and clamp and one
+    or more by weights; then eligibility, filter and the sum of the gradient."""
+    n, c = HIDDEN, 4 * GROUP + HIDDEN
+    return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,
+            "implicit": 10 * n * c, "presynaptic": 3 * c + 5 * n * c}[rung]
+
+
+def gather(results):
+    delays = sorted({int(r["delay"]) for r in results})
+    found = {"delays": np.array(delays),
+             "carried": np.array([carried(rung) for rung in RUNGS]),
+             "multiplications": np.array([multiplications(rung) for rung in RUNGS]),
+             "deviation": np.array([r["deviation"] for r in results])}
+    for i, condition in enumerate(CONDITIONS):
+        for key in ("curve", "final"):
+            found[f"{key}_{i}"] = np.array([np.concatenate(
+                [r[key] for r in results if r["condition"] == condition
+                 and r["delay"] == delay]) for delay in delays])
+    first = next(r for r in results if "inputs" in r)
+    return found | {name: np.asarray(first[name])
+                    for name in ("inputs", "hidden", "record")}
+
+
+def means(data, delay):
+    """Mean final accuracy by condition, at a delay that was computed."""
+    row = list(data["delays"]).index(delay)
+    return {condition: data[f"final_{i}"][row].mean()
+            for i, condition in enumerate(CONDITIONS)}
+
+
+def claims(data):
+    seeds = data["final_0"].shape[1]
+    at = means(data, FIXED)
+    found = [
+        common.at_least(f"exact, delay {FIXED} ms: mean accuracy, {seeds} seeds",
+                        at["exact"], 0.95),
+        common.at_most(f"block, delay {FIXED} ms: mean accuracy below exact",
+                       at["exact"] - at["block"], 0.05),
+        common.at_least(f"block, delay {FIXED} ms: mean accuracy above readout alone",
+                        at["block"] - at["readout alone"], 0.1),
+        common.at_most("block: memory, relative to exact RTRL",
+                       data["carried"][1] / data["carried"][0], 0.08),
+        common.at_most("block: multiplications, relative to exact RTRL",
+                       data["multiplications"][1] / data["multiplications"][0], 0.02),
+        common.at_most("largest relative distance of gradients taken backward and "
+                       "forward", data["deviation"].max(), 1e-10)]
+    if BROKEN in data["delays"]:
+        at = means(data, BROKEN)
+        found += [common.at_least(f"exact, delay {BROKEN} ms: mean accuracy",
+                                  at["exact"], 0.9),
+                  common.at_least(f"block, delay {BROKEN} ms: mean accuracy below "
+                                  "exact", at["exact"] - at["block"], 0.1)]
+    return found
+
+
+def plot(data, fig):
+    fig.set_size_inches(13, 6.6)
+    left, right_ = fig.subfigures(1, 2, width_ratios=(1, 1.55))
+    _plot_examples(data, left)
+    grid = right_.add_gridspec(2, 2, height_ratios=(1, 1.1))
+    row = list(data["delays"]).index(FIXED)
+    curves = right_.add_subplot(grid[0, 0])
+    _plot_curves(data, row, curves)
+    _plot_memory(data, row, right_.add_subplot(grid[0, 1], sharey=curves))
+    _plot_sweep(data, right_.add_subplot(grid[1, :], sharey=curves))
+    right_.legend(*curves.get_legend_handles_labels(), loc="outside upper center",
+                  ncols=len(CONDITIONS), handlelength=1.6, columnspacing=1.4)
+
+
+def _plot_chance(axis):
+    axis.axhline(CHANCE, color=common.GREY, ls=":", lw=1.2)
+    axis.annotate("chance", (1, CHANCE), xycoords=("axes fraction", "data"), ha="right",
+                  va="top", xytext=(-2, -2), textcoords="offset points",
+                  color=common.GREY, fontsize=9.5)
+
+
+def _plot_curves(data, row, axis):
+    for i, condition in enumerate(CONDITIONS):
+        curve = data[f"curve_{i}"][row]
+        points = max(1, curve.shape[1] // CURVE)
+        parts = np.array_split(curve, points, axis=1)
+        curve = np.stack([part.mean(axis=1) for part in parts], axis=1)
+        at = (np.arange(points) + 0.5) * data[f"curve_{i}"].shape[2] / points
+        axis.fill_between(at, curve.min(axis=0), curve.max(axis=0), lw=0, alpha=0.13,
+                          color=COLOURS[condition])
+        axis.plot(at, curve.mean(axis=0), color=COLOURS[condition], lw=2.2,
+                  marker=MARKS[condition], markevery=0.17, ms=5.5, label=condition)
+    _plot_chance(axis)
+    axis.set(xlabel=f"training step ({BATCH} new trials each)", ylim=(0.38, 1.1),
+             ylabel="accuracy", title=f"Learning at a delay of {FIXED} ms")
+
+
+def _plot_memory(data, row, axis):
+    for i, condition in enumerate(RUNGS):
+        final, x = data[f"final_{i}"][row], float(data["carried"][i])
+        x *= {"block": 0.65, "implicit": 1.54}.get(condition, 1)    # side by side
+        axis.plot(x * np.geomspace(0.88, 1.14, len(final)), final, MARKS[condition],
+                  color=COLOURS[condition], ms=5, alpha=0.6)
+        axis.plot([x * 0.75, x * 1.33], [final.mean()] * 2, color=COLOURS[condition],
+                  lw=2.6)
+        axis.annotate(f"{final.mean():.2f}", (x, 1.03), ha="center", va="bottom",
+                      fontsize=9.5, color=COLOURS[condition])
+    _plot_chance(axis)
+    axis.set(xscale="log", xlabel="numbers carried from step to step, a trial",
+             ylabel="accuracy", xlim=(40, 1.2e5), title="At the end, and its memory")
+
+
+def _plot_sweep(data, axis):
+    delays = data["delays"]
+    gap = np.diff(delays).min() if len(delays) > 1 else 20
+    for i, condition in enumerate(CONDITIONS):
+        final = data[f"final_{i}"]
+        x = delays + gap * 0.13 * (i - (len(CONDITIONS) - 1) / 2)
+        axis.plot(np.repeat(x, final.shape[1]), final.ravel(), MARKS[condition],
+                  color=COLOURS[condition], ms=4.5, alpha=0.5)
+        axis.plot(x, final.mean(axis=1), color=COLOURS[condition], lw=2.2)
+    _plot_chance(axis)
+    axis.set(xlabel="delay between the cues (ms)", ylabel="accuracy", xticks=delays,
+             title="Where each breaks: seeds (small) and their mean")
+
+
+def _plot_examples(data, fig):
+    axes = fig.subplots(3, 2, sharex=True, sharey="row", height_ratios=(1.6, 1.6, 1))
+    steps = len(data["inputs"])
+    for b, column in enumerate(axes.T):
+        for axis, spikes in zip(column[:2], (data["inputs"], data["hidden"]),
+                                strict=True):
+            step, unit = np.nonzero(spikes[:, b])
+            axis.plot(step, unit, "|", color=common.BLACK, ms=4, mew=1)
+            axis.grid(visible=False)
+            axis.set_ylim(-1, spikes.shape[2])
+        for k, (colour, style) in enumerate(((common.ORANGE, "-"),
+                                             (common.SKY, "--"))):
+            column[2].plot(data["record"][:, b, k], style, color=colour,
+                           label=("same", "different")[k])
+        for axis in column:
+            axis.axvspan(steps - WINDOW, steps, color=common.GREY, alpha=0.15, lw=0)
+        column[0].set_title(("same", "different")[b], fontweight="normal")
+        column[2].set_xlabel("time (ms)")
+    axes[0, 0].set(ylabel="input unit", yticks=np.arange(0, 4 * GROUP + 1, GROUP))
+    axes[1, 0].set_ylabel("hidden unit")
+    axes[2, 0].set_ylabel("readout\n(thresholds)")
+    fig.legend(*axes[2, 1].get_legend_handles_labels(), loc="outside lower center",
+               ncols=2, title="readout for", handlelength=1.8)
+    fig.suptitle("Trained with the exact gradient; grey: the response counts",
+                 fontweight="bold", fontsize=11.5, x=0.02, ha="left")
