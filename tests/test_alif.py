@@ -112,11 +112,16 @@ def split(net, flat):
 
 
 def prove(net, loss, dW, dV):
+    """Differences, and the order of the remainder, in W and where live in V."""
+    slopes = [checks.taylor_slope(lambda W: loss(W, net.V), net.W, dW,
+                                  net.rng.normal(size=dW.shape), start=1e-3)
+              for _ in range(3)]
     checks.directional(lambda W: loss(W, net.V), net.W, dW, net.rng, names=["W"],
                        rtol=RTOL_FD)
     if dV is not None and np.abs(dV).max() > 0:
         checks.directional(lambda V: loss(net.W, V), net.V, dV, net.rng, names=["V"],
                            rtol=RTOL_FD)
+    assert np.median(slopes) >= 1.9     # of three: one may cross a flat direction
 
 
 def near(found, right):

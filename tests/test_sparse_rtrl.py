@@ -149,13 +149,18 @@ def test_with_generic_recurrence_each_rung_differs(net):
 
 # --- rungs and frozen finite differences -----------------------------------------
 
-def live_parts(loss, net, gradient, rtol=RTOL_FD):
-    """Differences of loss(W, V) against dW, and dV unless it is 0."""
+def prove(loss, net, gradient):
+    """Differences of loss(W, V), and the order of the remainder, against dW,
+    and differences against dV unless it is 0."""
+    slopes = [checks.taylor_slope(lambda W: loss(W, net.V), net.W, gradient.dW,
+                                  net.rng.normal(size=net.W.shape), start=1e-3)
+              for _ in range(3)]
     checks.directional(lambda W: loss(W, net.V), net.W, gradient.dW, net.rng,
-                       names=["W"], rtol=rtol)
+                       names=["W"], rtol=RTOL_FD)
     if gradient.dV is not None and np.abs(gradient.dV).max() > 0:
         checks.directional(lambda V: loss(net.W, V), net.V, gradient.dV, net.rng,
-                           names=["V"], rtol=rtol)
+                           names=["V"], rtol=RTOL_FD)
+    assert np.median(slopes) >= 1.9     # of three: one may cross a flat direction
 
 
 def value(rec, ds, dm):
@@ -170,7 +175,7 @@ def test_exact_and_implicit_by_differences(net, name, rung):
                               through_recurrence=rung == "exact")
     grad = sparse_rtrl.gradient(net.x, net.V, net.recording, psi, ds, dm, rung=rung,
                                 **net.model, **reset_path(net))
-    live_parts(lambda W, V: value(run(W, V, net.x), ds, dm), net, grad)
+    prove(lambda W, V: value(run(W, V, net.x), ds, dm), net, grad)
 
 
 def alone(net, i, function, W, V, through_reset):
@@ -207,7 +212,7 @@ def test_block_by_differences_of_each_neuron_alone(net, name):
     base = alone(net, 0, function, net.W, net.V, path)
     np.testing.assert_allclose(base.mem[..., 0], net.recording.mem[..., 0], rtol=RTOL,
                                atol=RTOL * np.abs(net.recording.mem).max())
-    live_parts(loss, net, grad)
+    prove(loss, net, grad)
 
 
 def added(net, function, W, V):
@@ -234,7 +239,7 @@ def test_presynaptic_by_differences_with_one_recorded_term(net, name):
     function = proofs.surrogate(name, 2.0)
     grad = sparse_rtrl.gradient(net.x, net.V, net.recording, psi, ds, dm,
                                 rung="presynaptic", **net.model)
-    live_parts(lambda W, V: value(added(net, function, W, V), ds, dm), net, grad)
+    prove(lambda W, V: value(added(net, function, W, V), ds, dm), net, grad)
 
 
 @pytest.mark.parametrize("mutant", ["factor", "shift", "other rung", "transpose"])
@@ -261,7 +266,7 @@ def test_wrong_gradients_are_rejected(rung, mutant):
         ds, dm) for rung in ("exact", "implicit")} | {
         "block": block, "presynaptic": lambda W, V: value(
             added(net, function, W, V), ds, dm)}
-    live_parts(losses[rung], net, gradient())
+    prove(losses[rung], net, gradient())
     right, other = gradient(), sparse_rtrl.RUNGS[sparse_rtrl.RUNGS.index(rung) - 1]
     if mutant == "transpose" and rung != "exact":
         return                          # the diagonal is its own transpose
@@ -270,7 +275,7 @@ def test_wrong_gradients_are_rejected(rung, mutant):
              "other rung": lambda: gradient(rung=other),
              "transpose": lambda: gradient(V=net.V.T)}[mutant]()
     with pytest.raises(AssertionError, match="gradient says"):
-        live_parts(losses[rung], net, wrong)
+        prove(losses[rung], net, wrong)
 
 
 # --- online ------------------------------------------------------------------------
