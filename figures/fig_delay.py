@@ -25,9 +25,9 @@ it is taken backward; a claim compares both for each trained network.  The
 error of a hidden spike is the readout's, through its filter, exactly.
 
 Memory and multiplications are counted for the form that runs forward: the
-traces, and the filter of the readout on them.  "block" and "implicit" carry
-the same and are drawn side by side.  The claims are of this project; [ZN21]
-says that block-diagonal RTRL learns well, without numbers to compare.
+traces, and the filter of the readout on them.  In the sweep of the delay
+the conditions are drawn side by side.  The claims are of this project;
+[ZN21] says that block-diagonal RTRL learns well, without numbers to compare.
 """
 
 import numpy as np
@@ -57,7 +57,7 @@ CURVE = 10                          # training steps that a point of a curve cov
 
 def jobs(size, seed, data):
     """One group of networks for each condition and delay."""
-    groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (4, 1000)}[size]
+    groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (4, 400)}[size]
     return [(learn, {"condition": condition, "delay": delay, "group": group,
                      "repeats": 5, "epochs": epochs, "seed": seed})
             for group in range(groups) for delay in DELAYS[size]
@@ -287,7 +287,7 @@ def plot(data, fig):
     row = list(data["delays"]).index(FIXED)
     curves = right_.add_subplot(grid[0, 0])
     _plot_curves(data, row, curves)
-    _plot_memory(data, row, right_.add_subplot(grid[0, 1], sharey=curves))
+    _plot_cost(data, right_.add_subplot(grid[0, 1]))
     _plot_sweep(data, right_.add_subplot(grid[1, :], sharey=curves))
     right_.legend(*curves.get_legend_handles_labels(), loc="outside upper center",
                   ncols=len(CONDITIONS), handlelength=1.6, columnspacing=1.4)
@@ -312,23 +312,29 @@ def _plot_curves(data, row, axis):
         axis.plot(at, curve.mean(axis=0), color=COLOURS[condition], lw=2.2,
                   marker=MARKS[condition], markevery=0.17, ms=5.5, label=condition)
     _plot_chance(axis)
-    axis.set(xlabel=f"training step ({BATCH} new trials each)", ylim=(0.38, 1.1),
+    axis.set(xlabel=f"training step ({BATCH} new trials each)", ylim=(0.38, 1.04),
              ylabel="accuracy", title=f"Learning at a delay of {FIXED} ms")
 
 
-def _plot_memory(data, row, axis):
-    for i, condition in enumerate(RUNGS):
-        final, x = data[f"final_{i}"][row], float(data["carried"][i])
-        x *= {"block": 0.65, "implicit": 1.54}.get(condition, 1)    # side by side
-        axis.plot(x * np.geomspace(0.88, 1.14, len(final)), final, MARKS[condition],
-                  color=COLOURS[condition], ms=5, alpha=0.6)
-        axis.plot([x * 0.75, x * 1.33], [final.mean()] * 2, color=COLOURS[condition],
-                  lw=2.6)
-        axis.annotate(f"{final.mean():.2f}", (x, 1.03), ha="center", va="bottom",
-                      fontsize=9.5, color=COLOURS[condition])
-    _plot_chance(axis)
-    axis.set(xscale="log", xlabel="numbers carried from step to step, a trial",
-             ylabel="accuracy", xlim=(40, 1.2e5), title="At the end, and its memory")
+def _plot_cost(data, axis):
+    for row, (name, label) in enumerate((("carried", "memory"),
+                                         ("multiplications", "multiplications"))):
+        for i, condition in enumerate(RUNGS):
+            share, y = 100 * data[name][i] / data[name][0], i + 0.3 * (row - 0.5)
+            axis.plot([0.1, share], [y, y], color=COLOURS[condition], lw=1.2,
+                      ls=("-", ":")[row])
+            axis.plot(share, y, "so"[row], color=COLOURS[condition], ms=7,
+                      mfc=(COLOURS[condition], "white")[row], mew=1.8)
+            axis.annotate("100 %" if i == 0 else f"{share:.2g} %", (share, y),
+                          xytext=(8, 0), textcoords="offset points", va="center",
+                          fontsize=9)
+        axis.plot([], [], "so"[row], color=common.BLACK, label=label, mew=1.8,
+                  mfc=(common.BLACK, "white")[row])
+    axis.set(xscale="log", xlim=(0.4, 500), yticks=range(len(RUNGS)), yticklabels=RUNGS,
+             ylim=(len(RUNGS) - 0.4, -0.6), title="Cost, forward in time",
+             xlabel="of exact RTRL, each step (%)")
+    axis.grid(axis="y", visible=False)
+    axis.legend(loc="lower right", handlelength=1)
 
 
 def _plot_sweep(data, axis):
@@ -339,7 +345,9 @@ def _plot_sweep(data, axis):
         x = delays + gap * 0.13 * (i - (len(CONDITIONS) - 1) / 2)
         axis.plot(np.repeat(x, final.shape[1]), final.ravel(), MARKS[condition],
                   color=COLOURS[condition], ms=4.5, alpha=0.5)
-        axis.plot(x, final.mean(axis=1), color=COLOURS[condition], lw=2.2)
+        axis.plot(x, final.mean(axis=1), color=COLOURS[condition], lw=2.2,
+                  marker=MARKS[condition], ms=8.5, mew=0.8 if i < len(RUNGS) else 2,
+                  mec="white" if i < len(RUNGS) else None)
     _plot_chance(axis)
     axis.set(xlabel="delay between the cues (ms)", ylabel="accuracy", xticks=delays,
              title="Where each breaks: seeds (small) and their mean")
