@@ -199,8 +199,8 @@ def _packed(x, B, m, dtype):
         rows, data = at // m, x.ravel()[at]
         indptr = np.searchsorted(rows, np.arange(len(x) * B + 1))
         x = csr_matrix((data, rows % B * m + at % m, indptr), (len(x) * B, B * m))
-    else:
-        rows = np.repeat(np.arange(x.shape[0]), np.diff(getattr(x, "indptr", [0])))
+    elif x.format == "csr":
+        rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
     if x.format != "csr" or x.shape[1] != B * m or x.shape[0] % B or not x.shape[0] \
             or (rows % B != x.indices // m).any() or not np.isfinite(x.data).all():
         raise ValueError(f"x is {x.shape}: must be finite, of at least one step, and a "
