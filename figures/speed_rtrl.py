@@ -23,6 +23,13 @@ ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
 BARE, OURS, ONLINE = "bare products", "refsnn, recording", "refsnn, step by step"
 JAX_FORWARD, JAX_REVERSE = "JAX, forward mode", "JAX, reverse mode"
 TORCH_FORWARD, TORCH_REVERSE = "PyTorch, forward mode", "PyTorch, reverse mode"
+FLOOR = 1.15            # times the bare products, tanh network
+# task, peers, how many times faster refsnn must be
+FASTER = [(RNN_1, (JAX_REVERSE, JAX_FORWARD), 1.5),
+          (RNN_1, (TORCH_REVERSE, TORCH_FORWARD), 3),
+          (RNN_8, (JAX_REVERSE,), 1.5), (RNN_8, (TORCH_REVERSE,), 3),
+          (LIF, (JAX_FORWARD,), 6), (LIF, (TORCH_FORWARD,), 30)]
+SLOW = {(RNN_8, JAX_FORWARD), (RNN_8, TORCH_FORWARD)}       # half a minute each
 
 
 class Problem(NamedTuple):
@@ -236,3 +243,35 @@ def installed():
     """Names of the peers whose tool is there."""
     return [name for name, (tool, _) in PEERS.items()
             if importlib.util.find_spec(tool) is not None]
+
+
+def contenders(task, seed):
+    """(name, function) of all that take part in a task."""
+    p = problem(task, seed)
+    runs = [(BARE, products(p)), (OURS, recorded(p)), (ONLINE, online(p))]
+    return runs + [(name, PEERS[name][1](p)) for name in installed()
+                   if (task, name) not in SLOW]
+
+
+def claims(found):
+    """Each bound, of {(task, name, threads): seconds} on one thread."""
+    made = [common.at_most(f"{task}: {OURS}, time over that of the bare products",
+                           found[task, OURS, 1] / found[task, BARE, 1], FLOOR)
+            for task in (RNN_1, RNN_8) if (task, OURS, 1) in found]
+    for task, names, bound in FASTER:
+        ratios = {name: found[task, name, 1] / found[task, OURS, 1]
+                  for name in names if (task, name, 1) in found}
+        text = f"{task}: times faster than "
+        if ratios:
+            made.append(common.at_least(text + "; ".join(ratios) + " (least)"
+                                        * (len(ratios) > 1), min(ratios.values()),
+                                        bound))
+        elif (task, OURS, 1) in found:
+            made.append(common.Claim(text + "; ".join(names), "not installed",
+                                     f">= {bound}", None))
+    return made
+
+
+def title(task):
+    T, B, m, n = SIZES[task]
+    return f"{task.split(', batch')[0]}, {m}-{n}, {T} steps, batch {B}"

@@ -24,7 +24,7 @@ Exact.  An ordinary smooth function; nothing is dropped.
 Cost.   O(n^3 c) time a step and O(n^2 c) memory for each sequence: the
     product V M, beside which D costs next to nothing.  The columns of M do
     not depend on each other: over a recording they are followed in blocks
-    that stay in the cache, and q[t] is one more row of the product.
+    that stay in the cache.
 Departures.  [WZ89] has the logistic function, one sequence and an update
     of the weights at each step; here the caller decides when.
 
@@ -201,32 +201,28 @@ def gradient(x, V, h, dh, h0=None):
     first = np.zeros_like(h[0]) if h0 is None \
         else _array("h0", h0, h[0].shape, V.dtype)
     z = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
-    (T, B, n), m = h.shape, x.shape[2]
+    (_, B, n), m = h.shape, x.shape[2]
     slope, total = 1 - h ** 2, np.zeros((n, m + n), V.dtype)
     for b in range(B):
-        rows = np.zeros((T, n + 1, n), V.dtype)     # J[t] above q[t-1]
-        np.multiply(slope[:, b, :, None], V, out=rows[:, :n])
-        rows[1:, n] = dh[:-1, b]
+        J = slope[:, b, :, None] * V
         for low, high in _blocks(n, m + n, V.itemsize):
-            total[low:high] += _block(rows, slope[:, b, low:high], z[:, b],
-                                      dh[-1, b], low)
+            total[low:high] += _block(J, slope[:, b, low:high], z[:, b], dh[:, b], low)
     return total[:, :m], total[:, m:]
 
 
-def _block(rows, slope, z, last, first):
-    """sum_t q[t] M[t] in the columns of some neurons of one sequence.
-
-    The gradient of a step is one more row of the next step's product.
-    """
-    (T, _, n), k, c = rows.shape, slope.shape[1], z.shape[1]
-    M, new = (np.zeros((n + 1, k * c), rows.dtype) for _ in range(2))
+def _block(J, slope, z, q, first):
+    """sum_t q[t] M[t] in the columns of some neurons of one sequence."""
+    (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
+    M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
-    total, sent = np.zeros(k * c, rows.dtype), np.empty((k, c), rows.dtype)
+    total, part = np.zeros((2, k * c), J.dtype)
+    sent = np.empty((k, c), J.dtype)
     for t in range(T):
-        np.matmul(rows[t], M[:n], out=new)
-        total += new[n]                                                    # (2)
+        if t:
+            np.matmul(J[t], M, out=new)
         np.multiply(slope[t][:, None], z[t], out=sent)
         spots[t % 2] += sent                                               # (1)
+        np.matmul(q[t], new, out=part)
+        total += part                                                      # (2)
         M, new = new, M
-    total += last @ M[:n]
     return total.reshape(k, c)
