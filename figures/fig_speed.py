@@ -291,7 +291,7 @@ def plot(data, fig):
     orders = {task: list(dict.fromkeys(key[1] for key in found if key[0] == task))
               for task in tasks}
     fig.set_size_inches(9, 0.9 + 0.33 * sum(len(o) + 2 for o in orders.values()))
-    widest = max(found[key] / found[key[0], _base(key[0]), key[2]] for key in found)
+    spread = [found[key] / found[key[0], _base(key[0]), key[2]] for key in found]
     axes = fig.subplots(len(tasks), 1, squeeze=False, gridspec_kw={
         "height_ratios": [len(orders[task]) for task in tasks]})[:, 0]
     for ax, task in zip(axes, tasks, strict=True):
@@ -312,10 +312,10 @@ def plot(data, fig):
                         color=common.BLACK, lw=1.5)
         ax.set(title=_title(task), xscale="log",
                yticks=range(len(orders[task])), yticklabels=orders[task])
-        ax.set_xticks([1, 2, 5, 10, 20, 50, 100],
-                      ["1", "2", "5", "10", "20", "50", "100"])
+        ax.set_xticks([0.5, 1, 2, 5, 10, 20, 50, 100],
+                      ["0.5", "1", "2", "5", "10", "20", "50", "100"])
         ax.minorticks_off()
-        ax.set_xlim(0.5, max(3.0, 2.2 * widest))
+        ax.set_xlim(min(0.5, 0.8 * min(spread)), max(3.0, 3 * max(spread)))
         ax.invert_yaxis()
     axes[0].legend(loc="lower right")
     missing = str(np.asarray(data["missing"]).item())
