@@ -234,8 +234,7 @@ def _valid(k, dtype):
         raise ValueError(f"k is {k!r:.60}: must be what `coefficients` returns")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
     if not all(0 <= dtype.type(decay) < 1 for decay in decays):
-        raise ValueError(f"k has decays {decays}: must be in [0, 1), also when rounded "
-                         f"to {dtype}")
+        raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
     return k
 
 

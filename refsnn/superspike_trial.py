@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | superspike_trial.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""SuperSpike, fast form: a block of steps at once, filters and one product.
 
-The rule of superspike.py for blocks of T steps of B independent replicas,
-each with weights of its own.  All states carry over from block to block:
-cutting a simulation into other blocks changes rounding alone.  With the
-current I, the membrane U and arriving spikes x, S = 1 where a free U
-exceeds the threshold (from then on, U is 0 for refractory/dt steps),
+The rule of superspike.py for blocks of T steps of B replicas, each with
+weights of its own.  All states carry over: cutting a simulation into other
+blocks changes rounding alone.  With the current I, the membrane U and
+arriving spikes x, S = 1 where a free U exceeds the threshold (from then
+on, U is 0 for refractory/dt steps),
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]  (1)  [ZG18] eq. ?
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]               (2)  [ZG18] eq. ?
@@ -15,9 +15,8 @@ Traces and kernels are cascades of two low-pass filters, s in and y out,
 
     z[t] = a z[t-1] + s[t],  y[t] = b y[t-1] + c z[t-1]                 (4)
 
-with (a, b, c) of the trace, or of alpha, the kernel of unit area.  The
-error is e = alpha*signal, p the product of psi and of the trace (4) of the
-input, both `delay` ago, and
+with (a, b, c) of the trace or of alpha, the kernel of unit area.  With e =
+alpha*signal the error, p = psi times the input's trace, both `delay` ago,
 
     m = dt sum_t e[t] (alpha*p)[t]
         - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
@@ -25,20 +24,19 @@ input, both `delay` ago, and
 with zeta = z_i^exponent from an exponential trace z_i of own spikes.
 
 Derivation.  The sum of (5) is linear in p, and p[s] is worth g[s] =
-    sum_{t>=s} alpha[t-s] e[t]: the error, filtered backward in time.
-    Likewise sum_s (g psi)[s] y[s] is linear in the input, whose x_j[s] is
-    worth zbar[s], q = g psi filtered backward through (4),
+    sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time; the
+    input x_j[s] is worth zbar[s], q = g psi filtered backward by (4),
 
     ybar[t] = q[t] + b ybar[t+1],
     zbar[t] = a zbar[t+1] + c ybar[t+1]                                 (6)
     m_ij = sum_s zbar_i[s] x_j[s] + what the states at the start add    (7)
 
-    No quantity per synapse and step is left, and (7) adds one row of zbar
-    for each input spike.  The states per synapse at the block's end are
-    sums of p with other weights in place of g: three products in all.
+    one row of zbar for each input spike, nothing per synapse and step.
+    The states per synapse at the block's end are sums of p with other
+    weights in place of g: three products in all.
 Exact.  Equal to the online form up to rounding, for all options.
-Cost.   O(T B n) time for the filters, O(B n) for each input spike and
-    O(B n m) for the block; O(T B n + B n m) memory.
+Cost.   O(T B n) time, O(n) for each input spike and O(B n m) for the
+    block; O(T B n + B n m) memory.
 Departures.  Those of superspike.py, whose `coefficients` are taken.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
@@ -111,8 +109,7 @@ def _valid(k, dtype):
         raise ValueError(f"k is {k!r:.60}: must be Coefficients")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
     if not all(0 <= dtype.type(decay) < 1 for decay in decays):
-        raise ValueError(f"k has decays {decays}: must be in [0, 1), also when rounded "
-                         f"to {dtype}")
+        raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
     return k
 
 
@@ -210,22 +207,24 @@ def _packed(x, B, m, dtype):
 
 def _lowpass(drive, decay, start):
     """y[t] = decay y[t-1] + drive[t], y[-1] = start, along axis 0."""
-    if start.size < WIDE:
-        a = np.array([1, -decay], drive.dtype)
-        return lfilter(a[:1], a, drive, axis=0, zi=decay * start[None])[0]
-    y = np.empty_like(drive)
-    for row, s in zip(y, drive, strict=True):
-        np.multiply(start, decay, out=row)
-        row += s
-        start = row
-    return y
+    a = np.array([1, -decay], drive.dtype)
+    return lfilter(a[:1], a, drive, axis=0, zi=decay * start[None])[0]
 
 
 def _cascade(drive, a, b, c, z, y):
     """Filter (4) from the states z, y: its output and both states at the end."""
-    first = np.concatenate([z[None], _lowpass(drive, a, z)])
-    out = _lowpass(c * first[:-1], b, y)                                   # (4)
-    return out, first[-1], out[-1]
+    if y.size < WIDE:
+        first = np.concatenate([z[None], _lowpass(drive, a, z)])
+        out = _lowpass(c * first[:-1], b, y)                               # (4)
+        return out, first[-1], out[-1]
+    out, z, work = np.empty_like(drive), z.copy(), np.empty_like(z)
+    for row, s in zip(out, drive, strict=True):
+        np.multiply(y, b, out=row)
+        row += np.multiply(z, c, out=work)
+        z *= a
+        z += s
+        y = row
+    return out, z, y.copy()
 
 
 def _adjoint(weights, a, b, c):
@@ -250,7 +249,7 @@ def _membranes(current, mem, held, beta, threshold, refractory):
             row *= free
         np.greater(row, threshold, out=fired)
         mem = row
-        if fired.any():
+        if np.count_nonzero(fired):
             mem = np.where(fired, 0, row)
             free[fired] = 0
             release.append((t + 1 + refractory, fired))
@@ -301,24 +300,23 @@ def forward(k, state, W, x):
     W, (B, n, m) = _given(k, state, W)
     x = _packed(x, B, m, W.dtype)
     drive = (x @ W.transpose(0, 2, 1).reshape(B * m, n)).reshape(-1, B * n)
-    syn = np.concatenate([state.syn.reshape(1, -1),
-                          _lowpass(drive, k.syn, state.syn.ravel())])      # (2)
+    syn = state.syn.ravel()
+    current, z, y = _cascade(drive, 0.0, k.syn, 1.0, syn, 0 * syn)         # (2)
     mem, spikes, last, held = _membranes(
-        k.gain * syn[:-1], state.mem.ravel(), state.held.ravel(), k.mem, k.threshold,
+        k.gain * current, state.mem.ravel(), state.held.ravel(), k.mem, k.threshold,
         k.refractory)
     read = mem if k.before_reset else mem * ~spikes
-    psi = (1 + k.steepness * np.abs(read - k.threshold)) ** -2             # (3)
+    psi = 1 / np.square(1 + k.steepness * np.abs(read - k.threshold))      # (3)
     mem, psi, spikes = (a.reshape(-1, B, n) for a in (mem, psi, spikes.astype(W.dtype)))
-    return state._replace(syn=syn[-1].reshape(B, n), mem=last.reshape(B, n),
+    return state._replace(syn=(k.syn * y + z).reshape(B, n), mem=last.reshape(B, n),
                           held=held.reshape(B, n)), Block(spikes, mem, psi, x)
 
 
 def _heterosynaptic(k, spikes, error, het):
     """Integral of zeta over the block (B, n), and the trace at its end."""
-    if not k.rho:               # the trace alone goes on
-        weights = k.het ** np.arange(len(spikes), -1.0, -1.0).astype(het.dtype)
-        return 0 * het, weights[0] * het + np.tensordot(weights[1:], spikes, 1)
-    trace = _lowpass(spikes, k.het, het)
+    trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
+    if not k.rho:
+        return 0 * het, trace[-1]
     zeta = trace ** k.exponent
     if k.zeta != "plain":
         zeta *= error ** 2 if k.zeta == "error" else np.abs(error) * k.dt >= 1e-7
@@ -393,16 +391,18 @@ def _products(k, state, x, psi, error):
     """Sum over e alpha*p; trace states and eligibility states at the end."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
-    a, b, c = k.alpha
-    worth, of_rise, of_eligibility = _adjoint(k.dt * error, a, b, c * k.dt)
-    rise, decay = _response(a, b, c * k.dt, T, psi.dtype)
-    weights = worth, rise[:T][::-1], decay[:T][::-1]
-    posts = np.concatenate([w * psi for w in weights], axis=2)
+    a, b, c = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
+    worth, of_rise, of_eligibility = _adjoint(k.dt * error, a, b, c)
+    rise, decay = _response(a, b, c, T, psi.dtype)
+    posts = np.empty((T, B, 3, n), psi.dtype)
+    for i, weight in enumerate((worth, rise[:T][::-1], decay[:T][::-1])):
+        np.multiply(weight, psi, out=posts[:, :, i])
     back, of_z, of_trace = _adjoint(posts, *k.trace)
-    sums = (x.T @ back.reshape(T * B, 3 * n)).reshape(B, m, 3 * n).transpose(0, 2, 1)
-    sums = sums + of_z[:, :, None] * state.trace_rise[:, None] \
-        + of_trace[:, :, None] * state.trace[:, None]                      # (7)
-    sums = sums.reshape(B, 3, n, m).swapaxes(0, 1)
+    rows = np.flatnonzero(np.diff(x.indptr))        # where there is input at all
+    sums = x[rows].T @ back[rows // B, rows % B].reshape(-1, 3 * n)
+    sums = sums.reshape(B, m, 3, n).transpose(2, 0, 3, 1) \
+        + np.einsum("bin,bm->ibnm", of_z, state.trace_rise) \
+        + np.einsum("bin,bm->ibnm", of_trace, state.trace)                 # (7)
     first, second = state.eligibility_rise, state.eligibility
     total = sums[0] + of_rise[:, :, None] * first + of_eligibility[:, :, None] * second
     parts = (sums[1] + rise[T, 0, 0] * first,

@@ -374,7 +374,7 @@ K = coefficients(Settings())
     ((K, 1, 1, 1, np.int64), "dtype is"), ((K, 1, 1, 1, "f"), "dtype is 'f'"),
     ((K._replace(syn=1.0), 1, 1, 1), r"k has decays .* must be in \[0, 1\)"),
     ((K._replace(alpha=(0.5, -0.1, 1.0)), 1, 1, 1), "k has decays"),
-    ((K._replace(het=1 - 1e-9), 1, 1, 1, np.float32), "also when rounded to float32")])
+    ((K._replace(het=1 - 1e-9), 1, 1, 1, np.float32), "in .0, 1. as float32")])
 def test_a_bad_rest_is_refused(arguments, match):
     with pytest.raises(ValueError, match=match):
         superspike.rest(*arguments)

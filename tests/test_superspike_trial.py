@@ -44,7 +44,7 @@ def online(setting, state, W, x, signal):
         np.stack(errors)
 
 
-def compare_blocks(changes, seed, sizes=(2, 3, 5), lengths=(40, 1, 45)):
+def compare_blocks(changes, seed, sizes=(2, 3, 5), lengths=(50, 1, 60)):
     """Blocks with carried states and moving weights: spikes, what was not 0."""
     rng = np.random.default_rng(seed)
     B, n, m = sizes
@@ -346,7 +346,7 @@ def replaced(good, field, **changes):
     ((K, 1, 1, 1, np.int64), "dtype is"), ((K, 1, 1, 1, "f"), "dtype is 'f'"),
     ((K._replace(syn=1.0), 1, 1, 1), r"k has decays .* must be in \[0, 1\)"),
     ((K._replace(alpha=(0.5, -0.1, 1.0)), 1, 1, 1), "k has decays"),
-    ((K._replace(het=1 - 1e-9), 1, 1, 1, np.float32), "also when rounded to float32")])
+    ((K._replace(het=1 - 1e-9), 1, 1, 1, np.float32), "in .0, 1. as float32")])
 def test_a_bad_rest_is_refused(arguments, match):
     with pytest.raises(ValueError, match=match):
         superspike_trial.rest(*arguments)
