@@ -133,18 +133,24 @@ def test_presynaptic_is_no_more_than_that(reset, refractory):
     assert min(far) > 1e-3 and np.median(far) > 0.1
 
 
-@given(strategies.live_lif(LONG, recurrent=True, per_neuron=False))
-def test_with_generic_recurrence_each_rung_differs(net):
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_with_generic_recurrence_each_rung_differs(reset):
     """Below a cosine of 1; how far, the figure of the ladder shows."""
-    assume(strategies.heard(net) and net.recording.spikes[:4].any())
-    psi, ds, dm = adjoints(net)
-    args = (net.x, net.V, net.recording, psi, ds, dm)
-    found = {rung: sparse_rtrl.gradient(*args, rung=rung, **net.model)
-             for rung in sparse_rtrl.RUNGS}
-    for one, two in itertools.combinations(sparse_rtrl.RUNGS, 2):
-        assert distance(found[one], found[two]) > RTOL_FD, (one, two)
-    for rung in sparse_rtrl.RUNGS[1:]:
-        assert feedback.alignment(flat(found["exact"]), flat(found[rung])) < 1
+    cosines = []
+    for seed in range(20):
+        options = strategies.Options(0.6, 0.8, "one", 1.0, reset, 0, True, True, True,
+                                     False, False)
+        net = strategies.network(options, strategies.Sizes(14, 2, 3, 3), seed)
+        psi, ds, dm = adjoints(net)
+        args = (net.x, net.V, net.recording, psi, ds, dm)
+        found = {rung: sparse_rtrl.gradient(*args, rung=rung, **net.model)
+                 for rung in sparse_rtrl.RUNGS}
+        for one, two in itertools.combinations(sparse_rtrl.RUNGS, 2):
+            assert distance(found[one], found[two]) > 1e-3, (seed, one, two)
+        cosines.append([feedback.alignment(flat(found["exact"]), flat(found[rung]))
+                        for rung in sparse_rtrl.RUNGS[1:]])
+    assert (np.array(cosines) < 1 - 1e-6).all()
+    assert (np.median(cosines, axis=0) < 0.999).all()
 
 
 # --- rungs and frozen finite differences -----------------------------------------
@@ -152,15 +158,14 @@ def test_with_generic_recurrence_each_rung_differs(net):
 def prove(loss, net, gradient):
     """Differences of loss(W, V), and the order of the remainder, against dW,
     and differences against dV unless it is 0."""
-    slopes = [checks.taylor_slope(lambda W: loss(W, net.V), net.W, gradient.dW,
-                                  net.rng.normal(size=net.W.shape), start=1e-3)
-              for _ in range(3)]
     checks.directional(lambda W: loss(W, net.V), net.W, gradient.dW, net.rng,
                        names=["W"], rtol=RTOL_FD)
     if gradient.dV is not None and np.abs(gradient.dV).max() > 0:
         checks.directional(lambda V: loss(net.W, V), net.V, gradient.dV, net.rng,
                            names=["V"], rtol=RTOL_FD)
-    assert np.median(slopes) >= 1.9     # of three: one may cross a flat direction
+    assert any(checks.taylor_slope(
+        lambda W: loss(W, net.V), net.W, gradient.dW, net.rng.normal(size=net.W.shape),
+        start=1e-3, halvings=6) >= 1.9 for _ in range(3))   # one may cross a flat one
 
 
 def value(rec, ds, dm):
@@ -195,7 +200,6 @@ def alone(net, i, function, W, V, through_reset):
 
 
 @given(strategies.live_lif(recurrent=True), SMOOTH)
-@settings(max_examples=40)
 def test_block_by_differences_of_each_neuron_alone(net, name):
     psi, ds, dm = adjoints(net, name)
     function, path = proofs.surrogate(name, 2.0), net.paths["through_reset"]
@@ -498,10 +502,10 @@ def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=
     (lambda: gradient(ds=PSI[1:]), "dspikes is of shape"),
     (lambda: gradient(rung="diagonal"), "rung is 'diagonal'"),
     (lambda: gradient(rung=["block"]), "rung is"),
-    (lambda: gradient(alpha=1.0), "alpha is 1.0"),
+    (lambda: gradient(alpha=1.0), r"alpha is 1.0: must be in \[0, 1\)"),
     (lambda: gradient(beta=-0.1), "beta is -0.1"),
     (lambda: gradient(alpha=[0.5] * 3), "alpha is"),
-    (lambda: gradient(gain=0.0), "gain is 0.0"),
+    (lambda: gradient(gain=0.0), r"gain is 0.0: must be in \(0, inf\)"),
     (lambda: gradient(gain=np.inf), "gain is inf"),
     (lambda: gradient(threshold="high"), "threshold is 'high'"),
     (lambda: gradient(threshold=-1), "threshold is -1"),
