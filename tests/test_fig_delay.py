@@ -42,7 +42,7 @@ def test_trials_show_two_cues_and_ask_whether_they_differ(figure):
 
 def test_answers_are_the_readouts_mean_over_the_response(figure):
     weights, x, _ = drawn(figure)
-    recording, answers, _ = figure.forward(weights, x)
+    recording, answers, _ = figure.forward("exact", weights, x)
     assert 0 < recording.spikes.mean() < 1
     membrane = lif.readout(recording.spikes, figure.together(weights[2]),
                            **figure.CONSTANTS)
@@ -63,7 +63,7 @@ def test_networks_side_by_side_do_not_touch(figure):
                 assert_allclose(ours[i], theirs[0], rtol=RTOL,
                                 atol=RTOL * abs(theirs).max())
         assert abs(found[2]).max() > 0
-        assert (abs(found[1]).max() > 0) == (condition in figure.RUNGS)
+        assert (abs(found[1]).max() > 0) == (condition in figure.RULES)
 
 
 def test_blocks_come_apart_again(figure):
@@ -90,8 +90,9 @@ def test_error_is_the_derivative_of_the_cross_entropy(figure):
 
 def test_gradients_taken_backward_are_those_of_the_traces(figure):
     weights, x, labels = drawn(figure)
-    assert max(figure.deviation(rung, weights, x, labels)
-               for rung in figure.RUNGS) < RTOL
+    assert max(figure.deviation(rule, weights, x, labels)
+               for rule in figure.RULES) < RTOL
+    assert figure.forward(figure.ALIF, weights, x)[0].adapted.max() > 1
     found = {rung: figure.gradients(rung, weights, x, labels)[1][1]
              for rung in figure.RUNGS}
     for rung in figure.RUNGS[1:]:
@@ -102,13 +103,20 @@ def test_gradients_taken_backward_are_those_of_the_traces(figure):
 
 
 @pytest.mark.parametrize("wrong, named", [("block", "implicit"), ("implicit", "block"),
-                                          ("exact", "block")])
+                                          ("exact", "block"), ("block", "exact"),
+                                          ("implicit", "presynaptic")])
 def test_deviation_sees_another_rung(figure, wrong, named, monkeypatch):
     weights, x, labels = drawn(figure)
     backward = figure.backward
     monkeypatch.setattr(figure, "backward",
                         lambda condition, *rest: backward(wrong, *rest))
     assert figure.deviation(named, weights, x, labels) > 1e-6
+
+
+def test_deviation_sees_a_threshold_not_followed(figure, monkeypatch):
+    weights, x, labels = drawn(figure)
+    monkeypatch.setattr(figure, "through_adaptation", lambda psi, dspikes: dspikes)
+    assert figure.deviation(figure.ALIF, weights, x, labels) > 1e-3
 
 
 def test_gradients_are_clipped_network_by_network(figure):
@@ -123,7 +131,9 @@ def test_gradients_are_clipped_network_by_network(figure):
 
 def test_memory_is_counted_from_the_traces(figure):
     n, c = figure.HIDDEN, 4 * figure.GROUP + figure.HIDDEN
-    assert [figure.carried(rung) for rung in figure.RUNGS] == [
-        2 * (n + 2) * n * c, 4 * n * c, 4 * n * c, 2 * c + 2 * n * c]
+    assert [figure.carried(rule) for rule in figure.RULES] == [
+        2 * (n + 2) * n * c, 4 * n * c, 4 * n * c, 2 * (n + 1) * c, (3 * n + 2) * c]
+    traces = importlib.import_module("refsnn.alif").Traces
+    assert traces._fields == ("syn", "mem", "adapted")
     work = [figure.multiplications(rung) for rung in figure.RUNGS]
     assert work == sorted(work, reverse=True)
