@@ -42,9 +42,15 @@ Derivation.  z = sum over past spikes of exp(-age/tau) is shot noise, whose
     tau / 12) (3 + 25 nu tau + 36 (nu tau)^2 + 12 (nu tau)^3), eq. A.4.
 Exact.  (7) for continuous time; steps change it by O(dt/tau).
 Cost.   O(T B n) time and memory; (4) O(B n k) for each step with an event.
-Departures.  [ZG18] reports the root of (5), its code (5) itself (and the
-    code's scale is another one): option `root`.  Spikes outside any window
-    are "free" or "wrong"; the paper does not say.
+Departures.  [ZG18] reports the root of (5), its code (5) itself and on
+    another scale (1.2e6 times, unnormalised kernel): option `root`.
+    Spikes outside any window are "free" or "wrong"; the paper does not
+    say.  As in the code, hidden neurons get unfiltered events and filter
+    them, which is the same (all is linear); a hidden layer may have a
+    `delay` of its own; and `rmaxprop` of optimisers.py is fed once for
+    each 0.5 s, with the sum of (11) of superspike.py, where the text reads
+    as if fed at each step.  One published target train names a unit that
+    does not exist: `spike_train` refuses it.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.

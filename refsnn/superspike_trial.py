@@ -194,7 +194,7 @@ def _packed(x, B, m, dtype):
                              f"numbers of shape (T, {B}, {m})")
         at = np.flatnonzero(x)
         rows, data = at // m, x.ravel()[at]
-        indptr = np.searchsorted(rows, np.arange(len(x) * B + 1))
+        indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=len(x) * B)))
         x = csr_matrix((data, rows % B * m + at % m, indptr), (len(x) * B, B * m))
     elif x.format == "csr":
         rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
