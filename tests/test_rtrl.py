@@ -353,6 +353,27 @@ def test_float32_is_kept_and_close(reset, recurrent):
     close(half.astype(float), bptt.gradient(J, F, q), rtol=1e-4)
 
 
+def test_defaults_follow_every_path():
+    options = strategies.Options(0.6, 0.8, "one", 1.0, "subtract", 0, True, True, True,
+                                 False, False)
+    net = strategies.network(options, strategies.Sizes(11, 2, 3, 3), 5)
+    rec, psi = net.recording, surrogate(net)
+    assert strategies.live(rec.spikes)
+    decays = {name: net.model[name] for name in ("alpha", "beta")}
+    full = {**decays, "gain": 1.0, "threshold": 1.0, "reset": "subtract",
+            "through_reset": True, "through_recurrence": True}
+    for (_, a), (_, b) in zip(online(net, psi, decays), online(net, psi, full),
+                              strict=True):
+        assert (a.syn == b.syn).all() and (a.mem == b.mem).all()
+    assert np.linalg.norm(a.mem) > 0
+    found = [rtrl.lif_gradient(net.x, net.V, rec, psi, psi, **kind)[0]
+             for kind in (decays, full, {**full, "through_recurrence": False},
+                          {**full, "through_reset": False})]
+    assert (found[0] == found[1]).all()
+    for other in found[2:]:
+        assert not np.allclose(found[0], other, rtol=1e-3)
+
+
 def test_smallest_sizes():
     one = np.zeros((1, 1, 1))
     dW, dV = rtrl.lif_gradient(one + 1, np.eye(1), (one,) * 4, one + 1, one + 1,

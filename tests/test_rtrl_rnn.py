@@ -47,6 +47,14 @@ def test_by_hand():
           [[[0.64 * (3 * 1.28 + 2.0), 0.64 * (3 * 0.32 + 0.6)]]])
 
 
+def test_one_step():
+    x, h, V = np.full((1, 1, 1), 2.0), np.full((1, 1, 1), 0.6), np.array([[3.0]])
+    dW, dV = rtrl_rnn.gradient(x, V, h, 0 * h + 5)
+    close(dW, [[0.64 * 2 * 5]])
+    assert dV.tolist() == [[0.0]]
+    close(rtrl_rnn.gradient(x, V, h, 0 * h + 5, h[0])[1], [[0.64 * 0.6 * 5]])
+
+
 @given(networks())
 def test_structured_steps_are_the_generic_ones(network):
     x, W, V, h0, dh = network
