@@ -47,7 +47,9 @@ HIDDEN, READOUTS, BATCH, TESTED = 24, 2, 32, 400
 SCALES = {"W": 2.0, "V": 0.3, "out": 0.3}
 RATE, CLIP, STEEPNESS = 5e-3, 1.0, 5.0
 CONSTANTS = train.Net().constants()
-RHO, ADAPTATION = float(np.exp(-1 / 200)), 0.1      # of the adaptive neurons
+# Of the adaptive neurons.  With the readout alone learning they reached 0.7 at
+# 60 and at 80 ms in trial runs: the task is not solved by being adaptive.
+RHO, ADAPTATION = float(np.exp(-1 / 200)), 0.1
 RUNGS = sparse_rtrl.RUNGS
 ALIF, ALONE = "adaptive, e-prop", "readout alone"
 RULES = (*RUNGS, ALIF)
@@ -369,7 +371,7 @@ def _plot_cost(data, axis):
              ylim=(len(RULES) - 0.4, -0.6), title="Cost, forward in time",
              xlabel="of exact RTRL, each step (%)")
     axis.grid(axis="y", visible=False)
-    axis.legend(loc="lower right", handlelength=1)
+    axis.legend(loc="center right", handlelength=1)
 
 
 def _plot_sweep(data, axis):
