@@ -367,11 +367,13 @@ def _plot_cost(data, axis):
                           fontsize=9)
         axis.plot([], [], "so"[row], color=common.BLACK, label=label, mew=1.8,
                   mfc=(common.BLACK, "white")[row])
-    axis.set(xscale="log", xlim=(0.4, 500), yticks=range(len(RULES)), yticklabels=RULES,
-             ylim=(len(RULES) - 0.4, -0.6), title="Cost, forward in time",
+    axis.set(xscale="log", xlim=(0.4, 2000), yticks=range(len(RULES)),
+             yticklabels=RULES, ylim=(len(RULES) - 0.4, -0.6), title="Cost, forward in time",
              xlabel="of exact RTRL, each step (%)")
     axis.grid(axis="y", visible=False)
-    axis.legend(loc="center right", handlelength=1)
+    axis.set_xticks((1, 10, 100), labels=("1", "10", "100"))
+    axis.minorticks_off()
+    axis.legend(loc="lower right", handlelength=1)
 
 
 def _plot_sweep(data, axis):
