@@ -368,7 +368,8 @@ def _plot_cost(data, axis):
         axis.plot([], [], "so"[row], color=common.BLACK, label=label, mew=1.8,
                   mfc=(common.BLACK, "white")[row])
     axis.set(xscale="log", xlim=(0.4, 2000), yticks=range(len(RULES)),
-             yticklabels=RULES, ylim=(len(RULES) - 0.4, -0.6), title="Cost, forward in time",
+             yticklabels=RULES, ylim=(len(RULES) - 0.4, -0.6),
+             title="Cost, forward in time",
              xlabel="of exact RTRL, each step (%)")
     axis.grid(axis="y", visible=False)
     axis.set_xticks((1, 10, 100), labels=("1", "10", "100"))
