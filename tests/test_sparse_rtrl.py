@@ -504,6 +504,7 @@ def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=
     (lambda: gradient(rung=["block"]), "rung is"),
     (lambda: gradient(alpha=1.0), r"alpha is 1.0: must be in \[0, 1\)"),
     (lambda: gradient(beta=-0.1), "beta is -0.1"),
+    (lambda: gradient(beta=1), "beta is 1"),
     (lambda: gradient(alpha=[0.5] * 3), "alpha is"),
     (lambda: gradient(gain=0.0), r"gain is 0.0: must be in \(0, inf\)"),
     (lambda: gradient(gain=np.inf), "gain is inf"),
