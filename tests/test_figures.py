@@ -15,7 +15,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("fig_*.py"))
 SPEED = "fig_speed"                 # measures the machine, and runs alone
 COMPUTED = [name for name in NAMES if name != SPEED]
 TINY = {"epochs": 2, "repeats": 3, "points": 21}
-OWN = ("fig_patterns", "fig_regularisation", "fig_surrogates", "fig_xor")
+OWN = ("fig_delay", "fig_patterns", "fig_regularisation", "fig_surrogates", "fig_xor")
 
 
 @pytest.fixture(scope="module", autouse=True)
