@@ -14,6 +14,9 @@ heterosynaptic regulariser (z^4, and z^4 e^2), the linear rule (derivative
 of a spike := 1 in both layers), and a sweep of the regulariser's strength
 and exponent with random feedback.  Mirrors [ZG18] figs. 6 to 8, whose
 picture and costs are published as plots only; picture and sizes are ours.
+With `--data DIR`, trains in DIR/spike_picture/input.ras and target.ras (units
+from 0, the trial rounded up to 0.5 s) take the place of the drawn ones, and
+no claim is judged.
 
 Cost is the root mean square of the filtered error e over 10.5 s, three
 trials.  Learning rate 1 mV (0.1 mV from 800 s on), initial weights of 50 mV
@@ -23,10 +26,14 @@ paper's; with e^2 its strength is 1e-4, for e^2 is about 1e4 / s^2 in hidden
 neurons with random feedback.
 """
 
+import math
+import pathlib
+
 import numpy as np
 
 import common
 import superspike_tasks as tasks
+from refsnn import events
 
 UNITS, TRIAL_S, INPUT_HZ, INK_HZ = 100, 3.5, 5.0, 25.0
 TRIAL = 35000                                           # steps
@@ -56,6 +63,9 @@ def jobs(size, seed, data):
     loops = {"quick": 2, "default": 16, "full": 286}[size]
     hidden = 128 if size == "full" else 32
     common_ = {"seed": seed, "repeats": 2 if size == "default" else 1}
+    folder = None if data is None else pathlib.Path(data, "spike_picture")
+    if folder is not None and (folder / "target.ras").is_file():
+        common_["folder"] = str(folder)
 
     def job(condition, hidden, loops, role, **regulariser):
         return (learn, {"condition": condition, "hidden": hidden, "loops": loops,
@@ -73,45 +83,65 @@ def jobs(size, seed, data):
                      for exponent in EXPONENTS for rho in STRENGTHS]
 
 
-def rate(loop):
-    """Learning rate of a trial, V."""
-    return RATE_V if loop * TRIAL_S < LATE_S else RATE_V / 10
+def rate(time_s):
+    """Learning rate of a trial that begins then, V."""
+    return RATE_V if time_s < LATE_S else RATE_V / 10
 
 
-def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0):
+def recorded(folder):
+    """Input (T, 1, m) and target (T, 1, k) of a folder's files."""
+    found = [events.read_ras(pathlib.Path(folder, f"{name}.ras"))
+             for name in ("input", "target")]
+    last = max((times[-1] for times, _ in found if len(times)), default=0.0)
+    steps = tasks.STEPS * math.ceil((last + tasks.DT_S) / tasks.BLOCK_S)
+    for times, units in found:
+        train = np.zeros((steps, 1, max(units, default=0) + 1), bool)
+        train[np.rint(times / tasks.DT_S).astype(int), 0, units] = True
+        yield train
+
+
+def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
+          folder=None):
     """Train networks of one kind; costs, hidden rates and rasters of the first."""
     def generators(*what):
         return [common.rng(seed, "picture", " ".join(map(str, what)), r)
                 for r in range(repeats)]
 
-    x = tasks.poisson(generators("input"), UNITS, INPUT_HZ, TRIAL)
-    target = tasks.picture(common.rng(seed, "picture", "target", 0), TRIAL, UNITS,
-                           INK_HZ)
+    if folder is None:
+        x = tasks.poisson(generators("input"), UNITS, INPUT_HZ, TRIAL)
+        target = tasks.picture(common.rng(seed, "picture", "target", 0), TRIAL, UNITS,
+                               INK_HZ)
+    else:
+        x, target = recorded(folder)
+        x = np.repeat(x, repeats, axis=1)
+    inputs, outputs, trial_s = x.shape[2], target.shape[2], len(x) * tasks.DT_S
     kind, options = CONDITIONS[condition]
     if rho is not None:
         options = {**options, "rho": rho, "exponent": exponent}
     surrogate = {k: v for k, v in options.items() if k == "surrogate"}
     drawn, layers, matrix = generators("weights", hidden), [], None
     if kind is not None:
-        layers.append(tasks.layer(tasks.weights(drawn, hidden, UNITS, SCALE_V),
+        layers.append(tasks.layer(tasks.weights(drawn, hidden, inputs, SCALE_V),
                                   tasks.HIDDEN._replace(**options)))
-        matrix = tasks.feedback(kind, generators("feedback", hidden), hidden, UNITS)
-    fan_in = hidden if layers else UNITS
-    layers.append(tasks.layer(tasks.weights(drawn, UNITS, fan_in, SCALE_V),
+        matrix = tasks.feedback(kind, generators("feedback", hidden), hidden, outputs)
+    fan_in = hidden if layers else inputs
+    layers.append(tasks.layer(tasks.weights(drawn, outputs, fan_in, SCALE_V),
                               tasks.OUTPUT._replace(**surrogate)))
     rates, first, last = [], [], []
 
     def watch(loop, part, blocks):
         if loop == loops - 1:
-            rates.append(blocks[0].spikes.sum(axis=0) / TRIAL_S)
+            rates.append(blocks[0].spikes.sum(axis=0) / trial_s)
         for chosen, kept in ((0, first), (loops - 1, last)):
             if loop == chosen:
                 kept.append(blocks[-1].spikes[:, 0] > 0)
 
-    _, cost = tasks.practise(layers, x, target, loops, rate, matrix=matrix,
+    _, cost = tasks.practise(layers, x, target, loops,
+                             lambda loop: rate(loop * trial_s), matrix=matrix,
                              watch=watch)
     return {"condition": condition, "hidden": 0 if kind is None else hidden,
-            "role": role, "rho": options.get("rho", 0.0), "exponent": exponent,
+            "role": role, "trial_s": trial_s, "drawn": folder is None,
+            "rho": options.get("rho", 0.0), "exponent": exponent,
             "cost": np.sqrt(cost), "rates": sum(rates), "target": target[:, 0] > 0,
             "before": np.concatenate(first), "after": np.concatenate(last)}
 
@@ -136,6 +166,7 @@ def gather(results):
         elif r["role"] == "short":
             points.append((list(CONDITIONS).index(str(r["condition"])), r["hidden"],
                            final(r["cost"]).mean(), r["rates"].mean()))
+    found["trial_s"], found["drawn"] = results[0]["trial_s"], results[0]["drawn"]
     found["main_hidden"] = max(r["hidden"] for r in results if r["role"] == "main")
     found["short_loops"] = max([len(r["cost"]) for r in results
                                 if r["role"] == "short"], default=0)
@@ -155,10 +186,12 @@ def claims(data):
             for name in CONDITIONS if f"{name}_cost" in data}
     start = {name: data[f"{name}_cost"][0].mean() for name in cost}
     n, loops = int(data["main_hidden"]), len(data["none_cost"])
-    after = f"after {loops * TRIAL_S:.0f} s"
+    after = f"after {loops * float(data['trial_s']):.0f} s"
     shown = [common.Claim(f"cost {after}, {LABELS[name]}, {n} hidden neurons" if
                           name != "none" else f"cost {after}, {LABELS[name]} (1/s)",
                           float(cost[name]), "shown only", None) for name in cost]
+    if not data["drawn"]:
+        return shown
     if len(data["points"]):
         return [common.at_most(f"cost {after}: symmetric feedback / no hidden layer",
                                cost["symmetric"] / cost["none"], 1, "< 1"),
@@ -174,7 +207,7 @@ def claims(data):
 
 def plot(data, fig):
     names = [name for name in CONDITIONS if f"{name}_cost" in data]
-    full = len(data["points"]) > 0
+    full, trial_s = len(data["points"]) > 0, float(data["trial_s"])
     fig.set_size_inches(12.5, 10.8 if full else 8.2)
     grid = fig.add_gridspec(3 if full else 2, 12)
     shown = [("target", "Target", common.BLACK)] + [
@@ -184,7 +217,7 @@ def plot(data, fig):
         axis = fig.add_subplot(grid[0, 3 * i:3 * i + 3])
         times, units = data[key]
         axis.plot(times, units, "|", color=colour, ms=2.6, mew=0.9)
-        axis.set(title=title, xlabel="time (s)", xlim=(0, TRIAL_S), ylim=(-1, UNITS))
+        axis.set(title=title, xlabel="time (s)", xlim=(0, trial_s), ylim=(-1, None))
         axis.grid(False)
         if i == 0:
             axis.set_ylabel("output neuron")
@@ -193,13 +226,13 @@ def plot(data, fig):
     curves = fig.add_subplot(grid[1, :7])
     for name in names:
         cost = data[f"{name}_cost"]
-        time = TRIAL_S * np.arange(1, len(cost) + 1)
+        time = trial_s * np.arange(1, len(cost) + 1)
         curves.plot(time, cost, color=COLOURS[name], lw=0.8, alpha=0.5)
         curves.plot(time, cost.mean(axis=1), color=COLOURS[name], lw=2,
                     label=LABELS[name])
     curves.set(xlabel="time of learning (s)", ylabel="cost of a trial (1/s)",
                title="Learning, each network and the mean", ylim=(0, None))
-    if len(cost) * TRIAL_S > LATE_S:
+    if len(cost) * trial_s > LATE_S:
         curves.axvline(LATE_S, color=common.GREY, ls=":", lw=1.2)
         curves.annotate("rate / 10", (LATE_S, 0.02), xycoords=("data", "axes fraction"),
                         xytext=(4, 0), textcoords="offset points", color=common.GREY)
@@ -235,7 +268,7 @@ def _plot_points(data, axis):
             axis.plot(*own.T, "o-", color=COLOURS[name], label=LABELS[name])
     axis.set_xscale("log", base=2)
     axis.set(xlabel="hidden neurons", ylabel="cost (1/s)",
-             title=f"After {loops * TRIAL_S:.0f} s")
+             title=f"After {loops * float(data['trial_s']):.0f} s")
     axis.legend(ncols=2)
 
 
