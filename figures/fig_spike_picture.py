@@ -213,8 +213,9 @@ def plot(data, fig):
     shown = [("target", "Target", common.BLACK)] + [
         (f"{name}_raster", LABELS[name], COLOURS[name])
         for name in ("none", "symmetric", "random") if f"{name}_raster" in data]
+    axis = None
     for i, (key, title, colour) in enumerate(shown):
-        axis = fig.add_subplot(grid[0, 3 * i:3 * i + 3])
+        axis = fig.add_subplot(grid[0, 3 * i:3 * i + 3], sharey=axis)
         times, units = data[key]
         axis.plot(times, units, "|", color=colour, ms=2.6, mew=0.9)
         axis.set(title=title, xlabel="time (s)", xlim=(0, trial_s), ylim=(-1, None))
@@ -222,7 +223,7 @@ def plot(data, fig):
         if i == 0:
             axis.set_ylabel("output neuron")
         else:
-            axis.set_yticklabels([])
+            axis.tick_params(labelleft=False)
     curves = fig.add_subplot(grid[1, :7])
     for name in names:
         cost = data[f"{name}_cost"]
