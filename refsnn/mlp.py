@@ -46,8 +46,8 @@ Derivation.  (4)-(7): chain rule along (1) and (2).  For (8)-(12) write
     that is kept if it lies within [-2, 2]; so W has the variance
     2 / (n_in + n_out) of [GB10].
 Exact.  For tanh everywhere.  For ReLU wherever no z is 0; phi'(0) is 0 by
-    choice.  g jumps where a gate flips: its derivative holds between jumps.
-Cost.   With w weights, v of them beyond the first layer, in multiplications:
+    choice.  g jumps where a gate flips; its derivative holds in between.
+Cost.   Of w weights, v lie beyond the first layer.  Multiplications:
     `forward` N w, `backward` N (w + v), `signals` N K v, `second_order`
     2 N K v + N (w + v); `jacobian` N K w, in memory too.
 Departures.  None known.  The last layer is linear: a loss is the caller's.
@@ -84,13 +84,14 @@ class Gradient(NamedTuple):
 
 
 def _array(name, value, shape, dtype=None):
-    """`value` as a finite float array of `shape`, whose None axes are free."""
+    """`value` as a finite float array of `shape`; None axes are 1 or more."""
     array = np.asarray(value)
     fits = array.ndim == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True))
+        size == want or (want is None and size)
+        for want, size in zip(shape, array.shape, strict=True))
     kinds = (np.float32, np.float64) if dtype is None else (dtype,)
     if not fits or array.dtype not in kinds:
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
+        want = "({})".format(", ".join("1+" if s is None else str(s) for s in shape))
         kind = "float" if dtype is None else np.dtype(dtype).name
         raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
                          f"must be a {kind} array of shape {want}")
@@ -114,9 +115,6 @@ def _weights(weights):
     found, width, dtype = [], None, None
     for i, W in enumerate(_list("weights", weights)):
         W = _array(f"weights[{i}]", W, (None, width), dtype)
-        if 0 in W.shape:
-            raise ValueError(f"weights[{i}] is of shape {W.shape}: must be (n_out, "
-                             "n_in), neither of them 0")
         found.append(W)
         width, dtype = W.shape[0], W.dtype
     return found
@@ -132,22 +130,16 @@ def _recording(recording, weights=None):
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording (inputs, pre, outputs)")
-    L = None if weights is None else len(weights)
-    inputs = _list("recording.inputs", recording[0], L)
-    first = _array("recording.inputs[0]", inputs[0], (None, None),
-                   None if weights is None else weights[0].dtype)
-    N, width, dtype = *first.shape, first.dtype
-    if N == 0:
-        raise ValueError("recording.inputs[0] has 0 rows: must have at least one")
+    inputs = _list("recording.inputs", recording[0], weights and len(weights))
     pre = _list("recording.pre", recording[1], len(inputs))
-    found = [], []
-    for i in range(len(inputs)):
-        if weights is not None:
-            width = weights[i].shape[1]
-        found[0].append(_array(f"recording.inputs[{i}]", inputs[i], (N, width), dtype))
-        width = None if weights is None else weights[i].shape[0]
-        found[1].append(_array(f"recording.pre[{i}]", pre[i], (N, width), dtype))
-        width = found[1][-1].shape[1]
+    found, N, n_out, dtype = ([], []), None, None, weights and weights[0].dtype
+    for i, (a, z) in enumerate(zip(inputs, pre, strict=True)):
+        n_out, n_in = weights[i].shape if weights else (None, n_out)
+        a = _array(f"recording.inputs[{i}]", a, (N, n_in), dtype)
+        z = _array(f"recording.pre[{i}]", z, (len(a), n_out), a.dtype)
+        (N, n_out), dtype = z.shape, z.dtype
+        found[0].append(a)
+        found[1].append(z)
     return found
 
 
@@ -168,11 +160,30 @@ def _adjoints(name, adjoints, like):
                                            strict=True))]
 
 
-def _slope(inputs, pre, i, activation):
-    """phi'(z[l]), (N, n_out), of a layer below the last."""
-    if activation == "relu":
-        return (pre[i] > 0).astype(pre[i].dtype)
-    return 1 - inputs[i + 1] ** 2
+def _slopes(inputs, pre, activation):
+    """phi'(z[l]), (N, n_out), of all layers below the last."""
+    found = []
+    for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
+        if activation == "relu":
+            slope = (z > 0).astype(z.dtype)
+            fits = a == slope * z
+        else:
+            slope = 1 - a ** 2
+            fits = np.sign(a) == np.sign(z)
+        if not fits.all():
+            raise ValueError(f"activation is {activation!r}: must be that of the "
+                             f"recording, whose inputs[{i + 1}] is not {activation} of "
+                             f"its pre[{i}]")
+        found.append(slope)
+    return found
+
+
+def _network(weights, recording, activation):
+    """What all derivatives start from: weights, inputs, pre, slopes."""
+    _activation(activation)
+    weights = _weights(weights)
+    inputs, pre = _recording(recording, weights)
+    return weights, inputs, pre, _slopes(inputs, pre, activation)
 
 
 def init(sizes, rng, dtype=np.float64):
@@ -263,8 +274,6 @@ def forward(weights, biases, x, activation="relu"):
               enumerate(zip(weights, _list("biases", biases, len(weights)),
                             strict=True))]
     a = _array("x", x, (None, weights[0].shape[1]), dtype)
-    if len(a) == 0:
-        raise ValueError(f"x is of shape {a.shape}: must have at least one row")
     inputs, pre = [], []
     for i, (W, b) in enumerate(zip(weights, biases, strict=True)):
         if i > 0:
@@ -277,31 +286,24 @@ def forward(weights, biases, x, activation="relu"):
     return Recording(inputs, pre, pre[-1])
 
 
-def _down(weights, inputs, slopes, doutputs, dinputs, extra, tangent):
+def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """The sweep from outputs to inputs, eqs. (5), (6) and (12).
 
-    `extra` are the c[l] of (11), `tangent` what (10) adds; None is 0.
+    `extra` are the c[l] of (11), `gain` what (10) adds; None is 0.
     """
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
-            if d is not None:
-                d = d @ weights[i + 1]
-                if dinputs[i + 1] is not None:
-                    d += dinputs[i + 1]
-                d *= slopes[i]                                             # (5)
-            elif dinputs[i + 1] is not None:
-                d = dinputs[i + 1] * slopes[i]
+            d = d @ weights[i + 1]
+            if dinputs[i + 1] is not None:
+                d += dinputs[i + 1]
+            d *= slopes[i]                                                 # (5)
             if extra[i] is not None:
-                d = extra[i] if d is None else d + extra[i]                # (12)
-        if d is None:
-            dW.append(np.zeros_like(weights[i]))
-            db.append(np.zeros_like(weights[i][:, 0]))
-        else:
-            dW.append(d.T @ inputs[i])
-            db.append(d.sum(axis=0))                                       # (6)
-        if tangent[i] is not None:
-            dW[-1] += tangent[i]
+                d += extra[i]                                              # (12)
+        dW.append(d.T @ inputs[i])
+        db.append(d.sum(axis=0))                                           # (6)
+        if gain[i] is not None:
+            dW[-1] += gain[i]
     return Gradient(dW[::-1], db[::-1])
 
 
@@ -335,12 +337,9 @@ def backward(weights, recording, doutputs, activation="relu"):
     >>> dW[0].tolist(), dW[1].tolist()
     ([[3.0], [0.0]], [[3.0, 0.0]])
     """
-    _activation(activation)
-    weights = _weights(weights)
-    inputs, pre = _recording(recording, weights)
+    weights, inputs, pre, slopes = _network(weights, recording, activation)
     doutputs = _array("doutputs", doutputs, pre[-1].shape, pre[-1].dtype)
     nothing = [None] * len(weights)
-    slopes = [_slope(inputs, pre, i, activation) for i in range(len(weights) - 1)]
     return _down(weights, inputs, slopes, doutputs, nothing, nothing, nothing)
 
 
@@ -369,19 +368,15 @@ def signals(weights, recording, activation="relu"):
     >>> [g.tolist() for g in signals(weights, rec)]
     [[[[5.0, 0.0]]], [[[1.0]]]]
     """
-    _activation(activation)
-    weights = _weights(weights)
-    inputs, pre = _recording(recording, weights)
+    weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
     found = [np.tile(np.eye(K, dtype=pre[-1].dtype), (N, 1, 1))]           # (3)
     for i in range(len(weights) - 2, -1, -1):
-        slope = _slope(inputs, pre, i, activation)[:, None]
         if i == len(weights) - 2:
-            found.append(weights[i + 1] * slope)     # the unit vectors choose rows
-            continue
-        g = (found[-1].reshape(N * K, -1) @ weights[i + 1]).reshape(N, K, -1)
-        g *= slope                                                         # (4)
-        found.append(g)
+            g = weights[i + 1]           # unit vectors choose its rows
+        else:
+            g = (found[-1].reshape(N * K, -1) @ weights[i + 1]).reshape(N, K, -1)
+        found.append(g * slopes[i][:, None])                               # (4)
     return found[::-1]
 
 
@@ -409,7 +404,7 @@ def jacobian(recording, signals):
 
     Examples
     --------
-    >>> rec = Recording([np.array([[3.0]])], [np.zeros((1, 1))], np.zeros((1, 1)))
+    >>> rec = forward([np.ones((1, 1))], [np.ones(1)], np.full((1, 1), 3.0))
     >>> jacobian(rec, [np.full((1, 1, 1), 2.0)]).tolist()
     [[[6.0, 2.0]]]
     """
@@ -428,7 +423,7 @@ def jacobian(recording, signals):
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
     """The tangent sweep, eqs. (8)-(11): c[l] and the gain of each dW."""
-    extra, tangent, B = [None] * len(weights), [None] * len(weights), None
+    extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
         if dsignals[i] is not None:
@@ -439,10 +434,10 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
             extra[i] = np.einsum("nki,nki->ni", B, signals[i])
             extra[i] *= -2 * inputs[i + 1]                                 # (11)
         T = (B * slopes[i][:, None]).reshape(N * K, -1)                    # (9)
-        tangent[i + 1] = signals[i + 1].reshape(N * K, -1).T @ T           # (10)
+        gain[i + 1] = signals[i + 1].reshape(N * K, -1).T @ T              # (10)
         if i < len(weights) - 2:         # the last signals are constant
             B = (T @ weights[i + 1].T).reshape(N, K, -1)
-    return extra, tangent
+    return extra, gain
 
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
@@ -478,18 +473,15 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     --------
     >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
     >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))
-    >>> g = signals(weights, rec)                # 5.0 (as rec is alive) and 1.0
+    >>> g = signals(weights, rec)                # 5.0 and 1.0
     >>> second_order(weights, rec, g, dsignals=[2 * g[0], None])[0][1].tolist()
     [[10.0]]
     """
-    _activation(activation)
-    weights = _weights(weights)
-    inputs, pre = _recording(recording, weights)
+    weights, inputs, pre, slopes = _network(weights, recording, activation)
     signals = _signals(signals, pre)
     dinputs = _adjoints("dinputs", dinputs, inputs)
     dsignals = _adjoints("dsignals", dsignals, signals)
-    if doutputs is not None:
-        doutputs = _array("doutputs", doutputs, pre[-1].shape, pre[-1].dtype)
-    slopes = [_slope(inputs, pre, i, activation) for i in range(len(weights) - 1)]
-    extra, tangent = _up(weights, inputs, signals, slopes, dsignals, activation)
-    return _down(weights, inputs, slopes, doutputs, dinputs, extra, tangent)
+    doutputs = np.zeros_like(pre[-1]) if doutputs is None \
+        else _array("doutputs", doutputs, pre[-1].shape, pre[-1].dtype)
+    extra, gain = _up(weights, inputs, signals, slopes, dsignals, activation)
+    return _down(weights, inputs, slopes, doutputs, dinputs, extra, gain)
