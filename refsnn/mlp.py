@@ -427,7 +427,7 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
         if dsignals[i] is not None:
-            B = dsignals[i] if B is None else B + dsignals[i]              # (8)
+            B = dsignals[i] if B is None else np.add(B, dsignals[i], out=B)    # (8)
         if B is None:
             continue
         if activation == "tanh":
