@@ -1,49 +1,42 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Empirical neural tangent kernel of a layered network, and its adjoint.
 
-For samples x_n, y_m and outputs f_k, with all weights and biases w,
+For samples x_n and y_m, outputs f_k, and all weights and biases w,
 
-    K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw     (1)  [LZ20] eq. ?
+    K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw   (1)  [LZ20] eq. ?
 
 where m_w is 1 (kind "at_masked") or the mask of w (kind "through_mask").
-A dense layer that reads a_n, whose signals are g_nk = df_k(x_n)/dz with z
-what its units sum up, gives without and with its mask M, M_ji = 0 or 1,
+A dense layer reads a_n; its signals are g_nk = df_k(x_n)/dz, z what its
+units sum up.  Without and with its mask M, M_ji = 0 or 1, it gives
 
-    (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
-    sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
+    (<a_n, a_m> + 1) <g_nk, g_mq>                         (2)
+    sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj          (3)
 
-the 1 being the bias.  A convolution that reads patches A_n (P, q), with
-signals G_nk (P, c) at its P places, has the Jacobian and gives
+the 1 being the bias.  A convolution that reads patches A_n (P, q) and has
+signals G_nk (P, c) at its P places has the Jacobian J, and gives
 
-    J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
-    <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
-
-Reductions: "full" is (1); "per_class" keeps k = q; "trace_sum" and
-"trace_mean" sum and average that over k; "sum_logits" sums (1) over k and
-q, the kernel of the sum of all outputs.
+    J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                (4)
+    <M o J_nk, J_mq> + <b_nk, b_mq>                       (5)
 
 Derivation.  Of (2): df_k(x_n)/dW_ji = g_nkj a_ni.  Of the adjoint, for a
-    loss E with D = dE/dK, C = <a_n, a_m> + 1 and likewise for the y_m:
+    loss E with D = dE/dK and C = <a_n, a_m> + 1, and likewise for y_m,
 
-    R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>             (6)
-    da_n = sum_m R[n, m] a_m                                (7)
-    dg_nk = sum_mq D[n, m, k, q] C[n, m] g_mq               (8)
+    R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>           (6)
+    da_n = sum_m R[n, m] a_m                              (7)
+    dg_nk = sum_mq D[n, m, k, q] C[n, m] g_mq             (8)
 
-    with a mask C gets an index j, as in (3), and so does R; for (4)
+    where with a mask C and R have an index j, as in (3); and for (4)
 
-    dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
+    dJ_nk = sum_mq D[n, m, k, q] M o J_mq                 (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-Exact.  Of the arrays given.  "at_masked" takes them from a network run at
-    masked weights and counts the weights that are masked away too; that is
-    what the authors' program matches between two networks.  The kernel
-    that governs training of the masked network is "through_mask".
-Cost.   N M (i + k^2 j) for each dense layer of i inputs and j units, with a
-    mask N M (i j + k^2 j); convolutions N k P q c + (N k) (M k) q c.  Half
-    of it for one batch.  No Jacobian of a dense layer is formed, those of a
-    convolution for some channels at a time.
-Departures.  Weights are post x pre.  Outputs are plain sums: no softmax, no
-    factor 1/k but in "trace_mean".
+Exact.  "at_masked", of a network run at masked weights, counts all its
+    weights: the authors' program matches this one.  "through_mask" is the
+    kernel that governs training of the masked network.
+Cost.   N M (i + k^2 j) for a dense layer of i inputs and j units (a mask
+    makes i i j), no Jacobian formed; N k P q c + N M k^2 q c where a layer
+    convolves, Jacobian of some channels at a time; half for one batch.
+Departures.  Outputs are plain sums, no factor 1/k but in "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -52,11 +45,11 @@ from math import isqrt, prod
 
 import numpy as np
 
-__all__ = ["adjoint", "kernel"]
+__all__ = ["adjoint", "estimate_memory", "kernel"]
 
 KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
-SIDE = 160          # rows of a tile of the kernel: it stays in cache
+SIDE = 320          # rows of a tile of the kernel: it stays in cache
 CHUNK = 2 ** 20     # entries of a Jacobian or a product held at a time
 
 
@@ -65,41 +58,34 @@ def _named(name, value, choices):
         raise ValueError(f"{name} is {value!r}: must be one of {', '.join(choices)}")
 
 
-def _pair(name, value):
-    if not isinstance(value, (tuple, list)) or len(value) != 2 \
-            or not all(isinstance(part, (tuple, list)) for part in value) \
-            or not len(value[0]) == len(value[1]) > 0:
-        raise ValueError(f"{name} is no (inputs, signals): must be two lists, with one "
-                         "entry for each layer")
-    return value
+def _shapes(name, pair, shape):
+    """[(shape of inputs, of signals), ...] of a batch, or a refusal."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 \
+            or not all(isinstance(part, (tuple, list)) for part in pair) \
+            or not len(pair[0]) == len(pair[1]) > 0:
+        raise ValueError(f"{name} is not (inputs, signals): must be two lists alike")
+    layers = [(shape(a), shape(g)) for a, g in zip(*pair, strict=True)]
+    N, K = (*layers[0][1], 0, 0)[:2]
+    for at, (a, g) in enumerate(layers):
+        kind = (len(a), len(g))
+        if kind not in ((2, 3), (3, 4)) or kind == (3, 4) and a[1] != g[2] \
+                or min(a + g) < 1 or (a[0], *g[:2]) != (N, N, K):
+            raise ValueError(f"{name} has inputs[{at}] of shape {a}, signals[{at}] of "
+                             f"{g}: must be (N, i) and (N, K, j), or (N, P, q) and "
+                             f"(N, K, P, c), with N={N} and K={K}, nothing empty")
+    return layers
 
 
-def _fits(name, inputs, signals):
-    """Refuse shapes that are not those of a batch; (N, K)."""
-    N, K = (*signals[0][:2], 0, 0)[:2]
-    for l, (a, g) in enumerate(zip(inputs, signals, strict=True)):
-        dense, convolution = len(a) == 2 and len(g) == 3, len(a) == 3 and len(g) == 4
-        if not (dense or convolution and a[1] == g[2]) or 0 in g or a[0] != N \
-                or g[:2] != (N, K) or convolution and a[2] == 0:
-            raise ValueError(
-                f"{name} has inputs[{l}] of shape {a} and signals[{l}] of {g}: must be "
-                f"(N, i) and (N, K, j), or (N, P, q) and (N, K, P, c), N={N} and K={K} "
-                "alike in all layers and nothing empty")
-    return N, K
-
-
-def _batch(name, value):
-    inputs, signals = ([np.asarray(a) for a in part] for part in _pair(name, value))
-    _fits(name, [a.shape for a in inputs], [g.shape for g in signals])
-    for part, arrays in (("inputs", inputs), ("signals", signals)):
-        for l, array in enumerate(arrays):
-            if array.dtype not in (np.float32, np.float64) \
-                    or array.dtype != inputs[0].dtype:
-                raise ValueError(f"{name} has {part}[{l}] of dtype {array.dtype}: must "
-                                 "be float32 or float64, one for all arrays")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} has NaN or infinite {part}[{l}]: must be "
-                                 "finite")
+def _batch(name, pair):
+    _shapes(name, pair, np.shape)
+    inputs, signals = ([np.asarray(a) for a in part] for part in pair)
+    for array in inputs + signals:
+        if array.dtype not in (np.float32, np.float64) \
+                or array.dtype != inputs[0].dtype:
+            raise ValueError(f"{name} has an array of dtype {array.dtype}: must be all "
+                             "float32 or all float64")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} has NaN or infinite entries: must be finite")
     return inputs, signals
 
 
@@ -109,65 +95,50 @@ def _masks(masks, left, kind):
     if kind == "at_masked":
         return [None] * len(left[0])
     if not isinstance(masks, (tuple, list)) or len(masks) != len(left[0]):
-        raise ValueError(f"masks is {type(masks).__name__}: must be a list of "
-                         f"{len(left[0])} arrays for kind 'through_mask'")
+        raise ValueError(f"masks is a {type(masks).__name__}: must be a list of "
+                         f"{len(left[0])} arrays, for kind 'through_mask'")
     found = []
-    for l, (a, g, mask) in enumerate(zip(*left, masks, strict=True)):
-        mask = np.asarray(mask)
-        shape = (g.shape[-1], a.shape[-1])
-        if mask.ndim not in (2, 4) or mask.shape[0] != shape[0] \
-                or prod(mask.shape[1:]) != shape[1]:
-            raise ValueError(f"masks[{l}] is of shape {mask.shape}: must be that of the "
-                             f"weights, {shape[0]} x {shape[1]} in all")
+    for at, (a, g, mask) in enumerate(zip(*left, masks, strict=True)):
+        mask, shape = np.asarray(mask), (g.shape[-1], a.shape[-1])
+        if mask.ndim not in (2, 4) or (len(mask), prod(mask.shape[1:])) != shape:
+            raise ValueError(f"masks[{at}] is of shape {mask.shape}: must be that of "
+                             f"the weights, {shape[0]} units of {shape[1]}")
         if not ((mask == 0) | (mask == 1)).all():
-            raise ValueError(f"masks[{l}] has entries other than 0 and 1")
+            raise ValueError(f"masks[{at}] has entries that are neither 0 nor 1")
         found.append(mask.reshape(shape).astype(a.dtype))
     return found
 
 
 def _checked(left, right, masks, kind):
     left = _batch("left", left)
-    if right is None:
-        return left, left, _masks(masks, left, kind)
-    right = _batch("right", right)
-    for l, arrays in enumerate(zip(*left, *right, strict=False)):
-        a, g, b, h = (x.shape[-1] for x in arrays)
-        if (a, g) != (b, h) or len(left[0]) != len(right[0]) \
-                or left[1][0].shape[1] != right[1][0].shape[1] \
-                or [x.ndim for x in arrays[:2]] != [x.ndim for x in arrays[2:]] \
-                or arrays[0].dtype != arrays[2].dtype:
-            raise ValueError(f"right differs from left at layer {l}: must be of the "
-                             "same layers, outputs and dtype")
+    right = left if right is None else _batch("right", right)
+    layers = [[(a.shape[1:], g.shape[1:], a.dtype) for a, g in zip(*b, strict=True)]
+              for b in (left, right)]
+    if layers[0] != layers[1]:
+        raise ValueError(f"right is of {layers[1]}: must have the layers, outputs and "
+                         f"dtype of left, {layers[0]}")
     return left, right, _masks(masks, left, kind)
 
 
-def _side(K, layers, kind):
-    """Samples on a side of a tile; layers are (inputs, units) of the dense."""
-    side = max(1, SIDE // K)
-    if kind == "through_mask" and layers:
-        side = min(side, max(1, isqrt(CHUNK // max(max(i, K * j) for i, j in layers))))
-    return side
-
-
-def _tiles(left, right, K, kind):
-    """Pairs of slices over the samples; one batch: on and above the diagonal."""
-    layers = [(a.shape[1], g.shape[-1]) for a, g in zip(*left, strict=True)
-              if a.ndim == 2]
-    side, (N, M) = _side(K, layers, kind), (len(left[0][0]), len(right[0][0]))
+def _tiles(layers, M, K, kind, one=False):
+    """Slices of samples, [(of N, of M), ...]; one batch: from the diagonal on."""
+    N, side = layers[0][0][0], max(1, SIDE // K)
+    if kind == "through_mask":
+        widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
+        side = max(1, min(side, isqrt(CHUNK // widest)))
     return [(slice(n, min(n + side, N)), slice(m, min(m + side, M)))
-            for n in range(0, N, side)
-            for m in range(n if left is right else 0, M, side)]
+            for n in range(0, N, side) for m in range(n if one else 0, M, side)]
 
 
-def _channels(K, a, g):
-    """Channels of a convolution whose Jacobian is held at a time."""
-    return max(1, min(g[-1], CHUNK // (a[0] * K * max(a[1:]))))
+def _cuts(N, K, a, g):
+    """Channels of a convolution whose Jacobian is held at a time, as slices."""
+    size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
+    return [slice(start, start + size) for start in range(0, g[-1], size)]
 
 
 def _by_channel(g, cut):
-    """Signals of some channels, (N, P, K, c) to (N, K c, P)."""
-    some = g[..., cut].swapaxes(-2, -1)
-    return np.ascontiguousarray(some).reshape(len(g), -1, g.shape[-2])
+    """Signals of some channels, (N, ..., P, c) to (N, ... c, P)."""
+    return g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
 
 
 def _jacobian(a, g, cut):
@@ -179,25 +150,12 @@ def _rows(block):
     return block.reshape(-1, block.shape[-1])
 
 
-def _gram(tile, g, h, both=None):
-    """Add both (r, m) times <g_nk, h_mq> to a tile, class by class."""
+def _gram(tile, g, h, both=1):
+    """Add both (r, 1, m K) times <g_nk, h_mq> to a tile, class by class."""
     for c in range(g.shape[1]):
-        product = _rows(g[:, c]) @ _rows(h[:, c]).T
-        product = product.reshape(len(g), g.shape[2], -1)
-        if both is not None:
-            product *= both[:, None]
+        product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
+        product *= both
         tile[c % len(tile)] += product
-
-
-def _dense(tile, x, y, g, h, mask):
-    """Add a dense layer to a tile (C, r, K, m K)."""
-    if mask is None:
-        return _gram(tile, g, h, np.repeat(x @ y.T + 1, g.shape[2], axis=1))  # (2)
-    both = _overlap(x, y, mask)
-    for c in range(g.shape[1]):
-        weighted = both[:, :, None] * h[:, c]                   # (r, m, K, j)
-        weighted = weighted.reshape(len(x), -1, g.shape[-1])
-        tile[c % len(tile)] += g[:, c] @ weighted.swapaxes(1, 2)           # (3)
 
 
 def _overlap(x, y, mask):
@@ -206,25 +164,27 @@ def _overlap(x, y, mask):
     return (pairs @ mask.T + 1).reshape(len(x), len(y), -1)
 
 
-def _convolution(out, tiles, a, b, g, h, mask):
+def _dense(tile, x, y, g, h, mask):
+    """Add a dense layer to a tile (C, r, K, m K)."""
+    if mask is None:
+        both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)
+        return _gram(tile, g, h, both[:, None])                            # (2)
+    both = _overlap(x, y, mask)
+    for c in range(g.shape[1]):
+        weighted = (both[:, :, None] * h[:, c]).reshape(len(x), -1, h.shape[-1])
+        tile[c % len(tile)] += g[:, c] @ weighted.swapaxes(1, 2)           # (3)
+
+
+def _convolution(tiles, a, b, g, h, mask):
     """Add a convolution to all tiles, some channels at a time."""
-    size = min(_channels(prod(s.shape[1:3]), x.shape, s.shape)
-               for x, s in ((a, g), (b, h)))
-    for start in range(0, g.shape[-1], size):
-        cut = slice(start, start + size)
+    for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
         second = first if g is h else _jacobian(b, h, cut)
-        if mask is not None:
-            second = second * mask[cut].ravel()
-        for rows, cols in tiles:
-            _gram(_tile(out, rows, cols, g.shape[2]), first[rows], second[cols])  # (5)
-    bias, other = g.sum(axis=3), h.sum(axis=3)
-    for rows, cols in tiles:
-        _gram(_tile(out, rows, cols, g.shape[2]), bias[rows], other[cols])
-
-
-def _tile(out, rows, cols, K):
-    return out[:, rows, :, cols.start * K:cols.stop * K]
+        second = second if mask is None else second * mask[cut].ravel()
+        for tile, rows, cols in tiles:
+            _gram(tile, first[rows], second[cols])                         # (5)
+    for tile, rows, cols in tiles:
+        _gram(tile, g[rows].sum(axis=3), h[cols].sum(axis=3))
 
 
 def _grouped(batch, reduction):
@@ -253,7 +213,9 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     kind : str
         "at_masked": all weights count; "through_mask": those not masked.
     reduction : str
-        "full", "trace_mean", "trace_sum", "sum_logits" or "per_class".
+        "full": eq. (1); "per_class": its entries k = q; "trace_sum" and
+        "trace_mean": these summed and averaged over k; "sum_logits": (1)
+        summed over k and q, the kernel of the sum of all outputs.
 
     Returns
     -------
@@ -273,73 +235,63 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     """
     _named("reduction", reduction, REDUCTIONS)
     left, right, masks = _checked(left, right, masks, kind)
-    one, N, M = left is right, len(left[0][0]), len(right[0][0])
-    outputs = left[1][0].shape[1]
+    one, outputs = left is right, left[1][0].shape[1]
     left = _grouped(left, reduction)
     right = left if one else _grouped(right, reduction)
-    C, K = left[1][0].shape[1:3]
-    tiles = _tiles(left, right, K, kind)
-    kept = C if reduction == "per_class" else 1
-    out = np.zeros((kept, N, K, M * K), left[0][0].dtype)
+    N, M, (C, K) = len(left[0][0]), len(right[0][0]), left[1][0].shape[1:3]
+    shapes = [(a.shape, g.shape) for a, g in zip(*left, strict=True)]
+    out = np.zeros((C if reduction == "per_class" else 1, N, K, M, K), left[0][0].dtype)
+    flat = out.reshape(len(out), N, K, M * K)
+    tiles = [(flat[:, rows, :, cols.start * K:cols.stop * K], rows, cols)
+             for rows, cols in _tiles(shapes, M, K, kind, one)]
     layers = list(zip(*left, *right, masks, strict=True))
-    for a, g, b, h, mask in layers:
-        if a.ndim == 3:
-            _convolution(out, tiles, a, b, g, h, mask)
-    for rows, cols in tiles:
-        for a, g, b, h, mask in layers:
-            if a.ndim == 2:
-                _dense(_tile(out, rows, cols, K), a[rows], b[cols], g[rows], h[cols],
-                       mask)
-    out = out.reshape(kept, N, K, M, K)
-    for rows, cols in tiles:
+    for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 3):
+        _convolution(tiles, a, b, g, h, mask)
+    for tile, rows, cols in tiles:
+        for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 2):
+            _dense(tile, a[rows], b[cols], g[rows], h[cols], mask)
         if one and cols.start > rows.start:
             out[:, cols, :, rows] = out[:, rows, :, cols].transpose(0, 3, 4, 1, 2)
     if reduction == "full":
         return out[0].swapaxes(1, 2)                                       # (1)
+    out = out[:, :, 0, :, 0]
     if reduction == "per_class":
-        return out.reshape(kept, N, M).transpose(1, 2, 0)
-    if reduction == "trace_mean":
-        out /= outputs
-    return out.reshape(N, M)
+        return out.transpose(1, 2, 0)
+    return out[0] / outputs if reduction == "trace_mean" else out[0]
 
 
 def _dense_adjoint(D, x, y, g, h, mask):
-    """dx, dy, dg, dh of a tile; D is (r K, m K)."""
+    """(dx, dg, dy, dh) of a tile; D is (r, K, m, K)."""
     (r, K, j), m = g.shape, len(y)
     if mask is None:
-        R = (D * (_rows(g) @ _rows(h).T)).reshape(r, K, m * K).sum(axis=1)
-        R = R.reshape(r, m, K).sum(axis=2)                                 # (6)
+        R = D.reshape(r, K, -1) * (_rows(g) @ _rows(h).T).reshape(r, K, -1)
+        R = R.sum(axis=1).reshape(r, m, K).sum(axis=2)                     # (6)
         D = D.reshape(r, K, -1) * np.repeat(x @ y.T + 1, K, axis=1)[:, None]
         D = D.reshape(r * K, -1)
-        return (R @ y, R.T @ x,                                            # (7)
-                (D @ _rows(h)).reshape(g.shape),                           # (8)
-                (D.T @ _rows(g)).reshape(h.shape))
-    D, both = D.reshape(r, K, m, K), _overlap(x, y, mask)
+        return (R @ y, (D @ _rows(h)).reshape(g.shape),                    # (7, 8)
+                R.T @ x, (D.T @ _rows(g)).reshape(h.shape))
+    both = _overlap(x, y, mask)
     seen = D.swapaxes(1, 2) @ h                                 # (r, m, K, j)
     R = np.einsum("nkj,nmkj->nmj", g, seen).reshape(-1, j) @ mask
     R = R.reshape(r, m, -1)
     dg = np.einsum("nmj,nmkj->nkj", both, seen)
     dh = np.einsum("nmj,nmqj->mqj", both, D.transpose(0, 2, 3, 1) @ g[:, None])
-    return np.einsum("nmi,mi->ni", R, y), np.einsum("nmi,ni->mi", R, x), dg, dh
+    return np.einsum("nmi,mi->ni", R, y), dg, np.einsum("nmi,ni->mi", R, x), dh
 
 
 def _pull(a, g, da, dg, dJ, cut):
     """Add what dJ (N K, c q) of some channels is worth to da and dg."""
-    N, P, q = a.shape
-    some = _by_channel(g, cut)                                  # (N, K c, P)
-    dJ = dJ.reshape(N, -1, q)
-    da += some.swapaxes(1, 2) @ dJ                                         # (10)
-    dg[..., cut] += (dJ @ a.swapaxes(1, 2)).reshape(
-        N, g.shape[1], -1, P).swapaxes(2, 3)
+    dJ = dJ.reshape(len(a), -1, a.shape[2])                     # (N, K c, q)
+    da += _by_channel(g, cut).swapaxes(1, 2) @ dJ
+    dG = (dJ @ a.swapaxes(1, 2)).reshape(*g.shape[:2], -1, a.shape[1])
+    dg[..., cut] += dG.swapaxes(2, 3)                                      # (10)
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, adjoints):
-    """Add to (da, db, dg, dh); D is (N K, M K)."""
-    da, db, dg, dh = adjoints
+    """Add to (da, dg, db, dh); D is (N K, M K)."""
+    da, dg, db, dh = adjoints
     K = g.shape[1]
-    size = min(_channels(K, x.shape, s.shape) for x, s in ((a, g), (b, h)))
-    for start in range(0, g.shape[-1], size):
-        cut = slice(start, start + size)
+    for cut in _cuts(max(len(a), len(b)), K, a.shape, g.shape):
         first, second = (_jacobian(x, s[:, None], cut) for x, s in ((a, g), (b, h)))
         weight = 1 if mask is None else mask[cut].ravel()
         _pull(a, g, da, dg, D @ _rows(second) * weight, cut)               # (9)
@@ -377,26 +329,82 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked"):
     >>> dinputs[0].tolist(), dsignals[0].ravel().tolist()
     ([[5.0], [5.0]], [12.0, 17.0])
     """
-    _pair("right", right)
-    left, right, masks = _checked(left, right, masks, kind)
-    N, K, M = len(left[0][0]), left[1][0].shape[1], len(right[0][0])
+    left, right, masks = _checked(left, () if right is None else right, masks, kind)
+    shapes = [(a.shape, g.shape) for a, g in zip(*left, strict=True)]
+    (N, K), M = left[1][0].shape[:2], len(right[0][0])
     D = np.asarray(dkernel)
-    if D.shape != (N, M, K, K) or D.dtype.kind != "f" or not np.isfinite(D).all():
+    if D.shape != (N, M, K, K) or D.dtype != left[0][0].dtype \
+            or not np.isfinite(D).all():
         raise ValueError(f"dkernel is of shape {D.shape}, dtype {D.dtype}: must be "
-                         f"finite and float, of shape {(N, M, K, K)}")
-    D = D.astype(left[0][0].dtype, copy=False).swapaxes(1, 2)   # (N, K, M, K)
+                         f"finite, {left[0][0].dtype}, of shape {(N, M, K, K)}")
+    D = D.swapaxes(1, 2)                                        # (N, K, M, K)
     grads = [[np.zeros_like(x) for x in part] for part in (*left, *right)]
-    for (da, dg, db, dh, *arrays) in zip(*grads, *left, *right, masks, strict=True):
-        a, g, b, h, mask = arrays
+    for a, g, b, h, mask, *adjoints in zip(*left, *right, masks, *grads, strict=True):
         if a.ndim == 3:
-            _convolution_adjoint(D.reshape(N * K, M * K), a, b, g, h, mask,
-                                 (da, db, dg, dh))
+            _convolution_adjoint(D.reshape(N * K, M * K), a, b, g, h, mask, adjoints)
             continue
-        for rows, cols in _tiles(left, list(right), K, kind):
-            got = _dense_adjoint(D[rows, :, cols].reshape(
-                (rows.stop - rows.start) * K, -1), a[rows], b[cols], g[rows], h[cols],
-                mask)
-            for whole, part, some in zip((da, db, dg, dh), got, (rows, cols) * 2,
+        for rows, cols in _tiles(shapes, M, K, kind):
+            got = _dense_adjoint(D[rows, :, cols], a[rows], b[cols], g[rows], h[cols],
+                                 mask)
+            for whole, part, some in zip(adjoints, got, (rows, rows, cols, cols),
                                          strict=True):
                 whole[some] += part
     return (grads[0], grads[1]), (grads[2], grads[3])
+
+
+def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
+                    dtype=np.float32):
+    """Bytes that `kernel` takes at its peak, its result among them.
+
+    Parameters
+    ----------
+    left : (inputs, signals)
+        Two lists of shapes, of the arrays that `kernel` is to be given.
+    right : (inputs, signals), optional
+        Shapes of the other batch.  None: the same batch, symmetric.
+    kind, reduction
+        As for `kernel`.
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    int
+        Of all arrays that live at one time, for the largest of the layers;
+        those handed in are not counted.
+
+    Raises
+    ------
+    ValueError
+        If the shapes are those of no network, or an option is unknown.
+
+    Examples
+    --------
+    >>> N, K = 1000, 10
+    >>> batch = [(N, 784), (N, 300)], [(N, K, 300), (N, K, 10)]
+    >>> [estimate_memory(batch, reduction=r) // 10**6
+    ...  for r in ("full", "trace_sum")]
+    [400, 4]
+    """
+    _named("kind", kind, KINDS)
+    _named("reduction", reduction, REDUCTIONS)
+    _named("dtype", np.dtype(dtype).name, ("float32", "float64"))
+    first = _shapes("left", left, tuple)
+    second = [] if right is None else _shapes("right", right, tuple)
+    (N, K), M = first[0][1][:2], (second or first)[0][0][0]
+    C = 1 if reduction in ("full", "sum_logits") else K
+    held = sum(prod(g) // K for _, g in first + second) * (reduction == "sum_logits")
+    K = K if reduction == "full" else 1
+    held += N * M * K * K * (C if reduction == "per_class" else 1)
+    masked, extra = kind == "through_mask", 0
+    r, m = (part.stop for part in _tiles(first, M, K, kind)[0])
+    for a, g in first:
+        held += a[-1] * g[-1] * masked
+        if len(a) == 2:
+            here = r * m * (a[1] + g[-1] * (1 + K) if masked else K)
+        else:
+            here = _cuts(max(N, M), C * K, a, g)[0].stop * C * K * (
+                (N + M * (masked + bool(second))) * a[2] + max(N, M) * a[1])
+        extra = max(extra, here + r * m * K * K)
+    return max((held + extra) * np.dtype(dtype).itemsize,
+               max(prod(shape) for layer in first + second for shape in layer))
