@@ -12,14 +12,14 @@ units sum up.  Without and with its mask M, M_ji = 0 or 1, it gives
     (<a_n, a_m> + 1) <g_nk, g_mq>                         (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj          (3)
 
-the 1 being the bias.  A convolution that reads patches A_n (P, q) and has
+(1 is the bias).  A convolution that reads patches A_n (P, q) and has
 signals G_nk (P, c) at its P places has the Jacobian J, and gives
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                       (5)
 
-Derivation.  Of (2): df_k(x_n)/dW_ji = g_nkj a_ni.  Of the adjoint, for a
-    loss E with D = dE/dK and C = <a_n, a_m> + 1, and likewise for y_m,
+Derivation.  df_k(x_n)/dW_ji = g_nkj a_ni.  Adjoint, for a loss E, with
+    D = dE/dK and C = <a_n, a_m> + 1, and likewise for y_m:
 
     R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>           (6)
     da_n = sum_m R[n, m] a_m                              (7)
@@ -47,6 +47,7 @@ import numpy as np
 
 __all__ = ["adjoint", "estimate_memory", "kernel"]
 
+DTYPES = ("float32", "float64")
 KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
 SIDE = 320          # rows of a tile of the kernel: it stays in cache
@@ -80,8 +81,7 @@ def _batch(name, pair):
     _shapes(name, pair, np.shape)
     inputs, signals = ([np.asarray(a) for a in part] for part in pair)
     for array in inputs + signals:
-        if array.dtype not in (np.float32, np.float64) \
-                or array.dtype != inputs[0].dtype:
+        if array.dtype.name not in DTYPES or array.dtype != inputs[0].dtype:
             raise ValueError(f"{name} has an array of dtype {array.dtype}: must be all "
                              "float32 or all float64")
         if not np.isfinite(array).all():
@@ -97,15 +97,15 @@ def _masks(masks, left, kind):
     if not isinstance(masks, (tuple, list)) or len(masks) != len(left[0]):
         raise ValueError(f"masks is a {type(masks).__name__}: must be a list of "
                          f"{len(left[0])} arrays, for kind 'through_mask'")
-    found = []
-    for at, (a, g, mask) in enumerate(zip(*left, masks, strict=True)):
-        mask, shape = np.asarray(mask), (g.shape[-1], a.shape[-1])
+    found = [np.asarray(mask) for mask in masks]
+    for at, (a, g, mask) in enumerate(zip(*left, found, strict=True)):
+        shape = (g.shape[-1], a.shape[-1])
         if mask.ndim not in (2, 4) or (len(mask), prod(mask.shape[1:])) != shape:
             raise ValueError(f"masks[{at}] is of shape {mask.shape}: must be that of "
                              f"the weights, {shape[0]} units of {shape[1]}")
         if not ((mask == 0) | (mask == 1)).all():
             raise ValueError(f"masks[{at}] has entries that are neither 0 nor 1")
-        found.append(mask.reshape(shape).astype(a.dtype))
+        found[at] = mask.reshape(shape).astype(a.dtype)
     return found
 
 
@@ -167,8 +167,8 @@ def _overlap(x, y, mask):
 def _dense(tile, x, y, g, h, mask):
     """Add a dense layer to a tile (C, r, K, m K)."""
     if mask is None:
-        both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)
-        return _gram(tile, g, h, both[:, None])                            # (2)
+        both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)[:, None]
+        return _gram(tile, g, h, both)                                     # (2)
     both = _overlap(x, y, mask)
     for c in range(g.shape[1]):
         weighted = (both[:, :, None] * h[:, c]).reshape(len(x), -1, h.shape[-1])
@@ -183,6 +183,7 @@ def _convolution(tiles, a, b, g, h, mask):
         second = second if mask is None else second * mask[cut].ravel()
         for tile, rows, cols in tiles:
             _gram(tile, first[rows], second[cols])                         # (5)
+        del first, second       # before the next ones are made
     for tile, rows, cols in tiles:
         _gram(tile, g[rows].sum(axis=3), h[cols].sum(axis=3))
 
@@ -238,7 +239,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     one, outputs = left is right, left[1][0].shape[1]
     left = _grouped(left, reduction)
     right = left if one else _grouped(right, reduction)
-    N, M, (C, K) = len(left[0][0]), len(right[0][0]), left[1][0].shape[1:3]
+    (N, C, K), M = left[1][0].shape[:3], len(right[0][0])
     shapes = [(a.shape, g.shape) for a, g in zip(*left, strict=True)]
     out = np.zeros((C if reduction == "per_class" else 1, N, K, M, K), left[0][0].dtype)
     flat = out.reshape(len(out), N, K, M * K)
@@ -254,10 +255,9 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
             out[:, cols, :, rows] = out[:, rows, :, cols].transpose(0, 3, 4, 1, 2)
     if reduction == "full":
         return out[0].swapaxes(1, 2)                                       # (1)
-    out = out[:, :, 0, :, 0]
     if reduction == "per_class":
-        return out.transpose(1, 2, 0)
-    return out[0] / outputs if reduction == "trace_mean" else out[0]
+        return out[:, :, 0, :, 0].transpose(1, 2, 0)
+    return out[0, :, 0, :, 0] / (outputs if reduction == "trace_mean" else 1)
 
 
 def _dense_adjoint(D, x, y, g, h, mask):
@@ -388,20 +388,20 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
     """
     _named("kind", kind, KINDS)
     _named("reduction", reduction, REDUCTIONS)
-    _named("dtype", np.dtype(dtype).name, ("float32", "float64"))
+    _named("dtype", np.dtype(dtype).name, DTYPES)
     first = _shapes("left", left, tuple)
     second = [] if right is None else _shapes("right", right, tuple)
     (N, K), M = first[0][1][:2], (second or first)[0][0][0]
-    C = 1 if reduction in ("full", "sum_logits") else K
     held = sum(prod(g) // K for _, g in first + second) * (reduction == "sum_logits")
-    K = K if reduction == "full" else 1
+    C, K = {"full": (1, K), "sum_logits": (1, 1)}.get(reduction, (K, 1))
     held += N * M * K * K * (C if reduction == "per_class" else 1)
     masked, extra = kind == "through_mask", 0
     r, m = (part.stop for part in _tiles(first, M, K, kind)[0])
     for a, g in first:
         held += a[-1] * g[-1] * masked
         if len(a) == 2:
-            here = r * m * (a[1] + g[-1] * (1 + K) if masked else K)
+            here = r * m * (max(a[1] + 2 * g[-1], g[-1] * (1 + K * min(C, 2)))
+                            if masked else K)
         else:
             here = _cuts(max(N, M), C * K, a, g)[0].stop * C * K * (
                 (N + M * (masked + bool(second))) * a[2] + max(N, M) * a[1])
