@@ -238,11 +238,16 @@ def test_gradient_by_differences(sizes, activation):
 
 
 def slope(net, f, gradient):
-    """Taylor slope along a direction short enough for every gate to stay."""
+    """Taylor slope along a direction short enough for every gate to stay.
+
+    The 100 outweighs the terms of f, so that their rounding is not taken for
+    a remainder where f is linear.
+    """
     theta = net.weights + net.biases
     direction = [net.rng.normal(size=v.shape) for v in theta]
-    return checks.taylor_slope(f, theta, list(gradient.weights) + list(gradient.biases),
-                               direction, start=STEP / 2, halvings=5)
+    gradient = gradient.weights + gradient.biases
+    return checks.taylor_slope(lambda t: f(t) + 100, theta, gradient, direction,
+                               start=STEP / 2, halvings=5)
 
 
 @given(networks())
@@ -512,7 +517,9 @@ def test_arguments_are_kept_and_float32_too(net):
             *sum(second_order(net), [])]
     for narrow, exact in zip(found, wide, strict=True):
         assert narrow.dtype == np.float32 and exact.dtype == np.float64
-        close(narrow, exact, 1e3 * np.finfo(np.float32).eps)
+        assert narrow.shape == exact.shape
+        error = np.linalg.norm(narrow - exact)
+        assert error <= 1e3 * np.finfo(np.float32).eps * (1 + np.linalg.norm(exact))
 
 
 def test_lists_and_views_will_do():
@@ -526,7 +533,7 @@ def test_lists_and_views_will_do():
 
 # --- initialisation -------------------------------------------------------------------
 
-@pytest.mark.parametrize("n_in, n_out", [(400, 300), (300, 20), (2, 3000)])
+@pytest.mark.parametrize("n_in, n_out", [(400, 300), (300, 20), (2, 30000)])
 def test_law_of_the_weights(n_in, n_out):
     (W,), (b,) = mlp.init((n_in, n_out), np.random.default_rng(1))
     sigma = np.sqrt(2 / (n_in + n_out))
@@ -539,6 +546,7 @@ def test_law_of_the_weights(n_in, n_out):
     assert stats.kstest(W.ravel(), stats.norm(scale=sigma).cdf).pvalue < 0.01
     if n_out >= 300:
         assert stats.kstest(b, stats.norm(scale=0.01).cdf).pvalue > 0.01
+        assert abs(b.std() / 0.01 - 1) < 3 / np.sqrt(n_out)
 
 
 def test_constant_of_the_cut():
@@ -636,6 +644,8 @@ def rec(inputs=REC.inputs, pre=REC.pre):
     (lambda: mlp.second_order(W, REC, SIG, A[:1]), "dinputs is list of length 1"),
     (lambda: mlp.second_order(W, REC, SIG, A[::-1]), r"dinputs\[0\] is of shape"),
     (lambda: mlp.second_order(W, REC, SIG, [None, nan(A[1])]), r"dinputs\[1\] has NaN"),
+    (lambda: mlp.second_order(W, REC, SIG, [None, np.float32(A[1])]), "dinputs.*t32"),
+    (lambda: mlp.second_order(W, REC, [g.astype("f4") for g in SIG]), "signals.*t32"),
     (lambda: mlp.second_order(W, REC, SIG, None, G[0]), "dsignals is ndarray"),
     (lambda: mlp.second_order(W, REC, SIG, None, [G[0][:, 0], None]), r"dsignals\[0\]"),
     (lambda: mlp.second_order(W, REC, SIG, None, [None, nan(G[1])]), r"dsignals\[1\]"),
