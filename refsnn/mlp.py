@@ -315,7 +315,7 @@ def backward(weights, recording, doutputs, activation="relu"):
     weights, activation
         As handed to `forward`.
     recording : Recording
-        What `forward` returned.
+        What `forward` returned; of another activation it is refused.
     doutputs : (N, K) float
         Derivative of the loss by the outputs.
 
