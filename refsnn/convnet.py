@@ -1,26 +1,24 @@
 # refsnn 0.1.0 | convnet.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""A convolutional ReLU network with max pooling, and its derivatives by hand.
+r"""A convolutional ReLU network with max pooling, its derivatives by hand.
 
-Convolutions come first (stride 1, no padding, each followed by a ReLU and,
-where `pools` says so, by 2 x 2 max pooling), then dense layers with ReLUs
-between them.  Layer l = 0, ..., L-1 reads the map x[l] (H, W, c) of a
-sample through its patches A[l] = C x[l], one row for each position p of the
-kernel: the k k c numbers below it, by row, column and channel.  A dense
-layer has one position and reads all of its map.  With a row of W[l] for
-each of the layer's channels and z[l] (positions, channels),
+Convolutions (stride 1, no padding), each with a ReLU and, where `pools`
+says so, 2 x 2 max pooling, then dense layers with ReLUs between them.
+Layer l reads the map x[l] (H, W, c) of a sample as patches A[l] = C x[l]:
+for each position p of the kernel a row of the k k c numbers below it, by
+row, column and channel; a dense layer reads all in one.  With z[l] of
+(positions, channels) and outputs f = z[L-1],
 
-    z[l] = A[l] W[l]^T + b[l]                          (1)  [LBBH98] eq. ?
-    x[l+1] = max(0, largest z[l] of each window)       (2)
+    z[l] = A[l] W[l]^T + b[l]                                    (1)
+    x[l+1] = max(0, largest z[l] of each window)                 (2)
 
-and outputs f = z[L-1].  A window is 2 x 2 positions, a ragged last row or
-column is dropped; without pooling it is one position.  The gate
+where a window is 2 x 2 positions (a ragged last row or column is dropped)
+or, without pooling, one.  The gate
 
     D[l]_pi = 1 where z[l]_pi > 0 is the largest of its window in channel i
-              (the first of equals, row by row), 0 elsewhere      (3)
+              (the first of equals, row by row), 0 elsewhere     (3)
 
-turns (2) into a map that is linear while no gate flips: S z sums D z over
-each window, and S^T y is D times the y of the window of p.  C^T adds each
-number of a patch to the pixel from which it came.
+makes (2) linear while none flips: S z sums D z over each window, S^T y is
+D times the y of p's window.  C^T adds a patch to where it came from.
 
 Derivation.  By the chain rule, with dz = dE/dz and sums over samples,
 
@@ -32,38 +30,27 @@ Derivation.  By the chain rule, with dz = dE/dz and sums over samples,
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])         (6)  [LZ20] eq. ?
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (7)
 
-    A scalar E whose derivatives by A[l], G[l] and f are Abar[l], Gbar[l]
-    and fbar depends on the weights through (6) and through (1).  Reversed,
-    (6) is a sweep with the layers over all samples and outputs, B[0] =
-    Gbar[0],
+    If E has derivatives Abar, Gbar and fbar by all A, G and f, (6) is
+    reversed over samples and outputs from B[0] = Gbar[0], and (1) from
+    dz[L-1] = fbar; their dW, (9) and (4), are summed:
 
     T[l] = C S B[l-1],  B[l] = Gbar[l] + T[l] W[l]^T             (8)
     dW[l] = sum_k G[l]^T T[l]                                    (9)
+    dz[l-1] = S^T C^T (dz[l] W[l] + Abar[l])                     (10)
 
-    and (1) is one against them from dz[L-1] = fbar, whose (4) is added:
+    At the start, y normal but cut at +-2, of standard deviation s,
 
-    dz[l-1] = S^T C^T (dz[l] W[l] + Abar[l])                    (10)
+    W = sqrt(2 / (k k (c_in + c_out))) y / s, b ~ N(0, .01^2)    (11)
 
-    At the start, with fans k k c,
+Exact.  Where no largest of a window is 0 or met twice; there, by (3).
+Cost.   N P k k c_in c_out products a layer, P positions; K times for
+    `signals`, 2 K for `second_order`.
+Departures.  None known.
 
-    W ~ normal, cut at 2 s and scaled to variance 2 / (fan_in + fan_out),
-    b ~ N(0, 0.01^2)                                  (11)  [LZ20] eq. ?
-
-Exact.  The derivative wherever no z is 0 and no window has two largest;
-    there, that of (3).  Second derivatives of (3) are 0.
-Cost.   Products of N P q c_out a layer, q = k k c_in, P positions; K times
-    that for `signals`, 4 K times for `second_order`.  Memory: the patches,
-    N P q; patches of N K rows are formed and used in blocks.
-Departures.  [LBBH98] has trained subsampling and sigmoids; this is the
-    later form with ReLU and max pooling that [LZ20] uses.
-
-[LBBH98] Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based
-    learning applied to document recognition, Proceedings of the IEEE
-    86(11), 2278-2324, 1998.
-[LZ20] T. Liu and F. Zenke, Finding trainable sparse networks through
-    Neural Tangent Transfer, ICML 2020, arXiv 2006.08228.
+[LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
+import functools
 from typing import List, NamedTuple
 
 import numpy as np
@@ -71,21 +58,19 @@ import numpy as np
 __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
 
-SPREAD = 0.87962566103423978        # deviation of a normal cut at 2
-BLOCK = 2 ** 20         # bytes of the patches that are formed together
-ARCHITECTURES = {       # of [LZ20]: image (H, W, c), weights, pools
-    "lenet5_caffe": ((28, 28, 1), ((20, 5, 5, 1), (50, 5, 5, 20), (500, 800),
-                                   (10, 500)), (True, True)),
-    "conv4": ((32, 32, 3), ((64, 3, 3, 3), (64, 3, 3, 64), (128, 3, 3, 64),
-                            (128, 3, 3, 128), (512, 3200), (10, 512)),
-              (False, True, False, True))}
+SPREAD = 0.8796256610342398     # standard deviation of a normal variable cut at +-2
+BLOCK = 2 ** 20                 # bytes of the rows that are followed together
+ARCHITECTURES = {               # of [LZ20]: shapes of image and weights, pools
+    "lenet5_caffe": ((28, 28, 1), ((20, 5, 5, 1), (50, 5, 5, 20), (500, 800), (
+        10, 500)), (True, True)),
+    "conv4": ((32, 32, 3), ((64, 3, 3, 3), (64, 3, 3, 64), (128, 3, 3, 64), (
+        128, 3, 3, 128), (512, 3200), (10, 512)), (False, True, False, True))}
 
 
 class Recording(NamedTuple):
-    """What a pass wrote down: lists with an entry for each layer.
+    """A pass: patches (N, P, q) and z (N, rows, columns, c) of convolutions.
 
-    inputs: patches (N, P, q) of a convolution, (N, n_in) of a dense layer;
-    pre: z, (N, rows, columns, c_out) and (N, n_out); outputs: (N, K).
+    inputs (N, n_in) and z (N, n_out) of dense layers; outputs (N, K).
     """
 
     inputs: List[np.ndarray]
@@ -103,198 +88,124 @@ class Gradient(NamedTuple):
 def _array(name, value, shape, dtype=None):
     """`value` as a finite float array of `shape`, whose None axes are free."""
     array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(
+    fits = array.ndim == len(shape) and 0 not in array.shape and all(
         want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    if not fits or 0 in array.shape or array.dtype not in (np.float32, np.float64):
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a float array of shape {want}, no axis of 0")
-    with np.errstate(over="ignore", invalid="ignore"):
-        array = array if dtype is None else array.astype(dtype, copy=False)
-        finite = np.isfinite(array.sum()) or np.isfinite(array).all()
-    if not finite:
+    if not fits or array.dtype not in ((np.float32, np.float64) if dtype is None
+                                       else (dtype,)):
+        want = "({})".format(", ".join("1+" if s is None else str(s) for s in shape))
+        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: must "
+                         f"be a {dtype or 'float'} array of shape {want}")
+    if not np.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
         raise ValueError(f"{name} has NaN or infinite entries: must be finite")
     return array
 
 
-def _list(name, values, shapes, dtype, gaps=False):
-    """`values` as arrays of `shapes`; with gaps, None may stand for 0."""
-    if gaps and values is None:
-        return [None] * len(shapes)
+def _list(name, values, shapes, dtype=None, gaps=False):
+    """`values` as arrays of `shapes`; with gaps, None stands for zeros."""
+    values = [None] * len(shapes) if gaps and values is None else values
     if not isinstance(values, (list, tuple)) or len(values) != len(shapes):
-        what = len(values) if isinstance(values, (list, tuple)) else type(values)
-        raise ValueError(f"{name} is a list of {what}: must have {len(shapes)} arrays, "
-                         "one for each layer")
-    return [None if gaps and value is None else
-            _array(f"{name}[{i}]", value, shape, dtype)
+        raise ValueError(f"{name} is {type(values).__name__} of length "
+                         f"{len(values) if hasattr(values, '__len__') else 'none'}: "
+                         f"must be a list of {len(shapes)} arrays, one for each layer")
+    return [np.zeros(shape, dtype) if gaps and value is None
+            else _array(f"{name}[{i}]", value, shape, dtype)
             for i, (value, shape) in enumerate(zip(values, shapes, strict=True))]
 
 
-def _weights(weights, pools):
-    """Weights as arrays of one dtype, and pools with a False for dense layers."""
-    if not isinstance(weights, (list, tuple)) or len(weights) < 2:
-        raise ValueError(f"weights is {type(weights)}: must be a list of the arrays "
-                         "of at least one convolution and one dense layer")
-    ranks = [np.ndim(W) for W in weights]
-    count = ranks.count(4)
-    if not 0 < count < len(ranks) or ranks != [4] * count + [2] * (len(ranks) - count):
-        raise ValueError(f"weights have ranks {ranks}: must be 4 (convolutions) and "
-                         "then 2 (dense), at least one of each")
-    if not isinstance(pools, (list, tuple)) or len(pools) != count \
-            or not all(isinstance(pool, (bool, np.bool_)) for pool in pools):
-        raise ValueError(f"pools is {pools!r}: must be {count} bools, one for each "
-                         "convolution")
-    first = np.asarray(weights[0]).dtype
-    weights = _list("weights", weights, [(None,) * rank for rank in ranks], first)
-    for i, W in enumerate(weights[:count]):
-        if W.shape[1] != W.shape[2]:
-            raise ValueError(f"weights[{i}] is of shape {W.shape}: must be "
-                             "(c_out, k, k, c_in)")
-    return weights, [bool(pool) for pool in pools] + [False] * (len(ranks) - count)
+def _network(weights, pools, size, of_z=False):
+    """Checked weights and pools; shapes of the maps that layers read, and of z.
 
-
-def _chain(weights, pools, image):
-    """Shapes of the maps that layers read and of z, of one sample."""
-    reads, writes = [], []
+    `size` (rows, columns) is that of the images or of the first z.
+    """
+    if not isinstance(weights, (list, tuple)) or not isinstance(pools, (list, tuple)) \
+            or not 0 < len(pools) < len(weights) or [np.ndim(W) for W in weights] \
+            != [4] * len(pools) + [2] * (len(weights) - len(pools)) \
+            or {*map(type, pools)} - {bool, np.bool_}:
+        raise ValueError(f"pools is {pools!r}: must be a bool for each 4-D array of "
+                         "weights, which must be a list of some and then of 2-D ones")
+    dtype = _array("weights[0]", weights[0], (None,) * 4).dtype
+    weights = _list("weights", weights, [(None,) * np.ndim(W) for W in weights], dtype)
+    pools, reads, writes = [*pools, *[False] * (len(weights) - len(pools))], [], []
+    first = weights[0].shape
+    x = (*(side + of_z * (first[1] - 1) for side in size), first[3])
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
-        reads.append(tuple(image))
-        if W.ndim == 4:
-            k = W.shape[1]
-            image = (image[0] - k + 1, image[1] - k + 1, len(W))
-            fits = W.shape[3] == reads[-1][2] and min(image[:2]) > pool
-        else:
-            image, fits = (len(W),), W.shape[1] == np.prod(image)
-        if not fits:
+        k, dense = W.shape[1], W.ndim == 2
+        z = () if dense else (x[0] - k + 1, x[1] - k + 1)
+        if W.shape[1:] != ((np.prod(x),) if dense else (k, k, x[2])) \
+                or not dense and min(z) <= pool:
             raise ValueError(f"weights[{i}] is of shape {W.shape}: must fit the maps "
-                             f"{reads[-1]} that the layer reads"
-                             + " and leave a window to pool" * pool)
-        writes.append(image)
-        image = (image[0] // 2, image[1] // 2, image[2]) if pool else image
-    return reads, writes
+                             f"{x} that it reads, with square kernels"
+                             + " and a window to pool" * pool)
+        reads.append(x)
+        writes.append((*z, len(W)))
+        x = (*(side // (1 + pool) for side in z), len(W))
+    return weights, pools, reads, writes
 
 
 def _read(weights, recording, pools):
-    """Checked weights, recording and pools, and the shapes of `_chain`."""
-    weights, pools = _weights(weights, pools)
-    dtype = weights[0].dtype
-    if not isinstance(recording, Recording):
-        raise ValueError(f"recording is {type(recording)}: must be a Recording")
-    inputs, pre, outputs = recording
-    if not isinstance(pre, (list, tuple)) or len(pre) != len(weights):
-        raise ValueError("recording.pre must be a list of "
-                         f"{len(weights)} arrays, one for each layer")
-    first = _array("recording.pre[0]", pre[0], (None,) * 4)
-    N, k = len(first), weights[0].shape[1]
-    reads, writes = _chain(weights, pools, (
-        first.shape[1] + k - 1, first.shape[2] + k - 1, weights[0].shape[3]))
-    pre = _list("recording.pre", pre, [(N, *shape) for shape in writes], dtype)
-    inputs = _list("recording.inputs", inputs, [
-        (N, *_positions(shape), W[0].size) for shape, W in
-        zip(writes, weights, strict=True)], dtype)
-    outputs = _array("recording.outputs", outputs, (N, *writes[-1]), dtype)
-    return weights, Recording(inputs, pre, outputs), pools, reads
+    """Checked weights, pools, recording, and shapes of the maps that layers read."""
+    pre = getattr(recording, "pre", None)
+    if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
+        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
+                         "Recording whose pre[0] is (N, rows, columns, c_out)")
+    N, *size, _ = np.shape(pre[0])
+    weights, pools, reads, writes = _network(weights, pools, size, of_z=True)
+    pre = _list("recording.pre", pre, [(N, *z) for z in writes], weights[0].dtype)
+    inputs = _list("recording.inputs", recording.inputs, [
+        (N, *[np.prod(z[:-1])] * (W.ndim == 4), W[0].size)
+        for W, z in zip(weights, writes, strict=True)], weights[0].dtype)
+    return weights, pools, Recording(inputs, pre, pre[-1]), reads
 
 
-def _positions(shape):
-    """(P,) of the z of a convolution, () of that of a dense layer."""
-    return (shape[0] * shape[1],) if len(shape) == 3 else ()
-
-
-def _signal_shapes(recording):
-    """(N, K, P, c_out) or (N, K, n_out) of each layer."""
-    N, K = recording.outputs.shape
-    return [(N, K, *_positions(z.shape[1:]), z.shape[-1]) for z in recording.pre]
-
-
-def _matrix(array):
-    """All but the last axis in one: a matrix for one product."""
-    return array.reshape(-1, array.shape[-1])
-
-
-def _patches(x, W):
-    """C: the patches (R, P, q) of maps (R, H, W, c); (R, n) for a dense layer."""
-    if W.ndim == 2:
-        return x.reshape(len(x), -1)
-    k = W.shape[1]
-    views = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(1, 2))
-    return views.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), -1, W[0].size)
-
-
-def _unpatch(patches, W, shape):
-    """C^T: patches of R rows added up to maps (R, *shape)."""
-    if W.ndim == 2:
-        return patches.reshape(len(patches), *shape)
-    k = W.shape[1]
-    rows, columns = shape[0] - k + 1, shape[1] - k + 1
-    parts = patches.reshape(len(patches), rows, columns, k, k, shape[2])
-    maps = np.zeros((len(patches), *shape), patches.dtype)
-    for i in range(k):
-        for j in range(k):
-            maps[:, i:i + rows, j:j + columns] += parts[:, :, :, i, j]
-    return maps
-
-
-def _blocks(rows, size, itemsize):
-    """Slices of `rows` rows, of about BLOCK bytes at `size` numbers a row."""
-    step = max(1, BLOCK // (size * itemsize))
+def _blocks(rows, size):
+    """Slices of rows of `size` bytes, about BLOCK bytes together."""
+    step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
 
+def _patches(x, W):
+    """C: patches (R, P, q) of maps (R, H, W, c); (R, n) for a dense layer."""
+    if W.ndim == 2:
+        return x.reshape(len(x), -1)
+    views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
+    return views.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), -1, W[0].size)
+
+
+def _unpatch(dz, W, shape, extra):
+    """C^T (dz W + extra), R rows to maps (R, *shape), by each pixel of a kernel."""
+    if W.ndim == 2:
+        return (dz @ W if extra is None else dz @ W + extra).reshape(-1, *shape)
+    (rows, columns), k, c = dz.shape[1:3], W.shape[1], W.shape[3]
+    maps = np.zeros((len(dz), *shape), dz.dtype)
+    for i, j in np.ndindex(k, k):
+        part = (dz.reshape(-1, len(W)) @ W[:, i, j]).reshape(-1, rows, columns, c)
+        if extra is not None:
+            part += extra.reshape(-1, rows, columns, k, k, c)[:, :, :, i, j]
+        maps[:, i:i + rows, j:j + columns] += part
+    return maps
+
+
 def _windows(maps, pool):
-    """Views of each window's positions, in row-major order, over the last axes."""
+    """Views of the positions of all windows, row by row."""
     if not pool:
         return [maps]
-    rows, columns = (size // 2 * 2 for size in maps.shape[-3:-1])
+    rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
     return [maps[..., i:rows:2, j:columns:2, :] for i in (0, 1) for j in (0, 1)]
 
 
 def _largest(z, pool):
-    """x of the next layer, eq. (2)."""
-    views = _windows(z, pool)
-    largest = np.maximum(views[0], 0)
-    for view in views[1:]:
-        np.maximum(largest, view, out=largest)                             # (2)
-    return largest
+    """x of the next layer."""
+    return functools.reduce(np.maximum, _windows(z, pool), z.dtype.type(0))  # (2)
 
 
-def _gates(z, pool):
-    """D at each of `_windows`, as 0 and 1 of the dtype of z, eq. (3)."""
-    largest, gates = _largest(z, pool), []
+def _gate(z, pool):
+    """D as 0 and 1 of the shape and dtype of z."""
+    largest, gate = _largest(z, pool), np.zeros_like(z)
     free = largest > 0
-    for view in _windows(z, pool):
-        won = (view == largest) & free
+    for value, to in zip(_windows(z, pool), _windows(gate, pool), strict=True):
+        to[:] = won = (value == largest) & free                            # (3)
         free ^= won
-        gates.append(won.astype(z.dtype))                                  # (3)
-    return gates
-
-
-def _select(maps, gates, pool):
-    """S: what the gates let through of maps (N, K, *shape of z)."""
-    views = _windows(maps, pool)
-    total = views[0] * gates[0][:, None]
-    for view, gate in zip(views[1:], gates[1:], strict=True):
-        total += view * gate[:, None]
-    return total
-
-
-def _spread(dx, gates, pool, z):
-    """S^T: dx (N, K, *shape of x) back to the winners in maps like z."""
-    maps = np.zeros((*dx.shape[:2], *z.shape[1:]), dx.dtype)
-    for view, gate in zip(_windows(maps, pool), gates, strict=True):
-        np.multiply(dx, gate[:, None], out=view)
-    return maps
-
-
-def _back(dz, W, shape, extra=None):
-    """C^T (dz W + extra) for R rows, maps (R, *shape), in blocks."""
-    flat = W.reshape(len(W), -1)
-    maps = np.empty((len(dz), *shape), dz.dtype)
-    for part in _blocks(len(dz), dz[0].size // len(W) * flat.shape[1], dz.itemsize):
-        patches = _matrix(dz[part]) @ flat
-        if extra is not None:
-            patches += _matrix(extra[part])
-        maps[part] = _unpatch(patches.reshape(len(maps[part]), -1), W, shape)
-    return maps
+    return gate
 
 
 def forward(weights, biases, x, pools):
@@ -314,7 +225,7 @@ def forward(weights, biases, x, pools):
     Returns
     -------
     Recording
-        In the dtype of weights[0].
+        Of the one dtype that all arguments have.
 
     Raises
     ------
@@ -331,39 +242,43 @@ def forward(weights, biases, x, pools):
     >>> recording.pre[0].ravel().tolist(), recording.outputs.tolist()
     ([8.0, 12.0, 20.0, 24.0], [[73.0]])
     """
-    weights, pools = _weights(weights, pools)
-    dtype = weights[0].dtype
-    x = _array("x", x, (None,) * 4, dtype)
-    biases = _list("biases", biases, [(len(W),) for W in weights], dtype)
-    _, writes = _chain(weights, pools, x.shape[1:])
-    inputs, pre = [], []
+    x, inputs, pre = _array("x", x, (None,) * 4), [], []
+    weights, pools, _, writes = _network(weights, pools, x.shape[1:3])
+    x = _array("x", x, (*x.shape[:3], weights[0].shape[3]), weights[0].dtype)
+    biases = _list("biases", biases, [(len(W),) for W in weights], x.dtype)
     for W, b, pool, shape in zip(weights, biases, pools, writes, strict=True):
         inputs.append(_patches(x, W))
-        z = _matrix(inputs[-1]) @ W.reshape(len(W), -1).T
-        z += b                                                             # (1)
-        pre.append(z.reshape(len(x), *shape))
+        z = inputs[-1].reshape(-1, W[0].size) @ W.reshape(len(W), -1).T
+        pre.append(z.reshape(-1, *shape))
+        pre[-1] += b                                                       # (1)
         x = _largest(pre[-1], pool)
     return Recording(inputs, pre, pre[-1])
 
 
-def _below(i, dz, weights, recording, pools, reads, extra=None):
-    """dz (N, K, *z of layer i - 1) of dz (N, K, *z of layer i), eqs. (5), (6), (10)."""
-    z, pool = recording.pre[i - 1], pools[i - 1]
-    dx = _back(dz.reshape(-1, *dz.shape[2:]), weights[i], reads[i], extra)
-    return _spread(dx.reshape(*dz.shape[:2], *reads[i]), _gates(z, pool), pool, z)
+def _below(net, i, dz, extra=None):
+    """dz (N, K, *shape of z) of layer i - 1 from that of layer i."""
+    weights, pools, recording, reads = net
+    W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
+    gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)
+    for n in _blocks(N, K * z[0].nbytes) if W.ndim == 4 else [slice(N)]:
+        dx = _unpatch(dz[n].reshape(-1, *dz.shape[2:]), W, reads[i],
+                      None if extra is None else extra[n]).reshape(-1, K, *reads[i])
+        for to, won in zip(_windows(found[n], pool), _windows(gate[n, None], pool),
+                           strict=True):
+            np.multiply(dx, won, out=to)
+    return found
 
 
-def _sweep(weights, recording, pools, reads, dinputs, doutputs):
-    """Gradient through (1) and (2) against the layers, eqs. (4), (5) and (10)."""
+def _sweep(net, dinputs, doutputs):
+    """Gradient through (1) and (2), against the layers."""
     dz, dW, db = doutputs[:, None], [], []
-    for i in range(len(weights) - 1, -1, -1):
-        flat = _matrix(dz)
-        dW.append((flat.T @ _matrix(recording.inputs[i])).reshape(weights[i].shape))
-        db.append(flat.sum(axis=0))                                        # (4)
-        if i > 0:
-            dz = _below(i, dz, weights, recording, pools, reads,
-                        dinputs[i])                                        # (5, 10)
-    return Gradient(dW[::-1], db[::-1])
+    for i in range(len(dinputs) - 1, -1, -1):
+        W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
+        dW.insert(0, (flat.T @ A.reshape(-1, W[0].size)).reshape(W.shape))
+        db.insert(0, np.ones(len(flat), W.dtype) @ flat)                   # (4)
+        if i:
+            dz = _below(net, i, dz, dinputs[i])                            # (5, 10)
+    return Gradient(dW, db)
 
 
 def backward(weights, recording, doutputs, pools):
@@ -397,9 +312,9 @@ def backward(weights, recording, doutputs, pools):
     >>> grad.weights[0].ravel().tolist(), grad.weights[1].tolist()
     ([12.0, 15.0, 21.0, 24.0], [[24.0]])
     """
-    weights, recording, pools, reads = _read(weights, recording, pools)
-    doutputs = _array("doutputs", doutputs, recording.outputs.shape, weights[0].dtype)
-    return _sweep(weights, recording, pools, reads, [None] * len(weights), doutputs)
+    net = _read(weights, recording, pools)
+    doutputs = _array("doutputs", doutputs, net[2].outputs.shape, net[0][0].dtype)
+    return _sweep(net, [None] * len(weights), doutputs)
 
 
 def signals(weights, recording, pools):
@@ -429,16 +344,13 @@ def signals(weights, recording, pools):
     >>> [s.ravel().tolist() for s in signals(weights, recording, (True,))]
     [[0.0, 0.0, 0.0, 3.0], [1.0]]
     """
-    weights, recording, pools, reads = _read(weights, recording, pools)
-    N, K = recording.outputs.shape
-    G = np.empty((N, K, K), weights[0].dtype)
-    G[:] = np.eye(K)
-    found = [G]
-    for i in range(len(weights) - 1, 0, -1):
-        G = _below(i, G, weights, recording, pools, reads)                 # (6)
-        found.append(G)
-    shapes = _signal_shapes(recording)
-    return [G.reshape(shape) for G, shape in zip(found[::-1], shapes, strict=True)]
+    net = _read(weights, recording, pools)
+    inputs, _, f = net[2]
+    found = [np.eye(f.shape[1], dtype=f.dtype) + 0 * f[:, :, None]]
+    for i in range(len(inputs) - 1, 0, -1):
+        found.insert(0, _below(net, i, found[0]))                          # (6)
+    return [G.reshape(*f.shape, *A.shape[1:-1], -1) for A, G in
+            zip(inputs, found, strict=True)]
 
 
 def jacobian(recording, signals):
@@ -469,53 +381,16 @@ def jacobian(recording, signals):
     >>> jacobian(recording, signals(weights, recording, (True,))).tolist()
     [[[12.0, 15.0, 21.0, 24.0, 3.0, 24.0, 1.0]]]
     """
-    recording, found = _recorded(recording, signals)
-    N, K = recording.outputs.shape
-    parts = []
-    for A, G in zip(recording.inputs, found, strict=True):
+    f = _array("recording.outputs", getattr(recording, "outputs", None), (None, None))
+    inputs = _list("recording.inputs", recording.inputs, [
+        (len(f), *np.shape(A)[1:]) for A in recording.inputs], f.dtype)
+    signals = _list("signals", signals, [
+        (*f.shape, *A.shape[1:-1], None) for A in inputs], f.dtype)
+    (N, K), parts = f.shape, []
+    for A, G in zip(inputs, signals, strict=True):
         A, G = A.reshape(N, 1, -1, A.shape[-1]), G.reshape(N, K, -1, G.shape[-1])
         parts += [(G.swapaxes(2, 3) @ A).reshape(N, K, -1), G.sum(axis=2)]  # (7)
     return np.concatenate(parts, axis=2)
-
-
-def _recorded(recording, signals):
-    """Checked recording and signals that agree with each other, without weights."""
-    if not isinstance(recording, Recording):
-        raise ValueError(f"recording is {type(recording)}: must be a Recording")
-    outputs = _array("recording.outputs", recording.outputs, (None, None))
-    pre = _list("recording.pre", recording.pre, [
-        (len(outputs), *(None,) * (np.ndim(z) - 1)) for z in recording.pre],
-        outputs.dtype)
-    inputs = _list("recording.inputs", recording.inputs, [
-        (len(outputs), *_positions(z.shape[1:]), None) for z in pre], outputs.dtype)
-    recording = Recording(inputs, pre, outputs)
-    return recording, _list("signals", signals, _signal_shapes(recording),
-                            outputs.dtype)
-
-
-def _tangent(weights, recording, signals, dsignals, pools):
-    """Gradient by the weights through (6), with the layers, eqs. (8) and (9)."""
-    dW = [np.zeros_like(W) for W in weights]
-    N, K = recording.outputs.shape
-    B = dsignals[0]
-    for i in range(1, len(weights)):
-        W, flat = weights[i], weights[i].reshape(len(weights[i]), -1)
-        G = signals[i].reshape(N * K, *signals[i].shape[2:])
-        following = None if dsignals[i] is None else dsignals[i].copy()
-        if B is not None:
-            z, pool = recording.pre[i - 1], pools[i - 1]
-            x = _select(B.reshape(N, K, *z.shape[1:]), _gates(z, pool), pool)
-            x = x.reshape(N * K, *x.shape[2:])
-            if following is None:
-                following = np.zeros_like(signals[i])
-            out = following.reshape(G.shape)
-            for part in _blocks(N * K, G[0].size // len(W) * flat.shape[1],
-                                x.itemsize):
-                T = _matrix(_patches(x[part], W))
-                out[part] += (T @ flat.T).reshape(out[part].shape)         # (8)
-                dW[i] += (_matrix(G[part]).T @ T).reshape(W.shape)         # (9)
-        B = following
-    return dW
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
@@ -555,18 +430,26 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     >>> grad.weights[0].ravel().tolist(), grad.weights[1].tolist()
     ([0.0, 0.0, 0.0, 0.0], [[1.0]])
     """
-    weights, recording, pools, reads = _read(weights, recording, pools)
-    dtype, shapes = weights[0].dtype, _signal_shapes(recording)
+    net = weights, pools, (inputs, pre, f), reads = _read(weights, recording, pools)
+    dtype, shapes = f.dtype, [(*f.shape, *A.shape[1:-1], z.shape[-1])
+                              for A, z in zip(inputs, pre, strict=True)]
     signals = _list("signals", signals, shapes, dtype)
+    dinputs = _list("dinputs", dinputs, [A.shape for A in inputs], dtype, gaps=True)
     dsignals = _list("dsignals", dsignals, shapes, dtype, gaps=True)
-    dinputs = _list("dinputs", dinputs, [A.shape for A in recording.inputs], dtype,
-                    gaps=True)
-    doutputs = np.zeros_like(recording.outputs) if doutputs is None \
-        else _array("doutputs", doutputs, recording.outputs.shape, dtype)
-    grad = _sweep(weights, recording, pools, reads, dinputs, doutputs)
-    through = _tangent(weights, recording, signals, dsignals, pools)
-    return Gradient([a + b for a, b in zip(grad.weights, through, strict=True)],
-                    grad.biases)
+    doutputs = np.zeros_like(f) if doutputs is None else doutputs
+    dW, db = _sweep(net, dinputs, _array("doutputs", doutputs, f.shape, dtype))
+    B = dsignals[0]
+    for i, (W, G) in enumerate(zip(weights[1:], signals[1:], strict=True), 1):
+        z, pool = pre[i - 1], pools[i - 1]
+        x = B.reshape(*f.shape, *z.shape[1:]) * _gate(z, pool)[:, None]
+        x = functools.reduce(np.add, _windows(x, pool)).reshape(-1, *reads[i])
+        B = dsignals[i].copy()
+        G, out = (a.reshape(-1, *G.shape[2:]) for a in (G, B))
+        for r in _blocks(len(x), inputs[i][0].nbytes):
+            T = _patches(x[r], W).reshape(-1, W[0].size)
+            out[r] += (T @ W.reshape(len(W), -1).T).reshape(out[r].shape)  # (8)
+            dW[i] += (G[r].reshape(-1, len(W)).T @ T).reshape(W.shape)     # (9)
+    return Gradient(dW, db)
 
 
 def init(shapes, rng, dtype=np.float64):
@@ -595,13 +478,14 @@ def init(shapes, rng, dtype=np.float64):
     --------
     >>> image, shapes, pools = ARCHITECTURES["lenet5_caffe"]
     >>> weights, biases = init(shapes, np.random.default_rng(1), np.float32)
-    >>> forward(weights, biases, np.ones((2, *image)), pools).outputs.shape
+    >>> x = np.ones((2, *image), np.float32)
+    >>> forward(weights, biases, x, pools).outputs.shape
     (2, 10)
     """
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    if not isinstance(rng, np.random.Generator) \
+            or dtype not in (np.float32, np.float64):
+        raise ValueError(f"rng is {rng!r}, dtype {dtype!r}: must be a numpy.random."
+                         "Generator, and float32 or float64")
     weights, biases = [], []
     for shape in shapes:
         if len(shape) not in (2, 4) or not all(
@@ -609,11 +493,9 @@ def init(shapes, rng, dtype=np.float64):
             raise ValueError(f"shapes has {shape!r}: must be (c_out, k, k, c_in) or "
                              "(n_out, n_in), integers above 0")
         W = rng.standard_normal(shape)
-        while (np.abs(W) > 2).any():
-            outside = np.abs(W) > 2
-            W[outside] = rng.standard_normal(outside.sum())
-        field = int(np.prod(shape[1:-1]))
-        variance = 2 / (field * (shape[0] + shape[-1]))
-        weights.append((W * np.sqrt(variance) / SPREAD).astype(dtype))     # (11)
+        while (beyond := np.abs(W) > 2).any():
+            W[beyond] = rng.standard_normal(np.count_nonzero(beyond))
+        W *= np.sqrt(2 / (np.prod(shape[1:-1]) * (shape[0] + shape[-1]))) / SPREAD
+        weights.append(W.astype(dtype))                                    # (11)
         biases.append(rng.normal(0, 0.01, shape[0]).astype(dtype))
     return weights, biases
