@@ -1,0 +1,334 @@
+"""Neural Tangent Transfer: its loss, its exact gradient, its masks."""
+
+import functools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import SEEDS
+from tolerances import RTOL
+
+from refsnn import convnet, mlp, ntk, ntt, optimisers, pruning
+
+KINDS = ("at_masked", "through_mask")
+FD = 1e-8           # of the gradient, against central differences
+STEP = 1e-5
+
+
+def perceptron(activation="relu"):
+    functions = [functools.partial(f, activation=activation)
+                 for f in (mlp.forward, mlp.signals, mlp.second_order)]
+    return ntt.Model(*functions, ntk.kernel, ntk.adjoint)
+
+
+def convolutional(pools):
+    functions = [functools.partial(f, pools=pools)
+                 for f in (convnet.forward, convnet.signals, convnet.second_order)]
+    return ntt.Model(*functions, ntk.kernel, ntk.adjoint)
+
+
+def drawn(rng, shapes, scale=1.0):
+    """Weights of fan-in scale and biases that matter."""
+    weights = [scale * rng.standard_normal(s) / np.sqrt(np.prod(s[1:])) for s in shapes]
+    return weights, [0.3 * rng.standard_normal(s[0]) for s in shapes]
+
+
+def masks(rng, weights, density):
+    """Random masks with at least one live weight in each row."""
+    found = [(rng.random(W.shape) < density).astype(W.dtype) for W in weights]
+    for M in found:
+        M.reshape(len(M), -1)[:, 0] = 1
+    return found
+
+
+def case(name, seed):
+    """(model, student, x, goal): teacher and student differ in all weights."""
+    rng = np.random.default_rng(seed)
+    if name.startswith("conv"):
+        model = convolutional((True, False))
+        shapes = [(3, 3, 3, 2), (4, 2, 2, 3), (5, 4), (3, 5)]
+        x = rng.standard_normal((5, 7, 7, 2))
+    else:
+        model, shapes = perceptron(name), [(7, 6), (6, 7), (4, 6)]
+        x = rng.standard_normal((6, 6))
+    goal = ntt.target(model, *drawn(rng, shapes), x)
+    weights, biases = drawn(rng, shapes, 1.3)
+    return model, ntt.Student(weights, biases, masks(rng, weights, 0.5)), x, goal
+
+
+def gates(model, student, x):
+    """Everything that must not change for the loss to be smooth."""
+    live = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
+    recording = model.forward(live, student.biases, x)
+    return [z > 0 for z in recording.pre[:-1]], [
+        np.abs(np.sign(g)) for g in model.signals(live, recording)]
+
+
+def differences(model, student, x, goal, options, rng):
+    """(analytic, numeric) derivative along random directions, no flip between."""
+    found = ntt.gradient(model, student, x, goal, **options)
+    for _ in range(4):
+        directions = [[rng.standard_normal(a.shape) for a in arrays]
+                      for arrays in student[:2]]
+        values, seen = [], []
+        for sign in (1, -1):
+            moved = ntt.Student(*([a + sign * STEP * d for a, d in
+                                   zip(arrays, ds, strict=True)] for arrays, ds in
+                                  zip(student[:2], directions, strict=True)),
+                                student.masks)
+            values.append(ntt.gradient(model, moved, x, goal, **options).loss.total)
+            seen.append(gates(model, moved, x))
+        for one, other in zip(*seen, strict=True):
+            for a, b in zip(one, other, strict=True):
+                assert (a == b).all(), "a gate or the winner of a pool flipped"
+        analytic = sum(np.vdot(g, d) for grads, ds in
+                       zip(found[1:], directions, strict=True)
+                       for g, d in zip(grads, ds, strict=True))
+        yield analytic, (values[0] - values[1]) / (2 * STEP)
+
+
+@pytest.mark.parametrize("terms", ["all", "kernel", "outputs", "l2"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["relu", "tanh", "conv"])
+def test_gradient_by_differences(name, kind, terms):
+    rng = np.random.default_rng(5)
+    model, student, x, goal = case(name, 3)
+    options = {"kind": kind, "density": 0.5, "strength": 0.05 if terms != "outputs"
+               else 0.0, "l2": 0.01 if terms in ("all", "l2") else 0.0}
+    if terms in ("kernel", "l2"):       # outputs as they are: nothing to learn
+        live = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
+        goal = goal._replace(outputs=model.forward(live, student.biases, x).outputs)
+    if terms == "l2":
+        options["strength"] = 0.0
+    if terms == "kernel":               # df is 0 at the base point, not beside it
+        options["strength"] = 50.0
+    pairs = np.array(list(differences(model, student, x, goal, options, rng)))
+    assert np.abs(pairs[:, 0]).min() > 1e-4
+    np.testing.assert_array_less(np.abs(pairs[:, 0] - pairs[:, 1]),
+                                 FD * np.abs(pairs[:, 0]).max())
+
+
+@pytest.mark.parametrize("fault", ["mask", "l2", "outputs", "kernel", "transposed"])
+def test_wrong_gradients_are_told_apart(fault):
+    model, student, x, goal = case("tanh", 3)
+    options = {"kind": "at_masked", "density": 0.5, "strength": 0.05, "l2": 0.01}
+
+    def adjoint(left, right, dkernel, **rest):
+        if fault == "transposed":
+            dkernel = dkernel.swapaxes(2, 3)
+        if fault == "kernel":
+            dkernel = 1.001 * dkernel
+        return ntk.adjoint(left, right, dkernel, **rest)
+
+    def second_order(weights, recording, signals, da, dg, df):
+        found = model.second_order(weights, recording, signals, da, dg,
+                                   1.001 * df if fault == "outputs" else df)
+        scale = {"mask": 1.001, "l2": 1.0}.get(fault, 1.0)
+        extra = 1e-4 if fault == "l2" else 0.0
+        return mlp.Gradient([scale * dW + extra * W for dW, W in
+                             zip(found.weights, weights, strict=True)], found.biases)
+
+    spoilt = model._replace(adjoint=adjoint, second_order=second_order)
+    pairs = np.array(list(differences(spoilt, student, x, goal, options,
+                                      np.random.default_rng(5))))
+    assert (np.abs(pairs[:, 0] - pairs[:, 1]) > FD * np.abs(pairs[:, 0]).max()).any()
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "conv"])
+def test_kinds_differ_and_pruned_weights_have_no_gradient(name):
+    model, student, x, goal = case(name, 3)
+    found = [ntt.gradient(model, student, x, goal, density=0.5, strength=0.05,
+                          kind=kind) for kind in KINDS]
+    assert abs(found[0].loss.kernel / found[1].loss.kernel - 1) > 1e-3
+    assert found[0].loss.outputs == found[1].loss.outputs
+    for one in found:
+        for dW, M in zip(one.weights, student.masks, strict=True):
+            assert (dW[M == 0] == 0).all() and (dW[M == 1] != 0).any()
+            assert (M == 0).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["relu", "tanh", "conv"])
+def test_nothing_to_learn_at_the_teacher(name, kind):
+    model, student, x, _ = case(name, 3)
+    ones = [np.ones_like(W) for W in student.weights]
+    goal = ntt.target(model, student.weights, student.biases, x)
+    assert np.abs(goal.kernel).mean() > 0.1
+    found = ntt.gradient(model, student._replace(masks=ones), x, goal, density=1.0,
+                         l2=0.0, kind="at_masked")
+    assert found.loss.total == 0
+    assert all((g == 0).all() for grads in found[1:] for g in grads)
+    found = ntt.gradient(model, student._replace(masks=ones), x, goal, density=1.0,
+                         l2=0.0, kind=kind)
+    assert max(np.abs(g).max() for grads in found[1:] for g in grads) < RTOL
+
+
+@given(SEEDS, st.integers(2, 7), st.integers(1, 4))
+def test_loss_is_its_three_sums(seed, B, K):
+    rng = np.random.default_rng(seed)
+    model = perceptron()
+    weights, biases = drawn(rng, [(5, 3), (K, 5)])
+    student = ntt.Student(*drawn(rng, [(5, 3), (K, 5)]), masks(rng, weights, 0.5))
+    x = rng.standard_normal((B, 3))
+    goal = ntt.target(model, weights, biases, x)
+    live = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
+    record = mlp.forward(live, student.biases, x)
+    jac = mlp.jacobian(record, mlp.signals(live, record))
+    kernel = np.einsum("nkp,mqp->nmkq", jac[:B // 2], jac[B // 2:])
+    teacher = mlp.forward(weights, biases, x)
+    jac = mlp.jacobian(teacher, mlp.signals(weights, teacher))
+    np.testing.assert_allclose(
+        goal.kernel, np.einsum("nkp,mqp->nmkq", jac[:B // 2], jac[B // 2:]), rtol=RTOL,
+        atol=1e-12)
+    loss = ntt.gradient(model, student, x, goal, density=0.4, strength=0.2, l2=0.3).loss
+    expected = [np.mean((kernel - goal.kernel) ** 2),
+                np.mean((record.outputs - teacher.outputs) ** 2),
+                sum((W ** 2).sum() for W in live)]
+    np.testing.assert_allclose(loss[1:], expected, rtol=RTOL)
+    np.testing.assert_allclose(
+        loss.total, 0.2 * expected[0] + expected[1] + 0.3 / 0.4 * expected[2],
+        rtol=RTOL)
+
+
+@pytest.mark.parametrize("strength, kernel, outputs, l2, l2_sum, total, digits", [
+    (1e-3, 6439.033, 1.022, 1e-4, 82.942, 7.737, 3),
+    (1e-3, 3674.961, 0.732, 1e-4, 83.634, 4.686, 3),
+    (1e-3, 66.964, 0.017, 1e-5, 65.951, 0.105, 2)])     # convolutional; rounded terms
+def test_factors_are_those_of_the_authors_logs(strength, kernel, outputs, l2, l2_sum,
+                                               total, digits):
+    """One unknown scale a term: a model whose three terms are the logged ones."""
+    density = 0.03
+    model = ntt.Model(
+        lambda W, b, x: mlp.Recording([x], [x], x * 0 + np.sqrt(outputs)),
+        lambda W, r: [np.ones((len(r.outputs), 1, 1))],
+        lambda W, r, g, da, dg, df: ([np.zeros_like(w) for w in W], []),
+        lambda left, right, **_: np.full((1, 1, 1, 1), np.sqrt(kernel)),
+        lambda left, right, D, **_: (left, right))
+    student = ntt.Student([np.array([[np.sqrt(l2_sum)]])], [], [np.ones((1, 1))])
+    goal = ntt.Target(np.zeros((2, 1)), np.zeros((1, 1, 1, 1)))
+    found = ntt.gradient(model, student, np.ones((2, 1)), goal, density=density,
+                         strength=strength, l2=l2)
+    assert abs(found.loss.total - total) < 1.5 * 10 ** -digits
+
+
+def run(kind="at_masked", steps=25, every=5, density=0.3, watch=None, seed=1,
+        strength=0.05):
+    rng = np.random.default_rng(seed)
+    weights, biases = drawn(rng, [(9, 6), (4, 9)])
+    batches = list(rng.standard_normal((steps, 6, 6)))
+    student = ntt.transfer(
+        perceptron(), weights, biases, batches, density=density,
+        prune=lambda W: pruning.magnitude(W, density),
+        optimiser=functools.partial(optimisers.adam, rate=0.02), every=every,
+        strength=strength, kind=kind, watch=watch)
+    return weights, biases, student
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_masks_keep_their_density_and_pruned_weights_their_value(kind):
+    seen = []
+    weights, biases, student = run(kind, watch=lambda *now: seen.append(now))
+    assert [step for step, _ in seen] == list(range(26))
+    counts = {tuple(int(M.sum()) for M in one.masks) for _, one in seen}
+    assert counts == {tuple(W.size - int(0.7 * W.size) - 1 for W in weights)}
+    changes = [step for (step, one), (_, before) in zip(seen[1:], seen, strict=False)
+               if any((a != b).any() for a, b in
+                      zip(one.masks, before.masks, strict=True))]
+    assert changes and set(changes) <= {5, 10, 15}      # not in the last 5 steps
+    never = [np.all([one.masks[i] == 0 for _, one in seen], axis=0) for i in (0, 1)]
+    back = [np.any([(one.masks[i] == 1) & (seen[0][1].masks[i] == 0)
+                    for _, one in seen], axis=0) for i in (0, 1)]
+    assert back[0].any()                                # a pruned weight came back
+    for W, now, out, M in zip(weights, student.weights, never, student.masks,
+                              strict=True):
+        assert out.any() and (W[out] == now[out]).all()
+        assert (now[M == 1] != W[M == 1]).mean() > 0.5
+    assert (student.biases[-1] != biases[-1]).all()
+
+
+def test_transfer_comes_nearer_to_the_teacher():
+    """Both distances on a batch that it was not trained on fall."""
+    rng, model = np.random.default_rng(9), perceptron()
+    x, losses = rng.standard_normal((30, 6)), []
+
+    def watch(step, student):
+        if step in (0, 200):
+            losses.append(ntt.gradient(model, student, x, goal, density=0.3).loss)
+
+    weights, biases = drawn(np.random.default_rng(1), [(9, 6), (4, 9)])
+    goal = ntt.target(model, weights, biases, x)
+    run(steps=200, watch=watch, strength=1.0)
+    assert losses[1].kernel < 0.9 * losses[0].kernel
+    assert losses[1].outputs < 0.9 * losses[0].outputs
+
+
+def test_first_masks_may_be_handed_in_and_nothing_is_changed():
+    rng = np.random.default_rng(4)
+    weights, biases = drawn(rng, [(3, 4), (2, 3)])
+    copies = [a.copy() for a in (*weights, *biases)]
+    first = masks(rng, weights, 0.4)
+    student = ntt.transfer(
+        perceptron(), weights, biases, rng.standard_normal((3, 4, 4)), density=0.4,
+        prune=None, masks=first, optimiser=lambda state, g: (state, -0.01 * g))
+    assert student.masks is first
+    assert all((a == b).all() for a, b in zip((*weights, *biases), copies, strict=True))
+    assert any((a != b).any() for a, b in zip(student.weights, weights, strict=True))
+
+
+def test_float32_is_kept_and_close():
+    model, student, x, goal = case("relu", 3)
+    exact = ntt.gradient(model, student, x, goal, density=0.5, strength=0.05)
+    single = ntt.Student(*([a.astype(np.float32) for a in part] for part in student))
+    found = ntt.gradient(
+        model, single, x.astype(np.float32),
+        ntt.Target(*(a.astype(np.float32) for a in goal)), density=0.5, strength=0.05)
+    for one, other in zip((*exact.weights, *exact.biases),
+                          (*found.weights, *found.biases), strict=True):
+        assert other.dtype == np.float32
+        assert np.linalg.norm(other - one) < 1e-4 * np.linalg.norm(one)
+
+
+def changed(**new):
+    model, student, x, goal = case("relu", 3)
+    arguments = {"model": model, "student": student, "x": x, "goal": goal,
+                 "density": 0.5, **new}
+    return lambda: ntt.gradient(**arguments)
+
+
+STUDENT, GOAL = case("relu", 3)[1], case("relu", 3)[3]
+HALF = [0.5 * M for M in STUDENT.masks]
+
+
+@pytest.mark.parametrize("call, match", [
+    (changed(density=0.0), r"density is 0.0: must be in \(0, 1\]"),
+    (changed(density=1.5), "density is 1.5"),
+    (changed(density=True), "density is True"),
+    (changed(density=np.nan), "density is nan"),
+    (changed(strength=-1.0), "strength is -1.0: must be a finite number"),
+    (changed(strength=np.inf), "strength is inf"), (changed(l2="1"), "l2 is '1'"),
+    (changed(kind="full"), "kind is 'full': must be one of"),
+    (changed(x=np.zeros((1, 6))), "x is of shape .1, 6.: .* at least 2 samples"),
+    (changed(x=np.zeros(6)), "x is of shape"),
+    (changed(model=None), "model is None: must be a Model"),
+    (changed(student=STUDENT._replace(masks=HALF)), r"masks\[0\] .* neither 0 nor 1"),
+    (changed(student=STUDENT._replace(masks=STUDENT.masks[:2])), "masks has 2 arrays"),
+    (changed(student=STUDENT._replace(masks=STUDENT.masks[::-1])),
+     r"masks\[0\] is of shape \(4, 6\)"),
+    (changed(student=STUDENT._replace(masks=[M > 0 for M in STUDENT.masks])),
+     r"masks\[0\] is of shape .* dtype bool"),
+    (changed(student=STUDENT._replace(masks=())), "masks is"),
+    (changed(student=STUDENT._replace(weights=None)), "weights is None"),
+    (changed(student=STUDENT._replace(weights=[1, 2, 3])), r"weights\[0\] is 1"),
+    (changed(student=None), "student is None: must be a Student"),
+    (changed(goal=GOAL._replace(kernel=GOAL.kernel[:1])), "goal.kernel is of shape"),
+    (changed(goal=GOAL._replace(outputs=GOAL.outputs[:1])), "goal.outputs is of shape"),
+    (changed(goal=None), "goal.kernel is of shape"),
+    (lambda: ntt.target(perceptron(), *STUDENT[:2], np.zeros((1, 6))), "x is of shape"),
+    (lambda: ntt.target(3, *STUDENT[:2], np.zeros((2, 6))), "model is 3"),
+    (lambda: run(every=0), "every is 0: must be an integer"),
+    (lambda: run(every=True), "every is True"),
+    (lambda: run(density=-1), "rho is -1")])
+def test_bad_input_is_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
