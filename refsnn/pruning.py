@@ -196,6 +196,8 @@ def logit_doutputs(outputs):
     [[2.0, -6.0]]
     """
     outputs, = _arrays("outputs", [outputs])
+    if outputs.ndim != 2:
+        raise ValueError(f"outputs is of shape {outputs.shape}: must be (N, K)")
     return 2 * outputs                                                     # (5)
 
 

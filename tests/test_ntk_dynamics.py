@@ -1,0 +1,267 @@
+"""What the tangent kernel foretells against steps that are really taken."""
+
+import numpy as np
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+from tolerances import RTOL
+
+from refsnn import mlp, ntk, ntk_dynamics
+
+
+def close(a, b, rtol=RTOL):
+    """Equal to RTOL relative to the size of the whole array."""
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape and np.linalg.norm(b) > 0
+    assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
+
+
+@st.composite
+def linear(draw, rank=None):
+    """(J (N, K, p), J of others (M, K, p), outputs, targets, others', rng)."""
+    N, M, K = (draw(st.integers(1, 4)) for _ in range(3))
+    p = draw(st.integers(1, 30))        # below N K: a kernel with eigenvalues 0
+    rng = np.random.default_rng(draw(strategies.SEEDS))
+    return (rng.normal(size=(N, K, p)), rng.normal(size=(M, K, p)),
+            rng.normal(size=(N, K)), rng.normal(size=(N, K)), rng.normal(size=(M, K)),
+            rng)
+
+
+def product(J, other):
+    return np.einsum("nkp,mqp->nmkq", J, other)
+
+
+def top(J):
+    return np.linalg.norm(J.reshape(-1, J.shape[2]), 2) ** 2
+
+
+def descend(J, other, f, y, g, rate, steps, share):
+    """Outputs of the linear model, its weights moved step by step."""
+    theta, found = np.zeros(J.shape[2]), []
+    for _ in range(steps + 1):
+        now = f + J @ theta
+        found.append((now, g + other @ theta))
+        theta = theta - rate * share * np.einsum("nk,nkp->p", now - y, J)
+    return [np.array(part) for part in zip(*found, strict=True)]
+
+
+# --- linear models: exact ----------------------------------------------------------
+
+def test_by_hand():
+    """K = 5, rate 0.1: the error halves; where K = 2 the change is 2/5 of it."""
+    found = ntk_dynamics.predict(
+        np.full((1, 1, 1, 1), 5.0), np.array([[3.0]]), np.array([[1.0]]), [0, 1, 2],
+        rate=0.1, cross=np.full((1, 1, 1, 1), 2.0), test_outputs=np.array([[7.0]]))
+    np.testing.assert_allclose(found.train.ravel(), [3.0, 2.0, 1.5], rtol=RTOL)
+    np.testing.assert_allclose(found.test.ravel(), [7.0, 6.6, 6.4], rtol=RTOL)
+
+
+@given(linear(), st.sampled_from(ntk_dynamics.LOSSES), st.floats(0.05, 1.9),
+       st.integers(1, 40))
+def test_closed_form_is_the_iteration(drawn, loss, pace, steps):
+    J, other, f, y, g, _ = drawn
+    share = 1 / len(f) if loss == "mean" else 1
+    rate = pace / (share * top(J))
+    want = descend(J, other, f, y, g, rate, steps, share)
+    found = ntk_dynamics.predict(
+        product(J, J), f, y, np.arange(steps + 1), rate=rate, loss=loss,
+        cross=product(other, J), test_outputs=g)
+    close(found.train, want[0])
+    close(found.test, want[1])
+    last = ntk_dynamics.predict(product(J, J), f, y, steps, rate=rate, loss=loss)
+    close(last.train[0], want[0][-1])
+    assert last.test is None
+
+
+@given(linear(), st.floats(0.05, 1.9))
+def test_one_step_is_the_first_of_many(drawn, pace):
+    J, other, f, y, g, _ = drawn
+    rate = pace / top(J)
+    found = ntk_dynamics.predict(product(J, J), f, y, 1, rate=rate,
+                                 cross=product(other, J), test_outputs=g)
+    close(ntk_dynamics.one_step(product(J, J), f, f - y, rate), found.train[0])
+    close(ntk_dynamics.one_step(product(other, J), g, f - y, rate), found.test[0])
+
+
+def test_the_training_samples_as_others_tell_the_same():
+    rng = np.random.default_rng(1)
+    J, f, y = rng.normal(size=(3, 2, 9)), *rng.normal(size=(2, 3, 2))
+    kernel = product(J, J)
+    found = ntk_dynamics.predict(kernel, f, y, [0, 3, 500, 10 ** 6],
+                                 rate=0.9 / top(J), cross=kernel, test_outputs=f)
+    close(found.train, found.test)
+    close(found.train[-1], y)                           # learnt, 6 outputs of 9 weights
+
+
+def test_slow_directions_are_not_lost():
+    """Eigenvalues 1 and 1e-10: 1 - (1 - x)^2 would lose six digits of 2 x."""
+    J = np.array([[[1.0, 0.0], [0.0, 1e-5]]])
+    f, y = np.zeros((1, 2)), np.array([[1.0, 1e5]])
+    found = ntk_dynamics.predict(product(J, J), f, y, 2, rate=0.5,
+                                 cross=np.array([[[[1.0, 0.0], [0.0, 1e-4]]]]),
+                                 test_outputs=f)
+    slow = 0.5 * 1e-10
+    close(found.test[0, 0, 1], 1e-4 * 1e5 * 0.5 * (2 - slow), rtol=RTOL)
+
+
+def test_what_is_wrong_is_told_apart():
+    rng = np.random.default_rng(2)
+    J, f, y = rng.normal(size=(3, 2, 9)), *rng.normal(size=(2, 3, 2))
+    rate = 0.5 / top(J)
+    right = ntk_dynamics.predict(product(J, J), f, y, 7, rate=rate).train
+    for wrong in (ntk_dynamics.predict(product(J, J), f, y, 8, rate=rate),
+                  ntk_dynamics.predict(product(J, J), f, y, 7, rate=1.001 * rate),
+                  ntk_dynamics.predict(product(J, J), f, y, 7, rate=rate, loss="mean"),
+                  ntk_dynamics.predict(product(J, J), y, f, 7, rate=rate)):
+        with pytest.raises(AssertionError):
+            close(wrong.train, right)
+
+
+# --- networks: to first order ------------------------------------------------------
+
+def network(width, seed, samples=6, K=2, masked=False):
+    """(weights, biases, x, targets, masks) of a tanh network of this width.
+
+    Two hidden layers: with one, K[n, m, k, q] = K[n, m, q, k].  Weights are
+    of variance 1 / inputs: with Glorot's the first layer fades with width.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = (3, width, width, K)
+    weights = [rng.normal(size=(n, m)) / np.sqrt(m)
+               for m, n in zip(sizes[:-1], sizes[1:], strict=True)]
+    biases = [rng.normal(0, 0.1, n) for n in sizes[1:]]
+    masks = [(rng.random(W.shape) < (0.6 if masked else 2)).astype(float)
+             for W in weights]
+    weights = [W * m for W, m in zip(weights, masks, strict=True)]
+    return weights, biases, rng.normal(size=(samples, 3)), \
+        rng.normal(size=(samples, K)), masks
+
+
+def batch(weights, biases, x):
+    record = mlp.forward(weights, biases, x, "tanh")
+    return (record.inputs, mlp.signals(weights, record, "tanh")), record
+
+
+def step(weights, biases, x, doutputs, masks, rate):
+    record = mlp.forward(weights, biases, x, "tanh")
+    grad = mlp.backward(weights, record, doutputs(record.outputs), "tanh")
+    return ([W - rate * dW * m for W, dW, m in
+             zip(weights, grad.weights, masks, strict=True)],
+            [b - rate * db for b, db in zip(biases, grad.biases, strict=True)])
+
+
+def slope(rates, gaps):
+    """Least-squares slope of log gap over log rate."""
+    return np.polyfit(np.log(rates), np.log(gaps), 1)[0]
+
+
+@pytest.mark.parametrize("kind", ntk.KINDS)
+def test_one_step_of_an_mlp_to_second_order_in_the_rate(kind):
+    """Any loss: here sum f^4 / 4; on samples trained on and on others."""
+    masked = kind == "through_mask"
+    weights, biases, x, _, masks = network(12, 3, masked=masked)
+    others = np.random.default_rng(4).normal(size=(5, 3))
+    train, record = batch(weights, biases, x)
+    test, beyond = batch(weights, biases, others)
+    options = {"kind": kind, "masks": masks}
+    rates = 2.0 ** -np.arange(6, 13)
+    for (asked, f), where in (((train, record.outputs), x),
+                              ((test, beyond.outputs), others)):
+        kernel = ntk.kernel(asked, train, **options)
+        gaps, crossed, unmasked = [], [], []
+        for rate in rates:
+            moved = step(weights, biases, x, lambda f: f ** 3, masks, rate)
+            real = mlp.forward(*moved, where, "tanh").outputs
+            for gap, K in ((gaps, kernel), (crossed, kernel.swapaxes(2, 3)),
+                           (unmasked, ntk.kernel(asked, train))):
+                gap.append(np.linalg.norm(real - ntk_dynamics.one_step(
+                    K, f, record.outputs ** 3, rate)))
+        assert slope(rates, gaps) >= 1.9
+        assert slope(rates, crossed) < 1.2
+        assert (slope(rates, unmasked) < 1.2) == masked
+
+
+def test_wide_networks_are_foretold_better_than_narrow_ones():
+    """30 steps at the same pace; mean over 5 seeds of the final gap."""
+    gaps = {}
+    for width in (8, 256):
+        found = []
+        for seed in range(5):
+            weights, biases, x, y, masks = network(width, seed)
+            train, record = batch(weights, biases, x)
+            kernel = ntk.kernel(train)
+            matrix = kernel.swapaxes(1, 2).reshape(12, 12)
+            rate = 0.5 / np.linalg.eigvalsh(matrix)[-1]
+            told = ntk_dynamics.predict(kernel, record.outputs, y, 30, rate=rate).train
+            for _ in range(30):
+                weights, biases = step(weights, biases, x, lambda f, y=y: f - y, masks,
+                                       rate)
+            real = mlp.forward(weights, biases, x, "tanh").outputs
+            found.append(np.linalg.norm(real - told[0])
+                         / np.linalg.norm(real - record.outputs))
+        gaps[width] = np.mean(found)
+    assert gaps[256] < 0.25 * gaps[8], gaps
+
+
+# --- house rules -------------------------------------------------------------------
+
+def test_float32_is_kept_and_arguments_too():
+    rng = np.random.default_rng(3)
+    J = rng.normal(size=(3, 2, 4))
+    f, y, g = rng.normal(size=(3, 3, 2))
+    arrays = [a.astype(np.float32) for a in (product(J, J), f, y, g)]
+    before = [a.copy() for a in arrays]
+    kernel, f32, y32, g32 = arrays
+    rate = np.float64(0.5 / top(J))
+    found = ntk_dynamics.predict(kernel, f32, y32, [1, 9], rate=rate, cross=kernel,
+                                 test_outputs=g32)
+    one = ntk_dynamics.one_step(kernel, f32, y32, rate)
+    assert {a.dtype for a in (*found, one)} == {np.dtype(np.float32)}
+    wide = ntk_dynamics.predict(product(J, J), f, y, [1, 9], rate=rate,
+                                cross=product(J, J), test_outputs=g)
+    for a, b in zip(found, wide, strict=True):
+        close(a, b, rtol=1e-4)
+    assert all((a == b).all() for a, b in zip(arrays, before, strict=True))
+
+
+K0 = np.einsum("nk,mq->nmkq", np.eye(3, 2), np.eye(3, 2))
+F0 = np.ones((3, 2))
+
+
+def predict(kernel=K0, outputs=F0, targets=F0, steps=1, rate=0.1, **others):
+    return ntk_dynamics.predict(kernel, outputs, targets, steps, rate=rate, **others)
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: predict(K0[:2]), "kernel is of shape"),
+    (lambda: predict(K0 * np.nan), "kernel has NaN"),
+    (lambda: predict(K0 + np.arange(2)), "kernel is not symmetric"),
+    (lambda: predict(-K0), "kernel has eigenvalues"),
+    (lambda: predict(0 * K0), "kernel has eigenvalues"),
+    (lambda: predict(outputs=F0[0]), "outputs is of shape"),
+    (lambda: predict(outputs=F0.astype(int)), "outputs is of .*int64"),
+    (lambda: predict(targets=F0[:2]), "targets is of shape"),
+    (lambda: predict(targets=F0 * np.inf), "targets has NaN"),
+    (lambda: predict(outputs=F0[:0], targets=F0[:0], kernel=K0[:0, :0]), "not empty"),
+    (lambda: predict(steps=-1), "steps is -1"),
+    (lambda: predict(steps=1.5), "steps is 1.5"),
+    (lambda: predict(steps=[]), "steps is"),
+    (lambda: predict(steps=[[1]]), "steps is"),
+    (lambda: predict(rate=0), "rate is 0: must be"),
+    (lambda: predict(rate=np.nan), "rate is nan"),
+    (lambda: predict(rate=[0.1]), "rate is .0.1"),
+    (lambda: predict(rate=True), "rate is True"),
+    (lambda: predict(rate=1e3, steps=10 ** 6), "rate is too high for 1000000 steps"),
+    (lambda: predict(loss="max"), "loss is 'max'"),
+    (lambda: predict(cross=K0), "must be given together"),
+    (lambda: predict(test_outputs=F0), "must be given together"),
+    (lambda: predict(cross=K0[:2], test_outputs=F0), "cross is of shape"),
+    (lambda: predict(cross=K0, test_outputs=F0[:, :1]), "test_outputs is of shape"),
+    (lambda: ntk_dynamics.one_step(K0[:, :2], F0, F0, 0.1), "kernel is of shape"),
+    (lambda: ntk_dynamics.one_step(K0, F0, F0[:, :1], 0.1), "doutputs is of shape"),
+    (lambda: ntk_dynamics.one_step(K0, F0 * np.nan, F0, 0.1), "outputs has NaN"),
+    (lambda: ntk_dynamics.one_step(K0, F0, F0, -0.1), "rate is -0.1")])
+def test_bad_input_is_named(call, match):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        call()

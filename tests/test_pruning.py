@@ -1,0 +1,300 @@
+"""Masks: the authors' counts, thresholds and ties, and true randomness."""
+
+import numpy as np
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refsnn import mlp, pruning
+
+LENET = [(300, 784), (100, 300), (10, 100)]
+CAFFE = [(20, 5, 5, 1), (50, 5, 5, 20), (500, 800), (10, 500)]
+
+
+def draw(shapes, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape) for shape in shapes]
+
+
+def counts(masks):
+    return [int(mask.sum()) for mask in masks]
+
+
+def same(masks, others):
+    """Equal, and neither all ones nor all zeros."""
+    assert 0 < pruning.density(masks)[0] < 1
+    return all((a == b).all() for a, b in zip(masks, others, strict=True))
+
+
+@st.composite
+def layers(draw):
+    """(weights without ties, rho that keeps some and drops some, rng)."""
+    rng = np.random.default_rng(draw(strategies.SEEDS))
+    shapes = draw(st.lists(st.tuples(st.integers(2, 6), st.integers(5, 9)),
+                           min_size=1, max_size=3))
+    return ([rng.normal(size=shape) for shape in shapes],
+            draw(st.floats(0.3, 0.85)), rng)
+
+
+# --- counts ----------------------------------------------------------------------
+
+@pytest.mark.parametrize("shapes, want", [
+    (LENET, [7055, 899, 29]), (CAFFE, [14, 749, 11999, 149])], ids=["mlp", "conv"])
+def test_counts_are_those_of_the_authors(shapes, want):
+    weights = draw(shapes)
+    assert counts(pruning.magnitude(weights, 0.03)) == want
+    assert counts(pruning.random(weights, 0.03, np.random.default_rng(1))) == want
+    saliency = pruning.snip(weights, draw(shapes, 2), 0.03, scope="layer")
+    assert counts(saliency) == [n + 1 for n in want]
+    total = sum(W.size for W in weights)
+    for masks in (pruning.magnitude(weights, 0.03, scope="global"),
+                  pruning.random(weights, 0.03, np.random.default_rng(1),
+                                 scope="global")):
+        assert sum(counts(masks)) == total - int(0.97 * total) - 1
+        assert counts(masks) != want
+
+
+def test_by_hand():
+    """Of five, density 0.6: idx 2, threshold 3; strict keeps 4 and 5."""
+    weights = [np.array([1.0, -5.0, 3.0, -2.0, 4.0])]
+    assert pruning.magnitude(weights, 0.6)[0].tolist() == [0, 1, 0, 0, 1]
+    assert pruning.snip(weights, [np.ones(5)], 0.6)[0].tolist() == [0, 1, 1, 0, 1]
+    assert pruning.snip(weights, [np.array([9.0, 0.0, 1.0, 1.0, -1.0])],
+                        0.6)[0].tolist() == [1, 0, 1, 0, 1]
+    assert pruning.magnitude(weights, 1)[0].tolist() == [0, 1, 1, 1, 1]
+    assert pruning.snip(weights, [np.ones(5)], 1.0)[0].tolist() == [1] * 5
+
+
+def test_ties_with_the_threshold_go_or_stay_together():
+    weights = [np.array([3.0, -3.0, 3.0, 1.0, 7.0])]
+    assert pruning.magnitude(weights, 0.6)[0].tolist() == [0, 0, 0, 0, 1]
+    assert pruning.snip(weights, [np.ones(5)], 0.6)[0].tolist() == [1, 1, 1, 0, 1]
+    assert not pruning.magnitude([np.full((3, 3), 2.0)], 0.5)[0].any()
+
+
+def test_the_smallest_density_of_all():
+    weights = draw([(3, 4)])
+    assert counts(pruning.magnitude(weights, 1e-300)) == [0]
+    assert counts(pruning.snip(weights, weights, 1e-300)) == [1]
+
+
+# --- properties ------------------------------------------------------------------
+
+@given(layers())
+def test_the_largest_stay(drawn):
+    weights, rho, _ = drawn
+    for mask, W in zip(pruning.magnitude(weights, rho), weights, strict=True):
+        assert np.abs(W)[mask == 1].min() > np.abs(W)[mask == 0].max()
+        assert mask.sum() == W.size - int((1 - rho) * W.size) - 1
+
+
+@given(layers())
+def test_scale_and_sign_do_not_matter(drawn):
+    weights, rho, rng = drawn
+    gradients = [rng.normal(size=W.shape) for W in weights]
+    turned = [-8.0 * W for W in weights]
+    for scope in pruning.SCOPES:
+        assert same(pruning.magnitude(weights, rho, scope=scope),
+                    pruning.magnitude(turned, rho, scope=scope))
+        assert same(pruning.snip(weights, gradients, rho, scope=scope),
+                    pruning.snip(turned, gradients, rho, scope=scope))
+        assert same(pruning.snip(weights, gradients, rho, scope=scope),
+                    pruning.snip(gradients, weights, rho, scope=scope))
+
+
+@given(layers())
+def test_masks_move_with_the_weights(drawn):
+    weights, rho, rng = drawn
+    orders = [rng.permutation(W.size) for W in weights]
+
+    def moved(arrays):
+        return [a.ravel()[order].reshape(a.shape)
+                for a, order in zip(arrays, orders, strict=True)]
+
+    gradients = [rng.normal(size=W.shape) for W in weights]
+    for scope in pruning.SCOPES:
+        assert same(moved(pruning.magnitude(weights, rho, scope=scope)),
+                    pruning.magnitude(moved(weights), rho, scope=scope))
+        assert same(moved(pruning.snip(weights, gradients, rho, scope=scope)),
+                    pruning.snip(moved(weights), moved(gradients), rho, scope=scope))
+
+
+@given(layers())
+def test_global_is_one_layer_of_all(drawn):
+    weights, rho, rng = drawn
+    gradients = [rng.normal(size=W.shape) for W in weights]
+    whole = [np.concatenate([W.ravel() for W in weights])]
+    slope = [np.concatenate([g.ravel() for g in gradients])]
+    for found, want in (
+            (pruning.magnitude(weights, rho, scope="global"),
+             pruning.magnitude(whole, rho)),
+            (pruning.snip(weights, gradients, rho), pruning.snip(whole, slope, rho)),
+            (pruning.random(weights, rho, np.random.default_rng(3), scope="global"),
+             pruning.random(whole, rho, np.random.default_rng(3)))):
+        assert same([np.concatenate([mask.ravel() for mask in found])], want)
+
+
+@given(layers())
+def test_a_denser_mask_contains_a_sparser_one(drawn):
+    weights, rho, _ = drawn
+    for scope in pruning.SCOPES:
+        more = pruning.magnitude(weights, rho, scope=scope)
+        less = pruning.magnitude(weights, rho / 2, scope=scope)
+        assert all((a >= b).all() for a, b in zip(more, less, strict=True))
+        assert sum(counts(more)) > sum(counts(less))
+
+
+def test_scopes_differ():
+    weights = draw([(20, 30), (20, 30)])
+    weights[1] *= 1e-6
+    assert counts(pruning.magnitude(weights, 0.5)) == [299, 299]
+    assert counts(pruning.magnitude(weights, 0.5, scope="global"))[1] == 0
+
+
+# --- at random -------------------------------------------------------------------
+
+def chi_square(kept, draws, share):
+    """(squared deviations of the counts, in their variance), about P - 1."""
+    return float(np.sum((kept - draws * share) ** 2) / (draws * share * (1 - share))
+                 * (1 - 1 / kept.size))
+
+
+def test_random_masks_are_uniform():
+    """Each position as often as any other; likewise each pair of the first 8.
+
+    Without a bias the statistic has the mean P - 1 and the deviation
+    sqrt(2 (P - 1)); 4 of these are passed by chance once in 10^4 seeds.
+    """
+    rng, draws, weights = np.random.default_rng(11), 4000, [np.ones((6, 10))]
+    masks = np.array([pruning.random(weights, 0.35, rng)[0].ravel()
+                      for _ in range(draws)])
+    assert (masks.sum(axis=1) == 60 - int(0.65 * 60) - 1).all()
+    statistic = chi_square(masks.sum(axis=0), draws, masks[0].mean())
+    assert abs(statistic - 59) < 4 * np.sqrt(2 * 59)
+    both = (masks.T @ masks)[np.triu_indices(8, 1)]
+    kept = masks[0].sum()
+    pair = kept * (kept - 1) / (60 * 59)
+    assert np.abs(both - draws * pair).max() < 5 * np.sqrt(draws * pair * (1 - pair))
+
+
+def test_a_bias_is_seen():
+    """Fixed counts in each row, or a permutation that is always the same."""
+    rng, draws, base = np.random.default_rng(12), 4000, np.zeros((6, 10))
+    base[:, :2], base[0] = 1, 1
+    rows = np.array([rng.permuted(base, axis=1).ravel() for _ in range(draws)])
+    fixed = np.array([base.ravel()] * draws)
+    for masks in (rows, fixed):
+        assert chi_square(masks.sum(axis=0), draws, base.mean()) > 59 + 40 * 11
+
+
+def test_random_masks_depend_on_the_seed_alone():
+    weights = draw([(9, 8), (5, 9)])
+    first, again, other = (
+        pruning.random(w, 0.4, np.random.default_rng(seed))
+        for w, seed in ((weights, 1), (draw([(9, 8), (5, 9)], 7), 1), (weights, 2)))
+    assert same(first, again) and not same(first, other)
+    rng = np.random.default_rng(1)
+    assert not same(*(pruning.random(weights, 0.4, rng) for _ in range(2)))
+
+
+def test_scaled_weights_keep_the_variance_of_the_input():
+    rng = np.random.default_rng(5)
+    weights = draw([(400, 300)])
+    masks = pruning.random(weights, 0.1, rng)
+    sparse = pruning.scaled(weights, masks, 0.1)
+    x = rng.normal(size=300)
+    assert (sparse[0] == weights[0] * masks[0] / np.sqrt(0.1)).all()
+    ratio = np.var(sparse[0] @ x) / np.var(weights[0] @ x)
+    assert 0.7 < ratio < 1.3
+    assert np.var((weights[0] * masks[0]) @ x) / np.var(weights[0] @ x) < 0.2
+
+
+# --- logit SNIP ------------------------------------------------------------------
+
+def test_logit_saliency_is_the_change_of_the_squared_logits():
+    """|w dL/dw| by differences of sum ||f||^2, weight by weight."""
+    rng = np.random.default_rng(6)
+    weights, biases = mlp.init((4, 5, 3), rng)
+    x = rng.normal(size=(6, 4))
+    record = mlp.forward(weights, biases, x, "tanh")
+    found = mlp.backward(weights, record, pruning.logit_doutputs(record.outputs),
+                         "tanh").weights
+    for layer, W in enumerate(weights):
+        slopes = np.empty(W.shape)
+        for i in np.ndindex(*W.shape):
+            values = []
+            for h in (1e-5, -1e-5):
+                moved = [V.copy() for V in weights]
+                moved[layer][i] += h
+                f = mlp.forward(moved, biases, x, "tanh").outputs
+                values.append(np.sum(f ** 2))
+            slopes[i] = (values[0] - values[1]) / 2e-5
+        np.testing.assert_allclose(found[layer], slopes, rtol=1e-6,
+                                   atol=1e-6 * np.abs(slopes).max())
+    masks = pruning.snip(weights, found, 0.4)
+    scores = np.concatenate([np.abs(W * g).ravel()
+                             for W, g in zip(weights, found, strict=True)])
+    kept = np.concatenate([mask.ravel() for mask in masks])
+    assert kept.sum() == 35 - int(0.6 * 35)
+    assert scores[kept == 1].min() > scores[kept == 0].max()
+    assert not same(masks, pruning.magnitude(weights, 0.4, scope="global"))
+
+
+# --- house rules -----------------------------------------------------------------
+
+def test_density_counts():
+    masks = [np.array([[1.0, 0.0], [0.0, 0.0]]), np.ones(4)]
+    assert pruning.density(masks) == (0.625, [0.25, 1.0])
+    huge = [np.ones(2 ** 24 + 4, np.float32)]           # float32 sums stop there
+    assert pruning.density(huge) == (1.0, [1.0])
+
+
+def test_dtype_and_arguments_are_kept():
+    weights = [W.astype(np.float32) for W in draw([(4, 5), (3, 2, 2, 1)])]
+    before = [W.copy() for W in weights]
+    rng = np.random.default_rng(1)
+    for masks in (pruning.magnitude(weights, 0.5), pruning.random(weights, 0.5, rng),
+                  pruning.snip(weights, draw([(4, 5), (3, 2, 2, 1)]), 0.5),
+                  pruning.scaled(weights, pruning.magnitude(weights, 0.5), 0.5)):
+        assert {m.dtype for m in masks} == {np.dtype(np.float32)}
+        assert [m.shape for m in masks] == [W.shape for W in weights]
+    assert all((a == b).all() for a, b in zip(weights, before, strict=True))
+    assert pruning.logit_doutputs(weights[0]).dtype == np.float32
+
+
+W0 = draw([(4, 5), (3, 4)])
+M0 = [np.ones((4, 5)), np.zeros((3, 4))]
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("call, match", [
+    *[(lambda rho=rho: pruning.magnitude(W0, rho), "rho is .*must be a number in")
+      for rho in (0, -0.1, 1.0001, np.nan, np.inf, "0.5", None, True, [0.5])],
+    (lambda: pruning.random(W0, 0.0, RNG), "rho is 0.0"),
+    (lambda: pruning.snip(W0, W0, 2), "rho is 2"),
+    (lambda: pruning.scaled(W0, M0, 0), "rho is 0"),
+    (lambda: pruning.magnitude(W0, 0.5, scope="all"), "scope is 'all'"),
+    (lambda: pruning.snip(W0, W0, 0.5, scope=None), "scope is None"),
+    (lambda: pruning.magnitude(W0[0], 0.5), "weights is ndarray: must be a list"),
+    (lambda: pruning.magnitude([], 0.5), "weights is list: must be"),
+    (lambda: pruning.magnitude([W0[0], W0[1][:0]], 0.5), r"weights\[1\] is of shape"),
+    (lambda: pruning.magnitude([W0[0].astype(int)], 0.5), "dtype int64"),
+    (lambda: pruning.magnitude([W0[0] * np.nan], 0.5), r"weights\[0\] has NaN"),
+    (lambda: pruning.random([W0[0], W0[1] * np.inf], 0.5, RNG), r"weights\[1\] has"),
+    (lambda: pruning.random(W0, 0.5, 3), "rng is 3: must be a numpy"),
+    (lambda: pruning.snip(W0, W0[:1], 0.5), "gradients is of shapes"),
+    (lambda: pruning.snip(W0, [W0[0].T, W0[1]], 0.5), "gradients is of shapes"),
+    (lambda: pruning.snip(W0, [W0[0], W0[1] * np.nan], 0.5), r"gradients\[1\] has NaN"),
+    (lambda: pruning.scaled(W0, M0[::-1], 0.5), "masks is of shapes"),
+    (lambda: pruning.scaled(W0, [M0[0], M0[1] + 0.5], 0.5), r"masks\[1\] has entries"),
+    (lambda: pruning.density([M0[0] * 2]), r"masks\[0\] has entries"),
+    (lambda: pruning.density([M0[0] * np.nan]), r"masks\[0\] has NaN"),
+    (lambda: pruning.density([]), "masks is list"),
+    (lambda: pruning.density([M0[0][:0]]), "not empty"),
+    (lambda: pruning.logit_doutputs(np.ones(3)), r"outputs is of shape \(3,\)"),
+    (lambda: pruning.logit_doutputs(np.ones((0, 3))), "not empty"),
+    (lambda: pruning.logit_doutputs(np.array([[np.nan]])), "has NaN")])
+def test_bad_input_is_named(call, match):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        call()
