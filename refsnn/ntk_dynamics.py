@@ -132,7 +132,7 @@ def _powers(values, pace, steps):
 
 
 def _eigen(matrix):
-    """Eigenvalues, no rounding below 0, and eigenvectors."""
+    """Eigenvalues, those that rounding took below 0 at 0, and eigenvectors."""
     if np.abs(matrix - matrix.T).max() > 1e-3 * np.abs(matrix).max():
         raise ValueError("kernel is not symmetric: must be that of the training "
                          "samples with themselves")
@@ -141,7 +141,7 @@ def _eigen(matrix):
     if values[0] < -100 * noise or values[-1] <= 0:
         raise ValueError(f"kernel has eigenvalues {values[0]} to {values[-1]}: must "
                          "have none below 0 and some above")
-    return np.where(values < noise, 0, values), vectors
+    return np.maximum(values, 0), vectors
 
 
 def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,

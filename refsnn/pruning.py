@@ -261,7 +261,7 @@ def density(masks):
     >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
     (0.75, [0.5, 1.0])
     """
-    counts = [(float(mask.sum(dtype=np.float64)), mask.size) for mask in _binary(masks)]
+    counts = [(int(np.count_nonzero(mask)), mask.size) for mask in _binary(masks)]
     kept, size = map(sum, zip(*counts, strict=True))
     return kept / size, [some / of for some, of in counts]
 

@@ -94,6 +94,22 @@ def test_the_training_samples_as_others_tell_the_same():
     close(found.train[-1], y)                           # learnt, 6 outputs of 9 weights
 
 
+def test_any_cross_kernel_and_directions_that_are_not_learnt():
+    """Eigenvalues of 0, which a kernel that is no J J'^T can still read."""
+    rng = np.random.default_rng(8)
+    kernel = np.zeros((3, 3, 2, 2))
+    kernel[0, 0], kernel[2, 2] = 2 * np.eye(2), np.eye(2)
+    cross, f, y = rng.normal(size=(4, 3, 2, 2)), *rng.normal(size=(2, 3, 2))
+    g = rng.normal(size=(4, 2))
+    found = ntk_dynamics.predict(kernel, f, y, [0, 1, 2, 3], rate=0.3, cross=cross,
+                                 test_outputs=g)
+    for s in range(4):
+        close(found.train[s], f)
+        close(found.test[s], g)
+        f, g = (ntk_dynamics.one_step(K, now, f - y, 0.3)
+                for K, now in ((kernel, f), (cross, g)))
+
+
 def test_slow_directions_are_not_lost():
     """Eigenvalues 1 and 1e-10: 1 - (1 - x)^2 would lose six digits of 2 x."""
     J = np.array([[[1.0, 0.0], [0.0, 1e-5]]])
