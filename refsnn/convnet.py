@@ -383,7 +383,7 @@ def jacobian(recording, signals):
     """
     f = _array("recording.outputs", getattr(recording, "outputs", None), (None, None))
     inputs = _list("recording.inputs", recording.inputs, [
-        (len(f), *np.shape(A)[1:]) for A in recording.inputs], f.dtype)
+        (len(f), *np.shape(A)[1:]) for A in recording.inputs or ()], f.dtype)
     signals = _list("signals", signals, [
         (*f.shape, *A.shape[1:-1], None) for A in inputs], f.dtype)
     (N, K), parts = f.shape, []
@@ -487,8 +487,8 @@ def init(shapes, rng, dtype=np.float64):
         raise ValueError(f"rng is {rng!r}, dtype {dtype!r}: must be a numpy.random."
                          "Generator, and float32 or float64")
     weights, biases = [], []
-    for shape in shapes:
-        if len(shape) not in (2, 4) or not all(
+    for shape in shapes if isinstance(shapes, (list, tuple)) and shapes else [shapes]:
+        if np.shape(shape) not in ((2,), (4,)) or not all(
                 isinstance(size, (int, np.integer)) and size > 0 for size in shape):
             raise ValueError(f"shapes has {shape!r}: must be (c_out, k, k, c_in) or "
                              "(n_out, n_in), integers above 0")

@@ -781,7 +781,11 @@ CASES: List[Any] = [
     (lambda: convnet.init([(2, 3, 3)], np.random.default_rng(1)), r"shapes has \(2"),
     (lambda: convnet.init([(2, 0)], np.random.default_rng(1)), r"shapes has \(2, 0"),
     (lambda: convnet.init([(2, 3.0)], np.random.default_rng(1)), "shapes has"),
-    (lambda: convnet.init([()], np.random.default_rng(1)), "shapes has ..:")]
+    (lambda: convnet.init([()], np.random.default_rng(1)), "shapes has ..:"),
+    (lambda: convnet.init([3], np.random.default_rng(1)), "shapes has 3"),
+    (lambda: convnet.init(3, np.random.default_rng(1)), "shapes has 3"),
+    (lambda: convnet.init([], np.random.default_rng(1)), "shapes has ..:"),
+    (lambda: convnet.jacobian(REC._replace(inputs=None), SIG), "inputs is NoneType")]
 
 
 @pytest.mark.parametrize("call, match", CASES)
