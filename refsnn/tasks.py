@@ -1,0 +1,271 @@
+# refsnn 0.1.0 | tasks.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""Sequences of tasks for continual learning, from one labelled data set.
+
+`split` gives each task some of the classes, `permutations` shows each the
+same images with pixels in another order,
+
+    x'[n, i] = x[n, order[task, i]]                      (1)
+
+and `head_masks` says which outputs belong to which task.  A head is chosen
+by taking its columns, not by large negative logits,
+
+    head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
+    d outputs[n, columns[j]] = d head[n, j], else 0               (3)
+
+so that its softmax knows nothing of other heads, whose units get no
+gradient.
+
+Derivation.  (3) is the adjoint of (2).
+Exact.  Logits of -1e32 elsewhere give the same loss, where that number and
+    its exponential are finite in the dtype.
+Cost.   O(N) and O(tasks pixels).
+Departures.  [ZPG17]'s code masks logits by -1e32.  Its first permuted task
+    is unpermuted, as here by default.
+
+[ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
+"""
+
+import numpy as np
+
+__all__ = ["enter_head", "head_masks", "leave_head", "permutations", "split"]
+
+
+def _integer(name, value, least):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) \
+            or value < least:
+        raise ValueError(f"{name} is {value!r}: must be an integer, at least {least}")
+    return int(value)
+
+
+def _labels(labels):
+    a = np.asarray(labels)
+    if a.dtype.kind not in "iu" or a.ndim != 1 or a.size == 0 or a.min() < 0:
+        raise ValueError(f"labels is of shape {a.shape}, dtype {a.dtype}: must be (N,) "
+                         "integers, 0 or more, not empty")
+    return a
+
+
+def _groups(groups):
+    """The groups as tuples of int, no class in two of them."""
+    if not isinstance(groups, (list, tuple)) or not groups:
+        raise ValueError(f"groups is {groups!r:.60}: must be a list of lists of "
+                         "classes, one a task")
+    found, seen = [], set()
+    for i, group in enumerate(groups):
+        if not isinstance(group, (list, tuple, range, np.ndarray)) or len(group) == 0:
+            raise ValueError(f"groups[{i}] is {group!r:.60}: must be a list of "
+                             "classes, not empty")
+        classes = [_integer(f"groups[{i}][{j}]", c, 0) for j, c in enumerate(group)]
+        for c in classes:
+            if c in seen:
+                raise ValueError(f"groups[{i}] has the class {c}: must not, it was "
+                                 "seen before")
+            seen.add(c)
+        found.append(tuple(classes))
+    return found
+
+
+def split(labels, groups):
+    """Samples of each task, a task being a group of classes.
+
+    Parameters
+    ----------
+    labels : (N,) int
+        Classes, 0 or more.
+    groups : list of lists of int
+        Classes of each task, no class twice; not all need to appear.
+
+    Returns
+    -------
+    list of (n,) int64
+        Indices of the samples of each task, ascending.
+
+    Raises
+    ------
+    ValueError
+        If labels are no integers from 0 on, a group is empty, a class
+        stands twice, or no sample has it.
+
+    Examples
+    --------
+    >>> labels = np.array([3, 0, 1, 2, 0])
+    >>> [a.tolist() for a in split(labels, [(0, 1), (2, 3)])]
+    [[1, 2, 4], [0, 3]]
+    """
+    labels, groups = _labels(labels), _groups(groups)
+    present = set(np.unique(labels).tolist())
+    for i, group in enumerate(groups):
+        if missing := sorted(set(group) - present):
+            raise ValueError(f"groups[{i}] has the classes {missing}: must be among "
+                             "the labels, no sample has them")
+    return [np.flatnonzero(np.isin(labels, group)) for group in groups]
+
+
+def permutations(rng, tasks, pixels, first_identity=True):
+    """An order of the pixels for each task, eq. (1): ``x[:, order[task]]``.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness; more tasks leave the orders of the first ones.
+    tasks, pixels : int
+        How many.
+    first_identity : bool
+        Whether the first task is the images as they are; it draws nothing.
+
+    Returns
+    -------
+    (tasks, pixels) int64
+        Each row holds 0 ... pixels - 1.
+
+    Raises
+    ------
+    ValueError
+        If a number is no integer above 0, or rng or first_identity another.
+
+    Examples
+    --------
+    >>> order = permutations(np.random.default_rng(1), 2, 4)
+    >>> order[0].tolist(), sorted(order[1].tolist())
+    ([0, 1, 2, 3], [0, 1, 2, 3])
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
+    tasks, pixels = _integer("tasks", tasks, 1), _integer("pixels", pixels, 1)
+    if not isinstance(first_identity, (bool, np.bool_)):
+        raise ValueError(f"first_identity is {first_identity!r}: must be a bool")
+    order = np.tile(np.arange(pixels, dtype=np.int64), (tasks, 1))
+    for row in order[int(first_identity):]:
+        row[:] = rng.permutation(pixels)                                   # (1)
+    return order
+
+
+def head_masks(groups, classes):
+    """Which outputs belong to the head of each task.
+
+    Parameters
+    ----------
+    groups : list of lists of int
+        As for `split`.
+    classes : int
+        Outputs of the network.
+
+    Returns
+    -------
+    (tasks, classes) bool
+        True where an output is one of the task's.
+
+    Raises
+    ------
+    ValueError
+        As `split`; or if a class is not below `classes`.
+
+    Examples
+    --------
+    >>> head_masks([(0, 2), (1,)], 3).tolist()
+    [[True, False, True], [False, True, False]]
+    """
+    groups, classes = _groups(groups), _integer("classes", classes, 1)
+    if max(map(max, groups)) >= classes:
+        raise ValueError(f"groups has the class {max(map(max, groups))}: must be below "
+                         f"classes, {classes}")
+    masks = np.zeros((len(groups), classes), bool)
+    for mask, group in zip(masks, groups, strict=True):
+        mask[list(group)] = True
+    return masks
+
+
+def _columns(mask):
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.ndim != 1 or not mask.any():
+        raise ValueError(f"mask is of shape {mask.shape}, dtype {mask.dtype}: must be "
+                         "a row of head_masks, with a True in it")
+    return np.flatnonzero(mask), len(mask)
+
+
+def _rows(name, value, columns):
+    a = np.asarray(value)
+    if a.dtype not in (np.float32, np.float64) or a.ndim != 2 \
+            or a.shape[1] != columns or a.size == 0:
+        raise ValueError(f"{name} is of shape {a.shape}, dtype {a.dtype}: must be a "
+                         f"float array of (N, {columns}), not empty")
+    if not np.isfinite(a).all():
+        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
+    return a
+
+
+def enter_head(outputs, labels, mask):
+    """Outputs and labels as the head sees them, eq. (2).
+
+    Parameters
+    ----------
+    outputs : (N, classes) float
+        Of the network.
+    labels : (N,) int
+        Classes, all of them of the head.
+    mask : (classes,) bool
+        Row of `head_masks`.
+
+    Returns
+    -------
+    head : (N, k) float
+        Columns of the head, copied; for losses of an (N, k) array, as
+        ``losses.cross_entropy(head[None], places, "last")``.
+    places : (N,) int64
+        Labels as columns of the head.
+
+    Raises
+    ------
+    ValueError
+        If a shape or dtype does not fit, an entry is not finite, or a label
+        is none of the head's.
+
+    Examples
+    --------
+    >>> mask = np.array([False, True, False, True])
+    >>> outputs, labels = np.array([[1.0, 2, 3, 4]]), np.array([3])
+    >>> head, places = enter_head(outputs, labels, mask)
+    >>> head.tolist(), places.tolist()
+    ([[2.0, 4.0]], [1])
+    """
+    columns, classes = _columns(mask)
+    outputs, labels = _rows("outputs", outputs, classes), _labels(labels)
+    if len(labels) != len(outputs) or not np.isin(labels, columns).all():
+        raise ValueError(f"labels is of shape {labels.shape}, with the classes "
+                         f"{np.unique(labels)[:20].tolist()}: must be of shape "
+                         f"({len(outputs)},), of the head's {columns[:20].tolist()}")
+    places = np.searchsorted(columns, labels)
+    return outputs[:, columns], places.astype(np.int64)                    # (2)
+
+
+def leave_head(dhead, mask):
+    """Derivative by the outputs from that by the head, eq. (3).
+
+    Parameters
+    ----------
+    dhead : (N, k) float
+        Derivative of a loss by what `enter_head` returned.
+    mask : (classes,) bool
+        Row of `head_masks`.
+
+    Returns
+    -------
+    (N, classes) float
+        0 in the columns of other heads.
+
+    Raises
+    ------
+    ValueError
+        If a shape or dtype does not fit, or an entry is not finite.
+
+    Examples
+    --------
+    >>> mask = np.array([True, False, True])
+    >>> leave_head(np.array([[0.5, -0.5]]), mask).tolist()
+    [[0.5, 0.0, -0.5]]
+    """
+    columns, classes = _columns(mask)
+    dhead = _rows("dhead", dhead, len(columns))
+    found = np.zeros((len(dhead), classes), dhead.dtype)
+    found[:, columns] = dhead                                              # (3)
+    return found

@@ -1,0 +1,316 @@
+"""Diagonal Fisher information: by brute force, by differences, and its penalty."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from strategies import SEEDS
+from tolerances import RTOL, RTOL_FD
+
+from refsnn import checks, ewc, mlp
+
+SIZES = (3, 4, 5, 3)
+
+
+def network(seed, N=6, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    weights, biases = mlp.init(SIZES, rng, dtype)
+    weights = [2 * W for W in weights]
+    x = rng.normal(size=(N, SIZES[0])).astype(dtype)
+    rec = mlp.forward(weights, biases, x, "tanh")
+    return weights, biases, rec, mlp.signals(weights, rec, "tanh"), rng
+
+
+def log_softmax(f):
+    return f - np.log(np.exp(f).sum(axis=-1, keepdims=True))
+
+
+def flat(found):
+    return np.concatenate([np.concatenate([W.ravel(), b]) for W, b in
+                           zip(found.weights, found.biases, strict=True)])
+
+
+def score(net, n, error):
+    """d log p(y) / d theta of sample n alone, by the chain rule of `mlp`."""
+    weights, biases, rec = net[:3]
+    one = mlp.forward(weights, biases, rec.inputs[0][n:n + 1], "tanh")
+    return flat(ewc.Fisher(*mlp.backward(weights, one, error[None], "tanh")))
+
+
+def brute(net, labels=None, gaussian=False):
+    """Expectation of squared scores, sample by sample and label by label."""
+    rec, total = net[2], 0.0
+    N, K = rec.outputs.shape
+    for n in range(N):
+        p = np.exp(log_softmax(rec.outputs[n]))
+        for y in range(K):
+            if gaussian:
+                total = total + score(net, n, np.eye(K)[y]) ** 2
+                continue
+            weight = p[y] if labels is None else float(labels[n] == y)
+            total = total + weight * score(net, n, np.eye(K)[y] - p) ** 2
+    return total / N
+
+
+@given(SEEDS, st.integers(1, 6))
+def test_fisher_is_the_mean_of_squared_scores(seed, N):
+    net = network(seed, N)
+    _, _, rec, signals, rng = net
+    labels = rng.integers(0, SIZES[-1], N)
+    found = [flat(ewc.fisher(rec.inputs, signals, rec.outputs)),
+             flat(ewc.fisher(rec.inputs, signals, rec.outputs, labels)),
+             flat(ewc.fisher(rec.inputs, signals, rec.outputs, likelihood="gaussian"))]
+    right = [brute(net), brute(net, labels), brute(net, gaussian=True)]
+    for a, b in zip(found, right, strict=True):
+        assert b.min() >= 0 and b.max() > 0
+        assert_allclose(a, b, rtol=RTOL, atol=RTOL * b.max())
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(found[a] - found[b]).max() > 1e-3 * found[a].max()
+
+
+def test_scores_are_derivatives_of_the_log_probability():
+    """So `brute` has the right squares, and with it `fisher`."""
+    net = network(1, N=2)
+    weights, biases, rec = net[:3]
+    for y in range(SIZES[-1]):
+        def value(theta, y=y):
+            out = mlp.forward(theta[:3], theta[3:], rec.inputs[0][1:], "tanh").outputs
+            return float(log_softmax(out)[0, y])
+
+        error = np.eye(SIZES[-1])[y] - np.exp(log_softmax(rec.outputs[1]))
+        one = mlp.forward(weights, biases, rec.inputs[0][1:], "tanh")
+        grad = mlp.backward(weights, one, error[None], "tanh")
+        checks.gradient(value, [*weights, *biases], [*grad.weights, *grad.biases],
+                        rtol=RTOL_FD)
+
+
+def test_fisher_by_finite_differences_of_the_log_probability():
+    """Entry by entry, without any derivative of `mlp`'s."""
+    weights, biases, rec, signals, _ = network(2, N=3)
+    theta = [a for pair in zip(weights, biases, strict=True) for a in pair]
+
+    def logp(theta):
+        return log_softmax(mlp.forward(theta[::2], theta[1::2], rec.inputs[0],
+                                       "tanh").outputs)
+
+    found, right, h = flat(ewc.fisher(rec.inputs, signals, rec.outputs)), [], 1e-4
+    for array in theta:
+        for index in np.ndindex(array.shape):
+            kept, ends = array[index], []
+            for step in (h, -h, h / 2, -h / 2):
+                array[index] = kept + step
+                ends.append(logp(theta))
+            array[index] = kept
+            slope = (4 * (ends[2] - ends[3]) / h - (ends[0] - ends[1]) / (2 * h)) / 3
+            right.append((np.exp(logp(theta)) * slope ** 2).sum(axis=1).mean())
+    assert_allclose(found, right, rtol=RTOL_FD, atol=RTOL_FD * max(right))
+
+
+def test_labels_drawn_from_the_model_estimate_the_exact_fisher():
+    weights, biases, rec, signals, rng = network(3, N=4)
+    exact = flat(ewc.fisher(rec.inputs, signals, rec.outputs))
+    p = np.exp(log_softmax(rec.outputs))
+    draws = np.array([flat(ewc.fisher(
+        rec.inputs, signals, rec.outputs,
+        np.array([rng.choice(3, p=q) for q in p]))) for _ in range(1500)])
+    error = draws.std(axis=0) / np.sqrt(len(draws))
+    assert np.all(np.abs(draws.mean(axis=0) - exact) < 5 * error + RTOL * exact.max())
+    assert error.max() < 0.1 * exact.max()
+
+
+@given(SEEDS)
+def test_samples_average_and_a_constant_on_all_logits_does_not_count(seed):
+    _, _, rec, signals, _ = network(seed)
+    both = flat(ewc.fisher(rec.inputs, signals, rec.outputs))
+    halves = [flat(ewc.fisher([a[s] for a in rec.inputs], [g[s] for g in signals],
+                              rec.outputs[s])) for s in (slice(2), slice(2, None))]
+    assert_allclose(both, (2 * halves[0] + 4 * halves[1]) / 6, rtol=RTOL)
+    shifted = flat(ewc.fisher(rec.inputs, signals, rec.outputs + 900.0))
+    assert_allclose(shifted, both, rtol=RTOL, atol=RTOL * both.max())
+
+
+def test_a_head_is_its_columns():
+    """Columns out of reach, by logits of -200, are the columns left out."""
+    _, _, rec, signals, _ = network(4)
+    head = np.array([0, 2])
+    found = ewc.fisher(rec.inputs, [g[:, head] for g in signals], rec.outputs[:, head])
+    outputs = rec.outputs.copy()
+    outputs[:, 1] = -200
+    right = flat(ewc.fisher(rec.inputs, signals, outputs))
+    assert_allclose(flat(found), right, rtol=RTOL, atol=RTOL * right.max())
+    assert found.biases[-1][1] == 0
+
+
+def test_fisher_by_hand():
+    """One weight: p = 1/2, logits (w a, 0); F = p (1 - p) a^2."""
+    inputs, signals = [np.array([[3.0], [1.0]])], [np.array([[[1.0], [0.0]]] * 2)]
+    found = ewc.fisher(inputs, signals, np.zeros((2, 2)))
+    assert_allclose([found.weights[0][0, 0], found.biases[0][0]], [1.25, 0.25],
+                    rtol=1e-15)
+    found = ewc.fisher(inputs, signals, np.array([[np.log(3.0), 0]] * 2),
+                       np.array([0, 1]))
+    # p = 3/4, 1/4: (1/16 9 + 9/16) / 2
+    assert_allclose([found.weights[0][0, 0], found.biases[0][0]],
+                    [9 / 16, 5 / 16], rtol=1e-14)
+
+
+@given(SEEDS, st.sampled_from([np.float32, np.float64]))
+def test_dtype_shapes_and_inputs(seed, dtype):
+    weights, biases, rec, signals, rng = network(seed, dtype=dtype)
+    arrays = [*rec.inputs, *signals, rec.outputs]
+    before = [a.copy() for a in arrays]
+    found = ewc.fisher(rec.inputs, signals, rec.outputs)
+    theta = [*weights, *biases]
+    state = ewc.accumulate(None, [*found.weights, *found.biases], theta)
+    pull = ewc.penalty_gradient(state, [a + 1 for a in theta], np.float64(0.5))
+    for likes, values in ((theta, [*found.weights, *found.biases]), (theta, pull),
+                          (theta, state.anchor), (theta, state.importance)):
+        for like, a in zip(likes, values, strict=True):
+            assert (a.dtype, a.shape) == (dtype, like.shape)
+            assert not any(np.shares_memory(a, b) for b in theta)
+    for a, b in zip(arrays, before, strict=True):
+        assert_array_equal(a, b)
+    exact = network(seed)
+    right = flat(ewc.fisher(exact[2].inputs, exact[3], exact[2].outputs))
+    assert np.linalg.norm(flat(found) - right) < 1e-4 * np.linalg.norm(right)
+
+
+# --- penalty -----------------------------------------------------------------------
+
+def history(seed, tasks=3, several=True):
+    """[(F, parameters)] of some tasks, one F entry 0 throughout."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(tasks):
+        F = [rng.uniform(0.1, 2, s) for s in ((2, 3), (4,))[:1 + several]]
+        F[0][0, 0] = 0
+        found.append((F, [rng.normal(size=f.shape) for f in F]))
+    return found, rng
+
+
+def consolidated(tasks, anchors):
+    state = None
+    for F, theta in tasks:
+        state = ewc.accumulate(state, F, theta, anchors)
+    return state
+
+
+@given(SEEDS, st.integers(1, 4), st.booleans())
+def test_all_anchors_are_one_penalty_for_each_task(seed, count, several):
+    tasks, rng = history(seed, count, several)
+    state = consolidated(tasks, "all")
+
+    def separate(theta):
+        return sum(float(np.sum(0.35 * f * (t - a) ** 2)) for F, anchor in tasks
+                   for f, t, a in zip(F, theta, anchor, strict=True))
+
+    points = [[rng.normal(size=f.shape) for f in tasks[0][0]] for _ in range(2)]
+    offsets = [separate(p) - ewc.penalty(state, p, 0.7) for p in points]
+    assert_allclose(offsets[0], offsets[1], rtol=RTOL, atol=RTOL * separate(points[0]))
+    pull = ewc.penalty_gradient(state, points[0], 0.7)
+    right = [sum(0.7 * F[i] * (points[0][i] - anchor[i]) for F, anchor in tasks)
+             for i in range(len(pull))]
+    for a, b in zip(pull, right, strict=True):
+        assert_allclose(a, b, rtol=RTOL, atol=RTOL * np.abs(b).max())
+    assert state.anchor[0][0, 0] == tasks[-1][1][0][0, 0]       # where F is 0
+    latest = consolidated(tasks, "latest")
+    same = np.allclose(latest.anchor[0], state.anchor[0])
+    assert same == (count == 1) and state.tasks == count
+
+
+@given(SEEDS)
+def test_latest_anchor_holds_the_sum_about_the_end(seed):
+    tasks, _ = history(seed)
+    state = consolidated(tasks, "latest")
+    for i, a in enumerate(state.anchor):
+        assert_array_equal(a, tasks[-1][1][i])
+        assert_allclose(state.importance[i], sum(F[i] for F, _ in tasks), rtol=RTOL)
+        tasks[-1][1][i] += 1                    # live parameters move on
+        assert np.all(a != tasks[-1][1][i])
+
+
+@given(SEEDS, st.sampled_from(["latest", "all"]))
+def test_penalty_gradient_by_finite_differences(seed, anchors):
+    tasks, rng = history(seed)
+    state = consolidated(tasks, anchors)
+    theta = [rng.normal(size=f.shape) for f in tasks[0][0]]
+    pull = ewc.penalty_gradient(state, theta, 0.7)
+    checks.gradient(lambda t: ewc.penalty(state, t, 0.7), theta, pull, rtol=1e-8,
+                    step=1e-2)
+    assert ewc.penalty(state, theta, 0.0) == 0
+
+
+def test_accumulate_leaves_the_state_before():
+    tasks, _ = history(1)
+    first = ewc.accumulate(None, *tasks[0])
+    kept = [a.copy() for a in first.importance + first.anchor]
+    for anchors in ("latest", "all"):
+        ewc.accumulate(first, *tasks[1], anchors)
+    for a, b in zip(first.importance + first.anchor, kept, strict=True):
+        assert_array_equal(a, b)
+
+
+# --- refusals ----------------------------------------------------------------------
+
+A, G, F0 = [np.ones((2, 3))], [np.ones((2, 2, 4))], np.zeros((2, 2))
+
+
+@pytest.mark.parametrize("arguments, match", [
+    ((A, G, np.zeros(2)), r"outputs is of shape \(2,\)"),
+    ((A, G, np.zeros((2, 0))), "outputs .*not empty"),
+    ((A, G, F0 * np.nan), "outputs has NaN"),
+    ((A, G, F0.astype(int)), "outputs.*int64"),
+    (([np.ones((3, 3))], G, F0), r"inputs\[0\] is of shape \(3, 3\).*\(2, 1\+\)"),
+    ((A, [np.ones((2, 3, 4))], F0), r"signals\[0\] .*must be .*\(2, 2, 1\+\)"),
+    ((A, [G[0].astype("f4")], F0), r"signals\[0\] .*float32: must be a float64"),
+    ((A, [G[0] * np.inf], F0), r"signals\[0\] has NaN or infinite"),
+    ((A, G + G, F0), "signals is .*as many as inputs"), (([], [], F0), "inputs is"),
+    ((A[0], G, F0), "inputs is .*must be a list"),
+    ((A, G, F0, np.array([0, 2])), r"labels .*\(2,\) integers in 0 \.\.\. 1"),
+    ((A, G, F0, np.array([0, -1])), "labels"),
+    ((A, G, F0, np.array([0.0, 1.0])), "labels .*float64"),
+    ((A, G, F0, np.array([1])), r"labels is of shape \(1,\)"),
+    ((A, G, F0, None, "normal"), "likelihood is 'normal': must be one of"),
+    ((A, G, F0, None, None), "likelihood is None"),
+    ((A, G, F0, np.array([0, 1]), "gaussian"), "labels is given: must be None"),
+    (([1e200 * A[0]], G, F0, np.array([0, 1])), "squares overflow float64")])
+def test_fisher_refuses(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        ewc.fisher(*arguments)
+
+
+ONE = np.ones(2)
+
+
+@pytest.mark.parametrize("arguments, match", [
+    ((None, -ONE, ONE), "importance has the entry -1.0: must not be negative"),
+    ((None, ONE * np.nan, ONE), "importance has NaN"),
+    ((None, np.ones(3), ONE), r"importance is of shape \(3,\).*\(2\)"),
+    ((None, [ONE, ONE], ONE), "importance has 2 arrays: must have 1"),
+    ((None, ONE, ONE * np.inf), "parameters has NaN or infinite"),
+    ((None, [], []), "parameters has 0 arrays"),
+    ((None, ONE, ONE, "first"), "anchors is 'first': must be one of"),
+    ((3, ONE, ONE), "state is 3: must be a State"),
+    ((ewc.State(np.ones(3), ONE, 1), ONE, ONE), "state.importance is of shape"),
+    ((ewc.State(ONE, ONE * np.nan, 1), ONE, ONE), "state.anchor has NaN"),
+    ((ewc.State(1e308 * ONE, ONE, 1), 1e308 * ONE, ONE), "importance overflows")])
+def test_accumulate_refuses(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        ewc.accumulate(*arguments)
+
+
+@pytest.mark.parametrize("function", [ewc.penalty, ewc.penalty_gradient])
+def test_penalties_refuse(function):
+    state = ewc.accumulate(None, ONE, ONE)
+    for strength in (-1.0, np.nan, np.inf, "x", None, True):
+        with pytest.raises(ValueError, match="strength is .*must be a finite number"):
+            function(state, ONE, strength)
+    for bad, match in ((np.ones(3), "state.importance is of shape"),
+                       (ONE * np.nan, "parameters has NaN")):
+        with pytest.raises(ValueError, match=match):
+            function(state, bad, 1.0)
+    with pytest.raises(ValueError, match="state is None"):
+        function(None, ONE, 1.0)
+    with pytest.raises(ValueError, match=f"{function.__name__} overflows"):
+        function(ewc.accumulate(None, 1e200 * ONE, ONE), 1e200 * ONE, 1.0)
