@@ -14,6 +14,9 @@ job is a function at the top level of the file with plain keyword arguments;
 it returns a dict of arrays, numbers and texts, and runs in a process with
 one BLAS thread wherever `_run` can see this checkout.  The jobs of
 fig_speed run last and alone, on as many threads as their `threads` says.
+No job may be long: `(function, kwargs, index)` goes on where job number
+`index` of this list, an earlier one, ended.  It starts when that one's
+result is there, and gets the dict as keyword argument `before`.
 
 Written, whole or not at all: OUT/NAME.png, OUT/NAME.h5 (the data behind the
 picture), OUT/NAME.json (claims, seeds, versions, seconds), OUT/index.html,
@@ -262,17 +265,13 @@ def _stored(options, task):
 def _stream(waiting, figures, lanes, executor):
     """Tasks as they end; those of the speed figure at the end, one by one."""
     import runner
-
-    def wanted(task):
-        return figures[task.figure].error is None
-
     most = [task for task in waiting if task.figure != runner.SPEED]
     with runner.environment(1):
-        yield from runner.compute(most, _run, executor, lanes, _start_worker, wanted)
+        yield from runner.compute(most, _run, executor, lanes, _start_worker, figures)
     for task in waiting:
         if task.figure == runner.SPEED:
             with runner.environment(task.call[3]["threads"]):
-                yield from runner.compute([task], _run, None, 1, _start_worker, wanted)
+                yield from runner.compute([task], _run, None, 1, _start_worker, figures)
 
 
 def _take(figure, task, answer, error, options):

@@ -4,6 +4,11 @@ A job is a module-level function of a figure file with plain keyword
 arguments.  Its result is a dict of names to arrays, numbers, texts, truth
 values or lists of them; it is stored as npz without pickle, and numbers
 come back as NumPy scalars, the same whether computed or re-used.
+
+A job may continue an earlier one of its figure: that one's result is its
+argument `before`, sent with the call.  Its key covers the key of the job
+that it continues, so a stored part holds even where the part before it is
+lost and has to be computed again.
 """
 
 import ast
@@ -37,6 +42,7 @@ class Task(NamedTuple):
     figure: str
     key: str
     call: tuple             # (root, module, function, kwargs, code)
+    before: str | None      # key of the task that it continues
 
 
 # ---- keys: a result is re-used if nothing it depends on has changed --------
@@ -109,12 +115,14 @@ def tasks(root, name, module, size, seed, data, identity):
     """Tasks of one figure, in the order of its `jobs`.
 
     The key of each covers the code it depends on, its arguments, size,
-    seed, data and the versions of NumPy and SciPy.
+    seed, data, the versions of NumPy and SciPy, and the key of the job that
+    it continues.
     """
     code = code_key(root, module.__name__)
     scipy = importlib.import_module("scipy").__version__
     listed = []
-    for function, kwargs in module.jobs(size, seed, data):
+    for job in module.jobs(size, seed, data):
+        function, kwargs = job[:2]
         label = getattr(function, "__name__", "")
         if getattr(module, label, None) is not function:
             raise TypeError(f"job {function!r}: must be a function at the top "
@@ -127,13 +135,29 @@ def tasks(root, name, module, size, seed, data, identity):
         if name == SPEED and "threads" not in kwargs:
             raise TypeError(f"job {label} of fig_{SPEED}: must have an argument "
                             "threads")
+        before = _continued(label, listed, *job[1:])
         address = [module.__name__, label, kwargs, code, size, seed, identity,
-                   np.__version__, scipy]
+                   np.__version__, scipy, *([before] if before else [])]
         text = json.dumps(address, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
         listed.append(Task(name, key, (str(root), module.__name__, label,
-                                       kwargs, code)))
+                                       kwargs, code), before))
     return listed
+
+
+def _continued(label, listed, kwargs, *index):
+    """Key of the earlier job that a job continues; None if it has no index."""
+    if not index:
+        return None
+    own = len(listed)
+    if len(index) > 1 or type(index[0]) is not int or not 0 <= index[0] < own:
+        raise ValueError(f"job {label}, number {own}, continues job "
+                         f"{', '.join(map(repr, index))}: must be one int, 0 or more "
+                         f"and less than {own}")
+    if "before" in kwargs:
+        raise ValueError(f"job {label}, number {own}: before is {kwargs['before']!r}: "
+                         f"must be left out, to be the result of job {index[0]}")
+    return listed[index[0]].key
 
 
 # ---- stored results -------------------------------------------------------
@@ -261,18 +285,22 @@ def _cluster_extra(name):
                          "install -e '.[cluster]'") from None
 
 
-def compute(waiting, run, executor, lanes, start, wanted):
+def compute(waiting, run, executor, lanes, start, figures):
     """Yield (task, result, error) as tasks end, whatever the order.
+
+    `figures` are those of the tasks by name.  The caller keeps `results`, by
+    key, and `error` of each: a task starts when the one it continues is among
+    the results, and is left out when there is an error.
 
     Where `executor` is None, each of `lanes` is one local process with one
     task at a time: one that is killed takes one known task with it.  It is
     replaced and the task repeated, three times at most.
     """
-    waiting, flying, lost = collections.deque(waiting), {}, collections.Counter()
+    waiting, flying, lost = list(waiting), {}, collections.Counter()
     local, pools = executor is None, [executor] if executor else [None] * lanes
     try:
         while waiting or flying:
-            _submit(waiting, run, pools, local, start, flying, wanted)
+            _submit(waiting, run, pools, local, start, flying, figures)
             ended = [future for future in flying if future.done()]
             for future in ended:
                 lane, task = flying.pop(future)
@@ -281,7 +309,7 @@ def compute(waiting, run, executor, lanes, start, wanted):
                     pools[lane] = None
                     lost[task.key] += 1
                     if lost[task.key] <= REBUILDS:
-                        waiting.appendleft(task)
+                        waiting.insert(0, task)
                         continue
                 yield task, result, error
             if flying and not ended:
@@ -305,22 +333,30 @@ def trace(error):
     return "".join(traceback.format_exception(error)).strip()
 
 
-def _submit(waiting, run, pools, local, start, flying, wanted):
-    """Hand out waiting tasks: one to each idle process, or all at once."""
+def _submit(waiting, run, pools, local, start, flying, figures):
+    """Hand out tasks that can start: one to each idle process, or all at once."""
+    waiting[:] = [task for task in waiting if figures[task.figure].error is None]
+    ready = [task for task in waiting if task.before is None
+             or task.before in figures[task.figure].results]
     busy = {lane for lane, _ in flying.values()}
     free = [lane for lane in range(len(pools)) if lane not in busy]
-    for lane in free if local else [0] * len(waiting):
-        while waiting and not wanted(waiting[0]):
-            waiting.popleft()
-        if not waiting:
-            return
-        task = waiting.popleft()
+    for lane, task in zip(free if local else [0] * len(ready), ready, strict=False):
+        waiting.remove(task)
+        call = _call(task, figures[task.figure].results)
         pools[lane] = pools[lane] or process(start)
         try:
-            future = pools[lane].submit(run, *task.call)
+            future = pools[lane].submit(run, *call)
         except concurrent.futures.BrokenExecutor:
             if not local:
                 raise
             pools[lane] = process(start)                    # killed while idle
-            future = pools[lane].submit(run, *task.call)
+            future = pools[lane].submit(run, *call)
         flying[future] = lane, task
+
+
+def _call(task, results):
+    """What `_run` is called with: `before` is the result itself, not a copy."""
+    if task.before is None:
+        return task.call
+    root, module, function, kwargs, code = task.call
+    return root, module, function, {**kwargs, "before": results[task.before][0]}, code

@@ -31,13 +31,19 @@ def importable(name):
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """A checkout and the numbers of its walks from local processes."""
+    """A checkout and the numbers of its figures from local processes."""
     folder = toy_project.make(
         tmp_path_factory.mktemp("cluster") / "checkout", pause=0.3,
-        walks=toy_project.WALKS, speed=toy_project.SPEED)
-    done = toy_project.run(folder, "walks", "--jobs", 2)
+        walks=toy_project.WALKS, speed=toy_project.SPEED,
+        chain=toy_project.CHAIN.replace("TRAP", "pass"))
+    done = toy_project.run(folder, "walks", "chain", "--jobs", 2)
     assert done.returncode == 0, done.stderr
-    return folder, toy_project.numbers(folder / "figures" / "out")
+    return folder, numbers_of(folder / "figures" / "out")
+
+
+def numbers_of(out):
+    """What was stored behind the walks and the chains of jobs."""
+    return [toy_project.numbers(out, name) for name in ("walks", "chain")]
 
 
 def pids(folder, since):
@@ -95,7 +101,8 @@ def test_dask_with_a_worker_killed(local, cluster, tmp_path):
     address, workers = cluster
     before = len(pids(folder, 0))
     words, environment = toy_project.command(
-        folder, "walks", "--executor", f"dask:{address}", "--out", tmp_path / "out")
+        folder, "walks", "chain", "--executor", f"dask:{address}", "--out",
+        tmp_path / "out")
     run = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True)
     try:
@@ -109,7 +116,7 @@ def test_dask_with_a_worker_killed(local, cluster, tmp_path):
     assert set(ran) == {worker.pid for worker in workers}, "both must take part"
     assert len(ran) > 6, "the job of the killed worker was not repeated"
     assert workers[1].poll() is None
-    assert toy_project.numbers(tmp_path / "out") == numbers
+    assert numbers_of(tmp_path / "out") == numbers
     assert pathlib.Path(output.splitlines()[-1]).is_file()
 
 
@@ -151,7 +158,7 @@ def test_mpi_gives_the_same_numbers(local, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(set(pids(folder, before))) == 2, "both workers must take part"
     assert len(pids(folder, before)) == 6
-    assert toy_project.numbers(tmp_path / "out") == numbers
+    assert numbers_of(tmp_path / "out") == numbers
     assert (tmp_path / "out" / "speed.png").is_file()
     assert pathlib.Path(done.stdout.splitlines()[-1]).is_file()
 

@@ -1,7 +1,9 @@
 """Every figure: documented, addressed, computed in miniature, judged, drawn."""
 
 import ast
+import copy
 import importlib
+import inspect
 import json
 import pathlib
 import pickle
@@ -35,9 +37,11 @@ def computed(path):
             figure, runner = importlib.import_module(name), importlib.import_module(
                 "runner")
             results = []
-            for function, kwargs in figure.jobs("quick", 0, None):
+            for function, kwargs, *index in figure.jobs("quick", 0, None):
                 small = {key: min(TINY[key], value) if key in TINY else value
                          for key, value in kwargs.items()}
+                if index:
+                    small["before"] = copy.deepcopy(results[index[0]])
                 results.append(runner.normalised(function(**small), name))
             found[name] = {key: np.asarray(value)
                            for key, value in figure.gather(results).items()}
@@ -77,12 +81,13 @@ def test_jobs_are_plain_picklable_and_addressed(name, size):
     figure = importlib.import_module(name)
     jobs = figure.jobs(size, 7, None)
     assert jobs
-    keys = [(function.__name__, json.dumps(kwargs, sort_keys=True))
-            for function, kwargs in jobs]
+    keys = [(function.__name__, json.dumps(more, sort_keys=True))
+            for function, *more in jobs]
     assert len(set(keys)) == len(keys)
-    for function, kwargs in jobs:
+    for function, kwargs, *index in jobs:
         assert pickle.loads(pickle.dumps((function, kwargs))) == (function, kwargs)
         assert getattr(figure, function.__name__) is function
+        assert not index or "before" in inspect.signature(function).parameters
         assert name == SPEED or kwargs["seed"] == 7
 
 
@@ -90,7 +95,7 @@ def test_jobs_are_plain_picklable_and_addressed(name, size):
 def test_full_jobs_need_no_data_and_are_more(name):
     figure = importlib.import_module(name)
     sizes = [figure.jobs(size, 0, None) for size in ("quick", "default", "full")]
-    work = [sum(kwargs["epochs"] * kwargs.get("repeats", 1) for _, kwargs in jobs)
+    work = [sum(kwargs["epochs"] * kwargs.get("repeats", 1) for _, kwargs, *_ in jobs)
             for jobs in sizes]
     assert work[0] < work[1] < work[2]
 

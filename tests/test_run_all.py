@@ -256,6 +256,112 @@ def test_interrupt_ends_the_run_and_its_workers(tmp_path):
     wait_for(lambda: not any(map(is_alive, pids)))
 
 
+# ---- jobs that continue others ---------------------------------------------
+
+CONTINUES = (None, 0, 1, None, 3, 4, 1)
+PARTS = ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2", "0.7"]
+
+
+def chained(folder, trap="pass"):
+    return toy_project.make(folder / "checkout", chain=toy_project.CHAIN.replace(
+        "TRAP", trap), walks=toy_project.WALKS)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """A checkout whose chains ran once, on one worker."""
+    folder = chained(tmp_path_factory.mktemp("chain"))
+    done = toy_project.run(folder, "chain", "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    return folder, parts(folder), toy_project.numbers(
+        folder / "figures" / "out", "chain")
+
+
+def parts(folder):
+    """Parts of the chains that were begun so far, in order."""
+    lines = (folder / "parts").read_text().splitlines()
+    return [line.split()[0] for line in lines]
+
+
+def stored_parts(folder):
+    """Files with the results of the parts."""
+    files = (folder / "figures" / "out" / "jobs" / "chain").glob("*.npz")
+    named = {path: runner.load(path)[0] for path in files}
+    return {f"{result['repeat']}.{result['part']}": path
+            for path, result in named.items()}
+
+
+def test_a_job_begins_where_the_one_before_it_ended(chain):
+    folder, ran, _ = chain
+    assert ran == PARTS
+    with h5py.File(folder / "figures" / "out" / "chain.h5") as file:
+        path, start, met = file["path"][:], file["start"][:], file["met"].asstr()[:]
+    assert met.tolist() == ["0", "01", "012", "0", "01", "012", "017"]
+    for i, index in enumerate(CONTINUES):
+        expected = np.ones(3) if index is None else path[index, -1] / 3
+        assert np.array_equal(start[i], expected) and abs(expected).min() > 0
+    assert len(np.unique(path[:, -1, 0])) == 7
+
+
+def test_chains_give_the_same_bits_on_three_workers(chain, tmp_path):
+    folder, before, numbers = chain
+    done = toy_project.run(folder, "chain", "--jobs", 3, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert toy_project.numbers(tmp_path, "chain") == numbers
+    ran = (folder / "parts").read_text().splitlines()[len(before):]
+    assert len({line.split()[1] for line in ran}) >= 2, "one process did it all"
+    order = [line.split()[0] for line in ran]
+    assert sorted(order) == sorted(PARTS)
+    for i, index in enumerate(CONTINUES):
+        assert index is None or order.index(PARTS[index]) < order.index(PARTS[i])
+
+
+@pytest.mark.parametrize("gone", [["1.1", "1.2"], ["0.1"], ["0.0", "0.7"]],
+                         ids=["tail", "middle", "first and another end"])
+def test_resume_computes_the_missing_parts_alone(chain, gone):
+    """A part's key covers all it depends on: it outlives those before it."""
+    folder, _, numbers = chain
+    stored, count = stored_parts(folder), len(parts(folder))
+    assert sorted(stored) == sorted(PARTS)
+    for name in gone[1:]:
+        stored[name].unlink()
+    stored[gone[0]].write_bytes(stored[gone[0]].read_bytes()[:-40])      # torn
+    out = folder / "figures" / "out"
+    (out / "chain.h5").unlink()
+    done = toy_project.run(folder, "chain", "--jobs", 2, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert sorted(parts(folder)[count:]) == gone
+    assert toy_project.numbers(out, "chain") == numbers
+
+
+def test_a_killed_worker_repeats_the_part_in_flight(chain, tmp_path):
+    trap = "(HOME / 'mended').touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    folder = chained(tmp_path, trap)
+    done = toy_project.run(folder, "chain", "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    assert sorted(parts(folder)) == sorted([*PARTS, "0.1"])
+    assert toy_project.numbers(folder / "figures" / "out", "chain") == chain[2]
+
+
+def test_parts_after_one_that_raises_are_left_out(chain, tmp_path):
+    folder = chained(tmp_path, "raise ZeroDivisionError('not mended')")
+    done = toy_project.run(folder, "--jobs", 2)
+    out = folder / "figures" / "out"
+    assert done.returncode == 1
+    assert "job fig_chain.walk(seed=0, repeat=0, part=1)" in done.stderr
+    assert "figure chain raised: ZeroDivisionError: not mended" in done.stderr
+    assert not {"0.2", "0.7"} & set(parts(folder))
+    assert (out / "walks.png").is_file() and not (out / "chain.h5").exists()
+    kept = len(stored_parts(folder))
+    assert kept >= 1
+    count = len(parts(folder))
+    (folder / "mended").touch()
+    again = toy_project.run(folder, "chain", "--jobs", 2, "--resume")
+    assert again.returncode == 0, again.stderr
+    assert len(parts(folder)) - count == 7 - kept
+    assert toy_project.numbers(out, "chain") == chain[2]
+
+
 # ---- refusals -------------------------------------------------------------
 
 @pytest.mark.parametrize("arguments, words", [
@@ -325,6 +431,40 @@ def test_key_covers_arguments_size_seed_and_data():
             key(seed=1), key(data="x"), key(kwargs={"a": [1, 2]})}
     assert len(keys) == 7
     assert key(kwargs={"a": 1, "b": 2}) == key(kwargs={"b": 2, "a": 1})
+
+
+def listed(*jobs):
+    """Tasks of a figure with the jobs ({argument: value}, [index])."""
+    module = plain()
+    module.jobs = lambda size, seed, data: [(module.job, *job) for job in jobs]
+    return runner.tasks(toy_project.ROOT, "toy", module, "quick", 0, None, None)
+
+
+def test_key_covers_the_job_that_is_continued():
+    tasks = listed(({"a": 1},), ({"a": 2},), ({"b": 1},), ({"b": 1}, 0),
+                   ({"b": 1}, 1), ({"b": 1}, 3), ({"b": 1}, 0))
+    keys = [task.key for task in tasks]
+    assert len(set(keys)) == 6 and keys[6] == keys[3]
+    assert [task.before for task in tasks] == [
+        None, None, None, keys[0], keys[1], keys[3], keys[0]]
+    assert keys[2] == key(kwargs={"b": 1})
+    assert listed(({"a": 3},), ({"b": 1}, 0), ({"b": 1}, 1))[2].key not in keys
+
+
+@pytest.mark.parametrize("index", [-1, 1, 2, 0.0, "0", None, False, [0]])
+def test_a_job_continues_an_earlier_one(index):
+    with pytest.raises(ValueError) as error:
+        listed(({"a": 1},), ({"a": 2}, index), ({"a": 3},))
+    assert str(error.value) == (f"job job, number 1, continues job {index!r}: must be "
+                                "one int, 0 or more and less than 1")
+
+
+def test_a_job_continues_one_other_and_has_no_before_of_its_own():
+    with pytest.raises(ValueError, match="number 2, continues job 0, 1: must be one i"):
+        listed(({"a": 1},), ({"a": 2},), ({"a": 3}, 0, 1))
+    with pytest.raises(ValueError, match="number 1: before is 3: must be left out"):
+        listed(({"a": 1},), ({"before": 3}, 0))
+    assert listed(({"before": 3},))[0].before is None
 
 
 def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):

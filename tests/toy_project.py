@@ -127,6 +127,53 @@ def plot(data, fig):
     fig.subplots().plot(data["squares"])
 '''
 
+CHAIN = '''"""Two walks in three parts each, and another end of the first."""
+import os
+import pathlib
+import signal
+
+import numpy as np
+
+import common
+
+HOME = pathlib.Path(__file__).parent.parent
+CONTINUES = (None, 0, 1, None, 3, 4, 1)
+
+
+def walk(seed, repeat, part, before=None):
+    with open(HOME / "parts", "a") as log:
+        log.write(f"{repeat}.{part} {os.getpid()}\\n")
+    if (repeat, part) == (0, 1) and not (HOME / "mended").exists():
+        TRAP
+    steps = common.rng(seed, "chain", part, repeat).normal(size=(50, 3))
+    start, met = np.ones(3), ""
+    if before is not None:
+        start, met = before["path"][-1] / 3, before["met"]
+        before["path"][:] = 0           # a copy of its own
+    return {"path": start * np.cumprod(1 + 0.1 * steps, 0), "start": start,
+            "met": f"{met}{part}", "repeat": repeat, "part": part}
+
+
+def jobs(size, seed, data):
+    listed = [(walk, {"seed": seed, "repeat": index // 3 % 2, "part": index % 3})
+              for index in range(6)]
+    listed.append((walk, {"seed": seed, "repeat": 0, "part": 7}))
+    return [job if index is None else (*job, index)
+            for job, index in zip(listed, CONTINUES)]
+
+
+def gather(results):
+    return {name: [r[name] for r in results] for name in ("path", "start", "met")}
+
+
+def claims(data):
+    return []
+
+
+def plot(data, fig):
+    fig.subplots().plot(data["path"][:, :, 0].T)
+'''
+
 RAISES = '''"""A job that raises <something>."""
 import pathlib
 
