@@ -200,11 +200,13 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     adam = (_number("rate", rate, 0, math.inf), _number("beta1", beta1, 0, 1),
             _number("beta2", beta2, 0, 1), _number("eps", eps, least, math.inf))
     c = 2 * _number("strength", strength, 0, math.inf)
+    if anchor is None and c > 0:
+        raise ValueError(f"strength is {strength!r}: must be 0 where importance and "
+                         "anchor are not given")
     _apart(written, read)
     _finite("gradient", g)
-    pull = anchor is not None and c > 0
     columns = [g, *written.values(), *([] if path_integral is not None else [none]),
-               *((read["importance"], read["anchor"]) if pull else (none, none))]
+               *((read["importance"], read["anchor"]) if c > 0 else (none, none))]
     with np.errstate(over="ignore", invalid="ignore"):
         seen = [_pass(arrays, state.step + 1, adam, c)
                 for arrays in zip(*columns, strict=True)]

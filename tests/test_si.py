@@ -433,7 +433,9 @@ def test_refuses_settings(field, value):
                  lambda: si.consolidate(state, 2 * ONE, bad),
                  lambda: si.penalty(state, ONE, bad),
                  lambda: si.penalty_gradient(state, ONE, bad)):
-        with pytest.raises(ValueError, match=rf"settings\.{field} is .*must be"):
+        with pytest.raises(ValueError, match=rf"settings\.{field} is .*must be "
+                           + {"strength": "a number at least 0", "xi": "a number above "
+                              "0"}.get(field, "")):
             call()
 
 

@@ -285,6 +285,8 @@ def test_refuses_numbers(name, value):
 def test_refuses_the_rest(name, value, match):
     with pytest.raises(ValueError, match=match):
         run(**{name: value})
+    with pytest.raises(ValueError, match="strength is 1.0: must be 0 where importance"):
+        run(importance=None, anchor=None)       # would hold nothing, silently
     with pytest.raises(ValueError, match="parameters has 0 arrays"):
         si_adam.begin([])
 

@@ -197,6 +197,11 @@ def test_noise_adds_a_constant_with_each_late_step():
     assert_allclose(one, rate * ((h * d) ** 2 + N.diagonal()), rtol=RTOL)
 
 
+def test_a_flat_loss_moves_nothing():
+    assert flow(np.zeros((1, 1)), np.ones(1)).tolist() == [[0.0]]
+    assert descent(np.zeros((1, 1)), np.ones(1), 3.0, 2).tolist() == [[0.0]]
+
+
 def test_inputs_are_left_as_they_are():
     H, d, _ = problem(1, 3)
     copies = H.copy(), d.copy()
