@@ -78,7 +78,7 @@ def jobs(size, seed, data):
     listed += [job(name, hidden, 40, "short")
                for name in ("regularised", "by error", "uniform", "linear")]
     listed += [job(name, n, 40, "short") for name in ("symmetric", "random")
-               for n in (8, 32)]
+               for n in (8, 32, 256)]
     return listed + [job("regularised", 32, 20, "sweep", rho=rho, exponent=exponent)
                      for exponent in EXPONENTS for rho in STRENGTHS]
 
@@ -270,7 +270,9 @@ def _plot_points(data, axis):
     axis.set_xscale("log", base=2)
     axis.set(xlabel="hidden neurons", ylabel="cost (1/s)",
              title=f"After {loops * float(data['trial_s']):.0f} s")
-    axis.legend(ncols=2)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low - 0.45 * (high - low), high)         # room for the legend
+    axis.legend(ncols=2, loc="lower left")
 
 
 def _plot_sweep(data, axis):
@@ -284,6 +286,6 @@ def _plot_sweep(data, axis):
                           textcoords="offset points", fontsize=9)
     axis.set_xscale("log")
     axis.set(xlabel="strength of the regulariser", ylabel="cost (1/s)",
-             title="Random feedback, 32 hidden, 70 s, with hidden rates")
+             title="Random feedback, 32 hidden, 70 s")
     axis.margins(0.12, 0.18)
     axis.legend()

@@ -17,9 +17,10 @@ from refsnn import convnet, datasets, losses, mlp, ntk, ntt, optimisers, pruning
 
 BATCH, SIDE = 64, 16
 SNIPPED = 100           # training samples that SNIP scores weights with
-METHODS = ("NTT", "random", "SNIP", "logit-SNIP", "dense")
+METHODS = ("NTT", "random", "SNIP", "logit-SNIP", "scaled random", "dense")
 COLOURS = dict(zip(METHODS, (common.BLUE, common.VERMILION, common.GREEN,
-                             common.PURPLE, common.BLACK), strict=True))
+                             common.PURPLE, common.ORANGE, common.BLACK), strict=True))
+MARKS = dict(zip(METHODS, "os^vD.", strict=True))
 
 
 class Images(NamedTuple):
@@ -130,12 +131,15 @@ def cross_entropy(out, labels):
 
 # ---- masks -------------------------------------------------------------------
 
-def first_masks(method, net, weights, biases, images, density, generator):
-    """Masks of a baseline, layer by layer; None of "NTT", which learns them."""
+def first_masks(method, net, weights, biases, images, density, generator,
+                scope="layer"):
+    """Masks of a baseline."""
     if method == "dense":
         return [np.ones_like(W) for W in weights]
-    if method == "random":
-        return pruning.random(weights, density, generator)
+    if method in ("random", "scaled random"):
+        return pruning.random(weights, density, generator, scope=scope)
+    if method == "magnitude":
+        return pruning.magnitude(weights, density, scope=scope)
     x, labels = read(net, images.x[:SNIPPED]), images.labels[:SNIPPED]
     recording = net.model.forward(weights, biases, x)
     if method == "SNIP":
@@ -143,17 +147,28 @@ def first_masks(method, net, weights, biases, images, density, generator):
     else:
         doutputs = pruning.logit_doutputs(recording.outputs)
     gradients = net.backward(weights, recording, doutputs).weights
-    return pruning.snip(weights, gradients, density, scope="layer")
+    return pruning.snip(weights, gradients, density, scope=scope)
+
+
+def student(method, net, teacher, images, density, generator, scope="layer", **options):
+    """The sparse network of a method; `options` of `transfer` are for "NTT"."""
+    if method == "NTT":
+        return transfer(net, teacher, images.x, density=density, generator=generator,
+                        scope=scope, **options)
+    masks = first_masks(method, net, *teacher, images, density, generator, scope)
+    weights = teacher[0] if method != "scaled random" \
+        else pruning.scaled(teacher[0], masks, density)
+    return ntt.Student(weights, teacher[1], masks)
 
 
 # ---- learning ----------------------------------------------------------------
 
 def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
-             l2=1e-4, kind="at_masked", watch=None, every=100):
-    """ntt.transfer with Adam and masks by magnitude, layer by layer."""
+             l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer"):
+    """ntt.transfer with Adam and masks by magnitude."""
     return ntt.transfer(
         net.model, *teacher, batches(generator, read(net, x), steps), density=density,
-        prune=lambda W: pruning.magnitude(W, density), every=every,
+        prune=lambda W: pruning.magnitude(W, density, scope=scope), every=every,
         optimiser=functools.partial(optimisers.adam, rate=rate), strength=strength,
         l2=l2, kind=kind, watch=watch)
 
@@ -162,14 +177,16 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
               watch=None):
     """Train with the masks fixed; (steps seen, test accuracy, training loss).
 
-    Accuracy is taken before the first step, after each `every`, and at the end.
+    Accuracy is taken before the first step, after each `every` (or after the
+    numbers of steps that it lists), and at the end.
     """
     masks = student.masks
     weights = [W * M for W, M in zip(student.weights, masks, strict=True)]
     biases, order = student.biases, np.arange(len(images.x))
     states, curve, mean = [None] * (2 * len(weights)), [], 0.0
+    listed = range(0, steps, every) if isinstance(every, int) else every
     for step, index in enumerate(batches(generator, order, steps)):
-        if step % every == 0:
+        if step in listed:
             curve.append((step, accuracy(net, weights, biases, images.x_test,
                                          images.labels_test), mean))
         if watch is not None:

@@ -161,7 +161,18 @@ def _gram(tile, g, h, both=1):
 def _overlap(x, y, mask):
     """(r, m, j): what two samples have in common of the inputs of each unit."""
     pairs = (x[:, None] * y).reshape(-1, x.shape[1])
-    return (pairs @ mask.T + 1).reshape(len(x), len(y), -1)
+    return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
+
+
+def _weighted(both, h):
+    """(r, m K, j): signals (m, K, j), for each sample by what it has in common."""
+    return (both[:, :, None] * h).reshape(len(both), -1, h.shape[-1])
+
+
+def _live(g, h, mask, units):
+    """A layer without the units that have no signals."""
+    return (g, h, mask) if units.all() else (
+        g[..., units], h[..., units], None if mask is None else mask[units])
 
 
 def _dense(tile, x, y, g, h, mask):
@@ -171,8 +182,7 @@ def _dense(tile, x, y, g, h, mask):
         return _gram(tile, g, h, both)                                     # (2)
     both = _overlap(x, y, mask)
     for c in range(g.shape[1]):
-        weighted = (both[:, :, None] * h[:, c]).reshape(len(x), -1, h.shape[-1])
-        tile[c % len(tile)] += g[:, c] @ weighted.swapaxes(1, 2)           # (3)
+        tile[c % len(tile)] += g[:, c] @ _weighted(both, h[:, c]).swapaxes(1, 2)  # (3)
 
 
 def _convolution(tiles, a, b, g, h, mask):
@@ -245,11 +255,15 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     flat = out.reshape(len(out), N, K, M * K)
     tiles = [(flat[:, rows, :, cols.start * K:cols.stop * K], rows, cols)
              for rows, cols in _tiles(shapes, M, K, kind, one)]
-    layers = list(zip(*left, *right, masks, strict=True))
-    for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 3):
-        _convolution(tiles, a, b, g, h, mask)
+    dense = []
+    for a, g, b, h, mask in zip(*left, *right, masks, strict=True):
+        if a.ndim == 3:
+            _convolution(tiles, a, b, g, h, mask)
+        else:
+            units = g.any(axis=(0, 1, 2)) & (g is h or h.any(axis=(0, 1, 2)))
+            dense.append((a, b, *_live(g, h, mask, units)))
     for tile, rows, cols in tiles:
-        for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 2):
+        for a, b, g, h, mask in dense:
             _dense(tile, a[rows], b[cols], g[rows], h[cols], mask)
         if one and cols.start > rows.start:
             out[:, cols, :, rows] = out[:, rows, :, cols].transpose(0, 3, 4, 1, 2)
@@ -260,47 +274,75 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     return out[0, :, 0, :, 0] / (outputs if reduction == "trace_mean" else 1)
 
 
-def _dense_adjoint(D, x, y, g, h, mask):
-    """(dx, dg, dy, dh) of a tile; D is (r, K, m, K)."""
-    (r, K, j), m = g.shape, len(y)
-    if mask is None:
+def _dense_adjoint(D, x, y, g, h, mask, outer):
+    """(dx, dg, dy, dh) of a tile, 0 if not asked for; D is (r, K, m, K)."""
+    (r, K, j), m, of_inputs, of_signals = g.shape, len(y), (0, 0), (0, 0)
+    if outer[0] and mask is None:
         R = D.reshape(r, K, -1) * (_rows(g) @ _rows(h).T).reshape(r, K, -1)
         R = R.sum(axis=1).reshape(r, m, K).sum(axis=2)                     # (6)
+        of_inputs = R @ y, R.T @ x                                         # (7)
+    elif outer[0]:
+        R = np.einsum("nkj,nmkj->nmj", g, D.swapaxes(1, 2) @ h)
+        R = (R.reshape(-1, j) @ mask).reshape(r, m, -1)
+        of_inputs = np.einsum("nmi,mi->ni", R, y), np.einsum("nmi,ni->mi", R, x)
+    if outer[1] and mask is None:
         D = D.reshape(r, K, -1) * np.repeat(x @ y.T + 1, K, axis=1)[:, None]
         D = D.reshape(r * K, -1)
-        return (R @ y, (D @ _rows(h)).reshape(g.shape),                    # (7, 8)
-                R.T @ x, (D.T @ _rows(g)).reshape(h.shape))
-    both = _overlap(x, y, mask)
-    seen = D.swapaxes(1, 2) @ h                                 # (r, m, K, j)
-    R = np.einsum("nkj,nmkj->nmj", g, seen).reshape(-1, j) @ mask
-    R = R.reshape(r, m, -1)
-    dg = np.einsum("nmj,nmkj->nkj", both, seen)
-    dh = np.einsum("nmj,nmqj->mqj", both, D.transpose(0, 2, 3, 1) @ g[:, None])
-    return np.einsum("nmi,mi->ni", R, y), dg, np.einsum("nmi,ni->mi", R, x), dh
+        of_signals = (D @ _rows(h)).reshape(g.shape), (D.T @ _rows(g)).reshape(h.shape)
+    elif outer[1]:
+        both, turned = _overlap(x, y, mask), D.transpose(2, 3, 0, 1)
+        of_signals = (D.reshape(r, K, -1) @ _weighted(both, h),
+                      turned.reshape(m, K, -1) @ _weighted(both.swapaxes(0, 1), g))
+    return of_inputs[0], of_signals[0], of_inputs[1], of_signals[1]
 
 
 def _pull(a, g, da, dg, dJ, cut):
     """Add what dJ (N K, c q) of some channels is worth to da and dg."""
     dJ = dJ.reshape(len(a), -1, a.shape[2])                     # (N, K c, q)
-    da += _by_channel(g, cut).swapaxes(1, 2) @ dJ
+    if da is not None:
+        da += _by_channel(g, cut).swapaxes(1, 2) @ dJ
     dG = (dJ @ a.swapaxes(1, 2)).reshape(*g.shape[:2], -1, a.shape[1])
     dg[..., cut] += dG.swapaxes(2, 3)                                      # (10)
 
 
-def _convolution_adjoint(D, a, b, g, h, mask, adjoints):
+def _convolution_adjoint(D, a, b, g, h, mask, adjoints, of_inputs):
     """Add to (da, dg, db, dh); D is (N K, M K)."""
     da, dg, db, dh = adjoints
     K = g.shape[1]
     for cut in _cuts(max(len(a), len(b)), K, a.shape, g.shape):
         first, second = (_jacobian(x, s[:, None], cut) for x, s in ((a, g), (b, h)))
         weight = 1 if mask is None else mask[cut].ravel()
-        _pull(a, g, da, dg, D @ _rows(second) * weight, cut)               # (9)
-        _pull(b, h, db, dh, D.T @ _rows(first) * weight, cut)
+        _pull(a, g, da if of_inputs else None, dg, D @ _rows(second) * weight, cut)               # (9)
+        _pull(b, h, db if of_inputs else None, dh, D.T @ _rows(first) * weight, cut)
     dg += (D @ _rows(h.sum(axis=2))).reshape(len(a), K, 1, -1)
     dh += (D.T @ _rows(g.sum(axis=2))).reshape(len(b), K, 1, -1)
 
 
-def adjoint(left, right, dkernel, *, masks=None, kind="at_masked"):
+def _layer_adjoint(D, a, g, b, h, mask, tiles, outer):
+    """(da, dg, db, dh) of a layer; `outer`: whether those by inputs, by signals."""
+    units = np.ones(g.shape[-1], bool)
+    if a.ndim == 2:
+        units = g.any(axis=(0, 1)) | h.any(axis=(0, 1))
+        g, h, mask = _live(g, h, mask, units)
+    found = [np.zeros(z.shape, z.dtype) for z in (a, g, b, h)]
+    if a.ndim == 3:
+        _convolution_adjoint(D.reshape(g[..., 0, 0].size, -1), a, b, g, h, mask, found,
+                             outer[0])
+        return found
+    for rows, cols in tiles:
+        got = _dense_adjoint(D[rows, :, cols], a[rows], b[cols], g[rows], h[cols], mask,
+                             outer)
+        for whole, part, some in zip(found, got, (rows, rows, cols, cols), strict=True):
+            whole[some] += part
+    if not units.all():
+        for at in (1, 3):
+            part = found[at]
+            found[at] = np.zeros((*part.shape[:2], len(units)), part.dtype)
+            found[at][..., units] = part
+    return found
+
+
+def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", inner=False):
     """Gradient of <dkernel, kernel> by all that the kernel reads, (6)-(10).
 
     Parameters
@@ -337,19 +379,13 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked"):
             or not np.isfinite(D).all():
         raise ValueError(f"dkernel is of shape {D.shape}, dtype {D.dtype}: must be "
                          f"finite, {left[0][0].dtype}, of shape {(N, M, K, K)}")
-    D = D.swapaxes(1, 2)                                        # (N, K, M, K)
-    grads = [[np.zeros_like(x) for x in part] for part in (*left, *right)]
-    for a, g, b, h, mask, *adjoints in zip(*left, *right, masks, *grads, strict=True):
-        if a.ndim == 3:
-            _convolution_adjoint(D.reshape(N * K, M * K), a, b, g, h, mask, adjoints)
-            continue
-        for rows, cols in _tiles(shapes, M, K, kind):
-            got = _dense_adjoint(D[rows, :, cols], a[rows], b[cols], g[rows], h[cols],
-                                 mask)
-            for whole, part, some in zip(adjoints, got, (rows, rows, cols, cols),
-                                         strict=True):
-                whole[some] += part
-    return (grads[0], grads[1]), (grads[2], grads[3])
+    found, tiles = ([], [], [], []), _tiles(shapes, M, K, kind)
+    for at, layer in enumerate(zip(*left, *right, masks, strict=True)):
+        outer = not inner or at > 0, not inner or at + 1 < len(masks)
+        parts = _layer_adjoint(D.swapaxes(1, 2), *layer, tiles, outer)
+        for whole, part, asked in zip(found, parts, outer * 2, strict=True):
+            whole.append(part if asked else None)
+    return found[:2], found[2:]
 
 
 def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",

@@ -276,8 +276,9 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     dkernel *= 2 * strength / dkernel.size                                 # (4)
     doutputs *= 2 / doutputs.size
     dinputs, dsignals = (
-        [np.concatenate(pair) for pair in zip(*parts, strict=True)]
-        for parts in zip(*model.adjoint(*halves, dkernel, **options),      # (5)
+        [None if pair[0] is None else np.concatenate(pair)
+         for pair in zip(*parts, strict=True)]
+        for parts in zip(*model.adjoint(*halves, dkernel, inner=True, **options),  # (5)
                          strict=True))
     dweights, dbiases = model.second_order(live, recording, signals, dinputs,
                                            dsignals, doutputs)
