@@ -586,11 +586,13 @@ def test_workers_refuse_code_that_is_not_that_of_the_run(walks):
 
 def test_environment_is_put_back(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    for name in ("MKL_NUM_THREADS", *runner.ALLOCATOR):
+        monkeypatch.delenv(name, raising=False)
     with runner.environment(3):
         assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "3"
+        assert runner.ALLOCATOR.items() <= os.environ.items()
     assert os.environ["OMP_NUM_THREADS"] == "7"
-    assert "MKL_NUM_THREADS" not in os.environ
+    assert not {"MKL_NUM_THREADS", *runner.ALLOCATOR} & set(os.environ)
 
 
 def test_seeds_are_addressed():
