@@ -203,10 +203,13 @@ def test_adaptation_makes_spikes_fewer(net):
 
 # --- exact: anchored differences ------------------------------------------------
 
-@given(live(), SMOOTH, st.booleans(), st.booleans())
-@settings(max_examples=40)
-def test_linearisation_by_differences(net, name, reset, recurrence):
+@pytest.mark.parametrize("reset, recurrence, recurrent",
+                         list(itertools.product((False, True), repeat=3)))
+@given(st.data(), SMOOTH)
+@settings(max_examples=8)
+def test_linearisation_by_differences(reset, recurrence, recurrent, data, name):
     """The sweep over J, F and q, with each path followed or frozen."""
+    net = data.draw(live(recurrent=recurrent))
     paths = {"through_reset": reset, "through_recurrence": recurrence}
     psi, ds, dm = adjoints(net, name)
     dW, dV = by_arrays(net, psi, ds, dm, **paths)

@@ -172,9 +172,12 @@ def value(rec, ds, dm):
     return float(np.sum(ds * rec.spikes) + np.sum(dm * rec.mem))
 
 
-@given(strategies.live_lif(), SMOOTH, st.sampled_from(("exact", "implicit")))
-@settings(max_examples=40)
-def test_exact_and_implicit_by_differences(net, name, rung):
+@pytest.mark.parametrize("rung", ["exact", "implicit"])
+@pytest.mark.parametrize("recurrent", [False, True])
+@given(st.data(), SMOOTH)
+@settings(max_examples=12)
+def test_exact_and_implicit_by_differences(rung, recurrent, data, name):
+    net = data.draw(strategies.live_lif(recurrent=recurrent))
     psi, ds, dm = adjoints(net, name)
     run = proofs.anchored_run(net, proofs.surrogate(name, 2.0), **reset_path(net),
                               through_recurrence=rung == "exact")
@@ -314,9 +317,10 @@ def test_the_exact_rung_is_rtrl(net):
     assert largest > 0
 
 
-@given(strategies.live_lif(per_neuron=False), st.sampled_from(sparse_rtrl.RUNGS))
-@settings(max_examples=40)
-def test_steps_add_up_to_the_gradient(net, rung):
+@pytest.mark.parametrize("rung", sparse_rtrl.RUNGS)
+@given(strategies.live_lif(per_neuron=False))
+@settings(max_examples=12)
+def test_steps_add_up_to_the_gradient(rung, net):
     psi, ds, dm = adjoints(net)
     n, total = len(net.W), 0
     for t, (traces, e) in enumerate(online(net, psi, rung)):
@@ -331,15 +335,19 @@ def test_steps_add_up_to_the_gradient(net, rung):
     assert_close(found, (total[:, :m], None if net.V is None else total[:, m:]))
 
 
-@given(strategies.live_lif(LONG, per_neuron=False), st.booleans(),
-       st.sampled_from(sparse_rtrl.RUNGS[1:]))
-@settings(max_examples=40)
-def test_a_readout_is_a_filter_on_the_eligibility(net, diagonal, rung):
+@pytest.mark.parametrize("rung, kind", [
+    ("block", "diagonal"), ("block", "full"), ("block", "none"),
+    ("implicit", "full"), ("presynaptic", "full")])
+@given(st.data())
+@settings(max_examples=12)
+def test_a_readout_is_a_filter_on_the_eligibility(rung, kind, data):
     """Online with the error of each step = with credit sent back in time.
 
     For `block` with diagonal V this is the exact gradient of the two layers.
     """
-    if net.V is not None and diagonal:
+    net = data.draw(strategies.live_lif(LONG, per_neuron=False,
+                                        recurrent=kind != "none"))
+    if kind == "diagonal":
         V = np.diag(np.diagonal(net.V))
         net = net._replace(V=V, recording=lif.simulate(
             net.x, net.W, V, refractory=net.refractory, **net.model))
@@ -363,7 +371,7 @@ def test_a_readout_is_a_filter_on_the_eligibility(net, diagonal, rung):
     assume(np.abs(total[0]).max() > 0)
     assert_close(total, sparse_rtrl.gradient(net.x, net.V, rec, psi, dspikes, rung=rung,
                                              **net.model, **reset_path(net)))
-    if rung == "block" and (net.V is None or diagonal):
+    if rung == "block" and kind != "full":
         assert_close(total, lif.backward(net.x, net.W, net.V, rec, psi, dspikes,
                                          **net.model, **reset_path(net)))
 
