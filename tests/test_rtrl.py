@@ -444,6 +444,7 @@ BAD_MODEL = [
     ({"beta": 1.5}, "beta is 1.5"), ({"gain": 0.0}, "gain is 0.0"),
     ({"gain": np.inf}, "gain is inf"), ({"threshold": -1}, "threshold is -1"),
     ({"reset": "soft"}, "reset is 'soft'"), ({"reset": None}, "reset is None"),
+    ({"reset": np.array(["zero"])}, "reset is array"),
     ({"through_reset": 1}, "through_reset is 1"),
     ({"through_recurrence": None}, "through_recurrence is None")]
 

@@ -303,6 +303,7 @@ def test_bad_input_is_named(change, match):
     (lambda: snap.stored([0, 1], EYE, 3), "pattern .*multiple"),
     (lambda: snap.stored([0, 1], EYE, 0), "states is 0"),
     (lambda: snap.stored([0, 2], EYE, 2), "owner is in"),
+    (lambda: snap.stored([[0, 1]], EYE, 2), "owner is of shape"),
     (lambda: snap.step(BLOCKS[:1], GOOD["J"][0], GOOD["F"][0], GOOD["owner"], EYE),
      "blocks is a tuple: must be a tuple of 2"),
     (lambda: snap.step(BLOCKS[0], GOOD["J"][0], GOOD["F"][0], GOOD["owner"], EYE),

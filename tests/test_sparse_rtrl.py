@@ -442,6 +442,7 @@ def test_one_step_and_no_inputs(rung):
     found = sparse_rtrl.gradient(np.ones((3, 1, 0)), np.eye(2), (two,) * 3 + (0 * two,),
                                  two, two, rung=rung, **HALF)
     assert found.dW.shape == (2, 0) and found.dV.all()
+    assert sparse_rtrl.rest(rung, 0, 0, 0).mem.size == 0
 
 
 @given(strategies.live_lif(per_neuron=False), st.sampled_from(sparse_rtrl.RUNGS))
@@ -509,7 +510,8 @@ def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=
     (lambda: gradient(dm=PSI[1:]), "dmem is of shape"),
     (lambda: gradient(ds=PSI[1:]), "dspikes is of shape"),
     (lambda: gradient(rung="diagonal"), "rung is 'diagonal'"),
-    (lambda: gradient(rung=["block"]), "rung is"),
+    (lambda: gradient(rung=np.array(["block"])), "rung is array"),
+    (lambda: gradient(reset=np.array(["zero"])), "reset is array"),
     (lambda: gradient(alpha=1.0), r"alpha is 1.0: must be in \[0, 1\)"),
     (lambda: gradient(beta=-0.1), "beta is -0.1"),
     (lambda: gradient(beta=1), "beta is 1"),
