@@ -373,8 +373,8 @@ def accumulate(k, state, W, block, signal):
     error, *ends = _cascade(signal, *k.alpha, state.error_rise, state.error)
     total, traces, synapses = _products(k, state, x[:T * B], past[:T], error)
     integral, het = _heterosynaptic(k, spikes, error, state.het)
-    past_x = x[T * B:].toarray().reshape(k.delay, B, B, m)
-    past_x = np.einsum("tbbm->tbm", past_x).copy()
+    tail, past_x = x[T * B:].tocoo(), np.zeros_like(state.past_x)
+    past_x.reshape(-1, m)[tail.row, tail.col % m] = tail.data
     total = k.drive * total - k.rho * W * integral[:, :, None]             # (5)
     return State(state.syn, state.mem, state.held, past_x, past[T:], *traces, *synapses,
                  *ends, het), total, error
