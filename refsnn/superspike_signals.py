@@ -117,8 +117,8 @@ def _steps(times, T, n, dt, units, name):
                          "s: must be sorted")
     steps = np.rint(times / dt)
     if times.size and steps[-1] >= T:
-        raise ValueError(f"{name}: time {times[-1]} s: must be within the trial, which "
-                         f"ends at {T * dt} s")
+        raise ValueError(f"{name}: time {times[-1]} s: must be within the trial, whose "
+                         f"last step is at {(T - 1) * dt} s")
     bad = np.flatnonzero((units < 0) | (units >= n))
     if bad.size:
         raise ValueError(f"{name}: unit {units[bad[0]]}: must be in 0 .. {n - 1}")

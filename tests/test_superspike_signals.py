@@ -43,7 +43,7 @@ def test_times_of_published_trains_fall_on_their_steps():
     ([0.2, 0.1], [0, 0], "0.1 s follows 0.2 s: must be sorted"),
     ([-0.1], [0], "-0.1 s: must be finite and at least 0"),
     ([np.nan], [0], "nan s: must be finite"), ([np.inf], [0], "inf s: must be finite"),
-    ([5.0], [0], "5.0 s: must be within the trial, which ends at 5.0"),
+    ([5.0], [0], "5.0 s: must be within the trial, whose last step is at 4.0"),
     ([0.1], [3], "unit 3: must be in 0 .. 2"), ([0.1], [-1], "unit -1: must be in"),
     ([1.0, 1.1], [2, 2], "spikes twice in a step"), ([0.1], [0.0], "units of shape"),
     ([0.1, 0.2], [0], "units of shape"), ([[0.1]], [[0]], "times of shape"),
