@@ -5,7 +5,7 @@ always, A and B by chance.  Output 1 is to answer A or B alone, output 0
 neither or both.  Without hidden layer no run gets below 10 % wrong
 patterns; with eight hidden neurons and symmetric or random feedback the
 best of 6 runs of 100 s does.  With --full (20 runs of 1,250 s) at least
-90 % of runs reach zero error: 20 s, some 330 patterns, without one, in
+90 % of runs reach zero error: 20 s, some 320 patterns, without one, in
 the last third of the time.
 
 [ZG18] has four hidden neurons, and reports that all runs are solved; with
