@@ -31,8 +31,9 @@ import numpy as np
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # glibc hands large arrays back to the system at once and fetches them anew, page by
-# page: a third of a convolutional network's step.  These let it keep them.
-ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "33554432"}
+# page: a third of a convolutional network's step.  With these it keeps them.
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456",
+             "MALLOC_MMAP_THRESHOLD_": "33554432"}
 SPEED = "speed"             # the figure that runs last, alone, on n threads
 REBUILDS = 3                # how often a job may lose the process it runs in
 POLL_S = 0.05
