@@ -229,7 +229,9 @@ def test_reach_by_hand():
 def test_owners_by_hand():
     assert snap.owners(2, 3).tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 1, 1]
     assert snap.owners(2, 3, False).tolist() == [0, 0, 0, 1, 1, 1]
-    assert snap.owners(1, 0).tolist() == [0] and snap.owners(2, 0, False).size == 0
+    none = snap.owners(2, 0, False)
+    assert snap.owners(1, 0).tolist() == [0] and none.size == 0
+    assert snap.stored(none, np.eye(2, dtype=bool), 4) == 0
 
 
 def test_first_jacobian_is_not_used_inputs_are_kept_and_float32_too():
