@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import SEEDS
 from tolerances import RTOL, RTOL_FD
 
-from refsnn import checks, lif, losses, superspike, surrogates
+from refsnn import checks, lif, losses, superspike, superspike_trial, surrogates
 from refsnn.superspike import Settings, coefficients
 
 # Thresholds as unit and short times: some tens of steps see all filters at work.
@@ -178,6 +178,22 @@ def test_the_codes_traces_and_scales_by_its_own_statements():
     np.testing.assert_allclose(state.trace[0], trace, rtol=RTOL)
     np.testing.assert_allclose(m[0, 0] / 1e-4, total, rtol=RTOL)
     assert 5.0 < k.drive < 5.1
+
+
+@pytest.mark.parametrize("module", [superspike, superspike_trial])
+def test_the_codes_regulariser_rests_where_there_is_no_error(module):
+    """Below 1e-7 of an event's area a step, of either sign."""
+    k, W = coefficients(Settings(het="published", rho=0.5)), np.full((1, 4, 1), 0.1)
+    size = np.array([[0.9, 1.1, -0.9, -1.1]]) * 1e-7 / k.dt
+    state = module.rest(k, 1, 4, 1)
+    state = state._replace(error=size / k.alpha[1], het=np.full((1, 4), 2 / k.het))
+    one = module is superspike
+    x, signal = (np.zeros(s if one else (1, *s)) for s in ((1, 1), (1, 4)))
+    state, step = module.forward(k, state, W, x)
+    _, m, error = module.accumulate(k, state, W, step, signal)
+    np.testing.assert_allclose(error.reshape(1, 4), size, rtol=RTOL)
+    np.testing.assert_allclose(m[0, :, 0] / (-0.5 * 0.1 * k.dt * 2.0 ** 4),
+                               [0, 1, 0, 1], rtol=RTOL)
 
 
 @pytest.mark.parametrize("read, at_spike", [("before_reset", None),
