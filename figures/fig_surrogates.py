@@ -34,7 +34,7 @@ EPOCHS = {"quick": 60, "default": 300, "full": 1000}
 POINTS = {"quick": 151, "default": 601, "full": 3001}
 NET = train.Net(reset="subtract", through_reset=True)
 NAMES = (*AREAS, "none")
-TINY, SMALL = 1e-9, 1e-5    # steps of the true and of the anchored difference
+TINY, SMALL = 1e-9, 1e-6    # steps of the true and of the anchored difference
 
 
 def steepness(name):
