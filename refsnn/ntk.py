@@ -19,23 +19,20 @@ signals G_nk (P, c) at its P places has the Jacobian J, and gives
     <M o J_nk, J_mq> + <b_nk, b_mq>                       (5)
 
 Derivation.  df_k(x_n)/dW_ji = g_nkj a_ni.  Adjoint, for a loss E, with
-    D = dE/dK and C = <a_n, a_m> + 1, and likewise for y_m:
+    D = dE/dK and C = <a_n, a_m> + 1 (with a mask C and R have an index j,
+    as in (3)), and likewise for y_m; (9) and (10) for a convolution:
 
     R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>           (6)
     da_n = sum_m R[n, m] a_m                              (7)
     dg_nk = sum_mq D[n, m, k, q] C[n, m] g_mq             (8)
-
-    where with a mask C and R have an index j, as in (3); and for (4)
-
     dJ_nk = sum_mq D[n, m, k, q] M o J_mq                 (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-Exact.  "at_masked", of a network run at masked weights, counts all its
-    weights: the authors' program matches this one.  "through_mask" is the
-    kernel that governs training of the masked network.
-Cost.   N M (i + k^2 j) for a dense layer of i inputs and j units (a mask
-    makes i i j), no Jacobian formed; N k P q c + N M k^2 q c where a layer
-    convolves, Jacobian of some channels at a time; half for one batch.
+Exact.  "at_masked" counts all weights of a network run at masked ones, as
+    the authors' program does; "through_mask" governs how it trains.
+Cost.   N M (i + k^2 j) for a dense layer of i inputs and j units, those
+    without signals left out (a mask makes i i j); N k P q c + N M k^2 q c
+    where a layer convolves, its Jacobian in pieces; half for one batch.
 Departures.  Outputs are plain sums, no factor 1/k but in "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -47,7 +44,6 @@ import numpy as np
 
 __all__ = ["adjoint", "estimate_memory", "kernel"]
 
-DTYPES = ("float32", "float64")
 KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
 SIDE = 320          # rows of a tile of the kernel: it stays in cache
@@ -80,11 +76,11 @@ def _shapes(name, pair, shape):
 def _batch(name, pair):
     _shapes(name, pair, np.shape)
     inputs, signals = ([np.asarray(a) for a in part] for part in pair)
-    for array in inputs + signals:
-        if array.dtype.name not in DTYPES or array.dtype != inputs[0].dtype:
-            raise ValueError(f"{name} has an array of dtype {array.dtype}: must be all "
+    for a in inputs + signals:
+        if a.dtype not in (np.float32, np.float64) or a.dtype != inputs[0].dtype:
+            raise ValueError(f"{name} has an array of dtype {a.dtype}: must be all "
                              "float32 or all float64")
-        if not np.isfinite(array).all():
+        if not np.isfinite(a).all():
             raise ValueError(f"{name} has NaN or infinite entries: must be finite")
     return inputs, signals
 
@@ -115,8 +111,7 @@ def _checked(left, right, masks, kind):
     layers = [[(a.shape[1:], g.shape[1:], a.dtype) for a, g in zip(*b, strict=True)]
               for b in (left, right)]
     if layers[0] != layers[1]:
-        raise ValueError(f"right is of {layers[1]}: must have the layers, outputs and "
-                         f"dtype of left, {layers[0]}")
+        raise ValueError(f"right is of {layers[1]}: must be like left, {layers[0]}")
     return left, right, _masks(masks, left, kind)
 
 
@@ -136,14 +131,11 @@ def _cuts(N, K, a, g):
     return [slice(start, start + size) for start in range(0, g[-1], size)]
 
 
-def _by_channel(g, cut):
-    """Signals of some channels, (N, ..., P, c) to (N, ... c, P)."""
-    return g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
-
-
-def _jacobian(a, g, cut):
+def _jacobian(a, g, cut, mask=None):
     """(N, C, K, c q): the Jacobian of some channels of a convolution."""
-    return (_by_channel(g, cut) @ a).reshape(*g.shape[:3], -1)             # (4)
+    rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
+    J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
+    return J if mask is None else J * mask[cut].ravel()
 
 
 def _rows(block):
@@ -164,33 +156,32 @@ def _overlap(x, y, mask):
     return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
 
 
-def _weighted(both, h):
-    """(r, m K, j): signals (m, K, j), for each sample by what it has in common."""
-    return (both[:, :, None] * h).reshape(len(both), -1, h.shape[-1])
-
-
-def _live(g, h, mask, units):
-    """A layer without the units that have no signals."""
-    return (g, h, mask) if units.all() else (
-        g[..., units], h[..., units], None if mask is None else mask[units])
+def _live(g, h, mask):
+    """Which units have signals, as an index, and what g, h, mask hold of them."""
+    units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
+    if len(units) in (0, g.shape[-1]):
+        return slice(None), g, h, mask
+    return (units, g.take(units, axis=-1), h.take(units, axis=-1),
+            None if mask is None else mask[units])
 
 
 def _dense(tile, x, y, g, h, mask):
     """Add a dense layer to a tile (C, r, K, m K)."""
+    _, g, h, mask = _live(g, h, mask)
     if mask is None:
         both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)[:, None]
         return _gram(tile, g, h, both)                                     # (2)
-    both = _overlap(x, y, mask)
+    both = _overlap(x, y, mask)[:, :, None]
     for c in range(g.shape[1]):
-        tile[c % len(tile)] += g[:, c] @ _weighted(both, h[:, c]).swapaxes(1, 2)  # (3)
+        weighted = (both * h[:, c]).reshape(len(x), -1, h.shape[-1])
+        tile[c % len(tile)] += g[:, c] @ weighted.swapaxes(1, 2)           # (3)
 
 
 def _convolution(tiles, a, b, g, h, mask):
     """Add a convolution to all tiles, some channels at a time."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
-        second = first if g is h else _jacobian(b, h, cut)
-        second = second if mask is None else second * mask[cut].ravel()
+        second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
         for tile, rows, cols in tiles:
             _gram(tile, first[rows], second[cols])                         # (5)
         del first, second       # before the next ones are made
@@ -255,15 +246,11 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     flat = out.reshape(len(out), N, K, M * K)
     tiles = [(flat[:, rows, :, cols.start * K:cols.stop * K], rows, cols)
              for rows, cols in _tiles(shapes, M, K, kind, one)]
-    dense = []
-    for a, g, b, h, mask in zip(*left, *right, masks, strict=True):
-        if a.ndim == 3:
-            _convolution(tiles, a, b, g, h, mask)
-        else:
-            units = g.any(axis=(0, 1, 2)) & (g is h or h.any(axis=(0, 1, 2)))
-            dense.append((a, b, *_live(g, h, mask, units)))
+    layers = list(zip(*left, *right, masks, strict=True))
+    for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 3):
+        _convolution(tiles, a, b, g, h, mask)
     for tile, rows, cols in tiles:
-        for a, b, g, h, mask in dense:
+        for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 2):
             _dense(tile, a[rows], b[cols], g[rows], h[cols], mask)
         if one and cols.start > rows.start:
             out[:, cols, :, rows] = out[:, rows, :, cols].transpose(0, 3, 4, 1, 2)
@@ -274,75 +261,45 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     return out[0, :, 0, :, 0] / (outputs if reduction == "trace_mean" else 1)
 
 
-def _dense_adjoint(D, x, y, g, h, mask, outer):
-    """(dx, dg, dy, dh) of a tile, 0 if not asked for; D is (r, K, m, K)."""
-    (r, K, j), m, of_inputs, of_signals = g.shape, len(y), (0, 0), (0, 0)
-    if outer[0] and mask is None:
-        R = D.reshape(r, K, -1) * (_rows(g) @ _rows(h).T).reshape(r, K, -1)
-        R = R.sum(axis=1).reshape(r, m, K).sum(axis=2)                     # (6)
-        of_inputs = R @ y, R.T @ x                                         # (7)
-    elif outer[0]:
-        R = np.einsum("nkj,nmkj->nmj", g, D.swapaxes(1, 2) @ h)
-        R = (R.reshape(-1, j) @ mask).reshape(r, m, -1)
-        of_inputs = np.einsum("nmi,mi->ni", R, y), np.einsum("nmi,ni->mi", R, x)
-    if outer[1] and mask is None:
-        D = D.reshape(r, K, -1) * np.repeat(x @ y.T + 1, K, axis=1)[:, None]
-        D = D.reshape(r * K, -1)
-        of_signals = (D @ _rows(h)).reshape(g.shape), (D.T @ _rows(g)).reshape(h.shape)
-    elif outer[1]:
-        both, turned = _overlap(x, y, mask), D.transpose(2, 3, 0, 1)
-        of_signals = (D.reshape(r, K, -1) @ _weighted(both, h),
-                      turned.reshape(m, K, -1) @ _weighted(both.swapaxes(0, 1), g))
-    return of_inputs[0], of_signals[0], of_inputs[1], of_signals[1]
+def _dense_adjoint(D, x, y, g, h, mask, dx, dg, dy, dh):
+    """Add to dx (or None), dg, dy, dh what a tile D (r, m, K, K) is worth."""
+    units, g, h, mask = _live(g, h, mask)
+    (r, K, j), m, flat = g.shape, len(y), D.swapaxes(1, 2).reshape(*g.shape[:2], -1)
+    if mask is None:
+        seen = _rows(flat * np.repeat(x @ y.T + 1, K, axis=1)[:, None])
+        dg[..., units] += (seen @ _rows(h)).reshape(g.shape)               # (8)
+        dh[..., units] += (seen.T @ _rows(g)).reshape(h.shape)
+        if dx is not None:
+            R = (flat * (_rows(g) @ _rows(h).T).reshape(r, K, -1)).sum(axis=1)
+            R = R.reshape(r, m, K).sum(axis=2)                             # (6)
+            dx += R @ y                                                    # (7)
+            dy += R.T @ x
+        return
+    both, turned = _overlap(x, y, mask)[:, :, None], D.transpose(1, 3, 0, 2)
+    dg[..., units] += flat @ (both * h).reshape(r, -1, j)
+    dh[..., units] += turned.reshape(m, K, -1) @ (both.swapaxes(0, 1) * g).reshape(
+        m, -1, j)
+    if dx is not None:
+        R = np.einsum("nkj,nmkj->nmj", g, D @ h).reshape(-1, j) @ mask
+        dx += np.einsum("nmi,mi->ni", R.reshape(r, m, -1), y)
+        dy += np.einsum("nmi,ni->mi", R.reshape(r, m, -1), x)
 
 
-def _pull(a, g, da, dg, dJ, cut):
-    """Add what dJ (N K, c q) of some channels is worth to da and dg."""
-    dJ = dJ.reshape(len(a), -1, a.shape[2])                     # (N, K c, q)
-    if da is not None:
-        da += _by_channel(g, cut).swapaxes(1, 2) @ dJ
-    dG = (dJ @ a.swapaxes(1, 2)).reshape(*g.shape[:2], -1, a.shape[1])
-    dg[..., cut] += dG.swapaxes(2, 3)                                      # (10)
+def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
+    """Add to da (or None), dg, db and dh; D is (N K, M K)."""
+    for E, x, s, dx, ds, y, t in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
+        for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
+            dJ = E @ _rows(_jacobian(y, t[:, None], cut, mask))            # (9)
+            dJ = dJ.reshape(len(x), -1, x.shape[2])             # (N, K c, q)
+            dG = (dJ @ x.swapaxes(1, 2)).reshape(*s.shape[:2], -1, x.shape[1])
+            ds[..., cut] += dG.swapaxes(2, 3)                              # (10)
+            if dx is not None:
+                G = s[..., cut].swapaxes(1, 2).reshape(*x.shape[:2], -1)
+                dx += G @ dJ
+        ds += (E @ _rows(t.sum(axis=2))).reshape(*s.shape[:2], 1, -1)
 
 
-def _convolution_adjoint(D, a, b, g, h, mask, adjoints, of_inputs):
-    """Add to (da, dg, db, dh); D is (N K, M K)."""
-    da, dg, db, dh = adjoints
-    K = g.shape[1]
-    for cut in _cuts(max(len(a), len(b)), K, a.shape, g.shape):
-        first, second = (_jacobian(x, s[:, None], cut) for x, s in ((a, g), (b, h)))
-        weight = 1 if mask is None else mask[cut].ravel()
-        _pull(a, g, da if of_inputs else None, dg, D @ _rows(second) * weight, cut)               # (9)
-        _pull(b, h, db if of_inputs else None, dh, D.T @ _rows(first) * weight, cut)
-    dg += (D @ _rows(h.sum(axis=2))).reshape(len(a), K, 1, -1)
-    dh += (D.T @ _rows(g.sum(axis=2))).reshape(len(b), K, 1, -1)
-
-
-def _layer_adjoint(D, a, g, b, h, mask, tiles, outer):
-    """(da, dg, db, dh) of a layer; `outer`: whether those by inputs, by signals."""
-    units = np.ones(g.shape[-1], bool)
-    if a.ndim == 2:
-        units = g.any(axis=(0, 1)) | h.any(axis=(0, 1))
-        g, h, mask = _live(g, h, mask, units)
-    found = [np.zeros(z.shape, z.dtype) for z in (a, g, b, h)]
-    if a.ndim == 3:
-        _convolution_adjoint(D.reshape(g[..., 0, 0].size, -1), a, b, g, h, mask, found,
-                             outer[0])
-        return found
-    for rows, cols in tiles:
-        got = _dense_adjoint(D[rows, :, cols], a[rows], b[cols], g[rows], h[cols], mask,
-                             outer)
-        for whole, part, some in zip(found, got, (rows, rows, cols, cols), strict=True):
-            whole[some] += part
-    if not units.all():
-        for at in (1, 3):
-            part = found[at]
-            found[at] = np.zeros((*part.shape[:2], len(units)), part.dtype)
-            found[at][..., units] = part
-    return found
-
-
-def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", inner=False):
+def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
     """Gradient of <dkernel, kernel> by all that the kernel reads, (6)-(10).
 
     Parameters
@@ -353,11 +310,14 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", inner=False):
         Derivative of a loss by the full kernel.
     masks, kind
         As for `kernel`.
+    constant : bool
+        Whether inputs[0] are: their derivatives are then left out.
 
     Returns
     -------
     (dinputs, dsignals), (dinputs, dsignals) : lists of float
-        Of the left and of the right batch, in the shapes of theirs.
+        Of the left and of the right batch, in the shapes of theirs; None
+        for inputs[0] if constant.
 
     Raises
     ------
@@ -373,19 +333,24 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", inner=False):
     """
     left, right, masks = _checked(left, () if right is None else right, masks, kind)
     shapes = [(a.shape, g.shape) for a, g in zip(*left, strict=True)]
-    (N, K), M = left[1][0].shape[:2], len(right[0][0])
+    (N, K), M, dtype = left[1][0].shape[:2], len(right[0][0]), left[0][0].dtype
     D = np.asarray(dkernel)
-    if D.shape != (N, M, K, K) or D.dtype != left[0][0].dtype \
-            or not np.isfinite(D).all():
+    if D.shape != (N, M, K, K) or D.dtype != dtype or not np.isfinite(D).all():
         raise ValueError(f"dkernel is of shape {D.shape}, dtype {D.dtype}: must be "
-                         f"finite, {left[0][0].dtype}, of shape {(N, M, K, K)}")
-    found, tiles = ([], [], [], []), _tiles(shapes, M, K, kind)
-    for at, layer in enumerate(zip(*left, *right, masks, strict=True)):
-        outer = not inner or at > 0, not inner or at + 1 < len(masks)
-        parts = _layer_adjoint(D.swapaxes(1, 2), *layer, tiles, outer)
-        for whole, part, asked in zip(found, parts, outer * 2, strict=True):
-            whole.append(part if asked else None)
-    return found[:2], found[2:]
+                         f"finite, {dtype}, of shape {(N, M, K, K)}")
+    grads = [[np.zeros(x.shape, x.dtype) for x in part] for part in (*left, *right)]
+    if constant:
+        grads[0][0] = grads[2][0] = None
+    for a, g, b, h, mask, *four in zip(*left, *right, masks, *grads, strict=True):
+        if a.ndim == 3:
+            _convolution_adjoint(D.swapaxes(1, 2).reshape(N * K, M * K), a, b, g, h,
+                                 mask, *four)
+        for rows, cols in _tiles(shapes, M, K, kind) if a.ndim == 2 else ():
+            parts = (z if z is None else z[some] for z, some in
+                     zip(four, (rows, rows, cols, cols), strict=True))
+            _dense_adjoint(D[rows, cols], a[rows], b[cols], g[rows], h[cols], mask,
+                           *parts)
+    return (grads[0], grads[1]), (grads[2], grads[3])
 
 
 def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
@@ -424,7 +389,7 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
     """
     _named("kind", kind, KINDS)
     _named("reduction", reduction, REDUCTIONS)
-    _named("dtype", np.dtype(dtype).name, DTYPES)
+    _named("dtype", np.dtype(dtype).name, ("float32", "float64"))
     first = _shapes("left", left, tuple)
     second = [] if right is None else _shapes("right", right, tuple)
     (N, K), M = first[0][1][:2], (second or first)[0][0][0]

@@ -68,7 +68,8 @@ class Model(NamedTuple):
     signals(weights, recording) -> list, second_order(weights, recording,
     signals, dinputs, dsignals, doutputs) -> (weights, biases): mlp.py or
     convnet.py; kernel(left, right, masks=, kind=) and adjoint(left, right,
-    dkernel, masks=, kind=): ntk.py.
+    dkernel, masks=, kind=, constant=True): ntk.py.  Of what is constant
+    (inputs of the first layer) the derivative may be None.
     """
 
     forward: Callable
@@ -275,11 +276,10 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     total += l2 / density * decay                                          # (3)
     dkernel *= 2 * strength / dkernel.size                                 # (4)
     doutputs *= 2 / doutputs.size
+    adjoints = model.adjoint(*halves, dkernel, constant=True, **options)   # (5)
     dinputs, dsignals = (
         [None if pair[0] is None else np.concatenate(pair)
-         for pair in zip(*parts, strict=True)]
-        for parts in zip(*model.adjoint(*halves, dkernel, inner=True, **options),  # (5)
-                         strict=True))
+         for pair in zip(*parts, strict=True)] for parts in zip(*adjoints, strict=True))
     dweights, dbiases = model.second_order(live, recording, signals, dinputs,
                                            dsignals, doutputs)
     dweights = [M * (dW + 2 * l2 / density * W) for M, dW, W in            # (6)

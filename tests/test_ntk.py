@@ -273,6 +273,44 @@ def test_adjoint_of_both_sides_is_symmetric(name, kind):
             close(a, b)
 
 
+@EVERY
+def test_constant_inputs_are_left_out(name, kind, tiles):
+    left, right, options, rng = example(name, kind)
+    D = rng.normal(size=(5, 7, 3, 3))
+    whole = ntk.adjoint(left, right, D, **options)
+    found = ntk.adjoint(left, right, D, constant=True, **options)
+    for batch, other in zip(found, whole, strict=True):
+        assert batch[0][0] is None
+        for a, b in zip(batch[0][1:] + batch[1], other[0][1:] + other[1], strict=True):
+            close(a, b)
+
+
+@EVERY
+@pytest.mark.parametrize("silent", [(0, 2), (0,), (2,), (0, 1, 2, 3)], ids=str)
+def test_units_without_signals_are_left_out(name, kind, silent, tiles):
+    """Of the second last layer in the left batch, 0 and 1 in the right one too."""
+    left, right, options, rng = example(name, kind)
+    left[1][-2][..., list(silent)] = 0
+    right[1][-2][..., [unit for unit in silent if unit < 2 or len(silent) == 4]] = 0
+    close(ntk.kernel(left, right, **options),
+          explicit(left, right, options.get("masks")))
+    close(ntk.kernel(left, **options), explicit(left, left, options.get("masks")))
+    D = rng.normal(size=(5, 7, 3, 3))
+    (da, dg), (db, dh) = ntk.adjoint(left, right, D, **options)
+    L = len(da)
+    assert not dh[-2][..., list(silent)].any()
+    if len(silent) == 4:
+        assert not (dg[-2].any() or da[-2].any() or db[-2].any()) and da[-1].all()
+        return
+
+    def loss(p):
+        return float(np.sum(D * ntk.kernel((p[:L], p[L:2 * L]),
+                                           (p[2 * L:3 * L], p[3 * L:]), **options)))
+
+    checks.directional(loss, [*left[0], *left[1], *right[0], *right[1]],
+                       [*da, *dg, *db, *dh], rng, rtol=1e-8)
+
+
 def test_the_masked_inputs_have_no_gradient():
     left, right, _, rng = example("dense", "through_mask")
     masks = [np.ones((4, 5)), np.ones((3, 4))]
