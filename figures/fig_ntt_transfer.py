@@ -48,7 +48,7 @@ LOGS = {"MLP": "mlp", "LeNet": "cnn"}
 def jobs(size, seed, data):
     """Transfers, each with the training that follows, then random masks."""
     if size == "full":
-        runs = [("LeNet", ("at_masked",), 1), ("MLP", ("at_masked",), 2),
+        runs = [("MLP", ("at_masked",), 2), ("LeNet", ("at_masked",), 1),
                 ("Fashion", ("at_masked",), 1)]
     else:
         runs = [("digits", KINDS, {"quick": 1, "default": 3}[size])]
