@@ -140,9 +140,10 @@ def published_log(name, folder, what, columns):
         return {}
     with open(path, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    runs = sorted({row["run"] for row in rows})
-    return {f"paper {what}": np.array([[[float(row[c]) for c in columns]
-                                        for row in rows if row["run"] == run]
+    runs = [[[float(row[c]) for c in columns] for row in rows if row["run"] == run]
+            for run in sorted({row["run"] for row in rows})]
+    steps = set.intersection(*({row[0] for row in run} for run in runs))
+    return {f"paper {what}": np.array([[row for row in run if row[0] in steps]
                                        for run in runs])}
 
 
