@@ -133,18 +133,16 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
 
 
 def published_log(name, folder, what, columns):
-    """The authors' log (runs, steps, columns) as a dict, empty if not at hand."""
+    """The authors' log of each run (steps, columns); none where not at hand."""
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")
     if folder is None or name not in LOGS or not os.path.isfile(path):
         return {}
     with open(path, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    runs = [[[float(row[c]) for c in columns] for row in rows if row["run"] == run]
-            for run in sorted({row["run"] for row in rows})]
-    steps = set.intersection(*({row[0] for row in run} for run in runs))
-    return {f"paper {what}": np.array([[row for row in run if row[0] in steps]
-                                       for run in runs])}
+    return {f"paper {what} {run}": np.array([[float(row[c]) for c in columns]
+                                             for row in rows if row["run"] == run])
+            for run in sorted({row["run"] for row in rows})}
 
 
 def gather(results):
@@ -154,10 +152,14 @@ def gather(results):
         for what in ("log", "curve"):
             if what in r:
                 found.setdefault(f"{r['name']}_{r['kind']}_{what}", []).append(r[what])
-        for key in ("paper log", "paper supervised_acc"):
-            if key in r:
-                found[f"{r['name']}_{key}"] = r[key]
+        found.update({f"{r['name']}_{key}": value for key, value in r.items()
+                      if key.startswith("paper")})
     return {key: np.array(value) for key, value in found.items()}
+
+
+def logs(data, start):
+    """What was published, run by run."""
+    return [value for key, value in data.items() if key.startswith(start)]
 
 
 def at(curve, step):
@@ -230,10 +232,9 @@ def _plot_task(data, name, fig):
                           alpha=0.5)
                 axis.plot(log[0, :, 0], log[:, :, i].mean(axis=0), color=COLOURS[kind],
                           label=LABELS[kind])
-        if f"{name}_paper log" in data:
-            log = data[f"{name}_paper log"]
-            axis.plot(log[:, :, 0].T, log[:, :, i].T, ":", color=common.BLACK,
-                      label=["published", *[None] * (len(log) - 1)])
+        for k, log in enumerate(logs(data, f"{name}_paper log")):
+            axis.plot(log[:, 0], log[:, i], ":", color=common.BLACK,
+                      label="" if k else "published")
         axis.set(xlabel="step of transfer", ylabel=label, yscale="log")
     axes[0, 0].set_title("Transfer, without labels", loc="left")
     axes[0, 1].legend()
@@ -256,11 +257,10 @@ def _plot_learning(data, name, axes):
         axes[2].plot(np.full(len(final), x), final, "o", color=COLOURS[kind])
         axes[2].plot([x - 0.2, x + 0.2], [final.mean()] * 2, color=COLOURS[kind],
                      lw=2.4)
-    if f"{name}_paper supervised_acc" in data:
-        log = data[f"{name}_paper supervised_acc"]
+    for k, log in enumerate(logs(data, f"{name}_paper supervised_acc")):
         for axis in axes[:2]:
-            axis.plot(log[:, :, 0].T, log[:, :, 1].T / 100, ":", color=common.BLACK,
-                      label=["NTT, published", *[None] * (len(log) - 1)])
+            axis.plot(log[:, 0], log[:, 1] / 100, ":", color=common.BLACK,
+                      label="" if k else "NTT, published")
     steps = data[f"{name}_random_curve"][0, :, 0]
     early = at(data[f"{name}_random_curve"], EARLY)[0, 0]
     axes[0].set(xlim=(0, max(3 * early, steps[min(4, len(steps) - 1)])),
