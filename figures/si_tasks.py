@@ -84,6 +84,16 @@ def digits(seed, repeat, flat=True):
     return Images(images[train], labels[train], images[test], labels[test])
 
 
+def framed(seed, repeat):
+    """The embedded digits as MNIST has its own: 20x20 in a frame of 28x28."""
+    images = digits(seed, repeat, flat=False)
+    large = []
+    for x in (images.x, images.x_test):
+        x = np.pad(datasets.upsample(x[..., 0], 20), ((0, 0), (4, 4), (4, 4)))
+        large.append(x.reshape(len(x), -1))
+    return images._replace(x=large[0], x_test=large[1])
+
+
 def stored(folder, name, flat=True):
     """MNIST or Fashion-MNIST."""
     parts = []
@@ -263,7 +273,9 @@ def consolidate(net, learner, task, rule):
                 grown, fisher(net, parameters, task), strict=True)]
         memory = memory._replace(importance=grown, tasks=memory.tasks + 1,
                                  anchor=[a.copy() for a in parameters], steps=0)
-    return Learner(parameters, si_adam.begin(parameters) if rule.reset else adam, memory)
+    if rule.reset:
+        adam = si_adam.begin(parameters)
+    return Learner(parameters, adam, memory)
 
 
 def fisher(net, parameters, task, size=250):
