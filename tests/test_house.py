@@ -182,8 +182,8 @@ def bad_words(text, name):
 def texts():
     """Every text file of the project but this one, which holds the bad words."""
     folders = [ROOT, ROOT / ".ci", ROOT / "refsnn", ROOT / "tests",
-               ROOT / "tests" / "peers", ROOT / "figures", ROOT / "figures" / "full",
-               ROOT / "figures" / "reference"]
+               ROOT / "tests" / "peers", ROOT / "tests" / "peers_nt", ROOT / "figures",
+               ROOT / "figures" / "full", ROOT / "figures" / "reference"]
     kinds = {".py", ".md", ".cfg", ".toml", ".cff", ".json", ".mplstyle", ".txt"}
     return sorted(path for folder in folders for path in folder.glob("*")
                   if path.is_file() and path != Path(__file__).resolve()
