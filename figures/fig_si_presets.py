@@ -37,7 +37,7 @@ MARKS = dict(zip(NAMES, "os^vDPX", strict=True))
 GRID = {"quick": (0.1, 10.0), "default": (0.1, 1.0, 10.0, 100.0, 1000.0),
         "full": (0.01, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)}
 REPEATS = {"quick": 1, "default": 2, "full": 10}
-EPOCHS = {"quick": 2, "default": 6, "full": 20}
+EPOCHS = {"quick": 1, "default": 6, "full": 20}
 
 
 def jobs(size, seed, data):
