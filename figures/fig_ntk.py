@@ -12,9 +12,10 @@ Left: three outputs of one unseen image, after each step, over the prediction
 (dashed).  Middle: deviation relative to the change against width, each seed a
 dot.  Right: what the kernel does not foretell of a single step, against its
 rate, with tanh units, which have no gates that open on the way.  It falls
-with the square of the rate: the kernel is the whole of the first order.  That of a sparse network (half of the weights, at random) is the
-kernel of its live weights, "through mask"; the kernel with derivatives by
-pruned weights too, "at masked", misses part of the first order.
+with the square of the rate: the kernel is the whole of the first order.  That
+of a sparse network (half of the weights, at random) is the kernel of its live
+weights, "through mask"; the kernel with derivatives by pruned weights too, "at
+masked", misses part of the first order.
 
 Weights are normal with a variance of 1 / fan-in, biases 0; the rate is half
 of what the largest eigenvalue of the kernel allows at most, 2 / lambda.
@@ -228,9 +229,9 @@ def _plot_step(data, axis):
     for power in (1, 2):
         axis.plot(data["rates"], 2 * top * data["rates"] ** power, ":", lw=1.2,
                   color=common.GREY)
-        axis.annotate(f"slope {power}", (data["rates"][-1], 2 * top *
-                                         data["rates"][-1] ** power), va="top",
-                      xytext=(2, -4), textcoords="offset points", color=common.GREY)
+        at = data["rates"][4]
+        axis.annotate(f"slope {power}", (at, 2 * top * at ** power), ha="right",
+                      xytext=(-4, 6), textcoords="offset points", color=common.GREY)
     axis.set(xscale="log", yscale="log", xlabel="rate x largest eigenvalue",
              ylabel="change of outputs not foretold (rms)", title="One step")
     axis.legend()

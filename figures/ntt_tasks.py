@@ -109,7 +109,9 @@ class Batches:
 
 def read(net, x):
     """Images as the network reads them."""
-    return x.reshape(len(x), -1) if net.flat else x[..., None]
+    if net.flat:
+        return x.reshape(len(x), -1)
+    return x if x.ndim == 4 else x[..., None]
 
 
 def outputs(net, weights, biases, x, size=500):
@@ -164,10 +166,12 @@ def student(method, net, teacher, images, density, generator, scope="layer", **o
 # ---- learning ----------------------------------------------------------------
 
 def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
-             l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer"):
+             l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer",
+             batch=BATCH):
     """ntt.transfer with Adam and masks by magnitude."""
     return ntt.transfer(
-        net.model, *teacher, batches(generator, read(net, x), steps), density=density,
+        net.model, *teacher, batches(generator, read(net, x), steps, batch),
+        density=density,
         prune=lambda W: pruning.magnitude(W, density, scope=scope), every=every,
         optimiser=functools.partial(optimisers.adam, rate=rate), strength=strength,
         l2=l2, kind=kind, watch=watch)

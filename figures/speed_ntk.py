@@ -10,6 +10,7 @@ and JAX have the Jacobians of all samples and multiply them.
 
 import functools
 import importlib.util
+import os
 import tracemalloc
 from typing import NamedTuple, Optional
 
@@ -214,6 +215,7 @@ def neural_tangents(way):
         from jax.interpreters import ad
         # neural-tangents 0.6.5 looks for two names where jax no longer has them.
         ad.config, ad.source_info_util = jax.config, source_info_util
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")      # TensorFlow's chatter
         import neural_tangents as nt
 
         def between(f, theta, x, y):
