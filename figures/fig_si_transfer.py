@@ -27,6 +27,7 @@ import numpy as np
 import common
 import published
 import si_tasks as tasks
+from refsnn import cifar
 
 FIGURE, XI, SCRATCH = "si_transfer", 1e-3, -1.0
 PAIRS = tuple((10 + a, 10 + b) for a, b in tasks.PAIRS)
@@ -41,7 +42,7 @@ REPEATS = {"digits": 5, "Fashion": 3, "CIFAR": 1}
 BATCH = {"digits": (32, 10), "Fashion": (256, 256), "CIFAR": (256, 256)}
 # Epochs of each job: of the first task, then of each other one.
 PARTS = {"digits": ((10,), (40,)), "Fashion": ((5,), (60,)),
-         "CIFAR": ((4,) * 15, (30, 30))}
+         "CIFAR": ((12,) * 5, (60,))}
 TITLES = {"digits": "Digits, then turned digits", "CIFAR": "CIFAR-10, then CIFAR-100",
           "Fashion": "MNIST, then Fashion-MNIST"}
 TASKS = 6
@@ -95,12 +96,13 @@ def spans(name, task):
 def problem(name, folder, repeat, seed):
     """Network and tasks."""
     if name == "CIFAR":
-        first, second = (cifar(os.path.join(folder, f)) for f in CIFAR)
+        first, second = (margined(os.path.join(folder, f), classes)
+                         for f, classes in zip(CIFAR, (10, 100), strict=True))
         shapes = ((32, 3, 3, 3), (32, 3, 3, 32), (64, 3, 3, 32), (64, 3, 3, 64),
                   (512, 1600), (60, 512))
         net = tasks.convolutional(shapes, (False, True, False, True),
                                   keep=(1, 0.75, 1, 0.75, 0.5))
-        groups = [range(10 * i, 10 * i + 10) for i in range(1, 6)]
+        groups = [range(10 * i, 10 * i + 10) for i in range(1, 6)]      # of labels + 10
     else:
         if name == "Fashion":
             first, second = (tasks.stored(os.path.join(folder, f), "", flat=False)
@@ -129,29 +131,14 @@ def few(images, number):
     return images._replace(x=images.x[rows], labels=images.labels[rows])
 
 
-def cifar(folder):
-    """CIFAR-10 or CIFAR-100 of the binary archives, a margin of 1 about them."""
-    coarse = os.path.basename(folder) == CIFAR[1]   # a label of 20, before that of 100
-    names = (["train.bin"], ["test.bin"]) if coarse else (
-        [f"data_batch_{i}.bin" for i in range(1, 6)], ["test_batch.bin"])
-    found = []
-    for part in names:
-        rows = np.concatenate([rows_of(os.path.join(folder, f), 3073 + coarse)
-                               for f in part])
-        x = np.divide(rows[:, 1 + coarse:], 255, dtype=np.float32)
-        x = x.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        found += [np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))),
-                  rows[:, coarse].astype(np.int64)]
-    return tasks.Images(*found)
-
-
-def rows_of(path, width):
-    """Records of `width` bytes of a file."""
-    size = os.path.getsize(path)
-    if size == 0 or size % width or size > 1 << 28:
-        raise ValueError(f"{path} is of {size} bytes: must be a multiple of {width}, "
-                         "above 0 and at most 2**28")
-    return np.fromfile(path, np.uint8).reshape(-1, width)
+def margined(folder, classes):
+    """CIFAR with a margin of 1 about the images, for a first layer that keeps
+    their size."""
+    parts = []
+    for kind in ("train", "test"):
+        x, labels = cifar.cifar(folder, kind, classes=classes)
+        parts += [np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), labels]
+    return tasks.Images(*parts)
 
 
 # ---- learning ----------------------------------------------------------------
