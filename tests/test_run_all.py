@@ -125,9 +125,11 @@ def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
         "def jobs(size, seed, data):\n    return [(job, {'x': object()})]\n")
     done = toy_project.run(folder, "--jobs", 2)
     assert done.returncode == 1
-    assert "job fig_raises.job(repeat=7)" in done.stderr
+    first = re.search(r"job fig_raises\.job\(repeat=(7|8)\)", done.stderr)
+    assert first, "either of the two that start at once may be the first to raise"
     assert ", in job\n" in done.stderr
-    assert "figure raises raised: ZeroDivisionError: raised by repeat 7" in done.stderr
+    assert "figure raises raised: ZeroDivisionError: raised by repeat " \
+        f"{first[1]}\n" in done.stderr
     assert done.stderr.count("job fig_raises.job(") == 1, "one traceback is enough"
     assert "figure broken raised: SyntaxError" in done.stderr
     assert "job job: x is <object" in done.stderr
