@@ -175,7 +175,9 @@ def _state(state):
 def _formed(name, function, like, *lists):
     """function of each array of the lists, in the form of `like`; finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        found = [np.asarray(function(*arrays)) for arrays in zip(*lists, strict=True)]
+        # Of 0-d arrays and a number NumPy 1 would make float64.
+        found = [np.asarray(function(*arrays), arrays[0].dtype)
+                 for arrays in zip(*lists, strict=True)]
     if not all(np.isfinite(a).all() for a in found):
         raise ValueError(f"{name} overflows {found[0].dtype}: parameters, gradients "
                          "and settings must be such that it is finite")
