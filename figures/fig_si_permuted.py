@@ -30,12 +30,12 @@ import common
 import si_tasks as tasks
 
 FIGURE = "si_permuted"
-CONDITIONS = ("SI", "EWC", "L2", "plain", "dropout")
+CONDITIONS = ("SI", "plain", "EWC", "L2", "dropout")
 LABELS = {"SI": "synaptic intelligence", "EWC": "elastic weight consolidation",
           "L2": "L2 anchor", "plain": "plain", "dropout": "plain, dropout 0.5"}
-COLOURS = dict(zip(CONDITIONS, (common.BLUE, common.GREEN, common.ORANGE,
-                                common.VERMILION, common.PURPLE), strict=True))
-MARKS = dict(zip(CONDITIONS, "oD^sv", strict=True))
+COLOURS = dict(zip(CONDITIONS, (common.BLUE, common.VERMILION, common.GREEN,
+                                common.ORANGE, common.PURPLE), strict=True))
+MARKS = dict(zip(CONDITIONS, "osD^v", strict=True))
 STRENGTHS = {"SI": 5.0, "EWC": 100.0, "L2": 0.01}
 # At --full: SI as published; the others by orders of magnitude from the digits.
 FULL_STRENGTHS = {"SI": 0.1, "EWC": 100.0, "L2": 0.01}
