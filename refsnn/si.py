@@ -37,7 +37,8 @@ September 2024, nupic nupic.research.  avalanche has no default of c.
            = max(0, w) in (2); "none": importances may be negative.
   cap      (3) and (4) read min(importance, cap); the sum goes on uncapped.
   clip     The caller's optimiser gets the total gradient with entries
-           clipped to [-clip, clip]; g in (1) is not clipped.
+           clipped to [-clip, clip]; g in (1) is clipped with "descent"
+           alone, which is about what the optimiser gets.
   reset_optimiser   For the caller as well: start the optimiser's state
            anew after `consolidate`.
 
@@ -118,6 +119,7 @@ PRESETS = {
 OPTIONS = {"gradient": ("task", "total"), "displacement": ("step", "descent"),
            "clamp": ("none", "running", "task"), "factor": (1.0, 0.5),
            "reset_optimiser": (False, True)}
+MOST = float(np.finfo(float).max)
 LEAST = {"rate": 0, "xi": 0, "strength": -1, "cap": 0, "clip": 0}     # excluded
 
 
@@ -135,7 +137,8 @@ def _settings(settings):
         bound = "at least 0" if least < 0 else "above 0"
         if not isinstance(value, numbers.Real) or isinstance(value, bool) \
                 or not max(least, 0) <= value or value == least \
-                or not (value < math.inf or name in ("cap", "clip")):
+                or not (value <= MOST or (name in ("cap", "clip")
+                                          and value == math.inf)):
             raise ValueError(f"settings.{name} is {value!r}: must be a number {bound}")
     return settings._replace(**{name: float(getattr(settings, name))
                                 for name in (*LEAST, "factor")})
@@ -144,13 +147,18 @@ def _settings(settings):
 def _arrays(name, value, like=None):
     """`value` as a list of finite float arrays, of the shapes of `like`."""
     several = isinstance(value, (list, tuple))
-    arrays = [np.asarray(a) for a in (value if several else [value])]
+    arrays = list(value) if several else [value]
     if not arrays or (like is not None and len(arrays) != len(like)):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have "
                          f"{len(like) if like else 'at least one'}, one for each of "
                          "the parameters")
     for i, a in enumerate(arrays):
         what = f"{name}[{i}]" if several else name
+        try:
+            arrays[i] = a = np.asarray(a)
+        except (RuntimeError, TypeError, ValueError) as error:  # of tensors, of lists
+            raise ValueError(f"{what} is a {type(a).__name__}: must be an array or "
+                             f"convertible to one; {error}") from error
         if a.dtype not in (np.float32, np.float64) or a.size == 0:
             raise ValueError(f"{what} is of shape {a.shape}, dtype {a.dtype}: must be "
                              "float32 or float64 and not empty")
@@ -164,7 +172,8 @@ def _arrays(name, value, like=None):
 
 def _state(state):
     """(path_integral, importance, anchor) of a state as lists of arrays."""
-    if not isinstance(state, State):
+    if not isinstance(state, State) \
+            or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
         raise ValueError(f"state is {state!r:.60}: must be a State that begin, "
                          "accumulate or consolidate returned")
     anchor = _arrays("state.anchor", state.anchor)
@@ -227,12 +236,13 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
         What the step did: parameters after it minus a *copy* of them from
         before it.  An optimiser's update is that, with less rounding.
     task_gradient : array or list of arrays
-        Of the task's loss at the parameters before the step.
+        Of the task's loss at the parameters before the step; a *copy* where
+        the penalty's is then added to the same array.
     penalty_gradient : array or list of arrays, optional
         Of the penalty, at the same place; is read, and must be given, if
         settings.gradient is "total".
     settings : Settings
-        `gradient`, `displacement` and `rate` count here.
+        `gradient`, `displacement`, `rate` and `clip` count here.
 
     Returns
     -------
@@ -245,6 +255,32 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
         If a shape or dtype does not fit, an entry is NaN or infinite, or a
         setting is out of range; state is left as it is.
 
+    Notes
+    -----
+    In PyTorch, with a model, an optimiser, a loss function and tasks::
+
+        def live():
+            return [p.detach().numpy().copy() for p in model.parameters()]
+
+        state = si.begin(live())
+        for batches in tasks:
+            for x, y in batches:
+                optimiser.zero_grad()
+                loss_function(model(x), y).backward()
+                gradient = [p.grad.numpy().copy() for p in model.parameters()]
+                before = live()
+                pull = si.penalty_gradient(state, before, settings)
+                for p, d in zip(model.parameters(), pull):
+                    p.grad += torch.from_numpy(d)
+                optimiser.step()
+                step = [a - b for a, b in zip(live(), before)]
+                state = si.accumulate(state, step, gradient, pull, settings)
+            state = si.consolidate(state, live(), settings)
+
+    Where p.grad is None, the loss does not depend on p, take zeros.  Before
+    `optimiser.step` comes `settings.clip`, if it is finite, and after
+    `consolidate`, if it is set, `settings.reset_optimiser`.
+
     Examples
     --------
     >>> state = begin(np.array([1.0, 2.0]))
@@ -256,17 +292,20 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     w, _, anchor = _state(state)
     steps = _arrays("displacement", displacement, anchor)
     gradients = _arrays("task_gradient", task_gradient, anchor)
-    if penalty_gradient is not None:
-        pulls = _arrays("penalty_gradient", penalty_gradient, anchor)
-    if settings.gradient == "total":
-        if penalty_gradient is None:
-            raise ValueError("penalty_gradient is None: must be given, "
-                             "settings.gradient is 'total'")
-        gradients = [g + pull for g, pull in zip(gradients, pulls, strict=True)]
-    if settings.displacement == "descent":
-        steps = [-settings.rate * g for g in gradients]
-    new = _formed("path_integral", lambda w, g, step: w - g * step,        # (1)
-                  state.anchor, w, gradients, steps)
+    if settings.gradient == "total" and penalty_gradient is None:
+        raise ValueError("penalty_gradient is None: must be given, "
+                         "settings.gradient is 'total'")
+    pulls = gradients if penalty_gradient is None \
+        else _arrays("penalty_gradient", penalty_gradient, anchor)
+
+    def grown(w, step, g, pull):
+        g = g + pull if settings.gradient == "total" else g
+        if settings.displacement == "descent":
+            g = np.clip(g, -settings.clip, settings.clip)
+            step = -settings.rate * g
+        return w - g * step                                                # (1)
+
+    new = _formed("path_integral", grown, state.anchor, w, steps, gradients, pulls)
     return state._replace(path_integral=new, steps=state.steps + 1)
 
 
@@ -365,7 +404,9 @@ def penalty(state, parameters, settings=DEFAULT):
         return np.minimum(old, settings.cap) * (theta - anchor) ** 2
 
     terms = _formed("penalty", term, [], importance, theta, anchor)
-    return scale * float(sum(a.sum(dtype=np.float64) for a in terms))      # (3)
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = scale * sum(a.sum(dtype=np.float64) for a in terms)        # (3)
+    return float(_formed("penalty", np.asarray, None, [np.asarray(value)]))
 
 
 def penalty_gradient(state, parameters, settings=DEFAULT):

@@ -1,9 +1,12 @@
-"""Adam, the path integral and the penalty, and what PyTorch's ports make of them.
+"""Adam, path integral and penalty, and what implementations in PyTorch make of them.
 
 Not part of the suite: needs the `peers` extra, and fails without it.
 """
 
+import inspect
+import itertools
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "figures"))
 
 import speed_si  # noqa: E402
+import torch  # noqa: E402
+
+from refsnn import si  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")   # torch's own
 
@@ -50,3 +56,109 @@ def test_the_same_gradient():
     p = speed_si.problem(1, np.float64, (5, 7, 6, 3), 4)
     dweights, dbiases = speed_si.passes(p)()
     close(speed_si.torch_passes(p)(), [*dweights, *dbiases])
+
+
+# --- presets, each beside a loop of its own with autograd -----------------------------
+
+STEPS, RATE, STRENGTH, XI = 6, 0.6, 0.7, 0.01
+
+
+def problem():
+    """A network and three tasks, each one batch again and again.
+
+    Gradients are beyond 1, steps overshoot: so clips and clamps matter.
+    """
+    draw = torch.Generator().manual_seed(4)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(),
+                                torch.nn.Linear(5, 3)).double()
+    for p in model.parameters():
+        p.data = torch.randn(p.shape, generator=draw, dtype=torch.float64)
+    return model, [[tuple(scale * torch.randn(12, n, generator=draw,
+                                              dtype=torch.float64)
+                          for n, scale in ((4, 1), (3, 5)))] * STEPS
+                   for _ in range(3)]
+
+
+def loss(found, y):
+    return ((found - y) ** 2).sum() / 2 / len(y)
+
+
+def implementation(name, model, tasks):
+    """Importances as the implementation makes them; the penalty goes by autograd."""
+    p = list(model.parameters())
+    adam = torch.optim.Adam(p, lr=RATE)
+    w, importance = ([torch.zeros_like(a) for a in p] for _ in range(2))
+    anchor = [a.detach().clone() for a in p]
+    for batches in tasks:
+        for x, y in batches:
+            read = [a.clamp(max=1e-3) for a in importance] if name == "avalanche" \
+                else importance
+            penalty = sum((o * (a - b) ** 2).sum()
+                          for o, a, b in zip(read, p, anchor, strict=True))
+            alone = torch.autograd.grad(loss(model(x), y), p)
+            adam.zero_grad()
+            (loss(model(x), y) + STRENGTH * penalty
+             / (2 if name == "avalanche" else 1)).backward()
+            if name.startswith("mammoth"):
+                torch.nn.utils.clip_grad_value_(p, 1)
+            before = [a.detach().clone() for a in p]
+            adam.step()
+            for i, a in enumerate(p):
+                if name == "mammoth_old":
+                    w[i] += RATE * a.grad ** 2
+                else:
+                    g = alone[i] if name in ("paper", "pathint", "mammoth") else a.grad
+                    w[i] -= g * (a.detach() - before[i])
+        for i, a in enumerate(p):
+            share = w[i].relu() if name == "nupic" else w[i]
+            importance[i] = importance[i] + share / ((a.detach() - anchor[i]) ** 2 + XI)
+            if name == "pathint":
+                importance[i] = importance[i].relu()
+            anchor[i], w[i] = a.detach().clone(), torch.zeros_like(a)
+    return importance
+
+
+class Clipping:
+    """Adam that first clips the gradient."""
+
+    def __init__(self, parameters, clip):
+        self.parameters, self.clip = list(parameters), clip
+        self.adam = torch.optim.Adam(self.parameters, lr=RATE)
+        self.zero_grad = self.adam.zero_grad
+
+    def step(self):
+        torch.nn.utils.clip_grad_value_(self.parameters, self.clip)
+        self.adam.step()
+
+
+def documented_loop(settings, model, tasks):
+    """State at the end of the loop in `accumulate`'s docstring."""
+    text = inspect.getdoc(si.accumulate).split("tasks::\n")[1].split("\n\nWhere p.")[0]
+    names = {"si": si, "torch": torch, "settings": settings, "model": model,
+             "tasks": tasks, "loss_function": loss,
+             "optimiser": Clipping(model.parameters(), settings.clip)}
+    exec(textwrap.dedent(text), names)
+    return names["state"]
+
+
+@pytest.mark.parametrize("name", sorted(si.PRESETS))
+def test_presets_are_the_implementations_by_the_loop_of_the_docstring(name):
+    settings = si.PRESETS[name]._replace(strength=STRENGTH, xi=XI, rate=RATE)
+    models = [problem()[0] for _ in range(2)]
+    theirs = implementation(name, models[0], problem()[1])
+    state = documented_loop(settings, models[1], problem()[1])
+    close([a.numpy() for a in theirs], state.importance)
+    close([a.detach().numpy() for a in models[0].parameters()],
+          [a.detach().numpy() for a in models[1].parameters()])
+    ends = np.concatenate([a.ravel() for a in state.importance])
+    if name in ("paper", "vandeven", "mammoth", "avalanche"):
+        assert ends.min() < 0
+    assert state.tasks == 3 and ends.max() > 0
+
+
+def test_implementations_differ_in_this_problem():
+    ends = {name: np.concatenate([a.numpy().ravel() for a in
+                                  implementation(name, *problem())])
+            for name in si.PRESETS}
+    for one, other in itertools.combinations(ends.values(), 2):
+        assert np.linalg.norm(one - other) > 1e-3 * np.linalg.norm(one)
