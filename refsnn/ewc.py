@@ -44,7 +44,6 @@ Departures.  [KP17] has one penalty for each earlier task.  `accumulate`
     arXiv 1612.00796.
 """
 
-import math
 import numbers
 from typing import List, NamedTuple, Union
 
@@ -73,7 +72,11 @@ class State(NamedTuple):
 
 def _float(name, value, shape=None, dtype=None):
     """`value` as a finite float array of `shape`, None axes being 1 or more."""
-    a = np.asarray(value)
+    try:
+        a = np.asarray(value)
+    except (RuntimeError, TypeError, ValueError) as error:      # of tensors, of lists
+        raise ValueError(f"{name} is a {type(value).__name__}: must be an array or "
+                         f"convertible to one; {error}") from error
     fits = shape is None or (len(shape) == a.ndim and all(
         s in (None, n) for s, n in zip(shape, a.shape, strict=True)))
     if not fits or a.size == 0 or a.dtype not in (np.float32, np.float64) \
@@ -237,12 +240,12 @@ def accumulate(state, importance, parameters, anchors="latest"):
                          "not be negative, it is a mean of squares")
     old, before = _state(state, theta) if state is not None \
         else ([np.zeros_like(a) for a in theta], theta)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         total = [np.asarray(a + b) for a, b in zip(old, F, strict=True)]
-    total, new = _formed("importance", total, []), [np.array(a) for a in theta]
-    if anchors == "all":
-        for a, b, f, s in zip(new, before, old, total, strict=True):
-            a += (b - a) * np.divide(f, s, out=np.zeros_like(s), where=s > 0)
+        new = [np.array(a) for a in theta]
+        if anchors == "all":
+            for a, b, f, s in zip(new, before, old, total, strict=True):
+                a += (b - a) * np.divide(f, s, out=np.zeros_like(s), where=s > 0)
     return State(_formed("importance", total, parameters),
                  _formed("anchor", new, parameters),
                  1 if state is None else state.tasks + 1)
@@ -259,12 +262,14 @@ def _state(state, theta):
 def _quadratic(state, parameters, strength):
     """(F, theta - anchor) of each array, and the strength."""
     if not isinstance(strength, numbers.Real) or isinstance(strength, bool) \
-            or not 0 <= strength < math.inf:
+            or not 0 <= strength <= float(np.finfo(float).max):
         raise ValueError(f"strength is {strength!r}: must be a finite number, at "
                          "least 0")
     theta = _arrays("parameters", parameters)
     F, anchor = _state(state, theta)
-    return F, [t - a for t, a in zip(theta, anchor, strict=True)], float(strength)
+    with np.errstate(over="ignore"):
+        moved = [t - a for t, a in zip(theta, anchor, strict=True)]
+    return F, moved, float(strength)
 
 
 def penalty(state, parameters, strength):
@@ -298,9 +303,10 @@ def penalty(state, parameters, strength):
     """
     F, moved, strength = _quadratic(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):
-        terms = [f * d * d for f, d in zip(F, moved, strict=True)]
-    return strength / 2 * float(sum(                                       # (2)
-        a.sum(dtype=np.float64) for a in _formed("penalty", terms, [])))
+        terms = _formed("penalty", [f * d * d for f, d in zip(F, moved, strict=True)],
+                        [])
+        value = strength / 2 * sum(a.sum(dtype=np.float64) for a in terms)     # (2)
+    return float(_formed("penalty", [np.asarray(value)], None))
 
 
 def penalty_gradient(state, parameters, strength):

@@ -60,6 +60,8 @@ def _matrix(name, value, p):
         raise ValueError(f"{name} is of shape {a.shape}, dtype {a.dtype}: must be a "
                          f"finite symmetric float64 matrix of {p or 'some'} rows")
     values, vectors = np.linalg.eigh(a)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} has an infinite eigenvalue: must be smaller")
     floor = 1e-12 * np.abs(values).max()
     if values[0] < -floor:
         raise ValueError(f"{name} has the eigenvalue {values[0]:.3g}: must have none "
@@ -79,9 +81,19 @@ def _problem(hessian, offset):
 
 def _number(name, value, high=math.inf):
     if not isinstance(value, numbers.Real) or isinstance(value, bool) \
-            or not 0 < value < high:
+            or not 0 < value < high or value > float(np.finfo(float).max):
         raise ValueError(f"{name} is {value!r}: must be a number in (0, {high:.6g})")
     return float(value)
+
+
+def _back(vectors, Q):
+    """Q from eigenvectors to parameters, refused if it overflowed."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        Q = vectors @ Q @ vectors.T
+    if not np.isfinite(Q).all():
+        raise ValueError("hessian, offset, rate or noise are so large that Q overflows "
+                         "float64: must be smaller")
+    return Q
 
 
 def flow(hessian, offset, time=None):
@@ -106,7 +118,8 @@ def flow(hessian, offset, time=None):
     ------
     ValueError
         If a shape or dtype does not fit, an entry is not finite, H is not
-        symmetric or has a negative eigenvalue, or time is not positive.
+        symmetric or has a negative eigenvalue, time is not positive, or Q
+        overflows.
 
     Examples
     --------
@@ -114,11 +127,12 @@ def flow(hessian, offset, time=None):
     [2.0, 2.0]
     """
     h, vectors, d = _problem(hessian, offset)
-    total = np.add.outer(h, h)
-    Q = np.outer(h * d, h * d) / np.where(total > 0, total, 1)             # (3)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.outer(h, h)
+        Q = np.outer(h * d, h * d) / np.where(total > 0, total, 1)         # (3)
     if time is not None:
         Q *= -np.expm1(-total * _number("time", time))
-    return vectors @ Q @ vectors.T                                         # (1)
+    return _back(vectors, Q)                                               # (1)
 
 
 def descent(hessian, offset, rate, steps=None, noise=None):
@@ -153,25 +167,22 @@ def descent(hessian, offset, rate, steps=None, noise=None):
     [2.285714, 4.0]
     """
     h, vectors, d = _problem(hessian, offset)
-    rate = _number("rate", rate, 2 / h[-1] if h[-1] else math.inf)
-    r = np.outer(1 - rate * h, 1 - rate * h)
-    rest = rate * (np.add.outer(h, h) - rate * np.outer(h, h))   # 1 - r
-    flat = rest == 0
-    if steps is None:
-        if noise is not None:
-            raise ValueError("steps is None: must be given with noise, whose sum has "
-                             "no end")
-        G = np.where(flat, 0, 1 / np.where(flat, 1, rest))  # where h is 0, so is (5)
-        S, N, steps = np.outer(d, d) * G, 0, 0
-    else:
-        if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) \
-                or steps < 1:
-            raise ValueError(f"steps is {steps!r}: must be an integer above 0, or None")
-        N = np.zeros_like(r) if noise is None \
-            else vectors.T @ _matrix("noise", noise, len(h))[0] @ vectors
-        G = np.where(flat, steps, (1 - r ** steps) / np.where(flat, 1, rest))
-        late = np.where(flat, steps * (steps - 1) / 2,
-                        (steps - G) / np.where(flat, 1, rest))
-        S = np.outer(d, d) * G + rate ** 2 * N * late                      # (4)
-    Q = rate * (np.outer(h, h) * S + steps * N)                            # (5)
-    return vectors @ Q @ vectors.T                                         # (2)
+    rate = _number("rate", rate, 2 / float(h[-1]) if h[-1] else math.inf)
+    if steps is None and noise is not None:
+        raise ValueError("steps is None: must be given with noise, whose sum has no "
+                         "end")
+    if steps is not None and (not isinstance(steps, (int, np.integer))
+                              or isinstance(steps, bool) or not 0 < steps < 2 ** 63):
+        raise ValueError(f"steps is {steps!r:.30}: must be an integer above 0, and "
+                         "below 2**63, or None")
+    N = np.zeros((len(h), len(h))) if noise is None \
+        else vectors.T @ _matrix("noise", noise, len(h))[0] @ vectors
+    with np.errstate(over="ignore", invalid="ignore"):
+        r = np.outer(1 - rate * h, 1 - rate * h)
+        rest = rate * (np.add.outer(h, h) - rate * np.outer(h, h))     # 1 - r
+        flat = rest == 0            # there h is 0, and the first term of (5) with it
+        rest, T = np.where(flat, 1, rest), 0 if steps is None else int(steps)
+        G = (1 if steps is None else 1 - r ** T) / rest
+        S = np.outer(d, d) * G + rate ** 2 * N * (T - G) / rest            # (4)
+        Q = rate * (np.outer(h, h) * np.where(flat, 0, S) + T * N)         # (5)
+    return _back(vectors, Q)                                               # (2)

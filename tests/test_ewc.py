@@ -260,9 +260,12 @@ A, G, F0 = [np.ones((2, 3))], [np.ones((2, 2, 4))], np.zeros((2, 2))
     ((A, G, np.zeros(2)), r"outputs is of shape \(2,\)"),
     ((A, G, np.zeros((2, 0))), "outputs .*not empty"),
     ((A, G, F0 * np.nan), "outputs has NaN"),
+    ((A, G, np.array([[0.0, np.inf], [1, 1]])), "outputs has NaN or infinite"),
+    ((A, G, [[0.0, 1.0], [2.0]]), "outputs is a list: must be an array"),
     ((A, G, F0.astype(int)), "outputs.*int64"),
     (([np.ones((3, 3))], G, F0), r"inputs\[0\] is of shape \(3, 3\).*\(2, 1\+\)"),
-    ((A, [np.ones((2, 3, 4))], F0), r"signals\[0\] .*must be .*\(2, 2, 1\+\)"),
+    ((A, [np.ones((2, 3, 4))], F0), r"signals\[0\] .*must be a float64 array "
+     r"of shape \(2, 2, 1\+\), not empty$"),
     ((A, [G[0].astype("f4")], F0), r"signals\[0\] .*float32: must be a float64"),
     ((A, [G[0] * np.inf], F0), r"signals\[0\] has NaN or infinite"),
     ((A, G + G, F0), "signals is .*as many as inputs"), (([], [], F0), "inputs is"),
@@ -294,7 +297,8 @@ ONE = np.ones(2)
     ((3, ONE, ONE), "state is 3: must be a State"),
     ((ewc.State(np.ones(3), ONE, 1), ONE, ONE), "state.importance is of shape"),
     ((ewc.State(ONE, ONE * np.nan, 1), ONE, ONE), "state.anchor has NaN"),
-    ((ewc.State(1e308 * ONE, ONE, 1), 1e308 * ONE, ONE), "importance overflows")])
+    ((ewc.State(1e308 * ONE, ONE, 1), 1e308 * ONE, ONE), "importance overflows"),
+    ((ewc.State(ONE, -1e308 * ONE, 1), ONE, 1e308 * ONE, "all"), "anchor overflows")])
 def test_accumulate_refuses(arguments, match):
     with pytest.raises(ValueError, match=match):
         ewc.accumulate(*arguments)
@@ -303,7 +307,7 @@ def test_accumulate_refuses(arguments, match):
 @pytest.mark.parametrize("function", [ewc.penalty, ewc.penalty_gradient])
 def test_penalties_refuse(function):
     state = ewc.accumulate(None, ONE, ONE)
-    for strength in (-1.0, np.nan, np.inf, "x", None, True):
+    for strength in (-1.0, np.nan, np.inf, "x", None, True, 10 ** 400):
         with pytest.raises(ValueError, match="strength is .*must be a finite number"):
             function(state, ONE, strength)
     for bad, match in ((np.ones(3), "state.importance is of shape"),
@@ -312,5 +316,20 @@ def test_penalties_refuse(function):
             function(state, bad, 1.0)
     with pytest.raises(ValueError, match="state is None"):
         function(None, ONE, 1.0)
+    heavy = ewc.accumulate(None, 1e200 * ONE, -ONE)
+    for there, strength in ((1e200, 1.0), (1e200, 0.0), (1e53, 1e300)):
+        with pytest.raises(ValueError, match=f"{function.__name__} overflows"):
+            function(heavy, there * ONE, strength)
     with pytest.raises(ValueError, match=f"{function.__name__} overflows"):
-        function(ewc.accumulate(None, 1e200 * ONE, ONE), 1e200 * ONE, 1.0)
+        function(ewc.accumulate(None, ONE, -1e308 * ONE), 1e308 * ONE, 1.0)
+
+
+def test_takes_lists_of_numbers():
+    found = ewc.fisher([[[2.0]]], [[[[1.0], [0.0]]]], [[0.0, 0.0]], [1])
+    assert found.weights[0].tolist() == [[1.0]] and found.biases[0].tolist() == [0.25]
+
+
+def test_a_penalty_that_only_sums_to_infinity_is_refused():
+    state = ewc.accumulate(None, ONE, 0 * ONE)
+    with pytest.raises(ValueError, match="penalty overflows"):
+        ewc.penalty(state, 1.2e154 * ONE, 1.0)
