@@ -44,6 +44,9 @@ def test_permutations_are_permutations_of_their_seed(seed, count, pixels, identi
     for row in order:
         assert_array_equal(np.sort(row), np.arange(pixels))
     assert not identity or order[0].tolist() == list(range(pixels))
+    same = tasks.permutations(np.random.default_rng(seed), np.int64(count), pixels,
+                              np.bool_(identity))
+    assert_array_equal(same, order)
     again = tasks.permutations(np.random.default_rng(seed), count + 2, pixels, identity)
     assert_array_equal(again[:count], order)
     x = np.arange(2.0 * pixels).reshape(2, pixels)
@@ -66,6 +69,9 @@ def test_masks_by_hand():
     assert masks.sum(axis=1).tolist() == [2] * 5 and masks.all(axis=1).sum() == 0
     assert np.flatnonzero(masks[2]).tolist() == [4, 5]
     assert tasks.head_masks([(2, 0)], 4)[0].tolist() == [True, False, True, False]
+    assert tasks.head_masks([(0,)], 1).tolist() == [[True]]
+    head, places = tasks.enter_head([[7.0]], [0], [True])       # lists, one sample
+    assert head.tolist() == [[7.0]] and places.tolist() == [0]
 
 
 def head_loss(outputs, labels, mask):
@@ -138,6 +144,8 @@ X = np.zeros((3, 3))
     (lambda: tasks.enter_head(X, L[:2] * 2, M), r"labels is of shape \(2,\)"),
     (lambda: tasks.enter_head(X[:, :2], L, M), r"outputs .*must be .*\(N, 3\)"),
     (lambda: tasks.enter_head(X * np.nan, 0 * L, M), "outputs has NaN"),
+    (lambda: tasks.leave_head([[1.0, np.nan]], M), "dhead has NaN"),
+    (lambda: tasks.leave_head(np.zeros((0, 2)), M), "dhead .*not empty"),
     (lambda: tasks.enter_head(X.astype(int), 0 * L, M), "outputs .*int64"),
     (lambda: tasks.enter_head(X, 0 * L, M & False), "mask .*with a True"),
     (lambda: tasks.enter_head(X, 0 * L, M.astype(int)), "mask .*int64"),
