@@ -180,8 +180,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     """
     theta = _arrays("parameters", parameters, written=True)
     g = _arrays("gradient", gradient, theta)
-    if not isinstance(state, State) or not isinstance(state.step, int) \
-            or state.step < 0:
+    if not isinstance(state, State) \
+            or not isinstance(state.step, (int, np.integer)) or state.step < 0:
         raise ValueError(f"state is {state!r:.60}: must be a State that begin or step "
                          "returned")
     written = {"parameters": theta,

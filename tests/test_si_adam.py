@@ -166,6 +166,17 @@ def test_only_what_is_named_is_updated_and_in_place():
         assert a is b and a.any()
 
 
+def test_a_step_restored_from_a_file_counts_as_one():
+    theta, g = np.array([1.0, 2.0]), np.array([3.0, -1.0])
+    ends = []
+    for number in (4, np.int64(4)):
+        now = theta.copy()
+        state = si_adam.step(now, g, si_adam.begin(now)._replace(step=number), rate=0.1)
+        ends.append(now)
+    assert_array_equal(*ends)
+    assert state.step == 5 and not np.allclose(now, theta - 0.1 * np.sign(g))
+
+
 def test_views_of_one_vector_are_trained_in_place():
     """Neighbours in memory do not overlap."""
     flat, g = np.arange(1.0, 7.0), np.ones(6)
@@ -278,6 +289,7 @@ def test_refuses_numbers(name, value):
 @pytest.mark.parametrize("name, value, match", [
     ("state", None, "state is None: must be a State"),
     ("state", si_adam.State(-1, [], []), "must be a State"),
+    ("state", si_adam.State(1.5, [], []), "must be a State"),
     ("gradient", [], "gradient has 0 arrays: must have 4"),
     ("path_integral", [np.ones(3)], "path_integral has 1 arrays: must have 4"),
     ("importance", None, "importance is None: must be given"),
