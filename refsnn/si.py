@@ -29,7 +29,8 @@ is a field of `Settings`, and `PRESETS` holds those of
 
 paper is [ZPG17] as printed and pathint its authors' code, the default;
 vandeven is the repository continual-learning, mammoth_old mammoth before
-September 2024, nupic nupic.research.  avalanche has no default of c.
+September 2024, nupic nupic.research.  vandeven's c is that of split MNIST
+with heads (5e4 and 5e3 without); avalanche has no default.
   g        "task": of the task's loss alone; "total": penalty included.
   dtheta   "step": what the optimiser did; "descent": -rate g, as if it
            had been plain gradient descent, so that w = sum rate g^2.

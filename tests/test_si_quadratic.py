@@ -239,6 +239,7 @@ EYE, ONE = np.eye(2), np.ones(2)
     (lambda: descent(EYE, ONE, 2.0), r"rate is 2.0: must be a number in \(0, 2\)"),
     (lambda: descent(EYE, ONE, -0.1), "rate is -0.1"),
     (lambda: descent(EYE, ONE, True), "rate is True"),
+    (lambda: descent(EYE, ONE, None), "rate is None"),
     (lambda: descent(EYE, ONE, 0.1, 0), "steps is 0: must be an integer above 0"),
     (lambda: descent(EYE, ONE, 0.1, 2.0), "steps is 2.0"),
     (lambda: descent(EYE, ONE, 0.1, None, EYE), "steps is None: must be given"),
