@@ -1,32 +1,32 @@
 # refsnn 0.1.0 | chip_effects.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""An analog neuromorphic chip, drawn from a seed: what differs between neurons.
+r"""An analog neuromorphic chip, drawn from a seed: no two neurons alike.
 
 The chip of [CB22] has 256 neurons with 256 signed inputs each, all built
-alike and none equal.  `Effects` lists twenty ways in which such a chip is
-no ideal network, each with a switch and a magnitude; `draw` fills in the
-numbers that stay fixed from then on, a `Chip`, which the module `chip`
-runs.  With N standard normal numbers, each its own, and v the spread,
+to one plan and none equal.  `Effects` lists twenty ways in which such a
+chip is no ideal network, each with its switch and magnitude; `draw` draws
+the numbers that stay as they are from then on, a `Chip`, which the module
+`chip` runs.  With N standard normal, each its own, and v a magnitude,
 
     factor = exp(s N - s^2 / 2),  s^2 = log(1 + v^2)                  (1)
-    gain, tau_syn / nominal, tau_mem / nominal = factors of (1)       (2)
+    gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
     threshold = 1 + v N,  leak = v N,  reset = v N                    (3)
     tau_syn, tau_mem, threshold *= 1 + sigma N   (de-calibration)     (4)
     synapse = max(0, 1 + v N),  adc_offset = v N,  adc_gain = v N     (5)
+    gain, tau_syn, tau_mem, threshold *=
+        1 + v (N cos a + N' sin a),  a = 2 pi age / hour   (drift)    (6)
 
-A factor has mean 1 and standard deviation v.  Voltages are in units of
-threshold minus leak and relative to the leak potential, `leak` itself is
-relative to its nominal value, ADC offsets are in codes.
+A factor (1) has mean 1 and standard deviation v.  Potentials are in units
+of nominal threshold minus leak; threshold and reset are relative to the
+neuron's own leak, the leak to the nominal one; ADC offsets are in codes.
 
 Derivation.  The spreads are those of a published calibration of one chip
-    (its settings, taken as proportional to the parameters), of the
-    authors' public code and of the paper; the docstring of `Effects` says
-    which, and which are only plausible.
-Approximate.  Independent neurons: the trend of the gains across quadrants
-    is part of their spread; only the two synaptic time constants of a
-    neuron are correlated.
+    (its settings taken as proportional to the parameters), of public code
+    and of the paper, or plausible: `Effects` says which.
+Approximate.  Neurons are independent, the trend of gains across the chip
+    being part of their spread, and each drifts by itself.
 Cost.   O(inputs neurons) time and memory.
 Departures.  De-calibrated time constants end at 0.5 us, where the settings
-    of a chip end; thresholds below the leak stay, as in the paper.
+    of a chip end.  Thresholds below the leak are kept, as in the paper.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -36,9 +36,10 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-__all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "corrected",
-           "draw", "only"]
+__all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "aged", "draw",
+           "only"]
 _SHORTEST = 0.5e-6     # s, of a time constant
+_HOUR = 3600.0         # s, period of the drift
 
 
 class Effects(NamedTuple):
@@ -54,7 +55,7 @@ class Effects(NamedTuple):
     synapse        spread of single synapses, both rows of a weight [H][P]
     tau_syn        spread exc., inh., correlation of the two        [C]
     tau_mem        spread of membrane time constants                [C]
-    threshold      spread of threshold - leak, and of the leak      [C][H]
+    threshold      spread of threshold - leak, and of leaks         [C][H]
     reset          spread of reset - leak                           [C][H]
     refractory     s at the reset after a spike; currents go on     [C]
     decalibration  sigma of time constants, and of thresholds       [T]
@@ -104,9 +105,9 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 class Chip(NamedTuple):
     """One chip's private numbers; no learning rule may see them.
 
-    `nominal` is (tau_syn, tau_mem), s; first axes of length 2 are exc.,
-    inh.; N neurons, M inputs.  `drift` (2, 6, N) are the two phases of the
-    slow changes of gain (2), tau_syn (2), tau_mem and threshold.
+    `nominal` is (tau_syn, tau_mem), s; first axes (2) are exc., inh.; N
+    neurons, M inputs.  `drift` holds N and N' of (6) for gain (2), tau_syn
+    (2), tau_mem and threshold.
     """
 
     effects: Effects
@@ -197,7 +198,7 @@ def _factor(normal, spread):
 
 
 def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
-         tau_syn=6e-6):
+         tau_syn=6e-6, dtype=np.float32):
     """A chip's fixed pattern, eqs. (1)-(5).
 
     Each effect has a random stream of its own: to switch one off leaves
@@ -214,6 +215,8 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
         Neurons and signed inputs of each.
     tau_mem, tau_syn : float
         Nominal time constants, s.
+    dtype : {numpy.float32, numpy.float64}
+        Of the chip and of its emulation: float64 for proofs.
 
     Returns
     -------
@@ -242,6 +245,8 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     for name, value in (("tau_mem", tau_mem), ("tau_syn", tau_syn)):
         if not isinstance(value, (int, float)) or not _SHORTEST <= value < 1:
             raise ValueError(f"{name} is {value!r}: must be in [{_SHORTEST}, 1) s")
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
     streams = dict(zip(Effects._fields, np.random.default_rng(seed).spawn(
         len(Effects._fields)), strict=True))
     z = {field: rng.standard_normal((2, neurons)) for field, rng in streams.items()}
@@ -256,15 +261,16 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
                          neurons)
     synapse = streams["synapse"].standard_normal((2, neurons, inputs))
     offset, slope = size["adc"] or (0, 0)
-    return Chip(
-        effects, (float(tau_syn), float(tau_mem)), _factor(z["gain"], spread),
-        np.maximum(0, 1 + size["synapse"] * synapse),
+    arrays = (
+        _factor(z["gain"], spread), np.maximum(0, 1 + size["synapse"] * synapse),
         np.maximum(_SHORTEST, tau_syn * syn * more[0]),
         np.maximum(_SHORTEST, tau_mem * mem * more[1]),
         np.where(np.isnan(kind), (1 + level * z["threshold"][0]) * more[2], kind),
         leak * z["threshold"][1], size["reset"] * z["reset"][0],           # (3)
         offset * z["adc"][0], slope * z["adc"][1],                         # (5)
         streams["drift"].standard_normal((2, 6, neurons)))
+    return Chip(effects, (float(tau_syn), float(tau_mem)),
+                *(array.astype(dtype) for array in arrays))
 
 
 def _time_factors(tau_syn, tau_mem, z):
@@ -282,51 +288,42 @@ def _pathological(rng, shares, neurons):
                     np.where(kind >= 1 - shares[1], -0.5, np.nan))
 
 
-def corrected(chip, corrections):
-    """The same chip with its settings changed, as after a calibration.
+def aged(chip, age):
+    """The chip some time after it was drawn, eq. (6).
 
     Parameters
     ----------
     chip : Chip
-        As drawn, or as corrected before.
-    corrections : NamedTuple
-        Factors `gain` (2, N), `tau_syn` (2, N), `tau_mem` (N,); offsets
-        `threshold`, `leak`, `reset` (N,), each added to the potential of
-        that name.
+        As drawn: ages do not add up.
+    age : float
+        s.
 
     Returns
     -------
     Chip
+        The same one where drift is off.
 
     Raises
     ------
     ValueError
-        If a field is missing, of the wrong shape or not finite, or a
-        factor not positive.
+        If the age is not a finite number.
 
     Examples
     --------
-    >>> chip = draw(7, only(CALIBRATED, "tau_mem"), neurons=2)
-    >>> class Corrections(NamedTuple):
-    ...     gain: object = np.ones((2, 2))
-    ...     tau_syn: object = np.ones((2, 2))
-    ...     tau_mem: object = 6e-6 / chip.tau_mem
-    ...     threshold: object = np.zeros(2)
-    ...     leak: object = np.zeros(2)
-    ...     reset: object = np.zeros(2)
-    >>> (corrected(chip, Corrections()).tau_mem * 1e6).round(9).tolist()
-    [6.0, 6.0]
+    >>> chip = draw(7, only(CALIBRATED, "drift"))
+    >>> now, soon, later = (aged(chip, age).gain for age in (0, 10, 900))
+    >>> bool(abs(soon - now).max() < 0.002 < 0.02 < abs(later - now).max())
+    True
     """
-    new = {}
-    for name in ("gain", "tau_syn", "tau_mem", "threshold", "leak", "reset"):
-        old = getattr(chip, name)
-        value = np.asarray(getattr(corrections, name, None))
-        factor = name in ("gain", "tau_syn", "tau_mem")
-        if value.shape != old.shape or value.dtype.kind not in "fiu" \
-                or not np.isfinite(value).all() or (factor and (value <= 0).any()):
-            raise ValueError(f"corrections.{name} is {value!r}: must be finite"
-                             f"{', > 0' * factor} and of shape {old.shape}")
-        new[name] = old * value if factor else old + value
-    moved = new["leak"] - chip.leak         # both are kept relative to the leak
-    return chip._replace(**new | {"threshold": new["threshold"] - moved,
-                                  "reset": new["reset"] - moved})
+    if isinstance(age, bool) or not isinstance(
+            age, (int, float, np.integer, np.floating)) or not np.isfinite(age):
+        raise ValueError(f"age is {age!r}: must be a finite number, s")
+    if not chip.effects.drift:
+        return chip
+    a, dtype = 2 * np.pi * age / _HOUR, chip.gain.dtype
+    f = 1 + chip.effects.drift * (np.cos(a) * chip.drift[0]
+                                  + np.sin(a) * chip.drift[1])             # (6)
+    f = np.maximum(0.1, f).astype(dtype)
+    return chip._replace(gain=chip.gain * f[:2], tau_syn=chip.tau_syn * f[2:4],
+                         tau_mem=chip.tau_mem * f[4],
+                         threshold=chip.threshold * f[5])
