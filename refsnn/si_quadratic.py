@@ -180,9 +180,9 @@ def descent(hessian, offset, rate, steps=None, noise=None):
     with np.errstate(over="ignore", invalid="ignore"):
         r = np.outer(1 - rate * h, 1 - rate * h)
         rest = rate * (np.add.outer(h, h) - rate * np.outer(h, h))     # 1 - r
-        flat = rest == 0            # there h is 0, and the first term of (5) with it
-        rest, T = np.where(flat, 1, rest), 0 if steps is None else int(steps)
+        rest = np.where(rest == 0, 1, rest)     # there h is 0: S does not count in (5)
+        T = 0 if steps is None else int(steps)
         G = (1 if steps is None else 1 - r ** T) / rest
         S = np.outer(d, d) * G + rate ** 2 * N * (T - G) / rest            # (4)
-        Q = rate * (np.outer(h, h) * np.where(flat, 0, S) + T * N)         # (5)
+        Q = rate * (np.outer(h, h) * S + T * N)                            # (5)
     return _back(vectors, Q)                                               # (2)

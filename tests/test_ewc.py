@@ -222,8 +222,11 @@ def test_all_anchors_are_one_penalty_for_each_task(seed, count, several):
 @given(SEEDS)
 def test_latest_anchor_holds_the_sum_about_the_end(seed):
     tasks, _ = history(seed)
-    state = consolidated(tasks, "latest")
+    state, unnamed = consolidated(tasks, "latest"), None
+    for F, theta in tasks:
+        unnamed = ewc.accumulate(unnamed, F, theta)
     for i, a in enumerate(state.anchor):
+        assert_array_equal(a, unnamed.anchor[i])
         assert_array_equal(a, tasks[-1][1][i])
         assert_allclose(state.importance[i], sum(F[i] for F, _ in tasks), rtol=RTOL)
         tasks[-1][1][i] += 1                    # live parameters move on
@@ -288,6 +291,7 @@ ONE = np.ones(2)
 
 @pytest.mark.parametrize("arguments, match", [
     ((None, -ONE, ONE), "importance has the entry -1.0: must not be negative"),
+    ((None, [ONE, np.array([1.0, -0.5])], [ONE, ONE]), "importance has the entry -0.5"),
     ((None, ONE * np.nan, ONE), "importance has NaN"),
     ((None, np.ones(3), ONE), r"importance is of shape \(3,\).*\(2\)"),
     ((None, [ONE, ONE], ONE), "importance has 2 arrays: must have 1"),

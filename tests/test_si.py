@@ -512,6 +512,13 @@ def test_begin_refuses(bad, match):
         si.begin(bad)
 
 
+def test_consolidates_where_some_arrays_stayed():
+    """As the head of another task does."""
+    state = si.accumulate(si.begin([ONE, ONE]), [0 * ONE, ONE], [0 * ONE, -ONE])
+    state = si.consolidate(state, [ONE, 2 * ONE], Settings(xi=1.0))
+    assert [a.tolist() for a in state.importance] == [[0.0, 0.0], [0.5, 0.5]]
+
+
 def test_says_which_tensor_is_no_array():
     class Tensor:
         def __array__(self, *args, **kwargs):

@@ -286,6 +286,15 @@ def test_refuses_numbers(name, value):
     refuses_and_keeps(f"{name} is .*must be a number in", change)
 
 
+def test_float32_among_float64_bounds_eps():
+    mixed = [np.ones(2), np.ones(2, "f4")]
+    for eps in (1e-30, 1e-20):          # the root of float32's tiny is 1.1e-19
+        with pytest.raises(ValueError, match="eps is .*must be a number in"):
+            si_adam.step(mixed, [a / 2 for a in mixed], si_adam.begin(mixed), rate=0.1,
+                         eps=eps)
+        assert mixed[0].tolist() == mixed[1].tolist() == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("name, value, match", [
     ("state", None, "state is None: must be a State"),
     ("state", si_adam.State(-1, [], []), "must be a State"),

@@ -58,6 +58,7 @@ def test_permutations_differ_and_identity_draws_nothing():
     with_first, without = (tasks.permutations(np.random.default_rng(3), n, 50, flag)
                            for n, flag in ((5, True), (4, False)))
     assert_array_equal(with_first[1:], without)
+    assert_array_equal(tasks.permutations(np.random.default_rng(3), 5, 50), with_first)
     assert len({tuple(row) for row in with_first.tolist()}) == 5
     other = tasks.permutations(np.random.default_rng(4), 5, 50)
     assert np.any(other[1:] != with_first[1:])
