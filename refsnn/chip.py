@@ -216,7 +216,8 @@ def _onward(model, fired, last, loss, rng):
         return None
     fired.reshape(-1)[last[rng.random(len(last)) < loss]] = False
     sent = fired[:, :len(model.onward)].astype(model.onward.dtype)
-    return (sent @ model.onward).reshape(len(sent), 2, -1).transpose(1, 0, 2)
+    shape = len(sent), 2, model.onward.shape[1] // 2
+    return (sent @ model.onward).reshape(shape).transpose(1, 0, 2)
 
 
 def _loop(model, x, closes, effects, rng):
