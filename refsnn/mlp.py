@@ -31,25 +31,22 @@ G and O constant.  With B[l]_k = dE/dg[l]_k,
     s = sqrt(2 / (n_in + n_out)) / 0.87962566                    (13)
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)            (14)
 
-Derivation.  (4)-(7): chain rule along (1) and (2).  For (8)-(12) write
-    down what is computed, in order: a[0], z[0], a[1], ... f by (1) and
-    (2), then g[L-1], ... g[0] by (3) and (4).  Its adjoint runs in reverse
-    order.  First through (4), from g[0] up to g[L-1]: step l reads g[l+1],
-    W[l+1] and z[l], which makes (8) with (9), (10) and (11).  These are
-    the layers (1) and (2), linearised and without bias, fed with G: a
-    tangent sweep, of N K rows.  Then through (2) and (1), from f down to
-    x: (5) with what A and (11) add to it, which is (12).  A[0] and G[L-1]
-    stand before constants (x and e_k) and drop out.
+Derivation.  (4)-(7): chain rule along (1) and (2).  For (8)-(12): a[0],
+    z[0], a[1], ... f are computed in order by (1) and (2), then g[L-1],
+    ... g[0] by (3) and (4).  The adjoint runs in reverse.  First through
+    (4), from g[0] up: step l reads g[l+1], W[l+1] and z[l], which makes
+    (8) with (9), (10) and (11).  These are the layers (1) and (2), linear
+    and without bias, fed with G: a tangent sweep, of N K rows.  Then from
+    f down to x: (5) with what A and (11) add to it, which is (12).  A[0]
+    and G[L-1] stand before constants (x and e_k) and drop out.
     tanh has phi' = 1 - a^2 and phi'' = -2 a phi', a = phi(z), so that
     (11) is -2 a[l+1] o sum_k B[l]_k o g[l]_k, by (4).  ReLU has phi'' = 0.
-    (13): 0.87962566 is the standard deviation of a standard normal number
-    that is kept if it lies within [-2, 2]; so W has the variance
-    2 / (n_in + n_out) of [GB10].
+    (13): 0.87962566 is the deviation of a standard normal cut at -2 and 2.
 Exact.  For tanh everywhere.  For ReLU wherever no z is 0; phi'(0) is 0 by
     choice.  g jumps where a gate flips; its derivative holds in between.
 Cost.   Of w weights, v lie beyond the first layer.  Multiplications:
     `forward` N w, `backward` N (w + v), `signals` N K v, `second_order`
-    2 N K v + N (w + v); `jacobian` N K w, in memory too.
+    2 N K v + N (w + v), less where units lack signals; `jacobian` N K w.
 Departures.  None known.  The last layer is linear: a loss is the caller's.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -86,7 +83,7 @@ class Gradient(NamedTuple):
 def _array(name, value, shape, dtype=None):
     """`value` as a finite float array of `shape`; None axes are 1 or more."""
     array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(
+    fits = array.shape == shape or array.ndim == len(shape) and all(
         size == want or (want is None and size)
         for want, size in zip(shape, array.shape, strict=True))
     kinds = (np.float32, np.float64) if dtype is None else (dtype,)
@@ -95,7 +92,7 @@ def _array(name, value, shape, dtype=None):
         kind = "float" if dtype is None else np.dtype(dtype).name
         raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
                          f"must be a {kind} array of shape {want}")
-    if not np.isfinite(array).all():
+    if not (math.isfinite(np.vdot(array, array)) or np.isfinite(array).all()):
         raise ValueError(f"{name} has NaN or infinite entries: must be finite")
     return array
 
@@ -132,32 +129,29 @@ def _recording(recording, weights=None):
                          "Recording (inputs, pre, outputs)")
     inputs = _list("recording.inputs", recording[0], weights and len(weights))
     pre = _list("recording.pre", recording[1], len(inputs))
-    found, N, n_out, dtype = ([], []), None, None, weights and weights[0].dtype
+    found, N, n_out, dtype = [], None, None, weights and weights[0].dtype
     for i, (a, z) in enumerate(zip(inputs, pre, strict=True)):
         n_out, n_in = weights[i].shape if weights else (None, n_out)
         a = _array(f"recording.inputs[{i}]", a, (N, n_in), dtype)
         z = _array(f"recording.pre[{i}]", z, (len(a), n_out), a.dtype)
         (N, n_out), dtype = z.shape, z.dtype
-        found[0].append(a)
-        found[1].append(z)
-    return found
+        found.append((a, z))
+    return list(zip(*found, strict=True))
 
 
 def _signals(signals, pre):
     """Signals that fit the pre-activations of a recording."""
-    K = pre[-1].shape[1]
+    K, signals = pre[-1].shape[1], _list("signals", signals, len(pre))
     return [_array(f"signals[{i}]", g, (len(z), K, z.shape[1]), z.dtype)
-            for i, (g, z) in enumerate(zip(_list("signals", signals, len(pre)), pre,
-                                           strict=True))]
+            for i, (g, z) in enumerate(zip(signals, pre, strict=True))]
 
 
 def _adjoints(name, adjoints, like):
     """A list of adjoints of the shapes of `like`, or None where they are 0."""
-    if adjoints is None:
-        return [None] * len(like)
+    size = len(like)
+    adjoints = [None] * size if adjoints is None else _list(name, adjoints, size)
     return [None if a is None else _array(f"{name}[{i}]", a, b.shape, b.dtype)
-            for i, (a, b) in enumerate(zip(_list(name, adjoints, len(like)), like,
-                                           strict=True))]
+            for i, (a, b) in enumerate(zip(adjoints, like, strict=True))]
 
 
 def _slopes(inputs, pre, activation):
@@ -184,6 +178,14 @@ def _network(weights, recording, activation):
     weights = _weights(weights)
     inputs, pre = _recording(recording, weights)
     return weights, inputs, pre, _slopes(inputs, pre, activation)
+
+
+def _live(signals):
+    """Units with signals, as an index, and their signals, (N K, units)."""
+    rows = signals.reshape(-1, signals.shape[2])
+    units = np.flatnonzero(rows.any(axis=0))
+    units = units if len(units) < rows.shape[1] else slice(None)
+    return units, rows[:, units]
 
 
 def init(sizes, rng, dtype=np.float64):
@@ -339,8 +341,7 @@ def backward(weights, recording, doutputs, activation="relu"):
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     doutputs = _array("doutputs", doutputs, pre[-1].shape, pre[-1].dtype)
-    nothing = [None] * len(weights)
-    return _down(weights, inputs, slopes, doutputs, nothing, nothing, nothing)
+    return _down(weights, inputs, slopes, doutputs, *[[None] * len(weights)] * 3)
 
 
 def signals(weights, recording, activation="relu"):
@@ -370,12 +371,11 @@ def signals(weights, recording, activation="relu"):
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
-    found = [np.tile(np.eye(K, dtype=pre[-1].dtype), (N, 1, 1))]           # (3)
+    found = [np.eye(K, dtype=pre[-1].dtype) + np.zeros_like(pre[-1])[:, None]]   # (3)
     for i in range(len(weights) - 2, -1, -1):
-        if i == len(weights) - 2:
-            g = weights[i + 1]           # unit vectors choose its rows
-        else:
-            g = (found[-1].reshape(N * K, -1) @ weights[i + 1]).reshape(N, K, -1)
+        units, rows = _live(found[-1])
+        g = weights[-1] if i == len(weights) - 2 else (     # unit vectors choose rows
+            rows @ weights[i + 1][units]).reshape(N, K, -1)
         found.append(g * slopes[i][:, None])                               # (4)
     return found[::-1]
 
@@ -433,10 +433,13 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
         if activation == "tanh":
             extra[i] = np.einsum("nki,nki->ni", B, signals[i])
             extra[i] *= -2 * inputs[i + 1]                                 # (11)
-        T = (B * slopes[i][:, None]).reshape(N * K, -1)                    # (9)
-        gain[i + 1] = signals[i + 1].reshape(N * K, -1).T @ T              # (10)
+        T = B * slopes[i][:, None]                                         # (9)
+        units, rows = _live(signals[i + 1])
+        gain[i + 1] = np.zeros_like(weights[i + 1])
+        gain[i + 1][units] = rows.T @ T.reshape(N * K, -1)                 # (10)
         if i < len(weights) - 2:         # the last signals are constant
-            B = (T @ weights[i + 1].T).reshape(N, K, -1)
+            units, rows = _live(T)
+            B = (rows @ weights[i + 1].T[units]).reshape(N, K, -1)
     return extra, gain
 
 

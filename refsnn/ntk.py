@@ -6,21 +6,19 @@ For samples x_n and y_m, outputs f_k, and all weights and biases w,
     K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw   (1)  [LZ20] eq. ?
 
 where m_w is 1 (kind "at_masked") or the mask of w (kind "through_mask").
-A dense layer reads a_n; its signals are g_nk = df_k(x_n)/dz, z what its
-units sum up.  Without and with its mask M, M_ji = 0 or 1, it gives
+A dense layer z = W a_n + b has the signals g_nk = df_k(x_n)/dz, and gives
 
     (<a_n, a_m> + 1) <g_nk, g_mq>                         (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj          (3)
 
-(1 is the bias).  A convolution that reads patches A_n (P, q) and has
-signals G_nk (P, c) at its P places has the Jacobian J, and gives
+without and with its mask M (1 is the bias).  A convolution of patches A_n
+(P, q) has signals G_nk (P, c) at P places and a Jacobian J, and gives
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                       (5)
 
-Derivation.  df_k(x_n)/dW_ji = g_nkj a_ni.  Adjoint, for a loss E, with
-    D = dE/dK and C = <a_n, a_m> + 1 (with a mask C and R have an index j,
-    as in (3)), and likewise for y_m; (9) and (10) for a convolution:
+Derivation.  df_k(x_n)/dW_ji = g_nkj a_ni.  Adjoint for a loss E, D = dE/dK
+    and C = <a_n, a_m> + 1 (a mask gives C and R an index j, as in (3)):
 
     R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>           (6)
     da_n = sum_m R[n, m] a_m                              (7)
@@ -30,15 +28,14 @@ Derivation.  df_k(x_n)/dW_ji = g_nkj a_ni.  Adjoint, for a loss E, with
 
 Exact.  "at_masked" counts all weights of a network run at masked ones, as
     the authors' program does; "through_mask" governs how it trains.
-Cost.   N M (i + k^2 j) for a dense layer of i inputs and j units, those
-    without signals left out (a mask makes i i j); N k P q c + N M k^2 q c
-    where a layer convolves, its Jacobian in pieces; half for one batch.
+Cost.   N M (i + k^2 j) for i inputs and j units with signals (a mask makes
+    i i j), N k P q c + N M k^2 q c for a convolution; half for one batch.
 Departures.  Outputs are plain sums, no factor 1/k but in "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
-from math import isqrt, prod
+from math import ceil, isfinite, isqrt, prod
 
 import numpy as np
 
@@ -80,7 +77,7 @@ def _batch(name, pair):
         if a.dtype not in (np.float32, np.float64) or a.dtype != inputs[0].dtype:
             raise ValueError(f"{name} has an array of dtype {a.dtype}: must be all "
                              "float32 or all float64")
-        if not np.isfinite(a).all():
+        if not (isfinite(np.vdot(a, a)) or np.isfinite(a).all()):
             raise ValueError(f"{name} has NaN or infinite entries: must be finite")
     return inputs, signals
 
@@ -118,6 +115,7 @@ def _checked(left, right, masks, kind):
 def _tiles(layers, M, K, kind, one=False):
     """Slices of samples, [(of N, of M), ...]; one batch: from the diagonal on."""
     N, side = layers[0][0][0], max(1, SIDE // K)
+    side = ceil(max(N, M) / ceil(max(N, M) / side))     # all of one size
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
         side = max(1, min(side, isqrt(CHUNK // widest)))
@@ -146,8 +144,7 @@ def _gram(tile, g, h, both=1):
     """Add both (r, 1, m K) times <g_nk, h_mq> to a tile, class by class."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
-        product *= both
-        tile[c % len(tile)] += product
+        tile[c % len(tile)] += product * both
 
 
 def _overlap(x, y, mask):
@@ -156,22 +153,19 @@ def _overlap(x, y, mask):
     return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
 
 
-def _live(g, h, mask):
-    """Which units have signals, as an index, and what g, h, mask hold of them."""
+def _live(g, h):
+    """Which units have signals, as an index; all, if none has."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
-    if len(units) in (0, g.shape[-1]):
-        return slice(None), g, h, mask
-    return (units, g.take(units, axis=-1), h.take(units, axis=-1),
-            None if mask is None else mask[units])
+    return slice(None) if len(units) in (0, g.shape[-1]) else units
 
 
-def _dense(tile, x, y, g, h, mask):
+def _dense(tile, x, y, g, h, mask, units):
     """Add a dense layer to a tile (C, r, K, m K)."""
-    _, g, h, mask = _live(g, h, mask)
+    g, h = g[..., units], h[..., units]
     if mask is None:
         both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)[:, None]
         return _gram(tile, g, h, both)                                     # (2)
-    both = _overlap(x, y, mask)[:, :, None]
+    both = _overlap(x, y, mask[units])[:, :, None]
     for c in range(g.shape[1]):
         weighted = (both * h[:, c]).reshape(len(x), -1, h.shape[-1])
         tile[c % len(tile)] += g[:, c] @ weighted.swapaxes(1, 2)           # (3)
@@ -194,8 +188,8 @@ def _grouped(batch, reduction):
     inputs, signals = batch
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
-    axis = 1 if reduction in ("full", "sum_logits") else 2
-    return inputs, [np.expand_dims(g, axis) for g in signals]
+    classes = reduction not in ("full", "sum_logits")
+    return inputs, [g[:, :, None] if classes else g[:, None] for g in signals]
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
@@ -249,9 +243,10 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     layers = list(zip(*left, *right, masks, strict=True))
     for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 3):
         _convolution(tiles, a, b, g, h, mask)
+    dense = [(*layer, _live(*layer[1:4:2])) for layer in layers if layer[0].ndim == 2]
     for tile, rows, cols in tiles:
-        for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 2):
-            _dense(tile, a[rows], b[cols], g[rows], h[cols], mask)
+        for a, g, b, h, *rest in dense:
+            _dense(tile, a[rows], b[cols], g[rows], h[cols], *rest)
         if one and cols.start > rows.start:
             out[:, cols, :, rows] = out[:, rows, :, cols].transpose(0, 3, 4, 1, 2)
     if reduction == "full":
@@ -261,24 +256,24 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     return out[0, :, 0, :, 0] / (outputs if reduction == "trace_mean" else 1)
 
 
-def _dense_adjoint(D, x, y, g, h, mask, dx, dg, dy, dh):
-    """Add to dx (or None), dg, dy, dh what a tile D (r, m, K, K) is worth."""
-    units, g, h, mask = _live(g, h, mask)
+def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
+    """Add to dx and dy, dg and dh (or Nones) what a tile D (r, m, K, K) is worth."""
     (r, K, j), m, flat = g.shape, len(y), D.swapaxes(1, 2).reshape(*g.shape[:2], -1)
     if mask is None:
-        seen = _rows(flat * np.repeat(x @ y.T + 1, K, axis=1)[:, None])
-        dg[..., units] += (seen @ _rows(h)).reshape(g.shape)               # (8)
-        dh[..., units] += (seen.T @ _rows(g)).reshape(h.shape)
+        if dg is not None:
+            seen = _rows(flat * np.repeat(x @ y.T + 1, K, axis=1)[:, None])
+            dg += (seen @ _rows(h)).reshape(g.shape)                       # (8)
+            dh += (seen.T @ _rows(g)).reshape(h.shape)
         if dx is not None:
             R = (flat * (_rows(g) @ _rows(h).T).reshape(r, K, -1)).sum(axis=1)
-            R = R.reshape(r, m, K).sum(axis=2)                             # (6)
+            R = R.reshape(r, m, K) @ np.ones(K, R.dtype)                   # (6)
             dx += R @ y                                                    # (7)
             dy += R.T @ x
         return
     both, turned = _overlap(x, y, mask)[:, :, None], D.transpose(1, 3, 0, 2)
-    dg[..., units] += flat @ (both * h).reshape(r, -1, j)
-    dh[..., units] += turned.reshape(m, K, -1) @ (both.swapaxes(0, 1) * g).reshape(
-        m, -1, j)
+    if dg is not None:
+        dg += flat @ (both * h).reshape(r, -1, j)
+        dh += turned.reshape(m, K, -1) @ (both.swapaxes(0, 1) * g).reshape(m, -1, j)
     if dx is not None:
         R = np.einsum("nkj,nmkj->nmj", g, D @ h).reshape(-1, j) @ mask
         dx += np.einsum("nmi,mi->ni", R.reshape(r, m, -1), y)
@@ -286,8 +281,9 @@ def _dense_adjoint(D, x, y, g, h, mask, dx, dg, dy, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
-    """Add to da (or None), dg, db and dh; D is (N K, M K)."""
+    """Add to da (or None), dg (too), db and dh; D is (N K, M K)."""
     for E, x, s, dx, ds, y, t in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
+        ds = np.zeros_like(s) if ds is None else ds
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
             dJ = E @ _rows(_jacobian(y, t[:, None], cut, mask))            # (9)
             dJ = dJ.reshape(len(x), -1, x.shape[2])             # (N, K c, q)
@@ -311,13 +307,14 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     masks, kind
         As for `kernel`.
     constant : bool
-        Whether inputs[0] are: their derivatives are then left out.
+        Whether inputs[0] are, and signals[-1], as those of a linear last
+        layer: their derivatives are then left out.
 
     Returns
     -------
     (dinputs, dsignals), (dinputs, dsignals) : lists of float
         Of the left and of the right batch, in the shapes of theirs; None
-        for inputs[0] if constant.
+        for inputs[0] and signals[-1] if constant.
 
     Raises
     ------
@@ -340,16 +337,22 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
                          f"finite, {dtype}, of shape {(N, M, K, K)}")
     grads = [[np.zeros(x.shape, x.dtype) for x in part] for part in (*left, *right)]
     if constant:
-        grads[0][0] = grads[2][0] = None
+        grads[0][0] = grads[2][0] = grads[1][-1] = grads[3][-1] = None
     for a, g, b, h, mask, *four in zip(*left, *right, masks, *grads, strict=True):
         if a.ndim == 3:
             _convolution_adjoint(D.swapaxes(1, 2).reshape(N * K, M * K), a, b, g, h,
                                  mask, *four)
-        for rows, cols in _tiles(shapes, M, K, kind) if a.ndim == 2 else ():
-            parts = (z if z is None else z[some] for z, some in
-                     zip(four, (rows, rows, cols, cols), strict=True))
-            _dense_adjoint(D[rows, cols], a[rows], b[cols], g[rows], h[cols], mask,
-                           *parts)
+            continue
+        units, (da, dg, db, dh) = _live(g, h), four
+        g, h, mask = g[..., units], h[..., units], mask if mask is None else mask[units]
+        live = [None if dg is None else np.zeros(z.shape, z.dtype) for z in (g, h)]
+        sides = (a, g, da, live[0]), (b, h, db, live[1])
+        for tile in _tiles(shapes, M, K, kind):
+            _dense_adjoint(D[tile], mask, *(
+                z if z is None else z[part] for side, part in
+                zip(sides, tile, strict=True) for z in side))
+        if dg is not None:
+            dg[..., units], dh[..., units] = live
     return (grads[0], grads[1]), (grads[2], grads[3])
 
 
@@ -407,5 +410,4 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
             here = _cuts(max(N, M), C * K, a, g)[0].stop * C * K * (
                 (N + M * (masked + bool(second))) * a[2] + max(N, M) * a[1])
         extra = max(extra, here + r * m * K * K)
-    return max((held + extra) * np.dtype(dtype).itemsize,
-               max(prod(shape) for layer in first + second for shape in layer))
+    return (held + extra) * np.dtype(dtype).itemsize

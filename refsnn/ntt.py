@@ -69,7 +69,8 @@ class Model(NamedTuple):
     signals, dinputs, dsignals, doutputs) -> (weights, biases): mlp.py or
     convnet.py; kernel(left, right, masks=, kind=) and adjoint(left, right,
     dkernel, masks=, kind=, constant=True): ntk.py.  Of what is constant
-    (inputs of the first layer) the derivative may be None.
+    (inputs of the first layer, signals of the last) the derivative may be
+    None.
     """
 
     forward: Callable
@@ -172,6 +173,12 @@ def _difference(name, own, goal):
     return own - other
 
 
+def _square(a):
+    """Sum of squares, in the order of memory: nothing is copied."""
+    a = a.ravel(order="K")
+    return float(np.vdot(a, a))
+
+
 def target(model, weights, biases, x):
     """The teacher's outputs and its kernel between the halves of a batch.
 
@@ -269,8 +276,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     kernel = model.kernel(*halves, **options)
     dkernel = _difference("kernel", kernel, goal)
     doutputs = _difference("outputs", recording.outputs, goal)
-    squares = [float(np.vdot(a, a)) / a.size for a in (dkernel, doutputs)]
-    decay = sum(float(np.vdot(W, W)) for W in live)
+    squares = [_square(a) / a.size for a in (dkernel, doutputs)]
+    decay = sum(map(_square, live))
     total = strength * squares[0]                                          # (1)
     total += squares[1]                                                    # (2)
     total += l2 / density * decay                                          # (3)
@@ -282,9 +289,11 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
          for pair in zip(*parts, strict=True)] for parts in zip(*adjoints, strict=True))
     dweights, dbiases = model.second_order(live, recording, signals, dinputs,
                                            dsignals, doutputs)
-    dweights = [M * (dW + 2 * l2 / density * W) for M, dW, W in            # (6)
-                zip(student.masks, dweights, live, strict=True)]
-    return Gradient(Loss(total, *squares, decay), dweights, list(dbiases))
+    for W, M, dW in zip(live, student.masks, dweights, strict=True):   # in their place
+        W *= 2 * l2 / density
+        W += dW
+        W *= M                                                             # (6)
+    return Gradient(Loss(total, *squares, decay), live, list(dbiases))
 
 
 def _moved(optimiser, states, arrays, gradients):

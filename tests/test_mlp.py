@@ -375,6 +375,26 @@ def test_adjoints_add_up_and_none_is_zero(net):
     assert not flat(mlp.second_order(*base, activation=act)).any()
 
 
+@pytest.mark.parametrize("adjoints", ["all units", "units with signals"])
+@grid
+def test_units_without_signals_are_left_out(sizes, activation, adjoints):
+    """Paths of weight 0 are as paths of a weight too small to count."""
+    net, found = network(sizes, 3, activation, 4), []
+    for nothing in (0.0, 1e-200):
+        weights = [W.copy() for W in net.weights]
+        for W in weights[1:]:
+            W[:, :W.shape[1] // 2] = nothing
+        rec = mlp.forward(weights, net.biases, net.x, activation)
+        g = mlp.signals(weights, rec, activation)
+        G = [v if adjoints == "all units" else v * (np.abs(s) > 1e-100)
+             for v, s in zip(net.G, g, strict=True)]
+        silent = (g[0] == 0).all(axis=(0, 1))
+        assert silent.any() or nothing or len(sizes) == 2 or sizes[1] == 1
+        grad = mlp.second_order(weights, rec, g, net.A, G, net.D, activation)
+        found.append(np.concatenate([v.ravel() for v in g] + [flat(grad)]))
+    close(*found)
+
+
 @given(networks(layers=(2, 4)))
 def test_constants_have_no_influence(net):
     """x and the last signals do not depend on the parameters."""

@@ -274,15 +274,27 @@ def test_adjoint_of_both_sides_is_symmetric(name, kind):
 
 
 @EVERY
-def test_constant_inputs_are_left_out(name, kind, tiles):
+def test_what_is_constant_is_left_out(name, kind, tiles):
     left, right, options, rng = example(name, kind)
     D = rng.normal(size=(5, 7, 3, 3))
     whole = ntk.adjoint(left, right, D, **options)
     found = ntk.adjoint(left, right, D, constant=True, **options)
     for batch, other in zip(found, whole, strict=True):
-        assert batch[0][0] is None
-        for a, b in zip(batch[0][1:] + batch[1], other[0][1:] + other[1], strict=True):
+        assert batch[0][0] is None and batch[1][-1] is None
+        for a, b in zip(batch[0][1:] + batch[1][:-1], other[0][1:] + other[1][:-1],
+                        strict=True):
             close(a, b)
+
+
+@EVERY
+def test_one_constant_layer_has_no_adjoint(name, kind):
+    left, right, options, rng = example(name, kind)
+    left, right = (tuple(part[:1] for part in batch) for batch in (left, right))
+    options = {key: value[:1] if key == "masks" else value
+               for key, value in options.items()}
+    D = rng.normal(size=(5, 7, 3, 3))
+    assert ntk.adjoint(left, right, D, constant=True, **options) \
+        == (([None], [None]), ([None], [None]))
 
 
 @EVERY
