@@ -1,21 +1,291 @@
-"""The chip that is drawn: spreads, switches, streams."""
+"""The chip that is drawn: each effect alone, its spread, its switch, its stream.
+
+Statistical tests are seeded; a right implementation fails one with a
+probability of at most 1e-6 over seeds.
+"""
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from refsnn import chip_effects as ce
+
+N = 20_000
+FIXED = ("gain", "synapse", "tau_syn", "tau_mem", "threshold", "leak", "reset",
+         "adc_offset", "adc_gain")
+CHANGES = {"gain": {"gain"}, "synapse": {"synapse"}, "tau_syn": {"tau_syn"},
+           "tau_mem": {"tau_mem"}, "threshold": {"threshold", "leak"},
+           "reset": {"reset"}, "adc": {"adc_offset", "adc_gain"},
+           "decalibration": {"tau_syn", "tau_mem", "threshold"},
+           "pathological": {"threshold"}}
+FULL = ce.UNCALIBRATED._replace(fan_in=None, decalibration=(0.1, 0.15))
+
+
+def drawn(*names, effects=FULL, seed=3, neurons=N, inputs=2):
+    return ce.draw(seed, ce.only(effects, *names), neurons=neurons, inputs=inputs,
+                   dtype=np.float64)
+
+
+def assert_normal(z):
+    """Standard normal, by distribution, mean and variance."""
+    z = np.ravel(z)
+    assert stats.kstest(z, "norm").pvalue > 1e-6
+    assert abs(z.mean()) * np.sqrt(z.size) < 4.9
+    assert abs(z.var() - 1) * np.sqrt(z.size / 2) < 5.1
+
+
+def log_normal(factor, spread):
+    """The normal numbers behind factors of mean 1."""
+    s = np.sqrt(np.log1p(spread ** 2))
+    return np.log(factor) / s + s / 2
+
+
+def test_the_record_names_each_effect_and_its_source():
+    lines = ce.Effects.__doc__.splitlines()
+    for name in ce.Effects._fields:
+        start = [i for i, line in enumerate(lines) if line.startswith(f"    {name} ")]
+        assert len(start) == 1, name
+        text = " ".join(lines[start[0]:start[0] + 2])
+        assert any(f"[{key}]" in text for key in "TSHCP"), name
+    assert len(ce.Effects._fields) == 20
+
+
+def test_all_are_on_but_decalibration():
+    assert [f for f, v in ce.UNCALIBRATED._asdict().items() if v is None] \
+        == ["decalibration"]
+    assert set(ce.IDEAL) == {None}
+
+
+@pytest.mark.parametrize("name", ce.Effects._fields)
+def test_an_effect_alone_changes_its_own_numbers(name):
+    chip, ideal = drawn(name, neurons=400), drawn(neurons=400)
+    for field in FIXED:
+        same = np.array_equal(getattr(chip, field), getattr(ideal, field))
+        assert same != (field in CHANGES.get(name, ())), field
+
+
+@pytest.mark.parametrize("name", sorted(set(CHANGES) - {"pathological"}))
+def test_an_effect_off_leaves_the_others_as_they_were(name):
+    on = ce.draw(3, ce.CALIBRATED._replace(decalibration=(0.1, 0.2)))
+    off = ce.draw(3, on.effects._replace(**{name: None}))
+    changed = {f for f in FIXED if not np.array_equal(getattr(on, f), getattr(off, f))}
+    assert changed == CHANGES[name]
+    assert np.array_equal(on.drift, off.drift)
+
+
+def test_an_ideal_chip_is_nominal():
+    chip = drawn()
+    assert (chip.tau_syn == 6e-6).all() and (chip.tau_mem == 6e-6).all()
+    assert (chip.gain == 1).all() and (chip.synapse == 1).all()
+    assert (chip.threshold == 1).all()
+    assert not any(getattr(chip, f).any()
+                   for f in ("leak", "reset", "adc_offset", "adc_gain"))
+    assert chip.nominal == (6e-6, 6e-6)
+
+
+def test_gains():
+    gain = drawn("gain").gain
+    for row, spread in zip(gain, FULL.gain, strict=True):
+        assert_normal(log_normal(row, spread))
+        assert abs(row.mean() - 1) < 4.9 * spread / np.sqrt(N)
+        assert abs(row.std() - spread) < 6 * spread / np.sqrt(2 * N)
+    assert abs(np.corrcoef(gain)[0, 1]) < 4.9 / np.sqrt(N)
+
+
+def test_synapses():
+    synapse = drawn("synapse").synapse
+    assert synapse.shape == (2, N, 2)
+    assert_normal((synapse - 1) / FULL.synapse)
+    wide = drawn("synapse", effects=FULL._replace(synapse=2.0)).synapse
+    share = stats.norm.cdf(-0.5)                # never of the wrong sign
+    assert wide.min() == 0
+    assert stats.binomtest(int((wide == 0).sum()), wide.size, share).pvalue > 1e-6
+
+
+def test_time_constants():
+    chip = drawn("tau_syn", "tau_mem")
+    z = [log_normal(row / 6e-6, spread) for row, spread in
+         zip((*chip.tau_syn, chip.tau_mem), (0.233, 0.213, 0.13), strict=True)]
+    for row in z:
+        assert_normal(row)
+    r = np.corrcoef(z) - np.eye(3)
+    r = np.arctanh(r) * np.sqrt(N - 3)                   # Fisher: normal
+    assert abs(r[0, 1] - np.arctanh(0.13) * np.sqrt(N - 3)) < 4.9
+    assert abs(r[0, 2]) < 4.9 and abs(r[1, 2]) < 4.9
+    other = ce.draw(1, ce.IDEAL, tau_mem=1e-5, tau_syn=2e-6)
+    assert (other.tau_mem == np.float32(1e-5)).all()
+    assert (other.tau_syn == np.float32(2e-6)).all()
+
+
+def test_potentials():
+    chip = drawn("threshold", "reset", "adc")
+    z = [(chip.threshold - 1) / 0.22, chip.leak / 0.2, chip.reset / 0.17,
+         chip.adc_offset / 9.9, chip.adc_gain / 0.02]
+    for row in z:
+        assert_normal(row)
+    r = np.corrcoef(z) - np.eye(5)
+    assert np.abs(r).max() < 5.3 / np.sqrt(N)
+
+
+@pytest.mark.parametrize("sigma, parts", [
+    ((0.1, 0.0), {"tau"}), ((0.0, 0.1), {"threshold"}),
+    ((0.1, 0.2), {"tau", "threshold"})])
+def test_decalibration_of_each_kind(sigma, parts):
+    chip = drawn("decalibration", effects=FULL._replace(decalibration=sigma))
+    z = []
+    if "tau" in parts:
+        assert np.array_equal(*chip.tau_syn)    # one target for a neuron
+        z += [(chip.tau_syn[0] / 6e-6 - 1) / sigma[0],
+              (chip.tau_mem / 6e-6 - 1) / sigma[0]]
+    else:
+        assert (chip.tau_mem == 6e-6).all() and (chip.tau_syn == 6e-6).all()
+    if "threshold" in parts:
+        z += [(chip.threshold - 1) / sigma[1]]
+    else:
+        assert (chip.threshold == 1).all()
+    for row in z:
+        assert_normal(row)
+    if len(z) > 1:
+        assert np.abs(np.corrcoef(z) - np.eye(len(z))).max() < 5.2 / np.sqrt(N)
+
+
+def test_decalibration_multiplies_what_was_drawn():
+    names = "tau_syn", "tau_mem", "threshold"
+    chip, plain, change = (drawn(*n) for n in (
+        (*names, "decalibration"), names, ("decalibration",)))
+    for name, nominal in (("tau_syn", 6e-6), ("tau_mem", 6e-6), ("threshold", 1.0)):
+        np.testing.assert_allclose(
+            getattr(chip, name), getattr(plain, name) * getattr(change, name) / nominal,
+            rtol=1e-10)
+
+
+def test_strong_decalibration_keeps_leaks_over_thresholds():
+    chip = drawn("decalibration", effects=FULL._replace(decalibration=(0.5, 0.5)))
+    share = stats.norm.cdf(-2.0)
+    assert stats.binomtest(int((chip.threshold < 0).sum()), N, share).pvalue > 1e-6
+    end = stats.norm.cdf((0.5 / 6 - 1) / 0.5)
+    count = int((chip.tau_mem == 0.5e-6).sum())
+    assert stats.binomtest(count, N, end).pvalue > 1e-6
+    assert min(chip.tau_mem.min(), chip.tau_syn.min()) == 0.5e-6
+
+
+def test_pathological_neurons():
+    chip = drawn("pathological", "threshold", "decalibration",
+                 effects=FULL._replace(pathological=(0.03, 0.01),
+                                       decalibration=(0.5, 0.5)))
+    never, always = np.isposinf(chip.threshold), chip.threshold == -0.5
+    assert stats.binomtest(int(never.sum()), N, 0.03).pvalue > 1e-6
+    assert stats.binomtest(int(always.sum()), N, 0.01).pvalue > 1e-6
+    assert np.isfinite(chip.threshold[~never]).all()
+
+
+def test_drift():
+    chip = drawn("drift")
+    assert not np.array_equal(chip.drift[0], chip.drift[1])
+    assert_normal(chip.drift)
+    fields = ("gain", "tau_syn", "tau_mem", "threshold")
+    nominal = {"gain": 1, "tau_syn": 6e-6, "tau_mem": 6e-6, "threshold": 1}
+    others = set(ce.Chip._fields) - set(fields)
+
+    def factors(age):
+        old = ce.aged(chip, age)
+        assert all(getattr(old, f) is getattr(chip, f) for f in others)
+        return np.concatenate([np.atleast_2d(getattr(old, f) / nominal[f])
+                               for f in fields])
+
+    now = factors(0.0)
+    assert now.shape == (6, N)
+    assert_normal((now - 1) / 0.015)
+    assert np.abs(np.corrcoef(now) - np.eye(6)).max() < 5.5 / np.sqrt(N)
+    for age in (20.0, 300.0, 900.0, 1800.0):       # 2 sin(a / 2): how far it went
+        z = (factors(age) - now) / (0.015 * 2 * np.sin(np.pi * age / 3600))
+        assert_normal(z)
+    np.testing.assert_allclose(factors(3600.0), now, rtol=1e-10)
+    plain = drawn("gain")
+    assert ce.aged(plain, 77.0) is plain
+    wild = drawn("drift", effects=FULL._replace(drift=2.0))
+    assert ce.aged(wild, 0.0).gain.min() == 0.1
+
+
+def test_published_spreads():
+    for effects, bounds in ((ce.UNCALIBRATED, (0.10, 0.22, 0.13, 0.22, 0.17, 9.9)),
+                            (ce.CALIBRATED, (0.04, 0.04, 0.05, 0.05, 0.04, 2.5))):
+        chip = ce.draw(11, effects._replace(fan_in=None, pathological=None),
+                       neurons=N, inputs=1)
+        found = (chip.gain.std(), chip.tau_syn.std() / 6e-6, chip.tau_mem.std() / 6e-6,
+                 chip.threshold.std(), chip.reset.std(), chip.adc_offset.std())
+        np.testing.assert_allclose(found, bounds, rtol=0.06)
 
 
 def test_a_seed_is_a_chip():
     one, same, other = (ce.draw(seed) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one[2:], same[2:], strict=True))
-    assert not np.array_equal(one.gain, other.gain)
+    assert not any(np.array_equal(a, b)
+                   for a, b in zip(one[2:], other[2:], strict=True))
+    rng = ce.draw(np.random.default_rng(1))
+    assert all(np.array_equal(a, b) for a, b in zip(one[2:], rng[2:], strict=True))
+
+
+def test_magnitudes_scale_the_same_numbers():
+    half = FULL._replace(threshold=(0.11, 0.1), reset=0.085)
+    big, small = drawn("threshold", "reset"), drawn("threshold", "reset", effects=half)
+    np.testing.assert_allclose(big.threshold - 1, 2 * (small.threshold - 1), rtol=1e-10,
+                               atol=1e-15)
+    assert np.array_equal(big.reset, 2 * small.reset)
+
+
+def test_dtypes():
+    for dtype in (np.float32, np.float64):
+        chip = ce.aged(ce.draw(1, dtype=dtype), 60.0)
+        assert {a.dtype for a in chip[2:]} == {np.dtype(dtype)}
+    assert ce.draw(1).gain.dtype == np.float32
+    np.testing.assert_allclose(ce.draw(1).tau_mem, ce.draw(1, dtype=np.float64).tau_mem,
+                               rtol=1e-6)
+
+
+def test_sizes():
+    chip = ce.draw(1, neurons=5, inputs=7)
+    assert chip.synapse.shape == (2, 5, 7) and chip.gain.shape == (2, 5)
+    assert chip.drift.shape == (2, 6, 5) and chip.reset.shape == (5,)
+
+
+def changed(**changes):
+    return lambda: ce.draw(1, ce.UNCALIBRATED._replace(**changes))
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda: ce.draw(-1), "seed is -1"),
-    (lambda: ce.draw(1, neurons=257), "neurons is 257"),
-    (lambda: ce.draw(1, inputs=257), "inputs is 257")])
+    (lambda: ce.draw(-1), "seed is -1: must be an integer >= 0 or a Generator"),
+    (lambda: ce.draw(True), "seed is True"),
+    (lambda: ce.draw(1.0), "seed is 1.0"),
+    (lambda: ce.draw(None), "seed is None"),
+    (lambda: ce.draw(1, (1, 2)), "effects is a tuple: must be Effects"),
+    (lambda: ce.draw(1, None), "effects is a NoneType"),
+    (lambda: ce.draw(1, neurons=257), r"neurons is 257: must be .* in \[1, 256"),
+    (lambda: ce.draw(1, inputs=257), "inputs is 257"),
+    (lambda: ce.draw(1, neurons=0), "neurons is 0"),
+    (lambda: ce.draw(1, inputs=2.0), "inputs is 2.0"),
+    (lambda: ce.draw(1, ce.IDEAL, neurons=True), "neurons is True.*inf"),
+    (lambda: ce.draw(1, tau_mem=0.0), "tau_mem is 0.0"),
+    (lambda: ce.draw(1, tau_syn=np.nan), "tau_syn is nan"),
+    (lambda: ce.draw(1, tau_mem="6us"), "tau_mem is '6us'"),
+    (lambda: ce.draw(1, tau_syn=6.0), "tau_syn is 6.0"),
+    (lambda: ce.draw(1, dtype=np.float16), "dtype is"),
+    (changed(gain=0.1), r"effects.gain is 0.1: .*shape \(2,\)"),
+    (changed(tau_mem=-0.1), "effects.tau_mem is -0.1: must be None or finite, >= 0"),
+    (changed(tau_syn=(0.1, 0.1, 1.5)), "correlation"),
+    (changed(noise=(0.1, np.inf, 0.1)), "effects.noise"),
+    (changed(noise=(0.1, 0.1)), "effects.noise"),
+    (changed(reset="much"), "effects.reset is 'much'"),
+    (changed(loss=1.5), "effects.loss is 1.5: must be shares"),
+    (changed(pathological=(0.6, 0.6)), "effects.pathological"),
+    (changed(headroom=(0.5, 1.5, 0.2)), "effects.headroom"),
+    (changed(headroom=(-1.0, 1.5, 0.0)), "effects.headroom"),
+    (changed(headroom=(-1.0, np.nan, 0.5)), "effects.headroom"),
+    (lambda: ce.only(ce.IDEAL, "volume"), "names has 'volume'"),
+    (lambda: ce.only({}, "gain"), "effects is a dict"),
+    (lambda: ce.aged(ce.draw(1), np.inf), "age is inf"),
+    (lambda: ce.aged(ce.draw(1), "old"), "age is 'old'"),
+    (lambda: ce.aged(ce.draw(1), True), "age is True")])
 def test_refuses(call, words):
     with pytest.raises(ValueError, match=words):
         call()
