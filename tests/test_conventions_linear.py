@@ -207,7 +207,7 @@ def without(name):
      "psi has NaN or infinite"),
     (lambda: linear.linearise(X, W1, None, RUN.spikes, PSI, without("mem_by_mem")),
      r"slopes lacks \['mem_by_mem'\]"),
-    (lambda: linear.linearise(X, W1, None, RUN.spikes, PSI, list(SLOPES)), "slopes lac"),
+    (lambda: linear.linearise(X, W1, None, RUN.spikes, PSI, list(SLOPES)), "slopes la"),
     (lambda: linear.linearise(X, W1, None, RUN.spikes, PSI, SLOPES | {
         "syn_by_syn": PSI[1:]}), r"slopes\['syn_by_syn'\] is of shape"),
     (lambda: linear.credit(PSI[0], SLOPES), "psi is of shape"),
