@@ -1,0 +1,268 @@
+"""Reading recordings: every format, and every way a file can be bad."""
+
+import os
+import struct
+import sys
+import wave
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+from tolerances import RTOL
+
+from refsnn import audio
+
+RATE = 8000
+
+
+def tone(n=400, frequency=440.0, rate=RATE, amplitude=0.5):
+    return amplitude * np.sin(2 * np.pi * frequency * np.arange(n) / rate)
+
+
+def write(path, samples, rate=RATE):
+    wavfile.write(path, rate, samples)
+    return path
+
+
+def write24(path, samples):
+    """24-bit WAV, which SciPy reads and does not write."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(3)
+        file.setframerate(RATE)
+        file.writeframes(b"".join(int(s).to_bytes(3, "little", signed=True)
+                                  for s in samples))
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.wav"
+
+
+# ---- what is read
+
+@pytest.mark.parametrize("bits", [8, 16, 24, 32])
+def test_integers_are_read_exactly(path, bits):
+    values = np.rint(tone() * 2 ** (bits - 1)).astype(np.int64)
+    values[:4] = 0, 1, -1, -2 ** (bits - 1)
+    if bits == 24:
+        write24(path, values)
+    else:
+        write(path, (values + 128).astype(np.uint8) if bits == 8
+              else values.astype(f"i{bits // 8}"))
+    samples, rate = audio.read(path)
+    assert rate == RATE and samples.dtype == np.float64
+    assert (samples * 2.0 ** (bits - 1) == values).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_are_read_exactly(path, dtype):
+    values = (3 * tone()).astype(dtype)                # beyond full scale, unclipped
+    samples, _ = audio.read(write(path, values, 44100))
+    assert (samples == values).all() and samples.dtype == np.float64
+
+
+def test_other_chunks_are_passed_over(path):
+    write(path, np.rint(tone() * 32767).astype(np.int16))
+    raw = path.read_bytes()
+    extra = b"LIST" + struct.pack("<I", 3) + b"abc\0"
+    raw = raw[:12] + extra + raw[12:] + extra
+    path.write_bytes(raw[:4] + struct.pack("<I", len(raw) - 8) + raw[8:])
+    assert audio.read(path)[0].size == 400
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_S8"])
+def test_flac_is_read_exactly(tmp_path, subtype):
+    soundfile = pytest.importorskip("soundfile", reason="soundfile is missing")
+    bits = {"PCM_16": 16, "PCM_24": 24, "PCM_S8": 8}[subtype]
+    values = np.rint(tone() * 2 ** (bits - 1)) / 2 ** (bits - 1)
+    path = tmp_path / "a.flac"
+    soundfile.write(path, values, RATE, subtype=subtype)
+    samples, rate = audio.read(path)
+    assert (samples == values).all() and rate == RATE
+    named = path.rename(tmp_path / "b.wav")             # content counts, not names
+    assert (audio.read(named)[0] == values).all()
+    whole = named.read_bytes()
+    for size in (4, 20, 60, len(whole) // 2, len(whole) - 20):
+        named.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="b.wav"):
+            audio.read(named)
+    for bad, match in ((np.stack([values] * 2, 1), "2 channels"), (values * 0 + 1, "cli"),
+                       (np.tile(values, 700), "lasts 35.000 s")):
+        soundfile.write(path, bad, RATE, subtype=subtype)
+        with pytest.raises(ValueError, match=match):
+            audio.read(path)
+
+
+def test_flac_without_soundfile(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    path = tmp_path / "a.flac"
+    path.write_bytes(b"fLaC" + bytes(100))
+    with pytest.raises(ValueError, match="a.flac is FLAC: must have soundfile"):
+        audio.read(path)
+
+
+# ---- what is refused
+
+def test_every_truncation_is_seen(path):
+    whole = write(path, np.rint(tone() * 32767).astype(np.int16)).read_bytes()
+    assert audio.read(path)[0].size == 400
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="a.wav"):
+            audio.read(path)
+
+
+def test_header_bytes_may_be_anything(path):
+    whole = write(path, np.rint(tone(50) * 32767).astype(np.int16)).read_bytes()
+    refused = 0
+    for at in range(44):
+        for value in (0, 1, 2, 127, 255):
+            path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1:])
+            try:
+                samples, rate = audio.read(path)
+            except ValueError as error:
+                refused += str(path) in str(error)
+                assert str(path) in str(error)
+            else:
+                assert samples.size <= 50 and 1000 <= rate <= 768000
+    assert refused > 60
+
+
+def test_length_is_judged_before_memory_is_taken(path):
+    write(path, np.zeros(1, np.int16))
+    raw = bytearray(path.read_bytes())
+    size = 1 << 31
+    raw[40:44] = struct.pack("<I", size)
+    path.write_bytes(raw)
+    os.truncate(path, 44 + size)                        # a hole, no blocks on disk
+    with pytest.raises(ValueError, match="lasts 134217.728 s: must be at most"):
+        audio.read(path)
+
+
+@pytest.mark.parametrize("samples, match", [
+    (np.zeros((5, 2), np.int16), "2 channels: must be mono"),
+    (np.zeros(0, np.int16), "field data: is empty"),
+    (np.array([0.0, np.nan]), "NaN or infinite"),
+    (np.array([0.0, np.inf]), "NaN or infinite"),
+    (np.zeros(8 * 31 * 1000, np.uint8), "lasts 31.000 s"),
+    (np.array([0, 32767, 32767, -32768, 32767, 0], np.int16), "clipped after 0.000 s"),
+    (np.array([0] * 80 + [255] * 4, np.uint8), "clipped after 0.000 s"),
+    (np.array([128] * 80 + [255] * 4, np.uint8), "clipped after 0.010 s"),
+    (np.array([0.1] * 80 + [-1.0] * 4, np.float32), "clipped after 0.010 s")])
+def test_bad_recordings_are_named(path, samples, match):
+    with pytest.raises(ValueError, match=f"a.wav.*{match}"):
+        audio.read(write(path, samples))
+
+
+def test_three_samples_at_full_scale_are_no_clipping(path):
+    samples = np.array([0, 32767, 32767, 32767, 0, 32767, 32767, 1], np.int16)
+    assert audio.read(write(path, samples))[0].size == 8
+
+
+@pytest.mark.parametrize("content, match", [
+    (b"", "magic: is b''"), (b"ID3\4" + bytes(50), "magic: is b'ID3"),
+    (b"RIFX" + bytes(50), "magic"), (b"RIFF" + bytes(4) + b"AVI " + bytes(50), "WAVE"),
+    (b"RIFF" + bytes(4) + b"WAVEdata" + bytes(4), "field fmt: is missing"),
+    (b"RIFF" + bytes(4) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 6, 1, 8000, 8000, 1,
+                                                    8) + b"data" + bytes(4), "format 6"),
+    (b"RIFF" + bytes(4) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 7, 7, 1, 8)
+     + b"data" + struct.pack("<I", 2) + b"ab", "field rate, is 7")])
+def test_what_is_no_recording_is_named(path, content, match):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"a.wav.*{match}"):
+        audio.read(path)
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none.wav is missing"):
+        audio.read(tmp_path / "none.wav")
+    with pytest.raises(ValueError, match="no regular file"):
+        audio.read(tmp_path)
+
+
+# ---- rates
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 96000])
+def test_a_tone_stays_a_tone(rate):
+    y = audio.resample(tone(rate // 10, 1000.0, rate), rate)
+    truth = tone(4800, 1000.0, 48000)
+    assert y.shape == truth.shape
+    assert np.abs(y - truth)[400:-400].max() < 0.002        # ripple of the filter
+    assert np.abs(np.roll(truth, 1) - y)[400:-400].max() > 0.05
+
+
+def test_tones_that_do_not_fit_vanish():
+    y = audio.resample(tone(9600, 30000.0, 96000), 96000)
+    assert np.abs(y[200:-200]).max() < 0.01
+    assert np.abs(tone(9600, 30000.0, 96000)).max() > 0.4
+
+
+def test_the_same_rate_is_a_copy():
+    x = tone()
+    y = audio.resample(x, RATE, RATE)
+    assert (x == y).all() and not np.shares_memory(x, y)
+
+
+# ---- loudness and fading
+
+@pytest.mark.parametrize("N", [10, 11])
+def test_full_length_window(N):
+    a = np.random.default_rng(N).normal(size=N)
+    x = audio.prepare(a, RATE)
+    window = np.hanning(10)
+    if N == 11:
+        window = np.insert(window, 5, 1.0)
+    np.testing.assert_allclose(x, window * a * 0.3 / np.sqrt(np.mean(a ** 2)),
+                               rtol=RTOL, atol=1e-14)
+
+
+def test_short_ramps():
+    a = np.full(100, -0.2)
+    x = audio.prepare(a, 1000.0, level=0.5, ramp=0.01)
+    rise = (1 - np.cos(2 * np.pi * np.arange(10) / 19)) / 2
+    np.testing.assert_allclose(x[:10], -0.5 * rise, rtol=RTOL, atol=1e-14)
+    np.testing.assert_allclose(x[-10:], -0.5 * rise[::-1], rtol=RTOL, atol=1e-14)
+    np.testing.assert_allclose(x[10:-10], -0.5, rtol=RTOL)
+
+
+def test_loudness_of_the_recording_does_not_matter():
+    a = np.random.default_rng(1).normal(size=500)
+    x = audio.prepare(a, RATE)
+    for scale in (1e-200, 1e-3, 7.0, 1e200):
+        np.testing.assert_allclose(audio.prepare(scale * a, RATE), x, rtol=RTOL)
+
+
+def test_arguments_are_kept():
+    a = tone()
+    audio.prepare(a, RATE)
+    audio.resample(a, RATE)
+    assert (a == tone()).all()
+    assert audio.prepare(a.astype(np.float32), RATE).dtype == np.float64
+
+
+A = np.ones(10)
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: audio.read("a.wav", longest=0), "longest is 0"),
+    (lambda: audio.read("a.wav", longest="1"), "longest is '1'"),
+    (lambda: audio.resample(A[:0], 8000), "audio is of shape"),
+    (lambda: audio.resample(A.astype(int), 8000), "audio is of shape .*int"),
+    (lambda: audio.resample(A * np.nan, 8000), "audio has NaN"),
+    (lambda: audio.resample(A, 8000.0), "rate is 8000.0"),
+    (lambda: audio.resample(A, 999), "rate is 999"),
+    (lambda: audio.resample(A, 8000, 768001), "to is 768001"),
+    (lambda: audio.prepare(A * 0, 8000), "audio is silent"),
+    (lambda: audio.prepare(A[None], 8000), "audio is of shape"),
+    (lambda: audio.prepare(A * np.inf, 8000), "audio has NaN"),
+    (lambda: audio.prepare(A[:3], 8000), "audio has 3 samples"),
+    (lambda: audio.prepare(A, 0), "rate is 0"),
+    (lambda: audio.prepare(A, 8000, level=-0.3), "level is -0.3"),
+    (lambda: audio.prepare(A, 8000, ramp=0.001), "ramp = 0.001 is 8"),
+    (lambda: audio.prepare(A, 8000, ramp=1e-5), "ramp = 1e-05 is 0"),
+    (lambda: audio.prepare(A, 8000, ramp=True), "ramp is True")])
+def test_bad_arguments_are_named(call, match):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        call()
