@@ -29,8 +29,7 @@ Exact.  Between events.  A spike is seen at the end of a step; arrivals,
     Ideal, with h = dt and r dt refractory: `lif` with reset="zero" and r.
 Cost.   A dozen passes over B N membranes a step (N = n + k), and O(n) for
     each event; O(B T N) memory.
-Departures.  Readouts have rows of their own.  Events of a bin are sent in
-    the order of inputs.
+Departures.  Readouts have own rows; events of a bin come in input order.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -89,7 +88,7 @@ def _network(chip, effects, weights, spikes):
     n, m = hidden.shape
     recurrent = _matrix(weights, "recurrent", (n, n), limit)
     readout = _matrix(weights, "readout", (None, n), limit)
-    rows = max(n, m + n * (recurrent is not None))
+    rows = max(n * bool(len(readout)), m + n * (recurrent is not None))
     for name, count, room in (
             ("neurons", n + len(readout), chip.synapse.shape[1]),
             ("inputs of a neuron", rows, chip.synapse.shape[2])):
@@ -119,10 +118,10 @@ def _synapses(chip, matrices, scale):
 
     def both(W, first, column):
         """Weights of each sign, (2, post, pre), as their rows deliver them."""
-        post, pre = slice(first, first + len(W)), slice(column, column + W.shape[1])
-        W = W.astype(float) / scale
+        part, W = slice(first, first + len(W)), W.astype(float) / scale
+        rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
-            * chip.gain[:, post, None] * chip.synapse[:, post, pre]        # (2)
+            * chip.gain[:, part, None] * rows                              # (2)
 
     onward = both(readout, n, 0)
     if recurrent is not None:
@@ -177,8 +176,8 @@ def _schedule(T, B, model, sampling, rng):
     step = np.ceil(at).astype(int)
     order = np.argsort(step, kind="stable")
     part = (1 - (step - at)[order]).astype(model.beta.dtype)[:, None]
-    ends = np.searchsorted(step[order], np.arange(T * model.K + 1))
-    return ends, order // B, order % B, part
+    return (np.searchsorted(step[order], np.arange(T * model.K + 1)), order // B,
+            order % B, part)
 
 
 def _advance(model, v, syn, new, work, rng):
