@@ -223,12 +223,14 @@ def test_ci_runs_the_commands_of_the_readme():
 
 
 def test_readme_examples_run():
-    block, comparison = python_blocks(read(ROOT / "README.md"))
+    block, comparison, plugged = python_blocks(read(ROOT / "README.md"))
     names = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec"), names)
     assert 0 < names["layer"].spikes.mean() < 1 and names["dW"].all()
     exec(compile(comparison, "README.md", "exec"), names)
     assert (names["theirs"] == names["dW"]).all()
+    exec(compile(plugged, "README.md", "exec"), names)
+    assert names["history"][-1] < 0.1 < 0.5 < names["history"][0]
     wrong = block.replace("W, dW, rng", "W, 1.001 * dW, rng")
     with pytest.raises(AssertionError, match="gradient"):
         exec(compile(wrong, "README.md", "exec"), names)

@@ -1,0 +1,177 @@
+"""Weights for an analog chip: rounding, scales, clamps, dropout, penalty."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from strategies import SEEDS
+
+from refsnn import checks
+from refsnn import chip_weights as cw
+
+
+def drawn(seed, recurrent=True, spread=0.15, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    shapes = (5, 7), (5, 5) if recurrent else None, (3, 5)
+    return cw.Weights(*(None if s is None else rng.normal(0, spread, s).astype(dtype)
+                        for s in shapes))
+
+
+@given(seed=SEEDS)
+def test_integers_in_closed_form(seed):
+    weights = drawn(seed)
+    written, s = cw.integers(weights)
+    for w, i in zip(weights[:2], written[:2], strict=True):
+        assert i.dtype == np.int8
+        inside = np.abs(240 * w) <= 63
+        assert np.abs(240 * w - i)[inside].max() <= 0.5
+        assert np.array_equal(i[~inside], (63 * np.sign(w))[~inside])
+    largest = np.abs(weights.readout).max()
+    assert s == min(63 / largest, 250)
+    assert np.abs(s * weights.readout - written.readout).max() <= 0.5
+    assert np.abs(written.readout).max() == 63 or s == 250
+
+
+def test_small_and_absent_readouts_have_the_largest_scale():
+    weights = drawn(1)
+    written, s = cw.integers(weights._replace(readout=0.01 * weights.readout))
+    assert s == 250 and 0 < np.abs(written.readout).max() < 3
+    written, s = cw.integers(weights._replace(readout=0 * weights.readout), most=100)
+    assert s == 100 and not written.readout.any()
+    with np.errstate(under="raise"):
+        assert cw.integers(weights._replace(readout=weights.readout * 0 + 1e-320))[1] \
+            == 250
+
+
+def test_ties_are_rounded_to_even_and_ranges_are_options():
+    weights = cw.Weights(np.array([[0.5, 1.5, -2.5, 9.0]]), None, np.array([[8.0]]))
+    written, s = cw.integers(weights, scale=1.0, limit=4, most=9.0)
+    assert written.hidden.tolist() == [[0, 2, -2, 4]] and s == 0.5
+    assert written.recurrent is None and written.readout.tolist() == [[4]]
+
+
+def test_straight_through_is_the_mean_slope_of_rounding():
+    """Over one unit of the chip, the integer rises by one."""
+    w = np.linspace(0.01, 0.01 + 1 / 240, 1001)[:, None]
+    readout = np.ones((1, len(w)))
+    i = cw.integers(cw.Weights(w, None, readout))[0].hidden
+    assert i[-1] - i[0] == 1 and np.unique(i).size == 2
+
+
+@given(seed=SEEDS)
+def test_clamp(seed):
+    weights = drawn(seed, spread=0.4)
+    clamped = cw.clamp(weights)
+    assert np.array_equal(clamped.readout, weights.readout)
+    for w, c in zip(weights[:2], clamped[:2], strict=True):
+        assert np.abs(c).max() == 63 / 240
+        assert np.array_equal(c, np.clip(w, -0.2625, 0.2625))
+        assert np.abs(cw.integers(clamped)[0].hidden).max() == 63
+    half = cw.clamp(weights, scale=480.0, limit=63)
+    assert np.abs(half.hidden).max() == 63 / 480
+    assert cw.clamp(drawn(seed, False)).recurrent is None
+
+
+def test_dropout_is_one_mask_with_its_rate():
+    kept = cw.dropout(np.random.default_rng(1), 100_000, 0.4)
+    assert kept.shape == (100_000,) and kept.dtype == bool
+    assert abs(kept.mean() - 0.6) < 5 * np.sqrt(0.24 / 100_000)
+    assert cw.dropout(np.random.default_rng(1), 50, 0.0).all()
+    assert np.array_equal(kept, cw.dropout(np.random.default_rng(1), 100_000))
+
+
+@given(seed=SEEDS)
+def test_drop_silences_rows_and_is_its_own_adjoint(seed):
+    weights, d = drawn(seed), drawn(seed + 1)
+    kept = np.array([True, False, True, True, False])
+    left = cw.drop(weights, kept)
+    assert not left.hidden[~kept].any() and not left.readout[:, ~kept].any()
+    assert not left.recurrent[~kept].any() and not left.recurrent[:, ~kept].any()
+    assert np.array_equal(left.hidden[kept], weights.hidden[kept]), "no rescaling"
+    assert np.array_equal(left.readout[:, kept], weights.readout[:, kept])
+    assert np.array_equal(left.recurrent[np.ix_(kept, kept)],
+                          weights.recurrent[np.ix_(kept, kept)])
+    for a, b, da, db in zip(left, weights, cw.drop(d, kept), d, strict=True):
+        assert np.sum(a * db) == pytest.approx(np.sum(b * da)) != 0
+    assert cw.drop(drawn(seed, False), kept).recurrent is None
+
+
+@pytest.mark.parametrize("name", cw.Weights._fields)
+def test_each_penalty_alone(name):
+    weights, strengths = drawn(3), dict.fromkeys(cw.Weights._fields, 0.0)
+    strengths[name] = 0.3
+    value, d = cw.penalty(weights, **strengths)
+    assert value == pytest.approx(0.3 * np.mean(getattr(weights, name) ** 2))
+    checks.directional(
+        lambda w: cw.penalty(weights._replace(**{name: w}), **strengths)[0],
+        getattr(weights, name), getattr(d, name), np.random.default_rng(1))
+    assert [f for f in d._fields if getattr(d, f).any()] == [name]
+    assert cw.penalty(weights)[0] == pytest.approx(0.1 * np.mean(weights.hidden ** 2))
+    assert cw.penalty(drawn(3, False))[1].recurrent is None
+
+
+def test_initial_has_the_published_spread():
+    weights = cw.initial(np.random.default_rng(1), 256, 246, 10, recurrent=True)
+    g = 0.7 * (1 - np.exp(-1.7 / 6))
+    for w, mean, m in ((weights.hidden, 1e-3, 256), (weights.recurrent, 0, 246),
+                       (weights.readout, 0, 246)):
+        sigma = g / np.sqrt(m)
+        assert w.dtype == np.float32
+        assert abs(w.mean() - mean) < 5 * sigma / np.sqrt(w.size)
+        assert abs(w.std() / sigma - 1) < 5 / np.sqrt(2 * w.size)
+    assert round(g / 16, 4) == 0.0108 and round(g / np.sqrt(246), 4) == 0.011
+    assert cw.initial(np.random.default_rng(1), 2, 3, 4).recurrent is None
+    assert cw.initial(np.random.default_rng(1), 2, 3, 4,
+                      dtype=np.float64).readout.dtype == np.float64
+
+
+def test_dtypes_are_kept_and_inputs_left_alone():
+    weights = drawn(2, spread=0.4, dtype=np.float32)
+    before = [w.copy() for w in weights]
+    kept = np.array([True, False, True, True, False])
+    for result in (cw.clamp(weights), cw.drop(weights, kept),
+                   cw.penalty(weights, 0.1, 0.2, 0.3)[1]):
+        assert {w.dtype for w in result} == {np.dtype(np.float32)}
+    cw.integers(weights._asdict())
+    assert all(map(np.array_equal, weights, before))
+
+
+FUNCTIONS = (cw.integers, cw.clamp, cw.penalty, lambda w: cw.drop(w, np.ones(5, bool)))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("name, value, message", [
+    ("hidden", None, "weights.hidden is None"), ("hidden", np.ones(5), "hidden"),
+    ("hidden", np.ones((5, 7), int), "weights.hidden is of shape .*int"),
+    ("hidden", np.full((5, 7), np.nan), "weights.hidden has NaN"),
+    ("recurrent", np.ones((5, 4)), "weights.recurrent is of shape"),
+    ("readout", np.ones((3, 4)), "weights.readout is of shape"),
+    ("readout", np.full((3, 5), np.inf), "weights.readout has NaN"),
+    ("readout", np.ones((0, 5)), "weights.readout"), ("readout", None, "is None")])
+def test_bad_weights_are_refused(function, name, value, message):
+    with pytest.raises(ValueError, match=message):
+        function(drawn(1)._replace(**{name: value}))
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: cw.integers(drawn(1), scale=0), "scale is 0"),
+    (lambda: cw.integers(drawn(1), limit=128), "limit is 128"),
+    (lambda: cw.integers(drawn(1), limit=63.0), "limit is 63.0"),
+    (lambda: cw.integers(drawn(1), most=np.inf), "most is inf"),
+    (lambda: cw.clamp(drawn(1), scale=np.nan), "scale is nan"),
+    (lambda: cw.clamp(drawn(1), limit=0), "limit is 0"),
+    (lambda: cw.penalty(drawn(1), hidden=-1.0), "hidden is -1.0"),
+    (lambda: cw.penalty(drawn(1), readout="1"), "readout is '1'"),
+    (lambda: cw.drop(drawn(1), np.ones(4, bool)), "kept is of shape"),
+    (lambda: cw.drop(drawn(1), np.ones(5)), "kept is of shape .*float64"),
+    (lambda: cw.dropout(7, 5), "rng is 7"),
+    (lambda: cw.dropout(np.random.default_rng(1), 0), "n is 0"),
+    (lambda: cw.dropout(np.random.default_rng(1), 5, 1.0), "rate is 1.0"),
+    (lambda: cw.dropout(np.random.default_rng(1), 5, -0.1), "rate is -0.1"),
+    (lambda: cw.initial(None, 2, 3, 4), "rng is None"),
+    (lambda: cw.initial(np.random.default_rng(1), 2, 3, True), "k is True"),
+    (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, tau_mem=0.0), "tau_mem"),
+    (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, dt=-1.0), "dt is -1.0"),
+    (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, dtype=int), "dtype")])
+def test_bad_options_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

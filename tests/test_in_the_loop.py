@@ -1,0 +1,526 @@
+"""Gradients with a chip in the loop: of any recording, whatever made it.
+
+The model that they are the gradient of is written out here once more, with
+the chip's deviation from it as a frozen term; recordings are random arrays
+first, then those of networks and of drawn chips.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import SEEDS
+from tolerances import RTOL
+
+from refsnn import (checks, chip, chip_effects, chip_weights, lif, losses, optimisers,
+                    regularisers, surrogates)
+from refsnn import in_the_loop as loop
+
+SIZES = 8, 3, 4, 5, 3           # T, B, m, n, k
+NOMINAL = {"tau_syn": 6e-6, "tau_mem": 6e-6, "dt": 1.7e-6}
+
+
+def decays(tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6):
+    return np.exp(-dt / tau_syn), np.exp(-dt / tau_mem)
+
+
+def drawn(seed, recurrent=False, sizes=SIZES, threshold=1.0):
+    """Weights, input, labels and a recording that nothing made: numbers."""
+    T, B, m, n, k = sizes
+    rng = np.random.default_rng(seed)
+    weights = chip_weights.Weights(
+        rng.normal(0, 0.5, (n, m)), rng.normal(0, 0.5, (n, n)) if recurrent else None,
+        rng.normal(0, 0.5, (k, n)))
+    x = (rng.random((T, B, m)) < 0.4).astype(float)
+    mem, out = rng.normal(0.8, 0.4, (T, B, n)), rng.normal(0, 0.5, (T, B, k))
+    mem[0] = out[0] = 0
+    near = np.abs(mem - threshold) < 0.02       # off the corner of the surrogate
+    mem[near] = threshold - 0.03
+    spikes = (rng.random((T, B, n)) < 0.3).astype(float)
+    return weights, x, rng.integers(0, k, B), loop.Recording(mem, spikes, out)
+
+
+def graph(weights, x, recording, *, steepness=50.0, threshold=1.0, **nominal):
+    """theta -> Recording of the model about a recording, eqs. (1) and (2)."""
+    alpha, beta = decays(**{**NOMINAL, **nominal})
+    recurrent = weights.recurrent is not None
+    spike = checks.anchored(lambda v: surrogates.fast_sigmoid(v, steepness),
+                            recording.mem, threshold)
+    kinks = recording.spikes - (recording.mem > threshold)
+
+    def run(theta, residual=None):
+        W, V, W_out = theta if recurrent else (theta[0], None, theta[1])
+        rest = [np.zeros_like(a) for a in recording]
+        mem, spikes, out = rest
+        syn, syn_out = np.zeros((2, *mem[0].shape)), np.zeros((2, *out[0].shape))
+        left = np.zeros_like(mem), np.zeros_like(out)       # syn: I[t-1] and I[t]
+        for t in range(len(x)):
+            for v, I, rec, r in ((mem, syn, recording.mem, 0),
+                                 (out, syn_out, recording.out, 1)):
+                u = beta * v[t - 1] + I[0] if t else np.zeros_like(I[0])
+                left[r][t] = rec[t] - u
+                v[t] = rec[t] if residual is None else u + residual[r][t]
+            spikes[t] = recording.spikes[t] if residual is None \
+                else spike(t, mem[t]) + kinks[t]
+            drive = x[t] @ W.T + (spikes[t] @ V.T if recurrent else 0)
+            syn = np.stack([syn[1], alpha * syn[1] + drive])
+            syn_out = np.stack([syn_out[1], alpha * syn_out[1] + spikes[t] @ W_out.T])
+        return loop.Recording(mem, spikes, out), left
+
+    frozen = run(parameters(weights))[1]
+    return lambda theta: run(theta, frozen)[0]
+
+
+def parameters(weights):
+    return [a for a in weights if a is not None]
+
+
+def assert_gradient(weights, x, labels, recording, rng, options, nominal):
+    """The gradient of the whole loss, by differences and by its order."""
+    run = graph(weights, x, recording, **nominal)
+    start = run(parameters(weights))
+    for ours, theirs in zip(start, recording, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+    def f(theta):
+        return loop.loss(run(theta), labels, **options).value
+
+    value, dout, dspikes = loop.loss(recording, labels, **options)
+    assert value == pytest.approx(f(parameters(weights)), rel=RTOL)
+    found = parameters(loop.gradients(weights, x, recording, dout, dspikes, **nominal))
+    names = ["W", "V", "W_out"] if len(found) == 3 else ["W", "W_out"]
+    checks.directional(f, parameters(weights), found, rng, names=names)
+    direction = [rng.standard_normal(a.shape) for a in found]
+    assert checks.taylor_slope(f, parameters(weights), found, direction,
+                               start=1e-4) > 1.9
+    return f, found
+
+
+@given(seed=SEEDS, recurrent=st.booleans(), reduction=st.sampled_from(("max", "sum")),
+       readout=st.sampled_from((0.0, 0.3)), burst=st.sampled_from((0.0, 0.2)),
+       rate=st.sampled_from((0.0, 0.1)), steepness=st.sampled_from((50.0, 3.0)),
+       threshold=st.sampled_from((1.0, 0.7)), tau=st.sampled_from((6e-6, 11e-6)))
+def test_gradient_of_any_recording(seed, recurrent, reduction, readout, burst, rate,
+                                   steepness, threshold, tau):
+    case = drawn(seed, recurrent, threshold=threshold)
+    options = {"reduction": reduction, "readout": readout, "burst": burst,
+               "rate": rate, "bound": 1.0, "scaling": 2.0}
+    nominal = {"steepness": steepness, "threshold": threshold, "tau_mem": tau}
+    assert_gradient(*case, np.random.default_rng(seed), options, nominal)
+
+
+@pytest.mark.parametrize("name", ["readout", "burst", "rate"])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_each_regulariser_alone(name, recurrent):
+    """Its value by hand; its gradient is what it adds to that of the loss."""
+    weights, x, labels, recording = drawn(5, recurrent)
+    terms = {"readout": lambda r: np.mean(r.out.max(axis=0) ** 2),
+             "burst": lambda r: np.mean(r.spikes.sum(axis=0) ** 2),
+             "rate": lambda r: np.mean(np.maximum(
+                 r.spikes.sum(axis=(0, 2)) - 1.5, 0) ** 2)}
+    run = graph(weights, x, recording)
+    plain, more = (loop.loss(recording, labels, bound=1.5, **options)
+                   for options in ({}, {name: 0.7}))
+    assert more.value - plain.value == pytest.approx(0.7 * terms[name](recording))
+    found = [a - b for a, b in zip(*(parameters(loop.gradients(
+        weights, x, recording, part.dout, part.dspikes)) for part in (more, plain)),
+        strict=True)]
+    checked = slice(None) if name == "readout" else slice(-1)   # W_out: no spikes of it
+    theta = parameters(weights)
+
+    def f(part):
+        return 0.7 * terms[name](run([*part, *theta[len(part):]]))
+
+    checks.directional(f, theta[checked], found[checked], np.random.default_rng(2))
+
+
+@given(seed=SEEDS, recurrent=st.booleans(), reduction=st.sampled_from(("max", "sum")))
+def test_on_a_software_network_it_is_that_of_lif(seed, recurrent, reduction):
+    """Two routes: the gradient of `lif` that does not follow the reset."""
+    rng = np.random.default_rng(seed)
+    weights, x, labels, _ = drawn(seed, recurrent)
+    alpha, beta = decays(6e-6, 9e-6)
+    constants = {"alpha": alpha, "beta": beta}
+    layer = lif.simulate(x, 3 * weights.hidden, weights.recurrent, **constants)
+    weights = weights._replace(hidden=3 * weights.hidden)
+    out = lif.readout(layer.spikes, weights.readout, **constants)
+    recording = loop.Recording(layer.mem, layer.spikes, out)
+    value, dout, dspikes = loop.loss(recording, labels, reduction=reduction,
+                                     scaling=3.0, burst=0.1)
+    theirs, drecord = losses.cross_entropy(3 * out, labels, reduction)
+    burst, dburst = regularisers.burst(layer.spikes)
+    assert value == pytest.approx(theirs + 0.1 * burst, rel=RTOL)
+    np.testing.assert_allclose(dout, 3 * drecord, rtol=RTOL)
+    np.testing.assert_allclose(dspikes, 0.1 * dburst, rtol=RTOL)
+    top = lif.readout_backward(layer.spikes, weights.readout, dout, **constants)
+    psi = surrogates.fast_sigmoid(layer.mem - 1, 50.0)[1]
+    below = lif.backward(x, weights.hidden, weights.recurrent, layer, psi,
+                         top.dx + dspikes, through_reset=False, **constants)
+    found = loop.gradients(weights, x, recording, dout, dspikes, tau_mem=9e-6)
+    for ours, other in ((found.hidden, below.dW), (found.readout, top.dW),
+                        *([(found.recurrent, below.dV)] if recurrent else [])):
+        np.testing.assert_allclose(ours, other, rtol=RTOL, atol=1e-14)
+    assert layer.spikes.any() and rng
+
+
+def test_a_rate_bound_is_that_of_the_regularisers():
+    _, _, labels, recording = drawn(3)
+    plain, more = (loop.loss(recording, labels, rate=rate, bound=2.0)
+                   for rate in (0.0, 0.5))
+    n = recording.spikes.shape[2]
+    value, dspikes = regularisers.upper_bound(recording.spikes, 2.0 / n, "population")
+    assert more.value - plain.value == pytest.approx(0.5 * n ** 2 * value)
+    np.testing.assert_allclose(more.dspikes, 0.5 * n ** 2 * dspikes, rtol=RTOL)
+    assert dspikes.any()
+
+
+@pytest.mark.parametrize("wrong", ["0.1 %", "one step late", "no + 1", "V transposed"])
+def test_a_wrong_gradient_is_seen(wrong):
+    weights, x, labels, recording = drawn(8, recurrent=True)
+    run = graph(weights, x, recording)
+    _, dout, dspikes = loop.loss(recording, labels)
+    if wrong == "V transposed":
+        bad = loop.gradients(weights._replace(recurrent=weights.recurrent.T), x,
+                             recording, dout)
+    elif wrong == "one step late":
+        late = recording._replace(spikes=np.roll(recording.spikes, 1, axis=0))
+        bad = loop.gradients(weights, x, late, dout)
+    elif wrong == "no + 1":             # the printed equation, off the threshold
+        v = 50 * np.abs(recording.mem - 1)
+        mem = 1 + (v - 1) / 50 * np.sign(recording.mem - 1)
+        bad = loop.gradients(weights, x, recording._replace(mem=mem), dout)
+    else:
+        bad = loop.gradients(weights, x, recording, 1.001 * dout)
+
+    def f(theta):
+        return loop.loss(run(theta), labels).value
+
+    with pytest.raises(AssertionError, match="gradient says"):
+        checks.directional(f, parameters(weights), parameters(bad),
+                           np.random.default_rng(1))
+
+
+def test_the_surrogate_in_closed_form():
+    """One spike to one neuron to one readout: psi is all that is between."""
+    weights = {"hidden": np.array([[0.3]]), "readout": np.array([[0.7]])}
+    x, dout = np.zeros((2, 5, 1, 1))
+    x[0], dout[4] = 1, 1
+    for v in (-2.0, 0.0, 0.5, 0.98, 1.0, 1.02, 1.7):
+        recording = loop.Recording(np.full((5, 1, 1), v), *np.zeros((2, 5, 1, 1)))
+        for steepness in (50.0, 1.0):
+            d = loop.gradients(weights, x, recording, dout, steepness=steepness)
+            assert d.hidden[0, 0] == pytest.approx(
+                0.7 * (steepness * abs(v - 1) + 1) ** -2, rel=1e-12)
+    assert d.readout == 0
+
+
+# ---- chips
+
+def network(seed, m=12, n=8, k=3, B=6, recurrent=False):
+    """Weights that make a chip's neurons fire, and input."""
+    rng = np.random.default_rng(seed)
+    weights = chip_weights.initial(rng, m, n, k, recurrent=recurrent, dtype=np.float64)
+    weights = chip_weights.clamp(weights._replace(
+        hidden=rng.normal(0.12, 0.1, (n, m))))
+    x = np.zeros((20, B, m))
+    x[rng.integers(0, 8, (B, m)), np.arange(B)[:, None], np.arange(m)] = 1
+    return weights, x, rng.integers(0, k, B)
+
+
+def plugged(drawn_chip, seed=0, **more):
+    return functools.partial(chip.emulate, drawn_chip,
+                             rng=np.random.default_rng(seed), **more)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_gradient_of_a_chip_s_recording(recurrent):
+    weights, x, labels = network(4, recurrent=recurrent)
+    drawn_chip = chip_effects.draw(3, chip_effects.CALIBRATED)
+    recording = loop.record(plugged(drawn_chip), chip_weights.integers(weights)[0], x,
+                            dtype=np.float64)
+    assert 0 < recording.spikes.mean() < 1
+    # codes tie: no membrane on the corner of the surrogate, and the last maximum
+    ramp = np.linspace(0, 0.9 / 70, len(x))[:, None, None]
+    off = recording._replace(mem=recording.mem + 0.2 / 70, out=recording.out + ramp)
+    assert_gradient(weights, x, labels, off, np.random.default_rng(1),
+                    {"burst": 0.1, "readout": 0.1}, {})
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_the_gradient_cannot_see_the_chip(recurrent):
+    """Private numbers scrambled, recordings kept: the same to the last bit."""
+    weights, x, labels = network(4, recurrent=recurrent)
+    chips = [chip_effects.draw(seed, chip_effects.UNCALIBRATED) for seed in (3, 4)]
+    run = plugged(chips[0])
+    kept = run(chip_weights.integers(weights)[0], x)
+    written = chip_weights.integers(weights)[0]
+
+    def gradient():
+        recording = loop.record(lambda *_: kept, written, x)
+        _, dout, dspikes = loop.loss(recording, labels, burst=0.1, readout=0.1)
+        return parameters(loop.gradients(weights, x, recording, dout, dspikes))
+
+    before = gradient()
+    for field, other in zip(chips[0], chips[1], strict=True):
+        if isinstance(field, np.ndarray):
+            field[...] = other
+    again = run(written, x)
+    assert not np.array_equal(again[1], kept[1]), "another chip by now"
+    for a, b in zip(before, gradient(), strict=True):
+        assert a.any() and np.array_equal(a, b)
+
+
+def test_the_ideal_chip_is_the_software_network():
+    """Nothing but rounded weights between the two: the same gradient."""
+    weights, x, labels = network(6)
+    written, s = chip_weights.integers(weights)
+    effects = chip_effects.IDEAL._replace(refractory=1.7e-6)
+    run = plugged(chip_effects.draw(1, effects, dtype=np.float64), step=1.7e-6)
+    recording = loop.record(run, written, x, gain=240 / s, dtype=np.float64)
+    rounded = chip_weights.Weights(written.hidden / 240, None, written.readout / s)
+    alpha, beta = decays()
+    layer = lif.simulate(x, rounded.hidden, alpha=alpha, beta=beta, reset="zero",
+                         refractory=1)
+    out = lif.readout(layer.spikes, rounded.readout, alpha=alpha, beta=beta)
+    assert np.array_equal(recording.spikes, layer.spikes) and layer.spikes.any()
+    np.testing.assert_allclose(recording.mem, layer.mem, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(recording.out, out, rtol=0, atol=1e-10)
+    assert loop.loss(recording, labels).value > 0
+
+
+# ---- learning
+
+def ideal(weights, x):
+    """A software network that answers like a chip, for weights in integers."""
+    W, _, W_out = (a if a is None else a / 240 for a in weights)
+    alpha, beta = decays()
+    layer = lif.simulate(x, W, alpha=alpha, beta=beta)
+    out = lif.readout(layer.spikes, W_out, alpha=alpha, beta=beta)
+    return layer.spikes, 80 + 70 * np.concatenate([layer.mem, out], axis=2)
+
+
+def silent_start():
+    rng = np.random.default_rng(7)
+    x = np.zeros((20, 40, 30))
+    labels = np.arange(40) % 2
+    for b, label in enumerate(labels):
+        x[rng.integers(0, 4, 12), b, rng.permutation(15)[:12] + 15 * label] = 1
+    weights = chip_weights.initial(rng, 30, 20, 2, dtype=np.float64)
+    return chip_weights.Weights(0.3 * weights.hidden, None, 5 * weights.readout), x, \
+        labels
+
+
+def test_learning_starts_from_a_silent_hidden_layer():
+    weights, x, labels = silent_start()
+    states, curve, spikes = [None, None], [], []
+    for _ in range(80):
+        recording = loop.record(ideal, chip_weights.integers(weights)[0], x,
+                                dtype=np.float64)
+        value, dout, dspikes = loop.loss(recording, labels)
+        d = loop.gradients(weights, x, recording, dout, dspikes)
+        if not curve:
+            assert not recording.spikes.any() and not recording.out.any()
+            assert d.hidden.any() and not d.readout.any()
+        stepped = []
+        for i, (w, g) in enumerate(zip(parameters(weights), parameters(d),
+                                       strict=True)):
+            states[i], step = optimisers.adam(states[i], g, rate=5e-3)
+            stepped.append(w + step)
+        weights = chip_weights.clamp(chip_weights.Weights(stepped[0], None,
+                                                          stepped[1]))
+        curve.append(value)
+        spikes.append(recording.spikes.sum())
+    assert spikes[0] == 0 < spikes[-1]
+    assert curve[0] == pytest.approx(np.log(2)) and curve[-1] < 0.1
+    assert losses.accuracy(recording.out, labels) == 1.0
+
+
+def test_with_the_first_of_tied_steps_it_would_not():
+    weights, x, labels = silent_start()
+    recording = loop.record(ideal, chip_weights.integers(weights)[0], x,
+                            dtype=np.float64)
+    _, dout, dspikes = loop.loss(recording, labels)
+    assert dout[-1].any() and not dout[:-1].any()
+    first = np.roll(dout, 1, axis=0)
+    assert first[0].any()
+    assert not loop.gradients(weights, x, recording, first, dspikes).hidden.any()
+
+
+def test_straight_through():
+    """The gradient at the integers is taken for that at the floats."""
+    weights, x, labels = network(4)
+    written, s = chip_weights.integers(weights)
+    recording = loop.record(ideal, written, x, dtype=np.float64)
+    _, dout, dspikes = loop.loss(recording, labels)
+    found = loop.gradients(weights, x, recording, dout, dspikes)
+    readout = chip_weights.Weights(weights.hidden + 0.5, None, weights.readout)
+    same = loop.gradients(readout, x, recording, dout, dspikes)
+    for a, b in zip(parameters(found), parameters(same), strict=True):
+        assert a.any() and np.array_equal(a, b), "W itself is in no derivative"
+    rounded = loop.gradients(weights._replace(readout=written.readout / s), x,
+                             recording, dout, dspikes)
+    assert not np.array_equal(rounded.hidden, found.hidden), "of floats, not rounded"
+
+
+# ---- record
+
+def test_record():
+    """Baselines subtracted, 70 codes to the threshold, readouts scaled."""
+    codes = np.array([[[80, 90, 30]], [[150, 20, 65]]], np.uint8)
+    fired = np.array([[[0, 1]], [[1, 0]]], bool)
+    weights = {"hidden": np.ones((2, 4), np.int8), "readout": np.ones((1, 2), np.int8)}
+    x = np.zeros((2, 1, 4))
+    seen = []
+
+    def run(w, spikes):
+        seen.append((w is weights, spikes is x))
+        return fired, codes
+
+    for dtype in (np.float32, np.float64):
+        recording = loop.record(run, weights, x, gain=2.0, dtype=dtype)
+        assert [a.dtype for a in recording] == [dtype] * 3
+        np.testing.assert_allclose(recording.mem, [[[0, 0]], [[1, -1]]], rtol=1e-6)
+        np.testing.assert_allclose(recording.out, [[[0]], [[1]]], rtol=1e-6)
+        assert np.array_equal(recording.spikes, fired)
+    assert seen == [(True, True)] * 2 and codes[0, 0, 0] == 80
+    assert loop.record(run, weights, x, unit=35.0).mem[1, 0, 0] == 2
+
+
+def test_float32_stays():
+    weights, x, labels, recording = drawn(2, recurrent=True)
+    small = [a.astype(np.float32) for a in recording]
+    recording32 = loop.Recording(*small)
+    value, dout, dspikes = loop.loss(recording32, labels, burst=0.1, readout=0.1)
+    assert dout.dtype == dspikes.dtype == np.float32 and isinstance(value, float)
+    W = chip_weights.Weights(*(a.astype(np.float32) for a in weights))
+    d = loop.gradients(W, x, recording32, dout, dspikes)
+    assert {a.dtype for a in d} == {np.dtype(np.float32)}
+    exact = loop.gradients(weights, x, recording, *loop.loss(
+        recording, labels, burst=0.1, readout=0.1)[1:])
+    for a, b in zip(d, exact, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_inputs_are_left_alone():
+    weights, x, labels, recording = drawn(2, recurrent=True)
+    arrays = [*weights, x, labels, *recording]
+    before = [a.copy() for a in arrays]
+    _, dout, dspikes = loop.loss(recording, labels, burst=0.1, readout=1.0)
+    kept = dout.copy()
+    loop.gradients(weights, x, recording, dout, dspikes)
+    assert all(map(np.array_equal, arrays, before)) and np.array_equal(dout, kept)
+
+
+# ---- refused
+
+def replying(spikes=None, samples=None):
+    good = np.zeros((4, 2, 3)), np.full((4, 2, 5), 80, np.uint8)
+    return lambda *_: (good[0] if spikes is None else spikes,
+                       good[1] if samples is None else samples)
+
+
+def answer(run, **more):
+    weights = {"hidden": np.ones((3, 6), int), "readout": np.ones((2, 3), int)}
+    return loop.record(run, weights, np.zeros((4, 2, 6)), **more)
+
+
+NAN = np.full((4, 2, 5), np.nan)
+
+
+@pytest.mark.parametrize("run, message", [
+    (replying(spikes=np.zeros((3, 2, 3))), r"spikes of run .*\(3, 2, 3\).*\(4, 2, 3\)"),
+    (replying(spikes=np.zeros((4, 3))), "spikes of run"),
+    (replying(spikes=np.full((4, 2, 3), 2)), "not 0 or 1"),
+    (replying(spikes=np.full((4, 2, 3), np.nan)), "spikes of run has NaN"),
+    (replying(spikes=np.full((4, 2, 3), "1")), "spikes of run .*<U1"),
+    (replying(spikes=[[0], [1, 2]]), "spikes of run"),
+    (replying(samples=np.zeros((4, 2, 4))), r"samples of run .*\(4, 2, 5\)"),
+    (replying(samples=np.zeros((4, 2, 5), complex)), "samples of run .*complex"),
+    (replying(samples=np.full((4, 2, 5), None)), "samples of run .*object"),
+    (replying(samples=NAN), "samples of run has NaN"),
+    (replying(samples=np.full((4, 2, 5), 1e300)), "samples of run has NaN"),
+    (lambda *_: np.zeros((4, 2, 8)), "run returned a ndarray"),
+    (lambda *_: (np.zeros((4, 2, 3)),), "run returned a tuple"),
+    (lambda *_: None, "run returned a NoneType"), (7, "run is 7"), (None, "run is")])
+def test_what_a_chip_must_not_return(run, message):
+    assert answer(replying()).mem.shape == (4, 2, 3)
+    with pytest.raises(ValueError, match=message):
+        answer(run)
+
+
+@pytest.mark.parametrize("more, message", [
+    ({"unit": 0}, "unit is 0"), ({"unit": np.inf}, "unit"), ({"gain": -1.0}, "gain"),
+    ({"gain": "1"}, "gain"), ({"dtype": np.int8}, "dtype")])
+def test_record_refuses_options(more, message):
+    with pytest.raises(ValueError, match=message):
+        answer(replying(), **more)
+
+
+@pytest.mark.parametrize("weights, x, message", [
+    ({"hidden": np.ones(3), "readout": np.ones((2, 3))}, None, "weights.hidden"),
+    ({"hidden": np.ones((3, 6)), "readout": np.ones((2, 4))}, None, "weights.readout"),
+    ({"hidden": np.ones((3, 6)), "readout": np.ones((2, 3)),
+      "recurrent": np.ones((3, 2))}, None, "weights.recurrent"),
+    ({"hidden": np.ones((3, 6))}, None, "weights.readout"),
+    (None, np.zeros((4, 2, 5)), "x is of shape"), (None, np.full((4, 2, 6), 0.5), "x "),
+    (None, np.full((4, 2, 6), np.nan), "x has NaN")])
+def test_record_refuses_arrays(weights, x, message):
+    good = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}
+    with pytest.raises(ValueError, match=message):
+        loop.record(replying(), weights or good,
+                    np.zeros((4, 2, 6)) if x is None else x)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"labels": np.array([0, 1, 3])}, "labels"), ({"labels": np.array([0, -1, 1])},
+                                                  "labels"),
+    ({"labels": np.zeros(3)}, "labels"), ({"labels": np.zeros(2, int)}, "labels"),
+    ({"reduction": "mean"}, "reduction is 'mean'"), ({"scaling": 0.0}, "scaling"),
+    ({"readout": -1.0}, "readout"), ({"burst": np.nan}, "burst"),
+    ({"rate": np.inf}, "rate"), ({"bound": -1}, "bound"), ({"burst": True}, "burst")])
+def test_loss_refuses(change, message):
+    _, _, labels, recording = drawn(2)
+    with pytest.raises(ValueError, match=message):
+        loop.loss(recording, **{"labels": labels, **change})
+
+
+@pytest.mark.parametrize("field, value, message", [
+    (0, np.zeros((8, 3)), "recording.mem"), (0, np.zeros((8, 3, 5), int), "dtype int"),
+    (1, np.zeros((8, 3, 4)), "recording.spikes"), (2, np.zeros((8, 2, 3)),
+                                                   "recording.out"),
+    (0, np.full((8, 3, 5), np.nan), "recording.mem has NaN"),
+    (2, np.full((8, 3, 3), np.inf), "recording.out has NaN")])
+def test_recordings_are_checked(field, value, message):
+    weights, x, labels, recording = drawn(2)
+    bad = loop.Recording(*(value if i == field else a
+                           for i, a in enumerate(recording)))
+    with pytest.raises(ValueError, match=message):
+        loop.loss(bad, labels)
+    with pytest.raises(ValueError, match=message):
+        loop.gradients(weights, x, bad, np.zeros((8, 3, 3)))
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"recording": None}, "recording is a NoneType"),
+    ({"x": np.zeros((8, 3, 5))}, "x is of shape"), ({"x": np.full((8, 3, 4), np.nan)},
+                                                    "x has NaN"),
+    ({"dout": np.zeros((8, 3, 4))}, "dout"), ({"dspikes": np.zeros((8, 3, 4))},
+                                              "dspikes"),
+    ({"dout": np.full((8, 3, 3), np.inf)}, "dout has"), ({"tau_syn": 0.0}, "tau_syn"),
+    ({"tau_mem": -1e-6}, "tau_mem"), ({"dt": np.nan}, "dt"), ({"threshold": 0},
+                                                              "threshold"),
+    ({"steepness": 0}, "steepness"), ({"weights": {}}, "weights.hidden"),
+    ({"weights": chip_weights.Weights(np.ones((5, 4), int), None, np.ones((3, 5)))},
+     "weights.hidden is of dtype int"),
+    ({"weights": chip_weights.Weights(np.ones((5, 4)), None,
+                                      np.ones((3, 5), np.float32))}, "weights.readout"),
+    ({"weights": chip_weights.Weights(np.ones((6, 4)), None, np.ones((3, 6)))},
+     "recording has 5 neurons")])
+def test_gradients_refuse(change, message):
+    weights, x, _, recording = drawn(2)
+    arguments = {"weights": weights, "x": x, "recording": recording,
+                 "dout": np.zeros((8, 3, 3)), **change}
+    with pytest.raises(ValueError, match=message):
+        loop.gradients(**arguments)
