@@ -20,16 +20,17 @@ Cost.   O(N) memory and time; reads no more than `longest` seconds.
 Departures.  The software of [CSSZ20] does not resample; its constants are
     for 48 kHz.  It fades over half the clip at either end (`ramp=None`,
     r = N//2); the paper tells of short ramps (`ramp=0.03`, in s).  Clipped
-    is what has 4 samples in a row at the ends of the range of its format.
+    is what has 4 samples in a row at the ends of the range of integers, or
+    for floats at the largest value, if that is 1 or more.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS,
     2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
 
+import io
 import math
 import os
 import struct
-import warnings
 
 import numpy as np
 from scipy import signal
@@ -70,23 +71,22 @@ def _audio(audio):
 
 
 def _chunks(path, file):
-    """The format chunk of a WAV file and the bytes of its data."""
+    """The format chunk of a WAV file and the bytes of its data, which follow."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
     while len(head := file.read(8)) == 8:
         name, length = struct.unpack("<4sI", head)
-        if file.tell() + length > size:
+        start = file.tell()
+        if start + length > size:
             raise ValueError(f"{path}, field {name.decode('latin-1').strip()}: says "
-                             f"{length} bytes, and {size - file.tell()} are left: must "
-                             "not be truncated")
-        if name == b"data":
-            if fmt is None:
-                break
+                             f"{length} bytes, and {size - start} are left: must not "
+                             "be truncated")
+        if name == b"data" and fmt:
             return fmt, length
-        chunk = file.read(length + length % 2)
         if name == b"fmt " and length >= 16:
-            fmt = struct.unpack("<HHIIHH", chunk[:16])
+            fmt = file.read(min(length, 40))
+        file.seek(start + length + length % 2)
     raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: is missing: must not "
                      "be truncated")
 
@@ -105,16 +105,22 @@ def _length(path, channels, rate, frames, longest):
 
 def _wav(path, file, longest):
     """Samples, rate, bits of a WAV file; 0 bits for floats."""
-    (tag, channels, rate, _, align, bits), length = _chunks(path, file)
-    if bits not in FORMATS.get(tag, ()):
-        raise ValueError(f"{path}, field fmt: format {tag} of {bits} bits: must be "
-                         "integers (1) of 8, 16, 24, 32 or floats (3) of 32, 64")
+    fmt, length = _chunks(path, file)
+    tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
+    if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
+        raise ValueError(f"{path}, field fmt: format {tag} of {bits} bits, {align} "
+                         "bytes a sample: must be integers (1) of 8, 16, 24, 32 or "
+                         "floats (3) of 32, 64")
     _length(path, channels, rate, length // max(align, 1), longest)
+    # For SciPy the essentials only: no other chunk can mislead it.
+    data = file.read(length)
+    parts = [b"WAVEfmt ", struct.pack("<I", len(fmt)), fmt, b"data",
+             struct.pack("<I", length), data]
+    plain = io.BytesIO(b"".join([b"RIFF", struct.pack("<I", sum(map(len, parts))),
+                                 *parts]))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)
-            rate, samples = wavfile.read(path)
-    except (ValueError, EOFError, struct.error) as error:
+        rate, samples = wavfile.read(plain)
+    except (ValueError, struct.error) as error:
         raise ValueError(f"{path}, field data: {error}: must be an intact WAV file"
                          ) from None
     if samples.dtype.kind == "f":
@@ -198,7 +204,7 @@ def read(path, *, longest=30.0):
     if not np.isfinite(audio).all():
         raise ValueError(f"{path}, field data: has NaN or infinite samples: must be "
                          "finite")
-    end = 1 - 2.0 ** (1 - bits) if bits else 1.0
+    end = 1 - 2.0 ** (1 - bits) if bits else max(1.0, np.abs(audio).max())
     full = np.concatenate([[0], np.cumsum(np.abs(audio) >= end)])
     if (full[RUN:] - full[:-RUN] == RUN).any():
         at = int(np.argmax(full[RUN:] - full[:-RUN] == RUN))

@@ -35,6 +35,12 @@ def write24(path, samples):
     return path
 
 
+def header(*fields):
+    """A WAV file of two bytes of data, with these fields in its format chunk."""
+    return b"RIFF" + bytes(4) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, *fields) \
+        + b"data" + struct.pack("<I", 2) + b"ab"
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "a.wav"
@@ -88,7 +94,8 @@ def test_flac_is_read_exactly(tmp_path, subtype):
         named.write_bytes(whole[:size])
         with pytest.raises(ValueError, match="b.wav"):
             audio.read(named)
-    for bad, match in ((np.stack([values] * 2, 1), "2 channels"), (values * 0 + 1, "cli"),
+    for bad, match in ((np.stack([values] * 2, 1), "2 channels"),
+                       (values * 0 + 1, "clipped"),
                        (np.tile(values, 700), "lasts 35.000 s")):
         soundfile.write(path, bad, RATE, subtype=subtype)
         with pytest.raises(ValueError, match=match):
@@ -165,10 +172,11 @@ def test_three_samples_at_full_scale_are_no_clipping(path):
     (b"", "magic: is b''"), (b"ID3\4" + bytes(50), "magic: is b'ID3"),
     (b"RIFX" + bytes(50), "magic"), (b"RIFF" + bytes(4) + b"AVI " + bytes(50), "WAVE"),
     (b"RIFF" + bytes(4) + b"WAVEdata" + bytes(4), "field fmt: is missing"),
-    (b"RIFF" + bytes(4) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 6, 1, 8000, 8000, 1,
-                                                    8) + b"data" + bytes(4), "format 6"),
-    (b"RIFF" + bytes(4) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 7, 7, 1, 8)
-     + b"data" + struct.pack("<I", 2) + b"ab", "field rate, is 7")])
+    (header(6, 1, 8000, 8000, 1, 8), "format 6"),
+    (header(1, 1, 7, 7, 1, 8), "rate, is 7"),
+    (header(1, 1, 8000, 8000, 3, 16), "3 bytes"),
+    (header(3, 1, 8000, 8, 2, 16), "of 16 b"),
+    (header(65534, 1, 8000, 8000, 1, 8), "field data")])
 def test_what_is_no_recording_is_named(path, content, match):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"a.wav.*{match}"):
