@@ -1,0 +1,487 @@
+"""What tools do in a LIF step: spikes and gradients of the presets, known bugs.
+
+Not part of the suite: needs the `peers` extra, and fails without it.  A bug is
+an expected failure that names the version it was seen in: where it turns
+green, the tool has changed.
+"""
+
+import functools
+import importlib.metadata
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from refsnn import bptt, conventions, conventions_linear, identify, surrogates
+from refsnn.conventions import AXES, PRESETS, Step
+
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+              pytest.mark.filterwarnings("ignore::UserWarning"),
+              pytest.mark.filterwarnings("ignore::FutureWarning")]
+
+RTOL_PEERS = 1e-9       # float64, other order of summation
+THRESHOLD = 1.25        # exact in float32, in which snntorch subtracts it
+STEEPNESS = 2.0
+TAUS = {"tau_syn": 4.3, "tau_mem": 7.7}
+DYADIC = {"exact": {"tau_syn": -1 / np.log(0.75), "tau_mem": 1 / np.log(2)},
+          "euler": {"tau_syn": 4.0, "tau_mem": 2.0}}
+
+
+@pytest.fixture(autouse=True)
+def float_errors_as_the_tools_want():
+    with np.errstate(all="ignore"):
+        yield
+
+
+class Problem(NamedTuple):
+    """Input, weights, time constants and what a loss says of the rows."""
+
+    x: np.ndarray
+    W: np.ndarray
+    taus: Any
+    dspikes: np.ndarray
+    dmem: np.ndarray
+
+
+class Answer(NamedTuple):
+    """Rows of spikes and membranes, and the gradient of the weights."""
+
+    spikes: np.ndarray
+    mem: np.ndarray
+    dW: np.ndarray
+
+
+def decays(step, taus):
+    """alpha and beta of a preset, as its tool takes them."""
+    rule = (lambda tau: 1 - 1 / tau) if step.decay == "euler" else \
+        (lambda tau: np.exp(-1 / tau))
+    return rule(taus["tau_syn"]), rule(taus["tau_mem"])
+
+
+# --- PyTorch
+
+def torch_answer(p, step):
+    """Sum of a loss over what step(drive, state) -> (spikes, mem, state) shows."""
+    import torch
+    W = torch.tensor(p.W, requires_grad=True)
+    state, spikes, mem = None, [], []
+    for drive in torch.tensor(p.x) @ W.T:
+        s, v, state = step(drive, state)
+        spikes.append(s)
+        mem.append(v)
+    spikes, mem = torch.stack(spikes), torch.stack(mem)
+    ((torch.tensor(p.dspikes) * spikes).sum()
+     + (torch.tensor(p.dmem) * mem).sum()).backward()
+    return Answer(spikes.detach().double().numpy(), mem.detach().numpy(),
+                  W.grad.numpy())
+
+
+def autograd_spike():
+    """A spike with the fast sigmoid's derivative, in plain PyTorch."""
+    import torch
+
+    class Spike(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, v):
+            ctx.save_for_backward(v)
+            return (v > 0).double()
+
+        @staticmethod
+        def backward(ctx, grad):
+            v, = ctx.saved_tensors
+            return grad / (STEEPNESS * v.abs() + 1) ** 2
+
+    return Spike.apply
+
+
+def by_hand(name):
+    """Loops after the description of tools that are not installed."""
+    import torch
+    spike = autograd_spike()
+
+    def build(p):
+        alpha, beta = decays(PRESETS[name], p.taus)
+        gain = 1 - beta if name in ("stork", "hxtorch") else 1
+
+        def step(drive, state):
+            i, u = (torch.zeros_like(drive),) * 2 if state is None else state
+            if name == "hxtorch":       # test after the update, input a step late
+                u = beta * u + gain * i
+                s = spike(u - THRESHOLD)
+                u = u * (1 - s.detach())
+                return s, u, (alpha * i + drive, u)
+            if name == "lava":
+                i = alpha * i + drive
+                u = beta * u + i
+                s = spike(u - THRESHOLD)
+                return s, u * (1 - s), (i, u * (1 - s))
+            s = spike(u - THRESHOLD)    # spytorch and stork: before the update
+            new = (beta * u + gain * i) * (1 - s.detach())
+            return s, u if name == "spytorch" else new, (alpha * i + drive, new)
+
+        return torch_answer(p, step)
+
+    return build
+
+
+def snntorch_neuron(p, name, **options):
+    import snntorch
+    import torch
+    alpha, beta = (torch.tensor(float(a), dtype=torch.float64)
+                   for a in decays(PRESETS[name], p.taus))
+    given = {"threshold": torch.tensor(THRESHOLD, dtype=torch.float64),
+             "spike_grad": snntorch.surrogate.fast_sigmoid(slope=STEEPNESS)} | options
+    if name == "snntorch_leaky":
+        return snntorch.Leaky(beta=beta, **given)
+    return snntorch.Synaptic(alpha=alpha, beta=beta, **given)
+
+
+def snntorch_answer(name, **options):
+    import torch
+
+    def build(p):
+        neuron = snntorch_neuron(p, name, **options)
+
+        def step(drive, state):
+            if state is None:
+                state = (torch.zeros_like(drive),) * (1 + (name != "snntorch_leaky"))
+            spikes, *state = neuron(drive, *state)
+            return spikes, state[-1], state
+
+        return torch_answer(p, step)
+
+    return build
+
+
+def norse_parameters(p):
+    """Of steepness 1: another one is not read, see below."""
+    import torch
+    from norse.torch.functional import lif
+    values = [torch.tensor(v, dtype=torch.float64) for v in (
+        1000 / p.taus["tau_syn"], 1000 / p.taus["tau_mem"], 0.0, THRESHOLD, 0.0)]
+    return lif.LIFParameters(*values, method="super", alpha=1.0)
+
+
+def norse_answer(name):
+    import torch
+    from norse.torch.functional import lif
+
+    def build(p):
+        given = norse_parameters(p)
+        n = len(p.W)
+        eye, none = torch.eye(n, dtype=torch.float64), torch.zeros(
+            (n, n), dtype=torch.float64)
+
+        def step(drive, state):
+            zero = torch.zeros_like(drive)
+            if name == "norse_feed_forward":
+                state = lif.LIFFeedForwardState(zero, zero) if state is None else state
+                s, state = lif.lif_feed_forward_step(drive, state, given)
+            else:
+                state = lif.LIFState(zero, zero, zero) if state is None else state
+                s, state = lif.lif_step(drive, state, eye, none, given)
+            return s, state.v, state
+
+        return torch_answer(p, step)
+
+    return build
+
+
+def spikingjelly_answer(**options):
+    from spikingjelly.activation_based import neuron, surrogate
+
+    def build(p):
+        node = neuron.LIFNode(tau=float(p.taus["tau_mem"]), v_threshold=THRESHOLD,
+                              surrogate_function=surrogate.Sigmoid(alpha=STEEPNESS),
+                              **options)
+
+        def step(drive, state):
+            spikes = node(drive)
+            return spikes, node.v, None
+
+        return torch_answer(p, step)
+
+    return build
+
+
+# --- JAX
+
+def spyx_answer(name):
+    import jax
+    from flax import nnx
+    from spyx import axn, nn
+
+    def build(p):
+        jax.config.update("jax_enable_x64", True)
+        jnp = jax.numpy
+        alpha, beta = (float(a) for a in decays(PRESETS[name], p.taus))
+        n, B = len(p.W), p.x.shape[1]
+        given = {"beta": beta, "threshold": THRESHOLD,
+                 "activation": axn.superspike(STEEPNESS), "rngs": nnx.Rngs(0)}
+        layer = nn.LIF((n,), **given) if name == "spyx_lif" else \
+            nn.CuBaLIF((n,), alpha=alpha, **given)
+
+        def loss(W):
+            state, spikes, mem = layer.initial_state(B).astype(jnp.float64), [], []
+            for now in jnp.asarray(p.x):
+                s, state = layer(now @ W.T, state)
+                spikes.append(s)
+                mem.append(state[:, :n])
+            spikes, mem = jnp.stack(spikes), jnp.stack(mem)
+            return (p.dspikes * spikes).sum() + (p.dmem * mem).sum(), (spikes, mem)
+
+        dW, (spikes, mem) = jax.grad(loss, has_aux=True)(jnp.asarray(p.W))
+        return Answer(*(np.asarray(a) for a in (spikes, mem, dW)))
+
+    return build
+
+
+TOOLS = {
+    "spytorch": lambda: by_hand("spytorch"),
+    "stork": lambda: by_hand("stork"),
+    "hxtorch": lambda: by_hand("hxtorch"),
+    "lava": lambda: by_hand("lava"),
+    "snntorch_leaky": lambda: snntorch_answer("snntorch_leaky"),
+    "snntorch_synaptic": lambda: snntorch_answer("snntorch_synaptic"),
+    "norse": lambda: norse_answer("norse"),
+    "norse_feed_forward": lambda: norse_answer("norse_feed_forward"),
+    "spikingjelly": lambda: spikingjelly_answer(),
+    "spyx_lif": lambda: spyx_answer("spyx_lif"),
+    "spyx_cubalif": lambda: spyx_answer("spyx_cubalif")}
+
+
+# --- refsnn
+
+def surrogate(name, mem):
+    kind = {"spikingjelly": "sigmoid"}.get(name, "fast_sigmoid")
+    steepness = 1.0 if name.startswith("norse") else STEEPNESS
+    value = surrogates.SURROGATES[kind](mem - THRESHOLD, steepness)[1]
+    return value * STEEPNESS / 4 if kind == "sigmoid" else value
+
+
+def ours(name, step, p):
+    run = conventions.simulate(step, p.x, p.W, threshold=THRESHOLD, **p.taus)
+    rows = conventions.recorded(step, run)
+    slopes = conventions.slopes(step, run, threshold=THRESHOLD, **p.taus)
+    psi = surrogate(name, run.mem)
+    J, F, _ = conventions_linear.linearise(p.x, p.W, None, run.spikes, psi, slopes)
+    q = conventions_linear.credit(psi, slopes, p.dspikes, p.dmem)
+    return Answer(rows["spikes"], rows["mem"],
+                  bptt.gradient(J, F, q).reshape(p.W.shape))
+
+
+def problem(step, seed, T=30, B=3, m=4, n=5, taus=TAUS):
+    """A live network; the loss is exact in float32, which snntorch's spikes are."""
+    rng = np.random.default_rng(seed)
+    x = (rng.random((T, B, m)) < 0.3).astype(float)
+    W = rng.normal(0.5, 1, (n, m))
+    silent = step._replace(reset="none")
+    free = conventions.simulate(silent, x, W, threshold=1e9, **taus)
+    W *= 2 * THRESHOLD / np.abs(free.mem).reshape(-1, n).max(axis=0)[:, None]
+    dspikes, dmem = rng.integers(-64, 64, (2, T, B, n)) / 64
+    return Problem(x, W, taus, dspikes, dmem)
+
+
+def distance(got, wanted):
+    assert got.dtype == wanted.dtype == np.float64
+    assert got.shape == wanted.shape and np.linalg.norm(wanted) > 0
+    return np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
+
+
+def compare(name, step, build, p):
+    wanted, found = ours(name, step, p), build(p)
+    assert 0.02 < wanted.spikes.mean() < 0.8
+    assert np.array_equal(found.spikes, wanted.spikes)
+    assert distance(found.mem, wanted.mem) < RTOL_PEERS
+    assert distance(found.dW, wanted.dW) < RTOL_PEERS
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", TOOLS)
+def test_spikes_membranes_and_gradients(name, seed):
+    compare(name, PRESETS[name], TOOLS[name](), problem(PRESETS[name], seed))
+
+
+OPTIONS = {
+    "snntorch_leaky zero": ("snntorch_leaky", {"reset": "zero", "reset_at": "before"},
+                            lambda: snntorch_answer("snntorch_leaky",
+                                                    reset_mechanism="zero")),
+    "snntorch_synaptic zero": ("snntorch_synaptic", {"reset": "zero"},
+                               lambda: snntorch_answer("snntorch_synaptic",
+                                                       reset_mechanism="zero")),
+    "snntorch_leaky none": ("snntorch_leaky", {"reset": "none"},
+                            lambda: snntorch_answer("snntorch_leaky",
+                                                    reset_mechanism="none")),
+    "spikingjelly soft": ("spikingjelly", {"reset": "subtract"},
+                          lambda: spikingjelly_answer(v_reset=None)),
+    "spikingjelly detached": ("spikingjelly", {"through_reset": False},
+                              lambda: spikingjelly_answer(detach_reset=True)),
+    "spikingjelly unscaled": ("spikingjelly", {"gain": "one"},
+                              lambda: spikingjelly_answer(decay_input=False))}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_options_are_axes(option):
+    """snnTorch's "zero" is one convention in Leaky and another in Synaptic."""
+    name, changes, build = OPTIONS[option]
+    step = PRESETS[name]._replace(**changes)
+    compare(name, step, build(), problem(step, 1))
+
+
+def probed(name):
+    """A tool's answer to every probe, at decays exact in binary."""
+    step, W = PRESETS[name], np.ones((1, 1))
+    taus = DYADIC[step.decay]
+    alpha, beta = (float(a) for a in decays(step, taus))
+    inputs = identify.probes([alpha], [beta], THRESHOLD)
+    x = inputs["all"].x
+    d = np.cos(np.arange(x.size)).reshape(x.shape).astype(np.float32).astype(float)
+    p = Problem(x, W, taus, d, d)
+    run = functools.partial(conventions.simulate, threshold=THRESHOLD,
+                            **(taus | {"floor": -0.5}))
+    return p, TOOLS[name]()(p), lambda step, x, W: conventions.recorded(
+        step, run(step, x, W)), lambda step, x, W: ours(name, step, p).dW
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_tool_is_identified(name):
+    p, found, simulate, differentiate = probed(name)
+    axes = {axis: values for axis, values in AXES.items() if axis != "decay"}
+    presets = {key: step for key, step in PRESETS.items()
+               if step.decay == PRESETS[name].decay}
+    report = identify.identify(
+        p.x, p.W, {"spikes": found.spikes, "mem": found.mem}, presets, simulate, axes,
+        gradients=found.dW, differentiate=differentiate)
+    assert report.members[0] == identify.Candidate(name, None, None)
+    assert [c for c in report.members if c.axis is None] == report.members[:1]
+    assert report.text == f"as {name}" or set(report.apart.values()) == {""}
+    left = {c.axis for c in report.members[1:]}
+    assert left <= {"spyx_cubalif": {"reset_at", "synapse"}}.get(
+        name, {"synapse", "drive", "refractory"})
+
+
+# --- known bugs
+
+def bug(tool, version, reason):
+    """Expected to fail; a pass says that the tool has changed."""
+    installed = importlib.metadata.version(tool)
+    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=(
+        f"{tool} {version} (installed: {installed}): {reason}"))
+
+
+@bug("snntorch", "1.0.0", "reset_delay=False tests the spike after subtracting")
+@pytest.mark.parametrize("name", ["snntorch_leaky", "snntorch_synaptic"])
+def test_snntorch_resets_at_once_under_drive(name):
+    """By hand, beta = 1/2, threshold 1.25, input 4: 4 and 1.375 spike, 0.0625 not."""
+    x = np.zeros((5, 1, 1))
+    x[0] = 4.0
+    taus = {"tau_syn": 1e-3, "tau_mem": 1 / np.log(2)}      # no synaptic memory
+    p = Problem(x, np.ones((1, 1)), taus, x + 1, x + 1)
+    wanted = ours(name, PRESETS[name]._replace(reset_at="once"), p)
+    if wanted.spikes.ravel().tolist() != [1, 1, 0, 0, 0]:
+        raise RuntimeError("not what was computed by hand")
+    found = snntorch_answer(name, reset_delay=False)(p)
+    assert np.array_equal(found.spikes, wanted.spikes)
+
+
+@bug("norse", "1.1.0", "the steepness of its SuperSpike surrogate is not read")
+def test_norse_reads_the_steepness():
+    import torch
+    from norse.torch.functional.threshold import threshold
+    v = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
+    threshold(v, "super", 100.0).sum().backward()
+    assert distance(v.grad.numpy(), np.array([1 / 31.0 ** 2])) < RTOL_PEERS
+
+
+@bug("norse", "1.1.0", "lif_step detaches the reset, lif_feed_forward_step does not")
+def test_norse_has_one_gradient():
+    p = problem(PRESETS["norse"], 2)
+    one, other = (norse_answer(name)(p) for name in ("norse", "norse_feed_forward"))
+    if not np.array_equal(one.spikes, other.spikes):
+        raise RuntimeError("the two do not even spike alike")
+    assert distance(one.dW, other.dW) < RTOL_PEERS
+
+
+def nir_answer(v_leak, v_reset, x):
+    """Spikes of Norse's import of a CubaLIF node, and of the node's equations."""
+    import nir
+    import torch
+    from norse.torch.utils.import_nir import _import_norse_module
+    values = {"tau_syn": 4e-3, "tau_mem": 8e-3, "r": 1.0, "v_leak": v_leak,
+              "v_threshold": 0.5, "v_reset": v_reset}
+    node = nir.CubaLIF(**{name: np.array([value]) for name, value in values.items()})
+    cell, state, spikes = _import_norse_module(node, dt=1e-3), None, []
+    with torch.no_grad():
+        for now in torch.tensor(x, dtype=torch.float32):
+            s, state = cell(now, state)
+            spikes.append(s.numpy())
+    step = Step("euler", "first", "same", "leak", "leak", "after", ">", "one", "zero",
+                "once", record="after")
+    run = conventions.simulate(step, x, np.ones((1, 1)), tau_syn=4, tau_mem=8,
+                               threshold=0.5, leak=v_leak, reset_to=v_reset)
+    return np.array(spikes, float), conventions.recorded(step, run)["spikes"]
+
+
+NIR_INPUT = np.abs(np.random.default_rng(3).normal(0.7, 1, (60, 8, 1)))
+
+
+def test_norse_imports_nir_without_leak_and_reset():
+    found, wanted = nir_answer(0.0, 0.0, NIR_INPUT)
+    assert 0.02 < wanted.mean() < 0.6 and np.array_equal(found, wanted)
+
+
+@bug("norse", "1.1.0", "NIR's v_leak also becomes the rest of the synaptic current")
+def test_norse_imports_the_leak_of_nir():
+    found, wanted = nir_answer(0.25, 0.0, NIR_INPUT)
+    assert np.array_equal(found, wanted)
+
+
+@bug("norse", "1.1.0", "NIR's v_reset is not read")
+def test_norse_imports_the_reset_of_nir():
+    found, wanted = nir_answer(0.0, -0.5, NIR_INPUT)
+    assert np.array_equal(found, wanted)
+
+
+@bug("snntorch", "1.0.0", "its sigmoid surrogate overflows to NaN far below threshold")
+def test_snntorch_sigmoid_is_finite():
+    import snntorch
+    import torch
+    v = torch.tensor([-3.6], requires_grad=True)
+    snntorch.surrogate.sigmoid(slope=25)(v).sum().backward()
+    assert bool(torch.isfinite(v.grad).all())
+
+
+def rtrl_of_snntorch(x, **options):
+    """Gradient of sum_t mem[t] by w, read off updates of a small rate."""
+    import snntorch
+    import torch
+    from snntorch import backprop
+    layer = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(layer.weight, 0.125)
+    start, rate = layer.weight.item(), 2.0 ** -10
+
+    def ce_max_membrane_loss(mem, target):
+        return mem.sum()
+
+    neuron = snntorch.Leaky(beta=0.5, init_hidden=True, output=True)
+    backprop.RTRL(torch.nn.Sequential(layer, neuron), [(x, torch.zeros(1))],
+                  torch.optim.SGD(layer.parameters(), lr=rate), ce_max_membrane_loss,
+                  **options)
+    return (start - layer.weight.item()) / rate
+
+
+@bug("snntorch", "1.0.0", "BPTT cut to one step is offered as RTRL")
+def test_snntorch_rtrl_is_exact():
+    """mem[t] = sum_s w/2^s below threshold: d/dw is 2 - 2^-t, summed over t < 6."""
+    import torch
+    found = rtrl_of_snntorch(torch.ones((1, 1)), time_var=False, num_steps=6)
+    if not 5.9 < found < 11:
+        raise RuntimeError(f"{found}: another quantity")
+    assert abs(found - sum(2 - 0.5 ** t for t in range(6))) < 1e-3 * found
+
+
+@pytest.mark.xfail(strict=True, raises=UnboundLocalError, reason=(
+    "snntorch 1.0.0: RTRL fails where the input varies in time"))
+def test_snntorch_rtrl_takes_time_varying_input():
+    import torch
+    rtrl_of_snntorch(torch.ones((6, 1, 1)))
