@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "refsnn").glob("*.py"))
 COMPOSERS = {"__main__", "conformance"}     # they alone import inside the package
 REQUIRED = ("numpy", "scipy", "h5py")
-OPTIONAL = ("pooch", "soundfile", "hypothesis")
+OPTIONAL = ("pooch", "soundfile", "hypothesis", "tqdm")
 STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "pathlib", "re", "struct", "sys", "typing", "wave", "zipfile", "zlib",
             "io", "collections", "contextlib", "functools", "warnings", "argparse",
