@@ -91,10 +91,12 @@ def _trial(run, weights, images, neurons):
     """Spikes and samples (T, B, N) of images whose events are in bin 0."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
-    spikes, samples = run(
-        {"hidden": np.tile(weights, (neurons, 1)), "recurrent": None,
-         "readout": np.zeros((0, neurons), int)}, x)
-    spikes, samples = np.asarray(spikes), np.asarray(samples)
+    record = run({"hidden": np.tile(weights, (neurons, 1)), "recurrent": None,
+                  "readout": np.zeros((0, neurons), int)}, x)
+    if not isinstance(record, tuple) or len(record) != 2:
+        raise ValueError(f"run returned a {type(record).__name__}: must return a tuple "
+                         "of spikes and samples")
+    spikes, samples = map(np.asarray, record)
     for name, value in (("spikes", spikes), ("samples", samples)):
         if value.shape != (_STEPS, len(images), neurons) \
                 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
@@ -175,7 +177,7 @@ def _fit(P, tau_mem, tau_syn, dt):
     return np.exp(theta[0]), np.exp(theta[1])                              # (2)
 
 
-def _arguments(run, neurons, inputs, repeats, numbers):
+def _arguments(run, neurons, inputs, repeats, code, numbers):
     """Refuses what is no bench."""
     if not callable(run):
         raise ValueError(f"run is {run!r}: must be a callable (weights, spikes)")
@@ -188,6 +190,8 @@ def _arguments(run, neurons, inputs, repeats, numbers):
         if isinstance(value, bool) or not isinstance(
                 value, (int, float, np.integer, np.floating)) or not 0 < value < np.inf:
             raise ValueError(f"{name} is {value!r}: must be a finite number > 0")
+    if np.shape(code) != (2,) or not np.isfinite(code).all() or code[1] <= 0:
+        raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
 
 
 def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
@@ -234,9 +238,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     >>> found.silent.tolist(), found.leak.round(6).tolist()
     ([True, True], [0.1, 0.1])
     """
-    _arguments(run, neurons, inputs, repeats, {
-        "dt": dt, "tau_mem": tau_mem, "tau_syn": tau_syn, "scale": scale,
-        "code[1]": code[1]})
+    _arguments(run, neurons, inputs, repeats, code, {
+        "dt": dt, "tau_mem": tau_mem, "tau_syn": tau_syn, "scale": scale})
     images = np.zeros((64, inputs), np.uint8)
     spikes, samples = _trial(run, np.zeros(inputs, int), images, neurons)
     base, restless = samples.mean(axis=(0, 1), dtype=float), spikes.any(axis=(0, 1))
@@ -262,9 +265,9 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
               scale=240.0, code=(80.0, 70.0), repeats=8):
     """Corrections that make a chip's neurons nominal ones, by `measure`.
 
-    Where something could not be found nothing is corrected, but the
-    thresholds of neurons that fire without input, which are raised by 1:
-    calibrate twice, the second time with what the first one corrected.
+    Of neurons that fire without input, or never, nothing is corrected but
+    the threshold: raised by 1, or lowered by 0.5.  So calibrate twice or
+    more, each time with what the last one corrected.
 
     Parameters
     ----------
@@ -297,7 +300,8 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
         return np.where(able, target / np.where(able, value, 1), 1.0)
 
     leak = np.where(found.restless, 0.0, -found.leak)
-    away = np.where(able, 1 - np.where(able, found.threshold, 1), 1.0 * found.restless)
+    away = np.where(able, 1 - np.where(able, found.threshold, 1),
+                    found.restless - 0.5 * found.silent)
     return Corrections(
         factor(1.0, found.gain), factor(tau_syn, found.tau_syn),
         factor(tau_mem, found.tau_mem), away + leak, leak,
@@ -338,8 +342,9 @@ def corrected(chip, corrections):
         if value.shape != old.shape or value.dtype.kind not in "fiu" \
                 or not np.isfinite(value).all() \
                 or (name in factors and (value <= 0).any()):
-            raise ValueError(f"corrections.{name} is {value!r}: must be finite, "
-                             f"{'> 0, ' * (name in factors)}of shape {old.shape}")
+            raise ValueError(
+                f"corrections.{name} is of shape {value.shape}, dtype {value.dtype}: "
+                f"must be finite numbers{' > 0' * (name in factors)}, {old.shape}")
         value = value.astype(old.dtype)
         new[name] = old * value if name in factors else old + value
     for name in ("threshold", "reset"):            # kept relative to the leak

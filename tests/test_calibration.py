@@ -1,0 +1,269 @@
+"""The bench: what it finds, what it corrects, and that it sees recordings only."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from refsnn import calibration as cal
+from refsnn import chip
+from refsnn import chip_effects as ce
+
+QUIET = {"noise": None, "adc_limit": None, "adc": None, "sampling": None,
+         "synapse": None, "loss": None, "timing": None, "headroom": None,
+         "pathological": None, "drift": None}
+SMALL = {"neurons": 40, "inputs": 220}
+
+
+def bench(c, seed=1):
+    return functools.partial(chip.emulate, c, rng=np.random.default_rng(seed))
+
+
+def quiet(seed=5, **changes):
+    return ce.draw(seed, ce.UNCALIBRATED._replace(**QUIET | changes), **SMALL,
+                   dtype=np.float64)
+
+
+def spreads(c):
+    """Of gain, tau_syn, tau_mem, threshold, reset, and codes of silent traces.
+
+    Those that never fire are left out: nothing is known of them.
+    """
+    these = np.isfinite(c.threshold)
+    return np.array([c.gain[:, these].std(), c.tau_syn[:, these].std() / 6e-6,
+                     c.tau_mem[these].std() / 6e-6, c.threshold[these].std(),
+                     c.reset[these].std(),
+                     (c.adc_offset + 70 * (1 + c.adc_gain) * c.leak)[these].std()])
+
+
+PUBLISHED = np.array([0.05, 0.04, 0.05, 0.06, 0.06, 3.0])      # calibrated
+
+
+def test_an_ideal_chip_is_found_ideal():
+    c = ce.draw(1, ce.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
+    found = cal.measure(bench(c), **SMALL)
+    np.testing.assert_allclose(found.gain, 1, rtol=1e-4)
+    np.testing.assert_allclose(found.tau_syn, 6e-6, rtol=1e-4)
+    np.testing.assert_allclose(found.tau_mem, 6e-6, rtol=1e-4)
+    np.testing.assert_allclose(found.threshold, 1, rtol=0.01)   # steps of drive: 0.014
+    assert np.abs(found.leak).max() < 1e-6 and np.abs(found.reset).max() < 1e-5
+    assert not found.restless.any() and not found.silent.any()
+
+
+def test_a_chip_without_noise_is_found_as_it_is():
+    c = quiet()
+    found = cal.measure(bench(c), **SMALL)
+    assert (spreads(c) > [0.08, 0.15, 0.08, 0.12, 0.1, 9]).all()
+    for name, rtol in (("gain", 1e-3), ("tau_syn", 1e-3), ("tau_mem", 1e-3)):
+        np.testing.assert_allclose(getattr(found, name), getattr(c, name), rtol=rtol)
+    np.testing.assert_allclose(found.threshold, c.threshold, atol=0.02)
+    np.testing.assert_allclose(found.leak, c.leak, atol=1e-5)
+    np.testing.assert_allclose(found.reset, c.reset, atol=1e-5)
+
+
+@pytest.mark.parametrize("syn, mem", [(4e-6, 9e-6), (9e-6, 4e-6), (6e-6, 6e-6)])
+def test_the_two_time_constants_are_told_apart(syn, mem):
+    """Below threshold both chips answer alike, but for a factor."""
+    c = ce.draw(1, ce.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
+    c = c._replace(tau_syn=np.full((2, 40), syn), tau_mem=np.full(40, mem))
+    found = cal.measure(bench(c), **SMALL)
+    np.testing.assert_allclose(found.tau_syn, syn, rtol=1e-3)
+    np.testing.assert_allclose(found.tau_mem, mem, rtol=1e-3)
+
+
+def test_excitation_and_inhibition_are_told_apart():
+    c = ce.draw(1, ce.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
+    one = np.ones(40)
+    c = c._replace(gain=np.stack([1.2 * one, 0.8 * one]),
+                   tau_syn=np.stack([5e-6 * one, 8e-6 * one]))
+    found = cal.measure(bench(c), **SMALL)
+    np.testing.assert_allclose(found.gain, c.gain, rtol=1e-3)
+    np.testing.assert_allclose(found.tau_syn, c.tau_syn, rtol=1e-3)
+
+
+@pytest.mark.parametrize("seed", [2, 5])
+def test_calibration_reaches_the_published_spreads(seed):
+    """Neurons that can be calibrated; once, and then once more."""
+    c = ce.draw(seed, ce.UNCALIBRATED)
+    able = np.isfinite(c.threshold)
+    before, history = spreads(c), []
+    for k in range(2):
+        c = cal.corrected(c, cal.calibrate(bench(c, k)))
+        history.append(spreads(c))
+    assert (before > 1.6 * PUBLISHED).all()
+    assert (history[0] < 1.6 * PUBLISHED).all()
+    assert (history[1] < PUBLISHED).all()
+    assert abs(c.threshold[able].mean() - 1) < 0.03
+    assert abs(c.gain.mean() - 1) < 0.02 and abs(c.reset[able].mean()) < 0.02
+    assert abs(c.tau_mem.mean() / 6e-6 - 1) < 0.02
+    assert abs(c.tau_syn.mean() / 6e-6 - 1) < 0.02
+
+
+def test_a_decalibrated_chip_is_calibrated():
+    c = ce.draw(4, ce.CALIBRATED._replace(decalibration=(0.3, 0.3)))
+    assert c.tau_mem.std() > 0.25 * 6e-6
+    for k in range(3):      # one needs several: its synapses are too quick to fire it
+        c = cal.corrected(c, cal.calibrate(bench(c, k), repeats=4))
+    assert (spreads(c) < PUBLISHED).all()
+
+
+def test_recordings_are_all_that_is_seen():
+    """From a tape, without a chip: the same corrections to the last bit."""
+    c, tape, asked = ce.draw(8, ce.UNCALIBRATED, **SMALL), [], []
+    run = bench(c)
+
+    def recorded(weights, spikes):
+        asked.append((weights, spikes.copy()))
+        tape.append(run(weights, spikes))
+        return tape[-1]
+
+    def replayed(weights, spikes):
+        return tape.pop(0)
+
+    first = cal.calibrate(recorded, **SMALL, repeats=2)
+    second = cal.calibrate(replayed, **SMALL, repeats=2)
+    assert not tape and all(map(np.array_equal, first, second))
+    assert not np.array_equal(first.gain, np.ones((2, 40)))
+    for weights, spikes in asked:
+        assert set(weights) == {"hidden", "recurrent", "readout"}
+        assert weights["hidden"].dtype.kind == "i" and spikes.dtype == np.uint8
+        assert np.abs(weights["hidden"]).max() <= 63
+        assert set(np.unique(spikes)) <= {0, 1}
+
+
+def test_all_rows_are_used_and_images_differ_in_drive_only():
+    weights, images = zip(*(cal._stimuli(220, 2, 200, 27 * k) for k in range(8)))
+    for w, x in zip(weights, images, strict=True):
+        assert (x @ w).tolist() == list(range(0, 402, 2))
+        assert (x.sum(axis=1) == 20).all()
+    assert (np.max(weights, axis=0) > 0).all()
+    assert len({tuple(w) for w in weights}) == 8
+
+
+def test_restless_and_silent_neurons():
+    c = quiet()
+    threshold = c.threshold.copy()
+    threshold[:2] = np.inf, -0.4
+    c = c._replace(threshold=threshold)
+    found = cal.measure(bench(c), **SMALL)
+    assert np.flatnonzero(found.silent).tolist() == [0]
+    assert np.flatnonzero(found.restless).tolist() == [1]
+    assert np.isnan(found.threshold[0]) and np.isnan(found.tau_mem[0])
+    turned = cal.calibrate(bench(c), **SMALL)
+    assert all(np.isfinite(a).all() for a in turned)
+    for name in ("gain", "tau_syn", "tau_mem"):
+        assert (getattr(turned, name)[..., :2] == 1).all()
+        assert (getattr(turned, name)[..., 2:] != 1).all()
+    new = cal.corrected(c, turned)
+    assert new.threshold[0] == np.inf
+    np.testing.assert_allclose(turned.threshold[0], -0.5 - found.leak[0], rtol=1e-10)
+    np.testing.assert_allclose(new.threshold[1], 0.6, rtol=1e-9)
+    assert new.leak[1] == c.leak[1] and abs(new.leak[0]) < 1e-4
+    again = cal.corrected(new, cal.calibrate(bench(new), **SMALL))
+    assert abs(again.threshold[1] - 1) < 0.02
+
+
+def test_corrections_are_targets_over_findings():
+    c = quiet()
+    found, turned = (f(bench(c), **SMALL) for f in (cal.measure, cal.calibrate))
+    np.testing.assert_allclose(turned.gain * found.gain, 1, rtol=1e-10)
+    np.testing.assert_allclose(turned.tau_syn * found.tau_syn, 6e-6, rtol=1e-10)
+    np.testing.assert_allclose(turned.tau_mem * found.tau_mem, 6e-6, rtol=1e-10)
+    np.testing.assert_allclose(turned.leak, -found.leak, rtol=1e-10)
+    np.testing.assert_allclose(turned.threshold, 1 - found.threshold - found.leak,
+                               rtol=1e-10)
+    np.testing.assert_allclose(turned.reset, -found.reset - found.leak, rtol=1e-10)
+    new = cal.corrected(c, turned)
+    for name, value, atol in (("gain", 1, 1e-3), ("threshold", 1, 0.02),
+                              ("leak", 0, 1e-4), ("reset", 0, 1e-4)):
+        np.testing.assert_allclose(getattr(new, name), value, atol=atol)
+    np.testing.assert_allclose(new.tau_mem, 6e-6, rtol=1e-3)
+    np.testing.assert_allclose(new.tau_syn, 6e-6, rtol=1e-3)
+    for name in ("adc_offset", "adc_gain", "synapse", "drift"):
+        assert getattr(new, name) is getattr(c, name)
+
+
+def test_other_targets():
+    c = quiet()
+    turned = cal.calibrate(bench(c), **SMALL, tau_mem=8e-6, tau_syn=5e-6)
+    new = cal.corrected(c, turned)
+    np.testing.assert_allclose(new.tau_mem, 8e-6, rtol=1e-3)
+    np.testing.assert_allclose(new.tau_syn, 5e-6, rtol=1e-3)
+
+
+def test_other_units():
+    """Codes, weights and time are what the caller says they are."""
+    c = quiet()
+    run = functools.partial(bench(c), code=(100.0, 35.0), scale=200.0, dt=1.5e-6)
+    found = cal.measure(run, **SMALL, code=(100.0, 35.0), scale=200.0, dt=1.5e-6)
+    np.testing.assert_allclose(found.gain, c.gain, rtol=1e-3)
+    np.testing.assert_allclose(found.tau_mem, c.tau_mem, rtol=1e-3)
+    np.testing.assert_allclose(found.leak, c.leak, atol=1e-5)
+
+
+def test_offsets_move_potentials():
+    c = quiet()
+    one, zero = np.ones((2, 40)), np.zeros(40)
+    plain = cal.Corrections(one, one, one[0], zero, zero, zero)
+    assert all(np.array_equal(a, b) for a, b in
+               zip(cal.corrected(c, plain)[2:], c[2:], strict=True))
+    leak = cal.corrected(c, plain._replace(leak=zero + 0.25))
+    np.testing.assert_allclose(leak.leak, c.leak + 0.25, rtol=1e-10)
+    np.testing.assert_allclose(leak.threshold, c.threshold - 0.25, rtol=1e-10)
+    np.testing.assert_allclose(leak.reset, c.reset - 0.25, rtol=1e-10)
+    both = cal.corrected(c, plain._replace(
+        threshold=zero + 0.25, reset=zero - 0.5, tau_mem=one[0] * 2))
+    np.testing.assert_allclose(both.threshold, c.threshold + 0.25, rtol=1e-10)
+    np.testing.assert_allclose(both.reset, c.reset - 0.5, rtol=1e-10)
+    np.testing.assert_allclose(both.tau_mem, 2 * c.tau_mem, rtol=1e-10)
+    single = cal.corrected(ce.draw(1, **SMALL), plain)
+    assert {a.dtype for a in single[2:]} == {np.dtype(np.float32)}
+
+
+def dead(weights, spikes):
+    shape = (*spikes.shape[:2], len(weights["hidden"]))
+    return np.zeros(shape, np.uint8), np.full(shape, 80, np.uint8)
+
+
+def broken(change):
+    return lambda weights, spikes: change(*dead(weights, spikes))
+
+
+PLAIN = cal.Corrections(np.ones((2, 40)), np.ones((2, 40)), np.ones(40),
+                        *np.zeros((3, 40)))
+
+
+@pytest.mark.parametrize("function", [cal.measure, cal.calibrate])
+@pytest.mark.parametrize("options, words", [
+    ({"run": None}, "run is None: must be a callable"),
+    ({"neurons": 0}, "neurons is 0: must be an integer >= 1"),
+    ({"inputs": 10}, "inputs is 10: must be an integer >= 11"),
+    ({"repeats": 1.0}, "repeats is 1.0"),
+    ({"repeats": True}, "repeats is True"),
+    ({"dt": 0.0}, "dt is 0.0: must be a finite number > 0"),
+    ({"tau_mem": np.nan}, "tau_mem is nan"),
+    ({"tau_syn": "short"}, "tau_syn is 'short'"),
+    ({"scale": -1}, "scale is -1"),
+    ({"code": (80.0, 0.0)}, r"code is \(80.0, 0.0\): must be two numbers"),
+    ({"code": (np.inf, 70.0)}, "code is "),
+    ({"code": 80.0}, "code is 80.0: must be two numbers"),
+    ({"run": broken(lambda s, v: (s[:, :, 1:], v))}, "run returned spikes of shape"),
+    ({"run": broken(lambda s, v: (s, v[:-1]))}, "run returned samples of shape"),
+    ({"run": broken(lambda s, v: (s, v * np.nan))}, "run returned samples .*finite"),
+    ({"run": broken(lambda s, v: (s, v.astype(complex)))}, "run returned samples"),
+    ({"run": broken(lambda s, v: s)}, "run returned a ndarray: must return a tuple"),
+    ({"run": broken(lambda s, v: (s, v, v))}, "run returned a tuple")])
+def test_refuses(function, options, words):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=words):
+        function(**{"run": dead} | SMALL | options)
+
+
+@pytest.mark.parametrize("corrections, words", [
+    (PLAIN._replace(gain=np.ones(40)), r"corrections.gain is of shape \(40,\)"),
+    (PLAIN._replace(tau_mem=np.zeros(40)), "corrections.tau_mem is .* > 0"),
+    (PLAIN._replace(reset=np.full(40, np.nan)), "corrections.reset is .* finite"),
+    (PLAIN._replace(leak=np.zeros(40, complex)), "corrections.leak is .* complex"),
+    ((), r"corrections.gain is of shape \(\)")])
+def test_refuses_corrections(corrections, words):
+    with pytest.raises(ValueError, match=words):
+        cal.corrected(ce.draw(1, **SMALL), corrections)
