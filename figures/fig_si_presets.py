@@ -3,14 +3,14 @@
 Split digits, 64-50-50-10, five pairs of digits with outputs of their own, and
 the choices of seven implementations (`si.PRESETS`).  At the same strength,
 five of them are within 0.03 of each other in the mean accuracy at the end:
-whether the gradient of the penalty counts, and how negative importances are
-clamped, hardly matters here, where few are negative.  Their default strengths
-are 0.1 and 10, and this does.  Two deviate.  With the displacement of plain
-descent, mammoth of before September 2024 has importances of at most 0.3 of
-the size, on other parameters, and at strength 10 the others have at least 0.02
-more.  avalanche's damping of 1e-7 and cap of 1e-3 make its penalty nearly
-the same for all parameters, an L2 anchor, with a correlation of at most 0.5
-with the authors' importances; it too needs a larger strength.
+whether the gradient of the penalty counts hardly matters here, and how negative
+importances are clamped not at all, as none is negative.  Their default
+strengths are 0.1 and 10, and this does.  Two deviate.  With the displacement of
+plain descent, mammoth of before September 2024 has importances of at most 0.3
+of the size, on other parameters, and at strength 10 the authors' code has at
+least 0.005 more.  avalanche's damping of 1e-7 and cap of 1e-3 make its penalty
+nearly the same for all parameters, an L2 anchor, with a correlation of at most
+0.5 with the authors' importances; it too needs a larger strength.
 
 Left: mean test accuracy over the five tasks at the end, by strength c, with
 the default of each preset ringed (avalanche has none; 1 is taken).  Middle
@@ -36,7 +36,7 @@ COLOURS = dict(zip(NAMES, (common.GREY, common.BLUE, common.ORANGE, common.GREEN
 MARKS = dict(zip(NAMES, "os^vDPX", strict=True))
 GRID = {"quick": (0.1, 10.0), "default": (0.1, 1.0, 10.0, 100.0, 1000.0),
         "full": (0.01, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)}
-REPEATS = {"quick": 1, "default": 2, "full": 10}
+REPEATS = {"quick": 1, "default": 3, "full": 10}
 EPOCHS = {"quick": 1, "default": 6, "full": 20}
 
 
@@ -151,7 +151,7 @@ def claims(data):
                        "strength", np.ptp(means[alike], axis=0).max(), 0.03),
         common.at_least(f"strength {strengths[ten]:g}: pathint - mammoth_old",
                         means[NAMES.index("pathint"), ten]
-                        - means[NAMES.index("mammoth_old"), ten], 0.02),
+                        - means[NAMES.index("mammoth_old"), ten], 0.005),
         common.at_most("mammoth_old: sum of importances, relative to pathint",
                        size["mammoth_old"], 0.3),
         common.at_most("avalanche: correlation of importances with pathint's",
