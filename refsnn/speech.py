@@ -1,0 +1,398 @@
+# refsnn 0.1.0 | speech.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""Spoken digits, English and German, by many speakers, from a seed.
+
+A stand-in for the recordings behind SHD [CSSZ20]: the same 20 classes, as
+many speakers as wanted, two of them held out.  A word is a row of sounds
+(`WORDS`), a sound a row of numbers (`PHONEMES`); what comes out are tracks
+that `formants.synthesise` turns into sound.  Between the targets y of two
+sounds a track moves in a straight line, within the glide of the later one,
+
+    y(t) linear through (start + glide/2, y) and (stop - next/2, y)   (1)
+
+where both points are the middle of a sound too short for its glides.
+Formants belong to a vocal tract of 17.5 cm, and a speaker has another,
+
+    F = 0.175 m / length * accent * F_table                      (2)
+
+Centres of friction noise follow its square root.  Pitch falls, in time,
+
+    f0 = pitch * 2^(fall (0.4 - t / T) + wander)                 (3)
+
+The test set holds all utterances of the held-out speakers and, of others,
+
+    round(share * utterances), at least 1, of every class        (4)
+
+Derivation.  Not of equations, but of phonetics: targets and levels are
+    round numbers for an adult male, from common knowledge of formants.
+Approximate.  Nothing is fitted to recordings.  Speakers are adult, differ
+    in pitch, tract, rate, loudness, breath, noise and vowels, and not in
+    dialect; utterances vary in durations, formants, levels and pitch.
+Cost.   0.3 ms a plan; an utterance depends on its own address in the seed
+    alone, so any of them can be made by itself and in any order.
+Departures.  [CSSZ20] recorded twelve people.
+
+[CSSZ20] B. Cramer and others, arXiv 1910.07407.
+"""
+
+import math
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+__all__ = ["Plan", "Schedule", "Speaker", "Tracks", "plan", "schedule", "speakers",
+           "utterance"]
+
+STEP = 0.005                    # from one row of tracks to the next, s
+LASTS = 0.3, 1.0                # a word with its margins, s
+RANGES = {"length": (0.08, 0.25), "pitch": (40, 600), "rate": (0.3, 3),
+          "loudness": (1e-4, 0.5), "breath": (0, 1), "background": (0, 10)}
+
+# Classes in the order of their labels: 0-9 English, 10-19 German.  Sounds are
+# in SAMPA, but for: _ the closure before a burst, + an aspirated release,
+# j w y the second halves of diphthongs, r English, R German, A the a of acht.
+WORDS = {
+    "zero": "z I r o w", "one": "w V n", "two": "t_ t t+ u", "three": "T r i",
+    "four": "f O r", "five": "f a j v", "six": "s I k_ k s",
+    "seven": "s E v @ n", "eight": "e j t_ t t+", "nine": "n a j n",
+    "null": "n U l", "eins": "a j n s", "zwei": "t_ t s v a j",
+    "drei": "d_ d R a j", "vier": "f i 6", "fuenf": "f Y n f",
+    "sechs": "z E k_ k s", "sieben": "z i b_ b @ n", "acht": "A x t_ t t+",
+    "neun": "n O y n"}
+
+# Duration and glide (into it) of a sound, ms; formants, Hz; then parts of 1:
+# voice, breath and nose; noise (1 is as loud as a vowel) and its band, Hz.
+TABLE = """
+-    70  50    500 1500 2500   0    0    0   0       0    0
+i   205  60    290 2250 2950   1    0    0   0       0    0
+I   120  50    400 1950 2550   1    0    0   0       0    0
+e   130  50    460 2000 2550   1    0    0   0       0    0
+E   145  50    560 1780 2480   1    0    0   0       0    0
+a   155  50    740 1300 2450   1    0    0   0       0    0
+A   155  50    750 1220 2450   1    0    0   0       0    0
+V   155  60    640 1200 2400   1    0    0   0       0    0
+O   155  60    560  880 2400   1    0    0   0       0    0
+o   145  60    470  930 2350   1    0    0   0       0    0
+u   215  60    310 1000 2250   1    0    0   0       0    0
+U   130  60    390 1020 2300   1    0    0   0       0    0
+w    85  90    320  800 2250   1    0    0   0       0    0
+j   110 110    370 2050 2600   1    0    0   0       0    0
+y   110 110    380 1600 2250   1    0    0   0       0    0
+Y   130  50    390 1500 2200   1    0    0   0       0    0
+@    60  50    500 1450 2450   1    0    0   0       0    0
+6   130 100    620 1250 2450   1    0    0   0       0    0
+r    95  80    340 1150 1650   0.8  0    0   0       0    0
+R    70  50    450 1100 2250   0.6  0.2  0   0.10 1300  900
+l   130  40    350 1250 2650   0.7  0    0   0       0    0
+n   110  30    290 1500 2400   0.5  0    1   0       0    0
+v    85  40    300 1100 2200   0.5  0    0   0.06 7000 8000
+z   110  40    300 1600 2550   0.4  0    0   0.20 6500 3500
+s   155  40    320 1650 2600   0    0    0   0.40 6500 3500
+f   130  40    320 1100 2200   0    0    0   0.08 7000 9000
+T   130  40    320 1350 2550   0    0    0   0.06 7500 5000
+x   130  50    600 1250 2400   0    0.4  0   0.30 1300  900
+t_   85  30    320 1750 2650   0    0    0   0       0    0
+t    15  20    320 1750 2650   0    0.1  0   0.40 4500 4000
+t+   55  40    400 1700 2600   0    0.6  0   0.06 4500 4000
+k_   85  30    320 1900 2300   0    0    0   0       0    0
+k    20  20    350 1900 2300   0    0.2  0   0.40 2000 1200
+d_   60  30    250 1750 2650   0.2  0    0   0       0    0
+d    10  20    300 1750 2650   0.3  0    0   0.30 4000 4000
+b_   60  30    220 1000 2200   0.2  0    0   0       0    0
+b     8  20    300 1000 2250   0.3  0    0   0.15  900 1500
+"""
+PHONEMES = {row.split()[0]: tuple(map(float, row.split()[1:]))
+            for row in TABLE.strip().splitlines()}
+
+
+class Speaker(NamedTuple):
+    """One voice."""
+
+    gender: str             # "female" or "male"
+    age: int                # years
+    height: float           # m
+    length: float           # of the vocal tract, m
+    pitch: float            # Hz
+    rate: float             # of speaking, 1 in the mean
+    loudness: float         # rms of a word, full scale is 1
+    breath: float           # 0 pressed ... 1 breathy
+    background: float       # rms of its noise, 1 is as loud as a vowel
+    accent: np.ndarray      # factors of the formants, (phonemes, 3)
+
+
+class Tracks(NamedTuple):
+    """What is to be said, one row every 5 ms, and what hisses meanwhile."""
+
+    pitch: np.ndarray       # (K,) Hz
+    formants: np.ndarray    # (K, 3) Hz
+    parts: np.ndarray       # (K, 3) voice, aspiration, nose: 0 to 1
+    noises: np.ndarray      # (N, 5) start and stop in s, level, centre, width
+
+
+class Plan(NamedTuple):
+    """``formants.synthesise(*plan.tracks, rng, **plan.voice)`` says it."""
+
+    sounds: List[Tuple[str, float, float]]      # name, start and stop in s
+    tracks: Tracks
+    voice: Dict[str, Any]                       # length, breath, background, loudness
+
+
+class Schedule(NamedTuple):
+    """A data set, utterance by utterance; `utterance` plans one of them."""
+
+    seed: int
+    speaker: np.ndarray     # (N,) int64
+    label: np.ndarray       # (N,) int64; the words are `list(WORDS)`
+    repeat: np.ndarray      # (N,) int64
+    train: np.ndarray       # indices of utterances, ascending
+    test: np.ndarray
+
+
+def _integer(name, value, least, beyond=2 ** 63):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) \
+            or not least <= value < beyond:
+        raise ValueError(f"{name} is {value!r}: must be an integer in "
+                         f"[{least}, {beyond})")
+    return int(value)
+
+
+def _generator(seed, *address):
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
+
+
+def _source_of(rng):
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
+
+
+def _is(name, value, kind):
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is {value!r:.60}: must be a {kind.__name__}")
+
+
+def _within(name, value, low, high, *shape):
+    """Refuse what is no float array of `shape` with entries in [low, high]."""
+    a = np.asarray(value)
+    if a.dtype.kind not in "fi" or a.shape != shape or a.size == 0 \
+            or not (np.min(a) >= low and np.max(a) <= high):
+        raise ValueError(f"{name} is {a.tolist()!r:.60}, of shape {a.shape}: must be "
+                         f"numbers in [{low}, {high}] of shape {shape}")
+
+
+def _can_speak(speaker):
+    _is("speaker", speaker, Speaker)
+    for name, (low, high) in RANGES.items():
+        _within(f"speaker.{name}", getattr(speaker, name), low, high)
+    _within("speaker.accent", speaker.accent, 0.5, 2, len(PHONEMES), 3)
+
+
+def speakers(seed, count=12):
+    """Draw speakers, women and men in turn.
+
+    Parameters
+    ----------
+    seed : int
+        0 or more.  Speaker i is the same for every count.
+    count : int
+        How many.
+
+    Returns
+    -------
+    list of Speaker
+
+    Raises
+    ------
+    ValueError
+        If seed is no integer from 0 on, or count from 1 on.
+
+    Examples
+    --------
+    >>> [s.gender for s in speakers(1, 3)]
+    ['female', 'male', 'female']
+    """
+    seed = _integer("seed", seed, 0)
+    return [_speaker(seed, i) for i in range(_integer("count", count, 1))]
+
+
+def _speaker(seed, i):
+    rng, female = _generator(seed, 0, i), i % 2 == 0
+    size = rng.uniform(-1, 1)
+    return Speaker(
+        "female" if female else "male", int(rng.integers(21, 57)),
+        (1.67 if female else 1.80) + 0.10 * size,
+        (0.145 if female else 0.170) + 0.010 * size,
+        (205.0 if female else 115.0) * 2 ** rng.uniform(-0.3, 0.3),
+        2 ** rng.uniform(-0.3, 0.3), 0.06 * 2 ** rng.uniform(-0.8, 0.8),
+        rng.uniform(0, 1), 10 ** rng.uniform(-2.5, -1.5),
+        np.exp(0.03 * rng.standard_normal((len(PHONEMES), 3))))
+
+
+def _track(starts, stops, values, glides, at):
+    """Targets joined by straight lines, eq. (1)."""
+    half = np.append(glides[1:], 0) / 2
+    middle = (starts + stops) / 2
+    first = np.minimum(starts + glides / 2, middle)
+    last = np.maximum(stops - half, middle)
+    knots = np.stack([first, last], axis=1).ravel()
+    return np.stack([np.interp(at, knots, np.repeat(column, 2))
+                     for column in values.T], axis=1)                      # (1)
+
+
+def plan(word, speaker, rng, variation=1.0):
+    """Decide how a speaker says a word this time, eqs. (1)-(3).
+
+    Parameters
+    ----------
+    word : str
+        One of `WORDS`.
+    speaker : Speaker
+        Who.
+    rng : numpy.random.Generator
+        Source of what differs from one utterance to the next.
+    variation : float
+        How much that is; 0 is none.
+
+    Returns
+    -------
+    Plan
+        Of 0.3 to 1 s.
+
+    Raises
+    ------
+    ValueError
+        If the word is unknown, variation not in [0, 3], or speaker or rng
+        another.
+
+    Examples
+    --------
+    >>> lisa = speakers(1)[0]
+    >>> p = plan("six", lisa, np.random.default_rng(2))
+    >>> [name for name, start, stop in p.sounds]
+    ['-', 's', 'I', 'k_', 'k', 's', '-']
+    """
+    if not isinstance(word, str) or word not in WORDS:
+        raise ValueError(f"word is {word!r:.60}: must be one of {list(WORDS)}")
+    _can_speak(speaker)
+    _source_of(rng)
+    if not isinstance(variation, (int, float)) or not 0 <= variation <= 3:
+        raise ValueError(f"variation is {variation!r}: must be a number in [0, 3]")
+
+    def vary(width, *shape):
+        return np.exp(width * variation * rng.standard_normal(shape))
+
+    names = ["-", *WORDS[word].split(), "-"]
+    rows = np.array([PHONEMES[name] for name in names])
+    accent = speaker.accent[[list(PHONEMES).index(name) for name in names]]
+    lasts = rows[:, 0] / 1000 * vary(0.12, len(names)) * vary(0.07) / speaker.rate
+    lasts *= np.clip(lasts.sum(), *LASTS) / lasts.sum()
+    stops = np.cumsum(lasts)
+    starts, glides = stops - lasts, rows[:, 1] / 1000
+    steps = math.ceil(stops[-1] / STEP)
+    at = np.arange(steps) * STEP
+    targets = rows[:, 2:5] * accent * vary(0.03, len(names), 3) \
+        * (0.175 / speaker.length)                                         # (2)
+    quick = np.append(np.minimum(glides[:-1], 0.02), glides[-1])
+    fall = 0.25 + 0.1 * variation * rng.uniform(-1, 1)      # octaves
+    wander = 0.002 * variation * np.cumsum(rng.standard_normal(steps))
+    course = fall * (0.4 - at / stops[-1]) + wander
+    pitch = np.clip(speaker.pitch * vary(0.06) * 2 ** course, 30, 1200)    # (3)
+    noises = np.stack([starts, stops, rows[:, 8] * vary(0.25, len(names)),
+                       rows[:, 9] * vary(0.04, len(names))
+                       * (0.175 / speaker.length) ** 0.5, rows[:, 10]], axis=1)
+    tracks = Tracks(pitch, _track(starts, stops, targets, glides, at),
+                    _track(starts, stops, rows[:, 5:8], quick, at),
+                    noises[rows[:, 8] > 0])
+    voice = {name: float(getattr(speaker, name))
+             for name in ("length", "breath", "background")}
+    voice["loudness"] = float(np.clip(speaker.loudness * vary(0.2), 1e-4, 0.5))
+    return Plan(list(zip(names, starts.tolist(), stops.tolist(), strict=True)),
+                tracks, voice)
+
+
+def schedule(seed, count=12, repeats=10, held_out=(4, 5), share=0.05):
+    """A data set: who says what, and what is for testing, eq. (4).
+
+    Parameters
+    ----------
+    seed : int
+        Of everything.
+    count, repeats : int
+        Speakers, and utterances of each word by each of them.
+    held_out : sequence of int
+        Speakers who are in the test set only.
+    share : float
+        Of the others' utterances that are in the test set too.
+
+    Returns
+    -------
+    Schedule
+        Of count * 20 * repeats utterances.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or nobody is left to train on.
+
+    Examples
+    --------
+    >>> s = schedule(1)
+    >>> len(s.train), len(s.test)
+    (1900, 500)
+    """
+    seed, count = _integer("seed", seed, 0), _integer("count", count, 1)
+    repeats = _integer("repeats", repeats, 1)
+    if not isinstance(held_out, (list, tuple)):
+        raise ValueError(f"held_out is {held_out!r}: must be a list of speakers")
+    held = {_integer(f"held_out[{i}]", s, 0, count) for i, s in enumerate(held_out)}
+    if not isinstance(share, (int, float)) or not 0 <= share < 1:
+        raise ValueError(f"share is {share!r}: must be a number in [0, 1)")
+    speaker, label, repeat = (a.ravel() for a in np.indices(
+        (count, len(WORDS), repeats)))
+    test, rng = np.isin(speaker, list(held)), _generator(seed, 2)
+    for k in range(len(WORDS)):
+        others = np.flatnonzero((label == k) & ~test)
+        taken = max(1, round(share * len(others))) if share else 0         # (4)
+        if taken >= len(others):
+            raise ValueError(f"count is {count}, repeats {repeats}, held_out "
+                             f"{held_out!r}: must leave utterances to train on")
+        test[rng.choice(others, taken, replace=False)] = True
+    return Schedule(seed, speaker, label, repeat, np.flatnonzero(~test),
+                    np.flatnonzero(test))
+
+
+def utterance(schedule, index, variation=1.0):
+    """Plan one utterance of a schedule.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        What `schedule` returned.
+    index : int
+        Which utterance.
+    variation : float
+        As for `plan`.
+
+    Returns
+    -------
+    plan : Plan
+        Depends on seed, speaker, word and repeat alone.
+    rng : numpy.random.Generator
+        To go on with: to be handed to `formants.synthesise`.
+
+    Raises
+    ------
+    ValueError
+        If index is no index of the schedule, or an argument another.
+
+    Examples
+    --------
+    >>> s = schedule(1, count=6, repeats=2)
+    >>> p, rng = utterance(s, 7)
+    >>> list(WORDS)[s.label[7]], len(p.sounds)
+    ('three', 5)
+    """
+    _is("schedule", schedule, Schedule)
+    index = _integer("index", index, 0, len(schedule.label))
+    who, label = int(schedule.speaker[index]), int(schedule.label[index])
+    rng = _generator(schedule.seed, 1, who, label, int(schedule.repeat[index]))
+    voice = _speaker(schedule.seed, who)
+    return plan(list(WORDS)[label], voice, rng, variation), rng
