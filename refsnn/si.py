@@ -407,7 +407,7 @@ def penalty(state, parameters, settings=DEFAULT):
     terms = _formed("penalty", term, [], importance, theta, anchor)
     with np.errstate(over="ignore", invalid="ignore"):
         value = scale * sum(a.sum(dtype=np.float64) for a in terms)        # (3)
-    return float(_formed("penalty", np.asarray, None, [np.asarray(value)]))
+    return float(_formed("penalty", np.asarray, None, [value]))
 
 
 def penalty_gradient(state, parameters, settings=DEFAULT):

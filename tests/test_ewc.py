@@ -293,6 +293,8 @@ ONE = np.ones(2)
     ((None, -ONE, ONE), "importance has the entry -1.0: must not be negative"),
     ((None, [ONE, np.array([1.0, -0.5])], [ONE, ONE]), "importance has the entry -0.5"),
     ((None, ONE * np.nan, ONE), "importance has NaN"),
+    ((None, ONE.astype("f4"), ONE), "importance .*float32: must be a float64"),
+    ((ewc.State(np.array([1.0, 1e308]), ONE, 1), 1e308 * ONE, ONE), "importance over"),
     ((None, np.ones(3), ONE), r"importance is of shape \(3,\).*\(2\)"),
     ((None, [ONE, ONE], ONE), "importance has 2 arrays: must have 1"),
     ((None, ONE, ONE * np.inf), "parameters has NaN or infinite"),

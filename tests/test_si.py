@@ -95,7 +95,8 @@ def test_two_tasks_by_hand():
     assert state.anchor.tolist() == [1.0, 0.5]
     assert state.path_integral.tolist() == [0.0, 0.0] and state.steps == 0
     theta = np.array([3.0, 0.5])
-    assert si.penalty(state, theta, settings) == 0.25 * 4
+    held = si.penalty(state, theta, settings)
+    assert held == 0.25 * 4 and isinstance(held, float)
     assert si.penalty_gradient(state, theta, settings).tolist() == [1.0, 0.0]
     state = si.accumulate(state, np.array([2.0, 1.0]), np.array([-1.0, 2.0]),
                           settings=settings)
@@ -575,6 +576,8 @@ def test_refuses_what_overflows_and_leaves_the_state():
     for settings, far in ((Settings(strength=1e10), 1e150), (Settings(), 1.2e154)):
         with pytest.raises(ValueError, match="penalty overflows float64"):     # summed
             si.penalty(state._replace(importance=ONE), far * ONE, settings)
+    with pytest.raises(ValueError, match="path_integral overflows float64"):
+        si.accumulate(state, np.array([1.0, 1e200]), big)       # one entry
     heavy = state._replace(importance=big)
     for settings in (Settings(), Settings(strength=0)):
         with pytest.raises(ValueError, match="penalty_gradient overflows float64"):
