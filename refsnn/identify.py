@@ -25,7 +25,8 @@ Derivation.  A convention is observable where it acts: a tie needs u equal
 
     in floating point; several spikes and the kind of reset need a drive of
     two thresholds, a floor inhibition first; a detached reset is seen in
-    no recording, only in gradients.
+    no recording, only in gradients; spikes alone cannot tell a delay of
+    the input from one of the output, membranes can.
 Exact.  Each preset that agrees is returned, none that does not; so is each
     step one axis away from those that agree, or from all where none does.
 Cost.   One run for each candidate, at most presets x (1 + values of all
@@ -39,7 +40,7 @@ import numpy as np
 
 __all__ = ["Candidate", "Parting", "Probe", "Report", "identify", "probes"]
 
-STEPS = 17              # of a probe
+STEPS = 13              # of a probe
 QUANTITIES = ("syn", "mem", "spikes")       # cause before effect
 WORDS = {       # how a recording differs from a preset, by axis and its value
     ("decay", "exact"): "decays are exp(-dt/tau)",
@@ -358,8 +359,8 @@ def probes(alphas, betas, threshold=1.0):
     Returns
     -------
     dict
-        "impulse", "ties", "overdrive", "inhibition", "train" and "all", which
-        is all of them as one batch, to `Probe`.
+        "overdrive", "inhibition", "ties" and "all", the three as one batch,
+        to `Probe`.
 
     Raises
     ------
@@ -381,13 +382,10 @@ def probes(alphas, betas, threshold=1.0):
     low = min([min(a, 1 - a) * (1 - b) for a in alphas if a for b in betas] + [1.0])
     sizes = threshold * np.geomspace(0.6, 9 / low, 40)
     patterns = {
-        "impulse": ([0, 1], "decays, gains, delays"),
-        "ties": ([0, 1], "whether u = threshold is a spike"),
-        "overdrive": ([0, 1, 1, 1, 0, 0, 1], "the kind and time of the reset, "
-                      "several spikes a step"),
+        "overdrive": ([0, 1, 1, 1, 0, 0, 1], "decays, gains and delays; kind and "
+                      "time of the reset; several spikes a step; refractory steps"),
         "inhibition": ([0, -1, -1, 0, 1, 1, 1, 0.5], "a floor"),
-        "train": ([0, 0.3, 0, 0.4, 0.4, 0, 0.5, 0.1, 0.6, 0, 0.3, 0.7, 0, 0.9],
-                  "refractory steps")}
+        "ties": ([0, 1], "whether u = threshold is a spike")}
     found = {}
     for name, (pattern, shows) in patterns.items():
         size = _ties(alphas, betas, float(threshold)) if name == "ties" else sizes
