@@ -140,10 +140,10 @@ def _masked(weights, masks):
         if getattr(W, "dtype", None) not in (np.float32, np.float64):
             raise ValueError(f"weights[{i}] is {W!r:.60}: must be an array of float32 "
                              "or float64")
-        if np.shape(M) != W.shape or getattr(M, "dtype", None) != W.dtype:
+        if getattr(M, "shape", None) != W.shape or M.dtype != W.dtype:
             raise ValueError(f"masks[{i}] is of shape {np.shape(M)}, dtype "
-                             f"{getattr(M, 'dtype', None)}: must be {W.shape}, "
-                             f"{W.dtype} like weights[{i}]")
+                             f"{getattr(M, 'dtype', None)}: must be an array of "
+                             f"{W.shape}, {W.dtype} like weights[{i}]")
         if not ((M == 0) | (M == 1)).all():
             raise ValueError(f"masks[{i}] has entries that are neither 0 nor 1: must "
                              "be a mask")
@@ -165,11 +165,14 @@ def _recorded(model, weights, biases, x):
 
 
 def _difference(name, own, goal):
-    """own - goal.name, of the same shape."""
-    other = getattr(goal, name, None)
-    if np.shape(other) != own.shape:
-        raise ValueError(f"goal.{name} is of shape {np.shape(other)}: must be "
-                         f"{own.shape}, of the same batch and network")
+    """own - goal.name, of the same shape and dtype."""
+    other = np.asarray(getattr(goal, name, None))
+    if other.shape != own.shape or other.dtype != own.dtype:
+        raise ValueError(f"goal.{name} is of shape {other.shape}, dtype {other.dtype}: "
+                         f"must be {own.shape}, {own.dtype}, of the same batch and "
+                         "network")
+    if not np.isfinite(other).all():
+        raise ValueError(f"goal.{name} has NaN or infinite entries: must be finite")
     return own - other
 
 
@@ -341,7 +344,8 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     Raises
     ------
     ValueError
-        As `gradient`, or if every is no positive integer.
+        As `gradient`, or if every is no positive integer or batches has no
+        length.
 
     Examples
     --------
@@ -363,6 +367,9 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     """
     if isinstance(every, bool) or not isinstance(every, numbers.Integral) or every < 1:
         raise ValueError(f"every is {every!r}: must be an integer of at least 1")
+    if not hasattr(batches, "__len__"):
+        raise ValueError(f"batches is {batches!r:.60}: must be a sequence with a "
+                         "length")
     masks = prune(weights) if masks is None else masks
     student = Student(list(weights), list(biases), masks)
     states = [[None] * len(weights), [None] * len(biases)]

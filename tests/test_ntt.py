@@ -276,6 +276,97 @@ def test_first_masks_may_be_handed_in_and_nothing_is_changed():
     assert any((a != b).any() for a, b in zip(student.weights, weights, strict=True))
 
 
+def transferred(batches, every=100, **options):
+    """(student, gradients handed to the optimiser, masks drawn) of a transfer."""
+    rng, seen, drawn_masks = np.random.default_rng(6), [], []
+
+    def optimiser(state, gradient):
+        seen.append(gradient)
+        return state, -0.01 * gradient
+
+    def prune(weights):
+        drawn_masks.append(masks(np.random.default_rng(len(drawn_masks)), weights, 0.4))
+        return drawn_masks[-1]
+
+    weights, biases = drawn(rng, [(9, 6), (4, 9)])
+    return ntt.transfer(perceptron(), weights, biases, batches, density=0.4,
+                        prune=prune, optimiser=optimiser, every=every,
+                        **options), seen, drawn_masks
+
+
+@pytest.mark.parametrize("steps, every, at", [
+    (12, 3, [3, 6]), (13, 3, [3, 6, 9]), (4, 1, [1, 2]), (3, 3, []), (2, 5, [])])
+def test_masks_are_drawn_at_the_start_and_every_so_many_steps(steps, every, at):
+    """And not in the last `every` ones."""
+    x, seen = np.random.default_rng(7).standard_normal((steps, 4, 6)), []
+    student, _, found = transferred(x, every, watch=lambda *now: seen.append(now))
+    assert len(found) == 1 + len(at)
+    for step, now in seen:
+        assert now.masks is found[sum(step >= t for t in at)]
+    assert student.masks is found[-1]
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"kind": "through_mask"}, {"strength": 0.3}, {"l2": 0.2},
+    {"kind": "through_mask", "strength": 0.1, "l2": 0.05}], ids=str)
+def test_each_step_descends_the_gradient_asked_for(options):
+    """Parameters and masks of a step are those of the one before, moved."""
+    x = np.random.default_rng(8).standard_normal((3, 4, 6))
+    students = []
+    last, seen, _ = transferred(x, watch=lambda _, now: students.append(now), **options)
+    teacher = students[0]
+    explicit = {"kind": "at_masked", "strength": 1e-3, "l2": 1e-4, **options}
+    for i, now in enumerate(students[:3]):
+        goal = ntt.target(perceptron(), *teacher[:2], x[i])
+        found = ntt.gradient(perceptron(), now, x[i], goal, density=0.4, **explicit)
+        again = ntt.gradient(perceptron(), now, x[i], goal, density=0.4, **options)
+        assert again.loss == found.loss
+        for a, b in zip(seen[4 * i:4 * i + 4], [*found.weights, *found.biases],
+                        strict=True):
+            assert (a == b).all() and b.any()
+        for a, b, g in zip([*students[i + 1].weights, *students[i + 1].biases],
+                           [*now.weights, *now.biases], seen[4 * i:4 * i + 4],
+                           strict=True):
+            assert (a == b - 0.01 * g).all()
+    assert students[3] is last
+
+
+def test_masks_are_drawn_every_100_steps_if_not_told():
+    x = np.random.default_rng(7).standard_normal((202, 2, 6))
+    weights, biases = drawn(np.random.default_rng(6), [(9, 6), (4, 9)])
+    steps, counts = [], []
+
+    def prune(weights):
+        counts.append(len(steps))
+        return masks(np.random.default_rng(1), weights, 0.4)
+
+    ntt.transfer(perceptron(), weights, biases, x, density=0.4, prune=prune,
+                 optimiser=lambda state, g: (state, 0 * g),
+                 watch=lambda step, _: steps.append(step))
+    assert counts == [0, 100]
+
+
+def test_the_model_is_told_what_is_constant_and_masks_where_they_count():
+    model, student, x, goal = case("relu", 3)
+    seen = []
+
+    def kernel(left, right, **options):
+        seen.append(options)
+        return ntk.kernel(left, right, **options)
+
+    def adjoint(left, right, dkernel, **options):
+        seen.append(options)
+        return ntk.adjoint(left, right, dkernel, **options)
+
+    for kind in KINDS:
+        ntt.gradient(model._replace(kernel=kernel, adjoint=adjoint), student, x, goal,
+                     density=0.5, kind=kind)
+    used = {"kind": "through_mask", "masks": student.masks}
+    assert seen == [{"kind": "at_masked", "masks": None},
+                    {"kind": "at_masked", "masks": None, "constant": True},
+                    used, {**used, "constant": True}]
+
+
 def test_float32_is_kept_and_close():
     model, student, x, goal = case("relu", 3)
     exact = ntt.gradient(model, student, x, goal, density=0.5, strength=0.05)
@@ -318,17 +409,25 @@ HALF = [0.5 * M for M in STUDENT.masks]
     (changed(student=STUDENT._replace(masks=[M > 0 for M in STUDENT.masks])),
      r"masks\[0\] is of shape .* dtype bool"),
     (changed(student=STUDENT._replace(masks=())), "masks is"),
+    (changed(student=STUDENT._replace(masks=[M.tolist() for M in STUDENT.masks])),
+     r"masks\[0\] is of shape \(7, 6\), dtype None: must be an array"),
+    (changed(student=STUDENT._replace(masks=[*STUDENT.masks[:2], HALF[2]])),
+     r"masks\[2\] .* neither 0 nor 1"),
     (changed(student=STUDENT._replace(weights=None)), "weights is None"),
     (changed(student=STUDENT._replace(weights=[1, 2, 3])), r"weights\[0\] is 1"),
     (changed(student=None), "student is None: must be a Student"),
     (changed(goal=GOAL._replace(kernel=GOAL.kernel[:1])), "goal.kernel is of shape"),
     (changed(goal=GOAL._replace(outputs=GOAL.outputs[:1])), "goal.outputs is of shape"),
     (changed(goal=None), "goal.kernel is of shape"),
+    (changed(goal=GOAL._replace(kernel=GOAL.kernel.astype("f"))), "kernel .* float32"),
+    (changed(goal=GOAL._replace(outputs=GOAL.outputs * np.nan)), "goal.outputs has Na"),
+    (changed(goal=GOAL._replace(kernel=GOAL.kernel * np.nan)), "goal.kernel has NaN"),
     (lambda: ntt.target(perceptron(), *STUDENT[:2], np.zeros((1, 6))), "x is of shape"),
     (lambda: ntt.target(3, *STUDENT[:2], np.zeros((2, 6))), "model is 3"),
     (lambda: run(every=0), "every is 0: must be an integer"),
     (lambda: run(every=True), "every is True"),
-    (lambda: run(density=-1), "rho is -1")])
+    (lambda: run(density=-1), "rho is -1"),
+    (lambda: transferred(iter([STUDENT[0]])), "batches is <list_iterator.*a length")])
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
