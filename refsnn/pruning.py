@@ -166,8 +166,13 @@ def snip(weights, gradients, rho, *, scope="global"):
     """
     weights, rho = _arrays("weights", weights), _density(rho)
     gradients = _arrays("gradients", gradients, weights)
-    scores = [np.abs(W * g).astype(W.dtype)
-              for W, g in zip(weights, gradients, strict=True)]
+    with np.errstate(over="ignore"):
+        scores = [np.abs(W * g).astype(W.dtype)
+                  for W, g in zip(weights, gradients, strict=True)]
+    for at, score in enumerate(scores):
+        if not np.isfinite(score).all():
+            raise ValueError(f"gradients[{at}] overflows {score.dtype}, multiplied by "
+                             "weights: must be of products that are finite")
     return _by_group(scores, scope,
                      lambda score: score >= _threshold(score, rho))        # (3)
 
