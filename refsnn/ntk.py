@@ -35,7 +35,7 @@ Departures.  Outputs are plain sums, no factor 1/k but in "trace_mean".
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
-from math import ceil, isfinite, isqrt, prod
+from math import isfinite, isqrt, prod
 
 import numpy as np
 
@@ -43,7 +43,7 @@ __all__ = ["adjoint", "estimate_memory", "kernel"]
 
 KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
-SIDE = 320          # rows of a tile of the kernel: it stays in cache
+SIDE = 500          # rows of a tile of the kernel: it stays in cache
 CHUNK = 2 ** 20     # entries of a Jacobian or a product held at a time
 
 
@@ -115,7 +115,6 @@ def _checked(left, right, masks, kind):
 def _tiles(layers, M, K, kind, one=False):
     """Slices of samples, [(of N, of M), ...]; one batch: from the diagonal on."""
     N, side = layers[0][0][0], max(1, SIDE // K)
-    side = ceil(max(N, M) / ceil(max(N, M) / side))     # all of one size
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
         side = max(1, min(side, isqrt(CHUNK // widest)))
@@ -144,7 +143,7 @@ def _gram(tile, g, h, both=1):
     """Add both (r, 1, m K) times <g_nk, h_mq> to a tile, class by class."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
-        tile[c % len(tile)] += product * both
+        tile[c % len(tile)] += np.multiply(product, both, out=product)
 
 
 def _overlap(x, y, mask):
@@ -153,19 +152,22 @@ def _overlap(x, y, mask):
     return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
 
 
-def _live(g, h):
-    """Which units have signals, as an index; all, if none has."""
+def _live(g, h, mask):
+    """Which units have signals, as an index, and what g, h, mask hold of them."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
-    return slice(None) if len(units) in (0, g.shape[-1]) else units
+    if len(units) in (0, g.shape[-1]):
+        return slice(None), g, h, mask
+    live = g.take(units, axis=-1)
+    return (units, live, live if h is g else h.take(units, axis=-1),
+            None if mask is None else mask[units])
 
 
-def _dense(tile, x, y, g, h, mask, units):
+def _dense(tile, x, y, g, h, mask):
     """Add a dense layer to a tile (C, r, K, m K)."""
-    g, h = g[..., units], h[..., units]
     if mask is None:
         both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)[:, None]
         return _gram(tile, g, h, both)                                     # (2)
-    both = _overlap(x, y, mask[units])[:, :, None]
+    both = _overlap(x, y, mask)[:, :, None]
     for c in range(g.shape[1]):
         weighted = (both * h[:, c]).reshape(len(x), -1, h.shape[-1])
         tile[c % len(tile)] += g[:, c] @ weighted.swapaxes(1, 2)           # (3)
@@ -183,9 +185,8 @@ def _convolution(tiles, a, b, g, h, mask):
         _gram(tile, g[rows].sum(axis=3), h[cols].sum(axis=3))
 
 
-def _grouped(batch, reduction):
+def _grouped(inputs, signals, reduction):
     """Signals as (N, C, K, ...): C classes of K outputs each; one of C, K is 1."""
-    inputs, signals = batch
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -232,8 +233,8 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     _named("reduction", reduction, REDUCTIONS)
     left, right, masks = _checked(left, right, masks, kind)
     one, outputs = left is right, left[1][0].shape[1]
-    left = _grouped(left, reduction)
-    right = left if one else _grouped(right, reduction)
+    left = _grouped(*left, reduction)
+    right = left if one else _grouped(*right, reduction)
     (N, C, K), M = left[1][0].shape[:3], len(right[0][0])
     shapes = [(a.shape, g.shape) for a, g in zip(*left, strict=True)]
     out = np.zeros((C if reduction == "per_class" else 1, N, K, M, K), left[0][0].dtype)
@@ -243,10 +244,10 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     layers = list(zip(*left, *right, masks, strict=True))
     for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 3):
         _convolution(tiles, a, b, g, h, mask)
-    dense = [(*layer, _live(*layer[1:4:2])) for layer in layers if layer[0].ndim == 2]
+    dense = [(a, b, *_live(g, h, m)[1:]) for a, g, b, h, m in layers if a.ndim == 2]
     for tile, rows, cols in tiles:
-        for a, g, b, h, *rest in dense:
-            _dense(tile, a[rows], b[cols], g[rows], h[cols], *rest)
+        for a, b, g, h, mask in dense:
+            _dense(tile, a[rows], b[cols], g[rows], h[cols], mask)
         if one and cols.start > rows.start:
             out[:, cols, :, rows] = out[:, rows, :, cols].transpose(0, 3, 4, 1, 2)
     if reduction == "full":
@@ -343,8 +344,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
             _convolution_adjoint(D.swapaxes(1, 2).reshape(N * K, M * K), a, b, g, h,
                                  mask, *four)
             continue
-        units, (da, dg, db, dh) = _live(g, h), four
-        g, h, mask = g[..., units], h[..., units], mask if mask is None else mask[units]
+        (units, g, h, mask), (da, dg, db, dh) = _live(g, h, mask), four
         live = [None if dg is None else np.zeros(z.shape, z.dtype) for z in (g, h)]
         sides = (a, g, da, live[0]), (b, h, db, live[1])
         for tile in _tiles(shapes, M, K, kind):
@@ -375,7 +375,8 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
     -------
     int
         Of all arrays that live at one time, for the largest of the layers;
-        those handed in are not counted.
+        those handed in are not counted, nor what is copied of their signals
+        where units have none.
 
     Raises
     ------
@@ -388,7 +389,7 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
     >>> batch = [(N, 784), (N, 300)], [(N, K, 300), (N, K, 10)]
     >>> [estimate_memory(batch, reduction=r) // 10**6
     ...  for r in ("full", "trace_sum")]
-    [400, 4]
+    [401, 6]
     """
     _named("kind", kind, KINDS)
     _named("reduction", reduction, REDUCTIONS)

@@ -56,7 +56,7 @@ def close(a, b, rtol=RTOL):
     assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
 
 
-@pytest.fixture(params=[(320, 2 ** 20), (6, 100)], ids=["whole", "pieces"])
+@pytest.fixture(params=[(500, 2 ** 20), (6, 100)], ids=["whole", "pieces"])
 def tiles(request, monkeypatch):
     """Both with one tile and with many ragged ones."""
     monkeypatch.setattr(ntk, "SIDE", request.param[0])
