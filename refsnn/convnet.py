@@ -472,7 +472,8 @@ def init(shapes, rng, dtype=np.float64):
     Raises
     ------
     ValueError
-        If shapes are not of ranks 4 and then 2, or dtype is another.
+        If a shape is not of rank 4 or 2 and above 0, or dtype is another;
+        `forward` refuses shapes that do not chain.
 
     Examples
     --------

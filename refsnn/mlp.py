@@ -163,7 +163,7 @@ def _slopes(inputs, pre, activation):
             fits = a == slope * z
         else:
             slope = 1 - a ** 2
-            fits = np.sign(a) == np.sign(z)
+            fits = np.abs(a - np.tanh(z)) <= 8 * np.finfo(a.dtype).eps
         if not fits.all():
             raise ValueError(f"activation is {activation!r}: must be that of the "
                              f"recording, whose inputs[{i + 1}] is not {activation} of "

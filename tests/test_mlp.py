@@ -600,6 +600,7 @@ NET = network((3, 4, 2), 3, "relu", 8)
 TANH = network((3, 4, 2), 3, "tanh", 9)
 W, B, X, REC, SIG = NET.weights, NET.biases, NET.x, NET.recording, NET.signals
 A, G, D = NET.A, NET.G, NET.D
+UP, UP_B = ([np.abs(v) for v in part] for part in (W, B))     # every gate is open
 
 
 def nan(array):
@@ -637,6 +638,8 @@ def rec(inputs=REC.inputs, pre=REC.pre):
     (lambda: mlp.backward(W, REC, D, "sigmoid"), "activation is 'sigmoid'"),
     (lambda: mlp.backward(W, REC, D, "tanh"), "activation is 'tanh': must be that of"),
     (lambda: mlp.signals(TANH.weights, TANH.recording), "activation is 'relu': must b"),
+    (lambda: mlp.backward(UP, mlp.forward(UP, UP_B, X ** 2), D, "tanh"),
+     r"activation is 'tanh': .* inputs\[1\] is not tanh of its pre\[0\]"),
     (lambda: mlp.backward(W, REC, D[:2]), "doutputs is of shape"),
     (lambda: mlp.backward(W, REC, D[:, :1]), "doutputs is of shape"),
     (lambda: mlp.backward(W, REC, D.astype("f4")), "doutputs is .*float32"),
