@@ -77,7 +77,7 @@ class HairCell(NamedTuple):
     x: float = 66.3         # from recovery to release
     A: float = 5.0          # velocity at which release begins, below rest
     B: float = 300.0        # and at which it is half its most, above A
-    h: float = 50000.0      # spikes for a cleft of 1
+    h: float = 50000.0      # firing, for transmitter 1 in the cleft
     M: float = 1.0          # to which q is replenished
 
 
@@ -107,7 +107,7 @@ def velocity(x, rate, response, channels, *, out=None):
     Parameters
     ----------
     x : (N,) float
-        Sound, as from `prepare`.
+        Sound, as from `audio.prepare`.
     rate : float
         Its samples a second, Hz.
     response : callable
@@ -431,6 +431,16 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
 def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
             longest=30.0):
     """Spikes of a sound: eqs. (1) to (9), one after the other.
+
+    With a recording and the membrane of `basilar`::
+
+        x = audio.prepare(audio.resample(*audio.read("word.wav")), 48000)
+        table = basilar.table(basilar.places(700))      # once for all words
+        response = functools.partial(basilar.interpolate, table)
+        times_s, units = cochlea.convert(x, response, 700, rng)
+
+    Many short words are faster side by side: `firing_probability`, `fibres`
+    and `bushy` take any number of columns, of whatever words.
 
     Parameters
     ----------

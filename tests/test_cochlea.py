@@ -235,15 +235,6 @@ def renewal(P, steps):
     return fires
 
 
-def misfit(n, P, steps, count=40):
-    """chi-squared of summed counts against the exact law, and its quantile."""
-    fires = renewal(P, steps)
-    channels = n.shape[1]
-    z = (n.sum(axis=1) - channels * count * fires) \
-        / np.sqrt(channels * count * fires * (1 - fires))
-    return float(np.sum(z ** 2)), stats.chi2.isf(RATE, P.size)
-
-
 def wave(T=300):
     return 0.03 * (1 + np.sin(np.arange(T) / 15)) + 0.001
 
@@ -302,6 +293,14 @@ def test_fibres_count_as_the_published_algorithm_counts():
     assert abs(z) < stats.norm.isf(RATE / 2)
     assert stats.ks_2samp(clear, fast).pvalue > RATE
     assert 0.5 < fast.var() / clear.var() < 2
+
+
+def test_count_of_one_step_is_binomial():
+    n = cochlea.fibres(np.full((1, 4000), 0.05), DT, np.random.default_rng(10))[0]
+    law = stats.binom.pmf(np.arange(7), 40, 0.05)
+    expected = 4000 * np.append(law, 1 - law.sum())
+    seen = np.bincount(np.minimum(n, 7), minlength=8)
+    assert np.sum((seen - expected) ** 2 / expected) < stats.chi2.isf(RATE, 7)
 
 
 def test_certain_and_impossible_spikes():
