@@ -204,7 +204,7 @@ def _decay(step, name, tau, n, dt):
 
 def _constants(step, n, dtype, tau_syn, tau_mem, dt, threshold, leak, reset_to, floor):
     """The numbers of (1)-(7), in dtype."""
-    dt = float(_constant("dt", dt, 1, positive=True))
+    dt = _constant("dt", dt, 1, positive=True)
     alpha = 0.0 if step.synapse == "none" else _decay(step, "tau_syn", tau_syn, n, dt)
     beta = _decay(step, "tau_mem", tau_mem, n, dt)
     values = (alpha, beta, 1 - alpha if step.drive == "leak" else 1.0,

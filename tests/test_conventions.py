@@ -175,6 +175,15 @@ def test_recurrence_carries_the_spikes_tested_last():
     assert run_.syn[2, 0].tolist() == [0.25 * 0.75 * 0.75, 0.75 * 0.75]
 
 
+def test_smallest_sizes_and_more_refractory_steps():
+    none = conventions.simulate(Step(), np.ones((3, 2, 0)), np.ones((1, 0)), tau_syn=1,
+                                tau_mem=1, dt=[0.5])
+    assert none.mem.shape == (4, 2, 1) and not none.mem.any()
+    assert AXES["refractory"] == (0, 1, 2)
+    step = PRESETS["spikingjelly"]._replace(refractory=3)
+    assert run(step, column(9, 9, 9, 9, 9))[0] == [1, 0, 0, 0, 1]
+
+
 def test_constants_for_each_neuron_and_batch():
     rng = np.random.default_rng(3)
     x, W = rng.normal(0.5, 1, (9, 2, 4)), rng.normal(0.5, 1, (3, 4))
@@ -276,8 +285,9 @@ RUN = conventions.simulate(S, X, W1, **T)
     (lambda: conventions.simulate(S, X, W1, tau_syn=2, tau_mem=np.inf), "tau_mem is i"),
     (lambda: conventions.simulate(PRESETS["norse"], X, W1, tau_syn=0.5, tau_mem=3),
      "tau_syn is 0.5: must be .*>= 1.0"),
-    (lambda: conventions.simulate(S, X, W1, dt=0, **T), "dt is 0: .*above 0"),
-    (lambda: conventions.simulate(S, X, W1, threshold=0, **T), "threshold is 0: .*abov"),
+    (lambda: conventions.simulate(S, X, W1, dt=0, **T), "dt is 0: .*above 0$"),
+    (lambda: conventions.simulate(S, X, W1, dt=[1, 1], **T), r"dt is .*\(1,\) array"),
+    (lambda: conventions.simulate(S, X, W1, threshold=0, **T), "threshold is 0: .*ab"),
     (lambda: conventions.simulate(S, X, W1, threshold=[1, 2, 3], **T), r"\(2,\) array"),
     (lambda: conventions.simulate(S, X, W1, leak=np.nan, **T), "leak is nan: .*finite"),
     (lambda: conventions.simulate(S, X, W1, reset_to=None, **T), "reset_to is None"),
