@@ -252,6 +252,7 @@ def predict(kernel=K0, outputs=F0, targets=F0, steps=1, rate=0.1, **others):
 @pytest.mark.parametrize("call, match", [
     (lambda: predict(K0[:2]), "kernel is of shape"),
     (lambda: predict(K0 * np.nan), "kernel has NaN"),
+    (lambda: predict(outputs=np.where(np.eye(3, 2), np.nan, F0)), "outputs has NaN"),
     (lambda: predict(K0 + np.arange(2)), "kernel is not symmetric"),
     (lambda: predict(-K0), "kernel has eigenvalues"),
     (lambda: predict(0 * K0), "kernel has eigenvalues"),

@@ -380,6 +380,13 @@ def test_float32_is_kept_and_close():
         assert np.linalg.norm(other - one) < 1e-4 * np.linalg.norm(one)
 
 
+def spoilt(array):
+    """With one NaN."""
+    array = array.copy()
+    array.flat[-1] = np.nan
+    return array
+
+
 def changed(**new):
     model, student, x, goal = case("relu", 3)
     arguments = {"model": model, "student": student, "x": x, "goal": goal,
@@ -420,8 +427,8 @@ HALF = [0.5 * M for M in STUDENT.masks]
     (changed(goal=GOAL._replace(outputs=GOAL.outputs[:1])), "goal.outputs is of shape"),
     (changed(goal=None), "goal.kernel is of shape"),
     (changed(goal=GOAL._replace(kernel=GOAL.kernel.astype("f"))), "kernel .* float32"),
-    (changed(goal=GOAL._replace(outputs=GOAL.outputs * np.nan)), "goal.outputs has Na"),
-    (changed(goal=GOAL._replace(kernel=GOAL.kernel * np.nan)), "goal.kernel has NaN"),
+    (changed(goal=GOAL._replace(outputs=spoilt(GOAL.outputs))), "goal.outputs has NaN"),
+    (changed(goal=GOAL._replace(kernel=spoilt(GOAL.kernel))), "goal.kernel has NaN"),
     (lambda: ntt.target(perceptron(), *STUDENT[:2], np.zeros((1, 6))), "x is of shape"),
     (lambda: ntt.target(3, *STUDENT[:2], np.zeros((2, 6))), "model is 3"),
     (lambda: run(every=0), "every is 0: must be an integer"),

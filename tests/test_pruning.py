@@ -279,6 +279,7 @@ RNG = np.random.default_rng(0)
     (lambda: pruning.magnitude([W0[0], W0[1][:0]], 0.5), r"weights\[1\] is of shape"),
     (lambda: pruning.magnitude([W0[0].astype(int)], 0.5), "dtype int64"),
     (lambda: pruning.magnitude([W0[0] * np.nan], 0.5), r"weights\[0\] has NaN"),
+    (lambda: pruning.magnitude([np.array([1.0, np.nan])], 0.5), r"weights\[0\] has N"),
     (lambda: pruning.random([W0[0], W0[1] * np.inf], 0.5, RNG), r"weights\[1\] has"),
     (lambda: pruning.random(W0, 0.5, 3), "rng is 3: must be a numpy"),
     (lambda: pruning.snip(W0, W0[:1], 0.5), "gradients is of shapes"),
