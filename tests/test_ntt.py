@@ -191,12 +191,13 @@ def test_loss_is_its_three_sums(seed, B, K):
         rtol=RTOL)
 
 
-@pytest.mark.parametrize("strength, kernel, outputs, l2, l2_sum, total, digits", [
-    (1e-3, 6439.033, 1.022, 1e-4, 82.942, 7.737, 3),
-    (1e-3, 3674.961, 0.732, 1e-4, 83.634, 4.686, 3),
-    (1e-3, 66.964, 0.017, 1e-5, 65.951, 0.105, 2)])     # convolutional; rounded terms
+@pytest.mark.parametrize("strength, kernel, outputs, l2, l2_sum, total", [
+    (1e-3, 6439.033, 1.022, 1e-4, 82.942, 7.737),
+    (1e-3, 3674.961, 0.732, 1e-4, 83.634, 4.686),
+    (1e-3, 536.968, 0.095, 1e-4, 34.456, 0.747),        # the last of all
+    (1e-3, 66.964, 0.017, 1e-5, 65.951, 0.105)])        # convolutional
 def test_factors_are_those_of_the_authors_logs(strength, kernel, outputs, l2, l2_sum,
-                                               total, digits):
+                                               total):
     """One unknown scale a term: a model whose three terms are the logged ones."""
     density = 0.03
     model = ntt.Model(
@@ -209,7 +210,7 @@ def test_factors_are_those_of_the_authors_logs(strength, kernel, outputs, l2, l2
     goal = ntt.Target(np.zeros((2, 1)), np.zeros((1, 1, 1, 1)))
     found = ntt.gradient(model, student, np.ones((2, 1)), goal, density=density,
                          strength=strength, l2=l2)
-    assert abs(found.loss.total - total) < 1.5 * 10 ** -digits
+    assert abs(found.loss.total - total) < 1.1e-3       # total and outputs are rounded
 
 
 def run(kind="at_masked", steps=25, every=5, density=0.3, watch=None, seed=1,
@@ -329,6 +330,46 @@ def test_each_step_descends_the_gradient_asked_for(options):
                            strict=True):
             assert (a == b - 0.01 * g).all()
     assert students[3] is last
+
+
+def largest(weights, rho, scope):
+    """Masks of what is above the threshold, by sorting."""
+    sizes = [np.abs(W) for W in weights]
+    groups = [[W] for W in sizes] if scope == "layer" else [sizes]
+    return [(W > (ranked := sorted(np.concatenate([V.ravel() for V in group])))[
+        int((1 - rho) * len(ranked))]).astype(float) for group in groups for W in group]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scope", pruning.SCOPES)
+def test_the_loop_by_hand(scope, kind):
+    """Adam goes on through changes of the masks, also for what is pruned."""
+    rng, rho, rate, moved_while_pruned = np.random.default_rng(2), 0.3, 0.02, False
+    weights, biases = drawn(rng, [(9, 6), (4, 9)])
+    x = rng.standard_normal((30, 6, 6))
+    found = ntt.transfer(
+        perceptron(), weights, biases, x, density=rho, every=5, strength=0.05,
+        prune=lambda W: pruning.magnitude(W, rho, scope=scope), kind=kind,
+        optimiser=functools.partial(optimisers.adam, rate=rate))
+    theta, M = [*weights, *biases], largest(weights, rho, scope)
+    m, v = [0 * a for a in theta], [0 * a for a in theta]
+    for t, batch in enumerate(x):
+        if t in (5, 10, 15, 20):
+            M = largest(theta[:2], rho, scope)
+        goal = ntt.target(perceptron(), weights, biases, batch)
+        grad = ntt.gradient(perceptron(), ntt.Student(theta[:2], theta[2:], M), batch,
+                            goal, density=rho, strength=0.05, kind=kind)
+        for i, g in enumerate([*grad.weights, *grad.biases]):
+            m[i], v[i] = 0.9 * m[i] + 0.1 * g, 0.999 * v[i] + 0.001 * g ** 2
+            step = m[i] / (1 - 0.9 ** (t + 1)) / (
+                np.sqrt(v[i] / (1 - 0.999 ** (t + 1))) + 1e-8)
+            moved_while_pruned |= i < 2 and bool(step[M[i % 2] == 0].any())
+            theta[i] = theta[i] - rate * step
+    assert moved_while_pruned and any((a != b).any() for a, b in zip(
+        M, largest(weights, rho, scope), strict=True))
+    for a, b in zip([*found.weights, *found.biases, *found.masks], [*theta, *M],
+                    strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
 
 def test_masks_are_drawn_every_100_steps_if_not_told():
