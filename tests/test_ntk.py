@@ -409,6 +409,13 @@ def changed(batch, part, layer, value):
     return tuple(parts)
 
 
+def one(array, value):
+    """With one entry changed."""
+    array = array.copy()
+    array.flat[-1] = value
+    return array
+
+
 def through(masks):
     return ntk.kernel(L0, masks=masks, kind="through_mask")
 
@@ -427,6 +434,8 @@ def through(masks):
     (lambda: ntk.kernel(changed(C0, 0, 0, C0[0][0][:, :2])), r"\(5, 2, 4\)"),
     (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0] * np.nan)), "left has NaN"),
     (lambda: ntk.kernel(L0, changed(R0, 1, 1, R0[1][1] * np.inf)), "right has NaN"),
+    (lambda: ntk.kernel(changed(L0, 1, 1, one(L0[1][1], np.nan))), "left has NaN"),
+    (lambda: ntk.kernel(changed(C0, 0, 0, one(C0[0][0], np.inf))), "left has NaN"),
     (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype("f"))), "dtype float64"),
     (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype(int))), "dtype int64"),
     (lambda: ntk.kernel(L0, C0), "right is of"),
@@ -440,11 +449,14 @@ def through(masks):
     (lambda: through([M0[0].ravel(), M0[1]]), r"masks\[0\] is of shape \(20,\)"),
     (lambda: through([M0[0], M0[1] / 2]), r"masks\[1\] has entries"),
     (lambda: through([M0[0], M0[1] * np.nan]), r"masks\[1\] has entries"),
+    (lambda: through([one(M0[0], 0.5), M0[1]]), r"masks\[0\] has entries"),
+    (lambda: through([one(M0[0], 2.0), M0[1]]), r"masks\[0\] has entries"),
     (lambda: ntk.adjoint(L0, None, D0), "right is not"),
     (lambda: ntk.adjoint(L0, R0, D0[0]), "dkernel is of shape"),
     (lambda: ntk.adjoint(L0, R0, D0.swapaxes(0, 1)), "dkernel is of shape"),
     (lambda: ntk.adjoint(L0, R0, D0.astype("f")), "dkernel .* float32: must"),
     (lambda: ntk.adjoint(L0, R0, D0 * np.nan), "dkernel .* finite"),
+    (lambda: ntk.adjoint(L0, R0, one(D0, np.inf)), "dkernel .* finite"),
     (lambda: ntk.adjoint(L0, R0, D0, kind="through_mask"), "masks is a NoneType"),
     (lambda: ntk.estimate_memory(([(5, 4)], [(4, 3, 2)])), "left has inputs"),
     (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), ([], [])), "right is not"),
