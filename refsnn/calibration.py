@@ -190,7 +190,8 @@ def _arguments(run, neurons, inputs, repeats, code, numbers):
         if isinstance(value, bool) or not isinstance(
                 value, (int, float, np.integer, np.floating)) or not 0 < value < np.inf:
             raise ValueError(f"{name} is {value!r}: must be a finite number > 0")
-    if np.shape(code) != (2,) or not np.isfinite(code).all() or code[1] <= 0:
+    if np.shape(code) != (2,) or np.asarray(code).dtype.kind not in "iuf" \
+            or not np.isfinite(code).all() or code[1] <= 0:
         raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
 
 

@@ -21,12 +21,11 @@ time from t dt to (t+1) dt: its input arrives when it is over, at (t+1) dt,
 its sample is taken when it begins, and any spike in it makes a 1.  These
 are the times of `lif`, where x[t] enters I[t+1]: nothing is to be shifted.
 
-Derivation.  (3) solves tau dv/dt = -v + tau g I for a decaying current; g
-    is such that a nominal neuron obeys U[t+1] = beta U[t] + I[t] on grid
-    points, whatever h.
-Exact.  Between events.  A spike is seen at the end of a step; arrivals,
-    delays and refractory times are rounded to steps: errors of order h.
-    Ideal, with h = dt and r dt refractory: `lif` with reset="zero" and r.
+Derivation.  (3) solves tau dv/dt = -v + tau g I for decaying I; g is such
+    that a nominal neuron has U[t+1] = beta U[t] + I[t] on grid points.
+Exact.  Between events.  Spikes are seen at ends of steps; arrivals, delays
+    and refractory times are rounded to steps: errors of order h.  Ideal
+    chips with h = dt, r dt refractory are `lif` with reset="zero" and r.
 Cost.   A dozen passes over B N membranes a step (N = n + k), and O(n) for
     each event; O(B T N) memory.
 Departures.  Readouts have own rows; events of a bin come in input order.
@@ -281,12 +280,13 @@ def _steps(rng, step, dt, scale, code, reset_after):
         raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
     for name, value in (("dt", dt), ("step", step), ("scale", scale),
                         ("reset_after", 1 if reset_after is None else reset_after)):
-        if isinstance(value, bool) or not np.isscalar(value) or isinstance(
-                value, str) or not 0 < value < np.inf:
-            raise ValueError(f"{name} is {value!r}: must be a finite number > 0")
+        if isinstance(value, bool) or not isinstance(
+                value, (int, float, np.integer, np.floating)) or not 1e-9 < value < 1e9:
+            raise ValueError(f"{name} is {value!r}: must be a number in (1e-9, 1e9)")
     if step > 0.2e-6 and step != dt:
         raise ValueError(f"step is {step!r}: must be at most 2e-07 s, or dt")
-    if np.shape(code) != (2,) or not np.isfinite(code).all() or code[1] <= 0:
+    if np.shape(code) != (2,) or np.asarray(code).dtype.kind not in "iuf" \
+            or not np.isfinite(code).all() or code[1] <= 0:
         raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
     return max(1, int(np.ceil(dt / step - 1e-9)))
 

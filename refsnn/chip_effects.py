@@ -172,6 +172,8 @@ def _record(name, effects):
         if not fits or ((array < 0).any() and field != "headroom"):
             raise ValueError(f"{name}.{field} is {value!r}: must be None or finite, "
                              f">= 0 and of shape {shapes[field]}")
+        if field in ("weight_limit", "fan_in", "adc_limit"):
+            _size(f"{name}.{field}", value, 255 if field == "adc_limit" else None)
         if field in ("loss", "pathological") and array.sum() > 1:
             raise ValueError(f"{name}.{field} is {value!r}: must be shares")
     if effects.headroom is not None:

@@ -666,6 +666,8 @@ def with_entry(array, value, dtype=None):
     ({"reset_after": 0.0}, "reset_after is 0.0"),
     ({"code": 80.0}, "code is 80.0"),
     ({"code": (80.0, 0.0)}, "code is "),
+    ({"code": ("a", "b")}, "code is "),
+    ({"step": 1j}, "step is 1j"),
     ({"code": (np.nan, 70.0)}, "code is ")])
 def test_refuses(options, words):
     with pytest.raises(ValueError, match=words):
