@@ -247,6 +247,21 @@ def test_slopes_of_the_synapse_and_of_a_row():
     assert found["rows"].tolist() == [0, 0] and not found["row_by_spikes"].any()
 
 
+def test_defaults():
+    given = {"dt": 1, "threshold": 1, "leak": 0, "reset_to": 0, "floor": 0}
+    x = np.random.default_rng(5).normal(0.5, 2, (9, 2, 1))
+    for reset in ("zero", "subtract"):
+        step = PRESETS["norse"]._replace(floor=True, reset=reset, through_reset=True)
+        one, two = (conventions.simulate(step, x, np.eye(1), **TAUS["euler"], **more)
+                    for more in ({}, given))
+        assert one.spikes.any() and (one.mem[1:] == 0).any()
+        assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+        one, two = (conventions.slopes(step, two, **TAUS["euler"], **more)
+                    for more in ({}, given))
+        assert all(np.array_equal(one[name], two[name]) for name in one)
+        assert one["row_by_spikes"].any() and not one["mem_by_mem"].all()
+
+
 def test_arguments_are_kept_and_dtype_too():
     x, W, V = column(6, 0, 1), np.eye(1), np.eye(1)
     before = [a.copy() for a in (x, W, V)]
