@@ -360,6 +360,19 @@ def test_memory_is_estimated_to_a_factor_of_two(net, N, K, kind, one):
         assert told / 2 < peak < told * 2, (reduction, told, peak)
 
 
+def test_what_is_not_told_is_all_weights_and_the_full_kernel():
+    left, right, options, rng = example("dense", "through_mask")
+    close(ntk.kernel(left, right, masks=options["masks"]), explicit(left, right))
+    D = rng.normal(size=(5, 7, 3, 3))
+    (da, _), _ = ntk.adjoint(left, right, D, masks=options["masks"])
+    close(da[0], ntk.adjoint(left, right, D, kind="at_masked")[0][0][0])
+    shapes = tuple([a.shape for a in part] for part in left)
+    assert ntk.estimate_memory(shapes) == ntk.estimate_memory(
+        shapes, kind="at_masked", reduction="full", dtype=np.float32)
+    assert ntk.estimate_memory(shapes) < ntk.estimate_memory(
+        shapes, kind="through_mask")
+
+
 def test_reductions_do_not_form_the_full_kernel():
     shapes = [(1000, 100), (1000, 50)], [(1000, 10, 50), (1000, 10, 10)]
     full = ntk.estimate_memory(shapes, dtype=np.float64)
@@ -440,6 +453,9 @@ def through(masks):
     (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype(int))), "dtype int64"),
     (lambda: ntk.kernel(L0, C0), "right is of"),
     (lambda: ntk.kernel(L0, (R0[0][:1], R0[1][:1])), "right is of"),
+    (lambda: ntk.kernel(L0, (R0[0], [g[:, :2] for g in R0[1]])), "right is of"),
+    (lambda: ntk.kernel(L0, tuple([a.astype("f") for a in p] for p in R0)), "right is"),
+    (lambda: ntk.adjoint(L0, (R0[0], [g[:, :2] for g in R0[1]]), D0), "right is of"),
     (lambda: ntk.kernel(L0, kind="masked"), "kind is 'masked'"),
     (lambda: ntk.kernel(L0, reduction="trace"), "reduction is 'trace'"),
     (lambda: ntk.kernel(L0, reduction=None), "reduction is None"),
