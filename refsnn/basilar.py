@@ -31,9 +31,9 @@ Derivation.  (4) is the uniform (WKB) solution of p'' + g^2 p = 0, exact
 Exact.  `transfer`, to rounding.  `interpolate` puts a spline of degree 7
     through `transfer` at frequencies that are evenly spaced in
 
-    s = arcsinh(f / 100 Hz)                          (8)
+    s = arcsinh(f / 10 Hz)                           (8)
 
-    and is within 1e-9 of the largest value at each place, with 2000 points
+    and is within 1e-9 of the largest value at each place, with 1500 points
     up to 24 kHz and either published C0.
 Cost.   O(F C); `interpolate` is about ten times faster than `transfer`,
     and one table serves clips of any length.
@@ -63,7 +63,7 @@ __all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
            "table", "transfer"]
 
 LENGTH = 3.5            # cm, base to apex
-BEND = 100.0            # Hz, below it (8) is linear
+BEND = 10.0             # Hz, below it (8) is linear
 DEGREE = 7
 MARGIN = 1.05           # the table goes beyond its top, where splines are worse
 
@@ -241,7 +241,7 @@ def transfer(frequencies, places, membrane="2021"):
     return 2 * w / xi * Z * (p / p0) * np.exp(1j * (G - G0))               # (6)
 
 
-def table(places, membrane="2021", *, top=24000.0, points=2000):
+def table(places, membrane="2021", *, top=24000.0, points=1500):
     """The transfer function at frequencies to interpolate between.
 
     Parameters

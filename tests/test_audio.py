@@ -112,9 +112,10 @@ def test_flac_without_soundfile(tmp_path, monkeypatch):
 
 # ---- what is refused
 
-def test_every_truncation_is_seen(path):
-    whole = write(path, np.rint(tone() * 32767).astype(np.int16)).read_bytes()
-    assert audio.read(path)[0].size == 400
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_every_truncation_is_seen(path, dtype):
+    whole = write(path, (tone(60) * 120 + 128).astype(dtype)).read_bytes()
+    assert audio.read(path)[0].size == 60
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match="a.wav"):
