@@ -22,6 +22,12 @@ The test set holds all utterances of the held-out speakers and, of others,
 
     round(share * utterances), at least 1, of every class        (4)
 
+To hear utterance 100 of a data set::
+
+    p, rng = speech.utterance(speech.schedule(seed=1), 100)
+    audio = formants.synthesise(*p.tracks, rng, **p.voice)
+    scipy.io.wavfile.write("word.wav", 48000, audio.astype("float32"))
+
 Derivation.  Not of equations, but of phonetics: targets and levels are
     round numbers for an adult male, from common knowledge of formants.
 Approximate.  Nothing is fitted to recordings.  Speakers are adult, differ
@@ -249,7 +255,9 @@ def plan(word, speaker, rng, variation=1.0):
     rng : numpy.random.Generator
         Source of what differs from one utterance to the next.
     variation : float
-        How much that is; 0 is none.
+        How much that is; 0 is none.  At 1 the standard deviations are 12 %
+        of each duration and 7 % of all, 3 % of each formant, 6 % of the
+        pitch, 25 % of each noise and 20 % of the loudness.
 
     Returns
     -------
