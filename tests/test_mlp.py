@@ -571,7 +571,7 @@ def test_law_of_the_weights(n_in, n_out):
 
 def test_the_smallest_networks_are_drawn():
     weights, biases = mlp.init((1, 1), np.random.default_rng(1))
-    assert [W.shape for W in weights] == [(1, 1)] and [b.shape for b in biases] == [(1,)]
+    assert [a.shape for a in weights + biases] == [(1, 1), (1,)]
     assert len(mlp.init([1, 2, 1], np.random.default_rng(1))[0]) == 2
 
 
