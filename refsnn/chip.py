@@ -227,8 +227,7 @@ def _loop(model, x, closes, effects, rng):
     v, new, syn, work = (zeros((*k, B, N), dtype) for k in ((), (), (2,), (2,)))
     if closes is not None:
         new += model.reset
-    if model.kick.any():
-        new += dtype.type(effects["noise"][1]) * rng.standard_normal((B, N), dtype)
+    new += dtype.type(effects["noise"][1]) * rng.standard_normal((B, N), dtype)
     seen, spikes, events = zeros((T, B, N), dtype), zeros((T, B * N), np.uint8), []
     held, sent = deque(maxlen=model.hold), deque([None] * model.delay)
     for j in range(T * model.K):
@@ -274,10 +273,11 @@ def _codes(chip, effects, seen, code, rng):
     return codes.astype(np.uint8)                                          # (7)
 
 
-def _steps(rng, step, dt, scale, code, reset_after):
+def _steps(chip, rng, step, dt, scale, code, reset_after):
     """Steps in a bin, all options checked."""
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
+    if not hasattr(chip, "effects") or not isinstance(rng, np.random.Generator):
+        raise ValueError(f"chip is a {type(chip).__name__}, rng is {rng!r}: must be a "
+                         "Chip and a numpy.random.Generator")
     for name, value in (("dt", dt), ("step", step), ("scale", scale),
                         ("reset_after", 1 if reset_after is None else reset_after)):
         if isinstance(value, bool) or not isinstance(
@@ -358,7 +358,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     >>> run[0].ravel().tolist(), run[1][:, 0, 0].round().tolist()
     ([0, 1, 1, 1], [80.0, 80.0, 115.0, 124.0])
     """
-    K = _steps(rng, step, dt, scale, code, reset_after)
+    K = _steps(chip, rng, step, dt, scale, code, reset_after)
     effects = {name: _OFF.get(name) if value is None else value
                for name, value in chip.effects._asdict().items()}
     matrices, x = _network(chip, effects, weights, spikes)
