@@ -96,8 +96,15 @@ def test_spikes_depend_on_samples_seed_and_options_only(words, tmp_path):
 def test_recordings_of_one_name_have_one_label(words, tmp_path):
     (tmp_path / "b").mkdir()
     again = record(tmp_path / "b" / "one.wav", pitch=500.0)
-    run(*words, again, "-o", tmp_path / "a.h5")
-    assert contents(tmp_path / "a.h5")[1:3] == ([0, 1, 0], ["one", "two"])
+    run(words[0], again, words[1], "-o", tmp_path / "a.h5")
+    assert contents(tmp_path / "a.h5")[1:3] == ([0, 0, 1], ["one", "two"])
+
+
+def test_each_recording_has_a_stream_of_its_own():
+    x, y = np.ones(3), np.array([1.0, 1.0, 1 + 1e-15])
+    draws = [command._stream(*of).random() for of in ((x, 0), (x, 1), (y, 0), (y, 1))]
+    assert len(set(draws)) == 4
+    assert command._stream(x.copy(), 0).random() == draws[0]
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -1,8 +1,10 @@
 """Reading recordings: every format, and every way a file can be bad."""
 
+import contextlib
 import os
 import struct
 import sys
+import types
 import wave
 
 import numpy as np
@@ -108,6 +110,31 @@ def test_flac_without_soundfile(tmp_path, monkeypatch):
     path.write_bytes(b"fLaC" + bytes(100))
     with pytest.raises(ValueError, match="a.flac is FLAC: must have soundfile"):
         audio.read(path)
+
+
+@pytest.mark.parametrize("given, match", [(400, None), (399, "holds 399 samples"),
+                                          (None, "broken.*intact FLAC")])
+def test_flac_that_yields_less_than_it_says(tmp_path, monkeypatch, given, match):
+    class SoundFile(contextlib.nullcontext):        # stands for soundfile's
+        frames, samplerate, channels, subtype = 400, RATE, 1, "PCM_16"
+
+        def __enter__(self):
+            return self
+
+        def read(self, dtype):
+            if given is None:
+                raise RuntimeError("broken")
+            return tone(given).astype(dtype)
+
+    monkeypatch.setitem(sys.modules, "soundfile",
+                        types.SimpleNamespace(SoundFile=SoundFile))
+    path = tmp_path / "a.flac"
+    path.write_bytes(b"fLaC")
+    if match is None:
+        assert (audio.read(path)[0] == tone()).all()
+    else:
+        with pytest.raises(ValueError, match=f"a.flac.*{match}"):
+            audio.read(path)
 
 
 # ---- what is refused
