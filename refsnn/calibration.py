@@ -297,16 +297,19 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
                     tau_syn=tau_syn, scale=scale, code=code, repeats=repeats)
     able = ~(found.restless | found.silent)
 
+    def known(value, otherwise):
+        return np.where(able & np.isfinite(value), value, otherwise)
+
     def factor(target, value):
-        return np.where(able, target / np.where(able, value, 1), 1.0)
+        return target / known(value, target)
 
     leak = np.where(found.restless, 0.0, -found.leak)
-    away = np.where(able, 1 - np.where(able, found.threshold, 1),
+    away = np.where(able, 1 - known(found.threshold, 1),
                     found.restless - 0.5 * found.silent)
     return Corrections(
         factor(1.0, found.gain), factor(tau_syn, found.tau_syn),
         factor(tau_mem, found.tau_mem), away + leak, leak,
-        leak - np.where(able, np.where(able, found.reset, 0), 0))
+        leak - known(found.reset, 0))
 
 
 def corrected(chip, corrections):
