@@ -229,6 +229,14 @@ def test_which_probe_tells_what():
         "the current times 1 - alpha" in report.text
 
 
+def test_every_value_has_words_of_its_own():
+    known = {(axis, value) for axis in AXES for value in AXES[axis]}
+    assert set(identify.WORDS) == known - {("refractory", 1), ("refractory", 2)}
+    assert len(set(identify.WORDS.values())) == len(identify.WORDS)
+    last = identify._words(Candidate("lava", "refractory", 2))
+    assert last == "lava, but refractory 2"
+
+
 def test_without_probes_nothing_is_told():
     x, W = np.full((5, 1, 1), 9.0), np.ones((1, 1))
     step = PRESETS["spikingjelly"]
@@ -325,12 +333,14 @@ def ask(x=X, W=W1, seen=SEEN, presets=PRESETS, axes=AXES, **options):
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: ask(x=X[0]), "x is of shape"),
+    (lambda: ask(x=X[0]), r"x is of shape .* of shape \(T, B, n\), none of them 0"),
+    (lambda: ask(x=X[:0]), "x is of shape"),
     (lambda: ask(x=X * np.nan), "x has NaN"),
     (lambda: ask(W=W1[0]), "W is of shape"),
     (lambda: ask(seen={}), r"recording holds \[\]"),
     (lambda: ask(seen={"voltage": X}), r"recording holds \['voltage'\]: must be"),
-    (lambda: ask(seen={"mem": X}), r"recording\['mem'\] is of shape \(4, 1, 2\)"),
+    (lambda: ask(seen={"mem": X}),
+     r"recording\['mem'\] is of shape \(4, 1, 2\).* shape \(4, 1, 1\)$"),
     (lambda: ask(seen={"mem": SEEN["mem"] * np.inf}), r"recording\['mem'\] has NaN"),
     (lambda: ask(seen={"spikes": 0 * SEEN["spikes"]}),
      r"recording\['spikes'\] is 0 throughout: must be alive"),
