@@ -606,7 +606,7 @@ NET = network((3, 4, 2), 3, "relu", 8)
 TANH = network((3, 4, 2), 3, "tanh", 9)
 W, B, X, REC, SIG = NET.weights, NET.biases, NET.x, NET.recording, NET.signals
 A, G, D = NET.A, NET.G, NET.D
-UP, UP_B = ([np.abs(v) for v in part] for part in (W, B))     # every gate is open
+UP, UP_B = ([np.abs(v) / 10 for v in part] for part in (W, B))    # all gates open
 
 
 def nan(array):
