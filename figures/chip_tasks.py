@@ -120,8 +120,8 @@ def in_software(weights, x):
 
 # On the embedded digits: 1,437 images make few steps of 100, and larger steps than
 # these silence readouts for good (their maximum over time is then that of step 0).
-DEFAULT = Rule(rate=1e-3, fade=0.93, batch=25)
-HIDDEN, EPOCHS = {"digits": 100}, {"digits": 18}        # elsewhere those published:
+DEFAULT = Rule(rate=1e-3, fade=0.92, batch=25)
+HIDDEN, EPOCHS = {"digits": 100}, {"digits": 15}        # elsewhere those published:
 HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # PART epochs make a job
 
 

@@ -215,7 +215,7 @@ def _pictures(data, axes):
         ax.set_ylabel(text)
     axes[2, 1].annotate("threshold", (time_us[-1], 1), (0, 3), ha="right",
                         textcoords="offset points", fontsize=9)
-    axes[3, 1].legend(loc="upper right")
+    axes[3, 0].legend(loc="upper right")
 
 
 def _curves(data, condition, axes):
@@ -234,6 +234,9 @@ def _curves(data, condition, axes):
         low = min(low, accuracy[:, -1].min())
     name = TITLES[condition[0]] + ", augmented" * condition[1]
     axes[0].set(title=name, ylabel="training loss (nats)", yscale="log", xlabel="epoch")
+    axes[0].yaxis.set_minor_formatter("")
     axes[1].set(title=name, ylabel="test accuracy", ylim=(low - 0.12, 1.0),
                 xlabel="epoch")
     axes[1].legend(loc="lower right")
+    for ax in axes:
+        ax.xaxis.get_major_locator().set_params(integer=True)
