@@ -1,0 +1,199 @@
+"""What the figures of the analog chip share, in miniature."""
+
+import pathlib
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from refsnn import chip_effects, chip_weights
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "figures"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def path():
+    sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
+    yield
+    del sys.path[:2]
+
+
+@pytest.fixture(scope="module")
+def tasks(path):
+    import chip_tasks
+    return chip_tasks
+
+
+@pytest.fixture(scope="module")
+def words(path):
+    import chip_words
+    return chip_words
+
+
+@pytest.fixture(scope="module")
+def images(tasks):
+    found = tasks.digits(5, 0)
+    return tasks.Images(found.x[:150], found.labels[:150], found.x_test[:60],
+                        found.labels_test[:60])
+
+
+def arrays(learner):
+    return [w for w in learner.weights if w is not None]
+
+
+def test_images_are_split_anew_in_each_repeat(tasks):
+    one, again, other = tasks.digits(5, 0), tasks.digits(5, 0), tasks.digits(5, 1)
+    assert np.array_equal(one.x, again.x) and not np.array_equal(one.x, other.x)
+    assert one.x.shape[1:] == (16, 16) and len(one.x) + len(one.x_test) == 1797
+    x = tasks.coded(one.x[:7])
+    assert x.shape == (20, 7, 256) and 20 < x.sum(axis=(0, 2)).mean() < 150
+    assert np.array_equal(x[:, 3:4], tasks.coded(one.x[3:4])), "alone or in a batch"
+
+
+@pytest.mark.parametrize("kind", ["software", "chip"])
+def test_a_training_in_parts_goes_on_where_it_ended(tasks, images, kind):
+    rule = tasks.DEFAULT._replace(dropout=0.2, degrees=10.0)
+
+    def run():
+        drawn = chip_effects.draw(3, chip_effects.CALIBRATED)
+        return tasks.in_software if kind == "software" else \
+            tasks.on_chip(drawn, np.random.default_rng(4))
+
+    def start():
+        return tasks.begin(np.random.default_rng(1), 12), np.random.default_rng(2)
+
+    (whole, generator), one = start(), run()
+    whole, curves = tasks.learn(one, whole, images, rule, generator, 2)
+    (parted, generator), one = start(), run()
+    for first in range(2):
+        parted = tasks.unpacked(tasks.packed(parted))
+        parted, part = tasks.learn(one, parted, images, rule, generator, 1, first=first)
+        assert np.array_equal(part[0], curves[first])
+    assert all(map(np.array_equal, arrays(whole), arrays(parted)))
+    assert curves[1, 0] < curves[0, 0]
+    assert np.abs(whole.weights.hidden).max() <= np.float32(63 / 240) \
+        or kind == "software"
+
+
+def test_parts_cover_all_epochs(tasks):
+    assert tasks.parts(15, "digits") == [(0, 15)]
+    assert tasks.parts(25, "mnist") == [(0, 10), (10, 10), (20, 5)]
+
+
+def test_scores_count_samples_until_a_time(tasks, images):
+    weights = tasks.begin(np.random.default_rng(1), 12).weights
+    weights = weights._replace(hidden=weights.hidden + np.float32(0.05))
+    scores = tasks.test(tasks.in_software, weights, images)
+    recording = tasks.in_software(weights, tasks.coded(images.x_test))
+    for t in (0, 6, 19):
+        said = recording.out[:t + 1].max(axis=0).argmax(axis=1)
+        assert scores.until[t] == np.mean(said == images.labels_test)
+    assert scores.spikes == recording.spikes.sum() / 60 > 0
+    assert scores.accuracy == scores.until[-1]
+
+
+def test_silenced_neurons_are_as_many_as_said(tasks):
+    weights = tasks.begin(np.random.default_rng(1), 20).weights
+    left = tasks.silenced(weights, np.random.default_rng(2), 0.15)
+    assert (~left.hidden.any(axis=1)).sum() == 3
+    assert np.array_equal(left.hidden.any(axis=1), left.readout.any(axis=0))
+
+
+def test_the_reference_network_learns(tasks, images):
+    rule = tasks.Rule(rate=3e-3, batch=25)
+    net = tasks.reference_begin(np.random.default_rng(1), 20)
+    net, curves = tasks.reference_learn(net, images, rule, np.random.default_rng(2), 4)
+    assert curves[-1, 0] < 0.7 * curves[0, 0]
+    assert tasks.reference_test(net, images) > 0.3
+    again = tasks.reference_unpacked(tasks.reference_packed(net))
+    assert all(map(np.array_equal, again.weights + again.biases,
+                   net.weights + net.biases))
+
+
+# ---- spoken words
+
+def written(path, count, seed):
+    """Words of two classes in the format of SHD: low before high, or after."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    times, units = [], []
+    for label in labels:
+        early, late = np.sort(rng.uniform(0, 0.02, (2, 900)))
+        low, high = rng.integers(70, 340, 900), rng.integers(430, 700, 900)
+        t = np.concatenate([early, late + 0.03])
+        u = np.concatenate([low, high] if label else [high, low])
+        times.append(t.astype(np.float16))
+        units.append(u.astype(np.uint16))
+    with h5py.File(path, "w") as file:
+        for name, trains, kind in (("times", times, np.float16),
+                                   ("units", units, np.uint16)):
+            data = file.create_dataset(f"spikes/{name}", (count,),
+                                       dtype=h5py.vlen_dtype(kind))
+            for i, train_ in enumerate(trains):
+                data[i] = train_
+        file["labels"] = labels.astype(np.uint16)
+        file["extra/speaker"] = np.zeros(count, np.uint16)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words")
+    written(folder / "shd_train.h5", 40, 1)
+    written(folder / "shd_test.h5", 20, 2)
+    return folder
+
+
+def test_words_are_read_and_coded(words, recordings):
+    train, test = (words.read(path) for path in words.find(recordings))
+    assert len(train.labels) == 40 and len(test.labels) == 20
+    assert train.times[0].dtype == np.float64
+    T = words.steps(train)
+    assert T == int(max(t.max() for t in train.times) / 2000 / 1.7e-6) + 21
+    x = words.coded(train, [0, 1], T)
+    assert x.shape == (T, 2, 70) and 120 < x[:, 0].sum() <= 270
+    assert x[:10, 1, :30].any() and not x[:7, 1, 40:].any(), "low lines first"
+
+
+@pytest.mark.parametrize("kind", ["chip", "software"])
+def test_the_keyword_task_and_its_control(words, recordings, kind):
+    call = {"folder": str(recordings), "kind": kind, "epochs": 8, "spread": 3.0,
+            "seed": 1, "repeat": 0, "hidden": 24, "batch": 5}
+    trained = words.keywords(recurrence="trained", **call)
+    assert trained["curves"][-1, 0] < 0.8 * trained["curves"][0, 0]
+    assert trained["accuracy"] >= 0.9
+    assert trained["weights recurrent"].shape == (24, 24)
+    assert trained["weights readout"].shape == (2, 24)
+    fixed = words.keywords(recurrence="fixed", before=trained, **{**call, "epochs": 1})
+    first, other = (r["weights recurrent"] for r in (trained, fixed))
+    assert not np.array_equal(first, other)
+    assert np.array_equal(np.sort(first.ravel()), np.sort(other.ravel()))
+    assert "mean recurrent" not in fixed and "mean recurrent" in trained
+
+
+def test_the_sizes_of_the_paper_fit_the_chip(words, tasks):
+    weights = tasks.begin(np.random.default_rng(1), words.HIDDEN, inputs=70, classes=20,
+                          recurrent=True).weights
+    run = tasks.on_chip(chip_effects.draw(1, chip_effects.CALIBRATED),
+                        np.random.default_rng(1))
+    x = (np.random.default_rng(2).random((12, 3, 70)) < 0.1).astype(np.float32)
+    recording = run(weights, x)
+    assert recording.mem.shape == (12, 3, 186) and recording.out.shape == (12, 3, 20)
+    assert chip_weights.integers(weights)[0].recurrent.any()
+    with pytest.raises(ValueError, match="inputs"):
+        run(tasks.begin(np.random.default_rng(1), 190, inputs=70, classes=20,
+                        recurrent=True).weights, x)
+
+
+def test_what_is_no_data_set_is_refused(words, recordings, tmp_path):
+    with pytest.raises(ValueError, match="_train.h5"):
+        words.find(tmp_path)
+    with h5py.File(tmp_path / "a_train.h5", "w") as file:
+        file["labels"] = np.zeros(2, int)
+        for name in ("times", "units"):
+            file.create_dataset(f"spikes/{name}", (1,),
+                                dtype=h5py.vlen_dtype(np.float16))
+    with pytest.raises(ValueError, match="has 2 labels, 1 trains"):
+        words.read(tmp_path / "a_train.h5")
+    with pytest.raises(ValueError, match="recurrence is 'fixed'"):
+        words.keywords(str(recordings), "chip", "fixed", 1, 0.0, 1, 0)
