@@ -16,7 +16,8 @@ one BLAS thread wherever `_run` can see this checkout.  The jobs of
 fig_speed run last and alone, on as many threads as their `threads` says.
 No job may be long: `(function, kwargs, index)` goes on where job number
 `index` of this list, an earlier one, ended.  It starts when that one's
-result is there, and gets the dict as keyword argument `before`.
+result is there, and gets the dict as keyword argument `before`; with more
+indices, a list of dicts.
 
 Written, whole or not at all: OUT/NAME.png, OUT/NAME.h5 (the data behind the
 picture), OUT/NAME.json (claims, seeds, versions, seconds), OUT/index.html,

@@ -5,10 +5,10 @@ arguments.  Its result is a dict of names to arrays, numbers, texts, truth
 values or lists of them; it is stored as npz without pickle, and numbers
 come back as NumPy scalars, the same whether computed or re-used.
 
-A job may continue an earlier one of its figure: that one's result is its
-argument `before`, sent with the call.  Its key covers the key of the job
-that it continues, so a stored part holds even where the part before it is
-lost and has to be computed again.
+A job may continue earlier ones of its figure: the result of one, or the
+list of the results of several, is its argument `before`, sent with the
+call.  Its key covers the keys of the jobs that it continues, so a stored
+part holds even where a part before it is lost and has to be computed again.
 """
 
 import ast
@@ -46,7 +46,7 @@ class Task(NamedTuple):
     figure: str
     key: str
     call: tuple             # (root, module, function, kwargs, code)
-    before: str | None      # key of the task that it continues
+    before: tuple           # keys of the tasks that it continues
 
 
 # ---- keys: a result is re-used if nothing it depends on has changed --------
@@ -119,8 +119,8 @@ def tasks(root, name, module, size, seed, data, identity):
     """Tasks of one figure, in the order of its `jobs`.
 
     The key of each covers the code it depends on, its arguments, size,
-    seed, data, the versions of NumPy and SciPy, and the key of the job that
-    it continues.
+    seed, data, the versions of NumPy and SciPy, and the keys of the jobs
+    that it continues.
     """
     code = code_key(root, module.__name__)
     scipy = importlib.import_module("scipy").__version__
@@ -141,7 +141,7 @@ def tasks(root, name, module, size, seed, data, identity):
                             "threads")
         before = _continued(label, listed, *job[1:])
         address = [module.__name__, label, kwargs, code, size, seed, identity,
-                   np.__version__, scipy, *([before] if before else [])]
+                   np.__version__, scipy, *before]
         text = json.dumps(address, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
         listed.append(Task(name, key, (str(root), module.__name__, label,
@@ -149,19 +149,18 @@ def tasks(root, name, module, size, seed, data, identity):
     return listed
 
 
-def _continued(label, listed, kwargs, *index):
-    """Key of the earlier job that a job continues; None if it has no index."""
-    if not index:
-        return None
+def _continued(label, listed, kwargs, *indices):
+    """Keys of the earlier jobs that a job continues."""
     own = len(listed)
-    if len(index) > 1 or type(index[0]) is not int or not 0 <= index[0] < own:
-        raise ValueError(f"job {label}, number {own}, continues job "
-                         f"{', '.join(map(repr, index))}: must be one int, 0 or more "
-                         f"and less than {own}")
-    if "before" in kwargs:
+    for index in indices:
+        if type(index) is not int or not 0 <= index < own:
+            raise ValueError(f"job {label}, number {own}, continues job {index!r}: "
+                             f"must be an int, 0 or more and less than {own}")
+    if indices and "before" in kwargs:
         raise ValueError(f"job {label}, number {own}: before is {kwargs['before']!r}: "
-                         f"must be left out, to be the result of job {index[0]}")
-    return listed[index[0]].key
+                         "must be left out, to be the result of job "
+                         f"{', '.join(map(str, indices))}")
+    return tuple(listed[index].key for index in indices)
 
 
 # ---- stored results -------------------------------------------------------
@@ -294,7 +293,7 @@ def compute(waiting, run, executor, lanes, start, figures):
     """Yield (task, result, error) as tasks end, whatever the order.
 
     `figures` are those of the tasks by name.  The caller keeps `results`, by
-    key, and `error` of each: a task starts when the one it continues is among
+    key, and `error` of each: a task starts when those it continues are among
     the results, and is left out when there is an error.
 
     Where `executor` is None, each of `lanes` is one local process with one
@@ -341,8 +340,8 @@ def trace(error):
 def _submit(waiting, run, pools, local, start, flying, figures):
     """Hand out tasks that can start: one to each idle process, or all at once."""
     waiting[:] = [task for task in waiting if figures[task.figure].error is None]
-    ready = [task for task in waiting if task.before is None
-             or task.before in figures[task.figure].results]
+    ready = [task for task in waiting
+             if all(key in figures[task.figure].results for key in task.before)]
     busy = {lane for lane, _ in flying.values()}
     free = [lane for lane in range(len(pools)) if lane not in busy]
     for lane, task in zip(free if local else [0] * len(ready), ready, strict=False):
@@ -360,8 +359,11 @@ def _submit(waiting, run, pools, local, start, flying, figures):
 
 
 def _call(task, results):
-    """What `_run` is called with: `before` is the result itself, not a copy."""
-    if task.before is None:
+    """What `_run` is called with: `before` is the results themselves, no copies."""
+    if not task.before:
         return task.call
     root, module, function, kwargs, code = task.call
-    return root, module, function, {**kwargs, "before": results[task.before][0]}, code
+    before = [results[key][0] for key in task.before]
+    if len(before) == 1:
+        before = before[0]
+    return root, module, function, {**kwargs, "before": before}, code

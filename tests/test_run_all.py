@@ -305,6 +305,46 @@ def test_a_job_begins_where_the_one_before_it_ended(chain):
     assert len(np.unique(path[:, -1, 0])) == 7
 
 
+JOIN = """\"\"\"Parts and their join.\"\"\"
+import time
+
+
+def part(repeat, wait):
+    time.sleep(wait)
+    return {"met": repeat}
+
+
+def join(repeat, before):
+    return {"met": repeat, "joined": [one["met"] for one in before]}
+
+
+def jobs(size, seed, data):
+    parts = [(part, {"repeat": i, "wait": (0.5, 0.0, 0.0)[i]}) for i in range(3)]
+    return [*parts, (join, {"repeat": 3}, 2, 0, 1), (join, {"repeat": 4}, 3, 3)]
+
+
+def gather(results):
+    return {"first": results[3]["joined"], "second": results[4]["joined"]}
+
+
+def claims(data):
+    return []
+
+
+def plot(data, fig):
+    fig.subplots()
+"""
+
+
+def test_a_job_gets_the_results_of_several_in_their_order(tmp_path):
+    folder = toy_project.make(tmp_path / "checkout", join=JOIN)
+    done = toy_project.run(folder, "join", "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    with h5py.File(folder / "figures" / "out" / "join.h5") as file:
+        assert file["first"][:].tolist() == [2, 0, 1]
+        assert file["second"][:].tolist() == [3, 3]
+
+
 def test_chains_give_the_same_bits_on_three_workers(chain, tmp_path):
     folder, before, numbers = chain
     done = toy_project.run(folder, "chain", "--jobs", 3, "--out", tmp_path)
@@ -436,7 +476,7 @@ def test_key_covers_arguments_size_seed_and_data():
 
 
 def listed(*jobs):
-    """Tasks of a figure with the jobs ({argument: value}, [index])."""
+    """Tasks of a figure with the jobs ({argument: value}, *indices)."""
     module = plain()
     module.jobs = lambda size, seed, data: [(module.job, *job) for job in jobs]
     return runner.tasks(toy_project.ROOT, "toy", module, "quick", 0, None, None)
@@ -444,11 +484,13 @@ def listed(*jobs):
 
 def test_key_covers_the_job_that_is_continued():
     tasks = listed(({"a": 1},), ({"a": 2},), ({"b": 1},), ({"b": 1}, 0),
-                   ({"b": 1}, 1), ({"b": 1}, 3), ({"b": 1}, 0))
+                   ({"b": 1}, 1), ({"b": 1}, 3), ({"b": 1}, 0),
+                   ({"b": 1}, 0, 1), ({"b": 1}, 1, 0))
     keys = [task.key for task in tasks]
-    assert len(set(keys)) == 6 and keys[6] == keys[3]
+    assert len(set(keys)) == 8 and keys[6] == keys[3]
     assert [task.before for task in tasks] == [
-        None, None, None, keys[0], keys[1], keys[3], keys[0]]
+        (), (), (), (keys[0],), (keys[1],), (keys[3],), (keys[0],),
+        (keys[0], keys[1]), (keys[1], keys[0])]
     assert keys[2] == key(kwargs={"b": 1})
     assert listed(({"a": 3},), ({"b": 1}, 0), ({"b": 1}, 1))[2].key not in keys
 
@@ -458,15 +500,18 @@ def test_a_job_continues_an_earlier_one(index):
     with pytest.raises(ValueError) as error:
         listed(({"a": 1},), ({"a": 2}, index), ({"a": 3},))
     assert str(error.value) == (f"job job, number 1, continues job {index!r}: must be "
-                                "one int, 0 or more and less than 1")
+                                "an int, 0 or more and less than 1")
 
 
-def test_a_job_continues_one_other_and_has_no_before_of_its_own():
-    with pytest.raises(ValueError, match="number 2, continues job 0, 1: must be one i"):
-        listed(({"a": 1},), ({"a": 2},), ({"a": 3}, 0, 1))
+def test_each_of_several_jobs_is_an_earlier_one():
+    with pytest.raises(ValueError, match="number 2, continues job 2: must be an int"):
+        listed(({"a": 1},), ({"a": 2},), ({"a": 3}, 0, 2))
+
+
+def test_a_job_that_continues_another_has_no_before_of_its_own():
     with pytest.raises(ValueError, match="number 1: before is 3: must be left out"):
         listed(({"a": 1},), ({"before": 3}, 0))
-    assert listed(({"before": 3},))[0].before is None
+    assert listed(({"before": 3},))[0].before == ()
 
 
 def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):
