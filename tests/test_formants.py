@@ -116,6 +116,28 @@ def test_friction_sample_by_sample(seed):
     close(got, y / rms(y))
 
 
+@given(SEEDS)
+def test_sound_put_together_sample_by_sample(seed):
+    pitch, F, parts = tracks(seed, 6)
+    noises = [[0.0025, 0.01502, 0.4, 6500.0, 3500.0], [0.01, 0.03, 0.2, 2000.0, 900.0]]
+    got = formants.synthesise(pitch, F, parts, noises, np.random.default_rng(seed),
+                              length=0.16, breath=0.2, background=0.1, loudness=0.01)
+    rng = np.random.default_rng(seed)
+    sound = formants.tract(formants.glottis(pitch, parts, rng, 0.2), F, parts, 0.16)
+    weight = np.repeat(parts[:, 0], HOP) ** 2
+    sound /= np.sqrt(sum(weight * sound ** 2) / sum(weight))
+    for (first, last), (*_, level, centre, width) in zip(
+            [(120, 721), (480, 1440)], noises, strict=True):
+        noise = formants.friction(last - first, centre, width, rng)
+        for k, value in enumerate(noise):
+            edge = k / len(noise)
+            rise, fall = min(edge / 0.15, 1), min((1 - edge) / 0.3, 1)
+            sound[first + k] += level * value * np.sin(np.pi / 2 * rise) \
+                * np.sin(np.pi / 2 * fall)
+    sound += 0.1 * rng.standard_normal(len(sound))
+    close(got, 0.01 / rms(sound) * sound)
+
+
 # --- spectra
 
 def test_tract_resonates_at_the_formants():

@@ -90,6 +90,20 @@ def test_the_table_is_whole():
     assert len({speech.WORDS[w] for w in WORDS}) == 20
 
 
+def test_vowels_lie_as_phonetics_has_them():
+    """F1 rises from close to open, F2 falls from front to back, r lowers F3."""
+    F1, F2, F3 = ({name: row[k] for name, row in speech.PHONEMES.items()}
+                  for k in (2, 3, 4))
+    for close, middle, open_ in (("i", "I", "E"), ("I", "E", "a"), ("Y", "E", "A"),
+                                 ("u", "U", "O"), ("U", "O", "V"), ("u", "o", "O"),
+                                 ("I", "e", "E"), ("O", "V", "a"), ("j", "@", "6")):
+        assert F1[close] < F1[middle] < F1[open_]
+    for front, middle, back in (("i", "Y", "u"), ("I", "@", "U"), ("e", "@", "o"),
+                                ("E", "a", "O"), ("j", "y", "w"), ("I", "Y", "U")):
+        assert F2[front] > F2[middle] > F2[back]
+    assert F3["r"] < 1800 < min(f for name, f in F3.items() if name != "r")
+
+
 # --- plans
 
 def test_a_plan_by_hand():
@@ -116,6 +130,27 @@ def test_a_plan_by_hand():
         100 * 2 ** 0.1, 100 * 2 ** (0.25 * (0.4 - 0.505 / 0.510))], rtol=1e-9)
     voice = plan.tracks.parts[:, 0]
     assert voice[at(0.19)] == 0 and voice[at(0.25)] == 1 and voice[0] == 0
+
+
+def test_a_sound_too_short_for_its_glides_is_reached_in_its_middle():
+    """b of sieben: 8 ms, between glides of 20 and 50 ms."""
+    starts, stops = np.array([0.0, 0.06, 0.07]), np.array([0.06, 0.07, 0.2])
+    track = speech._track(starts, stops, np.array([[1.0], [5.0], [2.0]]),
+                          np.array([0.0, 0.02, 0.05]), np.array([0.05, 0.065, 0.095]))
+    np.testing.assert_allclose(track.ravel(), [1, 5, 2])
+    before = speech._track(starts, stops, np.array([[1.0], [5.0], [2.0]]),
+                           np.array([0.0, 0.02, 0.05]), np.array([0.0575, 0.07, 0.08]))
+    np.testing.assert_allclose(before.ravel(), [3, 4.5, 3.5])
+
+
+def test_pitch_wanders():
+    """Beyond its steady fall, and more with more variation."""
+    def beyond(variation):
+        pitch = speech.plan("six", NEUTRAL, np.random.default_rng(1),
+                            variation).tracks.pitch
+        return np.abs(np.diff(np.log2(pitch), 2)).std()
+
+    assert beyond(0.0) < 1e-12 < 1e-4 < beyond(1.0) < beyond(3.0) < 0.02
 
 
 def test_a_speaker_changes_what_it_should():
