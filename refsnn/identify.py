@@ -130,7 +130,7 @@ def _array(name, value, shape=None):
 
 def _checked(x, W, recording, gradients, differentiate):
     """The recording as arrays; refuses what shows nothing."""
-    x, W = _array("x", x), np.asarray(W)
+    _array("x", x)
     if W.ndim != 2 or W.shape[1] != x.shape[2]:
         raise ValueError(f"W is of shape {W.shape}: must be (n, {x.shape[2]})")
     if not isinstance(recording, dict) or not recording \
@@ -165,7 +165,8 @@ def _differs(found, wanted, exact, rtol):
 
 def _part(rows, run, rtol):
     """(Parting or None, entries that differ) of a recording and a run."""
-    wrong = {name: _differs(row, np.asarray(run[name], float), name == "spikes", rtol)
+    run = {name: np.asarray(run[name], float) for name in rows}
+    wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
     count = sum(int(bad.sum()) for bad in wrong.values())
     if not count:
@@ -175,7 +176,7 @@ def _part(rows, run, rtol):
     name = next(name for name, bad in wrong.items() if bad[step].any())
     sample, neuron = (int(i) for i in np.argwhere(wrong[name][step])[0])
     return Parting(step, sample, neuron, name, float(rows[name][step, sample, neuron]),
-                   float(run[name][step][sample, neuron])), count
+                   float(run[name][step, sample, neuron])), count
 
 
 def _step(candidate, presets):
@@ -299,6 +300,7 @@ def identify(x, W, recording, presets, simulate: Callable, axes, *, gradients=No
     >>> identify(x, W, seen, {"mine": Rule()}, simulate, {}).parting.step
     0
     """
+    x, W = np.asarray(x), np.asarray(W)
     rows, gradients = _checked(x, W, recording, gradients, differentiate)
     if not isinstance(presets, dict) or not presets or not isinstance(axes, dict):
         raise ValueError(f"presets and axes are {presets!r} and {axes!r}: must be "

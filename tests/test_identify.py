@@ -1,6 +1,7 @@
 """Which convention a recording follows: presets, one axis off, the nearest."""
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -299,6 +300,54 @@ def test_gradients_alone_may_part():
     assert report.text == "as norse, but gradients pass the reset"
 
 
+class Rule(NamedTuple):
+    """A toy convention: a scale, and a step that comes late."""
+
+    scale: float = 1.0
+    late: int = 0
+
+
+def toy(step, x, W):
+    mem = (np.roll(x @ np.transpose(W), step.late, axis=0) * step.scale).tolist()
+    return {"mem": mem, "syn": mem, "spikes": mem}
+
+
+TOY_X = np.array([[[1.0]], [[3.0]], [[0.5]]])
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rounding_is_relative_to_the_largest(scale):
+    """1e-9 of it passes, 1.5e-9 does not; lists are as good as arrays."""
+    rules = {"a": Rule(scale)}
+    for error, members in ((0.9e-9, 1), (1.5e-9, 0)):
+        seen = {"mem": (scale * (TOY_X + [[[error * 3]], [[0]], [[0]]])).tolist()}
+        report = identify.identify(TOY_X.tolist(), [[1.0]], seen, rules, toy, {})
+        assert len(report.members) == members
+
+
+def test_the_nearest_in_gradients_is_nearest():
+    rules = {"far": Rule(late=1), "near": Rule()}
+    report = identify.identify(
+        TOY_X, [[1.0]], {"mem": TOY_X}, rules, toy, {}, gradients=[2.0],
+        differentiate=lambda step, *_: [1.0])
+    assert report.nearest == Candidate("near", None, None)
+    assert report.parting == identify.Parting(None, None, None, "gradients", 2.0, 1.0)
+
+
+def test_rounding_tells_nothing_apart():
+    axes, inputs = {"late": (0, 3)}, {"it": identify.Probe(TOY_X, [[1.0]], "nothing")}
+    for error, probe in ((1e-12, ""), (1e-6, "gradients of it")):
+        report = identify.identify(
+            TOY_X, [[1.0]], {"mem": TOY_X}, {"a": Rule()}, toy, axes, inputs=inputs,
+            differentiate=lambda step, *_, e=error: [1.0 + e * step.late])
+        assert report.apart == {Candidate("a", "late", 3): probe}
+
+
+def test_decays_of_zero_have_probes():
+    found = identify.probes([0.0], [0.0], 3.0)
+    assert found["ties"].x.max() == 3.0 and found["overdrive"].x.max() == 27.0
+
+
 def test_probes_hold_what_they_say():
     found = identify.probes([0.25], [0.5], 2.0)
     assert list(found) == ["overdrive", "inhibition", "ties", "all"]
@@ -337,6 +386,7 @@ def ask(x=X, W=W1, seen=SEEN, presets=PRESETS, axes=AXES, **options):
     (lambda: ask(x=X[:0]), "x is of shape"),
     (lambda: ask(x=X * np.nan), "x has NaN"),
     (lambda: ask(W=W1[0]), "W is of shape"),
+    (lambda: ask(W=np.ones((1, 3))), "W is of shape"),
     (lambda: ask(seen={}), r"recording holds \[\]"),
     (lambda: ask(seen={"voltage": X}), r"recording holds \['voltage'\]: must be"),
     (lambda: ask(seen={"mem": X}),
