@@ -53,7 +53,7 @@ class Measurement(NamedTuple):
     leak: np.ndarray           # (N,), with the ADC's offset
     reset: np.ndarray          # (N,), relative to the leak
     restless: np.ndarray       # (N,) bool: fires without input
-    silent: np.ndarray         # (N,) bool: never fired
+    silent: np.ndarray         # (N,) bool: fired never, or too late to tell
 
 
 class Corrections(NamedTuple):
@@ -255,20 +255,20 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     t = tau_syn * np.linspace(0, 6, 400)[:, None]
     peak = gains[0] * _kernel(t, taus[0], mem).max(axis=0)
     nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
-    silent = half > 2 * most
-    return Measurement(gains * nominal * scale / code[1], taus, tau,
-                       np.where(silent, np.nan, half * peak / code[1]),    # (5)
+    blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone cannot tell
+    return Measurement(blank * gains * nominal * scale / code[1], blank * taus, tau,
+                       blank * half * peak / code[1],                      # (5)
                        (base - code[0]) / code[1], reset / code[1],        # (6)
-                       restless, silent)
+                       restless, np.isnan(tau) & ~restless)
 
 
 def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
               scale=240.0, code=(80.0, 70.0), repeats=8):
     """Corrections that make a chip's neurons nominal ones, by `measure`.
 
-    Of neurons that fire without input, or never, nothing is corrected but
-    the threshold: raised by 1, or lowered by 0.5.  So calibrate twice or
-    more, each time with what the last one corrected.
+    Of neurons that fire without input, or never (or too late), nothing is
+    corrected but the leak, and the threshold: raised by 1, or lowered by
+    0.5.  So calibrate twice or more, each time as last corrected.
 
     Parameters
     ----------

@@ -163,6 +163,26 @@ def test_restless_and_silent_neurons():
     assert abs(again.threshold[1] - 1) < 0.02
 
 
+def test_a_neuron_that_fires_late_is_left_alone_but_for_its_threshold():
+    """Its tau_mem cannot be found, nor then tau_syn: the threshold comes first."""
+    c = quiet()
+    c.tau_mem[3], c.tau_syn[:, 3], c.threshold[3] = 20e-6, 20e-6, 9.2
+    found = cal.measure(bench(c), **SMALL)
+    assert np.flatnonzero(found.silent).tolist() == [3] and not np.isnan(found.reset[3])
+    for name in ("gain", "tau_syn", "tau_mem", "threshold"):
+        assert np.isnan(getattr(found, name)[..., 3]).all()
+        assert np.isfinite(np.delete(getattr(found, name), 3, axis=-1)).all()
+    turned = cal.calibrate(bench(c), **SMALL)
+    assert all(np.isfinite(a).all() for a in turned)
+    new = cal.corrected(c, turned)
+    assert new.tau_syn[0, 3] == 20e-6 and abs(new.threshold[3] - 8.7) < 1e-9
+    for _ in range(2):
+        new = cal.corrected(new, cal.calibrate(bench(new), **SMALL))
+    np.testing.assert_allclose(new.tau_mem, 6e-6, rtol=0.01)
+    np.testing.assert_allclose(new.tau_syn, 6e-6, rtol=0.01)
+    assert abs(new.threshold[3] - 1) < 0.02
+
+
 def test_corrections_are_targets_over_findings():
     c = quiet()
     found, turned = (f(bench(c), **SMALL) for f in (cal.measure, cal.calibrate))

@@ -50,6 +50,25 @@ def test_the_record_names_each_effect_and_its_source():
     assert len(ce.Effects._fields) == 20
 
 
+TABLE = {       # uncalibrated, calibrated
+    "weight_limit": (63, 63), "fan_in": (256, 256),
+    "gain": ((0.103, 0.104), (0.04, 0.04)), "synapse": (0.05, 0.05),
+    "tau_syn": ((0.233, 0.213, 0.13), (0.04, 0.04, 0.0)), "tau_mem": (0.13, 0.05),
+    "threshold": ((0.22, 0.2), (0.05, 0.03)), "reset": (0.17, 0.04),
+    "refractory": (2e-6, 2e-6), "decalibration": (None, None),
+    "noise": ((0.02, 0.015, 0.03),) * 2, "adc_limit": (255, 255),
+    "adc": ((9.9, 0.02), (2.5, 0.02)), "sampling": ((0.2e-6, 0.07e-6),) * 2,
+    "hidden_peak": (True, True), "headroom": ((-1.0, 1.75, 0.2),) * 2,
+    "timing": ((8e-9, 0.3e-6),) * 2, "loss": (0.001, 0.001),
+    "pathological": ((0.005, 0.005), None), "drift": (0.015, 0.015)}
+
+
+def test_magnitudes_are_those_of_the_sources():
+    assert list(TABLE) == list(ce.Effects._fields)
+    for effects, column in ((ce.UNCALIBRATED, 0), (ce.CALIBRATED, 1)):
+        assert effects._asdict() == {k: v[column] for k, v in TABLE.items()}
+
+
 def test_all_are_on_but_decalibration():
     assert [f for f, v in ce.UNCALIBRATED._asdict().items() if v is None] \
         == ["decalibration"]
@@ -201,6 +220,8 @@ def test_drift():
         z = (factors(age) - now) / (0.015 * 2 * np.sin(np.pi * age / 3600))
         assert_normal(z)
     np.testing.assert_allclose(factors(3600.0), now, rtol=1e-10)
+    wanted = 1 + 0.015 * (chip.drift[0] * np.cos(0.5) + chip.drift[1] * np.sin(0.5))
+    np.testing.assert_allclose(factors(1800 / np.pi / 2), wanted, rtol=1e-10)
     plain = drawn("gain")
     assert ce.aged(plain, 77.0) is plain
     wild = drawn("drift", effects=FULL._replace(drift=2.0))
@@ -268,7 +289,7 @@ def changed(**changes):
     (lambda: ce.draw(1, tau_mem=0.0), "tau_mem is 0.0"),
     (lambda: ce.draw(1, tau_syn=np.nan), "tau_syn is nan"),
     (lambda: ce.draw(1, tau_mem="6us"), "tau_mem is '6us'"),
-    (lambda: ce.draw(1, tau_syn=6.0), "tau_syn is 6.0"),
+    (lambda: ce.draw(1, tau_syn=1.0), "tau_syn is 1.0"),
     (lambda: ce.draw(1, dtype=np.float16), "dtype is"),
     (changed(gain=0.1), r"effects.gain is 0.1: .*shape \(2,\)"),
     (changed(tau_mem=-0.1), "effects.tau_mem is -0.1: must be None or finite, >= 0"),
