@@ -348,6 +348,24 @@ def test_decays_of_zero_have_probes():
     assert found["ties"].x.max() == 3.0 and found["overdrive"].x.max() == 27.0
 
 
+def test_probes_by_hand():
+    """alpha 1/4, beta 1/2: the least product of factors is 1/8."""
+    found = identify.probes([0.25], [0.5])
+    shapes = {"overdrive": [0, 1, 1, 1, 0, 0, 1], "ties": [0, 1],
+              "inhibition": [0, -1, -1, 0, 1, 1, 1, 0.5]}
+    for name, shape in shapes.items():
+        x, W, _ = found[name]
+        sizes = x[1, :, 0] * shape[1]
+        assert W.tolist() == [[1.0]] and x.shape == (13, len(sizes), 1)
+        wanted = np.outer(shape + [0] * (13 - len(shape)), sizes)
+        np.testing.assert_allclose(x[:, :, 0], wanted, rtol=1e-12)
+        if name != "ties":
+            np.testing.assert_allclose(sizes, np.geomspace(0.6, 72, 40), rtol=1e-12)
+    assert 1.0 in found["ties"].x[1] and 16 / 0.75 / 2 in found["ties"].x[1]
+    low = identify.probes([0.75], [0.5])["overdrive"].x[1].max()
+    np.testing.assert_allclose(low, 72, rtol=1e-12)
+
+
 def test_probes_hold_what_they_say():
     found = identify.probes([0.25], [0.5], 2.0)
     assert list(found) == ["overdrive", "inhibition", "ties", "all"]
