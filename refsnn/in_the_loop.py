@@ -41,7 +41,7 @@ Exact.  Of the model with r frozen and S anchored at the record.  It knows
     0 of a readout depends on no weight, and a silent layer would stay so.
 Cost.   O(T B n (m + n + k)) time, O(T B (m + n + k)) memory.
 Departures.  The authors' code has I[t+1] where eq. 2, as printed, has
-    I[t], and applies (5) to z.  The strengths published with it are thosex
+    I[t], and applies (5) to z.
 Errata.  Eq. 5 of [CB22] is printed without the + 1 of (2), and would be
     infinite at the threshold.
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy import ndimage
 from strategies import SEEDS
 
 from refsnn import chip_coding, encoding
@@ -46,6 +47,7 @@ def test_shrunk_is_the_middle_in_eight_bits():
     rng = np.random.default_rng(1)
     images = np.zeros((3, 28, 28), np.uint8)
     images[:, 5:23, 5:23] = rng.integers(0, 256, (3, 18, 18))
+    images[:, 2, 2] = 99
     small = chip_coding.shrunk(images)
     assert small.shape == (3, 16, 16) and small.dtype == np.float32
     codes = small * 255
@@ -59,6 +61,8 @@ def test_shrunk_is_the_middle_in_eight_bits():
                           (images[:, 6:22, 6:22] / 255).astype(np.float32))
     # corners of what is left are corners of the result
     assert small[0, 0, 0] == images[0, 2, 2] / np.float32(255)
+    cubic = ndimage.zoom(images[0, 2:26, 2:26].astype(float), 16 / 24, order=3)
+    assert np.array_equal(codes[0].round(), np.floor(np.clip(cubic, 0, 255) + 0.5))
 
 
 def test_rotated_turns_about_the_middle():
@@ -87,6 +91,7 @@ def test_words():
     # 69 is left out, 71 lies between, 0.9 s is bin 264
     assert np.argwhere(x).tolist() == [[0, 0], [147, 1]]
     assert chip_coding.words(times, units, T=300)[264, 69] == 1
+    assert chip_coding.words(times, units, T=147).sum() == 1, "bin 147 is out"
     assert chip_coding.words(times, units, T=300, speed=1000.0).sum() == 2
     two = chip_coding.words(np.array([0.0, 0.001]), np.array([70, 70]), T=9)
     assert two.sum() == 1, "events of a bin are one"

@@ -120,6 +120,7 @@ def test_initial_has_the_published_spread():
         assert abs(w.std() / sigma - 1) < 5 / np.sqrt(2 * w.size)
     assert round(g / 16, 4) == 0.0108 and round(g / np.sqrt(246), 4) == 0.011
     assert cw.initial(np.random.default_rng(1), 2, 3, 4).recurrent is None
+    assert cw.initial(np.random.default_rng(1), 1, 1, 1).hidden.shape == (1, 1)
     assert cw.initial(np.random.default_rng(1), 2, 3, 4,
                       dtype=np.float64).readout.dtype == np.float64
 

@@ -176,6 +176,14 @@ def test_a_rate_bound_is_that_of_the_regularisers():
     assert dspikes.any()
 
 
+def test_without_regularisers_it_is_the_cross_entropy_of_ten_times_the_peaks():
+    _, _, labels, recording = drawn(3)
+    value, dout, dspikes = loop.loss(recording, labels)
+    theirs, drecord = losses.cross_entropy(10 * recording.out, labels)
+    assert value == pytest.approx(theirs, rel=RTOL) and not dspikes.any()
+    np.testing.assert_allclose(dout, 10 * drecord, rtol=RTOL)
+
+
 @pytest.mark.parametrize("wrong", ["0.1 %", "one step late", "no + 1", "V transposed"])
 def test_a_wrong_gradient_is_seen(wrong):
     weights, x, labels, recording = drawn(8, recurrent=True)
