@@ -118,10 +118,12 @@ def in_software(weights, x):
 
 # ---- learning ----------------------------------------------------------------
 
-# On the embedded digits: 1,437 images make few steps of 100, and larger steps than
-# these silence readouts for good (their maximum over time is then that of step 0).
-DEFAULT = Rule(rate=1e-3, fade=0.92, batch=25)
-HIDDEN, EPOCHS = {"digits": 100}, {"digits": 15}        # elsewhere those published:
+# On the embedded digits, 1,437 of them, as many steps as these allow.  With larger
+# ones, smaller batches or the published scaling some readouts fall silent for good
+# when the hidden layer first fires: the maximum of one that is pushed below 0 is
+# where it began, before any spike, and no gradient leads back from there.
+DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, scaling=4.0)
+HIDDEN, EPOCHS = {"digits": 100}, {"digits": 18}
 HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # PART epochs make a job
 
 
