@@ -33,7 +33,7 @@ import numpy as np
 
 import common
 import superspike_tasks as tasks
-from refsnn import events
+from refsnn import ras
 
 UNITS, TRIAL_S, INPUT_HZ, INK_HZ = 100, 3.5, 5.0, 25.0
 TRIAL = 35000                                           # steps
@@ -90,7 +90,7 @@ def rate(time_s):
 
 def recorded(folder):
     """Input (T, 1, m) and target (T, 1, k) of a folder's files."""
-    found = [events.read_ras(pathlib.Path(folder, f"{name}.ras"))
+    found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"))
              for name in ("input", "target")]
     last = max((times[-1] for times, _ in found if len(times)), default=0.0)
     steps = tasks.STEPS * math.ceil((last + tasks.DT_S) / tasks.BLOCK_S)

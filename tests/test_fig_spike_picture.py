@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from refsnn import events
+from refsnn import ras
 
 FOLDER = pathlib.Path(__file__).parents[1] / "figures"
 
@@ -26,7 +26,7 @@ def test_trains_of_files(figure, tmp_path):
     for name, units in (("input", 12), ("target", 7)):
         times = np.sort(rng.choice(8000, 60, replace=False)) * 1e-4
         written[name] = times, np.append(rng.integers(0, units, 59), units - 1)
-        events.write_ras(folder / f"{name}.ras", *written[name])
+        ras.write_ras(folder / f"{name}.ras", *written[name])
     x, target = figure.recorded(str(folder))
     assert x.shape == (10000, 1, 12) and target.shape == (10000, 1, 7)
     for name, train in (("input", x), ("target", target)):

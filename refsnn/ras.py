@@ -1,4 +1,4 @@
-# refsnn 0.1.0 | events.py | SPDX-License-Identifier: MIT | needs: numpy
+# refsnn 0.1.0 | ras.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Spike trains in files: the text format of the Auryn simulator.
 
 A `.ras` file has one spike a line, its time in seconds and the number of

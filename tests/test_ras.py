@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from refsnn import encoding
-from refsnn.events import BLOCK, LINE, read_ras, write_ras
+from refsnn.ras import BLOCK, LINE, read_ras, write_ras
 
 SEEDS = st.integers(0, 2 ** 32 - 1)
 
