@@ -17,7 +17,8 @@ fig_speed run last and alone, on as many threads as their `threads` says.
 No job may be long: `(function, kwargs, index)` goes on where job number
 `index` of this list, an earlier one, ended.  It starts when that one's
 result is there, and gets the dict as keyword argument `before`; with more
-indices, a list of dicts.
+indices, a list of dicts.  Figures that import the same job from a module of
+figures/ share its results.
 
 Written, whole or not at all: OUT/NAME.png, OUT/NAME.h5 (the data behind the
 picture), OUT/NAME.json (claims, seeds, versions, seconds), OUT/index.html,
@@ -207,16 +208,18 @@ def _run_all(root, options, executor):
     figures = {name: _planned(root, name, options, identity)
                for name in _known(root) if name in (options.names or [name])}
     tasks = {task.key: task for figure in figures.values() for task in figure.tasks}
+    owners = {key: [figure for figure in figures.values() if task in figure.tasks]
+              for key, task in tasks.items()}
     waiting = [task for key, task in tasks.items()
-               if key not in figures[task.figure].results]
+               if key not in owners[key][0].results]
     with tqdm(total=len(tasks), initial=len(tasks) - len(waiting), unit="job",
               file=sys.stderr, mininterval=0.5 if sys.stderr.isatty() else 10,
               ncols=shutil.get_terminal_size().columns) as bar:
         _settle(figures, options, bar)
-        stream = _stream(waiting, figures, options.jobs, executor)
+        stream = _stream(waiting, owners, options.jobs, executor)
         with contextlib.closing(stream):
             for task, result, error in stream:
-                _take(figures[task.figure], task, result, error, options)
+                _take(owners[task.key], task, result, error, options)
                 bar.update()
                 _settle(figures, options, bar)
     page = gallery.write_page(options.out)
@@ -260,36 +263,38 @@ def _found(name, folders, options):
 
 
 def _stored(options, task):
-    return options.out / "jobs" / task.figure / f"{task.key}.npz"
+    return options.out / "jobs" / task.home / f"{task.key}.npz"
 
 
-def _stream(waiting, figures, lanes, executor):
+def _stream(waiting, owners, lanes, executor):
     """Tasks as they end; those of the speed figure at the end, one by one."""
     import runner
-    most = [task for task in waiting if task.figure != runner.SPEED]
+    most = [task for task in waiting if task.home != runner.SPEED]
     with runner.environment(1):
-        yield from runner.compute(most, _run, executor, lanes, _start_worker, figures)
+        yield from runner.compute(most, _run, executor, lanes, _start_worker, owners)
     for task in waiting:
-        if task.figure == runner.SPEED:
+        if task.home == runner.SPEED:
             with runner.environment(task.call[3]["threads"]):
-                yield from runner.compute([task], _run, None, 1, _start_worker, figures)
+                yield from runner.compute([task], _run, None, 1, _start_worker, owners)
 
 
-def _take(figure, task, answer, error, options):
-    """Keep and store the result of a task, or note why there is none."""
+def _take(figures, task, answer, error, options):
+    """Keep and store the result of a task for its figures, or why there is none."""
     import runner
     _, module, function, kwargs, _ = task.call
     words = ", ".join(f"{word}={value!r}" for word, value in kwargs.items())
     if error is not None:
         why = runner.trace(error)
-        figure.error = figure.error or f"job {module}.{function}({words})\n{why}"
+        for figure in figures:
+            figure.error = figure.error or f"job {module}.{function}({words})\n{why}"
         return
     result, seconds = answer
     if seconds > LONG_S:
         print(f"run_all.py: job {module}.{function}({words}) took "
               f"{seconds / 60:.0f} min: split it", file=sys.stderr)
     runner.save(_stored(options, task), result, seconds)
-    figure.results[task.key] = result, seconds
+    for figure in figures:
+        figure.results[task.key] = result, seconds
 
 
 def _settle(figures, options, bar):

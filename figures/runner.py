@@ -9,6 +9,9 @@ A job may continue earlier ones of its figure: the result of one, or the
 list of the results of several, is its argument `before`, sent with the
 call.  Its key covers the keys of the jobs that it continues, so a stored
 part holds even where a part before it is lost and has to be computed again.
+
+A job that figures import from another module of figures/ is shared: where
+their arguments are the same, it is computed once for all of them.
 """
 
 import ast
@@ -43,7 +46,7 @@ SECONDS = "seconds of this job"
 class Task(NamedTuple):
     """One job: what `_run` is called with, and where its result is kept."""
 
-    figure: str
+    home: str               # its figure, or the module of figures/ that is shared
     key: str
     call: tuple             # (root, module, function, kwargs, code)
     before: tuple           # keys of the tasks that it continues
@@ -122,7 +125,7 @@ def tasks(root, name, module, size, seed, data, identity):
     seed, data, the versions of NumPy and SciPy, and the keys of the jobs
     that it continues.
     """
-    code = code_key(root, module.__name__)
+    codes = functools.cache(functools.partial(code_key, root))
     scipy = importlib.import_module("scipy").__version__
     listed = []
     for job in module.jobs(size, seed, data):
@@ -140,13 +143,22 @@ def tasks(root, name, module, size, seed, data, identity):
             raise TypeError(f"job {label} of fig_{SPEED}: must have an argument "
                             "threads")
         before = _continued(label, listed, *job[1:])
-        address = [module.__name__, label, kwargs, code, size, seed, identity,
+        shared = name != SPEED and _shared(root, module, function)
+        home = function.__module__ if shared else module.__name__
+        address = [home, label, kwargs, codes(home), size, seed, identity,
                    np.__version__, scipy, *before]
         text = json.dumps(address, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
-        listed.append(Task(name, key, (str(root), module.__name__, label,
-                                       kwargs, code), before))
+        listed.append(Task(home if shared else name, key, (
+            str(root), home, label, kwargs, codes(home)), before))
     return listed
+
+
+def _shared(root, module, function):
+    """Whether a job of a figure is that of another module beside it."""
+    home = function.__module__
+    return home != module.__name__ and pathlib.Path(
+        root, "figures", f"{home}.py").is_file()
 
 
 def _continued(label, listed, kwargs, *indices):
@@ -289,12 +301,12 @@ def _cluster_extra(name):
                          "install -e '.[cluster]'") from None
 
 
-def compute(waiting, run, executor, lanes, start, figures):
+def compute(waiting, run, executor, lanes, start, owners):
     """Yield (task, result, error) as tasks end, whatever the order.
 
-    `figures` are those of the tasks by name.  The caller keeps `results`, by
-    key, and `error` of each: a task starts when those it continues are among
-    the results, and is left out when there is an error.
+    `owners` are the figures of each task, a list by its key.  The caller keeps
+    `results`, by key, and `error` of each figure: a task starts when those it
+    continues are among the results of one, and is left out when all have errors.
 
     Where `executor` is None, each of `lanes` is one local process with one
     task at a time: one that is killed takes one known task with it.  It is
@@ -304,7 +316,7 @@ def compute(waiting, run, executor, lanes, start, figures):
     local, pools = executor is None, [executor] if executor else [None] * lanes
     try:
         while waiting or flying:
-            _submit(waiting, run, pools, local, start, flying, figures)
+            _submit(waiting, run, pools, local, start, flying, owners)
             ended = [future for future in flying if future.done()]
             for future in ended:
                 lane, task = flying.pop(future)
@@ -337,16 +349,15 @@ def trace(error):
     return "".join(traceback.format_exception(error)).strip()
 
 
-def _submit(waiting, run, pools, local, start, flying, figures):
+def _submit(waiting, run, pools, local, start, flying, owners):
     """Hand out tasks that can start: one to each idle process, or all at once."""
-    waiting[:] = [task for task in waiting if figures[task.figure].error is None]
-    ready = [task for task in waiting
-             if all(key in figures[task.figure].results for key in task.before)]
+    waiting[:] = [task for task in waiting if _alive(task, owners)]
+    ready = [task for task in waiting if _results(task, owners) is not None]
     busy = {lane for lane, _ in flying.values()}
     free = [lane for lane in range(len(pools)) if lane not in busy]
     for lane, task in zip(free if local else [0] * len(ready), ready, strict=False):
         waiting.remove(task)
-        call = _call(task, figures[task.figure].results)
+        call = _call(task, _results(task, owners))
         pools[lane] = pools[lane] or process(start)
         try:
             future = pools[lane].submit(run, *call)
@@ -356,6 +367,17 @@ def _submit(waiting, run, pools, local, start, flying, figures):
             pools[lane] = process(start)                    # killed while idle
             future = pools[lane].submit(run, *call)
         flying[future] = lane, task
+
+
+def _alive(task, owners):
+    """Figures that still want a task."""
+    return [figure for figure in owners[task.key] if figure.error is None]
+
+
+def _results(task, owners):
+    """Results of a figure with all that a task continues; None if there is none."""
+    return next((figure.results for figure in _alive(task, owners)
+                 if all(key in figure.results for key in task.before)), None)
 
 
 def _call(task, results):

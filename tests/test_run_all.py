@@ -404,6 +404,99 @@ def test_parts_after_one_that_raises_are_left_out(chain, tmp_path):
     assert toy_project.numbers(out, "chain") == chain[2]
 
 
+# ---- jobs that figures share --------------------------------------------------
+
+SHARED = """\"\"\"A job that figures have in common.\"\"\"
+import pathlib
+
+LOG = pathlib.Path(__file__).parent.parent / "shared"
+
+
+def step(seed, number, before=None):
+    with open(LOG, "a") as log:
+        log.write(f"{number} ")
+    return {"met": number + (0 if before is None else 10 * before["met"])}
+"""
+
+SHARING = """\"\"\"One of the figures that share.\"\"\"
+from shared_tasks import step
+
+OWN = ""
+
+
+def own(seed, before):
+    if OWN:
+        raise ValueError(OWN)
+    return {"met": -before["met"]}
+
+
+def jobs(size, seed, data):
+    return [(step, {"seed": seed, "number": 1}), (own, {"seed": seed}, 0),
+            (step, {"seed": seed, "number": 2}, 0)]
+
+
+def gather(results):
+    return {"met": [r["met"] for r in results]}
+
+
+def claims(data):
+    return []
+
+
+def plot(data, fig):
+    fig.subplots()
+"""
+
+
+def sharing(folder, fails):
+    """A checkout with three figures that share; those that are named fail."""
+    folder = toy_project.make(folder, **{
+        name: SHARING.replace('OWN = ""', f'OWN = "{"not mended" * (name in fails)}"')
+        for name in "abc"})
+    (folder / "figures" / "shared_tasks.py").write_text(SHARED)
+    return folder
+
+
+def test_figures_share_a_job_of_another_module(tmp_path):
+    folder = sharing(tmp_path / "checkout", "")
+    done = toy_project.run(folder, "a", "b", "c", "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    for name in "abc":
+        with h5py.File(folder / "figures" / "out" / f"{name}.h5") as file:
+            assert file["met"][:].tolist() == [1, -1, 12]
+    assert sorted((folder / "shared").read_text().split()) == ["1", "2"]
+    for name in "abc":                      # what one has computed, another re-uses
+        (folder / "figures" / "out" / f"{name}.h5").unlink()
+    done = toy_project.run(folder, "b", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert sorted((folder / "shared").read_text().split()) == ["1", "2"]
+    with h5py.File(folder / "figures" / "out" / "b.h5") as file:
+        assert file["met"][:].tolist() == [1, -1, 12]
+
+
+@pytest.mark.parametrize("fails", ["a", "b", "ac", "abc"])
+def test_a_shared_job_outlives_a_figure_that_fails(tmp_path, fails):
+    folder = sharing(tmp_path / "checkout", fails)
+    done = toy_project.run(folder, "a", "b", "c", "--jobs", 1)
+    assert done.returncode == 1
+    for name in "abc":
+        assert (f"figure {name} raised: ValueError: not mended" in done.stderr) \
+            == (name in fails)
+        assert (folder / "figures" / "out" / f"{name}.h5").exists() \
+            == (name not in fails)
+
+
+def test_a_shared_job_that_fails_fails_all_its_figures(tmp_path):
+    folder = sharing(tmp_path / "checkout", "")
+    path = folder / "figures" / "shared_tasks.py"
+    path.write_text(SHARED.replace("with open", "assert number < 2\n    with open"))
+    done = toy_project.run(folder, "a", "b", "--jobs", 2)
+    assert done.returncode == 1
+    for name in "ab":
+        assert f"figure {name} raised: AssertionError" in done.stderr
+    assert "job shared_tasks.step(seed=0, number=2)" in done.stderr
+
+
 # ---- refusals -------------------------------------------------------------
 
 @pytest.mark.parametrize("arguments, words", [
