@@ -20,7 +20,10 @@ import refsnn
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(path for path in (ROOT / "refsnn").glob("*.py")
                  if path.stem != "__init__")
-BOOKKEEPING = {"__main__", "conformance", "datasets", "events", "ras"}  # no equations
+BOOKKEEPING = {"__main__", "conformance", "conformance_arrays",
+               "conformance_compare", "conformance_files", "conformance_identify",
+               "conformance_rules", "conformance_spikes",
+               "datasets", "events", "ras", "vendoring"}      # no equations
 DOC_WIDTH, CODE_WIDTH = 75, 88
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
 COMMANDS = ("python -m pip install -e '.[figures]' && python run_all.py",

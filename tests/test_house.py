@@ -14,13 +14,15 @@ import refsnn
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "refsnn").glob("*.py"))
-COMPOSERS = {"__main__", "conformance"}     # they alone import inside the package
+COMPOSERS = {"__main__", "conformance", "conformance_arrays",      # they alone import
+             "conformance_compare", "conformance_files", "conformance_identify",
+             "conformance_rules", "conformance_spikes"}            # inside the package
 REQUIRED = ("numpy", "scipy", "h5py")
 OPTIONAL = ("pooch", "soundfile", "hypothesis", "tqdm")
 STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "pathlib", "re", "struct", "sys", "typing", "wave", "zipfile", "zlib",
             "io", "collections", "contextlib", "functools", "warnings", "argparse",
-            "textwrap", "importlib", "operator", "fractions", "numbers"}
+            "textwrap", "importlib", "operator", "fractions", "numbers", "shutil"}
 RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "RandomState",
           "SeedSequence", "default_rng"}     # no state of their own in NumPy
 LINES, FUNCTION_LINES, PUBLIC_NAMES = (60, 300), 40, 8
