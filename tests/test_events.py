@@ -1,0 +1,487 @@
+"""Files of spoken words as spikes: round trips to the bit, and refusals."""
+
+import os
+import struct
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refsnn import events
+from refsnn.events import Speakers, read, write
+
+SEEDS = st.integers(0, 2 ** 32 - 1)
+KEYS = ("zero", "null", "fünf")
+TIMES = ([0.125, 0.25, 0.25], [], [0.0, 1.375])
+UNITS = ([3, 699, 0], [], [5, 5])
+FLOAT16, UINT16 = np.dtype("f2"), np.dtype("u2")
+
+
+@st.composite
+def parts(draw):
+    """A data set: spikes, labels, keys, speaker, meta."""
+    rng = np.random.default_rng(draw(SEEDS))
+    N, classes, people = (draw(st.integers(1, most)) for most in (5, 4, 3))
+    bits = [np.sort(rng.integers(0, 0x7C00, rng.integers(0, 9)).astype(np.uint16))
+            for _ in range(N)]                      # every float16 that is not negative
+    times = [b.view(np.float16).astype(np.float64) for b in bits]
+    units = [rng.integers(0, 700, len(t)) for t in times]
+    keys = [f"{draw(st.text('aß ', max_size=3))}{i}" for i in range(classes)]
+    speaker = draw(st.sampled_from([None, rng.integers(0, people, N)]))
+    meta = draw(st.sampled_from([None, Speakers(
+        np.array(["f", "männlich", "m"])[:people], rng.integers(20, 60, people),
+        rng.normal(170, 9, people))]))
+    return list(zip(times, units, strict=True)), rng.integers(0, classes, N), keys, \
+        speaker, meta
+
+
+@settings(max_examples=60, deadline=None)
+@given(parts())
+def test_what_was_written_is_read_to_the_bit(tmp_path_factory, part):
+    spikes, labels, keys, speaker, meta = part
+    folder = tmp_path_factory.mktemp("words")
+    write(folder / "a.h5", iter(spikes), labels, keys, speaker=speaker, meta=meta)
+    found = read(folder / "a.h5")
+    for (t, u), mine, units in zip(spikes, found.times, found.units, strict=True):
+        assert mine.dtype == np.float64 and units.dtype == np.int64
+        assert mine.tobytes() == t.tobytes() and units.tolist() == u.tolist()
+    assert found.keys == tuple(keys) and found.labels.tolist() == labels.tolist()
+    assert (found.speaker is None) == (speaker is None)
+    assert speaker is None or found.speaker.tolist() == speaker.tolist()
+    assert (found.meta is None) == (meta is None)
+    for a, b in zip(meta or (), found.meta or (), strict=True):
+        assert a.tolist() == b.tolist() and a.dtype.kind == b.dtype.kind
+    write(folder / "b.h5", zip(found.times, found.units, strict=True), found.labels,
+          found.keys, speaker=found.speaker, meta=found.meta)
+    assert (folder / "a.h5").read_bytes() == (folder / "b.h5").read_bytes()
+    assert sorted(os.listdir(folder)) == ["a.h5", "b.h5"]
+
+
+def test_layout_is_the_published_one(tmp_path):
+    write(tmp_path / "a.h5", zip(map(np.array, TIMES), map(
+        lambda u: np.array(u, int), UNITS), strict=True), [2, 0, 1], KEYS,
+        speaker=[1, 0, 1], meta=Speakers(["f", "m"], [30, 40], [170, 180.5]))
+    with h5py.File(tmp_path / "a.h5") as file:
+        names = []
+        file.visititems(lambda name, item: names.append(name)
+                        if isinstance(item, h5py.Dataset) else None)
+        assert sorted(names) == [
+            "extra/keys", "extra/meta_info/age", "extra/meta_info/body_height",
+            "extra/meta_info/gender", "extra/speaker", "labels", "spikes/times",
+            "spikes/units"]
+        assert all(len(file[name].shape) == 1 for name in names)
+        assert h5py.check_vlen_dtype(file["spikes/times"].dtype) == FLOAT16
+        assert h5py.check_vlen_dtype(file["spikes/units"].dtype) == UINT16
+        assert file["labels"].dtype == file["extra/speaker"].dtype == UINT16
+        assert [k.decode() for k in file["extra/keys"][:]] == list(KEYS)
+        assert file["spikes/times"][2].tolist() == [0.0, 1.375]
+
+
+def test_times_are_rounded_to_float16_and_widened(tmp_path):
+    write(tmp_path / "a.h5", [(np.array([0.1, 1.4]), np.array([0, 1]))], [0], ["a"])
+    (times,) = read(tmp_path / "a.h5").times
+    assert times.tolist() == [float(np.float16(0.1)), float(np.float16(1.4))]
+    assert np.isfinite(times * 1e6).all()
+
+
+def make(path, change=None):
+    """A file by other means."""
+    with h5py.File(path, "w") as file:
+        for name, kind, rows in (("times", FLOAT16, TIMES), ("units", UINT16, UNITS)):
+            data = file.create_dataset(f"spikes/{name}", (3,), h5py.vlen_dtype(kind))
+            for i, row in enumerate(rows):
+                data[i] = np.array(row, kind)
+        file["labels"] = np.array([2, 0, 1], np.uint16)
+        file["extra/speaker"] = np.array([0, 1, 1], np.uint16)
+        file.create_dataset("extra/keys", data=KEYS, dtype=h5py.string_dtype())
+        if change:
+            change(file)
+    return path
+
+
+def put(name, rows, kind):
+    """A change: one field of spikes has other rows, or another kind."""
+    def change(file):
+        del file[name]
+        data = file.create_dataset(name, (len(rows),), h5py.vlen_dtype(np.dtype(kind)))
+        for i, row in enumerate(rows):
+            data[i] = np.array(row, kind)
+    return change
+
+
+def replaced(name, value):
+    def change(file):
+        if name in file:
+            del file[name]
+        if value is not None:
+            file[name] = value
+    return change
+
+
+def agrees(found):
+    return [t.tolist() for t in found.times] == list(TIMES) \
+        and [u.tolist() for u in found.units] == list(UNITS) \
+        and found.labels.tolist() == [2, 0, 1] and found.keys == KEYS
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"chunks": (2,)}, {"chunks": (2,), "compression": "gzip", "shuffle": True},
+    {"chunks": (2,), "maxshape": (None,)}])
+def test_files_of_other_tools_are_read(tmp_path, options):
+    def change(file):
+        for name in ("spikes/times", "spikes/units"):
+            rows, kind = file[name][:], file[name].dtype
+            del file[name]
+            file.create_dataset(name, (3,), kind, **options)[:] = rows
+    assert agrees(read(make(tmp_path / "a.h5", change)))
+
+
+@pytest.mark.parametrize("floats, integers", [("f4", "i8"), ("f8", "u4")])
+def test_other_widths_are_read(tmp_path, floats, integers):
+    def change(file):
+        put("spikes/times", TIMES, floats)(file)
+        put("spikes/units", UNITS, integers)(file)
+    assert agrees(read(make(tmp_path / "a.h5", change)))
+
+
+def test_some_of_the_recordings(tmp_path):
+    path = make(tmp_path / "a.h5")
+    some = read(path, start=1, stop=3)
+    assert [t.tolist() for t in some.times] == list(TIMES[1:])
+    assert [u.tolist() for u in some.units] == list(UNITS[1:])
+    assert some.labels.tolist() == [0, 1] and some.speaker.tolist() == [1, 1]
+    for wrong in ((3, 3), (-1, 2), (0, 4), (2, 1), (0.0, 1)):
+        with pytest.raises(ValueError, match=r"a.h5: start, stop are .*in 0 ... 3"):
+            read(path, start=wrong[0], stop=wrong[1])
+    size = 16 * 5 + 3 * 256
+    assert agrees(read(path, limit=size))
+    with pytest.raises(ValueError, match=f"take {size} bytes: .*limit = {size - 1}"):
+        read(path, limit=size - 1)
+
+
+def test_falling_times_are_sorted_on_request(tmp_path):
+    path = make(tmp_path / "a.h5", put("spikes/times", ([0.25, 0.125, 0.25], [],
+                                                        [0.0, 1.375]), "f2"))
+    with pytest.raises(ValueError, match="recording 0, spikes/times: spike 1 is 0.125 "
+                                         "after 0.25: must not fall"):
+        read(path)
+    found = read(path, unsorted="sort")
+    assert found.times[0].tolist() == [0.125, 0.25, 0.25]
+    assert found.units[0].tolist() == [699, 3, 0]       # ties stay in order
+    with pytest.raises(ValueError, match="unsorted is 'no'"):
+        read(path, unsorted="no")
+
+
+def soft(file):
+    del file["labels"]
+    file["other"] = np.zeros(3, np.uint16)
+    file["labels"] = h5py.SoftLink("/other")
+
+
+def external(file):
+    del file["labels"]
+    file["labels"] = h5py.ExternalLink(file.filename, "/extra/speaker")
+
+
+def external_group(file):
+    file["kept"] = file["spikes"]
+    del file["spikes"]
+    file["spikes"] = h5py.ExternalLink(file.filename, "/kept")
+
+
+def virtual(file):
+    source = h5py.VirtualSource(file["extra/speaker"])
+    layout = h5py.VirtualLayout((3,), np.uint16)
+    layout[:] = source
+    del file["labels"]
+    file.create_virtual_dataset("labels", layout)
+
+
+def outside(file):
+    del file["labels"]
+    with open(file.filename + ".raw", "wb") as raw:
+        raw.write(bytes(6))
+    file.create_dataset("labels", (3,), np.uint16,
+                        external=[(file.filename + ".raw", 0, 6)])
+
+
+def references(file):
+    del file["labels"]
+    file.create_dataset("labels", (3,), h5py.ref_dtype)
+
+
+def many(file):
+    del file["labels"]
+    file.create_dataset("labels", (1 << 40,), np.uint16, chunks=(1024,))
+
+
+def wide(file):
+    del file["labels"]
+    file.create_dataset("labels", (3,), np.uint16, chunks=(1 << 28,), maxshape=(None,))
+
+
+def long_words(file):
+    del file["extra/keys"]
+    file.create_dataset("extra/keys", (1 << 12,), "S1024", chunks=(1,))
+
+
+def a_long_word(file):
+    del file["extra/keys"]
+    file.create_dataset("extra/keys", data=["a" * (1 << 21)], dtype=h5py.string_dtype())
+
+
+def other_filter(file):
+    rows, kind = file["spikes/times"][:], file["spikes/times"].dtype
+    del file["spikes/times"]
+    file.create_dataset("spikes/times", (3,), kind, chunks=(2,), compression="lzf")[:] \
+        = rows
+
+
+def half_meta(file):
+    file["extra/meta_info/age"] = [30, 31]
+
+
+def meta(gender=(b"f", b"m"), age=(30, 31), height=(170.0, 171.0)):
+    def change(file):
+        for name, value in zip(Speakers._fields, (gender, age, height), strict=True):
+            file[f"extra/meta_info/{name}"] = value
+    return change
+
+
+BAD = {
+    "no times": (replaced("spikes/times", None), "a.h5, spikes/times is missing"),
+    "no units": (replaced("spikes/units", None), "a.h5, spikes/units is missing"),
+    "no spikes": (replaced("spikes", None), "a.h5, spikes is missing"),
+    "no labels": (replaced("labels", None), "a.h5, labels is missing"),
+    "no keys": (replaced("extra/keys", None), "a.h5, extra/keys is missing"),
+    "no extra": (replaced("extra", None), "a.h5, extra is missing"),
+    "a group": (lambda file: [replaced("labels", None)(file),
+                              file.create_group("labels")], "labels is no dataset"),
+    "no group": (replaced("spikes", np.zeros(3)), "spikes is no group"),
+    "times": (put("spikes/times", ([0.1, 0.2], [], [0.0, 1.0]), "f2"),
+              "recording 0: spikes/times and spikes/units have different lengths"),
+    "fewer": (put("spikes/times", TIMES[:2], "f2"), "have 3, 2, 3 entries"),
+    "labels": (replaced("labels", np.zeros(2, int)), "have 2, 3, 3 entries"),
+    "negative": (put("spikes/times", ([0, 0, 0], [], [-0.5, 0]), "f2"),
+                 "recording 2, spikes/times: spike 0 is -0.5: must be finite"),
+    "nan": (put("spikes/times", ([0, np.nan, 0], [], [0, 0]), "f2"),
+            "recording 0, spikes/times: spike 1 is nan"),
+    "inf": (put("spikes/times", ([0, 0, np.inf], [], [0, 0]), "f2"),
+            "recording 0, spikes/times: spike 2 is inf"),
+    "unit": (put("spikes/units", ([0, 1, 700], [], [0, 0]), "u2"),
+             "recording 0, spikes/units: spike 2 is 700: must be in 0 ... 699"),
+    "negative unit": (put("spikes/units", ([0, 1, 2], [], [0, -1]), "i4"),
+                      "recording 2, spikes/units: spike 1 is -1"),
+    "times of integers": (put("spikes/times", TIMES, "i4"), "spikes/times is of dtype"),
+    "units of floats": (put("spikes/units", UNITS, "f4"), "spikes/units is of dtype"),
+    "bytes reversed": (put("spikes/times", TIMES, np.dtype("f2").newbyteorder()),
+                       "spikes/times is of dtype"),
+    "flat times": (replaced("spikes/times", np.zeros(3)), "sequences of variable"),
+    "table": (replaced("labels", np.zeros((3, 1), int)), "labels is of shape (3, 1)"),
+    "scalar": (replaced("labels", 3), "labels is of shape ()"),
+    "nothing": (replaced("labels", h5py.Empty("u2")), "labels is of shape None"),
+    "label": (replaced("labels", [0, 3, 0]), "recording 1, labels is 3: must be in 0"),
+    "negative label": (replaced("labels", [0, 1, -1]), "recording 2, labels is -1"),
+    "labels of floats": (replaced("labels", np.zeros(3)), "labels is of dtype float64"),
+    "keys of numbers": (replaced("extra/keys", [1, 2, 3]), "extra/keys is of dtype"),
+    "same keys": (replaced("extra/keys", [b"a", b"b", b"a"]), "different texts"),
+    "keys of bytes": (replaced("extra/keys", [b"\xff", b"b", b"a"]), "codec"),
+    "speaker": (replaced("extra/speaker", [0, 1, -1]), "recording 2, extra/speaker"),
+    "speakers": (replaced("extra/speaker", [0, 1]), "extra/speaker is of shape (2,)"),
+    "unknown speaker": (lambda file: [meta()(file), replaced(
+        "extra/speaker", [0, 2, 0])(file)], "recording 1, extra/speaker is 2"),
+    "half": (half_meta, "extra/meta_info lacks fields"),
+    "meta of nan": (meta(height=[1.0, np.nan]), "extra/meta_info/body_height is"),
+    "uneven meta": (meta(age=[1]), "extra/meta_info/age is"),
+    "soft link": (soft, "labels is a link to elsewhere"),
+    "external link": (external, "labels is a link to elsewhere"),
+    "external group": (external_group, "spikes is a link to elsewhere"),
+    "virtual": (virtual, "labels has its data in other files"),
+    "outside": (outside, "labels has its data in other files"),
+    "references": (references, "labels is of dtype object"),
+    "many": (many, "labels is of shape (1099511627776,)"),
+    "wide chunks": (wide, "labels has chunks of (268435456,)"),
+    "long words": (long_words, "extra/keys has 4194304 bytes"),
+    "a long word": (a_long_word, "extra/keys has 2097152 bytes"),
+    "other filter": (other_filter, "spikes/times has filter b'lzf'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_refused_by_file_recording_and_field(tmp_path, name):
+    change, message = BAD[name]
+    assert agrees(read(make(tmp_path / "good.h5")))
+    path = make(tmp_path / "a.h5", change)
+    with pytest.raises(ValueError) as caught:
+        read(path)
+    assert str(caught.value).startswith(str(path)) and message in str(caught.value)
+
+
+def test_fewer_channels(tmp_path):
+    path = make(tmp_path / "a.h5")
+    assert agrees(read(path, channels=700))
+    with pytest.raises(ValueError, match="spike 1 is 699: must be in 0 ... 698"):
+        read(path, channels=699)
+    for wrong in (0, 1 << 17, 7.0):
+        with pytest.raises(ValueError, match="a.h5: channels is"):
+            read(path, channels=wrong)
+
+
+def test_what_is_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no.h5 is missing"):
+        read(tmp_path / "no.h5")
+    for name, content in (("empty", b""), ("text", b"words"), ("gz", b"\x1f\x8b" * 99)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} is no HDF5 file: .*unpacked"):
+            read(tmp_path / name)
+    with pytest.raises(ValueError, match="is no HDF5 file"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.8, 0.99, 0.9999])
+def test_truncated_files_are_refused(tmp_path, share):
+    path = make(tmp_path / "a.h5")
+    os.truncate(path, int(share * os.path.getsize(path)))
+    with pytest.raises(ValueError, match=r"a\.h5: .*truncated.*: must be an intact"):
+        read(path)
+
+
+BOMB = """
+import resource, sys
+from refsnn import events
+events.read(sys.argv[2])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    events.read(sys.argv[1])
+except ValueError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("name, chunked", [
+    ("spikes/times", False), ("spikes/units", True), ("extra/keys", False)])
+def test_declared_lengths_take_no_memory(tmp_path, name, chunked):
+    """A sequence of 2^30 items in a file of some kB: what the library would take."""
+    def change(file):
+        if chunked:
+            rows, kind = file[name][:], file[name].dtype
+            del file[name]
+            file.create_dataset(name, (3,), kind, chunks=(3,))[:] = rows
+        info = file[name].id.get_chunk_info(0).byte_offset if chunked \
+            else file[name].id.get_offset()
+        places.append(info)
+    pytest.importorskip("resource", reason="resource is missing: no Unix")
+    places = []
+    path, good = make(tmp_path / "a.h5", change), make(tmp_path / "good.h5")
+    assert agrees(read(path))
+    with open(path, "r+b") as file:
+        file.seek(places[0])
+        assert struct.unpack("<I", file.read(4))[0] in (3, 4)
+        file.seek(places[0])
+        file.write(struct.pack("<I", 1 << 30))
+    done = subprocess.run([sys.executable, "-c", BOMB, str(path), str(good)],
+                          capture_output=True, text=True, check=True)
+    message, taken = done.stdout.splitlines()
+    assert f"{name} declares" in message and int(taken) < 50_000       # kB
+
+
+def spikes():
+    return list(zip(map(np.array, TIMES), (np.array(u, int) for u in UNITS),
+                    strict=True))
+
+
+def changed(i, times=None, units=None):
+    some = spikes()
+    some[i] = (some[i][0] if times is None else np.array(times),
+               some[i][1] if units is None else np.array(units))
+    return some
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"spikes": changed(2, times=[1.0, 0.5])}, "recording 2, spikes/times: spike 1"),
+    ({"spikes": changed(0, times=[0.0, 1.0])}, "recording 0: spikes/times"),
+    ({"spikes": changed(0, times=[0, 1, 2])}, "recording 0: spikes/times"),
+    ({"spikes": changed(2, times=[0.0, np.nan])}, "recording 2, spikes/times: spike 1"),
+    ({"spikes": changed(2, times=[-1.0, 0.0])}, "recording 2, spikes/times: spike 0"),
+    ({"spikes": changed(2, times=[0.0, 65505.0])}, "recording 2, spikes/times ends at"),
+    ({"spikes": changed(2, units=[0, 700])}, "recording 2, spikes/units: spike 1"),
+    ({"spikes": changed(2, units=[0.0, 1.0])}, "recording 2: spikes/times"),
+    ({"spikes": spikes()[:2]}, "spikes has 2 recordings"),
+    ({"spikes": spikes() + spikes()}, "spikes has more recordings than labels"),
+    ({"labels": [0, 1, 3]}, "recording 2, labels is 3"),
+    ({"labels": [0.0, 1.0, 2.0]}, "labels is of shape (3,), dtype float64"),
+    ({"labels": [[0, 1, 2]]}, "labels is of shape (1, 3)"), ({"labels": 0}, "shape ()"),
+    ({"labels": []}, "labels is of shape (0,)"),
+    ({"labels": ["a", "b", "c"]}, "labels is of shape (3,), dtype <U1"),
+    ({"keys": []}, "extra/keys is of shape (0,)"),
+    ({"keys": [1, 2, 3]}, "extra/keys is of shape"),
+    ({"keys": ["a", "a", "b"]}, "extra/keys is of shape"),
+    ({"speaker": [0, 1]}, "extra/speaker is of shape (2,)"),
+    ({"speaker": [0, 1, 2], "meta": Speakers(["f"] * 2, [1, 2], [3, 4])},
+     "recording 2, extra/speaker is 2"),
+    ({"meta": Speakers(["f"] * 2, [1, 2, 3], [3, 4])}, "extra/meta_info/age is"),
+    ({"meta": Speakers([], [], [])}, "extra/meta_info/gender is"),
+    ({"channels": 0}, "channels is 0")])
+def test_what_could_not_be_read_is_not_written(tmp_path, change, message):
+    call = {"spikes": spikes(), "labels": [2, 0, 1], "keys": KEYS, **change}
+    with pytest.raises(ValueError) as caught:
+        write(tmp_path / "a.h5", call.pop("spikes"), **call)
+    assert str(caught.value).startswith(str(tmp_path / "a.h5"))
+    assert message in str(caught.value) and os.listdir(tmp_path) == []
+
+
+def test_largest_times_and_units(tmp_path):
+    write(tmp_path / "a.h5", [(np.array([0.0, 65504.0]), np.array([0, 65535]))], [0],
+          ["a"], channels=1 << 16)
+    found = read(tmp_path / "a.h5", channels=1 << 16)
+    assert found.times[0][-1] == 65504 and found.units[0][-1] == 65535
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemoryError])
+def test_what_is_interrupted_leaves_nothing(tmp_path, error):
+    def made():
+        yield spikes()[0]
+        assert len(os.listdir(tmp_path)) == 1           # under another name
+        assert not (tmp_path / "a.h5").exists()
+        raise error("in the middle")
+
+    with pytest.raises(error, match="in the middle"):
+        write(tmp_path / "a.h5", made(), [2, 0, 1], KEYS)
+    assert os.listdir(tmp_path) == []
+
+
+def test_nothing_is_overwritten(tmp_path):
+    path = tmp_path / "a.h5"
+
+    def made():
+        yield from spikes()
+        path.write_text("another's")
+
+    with pytest.raises(ValueError, match="a.h5 has appeared meanwhile"):
+        write(path, made(), [2, 0, 1], KEYS)
+    with pytest.raises(ValueError, match="a.h5 is there already"):
+        write(path, spikes(), [2, 0, 1], KEYS)
+    assert path.read_text() == "another's" and os.listdir(tmp_path) == ["a.h5"]
+    (tmp_path / "b.h5").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="b.h5 is there already"):
+        write(tmp_path / "b.h5", spikes(), [2, 0, 1], KEYS)
+    with pytest.raises(ValueError, match="c.h5 has no folder"):
+        write(tmp_path / "no" / "c.h5", spikes(), [2, 0, 1], KEYS)
+    part = tmp_path / f"d.h5.{os.getpid()}.part"
+    part.write_text("another's")
+    with pytest.raises(OSError, match="exist"):
+        write(tmp_path / "d.h5", spikes(), [2, 0, 1], KEYS)
+    assert part.read_text() == "another's"
+
+
+def test_arguments_are_not_modified(tmp_path):
+    some, labels = spikes(), np.array([2, 0, 1])
+    write(tmp_path / "a.h5", some, labels, KEYS)
+    assert all((a == b).all() for pair in zip(some, spikes(), strict=True)
+               for a, b in zip(*pair, strict=True)) and labels.tolist() == [2, 0, 1]
+    assert events.ENTRIES * 16 <= events.CHUNK
