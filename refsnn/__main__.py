@@ -25,10 +25,9 @@ import hashlib
 import os
 import sys
 
-import h5py
 import numpy as np
 
-from refsnn import audio, basilar, cochlea
+from refsnn import audio, basilar, cochlea, events
 
 __all__ = ["main"]
 
@@ -63,23 +62,6 @@ def _progress(paths):
         yield from tqdm.tqdm(paths, unit="recording", file=sys.stderr)
 
 
-def _write(file, paths, convert):
-    """Convert recordings into an open file."""
-    names = [os.path.splitext(os.path.basename(path))[0] for path in paths]
-    keys = list(dict.fromkeys(names))
-    times = file.create_dataset("spikes/times", (len(paths),),
-                                h5py.vlen_dtype(np.dtype("float16")))
-    units = file.create_dataset("spikes/units", (len(paths),),
-                                h5py.vlen_dtype(np.dtype("uint16")))
-    for i, path in enumerate(_progress(paths)):
-        seconds, channels = convert(path)
-        times[i] = seconds.astype(np.float16)
-        units[i] = channels.astype(np.uint16)
-    file["labels"] = np.array([keys.index(name) for name in names], np.uint16)
-    file["extra/speaker"] = np.zeros(len(paths), np.uint16)
-    file.create_dataset("extra/keys", data=keys, dtype=h5py.string_dtype())
-
-
 def _convert(options):
     """What the command `convert` does."""
     paths, output = options.audio, options.output
@@ -101,16 +83,10 @@ def _convert(options):
         return cochlea.convert(x, response, options.channels,
                                _stream(x, options.seed), rate=RATE, longest=60.0)
 
-    part = f"{output}.{os.getpid()}.part"
-    try:
-        with h5py.File(part, "x") as file:
-            _write(file, paths, convert)
-        if os.path.lexists(output):
-            raise ValueError(f"{output} has appeared meanwhile: must be a new file")
-        os.replace(part, output)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
+    names = [os.path.splitext(os.path.basename(path))[0] for path in paths]
+    keys = list(dict.fromkeys(names))
+    events.write(output, map(convert, _progress(paths)), list(map(keys.index, names)),
+                 keys, speaker=np.zeros(len(paths), int), channels=options.channels)
     print(f"{output}: {len(paths)} recordings, {options.channels} channels")
 
 
