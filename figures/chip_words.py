@@ -8,15 +8,13 @@ starts anew with that one's recurrent weights, shuffled, which then stay.
 """
 
 import pathlib
-from typing import NamedTuple
 
-import h5py
 import numpy as np
 
 import chip_tasks as tasks
 import common
 import train
-from refsnn import chip_coding, chip_effects, losses
+from refsnn import chip_coding, chip_effects, events, losses
 
 HIDDEN, FIGURE = 186, "chip_words"
 SPEED = 2000.0                      # a second of speech is 500 us on the chip
@@ -25,24 +23,9 @@ RULE = tasks.Rule(scaling=0.1, burst=0.0)
 EXCITED, BOUND = 1e-7, 3000.0       # homeostasis: spikes of the layer in a word
 
 
-class Words(NamedTuple):
-    """Events of each word, in s and channels of 0 ... 699; labels (N,)."""
-
-    times: list
-    units: list
-    labels: np.ndarray
-
-
 def read(path):
-    """All words of a file."""
-    with h5py.File(path, "r") as file:
-        labels = np.asarray(file["labels"]).astype(np.int64)
-        times, units = (list(file["spikes"][name][:]) for name in ("times", "units"))
-    if not len(labels) == len(times) == len(units) > 0:
-        raise ValueError(f"{path}: has {len(labels)} labels, {len(times)} trains of "
-                         f"times and {len(units)} of units: must be as many, not 0")
-    return Words([np.asarray(t, np.float64) for t in times],
-                 [np.asarray(u, np.int64) for u in units], labels)
+    """All words of a file, as `events.Recordings`."""
+    return events.read(path, unsorted="sort")
 
 
 def find(folder):

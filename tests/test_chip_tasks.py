@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from refsnn import chip_effects, chip_weights
+from refsnn import chip_effects, chip_weights, events
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "figures"
 
@@ -117,23 +117,13 @@ def written(path, count, seed):
     """Words of two classes in the format of SHD: low before high, or after."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 2
-    times, units = [], []
+    spikes = []
     for label in labels:
         early, late = np.sort(rng.uniform(0, 0.02, (2, 900)))
         low, high = rng.integers(70, 340, 900), rng.integers(430, 700, 900)
-        t = np.concatenate([early, late + 0.03])
-        u = np.concatenate([low, high] if label else [high, low])
-        times.append(t.astype(np.float16))
-        units.append(u.astype(np.uint16))
-    with h5py.File(path, "w") as file:
-        for name, trains, kind in (("times", times, np.float16),
-                                   ("units", units, np.uint16)):
-            data = file.create_dataset(f"spikes/{name}", (count,),
-                                       dtype=h5py.vlen_dtype(kind))
-            for i, train_ in enumerate(trains):
-                data[i] = train_
-        file["labels"] = labels.astype(np.uint16)
-        file["extra/speaker"] = np.zeros(count, np.uint16)
+        spikes.append((np.concatenate([early, late + 0.03]),
+                       np.concatenate([low, high] if label else [high, low])))
+    events.write(path, spikes, labels, ["falling", "rising"])
 
 
 @pytest.fixture(scope="module")
@@ -190,10 +180,7 @@ def test_what_is_no_data_set_is_refused(words, recordings, tmp_path):
         words.find(tmp_path)
     with h5py.File(tmp_path / "a_train.h5", "w") as file:
         file["labels"] = np.zeros(2, int)
-        for name in ("times", "units"):
-            file.create_dataset(f"spikes/{name}", (1,),
-                                dtype=h5py.vlen_dtype(np.float16))
-    with pytest.raises(ValueError, match="has 2 labels, 1 trains"):
+    with pytest.raises(ValueError, match="a_train.h5, spikes is missing"):
         words.read(tmp_path / "a_train.h5")
     with pytest.raises(ValueError, match="recurrence is 'fixed'"):
         words.keywords(str(recordings), "chip", "fixed", 1, 0.0, 1, 0)
