@@ -1,13 +1,19 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, h5py | optional: tqdm
-"""The command line: recordings to spikes in the format of SHD.
+"""The command line: recordings to spikes, conformance, single modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--channels 700] [--seed 0]
+  python -m refsnn vectors FOLDER
+  python -m refsnn check RESULTS.npz
+  python -m refsnn vendor MODULE DESTINATION
 
-reads mono WAV (or FLAC) recordings, at whatever rate, sends them through
-`audio`, `basilar` and `cochlea`, and writes one HDF5 file: `spikes/times`
-(float16, s), `spikes/units` (uint16), `labels`, `extra/keys`,
-`extra/speaker`.  A label is the number of the recording's name (without
-folder and suffix) in `extra/keys`; speakers are unknown, 0.
+`vectors` writes the golden vectors of `conformance`, `check` compares
+results with them and ends with status 1 if one is wrong or proves nothing,
+`vendor` copies a module by `vendoring`.
+
+`convert` reads mono WAV (or FLAC) recordings, at whatever rate, sends them
+through `audio`, `basilar` and `cochlea`, and writes one HDF5 file by
+`events`.  A label is the number of the recording's name (without folder
+and suffix) in `extra/keys`; speakers are unknown, 0.
 
 All recordings are read, and bad ones refused, before the first is
 converted.  The file appears when it is complete, never over another one.
@@ -27,11 +33,13 @@ import sys
 
 import numpy as np
 
-from refsnn import audio, basilar, cochlea, events
+from refsnn import (audio, basilar, cochlea, conformance, conformance_files, events,
+                    vendoring)
 
 __all__ = ["main"]
 
 RATE = 48000
+STATUSES = ("right", "wrong", "vacuous", "missing")
 
 
 def _samples(path, ramp):
@@ -90,6 +98,28 @@ def _convert(options):
     print(f"{output}: {len(paths)} recordings, {options.channels} channels")
 
 
+def _vectors(options):
+    """What the command `vectors` does."""
+    count = conformance_files.write(options.folder)
+    print(f"{options.folder}: {count} golden vectors, described in vectors.json")
+
+
+def _check(options):
+    """What the command `check` does; 1 if something is wrong."""
+    findings = conformance.check(conformance_files.read(options.results))
+    for f in findings:
+        print(f"{f.vector}.{f.output}: {f.status}: {f.text}")
+    count = [[f.status for f in findings].count(status) for status in STATUSES]
+    print(", ".join(f"{n} {status}" for n, status in zip(count, STATUSES, strict=True)))
+    return int(count[1] + count[2] > 0)
+
+
+def _vendor(options):
+    """What the command `vendor` does."""
+    for path in vendoring.copy(options.module, options.destination):
+        print(path)
+
+
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m refsnn", description=(
         "Reference learning algorithms for spiking networks: tools."))
@@ -109,6 +139,19 @@ def _parser():
                          help="published constants (default: 2021)")
     convert.add_argument("--ramp", type=float, metavar="S",
                          help="fade over S seconds, not over half the recording")
+    convert.set_defaults(run=_convert)
+    for name, run, text, arguments in (
+            ("vectors", _vectors, "golden vectors as files", {
+                "folder": "where to write; must not be there yet"}),
+            ("check", _check, "compare results with them; status 1 if one is wrong", {
+                "results": "npz file of arrays named VECTOR.OUTPUT"}),
+            ("vendor", _vendor, "copy a module and the data it reads", {
+                "module": "its name, such as lif",
+                "destination": "folder, or new file that ends with .py"})):
+        command = commands.add_parser(name, help=text, description=f"{text}.")
+        command.set_defaults(run=run)
+        for argument, told in arguments.items():
+            command.add_argument(argument, metavar=argument.upper(), help=told)
     return parser
 
 
@@ -123,7 +166,7 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0, or 2 after bad input.
+        Exit status: 0, 1 if results are wrong, or 2 after bad input.
 
     Raises
     ------
@@ -137,11 +180,10 @@ def main(arguments=None):
     """
     options = _parser().parse_args(arguments)
     try:
-        _convert(options)
+        return options.run(options) or 0
     except (ValueError, OSError) as error:
         print(f"refsnn: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

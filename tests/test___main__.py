@@ -11,7 +11,7 @@ import pytest
 from scipy.io import wavfile
 
 from refsnn import __main__ as command
-from refsnn import audio, basilar, cochlea
+from refsnn import audio, basilar, cochlea, conformance
 
 
 def record(path, seconds=0.06, rate=16000, pitch=300.0):
@@ -194,6 +194,8 @@ def test_bad_options_leave_nothing(words, tmp_path, capsys, monkeypatch, options
 
 
 @pytest.mark.parametrize("arguments", [[], ["convert"], ["convert", "a.wav"], ["other"],
+                                       ["vectors"], ["check"], ["check", "a", "b"],
+                                       ["vendor", "lif"],
                                        ["convert", "a.wav", "-o", "b", "--seed", "x"],
                                        ["convert", "a", "-o", "b", "--membrane", "1"]])
 def test_what_is_not_understood(arguments, capsys):
@@ -248,3 +250,101 @@ def test_as_a_process(words, tmp_path):
         assert done.returncode == status
     assert done.stderr == "refsnn: a.h5 is there already: must be a new file\n"
     assert contents(tmp_path / "a.h5")[2] == ["one"]
+
+
+# ---- conformance
+
+def bptt():
+    return conformance.vectors(["bptt"])["bptt"]
+
+
+def check(tmp_path, **results):
+    np.savez(tmp_path / "mine.npz", **{f"bptt.{name}": value
+                                       for name, value in results.items()})
+    return command.main(["check", str(tmp_path / "mine.npz")])
+
+
+def test_vectors_are_written_and_their_answers_are_right(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(conformance, "KNOWN", ("bptt", "si_paper"))
+    assert command.main(["vectors", "new"]) == 0
+    assert capsys.readouterr().out == (
+        "new: 2 golden vectors, described in vectors.json\n")
+    assert sorted(os.listdir("new")) == ["bptt.npz", "si_paper.npz", "vectors.json"]
+    results = {}
+    for name in ("bptt", "si_paper"):
+        with np.load(f"new/{name}.npz", allow_pickle=False) as arrays:
+            results |= {f"{name}.{key[4:]}": arrays[key] for key in arrays
+                        if key.startswith("out.")}
+    np.savez("mine.npz", **results)
+    assert command.main(["check", "mine.npz"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == "8 right, 0 wrong, 0 vacuous, 0 missing" and len(told) == 9
+    assert "bptt.dW: right: to 1e-09 of the largest entry" in told
+
+
+def test_wrong_results_are_named_with_status_1(tmp_path, capsys):
+    vector = bptt()
+    late = next(m for m in vector.mutants if m.name == "reset detached")
+    assert check(tmp_path, **late.outputs) == 1
+    told = capsys.readouterr()
+    assert told.err == "" and told.out.count(
+        "mutant: reset detached (seen in norse lif_step, fzenke/spytorch#3)") == 3
+    assert told.out.endswith("\n0 right, 3 wrong, 0 vacuous, 1 missing\n")
+    assert check(tmp_path, dW=vector.outputs["dW"], dV=2 * vector.outputs["dV"]) == 1
+    assert "1 right, 1 wrong, 0 vacuous, 2 missing" in capsys.readouterr().out
+
+
+def test_zeros_and_idle_knobs_have_status_1(tmp_path, capsys):
+    right = bptt().outputs
+    assert check(tmp_path, dW=0 * right["dW"]) == 1
+    assert "bptt.dW: vacuous: 0 throughout" in capsys.readouterr().out
+    np.savez(tmp_path / "idle.npz", **{"bptt.dW": right["dW"],
+                                       "bptt_detached.dW": right["dW"]})
+    assert command.main(["check", str(tmp_path / "idle.npz")]) == 1
+    assert "detaching the reset changes nothing" in capsys.readouterr().out
+    np.savez(tmp_path / "silent.npz", **{"lif_forward.spikes": np.zeros((40, 3, 3))})
+    assert command.main(["check", str(tmp_path / "silent.npz")]) == 1
+    assert "spikes: vacuous: 0 throughout" in capsys.readouterr().out
+
+
+def test_results_in_float32_pass(tmp_path, capsys):
+    assert check(tmp_path, dW=bptt().outputs["dW"].astype(np.float32)) == 0
+    assert "dW: right: to 0.0001 of the largest entry" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, match", [
+    (["vectors", "there.npz"], "there.npz is there already"),
+    (["vectors", "no/new"], "no/new has no parent folder"),
+    (["check", "missing.npz"], "missing.npz is missing"),
+    (["check", "."], "is no regular file"), (["check", "text.npz"], "text.npz"),
+    (["check", "there.npz"], "results hold 'other': must be VECTOR.OUTPUT"),
+    (["vendor", "nothing", "."], "module is 'nothing'"),
+    (["vendor", "conformance", "."], "must be one that stands alone"),
+    (["vendor", "lif", "no/lif.py"], "no/lif.py has no folder"),
+    (["vendor", "lif", "lif.py"], "lif.py is there already"),
+    (["vendor", "lif", "text.npz"], "must be a folder that exists, or end with .py")])
+def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, arguments,
+                                            match):
+    monkeypatch.chdir(tmp_path)
+    np.savez("there.npz", other=np.ones(3))
+    (tmp_path / "text.npz").write_text("no zip")
+    (tmp_path / "lif.py").write_text("mine")
+    before = {name: (tmp_path / name).read_bytes() for name in os.listdir()}
+    assert command.main(arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1
+    assert told.err.startswith("refsnn: ") and match in told.err
+    assert {name: (tmp_path / name).read_bytes() for name in os.listdir()} == before
+
+
+def test_a_module_is_copied_and_proved(tmp_path):
+    for arguments in (["refsnn", "vendor", "datasets", "mine.py"],
+                      ["doctest", "mine.py"]):
+        done = subprocess.run([sys.executable, "-m", *arguments], cwd=tmp_path,
+                              capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        if arguments[0] == "refsnn":
+            assert done.stdout.split() == [os.path.join("data", "digits.npz"),
+                                           os.path.join("data", "README"), "mine.py"]
+    assert (tmp_path / "mine.py").read_text().startswith("# refsnn ")
