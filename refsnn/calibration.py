@@ -93,16 +93,21 @@ def _trial(run, weights, images, neurons):
     x[0] = images
     record = run({"hidden": np.tile(weights, (neurons, 1)), "recurrent": None,
                   "readout": np.zeros((0, neurons), int)}, x)
-    if not isinstance(record, tuple) or len(record) != 2:
-        raise ValueError(f"run returned a {type(record).__name__}: must return a tuple "
-                         "of spikes and samples")
-    spikes, samples = map(np.asarray, record)
+    if not isinstance(record, (tuple, list)) or len(record) != 2:
+        raise ValueError(f"run returned a {type(record).__name__}: must be a pair, "
+                         "(spikes, samples)")
+    try:
+        spikes, samples = map(np.asarray, record)
+    except ValueError as error:
+        raise ValueError(f"run returned what is no array: {error}") from None
     for name, value in (("spikes", spikes), ("samples", samples)):
         if value.shape != (_STEPS, len(images), neurons) \
                 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
             raise ValueError(f"run returned {name} of shape {value.shape}, dtype "
                              f"{value.dtype}: must be finite and of shape "
                              f"{(_STEPS, len(images), neurons)}")
+    if not ((spikes == 0) | (spikes == 1)).all():
+        raise ValueError("run returned spikes that are not 0 or 1: must be spikes")
     return spikes > 0, samples.astype(np.float32)
 
 
@@ -342,7 +347,10 @@ def corrected(chip, corrections):
     """
     new, factors = {}, ("gain", "tau_syn", "tau_mem")
     for name in Corrections._fields:
-        old, value = getattr(chip, name), np.asarray(getattr(corrections, name, None))
+        old, value = (np.asarray(getattr(a, name, None)) for a in (chip, corrections))
+        if old.dtype.kind != "f":
+            raise ValueError(f"chip is a {type(chip).__name__} without {name}: must be "
+                             "a Chip")
         if value.shape != old.shape or value.dtype.kind not in "fiu" \
                 or not np.isfinite(value).all() \
                 or (name in factors and (value <= 0).any()):

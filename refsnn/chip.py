@@ -26,8 +26,7 @@ Derivation.  (3) solves tau dv/dt = -v + tau g I for decaying I; g is such
 Exact.  Between events.  Spikes are seen at ends of steps; arrivals, delays
     and refractory times are rounded to steps: errors of order h.  Ideal
     chips with h = dt, r dt refractory are `lif` with reset="zero" and r.
-Cost.   A dozen passes over B N membranes a step (N = n + k), and O(n) for
-    each event; O(B T N) memory.
+Cost.   A dozen passes over B N membranes a step, N = n + k; O(B T N) memory.
 Departures.  Readouts have own rows; events of a bin come in input order.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
@@ -69,7 +68,7 @@ def _matrix(weights, name, shape, limit):
         else getattr(weights, name, None)
     if value is None and name == "recurrent":
         return None
-    array, most = np.asarray(value), limit or np.finfo(float).max
+    array, most = np.asarray(value), limit or 1e9
     if array.ndim != 2 or array.dtype.kind not in ("iu" if limit else "iuf") or any(
             a not in (None, b) for a, b in zip(shape, array.shape, strict=True)):
         raise ValueError(f"weights.{name} is of shape {array.shape}, {array.dtype}: "
@@ -105,9 +104,9 @@ def _network(chip, effects, weights, spikes):
 
 def _kernel(h, a, b):
     """Response of the membrane after h to a unit current at 0."""
-    x = h * (1 / b - 1 / a)
-    x = x + 1e-30 * (x == 0)                        # expm1(x) / x is then 1
-    return h * np.exp(-h / b) * (np.expm1(x) / x)
+    x = np.abs(h * (1 / b - 1 / a))
+    x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
+    return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
 def _synapses(chip, matrices, scale):
@@ -229,7 +228,7 @@ def _loop(model, x, closes, effects, rng):
         new += model.reset
     new += dtype.type(effects["noise"][1]) * rng.standard_normal((B, N), dtype)
     seen, spikes, events = zeros((T, B, N), dtype), zeros((T, B * N), np.uint8), []
-    held, sent = deque(maxlen=model.hold), deque([None] * model.delay)
+    held, sent = deque(maxlen=model.hold), deque([None] * min(model.delay, T * model.K))
     for j in range(T * model.K):
         if j:
             _advance(model, v, syn, new, work, rng)
@@ -268,9 +267,7 @@ def _codes(chip, effects, seen, code, rng):
             codes += dtype.type(size) * slope * rng.standard_normal(shape, dtype)
     if not effects["adc_limit"]:
         return codes
-    np.floor(codes, out=codes)
-    np.clip(codes, 0, effects["adc_limit"], out=codes)
-    return codes.astype(np.uint8)                                          # (7)
+    return np.clip(np.floor(codes), 0, effects["adc_limit"]).astype(np.uint8)  # (7)
 
 
 def _steps(chip, rng, step, dt, scale, code, reset_after):
@@ -285,6 +282,9 @@ def _steps(chip, rng, step, dt, scale, code, reset_after):
             raise ValueError(f"{name} is {value!r}: must be a number in (1e-9, 1e9)")
     if step > 0.2e-6 and step != dt:
         raise ValueError(f"step is {step!r}: must be at most 2e-07 s, or dt")
+    if dt > 30 * min(chip.nominal):
+        raise ValueError(f"dt is {dt!r}: must be at most 30 nominal time constants, "
+                         f"{chip.nominal} s")
     if np.shape(code) != (2,) or np.asarray(code).dtype.kind not in "iuf" \
             or not np.isfinite(code).all() or code[1] <= 0:
         raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")

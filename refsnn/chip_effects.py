@@ -245,7 +245,8 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     _size("neurons", neurons, effects.fan_in)
     _size("inputs", inputs, effects.fan_in)
     for name, value in (("tau_mem", tau_mem), ("tau_syn", tau_syn)):
-        if not isinstance(value, (int, float)) or not _SHORTEST <= value < 1:
+        if not isinstance(value, (int, float, np.floating)) \
+                or not _SHORTEST <= value < 1:
             raise ValueError(f"{name} is {value!r}: must be in [{_SHORTEST}, 1) s")
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
@@ -308,7 +309,7 @@ def aged(chip, age):
     Raises
     ------
     ValueError
-        If the age is not a finite number.
+        If chip is no Chip, or the age not a finite number.
 
     Examples
     --------
@@ -320,6 +321,8 @@ def aged(chip, age):
     if isinstance(age, bool) or not isinstance(
             age, (int, float, np.integer, np.floating)) or not np.isfinite(age):
         raise ValueError(f"age is {age!r}: must be a finite number, s")
+    if getattr(chip, "_fields", None) != Chip._fields:
+        raise ValueError(f"chip is a {type(chip).__name__}: must be a Chip")
     if not chip.effects.drift:
         return chip
     a, dtype = 2 * np.pi * age / _HOUR, chip.gain.dtype

@@ -141,8 +141,9 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     s = min(limit / max(largest, limit / most), float(most))
 
     def rounded(w, factor):
-        w = np.rint(w.astype(np.float64) * factor)
-        return np.clip(w, -limit, limit).astype(np.int8)
+        most = limit / factor
+        w = np.rint(np.clip(w.astype(np.float64), -most, most) * factor)
+        return w.astype(np.int8)
 
     hidden, recurrent, readout = weights
     return Weights(rounded(hidden, scale), None if recurrent is None

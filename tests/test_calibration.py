@@ -272,11 +272,19 @@ PLAIN = cal.Corrections(np.ones((2, 40)), np.ones((2, 40)), np.ones(40),
     ({"run": broken(lambda s, v: (s, v[:-1]))}, "run returned samples of shape"),
     ({"run": broken(lambda s, v: (s, v * np.nan))}, "run returned samples .*finite"),
     ({"run": broken(lambda s, v: (s, v.astype(complex)))}, "run returned samples"),
-    ({"run": broken(lambda s, v: s)}, "run returned a ndarray: must return a tuple"),
-    ({"run": broken(lambda s, v: (s, v, v))}, "run returned a tuple")])
+    ({"run": broken(lambda s, v: s)}, "run returned a ndarray: must be a pair"),
+    ({"run": broken(lambda s, v: (s, v, v))}, "run returned a tuple"),
+    ({"run": broken(lambda s, v: ([[1], [1, 2]], v))}, "run returned what is no array"),
+    ({"run": broken(lambda s, v: (s + 2, v))}, "spikes that are not 0 or 1")])
 def test_refuses(function, options, words):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=words):
         function(**{"run": dead} | SMALL | options)
+
+
+def test_a_list_is_a_pair_too():
+    found = cal.measure(broken(lambda s, v: [s.tolist(), v.tolist()]), neurons=2,
+                        inputs=11, repeats=1)
+    assert found.silent.all() and not found.leak.any()
 
 
 @pytest.mark.parametrize("corrections, words", [
@@ -288,3 +296,8 @@ def test_refuses(function, options, words):
 def test_refuses_corrections(corrections, words):
     with pytest.raises(ValueError, match=words):
         cal.corrected(ce.draw(1, **SMALL), corrections)
+
+
+def test_what_is_no_chip_is_refused():
+    with pytest.raises(ValueError, match="chip is a NoneType without gain"):
+        cal.corrected(None, PLAIN)

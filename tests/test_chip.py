@@ -110,8 +110,7 @@ def test_ideal_limit_is_lif_bit_for_bit(halves, recurrent):
                          refractory=2, **decays)
     out = lif.readout(layer.spikes, R / 64, **decays)
     c = ideal(n + k, m + n, tau_syn=tau[0], tau_mem=tau[1], refractory=2 * DT)
-    if halves[0] != halves[1]:      # (3) is then gain times a kernel, not exactly 1
-        c = c._replace(nominal=(tau[0], tau[1]))
+    assert c.nominal == tuple(tau)
     run = emulate(c, x, W, R, V if recurrent else None, step=DT, scale=64)
     assert 0.05 < layer.spikes.mean() < 0.95
     assert np.array_equal(run.spikes, layer.spikes)
@@ -127,6 +126,17 @@ def test_subthreshold_membranes_do_not_depend_on_the_step(step):
     run = emulate(deaf(ideal(5, 9)), x, 240 * W, step=step)
     out = lif.readout(x, W, alpha=DECAY, beta=DECAY)
     assert np.linalg.norm(run.membranes - out) < RTOL * np.linalg.norm(out)
+
+
+def test_long_bins_and_quick_neurons():
+    """Nothing overflows where a time constant is a small part of a step."""
+    c = ideal(2, 1, tau_mem=9e-3, tau_syn=9e-3)
+    tau = np.array([[0.5e-6, 9e-3], [9e-3, 0.5e-6]])
+    c = deaf(c._replace(tau_syn=tau, tau_mem=tau[1]))
+    run = emulate(c, first_bin(4, 1, 1), np.full((2, 1), 240), step=1e-3, dt=1e-3)
+    wanted = psp(1e-3 * np.arange(1, 3), 0.5e-6, 9e-3, 1e-3, (9e-3, 9e-3))
+    for i in range(2):
+        np.testing.assert_allclose(run.membranes[2:, 0, i], wanted, rtol=1e-9)
 
 
 # ---- neurons of their own
@@ -464,6 +474,12 @@ def test_delay_from_a_spike_to_a_synapse(delay, steps):
     np.testing.assert_allclose(run.membranes[..., 30:], wanted, rtol=1e-9, atol=1e-10)
 
 
+def test_a_delay_beyond_the_window_is_silence():
+    x, W, R = network(k=2)
+    run = emulate(ideal(32, 40, timing=(0.0, 1e3)), x, W, R)
+    assert len(run.events) > 100 and not run.membranes[..., 30:].any()
+
+
 @pytest.mark.parametrize("size", [0.1, 0.6])
 def test_input_events_are_lost(size):
     c = deaf(ideal(1, 200, loss=size))
@@ -641,6 +657,7 @@ def with_entry(array, value, dtype=None):
     ({"hidden": H.astype(float)}, "weights.hidden .*float64: must be integer"),
     ({"hidden": H == 1}, "weights.hidden .*bool"),
     ({"c": ideal(), "hidden": with_entry(H, np.nan, float)}, "hidden is from nan"),
+    ({"c": ideal(), "hidden": with_entry(H, 1.1e9, float)}, "hidden .* to 1100000000"),
     ({"c": ideal(), "readout": with_entry(O1, np.inf, float)}, "readout .* to inf"),
     ({"hidden": H[0]}, r"weights.hidden is of shape \(9,\)"),
     ({"recurrent": R[:4]}, r"weights.recurrent is of shape \(4, 5\)"),
@@ -660,6 +677,7 @@ def with_entry(array, value, dtype=None):
     ({"step": 0.21e-6}, "step is 2.1e-07: must be at most 2e-07 s, or dt"),
     ({"step": 0.0}, "step is 0.0"),
     ({"dt": -1.0}, "dt is -1.0"),
+    ({"dt": 181e-6}, "dt is 0.000181: must be at most 30 nominal time constants"),
     ({"dt": "slow"}, "dt is 'slow'"),
     ({"dt": np.ones(2)}, "dt is array"),
     ({"scale": np.inf}, "scale is inf"),

@@ -134,6 +134,8 @@ def test_time_constants():
     other = ce.draw(1, ce.IDEAL, tau_mem=1e-5, tau_syn=2e-6)
     assert (other.tau_mem == np.float32(1e-5)).all()
     assert (other.tau_syn == np.float32(2e-6)).all()
+    single = ce.draw(1, ce.IDEAL, tau_mem=np.float32(1e-5), neurons=2, inputs=2)
+    assert (single.tau_mem == np.float32(1e-5)).all()
 
 
 def test_potentials():
@@ -307,6 +309,9 @@ def changed(**changes):
     (changed(headroom=(-1.0, np.nan, 0.5)), "effects.headroom"),
     (lambda: ce.only(ce.IDEAL, "volume"), "names has 'volume'"),
     (lambda: ce.only({}, "gain"), "effects is a dict"),
+    (lambda: ce.draw(1, tau_mem=True), "tau_mem is True"),
+    (lambda: ce.draw(1, tau_syn=np.float64(0.4e-6)), "tau_syn is .*4e-07"),
+    (lambda: ce.aged(None, 1.0), "chip is a NoneType: must be a Chip"),
     (lambda: ce.aged(ce.draw(1), np.inf), "age is inf"),
     (lambda: ce.aged(ce.draw(1), "old"), "age is 'old'"),
     (lambda: ce.aged(ce.draw(1), True), "age is True")])

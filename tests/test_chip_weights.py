@@ -47,6 +47,10 @@ def test_ties_are_rounded_to_even_and_ranges_are_options():
     written, s = cw.integers(weights, scale=1.0, limit=4, most=9.0)
     assert written.hidden.tolist() == [[0, 2, -2, 4]] and s == 0.5
     assert written.recurrent is None and written.readout.tolist() == [[4]]
+    huge = cw.Weights(np.array([[1e308, -1e308]]), None, np.array([[1e308]]))
+    written, s = cw.integers(huge)
+    assert written.hidden.tolist() == [[63, -63]] and written.readout.tolist() == [[63]]
+    assert s == 63 / 1e308
 
 
 def test_straight_through_is_the_mean_slope_of_rounding():

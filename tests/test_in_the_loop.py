@@ -176,6 +176,21 @@ def test_a_rate_bound_is_that_of_the_regularisers():
     assert dspikes.any()
 
 
+def test_the_rate_bound_by_hand():
+    """Below the bound nothing is added; by default it is 0."""
+    zero = np.zeros((4, 2, 1))
+    spikes = np.zeros((4, 2, 3))
+    spikes[:3, 0], spikes[0, 1, 0] = 1, 1                # 9 spikes, and 1
+    recording = loop.Recording(np.zeros((4, 2, 3)), spikes, zero)
+    for bound, value, slopes in ((7.0, 2.0, (2.0, 0)), (9.5, 0, (0, 0)),
+                                 (None, 41.0, (9.0, 1.0))):
+        options = {} if bound is None else {"bound": bound}
+        found = loop.loss(recording, np.zeros(2, int), rate=1.0, **options)
+        assert found.value == value
+        assert np.array_equal(found.dspikes, np.broadcast_to(
+            np.reshape(slopes, (1, 2, 1)), spikes.shape))
+
+
 def test_without_regularisers_it_is_the_cross_entropy_of_ten_times_the_peaks():
     _, _, labels, recording = drawn(3)
     value, dout, dspikes = loop.loss(recording, labels)
