@@ -225,18 +225,62 @@ def test_ci_runs_the_commands_of_the_readme():
     assert len(bad_ci(script, ["python -m nothing"])) == 1
 
 
+def foreign(block):
+    """Whether an example needs what the project does not: see tests/peers."""
+    return "import torch" in block
+
+
+def lines_of_code(block):
+    return [line for line in block.splitlines() if line.strip()]
+
+
 def test_readme_examples_run():
-    block, comparison, plugged = python_blocks(read(ROOT / "README.md"))
+    block, proof, plugged = [block for block in python_blocks(read(ROOT / "README.md"))
+                             if not foreign(block)]
     names = {"__name__": "readme"}
+    assert len(lines_of_code(block)) == 10
     exec(compile(block, "README.md", "exec"), names)
     assert 0 < names["layer"].spikes.mean() < 1 and names["dW"].all()
-    exec(compile(comparison, "README.md", "exec"), names)
-    assert (names["theirs"] == names["dW"]).all()
+    exec(compile(proof, "README.md", "exec"), names)
     exec(compile(plugged, "README.md", "exec"), names)
     assert names["history"][-1] < 0.1 < 0.5 < names["history"][0]
-    wrong = block.replace("W, dW, rng", "W, 1.001 * dW, rng")
+    exec(compile(block, "README.md", "exec"), names)
+    wrong = proof.replace("W, dW, rng", "W, 1.001 * dW, rng")
     with pytest.raises(AssertionError, match="gradient"):
         exec(compile(wrong, "README.md", "exec"), names)
+
+
+def test_readme_has_one_example_of_another_tool():
+    found = [block for block in python_blocks(read(ROOT / "README.md"))
+             if foreign(block)]
+    assert [len(lines_of_code(block)) for block in found] == [15]
+    assert "torch" not in read(ROOT / "setup.cfg").partition("peers =")[0]
+
+
+def test_readme_answers_questions_by_modules():
+    readme = read(ROOT / "README.md")
+    rows = re.findall(r"^\| [A-Z][^|`]+\? \|(.*)\|$", readme, re.M)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert len(rows) > 10 and len(named) > 20
+    assert named <= {path.stem for path in MODULES}
+
+
+def bad_tests(text):
+    """Tests that a text names and that are not there."""
+    found = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    return [f"{name}::{test}" for name, test in found
+            if not (ROOT / "tests" / name).exists()
+            or f"\ndef {test}(" not in read(ROOT / "tests" / name)]
+
+
+def test_each_departure_has_its_test():
+    readme = read(ROOT / "README.md")
+    part = readme.partition("## Departures and errata")[2].partition("\n## ")[0]
+    items = part.split("\n- ")[1:]
+    assert len(items) > 5 and all("::test_" in item for item in items)
+    assert bad_tests(readme) == []
+    assert bad_tests("see `test_lif.py::test_nothing`") == ["test_lif.py::test_nothing"]
+    assert bad_tests("`test_none.py::test_a`") == ["test_none.py::test_a"]
 
 
 def test_readme_names_every_module_and_paper():

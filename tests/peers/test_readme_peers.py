@@ -1,0 +1,53 @@
+"""The README's example in PyTorch runs, and its results are right.
+
+Not part of the suite: needs the `peers` extra, and fails without it.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refsnn import __main__ as command
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")   # torch's own
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch):
+    """The example, in a folder where the golden vectors are."""
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["vectors", "vectors"]) == 0
+    found = [block for block in re.findall(
+        r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S)
+        if "import torch" in block]
+    assert len(found) == 1
+    return found[0]
+
+
+def checked(source, capsys):
+    with np.errstate(all="ignore"):
+        exec(compile(source, "README.md", "exec"), {"__name__": "mine"})
+    capsys.readouterr()
+    return command.main(["check", "results.npz"]), capsys.readouterr().out
+
+
+def test_the_example_is_right(example, capsys):
+    status, told = checked(example, capsys)
+    assert status == 0 and told.endswith("3 right, 0 wrong, 0 vacuous, 1 missing\n")
+
+
+@pytest.mark.parametrize("old, new, words", [
+    ('p["threshold"] * S', 'p["threshold"] * S.detach()', "reset detached"),
+    ("S @ V.T", "S.detach() @ V.T", "recurrent path cut"),
+    ("x @ W.T + S @ V.T", "x @ W.T + S @ V", "0 right, 3 wrong"),
+    ("+ (f - f.detach())", "+ p['steepness'] * (f - f.detach())",
+     "surrogate times its steepness"),
+    ('p["gain"] * I', "I", "0 right, 3 wrong")])
+def test_what_is_wrong_in_it_is_named(example, capsys, old, new, words):
+    assert example.count(old) == 1
+    status, told = checked(example.replace(old, new), capsys)
+    assert status == 1 and words in told, told
