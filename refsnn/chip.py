@@ -26,7 +26,7 @@ Derivation.  (3) solves tau dv/dt = -v + tau g I for decaying I; g is such
 Exact.  Between events.  Spikes are seen at ends of steps; arrivals, delays
     and refractory times are rounded to steps: errors of order h.  Ideal
     chips with h = dt, r dt refractory are `lif` with reset="zero" and r.
-Cost.   A dozen passes over B N membranes a step, N = n + k; O(B T N) memory.
+Cost.   A dozen passes over B N values a step, N = n + k; O(B T N) memory.
 Departures.  Readouts have own rows; events of a bin come in input order.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
