@@ -2,7 +2,7 @@
 r"""A card beside a result: which file, which edition, how much of it counted.
 
 The Spiking Heidelberg Digits were published in two editions, which differ
-in what is training and what is test; accuracies on one are not those on the
+in what is training and what is test; results on one are not those on the
 other.  A card states the file's sums, what published file has them or as
 many recordings, how events were binned, and how many recordings were
 scored; it warns where these do not fit together.
