@@ -25,7 +25,7 @@ Derivation.  (3) solves tau dv/dt = -v + tau g I for decaying I; g is such
     that a nominal neuron has U[t+1] = beta U[t] + I[t] on grid points.
 Exact.  Between events.  Spikes are seen at ends of steps; arrivals, delays
     and refractory times are rounded to steps: errors of order h.  Ideal
-    chips with h = dt, r dt refractory are `lif` with reset="zero" and r.
+    chips, h = dt and r dt refractory, are `lif` with reset="zero", r > 0.
 Cost.   A dozen passes over B N values a step, N = n + k; O(B T N) memory.
 Departures.  Readouts have own rows; events of a bin come in input order.
 
@@ -310,7 +310,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
         Largest integration step, s: at most 0.2 us, or dt.  It is made
         shorter so that a whole number of steps is dt.
     dt : float
-        Width of a bin, s.
+        Width of a bin, s; at most 30 nominal time constants.
     scale : float
         Hardware weight that equals a weight of 1 threshold.
     code : (float, float)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from scipy import ndimage
 from strategies import SEEDS
+from tolerances import RTOL
 
 from refsnn import chip_coding, encoding
 
@@ -81,6 +82,17 @@ def test_rotated_turns_about_the_middle():
     assert chip_coding.rotated(image.astype(np.float32), rng).dtype == np.float32
     again = [chip_coding.rotated(image, np.random.default_rng(3)) for _ in range(2)]
     assert np.array_equal(*again)
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (8, 11)])
+def test_rotated_is_that_of_scipy(shape):
+    images = np.random.default_rng(2).random((30, *shape))
+    turned = chip_coding.rotated(images, np.random.default_rng(3))
+    degrees = 15 * np.random.default_rng(3).uniform(-1, 1, 30)
+    for image, ours, angle in zip(images, turned, degrees, strict=True):
+        theirs = ndimage.rotate(image, angle, reshape=False, order=1)
+        np.testing.assert_allclose(ours, theirs, rtol=RTOL, atol=1e-12)
+        assert np.abs(ours - image).max() > 0.01
 
 
 def test_words():

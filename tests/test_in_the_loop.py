@@ -335,11 +335,17 @@ def silent_start():
         labels
 
 
-def test_learning_starts_from_a_silent_hidden_layer():
+CODES = chip_effects.only(chip_effects.CALIBRATED, "weight_limit", "fan_in",
+                          "adc_limit", "refractory")
+
+
+@pytest.mark.parametrize("run", [ideal, plugged(chip_effects.draw(1, CODES),
+                                                step=1.7e-6)], ids=["lif", "chip"])
+def test_learning_starts_from_a_silent_hidden_layer(run):
     weights, x, labels = silent_start()
     states, curve, spikes = [None, None], [], []
     for _ in range(80):
-        recording = loop.record(ideal, chip_weights.integers(weights)[0], x,
+        recording = loop.record(run, chip_weights.integers(weights)[0], x,
                                 dtype=np.float64)
         value, dout, dspikes = loop.loss(recording, labels)
         d = loop.gradients(weights, x, recording, dout, dspikes)
