@@ -30,19 +30,26 @@ def path():
 @pytest.fixture(scope="module")
 def computed(path):
     """Data of each figure, of the quick jobs made tiny, computed once."""
-    found = {}
+    found, shared = {}, {}
+
+    def result(function, small, keys):
+        """Key and result of a job; figures share those of the same module."""
+        runner = importlib.import_module("runner")
+        key = (function.__module__, function.__name__, repr(small), *keys)
+        if key not in shared:
+            before = [copy.deepcopy(shared[k]) for k in keys]
+            more = {"before": before if len(keys) > 1 else before[0]} if keys else {}
+            shared[key] = runner.normalised(function(**small, **more), key[1])
+        return key
 
     def compute(name):
         if name not in found:
-            figure, runner = importlib.import_module(name), importlib.import_module(
-                "runner")
-            results = []
+            figure, keys = importlib.import_module(name), []
             for function, kwargs, *index in figure.jobs("quick", 0, None):
                 small = {key: min(TINY[key], value) if key in TINY else value
                          for key, value in kwargs.items()}
-                if index:
-                    small["before"] = copy.deepcopy(results[index[0]])
-                results.append(runner.normalised(function(**small), name))
+                keys.append(result(function, small, [keys[i] for i in index]))
+            results = [copy.deepcopy(shared[key]) for key in keys]
             found[name] = {key: np.asarray(value)
                            for key, value in figure.gather(results).items()}
         return found[name]
