@@ -32,7 +32,7 @@ Derivation.  With D the derivative of the second sum by f,
 
     f(z) = k(z, z_train) A + b                                   (10)
 
-Exact.  (6) is convex, made of finitely many parabolas; it has one minimum in
+Exact.  (6) is convex, of finitely many parabolas; it has one minimum in
     K A and b, found to rounding.  Its second derivative jumps at Y f = 1.
 Cost.   O(N^2 m) for K, and O(S^3) a step and class, some ten steps.
 Departures.  [CSSZ20] took a library's machines, whose hinge is not squared
