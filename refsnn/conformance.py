@@ -19,12 +19,14 @@ from refsnn import conformance_spikes
 from refsnn.conformance_arrays import ARRAYS
 from refsnn.conformance_compare import Finding, alive, array, flaw, judge, same, untold
 from refsnn.conformance_identify import identify
+from refsnn.conformance_online import ONLINE, RINGS
 from refsnn.conformance_rules import KERNELS, SIZED
 
 __all__ = ["RULES", "check", "check_gradient", "vectors"]
 
-RULES = conformance_spikes.RULES | SIZED
-KNOWN = (*RULES, *KERNELS, *ARRAYS)
+RULES = conformance_spikes.RULES | SIZED | ONLINE
+FIXED = KERNELS | RINGS | {name: (build, ()) for name, build in ARRAYS.items()}
+KNOWN = (*RULES, *FIXED)
 SIZES = (3, 3, 3, (4, 20), 99)      # most of n, m, B; T from, to; the last seed
 KNOBS = (       # vectors of the same inputs, what tells them apart, where it did not
     ("bptt", "bptt_detached", "detaching the reset", "norse lif_step"),
@@ -71,7 +73,7 @@ def vectors(names=None):
             build, options, sizes = RULES[name]
             vector = build(name, *sizes, **options)
         else:
-            build, arguments = KERNELS.get(name) or (ARRAYS[name], ())
+            build, arguments = FIXED[name]
             vector = build(*arguments)
         found[name] = alive(vector)
     return found

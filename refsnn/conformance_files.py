@@ -21,8 +21,9 @@ from refsnn import conformance
 
 __all__ = ["measure", "read", "write"]
 
-MODULES = ("bptt", "conventions", "encoding", "lif", "losses", "mlp", "ntk", "ntt",
-           "rtrl", "si", "sparse_rtrl", "superspike", "surrogates")
+MODULES = ("alif", "bptt", "conventions", "encoding", "feedback", "in_the_loop", "lif",
+           "losses", "mlp", "ntk", "ntt", "optimisers", "pruning", "rtrl", "si", "snap",
+           "sparse_rtrl", "superspike", "surrogates")
 BYTES = 10**8           # most that a file of results may hold
 ENTRIES = 1000
 

@@ -1,9 +1,9 @@
-"""Vectors without a spiking layer, by hand."""
+"""Vectors without a simulation, by hand."""
 
 import numpy as np
 import pytest
 
-from refsnn import conformance_compare, surrogates
+from refsnn import conformance_arrays, conformance_compare, surrogates
 from refsnn.conformance_arrays import ARRAYS
 
 VECTORS = {name: make() for name, make in ARRAYS.items()}
@@ -66,3 +66,52 @@ def test_bins_by_hand():
     assert counts.sum() == 300 and counts.max() > 1
     halves = mutant("binning", "float16 times")["counts"]
     assert halves.sum() == 300 and 0 < np.abs(halves - counts).sum() < 300
+
+
+def test_the_chip_s_gradient_is_that_of_the_layer():
+    p, right = VECTORS["in_the_loop"].inputs, VECTORS["in_the_loop"].outputs
+    names = ("scaling", "cost_of_readout", "cost_of_bursts")
+    loss = conformance_arrays._chip_loss(p, *(p[key] for key in names))
+    alpha, beta = (np.exp(-p["dt"] / p[key]) for key in ("tau_syn", "tau_mem"))
+    psi = (p["steepness"] * np.abs(p["mem"] - p["threshold"]) + 1) ** -2.0
+    own = conformance_arrays._by_lif(p, alpha, beta, loss, psi)
+    assert own.keys() == right.keys() and alpha != beta
+    for key, value in own.items():
+        assert np.abs(right[key] - value).max() < 1e-12 * np.abs(value).max()
+
+
+def test_the_chip_s_loss_by_hand():
+    p = VECTORS["in_the_loop"].inputs
+    peak = p["out"].max(axis=0)
+    z = p["scaling"] * peak
+    cross = np.log(np.exp(z).sum(axis=1)) - z[np.arange(4), p["labels"]]
+    counts = p["spikes"].sum(axis=0)
+    loss = cross.mean() + p["cost_of_readout"] * (peak ** 2).mean() \
+        + p["cost_of_bursts"] * (counts ** 2).mean()
+    assert np.isclose(VECTORS["in_the_loop"].outputs["loss"], loss, rtol=1e-13)
+
+
+def test_masks_by_hand():
+    p, right = VECTORS["pruning"].inputs, VECTORS["pruning"].outputs
+    for i in range(2):
+        W = np.abs(p[f"W{i}"])
+        edge = np.sort(W.ravel())[int(0.7 * W.size)]
+        assert (right[f"magnitude{i}"] == (W > edge)).all()
+    every = np.concatenate([np.abs(p[f"W{i}"] * p[f"g{i}"]).ravel() for i in range(2)])
+    edge = np.sort(every)[int(0.7 * every.size)]
+    for i in range(2):
+        assert (right[f"snip{i}"] == (np.abs(p[f"W{i}"] * p[f"g{i}"]) >= edge)).all()
+
+
+def test_updates_by_hand():
+    p, right = VECTORS["optimisers"].inputs, VECTORS["optimisers"].outputs
+    m, v, top = 0, 0, 0
+    for t, g in enumerate(p["gradients"]):
+        m = p["beta1"] * m + (1 - p["beta1"]) * g
+        v = p["beta2"] * v + (1 - p["beta2"]) * g ** 2
+        step = m / (1 - p["beta1"] ** (t + 1)) / (
+            np.sqrt(v / (1 - p["beta2"] ** (t + 1))) + p["eps"])
+        top = np.maximum(p["decay"] * top, g ** 2)
+        assert np.allclose(right["adam"][t], -p["rate"] * step, rtol=1e-12)
+        assert np.allclose(right["rmaxprop"][t], -p["rate"] * g / (
+            np.sqrt(top) + p["eps"]), rtol=1e-12)
