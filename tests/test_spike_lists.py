@@ -179,9 +179,10 @@ def test_channels_that_are_kept():
 def test_decays_that_belong_to_another_step_are_warned_of():
     alpha = np.exp(-1e-3 / 10e-3)
     with pytest.warns(UserWarning, match=re.escape(
-            "alpha = 0.904837 on steps of 0.014 s decays in 0.14 s, not in 0.01 s")):
+            "alpha = 0.904837 on steps of 0.014 s decays in 0.14 s, not in 0.01 s")) \
+            as told:
         tau = time_constant("alpha", alpha, 0.014, meant=0.01)
-    assert np.isclose(tau, 0.14, rtol=1e-12, atol=0)
+    assert np.isclose(tau, 0.14, rtol=1e-12, atol=0) and told[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isclose(time_constant("alpha", alpha, 1e-3, meant=10e-3), 10e-3,
@@ -230,6 +231,15 @@ def test_batches_cover_what_they_say():
 def test_what_is_no_binning(change, name):
     with pytest.raises(ValueError, match=f"^{name} is .*must"):
         steps(PLAIN._replace(**change))
+
+
+def test_most_steps(monkeypatch):
+    binning = PLAIN._replace(t0=4.0, t1=12.0, dt=1.0)
+    monkeypatch.setattr(spike_lists, "MOST", 8)
+    assert steps(binning) == 8
+    monkeypatch.setattr(spike_lists, "MOST", 7)
+    with pytest.raises(ValueError, match="dt is 1.0: must make at most 7 steps of 8.0"):
+        steps(binning)
 
 
 def test_choices_have_no_defaults():
