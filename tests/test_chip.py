@@ -681,6 +681,8 @@ def with_entry(array, value, dtype=None):
     ({"dt": "slow"}, "dt is 'slow'"),
     ({"dt": np.ones(2)}, "dt is array"),
     ({"scale": np.inf}, "scale is inf"),
+    ({"scale": 1e-9}, "scale is 1e-09: must be a number in .1e-9, 1e9"),
+    ({"scale": 1e9}, "scale is 1000000000.0"),
     ({"scale": True}, "scale is True"),
     ({"reset_after": 0.0}, "reset_after is 0.0"),
     ({"code": 80.0}, "code is 80.0"),
@@ -695,3 +697,5 @@ def test_refuses(options, words):
 
 def test_the_call_that_is_varied_is_fine():
     assert call(recurrent=R)[0].shape == (20, 2, 5)
+    for scale in (1.01e-9, 0.99e9):
+        assert call(scale=scale)[0].shape == (20, 2, 5)
