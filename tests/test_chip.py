@@ -421,6 +421,11 @@ def test_samples_stay_within_the_window():
     assert run.membranes.min() == 0 and 0 < run.membranes.max() < 0.5 * psp(TAU) + 1e-9
 
 
+def test_late_samples_are_those_of_the_last_step():
+    run = emulate(deaf(ideal(1, 1, sampling=(1.0, 0.0))), first_bin(20, 1, 1), [[120]])
+    np.testing.assert_allclose(run.membranes, 0.5 * psp(19 * DT - DT / 9), rtol=1e-9)
+
+
 @pytest.mark.parametrize("step", [DT, 0.2e-6])
 def test_no_sample_shows_the_peak_of_a_spike(step):
     x, W, R = network()
