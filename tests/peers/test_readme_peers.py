@@ -16,11 +16,19 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")   # torch's own
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the golden vectors are."""
+    path = tmp_path_factory.mktemp("readme")
+    assert command.main(["vectors", str(path / "vectors")]) == 0
+    return path
+
+
 @pytest.fixture
-def example(tmp_path, monkeypatch):
-    """The example, in a folder where the golden vectors are."""
-    monkeypatch.chdir(tmp_path)
-    assert command.main(["vectors", "vectors"]) == 0
+def example(folder, monkeypatch):
+    """The example, to be run where the golden vectors are."""
+    monkeypatch.chdir(folder)
+    (folder / "results.npz").unlink(missing_ok=True)
     found = [block for block in re.findall(
         r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S)
         if "import torch" in block]
