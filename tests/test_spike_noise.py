@@ -141,6 +141,15 @@ def test_channels_that_leave():
                 assert near((u == end).mean(), 1 - share + inner, 0.4902, n)
 
 
+def test_a_single_channel():
+    rng = np.random.default_rng(13)
+    t, u = insert(np.zeros(0), np.zeros(0, int), rng, rate=50.0, channels=1,
+                  window=WINDOW)
+    assert t.size > 10 and not u.any()
+    _, u = jitter_channels(t, u, rng, spread=9.0, channels=1, outside="clip")
+    assert u.size == t.size and not u.any()
+
+
 def test_events_are_dropped_one_by_one():
     n, rng = 40000, np.random.default_rng(10)
     t, u = drop(np.arange(n) / n, np.arange(n), rng, p=0.2)
@@ -155,8 +164,8 @@ def test_events_are_dropped_one_by_one():
 def test_events_are_inserted_at_a_rate():
     rng, counts, all_t, all_u = np.random.default_rng(11), [], [], []
     for _ in range(400):
-        t, u = insert(np.array([0.75]), np.array([3]), rng, rate=2.0, channels=10,
-                      window=(0.5, 1.5))
+        t, u = insert(np.array([0.75]), np.array([3]), rng, rate=1.0, channels=10,
+                      window=(0.5, 2.5))
         at = int(np.flatnonzero(t == 0.75)[0])
         assert u[at] == 3
         counts.append(t.size - 1)
@@ -165,7 +174,7 @@ def test_events_are_inserted_at_a_rate():
     t, u = np.concatenate(all_t), np.concatenate(all_u)
     assert near(np.mean(counts), 20, math.sqrt(20), 400)
     assert near(np.var(counts), 20, 20 * math.sqrt(2 + 1 / 20), 400)
-    assert 0.5 <= t.min() and t.max() < 1.5 and near(t.mean(), 1.0, 0.2887, t.size)
+    assert 0.5 <= t.min() and t.max() < 2.5 and near(t.mean(), 1.5, 0.5774, t.size)
     assert set(u.tolist()) == set(range(10)) and near(u.mean(), 4.5, 2.8723, u.size)
     same = insert(np.array([0.1, 0.2]), np.array([3, 4]), rng, rate=0, channels=10,
                   window=WINDOW)
@@ -206,7 +215,7 @@ def test_shuffled_times_forget_what_came_when(law):
     ("jitter_channels", "spread", [-1.0, np.nan]),
     ("jitter_channels", "shared", [-1.0, np.nan]),
     ("jitter_channels", "outside", ["keep"]),
-    ("jitter_channels", "channels", [0, 7.0, True]),
+    ("jitter_channels", "channels", [0, -1, 7.0, True]),
     ("drop", "p", [-0.1, 1.1, np.nan]), ("insert", "rate", [-1.0, np.inf]),
     ("insert", "channels", [0]), ("insert", "window", [(0.0, 0.0)]),
     ("permuted", "law", ["random"]), ("permuted", "window", [WINDOW]),
