@@ -4,6 +4,8 @@ Statistical tests are seeded; a right implementation fails one with a
 probability of at most 1e-6 over seeds.
 """
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -41,13 +43,12 @@ def log_normal(factor, spread):
 
 
 def test_the_record_names_each_effect_and_its_source():
-    lines = ce.Effects.__doc__.splitlines()
-    for name in ce.Effects._fields:
-        start = [i for i, line in enumerate(lines) if line.startswith(f"    {name} ")]
-        assert len(start) == 1, name
-        text = " ".join(lines[start[0]:start[0] + 2])
-        assert any(f"[{key}]" in text for key in "TSHCP"), name
-    assert len(ce.Effects._fields) == 20
+    entries = re.findall(r"^    (\w+)  +(\S.*(?:\n {6,}\S.*)*)", ce.Effects.__doc__,
+                         re.M)
+    assert tuple(name for name, _ in entries) == ce.Effects._fields
+    assert len(entries) == 20
+    for name, text in entries:
+        assert re.search(r"\S.*(\[[TSHCP]\])+$", text), name
 
 
 TABLE = {       # uncalibrated, calibrated
