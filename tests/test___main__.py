@@ -11,7 +11,7 @@ import pytest
 from scipy.io import wavfile
 
 from refsnn import __main__ as command
-from refsnn import audio, basilar, cochlea, conformance
+from refsnn import audio, basilar, cochlea, conformance, events
 
 
 def record(path, seconds=0.06, rate=16000, pitch=300.0):
@@ -57,6 +57,8 @@ def test_file_has_the_published_layout(words, tmp_path, capsys):
     for times, units in spikes:
         assert 5 < times.size == units.size and units.max() < 16
         assert (np.diff(times.astype(float)) >= 0).all() and times.max() < 0.06
+    found = events.read(tmp_path / "a.h5", channels=16)
+    assert [t.tolist() for t in found.times] == [t.tolist() for t, _ in spikes]
     told = capsys.readouterr()
     assert told.out.strip().endswith("a.h5: 2 recordings, 16 channels")
     assert sorted(os.listdir(tmp_path)) == ["a.h5", "one.wav", "two.wav"]
