@@ -546,6 +546,7 @@ def test_fast_mode_starts_from_the_reset():
     np.testing.assert_allclose(run.membranes[:, 0], wanted, rtol=RTOL)
     late = emulate(c, first_bin(20, 1, 1), np.zeros((2, 1)), reset_after=10e-6)
     closes = 9 + round(10e-6 / DT * 9)
+    assert 11.6e-6 < closes * DT / 9 < 11.8e-6          # of an image, at most
     assert np.array_equal(late.membranes[closes // 9:, 0] == c.reset,
                           np.arange(closes // 9, 20)[:, None] * 9 >= [closes] * 2)
 
@@ -702,5 +703,9 @@ def test_refuses(options, words):
 
 def test_the_call_that_is_varied_is_fine():
     assert call(recurrent=R)[0].shape == (20, 2, 5)
+    few = {"c": ce.draw(1, inputs=6), "x": X[..., :3], "hidden": np.ones((7, 3), int)}
+    assert call(**few, readout=np.ones((0, 7), int))[0].shape == (20, 2, 7)
+    with pytest.raises(ValueError, match="weights have 7 inputs of a neuron"):
+        call(**few, readout=np.ones((1, 7), int))
     for scale in (1.01e-9, 0.99e9):
         assert call(scale=scale)[0].shape == (20, 2, 5)
