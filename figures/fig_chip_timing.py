@@ -145,8 +145,12 @@ def plot(data, fig):
              xlabel="only samples until ... after the first input spike count (µs)",
              ylim=(low - 0.12, 1), xlim=(0, times_us()[-1]))
     right.axvline(40, color=common.BLACK, ls=":", lw=1.2)
-    right.annotate("40 spikes", (40, data["accuracy"].min()), (5, 2),
+    right.annotate("40 spikes", (40, 1), (5, -12), xycoords=right.get_xaxis_transform(),
                    textcoords="offset points", fontsize=9)
     right.set(title="Accuracy against activity", ylabel="test accuracy",
               xlabel="hidden spikes an image", xscale="log")
+    fewest, most = right.get_xlim()
+    ticks = [n for n in (1, 2, 5, 10, 20, 40, 80, 160) if fewest <= n <= most]
+    right.set_xticks(ticks, [str(n) for n in ticks])
+    right.minorticks_off()
     left.legend(title="burst regulariser", loc="lower right")
