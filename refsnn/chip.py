@@ -251,7 +251,6 @@ def _loop(model, x, closes, effects, rng):
         if arrived is not None:
             syn[:, :, N - arrived.shape[2]:] += arrived
         sent.append(_onward(model, fired, last, effects["loss"], rng))
-        syn[:, shut] = 0
         v, new = new, v
     return seen, spikes.reshape(T, B, N)[:, :, :n], np.concatenate(events)
 
@@ -317,8 +316,8 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
         Code of the leak, and codes from there to the threshold.
     reset_after : float, optional
         The fast mode, 10 us: s after the first input of an image when
-        all membranes are reset and all currents stopped, until the image
-        ends.  Images then start from the reset, not from the leak.
+        all membranes are reset and held there, whatever the currents, until
+        the image ends.  Images then start from the reset, not from the leak.
     details : bool
         Whether to return `membranes` and `events`, too, which no chip
         tells: for tests and figures.

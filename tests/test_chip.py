@@ -380,6 +380,16 @@ def test_offsets_and_gains_of_the_converter():
     np.testing.assert_allclose(plain.samples, 80 + 70 * plain.membranes, rtol=RTOL)
 
 
+def test_gains_of_the_converter_are_those_of_noise_too():
+    c = ideal(2, 1, noise=(0.02, 0.0, 0.03))
+    x, W = np.zeros((20, 5, 1)), np.zeros((2, 1))
+    gain = np.array([0.5, -0.25])
+    plain, run = (emulate(d, x, W).samples - 80 for d in
+                  (c, c._replace(adc_gain=gain)))
+    np.testing.assert_allclose(run, plain * (1 + gain), rtol=RTOL, atol=1e-12)
+    assert plain.all()
+
+
 def test_leaks_shift_the_samples_only():
     x, W, R = network()
     c = ideal(34, 40)._replace(leak=np.linspace(-0.3, 0.3, 34))

@@ -122,6 +122,12 @@ def test_initial_has_the_published_spread():
         assert w.dtype == np.float32
         assert abs(w.mean() - mean) < 5 * sigma / np.sqrt(w.size)
         assert abs(w.std() / sigma - 1) < 5 / np.sqrt(2 * w.size)
+    z = np.random.default_rng(3).standard_normal((4, 9))
+    one = cw.initial(np.random.default_rng(3), 9, 4, 1, dtype=np.float64)
+    np.testing.assert_allclose(one.hidden - z * g / 3, 0.001, rtol=1e-9)
+    slow = cw.initial(np.random.default_rng(3), 9, 4, 1, tau_mem=12e-6, dt=3.4e-6,
+                      dtype=np.float64)
+    np.testing.assert_allclose(slow.hidden, one.hidden, rtol=1e-9)
     assert round(g / 16, 4) == 0.0108 and round(g / np.sqrt(246), 4) == 0.011
     assert cw.initial(np.random.default_rng(1), 2, 3, 4).recurrent is None
     assert cw.initial(np.random.default_rng(1), 1, 1, 1).hidden.shape == (1, 1)
