@@ -297,6 +297,25 @@ def test_wrong_functions_are_shrunk_and_named(rule, function, name):
             assert conformance.flaw(vector) or not conformance._fault(vector, chosen)
 
 
+def test_only_live_networks_are_judged():
+    def picky(p):
+        found = backward(p)
+        assert 0 < p["spikes"].mean() < 1 and all(map(np.any, found.values()))
+        return found
+
+    assert conformance.check_gradient("bptt", picky) > 20
+
+
+def test_dyadic_rules_are_compared_by_tolerance_when_drawn():
+    def rounded(p):
+        run, _, d, constants = layer(p | {"V": None})
+        psi = surrogates.triangle(run.mem - p["threshold"], p["steepness"])[1]
+        g = lif.backward(p["x"], p["W"], None, run, psi, d, **constants)
+        return {"dW": g.dW * (1 + 1e-12)}
+
+    assert conformance.check_gradient("bptt_dyadic", rounded) > 20
+
+
 def test_the_complaints_of_a_function_are_its_own():
     def complain(p):
         raise AssertionError("mine")
