@@ -1,0 +1,101 @@
+"""One file reader in a process of its own, with 1 GB of memory.
+
+`python reader_process.py NAME` answers each path on standard input by a line:
+"right", "refused: MESSAGE" or "wrong: WHY".  test_fuzz_readers starts it.
+"""
+
+import os
+import sys
+import traceback
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"        # each thread reserves memory
+
+import numpy as np                                                  # noqa: E402
+
+LIMIT = 1 << 30         # bytes
+
+
+def _need(good, why):
+    if not good:
+        raise AssertionError(why)
+
+
+def idx(path):
+    from refsnn import datasets
+    array = datasets.idx(path)
+    _need(array.dtype.isnative and array.nbytes <= 1032 * os.path.getsize(path),
+          f"array of {array.shape} {array.dtype}")
+
+
+def hdf5(path):
+    from refsnn import events
+    found = events.read(path)
+    _need(len(found.times) == len(found.units) == len(found.labels), "lengths")
+    for times, units in zip(found.times, found.units, strict=True):
+        _need(times.dtype == np.float64 and times.shape == units.shape, "shape")
+        _need(np.isfinite(times).all() and (times >= 0).all(), "times")
+        _need((np.diff(times) >= 0).all(), "order of times")
+        _need(((units >= 0) & (units < 700)).all(), "units")
+    _need(((found.labels >= 0) & (found.labels < len(found.keys))).all(), "labels")
+
+
+def wav(path):
+    from refsnn import audio
+    sound, rate = audio.read(path)
+    _need(sound.dtype == np.float64 and sound.ndim == 1 and len(sound), "sound")
+    _need(np.isfinite(sound).all(), "finite")
+    _need(isinstance(rate, int) and rate > 0, "rate")
+
+
+def npz(path):
+    from refsnn import conformance_files
+    for array in conformance_files.read(path).values():
+        _need(array.dtype.kind in "biuf", f"array of {array.dtype}")
+
+
+def digits(path):
+    from refsnn import datasets
+    images, labels = datasets.digits(path)
+    _need(images.shape == (1797, 8, 8) and labels.shape == (1797,), "shape")
+    _need(images.max() <= 1 and 0 <= labels.min() and labels.max() <= 9, "values")
+
+
+def ras(path):
+    from refsnn import ras
+    times, units = ras.read_ras(path)
+    _need(np.isfinite(times).all() and (np.diff(times) >= 0).all(), "times")
+    _need((units >= 0).all(), "units")
+
+
+READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, digits, ras)}
+
+
+def answer(reader, path):
+    """What became of a file, in one line."""
+    try:
+        reader(path)
+    except (ValueError, FileNotFoundError) as error:
+        told = str(error)
+        if path not in told or "\n" in told or len(told) > len(path) + 400:
+            return f"wrong: no clear message: {told!r}"
+        return f"refused: {told}"
+    except Exception:
+        return f"wrong: {traceback.format_exc()!r}"
+    return "right"
+
+
+def main(name):
+    import resource
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)                       # what C libraries print is no answer
+    try:
+        READERS[name]("")               # what is loaded late is loaded now
+    except (ValueError, OSError):
+        pass
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+    for line in sys.stdin:
+        print(answer(READERS[name], line[:-1]), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
