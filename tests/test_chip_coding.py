@@ -137,7 +137,9 @@ GREY, EVENTS, RNG = np.full((2, 3), 0.5), (np.zeros(2), np.zeros(2, int)), \
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: chip_coding.latency(np.ones(3)), "values is of shape"),
+    (lambda: chip_coding.latency(np.ones(3)),
+     r"values is of shape \(3,\), .* array \('B', 'm'\), not empty"),
+    (lambda: chip_coding.latency(np.ones((0, 3))), "values is of shape"),
     (lambda: chip_coding.latency(np.ones((2, 3), int)), "values .*int"),
     (lambda: chip_coding.latency(GREY + 1), r"values .*\[0, 1\]"),
     (lambda: chip_coding.latency(GREY * np.nan), "values has"),
@@ -151,7 +153,8 @@ GREY, EVENTS, RNG = np.full((2, 3), 0.5), (np.zeros(2), np.zeros(2, int)), \
     (lambda: chip_coding.shrunk(np.ones((2, 9, 9), np.uint8)), "side is 16"),
     (lambda: chip_coding.shrunk(np.ones((2, 28, 28), np.uint8), crop=-1), "crop"),
     (lambda: chip_coding.shrunk(np.ones((2, 28, 28), np.uint8), side=1.5), "side"),
-    (lambda: chip_coding.rotated(GREY, RNG), "images is of shape"),
+    (lambda: chip_coding.rotated(GREY, RNG),
+     r"images is of shape \(2, 3\), .* array \('B', 'H', 'W'\)"),
     (lambda: chip_coding.rotated(GREY[None] * 3, RNG), r"images .*\[0, 1\]"),
     (lambda: chip_coding.rotated(GREY[None], 5), "rng is 5"),
     (lambda: chip_coding.rotated(GREY[None], RNG, most=-1), "most is -1"),
@@ -161,6 +164,9 @@ GREY, EVENTS, RNG = np.full((2, 3), 0.5), (np.zeros(2), np.zeros(2, int)), \
     (lambda: chip_coding.words(np.full(2, -1.0), EVENTS[1], T=5), "times_s must be"),
     (lambda: chip_coding.words(EVENTS[0], np.full(2, 700), T=5), "units in 0 ... 699"),
     (lambda: chip_coding.words(EVENTS[0], np.full(2, -1), T=5), "units in 0 ... 699"),
+    (lambda: chip_coding.words(EVENTS[0], np.array([9, 700]), T=5), "units in"),
+    (lambda: chip_coding.words(EVENTS[0], np.array([9, -1]), T=5), "units in"),
+    (lambda: chip_coding.words(np.array([0.0, -1e-9]), EVENTS[1], T=5), "times_s must"),
     (lambda: chip_coding.words(*EVENTS, T=True), "T is True"),
     (lambda: chip_coding.words(*EVENTS, T=5, dt=0), "dt is 0"),
     (lambda: chip_coding.words(*EVENTS, T=5, speed=-1), "speed is -1"),
