@@ -80,6 +80,8 @@ def test_rotated_turns_about_the_middle():
     assert np.array_equal(chip_coding.rotated(image, rng, most=0), image)
     assert (turned >= 0).all() and (turned <= 1).all()
     assert chip_coding.rotated(image.astype(np.float32), rng).dtype == np.float32
+    white = np.ones((300, 16, 16))                      # rounding would exceed it
+    assert chip_coding.rotated(white, np.random.default_rng(3)).max() == 1
     again = [chip_coding.rotated(image, np.random.default_rng(3)) for _ in range(2)]
     assert np.array_equal(*again)
 
