@@ -109,12 +109,16 @@ def _start(name, value, h):
                                                          h.dtype)
 
 
+def _masks(x, name, mask):
+    """One mask a step, of the shape of x; None if there are none."""
+    return None if mask is None else np.broadcast_to(
+        _array(name, mask, [x.shape[1:], x.shape], x.dtype), x.shape)
+
+
 def _masked(x, name, mask):
-    """p[t] * x[t] for all t; the masks one a step, None if there are none."""
-    if mask is None:
-        return x, None
-    mask = np.broadcast_to(_array(name, mask, [x.shape[1:], x.shape], x.dtype), x.shape)
-    return x * mask, mask
+    """p[t] * x[t] for all t, and the masks one a step."""
+    mask = _masks(x, name, mask)
+    return x if mask is None else x * mask, mask
 
 
 def dropout(shape, rate, rng, dtype=np.float64):
@@ -244,7 +248,7 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     gates += b * half
     h, c = np.empty((2, T, B, n), W.dtype)
     last, cell = _start("h0", h0, h[0]), _start("c0", c0, h[0])
-    q = _masked(h, "h_mask", h_mask)[1] if h_mask is not None else None
+    q = _masks(h, "h_mask", h_mask)
     V, into, spare = (V * half[:, None]).T.copy(), np.empty_like(gates[0]), 0 * cell
     for t in range(T):
         z = gates[t]
