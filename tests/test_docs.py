@@ -285,10 +285,44 @@ def test_each_departure_has_its_test():
 
 def test_readme_names_every_module_and_paper():
     readme = read(ROOT / "README.md")
-    rows = re.findall(r"^\| `(\w+)` \|", readme, re.M)
+    part = readme.partition("## Modules")[2].partition("<details>")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", part, re.M)
     assert sorted(rows) == [path.stem for path in MODULES]
     for key in ("ZN21", "LZ20", "CB22", "CSSZ20", "NMZ19", "ZG18", "ZPG17"):
         assert f"[{key}]" in readme
+
+
+def papers(doc):
+    """Papers that a docstring cites for equations, with their numbers if known."""
+    found = {}
+    for key, number in re.findall(r"\[([A-Z]+\d\d)\](?:,? eq\. ([\w.]*\d))?", doc):
+        found.setdefault(key, set()).update({number} - {""})
+    return ", ".join(" ".join((f"[{key}]", ", ".join(sorted(numbers)))).strip()
+                     for key, numbers in found.items())
+
+
+def proofs(path):
+    """README's row on a module: its equations, functions, and who proves them."""
+    tree = ast.parse(read(path))
+    shown = displayed(read(path))
+    equations = {0: "", 1: "(1)"}.get(len(shown), f"(1)-({len(shown)})")
+    public = next(ast.literal_eval(node.value) for node in tree.body
+                  if isinstance(node, ast.Assign)
+                  and getattr(node.targets[0], "id", "") == "__all__")
+    word = re.compile(rf"(?:from refsnn import [^)]*?|refsnn\.)\b{path.stem}\b")
+    tests = [test.relative_to(ROOT / "tests").as_posix() for folder in ("", "peers",
+             "peers_nt") for test in sorted((ROOT / "tests" / folder).glob("test_*.py"))
+             if (folder and word.search(read(test))) or test.stem == f"test_{path.stem}"]
+    return (f"| `{path.stem}` | {equations} | {papers(ast.get_docstring(tree) or '')} | "
+            f"{', '.join(f'`{name}`' for name in public)} | "
+            f"{', '.join(f'`{test}`' for test in tests)} |")
+
+
+def test_readme_says_what_proves_each_module():
+    told = between(read(ROOT / "README.md"), "proofs").strip().splitlines()
+    rows = [proofs(path) for path in MODULES]
+    assert told[2:] == rows
+    assert all(row.count("test_") for row in rows)
 
 
 def test_readme_tells_the_options_of_run_all():
