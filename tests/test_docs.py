@@ -310,9 +310,10 @@ def proofs(path):
                   if isinstance(node, ast.Assign)
                   and getattr(node.targets[0], "id", "") == "__all__")
     word = re.compile(rf"(?:from refsnn import [^)]*?|refsnn\.)\b{path.stem}\b")
-    tests = [test.relative_to(ROOT / "tests").as_posix() for folder in ("", "peers",
-             "peers_nt") for test in sorted((ROOT / "tests" / folder).glob("test_*.py"))
-             if (folder and word.search(read(test))) or test.stem == f"test_{path.stem}"]
+    others = [test for folder in ("peers", "peers_nt") for test in sorted(
+        (ROOT / "tests" / folder).glob("test_*.py")) if word.search(read(test))]
+    tests = [test.relative_to(ROOT / "tests").as_posix() for test in (
+        ROOT / "tests" / f"test_{path.stem}.py", *others)]
     return (f"| `{path.stem}` | {equations} | {papers(ast.get_docstring(tree) or '')} | "
             f"{', '.join(f'`{name}`' for name in public)} | "
             f"{', '.join(f'`{test}`' for test in tests)} |")
