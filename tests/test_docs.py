@@ -314,9 +314,9 @@ def proofs(path):
         (ROOT / "tests" / folder).glob("test_*.py")) if word.search(read(test))]
     tests = [test.relative_to(ROOT / "tests").as_posix() for test in (
         ROOT / "tests" / f"test_{path.stem}.py", *others)]
-    return (f"| `{path.stem}` | {equations} | {papers(ast.get_docstring(tree) or '')} | "
-            f"{', '.join(f'`{name}`' for name in public)} | "
-            f"{', '.join(f'`{test}`' for test in tests)} |")
+    names, proved = (", ".join(f"`{name}`" for name in some) for some in (public, tests))
+    cited = papers(ast.get_docstring(tree) or "")
+    return f"| `{path.stem}` | {equations} | {cited} | {names} | {proved} |"
 
 
 def test_readme_says_what_proves_each_module():
