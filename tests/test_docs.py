@@ -314,7 +314,7 @@ def proofs(path):
         (ROOT / "tests" / folder).glob("test_*.py")) if word.search(read(test))]
     tests = [test.relative_to(ROOT / "tests").as_posix() for test in (
         ROOT / "tests" / f"test_{path.stem}.py", *others)]
-    names, proved = (", ".join(f"`{name}`" for name in some) for some in (public, tests))
+    names, proved = (", ".join(f"`{one}`" for one in some) for some in (public, tests))
     cited = papers(ast.get_docstring(tree) or "")
     return f"| `{path.stem}` | {equations} | {cited} | {names} | {proved} |"
 
