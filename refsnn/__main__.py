@@ -51,6 +51,15 @@ def _samples(path, ramp):
         raise ValueError(f"{path}: {error}") from None
 
 
+def _name(path):
+    """What a recording is called, without folder and suffix."""
+    try:
+        return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path!a} has a name that is not UTF-8: must be renamed"
+                         ) from None
+
+
 def _stream(x, seed):
     """Random numbers of one recording."""
     digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
@@ -77,12 +86,15 @@ def _convert(options):
         raise ValueError(f"--channels is {options.channels}: must be from 1 to 10000")
     if options.seed < 0:
         raise ValueError(f"--seed is {options.seed}: must not be negative")
+    if not os.path.basename(output):
+        raise ValueError(f"--output is {output!r}: must name a file")
     if os.path.lexists(output):
         raise ValueError(f"{output} is there already: must be a new file")
     if not os.path.isdir(os.path.dirname(output) or "."):
         raise ValueError(f"{output} has no folder: must be in one that exists")
     for path in paths:
         _samples(path, options.ramp)
+    names = list(map(_name, paths))
     table = basilar.table(basilar.places(options.channels), options.membrane)
     response = functools.partial(basilar.interpolate, table)
 
@@ -91,7 +103,6 @@ def _convert(options):
         return cochlea.convert(x, response, options.channels,
                                _stream(x, options.seed), rate=RATE, longest=60.0)
 
-    names = [os.path.splitext(os.path.basename(path))[0] for path in paths]
     keys = list(dict.fromkeys(names))
     events.write(output, map(convert, _progress(paths)), list(map(keys.index, names)),
                  keys, speaker=np.zeros(len(paths), int), channels=options.channels)

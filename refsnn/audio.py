@@ -20,8 +20,9 @@ Cost.   O(N) memory and time; reads no more than `longest` seconds.
 Departures.  The software of [CSSZ20] does not resample; its constants are
     for 48 kHz.  It fades over half the clip at either end (`ramp=None`,
     r = N//2); the paper tells of short ramps (`ramp=0.03`, in s).  Clipped
-    is what has 4 samples in a row at the ends of the range of integers, or
-    for floats at the largest value, if that is 1 or more.
+    is what has 4 samples in a row at the ends of the range of integers (of
+    the bits that the header calls valid), or for floats at the largest
+    value, if that is 1 or more.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS,
     2020, arXiv 1910.07407; software lauscher 1.0.1.
@@ -112,6 +113,9 @@ def _wav(path, file, longest):
                          "bytes a sample: must be integers (1) of 8, 16, 24, 32 or "
                          "floats (3) of 32, 64")
     _length(path, channels, rate, length // max(align, 1), longest)
+    if tag == 0xFFFE and len(fmt) >= 20:                # 24 valid bits of 32, say
+        valid = struct.unpack("<H", fmt[18:20])[0]
+        bits = valid if 8 <= valid <= bits else bits
     # For SciPy the essentials only: no other chunk can mislead it.
     data = file.read(length)
     parts = [b"WAVEfmt ", struct.pack("<I", len(fmt)), fmt, b"data",

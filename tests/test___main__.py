@@ -178,7 +178,27 @@ def test_bad_recordings_leave_nothing(words, tmp_path, capsys, make, match):
     assert match in told.err and sorted(os.listdir(tmp_path)) == before
 
 
+def test_names_not_in_utf_8_are_refused_at_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record("one.wav")
+    name = os.fsdecode(b"on\xe9.wav")
+    try:
+        os.rename("one.wav", name)
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    assert run(name, "-o", "a.h5") == 2
+    told = capsys.readouterr().err
+    assert told == ("refsnn: 'on\\udce9.wav' has a name that is not UTF-8: must be "
+                    "renamed\n")
+    assert os.listdir() == [name]
+    record("zw\u00f6lf.wav")
+    assert run("zw\u00f6lf.wav", "-o", "a.h5") == 0
+    assert contents("a.h5")[2] == ["zw\u00f6lf"]
+
+
 @pytest.mark.parametrize("options, match", [
+    (["-o", ""], "--output is '': must name a file"),
+    (["-o", "b/"], "--output is 'b/'"),
     (["-o", "no/a.h5"], "no/a.h5 has no folder"), (["-o", "one.wav"], "is there"),
     (["-o", "a.h5", "--seed", "-1"], "--seed is -1"),
     (["-o", "a.h5", "--channels", "0"], "--channels is 0"),

@@ -64,6 +64,35 @@ def test_integers_are_read_exactly(path, bits):
     assert (samples * 2.0 ** (bits - 1) == values).all()
 
 
+def extensible(values, bits, valid, kind=1):
+    """A WAV file whose header tells how many of the bits count."""
+    size = bits // 8
+    fmt = struct.pack("<HHIIHHHHIH", 0xFFFE, 1, RATE, RATE * size, size, bits, 22,
+                      valid, 4, kind) + bytes.fromhex("000000001000800000aa00389b71")
+    data = values.astype(f"<{'if'[kind == 3]}{size}").tobytes()
+    body = b"WAVEfmt " + struct.pack("<I", 40) + fmt + b"data" \
+        + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize("bits, valid", [(16, 16), (32, 24), (32, 20), (16, 8)])
+def test_bits_that_count_are_those_of_the_header(path, bits, valid):
+    values = np.rint(tone() * 2 ** (valid - 1)).astype(np.int64)
+    values[9] = 2 ** (valid - 1) - 1
+    path.write_bytes(extensible(values << (bits - valid), bits, valid))
+    assert (audio.read(path)[0] * 2.0 ** (valid - 1) == values).all()
+    values[9:13] = values[9]            # from above alone: 32 bits reach higher
+    path.write_bytes(extensible(values << (bits - valid), bits, valid))
+    with pytest.raises(ValueError, match="a.wav.*clipped after 0.001 s"):
+        audio.read(path)
+    for other in (0, 7, bits + 1):      # no sense: all of them
+        path.write_bytes(extensible(values << (bits - valid), bits, other))
+        if valid < bits:
+            assert audio.read(path)[0].size == 400
+    path.write_bytes(extensible(3 * tone(), 32, 32, kind=3))
+    assert (audio.read(path)[0] == (3 * tone()).astype(np.float32)).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_floats_are_read_exactly(path, dtype):
     values = (3 * tone()).astype(dtype)                # beyond full scale, unclipped
