@@ -334,7 +334,8 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     masks : list of arrays, optional
         The first masks; None: prune(weights).
     watch : callable, optional
-        Called with (step, student) before each step; and once at the end.
+        Called with (step, student) before each step, with the masks that it
+        has learned with, not yet drawn anew; and once at the end.
 
     Returns
     -------
@@ -374,10 +375,10 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     student = Student(list(weights), list(biases), masks)
     states = [[None] * len(weights), [None] * len(biases)]
     for step, x in enumerate(batches):
-        if step and step % every == 0 and step < len(batches) - every:
-            student = student._replace(masks=prune(student.weights))
         if watch is not None:
             watch(step, student)
+        if step and step % every == 0 and step < len(batches) - every:
+            student = student._replace(masks=prune(student.weights))
         found = gradient(model, student, x, target(model, weights, biases, x),
                          density=density, strength=strength, l2=l2, kind=kind)
         states[0], moved = _moved(optimiser, states[0], student.weights, found.weights)
