@@ -114,6 +114,26 @@ def test_velocity_is_the_sum_it_says(N, channels):
     assert v.shape == (n, channels) and np.abs(v).min() > 0
 
 
+@pytest.mark.parametrize("part", [slice(None, 32), slice(16, 60), slice(16, 59, 1),
+                                  slice(32, 49)])
+def test_velocity_of_some_channels_is_that_of_all(part):
+    rng = np.random.default_rng(12)
+    x, V = rng.normal(size=18), rng.normal(size=(10, 60))
+    whole = cochlea.velocity(x, 100.0, lambda f, some: V[:, some], 60)
+    some = cochlea.velocity(x, 100.0, lambda f, some: V[:, some], part)
+    np.testing.assert_allclose(some, whole[:, part], rtol=RTOL, atol=1e-14)
+    assert np.ptp(whole, axis=1).min() > 0.1
+
+
+def test_velocity_of_two_samples_and_of_single_precision():
+    # f = 1 Hz and fs/2, X = 4 and 2: their sum and difference, halved
+    v = cochlea.velocity(np.array([3.0, 1.0], np.float32), 8, lambda f, c: np.stack(
+        [f, 1j * f], axis=1), 2)
+    assert v.dtype == np.float64
+    np.testing.assert_allclose(v, [[(4 * 1 + 2 * 4) / 2, 0], [(4 - 8) / 2, 0]],
+                               atol=1e-15)
+
+
 def test_what_moves_faster_than_a_quarter_of_the_rate_is_folded():
     x = np.cos(2 * np.pi * 0.4 * np.arange(1000))           # 0.4 fs
     v = cochlea.velocity(x, 1.0 * 48000, lambda f, c: np.ones((f.size, 1)), 1)[:, 0]
@@ -225,7 +245,55 @@ def test_hair_cell_tends_to_its_differential_equation():
     assert np.abs(order - 1).max() < 0.05 and np.max(gaps[-1]) < 0.01
 
 
+@pytest.mark.parametrize("rates", [{"g": 4096.0}, {"x": 4096.0}, {"y": 4096.0},
+                                   {"l": 4000.0, "r": 96.0}])
+def test_longest_step_of_each_rate(rates):
+    cell = cochlea.HairCell(**({"y": 1.0, "g": 1.0, "l": 1.0, "r": 1.0, "x": 1.0}
+                               | rates))
+    assert cochlea.transmitter(V, 1 / 4097, cell=cell).min() >= 0
+    with pytest.raises(ValueError, match="dt is 0.000244140625: must be below 0.00024"):
+        cochlea.transmitter(V, 1 / 4096, cell=cell)
+
+
 # ---- fibres
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
+def test_which_points_are_ready(seed, steps):
+    rng = np.random.default_rng(seed)
+    points = np.sort(rng.integers(0, 60, rng.integers(0, 30)))
+    kept = []
+    for point in points.tolist():
+        if not kept or point - kept[-1] >= steps:
+            kept.append(point)
+    assert cochlea._ready(points, steps).tolist() == kept
+
+
+def test_steps_are_rounded_up_but_for_rounding():
+    assert [cochlea._steps(s, 0.5) for s in (12 + 0.49e-9, 12 + 0.51e-9, 1e-12)] \
+        == [24, 25, 1]
+
+
+def test_fibres_draw_by_draw():
+    """Points of a Poisson process, fibres by lot, one after the other."""
+    P = np.random.default_rng(13).uniform(0, 0.2, (50, 2))
+    got = cochlea.fibres(P, 0.25, [np.random.default_rng(s) for s in (1, 2)], count=3,
+                         refractory=1.0)
+    wanted = np.zeros((50, 2), int)
+    for channel in range(2):
+        rng, ends, total = np.random.default_rng(channel + 1), [], 0.0
+        for p in P[:, channel]:
+            total -= math.log1p(-p)
+            ends.append(total)
+        points = sorted(rng.uniform(0, total, rng.poisson(3 * total)))
+        of = [[], [], []]
+        for point, fibre in zip(points, rng.integers(0, 3, len(points)), strict=True):
+            t = sum(point >= end for end in ends)
+            if not of[fibre] or t - of[fibre][-1] >= 4:
+                of[fibre].append(t)
+        np.add.at(wanted[:, channel], sum(of, []), 1)
+    assert got.tolist() == wanted.tolist() and got.dtype == np.uint8
+    assert 10 < got.sum() and got.max() > 1
+
 
 def renewal(P, steps):
     """Exact probability of a spike in each step, with dead time."""
@@ -370,6 +438,15 @@ def test_bushy_cell_holds_still_for_its_refractory_time():
     assert set(np.diff(steps).tolist()) == {25}
 
 
+@pytest.mark.parametrize("T", [0, 1, 2])
+def test_bushy_cells_for_no_time_are_silent(T):
+    n = np.full((T, 2), 255, np.uint8)
+    steps, channels = cochlea.bushy(n, DT)
+    assert steps.dtype == channels.dtype == np.int64
+    assert steps.tolist() == [0, 0] * (T == 2)          # the last step is lost
+    assert channels.tolist() == [0, 1] * (T == 2)
+
+
 # ---- the whole chain
 
 RESPONSE = tabulated(basilar.places(40))
@@ -403,6 +480,41 @@ def test_blocks_of_channels_change_nothing(block):
                   for b in (16, block))
     assert one[0].size > 20
     assert all((a == b).all() for a, b in zip(one, other, strict=True))
+
+
+def test_as_many_channels_at_a_time_as_the_buffer_holds(monkeypatch):
+    seen, velocity = [], cochlea.velocity
+    monkeypatch.setattr(cochlea, "velocity", lambda x, rate, response, some: (
+        seen.append((some.start, some.stop)), velocity(x, rate, response, some))[1])
+    x = sound()
+    assert cochlea.BUFFER * 8 / 2 == 512 * 2 ** 20      # bytes: half as many steps
+    for buffer, parts in ((16 * 2400 - 1, [(0, 16), (16, 32), (32, 40)]),
+                          (16 * 2400, [(0, 32), (32, 40)]),
+                          (1, [(0, 16), (16, 32), (32, 40)])):
+        monkeypatch.setattr(cochlea, "BUFFER", buffer)
+        cochlea.convert(x, RESPONSE, 40, np.random.default_rng(1))
+        assert seen == parts
+        seen.clear()
+
+
+def test_another_cell_and_rate_reach_every_stage():
+    x, rng = sound(), np.random.default_rng
+    cell = cochlea.HairCell(h=90000.0)
+    times, units = cochlea.convert(x, RESPONSE, 40, rng(1), rate=24000.0, cell=cell)
+    v = cochlea.velocity(x, 24000.0, RESPONSE, 40)
+    n = cochlea.fibres(cochlea.firing_probability(v, 1 / 12000, cell=cell), 1 / 12000,
+                       rng(1))
+    steps, channels = cochlea.bushy(n, 1 / 12000)
+    np.testing.assert_allclose(times, steps / 12000, rtol=RTOL)
+    assert (units == channels).all() and times.size > 50
+
+
+def test_longest_sound():
+    # 30 s is not too long: what is refused is the step of 2 s
+    with pytest.raises(ValueError, match="dt is 2.0"):
+        cochlea.convert(np.ones(30), ones, 2, RNG, rate=1)
+    with pytest.raises(ValueError, match="x lasts 31.0 s: must be at most .* 30.0 s"):
+        cochlea.convert(np.ones(31), ones, 2, RNG, rate=1)
 
 
 def test_channels_are_independent():
@@ -504,7 +616,17 @@ def ones(frequencies, channels):
     (lambda: cochlea.convert(X, ones, 2.0, RNG), "channels is 2.0"),
     (lambda: cochlea.convert(X, ones, 2, 5), "rng is 5"),
     (lambda: cochlea.convert(X, ones, 2, RNG, rate=-1), "rate is -1"),
-    (lambda: cochlea.convert(X, ones, 2, RNG, block=0), "block is 0")])
+    (lambda: cochlea.convert(X, ones, 2, RNG, block=0), "block is 0"),
+    (lambda: cochlea.convert(X, ones, 2, RNG, block=16.0), "block is 16.0"),
+    (lambda: cochlea.bushy(np.ones((3, 1), np.uint8), DT, weight=1.01e12),
+     r"weight is 1.*at most 1e\+12"),
+    (lambda: cochlea.velocity(X, np.bool_(True), ones, 2), "rate is .*True"),
+    (lambda: cochlea.velocity(X, "48000", ones, 2), "rate is '48000'"),
+    (lambda: cochlea.velocity(X, 48000, ones, 2, out=np.ones((5, 2), np.float32)),
+     "out is of shape"),
+    (lambda: cochlea.firing_probability(V, DT, out=V[:2]), "out is of"),
+    (lambda: cochlea.bushy(np.ones((3, 1), np.uint8), DT, refractory=0.0),
+     "refractory is 0.0")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
