@@ -14,7 +14,8 @@ highest tones.
 The default data are synthetic: formant synthesis and the cochlea model, 70
 channels.  At --full, files in the format of SHD (shd_train.h5 and
 shd_test.h5, ssc_...) where the data folder has them, or else recordings of
-the Free Spoken Digit Dataset, turned into spikes by the same model.
+the Free Spoken Digit Dataset, turned into spikes of 210 channels by the same
+model.
 """
 
 import numpy as np

@@ -21,6 +21,7 @@ from refsnn import (audio, basilar, cochlea, events, formants, speech,
                     spike_lists)
 
 CHANNELS, RATE = 70, 48000
+FINER = 210                 # channels of recordings at --full
 PARTS = 4                   # jobs that make a data set
 HELD_OUT = (4, 5)           # speakers, of all data sets, as in SHD
 SPEAKERS = {"quick": 6, "default": 12}
@@ -30,6 +31,7 @@ LENGTHS = (9600, 12000, 14400, 16200, 18000, 20000, 24000)  # smooth, at 24 kHz
 TOGETHER = 16               # words that are in memory at a time
 TESTED = 5                  # recordings 0 ... 4 of a digit and speaker are for testing
 AT_ONCE = 2000              # recordings of a file that are read at a time
+MOVED = "synthetic to fsdd"
 SETS = ("train", "held-out index", "held-out speakers")
 
 
@@ -122,7 +124,7 @@ def schedule(seed, speakers, repeats):
 
 # ---- recordings ----------------------------------------------------------------
 
-def recorded(folder, first, seed, parts=PARTS):
+def recorded(folder, channels, first, seed, parts=PARTS):
     """As `part`, of the files DIGIT_SPEAKER_INDEX.wav of a folder."""
     names = sorted(path.stem for path in pathlib.Path(folder).glob("?_*_*.wav"))
     if not names:
@@ -137,7 +139,8 @@ def recorded(folder, first, seed, parts=PARTS):
         rows.append((int(digit), who.index(speaker), int(take)))
     label, speaker, take = np.array(rows).T
     generators = [common.rng(seed, "spoken", "fsdd", int(i)) for i in index]
-    return packed(hear(sounds, generators), index=index, label=label, speaker=speaker,
+    return packed(hear(sounds, generators, channels), index=index, label=label,
+                  speaker=speaker, channels=channels,
                   test=(take < TESTED) | np.isin(speaker, HELD_OUT),
                   duration=np.array([len(sound) / RATE for sound in sounds]))
 
@@ -179,13 +182,37 @@ def data_jobs(size, seed, data):
     if not os.path.isdir(folder):
         raise ValueError(f"data is {data!r}: must have shd_train.h5 and shd_test.h5, "
                          "or a folder fsdd")
-    return {"fsdd": ([(recorded, {"folder": folder, "first": first, "seed": seed})
-                      for first in range(PARTS)], None)}
+    return {"fsdd": (record_jobs(seed, folder, FINER), None)}
+
+
+def record_jobs(seed, folder, channels):
+    """Jobs that turn recordings into spikes."""
+    return [(recorded, {"folder": folder, "channels": channels, "first": first,
+                        "seed": seed}) for first in range(PARTS)]
+
+
+def transfer_jobs(seed, folder):
+    """Jobs that make synthetic words to train on, and recordings to test on."""
+    made, _ = data_jobs("default", seed, None)["synthetic"]
+    return made + record_jobs(seed, folder, CHANNELS)
 
 
 def words(name, folder, before):
     """The data set of that name: read from files, or joined from results."""
+    if name == MOVED:
+        return moved(joined(before[:PARTS]), joined(before[PARTS:]))
     return stored(folder, name) if folder is not None else joined(before)
+
+
+def moved(made, real):
+    """English words of one data set to train on, all words of another to test."""
+    own = np.flatnonzero(made.label < 10)
+    return Words([made.times[i] for i in own] + real.times,
+                 [made.units[i] for i in own] + real.units,
+                 np.append(made.label[own], real.label),
+                 np.append(made.speaker[own], real.speaker + 1 + made.speaker.max()),
+                 np.arange(len(own) + len(real.label)) >= len(own),
+                 np.append(made.duration[own], real.duration), made.channels)
 
 
 def joined(parts):
@@ -197,7 +224,8 @@ def joined(parts):
     times, units = (np.split(np.concatenate([p[name] for p in parts]), cuts)
                     for name in ("times", "units"))
     return Words([times[i] for i in order], [units[i] for i in order], label[order],
-                 speaker[order], test[order], duration[order], CHANNELS)
+                 speaker[order], test[order], duration[order],
+                 int(parts[0].get("channels", CHANNELS)))
 
 
 def sets(words):

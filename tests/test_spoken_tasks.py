@@ -1,0 +1,251 @@
+"""Spoken digits of the figures: sets, files, words in steps, classifiers."""
+
+import importlib
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.io import wavfile
+
+from refsnn import events
+
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "figures"
+CLASSES, SPEAKERS = 4, 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def path():
+    sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
+    yield
+    del sys.path[:2]
+
+
+@pytest.fixture(scope="module")
+def tasks(path):
+    return importlib.import_module("spoken_tasks")
+
+
+@pytest.fixture(scope="module")
+def nets(path):
+    return importlib.import_module("spoken_nets")
+
+
+def word(rng, label, channels):
+    """A sweep up or down in one of two bands: two classes have the same counts."""
+    t = np.sort(rng.uniform(0, 0.49, 120))
+    course = t if label % 2 else 0.5 - t
+    middle = channels * (0.1 + 0.5 * (label // 2) + 0.7 * course)
+    units = np.clip(middle + channels * 0.03 * rng.standard_normal(120), 0,
+                    channels - 1)
+    return t.astype(np.float16).astype(np.float64), units.astype(np.int64)
+
+
+def made(tasks, channels=70, repeats=8):
+    """The result of a job that makes words of six speakers, two held out."""
+    rng = np.random.default_rng(5)
+    speaker, label, repeat = (a.ravel() for a in np.indices(
+        (SPEAKERS, CLASSES, repeats)))
+    pairs = [word(rng, k, channels) for k in label]
+    return tasks.packed(pairs, index=np.arange(len(label)), label=label,
+                        speaker=speaker, duration=np.full(len(label), 0.5),
+                        test=(repeat == 0) | np.isin(speaker, tasks.HELD_OUT)), pairs
+
+
+def test_parts_are_joined_in_order(tasks):
+    whole, pairs = made(tasks)
+    rng = np.random.default_rng(1)
+    groups = np.array_split(rng.permutation(len(pairs)), 3)
+    parts = [tasks.packed([pairs[i] for i in group], **{
+        key: whole[key][group] for key in ("index", "label", "speaker", "test",
+                                           "duration")}) for group in groups]
+    words = tasks.joined(parts)
+    assert_array_equal(words.label, whole["label"])
+    for i, (t, u) in enumerate(pairs):
+        assert_array_equal(words.times[i], t.astype(np.float32))
+        assert_array_equal(words.units[i], u)
+    assert_array_equal(tasks.counts(words).sum(axis=1), np.full(len(pairs), 120))
+    x = tasks.binned(words, [3, 0], 0.1, 0.5)
+    assert x.shape == (5, 2, 70) and x.sum() == 240
+    assert x[0, 1].sum() == (words.times[0] < 0.1).sum() > 0
+
+
+def test_sets_share_no_word_and_held_out_speakers_are_in_one(tasks):
+    words = tasks.joined([made(tasks)[0]])
+    train, index, speakers = tasks.sets(words)
+    assert sorted([*train, *index, *speakers]) == list(range(len(words.label)))
+    assert set(words.speaker[speakers]) == set(tasks.HELD_OUT)
+    assert set(words.speaker[train]) == set(words.speaker[index]) == {0, 1, 2, 3}
+    assert len(index) == 4 * CLASSES
+
+
+def test_synthetic_words_do_not_depend_on_the_parts(tasks):
+    """A word of its own, and the same in one part of many as in another."""
+    first = tasks.part(3, 1 + max(tasks.HELD_OUT), 1, 7, 60)
+    again = tasks.part(3, 1 + max(tasks.HELD_OUT), 1, 67, 1000)
+    assert first["index"].tolist() == [7, 67] and again["index"].tolist() == [67]
+    start = first["count"][0]
+    assert again["count"][0] > 50
+    assert_array_equal(first["times"][start:], again["times"])
+    assert_array_equal(first["units"][start:], again["units"])
+
+
+def test_english_words_train_and_recordings_test(tasks):
+    words = tasks.joined([made(tasks)[0]])
+    real = words._replace(label=words.label[::-1])
+    mixed = words._replace(label=words.label + 8)       # 8, 9 English; 10, 11 German
+    found = tasks.moved(mixed, real)
+    train, index, speakers = tasks.sets(found)
+    assert set(found.label[train]) == {8, 9} and len(index) == 0
+    assert len(speakers) == len(words.label)
+    assert_array_equal(found.label[speakers], words.label[::-1])
+
+
+def test_recordings_are_sorted_by_speaker_and_take(tasks, tmp_path):
+    rng, rows = np.random.default_rng(4), []
+    for name in ("7_cy_9", "7_al_3", "2_bo_5", "2_eve_8", "2_dee_6", "9_fay_7"):
+        sound = (8000 * rng.standard_normal(1600)).astype(np.int16)
+        wavfile.write(tmp_path / f"{name}.wav", 8000, sound)
+    for first in (0, 1):
+        found = tasks.recorded(str(tmp_path), 16, first, 3, parts=2)
+        assert found["channels"] == 16 and found["count"].min() > 10
+        rows += zip(found["index"], found["label"], found["speaker"], found["test"],
+                    strict=True)
+    assert [tuple(map(int, row)) for row in sorted(rows)] == [
+        (0, 2, 1, 0), (1, 2, 3, 0), (2, 2, 4, 1), (3, 7, 0, 1), (4, 7, 2, 0),
+        (5, 9, 5, 1)]
+    words = tasks.joined([tasks.recorded(str(tmp_path), 16, 0, 3, parts=1)])
+    assert words.channels == 16 and abs(words.duration - 0.2).max() < 1e-9
+    with pytest.raises(ValueError, match="has no DIGIT_SPEAKER_INDEX.wav"):
+        tasks.recorded(str(FOLDER), 16, 0, 3)
+
+
+@pytest.fixture(scope="module")
+def files(tasks, tmp_path_factory):
+    """A small data set in the format of SHD."""
+    folder = tmp_path_factory.mktemp("data")
+    whole, pairs = made(tasks, 700, 4)
+    for kind in ("train", "test"):
+        some = np.flatnonzero(whole["test"] == (kind == "test"))
+        events.write(folder / f"shd_{kind}.h5", [pairs[i] for i in some],
+                     whole["label"][some], [f"word {k}" for k in range(CLASSES)],
+                     speaker=whole["speaker"][some])
+    return folder, whole, pairs
+
+
+def test_files_of_the_format_are_read_whole(tasks, files, monkeypatch):
+    folder, whole, pairs = files
+    monkeypatch.setattr(tasks, "AT_ONCE", 7)
+    words = tasks.stored(folder, "shd")
+    order = np.argsort(whole["test"], kind="stable")
+    assert_array_equal(words.label, whole["label"][order])
+    assert_array_equal(words.test, whole["test"][order])
+    assert words.channels == 700
+    for i, n in enumerate(order):
+        assert_array_equal(words.times[i], pairs[n][0])
+        assert_array_equal(words.units[i], pairs[n][1])
+
+
+@pytest.mark.parametrize("name", ["fig_spoken_data", "fig_spoken_classifiers",
+                                  "fig_spoken_loss"])
+def test_figures_take_files_of_the_format(name, files, nets, monkeypatch):
+    """--full on files: every job with fewer epochs, and smaller networks."""
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+    figure, runner = importlib.import_module(name), importlib.import_module("runner")
+    results = []
+    for function, kwargs, *index in figure.jobs("full", 1, str(files[0])):
+        assert not index
+        kwargs = {**kwargs}
+        if "options" in kwargs:
+            kwargs["options"] = {**kwargs["options"], "epochs": 1, "hidden": 8}
+            kwargs["repeat"] = min(kwargs["repeat"], 1)
+        results.append(runner.normalised(function(**kwargs), name))
+    data = {key: np.asarray(value) for key, value in figure.gather(results).items()}
+    assert data["names"].tolist() == ["shd"]
+    assert all(claim.text.startswith("shd") for claim in figure.claims(data))
+    figure.plot(data, Figure())
+
+
+def test_full_needs_data(tasks, tmp_path):
+    with pytest.raises(ValueError, match="must have shd_train.h5 and shd_test.h5, or"):
+        tasks.data_jobs("full", 1, str(tmp_path))
+
+
+# ---- classifiers ---------------------------------------------------------------
+
+def learned(nets, whole, kind, **options):
+    return nets.classify("toy", None, kind, kind, {
+        "tau_mem": 0.1, "wait": 0.1, "epochs": 12, "batch": 16, "hidden": 32,
+        **options}, 3, 0, [0.0, 0.3], before=[whole])
+
+
+@pytest.mark.parametrize("kind, options", [
+    ("spiking", {"recurrent": True}), ("spiking", {"layers": 2, "epochs": 25}),
+    ("lstm", {"dropout": 0.1, "out": 1.0, "epochs": 20}),
+    ("cnn", {"dt": 0.01, "rate": 3e-3})])
+def test_networks_see_the_order_of_events(nets, tasks, kind, options):
+    """Two of four classes have the same counts: a counter is right at chance."""
+    whole = made(tasks)[0]
+    found = learned(nets, whole, kind, **options)
+    assert found["accuracy"].min() > 0.75
+    assert found["curve"][-1] < 0.6 * found["curve"][0]
+    assert found["jittered"][0] > found["jittered"][1]
+    blind = learned(nets, whole, kind, shuffled=True, **options)
+    assert blind["accuracy"][1:].max() < 0.7
+
+
+def test_counts_do_not_tell_the_order(nets, tasks):
+    for kind in ("linear", "radial"):
+        found = learned(nets, made(tasks)[0], kind)
+        assert 0.3 < found["accuracy"][1:].mean() < 0.7
+
+
+@pytest.mark.parametrize("kind, options", [
+    ("spiking", {"recurrent": True}), ("spiking", {}), ("spiking", {"layers": 3}),
+    ("spiking", {"loss": "sum"}), ("spiking", {"loss": "last"}), ("lstm", {}),
+    ("cnn", {"dt": 0.01})])
+def test_gradients_are_those_of_the_score(nets, tasks, kind, options):
+    """Readout weights, whose derivative is exact, by finite differences."""
+    o = nets.Options(hidden=12, wait=0.1, scale=3.0, deep=3.0, out=0.5, **options)
+    words = tasks.joined([made(tasks)[0]])
+    x, labels = nets.reader(words, o)(np.arange(8)).astype(float), words.label[:8]
+    network, rng = nets.NETWORKS[kind](o), np.random.default_rng(2)
+    p = [a.astype(float) for a in network.begin(rng, 70, CLASSES, len(x))]
+    loss, d = network.gradient(p, x, labels, rng)
+    assert [a.shape for a in d] == [a.shape for a in p]
+    assert all(abs(a).max() > 0 for a in d)
+    last = {"spiking": o.layers, "lstm": 3, "cnn": 3}[kind]
+    way, step, values = rng.standard_normal(p[last].shape), 1e-6, []
+    for sign in (1, -1):
+        moved = [*p]
+        moved[last] = p[last] + sign * step * way
+        values.append(network.gradient(moved, x, labels, rng)[0])
+    slope = (values[0] - values[1]) / (2 * step)
+    np.testing.assert_allclose(np.vdot(d[last], way), slope, rtol=1e-6, atol=1e-9)
+
+
+def test_a_silent_readout_is_led_back(nets):
+    """Its maximum is not the step before anything happened."""
+    record = np.zeros((10, 1, 2))
+    record[3:, 0, 0], record[3:, 0, 1] = -1.0, 1.0
+    _, d = nets.score(record, np.array([0]), nets.Options(loss="max", wait=0.1))
+    assert d[:5].any() == 0 and d[5:, 0, 0].min() < 0
+
+
+def test_augmentation_changes_those_words_alone(nets, tasks):
+    words = tasks.joined([made(tasks)[0]])
+    o = nets.Options(channels=1.0, spread=0.01, insert=2.0)
+    found = nets.changed(words, [1, 4], np.random.default_rng(0), o, 0.5)
+    for i in range(6):
+        same = len(words.units[i]) == len(found.units[i]) and \
+            (words.units[i] == found.units[i]).all()
+        assert same == (i not in (1, 4))
+    assert all(t.max() < 0.5 for t in found.times)
+
+
+def test_an_unknown_condition_is_refused(nets):
+    with pytest.raises(KeyError):
+        nets.job("perceptron", "toy", None, 0, 0, [])
