@@ -84,16 +84,17 @@ def _labels(labels, N, k=None):
     if labels.shape != (N,) or labels.dtype.kind not in "iu":
         raise ValueError(f"labels is of shape {labels.shape}, dtype {labels.dtype}: "
                          f"must be integers of shape ({N},)")
+    one = k is None and labels.min() == labels.max()        # nothing to tell apart
     k = int(labels.max()) + 1 if k is None else k
-    if k < 2 or labels.min() < 0 or labels.max() >= k:
+    if one or k < 2 or labels.min() < 0 or labels.max() >= k:
         raise ValueError(f"labels reaches from {labels.min()} to {labels.max()}: must "
                          f"be in 0 ... {max(k, 2) - 1}, of 2 classes or more")
     return np.where(labels[:, None] == np.arange(k), 1.0, -1.0)
 
 
 def _cost(cost):
-    if isinstance(cost, bool) or not isinstance(cost, (int, float)) \
-            or not 0 < cost < 1e12:
+    if isinstance(cost, bool) or not isinstance(
+            cost, (int, float, np.integer, np.floating)) or not 0 < cost < 1e12:
         raise ValueError(f"cost is {cost!r}: must be a number above 0, below 1e12")
 
 
@@ -201,7 +202,7 @@ def _machine(K, y, cost):
         S, to = np.flatnonzero(y * f < 1), np.zeros(len(y))
         M = K[np.ix_(S, S)] + np.eye(len(S)) / (2 * cost)
         u, v = np.linalg.solve(M, np.stack([y[S], np.ones(len(S))], axis=1)).T
-        bias = u.sum() / v.sum()
+        bias = u.sum() / v.sum() if len(S) else b       # all are right: any b does
         to[S] = u - bias * v                                               # (9)
         goal, part = K @ to + bias, 1.0
         stays = np.array_equal(np.flatnonzero(y * goal < 1), S)
@@ -228,7 +229,8 @@ def fit(counts, labels, kind="linear", *, cost=1.0, degree=2):
     counts : (N, m) float or int
         Spikes of each channel in each word.
     labels : (N,) int
-        Classes from 0 on; the largest says how many there are.
+        Classes from 0 on; the largest says how many there are.  One that is
+        absent scores -1 and is never said; two must be there.
     kind, degree
         As for `compare`.
     cost : float

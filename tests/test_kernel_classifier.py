@@ -128,6 +128,23 @@ def test_only_curved_kernels_solve_exclusive_or():
         assert (said == labels).all() == right
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_class_without_words_is_never_said(kind):
+    counts, labels = words(8, k=2)
+    two, found = (machine.fit(counts, k * labels, kind) for k in (1, 2))
+    assert found.b[1] == -1 and not found.A[:, 1].any()
+    said, wanted = machine.scores(found, counts), machine.scores(two, counts)
+    np.testing.assert_allclose(said[:, [0, 2]], wanted, rtol=RTOL, atol=RTOL)
+    assert set(said.argmax(axis=1)) == {0, 2}
+
+
+def test_costs_of_every_kind_of_number():
+    counts, labels = words(9)
+    b = machine.fit(counts, labels, cost=2.0).b
+    for cost in (2, np.int64(2), np.float32(2), np.float64(2)):
+        assert (machine.fit(counts, labels, cost=cost).b == b).all()
+
+
 def test_scale_of_counts_and_dead_channels_do_not_matter():
     counts, labels = words(5)
     one = machine.scores(machine.fit(counts, labels, "radial"), counts)
@@ -157,9 +174,17 @@ def test_inputs_are_not_changed():
     ({"labels": np.array([0, 1, 1])}, "labels is of shape"),
     ({"labels": np.array([0.0, 1, 1, 0])}, "labels is of shape"),
     ({"labels": np.zeros(4, int)}, "labels reaches from 0 to 0"),
+    ({"labels": np.ones(4, int)}, "labels reaches from 1 to 1: .* 2 classes or more"),
     ({"labels": np.array([-1, 1, 0, 0])}, "labels reaches from -1 to 1"),
     ({"kind": "sigmoid"}, "kind is 'sigmoid'"),
     ({"degree": 0}, "degree is 0"), ({"degree": True}, "degree is True"),
+    ({"degree": 10}, "degree is 10"), ({"degree": 2.0}, "degree is 2.0"),
+    ({"kind": ["linear"]}, r"kind is \['linear'\]"),
+    ({"counts": np.zeros((4, 0))}, "counts is of shape"),
+    ({"counts": np.zeros((4, 2), bool)}, "counts is of shape .*bool"),
+    ({"labels": np.array([[0], [1], [1], [0]])}, "labels is of shape"),
+    ({"cost": 1e12}, "cost is 1000000000000.0"), ({"cost": np.nan}, "cost is nan"),
+    ({"cost": "1"}, "cost is '1'"),
     ({"cost": 0}, "cost is 0"), ({"cost": True}, "cost is True")])
 def test_bad_training_is_refused(change, text):
     good = {"counts": np.array([[0, 9], [1, 8], [9, 0], [8, 2]]),
@@ -182,6 +207,8 @@ def test_other_bad_input_is_refused():
         good = {"A": A, "b": b, "K": K, "labels": np.array([0, 1]), "cost": 1.0}
         with pytest.raises(ValueError, match=text):
             machine.objective(**{**good, **change})
+    with pytest.raises(ValueError, match="labels reaches from 0 to 0"):
+        machine.objective(A[:, :1], b[:1], K, np.zeros(2, int), 1.0)
     found = machine.fit(*words(7))
     with pytest.raises(ValueError, match="counts is of shape"):
         machine.scores(found, z)
