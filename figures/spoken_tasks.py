@@ -28,7 +28,7 @@ SPEAKERS = {"quick": 6, "default": 12}
 REPEATS = {"quick": 1, "default": 6}
 SHARE = 0.1                 # of the other speakers' words that are for testing
 LENGTHS = (9600, 12000, 14400, 16200, 18000, 20000, 24000)  # smooth, at 24 kHz
-TOGETHER = 16               # words that are in memory at a time
+TOGETHER = 16               # words of CHANNELS that are in memory at a time
 TESTED = 5                  # recordings 0 ... 4 of a digit and speaker are for testing
 AT_ONCE = 2000              # recordings of a file that are read at a time
 MOVED = "synthetic to fsdd"
@@ -76,8 +76,9 @@ def membrane(sound, channels=CHANNELS):
 def hear(sounds, generators, channels=CHANNELS):
     """Events of each of several sounds: a list of (times, units)."""
     order, found = np.argsort([len(sound) for sound in sounds]), [None] * len(sounds)
-    for first in range(0, len(sounds), TOGETHER):
-        some = order[first:first + TOGETHER]
+    together = max(1, TOGETHER * CHANNELS // channels)
+    for first in range(0, len(sounds), together):
+        some = order[first:first + together]
         moved = [membrane(sounds[i], channels) for i in some]
         v = np.zeros((len(moved[-1]), len(some) * channels))
         for k, own in enumerate(moved):
