@@ -230,7 +230,7 @@ def fit(counts, labels, kind="linear", *, cost=1.0, degree=2):
         Spikes of each channel in each word.
     labels : (N,) int
         Classes from 0 on; the largest says how many there are.  One that is
-        absent scores -1 and is never said; two must be there.
+        absent has the score -1 throughout; two must be there.
     kind, degree
         As for `compare`.
     cost : float

@@ -129,7 +129,7 @@ def test_only_curved_kernels_solve_exclusive_or():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_class_without_words_is_never_said(kind):
+def test_a_class_without_words_scores_minus_one(kind):
     counts, labels = words(8, k=2)
     two, found = (machine.fit(counts, k * labels, kind) for k in (1, 2))
     assert found.b[1] == -1 and not found.A[:, 1].any()

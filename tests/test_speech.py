@@ -232,6 +232,97 @@ def test_a_speaker_does_not_depend_on_how_many_there_are():
     assert speech.speakers(8, 1)[0].pitch != few[0].pitch
 
 
+def test_a_voice_draw_by_draw():
+    for i in (0, 3):
+        rng = np.random.default_rng(np.random.SeedSequence(6, spawn_key=(0, i)))
+        size, age = rng.uniform(-1, 1), int(rng.integers(21, 57))
+        height, length, pitch = ((1.67, 0.145, 205), (1.80, 0.170, 115))[i % 2]
+        wanted = [age, height + 0.1 * size, length + 0.01 * size,
+                  pitch * 2 ** rng.uniform(-0.3, 0.3), 2 ** rng.uniform(-0.3, 0.3),
+                  0.06 * 2 ** rng.uniform(-0.8, 0.8), rng.uniform(),
+                  10 ** rng.uniform(-2.5, -1.5)]
+        got = speech.speakers(6, 4)[i]
+        np.testing.assert_allclose(got[1:-1], wanted, rtol=1e-12)
+        accent = np.exp(0.03 * rng.standard_normal((len(speech.PHONEMES), 3)))
+        np.testing.assert_allclose(got.accent, accent, rtol=1e-12)
+
+
+@pytest.mark.parametrize("word, rate, variation", [
+    ("eight", 1.1, 1.0), ("seven", 0.35, 0.5), ("vier", 2.8, 2.0)])
+def test_a_plan_draw_by_draw(word, rate, variation):
+    """What differs between utterances, in the order in which it is drawn."""
+    voice = speech.speakers(2)[1]._replace(rate=rate)
+    got = speech.plan(word, voice, np.random.default_rng(9), variation)
+    rng, names = np.random.default_rng(9), ["-", *speech.WORDS[word].split(), "-"]
+
+    def vary(width, *shape):
+        return np.exp(width * variation * rng.normal(size=shape))
+
+    row = np.array([speech.PHONEMES[name] for name in names])
+    lasts = row[:, 0] / 1000 * vary(0.12, len(names)) * vary(0.07) / rate
+    whole = lasts.sum()
+    lasts *= min(max(whole, 0.3), 1.0) / whole
+    stops = np.cumsum(lasts)
+    np.testing.assert_allclose([stop for *_, stop in got.sounds], stops, rtol=1e-12)
+    np.testing.assert_allclose([start for _, start, _ in got.sounds], stops - lasts,
+                               atol=1e-12)
+    assert (word == "eight") == (0.31 < whole < 0.99)       # neither end, both ends
+    steps, accent = math.ceil(stops[-1] / 0.005), voice.accent[
+        [list(speech.PHONEMES).index(name) for name in names]]
+    target = row[:, 2:5] * accent * vary(0.03, len(names), 3) * 0.175 / voice.length
+    assert [len(track) for track in got.tracks[:3]] == [steps] * 3
+    np.testing.assert_allclose(got.tracks.formants[0], target[0], rtol=1e-12)
+    np.testing.assert_allclose(got.tracks.formants[-1], target[-1], rtol=1e-12)
+    fall = 0.25 + 0.1 * variation * rng.uniform(-1, 1)
+    wander = np.cumsum(0.002 * variation * rng.normal(size=steps))
+    pitch = voice.pitch * vary(0.06) * 2 ** (
+        fall * (0.4 - 0.005 * np.arange(steps) / stops[-1]) + wander)
+    np.testing.assert_allclose(got.tracks.pitch, pitch, rtol=1e-12)
+    level, centre = row[:, 8] * vary(0.25, len(names)), row[:, 9] * vary(
+        0.04, len(names)) * math.sqrt(0.175 / voice.length)
+    noises = np.stack([stops - lasts, stops, level, centre, row[:, 10]], axis=1)
+    np.testing.assert_allclose(got.tracks.noises, noises[row[:, 8] > 0], rtol=1e-12)
+    np.testing.assert_allclose(got.voice["loudness"], voice.loudness * vary(0.2),
+                               rtol=1e-12)
+
+
+def test_parts_move_faster_than_formants():
+    """A voice sets in over 20 ms at most, and ends by its own glide's half."""
+    plan = speech.plan("zwei", NEUTRAL, np.random.default_rng(0), 0.0)
+    names = [name for name, *_ in plan.sounds]
+    v, start = names.index("v"), plan.sounds[names.index("v")][1]
+    assert names[v - 1] == "s" and plan.tracks.parts[:, 0].max() == 1
+    at = np.arange(len(plan.tracks.pitch)) * 0.005
+    knots = [start - 0.01, start + 0.01]                # glide of v: 40 ms, cut to 20
+    near = (at > start - 0.03) & (at < start + 0.015)
+    np.testing.assert_allclose(plan.tracks.parts[near, 0],
+                               np.interp(at[near], knots, [0, 0.5]), atol=1e-12)
+    end = plan.sounds[-1][1]                            # silence: 50 ms, not cut
+    near = (at > end - 0.035) & (at < end + 0.04)
+    np.testing.assert_allclose(plan.tracks.parts[near, 0], np.interp(
+        at[near], [end - 0.025, end + 0.025], [1, 0]), atol=1e-12)
+
+
+def test_pitch_and_loudness_stay_in_range():
+    tracks = [speech.plan("one", NEUTRAL._replace(pitch=p, loudness=a),
+                          np.random.default_rng(s), 3.0) for p in (40.0, 600.0)
+              for a in (1e-4, 0.5) for s in range(60)]
+    pitch = np.concatenate([plan.tracks.pitch for plan in tracks])
+    loudness = [plan.voice["loudness"] for plan in tracks]
+    assert (min(loudness), max(loudness)) == (1e-4, 0.5)
+    assert pitch.min() == 30 and pitch.max() <= 1200
+
+
+def test_split_is_drawn_class_by_class():
+    rng = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(2,)))
+    s, taken = speech.schedule(3), []
+    for k in range(20):
+        others = np.flatnonzero((s.label == k) & ~np.isin(s.speaker, (4, 5)))
+        taken += rng.choice(others, 5, replace=False).tolist()
+    taken += np.flatnonzero(np.isin(s.speaker, (4, 5))).tolist()
+    assert s.test.tolist() == sorted(taken)
+
+
 # --- does it sound like the words
 
 @pytest.mark.parametrize("word", WORDS)
@@ -393,6 +484,25 @@ def test_an_utterance_is_its_speakers():
 
 def test_steps_and_rate_are_those_of_the_synthesiser():
     assert speech.STEP == formants.HOP / formants.RATE
+
+
+@pytest.mark.parametrize("name, low, high", [
+    ("length", 0.08, 0.25), ("pitch", 40, 600), ("rate", 0.3, 3),
+    ("loudness", 1e-4, 0.5), ("breath", 0, 1), ("background", 0, 10)])
+def test_ends_of_ranges(name, low, high):
+    for value, beyond in ((low, -np.inf), (high, np.inf)):
+        speech.plan("one", NEUTRAL._replace(**{name: float(value)}), RNG)
+        with pytest.raises(ValueError, match=f"speaker.{name} is"):
+            speech.plan("one", NEUTRAL._replace(
+                **{name: np.nextafter(float(value), beyond)}), RNG)
+    shape = NEUTRAL.accent.shape
+    for value, beyond in ((0.5, 0.0), (2.0, 3.0)):
+        speech.plan("one", NEUTRAL._replace(accent=np.full(shape, value)), RNG)
+        with pytest.raises(ValueError, match="speaker.accent is"):
+            speech.plan("one", NEUTRAL._replace(
+                accent=np.full(shape, np.nextafter(value, beyond))), RNG)
+    with pytest.raises(ValueError, match="variation is .*3.0000"):
+        speech.plan("one", NEUTRAL, RNG, np.nextafter(3, 4))
 
 
 RNG = np.random.default_rng(0)
