@@ -18,9 +18,9 @@ At --full, the authors' demonstration with 3 % of the weights: MNIST,
 784-300-100-10 for 18,720 steps (five runs) and LeNet-5-Caffe for 3,000 (of
 18,720), 42,200 steps with labels, and the same perceptron on Fashion-MNIST.
 The authors' logs of two runs are drawn dotted where the data folder has them.
-Distances are taken before masks are drawn anew; by what part the kernel's
-falls depends on how large the random teacher's kernel is, which differs twofold
-between runs.  Mirrors the demonstration of [LZ20].
+Distances are taken before masks are drawn anew.  Where the random teacher has
+the larger kernel, its distance falls by a larger part: the authors' two began
+at 6,439 and 8,147, ours lower.  Mirrors the demonstration of [LZ20].
 """
 
 import csv
@@ -181,19 +181,20 @@ def claims(data):
         runs = f"{len(ours)} run{'s' * (len(ours) > 1)}"
         paper = {k.partition(" ")[2]: v for k, v in published.values(FIGURE).items()
                  if k.startswith(name)}
-        found += judged(name, runs, kernel.mean(), out.mean(),
+        found += judged(name, runs, log[:, 0, 1].mean(), kernel.mean(), out.mean(),
                         (at(log, 200)[:, 1] / log[:, 0, 1]).mean(), final, early,
                         paper)
     return found
 
 
-def judged(name, runs, kernel, out, soon, final, early, paper):
+def judged(name, runs, start, kernel, out, soon, final, early, paper):
     """Claims of one task; bounds None are shown only."""
-    bounds = {"digits": (0.5, 0.5, None, None, 0, None, None, 0.02),
-              "MLP": (0.09, None, 0.30, 0.96, 0.015, 0.70, 0.55, None),
-              "LeNet": (None, None, None, 0.98, 0.008, None, None, None),
-              "Fashion": (None,) * 8}[name]
-    rows = [("kernel distance at the end / at the start", kernel, common.at_most),
+    bounds = {"digits": (None, 0.5, 0.5, None, None, 0, None, None, 0.02),
+              "MLP": (None, 0.09, None, 0.30, 0.96, 0.015, 0.70, 0.55, None),
+              "LeNet": (None, None, None, None, 0.98, 0.008, None, None, None),
+              "Fashion": (None,) * 9}[name]
+    rows = [("kernel distance at the start", start, None),
+            ("kernel distance at the end / at the start", kernel, common.at_most),
             ("output distance at the end / at the start", out, common.at_most),
             ("kernel distance after 200 steps / at the start", soon, common.at_most),
             ("final test accuracy, NTT", final[0], common.at_least),
