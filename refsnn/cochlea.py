@@ -291,9 +291,13 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def _streams(rng, channels):
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
-    return rng.spawn(channels)
+    """One generator for each channel."""
+    many = isinstance(rng, list)
+    if any(not isinstance(own, np.random.Generator) for own in (
+            rng if many else [rng])) or (many and len(rng) != channels):
+        raise ValueError(f"rng is {rng!r:.60}: must be a numpy.random.Generator, or a "
+                         f"list of {channels}")
+    return rng if many else rng.spawn(channels)
 
 
 def _steps(refractory, dt):
@@ -355,11 +359,8 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     _positive("count", count, integer=True, most=255)
     _positive("refractory", refractory)
     T, C = P.shape
-    rng = rng if isinstance(rng, list) else _streams(rng, C)
-    if len(rng) != C:
-        raise ValueError(f"rng has {len(rng)} generators: must have {C}")
     out, steps = np.empty((T, C), np.uint8), _steps(refractory, dt)
-    for channel, own in enumerate(rng):
+    for channel, own in enumerate(_streams(rng, C)):
         hazard = np.cumsum(-np.log1p(-P[:, channel], dtype=np.float64))
         points = own.uniform(0, hazard[-1], own.poisson(count * hazard[-1]))
         points.sort()

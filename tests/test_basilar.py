@@ -120,6 +120,49 @@ def test_table_keeps_its_promise(name):
     assert np.abs(basilar.interpolate(coarse, f) - exact).max() > 100 * error.max()
 
 
+def test_frequencies_of_the_table():
+    """Evenly spaced in arcsinh(f / 10 Hz), from 1 Hz to 5 % beyond the top."""
+    for table, top, points in ((basilar.table(C), 24000.0, 1500),
+                               (basilar.table(C, top=10.0, points=100), 10.0, 100),
+                               (basilar.table(C, top=1e5, points=100), 1e5, 100)):
+        s = np.arcsinh(table.frequencies / 10)
+        assert table.top == top and len(s) == points and table.values.dtype == complex
+        np.testing.assert_allclose(np.diff(s), (s[-1] - s[0]) / (points - 1), rtol=1e-8)
+        np.testing.assert_allclose(table.frequencies[[0, -1]], [1, 1.05 * top],
+                                   rtol=1e-12)
+        np.testing.assert_array_equal(table.values, basilar.transfer(
+            table.frequencies, C))
+
+
+@pytest.mark.parametrize("degree, exact", [(7, True), (8, False)])
+def test_splines_are_of_degree_seven(degree, exact):
+    s = np.linspace(0.1, 1.1, 30)
+    values = np.stack([s ** degree, 1j * s], axis=1)
+    table = basilar.Table(10 * np.sinh(s), values.astype(complex), 13.0)
+    at = np.linspace(0.11, 1.07, 40)
+    found = basilar.interpolate(table, 10 * np.sinh(at))
+    error = np.abs(found - np.stack([at ** degree, 1j * at], axis=1)).max(axis=0)
+    assert (error[0] < 1e-13) == exact and error[1] < 1e-13
+
+
+def test_ends_of_ranges():
+    """Frequencies, places, constants and the table's top."""
+    basilar.transfer(np.array([1e-3, 1e6]), np.array([0.0, 3.5]))
+    for f, c, match in ((np.nextafter(1e-3, 0), 0.0, "frequencies"),
+                        (np.nextafter(1e6, 2e6), 0.0, "frequencies"),
+                        (1.0, np.nextafter(0, -1), "places"),
+                        (1.0, np.nextafter(3.5, 4), "places")):
+        with pytest.raises(ValueError, match=rf"{match}\[0\] is"):
+            basilar.phase(np.array([f]), np.array([c]))
+    for top in (np.nextafter(10, 0), np.nextafter(1e5, 1e6)):
+        with pytest.raises(ValueError, match=r"top\[0\] is"):
+            basilar.table(C, top=top)
+    for name in basilar.Membrane._fields:
+        with pytest.raises(ValueError, match=f"membrane has {name} = -5e-324"):
+            basilar.transfer(F, C, basilar.Membrane(**{name: -5e-324}))
+    assert basilar.transfer(np.array([1, 2]), np.array([0, 3])).shape == (2, 2)
+
+
 def test_table_by_parts():
     table, f = basilar.table(basilar.places(9), points=300), np.array([1.0, 24000.0])
     whole = basilar.interpolate(table, f)

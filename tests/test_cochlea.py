@@ -295,6 +295,25 @@ def test_fibres_draw_by_draw():
     assert 10 < got.sum() and got.max() > 1
 
 
+class Ends(np.random.Generator):
+    """Draws one point, at the lowest or at the highest that there may be."""
+
+    def poisson(self, mean):
+        return 1
+
+    def uniform(self, low, high, size):
+        return np.full(size, high if self.random() < 0.5 else low)
+
+
+def test_points_at_the_ends():
+    P = np.full((4, 40), 0.1)
+    P[0] = 0                                            # impossible
+    rng = [Ends(np.random.PCG64(s)) for s in range(40)]
+    n = cochlea.fibres(P, DT, rng, count=1)
+    assert (n[0] == 0).all() and (n[2] == 0).all() and (n.sum(axis=0) == 1).all()
+    assert 5 < n[1].sum() < 35 and n[3].sum() == 40 - n[1].sum()
+
+
 def renewal(P, steps):
     """Exact probability of a spike in each step, with dead time."""
     fires = np.zeros(P.size)
@@ -550,6 +569,7 @@ def test_arguments_are_kept():
     cochlea.transmitter(v, DT)
     n = cochlea.fibres(P, DT, np.random.default_rng(1))
     copy = n.copy()
+    assert cochlea._array("P", P, 2) is P               # large ones are not copied
     cochlea.bushy(n, DT)
     assert (x == before).all() and (v == 1).all() and (P == kept).all()
     assert (n == copy).all()
@@ -599,7 +619,11 @@ def ones(frequencies, channels):
     (lambda: cochlea.fibres(P[:0], DT, RNG), "P is of shape"),
     (lambda: cochlea.fibres(P, 0.0, RNG), "dt is 0.0"),
     (lambda: cochlea.fibres(P, DT, 1), "rng is 1"),
-    (lambda: cochlea.fibres(P, DT, [RNG]), "rng has 1 generators"),
+    (lambda: cochlea.fibres(P, DT, [RNG]), "rng is .*a list of 2"),
+    (lambda: cochlea.fibres(P, DT, [RNG] * 3), "rng is .*a list of 2"),
+    (lambda: cochlea.fibres(P, DT, [RNG, 5]), "rng is .*a list of 2"),
+    (lambda: cochlea.fibres(P, DT, np.random), "rng is <module"),
+    (lambda: cochlea.velocity(X, 48000, ones, 2.0), "channels is 2.0"),
     (lambda: cochlea.fibres(P, DT, RNG, count=256), "count is 256"),
     (lambda: cochlea.fibres(P, DT, RNG, count=1.5), "count is 1.5"),
     (lambda: cochlea.fibres(P, DT, RNG, refractory=np.nan), "refractory is nan"),

@@ -285,6 +285,46 @@ def test_weights_are_drawn_by_their_laws():
                for a, c in zip(same, (W, V, b), strict=True))
 
 
+def test_draws_one_by_one():
+    rng = np.random.default_rng(4)
+    drawn = rng.random((3, 5))
+    assert (lstm.dropout((3, 5), 0.25, np.random.default_rng(4))
+            == np.where(drawn < 0.25, 0, 1 / 0.75)).all() and (drawn < 0.25).any()
+    W, V, b = lstm.init(3, 2, np.random.default_rng(4))
+    rng = np.random.default_rng(4)
+    np.testing.assert_allclose(W, math.sqrt(6 / 11) * rng.uniform(-1, 1, (8, 3)),
+                               rtol=1e-15)
+    # columns of normal numbers, made orthonormal one after the other
+    G, Q = rng.standard_normal((8, 2)), []
+    for column in G.T:
+        for q in Q:
+            column = column - (q @ column) * q
+        Q.append(column / math.sqrt(column @ column))
+    np.testing.assert_allclose(V, np.stack(Q, axis=1), atol=1e-14)
+    assert lstm.init(1, 1, rng)[2].tolist() == [0, 1, 0, 0]
+
+
+def test_masks_may_be_any_numbers():
+    """Negative, or 0 everywhere: then nothing is read."""
+    case = net(12, 4, 2, 3, 2, "none")
+    W, V, b, x, h0, c0 = case.theta
+    deaf = simulate(case._replace(masks={"x_mask": 0 * x, "h_mask": 0 * h0}))
+    np.testing.assert_allclose(deaf.gates, np.broadcast_to(deaf.gates[0, 0], (4, 2, 8)),
+                               rtol=1e-15)
+    turned = simulate(case._replace(masks={"x_mask": -np.ones_like(x)}))
+    close(turned.h, simulate(case, [-W, V, b, x, h0, c0]).h)
+    assert np.abs(turned.h - simulate(case).h).max() > 1e-3
+
+
+def test_large_entries_are_finite_ones():
+    """Their squares are not, and they are no reason to refuse."""
+    W, V, b = lstm.init(1, 1, np.random.default_rng(1))
+    for dtype, big in ((np.float64, 1e200), (np.float32, 1e30)):
+        run = lstm.simulate(np.full((2, 1, 1), big, dtype), *(
+            a.astype(dtype) for a in (W, V, b)))
+        assert np.isfinite(run.h).all() and (np.abs(run.gates[0]) > 0.99).any()
+
+
 def test_directions_of_recurrent_weights_are_even():
     """Without the sign of R the first entries would all be of one sign."""
     signs = [np.sign(lstm.init(1, 1, np.random.default_rng(k))[1][0, 0])
