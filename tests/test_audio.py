@@ -264,6 +264,63 @@ def test_tones_that_do_not_fit_vanish():
     assert np.abs(tone(9600, 30000.0, 96000)).max() > 0.4
 
 
+def test_ends_of_ranges(path):
+    for rate in (1000, 768000):
+        assert audio.resample(A, rate, rate).tolist() == A.tolist()
+        wavfile.write(path, rate, tone(50))
+        assert audio.read(path)[1] == rate
+    for rate in (999, 768001):
+        with pytest.raises(ValueError, match=f"to is {rate}"):
+            audio.resample(A, 8000, rate)
+        wavfile.write(path, rate, tone(50))
+        with pytest.raises(ValueError, match=f"a.wav, field rate, is {rate}"):
+            audio.read(path)
+    for ramp, good in ((5 / 8000, True), (6 / 8000, False), (1 / 8000, True)):
+        if good:
+            assert audio.prepare(A, 8000, ramp=ramp).shape == (10,)
+        else:
+            with pytest.raises(ValueError, match="is 6: must be 4 or more"):
+                audio.prepare(A, 8000, ramp=ramp)
+    assert audio.prepare(A[:4], 8000).any()
+    for level in (1e12, 1.01e12):
+        if level == 1e12:
+            assert audio.prepare(A, 8000, level=level).max() > 1e11
+        else:
+            with pytest.raises(ValueError, match="level is 1.*at most 1e.12"):
+                audio.prepare(A, 8000, level=level)
+
+
+def test_longest_recording(path):
+    """30 s, or what is said; as long is not too long."""
+    wavfile.write(path, 1000, tone(30000, rate=1000))
+    assert audio.read(path)[0].size == 30000
+    assert audio.read(path, longest=30)[0].size == 30000
+    with pytest.raises(ValueError, match="lasts 30.000 s: must be at most longest"):
+        audio.read(path, longest=29.999)
+    wavfile.write(path, 1000, tone(30001, rate=1000))
+    with pytest.raises(ValueError, match="lasts 30.001 s"):
+        audio.read(path)
+
+
+@pytest.mark.parametrize("at", [0, 3, 96])
+def test_where_it_is_clipped(path, at):
+    """Runs are found at the start, inside and at the end; signs may alternate."""
+    samples = np.rint(tone(100) * 30000).astype(np.int16)
+    samples[at:at + 4] = 32767, -32768, 32767, -32768
+    with pytest.raises(ValueError, match=f"clipped after {at / RATE:.3f} s"):
+        audio.read(write(path, samples))
+    samples[at + 2] = 32766
+    assert (audio.read(write(path, samples))[0] * 32768 == samples).all()
+    loud = tone(100)
+    loud[at:at + 4] = 1.5, -1.5, 1.5, -1.5              # floats: beyond 1, at the most
+    with pytest.raises(ValueError, match="clipped after"):
+        audio.read(write(path, loud))
+    loud[at + 1] = 1.25
+    assert (audio.read(write(path, loud))[0] == loud).all()
+    loud[at:at + 4] = 0.9                               # below 1 none is clipped
+    assert (audio.read(write(path, loud))[0] == loud).all()
+
+
 def test_the_same_rate_is_a_copy():
     x = tone()
     y = audio.resample(x, RATE, RATE)

@@ -291,6 +291,67 @@ def broken(array, value):
     return array
 
 
+def ends(name, low, high, call):
+    """Both ends of a range are accepted, and what is next to them is not."""
+    for value, beyond in ((low, -np.inf), (high, np.inf)):
+        assert np.isfinite(call(float(value))).all()
+        with pytest.raises(ValueError, match=f"{name} is"):
+            call(np.nextafter(float(value), beyond))
+
+
+def test_ends_of_ranges():
+    seed = np.random.default_rng
+    ends("pitch", 20, 2000, lambda v: formants.glottis(0 * P + v, PARTS, seed(0)))
+    ends("parts", 0, 1, lambda v: formants.glottis(P, 0 * PARTS + v, seed(0)))
+    ends("breath", 0, 1, lambda v: formants.glottis(P, PARTS, seed(0), v))
+    ends("formants", 50, 10000, lambda v: formants.tract(SOURCE, 0 * F3 + v, PARTS))
+    ends("parts", 0, 1, lambda v: formants.tract(SOURCE, F3, 0 * PARTS + v))
+    ends("source", -1e9, 1e9, lambda v: formants.tract(0 * SOURCE + v, F3, PARTS))
+    ends("length", 0.08, 0.25, lambda v: formants.tract(SOURCE, F3, PARTS, v))
+    ends("centre", 100, 24000, lambda v: formants.friction(9, v, 1e3, seed(0)))
+    ends("width", 10, 24000, lambda v: formants.friction(9, 1e3, v, seed(0)))
+    assert formants.friction(2, 1e3, 1e3, seed(0)).shape == (2,)
+    for name, low, high in (("background", 0, 10), ("loudness", 1e-6, 1)):
+        ends(name, low, high, lambda v, name=name: formants.synthesise(
+            P, F3, PARTS, [], seed(0), **{name: v}))
+    ends("noises", 0, 24000, lambda v: formants.synthesise(
+        P, F3, PARTS, [[0.01, 0.03, v, 1e3, 1e3]], seed(0)))
+
+
+def test_shortest_and_last_noises():
+    """Four samples, up to the end, and no shorter or later by one."""
+    for first, last, good in ((2396, 2400, True), (2397, 2400, False),
+                              (2396, 2401, False), (0, 4, True), (0, 3, False)):
+        noise = [[first / RATE, last / RATE, 1.0, 1e3, 1e3]]
+        if good:
+            made = formants.synthesise(P, F3, PARTS, noise, np.random.default_rng(0))
+            assert made.shape == (2400,)
+        else:
+            with pytest.raises(ValueError, match="must last 4 samples .* within 2400"):
+                formants.synthesise(P, F3, PARTS, noise, np.random.default_rng(0))
+
+
+def test_defaults_are_those_that_are_told():
+    args = [*tracks(3), [[0.01, 0.03, 0.4, 6500, 3500]]]
+    one = formants.synthesise(*args, np.random.default_rng(5))
+    two = formants.synthesise(*args, np.random.default_rng(5), length=0.175, breath=0.3,
+                              background=0.003, loudness=0.06)
+    assert (one == two).all()
+    assert (formants.glottis(args[0], args[2], np.random.default_rng(5))
+            == formants.glottis(args[0], args[2], np.random.default_rng(5), 0.3)).all()
+    source = np.random.default_rng(6).normal(size=12 * HOP)
+    assert (formants.tract(source, *args[1:3])
+            == formants.tract(source, *args[1:3], 0.175)).all()
+
+
+def test_integers_will_do():
+    """Tracks of whole numbers are those of floats."""
+    whole = np.full(10, 120), np.tile([500, 1500, 2500], (10, 1)), np.ones((10, 3), int)
+    one, two = (formants.synthesise(*(a.astype(kind) for a in whole), [],
+                                    np.random.default_rng(0)) for kind in (int, float))
+    assert (one == two).all() and one.any()
+
+
 @pytest.mark.parametrize("call, match", [
     (lambda: formants.glottis(P[:0], PARTS[:0], RNG), "pitch is"),
     (lambda: formants.glottis(broken(P, np.nan), PARTS, RNG), "pitch is"),
