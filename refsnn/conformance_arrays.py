@@ -102,10 +102,14 @@ def _binning():
             times, units, T, m, dt=dt, start=start, outside="drop",
             duplicates=duplicates)}
 
-    halves = times.astype(np.float16).astype(float)
+    halves = times.astype(np.float16)
+    steps = np.floor(halves / np.float16(dt)).astype(float)
     span = (times[-1] - times[0]) / T
     mutants = [
-        Mutant("float16 times", "neuromorphs/tonic#321", bins(halves)),
+        Mutant("float16 times", "neuromorphs/tonic#321", bins(halves.astype(
+            float))),
+        Mutant("float16 times, divided in float16", "neuromorphs/tonic#321",
+               bins((steps + 0.5) * dt)),
         Mutant("counts clipped to one spike", "", bins(duplicates="clip")),
         Mutant("bins numbered from 1: bin 0 is always empty", "SpyTorch tutorial 4",
                bins(start=-dt)),
@@ -115,7 +119,8 @@ def _binning():
                bins(times - times[0], dt=span)),
         Mutant("rounded to the nearest step, not down", "", bins(times + dt / 2)),
         Mutant("dt not equal to the bin: half of it", "SpyTorch tutorial 4",
-               bins(dt=dt / 2))]
+               bins(dt=dt / 2)),
+        Mutant("dt not equal to the bin: twice it", "", bins(dt=2 * dt))]
     return Vector("binning", "events (s, unit) counted in T bins [t dt, (t + 1) dt): "
                   "refsnn.encoding.bin_events, (4), (5)",
                   {"times": times, "units": units, "T": T, "m": m, "dt": dt}, bins(),

@@ -9,6 +9,7 @@ Silence proves nothing: a vector whose network is silent, whose gradient is
 that are 0 throughout are vacuous, not right.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -161,6 +162,10 @@ def _guesses(right):
         yield "batch before time", right.swapaxes(0, 1)
     if right.ndim > 1:
         yield "axes reversed", right.T
+        yield "flattened", right.ravel()
+    if 2 < right.ndim < 5:
+        for axes in itertools.permutations(range(right.ndim)):
+            yield f"with its axes in the order {axes}", right.transpose(axes)
 
 
 def _cause(vector, name, found, given, rtol):
@@ -181,7 +186,9 @@ def _cause(vector, name, found, given, rtol):
             return f"; equals the right one {words}"
     if found.shape == right.shape and np.any(right):
         factor = float(np.vdot(found, right) / np.vdot(right, right))
-        if factor and same(found, factor * right, False, rtol):
+        told = right.size > 1 or any(abs(k - round(k)) < rtol for k in (factor, 1 / (
+            factor or 1)))                  # of a single number, not any factor
+        if factor and told and same(found, factor * right, False, rtol):
             return f"; equals the right one times {factor:.6g}"
     return ""
 
@@ -223,7 +230,7 @@ def _compare(vector, name, found, given, rtol):
     if same(found, right, exact, rtol):
         return "right", "exact" if exact else f"to {rtol:g} of the largest entry"
     cause = _cause(vector, name, found, given, rtol)
-    if not found.any():
+    if found.size and not found.any():
         return "vacuous", "0 throughout, which proves nothing" + cause
     if found.shape != right.shape:
         return "wrong", f"is of shape {found.shape}: must be {right.shape}{cause}"

@@ -20,9 +20,10 @@ from refsnn import conformance
 
 __all__ = ["measure", "read", "write"]
 
-MODULES = ("alif", "bptt", "conventions", "encoding", "feedback", "in_the_loop", "lif",
-           "losses", "mlp", "ntk", "ntt", "optimisers", "pruning", "rtrl", "si", "snap",
-           "sparse_rtrl", "superspike", "surrogates")
+MODULES = ("alif", "bptt", "conventions", "encoding", "ewc", "feedback", "in_the_loop",
+           "lif", "losses", "lstm", "mlp", "ntk", "ntt", "optimisers", "pruning",
+           "regularisers", "rnn", "rtrl", "si", "snap", "sparse_rtrl", "spike_time",
+           "superspike", "surrogates")
 BYTES = 10**8           # most that a file of results may hold
 ENTRIES = 1000
 
@@ -114,6 +115,8 @@ def write(folder):
     Traceback (most recent call last):
     ValueError: nowhere/a has no parent folder: must be in one that exists
     """
+    if not folder:
+        raise ValueError("folder is '': must be a new folder")
     if os.path.lexists(folder):
         raise ValueError(f"{folder} is there already: must be a new folder")
     folder = os.path.normpath(folder)
@@ -207,5 +210,7 @@ def read(path):
     except Exception as error:          # whatever the parsers of zip and npy raise
         told = " ".join(str(error).split())[:200] or type(error).__name__
         where = f"{path}: {name!r:.60}" if name else path
+        if isinstance(error, zipfile.BadZipFile) and not name:
+            told = f"is broken or no npz file: {told}"
         raise ValueError(f"{where} {told}") from None
     return found

@@ -33,6 +33,8 @@ FORWARD = (     # what is wrong, where it was seen, axes of conventions.Step
      "jeshraghian/snntorch#341", {"reset_at": "before"}),
     ("reset in the step of the spike", "jeshraghian/snntorch#364",
      {"reset_at": "once"}),
+    ("new current read in the step of its update", "snntorch Synaptic",
+     {"synapse": "first", "input": "same"}),
     ("current decays before it is read", "lava, snntorch Synaptic",
      {"synapse": "first"}),
     ("input decays in the step of its arrival", "sinabs, rockpool",

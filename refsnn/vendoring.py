@@ -34,7 +34,7 @@ def _source(name):
         raise ValueError(f"module is {name!r}: must be the name of a module, such as "
                          "lif")
     text = _read(path)
-    if re.search(rb"^ *(from|import) (refsnn|\.)", text, re.M):
+    if re.search(rb"^ *(>>> +)?(from|import) (refsnn|\.)", text, re.M):
         raise ValueError(f"module is {name!r}, which imports others: must be one that "
                          "stands alone")
     return folder, text

@@ -338,11 +338,13 @@ def test_results_in_float32_pass(tmp_path, capsys):
 @pytest.mark.parametrize("arguments, match", [
     (["vectors", "there.npz"], "there.npz is there already"),
     (["vectors", "no/new"], "no/new has no parent folder"),
+    (["vectors", ""], "folder is '': must be a new folder"),
     (["check", "missing.npz"], "missing.npz is missing"),
     (["check", "."], "is no regular file"), (["check", "text.npz"], "text.npz"),
     (["check", "there.npz"], "results hold 'other': must be VECTOR.OUTPUT"),
     (["vendor", "nothing", "."], "module is 'nothing'"),
     (["vendor", "conformance", "."], "must be one that stands alone"),
+    (["vendor", "conformance_compare", "."], "must be one that stands alone"),
     (["vendor", "lif", "no/lif.py"], "no/lif.py has no folder"),
     (["vendor", "lif", "lif.py"], "lif.py is there already"),
     (["vendor", "lif", "text.npz"], "must be a folder that exists, or end with .py")])

@@ -52,7 +52,7 @@ def test_each_mutant_is_named_in_float32_too(name, k):
 
 
 def test_there_are_enough():
-    assert len(VECTORS) == 25 and len(MUTANTS) > 200
+    assert len(VECTORS) == 31 and len(MUTANTS) > 200
     assert all(len(v.mutants) >= 5 for v in VECTORS.values())
     places = {mutant.seen for v in VECTORS.values() for mutant in v.mutants}
     assert {"jeshraghian/snntorch#364", "norse/norse#302", "VITA-Group/TENAS#11",
@@ -89,7 +89,9 @@ WELL_KNOWN = (      # vector, what is wrong, where it was seen
     ("ntt_at_masked", "kernel of kind through_mask",
      "fmi-basel/neural-tangent-transfer#3"),
     ("binning", "float16 times", "neuromorphs/tonic#321"),
-    ("binning", "dt not equal to the bin: half of it", "SpyTorch tutorial 4"))
+    ("binning", "float16 times, divided in float16", "neuromorphs/tonic#321"),
+    ("binning", "dt not equal to the bin: half of it", "SpyTorch tutorial 4"),
+    ("binning", "dt not equal to the bin: twice it", ""))
 
 
 @pytest.mark.parametrize("name, words, seen", WELL_KNOWN)
@@ -99,6 +101,23 @@ def test_the_well_known_mistakes_are_caught_by_name(name, words, seen):
             if f.status != "right"]
     where = f" (seen in {seen})" if seen else ""
     assert told and all(f"equals mutant: {words}{where}" in f.text for f in told)
+
+
+@pytest.mark.parametrize("name", ["lif_forward", "lif_forward_dyadic"])
+def test_a_membrane_that_reads_the_new_current_is_named(name):
+    p = VECTORS[name].inputs
+    syn, mem = np.zeros((2, *p["x"].shape[1:2], len(p["W"])))
+    rows = []
+    for x in p["x"]:
+        spikes = (mem > p["threshold"]).astype(float)
+        rows.append((syn, mem, spikes))
+        syn = p["alpha"] * syn + x @ p["W"].T + spikes @ p["V"].T
+        mem = p["beta"] * mem + p["gain"] * syn - p["threshold"] * spikes
+    told = texts(conformance.check({f"{name}.{key}": a for key, a in zip(
+        ("syn", "mem", "spikes"), map(np.array, zip(*rows, strict=True)),
+        strict=True)}))
+    assert told and all("new current read in the step of its update" in text
+                        for text in told)
 
 
 def test_the_reset_one_step_late_is_named_with_its_issue():

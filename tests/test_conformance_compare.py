@@ -107,6 +107,24 @@ def test_recordings_out_of_step():
         assert told.endswith(f"equals the right one {words}")
 
 
+def test_axes_in_any_order_are_named():
+    right = np.arange(120.0).reshape(2, 3, 4, 5) + 1
+    toy = Vector("toy", "", {}, {"kernel": right}, [], False)
+    for wrong, words in ((right.transpose(0, 2, 1, 3), "with its axes in the order "
+                          "(0, 2, 1, 3)"), (right.ravel(), "flattened")):
+        told = judge(toy, {"kernel": wrong})[0]
+        assert told.status == "wrong"
+        assert told.text.endswith(f"equals the right one {words}")
+
+
+def test_a_single_number_is_no_multiple_but_of_whole_numbers():
+    toy = Vector("toy", "", {}, {"loss": np.float64(6)}, [], False)
+    for wrong, words in ((-6.0, "times -1"), (18.0, "times 3"), (2.0, "times 0.333333"),
+                         (7.5, "")):
+        told = judge(toy, {"loss": wrong})[0].text
+        assert told.endswith(f"equals the right one {words}" if words else "right 6")
+
+
 def test_exact_vectors_and_counts_are_compared_bit_by_bit():
     near = np.nextafter(RIGHT, 9)
     for toy, status in ((vector(), "right"), (vector(exact=True), "wrong"),
@@ -118,6 +136,8 @@ def test_zeros_and_absence():
     found = judge(vector(), {"dW": 0 * RIGHT})[0]
     assert found.status == "vacuous" and "0 throughout" in found.text
     assert judge(vector(), {})[0].status == "missing"
+    none = judge(vector(), {"dW": np.zeros((0, 2))})[0]
+    assert none.status == "wrong" and "of shape (0, 2): must be (2, 2)" in none.text
     assert judge(vector(), {"dW": None})[0].status == "wrong"
 
 

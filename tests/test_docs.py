@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(path for path in (ROOT / "refsnn").glob("*.py")
                  if path.stem != "__init__")
 BOOKKEEPING = {"__main__", "conformance", "conformance_arrays",
-               "conformance_compare", "conformance_files", "conformance_identify",
-               "conformance_online", "conformance_rules", "conformance_spikes",
+               "conformance_compare", "conformance_costs", "conformance_files",
+               "conformance_identify", "conformance_networks", "conformance_online",
+               "conformance_rules", "conformance_spikes",
                "datasets", "events", "ras", "vendoring"}      # no equations
 DOC_WIDTH, CODE_WIDTH = 75, 88
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
