@@ -195,7 +195,9 @@ def test_bad_training_is_refused(change, text):
 
 def test_other_bad_input_is_refused():
     z = np.ones((2, 3))
-    with pytest.raises(ValueError, match="other is of shape"):
+    with pytest.raises(ValueError, match=r"z is of shape .* shape \(1\+, 1\+\)"):
+        machine.compare(z[0], z, "linear")
+    with pytest.raises(ValueError, match=r"other is of shape .* of shape \(1\+, 3\)"):
         machine.compare(z, np.ones((2, 4)), "linear")
     A, b, K = np.ones((2, 2)), np.ones(2), np.eye(2)
     for change, text in (({"A": np.ones(2)}, "A is of shape"),

@@ -401,6 +401,9 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("call, match", [
     (lambda: lstm.simulate(X[0], W1, V1, B1), "x is of shape"),
+    (lambda: lstm.simulate(X[0], W1, V1, B1), r"float array of shape \(1\+, 1\+, 4\)"),
+    (lambda: lstm.simulate(X, W1, V1, B1, h_mask=X[0]),
+     r"of shape \(2, 2\) or \(3, 2, 2\)"),
     (lambda: lstm.simulate(X[:0], W1, V1, B1), "x is of shape"),
     (lambda: lstm.simulate(X[:, :0], W1, V1, B1), "x is of shape"),
     (lambda: lstm.simulate(X * np.nan, W1, V1, B1), "x has NaN"),
