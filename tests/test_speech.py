@@ -311,6 +311,9 @@ def test_pitch_and_loudness_stay_in_range():
     loudness = [plan.voice["loudness"] for plan in tracks]
     assert (min(loudness), max(loudness)) == (1e-4, 0.5)
     assert pitch.min() == 30 and pitch.max() <= 1200
+    rare = speech.plan("one", NEUTRAL._replace(pitch=600.0),
+                       np.random.default_rng(6862), 3.0).tracks.pitch
+    assert rare.max() == 1200 and (rare < 1200).any()
 
 
 def test_split_is_drawn_class_by_class():
