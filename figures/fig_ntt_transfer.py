@@ -45,6 +45,7 @@ CNN_STEPS = 3000                    # of the published 18,720: half an hour
 EARLY = 101                         # iteration of the published early accuracy
 FOLDERS = {"full": ("mnist", "fashion_mnist")}      # of --data
 LOGS = {"MLP": "mlp", "LeNet": "cnn"}
+PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
@@ -142,9 +143,11 @@ def published_log(name, folder, what, columns):
         return {}
     with open(path, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    return {f"paper {what} {run}": np.array([[float(row[c]) for c in columns]
-                                             for row in rows if row["run"] == run])
-            for run in sorted({row["run"] for row in rows})}
+    cells = sorted({row["cell"] for row in rows})       # NTT, then random masks
+    return {f"paper {what} {PAPER[cells.index(cell)]} {run}": np.array(
+        [[float(row[c]) for c in columns] for row in rows
+         if (row["cell"], row["run"]) == (cell, run)])
+        for cell in cells for run in sorted({row["run"] for row in rows})}
 
 
 def gather(results):
@@ -245,6 +248,7 @@ def _plot_task(data, name, fig):
 
 
 def _plot_learning(data, name, axes):
+    shown = []
     for kind, label in (("at_masked", "NTT, at masked"),
                         ("through_mask", "NTT, through mask"), ("random", "random")):
         curve = data.get(f"{name}_{kind}_curve")
@@ -256,14 +260,15 @@ def _plot_learning(data, name, axes):
             axis.plot(curve[0, :, 0], curve[:, :, 1].mean(axis=0), color=COLOURS[kind],
                       label=label)
         final = curve[:, -10:, 1].mean(axis=1)
-        x = list(COLOURS).index(kind)
+        x = len(shown)
+        shown.append(kind.replace("_", "\n"))
         axes[2].plot(np.full(len(final), x), final, "o", color=COLOURS[kind])
         axes[2].plot([x - 0.2, x + 0.2], [final.mean()] * 2, color=COLOURS[kind],
                      lw=2.4)
-    for k, log in enumerate(logs(data, f"{name}_paper supervised_acc")):
-        for axis in axes[:2]:
-            axis.plot(log[:, 0], log[:, 1] / 100, ":", color=common.BLACK,
-                      label="" if k else "NTT, published")
+    for kind, color in zip(PAPER, (common.BLACK, common.GREY), strict=True):
+        for k, log in enumerate(logs(data, f"{name}_paper supervised_acc {kind}")):
+            axes[1].plot(log[:, 0], log[:, 1] / 100, ":", color=color,
+                         label="" if k else f"{kind}, published")
     steps = data[f"{name}_random_curve"][0, :, 0]
     early = at(data[f"{name}_random_curve"], EARLY)[0, 0]
     axes[0].set(xlim=(0, max(3 * early, steps[min(4, len(steps) - 1)])),
@@ -273,5 +278,5 @@ def _plot_learning(data, name, axes):
     low = data[f"{name}_random_curve"][:, -10:, 1].min()
     axes[1].set_ylim(low - 0.1, 1)
     axes[1].legend(loc="lower right")
-    axes[2].set(xticks=range(3), xticklabels=["at\nmasked", "through\nmask", "random"],
-                ylabel="final test accuracy", xlim=(-0.5, 2.5), title="Each run")
+    axes[2].set(xticks=range(len(shown)), xticklabels=shown, title="Each run",
+                ylabel="final test accuracy", xlim=(-0.5, len(shown) - 0.5))
