@@ -17,7 +17,7 @@ form is refused by file, recording and field.
 Exact.  Times are widened to float64, units to int64, before anything is
     computed: 1.4 s in microseconds is beyond float16.  What was written is
     read to the bit, and the same spikes make the same file.
-Cost.   16 bytes a spike, and those of the file.
+Cost.   16 bytes a spike, and those of the file, held in memory.
 Departures.  Times are rounded to float16, as published: to 0.5 ms from 0.5
     to 1 s, to 1 ms from 1 to 2 s.  Floats and integers of any width are
     read, for published files were not at hand.  Links other than hard
@@ -29,6 +29,7 @@ Data.  B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
 """
 
 import contextlib
+import io
 import os
 import zlib
 from typing import NamedTuple
@@ -367,19 +368,20 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
           "be in one that exists")
     labels, keys, speaker, meta = _about(path, channels, labels, keys, speaker, meta)
     columns = {"labels": labels.astype(np.uint16), "extra/keys": keys}
-    if speaker is not None:
-        columns["extra/speaker"] = speaker.astype(np.uint16)
+    columns |= {} if speaker is None else {"extra/speaker": speaker.astype(np.uint16)}
     for name, a in (meta._asdict() if meta else {}).items():
         columns[f"extra/meta_info/{name}"] = a
+    image = io.BytesIO()        # HDF5 itself crashes where a disk is full
+    with h5py.File(image, "w") as file:
+        _fill(file, path, spikes, len(labels), channels)
+        for name, a in columns.items():
+            file[name] = np.char.encode(a, "utf-8") if a.dtype.kind == "U" else a
     part = f"{path}.{os.getpid()}.part"
-    file = h5py.File(part, "x")
+    stream = open(part, "xb")
     try:
-        with file:
-            _fill(file, path, spikes, len(labels), channels)
-            for name, a in columns.items():
-                file[name] = np.char.encode(a, "utf-8") if a.dtype.kind == "U" else a
-        _need(not os.path.lexists(path), f"{path} has appeared meanwhile",
-              "be a new file")
+        with stream:
+            stream.write(image.getbuffer())
+        _need(not os.path.lexists(path), f"{path} has appeared meanwhile", "be new")
         os.replace(part, path)
     finally:
         if os.path.exists(part):

@@ -447,12 +447,31 @@ def test_largest_times_and_units(tmp_path):
 def test_what_is_interrupted_leaves_nothing(tmp_path, error):
     def made():
         yield spikes()[0]
-        assert len(os.listdir(tmp_path)) == 1           # under another name
-        assert not (tmp_path / "a.h5").exists()
         raise error("in the middle")
 
     with pytest.raises(error, match="in the middle"):
         write(tmp_path / "a.h5", made(), [2, 0, 1], KEYS)
+    assert os.listdir(tmp_path) == []
+
+
+FULL = """
+import os, resource, sys
+import numpy as np
+from refsnn import events
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    events.write(sys.argv[1], [(np.array([0.5]), np.array([3]))], [0], ["a"])
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+def test_a_full_disk_is_an_error_and_no_crash(tmp_path):
+    """HDF5 would crash at the end of the process."""
+    pytest.importorskip("resource", reason="resource is missing: no Unix")
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "a.h5")],
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "OSError\n", "")
     assert os.listdir(tmp_path) == []
 
 
