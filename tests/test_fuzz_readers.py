@@ -196,6 +196,18 @@ def test_damaged_files_are_refused_or_read(process, tmp_path):
     assert told.count(HANGS) <= FILES / 100         # HDF5 itself, where its heap is hit
 
 
+@pytest.mark.parametrize("process, member, length", [
+    ("digits", "images.npy", 8), ("npz", "bptt.dW.npy", 11)], indirect=["process"])
+def test_headers_that_numpy_stumbles_over(process, member, length, tmp_path):
+    """Its error has many lines, or is of a kind that it does not document."""
+    path, good = tmp_path / "damaged", io.BytesIO(GOOD[process.name]()[0])
+    with zipfile.ZipFile(good) as archive, zipfile.ZipFile(path, "w") as other:
+        for name in archive.namelist():
+            data = archive.read(name)
+            other.writestr(name, 2 * data[:length] * (name == member) + data)
+    assert process.ask(path).startswith("refused")
+
+
 def test_what_is_wrong_is_seen(tmp_path, monkeypatch):
     """A reader that dies, hangs, takes too much or says nothing clear."""
     code = "\n".join((
