@@ -131,8 +131,15 @@ def _vendor(options):
         print(path)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong on one line; those of the commands are such too."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message}\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m refsnn", description=(
+    parser = _Parser(prog="python -m refsnn", description=(
         "Reference learning algorithms for spiking networks: tools."))
     commands = parser.add_subparsers(dest="command", required=True)
     convert = commands.add_parser("convert", help="recordings to spikes",
@@ -177,7 +184,8 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0, 1 if results are wrong, or 2 after bad input.
+        Exit status: 0, 1 if results are wrong, 2 after bad input, or 130 if
+        interrupted.
 
     Raises
     ------
@@ -195,6 +203,9 @@ def main(arguments=None):
     except (ValueError, OSError) as error:
         print(f"refsnn: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("refsnn: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import doctest
 import os
+import re
 import subprocess
 import sys
 
@@ -223,7 +224,23 @@ def test_bad_options_leave_nothing(words, tmp_path, capsys, monkeypatch, options
 def test_what_is_not_understood(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(arguments)
-    assert stop.value.code == 2 and "usage" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert stop.value.code == 2 and told.out == ""
+    line, = told.err.splitlines()
+    assert re.match(r"refsnn( convert| vendor| vectors| check)?: \w+", line)
+
+
+@pytest.mark.parametrize("name, module, function", [
+    ("vectors DIR", command.conformance_files, "write"),
+    ("check a.npz", command.conformance_files, "read"),
+    ("vendor lif DIR", command.vendoring, "copy")])
+def test_an_interrupt_is_one_line(name, module, function, capsys, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, function, interrupted)
+    assert command.main(name.split()) == 130
+    assert capsys.readouterr() == ("", "refsnn: interrupted\n")
 
 
 def test_a_file_that_appears_meanwhile_is_kept(words, tmp_path, capsys, monkeypatch):
@@ -245,8 +262,9 @@ def test_what_is_interrupted_leaves_nothing(words, tmp_path, monkeypatch, error)
         raise error("in the middle")
 
     monkeypatch.setattr(cochlea, "convert", convert)
-    if error is ValueError:
-        assert run(*words, "-o", tmp_path / "a.h5") == 2
+    status = {ValueError: 2, KeyboardInterrupt: 130}
+    if error in status:
+        assert run(*words, "-o", tmp_path / "a.h5") == status[error]
     else:
         with pytest.raises(error):
             run(*words, "-o", tmp_path / "a.h5")
