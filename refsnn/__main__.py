@@ -131,15 +131,13 @@ def _vendor(options):
         print(path)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong on one line; those of the commands are such too."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message}\n")
+def _refuse(parser, message):
+    """One line of what is wrong, in place of usage."""
+    parser.exit(2, f"{parser.prog.removeprefix('python -m ')}: {message}\n")
 
 
 def _parser():
-    parser = _Parser(prog="python -m refsnn", description=(
+    parser = argparse.ArgumentParser(prog="python -m refsnn", description=(
         "Reference learning algorithms for spiking networks: tools."))
     commands = parser.add_subparsers(dest="command", required=True)
     convert = commands.add_parser("convert", help="recordings to spikes",
@@ -170,6 +168,8 @@ def _parser():
         command.set_defaults(run=run)
         for argument, told in arguments.items():
             command.add_argument(argument, metavar=argument.upper(), help=told)
+    for one in (parser, *commands.choices.values()):
+        one.error = functools.partial(_refuse, one)
     return parser
 
 

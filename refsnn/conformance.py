@@ -20,15 +20,17 @@ from refsnn.conformance_arrays import ARRAYS
 from refsnn.conformance_compare import Finding, alive, array, flaw, judge, same, untold
 from refsnn.conformance_costs import COSTS
 from refsnn.conformance_identify import identify
+from refsnn.conformance_models import MODELS
 from refsnn.conformance_networks import NETWORKS, TIMED
 from refsnn.conformance_online import ONLINE, RINGS
 from refsnn.conformance_rules import KERNELS, SIZED
+from refsnn.conformance_sounds import SOUNDS
 
 __all__ = ["RULES", "check", "check_gradient", "vectors"]
 
 RULES = conformance_spikes.RULES | SIZED | ONLINE | NETWORKS
 FIXED = KERNELS | RINGS | TIMED | COSTS | {
-    name: (build, ()) for name, build in ARRAYS.items()}
+    name: (build, ()) for name, build in (ARRAYS | SOUNDS | MODELS).items()}
 KNOWN = (*RULES, *FIXED)
 SIZES = (3, 3, 3, (4, 20), 99)      # most of n, m, B; T from, to; the last seed
 KNOBS = (       # vectors of the same inputs, what tells them apart, where it did not

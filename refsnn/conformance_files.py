@@ -20,10 +20,11 @@ from refsnn import conformance
 
 __all__ = ["measure", "read", "write"]
 
-MODULES = ("alif", "bptt", "conventions", "encoding", "ewc", "feedback", "in_the_loop",
-           "lif", "losses", "lstm", "mlp", "ntk", "ntt", "optimisers", "pruning",
-           "regularisers", "rnn", "rtrl", "si", "snap", "sparse_rtrl", "spike_time",
-           "superspike", "surrogates")
+MODULES = ("alif", "bptt", "chip", "cochlea", "conventions", "convnet", "encoding",
+           "ewc", "feedback", "in_the_loop", "lif", "losses", "lstm", "mlp", "ntk",
+           "ntk_dynamics", "ntt", "optimisers", "pruning", "regularisers", "rnn",
+           "rtrl", "si", "snap", "sparse_rtrl", "spike_time", "superspike",
+           "surrogates")
 BYTES = 10**8           # most that a file of results may hold
 ENTRIES = 1000
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tolerances import RTOL_FD
+
 from refsnn import checks, lif, surrogates
 
 
@@ -52,3 +54,18 @@ def unpack(theta):
 def gradients(grad):
     """The adjoints in the order of `parameters`."""
     return [a for a in (grad.dW, grad.dV, grad.dx) if a is not None]
+
+
+def slopes_hold(value, at, derivative, seed, step=1e-5):
+    """Central differences of a smooth function along a random direction."""
+    toward = np.random.default_rng(seed).normal(size=at.shape)
+    slope = float((derivative * toward).sum())
+    up, down = (value(at + sign * step * toward) for sign in (1, -1))
+    assert abs(slope) > 1e-3
+    return np.isclose((up - down) / (2 * step), slope, rtol=RTOL_FD, atol=0)
+
+
+def blinded(vector):
+    """The same golden vector with a wrong answer that equals the right one."""
+    return vector._replace(mutants=[vector.mutants[-1]._replace(
+        name="blind", outputs=vector.outputs)])

@@ -5,8 +5,8 @@ import doctest
 import numpy as np
 import pytest
 
-from refsnn import (bptt, conformance, conventions, lif, losses, rtrl, sparse_rtrl,
-                    superspike, surrogates)
+from refsnn import (bptt, conformance, conformance_compare, conventions, lif, losses,
+                    rtrl, sparse_rtrl, superspike, surrogates)
 
 VECTORS = conformance.vectors()
 MUTANTS = [(name, k) for name, v in VECTORS.items() for k in range(len(v.mutants))]
@@ -20,6 +20,14 @@ def results(name, changed=()):
 
 def texts(findings, status="wrong"):
     return [finding.text for finding in findings if finding.status == status]
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_every_vector_is_alive_and_the_same_again(name):
+    vector, again = VECTORS[name], conformance.vectors([name])[name]
+    assert vector.name == name and conformance_compare.alive(vector) is vector
+    assert all(np.array_equal(again.outputs[key], value)
+               for key, value in vector.outputs.items())
 
 
 @pytest.mark.parametrize("name", VECTORS)
@@ -52,7 +60,7 @@ def test_each_mutant_is_named_in_float32_too(name, k):
 
 
 def test_there_are_enough():
-    assert len(VECTORS) == 31 and len(MUTANTS) > 200
+    assert len(VECTORS) == 39 and len(MUTANTS) > 300
     assert all(len(v.mutants) >= 5 for v in VECTORS.values())
     places = {mutant.seen for v in VECTORS.values() for mutant in v.mutants}
     assert {"jeshraghian/snntorch#364", "norse/norse#302", "VITA-Group/TENAS#11",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from proofs import blinded
 
 from refsnn import conformance_compare
 from refsnn.conformance_rules import KERNELS, REDUCED, SI, SIZED
@@ -10,6 +11,12 @@ VECTORS = {name: make(*arguments) for name, (make, arguments) in KERNELS.items()
     name: make(name, *sizes, **options)
     for name, (make, options, sizes) in SIZED.items()}
 RTOL = 1e-10
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_every_vector_can_fail(name):
+    with pytest.raises(ValueError, match="blind"):
+        conformance_compare.alive(blinded(VECTORS[name]))
 
 
 def mutant(name, words):
@@ -39,15 +46,6 @@ def gram(left, right):
 
 def near(a, b):
     return np.abs(a - b).max() < RTOL * np.abs(b).max()
-
-
-@pytest.mark.parametrize("name", VECTORS)
-def test_every_vector_can_fail(name):
-    vector = VECTORS[name]
-    assert vector.name == name and conformance_compare.alive(vector) is vector
-    blind = vector.mutants[-1]._replace(outputs=vector.outputs)
-    with pytest.raises(ValueError, match="blind"):
-        conformance_compare.alive(vector._replace(mutants=[blind]))
 
 
 def test_kernels_by_hand():

@@ -22,8 +22,9 @@ MODULES = sorted(path for path in (ROOT / "refsnn").glob("*.py")
                  if path.stem != "__init__")
 BOOKKEEPING = {"__main__", "conformance", "conformance_arrays",
                "conformance_compare", "conformance_costs", "conformance_files",
-               "conformance_identify", "conformance_networks", "conformance_online",
-               "conformance_rules", "conformance_spikes",
+               "conformance_identify", "conformance_models", "conformance_networks",
+               "conformance_online", "conformance_rules", "conformance_sounds",
+               "conformance_spikes",
                "datasets", "events", "ras", "vendoring"}      # no equations
 DOC_WIDTH, CODE_WIDTH = 75, 88
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))

@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "refsnn").glob("*.py"))
 COMPOSERS = {"__main__", "conformance", "conformance_arrays",      # they alone import
              "conformance_compare", "conformance_costs",           # inside the package
-             "conformance_files", "conformance_identify", "conformance_networks",
-             "conformance_online", "conformance_rules", "conformance_spikes"}
+             "conformance_files", "conformance_identify", "conformance_models",
+             "conformance_networks", "conformance_online", "conformance_rules",
+             "conformance_sounds", "conformance_spikes"}
 REQUIRED = ("numpy", "scipy", "h5py")
 OPTIONAL = ("pooch", "soundfile", "hypothesis", "tqdm")
 STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",

@@ -12,8 +12,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "refsnn"
 COMPOSERS = {"__init__", "__main__", "conformance", "conformance_arrays",
              "conformance_compare", "conformance_costs", "conformance_files",
-             "conformance_identify", "conformance_networks", "conformance_online",
-             "conformance_rules", "conformance_spikes"}
+             "conformance_identify", "conformance_models", "conformance_networks",
+             "conformance_online", "conformance_rules", "conformance_sounds",
+             "conformance_spikes"}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py")
                  if path.stem not in COMPOSERS)
 
