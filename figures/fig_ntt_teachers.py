@@ -27,7 +27,7 @@ import published
 
 FIGURE = "ntt_teachers"
 TEACHERS = {"quick": 3, "default": 16, "full": 20}
-SOON, END, LONG = 200, 18720, 5         # steps; steps of the first LONG teachers
+SOON, END, LONG = 200, 18720, 5         # steps, those of the first LONG teachers
 EVERY = 10                              # steps from one distance to the next, up to SOON
 HELD = 120                              # images of MNIST held out
 FOLDERS = {"full": ("mnist",)}                        # of --data
@@ -103,7 +103,8 @@ def claims(data):
         common.Claim(f"{text}, share of teachers with at most 0.27",
                      float((soon <= 0.27).mean()), "shown only", None),
         common.Claim("kernel distance at the start, mean", float(start.mean()),
-                     "shown only", None, np.mean([paper[f"start {i}"] for i in (1, 2)])),
+                     "shown only", None,
+                     np.mean([paper[f"start {run}"] for run in (1, 2)])),
         common.at_most(f"{len(data['long'])} teachers: kernel distance after {END} "
                        "steps / at the start, mean", fallen(data["long"]).mean(), 0.09,
                        np.mean(end))]
