@@ -28,7 +28,7 @@ import published
 FIGURE = "ntt_teachers"
 TEACHERS = {"quick": 3, "default": 16, "full": 20}
 SOON, END, LONG = 200, 18720, 5         # steps, those of the first LONG teachers
-EVERY = 10                              # steps from one distance to the next, up to SOON
+EVERY = 10                              # steps between distances, up to SOON
 HELD = 120                              # images of MNIST held out
 FOLDERS = {"full": ("mnist",)}                        # of --data
 
