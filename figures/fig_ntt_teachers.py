@@ -67,14 +67,13 @@ def transfer(folder, repeat, seed, steps):
 
     tasks.transfer(net, teacher, x, density=density, steps=steps, rate=5e-4,
                    generator=common.rng(seed, FIGURE, "batches", repeat), watch=watch)
-    return {"log": np.array(log), "full": folder is not None}
+    return {"log": np.array(log)}
 
 
 def gather(results):
     """The first steps of all teachers, (teachers, steps, 2), and whole courses."""
     count = SOON // EVERY + 1
-    return {"full": np.array(bool(results[0]["full"])),
-            "soon": np.array([r["log"][:count] for r in results]),
+    return {"soon": np.array([r["log"][:count] for r in results]),
             "long": np.array([r["log"] for r in results if r["log"][-1, 0] > SOON])}
 
 
@@ -86,7 +85,7 @@ def fallen(log):
 def claims(data):
     soon, start = fallen(data["soon"]), data["soon"][:, 0, 1]
     text = f"{len(soon)} teachers: kernel distance after {SOON} steps / at the start"
-    full, paper = bool(data["full"]), published.values(FIGURE)
+    full, paper = len(data["long"]) > 0, published.values(FIGURE)
     then, end = ([paper[f"{what} {run}"] / paper[f"start {run}"] for run in (1, 2)]
                  for what in ("soon", "end"))
     found = [
@@ -119,7 +118,7 @@ def plot(data, fig):
     for log in (*data["soon"], *data["long"]):
         course.plot(log[1:, 0], log[1:, 1] / log[0, 1], lw=1.4,
                     color=points.to_rgba(log[0, 1]))
-    if bool(data["full"]):
+    if len(data["long"]):
         paper = published.values(FIGURE)
         for run in (1, 2):
             part = [paper[f"{what} {run}"] / paper[f"start {run}"]
