@@ -121,10 +121,10 @@ def claims(data):
                        0.09, np.mean(end)),
         common.Claim("teacher with the largest distance: at the start",
                      float(data["long"][-1, 0, 1]), "shown only", None),
-        common.at_most(f"teacher with the largest distance: after {SOON} steps / at the "
-                       "start", soon[start.argmax()], 0.27, np.mean(then)),
-        common.at_most(f"teacher with the largest distance: after {END} steps / at the "
-                       "start", fallen(data["long"])[-1], 0.09, np.mean(end))]
+        common.at_most(f"teacher with the largest distance: after {SOON} steps / at "
+                       "the start", soon[start.argmax()], 0.27, np.mean(then)),
+        common.at_most(f"teacher with the largest distance: after {END} steps / at "
+                       "the start", fallen(data["long"])[-1], 0.09, np.mean(end))]
 
 
 def plot(data, fig):
