@@ -43,7 +43,7 @@ def jobs(size, seed, data):
     """A chain of parts for each condition and repeat."""
     if size == "full":
         conditions = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
-        repeats, epochs, hidden = 3, tasks.EPOCHS_FULL, tasks.HIDDEN_FULL
+        repeats, epochs, hidden = 1, tasks.EPOCHS_FULL, tasks.HIDDEN_FULL
     else:
         conditions, hidden = [("digits", False)], tasks.HIDDEN["digits"]
         repeats, epochs = {"quick": (1, 3),

@@ -16,7 +16,7 @@ steps of h; tau_s and tau are its own time constants:
     code = floor(80 + offset + 70 (1 + adc gain) (v + leak + noise))  (7)
 
 with k = noise sqrt(1 - exp(-2h/tau)), xi uniform with variance 1 (v sums
-up dozens of them), codes clipped to 0 .. 255.  Bin t of a recording is the
+up dozens of them), of 2^16 levels, codes clipped to 0 .. 255.  Bin t of a recording is the
 time from t dt to (t+1) dt: its input arrives when it is over, at (t+1) dt,
 its sample is taken when it begins, and any spike in it makes a 1.  These
 are the times of `lif`, where x[t] enters I[t+1]: nothing is to be shifted.
@@ -51,12 +51,11 @@ class _Model(NamedTuple):
     h: float           # s, of a step
     alpha: Any         # (2, 1, N)
     beta: Any          # (N,)
-    gain: Any          # (2, 1, N), that of inh. negative
     threshold: Any     # (N,)
     reset: Any         # (N,)
-    kick: Any          # (N,)
+    kick: Any          # (N,), of a level of xi
     headroom: Any      # (3, N): low, high and factor
-    inputs: Any        # (m, 2 n)
+    inputs: Any        # (m, 2 n), what events add to c_e I_e and -c_i I_i
     onward: Any        # (n, 2 targets), the last ones of N
     delay: int         # steps from a spike to a synapse
     hold: int          # steps of the refractory time
@@ -109,8 +108,8 @@ def _kernel(h, a, b):
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
-def _synapses(chip, matrices, scale):
-    """What events add to the currents: (m, 2 n) and (n, 2 targets)."""
+def _synapses(chip, matrices, scale, c):
+    """What events add to c_e I_e and -c_i I_i: (m, 2 n) and (n, 2 targets)."""
     hidden, recurrent, readout = matrices
     n, m = hidden.shape
 
@@ -119,7 +118,7 @@ def _synapses(chip, matrices, scale):
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
-            * chip.gain[:, part, None] * rows                              # (2)
+            * (c * chip.gain[:, :c.shape[1]])[:, part, None] * rows        # (2)
 
     onward = both(readout, n, 0)
     if recurrent is not None:
@@ -133,15 +132,15 @@ def _model(chip, effects, matrices, K, dt, scale):
     n, h, dtype = len(matrices[0]), dt / K, chip.gain.dtype
     N = n + len(matrices[2])
     tau_syn, tau_mem, leak = chip.tau_syn[:, :N], chip.tau_mem[:N], chip.leak[:N]
-    gain = _kernel(h, tau_syn, tau_mem) / _kernel(
+    c = _kernel(h, tau_syn, tau_mem) / _kernel(
         dt, *np.array(chip.nominal, dtype))                                # (4)
-    gain[1] *= -1
+    c[1] *= -1
     beta, (low, high, slope) = np.exp(-h / tau_mem), effects["headroom"]
-    arrays = [np.exp(-h / tau_syn)[:, None], beta, gain[:, None],
+    arrays = [np.exp(-h / tau_syn)[:, None], beta,
               np.where(np.arange(N) < n, chip.threshold[:N], np.inf), chip.reset[:N],
-              effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)),
+              effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)) / 2 ** 16,
               [low - leak, high - leak, np.exp(-h / tau_mem * (1 - slope) / slope)],
-              *_synapses(chip, matrices, scale)]
+              *_synapses(chip, matrices, scale, c)]
     return _Model(K, h, *(np.ascontiguousarray(a, dtype) for a in arrays),
                   max(1, round(effects["timing"][1] / h)),
                   round(effects["refractory"] / h))
@@ -181,17 +180,14 @@ def _schedule(T, B, model, sampling, rng):
 def _advance(model, v, syn, new, work, rng):
     """Membranes one step on, in `new`, and currents, without arrivals."""
     np.multiply(v, model.beta, out=new)
-    np.multiply(syn, model.gain, out=work)
-    new += work[0]
-    new += work[1]
+    new += syn[0]
+    new += syn[1]
     if model.kick.any():
-        xi = rng.random(out=work[0], dtype=work.dtype)
-        xi -= work.dtype.type(0.5)
-        xi *= model.kick
-        new += xi                                                          # (3)
+        xi = rng.integers(-2 ** 15, 2 ** 15, new.shape, np.int16)
+        new += np.multiply(xi, model.kick, out=work)                       # (3)
     low, high, factor = model.headroom
     if np.isfinite(low[0]):
-        edge = np.clip(new, low, high, out=work[0])
+        edge = np.minimum(np.maximum(new, low, out=work), high, out=work)
         new -= edge
         new *= factor
         new += edge                                                        # (6)
@@ -223,7 +219,7 @@ def _loop(model, x, closes, effects, rng):
     zeros, dtype = np.zeros, model.beta.dtype
     ends, images, pulses = _arrivals(x, model, effects, rng)
     samples = _schedule(T, B, model, effects["sampling"], rng)
-    v, new, syn, work = (zeros((*k, B, N), dtype) for k in ((), (), (2,), (2,)))
+    v, new, syn, work = (zeros((*k, B, N), dtype) for k in ((), (), (2,), ()))
     if closes is not None:
         new += model.reset
     new += dtype.type(effects["noise"][1]) * rng.standard_normal((B, N), dtype)
@@ -232,8 +228,8 @@ def _loop(model, x, closes, effects, rng):
     for j in range(T * model.K):
         if j:
             _advance(model, v, syn, new, work, rng)
-        shut = zeros(B, bool) if closes is None else closes <= j
-        quiet = np.concatenate([*held, np.flatnonzero(np.repeat(shut, N))])
+        shut = [] if closes is None else np.flatnonzero(np.repeat(closes <= j, N))
+        quiet = np.concatenate([*held, shut]).astype(int)
         flat, fired = new.reshape(-1), new > model.threshold
         flat[quiet] = model.reset[quiet % N]
         fired.reshape(-1)[quiet] = False
