@@ -80,9 +80,9 @@ def _chunks(path, file):
         name, length = struct.unpack("<4sI", head)
         start = file.tell()
         if start + length > size:
-            raise ValueError(f"{path}, field {name.decode('latin-1').strip()}: says "
-                             f"{length} bytes, and {size - start} are left: must not "
-                             "be truncated")
+            field = ascii(name.decode("latin-1").strip())[1:-1]     # one line
+            raise ValueError(f"{path}, field {field}: says {length} bytes, and "
+                             f"{size - start} are left: must not be truncated")
         if name == b"data" and fmt:
             return fmt, length
         if name == b"fmt " and length >= 16:

@@ -194,6 +194,12 @@ def test_header_bytes_may_be_anything(path):
     assert refused > 60
 
 
+def test_names_of_fields_are_told_on_one_line(path):
+    path.write_bytes(b"RIFF" + bytes(4) + b"WAVEq\xfb\ni" + struct.pack("<I", 99))
+    with pytest.raises(ValueError, match=r"a.wav, field q\\xfb\\ni: says 99 bytes"):
+        audio.read(path)
+
+
 def test_length_is_judged_before_memory_is_taken(path):
     write(path, np.zeros(1, np.int16))
     raw = bytearray(path.read_bytes())

@@ -91,6 +91,18 @@ def test_by_hand():
     assert bptt.truncated(J, F, q, 1).tolist() == [38.0]
 
 
+def test_float32_credit_through_float64_jacobians_is_float64():
+    rng = np.random.default_rng(2)
+    J = rng.standard_normal((4, 2, 3, 3))
+    F, q = (rng.standard_normal(shape).astype(np.float32)
+            for shape in ((4, 2, 3, 5), (4, 2, 3)))
+    wide = q.astype(float)
+    for run, exact in ((bptt.adjoint(J, q), bptt.adjoint(J, wide)),
+                       (bptt.truncated(J, F, q, 2), bptt.truncated(J, F, wide, 2))):
+        assert run.dtype == np.float64
+        np.testing.assert_allclose(run, exact, rtol=RTOL, atol=RTOL)
+
+
 def test_first_jacobian_is_not_used_and_inputs_are_kept():
     rng = np.random.default_rng(0)
     J, F, q = rng.normal(size=(3, 2, 2, 2)), rng.normal(size=(3, 2, 2, 4)), \

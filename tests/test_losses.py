@@ -90,6 +90,8 @@ def test_huge_scores_do_not_overflow():
     loss, drecord = losses.cross_entropy(record, np.array([1]))
     assert loss == 2e4 and drecord.tolist() == [[[1.0, -1.0, 0.0]]]
     assert losses.cross_entropy(record, np.array([0]))[0] == 0
+    both = np.concatenate([record, np.zeros_like(record)], axis=1)
+    assert losses.cross_entropy(both, np.array([0, 2]))[0] == np.log(3) / 2
 
 
 def test_last_of_tied_steps_carries_the_derivative():
@@ -134,6 +136,7 @@ def test_accuracy_by_hand():
         assert losses.accuracy(record, right, reduction) == 1.0
         assert losses.accuracy(record, 1 - right, reduction) == 0.0
         assert losses.accuracy(record, [right[0], 1 - right[1]], reduction) == 0.5
+    assert losses.accuracy(record, np.array([0, 1])) == 1.0         # of the maxima
     tied = np.zeros((3, 1, 4))
     for reduction in ("max", "sum", "last", "first"):
         assert losses.accuracy(tied, [0], reduction) == 1.0     # the lowest class
@@ -416,15 +419,17 @@ def test_bad_times_are_refused(name, bad):
 
 
 @pytest.mark.parametrize("bad, message", [
-    (np.zeros((4, 2, 2)), r"target is of shape \(4, 2, 2\): must be \(4, 2, 3\)"),
+    (np.zeros((4, 2, 2)), r"target is of shape \(4, 2, 2\): must be \(4, 2, 3\) to "
+     "match {}$"),
     (np.zeros((4, 2, 3), complex), "target is of dtype complex128: must be numbers"),
     (np.full((4, 2, 3), np.nan), "target has NaN or infinite entries"),
 ])
 def test_bad_targets_are_refused(bad, message):
-    with pytest.raises(ValueError, match=message):
-        losses.square(RECORD, bad)
-    with pytest.raises(ValueError, match=message):
-        losses.van_rossum(RECORD, bad, 1.0, 2.0, 1.0)
+    for name, call in (
+            ("record", lambda: losses.square(RECORD, bad)),
+            ("spikes", lambda: losses.van_rossum(RECORD, bad, 1.0, 2.0, 1.0))):
+        with pytest.raises(ValueError, match=message.format(name)):
+            call()
 
 
 def test_unknown_reductions_are_refused():
