@@ -15,7 +15,7 @@ then 3,072 pixels, the red plane first, each of 32 lines,
 Derivation.  (1) and (2) are the formats, by their descriptions.
 Exact.  Values are those of the files.
 Cost.   Files are read whole; a file of CIFAR of another length than it
-    must have is refused before that.
+    must have is refused before that, and one of SVHN with another MD5.
 Departures.  Pixels are scaled to [0, 1], from 0..255; channels come last.
     The coarse labels of CIFAR-100 are left out.
 
@@ -25,6 +25,7 @@ Sources.  CIFAR: A. Krizhevsky, Learning multiple layers of features from
     research, not for trade.
 """
 
+import hashlib
 import os
 
 import numpy as np
@@ -39,6 +40,9 @@ FILES = {(10, "train"): ([f"data_batch_{i}.bin" for i in range(1, 6)], 10000, 1)
          (10, "test"): (["test_batch.bin"], 10000, 1),
          (100, "train"): (["train.bin"], 50000, 2),
          (100, "test"): (["test.bin"], 10000, 2)}
+# Published: what else is damaged can crash the library that reads it.
+MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373",
+       "test": "eb5a983be6a315427106f1b164d9cef3"}
 
 
 def _file(folder, name, what):
@@ -119,7 +123,7 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     return images, labels
 
 
-def svhn(folder, kind="train", *, dtype=np.float32):
+def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     """Images and labels of the cropped digits of SVHN, eq. (2).
 
     Parameters
@@ -130,6 +134,9 @@ def svhn(folder, kind="train", *, dtype=np.float32):
         Which set.
     dtype : float32 or float64
         Of the images.
+    checked : bool
+        Refuse a file that is not the published one, by its MD5.  False
+        reads any file of this format; SciPy may crash on a damaged one.
 
     Returns
     -------
@@ -143,8 +150,8 @@ def svhn(folder, kind="train", *, dtype=np.float32):
     FileNotFoundError
         If the file is missing.
     ValueError
-        If an option is another one, or the file cannot be read, holds other
-        arrays or a label that is none.
+        If an option is another one, or the file has another MD5, cannot be
+        read, holds other arrays or a label that is none.
 
     Examples
     --------
@@ -155,6 +162,12 @@ def svhn(folder, kind="train", *, dtype=np.float32):
     """
     _options(kind, dtype)
     path = _file(folder, f"{kind}_32x32.mat", "SVHN, cropped digits")
+    if checked:
+        with open(path, "rb") as file:
+            md5 = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+        if md5 != MD5[kind]:
+            raise ValueError(f"{path} has MD5 {md5}: must be {MD5[kind]}, that of the "
+                             "published file")
     try:
         found = io.loadmat(path, variable_names=("X", "y"))
     except Exception as error:          # of many kinds, by what is broken

@@ -67,20 +67,7 @@ def ras(path):
     _need((units >= 0).all(), "units")
 
 
-def mat(path):
-    from refsnn import cifar
-    folder = f"{path}.folder"
-    link = os.path.join(folder, "train_32x32.mat")
-    if path and not os.path.isdir(folder):
-        os.mkdir(folder)
-        os.symlink(path, link)
-    images, labels = cifar.svhn(folder)
-    _need(images.shape == (len(labels), 32, 32, 3) and images.dtype == np.float32,
-          "shape")
-    _need(images.max() <= 1 and 0 <= labels.min() and labels.max() <= 9, "values")
-
-
-READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, digits, ras, mat)}
+READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, digits, ras)}
 
 
 def answer(reader, path):

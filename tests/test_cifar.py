@@ -1,12 +1,14 @@
 """CIFAR and SVHN: files in the exact format, truncated, corrupt and foreign."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import io
 
 from refsnn import cifar as module
-from refsnn.cifar import cifar, svhn
+from refsnn.cifar import MD5, cifar, svhn
 
 
 @pytest.fixture
@@ -111,13 +113,26 @@ def digits(N=5):
 def test_svhn_is_what_was_written(tmp_path, kind, packed):
     arrays = digits()
     io.savemat(tmp_path / f"{kind}_32x32.mat", arrays, do_compression=packed)
-    x, y = svhn(tmp_path, kind)
+    x, y = svhn(tmp_path, kind, checked=False)
     assert x.dtype == np.float32 and y.dtype == np.int64
     assert x.flags.c_contiguous
     for n in range(5):
         assert_array_equal(np.round(255 * x[n]), arrays["X"][:, :, :, n])
     assert y.tolist() == [0, 1, 9, 4, 0]
-    assert svhn(tmp_path, kind, dtype="float64")[0].dtype == np.float64
+    assert svhn(tmp_path, kind, dtype="float64", checked=False)[0].dtype == np.float64
+
+
+def test_svhn_is_read_by_default_only_as_published(tmp_path, monkeypatch):
+    path = tmp_path / "test_32x32.mat"
+    io.savemat(path, digits())
+    with pytest.raises(ValueError, match="test_32x32.mat has MD5 .*: must be eb5a983b"):
+        svhn(tmp_path, "test")
+    raw = path.read_bytes()
+    monkeypatch.setitem(MD5, "test", hashlib.md5(raw).hexdigest())
+    assert svhn(tmp_path, "test")[1].tolist() == [0, 1, 9, 4, 0]
+    path.write_bytes(raw[:184] + raw[185:])             # SciPy would crash on this
+    with pytest.raises(ValueError, match="has MD5"):
+        svhn(tmp_path, "test")
 
 
 @pytest.mark.parametrize("change, field", [
@@ -131,7 +146,7 @@ def test_svhn_with_other_arrays_is_refused(tmp_path, change, field):
               if value is not None}
     io.savemat(tmp_path / "train_32x32.mat", arrays)
     with pytest.raises(ValueError, match=f"train_32x32.mat, field {field}: .* must"):
-        svhn(tmp_path)
+        svhn(tmp_path, checked=False)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -144,7 +159,7 @@ def test_broken_svhn_is_refused(tmp_path, packed):
                    raw[:128] + b"\xff" * 64 + raw[192:]):
         path.write_bytes(broken)
         with pytest.raises(ValueError, match="train_32x32.mat"):
-            svhn(tmp_path)
+            svhn(tmp_path, checked=False)
     path.unlink()
     with pytest.raises(FileNotFoundError, match="train_32x32.mat is missing"):
-        svhn(tmp_path)
+        svhn(tmp_path, checked=False)

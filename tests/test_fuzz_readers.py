@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.io import savemat, wavfile
+from scipy.io import wavfile
 
 from refsnn import events
 
@@ -79,15 +79,8 @@ def ras_files():
     return [b"0.001 1\n0.0015 2\n0.25 1\n1e1 17\n", b"# a comment\n0.5 3\n\n0.75 3\n"]
 
 
-def mat_files():
-    X, y = np.arange(3072).astype(np.uint8).reshape(32, 32, 3, 1), np.uint8([[10]])
-    return [written(".mat", lambda path, packed=packed: savemat(
-        path, {"X": X, "y": y}, do_compression=packed)) for packed in (False, True)]
-
-
 GOOD = {"idx": idx_files, "hdf5": hdf5_files, "wav": wav_files, "npz": npz_files,
-        "digits": lambda: [DIGITS.read_bytes()], "ras": ras_files,
-        "mat": mat_files}
+        "digits": lambda: [DIGITS.read_bytes()], "ras": ras_files}
 
 
 # --- damage -------------------------------------------------------------------
