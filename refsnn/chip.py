@@ -15,11 +15,11 @@ steps of h; tau_s and tau are its own time constants:
     v = edge + exp(-(h/tau) (1 - s)/s) (v - edge)                     (6)
     code = floor(80 + offset + 70 (1 + adc gain) (v + leak + noise))  (7)
 
-with k = noise sqrt(1 - exp(-2h/tau)), xi uniform on 2^16 levels, variance 1
-(v sums up dozens of them), codes clipped to 0 .. 255.  Bin t of a recording
+with k = noise sqrt(1 - exp(-2h/tau)), xi uniform with variance 1 (on 2^16
+levels; v sums up dozens), codes clipped to 0 .. 255.  Bin t of a recording
 is the time from t dt to (t+1) dt: its input arrives when it is over, at
-(t+1) dt, its sample is taken when it begins, and any spike in it makes a 1.
-These are the times of `lif`: x[t] enters I[t+1], nothing is to be shifted.
+(t+1) dt, its sample is taken when it begins, any spike in it makes a 1.
+These are the times of `lif`: x[t] enters I[t+1], nothing is shifted.
 
 Derivation.  (3) solves tau dv/dt = -v + tau g I for decaying I; g is such
     that a nominal neuron has U[t+1] = beta U[t] + I[t] on grid points.

@@ -414,7 +414,8 @@ def test_record():
         np.testing.assert_allclose(recording.out, [[[0]], [[1]]], rtol=1e-6)
         assert np.array_equal(recording.spikes, fired)
     assert seen == [(True, True)] * 2 and codes[0, 0, 0] == 80
-    assert loop.record(run, weights, x, unit=35.0).mem[1, 0, 0] == 2
+    plain = loop.record(run, weights, x, unit=35.0)
+    assert plain.mem[1, 0, 0] == 2 and plain.out[1, 0, 0] == 1
 
 
 def test_float32_stays():
@@ -426,6 +427,13 @@ def test_float32_stays():
     W = chip_weights.Weights(*(a.astype(np.float32) for a in weights))
     d = loop.gradients(W, x, recording32, dout, dspikes)
     assert {a.dtype for a in d} == {np.dtype(np.float32)}
+    mixed = loop.Recording(small[0], small[1].astype(np.int8), recording.out)
+    _, dout, dspikes = loop.loss(mixed, labels, burst=0.1, readout=0.1)
+    assert dout.dtype == dspikes.dtype == np.float32 and dspikes.any()
+    d64 = loop.gradients(W, x, mixed, dout.astype(float), dspikes.astype(float))
+    for a, b in zip(d64, d, strict=True):
+        assert a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     exact = loop.gradients(weights, x, recording, *loop.loss(
         recording, labels, burst=0.1, readout=0.1)[1:])
     for a, b in zip(d, exact, strict=True):
@@ -481,6 +489,7 @@ def test_what_a_chip_must_not_return(run, message):
 
 @pytest.mark.parametrize("more, message", [
     ({"unit": 0}, "unit is 0"), ({"unit": np.inf}, "unit"), ({"gain": -1.0}, "gain"),
+    ({"gain": 0}, "gain is 0"),
     ({"gain": "1"}, "gain"), ({"dtype": np.int8}, "dtype")])
 def test_record_refuses_options(more, message):
     with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
@@ -488,7 +497,8 @@ def test_record_refuses_options(more, message):
 
 
 @pytest.mark.parametrize("weights, x, message", [
-    ({"hidden": np.ones(3), "readout": np.ones((2, 3))}, None, "weights.hidden"),
+    ({"hidden": np.ones(3), "readout": np.ones((2, 3))}, None,
+     r"weights.hidden .* shape \(\*, \*\)"),
     ({"hidden": np.ones((3, 6)), "readout": np.ones((2, 4))}, None, "weights.readout"),
     ({"hidden": np.ones((3, 6)), "readout": np.ones((2, 3)),
       "recurrent": np.ones((3, 2))}, None, "weights.recurrent"),
@@ -540,7 +550,10 @@ def test_recordings_are_checked(field, value, message):
     ({"dout": np.full((8, 3, 3), np.inf)}, "dout has"), ({"tau_syn": 0.0}, "tau_syn"),
     ({"tau_mem": -1e-6}, "tau_mem"), ({"dt": np.nan}, "dt"), ({"threshold": 0},
                                                               "threshold"),
+    ({"dt": 0}, "dt is 0"), ({"weights": 7}, "weights.hidden"),
     ({"steepness": 0}, "steepness"), ({"weights": {}}, "weights.hidden"),
+    ({"weights": chip_weights.Weights(np.ones((5, 4)), np.ones((5, 5), int),
+                                      np.ones((3, 5)))}, "weights.recurrent is of"),
     ({"weights": chip_weights.Weights(np.ones((5, 4), int), None, np.ones((3, 5)))},
      "weights.hidden is of dtype int"),
     ({"weights": chip_weights.Weights(np.ones((5, 4)), None,
