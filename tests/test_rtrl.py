@@ -353,6 +353,45 @@ def test_float32_is_kept_and_close(reset, recurrent):
     close(half.astype(float), bptt.gradient(J, F, q), rtol=1e-4)
 
 
+def test_the_widest_dtype_is_that_of_the_result():
+    rng = np.random.default_rng(2)
+    arrays = {"J": rng.normal(size=(4, 2, 3, 3)), "F": rng.normal(size=(4, 2, 3, 5)),
+              "q": rng.normal(size=(4, 2, 3))}
+    arrays = {name: a.astype(np.float32) for name, a in arrays.items()}
+    exact = rtrl.gradient(**{name: a.astype(float) for name, a in arrays.items()})
+    for name in arrays:
+        found = rtrl.gradient(**{**arrays, name: arrays[name].astype(float)})
+        assert found.dtype == np.float64
+        close(found, exact, rtol=1e-6)
+    M = rtrl.step(None, arrays["J"][0], arrays["F"][0].astype(float))
+    assert M.dtype == np.float64 == rtrl.step(M, arrays["J"][1], arrays["F"][1]).dtype
+
+
+def test_integers_and_booleans_are_numbers():
+    """Of inputs, states, weights and credit; psi alone has to be floating."""
+    rng = np.random.default_rng(4)
+    x, syn, mem, spikes, clamp, dspikes, dmem = (
+        rng.integers(0, 2, (5, 2, 3)) for _ in range(7))
+    V, psi = rng.integers(-1, 2, (3, 3)), rng.random((5, 2, 3))
+    whole = x.astype(bool), V, (syn, mem, spikes.astype(bool), clamp.astype(bool)), \
+        psi, dspikes, dmem.astype(bool)
+    real = x + 0.0, V + 0.0, (syn + 0.0, mem + 0.0, spikes + 0.0, clamp + 0.0), psi, \
+        dspikes + 0.0, dmem + 0.0
+    for a, b in zip(*(rtrl.lif_gradient(*arrays, alpha=0.5, beta=0.75)
+                      for arrays in (whole, real)), strict=True):
+        assert (a == b).all() and a.any()
+    M = [rtrl.lif_step(None, x[0], V, *(a[0] for a in states[:3]), psi[0],
+                       states[3][0], alpha=0.5, beta=0.75)
+         for x, V, states in (whole[:3], real[:3])]
+    assert (M[0].syn == M[1].syn).all() and M[0].syn.any()
+
+
+def test_influences_are_trusted():
+    bad = np.full((1, 2, 10), np.nan)
+    assert np.isnan(rtrl.step_gradient(bad, np.ones((1, 2)))).all()
+    assert np.isnan(rtrl.lif_step(**{**STEP, "influence": (bad, bad)}).mem).all()
+
+
 def test_defaults_follow_every_path():
     options = strategies.Options(0.6, 0.8, "one", 1.0, "subtract", 0, True, True, True,
                                  False, False)
@@ -394,7 +433,8 @@ RO.setflags(write=False)
 
 
 @pytest.mark.parametrize("change, match", [
-    ({"J": np.ones((3, 1, 2, 3))}, "J is of shape"),
+    ({"J": np.ones((3, 1, 2, 3))}, r"J is of shape .*must be a float array of shape "
+     r"\(3, 1, 2, 2\)$"),
     ({"J": np.ones((2, 1, 2, 2))}, "J is of shape"),
     ({"J": A.astype(int)}, "J is of shape .*int64"),
     ({"J": A.astype(np.float16)}, "J is of shape .*float16"),
@@ -412,6 +452,7 @@ def test_bad_systems_are_named(change, match):
 @pytest.mark.parametrize("call, match", [
     (lambda: rtrl.step(None, A[0], A[0, :0]), "F is of shape .*no axis of 0"),
     (lambda: rtrl.step(None, A[0, :, :1], A[0]), "J is of shape"),
+    (lambda: rtrl.step(None, A[0], A[0, 0]), r"^F is .* of shape \(\*, \*, \*\)$"),
     (lambda: rtrl.step(A[0, :, :1], A[0], A[0]), "M is of shape"),
     (lambda: rtrl.step(NAN, A[0], GOOD["F"][0]), "M has NaN"),
     (lambda: rtrl.step(None, A[0] * np.inf, A[0]), "J has NaN"),
@@ -435,14 +476,31 @@ O2 = np.ones((1, 2))
 BIG = rtrl.Influence(np.zeros((1, 2, 10)), np.zeros((1, 2, 10)))
 STEP = {"influence": None, "x": np.ones((1, 3)), "V": np.eye(2), "syn": O2, "mem": O2,
         "spikes": O2, "psi": O2, "alpha": 0.5, "beta": 0.5}
+
+
+def narrow(arguments, psi):
+    """psi of float32 where it is None."""
+    one = psi.astype(np.float32) if arguments["psi"] is None else arguments["psi"]
+    return {**arguments, "psi": one}
+
+
 BAD_MODEL = [
-    ({"V": np.ones((2, 3))}, "V is of shape"), ({"V": np.ones((3, 3))}, "V is of"),
+    ({"V": np.ones((2, 3))}, "V is of shape .*must be a real array"),
+    ({"V": np.ones((3, 3))}, "V is of"),
     ({"V": np.ones(2)}, "V is of shape"), ({"V": np.eye(2) * np.nan}, "V has NaN"),
-    ({"alpha": 1.0}, "alpha is 1.0"), ({"alpha": -0.1}, "alpha is -0.1"),
+    ({"alpha": 1.0}, r"alpha is 1.0: must be in \[0, 1\)"),
+    ({"alpha": -0.1}, "alpha is -0.1"),
+    ({"alpha": 1 - 1e-9, "psi": None}, "also when rounded to float32"),
+    ({"beta": 1 - 1e-9, "psi": None}, "also when rounded to float32"),
+    ({"gain": 1e300, "psi": None}, "also when rounded to float32"),
+    ({"threshold": 1e-300, "psi": None}, "also when rounded to float32"),
+    ({"V": np.eye(2) * 1e300, "psi": None}, "V has NaN or infinite"),
     ({"alpha": np.ones(3) / 2}, r"alpha is .* must be a number or \(2,\)"),
     ({"alpha": "x"}, "alpha is 'x'"), ({"beta": np.nan}, "beta is nan"),
-    ({"beta": 1.5}, "beta is 1.5"), ({"gain": 0.0}, "gain is 0.0"),
+    ({"beta": 1.5}, "beta is 1.5"),
+    ({"gain": 0.0}, r"gain is 0.0: must be in \(0, inf\)"),
     ({"gain": np.inf}, "gain is inf"), ({"threshold": -1}, "threshold is -1"),
+    ({"threshold": 0}, "threshold is 0"),
     ({"reset": "soft"}, "reset is 'soft'"), ({"reset": None}, "reset is None"),
     ({"reset": np.array(["zero"])}, "reset is array"),
     ({"through_reset": 1}, "through_reset is 1"),
@@ -468,7 +526,7 @@ BAD_MODEL = [
     ({"V": None, "influence": BIG}, "influence.syn is of shape")])
 def test_bad_lif_steps_are_named(change, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
-        rtrl.lif_step(**{**STEP, **change})
+        rtrl.lif_step(**narrow({**STEP, **change}, O2))
 
 
 O3 = np.ones((4, 1, 2))
@@ -484,8 +542,10 @@ RUN = {"x": np.ones((4, 1, 3)), "V": np.eye(2), "recording": (O3, O3, O3, 0 * O3
     ({"recording": O3}, "recording is a ndarray"),
     ({"recording": (O3, O3, O3)}, "recording is a tuple"),
     ({"recording": (O3, O3[1:], O3, O3)}, "recording.mem is of shape"),
+    ({"recording": (O3[1:], O3, O3, O3)}, "recording.syn is of shape"),
+    ({"recording": (O3, O3, O3, O3[1:])}, "recording.clamp is of shape"),
     ({"recording": (O3, O3, O3 * np.nan, O3)}, "recording.spikes has NaN"),
     ({"recording": (O3, O3, O3, O3 / 2)}, "recording.clamp has entries")])
 def test_bad_recordings_are_named(change, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
-        rtrl.lif_gradient(**{**RUN, **change})
+        rtrl.lif_gradient(**narrow({**RUN, **change}, O3))
