@@ -13,8 +13,8 @@ error, relative to that of the whole network, when a random share of the
 hidden neurons is silenced after training, with and without dropout of 40 %
 in training.
 
-At --full, MNIST at 16x16, 256-246-10, 20 epochs and five seeds, time
-constants and thresholds separately as well.  Mirrors [CB22] fig. 4.
+At --full, six levels and five seeds, time constants and thresholds separately
+as well, of the same networks.  Mirrors [CB22] fig. 4, which is on MNIST.
 """
 
 import numpy as np
@@ -25,14 +25,12 @@ import published
 from refsnn import chip_effects
 
 FIGURE = "chip_calibration"
-FOLDERS = {"full": ("mnist",)}
 LEVELS = {"quick": (0, 30), "default": (0, 30, 50),          # percent
           "full": (0, 10, 20, 30, 40, 50)}
 WHICH = {"all": (1, 1), "time constants": (1, 0), "thresholds": (0, 1)}
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 DRAWS = 3                           # of silenced neurons, at each share
 DROPOUT = 0.4
-EPOCHS_FULL = 20
 COLOURS = {"loop": common.BLUE, "transfer": common.VERMILION}
 NAMES = {"loop": "chip in the loop", "transfer": "weights from software"}
 STYLES = {"all": "-", "time constants": ":", "thresholds": "--"}
@@ -40,29 +38,20 @@ MARKS = {"all": "o", "time constants": "s", "thresholds": "^"}
 
 
 def jobs(size, seed, data):
-    """Chains in the loop, each with a level; one transfer to all levels."""
-    task = "mnist" if size == "full" else "digits"
-    repeats, epochs, hidden = {
-        "quick": (1, 3, tasks.HIDDEN["digits"]),
-        "default": (3, tasks.EPOCHS["digits"], tasks.HIDDEN["digits"]),
-        "full": (5, EPOCHS_FULL, tasks.HIDDEN_FULL)}[size]
+    """One in the loop for each condition and repeat, one transfer for each repeat."""
+    repeats, epochs = {"quick": (1, 3), "default": (3, tasks.EPOCHS["digits"]),
+                       "full": (5, tasks.EPOCHS["digits"])}[size]
     conditions = [("all", level, 0.0) for level in LEVELS[size]]
     if size == "full":
         conditions += [(which, level, 0.0) for which in list(WHICH)[1:]
                        for level in LEVELS[size][1:]]
-    found = []
-    common_ = {"task": task, "folder": data if size == "full" else None,
-               "hidden": hidden, "seed": seed}
-    for which, level, dropout in [*conditions, ("all", 0, DROPOUT)]:
-        for repeat in range(repeats):
-            for first, count in tasks.parts(epochs, task):
-                kwargs = {**common_, "which": which, "level": level,
-                          "dropout": dropout, "first": first, "epochs": count,
-                          "last": first + count == epochs, "repeat": repeat}
-                found.append((learn, kwargs, *([len(found) - 1] if first else [])))
-    return found + [(transfer, {**common_, "epochs": epochs, "repeat": repeat,
-                                "conditions": [c[:2] for c in conditions]})
-                    for repeat in range(repeats)]
+    return [(learn, {"which": which, "level": level, "dropout": dropout,
+                     "epochs": epochs, "seed": seed, "repeat": repeat})
+            for which, level, dropout in [*conditions, ("all", 0, DROPOUT)]
+            for repeat in range(repeats)] + [
+        (transfer, {"epochs": epochs, "seed": seed, "repeat": repeat,
+                    "conditions": [c[:2] for c in conditions]})
+        for repeat in range(repeats)]
 
 
 def drawn(which, level, seed, repeat):
@@ -73,30 +62,23 @@ def drawn(which, level, seed, repeat):
         decalibration=sigma if level else None))
 
 
-def rule_for(task):
-    return tasks.DEFAULT if task == "digits" else tasks.Rule()
+def begun(seed, repeat):
+    """Images, a generator, and a network as it begins."""
+    generator = common.rng(seed, FIGURE, "digits", f"{repeat}, from 0")
+    return (tasks.digits(seed, repeat), generator,
+            tasks.begin(generator, tasks.HIDDEN["digits"]))
 
 
-def learn(task, folder, hidden, which, level, dropout, first, epochs, last, seed,
-          repeat, before=None):
-    """In the loop: epochs `first` ..., and at the end the tests."""
-    images = tasks.load(task, folder, seed, repeat)
-    generator = common.rng(seed, FIGURE, task, f"{repeat}, from {first}")
-    noise = common.rng(seed, FIGURE, f"noise {which} {level}",
-                       f"{repeat}, from {first}")
+def learn(which, level, dropout, epochs, seed, repeat):
+    """In the loop, and at the end the tests."""
+    images, generator, learner = begun(seed, repeat)
+    noise = common.rng(seed, FIGURE, f"noise {which} {level}", f"{repeat}, from 0")
     run = tasks.on_chip(drawn(which, level, seed, repeat), noise)
-    learner = tasks.begin(generator, hidden) if before is None \
-        else tasks.unpacked(before)
-    learner, curves = tasks.learn(run, learner, images,
-                                  rule_for(task)._replace(dropout=dropout), generator,
-                                  epochs, first=first)
-    result = {"kind": "loop", "which": which, "level": level, "dropout": dropout,
-              "ended": last, "train": curves[-1, 1]}
-    if not last:
-        return {**result, **tasks.packed(learner)}
+    learner, _ = tasks.learn(run, learner, images,
+                             tasks.DEFAULT._replace(dropout=dropout), generator, epochs)
     scores = tasks.test(run, learner.weights, images)
-    result |= {"accuracy": scores.accuracy,
-               "restless": restless(run, learner.weights)}
+    result = {"kind": "loop", "which": which, "level": level, "dropout": dropout,
+              "accuracy": scores.accuracy, "restless": restless(run, learner.weights)}
     if level == 0:
         cut = common.rng(seed, FIGURE, "silenced", repeat)
         result["silenced"] = np.array([np.mean([tasks.test(
@@ -111,27 +93,25 @@ def restless(run, weights):
     return int((run(weights, x).spikes.mean(axis=(0, 1)) > 0.05).sum())
 
 
-def transfer(task, folder, hidden, epochs, conditions, seed, repeat):
+def transfer(epochs, conditions, seed, repeat):
     """In software, within the chip's range of weights; tested on each chip."""
-    images = tasks.load(task, folder, seed, repeat)
-    generator = common.rng(seed, FIGURE, task, f"{repeat}, from 0")
-    learner, _ = tasks.learn(tasks.in_software, tasks.begin(generator, hidden), images,
-                             rule_for(task), generator, epochs)
+    images, generator, learner = begun(seed, repeat)
+    learner, _ = tasks.learn(tasks.in_software, learner, images, tasks.DEFAULT,
+                             generator, epochs)
     found = []
     for which, level in conditions:
         noise = common.rng(seed, FIGURE, f"transfer {which} {level}", repeat)
         run = tasks.on_chip(drawn(which, level, seed, repeat), noise)
         found.append(tasks.test(run, learner.weights, images).accuracy)
-    return {"kind": "transfer", "accuracy": found, "ended": True,
+    return {"kind": "transfer", "accuracy": found,
             "which": [c[0] for c in conditions], "level": [c[1] for c in conditions],
             "software": tasks.test(tasks.in_software, learner.weights, images).accuracy}
 
 
 def gather(results):
     """Accuracies (conditions, repeats); silenced (with dropout or not, ...)."""
-    ended = [r for r in results if r["ended"]]
-    loop = [r for r in ended if r["kind"] == "loop"]
-    other = [r for r in ended if r["kind"] == "transfer"]
+    loop = [r for r in results if r["kind"] == "loop"]
+    other = [r for r in results if r["kind"] == "transfer"]
     plain = [r for r in loop if r["dropout"] == 0]
     keys = [(str(r["which"]), int(r["level"])) for r in plain]
     conditions = list(dict.fromkeys(keys))
