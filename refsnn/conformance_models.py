@@ -8,14 +8,9 @@ kernel foretells it, as `Vector`s of `conformance_spikes`.
 import numpy as np
 
 from refsnn import chip, chip_effects, convnet, mlp, ntk, ntk_dynamics
-from refsnn.conformance_spikes import Mutant, Vector, numbers
+from refsnn.conformance_spikes import Mutant, Vector, delayed, numbers
 
 __all__ = ["MODELS"]
-
-
-def _late(array):
-    """One step late."""
-    return np.concatenate([np.zeros_like(array[:1]), array[:-1]])
 
 
 # ---- the chip -----------------------------------------------------------------------
@@ -83,7 +78,7 @@ def _chip():
         Mutant("one integration step for each bin", "", _emulated(p, step=p["dt"])),
         Mutant("input one bin early", "", _emulated(p | {
             "x": np.concatenate([p["x"][1:], 0 * p["x"][:1]])})),
-        Mutant("samples one bin late", "", {"codes": _late(right["codes"])}),
+        Mutant("samples one bin late", "", {"codes": delayed(right["codes"])}),
         Mutant("samples before the reset, not after it", "", {
             "codes": _emulated(p, effects={"hidden_peak": None})["codes"]}),
         Mutant("converter rounds; it cuts off", "", {

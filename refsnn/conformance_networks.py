@@ -8,16 +8,11 @@ times, as `Vector`s of `conformance_spikes`.
 import numpy as np
 
 from refsnn import losses, lstm, rnn, spike_time
-from refsnn.conformance_spikes import Mutant, Vector, numbers
+from refsnn.conformance_spikes import Mutant, Vector, delayed, numbers
 
 __all__ = ["NETWORKS", "TIMED"]
 
 UNIT = {"tau": 0.5, "threshold": 0.75}
-
-
-def _late(array):
-    """One step late."""
-    return np.concatenate([np.zeros_like(array[:1]), array[:-1]])
 
 
 def _adjoints(p, d, before, x):
@@ -32,7 +27,7 @@ def _rnn(name, seed, T, B, m, n):
          "V": 2 * numbers([seed, 2], n, n) - 1,
          "target": 2 * numbers([seed, 3], T, B, n) - 1}
     h = rnn.simulate(p["x"], p["W"], p["V"])
-    before, (loss, e) = _late(h), losses.square(h, p["target"])
+    before, (loss, e) = delayed(h), losses.square(h, p["target"])
 
     def found(V=p["V"], slope=1 - h ** 2, e=e, before=before, x=p["x"]):
         d = e * slope
@@ -43,13 +38,13 @@ def _rnn(name, seed, T, B, m, n):
     mutants = [
         Mutant("presynaptic states of dV one step early", "[NMZ19] box 2",
                {"dV": found(before=h)["dV"]}),
-        Mutant("input one step late in dW", "", {"dW": found(x=_late(p["x"]))["dW"]}),
+        Mutant("input one step late in dW", "", {"dW": found(x=delayed(p["x"]))["dW"]}),
         Mutant("transposed V", "", found(V=p["V"].T)),
         Mutant("truncation: errors of the same step alone", "", found(V=0 * p["V"])),
         Mutant("missing factor: derivative of tanh", "", found(slope=1 + 0 * h)),
         Mutant("tanh twice: its derivative at the state", "", found(
             slope=1 - np.tanh(h) ** 2)),
-        Mutant("errors one step late", "", found(e=_late(e))),
+        Mutant("errors one step late", "", found(e=delayed(e))),
         Mutant("errors of the last step alone", "", found(
             e=e * (np.arange(T) == T - 1)[:, None, None])),
         Mutant("errors summed, not averaged, over the batch", "", found(e=B * e)),
@@ -83,7 +78,7 @@ def _lstm(name, seed, T, B, m, n):
         run = lstm.simulate(p["x"], W, V, b[at], x_mask=mask)
         loss, e = losses.square(run.h, p["target"])
         g = lstm.backward(p["x"], W, V if back is None else back, b[at], run,
-                          scale * (_late(e) if late else e), x_mask=mask)
+                          scale * (delayed(e) if late else e), x_mask=mask)
         again = np.argsort(at)
         return {"h": run.h, "loss": np.float64(loss), "dW": g.dW[again],
                 "dV": g.dV[again], "db": g.db[again], "dx": g.dx}

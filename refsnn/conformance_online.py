@@ -8,16 +8,11 @@ e-prop of adaptive neurons, SnAp-n and feedback of errors, as `Vector`s of
 import numpy as np
 
 from refsnn import alif, bptt, feedback, lif, losses, snap, surrogates
-from refsnn.conformance_spikes import LEVELS, TIMES, Mutant, Vector, numbers
+from refsnn.conformance_spikes import LEVELS, TIMES, Mutant, Vector, delayed, numbers
 
 __all__ = ["ONLINE", "RINGS"]
 
 OWN = {"rho": 0.875, "adaptation": 0.25}
-
-
-def _late(array):
-    """One step late."""
-    return np.concatenate([np.zeros_like(array[:1]), array[:-1]])
 
 
 def _layer(seed, T, B, m, n):
@@ -62,8 +57,8 @@ def _eprop(name, seed, T, B, m, n):
         return dict(zip(("dW", "dV"), alif.gradient(
             x, p["V"], run, psi, d, **decays, **(OWN | dict(own))), strict=True))
 
-    late = {"dW": gradient(x=_late(p["x"]))["dW"],
-            "dV": gradient(run=run._replace(spikes=_late(run.spikes)))["dV"]}
+    late = {"dW": gradient(x=delayed(p["x"]))["dW"],
+            "dV": gradient(run=run._replace(spikes=delayed(run.spikes)))["dV"]}
     mutants = [
         Mutant("exact gradient, not e-prop", "IGITUGraz/eligibility_propagation#2",
                _exact(p, run, bump, d)),
@@ -72,10 +67,10 @@ def _eprop(name, seed, T, B, m, n):
         Mutant("rho forgotten in the traces", "", gradient(own={"rho": 0.0})),
         Mutant("surrogate read without the adaptation", "", gradient(
             psi=_bump(run.mem - p["threshold"]))),
-        Mutant("surrogate one step late", "", gradient(psi=_late(bump))),
+        Mutant("surrogate one step late", "", gradient(psi=delayed(bump))),
         Mutant("surrogate times its steepness", "fzenke/spytorch#2", gradient(
             psi=p["steepness"] * bump)),
-        Mutant("learning signal one step late", "", gradient(d=_late(d))),
+        Mutant("learning signal one step late", "", gradient(d=delayed(d))),
         Mutant("input one step late in dW", "", {"dW": late["dW"]}),
         Mutant("presynaptic spikes of dV one step late", "", {"dV": late["dV"]})]
     given = p | {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
@@ -112,7 +107,7 @@ def _feedback(name, seed, T, B, m, n):
         | local() | weights()
     mutants = [
         Mutant("feedback in the same step", "[NMZ19]", {"alignment": same_step}),
-        Mutant("feedback one step late", "", {"alignment": _late(same_step)}),
+        Mutant("feedback one step late", "", {"alignment": delayed(same_step)}),
         Mutant("feedback weights of the other rule", "", {
             "alignment": feedback.transport(p["dsyn"], p["H"]),
             "direct": feedback.direct(p["error"], p["G"])}),
@@ -122,8 +117,8 @@ def _feedback(name, seed, T, B, m, n):
         Mutant("bare events in place of traces: event-driven random backpropagation",
                "", weights(p["x"])),
         Mutant("trace of the current, not of the membrane", "", weights(
-            _late(_filtered(p["x"], p["alpha"])))),
-        Mutant("trace one step late", "", weights(_late(pre))),
+            delayed(_filtered(p["x"], p["alpha"])))),
+        Mutant("trace one step late", "", weights(delayed(pre))),
         Mutant("missing factor: surrogate", "", weights(post=e)),
         Mutant("missing factor: trace without 1 - beta", "", weights(
             pre / p["gain"]))]

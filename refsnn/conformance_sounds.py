@@ -8,16 +8,11 @@ spike, as `Vector`s of `conformance_spikes`.
 import numpy as np
 
 from refsnn import cochlea, encoding, losses
-from refsnn.conformance_spikes import Mutant, Vector, numbers
+from refsnn.conformance_spikes import Mutant, Vector, delayed, numbers
 
 __all__ = ["SOUNDS"]
 
 STEP = 1 / 24000                # s, of the cochlea
-
-
-def _late(array):
-    """One step late."""
-    return np.concatenate([np.zeros_like(array[:1]), array[:-1]])
 
 
 # ---- from sound to spikes --------------------------------------------------------
@@ -46,7 +41,7 @@ def _velocity():
             "v": np.concatenate([every[::2], every[:1]])}),
         Mutant("constant part left out", "", moved(
             V * (np.arange(N // 2 + 1) > 0)[:, None])),
-        Mutant("one step late", "", {"v": _late(right["v"])})]
+        Mutant("one step late", "", {"v": delayed(right["v"])})]
     return Vector("velocity", "motion v (n, C) of a membrane with response V_re + i "
                   "V_im at the n = N/2 + 1 frequencies of sound x (N,): "
                   "refsnn.cochlea, (2)", p, right, mutants, False)
@@ -110,7 +105,7 @@ def _cells(p, *, shift=False, whole=False, runs=False, hold=None, gain=None):
     gain = p["weight"] * p["dt"] if gain is None else gain
     current, U, free = (np.zeros(p["n"].shape[1]) for _ in range(3))
     spikes = np.zeros(p["n"].shape)
-    for t, n in enumerate(_late(p["n"]) if shift else p["n"]):
+    for t, n in enumerate(delayed(p["n"]) if shift else p["n"]):
         current = alpha * current + gain * n
         U = (beta * U + current) * ((free <= t) | runs)
         spikes[t] = fired = (U >= 1) & (free <= t)
@@ -165,7 +160,7 @@ def _latency():
         Mutant("dim pixels fire in the last step", "", {
             "spikes": right["spikes"] + full}),
         Mutant("bright and dim exchanged", "", code(1 - values)),
-        Mutant("one step late", "", {"spikes": _late(right["spikes"])}),
+        Mutant("one step late", "", {"spikes": delayed(right["spikes"])}),
         Mutant("tau in steps of half the size", "", code(
             other={"dt": p["dt"] / 2})),
         Mutant("threshold forgotten", "", code(other={"threshold": 1 / 1024})),

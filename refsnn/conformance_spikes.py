@@ -17,7 +17,8 @@ import numpy as np
 
 from refsnn import bptt, conventions, lif, losses, rtrl, sparse_rtrl, surrogates
 
-__all__ = ["FORWARD", "RULES", "Mutant", "Vector", "numbers"]
+__all__ = ["FORWARD", "RULES", "Mutant", "Vector", "delayed",
+           "numbers"]
 
 TIMES = {"tau_syn": 5e-3, "tau_mem": 10e-3, "dt": 2e-3}
 LEVELS = {"threshold": 0.75, "steepness": 2.0}      # no factor is 1
@@ -97,8 +98,31 @@ def numbers(seed, *shape):
     return ((raw >> np.uint64(32)) % np.uint64(64)).astype(float).reshape(shape) / 64
 
 
-def _late(array):
-    """One step late."""
+def delayed(array):
+    """A series one step late: 0, then all but its last step.
+
+    Parameters
+    ----------
+    array : (T, ...) array
+        Not empty.
+
+    Returns
+    -------
+    (T, ...) array
+        Of the same dtype.
+
+    Raises
+    ------
+    ValueError
+        If there is no step.
+
+    Examples
+    --------
+    >>> delayed(np.array([1, 2, 3])).tolist()
+    [0, 1, 2]
+    """
+    if len(array) == 0:
+        raise ValueError("array has no step: must have one or more")
     return np.concatenate([np.zeros_like(array[:1]), array[:-1]])
 
 
@@ -127,11 +151,11 @@ def _layer(p):
     return lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
 
 
-def _reset_late(p):
+def _resetdelayed(p):
     """A run whose reset comes one step too late."""
     spikes = np.zeros((*p["x"].shape[:2], len(p["W"])))
     for _ in range(len(spikes)):
-        run = lif.simulate(p["x"], p["W"], p.get("V"), reset_spikes=_late(spikes),
+        run = lif.simulate(p["x"], p["W"], p.get("V"), reset_spikes=delayed(spikes),
                            **_constants(p))
         spikes = run.spikes
     return run
@@ -157,7 +181,7 @@ def _forward(name, seed, T, B, m, n, dyadic=False):
     mutants = [Mutant(text, seen, run(axes)) for text, seen, axes in FORWARD
                if not unseen & set(axes)]
     mutants.append(Mutant("reset one step late", "jeshraghian/snntorch#364",
-                          _shown(_reset_late(p))))
+                          _shown(_resetdelayed(p))))
     mutants.append(Mutant("transposed V", "", run(V=p["V"].T.copy())))
     if not dyadic:
         mutants.append(Mutant("dt not equal to the bin: decays of dt/2",
@@ -183,7 +207,7 @@ def _surrogate_mutants(p, run, psi):
              1 / (k * np.maximum(v, 1e-3)) ** 2),
             ("surrogate times its steepness (SuperSpike's own code)",
              "fzenke/spytorch#2", k * psi),
-            ("surrogate one step late", "", _late(psi)),
+            ("surrogate one step late", "", delayed(psi)),
             ("surrogate read at the membrane, threshold forgotten",
              "synsense/sinabs#97", surrogates.fast_sigmoid(run.mem, k)[1]))
 
@@ -206,8 +230,8 @@ def _bptt(name, seed, T, B, m, n, detached=False, dyadic=False):
     mutants = [Mutant("reset not detached" if detached else "reset detached",
                       where[not detached], gradient(through_reset=detached)),
                Mutant("input one step late in dW", "", {
-                   "dW": gradient(x=_late(x))["dW"]}),
-               Mutant("errors one step late", "", gradient(d=_late(d))),
+                   "dW": gradient(x=delayed(x))["dW"]}),
+               Mutant("errors one step late", "", gradient(d=delayed(d))),
                Mutant("errors summed, not averaged, over the batch", "",
                       gradient(d=B * d)),
                Mutant("missing factor 1/2 of the square loss", "", gradient(d=2 * d))]
@@ -220,8 +244,8 @@ def _bptt(name, seed, T, B, m, n, detached=False, dyadic=False):
             Mutant("transposed V", "", gradient(V=V.T)),
             Mutant("recurrent path cut", "", gradient(
                 through_recurrence=False)),
-            Mutant("presynaptic spikes of dV one step late", "[NMZ19] box 2",
-                   {"dV": gradient(run=run._replace(spikes=_late(run.spikes)))["dV"]})]
+            Mutant("presynaptic spikes of dV one step late", "[NMZ19] box 2", {
+                "dV": gradient(run=run._replace(spikes=delayed(run.spikes)))["dV"]})]
     text = ("loss 1/(2 B) sum (spikes - target)^2 of the recorded layer, its gradient "
             + ("with the reset detached" if detached else "through the reset")
             + f"; surrogate {'triangle' if dyadic else 'fast_sigmoid'}, peak 1: "

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from refsnn import conformance_spikes
-from refsnn.conformance_spikes import FORWARD, RULES, numbers
+from refsnn.conformance_spikes import FORWARD, RULES, delayed, numbers
 
 PINNED = [[19, 5, 7], [57, 16, 59]]
+
+
+def test_delayed_begins_with_a_step_of_zeros():
+    found = delayed(np.arange(1, 7, dtype=np.int8).reshape(3, 2))
+    assert found.tolist() == [[0, 0], [1, 2], [3, 4]] and found.dtype == np.int8
+    with pytest.raises(ValueError, match="array has no step"):
+        delayed(np.zeros((0, 2)))
 
 
 def test_numbers_are_multiples_and_pinned():
