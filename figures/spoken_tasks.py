@@ -147,7 +147,10 @@ def recorded(folder, channels, first, seed, parts=PARTS):
 
 
 def stored(folder, name):
-    """Words of NAME_train.h5 and NAME_test.h5, in the format of SHD."""
+    """Words of NAME_train.h5 and NAME_test.h5, in the format of SHD.
+
+    Where a file has no speakers there is one, and no word is of another one.
+    """
     found = {}
     for kind in ("train", "test"):
         path = os.path.join(folder, f"{name}_{kind}.h5")
@@ -158,7 +161,8 @@ def stored(folder, name):
             for key, values in (
                     ("times", [t.astype(np.float32) for t in some.times]),
                     ("units", [u.astype(np.uint16) for u in some.units]),
-                    ("label", some.labels), ("speaker", some.speaker),
+                    ("label", some.labels), ("speaker", np.zeros_like(
+                        some.labels) if some.speaker is None else some.speaker),
                     ("test", [kind == "test"] * len(some.times))):
                 found.setdefault(key, []).extend(values)
     last = [float(t[-1]) if len(t) else 0.0 for t in found["times"]]

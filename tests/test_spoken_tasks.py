@@ -121,26 +121,29 @@ def test_recordings_are_sorted_by_speaker_and_take(tasks, tmp_path):
         tasks.recorded(str(FOLDER), 16, 0, 3)
 
 
-@pytest.fixture(scope="module")
-def files(tasks, tmp_path_factory):
-    """A small data set in the format of SHD."""
-    folder = tmp_path_factory.mktemp("data")
+@pytest.fixture(scope="module", params=["shd", "ssc"])
+def files(request, tasks, tmp_path_factory):
+    """A small data set in the format of SHD, or of SSC without its speakers."""
+    folder, name = tmp_path_factory.mktemp("data"), request.param
     whole, pairs = made(tasks, 700, 4)
+    if name == "ssc":
+        whole["speaker"] = np.zeros_like(whole["speaker"])
     for kind in ("train", "test"):
         some = np.flatnonzero(whole["test"] == (kind == "test"))
-        events.write(folder / f"shd_{kind}.h5", [pairs[i] for i in some],
+        events.write(folder / f"{name}_{kind}.h5", [pairs[i] for i in some],
                      whole["label"][some], [f"word {k}" for k in range(CLASSES)],
-                     speaker=whole["speaker"][some])
-    return folder, whole, pairs
+                     speaker=whole["speaker"][some] if name == "shd" else None)
+    return folder, whole, pairs, name
 
 
 def test_files_of_the_format_are_read_whole(tasks, files, monkeypatch):
-    folder, whole, pairs = files
+    folder, whole, pairs, name = files
     monkeypatch.setattr(tasks, "AT_ONCE", 7)
-    words = tasks.stored(folder, "shd")
+    words = tasks.stored(folder, name)
     order = np.argsort(whole["test"], kind="stable")
     assert_array_equal(words.label, whole["label"][order])
     assert_array_equal(words.test, whole["test"][order])
+    assert_array_equal(words.speaker, whole["speaker"][order])
     assert words.channels == 700
     for i, n in enumerate(order):
         assert_array_equal(words.times[i], pairs[n][0])
@@ -164,8 +167,8 @@ def test_figures_take_files_of_the_format(name, files, nets, monkeypatch):
             kwargs["repeat"] = min(kwargs["repeat"], 1)
         results.append(runner.normalised(function(**kwargs), name))
     data = {key: np.asarray(value) for key, value in figure.gather(results).items()}
-    assert data["names"].tolist() == ["shd"]
-    assert all(claim.text.startswith("shd") for claim in figure.claims(data))
+    assert data["names"].tolist() == [files[3]]
+    assert all(claim.text.startswith(files[3]) for claim in figure.claims(data))
     figure.plot(data, Figure())
 
 
