@@ -40,7 +40,8 @@ FORWARD = "feed-forward, 1 layer"
 LOSSES = ("sum", "max", "last")
 BINS = {"recurrent": (0.01, 0.04, 0.08, 0.16), "LSTM": (0.01, 0.04, 0.08, 0.16)}
 FINE, COARSE = (0.01, 0.02, 0.04), 0.16
-LARGE = {"hidden": 1024, "channels": 0.7, "insert": 1.0, "rate": 2e-3}
+LARGE = {"hidden": 1024, "channels": 1.5, "spread": 0.005, "insert": 0.1,
+         "rate": 2e-3, "epochs": 20}
 BRIEF = {"epochs": 7}       # of LARGE on SHD: what a job of 45 minutes allows
 MOVED = tasks.MOVED                             # from synthetic words to recordings
 TRANSFERRED = ("counts, radial", "recurrent", "LSTM", "CNN")
