@@ -370,7 +370,7 @@ NAN = np.full((4, 2, 2), np.nan)
 
 @pytest.mark.parametrize("call, match", [
     (lambda: lif.simulate(X[0], W1, **HALF), "x is of shape"),
-    (lambda: lif.simulate(X[..., :2], W1, **HALF), r"x .*\(\*, \*, 3\)"),
+    (lambda: lif.simulate(X[..., :2], W1, **HALF), r"x .* shape \(\*, \*, 3\)$"),
     (lambda: lif.simulate(X[:0], W1, **HALF), "at least 1"),
     (lambda: lif.simulate(X * np.nan, W1, **HALF), "x has NaN"),
     (lambda: lif.simulate(X.astype(complex), W1, **HALF), "x .*complex"),
@@ -380,10 +380,12 @@ NAN = np.full((4, 2, 2), np.nan)
     (lambda: lif.simulate(X, W1, np.ones((2, 3)), **HALF), "V is of shape"),
     (lambda: lif.simulate(X, W1, alpha=1.0, beta=0.5), "alpha is 1.0"),
     (lambda: lif.simulate(X, W1, alpha=0.5, beta=-0.1), "beta is -0.1"),
+    (lambda: lif.simulate(X, W1, alpha=0.5, beta=1.0),
+     r"beta is 1.0: must be in \[0, 1\), also when"),
     (lambda: lif.simulate(X, W1, alpha=np.nan, beta=0.5), "alpha is nan"),
     (lambda: lif.simulate(X, W1, alpha=[0.5], beta=0.5), "alpha is"),
     (lambda: lif.simulate(X, W1, alpha="x", beta=0.5), "alpha is 'x'"),
-    (lambda: lif.simulate(X, W1, gain=0, **HALF), "gain is 0"),
+    (lambda: lif.simulate(X, W1, gain=0, **HALF), r"gain is 0: must be in \(0, inf\)"),
     (lambda: lif.simulate(X, W1, gain=np.inf, **HALF), "gain is inf"),
     (lambda: lif.simulate(X, W1, threshold=0.0, **HALF), "threshold is 0.0"),
     (lambda: lif.simulate(X, W1, reset="none", **HALF), "reset is 'none'"),
@@ -411,6 +413,8 @@ NAN = np.full((4, 2, 2), np.nan)
     (lambda: lif.simulate(X + 1e300, W1.astype(np.float32), **HALF), "x has NaN"),
     (lambda: lif.simulate(X, W1.astype(np.float32), alpha=1 - 1e-9, beta=0),
      "alpha is .*float32"),
+    (lambda: lif.simulate(X, W1.astype(np.float32), alpha=0, beta=1 - 1e-9),
+     "beta is .*float32"),
     (lambda: lif.simulate(X, W1.astype(np.float32), threshold=1e-60, **HALF),
      "threshold is 1e-60"),
     (lambda: lif.simulate(X, W1.astype(np.float32), gain=1e60, **HALF), "gain is 1e"),
@@ -454,6 +458,36 @@ def test_a_recording_of_any_dtype_is_read_in_that_of_the_weights():
                     for r in (rec, other))
             assert all((c == d).all() and c.dtype == kind
                        for c, d in zip(a, b, strict=True))
+
+
+def test_no_credit_is_credit_of_zero():
+    x, psi = np.ones((6, 1, 1)), np.full((6, 1, 1), 0.5)
+    rec = lif.simulate(x, [[1.5]], **HALF)
+    dW = [lif.backward(x, [[1.5]], None, rec, psi, *credit, **HALF).dW.item()
+          for credit in ((psi,), (psi, 0 * psi), (None, psi), (0 * psi, psi))]
+    assert dW[0] == dW[1] != dW[2] == dW[3] and all(dW)
+
+
+def test_refractoriness_is_of_one_neuron_of_one_sample():
+    x = np.zeros((7, 2, 1))
+    x[:, 1] = 1
+    rec = lif.simulate(x, [[1.5], [0.25]], refractory=2, **HALF)
+    assert rec.spikes[:, 1, 0].any() and rec.clamp[:, 1, 0].any()
+    assert not rec.clamp[:, 0].any() and not rec.clamp[:, :, 1].any()
+    alone = lif.simulate(x[:, 1:], [[0.25]], **HALF)
+    assert (rec.mem[:, 1:, 1:] == alone.mem).all() and alone.mem.any()
+
+
+def test_inputs_enter_the_currents_of_every_step_but_the_first():
+    rec = lif.simulate(X, W1, V1, **HALF)
+    E = lif.linearise(X, W1, V1, rec, PSI, **HALF)[2]
+    assert (E[1:, :, :2] == W1).all() and not E[0].any() and not E[:, :, 2:].any()
+
+
+def test_readouts_are_of_the_dtype_of_their_weights():
+    W = np.float32([[0.3, 0.7, 0.1]])
+    assert lif.readout(X, W, **HALF).dtype == np.float32
+    assert lif.readout_backward(X, W, PSI[..., :1], **HALF).dsyn.dtype == np.float32
 
 
 def test_defaults_are_gain_and_threshold_one():
