@@ -471,6 +471,14 @@ def test_refuses_what_is_no_settings_and_takes_bounds():
     assert_allclose(after.importance, 1e-30, rtol=RTOL)
 
 
+def test_the_penalty_of_float32_is_summed_in_float64():
+    one = np.ones(101, np.float32)
+    importance = one.copy()
+    importance[0] = 1e8
+    state = si.begin(0 * one)._replace(importance=importance)
+    assert si.penalty(state, one, Settings(strength=1)) == 1e8 + 100
+
+
 BAD = [(np.ones(3), r"of shape \(3,\).*must be of \(2,\), float64"),
        (ONE.astype("f4"), "float32: must be of"), (ONE * np.nan, "NaN or infinite"),
        (np.array([1.0, np.inf]), "NaN or infinite"), (np.ones(2, int), "int64"),
@@ -488,7 +496,7 @@ def test_accumulate_refuses_and_leaves_the_state(name, bad, match):
     state = moved()
     kept = [a.copy() for a in state[:3]]
     arguments = {"displacement": ONE, "task_gradient": ONE, "penalty_gradient": ONE}
-    with pytest.raises(ValueError, match=rf"{name}(\[| ).*{match}"):
+    with pytest.raises(ValueError, match=rf"^{name}(\[| ).*{match}"):
         si.accumulate(state, **{**arguments, name: bad}, settings=settings)
     for a, b in zip(state[:3], kept, strict=True):
         assert_array_equal(a, b)
@@ -498,7 +506,7 @@ def test_accumulate_refuses_and_leaves_the_state(name, bad, match):
 @pytest.mark.parametrize("function", [si.consolidate, si.penalty, si.penalty_gradient])
 def test_the_others_refuse_parameters(function, bad, match):
     state = moved()
-    with pytest.raises(ValueError, match=f"parameters.*{match}"):
+    with pytest.raises(ValueError, match=f"^parameters.*{match}"):
         function(state, bad)
     assert state.path_integral.tolist() == [1.0, 1.0] and state.steps == 1
 
