@@ -360,6 +360,51 @@ def test_memory_is_estimated_to_a_factor_of_two(net, N, K, kind, one):
         assert told / 2 < peak < told * 2, (reduction, told, peak)
 
 
+def wide(n):
+    return [(n, 20), (n, 6)], [(n, 3, 6), (n, 3, 3)]
+
+
+def narrow(n):
+    return [(n, 2), (n, 8)], [(n, 3, 8), (n, 3, 3)]
+
+
+def patches(n):
+    return [(n, 9, 4)], [(n, 3, 9, 2)]
+
+
+# Of 5 and 7 samples and 3 units: result, masked weights, then what the largest layer
+# holds beside the product of its signals.  Of 5 alone: the same with 5 in place of 7.
+@pytest.mark.parametrize("shapes, kind, reduction, two, one", [
+    (wide, "at_masked", "full", 315 + 35 * 3 + 315, 225 + 25 * 3 + 225),
+    (wide, "at_masked", "trace_mean", 35 + 35 + 35, 25 + 25 + 25),
+    (wide, "at_masked", "trace_sum", 35 + 35 + 35, 25 + 25 + 25),
+    (wide, "at_masked", "per_class", 105 + 35 + 35, 75 + 25 + 25),
+    (wide, "at_masked", "sum_logits", 12 * 9 + 35 + 35 + 35, 5 * 9 + 25 + 25 + 25),
+    (wide, "through_mask", "full", 315 + 138 + 35 * 32 + 315,
+     225 + 138 + 25 * 32 + 225),
+    (wide, "through_mask", "trace_sum", 35 + 138 + 35 * 32 + 35,
+     25 + 138 + 25 * 32 + 25),
+    (wide, "through_mask", "sum_logits", 12 * 9 + 35 + 138 + 35 * 32 + 35,
+     5 * 9 + 25 + 138 + 25 * 32 + 25),
+    (narrow, "through_mask", "full", 315 + 40 + 35 * 8 * 4 + 315,
+     225 + 40 + 25 * 8 * 4 + 225),
+    (narrow, "through_mask", "per_class", 105 + 40 + 35 * 8 * 3 + 35,
+     75 + 40 + 25 * 8 * 3 + 25),
+    (narrow, "through_mask", "sum_logits", 12 * 11 + 35 + 40 + 35 * 18 + 35,
+     5 * 11 + 25 + 40 + 25 * 18 + 25),
+    (patches, "at_masked", "full", 315 + 6 * (12 * 4 + 7 * 9) + 315,
+     225 + 6 * (5 * 4 + 5 * 9) + 225),
+    (patches, "at_masked", "sum_logits", 12 * 18 + 35 + 2 * (12 * 4 + 7 * 9) + 35,
+     5 * 18 + 25 + 2 * (5 * 4 + 5 * 9) + 25),
+    (patches, "through_mask", "per_class", 105 + 8 + 6 * (19 * 4 + 7 * 9) + 35,
+     75 + 8 + 6 * (10 * 4 + 5 * 9) + 25)])
+def test_memory_of_small_batches_by_hand(shapes, kind, reduction, two, one):
+    options = {"kind": kind, "reduction": reduction}
+    assert ntk.estimate_memory(shapes(5), shapes(7), **options) == 4 * two
+    assert ntk.estimate_memory(shapes(5), **options) == 4 * one
+    assert ntk.estimate_memory(shapes(5), dtype=float, **options) == 8 * one
+
+
 def test_what_is_not_told_is_all_weights_and_the_full_kernel():
     left, right, options, rng = example("dense", "through_mask")
     close(ntk.kernel(left, right, masks=options["masks"]), explicit(left, right))
@@ -477,7 +522,8 @@ def through(masks):
     (lambda: ntk.estimate_memory(([(5, 4)], [(4, 3, 2)])), "left has inputs"),
     (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), ([], [])), "right is not"),
     (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), kind=1), "kind is 1"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), reduction=""), "reduction"),
+    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), reduction=""),
+     "^reduction is ''"),
     (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), dtype=int), "dtype is")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
