@@ -91,14 +91,15 @@ def test_by_hand():
     assert bptt.truncated(J, F, q, 1).tolist() == [38.0]
 
 
-def test_float32_credit_through_float64_jacobians_is_float64():
+@pytest.mark.parametrize("wide", ["J", "q"])
+def test_the_widest_dtype_is_that_of_the_result(wide):
     rng = np.random.default_rng(2)
-    J = rng.standard_normal((4, 2, 3, 3))
-    F, q = (rng.standard_normal(shape).astype(np.float32)
-            for shape in ((4, 2, 3, 5), (4, 2, 3)))
-    wide = q.astype(float)
-    for run, exact in ((bptt.adjoint(J, q), bptt.adjoint(J, wide)),
-                       (bptt.truncated(J, F, q, 2), bptt.truncated(J, F, wide, 2))):
+    J, F, q = (rng.standard_normal(shape).astype(np.float32)
+               for shape in ((4, 2, 3, 3), (4, 2, 3, 5), (4, 2, 3)))
+    J64, q64 = J.astype(float), q.astype(float)
+    J, q = (J64, q) if wide == "J" else (J, q64)
+    for run, exact in ((bptt.adjoint(J, q), bptt.adjoint(J64, q64)),
+                       (bptt.truncated(J, F, q, 2), bptt.truncated(J64, F, q64, 2))):
         assert run.dtype == np.float64
         np.testing.assert_allclose(run, exact, rtol=RTOL, atol=RTOL)
 
