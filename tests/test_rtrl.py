@@ -363,8 +363,12 @@ def test_the_widest_dtype_is_that_of_the_result():
         found = rtrl.gradient(**{**arrays, name: arrays[name].astype(float)})
         assert found.dtype == np.float64
         close(found, exact, rtol=1e-6)
-    M = rtrl.step(None, arrays["J"][0], arrays["F"][0].astype(float))
-    assert M.dtype == np.float64 == rtrl.step(M, arrays["J"][1], arrays["F"][1]).dtype
+    J, F = arrays["J"], arrays["F"]
+    assert rtrl.step(F[0], J[0], F[1]).dtype == np.float32
+    for wide in range(3):
+        found = rtrl.step(*(a.astype(float) if i == wide else a
+                            for i, a in enumerate((F[0], J[0], F[1]))))
+        assert found.dtype == np.float64
 
 
 def test_integers_and_booleans_are_numbers():
