@@ -405,6 +405,24 @@ def test_memory_of_small_batches_by_hand(shapes, kind, reduction, two, one):
     assert ntk.estimate_memory(shapes(5), dtype=float, **options) == 8 * one
 
 
+# The same where a tile is of SIDE // 3 samples, or of as many as CHUNK allows, and a
+# convolution of as many channels.
+@pytest.mark.parametrize("shapes, kind, side, chunk, two", [
+    (wide, "at_masked", 8, 90, 315 + 4 * 3 + 4 * 9),
+    (wide, "at_masked", 2, 90, 315 + 1 * 3 + 1 * 9),
+    (wide, "through_mask", 12, 90, 315 + 138 + 4 * 32 + 4 * 9),
+    (wide, "through_mask", 12, 5, 315 + 138 + 1 * 32 + 1 * 9),
+    (narrow, "through_mask", 12, 100, 315 + 40 + 4 * 32 + 4 * 9),
+    (patches, "at_masked", 99, 378, 315 + 6 * (12 * 4 + 7 * 9) + 315),
+    (patches, "at_masked", 99, 190, 315 + 3 * (12 * 4 + 7 * 9) + 315),
+    (patches, "at_masked", 99, 10, 315 + 3 * (12 * 4 + 7 * 9) + 315),
+    (patches, "through_mask", 99, 37, 315 + 8 + 3 * (19 * 4 + 7 * 9) + 30 * 9)])
+def test_memory_of_tiles_by_hand(monkeypatch, shapes, kind, side, chunk, two):
+    monkeypatch.setattr(ntk, "SIDE", side)
+    monkeypatch.setattr(ntk, "CHUNK", chunk)
+    assert ntk.estimate_memory(shapes(5), shapes(7), kind=kind) == 4 * two
+
+
 def test_what_is_not_told_is_all_weights_and_the_full_kernel():
     left, right, options, rng = example("dense", "through_mask")
     close(ntk.kernel(left, right, masks=options["masks"]), explicit(left, right))
