@@ -431,6 +431,12 @@ def test_samples_stay_within_the_window():
     assert run.membranes.min() == 0 and 0 < run.membranes.max() < 0.5 * psp(TAU) + 1e-9
 
 
+def test_early_samples_are_those_of_the_first_step():
+    c = deaf(ideal(8, 1, sampling=(0.0, 1e-6), noise=(0.0, 0.1, 0.0)))
+    run = emulate(c, np.zeros((3, 40, 1), np.uint8), np.zeros((8, 1), int))
+    assert run.membranes[0].all()
+
+
 def test_late_samples_are_those_of_the_last_step():
     run = emulate(deaf(ideal(1, 1, sampling=(1.0, 0.0))), first_bin(20, 1, 1), [[120]])
     np.testing.assert_allclose(run.membranes, 0.5 * psp(19 * DT - DT / 9), rtol=1e-9)
@@ -587,7 +593,8 @@ def test_a_chip_of_single_precision():
     assert (single.dtype, double.dtype) == (np.float32, np.float64)
     assert np.linalg.norm(single - double) < 1e-5 * np.linalg.norm(double)
     c = chips[0]._replace(effects=ce.CALIBRATED._replace(adc_limit=None))
-    assert emulate(c, x, W, R).samples.dtype == np.float32
+    run = emulate(c, x, W, R)
+    assert run.samples.dtype == run.membranes.dtype == np.float32
 
 
 def test_all_effects_at_once():
