@@ -466,6 +466,21 @@ def test_float32_is_kept_and_close_and_inputs_are_not_modified(net, rung):
         == np.float32
 
 
+def test_what_is_wider_than_the_surrogate_derivative_is_cast():
+    psi, wide = np.ones((2, 3), np.float32), np.ones((2, 3))
+    for rung, shape in (("block", (2, 3, 4)), ("presynaptic", (2, 4))):
+        traces = sparse_rtrl.Traces(np.ones(shape), np.ones(shape))
+        e = sparse_rtrl.eligibility(traces, psi)
+        filtered = sparse_rtrl.readout_step(sparse_rtrl.Traces(*(1.0 * e,) * 2), e,
+                                            **HALF)
+        new = sparse_rtrl.lif_step(traces, np.ones((2, 4)), None, wide, wide, wide, psi,
+                                   rung=rung, **HALF)
+        assert {a.dtype for a in (e, *filtered, *new)} == {np.dtype(np.float32)}
+        assert all(a.any() for a in (e, *filtered, *new))
+    wide = sparse_rtrl.readout_step(sparse_rtrl.Traces(e.astype(float), e), e, **HALF)
+    assert wide.mem.dtype == wide.syn.dtype == np.float32
+
+
 # --- what is refused -----------------------------------------------------------------
 
 X, PSI, V2 = np.ones((4, 2, 3)), np.ones((4, 2, 2)), np.eye(2)
@@ -529,6 +544,8 @@ def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=
     (lambda: gradient(rung="presynaptic", gain=[0.5, 0.5]), "gain .*a number,"),
     (lambda: step(traces=3), "traces is a int"),
     (lambda: step(traces=START[:1]), "traces is a tuple"),
+    (lambda: step(traces=sparse_rtrl.rest("block", 3, 2, 5)), "traces.syn is of shape"),
+    (lambda: step(None, rung="presynaptic", alpha=[0.5, 0.5]), "alpha .*a number,"),
     (lambda: step(rung="presynaptic"), "traces.syn is of shape"),
     (lambda: step(traces=(START.syn, NAN[0])), "traces.mem is of shape"),
     (lambda: step(traces=(START.syn, START.mem * np.nan)), "traces.mem has NaN"),
