@@ -18,7 +18,8 @@ The default data are synthetic digits, 20 classes.  At --full, SHD (and SSC)
 where the data folder has shd_train.h5 and shd_test.h5, or else recordings of
 the Free Spoken Digit Dataset: 10 classes, 6 speakers, two held out, 210
 channels, with augmentation (channels moved); there the recurrent network
-reaches at least 80 % of the held-out indices.  Spiking
+reaches at least 80 % of the held-out indices, and the convolutional one, which
+600 words do not suffice for, loses only 2 points with permuted times.  Spiking
 networks have 128 neurons a layer, steps of 20 ms, and time constants of 20
 and 10 ms; the sum of their readouts over time decides, of the LSTM's the
 maximum.
