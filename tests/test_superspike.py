@@ -357,6 +357,8 @@ def test_distance_from_the_gradient_with_hard_reset_and_clamp():
 @pytest.mark.parametrize("change, match", [
     ({"dt": 5.1e-3}, "dt is 0.0051: must be at most 0.005 s, the smallest time"),
     ({"tau_het": 5e-5}, "dt is 0.0001: must be at most 5e-05"),
+    *(({name: 5e-5}, "dt is 0.0001: must be at most 5e-05") for name in (
+        "tau_mem", "tau_syn", "refractory", "tau_rise", "tau_decay")),
     ({"dt": 0.0}, "dt is 0.0"), ({"dt": -1e-4}, "dt is -0.0001"),
     ({"tau_mem": np.nan}, "tau_mem is nan"), ({"tau_syn": np.inf}, "tau_syn is inf"),
     ({"tau_rise": 0}, "tau_rise is 0"), ({"tau_decay": "1"}, "tau_decay is '1'"),
