@@ -515,6 +515,7 @@ def through(masks):
     (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype("f"))), "dtype float64"),
     (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype(int))), "dtype int64"),
     (lambda: ntk.kernel(L0, C0), "right is of"),
+    (lambda: ntk.kernel(L0, changed(R0, 0, 0, np.ones((7, 6)))), "right is of"),
     (lambda: ntk.kernel(L0, (R0[0][:1], R0[1][:1])), "right is of"),
     (lambda: ntk.kernel(L0, (R0[0], [g[:, :2] for g in R0[1]])), "right is of"),
     (lambda: ntk.kernel(L0, tuple([a.astype("f") for a in p] for p in R0)), "right is"),
