@@ -134,6 +134,12 @@ def test_velocity_of_two_samples_and_of_single_precision():
                                atol=1e-15)
 
 
+def test_sound_of_single_precision_is_heard_in_double():
+    x = np.random.default_rng(4).standard_normal(301).astype(np.float32)
+    one, two = (cochlea.velocity(a, 48000, ones, 2) for a in (x, x.astype(float)))
+    assert (one == two).all() and one.any()
+
+
 def test_what_moves_faster_than_a_quarter_of_the_rate_is_folded():
     x = np.cos(2 * np.pi * 0.4 * np.arange(1000))           # 0.4 fs
     v = cochlea.velocity(x, 1.0 * 48000, lambda f, c: np.ones((f.size, 1)), 1)[:, 0]
@@ -629,6 +635,7 @@ def ones(frequencies, channels):
     (lambda: cochlea.fibres(P, DT, RNG, refractory=np.nan), "refractory is nan"),
     (lambda: cochlea.bushy(P, DT), "n is of shape .*float64"),
     (lambda: cochlea.bushy(np.ones(3, np.uint8), DT), "n is of shape"),
+    (lambda: cochlea.bushy(np.ones((3, 1), np.uint8), 0), "^dt is 0"),
     (lambda: cochlea.bushy(np.ones((3, 1), np.uint8), DT, tau_mem=0), "tau_mem is 0"),
     (lambda: cochlea.bushy(np.ones((3, 1), np.uint8), DT, tau_syn=-1), "tau_syn is -1"),
     (lambda: cochlea.bushy(np.ones((3, 1), np.uint8), DT, weight=True), "weight is Tr"),
