@@ -585,6 +585,21 @@ def test_images_know_nothing_of_each_other():
     assert np.array_equal(fast.samples, emulate(c, x, W, R, reset_after=8e-6).samples)
 
 
+def test_an_image_without_input_is_never_reset():
+    c = ideal(2, 1)._replace(threshold=np.array([-0.1, np.inf]))   # fires by itself
+    x = first_bin(20, 2, 1)
+    x[:, 1] = 0
+    run = emulate(c, x, np.zeros((2, 1), int), reset_after=5e-6)
+    assert run.spikes[-1, 1, 0] and not run.spikes[-1, 0, 0] and run.spikes[0, 0, 0]
+
+
+def test_the_ends_of_what_is_allowed():
+    x = first_bin(2, 1, 1)
+    assert emulate(ideal(1, 1), x, [[1]], dt=30 * TAU).samples.shape == (2, 1, 1)
+    c = ideal(1, 1)._replace(leak=np.array([0.5]))
+    assert emulate(c, 0 * x, [[1]], code=(8.0, 0.5)).samples[0, 0, 0] == 8.25
+
+
 def test_a_chip_of_single_precision():
     x, W, R = network()
     chips = [ce.draw(3, ce.CALIBRATED._replace(noise=None, loss=None, sampling=None),
