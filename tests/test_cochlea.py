@@ -177,6 +177,14 @@ def test_hair_cell_is_the_published_one():
     assert (v < -5).any() and pools.min() > 0 and np.ptp(P) > 0.01
 
 
+def test_firing_probability_is_of_the_cell_that_is_given():
+    v = 20 * np.random.default_rng(5).standard_normal((60, 2))
+    one = cochlea.firing_probability(v, DT)
+    two = cochlea.firing_probability(v, DT, cell=cochlea.HairCell(h=25000.0))
+    np.testing.assert_allclose(two, one / 2, rtol=RTOL)
+    assert one.any()
+
+
 def test_replenishment_stops_at_its_level():
     # k = 0 throughout: only recovery fills q, beyond M
     cell = cochlea.HairCell(A=1e-9, x=1000.0, y=900.0)

@@ -542,6 +542,8 @@ def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=
     (lambda: gradient(rung="presynaptic", alpha=[0.5, 0.5]), "alpha .*a number,"),
     (lambda: gradient(rung="presynaptic", beta=[0.5, 0.5]), "beta .*a number,"),
     (lambda: gradient(rung="presynaptic", gain=[0.5, 0.5]), "gain .*a number,"),
+    (lambda: gradient(psi=PSI.astype(np.float32), x=1e300 * X), "x has NaN or inf"),
+    (lambda: gradient(psi=PSI.astype(np.float32), gain=1e300), "gain is 1e.300"),
     (lambda: step(traces=3), "traces is a int"),
     (lambda: step(traces=START[:1]), "traces is a tuple"),
     (lambda: step(traces=sparse_rtrl.rest("block", 3, 2, 5)), "traces.syn is of shape"),
