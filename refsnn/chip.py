@@ -61,17 +61,18 @@ class _Model(NamedTuple):
     hold: int          # steps of the refractory time
 
 
-def _matrix(weights, name, shape, limit):
-    """A checked matrix of weights, whose None axes are free; or None."""
+def _matrix(weights, name, rows, columns, limit):
+    """A checked matrix of weights, rows or columns None if free; or None."""
     value = weights.get(name) if isinstance(weights, dict) \
         else getattr(weights, name, None)
     if value is None and name == "recurrent":
         return None
     array, most = np.asarray(value), limit or 1e9
-    if array.ndim != 2 or array.dtype.kind not in ("iu" if limit else "iuf") or any(
-            a not in (None, b) for a, b in zip(shape, array.shape, strict=True)):
+    if array.ndim != 2 or array.dtype.kind not in ("iu" if limit else "iuf") \
+            or rows not in (None, len(array)) or columns not in (None, array.shape[1]):
         raise ValueError(f"weights.{name} is of shape {array.shape}, {array.dtype}: "
-                         f"must be {'integer' * bool(limit)} {shape}, None is free")
+                         f"must be {'integer' * bool(limit)} {(rows, columns)}, None "
+                         "is free")
     if not ((array >= -most) & (array <= most)).all():
         raise ValueError(f"weights.{name} is from {array.min()} to {array.max()}: must "
                          f"be in [{-most}, {most}]")
@@ -81,10 +82,10 @@ def _matrix(weights, name, shape, limit):
 def _network(chip, effects, weights, spikes):
     """Checked weights (hidden, recurrent or None, readout) and spikes."""
     limit, most = effects["weight_limit"], effects["fan_in"]
-    hidden = _matrix(weights, "hidden", (None, None), limit)
+    hidden = _matrix(weights, "hidden", None, None, limit)
     n, m = hidden.shape
-    recurrent = _matrix(weights, "recurrent", (n, n), limit)
-    readout = _matrix(weights, "readout", (None, n), limit)
+    recurrent = _matrix(weights, "recurrent", n, n, limit)
+    readout = _matrix(weights, "readout", None, n, limit)
     rows = max(n * bool(len(readout)), m + n * (recurrent is not None))
     for name, count, room in (
             ("neurons", n + len(readout), chip.synapse.shape[1]),
@@ -156,7 +157,7 @@ def _arrivals(x, model, effects, rng):
     rank = np.arange(len(slot)) - np.searchsorted(slot, slot)
     late = np.rint(rank * (effects["timing"][0] / model.h)).astype(int)
     row = ((t + 1) * K + late) * B + b
-    order = np.argsort(row, kind="stable")
+    order = np.lexsort((row,))                                  # stable
     order = order[:np.searchsorted(row[order], T * K * B)]      # later: not heard
     rows, begin = np.unique(row[order], return_index=True)
     events = sparse.csr_matrix((np.ones(len(order), model.inputs.dtype), i[order],
@@ -171,7 +172,7 @@ def _schedule(T, B, model, sampling, rng):
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
     step = np.ceil(at).astype(int)
-    order = np.argsort(step, kind="stable")
+    order = np.lexsort((step,))                                 # stable
     part = (1 - (step - at)[order]).astype(model.beta.dtype)[:, None]
     return (np.searchsorted(step[order], np.arange(T * model.K + 1)), order // B,
             order % B, part)
@@ -207,7 +208,7 @@ def _onward(model, fired, last, loss, rng):
     """The currents that the spikes of a step will add, or None."""
     if not len(last):
         return None
-    fired.reshape(-1)[last[rng.random(len(last)) < loss]] = False
+    fired.ravel()[last[rng.random(len(last)) < loss]] = False
     sent = fired[:, :len(model.onward)].astype(model.onward.dtype)
     shape = len(sent), 2, model.onward.shape[1] // 2
     return (sent @ model.onward).reshape(shape).transpose(1, 0, 2)
@@ -230,9 +231,9 @@ def _loop(model, x, closes, effects, rng):
             _advance(model, v, syn, new, work, rng)
         shut = [] if closes is None else np.flatnonzero(np.repeat(closes <= j, N))
         quiet = np.concatenate([*held, shut]).astype(int)
-        flat, fired = new.reshape(-1), new > model.threshold
+        flat, fired = new.ravel(), new > model.threshold
         flat[quiet] = model.reset[quiet % N]
-        fired.reshape(-1)[quiet] = False
+        fired.ravel()[quiet] = False
         shown, last = new if effects["hidden_peak"] else new.copy(), \
             np.flatnonzero(fired)
         flat[last] = model.reset[last % N]                                 # (5)

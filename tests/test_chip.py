@@ -349,6 +349,37 @@ def test_noise_is_fresh_in_each_run():
     assert (first != second).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_noise_of_a_seed_by_hand(dtype):
+    """In which order, precision and sign the draws of a run enter."""
+    T, B, N, K, read, size, wander, late, jitter = 4, 3, 5, 9, 0.02, 0.3, 0.1, 1e-7, 3e-7
+    c = deaf(ce.draw(3, ce.IDEAL._replace(
+        noise=(read, size, wander), sampling=(late, jitter), tau_mem=0.2), neurons=N,
+        inputs=N, dtype=dtype))
+    x, W = np.zeros((T, B, 2)), np.zeros((N, 2))
+    run, rng, h = emulate(c, x, W, seed=7), np.random.default_rng(7), DT / K
+    z = rng.standard_normal(T * B).reshape(T, B)
+    at = K * np.arange(T)[:, None] + (late + jitter * z) / h
+    beta = np.exp(-h / c.tau_mem)
+    kick = (size * np.sqrt(12 * (1 - beta ** 2)) / 2 ** 16).astype(dtype)
+    steps = [dtype(size) * rng.standard_normal((B, N), dtype)]
+    for _ in range(T * K - 1):
+        xi = rng.integers(-2 ** 15, 2 ** 15, (B, N), np.int16)
+        steps.append(steps[-1] * beta + xi * kick)
+    assert steps[-1].dtype == dtype
+    mem = np.empty((T, B, N), dtype)
+    for t, b in np.ndindex(T, B):
+        place = np.clip(at[t, b], 0, T * K - 1)
+        j = int(np.ceil(place))
+        f = dtype(1 - (j - place))
+        mem[t, b] = f * steps[j][b] + (1 - f) * steps[max(j - 1, 0)][b]
+    assert np.array_equal(run.membranes, mem) and mem.std() > 0.1
+    codes = mem * dtype(70) + dtype(80)
+    for part, shape in ((wander, (B, N)), (read, (T, B, N))):
+        codes += dtype(part) * dtype(70) * rng.standard_normal(shape, dtype)
+    assert np.array_equal(run.samples, codes)
+
+
 # ---- effects of the readout
 
 def network(n=30, k=4, m=40, seed=6):

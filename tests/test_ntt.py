@@ -332,6 +332,21 @@ def test_each_step_descends_the_gradient_asked_for(options):
     assert students[3] is last
 
 
+@pytest.mark.parametrize("missing", ["weights", "biases"])
+def test_a_model_that_forgets_a_layer_is_refused(missing):
+    model, student, x, goal = case("relu", 3)
+
+    def forgetful(*args):
+        weights, biases = model.second_order(*args)
+        lost = {"weights": (weights[:-1], biases), "biases": (weights, biases[:-1])}
+        return lost[missing]
+
+    with pytest.raises(ValueError, match="zip"):
+        ntt.transfer(model._replace(second_order=forgetful), student.weights,
+                     student.biases, [x], density=0.5, masks=student.masks, prune=None,
+                     optimiser=lambda state, g: (state, -g))
+
+
 def largest(weights, rho, scope):
     """Masks of what is above the threshold, by sorting."""
     sizes = [np.abs(W) for W in weights]
