@@ -71,7 +71,8 @@ def _shapes(name, pair, shape):
 
 
 def _batch(name, pair):
-    _shapes(name, pair, np.shape)
+    """Inputs and signals of a batch, checked, and their shapes."""
+    layers = _shapes(name, pair, np.shape)
     inputs, signals = ([np.asarray(a) for a in part] for part in pair)
     for a in inputs + signals:
         if a.dtype not in (np.float32, np.float64) or a.dtype != inputs[0].dtype:
@@ -79,7 +80,7 @@ def _batch(name, pair):
                              "float32 or all float64")
         if not (isfinite(np.vdot(a, a)) or np.isfinite(a).all()):
             raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return inputs, signals
+    return (inputs, signals), layers
 
 
 def _masks(masks, left, kind):
@@ -103,13 +104,14 @@ def _masks(masks, left, kind):
 
 
 def _checked(left, right, masks, kind):
-    left = _batch("left", left)
-    right = left if right is None else _batch("right", right)
-    layers = [[(a.shape[1:], g.shape[1:], a.dtype) for a, g in zip(*b, strict=True)]
-              for b in (left, right)]
-    if layers[0] != layers[1]:
-        raise ValueError(f"right is of {layers[1]}: must be like left, {layers[0]}")
-    return left, right, _masks(masks, left, kind)
+    """Both batches, shapes of the left one, and masks."""
+    left, shapes = _batch("left", left)
+    right, others = (left, shapes) if right is None else _batch("right", right)
+    first, second = ([b[0][0].dtype.name, *((a[1:], g[1:]) for a, g in layers)]
+                     for b, layers in ((left, shapes), (right, others)))
+    if first != second:
+        raise ValueError(f"right is of {second}: must be like left, {first}")
+    return left, right, shapes, _masks(masks, left, kind)
 
 
 def _tiles(layers, M, K, kind, one=False):
@@ -231,12 +233,11 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     [[5.0, 7.0], [7.0, 10.0]]
     """
     _named("reduction", reduction, REDUCTIONS)
-    left, right, masks = _checked(left, right, masks, kind)
+    left, right, shapes, masks = _checked(left, right, masks, kind)
     one, outputs = left is right, left[1][0].shape[1]
     left = _grouped(*left, reduction)
     right = left if one else _grouped(*right, reduction)
     (N, C, K), M = left[1][0].shape[:3], len(right[0][0])
-    shapes = [(a.shape, g.shape) for a, g in zip(*left, strict=True)]
     out = np.zeros((C if reduction == "per_class" else 1, N, K, M, K), left[0][0].dtype)
     flat = out.reshape(len(out), N, K, M * K)
     tiles = [(flat[:, rows, :, cols.start * K:cols.stop * K], rows, cols)
@@ -259,26 +260,29 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
     """Add to dx and dy, dg and dh (or Nones) what a tile D (r, m, K, K) is worth."""
-    (r, K, j), m, flat = g.shape, len(y), D.swapaxes(1, 2).reshape(*g.shape[:2], -1)
+    (r, K, j), m = g.shape, len(y)
+    flat = D.swapaxes(1, 2).reshape(r, K, m * K)
     if mask is None:
         if dg is not None:
             seen = _rows(flat * np.repeat(x @ y.T + 1, K, axis=1)[:, None])
             dg += (seen @ _rows(h)).reshape(g.shape)                       # (8)
             dh += (seen.T @ _rows(g)).reshape(h.shape)
         if dx is not None:
-            R = (flat * (_rows(g) @ _rows(h).T).reshape(r, K, -1)).sum(axis=1)
+            R = (flat * (_rows(g) @ _rows(h).T).reshape(r, K, m * K)).sum(axis=1)
             R = R.reshape(r, m, K) @ np.ones(K, R.dtype)                   # (6)
             dx += R @ y                                                    # (7)
             dy += R.T @ x
         return
     both, turned = _overlap(x, y, mask)[:, :, None], D.transpose(1, 3, 0, 2)
     if dg is not None:
-        dg += flat @ (both * h).reshape(r, -1, j)
-        dh += turned.reshape(m, K, -1) @ (both.swapaxes(0, 1) * g).reshape(m, -1, j)
+        dg += flat @ (both * h).reshape(r, m * K, j)
+        both = both.swapaxes(0, 1) * g
+        dh += turned.reshape(m, K, r * K) @ both.reshape(m, r * K, j)
     if dx is not None:
-        R = np.einsum("nkj,nmkj->nmj", g, D @ h).reshape(-1, j) @ mask
-        dx += np.einsum("nmi,mi->ni", R.reshape(r, m, -1), y)
-        dy += np.einsum("nmi,ni->mi", R.reshape(r, m, -1), x)
+        R = _rows(np.einsum("nkj,nmkj->nmj", g, D @ h)) @ mask
+        R = R.reshape(r, *y.shape)
+        dx += np.einsum("nmi,mi->ni", R, y)
+        dy += np.einsum("nmi,ni->mi", R, x)
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
@@ -329,8 +333,8 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     >>> dinputs[0].tolist(), dsignals[0].ravel().tolist()
     ([[5.0], [5.0]], [12.0, 17.0])
     """
-    left, right, masks = _checked(left, () if right is None else right, masks, kind)
-    shapes = [(a.shape, g.shape) for a, g in zip(*left, strict=True)]
+    left, right, shapes, masks = _checked(left, () if right is None else right, masks,
+                                          kind)
     (N, K), M, dtype = left[1][0].shape[:2], len(right[0][0]), left[0][0].dtype
     D = np.asarray(dkernel)
     if D.shape != (N, M, K, K) or D.dtype != dtype or not np.isfinite(D).all():
