@@ -19,9 +19,8 @@ The default data are synthetic digits, 20 classes.  At --full, SHD (and SSC)
 where the data folder has it, or else recordings of the Free Spoken Digit
 Dataset (fsdd), and then also a recurrent network of 1,024 neurons, trained
 on words whose channels are moved and with events added (published: 83.2 % on
-SHD [CSSZ20], in far more epochs than the 7 that SHD gets here); and where
-there is fsdd, classifiers trained on synthetic English digits and tested on
-its recordings.
+SHD [CSSZ20]); and where there is fsdd, classifiers trained on synthetic
+English digits and tested on its recordings.
 """
 
 import os
@@ -42,7 +41,6 @@ BINS = {"recurrent": (0.01, 0.04, 0.08, 0.16), "LSTM": (0.01, 0.04, 0.08, 0.16)}
 FINE, COARSE = (0.01, 0.02, 0.04), 0.16
 LARGE = {"hidden": 1024, "channels": 1.5, "spread": 0.005, "insert": 0.1,
          "rate": 2e-3, "epochs": 20}
-BRIEF = {"epochs": 7}       # of LARGE on SHD: what a job of 45 minutes allows
 MOVED = tasks.MOVED                             # from synthetic words to recordings
 TRANSFERRED = ("counts, radial", "recurrent", "LSTM", "CNN")
 COLOURS = {"recurrent": common.BLUE, FORWARD: common.GREEN, "LSTM": common.VERMILION}
@@ -55,9 +53,9 @@ def jobs(size, seed, data):
     for name, (makers, folder) in tasks.data_jobs(size, seed, data).items():
         before = range(len(listed), len(listed) + len(makers))
         listed += makers
-        for condition, more in conditions(size, folder is not None):
-            listed += [nets.job(condition, name, folder, seed, repeat, before,
-                                **more) for repeat in range(REPEATS[size])]
+        for condition, more in conditions(size):
+            for repeat in range(REPEATS[size]):
+                nets.add(listed, condition, name, folder, seed, repeat, before, **more)
     real = os.path.join(data or "", "fsdd")
     if size == "full" and os.path.isdir(real):
         makers = tasks.transfer_jobs(seed, real)
@@ -66,20 +64,19 @@ def jobs(size, seed, data):
             if at[i] is None:
                 at[i] = len(listed)
                 listed.append(maker)
-        listed += [nets.job(condition, MOVED, None, seed, repeat, at)
-                   for condition in TRANSFERRED
-                   for repeat in range(1 if condition == TRANSFERRED[0] else 3)]
+        for condition in TRANSFERRED:
+            for repeat in range(1 if condition == TRANSFERRED[0] else 3):
+                nets.add(listed, condition, MOVED, None, seed, repeat, at)
     return listed
 
 
-def conditions(size, files):
-    """(condition, other options) of all networks; `files` are larger data."""
+def conditions(size):
+    """(condition, other options) of all networks."""
     found = [(name, {"loss": loss} if loss != LOSSES[0] else {})
              for name in ("recurrent", FORWARD) for loss in LOSSES]
     found += [("LSTM", {}), *((name, {"dt": dt}) for name, bins in BINS.items()
                               for dt in bins)]
-    large = {**LARGE, **BRIEF} if files else LARGE
-    return [*found, ("recurrent", large)] if size == "full" else found
+    return [*found, ("recurrent", LARGE)] if size == "full" else found
 
 
 def gather(results):

@@ -352,7 +352,8 @@ def test_noise_is_fresh_in_each_run():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_noise_of_a_seed_by_hand(dtype):
     """In which order, precision and sign the draws of a run enter."""
-    T, B, N, K, read, size, wander, late, jitter = 4, 3, 5, 9, 0.02, 0.3, 0.1, 1e-7, 3e-7
+    T, B, N, K = 4, 3, 5, 9
+    read, size, wander, late, jitter = 0.02, 0.3, 0.1, 1e-7, 3e-7
     c = deaf(ce.draw(3, ce.IDEAL._replace(
         noise=(read, size, wander), sampling=(late, jitter), tau_mem=0.2), neurons=N,
         inputs=N, dtype=dtype))

@@ -160,16 +160,47 @@ def test_figures_take_files_of_the_format(name, files, nets, monkeypatch):
     figure, runner = importlib.import_module(name), importlib.import_module("runner")
     results = []
     for function, kwargs, *index in figure.jobs("full", 1, str(files[0])):
-        assert not index
+        assert len(index) == (kwargs.get("first", 0) > 0)
+        if kwargs.get("first", 0) > 0:              # one job of each chain
+            results.append({})
+            continue
         kwargs = {**kwargs}
         if "options" in kwargs:
             kwargs["options"] = {**kwargs["options"], "epochs": 1, "hidden": 8}
             kwargs["repeat"] = min(kwargs["repeat"], 1)
+            kwargs["count"] = None
         results.append(runner.normalised(function(**kwargs), name))
     data = {key: np.asarray(value) for key, value in figure.gather(results).items()}
     assert data["names"].tolist() == [files[3]]
     assert all(claim.text.startswith(files[3]) for claim in figure.claims(data))
     figure.plot(data, Figure())
+
+
+def test_settings_of_the_paper_and_the_tutorial(files):
+    figure = importlib.import_module("fig_spoken_classifiers")
+    jobs, found = figure.jobs("full", 1, str(files[0])), {}
+    for at, (_, kwargs, *before) in enumerate(jobs):
+        key = kwargs["condition"], kwargs["repeat"]
+        if "first" in kwargs:           # chains without a gap
+            first, last = found.get(key, (None, -1))
+            done = 0 if first is None else sum(jobs[i][1]["count"] for i in last)
+            assert kwargs["first"] == done and before == ([] if not done else [at - 1])
+            found[key] = kwargs["options"], [*([] if first is None else last), at]
+    for (condition, _), (options, parts) in found.items():
+        assert sum(jobs[i][1]["count"] for i in parts) == options["epochs"]
+        tutorial = condition == figure.TUTORIAL
+        assert options["optimiser"] == "adamax" and options["batch"] == 256
+        assert options["epochs"] == (200 if tutorial else 50)
+        if "LSTM" in condition or "CNN" in condition:
+            assert options["dt"] == 0.01
+        else:
+            assert options["dt"] == (0.014 if tutorial else 0.002)
+            assert options["hidden"] == (200 if tutorial else 128)
+            assert options["penalty"] == ("total" if tutorial else "bounds")
+        assert options.get("shuffled", False) == condition.endswith("shuffled")
+    conditions = {condition for condition, _ in found}
+    assert (figure.TUTORIAL in conditions) == (files[3] == "shd")
+    assert {*figure.CONDITIONS} - {*figure.COUNTING} <= conditions
 
 
 def test_full_needs_data(tasks, tmp_path):
@@ -230,6 +261,69 @@ def test_gradients_are_those_of_the_score(nets, tasks, kind, options):
     np.testing.assert_allclose(np.vdot(d[last], way), slope, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind, options", [
+    ("spiking", {"recurrent": True}), ("lstm", {}), ("cnn", {"dt": 0.01}),
+    ("spiking", {"optimiser": "adamax", "shuffled": True, "penalty": "bounds"})])
+def test_a_chain_of_jobs_is_one_training(nets, files, kind, options):
+    """What is handed on is all there is; only the order of the words is drawn anew."""
+    folder, name = str(files[0]), files[3]
+    options = {"epochs": 3, "hidden": 8, "batch": 1000, "scale": 20.0, "out": 1.0,
+               "tau_mem": 0.1, **options}
+    job = {"name": name, "folder": folder, "condition": "toy", "kind": kind,
+           "options": options, "seed": 3, "repeat": 0, "jitters": []}
+    whole, parts = nets.classify(**job), {}
+    for first, count in ((0, 1), (1, 1), (2, 1)):
+        parts = nets.classify(**job, first=first, count=count,
+                              before=[parts] if first else None)
+        assert ("accuracy" in parts) == (first == 2)
+    assert len(whole["curve"]) == 3 and whole["curve"][2] < whole["curve"][0]
+    np.testing.assert_allclose(parts["curve"], whole["curve"], rtol=1e-4)
+    assert_array_equal(parts["accuracy"], whole["accuracy"])
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("name", ["bounds", "total"])
+def test_a_penalty_is_part_of_the_loss_and_its_derivative(nets, tasks, name, layers):
+    """Of spikes, that of the function; of weights, the rest of the gradient."""
+    rng = np.random.default_rng(2)
+    spikes = 300.0 * rng.random((20, 3, 5))
+    spikes[:, :, 0] = 0                             # a silent neuron, and a busy layer
+    o = nets.Options(hidden=12, wait=0.1, scale=3.0, deep=3.0, layers=layers,
+                     gain=True, penalty=name)
+    value, d = nets.penalty(spikes, o)
+    way = rng.standard_normal(spikes.shape)
+    # small steps: silent neurons stay below their bound of 0.001
+    slope = (nets.penalty(spikes + 1e-7 * way, o)[0]
+             - nets.penalty(spikes - 1e-7 * way, o)[0]) / 2e-7
+    assert value > 0
+    np.testing.assert_allclose(np.vdot(d, way), slope, rtol=1e-5)
+    words = tasks.joined([made(tasks)[0]])
+    x, labels = nets.reader(words, o)(np.arange(8)).astype(float), words.label[:8]
+    plain, costly = (nets.spiking(o._replace(penalty=k)) for k in ("none", name))
+    p = [3 * a.astype(float) for a in plain.begin(rng, 70, CLASSES, len(x))]
+    one, other = (net.gradient(p, x, labels, rng) for net in (plain, costly))
+    if name == "total":                             # no spike, no cost
+        assert other[0] > one[0] and (other[1][0] != one[1][0]).any()
+    assert (other[1][layers] == one[1][layers]).all()       # the readout costs nothing
+
+
+@pytest.mark.parametrize("layers, recurrent", [(1, False), (1, True), (2, False)])
+def test_a_gain_is_one_of_all_weights(nets, tasks, layers, recurrent):
+    o = nets.Options(hidden=12, wait=0.1, layers=layers, recurrent=recurrent)
+    words, rng = tasks.joined([made(tasks)[0]]), np.random.default_rng(2)
+    x, labels = nets.reader(words, o)(np.arange(8)).astype(float), words.label[:8]
+    one, other = nets.spiking(o), nets.spiking(o._replace(gain=True))
+    p = [3 * a.astype(float) for a in one.begin(rng, 70, CLASSES, len(x))]
+    gain = float(np.float32(1 - np.exp(-o.dt / o.tau_mem)))
+    scaled = [a / gain for a in p]
+    np.testing.assert_allclose(other.record(scaled, x), one.record(p, x), rtol=1e-9)
+    (loss, d), (same, dscaled) = (net.gradient(q, x, labels, rng) for net, q in (
+        (one, p), (other, scaled)))
+    assert abs(loss - same) < 1e-9 and all(abs(a).max() > 0 for a in d)
+    for a, b in zip(d, dscaled, strict=True):
+        np.testing.assert_allclose(b, gain * a, rtol=1e-9, atol=1e-12)
+
+
 def test_a_silent_readout_is_led_back(nets):
     """Its maximum is not the step before anything happened."""
     record = np.zeros((10, 1, 2))
@@ -251,4 +345,4 @@ def test_augmentation_changes_those_words_alone(nets, tasks):
 
 def test_an_unknown_condition_is_refused(nets):
     with pytest.raises(KeyError):
-        nets.job("perceptron", "toy", None, 0, 0, [])
+        nets.add([], "perceptron", "toy", None, 0, 0, [])
