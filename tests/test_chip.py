@@ -731,6 +731,7 @@ def with_entry(array, value, dtype=None):
     ({"c": ideal(), "readout": with_entry(O1, np.inf, float)}, "readout .* to inf"),
     ({"hidden": H[0]}, r"weights.hidden is of shape \(9,\)"),
     ({"recurrent": R[:4]}, r"weights.recurrent is of shape \(4, 5\)"),
+    ({"recurrent": R[:, :4]}, r"weights.recurrent is of shape \(5, 4\)"),
     ({"readout": O1[:, :4]}, r"weights.readout is of shape \(2, 4\)"),
     ({"readout": None}, "weights.readout"),
     ({"hidden": None}, "weights.hidden"),
