@@ -8,19 +8,12 @@ import pytest
 import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL_FD, close
 
 from refsnn import bptt, checks, lif, losses, regularisers
 
 OUT = {"alpha": 0.6, "beta": 0.85, "gain": 0.7}
 LABELS = np.array([0, 2])
-
-
-def close(a, b):
-    """Equal to RTOL relative to the size of the whole array."""
-    size = np.linalg.norm(b)
-    assert size > 0
-    assert np.linalg.norm(a - b) <= RTOL * size
 
 
 # --- the layer's own backward sweep and the generic one ---------------------------

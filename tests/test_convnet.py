@@ -8,7 +8,7 @@ import pytest
 import strategies
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL_FD, close
 
 from refsnn import checks, convnet, mlp
 
@@ -25,13 +25,6 @@ class Net(NamedTuple):
     pools: tuple
     recording: convnet.Recording
     rng: np.random.Generator
-
-
-def close(a, b, rtol=RTOL):
-    """Equal relative to the size of the whole array."""
-    a, b = np.asarray(a), np.asarray(b)
-    assert a.shape == b.shape and np.linalg.norm(b) > 0
-    assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
 
 
 def flat(*lists):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import RTOL
+from tolerances import close
 
 from refsnn import formants
 
@@ -24,11 +24,6 @@ def steady(K, voice=1.0, aspiration=0.0, nose=0.0, F=(500.0, 1500.0, 2500.0), f0
     """Tracks that do not move."""
     parts = np.tile([voice, aspiration, nose], (K, 1))
     return np.full(K, f0), np.tile(F, (K, 1)), parts
-
-
-def close(got, wanted, rtol=RTOL):
-    assert got.shape == wanted.shape and np.linalg.norm(wanted) > 0
-    assert np.linalg.norm(got - wanted) <= rtol * np.linalg.norm(wanted)
 
 
 def coefficients(F, b):

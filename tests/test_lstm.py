@@ -8,7 +8,7 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import bptt, checks, lstm
 
@@ -75,11 +75,6 @@ def plain(net, theta):
         hs.append(h)
         cs.append(c)
     return np.array(hs), np.array(cs)
-
-
-def close(got, wanted, rtol=RTOL):
-    assert got.shape == wanted.shape and np.linalg.norm(wanted) > 0
-    assert np.linalg.norm(got - wanted) <= rtol * np.linalg.norm(wanted)
 
 
 # --- hand values

@@ -8,7 +8,7 @@ import strategies
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import checks, mlp
 
@@ -67,13 +67,6 @@ def networks(draw, layers=(1, 4), width=(1, 5), N=(1, 4), activation=ACTIVATIONS
 GRID = [(sizes, activation) for activation in ACTIVATIONS
         for sizes in ((3, 2), (3, 4, 2), (4, 3, 5, 2), (3, 4, 3, 4, 3), (1, 1, 1, 1))]
 grid = pytest.mark.parametrize("sizes, activation", GRID)
-
-
-def close(a, b, rtol=RTOL):
-    """Equal to RTOL relative to the size of the whole array."""
-    a, b = np.asarray(a), np.asarray(b)
-    assert a.shape == b.shape and np.linalg.norm(b) > 0
-    assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
 
 
 def flat(gradient):

@@ -8,7 +8,7 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import checks, convnet, mlp, ntk
 
@@ -47,13 +47,6 @@ def jacobian(batch, masks=None):
 def explicit(left, right, masks=None):
     J, kept = jacobian(left, masks)
     return np.einsum("nkp,p,mqp->nmkq", J, kept, jacobian(right)[0])
-
-
-def close(a, b, rtol=RTOL):
-    """Equal to RTOL relative to the size of the whole array."""
-    a, b = np.asarray(a), np.asarray(b)
-    assert a.shape == b.shape and np.linalg.norm(b) > 0
-    assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
 
 
 @pytest.fixture(params=[(500, 2 ** 20), (6, 100)], ids=["whole", "pieces"])

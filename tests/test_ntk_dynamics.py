@@ -5,16 +5,9 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import RTOL
+from tolerances import RTOL, close
 
 from refsnn import mlp, ntk, ntk_dynamics
-
-
-def close(a, b, rtol=RTOL):
-    """Equal to RTOL relative to the size of the whole array."""
-    a, b = np.asarray(a), np.asarray(b)
-    assert a.shape == b.shape and np.linalg.norm(b) > 0
-    assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
 
 
 @st.composite

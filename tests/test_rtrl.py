@@ -8,19 +8,12 @@ import pytest
 import strategies
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import bptt, checks, lif, rnn, rtrl
 
 GRID = list(itertools.product(("subtract", "zero"), (False, True), (False, True),
                               (0, 2), (False, True)))
-
-
-def close(a, b, rtol=RTOL):
-    """Equal to RTOL relative to the size of the whole array."""
-    a, b = np.asarray(a), np.asarray(b)
-    assert a.shape == b.shape and np.linalg.norm(b) > 0
-    assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
 
 
 def surrogate(net):

@@ -5,16 +5,9 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL_FD, close
 
 from refsnn import checks, rnn, rtrl, rtrl_rnn
-
-
-def close(a, b, rtol=RTOL):
-    """Equal to RTOL relative to the size of the whole array."""
-    a, b = np.asarray(a), np.asarray(b)
-    assert a.shape == b.shape and np.linalg.norm(b) > 0
-    assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
 
 
 @st.composite
