@@ -143,7 +143,7 @@ def _word(data, name, axes):
                      "of the others" if k == (label + 1) % len(out.T) else None)
     axes[0].set_title("A test word on the chip, after learning")
     axes[2].set(ylabel="summed readouts\n(thresholds)", xlabel="time on the chip (µs)")
-    axes[2].legend(loc="upper left")
+    axes[2].legend(loc="best")
 
 
 def _losses(data, name, axis):
@@ -151,7 +151,8 @@ def _losses(data, name, axis):
         curves = data[f"{name} {key}, loss"]
         epochs = np.arange(1, curves.shape[1] + 1)
         axis.plot(epochs, curves.T, color=COLOURS[key], lw=0.6, alpha=0.5)
-        axis.plot(epochs, curves.mean(axis=0), color=COLOURS[key], lw=2.2, label=text)
+        axis.plot(epochs, curves.mean(axis=0), "o-", color=COLOURS[key], lw=2.2, ms=4,
+                  label=text)
     axis.set(title="Learning", xlabel="epoch", ylabel="training loss (nats)")
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_ylim(bottom=0)
@@ -179,4 +180,5 @@ def _shares(data, name, axis):
         "chip in\nthe loop", "chip, fixed\nrecurrence", "ideal\nsoftware"])
     axis.set(title="Share of words recognised", ylim=(0, 1.02), xlim=(-0.5, 2.6))
     axis.grid(axis="x", visible=False)
-    axis.legend(loc="lower right")
+    axis.figure.legend(*axis.get_legend_handles_labels(), loc="outside lower right",
+                       ncols=4)

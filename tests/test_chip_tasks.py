@@ -186,6 +186,33 @@ def test_keywords_are_learned_in_a_chain_of_jobs(words, recordings, recurrence):
     assert whole["curves"][-1, 0] < whole["curves"][0, 0]
 
 
+def test_the_figure_of_words_takes_files_of_the_format(recordings, monkeypatch):
+    """--full on files: chains of jobs, fewer epochs, and smaller networks."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import fig_chip_words as figure
+    import runner
+    from matplotlib.figure import Figure
+    monkeypatch.setitem(figure.SIZES, "files", (2, 3))
+    monkeypatch.setattr(figure, "PART", 2)
+    jobs, results = figure.jobs("full", 1, str(recordings)), []
+    assert len(jobs) == 2 * 3 * 2
+    for function, kwargs, *before in jobs:
+        earlier = [results[i] for i in before]
+        assert len(earlier) == (kwargs["first"] > 0 or kwargs["recurrence"] == "fixed")
+        if earlier and not kwargs["first"]:
+            assert earlier[0]["condition"] == f"{kwargs['kind']}, trained"
+        results.append(runner.normalised(
+            function(**{**kwargs, "hidden": 12, "batch": 10}, before=earlier), "word"))
+    data = {key: np.asarray(value) for key, value in figure.gather(results).items()}
+    assert data["shd chip, fixed, loss"].shape == (2, 3)
+    assert data["shd chip, fixed"].shape == (2, 3)
+    claims = {claim.text: claim for claim in figure.claims(data)}
+    assert claims["shd: test accuracy, chip, trained"].paper == 0.762
+    assert sum(claim.ok is not None for claim in claims.values()) == 2
+    figure.plot(data, Figure())
+
+
 def test_words_of_the_first_classes_only(words, recordings):
     call = {"name": "shd", "folder": str(recordings), "kind": "software", "epochs": 1,
             "spread": 0.0, "seed": 1, "repeat": 0, "hidden": 8, "recurrence": "trained"}
