@@ -3,18 +3,19 @@
 A recurrent network of 186 neurons on an emulated chip learns words of 70
 channels, 2,000 times faster than they were spoken, with the chip in the
 loop.  Its control keeps the recurrent weights of a trained network, in random
-places, and learns the others anew: it falls at least 5 points behind.  The
-network with the chip in the loop is at most 5 points behind the one in ideal
-software.
+places, and learns the others anew: on the Spiking Heidelberg Digits (SHD) it
+is published 12 points behind, and the network on the chip 5 points before
+the one in ideal software [CB22].  The few words and epochs of the default
+data do not tell the three apart, so that only runs on SHD and SSC judge this.
 
 Left: what one test word makes of the chip after learning, namely spikes of
 the input and of the hidden layer, and the readouts summed over time, whose
 largest one decides.  Middle: the loss, a thin line for each run (a chip,
 initial weights, order of the words).  Right: share of words recognised; small
-marks are single runs.  Black diamonds are published for the Spiking
-Heidelberg Digits (SHD), 20 classes, all test words [CB22].
+marks are single runs.  Black diamonds are published for SHD, 20 classes, all
+test words.
 
-The default data are synthetic English digits, 12 epochs.  At --full, SHD (and
+The default data are synthetic English digits, 6 epochs.  At --full, SHD (and
 SSC) where the data folder has it, 100 epochs, or else recordings of the Free
 Spoken Digit Dataset, 60 epochs.  Mirrors [CB22] fig. 5 A and B, and table 1.
 """
@@ -39,7 +40,7 @@ LOOKS = dict(zip(spoken.SETS, ((common.GREY, "s"), (common.ORANGE, "o"),
                                (common.VERMILION, "^")), strict=True))
 TITLES = {"synthetic": "synthetic digits", "fsdd": "Free Spoken Digit Dataset",
           "shd": "Spiking Heidelberg Digits", "ssc": "Spiking Speech Commands"}
-SIZES = {"quick": (1, 1), "default": (3, 12), "fsdd": (3, 60), "files": (5, 100)}
+SIZES = {"quick": (1, 1), "default": (2, 6), "fsdd": (3, 60), "files": (5, 100)}
 PART = 10                       # epochs that make a job, of files
 
 
@@ -96,11 +97,14 @@ def claims(data):
         beside = (round(paper["chip, trained"] - paper["chip, fixed"], 3),
                   round(paper["software, trained"] - paper["chip, trained"], 3)) \
             if paper else (None, None)
-        found += [
-            common.at_least(f"{name}: recurrent weights trained - shuffled and fixed, "
-                            "chip in the loop", trained - fixed, 0.05, beside[0]),
-            common.at_most(f"{name}: ideal software - chip in the loop",
-                           software - trained, 0.05, beside[1])]
+        control, ideal = (f"{name}: recurrent weights trained - shuffled and fixed, "
+                          "chip in the loop", f"{name}: ideal software - chip in the "
+                          "loop")
+        found += [common.at_least(control, trained - fixed, 0.05, beside[0]),
+                  common.at_most(ideal, software - trained, 0.05, beside[1])] \
+            if name in ("shd", "ssc") else \
+            [common.Claim(control, float(trained - fixed), "compared", None),
+             common.Claim(ideal, float(software - trained), "compared", None)]
         found += [common.Claim(f"{name}: test accuracy, {key}", float(value),
                                "compared", None, paper.get(key))
                   for key, value in test.items()]
@@ -178,7 +182,8 @@ def _shares(data, name, axis):
                   textcoords="offset points", color=common.GREY, fontsize=9.5)
     axis.set_xticks(range(len(NAMES)), [
         "chip in\nthe loop", "chip, fixed\nrecurrence", "ideal\nsoftware"])
-    axis.set(title="Share of words recognised", ylim=(0, 1.02), xlim=(-0.5, 2.6))
+    axis.set(title="Recognition", ylabel="share of words recognised", ylim=(0, 1.02),
+             xlim=(-0.5, 2.6))
     axis.grid(axis="x", visible=False)
     axis.figure.legend(*axis.get_legend_handles_labels(), loc="outside lower right",
                        ncols=4)

@@ -261,7 +261,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
     """Add to dx and dy, dg and dh (or Nones) what a tile D (r, m, K, K) is worth."""
     (r, K, j), m = g.shape, len(y)
-    flat = D.swapaxes(1, 2).reshape(r, K, m * K)
+    flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
         if dg is not None:
             seen = _rows(flat * np.repeat(x @ y.T + 1, K, axis=1)[:, None])
@@ -273,14 +273,12 @@ def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
             dx += R @ y                                                    # (7)
             dy += R.T @ x
         return
-    both, turned = _overlap(x, y, mask)[:, :, None], D.transpose(1, 3, 0, 2)
+    both = _overlap(x, y, mask)[:, :, None]
     if dg is not None:
         dg += flat @ (both * h).reshape(r, m * K, j)
-        both = both.swapaxes(0, 1) * g
-        dh += turned.reshape(m, K, r * K) @ both.reshape(m, r * K, j)
+        dh += Dt.reshape(m, K, r * K) @ (both.swapaxes(0, 1) * g).reshape(m, r * K, j)
     if dx is not None:
-        R = _rows(np.einsum("nkj,nmkj->nmj", g, D @ h)) @ mask
-        R = R.reshape(r, *y.shape)
+        R = (_rows(np.einsum("nkj,nmkj->nmj", g, D @ h)) @ mask).reshape(r, *y.shape)
         dx += np.einsum("nmi,mi->ni", R, y)
         dy += np.einsum("nmi,ni->mi", R, x)
 
