@@ -178,15 +178,17 @@ def claims(data):
 
 
 def plot(data, fig):
-    fig.set_size_inches(11, 8.6)
-    top, bottom = fig.subfigures(2, 1, height_ratios=(1.75, 1))
-    _pictures(data, top.subplots(4, 2, sharex=True, sharey="row",
-                                 height_ratios=(0.8, 1, 1.1, 1.1)))
     conditions = list(dict.fromkeys(zip(data["task"].tolist(),
                                         data["augmented"].tolist(), strict=True)))
-    axes = bottom.subplots(1, 2 * len(conditions), squeeze=False)[0]
-    for c, condition in enumerate(conditions):
-        _curves(data, condition, axes[2 * c:2 * c + 2])
+    rows = min(len(conditions), 2)
+    fig.set_size_inches(11, 5.5 + 3.1 * rows)
+    top, bottom = fig.subfigures(2, 1, height_ratios=(1.75, rows))
+    _pictures(data, top.subplots(4, 2, sharex=True, sharey="row",
+                                 height_ratios=(0.8, 1, 1.1, 1.1)))
+    # beside each other, or of several conditions each pair in a column
+    axes = bottom.subplots(rows, 2 if rows == 1 else len(conditions), squeeze=False)
+    for condition, pair in zip(conditions, axes if rows == 1 else axes.T, strict=True):
+        _curves(data, condition, pair)
 
 
 def _pictures(data, axes):
