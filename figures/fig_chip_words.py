@@ -36,8 +36,6 @@ NAMES = {"chip, trained": "chip in the loop",
          "software, trained": "ideal software"}
 COLOURS = {"chip, trained": common.BLUE, "chip, fixed": common.PURPLE,
            "software, trained": common.VERMILION}
-LOOKS = dict(zip(spoken.SETS, ((common.GREY, "s"), (common.ORANGE, "o"),
-                               (common.VERMILION, "^")), strict=True))
 TITLES = {"synthetic": "synthetic digits", "fsdd": "Free Spoken Digit Dataset",
           "shd": "Spiking Heidelberg Digits", "ssc": "Spiking Speech Commands"}
 SIZES = {"quick": (1, 1), "default": (2, 6), "fsdd": (3, 60), "files": (5, 100)}
@@ -82,17 +80,11 @@ def gather(results):
     return {key: np.array(value) for key, value in found.items()}
 
 
-def tested(data, name, condition):
-    """Accuracy on all test words, (repeats,)."""
-    size = data[f"{name} size"][1:].astype(float)
-    return np.nan_to_num(data[f"{name} {condition}"][:, 1:]) @ (size / size.sum())
-
-
 def claims(data):
     found = []
     for name in data["names"].tolist():
         paper = published.values(FIGURE) if name == "shd" else {}
-        test = {key: tested(data, name, key).mean() for key in NAMES}
+        test = {key: spoken.tested(data, name, key).mean() for key in NAMES}
         trained, fixed, software = test.values()
         beside = (round(paper["chip, trained"] - paper["chip, fixed"], 3),
                   round(paper["software, trained"] - paper["chip, trained"], 3)) \
@@ -167,7 +159,7 @@ def _shares(data, name, axis):
     paper = published.values(FIGURE) if name in ("shd", "synthetic") else {}
     for x, key in enumerate(NAMES):
         values = data[f"{name} {key}"]
-        for i, (text, (colour, mark)) in enumerate(LOOKS.items()):
+        for i, (text, (colour, mark)) in enumerate(spoken.LOOKS.items()):
             at = x + 0.16 * (i - 1)
             axis.plot([at] * len(values), values[:, i], mark, color=colour, ms=4,
                       alpha=0.5, mew=0)

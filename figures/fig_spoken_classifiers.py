@@ -45,8 +45,6 @@ COUNTING = ("counts, linear", "counts, radial")
 TIMED = ("recurrent", "LSTM", "CNN")
 CONDITIONS = (*COUNTING, *(f"{name}, shuffled" for name in TIMED), *SPIKING, "LSTM",
               "CNN")
-LOOKS = dict(zip(tasks.SETS, ((common.GREY, "s"), (common.ORANGE, "o"),
-                              (common.VERMILION, "^")), strict=True))
 TUTORIAL = "recurrent, tutorial"         # on SHD itself, in the tutorial's settings
 REPEATS = {"quick": 1, "default": 3, "full": 3}
 
@@ -97,17 +95,11 @@ def gather(results):
     return {key: np.array(value) for key, value in found.items()}
 
 
-def tested(data, name, condition):
-    """Accuracy on all test words, (repeats,)."""
-    size = data[f"{name} size"][1:].astype(float)
-    return np.nan_to_num(data[f"{name} {condition}"][:, 1:]) @ (size / size.sum())
-
-
 def claims(data):
     found = []
     for name in data["names"].tolist():
         paper = theirs(name)
-        test = {key: tested(data, name, key).mean() for key in rows(data, name)}
+        test = {key: tasks.tested(data, name, key).mean() for key in rows(data, name)}
         counted = max(test[key] for key in COUNTING)
         gained = [test[key] - test[f"{key}, shuffled"] for key in TIMED]
         forward = max(test[key] for key in SPIKING[1:3])
@@ -159,7 +151,7 @@ def _classifiers(data, name, axis):
         values = data[f"{name} {condition}"]
         axis.plot(values.mean(axis=0)[[0, -1]], [row, row], color="#D0D0D0", lw=1,
                   zorder=1)
-        for i, (text, (colour, mark)) in enumerate(LOOKS.items()):
+        for i, (text, (colour, mark)) in enumerate(tasks.LOOKS.items()):
             axis.plot(values[:, i], [row] * len(values), mark, color=colour, ms=4,
                       alpha=0.5, mew=0)
             axis.plot(values[:, i].mean(), row, mark, color=colour, ms=9, mec="white",

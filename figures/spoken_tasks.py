@@ -33,6 +33,8 @@ TESTED = 5                  # recordings 0 ... 4 of a digit and speaker are for 
 AT_ONCE = 2000              # recordings of a file that are read at a time
 MOVED = "synthetic to fsdd"
 SETS = ("train", "held-out index", "held-out speakers")
+LOOKS = dict(zip(SETS, ((common.GREY, "s"), (common.ORANGE, "o"),
+                        (common.VERMILION, "^")), strict=True))
 
 
 class Words(NamedTuple):
@@ -239,6 +241,12 @@ def sets(words):
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
             (~words.test, words.test & known, words.test & ~known)]
+
+
+def tested(data, name, condition):
+    """Accuracy of a figure's condition on all test words, (repeats,)."""
+    size = data[f"{name} size"][1:].astype(float)
+    return np.nan_to_num(data[f"{name} {condition}"][:, 1:]) @ (size / size.sum())
 
 
 def counts(words):
