@@ -20,7 +20,7 @@ HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"
 SPEED = 2000.0                      # a second of speech is 500 us on the chip
 LONGEST = 1.4                       # s; what comes later is left out
 # Scores are sums over some 300 steps: ten times less than the published scale.
-RULE = tasks.Rule(scaling=0.1, burst=0.0)
+RULE = tasks.Rule(reduction="sum", scaling=0.1, burst=0.0)
 EXCITED, BOUND = 1e-7, 3000.0       # homeostasis: spikes of the layer in a word
 AT_ONCE = 100                       # words in a test
 
@@ -102,7 +102,7 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
             x = coded(words, some, T, spread, generator)
             value, d, recording = tasks.gradient(
                 run, learner.weights, x, words.label[some], RULE, generator,
-                reduction="sum", rate=EXCITED, bound=BOUND)
+                rate=EXCITED, bound=BOUND)
             learner = tasks.step(learner, d, rate, kind == "chip",
                                  ("recurrent",) if recurrence == "fixed" else ())
             curves[epoch] += np.array([value, losses.accuracy(

@@ -4,9 +4,9 @@ The neurons of an emulated chip are de-calibrated: time constants and
 thresholds are drawn anew around the nominal ones, with a relative standard
 deviation of up to 50 %. Training with the chip in the loop, the gradient
 computed with nominal parameters, loses at most 0.02 of mean test accuracy at
-30 % (three seeds; five, at --full, lose 0.024). The same network trained in
+30 %, with three seeds and, at --full, with five.  The same network trained in
 ideal software, its weights rounded and written to these chips, loses at least
-0.03 more than that. At 50 % there are neurons whose threshold is below their
+0.03 more than that.  At 50 % there are neurons whose threshold is below their
 leak; they are counted.
 
 Left: test accuracy against de-calibration, a dot for each seed.  Right: test

@@ -18,13 +18,19 @@ software model with nominal parameters, for which the gradient is computed:
 The readouts, o in place of v, have W_out S[t] in place of W x[t] + V S[t].
 Their scores z decide, and with the counts c = sum_t S the loss is
 
-    z = scaling max_t o[t], or scaling sum_t o[t]                     (3)
+    z = scaling max_{t >= r} o[t], or scaling sum_t o[t]              (3)
     L = -(1/B) sum_b log softmax(z[b])[y[b]]                          (4)
-      + readout (1/(B k)) sum_{b,j} max_t o[b,j]^2                    (5)
+      + readout (1/(B k)) sum_{b,j} (max_{t >= r} o[b,j])^2           (5)
       + burst (1/(B n)) sum_{b,i} c[b,i]^2            [CB22] eq. 6    (6)
       + rate (1/B) sum_b max(0, sum_i c[b,i] - bound)^2               (7)
 
-Derivation.  v[t] = U[t] + r[t], r recorded: what a chip does beyond the
+where r = 0 ("max", as published; "sum"), or a pattern's first step of
+which o depends on a weight ("reached"): two after its first hidden spike,
+T - 1 at most.  With r = 0 a readout that is pushed below 0 for all
+patterns has its maximum where it began, before any spike, and no gradient
+leads back.
+
+Derivation.  v[t] = U[t] + e[t], e recorded: what a chip does beyond the
     model, reset, mismatch and noise, is a term that does not move.  With
     dA for dL/dA, all later steps taken into account, the chain rule is
 
@@ -35,7 +41,7 @@ Derivation.  v[t] = U[t] + r[t], r recorded: what a chip does beyond the
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
     and the readouts' dv_o and dI_o are (8) and (9) with psi = 0.
-Exact.  Of the model with r frozen and S anchored at the record.  It knows
+Exact.  Of the model with e frozen and S anchored at the record.  It knows
     no reset, no refractory time and no private number of the chip.  Of
     equal maxima in (3) and (5) the last step carries the derivative: step
     0 of a readout depends on no weight, and a silent layer would stay so.
@@ -218,6 +224,19 @@ def _fields(recording):
             _real("recording.out", recording[2], (*mem.shape[:2], None), mem.dtype))
 
 
+def _peaks(out, spikes, reached):
+    """Steps (B, k) of the maxima, the last of equal ones, and their values."""
+    if reached:
+        fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
+        counts = np.zeros_like(fired)
+        counts[2:], counts[-1] = fired[:-2], True
+        candidates = np.where(counts[:, :, None], out, -np.inf)
+    else:
+        candidates = out
+    last = len(out) - 1 - candidates[::-1].argmax(axis=0)
+    return last, np.take_along_axis(out, last[None], 0)[0]
+
+
 def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
          burst=0.0, rate=0.0, bound=0.0):
     """Loss of a recording and its derivatives, eqs. (3)-(7).
@@ -228,8 +247,9 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         From `record`, or of any other source.
     labels : (B,) int
         Right classes, 0 ... k-1.
-    reduction : {"max", "sum"}
-        Over time, (3); "sum" is that of the keyword task.
+    reduction : {"max", "reached", "sum"}
+        Over time, (3); "sum" is that of the keyword task.  "reached" is the
+        maximum of the steps that a spike has reached.
     scaling : float
         Of the scores.
     readout, burst, rate : float
@@ -262,21 +282,22 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         raise ValueError(f"labels is {labels.dtype}, from {labels.min()} to "
                          f"{labels.max()}: must be integers in 0 ... "
                          f"{out.shape[2] - 1}")
-    if not isinstance(reduction, str) or reduction not in ("max", "sum"):
-        raise ValueError(f"reduction is {reduction!r}: must be 'max' or 'sum'")
+    reductions = "max", "reached", "sum"
+    if not isinstance(reduction, str) or reduction not in reductions:
+        raise ValueError(f"reduction is {reduction!r}: must be one of "
+                         f"{reductions}")
     scaling = _number("scaling", scaling, above=True)
     readout, burst, rate, bound = (_number(*pair) for pair in (
         ("readout", readout), ("burst", burst), ("rate", rate), ("bound", bound)))
-    last = len(out) - 1 - out[::-1].argmax(axis=0)
-    peak = np.take_along_axis(out, last[None], 0)[0]
-    z = scaling * (peak if reduction == "max" else out.sum(axis=0))        # (3)
+    last, peak = _peaks(out, spikes, reduction == "reached")
+    z = scaling * (out.sum(axis=0) if reduction == "sum" else peak)        # (3)
     value, dz = _softmax(z, labels)
     more, dspikes = _activity(spikes, burst, rate, bound)
     value += readout * float((peak * peak).mean()) + more                  # (5)
     dout = np.zeros_like(out)
     if reduction == "sum":
         dout += scaling * dz
-    dpeak = (2 * readout / peak.size) * peak + (scaling * dz) * (reduction == "max")
+    dpeak = (2 * readout / peak.size) * peak + (scaling * dz) * (reduction != "sum")
     dpeak += np.take_along_axis(dout, last[None], 0)[0]
     np.put_along_axis(dout, last[None], dpeak[None].astype(out.dtype), 0)
     return Loss(value, dout, dspikes)

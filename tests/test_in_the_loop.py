@@ -98,7 +98,8 @@ def assert_gradient(weights, x, labels, recording, rng, options, nominal):
     return f, found
 
 
-@given(seed=SEEDS, recurrent=st.booleans(), reduction=st.sampled_from(("max", "sum")),
+@given(seed=SEEDS, recurrent=st.booleans(),
+       reduction=st.sampled_from(("max", "reached", "sum")),
        readout=st.sampled_from((0.0, 0.3)), burst=st.sampled_from((0.0, 0.2)),
        rate=st.sampled_from((0.0, 0.1)), steepness=st.sampled_from((50.0, 3.0)),
        threshold=st.sampled_from((1.0, 0.7)), tau=st.sampled_from((6e-6, 11e-6)))
@@ -109,6 +110,60 @@ def test_gradient_of_any_recording(seed, recurrent, reduction, readout, burst, r
                "rate": rate, "bound": 1.0, "scaling": 2.0}
     nominal = {"steepness": steepness, "threshold": threshold, "tau_mem": tau}
     assert_gradient(*case, np.random.default_rng(seed), options, nominal)
+
+
+def test_the_maximum_of_the_steps_that_a_spike_has_reached():
+    """By hand; r is where a weight first moves a readout, T - 1 in a silent pattern."""
+    T, first = 6, (0, 2, 3, 4, 5, None)
+    spikes, out = np.zeros((T, 6, 2)), np.zeros((T, 6, 2))
+    for b, step in enumerate(first):
+        if step is not None:
+            spikes[step:, b, b % 2] = 1
+    out[:, :, 0] = 0.9 - 0.1 * np.arange(T)[:, None]
+    out[3, :, 1] = 0.7
+    recording = loop.Recording(np.zeros((T, 6, 2)), spikes, out)
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    steps = np.array([[2, 4, 5, 5, 5, 5], [3, 5, 5, 5, 5, 5]]).T
+    value, dout, _ = loop.loss(recording, labels, reduction="reached", scaling=3.0,
+                               readout=0.5)
+    peaks = np.take_along_axis(out, steps[None], 0)
+    theirs, dz = losses.cross_entropy(3 * peaks, labels)
+    assert value == pytest.approx(theirs + 0.5 * np.mean(peaks ** 2), rel=RTOL)
+    expected = np.zeros_like(out)
+    np.put_along_axis(expected, steps[None], 3 * dz + peaks / peaks.size, 0)
+    np.testing.assert_allclose(dout, expected, rtol=RTOL)
+
+
+@pytest.mark.parametrize("T", [1, 2, 3])
+def test_of_few_steps_the_last_is_reached(T):
+    recording = loop.Recording(*(np.ones((T, 1, 2)) for _ in range(3)))
+    recording.out[-1] = 0
+    value, dout, _ = loop.loss(recording, np.array([1]), reduction="reached")
+    assert value == pytest.approx(np.log(2))
+    assert dout[-1].any() and not dout[:-1].any()
+
+
+@pytest.mark.parametrize("reduction", ["max", "reached"])
+def test_what_leads_back_from_a_readout_below_zero(reduction):
+    """All weights of readout 0 are negative, for all patterns: its maximum is 0."""
+    weights, x, _ = network(4)
+    weights = weights._replace(readout=np.abs(weights.readout)
+                               * np.array([[-1], [1], [1]]))
+    labels = np.zeros(x.shape[1], int)
+    rates = []
+    for _ in range(200):
+        recording = loop.record(ideal, chip_weights.integers(weights)[0], x,
+                                dtype=np.float64)
+        assert recording.spikes.any(axis=(0, 2)).all()
+        _, dout, _ = loop.loss(recording, labels, reduction=reduction)
+        d = loop.gradients(weights, x, recording, dout)
+        rates.append(np.abs(d.readout[0]).max())
+        weights = weights._replace(readout=weights.readout - 1e-3 * d.readout)
+    if reduction == "max":
+        assert not np.any(rates) and recording.out[:, :, 0].max() == 0
+    else:
+        assert all(rates) and recording.out[:, :, 0].max() > 0
+        assert losses.accuracy(recording.out, labels) == 1
 
 
 @pytest.mark.parametrize("name", ["readout", "burst", "rate"])
