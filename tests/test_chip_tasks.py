@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from refsnn import chip_effects, chip_weights, events
+from refsnn import in_the_loop as loop
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "figures"
 
@@ -74,6 +75,28 @@ def test_a_training_in_parts_goes_on_where_it_ended(tasks, images, kind):
     assert curves[1, 0] < curves[0, 0]
     assert np.abs(whole.weights.hidden).max() <= np.float32(63 / 240) \
         or kind == "software"
+
+
+@pytest.mark.parametrize("change", [
+    {}, {"reduction": "reached"}, {"reduction": "sum"}, {"scaling": 3.0},
+    {"readout": 0.2}, {"burst": 0.3}, {"decay": 0.0}])
+def test_a_rule_says_which_loss_is_learned_from(tasks, images, change):
+    weights = tasks.begin(np.random.default_rng(1), 12).weights
+    weights = weights._replace(hidden=weights.hidden + np.float32(0.03))
+    x, labels = tasks.coded(images.x[:20]), images.labels[:20]
+    rule = tasks.Rule(**change)
+    value, d, recording = tasks.gradient(tasks.in_software, weights, x, labels, rule,
+                                         None)
+    assert recording.spikes.any()
+    names = "reduction", "scaling", "burst", "readout"
+    loss = loop.loss(recording, labels, **{name: getattr(rule, name) for name in names})
+    penalty, dpenalty = chip_weights.penalty(weights, hidden=rule.decay)
+    assert value == pytest.approx(loss.value + penalty, rel=1e-6)
+    theirs = loop.gradients(weights, x, recording, loss.dout, loss.dspikes)
+    np.testing.assert_allclose(d[0], theirs.hidden + dpenalty[0], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(d[2], theirs.readout, rtol=1e-5, atol=1e-9)
+    other = tasks.gradient(tasks.in_software, weights, x, labels, tasks.Rule(), None)[0]
+    assert (value == other) == (not change)
 
 
 def test_parts_cover_all_epochs(tasks):
