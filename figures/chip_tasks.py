@@ -119,9 +119,9 @@ def in_software(weights, x):
 
 # ---- learning ----------------------------------------------------------------
 
-# On the embedded digits, 1,437 of them, as many steps as these allow.  The maximum is
-# of the steps that a spike has reached: with that of all, 3 of 36 runs lose a class,
-# whose readout is pushed below 0 when the hidden layer first fires, and stays there.
+# On the embedded digits, 1,437 of them, as many steps as these allow.  With
+# reduction="max", 3 of 36 other runs lose a class, whose readout is pushed below 0
+# when the hidden layer first fires, and stays there.
 DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
 # On MNIST as published but for the scaling: on 5,000 training images held out, after
 # 6 epochs of 15,000, the emulated chip reaches 0.912 with 10 and 0.930 with 4.

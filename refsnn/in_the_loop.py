@@ -18,17 +18,19 @@ software model with nominal parameters, for which the gradient is computed:
 The readouts, o in place of v, have W_out S[t] in place of W x[t] + V S[t].
 Their scores z decide, and with the counts c = sum_t S the loss is
 
-    z = scaling max_{t >= r} o[t], or scaling sum_t o[t]              (3)
+    z[j] = scaling max_{t >= r[j]} o[t,j], or scaling sum_t o[t,j]    (3)
     L = -(1/B) sum_b log softmax(z[b])[y[b]]                          (4)
-      + readout (1/(B k)) sum_{b,j} (max_{t >= r} o[b,j])^2           (5)
+      + readout (1/(B k)) sum_{b,j} (max_{t >= r[j]} o[b,t,j])^2      (5)
       + burst (1/(B n)) sum_{b,i} c[b,i]^2            [CB22] eq. 6    (6)
       + rate (1/B) sum_b max(0, sum_i c[b,i] - bound)^2               (7)
 
-where r = 0 ("max", as published; "sum"), or a pattern's first step of
-which o depends on a weight ("reached"): two after its first hidden spike,
-T - 1 at most.  With r = 0 a readout that is pushed below 0 for all
-patterns has its maximum where it began, before any spike, and no gradient
-leads back.
+where r = 0 ("max", as published; "sum"), but for the right class, r[y],
+if "reached": the first step of which its o depends on a weight, two after
+the first hidden spike of the pattern, T - 1 at most.  With r = 0 a readout
+that is pushed below 0 for all patterns has its maximum where it began,
+before any spike, and no gradient leads back.  (Wrong classes need none:
+with r[j] for all j they are pushed down without end, and MNIST is hardly
+learnt.)
 
 Derivation.  v[t] = U[t] + e[t], e recorded: what a chip does beyond the
     model, reset, mismatch and noise, is a term that does not move.  With
@@ -224,16 +226,18 @@ def _fields(recording):
             _real("recording.out", recording[2], (*mem.shape[:2], None), mem.dtype))
 
 
-def _peaks(out, spikes, reached):
-    """Steps (B, k) of the maxima, the last of equal ones, and their values."""
-    if reached:
+def _peaks(out, spikes, labels):
+    """Steps (B, k) of the maxima, the last of equal ones, and their values.
+
+    With labels, theirs are of the steps that a spike has reached.
+    """
+    last = len(out) - 1 - out[::-1].argmax(axis=0)
+    if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
-        counts = np.zeros_like(fired)
+        counts, rows = np.zeros_like(fired), np.arange(len(labels))
         counts[2:], counts[-1] = fired[:-2], True
-        candidates = np.where(counts[:, :, None], out, -np.inf)
-    else:
-        candidates = out
-    last = len(out) - 1 - candidates[::-1].argmax(axis=0)
+        own = np.where(counts, out[:, rows, labels], -np.inf)
+        last[rows, labels] = len(out) - 1 - own[::-1].argmax(axis=0)
     return last, np.take_along_axis(out, last[None], 0)[0]
 
 
@@ -248,8 +252,10 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     labels : (B,) int
         Right classes, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
-        Over time, (3); "sum" is that of the keyword task.  "reached" is the
-        maximum of the steps that a spike has reached.
+        Over time, (3); "sum" is that of the keyword task.  "reached" is
+        "max" but for the right class, of which only steps count that a spike
+        has reached: take it if classes are lost for good (one readout that
+        is nowhere above 0), which happens on small data.
     scaling : float
         Of the scores.
     readout, burst, rate : float
@@ -289,7 +295,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     scaling = _number("scaling", scaling, above=True)
     readout, burst, rate, bound = (_number(*pair) for pair in (
         ("readout", readout), ("burst", burst), ("rate", rate), ("bound", bound)))
-    last, peak = _peaks(out, spikes, reduction == "reached")
+    last, peak = _peaks(out, spikes, labels if reduction == "reached" else None)
     z = scaling * (out.sum(axis=0) if reduction == "sum" else peak)        # (3)
     value, dz = _softmax(z, labels)
     more, dspikes = _activity(spikes, burst, rate, bound)
@@ -395,7 +401,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     np.square(psi, out=psi)
     np.reciprocal(psi, out=psi)                                            # (2)
     dsyn_out = _back(dout, None, None, alpha, beta)[1:].reshape(-1, k)
-    dS = np.zeros_like(mem)
+    dS = np.zeros(mem.shape, mem.dtype)         # in C order, whatever mem is in
     np.matmul(dsyn_out, W_out, out=dS[:-1].reshape(-1, n))
     if dspikes is not None:
         dS += _real("dspikes", dspikes, (T, B, n), W.dtype)

@@ -373,7 +373,7 @@ def accumulate(k, state, W, block, signal):
     error, *ends = _cascade(signal, *k.alpha, state.error_rise, state.error)
     total, traces, synapses = _products(k, state, x[:T * B], past[:T], error)
     integral, het = _heterosynaptic(k, spikes, error, state.het)
-    tail, past_x = x[T * B:].tocoo(), np.zeros_like(state.past_x)
+    tail, past_x = x[T * B:].tocoo(), np.zeros(state.past_x.shape, W.dtype)
     past_x.reshape(-1, m)[tail.row, tail.col % m] = tail.data
     total = k.drive * total - k.rho * W * integral[:, :, None]             # (5)
     return State(state.syn, state.mem, state.held, past_x, past[T:], *traces, *synapses,

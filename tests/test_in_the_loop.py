@@ -112,18 +112,18 @@ def test_gradient_of_any_recording(seed, recurrent, reduction, readout, burst, r
     assert_gradient(*case, np.random.default_rng(seed), options, nominal)
 
 
-def test_the_maximum_of_the_steps_that_a_spike_has_reached():
+def test_the_right_class_has_the_maximum_of_steps_that_a_spike_has_reached():
     """By hand; r is where a weight first moves a readout, T - 1 in a silent pattern."""
-    T, first = 6, (0, 2, 3, 4, 5, None)
-    spikes, out = np.zeros((T, 6, 2)), np.zeros((T, 6, 2))
+    T, first = 6, (0, 2, 3, 4, 5, None, 0)
+    spikes, out = np.zeros((T, 7, 2)), np.zeros((T, 7, 2))
     for b, step in enumerate(first):
         if step is not None:
-            spikes[step:, b, b % 2] = 1
+            spikes[step, b, b % 2] = 1
     out[:, :, 0] = 0.9 - 0.1 * np.arange(T)[:, None]
     out[3, :, 1] = 0.7
-    recording = loop.Recording(np.zeros((T, 6, 2)), spikes, out)
-    labels = np.array([0, 1, 0, 1, 0, 1])
-    steps = np.array([[2, 4, 5, 5, 5, 5], [3, 5, 5, 5, 5, 5]]).T
+    labels = np.array([0, 0, 0, 0, 0, 0, 1])
+    steps = np.array([[2, 4, 5, 5, 5, 5, 0], [3] * 7]).T
+    recording = loop.Recording(np.zeros((T, 7, 2)), spikes, out)
     value, dout, _ = loop.loss(recording, labels, reduction="reached", scaling=3.0,
                                readout=0.5)
     peaks = np.take_along_axis(out, steps[None], 0)
@@ -134,13 +134,25 @@ def test_the_maximum_of_the_steps_that_a_spike_has_reached():
     np.testing.assert_allclose(dout, expected, rtol=RTOL)
 
 
+def test_where_the_right_class_is_above_zero_it_is_the_published_loss():
+    weights, x, labels = network(6)
+    weights = weights._replace(readout=np.abs(weights.readout))
+    recording = loop.record(ideal, chip_weights.integers(weights)[0], x,
+                            dtype=np.float64)
+    assert recording.out.max(axis=0).min() > 0
+    for a, b in zip(*(loop.loss(recording, labels, reduction=name)
+                      for name in ("max", "reached")), strict=True):
+        assert np.array_equal(a, b)
+
+
 @pytest.mark.parametrize("T", [1, 2, 3])
 def test_of_few_steps_the_last_is_reached(T):
     recording = loop.Recording(*(np.ones((T, 1, 2)) for _ in range(3)))
     recording.out[-1] = 0
     value, dout, _ = loop.loss(recording, np.array([1]), reduction="reached")
-    assert value == pytest.approx(np.log(2))
-    assert dout[-1].any() and not dout[:-1].any()
+    wrong = recording.out[:, 0, 0].max()        # all steps count for the other class
+    assert value == pytest.approx(np.log1p(np.exp(10 * wrong)))
+    assert dout[-1, 0, 1] < 0 and not dout[:-1, 0, 1].any()
 
 
 @pytest.mark.parametrize("reduction", ["max", "reached"])
@@ -324,6 +336,33 @@ def test_gradient_of_a_chip_s_recording(recurrent):
     off = recording._replace(mem=recording.mem + 0.2 / 70, out=recording.out + ramp)
     assert_gradient(weights, x, labels, off, np.random.default_rng(1),
                     {"burst": 0.1, "readout": 0.1}, {})
+
+
+def batch_first(a):
+    return np.ascontiguousarray(np.swapaxes(a, 0, 1)).swapaxes(0, 1)
+
+
+@pytest.mark.parametrize("layout", [np.asfortranarray, batch_first])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_how_arrays_lie_in_memory_changes_nothing(recurrent, layout):
+    weights, x, labels = network(4, recurrent=recurrent)
+    written = chip_weights.integers(weights)[0]
+    spikes, codes = plugged(chip_effects.draw(3, chip_effects.CALIBRATED))(written, x)
+
+    def found(change):
+        used = chip_weights.Weights(*(w if w is None else change(w) for w in weights))
+        recording = loop.record(lambda *_: (change(spikes), change(codes)), written,
+                                change(x), dtype=np.float64)
+        _, dout, dspikes = loop.loss(recording, labels, burst=0.1, readout=0.1)
+        again = loop.Recording(*map(change, recording))
+        return [loop.gradients(used, change(x), recording, dout, dspikes),
+                loop.gradients(used, change(x), again, change(dout), change(dspikes))]
+
+    first, *others = found(np.asarray) + found(layout)
+    for other in others:
+        for a, b in zip(parameters(first), parameters(other), strict=True):
+            assert a.any()
+            np.testing.assert_allclose(b, a, rtol=RTOL, atol=1e-14)
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
