@@ -67,6 +67,14 @@ class Corrections(NamedTuple):
     reset: np.ndarray          # (N,)
 
 
+class _Weights(NamedTuple):
+    """What a chip is given: integers, no recurrent weights, no readouts."""
+
+    hidden: np.ndarray         # (N, inputs)
+    recurrent: None
+    readout: np.ndarray        # (0, N)
+
+
 def _kernel(t, a, b):
     """Answer of the membrane to a current that starts at 0 and decays."""
     t = np.maximum(t, 0)
@@ -91,8 +99,8 @@ def _trial(run, weights, images, neurons):
     """Spikes and samples (T, B, N) of images whose events are in bin 0."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
-    record = run({"hidden": np.tile(weights, (neurons, 1)), "recurrent": None,
-                  "readout": np.zeros((0, neurons), int)}, x)
+    record = run(_Weights(np.tile(weights, (neurons, 1)), None,
+                          np.zeros((0, neurons), int)), x)
     if not isinstance(record, (tuple, list)) or len(record) != 2:
         raise ValueError(f"run returned a {type(record).__name__}: must be a pair, "
                          "(spikes, samples)")
@@ -210,9 +218,9 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     Parameters
     ----------
     run : callable (weights, spikes) -> (spikes, samples)
-        The chip, with weights {"hidden": (neurons, inputs) int,
-        "recurrent": None, "readout": (0, neurons) int}, 0/1 spikes of
-        shape (T, B, inputs) and (T, B, neurons).
+        The chip: weights.hidden (neurons, inputs) int, weights.recurrent
+        None, weights.readout (0, neurons) int; spikes, 0 or 1, of shapes
+        (T, B, inputs) and (T, B, neurons), samples as the latter.
     neurons, inputs : int
         All that the chip has; at least 11 inputs, rather 100.
     dt : float

@@ -61,13 +61,20 @@ class _Model(NamedTuple):
     hold: int          # steps of the refractory time
 
 
+def _asarray(name, value):
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from None
+
+
 def _matrix(weights, name, rows, columns, limit):
     """A checked matrix of weights, rows or columns None if free; or None."""
     value = weights.get(name) if isinstance(weights, dict) \
         else getattr(weights, name, None)
     if value is None and name == "recurrent":
         return None
-    array, most = np.asarray(value), limit or 1e9
+    array, most = _asarray(f"weights.{name}", value), limit or 1e9
     if array.ndim != 2 or array.dtype.kind not in ("iu" if limit else "iuf") \
             or rows not in (None, len(array)) or columns not in (None, array.shape[1]):
         raise ValueError(f"weights.{name} is of shape {array.shape}, {array.dtype}: "
@@ -93,7 +100,7 @@ def _network(chip, effects, weights, spikes):
         if not 0 < min(n, count) <= count <= min(room, most or room):
             raise ValueError(f"weights have {count} {name}: must have 1 to "
                              f"{min(room, most or room)}")
-    x = np.asarray(spikes)
+    x = _asarray("spikes", spikes)
     if x.ndim != 3 or x.shape[2] != m or 0 in x.shape or x.dtype.kind not in "biuf":
         raise ValueError(f"spikes is of shape {x.shape}, dtype {x.dtype}: must be a "
                          f"real array (T, B, {m}), not empty")
@@ -111,8 +118,7 @@ def _kernel(h, a, b):
 
 def _synapses(chip, matrices, scale, c):
     """What events add to c_e I_e and -c_i I_i: (m, 2 n) and (n, 2 targets)."""
-    hidden, recurrent, readout = matrices
-    n, m = hidden.shape
+    (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
         """Weights of each sign, (2, post, pre), as their rows deliver them."""
@@ -210,8 +216,7 @@ def _onward(model, fired, last, loss, rng):
         return None
     fired.ravel()[last[rng.random(len(last)) < loss]] = False
     sent = fired[:, :len(model.onward)].astype(model.onward.dtype)
-    shape = len(sent), 2, model.onward.shape[1] // 2
-    return (sent @ model.onward).reshape(shape).transpose(1, 0, 2)
+    return (sent @ model.onward).reshape(len(sent), 2, -1).transpose(1, 0, 2)
 
 
 def _loop(model, x, closes, effects, rng):
@@ -261,9 +266,8 @@ def _codes(chip, effects, seen, code, rng):
     for size, shape in ((wander, seen.shape[1:]), (read, seen.shape)):
         if size:
             codes += dtype.type(size) * slope * rng.standard_normal(shape, dtype)
-    if not effects["adc_limit"]:
-        return codes
-    return np.clip(np.floor(codes), 0, effects["adc_limit"]).astype(np.uint8)  # (7)
+    return codes if not effects["adc_limit"] else \
+        np.clip(np.floor(codes), 0, effects["adc_limit"]).astype(np.uint8)     # (7)
 
 
 def _steps(chip, rng, step, dt, scale, code, reset_after):

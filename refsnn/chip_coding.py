@@ -58,9 +58,16 @@ def _generator(rng):
         raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
 
 
+def _asarray(name, value):
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from None
+
+
 def _grey(name, value, shape):
     """A float array of `shape` in [0, 1], whose None axes are free."""
-    array = np.asarray(value)
+    array = _asarray(name, value)
     if array.dtype not in (np.float32, np.float64) or array.ndim != len(shape) \
             or 0 in array.shape:
         raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: must "
@@ -83,9 +90,9 @@ def latency(values, *, T=20, dt=1.7e-6, tau=8e-6, threshold=0.2, first=None):
     dt, tau : float
         Width of a bin and time constant, s.
     threshold : float
-        Grey levels up to it send no spike.
+        Grey levels up to it send no spike; below 1.
     first : float, optional
-        s; by default (3).
+        s, not after the earliest spike; by default (3).
 
     Returns
     -------
@@ -106,13 +113,19 @@ def latency(values, *, T=20, dt=1.7e-6, tau=8e-6, threshold=0.2, first=None):
     values = _grey("values", values, ("B", "m"))
     T, dt, tau = _count("T", T), _number("dt", dt), _number("tau", tau)
     threshold = float(values.dtype.type(_number("threshold", threshold)))
+    if threshold >= 1:
+        raise ValueError(f"threshold is {threshold}: must be below 1")
     if first is not None:
         first = _number("first", first, zero=True)
     image, unit = np.nonzero(values > threshold)
     excess = values[image, unit].astype(np.float64) - threshold
     time = tau * np.log1p(threshold / excess)                              # (1)
+    earliest = time.min(initial=np.inf)
     if first is None:
-        first = time.min(initial=np.inf)                                   # (3)
+        first = earliest                                                   # (3)
+    elif first > earliest + 1e-3 * dt:          # more than rounding
+        raise ValueError(f"first is {first}: must not be after the earliest spike, "
+                         f"{earliest} s")
     step = np.floor(np.maximum(time - first, 0) / dt)                      # (2)
     kept = step < T
     spikes = np.zeros((T, *values.shape), values.dtype)
@@ -149,7 +162,7 @@ def shrunk(images, *, crop=2, side=16):
     >>> small.shape, float(small.min()), float(small.max())
     ((1, 16, 16), 1.0, 1.0)
     """
-    images, crop, side = np.asarray(images), _count("crop", crop, 0), \
+    images, crop, side = _asarray("images", images), _count("crop", crop, 0), \
         _count("side", side)
     if images.dtype != np.uint8 or images.ndim != 3 or images.size == 0 \
             or images.shape[1] != images.shape[2]:
@@ -251,7 +264,7 @@ def words(times_s, units, *, T, dt=1.7e-6, speed=2000.0, skip=70, stride=9,
     >>> x.shape, np.argwhere(x).tolist()
     ((40, 70), [[0, 0], [29, 2]])
     """
-    times, units = np.asarray(times_s), np.asarray(units)
+    times, units = _asarray("times_s", times_s), _asarray("units", units)
     if times.ndim != 1 or times.dtype.kind != "f" or units.shape != times.shape \
             or units.dtype.kind not in "iu":
         raise ValueError(f"times_s and units are of shapes {times.shape}, "

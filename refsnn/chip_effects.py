@@ -156,6 +156,13 @@ def only(effects, *names):
                      zip(Effects._fields, effects, strict=True)))
 
 
+def _asarray(name, value):
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from None
+
+
 def _record(name, effects):
     """Refuses what is no valid record of effects."""
     if not isinstance(effects, tuple) or \
@@ -166,7 +173,7 @@ def _record(name, effects):
     for field, value in effects._asdict().items():
         if value is None:
             continue
-        array = np.asarray(value)
+        array = _asarray(f"{name}.{field}", value)
         fits = array.shape == shapes[field] and array.dtype.kind in "fiub" \
             and np.isfinite(array).all()
         if not fits or ((array < 0).any() and field != "headroom"):

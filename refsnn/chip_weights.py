@@ -53,11 +53,19 @@ class Weights(NamedTuple):
     readout: np.ndarray                         # (k, n)
 
 
+def _asarray(name, value):
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from None
+
+
 def _weights(weights):
     """Checked Weights of a dict or of anything with these three fields."""
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in Weights._fields]
-    arrays = [None if a is None else np.asarray(a) for a in given]
+    arrays = [None if a is None else _asarray(f"weights.{name}", a)
+              for name, a in zip(Weights._fields, given, strict=True)]
     n = len(arrays[0]) if arrays[0] is not None and arrays[0].ndim else 0
     shapes = (n, None), (n, n), (None, n)
     for name, a, shape in zip(Weights._fields, arrays, shapes, strict=True):
@@ -242,7 +250,7 @@ def drop(weights, kept):
     [[1.0], [0.0]]
     """
     hidden, recurrent, readout = _weights(weights)
-    kept = np.asarray(kept)
+    kept = _asarray("kept", kept)
     if kept.dtype != bool or kept.shape != (len(hidden),):
         raise ValueError(f"kept is of shape {kept.shape}, dtype {kept.dtype}: must be "
                          f"({len(hidden)},) bool")

@@ -143,7 +143,9 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     run : callable (weights, x) -> (spikes, samples)
         The chip, drawn or real.  It returns spikes (T, B, n), 0 or 1, and
         samples (T, B, n + k) of all membranes, hidden neurons first: any
-        real numbers, on a chip codes of 8 bits.
+        real numbers, on a chip codes of 8 bits.  Spikes of bin t
+        are those between samples t and t + 1, and x[t] arrives at the end
+        of it; sample 0 is of membranes at rest.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, `readout` (k, n), as
         `run` wants them: on a chip integers.
@@ -178,7 +180,8 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
         raise ValueError(f"run is {run!r:.60}: must be a callable (weights, x)")
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    unit, gain = _number("unit", unit, above=True), _number("gain", gain, above=True)
+    dtype = np.dtype(dtype).type
+    unit, gain = _number("unit", unit, 1e-9, 1e9), _number("gain", gain, 1e-9, 1e9)
     W, _, W_out = _matrices(weights)
     T, B, _ = _binary("x", x, (None, None, W.shape[1]), dtype).shape
     result = run(weights, x)
@@ -186,7 +189,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
                          "(spikes, samples)")
     n = len(W)
-    spikes = _binary("spikes of run", result[0], (T, B, n), dtype)
+    spikes = _binary("spikes of run", result[0], (T, B, n), dtype).copy()
     samples = _real("samples of run", result[1], (T, B, n + len(W_out)), dtype)
     v = samples - samples[0]
     v *= dtype(1 / unit)                                                   # (1)
@@ -257,7 +260,8 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         has reached: take it if classes are lost for good (one readout that
         is nowhere above 0), which happens on small data.
     scaling : float
-        Of the scores.
+        Of the scores, large if membranes of readouts are small: 10 is
+        published for the maximum; sums over time take less, as 0.1.
     readout, burst, rate : float
         Strengths of (5), (6) and (7), at least 0; published code has
         burst = 5e-4 and readout = 0.
@@ -267,6 +271,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     Returns
     -------
     Loss
+        Networks decide by argmax of the maximum, or the sum, of `out`.
 
     Raises
     ------

@@ -735,6 +735,8 @@ def with_entry(array, value, dtype=None):
     ({"readout": O1[:, :4]}, r"weights.readout is of shape \(2, 4\)"),
     ({"readout": None}, "weights.readout"),
     ({"hidden": None}, "weights.hidden"),
+    ({"hidden": [[1], [2, 3]]}, "weights.hidden is no array"),
+    ({"x": [[1], [2, 3]]}, "spikes is no array"),
     ({"x": X[0]}, r"spikes is of shape \(2, 9\)"),
     ({"x": X[..., :8]}, r"spikes is of shape .*must be a real array \(T, B, 9\)"),
     ({"x": X[:0]}, "not empty"),

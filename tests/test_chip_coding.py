@@ -10,6 +10,7 @@ from tolerances import RTOL
 from refsnn import chip_coding, encoding
 
 BLANK = -8e-6 * np.log(0.8)         # s, of a white pixel
+BRIGHT = np.array([[0.3, 1.0]])
 
 
 @given(seed=SEEDS)
@@ -40,6 +41,11 @@ def test_the_first_spike_of_a_batch_is_at_its_beginning():
     assert np.array_equal(chip_coding.latency(values[1:])[0], [[1, 0]])
     fixed = chip_coding.latency(values, first=BLANK)
     assert fixed[0].sum() == 0 and fixed.sum() == 3
+    near = chip_coding.latency(BRIGHT, first=BLANK + 1e-12), \
+        chip_coding.latency(BRIGHT.astype(np.float32), first=BLANK)
+    for x in near:                      # what is rounded is not refused
+        assert np.array_equal(x, chip_coding.latency(BRIGHT))
+    assert not chip_coding.latency(np.zeros((2, 3)), first=1.0).any()
     assert not chip_coding.latency(np.zeros((2, 3))).any()
     assert chip_coding.latency(values.astype(np.float32)).dtype == np.float32
 
@@ -162,6 +168,12 @@ GREY, EVENTS, RNG = np.full((2, 3), 0.5), (np.zeros(2), np.zeros(2, int)), \
     (lambda: chip_coding.rotated(GREY[None], RNG, most=-1), "most is -1"),
     (lambda: chip_coding.words(np.zeros(2), np.zeros(3, int), T=5), "times_s and"),
     (lambda: chip_coding.words(np.zeros(2), np.zeros(2), T=5), "times_s and units"),
+    (lambda: chip_coding.words([[0.1], [1, 2]], EVENTS[1], T=5), "times_s is no array"),
+    (lambda: chip_coding.words(EVENTS[0], [[1], [1, 2]], T=5), "units is no array"),
+    (lambda: chip_coding.latency([[0.1], [1, 2]]), "values is no array"),
+    (lambda: chip_coding.shrunk([[0.1], [1, 2]]), "images is no array"),
+    (lambda: chip_coding.latency(GREY, threshold=1.0), "threshold is 1.0: must be bel"),
+    (lambda: chip_coding.latency(BRIGHT, first=1.01 * BLANK), "first is .*earliest"),
     (lambda: chip_coding.words(np.full(2, np.nan), EVENTS[1], T=5), "times_s must be"),
     (lambda: chip_coding.words(np.full(2, -1.0), EVENTS[1], T=5), "times_s must be"),
     (lambda: chip_coding.words(EVENTS[0], np.full(2, 700), T=5), "units in 0 ... 699"),

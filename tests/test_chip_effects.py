@@ -300,6 +300,7 @@ def changed(**changes):
     (changed(noise=(0.1, np.inf, 0.1)), "effects.noise"),
     (changed(noise=(0.1, 0.1)), "effects.noise"),
     (changed(reset="much"), "effects.reset is 'much'"),
+    (changed(gain=([1.0], [1.0, 2.0])), "effects.gain is no array"),
     (changed(adc_limit=256), r"effects.adc_limit is 256: .* in \[1, 255\]"),
     (changed(weight_limit=0), "effects.weight_limit is 0"),
     (changed(fan_in=2.5), "effects.fan_in is 2.5"),

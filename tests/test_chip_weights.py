@@ -151,6 +151,7 @@ FUNCTIONS = (cw.integers, cw.clamp, cw.penalty, lambda w: cw.drop(w, np.ones(5, 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("name, value, message", [
+    ("readout", [[1.0], [1.0, 2]], "weights.readout is no array"),
     ("hidden", None, "weights.hidden is None"), ("hidden", np.ones(5), "hidden"),
     ("hidden", np.ones((5, 7), int), "weights.hidden is of shape .*int"),
     ("hidden", np.full((5, 7), np.nan), "weights.hidden has NaN"),
@@ -173,6 +174,7 @@ def test_bad_weights_are_refused(function, name, value, message):
     (lambda: cw.penalty(drawn(1), hidden=-1.0), "hidden is -1.0"),
     (lambda: cw.penalty(drawn(1), readout="1"), "readout is '1'"),
     (lambda: cw.drop(drawn(1), np.ones(4, bool)), "kept is of shape"),
+    (lambda: cw.drop(drawn(1), [[True], [True, False]]), "kept is no array"),
     (lambda: cw.drop(drawn(1), np.ones(5)), "kept is of shape .*float64"),
     (lambda: cw.dropout(7, 5), "rng is 7"),
     (lambda: cw.dropout(np.random.default_rng(1), 0), "n is 0"),

@@ -583,11 +583,26 @@ def test_what_a_chip_must_not_return(run, message):
 
 @pytest.mark.parametrize("more, message", [
     ({"unit": 0}, "unit is 0"), ({"unit": np.inf}, "unit"), ({"gain": -1.0}, "gain"),
-    ({"gain": 0}, "gain is 0"),
+    ({"gain": 0}, "gain is 0"), ({"unit": 9e-10}, "unit is 9e-10"),
+    ({"unit": 1e9}, "unit"), ({"gain": 9e-10}, "gain"), ({"gain": 1e9}, "gain is 1"),
     ({"gain": "1"}, "gain"), ({"dtype": np.int8}, "dtype")])
 def test_record_refuses_options(more, message):
     with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
         answer(replying(), **more)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, "float64"])
+def test_a_recording_is_a_copy(dtype):
+    """A chip may write to its buffers again; dtypes may be given by name."""
+    rng = np.random.default_rng(1)
+    buffers = (rng.random((4, 2, 3)) < 0.5).astype(dtype), \
+        rng.random((4, 2, 5)).astype(dtype)
+    recording = answer(lambda *_: buffers, dtype=np.dtype(dtype))
+    kept = [a.copy() for a in recording]
+    for a in buffers:
+        a[:] = 0
+    for a, b in zip(recording, kept, strict=True):
+        assert a.any() and np.array_equal(a, b) and a.dtype == dtype
 
 
 @pytest.mark.parametrize("weights, x, message", [
