@@ -51,10 +51,9 @@ class Rule(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """On test images: loss, accuracy, hidden spikes an image, and accuracy
-    where only the first t + 1 samples count, (T,)."""
+    """On test images: accuracy, hidden spikes an image, and accuracy where
+    only the first t + 1 samples count, (T,)."""
 
-    loss: float
     accuracy: float
     spikes: float
     until: np.ndarray
@@ -187,18 +186,17 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
     return learner, curves
 
 
-def test(run, weights, images, scaling=10.0):
-    """`Scores` on the test images."""
-    count, spikes, total, until = len(images.labels_test), 0.0, 0.0, np.zeros(STEPS)
+def test(run, weights, images):
+    """`Scores` on the test images; the largest maximum decides."""
+    count, spikes, until = len(images.labels_test), 0.0, np.zeros(STEPS)
     for start in range(0, count, AT_ONCE):
         part = slice(start, start + AT_ONCE)
         recording = run(weights, coded(images.x_test[part]))
         labels = images.labels_test[part]
-        total += loop.loss(recording, labels, scaling=scaling).value * len(labels)
         spikes += float(recording.spikes.sum())
         best = np.maximum.accumulate(recording.out, axis=0).argmax(axis=2)
         until += (best == labels).sum(axis=1)
-    return Scores(total / count, until[-1] / count, spikes / count, until / count)
+    return Scores(until[-1] / count, spikes / count, until / count)
 
 
 def silenced(weights, generator, share):
