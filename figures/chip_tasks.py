@@ -110,7 +110,8 @@ def on_chip(drawn, rng, *, reset_after=None):
 
 
 def in_software(weights, x):
-    """The network without hardware: weights of any size, no noise."""
+    """The network without hardware: weights of any size, no noise, and the reset of
+    the authors' software, by subtraction and without a refractory time."""
     out, tape = lif_fast.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
     return loop.Recording(tape.mem, (tape.mem > 1).astype(np.float32), out)
@@ -126,6 +127,7 @@ DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
 # 6 epochs of 15,000, the emulated chip reaches 0.912 with 10 and 0.930 with 4.
 STORED = Rule(scaling=4.0)
 HIDDEN, EPOCHS = {"digits": 100}, {"digits": 18}
+LEARNT = 0.93                   # least test accuracy on the digits, calibrated chip
 HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # PART epochs make a job
 
 

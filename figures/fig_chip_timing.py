@@ -1,9 +1,10 @@
 """When an analog chip decides, and with how many spikes
 
 Networks of 256-100-10 trained with a chip in the loop, at several strengths
-of the burst regulariser.  With some strength at most 40 hidden spikes an
-image are left, and the mean test accuracy of three seeds stays within 0.01
-of that without regulariser.
+of the burst regulariser.  With some strengths at most 40 hidden spikes an
+image are left.  Of these, the one that the training images are learnt best
+with stays within 0.01 of the mean test accuracy without regulariser (three
+seeds).
 
 Left: test accuracy if only samples up to a time after an image's first input
 spike count.  Not later than 10 us after it the unregularised networks are
@@ -80,18 +81,27 @@ def decided_us(data):
     return float(times_us()[len(near) - near[::-1].argmin() if not near.all() else 0])
 
 
+def sparsest(data):
+    """Of regularised networks of at most 40 spikes, those learnt best; or None."""
+    sparse = (data["spikes"].mean(axis=1) <= 40) & (data["strength"] > 0)
+    learnt = np.where(sparse, data["train"].mean(axis=1), -1)
+    return int(learnt.argmax()) if sparse.any() else None
+
+
 def claims(data):
     accuracy, spikes = (data[name].mean(axis=1) for name in ("accuracy", "spikes"))
     repeats, paper = data["accuracy"].shape[1], published.values(FIGURE)
-    sparse = spikes <= 40
-    lost = accuracy[0] - accuracy[sparse].max() if sparse.any() else float("nan")
-    best = np.flatnonzero(sparse)[accuracy[sparse].argmax()] if sparse.any() else -1
+    best = sparsest(data)
+    lost = float("nan") if best is None else accuracy[0] - accuracy[best]
     return [
         common.at_most("test accuracy lost with at most 40 hidden spikes an image, "
                        f"means of {repeats} seeds", lost, 0.01,
                        paper["accuracy lost at 20 hidden spikes"]),
-        common.Claim("hidden spikes an image in these networks", float(spikes[best]),
+        common.Claim("hidden spikes an image in these networks",
+                     float("nan") if best is None else float(spikes[best]),
                      "shown only", None, paper["hidden spikes, accuracy still flat"]),
+        common.at_least("test accuracy without regulariser", accuracy[0],
+                        tasks.LEARNT),
         common.Claim("hidden spikes an image without regulariser", float(spikes[0]),
                      "shown only", None),
         common.at_most("time after the first input spike when accuracy is within 0.01 "

@@ -246,7 +246,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     Examples
     --------
     >>> def dead(weights, spikes):
-    ...     shape = (*spikes.shape[:2], len(weights["hidden"]))
+    ...     shape = (*spikes.shape[:2], len(weights.hidden))
     ...     return np.zeros(shape), np.full(shape, 87)
     >>> found = measure(dead, neurons=2, repeats=1)
     >>> found.silent.tolist(), found.leak.round(6).tolist()
@@ -279,9 +279,10 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
               scale=240.0, code=(80.0, 70.0), repeats=8):
     """Corrections that make a chip's neurons nominal ones, by `measure`.
 
-    Of neurons that fire without input, or never (or too late), nothing is
-    corrected but the leak, and the threshold: raised by 1, or lowered by
-    0.5.  So calibrate twice or more, each time as last corrected.
+    Of neurons that fire without input nothing is corrected but the
+    threshold, raised by 1; of those that never fire, or too late, the leak,
+    and the threshold, lowered by 0.5.  So calibrate twice or more, each
+    time as last corrected.
 
     Parameters
     ----------
@@ -301,7 +302,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     Examples
     --------
     >>> def dead(weights, spikes):
-    ...     shape = (*spikes.shape[:2], len(weights["hidden"]))
+    ...     shape = (*spikes.shape[:2], len(weights.hidden))
     ...     return np.zeros(shape), np.full(shape, 87)
     >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
     [-0.1, -0.1]

@@ -4,7 +4,7 @@ r"""Surrogate gradients with a chip in the loop: forward there, back here.
 A chip, drawn or real, runs one hidden layer, W, with or without recurrent
 weights V, and leaky readouts, W_out.  Samples of its membranes become
 
-    v[t] = (code[t] - code[0]) / unit                                 (1)
+    v[t] = (code[t] - code[0]) / unit, of readouts times gain         (1)
 
 and v and the spikes S, as recorded, take the place of the variables of a
 software model with nominal parameters, for which the gradient is computed:
@@ -28,9 +28,9 @@ where r = 0 ("max", as published; "sum"), but for the right class, r[y],
 if "reached": the first step of which its o depends on a weight, two after
 the first hidden spike of the pattern, T - 1 at most.  With r = 0 a readout
 that is pushed below 0 for all patterns has its maximum where it began,
-before any spike, and no gradient leads back.  (Wrong classes need none:
-with r[j] for all j they are pushed down without end, and MNIST is hardly
-learnt.)
+before any spike, and nothing leads its weights back.  (Wrong classes need
+nothing: with r[j] for all j they are pushed down without end, and MNIST
+is hardly learnt.)
 
 Derivation.  v[t] = U[t] + e[t], e recorded: what a chip does beyond the
     model, reset, mismatch and noise, is a term that does not move.  With

@@ -57,6 +57,7 @@ def test_a_chip_without_noise_is_found_as_it_is():
     for name, rtol in (("gain", 1e-3), ("tau_syn", 1e-3), ("tau_mem", 1e-3)):
         np.testing.assert_allclose(getattr(found, name), getattr(c, name), rtol=rtol)
     np.testing.assert_allclose(found.threshold, c.threshold, atol=0.02)
+    assert abs((found.threshold - c.threshold).mean()) < 0.002      # half a step: 0.007
     np.testing.assert_allclose(found.leak, c.leak, atol=1e-5)
     np.testing.assert_allclose(found.reset, c.reset, atol=1e-5)
 
@@ -129,6 +130,19 @@ def test_recordings_are_all_that_is_seen():
         assert weights.hidden.dtype.kind == "i" and spikes.dtype == np.uint8
         assert np.abs(weights.hidden).max() <= 63
         assert set(np.unique(spikes)) <= {0, 1}
+        assert not spikes[1:].any()
+    assert all(spikes[0].any() for _, spikes in asked[1:])
+    rows = np.stack([weights.hidden[0] for weights, _ in asked[1:]])
+    for part in rows[:2], rows[2:]:         # excitatory, inhibitory
+        assert (part != 0).any(axis=0).all() and not (part != 0).all()
+
+
+def test_eight_choices_of_rows_are_averaged():
+    for function in cal.measure, cal.calibrate:
+        asked = []
+        function(lambda weights, spikes, asked=asked: (
+            asked.append(weights), dead(weights, spikes))[1], **SMALL)
+        assert len(asked) == 1 + 2 * 8
 
 
 def test_all_rows_are_used_and_images_differ_in_drive_only():
@@ -154,6 +168,7 @@ def test_restless_and_silent_neurons():
     for name in ("gain", "tau_syn", "tau_mem"):
         assert (getattr(turned, name)[..., :2] == 1).all()
         assert (getattr(turned, name)[..., 2:] != 1).all()
+    assert turned.reset[1] == turned.leak[1] == 0, "the leak of one that fires: unknown"
     new = cal.corrected(c, turned)
     assert new.threshold[0] == np.inf
     np.testing.assert_allclose(turned.threshold[0], -0.5 - found.leak[0], rtol=1e-10)
@@ -174,6 +189,7 @@ def test_a_neuron_that_fires_late_is_left_alone_but_for_its_threshold():
         assert np.isfinite(np.delete(getattr(found, name), 3, axis=-1)).all()
     turned = cal.calibrate(bench(c), **SMALL)
     assert all(np.isfinite(a).all() for a in turned)
+    assert turned.reset[3] == turned.leak[3] != 0
     new = cal.corrected(c, turned)
     assert new.tau_syn[0, 3] == 20e-6 and abs(new.threshold[3] - 8.7) < 1e-9
     for _ in range(2):
@@ -219,6 +235,8 @@ def test_other_units():
     np.testing.assert_allclose(found.gain, c.gain, rtol=1e-3)
     np.testing.assert_allclose(found.tau_mem, c.tau_mem, rtol=1e-3)
     np.testing.assert_allclose(found.leak, c.leak, atol=1e-5)
+    np.testing.assert_allclose(found.threshold, c.threshold, atol=0.02)
+    np.testing.assert_allclose(found.reset, c.reset, atol=1e-5)
 
 
 def test_offsets_move_potentials():

@@ -131,6 +131,33 @@ def test_words_move_between_channels():
     assert 0 < lost.sum() < 0.7 * x.sum(), "beyond the ends they are lost"
 
 
+@pytest.mark.parametrize("skip, stride, spread", [(0, 1, 3.0), (70, 9, 20.0)])
+def test_words_by_hand(skip, stride, spread):
+    """Events in bins, moved by rounded draws; what leaves the channels is lost."""
+    rng = np.random.default_rng(4)
+    units, bins = rng.integers(0, 700, 400), rng.integers(0, 60, 400)
+    units[:40], units[40:80] = 0, 699
+    times = (bins + rng.choice((0.001, 0.5, 0.999), 400)) * 1.7e-6 * 2000
+    moved = np.rint(units + spread * np.random.default_rng(5).standard_normal(400))
+    expected = np.zeros((50, -(-(700 - skip) // stride)), np.float32)
+    for unit, step in zip(moved.astype(int), bins, strict=True):
+        line, rest = divmod(unit - skip, stride)
+        if 0 <= unit < 700 and line >= 0 and rest == 0 and step < 50:
+            expected[step, line] = 1
+    x = chip_coding.words(times, units, T=50, skip=skip, stride=stride, spread=spread,
+                          rng=np.random.default_rng(5))
+    assert np.array_equal(x, expected) and x.sum() > 20
+    assert (moved < 0).any() and (moved > 699).any()
+    below = chip_coding.words(np.zeros(7), np.arange(7, 70, 9), T=5)
+    assert not below.any(), "channels that are left out, nine apart"
+
+
+def test_the_threshold_has_the_precision_of_the_values():
+    """A grey level that is the threshold, to its own precision, sends no spike."""
+    x = chip_coding.latency(np.array([[0.2, 1.0]], np.float32))
+    assert x.sum(axis=(0, 1)).tolist() == [0, 1]
+
+
 def test_inputs_are_left_alone():
     rng = np.random.default_rng(1)
     images = rng.random((3, 8, 8))

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from refsnn import chip_effects, chip_weights, events
+from refsnn import chip_coding, chip_effects, chip_weights, events, lif
 from refsnn import in_the_loop as loop
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "figures"
@@ -99,6 +99,130 @@ def test_a_rule_says_which_loss_is_learned_from(tasks, images, change):
     assert (value == other) == (not change)
 
 
+def busy(tasks, hidden=12, shift=0.03):
+    """A network whose neurons fire."""
+    weights = tasks.begin(np.random.default_rng(1), hidden).weights
+    return weights._replace(hidden=weights.hidden + np.float32(shift))
+
+
+def test_software_is_lif_and_the_chip_comes_near_it(tasks, images):
+    weights, x = busy(tasks), tasks.coded(images.x[:30])
+    decay = np.exp(-1.7 / 6)
+    layer = lif.simulate(x.astype(float), weights.hidden.astype(float), alpha=decay,
+                         beta=decay)
+    out = lif.readout(layer.spikes, weights.readout.astype(float), alpha=decay,
+                      beta=decay)
+    soft = tasks.in_software(weights, x)
+    assert np.array_equal(soft.spikes, layer.spikes) and layer.spikes.mean() > 0.01
+    np.testing.assert_allclose(soft.mem, layer.mem, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(soft.out, out, rtol=0, atol=1e-4)
+    drawn = chip_effects.draw(1, chip_effects.IDEAL._replace(refractory=1.7e-6))
+    hard = tasks.on_chip(drawn, np.random.default_rng(1))(weights, x)
+    out = lif.readout(hard.spikes.astype(float), weights.readout.astype(float),
+                      alpha=decay, beta=decay)
+    slope = (hard.out * out).sum() / (out ** 2).sum()
+    assert hard.spikes.any()
+    assert 0.85 < slope < 1.15, "in thresholds, though written with another scale"
+    fast = tasks.on_chip(drawn, np.random.default_rng(1), reset_after=5e-6)(weights, x)
+    assert np.ptp(fast.mem[6:], axis=0).max() == 0 < np.ptp(hard.mem[6:], axis=0).max()
+
+
+def test_images_are_coded_with_white_at_the_beginning(tasks, images):
+    x = images.x[:5].copy()
+    x[:, 0, 0] = 1                      # a white pixel, so that first is that of each
+    flat = x.reshape(5, -1)
+    assert np.array_equal(tasks.coded(x), chip_coding.latency(flat))
+    assert tasks.coded(x)[0, :, 0].all()
+
+
+def test_stored_images_are_cut_as_the_data_set_wants(tasks, monkeypatch):
+    rng = np.random.default_rng(3)
+    pixels = {"train": rng.integers(0, 256, (6, 28, 28)).astype(np.uint8),
+              "t10k": rng.integers(0, 256, (4, 28, 28)).astype(np.uint8)}
+    monkeypatch.setattr(tasks.datasets, "images", lambda folder, kind: (
+        pixels[kind] / np.float32(255), np.arange(len(pixels[kind]))))
+    for name, crop in (("mnist", 2), ("fashion_mnist", 0)):
+        found = tasks.load(name, "somewhere", 0, 0)
+        for ours, kind in ((found.x, "train"), (found.x_test, "t10k")):
+            assert np.array_equal(ours, chip_coding.shrunk(pixels[kind], crop=crop,
+                                                           side=16))
+        assert found.labels_test.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("clamp", [True, False])
+def test_a_step_stays_within_the_chip_s_weights(tasks, clamp):
+    learner = tasks.begin(np.random.default_rng(1), 12)
+    d = [None if w is None else -np.ones_like(w) for w in learner.weights]
+    for _ in range(3):
+        learner = tasks.step(learner, d, 0.2, clamp)
+    most = np.abs(learner.weights.hidden).max()
+    assert most == np.float32(63 / 240) if clamp else most > 0.5
+    assert learner.weights.readout.max() > 0.5, "scaled when written"
+
+
+def test_dropout_leaves_rows_out_of_the_network_and_of_its_gradient(tasks, images):
+    weights, x = busy(tasks, 60), tasks.coded(images.x[:20])
+    labels, rule = images.labels[:20], tasks.Rule(dropout=0.2)
+    _, d, recording = tasks.gradient(tasks.in_software, weights, x, labels, rule,
+                                     np.random.default_rng(5))
+    kept = chip_weights.dropout(np.random.default_rng(5), 60, 0.2)
+    assert 0.05 < 1 - kept.mean() < 0.4
+    assert not recording.spikes[:, :, ~kept].any()
+    assert recording.spikes[:, :, kept].any()
+    used = chip_weights.drop(weights, kept)
+    value, dout, dspikes = loop.loss(recording, labels, scaling=rule.scaling,
+                                     burst=rule.burst)
+    theirs = loop.gradients(used, x, recording, dout, dspikes)
+    penalty = chip_weights.penalty(weights, hidden=rule.decay)[1].hidden
+    assert penalty[~kept].any() and not d[2][:, ~kept].any()
+    hidden = np.where(kept[:, None], theirs.hidden, 0)
+    np.testing.assert_allclose(d[0], hidden + penalty, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(d[2][:, kept], theirs.readout[:, kept], rtol=1e-5,
+                               atol=1e-9)
+
+
+def test_what_learning_tells_and_how_its_rate_fades(tasks, images, monkeypatch):
+    """Curves are means over images, also where the last batch is smaller."""
+    start, told, turned = tasks.Learner(busy(tasks), (None,) * 3), [], []
+
+    def run(rule, epochs, first=0):
+        return tasks.learn(tasks.in_software, start, images, rule,
+                           np.random.default_rng(2), epochs, first=first,
+                           after_epoch=lambda epoch, weights: told.append(
+                               (epoch, weights.hidden)))
+
+    _, curves = run(tasks.Rule(rate=1e-12, batch=40, decay=0.0), 1)
+    recording = tasks.in_software(start.weights, tasks.coded(images.x))
+    loss = loop.loss(recording, images.labels, burst=5e-4).value
+    said = recording.out.max(axis=0).argmax(axis=1)
+    assert curves[0] == pytest.approx([loss, np.mean(said == images.labels)], rel=1e-4)
+    told.clear()
+    run(tasks.Rule(fade=0.01), 1)
+    run(tasks.Rule(fade=0.01), 2, first=1)
+    assert [epoch for epoch, _ in told] == [0, 1, 2]
+    moved = [np.abs(a - b).max() for a, b in (
+        (told[0][1], start.weights.hidden), (told[1][1], start.weights.hidden),
+        (told[2][1], told[1][1]))]
+    assert moved[1] == pytest.approx(0.01 * moved[0], rel=0.5)
+    assert 0 < moved[2] < 0.05 * moved[1]
+    rotated = chip_coding.rotated
+    monkeypatch.setattr(chip_coding, "rotated", lambda x, rng, most: (
+        turned.append(most), rotated(x, rng, most=most))[1])
+    run(tasks.Rule(degrees=12.0), 1)
+    assert set(turned) == {12.0}
+
+
+def test_all_test_images_are_tested(tasks):
+    images = tasks.digits(5, 0)
+    images = images._replace(x_test=images.x[:1100], labels_test=images.labels[:1100])
+    weights = busy(tasks)
+    scores = tasks.test(tasks.in_software, weights, images)
+    recording = tasks.in_software(weights, tasks.coded(images.x_test))
+    said = recording.out.max(axis=0).argmax(axis=1)
+    assert scores.accuracy == pytest.approx(np.mean(said == images.labels_test))
+    assert scores.spikes == pytest.approx(recording.spikes.sum() / 1100)
+
+
 def test_parts_cover_all_epochs(tasks):
     assert tasks.parts(15, "digits") == [(0, 15)]
     assert tasks.parts(25, "mnist") == [(0, 10), (10, 10), (20, 5)]
@@ -121,6 +245,40 @@ def test_silenced_neurons_are_as_many_as_said(tasks):
     left = tasks.silenced(weights, np.random.default_rng(2), 0.15)
     assert (~left.hidden.any(axis=1)).sum() == 3
     assert np.array_equal(left.hidden.any(axis=1), left.readout.any(axis=0))
+    sets = {tuple(np.flatnonzero(tasks.silenced(
+        weights, np.random.default_rng(seed), 0.19).hidden.any(axis=1)))
+        for seed in range(9)}
+    assert len(sets) > 5 and {len(kept) for kept in sets} == {16}, "at random"
+
+
+def test_dropout_of_the_reference_network(tasks, images, monkeypatch):
+    """A hidden unit that is never kept never learns, and nothing comes from it."""
+    net, rates = tasks.reference_begin(np.random.default_rng(1), 20), []
+
+    def dropout(rng, n, rate):
+        rates.append(rate)
+        return np.arange(n) > 0
+
+    monkeypatch.setattr(chip_weights, "dropout", dropout)
+    after, _ = tasks.reference_learn(net, images, tasks.Rule(dropout=0.3),
+                                     np.random.default_rng(2), 1)
+    assert set(rates) == {0.3}
+    for old, new, axis in zip(net.weights, after.weights, (0, 1), strict=True):
+        still = (old == new).all(axis=1 - axis)
+        assert still[0] and not still[1:].any()
+    huge = net._replace(weights=[net.weights[0], net.weights[1] * 1.0])
+    huge.weights[1][:, 0] = 1e3
+    _, curves = tasks.reference_learn(huge, images, tasks.Rule(dropout=0.3),
+                                      np.random.default_rng(2), 1)
+    assert curves[0, 0] < 5
+
+
+def test_the_rate_of_the_reference_network_fades_from_the_first_epoch_on(tasks, images):
+    net = tasks.reference_begin(np.random.default_rng(1), 20)
+    moved = [np.abs(tasks.reference_learn(
+        net, images, tasks.Rule(fade=1e-3), np.random.default_rng(2), 1,
+        first=first)[0].weights[0] - net.weights[0]).max() for first in (0, 1)]
+    assert moved[1] == pytest.approx(1e-3 * moved[0], rel=0.05)
 
 
 def test_the_reference_network_learns(tasks, images):

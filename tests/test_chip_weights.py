@@ -122,6 +122,8 @@ def test_initial_has_the_published_spread():
         assert w.dtype == np.float32
         assert abs(w.mean() - mean) < 5 * sigma / np.sqrt(w.size)
         assert abs(w.std() / sigma - 1) < 5 / np.sqrt(2 * w.size)
+    many = cw.initial(np.random.default_rng(2), 4, 900, 900).readout
+    assert abs(many.mean()) < 5 * g / 30 / 900
     z = np.random.default_rng(3).standard_normal((4, 9))
     one = cw.initial(np.random.default_rng(3), 9, 4, 1, dtype=np.float64)
     np.testing.assert_allclose(one.hidden - z * g / 3, 0.001, rtol=1e-9)
@@ -133,6 +135,15 @@ def test_initial_has_the_published_spread():
     assert cw.initial(np.random.default_rng(1), 1, 1, 1).hidden.shape == (1, 1)
     assert cw.initial(np.random.default_rng(1), 2, 3, 4,
                       dtype=np.float64).readout.dtype == np.float64
+
+
+def test_rounding_is_that_of_exact_products():
+    """float32 weights near half an integer: products in float64 do not round."""
+    w = ((np.arange(62) + 0.5) / 240).astype(np.float32)[None]
+    expected = np.rint(w.astype(np.float64) * 240)
+    assert (expected != np.rint(w * np.float32(240))).any(), "else nothing is seen"
+    weights = cw.Weights(w, None, np.ones((1, 1), np.float32))
+    assert np.array_equal(cw.integers(weights)[0].hidden, expected)
 
 
 def test_dtypes_are_kept_and_inputs_left_alone():

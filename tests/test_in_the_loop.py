@@ -112,7 +112,8 @@ def test_gradient_of_any_recording(seed, recurrent, reduction, readout, burst, r
     assert_gradient(*case, np.random.default_rng(seed), options, nominal)
 
 
-def test_the_right_class_has_the_maximum_of_steps_that_a_spike_has_reached():
+@pytest.mark.parametrize("offset", [0.0, -2000.0])
+def test_the_right_class_has_the_maximum_of_steps_that_a_spike_has_reached(offset):
     """By hand; r is where a weight first moves a readout, T - 1 in a silent pattern."""
     T, first = 6, (0, 2, 3, 4, 5, None, 0)
     spikes, out = np.zeros((T, 7, 2)), np.zeros((T, 7, 2))
@@ -121,6 +122,7 @@ def test_the_right_class_has_the_maximum_of_steps_that_a_spike_has_reached():
             spikes[step, b, b % 2] = 1
     out[:, :, 0] = 0.9 - 0.1 * np.arange(T)[:, None]
     out[3, :, 1] = 0.7
+    out += offset
     labels = np.array([0, 0, 0, 0, 0, 0, 1])
     steps = np.array([[2, 4, 5, 5, 5, 5, 0], [3] * 7]).T
     recording = loop.Recording(np.zeros((T, 7, 2)), spikes, out)
