@@ -100,14 +100,17 @@ def test_when_the_decision_has_fallen(timing):
     assert timing.times_us()[1] == 0
 
 
-def test_a_run_of_the_timing_figure(timing, tiny):
+def test_a_run_of_the_timing_figure(timing, tiny, monkeypatch):
+    resets, on_chip = [], tiny.on_chip
+    monkeypatch.setattr(tiny, "on_chip", lambda *more, reset_after=None: (
+        resets.append(reset_after), on_chip(*more, reset_after=reset_after))[1])
     runs = [timing.learn(strength, 3, 0, 0) for strength in (0.0, 20.0)]
     data = timing.gather(runs)
     assert data["strength"] == [0.0, 20.0]
     assert 0 < data["spikes"][1][0] < 0.7 * data["spikes"][0][0], "it does regularise"
     for run in runs:
         assert run["accuracy"] == run["until"][-1] and 0.1 < run["train"] < 1
-    assert timing.RESET_S == 10e-6
+    assert resets == [None, 10e-6] * 2, "learnt in the usual mode"
 
 
 # ---- de-calibrated chips
@@ -189,3 +192,12 @@ def test_restless_neurons_are_those_that_fire_without_input(calibration):
     run = tasks.on_chip(drawn, np.random.default_rng(1))
     weights = tasks.begin(np.random.default_rng(2), 50).weights
     assert calibration.restless(run, weights) == 7
+
+    def seldom(weights, x):
+        assert not x.any()
+        spikes = np.zeros((*x.shape[:2], 50), np.float32)
+        spikes[:6, 0, 0] = 1                    # 0.075 of the bins of 4 images
+        spikes[:3, 0, 1] = 1                    # 0.0375: noise
+        return run(weights, x)._replace(spikes=spikes)
+
+    assert calibration.restless(seldom, weights) == 1

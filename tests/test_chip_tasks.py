@@ -107,6 +107,7 @@ def busy(tasks, hidden=12, shift=0.03):
 
 def test_software_is_lif_and_the_chip_comes_near_it(tasks, images):
     weights, x = busy(tasks), tasks.coded(images.x[:30])
+    weights = weights._replace(readout=8 * weights.readout)
     decay = np.exp(-1.7 / 6)
     layer = lif.simulate(x.astype(float), weights.hidden.astype(float), alpha=decay,
                          beta=decay)
@@ -123,6 +124,7 @@ def test_software_is_lif_and_the_chip_comes_near_it(tasks, images):
     slope = (hard.out * out).sum() / (out ** 2).sum()
     assert hard.spikes.any()
     assert 0.85 < slope < 1.15, "in thresholds, though written with another scale"
+    assert chip_weights.integers(weights)[1] < 250
     fast = tasks.on_chip(drawn, np.random.default_rng(1), reset_after=5e-6)(weights, x)
     assert np.ptp(fast.mem[6:], axis=0).max() == 0 < np.ptp(hard.mem[6:], axis=0).max()
 
@@ -238,6 +240,17 @@ def test_scores_count_samples_until_a_time(tasks, images):
         assert scores.until[t] == np.mean(said == images.labels_test)
     assert scores.spikes == recording.spikes.sum() / 60 > 0
     assert scores.accuracy == scores.until[-1]
+
+
+def test_the_last_sample_counts(tasks, images):
+    def run(weights, x):
+        out = np.zeros((*x.shape[:2], 10), np.float32)
+        out[-1, :, 3], out[-2, :, 4] = 2, 1
+        return loop.Recording(out, out, out)
+
+    scores = tasks.test(run, None, images)
+    assert scores.accuracy == np.mean(images.labels_test == 3)
+    assert scores.until[-2] == np.mean(images.labels_test == 4) != scores.accuracy
 
 
 def test_silenced_neurons_are_as_many_as_said(tasks):
