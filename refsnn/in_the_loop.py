@@ -238,8 +238,8 @@ def _peaks(out, spikes, labels):
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
         counts, rows = np.zeros_like(fired), np.arange(len(labels))
-        counts[2:], counts[-1] = fired[:-2], True
-        own = np.where(counts, out[:, rows, labels], -np.inf)
+        counts[2:] = fired[:-2]
+        own = np.where(counts, out[:, rows, labels], -np.inf)   # the last if none does
         last[rows, labels] = len(out) - 1 - own[::-1].argmax(axis=0)
     return last, np.take_along_axis(out, last[None], 0)[0]
 

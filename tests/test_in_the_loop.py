@@ -593,6 +593,15 @@ def test_record_refuses_options(more, message):
         answer(replying(), **more)
 
 
+def test_units_and_gains_of_any_size():
+    codes = np.zeros((4, 2, 5))
+    codes[1:] = 3.0
+    for unit, gain in ((1.1e-9, 1.0), (9e8, 1.0), (1.0, 1.1e-9), (1.0, 9e8)):
+        found = answer(replying(samples=codes), unit=unit, gain=gain, dtype=np.float64)
+        assert found.mem.max() == pytest.approx(3 / unit)
+        assert found.out.max() == pytest.approx(3 * gain / unit)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, "float64"])
 def test_a_recording_is_a_copy(dtype):
     """A chip may write to its buffers again; dtypes may be given by name."""
