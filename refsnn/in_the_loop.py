@@ -30,7 +30,7 @@ the first hidden spike of the pattern, T - 1 at most.  With r = 0 a readout
 that is pushed below 0 for all patterns has its maximum where it began,
 before any spike, and nothing leads its weights back.  (Wrong classes need
 nothing: with r[j] for all j they are pushed down without end, and MNIST
-is hardly learnt.)
+is learnt worse.)
 
 Derivation.  v[t] = U[t] + e[t], e recorded: what a chip does beyond the
     model, reset, mismatch and noise, is a term that does not move.  With
@@ -143,9 +143,9 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     run : callable (weights, x) -> (spikes, samples)
         The chip, drawn or real.  It returns spikes (T, B, n), 0 or 1, and
         samples (T, B, n + k) of all membranes, hidden neurons first: any
-        real numbers, on a chip codes of 8 bits.  Spikes of bin t
-        are those between samples t and t + 1, and x[t] arrives at the end
-        of it; sample 0 is of membranes at rest.
+        real numbers, on a chip codes of 8 bits.  Spikes of bin t are those
+        between samples t and t + 1, and x[t] arrives at the end of it;
+        sample 0 is of membranes at rest.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, `readout` (k, n), as
         `run` wants them: on a chip integers.
