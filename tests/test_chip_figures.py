@@ -1,31 +1,22 @@
 """Claims and jobs of the figures of the analog chip, on arrays made by hand."""
 
-import pathlib
-import sys
 
 import numpy as np
 import pytest
 
 from refsnn import chip_effects, chip_weights
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "figures"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def path():
-    sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
-    yield
-    del sys.path[:2]
+pytestmark = pytest.mark.usefixtures("figures_path")
 
 
 @pytest.fixture(scope="module")
-def timing(path):
+def timing(figures_path):
     import fig_chip_timing
     return fig_chip_timing
 
 
 @pytest.fixture(scope="module")
-def calibration(path):
+def calibration(figures_path):
     import fig_chip_calibration
     return fig_chip_calibration
 

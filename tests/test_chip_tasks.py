@@ -1,7 +1,5 @@
 """What the figures of the analog chip share, in miniature."""
 
-import pathlib
-import sys
 
 import h5py
 import numpy as np
@@ -10,24 +8,17 @@ import pytest
 from refsnn import chip_coding, chip_effects, chip_weights, events, lif
 from refsnn import in_the_loop as loop
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "figures"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def path():
-    sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
-    yield
-    del sys.path[:2]
+pytestmark = pytest.mark.usefixtures("figures_path")
 
 
 @pytest.fixture(scope="module")
-def tasks(path):
+def tasks(figures_path):
     import chip_tasks
     return chip_tasks
 
 
 @pytest.fixture(scope="module")
-def words(path):
+def words(figures_path):
     import chip_words
     return chip_words
 

@@ -7,7 +7,6 @@ import inspect
 import json
 import pathlib
 import pickle
-import sys
 
 import numpy as np
 import pytest
@@ -18,17 +17,11 @@ SPEED = "fig_speed"                 # measures the machine, and runs alone
 COMPUTED = [name for name in NAMES if name != SPEED]
 TINY = {"epochs": 2, "repeats": 3, "points": 21}
 OWN = ("fig_delay", "fig_patterns", "fig_regularisation", "fig_surrogates", "fig_xor")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def path():
-    sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
-    yield
-    del sys.path[:2]
+pytestmark = pytest.mark.usefixtures("figures_path")
 
 
 @pytest.fixture(scope="module")
-def computed(path):
+def computed(figures_path):
     """Data of each figure, of the quick jobs made tiny, computed once."""
     found, shared = {}, {}
 

@@ -2,7 +2,6 @@
 
 import importlib
 import pathlib
-import sys
 
 import numpy as np
 import pytest
@@ -13,22 +12,16 @@ from refsnn import events
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "figures"
 CLASSES, SPEAKERS = 4, 6
-
-
-@pytest.fixture(scope="module", autouse=True)
-def path():
-    sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
-    yield
-    del sys.path[:2]
+pytestmark = pytest.mark.usefixtures("figures_path")
 
 
 @pytest.fixture(scope="module")
-def tasks(path):
+def tasks(figures_path):
     return importlib.import_module("spoken_tasks")
 
 
 @pytest.fixture(scope="module")
-def nets(path):
+def nets(figures_path):
     return importlib.import_module("spoken_nets")
 
 
