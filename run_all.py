@@ -53,10 +53,10 @@ LONG_S = 45 * 60            # no job should take longer
 
 def _run(root, module, function, kwargs, code):
     """Run one job of the checkout at `root`: (result, seconds)."""
-    threads = kwargs["threads"] if module == "fig_speed" else 1
+    threads = kwargs["threads"] if module == "figures.speed.fig_speed" else 1
     _prepare(root, threads)
-    runner = importlib.import_module("runner")
-    return runner.execute(root, module, function, kwargs, code, threads)
+    jobs = importlib.import_module("figures.run.jobs")
+    return jobs.execute(root, module, function, kwargs, code, threads)
 
 
 def _prepare(root, threads):
@@ -64,9 +64,8 @@ def _prepare(root, threads):
     if "numpy" not in sys.modules:          # else too late: execute() verifies
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[name] = str(threads)
-    for folder in (root, os.path.join(root, "figures")):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    if root not in sys.path:
+        sys.path.insert(0, root)
 
 
 def _start_worker():
@@ -150,7 +149,7 @@ def _checked(options, parser, root):
 def _known(root):
     """Names of the figures, in the order they run: speed last."""
     names = sorted(path.stem.removeprefix("fig_")
-                   for path in (root / "figures").glob("fig_*.py"))
+                   for path in (root / "figures").glob("*/fig_*.py"))
     return sorted(names, key=lambda name: name == "speed")
 
 
@@ -164,8 +163,8 @@ def main(argv=None, root=ROOT):
         import threadpoolctl                # noqa: F401
         import tqdm                         # noqa: F401
 
-        import gallery
-        import runner
+        from figures.run import gallery
+        from figures.run import jobs
     except ImportError as error:
         parser.error(f"{error}: python -m pip install -e '.[figures]'")
     if options.table:
@@ -179,7 +178,7 @@ def main(argv=None, root=ROOT):
     try:
         executor, end = None, (lambda: None)
         if options.executor != "processes":
-            executor, end = runner.foreign(options.executor)
+            executor, end = jobs.foreign(options.executor)
     except (ValueError, OSError) as error:
         parser.error(f"{error}")
     try:
@@ -194,17 +193,17 @@ def main(argv=None, root=ROOT):
 
 
 def _file(root, name):
-    return root / "figures" / f"fig_{name}.py"
+    return next((root / "figures").glob(f"*/fig_{name}.py"))
 
 
 # ---- one run --------------------------------------------------------------
 
 def _run_all(root, options, executor):
     """Compute, draw and judge the figures asked for: the exit status."""
-    import gallery
-    import runner
+    from figures.run import gallery
+    from figures.run import jobs
     from tqdm import tqdm
-    identity = runner.data_key(options.data)
+    identity = jobs.data_key(options.data)
     figures = {name: _planned(root, name, options, identity)
                for name in _known(root) if name in (options.names or [name])}
     tasks = {task.key: task for figure in figures.values() for task in figure.tasks}
@@ -232,20 +231,21 @@ def _run_all(root, options, executor):
 
 def _planned(root, name, options, identity):
     """A figure with its tasks and, to resume, the results found of them."""
-    import gallery
-    import runner
+    from figures.run import gallery
+    from figures.run import jobs
     title, caption = gallery.described(_file(root, name))
     figure = types.SimpleNamespace(name=name, title=title, caption=caption, tasks=[],
                                    results={}, error=None, failures=[], open=True)
     try:
-        figure.module = importlib.import_module(f"fig_{name}")
+        figure.module = importlib.import_module(
+            f"figures.{_file(root, name).parent.name}.fig_{name}")
         _found(name, getattr(figure.module, "FOLDERS", {}), options)
-        figure.tasks = runner.tasks(root, name, figure.module, options.size,
+        figure.tasks = jobs.tasks(root, name, figure.module, options.size,
                                     options.seed, options.data, identity)
     except Exception:
         figure.error = traceback.format_exc()
     for task in figure.tasks if options.resume else []:
-        stored = runner.load(_stored(options, task))
+        stored = jobs.load(_stored(options, task))
         if stored is not None:
             figure.results[task.key] = stored
     return figure
@@ -268,23 +268,23 @@ def _stored(options, task):
 
 def _stream(waiting, owners, lanes, executor):
     """Tasks as they end; those of the speed figure at the end, one by one."""
-    import runner
-    most = [task for task in waiting if task.home != runner.SPEED]
-    with runner.environment(1):
-        yield from runner.compute(most, _run, executor, lanes, _start_worker, owners)
+    from figures.run import jobs
+    most = [task for task in waiting if task.home != jobs.SPEED]
+    with jobs.environment(1):
+        yield from jobs.compute(most, _run, executor, lanes, _start_worker, owners)
     for task in waiting:
-        if task.home == runner.SPEED:
-            with runner.environment(task.call[3]["threads"]):
-                yield from runner.compute([task], _run, None, 1, _start_worker, owners)
+        if task.home == jobs.SPEED:
+            with jobs.environment(task.call[3]["threads"]):
+                yield from jobs.compute([task], _run, None, 1, _start_worker, owners)
 
 
 def _take(figures, task, answer, error, options):
     """Keep and store the result of a task for its figures, or why there is none."""
-    import runner
+    from figures.run import jobs
     _, module, function, kwargs, _ = task.call
     words = ", ".join(f"{word}={value!r}" for word, value in kwargs.items())
     if error is not None:
-        why = runner.trace(error)
+        why = jobs.trace(error)
         for figure in figures:
             figure.error = figure.error or f"job {module}.{function}({words})\n{why}"
         return
@@ -292,7 +292,7 @@ def _take(figures, task, answer, error, options):
     if seconds > LONG_S:
         print(f"run_all.py: job {module}.{function}({words}) took "
               f"{seconds / 60:.0f} min: split it", file=sys.stderr)
-    runner.save(_stored(options, task), result, seconds)
+    jobs.save(_stored(options, task), result, seconds)
     for figure in figures:
         figure.results[task.key] = result, seconds
 
@@ -310,7 +310,7 @@ def _settle(figures, options, bar):
 
 def _finish(figure, options):
     """Gather, judge, draw and write one figure: lines for the terminal."""
-    import gallery
+    from figures.run import gallery
     document = _document(figure, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"
                for kind in ("png", "h5", "json")}
@@ -342,15 +342,15 @@ def _finish(figure, options):
 
 def _draw(figure, document, options, outputs):
     """Write the data and the picture, judge the claims."""
-    import gallery
-    import runner
+    from figures.run import gallery
+    from figures.run import jobs
     results = [figure.results[task.key][0] for task in figure.tasks]
-    data = runner.normalised(figure.module.gather(results), "what gather returns")
+    data = jobs.normalised(figure.module.gather(results), "what gather returns")
     document["claims"] = _judged(figure.module.claims(data), options.size)
-    style = pathlib.Path(figure.module.__file__).with_name("style.mplstyle")
+    style = pathlib.Path(gallery.__file__).with_name("style.mplstyle")
     gallery.write_bytes(outputs["png"], gallery.draw(figure.module.plot, data, style))
     gallery.write_h5(outputs["h5"], data, figure.title)
-    if figure.name != runner.SPEED:
+    if figure.name != jobs.SPEED:
         figure.failures = [
             f"figure {figure.name} fails: {claim['text']}: "
             f"{gallery.shown(claim['value'])}, must be {claim['bound']}"
@@ -359,8 +359,8 @@ def _draw(figure, document, options, outputs):
 
 def _judged(claims, size):
     """Claims as plain dicts; with --quick none is judged."""
-    common = importlib.import_module("common")
-    plain = [common.Claim(*claim)._asdict() for claim in claims]
+    from figures.run.claims import Claim
+    plain = [Claim(*claim)._asdict() for claim in claims]
     for claim in plain:
         for name in ("value", "paper"):
             if not isinstance(claim[name], (numbers.Real, str, type(None))):

@@ -33,8 +33,8 @@ import sys
 
 import numpy as np
 
-from refsnn import (audio, basilar, cochlea, conformance, conformance_files, events,
-                    vendoring)
+from refsnn import audio, basilar, cochlea, events, vendoring
+from refsnn.oracle import check, files
 
 __all__ = ["main"]
 
@@ -111,13 +111,13 @@ def _convert(options):
 
 def _vectors(options):
     """What the command `vectors` does."""
-    count = conformance_files.write(options.folder)
+    count = files.write(options.folder)
     print(f"{options.folder}: {count} golden vectors, described in vectors.json")
 
 
 def _check(options):
     """What the command `check` does; 1 if something is wrong."""
-    findings = conformance.check(conformance_files.read(options.results))
+    findings = check.check(files.read(options.results))
     for f in findings:
         print(f"{f.vector}.{f.output}: {f.status}: {f.text}")
     count = [[f.status for f in findings].count(status) for status in STATUSES]

@@ -6,9 +6,9 @@ and its surrogate gradient is followed backward in time or laid out as
 arrays.  With c[t] = 0 where a neuron is held refractory and 1 elsewhere,
 and I[0] = U[0] = 0, one step of [NMZ19] is
 
-    S[t]   = 1 if U[t] > threshold else 0             (1)  [NMZ19] eq. ?
-    I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19] eq. ?
-    reset="subtract", threshold S[t] taken off,            [NMZ19] eq. ?
+    S[t]   = 1 if U[t] > threshold else 0             (1)  [NMZ19]
+    I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19]
+    reset="subtract", threshold S[t] taken off,            [NMZ19]
     U[t+1] = c[t+1] (beta U[t] + gain I[t] - threshold S[t])          (3)
     reset="zero", the membrane starts again,
     U[t+1] = c[t+1] (beta U[t] + gain I[t]) (1 - S[t])                (4)
@@ -56,12 +56,19 @@ Errata.  [NMZ19] prints -(U - U_rest + R I) for the membrane's drift; the
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
 
-from typing import Callable, NamedTuple
+import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 __all__ = ["Gradient", "Recording", "backward", "credit", "linearise",
            "readout", "readout_backward", "simulate"]
+
+LAYER = ("W (n, m*) float, x (T, B, m*), V? (n, n), alpha (n?) in [0, 1), "
+         "beta (n?) in [0, 1), gain (n?) in (0, inf), threshold (n?) in (0, inf)")
+RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
+             "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}")
 
 
 class Recording(NamedTuple):
@@ -84,82 +91,6 @@ class Gradient(NamedTuple):
     dV: np.ndarray
     dx: np.ndarray
     dsyn: np.ndarray
-
-
-def _array(name, value, shape, dtype=None, mask=False):
-    """`value` as a finite array of `shape`, whose None axes are free."""
-    array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    if not fits or array.dtype.kind not in "fiub":
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a real array of shape {want}")
-    with np.errstate(over="ignore"):        # what is too large becomes infinite
-        array = array if dtype is None else array.astype(dtype, copy=False)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    if mask and not ((array == 0) | (array == 1)).all():
-        raise ValueError(f"{name} has entries that are not 0 or 1: must be a mask")
-    return array
-
-
-def _weights(x, W, V):
-    """Checked (x, W, V) in the dtype of W."""
-    W = _array("W", W, (None, None))
-    if W.dtype not in (np.float32, np.float64):
-        raise ValueError(f"W is of dtype {W.dtype}: must be float32 or float64")
-    x = _array("x", x, (None, None, W.shape[1]), W.dtype)
-    if 0 in x.shape[:2] or W.shape[0] == 0:
-        raise ValueError(f"x and W are of shapes {x.shape} and {W.shape}: "
-                         "must have T, B and n of at least 1")
-    if V is not None:
-        V = _array("V", V, (W.shape[0],) * 2, W.dtype)
-    return x, W, V
-
-
-def _constant(name, value, n, dtype, below=None, positive=False):
-    """A number or (n,) array in [0, below), or above 0, as array of dtype."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu" or array.shape not in ((), (n,)):
-        raise ValueError(f"{name} is {value!r}: must be a number or ({n},) array")
-    with np.errstate(over="ignore", invalid="ignore"):
-        array = array.astype(dtype)         # 1 - 1e-9 is 1 in float32
-        inside = (array > 0) if positive else (array >= 0)
-        inside &= np.isfinite(array) if below is None else (array < below)
-    if not inside.all():
-        low, high = ("(0" if positive else "[0"), "inf" if below is None else below
-        raise ValueError(f"{name} is {value!r}: must be in {low}, {high}), "
-                         f"also when rounded to {array.dtype}")
-    return array
-
-
-def _constants(alpha, beta, gain, threshold, n, dtype):
-    return (_constant("alpha", alpha, n, dtype, below=1),
-            _constant("beta", beta, n, dtype, below=1),
-            _constant("gain", gain, n, dtype, positive=True),
-            _constant("threshold", threshold, n, dtype, positive=True))
-
-
-def _options(reset, through_reset=True, through_recurrence=True):
-    """Whether the reset is to zero, all options checked."""
-    if not isinstance(reset, str) or reset not in ("subtract", "zero"):
-        raise ValueError(f"reset is {reset!r}: must be 'subtract' or 'zero'")
-    for name, value in (("through_reset", through_reset),
-                        ("through_recurrence", through_recurrence)):
-        if not isinstance(value, (bool, np.bool_)):
-            raise ValueError(f"{name} is {value!r}: must be True or False")
-    return reset == "zero"
-
-
-def _refractory(refractory, spike, clamp):
-    if type(refractory) is bool or not isinstance(refractory, (int, np.integer)) \
-            or refractory < 0:
-        raise ValueError(f"refractory is {refractory!r}: must be an integer >= 0")
-    if spike is not None and not callable(spike):
-        raise ValueError(f"spike is {spike!r}: must be a callable (t, u) or None")
-    if refractory and spike is not None and clamp is None:
-        raise ValueError("clamp is None: must be recorded for spike, refractory > 0")
 
 
 def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -196,11 +127,6 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     Recording
         Step 0 is rest.
 
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
-
     Examples
     --------
     >>> x = np.zeros((5, 1, 1))
@@ -209,59 +135,49 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     >>> simulate(x, W, alpha=0.5, beta=0.5).mem[:, 0, 0].tolist()
     [0.0, 0.0, 1.5, 0.5, 0.625]
     """
-    x, W, V = _weights(x, W, V)
-    (T, B, m), n = x.shape, W.shape[0]
-    alpha, beta, gain, threshold = _constants(alpha, beta, gain, threshold,
-                                              n, W.dtype)
-    zero = _options(reset)
-    _refractory(refractory, spike, clamp)
-    given = {name: None if a is None else
-             _array(name, a, (T, B, n), W.dtype, name == "clamp") for name, a in
-             (("clamp", clamp), ("reset_spikes", reset_spikes),
-              ("recurrent_spikes", recurrent_spikes))}
+    W, x, V, alpha, beta, gain, threshold, clamp, reset_spikes, recurrent_spikes = \
+        _arrays(LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
+                "recurrent_spikes? (T, B, n)", W, x, V, alpha, beta, gain, threshold,
+                clamp, reset_spikes, recurrent_spikes)
+    refractory, = _arrays("refractory () int in [0, inf)", refractory)
+    _one_of("reset", reset, "subtract", "zero")
+    _one_of("spike", spike, Callable, type(None))
+    if refractory and spike is not None and clamp is None:
+        raise ValueError("clamp is None: must be recorded for spike, refractory > 0")
     if V is None and recurrent_spikes is not None:
         raise ValueError("recurrent_spikes is given and V is None: must be None")
+    (T, B, m), n = x.shape, W.shape[0]
     syn, mem, spikes = (np.zeros((T, B, n), W.dtype) for _ in range(3))
-    held = np.zeros((T, B, n), bool) if clamp is None else given["clamp"] > 0
+    held = np.zeros((T, B, n), bool) if clamp is None else clamp > 0
     drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
     for t in range(T):
         if t:
             leak = beta * mem[t - 1] + gain * syn[t - 1]
-            fired = spikes[t - 1] if reset_spikes is None \
-                else given["reset_spikes"][t - 1]
+            fired = (spikes if reset_spikes is None else reset_spikes)[t - 1]
             syn[t] = alpha * syn[t - 1] + drive[t - 1]
             if V is not None:
-                sent = spikes[t - 1] if recurrent_spikes is None \
-                    else given["recurrent_spikes"][t - 1]
+                sent = (spikes if recurrent_spikes is None else recurrent_spikes)[t - 1]
                 syn[t] += sent @ V.T                                       # (2)
             if clamp is None and refractory:
                 held[t] = spikes[max(0, t - refractory):t].any(axis=0)     # (5)
-            mem[t] = leak * (1 - fired) if zero else leak - threshold * fired  # (4)
-            mem[t] *= ~held[t]                                             # (3)
+            if reset == "subtract":
+                mem[t] = ~held[t] * (leak - threshold * fired)             # (3)
+            else:
+                mem[t] = ~held[t] * (leak * (1 - fired))                   # (4)
         spikes[t] = mem[t] > threshold if spike is None \
             else spike(t, mem[t])                                          # (1)
     return Recording(syn, mem, spikes, held)
 
 
-def _recording(recording, psi, dspikes, dmem, shape, dtype):
-    """Checked recording and fields on it; absent adjoints are None."""
-    if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is a {type(recording).__name__}: not a Recording")
-    rec = Recording(*(_array(f"recording.{name}", field, shape, dtype, name == "clamp")
-                      for name, field in zip(Recording._fields, recording)))
-    psi = _array("psi", psi, shape, dtype)
-    dspikes = None if dspikes is None else _array("dspikes", dspikes, shape, dtype)
-    dmem = None if dmem is None else _array("dmem", dmem, shape, dtype)
-    return rec, psi, dspikes, dmem
-
-
-def _paths(rec, t, beta, gain, threshold, zero, through_reset):
+def _paths(rec, t, beta, gain, threshold, reset, through_reset):
     """c[t+1] r[t] and c[t+1] z[t] of the step from t to t+1."""
     c = 1 - rec.clamp[t + 1]
-    r = c * (1 - rec.spikes[t]) if zero else c
+    r = c if reset == "subtract" else c * (1 - rec.spikes[t])
     if not through_reset:
         return r, np.zeros_like(c)
-    return r, c * (beta * rec.mem[t] + gain * rec.syn[t] if zero else threshold)
+    if reset == "subtract":
+        return r, c * threshold
+    return r, c * (beta * rec.mem[t] + gain * rec.syn[t])
 
 
 def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
@@ -290,11 +206,6 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     Gradient
         Summed over steps and batch; ``dsyn[t]`` is dL/dI[t].
 
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
-
     Examples
     --------
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
@@ -305,20 +216,18 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     ...          beta=0.5).dW.tolist()
     [[1.0]]
     """
-    x, W, V = _weights(x, W, V)
-    (T, B, m), n = x.shape, W.shape[0]
-    alpha, beta, gain, threshold = _constants(alpha, beta, gain, threshold,
-                                              n, W.dtype)
-    zero = _options(reset, through_reset, through_recurrence)
-    rec, psi, dspikes, dmem = _recording(recording, psi, dspikes, dmem,
-                                         (T, B, n), W.dtype)
+    W, x, V, alpha, beta, gain, threshold, psi, dspikes, dmem, *rec = _arrays(
+        f"{LAYER}, psi (T, B, n), dspikes? (T, B, n), dmem? (T, B, n), {RECORDING}",
+        W, x, V, alpha, beta, gain, threshold, psi, dspikes, dmem, *recording)
+    _options(reset, through_reset, through_recurrence)
+    (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     dsyn = np.zeros((T, B, n), W.dtype)
     dI, dU = np.zeros((B, n), W.dtype), np.zeros((B, n), W.dtype)
     for t in range(T - 1, -1, -1):
         dS = np.zeros((B, n), W.dtype) if dspikes is None else dspikes[t].copy()
         leak = 0 if dmem is None else dmem[t]
         if t < T - 1:
-            r, z = _paths(rec, t, beta, gain, threshold, zero, through_reset)
+            r, z = _paths(rec, t, beta, gain, threshold, reset, through_reset)
             if V is not None and through_recurrence:
                 dS += dI @ V
             dS -= z * dU                                                   # (8)
@@ -353,11 +262,6 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     E : (T, B, 2n, m) float
         ``E[t] = dh[t]/dx[t-1]``, which chains layers.
 
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
-
     Examples
     --------
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
@@ -366,12 +270,11 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     >>> J[1, 0].tolist(), F[1, 0].tolist(), E[1, 0].tolist()
     ([[0.25, 0.0], [1.0, 0.5]], [[1.0], [0.0]], [[0.5], [0.0]])
     """
-    x, W, V = _weights(x, W, V)
-    (T, B, m), n = x.shape, W.shape[0]
-    alpha, beta, gain, threshold = _constants(alpha, beta, gain, threshold,
-                                              n, W.dtype)
-    zero = _options(reset, through_reset, through_recurrence)
-    rec, psi, _, _ = _recording(recording, psi, None, None, (T, B, n), W.dtype)
+    W, x, V, alpha, beta, gain, threshold, psi, *rec = _arrays(
+        f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, V, alpha, beta, gain, threshold,
+        psi, *recording)
+    _options(reset, through_reset, through_recurrence)
+    (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     p = n * m + (0 if V is None else n * n)
     J = np.zeros((T, B, 2 * n, 2 * n), W.dtype)
     F = np.zeros((T, B, 2 * n, p), W.dtype)
@@ -379,7 +282,7 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     I, U = np.arange(n), n + np.arange(n)
     E[1:, :, :n] = W                                                       # (14)
     for t in range(1, T):
-        r, z = _paths(rec, t - 1, beta, gain, threshold, zero, through_reset)
+        r, z = _paths(rec, t - 1, beta, gain, threshold, reset, through_reset)
         J[t][:, I, I] = alpha
         if V is not None and through_recurrence:
             J[t][:, :n, n:] = V * psi[t - 1][:, None, :]
@@ -418,14 +321,14 @@ def credit(psi, dspikes=None, dmem=None):
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
     """
-    psi = _array("psi", psi, (None, None, None))
-    if psi.dtype not in (np.float32, np.float64):
-        raise ValueError(f"psi is of dtype {psi.dtype}: must be float32 or float64")
+    psi, dspikes, dmem = _arrays(
+        "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
+        dspikes, dmem)
     mem = np.zeros_like(psi)
     if dmem is not None:
-        mem += _array("dmem", dmem, psi.shape, psi.dtype)
+        mem += dmem
     if dspikes is not None:
-        mem += psi * _array("dspikes", dspikes, psi.shape, psi.dtype)      # (15)
+        mem += psi * dspikes                                               # (15)
     return np.concatenate([np.zeros_like(psi), mem], axis=-1)
 
 
@@ -446,20 +349,14 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     (T, B, k) float
         Membranes; step 0 is rest.
 
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
-
     Examples
     --------
     >>> readout(np.ones((4, 1, 1)), np.array([[1.0]]), alpha=0.5,
     ...         beta=0.5).ravel().tolist()
     [0.0, 0.0, 1.0, 2.0]
     """
-    x, W, _ = _weights(x, W, None)
+    W, x, _, alpha, beta, gain, _ = _arrays(LAYER, W, x, None, alpha, beta, gain, 1)
     (T, B, m), k = x.shape, W.shape[0]
-    alpha, beta, gain, _ = _constants(alpha, beta, gain, 1, k, W.dtype)
     drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, k)
     mem, syn = np.zeros((T, B, k), W.dtype), np.zeros((B, k), W.dtype)
     for t in range(1, T):
@@ -483,11 +380,6 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
     Gradient
         Its dV is None.
 
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
-
     Examples
     --------
     >>> dmem = np.zeros((4, 1, 1))
@@ -496,7 +388,60 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
     >>> readout_backward(x, W, dmem, alpha=0.5, beta=0.5).dW.tolist()
     [[2.0]]
     """
-    x, W, _ = _weights(x, W, None)
+    W, x = _arrays("W (n, m*) float, x (T, B, m*)", W, x)
     rest = np.zeros((*x.shape[:2], W.shape[0]), W.dtype)
     return backward(x, W, None, Recording(rest, rest, rest, rest > 0), rest, None,
                     dmem, alpha=alpha, beta=beta, gain=gain)
+
+
+def _options(reset, *flags):
+    _one_of("reset", reset, "subtract", "zero")
+    for name, flag in zip(("through_reset", "through_recurrence"), flags, strict=True):
+        _one_of(name, flag, bool, np.bool_)
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -1,8 +1,6 @@
 """Fixtures and settings that every test shares."""
 
 import os
-import pathlib
-import sys
 
 # Before NumPy loads: one BLAS thread, or small products wait for each other.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -25,15 +23,6 @@ def strict_floats():
     with np.errstate(divide="raise", over="raise", invalid="raise",
                      under="ignore"):
         yield
-
-
-@pytest.fixture(scope="module")
-def figures_path():
-    """The modules of the figures, and run_all, can be imported."""
-    folder = pathlib.Path(__file__).resolve().parent.parent / "figures"
-    sys.path[:0] = [str(folder.parent), str(folder)]
-    yield
-    del sys.path[:2]
 
 
 def _forbid_skips(report):

@@ -7,7 +7,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "figures"))
 
-import speed_ntk  # noqa: E402
+from figures.speed import speed_ntk  # noqa: E402
 
 SHAPES = {"perceptron": ([(7, 6), (5, 7), (4, 5)], (6,), None),
           "convolutional": ([(3, 3, 3, 2), (4, 2, 2, 3), (5, 4), (3, 5)], (7, 7, 2),

@@ -48,8 +48,8 @@ def wav(path):
 
 
 def npz(path):
-    from refsnn import conformance_files
-    for array in conformance_files.read(path).values():
+    from refsnn.oracle import files
+    for array in files.read(path).values():
         _need(array.dtype.kind in "biuf", f"array of {array.dtype}")
 
 
@@ -61,7 +61,7 @@ def digits(path):
 
 
 def ras(path):
-    from refsnn import ras
+    from figures.superspike import ras
     times, units = ras.read_ras(path)
     _need(np.isfinite(times).all() and (np.diff(times) >= 0).all(), "times")
     _need((units >= 0).all(), "units")

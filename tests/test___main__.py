@@ -12,7 +12,8 @@ import pytest
 from scipy.io import wavfile
 
 from refsnn import __main__ as command
-from refsnn import audio, basilar, cochlea, conformance, events
+from refsnn import audio, basilar, cochlea, events
+from refsnn.oracle import check as oracle_check
 
 
 def record(path, seconds=0.06, rate=16000, pitch=300.0):
@@ -295,7 +296,7 @@ def test_as_a_process(words, tmp_path):
 # ---- conformance
 
 def bptt():
-    return conformance.vectors(["bptt"])["bptt"]
+    return oracle_check.vectors(["bptt"])["bptt"]
 
 
 def check(tmp_path, **results):
@@ -306,7 +307,7 @@ def check(tmp_path, **results):
 
 def test_vectors_are_written_and_their_answers_are_right(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(conformance, "KNOWN", ("bptt", "si_paper"))
+    monkeypatch.setattr(oracle_check, "KNOWN", ("bptt", "si_paper"))
     assert command.main(["vectors", "new"]) == 0
     assert capsys.readouterr().out == (
         "new: 2 golden vectors, described in vectors.json\n")

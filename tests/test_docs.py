@@ -338,7 +338,7 @@ def test_readme_tells_the_options_of_run_all():
 
 def test_readme_shows_the_results_of_full_runs(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "figures"))
-    import gallery
+    from figures.run import gallery
     assert between(read(ROOT / "README.md"), "full-results").strip() \
         == gallery.readme_table(ROOT).strip()
 

@@ -18,8 +18,9 @@ import toy_project
 from hypothesis import given, settings, strategies
 
 sys.path.insert(0, str(toy_project.ROOT / "figures"))
-import common                                                       # noqa: E402
-import runner                                                       # noqa: E402
+from figures.run.claims import at_least, at_most, exactly, mean_and_spread  # noqa: E402
+from figures.run import seeds  # noqa: E402
+from figures.run import jobs  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +228,7 @@ def test_killed_worker(tmp_path, times, status):
     done = toy_project.run(folder, "--jobs", 2)
     out = folder / "figures" / "out"
     assert done.returncode == status, done.stderr
-    assert (folder / "killed").stat().st_size == min(times, 1 + runner.REBUILDS)
+    assert (folder / "killed").stat().st_size == min(times, 1 + jobs.REBUILDS)
     assert (out / "walks.png").is_file()
     if status == 0:
         with h5py.File(out / "killed.h5") as file:
@@ -288,7 +289,7 @@ def parts(folder):
 def stored_parts(folder):
     """Files with the results of the parts."""
     files = (folder / "figures" / "out" / "jobs" / "chain").glob("*.npz")
-    named = {path: runner.load(path)[0] for path in files}
+    named = {path: jobs.load(path)[0] for path in files}
     return {f"{result['repeat']}.{result['part']}": path
             for path, result in named.items()}
 
@@ -557,7 +558,7 @@ def plain(function="job", kwargs=None):
 
 
 def key(*, kwargs=None, size="quick", seed=0, data=None, root=toy_project.ROOT):
-    return runner.tasks(root, "toy", plain(kwargs=kwargs), size, seed, None,
+    return jobs.tasks(root, "toy", plain(kwargs=kwargs), size, seed, None,
                         data)[0].key
 
 
@@ -572,7 +573,7 @@ def listed(*jobs):
     """Tasks of a figure with the jobs ({argument: value}, *indices)."""
     module = plain()
     module.jobs = lambda size, seed, data: [(module.job, *job) for job in jobs]
-    return runner.tasks(toy_project.ROOT, "toy", module, "quick", 0, None, None)
+    return jobs.tasks(toy_project.ROOT, "toy", module, "quick", 0, None, None)
 
 
 def test_key_covers_the_job_that_is_continued():
@@ -612,7 +613,7 @@ def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):
                               "from refsnn import lif\n", other="")
     (folder / "refsnn" / "lif.py").write_text("A = 1\n")
     (folder / "refsnn" / "data").mkdir()
-    found = {path.name for path in runner.sources(folder, "fig_toy")}
+    found = {path.name for path in jobs.sources(folder, "fig_toy")}
     assert found == {"fig_toy.py", "common.py", "lif.py", "__init__.py"}
     keys = [key(root=folder)]
     for name in ("refsnn/lif.py", "figures/common.py", "figures/fig_toy.py",
@@ -623,28 +624,28 @@ def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):
 
 
 def test_data_key(tmp_path):
-    assert runner.data_key(None) is None
+    assert jobs.data_key(None) is None
     (tmp_path / "a").write_text("1")
-    first = runner.data_key(tmp_path)
+    first = jobs.data_key(tmp_path)
     (tmp_path / "a").write_text("12")
-    assert runner.data_key(tmp_path) != first
+    assert jobs.data_key(tmp_path) != first
 
 
 @pytest.mark.parametrize("value", [np.float64(1), np.ones(2), {1: 2}, {1}, [None, b""]])
 def test_job_arguments_must_be_plain(value):
     with pytest.raises(TypeError, match="job job: a is .*must be None, a bool"):
-        runner.tasks(toy_project.ROOT, "toy", plain(kwargs={"a": value}), "quick",
+        jobs.tasks(toy_project.ROOT, "toy", plain(kwargs={"a": value}), "quick",
                      0, None, None)
 
 
 def test_job_must_be_a_function_of_the_file():
     with pytest.raises(TypeError, match="must be a function at the top level"):
-        runner.tasks(toy_project.ROOT, "toy", plain("nosuch"), "quick", 0, None, None)
+        jobs.tasks(toy_project.ROOT, "toy", plain("nosuch"), "quick", 0, None, None)
 
 
 def test_speed_jobs_must_say_their_threads():
     with pytest.raises(TypeError, match="job job of fig_speed: must have an argu"):
-        runner.tasks(toy_project.ROOT, "speed", plain(), "quick", 0, None, None)
+        jobs.tasks(toy_project.ROOT, "speed", plain(), "quick", 0, None, None)
 
 
 @pytest.mark.parametrize("result, words", [
@@ -652,7 +653,7 @@ def test_speed_jobs_must_say_their_threads():
     ({"a": object()}, "'a' is of dtype object"), ({"a": b"x"}, "'a' is of dtype")])
 def test_results_must_be_numbers_and_texts(result, words):
     with pytest.raises(TypeError, match=words):
-        runner.normalised(result, "result")
+        jobs.normalised(result, "result")
 
 
 RESULT = {"x": np.arange(12.0).reshape(3, 4), "word": "a", "file": True, "a/b": 1 + 2j,
@@ -661,9 +662,9 @@ RESULT = {"x": np.arange(12.0).reshape(3, 4), "word": "a", "file": True, "a/b": 
 
 
 def test_stored_result_comes_back_to_the_last_bit(tmp_path):
-    result = runner.normalised(RESULT, "result")
-    runner.save(tmp_path / "jobs" / "a.npz", result, 1.5)
-    back, seconds = runner.load(tmp_path / "jobs" / "a.npz")
+    result = jobs.normalised(RESULT, "result")
+    jobs.save(tmp_path / "jobs" / "a.npz", result, 1.5)
+    back, seconds = jobs.load(tmp_path / "jobs" / "a.npz")
     assert seconds == 1.5 and list(back) == list(result)
     for name, value in result.items():
         assert type(back[name]) is type(value) and back[name].dtype == value.dtype
@@ -676,8 +677,8 @@ def test_stored_result_comes_back_to_the_last_bit(tmp_path):
 @settings(max_examples=150)
 def test_damaged_result_is_never_used(tmp_path_factory, cut, bit, truncate):
     folder = tmp_path_factory.getbasetemp()
-    result = runner.normalised(RESULT, "result")
-    runner.save(folder / "whole.npz", result, 1.5)
+    result = jobs.normalised(RESULT, "result")
+    jobs.save(folder / "whole.npz", result, 1.5)
     content = bytearray((folder / "whole.npz").read_bytes())
     cut %= len(content)
     if truncate:
@@ -685,7 +686,7 @@ def test_damaged_result_is_never_used(tmp_path_factory, cut, bit, truncate):
     else:
         content[cut] ^= 1 << bit
     (folder / "damaged.npz").write_bytes(content)
-    loaded = runner.load(folder / "damaged.npz")
+    loaded = jobs.load(folder / "damaged.npz")
     if truncate:
         assert loaded is None
     elif loaded is not None:            # the bit was not part of any value
@@ -697,10 +698,10 @@ def test_damaged_result_is_never_used(tmp_path_factory, cut, bit, truncate):
 def test_nothing_is_left_of_a_write_that_fails(tmp_path):
     (tmp_path / "a").write_text("before")
     with open(tmp_path / "a") as reader:
-        with runner.replacing(tmp_path / "a") as file:
+        with jobs.replacing(tmp_path / "a") as file:
             file.write(b"between")
         assert reader.read() == "before", "readers must see the one or the other"
-    with pytest.raises(KeyError), runner.replacing(tmp_path / "a") as file:
+    with pytest.raises(KeyError), jobs.replacing(tmp_path / "a") as file:
         file.write(b"half")
         raise KeyError
     assert (tmp_path / "a").read_text() == "between"
@@ -710,34 +711,34 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path):
 def test_workers_refuse_more_threads(monkeypatch):
     import threadpoolctl
     np.ones((2, 2)) @ np.ones((2, 2))
-    runner.check_threads(64)
+    jobs.check_threads(64)
     monkeypatch.setattr(threadpoolctl, "threadpool_info",
                         lambda: [{"num_threads": 3, "internal_api": "openblas"}])
-    runner.check_threads(3)
+    jobs.check_threads(3)
     with pytest.raises(RuntimeError, match="3 threads of openblas: must be 2"):
-        runner.check_threads(2)
+        jobs.check_threads(2)
 
 
 def test_workers_refuse_code_that_is_not_that_of_the_run(walks):
     folder = walks[0]
     with pytest.raises(RuntimeError, match="the code of fig_speed is not"):
-        runner.execute(str(folder), "fig_speed", "job", {"threads": 1}, "other", 1)
+        jobs.execute(str(folder), "fig_speed", "job", {"threads": 1}, "other", 1)
 
 
 def test_environment_is_put_back(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    for name in ("MKL_NUM_THREADS", *runner.ALLOCATOR):
+    for name in ("MKL_NUM_THREADS", *jobs.ALLOCATOR):
         monkeypatch.delenv(name, raising=False)
-    with runner.environment(3):
+    with jobs.environment(3):
         assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "3"
-        assert runner.ALLOCATOR.items() <= os.environ.items()
+        assert jobs.ALLOCATOR.items() <= os.environ.items()
     assert os.environ["OMP_NUM_THREADS"] == "7"
-    assert not {"MKL_NUM_THREADS", *runner.ALLOCATOR} & set(os.environ)
+    assert not {"MKL_NUM_THREADS", *jobs.ALLOCATOR} & set(os.environ)
 
 
 def test_seeds_are_addressed():
     def draw(*address):
-        return common.rng(*address).random()
+        return seeds.rng(*address).random()
 
     drawn = {draw(*address) for address in [
         (0, "a", 0, 0), (1, "a", 0, 0), (0, "b", 0, 0), (0, "a", 1, 0),
@@ -748,21 +749,21 @@ def test_seeds_are_addressed():
     assert draw(5, 1, 2, 3) == np.random.default_rng(sequence).random()
     for part in (-1, 1.5, 2 ** 32, None):
         with pytest.raises(ValueError, match="seed address holds"):
-            common.rng(0, "a", part, 0)
+            seeds.rng(0, "a", part, 0)
 
 
 def test_claims_and_summaries():
-    assert common.at_least("a", 0.5, 0.5).ok and not common.at_least("a", 0.4, 0.5).ok
-    assert common.at_most("a", 0.5, 0.5).ok and not common.at_most("a", 0.6, 0.5).ok
-    assert common.exactly("a", 0.0, 0).ok and not common.exactly("a", 1e-300, 0).ok
-    assert not common.at_least("a", np.nan, 0).ok
-    assert not common.at_most("a", np.nan, 0).ok
-    assert common.at_least("a", 1, 0.96, 0.9) == ("a", 1.0, ">= 0.96", True, 0.9)
-    mean, spread = common.mean_and_spread([[1.0, 2.0], [3.0, 2.0]])
+    assert at_least("a", 0.5, 0.5).ok and not at_least("a", 0.4, 0.5).ok
+    assert at_most("a", 0.5, 0.5).ok and not at_most("a", 0.6, 0.5).ok
+    assert exactly("a", 0.0, 0).ok and not exactly("a", 1e-300, 0).ok
+    assert not at_least("a", np.nan, 0).ok
+    assert not at_most("a", np.nan, 0).ok
+    assert at_least("a", 1, 0.96, 0.9) == ("a", 1.0, ">= 0.96", True, 0.9)
+    mean, spread = mean_and_spread([[1.0, 2.0], [3.0, 2.0]])
     assert mean.tolist() == [2.0, 2.0] and spread.tolist() == [2 ** 0.5, 0.0]
-    assert [float(part) for part in common.mean_and_spread([4.0])] == [4.0, 0.0]
+    assert [float(part) for part in mean_and_spread([4.0])] == [4.0, 0.0]
     with pytest.raises(ValueError, match="must not be empty"):
-        common.mean_and_spread(np.zeros((0, 2)))
+        mean_and_spread(np.zeros((0, 2)))
 
 
 def test_workers_start_light():

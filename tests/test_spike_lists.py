@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from refsnn import chip_coding, encoding, spike_lists
+from refsnn import encoding, spike_lists
+from figures.chip import chip_coding
 from refsnn.spike_lists import (
     Binning,
     batches,

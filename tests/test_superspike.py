@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from strategies import SEEDS
 from tolerances import RTOL, RTOL_FD
 
-from refsnn import checks, lif, losses, superspike, superspike_trial, surrogates
+from refsnn import checks, lif, losses, superspike, surrogates
+from refsnn.fast import superspike as fast_superspike
 from refsnn.superspike import Settings, coefficients
 
 # Thresholds as unit and short times: some tens of steps see all filters at work.
@@ -180,7 +181,7 @@ def test_the_codes_traces_and_scales_by_its_own_statements():
     assert 5.0 < k.drive < 5.1
 
 
-@pytest.mark.parametrize("module", [superspike, superspike_trial])
+@pytest.mark.parametrize("module", [superspike, fast_superspike])
 def test_the_codes_regulariser_rests_where_there_is_no_error(module):
     """Below 1e-7 of an event's area a step, of either sign."""
     k, W = coefficients(Settings(het="published", rho=0.5)), np.full((1, 4, 1), 0.1)

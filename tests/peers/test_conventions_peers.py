@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from refsnn import bptt, conventions, conventions_linear, identify, surrogates
+from refsnn import bptt, conventions, conventions_linear, surrogates
+from refsnn.oracle import identify
 from refsnn.conventions import AXES, PRESETS, Step
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from refsnn import lif_fast, lif_infer
+from refsnn.fast import lif as fast_lif, lif_infer
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "figures"))
 
-import speed_peers  # noqa: E402
+from figures.speed import speed_peers  # noqa: E402
 
 RTOL_PEERS = 1e-9       # float64, other order of summation
 SAME = ("PyTorch, time-major", "PyTorch, batch-major", "JAX scan")
@@ -55,10 +55,10 @@ def arrays(out, found, name):
 def test_outputs_and_gradients(name, recurrent, seed, as_events):
     p = problem(recurrent, seed)
     x = sparse.csr_matrix(p.x.reshape(-1, p.x.shape[2])) if as_events else p.x
-    out, tape = lif_fast.forward(x, p.W, p.V, p.W_out, alpha=p.alpha, beta=p.beta,
+    out, tape = fast_lif.forward(x, p.W, p.V, p.W_out, alpha=p.alpha, beta=p.beta,
                                  steps=len(p.x))
     assert 0.01 < (tape.mem > 1).mean() < 0.6
-    found = lif_fast.gradients(tape, p.dout, steepness=p.steepness)
+    found = fast_lif.gradients(tape, p.dout, steepness=p.steepness)
     theirs, grads = arrays(*speed_peers.BUILDERS[name][1](p)(), name)
     assert distance(out, theirs) < RTOL_PEERS
     for got, wanted in zip([g for g in found if g is not None], grads, strict=True):
@@ -82,7 +82,7 @@ def test_spikes_of_snntorch_two_steps_later(reset):
     p = problem(False, 7)
     T, B, _ = p.x.shape
     x = np.concatenate([p.x, np.zeros((2,) + p.x.shape[1:])])
-    _, tape = lif_fast.forward(x, p.W, None, p.W_out, alpha=p.alpha, beta=p.beta,
+    _, tape = fast_lif.forward(x, p.W, None, p.W_out, alpha=p.alpha, beta=p.beta,
                                reset=reset)
     ours = (tape.mem > 1)[2:]
     neuron = snntorch.Synaptic(alpha=torch.tensor(p.alpha, dtype=torch.float64),

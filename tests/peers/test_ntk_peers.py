@@ -6,7 +6,7 @@ Not part of the suite: needs the `peers` extra, and fails without it.
 import ntk_cases
 import numpy as np
 import pytest
-import speed_ntk
+from figures.speed import speed_ntk
 
 from refsnn import ntk
 

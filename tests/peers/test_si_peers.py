@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "figures"))
 
-import speed_si  # noqa: E402
+from figures.speed import speed_si  # noqa: E402
 import torch  # noqa: E402
 
 from refsnn import si  # noqa: E402

@@ -7,7 +7,7 @@ its own, and fails without it.
 import ntk_cases
 import numpy as np
 import pytest
-import speed_ntk
+from figures.speed import speed_ntk
 
 from refsnn import ntk
 

@@ -1,0 +1,245 @@
+"""Learning with an analog chip in the loop
+
+Digits as spike latencies, 256-100-10; the forward pass runs on an emulated
+chip of 6-bit weights and unequal, noisy neurons, the backward pass in
+software that knows its nominal parameters only.  With a chip in the loop the
+mean test accuracy of five seeds is within 0.01 of that of the same network
+in ideal software.  A ReLU network of the same size stands beside.
+
+Top: what one test image makes of the chip before and after learning, namely
+spikes of the input and of the hidden layer, sampled membranes of all hidden
+neurons, and readouts.  Bottom: loss and test accuracy, a thin line for each
+seed, which stands for a chip, initial weights, order of the images, and
+split.
+
+At --full, MNIST and Fashion-MNIST at 16x16, 256-246-10, 100 epochs, with and
+without dropout and random rotation.  Mirrors [CB22] fig. 3 A, B and table 1.
+"""
+
+import numpy as np
+
+from figures.chip import chip_images
+from figures.run.claims import Claim, at_least, at_most
+from figures.run import colours, seeds
+from figures.run import published
+from refsnn import chip_effects
+
+FIGURE = "chip_training"
+KINDS = ("chip", "software", "ReLU")
+FOLDERS = {"full": ("mnist", "fashion_mnist")}
+COLOURS = {"chip": colours.BLUE, "software": colours.VERMILION, "ReLU": colours.GREEN}
+NAMES = {"chip": "chip in the loop", "software": "ideal software",
+         "ReLU": "ReLU network"}
+TITLES = {"digits": "embedded digits", "mnist": "MNIST",
+          "fashion_mnist": "Fashion-MNIST"}
+AUGMENTED = {"dropout": 0.4, "degrees": 15.0}
+TESTS = 6                           # times a run is tested
+# (task, augmented): least accuracy on the chip, and in software
+BOUNDS = {("mnist", False): (0.967, 0.972), ("mnist", True): (0.970, None),
+          ("fashion_mnist", False): (0.835, None)}
+SHOWN = 3                           # class of the image that is drawn
+
+
+def jobs(size, seed, data):
+    """A chain of parts for each condition and repeat."""
+    if size == "full":
+        conditions = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
+        repeats, epochs, hidden = 1, chip_images.EPOCHS_FULL, chip_images.HIDDEN_FULL
+    else:
+        conditions, hidden = [("digits", False)], chip_images.HIDDEN["digits"]
+        repeats, epochs = {"quick": (1, 3),
+                           "default": (5, chip_images.EPOCHS["digits"])}[size]
+    found = []
+    for task, augmented in conditions:
+        for kind in KINDS:
+            for repeat in range(repeats):
+                for first, count in chip_images.parts(epochs, task):
+                    kwargs = {"task": task, "folder": data if size == "full" else None,
+                              "kind": kind, "augmented": augmented, "hidden": hidden,
+                              "first": first, "epochs": count,
+                              "every": max(1, epochs // TESTS),
+                              "last": first + count == epochs, "seed": seed,
+                              "repeat": repeat}
+                    index = [len(found) - 1] if first else []
+                    found.append((learn, kwargs, *index))
+    return found
+
+
+def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, seed,
+          repeat, before=None):
+    """Epochs `first` ... of a run: curves, pictures, and the learner."""
+    images = chip_images.load(task, folder, seed, repeat)
+    generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
+    rule = chip_images.DEFAULT if task == "digits" else chip_images.STORED
+    rule = rule._replace(**AUGMENTED) if augmented else rule
+    found = []
+
+    def after_epoch(epoch, weights):
+        if (epoch + 1) % every == 0 or (last and epoch + 1 == first + epochs):
+            found.append([epoch + 1, score(weights)])
+
+    if kind == "ReLU":
+        net = chip_images.reference_begin(generator, hidden) if before is None \
+            else chip_images.reference_unpacked(before)
+
+        def score(net):
+            return chip_images.reference_test(net, images)
+
+        net, curves = chip_images.reference_learn(net, images, rule, generator, epochs,
+                                            first=first, after_epoch=after_epoch)
+        result = chip_images.reference_packed(net)
+    else:
+        number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
+        noise = seeds.rng(seed, FIGURE, "noise", f"{repeat}, from {first}")
+        run = chip_images.in_software if kind == "software" else chip_images.on_chip(
+            chip_effects.draw(number, chip_effects.CALIBRATED), noise)
+
+        def score(weights):
+            return chip_images.test(run, weights, images).accuracy
+
+        learner = chip_images.begin(generator, hidden) if before is None \
+            else chip_images.unpacked(before)
+        result = {} if before is None else {
+            name: before[name] for name in before if name.startswith("first ")}
+        if before is None:
+            result |= picture("first", run, learner.weights, images)
+        learner, curves = chip_images.learn(run, learner, images, rule, generator, epochs,
+                                      first=first, clamp=kind == "chip",
+                                      after_epoch=after_epoch)
+        result |= chip_images.packed(learner) | picture("last", run, learner.weights, images)
+    tests = np.array(found).reshape(-1, 2)
+    if before is not None:
+        curves = np.concatenate([before["curves"], curves])
+        tests = np.concatenate([before["tests"], tests])
+    return {**result, "curves": curves, "tests": tests, "task": task, "kind": kind,
+            "augmented": augmented, "ended": last}
+
+
+def picture(when, run, weights, images):
+    """What a network does with one test image."""
+    shown = [int(np.argmax(images.labels_test == SHOWN))]
+    x = chip_images.coded(images.x_test[shown])
+    recording = run(weights, x)
+    return {f"{when} input": x[:, 0], f"{when} spikes": recording.spikes[:, 0],
+            f"{when} mem": recording.mem[:, 0], f"{when} out": recording.out[:, 0]}
+
+
+def gather(results):
+    """Curves (conditions, repeats, ...), and pictures of the first run."""
+    ended = [r for r in results if r["ended"]]
+    keys = [(str(r["task"]), bool(r["augmented"]), str(r["kind"])) for r in ended]
+    conditions = list(dict.fromkeys(keys))
+
+    def stack(name):
+        return [[r[name] for r, key in zip(ended, keys, strict=True) if key == c]
+                for c in conditions]
+
+    pictures = {name: value for name, value in ended[0].items()
+                if name.split()[0] in ("first", "last")}
+    return {"task": [c[0] for c in conditions], "augmented": [c[1] for c in conditions],
+            "kind": [c[2] for c in conditions], "curves": stack("curves"),
+            "tests": stack("tests"), **pictures}
+
+
+def final(data):
+    """{(task, augmented, kind): test accuracies (repeats,)}."""
+    keys = zip(data["task"].tolist(), data["augmented"].tolist(),
+               data["kind"].tolist(), strict=True)
+    return {key: tests[:, -1, 1]
+            for key, tests in zip(keys, data["tests"], strict=True)}
+
+
+def claims(data):
+    found, accuracy, paper = [], final(data), published.values(FIGURE)
+    repeats = data["tests"].shape[1]
+    for task, augmented in dict.fromkeys(key[:2] for key in accuracy):
+        chip, software, relu = (accuracy[task, augmented, kind].mean()
+                                for kind in KINDS)
+        name = TITLES[task] + ", dropout and rotation" * augmented
+        if task == "digits":
+            found += [at_most(
+                f"{name}: test accuracy in ideal software - with the chip in the "
+                f"loop, means of {repeats} seeds", software - chip, 0.01,
+                round(paper["MNIST, software"] - paper["MNIST, chip"], 4)),
+                at_least(f"{name}: test accuracy, chip", chip, chip_images.LEARNT)]
+            bounds = None, None
+        else:
+            bounds = BOUNDS[task, augmented]
+        for kind, value, bound in (("chip", chip, bounds[0]),
+                                   ("software", software, bounds[1]),
+                                   ("ReLU", relu, None)):
+            if kind == "chip" and task == "digits":
+                continue
+            text, number = f"{name}: test accuracy, {kind}", \
+                paper.get(f"{name}, {kind}")
+            found.append(Claim(text, float(value), "shown only", None, number)
+                         if bound is None else
+                         at_least(text, value, bound, number))
+    return found
+
+
+def plot(data, fig):
+    conditions = list(dict.fromkeys(zip(data["task"].tolist(),
+                                        data["augmented"].tolist(), strict=True)))
+    rows = min(len(conditions), 2)
+    fig.set_size_inches(11, 5.5 + 3.1 * rows)
+    top, bottom = fig.subfigures(2, 1, height_ratios=(1.75, rows))
+    _pictures(data, top.subplots(4, 2, sharex=True, sharey="row",
+                                 height_ratios=(0.8, 1, 1.1, 1.1)))
+    # beside each other, or of several conditions each pair in a column
+    axes = bottom.subplots(rows, 2 if rows == 1 else len(conditions), squeeze=False)
+    for condition, pair in zip(conditions, axes if rows == 1 else axes.T, strict=True):
+        _curves(data, condition, pair)
+
+
+def _pictures(data, axes):
+    time_us = np.arange(chip_images.STEPS) * chip_images.DT_S * 1e6
+    for column, when, title in zip(axes.T, ("first", "last"),
+                                   (f"A {SHOWN}, before learning", "after"),
+                                   strict=True):
+        for ax, name in ((column[0], "input"), (column[1], "spikes")):
+            step, unit = np.nonzero(data[f"{when} {name}"])
+            ax.plot(time_us[step], unit, "|", color=colours.BLACK, ms=3, mew=0.8)
+            ax.set(ylim=(data[f"{when} {name}"].shape[1], -1))
+        column[2].plot(time_us, data[f"{when} mem"], color=colours.BLUE, lw=0.5,
+                       alpha=0.4)
+        column[2].axhline(1, color=colours.BLACK, ls="--", lw=1)
+        for k, mem in enumerate(data[f"{when} out"].T):
+            right = k == SHOWN
+            column[3].plot(time_us, mem, color=colours.BLUE if right else colours.GREY,
+                           lw=2.2 if right else 0.9, zorder=3 if right else 2,
+                           label=f"readout of {k}" if right else
+                           "the other nine" if k == (SHOWN + 1) % 10 else None)
+        column[0].set_title(title)
+        column[3].set_xlabel("time (µs)")
+    labels = ("input pixel", "hidden neuron", "membranes\n(thresholds)",
+              "readouts\n(thresholds)")
+    for ax, text in zip(axes[:, 0], labels, strict=True):
+        ax.set_ylabel(text)
+    axes[2, 1].annotate("threshold", (time_us[-1], 1), (0, 3), ha="right",
+                        textcoords="offset points", fontsize=9)
+    axes[3, 0].legend(loc="upper right")
+
+
+def _curves(data, condition, axes):
+    low = 1.0
+    for c, (task, augmented, kind) in enumerate(final(data)):
+        if (task, augmented) != condition:
+            continue
+        curves, tests = data["curves"][c], data["tests"][c]
+        epochs = np.arange(1, curves.shape[1] + 1)
+        axes[0].plot(epochs, curves[:, :, 0].T, color=COLOURS[kind], lw=0.6, alpha=0.4)
+        axes[0].plot(epochs, curves[:, :, 0].mean(axis=0), color=COLOURS[kind], lw=2.2)
+        at, accuracy = tests[0, :, 0], tests[:, :, 1]
+        axes[1].plot(at, accuracy.T, color=COLOURS[kind], lw=0.6, alpha=0.4)
+        axes[1].plot(at, accuracy.mean(axis=0), "o-", color=COLOURS[kind], lw=2.2,
+                     ms=5, label=f"{NAMES[kind]}: {accuracy[:, -1].mean():.3f}")
+        low = min(low, accuracy[:, -1].min())
+    name = TITLES[condition[0]] + ", augmented" * condition[1]
+    axes[0].set(title=name, ylabel="training loss (nats)", yscale="log", xlabel="epoch")
+    axes[0].yaxis.set_minor_formatter("")
+    axes[1].set(title=name, ylabel="test accuracy", ylim=(low - 0.12, 1.0),
+                xlabel="epoch")
+    axes[1].legend(loc="lower right")
+    for ax in axes:
+        ax.xaxis.get_major_locator().set_params(integer=True)

@@ -1,0 +1,238 @@
+"""A wide network's outputs follow its tangent kernel, a narrow one's do not
+
+The tangent kernel of a network at its random start foretells how gradient
+descent on the square loss moves its outputs, on the images trained on and on
+others.  After 300 steps on 32 digits (256 inputs, two hidden layers of ReLU
+units, 10 outputs), outputs for unseen images are at most 10 % of their own
+change away from the prediction in networks of 1,024 units a layer, and at
+least 30 % in those of 16, root mean square; the deviation falls with width by
+a power law with an exponent of at most -0.35.
+
+Left: three outputs of one unseen image, after each step, over the prediction
+(dashed).  Middle: deviation relative to the change against width, each seed a
+dot.  Right: what the kernel does not foretell of a single step, against its
+rate, with tanh units, which have no gates that open on the way.  It falls
+with the square of the rate: the kernel is the whole of the first order.  That
+of a sparse network (half of the weights, at random) is the kernel of its live
+weights, "through mask"; the kernel with derivatives by pruned weights too, "at
+masked", misses part of the first order.
+
+Weights are normal with a variance of 1 / fan-in, biases 0; the rate is half
+of what the largest eigenvalue of the kernel allows at most, 2 / lambda.
+This figure shows theory that [LZ20] builds on; claims and bounds are ours.
+"""
+
+import os
+
+import numpy as np
+
+from figures.run.claims import at_least, at_most
+from figures.run import colours, seeds
+from figures.ntt import ntt_training
+from refsnn import mlp, ntk, ntk_dynamics, pruning
+
+FIGURE, TRAINED, UNSEEN, CLASSES, EVERY = "ntk", 32, 16, 10, 5
+FOLDERS = {"full": ("mnist",)}
+WIDTHS = {"quick": (16, 64, 256), "default": (16, 32, 64, 128, 256, 512, 1024),
+          "full": (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)}
+REPEATS = {"quick": 2, "default": 5, "full": 10}
+STEPS, STEP_WIDTH = 300, 64
+RATES = 2.0 ** -np.arange(1, 12)    # of one step, by 1 / largest eigenvalue
+KERNELS = ("dense", "through mask", "at masked")
+COLOURS = dict(zip(KERNELS, (colours.BLUE, colours.GREEN, colours.VERMILION), strict=True))
+
+
+def jobs(size, seed, data):
+    folder = os.path.join(data, "mnist") if size == "full" and data else None
+    both = [(repeat, {"folder": folder, "repeat": repeat, "seed": seed})
+            for repeat in range(REPEATS[size])]
+    return [(descend, {"width": width, **kwargs})
+            for width in reversed(WIDTHS[size]) for _, kwargs in both] \
+        + [(step, kwargs) for _, kwargs in both]
+
+
+# ---- the network
+
+def problem(folder, seed, repeat, width, dtype):
+    """Weights, biases, images to train on, targets, unseen images."""
+    images = ntt_training.digits(seed, repeat) if folder is None \
+        else ntt_training.stored(os.path.dirname(folder), os.path.basename(folder))
+    rng = seeds.rng(seed, FIGURE, width, repeat)
+    chosen = rng.permutation(len(images.x))[:TRAINED]
+    x, unseen = (a.reshape(len(a), -1).astype(dtype)
+                 for a in (images.x[chosen], images.x_test[:UNSEEN]))
+    sizes = (x.shape[1], width, width, CLASSES)
+    weights = [rng.normal(0, n ** -0.5, (m, n)).astype(dtype)
+               for n, m in zip(sizes[:-1], sizes[1:], strict=True)]
+    targets = np.eye(CLASSES, dtype=dtype)[images.labels[chosen]]
+    return weights, [np.zeros(n, dtype) for n in sizes[1:]], x, targets, unseen
+
+
+def linearised(weights, biases, x, kind="relu"):
+    """Outputs, and what `ntk.kernel` takes."""
+    recording = mlp.forward(weights, biases, x, kind)
+    return recording.outputs, (recording.inputs, mlp.signals(weights, recording, kind))
+
+
+def largest(kernel):
+    """Eigenvalue of the kernel of a batch."""
+    size = len(kernel) * kernel.shape[2]
+    return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
+
+
+def descended(weights, biases, gradient, rate):
+    """Weights and biases after a step."""
+    return tuple([a - rate * d for a, d in zip(some, slopes, strict=True)]
+                 for some, slopes in zip((weights, biases), gradient, strict=True))
+
+
+# ---- jobs
+
+def descend(width, folder, repeat, seed):
+    """Outputs for unseen images and those trained on, found and foretold."""
+    weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
+                                                  np.float32)
+    f, batch = linearised(weights, biases, x)
+    f_unseen, other = linearised(weights, biases, unseen)
+    kernel, cross = ntk.kernel(batch), ntk.kernel(other, batch)
+    rate, steps = 0.5 / largest(kernel), np.arange(0, STEPS + 1, EVERY)
+    foretold = ntk_dynamics.predict(kernel, f, targets, steps, rate=rate, cross=cross,
+                                    test_outputs=f_unseen)
+    found = []
+    for number in range(STEPS + 1):
+        recording = mlp.forward(weights, biases, x)
+        if number % EVERY == 0:
+            found.append((recording.outputs,
+                          mlp.forward(weights, biases, unseen).outputs))
+        gradient = mlp.backward(weights, recording, recording.outputs - targets)
+        weights, biases = descended(weights, biases, gradient, rate)
+    found = [np.array(part) for part in zip(*found, strict=True)]
+    return {"what": "descent", "width": width, "steps": steps,
+            "deviation": [relative(*pair) for pair in
+                          zip(found, foretold, strict=True)],
+            "found": found[1][:, 0], "foretold": foretold.test[:, 0]}
+
+
+def relative(found, foretold):
+    """Deviation at the end by the change, both root mean squares."""
+    return np.linalg.norm(found[-1] - foretold[-1]) / np.linalg.norm(
+        found[-1] - found[0])
+
+
+def step(folder, repeat, seed):
+    """What kernels leave unforetold of one step (rates,), by the change."""
+    weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
+                                                  np.float64)
+    masks = pruning.random(weights, 0.5, seeds.rng(seed, FIGURE, "masks", repeat))
+    sparse = [W * M for W, M in zip(weights, masks, strict=True)]
+    left = []
+    for name in KERNELS:
+        live, M = (weights, [1] * 3) if name == "dense" else (sparse, masks)
+        options = {"masks": M, "kind": "through_mask"} if name == "through mask" else {}
+        f, batch = linearised(live, biases, x, "tanh")
+        f_unseen, other = linearised(live, biases, unseen, "tanh")
+        dW, db = mlp.backward(live, mlp.forward(live, biases, x, "tanh"), f - targets,
+                              "tanh")
+        gradient = [m * d for m, d in zip(M, dW, strict=True)], db
+        cross = ntk.kernel(other, batch, **options)
+        left.append([])
+        for rate in RATES / largest(ntk.kernel(batch, **options)):
+            after = mlp.forward(*descended(live, biases, gradient, rate), unseen,
+                                "tanh").outputs
+            told = ntk_dynamics.one_step(cross, f_unseen, f - targets, rate)
+            left[-1].append(np.sqrt(np.mean((after - told) ** 2)))
+    return {"what": "step", "left": left}
+
+
+def gather(results):
+    descents = [r for r in results if r["what"] == "descent"]
+    widths = sorted({int(r["width"]) for r in descents})
+    by_width = [[r for r in descents if r["width"] == width] for width in widths]
+    return {"widths": np.array(widths), "steps": descents[0]["steps"],
+            "deviation": np.array([[r["deviation"] for r in some]
+                                   for some in by_width]),   # (widths, repeats, 2)
+            "found": np.array([some[0]["found"] for some in by_width]),
+            "foretold": np.array([some[0]["foretold"] for some in by_width]),
+            "rates": RATES,
+            "left": np.array([r["left"] for r in results if r["what"] == "step"])}
+
+
+def exponent(x, y):
+    """Of the power law that fits y (points, ...), all values alike."""
+    y = np.log(y).reshape(len(x), -1).mean(axis=1)
+    return float(np.polyfit(np.log(x), y, 1)[0])
+
+
+def claims(data):
+    widths, unseen = data["widths"], data["deviation"][:, :, 1]
+    trained, steps = data["deviation"][:, :, 0], int(data["steps"][-1])
+    told = f"outputs for unseen images after {steps} steps, deviation / change"
+    found = [at_most(f"{widths[-1]} units a layer: {told}", unseen[-1].mean(),
+                            0.1),
+             at_least(f"{widths[0]} units a layer: {told}", unseen[0].mean(),
+                             0.3),
+             at_most("exponent of the deviation against width, unseen images",
+                            exponent(widths, unseen), -0.35),
+             at_most("the same, images trained on",
+                            exponent(widths, trained), -0.35)]
+    for name, left in zip(KERNELS, data["left"].swapaxes(0, 1), strict=True):
+        slope = exponent(data["rates"][-6:], left[:, -6:].T)
+        text = f"one step, {name}: exponent of what is not foretold against the rate"
+        found.append(at_most(text, slope, 1.1) if name == "at masked" else
+                     at_least(text, slope, 1.9))
+    return found
+
+
+def plot(data, fig):
+    fig.set_size_inches(12.5, 4.4)
+    left, middle, right = fig.subfigures(1, 3, width_ratios=(1, 1, 1))
+    _plot_outputs(data, left)
+    axis = middle.subplots()
+    widths = data["widths"]
+    for i, (label, colour) in enumerate((("trained on", colours.SKY),
+                                         ("unseen", colours.BLUE))):
+        value = data["deviation"][:, :, i]
+        axis.plot(widths, value, ".", color=colour, alpha=0.5)
+        axis.plot(widths, np.exp(np.log(value).mean(axis=1)), color=colour,
+                  label=f"{label}: exponent {exponent(widths, value):.2f}")
+    axis.set(xscale="log", yscale="log", xlabel="units in each hidden layer",
+             ylabel="deviation / change of outputs",
+             title=f"After {int(data['steps'][-1])} steps")
+    axis.set_xticks(widths[::2], [f"{width:d}" for width in widths[::2]])
+    ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+             if 0.8 * data["deviation"].min() < t < 1.2 * data["deviation"].max()]
+    axis.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    axis.minorticks_off()
+    axis.legend()
+    _plot_step(data, right.subplots())
+
+
+def _plot_outputs(data, fig):
+    axes = fig.subplots(2, 1, sharex=True)
+    for axis, i in zip(axes, (0, -1), strict=True):
+        for unit, colour in zip(range(3), colours.PALETTE, strict=False):
+            axis.plot(data["steps"], data["foretold"][i][:, unit], "--", lw=1.2,
+                      color=colours.BLACK,
+                      label="prediction" if unit == 0 else None)
+            axis.plot(data["steps"], data["found"][i][:, unit], color=colour,
+                      alpha=0.8, label="network" if unit == 0 else None)
+        axis.set(ylabel="outputs", title=f"{data['widths'][i]} units a layer")
+    axes[0].legend()
+    axes[1].set_xlabel("step of gradient descent")
+
+
+def _plot_step(data, axis):
+    for name, left in zip(KERNELS, data["left"].swapaxes(0, 1), strict=True):
+        axis.plot(data["rates"], left.T, ".", color=COLOURS[name], alpha=0.5)
+        axis.plot(data["rates"], np.exp(np.log(left).mean(axis=0)),
+                  color=COLOURS[name], label=name)
+    top = data["left"].max()
+    for power in (1, 2):
+        axis.plot(data["rates"], 2 * top * data["rates"] ** power, ":", lw=1.2,
+                  color=colours.GREY)
+        at = data["rates"][4]
+        axis.annotate(f"slope {power}", (at, 2 * top * at ** power), ha="right",
+                      xytext=(-4, 6), textcoords="offset points", color=colours.GREY)
+    axis.set(xscale="log", yscale="log", xlabel="rate x largest eigenvalue",
+             ylabel="change of outputs not foretold (rms)", title="One step")
+    axis.legend()

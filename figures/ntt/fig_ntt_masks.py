@@ -1,0 +1,188 @@
+"""Neural Tangent Transfer thins units out, pruning by saliency starves them
+
+A first layer of which a tenth of the weights live can spend them evenly or
+not.  Masks of Neural Tangent Transfer (one threshold for each layer) favour
+some units: the numbers of live weights of units vary at least twice as much as
+by chance, those of pixels hardly more than by chance.  SNIP and its form
+without labels, logit-SNIP, leave many units with next to nothing: the numbers
+vary at least four times as much as with NTT, and those of pixels at least
+twice as much as by chance.  Masks at random, and those of the largest initial
+weights, where NTT starts, are as uneven as chance, by which is meant the
+variance of as many weights at random, 1 - density times the mean.
+
+Top: density of each layer, one threshold for the network (filled) and one for
+each layer (open); whiskers are the standard deviation over seeds.  Middle:
+live outgoing weights of each pixel, layer by layer, mean over seeds, with the
+correlation r between them and the pixel's deviation over images; below,
+incoming weights of some units of the first seed: positive red, negative blue.
+
+Embedded digits, 256-100-50-10, a tenth of the weights, 500 steps of transfer;
+at --full MNIST, 784-300-100-10, 3 %, 5,000 steps.  Mirrors what [LZ20] says
+of layer-wise pruning; claims are ours.
+"""
+
+import numpy as np
+
+from figures.run.claims import Claim, at_least, at_most, mean_and_spread
+from figures.run import colours, seeds
+from figures.ntt import fig_ntt
+from figures.ntt import ntt_training
+from refsnn import pruning
+
+FIGURE = "ntt_masks"
+FOLDERS = fig_ntt.FOLDERS
+METHODS = ("NTT", "magnitude", "SNIP", "logit-SNIP", "random")
+COLOURS = {**ntt_training.COLOURS, "magnitude": colours.SKY}
+SCOPES = ("global", "layer")
+DENSITY = {"digits": 0.1, "mnist": 0.03}
+SIZES = {"digits": (256, 100, 50, 10), "mnist": fig_ntt.SIZES["mnist"]}
+STEPS = {"quick": 100, "default": 500, "full": 5000}
+REPEATS = {"quick": 1, "default": 3, "full": 2}
+UNITS = 6                           # that are drawn
+
+
+def jobs(size, seed, data):
+    name = fig_ntt.TASK.get(size, "digits")
+    return [(masks, {"name": name, "folder": data if size == "full" else None,
+                     "method": method, "scope": scope, "steps": STEPS[size],
+                     "repeat": repeat, "seed": seed})
+            for method in METHODS for scope in SCOPES
+            for repeat in range(REPEATS[size])]
+
+
+def masks(name, folder, method, scope, steps, repeat, seed):
+    """Densities of layers, live weights of pixels, first layer's live weights."""
+    _, images = fig_ntt.problem(name, folder, seed, repeat)
+    net = ntt_training.perceptron(*SIZES[name])
+    teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
+    student = ntt_training.student(method, net, teacher, images, DENSITY[name],
+                            seeds.rng(seed, FIGURE, f"{method} {scope}", repeat),
+                            scope, steps=steps, rate=fig_ntt.RATES[name])
+    first = student.masks[0]
+    whole, layers = pruning.density(student.masks)
+    return {"method": method, "scope": scope, "whole": whole, "layers": layers,
+            "pixels": first.sum(axis=0), "counts": first.sum(axis=1),
+            "units": student.weights[0][:UNITS] * first[:UNITS],
+            "varies": images.x.std(axis=0).ravel()}
+
+
+def gather(results):
+    found = {}
+    for r in results:
+        for key in ("layers", "pixels", "counts", "units", "whole", "varies"):
+            found.setdefault(f"{r['method']}_{r['scope']}_{key}", []).append(r[key])
+    return {key: np.array(value) for key, value in found.items()}
+
+
+def follows(data, method):
+    """Correlation of a pixel's live weights with its deviation, (repeats,)."""
+    return np.array([np.corrcoef(a, b)[0, 1] for a, b in
+                     zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
+                         strict=True)])
+
+
+def unevenness(counts, density):
+    """Variance of numbers of live weights (repeats, ...) by that of chance."""
+    return (counts.var(axis=1) / counts.mean(axis=1) / (1 - density)).mean()
+
+
+def claims(data):
+    density = float(data["NTT_layer_whole"].mean())
+    units, pixels = ({method: unevenness(data[f"{method}_layer_{key}"], density)
+                      for method in METHODS} for key in ("counts", "pixels"))
+    text = "variance of the live weights of {}, by that of chance, {}".format
+    found = [at_least(text("units", "NTT"), units["NTT"], 2),
+             at_most(text("pixels", "NTT"), pixels["NTT"], 1.5)]
+    for method in METHODS[2:4]:
+        found += [at_least(f"variance of the live weights of units, {method} / "
+                                  "NTT", units[method] / units["NTT"], 4),
+                  at_least(text("pixels", method), pixels[method], 2)]
+    found += [at_most(text("units and pixels", f"the larger, {method}"),
+                             max(units[method], pixels[method]), 1.5)
+              for method in ("magnitude", "random")]
+    found += [Claim(f"share of units without any weight, {method}",
+                           float((data[f"{method}_layer_counts"] == 0).mean()),
+                           "shown only", None) for method in METHODS]
+    for method in METHODS[:4]:
+        layers = data[f"{method}_global_layers"].mean(axis=0)
+        found.append(Claim(
+            f"{method}, one threshold: density of the last layer / of the first",
+            float(layers[-1] / layers[0]), "shown only", None))
+    return found
+
+
+def plot(data, fig):
+    fig.set_size_inches(12.5, 9.4)
+    top, middle, bottom = fig.subfigures(3, 1, height_ratios=(1, 0.85, 1))
+    _plot_layers(data, top.subplots())
+    _plot_pixels(data, middle)
+    _plot_units(data, bottom)
+
+
+def _plot_layers(data, axis):
+    layers = data["NTT_global_layers"].shape[1]
+    for i, method in enumerate(METHODS):
+        for scope in SCOPES:
+            mean, spread = mean_and_spread(data[f"{method}_{scope}_layers"])
+            x = np.arange(layers) + 0.16 * (i - 2) + 0.05 * (scope == "layer")
+            axis.errorbar(x, mean, spread, ls="", marker="os^vD"[i], capsize=2,
+                          color=COLOURS[method],
+                          mfc=COLOURS[method] if scope == "global" else "none",
+                          label=method if scope == "global" else None)
+    axis.set(yscale="log", ylabel="density of the layer",
+             title="One threshold (filled), or one for each layer (open)")
+    axis.set_xticks(range(layers), ["first layer", *[f"layer {i}" for i in
+                                                     range(2, layers)], "last layer"])
+    ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+    axis.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    axis.minorticks_off()
+    everything = np.concatenate([data[f"{m}_global_layers"].ravel() for m in METHODS])
+    axis.set_ylim(everything.min() / 1.4, min(1.5, everything.max() * 2.2))
+    axis.axhline(data["NTT_layer_whole"].mean(), color=colours.GREY, lw=1, ls=":")
+    axis.legend(ncols=5, loc="upper left")
+
+
+def _image(axis, values, **options):
+    side = int(np.sqrt(values.size))
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+    axis.spines[:].set(visible=True, color=colours.GREY)
+    return axis.imshow(values.reshape(side, side), **options)
+
+
+def _plot_pixels(data, fig):
+    axes = fig.subplots(1, len(METHODS) + 1)
+    counts = [data[f"{method}_layer_pixels"].mean(axis=0) for method in METHODS]
+    top = np.percentile(counts, 99.5)
+    for axis, method, count in zip(axes, METHODS, counts, strict=False):
+        image = _image(axis, count, vmin=0, vmax=top)
+        axis.set_title(f"{method}\nr = {follows(data, method).mean():.2f}")
+    fig.colorbar(image, ax=axes[:-1], label="live weights", extend="max",
+                 shrink=0.8)
+    image = _image(axes[-1], data["NTT_layer_varies"].mean(axis=0), cmap="gray")
+    axes[-1].set_title("deviation of\nthe pixel")
+    fig.colorbar(image, ax=axes[-1], label="standardised", shrink=0.8)
+
+
+def _plot_units(data, fig):
+    left, right = fig.subfigures(1, 2, width_ratios=(1, 2.6))
+    axis = left.subplots()
+    for method in METHODS:
+        counts = np.sort(data[f"{method}_layer_counts"], axis=1)[:, ::-1]
+        share = np.linspace(0, 1, counts.shape[1])
+        axis.plot(share, counts.T, color=COLOURS[method], lw=0.6, alpha=0.4)
+        axis.plot(share, counts.mean(axis=0), color=COLOURS[method], label=method)
+    axis.set(xlabel="units, by rank", ylabel="live weights of a unit",
+             title="First layer")
+    axis.set_yscale("symlog", linthresh=10)
+    axis.set_yticks([0, 5, 10, 20, 50, 100, 200], [0, 5, 10, 20, 50, 100, 200])
+    axis.minorticks_off()
+    axis.legend(loc="upper right", fontsize=8)
+    axes = right.subplots(2, len(data["NTT_layer_units"][0]))
+    for row, method in zip(axes, ("NTT", "SNIP"), strict=True):
+        units = data[f"{method}_layer_units"][0]
+        top = np.abs(units).max()
+        for i, (axis, unit) in enumerate(zip(row, units, strict=True)):
+            image = _image(axis, unit, cmap="RdBu_r", vmin=-top, vmax=top)
+            axis.set_title(f"{method}, unit {i + 1}", fontsize=9.5)
+        right.colorbar(image, ax=row, label="weight")

@@ -1,0 +1,211 @@
+"""Neural Tangent Transfer at work: images, networks, transfer, training.
+
+Shared by the figures of [LZ20].  A task is the embedded digits (16x16), or
+MNIST, Fashion-MNIST or both in a data folder.  Images are standardised by
+the one mean and deviation of the training set, as in the authors' code.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from figures.run import colours, seeds
+from refsnn import convnet, datasets, losses, mlp, ntk, ntt, optimisers, pruning
+
+BATCH, SIDE = 64, 16
+SNIPPED = 100           # training samples that SNIP scores weights with
+METHODS = ("NTT", "random", "SNIP", "logit-SNIP", "scaled random", "dense")
+COLOURS = dict(zip(METHODS, (colours.BLUE, colours.VERMILION, colours.GREEN,
+                             colours.PURPLE, colours.ORANGE, colours.BLACK), strict=True))
+MARKS = dict(zip(METHODS, "os^vD.", strict=True))
+
+
+class Images(NamedTuple):
+    """A split: x (N, H, W) float32, standardised, and labels (N,) int."""
+
+    x: np.ndarray
+    labels: np.ndarray
+    x_test: np.ndarray
+    labels_test: np.ndarray
+
+
+class Net(NamedTuple):
+    """Functions of an architecture; `model` is what ntt.py takes."""
+
+    init: Callable          # (rng) -> weights, biases
+    model: ntt.Model
+    backward: Callable      # (weights, recording, doutputs) -> weights, biases
+    flat: bool              # whether it reads rows, not images
+
+
+# ---- images ------------------------------------------------------------------
+
+def digits(seed, repeat):
+    """The embedded digits, each repeat with a split of its own."""
+    images, labels = datasets.digits()
+    images = datasets.upsample(images, SIDE).astype(np.float32)
+    number = int(seeds.rng(seed, "ntt", "split", repeat).integers(2 ** 31))
+    train, test = datasets.split(labels, seed=number)
+    return standardised(images[train], labels[train], images[test], labels[test])
+
+
+def stored(folder, name):
+    """MNIST or Fashion-MNIST."""
+    parts = [datasets.images(os.path.join(folder, name), kind)
+             for kind in ("train", "t10k")]
+    return standardised(*parts[0], *parts[1])
+
+
+def standardised(x, labels, x_test, labels_test):
+    """Images with the mean and deviation of those to train on taken out."""
+    mean, deviation = x.mean(dtype=np.float64), x.std(dtype=np.float64)
+    x, x_test = (((a - mean) / deviation).astype(np.float32) for a in (x, x_test))
+    return Images(x, labels, x_test, labels_test)
+
+
+# ---- networks ----------------------------------------------------------------
+
+def perceptron(*sizes):
+    """A ReLU network of these layers, inputs first."""
+    return Net(functools.partial(mlp.init, sizes, dtype=np.float32),
+               ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
+                         ntk.adjoint), mlp.backward, True)
+
+
+def convolutional(name):
+    """An architecture of convnet.py."""
+    _, shapes, pools = convnet.ARCHITECTURES[name]
+    forward, backward, signals, second_order = (
+        functools.partial(f, pools=pools) for f in
+        (convnet.forward, convnet.backward, convnet.signals, convnet.second_order))
+    return Net(functools.partial(convnet.init, shapes, dtype=np.float32),
+               ntt.Model(forward, signals, second_order, ntk.kernel, ntk.adjoint),
+               backward, False)
+
+
+def batches(generator, x, steps, size=BATCH):
+    """`steps` batches, each image once before any comes twice, ragged ends left."""
+    each = len(x) // size
+    order = np.concatenate([generator.permutation(len(x))[:each * size]
+                            for _ in range(-(-steps // each))])
+    return Batches(x, order.reshape(-1, size)[:steps])
+
+
+class Batches:
+    """A sequence of batches x[order[i]]."""
+
+    def __init__(self, x, order):
+        self.x, self.order = x, order
+
+    def __len__(self):
+        return len(self.order)
+
+    def __getitem__(self, i):
+        return self.x[self.order[i]]
+
+
+def read(net, x):
+    """Images as the network reads them."""
+    if net.flat:
+        return x.reshape(len(x), -1)
+    return x if x.ndim == 4 else x[..., None]
+
+
+def outputs(net, weights, biases, x, size=500):
+    """Outputs (N, k) of all images."""
+    return np.concatenate([
+        net.model.forward(weights, biases, read(net, x[first:first + size])).outputs
+        for first in range(0, len(x), size)])
+
+
+def accuracy(net, weights, biases, x, labels):
+    return float((outputs(net, weights, biases, x).argmax(axis=1) == labels).mean())
+
+
+def cross_entropy(out, labels):
+    """Mean over the batch, and its derivative by the outputs (N, k)."""
+    loss, derivative = losses.cross_entropy(out[None], labels, "last")
+    return loss, derivative[0]
+
+
+# ---- masks -------------------------------------------------------------------
+
+def first_masks(method, net, weights, biases, images, density, generator,
+                scope="layer"):
+    """Masks of a baseline."""
+    if method == "dense":
+        return [np.ones_like(W) for W in weights]
+    if method in ("random", "scaled random"):
+        return pruning.random(weights, density, generator, scope=scope)
+    if method == "magnitude":
+        return pruning.magnitude(weights, density, scope=scope)
+    x, labels = read(net, images.x[:SNIPPED]), images.labels[:SNIPPED]
+    recording = net.model.forward(weights, biases, x)
+    if method == "SNIP":
+        doutputs = cross_entropy(recording.outputs, labels)[1]
+    else:
+        doutputs = pruning.logit_doutputs(recording.outputs)
+    gradients = net.backward(weights, recording, doutputs).weights
+    return pruning.snip(weights, gradients, density, scope=scope)
+
+
+def student(method, net, teacher, images, density, generator, scope="layer", **options):
+    """The sparse network of a method; `options` of `transfer` are for "NTT"."""
+    if method == "NTT":
+        return transfer(net, teacher, images.x, density=density, generator=generator,
+                        scope=scope, **options)
+    masks = first_masks(method, net, *teacher, images, density, generator, scope)
+    weights = teacher[0] if method != "scaled random" \
+        else pruning.scaled(teacher[0], masks, density)
+    return ntt.Student(weights, teacher[1], masks)
+
+
+# ---- learning ----------------------------------------------------------------
+
+def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
+             l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer",
+             batch=BATCH):
+    """ntt.transfer with Adam and masks by magnitude."""
+    return ntt.transfer(
+        net.model, *teacher, batches(generator, read(net, x), steps, batch),
+        density=density,
+        prune=lambda W: pruning.magnitude(W, density, scope=scope), every=every,
+        optimiser=functools.partial(optimisers.adam, rate=rate), strength=strength,
+        l2=l2, kind=kind, watch=watch)
+
+
+def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
+              watch=None):
+    """Train with the masks fixed; (steps seen, test accuracy, training loss).
+
+    Accuracy is taken before the first step, after each `every` (or after the
+    numbers of steps that it lists), and at the end.
+    """
+    masks = student.masks
+    weights = [W * M for W, M in zip(student.weights, masks, strict=True)]
+    biases, order = student.biases, np.arange(len(images.x))
+    states, curve, mean = [None] * (2 * len(weights)), [], 0.0
+    listed = range(0, steps, every) if isinstance(every, int) else every
+    for step, index in enumerate(batches(generator, order, steps)):
+        if step in listed:
+            curve.append((step, accuracy(net, weights, biases, images.x_test,
+                                         images.labels_test), mean))
+        if watch is not None:
+            watch(step, weights, biases)
+        recording = net.model.forward(weights, biases, read(net, images.x[index]))
+        loss, doutputs = cross_entropy(recording.outputs, images.labels[index])
+        mean += (loss - mean) * (1 if step == 0 else 0.05)
+        dweights, dbiases = net.backward(weights, recording, doutputs)
+        gradients = [*(M * (dW + 2 * l2 * W) for M, dW, W in
+                       zip(masks, dweights, weights, strict=True)), *dbiases]
+        moved = [optimisers.adam(state, g, rate=rate)
+                 for state, g in zip(states, gradients, strict=True)]
+        states = [state for state, _ in moved]
+        weights = [W + d for W, (_, d) in zip(weights, moved, strict=False)]
+        biases = [b + d for b, (_, d) in zip(biases, moved[len(weights):], strict=True)]
+    curve.append((steps, accuracy(net, weights, biases, images.x_test,
+                                  images.labels_test), mean))
+    return weights, biases, np.array(curve)

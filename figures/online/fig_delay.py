@@ -1,0 +1,421 @@
+"""Learning to remember: what each rung of the RTRL ladder is worth.
+
+Two cues, each one of two, and a delay between them: a recurrent spiking
+network says whether they were the same (delayed exclusive or).  Its weights
+learn from the exact gradient or from the approximations of
+`refsnn.sparse_rtrl`; its readout always from its own exact gradient.  At a
+delay of 30 ms, three membrane time constants, where exact RTRL solves the
+task, the block-diagonal rule comes within 0.05 of its mean accuracy with
+1/13 of its memory and less than 2 % of its multiplications.  At 60 ms exact
+RTRL still solves the task, and the block-diagonal rule is behind by more
+than 0.1: what a neuron's spikes do to the others has to be followed there,
+unless the neurons themselves remember.  "Adaptive, e-prop" is a network of
+such neurons, whose thresholds rise with each own spike and fall back within
+200 ms: `refsnn.alif` follows that, and no recurrence, and solves the task.
+
+"Readout alone" leaves all weights but the readout's as drawn: what the
+untrained network holds.  All conditions start from the same weights and see
+the same trials, new ones at each training step, so the curves show trials
+not seen before, and bands reach from the lowest to the highest of the
+seeds.  Final accuracies are of 400 more trials.  The settings were chosen
+for the exact gradient at 60 ms, and are the same for all.
+
+A rung's gradient is a sum over time.  It may be taken forward, with the
+traces of `refsnn.sparse_rtrl`, or, faster where the past is at hand,
+backward: "exact" is `lif.backward`, "block" the same with V replaced by its
+diagonal, "implicit" stops at V, and "presynaptic" at the reset too.  Here
+it is taken backward; a claim compares both for each trained network.  The
+error of a hidden spike is the readout's, through its filter, exactly.
+
+Memory and multiplications are counted for the form that runs forward: the
+traces, and the filter of the readout on them.  In the sweep of the delay
+the conditions are drawn side by side.  The claims are of this project;
+[ZN21] says that block-diagonal RTRL learns well, without numbers to compare.
+"""
+
+import numpy as np
+
+from figures.run.claims import at_least, at_most
+from figures.run import colours, seeds
+from figures.surrogate import lif_training
+from refsnn import alif, lif, sparse_rtrl, surrogates
+
+FIGURE = "delay"
+GROUP, CHANCE = 5, 0.5              # inputs for each of four cues
+CUE, WINDOW = 10, 20                # steps of 1 ms: of a cue, of the response
+FIRING = 0.4                        # of an input, each step of its cue
+HIDDEN, READOUTS, BATCH, TESTED = 24, 2, 32, 400
+SCALES = {"W": 2.0, "V": 0.3, "out": 0.3}
+RATE, CLIP, STEEPNESS = 5e-3, 1.0, 5.0
+CONSTANTS = lif_training.Net().constants()
+# Of the adaptive neurons.  With the readout alone learning they reached 0.7 at
+# 60 and at 80 ms in trial runs: the task is not solved by being adaptive.
+RHO, ADAPTATION = float(np.exp(-1 / 200)), 0.1
+RUNGS = sparse_rtrl.RUNGS
+ALIF, ALONE = "adaptive, e-prop", "readout alone"
+RULES = (*RUNGS, ALIF)
+CONDITIONS = (*RULES, ALONE)
+FIXED, BROKEN = 30, 60              # ms: delays that claims are made for
+DELAYS = {"quick": (FIXED,), "default": (FIXED, 45, BROKEN, 80),
+          "full": (20, FIXED, 45, BROKEN, 80, 100)}
+COLOURS = dict(zip(CONDITIONS, (colours.BLUE, colours.VERMILION, colours.GREEN,
+                                colours.PURPLE, colours.BLACK, colours.GREY), strict=True))
+MARKS = dict(zip(CONDITIONS, "osD^vx", strict=True))
+CURVE = 10                          # training steps that a point of a curve covers
+
+
+def jobs(size, seed, data):
+    """One group of networks for each condition and delay."""
+    groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (3, 200)}[size]
+    return [(learn, {"condition": condition, "delay": delay, "group": group,
+                     "repeats": 5, "epochs": epochs, "seed": seed})
+            for group in range(groups) for delay in DELAYS[size]
+            for condition in CONDITIONS]
+
+
+# ---- several networks at once: one network with block-diagonal weights
+
+def together(parts):
+    """Block-diagonal matrix (N a, N b) of parts (N, a, b)."""
+    N, a, b = parts.shape
+    whole = np.zeros((N, a, N, b), parts.dtype)
+    whole[np.arange(N), :, np.arange(N)] = parts
+    return whole.reshape(N * a, N * b)
+
+
+def apart(whole, N):
+    """Blocks (N, a, b) on the diagonal of a matrix (N a, N b)."""
+    a, b = whole.shape[0] // N, whole.shape[1] // N
+    return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
+
+
+# ---- the task and the network
+
+def trials(generators, delay, number):
+    """Spikes (T, number, N m) and labels (N, number), own ones for each network."""
+    steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
+    spikes, labels = [], []
+    for generator in generators:
+        first, second = generator.integers(0, 2, (2, number))
+        chance = np.zeros((steps, number, 4, GROUP), np.float32)
+        chance[:CUE, rows, first] = FIRING
+        chance[CUE + delay:2 * CUE + delay, rows, 2 + second] = FIRING
+        fires = generator.random(chance.shape, np.float32) < chance
+        spikes.append(fires.reshape(steps, number, -1))
+        labels.append(first ^ second)
+    return np.concatenate(spikes, axis=2).astype(np.float32), np.array(labels)
+
+
+def response(steps):
+    """Weight (T, 1, 1) of each step's spikes in the mean of a leaky readout's
+    membrane over the response window, the last steps."""
+    mean = np.zeros((steps, 1, 1), np.float32)
+    mean[-WINDOW:] = 1 / WINDOW
+    return lif.readout_backward(np.zeros_like(mean), np.ones((1, 1), np.float32), mean,
+                                **CONSTANTS).dx
+
+
+def initial(generators):
+    """Weights W, V, out, each (N, post, pre)."""
+    shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
+              "out": (READOUTS, HIDDEN)}
+    return [np.stack([lif_training.initial(generator, shape[::-1], SCALES[name], np.float32)[0]
+                      for generator in generators]) for name, shape in shapes.items()]
+
+
+def forward(condition, weights, x):
+    """Recording of all networks, answers (N, B, 2) and spike counts (N, B, n)
+    weighted by `response`."""
+    W, V, out = weights
+    layer = together(W), together(V)
+    if condition == ALIF:
+        recording = alif.simulate(x, *layer, rho=RHO, adaptation=ADAPTATION,
+                                  **CONSTANTS)
+    else:
+        recording = lif.simulate(x, *layer, **CONSTANTS)
+    counts = (response(len(x)) * recording.spikes).sum(axis=0)
+    counts = counts.reshape(x.shape[1], len(W), -1).swapaxes(0, 1)
+    return recording, counts @ out.swapaxes(1, 2), counts
+
+
+def error(answers, labels):
+    """Derivative of the mean cross entropy of each network, (N, B, 2)."""
+    scaled = np.exp(answers - answers.max(axis=2, keepdims=True))
+    target = np.arange(READOUTS) == labels[:, :, None]
+    return (scaled / scaled.sum(axis=2, keepdims=True) - target) / labels.shape[1]
+
+
+def slope(condition, recording):
+    """Surrogate derivative (T, B, N n)."""
+    v = recording.mem - 1
+    if condition == ALIF:
+        v -= ADAPTATION * recording.adapted
+    return surrogates.fast_sigmoid(v, STEEPNESS)[1]
+
+
+def backward(condition, weights, x, recording, dspikes):
+    """Gradient by W and V of all networks, taken backward in time."""
+    W, V = (together(part) for part in weights[:2])
+    psi, dmem = slope(condition, recording), None
+    if condition == "block":
+        V = np.diag(np.diag(V))
+    if condition == ALIF:
+        dmem = psi * through_adaptation(psi, dspikes)
+        recording = lif.Recording(*recording[:2], recording.spikes, recording.blocked)
+        psi, dspikes = np.zeros_like(psi), None
+    found = lif.backward(x, W, V, recording, psi, dspikes, dmem, **CONSTANTS,
+                         through_recurrence=condition in ("exact", "block"),
+                         through_reset=condition not in ("presynaptic", ALIF))
+    return [apart(part, len(weights[0])) for part in (found.dW, found.dV)]
+
+
+def through_adaptation(psi, dspikes):
+    """`dspikes` and what each spike does by way of its own neuron's threshold."""
+    total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
+    for t in range(len(psi) - 1, -1, -1):
+        total[t] = dspikes[t] + later
+        later = RHO * later - ADAPTATION * psi[t] * total[t]
+    return total
+
+
+def gradients(condition, weights, x, labels):
+    """Accuracy of each network, and one gradient for each kind of weight."""
+    recording, answers, counts = forward(condition, weights, x)
+    danswers = error(answers, labels)
+    dcounts = danswers @ weights[2]
+    dspikes = response(len(x)) * dcounts.swapaxes(0, 1).reshape(x.shape[1], -1)
+    hidden = [np.zeros_like(part) for part in weights[:2]] if condition == ALONE \
+        else backward(condition, weights, x, recording, dspikes)
+    return right(answers, labels), [*hidden, danswers.swapaxes(1, 2) @ counts]
+
+
+def right(answers, labels):
+    return (answers.argmax(axis=2) == labels).mean(axis=1)
+
+
+def clipped(found):
+    """Gradients of each network, of a norm of at most CLIP in all."""
+    norms = np.sqrt(sum((part ** 2).sum(axis=(1, 2)) for part in found))
+    factors = np.minimum(1, CLIP / np.maximum(norms, CLIP))[:, None, None]
+    return [factors * part for part in found]
+
+
+def learn(condition, delay, group, repeats, epochs, seed):
+    """Train `repeats` networks side by side, `epochs` steps."""
+    streams = [[seeds.rng(seed, FIGURE, f"{what} {delay}", group * repeats + i)
+                for i in range(repeats)] for what in ("weights", "trials", "tests")]
+    weights, states, curve = initial(streams[0]), [None] * 3, []
+    for epoch in range(epochs):
+        accuracy, found = gradients(condition, weights,
+                                    *trials(streams[1], delay, BATCH))
+        rate = RATE * (0.5 + 0.5 * np.cos(np.pi * epoch / epochs))
+        weights, states = lif_training.update(weights, clipped(found), states, rate=rate)
+        curve.append(accuracy)
+    x, labels = trials(streams[2], delay, TESTED)
+    recording, answers, _ = forward(condition, weights, x)
+    result = {"condition": condition, "delay": delay, "curve": np.array(curve).T,
+              "final": right(answers, labels),
+              "deviation": deviation(condition, weights, x[:, :4], labels[:, :4])}
+    if condition == RUNGS[0] and delay == FIXED and group == 0:
+        shown = [int(np.flatnonzero(labels[0] == label)[0]) for label in (0, 1)]
+        result |= {"inputs": x[:, shown, :4 * GROUP] > 0,
+                   "hidden": recording.spikes[:, shown, :HIDDEN] > 0,
+                   "record": lif.readout(recording.spikes[:, shown, :HIDDEN],
+                                         weights[2][0], **CONSTANTS)}
+    return result
+
+
+def deviation(condition, weights, x, labels):
+    """Largest relative distance, over the networks, of the gradient taken
+    backward from the one taken forward with the rule's traces; float64."""
+    if condition == ALONE:
+        return 0.0
+    weights, x = [part.astype(float) for part in weights], x.astype(float)
+    _, found = gradients(condition, weights, x, labels)
+    worst = 0.0
+    for i, V in enumerate(weights[1]):
+        alone = [part[i:i + 1] for part in weights]
+        own = x[:, :, 4 * GROUP * i:4 * GROUP * (i + 1)]
+        recording, answers, _ = forward(condition, alone, own)
+        dspikes = response(len(x)) * (error(answers, labels[i:i + 1]) @ alone[2])
+        run = own, V, recording, slope(condition, recording), dspikes
+        traced = alif.gradient(*run, rho=RHO, adaptation=ADAPTATION, **CONSTANTS) \
+            if condition == ALIF \
+            else sparse_rtrl.gradient(*run, rung=condition, **CONSTANTS)
+        for ours, theirs in zip(found, traced, strict=False):
+            worst = max(worst, np.linalg.norm(ours[i] - theirs)
+                        / max(np.linalg.norm(theirs), 1e-300))
+    return worst
+
+
+def carried(rule):
+    """Numbers that a rule carries from step to step, one trial: its traces, and
+    two for each as the readout sees it (exact: for each readout and weight)."""
+    n, c = HIDDEN, 4 * GROUP + HIDDEN
+    traces = 2 * c + n * c if rule == ALIF \
+        else sum(part.size for part in sparse_rtrl.rest(rule, 1, n, c))
+    return traces + 2 * n * c * (READOUTS if rule == "exact" else 1)
+
+
+def multiplications(rule):
+    """Multiplications of one step, one trial: for each number of the traces by
+    alpha, beta, gain, where followed two by reset and clamp, and by weights or
+    adaptation; then eligibility, filter and the sum of the gradient."""
+    n, c = HIDDEN, 4 * GROUP + HIDDEN
+    return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,
+            "implicit": 10 * n * c, "presynaptic": 3 * c + 5 * n * c,
+            ALIF: 3 * c + 8 * n * c}[rule]
+
+
+def gather(results):
+    delays = sorted({int(r["delay"]) for r in results})
+    found = {"delays": np.array(delays),
+             "carried": np.array([carried(rule) for rule in RULES]),
+             "multiplications": np.array([multiplications(rule) for rule in RULES]),
+             "deviation": np.array([r["deviation"] for r in results])}
+    for i, condition in enumerate(CONDITIONS):
+        for key in ("curve", "final"):
+            found[f"{key}_{i}"] = np.array([np.concatenate(
+                [r[key] for r in results if r["condition"] == condition
+                 and r["delay"] == delay]) for delay in delays])
+    first = next(r for r in results if "inputs" in r)
+    return found | {name: np.asarray(first[name])
+                    for name in ("inputs", "hidden", "record")}
+
+
+def means(data, delay):
+    """Mean final accuracy by condition, at a delay that was computed."""
+    row = list(data["delays"]).index(delay)
+    return {condition: data[f"final_{i}"][row].mean()
+            for i, condition in enumerate(CONDITIONS)}
+
+
+def claims(data):
+    seeds = data["final_0"].shape[1]
+    at = means(data, FIXED)
+    found = [
+        at_least(f"exact, delay {FIXED} ms: mean accuracy, {seeds} seeds",
+                        at["exact"], 0.95),
+        at_most(f"block, delay {FIXED} ms: mean accuracy below exact",
+                       at["exact"] - at["block"], 0.05),
+        at_least(f"block, delay {FIXED} ms: mean accuracy above readout alone",
+                        at["block"] - at["readout alone"], 0.1),
+        at_most("block: memory, relative to exact RTRL",
+                       data["carried"][1] / data["carried"][0], 0.08),
+        at_most("block: multiplications, relative to exact RTRL",
+                       data["multiplications"][1] / data["multiplications"][0], 0.02),
+        at_most("largest relative distance of gradients taken backward and "
+                       "forward", data["deviation"].max(), 1e-10)]
+    if BROKEN in data["delays"]:
+        at = means(data, BROKEN)
+        found += [at_least(f"exact, delay {BROKEN} ms: mean accuracy",
+                                  at["exact"], 0.9),
+                  at_least(f"block, delay {BROKEN} ms: mean accuracy below "
+                                  "exact", at["exact"] - at["block"], 0.1),
+                  at_least(f"{ALIF}, delay {BROKEN} ms: mean accuracy",
+                                  at[ALIF], 0.9)]
+    return found
+
+
+def plot(data, fig):
+    fig.set_size_inches(13, 6.6)
+    left, right_ = fig.subfigures(1, 2, width_ratios=(1, 1.55))
+    _plot_examples(data, left)
+    grid = right_.add_gridspec(2, 2, height_ratios=(1, 1.1))
+    row = list(data["delays"]).index(FIXED)
+    curves = right_.add_subplot(grid[0, 0])
+    _plot_curves(data, row, curves)
+    _plot_cost(data, right_.add_subplot(grid[0, 1]))
+    _plot_sweep(data, right_.add_subplot(grid[1, :], sharey=curves))
+    right_.legend(*curves.get_legend_handles_labels(), loc="outside upper center",
+                  ncols=len(CONDITIONS), handlelength=1.6, columnspacing=1.4)
+
+
+def _plot_chance(axis):
+    axis.axhline(CHANCE, color=colours.GREY, ls=":", lw=1.2)
+    axis.annotate("chance", (1, CHANCE), xycoords=("axes fraction", "data"), ha="right",
+                  va="top", xytext=(-2, -2), textcoords="offset points",
+                  color=colours.GREY, fontsize=9.5)
+
+
+def _plot_curves(data, row, axis):
+    for i, condition in enumerate(CONDITIONS):
+        curve = data[f"curve_{i}"][row]
+        points = max(1, curve.shape[1] // CURVE)
+        parts = np.array_split(curve, points, axis=1)
+        curve = np.stack([part.mean(axis=1) for part in parts], axis=1)
+        at = (np.arange(points) + 0.5) * data[f"curve_{i}"].shape[2] / points
+        axis.fill_between(at, curve.min(axis=0), curve.max(axis=0), lw=0, alpha=0.13,
+                          color=COLOURS[condition])
+        axis.plot(at, curve.mean(axis=0), color=COLOURS[condition], lw=2.2,
+                  marker=MARKS[condition], markevery=0.17, ms=5.5, label=condition)
+    _plot_chance(axis)
+    axis.set(xlabel=f"training step ({BATCH} new trials each)", ylim=(0.38, 1.04),
+             ylabel="accuracy", title=f"Learning at a delay of {FIXED} ms")
+
+
+def _plot_cost(data, axis):
+    for row, (name, label) in enumerate((("carried", "memory"),
+                                         ("multiplications", "multiplications"))):
+        for i, condition in enumerate(RULES):
+            share, y = 100 * data[name][i] / data[name][0], i + 0.3 * (row - 0.5)
+            axis.plot([0.1, share], [y, y], color=COLOURS[condition], lw=1.2,
+                      ls=("-", ":")[row])
+            axis.plot(share, y, "so"[row], color=COLOURS[condition], ms=7,
+                      mfc=(COLOURS[condition], "white")[row], mew=1.8)
+            axis.annotate("100 %" if i == 0 else f"{share:.2g} %", (share, y),
+                          xytext=(8, 0), textcoords="offset points", va="center",
+                          fontsize=9)
+        axis.plot([], [], "so"[row], color=colours.BLACK, label=label, mew=1.8,
+                  mfc=(colours.BLACK, "white")[row])
+    axis.set(xscale="log", xlim=(0.4, 2000), yticks=range(len(RULES)),
+             yticklabels=RULES, ylim=(len(RULES) - 0.4, -0.6),
+             title="Cost, forward in time",
+             xlabel="of exact RTRL, each step (%)")
+    axis.grid(axis="y", visible=False)
+    axis.set_xticks((1, 10, 100), labels=("1", "10", "100"))
+    axis.minorticks_off()
+    axis.legend(loc="lower right", handlelength=1)
+
+
+def _plot_sweep(data, axis):
+    delays = data["delays"]
+    gap = np.diff(delays).min() if len(delays) > 1 else 20
+    for i, condition in enumerate(CONDITIONS):
+        final = data[f"final_{i}"]
+        x = delays + gap * 0.13 * (i - (len(CONDITIONS) - 1) / 2)
+        axis.plot(np.repeat(x, final.shape[1]), final.ravel(), MARKS[condition],
+                  color=COLOURS[condition], ms=4.5, alpha=0.5)
+        axis.plot(x, final.mean(axis=1), color=COLOURS[condition], lw=2.2,
+                  marker=MARKS[condition], ms=8.5, mew=0.8 if condition != ALONE else 2,
+                  mec="white" if condition != ALONE else None)
+    _plot_chance(axis)
+    axis.set(xlabel="delay between the cues (ms)", ylabel="accuracy", xticks=delays,
+             title="Where each breaks: seeds (small) and their mean")
+
+
+def _plot_examples(data, fig):
+    axes = fig.subplots(3, 2, sharex=True, sharey="row", height_ratios=(1.6, 1.6, 1))
+    steps = len(data["inputs"])
+    for b, column in enumerate(axes.T):
+        for axis, spikes in zip(column[:2], (data["inputs"], data["hidden"]),
+                                strict=True):
+            step, unit = np.nonzero(spikes[:, b])
+            axis.plot(step, unit, "|", color=colours.BLACK, ms=4, mew=1)
+            axis.grid(visible=False)
+            axis.set_ylim(-1, spikes.shape[2])
+        for k, (colour, style) in enumerate(((colours.ORANGE, "-"),
+                                             (colours.SKY, "--"))):
+            column[2].plot(data["record"][:, b, k], style, color=colour,
+                           label=("same", "different")[k])
+        for axis in column:
+            axis.axvspan(steps - WINDOW, steps, color=colours.GREY, alpha=0.15, lw=0)
+        column[0].set_title(("same", "different")[b], fontweight="normal")
+        column[2].set_xlabel("time (ms)")
+    axes[0, 0].set(ylabel="input unit", yticks=np.arange(0, 4 * GROUP + 1, GROUP))
+    axes[1, 0].set_ylabel("hidden unit")
+    axes[2, 0].set_ylabel("readout\n(thresholds)")
+    fig.legend(*axes[2, 1].get_legend_handles_labels(), loc="outside lower center",
+               ncols=2, title="readout for", handlelength=1.8)
+    fig.suptitle("Trained with the exact gradient; grey: the response counts",
+                 fontweight="bold", fontsize=11.5, x=0.02, ha="left")

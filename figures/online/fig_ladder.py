@@ -1,0 +1,304 @@
+"""How far each approximation of online learning is from the exact gradient.
+
+Real-time recurrent learning (RTRL) agrees with backpropagation through time
+(BPTT) to 1e-10 of its norm in every network drawn, truncated BPTT does once
+it looks back as far as the run is long, and SnAp-n once n is the length of
+the ring; each local approximation is off by more than 0.001.  The price of
+exactness is memory: that of RTRL grows with the number of neurons n as n^3
+(inputs in proportion), that of the block-diagonal rule as n^2, and that of
+one trace for each input as n (exponents within 0.01).
+
+A layer of 16 recurrent LIF neurons with subtractive reset reads 16 Poisson
+inputs for 50 steps of 1 ms; a leaky readout is compared with a smooth random
+target at all steps.  Recurrent weights are N(0, s^2 / 16) thresholds, s the
+strength of recurrence, 1 where it is not on the axis.  Errors are norms of
+differences over the norm of the BPTT gradient, by all weights together, and
+bands span all networks drawn.  e-prop runs in a layer of adaptive neurons
+with the same weights, against the exact gradient of that.  Truncation and
+approximations apply to the layer; the readout's own filter is exact.  SnAp
+runs in a ring of 6, whose neurons excite their successors with strength 1,
+and in a layer with one recurrent weight in ten.
+
+Memory is that of the arrays that a step hands to the next, one sequence, in
+float32.  Time is that of the fastest of some steps, its share of the gradient
+and all checks included, on this machine; it is not judged.  No paper's figure
+is mirrored; [NMZ19] states n^3 for the forward method.
+"""
+
+import time
+
+import numpy as np
+
+from figures.run.claims import Claim, at_least, at_most
+from figures.run import colours, seeds
+from figures.surrogate import lif_training
+from refsnn import (alif, bptt, encoding, lif, losses, rtrl, snap, sparse_rtrl,
+                    surrogates)
+
+FIGURE = "ladder"
+NEURONS, STEPS, BATCH, OUTPUTS, RATE_HZ = 16, 50, 4, 4, 60.0
+STEEPNESS, SCALE = 5.0, 2.0
+CONSTANTS = lif_training.Net().constants()
+ADAPTIVE = {"rho": float(np.exp(-1 / 100)), "adaptation": 0.2}
+STRENGTHS = (0.0, 0.1, 0.3, 1.0, 3.0)
+RING, DENSITY, ORDERS = 6, 0.1, 6
+RUNGS = ("RTRL", "block", "implicit", "presynaptic", "e-prop (ALIF)")
+SIZES = {"quick": (8, 16, 32), "default": (8, 16, 32, 64, 128),
+         "full": (8, 16, 32, 64, 128, 256)}
+LARGER = (256, 512, 1024)           # for all but RTRL
+REPEATS = {"quick": (2, 3), "default": (10, 15), "full": (50, 25)}
+COSTED = ("exact", "block", "implicit", "presynaptic")
+NAMES = dict(zip(COSTED, RUNGS, strict=False))
+EXPONENTS = dict(zip(COSTED, (3, 2, 2, 1), strict=True))
+COLOURS = dict(zip((*RUNGS, "exact"), (
+    colours.BLACK, colours.BLUE, colours.GREEN, colours.PURPLE, colours.ORANGE,
+    colours.BLACK), strict=True))
+FLOOR = 1e-17                       # where a difference of 0 is drawn
+
+
+def jobs(size, seed, data):
+    """Networks one by one, and each rung's step at each number of neurons."""
+    networks, repeats = REPEATS[size]
+    return [(deviate, {"seed": seed, "network": i}) for i in range(networks)] \
+        + [(cost, {"seed": seed, "rung": rung, "neurons": n, "repeats": repeats})
+           for rung in COSTED for n in sorted({*SIZES[size], *(
+               LARGER if rung != "exact" and size != "quick" else ())})]
+
+
+def weights(generator, n, strength, density=1.0):
+    """(W, V) of n neurons, in thresholds."""
+    W = SCALE * generator.standard_normal((n, n)) / np.sqrt(n)
+    V = generator.standard_normal((n, n)) * (generator.random((n, n)) < density)
+    return W, strength * V / np.sqrt(n * density)
+
+
+def problem(generator, n):
+    """Input (T, B, n), readout weights, and a smooth target (T, B, k)."""
+    rates = np.full((BATCH, n), RATE_HZ)
+    x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
+    x[0] = 1                                # something to remember from the start
+    W_out, teacher = generator.standard_normal((2, OUTPUTS, n)) / np.sqrt(n)
+    return x, W_out, lif.readout(x, teacher, **CONSTANTS)
+
+
+def credit(spikes, W_out, target):
+    """dL/dspikes of the square loss of the readout."""
+    dout = losses.square(lif.readout(spikes, W_out, **CONSTANTS), target)[1]
+    return lif.readout_backward(spikes, W_out, dout, **CONSTANTS).dx
+
+
+def surrogate(v):
+    return surrogates.fast_sigmoid(v, STEEPNESS)[1]
+
+
+def flat(gradient):
+    return np.concatenate([part.ravel() for part in gradient[:2]])
+
+
+def compared(found, exact):
+    """(relative error, 1 - cosine)"""
+    cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
+    return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)
+
+
+def ladder(x, W, V, W_out, target):
+    """Rows of `compared` for RUNGS, and spikes per neuron and sequence."""
+    run = lif.simulate(x, W, V, **CONSTANTS)
+    psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
+    args = (x, V, run, psi, dspikes)
+    exact = flat(lif.backward(x, W, V, run, psi, dspikes, **CONSTANTS))
+    rows = [compared(flat(rtrl.lif_gradient(*args, **CONSTANTS)), exact)]
+    rows += [compared(flat(sparse_rtrl.gradient(*args, rung=rung, **CONSTANTS)), exact)
+             for rung in COSTED[1:]]
+    run = alif.simulate(x, W, V, **ADAPTIVE, **CONSTANTS)
+    psi = surrogate(run.mem - ADAPTIVE["adaptation"] * run.adapted - 1)
+    dspikes = credit(run.spikes, W_out, target)
+    J, F = alif.linearise(x, W, V, run, psi, **ADAPTIVE, **CONSTANTS)
+    exact = bptt.gradient(J, F, alif.credit(run, psi, dspikes,
+                                            adaptation=ADAPTIVE["adaptation"]))
+    found = alif.gradient(x, V, run, psi, dspikes, **ADAPTIVE, **CONSTANTS)
+    return rows + [compared(flat(found), exact)], run.spikes.sum(axis=0).mean()
+
+
+def arrays(x, W, V, W_out, target):
+    """(J, F, q) of the layer."""
+    run = lif.simulate(x, W, V, **CONSTANTS)
+    psi = surrogate(run.mem - 1)
+    J, F, _ = lif.linearise(x, W, V, run, psi, **CONSTANTS)
+    return J, F, lif.credit(psi, credit(run.spikes, W_out, target))
+
+
+def snapped(system, V):
+    """(relative error, share of RTRL's memory) of SnAp-1, SnAp-2, ..."""
+    exact, n, rows = bptt.gradient(*system), len(V), []
+    owner = snap.owners(n, n)
+    for order in range(1, ORDERS + 1):
+        pattern = snap.reach(V, order)
+        share = snap.stored(owner, pattern, 2 * n) / (len(owner) * 2 * n)
+        rows.append((compared(snap.gradient(*system, owner, pattern), exact)[0], share))
+    return rows
+
+
+def deviate(seed, network):
+    """Every approximation in the networks of one draw."""
+    generator = seeds.rng(seed, FIGURE, "deviate", network)
+    x, W_out, target = problem(generator, NEURONS)
+    W, V = weights(generator, NEURONS, 1.0)
+    found = [ladder(x, W, s * V, W_out, target) for s in STRENGTHS]
+    J, F, q = arrays(x, W, V, W_out, target)
+    exact = bptt.gradient(J, F, q)
+    truncated = [compared(bptt.truncated(J, F, q, K), exact)[0]
+                 for K in range(1, STEPS)]
+    few, thin = weights(generator, NEURONS, 1.0, DENSITY)
+    sparse = snapped(arrays(x, few, thin, W_out, target), thin)
+    x, W_out, target = problem(generator, RING)
+    W = weights(generator, RING, 1.0)[0]
+    V = np.roll(np.eye(RING), 1, axis=0)
+    return {"deviation": [rows for rows, _ in found], "spikes": [s for _, s in found],
+            "truncated": truncated, "sparse": sparse,
+            "ring": snapped(arrays(x, W, V, W_out, target), V)}
+
+
+def cost(seed, rung, neurons, repeats):
+    """Bytes that a step hands on, and its seconds when least disturbed."""
+    generator = seeds.rng(seed, FIGURE, rung, neurons)
+    x, now, V = (generator.random(shape).astype(np.float32) for shape in (
+        (1, neurons), (4, 1, neurons), (neurons, neurons)))
+    V /= 2 * neurons
+    one, two, seconds, total = None, None, [], 0
+    for r in range(repeats + 2):            # the first two fill the buffers
+        start = time.perf_counter()
+        if rung == "exact":
+            one, two = rtrl.lif_step(one, x, V, *now, out=two, **CONSTANTS), one
+            total = total + rtrl.step_gradient(one.mem, now[0])
+        else:
+            one = sparse_rtrl.lif_step(one, x, V, *now, rung=rung, **CONSTANTS)
+            total = total + now[0].T * one.mem[0]
+        seconds += [time.perf_counter() - start] * (r > 1)
+    return {"rung": rung, "neurons": neurons, "bytes": sum(a.nbytes for a in one),
+            "seconds": min(seconds)}
+
+
+def gather(results):
+    """Networks first: (network, strength, rung, measure) and so on."""
+    networks = [r for r in results if "deviation" in r]
+    found = {name: np.array([r[name] for r in networks])
+             for name in ("deviation", "spikes", "truncated", "sparse", "ring")}
+    steps = [r for r in results if "rung" in r]
+    return found | {name: np.array([r[name] for r in steps])
+                    for name in ("rung", "neurons", "bytes", "seconds")}
+
+
+def exponent(data, rung, name, largest=None):
+    """Slope of log `name` against log n, over the `largest` sizes or all."""
+    own = np.asarray(data["rung"]).astype(str) == rung
+    n, value = np.asarray(data["neurons"])[own], np.asarray(data[name])[own]
+    kept = np.argsort(n)[-(largest or len(n)):]
+    return float(np.polyfit(np.log(n[kept]), np.log(value[kept]), 1)[0])
+
+
+def claims(data):
+    error, networks = data["deviation"][..., 0], len(data["spikes"])
+    count = f", {networks} networks"
+    least = "smallest relative error with recurrence of strength 1"
+    usual = STRENGTHS.index(1.0)
+    made = [at_most("RTRL: largest relative error, all strengths" + count,
+                           error[:, :, 0].max(), 1e-10),
+            at_most(f"BPTT truncated after {STEPS - 1} steps of {STEPS}: "
+                           "largest relative error" + count,
+                           data["truncated"][:, -1].max(), 1e-10),
+            at_most(f"SnAp-{RING} in a ring of {RING}: largest relative error"
+                           + count, data["ring"][:, RING - 1, 0].max(), 1e-10),
+            at_most("block and implicit without recurrence: largest relative "
+                           "error" + count, error[:, 0, 1:3].max(), 1e-10)]
+    for k, rung in enumerate(RUNGS[1:], 1):
+        made.append(at_least(f"{rung}: {least}{count}",
+                                    error[:, usual, k].min(), 1e-3))
+    for k, rung in enumerate(RUNGS[1:], 1):
+        made.append(Claim(f"{rung}: mean cosine to the exact gradient, strength "
+                                 "1" + count,
+                                 float(1 - data["deviation"][:, usual, k, 1].mean()),
+                                 "shown only", None))
+    for rung, power in EXPONENTS.items():
+        found = exponent(data, rung, "bytes")
+        made.append(Claim(
+            f"{NAMES[rung]}: memory grows as n to the power", found,
+            f"{power} within 0.01", bool(abs(found - power) <= 0.01),
+            3 if rung == "exact" else None))
+    for rung in EXPONENTS:
+        made.append(Claim(
+            f"{NAMES[rung]}: time of a step grows as n to the power, three largest n",
+            exponent(data, rung, "seconds", 3), "shown only", None))
+    return made
+
+
+def plot(data, fig):
+    fig.set_size_inches(12.5, 7.8)
+    (errors, cosines, cut), (snaps, memory, seconds) = fig.subplots(2, 3)
+    _plot_ladder(errors, data["deviation"][..., 0])
+    errors.set(ylabel="relative error", title="a  Error of each rung")
+    errors.set_ylim(bottom=-0.05)
+    worst = data["deviation"][:, :, 0, 0].max()
+    errors.legend(errors.get_lines(), [f"RTRL (at most {worst:.0e})", *RUNGS[1:]],
+                  loc="upper left")
+    _plot_ladder(cosines, 1 - data["deviation"][..., 1])
+    cosines.set(ylabel="cosine", title="b  Angle to the exact gradient",
+                ylim=(min(0, 1 - 1.05 * data["deviation"][..., 1].max()), 1.04))
+    _plot_band(cut, np.arange(1, STEPS), data["truncated"], colours.VERMILION)
+    cut.set(yscale="log", xlabel="steps K that credit goes back",
+            ylabel="relative error", title="c  Truncated BPTT")
+    _plot_snap(data, snaps)
+    for ax, name, unit, title in ((memory, "bytes", 1, "e  Memory"),
+                                  (seconds, "seconds", 1e3, "f  Time of a step")):
+        _plot_cost(ax, data, name, unit)
+        ax.set(title=title, xlabel="neurons n (and as many inputs)")
+    memory.set_ylabel("bytes from step to step")
+    seconds.set_ylabel("ms (float32, one sequence)")
+
+
+def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
+    """Mean of networks and all that they span; 0 is drawn at `floor`."""
+    values = np.maximum(values, floor)
+    ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour,
+                    alpha=0.15, lw=0)
+    ax.plot(x, values.mean(axis=0), style, color=colour, label=label, ms=4)
+
+
+def _plot_ladder(ax, values):
+    for k, rung in enumerate(RUNGS):
+        _plot_band(ax, range(len(STRENGTHS)), values[:, :, k], COLOURS[rung], rung,
+                   floor=-1)
+    ax.set(xlabel="strength of recurrence", xticks=range(len(STRENGTHS)),
+           xticklabels=[f"{s:g}" for s in STRENGTHS])
+
+
+def _plot_snap(data, ax):
+    for name, colour, label, offset in (
+            ("ring", colours.BLUE, f"ring of {RING}", (3, 6)),
+            ("sparse", colours.VERMILION, f"{NEURONS} neurons, one weight in ten",
+             (-4, -13))):
+        _plot_band(ax, np.arange(1, ORDERS + 1), data[name][..., 0], colour, label)
+        for order, share in enumerate(data[name][..., 1].mean(axis=0), 1):
+            level = max(data[name][:, order - 1, 0].mean(), FLOOR)
+            ax.annotate(f"{share:.0%}", (order, level), xytext=offset, fontsize=8.5,
+                        textcoords="offset points", color=colour,
+                        ha="left" if offset[0] > 0 else "right")
+    ax.set(yscale="log", xlabel="n of SnAp-n (percent: of RTRL's memory)",
+           ylabel="relative error", title="d  SnAp-n", xlim=(0.5, ORDERS + 0.7))
+    ax.legend(loc="lower left")
+
+
+def _plot_cost(ax, data, name, unit):
+    rungs, n = np.asarray(data["rung"]).astype(str), np.asarray(data["neurons"])
+    for rung in COSTED:
+        own = rungs == rung
+        slope = exponent(data, rung, name, None if name == "bytes" else 3)
+        ax.plot(n[own], data[name][own] * unit, "o:" if rung == "implicit" else "o-",
+                color=COLOURS[rung], ms=7 if rung == "block" else 4,
+                label=f"{NAMES[rung]}: n^{slope:.2f}")
+    sizes = sorted(set(n.tolist()))
+    ax.set(xscale="log", yscale="log")
+    ax.set_ylim(top=300 * data[name].max() * unit)
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.minorticks_off()
+    ax.legend(loc="upper left", handlelength=1.6)

@@ -1,0 +1,47 @@
+"""Claims: one sentence a figure stands for, its number and its verdict."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Claim(NamedTuple):
+    """One sentence a figure stands for, and whether our numbers bear it out.
+
+    `value` is our number (or a short text), `bound` says what it must meet
+    (">= 0.96"), `ok` is the verdict (None: not judged) and `paper` the
+    published number, None where there is none.
+    """
+
+    text: str
+    value: float | str
+    bound: str
+    ok: bool | None
+    paper: float | str | None = None
+
+
+def at_least(text, value, bound, paper=None):
+    """Claim that `value` is `bound` or more; NaN fails."""
+    return Claim(text, float(value), f">= {bound:g}", bool(value >= bound), paper)
+
+
+def at_most(text, value, bound, paper=None):
+    """Claim that `value` is `bound` or less; NaN fails."""
+    return Claim(text, float(value), f"<= {bound:g}", bool(value <= bound), paper)
+
+
+def exactly(text, value, bound, paper=None):
+    """Claim that `value` equals `bound` to the last bit."""
+    return Claim(text, float(value), f"= {bound:g}", bool(value == bound), paper)
+
+
+def mean_and_spread(values, axis=0):
+    """Mean and sample standard deviation over `axis` (0 for one value)."""
+    values = np.asarray(values, float)
+    if values.shape[axis] == 0:
+        raise ValueError(f"values is of shape {values.shape}: axis {axis} must "
+                         "not be empty")
+    spread = np.zeros_like(values.mean(axis=axis))
+    if values.shape[axis] > 1:
+        spread = values.std(axis=axis, ddof=1)
+    return values.mean(axis=axis), spread

@@ -1,0 +1,267 @@
+"""Transfer: what consolidation, fine-tuning and a fresh start each reach
+
+A convolutional network learns all ten digits, and then the digits turned by
+90 degrees, two classes at a time and four images of each: six tasks, each with
+outputs of its own.  Fine-tuned (c = 0) it forgets the first; with synaptic
+intelligence (c = 10, damping 1e-3) it has at the end at least 0.03 more in the
+mean over the tasks, and on all but the last at least 0.03 more.  Networks that
+start afresh with each task do as well or better here: pairs of digits are easy,
+and what was learnt before is no help, other than in the paper.  On the small
+tasks consolidation is behind them by at most 0.08.
+
+Left: test accuracy on each task at the end of all, seeds small, mean large.
+Middle: mean over the tasks seen so far.  Right: the published numbers for
+CIFAR-10, then CIFAR-100 in groups of ten classes, of 5 runs.
+
+At --full, MNIST and then Fashion-MNIST in pairs of classes, 500 images of
+each, as in CIFAR-100, with LeNet-5-Caffe; and, where the data folder has
+cifar-10-batches-bin and cifar-100-binary, the protocol of the paper: 60
+epochs a task, batches of 256, dropout, with one departure: the third
+convolution has no padding.  Mirrors [ZPG17] fig. 6.
+"""
+
+import os
+
+import numpy as np
+
+from figures.run.claims import Claim, at_least
+from figures.run import colours, seeds
+from figures.run import published
+from figures.si import si_training
+from refsnn import cifar
+
+FIGURE, XI, SCRATCH = "si_transfer", 1e-3, -1.0
+PAIRS = tuple((10 + a, 10 + b) for a, b in si_training.PAIRS)
+TURNED = 4                      # images to learn from of each class of turned digits
+FASHION = 500                   # of each class of Fashion-MNIST
+CIFAR = ("cifar-10-batches-bin", "cifar-100-binary")
+FOLDERS = {"full": ("mnist", "fashion_mnist")}
+STRENGTHS = {"digits": (10.0, 0.1, 0.0), "Fashion": (1.0, 0.1, 0.0),
+             "CIFAR": (0.1, 0.01, 0.0)}
+BEST = {"digits": 10.0, "Fashion": 0.1, "CIFAR": 0.1}      # that claims are about
+REPEATS = {"digits": 5, "Fashion": 3, "CIFAR": 1}
+BATCH = {"digits": (32, 10), "Fashion": (256, 256), "CIFAR": (256, 256)}
+# Epochs of each job: of the first task, then of each other one.
+PARTS = {"digits": ((10,), (40,)), "Fashion": ((5,), (60,)),
+         "CIFAR": ((12,) * 5, (60,))}
+TITLES = {"digits": "Digits, then turned digits", "CIFAR": "CIFAR-10, then CIFAR-100",
+          "Fashion": "MNIST, then Fashion-MNIST"}
+TASKS = 6
+COLOURS = {0.0: colours.VERMILION, 0.01: colours.SKY, 0.1: colours.BLUE,
+           1.0: colours.GREEN, 10.0: colours.GREEN,
+           SCRATCH: colours.GREY}
+MARKS = {0.0: "s", 0.01: "^", 0.1: "o", 1.0: "v", 10.0: "v",
+         SCRATCH: "D"}
+
+
+def label(strength):
+    return "scratch" if strength == SCRATCH else f"c = {strength:g}"
+
+
+def jobs(size, seed, data):
+    """For each run the first task, from which each strength goes on, and
+    networks that start with each other task."""
+    names = ["digits"] if size != "full" else ["Fashion"] + ["CIFAR"] * all(
+        os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR)
+    listed = []
+
+    def chain(spans, index, **what):
+        for task, part, epochs, ends in spans:
+            listed.append((learn, {**what, "task": task, "part": part, "epochs": epochs,
+                                   "ends": ends, "seed": seed,
+                                   "folder": data if size == "full" else None},
+                           *([] if index is None else [index])))
+            index = len(listed) - 1
+        return index
+
+    for name in names:
+        for repeat in range(1 if size == "quick" else REPEATS[name]):
+            what = {"name": name, "repeat": repeat}
+            first = chain(spans(name, 0), None, strength=0.0, **what)
+            for strength in STRENGTHS[name]:
+                chain([span for task in range(1, TASKS) for span in spans(name, task)],
+                      first, strength=strength, **what)
+            for task in range(1, TASKS):
+                chain(spans(name, task), None, strength=SCRATCH, **what)
+    return listed
+
+
+def spans(name, task):
+    """(task, part, epochs, whether the task ends) of its jobs."""
+    parts = PARTS[name][min(task, 1)]
+    return [(task, i, epochs, i == len(parts) - 1) for i, epochs in enumerate(parts)]
+
+
+# ---- images and networks -----------------------------------------------------
+
+def problem(name, folder, repeat, seed):
+    """Network and tasks."""
+    if name == "CIFAR":
+        first, second = (margined(os.path.join(folder, f), classes)
+                         for f, classes in zip(CIFAR, (10, 100), strict=True))
+        shapes = ((32, 3, 3, 3), (32, 3, 3, 32), (64, 3, 3, 32), (64, 3, 3, 64),
+                  (512, 1600), (60, 512))
+        net = si_training.convolutional(shapes, (False, True, False, True),
+                                  keep=(1, 0.75, 1, 0.75, 0.5))
+        groups = [range(10 * i, 10 * i + 10) for i in range(1, 6)]      # of labels + 10
+    else:
+        if name == "Fashion":
+            first, second = (si_training.stored(os.path.join(folder, f), "", flat=False)
+                             for f in ("mnist", "fashion_mnist"))
+            shapes = ((20, 5, 5, 1), (50, 5, 5, 20), (500, 800), (20, 500))
+            net = si_training.convolutional(shapes, (True, True))
+        else:
+            first = si_training.digits(seed, repeat, flat=False)
+            second = first._replace(x=np.rot90(first.x, axes=(1, 2)).copy(),
+                                    x_test=np.rot90(first.x_test, axes=(1, 2)).copy())
+            shapes = ((16, 3, 3, 1), (16, 3, 3, 16), (64, 64), (20, 64))
+            net = si_training.convolutional(shapes, (False, True))
+        second = few(second, FASHION if name == "Fashion" else TURNED)
+        groups = PAIRS
+    second = second._replace(labels=second.labels + 10,
+                             labels_test=second.labels_test + 10)
+    classes = shapes[-1][0]
+    return net, [*si_training.split(first, [range(10)], classes),
+                 *si_training.split(second, groups, classes)]
+
+
+def few(images, number):
+    """The first `number` images to learn from of each class."""
+    rows = np.sort(np.concatenate([np.flatnonzero(images.labels == label)[:number]
+                                   for label in np.unique(images.labels)]))
+    return images._replace(x=images.x[rows], labels=images.labels[rows])
+
+
+def margined(folder, classes):
+    """CIFAR with a margin of 1 about the images, for a first layer that keeps
+    their size."""
+    parts = []
+    for kind in ("train", "test"):
+        x, labels = cifar.cifar(folder, kind, classes=classes)
+        parts += [np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), labels]
+    return si_training.Images(*parts)
+
+
+# ---- learning ----------------------------------------------------------------
+
+def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before=None):
+    """A part of a task; at its end the test accuracy on all tasks."""
+    net, listed = problem(name, folder, repeat, seed)
+    learner = si_training.begin(net, seeds.rng(seed, FIGURE, f"{name} weights", repeat)) \
+        if before is None else si_training.unpacked(before)
+    rule = si_training.Rule("SI", max(strength, 0.0), XI, True)
+    learner = si_training.learn(
+        net, learner, listed[task], rule, epochs=epochs,
+        batch=BATCH[name][min(task, 1)],
+        generator=seeds.rng(seed, FIGURE, f"{name} task {task} part {part}", repeat))
+    found = {"name": name, "strength": strength, "task": task, "repeat": repeat}
+    if ends:
+        learner = si_training.consolidate(net, learner, listed[task], rule)
+        found["accuracy"] = si_training.tested(net, learner.parameters, listed)
+    last = ends and (task == TASKS - 1 or strength == SCRATCH)
+    return found if last else found | si_training.packed(learner)
+
+
+def gather(results):
+    """{"name strength": (repeats, after task, on task)}; of scratch, after is on."""
+    found = {}
+    for name in dict.fromkeys(str(r["name"]) for r in results):
+        own = [r for r in results if r["name"] == name and "accuracy" in r]
+        repeats = sorted({int(r["repeat"]) for r in own})
+        for strength in (*STRENGTHS[name], SCRATCH):
+            found[f"{name} {label(strength)}"] = np.array([[next(
+                r["accuracy"] for r in own if r["repeat"] == repeat
+                and r["task"] == task and (task == 0 or r["strength"] == strength))
+                for task in range(TASKS)] for repeat in repeats])
+    return found
+
+
+def final(data, name, strength):
+    """Test accuracy at the end, (repeats, tasks)."""
+    runs = data[f"{name} {label(strength)}"]
+    return runs.diagonal(axis1=1, axis2=2) if strength == SCRATCH else runs[:, -1]
+
+
+def names_of(data):
+    return [name for name in STRENGTHS if f"{name} c = 0" in data]
+
+
+def claims(data):
+    found, paper = [], published.values(FIGURE)
+    for name in names_of(data):
+        best = BEST[name]
+        kept, plain, alone = (final(data, name, s) for s in (best, 0.0, SCRATCH))
+        runs = f"{len(kept)} run{'s' * (len(kept) > 1)}"
+        known = {s: np.array([paper[f"{label(s)}, task {i + 1}"] for i in range(TASKS)])
+                 if name == "CIFAR" else None for s in (best, 0.0, SCRATCH)}
+        bounds = {"digits": (0.03, 0.03, -0.08), "CIFAR": (0.05, 0.05, -0.02),
+                  "Fashion": (0.0, 0.0, -0.02)}[name]
+        rows = [(f"mean over the tasks, {label(best)} - c = 0", kept - plain,
+                 lambda a: a.mean(), best, 0.0),
+                (f"all tasks but the last, {label(best)} - c = 0", kept - plain,
+                 lambda a: a[..., :-1].mean(), best, 0.0),
+                (f"all tasks but the first, {label(best)} - scratch", kept - alone,
+                 lambda a: a[..., 1:].mean(), best, SCRATCH)]
+        for (text, values, mean, one, two), bound in zip(rows, bounds, strict=True):
+            found.append(at_least(
+                f"{name}, {runs}: {text}", mean(values), bound,
+                None if known[one] is None else float(mean(known[one] - known[two]))))
+        for strength in (best, 0.0, SCRATCH):
+            found.append(Claim(
+                f"{name}: mean over the tasks at the end, {label(strength)}",
+                float(final(data, name, strength).mean()), "shown only", None,
+                None if known[strength] is None else float(known[strength].mean())))
+    return found
+
+
+def plot(data, fig):
+    names = names_of(data)
+    fig.set_size_inches(12.5, 4.2 * len(names))
+    axes = fig.subplots(len(names), 3, squeeze=False, width_ratios=(1.3, 0.8, 1.1))
+    for row, name in zip(axes, names, strict=True):
+        _plot_final(data, name, row[0])
+        _plot_seen(data, name, row[1])
+        _plot_published(row[2])
+
+
+def _plot_final(data, name, axis):
+    strengths = (*STRENGTHS[name], SCRATCH)
+    for i, strength in enumerate(strengths):
+        values = final(data, name, strength)
+        x = np.arange(1, TASKS + 1) + 0.17 * (i - (len(strengths) - 1) / 2)
+        axis.plot(np.tile(x, len(values)), values.ravel(), MARKS[strength], ms=3.5,
+                  color=COLOURS[strength], alpha=0.45)
+        axis.plot(x, values.mean(axis=0), MARKS[strength], color=COLOURS[strength],
+                  ms=8.5, mec="white", mew=0.8, label=label(strength))
+    axis.set(title=f"{TITLES[name]}, at the end", xlabel="task",
+             ylabel="accuracy (share of the test images)", xticks=range(1, TASKS + 1))
+    axis.legend(ncols=2, loc="lower left")
+    axis.set_ylim(axis.get_ylim()[0] - 0.08, 1.02)
+
+
+def _plot_seen(data, name, axis):
+    for strength in STRENGTHS[name]:
+        runs = data[f"{name} {label(strength)}"]
+        curve = np.stack([runs[:, i, :i + 1].mean(axis=1) for i in range(TASKS)],
+                         axis=1)
+        axis.plot(range(1, TASKS + 1), curve.T, color=COLOURS[strength], lw=0.7,
+                  alpha=0.45)
+        axis.plot(range(1, TASKS + 1), curve.mean(axis=0), MARKS[strength] + "-",
+                  color=COLOURS[strength], label=label(strength))
+    axis.set(title="Mean over tasks seen", xlabel="after task", ylabel="accuracy",
+             xticks=range(1, TASKS + 1))
+    axis.set_ylim(None, 1.02)
+    axis.legend()
+
+
+def _plot_published(axis):
+    paper, strengths = published.values(FIGURE), (0.1, 0.01, 0.0, SCRATCH)
+    for i, strength in enumerate(strengths):
+        x = np.arange(1, TASKS + 1) + 0.17 * (i - (len(strengths) - 1) / 2)
+        axis.plot(x, [paper[f"{label(strength)}, task {k + 1}"] for k in range(TASKS)],
+                  MARKS[strength], color=COLOURS[strength], mec=colours.BLACK, ms=7,
+                  mew=0.7, label=label(strength))
+    axis.set(title="Published: CIFAR-10, then CIFAR-100", xlabel="task",
+             ylabel="accuracy (share of the validation images)", ylim=(0.35, 0.85),
+             xticks=range(1, TASKS + 1))
+    axis.legend(ncols=2, loc="lower right")

@@ -1,0 +1,136 @@
+"""The analog chip and the cochlea in `fig_speed`: patterns and audio a second.
+
+The network is that of [CB22] for images at 16x16: 256-246-10, 20 steps of
+1.7 us, 100 images a batch.  Without any hardware constraint, `lif_infer` runs
+it; `chip` emulates all effects in steps of 0.2 us at most; a step of training
+in the loop emulates, and adds the gradient and Adam in software.  The chip
+itself takes 11.8 us and 2.4 uJ an image.  A second of sound becomes the spikes
+of 700 channels by `cochlea`, its table of responses included; lauscher, the
+published software, where it is installed, converts a fifth of a second.
+"""
+
+import functools
+import importlib.util
+import time
+import tracemalloc
+
+import numpy as np
+from scipy import sparse
+
+from figures.chip import chip_images
+from figures.run.claims import Claim, at_least, at_most
+from figures.run import seeds
+from refsnn import audio, basilar, chip_effects, cochlea
+from refsnn.fast import lif_infer
+
+TASK, SOUND = "chip", "cochlea"
+TASKS = (TASK, SOUND)
+BATCH, IMAGES = 100, 60_000
+IDEAL, EMULATED, STEP = ("refsnn, ideal", "refsnn, all effects",
+                         "refsnn, step of training in the loop")
+OURS, LAUSCHER = "refsnn, 1 s of sound", "lauscher, 0.2 s of sound"
+PUBLISHED_S, PUBLISHED_J = 11.8e-6, 2.4e-6      # of the chip, an image
+RATE, CLIP = 48_000, 9_600
+
+
+def network(seed):
+    """Weights that make a tenth of the neurons spike, and input, (T, B, 256)."""
+    generator = seeds.rng(seed, "speed", TASK, 0)
+    weights = chip_images.begin(generator, chip_images.HIDDEN_FULL).weights
+    hidden = weights.hidden + 0.03 * generator.standard_normal(weights.hidden.shape)
+    images = generator.random((BATCH, 256)) * (generator.random((BATCH, 256)) < 0.4)
+    x = chip_images.coded(images.astype(np.float32))
+    return weights._replace(hidden=hidden.astype(np.float32)), x
+
+
+def sound(seed):
+    """A second of vowel and noise that swells and fades."""
+    generator, t = seeds.rng(seed, "speed", SOUND, 0), np.arange(RATE) / RATE
+    tones = sum(np.sin(2 * np.pi * f * t) for f in (150, 800, 2500))
+    return audio.prepare(tones + 0.3 * generator.standard_normal(RATE), RATE)
+
+
+def convert(x, channels=700):
+    """Spikes (times, units) of a sound."""
+    table = basilar.table(basilar.places(channels))
+    return cochlea.convert(x, functools.partial(basilar.interpolate, table), channels,
+                           np.random.default_rng(0))
+
+
+def lauscher(x):
+    """A function that converts with the published software."""
+    from lauscher.audiowaves import MonoAudioWave
+    from lauscher.helpers import CommandLineArguments
+    from lauscher.transformations.wave2spike import Wave2Spike
+    CommandLineArguments().num_concurrent_jobs = 1
+    return lambda: MonoAudioWave(x[:CLIP].copy(), RATE).transform(
+        Wave2Spike(num_channels=700))
+
+
+def contenders(task, seed):
+    """(name, function) of all that take part."""
+    if task == SOUND:
+        return [(OURS, functools.partial(convert, sound(seed)))]
+    (weights, x), rule = network(seed), chip_images.Rule()
+    drawn = chip_effects.draw(seed, chip_effects.CALIBRATED)
+    run = chip_images.on_chip(drawn, np.random.default_rng(seed))
+    labels = np.arange(BATCH) % 10
+    events = sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
+    learner = chip_images.Learner(weights, (None, None, None))
+
+    def step():
+        d = chip_images.gradient(run, learner.weights, x, labels, rule, None)[1]
+        return chip_images.step(learner, d, 1e-3, True)
+
+    return [(IDEAL, lambda: lif_infer.scores(
+                events, weights.hidden, weights.readout, steps=len(x),
+                alpha=chip_images.DECAY, beta=chip_images.DECAY, reset="zero")),
+            (EMULATED, functools.partial(run, weights, x)), (STEP, step)]
+
+
+def memory(seed):
+    """Bytes that two seconds of sound take at most."""
+    tracemalloc.start()
+    convert(np.tile(sound(seed), 2))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return {OURS: peak}
+
+
+def peer(seed):
+    """Rows of lauscher, one run; none where it is not installed."""
+    if importlib.util.find_spec("lauscher") is None:
+        return []
+    run, start = lauscher(sound(seed)), time.perf_counter()
+    run()
+    return [(SOUND, LAUSCHER, 1, *[time.perf_counter() - start] * 3)]
+
+
+def claims(found, taken):
+    """Each bound, of {(task, name, threads): seconds}; bytes by name."""
+    ideal, emulated, step = (found[TASK, name, 1] for name in (IDEAL, EMULATED, STEP))
+    energy = PUBLISHED_J * BATCH / ideal
+    made = [
+        at_least("chip, ideal: images a second and core", BATCH / ideal, 50_000,
+                        1 / PUBLISHED_S),
+        Claim("chip, ideal: a core's images a second / the chip's",
+                     PUBLISHED_S * BATCH / ideal, "shown only", None, 1.0),
+        Claim("chip, ideal: power, in W, at which a core would need the chip's "
+                     "2.4 uJ an image", energy, "shown only", None),
+        at_least("chip, all effects: images a second and core", BATCH / emulated,
+                        1_000, 1 / PUBLISHED_S),
+        at_most("chip: core seconds of an epoch of 60,000 images in the loop",
+                       IMAGES / BATCH * step, 180),
+        at_most("cochlea: core seconds for 1 s of sound, 700 channels",
+                       found[SOUND, OURS, 1], 2.5),
+        at_most("cochlea: GB for 2 s of sound", taken[OURS] / 1e9, 1.0)]
+    text = "cochlea: times faster than lauscher, for the same length"
+    if (SOUND, LAUSCHER, 1) in found:
+        return made + [at_least(
+            text, found[SOUND, LAUSCHER, 1] * RATE / CLIP / found[SOUND, OURS, 1], 100)]
+    return [*made, Claim(text, "not installed", ">= 100", None)]
+
+
+def title(task):
+    return "chip, 256-246-10, 20 steps, batch 100" if task == TASK \
+        else "sound to spikes, 700 channels"

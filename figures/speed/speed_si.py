@@ -1,0 +1,235 @@
+"""Bookkeeping of synaptic intelligence in `fig_speed`: what it adds to Adam.
+
+Measured is the update of all parameters, their gradient given, and apart from
+it the forward and backward pass that make the gradient; a training step is
+both.  What moves memory is bounded by it: the path integral reads and writes
+as much as one copy of all parameters does, the penalty's gradient reads as
+much again.  The ports do what implementations in PyTorch do: copies of each
+parameter from before the step, one flat vector of all, or multi-tensor
+operations in place.
+"""
+
+import importlib.util
+from typing import NamedTuple
+
+import numpy as np
+
+from figures.run.claims import Claim, at_least, at_most
+from figures.run import seeds
+from refsnn import losses, mlp
+from refsnn.fast import si as fast_si
+
+TASK = "SI"
+TASKS = (TASK,)
+SIZES, BATCH, RATE, STRENGTH = (784, 2000, 2000, 10), 256, 1e-3, 0.1
+COPY, PASSES = "copy of all parameters", "refsnn, forward and backward"
+ADAM, PATH, PENALTY = (f"refsnn, {what}" for what in (
+    "Adam", "Adam + path integral", "Adam + path integral + penalty"))
+TORCH_PASSES, TORCH_ADAM = "PyTorch, forward and backward", "PyTorch, Adam"
+CLONED, FLAT, FOREACH = (f"PyTorch, {how}" for how in (
+    "clones", "flat vectors", "multi-tensor"))
+PORTS = (CLONED, FLAT, FOREACH)
+TOO = " + penalty"
+SHARES = {PATH: 0.05, PENALTY: 0.12}        # of a training step, at most
+FLOORS = {PATH: 2.2, PENALTY: 3.0}          # times the copies, at most
+COPIES = {PATH: 1, PENALTY: 2}
+
+
+class Problem(NamedTuple):
+    """A network on its way, a batch, and what consolidation remembers."""
+
+    x: np.ndarray           # (B, n)
+    labels: np.ndarray      # (B,)
+    weights: list
+    biases: list
+    gradient: list          # of weights, then biases
+    importance: list
+    anchor: list
+
+
+def problem(seed, dtype=np.float32, sizes=SIZES, batch=BATCH):
+    generator = seeds.rng(seed, "speed", TASK, 0)
+    weights, biases = mlp.init(sizes, generator, dtype=dtype)
+
+    def drawn(scale):
+        return [(scale * generator.standard_normal(a.shape)).astype(dtype)
+                for a in (*weights, *biases)]
+
+    anchor = [a + d for a, d in zip((*weights, *biases), drawn(0.01), strict=True)]
+    return Problem(generator.random((batch, sizes[0])).astype(dtype),
+                   generator.integers(0, sizes[-1], batch), weights, biases,
+                   drawn(1e-3), [abs(a) for a in drawn(1.0)], anchor)
+
+
+# ---- refsnn ------------------------------------------------------------------
+
+def passes(p):
+    """Forward and backward pass of a training step."""
+    def run():
+        recording = mlp.forward(p.weights, p.biases, p.x)
+        doutputs = losses.cross_entropy(recording.outputs[None], p.labels, "last")[1][0]
+        return mlp.backward(p.weights, recording, doutputs)
+
+    return run
+
+
+def update(p, path=False, penalty=False):
+    """Adam in blocks, with what is asked for; returns what it updates in place."""
+    theta = [a.copy() for a in (*p.weights, *p.biases)]
+    state, options = [fast_si.begin(theta)], {}
+    if path:
+        options["path_integral"] = [np.zeros_like(a) for a in theta]
+    if penalty:
+        options |= {"importance": p.importance, "anchor": p.anchor,
+                    "strength": STRENGTH}
+
+    def run():
+        state[0] = fast_si.step(theta, p.gradient, state[0], rate=RATE, **options)
+        return theta, options.get("path_integral")
+
+    return run
+
+
+def copying(p):
+    source = np.concatenate([a.ravel() for a in p.gradient])
+    target = np.empty_like(source)
+    return lambda: np.copyto(target, source)
+
+
+# ---- PyTorch -----------------------------------------------------------------
+
+def _torch(p):
+    import torch
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(True)
+    theta = [torch.from_numpy(a.copy()).requires_grad_()
+             for a in (*p.weights, *p.biases)]
+    return torch, theta, [[torch.from_numpy(a) for a in arrays] for arrays in
+                          (p.gradient, p.importance, p.anchor)]
+
+
+def torch_passes(p):
+    torch, theta, _ = _torch(p)
+    x, labels = torch.from_numpy(p.x), torch.from_numpy(p.labels)
+    depth = len(p.weights)
+
+    def run():
+        a = x
+        for i in range(depth):
+            a = torch.nn.functional.linear(a, theta[i], theta[depth + i])
+            a = torch.relu(a) if i + 1 < depth else a
+        return torch.autograd.grad(torch.nn.functional.cross_entropy(a, labels), theta)
+
+    return run
+
+
+def _pulled(torch, theta, gradient, penalty):
+    """Set the gradients of a loss to which the penalty has been added."""
+    pulls = torch.autograd.grad(STRENGTH * penalty, theta)
+    for a, g, pull in zip(theta, gradient, pulls, strict=True):
+        a.grad = pull.add_(g)
+
+
+def torch_update(p, port=None, penalty=False):
+    """PyTorch's Adam, alone or with what a port does around it.
+
+    In (1) of `si` the gradient is the total one, as in most ports.
+    """
+    torch, theta, (gradient, importance, anchor) = _torch(p)
+    adam = torch.optim.Adam(theta, lr=RATE)
+    flat = port == FLAT
+
+    def joined(arrays):
+        return torch.cat([a.reshape(-1) for a in arrays])
+
+    path = [torch.zeros_like(a, requires_grad=False) for a in theta]
+    if flat:
+        path, importance, anchor = map(joined, (path, importance, anchor))
+    old = [a.detach().clone() for a in theta]
+
+    def pull():
+        if flat:
+            return (importance * (joined(theta) - anchor) ** 2).sum()
+        return sum((o * (a - t) ** 2).sum()
+                   for o, a, t in zip(importance, theta, anchor, strict=True))
+
+    def cloned():
+        adam.step()
+        for i, (w, a) in enumerate(zip(path, theta, strict=True)):
+            w.add_(-a.grad * (a.detach() - old[i]))
+            old[i] = a.detach().clone()
+
+    def vectors():
+        before = joined(theta).detach().clone()
+        adam.step()
+        path.add_(-joined([a.grad for a in theta]) * (joined(theta).detach() - before))
+
+    def together():
+        with torch.no_grad():
+            torch._foreach_copy_(old, theta)
+            adam.step()
+            torch._foreach_sub_(old, theta)
+            torch._foreach_addcmul_(path, old, [a.grad for a in theta])
+
+    step = {None: adam.step, CLONED: cloned, FLAT: vectors, FOREACH: together}[port]
+
+    def run():
+        for a, g in zip(theta, gradient, strict=True):
+            a.grad = g
+        if penalty and port == FOREACH:
+            with torch.no_grad():
+                pulls = torch._foreach_sub(theta, anchor)
+                torch._foreach_mul_(pulls, importance)
+                torch._foreach_mul_(pulls, 2 * STRENGTH)
+                torch._foreach_add_(pulls, gradient)
+            for a, total in zip(theta, pulls, strict=True):
+                a.grad = total
+        elif penalty:
+            _pulled(torch, theta, gradient, pull())
+        step()
+        return theta, path
+
+    return run
+
+
+# ---- for fig_speed -----------------------------------------------------------
+
+def contenders(task, seed):
+    """(name, function) of all that take part."""
+    p = problem(seed)
+    runs = [(COPY, copying(p)), (ADAM, update(p)), (PATH, update(p, True)),
+            (PENALTY, update(p, True, True)), (PASSES, passes(p))]
+    if importlib.util.find_spec("torch") is not None:
+        runs.append((TORCH_ADAM, torch_update(p)))
+        for port in PORTS:
+            runs += [(port, torch_update(p, port)),
+                     (port + TOO, torch_update(p, port, True))]
+        runs.append((TORCH_PASSES, torch_passes(p)))
+    return runs
+
+
+def claims(found):
+    """Each bound, of {(task, name, threads): seconds}."""
+    seconds = {name: value for (task, name, _), value in found.items() if task == TASK}
+    added = {name: seconds[name] - seconds[ADAM] for name in SHARES}
+    shares = {name: added[name] / (seconds[ADAM] + seconds[PASSES]) for name in SHARES}
+    made = [at_most(f"SI: share that {name.split('Adam + ')[1]} adds to the "
+                           "training step", shares[name], bound)
+            for name, bound in SHARES.items()]
+    made += [at_most(f"SI: time of {name.split('Adam + ')[1]} over that of "
+                            "copying as many bytes",
+                            added[name] / (COPIES[name] * seconds[COPY]), bound)
+             for name, bound in FLOORS.items()]
+    for name, more in ((PATH, ""), (PENALTY, TOO)):
+        text = f"SI: share that PyTorch ports{more} add over refsnn's (least)"
+        if TORCH_ADAM in seconds:
+            whole = seconds[TORCH_ADAM] + seconds[TORCH_PASSES]
+            theirs = min(seconds[port + more] - seconds[TORCH_ADAM] for port in PORTS)
+            made.append(at_least(text, theirs / whole / shares[name], 1))
+        else:
+            made.append(Claim(text, "not installed", ">= 1", None))
+    return made
+
+
+def title(task):
+    return f"SI, update of {'-'.join(map(str, SIZES))}, batch {BATCH}"

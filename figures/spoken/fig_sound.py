@@ -1,0 +1,214 @@
+"""From sound to spikes: a spoken digit on its way through the inner ear
+
+One speaker says an English and a German digit, "seven" and "acht"; the
+basilar membrane moves, most where it is tuned to what sounds (channel 0, the
+base, to high tones), hair cells turn its motion into a probability to fire,
+and of the 40 fibres at each of 700 places a bushy cell makes spikes, as for
+the Heidelberg digits [CSSZ20].  Where and when the probability is in its
+highest fifth there are at least three fifths of the spikes; a hiss moves the
+membrane, and makes spikes, nearer to the base than the vowel beside it; and
+no cell spikes twice within 1 ms.
+
+Top to bottom: the sound after it has been made as loud as all others and
+faded in and out, with the sounds that were planned; speed of the membrane
+(rms in 2 ms, in decibels below its largest); probability that a ready fibre
+fires in a step of 1/24 ms (mean over 2 ms); spikes of the bushy cells.
+
+The digits are synthetic, made by formant synthesis.  At --full, a recording
+of the Free Spoken Digit Dataset is set beside them.
+"""
+
+import os
+
+import numpy as np
+
+from figures.run.claims import Claim, at_least
+from figures.run import colours, seeds
+from refsnn import audio, basilar, cochlea
+from figures.spoken import formants, speech
+
+FIGURE = "sound"
+FOLDERS = {"full": ("fsdd",)}
+CHANNELS = {"quick": 70, "default": 700, "full": 700}
+RATE = 48000
+WORDS, RECORDED = ("seven", "acht"), "7_theo_5.wav"
+FINE = 48                               # steps of 1/24 ms that are drawn as one, 2 ms
+FLOOR_DB = -50
+
+
+def jobs(size, seed, data):
+    """One job for each word."""
+    found = [(hear, {"word": word, "channels": CHANNELS[size], "folder": None,
+                     "seed": seed}) for word in WORDS]
+    if size == "full":
+        found.append((hear, {"word": RECORDED, "channels": CHANNELS[size],
+                             "folder": os.path.join(data, "fsdd"), "seed": seed}))
+    return found
+
+
+def sound(word, folder, seed):
+    """Samples at 48 kHz, a generator, and (name, start, stop) of what is planned."""
+    generator = seeds.rng(seed, FIGURE, word, 0)
+    if folder is not None:
+        samples, rate = audio.read(os.path.join(folder, word))
+        return audio.resample(samples, rate), generator, []
+    number = int(seeds.rng(seed, FIGURE, "speaker", 0).integers(2 ** 31))
+    plan = speech.plan(word, speech.speakers(number, 1)[0], generator)
+    return (formants.synthesise(*plan.tracks, generator, **plan.voice), generator,
+            [one for one in plan.sounds if one[0] != "-"])
+
+
+def binned(a):
+    """Means of (T, C) over FINE steps, the rest left out."""
+    return a[:len(a) // FINE * FINE].reshape(-1, FINE, a.shape[1]).mean(axis=1)
+
+
+def hear(word, channels, folder, seed):
+    """All that happens to one word."""
+    samples, generator, planned = sound(word, folder, seed)
+    x, dt = audio.prepare(samples, RATE), 2 / RATE
+    table = basilar.table(basilar.places(channels))
+    v = cochlea.velocity(x, RATE, lambda f, some: basilar.interpolate(table, f, some),
+                         channels)
+    speed = np.sqrt(binned(v ** 2))
+    P = cochlea.firing_probability(v, dt, out=v)
+    steps, units = cochlea.bushy(cochlea.fibres(P, dt, generator), dt)
+    tones = np.geomspace(60, 12000, 800)
+    answer = np.abs(basilar.interpolate(table, tones))
+    return {"word": word, "wave": x[::2].astype(np.float32),
+            "speed": speed.astype(np.float32), "P": binned(P).astype(np.float32),
+            "times": steps * dt, "units": units, "channels": channels,
+            "best": tones[answer.argmax(axis=0)],
+            "sounds": [name for name, *_ in planned] or [""],
+            "spans": np.array([span for _, *span in planned] or [[0.0, 0.0]])}
+
+
+def gather(results):
+    """Arrays of word i, NAME i."""
+    return {f"{name} {i}": value for i, result in enumerate(results)
+            for name, value in result.items()} | {"count": np.array(len(results))}
+
+
+def concentrated(data, i):
+    """Share of the spikes where the probability is in its highest fifth."""
+    P = data[f"P {i}"]
+    rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
+    return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))
+
+
+def span_s(data, i, name):
+    """The middle half of a sound, (start, stop)."""
+    start, stop = data[f"spans {i}"][data[f"sounds {i}"].tolist().index(name)]
+    return start + (stop - start) / 4, stop - (stop - start) / 4
+
+
+def moved(data, i, name):
+    """Mean channel of the motion's energy during a sound, as a share of all."""
+    start, stop = (round(t * RATE / 2 / FINE) for t in span_s(data, i, name))
+    energy = (data[f"speed {i}"][start:stop].astype(float) ** 2).sum(axis=0)
+    return float(np.arange(len(energy)) @ energy / energy.sum() / len(energy))
+
+
+def spiked(data, i, name):
+    """Mean channel of the spikes during a sound, as a share of all."""
+    start, stop = span_s(data, i, name)
+    t = data[f"times {i}"]
+    units = data[f"units {i}"][(t >= start) & (t < stop)]
+    return float(units.mean() / int(data[f"channels {i}"])) if len(units) else np.nan
+
+
+def shortest_ms(data):
+    """Smallest interval between two spikes of one cell."""
+    found = []
+    for i in range(int(data["count"])):
+        order = np.lexsort((data[f"times {i}"], data[f"units {i}"]))
+        t, unit = data[f"times {i}"][order], data[f"units {i}"][order]
+        found.append(np.diff(t)[np.diff(unit) == 0].min())
+    return 1e3 * min(found)
+
+
+def claims(data):
+    count = range(int(data["count"]))
+    made = ", synthetic digits" if len(count) == 2 else ", one of them recorded"
+    return [
+        at_least("least share of spikes in the fifth of channels and times of "
+                        "highest probability" + made,
+                        min(concentrated(data, i) for i in count), 0.6),
+        at_least('membrane in "seven": channels from the hiss to the vowel E, '
+                        "share of all", moved(data, 0, "E") - moved(data, 0, "s"), 0.2),
+        at_least('spikes in "acht": channels from the hiss to the vowel, share '
+                        "of all", spiked(data, 1, "A") - spiked(data, 1, "x"), 0.05),
+        at_least("shortest interval of a cell, ms", shortest_ms(data),
+                        1 - 1e-9),
+        *[Claim(f'spikes of "{data[f"word {i}"]}", '
+                       f'{int(data[f"channels {i}"])} channels',
+                       float(len(data[f"times {i}"])), "shown only", None)
+          for i in count]]
+
+
+def plot(data, fig):
+    count = int(data["count"])
+    fig.set_size_inches(5.2 * count + 0.6, 8.6)
+    axes = fig.subplots(4, count, sharex="col", squeeze=False,
+                        height_ratios=(0.75, 1, 1, 1.35))
+    for i in range(count):
+        _word(data, i, axes[:, i])
+    for row in axes[1:]:
+        for axis in row[1:]:
+            axis.tick_params(labelleft=False)
+    for axis, text in zip(axes[:, 0], ("sound", "channel", "channel", "channel"),
+                          strict=True):
+        axis.set_ylabel(text)
+    _tones(data, axes[1:, -1])
+
+
+def _word(data, i, axes):
+    wave, word, channels = data[f"wave {i}"], str(data[f"word {i}"]), \
+        int(data[f"channels {i}"])
+    last_ms = 2e3 * len(wave) / RATE
+    extent = (0, last_ms, channels - 0.5, -0.5)
+    axes[0].plot(np.linspace(0, last_ms, len(wave)), wave, lw=0.4, color=colours.BLUE)
+    top = 1.35 * abs(wave).max()
+    axes[0].set(ylim=(-top / 1.25, top), xlim=(0, last_ms), title={
+        "seven": '"seven", English, synthetic', "acht": '"acht", German, synthetic'
+    }.get(word, f"{word}, recorded"))
+    if i:
+        axes[0].tick_params(labelleft=False)
+    for name, (start, stop) in zip(data[f"sounds {i}"], 1e3 * data[f"spans {i}"],
+                                   strict=True):
+        for axis in axes if stop else ():
+            axis.axvline(start, color=colours.GREY, lw=0.7, ls=":")
+        if stop - start > 15 and "_" not in str(name):   # no closures
+            axes[0].annotate(str(name), ((start + stop) / 2, 0.84 * top), ha="center",
+                             color=colours.BLACK, fontsize=9.5)
+    decibels = 20 * np.log10(np.maximum(data[f"speed {i}"], 1e-9)
+                             / data[f"speed {i}"].max())
+    most = max(data[f"P {k}"].max() for k in range(int(data["count"])))
+    for axis, values, low, high, text, unit in (
+            (axes[1], decibels, FLOOR_DB, 0, "speed of the membrane", "dB"),
+            (axes[2], data[f"P {i}"], 0, most, "firing probability", "in 1/24 ms")):
+        image = axis.imshow(values.T, aspect="auto", extent=extent, vmin=low,
+                            vmax=high)
+        axis.grid(False)
+        if i == int(data["count"]) - 1:
+            axis.figure.colorbar(image, ax=axis, fraction=0.045, pad=0.13,
+                                 label=unit)
+        axis.set_title(text, fontweight="normal", fontsize=10.5)
+    axes[3].plot(1e3 * data[f"times {i}"], data[f"units {i}"], ",",
+                 color=colours.BLACK)
+    axes[3].set(ylim=extent[2:], xlabel="time (ms)")
+    axes[3].set_title(f"{len(data[f'times {i}']):,} spikes", fontweight="normal",
+                      fontsize=10.5)
+
+
+def _tones(data, axes):
+    """Beside the last column: which tone moves a channel most."""
+    best, last = data["best 0"], len(data["best 0"]) - 1
+    tones = [tone for tone in (8000, 4000, 2000, 1000, 500, 250, 125)
+             if best.min() < tone < best.max()]
+    where = [int(np.argmin(abs(np.log(best / tone)))) for tone in tones]
+    for axis in axes:
+        other = axis.twinx()
+        other.grid(False)
+        other.set(ylim=(last + 0.5, -0.5), ylabel="tone (kHz)")
+        other.set_yticks(where, [f"{tone / 1000:g}" for tone in tones])

@@ -1,0 +1,264 @@
+"""Spoken digits as spikes: the data of the figures of [CSSZ20].
+
+The default data are synthetic: `speech` plans words, `formants` makes them
+sound, the cochlea turns them into spikes of 70 places.  Each word depends on
+its own address in the seed alone, so `part`, a job, makes any share of them,
+and `joined` puts the shares together.  `recorded` does the same with the
+recordings of the Free Spoken Digit Dataset, and `stored` reads files in the
+format of SHD.
+"""
+
+import functools
+import os
+import pathlib
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from figures.run import colours, seeds
+from refsnn import audio, basilar, cochlea, events, spike_lists
+from figures.spoken import formants, speech
+
+CHANNELS, RATE = 70, 48000
+FINER = 210                 # channels of recordings at --full
+PARTS = 4                   # jobs that make a data set
+HELD_OUT = (4, 5)           # speakers, of all data sets, as in SHD
+SPEAKERS = {"quick": 6, "default": 12}
+REPEATS = {"quick": 1, "default": 6}
+SHARE = 0.1                 # of the other speakers' words that are for testing
+LENGTHS = (9600, 12000, 14400, 16200, 18000, 20000, 24000)  # smooth, at 24 kHz
+TOGETHER = 16               # words of CHANNELS that are in memory at a time
+TESTED = 5                  # recordings 0 ... 4 of a digit and speaker are for testing
+AT_ONCE = 2000              # recordings of a file that are read at a time
+MOVED = "synthetic to fsdd"
+SETS = ("train", "held-out index", "held-out speakers")
+LOOKS = dict(zip(SETS, ((colours.GREY, "s"), (colours.ORANGE, "o"),
+                        (colours.VERMILION, "^")), strict=True))
+
+
+class Words(NamedTuple):
+    """Events of N words, those of each in order of time."""
+
+    times: list             # (E,) s, of each
+    units: list             # (E,) channels, of each
+    label: np.ndarray       # (N,)
+    speaker: np.ndarray     # (N,)
+    test: np.ndarray        # (N,) bool
+    duration: np.ndarray    # (N,) s, of the sound
+    channels: int
+
+
+# ---- from sound to spikes ------------------------------------------------------
+
+@functools.cache
+def _response(channels, n):
+    """Motion of the places for the frequencies of 2 n - 1 samples."""
+    table = basilar.table(basilar.places(channels))
+    return basilar.interpolate(table, np.linspace(1.0, RATE / 2, n))
+
+
+def membrane(sound, channels=CHANNELS):
+    """Velocity (T, channels) at 24 kHz of a sound at 48 kHz.
+
+    The sound is followed by silence up to one of a few lengths, so that the
+    membrane's response is computed once for each of these.
+    """
+    x, steps = audio.prepare(sound, RATE), len(sound) // 2 + 1
+    n = next((length for length in LENGTHS if length >= steps), steps)
+    x = np.pad(x, (0, max(2 * n - 1 - len(x), 0)))
+    if n not in LENGTHS:
+        table = basilar.table(basilar.places(channels))
+        return cochlea.velocity(x, RATE, functools.partial(basilar.interpolate, table),
+                                channels)
+    answer = _response(channels, n)
+    return cochlea.velocity(x, RATE, lambda f, some: answer[:, some], channels)[:steps]
+
+
+def hear(sounds, generators, channels=CHANNELS):
+    """Events of each of several sounds: a list of (times, units)."""
+    order, found = np.argsort([len(sound) for sound in sounds]), [None] * len(sounds)
+    together = max(1, TOGETHER * CHANNELS // channels)
+    for first in range(0, len(sounds), together):
+        some = order[first:first + together]
+        moved = [membrane(sounds[i], channels) for i in some]
+        v = np.zeros((len(moved[-1]), len(some) * channels))
+        for k, own in enumerate(moved):
+            v[:len(own), k * channels:(k + 1) * channels] = own
+        P = cochlea.firing_probability(v, 2 / RATE, out=v)
+        streams = [s for i in some for s in generators[i].spawn(channels)]
+        steps, places = cochlea.bushy(cochlea.fibres(P, 2 / RATE, streams), 2 / RATE)
+        for k, i in enumerate(some):
+            own = (places // channels == k) & (steps < len(moved[k]))
+            found[i] = steps[own] * (2 / RATE), places[own] % channels
+    return found
+
+
+def packed(events, **more):
+    """The result of a job: events and, for each word, whatever else."""
+    times, units = zip(*events, strict=True)
+    return {"times": np.concatenate(times).astype(np.float32),
+            "units": np.concatenate(units).astype(np.uint16),
+            "count": np.array([len(t) for t in times]), **more}
+
+
+def say(plan, generator):
+    """The sound of a plan."""
+    return formants.synthesise(*plan.tracks, generator, **plan.voice)
+
+
+def part(seed, speakers, repeats, first, parts=PARTS):
+    """Every so manyth word of the synthetic data, from `first` on."""
+    plans = schedule(seed, speakers, repeats)
+    index = np.arange(first, len(plans.label), parts)
+    said = [speech.utterance(plans, int(i)) for i in index]
+    sounds = [say(*one) for one in said]
+    return packed(hear(sounds, [generator for _, generator in said]), index=index,
+                  label=plans.label[index], speaker=plans.speaker[index],
+                  test=np.isin(index, plans.test),
+                  duration=np.array([len(sound) / RATE for sound in sounds]))
+
+
+def schedule(seed, speakers, repeats):
+    """Who says what; the seed of `speech` is drawn from that of the figures."""
+    number = int(seeds.rng(seed, "spoken", "data", 0).integers(2 ** 31))
+    return speech.schedule(number, speakers, repeats, HELD_OUT, SHARE)
+
+
+# ---- recordings ----------------------------------------------------------------
+
+def recorded(folder, channels, first, seed, parts=PARTS):
+    """As `part`, of the files DIGIT_SPEAKER_INDEX.wav of a folder."""
+    names = sorted(path.stem for path in pathlib.Path(folder).glob("?_*_*.wav"))
+    if not names:
+        raise ValueError(f"{folder}: has no DIGIT_SPEAKER_INDEX.wav")
+    who = sorted({name.split("_")[1] for name in names})
+    index = np.arange(first, len(names), parts)
+    sounds, rows = [], []
+    for name in (names[i] for i in index):
+        digit, speaker, take = name.split("_")
+        samples, rate = audio.read(os.path.join(folder, f"{name}.wav"))
+        sounds.append(audio.resample(samples, rate, RATE))
+        rows.append((int(digit), who.index(speaker), int(take)))
+    label, speaker, take = np.array(rows).T
+    generators = [seeds.rng(seed, "spoken", "fsdd", int(i)) for i in index]
+    return packed(hear(sounds, generators, channels), index=index, label=label,
+                  speaker=speaker, channels=channels,
+                  test=(take < TESTED) | np.isin(speaker, HELD_OUT),
+                  duration=np.array([len(sound) / RATE for sound in sounds]))
+
+
+def stored(folder, name):
+    """Words of NAME_train.h5 and NAME_test.h5, in the format of SHD.
+
+    Where a file has no speakers there is one, and no word is of another one.
+    """
+    found = {}
+    for kind in ("train", "test"):
+        path = os.path.join(folder, f"{name}_{kind}.h5")
+        with h5py.File(path, "r") as file:
+            count = len(file["labels"])
+        for start in range(0, count, AT_ONCE):
+            some = events.read(path, start=start, stop=min(start + AT_ONCE, count))
+            for key, values in (
+                    ("times", [t.astype(np.float32) for t in some.times]),
+                    ("units", [u.astype(np.uint16) for u in some.units]),
+                    ("label", some.labels), ("speaker", np.zeros_like(
+                        some.labels) if some.speaker is None else some.speaker),
+                    ("test", [kind == "test"] * len(some.times))):
+                found.setdefault(key, []).extend(values)
+    last = [float(t[-1]) if len(t) else 0.0 for t in found["times"]]
+    return Words(found["times"], found["units"], *(
+        np.array(found[key]) for key in ("label", "speaker", "test")),
+        np.array(last), 700)
+
+
+# ---- what is where -------------------------------------------------------------
+
+def data_jobs(size, seed, data):
+    """{name of a data set: (jobs that make it, folder of its files or None)}."""
+    if size != "full":
+        return {"synthetic": ([(part, {
+            "seed": seed, "speakers": SPEAKERS[size], "repeats": REPEATS[size],
+            "first": first}) for first in range(PARTS)], None)}
+    files = [name for name in ("shd", "ssc")
+             if os.path.isfile(os.path.join(data or "", f"{name}_train.h5"))]
+    if files:
+        return {name: ([], data) for name in files}
+    folder = os.path.join(data or "", "fsdd")
+    if not os.path.isdir(folder):
+        raise ValueError(f"data is {data!r}: must have shd_train.h5 and shd_test.h5, "
+                         "or a folder fsdd")
+    return {"fsdd": (record_jobs(seed, folder, FINER), None)}
+
+
+def record_jobs(seed, folder, channels):
+    """Jobs that turn recordings into spikes."""
+    return [(recorded, {"folder": folder, "channels": channels, "first": first,
+                        "seed": seed}) for first in range(PARTS)]
+
+
+def transfer_jobs(seed, folder):
+    """Jobs that make synthetic words to train on, and recordings to test on."""
+    made, _ = data_jobs("default", seed, None)["synthetic"]
+    return made + record_jobs(seed, folder, CHANNELS)
+
+
+def words(name, folder, before):
+    """The data set of that name: read from files, or joined from results."""
+    if name == MOVED:
+        return moved(joined(before[:PARTS]), joined(before[PARTS:]))
+    return stored(folder, name) if folder is not None else joined(before)
+
+
+def moved(made, real):
+    """English words of one data set to train on, all words of another to test."""
+    own = np.flatnonzero(made.label < 10)
+    return Words([made.times[i] for i in own] + real.times,
+                 [made.units[i] for i in own] + real.units,
+                 np.append(made.label[own], real.label),
+                 np.append(made.speaker[own], real.speaker + 1 + made.speaker.max()),
+                 np.arange(len(own) + len(real.label)) >= len(own),
+                 np.append(made.duration[own], real.duration), made.channels)
+
+
+def joined(parts):
+    """Words of all parts, in the order of their index."""
+    label, speaker, test, index, duration, count = (
+        np.concatenate([p[name] for p in parts])
+        for name in ("label", "speaker", "test", "index", "duration", "count"))
+    order, cuts = np.argsort(index), np.cumsum(count)[:-1]
+    times, units = (np.split(np.concatenate([p[name] for p in parts]), cuts)
+                    for name in ("times", "units"))
+    return Words([times[i] for i in order], [units[i] for i in order], label[order],
+                 speaker[order], test[order], duration[order],
+                 int(parts[0].get("channels", CHANNELS)))
+
+
+def sets(words):
+    """Indices of the words to train on, of test words of the same speakers, and of
+    those of speakers that are heard in no other."""
+    known = np.isin(words.speaker, words.speaker[~words.test])
+    return [np.flatnonzero(which) for which in
+            (~words.test, words.test & known, words.test & ~known)]
+
+
+def tested(data, name, condition):
+    """Accuracy of a figure's condition on all test words, (repeats,)."""
+    size = data[f"{name} size"][1:].astype(float)
+    return np.nan_to_num(data[f"{name} {condition}"][:, 1:]) @ (size / size.sum())
+
+
+def counts(words):
+    """How often each channel spiked, (N, channels)."""
+    return np.array([np.bincount(u, minlength=words.channels) for u in words.units],
+                    float)
+
+
+def binned(words, index, dt, longest):
+    """Events of some words in steps of dt, (T, B, channels) float32, up to `longest`
+    s; what comes later is left out."""
+    binning = spike_lists.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
+    return spike_lists.dense([words.times[i] for i in index],
+                             [words.units[i] for i in index], words.channels, binning,
+                             dtype=np.float32)

@@ -1,0 +1,123 @@
+"""Learning rates that work: fixed, RMSprop, RMaxProp
+
+Five spike times, four hidden neurons, symmetric feedback: the task of
+`superspike_hidden`, from the same input and initial weights for every rate.
+A rate is usable if the median cost of the last 20 trials is at most 0.6 of
+the cost before learning.  Usable rates of RMSprop and of RMaxProp, which
+divide each synapse's step by a running size of its own gradient, span more
+decades than those of a fixed rate, by half a decade or more.  A fixed rate
+works too, for some networks each in a narrow band of its own; what the
+median sees of that may fall between the rates of the grid, and then counts
+as no decade at all.
+
+Rates are on a grid of half decades (quarters at --full); a span is the
+longest row of usable rates times the grid's step.  A fixed rate is in V for
+a mean of error times eligibility of 1 / s; with RMaxProp it is the most a
+weight moves in 0.5 s.  Output weights start positive, so that no network is
+deaf to its error.  Thin lines and dots: each network; thick: the median.
+Mirrors [ZG18] fig. 1, of which no numbers are published.
+"""
+
+import numpy as np
+
+from figures.run.claims import Claim, at_least, at_most
+from figures.run import colours, seeds
+from figures.superspike import superspike_training
+
+INPUTS, HIDDEN, INPUT_HZ, TARGETS, SCALE_V = 100, 4, 5.0, 5, 0.02
+RULES = ("fixed", "rmsprop", "rmaxprop")
+LABELS = {"fixed": "fixed rate", "rmsprop": "RMSprop", "rmaxprop": "RMaxProp"}
+COLOURS = dict(zip(RULES, (colours.VERMILION, colours.ORANGE, colours.BLUE), strict=True))
+USABLE = 0.6                # of the cost before learning
+LAST = 20                   # trials
+SIZES = {"quick": (1, 40, 1.0), "default": (3, 120, 0.5), "full": (10, 500, 0.25)}
+CENTRE = {"fixed": 0.1, "rmsprop": 1e-3, "rmaxprop": 1e-3}
+REACH = 2.0                 # decades on each side of the centre
+
+
+def jobs(size, seed, data):
+    repeats, loops, step = SIZES[size]
+    return [(learn, {"rule": rule, "step": step, "repeats": repeats, "loops": loops,
+                     "seed": seed}) for rule in RULES]
+
+
+def learn(rule, step, repeats, loops, seed):
+    """Costs (loops, rates, repeats) with one rule."""
+    rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
+
+    def generators(what):
+        return [seeds.rng(seed, "superspike_rates", what, r) for r in range(repeats)]
+
+    def every(a, axis):
+        return np.repeat(a, len(rates), axis)   # networks: repeats, then rates
+
+    x, drawn = superspike_training.poisson(generators("input"), INPUTS, INPUT_HZ), generators("W")
+    W = [superspike_training.weights(drawn, HIDDEN, INPUTS, SCALE_V),
+         abs(superspike_training.weights(drawn, 1, HIDDEN, SCALE_V))]
+    layers = [superspike_training.layer(every(w, 0), settings)
+              for w, settings in zip(W, (superspike_training.HIDDEN, superspike_training.OUTPUT), strict=True)]
+    target = superspike_training.train_of(superspike_training.equidistant(TARGETS))
+    _, cost = superspike_training.practise(layers, every(x, 1), target, loops,
+                             np.tile(rates, repeats)[:, None, None], rule=rule)
+    return {"rule": rule, "rates": rates,
+            "cost": np.sqrt(cost).reshape(loops, repeats, -1).swapaxes(1, 2)}
+
+
+def gather(results):
+    return {f"{r['rule']}_{key}": np.asarray(r[key])
+            for r in results for key in ("rates", "cost")}
+
+
+def final(cost):
+    """Cost of the last trials, over that of the first: (rates, repeats)."""
+    return cost[-LAST:].mean(axis=0) / cost[0]
+
+
+def decades(rates, share):
+    """Decades from the lowest to the highest rate of the longest usable run."""
+    usable, best, length = np.median(share, axis=1) <= USABLE, 0, 0
+    for good in usable:
+        length = length + 1 if good else 0
+        best = max(best, length)
+    return best * round(float(np.log10(rates[1] / rates[0])), 3)
+
+
+def claims(data):
+    span = {rule: decades(data[f"{rule}_rates"], final(data[f"{rule}_cost"]))
+            for rule in RULES}
+    repeats = data["fixed_cost"].shape[2]
+    best = final(data["fixed_cost"]).min()
+    made = [at_most("fixed rate: cost after learning / before, best network "
+                           "and rate", best, USABLE)]
+    made += [at_least(f"decades of usable rates, {LABELS[rule]} - fixed rate, "
+                             f"{repeats} networks a rate", span[rule] - span["fixed"],
+                             0.5, "wider") for rule in RULES[1:]]
+    return made + [Claim(f"decades of usable rates, {LABELS[rule]}", span[rule],
+                                "shown only", None) for rule in RULES]
+
+
+def plot(data, fig):
+    fig.set_size_inches(12, 7)
+    top, bottom = fig.subfigures(2, 1, height_ratios=(1.1, 1))
+    axes = top.subplots(1, len(RULES), sharey=True)
+    curves = bottom.subplots(1, len(RULES), sharey=True)
+    for rule, axis, curve in zip(RULES, axes, curves, strict=True):
+        rates, share = data[f"{rule}_rates"], final(data[f"{rule}_cost"])
+        middle = np.median(share, axis=1)
+        axis.plot(rates, share, "o", color=COLOURS[rule], ms=4, alpha=0.5)
+        axis.plot(rates, middle, color=COLOURS[rule], lw=2.4)
+        axis.axhline(USABLE, color=colours.GREY, ls=":", lw=1.2)
+        axis.set_xscale("log")
+        axis.set(title=LABELS[rule], ylim=(0, None),
+                 xlabel="rate (V)" if rule != "fixed" else "rate (V s)")
+        best = int(middle.argmin())
+        cost = data[f"{rule}_cost"][:, best]
+        trial = np.arange(1, len(cost) + 1)
+        curve.plot(trial, cost, color=COLOURS[rule], lw=0.8, alpha=0.5)
+        curve.plot(trial, np.median(cost, axis=1), color=COLOURS[rule], lw=2.4)
+        curve.set(xlabel="trial", ylim=(0, None),
+                  title=f"with the best rate, {rates[best]:.2g}")
+    axes[0].annotate("usable below", (0.02, USABLE), va="bottom", color=colours.GREY,
+                     xycoords=("axes fraction", "data"), fontsize=9.5)
+    axes[0].set_ylabel("cost after learning\n/ cost before")
+    curves[0].set_ylabel("cost (1/s)")

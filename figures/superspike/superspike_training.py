@@ -1,0 +1,212 @@
+"""SuperSpike at work: tasks, and networks with at most one hidden layer.
+
+The figures of [ZG18] share this: frozen Poisson input, target spikes, the
+spiking XOR problem, a picture drawn with spikes, and the training of B
+independent networks at once, each with weights and input of its own (the
+numbers of one do not depend on the others).  Blocks of 0.5 s, the paper's
+interval between updates, follow each other without a pause: no state is
+ever reset.
+
+What the paper leaves open is taken from its published code: v of RMaxProp
+decays with 30 s once a block, its eps is 1e-12, z of the regulariser decays
+with 0.1 s, initial weights are normal with mean 0, weights are clipped at
+0.1 V.  Ours are the scale of the initial weights (each figure says which)
+and the delay of hidden layers' input and surrogate: 1.6 ms, twice the
+axonal 0.8 ms, because a hidden spike passes two axons until its error is
+known.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import optimisers, superspike, superspike_signals
+from refsnn.fast import superspike as fast_superspike
+
+DT_S, BLOCK_S, AXON_S = 1e-4, 0.5, 0.8e-3
+STEPS, AXON = 5000, 8               # of a block, of an axon
+TAU_RMS_S, EPS = 30.0, 1e-12
+DEAD = 100                          # steps between spikes of a target unit
+FEEDBACK = ("symmetric", "random", "uniform")
+OUTPUT = superspike.Settings(delay=AXON_S)
+HIDDEN = superspike.Settings(delay=2 * AXON_S)
+LETTERS = {"S": ("01110", "10001", "10000", "01110", "00001", "10001", "01110"),
+           "P": ("11110", "10001", "10001", "11110", "10000", "10000", "10000"),
+           "I": ("01110", "00100", "00100", "00100", "00100", "00100", "01110"),
+           "K": ("10001", "10010", "10100", "11000", "10100", "10010", "10001"),
+           "E": ("11111", "10000", "10000", "11110", "10000", "10000", "11111")}
+
+
+class Layer(NamedTuple):
+    """A layer of each network: what it is and what one block leaves to the next."""
+
+    k: superspike.Coefficients
+    W: np.ndarray                   # (B, n, m), V
+    state: fast_superspike.State
+    axon: np.ndarray                # (AXON, B, n) spikes under way
+    scale: optimisers.State | None  # of the optimiser
+
+
+# ---- tasks ------------------------------------------------------------------
+
+def poisson(generators, m, rate_hz, steps=STEPS):
+    """Frozen input trains, (steps, B, m) bool: one generator a network."""
+    return np.stack([generator.random((steps, m)) < rate_hz * DT_S
+                     for generator in generators], axis=1)
+
+
+def equidistant(count, steps=STEPS):
+    """Steps of `count` target spikes that divide the trial evenly."""
+    return np.arange(1, count + 1) * steps // (count + 1)
+
+
+def train_of(times, steps=STEPS):
+    """One target train (steps, 1, 1) with spikes at these steps."""
+    train = np.zeros((steps, 1, 1), np.float32)
+    train[times] = 1
+    return train
+
+
+def picture(generator, steps, units, rate_hz, text="SPIKE"):
+    """The text as a raster (steps, 1, units): units fire where it has ink.
+
+    Spikes are Poisson of `rate_hz` there, less those within 10 ms of the one
+    before, drawn once.
+    """
+    blank = np.zeros((7, 1), bool)
+    letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
+               for letter in text]
+    ink = np.hstack([blank, *(part for letter in letters for part in (letter, blank))])
+    ink = np.pad(ink, ((1, 1), (0, 0)))[::-1]
+    rows = np.arange(units) * len(ink) // units
+    columns = np.arange(steps) * ink.shape[1] // steps
+    drawn = generator.random((steps, units)) < ink[rows][:, columns].T * rate_hz * DT_S
+    for unit in drawn.T:
+        last = -DEAD
+        for step in np.flatnonzero(unit):
+            unit[step] = step - last >= DEAD
+            last = step if unit[step] else last
+    return drawn[:, None].astype(np.float32)
+
+
+# ---- networks ---------------------------------------------------------------
+
+def weights(generators, n, m, scale_v):
+    """Normal initial weights (B, n, m) of deviation scale_v / sqrt(m)."""
+    return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
+                     for generator in generators]).astype(np.float32)
+
+
+def layer(W, settings):
+    """A layer at rest."""
+    B, n, m = W.shape
+    k = superspike.coefficients(settings)
+    return Layer(k, W, fast_superspike.rest(k, B, n, m, W.dtype),
+                 np.zeros((AXON, B, n), W.dtype), None)
+
+
+def run(layers, x):
+    """One block: layers with new states, and what each of them did.
+
+    Returns
+    -------
+    layers, blocks : lists
+    arriving : (T, B, n) spikes of the last layer, an axon later
+    """
+    moved, blocks = [], []
+    for each in layers:
+        state, block = fast_superspike.forward(each.k, each.state, each.W, x)
+        axon, x = superspike_signals.delayed(each.axon, block.spikes)
+        moved.append(each._replace(state=state, axon=axon))
+        blocks.append(block)
+    return moved, blocks, x
+
+
+def feedback(kind, generators, n, k):
+    """Fixed matrices (B, n, k); None where the output weights serve."""
+    shape = np.zeros((1, k, n), np.float32)
+    return None if kind == "symmetric" else np.concatenate(
+        [superspike_signals.feedback(kind, shape, each) for each in generators])
+
+
+def accumulate(layers, blocks, signal, matrix=None):
+    """Integrals of the rule, one (B, n, m) a layer, and the output error.
+
+    `matrix` brings the signal to the hidden layer; None: the weights above.
+    """
+    moved, found, top, above = [], [], None, None
+    for each, block in zip(layers[::-1], blocks[::-1], strict=True):
+        if above is not None:
+            back = superspike_signals.feedback("symmetric", above) \
+                if matrix is None else matrix
+            signal = superspike_signals.hidden_signal(signal, back)
+        state, m, error = fast_superspike.accumulate(each.k, each.state, each.W,
+                                                      block, signal)
+        top, above = error if top is None else top, each.W
+        moved.insert(0, each._replace(state=state))
+        found.insert(0, m)
+    return moved, found, top
+
+
+def update(layers, found, rate, rule="rmaxprop"):
+    """Move and clip the weights; `rate` is a number, (B, 1, 1), or a list of
+    them, one a layer."""
+    moved, decay = [], float(np.exp(-BLOCK_S / TAU_RMS_S))
+    rates = rate if isinstance(rate, list) else [rate] * len(layers)
+    for each, m, rate in zip(layers, found, rates, strict=True):
+        step, scale = m / BLOCK_S, None
+        if rule != "fixed":             # optimisers descend, m climbs
+            scale, step = getattr(optimisers, rule)(each.scale, -step, rate=1.0,
+                                                    decay=decay, eps=EPS)
+        W = superspike_signals.clipped(each.W, (rate * step).astype(each.W.dtype))
+        moved.append(each._replace(W=W, scale=scale))
+    return moved
+
+
+# ---- training -----------------------------------------------------------------
+
+def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
+             watch=None):
+    """Learn a target raster from frozen input, over and over.
+
+    Parameters
+    ----------
+    layers : list of Layer
+    x : (L STEPS, B, m) bool, one trial of L blocks
+    target : (L STEPS, B or 1, k)
+    loops : int
+    rate : number, (B, 1, 1), or a function of the loop that returns one
+    matrix : (B, n, k), optional
+        Of the feedback; None: the output weights.
+    watch : callable, optional
+        Called with (loop, part, blocks) after each block of a trial.
+
+    Returns
+    -------
+    list of Layer
+    (loops, B) mean square of e over trials and outputs, 1/s^2
+    """
+    dtype = layers[0].W.dtype
+    parts = np.split(x, len(x) // STEPS)
+    wanted = np.split(np.roll(target.astype(dtype), AXON, axis=0), len(parts))
+    cost = np.zeros((loops, len(layers[0].W)))
+    for loop in range(loops):
+        for i, goal in enumerate(wanted):
+            layers, blocks, arriving = run(layers, parts[i])
+            parts[i] = blocks[0].x          # packed: it saves time from now on
+            layers, found, error = accumulate(layers, blocks, goal - arriving, matrix)
+            layers = update(layers, found, rate(loop) if callable(rate) else rate, rule)
+            cost[loop] += np.square(error).mean(axis=(0, 2)) / len(parts)
+            if watch is not None:
+                watch(loop, i, blocks)
+    return layers, cost
+
+
+def hits(spikes, times, window):
+    """Whether each network fires once near each target step, and nowhere else.
+
+    `spikes` is (T, B), `window` in steps; (B,) bool.
+    """
+    near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
+                     for t in times])
+    return (near == 1).all(axis=0) & (spikes.sum(axis=0) == len(times))

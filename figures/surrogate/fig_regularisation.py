@@ -1,0 +1,162 @@
+"""Digits are told apart with few spikes.
+
+Latency-coded digits of 16 x 16 pixels, a network of 256-100-10 neurons: a
+burst penalty, (1/n) sum_i (spikes of hidden neuron i)^2 a pattern, lowers
+the number of hidden spikes.  With at most 20 spikes of the whole layer a
+pattern the mean test accuracy is within 0.015 of that without a penalty.
+A hidden layer that is silent at the start is woken by the surrogate
+gradient alone, for the fast sigmoid's derivative is 0 nowhere; a lower
+bound on the spikes of each neuron wakes it faster: after one epoch it has
+at least twice the spikes, in the mean over seeds.
+
+Mirrors [CB22] fig. 3E, which sweeps the same penalty: accuracy is flat down
+to about 20 hidden spikes a pattern.  There: MNIST on an analog chip.
+"""
+
+import numpy as np
+
+from figures.run.claims import at_least, at_most, exactly
+from figures.run import colours, seeds
+from figures.run import published
+from figures.surrogate import lif_training
+from figures.surrogate import fast_training
+from refsnn import datasets, encoding, regularisers
+
+SIDE, HIDDEN, CLASSES, STEPS = 16, 100, 10, 100
+NET = lif_training.Net()
+SCALE = 7 * (1 - NET.beta)
+RATE, BATCH = 2e-3, 100
+STRENGTHS = {"quick": (0.0, 0.1, 1.0),
+             "default": (0.0, 0.03, 0.2, 1.0, 5.0),
+             "full": (0.0, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)}
+REPEATS = {"quick": 1, "default": 3, "full": 5}
+EPOCHS = {"quick": 3, "default": 12, "full": 50}
+REVIVAL = {"quick": 2, "default": 5, "full": 10}            # epochs
+SILENT_SCALE, BOUND, LOWER_STRENGTH = 0.02, 1.0, 0.1
+FEW = 20                    # hidden spikes a pattern, [CB22] fig. 3E
+TICKS = (5, 10, 20, 50)
+
+
+def task():
+    """CSR events and labels of the training and of the test images."""
+    images, labels = datasets.digits()
+    values = datasets.upsample(images, SIDE).reshape(len(images), -1)
+    parts = datasets.split(labels)
+    return [(fast_training.events(encoding.latency(values[part], STEPS)), labels[part])
+            for part in parts]
+
+
+def sweep(seed, repeat, strength, epochs):
+    """Training with a burst penalty of one strength."""
+    def penalty(spikes):
+        value, dspikes = regularisers.burst(spikes)
+        return strength * value, np.float32(strength) * dspikes
+
+    return {"part": "sweep", "strength": strength,
+            **_train(seed, repeat, "sweep", SCALE, penalty, epochs)}
+
+
+def revive(seed, repeat, lower, epochs):
+    """Training of a layer that is silent at first, with a lower bound or not."""
+    def penalty(spikes):
+        value, dspikes = regularisers.lower_bound(spikes, BOUND)
+        return LOWER_STRENGTH * value, np.float32(LOWER_STRENGTH) * dspikes
+
+    return {"part": "revive", "lower": lower,
+            **_train(seed, repeat, "revive", (SILENT_SCALE, SCALE),
+                     penalty if lower else None, epochs)}
+
+
+def _train(seed, repeat, address, scale, penalty, epochs):
+    generator = seeds.rng(seed, "regularisation", address, repeat)
+    (x, labels), test = task()
+    weights = lif_training.initial(generator, (SIDE * SIDE, HIDDEN, CLASSES), scale,
+                            np.float32)
+    curve = [fast_training.evaluate(weights, *test, NET)]
+    weights, _ = fast_training.fit(
+        weights, x, labels, NET, rate=RATE, epochs=epochs, generator=generator,
+        batch=BATCH, penalty=penalty,
+        after_epoch=lambda epoch, weights: curve.append(
+            fast_training.evaluate(weights, *test, NET)))
+    return {"spikes": np.array([scores.spikes[0] for scores in curve]),
+            "accuracy": np.array([scores.accuracy for scores in curve])}
+
+
+def jobs(size, seed, data):
+    swept = [(sweep, {"seed": seed, "repeat": repeat, "strength": strength,
+                      "epochs": EPOCHS[size]})
+             for repeat in range(REPEATS[size]) for strength in STRENGTHS[size]]
+    return swept + [(revive, {"seed": seed, "repeat": repeat, "lower": lower,
+                              "epochs": REVIVAL[size]})
+                    for repeat in range(REPEATS[size]) for lower in (False, True)]
+
+
+def gather(results):
+    swept = [r for r in results if r["part"] == "sweep"]
+    strengths = sorted({float(r["strength"]) for r in swept})
+    found = {"strength": np.array(strengths)}
+    for name in ("spikes", "accuracy"):                     # (strengths, repeats)
+        found[name] = np.array([[r[name][-1] for r in swept if r["strength"] == s]
+                                for s in strengths])
+        for lower in (False, True):                         # (repeats, epochs + 1)
+            found[f"{name}_{'bound' if lower else 'free'}"] = np.array(
+                [r[name] for r in results
+                 if r["part"] == "revive" and bool(r["lower"]) == lower])
+    return found
+
+
+def claims(data):
+    paper = published.values("regularisation")
+    accuracy, spikes = data["accuracy"].mean(axis=1), data["spikes"].mean(axis=1)
+    few = spikes <= FEW
+    loss = accuracy[0] - accuracy[few].max() if few.any() else np.nan
+    silent = max(data["spikes_free"][:, 0].max(), data["spikes_bound"][:, 0].max())
+    woken = data["spikes_bound"][:, 1].mean() / data["spikes_free"][:, 1].mean()
+    return [
+        at_most(f"test accuracy lost with at most {FEW} hidden spikes a "
+                       f"pattern, mean of {data['accuracy'].shape[1]} seeds", loss,
+                       0.015, paper["loss at 20 spikes"]),
+        exactly("spikes of the silent layers before training", silent, 0),
+        at_least("spikes after one epoch, lower bound over none", woken, 2)]
+
+
+def plot(data, fig):
+    fig.set_size_inches(10.5, 4.6)
+    parts = fig.subfigures(1, 2, width_ratios=(1.5, 1))
+    _plot_sweep(data, parts[0].subplots())
+    _plot_revival(data, parts[1].subplots(2, 1, sharex=True))
+
+
+def _plot_sweep(data, axis):
+    spikes, accuracy = data["spikes"], data["accuracy"]
+    axis.axvline(FEW, color=colours.GREY, ls=":", lw=1.2)
+    axis.plot(spikes.ravel(), accuracy.ravel(), "o", color=colours.BLUE, ms=4.5,
+              alpha=0.45, label="one seed")
+    axis.plot(spikes.mean(axis=1), accuracy.mean(axis=1), "o-", color=colours.BLUE,
+              ms=8, mec="white", label="mean of the seeds")
+    for x, strength in zip(spikes.mean(axis=1), data["strength"], strict=True):
+        axis.annotate("none" if strength == 0 else f"{strength:g}", (x, 0.994),
+                      ha="center", va="top", fontsize=9.5)
+    low = min(accuracy.min(), 0.9)
+    axis.annotate(f"{FEW} spikes", (FEW, low), xytext=(4, 0), color=colours.GREY,
+                  textcoords="offset points", fontsize=9.5)
+    axis.set(xscale="log", xlabel="hidden spikes per test pattern (whole layer)",
+             ylabel="test accuracy", ylim=(low - 0.01, 1.0),
+             title="Accuracy against activity; on top: strength of penalty")
+    axis.set_xticks([], [], minor=True)
+    axis.set_xticks(TICKS, [str(tick) for tick in TICKS])
+    axis.legend(loc="lower right")
+
+
+def _plot_revival(data, axes):
+    epochs = np.arange(data["spikes_free"].shape[1])
+    for name, colour, label in (("bound", colours.GREEN, "with a lower bound"),
+                                ("free", colours.VERMILION, "without")):
+        for axis, what in zip(axes, ("spikes", "accuracy"), strict=True):
+            values = data[f"{what}_{name}"]
+            axis.plot(epochs, values.T, color=colour, lw=0.9, alpha=0.5)
+            axis.plot(epochs, values.mean(axis=0), "o-", color=colour, lw=2.4,
+                      label=label)
+    axes[0].set(ylabel="hidden spikes per pattern", title="A layer silent at first")
+    axes[1].set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1), xticks=epochs)
+    axes[1].legend(loc="lower right")

@@ -1,0 +1,230 @@
+"""Temporal XOR: two neurons race, and the first spike is the answer.
+
+Two inputs spike once each, early (0) or late (2 synaptic time constants);
+in a network of 2-4-2 neurons the first output spike says whether they were
+apart.  From at least half of 20 seeds, both the surrogate gradient of a
+first-spike-time loss, in LIF neurons, and the exact spike-time gradient, in
+non-leaky neurons of one spike, learn all four patterns.
+
+A run counts as a success if, after the last step of training, the right
+output spikes strictly before the other (or alone) for all four patterns.
+The rates count every seed; the drawn run is the best one, that of the
+smallest final loss.
+
+Mirrors [NMZ19] fig. 7, of which the spike-time half follows [M17].
+"""
+
+import numpy as np
+
+from figures.run.claims import at_least
+from figures.run import colours, seeds
+from figures.surrogate import ensemble
+from figures.surrogate import lif_training
+from refsnn import losses, spike_time, surrogates
+
+TAU_SYN_S = 5e-3
+LATE_S = 2 * TAU_SYN_S
+TIMES_S = LATE_S * np.array([[0, 0], [0, 1], [1, 0], [1, 1]])   # (patterns, inputs)
+LABELS = np.array([0, 1, 1, 0])
+HIDDEN, OUTPUTS = 4, 2
+REPEATS = {"quick": 20, "default": 20, "full": 100}
+EPOCHS = {"quick": 300, "default": 600, "full": 2000}
+# surrogate gradient, time in steps
+DT_S, STEPS = 0.5e-3, 80
+NET = lif_training.Net(alpha=float(np.exp(-DT_S / TAU_SYN_S)),
+                beta=float(np.exp(-DT_S / 10e-3)), reset="subtract",
+                through_reset=True, steepness=3.0)
+RATE, LOSS_TAU_S = 0.02, 2e-3
+# exact gradient, weights in thresholds per synaptic time constant
+TIME_RATE, SILENT, SCALE_S, END_S = 0.02, 1.0, 1e-3, 8 * TAU_SYN_S
+
+
+def right_first(times):
+    """Whether the right output is strictly first, (..., 4) of (..., 4, 2)."""
+    rows = np.arange(len(LABELS))
+    return times[..., rows, LABELS] < times[..., rows, 1 - LABELS]
+
+
+def inputs():
+    """Input spikes (T, 1, 4, 2)."""
+    x = np.zeros((STEPS, 1, *TIMES_S.shape))
+    np.put_along_axis(x[:, 0], np.rint(TIMES_S / DT_S).astype(int)[None], 1.0, axis=0)
+    return x
+
+
+def surrogate(seed, repeats, epochs):
+    """Surrogate gradient; all repeats at once, as an ensemble."""
+    W = [np.stack(layer) for layer in zip(*(
+        _start(seeds.rng(seed, "xor", "surrogate", r), 0.35, 0.25)
+        for r in range(repeats)), strict=True)]
+    x = np.repeat(inputs(), repeats, axis=1)
+    labels, states, curve = np.tile(LABELS, repeats), [None, None], []
+    for epoch in range(epochs + 1):
+        first = ensemble.drive(W[0], x)
+        hidden = ensemble.layer(first, NET)
+        second = ensemble.drive(W[1], hidden.spikes)
+        output = ensemble.layer(second, NET)
+        times = _first(output.spikes)
+        curve.append(_losses(times, LOSS_TAU_S))
+        if epoch == epochs:
+            break
+        _, dspikes = losses.first_spike_time(
+            output.spikes.reshape(STEPS, -1, OUTPUTS), labels, LOSS_TAU_S, DT_S)
+        dspikes = repeats * dspikes.reshape(output.spikes.shape)
+        dsecond = ensemble.layer_backward(second, output, _psi(output), dspikes, NET)
+        dfirst = ensemble.layer_backward(first, hidden, _psi(hidden),
+                                         ensemble.by_inputs(dsecond, W[1]), NET)
+        gradients = [ensemble.by_weights(dfirst, x),
+                     ensemble.by_weights(dsecond, hidden.spikes)]
+        W, states = lif_training.update(W, gradients, states, rate=RATE)
+    best = int(np.argmin(curve[-1]))
+    return {"name": "surrogate", "loss": np.array(curve), "best": best,
+            "success": right_first(times).all(axis=-1), "times": times[best],
+            "hidden": hidden.spikes[:, best] > 0, "output": output.mem[:, best]}
+
+
+def _start(generator, mean, spread):
+    return [generator.normal(mean, spread, shape)
+            for shape in ((HIDDEN, 2), (OUTPUTS, HIDDEN))]
+
+
+def _psi(recording):
+    return surrogates.SURROGATES[NET.surrogate](recording.mem - 1, NET.steepness)[1]
+
+
+def _first(spikes):
+    """First spikes (N, 4, 2), s, from (T, N, 4, 2); infinity if silent."""
+    return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
+
+
+def _losses(times, scale_s):
+    """Loss of each repeat, as first_spike_time and cross_entropy have it."""
+    late = STEPS * DT_S
+    return [spike_time.cross_entropy(each, LABELS, scale=scale_s, late=late)[0]
+            for each in times]
+
+
+def exact(seed, repeats, epochs):
+    """Exact spike-time gradient, one repeat after the other."""
+    runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs)
+            for r in range(repeats)]
+    curve = np.array([run[0] for run in runs]).T
+    best = int(np.argmin(curve[-1]))
+    _, hidden, times, W = runs[best]
+    at = np.arange(STEPS) * DT_S
+    return {"name": "exact", "loss": curve, "best": best,
+            "success": np.array([right_first(run[2]).all() for run in runs]),
+            "times": times, "hidden": hidden,
+            "output": spike_time.potential(at, hidden, W[1], tau=TAU_SYN_S)}
+
+
+def _exact(generator, epochs):
+    options = {"tau": TAU_SYN_S, "threshold": 1.0}
+    W = [layer / TAU_SYN_S for layer in _start(generator, 1.0, 0.7)]
+    states, curve = [None, None], []
+    for epoch in range(epochs + 1):
+        hidden = spike_time.forward(TIMES_S, W[0], **options)
+        output = spike_time.forward(hidden.times, W[1], **options)
+        loss, dtimes = spike_time.cross_entropy(output.times, LABELS, scale=SCALE_S,
+                                                late=END_S)
+        curve.append(loss)
+        if epoch == epochs:
+            return curve, hidden.times, output.times, W
+        dW_out, dhidden = spike_time.backward(dtimes, hidden.times, W[1], output,
+                                              tau=TAU_SYN_S)
+        dW, _ = spike_time.backward(dhidden, TIMES_S, W[0], hidden, tau=TAU_SYN_S)
+        gradients = [d + SILENT * spike_time.silent_cost(w, **options)[1]
+                     for d, w in zip((dW, dW_out), W, strict=True)]
+        W, states = lif_training.update(W, gradients, states, rate=TIME_RATE / TAU_SYN_S)
+
+
+def jobs(size, seed, data):
+    kwargs = {"seed": seed, "repeats": REPEATS[size], "epochs": EPOCHS[size]}
+    return [(surrogate, kwargs), (exact, kwargs)]
+
+
+def gather(results):
+    return {f"{r['name']}_{key}": np.asarray(value) for r in results
+            for key, value in r.items() if key != "name"}
+
+
+def claims(data):
+    return [at_least(f"success rate of the {text} gradient, "
+                            f"{len(data[f'{name}_success'])} seeds",
+                            data[f"{name}_success"].mean(), 0.5)
+            for name, text in (("surrogate", "surrogate"), ("exact", "spike-time"))]
+
+
+def plot(data, fig):
+    fig.set_size_inches(12.5, 7.6)
+    grid = fig.add_gridspec(4, 5, height_ratios=(1, 1.3, 1, 1.3),
+                            width_ratios=(1, 1, 1, 1, 1.5))
+    for row, (name, title) in enumerate((
+            ("surrogate", "LIF neurons,\nsurrogate gradient"),
+            ("exact", "Non-leaky neurons,\nspike-time gradient"))):
+        _plot_run(data, name, title, fig, grid, 2 * row)
+        _plot_losses(data, name, fig.add_subplot(grid[2 * row:2 * row + 2, 4]))
+    fig.suptitle("Best run of each (smallest final loss, the first of equals); "
+                 "triangles: first output spikes", x=0.01, ha="left",
+                 fontsize=11.5, fontweight="bold")
+
+
+def _plot_run(data, name, title, fig, grid, row):
+    pair = (colours.BLUE, colours.VERMILION)
+    membrane, times = data[f"{name}_output"], data[f"{name}_times"]
+    at_ms = np.arange(len(membrane)) * DT_S * 1e3
+    low, high = max(min(membrane.min(), 0), -2.0) - 0.15, 2.2
+    for b, label in enumerate(LABELS):
+        above = fig.add_subplot(grid[row, b])
+        below = fig.add_subplot(grid[row + 1, b], sharex=above)
+        trains = [1e3 * TIMES_S[b, [i]] for i in range(2)] + _hidden_ms(data, name, b)
+        above.eventplot(trains, lineoffsets=np.arange(6)[::-1], linelengths=0.7,
+                        linewidths=2, colors=[colours.BLACK] * 2 + [colours.GREEN] * 4)
+        above.set(ylim=(-0.6, 5.6), yticks=(4.5, 1.5), yticklabels=())
+        above.tick_params(labelbottom=False, length=0)
+        above.grid(axis="y", visible=False)
+        for k, colour in enumerate(pair):
+            u = membrane[:, b, k]
+            if name == "exact":                 # one spike each: ends with it
+                u = np.where(at_ms <= 1e3 * times[b, k] + 1e-9, u, np.nan)
+            below.plot(at_ms, u, color=colour,
+                       label=("same time", "apart")[k])
+            if np.isfinite(times[b, k]):
+                below.plot(1e3 * times[b, k], 1.9, "v", color=colour, ms=8,
+                           mec="white", zorder=5)
+        below.axhline(1, color=colours.GREY, lw=1, ls=":")
+        below.set(ylim=(low, high), xlim=(-1, 1e3 * STEPS * DT_S), xlabel="time (ms)")
+        words = ["late" if late else "early" for late in TIMES_S[b] > 0]
+        above.set_title(" / ".join(words) + f": {('same', 'apart')[label]}",
+                        fontweight="normal", fontsize=10)
+        if b == 0:
+            above.set(yticklabels=("input", "hidden"))
+            below.set_ylabel(f"{title}\noutput (thresholds)")
+            below.legend(loc="lower right", fontsize=8, handlelength=1, borderpad=0.1,
+                         title="says", title_fontsize=8)
+        else:
+            below.tick_params(labelleft=False)
+
+
+def _hidden_ms(data, name, b):
+    """Spike times of the hidden neurons, ms."""
+    hidden = data[f"{name}_hidden"]
+    if name == "surrogate":
+        return [1e3 * DT_S * np.flatnonzero(hidden[:, b, i]) for i in range(HIDDEN)]
+    return [1e3 * hidden[b, [i]][np.isfinite(hidden[b, [i]])] for i in range(HIDDEN)]
+
+
+def _plot_losses(data, name, axis):
+    curves, success = data[f"{name}_loss"], data[f"{name}_success"]
+    for i, curve in enumerate(curves.T):
+        axis.plot(np.maximum(curve, 1e-4), lw=1, alpha=0.7, zorder=2 + success[i],
+                  color=colours.SKY if success[i] else colours.ORANGE)
+    for colour, word, count in ((colours.SKY, "success", success.sum()),
+                                (colours.ORANGE, "failure", (~success).sum())):
+        axis.plot([], [], color=colour, label=f"{word} {count}/{len(success)}")
+    axis.plot(np.maximum(curves[:, data[f"{name}_best"]], 1e-4), color=colours.BLACK,
+              lw=1.8, label="best run", zorder=5)
+    axis.set(yscale="log", xlabel="training step", ylabel="loss (nats)", ylim=(8e-5, 9))
+    axis.set_title("All seeds", fontsize=10, fontweight="normal", pad=22)
+    axis.legend(loc="lower left", bbox_to_anchor=(-0.05, 1), ncols=3, fontsize=8,
+                handlelength=1, columnspacing=1, borderpad=0.1)

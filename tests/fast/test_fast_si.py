@@ -1,0 +1,328 @@
+"""Adam and consolidation in one pass: equal to the plain forms, in place."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from strategies import SEEDS
+
+from refsnn import optimisers, si
+from refsnn.fast import si as fast_si
+
+SHAPES = ((5, 7), (3,), (1,), (40,))
+OPTIONS = {"rate": 0.01, "beta1": 0.8, "beta2": 0.95, "eps": 1e-6}
+
+
+def draw(rng, dtype, shapes=SHAPES, scale=1.0):
+    return [np.asarray(scale * rng.normal(size=s)).astype(dtype) for s in shapes]
+
+
+def plain(theta, gradients, strength, switch, options=OPTIONS):
+    """Two tasks by `optimisers` and `si`; the gradients pull towards targets."""
+    settings = si.Settings(strength=strength)
+    theta, state, adam = [a.copy() for a in theta], si.begin(theta), [None] * len(theta)
+    for t, target in enumerate(gradients):
+        if t == switch:
+            state = si.consolidate(state, theta, settings)
+        g = [a - b for a, b in zip(theta, target, strict=True)]
+        pull = si.penalty_gradient(state, theta, settings)
+        pairs = [optimisers.adam(s, a + b, **options)
+                 for s, a, b in zip(adam, g, pull, strict=True)]
+        adam, updates = ([p[i] for p in pairs] for i in (0, 1))
+        theta = [a + b for a, b in zip(theta, updates, strict=True)]
+        state = si.accumulate(state, updates, g)
+    return [theta, state.path_integral, [s.mean for s in adam], [s.scale for s in adam]]
+
+
+def fused(theta, gradients, strength, switch, options=OPTIONS):
+    """The same by `si_adam`."""
+    settings = si.Settings(strength=strength)
+    theta, state = [a.copy() for a in theta], si.begin(theta)
+    adam = fast_si.begin(theta)
+    for t, target in enumerate(gradients):
+        if t == switch:
+            state = si.consolidate(state._replace(steps=t), theta, settings)
+        g = [a - b for a, b in zip(theta, target, strict=True)]
+        adam = fast_si.step(theta, g, adam, path_integral=state.path_integral,
+                            importance=state.importance, anchor=state.anchor,
+                            strength=strength, **options)
+    assert adam.step == len(gradients)
+    return [theta, state.path_integral, adam.mean, adam.scale]
+
+
+def distance(found, right):
+    """Largest distance of entries, of the largest entry of each array."""
+    worst = 0.0
+    for a, b in zip(found, right, strict=True):
+        for x, y in zip(a, b, strict=True):
+            assert (x.dtype, x.shape) == (y.dtype, y.shape) and np.abs(y).max() > 0
+            worst = max(worst, float(np.abs(x - y).max() / np.abs(y).max()))
+    return worst
+
+
+@pytest.mark.parametrize("block", [64, 2**17])
+@given(seed=SEEDS, strength=st.sampled_from([0.0, 0.3, 5.0]))
+def test_equals_the_plain_forms_in_float64(block, seed, strength):
+    rng = np.random.default_rng(seed)
+    theta, targets = draw(rng, float), [draw(rng, float) for _ in range(8)]
+    right = plain(theta, targets, strength, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast_si, "BLOCK", block)      # 8 numbers at a time, or all
+        found = fused(theta, targets, strength, 4)
+    assert distance(found, right) < 1e-12
+    if strength:                # and what it equals depends on the penalty
+        assert distance(found, plain(theta, targets, 0.0, 4)) > 1e-6
+
+
+@given(SEEDS, st.sampled_from([0.0, 0.3]))
+def test_equals_the_plain_forms_to_float32_accuracy(seed, strength):
+    rng = np.random.default_rng(seed)
+    theta, targets = draw(rng, "f4"), [draw(rng, "f4") for _ in range(8)]
+    exact = plain([a.astype(float) for a in theta],
+                  [[a.astype(float) for a in g] for g in targets], strength, 4)
+    found = fused(theta, targets, strength, 4)
+    assert all(a.dtype == np.float32 for arrays in found for a in arrays)
+    assert distance([[a.astype(float) for a in b] for b in found], exact) < 2e-4
+
+
+def test_equals_adam_alone_across_blocks():
+    rng = np.random.default_rng(1)
+    size = 2 * fast_si.BLOCK // 4 + 3
+    theta = rng.normal(size=size).astype("f4")
+    start, state, plain_state = theta.copy(), fast_si.begin(theta), None
+    w, sums = np.zeros_like(theta), np.zeros(size)
+    right = theta.astype(float)
+    for _ in range(4):
+        g = rng.normal(size=size).astype("f4")
+        plain_state, update = optimisers.adam(plain_state, g.astype(float), rate=0.01)
+        right, sums = right + update, sums - g * update
+        state = fast_si.step(theta, g, state, rate=0.01, path_integral=w)
+    assert_allclose(theta, right, rtol=0, atol=1e-6)
+    assert_allclose(w, sums, rtol=0, atol=2e-6 * np.abs(sums).max())
+    assert np.abs(theta - start).min() > 0 and w.all()
+
+
+def test_defaults_are_those_of_adam():
+    g, theta = np.array([0.3, -2.0]), np.array([1.0, 2.0])
+    found = theta.copy()
+    state = fast_si.step(found, g, fast_si.begin(found), rate=0.01)
+    fast_si.step(found, 2 * g, state, rate=0.01)
+    expected, state = theta, None
+    for a in (g, 2 * g):
+        state, update = optimisers.adam(state, a, rate=0.01)
+        expected = expected + update
+    assert_allclose(found, expected, rtol=1e-14)
+
+
+@given(SEEDS, st.booleans())
+def test_strength_0_is_adam_alone_to_the_last_bit(seed, several):
+    rng = np.random.default_rng(seed)
+    ends = []
+    g = draw(rng, float)
+    theta, more = draw(rng, float), draw(rng, float)
+    for extra in (None, {"path_integral": [np.zeros_like(a) for a in theta],
+                         "importance": [np.abs(a) for a in more],
+                         "anchor": [a + 1 for a in theta], "strength": 0.0}):
+        now = [a.copy() for a in theta]
+        state = fast_si.begin(now)
+        if several:
+            state = fast_si.step(now, g, state, rate=0.1)
+        fast_si.step(now, g, state, rate=0.1, **(extra or {}))
+        ends.append(now)
+    for a, b, c in zip(*ends, theta, strict=True):
+        assert_array_equal(a, b)
+        assert (a != c).all()
+
+
+def run(**changes):
+    """One step of a small problem; returns all arrays, by name."""
+    rng = np.random.default_rng(2)
+    arrays = {name: draw(rng, float) for name in (
+        "parameters", "gradient", "path_integral", "anchor")}
+    arrays["importance"] = [a ** 2 for a in arrays["anchor"]]
+    state = fast_si.State(3, draw(rng, float), [a ** 2 for a in draw(rng, float)])
+    arguments = {**arrays, "state": state, "rate": 0.1, "strength": 1.0, **changes}
+    if callable(changes.get("changed")):
+        arguments.pop("changed")(arguments)
+    new = fast_si.step(arguments.pop("parameters"), arguments.pop("gradient"),
+                       arguments.pop("state"), **arguments)
+    return {**arrays, "mean": new.mean, "scale": new.scale}, new
+
+
+def test_only_what_is_named_is_updated_and_in_place():
+    rng = np.random.default_rng(2)
+    before = {name: draw(rng, float) for name in (
+        "parameters", "gradient", "path_integral", "anchor")}
+    before["importance"] = [a ** 2 for a in before["anchor"]]
+    after, new = run()
+    assert new.step == 4
+    for name, arrays in before.items():
+        same = [np.array_equal(a, b) for a, b in zip(after[name], arrays, strict=True)]
+        assert all(same) if name in ("gradient", "importance", "anchor") \
+            else not any(same), name
+    state = fast_si.begin(after["parameters"])
+    result = fast_si.step(after["parameters"], after["gradient"], state, rate=0.1)
+    for a, b in zip(state.mean + state.scale, result.mean + result.scale, strict=True):
+        assert a is b and a.any()
+
+
+def test_a_step_restored_from_a_file_counts_as_one():
+    theta, g = np.array([1.0, 2.0]), np.array([3.0, -1.0])
+    ends = []
+    for number in (4, np.int64(4)):
+        now = theta.copy()
+        state = fast_si.step(now, g, fast_si.begin(now)._replace(step=number), rate=0.1)
+        ends.append(now)
+    assert_array_equal(*ends)
+    assert state.step == 5 and not np.allclose(now, theta - 0.1 * np.sign(g))
+
+
+def test_views_of_one_vector_are_trained_in_place():
+    """Neighbours in memory do not overlap."""
+    flat, g = np.arange(1.0, 7.0), np.ones(6)
+    parts = [flat[:4].reshape(2, 2), flat[4:]]
+    fast_si.step(parts, [g[:4].reshape(2, 2), g[4:]], fast_si.begin(parts), rate=0.5)
+    assert_allclose(flat, np.arange(1.0, 7.0) - 0.5, rtol=1e-6)
+
+
+# --- refusals ----------------------------------------------------------------------
+
+def refuses_and_keeps(match, change, field=None):
+    """A refusal that leaves all arrays as they are."""
+    kept = {}
+
+    def changed(arguments):
+        change(arguments)
+        state = arguments["state"]
+        lists = {**{k: v for k, v in arguments.items() if isinstance(v, list)},
+                 **({"mean": state.mean, "scale": state.scale}
+                    if isinstance(state, fast_si.State) else {})}
+        for name, arrays in lists.items():
+            kept[name] = [(a, a.copy()) for a in arrays if isinstance(a, np.ndarray)]
+
+    with pytest.raises(ValueError, match=match):
+        run(changed=changed)
+    assert len(kept) >= 5
+    for pairs in kept.values():
+        for a, b in pairs:
+            assert_array_equal(a, b)
+
+
+def replaced(name, index, value):
+    def change(arguments):
+        place = arguments[name] if name in arguments else getattr(arguments["state"],
+                                                                  name)
+        place[index] = value(place[index]) if callable(value) else value
+    return change
+
+
+def view_with_gaps(a):
+    return np.repeat(a, 2, axis=-1)[..., ::2]
+
+
+def locked(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+@pytest.mark.parametrize("name, value, match", [
+    ("gradient", lambda a: a * np.nan, r"gradient\[0\] has NaN or infinite"),
+    ("gradient", lambda a: a / 1e-300 * 1e300, None),
+    ("gradient", lambda a: a + 1e200, r"gradient\[0\] has .*square overflows float64"),
+    ("gradient", lambda a: a[:2].copy(), r"gradient\[0\] is of shape \(2, 7\).*must"),
+    ("gradient", lambda a: a.astype("f4"), r"gradient\[0\] .*float32.*must be of"),
+    ("gradient", lambda a: a.astype(int), r"gradient\[0\] .*int64.*must be a float32"),
+    ("gradient", lambda a: a.tolist(), r"gradient\[0\] is a list"),
+    ("gradient", view_with_gaps, r"gradient\[0\] is a view with gaps"),
+    ("parameters", view_with_gaps, r"parameters\[0\] is a view with gaps"),
+    ("parameters", locked, r"parameters\[0\] .*read-only: must be .*writeable"),
+    ("parameters", lambda a: np.zeros((0, 7)), r"parameters\[0\] .*not empty"),
+    ("path_integral", locked, r"path_integral\[0\] .*writeable"),
+    ("path_integral", lambda a: a.T.copy(), r"path_integral\[0\] is of shape"),
+    ("importance", lambda a: a[0].copy(), r"importance\[0\] is of shape"),
+    ("anchor", lambda a: a.astype("f4"), r"anchor\[0\] .*float32"),
+    ("mean", lambda a: a.T.copy(), r"state.mean\[0\] is of shape"),
+    ("scale", locked, r"state.scale\[0\] .*writeable")])
+def test_refuses_arrays_and_keeps_all(name, value, match):
+    if match is None:
+        with np.errstate(over="ignore"):
+            refuses_and_keeps("infinite", replaced(name, 0, value))
+    else:
+        refuses_and_keeps(match, replaced(name, 0, value))
+
+
+@pytest.mark.parametrize("name, other", [
+    ("anchor", "parameters"), ("gradient", "parameters"), ("mean", "scale"),
+    ("path_integral", "importance"), ("gradient", "path_integral"),
+    ("scale", "anchor")])
+def test_refuses_shared_memory(name, other):
+    """An anchor that is the live weights would hold nothing: not possible here."""
+    def change(arguments):
+        everything = {**arguments, **arguments["state"]._asdict()}
+        everything[name][3] = everything[other][3]
+    refuses_and_keeps(rf"(state\.)?({name}|{other}) shares memory with "
+                      rf"(state\.)?({name}|{other}): must not", change)
+
+
+def test_refuses_shared_parts_of_memory_and_takes_shared_reads():
+    flat = np.arange(10.0)
+    for parts in ([flat[:5], flat[4:]], [flat, flat[2:3]], [flat, flat]):
+        zeros = [np.zeros_like(a) for a in parts]
+        with pytest.raises(ValueError, match="parameters shares memory with param"):
+            fast_si.step(parts, zeros, fast_si.begin(parts), rate=0.1)
+    ones = np.ones(3)
+    fast_si.step(np.zeros(3), ones, fast_si.begin(ones), rate=0.1, importance=ones,
+                 anchor=ones, strength=1.0)
+
+
+@pytest.mark.parametrize("name, value", [
+    ("rate", -1.0), ("rate", np.nan), ("rate", np.inf), ("rate", "x"), ("rate", True),
+    ("beta1", 1.0), ("beta2", -0.1), ("beta2", None), ("eps", 0.0), ("eps", 1e-160),
+    ("strength", -1.0), ("strength", np.inf), ("strength", np.nan), ("strength", "x")])
+def test_refuses_numbers(name, value):
+    def change(arguments):
+        arguments[name] = value
+    refuses_and_keeps(f"{name} is .*must be a number in", change)
+
+
+def test_float32_among_float64_bounds_eps():
+    mixed = [np.ones(2), np.ones(2, "f4")]
+    for eps in (1e-30, 1e-20):          # the root of float32's tiny is 1.1e-19
+        with pytest.raises(ValueError, match="eps is .*must be a number in"):
+            fast_si.step(mixed, [a / 2 for a in mixed], fast_si.begin(mixed), rate=0.1,
+                         eps=eps)
+        assert mixed[0].tolist() == mixed[1].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("name, value, match", [
+    ("state", None, "state is None: must be a State"),
+    ("state", fast_si.State(-1, [], []), "must be a State"),
+    ("state", fast_si.State(1.5, [], []), "must be a State"),
+    ("gradient", [], "gradient has 0 arrays: must have 4"),
+    ("path_integral", [np.ones(3)], "path_integral has 1 arrays: must have 4"),
+    ("importance", None, "importance is None: must be given"),
+    ("anchor", None, "anchor is None: must be given")])
+def test_refuses_the_rest(name, value, match):
+    with pytest.raises(ValueError, match=match):
+        run(**{name: value})
+    with pytest.raises(ValueError, match="strength is 1.0: must be 0 where importance"):
+        run(importance=None, anchor=None)       # would hold nothing, silently
+    with pytest.raises(ValueError, match="parameters has 0 arrays"):
+        fast_si.begin([])
+
+
+@pytest.mark.parametrize("name, value", [
+    ("anchor", np.nan), ("importance", np.inf), ("importance", 1e300),
+    ("parameters", np.nan), ("path_integral", np.nan), ("mean", np.inf),
+    ("scale", np.nan), ("scale", -1.0)])
+def test_says_afterwards_that_other_arrays_were_spoiled(name, value):
+    with pytest.raises(ValueError, match="must be finite; .* is now spoiled"):
+        run(changed=replaced(name, 3, lambda a: a * 0 + value))
+
+
+def test_a_gradient_whose_squares_only_sum_to_infinity_is_taken():
+    g, theta = np.full(8, 1e19, "f4"), np.zeros(8, "f4")
+    fast_si.step(theta, g, fast_si.begin(theta), rate=0.5)
+    assert_allclose(theta, -0.5, rtol=1e-5)

@@ -1,0 +1,251 @@
+"""Path integrals on quadratic losses: closed forms against the loops themselves."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from strategies import SEEDS
+from tolerances import RTOL
+
+from refsnn import si
+from figures.si.si_quadratic import descent, flow
+
+RAW = si.Settings(clamp="none", xi=1e-18)
+
+
+def problem(seed, p, null=0):
+    """(H, d, rng): eigenvalues between 0.5 and 4, `null` of them 0."""
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.normal(size=(p, p)))[0]
+    h = rng.uniform(0.5, 4, p)
+    h[:null] = 0
+    return (basis * h) @ basis.T, rng.normal(size=p), rng
+
+
+def loop(H, d, rate, steps):
+    """(path integral of si, distance moved) of plain gradient descent."""
+    x, state = d.copy(), si.begin(d)
+    for _ in range(steps):
+        g = H @ x
+        state = si.accumulate(state, -rate * g, g)
+        x = x - rate * g
+    return state, x
+
+
+def loss(H, x):
+    return x @ H @ x / 2
+
+
+@given(SEEDS, st.integers(1, 5), st.integers(1, 30), st.floats(0.01, 0.45))
+def test_descent_is_what_the_loop_accumulates(seed, p, steps, rate):
+    H, d, _ = problem(seed, p, null=p // 3)
+    w, expected = loop(H, d, rate, steps)[0].path_integral, descent(H, d, rate, steps)
+    assert np.all(w >= 0) and w.max() > 0
+    assert_allclose(w, expected.diagonal(), rtol=RTOL, atol=RTOL * w.max())
+    gradients, x = [], d
+    for _ in range(steps):
+        gradients.append(H @ x)
+        x = x - rate * gradients[-1]
+    Q = rate * sum(np.outer(g, g) for g in gradients)
+    assert_allclose(expected, Q, rtol=RTOL, atol=RTOL * Q.max())
+
+
+@given(SEEDS, st.integers(1, 5), st.floats(0.02, 0.45))
+def test_descent_for_ever_is_its_limit(seed, p, rate):
+    H, d, _ = problem(seed, p, null=p // 3)
+    Q, late = descent(H, d, rate), descent(H, d, rate, 10**4)
+    assert np.trace(Q) > loss(H, d)
+    assert_allclose(late, Q, rtol=RTOL, atol=RTOL * Q.max())
+
+
+def test_flow_is_the_limit_of_small_steps():
+    H, d, _ = problem(3, 4, null=1)
+    for time in (0.7, None):
+        Q = flow(H, d, time)
+        errors = [np.abs(descent(H, d, rate, time and round(time / rate)) - Q).max()
+                  for rate in (0.1, 0.05, 0.025, 0.0125)]
+        slopes = -np.diff(np.log2(errors))
+        assert np.all((slopes > 0.9) & (slopes < 1.25)), (time, slopes)
+        assert errors[-1] < 0.02 * Q.max()
+
+
+@given(SEEDS, st.integers(1, 5), st.floats(0.1, 3.0))
+def test_flow_by_quadrature_and_its_trace_by_the_loss(seed, p, time):
+    H, d, _ = problem(seed, p)
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    h, u = np.linalg.eigh(H)
+    gradients = [H @ (u @ (np.exp(-h * time * (s + 1) / 2) * (u.T @ d))) for s in nodes]
+    Q = sum(w * time / 2 * np.outer(g, g)
+            for w, g in zip(weights, gradients, strict=True))
+    assert_allclose(flow(H, d, time), Q, rtol=RTOL, atol=RTOL * Q.max())
+    end = u @ (np.exp(-h * time) * (u.T @ d))
+    assert_allclose(np.trace(flow(H, d, time)), loss(H, d) - loss(H, end), rtol=RTOL)
+    assert_allclose(np.trace(flow(H, d)), loss(H, d), rtol=RTOL)
+
+
+# the statements of the docstring
+
+@given(SEEDS, st.integers(1, 6), st.floats(0.05, 0.45))
+def test_diagonal_hessian_is_exact_for_steps_of_any_size(seed, p, rate):
+    rng = np.random.default_rng(seed)
+    h, d = rng.uniform(0.5, 4, p), rng.normal(size=p)
+    state, x = loop(np.diag(h), d, rate, 1000)
+    assert_allclose(state.path_integral, h * d ** 2 / (2 - rate * h), rtol=RTOL)
+    assert_allclose(descent(np.diag(h), d, rate).diagonal(),
+                    h * d ** 2 / (2 - rate * h), rtol=RTOL)
+    importance = si.consolidate(state, x, RAW).importance
+    assert_allclose(importance, h / (2 - rate * h), rtol=RTOL)
+
+
+def test_importance_of_a_diagonal_hessian_is_half_of_it_in_the_limit():
+    h, d = np.array([0.5, 1.0, 4.0]), np.array([1.0, -2.0, 0.5])
+    errors = []
+    for rate, xi in ((0.1, 1e-1), (0.01, 1e-2), (0.001, 1e-3)):
+        state, x = loop(np.diag(h), d, rate, round(30 / rate))
+        done = si.consolidate(state, x, RAW._replace(xi=xi)).importance
+        errors.append(np.abs(done / (h / 2) - 1).max())
+    assert errors[0] > 0.05 and errors[2] < 5e-3
+    assert errors[1] / errors[0] < 0.2 and errors[2] / errors[1] < 0.2
+    # and then the penalty with c = 1 is the old loss
+    settings = si.Settings(strength=1.0, clamp="none", xi=1e-3)
+    after, theta = si.consolidate(state, x, settings), np.array([0.3, 0.7, -0.4])
+    assert_allclose(si.penalty(after, theta, settings), loss(np.diag(h), theta),
+                    rtol=5e-3)
+
+
+@given(SEEDS, st.integers(3, 6), st.floats(0.02, 0.45))
+def test_rank_one_gives_every_parameter_the_same(seed, p, rate):
+    rng = np.random.default_rng(seed)
+    u = rng.choice([-1.0, 1.0], p) * rng.uniform(0.3, 1, p)
+    u[0] = 0.0
+    u, h, d = u / np.linalg.norm(u), 3.0, rng.normal(size=p)
+    if abs(u @ d) < 0.1:
+        d = d + u
+    H = h * np.outer(u, u)
+    state, x = loop(H, d, rate, 500)
+    importance = si.consolidate(state, x, RAW).importance
+    assert_allclose(importance[1:], h / (2 - rate * h), rtol=RTOL)
+    assert importance[0] == 0
+    w = flow(H, d).diagonal()[1:]
+    assert_allclose(w / (u * (u @ d))[1:] ** 2, h / 2, rtol=RTOL)
+    assert_allclose(flow(H, d), (u @ d) ** 2 * H / 2, rtol=RTOL,
+                    atol=RTOL * np.abs(H).max())
+    assert np.abs(h / 2 / (H.diagonal()[1:] / 2) - 1).max() > 0.01   # not H_kk / 2
+
+
+@given(SEEDS, st.integers(1, 6), st.floats(0.1, 3.0))
+def test_isotropic_starts_give_half_the_hessian_on_average(seed, p, sigma):
+    """Starts sigma sqrt(p) e_a of any orthonormal e have <d d^T> = sigma^2."""
+    H, _, rng = problem(seed, p)
+    basis = np.linalg.qr(rng.normal(size=(p, p)))[0]
+    Q = sum(flow(H, sigma * np.sqrt(p) * e) for e in basis.T) / p
+    assert_allclose(Q, sigma ** 2 * H / 2, rtol=RTOL, atol=RTOL * np.abs(Q).max())
+
+
+def test_isotropic_starts_by_chance_within_five_standard_errors():
+    H, _, rng = problem(5, 4)
+    samples = np.array([flow(H, 0.7 * rng.normal(size=4)).diagonal()
+                        for _ in range(4000)])
+    error = samples.std(axis=0) / np.sqrt(len(samples))
+    assert np.all(error < 0.05 * samples.mean(axis=0))
+    assert np.all(np.abs(samples.mean(axis=0) - 0.49 * H.diagonal() / 2) < 5 * error)
+
+
+def test_one_path_on_a_generic_hessian_is_not_half_the_hessian():
+    H, d, _ = problem(11, 6)
+    d[0] = 0.01                 # starts near its place and is carried around
+    ratio = flow(H, d).diagonal() / d ** 2 / (H.diagonal() / 2)
+    assert ratio[0] > 10 and ratio.min() < 0.6
+
+
+@given(SEEDS, st.integers(1, 5), st.floats(0.02, 0.45))
+def test_steps_inflate_each_direction_by_its_factor(seed, p, rate):
+    H, d, _ = problem(seed, p)
+    h, u = np.linalg.eigh(H)
+    shares, steps = h * (u.T @ d) ** 2 / 2, 1 / (1 - rate * h / 2)
+    assert_allclose(np.trace(descent(H, d, rate)), shares @ steps, rtol=RTOL)
+    Q = u.T @ descent(H, d, rate) @ u
+    assert_allclose(Q.diagonal(), shares * steps, rtol=RTOL, atol=RTOL * shares.max())
+
+
+def test_noise_inflates_as_derived():
+    """Mean over runs of the loop with noise, within five standard errors."""
+    H, d, rng = problem(7, 3)
+    root = rng.normal(size=(3, 3)) / 2
+    rate, steps, runs = 0.2, 25, 20000
+    x, w = np.tile(d, (runs, 1)), np.zeros((runs, 3, 3))
+    for _ in range(steps):
+        g = x @ H + rng.normal(size=(runs, 3)) @ root.T
+        w += rate * g[:, :, None] * g[:, None]
+        x = x - rate * g
+    error = w.std(axis=0) / np.sqrt(runs)
+    Q, still = descent(H, d, rate, steps, root @ root.T), descent(H, d, rate, steps)
+    assert error.max() < 0.02 * Q.max()
+    assert np.all(np.abs(w.mean(axis=0) - Q) < 5 * error)
+    assert np.all(np.abs(Q - still).diagonal() > 20 * error.diagonal())
+
+
+def test_noise_adds_a_constant_with_each_late_step():
+    h, rate, N = np.array([0.0, 1.0, 3.0]), 0.3, np.diag([0.5, 0.25, 2.0])
+    d = np.array([1.0, 2.0, -1.0])
+    late = [descent(np.diag(h), d, rate, T, N).diagonal() for T in (500, 501)]
+    assert_allclose(late[1] - late[0], rate * N.diagonal() / (1 - rate * h / 2),
+                    rtol=1e-9)
+    # by hand, one step: rate g^2, g = h d + n
+    one = descent(np.diag(h), d, rate, 1, N).diagonal()
+    assert_allclose(one, rate * ((h * d) ** 2 + N.diagonal()), rtol=RTOL)
+
+
+def test_a_flat_loss_moves_nothing():
+    assert flow(np.zeros((1, 1)), np.ones(1)).tolist() == [[0.0]]
+    assert descent(np.zeros((1, 1)), np.ones(1), 3.0, 2).tolist() == [[0.0]]
+
+
+def test_inputs_are_left_as_they_are():
+    H, d, _ = problem(1, 3)
+    copies = H.copy(), d.copy()
+    flow(H, d, 1.0)
+    descent(H, d, 0.1, 3, H)
+    assert np.array_equal(H, copies[0]) and np.array_equal(d, copies[1])
+
+
+EYE, ONE = np.eye(2), np.ones(2)
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: flow(np.array([[1.0, 2.0], [0.0, 1.0]]), ONE), "hessian .*symmetric"),
+    (lambda: flow(-EYE, ONE), "hessian has the eigenvalue -1: must have none below 0"),
+    (lambda: flow(EYE.astype("f4"), ONE), "hessian .*float32.*must be .*float64"),
+    (lambda: flow(np.ones((2, 3)), ONE), "hessian is of shape"),
+    (lambda: flow(np.zeros((0, 0)), ONE), "hessian is of shape"),
+    (lambda: flow(EYE * np.nan, ONE), "hessian .*finite"),
+    (lambda: flow(EYE, np.ones(3)), r"offset is of shape \(3,\).*must be .*\(2,\)"),
+    (lambda: flow(EYE, ONE * np.inf), "offset .*finite"),
+    (lambda: flow(EYE, np.ones(2, int)), "offset .*int64.*float64"),
+    (lambda: flow(EYE, ONE, 0.0), "time is 0.0: must be a number in"),
+    (lambda: flow(EYE, ONE, np.nan), "time is nan"),
+    (lambda: flow(EYE, ONE, 10 ** 400), "time is 10{30}"),
+    (lambda: flow(np.full((2, 2), 1e308), ONE), "hessian has an infinite eigenvalue"),
+    (lambda: flow(EYE, 1e200 * ONE), "so large that Q overflows float64"),
+    (lambda: flow(1e200 * EYE, 1e200 * ONE, 1.0), "so large that Q overflows"),
+    (lambda: descent(EYE, 1e200 * ONE, 0.1), "so large that Q overflows"),
+    (lambda: descent(EYE, 1e200 * ONE, 0.1, 3), "so large that Q overflows"),
+    (lambda: descent(EYE, ONE, 0.1, 5, np.full((2, 2), 1e307) + 1e308 * EYE),
+     "so large that Q overflows"),
+    (lambda: descent(EYE, ONE, 10 ** 400), r"rate is 10{30}"),
+    (lambda: descent(0 * EYE, ONE, 10 ** 400), r"rate is 10{30}"),
+    (lambda: descent(EYE, ONE, 0.1, 10 ** 400), "steps is 10{20}.*below 2"),
+    (lambda: descent(EYE, ONE, 2.0), r"rate is 2.0: must be a number in \(0, 2\)"),
+    (lambda: descent(EYE, ONE, -0.1), "rate is -0.1"),
+    (lambda: descent(EYE, ONE, True), "rate is True"),
+    (lambda: descent(EYE, ONE, None), "rate is None"),
+    (lambda: descent(EYE, ONE, 0.1, 0), "steps is 0: must be an integer above 0"),
+    (lambda: descent(EYE, ONE, 0.1, 2.0), "steps is 2.0"),
+    (lambda: descent(EYE, ONE, 0.1, None, EYE), "steps is None: must be given"),
+    (lambda: descent(EYE, ONE, 0.1, 2, np.eye(3)), "noise is of shape .*2 rows"),
+    (lambda: descent(EYE, ONE, 0.1, 2, -EYE), "noise has the eigenvalue -1"),
+])
+def test_refuses(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()

@@ -1,0 +1,259 @@
+"""Vectors as files for any language; results from anybody's file."""
+
+import doctest
+import hashlib
+import io
+import json
+import os
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import refsnn
+from refsnn.oracle import check, files
+from refsnn.oracle.files import measure, read, write
+
+VECTORS = check.vectors()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("vectors") / "new"
+    assert write(str(path)) == len(VECTORS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def told(folder):
+    return json.loads((folder / "vectors.json").read_text(encoding="utf-8"))
+
+
+def test_there_is_one_file_for_each_vector(folder, told):
+    assert sorted(os.listdir(folder)) == sorted(
+        [f"{name}.npz" for name in VECTORS] + ["vectors.json"])
+    assert list(told["vectors"]) == list(VECTORS)
+    assert os.listdir(folder.parent) == ["new"]
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_a_file_holds_the_vector_uncompressed(folder, told, name):
+    vector, row = VECTORS[name], told["vectors"][name]
+    with zipfile.ZipFile(folder / row["file"]) as archive:
+        assert all(info.compress_type == zipfile.ZIP_STORED for info in
+                   archive.infolist())
+    with np.load(folder / row["file"], allow_pickle=False) as arrays:
+        expected = {f"in.{key}" for key in vector.inputs} | {
+            f"out.{key}" for key in vector.outputs} | {
+            f"mutant{k}.{key}" for k, m in enumerate(vector.mutants)
+            for key in m.outputs}
+        assert set(arrays) == expected
+        for key, value in vector.outputs.items():
+            kept = arrays[f"out.{key}"]
+            assert kept.dtype == np.float64 and (kept == value).all()
+            assert row["outputs"][key] == {"shape": list(kept.shape),
+                                           "dtype": "float64"}
+        for key, value in vector.inputs.items():
+            assert (arrays[f"in.{key}"] == value).all()
+            assert arrays[f"in.{key}"].dtype.kind in "fi"
+        for k, mutant in enumerate(vector.mutants):
+            assert row["mutants"][k] == {"name": mutant.name, "seen": mutant.seen,
+                                         "outputs": list(mutant.outputs)}
+            for key, value in mutant.outputs.items():
+                assert (arrays[f"mutant{k}.{key}"] == value).all()
+    assert row["text"] == vector.text and row["exact"] == vector.exact
+
+
+def test_the_description_names_versions(told):
+    assert (told["refsnn"], told["numpy"]) == (refsnn.__version__, np.__version__)
+    package = Path(refsnn.__file__).parent
+    assert {"lif", "bptt", "rtrl", "si"} <= set(told["modules"])
+    for name, digest in told["modules"].items():
+        assert digest == hashlib.sha256((package / f"{name}.py").read_bytes()
+                                        ).hexdigest()
+    assert told["vectors"]["bptt"]["inputs"]["alpha"] == VECTORS["bptt"].inputs["alpha"]
+
+
+def test_every_module_that_computes_is_named(told):
+    used = set()
+    for vector in VECTORS.values():
+        for word in vector.text.replace(",", " ").replace(":", " ").split():
+            if word.startswith("refsnn."):
+                used.add(word.split(".")[1])
+    assert {"lif", "rtrl", "sparse_rtrl", "ntk"} <= used <= set(told["modules"])
+
+
+def test_metadata_by_hand(told):
+    for name, vector in VECTORS.items():
+        found = told["vectors"][name]["metadata"]
+        assert found == measure(vector)
+        assert found["norms"].keys() == vector.outputs.keys()
+        assert min(found["norms"].values()) > 0
+        arrays = vector.inputs | vector.outputs
+        if "spikes" in arrays:
+            assert 0.02 < found["spike_rate"] < 0.7
+        if "mem" in arrays:
+            gaps = np.abs(arrays["mem"] - arrays["threshold"])
+            assert found["ties"] == (gaps == 0).sum()
+            assert (found["ties"] > 0) == vector.exact
+            assert found["margin"] == gaps[gaps > 0].min() > 1e-6
+    dW = VECTORS["bptt"].outputs["dW"]
+    assert np.isclose(told["vectors"]["bptt"]["metadata"]["norms"]["dW"],
+                      (dW ** 2).sum() ** 0.5, rtol=1e-14)
+
+
+def test_the_same_bytes_each_time(folder, tmp_path):
+    write(str(tmp_path / "again"))
+    for name in os.listdir(folder):
+        assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_what_was_written_is_read_and_right(folder, tmp_path):
+    with np.load(folder / "bptt.npz") as arrays:
+        np.savez(tmp_path / "mine.npz", **{f"bptt.{key[4:]}": arrays[key]
+                                           for key in arrays if key[:4] == "out."})
+    found = check.check(read(str(tmp_path / "mine.npz")))
+    assert {f.status for f in found} == {"right"} and len(found) == 4
+
+
+@pytest.mark.parametrize("path, match", [
+    ("there", "there is there already"), ("dangling", "is there already"),
+    ("no/new", "no/new has no parent")])
+def test_nothing_is_overwritten(tmp_path, monkeypatch, path, match):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("there")
+    os.symlink("nowhere", "dangling")
+    with pytest.raises(ValueError, match=match):
+        write(path)
+    assert sorted(os.listdir()) == ["dangling", "there"] and os.listdir("there") == []
+
+
+def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "vectors", lambda: {"bptt": VECTORS["bptt"]})
+
+    def dump(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(json, "dump", dump)
+    with pytest.raises(KeyboardInterrupt):
+        write(str(tmp_path / "new"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_appears_meanwhile_is_kept(tmp_path, monkeypatch):
+    def vectors():
+        os.mkdir(tmp_path / "new")
+        return {"bptt": VECTORS["bptt"]}
+
+    monkeypatch.setattr(check, "vectors", vectors)
+    with pytest.raises(ValueError, match="new has appeared meanwhile"):
+        write(str(tmp_path / "new") + "/")
+    assert os.listdir(tmp_path) == ["new"] and os.listdir(tmp_path / "new") == []
+
+
+# ---- results
+
+def packed(path, entries):
+    """A zip of raw bytes, {name: bytes}."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries:
+            archive.writestr(name, data)
+    return str(path)
+
+
+def raw(a, version=(1, 0)):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, a, version, allow_pickle=True)
+    return file.getvalue()
+
+
+def claiming(shape, descr="<f8", data=b""):
+    text = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode()
+    text += b" " * (118 - len(text) - 1) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_arrays_are_read_as_they_are(tmp_path, compressed):
+    arrays = {"a.dW": np.arange(6.0).reshape(2, 3), "b.f": np.float32([1.5]),
+              "c.n": np.array(3), "d.b": np.array([True]), "e.e": np.zeros((0, 2)),
+              "f.f": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+              "g.g": np.arange(3, dtype=">f8")}
+    (np.savez_compressed if compressed else np.savez)(tmp_path / "a.npz", **arrays)
+    found = read(str(tmp_path / "a.npz"))
+    assert list(found) == list(arrays)
+    for key, value in arrays.items():
+        assert found[key].dtype == value.dtype and found[key].shape == value.shape
+        assert (found[key] == value).all()
+
+
+@pytest.mark.parametrize("entries, match", [
+    ([], "holds 0 arrays"), ([("a.txt", b"x")], "'a.txt' is no array"),
+    ([("a.npy", raw(np.zeros(2)) + b"more")], "'a.npy' claims shape"),
+    ([("a.npy", raw(np.zeros(2))[:-1])], "claims shape"),
+    ([("a.npy", claiming((10 ** 12,)))], "claims shape"),
+    ([("a.npy", claiming((2 ** 33, 2 ** 33)))], "claims shape"),
+    ([("a.npy", claiming((-1,)))], "a.npy"), ([("a.npy", claiming(("x",)))], "a.npy"),
+    ([("a.npy", claiming((1,) * 9, data=b"8" * 8))], "claims shape"),
+    ([("a.npy", claiming((1,), "|O", b"8" * 8))], "is of dtype object: must be real"),
+    ([("a.npy", raw(np.array([{}])))], "is of dtype object: must be real"),
+    ([("a.npy", raw(np.array(["text"])))], "is of dtype <U4"),
+    ([("a.npy", raw(np.zeros(2, complex)))], "is of dtype complex128"),
+    ([("a.npy", raw(np.zeros(2, [("b", float)])))], "is of dtype"),
+    ([("a.npy", raw(np.zeros(2), (3, 0)))], "has format (3, 0): must be 1.0 or 2.0"),
+    ([("a.npy", b"")], "a.npy"), ([("a.npy", b"\x93NUMPY\x01\x00\xff\xff{")], "a.npy"),
+    ([(f"{k}.npy", b"") for k in range(1001)], "holds 1001 arrays")])
+def test_files_that_are_none_are_named(tmp_path, entries, match):
+    path = packed(tmp_path / "bad.npz", entries)
+    with pytest.raises(ValueError) as error:
+        read(path)
+    text = str(error.value)
+    assert text.startswith(path) and match in text and "\n" not in text, text
+
+
+def test_names_that_are_there_twice(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate"):
+        path = packed(tmp_path / "a.npz", 2 * [("a.npy", raw(np.zeros(2)))])
+    with pytest.raises(ValueError, match="there twice"):
+        read(path)
+
+
+def test_other_files(tmp_path, monkeypatch):
+    for name, data in (("text", b"no zip"), ("empty", b""), ("a.npy", raw(np.eye(2)))):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ValueError, match=f"{name} is broken or no npz file: "):
+            read(str(tmp_path / name))
+    with pytest.raises(ValueError, match="is no regular file"):
+        read(str(tmp_path))
+    with pytest.raises(ValueError, match="missing is missing"):
+        read(str(tmp_path / "missing"))
+    np.savez(tmp_path / "a.npz", a=np.zeros(100))
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[:-30])
+    with pytest.raises(ValueError, match="cut.npz is broken or no npz file: "):
+        read(str(tmp_path / "cut.npz"))
+    flipped = bytearray(whole)
+    flipped[600] ^= 1
+    (tmp_path / "flipped.npz").write_bytes(flipped)
+    with pytest.raises(ValueError, match="flipped.npz: 'a.npy' Bad CRC"):
+        read(str(tmp_path / "flipped.npz"))
+    monkeypatch.setattr(files, "BYTES", len(whole))
+    assert read(str(tmp_path / "a.npz"))["a"].shape == (100,)
+    monkeypatch.setattr(files, "BYTES", len(whole) - 1)
+    with pytest.raises(ValueError, match=f"has {len(whole)} bytes: must have at most"):
+        read(str(tmp_path / "a.npz"))
+
+
+def test_what_unpacks_to_too_much_is_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BYTES", 5000)
+    np.savez_compressed(tmp_path / "bomb.npz", a=np.zeros(10_000))
+    assert (tmp_path / "bomb.npz").stat().st_size < 5000
+    with pytest.raises(ValueError, match="holds 1 arrays of 80128 bytes"):
+        read(str(tmp_path / "bomb.npz"))
+
+
+def test_examples():
+    failed, tried = doctest.testmod(files)
+    assert failed == 0 < tried

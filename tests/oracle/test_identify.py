@@ -1,0 +1,430 @@
+"""Which convention a recording follows: presets, one axis off, the nearest."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from refsnn import bptt, conventions, conventions_linear, surrogates
+from refsnn.oracle import identify
+from refsnn.conventions import AXES, PRESETS, Step
+from refsnn.oracle.identify import Candidate
+
+TAUS = {"tau_syn": 4.0, "tau_mem": 8.0}     # 3/4 and 7/8 where Euler
+LEVELS = {"threshold": 1.5, "reset_to": 0.125, "floor": -0.75}
+DECAYS = ([np.exp(-0.25), 0.75], [np.exp(-0.125), 0.875])
+INPUTS = identify.probes(*DECAYS, threshold=1.5)
+
+
+def simulate(step, x, W):
+    run = conventions.simulate(step, x, W, **TAUS, **LEVELS)
+    return conventions.recorded(step, run)
+
+
+def differentiate(step, x, W):
+    """dW of a fixed loss of spikes and membranes."""
+    run = conventions.simulate(step, x, W, **TAUS, **LEVELS)
+    psi = surrogates.fast_sigmoid(run.mem - 1.5, 2.0)[1]
+    slopes = conventions.slopes(step, run, **TAUS, **LEVELS)
+    J, F, _ = conventions_linear.linearise(x, W, None, run.spikes, psi, slopes)
+    d = np.cos(np.arange(run.mem[1:].size)).reshape(run.mem[1:].shape)
+    return bptt.gradient(J, F, conventions_linear.credit(psi, slopes, d, d))
+
+
+def remembering(function, x, W):
+    """The same, each step of one input run once."""
+    known = functools.lru_cache(maxsize=None)(lambda step: function(step, x, W))
+    return lambda step, *_: known(step)
+
+
+def equivalent(step):
+    """The step with what cannot matter set to one value."""
+    if step.synapse == "none":
+        step = step._replace(drive="one")
+    if step.reset == "none":
+        step = step._replace(reset_at="before", through_reset=True)
+    if step.reset == "zero" and step.spikes == "many":
+        step = step._replace(through_reset=True)
+    if step.reset_at == "once" and (step.test, step.record) == ("before", "after"):
+        step = step._replace(reset_at="before")
+    if step.through_reset and step.reset != "none":
+        return step         # where there is no spike, too, a derivative passes it
+    if step.reset == "zero" and step.reset_at == "after":
+        step = step._replace(refractory=max(1, step.refractory))
+    if step.refractory:     # the next step is held, whatever the reset was
+        seen = step.reset_at == "once" and step.reset != "none"
+        step = step._replace(reset_at="once" if seen else "before")
+        if not seen:
+            step = step._replace(reset="none", through_reset=True)
+    return step
+
+
+# --- 200 random recordings of each preset
+
+RECORDINGS = 200
+
+
+def test_the_right_preset_for_200_recordings_of_each_and_never_a_wrong_one():
+    rng = np.random.default_rng(8)
+    live, alone = dict.fromkeys(PRESETS, 0), dict.fromkeys(PRESETS, 0)
+    for _ in range(5 * RECORDINGS):
+        x = rng.normal(0.4, 1, (12, 2, 3)) * (rng.random((12, 2, 3)) < 0.6)
+        W = rng.normal(0.5, 1, (2, 3)) * 2 ** rng.uniform(1, 4)
+        keep = conventions_keys(rng)
+        run = remembering(simulate, x, W)
+        rows = {name: run(step) for name, step in PRESETS.items()}
+        for name in PRESETS:
+            if live[name] == RECORDINGS or not rows[name]["spikes"].any():
+                continue
+            live[name] += 1
+            seen = {key: rows[name][key] for key in keep}
+            report = identify.identify(x, W, seen, PRESETS, run, {})
+            agree = [other for other in PRESETS if all(
+                np.array_equal(seen[key], rows[other][key]) for key in keep)]
+            assert report.members == [Candidate(other, None, None) for other in agree]
+            assert name in agree and report.parting is None
+            alone[name] += len(agree) == 1
+        if min(live.values()) == RECORDINGS:
+            break
+    assert set(live.values()) == {RECORDINGS}
+    twins = {"norse", "norse_feed_forward"}         # apart in gradients alone
+    assert all((alone[name] > 0.6 * RECORDINGS) != (name in twins) for name in PRESETS)
+
+
+def conventions_keys(rng):
+    """Some of what a recording holds."""
+    return [("spikes",), ("spikes", "mem"), ("mem",),
+            ("spikes", "mem", "syn")][rng.integers(4)]
+
+
+# --- one axis changed
+
+@functools.lru_cache(maxsize=None)
+def rows_of(step):
+    return simulate(step, *INPUTS["all"][:2])
+
+
+@functools.lru_cache(maxsize=None)
+def gradient_of(step):
+    return differentiate(step, *INPUTS["all"][:2])
+
+
+CHANGES = [(name, axis, value) for name in PRESETS for axis in AXES
+           for value in AXES[axis] if value != getattr(PRESETS[name], axis)]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_one_changed_axis_is_named(name):
+    x, W, _ = INPUTS["all"]
+    changes = [change for change in CHANGES if change[0] == name]
+    assert len(changes) == 19
+    for _, axis, value in changes:
+        step = PRESETS[name]._replace(**{axis: value})
+        report = identify.identify(
+            x, W, rows_of(step), PRESETS, lambda step, *_: rows_of(step), AXES,
+            gradients=gradient_of(step), differentiate=lambda step, *_:
+            gradient_of(step))
+        found = {identify._step(c, PRESETS) for c in report.members}
+        assert {equivalent(s) for s in found} == {equivalent(step)}, (axis, value)
+        presets = [c.preset for c in report.members if c.axis is None]
+        if equivalent(step) in map(equivalent, PRESETS.values()):
+            assert presets == [p for p in PRESETS
+                               if equivalent(PRESETS[p]) == equivalent(step)]
+        else:
+            assert Candidate(name, axis, value) in report.members
+            assert any(identify._words(Candidate(name, axis, value)) in part
+                       for part in report.text.split("; "))
+
+
+def test_every_preset_is_told_on_the_probes():
+    """From spikes alone, but for a detached reset."""
+    x, W, _ = INPUTS["all"]
+    for name, step in PRESETS.items():
+        report = identify.identify(x, W, {"spikes": rows_of(step)["spikes"]}, PRESETS,
+                                   lambda step, *_: rows_of(step), {})
+        twins = ["norse", "norse_feed_forward"] if "norse" in name else [name]
+        assert [c.preset for c in report.members] == twins
+        report = identify.identify(
+            x, W, {"spikes": rows_of(step)["spikes"]}, PRESETS, lambda step, *_:
+            rows_of(step), {}, gradients=gradient_of(step), differentiate=lambda step,
+            *_: gradient_of(step))
+        assert [c.preset for c in report.members] == [name]
+        assert report.text == f"as {name}"
+
+
+def test_spikes_alone_leave_the_place_of_a_delay_open():
+    x, W, _ = INPUTS["all"]
+    late = {"input": "next", "test": "before"}
+    seen = {axis: rows_of(PRESETS["spikingjelly"]._replace(**{axis: value}))
+            for axis, value in late.items()}
+    assert np.array_equal(seen["input"]["spikes"], seen["test"]["spikes"])
+    assert not np.array_equal(seen["input"]["mem"], seen["test"]["mem"])
+    expected = {Candidate("a", axis, value) for axis, value in late.items()}
+    for axis, rows in seen.items():
+        for keys, wanted in ((("spikes",), expected), (("spikes", "mem"), {
+                Candidate("a", axis, late[axis])})):
+            report = identify.identify(
+                x, W, {key: rows[key] for key in keys}, {"a": PRESETS["spikingjelly"]},
+                lambda step, *_: rows_of(step), AXES)
+            assert set(report.members) == wanted
+
+
+# --- what a user sees
+
+def hand_written_norse(x, W, late):
+    """Norse's step in a user's own loop; the reset comes a step late."""
+    current = v = z = np.zeros((x.shape[1], len(W)))
+    spikes, mem = [], []
+    for now in x:
+        jump = current + now @ W.T
+        v = v + (jump - v) / 8
+        if late:
+            v = np.where(z > 0, 0.125, v)
+        current = jump - jump / 4
+        z = 1.0 * (v > 1.5)
+        if not late:
+            v = np.where(z > 0, 0.125, v)
+        spikes.append(z)
+        mem.append(v)
+    return {"spikes": np.array(spikes), "mem": np.array(mem)}
+
+
+@pytest.mark.parametrize("late, text", [
+    (False, "as norse; not told apart from (probe that would): "
+            "norse_feed_forward (gradients of "),
+    (True, "as norse, but reset one step late; not told apart from (probe that "
+           "would): ")])
+def test_a_loop_of_ones_own(late, text):
+    rng = np.random.default_rng(1)
+    x, W = rng.normal(0.5, 2, (20, 2, 3)), rng.normal(1, 1, (4, 3))
+    seen = hand_written_norse(x, W, late)
+    assert 0 < seen["spikes"].mean() < 0.8
+    report = identify.identify(x, W, seen, PRESETS, simulate, AXES, inputs=INPUTS,
+                               differentiate=differentiate)
+    assert report.text.startswith(text)
+    left = {c: probe for c, probe in report.apart.items() if c.axis == "compare"}
+    assert left == ({Candidate("norse", "compare", ">="): "ties",
+                     Candidate("norse_feed_forward", "compare", ">="): "ties"}
+                    if not late else {})
+    assert ("norse_feed_forward, but reset one step late (gradients of "
+            in report.text) == late
+
+
+def test_which_probe_tells_what():
+    """From a weak recording that leaves nearly everything open."""
+    x, W = np.zeros((9, 1, 1)), np.ones((1, 1))
+    x[1] = 1.6
+    seen = {"spikes": simulate(PRESETS["snntorch_leaky"], x, W)["spikes"]}
+    assert seen["spikes"].sum() == 1
+    report = identify.identify(x, W, seen, {"one": PRESETS["snntorch_leaky"]}, simulate,
+                               AXES, inputs=INPUTS, differentiate=differentiate)
+    assert report.members[0] == Candidate("one", None, None)
+    apart = {(c.axis, c.value): probe for c, probe in report.apart.items()}
+    assert apart["compare", ">="] == "ties"
+    assert apart["spikes", "many"] == apart["reset", "none"] == "overdrive"
+    assert apart["floor", True] == "inhibition"
+    assert apart["through_reset", True].startswith("gradients of ")
+    assert apart["record", "before"] == "overdrive, with syn and mem"
+    assert apart["drive", "leak"] == ""         # there is no synapse to scale
+    assert "(ties)" in report.text and "same to every probe: one, but input enters " \
+        "the current times 1 - alpha" in report.text
+
+
+def test_every_value_has_words_of_its_own():
+    known = {(axis, value) for axis in AXES for value in AXES[axis]}
+    assert set(identify.WORDS) == known - {("refractory", 1), ("refractory", 2)}
+    assert len(set(identify.WORDS.values())) == len(identify.WORDS)
+    last = identify._words(Candidate("lava", "refractory", 2))
+    assert last == "lava, but refractory 2"
+
+
+def test_without_probes_nothing_is_told():
+    x, W = np.full((5, 1, 1), 9.0), np.ones((1, 1))
+    step = PRESETS["spikingjelly"]
+    report = identify.identify(x, W, simulate(step, x, W), {"a": step}, simulate, AXES)
+    assert len(report.members) > 1 and set(report.apart.values()) == {""}
+
+
+def test_where_the_nearest_parts():
+    """Two axes off: a reset to zero instead of subtraction, and a tie."""
+    x, W = np.zeros((8, 2, 2)), np.eye(2)
+    x[2, 1, 0], x[4, 1, 1] = 4.0, 4.5
+    steps = {"near": Step(synapse="none", input="same", record="after", test="after"),
+             "far": PRESETS["rockpool"]}
+    seen = simulate(steps["near"]._replace(reset="zero", gain="leak"), x, W)
+    found = simulate(steps["near"], x, W)
+    report = identify.identify(x, W, {"mem": seen["mem"]}, steps, simulate, {})
+    assert report.nearest == Candidate("near", None, None) and report.members == []
+    assert report.parting == identify.Parting(2, 1, 0, "mem", seen["mem"][2, 1, 0],
+                                              found["mem"][2, 1, 0])
+    assert report.text == ("nearest: as near; parts at step 2, sample 1, neuron 0: mem "
+                           "is 0.47001239, would be 4")
+    seen = simulate(steps["near"]._replace(compare=">=", reset="zero"), x, W)
+    seen["spikes"][6, 0, 1] = 1
+    report = identify.identify(x, W, {"spikes": seen["spikes"]}, steps, simulate, {})
+    assert report.parting[:4] == (3, 1, 0, "spikes") and report.parting.wanted == 1
+    report = identify.identify(x, W, {"spikes": seen["spikes"]}, steps, simulate, AXES)
+    assert report.nearest == Candidate("near", "reset", "zero")
+    assert report.parting == identify.Parting(6, 0, 1, "spikes", 1.0, 0.0)
+    assert report.text == ("nearest: as near, but reset to a value; parts at step 6, "
+                           "sample 0, neuron 1: spikes is 1, would be 0")
+
+
+def test_the_cause_is_named_before_its_effect():
+    x, W = np.full((4, 1, 1), 3.0), np.ones((1, 1))
+    step = PRESETS["lava"]
+    seen = simulate(step, x, W)
+    wrong = {name: row.copy() for name, row in seen.items()}
+    for name in wrong:
+        wrong[name][2] += 1
+    assert identify.identify(x, W, wrong, {"a": step}, simulate, {}).parting[:4] == (
+        2, 0, 0, "syn")
+    seen["mem"][1] *= 1 + 1e-10
+    assert identify.identify(x, W, seen, {"a": step}, simulate, {}).members
+    seen["mem"][2] += 1e-6
+    assert not identify.identify(x, W, seen, {"a": step}, simulate, {}).members
+    assert identify.identify(x, W, seen, {"a": step}, simulate, {}, rtol=1e-5).members
+
+
+def test_gradients_alone_may_part():
+    x, W, _ = INPUTS["overdrive"]
+    step = PRESETS["norse"]
+    g = differentiate(PRESETS["norse_feed_forward"], x, W)
+    seen = simulate(step, x, W)
+    report = identify.identify(x, W, seen, {"norse": step}, simulate, {}, gradients=g,
+                               differentiate=differentiate)
+    assert report.parting[:4] == (None, None, None, "gradients")
+    assert "nearest: as norse; parts in the gradients: " in report.text
+    report = identify.identify(x, W, seen, {"norse": step}, simulate, AXES, gradients=g,
+                               differentiate=differentiate)
+    assert report.text == "as norse, but gradients pass the reset"
+
+
+class Rule(NamedTuple):
+    """A toy convention: a scale, and a step that comes late."""
+
+    scale: float = 1.0
+    late: int = 0
+
+
+def toy(step, x, W):
+    mem = (np.roll(x @ np.transpose(W), step.late, axis=0) * step.scale).tolist()
+    return {"mem": mem, "syn": mem, "spikes": mem}
+
+
+TOY_X = np.array([[[1.0]], [[3.0]], [[0.5]]])
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rounding_is_relative_to_the_largest(scale):
+    """1e-9 of it passes, 1.5e-9 does not; lists are as good as arrays."""
+    rules = {"a": Rule(scale)}
+    for error, members in ((0.9e-9, 1), (1.5e-9, 0)):
+        seen = {"mem": (scale * (TOY_X + [[[error * 3]], [[0]], [[0]]])).tolist()}
+        report = identify.identify(TOY_X.tolist(), [[1.0]], seen, rules, toy, {})
+        assert len(report.members) == members
+
+
+def test_the_nearest_in_gradients_is_nearest():
+    rules = {"far": Rule(late=1), "near": Rule()}
+    report = identify.identify(
+        TOY_X, [[1.0]], {"mem": TOY_X}, rules, toy, {}, gradients=[2.0],
+        differentiate=lambda step, *_: [1.0])
+    assert report.nearest == Candidate("near", None, None)
+    assert report.parting == identify.Parting(None, None, None, "gradients", 2.0, 1.0)
+
+
+def test_rounding_tells_nothing_apart():
+    axes, inputs = {"late": (0, 3)}, {"it": identify.Probe(TOY_X, [[1.0]], "nothing")}
+    for error, probe in ((1e-12, ""), (1e-6, "gradients of it")):
+        report = identify.identify(
+            TOY_X, [[1.0]], {"mem": TOY_X}, {"a": Rule()}, toy, axes, inputs=inputs,
+            differentiate=lambda step, *_, e=error: [1.0 + e * step.late])
+        assert report.apart == {Candidate("a", "late", 3): probe}
+
+
+def test_decays_of_zero_have_probes():
+    found = identify.probes([0.0], [0.0], 3.0)
+    assert found["ties"].x.max() == 3.0 and found["overdrive"].x.max() == 27.0
+
+
+def test_probes_by_hand():
+    """alpha 1/4, beta 1/2: the least product of factors is 1/8."""
+    found = identify.probes([0.25], [0.5])
+    shapes = {"overdrive": [0, 1, 1, 1, 0, 0, 1], "ties": [0, 1],
+              "inhibition": [0, -1, -1, 0, 1, 1, 1, 0.5]}
+    for name, shape in shapes.items():
+        x, W, _ = found[name]
+        sizes = x[1, :, 0] * shape[1]
+        assert W.tolist() == [[1.0]] and x.shape == (13, len(sizes), 1)
+        wanted = np.outer(shape + [0] * (13 - len(shape)), sizes)
+        np.testing.assert_allclose(x[:, :, 0], wanted, rtol=1e-12)
+        if name != "ties":
+            np.testing.assert_allclose(sizes, np.geomspace(0.6, 72, 40), rtol=1e-12)
+    assert 1.0 in found["ties"].x[1] and 16 / 0.75 / 2 in found["ties"].x[1]
+    low = identify.probes([0.75], [0.5])["overdrive"].x[1].max()
+    np.testing.assert_allclose(low, 72, rtol=1e-12)
+
+
+def test_probes_hold_what_they_say():
+    found = identify.probes([0.25], [0.5], 2.0)
+    assert list(found) == ["overdrive", "inhibition", "ties", "all"]
+    x = found["ties"].x
+    for name in PRESETS:
+        taus = {"exact": {"tau_syn": 1 / np.log(4), "tau_mem": 1 / np.log(2)},
+                "euler": {"tau_syn": 4 / 3, "tau_mem": 2.0}}[PRESETS[name].decay]
+        run = conventions.simulate(PRESETS[name]._replace(reset="none"), x, [[1.0]],
+                                   threshold=2.0, **taus)
+        assert (run.mem == 2.0).any(), name
+    assert (found["inhibition"].x < 0).any() and not (found["overdrive"].x < 0).any()
+    assert found["all"].x.shape[1] == sum(found[name].x.shape[1] for name in found
+                                          if name != "all")
+    assert all(probe.W.tolist() == [[1.0]] and probe.shows for probe in found.values())
+
+
+def test_arguments_are_kept():
+    x, W, _ = INPUTS["overdrive"]
+    seen = simulate(PRESETS["lava"], x, W)
+    before = [a.copy() for a in (x, W, *seen.values())]
+    identify.identify(x, W, seen, PRESETS, simulate, AXES, inputs=INPUTS)
+    assert all(np.array_equal(a, b) for a, b in
+               zip((x, W, *seen.values()), before, strict=True))
+
+
+X, W1 = np.full((4, 1, 2), 3.0), np.ones((1, 2))
+SEEN = simulate(PRESETS["lava"], X, W1)
+
+
+def ask(x=X, W=W1, seen=SEEN, presets=PRESETS, axes=AXES, **options):
+    return identify.identify(x, W, seen, presets, simulate, axes, **options)
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: ask(x=X[0]), r"x is of shape .* of shape \(T, B, n\), none of them 0"),
+    (lambda: ask(x=X[:0]), "x is of shape"),
+    (lambda: ask(x=X * np.nan), "x has NaN"),
+    (lambda: ask(W=W1[0]), "W is of shape"),
+    (lambda: ask(W=np.ones((1, 3))), "W is of shape"),
+    (lambda: ask(seen={}), r"recording holds \[\]"),
+    (lambda: ask(seen={"voltage": X}), r"recording holds \['voltage'\]: must be"),
+    (lambda: ask(seen={"mem": X}),
+     r"recording\['mem'\] is of shape \(4, 1, 2\).* shape \(4, 1, 1\)$"),
+    (lambda: ask(seen={"mem": SEEN["mem"] * np.inf}), r"recording\['mem'\] has NaN"),
+    (lambda: ask(seen={"spikes": 0 * SEEN["spikes"]}),
+     r"recording\['spikes'\] is 0 throughout: must be alive"),
+    (lambda: ask(presets={}), "presets and axes are"),
+    (lambda: ask(axes=["reset"]), "presets and axes are"),
+    (lambda: ask(rtol=1), "rtol is 1"),
+    (lambda: ask(gradients=[1.0]), "differentiate is None"),
+    (lambda: ask(gradients=[0.0], differentiate=differentiate), "gradients are 0"),
+    (lambda: ask(gradients=[np.nan], differentiate=differentiate), "gradients has NaN"),
+    (lambda: ask(gradients=[1.0], differentiate=differentiate),
+     r"gradients are of shape \(1,\): must be \(2,\)"),
+    (lambda: identify.probes([], [0.5]), r"alphas is \[\]"),
+    (lambda: identify.probes([0.5], [1.0]), r"betas is \[1.0\]: must be numbers in"),
+    (lambda: identify.probes([0.5], 0.5), "betas is 0.5"),
+    (lambda: identify.probes([0.5], [0.5], 0), r"threshold is \[0\]")])
+def test_bad_input_is_named(call, match):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        call()

@@ -1,0 +1,129 @@
+"""Vectors of other networks by finite differences and by hand."""
+
+import numpy as np
+import pytest
+from proofs import blinded
+
+from refsnn import losses, rnn
+from refsnn.oracle import check, compare
+from refsnn.oracle.networks_vectors import NETWORKS, TIMED
+
+VECTORS = {name: make(*arguments) for name, (make, arguments) in TIMED.items()} | {
+    name: make(name, *sizes, **options)
+    for name, (make, options, sizes) in NETWORKS.items()}
+STEP = 1e-5
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_every_vector_can_fail(name):
+    with pytest.raises(ValueError, match="blind"):
+        compare.alive(blinded(VECTORS[name]))
+
+
+def squash(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def rnn_loss(p):
+    """States and loss of a tanh network, step by step."""
+    h, states = np.zeros(p["target"].shape[1:]), []
+    for x in p["x"]:
+        h = np.tanh(x @ p["W"].T + h @ p["V"].T)
+        states.append(h)
+    return np.array(states), half_square(states, p["target"])
+
+
+def lstm_loss(p):
+    """Outputs and loss of an LSTM, gate by gate."""
+    h, c, outputs = *np.zeros((2, *p["target"].shape[1:])), []
+    for x in p["x"]:
+        i, f, g, o = np.split((x * p["x_mask"]) @ p["W"].T + h @ p["V"].T + p["b"], 4,
+                              axis=1)
+        c = squash(f) * c + squash(i) * np.tanh(g)
+        h = squash(o) * np.tanh(c)
+        outputs.append(h)
+    return np.array(outputs), half_square(outputs, p["target"])
+
+
+def half_square(found, target):
+    return ((np.array(found) - target) ** 2).sum() / (2 * target.shape[1])
+
+
+def crossing(weights, inputs, p):
+    """Time at which a unit first passes the threshold, by bisection."""
+    def membrane(t):
+        ago = np.maximum(t - inputs, 0) / p["tau"]
+        return p["tau"] * weights @ (1 - np.exp(-ago)) - p["threshold"]
+
+    low, high = 0.0, 20.0           # weights above 0: the membrane never falls
+    for _ in range(70):
+        middle = (low + high) / 2
+        low, high = (low, middle) if membrane(middle) > 0 else (middle, high)
+    return high
+
+
+def spike_time_loss(p):
+    """Spike times by bisection, and their loss."""
+    times = np.array([[crossing(W, t, p) for W in p["W"]] for t in p["inputs"]])
+    e = np.exp(-times / p["scale"])
+    own = e[np.arange(len(e)), p["labels"]] / e.sum(axis=1)
+    return times, -np.log(own).mean()
+
+
+MODELS = {"rnn": (rnn_loss, "h", ("W", "V", "x")),
+          "lstm": (lstm_loss, "h", ("W", "V", "b", "x")),
+          "spike_time": (spike_time_loss, "times", ("W", "inputs"))}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_right_answers_by_differences_of_the_model_written_out(name):
+    model, shown, keys = MODELS[name]
+    p, right = VECTORS[name].inputs, VECTORS[name].outputs
+    found, loss = model(p)
+    assert np.allclose(found, right[shown], rtol=1e-12)
+    assert np.isclose(loss, right["loss"], rtol=1e-12)
+    rng = np.random.default_rng(5)
+    for key in keys:
+        toward = rng.normal(size=p[key].shape)
+        if key == "inputs":                         # others are too late to matter
+            assert (right["dinputs"] == 0).any()
+        up, down = (model(p | {key: p[key] + sign * STEP * toward})[1]
+                    for sign in (1, -1))
+        slope = float((right[f"d{key}"] * toward).sum())
+        assert abs(slope) > 1e-3
+        assert np.isclose((up - down) / (2 * STEP), slope, rtol=1e-6), key
+
+
+def test_some_inputs_are_too_late_for_each_unit_and_no_time_is_tied():
+    p, times = VECTORS["spike_time"].inputs, VECTORS["spike_time"].outputs["times"]
+    gaps = times[:, :, None] - p["inputs"][:, None]
+    assert (gaps < 0).any(axis=2).all() and np.abs(gaps).min() > 1e-3
+
+
+def test_functions_of_somebody_else():
+    def own(p, late=False):
+        h = rnn.simulate(p["x"], p["W"], p["V"])
+        dW, dV, dx = rnn.backward(p["x"], p["W"], p["V"], h, losses.square(
+            h, p["target"])[1])
+        if late:                                    # box 2 as printed
+            d = np.linalg.lstsq(p["W"].T, dx.reshape(-1, dx.shape[2]).T, rcond=None)[0]
+            dV = d @ h.reshape(-1, h.shape[2])
+        return {"h": h, "dW": dW, "dV": dV, "dx": dx}
+
+    assert check.check_gradient("rnn", own) > 20
+    with pytest.raises(AssertionError, match="presynaptic states of dV one step early"):
+        check.check_gradient("rnn", lambda p: own(p, True))
+    assert check.check_gradient("lstm", lambda p: {"h": lstm_loss(p)[0]}) > 20
+    with pytest.raises(AssertionError, match="forget gates biased by 1 more"):
+        check.check_gradient("lstm", lambda p: {"h": lstm_loss(p | {
+            "b": p["b"] + np.repeat([0, 1, 0, 0], len(p["b"]) // 4)})[0]})
+
+
+def test_a_gate_order_is_named():
+    vector = VECTORS["lstm"]
+    p, rows = vector.inputs, np.arange(12).reshape(4, 3)[[0, 1, 3, 2]].ravel()
+    h, loss = lstm_loss(p | {key: p[key][rows] for key in ("W", "V", "b")})
+    told = [f.text for f in check.check({"lstm.h": h, "lstm.loss": loss})
+            if f.status == "wrong"]
+    assert len(told) == 2
+    assert all("equals mutant: gates in the order i, f, o, g" in text for text in told)

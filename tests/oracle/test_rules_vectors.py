@@ -1,0 +1,137 @@
+"""Vectors of the rules by other routes than the modules'."""
+
+import numpy as np
+import pytest
+from proofs import blinded
+
+from refsnn.oracle import compare
+from refsnn.oracle.rules_vectors import KERNELS, REDUCED, SI, SIZED
+
+VECTORS = {name: make(*arguments) for name, (make, arguments) in KERNELS.items()} | {
+    name: make(name, *sizes, **options)
+    for name, (make, options, sizes) in SIZED.items()}
+RTOL = 1e-10
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_every_vector_can_fail(name):
+    with pytest.raises(ValueError, match="blind"):
+        compare.alive(blinded(VECTORS[name]))
+
+
+def mutant(name, words):
+    return next(m.outputs for m in VECTORS[name].mutants if m.name == words)
+
+
+def network(p):
+    """Outputs (N, K) and derivatives (N, K, ...) of a ReLU network by name."""
+    inputs, gates, z = [p["x"]], [], None
+    for i in range(3):
+        z = inputs[i] @ p[f"W{i}"].T + p[f"b{i}"]
+        gates.append(z.real > 0)
+        inputs.append(z * gates[i])
+    signal, jac = np.eye(z.shape[1])[None] * np.ones((len(z), 1, 1)), {}
+    for i in (2, 1, 0):
+        jac[f"W{i}"] = np.einsum("nki,nj->nkij", signal, inputs[i])
+        jac[f"b{i}"] = signal
+        signal = (signal @ p[f"W{i}"]) * gates[i - 1][:, None] if i else None
+    return z, jac
+
+
+def gram(left, right):
+    return sum(np.einsum("nkp,mqp->nmkq", a.reshape(*a.shape[:2], -1),
+                         b.reshape(*b.shape[:2], -1))
+               for a, b in zip(left, right, strict=True))
+
+
+def near(a, b):
+    return np.abs(a - b).max() < RTOL * np.abs(b).max()
+
+
+def test_kernels_by_hand():
+    p = VECTORS["ntk_full"].inputs
+    _, jac = network(p)
+    step = p | {"W1": p["W1"] + 1e-30j}             # the derivatives are derivatives
+    assert near(network(step)[0].imag / 1e-30, jac["W1"].sum(axis=(2, 3)))
+    full = gram(jac.values(), jac.values())
+    assert near(VECTORS["ntk_full"].outputs["kernel"], full)
+    assert near(VECTORS["ntk_sum_logits"].outputs["kernel"], full.sum(axis=(2, 3)))
+    assert near(mutant("ntk_sum_logits", "mean, not sum, of the logits")["kernel"],
+                full.mean(axis=(2, 3)))
+    trace = np.trace(full, axis1=2, axis2=3)
+    assert near(mutant("ntk_full", REDUCED["trace_sum"][1])["kernel"], trace)
+    assert near(mutant("ntk_full", REDUCED["trace_mean"][1])["kernel"], trace / 3)
+    for names, words in ((["W0", "W1", "W2"], "biases left out"),
+                         (["W2", "b2"], "last layer only")):
+        part = [jac[name] for name in names]
+        assert near(mutant("ntk_full", words)["kernel"], gram(part, part))
+
+
+def transfer(p, through, l2_by_density=True):
+    """The transfer loss, from its definition."""
+    masked = p | {f"W{i}": p[f"W{i}"] * p[f"M{i}"] for i in range(3)}
+    outputs, jac = network(masked)
+    if through:
+        jac |= {f"W{i}": jac[f"W{i}"] * p[f"M{i}"] for i in range(3)}
+    half = len(outputs) // 2
+    K = gram([a[:half] for a in jac.values()], [a[half:] for a in jac.values()])
+    l2 = sum((masked[f"W{i}"] ** 2).sum() for i in range(3))
+    return p["strength"] * ((K - p["goal_kernel"]) ** 2).mean() \
+        + ((outputs - p["goal_outputs"]) ** 2).mean() \
+        + p["l2"] / (p["density"] if l2_by_density else 1) * l2
+
+
+@pytest.mark.parametrize("name", ["ntt_at_masked", "ntt_through_mask"])
+def test_the_transfer_loss_and_its_gradient(name):
+    p, right = VECTORS[name].inputs, VECTORS[name].outputs
+    through = name == "ntt_through_mask"
+    assert near(right["loss"], transfer(p, through))
+    assert not near(right["loss"], transfer(p, not through))
+    assert near(mutant(name, "L2 not divided by the density")["loss"],
+                transfer(p, through, False))
+    for seed in (1, 2):
+        rng, moved, slope = np.random.default_rng(seed), dict(p), 0.0
+        for key in (f"{letter}{i}" for i in range(3) for letter in "Wb"):
+            direction = rng.normal(size=p[key].shape)
+            moved[key] = p[key] + 1e-30j * direction
+            slope += (right[f"d{key}"] * direction).sum()
+        assert near(transfer(moved, through).imag / 1e-30, slope)
+
+
+def test_pruned_weights_have_no_gradient():
+    p, right = (getattr(VECTORS["ntt_at_masked"], part) for part in
+                ("inputs", "outputs"))
+    wrong = mutant("ntt_at_masked", "pruned weights get a gradient")
+    for i in range(3):
+        pruned = p[f"M{i}"] == 0
+        assert pruned.any() and not pruned.all()
+        assert (right[f"dW{i}"][pruned] == 0).all() and wrong[f"dW{i}"][pruned].any()
+
+
+@pytest.mark.parametrize("name, clamp", [("si_pathint", "running"), ("si_paper", None)])
+def test_synaptic_intelligence_by_hand(name, clamp):
+    p, right = VECTORS[name].inputs, VECTORS[name].outputs
+    theta, g, begin = p["theta"], p["task_gradient"], 0
+    importance, paths = np.zeros(theta.shape[1]), []
+    for end in p["task_ends"]:
+        steps = theta[begin + 1:end + 1] - theta[begin:end]
+        paths.append(-(g[begin:end] * steps).sum(axis=0))
+        drift = theta[end] - theta[begin]
+        importance = importance + paths[-1] / (drift ** 2 + p["xi"])
+        importance = np.maximum(importance, 0) if clamp else importance
+        begin = end
+    away = theta[0] - theta[-1]
+    assert near(right["path_integral"], np.array(paths))
+    assert near(right["importance"], importance)
+    assert near(right["penalty"], p["strength"] * (importance * away ** 2).sum())
+    assert near(right["dpenalty"], 2 * p["strength"] * importance * away)
+    total = g + p["penalty_gradient"]
+    wrong = -(total[6:] * (theta[7:] - theta[6:-1])).sum(axis=0)
+    assert near(mutant(name, SI[0][0])["path_integral"][1], wrong)
+
+
+def test_superspike_is_silent_nowhere():
+    vector = VECTORS["superspike"]
+    spikes, signal = vector.outputs["spikes"], vector.inputs["signal"]
+    assert spikes.any(axis=(0, 1)).all() and not spikes.all(axis=0).any()
+    assert {-1.0, 0.0, 1.0} == set(signal.ravel().tolist())
