@@ -1,4 +1,105 @@
 # refsnn 0.1.0 | __init__.py | SPDX-License-Identifier: MIT | needs: python
-"""Reference learning algorithms for spiking networks, in plain NumPy."""
+"""Reference learning algorithms for spiking networks, in plain NumPy.
+
+Models return recordings (arrays), and learning rules take recordings as
+arguments.  No module of the core imports another one, so each can be copied
+alone.  Every public function raises a ValueError that names the argument,
+its value and what it must be; docstrings do not repeat this.  Results have
+the dtype of the weights, or of the data where there are no weights, float32
+or float64.  Inputs are never modified.
+
+models
+    lif           LIF layers and leaky readouts
+    alif          adaptive LIF neurons and their e-prop traces
+    rnn           tanh recurrent network
+    lstm          LSTM with dropout
+    mlp           multilayer perceptron, derivatives to second order
+    convnet       convolutional networks, derivatives to second order
+    spike_time    exact gradients of spike times
+
+rules
+    bptt          backpropagation through time, whole or truncated
+    rtrl          exact real-time recurrent learning
+    sparse_rtrl   block-diagonal RTRL and cheaper approximations
+    snap          SnAp-n, influence kept within n synapses
+    feedback      feedback alignment and local errors
+    superspike    the SuperSpike three-factor rule
+    ntk           empirical tangent kernel, its adjoint and predictions
+    ntt           Neural Tangent Transfer
+    pruning       masks by magnitude, SNIP or at random
+    si            synaptic intelligence
+    ewc           elastic weight consolidation
+
+analog chip
+    chip          an emulated analog chip with device mismatch
+    chip_weights  integer weights for the chip
+    calibration   measuring and correcting a chip
+    in_the_loop   training with any chip in the loop
+
+pointwise
+    surrogates    surrogate derivatives
+    losses        losses and activity regularisers
+    optimisers    SGD, Adam, Adamax, RMSprop, RMaxProp
+
+data
+    encoding      latency and Poisson codes, binning
+    events        files in the format of the Heidelberg data sets
+    datasets      embedded digits, MNIST, CIFAR and SVHN files
+    audio         WAV and FLAC files
+    basilar       basilar membrane model
+    cochlea       from sound to spikes
+
+proof tools
+    checks        anchored and frozen finite differences
+    conventions   LIF conventions of other tools and their gradients
+
+`refsnn.fast` computes the same numbers sooner (`lif`, `rtrl`, `superspike`,
+`si`).  `refsnn.oracle` holds the golden vectors.
+
+Departures and errata.  Each module lists its own.  The most important ones,
+with the tests that prove them:
+
+- The membrane is reset one step after the spike, by subtraction or to zero
+  (`reset`).  Whether the gradient follows the reset is an argument
+  (`through_reset`) and never a silent detach
+  (test_lif.py::test_gradient_on_the_whole_grid_of_options).  The tutorials
+  that accompany [NMZ19] reset to zero and detach the reset
+  (test_conventions.py::test_every_preset_by_hand).
+- A membrane potential that equals the threshold does not spike
+  (test_lif.py::test_a_tie_is_no_spike).
+- All surrogate derivatives have a peak of 1 at the threshold.  Other
+  implementations scale the peak by the steepness
+  (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
+- If several time steps share the maximum, the last one receives the
+  gradient.  With the first one, a silent network would never learn
+  (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
+- If a readout stays below zero for every pattern, its maximum over time is
+  its initial value 0.  The gradient then vanishes, and the class is lost.
+  On small data this happens in some runs with the loss of [CB22].  With
+  reduction="reached", the correct class takes the maximum over the steps
+  that a spike has reached
+  (test_in_the_loop.py::test_what_leads_back_from_a_readout_below_zero).
+- Synaptic intelligence offers the choices in which implementations differ
+  as settings.  The defaults are those of the authors' code
+  (test_si.py::test_defaults_are_those_of_the_authors_code).
+- The tangent kernel of a masked network is available in two versions: that
+  of the authors' code, which includes pruned weights, and the kernel through
+  the mask
+  (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
+- [NMZ19] prints the input current with a minus sign in the membrane
+  equation.  The current enters with a plus sign
+  (test_lif.py::test_one_input_spike_below_threshold).  Box 2 of [NMZ19]
+  prints the presynaptic factor of the recurrent gradient at the wrong step.
+  The factor belongs to the step before the error
+  (test_rnn.py::test_gradient_by_differences).
+- The tutorial on the data of [CSSZ20] numbers its bins from 1 and combines
+  14 ms bins with decays for 1 ms (test_encoding.py::test_bins_by_hand,
+  test_check.py::test_the_well_known_mistakes_are_caught_by_name).
+- [CB22] prints its surrogate without the "+ 1" that keeps it finite at the
+  threshold (test_in_the_loop.py::test_the_surrogate_in_closed_form).
+- The basilar membrane of [CSSZ20] responds before the sound arrives, as in
+  the published data
+  (test_basilar.py::test_answers_come_before_the_sound_and_after_it_with_the_conjugate).
+"""
 
 __version__ = "0.1.0"

@@ -216,10 +216,10 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     ...          beta=0.5).dW.tolist()
     [[1.0]]
     """
+    _options(recording, reset, through_reset, through_recurrence)
     W, x, V, alpha, beta, gain, threshold, psi, dspikes, dmem, *rec = _arrays(
         f"{LAYER}, psi (T, B, n), dspikes? (T, B, n), dmem? (T, B, n), {RECORDING}",
         W, x, V, alpha, beta, gain, threshold, psi, dspikes, dmem, *recording)
-    _options(reset, through_reset, through_recurrence)
     (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     dsyn = np.zeros((T, B, n), W.dtype)
     dI, dU = np.zeros((B, n), W.dtype), np.zeros((B, n), W.dtype)
@@ -270,10 +270,10 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     >>> J[1, 0].tolist(), F[1, 0].tolist(), E[1, 0].tolist()
     ([[0.25, 0.0], [1.0, 0.5]], [[1.0], [0.0]], [[0.5], [0.0]])
     """
+    _options(recording, reset, through_reset, through_recurrence)
     W, x, V, alpha, beta, gain, threshold, psi, *rec = _arrays(
         f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, V, alpha, beta, gain, threshold,
         psi, *recording)
-    _options(reset, through_reset, through_recurrence)
     (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     p = n * m + (0 if V is None else n * n)
     J = np.zeros((T, B, 2 * n, 2 * n), W.dtype)
@@ -394,7 +394,9 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
                     dmem, alpha=alpha, beta=beta, gain=gain)
 
 
-def _options(reset, *flags):
+def _options(recording, reset, *flags):
+    if not isinstance(recording, tuple) or len(recording) != 4:
+        raise ValueError(f"recording is {recording!r:.60}: must be a Recording")
     _one_of("reset", reset, "subtract", "zero")
     for name, flag in zip(("through_reset", "through_recurrence"), flags, strict=True):
         _one_of(name, flag, bool, np.bool_)

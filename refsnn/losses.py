@@ -1,124 +1,136 @@
 # refsnn 0.1.0 | losses.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Losses of recordings, each as a pair (value, derivative).
+r"""Compute losses and activity regularisers with their derivatives.
 
-A recording r (T, B, k) holds k readout membranes or spike trains.  Three
-reductions over time turn it into scores z (B, k), whose softmax cross
-entropy with the labels y (B,) is the loss:
+A record r (T, B, k) holds the membranes or the spikes of k readout units.
+One of three reductions over time turns it into scores z (B, k).  The loss
+is the softmax cross entropy of the scores and the labels y (B,):
 
-    z = r[s], s = max(argmax_t r[t])                     (1)  [NMZ19] eq. ?
+    z = r[s], s = max(argmax_t r[t])                     (1)  [NMZ19]
     z = sum_t r[t]                                       (2)
     z = r[T-1]                                           (3)
-    L = -(1/B) sum_b log softmax(z[b])[y[b]]             (4)  [NMZ19] eq. ?
+    L = -(1/B) sum_b log softmax(z[b])[y[b]]             (4)  [NMZ19]
     dL/dz[b, c] = (softmax(z[b])[c] - [c = y[b]]) / B    (5)
 
-The first spike decides, z = -t/tau, with t the time of the first spike
-(silent: T dt),
+The first-spike loss has the scores z = -t/tau.  Here t is the time of the
+first spike of a unit, or T dt if the unit is silent:
 
     t = dt sum_{s=0}^{T-1} prod_{r<=s} (1 - S[r])        (6)
     dt/dS[s] = -dt A[s] R[s], A[s] = prod_{r<s} (1 - S[r]),
     R[s] = 1 + (1 - S[s+1]) R[s+1], R[T-1] = 1           (7)
 
-The van Rossum distance of the trains S and S^, of unit-area impulses, and
-its derivative, with a = exp(-dt/tau_rise) and b = exp(-dt/tau_decay), are
+The van Rossum distance between spike trains S and targets S^ uses a kernel
+of unit area, with a = exp(-dt/tau_rise) and b = exp(-dt/tau_decay):
 
     K[t] = (1-a)(1-b)/dt sum_{i=0}^{t-1} a^i b^(t-1-i), K[0] = 0  (8)
     L = (dt/2B) sum_{t,b,i} e[t]^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
     dL/dS[s] = (dt/B) sum_{t>=s} K[t-s] e[t]  (10)
 
-and the square loss of r against r^ (T, B, k) is
+The square loss of r with the target r^ (T, B, k) is
 
     L = (1/2B) sum_{t,b,k} (r - r^)^2                    (11)
     dL/dr = (r - r^) / B                                 (12)
 
-Derivation.  (5) and (12) are elementary.  Ties of (1): the maximum's
-    derivative is carried by one of the tied steps, here the last.  Step 0
-    of a leaky readout depends on no weight, so a silent network, whose
-    record is 0 throughout, would learn nothing, for ever, with the first.
-    (6) counts the steps before the first spike: the product is 1 until it,
-    and 0 from it on.  It is linear in each S[s] alone; S[s] stands in the
-    products of all steps from s on, and dividing it out there gives (7),
-    without a division.  (8): the sum is (a^t - b^t)/(a - b), t a^(t-1) at
-    a = b, and sums to 1/((1-a)(1-b)): dt sum_t K[t] = 1.  (10) is the
-    adjoint of the convolution, the same filter run backward in time.
-Exact.  (1) has a kink at ties between steps; all other values are smooth,
-    (6) for every real S: its derivative at 0-1 trains is a one-spike
-    difference, and exact in anchored finite differences.
-Cost.   O(T B k) time and memory.
-Departures.  All values are means over the batch and sums over units and
-    steps.  [ZG18] has continuous time; (8) is its kernel, in proportion to
-    exp(-t/tau_decay) - exp(-t/tau_rise), sampled at the steps and scaled
-    to area 1.  The integral ends with the record.
+The regularisers penalise the spike counts of n neurons, or the mean count
+of the population:
 
+    c[b, i] = sum_t S[t, b, i]                           (13)
+    c[b] = (1/n) sum_i c[b, i]                           (14)
+    lower_bound   mean max(0, bound - c)^power           (15)  [CSSZ20]
+    upper_bound   mean max(0, c - bound)^power           (16)  [CSSZ20]
+    burst         (1/(B n)) sum_{b,i} c[b, i]^2          (17)  [CB22] eq. 6
+    total         (1/B) sum_{b,i} c[b, i]                (18)  [NMZ19]
+
+The means in (15) and (16) are over b and i for the counts (13), and over b
+for the counts (14).
+
+Derivation.  (5) and (12) are elementary.  If several steps tie in (1), the
+    last of them carries the derivative.  The first would not do: step 0 of
+    a leaky readout depends on no weight, so a silent network would never
+    receive a gradient.  The products in (6) are 1 before the first spike
+    and 0 from it on, so their sum counts the steps before it.  (6) is
+    linear in each S[s], and S[s] is a factor of the products of all steps
+    from s on; leaving out this factor gives (7).  The sum in (8) equals
+    (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its total over t is
+    1/((1-a)(1-b)), hence dt sum_t K[t] = 1.  (10) is the adjoint of the
+    convolution: the same filter, run backward in time.  In (13)-(18) each
+    S[t, b, i] enters its count with the factor 1, or 1/n.  Its derivative
+    is that of the count, and is the same at all steps.
+Exact.  (1) has a kink at ties.  (15) and (16) with power=1 have a kink
+    where a count equals the bound; the derivative there is 0.  All other
+    values are smooth, and (6) is defined for every real S.  Its derivative
+    at 0-1 trains is the difference that one spike makes.
+Cost.   O(T B k) time and memory.
+Departures.  All losses are means over the batch and sums over units and
+    steps.  [ZG18] uses continuous time.  (8) is its kernel, proportional
+    to exp(-t/tau_decay) - exp(-t/tau_rise), sampled at the steps and
+    scaled to unit area.  The integral ends with the record.  The caller
+    multiplies each regulariser by its strength.  Published terms differ in
+    scale.  The sum of all spikes of a batch is B times (18).  The
+    tutorials of [NMZ19] also square the count over a whole batch; this is
+    ``burst(spikes.reshape(T * B, 1, n))``, its derivative reshaped back.
+    The bound R of [CB22] on the count of a layer, max(0, n c[b] - R)^2, is
+    n^2 times (16) with bound = R/n and per="population".
+
+[CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
+    arXiv 2006.07239.
+[CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
+    33(7), 2744-2757, 2022, arXiv 1910.07407.
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
 """
 
+import re
+
 import numpy as np
 from scipy.signal import lfilter
 
-__all__ = ["accuracy", "cross_entropy", "first_spike_time", "square", "van_rossum"]
+__all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_bound",
+           "square", "total", "upper_bound", "van_rossum"]
 
 
-def _record(name, value):
-    """value as a finite float array (T, B, k)."""
-    array = np.asarray(value)
-    if array.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name} is of dtype {array.dtype}: must be float32 or "
-                         "float64")
-    if array.ndim != 3 or 0 in array.shape:
-        raise ValueError(f"{name} is of shape {array.shape}: must be (T, B, k), "
-                         "none of them 0")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array
+def cross_entropy(record, labels, reduction="max"):
+    """Return the cross entropy of a record reduced over time, eqs. (1)-(5).
 
+    Parameters
+    ----------
+    record : (T, B, k) float
+        Readout membranes, or spikes (with "sum": spike counts).
+    labels : (B,) int
+        Target classes, 0 ... k-1.
+    reduction : {"max", "sum", "last"}
+        Equation (1), (2) or (3).  If several steps share the maximum, the
+        last of them carries its derivative.
 
-def _target(name, value, record):
-    """target as an array of the record's shape and dtype."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"target is of dtype {array.dtype}: must be numbers")
-    if array.shape != record.shape:
-        raise ValueError(f"target is of shape {array.shape}: must be {record.shape} "
-                         f"to match {name}")
-    if not np.isfinite(array).all():
-        raise ValueError("target has NaN or infinite entries: must be finite")
-    return array.astype(record.dtype)
+    Returns
+    -------
+    loss : float
+        Nats, mean over the batch.
+    drecord : (T, B, k) float
+        Its derivative by the record.
 
-
-def _labels(labels, record):
-    labels, (_, B, k) = np.asarray(labels), record.shape
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels is of dtype {labels.dtype}: must be integers")
-    if labels.shape != (B,):
-        raise ValueError(f"labels is of shape {labels.shape}: must be ({B},), one "
-                         "for each column of the batch")
-    if labels.min() < 0 or labels.max() >= k:
-        raise ValueError(f"labels reaches from {labels.min()} to {labels.max()}: "
-                         f"must be in 0 ... {k - 1}")
-    return labels
-
-
-def _positive(name, value):
-    number = np.asarray(value)
-    if number.shape != () or number.dtype.kind not in "fiu" \
-            or not 0 < number < np.inf:
-        raise ValueError(f"{name} is {value!r}: must be a finite number above 0")
-    return float(number)
-
-
-def _last_maximum(record):
-    """Steps (B, k) of the maximum over time, the last one of ties."""
-    return len(record) - 1 - record[::-1].argmax(axis=0)
+    Examples
+    --------
+    >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
+    >>> round(loss, 4), drecord[:, 0, 0].tolist()
+    (0.6931, [0.0, 0.0, -0.5])
+    """
+    record, labels = _labelled("record", record, labels)
+    _one_of("reduction", reduction, "max", "sum", "last")
+    loss, dscores = _softmax_loss(_scores(record, reduction), labels)
+    drecord = np.zeros_like(record)
+    if reduction == "max":
+        last = len(record) - 1 - record[::-1].argmax(axis=0)    # of tied steps
+        np.put_along_axis(drecord, last[None], dscores[None], 0)
+    elif reduction == "sum":
+        drecord[:] = dscores
+    else:
+        drecord[-1] = dscores
+    return loss, drecord
 
 
 def _scores(record, reduction):
-    if not isinstance(reduction, str) or reduction not in ("max", "sum", "last",
-                                                           "first"):
-        raise ValueError(f"reduction is {reduction!r}: must be 'max', 'sum', 'last' "
-                         "or, for accuracy alone, 'first'")
     if reduction == "max":
         return record.max(axis=0)                                          # (1)
     if reduction == "sum":
@@ -128,12 +140,8 @@ def _scores(record, reduction):
     return -_first(record)
 
 
-def _first(spikes):
-    return np.cumprod(1 - spikes, axis=0).sum(axis=0)                      # (6)
-
-
 def _softmax_loss(scores, labels):
-    """Cross entropy of scores (B, k) and its derivative by them."""
+    """Return the cross entropy of scores (B, k) and its derivative."""
     rows = np.arange(len(labels))
     shifted = scores - scores.max(axis=1, keepdims=True)    # no overflow in exp
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -143,77 +151,21 @@ def _softmax_loss(scores, labels):
     return float(loss), dscores / len(labels)                              # (5)
 
 
-def cross_entropy(record, labels, reduction="max"):
-    """Softmax cross entropy of a reduced recording, eqs. (1)-(5).
-
-    Parameters
-    ----------
-    record : (T, B, k) float
-        Readout membranes, or spikes (with "sum": spike counts).
-    labels : (B,) int
-        Right classes, 0 ... k-1.
-    reduction : {"max", "sum", "last"}
-        Equation (1), (2) or (3).  The last one of tied steps carries the
-        derivative of the maximum.
-
-    Returns
-    -------
-    loss : float
-        Nats, mean over the batch.
-    drecord : (T, B, k) float
-        Its derivative by the recording.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype, label or reduction does not fit, or an entry is
-        not finite.
-
-    Examples
-    --------
-    >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
-    >>> round(loss, 4), drecord[:, 0, 0].tolist()
-    (0.6931, [0.0, 0.0, -0.5])
-    """
-    record = _record("record", record)
-    labels = _labels(labels, record)
-    if not isinstance(reduction, str) or reduction not in ("max", "sum", "last"):
-        raise ValueError(f"reduction is {reduction!r}: must be 'max', 'sum' or "
-                         "'last'")
-    loss, dscores = _softmax_loss(_scores(record, reduction), labels)
-    drecord = np.zeros_like(record)
-    if reduction == "max":
-        np.put_along_axis(drecord, _last_maximum(record)[None], dscores[None], 0)
-    elif reduction == "sum":
-        drecord[:] = dscores
-    else:
-        drecord[-1] = dscores
-    return loss, drecord
-
-
 def accuracy(record, labels, reduction="max"):
-    """Fraction of the batch whose largest score is the label's.
+    """Return the fraction of samples whose largest score is the label's.
 
     Parameters
     ----------
-    record : (T, B, k) float
-        Readout membranes or spikes.
-    labels : (B,) int
-        Right classes, 0 ... k-1.
+    record, labels
+        As for `cross_entropy`.
     reduction : {"max", "sum", "last", "first"}
-        Equation (1), (2), (3), or the first spike, (6).  Of tied classes
-        the lowest is chosen.
+        Equation (1), (2) or (3), or the earliest first spike by (6).
+        Among tied classes the lowest is chosen.
 
     Returns
     -------
     float
         From 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype, label or reduction does not fit, or an entry is
-        not finite.
 
     Examples
     --------
@@ -221,13 +173,13 @@ def accuracy(record, labels, reduction="max"):
     >>> accuracy(spikes, np.array([1]), "first")
     1.0
     """
-    record = _record("record", record)
-    labels = _labels(labels, record)
+    record, labels = _labelled("record", record, labels)
+    _one_of("reduction", reduction, "max", "sum", "last", "first")
     return float((_scores(record, reduction).argmax(axis=1) == labels).mean())
 
 
 def first_spike_time(spikes, labels, tau, dt):
-    """Cross entropy of first-spike times, softmax(-t/tau), eqs. (4)-(7).
+    """Return the cross entropy of first-spike times, eqs. (4)-(7).
 
     Parameters
     ----------
@@ -235,9 +187,9 @@ def first_spike_time(spikes, labels, tau, dt):
         Spike trains of the output units, 0 or 1 (any real number in
         anchored finite differences).
     labels : (B,) int
-        Units that should be first, 0 ... k-1.
+        Units that should spike first, 0 ... k-1.
     tau : float
-        Time difference that makes a factor e of probability, s.
+        Delay that lowers the probability of a unit by a factor e, s.
     dt : float
         Step, s.
 
@@ -248,12 +200,6 @@ def first_spike_time(spikes, labels, tau, dt):
     dspikes : (T, B, k) float
         Its derivative by the spikes.
 
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or label does not fit, an entry is not finite, or
-        tau or dt is not above 0.
-
     Examples
     --------
     >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
@@ -261,9 +207,9 @@ def first_spike_time(spikes, labels, tau, dt):
     >>> round(loss, 4), [round(d, 4) for d in dspikes[:, 0, 0].tolist()]
     (0.3133, [-0.2689, -0.2689])
     """
-    spikes = _record("spikes", spikes)
-    labels = _labels(labels, spikes)
-    scale = spikes.dtype.type(_positive("dt", dt) / _positive("tau", tau))
+    spikes, labels = _labelled("spikes", spikes, labels)
+    dt, tau = _arrays("dt () in (0, inf), tau () in (0, inf)", dt, tau)
+    scale = spikes.dtype.type(dt / tau)
     loss, dscores = _softmax_loss(-scale * _first(spikes), labels)
     silent = 1 - spikes
     dspikes = np.ones_like(spikes)
@@ -276,23 +222,20 @@ def first_spike_time(spikes, labels, tau, dt):
     return loss, dspikes
 
 
-def _smooth(trains, a, b, dt):
-    """trains * K along time, as a cascade of two low-pass filters."""
-    coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
-    up, rise, down, decay = np.array(coefficients, trains.dtype)
-    return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
+def _first(spikes):
+    return np.cumprod(1 - spikes, axis=0).sum(axis=0)                      # (6)
 
 
 def van_rossum(spikes, target, tau_rise, tau_decay, dt):
-    """Van Rossum distance of spike trains, eqs. (8)-(10).
+    """Return the van Rossum distance of spike trains, eqs. (8)-(10).
 
     Parameters
     ----------
     spikes, target : (T, B, n) float
-        Trains of spikes (0 or 1) and the ones they should be.
+        Spike trains (0 or 1) and the trains that they should equal.
     tau_rise, tau_decay : float
-        Time constants of the kernel, s.  Their order does not matter; if
-        they are equal, the kernel is the alpha function.
+        Time constants of the kernel, s, in any order.  If they are equal,
+        the kernel is an alpha function.
     dt : float
         Step, s.
 
@@ -301,14 +244,8 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     loss : float
         In 1/s: sum over units, mean over the batch.
     dspikes : (T, B, n) float
-        Its derivative by the spikes; 0 in the last step, whose kernel
-        begins beyond the record.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, an entry is not finite, or a
-        time is not above 0.
+        Its derivative by the spikes.  It is 0 at the last step, because
+        the kernel starts one step after a spike.
 
     Examples
     --------
@@ -318,37 +255,38 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     >>> round(loss, 9), [round(d, 9) for d in dspikes.ravel().tolist()]
     (0.0625, [0.125, 0.0625, 0.0])
     """
-    spikes = _record("spikes", spikes)
-    target = _target("spikes", target, spikes)
-    dt = _positive("dt", dt)
-    a, b = (np.exp(-dt / _positive(name, tau)) for name, tau in
-            (("tau_rise", tau_rise), ("tau_decay", tau_decay)))
+    spikes, target = _arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
+    dt, *taus = _arrays("dt () in (0, inf), tau_rise () in (0, inf), "
+                        "tau_decay () in (0, inf)", dt, tau_rise, tau_decay)
+    a, b = (np.exp(-dt / tau) for tau in taus)
     error = _smooth(spikes - target, a, b, dt)
     scale = spikes.dtype.type(dt / spikes.shape[1])
     loss = float(scale / 2 * np.sum(error * error))                        # (9)
     return loss, scale * _smooth(error[::-1], a, b, dt)[::-1]              # (10)
 
 
+def _smooth(trains, a, b, dt):
+    """Convolve trains with K along time, by a cascade of two low-pass filters."""
+    coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
+    up, rise, down, decay = np.array(coefficients, trains.dtype)
+    return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
+
+
 def square(record, target):
-    """Half the squared distance of a recording, eqs. (11) and (12).
+    """Return half the squared distance of a record, eqs. (11) and (12).
 
     Parameters
     ----------
     record, target : (T, B, k) float
-        Recording, and what it should be.
+        The record, and the values that it should have.
 
     Returns
     -------
     loss : float
-        Units of the recording squared: sum over steps and units, mean
-        over the batch.
+        Units of the record squared: sum over steps and units, mean over
+        the batch.
     drecord : (T, B, k) float
-        Its derivative by the recording.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
+        Its derivative by the record.
 
     Examples
     --------
@@ -356,7 +294,189 @@ def square(record, target):
     >>> loss, drecord.ravel().tolist()
     (4.0, [2.0, 2.0])
     """
-    record = _record("record", record)
-    error = record - _target("record", target, record)
-    B = record.shape[1]
+    record, target = _arrays("record (T, B, k) float, target (T, B, k)", record, target)
+    error, B = record - target, record.shape[1]
     return float(np.sum(error * error) / (2 * B)), error / B           # (11, 12)
+
+
+def lower_bound(spikes, bound, per="neuron", power=2):
+    """Penalise spike counts below a bound, eq. (15).
+
+    Parameters
+    ----------
+    spikes : (T, B, n) float
+        Spike trains of a layer.
+    bound : float
+        Spikes per trial, at least 0.
+    per : {"neuron", "population"}
+        Whether the bound is on the counts (13) or on their mean (14).
+    power : {2, 1}
+        Power of the distance to the bound.
+
+    Returns
+    -------
+    value : float
+        Spikes to that power, mean over the batch.
+    dspikes : (T, B, n) float
+        Its derivative by the spikes.
+
+    Examples
+    --------
+    >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
+    >>> value, dspikes[0, 0].tolist()
+    (9.0, [-3.0, -3.0])
+    """
+    return _bounded(spikes, bound, per, power, -1)                         # (15)
+
+
+def upper_bound(spikes, bound, per="population", power=2):
+    """Penalise spike counts above a bound, eq. (16).
+
+    Parameters
+    ----------
+    spikes, bound, per, power
+        As for `lower_bound`, except for the default of `per`.
+
+    Returns
+    -------
+    value : float
+        Spikes to that power, mean over the batch.
+    dspikes : (T, B, n) float
+        Its derivative by the spikes.
+
+    Examples
+    --------
+    >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
+    >>> value, dspikes[0, 0].tolist()
+    (4.0, [2.0, 2.0])
+    """
+    return _bounded(spikes, bound, per, power, 1)                          # (16)
+
+
+def _bounded(spikes, bound, per, power, sign):
+    """Return the mean of max(0, sign (c - bound))^power and its derivative."""
+    spikes, bound, power = _arrays("spikes (T, B, n) float, bound () in [0, inf), "
+                                   "power () in {1, 2}", spikes, bound, power)
+    _one_of("per", per, "neuron", "population")
+    counts, share = _counts(spikes), 1.0
+    if per == "population":
+        counts, share = counts.mean(axis=1, keepdims=True), 1 / counts.shape[1]  # (14)
+    excess = np.maximum(sign * (counts - bound), 0)
+    slope = 2 * excess if power == 2 else excess > 0
+    return (float(np.mean(excess ** power)),
+            _all_steps(sign * share / excess.size * slope, spikes))
+
+
+def _counts(spikes):
+    return spikes.sum(axis=0)                                              # (13)
+
+
+def _all_steps(dcounts, spikes):
+    """Return dL/dS, the same at all steps, from dL/dc (B, n) or (B, 1)."""
+    return np.broadcast_to(dcounts, spikes.shape).astype(spikes.dtype)
+
+
+def burst(spikes):
+    """Return the mean squared spike count of a neuron, eq. (17).
+
+    Parameters
+    ----------
+    spikes : (T, B, n) float
+        Spike trains of a layer.
+
+    Returns
+    -------
+    value : float
+        Spikes squared, mean over batch and neurons.
+    dspikes : (T, B, n) float
+        Its derivative by the spikes.
+
+    Examples
+    --------
+    >>> value, dspikes = burst(np.ones((3, 1, 2)))
+    >>> value, dspikes[0, 0].tolist()
+    (9.0, [3.0, 3.0])
+    """
+    spikes, = _arrays("spikes (T, B, n) float", spikes)
+    counts = _counts(spikes)
+    return (float(np.mean(counts * counts)),                               # (17)
+            _all_steps(2 * counts / counts.size, spikes))
+
+
+def total(spikes):
+    """Return the number of spikes of a layer in a trial, eq. (18).
+
+    Parameters
+    ----------
+    spikes : (T, B, n) float
+        Spike trains of the layer.
+
+    Returns
+    -------
+    value : float
+        Spikes of all neurons, mean over the batch.
+    dspikes : (T, B, n) float
+        Its derivative by the spikes.
+
+    Examples
+    --------
+    >>> value, dspikes = total(np.ones((3, 2, 4)))
+    >>> value, float(dspikes[0, 0, 0])
+    (12.0, 0.5)
+    """
+    spikes, = _arrays("spikes (T, B, n) float", spikes)
+    B = spikes.shape[1]
+    return float(spikes.sum() / B), np.full_like(spikes, 1 / B)            # (18)
+
+
+def _labelled(name, record, labels):
+    record, = _arrays(f"{name} (T, B, k) float", record)
+    _, B, k = record.shape
+    return record, *_arrays(f"labels ({B}) int in [0, {k})", labels)
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tolerances import RTOL_FD, close
 
-from refsnn import bptt, checks, lif, losses, regularisers
+from refsnn import bptt, checks, lif, losses
 
 OUT = {"alpha": 0.6, "beta": 0.85, "gain": 0.7}
 LABELS = np.array([0, 2])
@@ -105,10 +105,10 @@ LOSSES = {
     "first": spike_loss(lambda s: losses.first_spike_time(s, LABELS, 0.004, 1e-3)),
     "van_rossum": spike_loss(lambda s: losses.van_rossum(s, target(s), 5e-3, 1e-2,
                                                          1e-3)),
-    "lower": spike_loss(lambda s: regularisers.lower_bound(s, 30.0)),
-    "upper": spike_loss(lambda s: regularisers.upper_bound(s, 0.25, per="neuron")),
-    "population": spike_loss(lambda s: regularisers.upper_bound(s, 0.25)),
-    "burst": spike_loss(regularisers.burst), "total": spike_loss(regularisers.total)}
+    "lower": spike_loss(lambda s: losses.lower_bound(s, 30.0)),
+    "upper": spike_loss(lambda s: losses.upper_bound(s, 0.25, per="neuron")),
+    "population": spike_loss(lambda s: losses.upper_bound(s, 0.25)),
+    "burst": spike_loss(losses.burst), "total": spike_loss(losses.total)}
 ON_READOUT = ("max", "sum", "last", "square")
 GRID = list(itertools.product(LOSSES, strategies.SURROGATE_NAMES,
                               ("subtract", "zero"), (False, True),

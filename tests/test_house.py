@@ -1,7 +1,7 @@
-"""The rules of the house, read off the source text.
+"""The rules that all source files obey, checked on their text.
 
-Each rule is a function from a source to a list of complaints; each is also
-run on a bad example, on which it must complain.
+Each rule is a function that maps a source text to a list of complaints.  Each
+rule is also run on a bad example, about which it must complain.
 """
 
 import ast
@@ -13,27 +13,35 @@ import pytest
 import refsnn
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = sorted((ROOT / "refsnn").glob("*.py"))
-COMPOSERS = {"__main__", "conformance", "conformance_arrays",      # they alone import
-             "conformance_compare", "conformance_costs",           # inside the package
-             "conformance_files", "conformance_identify", "conformance_models",
-             "conformance_networks", "conformance_online", "conformance_rules",
-             "conformance_sounds", "conformance_spikes"}
+CORE, FAST, ORACLE = (sorted((ROOT / "refsnn" / folder).glob("*.py"))
+                      for folder in ("", "fast", "oracle"))
+MODULES = [*CORE, *FAST, *ORACLE]
+MARK = "# ---- checks, the same in every module ----\n"
 REQUIRED = ("numpy", "scipy", "h5py")
 OPTIONAL = ("pooch", "soundfile", "hypothesis", "tqdm")
 STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "pathlib", "re", "struct", "sys", "typing", "wave", "zipfile", "zlib",
             "io", "collections", "contextlib", "functools", "warnings", "argparse",
-            "textwrap", "importlib", "operator", "fractions", "numbers", "shutil"}
+            "textwrap", "importlib", "ast", "operator", "fractions", "numbers",
+            "shutil"}
 RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "RandomState",
           "SeedSequence", "default_rng"}     # no state of their own in NumPy
-LINES, FUNCTION_LINES, PUBLIC_NAMES = (60, 300), 40, 8
 # Paths of one machine.
 FORBIDDEN = [r"/root\b", r"/home/\w", r"/tmp/\w", r"/opt/\w"]
 
 
 def read(path):
     return path.read_text(encoding="utf-8")
+
+
+def label(path):
+    """Return the name of a module within the package, such as "fast/lif.py"."""
+    return path.relative_to(ROOT / "refsnn").as_posix()
+
+
+def composes(name):
+    """Tell whether a module may import the package: the oracle and __main__."""
+    return name == "__main__.py" or name.startswith("oracle/")
 
 
 def imports(tree):
@@ -50,13 +58,6 @@ def imports(tree):
             continue
         for name in names:
             yield node, name if name == "." else name.split(".")[0], id(node) in inner
-
-
-def docstring_lines(node):
-    """Lines that the docstring of a function, class or module takes."""
-    if ast.get_docstring(node) is None:
-        return 0
-    return node.body[0].end_lineno - node.body[0].lineno + 1
 
 
 def header(source, name, version):
@@ -76,47 +77,45 @@ def header(source, name, version):
 def bad_imports(source, name, version):
     """What is imported and may not be, or is named in the header and is not."""
     needs, optional, complaints = header(source, name, version)
-    composer = name.removesuffix(".py") in COMPOSERS
     seen = set()
     for node, package, inner in imports(ast.parse(source)):
         seen.add(package)
         allowed = package in STANDARD or package in needs & set(REQUIRED) or (
             inner and package in optional & set(OPTIONAL)) or (
-            composer and package in (".", "refsnn"))
+            composes(name) and package in (".", "refsnn"))
         if not allowed:
             complaints.append(f"{name}:{node.lineno}: imports {package}")
     unused = (needs | optional) - seen
-    if unused and not composer:
+    if unused and not composes(name):
         complaints.append(f"{name}:1: names {sorted(unused)}, never imported")
     return complaints
 
 
-def bad_sizes(source, name):
-    """Modules, functions and lists of public names that outgrow their limits.
-
-    The docstrings of functions are not counted: they explain, they do not
-    complicate.
-    """
+def bad_exports(source, name):
+    """Public functions and classes that `__all__` lacks."""
     tree = ast.parse(source)
-    named = [node for node in ast.walk(tree)
-             if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    complaints = []
-    for node in named:
-        length = node.end_lineno - node.lineno + 1 - docstring_lines(node)
-        if isinstance(node, ast.FunctionDef) and length > FUNCTION_LINES:
-            complaints.append(f"{name}:{node.lineno}: {node.name} has {length} lines")
-    total = len(source.splitlines())
-    length = total - sum(map(docstring_lines, named))
-    if name != "__init__.py" and not (total >= LINES[0] and length <= LINES[1]):
-        complaints.append(f"{name}: has {length} lines, {total} in all")
     public = {node.name for node in tree.body
               if isinstance(node, (ast.FunctionDef, ast.ClassDef))
               and not node.name.startswith("_")}
-    listed = exported(tree)
-    if len(listed) > PUBLIC_NAMES:
-        complaints.append(f"{name}: has {len(listed)} public names")
-    if public - set(listed):
-        complaints.append(f"{name}: __all__ lacks {sorted(public - set(listed))}")
+    lacking = sorted(public - set(exported(tree)))
+    return [f"{name}: __all__ lacks {lacking}"] if lacking else []
+
+
+def bad_stamp(source, name, stamp):
+    """A module whose checks are not the common text, or stand elsewhere."""
+    complaints, (body, mark, checks) = [], source.partition(MARK)
+    if mark and checks != stamp:
+        complaints.append(f"{name}: the common checks differ from those of the others")
+    names = {node.name for node in ast.walk(ast.parse(stamp))
+             if isinstance(node, ast.FunctionDef)}
+    tree = ast.parse(body)
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    if own & names:
+        complaints.append(f"{name}: defines {sorted(own & names)} itself")
+    called = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & names
+    if called and not mark or mark and not called:
+        complaints.append(f"{name}: has the common checks and does not use them, or "
+                          "uses and does not have them")
     return complaints
 
 
@@ -184,39 +183,63 @@ def bad_words(text, name):
 
 
 def texts():
-    """Every text file of the project but this one, which holds the bad words."""
-    folders = [ROOT, ROOT / ".ci", ROOT / "refsnn", ROOT / "tests",
-               ROOT / "tests" / "peers", ROOT / "tests" / "peers_nt", ROOT / "figures",
-               ROOT / "figures" / "full", ROOT / "figures" / "reference"]
+    """Return every text file of the project, this one (with bad words) excepted."""
     kinds = {".py", ".md", ".cfg", ".toml", ".cff", ".json", ".mplstyle", ".txt"}
-    return sorted(path for folder in folders for path in folder.glob("*")
-                  if path.is_file() and path != Path(__file__).resolve()
-                  and (path.suffix in kinds or path.name in (
-                      "LICENSE", "run", ".gitignore")))
+    names = {"LICENSE", "README", "run", ".gitignore"}
+    folders = [ROOT / name for name in (".ci", "refsnn", "tests", "figures")]
+    found = [*ROOT.glob("*"), *(path for folder in folders
+                                for path in folder.rglob("*"))]
+    return sorted(path for path in found if path.is_file()
+                  and path != Path(__file__).resolve()
+                  and path.relative_to(ROOT).parts[:2] != ("figures", "out")
+                  and (path.suffix in kinds or path.name in names))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=label)
 def test_module_keeps_the_rules(path):
-    source, name = read(path), path.name
+    source, name = read(path), label(path)
     assert header(source, name, refsnn.__version__)[2] == []
     assert bad_imports(source, name, refsnn.__version__) == []
-    assert bad_sizes(source, name) == []
+    assert bad_exports(source, name) == []
     assert bad_constructs(source, name) == []
 
 
 def test_modules_are_found():
-    assert {"__init__", "lif", "bptt", "surrogates"} <= {p.stem for p in MODULES}
+    assert {"__init__.py", "lif.py", "fast/lif.py", "oracle/check.py"} \
+        <= set(map(label, MODULES))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_argument_checks_are_one_common_text():
+    stamps = {read(path).partition(MARK)[2] for path in [*CORE, *FAST]} - {""}
+    assert len(stamps) == 1
+    stamp = stamps.pop()
+    assert len(stamp.splitlines()) < 45
+    assert [c for path in [*CORE, *FAST] if not composes(label(path))
+            for c in bad_stamp(read(path), label(path), stamp)] == []
+
+
+def test_no_two_modules_share_a_name():
+    """Apart from fast/X, which has the name of its core module on purpose."""
+    paths = [*CORE, *ORACLE, *sorted((ROOT / "figures").rglob("*.py"))]
+    stems = [path.stem for path in paths if path.stem != "__init__"]
+    assert sorted({stem for stem in stems if stems.count(stem) > 1}) == []
+    assert not {"tasks", "nets", "arrays", "models", "costs", "rules"} & set(stems)
+    assert {path.stem for path in FAST} <= {path.stem for path in CORE}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=label)
 def test_module_has_its_tests(path):
     if path.stem == "__init__":
         return
-    files = sorted((ROOT / "tests").glob(f"test_{path.stem}*.py"))
+    folder = ROOT / "tests" / path.parent.relative_to(ROOT / "refsnn")
+    prefix = "fast_" if path.parent.name == "fast" else ""
+    files = sorted(folder.glob(f"test_{prefix}{path.stem}*.py"))
     tests = "".join(map(read, files))
-    assert "raises" in tests and "ValueError" in tests, "nothing is refused"
-    functions = {node.name for node in ast.parse(read(path)).body
+    tree = ast.parse(read(path))
+    functions = {node.name for node in tree.body
                  if isinstance(node, ast.FunctionDef) and node.name[0] != "_"}
+    assert not functions or "raises" in tests and "ValueError" in tests, \
+        "nothing is refused"
     missing = [name for name in sorted(functions)
                if not re.search(rf"\b{name}\b", tests)]
     assert missing == []
@@ -266,20 +289,24 @@ def test_optional_packages_are_imported_where_needed_only():
     assert bad_imports(source + "def f():\n    import pooch\n", "a.py", "1.2.3") == []
     assert bad_imports(source + "import pooch\n", "a.py", "1.2.3")
     assert bad_imports(source, "a.py", "1.2.3"), "named and never imported"
-    composer = GOOD.replace("a.py", "conformance.py") + "from refsnn import lif\n"
-    assert bad_imports(composer, "conformance.py", "1.2.3") == []
+    composer = GOOD.replace("a.py", "oracle/a.py") + "from refsnn import lif\n"
+    assert bad_imports(composer, "oracle/a.py", "1.2.3") == []
+    assert bad_imports(composer.replace("oracle", "fast"), "fast/a.py", "1.2.3")
 
 
-def test_bad_sizes_are_seen():
-    lines = "A = 1\n" * 80
-    doc = "def g():\n    '''Long." + "\n" * 300 + "    '''\n"
-    function = "__all__ = ['f']\ndef f():\n    '''Text.'''\n" + "    a = 1\n" * 39
-    assert bad_sizes(lines + function, "a.py") == []
-    assert bad_sizes(lines + "__all__ = ['g']\n" + doc, "a.py") == []
-    assert bad_sizes(lines + function + "    a = 1\n", "a.py")
-    assert bad_sizes("A = 1\n" * 59, "a.py") and bad_sizes("A = 1\n" * 301, "a.py")
-    assert bad_sizes(lines + "def f():\n    return 1\n", "a.py"), "not in __all__"
-    assert bad_sizes(lines + f"__all__ = {list('abcdefghi')}\n", "a.py")
+def test_a_missing_export_is_seen():
+    assert bad_exports("__all__ = ['f']\ndef f():\n    return 1\n", "a.py") == []
+    assert bad_exports("__all__ = []\ndef f():\n    return 1\n", "a.py")
+
+
+def test_a_bad_stamp_is_seen():
+    stamp = "def _check(x):\n    return x\n"
+    body = "def f(x):\n    return _check(x)\n\n\n"
+    assert bad_stamp(body + MARK + stamp, "a.py", stamp) == []
+    assert bad_stamp("A = 1\n", "a.py", stamp) == []
+    for bad in (body, body + MARK + stamp + "# more\n", stamp + body + MARK + stamp,
+                "A = 1\n" + MARK + stamp):
+        assert len(bad_stamp(bad, "a.py", stamp)) == 1
 
 
 @pytest.mark.parametrize("bad", [

@@ -15,7 +15,7 @@ from strategies import SEEDS
 from tolerances import RTOL
 
 from refsnn import (checks, chip, chip_effects, chip_weights, lif, losses, optimisers,
-                    regularisers, surrogates)
+                    surrogates)
 from refsnn import in_the_loop as loop
 
 SIZES = 8, 3, 4, 5, 3           # T, B, m, n, k
@@ -219,7 +219,7 @@ def test_on_a_software_network_it_is_that_of_lif(seed, recurrent, reduction):
     value, dout, dspikes = loop.loss(recording, labels, reduction=reduction,
                                      scaling=3.0, burst=0.1)
     theirs, drecord = losses.cross_entropy(3 * out, labels, reduction)
-    burst, dburst = regularisers.burst(layer.spikes)
+    burst, dburst = losses.burst(layer.spikes)
     assert value == pytest.approx(theirs + 0.1 * burst, rel=RTOL)
     np.testing.assert_allclose(dout, 3 * drecord, rtol=RTOL)
     np.testing.assert_allclose(dspikes, 0.1 * dburst, rtol=RTOL)
@@ -239,7 +239,7 @@ def test_a_rate_bound_is_that_of_the_regularisers():
     plain, more = (loop.loss(recording, labels, rate=rate, bound=2.0)
                    for rate in (0.0, 0.5))
     n = recording.spikes.shape[2]
-    value, dspikes = regularisers.upper_bound(recording.spikes, 2.0 / n, "population")
+    value, dspikes = losses.upper_bound(recording.spikes, 2.0 / n, "population")
     assert more.value - plain.value == pytest.approx(0.5 * n ** 2 * value)
     np.testing.assert_allclose(more.dspikes, 0.5 * n ** 2 * dspikes, rtol=RTOL)
     assert dspikes.any()

@@ -14,7 +14,7 @@ import numpy as np
 from figures.run import seeds
 from figures.spoken import spoken_words
 from figures.surrogate import lif_training
-from refsnn import convnet, losses, lstm, optimisers, regularisers
+from refsnn import convnet, losses, lstm, optimisers
 from figures.spoken import kernel_classifier, spike_noise
 from refsnn.fast import lif as fast_lif
 
@@ -91,11 +91,11 @@ def penalty(spikes, o):
     """
     T, B, n = spikes.shape
     if o.penalty == "bounds":
-        terms = ((100.0, regularisers.lower_bound(spikes, 1e-3)),
-                 (0.06, regularisers.upper_bound(spikes, 100.0, power=1)))
+        terms = ((100.0, losses.lower_bound(spikes, 1e-3)),
+                 (0.06, losses.upper_bound(spikes, 100.0, power=1)))
     else:
-        value, d = regularisers.burst(spikes.reshape(T * B, 1, n))
-        terms = ((2e-6 * B, regularisers.total(spikes)),
+        value, d = losses.burst(spikes.reshape(T * B, 1, n))
+        terms = ((2e-6 * B, losses.total(spikes)),
                  (2e-6, (value, d.reshape(T, B, n))))
     return (sum(strength * value for strength, (value, _) in terms),
             sum(np.float32(strength) * d for strength, (_, d) in terms))

@@ -20,7 +20,7 @@ from figures.run import colours, seeds
 from figures.run import published
 from figures.surrogate import lif_training
 from figures.surrogate import fast_training
-from refsnn import datasets, encoding, regularisers
+from refsnn import datasets, encoding, losses
 
 SIDE, HIDDEN, CLASSES, STEPS = 16, 100, 10, 100
 NET = lif_training.Net()
@@ -49,7 +49,7 @@ def task():
 def sweep(seed, repeat, strength, epochs):
     """Training with a burst penalty of one strength."""
     def penalty(spikes):
-        value, dspikes = regularisers.burst(spikes)
+        value, dspikes = losses.burst(spikes)
         return strength * value, np.float32(strength) * dspikes
 
     return {"part": "sweep", "strength": strength,
@@ -59,7 +59,7 @@ def sweep(seed, repeat, strength, epochs):
 def revive(seed, repeat, lower, epochs):
     """Training of a layer that is silent at first, with a lower bound or not."""
     def penalty(spikes):
-        value, dspikes = regularisers.lower_bound(spikes, BOUND)
+        value, dspikes = losses.lower_bound(spikes, BOUND)
         return LOWER_STRENGTH * value, np.float32(LOWER_STRENGTH) * dspikes
 
     return {"part": "revive", "lower": lower,

@@ -7,7 +7,7 @@ consolidation, as `Vector`s of `conformance_spikes`.
 
 import numpy as np
 
-from refsnn import ewc, losses, mlp, regularisers
+from refsnn import ewc, losses, mlp
 from refsnn.oracle.spikes_vectors import Mutant, Vector, numbers
 
 __all__ = ["COSTS"]
@@ -69,9 +69,9 @@ def _van_rossum():
 
 def _costs(spikes, below="neuron", above="population", power=2, bounds=(4.5, 2.5)):
     """All regularisers of trains of spikes."""
-    found = {"lower": regularisers.lower_bound(spikes, bounds[0], below, power),
-             "upper": regularisers.upper_bound(spikes, bounds[1], above, power),
-             "burst": regularisers.burst(spikes), "total": regularisers.total(spikes)}
+    found = {"lower": losses.lower_bound(spikes, bounds[0], below, power),
+             "upper": losses.upper_bound(spikes, bounds[1], above, power),
+             "burst": losses.burst(spikes), "total": losses.total(spikes)}
     return {name: np.float64(value) for name, (value, _) in found.items()} | {
         f"d{name}": d for name, (_, d) in found.items()}
 
@@ -85,7 +85,7 @@ def _regularisers():
     T, B, n = 12, 4, 3
     spikes = _trains(26, T, B, n)
     right = _costs(spikes)
-    whole, d = regularisers.burst(spikes.reshape(T * B, 1, n))
+    whole, d = losses.burst(spikes.reshape(T * B, 1, n))
     rates = _costs(spikes / T)
 
     def slopes(factor, *names):
