@@ -1,89 +1,66 @@
 # refsnn 0.1.0 | bptt.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Backpropagation through time (BPTT): the exact gradient, backward in time.
 
-For any recurrence h[t] = f(h[t-1], x[t]; parameters) with loss L, given as
-arrays along one trajectory,
+A recurrence h[t] = f(h[t-1], x[t]; parameters) with loss L enters as three
+arrays along one trajectory:
 
-    J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters (h[t-1] held),
-    q[t] = dL/dh[t] (direct),
+    J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
+    q[t] = direct derivative of L by h[t].
 
-the adjoint p[t] = dL/dh[t], all later states taken into account, is
+The adjoint p[t] = dL/dh[t] includes the effect of h[t] on later steps:
 
-    p[t] = q[t] + J[t+1]^T p[t+1],  p[T] = 0       (1)  [NMZ19] eq. ?
-    dL/dparameters = sum_t F[t]^T p[t]             (2)  [NMZ19] eq. ?
+    p[t] = q[t] + J[t+1]^T p[t+1],  p[T] = 0       (1)  [NMZ19]
+    dL/dparameters = sum_t F[t]^T p[t]             (2)  [NMZ19]
 
-Truncated, the credit q[t] is followed back K steps only:
+Truncated BPTT propagates each q[t] back over K steps only:
 
     p[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]          (3)
 
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
-    J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Writing
-    M[t] out as sum_{s<=t} J[t] ... J[s+1] F[s] and exchanging the two sums
-    collects, in front of F[s], the adjoint of (1).
-Exact.  For every J, F and q; what was dropped, was dropped in J.  (3) is
-    approximate below K = T - 1: it drops what a parameter did more than K
-    steps before the loss that it is held to account for.
-Cost.   O(T B n (n + p)) time and, beside the arrays handed in, O(B n)
-    memory: n states, p parameters.  (3): O(T B n (K n + p)) time.
-Departures.  [NMZ19] writes the sums for one layered network; here h stacks
-    all states of all layers.  Direct terms of the loss in the parameters,
-    such as weight decay, are added by the caller.  Truncation is often
-    done in chunks of K steps, whose first steps see less than K; (3) gives
-    every q[t] the same K.
+    J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Inserting
+    M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] and exchanging the two sums
+    gives (2), where the factor in front of F[s] is the adjoint (1).
+Exact.  The gradient is exact for every J, F and q.  Approximations enter
+    only through terms that the caller omits from J.  Truncation (3) is
+    approximate for K < T - 1: it omits the influence of a parameter at
+    step s on the loss of steps after s + K.
+Cost.   O(T B n (n + p)) time and, besides the arguments, O(B n) memory,
+    for n states and p parameters.  (3) takes O(T B n (K n + p)) time.
+Departures.  [NMZ19] writes the sums for one layered network; here h holds
+    all states of all layers.  Loss terms that depend directly on the
+    parameters, such as weight decay, are added by the caller.  Chunked
+    truncation propagates the first steps of each chunk over fewer than K
+    steps; (3) uses the same K for every q[t].
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
 
+import re
+
 import numpy as np
 
 __all__ = ["adjoint", "gradient", "truncated"]
 
-
-def _checked(J, F, q):
-    """The arrays as floats whose shapes agree; F may be None."""
-    arrays = {"J": J, "F": F, "q": q}
-    for name, value in arrays.items():
-        if name == "F" and value is None:
-            continue
-        array = arrays[name] = np.asarray(value)
-        if array.dtype not in (np.float32, np.float64):
-            raise ValueError(f"{name} is of dtype {array.dtype}: must be float32 "
-                             "or float64")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    J, F, q = arrays.values()
-    if q.ndim != 3 or 0 in q.shape:
-        raise ValueError(f"q is of shape {q.shape}: must be (T, B, n), none of them 0")
-    if J.shape != (*q.shape, q.shape[2]):
-        raise ValueError(f"J is of shape {J.shape}: must be (T, B, n, n) to match "
-                         f"q of shape {q.shape}")
-    if F is not None and (F.ndim != 4 or F.shape[:3] != q.shape):
-        raise ValueError(f"F is of shape {F.shape}: must be (T, B, n, p) to match "
-                         f"q of shape {q.shape}")
-    return J, F, q
+SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*) float, q (T, B, n) float"
 
 
 def adjoint(J, q):
-    """Adjoints p[t] of the states, eq. (1).
+    """Return the adjoints p[t] of the states, eq. (1).
 
     Parameters
     ----------
     J : (T, B, n, n) float
         State Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``;
-        J[0] is not used.
+        J[0] is not used.  The result has their dtype.
     q : (T, B, n) float
-        Direct credit dL/dh[t], units of loss per unit of state.
+        Direct derivative of the loss by the states, in units of the loss
+        per unit of the state.
 
     Returns
     -------
     (T, B, n) float
-        Total credit dL/dh[t].
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
+        Total derivative dL/dh[t].
 
     Examples
     --------
@@ -91,34 +68,28 @@ def adjoint(J, q):
     >>> adjoint(J, q).ravel().tolist()
     [1.75, 1.5, 1.0]
     """
-    J, _, q = _checked(J, None, q)
-    p = q.astype(np.result_type(J, q))
+    J, q = _arrays("J (T, B, n, n) float, q (T, B, n) float", J, q)
+    p = np.array(q)
     for t in range(len(q) - 2, -1, -1):
         p[t] += (p[t + 1][:, None, :] @ J[t + 1])[:, 0, :]                 # (1)
     return p
 
 
 def gradient(J, F, q):
-    """Gradient of a loss along a whole trajectory, eqs. (1) and (2).
+    """Return the gradient of the loss along a trajectory, (1) and (2).
 
     Parameters
     ----------
-    J : (T, B, n, n) float
-        State Jacobians; J[0] is not used.
+    J, q
+        As for `adjoint`.
     F : (T, B, n, p) float
         Immediate influence of the parameters on the states.
-    q : (T, B, n) float
-        Direct credit, units of loss per unit of state.
 
     Returns
     -------
     (p,) float
-        Summed over steps and batch, units of loss per unit of parameter.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
+        Sum over steps and batch, in units of the loss per unit of the
+        parameter.
 
     Examples
     --------
@@ -127,35 +98,25 @@ def gradient(J, F, q):
     >>> gradient(J, F, q).tolist()
     [5.5]
     """
-    J, F, q = _checked(J, np.asarray(F), q)
-    p = adjoint(J, q)
-    return np.einsum("tbi,tbip->p", p, F)                                  # (2)
+    J, F, q = _arrays(SYSTEM, J, F, q)
+    return np.einsum("tbi,tbip->p", adjoint(J, q), F)                      # (2)
 
 
 def truncated(J, F, q, horizon):
-    """Gradient whose credit is followed back some steps only, (2) and (3).
+    """Return the gradient of truncated BPTT, eqs. (2) and (3).
 
     Parameters
     ----------
-    J : (T, B, n, n) float
-        State Jacobians; J[0] is not used.
-    F : (T, B, n, p) float
-        Immediate influence of the parameters on the states.
-    q : (T, B, n) float
-        Direct credit, units of loss per unit of state.
+    J, F, q
+        As for `gradient`.
     horizon : int
-        Steps K, at least 0 (immediate influence alone); exact from T - 1.
+        Number of steps K, at least 0.  K = 0 keeps the immediate influence
+        alone, and the gradient is exact from K = T - 1.
 
     Returns
     -------
     (p,) float
-        Summed over steps and batch, units of loss per unit of parameter.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, an entry is not finite or the horizon is not an
-        integer of at least 0.
+        As for `gradient`.
 
     Examples
     --------
@@ -163,13 +124,57 @@ def truncated(J, F, q, horizon):
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]
     [[3.0], [4.0], [4.25]]
     """
-    J, F, q = _checked(J, np.asarray(F), q)
-    if type(horizon) is bool or not isinstance(horizon, (int, np.integer)) \
-            or horizon < 0:
-        raise ValueError(f"horizon is {horizon!r}: must be an integer >= 0")
-    credit = q.astype(np.result_type(J, q))
-    p = credit.copy()
-    for d in range(1, min(int(horizon), len(q) - 1) + 1):
-        credit = (credit[1:, :, None, :] @ J[1:len(q) - d + 1])[:, :, 0, :]
-        p[:len(credit)] += credit                                          # (3)
+    J, F, q, horizon = _arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q,
+                               horizon)
+    p, term = q.copy(), np.array(q)
+    for d in range(1, min(horizon, len(q) - 1) + 1):
+        term = (term[1:, :, None, :] @ J[1:len(q) - d + 1])[:, :, 0, :]
+        p[:len(term)] += term                                              # (3)
     return np.einsum("tbi,tbip->p", p, F)
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

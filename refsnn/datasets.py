@@ -1,45 +1,62 @@
-# refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy | optional: pooch
-r"""Images to train on: embedded digits, and files of the MNIST format.
+# refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: pooch
+r"""Images to train on: embedded digits, and files of MNIST, CIFAR and SVHN.
 
-`digits` reads 1,797 real handwritten digits of 8x8 pixels that come with
-the module (data/digits.npz); `images` reads MNIST or Fashion-MNIST from a
-folder, where `fetch` puts them.  `upsample` interpolates between pixel
-centres,
+`digits` returns 1,797 handwritten digits of 8x8 pixels, which are stored
+beside the module (data/digits.npz).  `images` reads MNIST or Fashion-MNIST
+from a folder, and `fetch` downloads them.  `split` draws a stratified test
+set, and `upsample` enlarges k x k images X by linear interpolation,
 
     Y = A X A^T,  A[i, j] = max(0, 1 - |p[i] - j|)                (1)
     p[i] = (i + 1/2) k / size - 1/2, clipped to [0, k - 1]        (2)
 
-for k x k images X, and `split` draws a test set with every class in its
-proportion.
+`cifar` reads the binary archives of CIFAR-10 and CIFAR-100, which need no
+unpickling.  A row of a file is an image: one label (CIFAR-100: a coarse
+and a fine one) and 3,072 pixels, plane by plane (red, green, blue),
 
-Derivation.  (1) is linear interpolation at the centres (2) of the new
-    pixels, row by row and column by column.  Rows of A sum to 1: values
-    stay in the range of X.
-Exact.  A split depends on labels, fraction and seed, and on nothing else.
-Cost.   `idx` takes no more memory than the file really holds, whatever its
-    header says, and at most `limit`.
+    x[r, c, k] = pixel[1024 k + 32 r + c] / 255                   (3)
+
+`svhn` reads the MATLAB files of the cropped digits of SVHN, with arrays
+X (32, 32, 3, N) and y (N, 1), in which the digit 0 is stored as 10,
+
+    x[n, r, c, k] = X[r, c, k, n] / 255,  label = y mod 10        (4)
+
+Derivation.  (1) interpolates linearly at the centres (2) of the new
+    pixels, first along one axis, then along the other.  Each row of A sums
+    to 1, so values stay in the range of X.  (3) and (4) restate the
+    published file formats.
+Exact.  Pixel values are those of the files.  A split depends only on
+    labels, fraction and seed.
+Cost.   Files are read whole.  `idx` allocates at most `limit` bytes, and
+    never more than the file holds, whatever its header declares.
 Departures.  Pixels are scaled to [0, 1], from 0..16 (digits) or 0..255.
+    The colour channel comes last, and the coarse labels of CIFAR-100 are
+    dropped.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.
     MNIST: Y. LeCun, C. Cortes and C. J. C. Burges.  Fashion-MNIST: H.
     Xiao, K. Rasul and R. Vollgraf, arXiv 1708.07747, MIT licence.
+    CIFAR: A. Krizhevsky, Learning multiple layers of features from tiny
+    images, 2009.  SVHN: Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu
+    and A. Y. Ng, Reading digits in natural images, 2011; non-commercial.
 """
 
 import gzip
+import hashlib
 import io
 import os
+import re
 import zipfile
 import zlib
 
 import numpy as np
 
-__all__ = ["digits", "fetch", "idx", "images", "split", "upsample"]
+__all__ = ["cifar", "digits", "fetch", "idx", "images", "split", "svhn", "upsample"]
 
 DIGITS = {"images": (1797, 8, 8), "labels": (1797,)}
 IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4",
               0x0E: ">f8"}
-DEFLATE = 1032          # no byte of deflate stands for more bytes than this
+DEFLATE = 1032          # largest compression factor of deflate
 BLOCK = 1 << 20         # bytes read at a time
 # URL and published MD5 of each file
 SOURCES = {
@@ -55,43 +72,25 @@ SOURCES = {
             "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
             "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310"}),
 }
-
-
-def _file(path, advice):
-    """`path` as a str, where a regular file is."""
-    path = os.fspath(path)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path} is missing: {advice}")
-    if not os.path.isfile(path):
-        raise ValueError(f"{path} is no regular file: must be one")
-    return path
-
-
-def _member(path, name, shape):
-    """A uint8 array of a known shape out of an npz file."""
-    size = int(np.prod(shape))
-    with zipfile.ZipFile(path) as archive, archive.open(name + ".npy") as member:
-        stream = io.BytesIO(member.read(size + BLOCK))
-    version = np.lib.format.read_magic(stream)
-    if version != (1, 0):
-        raise ValueError(f"npy version is {version}: must be (1, 0)")
-    header = np.lib.format.read_array_header_1_0(stream)
-    if header != (shape, False, np.dtype("u1")):
-        raise ValueError(f"(shape, Fortran order, dtype) is {header}: must be "
-                         f"{(shape, False, np.dtype('u1'))}")
-    data = stream.read()
-    if len(data) != size:
-        raise ValueError(f"holds {len(data)} bytes: must hold {size}")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+SIDE = 32
+PIXELS = 3 * SIDE ** 2
+# (classes, kind): files, images in each, bytes of labels for each image
+CIFAR = {(10, "train"): ([f"data_batch_{i}.bin" for i in range(1, 6)], 10000, 1),
+         (10, "test"): (["test_batch.bin"], 10000, 1),
+         (100, "train"): (["train.bin"], 50000, 2),
+         (100, "test"): (["test.bin"], 10000, 2)}
+SVHN_MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373",
+            "test": "eb5a983be6a315427106f1b164d9cef3"}
 
 
 def digits(path=None):
-    """The embedded handwritten digits.
+    """Return the embedded handwritten digits.
 
     Parameters
     ----------
     path : str or path, optional
-        Of digits.npz; by default data/digits.npz beside this module.
+        Location of digits.npz; by default data/digits.npz beside this
+        module.
 
     Returns
     -------
@@ -99,13 +98,6 @@ def digits(path=None):
         Ink in [0, 1], in steps of 1/16.
     labels : (1797,) int64
         0 .. 9.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the file is missing: it is not part of a copy of this module.
-    ValueError
-        If the file is not the one that belongs here, naming the field.
 
     Examples
     --------
@@ -123,7 +115,7 @@ def digits(path=None):
     for name, shape in DIGITS.items():
         try:
             arrays[name] = _member(path, name, shape)
-        except Exception as error:      # whatever the parsers of zip and npy raise
+        except Exception as error:      # any error of the zip and npy parsers
             told = " ".join(str(error).split())[:200] or "cannot be read"
             raise ValueError(f"{path}, field {name}: {told}: must be refsnn's "
                              "digits.npz") from None
@@ -134,13 +126,31 @@ def digits(path=None):
     return arrays["images"] / 16.0, arrays["labels"].astype(np.int64)
 
 
+def _member(path, name, shape):
+    """Return a uint8 array of a known shape from an npz file."""
+    size = int(np.prod(shape))
+    with zipfile.ZipFile(path) as archive, archive.open(name + ".npy") as member:
+        stream = io.BytesIO(member.read(size + BLOCK))
+    version = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise ValueError(f"npy version is {version}: must be (1, 0)")
+    header = np.lib.format.read_array_header_1_0(stream)
+    if header != (shape, False, np.dtype("u1")):
+        raise ValueError(f"(shape, Fortran order, dtype) is {header}: must be "
+                         f"{(shape, False, np.dtype('u1'))}")
+    data = stream.read()
+    if len(data) != size:
+        raise ValueError(f"holds {len(data)} bytes: must hold {size}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
 def upsample(images, size=16):
-    """Larger images by bilinear interpolation, eqs. (1) and (2).
+    """Enlarge images by bilinear interpolation, eqs. (1) and (2).
 
     Parameters
     ----------
     images : (N, k, k) float
-        Of any units.
+        Images, in any units.
     size : int
         Side of the result, at least k.
 
@@ -149,27 +159,14 @@ def upsample(images, size=16):
     (N, size, size) float
         In the units and of the dtype of images.
 
-    Raises
-    ------
-    ValueError
-        If images are no finite (N, k, k) floats or size is below k.
-
     Examples
     --------
     >>> upsample(np.array([[[0.0, 1.0], [0.0, 1.0]]]), 4)[0, 0].tolist()
     [0.0, 0.25, 0.75, 1.0]
     """
-    images = np.asarray(images)
-    if images.dtype not in (np.float32, np.float64) or images.ndim != 3 \
-            or images.shape[1] != images.shape[2] or images.size == 0:
-        raise ValueError(f"images is of shape {images.shape}, dtype {images.dtype}: "
-                         "must be (N, k, k) float32 or float64, not empty")
-    if not np.isfinite(images).all():
-        raise ValueError("images has NaN or infinite entries: must be finite")
+    images, = _arrays("images (N, k, k) float", images)
     k = images.shape[1]
-    if not isinstance(size, (int, np.integer)) or size < k:
-        raise ValueError(f"size is {size!r}: must be an integer of at least {k}, the "
-                         "side of images")
+    size, = _arrays(f"size () int in [{k}, inf)", size)
     p = np.clip((np.arange(size) + 0.5) * k / size - 0.5, 0, k - 1)        # (2)
     A = np.maximum(0, 1 - np.abs(p[:, None] - np.arange(k)))
     A = A.astype(images.dtype)
@@ -177,28 +174,22 @@ def upsample(images, size=16):
 
 
 def split(labels, test_fraction=0.2, seed=0):
-    """Indices of a training and a test set, fixed, disjoint and stratified.
+    """Draw the indices of a training set and a disjoint, stratified test set.
 
     Parameters
     ----------
     labels : (N,) int
-        Classes.
+        Class of each sample; each class needs at least two samples.
     test_fraction : float
-        Part of each class that goes to the test set, in (0, 1); rounded to
-        whole samples, at least one of each class in either set.
+        Fraction of each class in the test set, in (0, 1), rounded to whole
+        samples with at least one sample of each class in either set.
     seed : int
-        Which split.
+        Seed of the split, not negative.
 
     Returns
     -------
     train, test : int64 arrays
-        Rising indices; together each of 0 .. N-1 once.
-
-    Raises
-    ------
-    ValueError
-        If labels are no integers of shape (N,), a class has a single
-        sample, or test_fraction or seed is out of range.
+        Increasing indices, which together cover 0 .. N-1 once.
 
     Examples
     --------
@@ -206,74 +197,34 @@ def split(labels, test_fraction=0.2, seed=0):
     >>> len(train), len(test), sorted(train.tolist() + test.tolist())
     (4, 2, [0, 1, 2, 3, 4, 5])
     """
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu" or labels.ndim != 1 or labels.size == 0:
-        raise ValueError(f"labels is of shape {labels.shape}, dtype {labels.dtype}: "
-                         "must be (N,) integers, not empty")
-    if not isinstance(test_fraction, (float, np.floating)) or not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction is {test_fraction!r}: must be in (0, 1)")
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed is {seed!r}: must be an integer, not negative")
+    labels, _, seed = _arrays("labels (N) int, test_fraction () in (0, 1), "
+                              "seed () int in [0, inf)", labels, test_fraction, seed)
     rng = np.random.default_rng(seed)
     chosen = np.zeros(labels.size, bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         if members.size < 2:
-            raise ValueError(f"labels has {members.size} sample of class {label}: must "
-                             "have two or more of each")
+            raise ValueError(f"labels has 1 sample of class {label}: must have at "
+                             "least 2 of each class")
         count = min(max(round(test_fraction * members.size), 1), members.size - 1)
         chosen[rng.permutation(members)[:count]] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def _header(path, stream, limit, size, zipped):
-    """Dtype, shape and number of data bytes that an IDX header announces."""
-    magic = stream.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES \
-            or magic[3] == 0:
-        raise ValueError(f"{path}, field magic: is {magic.hex() or 'empty'}: must be "
-                         "0000, a dtype code of 08 to 0e and a number of dimensions")
-    raw = stream.read(4 * magic[3])
-    if len(raw) < 4 * magic[3]:
-        raise ValueError(f"{path}, field dimensions: truncated after {len(raw)} bytes: "
-                         f"must be {magic[3]} of 4 bytes")
-    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4"))
-    dtype = np.dtype(IDX_DTYPES[magic[2]])
-    count = dtype.itemsize
-    for n in shape:
-        count *= n
-    most = size * DEFLATE if zipped else size - 4 - len(raw)
-    if not 0 < count <= limit:
-        raise ValueError(f"{path}, field dimensions: {shape} make {count} bytes: must "
-                         f"be from 1 to limit = {limit}")
-    if count > most or not zipped and count != most:
-        raise ValueError(f"{path}, field data: {shape} of {dtype} make {count} bytes: "
-                         f"file holds {'at most ' * zipped}{most}")
-    return dtype, shape, count
-
-
 def idx(path, *, limit=1 << 31):
-    """An array from a file of the IDX format, gzipped or not.
+    """Read an array from a file of the IDX format, gzipped or not.
 
     Parameters
     ----------
     path : str or path
-        Of the file; whether it is gzipped is read from it, not its name.
+        The file; its content decides whether it is gzipped, not its name.
     limit : int
-        Largest array that is accepted, in bytes.
+        Largest array that is accepted, bytes.
 
     Returns
     -------
     array
-        Of the shape and dtype that the header gives, native byte order.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is truncated, corrupt, longer than its header says or
-        larger than limit; names file and field.
+        With the shape and dtype of the header, in native byte order.
 
     Examples
     --------
@@ -286,6 +237,7 @@ def idx(path, *, limit=1 << 31):
     [7, 2, 1]
     """
     path = _file(path, "must be a file of the IDX format, gzipped or not")
+    _arrays("limit () in [0, inf]", limit)
     with open(path, "rb") as plain:
         zipped = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
@@ -311,19 +263,46 @@ def idx(path, *, limit=1 << 31):
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
+def _header(path, stream, limit, size, zipped):
+    """Return dtype, shape and number of data bytes of an IDX header."""
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES \
+            or magic[3] == 0:
+        raise ValueError(f"{path}, field magic: is {magic.hex() or 'empty'}: must be "
+                         "0000, a dtype code of 08 to 0e and a number of dimensions")
+    raw = stream.read(4 * magic[3])
+    if len(raw) < 4 * magic[3]:
+        raise ValueError(f"{path}, field dimensions: truncated after {len(raw)} bytes: "
+                         f"must be {magic[3]} of 4 bytes")
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4"))
+    dtype = np.dtype(IDX_DTYPES[magic[2]])
+    count = dtype.itemsize
+    for n in shape:
+        count *= n
+    most = size * DEFLATE if zipped else size - 4 - len(raw)
+    if not 0 < count <= limit:
+        raise ValueError(f"{path}, field dimensions: {shape} make {count} bytes: must "
+                         f"be from 1 to limit = {limit}")
+    if count > most or not zipped and count != most:
+        raise ValueError(f"{path}, field data: {shape} of {dtype} make {count} bytes: "
+                         f"file holds {'at most ' * zipped}{most}")
+    return dtype, shape, count
+
+
 def images(folder, kind="train", *, classes=10, dtype=np.float32):
-    """Images and labels of a folder of MNIST-format files.
+    """Read the images and labels of a folder of MNIST-format files.
 
     Parameters
     ----------
     folder : str or path
-        Holds KIND-images-idx3-ubyte and KIND-labels-idx1-ubyte, or .gz.
-    kind : "train" or "t10k"
-        Which set.
+        Folder with KIND-images-idx3-ubyte and KIND-labels-idx1-ubyte, or
+        the same names with .gz.
+    kind : {"train", "t10k"}
+        Training or test set.
     classes : int
         Number of classes.
     dtype : float32 or float64
-        Of the images.
+        Dtype of the images.
 
     Returns
     -------
@@ -331,14 +310,6 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
         In [0, 1].
     labels : (N,) int64
         In 0 .. classes-1.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder or a file is missing.
-    ValueError
-        If kind or dtype is another one, or as `idx`, or if the two files
-        do not fit each other.
 
     Examples
     --------
@@ -348,18 +319,15 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     FileNotFoundError: folder nowhere is missing: must hold MNIST-format ...
     """
     folder = os.fspath(folder)
-    if kind not in ("train", "t10k"):
-        raise ValueError(f"kind is {kind!r}: must be 'train' or 't10k'")
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype}: must be float32 or float64")
+    _options(dtype, kind, "train", "t10k")
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"folder {folder} is missing: must hold MNIST-format "
-                                "files, fetch() gets them")
+                                "files; fetch() downloads them")
     arrays = []
     for name, ndim in (("images-idx3", 3), ("labels-idx1", 1)):
         path = os.path.join(folder, f"{kind}-{name}-ubyte")
         path = path if os.path.exists(path) else path + ".gz"
-        array = idx(_file(path, "must be there, with or without .gz"))
+        array = idx(_file(path, "must be present, with or without .gz"))
         if array.dtype != np.uint8 or array.ndim != ndim:
             raise ValueError(f"{path}, field magic: is for {array.ndim} dimensions of "
                              f"{array.dtype}: must be {ndim} of uint8")
@@ -375,15 +343,15 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
 
 def fetch(name, folder):
-    """Download MNIST or Fashion-MNIST, unless it is there already.
+    """Download MNIST or Fashion-MNIST unless the files are present.
 
     Parameters
     ----------
-    name : "mnist" or "fashion_mnist"
-        Which.
+    name : {"mnist", "fashion_mnist"}
+        Data set.
     folder : str or path
-        The four files go to folder/name; each appears when it is complete
-        and its published MD5 is right, or not at all.
+        The four files go to folder/name.  A file appears there only when
+        it is complete and has its published MD5.
 
     Returns
     -------
@@ -392,23 +360,21 @@ def fetch(name, folder):
 
     Raises
     ------
-    ValueError
-        If the name is unknown, a file of another checksum is in the way, or
-        a download has a wrong one.
     ImportError
         If pooch is missing.
     OSError
-        If the download fails.
+        If a download fails.
+    ValueError
+        If a present or downloaded file has another checksum.
 
     Examples
     --------
     >>> fetch("minst", "data")
     Traceback (most recent call last):
         ...
-    ValueError: name is 'minst': must be one of ['fashion_mnist', 'mnist']
+    ValueError: name is 'minst': must be one of ('mnist', 'fashion_mnist')
     """
-    if name not in SOURCES:
-        raise ValueError(f"name is {name!r}: must be one of {sorted(SOURCES)}")
+    _one_of("name", name, *SOURCES)
     try:
         import pooch
     except ImportError:
@@ -426,3 +392,176 @@ def fetch(name, folder):
         except OSError as error:
             raise OSError(f"{path} cannot be fetched from {url}: {error}") from None
     return target
+
+
+def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
+    """Read the images and labels of CIFAR-10 or CIFAR-100, eq. (3).
+
+    Parameters
+    ----------
+    folder : str or path
+        The unpacked binary archive, cifar-10-batches-bin or
+        cifar-100-binary.
+    kind : {"train", "test"}
+        Training or test set.
+    classes : {10, 100}
+        CIFAR-10 or CIFAR-100.
+    dtype : float32 or float64
+        Dtype of the images.
+
+    Returns
+    -------
+    images : (N, 32, 32, 3) float
+        In [0, 1].
+    labels : (N,) int64
+        In 0 .. classes-1.
+
+    Examples
+    --------
+    >>> cifar("nowhere", "test")                    # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere...test_batch.bin is missing: must be a ...
+    """
+    _options(dtype, kind, "train", "test")
+    classes, = _arrays("classes () int in {10, 100}", classes)
+    names, count, head = CIFAR[classes, kind]
+    images = np.empty((len(names) * count, SIDE, SIDE, 3), dtype)
+    labels = np.empty(len(images), np.int64)
+    for i, name in enumerate(names):
+        path = _file(os.path.join(os.fspath(folder), name),
+                     f"must be a file of CIFAR-{classes}, binary version")
+        size, want = os.path.getsize(path), count * (head + PIXELS)
+        if size != want:
+            raise ValueError(f"{path} holds {size} bytes: must hold {want}, {count} "
+                             f"images of {head + PIXELS}")
+        rows = np.fromfile(path, np.uint8).reshape(count, -1)
+        part = slice(i * count, (i + 1) * count)
+        labels[part] = rows[:, head - 1]
+        if labels[part].max() >= classes:
+            raise ValueError(f"{path}: largest label is {labels[part].max()}: must be "
+                             f"below {classes}")
+        planes = rows[:, head:].reshape(-1, 3, SIDE, SIDE)
+        np.divide(planes.transpose(0, 2, 3, 1), 255, out=images[part],     # (3)
+                  dtype=dtype)
+    return images, labels
+
+
+def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
+    """Read the images and labels of the cropped digits of SVHN, eq. (4).
+
+    Parameters
+    ----------
+    folder : str or path
+        Folder with train_32x32.mat and test_32x32.mat.
+    kind, dtype
+        As for `cifar`.
+    checked : bool
+        Refuse a file whose MD5 is not the published one.  False reads any
+        file of this format, but SciPy may crash on a damaged file.
+
+    Returns
+    -------
+    images : (N, 32, 32, 3) float
+        In [0, 1].
+    labels : (N,) int64
+        The digits, 0 .. 9.
+
+    Examples
+    --------
+    >>> svhn("nowhere")                             # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere...train_32x32.mat is missing: must be a ...
+    """
+    from scipy.io import loadmat        # nothing else here needs SciPy
+    _options(dtype, kind, "train", "test")
+    path = _file(os.path.join(os.fspath(folder), f"{kind}_32x32.mat"),
+                 "must be a file of SVHN, cropped digits")
+    if checked:
+        with open(path, "rb") as file:
+            md5 = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+        if md5 != SVHN_MD5[kind]:
+            raise ValueError(f"{path} has MD5 {md5}: must be {SVHN_MD5[kind]}, that of "
+                             "the published file")
+    try:
+        found = loadmat(path, variable_names=("X", "y"))
+    except Exception as error:          # its kind depends on the damage
+        raise ValueError(f"{path} cannot be read ({str(error) or type(error)}): must "
+                         "be a MATLAB file of version 5") from None
+    X, y = (np.asarray(found.get(name)) for name in ("X", "y"))
+    N = X.shape[-1] if X.ndim == 4 else 0
+    for name, array, shape in (("X", X, (SIDE, SIDE, 3, N)), ("y", y, (N, 1))):
+        if array.shape != shape or array.dtype != np.uint8 or N == 0:
+            raise ValueError(f"{path}, field {name}: is of shape {array.shape}, dtype "
+                             f"{array.dtype}: must be uint8, X (32, 32, 3, N) and y "
+                             "(N, 1)")
+    if y.min() < 1 or y.max() > 10:
+        raise ValueError(f"{path}, field y: labels go from {y.min()} to {y.max()}: "
+                         "must be in 1 .. 10, where 10 stands for 0")
+    images = np.divide(X.transpose(3, 0, 1, 2), 255, dtype=dtype, order="C")  # (4)
+    return images, y[:, 0].astype(np.int64) % 10
+
+
+def _file(path, advice):
+    """Return the path of a regular file as a str."""
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path} is missing: {advice}")
+    if not os.path.isfile(path):
+        raise ValueError(f"{path} is no regular file: must be one")
+    return path
+
+
+def _options(dtype, kind, *kinds):
+    """Refuse another dtype or kind."""
+    _one_of("kind", kind, *kinds)
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
+        raise ValueError(f"dtype is {dtype}: must be float32 or float64")
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

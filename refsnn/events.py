@@ -1,36 +1,38 @@
 # refsnn 0.1.0 | events.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
-r"""Files of the Spiking Heidelberg Digits and of Spiking Speech Commands.
+r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
-One HDF5 file holds one part of a data set, N recordings:
+The Spiking Heidelberg Digits and Spiking Speech Commands share a format.
+One HDF5 file holds one part of a data set, with N recordings of words:
 
-    spikes/times        (N,) of (E,) float16    s, never falling
+    spikes/times        (N,) of (E,) float16    spike times, s, not falling
     spikes/units        (N,) of (E,) uint16     channels 0 ... 699
-    labels              (N,) uint16             places in extra/keys
+    labels              (N,) uint16             indices into extra/keys
     extra/keys          (classes,) text         words
-    extra/speaker       (N,) uint16             not in Speech Commands
+    extra/speaker       (N,) uint16             absent in Speech Commands
     extra/meta_info     gender, age, body_height of each speaker; optional
 
-Files come from elsewhere: what a field declares is compared with a limit
-and the file's size before memory is taken for it; whatever is not of this
-form is refused by file, recording and field.
+Any file may be read safely.  Declared sizes are compared with limits and
+with the size of the file before memory is allocated, and a file of another
+form is refused by a ValueError that names file, recording and field.
 
-Exact.  Times are widened to float64, units to int64, before anything is
-    computed: 1.4 s in microseconds is beyond float16.  What was written is
-    read to the bit, and the same spikes make the same file.
-Cost.   16 bytes a spike, and those of the file, held in memory.
-Departures.  Times are rounded to float16, as published: to 0.5 ms from 0.5
-    to 1 s, to 1 ms from 1 to 2 s.  Floats and integers of any width are
-    read, for published files were not at hand.  Links other than hard
-    ones, data kept in other files and objects are refused, never followed.
-    Not refused: bytes damaged so that the HDF5 library itself never ends.
+Exact.  Times are converted to float64 before any computation, because
+    1.4 s in microseconds exceeds the range of float16.  Stored values are
+    read without a change, and equal spikes give equal files.
+Cost.   16 bytes of memory for each spike; `write` holds the whole file.
+Departures.  Times are rounded to float16, as in the published files: to
+    0.5 ms from 0.5 s to 1 s and to 1 ms from 1 s to 2 s.  Floats and
+    integers of other widths are read too.  Links, external data, virtual
+    datasets and references are refused and never followed.  Damage that
+    makes the HDF5 library hang is not detected.
 
-Data.  B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
-    Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022, CC BY 4.0.
+[CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
+    Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
 """
 
 import contextlib
 import io
 import os
+import re
 import zlib
 from typing import NamedTuple
 
@@ -39,15 +41,16 @@ import numpy as np
 
 __all__ = ["Recordings", "Speakers", "read", "write"]
 
-CHUNK = 1 << 26         # bytes that one chunk of a field may have
-ENTRIES = 1 << 22       # of a field
-TEXT = 1 << 20          # bytes that the words of a field may have
-WORDS = 1 << 16         # of uint16: words, speakers, channels
+CHUNK = 1 << 26         # largest chunk of a field, bytes
+ENTRIES = 1 << 22       # largest number of entries of a field
+TEXT = 1 << 20          # largest size of the texts of a field, bytes
+WORDS = 1 << 16         # values of uint16: largest number of words or speakers
+CHANNELS = f"channels () int in [1, {WORDS}]"
 SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class Speakers(NamedTuple):
-    """What is known of each speaker, by number: texts or numbers."""
+    """Properties of the speakers: one text or number for each speaker."""
 
     gender: np.ndarray
     age: np.ndarray
@@ -55,28 +58,90 @@ class Speakers(NamedTuple):
 
 
 class Recordings(NamedTuple):
-    """Spikes of N recordings, and what was said by whom."""
+    """Spikes of N recordings with their labels and speakers."""
 
-    times: list             # of (E,) float64, s, never falling
+    times: list             # of (E,) float64, s, not falling
     units: list             # of (E,) int64, channels
-    labels: np.ndarray      # (N,) int64, places in keys
+    labels: np.ndarray      # (N,) int64, indices into keys
     keys: tuple             # of str
     speaker: np.ndarray     # (N,) int64, or None
     meta: Speakers          # or None
 
 
-def _need(good, what, must):
-    if not good:
-        raise ValueError(f"{what}: must {must}")
+def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
+         limit=1 << 32):
+    """Read the recordings of a file.
+
+    Parameters
+    ----------
+    path : str or path
+        The HDF5 file.
+    channels : int
+        Number of channels; other units are refused.
+    unsorted : {"refuse", "sort"}
+        Treatment of a recording whose times fall.
+    start, stop : int
+        First recording to read and the one after the last; by default all.
+    limit : int
+        Largest size of the result, bytes.
+
+    Returns
+    -------
+    Recordings
+        Times in s.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "words.h5")
+    >>> spikes = [(np.array([0.25, 0.5]), np.array([3, 699]))]
+    >>> write(path, spikes, [1], ["zero", "one"], speaker=[4])
+    >>> found = read(path)
+    >>> found.times[0].tolist(), found.units[0].tolist(), found.keys
+    ([0.25, 0.5], [3, 699], ('zero', 'one'))
+    """
+    path = os.fsdecode(path)
+    _one_of("unsorted", unsorted, "refuse", "sort")
+    channels, limit = _arrays(f"{CHANNELS}, limit () in [0, inf]", channels, limit)
+    with _opened(path) as file:
+        times, E = _sequences(file, path, "spikes/times", "f")
+        units, F = _sequences(file, path, "spikes/units", "iu")
+        labels = _column(file, path, "labels", "iu")
+        keys = _column(file, path, "extra/keys", "U")
+        speaker = _column(file, path, "extra/speaker", "iu", False)
+        meta = [_column(file, path, f"extra/meta_info/{name}", "iufU", False)
+                for name in Speakers._fields]
+        _need(len({a is None for a in meta}) == 1, f"{path}, extra/meta_info lacks "
+              "fields", f"have all of {Speakers._fields}, or none")
+        N = len(labels)
+        _need(N == len(E) == len(F), f"{path}: labels, spikes/times and spikes/units "
+              f"have {N}, {len(E)}, {len(F)} entries", "have equally many")
+        labels, keys, speaker, meta = _about(
+            path, labels, keys, speaker, None if meta[0] is None else meta)
+        _need((E == F).all(), f"{path}, recording {np.argmax(E != F)}: spikes/times "
+              "and spikes/units have different lengths", "have equal lengths")
+        stop = N if stop is None else stop
+        _need(isinstance(start, int) and isinstance(stop, int) and 0 <= start < stop
+              and stop <= N, f"{path}: start, stop are {start!r}, {stop!r}",
+              f"be integers with 0 <= start < stop <= {N}")
+        size = int(E[start:stop].sum()) * 16 + (stop - start) * 256
+        _need(size <= limit, f"{path}: {stop - start} recordings take {size} bytes",
+              f"take at most limit = {limit}; read fewer of them with start and stop")
+        pairs = [_spikes(f"{path}, recording {i}", *pair, channels, unsorted)
+                 for i, pair in enumerate(zip(times[start:stop], units[start:stop],
+                                              strict=True), start)]
+    return Recordings([t for t, _ in pairs], [u for _, u in pairs], labels[start:stop],
+                      tuple(keys.tolist()), speaker if speaker is None
+                      else speaker[start:stop], meta)
 
 
 @contextlib.contextmanager
 def _opened(path):
-    """An HDF5 file to read; whatever the library says becomes a ValueError."""
+    """Open an HDF5 file; turn each error of the library into a ValueError."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be an HDF5 file of spikes")
-    _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is no HDF5 file",
-          "be one, and unpacked where it came compressed")
+    _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is not an HDF5 file",
+          "be one; unpack it first if it is compressed")
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -87,55 +152,28 @@ def _opened(path):
         raise ValueError(f"{path}: {error}: must be an intact HDF5 file") from None
 
 
-def _field(file, path, field, needed=True):
-    """A dataset (N,) of hard links and data in the file alone, or None."""
-    data, so_far = file, []
-    for name in field.split("/"):
-        _need(isinstance(data, h5py.Group), f"{path}, {'/'.join(so_far)} is no group",
-              "be one")
-        so_far.append(name)
-        where, links = f"{path}, {'/'.join(so_far)}", data.id.links
-        if not links.exists(name.encode()):
-            _need(not needed, f"{where} is missing", "be there")
-            return None
-        _need(links.get_info(name.encode()).type == h5py.h5l.TYPE_HARD,
-              f"{where} is a link to elsewhere", "be in the file itself")
-        data = data[name]
-    _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
-    plan = data.id.get_create_plist()
-    _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),
-          f"{where} has its data in other files", "be in the file itself")
-    _need(data.shape is not None and len(data.shape) == 1 and data.size <= ENTRIES,
-          f"{where} is of shape {data.shape}",
-          f"be one-dimensional, of at most {ENTRIES} entries")
-    _need(not data.chunks or data.chunks[0] * data.dtype.itemsize <= CHUNK,
-          f"{where} has chunks of {data.chunks} entries", f"have {CHUNK} bytes in each")
-    return data
-
-
-def _chunk(data, where, k):
-    """First entry of a stored chunk, and its bytes as before the filters."""
-    first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
-    skipped, raw = data.id.read_direct_chunk(first)
-    for i in range(plan.get_nfilters()):
-        if not skipped >> i & 1:        # shuffling is, always
-            _need(plan.get_filter(i)[0] == h5py.h5z.FILTER_DEFLATE,
-                  f"{where} has filter {plan.get_filter(i)[3]}", "have only deflate")
-            raw = zlib.decompressobj().decompress(raw, CHUNK)
-    return first[0], raw
+def _sequences(file, path, field, kinds):
+    """Return a field of sequences and their lengths."""
+    data = _field(file, path, field)
+    base = h5py.check_vlen_dtype(data.dtype)
+    _need(isinstance(base, np.dtype) and base.kind in kinds and base.itemsize <= 8
+          and base.isnative,            # h5py misreads other byte orders
+          f"{path}, {field} is of dtype {base or data.dtype}", "hold sequences of "
+          f"variable length, of dtype kind {' or '.join(kinds)} in native byte order")
+    return data, _lengths(data, path, field, base.itemsize)
 
 
 def _lengths(data, path, field, width):
-    """Lengths (N,) of sequences, `width` bytes an item, before any is read.
+    """Return the declared lengths (N,) of sequences, `width` bytes an item.
 
-    The library takes what memory a sequence declares before it looks whether
-    the file has as much.  Sequences themselves are never compressed.
+    They are read from the raw bytes, because the HDF5 library allocates a
+    declared length before it compares it with the size of the file.
     """
     where, N, most = f"{path}, {field}", len(data), os.path.getsize(path)
     length, offset = np.zeros(N, np.int64), data.id.get_offset()
     _need(data.file.id.get_create_plist().get_sizes()[0] == 8
-          and (data.chunks or offset is not None), f"{where} has other addresses",
-          "have those of 8 bytes, in a place of their own")
+          and (data.chunks or offset is not None), f"{where} has unusual addresses",
+          "be stored at addresses of 8 bytes")
     if data.chunks:
         for k in range(data.id.get_num_chunks()):
             first, raw = _chunk(data, where, k)
@@ -145,29 +183,31 @@ def _lengths(data, path, field, width):
         length[:] = np.fromfile(path, SEQUENCE, N, offset=offset)["length"]
     total = int(length.sum()) * width
     _need(total <= most, f"{where} declares {total} bytes",
-          f"have at most the {most} of the file")
+          f"hold at most {most}, the size of the file")
     return length
 
 
-def _sequences(file, path, field, kinds):
-    """A field of spikes, and the lengths of its sequences."""
-    data = _field(file, path, field)
-    base = h5py.check_vlen_dtype(data.dtype)
-    _need(isinstance(base, np.dtype) and base.kind in kinds and base.itemsize <= 8
-          and base.isnative,            # h5py reads the others wrongly
-          f"{path}, {field} is of dtype {base or data.dtype}",
-          f"be sequences of variable length, of a kind of {kinds}, in native order")
-    return data, _lengths(data, path, field, base.itemsize)
+def _chunk(data, where, k):
+    """Return the first index of stored chunk k, and its bytes unpacked."""
+    first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
+    skipped, raw = data.id.read_direct_chunk(first)
+    for i in range(plan.get_nfilters()):
+        if not skipped >> i & 1:        # the shuffle filter is always skipped
+            _need(plan.get_filter(i)[0] == h5py.h5z.FILTER_DEFLATE,
+                  f"{where} has filter {plan.get_filter(i)[3]}", "use deflate only")
+            raw = zlib.decompressobj().decompress(raw, CHUNK)
+    return first[0], raw
 
 
 def _column(file, path, field, kinds, needed=True):
-    """A field of numbers or of texts as an array, or None."""
+    """Return a field of numbers or texts as an array, or None."""
     data = _field(file, path, field, needed)
     if data is None:
         return None
     where, text = f"{path}, {field}", h5py.check_string_dtype(data.dtype)
     _need((data.dtype.kind if text is None else "U") in kinds,
-          f"{where} is of dtype {data.dtype}", f"be of a kind of {kinds}")
+          f"{where} is of dtype {data.dtype}",
+          f"be of dtype kind {' or '.join(kinds)} (U: text)")
     if text is None:
         return data[:]
     size = len(data) * text.length if text.length else \
@@ -176,11 +216,107 @@ def _column(file, path, field, kinds, needed=True):
     return np.array([bytes(word).decode() for word in data[:]])
 
 
-def _about(path, channels, labels, keys, speaker, meta):
-    """Labels and speakers as int64, and what they refer to, as arrays."""
+def _field(file, path, field, needed=True):
+    """Return a dataset (N,) that is stored in the file itself, or None."""
+    data, so_far = file, []
+    for name in field.split("/"):
+        _need(isinstance(data, h5py.Group), f"{path}, {'/'.join(so_far)} is no group",
+              "be one")
+        so_far.append(name)
+        where, links = f"{path}, {'/'.join(so_far)}", data.id.links
+        if not links.exists(name.encode()):
+            _need(not needed, f"{where} is missing", "be present")
+            return None
+        _need(links.get_info(name.encode()).type == h5py.h5l.TYPE_HARD,
+              f"{where} is a soft or external link", "be stored in the file itself")
+        data = data[name]
+    _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
+    plan = data.id.get_create_plist()
+    _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),
+          f"{where} has its data in other files", "be stored in the file itself")
+    _need(data.shape is not None and len(data.shape) == 1 and data.size <= ENTRIES,
+          f"{where} is of shape {data.shape}",
+          f"be one-dimensional with at most {ENTRIES} entries")
+    _need(not data.chunks or data.chunks[0] * data.dtype.itemsize <= CHUNK,
+          f"{where} has chunks of {data.chunks} entries",
+          f"have chunks of at most {CHUNK} bytes")
+    return data
+
+
+def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
+    """Write recordings to a new file, completely or not at all.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that does not exist yet.
+    spikes : iterable of pairs ((E,) float, (E,) int)
+        Times in s, which must not fall, and channels of each recording.
+    labels : (N,) int
+        Indices into keys.
+    keys : sequence of str
+        Words.
+    speaker : (N,) int, optional
+        Speaker of each recording.
+    meta : Speakers, optional
+        Properties of the speakers 0, 1, ...
+    channels : int
+        Number of channels.
+
+    Examples
+    --------
+    >>> write("none.h5", [], [0, 3], ["zero", "one"])
+    Traceback (most recent call last):
+        ...
+    ValueError: none.h5, recording 1, labels is 3: must be in 0 ... 1
+    """
+    path = os.fsdecode(path)
+    channels, = _arrays(CHANNELS, channels)
+    _need(not os.path.lexists(path), f"{path} exists", "be a new file")
+    _need(os.path.isdir(os.path.dirname(path) or "."), f"{path} has no parent folder",
+          "be in an existing folder")
+    labels, keys, speaker, meta = _about(path, labels, keys, speaker, meta)
+    columns = {"labels": labels.astype(np.uint16), "extra/keys": keys}
+    columns |= {} if speaker is None else {"extra/speaker": speaker.astype(np.uint16)}
+    for name, a in (meta._asdict() if meta else {}).items():
+        columns[f"extra/meta_info/{name}"] = a
+    image = io.BytesIO()        # the HDF5 library crashes when a disk is full
+    with h5py.File(image, "w") as file:
+        _fill(file, path, spikes, len(labels), channels)
+        for name, a in columns.items():
+            file[name] = np.char.encode(a, "utf-8") if a.dtype.kind == "U" else a
+    part = f"{path}.{os.getpid()}.part"
+    stream = open(part, "xb")
+    try:
+        with stream:
+            stream.write(image.getbuffer())
+        _need(not os.path.lexists(path), f"{path} was created meanwhile",
+              "be a new file")
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
+
+
+def _fill(file, path, spikes, N, channels):
+    """Write the spikes to an open file, one recording after the other."""
+    fields = [file.create_dataset(f"spikes/{name}", (N,), h5py.vlen_dtype(kind))
+              for name, kind in (("times", np.dtype("f2")), ("units", np.dtype("u2")))]
+    i = -1
+    for i, pair in enumerate(spikes):
+        where = f"{path}, recording {i}"
+        _need(i < N, f"{path}: spikes has more recordings than labels", f"have {N}")
+        pair = _spikes(where, *map(np.asarray, pair), channels, "refuse")
+        _need((pair[0] <= np.finfo(np.float16).max).all(), f"{where}, spikes/times "
+              f"ends at {pair[0][-1:]}", "be in the range of float16")
+        for data, a in zip(fields, pair, strict=True):
+            data[i] = a.astype(h5py.check_vlen_dtype(data.dtype))
+    _need(i == N - 1, f"{path}: spikes has {i + 1} recordings", f"have {N}, as labels")
+
+
+def _about(path, labels, keys, speaker, meta):
+    """Return checked labels, keys, speakers and their properties as arrays."""
     keys, labels, most = np.asarray(keys), np.asarray(labels), WORDS
-    _need(isinstance(channels, (int, np.integer)) and 0 < channels <= WORDS,
-          f"{path}: channels is {channels!r}", f"be an integer in 1 ... {WORDS}")
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
           f"{keys.shape}, dtype {keys.dtype}", f"be from 1 to {WORDS} different texts")
@@ -210,7 +346,7 @@ def _about(path, channels, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Times as float64, units as int64 of a recording, checked."""
+    """Return the checked times (float64) and units (int64) of a recording."""
     _need(times.ndim == 1 and times.shape == units.shape and times.dtype.kind == "f"
           and units.dtype.kind in "iu", f"{where}: spikes/times, spikes/units are of "
           f"shapes {times.shape}, {units.shape}, {times.dtype}, {units.dtype}",
@@ -222,8 +358,7 @@ def _spikes(where, times, units, channels, unsorted):
              f"be in 0 ... {channels - 1}")):
         if bad.any():
             i = int(np.argmax(bad))
-            raise ValueError(
-                f"{where}, spikes/{name}: spike {i} is {a[i]}: must {must}")
+            _need(False, f"{where}, spikes/{name}: spike {i} is {a[i]}", must)
     times, units = times.astype(np.float64), units.astype(np.int64)
     falls = np.flatnonzero(times[1:] < times[:-1])
     if falls.size:
@@ -235,154 +370,54 @@ def _spikes(where, times, units, channels, unsorted):
     return times, units
 
 
-def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
-         limit=1 << 32):
-    """Recordings of a file.
-
-    Parameters
-    ----------
-    path : str or path
-        Of the HDF5 file.
-    channels : int
-        How many there are; other units are refused.
-    unsorted : "refuse" or "sort"
-        What happens where times of a recording fall.
-    start, stop : int
-        The first of the recordings that are read, and the one after the
-        last; the end of the file by default.
-    limit : int
-        Most bytes that the result may take.
-
-    Returns
-    -------
-    Recordings
-        Times in s.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is truncated or no HDF5 file, a field is missing, a link,
-        of another dtype or shape, declares more than the file holds, or has
-        values that are not allowed; names file, field and recording.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = os.path.join(tempfile.mkdtemp(), "words.h5")
-    >>> spikes = [(np.array([0.25, 0.5]), np.array([3, 699]))]
-    >>> write(path, spikes, [1], ["zero", "one"], speaker=[4])
-    >>> found = read(path)
-    >>> found.times[0].tolist(), found.units[0].tolist(), found.keys
-    ([0.25, 0.5], [3, 699], ('zero', 'one'))
-    """
-    path = os.fsdecode(path)
-    _need(unsorted in ("refuse", "sort"), f"unsorted is {unsorted!r}",
-          "be 'refuse' or 'sort'")
-    with _opened(path) as file:
-        times, E = _sequences(file, path, "spikes/times", "f")
-        units, F = _sequences(file, path, "spikes/units", "iu")
-        labels = _column(file, path, "labels", "iu")
-        keys = _column(file, path, "extra/keys", "U")
-        speaker = _column(file, path, "extra/speaker", "iu", False)
-        meta = [_column(file, path, f"extra/meta_info/{name}", "iufU", False)
-                for name in Speakers._fields]
-        _need(len({a is None for a in meta}) == 1, f"{path}, extra/meta_info lacks "
-              "fields", f"have all of {Speakers._fields}, or none")
-        N = len(labels)
-        _need(N == len(E) == len(F), f"{path}: labels, spikes/times and spikes/units "
-              f"have {N}, {len(E)}, {len(F)} entries", "be as many")
-        labels, keys, speaker, meta = _about(
-            path, channels, labels, keys, speaker, None if meta[0] is None else meta)
-        _need((E == F).all(), f"{path}, recording {np.argmax(E != F)}: spikes/times "
-              "and spikes/units have different lengths", "be of equal length")
-        stop = N if stop is None else stop
-        _need(isinstance(start, int) and isinstance(stop, int) and 0 <= start < stop
-              and stop <= N, f"{path}: start, stop are {start!r}, {stop!r}",
-              f"be integers in 0 ... {N}, in this order")
-        size = int(E[start:stop].sum()) * 16 + (stop - start) * 256
-        _need(size <= limit, f"{path}: {stop - start} recordings take {size} bytes",
-              f"take at most limit = {limit}: see `start`")
-        pairs = [_spikes(f"{path}, recording {i}", *pair, channels, unsorted)
-                 for i, pair in enumerate(zip(times[start:stop], units[start:stop],
-                                              strict=True), start)]
-    return Recordings([t for t, _ in pairs], [u for _, u in pairs], labels[start:stop],
-                      tuple(keys.tolist()), speaker if speaker is None
-                      else speaker[start:stop], meta)
+def _need(good, what, must):
+    """Raise ValueError unless good."""
+    if not good:
+        raise ValueError(f"{what}: must {must}")
 
 
-def _fill(file, path, spikes, N, channels):
-    """Spikes into an open file, one recording after the other."""
-    fields = [file.create_dataset(f"spikes/{name}", (N,), h5py.vlen_dtype(kind))
-              for name, kind in (("times", np.dtype("f2")), ("units", np.dtype("u2")))]
-    i = -1
-    for i, pair in enumerate(spikes):
-        where = f"{path}, recording {i}"
-        _need(i < N, f"{path}: spikes has more recordings than labels", f"have {N}")
-        pair = _spikes(where, *map(np.asarray, pair), channels, "refuse")
-        _need((pair[0] <= np.finfo(np.float16).max).all(),
-              f"{where}, spikes/times ends at {pair[0][-1:]}", "fit into float16")
-        for data, a in zip(fields, pair, strict=True):
-            data[i] = a.astype(h5py.check_vlen_dtype(data.dtype))
-    _need(i == N - 1, f"{path}: spikes has {i + 1} recordings", f"have {N}, as labels")
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
 
 
-def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
-    """Write a new file, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or path
-        Of the file; there must be none yet.
-    spikes : iterable of pairs ((E,) float, (E,) int)
-        Times in s, never falling, rounded to float16, and channels, of one
-        recording after the other; may be made while it is written.
-    labels : (N,) int
-        Places in keys.
-    keys : sequence of str
-        Words.
-    speaker : (N,) int, optional
-        Who speaks.
-    meta : Speakers, optional
-        Of the speakers 0, 1 and so on.
-    channels : int
-        How many there are.
-
-    Raises
-    ------
-    ValueError
-        If there is something at path, or something could not be read again;
-        names the field and the recording.
-
-    Examples
-    --------
-    >>> write("none.h5", [], [0, 3], ["zero", "one"])
-    Traceback (most recent call last):
-        ...
-    ValueError: none.h5, recording 1, labels is 3: must be in 0 ... 1
-    """
-    path = os.fsdecode(path)
-    _need(not os.path.lexists(path), f"{path} is there already", "be a new file")
-    _need(os.path.isdir(os.path.dirname(path) or "."), f"{path} has no folder",
-          "be in one that exists")
-    labels, keys, speaker, meta = _about(path, channels, labels, keys, speaker, meta)
-    columns = {"labels": labels.astype(np.uint16), "extra/keys": keys}
-    columns |= {} if speaker is None else {"extra/speaker": speaker.astype(np.uint16)}
-    for name, a in (meta._asdict() if meta else {}).items():
-        columns[f"extra/meta_info/{name}"] = a
-    image = io.BytesIO()        # HDF5 itself crashes where a disk is full
-    with h5py.File(image, "w") as file:
-        _fill(file, path, spikes, len(labels), channels)
-        for name, a in columns.items():
-            file[name] = np.char.encode(a, "utf-8") if a.dtype.kind == "U" else a
-    part = f"{path}.{os.getpid()}.part"
-    stream = open(part, "xb")
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
     try:
-        with stream:
-            stream.write(image.getbuffer())
-        _need(not os.path.lexists(path), f"{path} has appeared meanwhile", "be new")
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -1,28 +1,30 @@
 # refsnn 0.1.0 | lif.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Layers of leaky integrate-and-fire (LIF) neurons and leaky readouts.
 
-A current-based LIF layer, optionally recurrent, is run forward in time,
-and its surrogate gradient is followed backward in time or laid out as
-arrays.  With c[t] = 0 where a neuron is held refractory and 1 elsewhere,
-and I[0] = U[0] = 0, one step of [NMZ19] is
+The module simulates a current-based LIF layer, optionally recurrent, and
+computes its surrogate gradient backward in time.  It also returns the
+linearised layer as arrays.  Let c[t] be 0 for neurons that are refractory
+at step t and 1 otherwise.  From I[0] = U[0] = 0, one step is
 
-    S[t]   = 1 if U[t] > threshold else 0             (1)  [NMZ19]
-    I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19]
-    reset="subtract", threshold S[t] taken off,            [NMZ19]
-    U[t+1] = c[t+1] (beta U[t] + gain I[t] - threshold S[t])          (3)
-    reset="zero", the membrane starts again,
-    U[t+1] = c[t+1] (beta U[t] + gain I[t]) (1 - S[t])                (4)
-    refractory=k: the membrane is 0 for k steps after a spike,
-    c[t+1] = 0 if any of S[t-k+1 .. t] is 1 else 1                    (5)
+    S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
+    I[t+1] = alpha I[t] + W x[t] + V S[t]                     (2)  [NMZ19]
+    reset="subtract":
+    U[t+1] = c[t+1] (beta U[t] + gain I[t] - threshold S[t])  (3)  [NMZ19]
+    reset="zero":
+    U[t+1] = c[t+1] (beta U[t] + gain I[t]) (1 - S[t])        (4)
+    refractory=k:
+    c[t+1] = 0 if any of S[t-k+1 .. t] is 1 else 1            (5)
 
-so x[t] meets the membrane at t + 2.  The readout has no spikes:
+The input x[t] first changes the membrane at step t + 2.  A readout does
+not spike:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
-Derivation.  Write psi[t] for the surrogate of dS[t]/dU[t], r[t] for the
-    factor of the reset (1, or 1 - S[t]), z[t] for minus its derivative by
-    S[t] (threshold, or beta U[t] + gain I[t]), and dA for dL/dA with all
-    later steps taken into account.  The chain rule through (2)-(4) is
+Derivation.  Let psi[t] be the surrogate of dS[t]/dU[t], and let dA be
+    dL/dA including the effect of A on all later steps.  For
+    reset="subtract", let r[t] = 1 and z[t] = threshold.  For reset="zero",
+    let r[t] = 1 - S[t] and z[t] = beta U[t] + gain I[t].  The chain rule
+    applied to (2)-(4) gives
 
     dI[t] = alpha dI[t+1] + gain r[t] c[t+1] dU[t+1]                  (7)
     dS[t] = dspikes[t] + V^T dI[t+1] - z[t] c[t+1] dU[t+1]            (8)
@@ -30,9 +32,10 @@ Derivation.  Write psi[t] for the surrogate of dS[t]/dU[t], r[t] for the
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T            (10)
     dx[t] = W^T dI[t+1]                                              (11)
 
-    `through_recurrence=False` drops the second term of (8) and
-    `through_reset=False` the third; both are the exact gradient of a run
-    in which that path reads recorded spikes.  As arrays, h = [I, U]:
+    `through_recurrence=False` drops the second term of (8), and
+    `through_reset=False` drops the third.  Either result is the exact
+    gradient of a run in which that path reads recorded spikes.  With the
+    state h = [I, U] and p parameters, the layer as arrays is
 
     J[t] = [[alpha, V psi[t-1]],
             [gain r[t-1] c[t], c[t] (beta r[t-1] - z[t-1] psi[t-1])]]  (12)
@@ -40,17 +43,19 @@ Derivation.  Write psi[t] for the surrogate of dS[t]/dU[t], r[t] for the
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
-Exact.  Of the hard-spiking network with dS/dU := psi: the derivative of
-    the anchored run S = H(u0 - threshold) + f(u - threshold) - f(u0 -
-    threshold), f' = psi, about the recording u0.  The refractory mask c is
-    a recorded value: a counter has no derivative.
-Cost.   Forward and backward O(T B n (m + n)) time, O(T B n) memory;
-    `linearise` O(T B n p) memory, p = n m + n n.
-Departures.  [NMZ19] has gain 1, threshold 1, no refractory time and lets
-    the gradient pass the reset; its published tutorials reset to zero and
-    do not.  A tie U = threshold is no spike.
-Errata.  [NMZ19] prints -(U - U_rest + R I) for the membrane's drift; the
-    current must enter with a plus, as in (3).
+Exact.  The result is the derivative of the hard-spiking network with
+    dS/dU := psi, that is, of the anchored run S = H(u0 - threshold) +
+    f(u - threshold) - f(u0 - threshold) with f' = psi and the recorded
+    membrane u0.  The refractory mask c is treated as a recorded value,
+    because a counter has no derivative.
+Cost.   The simulation and its gradient take O(T B n (m + n)) time and
+    O(T B n) memory; `linearise` takes O(T B n p), p = n m + n n.
+Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period, and
+    its gradient passes through the reset.  The tutorials published with it
+    reset to zero and stop the gradient at the reset.  Here a neuron whose
+    membrane equals the threshold does not spike.
+Errata.  [NMZ19] prints the drift of the membrane as -(U - U_rest + R I).
+    The current must enter with a plus sign, as in (3).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
@@ -65,17 +70,18 @@ import numpy as np
 __all__ = ["Gradient", "Recording", "backward", "credit", "linearise",
            "readout", "readout_backward", "simulate"]
 
-LAYER = ("W (n, m*) float, x (T, B, m*), V? (n, n), alpha (n?) in [0, 1), "
-         "beta (n?) in [0, 1), gain (n?) in (0, inf), threshold (n?) in (0, inf)")
+READOUT = ("W (n, m*) float, x (T, B, m*), alpha (n?) in [0, 1), "
+           "beta (n?) in [0, 1), gain (n?) in (0, inf)")
+LAYER = READOUT + ", threshold (n?) in (0, inf), V? (n, n)"
 RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
              "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}")
 
 
 class Recording(NamedTuple):
-    """What a run leaves behind, four arrays of shape (T, B, n).
+    """Hold the four (T, B, n) arrays that a simulation records.
 
     `syn` is I of (2), `mem` is U after reset and clamp, `spikes` is S of
-    (1), and `clamp` is True where refractoriness held the membrane at 0.
+    (1), and `clamp` is True where a neuron is refractory.
     """
 
     syn: np.ndarray
@@ -85,7 +91,7 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Adjoints: dW (n, m), dV (n, n) or None, dx (T, B, m), dsyn (T, B, n)."""
+    """Hold dW (n, m), dV (n, n) or None, dx (T, B, m) and dsyn (T, B, n)."""
 
     dW: np.ndarray
     dV: np.ndarray
@@ -96,36 +102,37 @@ class Gradient(NamedTuple):
 def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
              reset="subtract", refractory=0, spike: Callable = None, clamp=None,
              reset_spikes=None, recurrent_spikes=None):
-    """Run one LIF layer from rest over T steps, eqs. (1)-(5).
+    """Simulate one LIF layer from rest over T steps, eqs. (1)-(5).
 
     Parameters
     ----------
     x : (T, B, m) float, int or bool
-        Input, such as spikes of the layer below.
+        Input, for example the spikes of the layer below.
     W : (n, m) float
-        Input weights, threshold units.  Its dtype is the result's.
+        Input weights, in units of the threshold.  Results have its dtype.
     V : (n, n) float, optional
-        Recurrent weights, threshold units.
+        Recurrent weights, in units of the threshold.
     alpha, beta : float or (n,) float
         Decays exp(-dt/tau_syn) and exp(-dt/tau_mem), in [0, 1).
     gain, threshold : float or (n,) float
-        Positive; gain is 1 or 1 - beta in the literature.
+        Positive factor on the current (1 or 1 - beta in the literature)
+        and positive firing threshold.
     reset : {"subtract", "zero"}
-        Equation (3) or (4).
+        Reset by (3) or (4).
     refractory : int
-        Steps for which the membrane is 0 after a spike.
+        Number of steps after a spike in which the membrane is 0.
     spike : callable (t, u) -> (B, n) float, optional
-        In place of (1); what anchored finite differences run with.
+        Spike function that replaces (1) in anchored finite differences.
     clamp : (T, B, n) bool, optional
-        Recorded refractory mask, in place of the counter of (5).
+        Recorded refractory mask that replaces (5).
     reset_spikes, recurrent_spikes : (T, B, n) float, optional
-        Recorded spikes that the reset, or the recurrence, reads in place
-        of the run's own: what frozen finite differences run with.
+        Recorded spikes that replace S[t] in the reset or in the
+        recurrence, for frozen finite differences.
 
     Returns
     -------
     Recording
-        Step 0 is rest.
+        Step 0 is the resting state.
 
     Examples
     --------
@@ -135,15 +142,15 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     >>> simulate(x, W, alpha=0.5, beta=0.5).mem[:, 0, 0].tolist()
     [0.0, 0.0, 1.5, 0.5, 0.625]
     """
-    W, x, V, alpha, beta, gain, threshold, clamp, reset_spikes, recurrent_spikes = \
-        _arrays(LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
-                "recurrent_spikes? (T, B, n)", W, x, V, alpha, beta, gain, threshold,
-                clamp, reset_spikes, recurrent_spikes)
-    refractory, = _arrays("refractory () int in [0, inf)", refractory)
+    W, x, alpha, beta, gain, threshold, V, clamp, reset_spikes, recurrent_spikes, \
+        refractory = _arrays(
+            LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
+            "recurrent_spikes? (T, B, n), refractory () int in [0, inf)", W, x, alpha,
+            beta, gain, threshold, V, clamp, reset_spikes, recurrent_spikes, refractory)
     _one_of("reset", reset, "subtract", "zero")
     _one_of("spike", spike, Callable, type(None))
     if refractory and spike is not None and clamp is None:
-        raise ValueError("clamp is None: must be recorded for spike, refractory > 0")
+        raise ValueError("clamp is None: must be given with spike and refractory > 0")
     if V is None and recurrent_spikes is not None:
         raise ValueError("recurrent_spikes is given and V is None: must be None")
     (T, B, m), n = x.shape, W.shape[0]
@@ -154,57 +161,46 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
         if t:
             leak = beta * mem[t - 1] + gain * syn[t - 1]
             fired = (spikes if reset_spikes is None else reset_spikes)[t - 1]
-            syn[t] = alpha * syn[t - 1] + drive[t - 1]
+            syn[t] = alpha * syn[t - 1] + drive[t - 1]                     # (2)
             if V is not None:
                 sent = (spikes if recurrent_spikes is None else recurrent_spikes)[t - 1]
-                syn[t] += sent @ V.T                                       # (2)
+                syn[t] += sent @ V.T
             if clamp is None and refractory:
                 held[t] = spikes[max(0, t - refractory):t].any(axis=0)     # (5)
             if reset == "subtract":
                 mem[t] = ~held[t] * (leak - threshold * fired)             # (3)
             else:
                 mem[t] = ~held[t] * (leak * (1 - fired))                   # (4)
-        spikes[t] = mem[t] > threshold if spike is None \
-            else spike(t, mem[t])                                          # (1)
+        if spike is None:
+            spikes[t] = mem[t] > threshold                                 # (1)
+        else:
+            spikes[t] = spike(t, mem[t])
     return Recording(syn, mem, spikes, held)
-
-
-def _paths(rec, t, beta, gain, threshold, reset, through_reset):
-    """c[t+1] r[t] and c[t+1] z[t] of the step from t to t+1."""
-    c = 1 - rec.clamp[t + 1]
-    r = c if reset == "subtract" else c * (1 - rec.spikes[t])
-    if not through_reset:
-        return r, np.zeros_like(c)
-    if reset == "subtract":
-        return r, c * threshold
-    return r, c * (beta * rec.mem[t] + gain * rec.syn[t])
 
 
 def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
              through_recurrence=True):
-    """Surrogate gradient of one layer backward in time, eqs. (7)-(11).
+    """Compute the surrogate gradient of one layer, eqs. (7)-(11).
 
     Parameters
     ----------
-    x, W, V
-        As handed to `simulate`; V may be None.
+    x, W, V, alpha, beta, gain, threshold, reset
+        As for `simulate`; V may be None.
     recording : Recording
-        What `simulate` returned (or any other source's).
+        Recording of `simulate`, or of another simulator or a chip.
     psi : (T, B, n) float
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss by the spikes and membranes.
-    alpha, beta, gain, threshold, reset
-        As handed to `simulate`.
     through_reset, through_recurrence : bool
-        Whether the gradient follows the reset, and the spikes sent back
-        through V (dV itself is always computed).
+        Whether the gradient passes through the reset, and through the
+        recurrent spikes.  dV is computed in either case.
 
     Returns
     -------
     Gradient
-        Summed over steps and batch; ``dsyn[t]`` is dL/dI[t].
+        dW and dV are sums over steps and batch; ``dsyn[t]`` is dL/dI[t].
 
     Examples
     --------
@@ -217,35 +213,46 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     [[1.0]]
     """
     _options(recording, reset, through_reset, through_recurrence)
-    W, x, V, alpha, beta, gain, threshold, psi, dspikes, dmem, *rec = _arrays(
+    W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem, *rec = _arrays(
         f"{LAYER}, psi (T, B, n), dspikes? (T, B, n), dmem? (T, B, n), {RECORDING}",
-        W, x, V, alpha, beta, gain, threshold, psi, dspikes, dmem, *recording)
+        W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem, *recording)
     (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     dsyn = np.zeros((T, B, n), W.dtype)
     dI, dU = np.zeros((B, n), W.dtype), np.zeros((B, n), W.dtype)
     for t in range(T - 1, -1, -1):
         dS = np.zeros((B, n), W.dtype) if dspikes is None else dspikes[t].copy()
-        leak = 0 if dmem is None else dmem[t]
+        direct = 0 if dmem is None else dmem[t]
         if t < T - 1:
             r, z = _paths(rec, t, beta, gain, threshold, reset, through_reset)
             if V is not None and through_recurrence:
                 dS += dI @ V
             dS -= z * dU                                                   # (8)
             dI = alpha * dI + gain * r * dU                                # (7)
-            leak = leak + beta * r * dU
-        dU = leak + psi[t] * dS                                            # (9)
+            direct = direct + beta * r * dU
+        dU = direct + psi[t] * dS                                          # (9)
         dsyn[t] = dI
     later = dsyn[1:].reshape(-1, n)
-    dW = later.T @ x[:-1].reshape((T - 1) * B, m)
-    dV = None if V is None else later.T @ rec.spikes[:-1].reshape(-1, n)   # (10)
+    dW = later.T @ x[:-1].reshape((T - 1) * B, m)                          # (10)
+    dV = None if V is None else later.T @ rec.spikes[:-1].reshape(-1, n)
     dx = np.zeros_like(x)
     dx[:-1] = dsyn[1:] @ W                                                 # (11)
     return Gradient(dW, dV, dx, dsyn)
 
 
+def _paths(rec, t, beta, gain, threshold, reset, through_reset):
+    """Return c[t+1] r[t] and c[t+1] z[t] of the step from t to t + 1."""
+    c = 1 - rec.clamp[t + 1]
+    r = c if reset == "subtract" else c * (1 - rec.spikes[t])
+    if not through_reset:
+        return r, np.zeros_like(c)
+    if reset == "subtract":
+        return r, c * threshold
+    return r, c * (beta * rec.mem[t] + gain * rec.syn[t])
+
+
 def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
               reset="subtract", through_reset=True, through_recurrence=True):
-    """The layer as arrays J, F, E along a recording, eqs. (12)-(14).
+    """Return the layer as arrays J, F and E along a recording, (12)-(14).
 
     Parameters
     ----------
@@ -256,11 +263,11 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     Returns
     -------
     J : (T, B, 2n, 2n) float
-        ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem]; J[0] is 0, unused.
+        ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem]; J[0] is 0 and unused.
     F : (T, B, 2n, p) float
-        Immediate influence of the parameters, W then V, row by row.
+        Immediate influence of the parameters: W, then V, row by row.
     E : (T, B, 2n, m) float
-        ``E[t] = dh[t]/dx[t-1]``, which chains layers.
+        ``E[t] = dh[t]/dx[t-1]``, which connects layers.
 
     Examples
     --------
@@ -271,8 +278,8 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     ([[0.25, 0.0], [1.0, 0.5]], [[1.0], [0.0]], [[0.5], [0.0]])
     """
     _options(recording, reset, through_reset, through_recurrence)
-    W, x, V, alpha, beta, gain, threshold, psi, *rec = _arrays(
-        f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, V, alpha, beta, gain, threshold,
+    W, x, alpha, beta, gain, threshold, V, psi, *rec = _arrays(
+        f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, alpha, beta, gain, threshold, V,
         psi, *recording)
     (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     p = n * m + (0 if V is None else n * n)
@@ -283,38 +290,31 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     E[1:, :, :n] = W                                                       # (14)
     for t in range(1, T):
         r, z = _paths(rec, t - 1, beta, gain, threshold, reset, through_reset)
-        J[t][:, I, I] = alpha
+        J[t][:, I, I] = alpha                                              # (12)
         if V is not None and through_recurrence:
             J[t][:, :n, n:] = V * psi[t - 1][:, None, :]
         J[t][:, U, I] = gain * r
-        J[t][:, U, U] = beta * r - z * psi[t - 1]                          # (12)
+        J[t][:, U, U] = beta * r - z * psi[t - 1]
         for i in range(n):
-            F[t][:, i, i * m:(i + 1) * m] = x[t - 1]
+            F[t][:, i, i * m:(i + 1) * m] = x[t - 1]                       # (13)
             if V is not None:
                 first = n * m + i * n
-                F[t][:, i, first:first + n] = rec.spikes[t - 1]            # (13)
+                F[t][:, i, first:first + n] = rec.spikes[t - 1]
     return J, F, E
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Credit q[t] = dL/dh[t] that a loss gives the states, eq. (15).
+    """Return the direct derivative q of the loss by the states, eq. (15).
 
     Parameters
     ----------
-    psi : (T, B, n) float
-        Surrogate derivative on the recording.
-    dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss by the spikes and membranes.
+    psi, dspikes, dmem
+        As for `backward`.  The result has the dtype of psi.
 
     Returns
     -------
     (T, B, 2n) float
-        For h = [syn, mem].
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
+        ``q[t] = dL/dh[t]`` for h = [syn, mem].
 
     Examples
     --------
@@ -333,21 +333,21 @@ def credit(psi, dspikes=None, dmem=None):
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):
-    """Membranes of a leaky readout that never spikes, eq. (6).
+    """Simulate a leaky readout, which does not spike, eq. (6).
 
     Parameters
     ----------
     x : (T, B, m) float, int or bool
         Spikes of the layer below.
     W : (k, m) float
-        Weights; its dtype is the result's.
+        Weights.  The result has their dtype.
     alpha, beta, gain : float or (k,) float
         As for `simulate`.
 
     Returns
     -------
     (T, B, k) float
-        Membranes; step 0 is rest.
+        Membrane potentials; step 0 is the resting state.
 
     Examples
     --------
@@ -355,23 +355,23 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     ...         beta=0.5).ravel().tolist()
     [0.0, 0.0, 1.0, 2.0]
     """
-    W, x, _, alpha, beta, gain, _ = _arrays(LAYER, W, x, None, alpha, beta, gain, 1)
+    W, x, alpha, beta, gain = _arrays(READOUT, W, x, alpha, beta, gain)
     (T, B, m), k = x.shape, W.shape[0]
     drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, k)
     mem, syn = np.zeros((T, B, k), W.dtype), np.zeros((B, k), W.dtype)
     for t in range(1, T):
-        mem[t] = beta * mem[t - 1] + gain * syn
-        syn = alpha * syn + drive[t - 1]                                   # (6)
+        mem[t] = beta * mem[t - 1] + gain * syn                            # (6)
+        syn = alpha * syn + drive[t - 1]
     return mem
 
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
-    """Gradient of a leaky readout: eqs. (7)-(11) with psi = 0 and r = c = 1.
+    """Compute the gradient of a readout, (7)-(11) with psi = 0, r = c = 1.
 
     Parameters
     ----------
     x, W, alpha, beta, gain
-        As handed to `readout`.
+        As for `readout`.
     dmem : (T, B, k) float
         Derivative of the loss by the membranes.
 
@@ -396,7 +396,8 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
 
 def _options(recording, reset, *flags):
     if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is {recording!r:.60}: must be a Recording")
+        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
+                         "Recording of four arrays")
     _one_of("reset", reset, "subtract", "zero")
     for name, flag in zip(("through_reset", "through_recurrence"), flags, strict=True):
         _one_of(name, flag, bool, np.bool_)

@@ -1,59 +1,76 @@
 # refsnn 0.1.0 | mlp.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Multilayer perceptron (ReLU or tanh), with derivatives to second order.
+r"""Multilayer perceptron (ReLU or tanh) with derivatives to second order.
 
-Layers l = 0 ... L-1, for one sample n; `o` multiplies entry by entry:
+Layer l = 0 ... L-1 has weights W[l] and biases b[l].  For one sample x,
+and with `o` for the product entry by entry,
 
     a[0] = x,  z[l] = W[l] a[l] + b[l]                           (1)
     a[l+1] = phi(z[l]),  f = z[L-1]                              (2)
 
-How each output f_k, and a loss E of f, hang on a layer, d[l] = dE/dz[l]:
+Dropout silences units through recorded masks m[l] of 0 and 1:
 
-    g[l]_k = df_k/dz[l]:  g[L-1]_k = e_k, the unit vector        (3)
-    g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (4)
-    d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (5)
-    dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (6)
-    df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (7)
+    a[l] becomes m[l] o a[l],  z[l-1] becomes m[l] o z[l-1]      (3)
 
-By (7) every function of the Jacobian, so the neural tangent kernel of
-[LZ20], is one of the lists a and g.  Its gradient by the weights needs
-that of E = sum_l <A[l], a[l]> + sum_lk <G[l]_k, g[l]_k> + <O, f> with A,
-G and O constant.  With B[l]_k = dE/dg[l]_k,
+This closes the ReLU gates of the dropped units, so every derivative below
+also holds with dropout.  With d[l] = dE/dz[l], a loss E of f has the
+gradient
 
-    B[0]_k = G[0]_k,  B[l+1]_k = G[l+1]_k + W[l+1] T[l]_k        (8)
-    T[l]_k = phi'(z[l]) o B[l]_k                                 (9)
-    dW[l+1] gains sum_nk g[l+1]_k T[l]_k^T                       (10)
-    c[l] = phi''(z[l]) o sum_k B[l]_k o (W[l+1]^T g[l+1]_k)      (11)
+    d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
+    dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
+
+where n runs over samples.  The signals g[l]_k = df_k/dz[l] of output k
+give the Jacobian:
+
+    g[L-1]_k = e_k, the unit vector                              (6)
+    g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
+    df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
+
+By (8) every function of the Jacobian, such as the neural tangent kernel
+of [LZ20], is a function of all a[l] and g[l].  To differentiate it by the
+weights, we need the gradient of E = sum_l <A[l], a[l]> + sum_lk <G[l]_k,
+g[l]_k> + <O, f> with constant A, G and O.  With B[l]_k = dE/dg[l]_k,
+
+    B[0]_k = G[0]_k,  B[l+1]_k = G[l+1]_k + W[l+1] T[l]_k        (9)
+    T[l]_k = phi'(z[l]) o B[l]_k                                (10)
+    dW[l+1] += sum_nk g[l+1]_k T[l]_k^T                         (11)
+    c[l] = phi''(z[l]) o sum_k B[l]_k o (W[l+1]^T g[l+1]_k)     (12)
     d[L-1] = O,
-    d[l] = phi'(z[l]) o (W[l+1]^T d[l+1] + A[l+1]) + c[l]        (12)
+    d[l] = phi'(z[l]) o (W[l+1]^T d[l+1] + A[l+1]) + c[l]       (13)
 
-    and (6).  Weights are drawn, as in [LZ20], by the law of [GB10],
+followed by (5).  As in [LZ20], the initial weights follow the truncated
+normal distribution of [GB10]:
 
-    s = sqrt(2 / (n_in + n_out)) / 0.87962566                    (13)
-    W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)            (14)
+    s = sqrt(2 / (n_in + n_out)) / 0.87962566                   (14)
+    W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)           (15)
 
-Derivation.  (4)-(7): chain rule along (1) and (2).  For (8)-(12): a[0],
-    z[0], a[1], ... f are computed in order by (1) and (2), then g[L-1],
-    ... g[0] by (3) and (4).  The adjoint runs in reverse.  First through
-    (4), from g[0] up: step l reads g[l+1], W[l+1] and z[l], which makes
-    (8) with (9), (10) and (11).  These are the layers (1) and (2), linear
-    and without bias, fed with G: a tangent sweep, of N K rows.  Then from
-    f down to x: (5) with what A and (11) add to it, which is (12).  A[0]
-    and G[L-1] stand before constants (x and e_k) and drop out.
-    tanh has phi' = 1 - a^2 and phi'' = -2 a phi', a = phi(z), so that
-    (11) is -2 a[l+1] o sum_k B[l]_k o g[l]_k, by (4).  ReLU has phi'' = 0.
-    (13): 0.87962566 is the deviation of a standard normal cut at -2 and 2.
-Exact.  For tanh everywhere.  For ReLU wherever no z is 0; phi'(0) is 0 by
-    choice.  g jumps where a gate flips; its derivative holds in between.
-Cost.   Of w weights, v lie beyond the first layer.  Multiplications:
-    `forward` N w, `backward` N (w + v), `signals` N K v, `second_order`
-    2 N K v + N (w + v), less where units lack signals; `jacobian` N K w.
-Departures.  None known.  The last layer is linear: a loss is the caller's.
+Derivation.  (4)-(8) are the chain rule along (1) and (2).  For (9)-(13),
+    the forward computation is (1) and (2) for a[0], z[0], ... f, then (6)
+    and (7) for g[L-1], ... g[0].  Its adjoint runs in reverse.  It first
+    passes (7) from g[0] upwards.  Step l of (7) reads g[l+1], W[l+1] and
+    z[l], which yields (9) with (10), (11) and (12): a pass through the
+    layers (1) and (2), linearised and without biases, with N K rows.  It
+    then passes from f down to x by (4), with A and c added, which is (13).
+    A[0] and G[L-1] multiply the constants x and e_k and drop out.  tanh
+    has phi' = 1 - a^2 and phi'' = -2 a phi' with a = phi(z), so that by
+    (7) c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.
+    In (14), 0.87962566 is the standard deviation of a standard normal
+    variable truncated at -2 and 2.
+Exact.  For tanh everywhere.  For ReLU wherever no z is 0; phi'(0) is
+    defined as 0.  The signals jump where a ReLU gate opens or closes;
+    their derivative holds between these points.
+Cost.   Let w be the number of weights, v of them beyond the first layer.
+    Multiplications: `forward` N w, `backward` N (w + v), `signals` N K v,
+    `second_order` 2 N K v + N (w + v), `jacobian` N K w.  Units without
+    signals are skipped.
+Departures.  None known.  The last layer is linear; the caller applies
+    the loss.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 [GB10] X. Glorot and Y. Bengio, AISTATS 2010, PMLR 9, 249-256.
 """
 
 import math
+import re
 from typing import List, NamedTuple
 
 import numpy as np
@@ -62,11 +79,13 @@ __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
 
 ACTIVATIONS = ("relu", "tanh")
-CUT_STD = 0.87962566103423978       # of a standard normal cut at -2 and 2
+CUT_STD = 0.87962566103423978       # of a standard normal variable cut at -2 and 2
+RUN = ("weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
+       "recording.pre[{0}] (N, n{1})")
 
 
 class Recording(NamedTuple):
-    """What each layer reads, what it computes of it, and the last of these."""
+    """Inputs and pre-activations of all layers, and the outputs."""
 
     inputs: List[np.ndarray]      # a[l], (N, n_in)
     pre: List[np.ndarray]         # z[l], (N, n_out)
@@ -74,88 +93,98 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Adjoints of all weights and biases, summed over samples."""
+    """Derivatives by all weights and biases, summed over samples."""
 
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
 
-def _array(name, value, shape, dtype=None):
-    """`value` as a finite float array of `shape`; None axes are 1 or more."""
-    array = np.asarray(value)
-    fits = array.shape == shape or array.ndim == len(shape) and all(
-        size == want or (want is None and size)
-        for want, size in zip(shape, array.shape, strict=True))
-    kinds = (np.float32, np.float64) if dtype is None else (dtype,)
-    if not fits or array.dtype not in kinds:
-        want = "({})".format(", ".join("1+" if s is None else str(s) for s in shape))
-        kind = "float" if dtype is None else np.dtype(dtype).name
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a {kind} array of shape {want}")
-    if not (math.isfinite(np.vdot(array, array)) or np.isfinite(array).all()):
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array
+def forward(weights, biases, x, activation="relu", dropout=None):
+    """Run the network, eqs. (1)-(3).
+
+    Parameters
+    ----------
+    weights : list of (n_out, n_in) float
+        One array for each layer.  Their dtype is that of the result.
+    biases : list of (n_out,) float
+        One array for each layer.
+    x : (N, n) float
+        Samples.
+    activation : {"relu", "tanh"}
+        Activation function of all layers but the last, which is linear.
+    dropout : list of (N, n_in) of 0 and 1, optional
+        Recorded mask of the inputs of each layer; None keeps all inputs of
+        a layer.  Behind tanh units all must be None.  To rescale the units
+        that are kept, multiply the weights that read them by 1/keep, here
+        and in `backward`, and the gradient of these weights likewise.
+
+    Returns
+    -------
+    Recording
+        Inputs a[l] (N, n_in), pre-activations z[l] (N, n_out), outputs.
+
+    Examples
+    --------
+    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
+    >>> biases = [np.zeros(2), np.ones(1)]
+    >>> forward(weights, biases, np.array([[3.0], [-2.0]])).outputs.tolist()
+    [[4.0], [3.0]]
+    """
+    _one_of("activation", activation, *ACTIVATIONS)
+    weights, biases, x, dropout = _layers(
+        "weights[{0}] (n{1}, n{0}) float; biases[{0}] (n{1}); x (N, n0); "
+        "dropout[{0}]? (N, n{0}) in {{0, 1}}", weights, biases, x, dropout)
+    if activation == "tanh" and any(mask is not None for mask in dropout[1:]):
+        raise ValueError("dropout masks tanh units: must be None behind tanh")
+    a, inputs, pre = x, [], []
+    for i, (W, b, mask) in enumerate(zip(weights, biases, dropout, strict=True)):
+        if i > 0:
+            a = np.maximum(pre[-1], 0) if activation == "relu" \
+                else np.tanh(pre[-1])                                      # (2)
+        if mask is not None:
+            a = a * mask
+            if i > 0:
+                pre[-1] *= mask                                            # (3)
+        z = a @ W.T
+        z += b                                                             # (1)
+        inputs.append(a)
+        pre.append(z)
+    return Recording(inputs, pre, pre[-1])
 
 
-def _list(name, value, length=None):
-    """Refuse what is no list of `length` arrays (of at least one, if None)."""
-    if not isinstance(value, (list, tuple)) or len(value) != (length or len(value)) \
-            or not value:
-        raise ValueError(f"{name} is {type(value).__name__} of length "
-                         f"{len(value) if hasattr(value, '__len__') else 'none'}: "
-                         f"must be a list of {length or 'at least one'} arrays")
-    return value
+def backward(weights, recording, doutputs, activation="relu"):
+    """Compute the gradient of a loss of the outputs, eqs. (4) and (5).
 
+    Parameters
+    ----------
+    weights, activation
+        As passed to `forward`.
+    recording : Recording
+        Result of `forward`.  A recording of the other activation function
+        is refused.
+    doutputs : (N, K) float
+        Derivative of the loss by the outputs.
 
-def _weights(weights):
-    """The weights as arrays whose widths chain, all of one dtype."""
-    found, width, dtype = [], None, None
-    for i, W in enumerate(_list("weights", weights)):
-        W = _array(f"weights[{i}]", W, (None, width), dtype)
-        found.append(W)
-        width, dtype = W.shape[0], W.dtype
-    return found
+    Returns
+    -------
+    Gradient
+        By weights and biases, summed over samples.
 
-
-def _activation(activation):
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation is {activation!r}: must be one of {ACTIVATIONS}")
-
-
-def _recording(recording, weights=None):
-    """Inputs and pre-activations of a recording, fit for the weights if given."""
-    if not isinstance(recording, tuple) or len(recording) != 3:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
-                         "Recording (inputs, pre, outputs)")
-    inputs = _list("recording.inputs", recording[0], weights and len(weights))
-    pre = _list("recording.pre", recording[1], len(inputs))
-    found, N, n_out, dtype = [], None, None, weights and weights[0].dtype
-    for i, (a, z) in enumerate(zip(inputs, pre, strict=True)):
-        n_out, n_in = weights[i].shape if weights else (None, n_out)
-        a = _array(f"recording.inputs[{i}]", a, (N, n_in), dtype)
-        z = _array(f"recording.pre[{i}]", z, (len(a), n_out), a.dtype)
-        (N, n_out), dtype = z.shape, z.dtype
-        found.append((a, z))
-    return list(zip(*found, strict=True))
-
-
-def _signals(signals, pre):
-    """Signals that fit the pre-activations of a recording."""
-    K, signals = pre[-1].shape[1], _list("signals", signals, len(pre))
-    return [_array(f"signals[{i}]", g, (len(z), K, z.shape[1]), z.dtype)
-            for i, (g, z) in enumerate(zip(signals, pre, strict=True))]
-
-
-def _adjoints(name, adjoints, like):
-    """A list of adjoints of the shapes of `like`, or None where they are 0."""
-    size = len(like)
-    adjoints = [None] * size if adjoints is None else _list(name, adjoints, size)
-    return [None if a is None else _array(f"{name}[{i}]", a, b.shape, b.dtype)
-            for i, (a, b) in enumerate(zip(adjoints, like, strict=True))]
+    Examples
+    --------
+    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
+    >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
+    >>> dW, db = backward(weights, rec, np.ones((1, 1)))
+    >>> dW[0].tolist(), dW[1].tolist()
+    ([[3.0], [0.0]], [[3.0, 0.0]])
+    """
+    weights, inputs, pre, slopes, doutputs = _network(
+        weights, recording, activation, "; doutputs (N, n{2})", doutputs)
+    return _down(weights, inputs, slopes, doutputs, *[[None] * len(weights)] * 3)
 
 
 def _slopes(inputs, pre, activation):
-    """phi'(z[l]), (N, n_out), of all layers below the last."""
+    """Return phi'(z[l]), (N, n_out), of all layers but the last."""
     found = []
     for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -172,126 +201,11 @@ def _slopes(inputs, pre, activation):
     return found
 
 
-def _network(weights, recording, activation):
-    """What all derivatives start from: weights, inputs, pre, slopes."""
-    _activation(activation)
-    weights = _weights(weights)
-    inputs, pre = _recording(recording, weights)
-    return weights, inputs, pre, _slopes(inputs, pre, activation)
-
-
-def _live(signals):
-    """Units with signals, as an index, and their signals, (N K, units)."""
-    rows = signals.reshape(-1, signals.shape[2])
-    units = np.flatnonzero(rows.any(axis=0))
-    units = units if len(units) < rows.shape[1] else slice(None)
-    return units, rows[:, units]
-
-
-def init(sizes, rng, dtype=np.float64):
-    """Draw weights and biases, eqs. (13) and (14).
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Inputs, neurons of each layer, outputs: two at least.
-    rng : numpy.random.Generator
-        Source of randomness; layer by layer, weights, then biases.
-    dtype : float32 or float64
-        Of the result; the numbers are the same but for rounding.
-
-    Returns
-    -------
-    weights : list of (n_out, n_in) float
-        Truncated normal.
-    biases : list of (n_out,) float
-        Normal.
-
-    Raises
-    ------
-    ValueError
-        If sizes are no integers above 0, or dtype or rng is another.
-
-    Examples
-    --------
-    >>> weights, biases = init((784, 300, 10), np.random.default_rng(1))
-    >>> [W.shape for W in weights], [b.shape for b in biases]
-    ([(300, 784), (10, 300)], [(300,), (10,)])
-    """
-    if not isinstance(sizes, (list, tuple)) or len(sizes) < 2 or not all(
-            isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
-            for n in sizes):
-        raise ValueError(f"sizes is {sizes!r}: must be a list of at least two integers "
-                         "above 0")
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    weights, biases = [], []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
-        scale = math.sqrt(2 / (n_in + n_out)) / CUT_STD                    # (13)
-        W = rng.standard_normal((n_out, n_in))
-        while (beyond := np.abs(W) > 2).any():
-            W[beyond] = rng.standard_normal(np.count_nonzero(beyond))
-        weights.append((scale * W).astype(dtype))
-        biases.append((0.01 * rng.standard_normal(n_out)).astype(dtype))   # (14)
-    return weights, biases
-
-
-def forward(weights, biases, x, activation="relu"):
-    """Run the network, eqs. (1) and (2).
-
-    Parameters
-    ----------
-    weights : list of (n_out, n_in) float
-        One a layer; all arrays are of one dtype, the result's.
-    biases : list of (n_out,) float
-        One a layer.
-    x : (N, n) float
-        Samples.
-    activation : {"relu", "tanh"}
-        Of all layers but the last, which is linear.
-
-    Returns
-    -------
-    Recording
-        Inputs a[l] (N, n_in), pre-activations z[l] (N, n_out), outputs.
-
-    Raises
-    ------
-    ValueError
-        If a list, shape or dtype does not fit, or an entry is not finite.
-
-    Examples
-    --------
-    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
-    >>> biases = [np.zeros(2), np.ones(1)]
-    >>> forward(weights, biases, np.array([[3.0], [-2.0]])).outputs.tolist()
-    [[4.0], [3.0]]
-    """
-    _activation(activation)
-    weights = _weights(weights)
-    dtype = weights[0].dtype
-    biases = [_array(f"biases[{i}]", b, (len(W),), dtype) for i, (W, b) in
-              enumerate(zip(weights, _list("biases", biases, len(weights)),
-                            strict=True))]
-    a = _array("x", x, (None, weights[0].shape[1]), dtype)
-    inputs, pre = [], []
-    for i, (W, b) in enumerate(zip(weights, biases, strict=True)):
-        if i > 0:
-            a = np.maximum(pre[-1], 0) if activation == "relu" \
-                else np.tanh(pre[-1])                                      # (2)
-        z = a @ W.T
-        z += b                                                             # (1)
-        inputs.append(a)
-        pre.append(z)
-    return Recording(inputs, pre, pre[-1])
-
-
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
-    """The sweep from outputs to inputs, eqs. (5), (6) and (12).
+    """Compute the gradient from the outputs down, eqs. (5) and (13).
 
-    `extra` are the c[l] of (11), `gain` what (10) adds; None is 0.
+    `dinputs` holds A[l], `extra` c[l] of (12), and `gain` the terms of (11);
+    None stands for 0.
     """
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
@@ -299,53 +213,18 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
             d = d @ weights[i + 1]
             if dinputs[i + 1] is not None:
                 d += dinputs[i + 1]
-            d *= slopes[i]                                                 # (5)
+            d *= slopes[i]                                                 # (4)
             if extra[i] is not None:
-                d += extra[i]                                              # (12)
+                d += extra[i]                                              # (13)
         dW.append(d.T @ inputs[i])
-        db.append(d.sum(axis=0))                                           # (6)
+        db.append(d.sum(axis=0))                                           # (5)
         if gain[i] is not None:
             dW[-1] += gain[i]
     return Gradient(dW[::-1], db[::-1])
 
 
-def backward(weights, recording, doutputs, activation="relu"):
-    """Gradient of a loss of the outputs, eqs. (5) and (6).
-
-    Parameters
-    ----------
-    weights, activation
-        As handed to `forward`.
-    recording : Recording
-        What `forward` returned; of another activation it is refused.
-    doutputs : (N, K) float
-        Derivative of the loss by the outputs.
-
-    Returns
-    -------
-    Gradient
-        By weights and biases, summed over samples.
-
-    Raises
-    ------
-    ValueError
-        If a list, shape or dtype does not fit, or an entry is not finite.
-
-    Examples
-    --------
-    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
-    >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
-    >>> dW, db = backward(weights, rec, np.ones((1, 1)))
-    >>> dW[0].tolist(), dW[1].tolist()
-    ([[3.0], [0.0]], [[3.0, 0.0]])
-    """
-    weights, inputs, pre, slopes = _network(weights, recording, activation)
-    doutputs = _array("doutputs", doutputs, pre[-1].shape, pre[-1].dtype)
-    return _down(weights, inputs, slopes, doutputs, *[[None] * len(weights)] * 3)
-
-
 def signals(weights, recording, activation="relu"):
-    """Derivatives of the outputs by the pre-activations, eqs. (3) and (4).
+    """Compute the derivatives of the outputs by all z, eqs. (6) and (7).
 
     Parameters
     ----------
@@ -355,12 +234,8 @@ def signals(weights, recording, activation="relu"):
     Returns
     -------
     list of (N, K, n_out) float
-        One a layer: entry [n, k] is d outputs[n, k] / d pre[l][n].
-
-    Raises
-    ------
-    ValueError
-        If a list, shape or dtype does not fit, or an entry is not finite.
+        One array for each layer: entry [n, k] is the derivative of
+        outputs[n, k] by pre[l][n].
 
     Examples
     --------
@@ -371,36 +246,39 @@ def signals(weights, recording, activation="relu"):
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
-    found = [np.eye(K, dtype=pre[-1].dtype) + np.zeros_like(pre[-1])[:, None]]   # (3)
+    found = [np.eye(K, dtype=pre[-1].dtype) + np.zeros_like(pre[-1])[:, None]]   # (6)
     for i in range(len(weights) - 2, -1, -1):
         units, rows = _live(found[-1])
         g = weights[-1] if i == len(weights) - 2 else (     # unit vectors choose rows
             rows @ weights[i + 1][units]).reshape(N, K, -1)
-        found.append(g * slopes[i][:, None])                               # (4)
+        found.append(g * slopes[i][:, None])                               # (7)
     return found[::-1]
 
 
-def jacobian(recording, signals):
-    """Derivatives of all outputs by all parameters, explicitly, eq. (7).
+def _live(signals):
+    """Return an index of the units with signals, and these, (N K, units)."""
+    rows = signals.reshape(-1, signals.shape[2])
+    units = np.flatnonzero(rows.any(axis=0))
+    units = units if len(units) < rows.shape[1] else slice(None)
+    return units, rows[:, units]
 
-    For small networks: N K p numbers.
+
+def jacobian(recording, signals):
+    """Return the derivatives of all outputs by all parameters, eq. (8).
+
+    The result has N K p entries and suits small networks.
 
     Parameters
     ----------
     recording : Recording
-        What `forward` returned.
+        Result of `forward`.
     signals : list of (N, K, n_out) float
-        What `signals` returned.
+        Result of `signals`.
 
     Returns
     -------
     (N, K, p) float
         Layer by layer, weights row by row, then biases.
-
-    Raises
-    ------
-    ValueError
-        If a list, shape or dtype does not fit, or an entry is not finite.
 
     Examples
     --------
@@ -408,69 +286,44 @@ def jacobian(recording, signals):
     >>> jacobian(rec, [np.full((1, 1, 1), 2.0)]).tolist()
     [[[6.0, 2.0]]]
     """
-    inputs, pre = _recording(recording)
-    signals = _signals(signals, pre)
+    inputs, pre, signals = _layers(
+        "recording.inputs[{0}] (N, n{0}) float; recording.pre[{0}] (N, n{1}); "
+        "signals[{0}] (N, n{2}, n{1})", *_fields(recording), signals)
     N, K = pre[-1].shape
     p = sum((a.shape[1] + 1) * z.shape[1] for a, z in zip(inputs, pre, strict=True))
     jac, start = np.empty((N, K, p), pre[-1].dtype), 0
     for a, g in zip(inputs, signals, strict=True):
-        for block in (g[..., None] * a[:, None, None], g):                 # (7)
+        for block in (g[..., None] * a[:, None, None], g):                 # (8)
             block = block.reshape(N, K, -1)
             jac[..., start:start + block.shape[2]] = block
             start += block.shape[2]
     return jac
 
 
-def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """The tangent sweep, eqs. (8)-(11): c[l] and the gain of each dW."""
-    extra, gain, B = [None] * len(weights), [None] * len(weights), None
-    N, K = signals[-1].shape[:2]
-    for i in range(len(weights) - 1):
-        if dsignals[i] is not None:
-            B = dsignals[i] if B is None else np.add(B, dsignals[i], out=B)    # (8)
-        if B is None:
-            continue
-        if activation == "tanh":
-            extra[i] = np.einsum("nki,nki->ni", B, signals[i])
-            extra[i] *= -2 * inputs[i + 1]                                 # (11)
-        T = B * slopes[i][:, None]                                         # (9)
-        units, rows = _live(signals[i + 1])
-        gain[i + 1] = np.zeros_like(weights[i + 1])
-        gain[i + 1][units] = rows.T @ T.reshape(N * K, -1)                 # (10)
-        if i < len(weights) - 2:         # the last signals are constant
-            units, rows = _live(T)
-            B = (rows @ weights[i + 1].T[units]).reshape(N, K, -1)
-    return extra, gain
-
-
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Gradient of a function of inputs, signals and outputs, eqs. (6)-(12).
+    """Differentiate a function of inputs, signals and outputs, (9)-(13), (5).
 
     Parameters
     ----------
     weights, recording, activation
         As for `backward`.
     signals : list of (N, K, n_out) float
-        What `signals` returned.
+        Result of `signals`.
     dinputs : list of (N, n_in) float, optional
-        Its derivative by inputs[l].  Here and below None, for the whole or
-        for a layer, is 0; that of inputs[0] is not used: x is constant.
+        Derivatives A of the function by inputs[l].  Here and below, None
+        stands for zeros, for all layers or for one.  A[0] is not used: x
+        is constant.
     dsignals : list of (N, K, n_out) float, optional
-        Its derivative by signals[l]; that of the last, which is constant,
-        is not used.
+        Derivatives G by signals[l].  The last one is not used: these
+        signals are constant.
     doutputs : (N, K) float, optional
-        Its derivative by the outputs.
+        Derivative O by the outputs.
 
     Returns
     -------
     Gradient
         By weights and biases, summed over samples.
-
-    Raises
-    ------
-    ValueError
-        If a list, shape or dtype does not fit, or an entry is not finite.
 
     Examples
     --------
@@ -480,11 +333,158 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     >>> second_order(weights, rec, g, dsignals=[2 * g[0], None])[0][1].tolist()
     [[10.0]]
     """
-    weights, inputs, pre, slopes = _network(weights, recording, activation)
-    signals = _signals(signals, pre)
-    dinputs = _adjoints("dinputs", dinputs, inputs)
-    dsignals = _adjoints("dsignals", dsignals, signals)
-    doutputs = np.zeros_like(pre[-1]) if doutputs is None \
-        else _array("doutputs", doutputs, pre[-1].shape, pre[-1].dtype)
+    weights, inputs, pre, slopes, signals, dinputs, dsignals, doutputs = _network(
+        weights, recording, activation, "; signals[{0}] (N, n{2}, n{1}); "
+        "dinputs[{0}]? (N, n{0}); dsignals[{0}]? (N, n{2}, n{1}); "
+        "doutputs? (N, n{2})", signals, dinputs, dsignals, doutputs)
+    doutputs = np.zeros_like(pre[-1]) if doutputs is None else doutputs
     extra, gain = _up(weights, inputs, signals, slopes, dsignals, activation)
     return _down(weights, inputs, slopes, doutputs, dinputs, extra, gain)
+
+
+def _up(weights, inputs, signals, slopes, dsignals, activation):
+    """Compute c[l] of (12) and the terms (11) of each dW, eqs. (9)-(12)."""
+    extra, gain, B = [None] * len(weights), [None] * len(weights), None
+    N, K = signals[-1].shape[:2]
+    for i in range(len(weights) - 1):
+        if dsignals[i] is not None:
+            B = dsignals[i] if B is None else np.add(B, dsignals[i], out=B)    # (9)
+        if B is None:
+            continue
+        if activation == "tanh":
+            extra[i] = np.einsum("nki,nki->ni", B, signals[i])
+            extra[i] *= -2 * inputs[i + 1]                                 # (12)
+        T = B * slopes[i][:, None]                                         # (10)
+        units, rows = _live(signals[i + 1])
+        gain[i + 1] = np.zeros_like(weights[i + 1])
+        gain[i + 1][units] = rows.T @ T.reshape(N * K, -1)                 # (11)
+        if i < len(weights) - 2:         # the last signals are constant
+            units, rows = _live(T)
+            B = (rows @ weights[i + 1].T[units]).reshape(N, K, -1)
+    return extra, gain
+
+
+def init(sizes, rng, dtype=np.float64):
+    """Draw weights and biases, eqs. (14) and (15).
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Numbers of inputs, of neurons in each hidden layer, and of outputs.
+    rng : numpy.random.Generator
+        Source of randomness.  Each layer draws weights, then biases.
+    dtype : float32 or float64
+        Dtype of the result.  Both dtypes get the same numbers, up to
+        rounding.
+
+    Returns
+    -------
+    weights : list of (n_out, n_in) float
+        Truncated normal.
+    biases : list of (n_out,) float
+        Normal.
+
+    Examples
+    --------
+    >>> weights, biases = init((784, 300, 10), np.random.default_rng(1))
+    >>> [W.shape for W in weights], [b.shape for b in biases]
+    ([(300, 784), (10, 300)], [(300,), (10,)])
+    """
+    sizes, = _arrays("sizes[] () int in [1, inf)", sizes)
+    _one_of("rng", rng, np.random.Generator)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes is {sizes}: must be at least two integers")
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    weights, biases = [], []
+    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        scale = math.sqrt(2 / (n_in + n_out)) / CUT_STD                    # (14)
+        W = rng.standard_normal((n_out, n_in))
+        while (beyond := np.abs(W) > 2).any():
+            W[beyond] = rng.standard_normal(np.count_nonzero(beyond))
+        weights.append((scale * W).astype(dtype))
+        biases.append((0.01 * rng.standard_normal(n_out)).astype(dtype))   # (15)
+    return weights, biases
+
+
+def _fields(recording):
+    """Return inputs and pre of a recording."""
+    if not isinstance(recording, tuple) or len(recording) != 3:
+        raise ValueError(f"recording is {recording!r:.60}: must be a Recording")
+    return recording[:2]
+
+
+def _network(weights, recording, activation, spec="", *values):
+    """Check a recorded run, and `values` by `spec`; add the slopes."""
+    _one_of("activation", activation, *ACTIVATIONS)
+    weights, inputs, pre, *values = _layers(RUN + spec, weights, *_fields(recording),
+                                            *values)
+    return weights, inputs, pre, _slopes(inputs, pre, activation), *values
+
+
+def _layers(spec, *values):
+    """Check `values` by `_arrays`.  A rule of spec with [{0}] is for a list.
+
+    {0} counts the layers, {1} is one more, and {2} is the number of layers.
+    """
+    L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
+    rules, arrays, parts = [], [], []
+    for rule, value in zip(spec.split("; "), values, strict=True):
+        size, parts = 1, [*parts, len(arrays)]
+        if "[{0}]" in rule:
+            size, parts[-1] = L, slice(len(arrays), len(arrays) + L)
+            value = [None] * L if value is None and "[{0}]?" in rule else value
+            if not isinstance(value, (list, tuple)) or not 0 < len(value) == L:
+                raise ValueError(f"{rule.partition('[')[0]} is {value!r:.60}: must be "
+                                 f"a list of {L or 'some'} arrays, one for each layer")
+        arrays += value if "[{0}]" in rule else [value]
+        rules += [rule.format(i, i + 1, L) for i in range(size)]
+    found = _arrays(", ".join(rules), *arrays)
+    return [found[part] for part in parts]
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -1,41 +1,44 @@
 # refsnn 0.1.0 | surrogates.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Surrogate derivatives of the spike, each with its primitive.
+r"""Compute surrogate derivatives of the spike function, with primitives.
 
-A spike S = H(v), v = u - threshold, has the derivative 0 or infinity.  The
-surrogate gradient puts a bump f'(v) in its place.  f is the primitive of
-the bump: a run with H(v0) + f(v) - f(v0), v0 recorded, is the hard one at
-the base point and has the surrogate gradient as its ordinary one.  With k
-the steepness, in units of 1/v, and z = k |v|, for v >= 0 (f' is even, f
-odd):
+The spike S = H(v), v = u - threshold, has a derivative that is zero or
+infinite.  The surrogate gradient replaces it by a bump f'(v), and f is the
+primitive of this bump.  A run with H(v0) + f(v) - f(v0), where v0 is a
+recorded value of v, equals the hard-spiking run at v = v0, and its
+ordinary derivative there is the surrogate gradient.  Let k be the
+steepness, in units of 1/v, and z = k |v|.  f' is even and f is odd; for
+v >= 0 they are
 
-  fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18] eq. ?
+  fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18]
   sigmoid       f' = 4 s(z) s(-z)   k f = 2 tanh(z/2)   (2)
-  triangle      f' = max(0, 1 - z)  k f = y - y^2/2     (3)  [NMZ19] eq. ?
+  triangle      f' = max(0, 1 - z)  k f = y - y^2/2     (3)  [NMZ19]
   gaussian      f' = exp(-z^2/2)    k f = c erf(z/2^.5)  (4)
   arctan        f' = 1/(1 + z^2)    k f = arctan(z)     (5)
-  slayer        f' = exp(-z)        k f = 1 - exp(-z)   (6)  [NMZ19] eq. ?
-  boxcar        f' = H(1 - z)       k f = y             (7)  [NMZ19] eq. ?
+  slayer        f' = exp(-z)        k f = 1 - exp(-z)   (6)  [NMZ19]
+  boxcar        f' = H(1 - z)       k f = y             (7)  [NMZ19]
 
 with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.
 
-Derivation.  d(k f)/dz = f' and f(0) = 0, line by line; dz/dv = k, v > 0.
-    Each bump is scaled to the peak f'(0) = 1, whatever the steepness, so f
+Derivation.  In each line d(k f)/dz = f' and f(0) = 0, and dz/dv = k for
+    v > 0.  Each bump has the peak f'(0) = 1 for every steepness, so f
     rises by at most 2/k on either side of the threshold.
-Exact.  At the kinks too: fast_sigmoid, triangle and slayer have theirs at
-    v = 0, where f' = 1 is both one-sided derivatives of f; triangle is 0
-    from z = 1 on; boxcar is 1 for z < 1 and 0 from z = 1 on, tie included
-    (there f has the one-sided derivatives 1 and 0).  The support is
-    |v| < 1/k for triangle and boxcar, all v for the others.
-Cost.   O(1) for each entry; one pass over v for each elementary operation.
-Departures.  [ZG18]'s own code and other simulators scale the bump by k, or
-    to unit area; here the peak is 1 and k sets the width alone.  (2), (4)
-    and (5) are not in [NMZ19] fig. 3; they are what today's tools offer.
+Exact.  The derivatives are exact at the kinks too.  fast_sigmoid, triangle
+    and slayer have a kink at v = 0, where both one-sided derivatives of f
+    are f' = 1.  triangle is 0 for z >= 1.  boxcar is 1 for z < 1 and 0 for
+    z >= 1; at z = 1 its f has the one-sided derivatives 1 and 0.  The
+    support is |v| < 1/k for triangle and boxcar, and all v for the others.
+Cost.   O(1) per entry; one pass over v for each elementary operation.
+Departures.  The code of [ZG18] and other simulators scale the bump by k,
+    or to unit area.  Here the peak is 1, and k sets the width alone.  (2),
+    (4) and (5) are not in [NMZ19] fig. 3; other tools offer them.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948, fig. 3.
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
 """
+
+import re
 
 import numpy as np
 from scipy.special import erf
@@ -44,34 +47,8 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
            "sigmoid", "slayer", "triangle"]
 
 
-def _scaled(v, steepness):
-    """v, k and z = k |v| in v's dtype; (1 + z)^2 does not overflow."""
-    v = np.asarray(v)
-    if v.dtype not in (np.float32, np.float64):
-        raise ValueError(f"v is of dtype {v.dtype}: must be float32 or float64")
-    if not np.isfinite(v).all():
-        raise ValueError("v has NaN or infinite entries: must be finite")
-    k = np.asarray(steepness)
-    if k.shape != () or k.dtype.kind not in "fiu":
-        raise ValueError(f"steepness is {steepness!r}: must be a number above 0")
-    with np.errstate(over="ignore"):
-        k = v.dtype.type(k)
-    if not (0 < k < np.inf):
-        raise ValueError(f"steepness is {steepness!r}: must be finite and above 0 "
-                         f"in {v.dtype}")
-    with np.errstate(over="ignore"):
-        z = k * np.abs(v)
-    return v, k, np.minimum(z, np.sqrt(np.finfo(v.dtype).max) / 2)
-
-
-def _pair(v, k, height, bump):
-    """f of v's sign, from k f at z, and f'; of v's dtype, also if 0-d."""
-    return (np.copysign(height / k, v).astype(v.dtype, copy=False),
-            bump.astype(v.dtype, copy=False))
-
-
 def fast_sigmoid(v, steepness):
-    """Fast sigmoid (SuperSpike), eq. (1).
+    """Return primitive and bump of the fast sigmoid (SuperSpike), eq. (1).
 
     Parameters
     ----------
@@ -83,12 +60,7 @@ def fast_sigmoid(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        f(v), threshold units, and f'(v), of v's shape and dtype.
-
-    Raises
-    ------
-    ValueError
-        If v is not float or not finite, or steepness not above 0.
+        f(v), in threshold units, and f'(v), both of v's shape and dtype.
 
     Examples
     --------
@@ -101,25 +73,33 @@ def fast_sigmoid(v, steepness):
     return _pair(v, k, z * g, g * g)                                       # (1)
 
 
+def _scaled(v, steepness):
+    """Return v, k and z = k |v|, limited so that (1 + z)^2 does not overflow."""
+    v, k = _arrays("v (...) float, steepness () in (0, inf)", v, steepness)
+    k = v.dtype.type(k)
+    with np.errstate(over="ignore"):
+        z = k * np.abs(v)
+    return v, k, np.minimum(z, np.sqrt(np.finfo(v.dtype).max) / 2)
+
+
+def _pair(v, k, height, bump):
+    """Return f, with the sign of v and from height = k f, and f' = bump."""
+    return (np.copysign(height / k, v).astype(v.dtype, copy=False),
+            bump.astype(v.dtype, copy=False))
+
+
 def sigmoid(v, steepness):
-    """Derivative of the logistic function, eq. (2).
+    """Return primitive and bump of the logistic function, eq. (2).
 
     Parameters
     ----------
-    v : (...) float
-        Membrane minus threshold, threshold units.
-    steepness : float
-        k, above 0, in 1/threshold units.
+    v, steepness
+        As for `fast_sigmoid`.
 
     Returns
     -------
     value, derivative : (...) float
-        f(v), threshold units, and f'(v), of v's shape and dtype.
-
-    Raises
-    ------
-    ValueError
-        If v is not float or not finite, or steepness not above 0.
+        As for `fast_sigmoid`.
 
     Examples
     --------
@@ -133,24 +113,17 @@ def sigmoid(v, steepness):
 
 
 def triangle(v, steepness):
-    """Piecewise linear bump, 0 from |v| = 1/k on, eq. (3).
+    """Return primitive and bump of the triangular surrogate, eq. (3).
 
     Parameters
     ----------
-    v : (...) float
-        Membrane minus threshold, threshold units.
-    steepness : float
-        k, above 0, in 1/threshold units.
+    v, steepness
+        As for `fast_sigmoid`.
 
     Returns
     -------
     value, derivative : (...) float
-        f(v), threshold units, and f'(v), of v's shape and dtype.
-
-    Raises
-    ------
-    ValueError
-        If v is not float or not finite, or steepness not above 0.
+        As for `fast_sigmoid`; the bump is 0 for |v| >= 1/k.
 
     Examples
     --------
@@ -164,24 +137,17 @@ def triangle(v, steepness):
 
 
 def gaussian(v, steepness):
-    """Gaussian bump of standard deviation 1/k, eq. (4).
+    """Return primitive and bump of the Gaussian surrogate, eq. (4).
 
     Parameters
     ----------
-    v : (...) float
-        Membrane minus threshold, threshold units.
-    steepness : float
-        k, above 0, in 1/threshold units.
+    v, steepness
+        As for `fast_sigmoid`.
 
     Returns
     -------
     value, derivative : (...) float
-        f(v), threshold units, and f'(v), of v's shape and dtype.
-
-    Raises
-    ------
-    ValueError
-        If v is not float or not finite, or steepness not above 0.
+        As for `fast_sigmoid`; the bump has the standard deviation 1/k.
 
     Examples
     --------
@@ -195,24 +161,17 @@ def gaussian(v, steepness):
 
 
 def arctan(v, steepness):
-    """Derivative of the arc tangent, eq. (5).
+    """Return primitive and bump of the arc tangent, eq. (5).
 
     Parameters
     ----------
-    v : (...) float
-        Membrane minus threshold, threshold units.
-    steepness : float
-        k, above 0, in 1/threshold units.
+    v, steepness
+        As for `fast_sigmoid`.
 
     Returns
     -------
     value, derivative : (...) float
-        f(v), threshold units, and f'(v), of v's shape and dtype.
-
-    Raises
-    ------
-    ValueError
-        If v is not float or not finite, or steepness not above 0.
+        As for `fast_sigmoid`.
 
     Examples
     --------
@@ -225,24 +184,17 @@ def arctan(v, steepness):
 
 
 def slayer(v, steepness):
-    """Two-sided exponential (SLAYER), eq. (6).
+    """Return primitive and bump of the exponential (SLAYER), eq. (6).
 
     Parameters
     ----------
-    v : (...) float
-        Membrane minus threshold, threshold units.
-    steepness : float
-        k, above 0, in 1/threshold units.
+    v, steepness
+        As for `fast_sigmoid`.
 
     Returns
     -------
     value, derivative : (...) float
-        f(v), threshold units, and f'(v), of v's shape and dtype.
-
-    Raises
-    ------
-    ValueError
-        If v is not float or not finite, or steepness not above 0.
+        As for `fast_sigmoid`.
 
     Examples
     --------
@@ -255,24 +207,18 @@ def slayer(v, steepness):
 
 
 def boxcar(v, steepness):
-    """One for |v| < 1/k, otherwise 0 (the tie included), eq. (7).
+    """Return primitive and bump of the rectangular surrogate, eq. (7).
 
     Parameters
     ----------
-    v : (...) float
-        Membrane minus threshold, threshold units.
-    steepness : float
-        k, above 0, in 1/threshold units.
+    v, steepness
+        As for `fast_sigmoid`.
 
     Returns
     -------
     value, derivative : (...) float
-        f(v), threshold units, and f'(v), of v's shape and dtype.
-
-    Raises
-    ------
-    ValueError
-        If v is not float or not finite, or steepness not above 0.
+        As for `fast_sigmoid`; the bump is 1 for |v| < 1/k and 0 for
+        |v| >= 1/k.
 
     Examples
     --------
@@ -288,3 +234,50 @@ def boxcar(v, steepness):
 SURROGATES = {
     "fast_sigmoid": fast_sigmoid, "sigmoid": sigmoid, "triangle": triangle,
     "gaussian": gaussian, "arctan": arctan, "slayer": slayer, "boxcar": boxcar}
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import io
 
-from refsnn import cifar as module
-from refsnn.cifar import MD5, cifar, svhn
+from refsnn import datasets as module
+from refsnn.datasets import MD5, cifar, svhn
 
 
 @pytest.fixture

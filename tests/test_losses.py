@@ -1,4 +1,4 @@
-"""Losses: values by hand, derivatives by differences, the tie rule."""
+"""Test losses and regularisers: values by hand, derivatives by differences."""
 
 import math
 
@@ -22,7 +22,7 @@ EPS32 = float(np.finfo(np.float32).eps)
 
 
 def proved(f, theta, derivative, seed=0, margin=None):
-    """Differences along directions and by entry, and the Taylor slope."""
+    """Check a derivative by entry, along a direction and by its Taylor slope."""
     rng = np.random.default_rng(seed)
     checks.directional(f, theta, derivative, rng, rtol=RTOL_FD, margin=margin)
     checks.gradient(f, theta, derivative, rtol=RTOL_FD, margin=margin)
@@ -109,10 +109,10 @@ def test_last_of_tied_steps_carries_the_derivative():
 
 @given(SEEDS)
 def test_silent_readout_learns_only_by_the_last_tied_step(seed):
-    """With the first tied step as the rule the gradient would be zero for ever.
+    """Test that the last of tied steps passes a gradient to a silent readout.
 
-    A readout whose weights are 0 stays at 0: all steps tie.  Step 0 is rest
-    whatever the weights, so that a gradient through it reaches no weight.
+    A readout whose weights are 0 stays at 0, so all steps tie.  Step 0 is at
+    rest for any weights, so a gradient through it reaches no weight.
     """
     rng = np.random.default_rng(seed)
     T, B, m, k = 7, 3, 4, 2
@@ -165,14 +165,14 @@ def test_first_spike_time_by_hand():
     loss, dspikes = losses.first_spike_time(spikes, np.array([1]), tau, dt)
     q = np.exp([-0.5, -1, -2.5])
     assert loss == pytest.approx(-math.log(q[1] / q.sum()), rel=RTOL)
-    # dt_k/dS[s] by hand, in dt: what a spike in step s would take off
+    # dt_k/dS[s] by hand, in units of dt: the delay that a spike in step s removes
     steps = np.array([[-1, -2, -5], [-2, -1, -4], [0, -3, -3], [0, 0, -2], [0, 0, -1]])
     expected = steps / 2 * ([0, 1, 0] - q / q.sum())
     np.testing.assert_allclose(dspikes[:, 0], expected, rtol=RTOL)
 
 
 def brute_first_spike(S, s):
-    """t/dt and its derivative by S[s], by the product without its factor s."""
+    """Return t/dt and its derivative by S[s], from products without factor s."""
     T = len(S)
     t = sum(math.prod(1 - S[:k + 1]) for k in range(T))
     d = -sum(math.prod(np.delete(1 - S[:k + 1], s)) for k in range(s, T))
@@ -225,7 +225,7 @@ def test_silent_output_units_have_a_gradient():
 # ---------------------------------------------------------------- van Rossum
 
 def kernel(T, tau_rise, tau_decay, dt):
-    """(8), term by term."""
+    """Return the kernel (8), summed term by term."""
     a, b = math.exp(-dt / tau_rise), math.exp(-dt / tau_decay)
     return np.array([(1 - a) * (1 - b) / dt
                      * sum(a**i * b**(t - 1 - i) for i in range(t)) for t in range(T)])
@@ -282,7 +282,7 @@ def test_van_rossum_is_a_symmetric_quadratic_form(drawn, rise, decay, seed):
 
 @given(TIMES, TIMES, st.sampled_from((1e-3, 1.0)))
 def test_kernel_is_of_unit_area(rise, decay, dt):
-    """A spike in each step is a smoothed rate of 1/dt, in the end."""
+    """Test that one spike in each step gives the smoothed rate 1/dt in the end."""
     T = int(40 * max(rise, decay)) + 5
     spikes = np.ones((T, 1, 1))
     long, short = (losses.van_rossum(s, 0 * s, rise * dt, decay * dt, dt)[0]
@@ -292,7 +292,7 @@ def test_kernel_is_of_unit_area(rise, decay, dt):
 
 
 def test_kernel_is_a_sampled_double_exponential():
-    """Each further step of record adds dt K[t]^2 / 2 to a lone spike's loss."""
+    """Test that each further step adds dt K[t]^2 / 2 to the loss of one spike."""
     spikes, dt = np.zeros((31, 1, 1)), 0.5
     spikes[0] = 1
     loss = [losses.van_rossum(spikes[:T], 0 * spikes[:T], 1.5, 4.0, dt)[0]
@@ -341,7 +341,7 @@ def test_square_derivative(drawn):
 # ---------------------------------------------------------------- regularisers
 
 def three_neurons():
-    """Counts (b, i): 3 0 1 and 0 0 2."""
+    """Return spikes of two samples, with the counts 3 0 1 and 0 0 2."""
     spikes = np.zeros((4, 2, 3))
     spikes[1:, 0, 0] = spikes[2, 0, 2] = spikes[:2, 1, 2] = 1
     return spikes
@@ -508,50 +508,39 @@ def test_float32_is_kept_and_inputs_too(name):
 
 RECORD = np.zeros((4, 2, 3))
 LABELS = np.array([0, 2])
-BAD_RECORDS = [
-    (np.zeros((4, 2, 3), int), "is of dtype int64: must be float32"),
-    (np.zeros((4, 2, 3), np.float16), "is of dtype float16: must be float32"),
-    (np.zeros((4, 2)), r"is of shape \(4, 2\): must be \(T, B, k\)"),
-    (np.zeros((0, 2, 3)), r"is of shape \(0, 2, 3\): must be \(T, B, k\), none"),
-    (np.full((4, 2, 3), np.nan), "has NaN or infinite entries"),
-    (np.full((4, 2, 3), -np.inf), "has NaN or infinite entries"),
-]
-BAD_LABELS = [
-    (np.array([0.0, 1.0]), "labels is of dtype float64: must be integers"),
-    (np.array([True, False]), "labels is of dtype bool: must be integers"),
-    (np.array([0]), r"labels is of shape \(1,\): must be \(2,\)"),
-    (np.array([[0, 1]]), r"labels is of shape \(1, 2\): must be \(2,\)"),
-    (np.array([0, 3]), r"labels reaches from 0 to 3: must be in 0 \.\.\. 2"),
-    (np.array([-1, 1]), r"labels reaches from -1 to 1: must be in 0 \.\.\. 2"),
-]
-BAD_NUMBERS = [0, -1.0, np.nan, np.inf, "1", None, [1.0]]
+BAD_RECORDS = [np.zeros((4, 2, 3), int), np.zeros((4, 2, 3), np.float16),
+               np.zeros((4, 2)), np.zeros((0, 2, 3)), np.full((4, 2, 3), np.nan),
+               np.full((4, 2, 3), -np.inf)]
+BAD_LABELS = [np.array([0.0, 1.0]), np.array([True, False]), np.array([0]),
+              np.array([[0, 1]]), np.array([0, 3]), np.array([-1, 1])]
+BAD_NUMBERS = [0, -1.0, np.nan, np.inf, "1", None, [1.0], True]
 
 
-@pytest.mark.parametrize("bad, message", BAD_RECORDS)
-def test_bad_records_are_refused(bad, message):
+@pytest.mark.parametrize("bad", BAD_RECORDS)
+def test_bad_records_are_refused(bad):
     for name, call in (
             ("record", lambda r: losses.cross_entropy(r, LABELS)),
             ("record", lambda r: losses.accuracy(r, LABELS)),
             ("spikes", lambda r: losses.first_spike_time(r, LABELS, 1.0, 1.0)),
             ("spikes", lambda r: losses.van_rossum(r, RECORD, 1.0, 2.0, 1.0)),
             ("record", lambda r: losses.square(r, RECORD))):
-        with pytest.raises(ValueError, match=f"^{name} {message}"):
+        with pytest.raises(ValueError, match=rf"^{name} is .* float \(T, B, [kn]\)"):
             call(bad)
 
 
-@pytest.mark.parametrize("bad, message", BAD_LABELS)
-def test_bad_labels_are_refused(bad, message):
+@pytest.mark.parametrize("bad", BAD_LABELS)
+def test_bad_labels_are_refused(bad):
     for call in (lambda y: losses.cross_entropy(RECORD, y),
                  lambda y: losses.accuracy(RECORD, y),
                  lambda y: losses.first_spike_time(RECORD, y, 1.0, 1.0)):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=r"^labels is .* int \(2\) in \[0, 3\)"):
             call(bad)
 
 
 @pytest.mark.parametrize("bad", BAD_NUMBERS)
 @pytest.mark.parametrize("name", ["tau", "dt", "tau_rise", "tau_decay"])
 def test_bad_times_are_refused(name, bad):
-    message = f"^{name} is .*: must be a finite number above 0"
+    message = rf"^{name} is .*: must be finite real \(\) in \(0, inf\)"
     if name in ("tau", "dt"):
         numbers = {"tau": 1.0, "dt": 1.0} | {name: bad}
         with pytest.raises(ValueError, match=message):
@@ -562,33 +551,39 @@ def test_bad_times_are_refused(name, bad):
             losses.van_rossum(RECORD, RECORD, **numbers)
 
 
-@pytest.mark.parametrize("bad, message", [
-    (np.zeros((4, 2, 2)), r"target is of shape \(4, 2, 2\): must be \(4, 2, 3\) to "
-     "match {}$"),
-    (np.zeros((4, 2, 3), complex), "target is of dtype complex128: must be numbers"),
-    (np.full((4, 2, 3), np.nan), "target has NaN or infinite entries"),
-])
-def test_bad_targets_are_refused(bad, message):
-    for name, call in (
-            ("record", lambda: losses.square(RECORD, bad)),
-            ("spikes", lambda: losses.van_rossum(RECORD, bad, 1.0, 2.0, 1.0))):
-        with pytest.raises(ValueError, match=message.format(name)):
+@pytest.mark.parametrize("bad", [
+    np.zeros((4, 2, 2)), np.zeros((4, 2, 3), complex), np.full((4, 2, 3), np.nan),
+    np.zeros((4, 2, 3), str)])
+def test_bad_targets_are_refused(bad):
+    for call in (lambda: losses.square(RECORD, bad),
+                 lambda: losses.van_rossum(RECORD, bad, 1.0, 2.0, 1.0)):
+        with pytest.raises(ValueError, match=r"^target is .* real \(T, B, [kn]\)"):
             call()
+
+
+def test_a_target_that_overflows_in_the_cast_is_refused():
+    for call in (losses.square, lambda r, t: losses.van_rossum(r, t, 1.0, 2.0, 1.0)):
+        with pytest.raises(ValueError, match=r"^target is .*1\.e\+300"):
+            call(RECORD.astype(np.float32), np.full((4, 2, 3), 1e300))
 
 
 def test_unknown_reductions_are_refused():
     for bad in ("mean", None, "first", np.ones(2)):
-        with pytest.raises(ValueError, match="reduction is .*: must be 'max', 'sum'"):
+        with pytest.raises(ValueError, match="^reduction is .*: must be one of .*sum"):
             losses.cross_entropy(RECORD, LABELS, bad)
     for bad in ("mean", None, np.ones(2)):
-        with pytest.raises(ValueError, match="reduction is .*: must be 'max', 'sum'"):
+        with pytest.raises(ValueError, match="^reduction is .*: must be one of .*sum"):
             losses.accuracy(RECORD, LABELS, bad)
 
 
-REGULARISERS = {"burst": burst, "total": total, "lower": lambda s: lower_bound(s, 2.5),
-       "upper": lambda s: upper_bound(s, 0.4),
-       "lower L1": lambda s: lower_bound(s, 2.5, "population", 1),
-       "upper L1": lambda s: upper_bound(s, 0.4, "neuron", 1)}
+REGULARISERS = {
+    "burst": burst,
+    "total": total,
+    "lower": lambda s: lower_bound(s, 2.5),
+    "upper": lambda s: upper_bound(s, 0.4),
+    "lower L1": lambda s: lower_bound(s, 2.5, "population", 1),
+    "upper L1": lambda s: upper_bound(s, 0.4, "neuron", 1),
+}
 
 
 @pytest.mark.parametrize("name", REGULARISERS)
@@ -604,15 +599,11 @@ def test_float32_is_kept_by_regularisers(name):
     dspikes += 1            # writable, and no view of anything
 
 
-@pytest.mark.parametrize("bad, message", [
-    (np.zeros((4, 2, 3), bool), "spikes is of dtype bool: must be float32 or float64"),
-    (np.zeros((4, 2)), r"spikes is of shape \(4, 2\): must be \(T, B, n\), none"),
-    (np.zeros((4, 0, 3)), r"spikes is of shape \(4, 0, 3\): must be \(T, B, n\), none"),
-    (np.full((4, 2, 3), np.nan), "spikes has NaN or infinite entries: must be finite"),
-])
+@pytest.mark.parametrize("bad", [np.zeros((4, 2, 3), bool), np.zeros((4, 2)),
+                                 np.zeros((4, 0, 3)), np.full((4, 2, 3), np.nan)])
 @pytest.mark.parametrize("name", REGULARISERS)
-def test_bad_spikes_are_refused(name, bad, message):
-    with pytest.raises(ValueError, match=message):
+def test_bad_spikes_are_refused(name, bad):
+    with pytest.raises(ValueError, match=r"^spikes is .* finite float \(T, B, n\)"):
         REGULARISERS[name](bad)
 
 
@@ -621,13 +612,13 @@ def test_bad_options_of_bounds_are_refused(bounded, sign):
     spikes = three_neurons()
     assert np.isfinite(bounded(spikes, 0)[0])
     for bad in (-1, np.nan, np.inf, "1", None, [1, 2, 3]):
-        with pytest.raises(ValueError, match="bound is .*: must be a finite number"):
+        with pytest.raises(ValueError, match=r"^bound is .*: must be .*\[0, inf\)"):
             bounded(spikes, bad)
     for bad in ("unit", None, 1, np.ones(2), ["neuron"]):
-        with pytest.raises(ValueError, match="per is .*: must be 'neuron' or"):
+        with pytest.raises(ValueError, match="(?s)^per is .*: must be one of .*neuron"):
             bounded(spikes, 1, bad)
     for bad in (0, 3, 1.5, "2", None, True, np.ones(2)):
-        with pytest.raises(ValueError, match="power is .*: must be 1 or 2"):
+        with pytest.raises(ValueError, match=r"^power is .*: must be .*\{1, 2\}"):
             bounded(spikes, 1, "neuron", bad)
 
 

@@ -86,9 +86,9 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
     if kind == "chip":
         number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
         run = chip_images.on_chip(chip_effects.draw(number, chip_effects.CALIBRATED),
-                            seeds.rng(seed, FIGURE, f"{recurrence}, noise", since))
+                                  seeds.rng(seed, FIGURE, f"{recurrence}, noise", since))
     learner = chip_images.begin(generator, hidden, inputs=INPUTS, classes=int(classes),
-                          recurrent=True)
+                                recurrent=True)
     if begun:
         learner = chip_images.unpacked(earlier)
     elif earlier is not None:
@@ -105,7 +105,7 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
                 run, learner.weights, x, words.label[some], RULE, generator,
                 rate=EXCITED, bound=BOUND)
             learner = chip_images.step(learner, d, rate, kind == "chip",
-                                 ("recurrent",) if recurrence == "fixed" else ())
+                                       ("recurrent",) if recurrence == "fixed" else ())
             curves[epoch] += np.array([value, losses.accuracy(
                 recording.out, words.label[some], "sum")]) * (len(part) / len(sets[0]))
     if begun:

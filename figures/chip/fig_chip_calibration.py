@@ -77,7 +77,7 @@ def learn(which, level, dropout, epochs, seed, repeat):
     noise = seeds.rng(seed, FIGURE, f"noise {which} {level}", f"{repeat}, from 0")
     run = chip_images.on_chip(drawn(which, level, seed, repeat), noise)
     learner, _ = chip_images.learn(run, learner, images,
-                             chip_images.DEFAULT._replace(dropout=dropout), generator, epochs)
+                                   chip_images.DEFAULT._replace(dropout=dropout), generator, epochs)
     scores = chip_images.test(run, learner.weights, images)
     result = {"kind": "loop", "which": which, "level": level, "dropout": dropout,
               "accuracy": scores.accuracy, "restless": restless(run, learner.weights)}
@@ -99,7 +99,7 @@ def transfer(epochs, conditions, seed, repeat):
     """In software, within the chip's range of weights; tested on each chip."""
     images, generator, learner = begun(seed, repeat)
     learner, _ = chip_images.learn(chip_images.in_software, learner, images, chip_images.DEFAULT,
-                             generator, epochs)
+                                   generator, epochs)
     found = []
     for which, level in conditions:
         noise = seeds.rng(seed, FIGURE, f"transfer {which} {level}", repeat)
@@ -153,24 +153,24 @@ def claims(data):
     base, third = at[0], at[30]
     found = [
         at_most("test accuracy lost at 30 % de-calibration, chip in the loop, "
-                       f"means of {repeats} seeds", loop[base] - loop[third], 0.02,
-                       paper["accuracy lost in the loop up to 30 %"]),
+                f"means of {repeats} seeds", loop[base] - loop[third], 0.02,
+                paper["accuracy lost in the loop up to 30 %"]),
         at_least("what weights from software lose at 30 %, more than that",
-                        (sent[base] - sent[third]) - (loop[base] - loop[third]), 0.03,
-                        paper["weights from software lose"]),
+                 (sent[base] - sent[third]) - (loop[base] - loop[third]), 0.03,
+                 paper["weights from software lose"]),
         Claim("test accuracy of weights from software, on the calibrated chip",
-                     float(sent[base]), "shown only", None),
+              float(sent[base]), "shown only", None),
         at_least("test accuracy in the loop, on the calibrated chip",
-                        loop[base], chip_images.LEARNT)]
+                 loop[base], chip_images.LEARNT)]
     if 50 in at:
         half = at[50]
         found += [
             Claim("test accuracy at 50 %, chip in the loop", float(loop[half]),
-                         "shown only", None),
+                  "shown only", None),
             Claim("test accuracy at 50 %, weights from software",
-                         float(sent[half]), "shown only", None),
+                  float(sent[half]), "shown only", None),
             Claim("hidden neurons that fire without input at 50 %, each chip",
-                         float(data["restless"][half].mean()), "shown only", None)]
+                  float(data["restless"][half].mean()), "shown only", None)]
     share = SHARES.index(0.15)
     for name, value in zip(("without dropout", "with 40 % dropout"), grown(data),
                            strict=True):

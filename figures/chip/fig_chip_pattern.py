@@ -60,7 +60,7 @@ def bench(epochs, seed, repeat):
         images = chip_images.digits(seed, repeat)
         run = chip_images.on_chip(drawn, rng)
         learner, _ = chip_images.learn(run, chip_images.begin(rng, NEURONS - chip_images.CLASSES), images,
-                                 chip_images.DEFAULT, rng, epochs)
+                                       chip_images.DEFAULT, rng, epochs)
         result["after"] = run(learner.weights, chip_images.coded(images.x_test[:1])).mem[:, 0]
         result["accuracy"] = chip_images.test(run, learner.weights, images).accuracy
     return result
@@ -105,11 +105,11 @@ def claims(data):
             abs(mean[0, QUANTITIES.index(name)] / paper[f"{name}, uncalibrated"] - 1)
             for name in NEAR), 0.25),
         at_most("calibrated: largest spread that is left, as a part of what it "
-                       "was", (mean[1] / mean[0]).max(), 0.5)]
+                "was", (mean[1] / mean[0]).max(), 0.5)]
     for i, name in enumerate(QUANTITIES):
         for stage, value in zip(STAGES, mean[:, i], strict=True):
             found.append(Claim(f"spread of {name}, {stage}", float(value),
-                                      "shown only", None, paper[f"{name}, {stage}"]))
+                               "shown only", None, paper[f"{name}, {stage}"]))
     return found + [Claim(
         "test accuracy, trained in the loop on a self-calibrated chip",
         float(data["accuracy"]), "shown only", None)]

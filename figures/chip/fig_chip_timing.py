@@ -52,10 +52,10 @@ def learn(strength, epochs, seed, repeat):
     noise = seeds.rng(seed, FIGURE, "noise", f"{repeat}, from 0")
     run = chip_images.on_chip(drawn, noise)
     learner, curves = chip_images.learn(run, chip_images.begin(generator, chip_images.HIDDEN["digits"]),
-                                  images, rule, generator, epochs)
+                                        images, rule, generator, epochs)
     scores = chip_images.test(run, learner.weights, images)
     fast = chip_images.test(chip_images.on_chip(drawn, noise, reset_after=RESET_S),
-                      learner.weights, images)
+                            learner.weights, images)
     return {"strength": strength, "train": curves[-1, 1], "until": scores.until,
             "spikes": scores.spikes, "accuracy": scores.accuracy,
             "fast": fast.accuracy}
@@ -96,22 +96,22 @@ def claims(data):
     lost = float("nan") if best is None else accuracy[0] - accuracy[best]
     return [
         at_most("test accuracy lost with at most 40 hidden spikes an image, "
-                       f"means of {repeats} seeds", lost, 0.01,
-                       paper["accuracy lost at 20 hidden spikes"]),
+                f"means of {repeats} seeds", lost, 0.01,
+                paper["accuracy lost at 20 hidden spikes"]),
         Claim("hidden spikes an image in these networks",
-                     float("nan") if best is None else float(spikes[best]),
-                     "shown only", None, paper["hidden spikes, accuracy still flat"]),
+              float("nan") if best is None else float(spikes[best]),
+              "shown only", None, paper["hidden spikes, accuracy still flat"]),
         at_least("test accuracy without regulariser", accuracy[0],
-                        chip_images.LEARNT),
+                 chip_images.LEARNT),
         Claim("hidden spikes an image without regulariser", float(spikes[0]),
-                     "shown only", None),
+              "shown only", None),
         at_most("time after the first input spike when accuracy is within 0.01 "
-                       "of its final value (µs)", decided_us(data), 10.0,
-                       paper["decision after the first input spike (us)"]),
+                "of its final value (µs)", decided_us(data), 10.0,
+                paper["decision after the first input spike (us)"]),
         at_most("test accuracy lost in the fast mode, reset after 10 µs",
-                       accuracy[0] - data["fast"][0].mean(), 0.01),
+                accuracy[0] - data["fast"][0].mean(), 0.01),
         Claim("images/s of a chip in the fast mode, 11.8 µs each", 1 / IMAGE_S,
-                     "shown only", None, paper["images/s"])]
+              "shown only", None, paper["images/s"])]
 
 
 def plot(data, fig):

@@ -86,7 +86,7 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
             return chip_images.reference_test(net, images)
 
         net, curves = chip_images.reference_learn(net, images, rule, generator, epochs,
-                                            first=first, after_epoch=after_epoch)
+                                                  first=first, after_epoch=after_epoch)
         result = chip_images.reference_packed(net)
     else:
         number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
@@ -104,8 +104,8 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
         if before is None:
             result |= picture("first", run, learner.weights, images)
         learner, curves = chip_images.learn(run, learner, images, rule, generator, epochs,
-                                      first=first, clamp=kind == "chip",
-                                      after_epoch=after_epoch)
+                                            first=first, clamp=kind == "chip",
+                                            after_epoch=after_epoch)
         result |= chip_images.packed(learner) | picture("last", run, learner.weights, images)
     tests = np.array(found).reshape(-1, 2)
     if before is not None:

@@ -99,11 +99,11 @@ def claims(data):
             [Claim(control, float(trained - fixed), "compared", None),
              Claim(ideal, float(software - trained), "compared", None)]
         found += [Claim(f"{name}: test accuracy, {key}", float(value),
-                               "compared", None, paper.get(key))
+                        "compared", None, paper.get(key))
                   for key, value in test.items()]
         found += [Claim(f"{name}: {text}, {key}",
-                               float(data[f"{name} {key}"][:, i].mean()), "shown only",
-                               None)
+                        float(data[f"{name} {key}"][:, i].mean()), "shown only",
+                        None)
                   for key in NAMES for i, text in enumerate(spoken_words.SETS)
                   if data[f"{name} size"][i]]
     return found

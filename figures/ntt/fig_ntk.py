@@ -168,13 +168,13 @@ def claims(data):
     trained, steps = data["deviation"][:, :, 0], int(data["steps"][-1])
     told = f"outputs for unseen images after {steps} steps, deviation / change"
     found = [at_most(f"{widths[-1]} units a layer: {told}", unseen[-1].mean(),
-                            0.1),
+                     0.1),
              at_least(f"{widths[0]} units a layer: {told}", unseen[0].mean(),
-                             0.3),
+                      0.3),
              at_most("exponent of the deviation against width, unseen images",
-                            exponent(widths, unseen), -0.35),
+                     exponent(widths, unseen), -0.35),
              at_most("the same, images trained on",
-                            exponent(widths, trained), -0.35)]
+                     exponent(widths, trained), -0.35)]
     for name, left in zip(KERNELS, data["left"].swapaxes(0, 1), strict=True):
         slope = exponent(data["rates"][-6:], left[:, -6:].T)
         text = f"one step, {name}: exponent of what is not foretold against the rate"

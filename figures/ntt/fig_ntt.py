@@ -64,13 +64,13 @@ def learn(name, folder, method, density, steps, labelled, repeat, seed):
     net, images = problem(name, folder, seed, repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
     student = ntt_training.student(method, net, teacher, images, density,
-                            seeds.rng(seed, FIGURE, f"{method} {density}", repeat),
-                            steps=steps, rate=RATES[name])
+                                   seeds.rng(seed, FIGURE, f"{method} {density}", repeat),
+                                   steps=steps, rate=RATES[name])
     listed = [*range(0, min(FIRST + 1, labelled), 25),
               *range(FIRST + 100, labelled, max(50, labelled // 40))]
     curve = ntt_training.supervise(net, student, images, steps=labelled, every=listed,
-                            rate=1e-3, generator=seeds.rng(seed, FIGURE, "batches",
-                                                            repeat))[2]
+                                   rate=1e-3, generator=seeds.rng(seed, FIGURE, "batches",
+                                                                  repeat))[2]
     return {"method": method, "density": density, "curve": curve[:, :2]}
 
 
@@ -109,12 +109,12 @@ def claims(data):
     low, at = f"{100 * densities[0]:g} %", shown(densities)
     others = [m for m in ntt_training.METHODS if m not in ("NTT", "dense")]
     found = [at_least(f"final test accuracy at {low}, NTT - random masks",
-                             gap(data, final, 0, "random"), 0.03 if digits else 0.02),
+                      gap(data, final, 0, "random"), 0.03 if digits else 0.02),
              at_least(f"final test accuracy at {low}, NTT - best of the others",
-                             min(gap(data, final, 0, m) for m in others), 0),
+                      min(gap(data, final, 0, m) for m in others), 0),
              at_least(f"test accuracy at step {EARLY}, {100 * densities[at]:g} "
-                             "%, NTT - random masks", gap(data, early, at, "random"),
-                             0)]
+                      "%, NTT - random masks", gap(data, early, at, "random"),
+                      0)]
     if at:
         found.append(at_least(
             f"final test accuracy at {100 * densities[at]:g} %, NTT - random masks",

@@ -56,8 +56,8 @@ def masks(name, folder, method, scope, steps, repeat, seed):
     net = ntt_training.perceptron(*SIZES[name])
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
     student = ntt_training.student(method, net, teacher, images, DENSITY[name],
-                            seeds.rng(seed, FIGURE, f"{method} {scope}", repeat),
-                            scope, steps=steps, rate=fig_ntt.RATES[name])
+                                   seeds.rng(seed, FIGURE, f"{method} {scope}", repeat),
+                                   scope, steps=steps, rate=fig_ntt.RATES[name])
     first = student.masks[0]
     whole, layers = pruning.density(student.masks)
     return {"method": method, "scope": scope, "whole": whole, "layers": layers,
@@ -95,14 +95,14 @@ def claims(data):
              at_most(text("pixels", "NTT"), pixels["NTT"], 1.5)]
     for method in METHODS[2:4]:
         found += [at_least(f"variance of the live weights of units, {method} / "
-                                  "NTT", units[method] / units["NTT"], 4),
+                           "NTT", units[method] / units["NTT"], 4),
                   at_least(text("pixels", method), pixels[method], 2)]
     found += [at_most(text("units and pixels", f"the larger, {method}"),
-                             max(units[method], pixels[method]), 1.5)
+                      max(units[method], pixels[method]), 1.5)
               for method in ("magnitude", "random")]
     found += [Claim(f"share of units without any weight, {method}",
-                           float((data[f"{method}_layer_counts"] == 0).mean()),
-                           "shown only", None) for method in METHODS]
+                    float((data[f"{method}_layer_counts"] == 0).mean()),
+                    "shown only", None) for method in METHODS]
     for method in METHODS[:4]:
         layers = data[f"{method}_global_layers"].mean(axis=0)
         found.append(Claim(

@@ -35,7 +35,7 @@ from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
 from figures.ntt import fig_ntt
 from figures.ntt import ntt_training
-from refsnn import cifar, mlp
+from refsnn import datasets, mlp
 
 FIGURE, CLASSES = "ntt_merged", 2
 FOLDERS = {"full": ("mnist", "fashion_mnist")}
@@ -83,10 +83,10 @@ def sets(name, folder, seed, repeat):
     """Network, and both sets, standardised as the one they make together."""
     if name == "cifar":
         net = ntt_training.convolutional("conv4")
-        parts = zip((cifar.cifar, cifar.svhn), PATHS, strict=True)
+        parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
         both = [ntt_training.Images(*(array[:most] for kind, most in (("train", 10000),
-                                                               ("test", 1000))
-                               for array in read(os.path.join(folder, path), kind)))
+                                                                      ("test", 1000))
+                                      for array in read(os.path.join(folder, path), kind)))
                 for read, path in parts]
     else:
         net, first = fig_ntt.problem(name, folder, seed, repeat)
@@ -117,7 +117,7 @@ def learn(name, folder, source, trained, steps, labelled, repeat, seed):
     listed = [*range(0, min(EARLY + 1, labelled), 200 if name == "cifar" else 25),
               *range(EARLY + 100, labelled, max(50, labelled // 20))]
     curve = ntt_training.supervise(net, student, own, steps=labelled, every=listed, rate=1e-3,
-                            generator=seeds.rng(seed, FIGURE, "batches", repeat))[2]
+                                   generator=seeds.rng(seed, FIGURE, "batches", repeat))[2]
     return {"what": "learn", "name": name, "source": source, "trained": trained,
             "curve": curve[:, :2]}
 
@@ -145,8 +145,8 @@ def two_classes(folder, kind, steps, repeat, seed):
     method, _, kernel = kind.partition(", ")
     order = rng.permutation(len(images.x))
     student = ntt_training.student(method, net, teacher, images._replace(x=images.x[order]),
-                            PAIR_DENSITY, rng, steps=steps, rate=2e-3,
-                            kind=kernel.replace(" ", "_"))
+                                   PAIR_DENSITY, rng, steps=steps, rate=2e-3,
+                                   kind=kernel.replace(" ", "_"))
     weights, biases = [W * M for W, M in zip(student.weights, student.masks,
                                              strict=True)], student.biases
     x, found = ntt_training.read(net, images.x), []
@@ -217,7 +217,7 @@ def claims(data):
                  "that set"), np.mean(soon, axis=0), (0.02, -0.05), strict=True):
             found.append(at_least(text + told, value, bound) if name != "cifar"
                          else Claim(text + told, float(value), "shown only",
-                                           None))
+                                    None))
     far = {kind: data[f"distance_{kind}"].mean() for kind in TWO}
     text = "two classes, mean distance to the outputs of the dense network, NTT, "
     found.append(at_most(text + "through mask / random masks",

@@ -68,10 +68,10 @@ def transfer(folder, repeat, seed, steps):
     def watch(step, now):
         if step == steps or step % (EVERY if step <= SOON else 100) == 0:
             log.append((step, ntt_training.ntt.gradient(net.model, now, unseen, goal,
-                                                 density=density).loss[1]))
+                                                        density=density).loss[1]))
 
     ntt_training.transfer(net, teacher, x, density=density, steps=steps, rate=5e-4,
-                   generator=seeds.rng(seed, FIGURE, "batches", repeat), watch=watch)
+                          generator=seeds.rng(seed, FIGURE, "batches", repeat), watch=watch)
     return {"log": np.array(log)}
 
 
@@ -103,29 +103,29 @@ def claims(data):
                  for what in ("soon", "end"))
     found = [
         at_most(f"{text}, mean", soon.mean(), 0.30 if full else 0.5,
-                       np.mean(then) if full else None),
+                np.mean(then) if full else None),
         at_most(f"{text}, rank correlation with the start",
-                       stats.spearmanr(start, soon).statistic, -0.3),
+                stats.spearmanr(start, soon).statistic, -0.3),
         Claim("kernel distance at the start, largest / smallest",
-                     float(start.max() / start.min()), "shown only", None)]
+              float(start.max() / start.min()), "shown only", None)]
     if not full:
         return found
     return found + [
         at_most(f"{text}, least", soon.min(), 0.27, min(then)),
         Claim(f"{text}, share of teachers with at most 0.27",
-                     float((soon <= 0.27).mean()), "shown only", None),
+              float((soon <= 0.27).mean()), "shown only", None),
         Claim("kernel distance at the start, mean", float(start.mean()),
-                     "shown only", None,
-                     np.mean([paper[f"start {run}"] for run in (1, 2)])),
+              "shown only", None,
+              np.mean([paper[f"start {run}"] for run in (1, 2)])),
         at_most(f"{len(data['long']) - 1} teachers: kernel distance after {END} "
-                       "steps / at the start, mean", fallen(data["long"])[:-1].mean(),
-                       0.09, np.mean(end)),
+                "steps / at the start, mean", fallen(data["long"])[:-1].mean(),
+                0.09, np.mean(end)),
         Claim("teacher with the largest distance: at the start",
-                     float(data["long"][-1, 0, 1]), "shown only", None),
+              float(data["long"][-1, 0, 1]), "shown only", None),
         at_most(f"teacher with the largest distance: after {SOON} steps / at "
-                       "the start", soon[start.argmax()], 0.27, np.mean(then)),
+                "the start", soon[start.argmax()], 0.27, np.mean(then)),
         at_most(f"teacher with the largest distance: after {END} steps / at "
-                       "the start", fallen(data["long"])[-1], 0.09, np.mean(end))]
+                "the start", fallen(data["long"])[-1], 0.09, np.mean(end))]
 
 
 def plot(data, fig):

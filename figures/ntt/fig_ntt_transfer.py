@@ -103,12 +103,12 @@ def transfer(name, folder, kind, repeat, seed, steps):
     def watch(step, now):
         if step % (10 if folder is None else 100) == 0 or step == steps:
             loss = ntt_training.ntt.gradient(net.model, now, unseen, goal, density=density,
-                                      kind=kind).loss
+                                             kind=kind).loss
             log.append((step, *loss[1:]))
 
     student = ntt_training.transfer(net, teacher, images.x, density=density, steps=steps,
-                             rate=5e-4, generator=generator, l2=l2, kind=kind,
-                             watch=watch)
+                                    rate=5e-4, generator=generator, l2=l2, kind=kind,
+                                    watch=watch)
     arrays = {f"{field} {i}": array for field, arrays in student._asdict().items()
               for i, array in enumerate(arrays)}
     return {"name": name, "kind": kind, "log": np.array(log),
@@ -130,7 +130,7 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
     if folder is not None:              # the published split: 54,000 to learn from
         images = images._replace(x=images.x[:54000], labels=images.labels[:54000])
     curve = ntt_training.supervise(net, student, images, steps=labelled, rate=1e-3,
-                            every=25 if folder is None else 100, generator=generator)[2]
+                                   every=25 if folder is None else 100, generator=generator)[2]
     return {"name": name, "kind": kind, "curve": curve[:, :2],
             **published_log(name, folder, "supervised_acc",
                             ("iteration", "test_acc_pct"))}

@@ -295,25 +295,25 @@ def claims(data):
     at = means(data, FIXED)
     found = [
         at_least(f"exact, delay {FIXED} ms: mean accuracy, {seeds} seeds",
-                        at["exact"], 0.95),
+                 at["exact"], 0.95),
         at_most(f"block, delay {FIXED} ms: mean accuracy below exact",
-                       at["exact"] - at["block"], 0.05),
+                at["exact"] - at["block"], 0.05),
         at_least(f"block, delay {FIXED} ms: mean accuracy above readout alone",
-                        at["block"] - at["readout alone"], 0.1),
+                 at["block"] - at["readout alone"], 0.1),
         at_most("block: memory, relative to exact RTRL",
-                       data["carried"][1] / data["carried"][0], 0.08),
+                data["carried"][1] / data["carried"][0], 0.08),
         at_most("block: multiplications, relative to exact RTRL",
-                       data["multiplications"][1] / data["multiplications"][0], 0.02),
+                data["multiplications"][1] / data["multiplications"][0], 0.02),
         at_most("largest relative distance of gradients taken backward and "
-                       "forward", data["deviation"].max(), 1e-10)]
+                "forward", data["deviation"].max(), 1e-10)]
     if BROKEN in data["delays"]:
         at = means(data, BROKEN)
         found += [at_least(f"exact, delay {BROKEN} ms: mean accuracy",
-                                  at["exact"], 0.9),
+                           at["exact"], 0.9),
                   at_least(f"block, delay {BROKEN} ms: mean accuracy below "
-                                  "exact", at["exact"] - at["block"], 0.1),
+                           "exact", at["exact"] - at["block"], 0.1),
                   at_least(f"{ALIF}, delay {BROKEN} ms: mean accuracy",
-                                  at[ALIF], 0.9)]
+                           at[ALIF], 0.9)]
     return found
 
 

@@ -203,22 +203,22 @@ def claims(data):
     least = "smallest relative error with recurrence of strength 1"
     usual = STRENGTHS.index(1.0)
     made = [at_most("RTRL: largest relative error, all strengths" + count,
-                           error[:, :, 0].max(), 1e-10),
+                    error[:, :, 0].max(), 1e-10),
             at_most(f"BPTT truncated after {STEPS - 1} steps of {STEPS}: "
-                           "largest relative error" + count,
-                           data["truncated"][:, -1].max(), 1e-10),
+                    "largest relative error" + count,
+                    data["truncated"][:, -1].max(), 1e-10),
             at_most(f"SnAp-{RING} in a ring of {RING}: largest relative error"
-                           + count, data["ring"][:, RING - 1, 0].max(), 1e-10),
+                    + count, data["ring"][:, RING - 1, 0].max(), 1e-10),
             at_most("block and implicit without recurrence: largest relative "
-                           "error" + count, error[:, 0, 1:3].max(), 1e-10)]
+                    "error" + count, error[:, 0, 1:3].max(), 1e-10)]
     for k, rung in enumerate(RUNGS[1:], 1):
         made.append(at_least(f"{rung}: {least}{count}",
-                                    error[:, usual, k].min(), 1e-3))
+                             error[:, usual, k].min(), 1e-3))
     for k, rung in enumerate(RUNGS[1:], 1):
         made.append(Claim(f"{rung}: mean cosine to the exact gradient, strength "
-                                 "1" + count,
-                                 float(1 - data["deviation"][:, usual, k, 1].mean()),
-                                 "shown only", None))
+                          "1" + count,
+                          float(1 - data["deviation"][:, usual, k, 1].mean()),
+                          "shown only", None))
     for rung, power in EXPONENTS.items():
         found = exponent(data, rung, "bytes")
         made.append(Claim(

@@ -1,17 +1,17 @@
-"""Jobs: their keys and stored results, the workers' side, and executors.
+"""Run jobs: their keys, their stored results, the worker's side, executors.
 
-A job is a module-level function of a figure file with plain keyword
-arguments.  Its result is a dict of names to arrays, numbers, texts, truth
-values or lists of them; it is stored as npz without pickle, and numbers
-come back as NumPy scalars, the same whether computed or re-used.
+A job is a function at the top level of a figure file with plain keyword
+arguments.  Its result is a dict that maps names to arrays, numbers, texts,
+truth values or lists of these.  The result is stored as npz without pickle.
+Its numbers come back as NumPy scalars, whether they were computed or loaded.
 
-A job may continue earlier ones of its figure: the result of one, or the
-list of the results of several, is its argument `before`, sent with the
-call.  Its key covers the keys of the jobs that it continues, so a stored
-part holds even where a part before it is lost and has to be computed again.
+A job may continue earlier jobs of its figure.  Its argument `before` is then
+the result of the earlier job, or the list of the results of several.  Its key
+covers the keys of the jobs that it continues.  A stored result therefore stays
+valid when the result of an earlier job is lost and has to be computed again.
 
-A job that figures import from another module of figures/ is shared: where
-their arguments are the same, it is computed once for all of them.
+Figures that import the same job from another module share it.  With the same
+arguments, the job is computed once for all of them.
 """
 
 import ast
@@ -31,31 +31,34 @@ import traceback
 from typing import NamedTuple
 
 import numpy as np
+import scipy
+import threadpoolctl
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-# glibc hands large arrays back to the system at once and fetches them anew, page by
-# page: a third of a convolutional network's step.  With these it keeps them.
+# By default glibc returns large arrays to the system at once and maps them again page
+# by page, which takes a third of the time of a step of a convolutional network.  These
+# settings make it keep them.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456",
              "MALLOC_MMAP_THRESHOLD_": "33554432"}
-SPEED = "speed"             # the figure that runs last, alone, on n threads
-REBUILDS = 3                # how often a job may lose the process it runs in
+SPEED = "speed"             # the figure whose jobs run last and alone, on n threads
+REBUILDS = 3                # times that a job is repeated when its process is killed
 POLL_S = 0.05
 SECONDS = "seconds of this job"
 
 
 class Task(NamedTuple):
-    """One job: what `_run` is called with, and where its result is kept."""
+    """One job: the arguments of `_run`, and the place of its result."""
 
-    home: str               # its figure, or the module of figures/ that is shared
+    home: str               # name of its figure, or of the module that figures share
     key: str
     call: tuple             # (root, module, function, kwargs, code)
     before: tuple           # keys of the tasks that it continues
 
 
-# ---- keys: a result is re-used if nothing it depends on has changed --------
+# ---- keys: a result is used again if nothing it depends on has changed -------
 
 def _imports(path):
-    """Dotted names that a source file imports, `from a import b` as `a.b`."""
+    """Yield the dotted names that a file imports, `from a import b` as `a.b`."""
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -65,14 +68,14 @@ def _imports(path):
 
 
 def sources(root, module):
-    """Files of the checkout that `module` of figures/ depends on, sorted."""
+    """Return the files of the checkout that `module` depends on, sorted."""
     root = pathlib.Path(root)
     found, open_names = set(), [module]
     while open_names:
-        name = open_names.pop()
-        relative = pathlib.Path(*name.split("."))
-        for path in (root / relative.with_suffix(".py"),
-                     root / relative / "__init__.py"):
+        parts = open_names.pop().split(".")
+        packages = [root.joinpath(*parts[:n], "__init__.py")
+                    for n in range(1, len(parts) + 1)]
+        for path in (root.joinpath(*parts).with_suffix(".py"), *packages):
             if path.is_file() and path not in found:
                 found.add(path)
                 open_names.extend(_imports(path))
@@ -87,7 +90,7 @@ _digest_when_loaded = functools.cache(_digest)
 
 
 def code_key(root, module, digest=_digest):
-    """Digest of the sources and embedded data that `module` depends on."""
+    """Return a digest of the sources and data files that `module` depends on."""
     parts = [(path.relative_to(root).as_posix(), digest(path))
              for path in sources(root, module)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -99,7 +102,7 @@ def _code_when_loaded(root, module):
 
 
 def data_key(folder):
-    """Names, sizes and times of the files in the data folder, as a digest."""
+    """Return a digest of the names, sizes and times of the files in a folder."""
     if folder is None:
         return None
     folder = pathlib.Path(folder)
@@ -118,21 +121,19 @@ def _is_plain(value):
 
 
 def tasks(root, name, module, size, seed, data, identity):
-    """Tasks of one figure, in the order of its `jobs`.
+    """Return the tasks of one figure, in the order of its `jobs`.
 
-    The key of each covers the code it depends on, its arguments, size,
-    seed, data, the versions of NumPy and SciPy, and the keys of the jobs
-    that it continues.
+    The key of a task covers the code it depends on, its arguments, the size,
+    the seed, the data, the versions of NumPy and SciPy, and the keys of the
+    jobs that it continues.
     """
-    codes = functools.cache(functools.partial(code_key, root))
-    scipy = importlib.import_module("scipy").__version__
-    listed = []
+    codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
         function, kwargs = job[:2]
         label = getattr(function, "__name__", "")
         if getattr(module, label, None) is not function:
             raise TypeError(f"job {function!r}: must be a function at the top "
-                            f"level of {module.__name__}.py")
+                            f"level of {module.__name__}")
         for word, value in kwargs.items():
             if not _is_plain(value):
                 raise TypeError(
@@ -145,23 +146,23 @@ def tasks(root, name, module, size, seed, data, identity):
         shared = name != SPEED and _shared(root, module, function)
         home = function.__module__ if shared else module.__name__
         address = [home, label, kwargs, codes(home), size, seed, identity,
-                   np.__version__, scipy, *before]
+                   np.__version__, scipy.__version__, *before]
         text = json.dumps(address, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
-        listed.append(Task(home if shared else name, key, (
+        listed.append(Task(home.rpartition(".")[2] if shared else name, key, (
             str(root), home, label, kwargs, codes(home)), before))
     return listed
 
 
 def _shared(root, module, function):
-    """Whether a job of a figure is that of another module beside it."""
-    home = function.__module__
-    return home != module.__name__ and pathlib.Path(
-        root, *home.split(".")).with_suffix(".py").is_file()
+    """Tell whether a job of a figure comes from another module of figures/."""
+    package, *rest = function.__module__.split(".")
+    return package == "figures" and function.__module__ != module.__name__ \
+        and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
 
 
 def _continued(label, listed, kwargs, *indices):
-    """Keys of the earlier jobs that a job continues."""
+    """Return the keys of the earlier jobs that a job continues."""
     own = len(listed)
     for index in indices:
         if type(index) is not int or not 0 <= index < own:
@@ -169,7 +170,7 @@ def _continued(label, listed, kwargs, *indices):
                              f"must be an int, 0 or more and less than {own}")
     if indices and "before" in kwargs:
         raise ValueError(f"job {label}, number {own}: before is {kwargs['before']!r}: "
-                         "must be left out, to be the result of job "
+                         "must be left out, because it receives the result of job "
                          f"{', '.join(map(str, indices))}")
     return tuple(listed[index].key for index in indices)
 
@@ -177,7 +178,7 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Dict of arrays and NumPy scalars, as it would come back from a file."""
+    """Return a result as a dict of arrays and NumPy scalars, as files give it."""
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
                         "texts as keys")
@@ -191,7 +192,7 @@ def normalised(result, what):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Binary file that takes the place of `path` only when it is complete."""
+    """Open a binary file that replaces `path` only when it is complete."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as file:
@@ -204,20 +205,20 @@ def replacing(path):
 
 
 def save(path, result, seconds):
-    """Store the result of a job, whole or not at all."""
+    """Store the result of a job, either whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:           # "= " because savez has names of its own
+    with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
                  **{SECONDS: seconds})
 
 
 def load(path):
-    """(result, seconds) of a stored job; None where absent or torn."""
+    """Return (result, seconds) of a stored job; None if absent or incomplete."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             whole = {name: stored[name][()] for name in stored.files}
         seconds = float(whole.pop(SECONDS))
-    except Exception:                   # absent, torn or altered: compute again
+    except Exception:           # absent, incomplete or altered: is computed again
         return None
     return {name.removeprefix("= "): value for name, value in whole.items()}, seconds
 
@@ -225,14 +226,21 @@ def load(path):
 # ---- the worker's side ----------------------------------------------------
 
 def execute(root, module, function, kwargs, code, threads):
-    """Run one job here: (result, seconds).  Refuses changed code or threads."""
+    """Run one job in this process; return (result, seconds).
+
+    Raises
+    ------
+    RuntimeError
+        If the code changed since the run began, if the worker has loaded
+        another checkout, or if it would use more than `threads` threads.
+    """
     if _code_when_loaded(root, module) != code:
-        raise RuntimeError(f"the code of {module} is not the one this run began "
-                           "with: start again (and restart long-lived workers)")
+        raise RuntimeError(f"the code of {module} has changed since this run began: "
+                           "start again (and restart long-lived workers)")
     loaded = importlib.import_module(module)
     if pathlib.Path(root, "figures") not in pathlib.Path(loaded.__file__).parents:
-        raise RuntimeError(f"this worker has loaded {loaded.__file__}, not that "
-                           f"of {root}: restart the workers")
+        raise RuntimeError(f"this worker has loaded {loaded.__file__}, which is not in "
+                           f"{root}: restart the workers")
     check_threads(threads)
     start = time.perf_counter()
     result = normalised(getattr(loaded, function)(**kwargs), f"result of {function}")
@@ -240,12 +248,11 @@ def execute(root, module, function, kwargs, code, threads):
 
 
 def check_threads(threads):
-    """Refuse to compute on more BLAS or OpenMP threads than `threads`."""
-    pools = importlib.import_module("threadpoolctl").threadpool_info()
-    for pool in pools:
+    """Raise a RuntimeError if BLAS or OpenMP would use more than `threads`."""
+    for pool in threadpoolctl.threadpool_info():
         if pool["num_threads"] > threads:
             raise RuntimeError(
-                f"worker would use {pool['num_threads']} threads of "
+                f"this worker would use {pool['num_threads']} threads of "
                 f"{pool['internal_api']}: must be {threads}; start it with "
                 + " ".join(f"{name}={threads}" for name in THREADS))
 
@@ -254,7 +261,7 @@ def check_threads(threads):
 
 @contextlib.contextmanager
 def environment(threads):
-    """Processes that are started meanwhile have `threads` BLAS threads."""
+    """Give `threads` BLAS threads to the processes started in this context."""
     wanted = {**dict.fromkeys(THREADS, str(threads)), **ALLOCATOR}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -268,13 +275,13 @@ def environment(threads):
 
 
 def process(start):
-    """Executor of one local process; `start` is run in it first."""
+    """Return an executor with one local process, which runs `start` first."""
     return concurrent.futures.ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
 
 
 def foreign(spec):
-    """Executor for `dask:ADDRESS` or `mpi`, and the function that ends it."""
+    """Return the executor of `dask:ADDRESS` or `mpi`, and a function to end it."""
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
         client = distributed.Client(spec.removeprefix("dask:"), timeout=10,
@@ -286,13 +293,14 @@ def foreign(spec):
     started = "mpi4py.futures" in sys.modules
     futures = _cluster_extra("mpi4py.futures")
     if not started or _cluster_extra("mpi4py.MPI").COMM_WORLD.Get_size() < 2:
-        raise ValueError("--executor mpi needs two processes or more: mpiexec -n N "
+        raise ValueError("--executor mpi needs at least two processes: mpiexec -n N "
                          "python -m mpi4py.futures run_all.py --executor mpi")
     executor = futures.MPIPoolExecutor()
     return executor, executor.shutdown
 
 
 def _cluster_extra(name):
+    """Import a package that only the extra `cluster` installs."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -300,33 +308,44 @@ def _cluster_extra(name):
                          "install -e '.[cluster]'") from None
 
 
-def compute(waiting, run, executor, lanes, start, owners):
-    """Yield (task, result, error) as tasks end, whatever the order.
+def compute(waiting, run, executor, lanes, start, owners, results):
+    """Yield (task, answer, error) as tasks end, in any order.
 
-    `owners` are the figures of each task, a list by its key.  The caller keeps
-    `results`, by key, and `error` of each figure: a task starts when those it
-    continues are among the results of one, and is left out when all have errors.
+    The answer is what `run` returned, (result, seconds), or None after an
+    error.  `results` has earlier answers, and `owners` the names of the
+    figures that have a task, both by key.  A task starts when the answers of
+    all tasks that it continues are there.  A figure fails with the first of
+    its tasks that fails, and a task is left out when all its figures failed.
 
-    Where `executor` is None, each of `lanes` is one local process with one
-    task at a time: one that is killed takes one known task with it.  It is
-    replaced and the task repeated, three times at most.
+    Without an executor, each of `lanes` local processes, which run `start`
+    first, has one task at a time, so that a killed process loses one known
+    task.  It is replaced and the task repeated, at most `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
+    results, failed = dict(results), set()
     local, pools = executor is None, [executor] if executor else [None] * lanes
     try:
         while waiting or flying:
-            _submit(waiting, run, pools, local, start, flying, owners)
+            waiting = [task for task in waiting if not owners[task.key] <= failed]
+            needed = {key for task in waiting for key in task.before}.union(
+                *(task.before for _, task in flying.values()))
+            results = {key: results[key] for key in needed & results.keys()}
+            _submit(waiting, run, pools, local, start, flying, results)
             ended = [future for future in flying if future.done()]
             for future in ended:
                 lane, task = flying.pop(future)
-                result, error = _outcome(future)
+                answer, error = _outcome(future)
                 if local and isinstance(error, concurrent.futures.BrokenExecutor):
                     pools[lane] = None
                     lost[task.key] += 1
                     if lost[task.key] <= REBUILDS:
                         waiting.insert(0, task)
                         continue
-                yield task, result, error
+                if error is None:
+                    results[task.key] = answer
+                else:
+                    failed |= owners[task.key]
+                yield task, answer, error
             if flying and not ended:
                 time.sleep(POLL_S)
     finally:
@@ -335,6 +354,7 @@ def compute(waiting, run, executor, lanes, start, owners):
 
 
 def _outcome(future):
+    """Return (answer, error) of a future, one of them None."""
     try:
         return future.result(), None
     except Exception as error:
@@ -342,21 +362,24 @@ def _outcome(future):
 
 
 def trace(error):
-    """Traceback of an error, the worker's own part where it has one."""
+    """Return the traceback of an error, that of the worker if there is one."""
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
     return "".join(traceback.format_exception(error)).strip()
 
 
-def _submit(waiting, run, pools, local, start, flying, owners):
-    """Hand out tasks that can start: one to each idle process, or all at once."""
-    waiting[:] = [task for task in waiting if _alive(task, owners)]
-    ready = [task for task in waiting if _results(task, owners) is not None]
+def _submit(waiting, run, pools, local, start, flying, results):
+    """Submit the tasks that can start: one to each idle process, or all at once.
+
+    Moves tasks from `waiting` to `flying`, {future: (lane, task)}, and starts
+    local processes in `pools`.
+    """
+    ready = [task for task in waiting if results.keys() >= set(task.before)]
     busy = {lane for lane, _ in flying.values()}
     free = [lane for lane in range(len(pools)) if lane not in busy]
     for lane, task in zip(free if local else [0] * len(ready), ready, strict=False):
         waiting.remove(task)
-        call = _call(task, _results(task, owners))
+        call = _call(task, results)
         pools[lane] = pools[lane] or process(start)
         try:
             future = pools[lane].submit(run, *call)
@@ -368,19 +391,8 @@ def _submit(waiting, run, pools, local, start, flying, owners):
         flying[future] = lane, task
 
 
-def _alive(task, owners):
-    """Figures that still want a task."""
-    return [figure for figure in owners[task.key] if figure.error is None]
-
-
-def _results(task, owners):
-    """Results of a figure with all that a task continues; None if there is none."""
-    return next((figure.results for figure in _alive(task, owners)
-                 if all(key in figure.results for key in task.before)), None)
-
-
 def _call(task, results):
-    """What `_run` is called with: `before` is the results themselves, no copies."""
+    """Return the arguments of `_run`, with the earlier results as `before`."""
     if not task.before:
         return task.call
     root, module, function, kwargs, code = task.call

@@ -70,8 +70,8 @@ def learn(strength, first, tasks_, of, epochs, batch, repeat, seed, folder,
     for index in range(first, first + tasks_):
         task = si_training.permuted(images, orders[index])
         learner = si_training.learn(net, learner, task, rule, epochs=epochs, batch=batch,
-                              generator=seeds.rng(seed, FIGURE, f"task {index}",
-                                                   repeat))
+                                    generator=seeds.rng(seed, FIGURE, f"task {index}",
+                                                        repeat))
         for part, share, rows in zip(added, si_training.share(learner, XI), chosen,
                                      strict=False):
             part.append(share.ravel()[rows])
@@ -102,11 +102,11 @@ def claims(data):
     runs = len(data["with"])
     found = [
         at_most(f"first layer: mean correlation without consolidation, {runs} "
-                       f"run{'s' * (runs > 1)}", free[0], 0.1),
+                f"run{'s' * (runs > 1)}", free[0], 0.1),
         at_least("second layer: mean correlation without consolidation",
-                        free[1], 0.15),
+                 free[1], 0.15),
         at_least("output layer: mean correlation without consolidation",
-                        free[2], 0.3)]
+                 free[2], 0.3)]
     return found + [Claim(
         f"{layer}: mean correlation with consolidation", float(value), "shown only",
         None) for layer, value in zip(LAYERS, held, strict=True)]

@@ -78,17 +78,17 @@ def learn(condition, first, tasks_, of, epochs, batch, repeat, seed, folder,
     images, orders = sequence(folder, of, repeat, seed)
     strengths = STRENGTHS if folder is None else FULL_STRENGTHS
     net = si_training.perceptron(*(SIZES if folder is None else FULL_SIZES),
-                           keep=0.5 if condition == "dropout" else 1.0)
+                                 keep=0.5 if condition == "dropout" else 1.0)
     rule = si_training.Rule(condition if condition in strengths else "plain",
-                      strengths.get(condition, 0.0))
+                            strengths.get(condition, 0.0))
     learner = si_training.begin(net, seeds.rng(seed, FIGURE, "weights", repeat)) \
         if before is None else si_training.unpacked(before)
     rows = []
     for index in range(first, first + tasks_):
         task = si_training.permuted(images, orders[index])
         learner = si_training.learn(net, learner, task, rule, epochs=epochs, batch=batch,
-                              generator=seeds.rng(seed, FIGURE, f"task {index}",
-                                                   repeat))
+                                    generator=seeds.rng(seed, FIGURE, f"task {index}",
+                                                        repeat))
         learner = si_training.consolidate(net, learner, task, rule)
         rows.append([si_training.tested(net, learner.parameters, [
             si_training.permuted(images, order)])[0] for order in orders])
@@ -142,14 +142,14 @@ def claims(data):
               for name in shown}
     found = [
         at_least(f"{text}, SI, {runs} run{'s' * (runs > 1)}", end["SI"], high,
-                        paper.get("SI")),
+                 paper.get("SI")),
         at_most(f"{text}, plain", end["plain"], low, paper.get("plain")),
         at_least(f"{text}, least of SI - plain over runs",
-                        (seen(data["SI"]) - seen(data["plain"]))[:, -1].min(), 0.05),
+                 (seen(data["SI"]) - seen(data["plain"]))[:, -1].min(), 0.05),
         at_most("each task when just learnt: mean accuracy plain - SI",
-                       newest["plain"] - newest["SI"], 0.05)]
+                newest["plain"] - newest["SI"], 0.05)]
     return found + [Claim(f"{text}, {LABELS[name]}", float(end[name]),
-                                 "shown only", None)
+                          "shown only", None)
                     for name in shown if name not in FULL_CONDITIONS]
 
 

@@ -82,7 +82,7 @@ def watch(repeat, epochs, seed):
         images = task.images
         for rows in si_training.batches(generator, len(images.x), epochs, BATCH):
             _, found = si_training.gradient(net, parameters, images.x[rows],
-                                      images.labels[rows], task.mask)
+                                            images.labels[rows], task.mask)
             pull = si.penalty_gradient(memories["pathint"], parameters, lead)
             moved = [optimisers.adam(state, g + p, rate=si_training.RATE)
                      for state, g, p in zip(adam, found, pull, strict=True)]
@@ -112,9 +112,9 @@ def distance(seed, repeat, epochs):
         epochs=epochs, batch=BATCH, generator=generator)
     net, listed, parameters, generator = start(seed, repeat)
     learner = si_training.Learner(parameters, si_training.si_adam.begin(parameters),
-                            si.begin(parameters))
+                                  si.begin(parameters))
     fast = si_training.learn(net, learner, listed[0], si_training.Rule("SI"), epochs=epochs,
-                       batch=BATCH, generator=generator).memory
+                             batch=BATCH, generator=generator).memory
     a, b = (np.concatenate([w.ravel() for w in memory.path_integral])
             for memory in (clear, fast))
     return float(np.linalg.norm(a - b) / np.linalg.norm(a))
@@ -147,24 +147,24 @@ def claims(data):
                   for key in ("like", "size"))
     found = [
         at_most("path integral of a task, si_adam from si: relative distance",
-                       data["apart"].max(), 1e-4),
+                data["apart"].max(), 1e-4),
         at_most("all but two: largest distance of mean accuracy at the same "
-                       "strength", np.ptp(means[alike], axis=0).max(), 0.03),
+                "strength", np.ptp(means[alike], axis=0).max(), 0.03),
         at_least(f"strength {strengths[ten]:g}: pathint - mammoth_old",
-                        means[NAMES.index("pathint"), ten]
-                        - means[NAMES.index("mammoth_old"), ten], 0.005),
+                 means[NAMES.index("pathint"), ten]
+                 - means[NAMES.index("mammoth_old"), ten], 0.005),
         at_most("mammoth_old: sum of importances, relative to pathint",
-                       size["mammoth_old"], 0.3),
+                size["mammoth_old"], 0.3),
         at_most("avalanche: correlation of importances with pathint's",
-                       like["avalanche"], 0.5)]
+                like["avalanche"], 0.5)]
     found.append(Claim("paper: share of importances below 0 on the path",
-                              float(data["negative"].mean()), "shown only", None))
+                       float(data["negative"].mean()), "shown only", None))
     for i, name in enumerate(NAMES):
         found += [Claim(f"{name}: mean accuracy at its own strength",
-                               float(means[i, default(name, strengths)]), "shown only",
-                               None),
+                        float(means[i, default(name, strengths)]), "shown only",
+                        None),
                   Claim(f"{name}: strength with the best mean accuracy",
-                               float(strengths[means[i].argmax()]), "shown only", None)]
+                        float(strengths[means[i].argmax()]), "shown only", None)]
     return found
 
 

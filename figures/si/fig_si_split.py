@@ -57,11 +57,11 @@ def learn(strength, repeat, seed, folder):
     rows = {"test": [], "train": []}
     for task in listed:
         learner = si_training.learn(net, learner, task, rule, epochs=epochs, batch=batch,
-                              generator=generator)
+                                    generator=generator)
         learner = si_training.consolidate(net, learner, task, rule)
         rows["test"].append(si_training.tested(net, learner.parameters, listed))
         rows["train"].append([si_training.accuracy(net, learner.parameters, t.images.x,
-                                             t.images.labels, t.mask) for t in listed])
+                                                   t.images.labels, t.mask) for t in listed])
     return {"strength": strength, "full": folder is not None,
             **{key: np.array(value) for key, value in rows.items()}}
 
@@ -83,13 +83,13 @@ def claims(data):
     paper = published.values(FIGURE) if full else {}
     found = [
         at_least(f"mean over the five tasks at the end, with consolidation, "
-                        f"{runs} runs", kept, high),
+                 f"{runs} runs", kept, high),
         at_most("mean over the five tasks at the end, without", plain, low),
         at_least("share of runs in which consolidation raises the mean",
-                        (test[1.0][:, -1].mean(axis=1)
-                         > test[0.0][:, -1].mean(axis=1)).mean(), 0.9),
+                 (test[1.0][:, -1].mean(axis=1)
+                  > test[0.0][:, -1].mean(axis=1)).mean(), 0.9),
         at_most("last task: accuracy without consolidation - with",
-                       (test[0.0][:, -1, -1] - test[1.0][:, -1, -1]).mean(), lost)]
+                (test[0.0][:, -1, -1] - test[1.0][:, -1, -1]).mean(), lost)]
     for strength in STRENGTHS:
         final = train[strength][:, -1]
         for text, value in (("mean over the five tasks, training images",
@@ -98,7 +98,7 @@ def claims(data):
                              final[:, 0].mean())):
             text = f"{text}, {NAMES[strength]}"
             found.append(Claim(text, float(value), "shown only", None,
-                                      paper.get(text)))
+                               paper.get(text)))
     return found
 
 

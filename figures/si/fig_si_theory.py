@@ -139,26 +139,26 @@ def claims(data):
     largest = ratio(data, "generic").max()
     return [
         at_most("largest relative distance of a path integral from theory",
-                       away, 1e-9),
+                away, 1e-9),
         at_most("diagonal: largest relative distance of w / Delta^2 from half "
-                       "the Hessian's entry",
-                       abs(ratio(data, "diagonal") - 1).max(), 5e-3),
+                "the Hessian's entry",
+                abs(ratio(data, "diagonal") - 1).max(), 5e-3),
         at_most("rank 1: largest relative distance of w / Delta^2 from half the "
-                       "eigenvalue", abs(data["rank 1 w"] / half - 1).max(), 5e-3),
+                "eigenvalue", abs(data["rank 1 w"] / half - 1).max(), 5e-3),
         at_least("generic: largest w / Delta^2, relative to half the Hessian's "
-                        "entry", largest, 10),
+                 "entry", largest, 10),
         at_most("the same with damping 0.1, relative to that without",
-                       ratio(data, "generic", 0.1).max() / largest, 0.5),
+                ratio(data, "generic", 0.1).max() / largest, 0.5),
         at_most("isotropic starts: largest relative distance of the mean path "
-                       "integral from half the Hessian's entry",
-                       abs(2 * data["start mean"] / data["start entry"] - 1).max(),
-                       0.1),
+                "integral from half the Hessian's entry",
+                abs(2 * data["start mean"] / data["start entry"] - 1).max(),
+                0.1),
         at_most("steps: largest relative distance of sum w / drop from theory",
-                       abs(data["step"] / data["step theory"] - 1).max(), 1e-9),
+                abs(data["step"] / data["step theory"] - 1).max(), 1e-9),
         at_most("steps: distance of the slope of sum w / drop - 1 over the rate "
-                       "from 1, log-log, small rates", abs(slope - 1), 0.05),
+                "from 1, log-log, small rates", abs(slope - 1), 0.05),
         at_most("noise: largest relative distance of mean sum w / drop from "
-                       "theory", abs(noise / data["noise theory"] - 1).max(), 0.05),
+                "theory", abs(noise / data["noise theory"] - 1).max(), 0.05),
         at_least(f"noise of {SPREADS[-1]:g}: sum w / drop", noise[-1], 2)]
 
 

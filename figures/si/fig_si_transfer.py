@@ -28,7 +28,7 @@ from figures.run.claims import Claim, at_least
 from figures.run import colours, seeds
 from figures.run import published
 from figures.si import si_training
-from refsnn import cifar
+from refsnn import datasets
 
 FIGURE, XI, SCRATCH = "si_transfer", 1e-3, -1.0
 PAIRS = tuple((10 + a, 10 + b) for a, b in si_training.PAIRS)
@@ -102,7 +102,7 @@ def problem(name, folder, repeat, seed):
         shapes = ((32, 3, 3, 3), (32, 3, 3, 32), (64, 3, 3, 32), (64, 3, 3, 64),
                   (512, 1600), (60, 512))
         net = si_training.convolutional(shapes, (False, True, False, True),
-                                  keep=(1, 0.75, 1, 0.75, 0.5))
+                                        keep=(1, 0.75, 1, 0.75, 0.5))
         groups = [range(10 * i, 10 * i + 10) for i in range(1, 6)]      # of labels + 10
     else:
         if name == "Fashion":
@@ -137,7 +137,7 @@ def margined(folder, classes):
     their size."""
     parts = []
     for kind in ("train", "test"):
-        x, labels = cifar.cifar(folder, kind, classes=classes)
+        x, labels = datasets.cifar(folder, kind, classes=classes)
         parts += [np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), labels]
     return si_training.Images(*parts)
 

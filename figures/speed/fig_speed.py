@@ -319,7 +319,7 @@ def claims(data):
         for name, bound in PRODUCTS:
             value = found[RECURRENT, name, threads] / found[RECURRENT, BARE, threads]
             made.append(at_most(f"{RECURRENT}, {label}: {name}, time over that "
-                                       "of the bare dense products", value, bound))
+                                "of the bare dense products", value, bound))
         for task, names, bound in FASTER:
             ratios = {name: found[task, name, threads] / found[task, SPARSE, threads]
                       for name in names if (task, name, threads) in found}
@@ -334,7 +334,7 @@ def claims(data):
         if threads == 1:
             value = SIZES[INFERENCE][1] / found[INFERENCE, SPARSE, 1]
             made.append(at_least("inference: patterns a second and core", value,
-                                        PATTERNS))
+                                 PATTERNS))
     memory = dict(zip(map(str, data["memory_of"]), map(int, data["memory"]),
                       strict=True))
     return made + speed_rtrl.claims(found) + speed_ntk.claims(found, memory) \

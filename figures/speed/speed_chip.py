@@ -112,17 +112,17 @@ def claims(found, taken):
     energy = PUBLISHED_J * BATCH / ideal
     made = [
         at_least("chip, ideal: images a second and core", BATCH / ideal, 50_000,
-                        1 / PUBLISHED_S),
+                 1 / PUBLISHED_S),
         Claim("chip, ideal: a core's images a second / the chip's",
-                     PUBLISHED_S * BATCH / ideal, "shown only", None, 1.0),
+              PUBLISHED_S * BATCH / ideal, "shown only", None, 1.0),
         Claim("chip, ideal: power, in W, at which a core would need the chip's "
-                     "2.4 uJ an image", energy, "shown only", None),
+              "2.4 uJ an image", energy, "shown only", None),
         at_least("chip, all effects: images a second and core", BATCH / emulated,
-                        1_000, 1 / PUBLISHED_S),
+                 1_000, 1 / PUBLISHED_S),
         at_most("chip: core seconds of an epoch of 60,000 images in the loop",
-                       IMAGES / BATCH * step, 180),
+                IMAGES / BATCH * step, 180),
         at_most("cochlea: core seconds for 1 s of sound, 700 channels",
-                       found[SOUND, OURS, 1], 2.5),
+                found[SOUND, OURS, 1], 2.5),
         at_most("cochlea: GB for 2 s of sound", taken[OURS] / 1e9, 1.0)]
     text = "cochlea: times faster than lauscher, for the same length"
     if (SOUND, LAUSCHER, 1) in found:

@@ -347,12 +347,12 @@ def claims(found, memory):
     if all(name in memory for name in OTHERS):
         text += f" (larger; ours {memory[OURS] / 2 ** 20:.3g} MiB)"
         made.append(at_most(text, max(memory[OURS] / memory[name]
-                                             for name in OTHERS), MEMORY))
+                                      for name in OTHERS), MEMORY))
     else:
         made.append(Claim(text, "not installed", f"<= {MEMORY}", None))
     minutes = found[TRANSFER, OURS, 1] / TIMED * STEPS / 60
     return [*made, at_most(f"NTT of the MLP: minutes of {STEPS:,} steps, from "
-                                  f"{TIMED}", minutes, MINUTES)]
+                           f"{TIMED}", minutes, MINUTES)]
 
 
 def title(task):

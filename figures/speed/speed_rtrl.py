@@ -258,7 +258,7 @@ def contenders(task, seed):
 def claims(found):
     """Each bound, of {(task, name, threads): seconds} on one thread."""
     made = [at_most(f"{task}: {OURS}, time over that of the bare products",
-                           found[task, OURS, 1] / found[task, BARE, 1], FLOOR)
+                    found[task, OURS, 1] / found[task, BARE, 1], FLOOR)
             for task in (RNN_1, RNN_8) if (task, OURS, 1) in found]
     for task, names, bound in FASTER:
         ratios = {name: found[task, name, 1] / found[task, OURS, 1]

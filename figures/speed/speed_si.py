@@ -214,11 +214,11 @@ def claims(found):
     added = {name: seconds[name] - seconds[ADAM] for name in SHARES}
     shares = {name: added[name] / (seconds[ADAM] + seconds[PASSES]) for name in SHARES}
     made = [at_most(f"SI: share that {name.split('Adam + ')[1]} adds to the "
-                           "training step", shares[name], bound)
+                    "training step", shares[name], bound)
             for name, bound in SHARES.items()]
     made += [at_most(f"SI: time of {name.split('Adam + ')[1]} over that of "
-                            "copying as many bytes",
-                            added[name] / (COPIES[name] * seconds[COPY]), bound)
+                     "copying as many bytes",
+                     added[name] / (COPIES[name] * seconds[COPY]), bound)
              for name, bound in FLOORS.items()]
     for name, more in ((PATH, ""), (PENALTY, TOO)):
         text = f"SI: share that PyTorch ports{more} add over refsnn's (least)"

@@ -132,17 +132,17 @@ def claims(data):
     made = ", synthetic digits" if len(count) == 2 else ", one of them recorded"
     return [
         at_least("least share of spikes in the fifth of channels and times of "
-                        "highest probability" + made,
-                        min(concentrated(data, i) for i in count), 0.6),
+                 "highest probability" + made,
+                 min(concentrated(data, i) for i in count), 0.6),
         at_least('membrane in "seven": channels from the hiss to the vowel E, '
-                        "share of all", moved(data, 0, "E") - moved(data, 0, "s"), 0.2),
+                 "share of all", moved(data, 0, "E") - moved(data, 0, "s"), 0.2),
         at_least('spikes in "acht": channels from the hiss to the vowel, share '
-                        "of all", spiked(data, 1, "A") - spiked(data, 1, "x"), 0.05),
+                 "of all", spiked(data, 1, "A") - spiked(data, 1, "x"), 0.05),
         at_least("shortest interval of a cell, ms", shortest_ms(data),
-                        1 - 1e-9),
+                 1 - 1e-9),
         *[Claim(f'spikes of "{data[f"word {i}"]}", '
-                       f'{int(data[f"channels {i}"])} channels',
-                       float(len(data[f"times {i}"])), "shown only", None)
+                f'{int(data[f"channels {i}"])} channels',
+                float(len(data[f"times {i}"])), "shown only", None)
           for i in count]]
 
 

@@ -106,29 +106,29 @@ def claims(data):
         forward = max(test[key] for key in SPIKING[1:3])
         found += [
             at_least(f"{name}: least of LSTM and CNN - best on counts",
-                            min(test["LSTM"], test["CNN"]) - counted, 0.05,
-                            difference(paper, "LSTM", "counts, radial")),
+                     min(test["LSTM"], test["CNN"]) - counted, 0.05,
+                     difference(paper, "LSTM", "counts, radial")),
             at_least(f"{name}: least of LSTM, CNN and recurrent spiking - the "
-                            "same on permuted times", min(gained), 0.05),
+                     "same on permuted times", min(gained), 0.05),
             at_least(
                 f"{name}: recurrent spiking - feed-forward, 1 layer",
                 test["recurrent"] - test[SPIKING[0]], 0.05,
                 difference(paper, "recurrent", SPIKING[0])),
             Claim(f"{name}: recurrent spiking - best of deeper ones",
-                         float(test["recurrent"] - forward), "compared", None),
+                  float(test["recurrent"] - forward), "compared", None),
             Claim(f"{name}: recurrent spiking - best on counts",
-                         float(test["recurrent"] - counted), "compared", None,
-                         difference(paper, "recurrent", "counts, radial"))]
+                  float(test["recurrent"] - counted), "compared", None,
+                  difference(paper, "recurrent", "counts, radial"))]
         if name == "fsdd":
             found.append(at_least(
                 "fsdd: recurrent spiking, held-out indices",
                 data["fsdd recurrent"][:, 1].mean(), 0.8))
         found += [Claim(f"{name}: test accuracy, {key}", float(value),
-                               "compared", None, paper.get(key))
+                        "compared", None, paper.get(key))
                   for key, value in test.items()]
         found += [Claim(f"{name}: {text}, {key}",
-                               float(data[f"{name} {key}"][:, i].mean()), "shown only",
-                               None)
+                        float(data[f"{name} {key}"][:, i].mean()), "shown only",
+                        None)
                   for key in test for i, text in enumerate(spoken_words.SETS)
                   if data[f"{name} size"][i]]
     return found

@@ -86,17 +86,17 @@ def claims(data):
         theirs = paper if name == "shd" or name == "synthetic" else {}
         found += [
             exactly(f"{name}: held-out speakers among those trained on",
-                           len(both), 0),
+                    len(both), 0),
             at_least(f"{name}: words to train on of the rarest class, share of "
-                            "the mean", classes.min() / classes.mean(), 0.5),
+                     "the mean", classes.min() / classes.mean(), 0.5),
             Claim("fsdd: longest word, s", float(d["duration"].max()),
-                         "shown only", None) if name == "fsdd" else
+                  "shown only", None) if name == "fsdd" else
             at_most(f"{name}: longest word, s", d["duration"].max(), 1.4,
-                           theirs.get("longest word (s)")),
+                    theirs.get("longest word (s)")),
             at_least(f"{name}: spikes of a word, speaker with most / speaker "
-                            "with fewest", means.max() / means.min(), 1.2)]
+                     "with fewest", means.max() / means.min(), 1.2)]
         found += [Claim(f"{name}: {text}", float(value), "compared", None,
-                               theirs.get(text)) for text, value in (
+                        theirs.get(text)) for text, value in (
             ("words to train on", train.sum()), ("words to test", (~train).sum()),
             ("share of test words by held-out speakers",
              held.sum() / max((~train).sum(), 1)),

@@ -122,13 +122,13 @@ def claims(data):
         for key in spoken_networks.JITTERED:
             curve = data[f"{name} {key}, jittered"].mean(axis=0)
             found.append(at_least(f"{name}: {key}, lost by jitter of 160 ms",
-                                         curve[0] - curve[-1], 0.1))
+                                  curve[0] - curve[-1], 0.1))
         bins, values = by_bin(data, name, "LSTM")
         fine = values[np.isin(bins, FINE)].mean(axis=1).max()
         found.append(at_least(f"{name}: LSTM, lost with steps of 160 ms",
-                                     fine - values[bins == COARSE].mean(), 0.05))
+                              fine - values[bins == COARSE].mean(), 0.05))
         found += [Claim(f"{name}: test accuracy, {key}", float(value),
-                               "shown only", None) for key, value in means.items()]
+                        "shown only", None) for key, value in means.items()]
         large = large_key(data, name)
         if large:
             paper = published.values("spoken_classifiers")

@@ -106,7 +106,7 @@ def penalty(spikes, o):
 def spiking(o):
     """LIF layers and a leaky readout; `lif_fast` where there is one."""
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)), float(np.exp(-o.dt / o.tau_mem)),
-                    steepness=o.steepness)
+                           steepness=o.steepness)
     gain = np.float32(1 - net.beta if o.gain else 1)
 
     def begin(generator, m, classes, T):

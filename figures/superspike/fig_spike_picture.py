@@ -111,7 +111,7 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
     if folder is None:
         x = superspike_training.poisson(generators("input"), UNITS, INPUT_HZ, TRIAL)
         target = superspike_training.picture(seeds.rng(seed, "picture", "target", 0), TRIAL, UNITS,
-                               INK_HZ)
+                                             INK_HZ)
     else:
         x, target = recorded(folder)
         x = np.repeat(x, repeats, axis=1)
@@ -123,11 +123,11 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
     drawn, layers, matrix = generators("weights", hidden), [], None
     if kind is not None:
         layers.append(superspike_training.layer(superspike_training.weights(drawn, hidden, inputs, SCALE_V),
-                                  superspike_training.HIDDEN._replace(**options)))
+                                                superspike_training.HIDDEN._replace(**options)))
         matrix = superspike_training.feedback(kind, generators("feedback", hidden), hidden, outputs)
     fan_in = hidden if layers else inputs
     layers.append(superspike_training.layer(superspike_training.weights(drawn, outputs, fan_in, SCALE_V),
-                              superspike_training.OUTPUT._replace(**surrogate)))
+                                            superspike_training.OUTPUT._replace(**surrogate)))
     rates, first, last = [], [], []
 
     def watch(loop, part, blocks):
@@ -138,8 +138,8 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
                 kept.append(blocks[-1].spikes[:, 0] > 0)
 
     _, cost = superspike_training.practise(layers, x, target, loops,
-                             lambda loop: rate(loop * trial_s), matrix=matrix,
-                             watch=watch)
+                                           lambda loop: rate(loop * trial_s), matrix=matrix,
+                                           watch=watch)
     return {"condition": condition, "hidden": 0 if kind is None else hidden,
             "role": role, "trial_s": trial_s, "drawn": folder is None,
             "rho": options.get("rho", 0.0), "exponent": exponent,
@@ -189,21 +189,21 @@ def claims(data):
     n, loops = int(data["main_hidden"]), len(data["none_cost"])
     after = f"after {loops * float(data['trial_s']):.0f} s"
     shown = [Claim(f"cost {after}, {LABELS[name]}, {n} hidden neurons" if
-                          name != "none" else f"cost {after}, {LABELS[name]} (1/s)",
-                          float(cost[name]), "shown only", None) for name in cost]
+                   name != "none" else f"cost {after}, {LABELS[name]} (1/s)",
+                   float(cost[name]), "shown only", None) for name in cost]
     if not data["drawn"]:
         return shown
     if len(data["points"]):
         return [at_most(f"cost {after}: symmetric feedback / no hidden layer",
-                               cost["symmetric"] / cost["none"], 1, "< 1"),
+                        cost["symmetric"] / cost["none"], 1, "< 1"),
                 at_most(f"cost {after}: no hidden layer / random feedback",
-                               cost["none"] / cost["random"], 1, "< 1"), *shown]
+                        cost["none"] / cost["random"], 1, "< 1"), *shown]
     return [at_most(f"no hidden layer: cost {after} / cost before learning",
-                           cost["none"] / start["none"], 0.85),
+                    cost["none"] / start["none"], 0.85),
             at_most(f"symmetric feedback: cost {after} / cost before learning",
-                           cost["symmetric"] / start["symmetric"], 1),
+                    cost["symmetric"] / start["symmetric"], 1),
             at_most(f"cost {after}: no hidden layer / random feedback",
-                           cost["none"] / cost["random"], 1), *shown]
+                    cost["none"] / cost["random"], 1), *shown]
 
 
 def plot(data, fig):

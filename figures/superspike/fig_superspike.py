@@ -66,7 +66,7 @@ def single_neuron(seeds, loops, seed):
             membranes.append((loop, blocks[0].mem[:, 0, 0]))
 
     _, cost = superspike_training.practise(layers, x, superspike_training.train_of(times), loops, rate,
-                             watch=watch)
+                                           watch=watch)
     return {"cost": np.sqrt(cost), "hits": np.array(hits), "counts": np.array(counts),
             "raster": np.concatenate(raster, axis=1), "times": times * superspike_training.DT_S,
             "input": np.array(np.nonzero(x[:, 0])) * [[superspike_training.DT_S], [1]],
@@ -118,15 +118,15 @@ def claims(data):
     early = np.isfinite(first) & (first <= 500)
     last = max(loops // 25, 1)
     return [exactly(f"output spikes in the first trial, {seeds} neurons",
-                           data["counts"][0].sum(), 0, 0),
+                    data["counts"][0].sum(), 0, 0),
             at_least("share of neurons that hit all targets within 500 trials",
-                            early.mean(), 0.95, 1),
+                     early.mean(), 0.95, 1),
             at_most("cost of the last trials / cost of the first",
-                           cost[-last:].mean() / cost[0].mean(), 0.25),
+                    cost[-last:].mean() / cost[0].mean(), 0.25),
             Claim("trials until half of the neurons have hit all targets",
-                         float(np.median(first)), "shown only", None),
+                  float(np.median(first)), "shown only", None),
             Claim("share of the last trials in which all targets are hit",
-                         float(hits[-last:].mean()), "shown only", None)]
+                  float(hits[-last:].mean()), "shown only", None)]
 
 
 def plot(data, fig):

@@ -67,7 +67,7 @@ def learn(kind, repeats, loops, seed):
             kept.append(np.concatenate([hidden, output], axis=2))
 
     layers, cost = superspike_training.practise(layers, x, superspike_training.train_of(times), loops, rate,
-                                  matrix=matrix, watch=watch)
+                                                matrix=matrix, watch=watch)
     matrix = layers[1].W.swapaxes(1, 2) if matrix is None else matrix
     return {"kind": kind, "cost": np.sqrt(cost), "hits": np.array(hits),
             "rasters": np.array(kept), "loops": np.array(chosen),
@@ -88,20 +88,20 @@ def claims(data):
     loops, repeats = data["random_hits"].shape
     silent = all(bool(data[f"{kind}_silent"]) for kind in superspike_training.FEEDBACK)
     found = [exactly("kinds of feedback that do not start silent",
-                            0.0 if silent else 1.0, 0, 0)]
+                     0.0 if silent else 1.0, 0, 0)]
     for kind in superspike_training.FEEDBACK:
         hits, cost = data[f"{kind}_hits"], data[f"{kind}_cost"]
         found.append(at_least(
             f"{kind} feedback: share of {repeats} networks that hit all targets "
             f"within {loops} trials", hits.any(axis=0).mean(), 0.75))
         found.append(Claim(f"{kind} feedback: median cost of the last 20 trials "
-                                  "/ of the first", float(np.median(
+                           "/ of the first", float(np.median(
                                       cost[-20:].mean(axis=0) / cost[0])),
-                                  "shown only", None))
+                           "shown only", None))
     same = np.sign(data["random_feedback"]) == np.sign(data["random_output"])
     return [*found, at_least("random feedback: share of hidden neurons whose "
-                                    "output weight has the sign of their feedback",
-                                    same.mean(), 0.75)]
+                             "output weight has the sign of their feedback",
+                             same.mean(), 0.75)]
 
 
 def plot(data, fig):

@@ -58,7 +58,7 @@ def learn(rule, step, repeats, loops, seed):
               for w, settings in zip(W, (superspike_training.HIDDEN, superspike_training.OUTPUT), strict=True)]
     target = superspike_training.train_of(superspike_training.equidistant(TARGETS))
     _, cost = superspike_training.practise(layers, every(x, 1), target, loops,
-                             np.tile(rates, repeats)[:, None, None], rule=rule)
+                                           np.tile(rates, repeats)[:, None, None], rule=rule)
     return {"rule": rule, "rates": rates,
             "cost": np.sqrt(cost).reshape(loops, repeats, -1).swapaxes(1, 2)}
 
@@ -88,12 +88,12 @@ def claims(data):
     repeats = data["fixed_cost"].shape[2]
     best = final(data["fixed_cost"]).min()
     made = [at_most("fixed rate: cost after learning / before, best network "
-                           "and rate", best, USABLE)]
+                    "and rate", best, USABLE)]
     made += [at_least(f"decades of usable rates, {LABELS[rule]} - fixed rate, "
-                             f"{repeats} networks a rate", span[rule] - span["fixed"],
-                             0.5, "wider") for rule in RULES[1:]]
+                      f"{repeats} networks a rate", span[rule] - span["fixed"],
+                      0.5, "wider") for rule in RULES[1:]]
     return made + [Claim(f"decades of usable rates, {LABELS[rule]}", span[rule],
-                                "shown only", None) for rule in RULES]
+                         "shown only", None) for rule in RULES]
 
 
 def plot(data, fig):

@@ -105,11 +105,11 @@ def learn(kind, hidden, repeats, blocks, seed):
     first, streams, layers, matrix = generators("W"), generators("stream"), [], None
     if kind != "none":
         layers.append(superspike_training.layer(superspike_training.weights(first, hidden, INPUTS, SCALES_V[0]),
-                                  superspike_training.HIDDEN))
+                                                superspike_training.HIDDEN))
         matrix = superspike_training.feedback(kind, generators("feedback"), hidden, OUTPUTS)
     fan_in, scale = (hidden, SCALES_V[1]) if layers else (INPUTS, SCALES_V[0])
     layers.append(superspike_training.layer(superspike_training.weights(first, OUTPUTS, fan_in, scale),
-                              superspike_training.OUTPUT))
+                                            superspike_training.OUTPUT))
     counts, heard = [], np.zeros(repeats, bool)
     for block in range(blocks):
         x, labels, ends, starts = stimuli(streams, times)
@@ -157,7 +157,7 @@ def claims(data):
     last = {kind: rate(data[f"{kind}_errors"][-LAST:]) for kind in drawn(data)}
     runs = len(last["none"])
     found = [at_least(f"smallest error of {runs} runs without hidden layer",
-                             last["none"].min(), ERROR, "not solved")]
+                      last["none"].min(), ERROR, "not solved")]
     reach = (f"share of {runs} runs that reach {LAST * superspike_training.BLOCK_S:g} s without an "
              "error")
     for kind in ("symmetric", "random"):
@@ -170,17 +170,17 @@ def claims(data):
                 f"smallest error of {runs} runs, {kind} feedback",
                 last[kind].min(), ERROR, "zero"))
     found += [Claim(f"{reach}, {LABELS[kind]}",
-                           float(solved(data[f"{kind}_errors"]).mean()), "shown only",
-                           None, "all solved") for kind in FEW if kind in last]
+                    float(solved(data[f"{kind}_errors"]).mean()), "shown only",
+                    None, "all solved") for kind in FEW if kind in last]
     found += [Claim(f"share of {runs} runs {text}, {LABELS[kind]}",
-                           float(value(last[kind]).mean()), "shown only", None)
+                    float(value(last[kind]).mean()), "shown only", None)
               for kind in last if runs >= 20 and kind != "none"
               for text, value in (
                   (f"without an error in the last {LAST * superspike_training.BLOCK_S:g} s",
                    lambda rates: rates == 0),
                   ("below 5 % error at the end", lambda rates: rates < 0.05))]
     return found + [Claim(f"{text} error of {runs} runs, {LABELS[kind]}",
-                                 float(value(last[kind])), "shown only", None)
+                          float(value(last[kind])), "shown only", None)
                     for kind in last
                     for text, value in (("median", np.median), ("largest", np.max))]
 

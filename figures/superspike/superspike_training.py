@@ -141,7 +141,7 @@ def accumulate(layers, blocks, signal, matrix=None):
                 if matrix is None else matrix
             signal = superspike_signals.hidden_signal(signal, back)
         state, m, error = fast_superspike.accumulate(each.k, each.state, each.W,
-                                                      block, signal)
+                                                     block, signal)
         top, above = error if top is None else top, each.W
         moved.insert(0, each._replace(state=state))
         found.insert(0, m)

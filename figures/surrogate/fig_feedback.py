@@ -1,25 +1,27 @@
-"""How exact must the error be that hidden layers learn from?
+"""How exact must the error signal of hidden layers be?
 
-Latency-coded digits (8x8 pixels, 64-100-100-10).  The readout always learns
-from its own error; the hidden layers from one sent back by the transposed
-weights (backpropagation), by fixed random weights layer by layer (feedback
-alignment) or straight from the readout (direct feedback; event-driven with
-a boxcar derivative and bare input events), or from a fixed random readout
-of their own (local errors).  Weights start the same for all rules.
+Latency-coded digits with 8x8 pixels are classified by a network of 64-100-100-10
+neurons.  The readout always learns from its own error.  The hidden layers
+receive the error in one of five ways: through the transposed weights
+(backpropagation), through fixed random weights layer by layer (feedback
+alignment), directly from the readout through fixed random weights (direct
+feedback), the same with a boxcar derivative and bare input events (event-driven
+random backpropagation), or from a fixed random readout of each layer (local
+errors).  All rules start from the same weights.
 
-Backpropagation reaches a mean test accuracy of at least 0.88; feedback
-alignment and direct feedback stay within 0.1 of it and local errors within
-0.15.  Event-driven random backpropagation, which follows neither dynamics
-nor reset, still reaches 0.7 (chance is 0.1); trained for longer, it alone
-does not come closer to backpropagation (--full: 0.80 against 0.95).
-Fixed random weights teach because gradients turn towards the exact one
-while the forward weights grow to match them: the cosine, 0 at first, rises.
+Backpropagation reaches a mean test accuracy of at least 0.88.  Feedback
+alignment and direct feedback stay within 0.1 of it, and local errors within
+0.15.  Event-driven random backpropagation ignores the dynamics and the reset,
+and still reaches 0.7 (chance is 0.1).  With longer training it is the only rule
+that does not approach backpropagation (--full: 0.80 against 0.95).  Fixed random
+weights work because the forward weights adapt to them during training: the
+cosine between the gradient of feedback alignment and the exact gradient starts
+at 0 and rises.
 
-Below: three hidden layers.  Each layer learns to serve its own readout,
-along a gradient that points only partly where the end-to-end gradient does,
-and the network stays behind one that learns end to end.  Bands reach from
-the lowest to the highest of the seeds.  Mirrors [NMZ19] fig. 5, a drawing
-of these rules without numbers.
+Bottom: three hidden layers with local errors.  The local gradient of each layer
+is only partly aligned with the end-to-end gradient, and the network stays
+behind one that is trained end to end.  Bands span the lowest to the highest
+seed.  Mirrors [NMZ19] fig. 5, a schematic of these rules without numbers.
 """
 
 import numpy as np
@@ -35,16 +37,16 @@ WIDTH, CLASSES = 100, 10
 NET = lif_training.Net(steepness=10.0)
 SCALES = {"hidden": 1.3, "out": 0.3, "random": 1.0, "local": 2.0}
 BOXCAR = 2.0                        # steepness: 1 within half a threshold
-ALIGNED = 100                       # training images that cosines are taken on
-# How far the mean accuracy may be below backpropagation's: 0.04 to 0.09 was
-# seen in trial runs on another split.
+ALIGNED = 100                       # training images on which cosines are computed
+# Largest allowed distance of the mean accuracy from backpropagation.  Trial runs
+# on another split gave 0.04 to 0.09.
 GAPS = {"feedback alignment": 0.1, "direct feedback": 0.1, "local errors": 0.15}
 RULES = ("backpropagation", "feedback alignment", "direct feedback",
          "event-driven random", "local errors")
 
 
 def jobs(size, seed, data):
-    """One training run for each rule, depth and repeat."""
+    """Return one training run for each rule, depth and repeat."""
     repeats, epochs = {"quick": (1, 2), "default": (3, 8), "full": (5, 20)}[size]
     runs = [(rule, 2) for rule in RULES] + [(RULES[0], 3), (RULES[-1], 3)]
     return [(learn, {"rule": rule, "layers": layers, "rate": 5e-3, "epochs": epochs,
@@ -53,7 +55,7 @@ def jobs(size, seed, data):
 
 
 def load():
-    """Latency-coded digits (T, B, 64) and labels, to train on and to test."""
+    """Return latency-coded digits (T, B, 64) and labels, for training and testing."""
     images, labels = datasets.digits()
     x = encoding.latency(images.reshape(len(images), -1).astype(np.float32), STEPS,
                          tau=TAU_S)
@@ -61,7 +63,7 @@ def load():
 
 
 def random_matrices(generator, rule, weights):
-    """Fixed feedback weights of the hidden layers, None where there are none."""
+    """Draw the fixed feedback weights of the hidden layers."""
     above = [W.shape[0] if rule == "feedback alignment" else CLASSES
              for W in weights[1:]]
     scale = SCALES["local" if rule == "local errors" else "random"]
@@ -70,20 +72,20 @@ def random_matrices(generator, rule, weights):
 
 
 def output_loss(record, labels):
-    """Cross entropy of the readouts' mean over time, and its derivative."""
+    """Return the cross entropy of the time-averaged readouts and its derivative."""
     loss, drecord = losses.cross_entropy(record / STEPS, labels, "sum")
     return loss, drecord / STEPS
 
 
 def local_error(spikes, G, labels):
-    """Error of a layer's spikes from a fixed leaky readout of its own."""
+    """Return the error of the spikes of a layer from its own fixed leaky readout."""
     trace = feedback.presynaptic_trace(spikes, **NET.constants())
     _, error = feedback.local_cross_entropy(trace, G, labels)
     return feedback.presynaptic_trace(error[::-1], **NET.constants())[::-1]
 
 
 def gradients(rule, weights, x, labels, run, drecord, fixed):
-    """One gradient for each weight: its own error, sent back by `rule`."""
+    """Return one gradient for each weight array, with errors fed back by `rule`."""
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **NET.constants())
     found, dsyn = [top.dW], top.dsyn
@@ -110,7 +112,7 @@ def gradients(rule, weights, x, labels, run, drecord, fixed):
 
 
 def cosines(rule, weights, x, labels, fixed):
-    """Cosine of each hidden layer's gradient with backpropagation's."""
+    """Return the cosine of the gradient of each hidden layer with backpropagation."""
     if rule == RULES[0]:
         return [1.0] * (len(weights) - 1)
     run = lif_training.forward(weights, x, NET)
@@ -121,14 +123,14 @@ def cosines(rule, weights, x, labels, fixed):
 
 
 def local_accuracy(run, labels, fixed):
-    """What each hidden layer's fixed readout knows."""
+    """Return the accuracy of the fixed readout of each hidden layer."""
     return [losses.accuracy(lif.readout(recording.spikes, G, **NET.constants()),
                             labels, "sum")
             for recording, G in zip(run.hidden, fixed, strict=True)]
 
 
 def learn(rule, layers, rate, epochs, batch, seed, repeat):
-    """Train one network; curves over epochs."""
+    """Train one network; return curves over epochs."""
     (x, labels), (x_test, labels_test) = load()
     generator = seeds.rng(seed, FIGURE, layers, repeat)
     sizes = (x.shape[2], *[WIDTH] * layers, CLASSES)
@@ -149,7 +151,7 @@ def learn(rule, layers, rate, epochs, batch, seed, repeat):
             found = gradients(rule, weights, xs, targets, run, drecord, fixed)
             fade = 0.5 + 0.5 * np.cos(np.pi * steps / (epochs * len(parts)))
             weights, states = lif_training.update(weights, found, states,
-                                           rate=float(rate * fade))
+                                                  rate=float(rate * fade))
             steps += 1
         run = lif_training.forward(weights, x_test, NET)
         accuracy.append(losses.accuracy(run.record, labels_test, "sum"))
@@ -161,7 +163,7 @@ def learn(rule, layers, rate, epochs, batch, seed, repeat):
 
 
 def gather(results):
-    """Curves (rule, repeats, epochs ..) for two layers, and two rules for three."""
+    """Stack curves (rule, repeats, epochs, ...) for two and for three hidden layers."""
     def stacked(rule, layers, name):
         return [r[name] for r in results
                 if (str(r["rule"]), int(r["layers"])) == (rule, layers)]
@@ -176,7 +178,7 @@ def gather(results):
 
 
 def claims(data):
-    """Mean accuracies after the last epoch, and alignment."""
+    """Judge mean accuracies after the last epoch, and the alignment of gradients."""
     final = dict(zip(RULES, data["accuracy"][:, :, -1].mean(axis=1), strict=True))
     turned = data["cosine"][1, :, -1].mean() - data["cosine"][1, :, 0].mean()
     exact, local = (data[f"deep_{key}_accuracy"][:, -1].mean()
@@ -186,29 +188,32 @@ def claims(data):
     return [
         at_least("backpropagation: mean test accuracy", final[RULES[0]], 0.88),
         *[at_most(f"{rule}: mean test accuracy below backpropagation by",
-                         final[RULES[0]] - final[rule], gap)
+                  final[RULES[0]] - final[rule], gap)
           for rule, gap in GAPS.items()],
         at_least("event-driven random: mean test accuracy",
-                        final["event-driven random"], 0.7),
+                 final["event-driven random"], 0.7),
         at_least("feedback alignment: rise of the cosine with the exact "
-                        "gradient, mean of both layers", turned, 0.1),
+                 "gradient, mean of both layers", turned, 0.1),
         at_least("three layers: end-to-end learning above local errors by",
-                        exact - local, 0.02),
+                 exact - local, 0.02),
         at_least("three layers, local errors: mean test accuracy", local, 0.7),
         at_least("three layers: cosine of the local with the end-to-end "
-                        "gradient, mean of layers", cosine.mean(), 0.03),
-        at_most("three layers: the same, largest of the layers",
-                       cosine.max(), 0.6),
-        Claim("three layers, local errors: each layer's own readout",
-                     ", ".join(f"{value:.2f}" for value in layers), "drawn", None)]
+                 "gradient, mean of layers", cosine.mean(), 0.03),
+        at_most("three layers: cosine of the local with the end-to-end "
+                "gradient, largest of layers",
+                cosine.max(), 0.6),
+        Claim("three layers, local errors: test accuracy of the "
+              "readout of each layer",
+              ", ".join(f"{value:.2f}" for value in layers), "shown only", None)]
 
 
-COLOURS = (colours.BLACK, colours.BLUE, colours.GREEN, colours.ORANGE, colours.VERMILION)
+COLOURS = (colours.BLACK, colours.BLUE, colours.GREEN, colours.ORANGE,
+           colours.VERMILION)
 LAYERS = (colours.SKY, colours.BLUE, colours.PURPLE)
 
 
 def plot(data, fig):
-    """Two hidden layers above, three below; accuracy left, cosine right."""
+    """Draw two hidden layers (top) and three (bottom): accuracy and cosine."""
     fig.set_size_inches(10, 7.4)
     axes = fig.subplots(2, 2, sharex=True)
     _rules(data, axes[0])
@@ -226,7 +231,7 @@ def plot(data, fig):
 
 
 def _band(ax, curves, colour, first, **line):
-    """Mean over repeats with a band of the lowest and the highest."""
+    """Draw the mean over repeats and a band from the lowest to the highest."""
     epochs = np.arange(first, first + curves.shape[1])
     ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

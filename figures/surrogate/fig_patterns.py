@@ -1,27 +1,26 @@
-"""Surrogate gradients train a hidden layer that the true gradient cannot.
+"""Surrogate gradients train a hidden layer that the true gradient cannot train
 
-256 random patterns of 5 Hz Poisson spikes, two random classes, a network of
-100-4-2 neurons: over all seeds the surrogate gradient's mean accuracy is at
-least 0.85.  The true derivative of a spike is 0, so the hidden layer's
-gradient is exactly 0, only the readout learns, and the mean stays at or
-below 0.62.
+A network of 100-4-2 neurons learns 256 random patterns of Poisson spikes (5 Hz),
+each assigned to one of two classes at random.  With the surrogate gradient, the
+mean accuracy over all seeds is at least 0.85.  With the true derivative of a
+spike, which is 0, the gradient of the hidden layer is exactly 0.  Only the
+readout learns then, and the mean accuracy stays at or below 0.62.
 
-A readout that never rises above its rest has its peak, 0, there; where both
-do, the tie counts as class 0, as in the tutorial.  Training cannot leave it
-(before the first hidden spike no weight matters), which makes or breaks a
-seed; the accuracy with such ties counted as one half is listed too.
+A readout that never rises above its resting value has its maximum, 0, at rest.
+If this is true of both readouts, the tie counts as class 0, as in the tutorial.
+Training cannot change this tie, because no weight affects the readouts before
+the first hidden spike.  The number of such patterns therefore decides whether a
+seed succeeds.  The accuracy with ties counted as one half is listed as well.
 
-Mirrors the first experiment of the tutorials that go with [NMZ19]: 200
-steps of 1 ms, Adam at 2e-3, 1000 epochs of all patterns at once.
+Mirrors the first experiment of the tutorials that accompany [NMZ19]: 200 steps
+of 1 ms, Adam with a learning rate of 2e-3, 1,000 epochs of all patterns at once.
 """
 
 import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most, exactly
-from figures.run import colours, seeds
-from figures.run import published
-from figures.surrogate import lif_training
-from figures.surrogate import fast_training
+from figures.run import colours, published, seeds
+from figures.surrogate import fast_training, lif_training
 from refsnn import encoding, lif, losses
 
 SIZES = (100, 4, 2)
@@ -35,7 +34,7 @@ EXAMPLES, POINTS = 3, 50
 
 
 def task(seed, repeat):
-    """Spikes (T, B, 100), labels (B,) and initial weights of one repeat."""
+    """Draw spikes (T, B, 100), labels (B,) and initial weights of one repeat."""
     generator = seeds.rng(seed, "patterns", "task", repeat)
     rates = np.full((PATTERNS, SIZES[0]), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator)
@@ -44,7 +43,7 @@ def task(seed, repeat):
 
 
 def surrogate(seed, repeat, epochs):
-    """Both layers trained with the surrogate gradient."""
+    """Train both layers with the surrogate gradient."""
     x, labels, weights = task(seed, repeat)
     events, curve = fast_training.events(x), []
     every = max(1, epochs // POINTS)
@@ -55,7 +54,7 @@ def surrogate(seed, repeat, epochs):
             curve.append((epoch + 1, scores.accuracy))
 
     weights, loss = fast_training.fit(weights, events, labels, NET, epochs=epochs,
-                                   rate=LEARNING_RATE, after_epoch=record)
+                                      rate=LEARNING_RATE, after_epoch=record)
     peaks = fast_training.forward(weights, events, PATTERNS, NET)[0].max(axis=0)
     right = np.sign(peaks[np.arange(PATTERNS), labels]
                     - peaks[np.arange(PATTERNS), 1 - labels])
@@ -65,7 +64,7 @@ def surrogate(seed, repeat, epochs):
 
 
 def example(x, labels, weights):
-    """Rasters and readouts of the first patterns, for the picture."""
+    """Return rasters and readouts of the first patterns, for the picture."""
     few = x[:, :EXAMPLES].astype(np.float32)
     run = lif_training.forward(weights, few, NET)
     return {"inputs": few > 0, "hidden_spikes": run.hidden[0].spikes > 0,
@@ -73,11 +72,11 @@ def example(x, labels, weights):
 
 
 def true(seed, repeat, epochs):
-    """Both layers trained with the derivative 0 of a spike.
+    """Train both layers with the true derivative of a spike, 0.
 
-    What the readout reads then never changes, so its response to each
-    hidden neuron is computed once; `hidden` is the largest entry of the
-    hidden layer's gradient, before and after training.
+    The input of the readout never changes then, so the response of the readout
+    to each hidden neuron is computed once.  `hidden` is the largest entry of the
+    gradient of the hidden layer, before and after training.
     """
     x, labels, weights = task(seed, repeat)
     x = x.astype(np.float32)
@@ -95,7 +94,8 @@ def true(seed, repeat, epochs):
             dW = lif_training.gradients(weights, x, run, drecord, net)[0]
             hidden.append(abs(dW).max())
         dW_out = np.einsum("tbk,tbn->kn", drecord, response)
-        new, state = lif_training.update(weights[1:], [dW_out], state, rate=LEARNING_RATE)
+        new, state = lif_training.update(weights[1:], [dW_out], state,
+                                         rate=LEARNING_RATE)
         weights = [weights[0], *new]
         if epoch % every == 0 or epoch == epochs - 1:
             curve.append((epoch + 1, losses.accuracy(response @ new[0].T, labels)))
@@ -129,16 +129,17 @@ def claims(data):
     paper = published.values("patterns")
     n = len(data["hidden_gradient"])
     return [
-        exactly(f"largest entry of the hidden layer's true gradient, {n} seeds",
-                       abs(data["hidden_gradient"]).max(), 0),
+        exactly(f"largest entry of the true gradient of the hidden layer, {n} seeds",
+                abs(data["hidden_gradient"]).max(), 0),
         at_most(f"mean accuracy with the true gradient, {n} seeds",
-                       data["true_accuracy"][:, -1].mean(), 0.62,
-                       paper["true"]),
+                data["true_accuracy"][:, -1].mean(), 0.62,
+                paper["true"]),
         at_least(f"mean accuracy with the surrogate gradient, {n} seeds",
-                        data["surrogate_accuracy"][:, -1].mean(), 0.85,
-                        paper["surrogate"]),
-        Claim("the same with a tie of the readouts counted as one half",
-                     float(data["surrogate_halved"].mean()), "shown only", None)]
+                 data["surrogate_accuracy"][:, -1].mean(), 0.85,
+                 paper["surrogate"]),
+        Claim("mean accuracy with the surrogate gradient, ties of the readouts "
+              "counted as one half",
+              float(data["surrogate_halved"].mean()), "shown only", None)]
 
 
 def plot(data, fig):

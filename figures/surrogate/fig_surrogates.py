@@ -1,13 +1,13 @@
-"""The true loss is made of steps; the surrogate gradient goes down them.
+"""The true loss is a step function, and surrogate gradients still minimise it
 
-Networks of 2-2-2 spiking neurons learn the output spikes of a teacher.
-Along the line of hidden weights from the start to the end of training, and
-half as far again, the loss has a derivative of exactly 0 at 0.99 of the
-points or more (between them it jumps), while the surrogate derivative is
-the derivative of the anchored network to 1e-6 and, whatever its shape,
-takes the median loss to less than half.
+Networks of 2-2-2 spiking neurons learn the output spikes of a teacher network.
+The loss is evaluated along a line through the initial and the trained hidden
+weights.  At 0.99 of the points or more, its true derivative is exactly 0;
+between these points it jumps.  The surrogate derivative equals the derivative
+of the anchored network to 1e-6.  With each of the seven surrogates, training
+reduces the median loss to less than half.
 
-Mirrors [NMZ19] fig. 3 and 4.  The surrogates have one area, 2/3 of the
+Mirrors [NMZ19] figs. 3 and 4.  All surrogates have the same area, 2/3 of the
 threshold, so that none is wider than the others.
 """
 
@@ -15,8 +15,7 @@ import numpy as np
 
 from figures.run.claims import at_least, at_most, exactly
 from figures.run import colours, seeds
-from figures.surrogate import ensemble
-from figures.surrogate import lif_training
+from figures.surrogate import ensemble, lif_training
 from refsnn import checks, losses, optimisers, surrogates
 
 STEPS, INPUT_HZ, CANDIDATES = 100, 100.0, 1000
@@ -35,16 +34,16 @@ EPOCHS = {"quick": 60, "default": 300, "full": 1000}
 POINTS = {"quick": 151, "default": 601, "full": 3001}
 NET = lif_training.Net(reset="subtract", through_reset=True)
 NAMES = (*AREAS, "none")
-TINY, SMALL = 1e-9, 1e-6    # steps of the true and of the anchored difference
+TINY, SMALL = 1e-9, 1e-6    # steps of the true and the anchored differences
 
 
 def steepness(name):
-    """Steepness at which a surrogate has the area that all of them share."""
+    """Return the steepness that gives a surrogate the common area."""
     return STEEPNESS * AREAS[name] / AREAS[LINED]
 
 
 def forward(W1, W2, x, spikes=(None, None)):
-    """Drives and recordings of both layers of each network."""
+    """Return the drives and recordings of both layers of each network."""
     first = ensemble.drive(W1, x)
     hidden = ensemble.layer(first, NET, spikes[0])
     second = ensemble.drive(W2, hidden.spikes)
@@ -52,17 +51,17 @@ def forward(W1, W2, x, spikes=(None, None)):
 
 
 def loss(spikes, target):
-    """Van Rossum distance of each network (N,), and its derivative."""
+    """Return the van Rossum distance of each network (N,) and its derivative."""
     T, N, B, n = spikes.shape
     mean, dmean = losses.van_rossum(spikes.reshape(T, -1, n), target.reshape(T, -1, n),
                                     TAU_RISE_S, TAU_DECAY_S, lif_training.DT_S)
     derivative = N * B * dmean.reshape(spikes.shape)
-    # the distance is a quadratic form of the difference: half of <gradient, it>
+    # The distance is a quadratic form of the difference d, so it is <gradient, d> / 2.
     return 0.5 * ((spikes - target) * derivative).sum(axis=(0, 2, 3)), derivative
 
 
 def slopes(names, recording):
-    """Surrogate derivative in each network, by name: one, or one for all."""
+    """Return the surrogate derivatives, with one name for each network or for all."""
     psi = np.zeros_like(recording.mem)
     for i, name in enumerate(names):
         part = slice(None) if len(names) == 1 else slice(i, i + 1)
@@ -73,7 +72,7 @@ def slopes(names, recording):
 
 
 def gradient(W1, W2, x, target, names):
-    """Loss of each network, and its surrogate gradient by the hidden weights."""
+    """Return the loss of each network and its gradient by the hidden weights."""
     first, hidden, second, output = forward(W1, W2, x)
     value, dspikes = loss(output.spikes, target)
     dsecond = ensemble.layer_backward(second, output, slopes(names, output), dspikes,
@@ -84,10 +83,10 @@ def gradient(W1, W2, x, target, names):
 
 
 def task(seed, repeat):
-    """Input, readout weights, target and first hidden weights of one repeat.
+    """Draw input, readout weights, target and initial hidden weights of one repeat.
 
-    The first candidate is taken in which teacher and student fire 1 to 15
-    spikes a neuron and do not agree already.
+    The first candidate is chosen in which each neuron of teacher and student fires
+    1 to 15 spikes and the outputs of teacher and student differ.
     """
     generator = seeds.rng(seed, "surrogates", "task", repeat)
     shape = (CANDIDATES, 2, 2)
@@ -108,13 +107,13 @@ def task(seed, repeat):
 
 
 def many(count, x, W2, target):
-    """The same input, readout weights and target for `count` networks."""
+    """Repeat input, readout weights and target for `count` networks."""
     return [np.repeat(array, count, axis)
             for array, axis in ((x, 1), (W2, 0), (target, 1))]
 
 
 def descend(seed, repeat, epochs, points):
-    """Training of one start with each surrogate, and the line of one of them."""
+    """Train from one start with each surrogate; evaluate the line of one of them."""
     *rest, start = task(seed, repeat)
     x, W2, target = many(len(NAMES), *rest)
     W1, curve, state = np.repeat(start, len(NAMES), 0), [], None
@@ -129,7 +128,7 @@ def descend(seed, repeat, epochs, points):
 
 
 def line(rest, start, direction, points):
-    """True, surrogate and anchored derivative from `start` on."""
+    """Return true, surrogate and anchored derivatives along a line from `start`."""
     at = np.linspace(-0.25, 1.25, points)
     x, W2, target = many(points, *rest)
     W1 = start + at[:, None, None] * direction
@@ -173,16 +172,18 @@ def claims(data):
     true = data["names"] == "none"
     nets = len(slope)
     return [
-        at_least(f"fraction of line points with a true derivative of exactly 0, "
-                        f"{nets} networks", (slope == 0).mean(), 0.99),
-        at_least("fraction of line points with a surrogate derivative other "
-                        "than 0", (ours != 0).mean(), 0.99),
-        at_most("surrogate against anchored differences, largest gap relative "
-                       "to the largest derivative of the line", gap, 1e-6),
-        at_most("loss after training over loss before, median network, worst "
-                       "of 7 surrogates", np.median(ratio[~true], axis=1).max(), 0.5),
-        exactly("the same with the true derivative, every network",
-                       abs(ratio[true] - 1).max() + 1, 1)]
+        at_least(f"fraction of points on the line with a true derivative of exactly 0, "
+                 f"{nets} networks", (slope == 0).mean(), 0.99),
+        at_least("fraction of points on the line with a surrogate derivative "
+                 "other than 0", (ours != 0).mean(), 0.99),
+        at_most("largest difference between surrogate derivative and anchored "
+                "finite differences, relative to the largest derivative", gap, 1e-6),
+        at_most("ratio of the loss after training to the loss before, median "
+                "network, worst of 7 surrogates",
+                np.median(ratio[~true], axis=1).max(), 0.5),
+        exactly("ratio of the loss after training to the loss before, true "
+                "derivative, all networks",
+                abs(ratio[true] - 1).max() + 1, 1)]
 
 
 def plot(data, fig):
@@ -204,7 +205,7 @@ def _plot_shapes(axis):
         axis.plot(1 + v, psi, color=colour, label=LABELS[name])
     axis.plot(1 + v, v > 0, color=colours.GREY, lw=1.2, ls="--", label="spike (step)")
     axis.set(xlabel="membrane potential (thresholds)", ylabel="surrogate derivative",
-             title="Seven surrogates of one area", xlim=(-1, 2))
+             title="Seven surrogates of equal area", xlim=(-1, 2))
     axis.legend(loc="upper left", fontsize=9, handlelength=1.4)
 
 
@@ -232,7 +233,7 @@ def _plot_line(data, above, below):
     at, value, ours = data["at"], data["loss"][0], data["surrogate"][0]
     above.step(at, value, where="mid", color=colours.BLACK, lw=1.4)
     above.set(ylabel="loss (s$^{-1}$)",
-              title="The loss along the line of training, one network")
+              title="Loss along the line of training, one network")
     below.plot(at, ours, color=colours.BLUE, label="surrogate derivative")
     below.axhline(0, color=colours.BLACK, lw=1.4,
                   label="true derivative: 0, infinite at the triangles")
@@ -244,9 +245,9 @@ def _plot_line(data, above, below):
         below.plot(chosen, np.full(chosen.shape, height),
                    "^" if sign > 0 else "v", color=colours.BLACK, ms=3.5)
     below.set(ylabel="derivative along the line (s$^{-1}$)",
-              title="Its derivative: true and surrogate")
+              title="True and surrogate derivative of this loss")
     below.legend(loc="lower right", bbox_to_anchor=(1, 0.1))
     for axis in (above, below):
-        axis.set_xlabel("place on the line of hidden weights (0: start, 1: trained)")
+        axis.set_xlabel("position on the line (0: initial weights, 1: trained weights)")
         axis.axvline(0, color=colours.GREY, lw=1, ls=":")
         axis.axvline(1, color=colours.GREY, lw=1, ls=":")

@@ -1,25 +1,24 @@
-"""Temporal XOR: two neurons race, and the first spike is the answer.
+"""Temporal XOR is learned from the first output spike
 
-Two inputs spike once each, early (0) or late (2 synaptic time constants);
-in a network of 2-4-2 neurons the first output spike says whether they were
-apart.  From at least half of 20 seeds, both the surrogate gradient of a
-first-spike-time loss, in LIF neurons, and the exact spike-time gradient, in
-non-leaky neurons of one spike, learn all four patterns.
+Two inputs spike once each, early (0) or late (2 synaptic time constants).  In a
+network of 2-4-2 neurons, the first output spike indicates whether the inputs
+spiked together or apart.  Two methods are compared: the surrogate gradient of a
+first-spike-time loss in LIF neurons, and the exact spike-time gradient in
+non-leaky neurons that spike once.  Both learn all four patterns in at least half
+of 20 seeds.
 
-A run counts as a success if, after the last step of training, the right
-output spikes strictly before the other (or alone) for all four patterns.
-The rates count every seed; the drawn run is the best one, that of the
-smallest final loss.
+A run is a success if, after the last training step, the correct output neuron
+spikes strictly before the other one (or alone) for all four patterns.  Success
+rates count every seed.  The run shown is the one with the smallest final loss.
 
-Mirrors [NMZ19] fig. 7, of which the spike-time half follows [M17].
+Mirrors [NMZ19] fig. 7; its spike-time half follows [M17].
 """
 
 import numpy as np
 
 from figures.run.claims import at_least
 from figures.run import colours, seeds
-from figures.surrogate import ensemble
-from figures.surrogate import lif_training
+from figures.surrogate import ensemble, lif_training
 from refsnn import losses, spike_time, surrogates
 
 TAU_SYN_S = 5e-3
@@ -29,31 +28,31 @@ LABELS = np.array([0, 1, 1, 0])
 HIDDEN, OUTPUTS = 4, 2
 REPEATS = {"quick": 20, "default": 20, "full": 100}
 EPOCHS = {"quick": 300, "default": 600, "full": 2000}
-# surrogate gradient, time in steps
+# For the surrogate gradient; time in steps.
 DT_S, STEPS = 0.5e-3, 80
 NET = lif_training.Net(alpha=float(np.exp(-DT_S / TAU_SYN_S)),
-                beta=float(np.exp(-DT_S / 10e-3)), reset="subtract",
-                through_reset=True, steepness=3.0)
+                       beta=float(np.exp(-DT_S / 10e-3)), reset="subtract",
+                       through_reset=True, steepness=3.0)
 RATE, LOSS_TAU_S = 0.02, 2e-3
-# exact gradient, weights in thresholds per synaptic time constant
+# For the exact gradient; weights in thresholds per synaptic time constant.
 TIME_RATE, SILENT, SCALE_S, END_S = 0.02, 1.0, 1e-3, 8 * TAU_SYN_S
 
 
 def right_first(times):
-    """Whether the right output is strictly first, (..., 4) of (..., 4, 2)."""
+    """Tell where the correct output spikes strictly first, (..., 4)."""
     rows = np.arange(len(LABELS))
     return times[..., rows, LABELS] < times[..., rows, 1 - LABELS]
 
 
 def inputs():
-    """Input spikes (T, 1, 4, 2)."""
+    """Return the input spikes (T, 1, 4, 2)."""
     x = np.zeros((STEPS, 1, *TIMES_S.shape))
     np.put_along_axis(x[:, 0], np.rint(TIMES_S / DT_S).astype(int)[None], 1.0, axis=0)
     return x
 
 
 def surrogate(seed, repeats, epochs):
-    """Surrogate gradient; all repeats at once, as an ensemble."""
+    """Train all repeats at once, as an ensemble, with the surrogate gradient."""
     W = [np.stack(layer) for layer in zip(*(
         _start(seeds.rng(seed, "xor", "surrogate", r), 0.35, 0.25)
         for r in range(repeats)), strict=True)]
@@ -93,19 +92,19 @@ def _psi(recording):
 
 
 def _first(spikes):
-    """First spikes (N, 4, 2), s, from (T, N, 4, 2); infinity if silent."""
+    """Return first spike times (N, 4, 2) in s; infinity for silent neurons."""
     return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
 
 
 def _losses(times, scale_s):
-    """Loss of each repeat, as first_spike_time and cross_entropy have it."""
+    """Return the loss of each repeat, as in `spike_time.cross_entropy`."""
     late = STEPS * DT_S
     return [spike_time.cross_entropy(each, LABELS, scale=scale_s, late=late)[0]
             for each in times]
 
 
 def exact(seed, repeats, epochs):
-    """Exact spike-time gradient, one repeat after the other."""
+    """Train one repeat after the other with the exact spike-time gradient."""
     runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs)
             for r in range(repeats)]
     curve = np.array([run[0] for run in runs]).T
@@ -135,7 +134,8 @@ def _exact(generator, epochs):
         dW, _ = spike_time.backward(dhidden, TIMES_S, W[0], hidden, tau=TAU_SYN_S)
         gradients = [d + SILENT * spike_time.silent_cost(w, **options)[1]
                      for d, w in zip((dW, dW_out), W, strict=True)]
-        W, states = lif_training.update(W, gradients, states, rate=TIME_RATE / TAU_SYN_S)
+        W, states = lif_training.update(W, gradients, states,
+                                        rate=TIME_RATE / TAU_SYN_S)
 
 
 def jobs(size, seed, data):
@@ -150,8 +150,8 @@ def gather(results):
 
 def claims(data):
     return [at_least(f"success rate of the {text} gradient, "
-                            f"{len(data[f'{name}_success'])} seeds",
-                            data[f"{name}_success"].mean(), 0.5)
+                     f"{len(data[f'{name}_success'])} seeds",
+                     data[f"{name}_success"].mean(), 0.5)
             for name, text in (("surrogate", "surrogate"), ("exact", "spike-time"))]
 
 
@@ -164,7 +164,7 @@ def plot(data, fig):
             ("exact", "Non-leaky neurons,\nspike-time gradient"))):
         _plot_run(data, name, title, fig, grid, 2 * row)
         _plot_losses(data, name, fig.add_subplot(grid[2 * row:2 * row + 2, 4]))
-    fig.suptitle("Best run of each (smallest final loss, the first of equals); "
+    fig.suptitle("Run with the smallest final loss (the first of equals); "
                  "triangles: first output spikes", x=0.01, ha="left",
                  fontsize=11.5, fontweight="bold")
 
@@ -185,7 +185,7 @@ def _plot_run(data, name, title, fig, grid, row):
         above.grid(axis="y", visible=False)
         for k, colour in enumerate(pair):
             u = membrane[:, b, k]
-            if name == "exact":                 # one spike each: ends with it
+            if name == "exact":                 # the recording ends with its spike
                 u = np.where(at_ms <= 1e3 * times[b, k] + 1e-9, u, np.nan)
             below.plot(at_ms, u, color=colour,
                        label=("same time", "apart")[k])
@@ -201,13 +201,13 @@ def _plot_run(data, name, title, fig, grid, row):
             above.set(yticklabels=("input", "hidden"))
             below.set_ylabel(f"{title}\noutput (thresholds)")
             below.legend(loc="lower right", fontsize=8, handlelength=1, borderpad=0.1,
-                         title="says", title_fontsize=8)
+                         title="output", title_fontsize=8)
         else:
             below.tick_params(labelleft=False)
 
 
 def _hidden_ms(data, name, b):
-    """Spike times of the hidden neurons, ms."""
+    """Return the spike times of the hidden neurons in ms."""
     hidden = data[f"{name}_hidden"]
     if name == "surrogate":
         return [1e3 * DT_S * np.flatnonzero(hidden[:, b, i]) for i in range(HIDDEN)]

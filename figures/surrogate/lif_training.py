@@ -1,14 +1,14 @@
-"""Training spiking networks with the clear `refsnn.lif`, shared by figures.
+"""Train spiking networks with `refsnn.lif`.
 
-A network is a list of weights: one for each hidden LIF layer, then that of
-the leaky readout.  `Net` holds what the layers have in common.  Everything
-runs in the dtype of the weights; float32 is the faster one.
+A network is a list of weights, one array for each hidden LIF layer and the last
+one for the leaky readout.  `Net` holds the constants of all layers.  All
+computations run in the dtype of the weights; float32 is faster.
 
-    net = train.Net(alpha, beta, through_reset=False)
-    weights = train.initial(generator, (256, 100, 10), scale, np.float32)
-    weights, history = train.fit(weights, x, labels, net, generator=generator,
-                                 rate=2e-3, epochs=10, batch=100)
-    scores = train.evaluate(weights, x_test, labels_test, net)
+    net = lif_training.Net(alpha, beta, through_reset=False)
+    weights = lif_training.initial(generator, (256, 100, 10), scale, np.float32)
+    weights, history = lif_training.fit(weights, x, labels, net, rate=2e-3,
+                                        generator=generator, epochs=10, batch=100)
+    scores = lif_training.evaluate(weights, x_test, labels_test, net)
 """
 
 from typing import NamedTuple
@@ -21,8 +21,11 @@ TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # of the [NMZ19] tutorials
 
 
 class Net(NamedTuple):
-    """Constants of all layers; `surrogate` is a name of SURROGATES, or "none"
-    for the true derivative of a spike, which is zero almost everywhere."""
+    """Constants of all layers.
+
+    `surrogate` is a key of `surrogates.SURROGATES`, or "none" for the true
+    derivative of a spike, which is zero almost everywhere.
+    """
 
     alpha: float = float(np.exp(-DT_S / TAU_SYN_S))
     beta: float = float(np.exp(-DT_S / TAU_MEM_S))
@@ -36,7 +39,7 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Recordings of the hidden layers, and the readout's membranes (T, B, k)."""
+    """Recordings of the hidden layers, and readout membranes (T, B, k)."""
 
     hidden: list
     record: np.ndarray
@@ -51,15 +54,17 @@ class Scores(NamedTuple):
 
 
 def initial(generator, sizes, scale, dtype=np.float64):
-    """Weights N(0, scale^2 / fan_in) between layers of `sizes`, inputs first;
-    `scale` is one number or one for each layer."""
+    """Draw weights from N(0, scale^2 / fan_in) between layers of the given sizes.
+
+    `sizes` starts with the inputs.  `scale` is one number or one for each layer.
+    """
     scales = np.broadcast_to(scale, (len(sizes) - 1,))
     return [(generator.standard_normal((post, pre)) * s / np.sqrt(pre)).astype(dtype)
             for pre, post, s in zip(sizes[:-1], sizes[1:], scales, strict=True)]
 
 
 def forward(weights, x, net):
-    """Run of the hidden layers and the readout on x (T, B, m)."""
+    """Run the hidden layers and the readout on x (T, B, m)."""
     hidden = []
     for W in weights[:-1]:
         hidden.append(lif.simulate(x, W, reset=net.reset, **net.constants()))
@@ -68,15 +73,18 @@ def forward(weights, x, net):
 
 
 def psi(recording, net):
-    """Surrogate derivative on a hidden layer's recording."""
+    """Return the surrogate derivative on the recording of a hidden layer."""
     if net.surrogate == "none":
         return np.zeros_like(recording.mem)
     return surrogates.SURROGATES[net.surrogate](recording.mem - 1, net.steepness)[1]
 
 
 def gradients(weights, x, run, drecord, net, dspikes=None):
-    """One gradient for each weight; `dspikes` has one derivative, or None, of
-    the loss by the spikes of each hidden layer (what a regulariser adds)."""
+    """Return one gradient for each weight array.
+
+    `dspikes` holds for each hidden layer the derivative of a regulariser by the
+    spikes of that layer, or None.
+    """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **net.constants())
     dweights, error = [top.dW], top.dx
@@ -92,7 +100,7 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 
 
 def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
-    """(weights, states) after one step; the first states are None each."""
+    """Return (weights, states) after one step; initial states are None."""
     results = [optimiser(state, dW, rate=rate)
                for state, dW in zip(states, dweights, strict=True)]
     weights = [W + step for W, (_, step) in zip(weights, results, strict=True)]
@@ -102,13 +110,14 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
 def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         optimiser=optimisers.adam, reduction="max", penalty=None, gradient=None,
         after_epoch=None):
-    """Train; returns the weights and the training loss (epochs,), batch means.
+    """Train; return the weights and the training loss (epochs,), mini-batch means.
 
-    batch : patterns in a step, drawn anew by `generator` each epoch; None: all
-        patterns, in their order.
-    penalty : spikes (T, B, n) of a hidden layer -> (value, dspikes), added.
-    gradient : in place of `gradients`, with its arguments: other feedback.
-    after_epoch : called with (epoch, weights), to evaluate meanwhile.
+    batch : patterns in a mini-batch; `generator` shuffles them in each epoch.
+        With None, each step uses all patterns in their order.
+    penalty : maps spikes (T, B, n) of a hidden layer to (value, dspikes), which
+        are added to the loss and its derivative.
+    gradient : replaces `gradients` and takes the same arguments.
+    after_epoch : is called with (epoch, weights) after each epoch.
     """
     states, history = [None] * len(weights), np.zeros(epochs)
     for epoch in range(epochs):
@@ -134,13 +143,13 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def batches(generator, patterns, size):
-    """Index arrays of about `size` that go once through all patterns."""
+    """Return index arrays of about `size` patterns that cover all patterns once."""
     parts = max(1, round(patterns / size))
     return np.array_split(generator.permutation(patterns), parts)
 
 
 def evaluate(weights, x, labels, net, *, reduction="max", batch=500):
-    """Scores on all patterns, computed `batch` at a time."""
+    """Return the scores for all patterns, computed in parts of `batch` patterns."""
     loss = accuracy = 0.0
     spikes = np.zeros(len(weights) - 1)
     for first in range(0, len(labels), batch):

@@ -112,7 +112,7 @@ def _regularisers():
         Mutant("sign of the lower bound's derivative", "", slopes(-1, "lower"))]
     return Vector("regularisers", "costs of spike counts and their derivatives: "
                   "squared distance below `below`, per neuron, and above `above`, of "
-                  "the population's mean; bursts; total: refsnn.regularisers, (1)-(6)",
+                  "the population's mean; bursts; total: refsnn.losses, (13)-(18)",
                   {"spikes": spikes, "below": 4.5, "above": 2.5}, right, mutants, False)
 
 

@@ -22,7 +22,7 @@ __all__ = ["measure", "read", "write"]
 
 MODULES = ("alif", "bptt", "chip", "cochlea", "conventions", "convnet", "encoding",
            "ewc", "feedback", "in_the_loop", "lif", "losses", "lstm", "mlp", "ntk",
-           "ntk_dynamics", "ntt", "optimisers", "pruning", "regularisers", "rnn",
+           "ntk_dynamics", "ntt", "optimisers", "pruning", "rnn",
            "rtrl", "si", "snap", "sparse_rtrl", "spike_time", "superspike",
            "surrogates")
 BYTES = 10**8           # most that a file of results may hold

@@ -1,0 +1,263 @@
+"""Make figures: plan their jobs, compute them, judge the claims, draw, write.
+
+A figure is open until all its results are there or one of its jobs fails.  It
+is then gathered, judged, drawn and written, and its results are released.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import numbers
+import os
+import pathlib
+import platform
+import shutil
+import sys
+import traceback
+import types
+
+import numpy as np
+import scipy
+from tqdm import tqdm
+
+import refsnn
+from figures.run import gallery, jobs
+from figures.run.claims import Claim
+
+LONG_S = 45 * 60            # no job should take longer
+
+
+class DataMissing(Exception):
+    """A figure needs a data folder that is not there."""
+
+
+@dataclasses.dataclass
+class Figure:
+    """A figure of this run.  Only this module changes it."""
+
+    name: str
+    title: str
+    caption: str
+    module: types.ModuleType | None = None
+    tasks: list = dataclasses.field(default_factory=list)
+    open: bool = True
+    error: str | None = None            # traceback of the first error
+    failures: list = dataclasses.field(default_factory=list)    # one line for each
+
+
+def names(root):
+    """Return the names of all figures in the order in which they run."""
+    found = sorted(path.stem.removeprefix("fig_")
+                   for path in (root / "figures").glob("*/fig_*.py"))
+    return sorted(found, key=lambda name: name == jobs.SPEED)
+
+
+def path_of(root, name):
+    """Return the path of a figure file."""
+    return next((root / "figures").glob(f"*/fig_{name}.py"))
+
+
+def figures(root, options, executor, run, start):
+    """Compute, draw and judge the figures asked for; return the exit status.
+
+    `options` are those of the command line, which are only read.  `run` and
+    `start` are the functions of `run_all.py` that a worker runs.
+    """
+    identity = jobs.data_key(options.data)
+    made = [planned(root, name, options, identity)
+            for name in names(root) if name in (options.names or [name])]
+    tasks = {task.key: task for figure in made for task in figure.tasks}
+    owners = {key: {figure.name for figure in made if task in figure.tasks}
+              for key, task in tasks.items()}
+    results = found(tasks.values(), options) if options.resume else {}
+    waiting = [task for key, task in tasks.items() if key not in results]
+    stream = computed(waiting, owners, dict(results), options.jobs, executor, run, start)
+    with contextlib.closing(stream), tqdm(
+            total=len(tasks), initial=len(results), unit="job", file=sys.stderr,
+            mininterval=0.5 if sys.stderr.isatty() else 10,
+            ncols=shutil.get_terminal_size().columns) as bar:
+        settle(made, results, options, bar)
+        for task, answer, error in stream:
+            if error is None:
+                results[task.key] = answer
+                keep(task, *answer, options)
+            else:
+                blame([figure for figure in made if figure.name in owners[task.key]],
+                      task, error)
+            bar.update()
+            settle(made, results, options, bar)
+    page = gallery.write_page(options.out)
+    failures = [line for figure in made for line in figure.failures]
+    for line in failures:
+        print(f"run_all.py: {line}", file=sys.stderr)
+    print(page)
+    return 1 if failures else 0
+
+
+# ---- before and during the computation ---------------------------------------
+
+def planned(root, name, options, identity):
+    """Return a figure with its tasks, or with the error that it raised."""
+    path = path_of(root, name)
+    figure = Figure(name, *gallery.described(path))
+    try:
+        figure.module = importlib.import_module(
+            f"figures.{path.parent.name}.{path.stem}")
+        need(name, getattr(figure.module, "FOLDERS", {}).get(options.size, ()), options)
+        figure.tasks = jobs.tasks(root, name, figure.module, options.size,
+                                  options.seed, options.data, identity)
+    except DataMissing:
+        raise
+    except Exception:
+        figure.error = traceback.format_exc()
+    return figure
+
+
+def need(name, folders, options):
+    """Raise DataMissing if the data folder lacks a folder that a figure needs."""
+    for folder in folders:
+        if options.data is None or not os.path.isdir(os.path.join(options.data, folder)):
+            raise DataMissing(
+                f"figure {name} --{options.size} needs a folder {folder!r} in the data "
+                f"folder, which is {options.data} (--data or REFSNN_DATA)")
+
+
+def stored_at(options, task):
+    """Return the path of the stored result of a task."""
+    return options.out / "jobs" / task.home / f"{task.key}.npz"
+
+
+def found(tasks, options):
+    """Return the stored answers of earlier runs, by key."""
+    answers = {task.key: jobs.load(stored_at(options, task)) for task in tasks}
+    return {key: answer for key, answer in answers.items() if answer is not None}
+
+
+def computed(waiting, owners, results, lanes, executor, run, start):
+    """Yield tasks as they end; those of the speed figure last and one by one."""
+    speed = [task for task in waiting if task.home == jobs.SPEED]
+    others = [task for task in waiting if task.home != jobs.SPEED]
+    with jobs.environment(1):
+        yield from jobs.compute(others, run, executor, lanes, start, owners, results)
+    for task in speed:
+        with jobs.environment(task.call[3]["threads"]):
+            for _, answer, error in jobs.compute([task], run, None, 1, start, owners,
+                                                 results):
+                yield task, answer, error
+                if error is not None:
+                    return
+                results = {**results, task.key: answer}
+
+
+def keep(task, result, seconds, options):
+    """Store the result of a task."""
+    if seconds > LONG_S:
+        print(f"run_all.py: {called(task)} took {seconds / 60:.0f} min: split it",
+              file=sys.stderr)
+    jobs.save(stored_at(options, task), result, seconds)
+
+
+def blame(owners, task, error):
+    """Note the error of a task in its figures, unless they have one already."""
+    for figure in owners:
+        figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
+
+
+def called(task):
+    """Return the call of a job as a text."""
+    _, module, function, kwargs, _ = task.call
+    words = ", ".join(f"{word}={value!r}" for word, value in kwargs.items())
+    return f"job {module}.{function}({words})"
+
+
+def settle(made, results, options, bar):
+    """Finish the open figures that have all their results, or an error."""
+    for figure in made:
+        if figure.open and (figure.error or all(
+                task.key in results for task in figure.tasks)):
+            with bar.external_write_mode(sys.stdout):
+                print("\n".join(finish(figure, results, options)), flush=True)
+    left = [figure for figure in made if figure.open]
+    wanted = {task.key for figure in left for task in figure.tasks}
+    for key in results.keys() - wanted:             # releases the memory
+        del results[key]
+    bar.set_description(left[0].name if left else "done",
+                        refresh=sys.stderr.isatty())
+
+
+# ---- one figure, when its results are there ------------------------------------
+
+def finish(figure, results, options):
+    """Judge, draw and write one figure; return lines for the terminal."""
+    answers = [results[task.key] for task in figure.tasks if task.key in results]
+    document = record(figure, answers, options)
+    outputs = {kind: options.out / f"{figure.name}.{kind}"
+               for kind in ("png", "h5", "json")}
+    figure.open = False
+    try:
+        if figure.error is None:
+            data = jobs.normalised(
+                figure.module.gather([result for result, _ in answers]),
+                "the result of gather")
+            document["claims"] = judged(figure.module.claims(data), options.size)
+            gallery.write_bytes(outputs["png"], gallery.draw(figure.module.plot, data))
+            gallery.write_h5(outputs["h5"], data, figure.title)
+    except Exception:
+        figure.error = traceback.format_exc()
+    if figure.error:
+        return fail(figure, document, outputs)
+    gallery.write_json(outputs["json"], document)
+    if options.size == "full":
+        options.full.mkdir(parents=True, exist_ok=True)
+        gallery.write_json(options.full / f"{figure.name}.json", document)
+    if figure.name != jobs.SPEED:
+        figure.failures = [
+            f"figure {figure.name} fails: {claim['text']}: "
+            f"{gallery.shown(claim['value'])}, must be {claim['bound']}"
+            for claim in document["claims"] if claim["ok"] is False]
+    return [f"{figure.name}: {document['seconds']:.1f} s of computing"] + [
+        f"  {gallery.VERDICTS[claim['ok']][1]}  {claim['text']}: "
+        f"{gallery.shown(claim['value'])} ({claim['bound']})"
+        for claim in document["claims"]]
+
+
+def fail(figure, document, outputs):
+    """Write the error of a figure in place of its result."""
+    outputs["png"].unlink(missing_ok=True)
+    outputs["h5"].unlink(missing_ok=True)
+    gallery.write_json(outputs["json"], {**document, "claims": [],
+                                         "error": figure.error})
+    figure.failures = [f"figure {figure.name} raised: "
+                       f"{figure.error.strip().splitlines()[-1]}"]
+    print(f"figure {figure.name}: {figure.error}", file=sys.stderr)
+    return [f"{figure.name}: no result"]
+
+
+def judged(claims, size):
+    """Return claims as plain dicts; with --quick no claim is judged."""
+    plain = [Claim(*claim)._asdict() for claim in claims]
+    for claim in plain:
+        for name in ("value", "paper"):
+            if not isinstance(claim[name], (numbers.Real, str, type(None))):
+                raise TypeError(f"claim {claim['text']!r}: {name} is "
+                                f"{claim[name]!r}: must be a number, a str or None")
+            if isinstance(claim[name], np.generic):
+                claim[name] = claim[name].item()
+        is_judged = claim["ok"] is not None and size != "quick"
+        claim["ok"] = bool(claim["ok"]) if is_judged else None
+    return plain
+
+
+def record(figure, answers, options):
+    """Return what NAME.json says of a figure, with no claims yet."""
+    repeats = {task.call[3]["repeat"] for task in figure.tasks
+               if "repeat" in task.call[3]}
+    return {"name": figure.name, "title": figure.title, "caption": figure.caption,
+            "claims": [], "size": options.size,
+            "data": os.path.basename(options.data) if options.data else "embedded",
+            "seeds": {"seed": options.seed, "repeats": sorted(repeats)},
+            "jobs": len(figure.tasks),
+            "seconds": round(sum(seconds for _, seconds in answers), 1),
+            "versions": {"refsnn": refsnn.__version__, "numpy": np.__version__,
+                         "scipy": scipy.__version__,
+                         "python": platform.python_version()}}
