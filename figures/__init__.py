@@ -1,0 +1,1 @@
+"""Every figure of refsnn: one folder for each capability, and `run`."""

@@ -1,28 +1,29 @@
 # refsnn 0.1.0 | audio.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: soundfile
-r"""Recordings from files, at one rate and one loudness.
+r"""Read sound recordings and bring them to one sampling rate and loudness.
 
-WAV files of 8, 16, 24 or 32 bit integers or of floats are read by SciPy,
-FLAC files by soundfile where that is installed.  What is truncated, too
-long, not mono, clipped or not finite is refused by file and field, before
-it takes memory where the header tells.
+SciPy reads WAV files of 8, 16, 24 or 32 bit integers or of floats;
+soundfile, where installed, reads FLAC files.  A file that is truncated,
+too long, not mono, clipped or not finite is refused by a ValueError that
+names file and field, before memory is allocated where the header suffices.
+With s the stored numbers and y the result of (2) for the samples a,
 
-    a = s / 2^(bits - 1),  s signed; (s - 128)/128 of 8 bits      (1)
-    y = a at `to` samples a second, band-limited                  (2)
-    x = level fade y / rms(y)                        (3)  [CSSZ20] eq. ?
-    fade[i] = (1 - cos(2 pi i/(2 r - 1)))/2, i < r, from both ends,
-              and 1 between                          (4)  [CSSZ20] eq. ?
+    a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
+    y = a resampled to `to` samples per second, band-limited      (2)
+    x = level fade y / rms(y)                          (3)  [CSSZ20]
+    fade[i] = (1 - cos(2 pi i/(2 r - 1)))/2, i < r, from both ends
+              and 1 between                            (4)  [CSSZ20]
 
 Derivation.  (2) inserts zeros, filters below half the lower rate and keeps
-    every so manyth sample (`scipy.signal.resample_poly`).
-Exact.  Integers of up to 32 bits are exact in float64.  Times in (2) are
-    those of a: its filter is symmetric.
-Cost.   O(N) memory and time; reads no more than `longest` seconds.
-Departures.  The software of [CSSZ20] does not resample; its constants are
+    samples at regular intervals (`scipy.signal.resample_poly`).
+Exact.  Integers of up to 32 bits are exact in float64.  The symmetric
+    filter of (2) causes no delay.
+Cost.   O(N) time and memory; at most `longest` seconds are read.
+Departures.  The software of [CSSZ20] does not resample; its constants hold
     for 48 kHz.  It fades over half the clip at either end (`ramp=None`,
-    r = N//2); the paper tells of short ramps (`ramp=0.03`, in s).  Clipped
-    is what has 4 samples in a row at the ends of the range of integers (of
-    the bits that the header calls valid), or for floats at the largest
-    value, if that is 1 or more.
+    r = N//2); the paper describes short ramps (`ramp=0.03`, in s).
+    Clipping means 4 successive samples at the largest magnitude that the
+    valid bits of the header represent, or, for floats, at the largest
+    magnitude in the file if that is at least 1.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS,
     2020, arXiv 1910.07407; software lauscher 1.0.1.
@@ -31,6 +32,7 @@ Departures.  The software of [CSSZ20] does not resample; its constants are
 import io
 import math
 import os
+import re
 import struct
 
 import numpy as np
@@ -39,148 +41,29 @@ from scipy.io import wavfile
 
 __all__ = ["prepare", "read", "resample"]
 
-RUN = 4                             # samples in a row that are clipped
+RUN = 4                             # successive samples that count as clipping
 FORMATS = {1: (8, 16, 24, 32), 3: (32, 64), 0xFFFE: (8, 16, 24, 32, 64)}
 FLAC_BITS = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}
-
-
-def _positive(name, value, most=1e12):
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
-            value, (int, float, np.integer, np.floating)) or not 0 < value <= most:
-        raise ValueError(f"{name} is {value!r}: must be a number above 0, at most "
-                         f"{most:g}")
-
-
-def _rate(name, value):
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) \
-            or not 1000 <= value <= 768000:
-        raise ValueError(f"{name} is {value!r}: must be an integer from 1000 to 768000 "
-                         "Hz")
-    return int(value)
-
-
-def _audio(audio):
-    """Checked samples, as a new float64 array."""
-    audio = np.asarray(audio)
-    if audio.ndim != 1 or audio.dtype not in (np.float32, np.float64) \
-            or audio.size == 0:
-        raise ValueError(f"audio is of shape {audio.shape}, dtype {audio.dtype}: must "
-                         "be a float array (N,), not empty")
-    if not np.isfinite(audio).all():
-        raise ValueError("audio has NaN or infinite entries: must be finite")
-    return audio.astype(np.float64)
-
-
-def _chunks(path, file):
-    """The format chunk of a WAV file and the bytes of its data, which follow."""
-    size, fmt = os.path.getsize(path), None
-    if file.read(12)[8:] != b"WAVE":
-        raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
-    while len(head := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", head)
-        start = file.tell()
-        if start + length > size:
-            field = ascii(name.decode("latin-1").strip())[1:-1]     # one line
-            raise ValueError(f"{path}, field {field}: says {length} bytes, and "
-                             f"{size - start} are left: must not be truncated")
-        if name == b"data" and fmt:
-            return fmt, length
-        if name == b"fmt " and length >= 16:
-            fmt = file.read(min(length, 40))
-        file.seek(start + length + length % 2)
-    raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: is missing: must not "
-                     "be truncated")
-
-
-def _length(path, channels, rate, frames, longest):
-    if channels != 1:
-        raise ValueError(f"{path} has {channels} channels: must be mono; mix or choose "
-                         "one first")
-    _rate(f"{path}, field rate,", rate)
-    if frames == 0:
-        raise ValueError(f"{path}, field data: is empty: must have samples")
-    if frames > longest * rate:
-        raise ValueError(f"{path} lasts {frames / rate:.3f} s: must be at most longest "
-                         f"= {longest} s")
-
-
-def _wav(path, file, longest):
-    """Samples, rate, bits of a WAV file; 0 bits for floats."""
-    fmt, length = _chunks(path, file)
-    tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
-    if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
-        raise ValueError(f"{path}, field fmt: format {tag} of {bits} bits, {align} "
-                         "bytes a sample: must be integers (1) of 8, 16, 24, 32 or "
-                         "floats (3) of 32, 64")
-    _length(path, channels, rate, length // max(align, 1), longest)
-    if tag == 0xFFFE and len(fmt) >= 20:                # 24 valid bits of 32, say
-        valid = struct.unpack("<H", fmt[18:20])[0]
-        bits = valid if 8 <= valid <= bits else bits
-    # For SciPy the essentials only: no other chunk can mislead it.
-    data = file.read(length)
-    parts = [b"WAVEfmt ", struct.pack("<I", len(fmt)), fmt, b"data",
-             struct.pack("<I", length), data]
-    plain = io.BytesIO(b"".join([b"RIFF", struct.pack("<I", sum(map(len, parts))),
-                                 *parts]))
-    try:
-        rate, samples = wavfile.read(plain)
-    except (ValueError, struct.error) as error:
-        raise ValueError(f"{path}, field data: {error}: must be an intact WAV file"
-                         ) from None
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float64), rate, 0
-    shift = 128 if samples.dtype == np.uint8 else 0
-    scale = 2.0 ** (8 * samples.dtype.itemsize - 1)      # 24 bits come as 32
-    return (samples.astype(np.float64) - shift) / scale, rate, bits        # (1)
-
-
-def _flac(path, longest):
-    """As `_wav`, of a FLAC file."""
-    try:
-        import soundfile
-    except ImportError:
-        raise ValueError(f"{path} is FLAC: must have soundfile to read it (extra "
-                         "audio)") from None
-    try:
-        with soundfile.SoundFile(path) as file:
-            frames, rate = file.frames, file.samplerate
-            bits = FLAC_BITS.get(file.subtype, 24)
-            _length(path, file.channels, rate, frames, longest)
-            samples = file.read(dtype="float64")
-    except RuntimeError as error:
-        raise ValueError(f"{path}, field data: {error}: must be an intact FLAC file"
-                         ) from None
-    if len(samples) != frames:
-        raise ValueError(f"{path}, field data: holds {len(samples)} samples: must hold "
-                         f"{frames}, not truncated")
-    return samples, rate, bits
+POSITIVE = "() in (0, 1e12]"
+RATES = "() int in [1000, 768000]"  # samples per second
 
 
 def read(path, *, longest=30.0):
-    """Samples of a mono WAV or FLAC file, eq. (1).
+    """Read the samples of a mono WAV or FLAC file, eq. (1).
 
     Parameters
     ----------
     path : str or path
-        Of the file; what it is is read from it, not its name.
+        The file; its content decides the format, not its name.
     longest : float
         Longest recording that is accepted, s.
 
     Returns
     -------
     audio : (N,) float64
-        Full scale is 1.
+        Samples; full scale is 1.
     rate : int
-        Samples a second.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is not WAV or FLAC, truncated, empty, too long, not
-        mono, clipped or not finite, or soundfile is needed and missing;
-        names file and field.
+        Samples per second.
 
     Examples
     --------
@@ -191,8 +74,7 @@ def read(path, *, longest=30.0):
     >>> audio.tolist(), rate
     ([0.0, 0.5, -1.0], 8000)
     """
-    path = os.fspath(path)
-    _positive("longest", longest)
+    path, (longest,) = os.fspath(path), _arrays(f"longest {POSITIVE}", longest)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be a WAV or FLAC file")
     if not os.path.isfile(path):
@@ -213,51 +95,120 @@ def read(path, *, longest=30.0):
     if (full[RUN:] - full[:-RUN] == RUN).any():
         at = int(np.argmax(full[RUN:] - full[:-RUN] == RUN))
         raise ValueError(f"{path}, field data: is clipped after {at / rate:.3f} s: "
-                         f"must not have {RUN} samples in a row at full scale")
+                         f"must not have {RUN} successive samples at full scale")
     return audio, int(rate)
 
 
+def _wav(path, file, longest):
+    """Return samples, rate and bits of a WAV file; 0 bits for floats."""
+    fmt, length = _chunks(path, file)
+    tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
+    if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
+        raise ValueError(f"{path}, field fmt: format {tag} of {bits} bits, {align} "
+                         "bytes a sample: must be integers (1) of 8, 16, 24, 32 or "
+                         "floats (3) of 32, 64")
+    _length(path, channels, rate, length // max(align, 1), longest)
+    if tag == 0xFFFE and len(fmt) >= 20:                # e.g. 24 valid bits of 32
+        valid = struct.unpack("<H", fmt[18:20])[0]
+        bits = valid if 8 <= valid <= bits else bits
+    # SciPy gets the two essential chunks only: no other chunk can mislead it.
+    data = file.read(length)
+    parts = [b"WAVEfmt ", struct.pack("<I", len(fmt)), fmt, b"data",
+             struct.pack("<I", length), data]
+    plain = io.BytesIO(b"".join([b"RIFF", struct.pack("<I", sum(map(len, parts))),
+                                 *parts]))
+    try:
+        rate, samples = wavfile.read(plain)
+    except (ValueError, struct.error) as error:
+        raise ValueError(f"{path}, field data: {error}: must be an intact WAV file"
+                         ) from None
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float64), rate, 0
+    shift = 128 if samples.dtype == np.uint8 else 0
+    scale = 2.0 ** (8 * samples.dtype.itemsize - 1)     # SciPy returns 24 bits as 32
+    return (samples.astype(np.float64) - shift) / scale, rate, bits        # (1)
+
+
+def _chunks(path, file):
+    """Return the format chunk of a WAV file; leave the file at its data."""
+    size, fmt = os.path.getsize(path), None
+    if file.read(12)[8:] != b"WAVE":
+        raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
+    while len(head := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", head)
+        start = file.tell()
+        if start + length > size:
+            field = ascii(name.decode("latin-1").strip())[1:-1]     # one line
+            raise ValueError(f"{path}, field {field}: declares {length} bytes, and "
+                             f"{size - start} are left: must not be truncated")
+        if name == b"data" and fmt:
+            return fmt, length
+        if name == b"fmt " and length >= 16:
+            fmt = file.read(min(length, 40))
+        file.seek(start + length + length % 2)
+    raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: is missing: must not "
+                     "be truncated")
+
+
+def _flac(path, longest):
+    """Return samples, rate and bits of a FLAC file."""
+    try:
+        import soundfile
+    except ImportError:
+        raise ValueError(f"{path} is FLAC: must have soundfile to read it (extra "
+                         "audio)") from None
+    try:
+        with soundfile.SoundFile(path) as file:
+            frames, rate = file.frames, file.samplerate
+            bits = FLAC_BITS.get(file.subtype, 24)
+            _length(path, file.channels, rate, frames, longest)
+            samples = file.read(dtype="float64")
+    except RuntimeError as error:
+        raise ValueError(f"{path}, field data: {error}: must be an intact FLAC file"
+                         ) from None
+    if len(samples) != frames:
+        raise ValueError(f"{path}, field data: holds {len(samples)} samples: must hold "
+                         f"{frames}, not truncated")
+    return samples, rate, bits
+
+
 def resample(audio, rate, to=48000):
-    """The same sound at another rate, eq. (2).
+    """Resample a sound to another rate, eq. (2).
 
     Parameters
     ----------
     audio : (N,) float
         Samples.
     rate, to : int
-        Samples a second, before and after, 1000 to 768000.
+        Samples per second before and after, 1000 to 768000.
 
     Returns
     -------
     (N to/rate, rounded up) float64
-        y; a copy of audio if both rates are the same.
-
-    Raises
-    ------
-    ValueError
-        If audio is no finite array with samples, or a rate out of range.
+        y; a copy of audio if both rates are equal.
 
     Examples
     --------
     >>> resample(np.ones(3), 8000).size
     18
     """
-    audio, rate, to = _audio(audio), _rate("rate", rate), _rate("to", to)
+    audio, rate, to = _arrays(f"audio (N) float, rate {RATES}, to {RATES}", audio, rate,
+                              to, dtype=np.float64)
     if rate == to:
-        return audio
+        return audio.copy()
     common = math.gcd(rate, to)
     return signal.resample_poly(audio, to // common, rate // common)       # (2)
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """One loudness, faded in and out, eqs. (3) and (4).
+    """Normalise the loudness of a sound and fade it in and out, eqs. (3), (4).
 
     Parameters
     ----------
     audio : (N,) float
-        Samples, of any unit.
+        At least four samples, of any unit, not all 0.
     rate : float
-        Samples a second.
+        Samples per second.
     level : float
         Root mean square before fading.
     ramp : float, optional
@@ -268,21 +219,14 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     (N,) float64
         x.
 
-    Raises
-    ------
-    ValueError
-        If audio is silent, not finite or has less than four samples, ramp
-        does not fit into half of it, or rate or level is not positive.
-
     Examples
     --------
     >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()
     [0.0, -1.5, 2.0, -1.5, 0.0]
     """
-    audio = _audio(audio)
-    _positive("rate", rate)
-    _positive("level", level)
-    _positive("ramp", 1 if ramp is None else ramp)
+    rate, level, ramp = _arrays(f"rate {POSITIVE}, level {POSITIVE}, ramp? {POSITIVE}",
+                                rate, level, ramp)
+    audio, = _arrays("audio (N) float", audio, dtype=np.float64)
     r = audio.size // 2 if ramp is None else round(ramp * rate)
     if not 1 <= r <= audio.size // 2 or audio.size < 4:
         raise ValueError(f"audio has {audio.size} samples, and ramp = {ramp!r} is {r}: "
@@ -290,9 +234,70 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     peak = np.abs(audio).max()
     if peak == 0:
         raise ValueError("audio is silent: must have samples other than 0")
-    audio /= peak                                       # squares stay in range
+    audio = audio / peak                                # squares stay in range
     audio *= level / np.sqrt(np.mean(audio ** 2))                          # (3)
     fade = np.hanning(2 * r)[:r]                                           # (4)
     audio[:r] *= fade
     audio[-r:] *= fade[::-1]
     return audio
+
+
+def _length(path, channels, rate, frames, longest):
+    """Refuse a recording that is not mono, is empty or is too long."""
+    if channels != 1:
+        raise ValueError(f"{path} has {channels} channels: must be mono; mix them or "
+                         "choose one first")
+    if not 1000 <= rate <= 768000:
+        raise ValueError(f"{path}, field rate, is {rate}: must be 1000 to 768000 Hz")
+    if frames == 0:
+        raise ValueError(f"{path}, field data: is empty: must have samples")
+    if frames > longest * rate:
+        raise ValueError(f"{path} lasts {frames / rate:.3f} s: must be at most longest "
+                         f"= {longest} s")
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -1,146 +1,417 @@
 # refsnn 0.1.0 | chip.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""The analog chip of [CB22]: weights and spikes in, spikes and samples out.
+r"""An analog neuromorphic chip with mismatched neurons, and its emulation.
 
-A neuron of a `Chip` (module `chip_effects`) has a membrane v, relative to
-its leak, and two synaptic currents I_s, s = exc. or inh., carried on in
-steps of h; tau_s and tau are its own time constants:
+The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
+`Effects` lists twenty ways in which such a chip departs from an ideal
+network.  `draw` draws the fixed pattern of one `Chip` from a seed, and
+`emulate` runs a network on this chip.  N and N' are standard normal
+numbers, drawn anew at each use, and size is the magnitude of an effect:
 
-    I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (1)
-    arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (2)
-    v[j+1] = exp(-h/tau) v[j] + c_e I_e[j] - c_i I_i[j] + k xi        (3)
+    factor = exp(r N - r^2 / 2),  r^2 = log(1 + size^2)               (1)
+    gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
+    threshold = 1 + size N,  leak = size N,  reset = size N           (3)
+    decalibration: tau_syn, tau_mem, threshold *= 1 + size N          (4)
+    synapse = max(0, 1 + size N),
+    adc_offset = size N,  adc_gain = size N                           (5)
+    drift: gain, tau_syn, tau_mem, threshold *=
+        1 + size (N cos a + N' sin a),  a = 2 pi age / hour           (6)
+
+A factor (1) has mean 1 and standard deviation size.  The unit of potential
+is the nominal distance from leak to threshold.  Threshold and reset are
+relative to the leak of the neuron, and ADC offsets are in codes.
+
+With steps of h, a neuron of time constants tau_s and tau has an excitatory
+current I_e, an inhibitory current I_i, and a membrane potential v relative
+to its leak:
+
+    I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (7)
+    arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (8)
+    v[j+1] = exp(-h/tau) v[j] + c_e I_e[j] - c_i I_i[j] + k xi        (9)
     c_s = p(h, tau_s, tau) / p(dt, nominal tau_syn, nominal tau_mem),
-    p(h, a, b) = (exp(-h/a) - exp(-h/b)) / (1/b - 1/a)                (4)
-    spike if v > threshold; then v = reset for the refractory time    (5)
-    beyond its headroom v relaxes back, steady responses have slope s < 1:
-    v = edge + exp(-(h/tau) (1 - s)/s) (v - edge)                     (6)
-    code = floor(80 + offset + 70 (1 + adc gain) (v + leak + noise))  (7)
+    p(h, a, b) = (exp(-h/a) - exp(-h/b)) / (1/b - 1/a)               (10)
+    if v > threshold: spike, and v = reset for the refractory time   (11)
+    if v is beyond an edge of its headroom,
+    v := edge + exp(-(h/tau) (1 - slope) / slope) (v - edge)         (12)
+    code = floor(80 + offset + 70 (1 + adc gain) (v + leak + noise)) (13)
 
-with k = noise sqrt(1 - exp(-2h/tau)), xi uniform with variance 1 (on 2^16
-levels; v sums up dozens), codes clipped to 0 .. 255.  Bin t of a recording
-is the time from t dt to (t+1) dt: its input arrives when it is over, at
-(t+1) dt, its sample is taken when it begins, any spike in it makes a 1.
-These are the times of `lif`: x[t] enters I[t+1], nothing is shifted.
+Here k = noise sqrt(1 - exp(-2h/tau)), and xi is uniform on 2^16 levels with
+variance 1.  By (12), the part of a steady response beyond the edge is
+multiplied by `slope`.  Codes are clipped to 0 .. 255.  Bin t of a recording
+spans the time from t dt to (t+1) dt.  Its input arrives at its end, its
+sample is taken at its start, and one or more spikes in it count as 1.  The
+timing is that of `lif`: x[t] enters I[t+1], and nothing is shifted.
 
-Derivation.  (3) solves tau dv/dt = -v + tau g I for decaying I; g is such
-    that a nominal neuron has U[t+1] = beta U[t] + I[t] on grid points.
-Exact.  Between events.  Spikes are seen at ends of steps; arrivals, delays
-    and refractory times are rounded to steps: errors of order h.  Ideal
-    chips, h = dt and r dt refractory, are `lif` with reset="zero", r > 0.
-Cost.   A dozen passes over B N values a step, N = n + k; O(B T N) memory.
-Departures.  Readouts have own rows; events of a bin come in input order.
+Derivation.  The spreads come from a published calibration of one chip,
+    from public code and from [CB22], or are plausible values; `Effects`
+    names the source of each.  (9) solves tau dv/dt = -v + tau g I for a
+    decaying I, with g such that a nominal neuron has U[t+1] = beta U[t] +
+    I[t] at multiples of dt.
+Exact.  Between events.  Spikes are detected at the ends of steps, and
+    arrivals, delays and refractory times are rounded to steps, which
+    causes errors of order h.  An ideal chip with h = dt and refractory
+    time r dt, r > 0, equals `lif` with reset="zero" and refractory=r.
+Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` makes a
+    dozen passes over B N values per step, N = n + k, in O(B T N) memory.
+Departures.  Neurons are independent: a trend of gains across the chip is
+    part of their spread, and each neuron drifts by itself.  De-calibrated
+    time constants are at least 0.5 us, as on the chip.  Thresholds below
+    the leak are kept, as in [CB22].  Readouts have rows of their own, and
+    events of one bin arrive in the order of their inputs.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
 """
 
+import re
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 from scipy import sparse
 
-__all__ = ["emulate"]
-_IMAGES = 128          # images at a time: their state fits the cache
+__all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "aged", "draw",
+           "emulate", "only"]
+_SHORTEST = 0.5e-6     # s, of a time constant
+_HOUR = 3600.0         # s, period of the drift
+_IMAGES = 128          # images emulated at a time, so that their state fits the cache
 _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 0,
         "headroom": (-np.inf, np.inf, 1), "loss": 0}
 
 
+class Effects(NamedTuple):
+    """The twenty effects; None switches an effect off.
+
+    The defaults describe an uncalibrated chip.  A spread is a standard
+    deviation, relative for gains and time constants.  Sources: [T] text of
+    [CB22], [S] its public training code, [H] the chip's public software,
+    [C] a published calibration of one chip, whose settings are taken as
+    proportional to the parameters, [P] plausible, not measured.
+
+    weight_limit   weights are integers of at most this magnitude   [T][S]
+    fan_in         most signed inputs of a neuron, and most neurons [S][H]
+    gain           spread of synaptic gains, exc. and inh.          [C]
+    synapse        spread of single synapses, exc. and inh.         [H][P]
+    tau_syn        spread exc., inh., correlation of the two        [C]
+    tau_mem        spread of membrane time constants                [C]
+    threshold      spread of threshold - leak, and of leaks         [C][H]
+    reset          spread of reset - leak                           [C][H]
+    refractory     time at the reset after a spike, s               [C][H]
+    decalibration  spread of time constants, and of thresholds      [T]
+    noise          read, membrane and baseline noise, thresholds    [H][S]
+    adc_limit      samples are integer codes from 0 to this         [S][H]
+    adc            spread of offsets, in codes, and of gains        [C][P]
+    sampling       latency of the samples, and its jitter, s        [T][P]
+    hidden_peak    a sample at a spike shows the reset, no peak     [T]
+    headroom       lower and upper edge of the linear range of the
+                   membrane, and slope of responses beyond it       [H][P]
+    timing         interval between input events of one bin, and
+                   delay from a spike to on-chip synapses, s        [P]
+    loss           probability that an event is lost                [P]
+    pathological   shares of neurons that never and always fire     [T][P]
+    drift          slow change of gains, time constants, thresholds [P]
+    """
+
+    weight_limit: Optional[int] = 63
+    fan_in: Optional[int] = 256
+    gain: Optional[Tuple[float, float]] = (0.103, 0.104)
+    synapse: Optional[float] = 0.05
+    tau_syn: Optional[Tuple[float, float, float]] = (0.233, 0.213, 0.13)
+    tau_mem: Optional[float] = 0.13
+    threshold: Optional[Tuple[float, float]] = (0.22, 0.2)
+    reset: Optional[float] = 0.17
+    refractory: Optional[float] = 2e-6
+    decalibration: Optional[Tuple[float, float]] = None
+    noise: Optional[Tuple[float, float, float]] = (0.02, 0.015, 0.03)
+    adc_limit: Optional[int] = 255
+    adc: Optional[Tuple[float, float]] = (9.9, 0.02)
+    sampling: Optional[Tuple[float, float]] = (0.2e-6, 0.07e-6)
+    hidden_peak: Optional[bool] = True
+    headroom: Optional[Tuple[float, float, float]] = (-1.0, 1.75, 0.2)
+    timing: Optional[Tuple[float, float]] = (8e-9, 0.3e-6)
+    loss: Optional[float] = 0.001
+    pathological: Optional[Tuple[float, float]] = (0.005, 0.005)
+    drift: Optional[float] = 0.015
+
+
+UNCALIBRATED = Effects()
+CALIBRATED = Effects(gain=(0.04, 0.04), tau_syn=(0.04, 0.04, 0.0), tau_mem=0.05,
+                     threshold=(0.05, 0.03), reset=0.04, adc=(2.5, 0.02),
+                     pathological=None)
+IDEAL = Effects(*(None for _ in Effects._fields))
+
+
+class Chip(NamedTuple):
+    """Parameters of one chip, which no learning rule may read.
+
+    `nominal` is (tau_syn, tau_mem) in s.  N is the number of neurons, M
+    that of inputs, and an axis of length 2 is (exc., inh.).  `drift` holds
+    N and N' of (6) for gain (2), tau_syn (2), tau_mem and threshold.
+    """
+
+    effects: Effects
+    nominal: Tuple[float, float]
+    gain: np.ndarray           # (2, N)
+    synapse: np.ndarray        # (2, N, M)
+    tau_syn: np.ndarray        # (2, N), s
+    tau_mem: np.ndarray        # (N,), s
+    threshold: np.ndarray      # (N,)
+    leak: np.ndarray           # (N,)
+    reset: np.ndarray          # (N,)
+    adc_offset: np.ndarray     # (N,), codes
+    adc_gain: np.ndarray       # (N,)
+    drift: np.ndarray          # (2, 6, N)
+
+
+def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
+         tau_syn=6e-6, dtype=np.float32):
+    """Draw the fixed pattern of a chip, eqs. (1)-(5).
+
+    Each effect has its own random stream.  Switching one effect off leaves
+    the draws of the others unchanged, and a magnitude scales its draws.
+
+    Parameters
+    ----------
+    seed : int or numpy.random.Generator
+        Seed of the chip.
+    effects : Effects
+        `UNCALIBRATED`, `CALIBRATED` or `IDEAL`; change single effects with
+        ``_replace(loss=None, decalibration=(0.3, 0.3))``.
+    neurons, inputs : int
+        Number of neurons, and of signed inputs of each.
+    tau_mem, tau_syn : float
+        Nominal time constants, s.
+    dtype : {numpy.float32, numpy.float64}
+        Type of the chip and of its emulation.
+
+    Returns
+    -------
+    Chip
+
+    Examples
+    --------
+    >>> chip = draw(7, only(CALIBRATED, "tau_mem"))
+    >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
+    True
+    >>> set(chip.threshold.tolist())
+    {1.0}
+    """
+    _effects(effects)
+    most = effects.fan_in or np.inf
+    _arrays(f"neurons () int in [1, {most}], inputs () int in [1, {most}], tau_mem () "
+            f"in [{_SHORTEST}, 1), tau_syn () in [{_SHORTEST}, 1)", neurons, inputs,
+            tau_mem, tau_syn)
+    _one_of("seed", seed, int, np.integer, np.random.Generator)
+    if isinstance(seed, bool) or not isinstance(seed, np.random.Generator) and seed < 0:
+        raise ValueError(f"seed is {seed!r}: must be an integer >= 0 or a Generator")
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    streams = dict(zip(Effects._fields, np.random.default_rng(seed).spawn(
+        len(Effects._fields)), strict=True))
+    z = {field: rng.standard_normal((2, neurons)) for field, rng in streams.items()}
+    size = {field: value or 0 for field, value in effects._asdict().items()}
+    sigma = size["decalibration"] or (0, 0)
+    more = 1 + np.array([[sigma[0]], [sigma[0]], [sigma[1]]]) \
+        * streams["decalibration"].standard_normal((3, neurons))           # (4)
+    spread = np.array(size["gain"] or (0, 0))[:, None]
+    syn, mem = _time_factors(size["tau_syn"] or (0, 0, 0), size["tau_mem"], z)
+    level, leak = size["threshold"] or (0, 0)
+    kind = _pathological(streams["pathological"], size["pathological"] or (0, 0),
+                         neurons)
+    synapse = streams["synapse"].standard_normal((2, neurons, inputs))
+    offset, slope = size["adc"] or (0, 0)
+    arrays = (
+        _factor(z["gain"], spread), np.maximum(0, 1 + size["synapse"] * synapse),
+        np.maximum(_SHORTEST, tau_syn * syn * more[0]),
+        np.maximum(_SHORTEST, tau_mem * mem * more[1]),
+        np.where(np.isnan(kind), (1 + level * z["threshold"][0]) * more[2], kind),
+        leak * z["threshold"][1], size["reset"] * z["reset"][0],           # (3)
+        offset * z["adc"][0], slope * z["adc"][1],                         # (5)
+        streams["drift"].standard_normal((2, 6, neurons)))
+    return Chip(effects, (float(tau_syn), float(tau_mem)),
+                *(array.astype(dtype) for array in arrays))
+
+
+def _factor(normal, spread):
+    """Return log-normal factors of mean 1 and standard deviation `spread`."""
+    variance = np.log1p(np.square(spread))
+    return np.exp(np.sqrt(variance) * normal - variance / 2)               # (1)
+
+
+def _time_factors(tau_syn, tau_mem, z):
+    """Return factors of the synaptic (2, N) and membrane (N,) time constants."""
+    (first, second), r = z["tau_syn"], tau_syn[2]
+    both = np.stack([first, r * first + np.sqrt(1 - r * r) * second])
+    return (_factor(both, np.array(tau_syn[:2])[:, None]),
+            _factor(z["tau_mem"][0], tau_mem))                             # (2)
+
+
+def _pathological(rng, shares, neurons):
+    """Return thresholds of neurons that never or always fire, NaN for others."""
+    kind = rng.random(neurons)
+    return np.where(kind < shares[0], np.inf,
+                    np.where(kind >= 1 - shares[1], -0.5, np.nan))
+
+
+def aged(chip, age):
+    """Return the chip as it is some time after it was drawn, eq. (6).
+
+    Parameters
+    ----------
+    chip : Chip
+        Chip as drawn: successive ages do not add up.
+    age : float
+        Time since it was drawn, s.
+
+    Returns
+    -------
+    Chip
+        The chip itself if drift is off.
+
+    Examples
+    --------
+    >>> chip = draw(7, only(CALIBRATED, "drift"))
+    >>> now, soon, later = (aged(chip, age).gain for age in (0, 10, 900))
+    >>> bool(abs(soon - now).max() < 0.002 < 0.02 < abs(later - now).max())
+    True
+    """
+    _record("chip", chip, Chip)
+    _arrays("age ()", age)
+    if not chip.effects.drift:
+        return chip
+    a, dtype = 2 * np.pi * age / _HOUR, chip.gain.dtype
+    f = 1 + chip.effects.drift * (np.cos(a) * chip.drift[0]
+                                  + np.sin(a) * chip.drift[1])             # (6)
+    f = np.maximum(0.1, f).astype(dtype)
+    return chip._replace(gain=chip.gain * f[:2], tau_syn=chip.tau_syn * f[2:4],
+                         tau_mem=chip.tau_mem * f[4],
+                         threshold=chip.threshold * f[5])
+
+
+def only(effects, *names):
+    """Return the effects with all but the named ones switched off.
+
+    Parameters
+    ----------
+    effects : Effects
+        Magnitudes of the effects.
+    *names : str
+        Fields of `Effects` that stay on.
+
+    Returns
+    -------
+    Effects
+
+    Examples
+    --------
+    >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
+    (0.13, None)
+    """
+    _effects(effects)
+    for name in names:
+        _one_of("names", name, *Effects._fields)
+    return Effects(*(value if name in names else None for name, value in
+                     zip(Effects._fields, effects, strict=True)))
+
+
+def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
+            code=(80.0, 70.0), reset_after=None, details=False):
+    """Run a network on a chip for a batch of images, eqs. (7)-(13).
+
+    Parameters
+    ----------
+    chip : Chip
+        Drawn chip; the computation has its dtype.
+    weights : dict or NamedTuple
+        `hidden` (n, m), `recurrent` (n, n) or None, `readout` (k, n), post
+        x pre: integers from -63 to 63 (floats where `weight_limit` is off).
+    spikes : (T, B, m) float, int or bool
+        Input, 0 and 1, of B independent images.
+    rng : numpy.random.Generator
+        Source of the noise, jitter and losses of this run.
+    step : float
+        Longest integration step, s: at most 0.2 us, or dt.  The step used
+        is the longest one that divides dt.
+    dt : float
+        Width of a bin, s; at most 30 nominal time constants.
+    scale : float
+        Hardware weight that corresponds to a weight of 1 threshold.
+    code : (float, float)
+        Code of the leak, and codes from leak to threshold.
+    reset_after : float, optional
+        Fast mode (10 us on the chip): time after the first input of an
+        image, s, from which all membranes are held at their reset until
+        the image ends.  Images then start from the reset, not the leak.
+    details : bool
+        Whether to return `membranes` and `events` too, which a real chip
+        does not show.
+
+    Returns
+    -------
+    spikes : (T, B, n) uint8
+        Recorded spikes, 0 or 1.
+    samples : (T, B, n + k) uint8
+        Codes, hidden neurons first; floats where `adc_limit` is off.
+    membranes : (T, B, n + k) float
+        Membrane potentials at the samples, before the ADC.
+    events : (E, 3) int
+        Step of length h, image and neuron of every spike.
+
+    Examples
+    --------
+    >>> chip = draw(1, IDEAL, neurons=2, inputs=1)
+    >>> x = np.zeros((4, 1, 1), int)
+    >>> x[0] = 1
+    >>> run = emulate(chip, {"hidden": [[360]], "readout": [[240]]}, x,
+    ...               rng=np.random.default_rng(1))
+    >>> run[0].ravel().tolist(), run[1][:, 0, 0].round().tolist()
+    ([0, 1, 1, 1], [80.0, 80.0, 115.0, 124.0])
+    """
+    _options(chip, rng, step, dt, scale, code, reset_after)
+    effects = {name: _OFF.get(name) if value is None else value
+               for name, value in chip.effects._asdict().items()}
+    matrices, x = _network(chip, effects, weights, spikes)
+    model = _model(chip, effects, matrices, max(1, int(np.ceil(dt / step - 1e-9))), dt,
+                   scale)
+    closes, parts = None, []
+    if reset_after is not None:
+        first = np.where(x.any(axis=(0, 2)), x.any(axis=2).argmax(axis=0), len(x))
+        closes = (first + 1) * model.K + round(reset_after / model.h)
+    for b in range(0, x.shape[1], _IMAGES):
+        part = slice(b, b + _IMAGES)
+        seen, fired, events = _loop(model, x[:, part], closes if closes is None
+                                    else closes[part], effects, rng)
+        parts.append((fired, _codes(chip, effects, seen, code, rng), seen))
+        if details:
+            at = np.unravel_index(events, (len(x) * model.K, *seen.shape[1:]))
+            parts[-1] += (np.stack(at, axis=1) + [0, b, 0],)
+    joined = [np.concatenate(arrays, axis=1 if arrays[0].ndim == 3 else 0)
+              for arrays in zip(*parts, strict=True)]
+    return tuple(joined) if details else tuple(joined[:2])
+
+
 class _Model(NamedTuple):
-    """Constants of a run, N = n + k."""
+    """Constants of one run, N = n + k."""
     K: int             # steps in a bin
-    h: float           # s, of a step
+    h: float           # length of a step, s
     alpha: Any         # (2, 1, N)
     beta: Any          # (N,)
     threshold: Any     # (N,)
     reset: Any         # (N,)
-    kick: Any          # (N,), of a level of xi
-    headroom: Any      # (3, N): low, high and factor
+    kick: Any          # (N,), noise of one level of xi
+    headroom: Any      # (3, N): low, high and factor of (12)
     inputs: Any        # (m, 2 n), what events add to c_e I_e and -c_i I_i
-    onward: Any        # (n, 2 targets), the last ones of N
+    onward: Any        # (n, 2 targets), for the last neurons of N
     delay: int         # steps from a spike to a synapse
     hold: int          # steps of the refractory time
 
 
-def _asarray(name, value):
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is no array: {error}") from None
-
-
-def _matrix(weights, name, rows, columns, limit):
-    """A checked matrix of weights, rows or columns None if free; or None."""
-    value = weights.get(name) if isinstance(weights, dict) \
-        else getattr(weights, name, None)
-    if value is None and name == "recurrent":
-        return None
-    array, most = _asarray(f"weights.{name}", value), limit or 1e9
-    if array.ndim != 2 or array.dtype.kind not in ("iu" if limit else "iuf") \
-            or rows not in (None, len(array)) or columns not in (None, array.shape[1]):
-        raise ValueError(f"weights.{name} is of shape {array.shape}, {array.dtype}: "
-                         f"must be {'integer' * bool(limit)} {(rows, columns)}, None "
-                         "is free")
-    if not ((array >= -most) & (array <= most)).all():
-        raise ValueError(f"weights.{name} is from {array.min()} to {array.max()}: must "
-                         f"be in [{-most}, {most}]")
-    return array
-
-
-def _network(chip, effects, weights, spikes):
-    """Checked weights (hidden, recurrent or None, readout) and spikes."""
-    limit, most = effects["weight_limit"], effects["fan_in"]
-    hidden = _matrix(weights, "hidden", None, None, limit)
-    n, m = hidden.shape
-    recurrent = _matrix(weights, "recurrent", n, n, limit)
-    readout = _matrix(weights, "readout", None, n, limit)
-    rows = max(n * bool(len(readout)), m + n * (recurrent is not None))
-    for name, count, room in (
-            ("neurons", n + len(readout), chip.synapse.shape[1]),
-            ("inputs of a neuron", rows, chip.synapse.shape[2])):
-        if not 0 < min(n, count) <= count <= min(room, most or room):
-            raise ValueError(f"weights have {count} {name}: must have 1 to "
-                             f"{min(room, most or room)}")
-    x = _asarray("spikes", spikes)
-    if x.ndim != 3 or x.shape[2] != m or 0 in x.shape or x.dtype.kind not in "biuf":
-        raise ValueError(f"spikes is of shape {x.shape}, dtype {x.dtype}: must be a "
-                         f"real array (T, B, {m}), not empty")
-    if x.dtype != bool and not ((x == 0) | (x == 1)).all():
-        raise ValueError("spikes has entries that are not 0 or 1: must be spikes")
-    return (hidden, recurrent, readout), x
-
-
-def _kernel(h, a, b):
-    """Response of the membrane after h to a unit current at 0."""
-    x = np.abs(h * (1 / b - 1 / a))
-    x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
-    return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
-
-
-def _synapses(chip, matrices, scale, c):
-    """What events add to c_e I_e and -c_i I_i: (m, 2 n) and (n, 2 targets)."""
-    (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
-
-    def both(W, first, column):
-        """Weights of each sign, (2, post, pre), as their rows deliver them."""
-        part, W = slice(first, first + len(W)), W.astype(float) / scale
-        rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
-        return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
-            * (c * chip.gain[:, :c.shape[1]])[:, part, None] * rows        # (2)
-
-    onward = both(readout, n, 0)
-    if recurrent is not None:
-        onward = np.concatenate([both(recurrent, 0, m), onward], axis=1)
-    return [W.transpose(2, 0, 1).reshape(W.shape[2], -1)
-            for W in (both(hidden, 0, 0), onward)]
-
-
 def _model(chip, effects, matrices, K, dt, scale):
-    """Constants of the loop."""
+    """Return the constants of the loop."""
     n, h, dtype = len(matrices[0]), dt / K, chip.gain.dtype
     N = n + len(matrices[2])
     tau_syn, tau_mem, leak = chip.tau_syn[:, :N], chip.tau_mem[:N], chip.leak[:N]
     c = _kernel(h, tau_syn, tau_mem) / _kernel(
-        dt, *np.array(chip.nominal, dtype))                                # (4)
+        dt, *np.array(chip.nominal, dtype))                               # (10)
     c[1] *= -1
     beta, (low, high, slope) = np.exp(-h / tau_mem), effects["headroom"]
     arrays = [np.exp(-h / tau_syn)[:, None], beta,
@@ -153,74 +424,33 @@ def _model(chip, effects, matrices, K, dt, scale):
                   round(effects["refractory"] / h))
 
 
-def _arrivals(x, model, effects, rng):
-    """Currents that input events add: ends by step, images, (R, 2 n)."""
-    (T, B, m), K = x.shape, model.K
-    t, b, i = np.nonzero(x)
-    kept = rng.random(len(t)) >= effects["loss"]
-    t, b, i = t[kept], b[kept], i[kept]
-    slot = t * B + b
-    rank = np.arange(len(slot)) - np.searchsorted(slot, slot)
-    late = np.rint(rank * (effects["timing"][0] / model.h)).astype(int)
-    row = ((t + 1) * K + late) * B + b
-    order = np.lexsort((row,))                                  # stable
-    order = order[:np.searchsorted(row[order], T * K * B)]      # later: not heard
-    rows, begin = np.unique(row[order], return_index=True)
-    events = sparse.csr_matrix((np.ones(len(order), model.inputs.dtype), i[order],
-                                np.append(begin, len(order))), shape=(len(rows), m))
-    ends = np.searchsorted(rows, np.arange(T * K + 1) * B)
-    return ends, rows % B, events @ model.inputs
+def _kernel(h, a, b):
+    """Return p(h, a, b) of (10), the response after h to a unit current at 0."""
+    x = np.abs(h * (1 / b - 1 / a))
+    x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
+    return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
-def _schedule(T, B, model, sampling, rng):
-    """Samples by step: ends, their bins, images, places within the step."""
-    at = np.repeat(np.arange(T) * float(model.K), B)
-    at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
-    at = np.clip(at, 0, T * model.K - 1)
-    step = np.ceil(at).astype(int)
-    order = np.lexsort((step,))                                 # stable
-    part = (1 - (step - at)[order]).astype(model.beta.dtype)[:, None]
-    return (np.searchsorted(step[order], np.arange(T * model.K + 1)), order // B,
-            order % B, part)
+def _synapses(chip, matrices, scale, c):
+    """Return what events add to c_e I_e and -c_i I_i: inputs, hidden spikes."""
+    (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
+    def both(W, first, column):
+        """Return (8) times c for the weights of each sign, (2, post, pre)."""
+        part, W = slice(first, first + len(W)), W.astype(float) / scale
+        rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
+        return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
+            * (c * chip.gain[:, :c.shape[1]])[:, part, None] * rows        # (8)
 
-def _advance(model, v, syn, new, work, rng):
-    """Membranes one step on, in `new`, and currents, without arrivals."""
-    np.multiply(v, model.beta, out=new)
-    new += syn[0]
-    new += syn[1]
-    if model.kick.any():
-        xi = rng.integers(-2 ** 15, 2 ** 15, new.shape, np.int16)
-        new += np.multiply(xi, model.kick, out=work)                       # (3)
-    low, high, factor = model.headroom
-    if np.isfinite(low[0]):
-        edge = np.minimum(np.maximum(new, low, out=work), high, out=work)
-        new -= edge
-        new *= factor
-        new += edge                                                        # (6)
-    syn *= model.alpha
-
-
-def _sample(seen, samples, j, v, new):
-    """Takes the samples between steps j - 1 and j."""
-    ends, when, whose, part = samples
-    now = slice(ends[j], ends[j + 1])
-    image, f = whose[now], part[now]
-    if len(image):
-        seen[when[now], image] = f * new[image] + (1 - f) * v[image]
-
-
-def _onward(model, fired, last, loss, rng):
-    """The currents that the spikes of a step will add, or None."""
-    if not len(last):
-        return None
-    fired.ravel()[last[rng.random(len(last)) < loss]] = False
-    sent = fired[:, :len(model.onward)].astype(model.onward.dtype)
-    return (sent @ model.onward).reshape(len(sent), 2, -1).transpose(1, 0, 2)
+    onward = both(readout, n, 0)
+    if recurrent is not None:
+        onward = np.concatenate([both(recurrent, 0, m), onward], axis=1)
+    return [W.transpose(2, 0, 1).reshape(W.shape[2], -1)
+            for W in (both(hidden, 0, 0), onward)]
 
 
 def _loop(model, x, closes, effects, rng):
-    """Membranes at the samples, spikes by bin, and spikes by step."""
+    """Return membranes at the samples, spikes by bin, and spikes by step."""
     (T, B, _), (N,), n = x.shape, model.beta.shape, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     ends, images, pulses = _arrivals(x, model, effects, rng)
@@ -241,14 +471,14 @@ def _loop(model, x, closes, effects, rng):
         fired.ravel()[quiet] = False
         shown, last = new if effects["hidden_peak"] else new.copy(), \
             np.flatnonzero(fired)
-        flat[last] = model.reset[last % N]                                 # (5)
+        flat[last] = model.reset[last % N]                                # (11)
         _sample(seen, samples, j, v, shown)
         spikes[j // model.K, last] = 1
         events.append(j * B * N + last)
         held.append(last)
         now = slice(ends[j], ends[j + 1])
         syn[0, images[now], :n] += pulses[now, :n]
-        syn[1, images[now], :n] += pulses[now, n:]                         # (1)
+        syn[1, images[now], :n] += pulses[now, n:]                         # (7)
         arrived = sent.popleft()
         if arrived is not None:
             syn[:, :, N - arrived.shape[2]:] += arrived
@@ -257,8 +487,74 @@ def _loop(model, x, closes, effects, rng):
     return seen, spikes.reshape(T, B, N)[:, :, :n], np.concatenate(events)
 
 
+def _arrivals(x, model, effects, rng):
+    """Return currents added by input events: ends by step, images, (R, 2 n)."""
+    (T, B, m), K = x.shape, model.K
+    t, b, i = np.nonzero(x)
+    kept = rng.random(len(t)) >= effects["loss"]
+    t, b, i = t[kept], b[kept], i[kept]
+    slot = t * B + b
+    rank = np.arange(len(slot)) - np.searchsorted(slot, slot)
+    late = np.rint(rank * (effects["timing"][0] / model.h)).astype(int)
+    row = ((t + 1) * K + late) * B + b
+    order = np.lexsort((row,))                                  # stable
+    order = order[:np.searchsorted(row[order], T * K * B)]      # the others are late
+    rows, begin = np.unique(row[order], return_index=True)
+    events = sparse.csr_matrix((np.ones(len(order), model.inputs.dtype), i[order],
+                                np.append(begin, len(order))), shape=(len(rows), m))
+    ends = np.searchsorted(rows, np.arange(T * K + 1) * B)
+    return ends, rows % B, events @ model.inputs
+
+
+def _schedule(T, B, model, sampling, rng):
+    """Return the samples by step: ends, bins, images, fractions of the step."""
+    at = np.repeat(np.arange(T) * float(model.K), B)
+    at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
+    at = np.clip(at, 0, T * model.K - 1)
+    step = np.ceil(at).astype(int)
+    order = np.lexsort((step,))                                 # stable
+    part = (1 - (step - at)[order]).astype(model.beta.dtype)[:, None]
+    return (np.searchsorted(step[order], np.arange(T * model.K + 1)), order // B,
+            order % B, part)
+
+
+def _advance(model, v, syn, new, work, rng):
+    """Write the next membranes to `new`, and decay the currents in place."""
+    np.multiply(v, model.beta, out=new)
+    new += syn[0]
+    new += syn[1]
+    if model.kick.any():
+        xi = rng.integers(-2 ** 15, 2 ** 15, new.shape, np.int16)
+        new += np.multiply(xi, model.kick, out=work)                       # (9)
+    low, high, factor = model.headroom
+    if np.isfinite(low[0]):
+        edge = np.minimum(np.maximum(new, low, out=work), high, out=work)
+        new -= edge
+        new *= factor
+        new += edge                                                       # (12)
+    syn *= model.alpha
+
+
+def _sample(seen, samples, j, v, new):
+    """Store the samples taken between steps j - 1 and j in `seen`."""
+    ends, when, whose, part = samples
+    now = slice(ends[j], ends[j + 1])
+    image, f = whose[now], part[now]
+    if len(image):
+        seen[when[now], image] = f * new[image] + (1 - f) * v[image]
+
+
+def _onward(model, fired, last, loss, rng):
+    """Return the currents that the spikes of a step will add, or None."""
+    if not len(last):
+        return None
+    fired.ravel()[last[rng.random(len(last)) < loss]] = False
+    sent = fired[:, :len(model.onward)].astype(model.onward.dtype)
+    return (sent @ model.onward).reshape(len(sent), 2, -1).transpose(1, 0, 2)
+
+
 def _codes(chip, effects, seen, code, rng):
-    """Samples as the converter gives them; `seen` becomes what it was given."""
+    """Return the codes of the samples, and add the leaks to `seen` in place."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
@@ -267,114 +563,120 @@ def _codes(chip, effects, seen, code, rng):
         if size:
             codes += dtype.type(size) * slope * rng.standard_normal(shape, dtype)
     return codes if not effects["adc_limit"] else \
-        np.clip(np.floor(codes), 0, effects["adc_limit"]).astype(np.uint8)     # (7)
+        np.clip(np.floor(codes), 0, effects["adc_limit"]).astype(np.uint8)    # (13)
 
 
-def _steps(chip, rng, step, dt, scale, code, reset_after):
-    """Steps in a bin, all options checked."""
-    if not hasattr(chip, "effects") or not isinstance(rng, np.random.Generator):
-        raise ValueError(f"chip is a {type(chip).__name__}, rng is {rng!r}: must be a "
-                         "Chip and a numpy.random.Generator")
-    for name, value in (("dt", dt), ("step", step), ("scale", scale),
-                        ("reset_after", 1 if reset_after is None else reset_after)):
-        if isinstance(value, bool) or not isinstance(
-                value, (int, float, np.integer, np.floating)) or not 1e-9 < value < 1e9:
-            raise ValueError(f"{name} is {value!r}: must be a number in (1e-9, 1e9)")
+_RULES = {
+    "weight_limit": "() int in [1, inf)", "fan_in": "() int in [1, inf)",
+    "gain": "(2) in [0, inf)", "synapse": "() in [0, inf)", "tau_syn": "(3) in [0, inf)",
+    "tau_mem": "() in [0, inf)", "threshold": "(2) in [0, inf)",
+    "reset": "() in [0, inf)", "refractory": "() in [0, inf)",
+    "decalibration": "(2) in [0, inf)", "noise": "(3) in [0, inf)",
+    "adc_limit": "() int in [1, 255]", "adc": "(2) in [0, inf)",
+    "sampling": "(2) in [0, inf)", "hidden_peak": "()", "headroom": "(3)",
+    "timing": "(2) in [0, inf)", "loss": "() in [0, 1]",
+    "pathological": "(2) in [0, 1]", "drift": "() in [0, inf)"}
+
+
+def _record(name, value, kind):
+    if getattr(value, "_fields", None) != kind._fields:
+        raise ValueError(f"{name} is a {type(value).__name__}: must be {kind.__name__}")
+
+
+def _effects(effects):
+    _record("effects", effects, Effects)
+    _arrays(", ".join(f"effects.{name}? {rule}" for name, rule in _RULES.items()),
+            *effects._replace(hidden_peak=None))
+    _one_of("effects.hidden_peak", effects.hidden_peak, bool, np.bool_, type(None))
+    low, high, slope = effects.headroom or (-1, 1, 1)
+    if not low < 0 < high or not 0 < slope <= 1:
+        raise ValueError(f"effects.headroom is {effects.headroom!r}: must be below 0, "
+                         "above 0, and a slope in (0, 1]")
+    if effects.tau_syn is not None and effects.tau_syn[2] > 1:
+        raise ValueError(f"effects.tau_syn is {effects.tau_syn!r}: must have a "
+                         "correlation in [0, 1]")
+    if effects.pathological is not None and sum(effects.pathological) > 1:
+        raise ValueError(f"effects.pathological is {effects.pathological!r}: must be "
+                         "shares of 1")
+
+
+def _options(chip, rng, step, dt, scale, code, reset_after):
+    _record("chip", chip, Chip)
+    _one_of("rng", rng, np.random.Generator)
+    _arrays("step () in (1e-9, 1e9), dt () in (1e-9, 1e9), scale () in (1e-9, 1e9), "
+            "code (2), reset_after? () in (1e-9, 1e9)", step, dt, scale, code,
+            reset_after)
     if step > 0.2e-6 and step != dt:
         raise ValueError(f"step is {step!r}: must be at most 2e-07 s, or dt")
     if dt > 30 * min(chip.nominal):
         raise ValueError(f"dt is {dt!r}: must be at most 30 nominal time constants, "
                          f"{chip.nominal} s")
-    if np.shape(code) != (2,) or np.asarray(code).dtype.kind not in "iuf" \
-            or not np.isfinite(code).all() or code[1] <= 0:
+    if code[1] <= 0:
         raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
-    return max(1, int(np.ceil(dt / step - 1e-9)))
 
 
-def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
-            code=(80.0, 70.0), reset_after=None, details=False):
-    """Run a chip on a batch of images, eqs. (1)-(7).
+def _network(chip, effects, weights, spikes):
+    """Return checked weights (hidden, recurrent or None, readout) and spikes."""
+    given = [weights.get(name) if isinstance(weights, dict) else
+             getattr(weights, name, None) for name in ("hidden", "recurrent", "readout")]
+    limit = effects["weight_limit"]
+    rule = f"{' int' * bool(limit)} in [-{limit or 1e9}, {limit or 1e9}]"
+    *matrices, x = _arrays(
+        f"weights.hidden (n, m){rule}, weights.recurrent? (n, n){rule}, "
+        f"weights.readout (k*, n){rule}, spikes (T, B, m) in {{0, 1}}", *given, spikes)
+    (n, m), k, most = matrices[0].shape, len(matrices[2]), effects["fan_in"]
+    for name, count, room in (
+            ("neurons", n + k, chip.synapse.shape[1]),
+            ("inputs of a neuron", max(n * (k > 0), m + n * (matrices[1] is not None)),
+             chip.synapse.shape[2])):
+        if count > min(room, most or room):
+            raise ValueError(f"weights have {count} {name}: must have 1 to "
+                             f"{min(room, most or room)}")
+    return matrices, x
 
-    Parameters
-    ----------
-    chip : Chip
-        From `chip_effects.draw`; its dtype is that of the computation.
-    weights : dict or NamedTuple
-        `hidden` (n, m), `recurrent` (n, n) or None, `readout` (k, n), post
-        x pre: integers from -63 to 63 (floats where `weight_limit` is off).
-    spikes : (T, B, m) float, int or bool
-        Input, 0 and 1, of B images that know nothing of each other.
-    rng : numpy.random.Generator
-        Of what is random in each run: noise, jitter, losses.
-    step : float
-        Largest integration step, s: at most 0.2 us, or dt.  It is made
-        shorter so that a whole number of steps is dt.
-    dt : float
-        Width of a bin, s; at most 30 nominal time constants.
-    scale : float
-        Hardware weight that equals a weight of 1 threshold.
-    code : (float, float)
-        Code of the leak, and codes from there to the threshold.
-    reset_after : float, optional
-        The fast mode, 10 us: s after the first input of an image when
-        all membranes are reset and held there, whatever the currents, until
-        the image ends.  Images then start from the reset, not from the leak.
-    details : bool
-        Whether to return `membranes` and `events`, too, which no chip
-        tells: for tests and figures.
 
-    Returns
-    -------
-    spikes : (T, B, n) uint8
-        0 or 1.
-    samples : (T, B, n + k) uint8
-        Hidden neurons first; floats where `adc_limit` is off.
-    membranes : (T, B, n + k) float
-        When the samples are taken, before the ADC.
-    events : (E, 3) int
-        Step of h, image and neuron of each spike, those of one bin too.
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
 
-    Raises
-    ------
-    ValueError
-        If a shape, size, range, dtype or option does not fit.
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
 
-    Examples
-    --------
-    >>> import collections
-    >>> from types import SimpleNamespace as Space
-    >>> names = ("weight_limit fan_in refractory noise adc_limit sampling "
-    ...          "hidden_peak headroom timing loss").split()
-    >>> off = collections.namedtuple("Off", names)(*[None] * 10)
-    >>> one, zero = np.ones((2, 2)), np.zeros(2)
-    >>> chip = Space(effects=off, nominal=(6e-6, 6e-6), gain=one,
-    ...     synapse=np.ones((2, 2, 2)), tau_syn=6e-6 * one, leak=zero,
-    ...     tau_mem=6e-6 * one[0], threshold=one[0], reset=zero,
-    ...     adc_offset=zero, adc_gain=zero)
-    >>> x = np.zeros((4, 1, 1), int)
-    >>> x[0] = 1
-    >>> run = emulate(chip, {"hidden": [[360]], "readout": [[240]]}, x,
-    ...               rng=np.random.default_rng(1))
-    >>> run[0].ravel().tolist(), run[1][:, 0, 0].round().tolist()
-    ([0, 1, 1, 1], [80.0, 80.0, 115.0, 124.0])
-    """
-    K = _steps(chip, rng, step, dt, scale, code, reset_after)
-    effects = {name: _OFF.get(name) if value is None else value
-               for name, value in chip.effects._asdict().items()}
-    matrices, x = _network(chip, effects, weights, spikes)
-    model = _model(chip, effects, matrices, K, dt, scale)
-    closes, parts = None, []
-    if reset_after is not None:
-        first = np.where(x.any(axis=(0, 2)), x.any(axis=2).argmax(axis=0), len(x))
-        closes = (first + 1) * K + round(reset_after / model.h)
-    for b in range(0, x.shape[1], _IMAGES):
-        part = slice(b, b + _IMAGES)
-        seen, fired, events = _loop(model, x[:, part], closes if closes is None
-                                    else closes[part], effects, rng)
-        parts.append((fired, _codes(chip, effects, seen, code, rng), seen))
-        if details:
-            at = np.unravel_index(events, (len(x) * K, *seen.shape[1:]))
-            parts[-1] += (np.stack(at, axis=1) + [0, b, 0],)
-    joined = [np.concatenate(arrays, axis=1 if arrays[0].ndim == 3 else 0)
-              for arrays in zip(*parts, strict=True)]
-    return tuple(joined) if details else tuple(joined[:2])
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

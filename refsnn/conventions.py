@@ -1,45 +1,66 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Every convention of a LIF step as a named axis, and the tools' choices.
+r"""Every convention of a LIF step as a named axis, and its exact gradient.
 
-Tools disagree on a dozen details of a step.  A `Step` names each choice,
-one simulator runs any combination, `PRESETS` says what tools do, and the
-default is refsnn's own.  State k is the current I and the membrane u
-before the reset by its own spike; x[k] leads to state k + 1:
+Simulators differ in a dozen details of a LIF step.  A `Step` names one
+choice for each detail, `simulate` runs any combination, and `PRESETS` lists
+the choices of published tools.  The default is the step of `lif`.  State k
+holds the current I and the membrane potential u, before the reset by its
+spike s[k].  Input x[k] leads from state k to state k + 1:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
-    d[k] = drive (W x[k] + V s[k])                                    (2)
+    d[k] = drive D[k],  D[k] = W x[k] + V s[k]                        (2)
     I := alpha I ("decay"), I := I + d[k] ("add"), j := I ("read")    (3)
     R(u, s) = u - threshold s  or  u (1 - s) + reset_to s  or  u      (4)
     v = beta R(u[k], s[k]) + gain j + (1 - beta) leak                 (5)
     v = R(beta u[k] + gain j + (1 - beta) leak, s[k])                 (6)
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
 
-Derivation.  Given psi[k] for ds[k]/du[k], a step is elementwise but for W
-    and V.  With r, z the derivatives of R by u and s, 1 and 0 where there
-    is no reset before (1) or after (2) the decay, a, b (by I) and f, g (by
-    d) those of the new I and of j in (3), which is linear, and c = 0 where
-    u is held or floored, 1 elsewhere, the `slopes` are
+The axes of a step set the order of the three operations of (3), and
+whether it uses (5) or (6).
 
-    dI[k+1]/dI[k] = a,  dI[k+1]/dd[k] = f                             (8)
-    du[k+1]/dI[k] = c r2 gain b,  du[k+1]/dd[k] = c r2 gain g         (9)
-    du[k+1]/du[k] = c r2 beta r1, s[k] held                          (10)
-    du[k+1]/ds[k] = c (r2 beta z1 + z2), d[k] held                   (11)
+Derivation.  Except for W and V, a step is elementwise.  Let r1 and z1 be
+    the derivatives of R by u and s in (5), r2 and z2 those in (6), and
+    r = 1, z = 0 in the equation that is not used.  With c = 0 where u is
+    held or at the floor and c = 1 elsewhere,
 
-    from which `conventions_linear` makes J, F and q for `bptt` or `rtrl`.
-Exact.  Of the hard network with ds/du := psi.  What is held is a recorded
-    value, a membrane on the floor a constant; "many" spikes reset to zero
-    by a comparison, which has no derivative.
-Cost.   O(T B n (m + n)) time and O(T B n) memory.
-Departures.  Presets hold for default options, as of 2024 to 2026, but for
-    rounding.  hxtorch skips the reset where a measured trace is injected.
+    a = dI[k+1]/dI[k],  f = dI[k+1]/dD[k]                             (8)
+    b = du[k+1]/dI[k] = c r2 gain dj/dI[k],
+    g = du[k+1]/dD[k] = c r2 gain dj/dD[k]                            (9)
+    e = du[k+1]/du[k] = c r2 beta r1 at fixed s[k]                   (10)
+    z = du[k+1]/ds[k] = c (r2 beta z1 + z2) at fixed D[k]            (11)
+
+    `slopes` returns these.  With psi[k] for ds[k]/du[k], the chain rule
+    gives the arrays that `bptt` and `rtrl` read, for the state h = [I, u]:
+
+    J[k+1] = [[a, f V psi[k]], [b, e + z psi[k] + g V psi[k]]]       (12)
+    F[k+1]: dI_i/dW_ij = f_i x_j[k],  dI_i/dV_ij = f_i s_j[k],
+            du_i/dW_ij = g_i x_j[k],  du_i/dV_ij = g_i s_j[k]        (13)
+    E[k+1] = dh[k+1]/dx[k] = [[f W], [g W]]                          (14)
+    q[k] = [0, psi[k] dspikes + (r + y psi[k]) dmem]                 (15)
+
+    where r and y are the derivatives of the recorded membrane by u and s:
+    1 and 0, or those of R if membranes are recorded after the reset.
+Exact.  The gradient is that of the hard-spiking network with ds/du := psi.
+    The refractory mask is a recorded value, and a membrane at the floor is
+    a constant.  "many" spikes with reset "zero" have no derivative through
+    the reset, and neither have detached resets (through_reset=False).
+Cost.   `simulate`: O(T B n (m + n)) time and O(T B n) memory; `linearise`:
+    O(T B n p) time and memory with p = n m + n n parameters.
+Departures.  Presets describe the default options of the tools in 2024 to
+    2026, except for rounding.  hxtorch skips the reset where a measured
+    trace is injected.  A run of T steps has T + 1 states, state 0 at rest;
+    `lif` has T rows and does not use its last input.
 """
 
+import re
 from collections import namedtuple
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["AXES", "PRESETS", "Run", "Step", "recorded", "simulate", "slopes"]
+__all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "recorded",
+           "simulate", "slopes"]
 
 
 class Step(NamedTuple):
@@ -48,11 +69,11 @@ class Step(NamedTuple):
     Attributes
     ----------
     decay : {"exact", "euler"}
-        alpha is exp(-dt/tau_syn), or 1 - dt/tau_syn; so beta.
+        alpha is exp(-dt/tau_syn) or 1 - dt/tau_syn; likewise beta.
     synapse : {"none", "first", "between", "last"}
-        Where the decay stands in (3); "none" is no filter, alpha = 0.
+        Position of the decay in (3); "none" means alpha = 0.
     input : {"same", "next"}
-        The read of (3) comes after the add, or before it: one step late.
+        Whether (3) reads I after adding the input, or one step late.
     drive, gain : {"one", "leak"}
         1, or 1 - alpha for drive and 1 - beta for gain.
     test : {"before", "after"}
@@ -61,21 +82,21 @@ class Step(NamedTuple):
     compare : {">", ">="}
         Whether a tie u = threshold is no spike or a spike.
     spikes : {"one", "many"}
-        Of a step: one at most, or as many as thresholds fit in u.
+        One spike per step at most, or one per threshold contained in u.
     reset : {"subtract", "zero", "none"}
-        Which of (4); "zero" sets u to `reset_to`.
+        Form of (4); "zero" sets u to `reset_to`.
     reset_at : {"once", "before", "after"}
-        At once, or a step later before the decay (both (5)), or a step
-        later after the decay (6).
+        Reset immediately, or one step later before the decay (both (5)),
+        or one step later after the decay (6).
     through_reset : bool
-        Whether a derivative follows s in (4).
+        Whether derivatives follow s in (4).
     floor : bool
-        Whether u is bounded below, in (7).
+        Whether u is bounded below in (7).
     refractory : int
-        Steps for which u is held after a spike.
+        Number of steps for which u is held after a spike.
     record : {"before", "after"}
-        Whether row t shows the state t or t + 1; R(u, s) for u where the
-        reset comes "once" and the spike was tested by then.
+        Whether row t shows state t or t + 1.  It shows R(u, s) in place of
+        u if the reset comes "once" and the spike is tested by then.
     """
 
     decay: str = "exact"
@@ -95,20 +116,15 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """States 0 to T, seven arrays of shape (T + 1, B, n).
+    """States 0 to T of a run, seven arrays of shape (T + 1, B, n)."""
 
-    `syn` is I, `mem` is u, `spikes` is s, `fired` what the reset read,
-    `reset` is R(u, s), `free` is u before the reset of (6) and before (7),
-    `held` is True where refractory.
-    """
-
-    syn: np.ndarray
-    mem: np.ndarray
-    spikes: np.ndarray
-    fired: np.ndarray
-    reset: np.ndarray
-    free: np.ndarray
-    held: np.ndarray
+    syn: np.ndarray         # I
+    mem: np.ndarray         # u
+    spikes: np.ndarray      # s
+    fired: np.ndarray       # s as the reset reads it
+    reset: np.ndarray       # R(u, s)
+    free: np.ndarray        # membrane before the reset of (6) and before (7)
+    held: np.ndarray        # bool, True while refractory
 
 
 AXES = {
@@ -118,6 +134,8 @@ AXES = {
     "reset": ("subtract", "zero", "none"), "reset_at": ("once", "before", "after"),
     "through_reset": (True, False), "floor": (False, True), "refractory": (0, 1, 2),
     "record": ("before", "after")}
+PARTS = ("syn_by_syn", "syn_by_drive", "mem_by_syn", "mem_by_drive", "mem_by_mem",
+         "mem_by_spikes")                   # a, f, b, g, e, z
 
 _CONSTANTS = namedtuple(
     "_CONSTANTS", "alpha beta drive gain threshold leak reset_to floor")
@@ -145,151 +163,41 @@ PRESETS = {
     "rockpool": _SINABS._replace(gain="one"),
     "spyx_lif": Step(synapse="none", input="same", record="after"),
     "spyx_cubalif": Step("exact", "first", "same", reset_at="before", record="after")}
-
-
-def _array(name, value, shape, dtype=None):
-    """`value` as a finite array of `shape`, whose None axes are free."""
-    array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    if not fits or array.dtype.kind not in "fiub":
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a real array of shape {want}")
-    with np.errstate(over="ignore"):        # what is too large becomes infinite
-        array = array if dtype is None else array.astype(dtype, copy=False)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array
-
-
-def _checked_step(step):
-    if not isinstance(step, tuple) or getattr(step, "_fields", 0) != Step._fields:
-        raise ValueError(f"step is {step!r}: must be a Step")
-    for axis, value in step._asdict().items():
-        if not (axis == "refractory" and type(value) is int and value >= 0 or any(
-                type(value) is type(v) and value == v for v in AXES[axis])):
-            raise ValueError(f"step.{axis} is {value!r}: must be one of {AXES[axis]}")
-
-
-def _checked(x, W, V):
-    """Checked (x, W, V) in the dtype of W."""
-    W = _array("W", W, (None, None))
-    if W.dtype not in (np.float32, np.float64):
-        raise ValueError(f"W is of dtype {W.dtype}: must be float32 or float64")
-    x = _array("x", x, (None, None, W.shape[1]), W.dtype)
-    if 0 in x.shape[:2] or W.shape[0] == 0:
-        raise ValueError(f"x and W are of shapes {x.shape} and {W.shape}: "
-                         "must have T, B and n of at least 1")
-    return x, W, None if V is None else _array("V", V, (W.shape[0],) * 2, W.dtype)
-
-
-def _constant(name, value, n, low=-np.inf, positive=False):
-    """A number or (n,) array of at least `low`, or above 0, as float64."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu" or array.shape not in ((), (n,)) or not (
-            np.isfinite(array) & (array > 0 if positive else array >= low)).all():
-        what = "above 0" if positive else f">= {low}" if low > -np.inf else "finite"
-        raise ValueError(f"{name} is {value!r}: must be a number or ({n},) array, "
-                         f"{what}")
-    return array.astype(float)
-
-
-def _decay(step, name, tau, n, dt):
-    """exp(-dt/tau), or 1 - dt/tau, which needs a tau of at least dt."""
-    tau = _constant(name, tau, n, low=dt if step.decay == "euler" else 0)
-    with np.errstate(divide="ignore"):      # tau = 0: no memory
-        return 1 - dt / tau if step.decay == "euler" else np.exp(-dt / tau)
-
-
-def _constants(step, n, dtype, tau_syn, tau_mem, dt, threshold, leak, reset_to, floor):
-    """The numbers of (1)-(7), in dtype."""
-    dt = _constant("dt", dt, 1, positive=True)
-    alpha = 0.0 if step.synapse == "none" else _decay(step, "tau_syn", tau_syn, n, dt)
-    beta = _decay(step, "tau_mem", tau_mem, n, dt)
-    values = (alpha, beta, 1 - alpha if step.drive == "leak" else 1.0,
-              1 - beta if step.gain == "leak" else 1.0,
-              _constant("threshold", threshold, n, positive=True),
-              *(_constant(name, value, n) for name, value in
-                (("leak", leak), ("reset_to", reset_to), ("floor", floor))))
-    return _CONSTANTS(*(np.asarray(value, dtype) for value in values))
-
-
-def _synapse(step, current, terms, alpha):
-    """(new current, what the membrane reads) of (3)."""
-    order = ["add", "read"] if step.input == "same" else ["read", "add"]
-    order.insert({"first": 0, "between": 1, "last": 2,
-                  "none": int(step.input == "next")}[step.synapse], "decay")
-    for name in order:
-        if name == "decay":
-            current = alpha * current
-        elif name == "add":
-            for term in terms:
-                current = current + term                                   # (3)
-        else:
-            read = current
-    return current, read
-
-
-def _count(step, mem, threshold):
-    """Spikes of (1)."""
-    over = mem > threshold if step.compare == ">" else mem >= threshold
-    many = np.ceil(mem / threshold) - 1 if step.compare == ">" \
-        else np.floor(mem / threshold)
-    return over * np.maximum(many, 1) if step.spikes == "many" else over   # (1)
-
-
-def _reset(step, mem, fired, c):
-    """R of (4)."""
-    if step.reset == "subtract":
-        return mem - c.threshold * fired                                   # (4)
-    return mem * (1 - fired) + c.reset_to * fired if step.reset == "zero" else mem
-
-
-def _reset_slopes(step, mem, fired, c):
-    """Derivatives r and z of R by u and by s."""
-    zero, none = step.reset == "zero", step.reset == "none"
-    by_mem = 1 - fired if zero else np.ones_like(mem)
-    if none or not step.through_reset or zero and step.spikes == "many":
-        return by_mem, np.zeros_like(mem)
-    return by_mem, c.reset_to - mem if zero else np.zeros_like(mem) - c.threshold
+LEVELS = ("neurons (n), tau_syn (n?) in [0, inf), tau_mem (n?) in [0, inf), "
+          "dt () in (0, inf), threshold (n?) in (0, inf), leak (n?), reset_to (n?), "
+          "floor (n?)")
 
 
 def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
              reset_to=0.0, floor=0.0, spike: Callable = None, clamp=None,
              reset_spikes=None):
-    """Run one layer from rest over T steps of any convention, eqs. (1)-(7).
+    """Simulate a layer from rest for T steps of any convention, eqs. (1)-(7).
 
     Parameters
     ----------
     step : Step
-        What is chosen on each axis.
+        Choice on each axis.
     x : (T, B, m) float, int or bool
         Input.
     W : (n, m) float
-        Input weights; its dtype is the result's.
+        Input weights; results have its dtype.
     V : (n, n) float, optional
         Recurrent weights.
     tau_syn, tau_mem : float or (n,) float
-        Time constants, s; 0 is no memory.
+        Time constants, s; 0 means no memory.
     dt : float
         Step, s.
     threshold, leak, reset_to, floor : float or (n,) float
-        Membrane levels; `floor` counts where the step has one.
+        Membrane levels; `floor` is used where the step has one.
     spike : callable (k, u) -> (B, n) float, optional
-        In place of (1); what anchored finite differences run with.
+        Replaces (1), for anchored finite differences.
     clamp, reset_spikes : (T + 1, B, n), optional
-        `held` and `fired` of a run, in place of this one's own.
+        Recorded `held` and `fired`, which replace those of this run.
 
     Returns
     -------
     Run
-        States 0 to T; `recorded` makes T rows of it.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
+        States 0 to T; `recorded` turns them into T rows.
 
     Examples
     --------
@@ -298,18 +206,17 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     >>> simulate(step, x, W, tau_syn=2, tau_mem=2).mem.ravel().tolist()
     [0.0, 1.5, 0.0, 1.0]
     """
-    _checked_step(step)
-    x, W, V = _checked(x, W, V)
-    (T, B, m), n = x.shape, W.shape[0]
-    c = _constants(step, n, W.dtype, tau_syn, tau_mem, dt, threshold, leak, reset_to,
-                   floor)
-    if spike is not None and not callable(spike):
-        raise ValueError(f"spike is {spike!r}: must be a callable (k, u) or None")
+    _step(step)
+    _one_of("spike", spike, Callable, type(None))
     if step.refractory and spike is not None and clamp is None:
         raise ValueError("clamp is None: must be recorded for spike, refractory > 0")
-    clamp, reset_spikes = (a if a is None else _array(name, a, (T + 1, B, n), W.dtype)
-                           for name, a in (("clamp", clamp),
-                                           ("reset_spikes", reset_spikes)))
+    W, x, V = _arrays("W (n, m*) float, x (T, B, m*), V? (n, n)", W, x, V)
+    (T, B, m), n = x.shape, W.shape[0]
+    clamp, reset_spikes = _arrays(
+        f"clamp? {(T + 1, B, n)}, reset_spikes? {(T + 1, B, n)}", clamp, reset_spikes,
+        dtype=W.dtype)
+    c = _constants(step, n, W.dtype, tau_syn, tau_mem, dt, threshold, leak, reset_to,
+                   floor)
     syn, mem, spikes, fired, reset, free = (np.zeros((T + 1, B, n), W.dtype)
                                             for _ in range(6))
     held = np.zeros((T + 1, B, n), bool) if clamp is None else clamp > 0
@@ -337,29 +244,64 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     return Run(syn, mem, spikes, fired, reset, free, held)
 
 
-def _rows(step, states):
-    """First state shown by spikes and by membranes, and whether R(u, s) is."""
-    s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
-    return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
+def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
+    """Return the numbers of (2)-(7) in dtype; they are computed in float64."""
+    none = step.synapse == "none"
+    _, tau_syn, tau_mem, dt, *levels = _arrays(
+        LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
+    alpha = 0.0 if none else _decay(step, "tau_syn", tau_syn, dt)
+    beta = _decay(step, "tau_mem", tau_mem, dt)
+    values = (alpha, beta, 1 - alpha if step.drive == "leak" else 1.0,
+              1 - beta if step.gain == "leak" else 1.0, *levels)
+    return _CONSTANTS(*(np.asarray(value, dtype) for value in values))
 
 
-def _run(step, run):
-    """Refuse what is no Step and no Run: seven arrays of one shape."""
-    _checked_step(step)
-    if not isinstance(run, tuple) or getattr(run, "_fields", 0) != Run._fields:
-        raise ValueError(f"run is a {type(run).__name__}: not a Run")
-    _array("run.mem", run.mem, (None, None, None))
-    for name, field in zip(Run._fields, run, strict=True):
-        _array(f"run.{name}", field, run.mem.shape)
+def _decay(step, name, tau, dt):
+    """Return exp(-dt/tau) or 1 - dt/tau."""
+    if step.decay == "euler" and (tau < dt).any():
+        raise ValueError(f"{name} is {tau}: must be at least dt, {dt}, for Euler steps")
+    with np.errstate(divide="ignore"):      # tau = 0: no memory
+        return 1 - dt / tau if step.decay == "euler" else np.exp(-dt / tau)
+
+
+def _synapse(step, current, terms, alpha):
+    """Return the new current and the current that the membrane reads, (3)."""
+    order = ["add", "read"] if step.input == "same" else ["read", "add"]
+    order.insert({"first": 0, "between": 1, "last": 2,
+                  "none": int(step.input == "next")}[step.synapse], "decay")
+    for name in order:
+        if name == "decay":
+            current = alpha * current
+        elif name == "add":
+            for term in terms:
+                current = current + term                                   # (3)
+        else:
+            read = current
+    return current, read
+
+
+def _count(step, mem, threshold):
+    """Return the spikes of (1)."""
+    over = mem > threshold if step.compare == ">" else mem >= threshold
+    many = np.ceil(mem / threshold) - 1 if step.compare == ">" \
+        else np.floor(mem / threshold)
+    return over * np.maximum(many, 1) if step.spikes == "many" else over   # (1)
+
+
+def _reset(step, mem, fired, c):
+    """Return R of (4)."""
+    if step.reset == "subtract":
+        return mem - c.threshold * fired                                   # (4)
+    return mem * (1 - fired) + c.reset_to * fired if step.reset == "zero" else mem
 
 
 def recorded(step, run):
-    """What a tool of this convention shows of a run, row by row.
+    """Return the rows that a tool of this convention records of a run.
 
     Parameters
     ----------
     step : Step
-        The convention; its `test`, `record` and `reset_at` count.
+        Convention; only `test`, `record` and `reset_at` matter.
     run : Run
         States 0 to T.
 
@@ -367,11 +309,6 @@ def recorded(step, run):
     -------
     dict
         "spikes", "mem" and "syn", (T, B, n) each.
-
-    Raises
-    ------
-    ValueError
-        If step is no Step or run no Run.
 
     Examples
     --------
@@ -387,39 +324,38 @@ def recorded(step, run):
             "mem": (run.reset if shown else run.mem)[state]}
 
 
+def _rows(step, states):
+    """Return the states that rows of spikes and membranes show; if R(u, s) is."""
+    s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
+    return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
+
+
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Elementwise derivatives of a step along a run, eqs. (8)-(11).
+    """Return the elementwise derivatives of a step along a run, eqs. (8)-(11).
 
     Parameters
     ----------
     step, tau_syn, tau_mem, dt, threshold, leak, reset_to, floor
         As for `simulate`.
     run : Run
-        What it returned.
+        Result of `simulate`.
 
     Returns
     -------
     dict
-        "syn_by_syn", "syn_by_drive", "mem_by_syn", "mem_by_drive",
-        "mem_by_mem", "mem_by_spikes": from state k - 1 to k, (T + 1, B, n);
-        "row_by_mem", "row_by_spikes": of the recorded membrane by its state,
-        (T + 1, B, n); "rows": the first states that the rows of spikes and
-        of membranes show, (2,) int.  "drive" is W x + V s.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
+        `PARTS`, that is a, f, b, g, e and z, from state k - 1 to k,
+        (T + 1, B, n) each; "row_by_mem" and "row_by_spikes", the r and y
+        of (15), (T + 1, B, n); "rows", the first states that the rows of
+        spikes and of membranes show, (2,) int.
 
     Examples
     --------
     >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
     >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)
     >>> found = slopes(step, run, tau_syn=4, tau_mem=2)
-    >>> [found[name][1].item() for name in ("syn_by_syn", "mem_by_syn",
-    ...                                     "mem_by_mem", "mem_by_spikes")]
-    [0.75, 0.75, 0.5, 0.0]
+    >>> [found[name][1].item() for name in PARTS]
+    [0.75, 1.0, 0.75, 1.0, 0.5, 0.0]
     """
     _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
@@ -448,3 +384,188 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     row = own if shown else (1 + 0 * run.mem, 0 * run.mem)
     return found | {"row_by_mem": row[0], "row_by_spikes": row[1],
                     "rows": np.array([spikes.start, state.start])}
+
+
+def _reset_slopes(step, mem, fired, c):
+    """Return the derivatives r and z of R by u and by s."""
+    zero, none = step.reset == "zero", step.reset == "none"
+    by_mem = 1 - fired if zero else np.ones_like(mem)
+    if none or not step.through_reset or zero and step.spikes == "many":
+        return by_mem, np.zeros_like(mem)
+    return by_mem, c.reset_to - mem if zero else np.zeros_like(mem) - c.threshold
+
+
+def linearise(x, W, V, spikes, psi, slopes):
+    """Return the layer as arrays J, F, E along a run, eqs. (12)-(14).
+
+    Parameters
+    ----------
+    x : (T, B, m) float, int or bool
+        Input.
+    W, V : (n, m) and (n, n) float
+        Weights; V may be None.
+    spikes : (T + 1, B, n) float
+        Spikes of the states.
+    psi : (T + 1, B, n) float
+        Surrogate derivative at the states; results have its dtype.
+    slopes : dict
+        Elementwise derivatives, as `slopes` returns them.
+
+    Returns
+    -------
+    J : (T + 1, B, 2n, 2n) float
+        ``J[k] = dh[k]/dh[k-1]`` of h = [syn, mem]; J[0] is 0, unused.
+    F : (T + 1, B, 2n, p) float
+        Immediate influence of the parameters, W then V, row by row.
+    E : (T + 1, B, 2n, m) float
+        ``E[k] = dh[k]/dx[k-1]``, which chains layers.
+
+    Examples
+    --------
+    >>> two = np.ones((2, 1, 1))
+    >>> parts = {name: (i + 1) * two for i, name in enumerate(PARTS)}
+    >>> J, F, E = linearise(3 * two[:1], two[0], None, two, two, parts)
+    >>> J[1, 0].tolist(), F[1, 0].tolist(), E[1, 0].tolist()
+    ([[1.0, 0.0], [3.0, 11.0]], [[6.0], [12.0]], [[2.0], [4.0]])
+    """
+    psi, a, f, b, g, e, z = _slopes(psi, slopes, PARTS)
+    (states, B, n), dtype = psi.shape, psi.dtype
+    W, V, spikes, x = _arrays(
+        f"W ({n}, m*), V? {(n, n)}, spikes {psi.shape}, x ({states - 1}, {B}, m*)", W,
+        V, spikes, x, dtype=dtype)
+    m = W.shape[1]
+    p = n * m + (0 if V is None else n * n)
+    J, F, E = (np.zeros((states, B, 2 * n, size), dtype) for size in (2 * n, p, m))
+    I, U = np.arange(n), n + np.arange(n)
+    for k in range(1, states):
+        J[k][:, I, I], J[k][:, U, I] = a[k], b[k]
+        J[k][:, U, U] = e[k] + z[k] * psi[k - 1]
+        for first, by_drive in ((0, f[k]), (n, g[k])):
+            rows = slice(first, first + n)
+            E[k][:, rows] = by_drive[:, :, None] * W                      # (14)
+            if V is not None:
+                J[k][:, rows, n:] += by_drive[:, :, None] * (
+                    V * psi[k - 1][:, None, :])                           # (12)
+            for i in range(n):
+                own = by_drive[:, i, None]
+                F[k][:, first + i, i * m:(i + 1) * m] = own * x[k - 1]
+                if V is not None:
+                    at = n * m + i * n
+                    F[k][:, first + i, at:at + n] = own * spikes[k - 1]   # (13)
+    return J, F, E
+
+
+def credit(psi, slopes, dspikes=None, dmem=None):
+    """Return the credit q[k] = dL/dh[k] of a loss of the rows, eq. (15).
+
+    Parameters
+    ----------
+    psi : (T + 1, B, n) float
+        Surrogate derivative at the states; the result has its dtype.
+    slopes : dict
+        With "rows", "row_by_mem" and "row_by_spikes", as for `linearise`.
+    dspikes, dmem : (T, B, n) float, optional
+        Derivatives of the loss by the recorded spikes and membranes.
+
+    Returns
+    -------
+    (T + 1, B, 2n) float
+        For h = [syn, mem].
+
+    Examples
+    --------
+    >>> one = np.ones((2, 1, 1))
+    >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}
+    >>> credit(0.5 * one, parts, 4 * one[:1], 3 * one[:1]).tolist()
+    [[[0.0, 1.5]], [[0.0, 2.0]]]
+    """
+    psi, r, y = _slopes(psi, slopes, ("row_by_mem", "row_by_spikes"), "rows")
+    (states, B, n), dtype = psi.shape, psi.dtype
+    shape = states - 1, B, n
+    first, dspikes, dmem = _arrays(
+        f"slopes.rows (2) in {{0, 1}}, dspikes? {shape}, dmem? {shape}", slopes["rows"],
+        dspikes, dmem, dtype=dtype)
+    q = np.zeros((states, B, 2 * n), dtype)
+    for value, by_mem, start in ((dspikes, psi, int(first[0])),
+                                 (dmem, r + y * psi, int(first[1]))):
+        if value is not None:
+            rows = slice(start, start + states - 1)
+            q[rows, :, n:] += by_mem[rows] * value                        # (15)
+    return q
+
+
+def _step(step):
+    if not isinstance(step, tuple) or getattr(step, "_fields", 0) != Step._fields:
+        raise ValueError(f"step is {step!r}: must be a Step")
+    for axis, value in step._asdict().items():
+        if not (axis == "refractory" and type(value) is int and value >= 0 or any(
+                type(value) is type(v) and value == v for v in AXES[axis])):
+            raise ValueError(f"step.{axis} is {value!r}: must be one of {AXES[axis]}")
+
+
+def _run(step, run):
+    _step(step)
+    if not isinstance(run, tuple) or getattr(run, "_fields", 0) != Run._fields:
+        raise ValueError(f"run is a {type(run).__name__}: must be a Run")
+    _arrays(", ".join(f"run.{name} (states, B, n)" for name in Run._fields), *run)
+
+
+def _slopes(psi, slopes, names, *more):
+    """Return psi and the named slopes, all checked."""
+    missing = [name for name in (*names, *more)
+               if not isinstance(slopes, dict) or name not in slopes]
+    if missing:
+        raise ValueError(f"slopes lacks {missing}: must be a result of `slopes`")
+    psi, *parts = _arrays("psi (states, B, n) float" + "".join(
+        f", slopes.{name} (states, B, n)" for name in names), psi,
+        *(slopes[name] for name in names))
+    if len(psi) < 2:
+        raise ValueError(f"psi is of {len(psi)} state: must have T + 1 >= 2 states")
+    return psi, *parts
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

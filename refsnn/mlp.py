@@ -11,24 +11,23 @@ Dropout silences units through recorded masks m[l] of 0 and 1:
 
     a[l] becomes m[l] o a[l],  z[l-1] becomes m[l] o z[l-1]      (3)
 
-This closes the ReLU gates of the dropped units, so every derivative below
-also holds with dropout.  With d[l] = dE/dz[l], a loss E of f has the
-gradient
+This closes the ReLU gates of dropped units, so that all derivatives below
+hold with dropout too.  With d[l] = dE/dz[l], the gradient of a loss E is
 
     d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
 
-where n runs over samples.  The signals g[l]_k = df_k/dz[l] of output k
-give the Jacobian:
+summed over samples n.  The signals g[l]_k = df_k/dz[l] of output k give
+the Jacobian:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
-By (8) every function of the Jacobian, such as the neural tangent kernel
-of [LZ20], is a function of all a[l] and g[l].  To differentiate it by the
-weights, we need the gradient of E = sum_l <A[l], a[l]> + sum_lk <G[l]_k,
-g[l]_k> + <O, f> with constant A, G and O.  With B[l]_k = dE/dg[l]_k,
+Functions of the Jacobian, such as the neural tangent kernel of [LZ20],
+are therefore functions of all a[l] and g[l].  Their gradient by the
+weights is that of E = sum_l <A[l], a[l]> + sum_lk <G[l]_k, g[l]_k> +
+<O, f> with constant A, G and O.  With B[l]_k = dE/dg[l]_k,
 
     B[0]_k = G[0]_k,  B[l+1]_k = G[l+1]_k + W[l+1] T[l]_k        (9)
     T[l]_k = phi'(z[l]) o B[l]_k                                (10)
@@ -37,33 +36,27 @@ g[l]_k> + <O, f> with constant A, G and O.  With B[l]_k = dE/dg[l]_k,
     d[L-1] = O,
     d[l] = phi'(z[l]) o (W[l+1]^T d[l+1] + A[l+1]) + c[l]       (13)
 
-followed by (5).  As in [LZ20], the initial weights follow the truncated
-normal distribution of [GB10]:
+followed by (5).  Initial weights are those of [GB10], truncated:
 
-    s = sqrt(2 / (n_in + n_out)) / 0.87962566                   (14)
-    W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)           (15)
+    s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
+    W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
-Derivation.  (4)-(8) are the chain rule along (1) and (2).  For (9)-(13),
-    the forward computation is (1) and (2) for a[0], z[0], ... f, then (6)
-    and (7) for g[L-1], ... g[0].  Its adjoint runs in reverse.  It first
-    passes (7) from g[0] upwards.  Step l of (7) reads g[l+1], W[l+1] and
-    z[l], which yields (9) with (10), (11) and (12): a pass through the
-    layers (1) and (2), linearised and without biases, with N K rows.  It
-    then passes from f down to x by (4), with A and c added, which is (13).
-    A[0] and G[L-1] multiply the constants x and e_k and drop out.  tanh
-    has phi' = 1 - a^2 and phi'' = -2 a phi' with a = phi(z), so that by
-    (7) c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.
-    In (14), 0.87962566 is the standard deviation of a standard normal
-    variable truncated at -2 and 2.
-Exact.  For tanh everywhere.  For ReLU wherever no z is 0; phi'(0) is
-    defined as 0.  The signals jump where a ReLU gate opens or closes;
-    their derivative holds between these points.
-Cost.   Let w be the number of weights, v of them beyond the first layer.
-    Multiplications: `forward` N w, `backward` N (w + v), `signals` N K v,
-    `second_order` 2 N K v + N (w + v), `jacobian` N K w.  Units without
-    signals are skipped.
-Departures.  None known.  The last layer is linear; the caller applies
-    the loss.
+Derivation.  (4)-(8) are the chain rule along (1) and (2).  (9)-(13) are
+    the adjoint of (1), (2), (6) and (7), in reverse order.  It first
+    passes (7) from g[0] up.  Step l reads g[l+1], W[l+1] and z[l], which
+    yields (9) with (10), (11) and (12).  It then passes (2) and (1) from f
+    down as in (4), with A and c added: this is (13).  A[0] and G[L-1]
+    multiply the constants x and e_k and drop out.  tanh has phi' = 1 - a^2
+    and phi'' = -2 a phi' with a = phi(z), so that by (7) c[l] is
+    -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  0.87962566 is
+    the standard deviation of a standard normal variable cut at -2 and 2.
+Exact.  For tanh everywhere.  For ReLU wherever no z is 0; phi'(0) is set
+    to 0.  Signals jump where a ReLU gate opens or closes, and their
+    derivatives hold between these points.
+Cost.   Multiplications, for w weights of which v lie beyond the first
+    layer: `forward` N w, `backward` N (w + v), `signals` N K v,
+    `second_order` 2 N K v + N (w + v), `jacobian` N K w.
+Departures.  None known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 [GB10] X. Glorot and Y. Bengio, AISTATS 2010, PMLR 9, 249-256.
@@ -113,10 +106,10 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     activation : {"relu", "tanh"}
         Activation function of all layers but the last, which is linear.
     dropout : list of (N, n_in) of 0 and 1, optional
-        Recorded mask of the inputs of each layer; None keeps all inputs of
-        a layer.  Behind tanh units all must be None.  To rescale the units
-        that are kept, multiply the weights that read them by 1/keep, here
-        and in `backward`, and the gradient of these weights likewise.
+        Recorded mask of each layer's inputs; None masks nothing.  Outputs
+        of tanh units cannot be masked.  To scale the kept units by 1/keep,
+        pass the weights that read them times 1/keep, here and to
+        `backward`, and multiply the gradient of these weights by 1/keep.
 
     Returns
     -------
@@ -160,8 +153,7 @@ def backward(weights, recording, doutputs, activation="relu"):
     weights, activation
         As passed to `forward`.
     recording : Recording
-        Result of `forward`.  A recording of the other activation function
-        is refused.
+        Result of `forward`.
     doutputs : (N, K) float
         Derivative of the loss by the outputs.
 
@@ -265,8 +257,6 @@ def _live(signals):
 
 def jacobian(recording, signals):
     """Return the derivatives of all outputs by all parameters, eq. (8).
-
-    The result has N K p entries and suits small networks.
 
     Parameters
     ----------
@@ -374,8 +364,7 @@ def init(sizes, rng, dtype=np.float64):
     rng : numpy.random.Generator
         Source of randomness.  Each layer draws weights, then biases.
     dtype : float32 or float64
-        Dtype of the result.  Both dtypes get the same numbers, up to
-        rounding.
+        Dtype of the result; the numbers agree up to rounding.
 
     Returns
     -------
@@ -410,7 +399,8 @@ def init(sizes, rng, dtype=np.float64):
 def _fields(recording):
     """Return inputs and pre of a recording."""
     if not isinstance(recording, tuple) or len(recording) != 3:
-        raise ValueError(f"recording is {recording!r:.60}: must be a Recording")
+        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
+                         "Recording")
     return recording[:2]
 
 
@@ -434,9 +424,10 @@ def _layers(spec, *values):
         if "[{0}]" in rule:
             size, parts[-1] = L, slice(len(arrays), len(arrays) + L)
             value = [None] * L if value is None and "[{0}]?" in rule else value
-            if not isinstance(value, (list, tuple)) or not 0 < len(value) == L:
-                raise ValueError(f"{rule.partition('[')[0]} is {value!r:.60}: must be "
-                                 f"a list of {L or 'some'} arrays, one for each layer")
+            name = rule.partition("[")[0]
+            if not 0 < len(_one_of(name, value, list, tuple)) == L:
+                raise ValueError(f"{name} has {len(value)} arrays: must have "
+                                 f"{L or 'some'}, one for each layer")
         arrays += value if "[{0}]" in rule else [value]
         rules += [rule.format(i, i + 1, L) for i in range(size)]
     found = _arrays(", ".join(rules), *arrays)

@@ -1,43 +1,43 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Gradient descent: SGD, Adam, Adamax, RMSprop and RMaxProp.
+r"""Compute updates of gradient descent: SGD, Adam, RMSprop and relatives.
 
-Each takes (state, gradient) of one parameter array and gives (state,
-update); the new parameters are old + update.  With g the gradient and t =
-1, 2, ..  the number of the step, `sgd` does
+Each optimiser maps (state, gradient) of one parameter array to (state,
+update).  The new parameters are the old ones plus the update.  Let g be
+the gradient and t = 1, 2, ... the number of the step.  `sgd` computes
 
     m = momentum m + g                                        (1)
     update = -rate m                                          (2)
 
-`adam` keeps running means of g and of its square, both corrected for
-having started at 0,
+`adam` keeps running means of g and of its square, and corrects both for
+their start at 0:
 
     m = beta1 m + (1 - beta1) g                          (3)  [KB15] alg. 1
     v = beta2 v + (1 - beta2) g^2                        (4)  [KB15] alg. 1
     update = -rate m / (1 - beta1^t)
              / (sqrt(v / (1 - beta2^t)) + eps)           (5)  [KB15] alg. 1
 
-`adamax` replaces the second one by a decaying maximum,
+`adamax` replaces the mean square by a decaying maximum:
 
     v = max(beta2 v, |g| + eps)                          (6)  [KB15] alg. 2
     update = -rate m / (1 - beta1^t) / v                 (7)  [KB15] alg. 2
 
-and `rmsprop` and `rmaxprop` do without the first, and without correction,
+`rmsprop` and `rmaxprop` use neither the mean of g nor a correction:
 
-    v = decay v + (1 - decay) g^2                         (8)  [TH12] eq. ?
-    v = max(decay v, g^2)                                 (9)  [ZG18] eq. ?
-    update = -rate g / (sqrt(v) + eps)                   (10)  [ZG18] eq. ?
+    v = decay v + (1 - decay) g^2                         (8)  [TH12]
+    v = max(decay v, g^2)                                 (9)  [ZG18]
+    update = -rate g / (sqrt(v) + eps)                   (10)  [ZG18]
 
-Derivation.  By (9), v >= g^2: no entry of an update of `rmaxprop` is
-    larger than rate.  By (8), an entry is at most rate / sqrt(1 - decay).
-Exact.  Entry by entry: rescaling g and eps together leaves (5), (7) and
-    (10) as they are.
-Cost.   O(p) time a step; none, one or two arrays of state.  With `out=` no
-    memory is taken; the numbers are the same to the last bit.
-Departures.  (6) has an eps that alg. 2 lacks, where an entry whose
-    gradient was always 0 divides 0 by 0.  [ZG18] leaves out eps in (10)
-    and writes g as an ascent direction; its decay
-    is exp(-0.5 s / 30 s) in its code.  eps^2 may not underflow: g^2 does
-    only below it.
+Derivation.  By (9), v >= g^2, so no entry of an update of `rmaxprop`
+    exceeds rate.  By (8), an entry is at most rate / sqrt(1 - decay).
+Exact.  All formulas hold entry by entry.  If g and eps are multiplied by
+    the same factor, (5), (7) and (10) do not change.
+Cost.   O(p) time per step, and up to two arrays of state.  With `out=`,
+    no memory is allocated, and the results are equal to the last bit.
+Departures.  (6) contains an eps that alg. 2 lacks; without it, an entry
+    whose gradient was always 0 would be 0/0.  [ZG18] omits eps in (10) and
+    writes g as a direction of ascent; the decay in its code is
+    exp(-0.5 s / 30 s).  eps must be so large that eps^2 does not
+    underflow: g^2 then underflows only where |g| is below eps.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -47,6 +47,7 @@ Departures.  (6) has an eps that alg. 2 lacks, where an entry whose
 """
 
 import numbers
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -55,136 +56,35 @@ __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
 
 class State(NamedTuple):
-    """What an optimiser remembers of one parameter array."""
+    """Store the state of an optimiser for one parameter array."""
 
     step: int                       # t, steps done
     mean: np.ndarray | None         # m, shape of the parameters
     scale: np.ndarray | None        # v, shape of the parameters
 
 
-def _options(g, rate, eps, decays):
-    """The options as floats, in order, none out of range."""
-    floor = float(np.sqrt(np.finfo(g.dtype).tiny))
-    limits = [("rate", rate, 0, np.inf), ("eps", eps, floor, np.inf)]
-    for name, value, low, high in limits + [(k, v, 0, 1) for k, v in decays.items()]:
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) \
-                or not low <= value < high or abs(value) > float(np.finfo(float).max):
-            raise ValueError(f"{name} is {value!r}: must be a number in [{low:.3g}, "
-                             f"{high})")
-    return [float(v) for v in (rate, eps, *decays.values())]
-
-
-def _gradient(gradient):
-    g = np.asarray(gradient)
-    if g.dtype not in (np.float32, np.float64) or g.size == 0:
-        raise ValueError(f"gradient is of shape {g.shape}, dtype {g.dtype}: must be "
-                         "float32 or float64 and not empty")
-    if not np.isfinite(g).all():
-        raise ValueError("gradient has NaN or infinite entries: must be finite")
-    return g
-
-
-def _like(name, array, g):
-    shape, dtype = np.shape(array), getattr(array, "dtype", type(array).__name__)
-    if not isinstance(array, np.ndarray) or (shape, dtype) != (g.shape, g.dtype):
-        raise ValueError(f"{name} is of shape {shape}, dtype {dtype}: must be an array "
-                         f"of {g.shape}, {g.dtype} like gradient")
-
-
-def _arrays(name, state, g, fields):
-    """The arrays (mean, scale) of a state, None where not in `fields`."""
-    if not isinstance(state, State) or not isinstance(state.step, int) \
-            or state.step < 0:
-        raise ValueError(f"{name} is {state!r:.60}: must be a State, or None at the "
-                         "start")
-    for field, array in zip(("mean", "scale"), state[1:], strict=True):
-        if (array is not None) != (field in fields):
-            raise ValueError(f"{name}.{field} is {array!r:.60}: must be "
-                             f"{'an array' if field in fields else 'None'}, the "
-                             "state is that of another optimiser")
-        if array is not None:
-            _like(f"{name}.{field}", array, g)
-    return state[1:]
-
-
-def _begin(state, g, fields, out):
-    """Old arrays, arrays to write into and t: (old, new, update, step)."""
-    if state is None:
-        state = State(0, *(np.zeros_like(g) if f in fields else None
-                           for f in ("mean", "scale")))
-    old = _arrays("state", state, g, fields)
-    if not all(np.isfinite(a).all() for a in old if a is not None) \
-            or "scale" in fields and state.scale.min() < 0:
-        raise ValueError("state has entries that are NaN, infinite or of negative "
-                         "scale: must be as an earlier step returned it")
-    if out is None:
-        new = [None if a is None else np.empty_like(g) for a in old]
-        return old, new, np.empty_like(g), state.step + 1
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
-    new, update = _arrays("out[0]", out[0], g, fields), out[1]
-    _like("out[1]", update, g)
-    for i, array in enumerate((*new, update)):
-        others = [g, *(a for k, a in enumerate(old) if array is not a or k != i),
-                  *(*new, update)[i + 1:]]
-        if array is not None and any(np.may_share_memory(array, a)
-                                     for a in others if a is not None):
-            raise ValueError("out has arrays that share memory with each other, "
-                             "gradient or state: only out[0] may be state")
-    return old, new, update, state.step + 1
-
-
-def _square(g, work):
-    """g^2, into work; what overflows is refused."""
-    with np.errstate(over="ignore"):
-        np.multiply(g, g, out=work)
-    if not np.isfinite(work).all():
-        raise ValueError(f"gradient has an entry of size {np.abs(g).max()}: must be "
-                         f"less, its square overflows {g.dtype}")
-    return work
-
-
-def _blend(decay, old, weight, new, out, work):
-    """out = decay old + weight new, where out may be old and work new."""
-    np.multiply(new, weight, out=work)
-    np.multiply(old, decay, out=out)
-    out += work
-
-
-def _divide(a, factor, scale, eps, update):
-    """update = -factor a / (scale + eps), where update may be scale."""
-    np.add(scale, eps, out=update)
-    np.divide(a, update, out=update)
-    update *= -factor
-
-
 def sgd(state, gradient, *, rate, momentum=0.0, out=None):
-    """Stochastic gradient descent, eqs. (1) and (2).
+    """Return a step of stochastic gradient descent, eqs. (1) and (2).
 
     Parameters
     ----------
     state : State or None
-        From the step before; None at the start.
-    gradient : float array of any shape
-        Of the loss by the parameters.
+        Result of the previous step; None at the start.
+    gradient : (...) float
+        Derivative of the loss by the parameters, of any shape.
     rate : float
         Learning rate.
     momentum : float
         Decay of the sum of past gradients, in [0, 1).
     out : (State, array), optional
-        An earlier result, whose arrays are overwritten and returned; its
+        An earlier result, whose arrays are overwritten and returned.  Its
         state may be `state` itself.
 
     Returns
     -------
     (State, array)
-        The state after the step; the update, of gradient's shape and dtype.
-
-    Raises
-    ------
-    ValueError
-        If gradient is not finite float32 or float64, the state or out does
-        not fit it, or an option is out of range.
+        The state after the step, and the update, which has the shape and
+        dtype of the gradient.
 
     Examples
     --------
@@ -193,16 +93,37 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     >>> update.tolist()
     [-1.5]
     """
-    g = _gradient(gradient)
+    g, (old, _), (mean, _), update, step = _begin(state, gradient, ("mean",), out)
     rate, _, momentum = _options(g, rate, 1.0, {"momentum": momentum})
-    (old, _), (mean, _), update, step = _begin(state, g, ("mean",), out)
     _blend(momentum, old, 1.0, g, mean, update)                            # (1)
     np.multiply(mean, -rate, out=update)                                   # (2)
     return State(step, mean, None), update
 
 
+def _begin(state, gradient, fields, out):
+    """Return g, the old arrays, the arrays to write, the update and t."""
+    g = np.asarray(gradient)
+    _float("gradient", g)
+    if state is None:
+        state = State(0, *(np.zeros_like(g) if f in fields else None
+                           for f in ("mean", "scale")))
+    old = _past(state, g, fields)
+    if out is None:
+        new = [None if a is None else np.empty_like(g) for a in old]
+        return g, old, new, np.empty_like(g), state.step + 1
+    new, update = _buffers(out, old, g, fields)
+    return g, old, new, update, state.step + 1
+
+
+def _blend(decay, old, weight, new, out, work):
+    """Write decay old + weight new to out, which may be old; work may be new."""
+    np.multiply(new, weight, out=work)
+    np.multiply(old, decay, out=out)
+    out += work
+
+
 def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
-    """Adam, eqs. (3) to (5).
+    """Return a step of Adam, eqs. (3) to (5).
 
     Parameters
     ----------
@@ -211,17 +132,17 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     beta1, beta2 : float
         Decays of the means of g and of g^2, in [0, 1).
     eps : float
-        Added to the root of v; units of gradient.
+        Constant that is added to the root of v, in units of the gradient.
 
     Returns
     -------
     (State, array)
-        As `sgd`.
+        As for `sgd`.
 
     Raises
     ------
     ValueError
-        As `sgd`, or if g^2 overflows its dtype.
+        If the square of the gradient overflows its dtype.
 
     Examples
     --------
@@ -229,9 +150,8 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     >>> update.round(6).tolist()
     [-0.5, 0.5]
     """
-    g = _gradient(gradient)
+    g, old, (mean, scale), update, step = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
-    old, (mean, scale), update, step = _begin(state, g, ("mean", "scale"), out)
     squared = _square(g, update)
     _blend(beta2, old[1], 1 - beta2, squared, scale, update)               # (4)
     _blend(beta1, old[0], 1 - beta1, g, mean, update)                      # (3)
@@ -241,8 +161,23 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     return State(step, mean, scale), update
 
 
+def _square(g, work):
+    """Write g^2 to work and return it."""
+    with np.errstate(over="ignore"):
+        np.multiply(g, g, out=work)
+    _float("gradient^2", work)
+    return work
+
+
+def _divide(a, factor, scale, eps, update):
+    """Write -factor a / (scale + eps) to update, which may be scale."""
+    np.add(scale, eps, out=update)
+    np.divide(a, update, out=update)
+    update *= -factor
+
+
 def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
-    """Adamax: Adam with a decaying maximum, eqs. (3), (6) and (7).
+    """Return a step of Adamax, eqs. (3), (6) and (7).
 
     Parameters
     ----------
@@ -254,12 +189,7 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     Returns
     -------
     (State, array)
-        As `sgd`.
-
-    Raises
-    ------
-    ValueError
-        As `sgd`.
+        As for `sgd`.
 
     Examples
     --------
@@ -267,9 +197,8 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     >>> (update.round(6) + 0).tolist()
     [-0.5, 0.0]
     """
-    g = _gradient(gradient)
+    g, old, (mean, scale), update, step = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
-    old, (mean, scale), update, step = _begin(state, g, ("mean", "scale"), out)
     np.abs(g, out=update)
     update += eps
     np.multiply(old[1], beta2, out=scale)
@@ -280,24 +209,24 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
 
 
 def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
-    """RMSprop, eqs. (8) and (10).
+    """Return a step of RMSprop, eqs. (8) and (10).
 
     Parameters
     ----------
     state, gradient, rate, eps, out
         As for `adam`.
     decay : float
-        Of the mean of g^2, in [0, 1).
+        Decay of the mean of g^2, in [0, 1).
 
     Returns
     -------
     (State, array)
-        As `sgd`.
+        As for `sgd`.
 
     Raises
     ------
     ValueError
-        As `adam`.
+        As for `adam`.
 
     Examples
     --------
@@ -305,9 +234,8 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     >>> update.round(6).tolist()
     [-1.0]
     """
-    g = _gradient(gradient)
+    g, (_, old), (_, scale), update, step = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
-    (_, old), (_, scale), update, step = _begin(state, g, ("scale",), out)
     squared = _square(g, update)
     _blend(decay, old, 1 - decay, squared, scale, update)                  # (8)
     _divide(g, rate, np.sqrt(scale, out=update), eps, update)              # (10)
@@ -315,24 +243,24 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
 
 
 def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
-    """RMaxProp, eqs. (9) and (10): no entry moves by more than rate.
+    """Return a step of RMaxProp, eqs. (9) and (10).
 
     Parameters
     ----------
     state, gradient, rate, eps, out
         As for `adam`.
     decay : float
-        Of the maximum of g^2, in [0, 1).
+        Decay of the maximum of g^2, in [0, 1).
 
     Returns
     -------
     (State, array)
-        As `sgd`; no entry of the update exceeds rate.
+        As for `sgd`; no entry of the update exceeds rate.
 
     Raises
     ------
     ValueError
-        As `adam`.
+        As for `adam`.
 
     Examples
     --------
@@ -341,11 +269,118 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     >>> update.round(6).tolist()
     [-0.25]
     """
-    g = _gradient(gradient)
+    g, (_, old), (_, scale), update, step = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
-    (_, old), (_, scale), update, step = _begin(state, g, ("scale",), out)
     squared = _square(g, update)
     np.multiply(old, decay, out=scale)
     np.maximum(scale, squared, out=scale)                                  # (9)
     _divide(g, rate, np.sqrt(scale, out=update), eps, update)              # (10)
     return State(step, None, scale), update
+
+
+def _options(g, rate, eps, decays):
+    """Return the options as floats, quickly, as it is done at every step."""
+    least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), np.finfo(float).max
+    limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
+    for name, value, low, high in limits + [(k, v, 0, 1) for k, v in decays.items()]:
+        if not isinstance(value, numbers.Real) or isinstance(value, bool) \
+                or not low <= value < high:
+            raise ValueError(f"{name} is {value!r:.60}: must be a number in "
+                             f"[{low:.3g}, {high:.3g})")
+    return [float(v) for v in (rate, eps, *decays.values())]
+
+
+def _float(name, a):
+    if a.dtype not in (np.float32, np.float64) or not a.size or not np.isfinite(a).all():
+        raise ValueError(f"{name} is {a!r:.60}: must be finite float and not empty")
+
+
+def _past(state, g, fields):
+    """Return the arrays of the state after the previous step."""
+    old = _fitting("state", state, g, fields)
+    for field in fields:
+        _float(f"state.{field}", getattr(state, field))
+    if "scale" in fields and state.scale.min() < 0:
+        raise ValueError(f"state.scale is {state.scale!r:.60}: must not be negative")
+    return old
+
+
+def _fitting(name, state, g, fields):
+    """Return the arrays of a state; those in `fields` are like g, others None."""
+    _one_of(name, state, State)
+    if not isinstance(state.step, int) or state.step < 0:
+        raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
+    for field, array in zip(("mean", "scale"), state[1:], strict=True):
+        if field in fields:
+            _like(f"{name}.{field}", array, g)
+        elif array is not None:
+            raise ValueError(f"{name}.{field} is {array!r:.60}: must be None here")
+    return state[1:]
+
+
+def _like(name, a, g):
+    if not isinstance(a, np.ndarray) or (a.shape, a.dtype) != (g.shape, g.dtype):
+        raise ValueError(f"{name} is {a!r:.60}: must be an array of shape {g.shape}, "
+                         f"dtype {g.dtype}, like gradient")
+
+
+def _buffers(out, old, g, fields):
+    """Return the arrays of `out`; its state, but no other, may share `old`."""
+    if len(_one_of("out", out, tuple)) != 2:
+        raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
+    _like("out[1]", out[1], g)
+    written = [*_fitting("out[0]", out[0], g, fields), out[1]]
+    for i, array in enumerate(written):
+        others = [g, *written[i + 1:],
+                  *(a for k, a in enumerate(old) if k != i or a is not array)]
+        if any(np.may_share_memory(array, other) for other in others):
+            raise ValueError("out has arrays that share memory with each other, "
+                             "gradient or state: only out[0] may be state")
+    return written[:2], out[1]
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

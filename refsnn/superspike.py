@@ -1,70 +1,73 @@
 # refsnn 0.1.0 | superspike.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""SuperSpike, online form: a three-factor rule, one step at a time.
 
-A layer of current-based LIF neurons (rest is 0 V) and the traces of
-[ZG18], for B independent replicas, each with weights of its own.  Every
-quantity is local to a synapse or a neuron and causal, as on a chip.  One
-step: neurons first, then the spikes x that arrive in it,
+The module simulates a layer of current-based LIF neurons (rest is 0 V) and
+computes the weight update of [ZG18] for B independent replicas, each with
+its own weights.  Every quantity is local to a synapse or a neuron and
+causal, as on a chip.  A step updates the neurons first; the spikes x that
+arrive in it are added last:
 
-    U <- (1 - dt/tau_mem) U + (dt/tau_mem) I              (1)  [ZG18] eq. ?
-    S = 1 if free and U > threshold else 0; U <- 0 where S = 1, and
-    for refractory/dt steps after it                      (2)  [ZG18] eq. ?
-    I <- exp(-dt/tau_syn) I + W x                         (3)  [ZG18] eq. ?
-    psi = (1 + steepness |U - threshold|)^-2              (4)  [ZG18] eq. ?
-    z_i <- exp(-dt/tau_het) z_i + S_i                     (5)  [ZG18] eq. ?
+    U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
+    S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
+    and in the next refractory/dt steps                     (2)  [ZG18]
+    I <- exp(-dt/tau_syn) I + W x                           (3)  [ZG18]
+    psi = (1 + steepness |U - threshold|)^-2                (4)  [ZG18]
+    z_i <- exp(-dt/tau_het) z_i + S_i                       (5)  [ZG18]
 
-With x and psi of `delay` ago (the way of spikes to where errors are
-computed), a synapse keeps, each line reading what the one below it left,
+The traces of a synapse read x and psi as they were `delay` seconds ago,
+because errors are computed after an axonal delay.  Update in this order;
+a variable that is updated further down still has its previous value:
 
-    z~_j <- b z~_j + c z_j                                (6)  [ZG18] eq. ?
-    z_j <- a z_j + x_j                                    (7)  [ZG18] eq. ?
+    z~_j <- b z~_j + c z_j                                  (6)  [ZG18]
+    z_j <- a z_j + x_j                                      (7)  [ZG18]
     lambda_ij <- exp(-dt/tau_decay) lambda_ij + r l_ij  (8)  [ZG18] eq. 2.5
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i z~_j         (9)  [ZG18] eq. 2.5
 
-where r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)): lambda =
-alpha*(psi z~) with a double-exponential kernel alpha of unit area.  The
-error e_i is the same filter of the signal, events of area 1, and
+With r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)), lambda is
+alpha*(psi z~), where the double-exponential kernel alpha has unit area.
+The same kernel filters the error signal, a train of events of area 1:
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
     zeta = z^exponent, or z^exponent e^2               (12)  [ZG18] eq. A.5
 
-to be summed, by the caller, until the next update of the weights.
+The caller sums dm until the next update of the weights.
 
-Derivation.  The van Rossum loss 1/2 int (alpha*(S^ - S))^2 has derivative
-    -int e (alpha*dS/dw), e = alpha*(S^ - S).  With the surrogate psi for
-    dS/dU and dU_i/dw_ij = z~_j, the membrane's answer to x_j alone (reset
-    and refractoriness taken as given), minus the derivative is int e
-    lambda: (11) climbs down.
-Approximate.  The surrogate gradient of the loss, times -dt, for one layer
-    if reset and refractoriness enter as one recorded additive term, trace
-    is "simulator", both delays match and the loss runs to the trial's end.
-    With hard reset and clamp a membrane forgets what came before its
-    spike: the rule drops that.  Hidden neurons get a signal, no gradient.
-Cost.   O(B n m) time and memory a step.
+Derivation.  The van Rossum loss 1/2 int (alpha*(S^ - S))^2 has the
+    derivative -int e (alpha*dS/dw) with e = alpha*(S^ - S).  Replace dS/dU
+    by psi, and dU_i/dw_ij by z~_j, the membrane's response to x_j alone
+    (reset and refractoriness are held fixed).  Then int e lambda is minus
+    the derivative, and (11) descends the loss.
+Approximate.  Equals the surrogate gradient of the loss, times -dt, for one
+    layer if reset and refractoriness enter as one recorded additive term,
+    trace is "simulator", both delays match and the loss runs to the end of
+    the trial.  A hard reset erases the membrane's past at each spike,
+    which the traces ignore.  The signal of hidden neurons is no gradient.
+Cost.   O(B n m) time and memory per step.
 Departures.  The paper and its published code differ; each is an option:
-    surrogate_read: psi of (4) reads U "before_reset", as the paper's
-        equations have it, or "after_reset" (code), where a spike's own
-        step shows rest and U never exceeds the threshold.
-    trace: (a, b, c) of (6) and (7) are the "simulator"'s own (a =
-        exp(-dt/tau_syn), b = 1 - dt/tau_mem, c = dt/tau_mem), so that z~
-        is the exact dU/dw; the "continuous" filters of the paper, solved
-        over a step (a, b = exp(-dt/tau_rise), exp(-dt/tau_decay)); or the
-        code's ("published"), b = 1 - dt/tau_decay, c = a dt/tau_decay.
+    surrogate_read: psi of (4) reads U "before_reset", as in the paper, or
+        "after_reset", as in the code.  The code's U is at rest in the step
+        of a spike and never exceeds the threshold.
+    trace: (a, b, c) of (6) and (7).  "simulator" has a = exp(-dt/tau_syn),
+        b = 1 - dt/tau_mem and c = dt/tau_mem, so that z~ is the exact
+        dU/dw; "continuous" solves the paper's filters over one step, with
+        a, b = exp(-dt/tau_rise), exp(-dt/tau_decay); "published" is the
+        code's, with b = 1 - dt/tau_decay and c = a dt/tau_decay.
     drive: "published" multiplies e lambda by steepness dt / (1 -
-        exp(-dt/tau_rise)), about 5, by which the code's scales exceed the
-        paper's: what rho = 1 means there.
-    het: zeta is "plain" z^exponent, z^exponent e^2 ("error", the paper's
-        variant), or z^exponent left out where |e| dt < 1e-7 ("published").
-    surrogate: "linear" has psi = 1 everywhere, the paper's control.
-    The code's other thresholds (z~ or e below 1e-7 is 0, psi = 0 below -20
-    mV from rest) are left out.  Delays and refractory are whole steps.
+        exp(-dt/tau_rise)), about 5 by default.  The code's scales exceed
+        the paper's by this factor, so rho = 1 is weaker there.
+    het: zeta is z^exponent ("plain"), z^exponent e^2 ("error", the paper's
+        variant), or z^exponent where |e| dt >= 1e-7, else 0 ("published").
+    surrogate: "linear" sets psi = 1 everywhere, the paper's control.
+    The code's other cutoffs (z~ and e below 1e-7, psi at more than 20 mV
+    below rest) are omitted.  It calls RMaxProp once per 0.5 s with the sum
+    of (11); the paper's text suggests once per step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
 """
 
-import numbers
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -77,10 +80,19 @@ OPTIONS = {"surrogate": ("fast_sigmoid", "linear"),
            "trace": ("simulator", "continuous", "published"),
            "drive": ("paper", "published"),
            "het": ("plain", "error", "published")}
+NUMBERS = ", ".join(
+    [f"{name} () in (0, inf)" for name in (
+        "dt", "tau_mem", "tau_syn", "refractory", "threshold", "steepness", "tau_rise",
+        "tau_decay", "tau_het")]
+    + [f"{name} () in [0, inf)" for name in ("delay", "rho", "exponent")])
 
 
 class Settings(NamedTuple):
-    """Constants (those of [ZG18]) and named options of a layer."""
+    """Constants and named options of a layer; the defaults are of [ZG18].
+
+    `delay` and `refractory` are multiples of dt.  dt must not exceed
+    `refractory` or a time constant.
+    """
 
     dt: float = 1e-4                # s, as all times
     tau_mem: float = 10e-3
@@ -93,7 +105,7 @@ class Settings(NamedTuple):
     tau_het: float = 0.1
     delay: float = 0.8e-3           # of x and psi in the Hebbian product
     rho: float = 0.0                # strength of the regulariser
-    exponent: float = 4.0           # of z_i in it
+    exponent: float = 4.0           # of z_i in the regulariser
     surrogate: str = "fast_sigmoid"
     surrogate_read: str = "before_reset"
     trace: str = "simulator"
@@ -102,7 +114,7 @@ class Settings(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """Settings, checked, as the filters need them: decays over one step."""
+    """Coefficients of one step, computed from checked settings."""
 
     dt: float                       # s
     syn: float                      # exp(-dt/tau_syn)
@@ -111,7 +123,7 @@ class Coefficients(NamedTuple):
     refractory: int                 # steps
     threshold: float                # V
     steepness: float                # 1/V; 0 makes psi 1
-    before_reset: bool              # which U psi reads
+    before_reset: bool              # whether psi reads U before the reset
     trace: tuple                    # (a, b, c)
     alpha: tuple                    # (a, b, c), c = r / dt in 1/s
     delay: int                      # steps
@@ -123,13 +135,13 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """What one step leaves to the next; D is the delay in steps."""
+    """State of a layer between two steps; D is the delay in steps."""
 
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, refractory steps to come
-    past_x: np.ndarray              # (D, B, m) input under way
-    past_psi: np.ndarray            # (D, B, n) psi under way
+    past_x: np.ndarray              # (D, B, m) input of the last D steps
+    past_psi: np.ndarray            # (D, B, n) psi of the last D steps
     trace_rise: np.ndarray          # (B, m) z of the delayed input
     trace: np.ndarray               # (B, m) z~
     eligibility_rise: np.ndarray    # (B, n, m) l
@@ -140,45 +152,47 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What the neurons did in a step."""
+    """Activity of the neurons in one step."""
 
     spikes: np.ndarray              # (B, n)
     mem: np.ndarray                 # (B, n) V, before the reset
-    psi: np.ndarray                 # (B, n) peak 1
-    x: np.ndarray                   # (B, m) as handed in
+    psi: np.ndarray                 # (B, n) at most 1
+    x: np.ndarray                   # (B, m) input of the step
 
 
-def _steps(name, time, dt):
-    steps = round(time / dt)
-    if abs(time / dt - steps) > 1e-6 * max(steps, 1):
-        raise ValueError(f"{name} is {time!r}: must be a multiple of dt = {dt!r}")
-    return steps
+def coefficients(settings):
+    """Return the coefficients of one step, after checking the settings.
 
+    Parameters
+    ----------
+    settings : Settings
+        Constants and options.
 
-def _checked(settings):
-    """Settings whose numbers are in range and whose options exist."""
-    if getattr(settings, "_fields", None) != Settings._fields:
-        raise ValueError(f"settings is {settings!r:.60}: must be a Settings")
-    for name, value in zip(Settings._fields, settings, strict=True):
-        if name in OPTIONS:
-            if not isinstance(value, str) or value not in OPTIONS[name]:
-                raise ValueError(f"{name} is {value!r}: must be one of {OPTIONS[name]}")
-            continue
-        low = 0 if name in ("rho", "exponent", "delay") else np.finfo(float).tiny
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) \
-                or not low <= value < np.inf:
-            raise ValueError(f"{name} is {value!r}: must be finite and at least 0, all "
-                             "but rho, exponent and delay above 0")
-    least = min(settings.tau_mem, settings.tau_syn, settings.tau_rise,
-                settings.tau_decay, settings.tau_het, settings.refractory)
-    if settings.dt > least:
-        raise ValueError(f"dt is {settings.dt!r}: must be at most {least!r} s, the "
-                         "smallest time constant")
-    return settings
+    Returns
+    -------
+    Coefficients
+        For this module and for `fast.superspike`.
+
+    Examples
+    --------
+    >>> k = coefficients(Settings(trace="published"))
+    >>> k.mem, k.refractory, k.delay, k.trace[1]
+    (0.99, 50, 8, 0.99)
+    """
+    s = _checked(settings)
+    refractory, delay = _steps("refractory", s), _steps("delay", s)
+    rise, decay, syn, het = (float(np.exp(-s.dt / tau)) for tau in
+                             (s.tau_rise, s.tau_decay, s.tau_syn, s.tau_het))
+    return Coefficients(
+        s.dt, syn, 1 - s.dt / s.tau_mem, s.dt / s.tau_mem, refractory, s.threshold,
+        s.steepness * (s.surrogate != "linear"), s.surrogate_read == "before_reset",
+        _trace(s, rise, decay), (rise, decay, (1 - rise) * (1 - decay) / s.dt), delay,
+        1.0 if s.drive == "paper" else s.steepness * s.dt / (1 - rise), het, s.rho,
+        s.exponent, s.het)
 
 
 def _trace(s, rise, decay):
-    """(a, b, c) of (6) and (7)."""
+    """Return (a, b, c) of (6) and (7)."""
     if s.trace == "simulator":
         return float(np.exp(-s.dt / s.tau_syn)), 1 - s.dt / s.tau_mem, s.dt / s.tau_mem
     if s.trace == "published":
@@ -189,70 +203,23 @@ def _trace(s, rise, decay):
     return rise, decay, float(decay * mean * s.dt / s.tau_decay)
 
 
-def coefficients(settings):
-    """Settings checked and turned into the coefficients of one step.
-
-    Parameters
-    ----------
-    settings : Settings
-        Constants and options.
-
-    Returns
-    -------
-    Coefficients
-        What this module and superspike_trial.py compute with.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range, an option unknown, dt larger than the
-        smallest time constant, or a delay no multiple of dt.
-
-    Examples
-    --------
-    >>> k = coefficients(Settings(trace="published"))
-    >>> k.mem, k.refractory, k.delay, k.trace[1]
-    (0.99, 50, 8, 0.99)
-    """
-    s = _checked(settings)
-    rise, decay, syn, het = (float(np.exp(-s.dt / tau)) for tau in
-                             (s.tau_rise, s.tau_decay, s.tau_syn, s.tau_het))
-    return Coefficients(
-        float(s.dt), syn, float(1 - s.dt / s.tau_mem), float(s.dt / s.tau_mem),
-        _steps("refractory", s.refractory, s.dt), float(s.threshold),
-        float(s.steepness) * (s.surrogate != "linear"),
-        s.surrogate_read == "before_reset", _trace(s, rise, decay),
-        (rise, decay, (1 - rise) * (1 - decay) / float(s.dt)),
-        _steps("delay", s.delay, s.dt),
-        1.0 if s.drive == "paper" else float(s.steepness * s.dt / (1 - rise)),
-        het, float(s.rho), float(s.exponent), s.het)
-
-
-def _valid(k, dtype):
-    """Coefficients, of this module or of superspike_trial.py."""
-    if getattr(k, "_fields", None) != Coefficients._fields:
-        raise ValueError(f"k is {k!r:.60}: must be what `coefficients` returns")
-    decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
-    if not all(0 <= dtype.type(decay) < 1 for decay in decays):
-        raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
-    return k
-
-
-def _shapes(D, B, n, m):
-    shapes = {"past_x": (D, B, m), "past_psi": (D, B, n), "trace_rise": (B, m),
-              "trace": (B, m), "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
-    return {name: shapes.get(name, (B, n)) for name in State._fields}
+def _steps(name, s):
+    time = getattr(s, name)
+    steps = round(time / s.dt)
+    if abs(time / s.dt - steps) > 1e-6 * max(steps, 1):
+        raise ValueError(f"{name} is {time!r}: must be a multiple of dt = {s.dt!r}")
+    return steps
 
 
 def rest(k, B, n, m, dtype=np.float64):
-    """State of B replicas of n neurons with m inputs, before any spike.
+    """Return the state of B replicas of n neurons with m inputs at rest.
 
     Parameters
     ----------
     k : Coefficients
         From `coefficients`.
     B, n, m : int
-        Replicas, neurons, inputs; at least 1.
+        Numbers of replicas, neurons and inputs, at least 1.
     dtype : float32 or float64
         Of all floating arrays.
 
@@ -261,12 +228,6 @@ def rest(k, B, n, m, dtype=np.float64):
     State
         Zeros.
 
-    Raises
-    ------
-    ValueError
-        If k is something else, a size no positive integer, or dtype another
-        one.
-
     Examples
     --------
     >>> rest(coefficients(Settings()), 2, 3, 4).past_x.shape
@@ -274,69 +235,40 @@ def rest(k, B, n, m, dtype=np.float64):
     """
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    for name, size in (("B", B), ("n", n), ("m", m)):
-        if type(size) is bool or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"{name} is {size!r}: must be an integer of at least 1")
+    B, n, m = _arrays("B () int in [1, inf), n () int in [1, inf), "
+                      "m () int in [1, inf)", B, n, m)
     D = _valid(k, np.dtype(dtype)).delay
     return State(**{name: np.zeros(shape, int if name == "held" else dtype)
                     for name, shape in _shapes(D, B, n, m).items()})
 
 
-def _array(name, value, shape, dtype):
-    """`value` as finite array of `shape` and dtype."""
-    array = np.asarray(value)
-    if array.shape != shape or array.dtype.kind not in "fiub":
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: must "
-                         f"be numbers of shape {shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array.astype(dtype, copy=False)
-
-
-def _given(k, state, W):
-    """Coefficients, W and its (B, n, m), all of them checked against the state."""
-    W = np.asarray(W)
-    if W.dtype not in (np.float32, np.float64) or W.ndim != 3 or 0 in W.shape \
-            or not np.isfinite(W).all():
-        raise ValueError(f"W is of shape {W.shape}, dtype {W.dtype}: must be finite "
-                         "float32 or float64 of shape (B, n, m), none of them 0")
-    if getattr(state, "_fields", None) != State._fields:
-        raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
-    for (name, shape), array in zip(shapes.items(), state, strict=True):
-        kind = np.dtype(int if name == "held" else W.dtype)
-        if np.shape(array) != shape or getattr(array, "dtype", None) != kind:
-            raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
-                             f"{kind} {shape} to match W of shape {W.shape} and delay")
-    return W, W.shape
+def _shapes(D, B, n, m):
+    shapes = {"past_x": (D, B, m), "past_psi": (D, B, n), "trace_rise": (B, m),
+              "trace": (B, m), "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
+    return {name: shapes.get(name, (B, n)) for name in State._fields}
 
 
 def forward(k, state, W, x):
-    """One step of the neurons, eqs. (1)-(4).
+    """Advance the neurons by one step, eqs. (1)-(4).
 
     Parameters
     ----------
     k : Coefficients
         From `coefficients`.
     state : State
-        From `rest`, or what the step before left.
+        From `rest`, or from `accumulate` of the last step.
     W : (B, n, m) float
         Weights, V.
     x : (B, m) float, int or bool
-        Spikes arriving at the inputs in this step.
+        Spikes that arrive at the inputs in this step.
 
     Returns
     -------
     State
-        With syn, mem and held after the step; `accumulate` moves the other
-        fields on.
+        With `syn`, `mem` and `held` after the step.  `accumulate` advances
+        the other fields.
     Step
-        Spikes, membranes before the reset, surrogate, input.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or setting does not fit, or an entry is not finite.
+        Spikes, membrane potentials before the reset, psi and input.
 
     Examples
     --------
@@ -349,8 +281,7 @@ def forward(k, state, W, x):
     >>> step.mem.tolist(), step.spikes.tolist(), state.mem.tolist()
     ([[0.015]], [[1.0]], [[0.0]])
     """
-    W, (B, n, m) = _given(k, state, W)
-    x = _array("x", x, (B, m), W.dtype)
+    W, x = _given(k, state, "W (B, n, m) float, x (B, m)", W, x)
     mem = k.mem * state.mem + k.gain * state.syn                           # (1)
     mem = np.where(state.held > 0, 0, mem).astype(W.dtype)
     fired = mem > k.threshold                                              # (2)
@@ -363,39 +294,29 @@ def forward(k, state, W, x):
         Step(fired.astype(W.dtype), mem, psi, x)
 
 
-def _zeta(k, het, error):
-    zeta = het ** k.exponent                                              # (12)
-    if k.zeta == "error":
-        return zeta * error ** 2
-    return zeta if k.zeta == "plain" else zeta * (np.abs(error) * k.dt >= 1e-7)
-
-
 def accumulate(k, state, W, step, signal):
-    """Error times eligibility in one step, eqs. (5)-(12).
+    """Advance the traces by one step and return the update, eqs. (5)-(12).
 
     Parameters
     ----------
-    k, state, W
-        As for `forward`, which gave this state.
+    k, W
+        As for `forward`.
+    state : State
+        From `forward`.
     step : Step
-        What `forward` returned.
+        From `forward`.
     signal : (B, n) float
-        Unfiltered error events at each neuron: + for a missing spike, -
-        for a surplus one, as late as `delay` makes psi and input.
+        Unfiltered error events of each neuron: positive for a missing
+        spike, negative for an additional one, delayed like psi and x.
 
     Returns
     -------
     State
         After the step.
     dm : (B, n, m) float
-        Ascent direction of (11), to be summed over the steps.
+        Ascent direction of (11), to be summed over steps.
     error : (B, n) float
         e, 1/s.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or setting does not fit, or an entry is not finite.
 
     Examples
     --------
@@ -409,13 +330,10 @@ def accumulate(k, state, W, step, signal):
     >>> bool(m[0, 0, 0] > 0), bool(error[0, 0] > 0)
     (True, True)
     """
-    W, (B, n, m) = _given(k, state, W)
-    if getattr(step, "_fields", None) != Step._fields:
-        raise ValueError(f"step is {step!r:.60}: must be the Step of `forward`")
-    spikes, _, psi = (_array(f"step.{name}", field, (B, n), W.dtype) for name, field
-                      in zip(Step._fields[:3], step[:3], strict=True))
-    x = _array("step.x", step.x, (B, m), W.dtype)
-    signal = _array("signal", signal, (B, n), W.dtype)
+    _one_of("step", step, Step)
+    W, x, signal, spikes, psi = _given(
+        k, state, "W (B, n, m) float, step.x (B, m), signal (B, n), "
+        "step.spikes (B, n), step.psi (B, n)", W, step.x, signal, step.spikes, step.psi)
     past_x = np.concatenate([state.past_x, x[None]])
     past_psi = np.concatenate([state.past_psi, psi[None]])
     (a, b, c), (rise, decay, unit) = k.trace, k.alpha
@@ -432,3 +350,107 @@ def accumulate(k, state, W, step, signal):
         dm -= k.rho * k.dt * W * _zeta(k, het, error)[:, :, None]         # (11)
     return State(state.syn, state.mem, state.held, past_x[1:], past_psi[1:],
                  trace_rise, trace, sooner, later, error_rise, error, het), dm, error
+
+
+def _zeta(k, het, error):
+    zeta = het ** k.exponent                                              # (12)
+    if k.zeta == "error":
+        return zeta * error ** 2
+    return zeta if k.zeta == "plain" else zeta * (np.abs(error) * k.dt >= 1e-7)
+
+
+def _checked(settings):
+    """Return the settings with their numbers as floats."""
+    _one_of("settings", settings, Settings)
+    for name, allowed in OPTIONS.items():
+        _one_of(name, getattr(settings, name), *allowed)
+    s = Settings(*_arrays(NUMBERS, *settings[:12], dtype=np.float64), *settings[12:])
+    least = min(s.tau_mem, s.tau_syn, s.tau_rise, s.tau_decay, s.tau_het, s.refractory)
+    if s.dt > least:
+        raise ValueError(f"dt is {s.dt!r}: must be at most {least!r} s, the smallest "
+                         "time constant")
+    return s
+
+
+def _valid(k, dtype):
+    """Return coefficients of this module or of fast/superspike.py."""
+    if getattr(k, "_fields", None) != Coefficients._fields:
+        raise ValueError(f"k is {k!r:.60}: must be what `coefficients` returns")
+    decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
+    if not all(0 <= dtype.type(decay) < 1 for decay in decays):
+        raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
+    return k
+
+
+def _given(k, state, spec, *arrays):
+    """Return W and the arrays of a step in its dtype; check k and state too.
+
+    `_arrays` takes as long as a step: it is called only where it has to be.
+    """
+    if getattr(state, "_fields", None) != State._fields:
+        raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
+    like = (state.eligibility, state.trace, state.mem, state.mem, state.mem)
+    if not all(map(_fits, arrays, like)):
+        arrays = _arrays(spec, *arrays)
+    W = arrays[0]
+    shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
+    for (name, shape), array in zip(shapes.items(), state, strict=True):
+        kind = np.dtype(int if name == "held" else W.dtype)
+        if np.shape(array) != shape or getattr(array, "dtype", None) != kind:
+            raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
+                             f"{kind} {shape} to match W of shape {W.shape} and delay")
+    return [array.astype(W.dtype, copy=False) for array in arrays]
+
+
+def _fits(array, like):
+    """Return whether an array needs neither a cast (bool aside) nor a refusal."""
+    return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
+        array.dtype == getattr(like, "dtype", None)
+        or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

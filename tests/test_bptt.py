@@ -97,7 +97,7 @@ def test_results_have_the_dtype_of_the_jacobians():
             for shape in ((4, 2, 3, 3), (4, 2, 3, 5), (4, 2, 3))]
     full = [a.astype(float) for a in half]
     for run, chosen in ((bptt.gradient, (0, 1, 2)), (bptt.adjoint, (0, 2)),
-                      (lambda *system: bptt.truncated(*system, 2), (0, 1, 2))):
+                        (lambda *system: bptt.truncated(*system, 2), (0, 1, 2))):
         for one, other in ((half, full), (full, half)):
             found = run(one[0], *(other[i] for i in chosen[1:]))
             wanted = run(*(one[i] for i in chosen))

@@ -7,7 +7,6 @@ import pytest
 
 from refsnn import calibration as cal
 from refsnn import chip
-from refsnn import chip_effects as ce
 
 QUIET = {"noise": None, "adc_limit": None, "adc": None, "sampling": None,
          "synapse": None, "loss": None, "timing": None, "headroom": None,
@@ -20,8 +19,8 @@ def bench(c, seed=1):
 
 
 def quiet(seed=5, **changes):
-    return ce.draw(seed, ce.UNCALIBRATED._replace(**QUIET | changes), **SMALL,
-                   dtype=np.float64)
+    return chip.draw(seed, chip.UNCALIBRATED._replace(**QUIET | changes), **SMALL,
+                     dtype=np.float64)
 
 
 def spreads(c):
@@ -40,7 +39,7 @@ PUBLISHED = np.array([0.05, 0.04, 0.05, 0.06, 0.06, 3.0])      # calibrated
 
 
 def test_an_ideal_chip_is_found_ideal():
-    c = ce.draw(1, ce.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
+    c = chip.draw(1, chip.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
     found = cal.measure(bench(c), **SMALL)
     np.testing.assert_allclose(found.gain, 1, rtol=1e-4)
     np.testing.assert_allclose(found.tau_syn, 6e-6, rtol=1e-4)
@@ -65,7 +64,7 @@ def test_a_chip_without_noise_is_found_as_it_is():
 @pytest.mark.parametrize("syn, mem", [(4e-6, 9e-6), (9e-6, 4e-6), (6e-6, 6e-6)])
 def test_the_two_time_constants_are_told_apart(syn, mem):
     """Below threshold both chips answer alike, but for a factor."""
-    c = ce.draw(1, ce.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
+    c = chip.draw(1, chip.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
     c = c._replace(tau_syn=np.full((2, 40), syn), tau_mem=np.full(40, mem))
     found = cal.measure(bench(c), **SMALL)
     np.testing.assert_allclose(found.tau_syn, syn, rtol=1e-3)
@@ -73,7 +72,7 @@ def test_the_two_time_constants_are_told_apart(syn, mem):
 
 
 def test_excitation_and_inhibition_are_told_apart():
-    c = ce.draw(1, ce.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
+    c = chip.draw(1, chip.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
     one = np.ones(40)
     c = c._replace(gain=np.stack([1.2 * one, 0.8 * one]),
                    tau_syn=np.stack([5e-6 * one, 8e-6 * one]))
@@ -85,7 +84,7 @@ def test_excitation_and_inhibition_are_told_apart():
 @pytest.mark.parametrize("seed", [2, 5])
 def test_calibration_reaches_the_published_spreads(seed):
     """Neurons that can be calibrated; once, and then once more."""
-    c = ce.draw(seed, ce.UNCALIBRATED)
+    c = chip.draw(seed, chip.UNCALIBRATED)
     able = np.isfinite(c.threshold)
     before, history = spreads(c), []
     for k in range(2):
@@ -101,7 +100,7 @@ def test_calibration_reaches_the_published_spreads(seed):
 
 
 def test_a_decalibrated_chip_is_calibrated():
-    c = ce.draw(4, ce.CALIBRATED._replace(decalibration=(0.3, 0.3)))
+    c = chip.draw(4, chip.CALIBRATED._replace(decalibration=(0.3, 0.3)))
     assert c.tau_mem.std() > 0.25 * 6e-6
     for k in range(3):      # one needs several: its synapses are too quick to fire it
         c = cal.corrected(c, cal.calibrate(bench(c, k), repeats=4))
@@ -110,7 +109,7 @@ def test_a_decalibrated_chip_is_calibrated():
 
 def test_recordings_are_all_that_is_seen():
     """From a tape, without a chip: the same corrections to the last bit."""
-    c, tape, asked = ce.draw(8, ce.UNCALIBRATED, **SMALL), [], []
+    c, tape, asked = chip.draw(8, chip.UNCALIBRATED, **SMALL), [], []
     run = bench(c)
 
     def recorded(weights, spikes):
@@ -254,7 +253,7 @@ def test_offsets_move_potentials():
     np.testing.assert_allclose(both.threshold, c.threshold + 0.25, rtol=1e-10)
     np.testing.assert_allclose(both.reset, c.reset - 0.5, rtol=1e-10)
     np.testing.assert_allclose(both.tau_mem, 2 * c.tau_mem, rtol=1e-10)
-    single = cal.corrected(ce.draw(1, **SMALL), plain)
+    single = cal.corrected(chip.draw(1, **SMALL), plain)
     assert {a.dtype for a in single[2:]} == {np.dtype(np.float32)}
 
 
@@ -314,7 +313,7 @@ def test_a_list_is_a_pair_too():
     ((), r"corrections.gain is of shape \(\)")])
 def test_refuses_corrections(corrections, words):
     with pytest.raises(ValueError, match=rf"(?<!\w){words}"):
-        cal.corrected(ce.draw(1, **SMALL), corrections)
+        cal.corrected(chip.draw(1, **SMALL), corrections)
 
 
 def test_what_is_no_chip_is_refused():

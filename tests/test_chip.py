@@ -17,7 +17,6 @@ from strategies import SEEDS
 from tolerances import RTOL
 
 from refsnn import chip, encoding, lif
-from refsnn import chip_effects as ce
 
 DT, TAU = 1.7e-6, 6e-6
 DECAY = float(np.exp(-DT / TAU))
@@ -31,8 +30,8 @@ class Run(NamedTuple):
 
 
 def ideal(neurons=256, inputs=256, *, tau_mem=TAU, tau_syn=TAU, **effects):
-    return ce.draw(1, ce.IDEAL._replace(**effects), neurons=neurons, inputs=inputs,
-                   tau_mem=tau_mem, tau_syn=tau_syn, dtype=np.float64)
+    return chip.draw(1, chip.IDEAL._replace(**effects), neurons=neurons, inputs=inputs,
+                     tau_mem=tau_mem, tau_syn=tau_syn, dtype=np.float64)
 
 
 def emulate(c, x, hidden, readout=None, recurrent=None, seed=0, **options):
@@ -144,8 +143,8 @@ def test_long_bins_and_quick_neurons():
 @pytest.mark.parametrize("step", [DT, 0.2e-6])
 def test_each_neuron_has_its_own_response(step):
     names = "gain", "synapse", "tau_syn", "tau_mem"
-    c = ce.draw(4, ce.only(ce.UNCALIBRATED, *names), neurons=6, inputs=6,
-                dtype=np.float64)
+    c = chip.draw(4, chip.only(chip.UNCALIBRATED, *names), neurons=6, inputs=6,
+                  dtype=np.float64)
     x = np.zeros((20, 4, 4), np.uint8)
     x[3, np.arange(4), np.arange(4)] = 1         # image b: input b
     W = np.array([[50.0, -40.0, 30.5, -63.0]] * 6)
@@ -162,8 +161,8 @@ def test_each_neuron_has_its_own_response(step):
 
 def test_rows_of_recurrent_weights_and_readouts():
     n, m, k = 4, 3, 2
-    c = ce.draw(4, ce.only(ce.UNCALIBRATED, "gain", "synapse"), neurons=n + k,
-                inputs=n + m, dtype=np.float64)
+    c = chip.draw(4, chip.only(chip.UNCALIBRATED, "gain", "synapse"), neurons=n + k,
+                  inputs=n + m, dtype=np.float64)
     # Neuron 0 fires without input and holds for the rest: one event.
     c = c._replace(threshold=np.array([-0.5] + [np.inf] * 5),
                    effects=c.effects._replace(refractory=1e-3))
@@ -354,7 +353,7 @@ def test_noise_of_a_seed_by_hand(dtype):
     """In which order, precision and sign the draws of a run enter."""
     T, B, N, K = 4, 3, 5, 9
     read, size, wander, late, jitter = 0.02, 0.3, 0.1, 1e-7, 3e-7
-    c = deaf(ce.draw(3, ce.IDEAL._replace(
+    c = deaf(chip.draw(3, chip.IDEAL._replace(
         noise=(read, size, wander), sampling=(late, jitter), tau_mem=0.2), neurons=N,
         inputs=N, dtype=dtype))
     x, W = np.zeros((T, B, 2)), np.zeros((N, 2))
@@ -403,8 +402,8 @@ def test_codes_are_floors_within_8_bits():
 
 def test_offsets_and_gains_of_the_converter():
     x, W, R = network()
-    c = ce.draw(2, ce.only(ce.UNCALIBRATED, "adc"), neurons=34, inputs=40,
-                dtype=np.float64)
+    c = chip.draw(2, chip.only(chip.UNCALIBRATED, "adc"), neurons=34, inputs=40,
+                  dtype=np.float64)
     run, plain = emulate(c, x, W, R), emulate(ideal(34, 40), x, W, R)
     assert np.array_equal(run.membranes, plain.membranes)
     np.testing.assert_allclose(run.samples, 80 + c.adc_offset + 70 * (
@@ -601,8 +600,8 @@ def test_fast_mode_starts_from_the_reset():
 
 def test_images_know_nothing_of_each_other():
     x, W, R = network()
-    c = ce.draw(3, ce.UNCALIBRATED._replace(noise=None, loss=None, sampling=None),
-                neurons=34, inputs=40, dtype=np.float64)
+    c = chip.draw(3, chip.UNCALIBRATED._replace(noise=None, loss=None, sampling=None),
+                  neurons=34, inputs=40, dtype=np.float64)
     whole = emulate(c, x, W, R)
     for b in (0, 3, 9):
         one = emulate(c, x[:, b:b + 1], W, R)
@@ -634,19 +633,19 @@ def test_the_ends_of_what_is_allowed():
 
 def test_a_chip_of_single_precision():
     x, W, R = network()
-    chips = [ce.draw(3, ce.CALIBRATED._replace(noise=None, loss=None, sampling=None),
-                     dtype=dtype) for dtype in (np.float32, np.float64)]
+    effects = chip.CALIBRATED._replace(noise=None, loss=None, sampling=None)
+    chips = [chip.draw(3, effects, dtype=dtype) for dtype in (np.float32, np.float64)]
     single, double = (emulate(deaf(c), x, W, R).membranes for c in chips)
     assert (single.dtype, double.dtype) == (np.float32, np.float64)
     assert np.linalg.norm(single - double) < 1e-5 * np.linalg.norm(double)
-    c = chips[0]._replace(effects=ce.CALIBRATED._replace(adc_limit=None))
+    c = chips[0]._replace(effects=chip.CALIBRATED._replace(adc_limit=None))
     run = emulate(c, x, W, R)
     assert run.samples.dtype == run.membranes.dtype == np.float32
 
 
 def test_all_effects_at_once():
     x, W, R = network()
-    c = ce.draw(3, ce.UNCALIBRATED._replace(decalibration=(0.1, 0.1)))
+    c = chip.draw(3, chip.UNCALIBRATED._replace(decalibration=(0.1, 0.1)))
     V = np.random.default_rng(1).integers(-63, 64, (30, 30), np.int8)
     before = [a.copy() for a in (x, W, R, V, *c[2:])]
     run = emulate(c, x, W, R, V)
@@ -694,7 +693,7 @@ def test_times_outside_the_window_are_refused():
 
 # ---- refusals
 
-C = ce.draw(1)
+C = chip.draw(1)
 X = np.zeros((20, 2, 9), np.uint8)
 H, R, O1 = np.ones((5, 9), int), np.ones((5, 5), int), np.ones((2, 5), int)
 
@@ -718,8 +717,8 @@ def with_entry(array, value, dtype=None):
      "weights have 257 inputs of a neuron"),
     ({"hidden": np.ones((255, 9), int), "readout": np.ones((2, 255), int)},
      "weights have 257 neurons: must have 1 to 256"),
-    ({"c": ce.draw(1, neurons=6)}, "weights have 7 neurons: must have 1 to 6"),
-    ({"c": ce.draw(1, inputs=8)}, "weights have 9 inputs of a neuron"),
+    ({"c": chip.draw(1, neurons=6)}, "weights have 7 neurons: must have 1 to 6"),
+    ({"c": chip.draw(1, inputs=8)}, "weights have 9 inputs of a neuron"),
     ({"hidden": np.ones((0, 9), int), "readout": np.ones((2, 0), int)}, "neurons"),
     ({"hidden": with_entry(H, 64)}, r"weights.hidden is from 1 to 64: .* in \[-63, 63"),
     ({"readout": with_entry(O1, -64)}, "weights.readout is from -64 to 1"),
@@ -770,7 +769,7 @@ def test_refuses(options, words):
 
 def test_the_call_that_is_varied_is_fine():
     assert call(recurrent=R)[0].shape == (20, 2, 5)
-    few = {"c": ce.draw(1, inputs=6), "x": X[..., :3], "hidden": np.ones((7, 3), int)}
+    few = {"c": chip.draw(1, inputs=6), "x": X[..., :3], "hidden": np.ones((7, 3), int)}
     assert call(**few, readout=np.ones((0, 7), int))[0].shape == (20, 2, 7)
     with pytest.raises(ValueError, match="weights have 7 inputs of a neuron"):
         call(**few, readout=np.ones((1, 7), int))

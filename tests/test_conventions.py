@@ -1,12 +1,17 @@
-"""Step conventions: every preset and every axis by hand.
+"""Step conventions: every preset and axis by hand, and the gradients of all.
 
-alpha = 1/4 and beta = 1/2 wherever nothing else is said, exact or Euler.
+Forward runs use alpha = 1/4 and beta = 1/2, exact or Euler, unless a test says
+otherwise.  Gradients are compared with finite differences, RTRL and `lif`.
 """
 
 import numpy as np
 import pytest
+import strategies
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from tolerances import RTOL, RTOL_FD
 
-from refsnn import conventions
+from refsnn import bptt, checks, conventions, lif, rtrl, surrogates
 from refsnn.conventions import AXES, PRESETS, Step
 
 TAUS = {"exact": {"tau_syn": 1 / np.log(4), "tau_mem": 1 / np.log(2)},
@@ -177,7 +182,7 @@ def test_recurrence_carries_the_spikes_tested_last():
 
 def test_smallest_sizes_and_more_refractory_steps():
     none = conventions.simulate(Step(), np.ones((3, 2, 0)), np.ones((1, 0)), tau_syn=1,
-                                tau_mem=1, dt=[0.5])
+                                tau_mem=1, dt=0.5)
     assert none.mem.shape == (4, 2, 1) and not none.mem.any()
     assert AXES["refractory"] == (0, 1, 2)
     step = PRESETS["spikingjelly"]._replace(refractory=3)
@@ -274,50 +279,275 @@ def test_arguments_are_kept_and_dtype_too():
     assert all((a == b).all() for a, b in zip((x, W, V), before, strict=True))
 
 
+# --- gradients
+
+VALUES = [(axis, value) for axis, values in AXES.items() for value in values]
+CONSTANTS = {"tau_syn": 2.7, "tau_mem": 4.1, "dt": 0.9, "threshold": 0.8,
+             "leak": 0.06, "reset_to": -0.05, "floor": -0.2}
+
+
+def smooth(v):
+    """A surrogate without kinks."""
+    return surrogates.SURROGATES["arctan"](v, 3.0)
+
+
+def network(step, seed, recurrent, T=9, B=2, m=3, n=3, constants=CONSTANTS):
+    """(x, W, V, run) whose free membranes cross the threshold now and then."""
+    rng = np.random.default_rng(seed)
+    x = (rng.random((T, B, m)) < 0.5) * rng.uniform(0.5, 1.5, (T, B, m))
+    W = rng.normal(0.4, 1, (n, m))
+    free = conventions.simulate(step._replace(reset="none", floor=False, refractory=0),
+                                x, W, **(constants | {"leak": 0, "threshold": 1e9}))
+    top = np.quantile(np.abs(free.mem[3:]).reshape(-1, n), 0.8, axis=0)
+    W *= (constants["threshold"] * rng.uniform(1.1, 3.2, n) / (top + 1e-9))[:, None]
+    V = rng.normal(0, 0.3, (n, n)) * np.abs(W).mean() if recurrent else None
+    return x, W, V, conventions.simulate(step, x, W, V, **constants)
+
+
+def alive(step, run):
+    """Spikes that matter, every option at work, no membrane near the floor."""
+    floor = np.abs(run.mem - CONSTANTS["floor"])
+    return 0 < (run.spikes > 0).mean() < 0.8 and run.spikes[1:-3].any() \
+        and (not step.floor or floor.min() == 0 and floor[floor > 0].min() > 1e-3) \
+        and (not step.refractory or run.held.any()) \
+        and (step.spikes == "one" or run.spikes.max() > 1)
+
+
+def parts(step, x, W, V, run, seed):
+    """(loss of [W, V, x], its gradient by BPTT and by RTRL)."""
+    rng = np.random.default_rng(seed)
+    (T, B, n), theta = (len(x), x.shape[1], len(W)), CONSTANTS["threshold"]
+    dspikes, dmem = rng.normal(size=(2, T, B, n))
+    base, psi = smooth(run.mem - theta)
+
+    def loss(values):
+        W, V, x = values if len(values) == 3 else (values[0], None, values[1])
+        again = conventions.simulate(
+            step, x, W, V, clamp=run.held, **CONSTANTS,
+            spike=lambda k, u: run.spikes[k] + (smooth(u - theta)[0] - base[k]),
+            reset_spikes=None if step.through_reset else run.fired)
+        rows = conventions.recorded(step, again)
+        return float(np.sum(dspikes * rows["spikes"]) + np.sum(dmem * rows["mem"]))
+
+    slopes = conventions.slopes(step, run, **CONSTANTS)
+    J, F, E = conventions.linearise(x, W, V, run.spikes, psi, slopes)
+    q = conventions.credit(psi, slopes, dspikes, dmem)
+    dx = np.einsum("tbi,tbij->tbj", bptt.adjoint(J, q), E)[1:]
+    flat = bptt.gradient(J, F, q)
+    dW, dV = flat[:W.size].reshape(W.shape), flat[W.size:].reshape(-1, n)
+    return loss, [dW, dx] if V is None else [dW, dV, dx], flat, rtrl.gradient(J, F, q)
+
+
+def check(step, seed, recurrent):
+    x, W, V, run = network(step, seed, recurrent)
+    if not alive(step, run):
+        return False
+    loss, found, flat, forward = parts(step, x, W, V, run, seed)
+    theta = [W, x] if V is None else [W, V, x]
+    if not all(np.abs(g).max() > 1e-2 for g in found):
+        return False
+    checks.directional(loss, theta, found, np.random.default_rng(seed), rtol=RTOL_FD,
+                       names=["W", "x"] if V is None else ["W", "V", "x"])
+    np.testing.assert_allclose(forward, flat, rtol=RTOL, atol=RTOL * np.abs(flat).max())
+    return True
+
+
+def alive_seed(step, recurrent):
+    return next(seed for seed in range(40) if check(step, seed, recurrent))
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("axis, value", VALUES)
+def test_every_value_of_every_axis(axis, value, recurrent):
+    for name in ("refsnn", "norse_feed_forward", "rockpool"):
+        assert alive_seed(PRESETS[name]._replace(**{axis: value}), recurrent) < 40
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset(name):
+    for recurrent in (False, True):
+        assert alive_seed(PRESETS[name], recurrent) < 40
+
+
+@settings(max_examples=60)
+@given(st.tuples(*(st.sampled_from(values) for values in AXES.values())),
+       strategies.SEEDS, st.booleans())
+def test_any_combination(values, seed, recurrent):
+    assume(check(Step(*values), seed, recurrent))
+
+
+def test_a_taylor_slope_of_two():
+    step = PRESETS["spikingjelly"]
+    seed = alive_seed(step, True)
+    x, W, V, run = network(step, seed, True)
+    loss, found, _, _ = parts(step, x, W, V, run, seed)
+    direction = [np.cos(np.arange(a.size)).reshape(a.shape) for a in (W, V, x)]
+    assert checks.taylor_slope(loss, [W, V, x], found, direction, start=1e-3) >= 1.9
+    wrong = [1.001 * found[0], *found[1:]]
+    assert checks.taylor_slope(loss, [W, V, x], wrong, direction, start=1e-3) < 1.5
+
+
+@pytest.mark.parametrize("other", ["through_reset", "reset_at", "synapse", "input"])
+def test_what_another_convention_says_is_rejected(other):
+    step = PRESETS["norse_feed_forward"]
+    value = {"through_reset": False, "reset_at": "after", "synapse": "between",
+             "input": "next"}[other]
+    wrong, seed = step._replace(**{other: value}), alive_seed(step, True)
+    x, W, V, run = network(step, seed, True)
+    loss, _, flat, _ = parts(step, x, W, V, run, seed)
+    found = parts(wrong, x, W, V, run, seed)
+    assert np.abs(found[2] - flat).max() > 1e-3 * np.abs(flat).max()
+    with pytest.raises(AssertionError, match="gradient says"):
+        checks.directional(loss, [W, V, x], found[1], np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("through", [True, False])
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("refractory", [0, 2])
+def test_the_default_is_lif_to_the_last_bit(reset, refractory, through):
+    net = strategies.network(strategies.Options(
+        0.6, 0.8, "one", 1.3, reset, refractory, True, through, True, False, True),
+        strategies.Sizes(12, 2, 3, 3), 5)
+    tau = {"tau_syn": 1.9, "tau_mem": 4.3, "threshold": 1.3}
+    model = {"alpha": np.exp(-1 / 1.9), "beta": np.exp(-1 / 4.3), "threshold": 1.3}
+    step = Step(reset=reset, refractory=refractory, through_reset=through)
+    rec = lif.simulate(net.x, net.W, net.V, reset=reset, refractory=refractory, **model)
+    run = conventions.simulate(step, net.x, net.W, net.V, **tau)
+    rows = conventions.recorded(step, run)
+    assert strategies.live(rec.spikes)
+    for name, field in (("syn", rec.syn), ("mem", rec.mem), ("spikes", rec.spikes)):
+        assert np.array_equal(rows[name], field)
+    assert np.array_equal(run.held[:-1], rec.clamp)
+    psi = smooth(run.mem - 1.3)[1]
+    slopes = conventions.slopes(step, run, **tau)
+    ours = conventions.linearise(net.x, net.W, net.V, run.spikes, psi, slopes)
+    theirs = lif.linearise(net.x, net.W, net.V, rec, psi[:-1], reset=reset,
+                           through_reset=through, **model)
+    for got, wanted in zip(ours, theirs, strict=True):
+        assert wanted.any() and np.array_equal(got[:-1], wanted)
+    dspikes, dmem = net.rng.normal(size=(2, *rec.mem.shape))
+    assert np.array_equal(conventions.credit(psi, slopes, dspikes, dmem)[:-1],
+                          lif.credit(psi[:-1], dspikes, dmem))
+    assert not conventions.credit(psi, slopes, dspikes, dmem)[-1].any()
+
+
+def test_credit_of_one_term_alone():
+    step = PRESETS["norse"]
+    x, W, V, run = network(step, alive_seed(step, True), True)
+    psi, slopes = smooth(run.mem - 0.8)[1], conventions.slopes(step, run, **CONSTANTS)
+    both = conventions.credit(psi, slopes, run.spikes[1:], run.mem[1:])
+    alone = (conventions.credit(psi, slopes, run.spikes[1:])
+             + conventions.credit(psi, slopes, dmem=run.mem[1:]))
+    assert both.any() and np.allclose(both, alone, rtol=RTOL)
+    assert not conventions.credit(psi, slopes).any()
+
+
+def test_gradients_keep_arguments_and_float32():
+    x, W, psi = (np.ones(s, np.float32) for s in ((3, 2, 4), (2, 4), (4, 2, 2)))
+    run = conventions.simulate(Step(), x, W, tau_syn=3, tau_mem=2)
+    slopes = conventions.slopes(Step(), run, tau_syn=3, tau_mem=2)
+    before = {name: np.array(part) for name, part in slopes.items()}
+    arrays = [*conventions.linearise(x, W, np.eye(2), run.spikes, psi, slopes),
+              conventions.credit(psi, slopes, psi[1:], psi[1:])]
+    assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
+    assert all(np.array_equal(before[name], slopes[name]) for name in slopes)
+    assert (x == 1).all() and (W == 1).all() and (psi == 1).all()
+
+
+# --- refusals
+
 X, W1, S = np.ones((3, 2, 4)), np.ones((2, 4)), Step()
 T = {"tau_syn": 2, "tau_mem": 3}
-RUN = conventions.simulate(S, X, W1, **T)
+RUN, PSI = conventions.simulate(S, X, W1, **T), np.ones((4, 2, 2))
+SLOPES = conventions.slopes(S, RUN, **T)
+
+
+def simulate(step=S, x=X, W=W1, V=None, **more):
+    return conventions.simulate(step, x, W, V, **(T | more))
+
+
+def linearise(x=X, W=W1, V=None, spikes=RUN.spikes, psi=PSI, slopes=SLOPES):
+    return conventions.linearise(x, W, V, spikes, psi, slopes)
+
+
+def without(name):
+    return {key: value for key, value in SLOPES.items() if key != name}
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: conventions.simulate("norse", X, W1, **T), "step is 'norse': must be a S"),
-    (lambda: conventions.simulate(tuple(S), X, W1, **T), "step is .*must be a Step"),
-    (lambda: conventions.simulate(S._replace(reset="soft"), X, W1, **T),
+    (lambda: simulate("norse"), "step is 'norse': must be a Step"),
+    (lambda: simulate(tuple(S)), "step is .*must be a Step"),
+    (lambda: simulate(S._replace(reset="soft")),
      "step.reset is 'soft': must be one of .*'subtract', 'zero', 'none'"),
-    (lambda: conventions.simulate(S._replace(floor=1), X, W1, **T), "step.floor is 1"),
-    (lambda: conventions.simulate(S._replace(refractory=True), X, W1, **T),
-     "step.refractory is True"),
-    (lambda: conventions.simulate(S._replace(refractory=-1), X, W1, **T),
-     "step.refractory is -1"),
-    (lambda: conventions.simulate(S, X[0], W1, **T), "x is of shape"),
-    (lambda: conventions.simulate(S, X[:0], W1, **T), "T, B and n of at least 1"),
-    (lambda: conventions.simulate(S, X, W1[:0], **T), "T, B and n of at least 1"),
-    (lambda: conventions.simulate(S, X * np.nan, W1, **T), "x has NaN"),
-    (lambda: conventions.simulate(S, X, W1.astype(int), **T), "W is of dtype int64"),
-    (lambda: conventions.simulate(S, X, W1, W1, **T), "V is of shape"),
-    (lambda: conventions.simulate(S, X, W1, tau_syn=-1, tau_mem=3), "tau_syn is -1"),
-    (lambda: conventions.simulate(S, X, W1, tau_syn=2, tau_mem="3"), "tau_mem is '3'"),
-    (lambda: conventions.simulate(S, X, W1, tau_syn=2, tau_mem=np.inf), "tau_mem is i"),
-    (lambda: conventions.simulate(PRESETS["norse"], X, W1, tau_syn=0.5, tau_mem=3),
-     "tau_syn is 0.5: must be .*>= 1.0"),
-    (lambda: conventions.simulate(S, X, W1, dt=0, **T), "dt is 0: .*above 0$"),
-    (lambda: conventions.simulate(S, X, W1, dt=[1, 1], **T), r"dt is .*\(1,\) array"),
-    (lambda: conventions.simulate(S, X, W1, threshold=0, **T), "threshold is 0: .*ab"),
-    (lambda: conventions.simulate(S, X, W1, threshold=[1, 2, 3], **T), r"\(2,\) array"),
-    (lambda: conventions.simulate(S, X, W1, leak=np.nan, **T), "leak is nan: .*finite"),
-    (lambda: conventions.simulate(S, X, W1, reset_to=None, **T), "reset_to is None"),
-    (lambda: conventions.simulate(S, X, W1, floor="0", **T), "floor is '0'"),
-    (lambda: conventions.simulate(S, X, W1, spike=1, **T), "spike is 1"),
-    (lambda: conventions.simulate(S._replace(refractory=1), X, W1, spike=max, **T),
-     "clamp is None"),
-    (lambda: conventions.simulate(S, X, W1, clamp=X, **T), "clamp is of shape"),
-    (lambda: conventions.simulate(S, X, W1, reset_spikes=X, **T), "reset_spikes is of"),
+    (lambda: simulate(S._replace(floor=1)), "step.floor is 1"),
+    (lambda: simulate(S._replace(refractory=True)), "step.refractory is True"),
+    (lambda: simulate(S._replace(refractory=-1)), "step.refractory is -1"),
+    (lambda: simulate(x=X[0]), r"x is \(2, 4\) .*\(T, B, m\*\)"),
+    (lambda: simulate(x=X[..., :3]), r"x is \(3, 2, 3\)"),
+    (lambda: simulate(x=X[:0]), r"x is \(0, 2, 4\)"),
+    (lambda: simulate(x=X[:, :0]), r"x is \(3, 0, 4\)"),
+    (lambda: simulate(W=W1[:0]), r"W is \(0, 4\)"),
+    (lambda: simulate(x=X * np.nan), "x is .*nan.*finite"),
+    (lambda: simulate(W=W1.astype(int)), "W is .*finite float .*int64"),
+    (lambda: simulate(V=W1), r"V is \(2, 4\) .*\(n, n\)"),
+    (lambda: simulate(tau_syn=-1), r"tau_syn is -1: .*in \[0, inf\)"),
+    (lambda: simulate(tau_mem="3"), "tau_mem is '3'"),
+    (lambda: simulate(tau_mem=np.inf), "tau_mem is inf"),
+    (lambda: simulate(PRESETS["norse"], tau_syn=0.5),
+     r"tau_syn is 0.5: must be at least dt, 1.0"),
+    (lambda: simulate(PRESETS["norse"], tau_mem=np.array([3, 0.5])), "tau_mem is .*dt"),
+    (lambda: simulate(dt=0), r"dt is 0: .*in \(0, inf\)"),
+    (lambda: simulate(dt=[1, 1]), r"dt is \[1, 1\]: .* \(\) in"),
+    (lambda: simulate(dt=[0.5]), r"dt is \[0.5\]: .* \(\) in"),
+    (lambda: simulate(threshold=0), r"threshold is 0: .*in \(0, inf\)"),
+    (lambda: simulate(threshold=[1, 2, 3]), r"threshold is \[1, 2, 3\]: .*'n': 2"),
+    (lambda: simulate(leak=np.nan), "leak is nan: .*finite"),
+    (lambda: simulate(reset_to=None), "reset_to is None"),
+    (lambda: simulate(floor="0"), "floor is '0'"),
+    (lambda: simulate(spike=1), "spike is 1"),
+    (lambda: simulate(S._replace(refractory=1), spike=max), "clamp is None"),
+    (lambda: simulate(clamp=X), r"clamp is \(3, 2, 4\) .*\(4, 2, 2\)"),
+    (lambda: simulate(reset_spikes=X), "reset_spikes is .*\\(4, 2, 2\\)"),
     (lambda: conventions.recorded("norse", RUN), "step is 'norse'"),
-    (lambda: conventions.recorded(S, tuple(RUN)), "run is a tuple: not a Run"),
-    (lambda: conventions.recorded(S, RUN._replace(mem=X[0])), "run.mem is of shape"),
-    (lambda: conventions.recorded(S, RUN._replace(syn=X)), "run.syn is of shape"),
+    (lambda: conventions.recorded(S, tuple(RUN)), "run is a tuple: must be a Run"),
+    (lambda: conventions.recorded(S, RUN._replace(mem=X[0])), r"run.mem is \(2, 4\)"),
+    (lambda: conventions.recorded(S, RUN._replace(mem=X)), r"run.mem is \(3, 2, 4\)"),
+    (lambda: conventions.recorded(S, RUN._replace(syn=X)), r"run.\w+ is .*'states': 3"),
     (lambda: conventions.slopes(S, RUN._replace(free=RUN.free[1:]), **T), "run.free"),
-    (lambda: conventions.slopes(S, RUN, tau_syn=2, tau_mem=-3), "tau_mem is -3")])
+    (lambda: conventions.slopes(S, RUN, tau_syn=2, tau_mem=-3), "tau_mem is -3"),
+    (lambda: linearise(X[1:]), r"x is \(2, 2, 4\) .*\(3, 2, m\*\)"),
+    (lambda: linearise(W=W1[:1]), r"W is \(1, 4\) .*\(2, m\*\)"),
+    (lambda: linearise(V=W1), r"V is \(2, 4\) .*\(2, 2\)"),
+    (lambda: linearise(spikes=RUN.spikes[1:]), r"spikes is \(3, 2, 2\)"),
+    (lambda: linearise(psi=PSI.astype(int)), "psi is .*finite float .*int64"),
+    (lambda: linearise(psi=PSI[:1]), "slopes.syn_by_syn is .*'states': 1"),
+    (lambda: linearise(X[:0], spikes=RUN.spikes[:1], psi=PSI[:1], slopes={
+        name: part[:1] for name, part in SLOPES.items()}), "psi is of 1 state"),
+    (lambda: linearise(psi=PSI[:, :0]), r"psi is \(4, 0, 2\)"),
+    (lambda: linearise(psi=PSI * np.inf), "psi is .*inf.*finite"),
+    (lambda: linearise(slopes=without("mem_by_mem")), r"slopes lacks \['mem_by_mem'\]"),
+    (lambda: linearise(slopes=list(SLOPES)), "slopes lacks"),
+    (lambda: linearise(slopes=SLOPES | {"syn_by_syn": PSI[1:]}),
+     r"slopes.syn_by_syn is \(3, 2, 2\)"),
+    (lambda: conventions.credit(PSI[0], SLOPES), r"psi is \(2, 2\)"),
+    (lambda: conventions.credit(PSI, without("rows")), "slopes lacks"),
+    (lambda: conventions.credit(PSI, SLOPES | {"rows": [2, 0]}),
+     r"slopes.rows is \[2, 0\]: .*in \{0, 1\}"),
+    (lambda: conventions.credit(PSI, SLOPES, PSI), r"dspikes is \(4, 2, 2\)"),
+    (lambda: conventions.credit(PSI, SLOPES, None, PSI), r"dmem is \(4, 2, 2\)")])
 def test_bad_input_is_named(call, match):
-    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+    with np.errstate(invalid="ignore"), \
+            pytest.raises(ValueError, match=rf"(?s)^{match}"):
         call()
+
+
+def test_input_of_another_dtype_is_cast():
+    """All arrays take the dtype of W, or of psi."""
+    for dtype in (np.float32, np.float64):
+        run = simulate(x=X.astype(np.float32), W=W1.astype(dtype), V=np.eye(2),
+                       clamp=RUN.held, reset_spikes=RUN.fired)
+        assert {a.dtype for a in run[:-1]} == {np.dtype(dtype)}
+        psi = PSI.astype(dtype)
+        arrays = [*linearise(psi=psi, V=np.eye(2)), conventions.credit(
+            psi, SLOPES, PSI[1:], PSI[1:].astype(np.float32))]
+        assert {a.dtype for a in arrays} == {np.dtype(dtype)}

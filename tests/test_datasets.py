@@ -1,4 +1,4 @@
-"""Data sets: embedded digits, IDX files good and hostile, splits, downloads."""
+"""Data sets: embedded digits, splits, downloads; IDX, CIFAR and SVHN files."""
 
 import functools
 import gzip
@@ -7,6 +7,7 @@ import http.server
 import io
 import os
 import struct
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -20,10 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
+from scipy.io import savemat
 from tolerances import RTOL
 
 from refsnn import datasets
-from refsnn.datasets import digits, fetch, idx, images, split, upsample
+from refsnn.datasets import cifar, digits, fetch, idx, images, split, svhn, upsample
 
 SEEDS = st.integers(0, 2 ** 32 - 1)
 NPZ = Path(datasets.__file__).parent / "data" / "digits.npz"
@@ -76,7 +78,7 @@ def test_missing_digits_say_in_one_line_what_is_missing(tmp_path):
 
 
 def npz(path, raw=None, **arrays):
-    """An npz file; arrays of any kind, and members of raw bytes."""
+    """Write an npz file of arrays and of members of raw bytes."""
     np.savez(path, **arrays)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         for name, data in (raw or {}).items():
@@ -85,7 +87,7 @@ def npz(path, raw=None, **arrays):
 
 
 def npy_header(shape, dtype="|u1"):
-    """An npy file with a header that promises shape, and no data."""
+    """Return an npy file without data whose header declares a shape."""
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         stream, {"descr": dtype, "fortran_order": False, "shape": shape})
@@ -147,7 +149,7 @@ def test_corrupt_npz_gives_value_error_or_the_same_digits(tmp_path_factory, seed
 
 
 def peak(function):
-    """Largest memory taken by a call that must raise ValueError."""
+    """Return the peak memory of a call that must raise ValueError."""
     tracemalloc.start()
     try:
         with pytest.raises(ValueError):
@@ -197,13 +199,14 @@ def test_upsample_keeps_dtype_constants_and_size():
 
 
 @pytest.mark.parametrize("x, size, match", [
-    (np.zeros((8, 8)), 16, r"images is of shape \(8, 8\)"),
-    (np.zeros((1, 8, 7)), 16, r"images is of shape \(1, 8, 7\)"),
-    (np.zeros((0, 8, 8)), 16, "not empty"),
-    (np.zeros((1, 8, 8), np.uint8), 16, "dtype uint8"),
-    (np.full((1, 8, 8), np.nan), 16, "images has NaN"),
-    (np.zeros((1, 8, 8)), 7, "size is 7: must be an integer of at least 8"),
-    (np.zeros((1, 8, 8)), 16.0, "size is 16.0"),
+    (np.zeros((8, 8)), 16, r"^images is \(8, 8\).*\(N, k, k\)"),
+    (np.zeros((1, 8, 7)), 16, r"^images is \(1, 8, 7\)"),
+    (np.zeros((0, 8, 8)), 16, r"^images is \(0, 8, 8\)"),
+    (np.zeros((1, 8, 8), np.uint8), 16, "^images is .* float"),
+    (np.full((1, 8, 8), np.nan), 16, "^images is .*nan.* must be finite"),
+    (np.zeros((1, 8, 8)), 7, r"^size is 7: .*int.* in \[8, inf\)"),
+    (np.zeros((1, 8, 8)), 16.0, "^size is 16.0: .*int"),
+    (np.zeros((1, 8, 8)), True, "^size is True"),
 ])
 def test_upsample_refuses(x, size, match):
     with pytest.raises(ValueError, match=match):
@@ -241,16 +244,18 @@ def test_splits_of_the_digits_are_fixed_and_differ_by_seed():
 
 
 @pytest.mark.parametrize("labels, options, match", [
-    (np.zeros(0, int), {}, "not empty"), (np.zeros(3), {}, "dtype float64"),
-    (np.zeros((2, 2), int), {}, r"shape \(2, 2\)"),
+    (np.zeros(0, int), {}, r"^labels is \(0,\)"),
+    (np.zeros(3), {}, "^labels is .* int"),
+    (np.zeros((2, 2), int), {}, r"^labels is \(2, 2\)"),
     (np.array([0, 0, 1]), {}, "1 sample of class 1"),
-    (np.array([0, 0]), {"test_fraction": 0.0}, "test_fraction is 0.0"),
+    (np.array([0, 0]), {"test_fraction": 0.0}, r"^test_fraction is 0.0: .*in \(0, 1\)"),
     (np.array([0, 0]), {"test_fraction": 1.0}, "test_fraction is 1.0"),
     (np.array([0, 0]), {"test_fraction": np.nan}, "test_fraction is nan"),
     (np.array([0, 0]), {"test_fraction": 1}, "test_fraction is 1"),
-    (np.array([0, 0]), {"seed": -1}, "seed is -1"),
+    (np.array([0, 0]), {"seed": -1}, r"^seed is -1: .*int.* in \[0, inf\)"),
     (np.array([0, 0]), {"seed": None}, "seed is None"),
     (np.array([0, 0]), {"seed": 1.0}, "seed is 1.0"),
+    (np.array([0, 0]), {"seed": True}, "seed is True"),
 ])
 def test_split_refuses(labels, options, match):
     with pytest.raises(ValueError, match=match):
@@ -360,6 +365,9 @@ def test_idx_limit_is_in_bytes(tmp_path):
     assert idx(path, limit=24).nbytes == 24
     with pytest.raises(ValueError, match=r"x, field dimensions: .* limit = 23"):
         idx(path, limit=23)
+    for limit in (-1, np.nan, None):
+        with pytest.raises(ValueError, match=r"^limit is .* in \[0, inf\]"):
+            idx(path, limit=limit)
 
 
 def test_missing_idx(tmp_path):
@@ -395,7 +403,7 @@ def test_images_of_a_folder(tmp_path, kind, zipped):
 
 def test_images_refuse(tmp_path):
     folder = folder_of(tmp_path / "a")
-    with pytest.raises(ValueError, match="kind is 'test': must be 'train' or 't10k'"):
+    with pytest.raises(ValueError, match=r"^kind is 'test': .* \('train', 't10k'\)"):
         images(folder, "test")
     with pytest.raises(ValueError, match="dtype is uint8"):
         images(folder, dtype=np.dtype(np.uint8))
@@ -454,7 +462,7 @@ def md5(data):
 
 @pytest.fixture
 def fake_pooch(monkeypatch):
-    """A stand-in that keeps to pooch's promises, and records its calls."""
+    """Replace pooch by functions that behave alike and record their calls."""
     calls = []
 
     def file_hash(path, alg):
@@ -516,7 +524,7 @@ def test_fetch_says_which_file_cannot_be_had(tmp_path, fake_pooch, monkeypatch):
 
 
 def test_fetch_refuses_unknown_names_and_a_missing_pooch(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="name is 'cifar': must be one of"):
+    with pytest.raises(ValueError, match="^name is 'cifar': must be one of"):
         fetch("cifar", tmp_path)
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ImportError, match="pip install pooch"):
@@ -536,7 +544,7 @@ def test_published_sources():
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """The four files over HTTP on this machine, one in a damaged copy too."""
+    """Serve the four files over local HTTP, with one damaged in a second folder."""
     for name, data in FILES.items():
         for folder in ("good", "bad"):
             path = tmp_path / "www" / folder / name
@@ -575,3 +583,166 @@ def test_fetch_with_pooch_itself(tmp_path, server):
     with pytest.raises(OSError, match="train-images.* cannot be fetched"):
         fetch("absent", tmp_path / "out")
     assert list((tmp_path / "out" / "absent").iterdir()) == []
+
+
+# CIFAR and SVHN
+
+@pytest.fixture
+def small(monkeypatch):
+    """Let files of CIFAR hold 4 images each."""
+    monkeypatch.setattr(datasets, "CIFAR", {
+        key: (names, 4, head) for key, (names, _, head) in datasets.CIFAR.items()})
+
+
+def rows(seed, count, head, classes):
+    """Return rows as stored in a file, their pixels and labels."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
+    labels = rng.integers(0, classes, count, np.uint8)
+    labels[0] = classes - 1
+    raw = np.zeros((count, head + 3072), np.uint8)
+    raw[:, 0], raw[:, head - 1] = 7, labels
+    for k in range(3):
+        for r in range(32):
+            start = head + 1024 * k + 32 * r
+            raw[:, start:start + 32] = pixels[:, r, :, k]
+    return raw.tobytes(), pixels, labels
+
+
+def write_cifar(folder, classes, kind, seed=0):
+    names, count, head = datasets.CIFAR[classes, kind]
+    pixels, labels = [], []
+    for i, name in enumerate(names):
+        raw, *parts = rows(seed + i, count, head, classes)
+        (folder / name).write_bytes(raw)
+        pixels.append(parts[0])
+        labels.append(parts[1])
+    return np.concatenate(pixels), np.concatenate(labels)
+
+
+@pytest.mark.parametrize("classes, kind", list(datasets.CIFAR))
+def test_cifar_is_what_was_written(tmp_path, small, classes, kind):
+    pixels, labels = write_cifar(tmp_path, classes, kind)
+    x, y = cifar(tmp_path, kind, classes=classes)
+    assert x.dtype == np.float32 and y.dtype == np.int64
+    assert x.min() == 0 and x.max() == 1
+    assert_array_equal(np.round(255 * x), pixels)
+    assert_array_equal(y, labels)
+    double, _ = cifar(tmp_path, kind, classes=classes, dtype=np.float64)
+    assert_array_equal(double, pixels / 255)
+
+
+def test_the_published_sizes(tmp_path):
+    """The sizes of the published files, in bytes."""
+    sizes = {names[0]: count * (head + 3072)
+             for names, count, head in datasets.CIFAR.values()}
+    assert sizes == {"data_batch_1.bin": 30730000, "test_batch.bin": 30730000,
+                     "train.bin": 153700000, "test.bin": 30740000}
+    path = tmp_path / "test_batch.bin"
+    with open(path, "wb") as file:
+        file.truncate(30730000)
+    x, y = cifar(tmp_path, "test")
+    assert x.shape == (10000, 32, 32, 3) and not x.any() and not y.any()
+
+
+@pytest.mark.parametrize("change", [
+    lambda raw: raw[:-1], lambda raw: raw[:-3073], lambda raw: raw + b"\0",
+    lambda raw: b"", lambda raw: raw * 2])
+def test_cifar_of_another_length_is_refused(tmp_path, small, change):
+    write_cifar(tmp_path, 10, "train")
+    path = tmp_path / "data_batch_3.bin"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ValueError, match="data_batch_3.bin holds .* must hold 12292"):
+        cifar(tmp_path)
+
+
+def test_other_files_and_options_are_refused(tmp_path, small):
+    write_cifar(tmp_path, 10, "train")
+    raw = bytearray((tmp_path / "data_batch_2.bin").read_bytes())
+    raw[3073] = 10
+    (tmp_path / "data_batch_2.bin").write_bytes(raw)
+    with pytest.raises(ValueError, match="data_batch_2.bin: largest label is 10"):
+        cifar(tmp_path)
+    (tmp_path / "data_batch_2.bin").unlink()
+    with pytest.raises(FileNotFoundError, match="data_batch_2.bin is missing"):
+        cifar(tmp_path)
+    (tmp_path / "data_batch_2.bin").mkdir()
+    with pytest.raises(ValueError, match="no regular file"):
+        cifar(tmp_path)
+    with pytest.raises(ValueError, match=r"^classes is 20: .*in \{10, 100\}"):
+        cifar(tmp_path, classes=20)
+    for read in (cifar, svhn):
+        with pytest.raises(ValueError, match="kind is 't10k'"):
+            read(tmp_path, "t10k")
+        with pytest.raises(ValueError, match="dtype is int8"):
+            read(tmp_path, dtype="int8")
+
+
+def svhn_arrays(N=5):
+    rng = np.random.default_rng(3)
+    return {"X": rng.integers(0, 256, (32, 32, 3, N), np.uint8),
+            "y": np.array([[10], [1], [9], [4], [10]], np.uint8)[:N]}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["train", "test"])
+def test_svhn_is_what_was_written(tmp_path, kind, packed):
+    arrays = svhn_arrays()
+    savemat(tmp_path / f"{kind}_32x32.mat", arrays, do_compression=packed)
+    x, y = svhn(tmp_path, kind, checked=False)
+    assert x.dtype == np.float32 and y.dtype == np.int64
+    assert x.flags.c_contiguous
+    for n in range(5):
+        assert_array_equal(np.round(255 * x[n]), arrays["X"][:, :, :, n])
+    assert y.tolist() == [0, 1, 9, 4, 0]
+    assert svhn(tmp_path, kind, dtype="float64", checked=False)[0].dtype == np.float64
+
+
+def test_svhn_is_read_by_default_only_as_published(tmp_path, monkeypatch):
+    path = tmp_path / "test_32x32.mat"
+    savemat(path, svhn_arrays())
+    with pytest.raises(ValueError, match="test_32x32.mat has MD5 .*: must be eb5a983b"):
+        svhn(tmp_path, "test")
+    raw = path.read_bytes()
+    monkeypatch.setitem(datasets.SVHN_MD5, "test", hashlib.md5(raw).hexdigest())
+    assert svhn(tmp_path, "test")[1].tolist() == [0, 1, 9, 4, 0]
+    path.write_bytes(raw[:184] + raw[185:])             # SciPy would crash on this
+    with pytest.raises(ValueError, match="has MD5"):
+        svhn(tmp_path, "test")
+
+
+@pytest.mark.parametrize("change, field", [
+    ({"X": None}, "X"), ({"y": None}, "y"), ({"y": np.ones((4, 1), np.uint8)}, "y"),
+    ({"X": np.zeros((32, 32, 3, 5))}, "X"), ({"X": np.zeros((32, 32, 5), "u1")}, "X"),
+    ({"X": np.zeros((28, 28, 3, 5), "u1")}, "X"), ({"y": np.zeros((5, 1), "u1")}, "y"),
+    ({"y": np.full((5, 1), 11, "u1")}, "y"), ({"y": np.array(["a", "b"])}, "y"),
+    ({"X": np.array([{}], object)}, "X")])
+def test_svhn_with_other_arrays_is_refused(tmp_path, change, field):
+    arrays = {key: value for key, value in {**svhn_arrays(), **change}.items()
+              if value is not None}
+    savemat(tmp_path / "train_32x32.mat", arrays)
+    with pytest.raises(ValueError, match=f"train_32x32.mat, field {field}: .* must"):
+        svhn(tmp_path, checked=False)
+
+
+def test_scipy_is_needed_for_svhn_alone():
+    code = ("import sys\nsys.modules['scipy'] = None\nfrom refsnn import datasets\n"
+            "print(datasets.digits()[0].shape)\ndatasets.svhn('nowhere')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "(1797, 8, 8)\n" and "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_broken_svhn_is_refused(tmp_path, packed):
+    path = tmp_path / "train_32x32.mat"
+    savemat(path, svhn_arrays(), do_compression=packed)
+    raw = path.read_bytes()
+    for broken in (b"", b"no such file", raw[:100], raw[:150], raw[:len(raw) // 2],
+                   raw[:124] + b"\x00\x02" + raw[126:],      # version 7.3
+                   raw[:128] + b"\xff" * 64 + raw[192:]):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match="train_32x32.mat"):
+            svhn(tmp_path, checked=False)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="train_32x32.mat is missing"):
+        svhn(tmp_path, checked=False)

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from strategies import SEEDS
 from tolerances import RTOL
 
-from refsnn import (checks, chip, chip_effects, chip_weights, lif, losses, optimisers,
-                    surrogates)
+from refsnn import checks, chip, chip_weights, lif, losses, optimisers, surrogates
 from refsnn import in_the_loop as loop
 
 SIZES = 8, 3, 4, 5, 3           # T, B, m, n, k
@@ -329,7 +328,7 @@ def plugged(drawn_chip, seed=0, **more):
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_gradient_of_a_chip_s_recording(recurrent):
     weights, x, labels = network(4, recurrent=recurrent)
-    drawn_chip = chip_effects.draw(3, chip_effects.CALIBRATED)
+    drawn_chip = chip.draw(3, chip.CALIBRATED)
     recording = loop.record(plugged(drawn_chip), chip_weights.integers(weights)[0], x,
                             dtype=np.float64)
     assert 0 < recording.spikes.mean() < 1
@@ -349,7 +348,7 @@ def batch_first(a):
 def test_how_arrays_lie_in_memory_changes_nothing(recurrent, layout):
     weights, x, labels = network(4, recurrent=recurrent)
     written = chip_weights.integers(weights)[0]
-    spikes, codes = plugged(chip_effects.draw(3, chip_effects.CALIBRATED))(written, x)
+    spikes, codes = plugged(chip.draw(3, chip.CALIBRATED))(written, x)
 
     def found(change):
         used = chip_weights.Weights(*(w if w is None else change(w) for w in weights))
@@ -371,7 +370,7 @@ def test_how_arrays_lie_in_memory_changes_nothing(recurrent, layout):
 def test_the_gradient_cannot_see_the_chip(recurrent):
     """Private numbers scrambled, recordings kept: the same to the last bit."""
     weights, x, labels = network(4, recurrent=recurrent)
-    chips = [chip_effects.draw(seed, chip_effects.UNCALIBRATED) for seed in (3, 4)]
+    chips = [chip.draw(seed, chip.UNCALIBRATED) for seed in (3, 4)]
     run = plugged(chips[0])
     kept = run(chip_weights.integers(weights)[0], x)
     written = chip_weights.integers(weights)[0]
@@ -395,8 +394,8 @@ def test_the_ideal_chip_is_the_software_network():
     """Nothing but rounded weights between the two: the same gradient."""
     weights, x, labels = network(6)
     written, s = chip_weights.integers(weights)
-    effects = chip_effects.IDEAL._replace(refractory=1.7e-6)
-    run = plugged(chip_effects.draw(1, effects, dtype=np.float64), step=1.7e-6)
+    effects = chip.IDEAL._replace(refractory=1.7e-6)
+    run = plugged(chip.draw(1, effects, dtype=np.float64), step=1.7e-6)
     recording = loop.record(run, written, x, gain=240 / s, dtype=np.float64)
     rounded = chip_weights.Weights(written.hidden / 240, None, written.readout / s)
     alpha, beta = decays()
@@ -431,11 +430,11 @@ def silent_start():
         labels
 
 
-CODES = chip_effects.only(chip_effects.CALIBRATED, "weight_limit", "fan_in",
-                          "adc_limit", "refractory")
+CODES = chip.only(chip.CALIBRATED, "weight_limit", "fan_in", "adc_limit",
+                  "refractory")
 
 
-@pytest.mark.parametrize("run", [ideal, plugged(chip_effects.draw(1, CODES),
+@pytest.mark.parametrize("run", [ideal, plugged(chip.draw(1, CODES),
                                                 step=1.7e-6)], ids=["lif", "chip"])
 def test_learning_starts_from_a_silent_hidden_layer(run):
     weights, x, labels = silent_start()

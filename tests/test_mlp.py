@@ -544,6 +544,127 @@ def test_lists_and_views_will_do():
     close(flat(a), flat(second_order(net)))
 
 
+# --- dropout --------------------------------------------------------------------------
+
+def thinned(net, keep=0.6):
+    """Random masks of all inputs, and the run with them; gates are clear of 0."""
+    for _ in range(300):
+        masks = [(net.rng.random(a.shape) < keep).astype(float)
+                 for a in net.recording.inputs]
+        rec = mlp.forward(net.weights, net.biases, net.x, dropout=masks)
+        if all(0 < m.mean() < 1 for m in masks) and all(
+                v.any() for v in mlp.backward(net.weights, rec, net.D).weights) and all(
+                np.abs(z[m > 0]).min() > GAP for z, m in
+                zip(rec.pre[:-1], masks[1:], strict=True)):
+            return masks, rec
+    raise RuntimeError("no live masks found")
+
+
+def thinned_net(seed):
+    return network((5, 6, 5, 3), 4, "relu", seed)
+
+
+def thinned_scalar(net, masks, base, scales=(1, 1, 1), A=None, G=None):
+    """theta -> <A, inputs> + <G, signals> + <D, outputs>, with recorded masks."""
+    def f(theta):
+        weights = [w * s for w, s in zip(theta[:3], scales, strict=True)]
+        rec = mlp.forward(weights, theta[3:], net.x, dropout=masks)
+        for z, before in zip(rec.pre[:-1], base.pre[:-1], strict=True):
+            assert ((z > 0) == (before > 0)).all(), "a gate flipped: no derivative"
+        total = float(np.sum(net.D * rec.outputs))
+        for adjoint, arrays in ((A, rec.inputs), (G, G and mlp.signals(weights, rec))):
+            if adjoint is not None:
+                total += sum(float(np.sum(a * b)) for a, b in
+                             zip(adjoint, arrays, strict=True))
+        return total
+
+    return f
+
+
+NAMES = [f"{kind}[{i}]" for kind in "Wb" for i in range(3)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gradient_with_dropout_by_differences(seed):
+    net = thinned_net(seed)
+    masks, rec = thinned(net)
+    f, theta = thinned_scalar(net, masks, rec), net.weights + net.biases
+    grad = sum(mlp.backward(net.weights, rec, net.D), [])
+    checks.gradient(f, theta, grad, names=NAMES, rtol=RTOL_FD / 100, step=STEP)
+    for wrong in (sum(mlp.backward(net.weights, net.recording, net.D), []),
+                  [1.001 * v for v in grad]):
+        with pytest.raises(AssertionError, match="finite difference"):
+            checks.gradient(f, theta, wrong, names=NAMES, step=STEP)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_second_order_with_dropout_by_differences(seed):
+    net = thinned_net(seed)
+    masks, rec = thinned(net)
+    signals = mlp.signals(net.weights, rec)
+    grad = sum(mlp.second_order(net.weights, rec, signals, net.A, net.G, net.D), [])
+    checks.gradient(thinned_scalar(net, masks, rec, A=net.A, G=net.G),
+                    net.weights + net.biases, grad, names=NAMES, rtol=RTOL_FD / 100,
+                    step=STEP)
+    jac = mlp.jacobian(rec, signals)
+    close(np.einsum("nk,nkp->p", net.D, jac),
+          flat(mlp.backward(net.weights, rec, net.D)))
+
+
+def test_one_over_keep_goes_to_the_weights_that_read():
+    """The gradient of such a weight is 1/keep times that of its scaled copy."""
+    net, scales = thinned_net(7), (1, 1 / 0.6, 1 / 0.5)
+    reading = [w * s for w, s in zip(net.weights, scales, strict=True)]
+    masks, rec = thinned(net._replace(weights=reading))
+    dW, db = mlp.backward(reading, rec, net.D)
+    checks.gradient(thinned_scalar(net, masks, rec, scales), net.weights + net.biases,
+                    [d * s for d, s in zip(dW, scales, strict=True)] + db, names=NAMES,
+                    rtol=RTOL_FD / 100, step=STEP)
+
+
+def test_a_unit_dropped_from_all_samples_is_a_unit_that_nothing_reads():
+    net = thinned_net(8)
+    kept = [np.array([1.0, 0, 1, 1, 0]), np.array([0.0, 1, 1, 0, 1, 1]),
+            np.array([1.0, 1, 0, 1, 1])]
+    rec = mlp.forward(net.weights, net.biases, net.x,
+                      dropout=[np.tile(k, (4, 1)) for k in kept])
+    pruned = [W * k for W, k in zip(net.weights, kept, strict=True)]
+    other = mlp.forward(pruned, net.biases, net.x)
+    close(rec.outputs, other.outputs)
+    grad, twin = (mlp.backward(w, r, net.D) for w, r in ((net.weights, rec),
+                                                         (pruned, other)))
+    for i, k in enumerate(kept):
+        close(grad.weights[i], twin.weights[i] * k)
+        assert not grad.weights[i][:, k == 0].any()
+        close(grad.biases[i], twin.biases[i])
+        assert i == 2 or not grad.biases[i][kept[i + 1] == 0].any()
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+def test_masks_of_ones_and_none_change_no_bit(dtype):
+    net = thinned_net(9)
+    weights, biases = ([v.astype(dtype) for v in part] for part in net[:2])
+    x = net.x.astype(dtype)
+    base = mlp.forward(weights, biases, x)
+    ones = [np.ones(a.shape, bool) for a in base.inputs]
+    for dropout in (None, [None] * 3, ones, [None, ones[1], None]):
+        found = mlp.forward(weights, biases, x, dropout=dropout)
+        for a, b in zip([*found.inputs, *found.pre], [*base.inputs, *base.pre],
+                        strict=True):
+            assert a.dtype == dtype and (a == b).all()
+
+
+def test_dropout_keeps_its_arguments_and_may_mask_the_inputs_of_tanh_units():
+    net = network((3, 4, 2), 3, "tanh", 7)
+    mask, x = np.eye(3), net.x.copy()
+    rec = mlp.forward(net.weights, net.biases, x, "tanh", [mask, None])
+    assert (x == net.x).all() and (mask == np.eye(3)).all()
+    assert (rec.inputs[0] == mask * x).all()
+    other = mlp.forward(net.weights, net.biases, mask * x, "tanh")
+    assert (rec.outputs == other.outputs).all()
+    assert (rec.outputs != net.recording.outputs).any()
+
+
 # --- initialisation -------------------------------------------------------------------
 
 @pytest.mark.parametrize("n_in, n_out", [(400, 300), (300, 20), (2, 30000)])
@@ -599,6 +720,7 @@ NET = network((3, 4, 2), 3, "relu", 8)
 TANH = network((3, 4, 2), 3, "tanh", 9)
 W, B, X, REC, SIG = NET.weights, NET.biases, NET.x, NET.recording, NET.signals
 A, G, D = NET.A, NET.G, NET.D
+M = [np.ones_like(a) for a in REC.inputs]
 UP, UP_B = ([np.abs(v) / 10 for v in part] for part in (W, B))    # all gates open
 
 
@@ -613,74 +735,95 @@ def rec(inputs=REC.inputs, pre=REC.pre):
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: mlp.forward([], [], X), "weights is list of length 0"),
-    (lambda: mlp.forward(W[0], B, X), "weights is ndarray of length 4"),
-    (lambda: mlp.forward(None, B, X), "weights is NoneType of length none"),
-    (lambda: mlp.forward([W[0], W[0]], B, X), r"weights\[1\] is of .*\(1\+, 4\)"),
-    (lambda: mlp.forward([W[0][0], W[1]], B, X), r"weights\[0\] is of shape \(3,\)"),
-    (lambda: mlp.forward([W[0][:0], W[1]], B, X), r"weights\[0\] is of shape \(0, 3"),
-    (lambda: mlp.forward([W[0], W[1].astype(int)], B, X), r"weights\[1\] .*int64"),
-    (lambda: mlp.forward([W[0].astype(int), W[1]], B, X), r"weights\[0\] .*int64"),
-    (lambda: mlp.forward([W[0], W[1].astype("f4")], B, X), r"weights\[1\] .*float32"),
-    (lambda: mlp.forward([nan(W[0]), W[1]], B, X), r"weights\[0\] has NaN"),
-    (lambda: mlp.forward([W[0], W[1] * np.inf], B, X), r"weights\[1\] has NaN or inf"),
-    (lambda: mlp.forward(W, B[:1], X), "biases is list of length 1: must be .* 2"),
-    (lambda: mlp.forward(W, B[0], X), "biases is ndarray"),
-    (lambda: mlp.forward(W, B[::-1], X), r"biases\[0\] is of shape \(2,\)"),
-    (lambda: mlp.forward(W, [B[0], nan(B[1])], X), r"biases\[1\] has NaN"),
-    (lambda: mlp.forward(W, B, X[0]), r"x is of shape \(3,\)"),
-    (lambda: mlp.forward(W, B, X[:, :2]), r"x is of shape \(3, 2\)"),
-    (lambda: mlp.forward(W, B, X[:0]), r"x is of shape \(0, 3\)"),
-    (lambda: mlp.forward(W, B, X.astype("f4")), "x is .*float32: must be a float64"),
-    (lambda: mlp.forward(W, B, nan(X)), "x has NaN"),
-    (lambda: mlp.forward(W, B, X, "gelu"), "activation is 'gelu': must be one of"),
-    (lambda: mlp.backward(W, REC, D, "sigmoid"), "activation is 'sigmoid'"),
-    (lambda: mlp.backward(W, REC, D, "tanh"), "activation is 'tanh': must be that of"),
+    (lambda: mlp.forward([], [], X), "^weights has 0 arrays: must have some"),
+    (lambda: mlp.forward(W[0], B, X), "(?s)^weights is array.*must be one of .*list"),
+    (lambda: mlp.forward(None, B, X), "^weights is None"),
+    (lambda: mlp.forward([W[0], W[0]], B, X), r"^weights\[1\] is \(4, 3\)"),
+    (lambda: mlp.forward([W[0][0], W[1]], B, X), r"^weights\[0\] is \(3,\)"),
+    (lambda: mlp.forward([W[0][:0], W[1]], B, X), r"^weights\[0\] is \(0, 3"),
+    (lambda: mlp.forward([W[0], W[1].astype(int)], B, X), r"^weights\[1\] .*float"),
+    (lambda: mlp.forward([W[0].astype(int), W[1]], B, X), r"^weights\[0\] .*float"),
+    (lambda: mlp.forward([nan(W[0]), W[1]], B, X), r"^weights\[0\] .*nan.*finite"),
+    (lambda: mlp.forward([W[0], W[1] * np.inf], B, X), r"^weights\[1\] .*inf.*finite"),
+    (lambda: mlp.forward([W[0].astype("f"), 1e99 * W[1]], B, X), r"^weights\[1\]"),
+    (lambda: mlp.forward(W, B[:1], X), "^biases has 1 arrays: must have 2"),
+    (lambda: mlp.forward(W, B[0], X), "^biases is array"),
+    (lambda: mlp.forward(W, None, X), "^biases is None"),
+    (lambda: mlp.forward(W, B[::-1], X), r"^biases\[0\] is \(2,\)"),
+    (lambda: mlp.forward(W, [B[0], nan(B[1])], X), r"^biases\[1\] .*nan.*finite"),
+    (lambda: mlp.forward(W, B, X[0]), r"^x is \(3,\)"),
+    (lambda: mlp.forward(W, B, X[:, :2]), r"^x is \(3, 2\)"),
+    (lambda: mlp.forward(W, B, X[:0]), r"^x is \(0, 3\)"),
+    (lambda: mlp.forward(W, B, nan(X)), "^x is .*nan.*finite"),
+    (lambda: mlp.forward(W, B, X, "gelu"), "^activation is 'gelu': must be one of"),
+    (lambda: mlp.forward(W, B, X, dropout=[None]), "^dropout has 1 arrays: must"),
+    (lambda: mlp.forward(W, B, X, dropout=M[0]), "^dropout is array"),
+    (lambda: mlp.forward(W, B, X, dropout=M[::-1]), r"^dropout\[0\] is \(3, 4\)"),
+    (lambda: mlp.forward(W, B, X, dropout=[None, M[1] / 2]), r"^dropout\[1\] .*0, 1"),
+    (lambda: mlp.forward(W, B, X, dropout=[nan(M[0]), None]), r"^dropout\[0\] .*0, 1"),
+    (lambda: mlp.forward(W, B, X, "tanh", M), "^dropout masks tanh units: must be"),
+    (lambda: mlp.backward(W, REC, D, "sigmoid"), "^activation is 'sigmoid'"),
+    (lambda: mlp.backward(W, REC, D, "tanh"), "^activation is 'tanh': must be that of"),
     (lambda: mlp.signals(TANH.weights, TANH.recording), "activation is 'relu': must b"),
     (lambda: mlp.backward(UP, mlp.forward(UP, UP_B, X ** 2), D, "tanh"),
-     r"activation is 'tanh': .* inputs\[1\] is not tanh of its pre\[0\]"),
-    (lambda: mlp.backward(W, REC, D[:2]), "doutputs is of shape"),
-    (lambda: mlp.backward(W, REC, D[:, :1]), "doutputs is of shape"),
-    (lambda: mlp.backward(W, REC, D.astype("f4")), "doutputs is .*float32"),
-    (lambda: mlp.backward(W, REC, nan(D)), "doutputs has NaN"),
-    (lambda: mlp.backward(W, REC, None), "doutputs is of shape"),
-    (lambda: mlp.backward(W[:1], REC, D), "inputs is list of length 2: must be .* 1"),
-    (lambda: mlp.backward(W, list(REC), D), "recording is a list"),
-    (lambda: mlp.backward(W, REC[:2], D), "recording is a tuple"),
-    (lambda: mlp.signals(W, rec(pre=REC.pre[:1])), "recording.pre is list of length 1"),
-    (lambda: mlp.signals(W, rec(REC.inputs[0])), "recording.inputs is ndarray"),
-    (lambda: mlp.signals(W, rec([a[:0] for a in REC.inputs])), "inputs.0. is .*0, 3"),
-    (lambda: mlp.signals(W, rec([X, REC.inputs[1][:2]])), r"inputs\[1\] .*\(3, 4"),
-    (lambda: mlp.signals(W, rec(pre=[REC.pre[0][:2], D])), r"pre\[0\] .*\(3, 4"),
-    (lambda: mlp.signals(W, rec(pre=[REC.pre[0], D[:, :1]])), r"pre\[1\] .*\(3, 2"),
-    (lambda: mlp.signals(W, rec([nan(X), REC.inputs[1]])), r"inputs\[0\] has NaN"),
-    (lambda: mlp.signals(W, rec(pre=[nan(REC.pre[0]), D])), r"pre\[0\] has NaN"),
-    (lambda: mlp.signals(W[::-1], REC), r"weights\[1\] is of shape"),
-    (lambda: mlp.signals([w.astype("f4") for w in W], REC), "inputs.*be a float32"),
-    (lambda: mlp.jacobian(REC, SIG[:1]), "signals is list of length 1"),
-    (lambda: mlp.jacobian(REC, SIG[::-1]), r"signals\[0\] is of shape"),
-    (lambda: mlp.jacobian(REC, [nan(SIG[0]), SIG[1]]), r"signals\[0\] has NaN"),
-    (lambda: mlp.jacobian(rec([X, X]), SIG), r"inputs\[1\] is of .*\(3, 4\)"),
-    (lambda: mlp.jacobian(rec([], []), []), "inputs is list of length 0"),
-    (lambda: mlp.second_order(W, REC, SIG[::-1]), r"signals\[0\] is of shape"),
-    (lambda: mlp.second_order(W, REC, SIG, A[:1]), "dinputs is list of length 1"),
-    (lambda: mlp.second_order(W, REC, SIG, A[::-1]), r"dinputs\[0\] is of shape"),
-    (lambda: mlp.second_order(W, REC, SIG, [None, nan(A[1])]), r"dinputs\[1\] has NaN"),
-    (lambda: mlp.second_order(W, REC, SIG, [None, np.float32(A[1])]), "dinputs.*t32"),
-    (lambda: mlp.second_order(W, REC, [g.astype("f4") for g in SIG]), "signals.*t32"),
-    (lambda: mlp.second_order(W, REC, SIG, None, G[0]), "dsignals is ndarray"),
+     r"^activation is 'tanh': .* inputs\[1\] is not tanh of its pre\[0\]"),
+    (lambda: mlp.backward(W, REC, D[:2]), r"^doutputs is \(2, 2\)"),
+    (lambda: mlp.backward(W, REC, D[:, :1]), r"^doutputs is \(3, 1\)"),
+    (lambda: mlp.backward(W, REC, nan(D)), "^doutputs is .*nan.*finite"),
+    (lambda: mlp.backward(W, REC, None), "^doutputs is None"),
+    (lambda: mlp.backward(W[:1], REC, D), "^recording.inputs has 2 arrays: .* 1"),
+    (lambda: mlp.backward(W, list(REC), D), "^recording is a list: must be a Rec"),
+    (lambda: mlp.backward(W, REC[:2], D), "^recording is a tuple: must be a Rec"),
+    (lambda: mlp.signals(W, rec(pre=REC.pre[:1])), "^recording.pre has 1 arr"),
+    (lambda: mlp.signals(W, rec(REC.inputs[0])), "^recording.inputs is array"),
+    (lambda: mlp.signals(W, rec([a[:0] for a in REC.inputs])), "inputs.0. is .0, 3"),
+    (lambda: mlp.signals(W, rec([X, REC.inputs[1][:2]])), r"inputs\[1\] is \(2, 4\)"),
+    (lambda: mlp.signals(W, rec(pre=[REC.pre[0][:2], D])), r"pre\[0\] is \(2, 4\)"),
+    (lambda: mlp.signals(W, rec(pre=[REC.pre[0], D[:, :1]])), r"pre\[1\] is \(3, 1"),
+    (lambda: mlp.signals(W, rec([nan(X), REC.inputs[1]])), r"inputs\[0\] is .*nan"),
+    (lambda: mlp.signals(W, rec(pre=[nan(REC.pre[0]), D])), r"pre\[0\] is .*nan"),
+    (lambda: mlp.signals(W[::-1], REC), r"^weights\[1\] is \(4, 3\)"),
+    (lambda: mlp.jacobian(REC, SIG[:1]), "^signals has 1 arrays: must have 2"),
+    (lambda: mlp.jacobian(REC, SIG[::-1]), r"^signals\[0\] is \(3, 2, 2\)"),
+    (lambda: mlp.jacobian(REC, [nan(SIG[0]), SIG[1]]), r"^signals\[0\] is .*nan"),
+    (lambda: mlp.jacobian(rec([X, X]), SIG), r"^recording.pre\[0\] is \(3, 4\)"),
+    (lambda: mlp.jacobian(rec([], []), []), "^recording.inputs has 0 arrays"),
+    (lambda: mlp.second_order(W, REC, SIG[::-1]), r"^signals\[0\] is \(3, 2, 2\)"),
+    (lambda: mlp.second_order(W, REC, SIG, A[:1]), "^dinputs has 1 arrays: must"),
+    (lambda: mlp.second_order(W, REC, SIG, A[::-1]), r"^dinputs\[0\] is \(3, 4\)"),
+    (lambda: mlp.second_order(W, REC, SIG, [None, nan(A[1])]), r"^dinputs\[1\] .*nan"),
+    (lambda: mlp.second_order(W, REC, SIG, None, G[0]), "^dsignals is array"),
     (lambda: mlp.second_order(W, REC, SIG, None, [G[0][:, 0], None]), r"dsignals\[0\]"),
     (lambda: mlp.second_order(W, REC, SIG, None, [None, nan(G[1])]), r"dsignals\[1\]"),
-    (lambda: mlp.second_order(W, REC, SIG, None, None, D.T), "doutputs is of shape"),
-    (lambda: mlp.second_order(W, REC, SIG, activation=1), "activation is 1"),
-    (lambda: mlp.init((3,), NET.rng), r"sizes is \(3,\)"),
-    (lambda: mlp.init(3, NET.rng), "sizes is 3"),
-    (lambda: mlp.init((3, 0), NET.rng), r"sizes is \(3, 0\)"),
-    (lambda: mlp.init((3, 2.0), NET.rng), r"sizes is \(3, 2.0\)"),
-    (lambda: mlp.init((3, True), NET.rng), r"sizes is \(3, True\)"),
-    (lambda: mlp.init((3, 2), 1), "rng is 1: must be a numpy.random.Generator"),
-    (lambda: mlp.init((3, 2), NET.rng, np.float16), "dtype is .*float16"),
-    (lambda: mlp.init((3, 2), NET.rng, "float"), "dtype is 'float'")])
+    (lambda: mlp.second_order(W, REC, SIG, None, None, D.T), r"^doutputs is \(2, 3\)"),
+    (lambda: mlp.second_order(W, REC, SIG, activation=1), "^activation is 1"),
+    (lambda: mlp.init((3,), NET.rng), r"^sizes is \[3\]: must be at least two"),
+    (lambda: mlp.init(3, NET.rng), r"^sizes\[\] is 3"),
+    (lambda: mlp.init((3, 0), NET.rng), r"^sizes\[1\] is 0: .*in \[1, inf\)"),
+    (lambda: mlp.init((3, 2.0), NET.rng), r"^sizes\[1\] is 2.0: .*int"),
+    (lambda: mlp.init((3, True), NET.rng), r"^sizes\[1\] is True: .*int"),
+    (lambda: mlp.init((3, 2), 1), "^rng is 1: must be one of .*Generator"),
+    (lambda: mlp.init((3, 2), NET.rng, np.float16), "^dtype is .*float16"),
+    (lambda: mlp.init((3, 2), NET.rng, "float"), "^dtype is 'float'")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
+
+
+def test_arrays_are_cast_to_the_dtype_of_the_first_weights():
+    single = np.float32
+    narrow, x = [w.astype(single) for w in W], np.rint(4 * X)
+    found = mlp.forward([narrow[0], W[1]], B, x.astype(int))
+    wanted = mlp.forward(narrow, [b.astype(single) for b in B], x.astype(single))
+    for a, b in zip([*found.inputs, *found.pre], [*wanted.inputs, *wanted.pre],
+                    strict=True):
+        assert a.dtype == single and (a == b).all()
+    results = []
+    for dtype in (single, np.float64):
+        inputs, pre, g, dg, (d,) = ([v.astype(single).astype(dtype) for v in part]
+                                    for part in (found.inputs, found.pre, SIG, G, [D]))
+        run = rec(inputs, pre)
+        results.append(np.concatenate([
+            flat(mlp.backward(W, run, d)), mlp.signals(W, run)[0].ravel(),
+            flat(mlp.second_order(W, run, g, None, dg, d))]))
+    assert results[0].dtype == np.float64 and (results[0] == results[1]).all()

@@ -24,16 +24,17 @@ import time
 
 import numpy as np
 
-import common
+from figures.run import seeds
+from figures.run.claims import Claim, at_most
 
-LOG = pathlib.Path(__file__).parent.parent / "log"
+LOG = pathlib.Path(__file__).parents[2] / "log"
 
 
 def walk(seed, repeat, pause):
     with open(LOG, "a") as log:
         log.write(f"{repeat} {os.getpid()}\\n")
     time.sleep(pause)
-    draw = common.rng(seed, "walks", 0, repeat)
+    draw = seeds.rng(seed, "walks", 0, repeat)
     mixed = draw.normal(size=(90, 90))
     return {"path": np.cumsum(draw.choice([-1.0, 1.0], 400)),
             "norm": float(np.linalg.norm(mixed @ mixed @ mixed.T)),
@@ -54,8 +55,8 @@ def gather(results):
 
 def claims(data):
     far = abs(data["paths"][:, -1]).max()
-    return [common.at_most("distance <after> 400 steps & no more", far, 400, 0.5),
-            common.Claim("nobody can tell this one", "a <text>", "any", None)]
+    return [at_most("distance <after> 400 steps & no more", far, 400, 0.5),
+            Claim("nobody can tell this one", "a <text>", "any", None)]
 
 
 def plot(data, fig):
@@ -68,7 +69,7 @@ import os
 import numpy as np
 import threadpoolctl
 
-import common
+from figures.run.claims import at_least
 
 
 def job(threads):
@@ -87,7 +88,7 @@ def gather(results):
 
 
 def claims(data):
-    return [common.at_least("threads nobody has", data["pools"].max(), 10000)]
+    return [at_least("threads nobody has", data["pools"].max(), 10000)]
 
 
 def plot(data, fig):
@@ -99,7 +100,7 @@ import os
 import pathlib
 import signal
 
-FLAG = pathlib.Path(__file__).parent.parent / "killed"
+FLAG = pathlib.Path(__file__).parents[2] / "killed"
 
 
 def job(repeat, times):
@@ -134,9 +135,9 @@ import signal
 
 import numpy as np
 
-import common
+from figures.run import seeds
 
-HOME = pathlib.Path(__file__).parent.parent
+HOME = pathlib.Path(__file__).parents[2]
 CONTINUES = (None, 0, 1, None, 3, 4, 1)
 
 
@@ -145,7 +146,7 @@ def walk(seed, repeat, part, before=None):
         log.write(f"{repeat}.{part} {os.getpid()}\\n")
     if (repeat, part) == (0, 1) and not (HOME / "mended").exists():
         TRAP
-    steps = common.rng(seed, "chain", part, repeat).normal(size=(50, 3))
+    steps = seeds.rng(seed, "chain", part, repeat).normal(size=(50, 3))
     start, met = np.ones(3), ""
     if before is not None:
         start, met = before["path"][-1] / 3, before["met"]
@@ -179,7 +180,7 @@ import pathlib
 
 
 def job(repeat):
-    (pathlib.Path(__file__).parent.parent / f"raised-{repeat}").touch()
+    (pathlib.Path(__file__).parents[2] / f"raised-{repeat}").touch()
     raise ZeroDivisionError(f"raised by repeat {repeat}")
 
 
@@ -191,7 +192,7 @@ gather = claims = plot = None
 '''
 
 FAILS = '''"""A claim that does not hold."""
-import common
+from figures.run.claims import at_least
 
 
 def job():
@@ -207,7 +208,7 @@ def gather(results):
 
 
 def claims(data):
-    return [common.at_least("x is large", data["x"], 3, 3.25)]
+    return [at_least("x is large", data["x"], 3, 3.25)]
 
 
 def plot(data, fig):
@@ -216,17 +217,28 @@ def plot(data, fig):
 
 
 def make(folder, pause=0.0, times=1, **figures):
-    """Write a checkout with the named figures; returns its folder."""
-    (folder / "figures").mkdir(parents=True)
-    (folder / "refsnn").mkdir()
+    """Write a checkout with the named figures and return its folder.
+
+    The figures stand in figures/toys, that on speed in figures/speed.
+    """
+    (folder / "refsnn").mkdir(parents=True)
     shutil.copy(ROOT / "run_all.py", folder)
     shutil.copy(ROOT / "refsnn" / "__init__.py", folder / "refsnn")
-    for name in ("common.py", "runner.py", "gallery.py", "style.mplstyle"):
-        shutil.copy(ROOT / "figures" / name, folder / "figures")
+    shutil.copytree(ROOT / "figures" / "run", folder / "figures" / "run",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("", "toys", "speed"):
+        (folder / "figures" / part).mkdir(exist_ok=True)
+        (folder / "figures" / part / "__init__.py").write_text("")
     for name, text in figures.items():
         text = text.replace("PAUSE", str(pause)).replace("TIMES", str(times))
-        (folder / "figures" / f"fig_{name}.py").write_text(text)
+        path_of(folder, name).write_text(text)
     return folder
+
+
+def path_of(folder, name):
+    """Return the path of a figure in the checkout."""
+    part = "speed" if name == "speed" else "toys"
+    return folder / "figures" / part / f"fig_{name}.py"
 
 
 def command(folder, *arguments):

@@ -1,0 +1,1 @@
+"""Figures on learning with an analog chip in the loop [CB22]."""

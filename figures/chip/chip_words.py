@@ -14,7 +14,7 @@ from figures.chip import chip_images
 from figures.run import seeds
 from figures.spoken import spoken_words
 from figures.surrogate import lif_training
-from refsnn import chip_effects, losses
+from refsnn import chip, losses
 from figures.chip import chip_coding
 
 HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"
@@ -85,7 +85,7 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
     run = chip_images.in_software
     if kind == "chip":
         number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
-        run = chip_images.on_chip(chip_effects.draw(number, chip_effects.CALIBRATED),
+        run = chip_images.on_chip(chip.draw(number, chip.CALIBRATED),
                                   seeds.rng(seed, FIGURE, f"{recurrence}, noise", since))
     learner = chip_images.begin(generator, hidden, inputs=INPUTS, classes=int(classes),
                                 recurrent=True)

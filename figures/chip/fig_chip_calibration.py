@@ -24,7 +24,7 @@ from figures.chip import chip_images
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
 from figures.run import published
-from refsnn import chip_effects
+from refsnn import chip
 
 FIGURE = "chip_calibration"
 LEVELS = {"quick": (0, 30), "default": (0, 30, 50),          # percent
@@ -60,7 +60,7 @@ def drawn(which, level, seed, repeat):
     """The chip of a repeat: the same one, more or less de-calibrated."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     sigma = tuple(level / 100 * part for part in WHICH[which])
-    return chip_effects.draw(number, chip_effects.CALIBRATED._replace(
+    return chip.draw(number, chip.CALIBRATED._replace(
         decalibration=sigma if level else None))
 
 

@@ -23,7 +23,7 @@ from figures.chip import chip_images
 from figures.run.claims import Claim, at_most
 from figures.run import colours, seeds
 from figures.run import published
-from refsnn import calibration, chip, chip_effects
+from refsnn import calibration, chip
 
 FIGURE = "chip_pattern"
 NEURONS, ROUNDS = 256, 2
@@ -46,7 +46,7 @@ def bench(epochs, seed, repeat):
     """Measure, calibrate, measure again; and train for `epochs`."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
-    drawn = chip_effects.draw(number, chip_effects.UNCALIBRATED)
+    drawn = chip.draw(number, chip.UNCALIBRATED)
     spreads, traces = [], []
     for _ in STAGES:
         run = functools.partial(chip.emulate, drawn, rng=rng)

@@ -23,7 +23,7 @@ from figures.chip import chip_images
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
 from figures.run import published
-from refsnn import chip_effects
+from refsnn import chip
 
 FIGURE = "chip_timing"
 STRENGTHS = {"quick": (0.0, 0.1), "default": (0.0, 0.03, 0.1, 0.3),
@@ -48,7 +48,7 @@ def learn(strength, epochs, seed, repeat):
     generator = seeds.rng(seed, FIGURE, "digits", f"{repeat}, from 0")
     rule = chip_images.DEFAULT._replace(burst=strength)
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
-    drawn = chip_effects.draw(number, chip_effects.CALIBRATED)
+    drawn = chip.draw(number, chip.CALIBRATED)
     noise = seeds.rng(seed, FIGURE, "noise", f"{repeat}, from 0")
     run = chip_images.on_chip(drawn, noise)
     learner, curves = chip_images.learn(run, chip_images.begin(generator, chip_images.HIDDEN["digits"]),

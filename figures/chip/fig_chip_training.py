@@ -22,7 +22,7 @@ from figures.chip import chip_images
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
 from figures.run import published
-from refsnn import chip_effects
+from refsnn import chip
 
 FIGURE = "chip_training"
 KINDS = ("chip", "software", "ReLU")
@@ -92,7 +92,7 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
         number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
         noise = seeds.rng(seed, FIGURE, "noise", f"{repeat}, from {first}")
         run = chip_images.in_software if kind == "software" else chip_images.on_chip(
-            chip_effects.draw(number, chip_effects.CALIBRATED), noise)
+            chip.draw(number, chip.CALIBRATED), noise)
 
         def score(weights):
             return chip_images.test(run, weights, images).accuracy
@@ -153,19 +153,20 @@ def claims(data):
     found, accuracy, paper = [], final(data), published.values(FIGURE)
     repeats = data["tests"].shape[1]
     for task, augmented in dict.fromkeys(key[:2] for key in accuracy):
-        chip, software, relu = (accuracy[task, augmented, kind].mean()
-                                for kind in KINDS)
+        on_chip, software, relu = (accuracy[task, augmented, kind].mean()
+                                   for kind in KINDS)
         name = TITLES[task] + ", dropout and rotation" * augmented
         if task == "digits":
             found += [at_most(
                 f"{name}: test accuracy in ideal software - with the chip in the "
-                f"loop, means of {repeats} seeds", software - chip, 0.01,
+                f"loop, means of {repeats} seeds", software - on_chip, 0.01,
                 round(paper["MNIST, software"] - paper["MNIST, chip"], 4)),
-                at_least(f"{name}: test accuracy, chip", chip, chip_images.LEARNT)]
+                at_least(f"{name}: test accuracy, chip", on_chip,
+                         chip_images.LEARNT)]
             bounds = None, None
         else:
             bounds = BOUNDS[task, augmented]
-        for kind, value, bound in (("chip", chip, bounds[0]),
+        for kind, value, bound in (("chip", on_chip, bounds[0]),
                                    ("software", software, bounds[1]),
                                    ("ReLU", relu, None)):
             if kind == "chip" and task == "digits":

@@ -1,0 +1,1 @@
+"""Figures on tangent kernels and Neural Tangent Transfer [LZ20]."""

@@ -1,0 +1,1 @@
+"""Figures on online learning and approximations of RTRL [ZN21]."""

@@ -1,36 +1,37 @@
-"""Learning to remember: what each rung of the RTRL ladder is worth.
+"""How long a memory does each approximation of RTRL learn?
 
-Two cues, each one of two, and a delay between them: a recurrent spiking
-network says whether they were the same (delayed exclusive or).  Its weights
-learn from the exact gradient or from the approximations of
-`refsnn.sparse_rtrl`; its readout always from its own exact gradient.  At a
-delay of 30 ms, three membrane time constants, where exact RTRL solves the
-task, the block-diagonal rule comes within 0.05 of its mean accuracy with
-1/13 of its memory and less than 2 % of its multiplications.  At 60 ms exact
-RTRL still solves the task, and the block-diagonal rule is behind by more
-than 0.1: what a neuron's spikes do to the others has to be followed there,
-unless the neurons themselves remember.  "Adaptive, e-prop" is a network of
-such neurons, whose thresholds rise with each own spike and fall back within
-200 ms: `refsnn.alif` follows that, and no recurrence, and solves the task.
+A recurrent spiking network receives two cues, each with two possible values,
+separated by a delay, and reports whether they were equal (delayed exclusive or).
+Its recurrent weights learn with the exact gradient or with the approximations in
+`refsnn.sparse_rtrl`.  Its readout always learns with the exact gradient.
 
-"Readout alone" leaves all weights but the readout's as drawn: what the
-untrained network holds.  All conditions start from the same weights and see
-the same trials, new ones at each training step, so the curves show trials
-not seen before, and bands reach from the lowest to the highest of the
-seeds.  Final accuracies are of 400 more trials.  The settings were chosen
-for the exact gradient at 60 ms, and are the same for all.
+At a delay of 30 ms, which is three membrane time constants, exact RTRL solves the
+task.  The block-diagonal rule comes within 0.05 of its mean accuracy, with 1/13 of
+the memory and less than 2 % of the multiplications.  At 60 ms exact RTRL still
+solves the task, and the block-diagonal rule is more than 0.1 below it.  At this
+delay the gradient must include the effect of each neuron on the other neurons,
+unless the neurons have a memory of their own.  The condition "adaptive, e-prop"
+uses such neurons: their thresholds rise with each own spike and decay with 200 ms.
+`refsnn.alif` includes the adaptation in the gradient and ignores the recurrence,
+and it solves the task.
 
-A rung's gradient is a sum over time.  It may be taken forward, with the
-traces of `refsnn.sparse_rtrl`, or, faster where the past is at hand,
-backward: "exact" is `lif.backward`, "block" the same with V replaced by its
-diagonal, "implicit" stops at V, and "presynaptic" at the reset too.  Here
-it is taken backward; a claim compares both for each trained network.  The
-error of a hidden spike is the readout's, through its filter, exactly.
+In the condition "readout alone", all weights except those of the readout keep
+their initial values.  All conditions start from the same weights and receive the
+same trials.  Each training step uses new trials, so the curves show accuracy on
+unseen trials.  Bands span the lowest to the highest seed.  Final accuracies are
+computed on 400 additional trials.  The hyperparameters were chosen for the exact
+gradient at 60 ms and are the same for all conditions.
 
-Memory and multiplications are counted for the form that runs forward: the
-traces, and the filter of the readout on them.  In the sweep of the delay
-the conditions are drawn side by side.  The claims are of this project;
-[ZN21] says that block-diagonal RTRL learns well, without numbers to compare.
+The gradient of each approximation is a sum over time.  It can be computed forward
+in time, with the traces of `refsnn.sparse_rtrl`, or backward in time, which is
+faster if the recording is available.  This figure computes it backward: "exact" is
+`lif.backward`, "block" replaces V by its diagonal, "implicit" stops the gradient at
+V, and "presynaptic" also stops it at the reset.  A claim compares both directions
+for each trained network.
+
+Memory and multiplications are counted for the forward computation: the traces, and
+the filter of the readout on them.  In the panel with several delays, the markers
+of the conditions are shifted sideways.  The claims are those of this project.
 """
 
 import numpy as np
@@ -43,29 +44,30 @@ from refsnn import alif, lif, sparse_rtrl, surrogates
 FIGURE = "delay"
 GROUP, CHANCE = 5, 0.5              # inputs for each of four cues
 CUE, WINDOW = 10, 20                # steps of 1 ms: of a cue, of the response
-FIRING = 0.4                        # of an input, each step of its cue
+FIRING = 0.4                        # spike probability per step during a cue
 HIDDEN, READOUTS, BATCH, TESTED = 24, 2, 32, 400
 SCALES = {"W": 2.0, "V": 0.3, "out": 0.3}
 RATE, CLIP, STEEPNESS = 5e-3, 1.0, 5.0
 CONSTANTS = lif_training.Net().constants()
-# Of the adaptive neurons.  With the readout alone learning they reached 0.7 at
-# 60 and at 80 ms in trial runs: the task is not solved by being adaptive.
+# Constants of the adaptive neurons.  In trial runs, adaptive neurons with a trained
+# readout alone reached 0.7 at 60 and at 80 ms, so adaptation alone is not enough.
 RHO, ADAPTATION = float(np.exp(-1 / 200)), 0.1
 RUNGS = sparse_rtrl.RUNGS
 ALIF, ALONE = "adaptive, e-prop", "readout alone"
 RULES = (*RUNGS, ALIF)
 CONDITIONS = (*RULES, ALONE)
-FIXED, BROKEN = 30, 60              # ms: delays that claims are made for
+FIXED, BROKEN = 30, 60              # ms: the delays of the claims
 DELAYS = {"quick": (FIXED,), "default": (FIXED, 45, BROKEN, 80),
           "full": (20, FIXED, 45, BROKEN, 80, 100)}
-COLOURS = dict(zip(CONDITIONS, (colours.BLUE, colours.VERMILION, colours.GREEN,
-                                colours.PURPLE, colours.BLACK, colours.GREY), strict=True))
+COLOURS = dict(zip(CONDITIONS, (
+    colours.BLUE, colours.VERMILION, colours.GREEN, colours.PURPLE, colours.BLACK,
+    colours.GREY), strict=True))
 MARKS = dict(zip(CONDITIONS, "osD^vx", strict=True))
-CURVE = 10                          # training steps that a point of a curve covers
+CURVE = 10                          # training steps per point of a curve
 
 
 def jobs(size, seed, data):
-    """One group of networks for each condition and delay."""
+    """Return one group of networks for each condition and delay."""
     groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (3, 200)}[size]
     return [(learn, {"condition": condition, "delay": delay, "group": group,
                      "repeats": 5, "epochs": epochs, "seed": seed})
@@ -73,10 +75,10 @@ def jobs(size, seed, data):
             for condition in CONDITIONS]
 
 
-# ---- several networks at once: one network with block-diagonal weights
+# ---- several networks at once, as one network with block-diagonal weights
 
 def together(parts):
-    """Block-diagonal matrix (N a, N b) of parts (N, a, b)."""
+    """Return the block-diagonal matrix (N a, N b) of parts (N, a, b)."""
     N, a, b = parts.shape
     whole = np.zeros((N, a, N, b), parts.dtype)
     whole[np.arange(N), :, np.arange(N)] = parts
@@ -84,7 +86,7 @@ def together(parts):
 
 
 def apart(whole, N):
-    """Blocks (N, a, b) on the diagonal of a matrix (N a, N b)."""
+    """Return the blocks (N, a, b) on the diagonal of a matrix (N a, N b)."""
     a, b = whole.shape[0] // N, whole.shape[1] // N
     return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
 
@@ -92,7 +94,7 @@ def apart(whole, N):
 # ---- the task and the network
 
 def trials(generators, delay, number):
-    """Spikes (T, number, N m) and labels (N, number), own ones for each network."""
+    """Draw spikes (T, number, N m) and labels (N, number), for each network anew."""
     steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
     spikes, labels = [], []
     for generator in generators:
@@ -107,8 +109,11 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Weight (T, 1, 1) of each step's spikes in the mean of a leaky readout's
-    membrane over the response window, the last steps."""
+    """Return the weight (T, 1, 1) of the spikes of each step in the response.
+
+    The response is the mean membrane potential of a leaky readout over the
+    response window, which is the end of the trial.
+    """
     mean = np.zeros((steps, 1, 1), np.float32)
     mean[-WINDOW:] = 1 / WINDOW
     return lif.readout_backward(np.zeros_like(mean), np.ones((1, 1), np.float32), mean,
@@ -116,16 +121,19 @@ def response(steps):
 
 
 def initial(generators):
-    """Weights W, V, out, each (N, post, pre)."""
+    """Draw the weights W, V, out, each (N, post, pre)."""
     shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
               "out": (READOUTS, HIDDEN)}
-    return [np.stack([lif_training.initial(generator, shape[::-1], SCALES[name], np.float32)[0]
-                      for generator in generators]) for name, shape in shapes.items()]
+    return [np.stack([lif_training.initial(generator, shape[::-1], SCALES[name],
+                                           np.float32)[0] for generator in generators])
+            for name, shape in shapes.items()]
 
 
 def forward(condition, weights, x):
-    """Recording of all networks, answers (N, B, 2) and spike counts (N, B, n)
-    weighted by `response`."""
+    """Run all networks; return the recording, the answers and the spike counts.
+
+    Answers are (N, B, 2); spike counts (N, B, n) are weighted by `response`.
+    """
     W, V, out = weights
     layer = together(W), together(V)
     if condition == ALIF:
@@ -139,14 +147,14 @@ def forward(condition, weights, x):
 
 
 def error(answers, labels):
-    """Derivative of the mean cross entropy of each network, (N, B, 2)."""
+    """Return the derivative of the mean cross entropy of each network, (N, B, 2)."""
     scaled = np.exp(answers - answers.max(axis=2, keepdims=True))
     target = np.arange(READOUTS) == labels[:, :, None]
     return (scaled / scaled.sum(axis=2, keepdims=True) - target) / labels.shape[1]
 
 
 def slope(condition, recording):
-    """Surrogate derivative (T, B, N n)."""
+    """Return the surrogate derivative (T, B, N n)."""
     v = recording.mem - 1
     if condition == ALIF:
         v -= ADAPTATION * recording.adapted
@@ -154,7 +162,7 @@ def slope(condition, recording):
 
 
 def backward(condition, weights, x, recording, dspikes):
-    """Gradient by W and V of all networks, taken backward in time."""
+    """Return the gradients by W and V of all networks, computed backward in time."""
     W, V = (together(part) for part in weights[:2])
     psi, dmem = slope(condition, recording), None
     if condition == "block":
@@ -170,7 +178,7 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """`dspikes` and what each spike does by way of its own neuron's threshold."""
+    """Add to `dspikes` the effect of each spike on the threshold of its own neuron."""
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later
@@ -179,7 +187,7 @@ def through_adaptation(psi, dspikes):
 
 
 def gradients(condition, weights, x, labels):
-    """Accuracy of each network, and one gradient for each kind of weight."""
+    """Return the accuracy of each network and one gradient for each kind of weight."""
     recording, answers, counts = forward(condition, weights, x)
     danswers = error(answers, labels)
     dcounts = danswers @ weights[2]
@@ -194,14 +202,14 @@ def right(answers, labels):
 
 
 def clipped(found):
-    """Gradients of each network, of a norm of at most CLIP in all."""
+    """Scale the gradients of each network to a total norm of at most CLIP."""
     norms = np.sqrt(sum((part ** 2).sum(axis=(1, 2)) for part in found))
     factors = np.minimum(1, CLIP / np.maximum(norms, CLIP))[:, None, None]
     return [factors * part for part in found]
 
 
 def learn(condition, delay, group, repeats, epochs, seed):
-    """Train `repeats` networks side by side, `epochs` steps."""
+    """Train `repeats` networks in parallel for `epochs` steps."""
     streams = [[seeds.rng(seed, FIGURE, f"{what} {delay}", group * repeats + i)
                 for i in range(repeats)] for what in ("weights", "trials", "tests")]
     weights, states, curve = initial(streams[0]), [None] * 3, []
@@ -209,7 +217,8 @@ def learn(condition, delay, group, repeats, epochs, seed):
         accuracy, found = gradients(condition, weights,
                                     *trials(streams[1], delay, BATCH))
         rate = RATE * (0.5 + 0.5 * np.cos(np.pi * epoch / epochs))
-        weights, states = lif_training.update(weights, clipped(found), states, rate=rate)
+        weights, states = lif_training.update(weights, clipped(found), states,
+                                              rate=rate)
         curve.append(accuracy)
     x, labels = trials(streams[2], delay, TESTED)
     recording, answers, _ = forward(condition, weights, x)
@@ -226,8 +235,11 @@ def learn(condition, delay, group, repeats, epochs, seed):
 
 
 def deviation(condition, weights, x, labels):
-    """Largest relative distance, over the networks, of the gradient taken
-    backward from the one taken forward with the rule's traces; float64."""
+    """Return the largest relative difference of backward and forward gradients.
+
+    The forward gradient uses the traces of the rule.  The maximum is over the
+    networks, in float64.
+    """
     if condition == ALONE:
         return 0.0
     weights, x = [part.astype(float) for part in weights], x.astype(float)
@@ -249,8 +261,11 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Numbers that a rule carries from step to step, one trial: its traces, and
-    two for each as the readout sees it (exact: for each readout and weight)."""
+    """Return how many numbers a rule stores from step to step, for one trial.
+
+    These are its traces, and two values per weight for the filter of the readout
+    (exact RTRL: two per weight and readout).
+    """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
         else sum(part.size for part in sparse_rtrl.rest(rule, 1, n, c))
@@ -258,9 +273,12 @@ def carried(rule):
 
 
 def multiplications(rule):
-    """Multiplications of one step, one trial: for each number of the traces by
-    alpha, beta, gain, where followed two by reset and clamp, and by weights or
-    adaptation; then eligibility, filter and the sum of the gradient."""
+    """Return the number of multiplications of one step, for one trial.
+
+    Each trace is multiplied by alpha, beta and gain, by reset and clamp where the
+    rule includes them, and by weights or adaptation.  Eligibility, filter and the
+    sum of the gradient follow.
+    """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,
             "implicit": 10 * n * c, "presynaptic": 3 * c + 5 * n * c,
@@ -284,7 +302,7 @@ def gather(results):
 
 
 def means(data, delay):
-    """Mean final accuracy by condition, at a delay that was computed."""
+    """Return the mean final accuracy of each condition at a computed delay."""
     row = list(data["delays"]).index(delay)
     return {condition: data[f"final_{i}"][row].mean()
             for i, condition in enumerate(CONDITIONS)}
@@ -304,8 +322,8 @@ def claims(data):
                 data["carried"][1] / data["carried"][0], 0.08),
         at_most("block: multiplications, relative to exact RTRL",
                 data["multiplications"][1] / data["multiplications"][0], 0.02),
-        at_most("largest relative distance of gradients taken backward and "
-                "forward", data["deviation"].max(), 1e-10)]
+        at_most("largest relative difference of gradients computed backward "
+                "and forward in time", data["deviation"].max(), 1e-10)]
     if BROKEN in data["delays"]:
         at = means(data, BROKEN)
         found += [at_least(f"exact, delay {BROKEN} ms: mean accuracy",
@@ -371,7 +389,7 @@ def _plot_cost(data, axis):
     axis.set(xscale="log", xlim=(0.4, 2000), yticks=range(len(RULES)),
              yticklabels=RULES, ylim=(len(RULES) - 0.4, -0.6),
              title="Cost, forward in time",
-             xlabel="of exact RTRL, each step (%)")
+             xlabel="share of exact RTRL, per step (%)")
     axis.grid(axis="y", visible=False)
     axis.set_xticks((1, 10, 100), labels=("1", "10", "100"))
     axis.minorticks_off()
@@ -391,7 +409,7 @@ def _plot_sweep(data, axis):
                   mec="white" if condition != ALONE else None)
     _plot_chance(axis)
     axis.set(xlabel="delay between the cues (ms)", ylabel="accuracy", xticks=delays,
-             title="Where each breaks: seeds (small) and their mean")
+             title="Accuracy against delay: seeds (small) and means (large)")
 
 
 def _plot_examples(data, fig):
@@ -417,5 +435,5 @@ def _plot_examples(data, fig):
     axes[2, 0].set_ylabel("readout\n(thresholds)")
     fig.legend(*axes[2, 1].get_legend_handles_labels(), loc="outside lower center",
                ncols=2, title="readout for", handlelength=1.8)
-    fig.suptitle("Trained with the exact gradient; grey: the response counts",
+    fig.suptitle("Trained with the exact gradient; grey: response window",
                  fontweight="bold", fontsize=11.5, x=0.02, ha="left")

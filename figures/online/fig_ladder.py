@@ -1,28 +1,28 @@
-"""How far each approximation of online learning is from the exact gradient.
+"""How far is each approximation of online learning from the exact gradient?
 
-Real-time recurrent learning (RTRL) agrees with backpropagation through time
-(BPTT) to 1e-10 of its norm in every network drawn, truncated BPTT does once
-it looks back as far as the run is long, and SnAp-n once n is the length of
-the ring; each local approximation is off by more than 0.001.  The price of
-exactness is memory: that of RTRL grows with the number of neurons n as n^3
-(inputs in proportion), that of the block-diagonal rule as n^2, and that of
-one trace for each input as n (exponents within 0.01).
+In every network drawn, real-time recurrent learning (RTRL) agrees with
+backpropagation through time (BPTT) to 1e-10 of the norm of the gradient.  So does
+truncated BPTT if its horizon covers the whole run, and SnAp-n if n is the length of
+the ring.  The error of each local approximation exceeds 0.001.  Exactness costs
+memory: with n neurons and as many inputs, the memory of RTRL grows as n^3, that of
+the block-diagonal rule as n^2, and that of one trace per input as n (exponents
+within 0.01).
 
-A layer of 16 recurrent LIF neurons with subtractive reset reads 16 Poisson
-inputs for 50 steps of 1 ms; a leaky readout is compared with a smooth random
-target at all steps.  Recurrent weights are N(0, s^2 / 16) thresholds, s the
-strength of recurrence, 1 where it is not on the axis.  Errors are norms of
-differences over the norm of the BPTT gradient, by all weights together, and
-bands span all networks drawn.  e-prop runs in a layer of adaptive neurons
-with the same weights, against the exact gradient of that.  Truncation and
-approximations apply to the layer; the readout's own filter is exact.  SnAp
-runs in a ring of 6, whose neurons excite their successors with strength 1,
-and in a layer with one recurrent weight in ten.
+A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson
+inputs for 50 steps of 1 ms.  A leaky readout is compared with a smooth random
+target at all steps.  Recurrent weights are drawn from N(0, s^2 / 16) thresholds,
+where s is the strength of the recurrence (1 where it is not on the axis).  The
+error is the norm of the difference divided by the norm of the BPTT gradient, over
+all weights.  Bands span all networks.  e-prop is computed in a layer of adaptive
+neurons with the same weights and compared with the exact gradient of that layer.
+All approximations concern the layer; the filter of the readout is exact.  SnAp is
+computed in a ring of 6 neurons, each of which excites the next with strength 1, and
+in a layer with one tenth of the recurrent weights.
 
-Memory is that of the arrays that a step hands to the next, one sequence, in
-float32.  Time is that of the fastest of some steps, its share of the gradient
-and all checks included, on this machine; it is not judged.  No paper's figure
-is mirrored; [NMZ19] states n^3 for the forward method.
+Memory is the size of the arrays that one step passes to the next, for one sequence
+in float32.  Time is the shortest of several steps on this machine, including
+argument checks and the share of the gradient; it is shown and not judged.  This
+figure mirrors no published figure.  [NMZ19] states n^3 for the forward method.
 """
 
 import time
@@ -45,7 +45,7 @@ RING, DENSITY, ORDERS = 6, 0.1, 6
 RUNGS = ("RTRL", "block", "implicit", "presynaptic", "e-prop (ALIF)")
 SIZES = {"quick": (8, 16, 32), "default": (8, 16, 32, 64, 128),
          "full": (8, 16, 32, 64, 128, 256)}
-LARGER = (256, 512, 1024)           # for all but RTRL
+LARGER = (256, 512, 1024)           # for all rules except RTRL
 REPEATS = {"quick": (2, 3), "default": (10, 15), "full": (50, 25)}
 COSTED = ("exact", "block", "implicit", "presynaptic")
 NAMES = dict(zip(COSTED, RUNGS, strict=False))
@@ -53,11 +53,11 @@ EXPONENTS = dict(zip(COSTED, (3, 2, 2, 1), strict=True))
 COLOURS = dict(zip((*RUNGS, "exact"), (
     colours.BLACK, colours.BLUE, colours.GREEN, colours.PURPLE, colours.ORANGE,
     colours.BLACK), strict=True))
-FLOOR = 1e-17                       # where a difference of 0 is drawn
+FLOOR = 1e-17                       # plotted value of a difference of 0
 
 
 def jobs(size, seed, data):
-    """Networks one by one, and each rung's step at each number of neurons."""
+    """Return one job for each network, and one for each rule and number of neurons."""
     networks, repeats = REPEATS[size]
     return [(deviate, {"seed": seed, "network": i}) for i in range(networks)] \
         + [(cost, {"seed": seed, "rung": rung, "neurons": n, "repeats": repeats})
@@ -66,23 +66,23 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """(W, V) of n neurons, in thresholds."""
+    """Draw (W, V) of n neurons, in thresholds."""
     W = SCALE * generator.standard_normal((n, n)) / np.sqrt(n)
     V = generator.standard_normal((n, n)) * (generator.random((n, n)) < density)
     return W, strength * V / np.sqrt(n * density)
 
 
 def problem(generator, n):
-    """Input (T, B, n), readout weights, and a smooth target (T, B, k)."""
+    """Draw the input (T, B, n), readout weights and a smooth target (T, B, k)."""
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
-    x[0] = 1                                # something to remember from the start
+    x[0] = 1                                # an input to remember from the start
     W_out, teacher = generator.standard_normal((2, OUTPUTS, n)) / np.sqrt(n)
     return x, W_out, lif.readout(x, teacher, **CONSTANTS)
 
 
 def credit(spikes, W_out, target):
-    """dL/dspikes of the square loss of the readout."""
+    """Return the derivative of the squared loss of the readout by the spikes."""
     dout = losses.square(lif.readout(spikes, W_out, **CONSTANTS), target)[1]
     return lif.readout_backward(spikes, W_out, dout, **CONSTANTS).dx
 
@@ -96,13 +96,13 @@ def flat(gradient):
 
 
 def compared(found, exact):
-    """(relative error, 1 - cosine)"""
+    """Return (relative error, 1 - cosine)."""
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)
 
 
 def ladder(x, W, V, W_out, target):
-    """Rows of `compared` for RUNGS, and spikes per neuron and sequence."""
+    """Return rows of `compared` for RUNGS, and spikes per neuron and sequence."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
@@ -121,7 +121,7 @@ def ladder(x, W, V, W_out, target):
 
 
 def arrays(x, W, V, W_out, target):
-    """(J, F, q) of the layer."""
+    """Return (J, F, q) of the layer."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi = surrogate(run.mem - 1)
     J, F, _ = lif.linearise(x, W, V, run, psi, **CONSTANTS)
@@ -129,7 +129,7 @@ def arrays(x, W, V, W_out, target):
 
 
 def snapped(system, V):
-    """(relative error, share of RTRL's memory) of SnAp-1, SnAp-2, ..."""
+    """Return (relative error, share of the memory of RTRL) of SnAp-1, SnAp-2, ..."""
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)
     for order in range(1, ORDERS + 1):
@@ -140,7 +140,7 @@ def snapped(system, V):
 
 
 def deviate(seed, network):
-    """Every approximation in the networks of one draw."""
+    """Evaluate every approximation in the networks of one draw."""
     generator = seeds.rng(seed, FIGURE, "deviate", network)
     x, W_out, target = problem(generator, NEURONS)
     W, V = weights(generator, NEURONS, 1.0)
@@ -160,7 +160,7 @@ def deviate(seed, network):
 
 
 def cost(seed, rung, neurons, repeats):
-    """Bytes that a step hands on, and its seconds when least disturbed."""
+    """Return the bytes that a step passes on, and the shortest time of a step."""
     generator = seeds.rng(seed, FIGURE, rung, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
         (1, neurons), (4, 1, neurons), (neurons, neurons)))
@@ -180,7 +180,7 @@ def cost(seed, rung, neurons, repeats):
 
 
 def gather(results):
-    """Networks first: (network, strength, rung, measure) and so on."""
+    """Stack the results, networks first: (network, strength, rung, measure)."""
     networks = [r for r in results if "deviation" in r]
     found = {name: np.array([r[name] for r in networks])
              for name in ("deviation", "spikes", "truncated", "sparse", "ring")}
@@ -190,7 +190,7 @@ def gather(results):
 
 
 def exponent(data, rung, name, largest=None):
-    """Slope of log `name` against log n, over the `largest` sizes or all."""
+    """Return the slope of log `name` against log n, over the `largest` sizes or all."""
     own = np.asarray(data["rung"]).astype(str) == rung
     n, value = np.asarray(data["neurons"])[own], np.asarray(data[name])[own]
     kept = np.argsort(n)[-(largest or len(n)):]
@@ -236,28 +236,28 @@ def plot(data, fig):
     fig.set_size_inches(12.5, 7.8)
     (errors, cosines, cut), (snaps, memory, seconds) = fig.subplots(2, 3)
     _plot_ladder(errors, data["deviation"][..., 0])
-    errors.set(ylabel="relative error", title="a  Error of each rung")
+    errors.set(ylabel="relative error", title="a  Error of each rule")
     errors.set_ylim(bottom=-0.05)
     worst = data["deviation"][:, :, 0, 0].max()
     errors.legend(errors.get_lines(), [f"RTRL (at most {worst:.0e})", *RUNGS[1:]],
                   loc="upper left")
     _plot_ladder(cosines, 1 - data["deviation"][..., 1])
-    cosines.set(ylabel="cosine", title="b  Angle to the exact gradient",
+    cosines.set(ylabel="cosine", title="b  Cosine with the exact gradient",
                 ylim=(min(0, 1 - 1.05 * data["deviation"][..., 1].max()), 1.04))
     _plot_band(cut, np.arange(1, STEPS), data["truncated"], colours.VERMILION)
-    cut.set(yscale="log", xlabel="steps K that credit goes back",
+    cut.set(yscale="log", xlabel="horizon K (steps)",
             ylabel="relative error", title="c  Truncated BPTT")
     _plot_snap(data, snaps)
     for ax, name, unit, title in ((memory, "bytes", 1, "e  Memory"),
                                   (seconds, "seconds", 1e3, "f  Time of a step")):
         _plot_cost(ax, data, name, unit)
         ax.set(title=title, xlabel="neurons n (and as many inputs)")
-    memory.set_ylabel("bytes from step to step")
+    memory.set_ylabel("bytes passed on per step")
     seconds.set_ylabel("ms (float32, one sequence)")
 
 
 def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
-    """Mean of networks and all that they span; 0 is drawn at `floor`."""
+    """Draw the mean and the range over networks; 0 is drawn at `floor`."""
     values = np.maximum(values, floor)
     ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour,
                     alpha=0.15, lw=0)
@@ -283,7 +283,7 @@ def _plot_snap(data, ax):
             ax.annotate(f"{share:.0%}", (order, level), xytext=offset, fontsize=8.5,
                         textcoords="offset points", color=colour,
                         ha="left" if offset[0] > 0 else "right")
-    ax.set(yscale="log", xlabel="n of SnAp-n (percent: of RTRL's memory)",
+    ax.set(yscale="log", xlabel="n of SnAp-n (labels: share of RTRL memory)",
            ylabel="relative error", title="d  SnAp-n", xlim=(0.5, ORDERS + 0.7))
     ax.legend(loc="lower left")
 

@@ -1,0 +1,1 @@
+"""The machinery that runs the figures: jobs, claims, the gallery, results."""

@@ -1,4 +1,4 @@
-"""Claims: one sentence a figure stands for, its number and its verdict."""
+"""Claims: a sentence, our value, the bound that it must meet, the verdict."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class Claim(NamedTuple):
-    """One sentence a figure stands for, and whether our numbers bear it out.
+    """A sentence that a figure claims, and whether our value supports it.
 
-    `value` is our number (or a short text), `bound` says what it must meet
-    (">= 0.96"), `ok` is the verdict (None: not judged) and `paper` the
-    published number, None where there is none.
+    `value` is our number or a short text.  `bound` says what it must meet,
+    for example ">= 0.96".  `ok` is the verdict, None if the claim is not
+    judged.  `paper` is the published number, None if there is none.
     """
 
     text: str
@@ -21,12 +21,12 @@ class Claim(NamedTuple):
 
 
 def at_least(text, value, bound, paper=None):
-    """Claim that `value` is `bound` or more; NaN fails."""
+    """Claim that `value` is at least `bound`; NaN fails."""
     return Claim(text, float(value), f">= {bound:g}", bool(value >= bound), paper)
 
 
 def at_most(text, value, bound, paper=None):
-    """Claim that `value` is `bound` or less; NaN fails."""
+    """Claim that `value` is at most `bound`; NaN fails."""
     return Claim(text, float(value), f"<= {bound:g}", bool(value <= bound), paper)
 
 
@@ -36,7 +36,7 @@ def exactly(text, value, bound, paper=None):
 
 
 def mean_and_spread(values, axis=0):
-    """Mean and sample standard deviation over `axis` (0 for one value)."""
+    """Return mean and sample standard deviation over `axis`, 0 of one value."""
     values = np.asarray(values, float)
     if values.shape[axis] == 0:
         raise ValueError(f"values is of shape {values.shape}: axis {axis} must "

@@ -1,10 +1,10 @@
-"""The colours of all figures.
+"""The colours of all figures, as plain strings.
 
-Jobs must not load matplotlib, so colours are plain strings;
-`style.mplstyle` repeats them as its colour cycle.
+Jobs must not load matplotlib.  `style.mplstyle` repeats these colours in its
+colour cycle.
 """
 
-# Okabe and Ito's colours, told apart with any kind of colour vision.
+# The palette of Okabe and Ito, which readers with colour blindness can tell apart.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#7F7F7F"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: pictures, HDF5, JSON, the page, README's table."""
+"""Write what a run leaves behind: pictures, HDF5 and JSON files, the gallery."""
 
 import ast
 import html
@@ -10,7 +10,9 @@ import struct
 import urllib.parse
 
 import h5py
+import matplotlib.style
 import numpy as np
+from matplotlib.figure import Figure
 
 from figures.run import jobs
 
@@ -25,10 +27,11 @@ PAPERS = {                              # authors, year and arXiv number by key
     "ZPG17": ("Zenke, Poole and Ganguli, 2017", "1703.04200")}
 VERDICTS = {True: ("pass", "\u2713 pass"), False: ("fail", "\u2717 FAIL"),
             None: ("open", "\u2013 not judged")}
+LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
 
 
 def described(path):
-    """(title, caption) from the docstring of a figure file, unimported."""
+    """Return (title, caption) from the docstring of a figure, without import."""
     try:
         text = ast.get_docstring(ast.parse(path.read_bytes(), str(path)))
     except (SyntaxError, ValueError):
@@ -39,13 +42,9 @@ def described(path):
 
 # ---- one figure -----------------------------------------------------------
 
-def draw(plot, data, style):
-    """PNG of `plot(data, fig)`, as bytes, without a display."""
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.style
-    from matplotlib.figure import Figure
-    with matplotlib.style.context([str(style)]):
+def draw(plot, data):
+    """Return the picture that `plot(data, fig)` draws, as the bytes of a PNG."""
+    with matplotlib.style.context([str(LOOK)]):
         fig = Figure()
         plot(data, fig)
         picture = io.BytesIO()
@@ -54,7 +53,7 @@ def draw(plot, data, style):
 
 
 def write_bytes(path, content):
-    """Write a file whole or not at all."""
+    """Write a file, either whole or not at all."""
     with jobs.replacing(path) as file:
         file.write(content)
 
@@ -74,13 +73,14 @@ def write_h5(path, data, title):
 
 
 def write_json(path, document):
-    """Store a document as strict JSON: what is not finite becomes a text."""
+    """Store a document as strict JSON, with NaN and infinity as texts."""
     text = json.dumps(_strict(document), indent=1, allow_nan=False,
                       ensure_ascii=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def _strict(value):
+    """Return a value that strict JSON can hold."""
     if isinstance(value, dict):
         return {key: _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -93,12 +93,14 @@ def _strict(value):
 
 
 def shown(value):
-    """A number or text as the page and README print it."""
+    """Return a number or text as the gallery and RESULTS.md print it."""
     if value is None:
         return "\u2013"
     if isinstance(value, float):
         if value != 0 and not 1e-3 <= abs(value) < 1e5:
             return f"{value:.2e}"
+        if abs(value) >= 1e4:
+            return f"{value:.0f}"
         return f"{value:.4g}"
     return str(value)
 
@@ -106,7 +108,7 @@ def shown(value):
 # ---- the page -------------------------------------------------------------
 
 def write_page(out):
-    """Write OUT/index.html from every NAME.json there; returns its path."""
+    """Write OUT/index.html from all files OUT/NAME.json; return its path."""
     documents = _documents(out)
     cards = "\n".join(card(document, out) for _, document in documents)
     every = [claim for _, document in documents for claim in document["claims"]]
@@ -118,7 +120,7 @@ def write_page(out):
 
 
 def _documents(out):
-    """(name, document) of each figure found, the speed figure last."""
+    """Return (name, document) of each figure found, the speed figure last."""
     found = []
     for path in out.glob("*.json"):
         try:
@@ -126,12 +128,12 @@ def _documents(out):
             card(document, out)
             found.append((document["name"], document))
         except (OSError, ValueError, KeyError, TypeError, struct.error):
-            print(f"{path}: left out of the gallery, not the record of a figure")
+            print(f"{path}: not the record of a figure, left out of the gallery")
     return sorted(found, key=lambda pair: (pair[0] == jobs.SPEED, pair[0]))
 
 
 def _papers(documents):
-    """The papers whose keys the captions name."""
+    """Return list items for the papers that the captions cite."""
     captions = " ".join(document["caption"] for _, document in documents)
     rows = [f"<li>[{key}] {authors}, arXiv {number}</li>"
             for key, (authors, number) in PAPERS.items() if f"[{key}" in captions]
@@ -139,6 +141,7 @@ def _papers(documents):
 
 
 def _summary(documents, claims):
+    """Return the line that counts figures and verdicts."""
     counts = {ok: sum(claim["ok"] is ok for claim in claims) for ok in VERDICTS}
     errors = sum("error" in document for _, document in documents)
     parts = [f"{len(documents)} figure" + "s" * (len(documents) != 1)]
@@ -150,7 +153,7 @@ def _summary(documents, claims):
 
 
 def _state(document):
-    """(class, text) of the worst verdict of a figure."""
+    """Return (class, text) of the worst verdict of a figure."""
     verdicts = [claim["ok"] for claim in document["claims"]]
     if "error" in document:
         return "fail", "\u2717 no result"
@@ -159,6 +162,7 @@ def _state(document):
 
 
 def _index(documents):
+    """Return list items that link to the figures."""
     rows = []
     for name, document in documents:
         kind, word = _state(document)
@@ -169,7 +173,7 @@ def _index(documents):
 
 
 def card(document, out):
-    """One figure of the page: picture, caption, claims, links."""
+    """Return one figure of the page: picture, caption, claims and links."""
     name, title = document["name"], html.escape(document["title"])
     link = html.escape(urllib.parse.quote(name))
     caption = "".join(f"<p>{html.escape(part)}</p>\n"
@@ -193,13 +197,13 @@ def card(document, out):
 
 
 def _table(claims):
+    """Return the table of the claims of a figure."""
     if not claims:
         return ""
     rows = []
     for claim in claims:
         kind, word = VERDICTS[claim["ok"]]
-        bound = claim["bound"].replace(">=", "\u2265").replace("<=", "\u2264")
-        cells = [("Ours", shown(claim["value"])), ("Bound", bound),
+        cells = [("Ours", shown(claim["value"])), ("Bound", bound(claim)),
                  ("Published", shown(claim["paper"]))]
         row = "".join(f'<td data-label="{label}">{html.escape(text)}</td>'
                       for label, text in cells)
@@ -212,29 +216,18 @@ def _table(claims):
             + "\n".join(rows) + "\n</tbody>\n</table>")
 
 
+def bound(claim):
+    """Return the bound of a claim as the gallery and RESULTS.md print it."""
+    return claim["bound"].replace(">=", "\u2265").replace("<=", "\u2264")
+
+
 def _note(document):
+    """Return the last line of a figure: size, seed, computing time and data."""
     seconds = document["seconds"]
     took = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
             f'{document["jobs"]} jobs, {took} of computing, data: '
             f'{document["data"]}, refsnn {document["versions"]["refsnn"]}')
-
-
-# ---- README ---------------------------------------------------------------
-
-def readme_table(root):
-    """Markdown table "published | refsnn" from figures/full/*.json."""
-    rows = ["| figure | claim | published | refsnn | bound |",
-            "|---|---|---|---|---|"]
-    for path in sorted(pathlib.Path(root, "figures", "full").glob("*.json")):
-        document = json.loads(path.read_text(encoding="utf-8"))
-        for claim in document["claims"]:
-            if claim["paper"] is not None:
-                cells = [document["title"], claim["text"], shown(claim["paper"]),
-                         shown(claim["value"]), claim["bound"]]
-                rows.append("| " + " | ".join(
-                    cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows)
 
 
 PAGE = """<!DOCTYPE html>

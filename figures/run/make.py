@@ -66,16 +66,20 @@ def figures(root, options, executor, run, start):
     identity = jobs.data_key(options.data)
     made = [planned(root, name, options, identity)
             for name in names(root) if name in (options.names or [name])]
-    tasks = {task.key: task for figure in made for task in figure.tasks}
-    owners = {key: {figure.name for figure in made if task in figure.tasks}
-              for key, task in tasks.items()}
+    tasks, owners = {}, {}
+    for figure in made:
+        for task in figure.tasks:
+            tasks[task.key] = task
+            owners.setdefault(task.key, set()).add(figure.name)
     results = found(tasks.values(), options) if options.resume else {}
     waiting = [task for key, task in tasks.items() if key not in results]
-    stream = computed(waiting, owners, dict(results), options.jobs, executor, run, start)
-    with contextlib.closing(stream), tqdm(
-            total=len(tasks), initial=len(results), unit="job", file=sys.stderr,
-            mininterval=0.5 if sys.stderr.isatty() else 10,
-            ncols=shutil.get_terminal_size().columns) as bar:
+    before = {key: results[key] for task in waiting for key in task.before
+              if key in results}
+    stream = computed(waiting, owners, before, options.jobs, executor, run, start)
+    with tqdm(total=len(tasks), initial=len(results), unit="job", file=sys.stderr,
+              mininterval=0.5 if sys.stderr.isatty() else 10,
+              ncols=shutil.get_terminal_size().columns) as bar, \
+            contextlib.closing(stream):
         settle(made, results, options, bar)
         for task, answer, error in stream:
             if error is None:

@@ -1,12 +1,27 @@
-"""Published numbers that figures set theirs beside: reference/NAME.json."""
+"""Published numbers that figures compare their own with: reference/NAME.json.
+
+Each entry has a `value`, a `source`, and the field `known`, which says how the
+number is known (one of `KNOWN`).
+"""
 
 import json
 import pathlib
 
 FOLDER = pathlib.Path(__file__).parents[1] / "reference"
+KNOWN = {
+    "read": "read in the paper, in the stored output of the authors' code or in their "
+            "data, or computed from such numbers",
+    "plot": "read off a plot",
+    "words": "the source states it in words; the number or text stands for its words",
+    "second-hand": "quoted by another source; the paper itself was not read",
+    "recalled": "recalled and not looked up"}
+
+
+def entries(name):
+    """Return {key: entry} of one file."""
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def values(name):
-    """{key: number} of one file, in which each entry has a value and a source."""
-    entries = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return {key: entry["value"] for key, entry in entries.items()}
+    """Return {key: value} of one file."""
+    return {key: entry["value"] for key, entry in entries(name).items()}

@@ -6,16 +6,18 @@ import numpy as np
 
 
 def rng(seed, figure, condition, repeat):
-    """Generator addressed by where its numbers are used.
+    """Return the generator of one address.
 
-    `figure`, `condition` and `repeat` are whole numbers >= 0 or texts; the
-    stream depends on them and on `seed`, never on worker, order or path.
+    The random numbers depend on `seed` and on the address, which consists of
+    `figure`, `condition` and `repeat`: texts or whole numbers from 0 on.  They
+    do not depend on the worker, the order of the jobs or the path.
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
 
 
 def _address(part):
+    """Return a part of an address as a whole number."""
     if isinstance(part, str):
         digest = hashlib.sha256(part.encode()).digest()
         return int.from_bytes(digest[:4], "little")

@@ -1,0 +1,1 @@
+"""Figures on continual learning with synaptic intelligence [ZPG17]."""

@@ -1,0 +1,1 @@
+"""The figure on speed, and the measurements that it compares."""

@@ -20,7 +20,7 @@ from scipy import sparse
 from figures.chip import chip_images
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import seeds
-from refsnn import audio, basilar, chip_effects, cochlea
+from refsnn import audio, basilar, chip, cochlea
 from refsnn.fast import lif_infer
 
 TASK, SOUND = "chip", "cochlea"
@@ -72,7 +72,7 @@ def contenders(task, seed):
     if task == SOUND:
         return [(OURS, functools.partial(convert, sound(seed)))]
     (weights, x), rule = network(seed), chip_images.Rule()
-    drawn = chip_effects.draw(seed, chip_effects.CALIBRATED)
+    drawn = chip.draw(seed, chip.CALIBRATED)
     run = chip_images.on_chip(drawn, np.random.default_rng(seed))
     labels = np.arange(BATCH) % 10
     events = sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))

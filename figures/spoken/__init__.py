@@ -1,0 +1,1 @@
+"""Figures on spoken digits as spikes [CSSZ20]."""

@@ -33,8 +33,7 @@ import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
-from figures.superspike import superspike_training
-from refsnn import superspike_signals
+from figures.superspike import signals, superspike_training
 
 INPUTS, OUTPUTS, NOISE_HZ = 100, 2, 4.0
 HIDDEN, FEWER = 8, 4                # FEWER: of [ZG18], at --full
@@ -114,8 +113,8 @@ def learn(kind, hidden, repeats, blocks, seed):
     for block in range(blocks):
         x, labels, ends, starts = stimuli(streams, times)
         layers, ran, arriving = superspike_training.run(layers, x)
-        heard, signal = superspike_signals.classification(heard, arriving, labels, ends,
-                                                          outside="wrong")
+        heard, signal = signals.classification(heard, arriving, labels, ends,
+                                               outside="wrong")
         layers, found, _ = superspike_training.accumulate(layers, ran, signal, matrix)
         late = 10.0 ** -sum(block >= part * blocks for part in DROPS)
         layers = superspike_training.update(layers, found, [late * r for r in RATES_V[:len(layers)]])

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from figures.superspike import signals
 from refsnn import optimisers, superspike, superspike_signals
 from refsnn.fast import superspike as fast_superspike
 
@@ -158,7 +159,7 @@ def update(layers, found, rate, rule="rmaxprop"):
         if rule != "fixed":             # optimisers descend, m climbs
             scale, step = getattr(optimisers, rule)(each.scale, -step, rate=1.0,
                                                     decay=decay, eps=EPS)
-        W = superspike_signals.clipped(each.W, (rate * step).astype(each.W.dtype))
+        W = signals.clipped(each.W, (rate * step).astype(each.W.dtype))
         moved.append(each._replace(W=W, scale=scale))
     return moved
 

@@ -1,0 +1,1 @@
+"""Figures on surrogate gradients [NMZ19]."""

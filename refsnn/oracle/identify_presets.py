@@ -2,12 +2,12 @@
 """Which tool a recording of a LIF layer follows: `identify`, bound.
 
 `identify` takes presets, a simulator and a gradient as arguments; here
-they are those of `conventions`, `conventions_linear` and `bptt`.
+they are those of `conventions` and `bptt`.
 """
 
 import numpy as np
 
-from refsnn import bptt, conventions, conventions_linear
+from refsnn import bptt, conventions
 from refsnn.oracle import identify as identifying
 
 __all__ = ["identify"]
@@ -78,11 +78,11 @@ def identify(x, W, recording, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0
         own, found = run(step, x, weights)
         psi = surrogate(found.mem - threshold)[1]
         slopes = conventions.slopes(step, found, **levels)
-        J, F, _ = conventions_linear.linearise(x, weights, own, found.spikes, psi,
-                                               slopes)
+        J, F, _ = conventions.linearise(x, weights, own, found.spikes, psi,
+                                        slopes)
         d = dspikes if weights is W else np.cos(np.arange(psi[1:].size)).reshape(
             psi[1:].shape)
-        flat = bptt.gradient(J, F, conventions_linear.credit(psi, slopes, d))
+        flat = bptt.gradient(J, F, conventions.credit(psi, slopes, d))
         return flat[:weights.size].reshape(weights.shape)
 
     decays = [[float(np.exp(-dt / tau))] + [1 - dt / tau] * slow

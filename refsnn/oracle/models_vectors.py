@@ -7,7 +7,7 @@ kernel foretells it, as `Vector`s of `conformance_spikes`.
 
 import numpy as np
 
-from refsnn import chip, chip_effects, convnet, mlp, ntk, ntk_dynamics
+from refsnn import chip, convnet, mlp, ntk, ntk_dynamics
 from refsnn.oracle.spikes_vectors import Mutant, Vector, delayed, numbers
 
 __all__ = ["MODELS"]
@@ -39,10 +39,10 @@ def _chip_problem():
 
 def _emulated(p, weights=(), step=None, effects=()):
     """A run with nothing random in it: spikes and codes."""
-    off = chip_effects.Effects(*[None] * len(chip_effects.Effects._fields))
+    off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**{"weight_limit": 63, "refractory": p["refractory"],
                           "adc_limit": 255, "hidden_peak": True} | dict(effects))
-    one = chip_effects.Chip(
+    one = chip.Chip(
         off, (p["nominal_tau"],) * 2, p["gain"], p["synapse"], p["tau_syn"],
         p["tau_mem"], p["threshold"], p["leak"], p["reset"], p["adc_offset"],
         p["adc_gain"], np.zeros((2, 6, len(p["leak"]))))
@@ -90,8 +90,8 @@ def _chip():
                 "adc_offset", "adc_gain")})["codes"]})]
     return Vector("chip", "an analog chip with nothing random in it: spikes of the n "
                   "hidden neurons by bin, and 8-bit codes of hidden neurons and "
-                  "readouts; arrays as in chip_effects.Chip, hidden neurons first: "
-                  "refsnn.chip, (1)-(5), (7)", p, right, mutants, False)
+                  "readouts; arrays as in chip.Chip, hidden neurons first: "
+                  "refsnn.chip, (7)-(11), (13)", p, right, mutants, False)
 
 
 # ---- images --------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from refsnn import chip_effects, chip_weights
+from refsnn import chip, chip_weights
 
 pytestmark = pytest.mark.usefixtures("figures_path")
 
@@ -178,7 +178,7 @@ def test_runs_of_the_calibration_figure(calibration, tiny, monkeypatch):
 
 def test_restless_neurons_are_those_that_fire_without_input(calibration):
     tasks = calibration.tasks
-    drawn = chip_effects.draw(3, chip_effects.CALIBRATED)
+    drawn = chip.draw(3, chip.CALIBRATED)
     drawn.threshold[:7] = -0.5
     run = tasks.on_chip(drawn, np.random.default_rng(1))
     weights = tasks.begin(np.random.default_rng(2), 50).weights

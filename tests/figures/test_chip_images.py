@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from refsnn import chip_effects, chip_weights, events, lif
+from refsnn import chip, chip_weights, events, lif
 from figures.chip import chip_coding
 from refsnn import in_the_loop as loop
 
@@ -49,7 +49,7 @@ def test_a_training_in_parts_goes_on_where_it_ended(tasks, images, kind):
     rule = tasks.DEFAULT._replace(dropout=0.2, degrees=10.0)
 
     def run():
-        drawn = chip_effects.draw(3, chip_effects.CALIBRATED)
+        drawn = chip.draw(3, chip.CALIBRATED)
         return tasks.in_software if kind == "software" else \
             tasks.on_chip(drawn, np.random.default_rng(4))
 
@@ -109,7 +109,7 @@ def test_software_is_lif_and_the_chip_comes_near_it(tasks, images):
     assert np.array_equal(soft.spikes, layer.spikes) and layer.spikes.mean() > 0.01
     np.testing.assert_allclose(soft.mem, layer.mem, rtol=0, atol=1e-4)
     np.testing.assert_allclose(soft.out, out, rtol=0, atol=1e-4)
-    drawn = chip_effects.draw(1, chip_effects.IDEAL._replace(refractory=1.7e-6))
+    drawn = chip.draw(1, chip.IDEAL._replace(refractory=1.7e-6))
     hard = tasks.on_chip(drawn, np.random.default_rng(1))(weights, x)
     out = lif.readout(hard.spikes.astype(float), weights.readout.astype(float),
                       alpha=decay, beta=decay)
@@ -410,7 +410,7 @@ def test_words_of_the_first_classes_only(words, recordings):
 def test_the_sizes_of_the_paper_fit_the_chip(words, tasks):
     weights = tasks.begin(np.random.default_rng(1), words.HIDDEN, inputs=70, classes=20,
                           recurrent=True).weights
-    run = tasks.on_chip(chip_effects.draw(1, chip_effects.CALIBRATED),
+    run = tasks.on_chip(chip.draw(1, chip.CALIBRATED),
                         np.random.default_rng(1))
     x = (np.random.default_rng(2).random((12, 3, 70)) < 0.1).astype(np.float32)
     recording = run(weights, x)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from refsnn import bptt, conventions, conventions_linear, surrogates
+from refsnn import bptt, conventions, surrogates
 from refsnn.oracle import identify
 from refsnn.conventions import AXES, PRESETS, Step
 from refsnn.oracle.identify import Candidate
@@ -27,9 +27,9 @@ def differentiate(step, x, W):
     run = conventions.simulate(step, x, W, **TAUS, **LEVELS)
     psi = surrogates.fast_sigmoid(run.mem - 1.5, 2.0)[1]
     slopes = conventions.slopes(step, run, **TAUS, **LEVELS)
-    J, F, _ = conventions_linear.linearise(x, W, None, run.spikes, psi, slopes)
+    J, F, _ = conventions.linearise(x, W, None, run.spikes, psi, slopes)
     d = np.cos(np.arange(run.mem[1:].size)).reshape(run.mem[1:].shape)
-    return bptt.gradient(J, F, conventions_linear.credit(psi, slopes, d, d))
+    return bptt.gradient(J, F, conventions.credit(psi, slopes, d, d))
 
 
 def remembering(function, x, W):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from refsnn import bptt, conventions, conventions_linear, surrogates
+from refsnn import bptt, conventions, surrogates
 from refsnn.oracle import identify
 from refsnn.conventions import AXES, PRESETS, Step
 
@@ -265,8 +265,8 @@ def ours(name, step, p):
     rows = conventions.recorded(step, run)
     slopes = conventions.slopes(step, run, threshold=THRESHOLD, **p.taus)
     psi = surrogate(name, run.mem)
-    J, F, _ = conventions_linear.linearise(p.x, p.W, None, run.spikes, psi, slopes)
-    q = conventions_linear.credit(psi, slopes, p.dspikes, p.dmem)
+    J, F, _ = conventions.linearise(p.x, p.W, None, run.spikes, psi, slopes)
+    q = conventions.credit(psi, slopes, p.dspikes, p.dmem)
     return Answer(rows["spikes"], rows["mem"],
                   bptt.gradient(J, F, q).reshape(p.W.shape))
 

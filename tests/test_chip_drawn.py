@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from refsnn import chip_effects as ce
+from refsnn import chip
 
 N = 20_000
 FIXED = ("gain", "synapse", "tau_syn", "tau_mem", "threshold", "leak", "reset",
@@ -20,12 +20,12 @@ CHANGES = {"gain": {"gain"}, "synapse": {"synapse"}, "tau_syn": {"tau_syn"},
            "reset": {"reset"}, "adc": {"adc_offset", "adc_gain"},
            "decalibration": {"tau_syn", "tau_mem", "threshold"},
            "pathological": {"threshold"}}
-FULL = ce.UNCALIBRATED._replace(fan_in=None, decalibration=(0.1, 0.15))
+FULL = chip.UNCALIBRATED._replace(fan_in=None, decalibration=(0.1, 0.15))
 
 
 def drawn(*names, effects=FULL, seed=3, neurons=N, inputs=2):
-    return ce.draw(seed, ce.only(effects, *names), neurons=neurons, inputs=inputs,
-                   dtype=np.float64)
+    return chip.draw(seed, chip.only(effects, *names), neurons=neurons, inputs=inputs,
+                     dtype=np.float64)
 
 
 def assert_normal(z):
@@ -43,9 +43,9 @@ def log_normal(factor, spread):
 
 
 def test_the_record_names_each_effect_and_its_source():
-    entries = re.findall(r"^    (\w+)  +(\S.*(?:\n {6,}\S.*)*)", ce.Effects.__doc__,
+    entries = re.findall(r"^    (\w+)  +(\S.*(?:\n {6,}\S.*)*)", chip.Effects.__doc__,
                          re.M)
-    assert tuple(name for name, _ in entries) == ce.Effects._fields
+    assert tuple(name for name, _ in entries) == chip.Effects._fields
     assert len(entries) == 20
     for name, text in entries:
         assert re.search(r"\S.*(\[[TSHCP]\])+$", text), name
@@ -65,42 +65,42 @@ TABLE = {       # uncalibrated, calibrated
 
 
 def test_magnitudes_are_those_of_the_sources():
-    assert list(TABLE) == list(ce.Effects._fields)
-    for effects, column in ((ce.UNCALIBRATED, 0), (ce.CALIBRATED, 1)):
+    assert list(TABLE) == list(chip.Effects._fields)
+    for effects, column in ((chip.UNCALIBRATED, 0), (chip.CALIBRATED, 1)):
         assert effects._asdict() == {k: v[column] for k, v in TABLE.items()}
 
 
 def test_all_are_on_but_decalibration():
-    assert [f for f, v in ce.UNCALIBRATED._asdict().items() if v is None] \
+    assert [f for f, v in chip.UNCALIBRATED._asdict().items() if v is None] \
         == ["decalibration"]
-    assert set(ce.IDEAL) == {None}
+    assert set(chip.IDEAL) == {None}
 
 
-@pytest.mark.parametrize("name", ce.Effects._fields)
+@pytest.mark.parametrize("name", chip.Effects._fields)
 def test_an_effect_alone_changes_its_own_numbers(name):
-    chip, ideal = drawn(name, neurons=400), drawn(neurons=400)
+    c, ideal = drawn(name, neurons=400), drawn(neurons=400)
     for field in FIXED:
-        same = np.array_equal(getattr(chip, field), getattr(ideal, field))
+        same = np.array_equal(getattr(c, field), getattr(ideal, field))
         assert same != (field in CHANGES.get(name, ())), field
 
 
 @pytest.mark.parametrize("name", sorted(set(CHANGES) - {"pathological"}))
 def test_an_effect_off_leaves_the_others_as_they_were(name):
-    on = ce.draw(3, ce.CALIBRATED._replace(decalibration=(0.1, 0.2)))
-    off = ce.draw(3, on.effects._replace(**{name: None}))
+    on = chip.draw(3, chip.CALIBRATED._replace(decalibration=(0.1, 0.2)))
+    off = chip.draw(3, on.effects._replace(**{name: None}))
     changed = {f for f in FIXED if not np.array_equal(getattr(on, f), getattr(off, f))}
     assert changed == CHANGES[name]
     assert np.array_equal(on.drift, off.drift)
 
 
 def test_an_ideal_chip_is_nominal():
-    chip = drawn()
-    assert (chip.tau_syn == 6e-6).all() and (chip.tau_mem == 6e-6).all()
-    assert (chip.gain == 1).all() and (chip.synapse == 1).all()
-    assert (chip.threshold == 1).all()
-    assert not any(getattr(chip, f).any()
+    c = drawn()
+    assert (c.tau_syn == 6e-6).all() and (c.tau_mem == 6e-6).all()
+    assert (c.gain == 1).all() and (c.synapse == 1).all()
+    assert (c.threshold == 1).all()
+    assert not any(getattr(c, f).any()
                    for f in ("leak", "reset", "adc_offset", "adc_gain"))
-    assert chip.nominal == (6e-6, 6e-6)
+    assert c.nominal == (6e-6, 6e-6)
 
 
 def test_gains():
@@ -123,26 +123,26 @@ def test_synapses():
 
 
 def test_time_constants():
-    chip = drawn("tau_syn", "tau_mem")
+    c = drawn("tau_syn", "tau_mem")
     z = [log_normal(row / 6e-6, spread) for row, spread in
-         zip((*chip.tau_syn, chip.tau_mem), (0.233, 0.213, 0.13), strict=True)]
+         zip((*c.tau_syn, c.tau_mem), (0.233, 0.213, 0.13), strict=True)]
     for row in z:
         assert_normal(row)
     r = np.corrcoef(z) - np.eye(3)
     r = np.arctanh(r) * np.sqrt(N - 3)                   # Fisher: normal
     assert abs(r[0, 1] - np.arctanh(0.13) * np.sqrt(N - 3)) < 4.9
     assert abs(r[0, 2]) < 4.9 and abs(r[1, 2]) < 4.9
-    other = ce.draw(1, ce.IDEAL, tau_mem=1e-5, tau_syn=2e-6)
+    other = chip.draw(1, chip.IDEAL, tau_mem=1e-5, tau_syn=2e-6)
     assert (other.tau_mem == np.float32(1e-5)).all()
     assert (other.tau_syn == np.float32(2e-6)).all()
-    single = ce.draw(1, ce.IDEAL, tau_mem=np.float32(1e-5), neurons=2, inputs=2)
+    single = chip.draw(1, chip.IDEAL, tau_mem=np.float32(1e-5), neurons=2, inputs=2)
     assert (single.tau_mem == np.float32(1e-5)).all()
 
 
 def test_potentials():
-    chip = drawn("threshold", "reset", "adc")
-    z = [(chip.threshold - 1) / 0.22, chip.leak / 0.2, chip.reset / 0.17,
-         chip.adc_offset / 9.9, chip.adc_gain / 0.02]
+    c = drawn("threshold", "reset", "adc")
+    z = [(c.threshold - 1) / 0.22, c.leak / 0.2, c.reset / 0.17,
+         c.adc_offset / 9.9, c.adc_gain / 0.02]
     for row in z:
         assert_normal(row)
     r = np.corrcoef(z) - np.eye(5)
@@ -153,18 +153,18 @@ def test_potentials():
     ((0.1, 0.0), {"tau"}), ((0.0, 0.1), {"threshold"}),
     ((0.1, 0.2), {"tau", "threshold"})])
 def test_decalibration_of_each_kind(sigma, parts):
-    chip = drawn("decalibration", effects=FULL._replace(decalibration=sigma))
+    c = drawn("decalibration", effects=FULL._replace(decalibration=sigma))
     z = []
     if "tau" in parts:
-        assert np.array_equal(*chip.tau_syn)    # one target for a neuron
-        z += [(chip.tau_syn[0] / 6e-6 - 1) / sigma[0],
-              (chip.tau_mem / 6e-6 - 1) / sigma[0]]
+        assert np.array_equal(*c.tau_syn)    # one target for a neuron
+        z += [(c.tau_syn[0] / 6e-6 - 1) / sigma[0],
+              (c.tau_mem / 6e-6 - 1) / sigma[0]]
     else:
-        assert (chip.tau_mem == 6e-6).all() and (chip.tau_syn == 6e-6).all()
+        assert (c.tau_mem == 6e-6).all() and (c.tau_syn == 6e-6).all()
     if "threshold" in parts:
-        z += [(chip.threshold - 1) / sigma[1]]
+        z += [(c.threshold - 1) / sigma[1]]
     else:
-        assert (chip.threshold == 1).all()
+        assert (c.threshold == 1).all()
     for row in z:
         assert_normal(row)
     if len(z) > 1:
@@ -173,45 +173,45 @@ def test_decalibration_of_each_kind(sigma, parts):
 
 def test_decalibration_multiplies_what_was_drawn():
     names = "tau_syn", "tau_mem", "threshold"
-    chip, plain, change = (drawn(*n) for n in (
+    c, plain, change = (drawn(*n) for n in (
         (*names, "decalibration"), names, ("decalibration",)))
     for name, nominal in (("tau_syn", 6e-6), ("tau_mem", 6e-6), ("threshold", 1.0)):
         np.testing.assert_allclose(
-            getattr(chip, name), getattr(plain, name) * getattr(change, name) / nominal,
+            getattr(c, name), getattr(plain, name) * getattr(change, name) / nominal,
             rtol=1e-10)
 
 
 def test_strong_decalibration_keeps_leaks_over_thresholds():
-    chip = drawn("decalibration", effects=FULL._replace(decalibration=(0.5, 0.5)))
+    c = drawn("decalibration", effects=FULL._replace(decalibration=(0.5, 0.5)))
     share = stats.norm.cdf(-2.0)
-    assert stats.binomtest(int((chip.threshold < 0).sum()), N, share).pvalue > 1e-6
+    assert stats.binomtest(int((c.threshold < 0).sum()), N, share).pvalue > 1e-6
     end = stats.norm.cdf((0.5 / 6 - 1) / 0.5)
-    count = int((chip.tau_mem == 0.5e-6).sum())
+    count = int((c.tau_mem == 0.5e-6).sum())
     assert stats.binomtest(count, N, end).pvalue > 1e-6
-    assert min(chip.tau_mem.min(), chip.tau_syn.min()) == 0.5e-6
+    assert min(c.tau_mem.min(), c.tau_syn.min()) == 0.5e-6
 
 
 def test_pathological_neurons():
-    chip = drawn("pathological", "threshold", "decalibration",
-                 effects=FULL._replace(pathological=(0.03, 0.01),
-                                       decalibration=(0.5, 0.5)))
-    never, always = np.isposinf(chip.threshold), chip.threshold == -0.5
+    c = drawn("pathological", "threshold", "decalibration",
+              effects=FULL._replace(pathological=(0.03, 0.01),
+                                    decalibration=(0.5, 0.5)))
+    never, always = np.isposinf(c.threshold), c.threshold == -0.5
     assert stats.binomtest(int(never.sum()), N, 0.03).pvalue > 1e-6
     assert stats.binomtest(int(always.sum()), N, 0.01).pvalue > 1e-6
-    assert np.isfinite(chip.threshold[~never]).all()
+    assert np.isfinite(c.threshold[~never]).all()
 
 
 def test_drift():
-    chip = drawn("drift")
-    assert not np.array_equal(chip.drift[0], chip.drift[1])
-    assert_normal(chip.drift)
+    c = drawn("drift")
+    assert not np.array_equal(c.drift[0], c.drift[1])
+    assert_normal(c.drift)
     fields = ("gain", "tau_syn", "tau_mem", "threshold")
     nominal = {"gain": 1, "tau_syn": 6e-6, "tau_mem": 6e-6, "threshold": 1}
-    others = set(ce.Chip._fields) - set(fields)
+    others = set(chip.Chip._fields) - set(fields)
 
     def factors(age):
-        old = ce.aged(chip, age)
-        assert all(getattr(old, f) is getattr(chip, f) for f in others)
+        old = chip.aged(c, age)
+        assert all(getattr(old, f) is getattr(c, f) for f in others)
         return np.concatenate([np.atleast_2d(getattr(old, f) / nominal[f])
                                for f in fields])
 
@@ -223,30 +223,30 @@ def test_drift():
         z = (factors(age) - now) / (0.015 * 2 * np.sin(np.pi * age / 3600))
         assert_normal(z)
     np.testing.assert_allclose(factors(3600.0), now, rtol=1e-10)
-    wanted = 1 + 0.015 * (chip.drift[0] * np.cos(0.5) + chip.drift[1] * np.sin(0.5))
+    wanted = 1 + 0.015 * (c.drift[0] * np.cos(0.5) + c.drift[1] * np.sin(0.5))
     np.testing.assert_allclose(factors(1800 / np.pi / 2), wanted, rtol=1e-10)
     plain = drawn("gain")
-    assert ce.aged(plain, 77.0) is plain
+    assert chip.aged(plain, 77.0) is plain
     wild = drawn("drift", effects=FULL._replace(drift=2.0))
-    assert ce.aged(wild, 0.0).gain.min() == 0.1
+    assert chip.aged(wild, 0.0).gain.min() == 0.1
 
 
 def test_published_spreads():
-    for effects, bounds in ((ce.UNCALIBRATED, (0.10, 0.22, 0.13, 0.22, 0.17, 9.9)),
-                            (ce.CALIBRATED, (0.04, 0.04, 0.05, 0.05, 0.04, 2.5))):
-        chip = ce.draw(11, effects._replace(fan_in=None, pathological=None),
-                       neurons=N, inputs=1)
-        found = (chip.gain.std(), chip.tau_syn.std() / 6e-6, chip.tau_mem.std() / 6e-6,
-                 chip.threshold.std(), chip.reset.std(), chip.adc_offset.std())
+    for effects, bounds in ((chip.UNCALIBRATED, (0.10, 0.22, 0.13, 0.22, 0.17, 9.9)),
+                            (chip.CALIBRATED, (0.04, 0.04, 0.05, 0.05, 0.04, 2.5))):
+        c = chip.draw(11, effects._replace(fan_in=None, pathological=None),
+                      neurons=N, inputs=1)
+        found = (c.gain.std(), c.tau_syn.std() / 6e-6, c.tau_mem.std() / 6e-6,
+                 c.threshold.std(), c.reset.std(), c.adc_offset.std())
         np.testing.assert_allclose(found, bounds, rtol=0.06)
 
 
 def test_a_seed_is_a_chip():
-    one, same, other = (ce.draw(seed) for seed in (1, 1, 2))
+    one, same, other = (chip.draw(seed) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one[2:], same[2:], strict=True))
     assert not any(np.array_equal(a, b)
                    for a, b in zip(one[2:], other[2:], strict=True))
-    rng = ce.draw(np.random.default_rng(1))
+    rng = chip.draw(np.random.default_rng(1))
     assert all(np.array_equal(a, b) for a, b in zip(one[2:], rng[2:], strict=True))
 
 
@@ -260,40 +260,40 @@ def test_magnitudes_scale_the_same_numbers():
 
 def test_dtypes():
     for dtype in (np.float32, np.float64):
-        chip = ce.aged(ce.draw(1, dtype=dtype), 60.0)
-        assert {a.dtype for a in chip[2:]} == {np.dtype(dtype)}
-    assert ce.draw(1).gain.dtype == np.float32
-    np.testing.assert_allclose(ce.draw(1).tau_mem, ce.draw(1, dtype=np.float64).tau_mem,
-                               rtol=1e-6)
+        c = chip.aged(chip.draw(1, dtype=dtype), 60.0)
+        assert {a.dtype for a in c[2:]} == {np.dtype(dtype)}
+    assert chip.draw(1).gain.dtype == np.float32
+    double = chip.draw(1, dtype=np.float64)
+    np.testing.assert_allclose(chip.draw(1).tau_mem, double.tau_mem, rtol=1e-6)
 
 
 def test_sizes():
-    chip = ce.draw(1, neurons=5, inputs=7)
-    assert chip.synapse.shape == (2, 5, 7) and chip.gain.shape == (2, 5)
-    assert chip.drift.shape == (2, 6, 5) and chip.reset.shape == (5,)
+    c = chip.draw(1, neurons=5, inputs=7)
+    assert c.synapse.shape == (2, 5, 7) and c.gain.shape == (2, 5)
+    assert c.drift.shape == (2, 6, 5) and c.reset.shape == (5,)
 
 
 def changed(**changes):
-    return lambda: ce.draw(1, ce.UNCALIBRATED._replace(**changes))
+    return lambda: chip.draw(1, chip.UNCALIBRATED._replace(**changes))
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda: ce.draw(-1), "seed is -1: must be an integer >= 0 or a Generator"),
-    (lambda: ce.draw(True), "seed is True"),
-    (lambda: ce.draw(1.0), "seed is 1.0"),
-    (lambda: ce.draw(None), "seed is None"),
-    (lambda: ce.draw(1, (1, 2)), "effects is a tuple: must be Effects"),
-    (lambda: ce.draw(1, None), "effects is a NoneType"),
-    (lambda: ce.draw(1, neurons=257), r"neurons is 257: must be .* in \[1, 256"),
-    (lambda: ce.draw(1, inputs=257), "inputs is 257"),
-    (lambda: ce.draw(1, neurons=0), "neurons is 0"),
-    (lambda: ce.draw(1, inputs=2.0), "inputs is 2.0"),
-    (lambda: ce.draw(1, ce.IDEAL, neurons=True), "neurons is True.*inf"),
-    (lambda: ce.draw(1, tau_mem=0.0), "tau_mem is 0.0"),
-    (lambda: ce.draw(1, tau_syn=np.nan), "tau_syn is nan"),
-    (lambda: ce.draw(1, tau_mem="6us"), "tau_mem is '6us'"),
-    (lambda: ce.draw(1, tau_syn=1.0), "tau_syn is 1.0"),
-    (lambda: ce.draw(1, dtype=np.float16), "dtype is"),
+    (lambda: chip.draw(-1), "seed is -1: must be an integer >= 0 or a Generator"),
+    (lambda: chip.draw(True), "seed is True"),
+    (lambda: chip.draw(1.0), "seed is 1.0"),
+    (lambda: chip.draw(None), "seed is None"),
+    (lambda: chip.draw(1, (1, 2)), "effects is a tuple: must be Effects"),
+    (lambda: chip.draw(1, None), "effects is a NoneType"),
+    (lambda: chip.draw(1, neurons=257), r"neurons is 257: must be .* in \[1, 256"),
+    (lambda: chip.draw(1, inputs=257), "inputs is 257"),
+    (lambda: chip.draw(1, neurons=0), "neurons is 0"),
+    (lambda: chip.draw(1, inputs=2.0), "inputs is 2.0"),
+    (lambda: chip.draw(1, chip.IDEAL, neurons=True), "neurons is True.*inf"),
+    (lambda: chip.draw(1, tau_mem=0.0), "tau_mem is 0.0"),
+    (lambda: chip.draw(1, tau_syn=np.nan), "tau_syn is nan"),
+    (lambda: chip.draw(1, tau_mem="6us"), "tau_mem is '6us'"),
+    (lambda: chip.draw(1, tau_syn=1.0), "tau_syn is 1.0"),
+    (lambda: chip.draw(1, dtype=np.float16), "dtype is"),
     (changed(gain=0.1), r"effects.gain is 0.1: .*shape \(2,\)"),
     (changed(tau_mem=-0.1), "effects.tau_mem is -0.1: must be None or finite, >= 0"),
     (changed(tau_syn=(0.1, 0.1, 1.5)), "correlation"),
@@ -309,14 +309,14 @@ def changed(**changes):
     (changed(headroom=(0.5, 1.5, 0.2)), "effects.headroom"),
     (changed(headroom=(-1.0, 1.5, 0.0)), "effects.headroom"),
     (changed(headroom=(-1.0, np.nan, 0.5)), "effects.headroom"),
-    (lambda: ce.only(ce.IDEAL, "volume"), "names has 'volume'"),
-    (lambda: ce.only({}, "gain"), "effects is a dict"),
-    (lambda: ce.draw(1, tau_mem=True), "tau_mem is True"),
-    (lambda: ce.draw(1, tau_syn=np.float64(0.4e-6)), "tau_syn is .*4e-07"),
-    (lambda: ce.aged(None, 1.0), "chip is a NoneType: must be a Chip"),
-    (lambda: ce.aged(ce.draw(1), np.inf), "age is inf"),
-    (lambda: ce.aged(ce.draw(1), "old"), "age is 'old'"),
-    (lambda: ce.aged(ce.draw(1), True), "age is True")])
+    (lambda: chip.only(chip.IDEAL, "volume"), "names has 'volume'"),
+    (lambda: chip.only({}, "gain"), "effects is a dict"),
+    (lambda: chip.draw(1, tau_mem=True), "tau_mem is True"),
+    (lambda: chip.draw(1, tau_syn=np.float64(0.4e-6)), "tau_syn is .*4e-07"),
+    (lambda: chip.aged(None, 1.0), "chip is a NoneType: must be a Chip"),
+    (lambda: chip.aged(chip.draw(1), np.inf), "age is inf"),
+    (lambda: chip.aged(chip.draw(1), "old"), "age is 'old'"),
+    (lambda: chip.aged(chip.draw(1), True), "age is True")])
 def test_refuses(call, words):
     with pytest.raises(ValueError, match=rf"(?<!\w){words}"):
         call()
