@@ -116,8 +116,8 @@ def _parser():
                       default="default",
                       help="small runs of about two minutes in all; no claim is judged")
     size.add_argument("--full", action="store_const", dest="size", const="full",
-                      help="the sizes of the papers, on the data sets in --data: takes a "
-                      "night or a cluster")
+                      help="the sizes of the papers, on the data sets in --data: takes "
+                      "a night or a cluster")
     add("--data", metavar="DIR", default=os.environ.get("REFSNN_DATA") or None,
         help="folder of the data sets for --full (default: $REFSNN_DATA)")
     add("--jobs", metavar="N", type=int, default=_cores(),
@@ -128,7 +128,8 @@ def _parser():
     add("--resume", action="store_true",
         help="use the results in OUT of finished jobs whose code, arguments, seed and "
         "data are unchanged")
-    add("--list", action="store_true", help="list the figures with their titles and stop")
+    add("--list", action="store_true",
+        help="list the figures with their titles and stop")
     add("--table", action="store_true",
         help="write figures/RESULTS.md, and the results in README.md, from the stored "
         "results of --full and stop")

@@ -1,102 +1,109 @@
 # refsnn 0.1.0 | checks.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Proof tools: finite differences that mean something for spiking networks.
+r"""Check gradients by finite differences, also of spiking networks.
 
-Central differences of two steps, extrapolated, along a direction d,
+A claimed gradient is compared with central differences of two step sizes,
+extrapolated, along a direction d,
 
     D(h) = (f(theta + h d) - f(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
 
-stand against <gradient, d>.  A hard threshold has no useful derivative, so
-a spiking network is re-run about a recording u0 of itself with
+which must equal <gradient, d>.  A hard threshold has no useful derivative.
+A spiking network is therefore run again with the spike function
 
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
-whose value at u0 is the hard spike to the last bit and whose derivative is
-the surrogate f'.  A path that a rule drops reads recorded values instead
-(`frozen`).  The remainder of a correct gradient falls as
+where u0 is its recorded membrane potential.  At u0, s equals the hard
+spike to the last bit, and its derivative is the surrogate f'.  A path that
+a learning rule drops reads recorded values instead (`frozen`).  For a
+correct gradient, the remainder of a Taylor expansion is of second order,
 
     |f(theta + h d) - f(theta) - h <gradient, d>| = O(h^2)            (4)
 
-Derivation.  (2) cancels the h^2 term of (1).  Rounding of f by eps |f|
-    enters D as 4 eps |f| / h: this noise is added to the tolerance, and a
-    difference that it would drown is refused rather than passed.  What is
-    0.1 % off never passes.
-Exact.  Complex steps, Im f(theta + i h d) / h, have no cancellation at
-    all, for f that is analytic and written without abs or comparisons.
-Cost.   `directional` 4 runs a direction, `gradient` 4 runs an entry.
+Derivation.  (2) cancels the h^2 term of (1).  A relative rounding error
+    eps of f changes D by 4 eps |f| / h.  This noise is added to the
+    tolerance; if it is large enough to hide an error of 0.1 %, the check
+    fails.
+Exact.  The complex step Im f(theta + i h d) / h has no cancellation.  It
+    applies to analytic f without abs or comparisons.
+Cost.   `directional` evaluates f 4 times for each direction, `gradient`
+    4 times for each entry.
 Departures.  Tolerances are relative to the larger of the two values, never
-    absolute; float32 is refused.
+    absolute.  Only float64 is accepted.
 """
+
+import re
+from collections.abc import Callable
 
 import numpy as np
 
 __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",
            "gradient", "taylor_slope"]
 
-STEP = 1e-5         # of the differences, relative to entries of size 1
-RESOLVED = 2e-4     # noise above this part of the value: nothing is shown
+STEP = 1e-5         # of the differences, for parameters of size 1
+RESOLVED = 2e-4     # largest noise of a conclusive comparison, relative
+OPTIONS = "rtol () in (0, 1), step () in (0, inf)"
 
 
-def _number(name, value, low=0, high=np.inf,
-            kinds=(int, float, np.integer, np.floating)):
-    """Refuse what is no number in (low, high)."""
-    if not isinstance(value, kinds) or isinstance(value, bool) \
-            or not low < value < high:
-        what = "a number" if float in kinds else "an integer"
-        raise ValueError(f"{name} is {value!r}: must be {what} in ({low}, {high})")
+def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
+                directions=3, step=STEP, margin=None):
+    """Assert a gradient along random directions, eqs. (1) and (2).
+
+    Each parameter array is checked separately, so a failure names it.
+
+    Parameters
+    ----------
+    f : callable (theta) -> float
+        Loss.
+    theta : array or list of arrays, float64
+        Parameters.
+    gradient : array or list of arrays, float64
+        The claimed derivative of f at theta.
+    rng : numpy.random.Generator
+        Draws the directions.
+    names : list of str, optional
+        Names of the parameters, for messages.
+    rtol : float
+        Tolerance relative to the larger of the two values.
+    directions : int
+        Number of directions for each parameter array.
+    step : float
+        h in (1).
+    margin : float, optional
+        Distance to the nearest threshold or kink, for messages.
+
+    Raises
+    ------
+    AssertionError
+        If gradient and finite difference differ, if both are zero, or if
+        rounding noise hides the difference.
+
+    Examples
+    --------
+    >>> theta = np.array([1.0, 2.0])
+    >>> directional(lambda w: float(w @ w), theta, 2 * theta,
+    ...             np.random.default_rng(1))
+    """
+    loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
+    names = _labels(names, len(thetas))
+    _arrays(f"{OPTIONS}, directions () int in [1, inf)", rtol, step, directions)
+    _one_of("rng", rng, np.random.Generator)
+    for i, name in enumerate(names):
+        for k in range(directions):
+            d = [np.zeros_like(t) for t in thetas]
+            d[i] = np.asarray(rng.standard_normal(np.shape(thetas[i])))
+            d[i] += 0.5 * np.sign(gradients[i])     # avoids cancellation
+            analytic = float(np.sum(gradients[i] * d[i]))
+            numeric, noise = _difference(loss, thetas, d, step)
+            _judge(f"{name}, direction {k}", analytic, numeric, noise, rtol, margin)
 
 
-def _generator(rng):
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
-
-
-def _parameters(theta, gradient, names):
-    """Lists of float64 arrays (parameters, gradients) and their names."""
-    single = not isinstance(theta, (list, tuple))
-    thetas, gradients = ([theta], [gradient]) if single else (theta, gradient)
-    if len(thetas) != len(gradients):
-        raise ValueError(f"gradient has {len(gradients)} arrays: must have "
-                         f"{len(thetas)}, one for each of theta")
-    if not thetas:
-        raise ValueError("theta is an empty list: must hold an array")
-    names = [f"theta[{i}]" for i in range(len(thetas))] if names is None else names
-    if not isinstance(names, (list, tuple)) or len(names) != len(thetas):
-        raise ValueError(f"names is {names!r}: must be a list of {len(thetas)}, one "
-                         "for each array of theta")
-    for kind, arrays in (("theta", thetas), ("gradient", gradients)):
-        for name, array in zip(names, arrays, strict=True):
-            dtype = np.asarray(array).dtype
-            if dtype != np.float64:
-                raise ValueError(f"{kind} of {name} is of dtype {dtype}: must be "
-                                 "float64, rounding drowns differences in less; "
-                                 "check in float64 and pin float32 to it")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{kind} of {name} has NaN or infinite entries: "
-                                 "must be finite")
-    for name, t, g in zip(names, thetas, gradients, strict=True):
-        if np.shape(t) != np.shape(g):
-            raise ValueError(f"gradient of {name} is of shape {np.shape(g)}: must "
-                             f"be {np.shape(t)} like theta")
-    return thetas, gradients, names, single
-
-
-def _value(f, thetas, single):
-    value = f(thetas[0] if single else list(thetas))
-    if np.ndim(value) or np.asarray(value).dtype.kind not in "fiu" \
-            or not np.isfinite(value):
-        raise ValueError(f"f returned {value!r}: must be one finite number")
-    return float(value)
-
-
-def _difference(f, thetas, direction, single, step):
-    """Extrapolated central difference and its rounding noise."""
+def _difference(loss, thetas, direction, step):
+    """Return the extrapolated central difference and its rounding noise."""
     size = 0.0
 
     def central(h):
         nonlocal size
-        ends = [_value(f, [t + sign * h * d for t, d in
-                           zip(thetas, direction, strict=True)], single)
+        ends = [loss([t + sign * h * d for t, d in zip(thetas, direction, strict=True)])
                 for sign in (1, -1)]
         size = max(size, *map(abs, ends))
         return (ends[0] - ends[1]) / (2 * h)                               # (1)
@@ -105,83 +112,27 @@ def _difference(f, thetas, direction, single, step):
     return numeric, 4 * np.finfo(float).eps * size / step
 
 
-def _where(margin):
-    return "" if margin is None \
-        else f"; nearest threshold at a distance of {float(margin):.3g}"
-
-
 def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
-    """AssertionError unless both values agree and the noise lets one see it."""
+    """Raise AssertionError unless the two values agree beyond the noise."""
     larger = max(abs(analytic), abs(numeric), scale)
     if larger == 0 or not noise <= RESOLVED * larger:
-        raise AssertionError(
-            f"{where}: finite difference {numeric:.17g} has rounding noise "
-            f"{noise:.3g}, gradient says {analytic:.17g}: nothing is shown, "
-            f"rescale f or take another point{_where(margin)}")
-    if not abs(analytic - numeric) <= rtol * larger + noise:
-        raise AssertionError(
-            f"{where}: gradient says {analytic:.17g}, finite difference says "
-            f"{numeric:.17g}, off by {abs(analytic - numeric) / larger:.3g} of the "
-            f"larger, allowed {rtol:.3g}{_where(margin)}"
-            + ("; does f run with a hard threshold? see `anchored`" * (numeric == 0)))
+        fault = (f"finite difference {numeric:.17g} has rounding noise {noise:.3g}, "
+                 f"gradient says {analytic:.17g}: the comparison shows nothing; "
+                 "rescale f or choose another point")
+    elif not abs(analytic - numeric) <= rtol * larger + noise:
+        fault = (f"gradient says {analytic:.17g}, finite difference says "
+                 f"{numeric:.17g}, off by {abs(analytic - numeric) / larger:.3g} of the "
+                 f"larger, allowed {rtol:.3g}"
+                 + "; does f run with a hard threshold? see `anchored`" * (numeric == 0))
+    else:
+        return
+    raise AssertionError(f"{where}: {fault}{_nearest(margin)}")
 
 
-def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
-                directions=3, step=STEP, margin=None):
-    """Assert a gradient along random directions, eqs. (1) and (2).
-
-    Every parameter array is checked by itself, along `directions` random
-    directions, so that a failure names it.
-
-    Parameters
-    ----------
-    f : callable (theta) -> float
-        The loss.
-    theta : array or list of arrays, float64
-        Where.
-    gradient : array or list of arrays, float64
-        What is claimed to be df/dtheta.
-    rng : numpy.random.Generator
-        Draws the directions.
-    names : list of str, optional
-        Of the parameters, for messages.
-    rtol : float
-        Allowed distance as a part of the larger of the two values.
-    directions : int
-        How many.
-    step : float
-        h of (1).
-    margin : float, optional
-        Distance to the nearest threshold or kink, for messages.
-
-    Raises
-    ------
-    ValueError
-        If theta is not float64, shapes disagree or an option is no positive
-        number.
-    AssertionError
-        If the two differ, or are zero or below rounding noise (a comparison
-        of zeros shows nothing); names parameter, direction and both values.
-
-    Examples
-    --------
-    >>> theta = np.array([1.0, 2.0])
-    >>> directional(lambda w: float(w @ w), theta, 2 * theta,
-    ...             np.random.default_rng(1))
-    """
-    thetas, gradients, names, single = _parameters(theta, gradient, names)
-    _number("rtol", rtol, high=1)
-    _number("step", step)
-    _number("directions", directions, kinds=(int, np.integer))
-    _generator(rng)
-    for i, name in enumerate(names):
-        for k in range(directions):
-            d = [np.zeros_like(t) for t in thetas]
-            d[i] = np.asarray(rng.standard_normal(np.shape(thetas[i])))
-            d[i] += 0.5 * np.sign(gradients[i])     # no lost cancellation
-            analytic = float(np.sum(gradients[i] * d[i]))
-            numeric, noise = _difference(f, thetas, d, single, step)
-            _judge(f"{name}, direction {k}", analytic, numeric, noise, rtol, margin)
+def _nearest(margin):
+    """Return a remark on the distance to the nearest threshold."""
+    return "" if margin is None \
+        else f"; nearest threshold at a distance of {float(margin):.3g}"
 
 
 def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=None):
@@ -189,18 +140,17 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 
     Parameters
     ----------
-    f, theta, gradient, names, rtol, step, margin
-        As for `directional`.  Entries are compared relative to the larger
-        of the two values or a thousandth of the largest entry of theirs.
+    f, theta, gradient, names, step, margin
+        As for `directional`.
+    rtol : float
+        Tolerance relative to the larger of the two values or to a
+        thousandth of the largest entry of the gradient of that array.
 
     Raises
     ------
-    ValueError
-        If theta is not float64, shapes disagree or an option is no positive
-        number.
     AssertionError
-        At the first entry that differs, naming parameter, index and both
-        values; or if a whole parameter's gradient is zero.
+        At the first entry that differs, with parameter, index and both
+        values, or if the gradient of a parameter array is zero.
 
     Examples
     --------
@@ -211,43 +161,39 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
     """
-    thetas, gradients, names, single = _parameters(theta, gradient, names)
-    _number("rtol", rtol, high=1)
-    _number("step", step)
+    loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
+    names = _labels(names, len(thetas))
+    _arrays(OPTIONS, rtol, step)
     for i, name in enumerate(names):
         scale = 1e-3 * float(np.max(np.abs(gradients[i]), initial=0.0))
         if scale == 0:
-            raise AssertionError(f"{name}: gradient is zero in every entry: nothing "
-                                 f"is shown, take a live point{_where(margin)}")
+            raise AssertionError(f"{name}: gradient is zero in every entry: the "
+                                 "comparison shows nothing; choose another point"
+                                 f"{_nearest(margin)}")
         for index in np.ndindex(np.shape(thetas[i])):
             d = [np.zeros_like(t) for t in thetas]
             d[i][index] = 1.0
-            numeric, noise = _difference(f, thetas, d, single, step)
+            numeric, noise = _difference(loss, thetas, d, step)
             _judge(f"{name}{list(index)}", float(gradients[i][index]), numeric,
                    noise, rtol, margin, scale)
 
 
 def anchored(surrogate, mem, threshold=1.0):
-    """The spike function of an anchored run about a recording, eq. (3).
+    """Return the spike function of an anchored run, eq. (3).
 
     Parameters
     ----------
     surrogate : callable (v) -> (value, derivative)
-        Primitive and surrogate derivative, v = u - threshold.
+        Primitive and surrogate derivative at v = u - threshold.
     mem : (T, B, n) float64
-        Recorded membranes of the hard-spiking run.
+        Recorded membrane potentials of the hard-spiking run.
     threshold : float or (n,) float
-        Its threshold.
+        Threshold of that run.
 
     Returns
     -------
     callable (t, u) -> (B, n) float
-        To be handed to a simulator in place of the hard threshold.
-
-    Raises
-    ------
-    ValueError
-        If mem is not float64 (T, B, n), or an entry is not finite.
+        Spike function that replaces the hard threshold of a simulator.
 
     Examples
     --------
@@ -255,23 +201,16 @@ def anchored(surrogate, mem, threshold=1.0):
     >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
     [[[1.0]], [[1.125]]]
     """
-    mem = np.array(mem)
-    if mem.dtype != np.float64 or not np.isfinite(mem).all():
-        raise ValueError(f"mem is of dtype {mem.dtype}: must be float64 and finite, "
-                         "rounding drowns differences in less")
-    if mem.ndim != 3:
-        raise ValueError(f"mem is of shape {mem.shape}: must be (T, B, n)")
-    threshold = np.array(threshold)
-    if threshold.shape not in ((), mem.shape[2:]) or threshold.dtype.kind not in "fiu" \
-            or not np.isfinite(threshold).all():
-        raise ValueError(f"threshold is {threshold!r}: must be a finite number or "
-                         f"{mem.shape[2:]} array")
+    _one_of("surrogate", surrogate, Callable)
+    mem, threshold = (a.copy() for a in _arrays(
+        "mem (T*, B*, n*) float, threshold (n?)", mem, threshold))
+    _float64("mem is", mem)
     mem.setflags(write=False)
     hard = mem > threshold
     pair = surrogate(mem - threshold)
     if not isinstance(pair, tuple) or len(pair) != 2 or np.shape(pair[0]) != mem.shape:
-        raise ValueError("surrogate returned something else: must be a pair (value, "
-                         f"derivative), value of the shape {mem.shape} of its argument")
+        raise ValueError("surrogate returned something else: must return a pair "
+                         f"(value, derivative) with a value of shape {mem.shape}")
     base = pair[0]
 
     def spike(t, u):
@@ -281,24 +220,19 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """A run whose recorded arguments can no longer move.
+    """Return a loss whose recorded arguments are fixed.
 
     Parameters
     ----------
     run : callable (theta, *recording) -> float
-        A loss that reads recorded values where a rule drops a path.
+        Loss that reads recorded values where a rule drops a path.
     recording : arrays
-        The recorded values.
+        Recorded values, at least one array.
 
     Returns
     -------
     callable (theta) -> float
-        `run` on write-protected copies of the recording.
-
-    Raises
-    ------
-    ValueError
-        If nothing is recorded.
+        `run` with write-protected copies of the recording.
 
     Examples
     --------
@@ -317,14 +251,14 @@ def frozen(run, *recording):
 
 
 def complex_step(f, theta, direction, step=1e-30):
-    """Directional derivative of an analytic f without cancellation.
+    """Compute a directional derivative of an analytic f without cancellation.
 
     Parameters
     ----------
     f : callable (complex array) -> complex
-        Analytic: no abs, comparisons or conjugation inside.
+        Analytic function, without abs, comparisons or conjugation.
     theta, direction : array, float64
-        Where, and along what.
+        Point and direction, of one shape.
     step : float
         Imaginary step.
 
@@ -333,26 +267,14 @@ def complex_step(f, theta, direction, step=1e-30):
     float
         Im f(theta + i step direction) / step.
 
-    Raises
-    ------
-    ValueError
-        If theta or direction is not finite float64, shapes differ, step is
-        not positive, or f returns a real number.
-
     Examples
     --------
     >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0
     """
-    theta, direction = np.asarray(theta), np.asarray(direction)
-    if theta.dtype != np.float64 or theta.shape != direction.shape:
-        raise ValueError(f"theta is of dtype {theta.dtype}, shape {theta.shape}, "
-                         f"direction of shape {direction.shape}: must be float64 of "
-                         "one shape")
-    if direction.dtype != np.float64 or not np.isfinite([theta, direction]).all():
-        raise ValueError(f"theta or direction ({direction.dtype}) has NaN or infinite "
-                         "entries: must be finite float64")
-    _number("step", step)
+    (theta,), (direction,) = _pairs(np.asarray(theta), np.asarray(direction),
+                                    "direction")
+    _arrays("step () in (0, inf)", step)
     value = f(theta + 1j * step * direction)
     if not np.iscomplexobj(value):
         raise ValueError(f"f returned the real {value!r}: must be analytic and "
@@ -361,30 +283,27 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Order at which the remainder (4) vanishes: 2 for a right gradient.
+    """Compute the order of the remainder (4), which is 2 if gradient is right.
 
     Parameters
     ----------
-    f : callable (theta) -> float
-        The loss.
-    theta, gradient, direction : arrays or lists of arrays, float64
-        Where, what is claimed, along what.
+    f, theta, gradient
+        As for `directional`.
+    direction : array or list of arrays, float64
+        Direction d, like theta.
     start : float
         Largest h.
     halvings : int
-        Number of h, each half of the one before, at least 3.
+        Number of values of h, each half of the previous one, at least 3.
 
     Returns
     -------
     float
-        Slope of log remainder against log h, over the remainders that stand
-        above rounding; inf if fewer than three do (f is linear there).
+        Slope of log remainder against log h, for the remainders above
+        rounding error; inf if they are fewer than three, as for a linear f.
 
     Raises
     ------
-    ValueError
-        If theta is not float64, shapes disagree, direction is zero, or start
-        or halvings out of range.
     AssertionError
         If neither f nor the gradient changes along direction.
 
@@ -397,34 +316,31 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     >>> taylor_slope(f, w, 3.1 * w ** 2, d) < 1.5
     True
     """
-    thetas, gradients, _, single = _parameters(theta, gradient, None)
-    _, directions, _, _ = _parameters(theta, direction, [
-        f"theta[{i}] (direction)" for i in range(len(thetas))])
-    _number("start", start)
-    _number("halvings", halvings, low=2, kinds=(int, np.integer))
+    loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
+    _, directions = _pairs(theta, direction, "direction")
+    _arrays("start () in (0, inf), halvings () int in [3, inf)", start, halvings)
     if not any(np.any(d) for d in directions):
-        raise ValueError("direction is zero: must lead somewhere")
-    base = _value(f, thetas, single)
+        raise ValueError("direction is zero: must have an entry other than 0")
+    base = loss(thetas)
     slope = sum(float(np.sum(g * d)) for g, d in
                 zip(gradients, directions, strict=True))
     points, moved = [], slope != 0
     for h in start * 0.5 ** np.arange(halvings):
-        value = _value(f, [t + h * d for t, d in
-                           zip(thetas, directions, strict=True)], single)
+        value = loss([t + h * d for t, d in zip(thetas, directions, strict=True)])
         moved |= value != base
         remainder = abs(value - base - h * slope)                          # (4)
         if remainder > 32 * np.finfo(float).eps * max(abs(value), abs(base)):
             points.append((np.log(h), np.log(remainder)))
     if not moved:
-        raise AssertionError(f"f is {base:.17g} all along direction and the gradient "
-                             "says so: nothing is shown, take a live point")
+        raise AssertionError(f"f is {base:.17g} along direction, and the gradient is 0: "
+                             "the comparison shows nothing; choose another point")
     if len(points) < 3:
         return float("inf")
     return float(np.polyfit(*np.transpose(points), 1)[0])
 
 
 def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
-    """How far a backward map is from the transpose of a linear forward map.
+    """Compare a backward map with the transpose of a linear forward map.
 
     Parameters
     ----------
@@ -433,20 +349,15 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     vjp : callable (shape_out array) -> (shape_in array)
         B -> J^T B.
     shape_in, shape_out : tuple of int
-        Their shapes.
+        Shapes of A and B.
     rng : numpy.random.Generator
         Draws A and B.
 
     Returns
     -------
     float
-        |<J A, B> - <A, J^T B>| over |J A| |B|; rounding if they are adjoint.
-
-    Raises
-    ------
-    ValueError
-        If a map returns another shape or what is not finite, or J A is zero
-        (shows nothing).
+        |<J A, B> - <A, J^T B>| / (|J A| |B|), which is of the order of the
+        rounding error if the maps are adjoint.
 
     Examples
     --------
@@ -456,20 +367,98 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     >>> gap < 1e-14
     True
     """
-    _generator(rng)
-    for name, shape in (("shape_in", shape_in), ("shape_out", shape_out)):
-        if not isinstance(shape, tuple) or not all(
-                isinstance(size, (int, np.integer)) and size > 0 for size in shape):
-            raise ValueError(f"{name} is {shape!r}: must be a tuple of integers "
-                             "above 0")
+    _one_of("rng", rng, np.random.Generator)
+    shape_in, shape_out = map(tuple, _arrays(
+        "shape_in[] () int in [1, inf), shape_out[] () int in [1, inf)", shape_in,
+        shape_out))
     a, b = rng.standard_normal(shape_in), rng.standard_normal(shape_out)
-    forward, backward = np.asarray(jvp(a)), np.asarray(vjp(b))
-    if forward.shape != shape_out or backward.shape != shape_in:
-        raise ValueError(f"jvp and vjp returned shapes {forward.shape} and "
-                         f"{backward.shape}: must be {shape_out} and {shape_in}")
+    forward, backward = _arrays(f"jvp(a) {shape_out}, vjp(b) {shape_in}", jvp(a), vjp(b))
     size = np.linalg.norm(forward) * np.linalg.norm(b)
-    if not (np.isfinite(size) and np.isfinite(backward).all()):
-        raise ValueError("jvp or vjp returned NaN or infinity: must be finite")
     if size == 0:
-        raise ValueError("jvp returned zeros: must be a map that is alive")
+        raise ValueError("jvp returned zeros: must return other values to be checked")
     return float(abs(np.sum(forward * b) - np.sum(a * backward)) / size)
+
+
+def _loss(f, theta):
+    """Return f as a function of a list of arrays, with finite numbers as values."""
+    single = not isinstance(theta, (list, tuple))
+
+    def loss(thetas):
+        return float(*_arrays("f(theta) ()", f(thetas[0] if single else list(thetas))))
+
+    return loss
+
+
+def _pairs(theta, other, what="gradient"):
+    """Return theta and another argument as lists of arrays of equal shapes."""
+    if not isinstance(theta, (list, tuple)):
+        theta, other = [theta], [other]
+    if not len(theta) == len(other) > 0:
+        raise ValueError(f"{what} has {len(other)} arrays: must have {len(theta)}, as "
+                         "theta, and at least 1")
+    for i, (t, o) in enumerate(zip(theta, other, strict=True)):
+        _arrays(f"theta[{i}] (...) float, {what}[{i}] {np.shape(t)} float", t, o)
+        _float64(f"theta[{i}], {what}[{i}] are", t, o)
+    return theta, other
+
+
+def _float64(names, *arrays):
+    dtypes = [np.asarray(a).dtype for a in arrays]
+    if dtypes != [np.float64] * len(dtypes):
+        raise ValueError(f"{names} {', '.join(map(str, dtypes))}: must be float64, as "
+                         "rounding hides errors; compare float32 with float64 instead")
+
+
+def _labels(names, count):
+    """Return names for messages."""
+    names = [f"theta[{i}]" for i in range(count)] if names is None else names
+    if not isinstance(names, (list, tuple)) or len(names) != count:
+        raise ValueError(f"names is {names!r}: must be a list of {count} names")
+    return names
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

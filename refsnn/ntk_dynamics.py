@@ -1,35 +1,38 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Training of a linearised network, foretold from its tangent kernel.
+r"""Training of a linearised network, predicted from its tangent kernel.
 
-To first order in the weights, gradient descent with some rate on any loss
-L moves the outputs f of any samples by the kernel K between these and the
-training samples,
+To first order in the learning rate, a step of gradient descent on any
+loss L moves the outputs f of any samples by the tangent kernel K between
+these and the training samples:
 
-    f <- f - rate K dL/df                                 (1)  [LZ20] eq. ?
+    f <- f - rate K dL/df                                 (1)  [LZ20]
 
-Held fixed over all steps, with the square loss L = c/2 sum (f - y)^2 over
-training samples and outputs, c = 1 ("sum") or 1/N ("mean", over samples
-alone), and K = Q diag(lambda) Q^T among the training samples, step s has
+Let K stay constant, let L = c/2 sum (f - y)^2 over training samples and
+outputs, with c = 1 ("sum") or c = 1/N ("mean", over samples only), and
+let K = Q diag(lambda) Q^T among the training samples.  After s steps,
 
     f_s = y + Q (1 - rate c lambda)^s Q^T (f_0 - y)       (2)
     S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
     f_s = f_0 - K Q S_s Q^T (f_0 - y)                     (4)
 
-where (4) holds for other samples, K being theirs with the training ones.
+where (2) is for the training samples and (4) for other samples, with
+their kernel K with the training samples.
 
-Derivation.  (2) is s times (1) in the eigenbasis of K.  Summing its errors
-    over the steps before s gives (3), the sum of rate c (1 - rate c
-    lambda)^t, which is rate c s where lambda is 0.
-Approximate.  Exact for a network that is linear in its weights; else it
-    drops the change of K along the way, of order 1/width for one step.
-    Needs the kernel of the weights that are trained: "through_mask" of
-    `ntk` for a masked network.
-Cost.   O((N k)^3) once, then O((N + M) N k^2) a step asked for.
-Departures.  Discrete steps of gradient descent, not its continuous flow.
+Derivation.  (2) is (1), applied s times in the eigenbasis of K.  The
+    errors of the steps before s, times the rate, add up to (3): it is the
+    sum over t < s of rate c (1 - rate c lambda)^t, which is rate c s
+    where lambda is 0.
+Approximate.  Exact for a network that is linear in its weights.  For
+    other networks it ignores the change of K during training, which for
+    one step is of order 1/width.  A masked network needs the kernel
+    "through_mask" of `ntk`.
+Cost.   O((N k)^3) once, then O((N + M) N k^2) for each s.
+Departures.  Discrete steps, not the continuous gradient flow.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -40,60 +43,30 @@ LOSSES = ("sum", "mean")
 
 
 class Trajectory(NamedTuple):
-    """Outputs after each number of steps, (S, N, K), (S, M, K) or None."""
+    """Outputs after each number of steps, (S, N, K), and (S, M, K) or None."""
 
     train: np.ndarray
     test: np.ndarray
 
 
-def _array(name, value, shape):
-    array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    if not fits or array.dtype not in (np.float32, np.float64) or 0 in array.shape:
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a float array of shape {want}, not empty")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array
-
-
-def _rate(rate):
-    if isinstance(rate, (bool, np.bool_)) or np.ndim(rate) \
-            or np.asarray(rate).dtype.kind not in "fiu" or not 0 < rate < np.inf:
-        raise ValueError(f"rate is {rate!r}: must be a finite number above 0")
-
-
-def _matrix(kernel):
-    """(N K, M K) of a kernel (N, M, K, K)."""
-    N, M, K, _ = kernel.shape
-    return kernel.swapaxes(1, 2).reshape(N * K, M * K)
-
-
 def one_step(kernel, outputs, doutputs, rate):
-    """Outputs after one step of gradient descent on any loss, eq. (1).
+    """Predict outputs after one step of gradient descent, eq. (1).
 
     Parameters
     ----------
     kernel : (M, N, K, K) float
-        Between the samples asked for and those trained on.
+        Between the predicted samples and the training samples.
     outputs : (M, K) float
-        Before the step.
+        Outputs before the step.
     doutputs : (N, K) float
         Derivative of the loss by the outputs of the training samples.
     rate : float
-        Of the descent.
+        Learning rate.
 
     Returns
     -------
     (M, K) float
-        Outputs after it, to first order in the rate.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or number does not fit, or an entry is not finite.
+        Outputs after the step, to first order in the rate, for any loss.
 
     Examples
     --------
@@ -101,83 +74,53 @@ def one_step(kernel, outputs, doutputs, rate):
     ...          0.1).tolist()
     [[0.6]]
     """
-    outputs = _array("outputs", outputs, (None, None))
-    M, K = outputs.shape
-    doutputs = _array("doutputs", doutputs, (None, K))
-    kernel = _array("kernel", kernel, (M, len(doutputs), K, K))
-    _rate(rate)
-    moved = (_matrix(kernel) @ doutputs.ravel()).reshape(M, K)
+    outputs, doutputs, kernel = _arrays(
+        "outputs (M, K) float, doutputs (N, K), kernel (M, N, K, K)", outputs, doutputs,
+        kernel)
+    rate, = _arrays("rate () in (0, inf)", rate)
+    moved = (_matrix(kernel) @ doutputs.ravel()).reshape(outputs.shape)
     return outputs - float(rate) * moved                                   # (1)
 
 
-def _steps(steps):
-    array = np.atleast_1d(np.asarray(steps))
-    if array.ndim != 1 or array.dtype.kind not in "iu" or array.size == 0 \
-            or array.min() < 0:
-        raise ValueError(f"steps is {steps!r}: must be integers of at least 0")
-    return array
-
-
-def _powers(values, pace, steps):
-    """(1 - pace values)^s and (3), both (S, N K)."""
-    with np.errstate(over="ignore"):
-        left = (1 - pace * values) ** steps
-    if not np.isfinite(left).all():
-        raise ValueError(f"rate is too high for {int(steps.max())} steps: must be "
-                         f"{2 / (pace * values[-1]):.3g} of what it is, or less")
-    slow, safe = np.where(pace * values < 0.5, pace * values, 0), np.where(
-        values == 0, 1, values)
-    spent = np.where(slow > 0, -np.expm1(steps * np.log1p(-slow)), 1 - left)
-    return left, np.where(values == 0, pace * steps, spent / safe)         # (3)
-
-
-def _eigen(matrix):
-    """Eigenvalues, those that rounding took below 0 at 0, and eigenvectors."""
-    if np.abs(matrix - matrix.T).max() > 1e-3 * np.abs(matrix).max():
-        raise ValueError("kernel is not symmetric: must be that of the training "
-                         "samples with themselves")
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    noise = len(values) * np.finfo(matrix.dtype).eps * max(values[-1], 0)
-    if values[0] < -100 * noise or values[-1] <= 0:
-        raise ValueError(f"kernel has eigenvalues {values[0]} to {values[-1]}: must "
-                         "have none below 0 and some above")
-    return np.maximum(values, 0), vectors
+def _matrix(kernel):
+    """Return a kernel (N, M, K, K) as a matrix (N K, M K)."""
+    N, M, K, _ = kernel.shape
+    return kernel.swapaxes(1, 2).reshape(N * K, M * K)
 
 
 def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
             test_outputs=None):
-    """Outputs after given numbers of steps on the square loss, (2) and (4).
+    """Predict outputs after gradient descent on the square loss, (2)-(4).
 
     Parameters
     ----------
     kernel : (N, N, K, K) float
-        Among the training samples.
+        Kernel among the training samples.
     outputs : (N, K) float
-        Of the training samples before the first step.
+        Outputs for the training samples before the first step.
     targets : (N, K) float
-        What they are trained towards.
+        Targets y of the training samples.
     steps : int or (S,) int
-        Numbers of steps, of at least 0.
+        Numbers of steps, each at least 0.
     rate : float
-        Of the descent.
-    loss : str
-        "sum": 1/2 sum of all squares; "mean": that by the N samples.
+        Learning rate.
+    loss : {"sum", "mean"}
+        Half the sum of squared errors, or this divided by N.
     cross : (M, N, K, K) float, optional
-        Kernel between other samples and the training ones.
+        Kernel between other samples and the training samples.
     test_outputs : (M, K) float, optional
-        Of these other samples before the first step.
+        Outputs for these other samples before the first step.
 
     Returns
     -------
     Trajectory
-        train (S, N, K) and test (S, M, K), or None without `cross`.
+        train (S, N, K), and test (S, M, K) or None without `cross`.
 
     Raises
     ------
     ValueError
-        If a shape, dtype or number does not fit, an entry is not finite,
-        the kernel is not symmetric or has an eigenvalue below 0, or the
-        descent leaves the range of floats.
+        Also if the kernel is not symmetric or has a negative eigenvalue,
+        or if the descent diverges beyond the range of floats.
 
     Examples
     --------
@@ -186,23 +129,90 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     >>> found.train.ravel().tolist()
     [1.0, 0.5, 0.25]
     """
-    outputs = _array("outputs", outputs, (None, None))
-    N, K = outputs.shape
-    targets = _array("targets", targets, (N, K))
-    kernel = _array("kernel", kernel, (N, N, K, K))
-    if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(f"loss is {loss!r}: must be one of {', '.join(LOSSES)}")
+    _one_of("loss", loss, *LOSSES)
     if (cross is None) != (test_outputs is None):
         raise ValueError("cross and test_outputs: must be given together, one is None")
-    _rate(rate)
-    values, Q = _eigen(_matrix(kernel))
+    outputs, targets, kernel, f0, cross = _arrays(
+        "outputs (N, K) float, targets (N, K), kernel (N, N, K, K), "
+        "test_outputs? (M, K), cross? (M, N, K, K)", outputs, targets, kernel,
+        test_outputs, cross)
+    rate, steps = _arrays("rate () in (0, inf), steps (S?) int in [0, inf)", rate,
+                          steps)
+    (N, K), matrix = outputs.shape, _matrix(kernel)
+    if np.abs(matrix - matrix.T).max() > 1e-3 * np.abs(matrix).max():
+        raise ValueError("kernel is not symmetric: must be that of the training "
+                         "samples with themselves")
+    values, Q = np.linalg.eigh((matrix + matrix.T) / 2)
+    noise = len(values) * np.finfo(matrix.dtype).eps * max(values[-1], 0)
+    if values[0] < -100 * noise or values[-1] <= 0:
+        raise ValueError(f"kernel has eigenvalues {values[0]} to {values[-1]}: must "
+                         "have none below 0 and some above")
+    values = np.maximum(values, 0)          # without rounding errors
     left, moved = _powers(values, float(rate) / (N if loss == "mean" else 1),
-                          _steps(steps)[:, None].astype(kernel.dtype))
+                          np.atleast_1d(steps)[:, None].astype(kernel.dtype))
     start = Q.T @ (outputs - targets).ravel()
     train = targets + ((left * start) @ Q.T).reshape(-1, N, K)             # (2)
     if cross is None:
         return Trajectory(train, None)
-    f0 = _array("test_outputs", test_outputs, (None, K))
-    cross = _array("cross", cross, (len(f0), N, K, K))
     test = (moved * start) @ Q.T @ _matrix(cross).T
     return Trajectory(train, f0 - test.reshape(-1, *f0.shape))             # (4)
+
+
+def _powers(values, pace, steps):
+    """Return (1 - pace values)^s and S_s of (3), both (S, N K)."""
+    with np.errstate(over="ignore"):
+        left = (1 - pace * values) ** steps
+    if not np.isfinite(left).all():
+        raise ValueError(f"rate is too high for {int(steps.max())} steps: must be "
+                         f"at most {2 / (pace * values[-1]):.3g} times as high")
+    slow, safe = np.where(pace * values < 0.5, pace * values, 0), np.where(
+        values == 0, 1, values)
+    spent = np.where(slow > 0, -np.expm1(steps * np.log1p(-slow)), 1 - left)
+    return left, np.where(values == 0, pace * steps, spent / safe)         # (3)
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

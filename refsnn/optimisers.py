@@ -46,8 +46,8 @@ Departures.  (6) contains an eps that alg. 2 lacks; without it, an entry
     arXiv 1705.11146.
 """
 
-import numbers
 import re
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -93,7 +93,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     >>> update.tolist()
     [-1.5]
     """
-    g, (old, _), (mean, _), update, step = _begin(state, gradient, ("mean",), out)
+    g, (old,), (mean, update), step = _begin(state, gradient, ("mean",), out)
     rate, _, momentum = _options(g, rate, 1.0, {"momentum": momentum})
     _blend(momentum, old, 1.0, g, mean, update)                            # (1)
     np.multiply(mean, -rate, out=update)                                   # (2)
@@ -101,18 +101,18 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Return g, the old arrays, the arrays to write, the update and t."""
+    """Return g, the old arrays, the arrays to be written and t."""
     g = np.asarray(gradient)
-    _float("gradient", g)
+    _finite("gradient", g)
     if state is None:
-        state = State(0, *(np.zeros_like(g) if f in fields else None
-                           for f in ("mean", "scale")))
-    old = _past(state, g, fields)
+        t, old = 0, [np.zeros_like(g) for _ in fields]
+    else:
+        t, *old = _past(state, g, fields)
     if out is None:
-        new = [None if a is None else np.empty_like(g) for a in old]
-        return g, old, new, np.empty_like(g), state.step + 1
-    new, update = _buffers(out, old, g, fields)
-    return g, old, new, update, state.step + 1
+        new = [np.empty_like(g) for _ in (*fields, "update")]
+    else:
+        new = _buffers(out, old, g, fields)
+    return g, old, new, t + 1
 
 
 def _blend(decay, old, weight, new, out, work):
@@ -142,7 +142,8 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     Raises
     ------
     ValueError
-        If the square of the gradient overflows its dtype.
+        If the square of an entry of the gradient overflows, here and in
+        `rmsprop` and `rmaxprop`.
 
     Examples
     --------
@@ -150,7 +151,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     >>> update.round(6).tolist()
     [-0.5, 0.5]
     """
-    g, old, (mean, scale), update, step = _begin(state, gradient, ("mean", "scale"), out)
+    g, old, (mean, scale, update), step = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
     squared = _square(g, update)
     _blend(beta2, old[1], 1 - beta2, squared, scale, update)               # (4)
@@ -165,7 +166,7 @@ def _square(g, work):
     """Write g^2 to work and return it."""
     with np.errstate(over="ignore"):
         np.multiply(g, g, out=work)
-    _float("gradient^2", work)
+    _finite("gradient^2", work)
     return work
 
 
@@ -197,7 +198,7 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     >>> (update.round(6) + 0).tolist()
     [-0.5, 0.0]
     """
-    g, old, (mean, scale), update, step = _begin(state, gradient, ("mean", "scale"), out)
+    g, old, (mean, scale, update), step = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
     np.abs(g, out=update)
     update += eps
@@ -223,18 +224,13 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     (State, array)
         As for `sgd`.
 
-    Raises
-    ------
-    ValueError
-        As for `adam`.
-
     Examples
     --------
     >>> state, update = rmsprop(None, np.array([3.0]), rate=0.5, decay=0.75)
     >>> update.round(6).tolist()
     [-1.0]
     """
-    g, (_, old), (_, scale), update, step = _begin(state, gradient, ("scale",), out)
+    g, (old,), (scale, update), step = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
     squared = _square(g, update)
     _blend(decay, old, 1 - decay, squared, scale, update)                  # (8)
@@ -257,11 +253,6 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     (State, array)
         As for `sgd`; no entry of the update exceeds rate.
 
-    Raises
-    ------
-    ValueError
-        As for `adam`.
-
     Examples
     --------
     >>> state, update = rmaxprop(None, np.array([4.0]), rate=0.5, decay=0.25)
@@ -269,7 +260,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     >>> update.round(6).tolist()
     [-0.25]
     """
-    g, (_, old), (_, scale), update, step = _begin(state, gradient, ("scale",), out)
+    g, (old,), (scale, update), step = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
     squared = _square(g, update)
     np.multiply(old, decay, out=scale)
@@ -279,53 +270,50 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, rate, eps, decays):
-    """Return the options as floats, quickly, as it is done at every step."""
-    least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), np.finfo(float).max
+    """Return the options as floats; written out, as it runs at every step."""
+    least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
-    for name, value, low, high in limits + [(k, v, 0, 1) for k, v in decays.items()]:
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) \
-                or not low <= value < high:
-            raise ValueError(f"{name} is {value!r:.60}: must be a number in "
-                             f"[{low:.3g}, {high:.3g})")
-    return [float(v) for v in (rate, eps, *decays.values())]
+    for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
+        if not isinstance(x, Real) or isinstance(x, bool) or not low <= x < high:
+            raise ValueError(f"{name} is {x!r:.60}: must be in [{low:.3g}, {high:.3g})")
+    return [float(x) for x in (rate, eps, *decays.values())]
 
 
-def _float(name, a):
+def _finite(name, a):
+    """Refuse an array that is empty, not float or not finite."""
     if a.dtype not in (np.float32, np.float64) or not a.size or not np.isfinite(a).all():
         raise ValueError(f"{name} is {a!r:.60}: must be finite float and not empty")
 
 
 def _past(state, g, fields):
-    """Return the arrays of the state after the previous step."""
+    """Return the step and the arrays of the state before this step."""
     old = _fitting("state", state, g, fields)
-    for field in fields:
-        _float(f"state.{field}", getattr(state, field))
+    for field, a in zip(fields, old, strict=True):
+        _finite(f"state.{field}", a)
     if "scale" in fields and state.scale.min() < 0:
         raise ValueError(f"state.scale is {state.scale!r:.60}: must not be negative")
-    return old
+    return state.step, *old
 
 
 def _fitting(name, state, g, fields):
-    """Return the arrays of a state; those in `fields` are like g, others None."""
-    _one_of(name, state, State)
-    if not isinstance(state.step, int) or state.step < 0:
+    """Return the arrays `fields` of a state, whose other array must be None."""
+    if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
-    for field, array in zip(("mean", "scale"), state[1:], strict=True):
-        if field in fields:
-            _like(f"{name}.{field}", array, g)
-        elif array is not None:
-            raise ValueError(f"{name}.{field} is {array!r:.60}: must be None here")
-    return state[1:]
+    for field in ("mean", "scale"):
+        _like(f"{name}.{field}", getattr(state, field), g if field in fields else None)
+    return [getattr(state, field) for field in fields]
 
 
 def _like(name, a, g):
-    if not isinstance(a, np.ndarray) or (a.shape, a.dtype) != (g.shape, g.dtype):
-        raise ValueError(f"{name} is {a!r:.60}: must be an array of shape {g.shape}, "
-                         f"dtype {g.dtype}, like gradient")
+    """Refuse what has not the shape and dtype of g, or is not None as g is."""
+    found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
+                     for x in (a, g))
+    if found != wanted:
+        raise ValueError(f"{name} is {found}, {a!r:.60}: must be {wanted}")
 
 
 def _buffers(out, old, g, fields):
-    """Return the arrays of `out`; its state, but no other, may share `old`."""
+    """Return the arrays of an earlier result, to be overwritten."""
     if len(_one_of("out", out, tuple)) != 2:
         raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
     _like("out[1]", out[1], g)
@@ -336,7 +324,7 @@ def _buffers(out, old, g, fields):
         if any(np.may_share_memory(array, other) for other in others):
             raise ValueError("out has arrays that share memory with each other, "
                              "gradient or state: only out[0] may be state")
-    return written[:2], out[1]
+    return written
 
 
 # ---- checks, the same in every module ----

@@ -1,92 +1,61 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""A rate recurrent network (tanh), the non-spiking relative of `lif`.
+r"""A recurrent network of tanh rate units, the non-spiking relative of `lif`.
 
-    a[t] = W x[t] + V h[t-1]                      (1)  [NMZ19] eq. ?, box 1
-    h[t] = tanh(a[t])                             (2)  [NMZ19] eq. ?, box 1
+    a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19], box 1
+    h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
-Derivation.  With dh[t] = dL/dh[t] (later steps included), d[t] = dL/da[t],
-    and e[t] the direct derivative of the loss by h[t],
+Derivation.  Let dh[t] be dL/dh[t] including the effect of h[t] on later
+    steps, d[t] = dL/da[t], and e[t] the direct derivative of L by h[t]:
 
-    d[t] = (1 - h[t]^2) dh[t]                     (3)  [NMZ19] eq. ?, box 2
-    dh[t] = e[t] + V^T d[t+1]                     (4)  [NMZ19] eq. ?, box 2
-    dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T    (5)
-    dx[t] = W^T d[t]                                 (6)
+    d[t] = (1 - h[t]^2) dh[t]                        (3)  [NMZ19], box 2
+    dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19], box 2
+    dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T               (5)
+    dx[t] = W^T d[t]                                                (6)
 
-    and as arrays, with parameters W then V, row by row,
+    As arrays, with the parameters W, then V, row by row:
 
-    J[t] = diag(1 - h[t]^2) V                        (7)
+    J[t] = diag(1 - h[t]^2) V                                       (7)
     F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
-          dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]          (8)
+          dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
-Exact.  An ordinary smooth function; finite differences apply as they are.
-Cost.   O(T B n (m + n)) time, O(T B n) memory; `linearise` O(T B n p).
-Departures.  None.  A bias is an input that is always 1.
-Errata.  [NMZ19] box 2 prints the presynaptic factor of dV at step s; it is
-    the step before that of the error, as in (5).
+Exact.  The network is smooth; ordinary finite differences confirm (3)-(8).
+Cost.   O(T B n (m + n)) time and O(T B n) memory; `linearise` takes
+    O(T B n p) time and memory for p = n m + n n parameters.
+Departures.  None.  A bias is an additional input that is always 1.
+Errata.  [NMZ19] box 2 takes the presynaptic factor of dV at the step of
+    the error; it belongs to the step before, as in (5).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
 
+import re
+
 import numpy as np
 
 __all__ = ["backward", "linearise", "simulate"]
 
-
-def _array(name, value, shape, dtype=None):
-    """`value` as a finite float array of `shape`, whose None axes are free."""
-    array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    if not fits or array.dtype not in (np.float32, np.float64):
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a float array of shape {want}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array if dtype is None else array.astype(dtype, copy=False)
-
-
-def _network(x, W, V):
-    W = _array("W", W, (None, None))
-    x = _array("x", x, (None, None, W.shape[1]), W.dtype)
-    V = _array("V", V, (W.shape[0],) * 2, W.dtype)
-    if 0 in x.shape[:2] or W.shape[0] == 0:
-        raise ValueError(f"x and W are of shapes {x.shape} and {W.shape}: "
-                         "must have T, B and n of at least 1")
-    return x, W, V
-
-
-def _before(h, h0):
-    """h[t-1] for every t, with h0 (0 if None) before the first."""
-    first = np.zeros_like(h[0]) if h0 is None \
-        else _array("h0", h0, h[0].shape, h.dtype)
-    return np.concatenate([first[None], h[:-1]])
+NETWORK = "W (n, m*) float, x (T, B, m*) float, V (n, n) float, h0? (B, n) float"
 
 
 def simulate(x, W, V, h0=None):
-    """Run the network over T steps, eqs. (1) and (2).
+    """Simulate the network over T steps, eqs. (1) and (2).
 
     Parameters
     ----------
     x : (T, B, m) float
         Input.
     W : (n, m) float
-        Input weights; their dtype is the result's.
+        Input weights.  Results have their dtype.
     V : (n, n) float
         Recurrent weights.
     h0 : (B, n) float, optional
-        State before the first step, 0 by default.
+        State before the first step; 0 by default.
 
     Returns
     -------
     (T, B, n) float
         States h[t], in [-1, 1].
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
 
     Examples
     --------
@@ -94,11 +63,10 @@ def simulate(x, W, V, h0=None):
     >>> h.ravel().tolist()
     [0.0, 0.0]
     """
-    x, W, V = _network(x, W, V)
+    W, x, V, h0 = _arrays(NETWORK, W, x, V, h0)
     (T, B, m), n = x.shape, W.shape[0]
     h = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
-    last = np.zeros((B, n), W.dtype) if h0 is None \
-        else _array("h0", h0, (B, n), W.dtype)
+    last = np.zeros((B, n), W.dtype) if h0 is None else h0
     for t in range(T):
         h[t] += last @ V.T                                                 # (1)
         last = h[t] = np.tanh(h[t])                                        # (2)
@@ -106,26 +74,21 @@ def simulate(x, W, V, h0=None):
 
 
 def backward(x, W, V, h, dh, h0=None):
-    """Gradient backward in time, eqs. (3)-(6).
+    """Compute the gradient backward in time, eqs. (3)-(6).
 
     Parameters
     ----------
     x, W, V, h0
-        As handed to `simulate`.
+        As for `simulate`.
     h : (T, B, n) float
-        What `simulate` returned.
+        States that `simulate` returned.
     dh : (T, B, n) float
-        Direct derivative of the loss by the states.
+        Direct derivative of the loss by the states, e[t].
 
     Returns
     -------
     dW, dV, dx : (n, m), (n, n) and (T, B, m) float
-        Adjoints, weights' summed over steps and batch.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
+        Gradients; dW and dV are sums over steps and batch.
 
     Examples
     --------
@@ -134,22 +97,28 @@ def backward(x, W, V, h, dh, h0=None):
     >>> float(backward(x, W, V, h, np.full((1, 1, 1), 2.0))[0][0, 0])
     2.0
     """
-    x, W, V = _network(x, W, V)
+    W, x, V, h0, h, dh = _arrays(
+        NETWORK + ", h (T, B, n) float, dh (T, B, n) float", W, x, V, h0, h, dh)
     (T, B, m), n = x.shape, W.shape[0]
-    h = _array("h", h, (T, B, n), W.dtype)
-    d = _array("dh", dh, (T, B, n), W.dtype) * 1
+    d = dh * 1
     for t in range(T - 1, -1, -1):
         if t < T - 1:
             d[t] += d[t + 1] @ V                                           # (4)
         d[t] *= 1 - h[t] ** 2                                              # (3)
     flat = d.reshape(T * B, n)
-    dW = flat.T @ x.reshape(T * B, m)
-    dV = flat.T @ _before(h, h0).reshape(T * B, n)                         # (5)
+    dW = flat.T @ x.reshape(T * B, m)                                      # (5)
+    dV = flat.T @ _before(h, h0).reshape(T * B, n)
     return dW, dV, (flat @ W).reshape(x.shape)                             # (6)
 
 
+def _before(h, h0):
+    """Return h[t-1] for every t; before the first step it is h0, or 0."""
+    first = np.zeros_like(h[0]) if h0 is None else h0
+    return np.concatenate([first[None], h[:-1]])
+
+
 def linearise(x, W, V, h, h0=None):
-    """The network as arrays J and F along a recording, eqs. (7) and (8).
+    """Return the network as arrays J and F along a recording, (7) and (8).
 
     Parameters
     ----------
@@ -159,14 +128,9 @@ def linearise(x, W, V, h, h0=None):
     Returns
     -------
     J : (T, B, n, n) float
-        ``J[t] = dh[t]/dh[t-1]``; J[0] belongs to h0.
+        ``J[t] = dh[t]/dh[t-1]``; J[0] is the derivative by h0.
     F : (T, B, n, n m + n n) float
-        Immediate influence of W then V, row by row.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
+        Immediate influence of W, then V, row by row.
 
     Examples
     --------
@@ -175,15 +139,61 @@ def linearise(x, W, V, h, h0=None):
     >>> J.ravel().tolist(), F[1, 0].tolist()
     ([0.5, 0.5], [[1.0, 0.0]])
     """
-    x, W, V = _network(x, W, V)
+    W, x, V, h0, h = _arrays(NETWORK + ", h (T, B, n) float", W, x, V, h0, h)
     (T, B, m), n = x.shape, W.shape[0]
-    h = _array("h", h, (T, B, n), W.dtype)
     slope = 1 - h ** 2
     J = slope[..., None] * V                                               # (7)
     F = np.zeros((T, B, n, n * m + n * n), W.dtype)
     before = _before(h, h0)
     for i in range(n):
         first = n * m + i * n
-        F[:, :, i, i * m:(i + 1) * m] = slope[:, :, i, None] * x
-        F[:, :, i, first:first + n] = slope[:, :, i, None] * before        # (8)
+        F[:, :, i, i * m:(i + 1) * m] = slope[:, :, i, None] * x           # (8)
+        F[:, :, i, first:first + n] = slope[:, :, i, None] * before
     return J, F
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -235,8 +235,12 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     _options(reset, through_reset, through_recurrence)
     z = x if V is None else np.concatenate([x, now[2]], axis=1)
     (B, n), w = psi.shape, z.shape[1]
-    G, P = _pair("influence", influence, (B, n, n * w), psi.dtype)
-    new = _buffers(out, G.shape, psi.dtype, (G, P, *now, psi, x))
+    G, P = (_earlier(*field, (B, n, n * w), psi.dtype)
+            for field in _fields("influence", influence))
+    new = Influence(*(_buffer(*field, G.shape, psi.dtype, (G, P, *now, psi, x))
+                      for field in _fields("out", out)))
+    if np.may_share_memory(*new):
+        raise ValueError("out.syn and out.mem share memory: must be separate")
     a, b = _factors(now, psi, clamp, (*model, reset), through_reset)
     for k in range(B):
         K = None if V is None or not through_recurrence else V * psi[k]
@@ -381,25 +385,17 @@ def _options(reset, *flags):
         _one_of(name, flag, bool, np.bool_)
 
 
-def _pair(name, value, shape, dtype):
-    """Return the fields of an `Influence`, zeros if it is None."""
-    if value is None:
-        return np.zeros(shape, dtype), np.zeros(shape, dtype)
-    if not isinstance(value, tuple) or len(value) != 2:
+def _fields(name, value):
+    """Return names and values of the fields of an `Influence` or of None."""
+    if value is not None and (not isinstance(value, tuple) or len(value) != 2):
         raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
-    return [np.ascontiguousarray(_unread(f"{name}.{field}", part, shape, dtype))
-            for field, part in zip(Influence._fields, value, strict=True)]
+    return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)
 
 
-def _buffers(out, shape, dtype, others):
-    """Return `out` as an `Influence` of buffers, new ones if it is None."""
-    if out is not None and (not isinstance(out, tuple) or len(out) != 2):
-        raise ValueError(f"out is a {type(out).__name__}: must be an Influence")
-    new = Influence(*(_buffer(f"out.{field}", part, shape, dtype, others) for
-                      field, part in zip(Influence._fields, out or (None, None))))
-    if np.may_share_memory(*new):
-        raise ValueError("out.syn and out.mem share memory: must be separate")
-    return new
+def _earlier(name, value, shape, dtype):
+    """Return the influence before a step, 0 for None."""
+    return np.zeros(shape, dtype) if value is None else \
+        np.ascontiguousarray(_unread(name, value, shape, dtype))
 
 
 def _buffer(name, value, shape, dtype, others):
@@ -409,7 +405,8 @@ def _buffer(name, value, shape, dtype, others):
     _unread(name, value, shape, dtype)
     if not isinstance(value, np.ndarray) or not value.flags.c_contiguous \
             or not value.flags.writeable:
-        raise ValueError(f"{name} is {value!r:.60}: must be writeable and contiguous")
+        raise ValueError(f"{name} is a {type(value).__name__}: must be an array that "
+                         "is writeable and C-contiguous")
     if any(np.may_share_memory(value, other) for other in others):
         raise ValueError(f"{name} shares memory with an argument: must be separate")
     return value

@@ -281,7 +281,7 @@ def forward(k, state, W, x):
     >>> step.mem.tolist(), step.spikes.tolist(), state.mem.tolist()
     ([[0.015]], [[1.0]], [[0.0]])
     """
-    W, x = _given(k, state, "W (B, n, m) float, x (B, m)", W, x)
+    W, x = _given(k, state, "x", W, x)
     mem = k.mem * state.mem + k.gain * state.syn                           # (1)
     mem = np.where(state.held > 0, 0, mem).astype(W.dtype)
     fired = mem > k.threshold                                              # (2)
@@ -331,9 +331,8 @@ def accumulate(k, state, W, step, signal):
     (True, True)
     """
     _one_of("step", step, Step)
-    W, x, signal, spikes, psi = _given(
-        k, state, "W (B, n, m) float, step.x (B, m), signal (B, n), "
-        "step.spikes (B, n), step.psi (B, n)", W, step.x, signal, step.spikes, step.psi)
+    W, x, signal, spikes, psi = _given(k, state, "step.x signal step.spikes step.psi",
+                                       W, step.x, signal, step.spikes, step.psi)
     past_x = np.concatenate([state.past_x, x[None]])
     past_psi = np.concatenate([state.past_psi, psi[None]])
     (a, b, c), (rise, decay, unit) = k.trace, k.alpha
@@ -382,28 +381,30 @@ def _valid(k, dtype):
     return k
 
 
-def _given(k, state, spec, *arrays):
-    """Return W and the arrays of a step in its dtype; check k and state too.
+def _given(k, state, names, W, *others):
+    """Return W and the other arrays of a step, in its dtype; check k and state too.
 
-    `_arrays` takes as long as a step: it is called only where it has to be.
+    `_arrays` takes half as long as a step, so it is called only where it is needed.
     """
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    like = (state.eligibility, state.trace, state.mem, state.mem, state.mem)
-    if not all(map(_fits, arrays, like)):
-        arrays = _arrays(spec, *arrays)
-    W = arrays[0]
+    if not _fits(W, state.eligibility):
+        W, = _arrays("W (B, n, m) float", W)
     shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
         kind = np.dtype(int if name == "held" else W.dtype)
         if np.shape(array) != shape or getattr(array, "dtype", None) != kind:
             raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
                              f"{kind} {shape} to match W of shape {W.shape} and delay")
-    return [array.astype(W.dtype, copy=False) for array in arrays]
+    like = (state.trace, state.mem, state.mem, state.mem)
+    if not all(map(_fits, others, like)):
+        others = _arrays(", ".join(f"{name} {a.shape}" for name, a in zip(
+            names.split(), like)), *others, dtype=W.dtype)
+    return W, *[array.astype(W.dtype, copy=False) for array in others]
 
 
 def _fits(array, like):
-    """Return whether an array needs neither a cast (bool aside) nor a refusal."""
+    """Return whether an array is valid, and bool or in the dtype of `like`."""
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()

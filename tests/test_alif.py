@@ -1,4 +1,4 @@
-"""Adaptive neurons: by hand, by anchored differences, and their e-prop traces."""
+"""Test adaptive neurons by hand values, anchored differences and e-prop traces."""
 
 import itertools
 from typing import Any, Dict, NamedTuple, Optional
@@ -18,7 +18,7 @@ SMOOTH = st.sampled_from(("arctan", "sigmoid", "gaussian"))
 
 
 class Adaptive(NamedTuple):
-    """An ALIF layer that spikes, its input and its recording."""
+    """Hold an ALIF layer that spikes, its input and its recording."""
 
     x: np.ndarray
     W: np.ndarray
@@ -30,7 +30,7 @@ class Adaptive(NamedTuple):
 
 
 def network(seed, size, recurrent, refractory, per_neuron, x_kind="spikes"):
-    """A layer whose weights let each neuron's peak pass its threshold."""
+    """Return a layer with weights so large that each neuron reaches threshold."""
     rng = np.random.default_rng([seed, *size])
     x = (rng.random((size.T, size.B, size.m)) < 0.5).astype(float)
     x[:2] = 1
@@ -55,7 +55,7 @@ def network(seed, size, recurrent, refractory, per_neuron, x_kind="spikes"):
 
 @st.composite
 def live(draw, size=None, recurrent=None, refractory=None, per_neuron=None):
-    """An `Adaptive` with a spike early enough for adaptation to matter."""
+    """Draw an `Adaptive` that spikes early enough for adaptation to matter."""
     chosen = [draw(st.booleans()) if fixed is None else fixed
               for fixed in (recurrent, per_neuron)]
     steps = draw(st.sampled_from((0, 1, 2))) if refractory is None else refractory
@@ -69,24 +69,24 @@ def live(draw, size=None, recurrent=None, refractory=None, per_neuron=None):
 
 
 def distance(net):
-    """U - adaptation A - threshold."""
+    """Return U - adaptation A - threshold."""
     rec = net.recording
     return rec.mem - net.model["adaptation"] * rec.adapted - net.model["threshold"]
 
 
 def adjoints(net, name="arctan"):
-    """psi, dspikes, dmem of a random linear loss."""
+    """Return psi, dspikes and dmem of a random linear loss."""
     psi = proofs.surrogate(name, 2.0)(distance(net))[1]
     return psi, *net.rng.normal(size=(2, *psi.shape))
 
 
 def online(net):
-    """The constants that the traces need."""
+    """Return the constants that the traces need."""
     return {name: value for name, value in net.model.items() if name != "threshold"}
 
 
 def anchored(net, name, through_reset=True, through_recurrence=True):
-    """(W, V) -> Recording, anchored at the recording."""
+    """Return a function (W, V) -> Recording, anchored at the recording."""
     rec, frozen = net.recording, {}
     v = rec.mem - net.model["adaptation"] * rec.adapted
     spike = checks.anchored(proofs.surrogate(name, 2.0), v, net.model["threshold"])
@@ -104,7 +104,7 @@ def value(rec, ds, dm):
 
 
 def split(net, flat):
-    """(dW, dV) of a flat gradient."""
+    """Split a flat gradient into (dW, dV)."""
     size = net.W.size
     assert flat.size == size + (0 if net.V is None else net.V.size)
     return flat[:size].reshape(net.W.shape), \
@@ -112,7 +112,7 @@ def split(net, flat):
 
 
 def prove(net, loss, dW, dV):
-    """Differences, and the order of the remainder, in W and where live in V."""
+    """Test dW, and dV if not 0, by differences and the order of the remainder."""
     checks.directional(lambda W: loss(W, net.V), net.W, dW, net.rng, names=["W"],
                        rtol=RTOL_FD)
     if dV is not None and np.abs(dV).max() > 0:
@@ -140,7 +140,7 @@ def by_arrays(net, psi, ds, dm, **paths):
 # --- the model ------------------------------------------------------------------
 
 def test_adaptation_by_hand():
-    """U: 3, 1.5 - 2 + 3, ...; A rises by one with each spike and halves."""
+    """Expect U = 3, 1.5 - 2 + 3, ..., and A + 1 per spike, halved per step."""
     x = np.full((6, 1, 1), 3.0)
     run = alif.simulate(x, np.eye(1), alpha=0.0, beta=0.5, rho=0.5, adaptation=0.75,
                         threshold=2.0)
@@ -173,7 +173,7 @@ def test_recurrence_and_refractoriness_by_hand():
         assert np.flatnonzero(run.spikes).tolist() == times
         assert (run.blocked & (run.spikes > 0)).sum() == 0
     assert np.flatnonzero(run.blocked).tolist() == [3, 4, 6, 7]
-    assert run.mem.ravel().tolist() == [0, 0, 3, 2, 3, 3, 2, 3]   # held back, not held
+    assert run.mem.ravel().tolist() == [0, 0, 3, 2, 3, 3, 2, 3]  # U is not clamped
 
 
 @given(strategies.live_lif(reset="subtract", refractory=0))
@@ -192,7 +192,7 @@ def test_without_adaptation_it_is_the_lif_layer(net):
 
 @given(live())
 def test_adaptation_makes_spikes_fewer(net):
-    """The first one stays where it is, and an endless one lets no other pass."""
+    """Adaptation keeps the first spike; very strong adaptation stops all others."""
     more = alif.simulate(net.x, net.W, None, **{**net.model, "adaptation": 1e6})
     less = alif.simulate(net.x, net.W, None, **{**net.model, "adaptation": 0})
     assert more.spikes.sum(axis=0).max() == 1 <= less.spikes.sum(axis=0).max()
@@ -208,7 +208,7 @@ def test_adaptation_makes_spikes_fewer(net):
 @given(st.data(), SMOOTH)
 @settings(max_examples=8)
 def test_linearisation_by_differences(reset, recurrence, recurrent, data, name):
-    """The sweep over J, F and q, with each path followed or frozen."""
+    """Test J, F and q by BPTT, with each path either followed or frozen."""
     net = data.draw(live(recurrent=recurrent))
     paths = {"through_reset": reset, "through_recurrence": recurrence}
     psi, ds, dm = adjoints(net, name)
@@ -333,7 +333,7 @@ def test_steps_add_up_to_the_gradient(net):
 
 
 def test_numbers_and_arrays_of_constants_agree():
-    """rho and adaptation may differ between neurons."""
+    """Let rho and adaptation differ between neurons."""
     net = network(4, strategies.Sizes(13, 2, 3, 3), True, 0, False)
     mixed = {**net.model, "rho": np.array([0.5, 0.9, 0.7]),
              "adaptation": np.array([0.0, 0.6, 0.3])}
@@ -373,6 +373,26 @@ def test_float32_is_kept_and_close_and_inputs_are_not_modified(net):
                        **online(net))
     assert {a.dtype for a in traces} == {np.dtype(np.float32)}
     assert alif.eligibility(traces, half[0], adaptation=0.5).dtype == np.float32
+
+
+def test_steps_of_arguments_that_fit_and_of_those_that_are_cast_are_equal():
+    """Lists, integers and arrays of constants take the slow checks."""
+    rng = np.random.default_rng(3)
+    z, psi = rng.integers(0, 2, (2, 5)) + 0.0, rng.random((2, 3))
+    traces = alif.Traces(*(rng.integers(-3, 4, s) + 0.0 for s in
+                           ((2, 5), (2, 5), (2, 3, 5))))
+    own = {"alpha": 0.5, "beta": 0.75, "rho": 0.25, "adaptation": 1.0, "gain": 2.0}
+    wanted = alif.step(traces, z, psi, **own)
+    e = alif.eligibility(traces, psi, adaptation=1.0)
+    for changed, args in (
+            ({}, (alif.Traces(*(a.astype(int) for a in traces)), z, psi)),
+            ({}, (traces, z > 0, psi.tolist())), ({"adaptation": 1}, (traces, z, psi)),
+            ({"rho": np.full(3, 0.25)}, (traces, z, psi)),
+            ({"gain": np.float32(2)}, (traces, z, psi))):
+        found = alif.step(*args, **{**own, **changed})
+        assert all((a == b).all() and a.any() for a, b in
+                   zip(found, wanted, strict=True))
+        assert (alif.eligibility(args[0], args[2], adaptation=1) == e).all()
 
 
 def test_smallest_sizes():
@@ -420,73 +440,81 @@ def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: simulate(x=X[0]), "x is of shape .*a real array"),
-    (lambda: simulate(x=X[..., :2]), r"x .*\(\*, \*, 3\)"),
-    (lambda: simulate(x=X[:0]), "at least 1"),
-    (lambda: simulate(x=X * np.nan), "x has NaN"),
-    (lambda: simulate(x=X.astype(complex)), "x .*complex"),
-    (lambda: simulate(x=X + 1e300, W=W1.astype(np.float32)), "x has NaN"),
-    (lambda: simulate(W=W1.astype(int)), "W is .*int64"),
-    (lambda: simulate(W=W1[0]), "W is of shape"),
-    (lambda: simulate(V=np.ones((2, 3))), "V is of shape"),
-    (lambda: simulate(alpha=1.0), r"alpha is 1.0: must be in \[0, 1\)"),
-    (lambda: simulate(beta=-0.1), "beta is -0.1"),
-    (lambda: simulate(rho=1.0), "rho is 1.0"),
-    (lambda: simulate(rho=[0.5]), "rho is"),
-    (lambda: simulate(adaptation=-0.5), r"adaptation is -0.5: must be in \[0, inf\)"),
-    (lambda: simulate(adaptation=np.inf), "adaptation is inf"),
-    (lambda: simulate(adaptation="a"), "adaptation is 'a'"),
-    (lambda: simulate(gain=0), r"gain is 0: must be in \(0, inf\)"),
-    (lambda: simulate(threshold=0.0), "threshold is 0.0"),
-    (lambda: simulate(threshold=np.nan), "threshold is nan"),
-    (lambda: simulate(W=W1.astype(np.float32), rho=1 - 1e-9), "rho is .*float32"),
-    (lambda: simulate(refractory=-1), "refractory is -1"),
-    (lambda: simulate(refractory=True), "refractory is True"),
-    (lambda: simulate(refractory=1.5), "refractory is 1.5"),
-    (lambda: simulate(spike=3.0), "spike is 3.0"),
-    (lambda: simulate(spike=lambda t, v: v, refractory=1), "blocked is None"),
-    (lambda: simulate(blocked=PSI / 2), "blocked has .*not 0 or 1"),
-    (lambda: simulate(blocked=PSI[1:]), "blocked is of shape"),
-    (lambda: simulate(reset_spikes=NAN), "reset_spikes has NaN"),
-    (lambda: simulate(recurrent_spikes=NAN), "recurrent_spikes has NaN"),
-    (lambda: simulate(V=None, recurrent_spikes=PSI), "recurrent_spikes is given"),
-    (lambda: linearise(rec=REC[:4]), "recording is a tuple"),
-    (lambda: linearise(rec=None), "recording is a NoneType"),
-    (lambda: linearise(rec=REC._replace(spikes=NAN)), "recording.spikes has NaN"),
-    (lambda: linearise(rec=REC._replace(blocked=PSI / 2)), "recording.blocked has"),
-    (lambda: linearise(psi=PSI[1:]), "psi is of shape"),
-    (lambda: linearise(psi=NAN), "psi has NaN"),
-    (lambda: linearise(x=X[:3]), "recording.spikes is of shape"),
-    (lambda: linearise(through_reset=1), "through_reset is 1"),
-    (lambda: linearise(through_recurrence=None), "through_recurrence is None"),
-    (lambda: credit(psi=PSI[0]), r"psi .*a float32 or float64 array of shape \(\*"),
-    (lambda: credit(psi=PSI.astype(int)), "psi is .*int64"),
-    (lambda: credit(ds=NAN), "dspikes has NaN"),
-    (lambda: credit(dm=NAN), "dmem has NaN"),
-    (lambda: credit(adaptation=-1), "adaptation is -1"),
-    (lambda: credit(rec=REC[:4]), "recording is a tuple"),
-    (lambda: gradient(psi=PSI[0]), "psi is of shape"),
-    (lambda: gradient(psi=PSI[:0]), "psi is .*none of them 0"),
-    (lambda: gradient(x=X[:3]), "x is of shape"),
-    (lambda: gradient(V=np.ones((3, 3))), "V is of shape"),
-    (lambda: gradient(ds=NAN), "dspikes has NaN"),
-    (lambda: gradient(dm=PSI[1:]), "dmem is of shape"),
-    (lambda: gradient(alpha=[0.5, 0.5]), "alpha is .*a number"),
-    (lambda: gradient(beta=1), "beta is 1"), (lambda: gradient(gain=-1), "gain is -1"),
-    (lambda: gradient(rho=2.0), "rho is 2.0"),
-    (lambda: step(traces=None), "traces is a NoneType"),
-    (lambda: step(traces=START[:2]), "traces is a tuple"),
-    (lambda: step(traces=START._replace(mem=Z[:, :4])), "traces.mem is of shape"),
-    (lambda: step(traces=START._replace(adapted=Z)), "traces.adapted is of shape"),
-    (lambda: step(traces=START._replace(syn=Z * np.nan)), "traces.syn has NaN"),
-    (lambda: step(z=Z[0]), "z is of shape"), (lambda: step(psi=PSI), "psi is of"),
-    (lambda: step(beta=[0.5, 0.5]), "beta is .*a number"),
-    (lambda: step(adaptation=np.ones(3)), "adaptation is"),
-    (lambda: alif.eligibility(START, PSI, adaptation=0.5), "psi is of shape"),
+    (lambda: simulate(x=X[0]), r"^x is \(2, 3\) .*finite real \(T, B, m\*\)"),
+    (lambda: simulate(x=X[..., :2]), r"^x is \(4, 2, 2\).*'m': 3"),
+    (lambda: simulate(x=X[:0]), r"^x is \(0, 2, 3\)"),
+    (lambda: simulate(x=X * np.nan), "^x is .*finite"),
+    (lambda: simulate(x=X.astype(complex)), "^x is .*finite real"),
+    (lambda: simulate(x=X + 1e300, W=W1.astype(np.float32)), "^x is .*finite"),
+    (lambda: simulate(W=W1.astype(int)), "^W is .*finite float"),
+    (lambda: simulate(W=W1[0]), r"^W is \("),
+    (lambda: simulate(V=np.ones((2, 3))), r"^V is \("),
+    (lambda: simulate(alpha=1.0), r"^alpha is 1.0: .* in \[0, 1\)"),
+    (lambda: simulate(beta=-0.1), "^beta is -0.1"),
+    (lambda: simulate(rho=1.0), "^rho is 1.0"),
+    (lambda: simulate(rho=[0.5]), "^rho is"),
+    (lambda: simulate(adaptation=-0.5), r"^adaptation is -0.5: .* in \[0, inf\)"),
+    (lambda: simulate(adaptation=np.inf), "^adaptation is inf"),
+    (lambda: simulate(adaptation="a"), "^adaptation is 'a'"),
+    (lambda: simulate(gain=0), r"^gain is 0: .* in \(0, inf\)"),
+    (lambda: simulate(threshold=0.0), "^threshold is 0.0"),
+    (lambda: simulate(threshold=np.nan), "^threshold is nan"),
+    (lambda: simulate(W=W1.astype(np.float32), rho=1 - 1e-9), "^rho is .*float32"),
+    (lambda: simulate(refractory=-1), "^refractory is -1"),
+    (lambda: simulate(refractory=True), "^refractory is True"),
+    (lambda: simulate(refractory=1.5), "^refractory is 1.5"),
+    (lambda: simulate(spike=3.0), "^spike is 3.0"),
+    (lambda: simulate(spike=lambda t, v: v, refractory=1), "^blocked is None"),
+    (lambda: simulate(blocked=PSI / 2), r"^blocked is .* in \{0, 1\}"),
+    (lambda: simulate(blocked=PSI[1:]), r"^blocked is \("),
+    (lambda: simulate(reset_spikes=NAN), "^reset_spikes is .*finite"),
+    (lambda: simulate(recurrent_spikes=NAN), "^recurrent_spikes is .*finite"),
+    (lambda: simulate(V=None, recurrent_spikes=PSI), "^recurrent_spikes is given"),
+    (lambda: linearise(rec=REC[:4]), "^recording is a tuple"),
+    (lambda: linearise(rec=None), "^recording is a NoneType"),
+    (lambda: linearise(rec=REC._replace(spikes=NAN)), "^recording.spikes is .*finite"),
+    (lambda: linearise(rec=REC._replace(blocked=PSI / 2)),
+     r"^recording.blocked is .* in \{0, 1\}"),
+    (lambda: linearise(psi=PSI[1:]), r"^psi is \("),
+    (lambda: linearise(psi=NAN), "^psi is .*finite"),
+    (lambda: linearise(x=X[:3]), r"^psi is \(4, 2, 2\) .*'T': 3"),
+    (lambda: linearise(rec=REC._replace(spikes=PSI[1:])), r"^recording.spikes is \("),
+    (lambda: linearise(through_reset=1), "^through_reset is 1"),
+    (lambda: linearise(through_recurrence=None), "^through_recurrence is None"),
+    (lambda: credit(psi=PSI[0]), r"^psi is \(2, 2\) .*finite float \(T\*, B\*, n\*\)"),
+    (lambda: credit(psi=PSI.astype(int)), "^psi is .*finite float"),
+    (lambda: credit(ds=NAN), "^dspikes is .*finite"),
+    (lambda: credit(dm=NAN), "^dmem is .*finite"),
+    (lambda: credit(adaptation=-1), "^adaptation is -1"),
+    (lambda: credit(rec=REC[:4]), "^recording is a tuple"),
+    (lambda: gradient(psi=PSI[0]), r"^psi is \("),
+    (lambda: gradient(psi=PSI[:0]), r"^psi is \(0, 2, 2\)"),
+    (lambda: gradient(x=X[:3]), r"^x is \("),
+    (lambda: gradient(V=np.ones((3, 3))), r"^V is \("),
+    (lambda: gradient(ds=NAN), "^dspikes is .*finite"),
+    (lambda: gradient(dm=PSI[1:]), r"^dmem is \("),
+    (lambda: gradient(alpha=[0.5, 0.5]), r"^alpha is .*real \(\) in"),
+    (lambda: gradient(beta=1), "^beta is 1"),
+    (lambda: gradient(gain=-1), "^gain is -1"),
+    (lambda: gradient(rho=2.0), "^rho is 2.0"),
+    (lambda: step(traces=None), "^traces is a NoneType"),
+    (lambda: step(traces=START[:2]), "^traces is a tuple"),
+    (lambda: step(traces=START._replace(mem=Z[:, :4])), r"^traces.mem is \("),
+    (lambda: step(traces=START._replace(adapted=Z)), r"^traces.adapted is \("),
+    (lambda: step(traces=START._replace(syn=Z * np.nan)), "^traces.syn is .*finite"),
+    (lambda: step(rho=1.0), "^rho is 1.0"), (lambda: step(gain=np.inf), "^gain is inf"),
+    (lambda: step(alpha=-0.5), "^alpha is -0.5"),
+    (lambda: step(adaptation=-0.5), "^adaptation is -0.5"),
+    (lambda: step(psi=PSI[0] * np.nan), "^psi is .*finite"),
+    (lambda: step(z=Z[0]), r"^z is \("), (lambda: step(psi=PSI), r"^psi is \("),
+    (lambda: step(beta=[0.5, 0.5]), r"^beta is .*real \(\) in"),
+    (lambda: step(adaptation=np.ones(3)), "^adaptation is"),
+    (lambda: alif.eligibility(START, PSI, adaptation=0.5), r"^psi is \("),
     (lambda: alif.eligibility(START._replace(mem=Z[:1]), PSI[0], adaptation=0.5),
-     "traces.mem is of shape"),
-    (lambda: alif.eligibility((1.0, Z, Z), PSI[0], adaptation=0.5), "traces.syn is of"),
-    (lambda: alif.eligibility(START, PSI[0], adaptation=-1), "adaptation is -1")])
+     r"^traces.mem is \("),
+    (lambda: alif.eligibility((1.0, Z, Z), PSI[0], adaptation=0.5),
+     "^traces.syn is 1.0"),
+    (lambda: alif.eligibility(START, PSI[0], adaptation=-1), "^adaptation is -1")])
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
@@ -495,7 +523,7 @@ def test_bad_input_is_named(call, match):
 
 
 def test_grid_of_options_is_live():
-    """The nets above do spike, with and without each option."""
+    """Networks spike for every combination of options."""
     for options in itertools.product((False, True), (0, 1, 2), (False, True)):
         spiking = [network(seed, strategies.Sizes(12, 2, 3, 3), *options)
                    .recording.spikes for seed in range(5)]

@@ -272,30 +272,30 @@ PLAIN = cal.Corrections(np.ones((2, 40)), np.ones((2, 40)), np.ones(40),
 
 @pytest.mark.parametrize("function", [cal.measure, cal.calibrate])
 @pytest.mark.parametrize("options, words", [
-    ({"run": None}, "run is None: must be a callable"),
-    ({"neurons": 0}, "neurons is 0: must be an integer >= 1"),
-    ({"inputs": 10}, "inputs is 10: must be an integer >= 11"),
+    ({"run": None}, "run is None: must be .*Callable"),
+    ({"neurons": 0}, r"neurons is 0: .*int \(\) in \[1, inf\)"),
+    ({"inputs": 10}, r"inputs is 10: .*int \(\) in \[11, inf\)"),
     ({"repeats": 1.0}, "repeats is 1.0"),
     ({"repeats": True}, "repeats is True"),
-    ({"dt": 0.0}, "dt is 0.0: must be a finite number > 0"),
+    ({"dt": 0.0}, r"dt is 0.0: .*in \(0, inf\)"),
     ({"tau_mem": np.nan}, "tau_mem is nan"),
     ({"tau_syn": "short"}, "tau_syn is 'short'"),
     ({"scale": -1}, "scale is -1"),
     ({"code": (80.0, 0.0)}, r"code is \(80.0, 0.0\): must be two numbers"),
     ({"code": (np.inf, 70.0)}, "code is "),
     ({"code": ("a", "b")}, "code is "),
-    ({"code": 80.0}, "code is 80.0: must be two numbers"),
-    ({"run": broken(lambda s, v: (s[:, :, 1:], v))}, "run returned spikes of shape"),
-    ({"run": broken(lambda s, v: (s, v[:-1]))}, "run returned samples of shape"),
-    ({"run": broken(lambda s, v: (s, v * np.nan))}, "run returned samples .*finite"),
-    ({"run": broken(lambda s, v: (s, v.astype(complex)))}, "run returned samples"),
+    ({"code": 80.0}, r"code is 80.0: .*\(2\)"),
+    ({"run": broken(lambda s, v: (s[:, :, 1:], v))}, r"run.spikes is \(20, 64, 39\)"),
+    ({"run": broken(lambda s, v: (s, v[:-1]))}, r"run.samples is \(19, 64, 40\)"),
+    ({"run": broken(lambda s, v: (s, v * np.nan))}, "run.samples is .*nan.*finite"),
+    ({"run": broken(lambda s, v: (s, v.astype(complex)))}, "run.samples is .*j.*real"),
     ({"run": broken(lambda s, v: s)}, "run returned a ndarray: must be a pair"),
     ({"run": broken(lambda s, v: (s, v, v))}, "run returned a tuple"),
-    ({"run": broken(lambda s, v: ([[1], [1, 2]], v))}, "run returned what is no array"),
-    ({"run": broken(lambda s, v: (s + 2, v))}, "spikes that are not 0 or 1")])
+    ({"run": broken(lambda s, v: ([[1], [1, 2]], v))}, r"run.spikes is \[\[1\]"),
+    ({"run": broken(lambda s, v: (s + 2, v))}, r"run.spikes is .*in \{0, 1\}"),
+    ({"run": broken(lambda s, v: (s, np.full(v.shape, 1e300)))}, "run.samples is .*e")])
 def test_refuses(function, options, words):
-    words = rf"(?<!\w){words}"
-    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=words):
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=f"^{words}"):
         function(**{"run": dead} | SMALL | options)
 
 
@@ -306,16 +306,16 @@ def test_a_list_is_a_pair_too():
 
 
 @pytest.mark.parametrize("corrections, words", [
-    (PLAIN._replace(gain=np.ones(40)), r"corrections.gain is of shape \(40,\)"),
-    (PLAIN._replace(tau_mem=np.zeros(40)), "corrections.tau_mem is .* > 0"),
+    (PLAIN._replace(gain=np.ones(40)), r"corrections.gain is \(40,\) .*\(2, 40\)"),
+    (PLAIN._replace(tau_mem=np.zeros(40)), r"corrections.tau_mem is .*\(40,\) in \(0, inf\)"),
     (PLAIN._replace(reset=np.full(40, np.nan)), "corrections.reset is .* finite"),
-    (PLAIN._replace(leak=np.zeros(40, complex)), "corrections.leak is .* complex"),
-    ((), r"corrections.gain is of shape \(\)")])
+    (PLAIN._replace(leak=np.zeros(40, complex)), "corrections.leak is .*j.*real"),
+    ((), "corrections.gain is None")])
 def test_refuses_corrections(corrections, words):
-    with pytest.raises(ValueError, match=rf"(?<!\w){words}"):
+    with pytest.raises(ValueError, match=f"^{words}"):
         cal.corrected(chip.draw(1, **SMALL), corrections)
 
 
 def test_what_is_no_chip_is_refused():
-    with pytest.raises(ValueError, match="chip is a NoneType without gain"):
+    with pytest.raises(ValueError, match="^chip is a NoneType without gain"):
         cal.corrected(None, PLAIN)

@@ -1,4 +1,4 @@
-"""The same numbers from Dask, with a worker lost on the way, and from MPI."""
+"""Dask, with a worker that is killed, and MPI give the numbers of local processes."""
 
 import contextlib
 import json
@@ -17,21 +17,21 @@ BIN = pathlib.Path(sys.executable).parent
 
 
 def need(found, missing):
-    """Skip, saying what is missing; fail instead where skips are forbidden."""
+    """Skip and name what is missing; fail instead if skips are forbidden."""
     if not found:
         (pytest.fail if os.environ.get("REFSNN_NO_SKIP") == "1" else pytest.skip)(
             f"{missing} is not installed: python -m pip install -e '.[cluster]'")
 
 
 def importable(name):
-    """Whether a fresh interpreter can import it, whatever it then warns of."""
+    """Tell whether a fresh interpreter can import a package, warnings or not."""
     return subprocess.run([sys.executable, "-c", f"import {name}"],
                           capture_output=True).returncode == 0
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """A checkout and the numbers of its figures from local processes."""
+    """Return a checkout and the numbers of its figures from local processes."""
     folder = toy_project.make(
         tmp_path_factory.mktemp("cluster") / "checkout", pause=0.3,
         walks=toy_project.WALKS, speed=toy_project.SPEED,
@@ -42,19 +42,19 @@ def local(tmp_path_factory):
 
 
 def numbers_of(out):
-    """What was stored behind the walks and the chains of jobs."""
+    """Return the numbers that were stored for the walks and the chains of jobs."""
     return [toy_project.numbers(out, name) for name in ("walks", "chain")]
 
 
 def pids(folder, since):
-    """Processes in which jobs began, one per job, after `since` earlier ones."""
+    """Return the process of each job that began, after `since` earlier jobs."""
     lines = (folder / "log").read_text().splitlines()[since:]
     return [int(line.split()[1]) for line in lines]
 
 
 @contextlib.contextmanager
 def started(*words, **more):
-    """A process that is ended at the end of the test."""
+    """Start a process that ends with the test."""
     process = subprocess.Popen([str(word) for word in words],
                                env={**os.environ, **more},
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -67,7 +67,7 @@ def started(*words, **more):
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Address of a Dask scheduler and its two worker processes."""
+    """Return the address of a Dask scheduler and its two worker processes."""
     need(importable("distributed"), "dask[distributed]")
     note = tmp_path / "scheduler.json"
     dask = (sys.executable, "-m", "dask")
@@ -92,7 +92,7 @@ def cluster(tmp_path):
 def wait_for(condition, seconds=30):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "the condition did not come true in time"
         time.sleep(0.02)
 
 
@@ -127,7 +127,7 @@ def test_workers_that_hold_older_code_are_refused(cluster, tmp_path):
     first = toy_project.run(folder, *words)
     assert first.returncode == 0, first.stderr
     assert len(set(pids(folder, 0))) == 2, "both must take part"
-    with open(folder / "figures" / "common.py", "a") as code:
+    with open(folder / "figures" / "run" / "seeds.py", "a") as code:
         code.write("# a change\n")
     second = toy_project.run(folder, *words)
     assert second.returncode == 1

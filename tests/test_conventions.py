@@ -507,7 +507,7 @@ def without(name):
     (lambda: simulate(spike=1), "spike is 1"),
     (lambda: simulate(S._replace(refractory=1), spike=max), "clamp is None"),
     (lambda: simulate(clamp=X), r"clamp is \(3, 2, 4\) .*\(4, 2, 2\)"),
-    (lambda: simulate(reset_spikes=X), "reset_spikes is .*\\(4, 2, 2\\)"),
+    (lambda: simulate(reset_spikes=X), r"reset_spikes is .*\(4, 2, 2\)"),
     (lambda: conventions.recorded("norse", RUN), "step is 'norse'"),
     (lambda: conventions.recorded(S, tuple(RUN)), "run is a tuple: must be a Run"),
     (lambda: conventions.recorded(S, RUN._replace(mem=X[0])), r"run.mem is \(2, 4\)"),

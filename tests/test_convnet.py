@@ -424,6 +424,123 @@ def test_a_dense_network_with_shared_weights_is_the_same(net):
         close(ours.biases[i], db)
 
 
+# --- dropout ------------------------------------------------------------------------
+
+def thinned(net, keep=0.7):
+    """(masks, run with them): random masks of the x of each layer, gates clear of 0."""
+    shapes, pools = [net.x.shape], [*net.pools, *[False] * len(net.weights)]
+    for z, pool in zip(net.recording.pre[:-1], pools, strict=False):
+        shapes.append((len(z), *(s // (1 + pool) for s in z.shape[1:-1]), z.shape[-1]))
+    for _ in range(100):
+        masks = [net.rng.random(shape) < keep for shape in shapes]
+        recording = convnet.forward(net.weights, net.biases, net.x, net.pools, masks)
+        grad = convnet.backward(net.weights, recording, recording.outputs, net.pools)
+        if dropped_margin(recording, masks, pools) > 1e-3 and all(
+                map(np.any, [*grad.weights, *grad.biases])) and np.abs(
+                recording.outputs - net.recording.outputs).max() > 1e-3:
+            return masks, recording
+    return assume(False)
+
+
+def dropped_margin(recording, masks, pools):
+    """As `margin`, of the windows that are kept."""
+    found = [np.inf]
+    for z, mask, pool in zip(recording.pre[:-1], masks[1:], pools, strict=False):
+        views = np.sort(windows(z, pool)[mask.reshape(len(z), -1, z.shape[-1])])
+        second = views[:, -2] if pool else 0 * views[:, -1]
+        top = views[:, -1]
+        found.append(np.where(top > 0, top - np.maximum(second, 0), -top).min(
+            initial=np.inf))
+    return min(found)
+
+
+def thinned_value(net, masks, base, value):
+    """theta -> value(weights, recording) with recorded masks; no gate may flip."""
+    before = pattern(base, net.pools)
+
+    def f(theta):
+        weights, biases = theta[:len(net.weights)], theta[len(net.weights):]
+        recording = convnet.forward(weights, biases, net.x, net.pools, masks)
+        assert (pattern(recording, net.pools) == before).all(), "a gate has flipped"
+        return float(value(weights, recording))
+
+    return f
+
+
+@given(nets())
+def test_gradient_with_dropout_by_differences(net):
+    masks, recording = thinned(net)
+    doutputs = net.rng.normal(size=recording.outputs.shape)
+    f = thinned_value(net, masks, recording,
+                      lambda _, run: np.sum(doutputs * run.outputs) + 100)
+    theta = [*net.weights, *net.biases]
+    grad, wrong = ([*g.weights, *g.biases] for g in (
+        convnet.backward(net.weights, run, doutputs, net.pools)
+        for run in (recording, net.recording)))
+    assume(all(map(np.any, grad)))
+    size = 1e-3 / STEPS
+    checks.directional(f, theta, grad, net.rng, names=names(net), rtol=RTOL_FD,
+                       step=size)
+    with pytest.raises(AssertionError):
+        checks.directional(f, theta, wrong, net.rng, names=names(net), step=size)
+    signals = convnet.signals(net.weights, recording, net.pools)
+    close(arranged(grad[:len(net.weights)], grad[len(net.weights):]),
+          np.einsum("nk,nkp->p", doutputs, convnet.jacobian(recording, signals)))
+
+
+@given(nets())
+def test_second_order_with_dropout_by_differences(net):
+    masks, recording = thinned(net)
+    net = net._replace(recording=recording)
+    signals = convnet.signals(net.weights, recording, net.pools)
+    given = adjoints(net, TERMS, signals)
+    grad = convnet.second_order(net.weights, recording, signals, *given, net.pools)
+    f = thinned_value(net, masks, recording, scalar(net, *given))
+    theta, parts = [*net.weights, *net.biases], [*grad.weights, *grad.biases]
+    assert all(map(np.any, parts))
+    checks.directional(f, theta, parts, net.rng, names=names(net), rtol=RTOL_FD,
+                       step=1e-3 / STEPS)
+
+
+@given(nets(least=0))
+def test_dropout_without_pools_is_that_of_the_dense_network(net):
+    """In a network of kernels of one pixel on images of one pixel."""
+    widths = [len(W) for W in net.weights]
+    rng, c = net.rng, net.x.shape[-1]
+    shapes = [(n, m) for n, m in zip(widths, [c, *widths], strict=False)]
+    weights, biases = [rng.normal(size=s) for s in shapes], net.biases
+    x = rng.normal(size=(len(net.x), c))
+    masks = [rng.random((len(x), m)) < 0.6 for _, m in shapes]
+    folded = [W[:, None, None] if i < len(net.pools) else W
+              for i, W in enumerate(weights)]
+    pools = [False] * len(net.pools)
+    run = convnet.forward(folded, biases, x[:, None, None], pools, [
+        mask[:, None, None] if i <= len(pools) else mask
+        for i, mask in enumerate(masks)])
+    other = mlp.forward(weights, biases, x, dropout=masks)
+    for a, b in zip([*run.inputs, *run.pre], [*other.inputs, *other.pre], strict=True):
+        np.testing.assert_allclose(a.reshape(b.shape), b, rtol=1e-12, atol=1e-12)
+
+
+@given(nets(least=0))
+def test_masks_of_ones_and_none_change_no_bit(net):
+    def run(masks):
+        return convnet.forward(net.weights, net.biases, net.x, net.pools, masks)
+
+    L, base, x = len(net.weights), net.recording, net.x.copy()
+    maps = [net.x, *(convnet._largest(z, pool) for z, pool in zip(
+        base.pre[:-1], [*net.pools, *[False] * L], strict=False))]
+    ones = [np.ones(a.shape, bool) for a in maps]
+    for masks in (None, [None] * L, ones, [*ones[:-1], None]):
+        found = run(masks)
+        for a, b in zip([*found.inputs, *found.pre], [*base.inputs, *base.pre],
+                        strict=True):
+            assert (a == b).all()
+    zeros = [np.zeros_like(mask) for mask in ones]
+    assert not run([zeros[0], *ones[1:]]).inputs[0].any() and (net.x == x).all()
+    assert (run([*ones[:-1], zeros[-1]]).outputs == net.biases[-1]).all()
+
+
 # --- what must be refused by the proofs ---------------------------------------------
 
 SHAPES, POOLS, IMAGE = [(3, 3, 3, 2), (2, 2, 2, 3), (5, 8), (3, 5)], (True, False), \
@@ -677,8 +794,8 @@ SIG = convnet.signals([W1, W2, W3], REC, P)
 ONE = np.ones((2, 4))
 
 
-def forward(weights=(W1, W2, W3), biases=B1, x=X, pools=P):
-    return convnet.forward(weights, biases, x, pools)
+def forward(weights=(W1, W2, W3), biases=B1, x=X, pools=P, dropout=None):
+    return convnet.forward(weights, biases, x, pools, dropout)
 
 
 def second(signals=SIG, dinputs=None, dsignals=None, doutputs=None, recording=REC):
@@ -695,97 +812,121 @@ def bad(arrays, i, array):
 
 
 CASES: List[Any] = [
-    (lambda: forward(x=X[0]), "x is of shape"),
-    (lambda: forward(x=X[:0]), "x is of shape"),
-    (lambda: forward(x=X.astype(int)), "x is of shape .*int64"),
-    (lambda: forward(x=X.astype(np.float32)), "x is of shape .*must be a float64"),
-    (lambda: forward(x=X * np.nan), "x has NaN"),
+    (lambda: forward(x=X[0]), r"^x is \(6, 6, 1\)"),
+    (lambda: forward(x=X[:0]), r"^x is \(0, 6, 6, 1\)"),
+    (lambda: forward(x=X * np.nan), "^x is .*nan.*finite"),
     (lambda: forward(x=X + np.where(np.arange(6) == 5, np.inf, 0)[:, None]),
-     "x has NaN or infinite"),
-    (lambda: forward(x=np.ones((2, 6, 6, 2))), "x is of shape"),
-    (lambda: forward(x=X[:, :2]), "weights.0. is of shape .*that it reads"),
-    (lambda: forward(x=X[:, :3]), "weights.0. .*a window to pool"),
-    (lambda: forward(x=X[:, :, :4]), "weights.1. is of shape"),
-    (lambda: forward(weights=W1), "pools is"),
-    (lambda: forward(weights=3), "pools is"),
-    (lambda: forward(weights=[]), "pools is"),
-    (lambda: forward(weights=[W1, W2]), "pools is"),
-    (lambda: forward(weights=[W3, W1, W2]), "pools is"),
-    (lambda: forward(weights=[W1, W3, W2]), "pools is"),
-    (lambda: forward(weights=[W3], pools=()), "pools is"),
-    (lambda: forward(pools=(True,)), r"pools is \(True,\): must be a bool for each"),
-    (lambda: forward(pools=(True, False, False)), "pools is"),
-    (lambda: forward(pools=(True, 0)), r"pools is \(True, 0\)"),
-    (lambda: forward(pools=True), "pools is True"),
-    (lambda: forward(weights=[W1[:, :2], W2, W3]), "weights.0. .*square"),
-    (lambda: forward(weights=[W1, W2[:, :, :1], W3]), "weights.1. .*square"),
-    (lambda: forward(weights=[W1, W2[..., :1], W3]), "weights.1. is of shape"),
-    (lambda: forward(weights=[W1, W2, W3[:, :2]]), "weights.2. is of shape"),
-    (lambda: forward(weights=[W1, W2, W3.astype(np.float32)]), "weights.2.*float64"),
-    (lambda: forward(weights=[W1.astype(int), W2, W3]), "weights.0. .*int64"),
-    (lambda: forward(weights=[W1, W2 * np.nan, W3]), "weights.1. has NaN"),
-    (lambda: forward(weights=[W1[:0], W2, W3]), "weights.0. is of shape"),
-    (lambda: forward(biases=B1[:2]), "biases is list of length 2"),
-    (lambda: forward(biases=None), "biases is NoneType"),
-    (lambda: forward(biases=[B1[0], B1[0], B1[2]]), "biases.1. is of shape"),
-    (lambda: forward(biases=[B1[0] * np.inf, *B1[1:]]), "biases.0. has NaN"),
-    (lambda: backward(recording=None), "recording is a NoneType"),
-    (lambda: backward(recording=REC._replace(pre=[])), "recording is a Recording"),
-    (lambda: backward(recording=REC._replace(pre=[X[0]])), "recording is a Recording"),
-    (lambda: backward(recording=REC._replace(pre=REC.pre[:2])), "recording.pre is"),
-    (lambda: backward(recording=REC._replace(pre=bad(REC.pre, 1, X))), "pre.1. is of"),
+     "^x is .*finite"),
+    (lambda: forward(x=np.ones((2, 6, 6, 2))), r"^x is \(2, 6, 6, 2\)"),
+    (lambda: forward(x=X[:, :2]), "^weights.0. is of shape .*that it reads"),
+    (lambda: forward(x=X[:, :3]), "^weights.0. .*a window to pool"),
+    (lambda: forward(x=X[:, :, :4]), "^weights.1. is of shape"),
+    (lambda: forward(weights=W1), "(?s)^weights is array.*list"),
+    (lambda: forward(weights=3), "^weights is 3: .*list"),
+    (lambda: forward(weights=[]), "^pools is"),
+    (lambda: forward(weights=[W1, W2]), "^pools is"),
+    (lambda: forward(weights=[W3, W1, W2]), r"^weights\[0\] is \(4, 3\)"),
+    (lambda: forward(weights=[W1, W3, W2]), r"^weights\[1\] is \(4, 3\)"),
+    (lambda: forward(weights=[W3], pools=()), "^pools is"),
+    (lambda: forward(pools=(True,)), r"^weights\[1\] is \(3, 2, 2, 2\)"),
+    (lambda: forward(pools=(True, False, False)), "^pools is"),
+    (lambda: forward(pools=(True, 0)), r"^pools is \(True, 0\): must be one bool"),
+    (lambda: forward(pools=True), "^pools is True"),
+    (lambda: forward(weights=[W1[:, :2], W2, W3]), r".0. .*\(c1, k0, k0, c0\)"),
+    (lambda: forward(weights=[W1, W2[:, :, :1], W3]), r"^weights.1. .*k1, k1"),
+    (lambda: forward(weights=[W1, W2[..., :1], W3]), r"^weights.1. is \(3, 2, 2, 1\)"),
+    (lambda: forward(weights=[W1, W2, W3[:, :2]]), "^weights.2. is of shape"),
+    (lambda: forward(weights=[W1.astype(int), W2, W3]), "^weights.0. .*float"),
+    (lambda: forward(weights=[W1, W2, W3.astype(int)]), "^weights.2. .*float"),
+    (lambda: forward(weights=[W1, W2 * np.nan, W3]), "^weights.1. .*nan.*finite"),
+    (lambda: forward(weights=[W1[:0], W2, W3]), r"^weights.0. is \(0, 3"),
+    (lambda: forward(weights=[W1.astype("f"), W2, 1e99 * W3]), "^weights.2. .*finite"),
+    (lambda: forward(biases=B1[:2]), "^biases has 2 arrays: must have 3"),
+    (lambda: forward(biases=None), "^biases is None"),
+    (lambda: forward(biases=[B1[0], B1[0], B1[2]]), r"^biases.1. is \(2,\)"),
+    (lambda: forward(biases=[B1[0] * np.inf, *B1[1:]]), "^biases.0. .*inf.*finite"),
+    (lambda: forward(dropout=[None]), "^dropout has 1 arrays: must have 3"),
+    (lambda: forward(dropout=np.ones(3)), "^dropout is array"),
+    (lambda: forward(dropout=[X[:, :5], None, None]), r"^dropout.0. is \(2, 5, 6"),
+    (lambda: forward(dropout=[None, None, np.ones((2, 3))]), r"^dropout.2. is \(2, 3"),
+    (lambda: forward(dropout=[X / 2, None, None]), r"^dropout.0. .*in \{0, 1\}"),
+    (lambda: backward(recording=None), "^recording is a NoneType"),
+    (lambda: backward(recording=REC._replace(pre=[])), "^recording is a Recording"),
+    (lambda: backward(recording=REC._replace(pre=[X[0]])), "^recording is a Recording"),
+    (lambda: backward(recording=REC._replace(pre=REC.pre[:2])), "^recording.pre has 2"),
+    (lambda: backward(recording=REC._replace(pre=bad(REC.pre, 1, X))), "pre.1. is"),
     (lambda: backward(recording=REC._replace(
-        pre=bad(REC.pre, 0, REC.pre[0] * np.nan))), "recording.pre.0. has NaN"),
+        pre=bad(REC.pre, 0, REC.pre[0] * np.nan))), "^recording.pre.0. .*nan.*finite"),
     (lambda: backward(recording=REC._replace(
-        pre=bad(REC.pre, 0, REC.pre[0][:, :1]))), "weights.0. is of shape"),
+        pre=bad(REC.pre, 0, REC.pre[0][:, :1]))), "^weights.0. is of shape"),
+    (lambda: backward(recording=REC._replace(pre=[z[:0] for z in REC.pre])),
+     r"^recording.pre.0. is \(0, 4"),
     (lambda: backward(recording=REC._replace(inputs=REC.inputs[:2])),
-     "recording.inputs is list of length 2"),
+     "^recording.inputs has 2 arrays"),
     (lambda: backward(recording=REC._replace(inputs=bad(REC.inputs, 0, X))),
-     "recording.inputs.0. is of"),
+     r"^recording.inputs.0. is \(2, 6, 6, 1\)"),
     (lambda: backward(recording=REC._replace(
-        inputs=bad(REC.inputs, 2, REC.inputs[2] * np.nan))), "inputs.2. has NaN"),
-    (lambda: backward(weights=[W1, W2]), "pools is"),
-    (lambda: backward(weights=[W1, W2, W3[:, :2]]), "weights.2. is of shape"),
-    (lambda: backward(pools=(False, False)), "weights.2. is of shape"),
-    (lambda: backward(doutputs=ONE[:1]), "doutputs is of shape"),
-    (lambda: backward(doutputs=ONE[:, :3]), "doutputs is of shape"),
-    (lambda: backward(doutputs=ONE.astype(np.float32)), "doutputs .*float64"),
-    (lambda: backward(doutputs=ONE * np.inf), "doutputs has NaN"),
-    (lambda: convnet.signals([W1, W2, W3], None, P), "recording is a NoneType"),
-    (lambda: convnet.signals([W1, W2, W3], REC, (True,)), "pools is"),
-    (lambda: convnet.jacobian(None, SIG), "recording.outputs is of shape"),
-    (lambda: convnet.jacobian(REC, SIG[:2]), "signals is list of length 2"),
-    (lambda: convnet.jacobian(REC, bad(SIG, 0, SIG[1])), "signals.0. is of"),
-    (lambda: convnet.jacobian(REC, bad(SIG, 1, SIG[1] * np.nan)), "signals.1. has"),
+        inputs=bad(REC.inputs, 2, REC.inputs[2] * np.nan))), "inputs.2. .*nan.*finite"),
+    (lambda: backward(weights=[W1, W2]), "^pools is"),
+    (lambda: backward(weights=[W1, W2, W3[:, :2]]), "^weights.2. is of shape"),
+    (lambda: backward(pools=(False, False)), "^weights.2. is of shape"),
+    (lambda: backward(doutputs=ONE[:1]), r"^doutputs is \(1, 4\)"),
+    (lambda: backward(doutputs=ONE[:, :3]), r"^doutputs is \(2, 3\)"),
+    (lambda: backward(doutputs=ONE * np.inf), "^doutputs is .*inf.*finite"),
+    (lambda: convnet.signals([W1, W2, W3], None, P), "^recording is a NoneType"),
+    (lambda: convnet.signals([W1, W2, W3], REC, (True,)), "^weights.1. is"),
+    (lambda: convnet.jacobian(None, SIG), "^recording.outputs is None"),
+    (lambda: convnet.jacobian(REC, SIG[:2]), "^signals has 2 arrays: must have 3"),
+    (lambda: convnet.jacobian(REC, bad(SIG, 0, SIG[1])), r"^signals.0. is \(2, 4"),
+    (lambda: convnet.jacobian(REC, bad(SIG, 1, SIG[1] * np.nan)), "^signals.1. .*nan"),
     (lambda: convnet.jacobian(REC._replace(inputs=bad(REC.inputs, 1, ONE[:1])), SIG),
-     "recording.inputs.1. is of shape"),
-    (lambda: second(signals=SIG[:2]), "signals is list of length 2"),
-    (lambda: second(signals=bad(SIG, 0, SIG[1])), "signals.0. is of shape"),
-    (lambda: second(signals=bad(SIG, 0, None)), "signals.0. is of shape"),
-    (lambda: second(dinputs=REC.inputs[:1]), "dinputs is list of length 1"),
-    (lambda: second(dinputs=bad(REC.inputs, 1, X)), "dinputs.1. is of shape"),
-    (lambda: second(dinputs=bad(REC.inputs, 1, REC.inputs[1] * np.nan)), "dinputs.1."),
-    (lambda: second(dsignals=SIG[0]), "dsignals is ndarray"),
-    (lambda: second(dsignals=bad(SIG, 2, X)), "dsignals.2. is of shape"),
-    (lambda: second(dsignals=bad(SIG, 2, SIG[2].astype(np.float32))), "dsignals.2."),
-    (lambda: second(doutputs=X), "doutputs is of shape"),
-    (lambda: second(recording=REC._replace(pre=None)), "recording is a Recording"),
-    (lambda: convnet.init([(2, 3)], 3), "rng is 3"),
-    (lambda: convnet.init([(2, 3)], np.random.default_rng(1), int), "dtype .*int"),
-    (lambda: convnet.init([(2, 3, 3)], np.random.default_rng(1)), r"shapes has \(2"),
-    (lambda: convnet.init([(2, 0)], np.random.default_rng(1)), r"shapes has \(2, 0"),
-    (lambda: convnet.init([(2, 3.0)], np.random.default_rng(1)), "shapes has"),
-    (lambda: convnet.init([()], np.random.default_rng(1)), "shapes has ..:"),
-    (lambda: convnet.init([3], np.random.default_rng(1)), "shapes has 3"),
-    (lambda: convnet.init(3, np.random.default_rng(1)), "shapes has 3"),
-    (lambda: convnet.init([], np.random.default_rng(1)), "shapes has ..:"),
-    (lambda: convnet.jacobian(REC._replace(inputs=None), SIG), "inputs is NoneType")]
+     r"^recording.inputs.1. is \(1, 4\)"),
+    (lambda: second(signals=SIG[:2]), "^signals has 2 arrays"),
+    (lambda: second(signals=bad(SIG, 0, SIG[1])), r"^signals.0. is \(2, 4"),
+    (lambda: second(signals=bad(SIG, 0, None)), "^signals.0. is None"),
+    (lambda: second(dinputs=REC.inputs[:1]), "^dinputs has 1 arrays"),
+    (lambda: second(dinputs=bad(REC.inputs, 1, X)), r"^dinputs.1. is \(2, 6"),
+    (lambda: second(dinputs=bad(REC.inputs, 1, REC.inputs[1] * np.nan)), "^dinputs.1."),
+    (lambda: second(dsignals=SIG[0]), "^dsignals is array"),
+    (lambda: second(dsignals=bad(SIG, 2, X)), r"^dsignals.2. is \(2, 6"),
+    (lambda: second(dsignals=bad(SIG, 2, SIG[2] * np.inf)), "^dsignals.2."),
+    (lambda: second(doutputs=X), r"^doutputs is \(2, 6"),
+    (lambda: second(recording=REC._replace(pre=None)), "^recording is a Recording"),
+    (lambda: convnet.init([(2, 3)], 3), "^rng is 3"),
+    (lambda: convnet.init([(2, 3)], np.random.default_rng(1), int), "^dtype .*int"),
+    (lambda: convnet.init([(2, 3, 3)], np.random.default_rng(1)), r"^shapes is \[\(2"),
+    (lambda: convnet.init([(2, 0)], np.random.default_rng(1)), r"^shapes\[0\] .*2, 0"),
+    (lambda: convnet.init([(2, 3.0)], np.random.default_rng(1)), r"^shapes\[0\] .*int"),
+    (lambda: convnet.init([()], np.random.default_rng(1)), r"^shapes\[0\] is \(\):?"),
+    (lambda: convnet.init([3], np.random.default_rng(1)), r"^shapes\[0\] is 3"),
+    (lambda: convnet.init(3, np.random.default_rng(1)), "^shapes is 3"),
+    (lambda: convnet.init([], np.random.default_rng(1)), r"^shapes is \[\]"),
+    (lambda: convnet.jacobian(REC._replace(inputs=None), SIG), "inputs is None")]
 
 
 @pytest.mark.parametrize("call, match", CASES)
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
+
+
+def test_arrays_are_cast_to_the_dtype_of_the_first_weights():
+    single = np.float32
+    narrow = [W.astype(single) for W in (W1, W2, W3)]
+    found = convnet.forward([narrow[0], W2, W3], B1, X.astype(int), P)
+    wanted = convnet.forward(narrow, [b.astype(single) for b in B1],
+                             X.astype(single), P)
+    for a, b in zip([*found.inputs, *found.pre], [*wanted.inputs, *wanted.pre],
+                    strict=True):
+        assert a.dtype == single and (a == b).all() and b.any()
+    results = []
+    for dtype in (single, np.float64):
+        run = REC._replace(inputs=[a.astype(dtype) for a in REC.inputs],
+                           pre=[z.astype(dtype) for z in REC.pre])
+        g = [a.astype(dtype) for a in SIG]
+        results.append(flat(*convnet.backward([W1, W2, W3], run, ONE.astype(dtype), P),
+                            *second(g, run.inputs, g, ONE.astype(dtype), run)))
+    assert results[0].dtype == np.float64 and (results[0] == results[1]).all()
 
 
 def test_what_is_finite_passes_even_where_its_square_is_not():

@@ -1,6 +1,8 @@
-"""run_all.py: the same numbers however they are computed, and clear refusals."""
+"""run_all.py computes the same numbers on any workers, and refuses bad input."""
 
 import ast
+import concurrent.futures
+import copy
 import importlib.util
 import json
 import os
@@ -9,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import h5py
@@ -17,15 +20,13 @@ import pytest
 import toy_project
 from hypothesis import given, settings, strategies
 
-sys.path.insert(0, str(toy_project.ROOT / "figures"))
-from figures.run.claims import at_least, at_most, exactly, mean_and_spread  # noqa: E402
-from figures.run import seeds  # noqa: E402
-from figures.run import jobs  # noqa: E402
+from figures.run import jobs, seeds
+from figures.run.claims import at_least, at_most, exactly, mean_and_spread
 
 
 @pytest.fixture(scope="module")
 def walks(tmp_path_factory):
-    """A checkout whose two figures ran once, on one worker."""
+    """Return a checkout whose two figures ran once, on one worker."""
     folder = toy_project.make(tmp_path_factory.mktemp("walks") / "checkout",
                               walks=toy_project.WALKS, speed=toy_project.SPEED)
     done = toy_project.run(folder, "--jobs", 1, OPENBLAS_NUM_THREADS="2")
@@ -34,7 +35,7 @@ def walks(tmp_path_factory):
 
 
 def computed(folder):
-    """Repeats of the walks that were computed so far, in order."""
+    """Return the repeats of the walks that were computed so far, in order."""
     log = folder / "log"
     return [line.split()[0] for line in log.read_text().splitlines()]
 
@@ -115,8 +116,18 @@ def test_quick_judges_nothing_and_full_is_kept(tmp_path):
     assert "figure fails fails: x is large: 2.5, must be >= 3" in full.stderr
     kept = json.loads((folder / "figures" / "full" / "fails.json").read_text())
     assert kept["size"] == "full" and kept["claims"][0]["ok"] is False
-    table = toy_project.run(folder, "--table").stdout
-    assert "| A claim that does not hold | x is large | 3.25 | 2.5 | >= 3 |" in table
+    table = folder / "figures" / "run" / "settings.py"
+    refused = toy_project.run(folder, "--table")
+    assert "figure fails has 1 claims, and the table" in refused.stderr
+    table.write_text(table.read_text().replace("\nTABLE = {\n", """
+TABLE = {
+    "fails": {"0": Entry("a toy", "read")},
+"""))
+    done = toy_project.run(folder, "--table")
+    assert done.stdout.splitlines() == [str(folder / "figures" / "RESULTS.md")]
+    results = (folder / "figures" / "RESULTS.md").read_text()
+    assert "| x is large | 3.25 | 2.5 | \u2265 3 | **FAILS** | a toy |" in results
+    assert "Of 1 claims in 1 figures, 0 hold, 1 fail, and 0 are" in results
 
 
 def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
@@ -126,12 +137,13 @@ def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
         "def jobs(size, seed, data):\n    return [(job, {'x': object()})]\n")
     done = toy_project.run(folder, "--jobs", 2)
     assert done.returncode == 1
-    first = re.search(r"job fig_raises\.job\(repeat=(7|8)\)", done.stderr)
-    assert first, "either of the two that start at once may be the first to raise"
+    first = re.search(r"job figures\.toys\.fig_raises\.job\(repeat=(7|8)\)",
+                      done.stderr)
+    assert first, "either of the two jobs that start at once may be the first to raise"
     assert ", in job\n" in done.stderr
     assert "figure raises raised: ZeroDivisionError: raised by repeat " \
         f"{first[1]}\n" in done.stderr
-    assert done.stderr.count("job fig_raises.job(") == 1, "one traceback is enough"
+    assert done.stderr.count("fig_raises.job(") == 1, "one traceback is enough"
     assert "figure broken raised: SyntaxError" in done.stderr
     assert "job job: x is <object" in done.stderr
     assert 1 <= len(list(folder.glob("raised-*"))) < 6, "the rest must be left out"
@@ -145,9 +157,9 @@ def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
     ("numpy.ones(3)", "value is array")])
 def test_claims_that_cannot_be_written_fail_their_figure(tmp_path, claim, words):
     text = toy_project.FAILS.replace(
-        'common.at_least("x is large", data["x"], 3, 3.25)',
-        f"common.Claim('a', {claim}, '', True, None)")
-    text = text.replace("import common\n", "import common\nimport numpy\n")
+        'at_least("x is large", data["x"], 3, 3.25)',
+        f"Claim('a', {claim}, '', True, None)")
+    text = text.replace("import at_least\n", "import Claim\nimport numpy\n")
     folder = toy_project.make(tmp_path / "checkout", fails=text)
     done = toy_project.run(folder, "--jobs", 1)
     assert done.returncode == 1 and re.search(words, done.stderr), done.stderr
@@ -212,7 +224,7 @@ def test_resume_recomputes_what_is_torn_or_changed(walks):
     assert toy_project.run(folder, *again).returncode == 0
     assert len(computed(folder)) - count == 3
     assert toy_project.numbers(folder / "figures" / "out") == numbers
-    with open(folder / "figures" / "common.py", "a") as code:
+    with open(folder / "figures" / "run" / "seeds.py", "a") as code:
         code.write("# a change\n")
     assert toy_project.run(folder, *again).returncode == 0
     assert len(computed(folder)) - count == 9
@@ -234,7 +246,7 @@ def test_killed_worker(tmp_path, times, status):
         with h5py.File(out / "killed.h5") as file:
             assert file["squares"][:].tolist() == [0, 1, 4, 9]
     else:
-        assert "job fig_killed.job(repeat=1, times=99)" in done.stderr
+        assert "job figures.toys.fig_killed.job(repeat=1, times=99)" in done.stderr
         assert "figure killed raised: " in done.stderr
 
 
@@ -253,7 +265,7 @@ def test_interrupt_ends_the_run_and_its_workers(tmp_path):
     os.killpg(run.pid, signal.SIGINT)       # Ctrl-C reaches the workers as well
     errors = run.communicate(timeout=20)[1]
     assert run.returncode == 130
-    assert "Traceback" not in errors and "go on with --resume" in errors
+    assert "Traceback" not in errors and "continue with --resume" in errors
     pids = [int(line.split()[1])
             for line in (folder / "log").read_text().splitlines()]
     wait_for(lambda: not any(map(is_alive, pids)))
@@ -391,7 +403,7 @@ def test_parts_after_one_that_raises_are_left_out(chain, tmp_path):
     done = toy_project.run(folder, "--jobs", 2)
     out = folder / "figures" / "out"
     assert done.returncode == 1
-    assert "job fig_chain.walk(seed=0, repeat=0, part=1)" in done.stderr
+    assert "fig_chain.walk(seed=0, repeat=0, part=1)" in done.stderr
     assert "figure chain raised: ZeroDivisionError: not mended" in done.stderr
     assert not {"0.2", "0.7"} & set(parts(folder))
     assert (out / "walks.png").is_file() and not (out / "chain.h5").exists()
@@ -410,7 +422,7 @@ def test_parts_after_one_that_raises_are_left_out(chain, tmp_path):
 SHARED = """\"\"\"A job that figures have in common.\"\"\"
 import pathlib
 
-LOG = pathlib.Path(__file__).parent.parent / "shared"
+LOG = pathlib.Path(__file__).parents[2] / "shared"
 
 
 def step(seed, number, before=None):
@@ -420,7 +432,7 @@ def step(seed, number, before=None):
 """
 
 SHARING = """\"\"\"One of the figures that share.\"\"\"
-from shared_tasks import step
+from figures.toys.shared_tasks import step
 
 OWN = ""
 
@@ -454,7 +466,7 @@ def sharing(folder, fails):
     folder = toy_project.make(folder, **{
         name: SHARING.replace('OWN = ""', f'OWN = "{"not mended" * (name in fails)}"')
         for name in "abc"})
-    (folder / "figures" / "shared_tasks.py").write_text(SHARED)
+    (folder / "figures" / "toys" / "shared_tasks.py").write_text(SHARED)
     return folder
 
 
@@ -489,13 +501,65 @@ def test_a_shared_job_outlives_a_figure_that_fails(tmp_path, fails):
 
 def test_a_shared_job_that_fails_fails_all_its_figures(tmp_path):
     folder = sharing(tmp_path / "checkout", "")
-    path = folder / "figures" / "shared_tasks.py"
+    path = folder / "figures" / "toys" / "shared_tasks.py"
     path.write_text(SHARED.replace("with open", "assert number < 2\n    with open"))
     done = toy_project.run(folder, "a", "b", "--jobs", 2)
     assert done.returncode == 1
     for name in "ab":
         assert f"figure {name} raised: AssertionError" in done.stderr
-    assert "job shared_tasks.step(seed=0, number=2)" in done.stderr
+    assert "job figures.toys.shared_tasks.step(seed=0, number=2)" in done.stderr
+
+
+# ---- the runner keeps its own state ---------------------------------------------
+
+def computing(tasks, owners, results, run):
+    """Yield what `jobs.compute` yields, from three threads."""
+    with concurrent.futures.ThreadPoolExecutor(3) as executor:
+        yield from jobs.compute(tasks, run, executor, 1, None, owners, results)
+
+
+def task_of(key, *before):
+    return jobs.Task("toy", key, ("root", "module", key, {}, "code"), before)
+
+
+def test_the_runner_changes_none_of_its_arguments():
+    tasks = [task_of("a"), task_of("b", "a"), task_of("c", "old", "b")]
+    arguments = tasks, {key: {"toy"} for key in "abc"}, {"old": ("older", 1.0)}
+    copies = copy.deepcopy(arguments)
+    seen = {}
+
+    def run(root, module, function, kwargs, code):
+        seen[function] = kwargs
+        return f"result of {function}", 0.5
+
+    found = [(task.key, answer, error)
+             for task, answer, error in computing(*arguments, run)]
+    assert found == [(key, (f"result of {key}", 0.5), None) for key in "abc"]
+    assert seen == {"a": {}, "b": {"before": "result of a"},
+                    "c": {"before": ["older", "result of b"]}}
+    assert arguments == copies
+
+
+def test_a_task_is_left_out_when_all_its_figures_have_failed():
+    """Task `bad` fails figure one; only figure two still needs `shared`."""
+    tasks = [task_of("bad"), task_of("next", "bad"), task_of("first"),
+             task_of("shared", "first"), task_of("own", "first")]
+    owners = {"bad": {"one"}, "next": {"one"}, "first": {"one", "two"},
+              "shared": {"one", "two"}, "own": {"one"}}
+    over = threading.Event()
+
+    def run(root, module, function, kwargs, code):
+        if function == "bad":
+            raise ZeroDivisionError
+        over.wait(10)
+        return function, 0.0
+
+    found = {}
+    for task, answer, error in computing(tasks, owners, {}, run):
+        found[task.key] = type(error)
+        over.set()                      # the other tasks end after the one that fails
+    assert found == {"bad": ZeroDivisionError, "first": type(None),
+                     "shared": type(None)}
 
 
 # ---- refusals -------------------------------------------------------------
@@ -549,7 +613,7 @@ def test_list(walks):
 # ---- pieces ---------------------------------------------------------------
 
 def plain(function="job", kwargs=None):
-    module = type(sys)("fig_toy")
+    module = type(sys)("figures.toys.fig_toy")
     module.job = lambda: None
     module.job.__name__ = "job"
     module.jobs = lambda size, seed, data: [
@@ -558,8 +622,7 @@ def plain(function="job", kwargs=None):
 
 
 def key(*, kwargs=None, size="quick", seed=0, data=None, root=toy_project.ROOT):
-    return jobs.tasks(root, "toy", plain(kwargs=kwargs), size, seed, None,
-                        data)[0].key
+    return jobs.tasks(root, "toy", plain(kwargs=kwargs), size, seed, None, data)[0].key
 
 
 def test_key_covers_arguments_size_seed_and_data():
@@ -569,10 +632,10 @@ def test_key_covers_arguments_size_seed_and_data():
     assert key(kwargs={"a": 1, "b": 2}) == key(kwargs={"b": 2, "a": 1})
 
 
-def listed(*jobs):
-    """Tasks of a figure with the jobs ({argument: value}, *indices)."""
+def listed(*parts):
+    """Return the tasks of a figure with the jobs ({argument: value}, *indices)."""
     module = plain()
-    module.jobs = lambda size, seed, data: [(module.job, *job) for job in jobs]
+    module.jobs = lambda size, seed, data: [(module.job, *part) for part in parts]
     return jobs.tasks(toy_project.ROOT, "toy", module, "quick", 0, None, None)
 
 
@@ -609,18 +672,25 @@ def test_a_job_that_continues_another_has_no_before_of_its_own():
 
 
 def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):
-    folder = toy_project.make(tmp_path / "checkout", toy="import common\n"
-                              "from refsnn import lif\n", other="")
-    (folder / "refsnn" / "lif.py").write_text("A = 1\n")
-    (folder / "refsnn" / "data").mkdir()
-    found = {path.name for path in jobs.sources(folder, "fig_toy")}
-    assert found == {"fig_toy.py", "common.py", "lif.py", "__init__.py"}
+    text = "from figures.run import seeds\nfrom refsnn.fast import lif\n"
+    folder = toy_project.make(tmp_path / "checkout", toy=text, other="")
+    for part in ("data", "fast"):
+        (folder / "refsnn" / part).mkdir()
+    (folder / "refsnn" / "fast" / "__init__.py").touch()
+    (folder / "refsnn" / "fast" / "lif.py").write_text("A = 1\n")
+    found = {path.relative_to(folder).as_posix()
+             for path in jobs.sources(folder, "figures.toys.fig_toy")}
+    assert found == {
+        "figures/__init__.py", "figures/toys/__init__.py", "figures/toys/fig_toy.py",
+        "figures/run/__init__.py", "figures/run/seeds.py", "refsnn/__init__.py",
+        "refsnn/fast/__init__.py", "refsnn/fast/lif.py"}
     keys = [key(root=folder)]
-    for name in ("refsnn/lif.py", "figures/common.py", "figures/fig_toy.py",
-                 "refsnn/data/digits.npz", "figures/fig_other.py"):
-        (folder / name).write_text("import common, refsnn.lif\n")
+    for name in ("refsnn/fast/lif.py", "figures/run/seeds.py",
+                 "figures/toys/fig_toy.py", "figures/__init__.py",
+                 "refsnn/data/digits.npz", "figures/toys/fig_other.py"):
+        (folder / name).write_text(text + "# a change\n")
         keys.append(key(root=folder))
-    assert len(set(keys)) == 5 and keys[-1] == keys[-2]
+    assert len(set(keys)) == 6 and keys[-1] == keys[-2]
 
 
 def test_data_key(tmp_path):
@@ -634,8 +704,8 @@ def test_data_key(tmp_path):
 @pytest.mark.parametrize("value", [np.float64(1), np.ones(2), {1: 2}, {1}, [None, b""]])
 def test_job_arguments_must_be_plain(value):
     with pytest.raises(TypeError, match="job job: a is .*must be None, a bool"):
-        jobs.tasks(toy_project.ROOT, "toy", plain(kwargs={"a": value}), "quick",
-                     0, None, None)
+        jobs.tasks(toy_project.ROOT, "toy", plain(kwargs={"a": value}), "quick", 0,
+                   None, None)
 
 
 def test_job_must_be_a_function_of_the_file():
@@ -709,10 +779,9 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path):
 
 
 def test_workers_refuse_more_threads(monkeypatch):
-    import threadpoolctl
     np.ones((2, 2)) @ np.ones((2, 2))
     jobs.check_threads(64)
-    monkeypatch.setattr(threadpoolctl, "threadpool_info",
+    monkeypatch.setattr(jobs.threadpoolctl, "threadpool_info",
                         lambda: [{"num_threads": 3, "internal_api": "openblas"}])
     jobs.check_threads(3)
     with pytest.raises(RuntimeError, match="3 threads of openblas: must be 2"):
@@ -721,8 +790,15 @@ def test_workers_refuse_more_threads(monkeypatch):
 
 def test_workers_refuse_code_that_is_not_that_of_the_run(walks):
     folder = walks[0]
-    with pytest.raises(RuntimeError, match="the code of fig_speed is not"):
-        jobs.execute(str(folder), "fig_speed", "job", {"threads": 1}, "other", 1)
+    name = "figures.speed.fig_speed"
+    with pytest.raises(RuntimeError, match=f"the code of {name} has changed"):
+        jobs.execute(str(folder), name, "job", {"threads": 1}, "other", 1)
+
+
+def test_workers_refuse_a_module_of_another_checkout(walks):
+    folder, name = walks[0], "figures.run.seeds"
+    with pytest.raises(RuntimeError, match="which is not in .*restart the workers"):
+        jobs.execute(str(folder), name, "rng", {}, jobs.code_key(folder, name), 64)
 
 
 def test_environment_is_put_back(monkeypatch):
@@ -775,8 +851,10 @@ def test_workers_start_light():
     assert not {"numpy", "matplotlib", "tqdm"} & set(loaded)
 
 
-@pytest.mark.parametrize("name", ["run_all.py", "figures/runner.py",
-                                  "figures/gallery.py", "figures/common.py"])
+@pytest.mark.parametrize("name", [
+    "run_all.py", *(f"figures/run/{name}.py" for name in (
+        "claims", "gallery", "jobs", "make", "published", "results", "seeds",
+        "settings"))])
 def test_functions_are_short(name):
     path = toy_project.ROOT / name
     for node in ast.walk(ast.parse(path.read_text())):

@@ -223,11 +223,15 @@ def bound(claim):
 
 def _note(document):
     """Return the last line of a figure: size, seed, computing time and data."""
-    seconds = document["seconds"]
-    took = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
-            f'{document["jobs"]} jobs, {took} of computing, data: '
+            f'{document["jobs"]} jobs, {took(document)} of computing, data: '
             f'{document["data"]}, refsnn {document["versions"]["refsnn"]}')
+
+
+def took(document):
+    """Return the computing time of a figure as a text."""
+    seconds = document["seconds"]
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 PAGE = """<!DOCTYPE html>

@@ -35,9 +35,8 @@ import scipy
 import threadpoolctl
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-# By default glibc returns large arrays to the system at once and maps them again page
-# by page, which takes a third of the time of a step of a convolutional network.  These
-# settings make it keep them.
+# By default glibc returns large arrays to the system and maps them again page by page,
+# a third of the time of a convolutional step.  With these settings it keeps them.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456",
              "MALLOC_MMAP_THRESHOLD_": "33554432"}
 SPEED = "speed"             # the figure whose jobs run last and alone, on n threads
@@ -397,6 +396,5 @@ def _call(task, results):
         return task.call
     root, module, function, kwargs, code = task.call
     before = [results[key][0] for key in task.before]
-    if len(before) == 1:
-        before = before[0]
-    return root, module, function, {**kwargs, "before": before}, code
+    return root, module, function, {
+        **kwargs, "before": before if len(before) > 1 else before[0]}, code

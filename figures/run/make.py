@@ -9,7 +9,6 @@ import dataclasses
 import importlib
 import numbers
 import os
-import pathlib
 import platform
 import shutil
 import sys
@@ -120,7 +119,8 @@ def planned(root, name, options, identity):
 def need(name, folders, options):
     """Raise DataMissing if the data folder lacks a folder that a figure needs."""
     for folder in folders:
-        if options.data is None or not os.path.isdir(os.path.join(options.data, folder)):
+        if not os.path.isdir(os.path.join(options.data or "", folder)) \
+                or options.data is None:
             raise DataMissing(
                 f"figure {name} --{options.size} needs a folder {folder!r} in the data "
                 f"folder, which is {options.data} (--data or REFSNN_DATA)")

@@ -9,10 +9,10 @@ import pathlib
 
 FOLDER = pathlib.Path(__file__).parents[1] / "reference"
 KNOWN = {
-    "read": "read in the paper, in the stored output of the authors' code or in their "
-            "data, or computed from such numbers",
+    "read": "read in the paper, in the authors' code, its stored output or their data, "
+            "or computed from such numbers",
     "plot": "read off a plot",
-    "words": "the source states it in words; the number or text stands for its words",
+    "words": "stated in words, for which the number or text stands",
     "second-hand": "quoted by another source; the paper itself was not read",
     "recalled": "recalled and not looked up"}
 

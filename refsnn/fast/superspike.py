@@ -1,48 +1,52 @@
 # refsnn 0.1.0 | fast/superspike.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""SuperSpike, fast form: a block of steps at once, filters and one product.
+r"""SuperSpike, fast form: blocks of steps by filters and sparse products.
 
-The rule of superspike.py for blocks of T steps of B replicas, each with
-weights of its own.  All states carry over: cutting a simulation into other
-blocks changes rounding alone.  With the current I, the membrane U and
-arriving spikes x, S = 1 where a free U exceeds the threshold (from then
-on, U is 0 for refractory/dt steps),
+The module computes the rule of superspike.py for blocks of T steps and B
+replicas, each with its own weights.  All states carry over, so the block
+length only affects rounding.  With the synaptic current I, the membrane
+potential U and arriving spikes x, a neuron spikes (S = 1) where U exceeds
+the threshold, and U is then 0 for refractory/dt steps:
 
-    U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]  (1)  [ZG18] eq. ?
-    I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]               (2)  [ZG18] eq. ?
-    psi = (1 + steepness |U - threshold|)^-2              (3)  [ZG18] eq. ?
+    U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
+    I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
+    psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-Traces and kernels are cascades of two low-pass filters, s in and y out,
+Traces and kernels are cascades of two low-pass filters, with input s and
+output y,
 
     z[t] = a z[t-1] + s[t],  y[t] = b y[t-1] + c z[t-1]                 (4)
 
-with (a, b, c) of the trace or of alpha, the kernel of unit area.  With e =
-alpha*signal the error, p = psi times the input's trace, both `delay` ago,
+where (a, b, c) belong to the trace or to alpha, the kernel of unit area.
+With the error e = alpha*signal and p, the product of psi and the trace of
+the input, both `delay` seconds ago, the update is
 
     m = dt sum_t e[t] (alpha*p)[t]
         - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
 
-with zeta = z_i^exponent from an exponential trace z_i of own spikes.
+where zeta = z_i^exponent and z_i is an exponential trace of S_i.
 
-Derivation.  The sum of (5) is linear in p, and p[s] is worth g[s] =
-    sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time; the
-    input x_j[s] is worth zbar[s], q = g psi filtered backward by (4),
+Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
+    g[s] = sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time.
+    The coefficient of the input x_j[s] is zbar[s], which filters
+    q = g psi backward by (4),
 
     ybar[t] = q[t] + b ybar[t+1],
     zbar[t] = a zbar[t+1] + c ybar[t+1]                                 (6)
-    m_ij = sum_s zbar_i[s] x_j[s] + what the states at the start add    (7)
+    m_ij = sum_s zbar_i[s] x_j[s] + terms of the initial states         (7)
 
-    one row of zbar for each input spike, nothing per synapse and step.
-    The states per synapse at the block's end are sums of p with other
-    weights in place of g: three products in all.
+    Each input spike costs one row of zbar; no synapse is visited at every
+    step.  The synaptic states at the end of the block are the same sums
+    with other weights in place of g, so three products suffice.
 Exact.  Equal to the online form up to rounding, for all options.
-Cost.   O(T B n) time, O(n) for each input spike and O(B n m) for the
-    block; O(T B n + B n m) memory.
-Departures.  Those of superspike.py, whose `coefficients` are taken.
+Cost.   O(T B n) time, plus O(n) per input spike and O(B n m) per block;
+    O(T B n + B n m) memory.
+Departures.  As in superspike.py, whose `coefficients` are used here.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
 """
 
+import re
 from collections import deque
 from typing import NamedTuple
 
@@ -56,7 +60,7 @@ WIDE = 64       # columns from which a loop over time beats lfilter
 
 
 class Coefficients(NamedTuple):
-    """What `coefficients` of superspike.py gives; here for 0.1 ms steps."""
+    """As from `coefficients` of superspike.py; defaults for dt = 0.1 ms."""
 
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
@@ -78,13 +82,13 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """What one step leaves to the next; D is the delay in steps."""
+    """State of a layer between two blocks; D is the delay in steps."""
 
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, refractory steps to come
-    past_x: np.ndarray              # (D, B, m) input under way
-    past_psi: np.ndarray            # (D, B, n) psi under way
+    past_x: np.ndarray              # (D, B, m) input of the last D steps
+    past_psi: np.ndarray            # (D, B, n) psi of the last D steps
     trace_rise: np.ndarray          # (B, m) z of the delayed input
     trace: np.ndarray               # (B, m) z~
     eligibility_rise: np.ndarray    # (B, n, m) p after the first filter
@@ -95,33 +99,26 @@ class State(NamedTuple):
 
 
 class Block(NamedTuple):
-    """What the neurons did: three arrays (T, B, n) and their packed input."""
+    """Activity of the neurons, and their input as a block-diagonal matrix.
 
-    spikes: np.ndarray
-    mem: np.ndarray                 # V, before the reset
-    psi: np.ndarray                 # peak 1
-    x: csr_matrix                   # (T B, B m), block-diagonal
+    The input x[t, b, j] stands in row t B + b and column b m + j.
+    """
 
-
-def _valid(k, dtype):
-    """Coefficients, of this module or of superspike.py."""
-    if getattr(k, "_fields", None) != Coefficients._fields:
-        raise ValueError(f"k is {k!r:.60}: must be Coefficients")
-    decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
-    if not all(0 <= dtype.type(decay) < 1 for decay in decays):
-        raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
-    return k
+    spikes: np.ndarray              # (T, B, n)
+    mem: np.ndarray                 # (T, B, n) V, before the reset
+    psi: np.ndarray                 # (T, B, n) at most 1
+    x: csr_matrix                   # (T B, B m)
 
 
 def rest(k, B, n, m, dtype=np.float64):
-    """State of B replicas of n neurons with m inputs, before any spike.
+    """Return the state of B replicas of n neurons with m inputs at rest.
 
     Parameters
     ----------
     k : Coefficients
-        Of superspike.py, or of this module.
+        Of superspike.py or of this module.
     B, n, m : int
-        Replicas, neurons, inputs; at least 1.
+        Numbers of replicas, neurons and inputs, at least 1.
     dtype : float32 or float64
         Of all floating arrays.
 
@@ -130,12 +127,6 @@ def rest(k, B, n, m, dtype=np.float64):
     State
         Zeros.
 
-    Raises
-    ------
-    ValueError
-        If k is something else, a size no positive integer, or dtype another
-        one.
-
     Examples
     --------
     >>> rest(Coefficients(), 2, 3, 4).past_x.shape
@@ -143,9 +134,8 @@ def rest(k, B, n, m, dtype=np.float64):
     """
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    for name, size in (("B", B), ("n", n), ("m", m)):
-        if type(size) is bool or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"{name} is {size!r}: must be an integer of at least 1")
+    B, n, m = _arrays("B () int in [1, inf), n () int in [1, inf), "
+                      "m () int in [1, inf)", B, n, m)
     D = _valid(k, np.dtype(dtype)).delay
     return State(**{name: np.zeros(shape, int if name == "held" else dtype)
                     for name, shape in _shapes(D, B, n, m).items()})
@@ -157,135 +147,28 @@ def _shapes(D, B, n, m):
     return {name: shapes.get(name, (B, n)) for name in State._fields}
 
 
-def _given(k, state, W):
-    """W and its (B, n, m), all of them checked against the state."""
-    W = np.asarray(W)
-    if W.dtype not in (np.float32, np.float64) or W.ndim != 3 or 0 in W.shape \
-            or not np.isfinite(W).all():
-        raise ValueError(f"W is of shape {W.shape}, dtype {W.dtype}: must be finite "
-                         "float32 or float64 of shape (B, n, m), none of them 0")
-    if getattr(state, "_fields", None) != State._fields:
-        raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
-    for (name, shape), array in zip(shapes.items(), state, strict=True):
-        kind = np.dtype(int if name == "held" else W.dtype)
-        if np.shape(array) != shape or getattr(array, "dtype", None) != kind:
-            raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
-                             f"{kind} {shape} to match W of shape {W.shape} and delay")
-    return W, W.shape
-
-
-def _series(name, value, shape, dtype):
-    """A finite array of shape and dtype."""
-    array = np.asarray(value)
-    if array.shape != shape or array.dtype.kind not in "fiub" \
-            or not np.isfinite(array).all():
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: must "
-                         f"be finite numbers of shape {shape}")
-    return array.astype(dtype, copy=False)
-
-
-def _packed(x, B, m, dtype):
-    """(T B, B m) matrix: x[t, b, j] in row t B + b, column b m + j."""
-    if not issparse(x):
-        x = np.asarray(x)
-        if x.ndim != 3 or x.shape[1:] != (B, m) or x.dtype.kind not in "fiub":
-            raise ValueError(f"x is of shape {x.shape}, dtype {x.dtype}: must be "
-                             f"numbers of shape (T, {B}, {m})")
-        at = np.flatnonzero(x)
-        rows, data = at // m, x.ravel()[at]
-        indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=len(x) * B)))
-        x = csr_matrix((data, rows % B * m + at % m, indptr), (len(x) * B, B * m))
-    elif x.format == "csr":
-        rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
-    if x.format != "csr" or x.shape[1] != B * m or x.shape[0] % B or not x.shape[0] \
-            or (rows % B != x.indices // m).any() or not np.isfinite(x.data).all():
-        raise ValueError(f"x is {x.shape}: must be finite, of at least one step, and a "
-                         f"matrix only from the Block of B = {B}, m = {m}")
-    return x.astype(dtype, copy=False)
-
-
-def _lowpass(drive, decay, start):
-    """y[t] = decay y[t-1] + drive[t], y[-1] = start, along axis 0."""
-    a = np.array([1, -decay], drive.dtype)
-    return lfilter(a[:1], a, drive, axis=0, zi=decay * start[None])[0]
-
-
-def _cascade(drive, a, b, c, z, y):
-    """Filter (4) from the states z, y: its output and both states at the end."""
-    if y.size < WIDE:
-        first = np.concatenate([z[None], _lowpass(drive, a, z)])
-        out = _lowpass(c * first[:-1], b, y)                               # (4)
-        return out, first[-1], out[-1]
-    out, z, work = np.empty_like(drive), z.copy(), np.empty_like(z)
-    for row, s in zip(out, drive, strict=True):
-        np.multiply(y, b, out=row)
-        row += np.multiply(z, c, out=work)
-        z *= a
-        z += s
-        y = row
-    return out, z, y.copy()
-
-
-def _adjoint(weights, a, b, c):
-    """What input and states of (4) are worth in sum_t weights[t] y[t]."""
-    zero = np.zeros_like(weights[0])
-    back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
-    return back[::-1], a * z + c * y, b * y
-
-
-def _membranes(current, mem, held, beta, threshold, refractory):
-    """Membranes (T, N) before the reset, spikes, and both states at the end."""
-    record, spikes = np.empty_like(current), np.empty(current.shape, bool)
-    free = (held == 0).astype(current.dtype)
-    release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
-    for t, (row, drive, fired) in enumerate(zip(record, current, spikes,
-                                                strict=True)):
-        np.multiply(mem, beta, out=row)
-        row += drive                                                       # (1)
-        if release:
-            if release[0][0] == t:
-                free[release.popleft()[1]] = 1
-            row *= free
-        np.greater(row, threshold, out=fired)
-        mem = row
-        if np.count_nonzero(fired):
-            mem = np.where(fired, 0, row)
-            free[fired] = 0
-            release.append((t + 1 + refractory, fired))
-    held = np.zeros_like(held)
-    for step, units in release:
-        held[units] = step - len(current)
-    return record, spikes, mem.astype(current.dtype), held
-
-
 def forward(k, state, W, x):
     """Run the neurons over a block of steps, eqs. (1)-(3).
 
     Parameters
     ----------
     k : Coefficients
-        Of superspike.py, or of this module.
+        Of superspike.py or of this module.
     state : State
-        From `rest`, or what the block before left.
+        From `rest`, or from `accumulate` of the last block.
     W : (B, n, m) float
         Weights, V.
-    x : (T, B, m) float, int or bool
-        Spikes arriving at the inputs, mostly 0.  Where a train comes again,
-        ``x`` of its first Block saves the search for its spikes.
+    x : (T, B, m) float, int or bool, or csr_matrix
+        Spikes that arrive at the inputs, mostly 0.  A train that is used
+        again may be given as ``x`` of its first Block, which saves time.
 
     Returns
     -------
     State
-        With syn, mem and held at the block's end; `accumulate` moves the
-        other fields on.
+        With `syn`, `mem` and `held` after the block.  `accumulate`
+        advances the other fields.
     Block
-        Spikes, membranes before the reset, surrogate, packed input.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or setting does not fit, or an entry is not finite.
+        Spikes, membrane potentials before the reset, psi and packed input.
 
     Examples
     --------
@@ -312,15 +195,71 @@ def forward(k, state, W, x):
                           held=held.reshape(B, n)), Block(spikes, mem, psi, x)
 
 
-def _heterosynaptic(k, spikes, error, het):
-    """Integral of zeta over the block (B, n), and the trace at its end."""
-    trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
-    if not k.rho:
-        return 0 * het, trace[-1]
-    zeta = trace ** k.exponent
-    if k.zeta != "plain":
-        zeta *= error ** 2 if k.zeta == "error" else np.abs(error) * k.dt >= 1e-7
-    return k.dt * zeta.sum(axis=0), trace[-1]
+def _packed(x, B, m, dtype):
+    """Return x as the matrix of `Block`, checked."""
+    if not issparse(x):
+        x = np.asarray(x)
+        if x.ndim != 3 or x.shape[1:] != (B, m) or x.dtype.kind not in "fiub":
+            raise ValueError(f"x is of shape {x.shape}, dtype {x.dtype}: must be "
+                             f"numbers of shape (T, {B}, {m})")
+        at = np.flatnonzero(x)
+        rows, data = at // m, x.ravel()[at]
+        indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=len(x) * B)))
+        x = csr_matrix((data, rows % B * m + at % m, indptr), (len(x) * B, B * m))
+    elif x.format == "csr":
+        rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+    if x.format != "csr" or x.shape[1] != B * m or x.shape[0] % B or not x.shape[0] \
+            or (rows % B != x.indices // m).any() or not np.isfinite(x.data).all():
+        raise ValueError(f"x is {x.shape}: must be finite, of at least one step, and a "
+                         f"matrix only from the Block of B = {B}, m = {m}")
+    return x.astype(dtype, copy=False)
+
+
+def _membranes(current, mem, held, beta, threshold, refractory):
+    """Return potentials (T, N) before the reset, spikes, and the last two states."""
+    record, spikes = np.empty_like(current), np.empty(current.shape, bool)
+    free = (held == 0).astype(current.dtype)
+    release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
+    for t, (row, drive, fired) in enumerate(zip(record, current, spikes,
+                                                strict=True)):
+        np.multiply(mem, beta, out=row)
+        row += drive                                                       # (1)
+        if release:
+            if release[0][0] == t:
+                free[release.popleft()[1]] = 1
+            row *= free
+        np.greater(row, threshold, out=fired)
+        mem = row
+        if np.count_nonzero(fired):
+            mem = np.where(fired, 0, row)
+            free[fired] = 0
+            release.append((t + 1 + refractory, fired))
+    held = np.zeros_like(held)
+    for step, units in release:
+        held[units] = step - len(current)
+    return record, spikes, mem.astype(current.dtype), held
+
+
+def _cascade(drive, a, b, c, z, y):
+    """Return the output of filter (4) and its states z, y after the block."""
+    if y.size < WIDE:
+        first = np.concatenate([z[None], _lowpass(drive, a, z)])
+        out = _lowpass(c * first[:-1], b, y)                               # (4)
+        return out, first[-1], out[-1]
+    out, z, work = np.empty_like(drive), z.copy(), np.empty_like(z)
+    for row, s in zip(out, drive, strict=True):
+        np.multiply(y, b, out=row)
+        row += np.multiply(z, c, out=work)
+        z *= a
+        z += s
+        y = row
+    return out, z, y.copy()
+
+
+def _lowpass(drive, decay, start):
+    """Return y[t] = decay y[t-1] + drive[t] along axis 0, y[-1] = start."""
+    a = np.array([1, -decay], drive.dtype)
+    return lfilter(a[:1], a, drive, axis=0, zi=decay * start[None])[0]
 
 
 def accumulate(k, state, W, block, signal):
@@ -328,27 +267,24 @@ def accumulate(k, state, W, block, signal):
 
     Parameters
     ----------
-    k, state, W
-        As for `forward`, which gave this state.
+    k, W
+        As for `forward`.
+    state : State
+        From `forward`.
     block : Block
-        What `forward` returned.
+        From `forward`.
     signal : (T, B, n) float
-        Unfiltered error events at each neuron: + for a missing spike, -
-        for a surplus one, as late as `delay` makes psi and input.
+        Unfiltered error events of each neuron: positive for a missing
+        spike, negative for an additional one, delayed like psi and x.
 
     Returns
     -------
     State
-        At the block's end.
+        After the block.
     m : (B, n, m) float
         Ascent direction of (5), integrated over the block.
     error : (T, B, n) float
         e, 1/s.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or setting does not fit, or an entry is not finite.
 
     Examples
     --------
@@ -361,13 +297,11 @@ def accumulate(k, state, W, block, signal):
     >>> bool(m[0, 0, 0] > 0), round(float(error.sum() * 1e-4), 2)
     (True, 0.9)
     """
+    _one_of("block", block, Block)
     W, (B, n, m) = _given(k, state, W)
-    if getattr(block, "_fields", None) != Block._fields:
-        raise ValueError(f"block is {block!r:.60}: must be the Block of `forward`")
     x = _packed(block.x, B, m, W.dtype)
     T = x.shape[0] // B
-    signal, psi, spikes = (_series(name, value, (T, B, n), W.dtype) for name, value in (
-        ("signal", signal), ("block.psi", block.psi), ("block.spikes", block.spikes)))
+    signal, psi, spikes = _series((T, B, n), W.dtype, signal, block.psi, block.spikes)
     past = np.concatenate([state.past_psi, psi])
     x = vstack([_packed(state.past_x, B, m, W.dtype), x], "csr") if k.delay else x
     error, *ends = _cascade(signal, *k.alpha, state.error_rise, state.error)
@@ -380,15 +314,8 @@ def accumulate(k, state, W, block, signal):
                  *ends, het), total, error
 
 
-def _response(a, b, c, T, dtype):
-    """z and y of (4), T + 1 steps after an impulse at step 0, (T + 1, 1, 1)."""
-    impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
-    impulse[0] = 1
-    return _lowpass(impulse, a, zero), _cascade(impulse, a, b, c, zero, zero)[0]
-
-
 def _products(k, state, x, psi, error):
-    """Sum over e alpha*p; trace states and eligibility states at the end."""
+    """Return the sum of e alpha*p, and traces and eligibilities after the block."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
     a, b, c = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
@@ -398,7 +325,7 @@ def _products(k, state, x, psi, error):
     for i, weight in enumerate((worth, rise[:T][::-1], decay[:T][::-1])):
         np.multiply(weight, psi, out=posts[:, :, i])
     back, of_z, of_trace = _adjoint(posts, *k.trace)
-    rows = np.flatnonzero(np.diff(x.indptr))        # where there is input at all
+    rows = np.flatnonzero(np.diff(x.indptr))        # with input
     sums = x[rows].T @ back[rows // B, rows % B].reshape(-1, 3 * n)
     sums = sums.reshape(B, m, 3, n).transpose(2, 0, 3, 1) \
         + np.einsum("bin,bm->ibnm", of_z, state.trace_rise) \
@@ -413,3 +340,108 @@ def _products(k, state, x, psi, error):
     ends = (z + rise[T, 0, 0] * state.trace_rise,
             trace + decay[T, 0, 0] * state.trace_rise + k.trace[1] ** T * state.trace)
     return total, ends, parts
+
+
+def _adjoint(weights, a, b, c):
+    """Return the derivatives of sum_t weights[t] y[t] by s and the initial z, y."""
+    zero = np.zeros_like(weights[0])
+    back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
+    return back[::-1], a * z + c * y, b * y
+
+
+def _response(a, b, c, T, dtype):
+    """Return z and y of (4) for T + 1 steps after an impulse, (T + 1, 1, 1)."""
+    impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
+    impulse[0] = 1
+    return _lowpass(impulse, a, zero), _cascade(impulse, a, b, c, zero, zero)[0]
+
+
+def _heterosynaptic(k, spikes, error, het):
+    """Return the integral of zeta over the block (B, n), and the last trace."""
+    trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
+    if not k.rho:
+        return 0 * het, trace[-1]
+    zeta = trace ** k.exponent
+    if k.zeta != "plain":
+        zeta *= error ** 2 if k.zeta == "error" else np.abs(error) * k.dt >= 1e-7
+    return k.dt * zeta.sum(axis=0), trace[-1]
+
+
+def _valid(k, dtype):
+    """Return coefficients of this module or of superspike.py."""
+    if getattr(k, "_fields", None) != Coefficients._fields:
+        raise ValueError(f"k is {k!r:.60}: must be Coefficients")
+    decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
+    if not all(0 <= dtype.type(decay) < 1 for decay in decays):
+        raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
+    return k
+
+
+def _given(k, state, W):
+    """Return W and (B, n, m); check k and the state as well."""
+    if getattr(state, "_fields", None) != State._fields:
+        raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
+    W, = _arrays("W (B, n, m) float", W)
+    shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
+    for (name, shape), array in zip(shapes.items(), state, strict=True):
+        kind = np.dtype(int if name == "held" else W.dtype)
+        if np.shape(array) != shape or getattr(array, "dtype", None) != kind:
+            raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
+                             f"{kind} {shape} to match W of shape {W.shape} and delay")
+    return W, W.shape
+
+
+def _series(shape, dtype, *series):
+    """Return signal, psi and spikes of a block in this dtype, checked."""
+    if all(isinstance(a, np.ndarray) and a.shape == shape and a.dtype == dtype
+           and np.isfinite(a).all() for a in series):
+        return series           # sooner than `_arrays`
+    return _arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}", *series,
+                   dtype=dtype)
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -1,4 +1,4 @@
-"""Every figure: documented, addressed, computed in miniature, judged, drawn."""
+"""Every figure is documented, seeded, computed in miniature, judged and drawn."""
 
 import ast
 import copy
@@ -8,36 +8,49 @@ import json
 import pathlib
 import pickle
 
+import matplotlib.style
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "figures"
-NAMES = sorted(path.stem for path in FOLDER.glob("fig_*.py"))
-SPEED = "fig_speed"                 # measures the machine, and runs alone
+from figures.run import claims as claims_
+from figures.run import gallery, jobs, published
+from figures.surrogate import ensemble, fast_training, lif_training
+from refsnn import lif
+from tolerances import RTOL
+
+FOLDER = pathlib.Path(jobs.__file__).resolve().parents[1]
+PATHS = {path.stem: path for path in sorted(FOLDER.glob("*/fig_*.py"))}
+NAMES = list(PATHS)
+SPEED = "fig_speed"                 # measures this computer, and runs alone
 COMPUTED = [name for name in NAMES if name != SPEED]
 TINY = {"epochs": 2, "repeats": 3, "points": 21}
 OWN = ("fig_delay", "fig_patterns", "fig_regularisation", "fig_surrogates", "fig_xor")
-pytestmark = pytest.mark.usefixtures("figures_path")
+
+
+def load(name):
+    """Import a figure."""
+    return importlib.import_module(f"figures.{PATHS[name].parent.name}.{name}")
 
 
 @pytest.fixture(scope="module")
-def computed(figures_path):
-    """Data of each figure, of the quick jobs made tiny, computed once."""
+def computed():
+    """Return a function that computes the data of a figure from tiny jobs, once."""
     found, shared = {}, {}
 
     def result(function, small, keys):
-        """Key and result of a job; figures share those of the same module."""
-        runner = importlib.import_module("runner")
+        """Compute a job, unless a figure did before; return the key of its result."""
         key = (function.__module__, function.__name__, repr(small), *keys)
         if key not in shared:
             before = [copy.deepcopy(shared[k]) for k in keys]
             more = {"before": before if len(keys) > 1 else before[0]} if keys else {}
-            shared[key] = runner.normalised(function(**small, **more), key[1])
+            shared[key] = jobs.normalised(function(**small, **more), key[1])
         return key
 
     def compute(name):
         if name not in found:
-            figure, keys = importlib.import_module(name), []
+            figure, keys = load(name), []
             for function, kwargs, *index in figure.jobs("quick", 0, None):
                 small = {key: min(TINY[key], value) if key in TINY else value
                          for key, value in kwargs.items()}
@@ -52,11 +65,12 @@ def computed(figures_path):
 
 def test_there_are_figures():
     assert set(OWN) <= set(NAMES)
+    assert len(NAMES) == len(list(FOLDER.rglob("fig_*.py"))), "each name must be unique"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_docstring_has_title_and_claim(name):
-    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_bytes()))
+    text = ast.get_docstring(ast.parse(PATHS[name].read_bytes()))
     title, _, caption = text.partition("\n")
     assert 0 < len(title) <= 88
     assert caption.strip()
@@ -64,7 +78,7 @@ def test_docstring_has_title_and_claim(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_matplotlib_outside_plot(name):
-    tree = ast.parse((FOLDER / f"{name}.py").read_bytes())
+    tree = ast.parse(PATHS[name].read_bytes())
     outside = [node for part in tree.body
                if not (isinstance(part, ast.FunctionDef)
                        and part.name.lstrip("_").startswith("plot"))
@@ -78,13 +92,13 @@ def test_no_matplotlib_outside_plot(name):
 @pytest.mark.parametrize("size", ["quick", "default"])
 @pytest.mark.parametrize("name", NAMES)
 def test_jobs_are_plain_picklable_and_addressed(name, size):
-    figure = importlib.import_module(name)
-    jobs = figure.jobs(size, 7, None)
-    assert jobs
+    figure = load(name)
+    listed = figure.jobs(size, 7, None)
+    assert listed
     keys = [(function.__name__, json.dumps(more, sort_keys=True))
-            for function, *more in jobs]
+            for function, *more in listed]
     assert len(set(keys)) == len(keys)
-    for function, kwargs, *index in jobs:
+    for function, kwargs, *index in listed:
         assert pickle.loads(pickle.dumps((function, kwargs))) == (function, kwargs)
         assert getattr(figure, function.__name__) is function
         assert not index or "before" in inspect.signature(function).parameters
@@ -93,16 +107,15 @@ def test_jobs_are_plain_picklable_and_addressed(name, size):
 
 @pytest.mark.parametrize("name", OWN)
 def test_full_jobs_need_no_data_and_are_more(name):
-    figure = importlib.import_module(name)
-    sizes = [figure.jobs(size, 0, None) for size in ("quick", "default", "full")]
-    work = [sum(kwargs["epochs"] * kwargs.get("repeats", 1) for _, kwargs, *_ in jobs)
-            for jobs in sizes]
+    sizes = [load(name).jobs(size, 0, None) for size in ("quick", "default", "full")]
+    work = [sum(kwargs["epochs"] * kwargs.get("repeats", 1) for _, kwargs, *_ in listed)
+            for listed in sizes]
     assert work[0] < work[1] < work[2]
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_job_depends_on_its_seed_alone(name):
-    function, kwargs = importlib.import_module(name).jobs("quick", 3, None)[0]
+    function, kwargs = load(name).jobs("quick", 3, None)[0]
     small = {**kwargs, **{key: 1 for key in TINY if key in kwargs}}
     first, again = function(**small), function(**small)
     other = function(**{**small, "seed": 4})
@@ -114,12 +127,11 @@ def test_a_job_depends_on_its_seed_alone(name):
 
 @pytest.mark.parametrize("name", COMPUTED)
 def test_claims_are_judged_and_come_from_the_data(name, computed):
-    figure, common = importlib.import_module(name), importlib.import_module("common")
-    data = computed(name)
+    figure, data = load(name), computed(name)
     claims = figure.claims(data)
     assert claims
     for claim in claims:
-        assert isinstance(claim, common.Claim)
+        assert isinstance(claim, claims_.Claim)
         assert claim.text and claim.bound
         assert claim.ok in (True, False, None)
         assert isinstance(claim.value, (float, str))
@@ -150,17 +162,12 @@ def _numeric(labels):
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", COMPUTED)
 def test_every_scale_that_is_drawn_is_named(name, computed):
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.style
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     data = computed(name)
     before = {key: value.copy() for key, value in data.items()}
     with np.errstate(all="ignore"), \
-            matplotlib.style.context([str(FOLDER / "style.mplstyle")]):
+            matplotlib.style.context([str(gallery.LOOK)]):
         fig = Figure()
-        importlib.import_module(name).plot(data, fig)
+        load(name).plot(data, fig)
         FigureCanvasAgg(fig).draw()
     axes = fig.findobj(lambda artist: hasattr(artist, "get_xlabel"))
     assert axes
@@ -181,37 +188,38 @@ def test_every_scale_that_is_drawn_is_named(name, computed):
 @pytest.mark.parametrize("path_", sorted((FOLDER / "reference").glob("*.json")),
                          ids=lambda path: path.stem)
 def test_published_numbers_have_a_source(path_):
-    entries = json.loads(path_.read_text(encoding="utf-8"))
+    entries = published.entries(path_.stem)
     assert entries
-    assert "source" in json.dumps(entries)
+    for entry in entries.values():
+        assert list(entry) == ["value", "known", "source"]
+        assert isinstance(entry["value"], (int, float, str))
+        assert len(entry["source"]) > 10
+        assert entry["known"] in published.KNOWN
+        assert (entry["known"] == "recalled") == ("recalled" in entry["source"])
 
 
 def test_published_values():
-    published = importlib.import_module("published")
     for name in ("patterns", "regularisation"):
         assert all(isinstance(value, float)
                    for value in published.values(name).values())
 
 
 def test_ensemble_is_lif_with_own_weights():
-    """Each network of an ensemble equals a lif layer of its own."""
-    ensemble, train = (importlib.import_module(name) for name in ("ensemble", "train"))
-    from refsnn import lif
-
-    from tolerances import RTOL
+    """Each network of an ensemble equals a LIF layer of its own."""
     rng = np.random.default_rng(0)
     x = (rng.random((20, 3, 2, 4)) < 0.4).astype(float)
-    W, net = rng.normal(0.3, 0.3, (3, 5, 4)), train.Net(reset="subtract", steepness=5.0)
+    W = rng.normal(0.3, 0.3, (3, 5, 4))
+    net = lif_training.Net(reset="subtract", steepness=5.0)
     credit = rng.normal(size=(20, 3, 2, 5))
     current = ensemble.drive(W, x)
     recording = ensemble.layer(current, net)
-    psi = train.psi(recording, net)
+    psi = lif_training.psi(recording, net)
     back = ensemble.layer_backward(current, recording, psi, credit, net)
     assert 0 < recording.spikes.mean() < 1
     for i in range(3):
         alone = lif.simulate(x[:, i], W[i], reset="subtract", **net.constants())
         np.testing.assert_array_equal(alone.spikes, recording.spikes[:, i])
-        found = lif.backward(x[:, i], W[i], None, alone, train.psi(alone, net),
+        found = lif.backward(x[:, i], W[i], None, alone, lif_training.psi(alone, net),
                              credit[:, i], reset="subtract", through_reset=False,
                              **net.constants())
         assert abs(found.dW).max() > 0
@@ -222,8 +230,8 @@ def test_ensemble_is_lif_with_own_weights():
 
 
 def test_fast_training_equals_the_clear_one():
-    """One step of train_fast.fit is one step of train.fit."""
-    train, fast = (importlib.import_module(name) for name in ("train", "train_fast"))
+    """One step of fast_training.fit is one step of lif_training.fit."""
+    train, fast = lif_training, fast_training
     rng = np.random.default_rng(1)
     x, labels = rng.random((30, 12, 8)) < 0.2, rng.integers(0, 3, 12)
     net = train.Net(steepness=10.0)

@@ -1,5 +1,6 @@
-"""Spike files: what is written is read, and foreign files are refused by line."""
+"""Spike files in text: exact round trips, and refusals by line."""
 
+import doctest
 import os
 import tracemalloc
 
@@ -9,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from refsnn import encoding
+from figures.superspike import ras
 from figures.superspike.ras import BLOCK, LINE, read_ras, write_ras
+from refsnn import encoding
 
 SEEDS = st.integers(0, 2 ** 32 - 1)
 
 
 def drawn(seed, events, m):
-    """Spikes in the order of time, some of them at once."""
+    """Draw spikes in the order of time, some at equal times."""
     rng = np.random.default_rng(seed)
     times = np.sort(rng.choice(np.append(rng.exponential(0.3, 50), 0.0), events))
     return times, rng.integers(0, m, events)
@@ -80,7 +82,7 @@ def test_bounds_are_half_open(tmp_path):
 
 
 def test_numbers_from_one_are_named_or_refused(tmp_path):
-    """200 outputs with the numbers 1 to 200, as a published benchmark has."""
+    """A published benchmark has 200 outputs with the numbers 1 to 200."""
     content = b"".join(b"%r %d\n" % (0.01 * i, i + 1) for i in range(200))
     path = file(tmp_path, content)
     assert_array_equal(read_ras(path, units=200, first_unit=1)[1], np.arange(200))
@@ -180,7 +182,7 @@ def test_what_is_no_file_is_refused(tmp_path):
 
 
 def peak(function):
-    """Largest memory taken by a call that must raise ValueError."""
+    """Return the peak memory and the message of a call that must raise."""
     tracemalloc.start()
     try:
         with pytest.raises(ValueError) as caught:
@@ -202,7 +204,7 @@ def test_huge_files_take_little_memory(tmp_path):
 
 
 def test_memory_is_bounded_by_the_spikes(tmp_path):
-    """32 bytes a spike and one block, however long the comments are."""
+    """Memory is 32 bytes for each spike and one block; comments take none."""
     path = file(tmp_path, b"# nothing\n" * 100_000 + b"0 1\n" * 100_000 + b"x\n")
     memory, text = peak(lambda: read_ras(path))
     assert "line 200001: is b'x" in text
@@ -277,3 +279,9 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
         write_ras(path, np.zeros(1), np.zeros(1, int))
     assert path.read_bytes() == b"before\n"
     assert os.listdir(tmp_path) == ["spikes.ras"]
+
+
+def test_examples(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testmod(ras)
+    assert failed == 0 and tried > 4 and os.listdir() == []

@@ -1,0 +1,218 @@
+"""Data and size of each claim of the full runs, and the results for README.md.
+
+The table says what the stored results, figures/full/*.json, do not: on which
+data and at which size a claim was tested, and how its published number is
+known.  A full run with other claims needs new entries here.
+"""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """What the stored result does not say about some claims of a figure.
+
+    `data` describes data and size.  `known` is a key of `published.KNOWN`, or
+    empty where no number is published.  `same` is True only if both the size
+    and the data are those of the publication.
+    """
+
+    data: str
+    known: str = ""
+    same: bool = False
+
+
+class Headline(NamedTuple):
+    """A claim that README.md shows, with a short text and short data."""
+
+    figure: str
+    index: int
+    text: str
+    data: str
+
+
+# ---- {figure: {"indices of its claims": entry}}
+
+CHIP = "an emulated chip in place of the real one"
+ENLARGED = "embedded digits (8x8 images enlarged to 16x16)"
+CHIP_DIGITS = (f"{ENLARGED} in place of MNIST, 256-100-10 neurons in place of "
+               f"256-246-10, {CHIP}, 5 seeds")
+CHIP_MNIST = "at 16x16, 256-246-10 neurons, 100 epochs, 1 seed in place of 5"
+SMALL = "embedded digits, 8x8, {} neurons, 20 epochs, 5 seeds"
+CUES = ("delayed exclusive or, 24 recurrent LIF neurons, 200 training steps, 15 "
+        "networks")
+RANDOM = "random networks of 16 LIF neurons, 16 inputs, 50 steps, 50 networks"
+MASKS = ("MNIST, 784-300-100-10 neurons, 3 % of the weights, 5,000 of the published "
+         "18,720 steps of transfer, 2 seeds")
+MERGED = ("MNIST and Fashion-MNIST, 784-300-100-10 neurons, 3 % of the weights, 5,000 "
+          "steps of transfer and 5,000 with labels, 2 seeds")
+PAIR = ("digits 0 and 1 of MNIST, 784-300-100-2 neurons, 10 % of the weights, 2,000 "
+        "steps of transfer, 2 seeds")
+TEACHERS = ("MNIST, 784-300-100-10 neurons, 3 % of the weights; distances on 64 of 120 "
+            "held-out images, which are not the authors' images; {} where the authors "
+            "had 2")
+TRANSFER = ("MNIST, 784-300-100-10 neurons, 3 % of the weights, 18,720 steps of "
+            "transfer, 42,200 with labels, 5 runs")
+LENET = ("MNIST, LeNet-5-Caffe, 3 % of the weights, 3,000 steps of transfer in place "
+         "of 18,720, 42,200 with labels, 1 run in place of 2")
+FASHION = ("Fashion-MNIST in place of MNIST, 784-300-100-10 neurons, 3 % of the "
+           "weights, 18,720 steps of transfer, 42,200 with labels, 1 run")
+ELSEWHERE = ("; distances on 64 test images, where the authors took 64 training images "
+             "that they held out")
+UNIFORM = ("; masks uniformly at random, where the authors' code keeps the number of "
+           "weights of each unit")
+PATTERNS = ("random patterns drawn anew at the tutorial's size, 100-4-2 neurons, 1,000 "
+            "epochs, 20 seeds in place of 1")
+PERMUTED = ("permuted MNIST, 10 tasks, 784-2000-2000-10 neurons, batches of 256, 20 "
+            "epochs, c = 0.1, xi = 0.1, 1 run")
+SPLIT = ("split MNIST, 5 tasks, 784-256-256-10 neurons, batches of 64, 10 epochs, "
+         "c = 1 or 0, 10 runs, ")
+CIFAR = ("MNIST, then Fashion-MNIST in 5 pairs of classes, 500 images of each class, "
+         "LeNet-5-Caffe, 3 runs, in place of CIFAR-10 and CIFAR-100")
+PICTURE = ("a picture of ours in place of the published one, 100 inputs, 100 outputs, "
+           "1,001 s, 1 network{}")
+TIMES = ("100 Poisson inputs of 5 Hz and 5 target spikes in 0.5 s, drawn anew at the "
+         "paper's size, {}")
+XOR = ("task drawn anew, 20 runs of 1,250 s, {} hidden neurons; spike times, group "
+       "sizes and rates, which the paper does not state, are ours")
+FSDD = ("1,200 recordings of the Free Spoken Digit Dataset (FSDD; 10 classes, 6 "
+        "speakers, 2 of them held out) in place of the Spiking Heidelberg Digits, {} "
+        "channels")
+FOREIGN = ("synthetic English digits to train on, 1,200 recordings of FSDD to test on, "
+           "70 channels, {}")
+
+TABLE = {
+    "chip_calibration": {
+        "0-1": Entry(CHIP_DIGITS, "words"),
+        "2-6": Entry(CHIP_DIGITS),
+        "7-8": Entry(CHIP_DIGITS, "read")},
+    "chip_timing": {
+        "0": Entry(CHIP_DIGITS, "words"),
+        "1, 4": Entry(CHIP_DIGITS, "read"),
+        "2-3, 5": Entry(CHIP_DIGITS),
+        "6": Entry("no result: the inverse of the published 11.8 µs for one image",
+                   "read")},
+    "chip_training": {
+        "0, 3": Entry(f"MNIST {CHIP_MNIST}, {CHIP}", "read"),
+        "1-2, 4-5": Entry(f"MNIST {CHIP_MNIST}", "read"),
+        "6": Entry(f"Fashion-MNIST {CHIP_MNIST}, {CHIP}", "read"),
+        "7-8": Entry(f"Fashion-MNIST {CHIP_MNIST}", "read")},
+    "chip_words": {
+        "0-13": Entry(f"{FSDD.format(70)}, 60 epochs in place of 100, {CHIP}, 3 seeds "
+                      "in place of 5")},
+    "delay": {
+        "0-2, 6-8": Entry(CUES),
+        "3-4": Entry("counted for 24 recurrent LIF neurons"),
+        "5": Entry(f"trained networks: {CUES}")},
+    "digits": {
+        "0, 2-3": Entry("Fashion-MNIST, 784-100-10 neurons, 30 epochs, as in the "
+                        "authors' tutorial, 2 seeds where the tutorial has 1", "read",
+                        True),
+        "1": Entry("MNIST, 784-100-10 neurons, 30 epochs, 2 seeds")},
+    "feedback": {
+        "0-5": Entry(SMALL.format("64-100-100-10")),
+        "6-10": Entry(SMALL.format("64-100-100-100-10"))},
+    "ladder": {
+        "0-1, 3-11": Entry(RANDOM),
+        "2": Entry("random networks of 6 LIF neurons in a ring, 50 steps, 50 networks"),
+        "12": Entry("counted for 8 to 256 neurons", "second-hand"),
+        "13-15": Entry("counted for 8 to 1,024 neurons"),
+        "16": Entry("measured on one computer, 64 to 256 neurons"),
+        "17-19": Entry("measured on one computer, 256 to 1,024 neurons")},
+    "ntt_masks": {"0-16": Entry(MASKS)},
+    "ntt_merged": {"0-9": Entry(MERGED), "10-11": Entry(PAIR)},
+    "ntt_teachers": {
+        "0, 3, 5": Entry(TEACHERS.format("20 teachers"), "read"),
+        "1-2, 4": Entry(TEACHERS.format("20 teachers")),
+        "6": Entry(TEACHERS.format("5 teachers"), "read"),
+        "7": Entry(TEACHERS.format("1 teacher")),
+        "8-9": Entry(TEACHERS.format("1 teacher"), "read")},
+    "ntt_transfer": {
+        "0-1, 3": Entry(TRANSFER + ELSEWHERE, "read"),
+        "2": Entry(TRANSFER + ELSEWHERE),
+        "4, 6": Entry(TRANSFER, "read", True),
+        "5, 7": Entry(TRANSFER + UNIFORM, "read"),
+        "8": Entry(TRANSFER + UNIFORM),
+        "9-10": Entry(LENET + ELSEWHERE, "read"),
+        "11-12": Entry(LENET + ELSEWHERE),
+        "13": Entry(LENET, "read"),
+        "14": Entry(LENET + UNIFORM, "read"),
+        "15": Entry(LENET),
+        "16-17": Entry(LENET + UNIFORM),
+        "18-21": Entry(f"{FASHION}; distances on 64 test images"),
+        "22-26": Entry(FASHION)},
+    "patterns": {"0, 3": Entry(PATTERNS), "1-2": Entry(PATTERNS, "read")},
+    "regularisation": {
+        "0": Entry(f"{ENLARGED} in place of MNIST, 256-100-10 neurons in software in "
+                   "place of 256-246-10 on a chip, 50 epochs, 5 seeds", "words"),
+        "1-2": Entry(f"{ENLARGED}, 256-100-10 neurons in software, 5 seeds")},
+    "si_permuted": {
+        "0-1": Entry(PERMUTED, "read", True),
+        "2-3": Entry(PERMUTED, same=True)},
+    "si_split": {
+        "0-3": Entry(f"{SPLIT}test images", same=True),
+        "4-7": Entry(f"{SPLIT}training images", "plot", True)},
+    "si_theory": {
+        "0-9": Entry("quadratic losses of 12 parameters with random Hessians and "
+                     "starts")},
+    "si_transfer": {"0-5": Entry(CIFAR)},
+    "sound": {
+        "0, 3": Entry("2 synthetic words and 1 recording of FSDD, 700 channels"),
+        "1-2, 4-5": Entry("1 synthetic word, 700 channels"),
+        "6": Entry("1 recording of FSDD, 700 channels")},
+    "spike_picture": {
+        "0-1": Entry(PICTURE.format(" of each kind, 128 hidden neurons"), "words"),
+        "2": Entry(PICTURE.format(", no hidden neurons")),
+        "3-4": Entry(PICTURE.format(", 128 hidden neurons"))},
+    "spoken_classifiers": {
+        "0, 2-5, 11-16, 32-49": Entry(f"{FSDD.format(210)}, 3 runs"),
+        "1, 8-10, 23-31": Entry(f"{FSDD.format(210)}, event times permuted within each "
+                                "word, 3 runs"),
+        "6-7, 17-22": Entry(f"{FSDD.format(210)}, 1 run")},
+    "spoken_data": {"0-8": Entry(FSDD.format(210))},
+    "spoken_loss": {
+        "0-11": Entry(f"{FSDD.format(210)}, 1 run"),
+        "12": Entry(FOREIGN.format("1 run")),
+        "13-15": Entry(FOREIGN.format("3 runs"))},
+    "superspike": {
+        "0-1": Entry(TIMES.format("20 neurons"), "words"),
+        "2-4": Entry(TIMES.format("20 neurons, 800 s"))},
+    "superspike_hidden": {
+        "0": Entry(TIMES.format("4 hidden neurons, 40 networks"), "words"),
+        "1-7": Entry(TIMES.format("4 hidden neurons, 250 s, 40 networks"))},
+    "superspike_rates": {
+        "1-2": Entry(TIMES.format("4 hidden neurons, 250 s, 10 networks"), "words"),
+        "0, 3-5": Entry(TIMES.format("4 hidden neurons, 250 s, 10 networks"))},
+    "superspike_xor": {
+        "0": Entry(XOR.format("no"), "words"),
+        "1-2, 5-10, 17-22": Entry(XOR.format("8 in place of 4")),
+        "3-4": Entry(XOR.format(4), "words"),
+        "11-14, 23-26": Entry(XOR.format(4)),
+        "15-16": Entry(XOR.format("no"))},
+}
+
+HEADLINES = (
+    Headline("digits", 0, "Surrogate gradients, Fashion-MNIST: test accuracy",
+             "tutorial's size and data"),
+    Headline("patterns", 2, "Surrogate gradients, random patterns: accuracy",
+             "tutorial's size"),
+    Headline("delay", 7, "Online, delay of 60 ms: accuracy lost by block-diagonal RTRL",
+             "own task"),
+    Headline("superspike", 1, "SuperSpike: neurons that hit all five target times",
+             "paper's size"),
+    Headline("superspike_xor", 3, "SuperSpike, XOR, 4 hidden neurons: runs that solve "
+             "it", "paper's size, own details"),
+    Headline("ntt_transfer", 4, "NTT, 3 % of the weights, MNIST: test accuracy",
+             "demo's size and data"),
+    Headline("ntt_transfer", 1, "NTT: kernel distance after / before transfer",
+             "MNIST, 64 other images"),
+    Headline("si_permuted", 0, "SI, 10 tasks of permuted MNIST: mean accuracy",
+             "paper's size and data"),
+    Headline("si_transfer", 2, "SI, later tasks: accuracy minus that of separate "
+             "networks", "Fashion-MNIST for CIFAR"),
+    Headline("chip_training", 0, "Chip in the loop, MNIST: test accuracy",
+             "emulated chip, 1 seed of 5"),
+    Headline("chip_calibration", 1, "Chip de-calibrated by 30 %: accuracy gained by "
+             "learning in the loop", "8x8 digits for MNIST"),
+    Headline("spoken_classifiers", 1, "Spoken digits: least accuracy lost when event "
+             "times are permuted", "FSDD for SHD"),
+)
