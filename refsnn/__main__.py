@@ -1,86 +1,56 @@
-# refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, h5py | optional: tqdm
-"""The command line: recordings to spikes, conformance, single modules.
+# refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
+"""The command line: sounds to spikes, golden vectors, copies of modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--channels 700] [--seed 0]
   python -m refsnn vectors FOLDER
   python -m refsnn check RESULTS.npz
   python -m refsnn vendor MODULE DESTINATION
 
-`vectors` writes the golden vectors of `conformance`, `check` compares
-results with them and ends with status 1 if one is wrong or proves nothing,
-`vendor` copies a module by `vendoring`.
+Each command imports only what it needs.  Bad input gives one line on
+standard error and exit status 2.  Outputs appear when they are complete,
+and no file is overwritten.
 
-`convert` reads mono WAV (or FLAC) recordings, at whatever rate, sends them
-through `audio`, `basilar` and `cochlea`, and writes one HDF5 file by
-`events`.  A label is the number of the recording's name (without folder
-and suffix) in `extra/keys`; speakers are unknown, 0.
+`convert` reads mono WAV or FLAC recordings of any sampling rate, converts
+them with `audio`, `basilar` and `cochlea` and writes one HDF5 file with
+`events`.  The label of a recording is the index of its file name, without
+folder and suffix, in `extra/keys`; the speaker is 0.  All recordings are
+read and checked before the first one is converted.  The spikes of a
+recording depend on its samples, the seed and the options only, not on its
+name or on other recordings.  Times are rounded to float16 as described in
+`events`.
 
-All recordings are read, and bad ones refused, before the first is
-converted.  The file appears when it is complete, never over another one.
-Spikes of a recording depend on its samples, the seed and the options, not
-on its name or its companions.  Bad input is one line on standard error and
-exit status 2.
+`vectors` writes the golden vectors of `oracle`.  `check` compares results
+with them; its exit status is 1 if a result is wrong or shows nothing.
 
-Times are rounded to float16, as published: to 0.5 ms from 0.5 to 1 s, 1 ms
-from 1 to 2 s, and so on: finer differences are lost.
+`vendor` copies a module that stands alone, such as lif or fast/lif, to a
+folder or to a new .py file.  Data that the module reads are copied with
+their licence to a folder data beside it.  Line 2 of the copy holds the
+digest of all other lines, which reveals later changes:
+
+    sed 2d COPY.py | sha256sum      # must equal the digest in line 2
+    python -m doctest COPY.py       # must print nothing
 """
 
 import argparse
 import functools
 import hashlib
 import os
+import re
 import sys
-
-import numpy as np
-
-from refsnn import audio, basilar, cochlea, events, vendoring
-from refsnn.oracle import check, files
 
 __all__ = ["main"]
 
 RATE = 48000
+MEMBRANES = ("2020", "2021")            # names in `basilar.MEMBRANES`
 STATUSES = ("right", "wrong", "vacuous", "missing")
-
-
-def _samples(path, ramp):
-    """A recording, ready for the membrane; errors name the file."""
-    sound, rate = audio.read(path)
-    try:
-        return audio.prepare(audio.resample(sound, rate, RATE), RATE, ramp=ramp)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def _name(path):
-    """What a recording is called, without folder and suffix."""
-    try:
-        return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path!a} has a name that is not UTF-8: must be renamed"
-                         ) from None
-
-
-def _stream(x, seed):
-    """Random numbers of one recording."""
-    digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
-    words = [int(word) for word in np.frombuffer(digest, "<u4")]
-    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
-
-
-def _progress(paths):
-    """The paths, one after the other, with signs of life on standard error."""
-    try:
-        import tqdm
-    except ImportError:
-        for number, path in enumerate(paths, 1):
-            print(f"{number}/{len(paths)} {path}", file=sys.stderr, flush=True)
-            yield path
-    else:
-        yield from tqdm.tqdm(paths, unit="recording", file=sys.stderr)
+DATA = {"datasets": ("data/digits.npz", "data/README")}     # read by modules
 
 
 def _convert(options):
-    """What the command `convert` does."""
+    """Run the command `convert`."""
+    import numpy as np
+
+    from refsnn import basilar, cochlea, events
     paths, output = options.audio, options.output
     if not 1 <= options.channels <= 10000:
         raise ValueError(f"--channels is {options.channels}: must be from 1 to 10000")
@@ -88,10 +58,7 @@ def _convert(options):
         raise ValueError(f"--seed is {options.seed}: must not be negative")
     if not os.path.basename(output):
         raise ValueError(f"--output is {output!r}: must name a file")
-    if os.path.lexists(output):
-        raise ValueError(f"{output} is there already: must be a new file")
-    if not os.path.isdir(os.path.dirname(output) or "."):
-        raise ValueError(f"{output} has no folder: must be in one that exists")
+    _new(output)
     for path in paths:
         _samples(path, options.ramp)
     names = list(map(_name, paths))
@@ -109,14 +76,55 @@ def _convert(options):
     print(f"{output}: {len(paths)} recordings, {options.channels} channels")
 
 
+def _samples(path, ramp):
+    """Return a recording as input to the membrane; errors name the file."""
+    from refsnn import audio
+    sound, rate = audio.read(path)
+    try:
+        return audio.prepare(audio.resample(sound, rate, RATE), RATE, ramp=ramp)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _name(path):
+    """Return the file name of a recording without folder and suffix."""
+    try:
+        return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path!a} has a name that is not UTF-8: must be renamed"
+                         ) from None
+
+
+def _stream(x, seed):
+    """Return the random generator of one recording."""
+    import numpy as np
+    digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
+    words = [int(word) for word in np.frombuffer(digest, "<u4")]
+    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
+
+
+def _progress(paths):
+    """Yield the paths; show progress on standard error."""
+    try:
+        import tqdm
+    except ImportError:
+        for number, path in enumerate(paths, 1):
+            print(f"{number}/{len(paths)} {path}", file=sys.stderr, flush=True)
+            yield path
+    else:
+        yield from tqdm.tqdm(paths, unit="recording", file=sys.stderr)
+
+
 def _vectors(options):
-    """What the command `vectors` does."""
+    """Run the command `vectors`."""
+    from refsnn.oracle import files
     count = files.write(options.folder)
     print(f"{options.folder}: {count} golden vectors, described in vectors.json")
 
 
 def _check(options):
-    """What the command `check` does; 1 if something is wrong."""
+    """Run the command `check`; return 1 if a result is wrong or shows nothing."""
+    from refsnn.oracle import check, files
     findings = check.check(files.read(options.results))
     for f in findings:
         print(f"{f.vector}.{f.output}: {f.status}: {f.text}")
@@ -126,45 +134,103 @@ def _check(options):
 
 
 def _vendor(options):
-    """What the command `vendor` does."""
-    for path in vendoring.copy(options.module, options.destination):
-        print(path)
+    """Run the command `vendor`."""
+    module, path = options.module, options.destination
+    folder = os.path.dirname(os.path.abspath(__file__))
+    source = os.path.join(folder, *f"{module}.py".split("/"))
+    if not re.fullmatch(r"(fast/)?[a-z][a-z0-9_]*", module) or \
+            not os.path.isfile(source):
+        raise ValueError(f"module is {module!r}: must be a module that stands alone, of "
+                         "refsnn/ (such as lif) or refsnn/fast/ (such as fast/lif)")
+    if os.path.isdir(path):
+        path = os.path.join(path, os.path.basename(source))
+    if not path.endswith(".py"):
+        raise ValueError(f"destination is {path}: must be a folder that exists, or end "
+                         "with .py")
+    text, wanted = _read(source), {}
+    for name in DATA.get(module, ()):
+        data = _read(os.path.join(folder, *name.split("/")))
+        to = os.path.join(os.path.dirname(path), *name.split("/"))
+        if not (os.path.isfile(to) and _read(to) == data):
+            wanted[to] = data
+    first, _, rest = text.partition(b"\n")
+    digest = hashlib.sha256(text).hexdigest()
+    wanted[path] = first + f"\n# sha256 of the rest: {digest}\n".encode() + rest
+    _new(path)
+    _write(wanted)
+    print(*wanted, sep="\n")
 
 
-def _refuse(parser, message):
-    """One line of what is wrong, in place of usage."""
-    parser.exit(2, f"{parser.prog.removeprefix('python -m ')}: {message}\n")
+def _read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _write(wanted):
+    """Write new files, {path: bytes}, all of them or none."""
+    parts, made, done = [], [], []
+    try:
+        for to, data in wanted.items():
+            if os.path.lexists(to):
+                raise ValueError(f"{to} exists: must be a new file")
+            if not os.path.isdir(os.path.dirname(to) or "."):
+                os.mkdir(os.path.dirname(to))
+                made.append(os.path.dirname(to))
+            parts.append(f"{to}.{os.getpid()}.part")
+            with open(parts[-1], "xb") as file:
+                file.write(data)
+        for to, part in zip(wanted, parts, strict=True):
+            if os.path.lexists(to):
+                raise ValueError(f"{to} was created meanwhile: must be a new file")
+            os.rename(part, to)
+            done.append(to)
+    finally:
+        whole = len(done) == len(wanted)
+        for path in parts + done * (not whole):
+            if os.path.exists(path):
+                os.remove(path)
+        for path in made * (not whole):
+            os.rmdir(path)
+
+
+def _new(path):
+    """Refuse a file that exists or whose folder does not."""
+    if os.path.lexists(path):
+        raise ValueError(f"{path} exists: must be a new file")
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise ValueError(f"{path} has no parent folder: must be in an existing folder")
 
 
 def _parser():
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m refsnn", description=(
-        "Reference learning algorithms for spiking networks: tools."))
+        "Tools of refsnn, reference learning algorithms for spiking networks."))
     commands = parser.add_subparsers(dest="command", required=True)
-    convert = commands.add_parser("convert", help="recordings to spikes",
-                                  description="Recordings to a file of spikes.")
+    convert = commands.add_parser("convert", help="convert recordings to spikes",
+                                  description="Convert recordings to spikes.")
     convert.add_argument("audio", nargs="+", metavar="AUDIO",
                          help="mono WAV or FLAC files, of at most 30 s each")
     convert.add_argument("-o", "--output", required=True, metavar="FILE.h5",
-                         help="where to write; must not be there yet")
+                         help="new file for the spikes")
     convert.add_argument("--channels", type=int, default=700, metavar="N",
-                         help="places along the cochlea (default: 700)")
+                         help="number of places along the cochlea (default: 700)")
     convert.add_argument("--seed", type=int, default=0, metavar="N",
-                         help="of the fibres' spikes (default: 0)")
-    convert.add_argument("--membrane", default="2021",
-                         choices=sorted(basilar.MEMBRANES),
+                         help="seed of the random spikes (default: 0)")
+    convert.add_argument("--membrane", default="2021", choices=MEMBRANES,
                          help="published constants (default: 2021)")
     convert.add_argument("--ramp", type=float, metavar="S",
-                         help="fade over S seconds, not over half the recording")
+                         help="fade over S seconds instead of half the recording")
     convert.set_defaults(run=_convert)
     for name, run, text, arguments in (
-            ("vectors", _vectors, "golden vectors as files", {
-                "folder": "where to write; must not be there yet"}),
-            ("check", _check, "compare results with them; status 1 if one is wrong", {
+            ("vectors", _vectors, "write the golden vectors", {
+                "folder": "new folder for the vectors"}),
+            ("check", _check, "compare results with the golden vectors", {
                 "results": "npz file of arrays named VECTOR.OUTPUT"}),
-            ("vendor", _vendor, "copy a module and the data it reads", {
-                "module": "its name, such as lif",
+            ("vendor", _vendor, "copy a module and the data that it reads", {
+                "module": "name, such as lif or fast/lif",
                 "destination": "folder, or new file that ends with .py"})):
-        command = commands.add_parser(name, help=text, description=f"{text}.")
+        command = commands.add_parser(name, help=text,
+                                      description=f"{text.capitalize()}.")
         command.set_defaults(run=run)
         for argument, told in arguments.items():
             command.add_argument(argument, metavar=argument.upper(), help=told)
@@ -173,13 +239,18 @@ def _parser():
     return parser
 
 
+def _refuse(parser, message):
+    """Exit with one line of explanation instead of the usage."""
+    parser.exit(2, f"{parser.prog.removeprefix('python -m ')}: {message}\n")
+
+
 def main(arguments=None):
     """Run the command line.
 
     Parameters
     ----------
     arguments : list of str, optional
-        What follows `python -m refsnn`; by default that of this process.
+        Arguments after `python -m refsnn`; by default those of the process.
 
     Returns
     -------
@@ -190,7 +261,7 @@ def main(arguments=None):
     Raises
     ------
     SystemExit
-        With status 2, if the arguments are not understood.
+        With status 2, if the arguments cannot be parsed.
 
     Examples
     --------

@@ -1,43 +1,47 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""How an error reaches a hidden spiking layer: exactly, at random, locally.
+r"""Compute the error of a hidden spiking layer by exact or random feedback.
 
-Each rule turns an error into `dspikes`, the credit e[t] of a hidden
-layer's spikes S[t], which any rule for one layer can then use.  With dI
-the adjoint of the currents one layer up and W its input weights,
+Each rule turns an error into `dspikes`, the credit e[t] of the spikes S[t]
+of a hidden layer.  Any learning rule for one layer can use this credit.
+With the adjoint dI of the currents of the next layer, and its input
+weights W, the rules are
 
-    backpropagation       e[t] = W^T dI[t+1]             (1)  [NMZ19] eq. ?
-    feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19] eq. ?
-    direct feedback       e[t] = H^T o[t], H random      (2)  [NMZ19] eq. ?
+    backpropagation       e[t] = W^T dI[t+1]             (1)  [NMZ19]
+    feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19]
+    direct feedback       e[t] = H^T o[t], H random      (2)  [NMZ19]
         from the error o[t] = dL/dU[t] of the readout's membrane
-    local errors          y[t] = G S[t], L = sum_t l(y[t])    [NMZ19] eq. ?
+    local errors          y[t] = G S[t], L = sum_t l(y[t])    [NMZ19]
                           e[t] = G^T dl/dy[t], G random            (3)
         with l = |y - target|^2 / 2                                (4)
         or l = -log softmax(y)[label]                              (5)
 
-and a weight change in three factors uses a trace of each input alone, the
-response of a membrane without reset to that input,
+A three-factor rule combines this credit with a trace of each input: the
+response to that input of a membrane without reset,
 
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
 
-Event-driven random backpropagation is (2) and (7) with a boxcar for psi
-and the bare events x for P: neither dynamics nor reset are followed.
+Event-driven random backpropagation is (2) with (7), where psi is a boxcar
+and the input x replaces its trace P: it ignores the dynamics and the
+reset.
 
-Derivation.  (1) is the chain rule through I[t+1] = ... + W S[t]; the
-    random rules put another matrix in its place.  (6) and (7): without
-    reset, U[t] = W P[t], so that dL/dW = sum_t dL/dU[t] P[t]^T.
-Approximate.  Exact when: (1) always; (7) for one layer without recurrence
-    whose reset is a recorded additive term (subtract, not followed, and no
-    refractoriness); (3) for the local loss.  Drops: (2), (3) and random G
-    the true path to the loss above; the rule's gradient is that of
-    sum_t <e[t], S[t]> with e recorded.
+Derivation.  (1) is the chain rule through I[t+1] = ... + W S[t].  The
+    random rules replace W by another matrix.  Without reset U[t] = W P[t],
+    so dL/dW = sum_t dL/dU[t] P[t]^T, which is (7).
+Approximate.  (1) is exact.  (7) is exact for one layer without recurrence
+    and refractoriness whose reset is subtracted and enters as a recorded
+    term.  (3) is exact for the local loss.  (2), (3) and feedback
+    alignment drop the true path to the loss of the network.  Their
+    gradient is that of sum_t <e[t], S[t]> with e recorded.
 Cost.   O(T B n k) time for an error from k units, O(T B n m) for (7).
-Departures.  [NMZ19] feeds back at the same step; the LIF step has one step
-    from spikes to currents, hence t+1 in (1).
+Departures.  [NMZ19] feeds back within one step.  Here spikes enter the
+    currents one step later, hence t+1 in (1).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
+
+import re
 
 import numpy as np
 
@@ -45,73 +49,43 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
            "presynaptic_trace", "three_factor", "transport"]
 
 
-def _array(name, value, shape, dtype=None):
-    """`value` as a finite float array of `shape`, no axis 0, None: any."""
-    array = np.asarray(value)
-    if dtype is not None and array.dtype.kind in "iub":
-        array = array.astype(dtype)
-    fits = array.ndim == len(shape) and 0 not in array.shape and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    if not fits or array.dtype not in (np.float32, np.float64):
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a float array of shape {want}, not empty")
-    with np.errstate(over="ignore"):        # what is too large becomes infinite
-        array = array if dtype is None else array.astype(dtype, copy=False)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array
-
-
-def _number(name, value, low, high, dtype):
-    """`value`, a number in [low, high) as rounded to dtype too."""
-    if not isinstance(value, (int, float, np.integer, np.floating)) \
-            or not low <= value < high or not low <= dtype.type(value) < high:
-        raise ValueError(f"{name} is {value!r}: must be a number in [{low}, {high}), "
-                         f"also when rounded to {dtype}")
-    return dtype.type(value)
-
-
 def transport(dsyn, B):
-    """Error of a layer from the currents above it, eq. (1).
+    """Compute the error of a layer from the currents of the next, eq. (1).
 
     Parameters
     ----------
-    dsyn : (T, B, n_above) float
-        Adjoint of the currents of the layer above.
-    B : (n_above, n) float
-        Its input weights W (backpropagation), or a fixed random matrix of
-        that shape (feedback alignment).
+    dsyn : (T, B, k) float
+        Adjoint of the currents of the next layer, which has k neurons.
+        Its dtype is the result's.
+    B : (k, n) float
+        Input weights W of the next layer (backpropagation), or a fixed
+        random matrix of that shape (feedback alignment).
 
     Returns
     -------
     (T, B, n) float
-        ``dspikes`` of the layer; 0 at the last step, which reaches nothing.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
+        ``dspikes`` of the layer.  It is 0 at the last step, whose spikes
+        have no effect.
 
     Examples
     --------
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
     """
-    dsyn = _array("dsyn", dsyn, (None, None, None))
-    B = _array("B", B, (dsyn.shape[2], None), dsyn.dtype)
+    dsyn, B = _arrays("dsyn (T, B, k) float, B (k, n)", dsyn, B)
     dspikes = np.zeros((*dsyn.shape[:2], B.shape[1]), dsyn.dtype)
     dspikes[:-1] = dsyn[1:] @ B                                            # (1)
     return dspikes
 
 
 def direct(error, H):
-    """Error of a layer straight from the readout, eq. (2).
+    """Compute the error of a layer directly from the readout, eq. (2).
 
     Parameters
     ----------
     error : (T, B, k) float
-        dL/dU of the readout's membranes, or any output error.
+        dL/dU of the readout's membranes, or any output error.  Its dtype
+        is the result's.
     H : (k, n) float
         Fixed random matrix.
 
@@ -120,43 +94,33 @@ def direct(error, H):
     (T, B, n) float
         ``dspikes`` of the layer.
 
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
-
     Examples
     --------
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
     [[[2.0]]]
     """
-    error = _array("error", error, (None, None, None))
-    return error @ _array("H", H, (error.shape[2], None), error.dtype)     # (2)
+    error, H = _arrays("error (T, B, k) float, H (k, n)", error, H)
+    return error @ H                                                       # (2)
 
 
 def local_square(spikes, G, target):
-    """Local square error of a layer's fixed random readout, eqs. (3), (4).
+    """Return the square error of a fixed random readout, eqs. (3) and (4).
 
     Parameters
     ----------
     spikes : (T, B, n) float
         Spikes of the layer.
     G : (k, n) float
-        Fixed random readout.
+        Fixed random readout.  Its dtype is the result's.
     target : (T, B, k) float
-        What it should say at each step.
+        Values that the readout should have at each step.
 
     Returns
     -------
     loss : float
-        Summed over steps, mean over the batch.
+        Loss, summed over steps, mean over the batch.
     dspikes : (T, B, n) float
-        Its derivative.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
+        Its derivative by the spikes.
 
     Examples
     --------
@@ -165,38 +129,29 @@ def local_square(spikes, G, target):
     >>> loss, e.tolist()
     (0.5, [[[2.0]]])
     """
-    G = _array("G", G, (None, None))
-    spikes = _array("spikes", spikes, (None, None, G.shape[1]), G.dtype)
-    y = spikes @ G.T
-    miss = y - _array("target", target, y.shape, G.dtype)
-    batch = spikes.shape[1]
+    G, spikes, target = _arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",
+                                G, spikes, target)
+    miss, batch = spikes @ G.T - target, spikes.shape[1]
     loss = float(np.sum(miss ** 2)) / (2 * batch)                          # (4)
     return loss, miss @ G / batch                                          # (3)
 
 
 def local_cross_entropy(spikes, G, labels):
-    """Local cross entropy of a layer's fixed random readout, eqs. (3), (5).
+    """Return the cross entropy of a fixed random readout, eqs. (3) and (5).
 
     Parameters
     ----------
     spikes : (T, B, n) float
-        Spikes (or any trace of them) of the layer.
+        Spikes of the layer, or any trace of them.
     G : (k, n) float
-        Fixed random readout.
+        Fixed random readout.  Its dtype is the result's.
     labels : (B,) int
         Class of each sample, in [0, k).
 
     Returns
     -------
-    loss : float
-        Summed over steps, mean over the batch.
-    dspikes : (T, B, n) float
-        Its derivative.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, an entry is not finite or a label out of range.
+    loss, dspikes
+        As for `local_square`.
 
     Examples
     --------
@@ -205,15 +160,9 @@ def local_cross_entropy(spikes, G, labels):
     >>> round(loss, 3), e.tolist()
     (0.693, [[[-1.0]]])
     """
-    G = _array("G", G, (None, None))
-    spikes = _array("spikes", spikes, (None, None, G.shape[1]), G.dtype)
-    labels, batch = np.asarray(labels), spikes.shape[1]
-    if labels.shape != (batch,) or labels.dtype.kind not in "iu":
-        raise ValueError(f"labels is of shape {labels.shape}, dtype {labels.dtype}: "
-                         f"must be {batch} integers")
-    if not (0 <= labels.min() and labels.max() < len(G)):
-        raise ValueError(f"labels is in [{labels.min()}, {labels.max()}]: must be "
-                         f"in [0, {len(G) - 1}]")
+    G, spikes = _arrays("G (k, n) float, spikes (T, B, n)", G, spikes)
+    batch = spikes.shape[1]
+    labels, = _arrays(f"labels ({batch}) int in [0, {len(G)})", labels)
     y = spikes @ G.T
     y -= y.max(axis=2, keepdims=True)
     y -= np.log(np.exp(y).sum(axis=2, keepdims=True))
@@ -225,7 +174,7 @@ def local_cross_entropy(spikes, G, labels):
 
 
 def presynaptic_trace(x, *, alpha, beta, gain=1.0):
-    """Membrane response to each input alone, eq. (6).
+    """Compute the membrane response to each input alone, eq. (6).
 
     Parameters
     ----------
@@ -241,20 +190,15 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     (T, B, m) float
         P[t]; 0 at the first two steps.
 
-    Raises
-    ------
-    ValueError
-        If x is not a finite (T, B, m) float array or a decay out of range.
-
     Examples
     --------
     >>> x = np.array([1.0, 0, 0, 0]).reshape(4, 1, 1)
     >>> presynaptic_trace(x, alpha=0.5, beta=0.25).ravel().tolist()
     [0.0, 0.0, 1.0, 0.75]
     """
-    x = _array("x", x, (None, None, None))
-    alpha, beta, gain = (_number(*option, x.dtype) for option in (
-        ("alpha", alpha, 0, 1), ("beta", beta, 0, 1), ("gain", gain, 1e-9, 1e9)))
+    x, alpha, beta, gain = _arrays(
+        "x (T, B, m) float, alpha () in [0, 1), beta () in [0, 1), "
+        "gain () in [1e-9, 1e9)", x, alpha, beta, gain)
     P, i = np.zeros_like(x), np.zeros_like(x[0])
     for t in range(1, len(x)):
         P[t] = beta * P[t - 1] + gain * i
@@ -263,69 +207,100 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
 
 
 def three_factor(post, pre):
-    """Weight gradient from postsynaptic credit and a presynaptic trace, (7).
+    """Compute the weight gradient of a three-factor rule, eq. (7).
 
     Parameters
     ----------
     post : (T, B, n) float
-        Surrogate derivative times error, psi[t] e[t].
+        Surrogate derivative times error, psi[t] e[t].  Its dtype is the
+        result's.
     pre : (T, B, m) float
-        `presynaptic_trace`, or the bare events (event-driven random
-        backpropagation).
+        Trace from `presynaptic_trace`, or the input itself (event-driven
+        random backpropagation).
 
     Returns
     -------
     (n, m) float
         dW, summed over steps and batch.
 
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
-
     Examples
     --------
     >>> three_factor(np.full((2, 1, 1), 2.0), np.full((2, 1, 1), 3.0)).tolist()
     [[12.0]]
     """
-    post = _array("post", post, (None, None, None))
-    pre = _array("pre", pre, (*post.shape[:2], None), post.dtype)
+    post, pre = _arrays("post (T, B, n) float, pre (T, B, m)", post, pre)
     return post.reshape(-1, post.shape[2]).T @ pre.reshape(-1, pre.shape[2])  # (7)
 
 
 def alignment(a, b):
-    """Cosine of the angle between two gradients.
+    """Return the cosine of the angle between two gradients.
 
     Parameters
     ----------
-    a, b : array of one shape, float
-        The gradients.
+    a, b : (...) float
+        Gradients of one shape, neither of them 0.
 
     Returns
     -------
     float
-        In [-1, 1].
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, or one of them is not real, not finite or zero.
+        Cosine, in [-1, 1].
 
     Examples
     --------
     >>> alignment(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2 < 0.51
     True
     """
-    for name, value in (("a", a), ("b", b)):
-        if np.asarray(value).dtype.kind not in "fiub":
-            raise ValueError(f"{name} is of dtype {np.asarray(value).dtype}: must be "
-                             "real numbers")
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.shape != b.shape:
-        raise ValueError(f"b is of shape {b.shape}: must be {a.shape} like a")
-    if not all(np.isfinite(v).all() and v.any() for v in (a, b)):
-        raise ValueError("a or b is zero, or has NaN or infinite entries: must be "
-                         "non-zero and finite")
+    a, = _arrays("a (...)", a, dtype=np.float64)
+    b, = _arrays(f"b {a.shape}", b, dtype=np.float64)
+    if not (a.any() and np.any(b)):
+        raise ValueError("a or b is zero or empty: must be non-zero")
     a, b = (v / np.abs(v).max() for v in (a, b))        # squares do not overflow
     cosine = np.sum(a * b) / (np.linalg.norm(a) * np.linalg.norm(b))
     return float(np.clip(cosine, -1, 1))
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

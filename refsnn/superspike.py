@@ -283,11 +283,11 @@ def forward(k, state, W, x):
     """
     W, x = _given(k, state, "x", W, x)
     mem = k.mem * state.mem + k.gain * state.syn                           # (1)
-    mem = np.where(state.held > 0, 0, mem).astype(W.dtype)
+    mem = np.where(state.held > 0, 0, mem).astype(W.dtype, copy=False)
     fired = mem > k.threshold                                              # (2)
     held = np.where(fired, k.refractory, np.maximum(state.held - 1, 0))
     syn = k.syn * state.syn + np.einsum("bij,bj->bi", W, x)                # (3)
-    after = np.where(fired, 0, mem).astype(W.dtype)
+    after = np.where(fired, 0, mem).astype(W.dtype, copy=False)
     read = mem if k.before_reset else after
     psi = (1 + k.steepness * np.abs(read - k.threshold)) ** -2             # (4)
     return state._replace(syn=syn, mem=after, held=held), \

@@ -1,10 +1,11 @@
-"""The command line: files in, one file out or none, clear refusals."""
+"""The command line: complete outputs or none, and refusals in one line."""
 
 import doctest
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,6 +15,10 @@ from scipy.io import wavfile
 from refsnn import __main__ as command
 from refsnn import audio, basilar, cochlea, events
 from refsnn.oracle import check as oracle_check
+from refsnn.oracle import files
+
+
+PATH = {**os.environ, "PYTHONPATH": str(Path(command.__file__).resolve().parents[1])}
 
 
 def record(path, seconds=0.06, rate=16000, pitch=300.0):
@@ -33,7 +38,7 @@ def run(*arguments):
 
 
 def contents(path):
-    """[(times, units), ...], labels, keys, speakers."""
+    """Return [(times, units), ...], labels, keys and speakers of a file."""
     with h5py.File(path, "r") as file:
         spikes = list(zip(file["spikes/times"][:], file["spikes/units"][:],
                           strict=True))
@@ -201,7 +206,8 @@ def test_names_not_in_utf_8_are_refused_at_once(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("options, match", [
     (["-o", ""], "--output is '': must name a file"),
     (["-o", "b/"], "--output is 'b/'"),
-    (["-o", "no/a.h5"], "no/a.h5 has no folder"), (["-o", "one.wav"], "is there"),
+    (["-o", "no/a.h5"], "no/a.h5 has no parent folder"),
+    (["-o", "one.wav"], "one.wav exists: must be a new file"),
     (["-o", "a.h5", "--seed", "-1"], "--seed is -1"),
     (["-o", "a.h5", "--channels", "0"], "--channels is 0"),
     (["-o", "a.h5", "--channels", "10001"], "--channels is 10001"),
@@ -232,9 +238,8 @@ def test_what_is_not_understood(arguments, capsys):
 
 
 @pytest.mark.parametrize("name, module, function", [
-    ("vectors DIR", command.conformance_files, "write"),
-    ("check a.npz", command.conformance_files, "read"),
-    ("vendor lif DIR", command.vendoring, "copy")])
+    ("vectors DIR", files, "write"), ("check a.npz", files, "read"),
+    ("vendor lif .", command, "_write")])
 def test_an_interrupt_is_one_line(name, module, function, capsys, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -253,7 +258,7 @@ def test_a_file_that_appears_meanwhile_is_kept(words, tmp_path, capsys, monkeypa
 
     monkeypatch.setattr(cochlea, "convert", convert)
     assert run(*words, "-o", output) == 2
-    assert "has appeared meanwhile" in capsys.readouterr().err
+    assert "was created meanwhile" in capsys.readouterr().err
     assert output.read_text() == "another's" and len(os.listdir(tmp_path)) == 3
 
 
@@ -272,8 +277,25 @@ def test_what_is_interrupted_leaves_nothing(words, tmp_path, monkeypatch, error)
     assert sorted(os.listdir(tmp_path)) == ["one.wav", "two.wav"]
 
 
+def test_membranes_are_those_of_basilar():
+    assert sorted(command.MEMBRANES) == sorted(basilar.MEMBRANES)
+
+
+@pytest.mark.parametrize("line, allowed", [
+    ("vendor lif mine.py", set()), ("check none.npz", {"numpy", "scipy", "refsnn.lif"}),
+    ("convert none.wav -o a.h5", {"numpy", "scipy", "h5py", "refsnn.audio"})])
+def test_a_command_imports_what_it_needs_alone(tmp_path, line, allowed):
+    code = ("import sys\nfrom refsnn.__main__ import main\nmain(sys.argv[1:])\n"
+            "print(*sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code, *line.split()], text=True,
+                          env=PATH, cwd=tmp_path, capture_output=True, check=True)
+    heavy = {"numpy", "scipy", "h5py", "tqdm", "matplotlib", "refsnn.lif",
+             "refsnn.audio"}
+    assert heavy & set(done.stdout.split()) <= allowed
+
+
 def test_bad_arguments_of_the_modules_are_told_as_they_are(words):
-    with pytest.raises(ValueError, match="one.wav: ramp is -1.0"):
+    with pytest.raises(ValueError, match=r"one.wav: ramp is -1.0: .*in \(0, 1e12\]"):
         command._samples(words[0], -1.0)
 
 
@@ -286,14 +308,14 @@ def test_its_examples(tmp_path, monkeypatch):
 def test_as_a_process(words, tmp_path):
     line = [sys.executable, "-m", "refsnn", "convert", words[0], "-o", "a.h5"]
     for status in (0, 2):
-        done = subprocess.run([*line, "--channels", "4"], cwd=tmp_path,
+        done = subprocess.run([*line, "--channels", "4"], cwd=tmp_path, env=PATH,
                               capture_output=True, text=True)
         assert done.returncode == status
-    assert done.stderr == "refsnn: a.h5 is there already: must be a new file\n"
+    assert done.stderr == "refsnn: a.h5 exists: must be a new file\n"
     assert contents(tmp_path / "a.h5")[2] == ["one"]
 
 
-# ---- conformance
+# ---- golden vectors
 
 def bptt():
     return oracle_check.vectors(["bptt"])["bptt"]
@@ -361,11 +383,10 @@ def test_results_in_float32_pass(tmp_path, capsys):
     (["check", "missing.npz"], "missing.npz is missing"),
     (["check", "."], "is no regular file"), (["check", "text.npz"], "text.npz"),
     (["check", "there.npz"], "results hold 'other': must be VECTOR.OUTPUT"),
-    (["vendor", "nothing", "."], "module is 'nothing'"),
-    (["vendor", "conformance", "."], "must be one that stands alone"),
-    (["vendor", "conformance_compare", "."], "must be one that stands alone"),
-    (["vendor", "lif", "no/lif.py"], "no/lif.py has no folder"),
-    (["vendor", "lif", "lif.py"], "lif.py is there already"),
+    (["vendor", "nothing", "."], "module is 'nothing': must be a module that stands"),
+    (["vendor", "oracle/check", "."], "is 'oracle/check': must be a module that stands"),
+    (["vendor", "lif", "no/lif.py"], "no/lif.py has no parent folder"),
+    (["vendor", "lif", "lif.py"], "lif.py exists: must be a new file"),
     (["vendor", "lif", "text.npz"], "must be a folder that exists, or end with .py")])
 def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, arguments,
                                             match):
@@ -385,7 +406,7 @@ def test_a_module_is_copied_and_proved(tmp_path):
     for arguments in (["refsnn", "vendor", "datasets", "mine.py"],
                       ["doctest", "mine.py"]):
         done = subprocess.run([sys.executable, "-m", *arguments], cwd=tmp_path,
-                              capture_output=True, text=True)
+                              env=PATH, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         if arguments[0] == "refsnn":
             assert done.stdout.split() == [os.path.join("data", "digits.npz"),

@@ -307,7 +307,8 @@ def test_a_list_is_a_pair_too():
 
 @pytest.mark.parametrize("corrections, words", [
     (PLAIN._replace(gain=np.ones(40)), r"corrections.gain is \(40,\) .*\(2, 40\)"),
-    (PLAIN._replace(tau_mem=np.zeros(40)), r"corrections.tau_mem is .*\(40,\) in \(0, inf\)"),
+    (PLAIN._replace(tau_mem=np.zeros(40)),
+     r"corrections.tau_mem is .*\(40,\) in \(0, inf\)"),
     (PLAIN._replace(reset=np.full(40, np.nan)), "corrections.reset is .* finite"),
     (PLAIN._replace(leak=np.zeros(40, complex)), "corrections.leak is .*j.*real"),
     ((), "corrections.gain is None")])

@@ -198,7 +198,8 @@ def test_bad_weights_are_refused(function, name, value, message):
     (lambda: cw.penalty(drawn(1), hidden=-1.0), "hidden is -1.0"),
     (lambda: cw.penalty(drawn(1), readout="1"), "readout is '1'"),
     (lambda: cw.drop(drawn(1), np.ones(4, bool)), r"kept is \(4,\) .*\(5\)"),
-    (lambda: cw.drop(drawn(1), [[True], [True, False]]), r"kept is \[\[True\], \[True, False\]\]"),
+    (lambda: cw.drop(drawn(1), [[True], [True, False]]),
+     r"kept is \[\[True\], \[True, False\]\]"),
     (lambda: cw.drop(drawn(1), np.ones(5)), "kept is of dtype float64: must be bool"),
     (lambda: cw.dropout(7, 5), "rng is 7"),
     (lambda: cw.dropout(np.random.default_rng(1), 0), "n is 0"),
@@ -207,7 +208,8 @@ def test_bad_weights_are_refused(function, name, value, message):
     (lambda: cw.dropout(np.random.default_rng(1), 5, -0.1), "rate is -0.1"),
     (lambda: cw.initial(None, 2, 3, 4), "rng is None"),
     (lambda: cw.initial(np.random.default_rng(1), 2, 3, True), "k is True"),
-    (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, tau_mem=0.0), "tau_mem is 0.0"),
+    (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, tau_mem=0.0),
+     "tau_mem is 0.0"),
     (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, dt=-1.0), "dt is -1.0"),
     (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, dtype=int), "dtype is ")])
 def test_bad_options_are_refused(call, message):

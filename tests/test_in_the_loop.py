@@ -6,6 +6,7 @@ first, then those of networks and of drawn chips.
 """
 
 import functools
+import textwrap
 
 import numpy as np
 import pytest
@@ -488,6 +489,32 @@ def test_straight_through():
     assert not np.array_equal(rounded.hidden, found.hidden), "of floats, not rounded"
 
 
+def example():
+    """Return the example of the module docstring."""
+    text = loop.__doc__.partition("\nExample.")[2].partition("\n\n[CB22]")[0]
+    return textwrap.dedent(text[text.index("    import numpy"):])
+
+
+CHIP = "chip.emulate(emulated, weights, spikes, rng=rng)"
+
+
+@pytest.mark.parametrize("run", [CHIP, "mine(weights, spikes)"])
+def test_the_example_of_the_docstring_learns(run, capsys):
+    """On the emulated chip, and on one put in its place."""
+    calls = []
+
+    def mine(weights, x):
+        calls.append(x.shape)
+        return ideal(weights, x)
+
+    code, names = example(), {"__name__": "example", "mine": mine}
+    assert code.count(CHIP) == 1 and len(code.splitlines()) > 25
+    exec(compile(code.replace(CHIP, run), "in_the_loop", "exec"), names)
+    assert names["history"][-1] < 0.1 < 0.5 < names["history"][0]
+    assert len(names["history"]) == 30 and len(calls) == 30 * (run != CHIP)
+    assert "loss on the chip: " in capsys.readouterr().out
+
+
 # ---- record
 
 def test_record():
@@ -535,6 +562,21 @@ def test_float32_stays():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+def test_arrays_of_another_precision_are_cast():
+    """Results have the dtype of the hidden weights."""
+    weights, x, labels, recording = drawn(2, recurrent=True)
+    _, dout, dspikes = loop.loss(recording, labels, burst=0.1)
+    single = [a.astype(np.float32) for a in weights]
+    wanted = loop.gradients(chip_weights.Weights(*single), x, recording, dout, dspikes)
+    for mixed in (weights._replace(hidden=single[0]),
+                  weights._replace(hidden=single[0], readout=single[2])):
+        found = loop.gradients(mixed, x, recording, dout, dspikes)
+        for a, b in zip(found, wanted, strict=True):
+            assert a.dtype == np.float32 and np.array_equal(a, b) and a.any()
+    back = loop.gradients(weights._replace(readout=single[2]), x, recording, dout)
+    assert {a.dtype for a in back} == {np.dtype(np.float64)}
+
+
 def test_inputs_are_left_alone():
     weights, x, labels, recording = drawn(2, recurrent=True)
     arrays = [*weights, x, labels, *recording]
@@ -562,33 +604,35 @@ NAN = np.full((4, 2, 5), np.nan)
 
 
 @pytest.mark.parametrize("run, message", [
-    (replying(spikes=np.zeros((3, 2, 3))), r"spikes of run .*\(3, 2, 3\).*\(4, 2, 3\)"),
-    (replying(spikes=np.zeros((4, 3))), "spikes of run"),
-    (replying(spikes=np.full((4, 2, 3), 2)), "not 0 or 1"),
-    (replying(spikes=np.full((4, 2, 3), np.nan)), "spikes of run has NaN"),
-    (replying(spikes=np.full((4, 2, 3), "1")), "spikes of run .*<U1"),
-    (replying(spikes=[[0], [1, 2]]), "spikes of run"),
-    (replying(samples=np.zeros((4, 2, 4))), r"samples of run .*\(4, 2, 5\)"),
-    (replying(samples=np.zeros((4, 2, 5), complex)), "samples of run .*complex"),
-    (replying(samples=np.full((4, 2, 5), None)), "samples of run .*object"),
-    (replying(samples=NAN), "samples of run has NaN"),
-    (replying(samples=np.full((4, 2, 5), 1e300)), "samples of run has NaN"),
+    (replying(spikes=np.zeros((3, 2, 3))), r"run.spikes is \(3, 2, 3\) .*\(4, 2, 3\)"),
+    (replying(spikes=np.zeros((4, 3))), r"run.spikes is \(4, 3\)"),
+    (replying(spikes=np.full((4, 2, 3), 2)), r"run.spikes is .*in \{0, 1\}"),
+    (replying(spikes=np.full((4, 2, 3), np.nan)), "run.spikes is .*nan"),
+    (replying(spikes=np.full((4, 2, 3), "1")), "run.spikes is .*'1'"),
+    (replying(spikes=[[0], [1, 2]]), r"run.spikes is \[\[0\], \[1, 2\]\]"),
+    (replying(samples=np.zeros((4, 2, 4))),
+     r"run.samples is \(4, 2, 4\) .*\(4, 2, 5\)"),
+    (replying(samples=np.zeros((4, 2, 5), complex)), "run.samples is .*j.*real"),
+    (replying(samples=np.full((4, 2, 5), None)), "run.samples is .*None"),
+    (replying(samples=NAN), "run.samples is .*nan"),
+    (replying(samples=np.full((4, 2, 5), 1e300)), r"run.samples is .*e\+300"),
     (lambda *_: np.zeros((4, 2, 8)), "run returned a ndarray"),
     (lambda *_: (np.zeros((4, 2, 3)),), "run returned a tuple"),
     (lambda *_: None, "run returned a NoneType"), (7, "run is 7"), (None, "run is")])
 def test_what_a_chip_must_not_return(run, message):
     assert answer(replying()).mem.shape == (4, 2, 3)
-    with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         answer(run)
 
 
 @pytest.mark.parametrize("more, message", [
-    ({"unit": 0}, "unit is 0"), ({"unit": np.inf}, "unit"), ({"gain": -1.0}, "gain"),
-    ({"gain": 0}, "gain is 0"), ({"unit": 9e-10}, "unit is 9e-10"),
-    ({"unit": 1e9}, "unit"), ({"gain": 9e-10}, "gain"), ({"gain": 1e9}, "gain is 1"),
-    ({"gain": "1"}, "gain"), ({"dtype": np.int8}, "dtype")])
+    ({"unit": 0}, "unit is 0"), ({"unit": 9e-10}, "unit is 9e-10"),
+    ({"unit": 1e9}, "unit is 1"), ({"unit": np.inf}, r"unit is inf: .*in \[1e-9, 1e9\)"),
+    ({"gain": -1.0}, "gain is -1"), ({"gain": 0}, "gain is 0"),
+    ({"gain": 9e-10}, "gain is 9e-10"), ({"gain": 1e9}, "gain is 1"),
+    ({"gain": "1"}, "gain is '1'"), ({"dtype": np.int8}, "dtype is ")])
 def test_record_refuses_options(more, message):
-    with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         answer(replying(), **more)
 
 
@@ -617,71 +661,74 @@ def test_a_recording_is_a_copy(dtype):
 
 @pytest.mark.parametrize("weights, x, message", [
     ({"hidden": np.ones(3), "readout": np.ones((2, 3))}, None,
-     r"weights.hidden .* shape \(\*, \*\)"),
+     r"weights.hidden is \(3,\) .*\(n, m\)"),
     ({"hidden": np.ones((3, 6)), "readout": np.ones((2, 4))}, None, "weights.readout"),
     ({"hidden": np.ones((3, 6)), "readout": np.ones((2, 3)),
       "recurrent": np.ones((3, 2))}, None, "weights.recurrent"),
     ({"hidden": np.ones((3, 6))}, None, "weights.readout"),
-    (None, np.zeros((4, 2, 5)), "x is of shape"), (None, np.full((4, 2, 6), 0.5), "x "),
-    (None, np.full((4, 2, 6), np.nan), "x has NaN")])
+    (None, np.zeros((4, 2, 5)), r"x is \(4, 2, 5\)"),
+    (None, np.full((4, 2, 6), 0.5), r"x is .*in \{0, 1\}"),
+    (None, np.full((4, 2, 6), np.nan), "x is .*nan")])
 def test_record_refuses_arrays(weights, x, message):
     good = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}
-    with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         loop.record(replying(), weights or good,
                     np.zeros((4, 2, 6)) if x is None else x)
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"labels": np.array([0, 1, 3])}, "labels"), ({"labels": np.array([0, -1, 1])},
-                                                  "labels"),
-    ({"labels": np.zeros(3)}, "labels"), ({"labels": np.zeros(2, int)}, "labels"),
-    ({"reduction": "mean"}, "reduction is 'mean'"), ({"scaling": 0.0}, "scaling"),
-    ({"readout": -1.0}, "readout"), ({"burst": np.nan}, "burst"),
-    ({"rate": np.inf}, "rate"), ({"bound": -1}, "bound"), ({"burst": True}, "burst")])
+    ({"labels": np.array([0, 1, 3])}, r"labels is .*in \[0, 2\]"),
+    ({"labels": np.array([0, -1, 1])}, r"labels is .*in \[0, 2\]"),
+    ({"labels": np.zeros(3)}, "labels is .*finite int"),
+    ({"labels": np.zeros(2, int)}, r"labels is \(2,\) .*\(3\)"),
+    ({"reduction": "mean"}, "reduction is 'mean'"), ({"scaling": 0.0}, "scaling is 0"),
+    ({"readout": -1.0}, "readout is -1"), ({"burst": np.nan}, "burst is nan"),
+    ({"rate": np.inf}, "rate is inf"), ({"bound": -1}, "bound is -1"),
+    ({"burst": True}, "burst is True")])
 def test_loss_refuses(change, message):
     _, _, labels, recording = drawn(2)
-    with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         loop.loss(recording, **{"labels": labels, **change})
 
 
 @pytest.mark.parametrize("field, value, message", [
-    (0, np.zeros((8, 3)), "recording.mem"), (0, np.zeros((8, 3, 5), int), "dtype int"),
-    (1, np.zeros((8, 3, 4)), "recording.spikes"), (2, np.zeros((8, 2, 3)),
-                                                   "recording.out"),
-    (0, np.full((8, 3, 5), np.nan), "recording.mem has NaN"),
-    (2, np.full((8, 3, 3), np.inf), "recording.out has NaN")])
+    (0, np.zeros((8, 3)), r"recording.mem is \(8, 3\)"),
+    (0, np.zeros((8, 3, 5), int), "recording.mem is .*finite float"),
+    (1, np.zeros((8, 3, 4)), r"recording.spikes is \(8, 3, 4\)"),
+    (2, np.zeros((8, 2, 3)), r"recording.out is \(8, 2, 3\)"),
+    (0, np.full((8, 3, 5), np.nan), "recording.mem is .*nan"),
+    (2, np.full((8, 3, 3), np.inf), "recording.out is .*inf")])
 def test_recordings_are_checked(field, value, message):
     weights, x, labels, recording = drawn(2)
     bad = loop.Recording(*(value if i == field else a
                            for i, a in enumerate(recording)))
-    with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         loop.loss(bad, labels)
-    with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         loop.gradients(weights, x, bad, np.zeros((8, 3, 3)))
 
 
 @pytest.mark.parametrize("change, message", [
     ({"recording": None}, "recording is a NoneType"),
-    ({"x": np.zeros((8, 3, 5))}, "x is of shape"), ({"x": np.full((8, 3, 4), np.nan)},
-                                                    "x has NaN"),
-    ({"dout": np.zeros((8, 3, 4))}, "dout"), ({"dspikes": np.zeros((8, 3, 4))},
-                                              "dspikes"),
-    ({"dout": np.full((8, 3, 3), np.inf)}, "dout has"), ({"tau_syn": 0.0}, "tau_syn"),
-    ({"tau_mem": -1e-6}, "tau_mem"), ({"dt": np.nan}, "dt"), ({"threshold": 0},
-                                                              "threshold"),
-    ({"dt": 0}, "dt is 0"), ({"weights": 7}, "weights.hidden"),
-    ({"steepness": 0}, "steepness"), ({"weights": {}}, "weights.hidden"),
+    ({"x": np.zeros((8, 3, 5))}, r"x is \(8, 3, 5\)"),
+    ({"x": np.full((8, 3, 4), np.nan)}, "x is .*nan"),
+    ({"dout": np.zeros((8, 3, 4))}, r"dout is \(8, 3, 4\)"),
+    ({"dspikes": np.zeros((8, 3, 4))}, r"dspikes is \(8, 3, 4\)"),
+    ({"dout": np.full((8, 3, 3), np.inf)}, "dout is .*inf"),
+    ({"tau_syn": 0.0}, "tau_syn is 0"), ({"tau_mem": -1e-6}, "tau_mem is -1e-06"),
+    ({"dt": np.nan}, "dt is nan"), ({"threshold": 0}, "threshold is 0"),
+    ({"dt": 0}, "dt is 0"), ({"steepness": 0}, "steepness is 0"),
+    ({"weights": 7}, "weights.hidden is None"), ({"weights": {}}, "weights.hidden is"),
     ({"weights": chip_weights.Weights(np.ones((5, 4)), np.ones((5, 5), int),
-                                      np.ones((3, 5)))}, "weights.recurrent is of"),
+                                      np.ones((3, 5)))},
+     "weights.recurrent is .*finite float"),
     ({"weights": chip_weights.Weights(np.ones((5, 4), int), None, np.ones((3, 5)))},
-     "weights.hidden is of dtype int"),
-    ({"weights": chip_weights.Weights(np.ones((5, 4)), None,
-                                      np.ones((3, 5), np.float32))}, "weights.readout"),
+     "weights.hidden is .*finite float"),
     ({"weights": chip_weights.Weights(np.ones((6, 4)), None, np.ones((3, 6)))},
-     "recording has 5 neurons")])
+     "recording.mem is .*'n': 6")])
 def test_gradients_refuse(change, message):
     weights, x, _, recording = drawn(2)
     arguments = {"weights": weights, "x": x, "recording": recording,
                  "dout": np.zeros((8, 3, 3)), **change}
-    with pytest.raises(ValueError, match=rf"(?<!\w){message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         loop.gradients(**arguments)

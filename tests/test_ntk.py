@@ -1,4 +1,4 @@
-"""The tangent kernel: J J^T, its reductions, its adjoint, its memory."""
+"""Tangent kernel: the product J J^T, reductions, adjoint and memory."""
 
 import itertools
 import tracemalloc
@@ -491,53 +491,82 @@ def through(masks):
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: ntk.kernel(L0[0]), r"left is not \(inputs, signals\)"),
-    (lambda: ntk.kernel(None), "left is not"),
-    (lambda: ntk.kernel(([], [])), "left is not"),
-    (lambda: ntk.kernel((L0[0], L0[1][:1])), "left is not"),
-    (lambda: ntk.kernel((np.ones((1, 2, 3)), np.ones((1, 2, 3)))), "left is not"),
-    (lambda: ntk.kernel(changed(L0, 0, 1, L0[0][1][:4])), r"inputs\[1\] of shape \(4"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0][0])), r"inputs\[0\] of shape \(5,"),
-    (lambda: ntk.kernel(changed(L0, 1, 1, L0[1][1][:, :2])), r"signals\[1\] of \(5, 2"),
-    (lambda: ntk.kernel(changed(L0, 1, 0, L0[1][0][:, 0])), r"signals\[0\] of \(5, 4"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0][:, :0])), "nothing empty"),
-    (lambda: ntk.kernel(changed(C0, 0, 0, C0[0][0][:, :2])), r"\(5, 2, 4\)"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0] * np.nan)), "left has NaN"),
-    (lambda: ntk.kernel(L0, changed(R0, 1, 1, R0[1][1] * np.inf)), "right has NaN"),
-    (lambda: ntk.kernel(changed(L0, 1, 1, one(L0[1][1], np.nan))), "left has NaN"),
-    (lambda: ntk.kernel(changed(C0, 0, 0, one(C0[0][0], np.inf))), "left has NaN"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype("f"))), "dtype float64"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype(int))), "dtype int64"),
-    (lambda: ntk.kernel(L0, C0), "right is of"),
-    (lambda: ntk.kernel(L0, changed(R0, 0, 0, np.ones((7, 6)))), "right is of"),
-    (lambda: ntk.kernel(L0, (R0[0][:1], R0[1][:1])), "right is of"),
-    (lambda: ntk.kernel(L0, (R0[0], [g[:, :2] for g in R0[1]])), "right is of"),
-    (lambda: ntk.kernel(L0, tuple([a.astype("f") for a in p] for p in R0)), "right is"),
-    (lambda: ntk.adjoint(L0, (R0[0], [g[:, :2] for g in R0[1]]), D0), "right is of"),
-    (lambda: ntk.kernel(L0, kind="masked"), "kind is 'masked'"),
-    (lambda: ntk.kernel(L0, reduction="trace"), "reduction is 'trace'"),
-    (lambda: ntk.kernel(L0, reduction=None), "reduction is None"),
-    (lambda: through(None), "masks is a NoneType"),
-    (lambda: through(M0[:1]), "masks is a list: must be a list of 2"),
-    (lambda: through([M0[0].T, M0[1]]), r"masks\[0\] is of shape \(5, 4\)"),
-    (lambda: through([M0[0].ravel(), M0[1]]), r"masks\[0\] is of shape \(20,\)"),
-    (lambda: through([M0[0], M0[1] / 2]), r"masks\[1\] has entries"),
-    (lambda: through([M0[0], M0[1] * np.nan]), r"masks\[1\] has entries"),
-    (lambda: through([one(M0[0], 0.5), M0[1]]), r"masks\[0\] has entries"),
-    (lambda: through([one(M0[0], 2.0), M0[1]]), r"masks\[0\] has entries"),
-    (lambda: ntk.adjoint(L0, None, D0), "right is not"),
-    (lambda: ntk.adjoint(L0, R0, D0[0]), "dkernel is of shape"),
-    (lambda: ntk.adjoint(L0, R0, D0.swapaxes(0, 1)), "dkernel is of shape"),
-    (lambda: ntk.adjoint(L0, R0, D0.astype("f")), "dkernel .* float32: must"),
-    (lambda: ntk.adjoint(L0, R0, D0 * np.nan), "dkernel .* finite"),
-    (lambda: ntk.adjoint(L0, R0, one(D0, np.inf)), "dkernel .* finite"),
-    (lambda: ntk.adjoint(L0, R0, D0, kind="through_mask"), "masks is a NoneType"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(4, 3, 2)])), "left has inputs"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), ([], [])), "right is not"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), kind=1), "kind is 1"),
+    (lambda: ntk.kernel(L0[0]), r"^left is not \(inputs, signals\)"),
+    (lambda: ntk.kernel(None), "^left is not"),
+    (lambda: ntk.kernel(([], [])), "^left is not"),
+    (lambda: ntk.kernel((L0[0], L0[1][:1])), "^left is not"),
+    (lambda: ntk.kernel((np.ones((1, 2, 3)), np.ones((1, 2, 3)))), "^left is not"),
+    (lambda: ntk.kernel(changed(L0, 0, 1, L0[0][1][:4])), r"^left.inputs\[1\] is \(4"),
+    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0][0])), r"^left.inputs\[0\] is \(5,"),
+    (lambda: ntk.kernel(changed(L0, 1, 1, L0[1][1][:, :2])), r"signals\[1\] is \(5, 2"),
+    (lambda: ntk.kernel(changed(L0, 1, 0, L0[1][0][:, 0])), r"signals\[0\] is \(5, 4"),
+    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0][:, :0])), r"inputs\[0\] is \(5, 0"),
+    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0][:0])), r"inputs\[0\] is \(0, 5"),
+    (lambda: ntk.kernel(changed(C0, 0, 0, C0[0][0][:, :2])), r"signals\[0\] .*P0"),
+    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0] * np.nan)), "^left.*nan.*finite"),
+    (lambda: ntk.kernel(L0, changed(R0, 1, 1, R0[1][1] * np.inf)), "^right.*finite"),
+    (lambda: ntk.kernel(changed(L0, 1, 1, one(L0[1][1], np.nan))), "^left.*finite"),
+    (lambda: ntk.kernel(changed(C0, 0, 0, one(C0[0][0], np.inf))), "^left.*finite"),
+    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype(int))), "^left.*float"),
+    (lambda: ntk.kernel(changed(L0, 0, 1, L0[0][1].astype(int))), "^left.*float"),
+    (lambda: ntk.kernel(L0, C0), r"^right is not .* 2 arrays"),
+    (lambda: ntk.kernel(L0, tuple(part[:2] for part in C0)), r"^right.inputs\[0\] is"),
+    (lambda: ntk.kernel(L0, changed(R0, 0, 0, np.ones((7, 6)))), "^right.inputs.0. is"),
+    (lambda: ntk.kernel(L0, (R0[0][:1], R0[1][:1])), "^right is not"),
+    (lambda: ntk.kernel(L0, (R0[0], [g[:, :2] for g in R0[1]])), "^right.signals.0. is"),
+    (lambda: ntk.adjoint(L0, (R0[0], [g[:, :2] for g in R0[1]]), D0), "^right.signals"),
+    (lambda: ntk.kernel(L0, kind="masked"), "^kind is 'masked'"),
+    (lambda: ntk.kernel(L0, reduction="trace"), "^reduction is 'trace'"),
+    (lambda: ntk.kernel(L0, reduction=None), "^reduction is None"),
+    (lambda: through(None), "^masks is None"),
+    (lambda: through(M0[:1]), "^masks has 1 arrays: must have 2"),
+    (lambda: through([M0[0].T, M0[1]]), r"^masks\[0\] is \(5, 4\)"),
+    (lambda: through([M0[0].ravel(), M0[1]]), r"^masks\[0\] is \(20,\)"),
+    (lambda: through([M0[0][..., None], M0[1]]), r"^masks\[0\] is \(4, 5, 1\)"),
+    (lambda: through([M0[0], M0[1] / 2]), r"^masks\[1\] .*in \{0, 1\}"),
+    (lambda: through([M0[0], M0[1] * np.nan]), r"^masks\[1\] .*in \{0, 1\}"),
+    (lambda: through([one(M0[0], 0.5), M0[1]]), r"^masks\[0\] .*in \{0, 1\}"),
+    (lambda: through([one(M0[0], 2.0), M0[1]]), r"^masks\[0\] .*in \{0, 1\}"),
+    (lambda: ntk.adjoint(L0, None, D0), "^right is not"),
+    (lambda: ntk.adjoint(L0, R0, D0[0]), r"^dkernel is \(7, 3, 3\)"),
+    (lambda: ntk.adjoint(L0, R0, D0.swapaxes(0, 1)), r"^dkernel is \(7, 5"),
+    (lambda: ntk.adjoint(L0, R0, D0 * np.nan), "^dkernel .* finite"),
+    (lambda: ntk.adjoint(L0, R0, one(D0, np.inf)), "^dkernel .* finite"),
+    (lambda: ntk.adjoint(L0, R0, D0, kind="through_mask"), "^masks is None"),
+    (lambda: ntk.estimate_memory(([(5, 4)], [(4, 3, 2)])), "^left has inputs"),
+    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3)])), "^left has inputs"),
+    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 0)])), "^left has inputs"),
+    (lambda: ntk.estimate_memory(([(5,)], [(5, 3, 2)])), "^left has inputs"),
+    (lambda: ntk.estimate_memory(([(5, 4), (5, 2)], [(5, 3, 2), (5, 2, 2)])),
+     r"^left has inputs\[1\]"),
+    (lambda: ntk.estimate_memory(([(5, 9, 4)], [(5, 3, 8, 2)])), "^left has inputs"),
+    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), ([], [])), "^right is not"),
+    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), kind=1), "^kind is 1"),
     (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), reduction=""),
      "^reduction is ''"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), dtype=int), "dtype is")])
+    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), dtype=int), "^dtype is")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
+
+
+@EVERY
+def test_arrays_are_cast_to_the_dtype_of_the_first_inputs(name, kind):
+    left, right, options, rng = example(name, kind)
+    D = rng.normal(size=(5, 7, 3, 3))
+    single, wide = (tuple([a.astype(dtype) for a in part] for part in left)
+                    for dtype in (np.float32, float))
+    mixed = [single[0][0], *wide[0][1:]], wide[1]
+    other = tuple([a.astype(np.float32) for a in part] for part in right)
+    options |= {"masks": [M.astype(bool) for M in options["masks"]]} \
+        if "masks" in options else {}
+    found = ntk.kernel(mixed, right, **options)
+    assert found.dtype == np.float32
+    assert (found == ntk.kernel(single, other, **options)).all()
+    for one, two in zip(ntk.adjoint(mixed, right, D, **options), ntk.adjoint(
+            single, other, D.astype(np.float32), **options), strict=True):
+        for a, b in zip(one[0] + one[1], two[0] + two[1], strict=True):
+            assert a.dtype == np.float32 and (a == b).all()
+    huge = mixed[0], [1e99 * g for g in wide[1]]
+    with pytest.raises(ValueError, match=r"^left.signals\[0\] is .*finite"):
+        ntk.kernel(huge)

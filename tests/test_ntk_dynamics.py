@@ -1,4 +1,4 @@
-"""What the tangent kernel foretells against steps that are really taken."""
+"""Training predicted from the tangent kernel, against training itself."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from refsnn import mlp, ntk, ntk_dynamics
 
 @st.composite
 def linear(draw, rank=None):
-    """(J (N, K, p), J of others (M, K, p), outputs, targets, others', rng)."""
+    """Draw (J (N, K, p), J of other samples, outputs, targets, their outputs, rng)."""
     N, M, K = (draw(st.integers(1, 4)) for _ in range(3))
     p = draw(st.integers(1, 30))        # below N K: a kernel with eigenvalues 0
     rng = np.random.default_rng(draw(strategies.SEEDS))
@@ -30,7 +30,7 @@ def top(J):
 
 
 def descend(J, other, f, y, g, rate, steps, share):
-    """Outputs of the linear model, its weights moved step by step."""
+    """Return the outputs of the linear model during gradient descent."""
     theta, found = np.zeros(J.shape[2]), []
     for _ in range(steps + 1):
         now = f + J @ theta
@@ -42,7 +42,7 @@ def descend(J, other, f, y, g, rate, steps, share):
 # --- linear models: exact ----------------------------------------------------------
 
 def test_by_hand():
-    """K = 5, rate 0.1: the error halves; where K = 2 the change is 2/5 of it."""
+    """K = 5, rate 0.1: each step halves the error; K = 2 gives 2/5 of the change."""
     found = ntk_dynamics.predict(
         np.full((1, 1, 1, 1), 5.0), np.array([[3.0]]), np.array([[1.0]]), [0, 1, 2],
         rate=0.1, cross=np.full((1, 1, 1, 1), 2.0), test_outputs=np.array([[7.0]]))
@@ -77,18 +77,18 @@ def test_one_step_is_the_first_of_many(drawn, pace):
     close(ntk_dynamics.one_step(product(other, J), g, f - y, rate), found.test[0])
 
 
-def test_the_training_samples_as_others_tell_the_same():
+def test_training_samples_passed_as_other_samples_agree():
     rng = np.random.default_rng(1)
     J, f, y = rng.normal(size=(3, 2, 9)), *rng.normal(size=(2, 3, 2))
     kernel = product(J, J)
     found = ntk_dynamics.predict(kernel, f, y, [0, 3, 500, 10 ** 6],
                                  rate=0.9 / top(J), cross=kernel, test_outputs=f)
     close(found.train, found.test)
-    close(found.train[-1], y)                           # learnt, 6 outputs of 9 weights
+    close(found.train[-1], y)                           # 6 outputs, 9 weights: learnt
 
 
-def test_any_cross_kernel_and_directions_that_are_not_learnt():
-    """Eigenvalues of 0, which a kernel that is no J J'^T can still read."""
+def test_any_cross_kernel_and_eigenvalues_of_zero():
+    """Eigenvalues 0, along which an arbitrary cross kernel still has entries."""
     rng = np.random.default_rng(8)
     kernel = np.zeros((3, 3, 2, 2))
     kernel[0, 0], kernel[2, 2] = 2 * np.eye(2), np.eye(2)
@@ -114,7 +114,7 @@ def test_slow_directions_are_not_lost():
     close(found.test[0, 0, 1], 1e-4 * 1e5 * 0.5 * (2 - slow), rtol=RTOL)
 
 
-def test_what_is_wrong_is_told_apart():
+def test_wrong_predictions_are_rejected():
     rng = np.random.default_rng(2)
     J, f, y = rng.normal(size=(3, 2, 9)), *rng.normal(size=(2, 3, 2))
     rate = 0.5 / top(J)
@@ -130,10 +130,11 @@ def test_what_is_wrong_is_told_apart():
 # --- networks: to first order ------------------------------------------------------
 
 def network(width, seed, samples=6, K=2, masked=False):
-    """(weights, biases, x, targets, masks) of a tanh network of this width.
+    """Draw (weights, biases, x, targets, masks) of a tanh network.
 
-    Two hidden layers: with one, K[n, m, k, q] = K[n, m, q, k].  Weights are
-    of variance 1 / inputs: with Glorot's the first layer fades with width.
+    With a single hidden layer K[n, m, k, q] would equal K[n, m, q, k], so
+    there are two.  Weights have the variance 1 / inputs; with Glorot's the
+    first layer would contribute less with growing width.
     """
     rng = np.random.default_rng(seed)
     sizes = (3, width, width, K)
@@ -161,13 +162,13 @@ def step(weights, biases, x, doutputs, masks, rate):
 
 
 def slope(rates, gaps):
-    """Least-squares slope of log gap over log rate."""
+    """Return the least-squares slope of log gap over log rate."""
     return np.polyfit(np.log(rates), np.log(gaps), 1)[0]
 
 
 @pytest.mark.parametrize("kind", ntk.KINDS)
 def test_one_step_of_an_mlp_to_second_order_in_the_rate(kind):
-    """Any loss: here sum f^4 / 4; on samples trained on and on others."""
+    """With the loss sum f^4 / 4, on training samples and on other samples."""
     masked = kind == "through_mask"
     weights, biases, x, _, masks = network(12, 3, masked=masked)
     others = np.random.default_rng(4).normal(size=(5, 3))
@@ -191,8 +192,8 @@ def test_one_step_of_an_mlp_to_second_order_in_the_rate(kind):
         assert (slope(rates, unmasked) < 1.2) == masked
 
 
-def test_wide_networks_are_foretold_better_than_narrow_ones():
-    """30 steps at the same pace; mean over 5 seeds of the final gap."""
+def test_predictions_are_better_for_wide_networks():
+    """Compare the final gap after 30 steps, averaged over 5 seeds."""
     gaps = {}
     for width in (8, 256):
         found = []
@@ -243,35 +244,52 @@ def predict(kernel=K0, outputs=F0, targets=F0, steps=1, rate=0.1, **others):
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: predict(K0[:2]), "kernel is of shape"),
-    (lambda: predict(K0 * np.nan), "kernel has NaN"),
-    (lambda: predict(outputs=np.where(np.eye(3, 2), np.nan, F0)), "outputs has NaN"),
-    (lambda: predict(K0 + np.arange(2)), "kernel is not symmetric"),
-    (lambda: predict(-K0), "kernel has eigenvalues"),
-    (lambda: predict(0 * K0), "kernel has eigenvalues"),
-    (lambda: predict(outputs=F0[0]), "outputs is of shape"),
-    (lambda: predict(outputs=F0.astype(int)), "outputs is of .*int64"),
-    (lambda: predict(targets=F0[:2]), "targets is of shape"),
-    (lambda: predict(targets=F0 * np.inf), "targets has NaN"),
-    (lambda: predict(outputs=F0[:0], targets=F0[:0], kernel=K0[:0, :0]), "not empty"),
-    (lambda: predict(steps=-1), "steps is -1"),
-    (lambda: predict(steps=1.5), "steps is 1.5"),
-    (lambda: predict(steps=[]), "steps is"),
-    (lambda: predict(steps=[[1]]), "steps is"),
-    (lambda: predict(rate=0), "rate is 0: must be"),
-    (lambda: predict(rate=np.nan), "rate is nan"),
-    (lambda: predict(rate=[0.1]), "rate is .0.1"),
-    (lambda: predict(rate=True), "rate is True"),
-    (lambda: predict(rate=1e3, steps=10 ** 6), "rate is too high for 1000000 steps"),
-    (lambda: predict(loss="max"), "loss is 'max'"),
+    (lambda: predict(K0[:2]), r"^kernel is \(2, 3"),
+    (lambda: predict(K0[..., 0]), r"^kernel is \(3, 3, 2\)"),
+    (lambda: predict(K0 * np.nan), "^kernel is .*nan.*finite"),
+    (lambda: predict(outputs=np.where(np.eye(3, 2), np.nan, F0)), "^outputs .*finite"),
+    (lambda: predict(K0 + np.arange(2)), "^kernel is not symmetric"),
+    (lambda: predict(-K0), "^kernel has eigenvalues"),
+    (lambda: predict(0 * K0), "^kernel has eigenvalues"),
+    (lambda: predict(outputs=F0[0]), r"^outputs is \(2,\)"),
+    (lambda: predict(outputs=F0.astype(int)), "^outputs is .*must be finite float"),
+    (lambda: predict(targets=F0[:2]), r"^targets is \(2, 2\)"),
+    (lambda: predict(targets=F0 * np.inf), "^targets is .*finite"),
+    (lambda: predict(outputs=F0[:0], targets=F0[:0], kernel=K0[:0, :0]),
+     r"^outputs is \(0, 2\)"),
+    (lambda: predict(steps=-1), r"^steps is -1: .*in \[0, inf\)"),
+    (lambda: predict(steps=1.5), "^steps is 1.5: .*int"),
+    (lambda: predict(steps=True), "^steps is True"),
+    (lambda: predict(steps=[]), "^steps is"),
+    (lambda: predict(steps=[[1]]), "^steps is"),
+    (lambda: predict(rate=0), r"^rate is 0: .*in \(0, inf\)"),
+    (lambda: predict(rate=np.nan), "^rate is nan"),
+    (lambda: predict(rate=[0.1]), "^rate is .0.1"),
+    (lambda: predict(rate=True), "^rate is True"),
+    (lambda: predict(rate=1e3, steps=10 ** 6), "^rate is too high for 1000000 steps"),
+    (lambda: predict(loss="max"), "^loss is 'max': must be one of"),
     (lambda: predict(cross=K0), "must be given together"),
     (lambda: predict(test_outputs=F0), "must be given together"),
-    (lambda: predict(cross=K0[:2], test_outputs=F0), "cross is of shape"),
-    (lambda: predict(cross=K0, test_outputs=F0[:, :1]), "test_outputs is of shape"),
-    (lambda: ntk_dynamics.one_step(K0[:, :2], F0, F0, 0.1), "kernel is of shape"),
-    (lambda: ntk_dynamics.one_step(K0, F0, F0[:, :1], 0.1), "doutputs is of shape"),
-    (lambda: ntk_dynamics.one_step(K0, F0 * np.nan, F0, 0.1), "outputs has NaN"),
-    (lambda: ntk_dynamics.one_step(K0, F0, F0, -0.1), "rate is -0.1")])
+    (lambda: predict(cross=K0[:2], test_outputs=F0), r"^cross is \(2, 3"),
+    (lambda: predict(cross=K0, test_outputs=F0[:, :1]), r"^test_outputs is \(3, 1\)"),
+    (lambda: ntk_dynamics.one_step(K0[:, :2], F0, F0, 0.1), r"^kernel is \(3, 2"),
+    (lambda: ntk_dynamics.one_step(K0, F0, F0[:, :1], 0.1), r"^doutputs is \(3, 1\)"),
+    (lambda: ntk_dynamics.one_step(K0, F0 * np.nan, F0, 0.1), "^outputs is .*finite"),
+    (lambda: ntk_dynamics.one_step(K0, F0, F0, -0.1), "^rate is -0.1")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
+
+
+def test_arrays_are_cast_to_the_dtype_of_the_outputs():
+    f, y, K = F0.astype(np.float32), np.zeros((3, 2), int), K0
+    found = ntk_dynamics.predict(K, f, y, [2], rate=1, cross=K, test_outputs=F0)
+    wanted = ntk_dynamics.predict(*(a.astype(np.float32) for a in (K, f, y)), [2],
+                                  rate=1, cross=K.astype(np.float32), test_outputs=f)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == np.float32 and (a == b).all()
+    one = ntk_dynamics.one_step(K, f, F0, 0.1)
+    assert one.dtype == np.float32
+    assert (one == ntk_dynamics.one_step(K.astype(np.float32), f, f, 0.1)).all()
+    with pytest.raises(ValueError, match="^kernel is .*finite"):
+        ntk_dynamics.predict(1e99 * K, f, y, 1, rate=0.1)

@@ -555,7 +555,7 @@ def test_a_task_is_left_out_when_all_its_figures_have_failed():
         return function, 0.0
 
     found = {}
-    for task, answer, error in computing(tasks, owners, {}, run):
+    for task, _, error in computing(tasks, owners, {}, run):
         found[task.key] = type(error)
         over.set()                      # the other tasks end after the one that fails
     assert found == {"bad": ZeroDivisionError, "first": type(None),

@@ -1,29 +1,29 @@
 """A hundred spiking neurons learn to write a picture
 
-100 frozen Poisson inputs (5 Hz, 3.5 s, again and again), a hidden layer, and
-100 output neurons that are to spike where a picture has ink.  The default
-run is a first look, 56 s long, with 32 hidden neurons: without a hidden
-layer the cost falls to at most 0.85 of what it was before learning, with
-symmetric feedback it falls below its start, and with random feedback it
-stays above that of the network without hidden layer.
+The network has 100 frozen Poisson inputs (5 Hz, 3.5 s, repeated), a hidden layer,
+and 100 output neurons that must spike where a picture has ink.  The default run
+lasts 56 s and uses 32 hidden neurons.  Without a hidden layer, the cost falls to
+at most 0.85 of the cost before learning.  With symmetric feedback, it falls below
+the cost before learning.  With random feedback, it stays above the cost of the
+network without a hidden layer.
 
-At --full, with 128 hidden neurons, the order of [ZG18] after 1,000 s is the
-claim: symmetric feedback < no hidden layer < random feedback.  Beside them,
-for a shorter time each: fewer hidden neurons, uniform feedback, the
-heterosynaptic regulariser (z^4, and z^4 e^2), the linear rule (derivative
-of a spike := 1 in both layers), and a sweep of the regulariser's strength
-and exponent with random feedback.  Mirrors [ZG18] figs. 6 to 8, whose
-picture and costs are published as plots only; picture and sizes are ours.
-With `--data DIR`, trains in DIR/spike_picture/input.ras and target.ras (units
-from 0, the trial rounded up to 0.5 s) take the place of the drawn ones, and
-no claim is judged.
+With --full and 128 hidden neurons, the claim is the order of the costs in [ZG18]
+after 1,000 s: symmetric feedback < no hidden layer < random feedback.  Shorter
+runs show fewer hidden neurons, uniform feedback, the heterosynaptic regulariser
+(z^4, and z^4 e^2), the linear rule (the derivative of a spike set to 1 in both
+layers), and the effect of strength and exponent of the regulariser with random
+feedback.  Mirrors [ZG18] figs. 6 to 8.  Their picture and costs are published only
+as plots; the picture and the network sizes used here are those of this project.
+With `--data DIR`, the spike trains in DIR/spike_picture/input.ras and target.ras
+replace the drawn ones (units are counted from 0, the trial is rounded up to
+0.5 s), and no claim is judged.
 
-Cost is the root mean square of the filtered error e over 10.5 s, three
-trials.  Learning rate 1 mV (0.1 mV from 800 s on), initial weights of 50 mV
-/ sqrt(fan-in), as the published code has them.  The regulariser (strength
-1, exponent 4) acts beside a drive scaled as in that code, about 5 times the
-paper's; with e^2 its strength is 1e-4, for e^2 is about 1e4 / s^2 in hidden
-neurons with random feedback.
+The cost is the root mean square of the filtered error e over 10.5 s, which is
+three trials.  As in the published code, the learning rate is 1 mV (0.1 mV after
+800 s), and the standard deviation of the initial weights is 50 mV / sqrt(fan-in).
+The regulariser has strength 1 and exponent 4 and uses the scaling of that code,
+about 5 times that of the paper.  With e^2 its strength is 1e-4, because e^2 is
+about 1e4 / s^2 in hidden neurons with random feedback.
 """
 
 import math
@@ -33,7 +33,7 @@ import numpy as np
 
 from figures.run.claims import Claim, at_most
 from figures.run import colours, seeds
-from figures.superspike import superspike_training
+from figures.superspike import superspike_training as training
 from figures.superspike import ras
 
 UNITS, TRIAL_S, INPUT_HZ, INK_HZ = 100, 3.5, 5.0, 25.0
@@ -60,7 +60,7 @@ STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 
 
 def jobs(size, seed, data):
-    """The longest first; "main" ones share hidden size and length."""
+    """Return the jobs, the longest first; "main" jobs share hidden size and length."""
     loops = {"quick": 2, "default": 16, "full": 286}[size]
     hidden = 128 if size == "full" else 32
     common_ = {"seed": seed, "repeats": 2 if size == "default" else 1}
@@ -85,49 +85,50 @@ def jobs(size, seed, data):
 
 
 def rate(time_s):
-    """Learning rate of a trial that begins then, V."""
+    """Return the learning rate (V) of a trial from the time at which it begins."""
     return RATE_V if time_s < LATE_S else RATE_V / 10
 
 
 def recorded(folder):
-    """Input (T, 1, m) and target (T, 1, k) of a folder's files."""
+    """Read the input (T, 1, m) and the target (T, 1, k) from the files of a folder."""
     found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"))
              for name in ("input", "target")]
     last = max((times[-1] for times, _ in found if len(times)), default=0.0)
-    steps = superspike_training.STEPS * math.ceil((last + superspike_training.DT_S) / superspike_training.BLOCK_S)
+    steps = training.STEPS * math.ceil((last + training.DT_S) / training.BLOCK_S)
     for times, units in found:
         train = np.zeros((steps, 1, max(units, default=0) + 1), bool)
-        train[np.rint(times / superspike_training.DT_S).astype(int), 0, units] = True
+        train[np.rint(times / training.DT_S).astype(int), 0, units] = True
         yield train
 
 
 def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
           folder=None):
-    """Train networks of one kind; costs, hidden rates and rasters of the first."""
+    """Train networks of one kind; return costs, hidden rates and rasters."""
     def generators(*what):
         return [seeds.rng(seed, "picture", " ".join(map(str, what)), r)
                 for r in range(repeats)]
 
     if folder is None:
-        x = superspike_training.poisson(generators("input"), UNITS, INPUT_HZ, TRIAL)
-        target = superspike_training.picture(seeds.rng(seed, "picture", "target", 0), TRIAL, UNITS,
-                                             INK_HZ)
+        x = training.poisson(generators("input"), UNITS, INPUT_HZ, TRIAL)
+        target = training.picture(seeds.rng(seed, "picture", "target", 0), TRIAL, UNITS,
+                                  INK_HZ)
     else:
         x, target = recorded(folder)
         x = np.repeat(x, repeats, axis=1)
-    inputs, outputs, trial_s = x.shape[2], target.shape[2], len(x) * superspike_training.DT_S
+    inputs, outputs, trial_s = x.shape[2], target.shape[2], len(x) * training.DT_S
     kind, options = CONDITIONS[condition]
     if rho is not None:
         options = {**options, "rho": rho, "exponent": exponent}
     surrogate = {k: v for k, v in options.items() if k == "surrogate"}
     drawn, layers, matrix = generators("weights", hidden), [], None
     if kind is not None:
-        layers.append(superspike_training.layer(superspike_training.weights(drawn, hidden, inputs, SCALE_V),
-                                                superspike_training.HIDDEN._replace(**options)))
-        matrix = superspike_training.feedback(kind, generators("feedback", hidden), hidden, outputs)
+        layers.append(training.layer(training.weights(drawn, hidden, inputs, SCALE_V),
+                                     training.HIDDEN._replace(**options)))
+        matrix = training.feedback(kind, generators("feedback", hidden), hidden,
+                                   outputs)
     fan_in = hidden if layers else inputs
-    layers.append(superspike_training.layer(superspike_training.weights(drawn, outputs, fan_in, SCALE_V),
-                                            superspike_training.OUTPUT._replace(**surrogate)))
+    layers.append(training.layer(training.weights(drawn, outputs, fan_in, SCALE_V),
+                                 training.OUTPUT._replace(**surrogate)))
     rates, first, last = [], [], []
 
     def watch(loop, part, blocks):
@@ -137,9 +138,9 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
             if loop == chosen:
                 kept.append(blocks[-1].spikes[:, 0] > 0)
 
-    _, cost = superspike_training.practise(layers, x, target, loops,
-                                           lambda loop: rate(loop * trial_s), matrix=matrix,
-                                           watch=watch)
+    _, cost = training.practise(layers, x, target, loops,
+                                lambda loop: rate(loop * trial_s), matrix=matrix,
+                                watch=watch)
     return {"condition": condition, "hidden": 0 if kind is None else hidden,
             "role": role, "trial_s": trial_s, "drawn": folder is None,
             "rho": options.get("rho", 0.0), "exponent": exponent,
@@ -148,7 +149,7 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
 
 
 def final(cost):
-    """Cost of the last trials: of each network, from (loops, networks)."""
+    """Return the cost of the last trials of each network, from (loops, networks)."""
     return np.sqrt(np.square(cost[-AVERAGED:]).mean(axis=0))
 
 
@@ -177,9 +178,9 @@ def gather(results):
 
 
 def spikes(raster):
-    """Times, s, and units of a raster (T, n), as (2, E)."""
+    """Return the spike times (s) and units of a raster (T, n), as (2, E)."""
     step, unit = np.nonzero(raster)
-    return np.array([step * superspike_training.DT_S, unit])
+    return np.array([step * training.DT_S, unit])
 
 
 def claims(data):
@@ -232,8 +233,8 @@ def plot(data, fig):
         curves.plot(time, cost, color=COLOURS[name], lw=0.8, alpha=0.5)
         curves.plot(time, cost.mean(axis=1), color=COLOURS[name], lw=2,
                     label=LABELS[name])
-    curves.set(xlabel="time of learning (s)", ylabel="cost of a trial (1/s)",
-               title="Learning, each network and the mean", ylim=(0, None))
+    curves.set(xlabel="training time (s)", ylabel="cost of a trial (1/s)",
+               title="Training: each network and the mean", ylim=(0, None))
     if len(cost) * trial_s > LATE_S:
         curves.axvline(LATE_S, color=colours.GREY, ls=":", lw=1.2)
         curves.annotate("rate / 10", (LATE_S, 0.02), xycoords=("data", "axes fraction"),
@@ -251,7 +252,7 @@ def _plot_rates(data, names, axis):
         axis.plot(rate_, np.arange(1, len(rate_) + 1) / len(rate_), lw=2,
                   color=COLOURS[name], label=LABELS[name], drawstyle="steps-post")
     axis.set(xlabel="rate of a hidden neuron in the last trial (Hz)",
-             ylabel="share of neurons at or below", title="Hidden neurons",
+             ylabel="cumulative share of neurons", title="Hidden neurons",
              ylim=(0, 1.02))
     axis.legend(loc="lower right")
 
@@ -277,8 +278,8 @@ def _plot_points(data, axis):
 
 
 def _plot_sweep(data, axis):
-    for exponent, colour, marker in zip(EXPONENTS, (colours.ORANGE, colours.GREEN), "so",
-                                        strict=True):
+    for exponent, colour, marker in zip(
+            EXPONENTS, (colours.ORANGE, colours.GREEN), "so", strict=True):
         own = data["sweep"][data["sweep"][:, 0] == exponent]
         axis.plot(own[:, 1], own[:, 2], marker=marker, color=colour,
                   label=f"exponent {exponent:g}")

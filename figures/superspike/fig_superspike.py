@@ -1,21 +1,22 @@
-"""SuperSpike teaches a silent neuron five spike times
+"""SuperSpike trains a silent neuron to fire five spikes at given times
 
-100 Poisson inputs of 5 Hz, frozen and repeated every 0.5 s, drive one neuron
-that is to spike five times a trial, evenly spaced.  All of 20 neurons are
-silent at the start; at least 19 of them hit all five targets (one spike
-within 5 ms of each, none elsewhere) within 500 trials, 250 s, as [ZG18]
-reports for its neurons, and the cost falls to a quarter or less.
+One neuron receives 100 frozen Poisson inputs (5 Hz), repeated every 0.5 s, and must
+spike at five evenly spaced times.  All 20 neurons are silent at first.  At least 19
+of them hit all five targets within 500 trials (250 s), as [ZG18] reports, and the
+cost falls to a quarter or less.  A neuron hits all targets if it fires one spike
+within 5 ms of each target and no other spike.
 
-Top: the rule at one synapse of a neuron that has learned for 12 trials.  An
-error meets the filtered product of surrogate and trace; their product is
-summed up and moves the weight every 0.5 s.  Computed step by step, in the
-online form.  Below: a neuron before, during and after learning, its output
-spikes in each trial, and the root mean square of the filtered error of each
-neuron (each with input and weights of its own) and their mean.  Mirrors
-[ZG18] figs. 2 and 3.
+Top: the rule at one synapse of a neuron after 12 trials, computed step by step in
+the online form.  The error is multiplied by the filtered product of surrogate
+derivative and presynaptic trace.  This product is summed over time and changes the
+weight every 0.5 s.  Bottom: a neuron before, during and after training, its output
+spikes in each trial, and the root mean square of the filtered error of each neuron
+and their mean.  Each neuron has its own inputs and weights.  Mirrors [ZG18] figs. 2
+and 3.
 
-RMaxProp with a rate of 1 mV, 0.1 mV from trial 300 on.  Initial weights: 20
-mV / sqrt(100), chosen on other seeds so that neurons start silent.
+The optimiser is RMaxProp with a rate of 1 mV, and 0.1 mV after trial 300.  The
+standard deviation of the initial weights is 20 mV / sqrt(100), chosen on other
+seeds such that neurons start silent.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ import numpy as np
 from figures.run.claims import Claim, at_least, at_most, exactly
 from figures.run import colours
 from figures.run.seeds import rng
-from figures.superspike import superspike_training
+from figures.superspike import superspike_training as training
 from refsnn import superspike
 
 INPUTS, INPUT_HZ, TARGETS, WINDOW = 100, 5.0, 5, 50
@@ -38,50 +39,50 @@ def jobs(size, seed, data):
 
 
 def rate(loop):
-    """Learning rate of a trial, V."""
+    """Return the learning rate (V) of a trial."""
     return RATE_V if loop < LATE else RATE_V / 10
 
 
 def neurons(seed, seeds, dtype=np.float32):
-    """Frozen input and a layer of one neuron for each of these seeds."""
+    """Return frozen input and a layer of one neuron for each of these seeds."""
     generators = [rng(seed, "superspike", "neuron", s) for s in seeds]
-    x = superspike_training.poisson(generators, INPUTS, INPUT_HZ)
-    W = superspike_training.weights(generators, 1, INPUTS, SCALE_V).astype(dtype)
-    return x, [superspike_training.layer(W, superspike_training.OUTPUT)]
+    x = training.poisson(generators, INPUTS, INPUT_HZ)
+    W = training.weights(generators, 1, INPUTS, SCALE_V).astype(dtype)
+    return x, [training.layer(W, training.OUTPUT)]
 
 
 def single_neuron(seeds, loops, seed):
-    """Train `seeds` neurons for `loops` trials: costs, hits and spikes."""
+    """Train `seeds` neurons for `loops` trials; return costs, hits and spikes."""
     x, layers = neurons(seed, range(seeds))
-    times, chosen = superspike_training.equidistant(TARGETS), {0, loops // 10, loops - 1}
+    times, chosen = training.equidistant(TARGETS), {0, loops // 10, loops - 1}
     hits, counts, raster, membranes = [], [], [], []
 
     def watch(loop, part, blocks):
         spikes = blocks[0].spikes[:, :, 0]
-        hits.append(superspike_training.hits(spikes, times, WINDOW))
+        hits.append(training.hits(spikes, times, WINDOW))
         counts.append(spikes.sum(axis=0))
         at = np.flatnonzero(spikes[:, 0])
-        raster.append(np.array([at * superspike_training.DT_S, np.full(len(at), loop)]))
+        raster.append(np.array([at * training.DT_S, np.full(len(at), loop)]))
         if loop in chosen:
             membranes.append((loop, blocks[0].mem[:, 0, 0]))
 
-    _, cost = superspike_training.practise(layers, x, superspike_training.train_of(times), loops, rate,
-                                           watch=watch)
+    _, cost = training.practise(layers, x, training.train_of(times), loops, rate,
+                                watch=watch)
     return {"cost": np.sqrt(cost), "hits": np.array(hits), "counts": np.array(counts),
-            "raster": np.concatenate(raster, axis=1), "times": times * superspike_training.DT_S,
-            "input": np.array(np.nonzero(x[:, 0])) * [[superspike_training.DT_S], [1]],
+            "raster": np.concatenate(raster, axis=1), "times": times * training.DT_S,
+            "input": np.array(np.nonzero(x[:, 0])) * [[training.DT_S], [1]],
             "mem": np.array([mem for _, mem in membranes]),
             "mem_loops": np.array([loop for loop, _ in membranes])}
 
 
 def synapse(loops, blocks, seed):
-    """The online rule after `loops` trials, at the synapse that moves most."""
+    """Record the online rule after `loops` trials at the synapse that changes most."""
     x, layers = neurons(seed, [0], np.float64)
-    times = superspike_training.equidistant(TARGETS)
-    target = superspike_training.train_of(times)
-    (layer,), _ = superspike_training.practise(layers, x, target, loops, rate)
+    times = training.equidistant(TARGETS)
+    target = training.train_of(times)
+    (layer,), _ = training.practise(layers, x, target, loops, rate)
     state, axon = superspike.State(*layer.state), layer.axon
-    goal = np.roll(target, superspike_training.AXON, axis=0)
+    goal = np.roll(target, training.AXON, axis=0)
     kept = {name: [] for name in ("mem", "psi", "eligibility", "error", "m", "w",
                                   "spikes")}
     for _ in range(blocks):
@@ -97,7 +98,7 @@ def synapse(loops, blocks, seed):
                                 ("eligibility", state.eligibility), ("error", error),
                                 ("w", layer.W), ("spikes", step.spikes)):
                 kept[name].append(value.ravel())
-        (layer,) = superspike_training.update([layer], [m], RATE_V)
+        (layer,) = training.update([layer], [m], RATE_V)
     kept = {name: np.array(values) for name, values in kept.items()}
     j = int(np.ptp(kept["m"], axis=0).argmax())
     return {"synapse_x": np.tile(x[:, 0, j], blocks), "synapse_m": kept["m"][:, j],
@@ -121,7 +122,7 @@ def claims(data):
                     data["counts"][0].sum(), 0, 0),
             at_least("share of neurons that hit all targets within 500 trials",
                      early.mean(), 0.95, 1),
-            at_most("cost of the last trials / cost of the first",
+            at_most("cost of the last trials / cost of the first trial",
                     cost[-last:].mean() / cost[0].mean(), 0.25),
             Claim("trials until half of the neurons have hit all targets",
                   float(np.median(first)), "shown only", None),
@@ -140,13 +141,14 @@ def plot(data, fig):
 
 def _plot_synapse(data, fig):
     axes = fig.subplots(6, 1, sharex=True, height_ratios=(0.45, 1.2, 1, 1, 1, 1))
-    time = np.arange(len(data["synapse_mem"])) * superspike_training.DT_S
+    time = np.arange(len(data["synapse_mem"])) * training.DT_S
     axes[0].eventplot(time[data["synapse_x"]], color=colours.BLACK, lw=1.4)
     axes[0].set(ylabel="input", yticks=[],
                 title="One synapse: the rule step by step")
     axes[1].plot(time, 1e3 * data["synapse_mem"], color=colours.BLACK, lw=1.2)
     axes[1].axhline(10, color=colours.GREY, ls=":", lw=1.2)
-    targets = np.add.outer(np.arange(0, time[-1], superspike_training.BLOCK_S), data["times"]).ravel()
+    blocks = np.arange(0, time[-1], training.BLOCK_S)
+    targets = np.add.outer(blocks, data["times"]).ravel()
     high = 1.25 * 1e3 * data["synapse_mem"].max()
     axes[1].plot(targets, np.full(len(targets), high), "v", color=colours.VERMILION,
                  label="target")
@@ -168,7 +170,7 @@ def _plot_synapse(data, fig):
     axes[5].set(ylabel="sum of their\nproduct (1e-3)", xlabel="time (s)",
                 xlim=(0, time[-1]))
     twin = axes[5].twinx()
-    twin.step(np.append(time, time[-1] + superspike_training.DT_S), 1e3 * data["synapse_w"],
+    twin.step(np.append(time, time[-1] + training.DT_S), 1e3 * data["synapse_w"],
               color=colours.BLUE, lw=2, where="post")
     twin.set_ylabel("weight (mV)", color=colours.BLUE)
     twin.grid(False)
@@ -182,7 +184,7 @@ def _plot_neuron(data, fig):
     axes[0].plot(*data["input"], "|", color=colours.BLACK, ms=2.5)
     axes[0].set(ylabel="input", title="A neuron before, during and after learning")
     axes[0].grid(False)
-    time = np.arange(data["mem"].shape[1]) * superspike_training.DT_S
+    time = np.arange(data["mem"].shape[1]) * training.DT_S
     spikes, loops = data["raster"]
     for axis, loop, mem in zip(axes[1:], data["mem_loops"], data["mem"], strict=True):
         axis.plot(time, 1e3 * mem, color=colours.BLACK, lw=1)
@@ -192,7 +194,7 @@ def _plot_neuron(data, fig):
                   mew=1.6)
         axis.plot(data["times"], np.full(TARGETS, 21), "v", color=colours.VERMILION)
         axis.set(ylabel=f"trial {loop + 1}\n(mV)", ylim=(-22, 25))
-    axes[-1].set(xlabel="time in the trial (s)", xlim=(0, superspike_training.BLOCK_S))
+    axes[-1].set(xlabel="time in the trial (s)", xlim=(0, training.BLOCK_S))
     fig.align_ylabels(axes)
 
 
@@ -204,8 +206,8 @@ def _plot_learning(data, fig):
         raster.axvline(time, color=colours.VERMILION, lw=0.9, alpha=0.7, zorder=0)
     count, seeds = data["cost"].shape
     raster.set(xlabel="time in the trial (s)", ylabel="trial",
-               xlim=(0, superspike_training.BLOCK_S), ylim=(0, count + 1),
-               title="Its spikes; lines: targets")
+               xlim=(0, training.BLOCK_S), ylim=(0, count + 1),
+               title="Output spikes; lines: targets")
     raster.grid(False)
     trials = np.arange(1, count + 1)
     curves.plot(trials, data["cost"], color=colours.BLUE, lw=0.6, alpha=0.35)

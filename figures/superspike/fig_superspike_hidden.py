@@ -1,73 +1,75 @@
-"""Four hidden neurons learn from an error at one output
+"""Four hidden neurons learn from the error of one output
 
-100 Poisson inputs of 5 Hz, frozen and repeated every 0.5 s, four hidden
-neurons, and one output that is to spike five times a trial: all silent at
-the start.  The output's error reaches the hidden neurons through the
-transposed output weights (symmetric), fixed random weights (random), or as
-it is (uniform).  Whichever it is, at least 6 of 8 networks hit all five
-targets (one spike within 5 ms of each, none elsewhere) within 300 trials,
-150 s.
+The network has 100 frozen Poisson inputs (5 Hz, repeated every 0.5 s), four hidden
+neurons and one output neuron that must spike five times in each trial.  All neurons
+are silent at first.  The output error reaches the hidden neurons through the
+transposed output weights (symmetric feedback), through fixed random weights (random
+feedback), or unweighted (uniform feedback).  With each kind of feedback, at least 6
+of 8 networks hit all five targets within 300 trials (150 s).  A network hits all
+targets if it fires one spike within 5 ms of each target and no other spike.
 
-With random feedback, hidden neurons take the part that their fixed weight
-tells them: at least three in four end with an output weight of its sign.
-Those with a negative one spike later, once there are surplus spikes to
-suppress.  One network in 16 draws four negative weights: it stays silent
-with random feedback, and, if its output weights are so, with symmetric
-feedback, as [ZG18] reports for random feedback.  Mirrors [ZG18] fig. 4,
-where too no striking difference is found between the kinds of feedback.
+With random feedback, the output weight of a hidden neuron takes the sign of its
+fixed feedback weight in at least three of four neurons.  Neurons with a negative
+feedback weight become active later, when the output fires too many spikes.  One
+network in 16 has four negative feedback weights.  Such a network stays silent, as
+[ZG18] reports for random feedback; the same holds for symmetric feedback if all
+output weights are negative.  Mirrors [ZG18] fig. 4, which also finds no large
+difference between the kinds of feedback.
 
-Left: the first network that learned, before, early (40 s) and at the end,
-with random feedback.  Right: cost (root mean square of the filtered error)
-of each network and the mean, and networks that have hit all targets so far.
-Rate 1 mV, 0.1 mV from trial 250 on; initial weights 20 mV / sqrt(fan-in).
+Left: the first network that learned with random feedback, before training, after
+40 s and at the end.  Right: cost (root mean square of the filtered error) of each
+network and the mean, and the share of networks that have hit all targets so far.
+The learning rate is 1 mV, and 0.1 mV after trial 250; the standard deviation of the
+initial weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np
 
 from figures.run.claims import Claim, at_least, exactly
 from figures.run import colours, seeds
-from figures.superspike import superspike_training
+from figures.superspike import superspike_training as training
 
 INPUTS, HIDDEN, INPUT_HZ, TARGETS, WINDOW = 100, 4, 5.0, 5, 50
 RATE_V, LATE, SCALE_V = 1e-3, 250, 0.02
 LOOPS = {"quick": 50, "default": 300, "full": 500}
 REPEATS = {"quick": 3, "default": 8, "full": 40}
-COLOURS = dict(zip(superspike_training.FEEDBACK, (colours.BLUE, colours.VERMILION, colours.ORANGE),
+COLOURS = dict(zip(training.FEEDBACK, (colours.BLUE, colours.VERMILION, colours.ORANGE),
                    strict=True))
 
 
 def jobs(size, seed, data):
     return [(learn, {"kind": kind, "repeats": REPEATS[size], "loops": LOOPS[size],
-                     "seed": seed}) for kind in superspike_training.FEEDBACK]
+                     "seed": seed}) for kind in training.FEEDBACK]
 
 
 def rate(loop):
-    """Learning rate of a trial, V."""
+    """Return the learning rate (V) of a trial."""
     return RATE_V if loop < LATE else RATE_V / 10
 
 
 def learn(kind, repeats, loops, seed):
-    """Train networks with one kind of feedback; spikes in some of the trials."""
+    """Train networks with one kind of feedback; return spikes of some trials."""
     def generators(what):
         return [seeds.rng(seed, "superspike_hidden", what, r) for r in range(repeats)]
 
-    x, drawn = superspike_training.poisson(generators("input"), INPUTS, INPUT_HZ), generators("W")
-    layers = [superspike_training.layer(superspike_training.weights(drawn, HIDDEN, INPUTS, SCALE_V), superspike_training.HIDDEN),
-              superspike_training.layer(superspike_training.weights(drawn, 1, HIDDEN, SCALE_V), superspike_training.OUTPUT)]
-    matrix = superspike_training.feedback(kind, generators("feedback"), HIDDEN, 1)
-    times = superspike_training.equidistant(TARGETS)
+    x, drawn = training.poisson(generators("input"), INPUTS, INPUT_HZ), generators("W")
+    layers = [training.layer(training.weights(drawn, n, m, SCALE_V), settings)
+              for n, m, settings in ((HIDDEN, INPUTS, training.HIDDEN),
+                                     (1, HIDDEN, training.OUTPUT))]
+    matrix = training.feedback(kind, generators("feedback"), HIDDEN, 1)
+    times = training.equidistant(TARGETS)
     chosen = sorted({0, min(79, loops // 2), loops - 1})
     hits, kept, silent = [], [], []
 
     def watch(loop, part, blocks):
         hidden, output = (block.spikes > 0 for block in blocks)
-        hits.append(superspike_training.hits(output[:, :, 0], times, WINDOW))
+        hits.append(training.hits(output[:, :, 0], times, WINDOW))
         silent.append(not (hidden.any() or output.any()))
         if loop in chosen:
             kept.append(np.concatenate([hidden, output], axis=2))
 
-    layers, cost = superspike_training.practise(layers, x, superspike_training.train_of(times), loops, rate,
-                                                matrix=matrix, watch=watch)
+    layers, cost = training.practise(layers, x, training.train_of(times), loops, rate,
+                                     matrix=matrix, watch=watch)
     matrix = layers[1].W.swapaxes(1, 2) if matrix is None else matrix
     return {"kind": kind, "cost": np.sqrt(cost), "hits": np.array(hits),
             "rasters": np.array(kept), "loops": np.array(chosen),
@@ -86,16 +88,16 @@ def gather(results):
 
 def claims(data):
     loops, repeats = data["random_hits"].shape
-    silent = all(bool(data[f"{kind}_silent"]) for kind in superspike_training.FEEDBACK)
-    found = [exactly("kinds of feedback that do not start silent",
+    silent = all(bool(data[f"{kind}_silent"]) for kind in training.FEEDBACK)
+    found = [exactly("number of kinds of feedback whose networks spike before training",
                      0.0 if silent else 1.0, 0, 0)]
-    for kind in superspike_training.FEEDBACK:
+    for kind in training.FEEDBACK:
         hits, cost = data[f"{kind}_hits"], data[f"{kind}_cost"]
         found.append(at_least(
             f"{kind} feedback: share of {repeats} networks that hit all targets "
             f"within {loops} trials", hits.any(axis=0).mean(), 0.75))
         found.append(Claim(f"{kind} feedback: median cost of the last 20 trials "
-                           "/ of the first", float(np.median(
+                           "/ cost of the first trial", float(np.median(
                                       cost[-20:].mean(axis=0) / cost[0])),
                            "shown only", None))
     same = np.sign(data["random_feedback"]) == np.sign(data["random_output"])
@@ -109,7 +111,7 @@ def plot(data, fig):
     left, right = fig.subfigures(1, 2, width_ratios=(1, 1.05))
     _plot_rasters(data, left)
     costs, shares = right.subplots(2, 1, sharex=True, height_ratios=(1.5, 1))
-    for kind in superspike_training.FEEDBACK:
+    for kind in training.FEEDBACK:
         cost, hits = data[f"{kind}_cost"], data[f"{kind}_hits"]
         trial = np.arange(1, len(cost) + 1)
         costs.plot(trial, cost, color=COLOURS[kind], lw=0.5, alpha=0.3)
@@ -136,13 +138,13 @@ def _plot_rasters(data, fig):
     weights = data["random_feedback"][int(data["drawn"])]
     for axis, loop, raster in zip(axes, data["loops"], data["rasters"], strict=True):
         for unit, spikes in enumerate(raster.T):
-            at = np.flatnonzero(spikes) * superspike_training.DT_S
+            at = np.flatnonzero(spikes) * training.DT_S
             axis.plot(at, np.full(len(at), unit), "|", ms=13, mew=1.5,
                       color=colours.BLACK if unit == HIDDEN else colours.BLUE)
-        times = superspike_training.equidistant(TARGETS) * superspike_training.DT_S
+        times = training.equidistant(TARGETS) * training.DT_S
         axis.plot(times, np.full(TARGETS, HIDDEN + 0.8), "v", color=colours.VERMILION)
         axis.set(ylim=(-0.6, HIDDEN + 1.2), yticks=range(HIDDEN + 1),
                  yticklabels=[*(f"hidden {w:+.1f}" for w in weights), "output"],
-                 title=f"Trial {loop + 1}, {(loop + 1) * superspike_training.BLOCK_S:g} s")
+                 title=f"Trial {loop + 1}, {(loop + 1) * training.BLOCK_S:g} s")
     axes[-1].set(xlabel="time in the trial (s); hidden neurons with their feedback "
-                        "weight", xlim=(0, superspike_training.BLOCK_S))
+                        "weight", xlim=(0, training.BLOCK_S))

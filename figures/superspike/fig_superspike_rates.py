@@ -1,33 +1,33 @@
-"""Learning rates that work: fixed, RMSprop, RMaxProp
+"""Which learning rates work: fixed, RMSprop and RMaxProp
 
-Five spike times, four hidden neurons, symmetric feedback: the task of
-`superspike_hidden`, from the same input and initial weights for every rate.
-A rate is usable if the median cost of the last 20 trials is at most 0.6 of
-the cost before learning.  Usable rates of RMSprop and of RMaxProp, which
-divide each synapse's step by a running size of its own gradient, span more
-decades than those of a fixed rate, by half a decade or more.  A fixed rate
-works too, for some networks each in a narrow band of its own; what the
-median sees of that may fall between the rates of the grid, and then counts
-as no decade at all.
+The task is that of `superspike_hidden`: five spike times, four hidden neurons,
+symmetric feedback.  Input and initial weights are the same for every learning rate.
+A rate is usable if the median cost of the last 20 trials is at most 0.6 of the cost
+before training.  RMSprop and RMaxProp divide the step of each synapse by a running
+average of the size of its gradient.  Their usable rates span at least half a decade
+more than those of a fixed rate.  A fixed rate also works, but each network has its
+own narrow range.  If the range of the median falls between the rates of the grid,
+it counts as no decade.
 
-Rates are on a grid of half decades (quarters at --full); a span is the
-longest row of usable rates times the grid's step.  A fixed rate is in V for
-a mean of error times eligibility of 1 / s; with RMaxProp it is the most a
-weight moves in 0.5 s.  Output weights start positive, so that no network is
-deaf to its error.  Thin lines and dots: each network; thick: the median.
-Mirrors [ZG18] fig. 1, of which no numbers are published.
+Rates lie on a grid of half decades (quarter decades with --full).  The span is the
+longest run of usable rates times the step of the grid.  A fixed rate is in V for a
+mean product of error and eligibility of 1 / s.  With RMaxProp, the rate is the
+largest change of a weight in 0.5 s.  Output weights start positive, so that every
+hidden neuron receives a useful error.  Thin lines and dots are single networks,
+thick lines the median.  Mirrors [ZG18] fig. 1, of which no numbers are published.
 """
 
 import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
-from figures.superspike import superspike_training
+from figures.superspike import superspike_training as training
 
 INPUTS, HIDDEN, INPUT_HZ, TARGETS, SCALE_V = 100, 4, 5.0, 5, 0.02
 RULES = ("fixed", "rmsprop", "rmaxprop")
 LABELS = {"fixed": "fixed rate", "rmsprop": "RMSprop", "rmaxprop": "RMaxProp"}
-COLOURS = dict(zip(RULES, (colours.VERMILION, colours.ORANGE, colours.BLUE), strict=True))
+COLOURS = dict(zip(RULES, (colours.VERMILION, colours.ORANGE, colours.BLUE),
+                   strict=True))
 USABLE = 0.6                # of the cost before learning
 LAST = 20                   # trials
 SIZES = {"quick": (1, 40, 1.0), "default": (3, 120, 0.5), "full": (10, 500, 0.25)}
@@ -42,7 +42,7 @@ def jobs(size, seed, data):
 
 
 def learn(rule, step, repeats, loops, seed):
-    """Costs (loops, rates, repeats) with one rule."""
+    """Return the costs (loops, rates, repeats) of one optimiser."""
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 
     def generators(what):
@@ -51,14 +51,15 @@ def learn(rule, step, repeats, loops, seed):
     def every(a, axis):
         return np.repeat(a, len(rates), axis)   # networks: repeats, then rates
 
-    x, drawn = superspike_training.poisson(generators("input"), INPUTS, INPUT_HZ), generators("W")
-    W = [superspike_training.weights(drawn, HIDDEN, INPUTS, SCALE_V),
-         abs(superspike_training.weights(drawn, 1, HIDDEN, SCALE_V))]
-    layers = [superspike_training.layer(every(w, 0), settings)
-              for w, settings in zip(W, (superspike_training.HIDDEN, superspike_training.OUTPUT), strict=True)]
-    target = superspike_training.train_of(superspike_training.equidistant(TARGETS))
-    _, cost = superspike_training.practise(layers, every(x, 1), target, loops,
-                                           np.tile(rates, repeats)[:, None, None], rule=rule)
+    x, drawn = training.poisson(generators("input"), INPUTS, INPUT_HZ), generators("W")
+    W = [training.weights(drawn, HIDDEN, INPUTS, SCALE_V),
+         abs(training.weights(drawn, 1, HIDDEN, SCALE_V))]
+    layers = [training.layer(every(w, 0), settings)
+              for w, settings in zip(W, (training.HIDDEN, training.OUTPUT),
+                                     strict=True)]
+    target = training.train_of(training.equidistant(TARGETS))
+    _, cost = training.practise(layers, every(x, 1), target, loops,
+                                np.tile(rates, repeats)[:, None, None], rule=rule)
     return {"rule": rule, "rates": rates,
             "cost": np.sqrt(cost).reshape(loops, repeats, -1).swapaxes(1, 2)}
 
@@ -69,12 +70,12 @@ def gather(results):
 
 
 def final(cost):
-    """Cost of the last trials, over that of the first: (rates, repeats)."""
+    """Return the cost of the last trials over that of the first, (rates, repeats)."""
     return cost[-LAST:].mean(axis=0) / cost[0]
 
 
 def decades(rates, share):
-    """Decades from the lowest to the highest rate of the longest usable run."""
+    """Return the number of decades in the longest run of usable rates."""
     usable, best, length = np.median(share, axis=1) <= USABLE, 0, 0
     for good in usable:
         length = length + 1 if good else 0
@@ -89,8 +90,8 @@ def claims(data):
     best = final(data["fixed_cost"]).min()
     made = [at_most("fixed rate: cost after learning / before, best network "
                     "and rate", best, USABLE)]
-    made += [at_least(f"decades of usable rates, {LABELS[rule]} - fixed rate, "
-                      f"{repeats} networks a rate", span[rule] - span["fixed"],
+    made += [at_least(f"decades of usable rates, {LABELS[rule]} minus fixed rate, "
+                      f"{repeats} networks per rate", span[rule] - span["fixed"],
                       0.5, "wider") for rule in RULES[1:]]
     return made + [Claim(f"decades of usable rates, {LABELS[rule]}", span[rule],
                          "shown only", None) for rule in RULES]
@@ -116,7 +117,7 @@ def plot(data, fig):
         curve.plot(trial, cost, color=COLOURS[rule], lw=0.8, alpha=0.5)
         curve.plot(trial, np.median(cost, axis=1), color=COLOURS[rule], lw=2.4)
         curve.set(xlabel="trial", ylim=(0, None),
-                  title=f"with the best rate, {rates[best]:.2g}")
+                  title=f"best rate, {rates[best]:.2g}")
     axes[0].annotate("usable below", (0.02, USABLE), va="bottom", color=colours.GREY,
                      xycoords=("axes fraction", "data"), fontsize=9.5)
     axes[0].set_ylabel("cost after learning\n/ cost before")

@@ -1,19 +1,18 @@
-"""SuperSpike at work: tasks, and networks with at most one hidden layer.
+"""Train networks with the SuperSpike rule: tasks, layers and blocks.
 
-The figures of [ZG18] share this: frozen Poisson input, target spikes, the
-spiking XOR problem, a picture drawn with spikes, and the training of B
-independent networks at once, each with weights and input of its own (the
-numbers of one do not depend on the others).  Blocks of 0.5 s, the paper's
-interval between updates, follow each other without a pause: no state is
-ever reset.
+The figures of [ZG18] share this module: frozen Poisson input, target spikes, the
+spiking XOR task, a picture drawn with spikes, and the training of B independent
+networks at once.  Each network has its own weights and input, and its results do
+not depend on the others.  Blocks of 0.5 s, the interval between weight updates in
+the paper, follow each other without a pause, and no state is ever reset.
 
-What the paper leaves open is taken from its published code: v of RMaxProp
-decays with 30 s once a block, its eps is 1e-12, z of the regulariser decays
-with 0.1 s, initial weights are normal with mean 0, weights are clipped at
-0.1 V.  Ours are the scale of the initial weights (each figure says which)
-and the delay of hidden layers' input and surrogate: 1.6 ms, twice the
-axonal 0.8 ms, because a hidden spike passes two axons until its error is
-known.
+Where the paper gives no value, the published code does: v of RMaxProp decays with
+30 s once a block, its eps is 1e-12, z of the regulariser decays with 0.1 s, initial
+weights are normal with mean 0, and weights are clipped at 0.1 V.  Two values are
+those of this project: the scale of the initial weights, which each figure states,
+and the delay of the input and the surrogate derivative of hidden layers.  This delay
+is 1.6 ms, twice the axonal delay of 0.8 ms, because two axonal delays pass between a
+hidden spike and the error that it causes.
 """
 
 from typing import NamedTuple
@@ -39,7 +38,7 @@ LETTERS = {"S": ("01110", "10001", "10000", "01110", "00001", "10001", "01110"),
 
 
 class Layer(NamedTuple):
-    """A layer of each network: what it is and what one block leaves to the next."""
+    """The weights of a layer of each network, and its state between blocks."""
 
     k: superspike.Coefficients
     W: np.ndarray                   # (B, n, m), V
@@ -51,28 +50,28 @@ class Layer(NamedTuple):
 # ---- tasks ------------------------------------------------------------------
 
 def poisson(generators, m, rate_hz, steps=STEPS):
-    """Frozen input trains, (steps, B, m) bool: one generator a network."""
+    """Draw frozen input trains (steps, B, m) bool, one generator for each network."""
     return np.stack([generator.random((steps, m)) < rate_hz * DT_S
                      for generator in generators], axis=1)
 
 
 def equidistant(count, steps=STEPS):
-    """Steps of `count` target spikes that divide the trial evenly."""
+    """Return the steps of `count` evenly spaced target spikes."""
     return np.arange(1, count + 1) * steps // (count + 1)
 
 
 def train_of(times, steps=STEPS):
-    """One target train (steps, 1, 1) with spikes at these steps."""
+    """Return one target train (steps, 1, 1) with spikes at these steps."""
     train = np.zeros((steps, 1, 1), np.float32)
     train[times] = 1
     return train
 
 
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
-    """The text as a raster (steps, 1, units): units fire where it has ink.
+    """Draw the text as a raster (steps, 1, units), in which units fire at its ink.
 
-    Spikes are Poisson of `rate_hz` there, less those within 10 ms of the one
-    before, drawn once.
+    Spikes are Poisson with `rate_hz`, without those that follow within 10 ms of
+    another one.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -93,13 +92,13 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
 # ---- networks ---------------------------------------------------------------
 
 def weights(generators, n, m, scale_v):
-    """Normal initial weights (B, n, m) of deviation scale_v / sqrt(m)."""
+    """Draw normal initial weights (B, n, m) with deviation scale_v / sqrt(m)."""
     return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
                      for generator in generators]).astype(np.float32)
 
 
 def layer(W, settings):
-    """A layer at rest."""
+    """Return a layer at rest."""
     B, n, m = W.shape
     k = superspike.coefficients(settings)
     return Layer(k, W, fast_superspike.rest(k, B, n, m, W.dtype),
@@ -107,12 +106,12 @@ def layer(W, settings):
 
 
 def run(layers, x):
-    """One block: layers with new states, and what each of them did.
+    """Run one block; return the layers with new states, and their recordings.
 
     Returns
     -------
     layers, blocks : lists
-    arriving : (T, B, n) spikes of the last layer, an axon later
+    arriving : (T, B, n) spikes of the last layer, after the axonal delay
     """
     moved, blocks = [], []
     for each in layers:
@@ -124,16 +123,16 @@ def run(layers, x):
 
 
 def feedback(kind, generators, n, k):
-    """Fixed matrices (B, n, k); None where the output weights serve."""
+    """Return fixed feedback matrices (B, n, k); None for symmetric feedback."""
     shape = np.zeros((1, k, n), np.float32)
     return None if kind == "symmetric" else np.concatenate(
         [superspike_signals.feedback(kind, shape, each) for each in generators])
 
 
 def accumulate(layers, blocks, signal, matrix=None):
-    """Integrals of the rule, one (B, n, m) a layer, and the output error.
+    """Return the integrals of the rule, (B, n, m) for each layer, and the output error.
 
-    `matrix` brings the signal to the hidden layer; None: the weights above.
+    `matrix` is the feedback to the hidden layer; None takes the weights above it.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):
@@ -150,8 +149,10 @@ def accumulate(layers, blocks, signal, matrix=None):
 
 
 def update(layers, found, rate, rule="rmaxprop"):
-    """Move and clip the weights; `rate` is a number, (B, 1, 1), or a list of
-    them, one a layer."""
+    """Change and clip the weights.
+
+    `rate` is a number, (B, 1, 1), or a list of these, one for each layer.
+    """
     moved, decay = [], float(np.exp(-BLOCK_S / TAU_RMS_S))
     rates = rate if isinstance(rate, list) else [rate] * len(layers)
     for each, m, rate in zip(layers, found, rates, strict=True):
@@ -168,7 +169,7 @@ def update(layers, found, rate, rule="rmaxprop"):
 
 def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
              watch=None):
-    """Learn a target raster from frozen input, over and over.
+    """Train repeatedly on one target raster and frozen input.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
     loops : int
     rate : number, (B, 1, 1), or a function of the loop that returns one
     matrix : (B, n, k), optional
-        Of the feedback; None: the output weights.
+        Feedback matrix; None takes the output weights.
     watch : callable, optional
         Called with (loop, part, blocks) after each block of a trial.
 
@@ -204,7 +205,7 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
 
 
 def hits(spikes, times, window):
-    """Whether each network fires once near each target step, and nowhere else.
+    """Tell whether each network fires once near each target step, and never else.
 
     `spikes` is (T, B), `window` in steps; (B,) bool.
     """

@@ -1,25 +1,26 @@
 # refsnn 0.1.0 | fast/lif.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Fast training of one hidden LIF layer with a leaky readout.
+r"""Fast training and inference of one hidden LIF layer with a leaky readout.
 
-The network of `lif` (a hidden layer, recurrent or not, and a readout) and
-its surrogate gradient for the fast sigmoid, arranged for speed in float32.
-The membrane is counted in thresholds, u = U / threshold, and W and V take
-the factor gain / threshold.  With r[t] = 1 - S[t] if reset="zero" else 1,
+The module computes the network of `lif`, arranged for speed in float32.
+`forward` and `gradients` train it; `record` and `scores` run a trained
+feed-forward network on sparse events.  The membrane u = U / threshold is
+in units of the threshold, and W and V include the factor gain / threshold.
+With r[t] = 1 - S[t] if reset="zero" else 1, from rest,
 
-    S[t]   = 1 if u[t] > 1 else 0                     (1)  [NMZ19] eq. ?
-    I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19] eq. ?
+    S[t]   = 1 if u[t] > 1 else 0                     (1)  [NMZ19]
+    I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19]
     u[t+1] = beta u[t] + I[t] - S[t]     reset="subtract"            (3)
     u[t+1] = r[t] (beta u[t] + I[t])     reset="zero"                (4)
     R[t+1] = alpha R[t] + W_out S[t]                                 (5)
     out[t+1] = beta out[t] + R[t]                                    (6)
 
-from rest.  The fast sigmoid's 1 / (k |U - threshold| + 1)^2 becomes
+The fast sigmoid has derivative 1 / (k |U - threshold| + 1)^2, which is
 
     psi[t] = threshold c^2 / (|u[t] - 1| + c)^2,  c = 1/(k threshold)  (7)
 
-Derivation.  The chain rule backward in time, dA short for dL/dA.  The
-    readout filters W_out S; the adjoint dR[t+1] of that is the same filter
-    (5)-(6) of dout with time reversed.  Through (2)-(4),
+Derivation.  Let dA be dL/dA.  The readout filters W_out S, so its adjoint
+    dR[t+1] is the filter (5)-(6) applied to dout in reversed time.  The
+    chain rule applied to (2)-(4) gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -27,27 +28,55 @@ Derivation.  The chain rule backward in time, dA short for dL/dA.  The
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-Exact.  As `lif.backward` with through_reset=False and psi for dS/dU.
-Cost.   The matrix products, O(T B n (m + n + k)) time (n per event if x is
-    sparse), and about 15 passes a step in cache; O(T B n) memory.
-Departures.  [NMZ19] has gain 1, threshold 1 and no refractory time, and
-    lets the gradient pass the reset; for the latter two there is `lif`.
+    `record` runs in blocks of c steps.  In a block that starts at step s,
+    y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t] absorb the decays,
+    so that no step multiplies by alpha or beta.  From (1)-(4),
+
+    S[t] = 1 if v[t] > beta^-(t-s) else 0                           (13)
+    y[t+1] = y[t] + alpha^-(t-s+1) W x[t]                           (14)
+    z[t] = v[t] + beta^-(t-s+1) alpha^(t-s) y[t]                    (15)
+    v[t+1] = z[t] - beta^-(t-s+1) S[t]     reset="subtract"         (16)
+    v[t+1] = z[t] (1 - S[t])               reset="zero"             (17)
+
+    The readout is linear, so a block of it is one product with a constant
+    matrix K of responses of (5)-(6) to unit inputs and unit states:
+
+    (out[s..s+c-1], out[s+c], R[s+c]) = K (W_out S[s..s+c-1], out[s], R[s])
+                                                                    (18)
+Exact.  `gradients` equals `lif.backward` with through_reset=False and psi
+    for dS/dU.  `record` equals `lif.simulate` and `lif.readout` up to
+    rounding; a membrane within rounding error of the threshold may fall on
+    the other side.
+Cost.   Training takes O(T B n (m + n + k)) time for the matrix products
+    (O(n) per event if x is sparse), about 15 element-wise passes per step
+    in cache, and O(T B n) memory.  Inference takes O(n) per event, four
+    passes over (B, n) and one product with W_out per step, and
+    O(B n + T B k) memory.
+Departures.  [NMZ19] uses gain 1 and threshold 1, and its gradient passes
+    through the reset.  `lif` has refractory periods and that gradient;
+    `record` has no recurrent weights.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import blas
 
-__all__ = ["Tape", "forward", "gradients"]
-_BLOCK = 2**18          # floats in a block of steps, which should stay in cache
+__all__ = ["Tape", "forward", "gradients", "record", "scores"]
+
+BLOCK = 2**18           # floats of a block of training steps, which stay in cache
+EVENT_BLOCK = 2**21     # floats of a block of inference: one product for many steps
+RANGE = 1e9             # largest factor by which the units of a block may shrink
+NETWORK = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 
 class Tape(NamedTuple):
-    """A run and its buffers; ``tape.mem > 1`` are the spikes, (T, B, n)."""
+    """Hold a run and its buffers; ``tape.mem > 1`` are the spikes, (T, B, n)."""
 
     mem: np.ndarray
     blocks: list
@@ -57,92 +86,30 @@ class Tape(NamedTuple):
     buffers: tuple
 
 
-def _aligned(shape, dtype):
-    """Zeros at a multiple of 64 bytes, where vector code runs twice as fast."""
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start:start + size].view(dtype).reshape(shape)
-
-
-def _array(name, value, shape):
-    """`value` as a real array of `shape`, whose None axes are free."""
-    array = np.asarray(value)
-    if array.ndim != len(shape) or 0 in array.shape or array.dtype.kind not in "fiub" \
-            or any(w not in (None, s) for w, s in zip(shape, array.shape, strict=True)):
-        want = ", ".join("*" if s is None else str(s) for s in shape)
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: must "
-                         f"be a real array of shape ({want}), not empty")
-    return array
-
-
-def _number(name, value, low, high, dtype):
-    if not isinstance(value, (int, float, np.integer, np.floating)) \
-            or isinstance(value, bool) or not low <= value < high \
-            or not dtype.type(value) < high:
-        raise ValueError(f"{name} is {value!r}: must be a number in [{low}, {high}), "
-                         f"also when rounded to {dtype}")
-    return dtype.type(value)
-
-
-def _input(x, m, steps):
-    """Checked x, T, B; whether x is finite shows in the last state."""
-    if not sparse.issparse(x):
-        x = _array("x", x, (None, None, m))
-        if steps is not None and (isinstance(steps, bool) or steps != len(x)):
-            raise ValueError(f"steps is {steps!r}: must be None or T, {len(x)} in x")
-        return x, x.shape[0], x.shape[1]
-    whole = isinstance(steps, (int, np.integer)) and 0 < steps <= x.shape[0]
-    if x.format != "csr" or x.shape[1:] != (m,) or x.dtype.kind not in "fiub" \
-            or not whole or x.shape[0] % steps:
-        raise ValueError(f"x is {x.format}, {x.dtype}, of shape {x.shape}, steps is "
-                         f"{steps!r}: must be real CSR of shape (T * B, {m}), and T")
-    try:
-        x.check_format(full_check=True)
-    except ValueError as error:
-        raise ValueError(f"x is not a valid CSR matrix: {error}") from None
-    return x, int(steps), x.shape[0] // steps
-
-
-def _blocks(x, B, c, dtype):
-    """Input of every c steps as a matrix of m columns."""
-    if not sparse.issparse(x):
-        return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
-                for t in range(0, len(x), c)]
-    ends = [x.indptr[row:row + c * B + 1] for row in range(0, x.shape[0], c * B)]
-    return [sparse.csr_matrix((x.data[e[0]:e[-1]].astype(dtype, copy=False),
-                               x.indices[e[0]:e[-1]], e - e[0]),
-                              shape=(len(e) - 1, x.shape[1])) for e in ends]
-
-
 def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
             reset="subtract", steps=None, work=None):
-    """Run hidden layer and readout from rest, eqs. (1)-(6).
+    """Simulate hidden layer and readout from rest, eqs. (1)-(6).
 
     Parameters
     ----------
     x : (T, B, m) array, or (T * B, m) scipy.sparse CSR
         Input; row t * B + b of the sparse form is ``x[t, b]``.
     W, V, W_out : (n, m) float, (n, n) float or None, (k, n) float
-        Input, recurrent, readout weights, all float32 or all float64.
+        Input, recurrent and readout weights.  Results have the dtype of W.
     alpha, beta, gain, threshold, reset
-        As for `lif.simulate`; numbers only.
+        As for `lif.simulate`, equal for all neurons.
     steps : int, optional
-        T, needed where x is sparse.
+        Number of steps T, needed if x is sparse.
     work : Tape, optional
-        A run of the same size whose arrays, and `out`, are written anew.
+        Tape of an earlier run of the same size.  Its arrays and its `out`
+        are overwritten.
 
     Returns
     -------
     out : (T, B, k) float
         Membranes of the readout.
     Tape
-        For `gradients`.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype, range or option does not fit, or x is not finite.
+        Argument of `gradients`.
 
     Examples
     --------
@@ -151,23 +118,15 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     >>> tape.mem[:, 0, 0].tolist(), out[:, 0, 0].tolist()
     ([0.0, 0.0, 2.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0, 1.0])
     """
-    W = _array("W", W, (None, None))
-    n, m = W.shape
-    W_out = _array("W_out", W_out, (None, n))
-    V = None if V is None else _array("V", V, (n, n))
-    for name, a in (("W", W), ("W_out", W_out), ("V", W if V is None else V)):
-        if a.dtype != W.dtype or a.dtype.char not in "fd" or not np.isfinite(a).all():
-            raise ValueError(f"{name} is {a.dtype}, W {W.dtype}, or {name} not finite: "
-                             "must be finite and all float32 or all float64")
-    x, T, B = _input(x, m, steps)
-    alpha, beta, gain, threshold = (_number(*arguments, W.dtype) for arguments in (
-        ("alpha", alpha, 0, 1), ("beta", beta, 0, 1), ("gain", gain, 1e-9, 1e9),
-        ("threshold", threshold, 1e-9, 1e9)))
-    if not isinstance(reset, str) or reset not in ("subtract", "zero"):
-        raise ValueError(f"reset is {reset!r}: must be 'subtract' or 'zero'")
-    if work is not None and not isinstance(work, Tape):
-        raise ValueError(f"work is {work!r:.60}: must be a Tape or None")
-    k, scale, c = len(W_out), gain / threshold, min(T, max(1, _BLOCK // (B * n)))
+    W, V, W_out, *constants = _arrays(
+        NETWORK + ", alpha () in [0, 1), beta () in [0, 1), gain () in [1e-9, 1e9), "
+        "threshold () in [1e-9, 1e9)", W, V, W_out, alpha, beta, gain, threshold)
+    alpha, beta, gain, threshold = np.array(constants, W.dtype)
+    x, T, B = _input(x, W.shape[1], steps)
+    _one_of("reset", reset, "subtract", "zero")
+    _one_of("work", work, Tape, type(None))
+    (k, n), scale = W_out.shape, gain / threshold
+    c = min(T, max(1, BLOCK // (B * n)))
     shapes = (T + 1, B, n), (T, B, k), (T, B, k), (4, c, B, n), (3, B, n)
     buffers = work.buffers if work else tuple(_aligned(s, W.dtype) for s in shapes)
     if tuple(a.shape for a in buffers) != shapes or buffers[0].dtype != W.dtype:
@@ -185,7 +144,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Fill the buffers of u and W_out S; return the I after the last step."""
+    """Fill the buffers of u and W_out S; return I after the last step."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -221,29 +180,46 @@ def _readout(record, alpha, beta):
         syn += spare                                                       # (5)
 
 
+def _blocks(x, B, c, dtype):
+    """Return the input of every c steps as a matrix of m columns."""
+    if not sparse.issparse(x):
+        return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
+                for t in range(0, len(x), c)]
+    ends = [x.indptr[row:row + c * B + 1] for row in range(0, x.shape[0], c * B)]
+    return [sparse.csr_matrix((x.data[e[0]:e[-1]].astype(dtype, copy=False),
+                               x.indices[e[0]:e[-1]], e - e[0]),
+                              shape=(len(e) - 1, x.shape[1])) for e in ends]
+
+
+def _aligned(shape, dtype):
+    """Return zeros at a multiple of 64 bytes, where vector code is faster."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start:start + size].view(dtype).reshape(shape)
+
+
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Surrogate gradient of the weights, not through resets, eqs. (7)-(12).
+    """Return the surrogate gradient of the weights, eqs. (7)-(12).
+
+    The gradient does not pass through the reset.
 
     Parameters
     ----------
     tape : Tape
-        From `forward`; not handed to another one as `work` since.
+        Tape of `forward` that no later run has overwritten.
     dout : (T, B, k) float
-        Derivative of the loss by the readout's membranes.
+        Derivative of the loss by the membranes of the readout.
     steepness : float
-        k of the fast sigmoid, per unit of the membrane.
+        Steepness k of the fast sigmoid, per unit of the membrane.
     dspikes : (T, B, n) float, optional
-        By the hidden spikes; one of `np.broadcast_to` takes no memory.
+        Derivative of the loss by the hidden spikes.  A constant array of
+        `np.broadcast_to` takes no memory.
 
     Returns
     -------
     dW, dV, dW_out
-        Of the shapes of W, V (None if V is) and W_out.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
+        Gradients of the shapes of W, V (None if V is None) and W_out.
 
     Examples
     --------
@@ -253,16 +229,15 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     >>> dW.tolist(), dV, dW_out.tolist()
     ([[0.5]], None, [[1.0]])
     """
-    if not isinstance(tape, Tape):
-        raise ValueError(f"tape is {tape!r:.60}: must be a Tape that forward returned")
-    dout = _array("dout", dout, tape.buffers[2].shape)
-    if dspikes is not None:
-        dspikes = _array("dspikes", dspikes, tape.mem.shape)
-    k = _number("steepness", steepness, 1e-6, 1e6, tape.mem.dtype)
+    dtype = _one_of("tape", tape, Tape).mem.dtype
+    dout = _shaped("dout", dout, tape.buffers[2].shape)
+    dspikes = None if dspikes is None else _shaped("dspikes", dspikes, tape.mem.shape)
+    k, = _arrays("steepness () in [1e-6, 1e6)", steepness, dtype=dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         tape.buffers[2][:] = dout
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
-        *found, last = _backward(tape, 1 / (k * tape.constants[3]), dspikes)
+        c = 1 / (dtype.type(k) * tape.constants[3])
+        *found, last = _backward(tape, c, dspikes)
     unread = dout[:2], None if dspikes is None else dspikes[:1]     # reach no weight
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
         raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
@@ -271,7 +246,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, c, dspikes):
-    """dW, dV, dW_out and the dI before the first step."""
+    """Return dW, dV, dW_out and the dI before the first step."""
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
@@ -283,9 +258,9 @@ def _backward(tape, c, dspikes):
         np.greater(mem[start:stop], 1, out=S, casting="unsafe")
         np.abs(np.subtract(mem[start:stop], 1, out=slope), out=slope)
         slope += c
-        slope *= slope
+        slope *= slope                                                     # (7)
         credit = credits[start:stop].reshape(-1, len(W_out))
-        np.matmul(credit, W_out, out=dS.reshape(-1, n))
+        np.matmul(credit, W_out, out=dS.reshape(-1, n))                    # (8)
         if dspikes is not None:
             dS += dspikes[start:stop] * (threshold * c * c)
         if V is None:           # one buffer less, in cache
@@ -293,8 +268,8 @@ def _backward(tape, c, dspikes):
         dsyn[-1] = carry
         for i in reversed(range(stop - start)):
             if V is not None:
-                dS[i] += np.matmul(dsyn[i], V, out=spare)                  # (8)
-                dS[i] /= slope[i]                                          # (7)
+                dS[i] += np.matmul(dsyn[i], V, out=spare)
+                dS[i] /= slope[i]
             if tape.reset == "zero":
                 du *= np.subtract(1, S[i], out=spare)
             earlier = np.multiply(dsyn[i], alpha, out=dsyn[i - 1] if i else carry)
@@ -302,9 +277,209 @@ def _backward(tape, c, dspikes):
             du *= beta
             du += dS[i]                                                    # (10)
         dsyn, S, x = dsyn.reshape(-1, n), S.reshape(-1, n), tape.blocks[start // size]
-        dW += x.T @ dsyn if sparse.issparse(x) else dsyn.T @ x
+        dW += x.T @ dsyn if sparse.issparse(x) else dsyn.T @ x             # (11)
         if V is not None:
-            dV += dsyn.T @ S                                               # (11)
+            dV += dsyn.T @ S
         dW_out += credit.T @ S                                             # (12)
     dW = dW.T if sparse.issparse(x) else dW
     return dW * scale, None if V is None else dV * scale, dW_out, carry
+
+
+def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
+           reset="subtract"):
+    """Return the membranes of the readout for sparse events, (13)-(18).
+
+    Parameters
+    ----------
+    x : (T * B, m) scipy.sparse CSR
+        Events; row t * B + b holds the events of step t and pattern b.
+    W, W_out : (n, m) float and (k, n) float
+        Input and readout weights.  The result has the dtype of W.
+    steps : int
+        Number of steps T.
+    alpha, beta, gain, threshold, reset
+        As for `forward`; alpha and beta must be at least 1e-9.
+
+    Returns
+    -------
+    (T, B, k) float
+        Membranes of the readout.
+
+    Examples
+    --------
+    >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
+    >>> one = np.array([[2.0]])
+    >>> record(x, one, one, steps=6, alpha=0.5, beta=0.5)[:, 0, 0].tolist()
+    [0.0, 0.0, 0.0, 0.0, 2.0, 2.0]
+    """
+    W, _, W_out = _arrays(NETWORK, W, None, W_out)
+    alpha, beta, gain, threshold = _arrays(
+        "alpha () in [1e-9, 1), beta () in [1e-9, 1), gain () in [1e-9, 1e9), "
+        "threshold () in [1e-9, 1e9)", alpha, beta, gain, threshold)
+    B = _batch(x, W.shape[1], steps)
+    _one_of("reset", reset, "subtract", "zero")
+    c = int(np.log(RANGE) / -np.log(min(alpha, beta)))
+    c = max(1, min(c, steps, EVENT_BLOCK // (B * len(W))))
+    units = alpha ** -(1.0 + np.arange(steps) % c) * (gain / threshold)
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = np.repeat(units, np.diff(x.indptr[::B])) * x.data
+        sent, state = _run((data.astype(W.dtype), x.indices, x.indptr), W, W_out,
+                           (steps, B, c), (alpha, beta), reset == "zero")
+        if not np.isfinite(state).all():
+            raise ValueError("x has NaN or infinite entries, or overflows with these "
+                             "weights: must be finite")
+        return _filtered(sent, alpha, beta)
+
+
+def _run(events, W, W_out, sizes, decays, zero):
+    """Return the input W_out S (T, B, k) of the readout, and the last y and v."""
+    (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
+    (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
+    state = y, v, S, spare = _aligned((4, B * n), dtype)
+    sent, fired = np.empty((T, B, len(W_out)), dtype), np.empty(B * n, bool)
+    W = np.ascontiguousarray(W.T)
+    for s in range(0, T, c):
+        ends = indptr[s * B:(s + c) * B + 1]
+        part, steps = slice(ends[0], ends[-1]), (len(ends) - 1) // B
+        drive = sparse.csr_matrix((data[part], indices[part], ends - ends[0]),
+                                  shape=(steps * B, m)) @ W
+        for i, row in enumerate(drive.reshape(steps, B * n)):
+            np.greater(v, dtype.type(beta ** -i), out=fired)               # (13)
+            np.copyto(S, fired)
+            np.matmul(S.reshape(B, n), W_out.T, out=sent[s + i])
+            axpy(y, v, a=beta ** -(i + 1) * alpha ** i)                    # (15)
+            if zero:
+                v *= np.subtract(1, S, out=spare)                          # (17)
+            else:
+                axpy(S, v, a=-beta ** -(i + 1))                            # (16)
+            y += row                                                       # (14)
+        y *= dtype.type(alpha ** steps)
+        v *= dtype.type(beta ** steps)
+    return sent, state[:2]
+
+
+def _filtered(sent, alpha, beta):
+    """Turn the input of the readout into its membrane, in blocks of c steps."""
+    T, B, k = sent.shape
+    c = min(T, 64)
+    step = np.arange(c + 1)
+    answer = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])     # to R = 1
+    K = np.zeros((c + 2, c + 2))
+    K[:-1, :c] = answer[np.maximum(step[:, None] - step[None, :c] - 1, 0)]
+    K[:-1, c], K[:-1, c + 1] = beta ** step, answer
+    K[c + 1, :c], K[c + 1, c + 1] = alpha ** step[c - 1::-1], alpha ** c
+    K, full = K.astype(sent.dtype), np.zeros((c + 2, B * k), sent.dtype)
+    for s in range(0, T, c):
+        rows = sent[s:s + c].reshape(-1, B * k)
+        full[:len(rows)] = rows
+        full = K @ full                                                    # (18)
+        rows[:] = full[:len(rows)]
+    return sent
+
+
+def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
+           reset="subtract"):
+    """Return the maxima over time of the readout's membranes.
+
+    Parameters
+    ----------
+    x, W, W_out, steps, alpha, beta, gain, threshold, reset
+        As for `record`.
+
+    Returns
+    -------
+    (B, k) float
+        Class scores; the predicted class is the argmax over the last axis.
+
+    Examples
+    --------
+    >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
+    >>> W, W_out = np.array([[2.0]]), np.array([[1.0], [3.0]])
+    >>> scores(x, W, W_out, steps=6, alpha=0.5, beta=0.5).tolist()
+    [[1.0, 3.0]]
+    """
+    return record(x, W, W_out, steps=steps, alpha=alpha, beta=beta, gain=gain,
+                  threshold=threshold, reset=reset).max(axis=0)
+
+
+def _input(x, m, steps):
+    """Return x, T and B; NaN or infinity in x is found in the last state."""
+    if sparse.issparse(x):
+        B = _batch(x, m, steps)
+        return x, x.shape[0] // B, B
+    x = np.asarray(x)
+    if x.ndim != 3 or 0 in x.shape or x.shape[2] != m or x.dtype.kind not in "fiub":
+        raise ValueError(f"x is {x.dtype} {x.shape}: must be real (T, B, {m})")
+    if steps is not None and (isinstance(steps, bool) or steps != len(x)):
+        raise ValueError(f"steps is {steps!r:.60}: must be None or T, {len(x)} in x")
+    return x, x.shape[0], x.shape[1]
+
+
+def _batch(x, m, steps):
+    """Return B of valid events; NaN or infinity is found in the last state."""
+    steps, = _arrays("steps () int in [1, inf)", steps)
+    if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \
+            or x.dtype.kind not in "fiub":
+        raise ValueError(f"x is a {type(x).__name__} of shape {np.shape(x)}: must be a "
+                         f"real scipy.sparse CSR matrix of shape (steps * B, {m})")
+    if x.shape[0] % steps:
+        raise ValueError(f"steps is {steps}: must divide the {x.shape[0]} rows of x")
+    try:
+        x.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"x is not a valid CSR matrix: {error}") from None
+    return x.shape[0] // steps
+
+
+def _shaped(name, value, shape):
+    array = np.asarray(value)
+    if array.shape != shape or array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} is {array.dtype} {array.shape}: must be real {shape}")
+    return array
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -381,7 +381,8 @@ def _given(k, state, W):
     """Return W and (B, n, m); check k and the state as well."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    W, = _arrays("W (B, n, m) float", W)
+    if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
+        W, = _arrays("W (B, n, m) float", W)
     shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
         kind = np.dtype(int if name == "held" else W.dtype)
@@ -393,11 +394,16 @@ def _given(k, state, W):
 
 def _series(shape, dtype, *series):
     """Return signal, psi and spikes of a block in this dtype, checked."""
-    if all(isinstance(a, np.ndarray) and a.shape == shape and a.dtype == dtype
-           and np.isfinite(a).all() for a in series):
-        return series           # sooner than `_arrays`
+    if all(_fits(a, shape, dtype) for a in series):
+        return series
     return _arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}", *series,
                    dtype=dtype)
+
+
+def _fits(array, shape, dtype):
+    """Return whether an array is valid as it is; faster than `_arrays`."""
+    return isinstance(array, np.ndarray) and array.shape == shape \
+        and array.dtype == dtype and array.dtype.kind == "f" and np.isfinite(array).all()
 
 
 # ---- checks, the same in every module ----
