@@ -13,7 +13,8 @@ give its parameters:
     p(t, a, b) = (exp(-t/a) - exp(-t/b)) / (1/b - 1/a), 0 for t < 0   (3)
     after a single spike: y_d(t) - d P(t) = -D exp(-t/tau_mem)        (4)
     threshold = d50 max_t P(t) / c, half of the images spike at d50   (5)
-    reset = sample after a spike / c,  leak = trace without input / c (6)
+    reset = (sample after a spike - trace without input) / c,
+    leak = (trace without input - nominal code) / c                   (6)
 
 Here c is the number of codes from leak to threshold.  P is symmetric in
 tau_syn and tau_mem and cannot separate them.  (4) can: a spike leaves the
@@ -213,7 +214,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return weights (inputs,) and images (most + 1, inputs): image d has drive d."""
+    """Return weights (inputs,) and images (most + 1, inputs), image d of drive d."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)

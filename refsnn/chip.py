@@ -3,7 +3,7 @@ r"""An analog neuromorphic chip with mismatched neurons, and its emulation.
 
 The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
 `Effects` lists twenty ways in which such a chip departs from an ideal
-network.  `draw` draws the fixed pattern of one `Chip` from a seed, and
+network.  `draw` draws the fixed parameters of one `Chip` from a seed, and
 `emulate` runs a network on this chip.  N and N' are standard normal
 numbers, drawn anew at each use, and size is the magnitude of an effect:
 
@@ -20,9 +20,9 @@ A factor (1) has mean 1 and standard deviation size.  The unit of potential
 is the nominal distance from leak to threshold.  Threshold and reset are
 relative to the leak of the neuron, and ADC offsets are in codes.
 
-With steps of h, a neuron of time constants tau_s and tau has an excitatory
-current I_e, an inhibitory current I_i, and a membrane potential v relative
-to its leak:
+`emulate` integrates in steps of h.  A neuron with time constants tau_s and
+tau has an excitatory and an inhibitory current I_s, s = e or i, and a
+membrane potential v relative to its leak:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (7)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (8)
@@ -32,31 +32,32 @@ to its leak:
     if v > threshold: spike, and v = reset for the refractory time   (11)
     if v is beyond an edge of its headroom,
     v := edge + exp(-(h/tau) (1 - slope) / slope) (v - edge)         (12)
-    code = floor(80 + offset + 70 (1 + adc gain) (v + leak + noise)) (13)
+    code = floor(80 + adc_offset
+                 + 70 (1 + adc_gain) (v + leak + noise))             (13)
 
-Here k = noise sqrt(1 - exp(-2h/tau)), and xi is uniform on 2^16 levels with
-variance 1.  By (12), the part of a steady response beyond the edge is
-multiplied by `slope`.  Codes are clipped to 0 .. 255.  Bin t of a recording
-spans the time from t dt to (t+1) dt.  Its input arrives at its end, its
-sample is taken at its start, and one or more spikes in it count as 1.  The
-timing is that of `lif`: x[t] enters I[t+1], and nothing is shifted.
+Here k = noise sqrt(1 - exp(-2h/tau)), and xi is uniform on 2^16 levels
+with variance 1.  By (12), the part of a steady response beyond the edge is
+multiplied by slope.  Codes are clipped to 0 .. 255.  Bin t of a recording
+is the time from t dt to (t+1) dt.  Its input arrives at its end, its
+sample is taken at its start, and one or more spikes in it are recorded as
+1.  This is the timing of `lif`: x[t] enters I[t+1].
 
 Derivation.  The spreads come from a published calibration of one chip,
     from public code and from [CB22], or are plausible values; `Effects`
     names the source of each.  (9) solves tau dv/dt = -v + tau g I for a
     decaying I, with g such that a nominal neuron has U[t+1] = beta U[t] +
     I[t] at multiples of dt.
-Exact.  Between events.  Spikes are detected at the ends of steps, and
-    arrivals, delays and refractory times are rounded to steps, which
-    causes errors of order h.  An ideal chip with h = dt and refractory
-    time r dt, r > 0, equals `lif` with reset="zero" and refractory=r.
+Exact.  The dynamics are exact between events.  Spikes are detected at the
+    ends of steps, and arrivals, delays and refractory times are rounded to
+    steps, with errors of order h.  With h = dt and refractory time r dt,
+    r > 0, an ideal chip equals `lif` with reset="zero" and refractory=r.
 Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` makes a
     dozen passes over B N values per step, N = n + k, in O(B T N) memory.
 Departures.  Neurons are independent: a trend of gains across the chip is
     part of their spread, and each neuron drifts by itself.  De-calibrated
     time constants are at least 0.5 us, as on the chip.  Thresholds below
-    the leak are kept, as in [CB22].  Readouts have rows of their own, and
-    events of one bin arrive in the order of their inputs.
+    the leak are kept, as in [CB22].  Readouts use synapse rows of their
+    own, and events of one bin arrive in the order of their inputs.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -96,12 +97,12 @@ class Effects(NamedTuple):
     threshold      spread of threshold - leak, and of leaks         [C][H]
     reset          spread of reset - leak                           [C][H]
     refractory     time at the reset after a spike, s               [C][H]
-    decalibration  spread of time constants, and of thresholds      [T]
-    noise          read, membrane and baseline noise, thresholds    [H][S]
+    decalibration  further spread of time constants and thresholds  [T]
+    noise          std. of read, membrane and baseline noise        [H][S]
     adc_limit      samples are integer codes from 0 to this         [S][H]
     adc            spread of offsets, in codes, and of gains        [C][P]
     sampling       latency of the samples, and its jitter, s        [T][P]
-    hidden_peak    a sample at a spike shows the reset, no peak     [T]
+    hidden_peak    a sample at a spike shows the reset potential    [T]
     headroom       lower and upper edge of the linear range of the
                    membrane, and slope of responses beyond it       [H][P]
     timing         interval between input events of one bin, and
@@ -329,8 +330,8 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     rng : numpy.random.Generator
         Source of the noise, jitter and losses of this run.
     step : float
-        Longest integration step, s: at most 0.2 us, or dt.  The step used
-        is the longest one that divides dt.
+        Longest integration step, s: at most 0.2 us, or dt.  The next
+        shorter step that divides dt is used.
     dt : float
         Width of a bin, s; at most 30 nominal time constants.
     scale : float
@@ -338,12 +339,11 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     code : (float, float)
         Code of the leak, and codes from leak to threshold.
     reset_after : float, optional
-        Fast mode (10 us on the chip): time after the first input of an
-        image, s, from which all membranes are held at their reset until
-        the image ends.  Images then start from the reset, not the leak.
+        Fast mode, 10 us on the chip: all membranes are reset this time, s,
+        after the first input of an image, and held until the image ends.
+        Images then start from the reset potential, not from the leak.
     details : bool
-        Whether to return `membranes` and `events` too, which a real chip
-        does not show.
+        Whether to return `membranes` and `events`, unlike a real chip.
 
     Returns
     -------
@@ -568,18 +568,18 @@ def _codes(chip, effects, seen, code, rng):
 
 _RULES = {
     "weight_limit": "() int in [1, inf)", "fan_in": "() int in [1, inf)",
-    "gain": "(2) in [0, inf)", "synapse": "() in [0, inf)", "tau_syn": "(3) in [0, inf)",
-    "tau_mem": "() in [0, inf)", "threshold": "(2) in [0, inf)",
-    "reset": "() in [0, inf)", "refractory": "() in [0, inf)",
-    "decalibration": "(2) in [0, inf)", "noise": "(3) in [0, inf)",
-    "adc_limit": "() int in [1, 255]", "adc": "(2) in [0, inf)",
-    "sampling": "(2) in [0, inf)", "hidden_peak": "()", "headroom": "(3)",
-    "timing": "(2) in [0, inf)", "loss": "() in [0, 1]",
+    "gain": "(2) in [0, inf)", "synapse": "() in [0, inf)",
+    "tau_syn": "(3) in [0, inf)", "tau_mem": "() in [0, inf)",
+    "threshold": "(2) in [0, inf)", "reset": "() in [0, inf)",
+    "refractory": "() in [0, inf)", "decalibration": "(2) in [0, inf)",
+    "noise": "(3) in [0, inf)", "adc_limit": "() int in [1, 255]",
+    "adc": "(2) in [0, inf)", "sampling": "(2) in [0, inf)", "hidden_peak": "()",
+    "headroom": "(3)", "timing": "(2) in [0, inf)", "loss": "() in [0, 1]",
     "pathological": "(2) in [0, 1]", "drift": "() in [0, inf)"}
 
 
 def _record(name, value, kind):
-    if getattr(value, "_fields", None) != kind._fields:
+    if not isinstance(value, tuple) or getattr(value, "_fields", 0) != kind._fields:
         raise ValueError(f"{name} is a {type(value).__name__}: must be {kind.__name__}")
 
 
@@ -617,9 +617,9 @@ def _options(chip, rng, step, dt, scale, code, reset_after):
 
 def _network(chip, effects, weights, spikes):
     """Return checked weights (hidden, recurrent or None, readout) and spikes."""
-    given = [weights.get(name) if isinstance(weights, dict) else
-             getattr(weights, name, None) for name in ("hidden", "recurrent", "readout")]
-    limit = effects["weight_limit"]
+    limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
+    given = [weights.get(name) if isinstance(weights, dict)
+             else getattr(weights, name, None) for name in names]
     rule = f"{' int' * bool(limit)} in [-{limit or 1e9}, {limit or 1e9}]"
     *matrices, x = _arrays(
         f"weights.hidden (n, m){rule}, weights.recurrent? (n, n){rule}, "

@@ -30,7 +30,7 @@ Derivation.  (4) is linear and self-adjoint, so the gradient by W is (4) of
     w; straight-through uses this average, in the chip's unit of weight.
 Exact.  (3)-(6) are exact; (1) and (2) are exact if scale w is an integer.
 Cost.   O(n (m + n + k)).
-Departures.  [CB22] gives (1)-(3) in the text, and (5) and (6) in its public
+Departures.  [CB22] gives (1)-(3) in the text, (5) and (6) in its public
     code.  Recurrent weights are initialised like readouts here.  Ties are
     rounded to the even integer.  If all readouts are 0, s = most.
 

@@ -2,7 +2,7 @@
 r"""Every convention of a LIF step as a named axis, and its exact gradient.
 
 Simulators differ in a dozen details of a LIF step.  A `Step` names one
-choice for each detail, `simulate` runs any combination, and `PRESETS` lists
+choice for each detail, `simulate` runs any combination, and `PRESETS` has
 the choices of published tools.  The default is the step of `lif`.  State k
 holds the current I and the membrane potential u, before the reset by its
 spike s[k].  Input x[k] leads from state k to state k + 1:

@@ -31,9 +31,9 @@ In (3) and (5), r = 0, as published.  The reduction "reached" has a later r
 for the right class y only: the first step at which its o depends on a
 weight, which is two steps after the first hidden spike of the pattern, or
 T - 1 if that is earlier.  With r = 0, a readout that stays below 0 for all
-patterns has its maximum at step 0.  Its gradient vanishes, and its class is
-lost.  (With r for all classes, the readouts of wrong classes decrease
-without bound, and accuracy on MNIST is lower.)
+patterns has its maximum at step 0.  The gradient then vanishes, and the
+class is lost.  (With this r for all classes, readouts of wrong classes
+decrease without bound, and the accuracy on MNIST is lower.)
 
 Derivation.  v[t] = U[t] + e[t], where the recorded e contains everything
     that the chip adds to the model: reset, mismatch and noise.  It is
@@ -49,14 +49,14 @@ Derivation.  v[t] = U[t] + e[t], where the recorded e contains everything
     where dv_o and dI_o of the readouts follow (8) and (9) with psi = 0.
 Exact.  The gradient is that of the model with e held fixed and S anchored
     at the recording.  It uses no reset, no refractory time and no private
-    parameter of the chip.  Among equal maxima in (3) and (5), the last step
-    receives the derivative, because step 0 of a readout depends on no
-    weight, and a silent layer would have no gradient.
+    parameter of the chip.  Of equal maxima in (3) and (5), the last step
+    receives the derivative.  If the first step did, a silent layer would
+    have no gradient, because step 0 of a readout depends on no weight.
 Cost.   O(T B n (m + n + k)) time, O(T B (m + n + k)) memory.
 Departures.  The authors' code has I[t+1] where the printed eq. 2 has I[t],
     and it applies (5) to z.
-Errata.  Eq. 5 of [CB22] is printed without the + 1 of (2), which would make
-    it infinite at the threshold.
+Errata.  Eq. 5 of [CB22] is printed without the + 1 of (2), and would be
+    infinite at the threshold.
 
 Example.  To train on your own chip, replace `run`.  The other modules are
     `chip`, which emulates one here, `chip_weights` and `optimisers`.
@@ -66,7 +66,8 @@ Example.  To train on your own chip, replace `run`.  The other modules are
 
     rng = np.random.default_rng(1)
     x = (rng.random((50, 8, 20)) < 0.1).astype(float)       # (T, B, m)
-    labels, weights = np.arange(8) % 2, chip_weights.initial(rng, 20, 50, 2)
+    labels = np.arange(8) % 2
+    weights = chip_weights.initial(rng, 20, 50, 2)
     emulated = chip.draw(7, chip.CALIBRATED)
 
     def run(weights, spikes):
@@ -157,11 +158,6 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     -------
     Recording
 
-    Raises
-    ------
-    ValueError
-        If `run` does not return a pair of such arrays.
-
     Examples
     --------
     >>> def run(weights, x):
@@ -248,9 +244,9 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return the steps (B, k) of the maxima, the last of equal ones, and the maxima.
+    """Return the maxima (B, k) over time and their last steps, steps first.
 
-    With labels, the maxima of these classes are over the steps from r on.
+    The maxima of `labels`, if given, are over the steps from r on.
     """
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:

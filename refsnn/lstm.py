@@ -1,17 +1,19 @@
 # refsnn 0.1.0 | lstm.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Long short-term memory (LSTM) with dropout, and its gradient by hand.
 
-Gates i (input), f (forget), o (output) and candidates g are rows of one
-z[t], in the order i, f, g, o.  p and q are masks of dropout, handed in as
-arrays, 1 if absent; `*` multiplies entry by entry, s(z) = 1/(1 + exp(-z)).
+The rows of z[t] belong to the input gate i, the forget gate f, the
+candidate g and the output gate o, in the order i, f, g, o.  The dropout
+masks p and q are passed as arrays and are 1 if absent.  `*` multiplies
+entry by entry, and s(z) = 1/(1 + exp(-z)).
 
     z[t] = W (p[t] * x[t]) + V (q[t] * h[t-1]) + b               (1)
     i, f, o = s(z_i), s(z_f), s(z_o),  g = tanh(z_g)             (2)
     c[t] = f[t] * c[t-1] + i[t] * g[t]                           (3)
     h[t] = o[t] * tanh(c[t])                                     (4)
 
-Derivation.  The chain rule backward in time.  e[t] is the direct
-    derivative of the loss by h[t]; dA is dL/dA with all later steps.
+Derivation.  Let e[t] be the direct derivative of the loss by h[t], and let
+    dA be dL/dA including the effect of A on all later steps.  The chain
+    rule gives, backward in time,
 
     dh[t] = e[t] + q[t+1] * V^T dz[t+1]                          (5)
     dc[t] = dh[t] * o[t] * (1 - tanh(c[t])^2) + f[t+1] * dc[t+1]     (6)
@@ -21,24 +23,27 @@ Derivation.  The chain rule backward in time.  e[t] is the direct
     dV = sum_t dz[t] (q[t] * h[t-1])^T,  db = sum_t dz[t]        (8)
     dx[t] = p[t] * W^T dz[t]                                     (9)
 
-    One `tanh` serves all gates of a step, by
+    One `tanh` per step computes all gates, because
 
     s(z) = 1/2 + tanh(z/2) / 2                                   (10)
 
-    with the half taken into copies of W, V and b.  Masks are drawn by
+    The factor 1/2 of the argument is taken into copies of W, V and b.
+    Dropout draws each entry of a mask independently,
 
     p = 1/(1 - rate) with probability 1 - rate, else 0           (11)
 
-    and weights by W uniform within +-sqrt(6 / (m + 4 n)), V with
+    Initial weights are W uniform within +-sqrt(6 / (m + 4 n)), V with
     orthonormal columns, b = 1 for forget gates and 0 elsewhere      (12)
-Exact.  An ordinary smooth function.  (10) rounds at eps, not at eps s(z).
-Cost.   `simulate` T B n (4 m + 4 n) multiplications, `backward` twice that
-    (less T B 4 n m without dx), and some 20 passes a step in cache;
-    O(T B (m + n)) memory.
-Departures.  [HS97] had no forget gates (they are [GSC00]'s), and cut the
-    gradient where it leaves a cell; here it follows every path.  Peepholes
-    are left out.  [CSSZ20] trained this network on binned spikes; a mask
-    (B, m) is one for all steps, as in [GG16], and serves all four gates.
+Exact.  The network is smooth and no path is dropped.  The rounding error
+    of (10) is eps, not eps s(z).
+Cost.   `simulate` takes T B n (4 m + 4 n) multiplications, `backward` twice
+    as many (T B 4 n m fewer without dx), and each about 20 passes per step
+    in cache.  Memory is O(T B (m + n)).
+Departures.  [HS97] has no forget gates, which [GSC00] introduced, and stops
+    the gradient where it leaves a cell; here it follows every path.  There
+    are no peephole connections.  [CSSZ20] trained this network on binned
+    spikes.  A mask (B, m) is shared by all steps, as in [GG16], and by all
+    gates.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -47,6 +52,7 @@ Departures.  [HS97] had no forget gates (they are [GSC00]'s), and cut the
 """
 
 import math
+import re
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -55,15 +61,15 @@ __all__ = ["Gradient", "Recording", "backward", "dropout", "init", "simulate"]
 
 
 class Recording(NamedTuple):
-    """What a run leaves behind."""
+    """Hold the arrays that a simulation records."""
 
     h: np.ndarray           # outputs, (T, B, n)
     c: np.ndarray           # cells, (T, B, n)
-    gates: np.ndarray       # i, f, g, o after their functions, (T, B, 4 n)
+    gates: np.ndarray       # i, f, g, o of (2), (T, B, 4 n)
 
 
 class Gradient(NamedTuple):
-    """Adjoints of weights (summed over steps and batch), input and start."""
+    """Hold the gradients of weights, input, and initial outputs and cells."""
 
     dW: np.ndarray
     dV: np.ndarray
@@ -73,166 +79,26 @@ class Gradient(NamedTuple):
     dc0: np.ndarray
 
 
-def _array(name, value, shapes, dtype=None):
-    """`value` as a finite float array of one of `shapes`; None axes are 1+."""
-    array = np.asarray(value)
-    fits = any(array.ndim == len(shape) and all(
-        size == want or (want is None and size)
-        for want, size in zip(shape, array.shape, strict=True)) for shape in shapes)
-    if not fits or array.dtype not in (np.float32, np.float64):
-        want = " or ".join("({})".format(", ".join(
-            "1+" if s is None else str(s) for s in shape)) for shape in shapes)
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a float array of shape {want}")
-    if not (math.isfinite(np.vdot(array, array)) or np.isfinite(array).all()):
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array if dtype is None else array.astype(dtype, copy=False)
-
-
-def _network(x, W, V, b):
-    """The arguments as arrays of the dtype of W, n, and 1/2 where eq. (10) is."""
-    W = _array("W", W, [(None, None)])
-    n, rest = divmod(len(W), 4)
-    if rest:
-        raise ValueError(f"W is of shape {W.shape}: must have 4 n rows, of the gates "
-                         "i, f, g, o")
-    x = _array("x", x, [(None, None, W.shape[1])], W.dtype)
-    V = _array("V", V, [(4 * n, n)], W.dtype)
-    b = _array("b", b, [(4 * n,)], W.dtype)
-    half = np.full(4 * n, 0.5, W.dtype)
-    half[2 * n:3 * n] = 1
-    return x, W, V, b, n, half
-
-
-def _start(name, value, h):
-    return np.zeros_like(h) if value is None else _array(name, value, [h.shape],
-                                                         h.dtype)
-
-
-def _masks(x, name, mask):
-    """One mask a step, of the shape of x; None if there are none."""
-    return None if mask is None else np.broadcast_to(
-        _array(name, mask, [x.shape[1:], x.shape], x.dtype), x.shape)
-
-
-def _masked(x, name, mask):
-    """p[t] * x[t] for all t, and the masks one a step."""
-    mask = _masks(x, name, mask)
-    return x if mask is None else x * mask, mask
-
-
-def dropout(shape, rate, rng, dtype=np.float64):
-    """Draw a mask of dropout, eq. (11).
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (B, m) for one mask at all steps, (T, B, m) for one a step.
-    rate : float
-        Probability of 0, in [0, 1).
-    rng : numpy.random.Generator
-        Source of randomness.
-    dtype : float32 or float64
-        Of the result; the draws are the same.
-
-    Returns
-    -------
-    array of `shape`
-        Entries 0 or 1/(1 - rate): 1 in the mean.
-
-    Raises
-    ------
-    ValueError
-        If rate is not in [0, 1), shape no tuple of integers above 0, or rng
-        or dtype another.
-
-    Examples
-    --------
-    >>> mask = dropout((1, 1000), 0.2, np.random.default_rng(1))
-    >>> np.unique(mask).tolist(), 0.9 < float(mask.mean()) < 1.1
-    ([0.0, 1.25], True)
-    """
-    if not isinstance(shape, tuple) or not shape or not all(
-            isinstance(size, (int, np.integer)) and size > 0 for size in shape):
-        raise ValueError(f"shape is {shape!r}: must be a tuple of integers above 0")
-    if not isinstance(rate, (int, float, np.floating)) or not 0 <= rate < 1:
-        raise ValueError(f"rate is {rate!r}: must be a number in [0, 1)")
-    _source(rng, dtype)
-    return ((rng.random(shape) >= rate) / (1 - rate)).astype(dtype)        # (11)
-
-
-def _source(rng, dtype):
-    if not isinstance(rng, np.random.Generator) \
-            or dtype not in (np.float32, np.float64):
-        raise ValueError(f"rng is {rng!r}, dtype {dtype!r}: must be a numpy.random."
-                         "Generator, and float32 or float64")
-
-
-def init(m, n, rng, dtype=np.float64):
-    """Draw weights, eq. (12).
-
-    Parameters
-    ----------
-    m, n : int
-        Inputs and cells.
-    rng : numpy.random.Generator
-        Source of randomness.
-    dtype : float32 or float64
-        Of the result; the draws are the same.
-
-    Returns
-    -------
-    W, V, b : (4 n, m), (4 n, n) and (4 n,) float
-        Rows in the order i, f, g, o.
-
-    Raises
-    ------
-    ValueError
-        If a number is no integer above 0, or rng or dtype another.
-
-    Examples
-    --------
-    >>> W, V, b = init(5, 2, np.random.default_rng(1))
-    >>> W.shape, V.shape, b.tolist()
-    ((8, 5), (8, 2), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
-    """
-    for name, size in (("m", m), ("n", n)):
-        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) \
-                or size < 1:
-            raise ValueError(f"{name} is {size!r}: must be an integer above 0")
-    _source(rng, dtype)
-    W = rng.uniform(-1, 1, (4 * n, m)) * math.sqrt(6 / (m + 4 * n))
-    Q, R = np.linalg.qr(rng.standard_normal((4 * n, n)))
-    V = Q * np.sign(np.diag(R))         # so that all directions are as likely
-    b = np.repeat([0.0, 1.0, 0.0, 0.0], n)                                 # (12)
-    return W.astype(dtype), V.astype(dtype), b.astype(dtype)
-
-
 def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
-    """Run the network over T steps, eqs. (1)-(4).
+    """Simulate the network over T steps, eqs. (1)-(4).
 
     Parameters
     ----------
     x : (T, B, m) float
         Input.
     W, V, b : (4 n, m), (4 n, n) and (4 n,) float
-        Weights and biases, rows in the order i, f, g, o; the dtype of W is
-        the result's.
+        Weights and biases, with rows in the order i, f, g, o.  Results
+        have the dtype of W.
     h0, c0 : (B, n) float, optional
-        Output and cells before the first step, 0 by default.
-    x_mask, h_mask : (B, m), (B, n) float, or one a step, optional
-        Factors of what the gates read of x[t] and of h[t-1]; see `dropout`.
+        Outputs and cells before the first step; 0 by default.
+    x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float
+        Masks p and q, for all steps or for each; optional; see `dropout`.
 
     Returns
     -------
     Recording
-        h, c (T, B, n) and gates (T, B, 4 n).  A linear readout is
-        ``h @ W_out.T``, whose derivative by h is ``dout @ W_out``.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
+        A linear readout of it is ``h @ W_out.T``, and the derivative of
+        the loss by h is then ``dout @ W_out``.
 
     Examples
     --------
@@ -241,14 +107,17 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     >>> run.c.round(3).ravel().tolist(), run.gates[0, 0].round(3).tolist()
     ([0.5, 0.75], [0.5, 0.5, 1.0, 0.5])
     """
-    x, W, V, b, n, half = _network(x, W, V, b)
-    (T, B, m), shift = x.shape, np.where(half < 1, half, 0)
-    read = _masked(x, "x_mask", x_mask)[0].reshape(T * B, m)
+    W, V, b, x, h0, c0, p, q = _network(W, V, b, x, h0, c0, x_mask, h_mask)
+    (T, B, m), n = x.shape, V.shape[1]
+    half = np.full(4 * n, 0.5, W.dtype)
+    half[2 * n:3 * n] = 1
+    shift = np.where(half < 1, half, 0)
+    read = (x if p is None else x * p).reshape(T * B, m)
     gates = (read @ (W * half[:, None]).T).reshape(T, B, 4 * n)
     gates += b * half
     h, c = np.empty((2, T, B, n), W.dtype)
-    last, cell = _start("h0", h0, h[0]), _start("c0", c0, h[0])
-    q = _masks(h, "h_mask", h_mask)
+    last, cell = (np.zeros_like(h[0]) if a is None else a for a in (h0, c0))
+    q = None if q is None else np.broadcast_to(q, h.shape)
     V, into, spare = (V * half[:, None]).T.copy(), np.empty_like(gates[0]), 0 * cell
     for t in range(T):
         z = gates[t]
@@ -267,30 +136,26 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
 
 def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
              x_mask=None, h_mask=None, inputs=True):
-    """Gradient backward in time, eqs. (5)-(9).
+    """Compute the gradient backward in time, eqs. (5)-(9).
 
     Parameters
     ----------
     x, W, V, b, h0, c0, x_mask, h_mask
-        As handed to `simulate`.
+        As for `simulate`.
     recording : Recording
-        What it returned.
+        Recording that `simulate` returned.
     dh : (T, B, n) float
         Direct derivative of the loss by the outputs, e[t].
     dc_last : (B, n) float, optional
-        Derivative by the cells after the last step.
+        Derivative of the loss by the cells after the last step.
     inputs : bool
-        Whether dx is wanted.
+        Whether to compute dx.
 
     Returns
     -------
     Gradient
-        dW, dV, db, dx (None if not wanted), dh0, dc0.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
+        dW, dV and db are sums over steps and batch; dx is None if it is
+        not computed.
 
     Examples
     --------
@@ -299,31 +164,28 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
     >>> backward(x, W, V, np.zeros(4), run, np.ones((1, 1, 1))).db.tolist()
     [0.0, 0.0, 0.25, 0.0]
     """
-    x, W, V, b, n, _ = _network(x, W, V, b)
-    T, B, m = x.shape
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording (h, c, gates)")
-    h, c, gates = (_array(f"recording.{name}", a, [(T, B, size)], W.dtype) for
-                   name, a, size in zip(("h", "c", "gates"), recording,
-                                        (n, n, 4 * n), strict=True))
-    if not isinstance(inputs, (bool, np.bool_)):
-        raise ValueError(f"inputs is {inputs!r}: must be a bool")
-    e = _array("dh", dh, [(T, B, n)], W.dtype)
-    h0, c0 = _start("h0", h0, h[0]), _start("c0", c0, h[0])
-    x, p = _masked(x, "x_mask", x_mask)
-    h, q = _masked(np.concatenate([h0[None], h[:-1]]), "h_mask", h_mask)
-    dz, dh0, dc0 = _sweep(V, c, gates, e, c0, _start("dc_last", dc_last, h[0]), q)
+    W, V, b, x, h0, c0, p, q, h, c, gates, e, dc = _network(
+        W, V, b, x, h0, c0, x_mask, h_mask, *recording, dh, dc_last)
+    _one_of("inputs", inputs, bool, np.bool_)
+    (T, B, m), n = x.shape, V.shape[1]
+    h0, c0, dc = (np.zeros_like(h[0]) if a is None else a for a in (h0, c0, dc))
+    h, q = np.concatenate([h0[None], h[:-1]]), \
+        None if q is None else np.broadcast_to(q, h.shape)
+    x, h = x if p is None else x * p, h if q is None else h * q
+    dz, dh0, dc0 = _sweep(V, c, gates, e, c0, dc, q)
     dz = dz.reshape(T * B, 4 * n)
     dW, dV = dz.T @ x.reshape(T * B, m), dz.T @ h.reshape(T * B, n)        # (8)
-    dx = (dz @ W).reshape(x.shape) if inputs else None
+    dx = (dz @ W).reshape(x.shape) if inputs else None                     # (9)
     if inputs and p is not None:
-        dx *= p                                                            # (9)
+        dx *= p
     return Gradient(dW, dV, dz.sum(axis=0), dx, dh0, dc0)
 
 
 def _sweep(V, c, gates, e, c0, dc, q):
-    """dz of all steps, and dh, dc before the first, eqs. (5)-(7)."""
+    """Return dz of all steps, and dh and dc before the first, (5)-(7)."""
     n, dz, dc = c.shape[2], np.empty_like(gates), dc.copy()
     dh, squashed, spare = np.zeros((3,) + dc.shape, dc.dtype)
     slope = np.empty_like(gates[0])
@@ -344,7 +206,139 @@ def _sweep(V, c, gates, e, c0, dc, q):
         np.subtract(1, np.multiply(g, g, out=spare), out=slope[:, 2 * n:3 * n])
         dz[t] *= slope                                                     # (7)
         dc *= f
-        np.matmul(dz[t], V, out=dh)
+        np.matmul(dz[t], V, out=dh)                                        # (5)
         if q is not None:
-            dh *= q[t]                                                     # (5)
+            dh *= q[t]
     return dz, dh, dc
+
+
+def dropout(shape, rate, rng, dtype=np.float64):
+    """Draw a dropout mask, eq. (11).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (B, m) for one mask for all steps, (T, B, m) for one per step.
+    rate : float
+        Probability of 0, in [0, 1).
+    rng : numpy.random.Generator
+        Source of randomness.
+    dtype : float32 or float64
+        Dtype of the result; the random draws do not depend on it.
+
+    Returns
+    -------
+    array of `shape`
+        Entries 0 or 1/(1 - rate), with expectation 1.
+
+    Examples
+    --------
+    >>> mask = dropout((1, 1000), 0.2, np.random.default_rng(1))
+    >>> np.unique(mask).tolist(), 0.9 < float(mask.mean()) < 1.1
+    ([0.0, 1.25], True)
+    """
+    if not isinstance(shape, tuple) or not shape or not all(
+            isinstance(size, (int, np.integer)) and size > 0 for size in shape):
+        raise ValueError(f"shape is {shape!r:.60}: must be a tuple of integers above 0")
+    rate, = _arrays("rate () in [0, 1)", rate)
+    _source(rng, dtype)
+    return ((rng.random(shape) >= rate) / (1 - rate)).astype(dtype)        # (11)
+
+
+def init(m, n, rng, dtype=np.float64):
+    """Draw initial weights, eq. (12).
+
+    Parameters
+    ----------
+    m, n : int
+        Numbers of inputs and cells.
+    rng, dtype
+        As for `dropout`.
+
+    Returns
+    -------
+    W, V, b : (4 n, m), (4 n, n) and (4 n,) float
+        Weights and biases, with rows in the order i, f, g, o.
+
+    Examples
+    --------
+    >>> W, V, b = init(5, 2, np.random.default_rng(1))
+    >>> W.shape, V.shape, b.tolist()
+    ((8, 5), (8, 2), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    """
+    m, n = _arrays("m () int in [1, inf), n () int in [1, inf)", m, n)
+    _source(rng, dtype)
+    W = rng.uniform(-1, 1, (4 * n, m)) * math.sqrt(6 / (m + 4 * n))        # (12)
+    Q, R = np.linalg.qr(rng.standard_normal((4 * n, n)))
+    V = Q * np.sign(np.diag(R))         # makes all directions equally likely
+    b = np.repeat([0.0, 1.0, 0.0, 0.0], n)
+    return W.astype(dtype), V.astype(dtype), b.astype(dtype)
+
+
+def _source(rng, dtype):
+    _one_of("rng", rng, np.random.Generator)
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r:.60}: must be float32 or float64")
+
+
+def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
+    """Return the arguments as arrays; `more` is (h, c, gates, dh, dc_last)."""
+    p, q = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
+    W, V, *arrays = _arrays(
+        "W (g, m) float, V (g, n) float, b (g) float, x (T, B, m) float, "
+        f"h0? (B, n) float, c0? (B, n) float, x_mask? ({p}, m) float, "
+        f"h_mask? ({q}, n) float" + bool(more) * (
+            ", recording.h (T, B, n) float, recording.c (T, B, n) float, "
+            "recording.gates (T, B, g) float, dh (T, B, n) float, "
+            "dc_last? (B, n) float"), W, V, b, x, h0, c0, x_mask, h_mask, *more)
+    if len(W) != 4 * V.shape[1]:
+        raise ValueError(f"W is of shape {W.shape} and V of {V.shape}: must have 4 n "
+                         "rows, of the gates i, f, g, o, and n columns in V")
+    return W, V, *arrays
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

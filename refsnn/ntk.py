@@ -122,7 +122,7 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return slices of samples, [(of N, of M), ...]; if `one`, from the diagonal on."""
+    """Return slices of samples, [(of N, of M), ...]; if `one`, the upper half."""
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -368,7 +368,7 @@ def _batches(left, right, masks, kind, more="", *values):
 
 
 def _layers(name, batch, L=None):
-    """Check that a batch is two lists with one entry for each of L layers; return L."""
+    """Check that a batch is two lists of L arrays each; return L."""
     if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(
             isinstance(part, (tuple, list)) for part in batch) \
             or not 0 < len(batch[0]) == len(batch[1]) == (L or len(batch[0])):

@@ -1,55 +1,54 @@
 # refsnn 0.1.0 | ntt.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Neural Tangent Transfer (NTT): sparse networks that train like dense ones.
 
-A dense network at its random start is the teacher; it is never trained,
-and no label is seen.  A student with masks M_l (0 where a weight is
-pruned), run at the weights M_l W_l, learns to have the teacher's outputs
-f* and the teacher's empirical tangent kernel K* between the two halves of
-a batch: what the dense network would learn, the sparse one then learns
-too.  For a batch of B inputs, N of them in the first half and N' in the
-second, and k outputs, it climbs down
+The teacher is a dense network with random weights.  It is never trained,
+and no labels are used.  The student has the weights M_l W_l, where masks
+M_l are 0 for pruned weights.  It learns to reproduce the outputs f* of the
+teacher, and its empirical tangent kernel K* between the two halves of a
+batch, since these determine how the teacher would train.  For a batch of
+B = N + N' inputs and k outputs, the loss is
 
-    L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20] eq. ?
-        + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20] eq. ?
-        + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20] eq. ?
+    L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
+        + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
+        + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-with sums over all entries of K (N, N', k, k) and f (B, k).  With the
-derivatives by kernel and outputs
+summed over all entries of K (N, N', k, k) and f (B, k).  Its derivatives
+by kernel and outputs are
 
     D = 2 strength / (N N' k^2) (K - K*),
-    df = 2 / (B k) (f - f*)                                             (4)
+    df = 2 / (B k) (f - f*)                               (4)
 
-the kernel hands D on to the arrays that it is made of, inputs a_l of
-layers and signals g_l = df/dz_l, and the model takes those and df back to
-its parameters:
+The adjoint of the kernel turns D into derivatives by the inputs a_l of the
+layers and the signals g_l = df/dz_l.  The second-order pass of the network
+turns these and df into derivatives by the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-Every `every` steps, but not in the last `every` ones, the masks are drawn
-anew from the sizes of the dense weights W_l, pruned ones included.  Those
-keep the value they had (and what momentum adds to it), get no gradient and
-no L2 decay, and come back once a live weight has shrunk below them.
+Every `every` steps, except in the last `every` steps, the masks are
+computed anew from the dense weights W_l, including the pruned ones.
+Pruned weights receive neither a gradient nor weight decay; only the
+momentum of the optimiser still moves them.  They are restored when other
+weights have become smaller.
 
-Derivation.  (1)-(3) depend on the weights through M_l W_l alone, hence the
-    M_l in (6).  K is a function of a and g, both of them functions of the
-    weights; (5) and (6) are the chain rule, and nothing is left out.
-Exact.  The gradient of L wherever no gate of a ReLU and no winner of a
-    pool changes: there K jumps.
-Cost.   For a batch two forward passes, two sweeps of signals and two
-    kernels (teacher and student), one adjoint and one second-order product
-    on B k rows; memory of the signals, O(B k n) for n neurons.
-Departures.  Which tangent kernel: kind "at_masked" has derivatives at all
-    positions, pruned ones too, evaluated at the sparse point.  It is what
-    the authors' code computes, and what reproduces their logs.
-    "through_mask" is J M J^T, the kernel that governs how the sparse
-    network trains.  The teacher has no mask.  The models and kernels come
-    in as functions, see `Model`.
+Derivation.  (1)-(3) depend on the weights only through M_l W_l, hence the
+    factor M_l in (6).  K is a function of a and g, which are functions of
+    the weights; (5) and (6) are the chain rule.
+Exact.  It is the gradient of L wherever no ReLU gate and no winner of a
+    pooling window changes; K jumps at these points.
+Cost.   Per batch, two forward passes, two computations of signals, two
+    kernels (teacher and student), one adjoint and one second-order pass of
+    B k rows; O(B k n) memory for the signals of n neurons.
+Departures.  The kernel of kind "at_masked" has derivatives by all weights,
+    including pruned ones, evaluated at the sparse weights.  The authors'
+    code computes this kernel, and it reproduces their logs.
+    "through_mask" is J M J^T, the kernel that governs the training of the
+    sparse network.  The teacher has no mask.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
-import numbers
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -62,15 +61,15 @@ KINDS = ("at_masked", "through_mask")
 
 
 class Model(NamedTuple):
-    """A network and its kernel, as functions.
+    """Functions of a network and of its kernel.
 
     forward(weights, biases, x) -> recording with fields inputs and outputs,
     signals(weights, recording) -> list, second_order(weights, recording,
-    signals, dinputs, dsignals, doutputs) -> (weights, biases): mlp.py or
-    convnet.py; kernel(left, right, masks=, kind=) and adjoint(left, right,
-    dkernel, masks=, kind=, constant=True): ntk.py.  Of what is constant
-    (inputs of the first layer, signals of the last) the derivative may be
-    None.
+    signals, dinputs, dsignals, doutputs) -> (weights, biases), as in mlp.py
+    and convnet.py; kernel(left, right, masks=, kind=) and adjoint(left,
+    right, dkernel, masks=, kind=, constant=True), as in ntk.py.  The adjoint
+    may return None for inputs of the first layer and signals of the last,
+    which are constant.
     """
 
     forward: Callable
@@ -81,14 +80,14 @@ class Model(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What a student is to have on a batch: (B, k), and (N, N', k, k)."""
+    """Targets of a student for a batch: f* (B, k) and K* (N, N', k, k)."""
 
     outputs: np.ndarray
     kernel: np.ndarray
 
 
 class Loss(NamedTuple):
-    """Mean squares of (1) and (2) and the sum of (3), all without factors."""
+    """L, the mean squares of (1) and (2), and the sum of (3), without factors."""
 
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
@@ -97,7 +96,7 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """The loss and its derivatives, lists like weights and biases."""
+    """Loss, and its derivatives by weights and biases."""
 
     loss: Loss
     weights: list
@@ -105,85 +104,15 @@ class Gradient(NamedTuple):
 
 
 class Student(NamedTuple):
-    """Dense weights W_l (pruned ones hold stale values), biases, masks."""
+    """Dense weights W_l, with the last values of pruned ones, biases, masks."""
 
     weights: list
     biases: list
     masks: list
 
 
-def _number(name, value, low=0.0):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) \
-            or not low <= value < np.inf:
-        raise ValueError(f"{name} is {value!r}: must be a finite number of at least "
-                         f"{low:g}")
-    return float(value)
-
-
-def _density(value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) \
-            or not 0 < value <= 1:
-        raise ValueError(f"density is {value!r}: must be in (0, 1]")
-    return float(value)
-
-
-def _masked(weights, masks):
-    """M_l W_l, everything checked."""
-    for name, value in (("weights", weights), ("masks", masks)):
-        if not isinstance(value, (list, tuple)) or not value:
-            raise ValueError(f"{name} is {value!r:.60}: must be a list of arrays, one "
-                             "for each layer")
-    if len(masks) != len(weights):
-        raise ValueError(f"masks has {len(masks)} arrays: must be {len(weights)} like "
-                         "weights")
-    for i, (W, M) in enumerate(zip(weights, masks, strict=True)):
-        if getattr(W, "dtype", None) not in (np.float32, np.float64):
-            raise ValueError(f"weights[{i}] is {W!r:.60}: must be an array of float32 "
-                             "or float64")
-        if getattr(M, "shape", None) != W.shape or M.dtype != W.dtype:
-            raise ValueError(f"masks[{i}] is of shape {np.shape(M)}, dtype "
-                             f"{getattr(M, 'dtype', None)}: must be an array of "
-                             f"{W.shape}, {W.dtype} like weights[{i}]")
-        if not ((M == 0) | (M == 1)).all():
-            raise ValueError(f"masks[{i}] has entries that are neither 0 nor 1: must "
-                             "be a mask")
-    return [W * M for W, M in zip(weights, masks, strict=True)]
-
-
-def _recorded(model, weights, biases, x):
-    """Recording and signals of a batch, and both for each of its halves."""
-    if getattr(model, "_fields", None) != Model._fields:
-        raise ValueError(f"model is {model!r:.60}: must be a Model")
-    if np.ndim(x) < 2 or len(x) < 2:
-        raise ValueError(f"x is of shape {np.shape(x)}: must be a batch (B, ...) of "
-                         "at least 2 samples, for it is cut into halves")
-    recording = model.forward(weights, biases, x)
-    signals, half = model.signals(weights, recording), len(x) // 2
-    halves = [([a[part] for a in recording.inputs], [g[part] for g in signals])
-              for part in (slice(None, half), slice(half, None))]
-    return recording, signals, halves
-
-
-def _difference(name, own, goal):
-    """own - goal.name, of the same shape and dtype."""
-    other = np.asarray(getattr(goal, name, None))
-    if other.shape != own.shape or other.dtype != own.dtype:
-        raise ValueError(f"goal.{name} is of shape {other.shape}, dtype {other.dtype}: "
-                         f"must be {own.shape}, {own.dtype}, of the same batch and "
-                         "network")
-    if not np.isfinite(other).all():
-        raise ValueError(f"goal.{name} has NaN or infinite entries: must be finite")
-    return own - other
-
-
-def _square(a):
-    """Sum of squares, in the order of memory: nothing is copied."""
-    a = a.ravel(order="K")
-    return float(np.vdot(a, a))
-
-
 def target(model, weights, biases, x):
-    """The teacher's outputs and its kernel between the halves of a batch.
+    """Compute outputs and kernel of the teacher for a batch.
 
     Parameters
     ----------
@@ -192,17 +121,12 @@ def target(model, weights, biases, x):
     weights, biases : lists of arrays
         Of the dense teacher.
     x : (B, ...) float
-        At least 2 inputs; the first B // 2 are the first half.
+        At least 2 inputs; the first B // 2 form the first half.
 
     Returns
     -------
     Target
         f* and K*.
-
-    Raises
-    ------
-    ValueError
-        If model is no Model, B is less than 2, or what the model refuses.
 
     Examples
     --------
@@ -219,9 +143,23 @@ def target(model, weights, biases, x):
     return Target(recording.outputs, model.kernel(*halves))
 
 
+def _recorded(model, weights, biases, x):
+    """Return recording and signals of a batch, and of each of its halves."""
+    if getattr(model, "_fields", None) != Model._fields:
+        raise ValueError(f"model is {model!r:.60}: must be a Model")
+    if np.ndim(x) < 2 or len(x) < 2:
+        raise ValueError(f"x is of shape {np.shape(x)}: must be a batch (B, ...) of "
+                         "at least 2 samples")
+    recording = model.forward(weights, biases, x)
+    signals, half = model.signals(weights, recording), len(x) // 2
+    halves = [([a[part] for a in recording.inputs], [g[part] for g in signals])
+              for part in (slice(None, half), slice(half, None))]
+    return recording, signals, halves
+
+
 def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
              kind="at_masked"):
-    """Transfer loss of a batch and its gradient, eqs. (1)-(6).
+    """Compute the transfer loss of a batch and its gradient, eqs. (1)-(6).
 
     Parameters
     ----------
@@ -232,24 +170,18 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     x : (B, ...) float
         The batch.
     goal : Target
-        From `target`, for the same batch.
+        Result of `target` for the same batch.
     density : float
-        Share of weights that live, in (0, 1]: the L2 term is divided by it.
+        Fraction of weights that are not pruned, in (0, 1].
     strength, l2 : float
         Factors of (1) and (3).
     kind : {"at_masked", "through_mask"}
-        Which kernel the student has.
+        Kernel of the student.
 
     Returns
     -------
     Gradient
         Exactly 0 for pruned weights.
-
-    Raises
-    ------
-    ValueError
-        If a mask does not fit or is not 0 or 1, a number is out of range,
-        kind is another one, or goal is of another batch or network.
 
     Examples
     --------
@@ -266,19 +198,17 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     >>> round(found.loss.total, 9), found.weights[0].round(9).tolist()
     (4.9, [[6.6]])
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}: must be one of {KINDS}")
-    if getattr(student, "_fields", None) != Student._fields:
-        raise ValueError(f"student is {student!r:.60}: must be a Student")
-    density = _density(density)
-    strength, l2 = _number("strength", strength), _number("l2", l2)
-    live = _masked(student.weights, student.masks)
+    _one_of("kind", kind, *KINDS)
+    density, strength, l2 = _arrays(
+        "density () in (0, 1], strength () in [0, inf), l2 () in [0, inf)", density,
+        strength, l2)
+    live = _masked(student)
     recording, signals, halves = _recorded(model, live, student.biases, x)
     options = {"kind": kind,
                "masks": student.masks if kind == "through_mask" else None}
     kernel = model.kernel(*halves, **options)
-    dkernel = _difference("kernel", kernel, goal)
-    doutputs = _difference("outputs", recording.outputs, goal)
+    dkernel = kernel - _goal("kernel", goal, kernel)
+    doutputs = recording.outputs - _goal("outputs", goal, recording.outputs)
     squares = [_square(a) / a.size for a in (dkernel, doutputs)]
     decay = sum(map(_square, live))
     total = strength * squares[0]                                          # (1)
@@ -292,25 +222,23 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
          for pair in zip(*parts, strict=True)] for parts in zip(*adjoints, strict=True))
     dweights, dbiases = model.second_order(live, recording, signals, dinputs,
                                            dsignals, doutputs)
-    for W, M, dW in zip(live, student.masks, dweights, strict=True):   # in their place
+    for W, M, dW in zip(live, student.masks, dweights, strict=True):   # in place
         W *= 2 * l2 / density
         W += dW
         W *= M                                                             # (6)
     return Gradient(Loss(total, *squares, decay), live, list(dbiases))
 
 
-def _moved(optimiser, states, arrays, gradients):
-    """Optimiser states and arrays after a step."""
-    if not arrays:
-        return [], []
-    states, updates = zip(*map(optimiser, states, gradients), strict=True)
-    return list(states), [a + update for a, update in zip(arrays, updates, strict=True)]
+def _square(a):
+    """Return the sum of squares, in memory order to avoid a copy."""
+    a = a.ravel(order="K")
+    return float(np.vdot(a, a))
 
 
 def transfer(model, weights, biases, batches, *, density, prune, optimiser,
              every=100, strength=1e-3, l2=1e-4, kind="at_masked", masks=None,
              watch=None):
-    """Make a sparse student of a dense teacher: descend, and redraw the masks.
+    """Train a sparse student to match a dense teacher, and update its masks.
 
     Parameters
     ----------
@@ -319,34 +247,28 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     weights, biases : lists of arrays
         Of the teacher, and of the student at the start.
     batches : sequence of (B, ...) float
-        One for each step; needs a length.
+        One batch for each step; must have a length.
     density : float
-        Share of weights that live, in (0, 1].
+        Fraction of weights that are not pruned, in (0, 1].
     prune : callable
-        prune(weights) -> masks, from the student's dense weights.
+        prune(weights) -> masks, called with the student's dense weights.
     optimiser : callable
-        optimiser(state, gradient) -> (state, update); state None at the
-        start, one for each array.
+        optimiser(state, gradient) -> (state, update), with a state for each
+        array, None at the start.
     every : int
-        Steps between masks, at least 1.
+        Number of steps between changes of the masks, at least 1.
     strength, l2, kind
         As for `gradient`.
     masks : list of arrays, optional
-        The first masks; None: prune(weights).
+        Initial masks; None: prune(weights).
     watch : callable, optional
-        Called with (step, student) before each step, with the masks that it
-        has learned with, not yet drawn anew; and once at the end.
+        Called with (step, student) before each step, before a change of the
+        masks, and once at the end.
 
     Returns
     -------
     Student
-        Trained; weights are dense, the network is at masks * weights.
-
-    Raises
-    ------
-    ValueError
-        As `gradient`, or if every is no positive integer or batches has no
-        length.
+        Trained student; the network has the weights masks * weights.
 
     Examples
     --------
@@ -366,8 +288,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     >>> student.masks[0].tolist(), student.weights[0].round(9).tolist()
     ([[1.0, 0.0]], [[2.25, 0.5]])
     """
-    if isinstance(every, bool) or not isinstance(every, numbers.Integral) or every < 1:
-        raise ValueError(f"every is {every!r}: must be an integer of at least 1")
+    _arrays("every () int in [1, inf)", every)
     if not hasattr(batches, "__len__"):
         raise ValueError(f"batches is {batches!r:.60}: must be a sequence with a "
                          "length")
@@ -387,3 +308,80 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     if watch is not None:
         watch(len(batches), student)
     return student
+
+
+def _moved(optimiser, states, arrays, gradients):
+    """Return states of the optimiser and arrays after a step."""
+    if not arrays:
+        return [], []
+    states, updates = zip(*map(optimiser, states, gradients), strict=True)
+    return list(states), [a + update for a, update in zip(arrays, updates, strict=True)]
+
+
+def _masked(student):
+    """Check a student and return its weights M_l W_l."""
+    if getattr(student, "_fields", None) != Student._fields:
+        raise ValueError(f"student is {student!r:.60}: must be a Student")
+    for name, value in (("weights", student.weights), ("masks", student.masks)):
+        if not _one_of(name, value, list, tuple) or len(value) != len(student.weights):
+            raise ValueError(f"{name} has {len(value)} arrays: must have one for each "
+                             "layer, as many as weights")
+    live = []
+    for i, pair in enumerate(zip(student.weights, student.masks, strict=True)):
+        W, M = _arrays(f"weights[{i}] (...) float, masks[{i}] {np.shape(pair[0])} "
+                       "in {0, 1}", *pair)
+        live.append(W * M)
+    return live
+
+
+def _goal(name, goal, own):
+    """Check and return the part of a goal that corresponds to `own`."""
+    return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
+                   dtype=own.dtype)[0]
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -1,86 +1,83 @@
 # refsnn 0.1.0 | pruning.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Masks that prune a network: by magnitude, by saliency, at random.
+r"""Masks that prune a network by magnitude, by saliency or at random.
 
-Of a group of P weights w (one layer, or all layers strung together where
-scope="global"), the density rho asks for about rho P.  With the scores in
-ascending order s_0 <= s_1 <= ..., and the index
+Masks are computed for each layer, or for all layers together with
+scope="global".  From a group of P weights w, the density rho keeps about
+rho P.  With the scores s in ascending order and the index
 
-    idx = int((1 - rho) P)                               (1)  [LZ20] eq. ?
+    idx = int((1 - rho) P)                               (1)  [LZ20]
 
-a weight is kept, mask 1, where
+the mask is 1 for the weights with
 
-    magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20] eq. ?
-    snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20] eq. ?
-    random        it is one of P - idx - 1, all sets alike   (4)
+    magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20]
+    snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
+    random        uniformly drawn P - idx - 1 positions  (4)
 
-where g is the gradient of a loss by w: the cross-entropy for SNIP, and for
-its label-free form ("logit SNIP"), by way of its derivative by the logits,
+where g is the gradient of a loss by w.  SNIP uses the cross-entropy; its
+variant without labels ("logit SNIP") uses, for logits f,
 
-    L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (5)  [LZ20] eq. ?
+    L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (5)  [LZ20]
 
-Weights that are kept may be scaled up to keep the size of a unit's input,
+The weights that are kept may be scaled up to preserve the size of a
+unit's input:
 
-    w / sqrt(rho)                                        (6)  [LZ20] eq. ?
+    w / sqrt(rho)                                        (6)  [LZ20]
 
-Derivation.  (2) is strict: the weight at the threshold goes too, and all
-    that tie with it; without ties P - idx - 1 stay, none of a small layer
-    at a low density.  (3) is not: P - idx stay, and all that tie.
-Exact.  Biases are never pruned.  A mask is to be multiplied with weights.
+Derivation.  (2) is strict: the weight at the threshold is pruned, with all
+    that equal it.  Without ties P - idx - 1 weights are kept, which may be
+    none for a small layer at low density.  (3) keeps the weight at the
+    threshold: P - idx weights, and all that equal it.
+Exact.  Masks have the entries 0 and 1.  Biases are never pruned.
 Cost.   O(P log P) time, O(P) memory.
 Departures.  The authors' random baseline permutes the magnitude mask along
-    its first axis, by a key that never changes: a dense unit keeps the
-    number of its inputs, in a convolution only the row of the patch moves,
-    and "global" is ignored.  Here (4) draws from all positions, with the
-    count of (2).
+    its first axis, with a fixed key.  A unit of a dense layer then keeps
+    its number of inputs, in a convolution only the row of the patch
+    changes, and "global" has no effect.  Here (4) draws from all
+    positions, as many as (2) keeps.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
+
+import re
 
 import numpy as np
 
 __all__ = ["density", "logit_doutputs", "magnitude", "random", "scaled", "snip"]
 
 SCOPES = ("layer", "global")
+RHO = "rho () in (0, 1]"
 
 
-def _arrays(name, arrays, like=None):
-    """Float arrays, finite and not empty, of the shapes of others."""
-    if not isinstance(arrays, (list, tuple)) or not arrays:
-        raise ValueError(f"{name} is {type(arrays).__name__}: must be a list of "
-                         "arrays, not empty")
-    arrays = [np.asarray(array) for array in arrays]
-    if like is not None and [a.shape for a in arrays] != [a.shape for a in like]:
-        raise ValueError(f"{name} is of shapes {[a.shape for a in arrays]}: must be of "
-                         f"those of weights, {[a.shape for a in like]}")
-    for at, array in enumerate(arrays):
-        if array.dtype not in (np.float32, np.float64) or array.size == 0:
-            raise ValueError(f"{name}[{at}] is of shape {array.shape}, dtype "
-                             f"{array.dtype}: must be a float array, not empty")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name}[{at}] has NaN or infinite entries: must be "
-                             "finite")
-    return arrays
+def magnitude(weights, rho, *, scope="layer"):
+    """Return masks that keep the weights of largest magnitude, eq. (2).
 
+    Parameters
+    ----------
+    weights : list of arrays of float
+        One array of any shape for each layer, without biases.
+    rho : float
+        Density, in (0, 1].  At 1, the rule still prunes the smallest weight.
+    scope : {"layer", "global"}
+        Whether each layer is a group, or all layers together.
 
-def _binary(masks, like=None):
-    masks = _arrays("masks", masks, like)
-    for at, mask in enumerate(masks):
-        if not ((mask == 0) | (mask == 1)).all():
-            raise ValueError(f"masks[{at}] has entries that are neither 0 nor 1")
-    return masks
+    Returns
+    -------
+    list of arrays of 0 and 1
+        Masks in the shapes and dtype of the weights.
 
-
-def _density(rho):
-    if isinstance(rho, (bool, np.bool_)) or np.ndim(rho) \
-            or np.asarray(rho).dtype.kind not in "fiu" or not 0 < rho <= 1:
-        raise ValueError(f"rho is {rho!r}: must be a number in (0, 1]")
-    return float(rho)
+    Examples
+    --------
+    >>> magnitude([np.array([[0.1, -4.0], [3.0, 2.0]])], 0.75)[0].tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
+    weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
+    return _by_group([np.abs(W) for W in weights], scope,
+                     lambda score: score > _threshold(score, rho))         # (2)
 
 
 def _by_group(scores, scope, keep):
-    """Masks of keep(flat scores) -> flat bool, for each layer or for all."""
-    if not isinstance(scope, str) or scope not in SCOPES:
-        raise ValueError(f"scope is {scope!r}: must be one of {', '.join(SCOPES)}")
+    """Return masks of keep(flat scores) -> flat bool, for each group."""
+    _one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
         kept = [keep(score) for score in flat]
@@ -100,62 +97,25 @@ def _threshold(scores, rho):
     return np.partition(scores, index)[index]
 
 
-def magnitude(weights, rho, *, scope="layer"):
-    """Masks that keep the weights of largest magnitude, eq. (2).
-
-    Parameters
-    ----------
-    weights : list of arrays of float
-        One of any shape for each layer, biases left out.
-    rho : float
-        Density, in (0, 1].  At 1 the rule still drops the smallest.
-    scope : str
-        "layer": each layer by itself; "global": all of them together.
-
-    Returns
-    -------
-    list of arrays of 0 and 1
-        In the shapes and dtypes of the weights.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or option does not fit, or an entry is not finite.
-
-    Examples
-    --------
-    >>> magnitude([np.array([[0.1, -4.0], [3.0, 2.0]])], 0.75)[0].tolist()
-    [[0.0, 1.0], [1.0, 0.0]]
-    """
-    weights, rho = _arrays("weights", weights), _density(rho)
-    return _by_group([np.abs(W) for W in weights], scope,
-                     lambda score: score > _threshold(score, rho))         # (2)
-
-
 def snip(weights, gradients, rho, *, scope="global"):
-    """Masks that keep the weights of largest saliency, eq. (3).
+    """Return masks that keep the weights of largest saliency, eq. (3).
 
     Parameters
     ----------
     weights : list of arrays of float
-        One of any shape for each layer, biases left out.
+        One array of any shape for each layer, without biases.
     gradients : list of arrays of float
-        Of a loss by them: of the cross-entropy, or for logit SNIP of (5),
-        which a model's `backward` returns for `logit_doutputs`.
+        Gradients of a loss by the weights: the cross-entropy, or for logit
+        SNIP the loss (5), from `logit_doutputs` and the model's `backward`.
     rho : float
         Density, in (0, 1].
-    scope : str
-        "layer": each layer by itself; "global": all of them together.
+    scope : {"layer", "global"}
+        As for `magnitude`.
 
     Returns
     -------
     list of arrays of 0 and 1
-        In the shapes and dtypes of the weights.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or option does not fit, or an entry is not finite.
+        Masks in the shapes and dtype of the weights.
 
     Examples
     --------
@@ -164,71 +124,55 @@ def snip(weights, gradients, rho, *, scope="global"):
     >>> snip(weights, gradients, 0.6)[0].tolist()
     [1.0, 1.0, 0.0]
     """
-    weights, rho = _arrays("weights", weights), _density(rho)
-    gradients = _arrays("gradients", gradients, weights)
+    weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
+    gradients = _list("gradients", gradients, "", weights)
     with np.errstate(over="ignore"):
-        scores = [np.abs(W * g).astype(W.dtype)
-                  for W, g in zip(weights, gradients, strict=True)]
-    for at, score in enumerate(scores):
-        if not np.isfinite(score).all():
-            raise ValueError(f"gradients[{at}] overflows {score.dtype}, multiplied by "
-                             "weights: must be of products that are finite")
+        scores = [np.abs(W * g) for W, g in zip(weights, gradients, strict=True)]
+    scores = _list("weights*gradients", scores)
     return _by_group(scores, scope,
                      lambda score: score >= _threshold(score, rho))        # (3)
 
 
 def logit_doutputs(outputs):
-    """Derivative of the label-free loss by the logits, eq. (5).
+    """Return the derivative of the label-free loss by the logits, eq. (5).
 
     Parameters
     ----------
     outputs : (N, K) float
-        Logits of the samples that score the weights.
+        Logits of the samples from which the weights are scored.
 
     Returns
     -------
     (N, K) float
-        What to hand to `backward` to get the gradients that `snip` reads.
-
-    Raises
-    ------
-    ValueError
-        If outputs is no finite float array.
+        Derivatives to pass to `backward`, whose gradients `snip` uses.
 
     Examples
     --------
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]
     """
-    outputs, = _arrays("outputs", [outputs])
-    if outputs.ndim != 2:
-        raise ValueError(f"outputs is of shape {outputs.shape}: must be (N, K)")
+    outputs, = _arrays("outputs (N, K) float", outputs)
     return 2 * outputs                                                     # (5)
 
 
 def random(weights, rho, rng, *, scope="layer"):
-    """Masks at random, as many weights kept as `magnitude` keeps, eq. (4).
+    """Return random masks that keep as many weights as `magnitude`, eq. (4).
 
     Parameters
     ----------
     weights : list of arrays of float
-        Whose shapes and dtypes the masks have; their values do not matter.
+        Arrays whose shapes and dtype the masks have; values do not matter.
     rho : float
         Density, in (0, 1].
     rng : numpy.random.Generator
-        Source of randomness: one permutation for each group.
-    scope : str
-        "layer": each layer by itself; "global": all of them together.
+        Source of randomness, used for one permutation for each group.
+    scope : {"layer", "global"}
+        As for `magnitude`.
 
     Returns
     -------
     list of arrays of 0 and 1
-        In the shapes and dtypes of the weights.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or option does not fit, or an entry is not finite.
+        Masks in the shapes and dtype of the weights.
 
     Examples
     --------
@@ -236,63 +180,53 @@ def random(weights, rho, rng, *, scope="layer"):
     >>> float(masks[0].sum())
     19.0
     """
-    weights, rho = _arrays("weights", weights), _density(rho)
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
+    weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
+    _one_of("rng", rng, np.random.Generator)
     return _by_group(weights, scope, lambda score: rng.permutation(score.size)
                      > _index(rho, score.size))                            # (4)
 
 
 def density(masks):
-    """Share of the weights that masks keep, over all and for each layer.
+    """Return the fraction of weights that masks keep.
 
     Parameters
     ----------
     masks : list of arrays of 0 and 1
-        One for each layer.
+        One array for each layer.
 
     Returns
     -------
     whole, layers : float and list of float
-        Of all layers together, and of each.
-
-    Raises
-    ------
-    ValueError
-        If an array is empty, or has entries other than 0 and 1.
+        Fractions over all layers together, and for each layer.
 
     Examples
     --------
     >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
     (0.75, [0.5, 1.0])
     """
-    counts = [(int(np.count_nonzero(mask)), mask.size) for mask in _binary(masks)]
+    masks = _list("masks", masks, " in {0, 1}")
+    counts = [(int(np.count_nonzero(mask)), mask.size) for mask in masks]
     kept, size = map(sum, zip(*counts, strict=True))
     return kept / size, [some / of for some, of in counts]
 
 
 def scaled(weights, masks, rho):
-    """Masked weights that are scaled up by their density, eq. (6).
+    """Return masked weights that are scaled up by their density, eq. (6).
 
     Parameters
     ----------
     weights : list of arrays of float
-        One of any shape for each layer, biases left out.
+        One array of any shape for each layer, without biases.
     masks : list of arrays of 0 and 1
-        Of the same shapes.
+        In the shapes of the weights.
     rho : float
-        Density, in (0, 1], asked for when the masks were made.
+        Density of the masks as requested, in (0, 1].
 
     Returns
     -------
     list of arrays of float
-        The variance of a unit's input is about that of the dense network,
-        for masks that are drawn without regard to the weights.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or option does not fit, or an entry is not finite.
+        Weights with about the input variance of the dense network, if the
+        masks do not depend on the weights.
 
     Examples
     --------
@@ -300,7 +234,66 @@ def scaled(weights, masks, rho):
     >>> scaled(weights, masks, 0.25)[0].tolist()
     [0.0, 4.0]
     """
-    weights, rho = _arrays("weights", weights), _density(rho)
-    masks = _binary(masks, weights)
+    weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
+    masks = _list("masks", masks, " in {0, 1}", weights)
     return [(W * mask / np.sqrt(rho)).astype(W.dtype)                      # (6)
             for W, mask in zip(weights, masks, strict=True)]
+
+
+def _list(name, arrays, rule=" float", like=None):
+    """Check and return arrays, none empty; in shapes and dtypes of others."""
+    if not _one_of(name, arrays, list, tuple) or len(arrays) != len(like or arrays):
+        raise ValueError(f"{name} has {len(arrays)} arrays: must have one for each "
+                         "layer, and at least one")
+    found = [_arrays(f"{name}[{i}] {like[i].shape if like else '(...)'}{rule}", array,
+                     dtype=like and like[i].dtype)[0] for i, array in enumerate(arrays)]
+    if not all(array.size for array in found):
+        raise ValueError(f"{name} has empty arrays: must have none")
+    return found
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

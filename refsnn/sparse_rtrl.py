@@ -1,76 +1,82 @@
 # refsnn 0.1.0 | sparse_rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""The ladder from exact to local real-time recurrent learning (RTRL).
+r"""Compute exact and approximate real-time recurrent learning (RTRL).
 
 A recurrent LIF layer can carry the derivatives of its states forward in
-time and needs no stored past; four rungs differ in what they keep of them.
-theta_ij is the weight from signal z_j (input x_j or spike S_j) into neuron
-i.  With i = dI_k/dtheta_ij and u = dU_k/dtheta_ij, psi the surrogate
-derivative, c = 0 where refractory, r = 1 or (reset to zero) 1 - S, and
-d = threshold or (to zero) beta U + gain I, they are
+time, so that it stores no past states.  Four rules, called rungs, differ
+in the derivatives that they keep.  Let theta_ij be the weight from the
+signal z_j (input x_j or spike S_j) into neuron i, i = dI_k/dtheta_ij and
+u = dU_k/dtheta_ij.  With the surrogate derivative psi, c = 0 where a neuron
+is refractory and 1 elsewhere, r = 1 or (reset to zero) 1 - S, and
+d = threshold or (reset to zero) beta U + gain I,
 
     i_k[t+1] = alpha i_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = c_k[t+1] (r_k (beta u_k + gain i_k)[t] - d_k psi_k u_k[t])
                                                                       (2)
     "exact": all k, R_k = sum_l V_kl psi_l u_l                        (3)
-    "block": k = i only, R_i = V_ii psi_i u_i         (4)  [ZN21] eq. ?
-    "implicit": k = i only, R_i = 0                   (5)  [ZN21] eq. ?
-    "presynaptic": the same and c = r = 1, d = 0: one trace for all i,
+    "block": k = i only, R_i = V_ii psi_i u_i         (4)  [ZN21]
+    "implicit": k = i only, R_i = 0                   (5)  [ZN21]
+    "presynaptic": as "implicit" with c = r = 1 and d = 0, so that all i
+    share one trace,
     i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain i_j)[t]
-                                                      (6)  [ZN21] eq. ?
+                                                      (6)  [ZN21]
 
-and the gradient is a sum over steps that is known at each of them,
+The gradient is a sum over steps, each term of which is known at its step:
 
-    e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21] eq. ?
+    e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
     dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
 
-("exact": summed over k too).  A leaky readout y[t] above the layer becomes
-a filter on the eligibility; with a[t] = dL/dy[t], the direct derivative,
+For "exact" this is summed over k too.  A leaky readout y[t] above the layer
+acts as a filter on the eligibility e.  With the direct derivative
+a[t] = dL/dy[t],
 
     f[t+1] = beta f[t] + gain g[t],  g[t+1] = alpha g[t] + e[t]       (9)
     dL/dtheta_ij = sum_t (W_out^T a[t])_i f_ij[t]
 
-Derivation.  (1)-(3) differentiate the LIF step; (4)-(6) leave out terms.
-    (9) is the readout, which is linear and has constants of its own.
-    Given all of the future, "block" equals the backward sweep with V
-    replaced by its diagonal, "implicit" that which stops at V.
+Derivation.  (1)-(3) differentiate the LIF step, and (4)-(6) omit terms.
+    (9) is the readout, which is linear and has its own constants.  Given
+    all future errors, "block" equals the backward sweep with V replaced by
+    its diagonal, and "implicit" the sweep that stops at V.
 
-Approximate.  n neurons, c signals, B sequences; state in numbers:
+Approximate.  With n neurons, c signals and B sequences:
 
     rung         keeps                        state      time of a step
-    exact        everything                   2 B n n c  O(B n^3 c)
+    exact        all terms                    2 B n n c  O(B n^3 c)
     block        own reset, own synapse V_ii  2 B n c    O(B n c)
     implicit     own decay and reset          2 B n c    O(B n c)
     presynaptic  own decay                    2 B c      O(B c)
 
-    (the sum (8) takes O(B n c) at each step, also on the last rung.)
-    Dropped: "block", all that neuron i does to others, and hears back;
-    "implicit", also what it does to itself through V_ii; "presynaptic",
-    also reset and refractoriness.  Exact: "block", one hidden layer with
-    diagonal V; "implicit", one hidden layer without recurrence, and
-    always the derivative of a run whose recurrence reads recorded spikes;
-    "presynaptic", if also reset and clamp enter as one recorded term.
-    Below one layer, dspikes must come by way of space: transport by W,
-    feedback alignment or a local loss.
+    State counts the stored numbers.  The sum (8) takes O(B n c) per step
+    on every rung.  "block" drops the effects of neuron i on other neurons,
+    and their effects on it.  "implicit" also drops the effect of i on
+    itself through V_ii, and "presynaptic" also reset and refractoriness.
+    "block" is exact for one hidden layer with diagonal V.  "implicit" is
+    exact for one hidden layer without recurrence, and always for a run
+    whose recurrence reads recorded spikes.  "presynaptic" is exact if, in
+    addition, reset and clamp enter as one recorded term.  With further
+    layers, `dspikes` must be computed in each step: by transport through
+    W, by feedback alignment or from a local loss.
 
-Cost.   See above; `gradient` needs no more memory than its state and sum.
+Cost.   See the table; `gradient` stores its state and the sum.
 
-Departures.  [ZN21] was not at hand: names and split are after what others
-    quote of it.  Rules that are known by other names sit here:
+Departures.  The text of [ZN21] was not available; names and rules follow
+    descriptions of it by others.  These known rules are special cases:
 
-    e-prop       "implicit" with the reset cut (through_reset=False), for
-                 adaptive neurons with the own adaptation kept (`alif`);
-                 a[t] through W_out or a random matrix; the filter (9)
-    RFLO         "implicit" of a rate network: the leak alone is kept;
+    e-prop       "implicit" with through_reset=False; adaptive neurons keep
+                 their own adaptation (`alif`); a[t] through W_out or a
+                 random matrix; the filter (9)
+    RFLO         "implicit" for a rate network that keeps only the leak;
                  random feedback
-    DECOLLE      "presynaptic", error of a local random readout at each
-                 step, nothing filtered: state 2 B c
+    DECOLLE      "presynaptic" with the error of a local random readout at
+                 each step, without a filter: state 2 B c
     SuperSpike   "presynaptic" with the loss kernel as the filter (9) on
-                 every synapse, direct feedback
+                 every synapse; direct feedback
 
 [ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,
     2021, arXiv 2010.11931.
 """
 
+import math
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -79,14 +85,16 @@ __all__ = ["RUNGS", "Gradient", "Traces", "eligibility", "gradient", "lif_step",
            "readout_step", "rest"]
 
 RUNGS = ("exact", "block", "implicit", "presynaptic")
+CONSTANTS = ("alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf), "
+             "threshold (n?) in (0, inf)")
 
 
 class Traces(NamedTuple):
-    """Derivatives of current and membrane by the weights, or filters of them.
+    """Hold derivatives of current and membrane by the weights, or filters.
 
-    Both of shape (B, n, n c) for "exact", [b, k, i c + j] being neuron k's
-    by theta_ij; (B, n, c) for "block" and "implicit"; (B, c) for
-    "presynaptic".
+    Both have the shape (B, n, n c) for "exact", where [b, k, i c + j] is
+    the derivative of neuron k by theta_ij; (B, n, c) for "block" and
+    "implicit"; and (B, c) for "presynaptic".
     """
 
     syn: np.ndarray
@@ -94,119 +102,67 @@ class Traces(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """dW (n, m) and dV (n, n), which is None without recurrence."""
+    """Hold dW (n, m) and dV (n, n); dV is None without recurrence."""
 
     dW: np.ndarray
     dV: np.ndarray
 
 
-def _array(name, value, shape, dtype=None, mask=False):
-    """`value` as a finite real array of `shape`, whose None axes are free."""
-    array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    if not fits or array.dtype.kind not in "fiub" or (
-            dtype is None and array.dtype not in (np.float32, np.float64)):
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        kind = "float32 or float64" if dtype is None else "real"
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                         f"must be a {kind} array of shape {want}")
-    with np.errstate(over="ignore"):        # what is too large becomes infinite
-        array = array if dtype is None else array.astype(dtype, copy=False)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    if mask and not ((array == 0) | (array == 1)).all():
-        raise ValueError(f"{name} has entries that are not 0 or 1: must be a mask")
-    return array
-
-
-def _constant(name, value, n, dtype, below=None):
-    """A number or (n,) array in [0, below), or above 0, as array of dtype."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu" or array.shape not in ((), (n,)):
-        raise ValueError(f"{name} is {value!r}: must be a number"
-                         + (", for all neurons" if n is None else f" or ({n},) array"))
-    with np.errstate(over="ignore", invalid="ignore"):
-        array = array.astype(dtype)         # 1 - 1e-9 is 1 in float32
-        inside = (array > 0) & np.isfinite(array) if below is None \
-            else (array >= 0) & (array < below)
-    if not inside.all():
-        raise ValueError(f"{name} is {value!r}: must be in "
-                         f"{'(0, inf)' if below is None else f'[0, {below})'}, "
-                         f"also when rounded to {array.dtype}")
-    return array
-
-
-def _constants(rung, alpha, beta, gain, threshold, n, dtype):
-    """The four as arrays; one trace for all neurons wants numbers."""
-    own = None if rung == "presynaptic" else n
-    return (_constant("alpha", alpha, own, dtype, 1),
-            _constant("beta", beta, own, dtype, 1),
-            _constant("gain", gain, own, dtype),
-            _constant("threshold", threshold, n, dtype))
-
-
-def _options(rung, reset, through_reset=True):
-    """Whether the reset is to zero, all options checked."""
-    if not isinstance(rung, str) or rung not in RUNGS:
-        raise ValueError(f"rung is {rung!r}: must be one of {RUNGS}")
-    if not isinstance(reset, str) or reset not in ("subtract", "zero"):
-        raise ValueError(f"reset is {reset!r}: must be 'subtract' or 'zero'")
-    if not isinstance(through_reset, (bool, np.bool_)):
-        raise ValueError(f"through_reset is {through_reset!r}: must be True or False")
-    return reset == "zero"
-
-
-def _shape(rung, B, n, c):
-    return {"exact": (B, n, n * c), "presynaptic": (B, c)}.get(rung, (B, n, c))
-
-
-def _traces(name, traces, shape, dtype):
-    if not isinstance(traces, tuple) or len(traces) != 2:
-        raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
-    return Traces(*(_array(f"{name}.{field}", value, shape, dtype)
-                    for field, value in zip(Traces._fields, traces, strict=True)))
-
-
-def rest(rung, B, n, c, dtype=np.float64):
-    """Traces before the first step.
+def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, beta,
+             gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
+    """Advance the traces from step t to step t + 1, eqs. (1)-(6).
 
     Parameters
     ----------
+    traces : Traces or None
+        Traces at step t; None stands for 0, the traces at rest.
+    x : (B, m) float, int or bool
+        Input x[t].
+    V : (n, n) float or None
+        Recurrent weights, of which "block" reads the diagonal.  For a
+        feed-forward layer V is None and c = m.
+    syn, mem, spikes : (B, n) float
+        State I[t], U[t], S[t]; I and U matter if reset is "zero".
+    psi : (B, n) float
+        Surrogate derivative at U[t]; its dtype is the result's.
+    clamp : (B, n) bool, optional
+        True where U[t+1] is clamped to 0 (refractory); nowhere by default.
     rung : {"exact", "block", "implicit", "presynaptic"}
-        Which terms are kept.
-    B, n, c : int
-        Sequences, neurons, signals (inputs, and neurons if recurrent).
-    dtype : numpy dtype
-        float32 or float64.
+        Terms that are kept.
+    alpha, beta, gain, threshold, reset
+        Parameters of the LIF layer; for "presynaptic", alpha, beta and gain
+        must be numbers.
+    through_reset : bool
+        Whether the derivative passes through the reset; for "presynaptic"
+        it never does.
 
     Returns
     -------
     Traces
-        Zeros.
-
-    Raises
-    ------
-    ValueError
-        If the rung is unknown, a size negative or the dtype another one.
+        New arrays.
 
     Examples
     --------
-    >>> [rest(rung, 1, 2, 3).mem.shape for rung in RUNGS]
-    [(1, 2, 6), (1, 2, 3), (1, 2, 3), (1, 3)]
+    >>> one, traces = np.ones((1, 1)), None
+    >>> for _ in range(2):
+    ...     traces = lif_step(traces, one, None, one, one, one, 0 * one,
+    ...                       rung="block", alpha=0.5, beta=0.5)
+    >>> traces.syn.ravel().tolist(), traces.mem.ravel().tolist()
+    ([1.5], [1.0])
     """
-    _options(rung, "zero")
-    for name, size in (("B", B), ("n", n), ("c", c)):
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) \
-                or size < 0:
-            raise ValueError(f"{name} is {size!r}: must be an integer >= 0")
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    return Traces(*(np.zeros(_shape(rung, B, n, c), dtype) for _ in range(2)))
+    _options(rung, reset, through_reset)
+    psi, x, V, *now = _present(psi, x, V, syn, mem, spikes)
+    clamp, *constants = _given(rung, psi, clamp, alpha, beta, gain, threshold)
+    z = x if V is None else np.concatenate([x, now[2]], axis=1)
+    sizes = (rung, *psi.shape, z.shape[1])
+    traces = rest(*sizes, psi.dtype) if traces is None \
+        else _earlier(traces, _shape(*sizes), psi)
+    factors = _factors(*now, clamp, reset, through_reset, *constants[1:])
+    return _step(traces, z, psi, V, factors, rung, *constants[:3])
 
 
 def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
-    """The step (1)-(6) of checked arrays; factors are c r and c d, (B, n)."""
+    """Compute (1)-(6) from the factors c r and c d, (B, n), of `_factors`."""
     syn, mem = traces
     (B, n), c = psi.shape, z.shape[1]
     if rung == "presynaptic":
@@ -228,97 +184,63 @@ def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
     return Traces(new, after)
 
 
-def _factors(spikes, mem, syn, clamp, zero, through_reset, beta, gain, threshold):
-    """c[t+1] r[t] and c[t+1] d[t] of (2)."""
+def _factors(syn, mem, spikes, clamp, reset, through_reset, beta, gain, threshold):
+    """Return c[t+1] r[t] and c[t+1] d[t] of (2)."""
     c = 1 - clamp
-    if not zero:
+    if reset == "subtract":
         return c, c * threshold * through_reset
     return c * (1 - spikes), c * (beta * mem + gain * syn) * through_reset
 
 
-def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, beta,
-             gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
-    """Traces of step t + 1 from those of step t, eqs. (1)-(6).
+def rest(rung, B, n, c, dtype=np.float64):
+    """Return the traces before the first step.
 
     Parameters
     ----------
-    traces : Traces or None
-        Of step t; None stands for 0, as at rest.
-    x : (B, m) float, int or bool
-        Input x[t].
-    V : (n, n) float or None
-        Recurrent weights, of which "block" reads the diagonal; None for a
-        feed-forward layer, whose c is m.
-    syn, mem, spikes : (B, n) float
-        State I[t], U[t], S[t]; I and U are read if reset is "zero".
-    psi : (B, n) float
-        Surrogate derivative at U[t]; its dtype is the result's.
-    clamp : (B, n) bool, optional
-        Where refractoriness holds U[t+1] at 0; nowhere by default.
     rung : {"exact", "block", "implicit", "presynaptic"}
-        Which terms are kept.
-    alpha, beta, gain, threshold, reset
-        As handed to the LIF layer; numbers for "presynaptic".
-    through_reset : bool
-        Whether the reset is followed; "presynaptic" never does.
+        Terms that are kept.
+    B, n, c : int
+        Numbers of sequences, neurons and signals (inputs, and neurons if
+        the layer is recurrent).
+    dtype : numpy dtype
+        float32 or float64.
 
     Returns
     -------
     Traces
-        New arrays.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype, range or option does not fit.
+        Zeros.
 
     Examples
     --------
-    >>> one, traces = np.ones((1, 1)), None
-    >>> for _ in range(2):
-    ...     traces = lif_step(traces, one, None, one, one, one, 0 * one,
-    ...                       rung="block", alpha=0.5, beta=0.5)
-    >>> traces.syn.ravel().tolist(), traces.mem.ravel().tolist()
-    ([1.5], [1.0])
+    >>> [rest(rung, 1, 2, 3).mem.shape for rung in RUNGS]
+    [(1, 2, 6), (1, 2, 3), (1, 2, 3), (1, 3)]
     """
-    zero = _options(rung, reset, through_reset)
-    psi = _array("psi", psi, (None, None))
-    (B, n), dtype = psi.shape, psi.dtype
-    x = _array("x", x, (B, None), dtype)
-    V = None if V is None else _array("V", V, (n, n), dtype)
-    alpha, beta, gain, threshold = _constants(rung, alpha, beta, gain, threshold,
-                                              n, dtype)
-    syn, mem, spikes = (_array(name, value, (B, n), dtype) for name, value in
-                        (("syn", syn), ("mem", mem), ("spikes", spikes)))
-    clamp = np.zeros((B, n), dtype) if clamp is None \
-        else _array("clamp", clamp, (B, n), dtype, True)
-    z = x if V is None else np.concatenate([x, spikes], axis=1)
-    traces = rest(rung, B, n, z.shape[1], dtype) if traces is None \
-        else _traces("traces", traces, _shape(rung, B, n, z.shape[1]), dtype)
-    factors = _factors(spikes, mem, syn, clamp, zero, through_reset, beta, gain,
-                       threshold)
-    return _step(traces, z, psi, V, factors, rung, alpha, beta, gain)
+    _one_of("rung", rung, *RUNGS)
+    B, n, c = _arrays("B () int in [0, inf), n () int in [0, inf), "
+                      "c () int in [0, inf)", B, n, c)
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    return Traces(*(np.zeros(_shape(rung, B, n, c), dtype) for _ in range(2)))
+
+
+def _shape(rung, B, n, c):
+    return {"exact": (B, n, n * c), "presynaptic": (B, c)}.get(rung, (B, n, c))
 
 
 def eligibility(traces, psi):
-    """Derivative of each spike by the weights, eq. (7).
+    """Return the derivative of each spike by the weights, eq. (7).
 
     Parameters
     ----------
     traces : Traces
-        Of step t, of any rung.
+        Traces of any rung at step t.
     psi : (B, n) float
-        Surrogate derivative of step t.
+        Surrogate derivative at step t; its dtype is the result's.
 
     Returns
     -------
     (B, n, n c) or (B, n, c) float
-        psi_k u_k of "exact", psi_i u_ij of the others.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or an entry is not finite.
+        psi_k u_k for "exact", psi_i u_ij for the other rungs.
 
     Examples
     --------
@@ -326,38 +248,33 @@ def eligibility(traces, psi):
     >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
     [[[1.0, 2.0], [0.5, 1.0]]]
     """
-    psi = _array("psi", psi, (None, None))
-    if isinstance(traces, tuple) and np.ndim(traces[-1]) == 2:
-        mem = _traces("traces", traces, (len(psi), None), psi.dtype).mem[:, None]
-    else:
-        mem = _traces("traces", traces, (*psi.shape, None), psi.dtype).mem
-    return psi[:, :, None] * mem                                           # (7)
+    syn, mem = _pair("traces", traces)
+    axes = "(B*, c*)" if np.ndim(mem) == 2 else "(B*, n*, c*)"
+    psi, mem, _ = _arrays(f"psi (B*, n*) float, traces.mem {axes}, traces.syn {axes}",
+                          psi, mem, syn)
+    return psi[:, :, None] * (mem[:, None] if mem.ndim == 2 else mem)      # (7)
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Eligibility as a leaky readout sees it, at step t + 1, eq. (9).
+    """Filter the eligibility as a leaky readout does, for one step, eq. (9).
 
-    Its field `mem` is f; the gradient by the weights of the layer grows by
-    ``(a @ W_out)[:, :, None] * f`` at each step, summed over the batch.
+    The field `mem` of the result is f.  At each step, the gradient by the
+    weights of the layer grows by ``(a @ W_out)[:, :, None] * f``, summed
+    over the batch.
 
     Parameters
     ----------
     filtered : Traces
-        g and f of step t; zeros of eligibility's shape before the first.
+        g and f at step t, of the shape of the eligibility; initially 0.
     eligibility : (B, n, c) float
-        Of step t.
+        Eligibility at step t; its dtype is the result's.
     alpha, beta, gain : float
-        Of the readout, the same for all of its units.
+        Constants of the readout, the same for all of its units.
 
     Returns
     -------
     Traces
-        g and f of step t + 1.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or range does not fit, or an entry is not finite.
+        g and f at step t + 1.
 
     Examples
     --------
@@ -368,53 +285,37 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     >>> f.mem.ravel().tolist()
     [2.0]
     """
-    e = _array("eligibility", eligibility, (None, None, None))
-    syn, mem = _traces("filtered", filtered, e.shape, e.dtype)
-    alpha, beta = (_constant(name, value, None, e.dtype, 1) for name, value in
-                   (("alpha", alpha), ("beta", beta)))
-    return Traces(alpha * syn + e, beta * mem
-                  + _constant("gain", gain, None, e.dtype) * syn)          # (9)
-
-
-def _recording(recording, shape, dtype):
-    """Checked syn, mem, spikes, clamp."""
-    if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
-                         "tuple of syn, mem, spikes and clamp")
-    return [_array(f"recording.{name}", field, shape, dtype, name == "clamp")
-            for name, field in zip(("syn", "mem", "spikes", "clamp"), recording,
-                                   strict=True)]
+    e, syn, mem, alpha, beta, gain = _arrays(
+        "eligibility (B*, n*, c*) float, filtered.syn (B*, n*, c*), filtered.mem "
+        "(B*, n*, c*), alpha () in [0, 1), beta () in [0, 1), gain () in (0, inf)",
+        eligibility, *_pair("filtered", filtered), alpha, beta, gain)
+    return Traces(alpha * syn + e, beta * mem + gain * syn)                # (9)
 
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
-    """Gradient of a whole recording, carried forward in time, eq. (8).
+    """Compute the gradient of a recorded layer forward in time, eq. (8).
 
     Parameters
     ----------
-    x : (T, B, m) float
+    x : (T, B, m) float, int or bool
         Input of the layer.
     V : (n, n) float or None
-        Its recurrent weights.
-    recording : (syn, mem, spikes, clamp), each (T, B, n)
-        What the layer's run left behind.
+        Recurrent weights.
+    recording : tuple of (T, B, n) arrays
+        Currents, membranes, spikes and refractory mask (0 or 1).
     psi : (T, B, n) float
         Surrogate derivative; its dtype is the result's.
     dspikes, dmem : (T, B, n) float, optional
-        dL/dS and dL/dU of this layer, all that comes after it included
-        but its own recurrence.
+        dL/dS and dL/dU through all later layers, but not through the
+        recurrence of this layer.
     rung, alpha, beta, gain, threshold, reset, through_reset
         As for `lif_step`.
 
     Returns
     -------
     Gradient
-        Summed over steps and batch.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype, range or option does not fit.
+        Sums over steps and batch.
 
     Examples
     --------
@@ -424,32 +325,143 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     ...          beta=0.5).dW.tolist()
     [[1.0]]
     """
-    zero = _options(rung, reset, through_reset)
-    psi = _array("psi", psi, (None, None, None))
-    (T, B, n), dtype = psi.shape, psi.dtype
-    if 0 in psi.shape:
-        raise ValueError(f"psi is of shape {psi.shape}: must be (T, B, n), none of "
-                         "them 0")
-    x = _array("x", x, (T, B, None), dtype)
-    m = x.shape[2]
-    V = None if V is None else _array("V", V, (n, n), dtype)
-    syn, mem, spikes, clamp = _recording(recording, psi.shape, dtype)
-    alpha, beta, gain, threshold = _constants(rung, alpha, beta, gain, threshold,
-                                              n, dtype)
+    _options(rung, reset, through_reset)
+    if not isinstance(recording, tuple) or len(recording) != 4:
+        raise ValueError(f"recording is {recording!r:.60}: must be a tuple of syn, mem, "
+                         "spikes and clamp")
+    psi, x, V, dspikes, dmem, syn, mem, spikes, clamp, alpha, beta, gain, threshold = \
+        _arrays("psi (T, B, n) float, x (T, B, m*), V? (n, n), dspikes? (T, B, n), "
+                "dmem? (T, B, n), recording.syn (T, B, n), recording.mem (T, B, n), "
+                "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}, "
+                + _constants(rung), psi, x, V, dspikes, dmem, *recording, alpha, beta,
+                gain, threshold)
+    (T, B, n), m = psi.shape, x.shape[2]
     credit = np.zeros_like(psi)
     if dmem is not None:
-        credit += _array("dmem", dmem, psi.shape, dtype)
+        credit += dmem
     if dspikes is not None:
-        credit += psi * _array("dspikes", dspikes, psi.shape, dtype)
+        credit += psi * dspikes
     z = x if V is None else np.concatenate([x, spikes], axis=2)
-    traces = rest(rung, B, n, z.shape[2], dtype)
+    traces = rest(rung, B, n, z.shape[2], psi.dtype)
     sums = {"exact": "bk,bkp->p", "presynaptic": "bi,bj->ij"}.get(rung, "bi,bij->ij")
-    total = np.zeros(n * z.shape[2] if rung == "exact" else (n, z.shape[2]), dtype)
+    total = np.zeros(n * z.shape[2] if rung == "exact" else (n, z.shape[2]), psi.dtype)
     for t in range(1, T):
-        factors = _factors(spikes[t - 1], mem[t - 1], syn[t - 1], clamp[t], zero,
+        factors = _factors(syn[t - 1], mem[t - 1], spikes[t - 1], clamp[t], reset,
                            through_reset, beta, gain, threshold)
         traces = _step(traces, z[t - 1], psi[t - 1], V, factors, rung, alpha, beta,
                        gain)
         total += np.einsum(sums, credit[t], traces.mem)                    # (8)
     total = total.reshape(n, z.shape[2])
     return Gradient(total[:, :m], None if V is None else total[:, m:])
+
+
+def _options(rung, reset, through_reset):
+    _one_of("rung", rung, *RUNGS)
+    _one_of("reset", reset, "subtract", "zero")
+    _one_of("through_reset", through_reset, bool, np.bool_)
+
+
+def _constants(rung):
+    """Return the spec of the constants: numbers, if neurons share a trace."""
+    return CONSTANTS.replace("(n?)", "()", 3) if rung == "presynaptic" else CONSTANTS
+
+
+def _pair(name, traces):
+    if not isinstance(traces, tuple) or len(traces) != 2:
+        raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
+    return traces
+
+
+def _fit(*pairs):
+    """Return whether arrays have these shapes, one float dtype and finite squares.
+
+    This fast test accepts most valid arguments; `_arrays` decides on the rest.
+    """
+    dtype = getattr(pairs[0][0], "dtype", None)
+    return dtype in (np.float32, np.float64) and all(
+        type(a) is np.ndarray and a.dtype == dtype and a.shape == shape
+        and math.isfinite(np.vdot(a, a)) for a, shape in pairs)
+
+
+def _present(psi, x, V, syn, mem, spikes):
+    """Return the arrays of one step in the dtype of psi."""
+    shape = np.shape(psi)
+    if len(shape) == 2 and _fit(
+            *((a, shape) for a in (psi, syn, mem, spikes)),
+            (x, (shape[0], *np.shape(x)[1:2])),
+            (psi if V is None else V, shape if V is None else 2 * shape[1:])):
+        return psi, x, V, syn, mem, spikes
+    return _arrays("psi (B*, n*) float, x (B*, m*), V? (n*, n*), syn (B*, n*), "
+                   "mem (B*, n*), spikes (B*, n*)", psi, x, V, syn, mem, spikes)
+
+
+def _given(rung, psi, clamp, *constants):
+    """Return the refractory mask and the constants in the dtype of psi."""
+    if clamp is None:
+        clamp = np.zeros_like(psi)
+    elif type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
+        clamp = clamp.astype(psi.dtype)
+    else:
+        _, clamp = _arrays("psi (B*, n*) float, clamp (B*, n*) in {0, 1}", psi, clamp)
+    if all(type(number) is float for number in constants) \
+            and max(constants[:2]) < 0.9999 and min(constants[:2]) >= 0 \
+            and 1e-9 < min(constants[2:]) and max(constants[2:]) < 1e9:
+        return clamp, *np.array(constants, psi.dtype)
+    return clamp, *_arrays("psi (B*, n*) float, " + _constants(rung), psi,
+                           *constants)[1:]
+
+
+def _earlier(traces, shape, psi):
+    """Return the traces of the previous step in the dtype of psi."""
+    syn, mem = _pair("traces", traces)
+    if _fit((psi, psi.shape), (syn, shape), (mem, shape)):
+        return Traces(syn, mem)
+    return Traces(*_arrays(f"traces.syn {shape}, traces.mem {shape}", syn, mem,
+                           dtype=psi.dtype))
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

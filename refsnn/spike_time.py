@@ -1,52 +1,53 @@
 # refsnn 0.1.0 | spike_time.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Exact gradients of spike times, through the threshold crossing.
+r"""Compute exact gradients of spike times by implicit differentiation.
 
-Non-leaky integrate-and-fire units with exponentially decaying currents,
-one spike each.  Input j spikes at t_j (s), W_ij is in threshold units per
-second:
+The units are non-leaky integrate-and-fire neurons with exponentially
+decaying currents.  Each of them spikes at most once.  Input j spikes at
+t_j (s), and W_ij is in threshold units per second:
 
     dU_i/dt = I_i,
-    I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19] eq. ?
+    I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
     U_i(t) = tau sum_{t_j <= t} W_ij (1 - exp(-(t - t_j)/tau))  (2)
 
-Unit i spikes at t_i, when U_i first passes the threshold.  With z =
+Unit i spikes at t_i, when U_i first crosses the threshold.  With z =
 exp(t/tau) and the causal set C = {j: t_j <= t_i},
 
-    z_i = sum_C W_ij z_j / a_i                           (3)  [M17] eq. ?
+    z_i = sum_C W_ij z_j / a_i                           (3)  [M17]
     a_i = sum_C W_ij - threshold/tau = I_i(t_i)          (4)
-    dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19] eq. ?
+    dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
-for j in C, and 0 otherwise.  A silent unit has t_i = infinity and no
-derivative at all: it stays dead unless its weights are raised, as by
+for j in C, and 0 otherwise.  A silent unit has t_i = infinity and receives
+no gradient.  It stays silent unless its weights are raised, for example by
 
-    P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17] eq. ?
+    P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
-The first spike is made the label's one (y) by the cross entropy
+The cross entropy trains the unit of the label y to spike first:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[y[b]]   (8)
     dL/dt[b, c] = ([c = y[b]] - softmax(...)[c]) / (B scale)     (9)
 
-Derivation.  (2) is the integral of (1).  U_i(t_i) = threshold in (2) is
-    tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold, which gives (3), and
-    I_i(t_i) = sum_C W_ij z_j/z_i, which gives (4).  (5) and (6) are
-    dt_i = -dU_i/(dU_i/dt), the implicit derivative of the crossing, with
-    (2) for dU_i and (4) for dU_i/dt; so are the derivatives of (3), by
-    dt = tau dz/z.  C: between two inputs U_i is monotone, so with the p
-    earliest inputs as C there is a crossing before input p+1 iff a_i > 0
-    and t_i < t_{p+1} (U_i(t_p) <= threshold makes I_i(t_p) >= a_i); the
-    first such p is the right one.  (3) divided by z_p does not overflow:
-    t_i = t_p + tau log(I_i(t_p)/a_i).  (7): tau sum_j W_ij is
-    U_i long after all inputs; a unit whose inputs all spike fires for
-    certain if it is above the threshold.
-Exact.  As long as no causal set changes; there t_i jumps or has a kink.
-    A membrane that touches the threshold and does not pass is silent; a_i,
-    then, is near 0, and (5) and (6) grow without bound.  Units with t >=
-    late, silent ones too, have the derivative 0 in (9).
-Cost.   O(B n m) time and memory, m inputs, n units, and a sort.
-Departures.  [NMZ19] has tau = 1 and several spikes per input, [M17] also
-    tau = threshold = 1.  Here an input that spikes r times is r inputs
-    with one weight.
+Derivation.  (2) is the integral of (1).  U_i(t_i) = threshold in (2) reads
+    tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold.  This gives (3), and
+    with I_i(t_i) = sum_C W_ij z_j/z_i also (4).  (5) and (6) are the
+    implicit derivative of the crossing, dt_i = -dU_i/(dU_i/dt), with dU_i
+    from (2) and dU_i/dt from (4).  The derivatives of (3) are the same,
+    since dt = tau dz/z.  To find C, note that U_i is monotone between two
+    inputs.  With the p earliest inputs as C, there is a crossing before
+    input p+1 if and only if a_i > 0 and t_i < t_{p+1}, because U_i(t_p) <=
+    threshold implies I_i(t_p) >= a_i.  The first such p is the right one.
+    (3) divided by z_p is t_i = t_p + tau log(I_i(t_p)/a_i), which does not
+    overflow.  In (7), tau sum_j W_ij is U_i long after all inputs.  If all
+    inputs spike, a unit whose final U_i is above the threshold must spike.
+Exact.  The derivatives are exact as long as no causal set changes; at a
+    change, t_i jumps or has a kink.  A membrane that touches the threshold
+    without crossing it gives no spike.  Near this case a_i is close to 0,
+    and (5) and (6) grow without bound.  Units with t >= late, silent ones
+    included, have the derivative 0 in (9).
+Cost.   O(B n m) time and memory for m inputs and n units, and a sort.
+Departures.  [NMZ19] has tau = 1 and several spikes per input; [M17] has
+    tau = threshold = 1.  Here an input that spikes r times is represented
+    by r inputs with the same weight.
 
 [BKP02] S. M. Bohte, J. N. Kok and H. La Poutre, Neurocomputing 48, 17-37,
     2002 (SpikeProp: (5) and (6) for other response kernels).
@@ -55,6 +56,7 @@ Departures.  [NMZ19] has tau = 1 and several spikes per input, [M17] also
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -62,56 +64,20 @@ import numpy as np
 __all__ = ["Crossing", "backward", "cross_entropy", "forward", "potential",
            "silent_cost"]
 
+LAYER = "W (n, m) float, inputs (B, m) float in [0, inf]"
+CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
+
 
 class Crossing(NamedTuple):
-    """Threshold crossings of a layer, as `forward` returns them."""
+    """Store the threshold crossings of a layer, as found by `forward`."""
 
     times: np.ndarray       # (B, n) s, infinity: silent
     causal: np.ndarray      # (B, n, m) bool, inputs up to the crossing
     slope: np.ndarray       # (B, n) dU/dt at the crossing, 0: silent
 
 
-def _positive(name, value):
-    number = np.asarray(value)
-    if number.shape != () or number.dtype.kind not in "fiu" \
-            or not 0 < number < np.inf:
-        raise ValueError(f"{name} is {value!r}: must be a finite number above 0")
-    return float(number)
-
-
-def _weights(W):
-    W = np.asarray(W)
-    if W.dtype not in (np.float32, np.float64):
-        raise ValueError(f"W is of dtype {W.dtype}: must be float32 or float64")
-    if W.ndim != 2 or 0 in W.shape:
-        raise ValueError(f"W is of shape {W.shape}: must be (n, m), none of them 0")
-    if not np.isfinite(W).all():
-        raise ValueError("W has NaN or infinite entries: must be finite")
-    return W
-
-
-def _times(name, value, width=None, dtype=None):
-    """Spike times (B, width), infinity for none."""
-    times = np.asarray(value)
-    if times.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name} is of dtype {times.dtype}: must be float32 or "
-                         "float64")
-    if times.ndim != 2 or 0 in times.shape or width not in (None, times.shape[1]):
-        raise ValueError(f"{name} is of shape {times.shape}: must be "
-                         f"(B, {width or 'k'}), none of them 0")
-    if np.isnan(times).any() or times.min() < 0:
-        raise ValueError(f"{name} has NaN or negative entries: must be times in s, "
-                         "at least 0, or infinity for no spike")
-    return times if dtype is None else times.astype(dtype)
-
-
-def _finite(times):
-    """times with 0 for infinity."""
-    return np.where(np.isfinite(times), times, 0)
-
-
 def forward(inputs, W, *, tau, threshold):
-    """First crossing of the threshold by each unit, eqs. (1)-(4).
+    """Find the first threshold crossing of each unit, eqs. (1)-(4).
 
     Parameters
     ----------
@@ -122,18 +88,12 @@ def forward(inputs, W, *, tau, threshold):
     tau : float
         Time constant of the currents, s.
     threshold : float
-        Above 0.
+        Threshold, above 0.
 
     Returns
     -------
     Crossing
         Spike times, causal sets and slopes.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, a time is NaN or negative, or tau
-        or threshold not above 0.
 
     Examples
     --------
@@ -143,9 +103,8 @@ def forward(inputs, W, *, tau, threshold):
     >>> [round(t, 4) for t in out.times[0].tolist()], out.causal.tolist()
     ([1.6931, inf], [[[True, False], [False, False]]])
     """
-    W = _weights(W)
-    inputs = _times("inputs", inputs, W.shape[1], W.dtype)
-    tau, threshold = _positive("tau", tau), _positive("threshold", threshold)
+    W, inputs = _arrays(LAYER, W, inputs)
+    tau, threshold = _arrays(CONSTANTS, tau, threshold)
     order = np.argsort(inputs, axis=1, kind="stable")
     arrival = np.take_along_axis(inputs, order, 1)
     spiked = np.isfinite(arrival)
@@ -170,30 +129,29 @@ def forward(inputs, W, *, tau, threshold):
     return Crossing(times, inputs[:, None, :] <= last[:, :, None], slope)
 
 
+def _finite(times):
+    """Return the times with infinity replaced by 0."""
+    return np.where(np.isfinite(times), times, 0)
+
+
 def backward(dtimes, inputs, W, crossing, *, tau):
-    """Gradient of a loss of spike times, eqs. (5) and (6).
+    """Compute the gradient of a loss of spike times, eqs. (5) and (6).
 
     Parameters
     ----------
     dtimes : (B, n) float
-        Derivative of the loss by the spike times; not read where silent.
+        Derivative of the loss by the spike times; ignored where silent.
     inputs, W, tau
-        As handed to `forward`.
+        As for `forward`.
     crossing : Crossing
-        What `forward` returned.
+        Result of `forward`.
 
     Returns
     -------
     dW : (n, m) float
-        Summed over the batch.
+        Derivative by the weights, summed over the batch.
     dinputs : (B, m) float
-        Derivative by the input times; 0 where there is none.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, a time is NaN or negative, dtimes
-        is not finite, or tau not above 0.
+        Derivative by the input times; 0 where an input does not spike.
 
     Examples
     --------
@@ -203,25 +161,10 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     >>> round(float(dW[0, 0]), 9), round(float(dinputs[0, 0]), 9)
     (-0.5, 1.0)
     """
-    W = _weights(W)
-    inputs = _times("inputs", inputs, W.shape[1], W.dtype)
-    if not isinstance(crossing, tuple) or len(crossing) != 3:
-        raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
-    times, causal, slope = (np.asarray(field) for field in crossing)
-    dtimes, shape = np.asarray(dtimes), (len(inputs), len(W))
-    for name, array, wanted in (
-            ("dtimes", dtimes, shape), ("crossing.times", times, shape),
-            ("crossing.slope", slope, shape),
-            ("crossing.causal", causal, (*shape, W.shape[1]))):
-        if array.shape != wanted or array.dtype.kind not in "fb":
-            raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: "
-                             f"must be {wanted} to match inputs and W, and of floats")
-    if not np.isfinite(dtimes).all():
-        raise ValueError("dtimes has NaN or infinite entries: must be finite")
-    tau, fired = _positive("tau", tau), np.isfinite(times)
-    if np.isnan(times).any() or not (slope[fired] > 0).all():
-        raise ValueError("crossing.times has NaN, or a time whose slope is not above "
-                         "0: must be as `forward` returned it")
+    W, inputs = _arrays(LAYER, W, inputs)
+    tau, = _arrays("tau () in (0, inf)", tau)
+    dtimes, times, causal, slope = _crossed(dtimes, crossing, len(inputs), *W.shape)
+    fired = np.isfinite(times)
     scaled = (dtimes / np.where(fired, slope, 1)).astype(W.dtype)
     ago = (_finite(times)[:, :, None] - _finite(inputs)[:, None, :]) * causal
     ago = (ago / tau).astype(W.dtype)
@@ -232,7 +175,7 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 
 
 def potential(at, inputs, W, *, tau):
-    """Membrane potentials at given times, without a reset, eq. (2).
+    """Compute membrane potentials at given times, without reset, eq. (2).
 
     Parameters
     ----------
@@ -244,13 +187,7 @@ def potential(at, inputs, W, *, tau):
     Returns
     -------
     (T, B, n) float
-        Threshold units.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, a time of inputs is NaN or
-        negative, at is not finite, or tau not above 0.
+        Potentials, threshold units.
 
     Examples
     --------
@@ -259,27 +196,19 @@ def potential(at, inputs, W, *, tau):
     >>> U.ravel().tolist()
     [0.0, 1.0]
     """
-    W = _weights(W)
-    inputs = _times("inputs", inputs, W.shape[1], W.dtype)
-    tau, at = _positive("tau", tau), np.asarray(at)
-    if at.ndim != 1 or at.dtype.kind not in "fiu" or not np.isfinite(at).all():
-        raise ValueError(f"at is of shape {at.shape}, dtype {at.dtype}: must be (T,) "
-                         "finite times in s")
-    ago = np.maximum(at.astype(W.dtype)[:, None, None] - inputs, 0)
+    W, inputs, at = _arrays(LAYER + ", at (T*)", W, inputs, at)
+    tau, = _arrays("tau () in (0, inf)", tau)
+    ago = np.maximum(at[:, None, None] - inputs, 0)
     return -tau * np.expm1(-ago / tau) @ W.T                               # (2)
 
 
 def silent_cost(W, *, tau, threshold):
-    """Weight-sum penalty that revives silent units, eq. (7).
+    """Return a penalty on weight sums that revives silent units, eq. (7).
 
     Parameters
     ----------
-    W : (n, m) float
-        Weights, threshold units per s.
-    tau : float
-        Time constant of the currents, s.
-    threshold : float
-        Above 0.
+    W, tau, threshold
+        As for `forward`.
 
     Returns
     -------
@@ -288,12 +217,6 @@ def silent_cost(W, *, tau, threshold):
     dW : (n, m) float
         Its derivative; 0 for a sum that is exactly threshold/tau.
 
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, W is not finite, or tau or
-        threshold not above 0.
-
     Examples
     --------
     >>> W = np.array([[0.25, 0.5], [2.0, 0.0]])
@@ -301,40 +224,34 @@ def silent_cost(W, *, tau, threshold):
     >>> value, dW.tolist()
     (0.25, [[-1.0, -1.0], [0.0, 0.0]])
     """
-    W = _weights(W)
-    needed = _positive("threshold", threshold) / _positive("tau", tau)
-    missing = np.maximum(W.dtype.type(needed) - W.sum(axis=1), 0)
+    W, = _arrays("W (n, m) float", W)
+    tau, threshold = _arrays(CONSTANTS, tau, threshold)
+    missing = np.maximum(W.dtype.type(threshold / tau) - W.sum(axis=1), 0)
     dW = np.zeros_like(W)
     dW[missing > 0] = -1
     return float(missing.sum()), dW                                        # (7)
 
 
 def cross_entropy(times, labels, *, scale, late):
-    """Cross entropy of which unit spikes first, eqs. (8) and (9).
+    """Return the cross entropy of the unit that spikes first, eqs. (8), (9).
 
     Parameters
     ----------
     times : (B, k) float
-        Spike times of the output units, s; infinity for silent ones.
+        Spike times of the output units, s; infinity for silent units.
     labels : (B,) int
-        Units that should be first, 0 ... k-1.
+        Units that should spike first, 0 ... k-1.
     scale : float
-        Time difference that makes a factor e of probability, s.
+        Delay that lowers the probability of a unit by a factor e, s.
     late : float
-        Time that later and silent units count as, s.
+        Time that replaces all later times, and those of silent units, s.
 
     Returns
     -------
     loss : float
         Nats, mean over the batch.
     dtimes : (B, k) float
-        Its derivative, 0 for units that are late or silent.
-
-    Raises
-    ------
-    ValueError
-        If a shape, dtype or label does not fit, a time is NaN or negative,
-        or scale or late is not above 0.
+        Its derivative; 0 for units that are late or silent.
 
     Examples
     --------
@@ -343,15 +260,10 @@ def cross_entropy(times, labels, *, scale, late):
     >>> round(loss, 4), [round(d, 4) for d in dtimes[0].tolist()]
     (0.3133, [0.2689, 0.0])
     """
-    times, labels = _times("times", times), np.asarray(labels)
-    scale, late = _positive("scale", scale), _positive("late", late)
+    times, = _arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape
-    if labels.shape != (B,) or labels.dtype.kind not in "iu":
-        raise ValueError(f"labels is of shape {labels.shape}, dtype {labels.dtype}: "
-                         f"must be ({B},) integers to match times")
-    if labels.min() < 0 or labels.max() >= k:
-        raise ValueError(f"labels reaches from {labels.min()} to {labels.max()}: "
-                         f"must be in 0 ... {k - 1}")
+    labels, scale, late = _arrays(f"labels ({B}) int in [0, {k}), scale () in (0, inf),"
+                                  " late () in (0, inf)", labels, scale, late)
     scores = -np.minimum(times, times.dtype.type(late)) / times.dtype.type(scale)
     scores -= scores.max(axis=1, keepdims=True)
     logp = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -360,3 +272,63 @@ def cross_entropy(times, labels, *, scale, late):
     dtimes[rows, labels] += 1
     loss = -logp[rows, labels].mean()                                      # (8)
     return float(loss), np.where(times < late, dtimes / (B * scale), 0)    # (9)
+
+
+def _crossed(dtimes, crossing, B, n, m):
+    """Return dtimes and the fields of a crossing, in their own dtypes."""
+    if not isinstance(crossing, tuple) or len(crossing) != 3:
+        raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
+    dtimes, times, causal, slope = _arrays(
+        f"dtimes ({B}, {n}), crossing.times ({B}, {n}) in [0, inf], "
+        f"crossing.causal ({B}, {n}, {m}), crossing.slope ({B}, {n}) in [0, inf)",
+        dtimes, *crossing)
+    if not (slope[np.isfinite(times)] > 0).all():
+        raise ValueError("crossing.slope is 0 at a finite time: must be above 0")
+    return dtimes, times, causal, slope
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

@@ -388,7 +388,7 @@ def _given(k, state, names, W, *others):
     """
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    if not _fits(W, state.eligibility):
+    if not _fits(W, state.eligibility) or W.dtype not in (np.float32, np.float64):
         W, = _arrays("W (B, n, m) float", W)
     shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):

@@ -1,4 +1,4 @@
-"""The bench: what it finds, what it corrects, and that it sees recordings only."""
+"""Test what calibration measures and corrects, and that it reads recordings only."""
 
 import functools
 
@@ -24,9 +24,9 @@ def quiet(seed=5, **changes):
 
 
 def spreads(c):
-    """Of gain, tau_syn, tau_mem, threshold, reset, and codes of silent traces.
+    """Return the spreads of gain, tau_syn, tau_mem, threshold, reset and silent code.
 
-    Those that never fire are left out: nothing is known of them.
+    Neurons that never fire are left out, because they cannot be measured.
     """
     these = np.isfinite(c.threshold)
     return np.array([c.gain[:, these].std(), c.tau_syn[:, these].std() / 6e-6,
@@ -38,7 +38,7 @@ def spreads(c):
 PUBLISHED = np.array([0.05, 0.04, 0.05, 0.06, 0.06, 3.0])      # calibrated
 
 
-def test_an_ideal_chip_is_found_ideal():
+def test_an_ideal_chip_is_measured_as_ideal():
     c = chip.draw(1, chip.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
     found = cal.measure(bench(c), **SMALL)
     np.testing.assert_allclose(found.gain, 1, rtol=1e-4)
@@ -49,7 +49,7 @@ def test_an_ideal_chip_is_found_ideal():
     assert not found.restless.any() and not found.silent.any()
 
 
-def test_a_chip_without_noise_is_found_as_it_is():
+def test_a_chip_without_noise_is_measured_exactly():
     c = quiet()
     found = cal.measure(bench(c), **SMALL)
     assert (spreads(c) > [0.08, 0.15, 0.08, 0.12, 0.1, 9]).all()
@@ -62,8 +62,8 @@ def test_a_chip_without_noise_is_found_as_it_is():
 
 
 @pytest.mark.parametrize("syn, mem", [(4e-6, 9e-6), (9e-6, 4e-6), (6e-6, 6e-6)])
-def test_the_two_time_constants_are_told_apart(syn, mem):
-    """Below threshold both chips answer alike, but for a factor."""
+def test_the_two_time_constants_are_separated(syn, mem):
+    """Below threshold, the responses of both chips differ by a factor only."""
     c = chip.draw(1, chip.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
     c = c._replace(tau_syn=np.full((2, 40), syn), tau_mem=np.full(40, mem))
     found = cal.measure(bench(c), **SMALL)
@@ -71,7 +71,7 @@ def test_the_two_time_constants_are_told_apart(syn, mem):
     np.testing.assert_allclose(found.tau_mem, mem, rtol=1e-3)
 
 
-def test_excitation_and_inhibition_are_told_apart():
+def test_excitation_and_inhibition_are_separated():
     c = chip.draw(1, chip.IDEAL._replace(refractory=2e-6), **SMALL, dtype=np.float64)
     one = np.ones(40)
     c = c._replace(gain=np.stack([1.2 * one, 0.8 * one]),
@@ -83,7 +83,7 @@ def test_excitation_and_inhibition_are_told_apart():
 
 @pytest.mark.parametrize("seed", [2, 5])
 def test_calibration_reaches_the_published_spreads(seed):
-    """Neurons that can be calibrated; once, and then once more."""
+    """Calibrate twice; neurons that never fire are left out."""
     c = chip.draw(seed, chip.UNCALIBRATED)
     able = np.isfinite(c.threshold)
     before, history = spreads(c), []
@@ -102,13 +102,13 @@ def test_calibration_reaches_the_published_spreads(seed):
 def test_a_decalibrated_chip_is_calibrated():
     c = chip.draw(4, chip.CALIBRATED._replace(decalibration=(0.3, 0.3)))
     assert c.tau_mem.std() > 0.25 * 6e-6
-    for k in range(3):      # one needs several: its synapses are too quick to fire it
+    for k in range(3):      # at first, one neuron with fast synapses does not fire
         c = cal.corrected(c, cal.calibrate(bench(c, k), repeats=4))
     assert (spreads(c) < PUBLISHED).all()
 
 
-def test_recordings_are_all_that_is_seen():
-    """From a tape, without a chip: the same corrections to the last bit."""
+def test_only_recordings_are_read():
+    """Replayed recordings give the same corrections to the last bit."""
     c, tape, asked = chip.draw(8, chip.UNCALIBRATED, **SMALL), [], []
     run = bench(c)
 
@@ -167,7 +167,7 @@ def test_restless_and_silent_neurons():
     for name in ("gain", "tau_syn", "tau_mem"):
         assert (getattr(turned, name)[..., :2] == 1).all()
         assert (getattr(turned, name)[..., 2:] != 1).all()
-    assert turned.reset[1] == turned.leak[1] == 0, "the leak of one that fires: unknown"
+    assert turned.reset[1] == turned.leak[1] == 0, "its leak is unknown"
     new = cal.corrected(c, turned)
     assert new.threshold[0] == np.inf
     np.testing.assert_allclose(turned.threshold[0], -0.5 - found.leak[0], rtol=1e-10)
@@ -177,8 +177,8 @@ def test_restless_and_silent_neurons():
     assert abs(again.threshold[1] - 1) < 0.02
 
 
-def test_a_neuron_that_fires_late_is_left_alone_but_for_its_threshold():
-    """Its tau_mem cannot be found, nor then tau_syn: the threshold comes first."""
+def test_of_a_neuron_that_fires_late_only_the_threshold_is_corrected():
+    """Its time constants cannot be measured before its threshold is corrected."""
     c = quiet()
     c.tau_mem[3], c.tau_syn[:, 3], c.threshold[3] = 20e-6, 20e-6, 9.2
     found = cal.measure(bench(c), **SMALL)
@@ -198,7 +198,7 @@ def test_a_neuron_that_fires_late_is_left_alone_but_for_its_threshold():
     assert abs(new.threshold[3] - 1) < 0.02
 
 
-def test_corrections_are_targets_over_findings():
+def test_corrections_are_targets_over_measurements():
     c = quiet()
     found, turned = (f(bench(c), **SMALL) for f in (cal.measure, cal.calibrate))
     np.testing.assert_allclose(turned.gain * found.gain, 1, rtol=1e-10)
@@ -227,7 +227,7 @@ def test_other_targets():
 
 
 def test_other_units():
-    """Codes, weights and time are what the caller says they are."""
+    """Codes, weights and time are in the units of the caller."""
     c = quiet()
     run = functools.partial(bench(c), code=(100.0, 35.0), scale=200.0, dt=1.5e-6)
     found = cal.measure(run, **SMALL, code=(100.0, 35.0), scale=200.0, dt=1.5e-6)
@@ -317,6 +317,6 @@ def test_refuses_corrections(corrections, words):
         cal.corrected(chip.draw(1, **SMALL), corrections)
 
 
-def test_what_is_no_chip_is_refused():
+def test_refuses_another_chip():
     with pytest.raises(ValueError, match="^chip is a NoneType without gain"):
         cal.corrected(None, PLAIN)

@@ -1,6 +1,6 @@
-"""The emulated chip: its ideal limit, closed forms, and each effect alone.
+"""Test the emulated chip: its ideal limit, closed forms, and each effect alone.
 
-Statistical tests are seeded; a right implementation fails one with a
+Statistical tests are seeded.  A correct implementation fails one with a
 probability of at most 1e-6 over seeds.
 """
 
@@ -44,7 +44,7 @@ def emulate(c, x, hidden, readout=None, recurrent=None, seed=0, **options):
 
 
 def deaf(c):
-    """The chip with thresholds out of reach: membranes are linear."""
+    """Return the chip with infinite thresholds, so that membranes are linear."""
     return c._replace(threshold=np.full_like(c.threshold, np.inf))
 
 
@@ -55,7 +55,7 @@ def first_bin(T, B, m):
 
 
 def psp(t, tau_syn=TAU, tau_mem=TAU, dt=DT, nominal=(TAU, TAU)):
-    """Answer to one event of weight 1 at t = 0, relative to nominal neurons."""
+    """Return the response to an event of weight 1 at t = 0, in nominal units."""
     def answer(t, a, b):
         t = np.maximum(t, 0)
         if a == b:
@@ -127,8 +127,8 @@ def test_subthreshold_membranes_do_not_depend_on_the_step(step):
     assert np.linalg.norm(run.membranes - out) < RTOL * np.linalg.norm(out)
 
 
-def test_long_bins_and_quick_neurons():
-    """Nothing overflows where a time constant is a small part of a step."""
+def test_long_bins_and_fast_neurons():
+    """Time constants far below the step do not overflow."""
     c = ideal(2, 1, tau_mem=9e-3, tau_syn=9e-3)
     tau = np.array([[0.5e-6, 9e-3], [9e-3, 0.5e-6]])
     c = deaf(c._replace(tau_syn=tau, tau_mem=tau[1]))
@@ -146,7 +146,7 @@ def test_each_neuron_has_its_own_response(step):
     c = chip.draw(4, chip.only(chip.UNCALIBRATED, *names), neurons=6, inputs=6,
                   dtype=np.float64)
     x = np.zeros((20, 4, 4), np.uint8)
-    x[3, np.arange(4), np.arange(4)] = 1         # image b: input b
+    x[3, np.arange(4), np.arange(4)] = 1         # image b has input b
     W = np.array([[50.0, -40.0, 30.5, -63.0]] * 6)
     run = emulate(deaf(c), x, W, step=step)
     t = DT * (np.arange(20) - 4)
@@ -163,7 +163,7 @@ def test_rows_of_recurrent_weights_and_readouts():
     n, m, k = 4, 3, 2
     c = chip.draw(4, chip.only(chip.UNCALIBRATED, "gain", "synapse"), neurons=n + k,
                   inputs=n + m, dtype=np.float64)
-    # Neuron 0 fires without input and holds for the rest: one event.
+    # Neuron 0 fires once without input and then stays refractory.
     c = c._replace(threshold=np.array([-0.5] + [np.inf] * 5),
                    effects=c.effects._replace(refractory=1e-3))
     V, R = np.zeros((n, n)), np.zeros((k, n))
@@ -268,7 +268,7 @@ def test_a_tie_is_no_spike():
 @pytest.mark.parametrize("leak", [0.0, 0.3])
 @pytest.mark.parametrize("size", [-1.5, -0.2, 0.3, 2.0])
 def test_headroom_compresses_steady_responses(leak, size):
-    """A current that does not decay; `free`, `edge` are relative to the leak."""
+    """Use a constant current; `free` and `edge` are relative to the leak."""
     low, high, slope = -1.0, 1.75, 0.2
     x, W = first_bin(120, 1, 1), [[240 * size]]
     c = deaf(ideal(1, 1, tau_syn=0.9, headroom=(low, high, slope)))
@@ -313,7 +313,7 @@ def test_read_noise():
 
 
 def test_membrane_noise():
-    """Stationary, correlated over the membrane's time constant, and heard."""
+    """It is stationary, has the time constant of the membrane, and causes spikes."""
     run = noisy(1, 0.015)
     z = run.membranes / 0.015
     for t in (0, 1, 7, 19):
@@ -350,7 +350,7 @@ def test_noise_is_fresh_in_each_run():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_noise_of_a_seed_by_hand(dtype):
-    """In which order, precision and sign the draws of a run enter."""
+    """Reproduce the order, precision and sign of all draws of a run."""
     T, B, N, K = 4, 3, 5, 9
     read, size, wander, late, jitter = 0.02, 0.3, 0.1, 1e-7, 3e-7
     c = deaf(chip.draw(3, chip.IDEAL._replace(
@@ -411,7 +411,7 @@ def test_offsets_and_gains_of_the_converter():
     np.testing.assert_allclose(plain.samples, 80 + 70 * plain.membranes, rtol=RTOL)
 
 
-def test_gains_of_the_converter_are_those_of_noise_too():
+def test_gains_of_the_converter_scale_the_noise():
     c = ideal(2, 1, noise=(0.02, 0.0, 0.03))
     x, W = np.zeros((20, 5, 1)), np.zeros((2, 1))
     gain = np.array([0.5, -0.25])
@@ -443,7 +443,7 @@ def test_latency_of_samples_in_closed_form():
 
 
 def test_jitter_of_samples():
-    """The response is known and rises: it tells when it was sampled."""
+    """The time of a sample follows from a known, rising response."""
     x = first_bin(4, 3000, 1)
     c = deaf(ideal(2, 1, sampling=(0.3e-6, 0.07e-6)))
     run = emulate(c, x, [[120.0], [60.0]], step=0.02e-6, seed=9)
@@ -492,7 +492,7 @@ def test_no_sample_shows_the_peak_of_a_spike(step):
 
 # ---- effects of the links
 
-def test_events_of_a_bin_are_sent_one_after_the_other():
+def test_events_of_a_bin_arrive_in_sequence():
     m, spacing, h = 30, 0.1e-6, DT / 9
     rng = np.random.default_rng(3)
     x = np.zeros((20, 2, m), np.uint8)
@@ -508,7 +508,7 @@ def test_events_of_a_bin_are_sent_one_after_the_other():
     np.testing.assert_allclose(run.membranes[..., 0], wanted, rtol=1e-9, atol=1e-12)
 
 
-def test_events_after_the_window_are_not_heard():
+def test_events_after_the_window_have_no_effect():
     x = np.ones((3, 1, 20), np.uint8)
     run = emulate(deaf(ideal(1, 20, timing=(1e-6, 0.0))), x, np.full((1, 20), 24))
     assert 0 < run.membranes[-1, 0, 0] < 2 * psp(DT) * 0.1
@@ -568,7 +568,7 @@ def test_on_chip_events_are_lost_and_recorded(recurrent):
 def test_fast_mode_resets_after_the_first_input():
     x = np.zeros((12, 6, 40), bool)
     rng = np.random.default_rng(2)
-    for b in range(5):                                     # image 5 stays silent
+    for b in range(5):                                     # image 5 has no input
         x[b:, b] = rng.random((12 - b, 40)) < 0.1
         x[b, b, 0] = True
     W, R = rng.integers(-20, 64, (30, 40)), rng.integers(-63, 64, (4, 30))
@@ -593,12 +593,12 @@ def test_fast_mode_starts_from_the_reset():
     np.testing.assert_allclose(run.membranes[:, 0], wanted, rtol=RTOL)
     late = emulate(c, first_bin(20, 1, 1), np.zeros((2, 1)), reset_after=10e-6)
     closes = 9 + round(10e-6 / DT * 9)
-    assert 11.6e-6 < closes * DT / 9 < 11.8e-6          # of an image, at most
+    assert 11.6e-6 < closes * DT / 9 < 11.8e-6          # longest image
     assert np.array_equal(late.membranes[closes // 9:, 0] == c.reset,
                           np.arange(closes // 9, 20)[:, None] * 9 >= [closes] * 2)
 
 
-def test_images_know_nothing_of_each_other():
+def test_images_are_independent():
     x, W, R = network()
     c = chip.draw(3, chip.UNCALIBRATED._replace(noise=None, loss=None, sampling=None),
                   neurons=34, inputs=40, dtype=np.float64)
@@ -624,7 +624,7 @@ def test_an_image_without_input_is_never_reset():
     assert run.spikes[-1, 1, 0] and not run.spikes[-1, 0, 0] and run.spikes[0, 0, 0]
 
 
-def test_the_ends_of_what_is_allowed():
+def test_extreme_allowed_values():
     x = first_bin(2, 1, 1)
     assert emulate(ideal(1, 1), x, [[1]], dt=30 * TAU).samples.shape == (2, 1, 1)
     c = ideal(1, 1)._replace(leak=np.array([0.5]))
@@ -771,7 +771,7 @@ def test_refuses(options, words):
         call(**options)
 
 
-def test_the_call_that_is_varied_is_fine():
+def test_the_call_that_the_refusals_vary_is_valid():
     assert call(recurrent=R)[0].shape == (20, 2, 5)
     few = {"c": chip.draw(1, inputs=6), "x": X[..., :3], "hidden": np.ones((7, 3), int)}
     assert call(**few, readout=np.ones((0, 7), int))[0].shape == (20, 2, 7)

@@ -1,6 +1,6 @@
-"""The chip that is drawn: each effect alone, its spread, its switch, its stream.
+"""Test drawn chips: spread, switch and random stream of each effect.
 
-Statistical tests are seeded; a right implementation fails one with a
+Statistical tests are seeded.  A correct implementation fails one with a
 probability of at most 1e-6 over seeds.
 """
 
@@ -29,7 +29,7 @@ def drawn(*names, effects=FULL, seed=3, neurons=N, inputs=2):
 
 
 def assert_normal(z):
-    """Standard normal, by distribution, mean and variance."""
+    """Check distribution, mean and variance of standard normal numbers."""
     z = np.ravel(z)
     assert stats.kstest(z, "norm").pvalue > 1e-6
     assert abs(z.mean()) * np.sqrt(z.size) < 4.9
@@ -37,7 +37,7 @@ def assert_normal(z):
 
 
 def log_normal(factor, spread):
-    """The normal numbers behind factors of mean 1."""
+    """Return the normal numbers from which factors of mean 1 were made."""
     s = np.sqrt(np.log1p(spread ** 2))
     return np.log(factor) / s + s / 2
 
@@ -64,13 +64,13 @@ TABLE = {       # uncalibrated, calibrated
     "pathological": ((0.005, 0.005), None), "drift": (0.015, 0.015)}
 
 
-def test_magnitudes_are_those_of_the_sources():
+def test_magnitudes_equal_those_of_the_sources():
     assert list(TABLE) == list(chip.Effects._fields)
     for effects, column in ((chip.UNCALIBRATED, 0), (chip.CALIBRATED, 1)):
         assert effects._asdict() == {k: v[column] for k, v in TABLE.items()}
 
 
-def test_all_are_on_but_decalibration():
+def test_all_effects_but_decalibration_are_on():
     assert [f for f, v in chip.UNCALIBRATED._asdict().items() if v is None] \
         == ["decalibration"]
     assert set(chip.IDEAL) == {None}
@@ -85,7 +85,7 @@ def test_an_effect_alone_changes_its_own_numbers(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(CHANGES) - {"pathological"}))
-def test_an_effect_off_leaves_the_others_as_they_were(name):
+def test_switching_an_effect_off_keeps_the_others(name):
     on = chip.draw(3, chip.CALIBRATED._replace(decalibration=(0.1, 0.2)))
     off = chip.draw(3, on.effects._replace(**{name: None}))
     changed = {f for f in FIXED if not np.array_equal(getattr(on, f), getattr(off, f))}
@@ -117,7 +117,7 @@ def test_synapses():
     assert synapse.shape == (2, N, 2)
     assert_normal((synapse - 1) / FULL.synapse)
     wide = drawn("synapse", effects=FULL._replace(synapse=2.0)).synapse
-    share = stats.norm.cdf(-0.5)                # never of the wrong sign
+    share = stats.norm.cdf(-0.5)                # negative ones are set to 0
     assert wide.min() == 0
     assert stats.binomtest(int((wide == 0).sum()), wide.size, share).pvalue > 1e-6
 
@@ -129,7 +129,7 @@ def test_time_constants():
     for row in z:
         assert_normal(row)
     r = np.corrcoef(z) - np.eye(3)
-    r = np.arctanh(r) * np.sqrt(N - 3)                   # Fisher: normal
+    r = np.arctanh(r) * np.sqrt(N - 3)                   # normal, by Fisher
     assert abs(r[0, 1] - np.arctanh(0.13) * np.sqrt(N - 3)) < 4.9
     assert abs(r[0, 2]) < 4.9 and abs(r[1, 2]) < 4.9
     other = chip.draw(1, chip.IDEAL, tau_mem=1e-5, tau_syn=2e-6)
@@ -156,7 +156,7 @@ def test_decalibration_of_each_kind(sigma, parts):
     c = drawn("decalibration", effects=FULL._replace(decalibration=sigma))
     z = []
     if "tau" in parts:
-        assert np.array_equal(*c.tau_syn)    # one target for a neuron
+        assert np.array_equal(*c.tau_syn)    # exc. and inh. share a draw
         z += [(c.tau_syn[0] / 6e-6 - 1) / sigma[0],
               (c.tau_mem / 6e-6 - 1) / sigma[0]]
     else:
@@ -219,7 +219,7 @@ def test_drift():
     assert now.shape == (6, N)
     assert_normal((now - 1) / 0.015)
     assert np.abs(np.corrcoef(now) - np.eye(6)).max() < 5.5 / np.sqrt(N)
-    for age in (20.0, 300.0, 900.0, 1800.0):       # 2 sin(a / 2): how far it went
+    for age in (20.0, 300.0, 900.0, 1800.0):       # the change is 2 sin(a / 2)
         z = (factors(age) - now) / (0.015 * 2 * np.sin(np.pi * age / 3600))
         assert_normal(z)
     np.testing.assert_allclose(factors(3600.0), now, rtol=1e-10)
@@ -241,7 +241,7 @@ def test_published_spreads():
         np.testing.assert_allclose(found, bounds, rtol=0.06)
 
 
-def test_a_seed_is_a_chip():
+def test_a_seed_determines_the_chip():
     one, same, other = (chip.draw(seed) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one[2:], same[2:], strict=True))
     assert not any(np.array_equal(a, b)

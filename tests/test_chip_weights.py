@@ -1,4 +1,4 @@
-"""Weights for an analog chip: rounding, scales, clamps, dropout, penalty."""
+"""Test weights for an analog chip: rounding, scales, clamps, dropout, penalty."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_ties_are_rounded_to_even_and_ranges_are_options():
 
 
 def test_straight_through_is_the_mean_slope_of_rounding():
-    """Over one unit of the chip, the integer rises by one."""
+    """The integer increases by one over one unit of the chip."""
     w = np.linspace(0.01, 0.01 + 1 / 240, 1001)[:, None]
     readout = np.ones((1, len(w)))
     i = cw.integers(cw.Weights(w, None, readout))[0].hidden
@@ -137,11 +137,11 @@ def test_initial_has_the_published_spread():
                       dtype=np.float64).readout.dtype == np.float64
 
 
-def test_rounding_is_that_of_exact_products():
-    """float32 weights near half an integer: products in float64 do not round."""
+def test_exact_products_are_rounded():
+    """Products of float32 weights near half an integer are exact in float64."""
     w = ((np.arange(62) + 0.5) / 240).astype(np.float32)[None]
     expected = np.rint(w.astype(np.float64) * 240)
-    assert (expected != np.rint(w * np.float32(240))).any(), "else nothing is seen"
+    assert (expected != np.rint(w * np.float32(240))).any(), "must differ"
     weights = cw.Weights(w, None, np.ones((1, 1), np.float32))
     assert np.array_equal(cw.integers(weights)[0].hidden, expected)
 

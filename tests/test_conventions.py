@@ -1,4 +1,4 @@
-"""Step conventions: every preset and axis by hand, and the gradients of all.
+"""Test step conventions: every preset and axis by hand, and their gradients.
 
 Forward runs use alpha = 1/4 and beta = 1/2, exact or Euler, unless a test says
 otherwise.  Gradients are compared with finite differences, RTRL and `lif`.
@@ -19,12 +19,12 @@ TAUS = {"exact": {"tau_syn": 1 / np.log(4), "tau_mem": 1 / np.log(2)},
 
 
 def column(*values):
-    """(T, 1, 1) array."""
+    """Return a (T, 1, 1) array."""
     return np.array(values, float).reshape(-1, 1, 1)
 
 
 def run(step, x, W=((1.0,),), V=None, **constants):
-    """Rows of one run, each as a list where there is one neuron."""
+    """Return the rows of one run as flat lists."""
     done = conventions.simulate(step, x, W, V, **(TAUS[step.decay] | constants))
     rows = conventions.recorded(step, done)
     return [rows[name].ravel().tolist() for name in ("spikes", "mem", "syn")]
@@ -115,7 +115,7 @@ def test_no_spikes_below_the_threshold():
             step = Step(synapse="none", input="same", test="after", spikes=spikes,
                         compare=compare, reset="none")
             assert run(step, column(-5, 0.5, 0.9), tau_mem=0)[0] == [0, 0, 0]
-    barely = np.nextafter(3.0, 4)       # its quotient is 1, and yet above
+    barely = np.nextafter(3.0, 4)       # above, although the quotient rounds to 1
     step = PRESETS["sinabs"]._replace(compare=">", gain="one", synapse="none")
     assert run(step, column(barely), threshold=3)[0] == [1]
 
@@ -129,7 +129,7 @@ def test_no_spikes_below_the_threshold():
     ("zero", "after", [5, 0.5, 1.25], [5, 0.5, 1.25]),
     ("none", "once", [5, 3.5, 2.75], [5, 3.5, 2.75]),
     ("none", "after", [5, 3.5, 2.75], [5, 3.5, 2.75])])
-def test_what_resets_when(reset, reset_at, tested, shown):
+def test_kinds_and_times_of_the_reset(reset, reset_at, tested, shown):
     step = Step(synapse="none", input="same", test="after", record="after",
                 reset=reset, reset_at=reset_at)
     done = conventions.simulate(step, column(5, 1, 1), np.eye(1), **TAUS["exact"],
@@ -139,7 +139,7 @@ def test_what_resets_when(reset, reset_at, tested, shown):
 
 
 def test_rows_of_every_recording():
-    """States 0, 5, 2 with one spike in the middle; resets seen or not."""
+    """Record states 0, 5, 2 with one spike in the middle, before or after resets."""
     expected = {("before", "before", "once"): ([0, 1], [0, 4]),
                 ("before", "before", "after"): ([0, 1], [0, 5]),
                 ("before", "after", "once"): ([0, 1], [5, 2]),
@@ -221,7 +221,7 @@ def test_recorded_values_replace_its_own():
 
 
 def test_slopes_by_hand():
-    """A spike of 3 at the state 1: beta 1/2, threshold 2, read of the drive."""
+    """State 1 spikes at u = 3 with beta 1/2 and threshold 2."""
     one = {"refractory": 0, "synapse": "none", "input": "same"}
     for reset, at, expected in (("subtract", "once", (0.5, -1, 1)),
                                 ("subtract", "after", (0.5, -2, 1)),
@@ -287,12 +287,12 @@ CONSTANTS = {"tau_syn": 2.7, "tau_mem": 4.1, "dt": 0.9, "threshold": 0.8,
 
 
 def smooth(v):
-    """A surrogate without kinks."""
+    """Return a smooth surrogate and its derivative."""
     return surrogates.SURROGATES["arctan"](v, 3.0)
 
 
 def network(step, seed, recurrent, T=9, B=2, m=3, n=3, constants=CONSTANTS):
-    """(x, W, V, run) whose free membranes cross the threshold now and then."""
+    """Return (x, W, V, run) whose free membranes cross the threshold at times."""
     rng = np.random.default_rng(seed)
     x = (rng.random((T, B, m)) < 0.5) * rng.uniform(0.5, 1.5, (T, B, m))
     W = rng.normal(0.4, 1, (n, m))
@@ -305,7 +305,7 @@ def network(step, seed, recurrent, T=9, B=2, m=3, n=3, constants=CONSTANTS):
 
 
 def alive(step, run):
-    """Spikes that matter, every option at work, no membrane near the floor."""
+    """Check that all options have effects and no membrane is near the floor."""
     floor = np.abs(run.mem - CONSTANTS["floor"])
     return 0 < (run.spikes > 0).mean() < 0.8 and run.spikes[1:-3].any() \
         and (not step.floor or floor.min() == 0 and floor[floor > 0].min() > 1e-3) \
@@ -314,7 +314,7 @@ def alive(step, run):
 
 
 def parts(step, x, W, V, run, seed):
-    """(loss of [W, V, x], its gradient by BPTT and by RTRL)."""
+    """Return a loss of [W, V, x], and its gradients by BPTT and by RTRL."""
     rng = np.random.default_rng(seed)
     (T, B, n), theta = (len(x), x.shape[1], len(W)), CONSTANTS["threshold"]
     dspikes, dmem = rng.normal(size=(2, T, B, n))
@@ -388,7 +388,7 @@ def test_a_taylor_slope_of_two():
 
 
 @pytest.mark.parametrize("other", ["through_reset", "reset_at", "synapse", "input"])
-def test_what_another_convention_says_is_rejected(other):
+def test_the_gradient_of_another_convention_is_rejected(other):
     step = PRESETS["norse_feed_forward"]
     value = {"through_reset": False, "reset_at": "after", "synapse": "between",
              "input": "next"}[other]

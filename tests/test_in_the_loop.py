@@ -1,8 +1,8 @@
-"""Gradients with a chip in the loop: of any recording, whatever made it.
+"""Test gradients with a chip in the loop, for recordings from any source.
 
-The model that they are the gradient of is written out here once more, with
-the chip's deviation from it as a frozen term; recordings are random arrays
-first, then those of networks and of drawn chips.
+The differentiated model is written here a second time, with the deviation of
+the chip from it as a frozen term.  Recordings are random arrays, and those of
+networks and of drawn chips.
 """
 
 import functools
@@ -27,7 +27,7 @@ def decays(tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6):
 
 
 def drawn(seed, recurrent=False, sizes=SIZES, threshold=1.0):
-    """Weights, input, labels and a recording that nothing made: numbers."""
+    """Return weights, input, labels and a recording of random numbers."""
     T, B, m, n, k = sizes
     rng = np.random.default_rng(seed)
     weights = chip_weights.Weights(
@@ -36,14 +36,14 @@ def drawn(seed, recurrent=False, sizes=SIZES, threshold=1.0):
     x = (rng.random((T, B, m)) < 0.4).astype(float)
     mem, out = rng.normal(0.8, 0.4, (T, B, n)), rng.normal(0, 0.5, (T, B, k))
     mem[0] = out[0] = 0
-    near = np.abs(mem - threshold) < 0.02       # off the corner of the surrogate
+    near = np.abs(mem - threshold) < 0.02       # away from the kink of the surrogate
     mem[near] = threshold - 0.03
     spikes = (rng.random((T, B, n)) < 0.3).astype(float)
     return weights, x, rng.integers(0, k, B), loop.Recording(mem, spikes, out)
 
 
 def graph(weights, x, recording, *, steepness=50.0, threshold=1.0, **nominal):
-    """theta -> Recording of the model about a recording, eqs. (1) and (2)."""
+    """Return theta -> Recording of the model about a recording, eqs. (1) and (2)."""
     alpha, beta = decays(**{**NOMINAL, **nominal})
     recurrent = weights.recurrent is not None
     spike = checks.anchored(lambda v: surrogates.fast_sigmoid(v, steepness),
@@ -55,7 +55,7 @@ def graph(weights, x, recording, *, steepness=50.0, threshold=1.0, **nominal):
         rest = [np.zeros_like(a) for a in recording]
         mem, spikes, out = rest
         syn, syn_out = np.zeros((2, *mem[0].shape)), np.zeros((2, *out[0].shape))
-        left = np.zeros_like(mem), np.zeros_like(out)       # syn: I[t-1] and I[t]
+        left = np.zeros_like(mem), np.zeros_like(out)       # syn holds I[t-1], I[t]
         for t in range(len(x)):
             for v, I, rec, r in ((mem, syn, recording.mem, 0),
                                  (out, syn_out, recording.out, 1)):
@@ -78,7 +78,7 @@ def parameters(weights):
 
 
 def assert_gradient(weights, x, labels, recording, rng, options, nominal):
-    """The gradient of the whole loss, by differences and by its order."""
+    """Check the gradient of the loss by finite differences and Taylor slope."""
     run = graph(weights, x, recording, **nominal)
     start = run(parameters(weights))
     for ours, theirs in zip(start, recording, strict=True):
@@ -113,8 +113,8 @@ def test_gradient_of_any_recording(seed, recurrent, reduction, readout, burst, r
 
 
 @pytest.mark.parametrize("offset", [0.0, -2000.0])
-def test_the_right_class_has_the_maximum_of_steps_that_a_spike_has_reached(offset):
-    """By hand; r is where a weight first moves a readout, T - 1 in a silent pattern."""
+def test_reached_takes_the_maximum_from_r_on_for_the_right_class(offset):
+    """Compute r and the loss by hand; in a silent pattern r is T - 1."""
     T, first = 6, (0, 2, 3, 4, 5, None, 0)
     spikes, out = np.zeros((T, 7, 2)), np.zeros((T, 7, 2))
     for b, step in enumerate(first):
@@ -136,7 +136,7 @@ def test_the_right_class_has_the_maximum_of_steps_that_a_spike_has_reached(offse
     np.testing.assert_allclose(dout, expected, rtol=RTOL)
 
 
-def test_where_the_right_class_is_above_zero_it_is_the_published_loss():
+def test_reached_equals_the_published_loss_above_zero():
     weights, x, labels = network(6)
     weights = weights._replace(readout=np.abs(weights.readout))
     recording = loop.record(ideal, chip_weights.integers(weights)[0], x,
@@ -148,18 +148,18 @@ def test_where_the_right_class_is_above_zero_it_is_the_published_loss():
 
 
 @pytest.mark.parametrize("T", [1, 2, 3])
-def test_of_few_steps_the_last_is_reached(T):
+def test_reached_takes_the_last_of_few_steps(T):
     recording = loop.Recording(*(np.ones((T, 1, 2)) for _ in range(3)))
     recording.out[-1] = 0
     value, dout, _ = loop.loss(recording, np.array([1]), reduction="reached")
-    wrong = recording.out[:, 0, 0].max()        # all steps count for the other class
+    wrong = recording.out[:, 0, 0].max()        # over all steps for the other class
     assert value == pytest.approx(np.log1p(np.exp(10 * wrong)))
     assert dout[-1, 0, 1] < 0 and not dout[:-1, 0, 1].any()
 
 
 @pytest.mark.parametrize("reduction", ["max", "reached"])
-def test_what_leads_back_from_a_readout_below_zero(reduction):
-    """All weights of readout 0 are negative, for all patterns: its maximum is 0."""
+def test_reached_recovers_a_readout_below_zero(reduction):
+    """All weights of readout 0 are negative, so its maximum is 0 for all patterns."""
     weights, x, _ = network(4)
     weights = weights._replace(readout=np.abs(weights.readout)
                                * np.array([[-1], [1], [1]]))
@@ -183,7 +183,7 @@ def test_what_leads_back_from_a_readout_below_zero(reduction):
 @pytest.mark.parametrize("name", ["readout", "burst", "rate"])
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_each_regulariser_alone(name, recurrent):
-    """Its value by hand; its gradient is what it adds to that of the loss."""
+    """Compare its value with a formula, and what it adds to the gradient."""
     weights, x, labels, recording = drawn(5, recurrent)
     terms = {"readout": lambda r: np.mean(r.out.max(axis=0) ** 2),
              "burst": lambda r: np.mean(r.spikes.sum(axis=0) ** 2),
@@ -206,8 +206,8 @@ def test_each_regulariser_alone(name, recurrent):
 
 
 @given(seed=SEEDS, recurrent=st.booleans(), reduction=st.sampled_from(("max", "sum")))
-def test_on_a_software_network_it_is_that_of_lif(seed, recurrent, reduction):
-    """Two routes: the gradient of `lif` that does not follow the reset."""
+def test_on_a_software_network_the_gradient_is_that_of_lif(seed, recurrent, reduction):
+    """The gradient of `lif` that does not follow the reset is a second route."""
     rng = np.random.default_rng(seed)
     weights, x, labels, _ = drawn(seed, recurrent)
     alpha, beta = decays(6e-6, 9e-6)
@@ -246,7 +246,7 @@ def test_a_rate_bound_is_that_of_the_regularisers():
 
 
 def test_the_rate_bound_by_hand():
-    """Below the bound nothing is added; by default it is 0."""
+    """Counts below the bound add nothing; the default bound is 0."""
     zero = np.zeros((4, 2, 1))
     spikes = np.zeros((4, 2, 3))
     spikes[:3, 0], spikes[0, 1, 0] = 1, 1                # 9 spikes, and 1
@@ -260,7 +260,7 @@ def test_the_rate_bound_by_hand():
             np.reshape(slopes, (1, 2, 1)), spikes.shape))
 
 
-def test_without_regularisers_it_is_the_cross_entropy_of_ten_times_the_peaks():
+def test_without_regularisers_the_loss_is_the_cross_entropy_of_peaks():
     _, _, labels, recording = drawn(3)
     value, dout, dspikes = loop.loss(recording, labels)
     theirs, drecord = losses.cross_entropy(10 * recording.out, labels)
@@ -269,7 +269,7 @@ def test_without_regularisers_it_is_the_cross_entropy_of_ten_times_the_peaks():
 
 
 @pytest.mark.parametrize("wrong", ["0.1 %", "one step late", "no + 1", "V transposed"])
-def test_a_wrong_gradient_is_seen(wrong):
+def test_a_wrong_gradient_is_rejected(wrong):
     weights, x, labels, recording = drawn(8, recurrent=True)
     run = graph(weights, x, recording)
     _, dout, dspikes = loop.loss(recording, labels)
@@ -279,7 +279,7 @@ def test_a_wrong_gradient_is_seen(wrong):
     elif wrong == "one step late":
         late = recording._replace(spikes=np.roll(recording.spikes, 1, axis=0))
         bad = loop.gradients(weights, x, late, dout)
-    elif wrong == "no + 1":             # the printed equation, off the threshold
+    elif wrong == "no + 1":             # as printed, off the threshold
         v = 50 * np.abs(recording.mem - 1)
         mem = 1 + (v - 1) / 50 * np.sign(recording.mem - 1)
         bad = loop.gradients(weights, x, recording._replace(mem=mem), dout)
@@ -295,7 +295,7 @@ def test_a_wrong_gradient_is_seen(wrong):
 
 
 def test_the_surrogate_in_closed_form():
-    """One spike to one neuron to one readout: psi is all that is between."""
+    """With one spike, neuron and readout, the gradient is proportional to psi."""
     weights = {"hidden": np.array([[0.3]]), "readout": np.array([[0.7]])}
     x, dout = np.zeros((2, 5, 1, 1))
     x[0], dout[4] = 1, 1
@@ -311,7 +311,7 @@ def test_the_surrogate_in_closed_form():
 # ---- chips
 
 def network(seed, m=12, n=8, k=3, B=6, recurrent=False):
-    """Weights that make a chip's neurons fire, and input."""
+    """Return weights with which the neurons of a chip fire, input and labels."""
     rng = np.random.default_rng(seed)
     weights = chip_weights.initial(rng, m, n, k, recurrent=recurrent, dtype=np.float64)
     weights = chip_weights.clamp(weights._replace(
@@ -333,7 +333,7 @@ def test_gradient_of_a_chip_s_recording(recurrent):
     recording = loop.record(plugged(drawn_chip), chip_weights.integers(weights)[0], x,
                             dtype=np.float64)
     assert 0 < recording.spikes.mean() < 1
-    # codes tie: no membrane on the corner of the surrogate, and the last maximum
+    # Codes tie: shift membranes off the kink, and make the last maximum unique.
     ramp = np.linspace(0, 0.9 / 70, len(x))[:, None, None]
     off = recording._replace(mem=recording.mem + 0.2 / 70, out=recording.out + ramp)
     assert_gradient(weights, x, labels, off, np.random.default_rng(1),
@@ -346,7 +346,7 @@ def batch_first(a):
 
 @pytest.mark.parametrize("layout", [np.asfortranarray, batch_first])
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_how_arrays_lie_in_memory_changes_nothing(recurrent, layout):
+def test_the_memory_layout_does_not_change_the_gradient(recurrent, layout):
     weights, x, labels = network(4, recurrent=recurrent)
     written = chip_weights.integers(weights)[0]
     spikes, codes = plugged(chip.draw(3, chip.CALIBRATED))(written, x)
@@ -368,8 +368,8 @@ def test_how_arrays_lie_in_memory_changes_nothing(recurrent, layout):
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_the_gradient_cannot_see_the_chip(recurrent):
-    """Private numbers scrambled, recordings kept: the same to the last bit."""
+def test_the_gradient_does_not_read_the_chip(recurrent):
+    """Scrambled private parameters change no bit if recordings are kept."""
     weights, x, labels = network(4, recurrent=recurrent)
     chips = [chip.draw(seed, chip.UNCALIBRATED) for seed in (3, 4)]
     run = plugged(chips[0])
@@ -386,13 +386,13 @@ def test_the_gradient_cannot_see_the_chip(recurrent):
         if isinstance(field, np.ndarray):
             field[...] = other
     again = run(written, x)
-    assert not np.array_equal(again[1], kept[1]), "another chip by now"
+    assert not np.array_equal(again[1], kept[1]), "the chip has changed"
     for a, b in zip(before, gradient(), strict=True):
         assert a.any() and np.array_equal(a, b)
 
 
 def test_the_ideal_chip_is_the_software_network():
-    """Nothing but rounded weights between the two: the same gradient."""
+    """They have equal recordings for equal, rounded weights."""
     weights, x, labels = network(6)
     written, s = chip_weights.integers(weights)
     effects = chip.IDEAL._replace(refractory=1.7e-6)
@@ -412,7 +412,7 @@ def test_the_ideal_chip_is_the_software_network():
 # ---- learning
 
 def ideal(weights, x):
-    """A software network that answers like a chip, for weights in integers."""
+    """Return the recordings of a software network for integer weights."""
     W, _, W_out = (a if a is None else a / 240 for a in weights)
     alpha, beta = decays()
     layer = lif.simulate(x, W, alpha=alpha, beta=beta)
@@ -462,7 +462,7 @@ def test_learning_starts_from_a_silent_hidden_layer(run):
     assert losses.accuracy(recording.out, labels) == 1.0
 
 
-def test_with_the_first_of_tied_steps_it_would_not():
+def test_with_the_first_of_tied_steps_learning_would_not_start():
     weights, x, labels = silent_start()
     recording = loop.record(ideal, chip_weights.integers(weights)[0], x,
                             dtype=np.float64)
@@ -474,7 +474,7 @@ def test_with_the_first_of_tied_steps_it_would_not():
 
 
 def test_straight_through():
-    """The gradient at the integers is taken for that at the floats."""
+    """The gradient at the integers is used as the gradient at the floats."""
     weights, x, labels = network(4)
     written, s = chip_weights.integers(weights)
     recording = loop.record(ideal, written, x, dtype=np.float64)
@@ -500,7 +500,7 @@ CHIP = "chip.emulate(emulated, weights, spikes, rng=rng)"
 
 @pytest.mark.parametrize("run", [CHIP, "mine(weights, spikes)"])
 def test_the_example_of_the_docstring_learns(run, capsys):
-    """On the emulated chip, and on one put in its place."""
+    """Run it on the emulated chip, and on another one in its place."""
     calls = []
 
     def mine(weights, x):
@@ -518,7 +518,7 @@ def test_the_example_of_the_docstring_learns(run, capsys):
 # ---- record
 
 def test_record():
-    """Baselines subtracted, 70 codes to the threshold, readouts scaled."""
+    """It subtracts baselines, divides by 70 codes and scales the readouts."""
     codes = np.array([[[80, 90, 30]], [[150, 20, 65]]], np.uint8)
     fired = np.array([[[0, 1]], [[1, 0]]], bool)
     weights = {"hidden": np.ones((2, 4), np.int8), "readout": np.ones((1, 2), np.int8)}
@@ -577,7 +577,7 @@ def test_arrays_of_another_precision_are_cast():
     assert {a.dtype for a in back} == {np.dtype(np.float64)}
 
 
-def test_inputs_are_left_alone():
+def test_inputs_are_not_modified():
     weights, x, labels, recording = drawn(2, recurrent=True)
     arrays = [*weights, x, labels, *recording]
     before = [a.copy() for a in arrays]
@@ -627,7 +627,7 @@ def test_what_a_chip_must_not_return(run, message):
 
 @pytest.mark.parametrize("more, message", [
     ({"unit": 0}, "unit is 0"), ({"unit": 9e-10}, "unit is 9e-10"),
-    ({"unit": 1e9}, "unit is 1"), ({"unit": np.inf}, r"unit is inf: .*in \[1e-9, 1e9\)"),
+    ({"unit": 1e9}, "unit is 1"), ({"unit": np.inf}, r"unit is inf: .*\[1e-9, 1e9\)"),
     ({"gain": -1.0}, "gain is -1"), ({"gain": 0}, "gain is 0"),
     ({"gain": 9e-10}, "gain is 9e-10"), ({"gain": 1e9}, "gain is 1"),
     ({"gain": "1"}, "gain is '1'"), ({"dtype": np.int8}, "dtype is ")])
@@ -647,7 +647,7 @@ def test_units_and_gains_of_any_size():
 
 @pytest.mark.parametrize("dtype", [np.float32, "float64"])
 def test_a_recording_is_a_copy(dtype):
-    """A chip may write to its buffers again; dtypes may be given by name."""
+    """Later writes to the buffers of the chip do not change it."""
     rng = np.random.default_rng(1)
     buffers = (rng.random((4, 2, 3)) < 0.5).astype(dtype), \
         rng.random((4, 2, 5)).astype(dtype)

@@ -1,4 +1,4 @@
-"""Masks: the authors' counts, thresholds and ties, and true randomness."""
+"""Pruning masks: counts, thresholds, ties and uniform randomness."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def same(masks, others):
 
 @st.composite
 def layers(draw):
-    """(weights without ties, rho that keeps some and drops some, rng)."""
+    """Draw (weights without ties, rho that keeps some and prunes some, rng)."""
     rng = np.random.default_rng(draw(strategies.SEEDS))
     shapes = draw(st.lists(st.tuples(st.integers(2, 6), st.integers(5, 9)),
                            min_size=1, max_size=3))
@@ -56,7 +56,7 @@ def test_counts_are_those_of_the_authors(shapes, want):
 
 
 def test_by_hand():
-    """Of five, density 0.6: idx 2, threshold 3; strict keeps 4 and 5."""
+    """Five weights at density 0.6: idx is 2, the threshold 3."""
     weights = [np.array([1.0, -5.0, 3.0, -2.0, 4.0])]
     assert pruning.magnitude(weights, 0.6)[0].tolist() == [0, 1, 0, 0, 1]
     assert pruning.snip(weights, [np.ones(5)], 0.6)[0].tolist() == [0, 1, 1, 0, 1]
@@ -155,16 +155,17 @@ def test_scopes_differ():
 # --- at random -------------------------------------------------------------------
 
 def chi_square(kept, draws, share):
-    """(squared deviations of the counts, in their variance), about P - 1."""
+    """Return the sum of squared deviations over their variance, about P - 1."""
     return float(np.sum((kept - draws * share) ** 2) / (draws * share * (1 - share))
                  * (1 - 1 / kept.size))
 
 
 def test_random_masks_are_uniform():
-    """Each position as often as any other; likewise each pair of the first 8.
+    """All positions are kept equally often, and so are pairs of the first 8.
 
-    Without a bias the statistic has the mean P - 1 and the deviation
-    sqrt(2 (P - 1)); 4 of these are passed by chance once in 10^4 seeds.
+    Without a bias the statistic has the mean P - 1 and the standard
+    deviation sqrt(2 (P - 1)), which it exceeds four times by chance in one
+    of 10^4 seeds.
     """
     rng, draws, weights = np.random.default_rng(11), 4000, [np.ones((6, 10))]
     masks = np.array([pruning.random(weights, 0.35, rng)[0].ravel()
@@ -179,7 +180,7 @@ def test_random_masks_are_uniform():
 
 
 def test_a_bias_is_seen():
-    """Fixed counts in each row, or a permutation that is always the same."""
+    """Fixed counts for each row, and a permutation that never changes."""
     rng, draws, base = np.random.default_rng(12), 4000, np.zeros((6, 10))
     base[:, :2], base[0] = 1, 1
     rows = np.array([rng.permuted(base, axis=1).ravel() for _ in range(draws)])
@@ -213,7 +214,7 @@ def test_scaled_weights_keep_the_variance_of_the_input():
 # --- logit SNIP ------------------------------------------------------------------
 
 def test_logit_saliency_is_the_change_of_the_squared_logits():
-    """|w dL/dw| by differences of sum ||f||^2, weight by weight."""
+    """Compare |w dL/dw| with finite differences of sum ||f||^2."""
     rng = np.random.default_rng(6)
     weights, biases = mlp.init((4, 5, 3), rng)
     x = rng.normal(size=(6, 4))
@@ -267,37 +268,50 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("call, match", [
-    *[(lambda rho=rho: pruning.magnitude(W0, rho), "rho is .*must be a number in")
+    *[(lambda rho=rho: pruning.magnitude(W0, rho), r"^rho is .*in \(0, 1\]")
       for rho in (0, -0.1, 1.0001, np.nan, np.inf, "0.5", None, True, [0.5])],
-    (lambda: pruning.random(W0, 0.0, RNG), "rho is 0.0"),
-    (lambda: pruning.snip(W0, W0, 2), "rho is 2"),
-    (lambda: pruning.scaled(W0, M0, 0), "rho is 0"),
-    (lambda: pruning.magnitude(W0, 0.5, scope="all"), "scope is 'all'"),
-    (lambda: pruning.snip(W0, W0, 0.5, scope=None), "scope is None"),
-    (lambda: pruning.magnitude(W0[0], 0.5), "weights is ndarray: must be a list"),
-    (lambda: pruning.magnitude([], 0.5), "weights is list: must be"),
-    (lambda: pruning.magnitude([W0[0], W0[1][:0]], 0.5), r"weights\[1\] is of shape"),
-    (lambda: pruning.magnitude([W0[0].astype(int)], 0.5), "dtype int64"),
-    (lambda: pruning.magnitude([W0[0] * np.nan], 0.5), r"weights\[0\] has NaN"),
-    (lambda: pruning.magnitude([np.array([1.0, np.nan])], 0.5), r"weights\[0\] has N"),
-    (lambda: pruning.random([W0[0], W0[1] * np.inf], 0.5, RNG), r"weights\[1\] has"),
-    (lambda: pruning.random(W0, 0.5, 3), "rng is 3: must be a numpy"),
-    (lambda: pruning.snip(W0, W0[:1], 0.5), "gradients is of shapes"),
-    (lambda: pruning.snip(W0, [W0[0].T, W0[1]], 0.5), "gradients is of shapes"),
-    (lambda: pruning.snip(W0, [W0[0], W0[1] * np.nan], 0.5), r"gradients\[1\] has NaN"),
-    (lambda: pruning.scaled(W0, M0[::-1], 0.5), "masks is of shapes"),
-    (lambda: pruning.scaled(W0, [M0[0], M0[1] + 0.5], 0.5), r"masks\[1\] has entries"),
-    (lambda: pruning.density([M0[0] * 2]), r"masks\[0\] has entries"),
-    (lambda: pruning.density([M0[0], np.array([0.0, 0.5, 1.0])]), r"masks\[1\] has e"),
+    (lambda: pruning.random(W0, 0.0, RNG), "^rho is 0.0"),
+    (lambda: pruning.snip(W0, W0, 2), "^rho is 2"),
+    (lambda: pruning.scaled(W0, M0, 0), "^rho is 0"),
+    (lambda: pruning.magnitude(W0, 0.5, scope="all"), "^scope is 'all': must be"),
+    (lambda: pruning.snip(W0, W0, 0.5, scope=None), "^scope is None"),
+    (lambda: pruning.magnitude(W0[0], 0.5), "(?s)^weights is array.*must be .*list"),
+    (lambda: pruning.magnitude([], 0.5), "^weights has 0 arrays: must have one"),
+    (lambda: pruning.magnitude([W0[0], W0[1][:0]], 0.5), "^weights has empty arrays"),
+    (lambda: pruning.magnitude([W0[0].astype(int)], 0.5), r"^weights\[0\] is .*float"),
+    (lambda: pruning.magnitude([W0[0] * np.nan], 0.5), r"^weights\[0\] is .*nan"),
+    (lambda: pruning.magnitude([np.array([1.0, np.nan])], 0.5), r"^weights\[0\].*nan"),
+    (lambda: pruning.random([W0[0], W0[1] * np.inf], 0.5, RNG), r"^weights\[1\].*inf"),
+    (lambda: pruning.random(W0, 0.5, 3), "^rng is 3: must be one of .*Generator"),
+    (lambda: pruning.snip(W0, W0[:1], 0.5), "^gradients has 1 arrays"),
+    (lambda: pruning.snip(W0, [W0[0].T, W0[1]], 0.5), r"^gradients\[0\] is \(5, 4\)"),
+    (lambda: pruning.snip(W0, [W0[0], W0[1] * np.nan], 0.5), r"^gradients\[1\].*nan"),
+    (lambda: pruning.scaled(W0, M0[::-1], 0.5), r"^masks\[0\] is \(3, 4\)"),
+    (lambda: pruning.scaled(W0, [M0[0], M0[1] + 0.5], 0.5), r"^masks\[1\] is .*0, 1"),
+    (lambda: pruning.density([M0[0] * 2]), r"^masks\[0\] is .*in \{0, 1\}"),
+    (lambda: pruning.density([M0[0], np.array([0, 0.5, 1])]), r"^masks\[1\] .*0, 1"),
     (lambda: pruning.snip([1e300 * W for W in W0], [1e300 * W for W in W0], 0.5),
-     r"gradients\[0\] overflows float64"),
-    (lambda: pruning.snip([W0[0].astype("f")], [1e60 * W0[0]], 0.5), "rflows float32"),
-    (lambda: pruning.density([M0[0] * np.nan]), r"masks\[0\] has NaN"),
-    (lambda: pruning.density([]), "masks is list"),
-    (lambda: pruning.density([M0[0][:0]]), "not empty"),
-    (lambda: pruning.logit_doutputs(np.ones(3)), r"outputs is of shape \(3,\)"),
-    (lambda: pruning.logit_doutputs(np.ones((0, 3))), "not empty"),
-    (lambda: pruning.logit_doutputs(np.array([[np.nan]])), "has NaN")])
+     r"^weights\*gradients\[0\] is .*inf.*must be finite"),
+    (lambda: pruning.snip([np.float32(W0[0])], [1e60 * W0[0]], 0.5), r"^gradients\[0"),
+    (lambda: pruning.density([M0[0] * np.nan]), r"^masks\[0\] is .*nan"),
+    (lambda: pruning.density([]), "^masks has 0 arrays"),
+    (lambda: pruning.density([M0[0][:0]]), "^masks has empty arrays"),
+    (lambda: pruning.logit_doutputs(np.ones(3)), r"^outputs is \(3,\)"),
+    (lambda: pruning.logit_doutputs(np.ones((0, 3))), r"^outputs is \(0, 3\)"),
+    (lambda: pruning.logit_doutputs(np.array([[np.nan]])), "^outputs is .*nan")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
+
+
+def test_masks_and_gradients_are_cast_to_the_dtype_of_the_weights():
+    weights = [W0[0].astype(np.float32), W0[1]]
+    g = draw([(4, 5), (3, 4)], 2)
+    for masks in ([mask > 0 for mask in M0], [mask.astype(int) for mask in M0]):
+        assert pruning.density(masks) == pruning.density(M0)
+        for a, b in zip(pruning.scaled(weights, masks, 0.5),
+                        pruning.scaled(weights, M0, 0.5), strict=True):
+            assert a.dtype == b.dtype and (a == b).all()
+    found = pruning.snip(weights, g, 0.5)
+    assert [mask.dtype for mask in found] == [np.float32, np.float64]
+    assert same(found, pruning.snip(weights, [g[0].astype(np.float32), g[1]], 0.5))

@@ -93,7 +93,7 @@ def test_one_and_three_workers_give_the_same_bits(walks, tmp_path):
     assert toy_project.numbers(tmp_path) == toy_project.numbers(
         folder / "figures" / "out")
     pids = {line.split()[1] for line in (folder / "log").read_text().splitlines()}
-    assert len(pids) >= 3, "one process did it all"
+    assert len(pids) >= 3, "three processes must take part"
 
 
 def test_another_seed_gives_other_numbers(walks, tmp_path):
@@ -139,11 +139,11 @@ def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
     assert done.returncode == 1
     first = re.search(r"job figures\.toys\.fig_raises\.job\(repeat=(7|8)\)",
                       done.stderr)
-    assert first, "either of the two jobs that start at once may be the first to raise"
+    assert first, "one of the two jobs that start at once must raise first"
     assert ", in job\n" in done.stderr
     assert "figure raises raised: ZeroDivisionError: raised by repeat " \
         f"{first[1]}\n" in done.stderr
-    assert done.stderr.count("fig_raises.job(") == 1, "one traceback is enough"
+    assert done.stderr.count("fig_raises.job(") == 1, "only one traceback must be shown"
     assert "figure broken raised: SyntaxError" in done.stderr
     assert "job job: x is <object" in done.stderr
     assert 1 <= len(list(folder.glob("raised-*"))) < 6, "the rest must be left out"
@@ -165,7 +165,7 @@ def test_claims_that_cannot_be_written_fail_their_figure(tmp_path, claim, words)
     assert done.returncode == 1 and re.search(words, done.stderr), done.stderr
 
 
-# ---- killed, torn, resumed ------------------------------------------------
+# ---- killed, incomplete, resumed ------------------------------------------------
 
 def test_killed_run_is_resumed(walks, tmp_path):
     folder = toy_project.make(tmp_path / "checkout", pause=0.3,
@@ -196,7 +196,7 @@ def test_killed_run_is_resumed(walks, tmp_path):
 def wait_for(condition, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "the condition did not come true in time"
         time.sleep(0.02)
 
 
@@ -229,7 +229,7 @@ def test_resume_recomputes_what_is_torn_or_changed(walks):
     assert toy_project.run(folder, *again).returncode == 0
     assert len(computed(folder)) - count == 9
     assert toy_project.run(folder, *again[:3], *again[4:]).returncode == 0
-    assert len(computed(folder)) - count == 15, "only --resume may re-use"
+    assert len(computed(folder)) - count == 15, "only --resume may use stored results"
     assert toy_project.numbers(folder / "figures" / "out") == numbers
 
 
@@ -255,14 +255,14 @@ def test_interrupt_ends_the_run_and_its_workers(tmp_path):
                               walks=toy_project.WALKS)
     words, environment = toy_project.command(folder, "--jobs", 2)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:                    # a shell's background job would ignore and pass it on
+    try:        # a background job of a shell ignores SIGINT, and so do its children
         run = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
     finally:
         signal.signal(signal.SIGINT, before)
     wait_for(lambda: (folder / "log").exists() and len(computed(folder)) == 2)
-    os.killpg(run.pid, signal.SIGINT)       # Ctrl-C reaches the workers as well
+    os.killpg(run.pid, signal.SIGINT)       # as Ctrl-C, which reaches the workers too
     errors = run.communicate(timeout=20)[1]
     assert run.returncode == 130
     assert "Traceback" not in errors and "continue with --resume" in errors
@@ -284,7 +284,7 @@ def chained(folder, trap="pass"):
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory):
-    """A checkout whose chains ran once, on one worker."""
+    """Return a checkout whose chains ran once, on one worker."""
     folder = chained(tmp_path_factory.mktemp("chain"))
     done = toy_project.run(folder, "chain", "--jobs", 1)
     assert done.returncode == 0, done.stderr
@@ -293,13 +293,13 @@ def chain(tmp_path_factory):
 
 
 def parts(folder):
-    """Parts of the chains that were begun so far, in order."""
+    """Return the parts of the chains that began so far, in order."""
     lines = (folder / "parts").read_text().splitlines()
     return [line.split()[0] for line in lines]
 
 
 def stored_parts(folder):
-    """Files with the results of the parts."""
+    """Return the files with the results of the parts."""
     files = (folder / "figures" / "out" / "jobs" / "chain").glob("*.npz")
     named = {path: jobs.load(path)[0] for path in files}
     return {f"{result['repeat']}.{result['part']}": path
@@ -364,7 +364,7 @@ def test_chains_give_the_same_bits_on_three_workers(chain, tmp_path):
     assert done.returncode == 0, done.stderr
     assert toy_project.numbers(tmp_path, "chain") == numbers
     ran = (folder / "parts").read_text().splitlines()[len(before):]
-    assert len({line.split()[1] for line in ran}) >= 2, "one process did it all"
+    assert len({line.split()[1] for line in ran}) >= 2, "two processes must take part"
     order = [line.split()[0] for line in ran]
     assert sorted(order) == sorted(PARTS)
     for i, index in enumerate(CONTINUES):
@@ -374,7 +374,7 @@ def test_chains_give_the_same_bits_on_three_workers(chain, tmp_path):
 @pytest.mark.parametrize("gone", [["1.1", "1.2"], ["0.1"], ["0.0", "0.7"]],
                          ids=["tail", "middle", "first and another end"])
 def test_resume_computes_the_missing_parts_alone(chain, gone):
-    """A part's key covers all it depends on: it outlives those before it."""
+    """A stored part is used even if the parts before it are lost."""
     folder, _, numbers = chain
     stored, count = stored_parts(folder), len(parts(folder))
     assert sorted(stored) == sorted(PARTS)
@@ -462,7 +462,7 @@ def plot(data, fig):
 
 
 def sharing(folder, fails):
-    """A checkout with three figures that share; those that are named fail."""
+    """Return a checkout with three figures that share; the named ones fail."""
     folder = toy_project.make(folder, **{
         name: SHARING.replace('OWN = ""', f'OWN = "{"not mended" * (name in fails)}"')
         for name in "abc"})
@@ -478,7 +478,7 @@ def test_figures_share_a_job_of_another_module(tmp_path):
         with h5py.File(folder / "figures" / "out" / f"{name}.h5") as file:
             assert file["met"][:].tolist() == [1, -1, 12]
     assert sorted((folder / "shared").read_text().split()) == ["1", "2"]
-    for name in "abc":                      # what one has computed, another re-uses
+    for name in "abc":          # one figure must use what another has computed
         (folder / "figures" / "out" / f"{name}.h5").unlink()
     done = toy_project.run(folder, "b", "--resume")
     assert done.returncode == 0, done.stderr
@@ -602,6 +602,17 @@ def test_missing_data_folder_from_the_environment(walks):
     done = toy_project.run(walks[0], REFSNN_DATA="/no/such/folder")
     assert done.returncode == 2 and "/no/such/folder" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_describes_every_option(walks):
+    done = toy_project.run(walks[0], "--help")
+    assert done.returncode == 0 and "exit status:" in done.stdout
+    source = (toy_project.ROOT / "run_all.py").read_text()
+    options = re.findall(r'add(?:_argument)?\("(--\w+)"', source)
+    assert len(options) == 10
+    for option in options:
+        found = re.search(rf"\n  {option}(?: [A-Z]+)?\s+(\w[^\n]+)", done.stdout)
+        assert found and len(found[1]) > 15, option
 
 
 def test_list(walks):
@@ -759,7 +770,7 @@ def test_damaged_result_is_never_used(tmp_path_factory, cut, bit, truncate):
     loaded = jobs.load(folder / "damaged.npz")
     if truncate:
         assert loaded is None
-    elif loaded is not None:            # the bit was not part of any value
+    elif loaded is not None:            # the changed bit was not part of a value
         back, seconds = loaded
         assert seconds == 1.5
         assert all(back[name].tobytes() == result[name].tobytes() for name in result)
@@ -770,7 +781,7 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path):
     with open(tmp_path / "a") as reader:
         with jobs.replacing(tmp_path / "a") as file:
             file.write(b"between")
-        assert reader.read() == "before", "readers must see the one or the other"
+        assert reader.read() == "before", "a reader must see a whole file"
     with pytest.raises(KeyError), jobs.replacing(tmp_path / "a") as file:
         file.write(b"half")
         raise KeyError
@@ -843,7 +854,7 @@ def test_claims_and_summaries():
 
 
 def test_workers_start_light():
-    """What a worker imports to begin with holds neither NumPy nor matplotlib."""
+    """Importing run_all.py, as workers do, loads neither NumPy nor matplotlib."""
     spec = importlib.util.spec_from_file_location("r", toy_project.ROOT / "run_all.py")
     code = f"import runpy, sys; runpy.run_path({spec.origin!r}); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True,

@@ -1,6 +1,7 @@
-"""Spike times: against the integrated equation, and exact derivatives."""
+"""Test spike times against the integrated equation, and their derivatives."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ EPS32 = float(np.finfo(np.float32).eps)
 
 
 def layer(seed, B=3, m=5, n=4, drive=3.0, missing=0.15):
-    """(inputs, W, constants): some inputs missing, some units silent."""
+    """Return (inputs, W, constants) with missing inputs and silent units."""
     rng = np.random.default_rng(seed)
     tau, threshold = rng.uniform(0.2, 3), rng.uniform(0.3, 2)
     inputs = rng.uniform(0.1, 3, (B, m)) * tau
@@ -29,7 +30,7 @@ def layer(seed, B=3, m=5, n=4, drive=3.0, missing=0.15):
 
 
 def margins(inputs, W, out, tau, threshold):
-    """Distances from a change of a causal set: in time, slope and height."""
+    """Return the distance from a change of a causal set: time, slope, height."""
     with np.errstate(invalid="ignore"):
         apart = np.abs(out.times[:, :, None] - inputs[:, None, :]) / tau
     fired = np.isfinite(out.times)
@@ -39,7 +40,7 @@ def margins(inputs, W, out, tau, threshold):
         seen = np.append(inputs[b][np.isfinite(inputs[b])], 1e3 * tau)
         U = potential(seen, inputs[[b]], W[[i]], tau=tau)
         heights.append(1 - U.max() / threshold)
-    earlier = []            # peaks before the crossing: a touch would count
+    earlier = []            # peaks before the crossing, which could be touches
     for b, i in zip(*np.nonzero(fired), strict=True):
         seen = inputs[b][inputs[b] < out.times[b, i]]
         U = potential(seen, inputs[[b]], W[[i]], tau=tau)
@@ -50,7 +51,7 @@ def margins(inputs, W, out, tau, threshold):
 
 @st.composite
 def live_layers(draw, **sizes):
-    """A layer with a firing and a silent unit, far from a change."""
+    """Draw a layer with firing and silent units, far from a change."""
     seed = draw(SEEDS)
     inputs, W, constants = layer(seed, **sizes)
     out = forward(inputs, W, **constants)
@@ -63,7 +64,7 @@ def live_layers(draw, **sizes):
 # ---------------------------------------------------------------- forward
 
 def integrated(inputs, w, tau, threshold):
-    """First crossing of one unit by a numerical solution of the equation."""
+    """Find the first crossing of one unit by numerical integration."""
     order = np.sort(inputs[np.isfinite(inputs)])
     if not len(order):
         return INF
@@ -96,7 +97,7 @@ def test_times_are_those_of_the_integrated_equation(drawn):
 
 
 def closed_z(t_in, w, causal, tau, threshold):
-    """z_i and the denominator of (3), in z = exp(t/tau) as printed."""
+    """Return z_i, the denominator of (3) and z = exp(t/tau) as printed."""
     z = np.exp(t_in[causal] / tau)
     a = w[causal].sum() - threshold / tau
     return (w[causal] * z).sum() / a, a, z
@@ -104,7 +105,7 @@ def closed_z(t_in, w, causal, tau, threshold):
 
 @given(live_layers())
 def test_two_forms_of_time_and_derivative_agree(drawn):
-    """Closed form in z against the implicit derivative of the crossing."""
+    """Compare the closed form in z with the implicit derivative of the crossing."""
     inputs, W, constants, out, _ = drawn
     tau, threshold = constants["tau"], constants["threshold"]
     fired = np.argwhere(np.isfinite(out.times))
@@ -127,8 +128,8 @@ def test_two_forms_of_time_and_derivative_agree(drawn):
         np.testing.assert_allclose(dW[i][causal], closed, rtol=RTOL)
         np.testing.assert_allclose(dinputs[b][causal], W[i][causal] * z / (z_i * a),
                                    rtol=RTOL)
-        assert (closed < 0).all()           # more weight, earlier spike
-        assert dinputs[b].sum() == pytest.approx(1, rel=1e3 * RTOL)  # shift of time
+        assert (closed < 0).all()           # a larger weight advances the spike
+        assert dinputs[b].sum() == pytest.approx(1, rel=1e3 * RTOL)  # all shifted
         assert not np.delete(dW, i, axis=0).any() and not dW[i][~causal].any()
         assert not np.delete(dinputs, b, axis=0).any() and not dinputs[b][~causal].any()
 
@@ -151,7 +152,7 @@ def test_one_input_by_hand():
     np.testing.assert_allclose(out.times[0], [1 + LOG2, INF, INF], rtol=RTOL)
     assert out.slope.tolist() == [[1.0, 0.0, 0.0]]
     assert out.causal[0, :, 0].tolist() == [True, False, False]
-    # units: tau 2 s, threshold 3, W = 3/s: U reaches 6, half way is at 2 s log 2
+    # With tau = 2 s, threshold 3 and W = 3/s, U tends to 6 and is 3 at 2 s log 2.
     out = forward(np.array([[0.0]]), np.array([[3.0]]), tau=2.0, threshold=3.0)
     assert out.times[0, 0] == pytest.approx(2 * LOG2, rel=RTOL)
 
@@ -162,7 +163,7 @@ def test_inhibition_by_hand():
         out = forward(np.array([[0.0, late]]), np.array([[2.0, -3.0]]), **one)
         np.testing.assert_allclose(out.times, [[expected]], rtol=RTOL)
         assert out.causal.tolist() == [[[expected < INF, False]]]
-    # weak inhibition delays: z = (2 - e^.5 / 4) / (1 - 1/4)
+    # Weak inhibition delays the spike: z = (2 - e^.5 / 4) / (1 - 1/4).
     out = forward(np.array([[0.0, 0.5]]), np.array([[2.0, -0.25]]), **one)
     delayed = math.log((2 - math.exp(0.5) / 4) / 0.75)
     assert out.times[0, 0] == pytest.approx(delayed, rel=RTOL)
@@ -170,7 +171,7 @@ def test_inhibition_by_hand():
 
 
 def test_a_touch_is_no_spike_and_a_tied_input_has_no_weight_yet():
-    """An input in the very moment of the crossing decides what comes next."""
+    """Test inputs that arrive exactly at the time of the crossing."""
     one = {"tau": 1.0, "threshold": 1.0}
     crossing = forward(np.array([[0.0]]), np.array([[2.0]]), **one).times[0, 0]
     inputs = np.array([[0.0, crossing]])
@@ -408,42 +409,33 @@ ONE = {"tau": 1.0, "threshold": 1.0}
 OUT = forward(INPUTS, WEIGHTS, **ONE)
 
 
-@pytest.mark.parametrize("bad, message", [
-    (np.zeros((3, 2), int), "W is of dtype int64: must be float32 or float64"),
-    (np.zeros(2), r"W is of shape \(2,\): must be \(n, m\), none of them 0"),
-    (np.zeros((0, 2)), r"W is of shape \(0, 2\): must be \(n, m\), none of them 0"),
-    (np.full((3, 2), np.nan), "W has NaN or infinite entries: must be finite"),
-])
-def test_bad_weights_are_refused(bad, message):
+@pytest.mark.parametrize("bad", [np.zeros((3, 2), int), np.zeros(2), np.zeros((0, 2)),
+                                 np.full((3, 2), np.nan)])
+def test_bad_weights_are_refused(bad):
     for call in (lambda w: forward(INPUTS, w, **ONE),
                  lambda w: backward(OUT.times, INPUTS, w, OUT, tau=1.0),
                  lambda w: potential([1.0], INPUTS, w, tau=1.0),
                  lambda w: silent_cost(w, **ONE)):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=r"^W is .*must be finite float \(n, m\)"):
             call(bad)
 
 
-@pytest.mark.parametrize("bad, message", [
-    (np.zeros((2, 2), int), "is of dtype int64: must be float32 or float64"),
-    (np.zeros((2, 3)), r"is of shape \(2, 3\): must be \(B, 2\), none of them 0"),
-    (np.zeros((0, 2)), r"is of shape \(0, 2\): must be \(B, 2\), none of them 0"),
-    (np.zeros(2), r"is of shape \(2,\): must be \(B, 2\), none of them 0"),
-    (np.full((2, 2), np.nan), "has NaN or negative entries: must be times in s"),
-    (np.full((2, 2), -1.0), "has NaN or negative entries: must be times in s"),
-    (np.full((2, 2), -INF), "has NaN or negative entries: must be times in s"),
-])
-def test_bad_input_times_are_refused(bad, message):
+@pytest.mark.parametrize("bad", [
+    np.zeros((2, 2), int), np.zeros((2, 3)), np.zeros((0, 2)), np.zeros(2),
+    np.full((2, 2), np.nan), np.full((2, 2), -1.0), np.full((2, 2), -INF)])
+def test_bad_input_times_are_refused(bad):
     for call in (lambda t: forward(t, WEIGHTS, **ONE),
                  lambda t: backward(np.ones((2, 3)), t, WEIGHTS, OUT, tau=1.0),
                  lambda t: potential([1.0], t, WEIGHTS, tau=1.0)):
-        with pytest.raises(ValueError, match="^inputs " + message):
+        with pytest.raises(ValueError, match=r"^inputs is .* \(B, m\) in \[0, inf\]"):
             call(bad)
 
 
-@pytest.mark.parametrize("bad", [0, -1.0, np.nan, INF, "1", None, [1.0]])
+@pytest.mark.parametrize("bad", [0, -1.0, np.nan, INF, "1", None, [1.0], True])
 def test_bad_constants_are_refused(bad):
     def refused(name):
-        return pytest.raises(ValueError, match=f"^{name} is .*: must be a finite num")
+        message = rf"^{name} is .*: must be finite real \(\) in \(0, inf\)"
+        return pytest.raises(ValueError, match=message)
 
     with refused("tau"):
         forward(INPUTS, WEIGHTS, tau=bad, threshold=1.0)
@@ -465,42 +457,45 @@ def test_bad_constants_are_refused(bad):
 
 def test_bad_recordings_are_refused():
     good = np.ones((2, 3))
-    for name, dtimes, crossing in (
-            ("dtimes", np.ones((2, 2)), OUT),
-            ("dtimes", np.ones((2, 3), complex), OUT),
-            ("crossing.times", good, OUT._replace(times=good[:1])),
-            ("crossing.slope", good, OUT._replace(slope=np.ones((3, 2)))),
-            ("crossing.causal", good, OUT._replace(causal=OUT.causal[:, :, :1]))):
-        with pytest.raises(ValueError, match=f"^{name} is of shape .*: must be "):
+    for name, shape, dtimes, crossing in (
+            ("dtimes", "(2, 3)", np.ones((2, 2)), OUT),
+            ("dtimes", "(2, 3)", np.ones((2, 3), complex), OUT),
+            ("dtimes", "(2, 3)", np.full((2, 3), np.nan), OUT),
+            ("crossing.times", "(2, 3)", good, OUT._replace(times=good[:1])),
+            ("crossing.times", "(2, 3)", good, OUT._replace(times=np.nan * good)),
+            ("crossing.times", "(2, 3)", good, OUT._replace(times=-good)),
+            ("crossing.slope", "(2, 3)", good, OUT._replace(slope=np.ones((3, 2)))),
+            ("crossing.slope", "(2, 3)", good,
+             OUT._replace(times=good, slope=good * np.nan)),
+            ("crossing.causal", "(2, 3, 2)", good,
+             OUT._replace(causal=OUT.causal[:, :, :1]))):
+        message = f"^{name} is .*: must be finite real {re.escape(shape)}"
+        with pytest.raises(ValueError, match=message):
             backward(dtimes, INPUTS, WEIGHTS, crossing, tau=1.0)
     for crossing in (None, OUT[:2], [*OUT]):
         with pytest.raises(ValueError, match="(?s)^crossing is .*: must be a Cross"):
             backward(good, INPUTS, WEIGHTS, crossing, tau=1.0)
-    for crossing in (OUT._replace(times=OUT.times * np.nan),
-                     OUT._replace(times=good, slope=0 * good),
-                     OUT._replace(times=good, slope=good * np.nan)):
-        with pytest.raises(ValueError, match="^crossing.times has NaN, or a time"):
-            backward(good, INPUTS, WEIGHTS, crossing, tau=1.0)
-    with pytest.raises(ValueError, match="dtimes has NaN or infinite entries"):
-        backward(np.full((2, 3), np.nan), INPUTS, WEIGHTS, OUT, tau=1.0)
+    with pytest.raises(ValueError, match="^crossing.slope is 0 at a finite time"):
+        bad = OUT._replace(times=good, slope=0 * good)
+        backward(good, INPUTS, WEIGHTS, bad, tau=1.0)
     assert isinstance(OUT, Crossing)
 
 
 def test_bad_moments_are_refused():
     for bad in ([[1.0]], 1.0, [np.nan], [INF], ["a"]):
-        with pytest.raises(ValueError, match="at is of shape .*: must be .* finite"):
+        with pytest.raises(ValueError, match=r"^at is .*: must be finite real \(T\*\)"):
             potential(bad, INPUTS, WEIGHTS, tau=1.0)
 
 
 @pytest.mark.parametrize("times, labels, message", [
-    (np.zeros((2, 3), int), [0, 1], "times is of dtype int64"),
-    (np.zeros(3), [0], r"times is of shape \(3,\): must be \(B, k\)"),
-    (-np.ones((2, 3)), [0, 1], "times has NaN or negative entries"),
-    (np.ones((2, 3)), [0], r"labels is of shape \(1,\), dtype int64: must be \(2,\)"),
-    (np.ones((2, 3)), [0.0, 1.0], "labels is of shape .*, dtype float64: must be"),
-    (np.ones((2, 3)), [0, 3], "labels reaches from 0 to 3: must be in 0 ... 2"),
-    (np.ones((2, 3)), [-1, 0], "labels reaches from -1 to 0: must be in 0 ... 2"),
+    (np.zeros((2, 3), int), [0, 1], r"times is .* float \(B, k\)"),
+    (np.zeros(3), [0], r"times is \(3,\) .*: must be .* \(B, k\)"),
+    (-np.ones((2, 3)), [0, 1], r"times is .*: must be .* in \[0, inf\]"),
+    (np.ones((2, 3)), [0], r"labels is .*: must be .* int \(2\)"),
+    (np.ones((2, 3)), [0.0, 1.0], r"labels is .*: must be .* int \(2\)"),
+    (np.ones((2, 3)), [0, 3], r"labels is .*: must be .* in \[0, 3\)"),
+    (np.ones((2, 3)), [-1, 0], r"labels is .*: must be .* in \[0, 3\)"),
 ])
 def test_bad_labels_and_times_are_refused(times, labels, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{message}"):
         spike_time.cross_entropy(times, np.array(labels), scale=1.0, late=1.0)

@@ -1,4 +1,4 @@
-"""A checkout in miniature, with toy figures, to run run_all.py on."""
+"""Makes a small checkout with toy figures, on which tests run run_all.py."""
 
 import os
 import pathlib
@@ -242,7 +242,7 @@ def path_of(folder, name):
 
 
 def command(folder, *arguments):
-    """The command line, and an environment free of the user's settings."""
+    """Return the command line, and an environment without the user's settings."""
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("REFSNN_DATA", "PYTHONPATH")}
     return ([sys.executable, str(folder / "run_all.py"), *map(str, arguments)],
@@ -250,14 +250,14 @@ def command(folder, *arguments):
 
 
 def run(folder, *arguments, timeout=60, **more):
-    """Run run_all.py of the checkout to its end."""
+    """Run run_all.py of the checkout to its end and return the process."""
     words, environment = command(folder, *arguments)
     return subprocess.run(words, env={**environment, **more}, capture_output=True,
                           text=True, timeout=timeout)
 
 
 def numbers(folder, name="walks"):
-    """Bytes of all that was stored behind a figure."""
+    """Return all data of a figure, as bytes or lists of texts."""
     with h5py.File(folder / f"{name}.h5") as file:
         values = {key: np.asarray(file[key][()]) for key in file}
     return {key: value.tolist() if value.dtype.kind == "O" else value.tobytes()

@@ -12,7 +12,7 @@ KNOWN = {
     "read": "read in the paper, in the authors' code, its stored output or their data, "
             "or computed from such numbers",
     "plot": "read off a plot",
-    "words": "stated in words, for which the number or text stands",
+    "words": "stated in words only; the number or text stands for these words",
     "second-hand": "quoted by another source; the paper itself was not read",
     "recalled": "recalled and not looked up"}
 

@@ -49,14 +49,14 @@ PAIR = ("digits 0 and 1 of MNIST, 784-300-100-2 neurons, 10 % of the weights, 2,
         "steps of transfer, 2 seeds")
 TEACHERS = ("MNIST, 784-300-100-10 neurons, 3 % of the weights; distances on 64 of 120 "
             "held-out images, which are not the authors' images; {} where the authors "
-            "had 2")
+            "have 2")
 TRANSFER = ("MNIST, 784-300-100-10 neurons, 3 % of the weights, 18,720 steps of "
-            "transfer, 42,200 with labels, 5 runs")
+            "transfer, 42,200 with labels, 5 runs where the demonstration has 2")
 LENET = ("MNIST, LeNet-5-Caffe, 3 % of the weights, 3,000 steps of transfer in place "
          "of 18,720, 42,200 with labels, 1 run in place of 2")
 FASHION = ("Fashion-MNIST in place of MNIST, 784-300-100-10 neurons, 3 % of the "
            "weights, 18,720 steps of transfer, 42,200 with labels, 1 run")
-ELSEWHERE = ("; distances on 64 test images, where the authors took 64 training images "
+ELSEWHERE = ("; distances on 64 test images, where the authors use 64 training images "
              "that they held out")
 UNIFORM = ("; masks uniformly at random, where the authors' code keeps the number of "
            "weights of each unit")

@@ -59,7 +59,8 @@ def learn(strength, first, tasks_, of, epochs, batch, repeat, seed, folder,
     """Some tasks of a sequence: what each adds to the importances."""
     images = si_training.framed(seed, repeat) if folder is None \
         else si_training.stored(folder, "mnist")
-    orders = si_training.tasks.permutations(seeds.rng(seed, "si", "orders", repeat), of, 784)
+    orders = si_training.task_sequences.permutations(
+        seeds.rng(seed, "si", "orders", repeat), of, 784)
     net = si_training.perceptron(*(SIZES if folder is None else FULL_SIZES))
     rule = si_training.Rule("SI", strength, XI)
     learner = si_training.begin(net, seeds.rng(seed, FIGURE, "weights", repeat)) \

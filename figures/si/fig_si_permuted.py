@@ -68,7 +68,8 @@ def sequence(folder, of, repeat, seed):
     """All tasks, of one split and one set of orders."""
     images = si_training.framed(seed, repeat) if folder is None \
         else si_training.stored(folder, "mnist")
-    orders = si_training.tasks.permutations(seeds.rng(seed, "si", "orders", repeat), of, 784)
+    orders = si_training.task_sequences.permutations(
+        seeds.rng(seed, "si", "orders", repeat), of, 784)
     return images, orders
 
 

@@ -111,7 +111,7 @@ def distance(seed, repeat, epochs):
         net, parameters, si.begin(parameters), listed[0], si.PRESETS["pathint"],
         epochs=epochs, batch=BATCH, generator=generator)
     net, listed, parameters, generator = start(seed, repeat)
-    learner = si_training.Learner(parameters, si_training.si_adam.begin(parameters),
+    learner = si_training.Learner(parameters, si_training.fast_si.begin(parameters),
                                   si.begin(parameters))
     fast = si_training.learn(net, learner, listed[0], si_training.Rule("SI"), epochs=epochs,
                              batch=BATCH, generator=generator).memory

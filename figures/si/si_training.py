@@ -41,11 +41,13 @@ class Task(NamedTuple):
 
 
 class Net(NamedTuple):
-    """Functions of an architecture, and the share of units kept of each layer
-    below the last while it learns (dropout)."""
+    """Functions of an architecture, and the fraction of units that dropout keeps.
+
+    There is one fraction for each layer below the last, or none.
+    """
 
     init: Callable          # (rng) -> weights, biases
-    forward: Callable       # (weights, biases, x) -> recording
+    forward: Callable       # (weights, biases, x, dropout=) -> recording
     backward: Callable      # (weights, recording, doutputs) -> weights, biases
     signals: Callable       # (weights, recording)
     pools: tuple            # of each layer
@@ -107,8 +109,8 @@ def stored(folder, name, flat=True):
 def split(images, groups, classes=10):
     """One task a group of classes, with a head of its own."""
     masks = task_sequences.head_masks(groups, classes)
-    rows = [task_sequences.split(labels, groups) for labels in (images.labels,
-                                                       images.labels_test)]
+    rows = [task_sequences.split(labels, groups) for labels in (
+        images.labels, images.labels_test)]
     return [Task(Images(images.x[a], images.labels[a], images.x_test[b],
                         images.labels_test[b]), mask)
             for a, b, mask in zip(*rows, masks, strict=True)]
@@ -156,61 +158,36 @@ def begin(net, generator):
     return Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
 
 
-def dropped(net, weights, biases, x, generator):
-    """A recording in which units are left out, each with the chance 1 - keep.
-
-    A unit that is left out has z = 0, and its gate is shut.  What is read of
-    the others is 1 / keep times as large: that factor goes to the weights that
-    read it, which are returned, with it, for `backward`.
-    """
-    inputs, pre, scales = [], [], [1.0, *(1 / keep for keep in net.keep)]
-    weights = [W * np.float32(s) for W, s in zip(weights, scales, strict=True)]
-    for i, (W, b, pool) in enumerate(zip(weights, biases, net.pools, strict=True)):
-        if W.ndim == 4:
-            view = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], (1, 2))
-            shape = view.shape[:3]
-            inputs.append(view.transpose(0, 1, 2, 4, 5, 3).reshape(
-                len(x), -1, W[0].size))
-        else:
-            shape = len(x),
-            inputs.append(x.reshape(len(x), -1))
-        z = inputs[-1].reshape(-1, W[0].size) @ W.reshape(len(W), -1).T + b
-        z = z.reshape(*shape, len(W))
-        pre.append(z)
-        if i < len(net.keep):
-            x = _largest(z) if pool else np.maximum(z, 0)
-            stays = generator.random(x.shape, np.float32) < net.keep[i]
-            x *= stays
-            if pool:
-                stays = stays.repeat(2, axis=1).repeat(2, axis=2)
-                z = z[:, :stays.shape[1], :stays.shape[2]]
-            z *= stays
-    kind = convnet if weights[0].ndim == 4 else mlp
-    return kind.Recording(inputs, pre, pre[-1]), weights, scales
-
-
-def _largest(z):
-    """Largest of each window of 2 x 2, or 0."""
-    N, rows, columns, c = z.shape
-    z = z[:, :rows // 2 * 2, :columns // 2 * 2]
-    return np.maximum(z.reshape(N, rows // 2, 2, columns // 2, 2, c).max((2, 4)), 0)
+def dropout_masks(net, weights, x, generator):
+    """Draw a mask of the inputs of each layer; each unit stays with chance keep."""
+    masks, shape = [None], x.shape[1:]
+    for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
+        shape = (len(W),) if W.ndim == 2 else (
+            *((side - W.shape[1] + 1) // (1 + pool) for side in shape[:2]), len(W))
+        masks.append(generator.random((len(x), *shape), np.float32) < keep)
+    return masks
 
 
 def gradient(net, parameters, x, labels, mask=None, generator=None):
-    """Cross entropy and its gradient; dropout where `generator` is given."""
+    """Return the cross-entropy and its gradient, with dropout given a generator.
+
+    Units that stay are scaled by 1 / keep, a factor that is applied to the
+    weights that read them and therefore to the gradient of these weights.
+    """
     weights, biases = halves(parameters)
-    scales = None
+    masks, scales = None, [1.0] * len(weights)
     if generator is not None and net.keep:
-        recording, weights, scales = dropped(net, weights, biases, x, generator)
-    else:
-        recording = net.forward(weights, biases, x)
+        masks = dropout_masks(net, weights, x, generator)
+        scales = [1.0, *(1 / keep for keep in net.keep)]
+        weights = [W * np.float32(s) for W, s in zip(weights, scales, strict=True)]
+    recording = net.forward(weights, biases, x, dropout=masks)
     head, places = (recording.outputs, labels) if mask is None \
         else task_sequences.enter_head(recording.outputs, labels, mask)
     loss, dhead = losses.cross_entropy(head[None], places, "last")
     doutputs = dhead[0] if mask is None else task_sequences.leave_head(dhead[0], mask)
     dweights, dbiases = net.backward(weights, recording, doutputs)
-    if scales is not None:
-        for dW, scale in zip(dweights, scales, strict=True):
+    for dW, scale in zip(dweights, scales, strict=True):
+        if scale != 1:
             dW *= np.float32(scale)
     return loss, [*dweights, *dbiases]
 

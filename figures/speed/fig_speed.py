@@ -55,7 +55,7 @@ from figures.speed import speed_ntk
 from figures.speed import speed_peers
 from figures.speed import speed_rtrl
 from figures.speed import speed_si
-from refsnn.fast import lif as fast_lif, lif_infer
+from refsnn.fast import lif as fast_lif
 
 ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
 RECURRENT, INFERENCE, TRAINING = "recurrent training", "inference", "training"
@@ -165,7 +165,7 @@ def products(p):
 
 def inference(p):
     x, steps = events(p.x), len(p.x)
-    return lambda: lif_infer.scores(x, p.W, p.W_out, steps=steps, **MODEL)
+    return lambda: fast_lif.scores(x, p.W, p.W_out, steps=steps, **MODEL)
 
 
 def contenders(task, threads, seed, stack):

@@ -1,7 +1,7 @@
 """The analog chip and the cochlea in `fig_speed`: patterns and audio a second.
 
 The network is that of [CB22] for images at 16x16: 256-246-10, 20 steps of
-1.7 us, 100 images a batch.  Without any hardware constraint, `lif_infer` runs
+1.7 us, 100 images a batch.  Without any hardware constraint, `fast.lif` runs
 it; `chip` emulates all effects in steps of 0.2 us at most; a step of training
 in the loop emulates, and adds the gradient and Adam in software.  The chip
 itself takes 11.8 us and 2.4 uJ an image.  A second of sound becomes the spikes
@@ -21,7 +21,7 @@ from figures.chip import chip_images
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import seeds
 from refsnn import audio, basilar, chip, cochlea
-from refsnn.fast import lif_infer
+from refsnn.fast import lif as fast_lif
 
 TASK, SOUND = "chip", "cochlea"
 TASKS = (TASK, SOUND)
@@ -82,7 +82,7 @@ def contenders(task, seed):
         d = chip_images.gradient(run, learner.weights, x, labels, rule, None)[1]
         return chip_images.step(learner, d, 1e-3, True)
 
-    return [(IDEAL, lambda: lif_infer.scores(
+    return [(IDEAL, lambda: fast_lif.scores(
                 events, weights.hidden, weights.readout, steps=len(x),
                 alpha=chip_images.DECAY, beta=chip_images.DECAY, reset="zero")),
             (EMULATED, functools.partial(run, weights, x)), (STEP, step)]

@@ -60,6 +60,7 @@ Departures.  [NMZ19] uses gain 1 and threshold 1, and its gradient passes
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
 
+import math
 import re
 from typing import NamedTuple
 
@@ -72,7 +73,6 @@ __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 BLOCK = 2**18           # floats of a block of training steps, which stay in cache
 EVENT_BLOCK = 2**21     # floats of a block of inference: one product for many steps
 RANGE = 1e9             # largest factor by which the units of a block may shrink
-NETWORK = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 
 class Tape(NamedTuple):
@@ -118,10 +118,9 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     >>> tape.mem[:, 0, 0].tolist(), out[:, 0, 0].tolist()
     ([0.0, 0.0, 2.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0, 1.0])
     """
-    W, V, W_out, *constants = _arrays(
-        NETWORK + ", alpha () in [0, 1), beta () in [0, 1), gain () in [1e-9, 1e9), "
-        "threshold () in [1e-9, 1e9)", W, V, W_out, alpha, beta, gain, threshold)
-    alpha, beta, gain, threshold = np.array(constants, W.dtype)
+    W, V, W_out = _weights(W, V, W_out)
+    alpha, beta, gain, threshold = np.array(_constants(
+        0, W.dtype, alpha, beta, gain, threshold), W.dtype)
     x, T, B = _input(x, W.shape[1], steps)
     _one_of("reset", reset, "subtract", "zero")
     _one_of("work", work, Tape, type(None))
@@ -232,11 +231,12 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     dtype = _one_of("tape", tape, Tape).mem.dtype
     dout = _shaped("dout", dout, tape.buffers[2].shape)
     dspikes = None if dspikes is None else _shaped("dspikes", dspikes, tape.mem.shape)
-    k, = _arrays("steepness () in [1e-6, 1e6)", steepness, dtype=dtype)
+    if type(steepness) is not float or not 1e-5 < steepness < 1e5:
+        steepness, = _arrays("steepness () in [1e-6, 1e6)", steepness, dtype=dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         tape.buffers[2][:] = dout
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
-        c = 1 / (dtype.type(k) * tape.constants[3])
+        c = 1 / (dtype.type(steepness) * tape.constants[3])
         *found, last = _backward(tape, c, dspikes)
     unread = dout[:2], None if dspikes is None else dspikes[:1]     # reach no weight
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
@@ -312,10 +312,8 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     >>> record(x, one, one, steps=6, alpha=0.5, beta=0.5)[:, 0, 0].tolist()
     [0.0, 0.0, 0.0, 0.0, 2.0, 2.0]
     """
-    W, _, W_out = _arrays(NETWORK, W, None, W_out)
-    alpha, beta, gain, threshold = _arrays(
-        "alpha () in [1e-9, 1), beta () in [1e-9, 1), gain () in [1e-9, 1e9), "
-        "threshold () in [1e-9, 1e9)", alpha, beta, gain, threshold)
+    W, _, W_out = _weights(W, None, W_out)
+    alpha, beta, gain, threshold = _constants(1e-9, float, alpha, beta, gain, threshold)
     B = _batch(x, W.shape[1], steps)
     _one_of("reset", reset, "subtract", "zero")
     c = int(np.log(RANGE) / -np.log(min(alpha, beta)))
@@ -402,6 +400,38 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
                   threshold=threshold, reset=reset).max(axis=0)
 
 
+def _weights(W, V, W_out):
+    """Return the weights; arrays that fit pass a fast test."""
+    shape = np.shape(W)
+    if len(shape) != 2 or not _fit((W, shape), (W_out, np.shape(W_out)[:1] + shape[:1]),
+                                   (W if V is None else V,
+                                    shape if V is None else 2 * shape[:1])):
+        return _arrays("W (n, m) float, V? (n, n) float, W_out (k, n) float", W, V,
+                       W_out)
+    return W, V, W_out
+
+
+def _fit(*pairs):
+    """Return whether arrays have these shapes, one float dtype and finite squares.
+
+    This fast test accepts most valid arguments; `_arrays` decides on the others.
+    """
+    dtype = getattr(pairs[0][0], "dtype", None)
+    return dtype in (np.float32, np.float64) and all(
+        type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
+        and math.isfinite(np.vdot(a, a)) for a, shape in pairs)
+
+
+def _constants(least, dtype, *values):
+    """Return alpha, beta, gain and threshold; plain floats pass a fast test."""
+    if all(type(value) is float for value in values) \
+            and all(least <= value < 0.9999 for value in values[:2]) \
+            and all(1e-8 < value < 1e8 for value in values[2:]):
+        return values
+    return _arrays(f"alpha () in [{least}, 1), beta () in [{least}, 1), gain () in "
+                   "[1e-9, 1e9), threshold () in [1e-9, 1e9)", *values, dtype=dtype)
+
+
 def _input(x, m, steps):
     """Return x, T and B; NaN or infinity in x is found in the last state."""
     if sparse.issparse(x):
@@ -417,7 +447,8 @@ def _input(x, m, steps):
 
 def _batch(x, m, steps):
     """Return B of valid events; NaN or infinity is found in the last state."""
-    steps, = _arrays("steps () int in [1, inf)", steps)
+    if type(steps) is not int or steps < 1:
+        steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \
             or x.dtype.kind not in "fiub":
         raise ValueError(f"x is a {type(x).__name__} of shape {np.shape(x)}: must be a "

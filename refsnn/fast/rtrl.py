@@ -1,144 +1,69 @@
 # refsnn 0.1.0 | fast/rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Real-time recurrent learning (RTRL) of a tanh network, made fast.
+r"""Fast real-time recurrent learning (RTRL) of a tanh network.
 
-The influence M[t] = dh[t]/dtheta of the weights theta = [W | V] on a rate
-network
+For the rate network
 
     h[t] = tanh(W x[t] + V h[t-1])
 
-travels along with the state.  Row i of theta holds the c = m + n weights
-into neuron i, and column i c + j of M belongs to theta_ij.  D(z) is the
-n x (n c) matrix with z_j in row i of that column and 0 elsewhere: a weight
-touches one neuron at once.  Then
+RTRL propagates the influence M[t] = dh[t]/dtheta of theta = [W | V]
+together with the state.  Row i of theta holds the c = m + n weights into
+neuron i, and column i c + j of M belongs to theta_ij.  D(z) is the
+n x (n c) matrix with z_j in row i of that column and 0 elsewhere, because
+each weight directly affects one neuron only:
 
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1])),
-    M[-1] = 0                                      (1)  [WZ89] eq. ?
-    dL/dtheta = sum_t q[t]^T M[t]                  (2)  [WZ89] eq. ?
+    M[-1] = 0                                      (1)  [WZ89]
+    dL/dtheta = sum_t q[t]^T M[t]                  (2)  [WZ89]
 
-with q[t] the derivative of the loss of step t by h[t]; each term of (2)
-is known at its step.
+where q[t] is the derivative of the loss of step t by h[t].  Each term of
+(2) is known at its step.
 
-Derivation.  The chain rule through tanh, by theta, with h[t-1] itself a
-    function of theta.
-Exact.  An ordinary smooth function; nothing is dropped.
-Cost.   O(n^3 c) time a step and O(n^2 c) memory for each sequence: the
-    product V M, beside which D costs next to nothing.  The columns of M do
-    not depend on each other: over a recording they are followed in blocks
-    that stay in the cache.
-Departures.  [WZ89] has the logistic function, one sequence and an update
-    of the weights at each step; here the caller decides when.
+Derivation.  (1) is the derivative of h[t] by theta; h[t-1] depends on
+    theta as well.
+Exact.  The network is smooth, and no term is dropped.
+Cost.   O(n^3 c) time per step and O(n^2 c) memory per sequence; the
+    product V M dominates.  The columns of M are independent of each other:
+    over a recording they are processed in blocks that stay in the cache.
+Departures.  [WZ89] uses the logistic function and one sequence, and
+    updates the weights at each step; here the caller decides when.
 
 [WZ89] R. J. Williams and D. Zipser, A learning algorithm for continually
     running fully recurrent neural networks, Neural Computation 1(2),
     270-280, 1989.
 """
 
+import math
+import re
+
 import numpy as np
 
 __all__ = ["gradient", "step"]
 
-BLOCK = 2 ** 19         # bytes of the columns that are followed together
-
-
-def _array(name, value, shape, dtype=None, finite=True):
-    """`value` as an array of `shape` (None axes free): float, or cast to dtype."""
-    array = np.asarray(value)
-    fits = array.ndim == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    kinds = "f" if dtype is None else "fiub"
-    if not fits or array.dtype.kind not in kinds or dtype is None and \
-            array.dtype not in (np.float32, np.float64):
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: must "
-                         f"be a {'float' if kinds == 'f' else 'real'} array of "
-                         f"shape {want}")
-    with np.errstate(over="ignore"):        # what is too large becomes infinite
-        array = array if dtype is None else array.astype(dtype, copy=False)
-    if finite and not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array
-
-
-def _filled(name, array):
-    """Refuse an array with an axis of length 0."""
-    if 0 in array.shape:
-        raise ValueError(f"{name} is of shape {array.shape}: must have no axis of 0")
-    return array
-
-
-def _buffer(name, value, shape, dtype, others):
-    """`value` to write to, apart from `others`; a new array for None."""
-    if value is None:
-        return np.empty(shape, dtype)
-    if not isinstance(value, np.ndarray) or value.shape != shape \
-            or value.dtype != dtype or not value.flags.c_contiguous \
-            or not value.flags.writeable:
-        raise ValueError(f"{name} is {getattr(value, 'shape', value)}, "
-                         f"{getattr(value, 'dtype', None)}: must be a writeable, "
-                         f"C-contiguous {np.dtype(dtype)} array of shape {shape}")
-    if any(np.may_share_memory(value, other) for other in others):
-        raise ValueError(f"{name} shares memory with an argument: must be apart")
-    return value
-
-
-def _previous(name, value, shape, dtype):
-    """The influence before a step, 0 for None; entries are not searched."""
-    if value is None:
-        return np.zeros(shape, dtype)
-    array = _array(name, value, shape, finite=False)
-    if array.dtype != dtype:
-        raise ValueError(f"{name} is of dtype {array.dtype}: must be {dtype}")
-    return np.ascontiguousarray(array)
-
-
-def _weights(V):
-    """Checked square weights."""
-    V = _filled("V", _array("V", V, (None, None)))
-    if V.shape[0] != V.shape[1]:
-        raise ValueError(f"V is of shape {V.shape}: must be square")
-    return V
-
-
-def _diagonal(M, first, c):
-    """View (k, c) of the entries of D in columns of neurons first, first + 1, ..."""
-    k = M.shape[1] // c
-    return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
-
-
-def _blocks(n, c, itemsize):
-    """(first, last) neurons of blocks of columns of about BLOCK bytes."""
-    edges = np.linspace(0, n, min(n, -(-n * n * c * itemsize // BLOCK)) + 1)
-    edges = edges.round().astype(int).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True))
+BLOCK = 2 ** 19         # bytes of the columns that are processed together
 
 
 def step(M, x, before, h, V, out=None):
-    """One step of the influence in a tanh network, eq. (1).
+    """Advance the influence in a tanh network by one step, eq. (1).
 
     Parameters
     ----------
     M : (B, n, n (m + n)) float or None
-        Influence of [W | V] one step before; None stands for 0.  Its
-        entries are trusted.
+        Influence of [W | V] one step earlier; None stands for 0.  Its
+        entries are not checked.
     x : (B, m) float
         Input of this step.
     before, h : (B, n) float
         States before and after this step.
     V : (n, n) float
-        Recurrent weights; their dtype is the result's.
+        Recurrent weights.  The result has their dtype.
     out : (B, n, n (m + n)) float, optional
-        Buffer for the result, other memory than M.
+        Buffer for the result; it must not share memory with the arguments.
 
     Returns
     -------
     (B, n, n (m + n)) float
-        Influence after the step; its gradient is the sum of
-        q[b, i] M[b, i] over b and i, shaped (n, m + n).
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
+        Influence M after the step.  The gradient of the loss of this step
+        is the sum of q[b, i] M[b, i] over b and i, shaped (n, m + n).
 
     Examples
     --------
@@ -147,13 +72,15 @@ def step(M, x, before, h, V, out=None):
     >>> step(M, x, h, h, V).tolist()
     [[[1.5, 0.0]]]
     """
-    V = _weights(V)
-    before = _filled("before", _array("before", before, (None, len(V)), V.dtype))
-    h = _array("h", h, before.shape, V.dtype)
-    x = _array("x", x, (len(h), None), V.dtype)
+    shape = np.shape(h)
+    if len(shape) != 2 or not _fit((V, 2 * shape[1:]), (before, shape), (h, shape),
+                                   (x, (shape[0], *np.shape(x)[1:2]))):
+        V, before, h, x = _arrays(
+            "V (n, n) float, before (B, n), h (B, n), x (B, m*)", V, before, h, x)
     z, slope = np.concatenate([x, before], axis=1), 1 - h ** 2
     shape = (*h.shape, h.shape[1] * z.shape[1])
-    M = _previous("M", M, shape, V.dtype)
+    M = np.zeros(shape, V.dtype) if M is None else \
+        np.ascontiguousarray(_unread("M", M, shape, V.dtype))
     out = _buffer("out", out, shape, V.dtype, (M, x, before, h, V))
     for b in range(len(h)):
         np.matmul(slope[b][:, None] * V, M[b], out=out[b])
@@ -162,31 +89,32 @@ def step(M, x, before, h, V, out=None):
     return out
 
 
+def _diagonal(M, first, c):
+    """Return the entries of D in the columns of neurons first, ... as a view."""
+    k = M.shape[1] // c
+    return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
+
+
 def gradient(x, V, h, dh, h0=None):
-    """Gradient of a recorded tanh network, forward in time, eqs. (1), (2).
+    """Return the gradient of a recorded tanh network, eqs. (1) and (2).
 
     Parameters
     ----------
     x : (T, B, m) float
         Input.
     V : (n, n) float
-        Recurrent weights; their dtype is the result's.
+        Recurrent weights.  Results have their dtype.
     h : (T, B, n) float
         Recorded states.
     dh : (T, B, n) float
-        Direct derivative of the loss by the states.
+        Direct derivative of the loss by the states, q.
     h0 : (B, n) float, optional
-        State before the first step, 0 by default.
+        State before the first step; 0 by default.
 
     Returns
     -------
     dW, dV : (n, m) and (n, n) float
-        Summed over steps and batch.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
+        Sums over steps and batch.
 
     Examples
     --------
@@ -194,12 +122,13 @@ def gradient(x, V, h, dh, h0=None):
     >>> gradient(x, V, h, h + 1)[0].tolist()
     [[2.5]]
     """
-    V = _weights(V)
-    h = _filled("h", _array("h", h, (None, None, len(V)), V.dtype))
-    dh = _array("dh", dh, h.shape, V.dtype)
-    x = _array("x", x, (*h.shape[:2], None), V.dtype)
-    first = np.zeros_like(h[0]) if h0 is None \
-        else _array("h0", h0, h[0].shape, V.dtype)
+    shape = np.shape(h)
+    if len(shape) != 3 or h0 is not None or not _fit(
+            (V, 2 * shape[2:]), (h, shape), (dh, shape),
+            (x, (*shape[:2], *np.shape(x)[2:3]))):
+        V, h, dh, x, h0 = _arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
+                                  "x (T, B, m*), h0? (B, n)", V, h, dh, x, h0)
+    first = np.zeros_like(h[0]) if h0 is None else h0
     z = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
     (_, B, n), m = h.shape, x.shape[2]
     slope, total = 1 - h ** 2, np.zeros((n, m + n), V.dtype)
@@ -210,8 +139,15 @@ def gradient(x, V, h, dh, h0=None):
     return total[:, :m], total[:, m:]
 
 
+def _blocks(n, c, itemsize):
+    """Return (first, last) neurons of blocks of columns of about BLOCK bytes."""
+    edges = np.linspace(0, n, min(n, -(-n * n * c * itemsize // BLOCK)) + 1)
+    edges = edges.round().astype(int).tolist()
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
 def _block(J, slope, z, q, first):
-    """sum_t q[t] M[t] in the columns of some neurons of one sequence."""
+    """Return sum_t q[t] M[t] for the weights into some neurons of a sequence."""
     (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
     M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
@@ -226,3 +162,84 @@ def _block(J, slope, z, q, first):
         total += part                                                      # (2)
         M, new = new, M
     return total.reshape(k, c)
+
+
+def _fit(*pairs):
+    """Return whether arrays have these shapes, one float dtype and finite squares.
+
+    This fast test accepts most valid arguments; `_arrays` decides on the others.
+    """
+    dtype = getattr(pairs[0][0], "dtype", None)
+    return dtype in (np.float32, np.float64) and all(
+        type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
+        and math.isfinite(np.vdot(a, a)) for a, shape in pairs)
+
+
+def _buffer(name, value, shape, dtype, others):
+    """Return `value` if it can be written to, or a new array for None."""
+    if value is None:
+        return np.empty(shape, dtype)
+    _unread(name, value, shape, dtype)
+    if not isinstance(value, np.ndarray) or not value.flags.c_contiguous \
+            or not value.flags.writeable:
+        raise ValueError(f"{name} is a {type(value).__name__}: must be an array that "
+                         "is writeable and C-contiguous")
+    if any(np.may_share_memory(value, other) for other in others):
+        raise ValueError(f"{name} shares memory with an argument: must be separate")
+    return value
+
+
+def _unread(name, value, shape, dtype):
+    """Return `value` as an array; its entries are not checked."""
+    array = np.asarray(value)
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{name} is {array.dtype} {array.shape}: must be {dtype} "
+                         f"{shape}")
+    return array
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+
+    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
+    The first float array sets the dtype to which all but int arrays are cast."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

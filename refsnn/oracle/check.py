@@ -1,39 +1,32 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
-"""Other people's code, checked: golden vectors and named wrong answers.
+"""Check anyone's results against golden vectors, and name known mistakes.
 
-A golden vector is a small problem with its right outputs, and with what
-well-known mistakes would give instead.  `check` compares results, whose
-code it never sees, and says which mistake they equal; `check_gradient`
-draws networks and shrinks a failure to the smallest one.
+`check` compares results and never sees the code that computed them.  If a
+result is wrong, it reports which known mistake gives the same numbers.
+`check_gradient` calls a function with many random networks and reports the
+smallest network for which the function is wrong.
 
-Silence proves nothing: a vector whose network is silent, whose gradient is
-0 or one of whose wrong answers equals the right one is refused, and so are
-results that are 0 throughout or that a knob does not change.
+Float64 results must agree to 1e-9 of the largest entry, and float32 results
+to 1e-4.  Spikes, counts and all outputs of exact vectors must be equal.
+All-zero results are rejected, and so are results that ignore an option.  A
+vector is refused if its network is silent, if one of its outputs is zero,
+or if one of its mutants equals the right outputs.
 """
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 
-from refsnn.oracle import spikes_vectors
-from refsnn.oracle.arrays_vectors import ARRAYS
-from refsnn.oracle.compare import Finding, alive, array, flaw, judge, same, untold
-from refsnn.oracle.costs_vectors import COSTS
-from refsnn.oracle.identify_presets import identify
-from refsnn.oracle.models_vectors import MODELS
-from refsnn.oracle.networks_vectors import NETWORKS, TIMED
-from refsnn.oracle.online_vectors import ONLINE, RINGS
-from refsnn.oracle.rules_vectors import KERNELS, SIZED
-from refsnn.oracle.sounds_vectors import SOUNDS
+from refsnn.oracle.identify import identify
+from refsnn.oracle.registry import REGISTRY
+from refsnn.oracle.vector import Mutant, Vector
 
-__all__ = ["RULES", "check", "check_gradient", "vectors"]
+__all__ = ["Finding", "check", "check_gradient", "vectors"]
 
-RULES = spikes_vectors.RULES | SIZED | ONLINE | NETWORKS
-FIXED = KERNELS | RINGS | TIMED | COSTS | {
-    name: (build, ()) for name, build in (ARRAYS | SOUNDS | MODELS).items()}
-KNOWN = (*RULES, *FIXED)
-SIZES = (3, 3, 3, (4, 20), 99)      # most of n, m, B; T from, to; the last seed
-KNOBS = (       # vectors of the same inputs, what tells them apart, where it did not
+RTOL = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
+COUNTED = ("spikes", "counts")      # compared one by one
+KNOBS = (       # vectors of equal inputs, the option that differs, where it was seen
     ("bptt", "bptt_detached", "detaching the reset", "norse lif_step"),
     ("bptt_dyadic", "bptt_dyadic_detached", "detaching the reset", "norse lif_step"),
     ("rtrl", "rtrl_block", "the terms of the influence", "chaobrain/braintrace#141"),
@@ -42,25 +35,30 @@ KNOBS = (       # vectors of the same inputs, what tells them apart, where it di
     ("ntt_at_masked", "ntt_through_mask", "the mask in the kernel",
      "fmi-basel/neural-tangent-transfer#3"),
     ("si_pathint", "si_paper", "the clamp", "ContinualAI/avalanche#734"))
+SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
+
+
+class Finding(NamedTuple):
+    """The verdict on an output ("right", "wrong", "vacuous" or "missing") and why."""
+
+    vector: str
+    output: str
+    status: str
+    text: str
 
 
 def vectors(names=None):
-    """The golden vectors, none of them vacuous.
+    """Return golden vectors, each of which can tell a wrong result.
 
     Parameters
     ----------
     names : list of str, optional
-        Which; all by default.
+        Names of vectors; all by default.
 
     Returns
     -------
     dict
         Name to `Vector`.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
 
     Examples
     --------
@@ -68,69 +66,36 @@ def vectors(names=None):
     >>> sorted(vector.outputs), len(vector.mutants) > 5
     (['dpenalty', 'importance', 'path_integral', 'penalty'], True)
     """
-    names = KNOWN if names is None else list(names)
-    for name in names:
-        if name not in KNOWN:
-            raise ValueError(f"{name!r} is no vector: must be one of {KNOWN}")
-    found = {}
-    for name in names:
-        if name in RULES:
-            build, options, sizes = RULES[name]
-            vector = build(name, *sizes, **options)
-        else:
-            build, arguments = FIXED[name]
-            vector = build(*arguments)
-        found[name] = alive(vector)
-    return found
+    return {name: _alive(_build(name)) for name in (
+        REGISTRY if names is None else names)}
 
 
-def _convention(vector, results):
-    """What `identify` says of a recording that no mutant explains."""
-    p = vector.inputs
-    rows = {name: results[name] for name in ("syn", "mem", "spikes") if name in results}
-    if "tau_syn" not in p or any(np.shape(row) != vector.outputs[name].shape
-                                 for name, row in rows.items()):
-        return ""
-    return identify(p["x"], p["W"], rows, p["V"], tau_syn=p["tau_syn"],
-                    tau_mem=p["tau_mem"], dt=p["dt"], threshold=p["threshold"]).text
-
-
-def _grouped(results, known):
-    """Results by vector; every name must be one that is known."""
-    grouped = {}
-    if not isinstance(results, dict) or not results:
-        raise ValueError(f"results is {results!r:.60}: must be a dict of arrays, not "
-                         "empty")
-    for key, value in results.items():
-        name, _, output = str(key).rpartition(".")
-        if name not in known or output not in known[name].outputs:
-            names = sorted(known[name].outputs) if name in known else sorted(known)
-            raise ValueError(f"results hold {key!r}: must be VECTOR.OUTPUT, "
-                             f"{'outputs' if name in known else 'vectors'} are {names}")
-        grouped.setdefault(name, {})[output] = value
-    return grouped
+def _build(name, size=()):
+    """Build the golden vector of a name, or one of another size."""
+    if name not in REGISTRY:
+        raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
+    function, golden, options = REGISTRY[name]
+    text, inputs, outputs, mistakes = function(*(size or golden), **options)
+    mutants = [Mutant(*((key, "") if isinstance(key, str) else key), changed)
+               for key, changed in mistakes.items()]
+    return Vector(name, text, inputs, outputs, mutants, "dyadic" in options)
 
 
 def check(results, known=None):
-    """Compare results with the golden vectors; the code is never seen.
+    """Compare results with the golden vectors.
 
     Parameters
     ----------
     results : dict
-        "VECTOR.OUTPUT" to array, of any of the vectors.
+        "VECTOR.OUTPUT" to array, for any outputs of any vectors.
     known : dict, optional
-        Vectors to compare with; by default those of `vectors`.
+        Name to `Vector`; by default what `vectors` returns.
 
     Returns
     -------
     list of Finding
-        One for each output of each vector of which results hold one, and
-        one for each knob that changes nothing.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, there are no results, or a vector is vacuous.
+        One for each output of each vector in the results, and one for each
+        option that changes nothing.
 
     Examples
     --------
@@ -141,56 +106,221 @@ def check(results, known=None):
     >>> wrong.partition("equals ")[2].partition(" (")[0]
     'mutant: reset detached'
     """
-    if known is None:
-        wanted = {str(key).rpartition(".")[0] for key in results} \
-            if isinstance(results, dict) else set()
-        names = [name for name in KNOWN if name in wanted]
-        known = vectors(names or None)
-    grouped, findings = _grouped(results, known), []
+    grouped, known = _grouped(results, known)
+    findings = []
     for name, given in grouped.items():
-        found = judge(alive(known[name]), given)
-        lost = [f.status == "wrong" and "equals" not in f.text for f in found]
-        if name == "lif_forward" and any(lost):
-            at = lost.index(True)
-            words = _convention(known[name], given)
-            found[at] = found[at]._replace(text=f"{found[at].text}; {words}")
+        found = _judge(_alive(known[name]), given)
+        unnamed = [f.status == "wrong" and "equals" not in f.text for f in found]
+        if name == "lif_forward" and any(unnamed):
+            at = unnamed.index(True)
+            found[at] = found[at]._replace(
+                text=found[at].text + _convention(known[name], given))
         findings += found
     for one, other, knob, seen in KNOBS:
         for output in sorted(set(grouped.get(one, {})) & set(grouped.get(other, {}))):
-            a, b = (array(grouped[name][output])[0] for name in (one, other))
-            if a is None or not same(a, b, False) or same(
-                    *(known[name].outputs[output] for name in (one, other)), False):
-                continue
-            findings.append(Finding(other, output, "vacuous", (
-                f"equals your {one}.{output}: {knob} changes nothing (seen in {seen})"
-            )))
+            a, b = (_comparable(grouped[name][output])[0] for name in (one, other))
+            right = [known[name].outputs[output] for name in (one, other)]
+            if a is not None and _same(a, b, False) and not _same(*right, False):
+                findings.append(Finding(other, output, "vacuous", (
+                    f"equals your {one}.{output}: {knob} changes nothing "
+                    f"(seen in {seen})")))
     return findings
 
 
+def _grouped(results, known):
+    """Return the results by vector, and the vectors; refuse unknown names."""
+    if not isinstance(results, dict) or not results:
+        raise ValueError(f"results is {results!r:.60}: must be a dict of arrays, not "
+                         "empty")
+    if known is None:
+        wanted = {str(key).rpartition(".")[0] for key in results}
+        known = vectors([name for name in REGISTRY if name in wanted])
+    grouped = {}
+    for key, value in results.items():
+        name, _, output = str(key).rpartition(".")
+        if name not in known or output not in known[name].outputs:
+            kind, names = ("outputs", known[name].outputs) if name in known else (
+                "vectors", known or REGISTRY)
+            raise ValueError(f"results hold {key!r}: must be VECTOR.OUTPUT, {kind} are "
+                             f"{sorted(names)}")
+        grouped.setdefault(name, {})[output] = value
+    return grouped, known
+
+
+def _convention(vector, results):
+    """Return what `identify` says of a recording that equals no mutant."""
+    p, rows = vector.inputs, {}
+    for name, value in results.items():
+        row = _comparable(value)[0]
+        if row is not None and row.any() and row.shape == vector.outputs[name].shape:
+            rows[name] = row
+    return "; " + identify(
+        p["x"], p["W"], rows, p["V"], tau_syn=p["tau_syn"], tau_mem=p["tau_mem"],
+        dt=p["dt"], threshold=p["threshold"]).text if rows else ""
+
+
+# ---- one vector
+
+def _differs(found, right, exact, rtol=1e-9):
+    """Return where two arrays of one shape differ."""
+    return found != right if exact else ~(
+        np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
+
+
+def _same(found, right, exact, rtol=1e-9):
+    """Tell whether two arrays agree in shape and in their entries."""
+    return np.shape(found) == np.shape(right) and not np.any(
+        _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
+
+
+def _flaw(vector):
+    """Return why a vector proves nothing: it is silent or zero; "" if it is alive."""
+    arrays = vector.inputs | vector.outputs
+    if "spikes" in arrays and not np.any(arrays["spikes"]):
+        return "silent: spikes are 0 throughout"
+    if "spikes" in arrays and np.all(arrays["spikes"]):
+        return "never silent: spikes are 1 throughout"
+    for name, value in vector.outputs.items():
+        if not np.any(value):
+            return f"dead: {name} is 0 throughout"
+    return ""
+
+
+def _untold(vector):
+    """Return the names of mutants that equal the right outputs in float32."""
+    return [mutant.name for mutant in vector.mutants if all(
+        _same(value, vector.outputs[name], vector.exact or name in COUNTED, 1e-4)
+        for name, value in mutant.outputs.items())]
+
+
+def _alive(vector):
+    """Return the vector; refuse one that proves nothing."""
+    why = _flaw(vector)
+    if not why and _untold(vector):
+        why = f"blind: mutants {_untold(vector)} change nothing"
+    if why:
+        raise ValueError(f"vector {vector.name} is {why}: must be able to fail")
+    return vector
+
+
+def _comparable(value):
+    """Return a result in float64 and its tolerance, or None and what is wrong."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "fiub" or found.dtype == np.float16:
+        return None, f"is of dtype {found.dtype}: must be float32 or float64"
+    if not np.isfinite(found).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
+        return None, f"is {found[where]} at {where}: must be finite"
+    return found.astype(float), RTOL.get(found.dtype, 1e-9)
+
+
+def _judge(vector, results):
+    """Return a finding for each output of a vector."""
+    arrays = {name: _comparable(value) for name, value in results.items()}
+    given = {name: found for name, (found, _) in arrays.items() if found is not None}
+    findings = []
+    for name in vector.outputs:
+        if name not in arrays:
+            verdict = "missing", "not given, not checked"
+        elif name not in given:
+            verdict = "wrong", arrays[name][1]
+        else:
+            verdict = _verdict(vector, name, given, arrays[name][1])
+        findings.append(Finding(vector.name, name, *verdict))
+    return findings
+
+
+def _verdict(vector, name, given, rtol):
+    """Return the status and the text of an output."""
+    found, right = given[name], np.asarray(vector.outputs[name], float)
+    found = found.reshape(()) if found.size == 1 and not right.ndim else found
+    exact = vector.exact or name in COUNTED
+    if _same(found, right, exact, rtol):
+        return "right", "exact" if exact else f"to {rtol:g} of the largest entry"
+    cause = _cause(vector, name, found, given, rtol)
+    if found.size and not found.any():
+        return "vacuous", f"0 throughout, which proves nothing{cause}"
+    if found.shape != right.shape:
+        return "wrong", f"is of shape {found.shape}: must be {right.shape}{cause}"
+    gap = np.abs(found - right)
+    at = tuple(int(i) for i in np.unravel_index(gap.argmax(), gap.shape))
+    bad = _differs(found, right, exact, rtol)
+    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    return "wrong", (f"{int(bad.sum())} of {bad.size} entries differ, first at "
+                     f"{first}, most at {at}: yours {found[at]:.9g}, right "
+                     f"{right[at]:.9g}{cause}")
+
+
+def _cause(vector, name, found, given, rtol):
+    """Return which mutant, or which simple change of the right output, this is."""
+    def equals(mutant, key, value):
+        return _same(value, mutant.outputs.get(key, vector.outputs[key]),
+                     vector.exact or key in COUNTED, rtol)
+
+    named = [m for m in vector.mutants if name in m.outputs and equals(m, name, found)]
+    whole = [m for m in named if all(equals(m, *item) for item in given.items())]
+    if named:
+        return "; equals mutant: " + ", or: ".join(
+            m.name + (f" (seen in {m.seen})" if m.seen else "")
+            for m in (whole or named))
+    right = np.asarray(vector.outputs[name], float)
+    for words, changed in _changes(right):
+        if _same(found, changed, False, rtol):
+            return f"; equals the right output {words}"
+    if found.shape == right.shape and np.any(right):
+        factor = float(np.vdot(found, right) / np.vdot(right, right))
+        simple = right.size > 1 or any(     # any number is some multiple of another
+            abs(k - round(k)) < rtol for k in (factor, 1 / (factor or 1)))
+        if factor and simple and _same(found, factor * right, False, rtol):
+            return f"; equals the right output times {factor:.6g}"
+    return ""
+
+
+def _changes(right):
+    """Yield simple changes of an array, each with its name."""
+    if right.ndim == 2 and right.shape[0] == right.shape[1]:
+        yield "transposed", right.T
+    if right.ndim == 3:
+        rest = np.zeros_like(right[:1])
+        yield "one step late", np.concatenate([rest, right[:-1]])
+        yield "one step early", np.concatenate([right[1:], rest])
+        yield "time reversed", right[::-1]
+        yield "batch before time", right.swapaxes(0, 1)
+    if right.ndim > 1:
+        yield "axes reversed", right.T
+        yield "flattened", right.ravel()
+    if 2 < right.ndim < 5:
+        for axes in itertools.permutations(range(right.ndim)):
+            yield f"with its axes in the order {axes}", right.transpose(axes)
+
+
+# ---- random networks
+
 def check_gradient(rule, function, examples=60):
-    """Drive a function with networks drawn by Hypothesis, and shrink.
+    """Call a function with networks that Hypothesis draws; report the smallest failure.
 
     Parameters
     ----------
     rule : str
-        One with sizes: a key of `RULES`.
+        Name of a vector that has a size in the registry.
     function : callable (inputs) -> dict
-        Inputs are named as in the golden vector; returns some outputs.
+        Takes the inputs of the vector by name; returns some of its outputs.
     examples : int
-        Networks to draw.
+        Number of networks.
 
     Returns
     -------
     int
-        Live networks that were judged.
+        Number of networks that spiked and were judged.
 
     Raises
     ------
     AssertionError
-        If the function is wrong: the smallest network, and what it equals.
+        If the function is wrong.  The message holds the smallest network
+        and the mistake that gives the same result.
     ValueError
-        If the rule is unknown, nothing is returned that can be judged, or
-        the networks do not tell every mutant from the right answer.
+        If the networks do not distinguish all mutants from the right
+        outputs.  More examples help.
 
     Examples
     --------
@@ -200,13 +330,14 @@ def check_gradient(rule, function, examples=60):
     ...     print(str(error)[:39])
     bptt is wrong for the smallest network,
     """
-    if rule not in RULES:
-        raise ValueError(f"rule is {rule!r}: must be one of {sorted(RULES)}")
+    sized = sorted(name for name, entry in REGISTRY.items() if entry.size)
+    if rule not in sized:
+        raise ValueError(f"rule is {rule!r}: must be one of {sized}")
     if type(examples) is not int or examples < 1:
         raise ValueError(f"examples is {examples!r}: must be an integer above 0")
     import hypothesis
     from hypothesis import strategies as st
-    told, judged, mutants, bad = set(), [], {}, []
+    judged, mutants, told, bad = [], set(), set(), []
     checks = hypothesis.HealthCheck
 
     @hypothesis.settings(max_examples=examples, deadline=None, derandomize=True,
@@ -216,11 +347,12 @@ def check_gradient(rule, function, examples=60):
     @hypothesis.given(*(st.integers(1, most) for most in SIZES[:3]),
                       st.integers(*SIZES[3]), st.integers(0, SIZES[4]))
     def run(n, m, B, T, seed):
-        vector = _drawn(rule, n, m, B, T, seed)
-        hypothesis.assume(not flaw(vector))
+        vector = _network(rule, n, m, B, T, seed)
+        hypothesis.assume(not _flaw(vector))
         judged.append(seed)
-        mutants.update(dict.fromkeys(mutant.name for mutant in vector.mutants))
-        told.update({mutant.name for mutant in vector.mutants} - set(untold(vector)))
+        names = {mutant.name for mutant in vector.mutants}
+        mutants.update(names)
+        told.update(names - set(_untold(vector)))
         if _fault(vector, function):
             bad.append((n, m, B, T, seed))
             raise AssertionError(rule)
@@ -230,54 +362,52 @@ def check_gradient(rule, function, examples=60):
     except (AssertionError, hypothesis.errors.Unsatisfiable):
         if bad:
             sizes = _smallest(rule, function, bad[0])
-            raise AssertionError(_told(rule, function, sizes)) from None
+            raise AssertionError(_failure(rule, function, sizes)) from None
         if judged:
-            raise                   # the function's own complaint
-    if set(mutants) - told or not judged:
+            raise                       # the function raised it
+    if mutants - told or not judged:
         raise ValueError(f"examples is {examples}: must be more, the {len(judged)} "
-                         f"live networks do not tell {sorted(set(mutants) - told)}")
+                         f"live networks do not tell {sorted(mutants - told)}")
     return len(judged)
 
 
-def _drawn(rule, n, m, B, T, seed):
-    """A network of these sizes, compared by tolerance."""
-    build, options, _ = RULES[rule]
-    return build(rule, seed, T, B, m, n, **options)._replace(exact=False)
+def _network(rule, n, m, B, T, seed):
+    """Build a vector of these sizes, compared within a tolerance."""
+    return _build(rule, (seed, T, B, m, n))._replace(exact=False)
 
 
 def _fault(vector, function):
-    """What is wrong with a function on a network, "" if nothing."""
+    """Return what is wrong with a function on a network, "" if nothing."""
     results = function(dict(vector.inputs))
-    known = {vector.name: vector}
     _grouped({f"{vector.name}.{name}": value for name, value in results.items()}
-             if isinstance(results, dict) else None, known)
-    return "; ".join(f"{f.output} {f.text}" for f in judge(vector, results)
+             if isinstance(results, dict) else None, {vector.name: vector})
+    return "; ".join(f"{f.output} {f.text}" for f in _judge(vector, results)
                      if f.status in ("wrong", "vacuous"))
 
 
 def _smallest(rule, function, found):
-    """Sizes of the smallest network that fails: neurons, inputs, batch, steps.
+    """Return n, m, B, T and seed of the smallest network that fails.
 
-    Each size draws other numbers, so that all below `found` are tried, of a
-    few seeds each: first the widths with many steps, then fewer steps.
+    Each size has other random numbers, so all sizes below `found` are tried
+    with five seeds each: first the widths with many steps, then fewer steps.
     """
     def fails(*sizes):
-        vector = _drawn(rule, *sizes)
-        return not flaw(vector) and bool(_fault(vector, function))
+        vector = _network(rule, *sizes)
+        return not _flaw(vector) and bool(_fault(vector, function))
 
     least, most = SIZES[3]
-    for sizes in itertools.product(*(range(1, size + 1) for size in found[:3])):
+    for widths in itertools.product(*(range(1, size + 1) for size in found[:3])):
         for seed in range(5):
-            if fails(*sizes, most, seed):
-                tried = itertools.product([sizes], range(least, most), range(5))
-                return next((*sizes, T, seed) for sizes, T, seed in (
-                    *tried, (sizes, most, seed)) if fails(*sizes, T, seed))
+            if fails(*widths, most, seed):
+                tried = itertools.product(range(least, most), range(5))
+                return next((*widths, *more) for more in (*tried, (most, seed))
+                            if fails(*widths, *more))
     return found
 
 
-def _told(rule, function, sizes):
-    """The failure on a network in words."""
-    vector = _drawn(rule, *sizes)
+def _failure(rule, function, sizes):
+    """Describe the failure on a network."""
+    vector = _network(rule, *sizes)
     shown = "; ".join(f"{name} = {np.asarray(vector.inputs[name]).tolist()}"
                       for name in ("x", "W", "V") if name in vector.inputs)
     n, m, B, T, seed = sizes

@@ -1,80 +1,83 @@
 # refsnn 0.1.0 | oracle/identify.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Which convention a recording follows, or where it parts from the nearest.
+r"""Identify the conventions of a LIF layer that a recording follows.
 
-Candidates are the presets that are handed in and every step that differs
-from one of them on a single axis.  Each is run on the recording's own
-input, and it is a member of the recording's class if
+The candidates are presets and all steps that differ from a preset on one
+axis, by default those of `conventions`, which are the choices of today's
+tools.  Each candidate is simulated with the input of the recording.  It is
+a member of the recording's class if
 
-    its spikes are equal, one by one                                  (1)
-    |its mem - mem| <= rtol max |mem| everywhere; so syn, gradients   (2)
+    its spikes equal the recorded ones, one by one                    (1)
+    |its mem - mem| <= rtol max |mem|, and so for syn and gradients   (2)
 
-Whoever is in the class cannot be told apart by this recording: `probes`
-are inputs that do, and the report names one for each member.  Without a
-member, the nearest is the candidate that parts last, at step
+The recording does not distinguish the members, but the inputs that `probes`
+returns can, and the report names one probe for each member.  If no
+candidate is a member, the report names the nearest one.  This is the
+candidate whose first difference comes last, at step
 
-    t = first step where (1) or (2) fails                             (3)
+    t = first step at which (1) or (2) fails                          (3)
 
-and among those the one with the fewest entries that differ.
+and among these the one with the fewest entries that differ.
 
-Derivation.  A convention is observable where it acts: a tie needs u equal
-    to the threshold to the last bit, so the tie probe searches, for each
-    product of factors f1 f2 f3 that an input meets on its way (1 or 1 -
-    alpha, 1 or alpha, 1 or 1 - beta), the input x with
+Derivation.  Some conventions act on special inputs only.  A tie needs a
+    membrane that equals the threshold to the last bit.  The probe "ties"
+    therefore searches, for each product of factors f1 f2 f3 that an input
+    meets on its way (1 or 1 - alpha, 1 or alpha, 1 or 1 - beta), an input x
+    with, in floating point,
 
     f3 (f2 (f1 x)) = threshold                                        (4)
 
-    in floating point; several spikes and the kind of reset need a drive of
-    two thresholds, a floor inhibition first; a detached reset is seen in
-    no recording, only in gradients; spikes alone cannot tell a delay of
-    the input from one of the output, membranes can.
-Exact.  Each preset that agrees is returned, none that does not; so is each
-    step one axis away from those that agree, or from all where none does.
-Cost.   One run for each candidate, at most presets x (1 + values of all
-    axes), and two for each member and probe.
-Departures.  Two changed axes are not searched; the nearest is reported.
+    Several spikes in a step and the kind of reset show at a drive of two
+    thresholds, a floor shows after inhibition, and a detached reset shows
+    in gradients only.  Spikes alone do not distinguish a delay of the input
+    from a delay of the output, but membranes do.
+Exact.  All presets that agree with the recording are members, and so are
+    all steps one axis away from them, or from any preset if none agrees.
+Cost.   One simulation for each candidate, at most presets x (1 + values of
+    all axes), and two for each member and probe.
+Departures.  Steps that differ from every preset on two axes are not tried.
 """
 
-from typing import Callable, NamedTuple
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Candidate", "Parting", "Probe", "Report", "identify", "probes"]
+from refsnn import bptt, conventions
+
+__all__ = ["Candidate", "Parting", "Probe", "Report", "Tools", "identify", "probes"]
 
 STEPS = 13              # of a probe
 QUANTITIES = ("syn", "mem", "spikes")       # cause before effect
-WORDS = {       # how a recording differs from a preset, by axis and its value
-    ("decay", "exact"): "decays are exp(-dt/tau)",
-    ("decay", "euler"): "decays are 1 - dt/tau",
-    ("synapse", "none"): "no synaptic filter",
-    ("synapse", "first"): "current decays before input is added and it is read",
-    ("synapse", "between"): "current decays between adding input and being read",
-    ("synapse", "last"): "current decays after input is added and it is read",
-    ("input", "same"): "input one step early", ("input", "next"): "input one step late",
-    ("drive", "one"): "input enters the current unscaled",
-    ("drive", "leak"): "input enters the current times 1 - alpha",
-    ("gain", "one"): "current enters the membrane unscaled",
-    ("gain", "leak"): "current enters the membrane times 1 - beta",
-    ("test", "before"): "spikes one step late",
-    ("test", "after"): "spikes one step early",
-    ("compare", ">"): "a tie is no spike", ("compare", ">="): "a tie is a spike",
-    ("spikes", "one"): "one spike a step at most",
-    ("spikes", "many"): "several spikes a step",
-    ("reset", "subtract"): "reset by subtraction",
-    ("reset", "zero"): "reset to a value",
-    ("reset", "none"): "no reset",
-    ("reset_at", "once"): "reset in the step of the spike",
-    ("reset_at", "before"): "reset before the decay of the next step",
-    ("reset_at", "after"): "reset one step late",
-    ("through_reset", True): "gradients pass the reset",
-    ("through_reset", False): "gradients stop at the reset",
-    ("floor", False): "no lower bound", ("floor", True): "membrane bounded below",
-    ("refractory", 0): "no refractory steps",
-    ("record", "before"): "state recorded one step late",
-    ("record", "after"): "state recorded one step early"}
+WORDS = {       # axis: value: how a recording with this value differs from a preset
+    "decay": {"exact": "decays are exp(-dt/tau)", "euler": "decays are 1 - dt/tau"},
+    "synapse": {"none": "no synaptic filter",
+                "first": "current decays before input is added and it is read",
+                "between": "current decays between adding input and being read",
+                "last": "current decays after input is added and it is read"},
+    "input": {"same": "input one step early", "next": "input one step late"},
+    "drive": {"one": "input enters the current unscaled",
+              "leak": "input enters the current times 1 - alpha"},
+    "gain": {"one": "current enters the membrane unscaled",
+             "leak": "current enters the membrane times 1 - beta"},
+    "test": {"before": "spikes one step late", "after": "spikes one step early"},
+    "compare": {">": "a tie is no spike", ">=": "a tie is a spike"},
+    "spikes": {"one": "one spike a step at most", "many": "several spikes a step"},
+    "reset": {"subtract": "reset by subtraction", "zero": "reset to a value",
+              "none": "no reset"},
+    "reset_at": {"once": "reset in the step of the spike",
+                 "before": "reset before the decay of the next step",
+                 "after": "reset one step late"},
+    "through_reset": {True: "gradients pass the reset",
+                      False: "gradients stop at the reset"},
+    "floor": {False: "no lower bound", True: "membrane bounded below"},
+    "refractory": {0: "no refractory steps"},
+    "record": {"before": "state recorded one step late",
+               "after": "state recorded one step early"}}
 
 
 class Candidate(NamedTuple):
-    """A preset, or a preset with `axis` set to `value` (None, None: as is)."""
+    """A preset, or a preset with `axis` set to `value` (None, None: unchanged)."""
 
     preset: str
     axis: str
@@ -82,7 +85,7 @@ class Candidate(NamedTuple):
 
 
 class Parting(NamedTuple):
-    """First entry that differs; step, sample and neuron are None: gradients."""
+    """The first entry that differs; without step, sample and neuron for gradients."""
 
     step: int
     sample: int
@@ -93,19 +96,37 @@ class Parting(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Input x (T, B, 1) of one neuron, W is (1, 1); what it shows."""
+    """Input x (T, B, 1) and weight W (1, 1) of one neuron, and what they show."""
 
     x: np.ndarray
     W: np.ndarray
     shows: str
 
 
-class Report(NamedTuple):
-    """What a recording follows.
+class Tools(NamedTuple):
+    """What `identify` tries, and how candidates are simulated.
 
-    `members` agree with it, presets first; `apart` says which probe tells
-    a member from the first one ("" if none does).  Without a member,
-    `nearest` is the closest candidate and `parting` says where it parts.
+    `presets` maps names to steps, NamedTuples whose fields are the axes;
+    `axes` maps each axis to its values, and {} allows the presets alone.
+    `simulate(step, x, W)` returns a dict of "syn", "mem" and "spikes", and
+    `differentiate(step, x, W)` the gradient of a loss by W.  `inputs` maps
+    names to `Probe`.
+    """
+
+    presets: dict
+    axes: dict
+    simulate: Callable
+    differentiate: Callable = None
+    inputs: dict = None
+
+
+class Report(NamedTuple):
+    """The conventions that a recording follows.
+
+    `members` agree with the recording, presets first.  `apart` names the
+    probe that distinguishes a member from the first one ("" if none does).
+    Without members, `nearest` is the closest candidate, and `parting` is
+    the first entry in which it differs.
     """
 
     members: list
@@ -115,48 +136,134 @@ class Report(NamedTuple):
     text: str
 
 
-def _array(name, value, shape=None):
-    """`value` as a finite float64 array of `shape`, or of any with 3 axes."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub" or (array.shape != shape if shape is not None
-                                          else array.ndim != 3 or 0 in array.shape):
-        want = "(T, B, n), none of them 0" if shape is None else shape
-        raise ValueError(f"{name} is of shape {array.shape}, dtype {array.dtype}: must "
-                         f"be a real array of shape {want}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return array.astype(float)
+def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
+             threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
+             dspikes=None, surrogate=None, tools=None, rtol=1e-9):
+    """Identify the conventions that a recording follows, eqs. (1)-(3).
+
+    Parameters
+    ----------
+    x : (T, B, m) float
+        Input of the recording.
+    W, V : (n, m) and (n, n) float
+        Input and recurrent weights; V may be None.
+    recording : dict
+        At least one of "spikes", "mem" and "syn", (T, B, n) each.
+    tau_syn, tau_mem, dt : float
+        Time constants and step, s.
+    threshold, leak, reset_to, floor : float
+        Levels of the membrane.
+    gradients : array, optional
+        Gradient by W, (n, m), of a loss of the recorded spikes.
+    dspikes : (T, B, n) float, optional
+        Derivative of that loss by the spikes.
+    surrogate : callable v -> (value, derivative), optional
+        Surrogate of the membrane minus the threshold.
+    tools : Tools, optional
+        Candidates in place of those of `conventions`.  The functions of the
+        tools hold all constants, so that V, tau_syn, tau_mem, `dspikes` and
+        `surrogate` must be None, and the levels have no effect.
+    rtol : float
+        Tolerance of (2); spikes are compared exactly.
+
+    Returns
+    -------
+    Report
+        Members and the probes that distinguish them, or the nearest
+        candidate.
+
+    Examples
+    --------
+    >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
+    >>> step = conventions.PRESETS["spytorch"]
+    >>> run = conventions.simulate(step, x, np.eye(1), **taus)
+    >>> mem = conventions.recorded(step, run)["mem"]
+    >>> identify(x, np.eye(1), {"mem": mem}, **taus).members[0].preset
+    'spytorch'
+    """
+    x = _real("x", x, None, None, None)
+    W = _real("W", W, None, x.shape[2])
+    rows = _recorded(recording, (*x.shape[:2], len(W)))
+    own = V, tau_syn, tau_mem, dspikes, surrogate
+    if tools is None:
+        if gradients is not None and (dspikes is None or surrogate is None):
+            raise ValueError("gradients are given: dspikes and surrogate must be, too")
+        tools = _conventions(W, *own, dt, {"threshold": threshold, "leak": leak,
+                                           "reset_to": reset_to, "floor": floor})
+    elif any(value is not None for value in own):
+        raise ValueError("tools are given: V, tau_syn, tau_mem, dspikes and surrogate "
+                         "must be None")
+    gradients = _checked(tools, gradients, rtol)
+
+    def judged(candidates):
+        return {c: _judge(_step(c, tools), x, W, rows, gradients, tools, rtol)
+                for c in candidates}
+
+    found = judged([Candidate(name, None, None) for name in tools.presets])
+    exact = [c.preset for c, (parting, _) in found.items() if parting is None]
+    found |= judged(_variants(exact or tools.presets, tools))
+    members = [c for c, (parting, _) in found.items() if parting is None]
+    apart = {c: _telling(_step(members[0], tools), _step(c, tools), rows, tools, rtol)
+             for c in members[1:]}
+    nearest = parting = None
+    if not members:
+        nearest = max(found, key=lambda c: (
+            np.inf if found[c][0].step is None else found[c][0].step, -found[c][1]))
+        parting = found[nearest][0]
+    return Report(members, apart, nearest, parting,
+                  _text(members, apart, nearest, parting))
 
 
-def _checked(x, W, recording, gradients, differentiate):
-    """The recording as arrays; refuses what shows nothing."""
-    _array("x", x)
-    if W.ndim != 2 or W.shape[1] != x.shape[2]:
-        raise ValueError(f"W is of shape {W.shape}: must be (n, {x.shape[2]})")
-    if not isinstance(recording, dict) or not recording \
-            or set(recording) - set(QUANTITIES):
-        raise ValueError(f"recording holds {list(recording)}: must be a dict of some "
-                         f"of {QUANTITIES}")
-    shape = (*x.shape[:2], len(W))
-    rows = {name: _array(f"recording[{name!r}]", recording[name], shape)
-            for name in QUANTITIES if name in recording}
-    for name, row in rows.items():
-        if not row.any():
-            raise ValueError(f"recording[{name!r}] is 0 throughout: must be alive, "
-                             "silence follows every convention")
-    if gradients is not None:
-        gradients = np.asarray(gradients)
-        gradients = _array("gradients", gradients, gradients.shape)
-        if not callable(differentiate):
-            raise ValueError(f"differentiate is {differentiate!r}: must be a callable "
-                             "(step, x, W) to judge gradients")
-        if not gradients.any():
-            raise ValueError("gradients are 0 throughout: must be alive")
-    return rows, gradients
+def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
+    """Return the tools of `conventions`; those that need Euler decays if they can."""
+    for name, value in (("tau_syn", tau_syn), ("tau_mem", tau_mem), ("dt", dt)):
+        if not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
+            raise ValueError(f"{name} is {value!r:.60}: must be a number above 0, s")
+    euler = min(tau_syn, tau_mem) >= dt         # or 1 - dt/tau is below 0
+    axes = conventions.AXES if euler else conventions.AXES | {"decay": ("exact",)}
+    presets = {name: step for name, step in conventions.PRESETS.items()
+               if euler or step.decay == "exact"}
+    constants = {"tau_syn": tau_syn, "tau_mem": tau_mem, "dt": dt} | levels
+
+    def run(step, x, weights):
+        own = V if weights is W else None
+        return own, conventions.simulate(step, x, weights, own, **constants)
+
+    def simulate(step, x, weights):
+        return conventions.recorded(step, run(step, x, weights)[1])
+
+    def differentiate(step, x, weights):
+        own, found = run(step, x, weights)
+        psi = surrogate(found.mem - levels["threshold"])[1]
+        slopes = conventions.slopes(step, found, **constants)
+        J, F, _ = conventions.linearise(x, weights, own, found.spikes, psi, slopes)
+        d = dspikes if weights is W else np.cos(np.arange(psi[1:].size)).reshape(
+            psi[1:].shape)                      # any loss distinguishes gradients
+        flat = bptt.gradient(J, F, conventions.credit(psi, slopes, d))
+        return flat[:weights.size].reshape(weights.shape)
+
+    decays = [[float(np.exp(-dt / tau))] + [1 - dt / tau] * euler
+              for tau in (tau_syn, tau_mem)]
+    return Tools(presets, axes, simulate, None if surrogate is None else differentiate,
+                 probes(*decays, threshold=levels["threshold"]))
+
+
+def _step(candidate, tools):
+    """Return the step of a candidate."""
+    step = tools.presets[candidate.preset]
+    return step if candidate.axis is None \
+        else step._replace(**{candidate.axis: candidate.value})
+
+
+def _variants(names, tools):
+    """Return all candidates one axis away from the named presets."""
+    return [Candidate(name, axis, value) for name in names
+            for axis, values in tools.axes.items() for value in values
+            if value != getattr(tools.presets[name], axis)]
 
 
 def _differs(found, wanted, exact, rtol):
-    """Where two arrays differ: any way, or by more than rounding."""
+    """Return where two arrays differ: at all, or by more than rounding."""
     if exact:
         return found != wanted                                             # (1)
     scale = max(np.abs(found).max(initial=0), np.abs(wanted).max(initial=0))
@@ -164,7 +271,7 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """(Parting or None, entries that differ) of a recording and a run."""
+    """Return the first difference of a recording and a run, or None, and a count."""
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -179,49 +286,11 @@ def _part(rows, run, rtol):
                    float(run[name][step, sample, neuron])), count
 
 
-def _step(candidate, presets):
-    step = presets[candidate.preset]
-    return step if candidate.axis is None \
-        else step._replace(**{candidate.axis: candidate.value})
-
-
-def _variants(names, presets, axes):
-    """All steps one axis away from the named presets."""
-    return [Candidate(name, axis, value) for name in names for axis in axes
-            for value in axes[axis] if value != getattr(presets[name], axis)]
-
-
-def _words(candidate):
-    if candidate.axis is None:
-        return candidate.preset
-    words = WORDS.get((candidate.axis, candidate.value),
-                      f"{candidate.axis} {candidate.value!r}")
-    return f"{candidate.preset}, but {words}"
-
-
-def _telling(one, other, rows, tools, rtol):
-    """Name of the probe that tells two steps apart, "" if none does."""
-    simulate, differentiate, inputs = tools
-    for names, note in ((tuple(rows), ""), (QUANTITIES, ", with syn and mem")):
-        for name, probe in inputs.items():
-            a, b = (simulate(step, probe.x, probe.W) for step in (one, other))
-            if _part({key: np.asarray(a[key], float) for key in names}, b, rtol)[0]:
-                return name + note
-    if differentiate is not None:
-        for name, probe in inputs.items():
-            a, b = (np.asarray(differentiate(step, probe.x, probe.W))
-                    for step in (one, other))
-            if _differs(a, b, False, rtol).any():
-                return f"gradients of {name}"
-    return ""
-
-
-def _judge(candidate, data, rows, gradients, tools, rtol):
-    """(Parting or None, entries that differ) of a candidate."""
-    step, x, W = data
-    parting, count = _part(rows, tools[0](step, x, W), rtol)
+def _judge(step, x, W, rows, gradients, tools, rtol):
+    """Return the first difference of a step, or None, and the number of differences."""
+    parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
-        wanted = np.asarray(tools[1](step, x, W), float)
+        wanted = np.asarray(tools.differentiate(step, x, W), float)
         if wanted.shape != gradients.shape:
             raise ValueError(f"gradients are of shape {gradients.shape}: must be "
                              f"{wanted.shape}, as differentiate returns")
@@ -232,15 +301,37 @@ def _judge(candidate, data, rows, gradients, tools, rtol):
     return parting, count
 
 
+def _telling(one, other, rows, tools, rtol):
+    """Return the name of the probe that distinguishes two steps, "" if none does."""
+    inputs = tools.inputs or {}
+    for names, note in ((tuple(rows), ""), (QUANTITIES, ", with syn and mem")):
+        for name, probe in inputs.items():
+            a, b = (tools.simulate(step, probe.x, probe.W) for step in (one, other))
+            if _part({key: np.asarray(a[key], float) for key in names}, b, rtol)[0]:
+                return name + note
+    for name, probe in inputs.items() if tools.differentiate else ():
+        a, b = (np.asarray(tools.differentiate(step, probe.x, probe.W))
+                for step in (one, other))
+        if _differs(a, b, False, rtol).any():
+            return f"gradients of {name}"
+    return ""
+
+
+def _words(candidate):
+    """Name a candidate in words."""
+    preset, axis, value = candidate
+    words = WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
+    return preset if axis is None else f"{preset}, but {words}"
+
+
 def _text(members, apart, nearest, parting):
-    """The report as sentences."""
+    """Return the report in words."""
     if members:
-        first = f"as {_words(members[0])}"
-        others = [f"{_words(member)} ({apart[member]})" for member in members[1:]
-                  if apart[member]]
-        same = [_words(member) for member in members[1:] if not apart[member]]
-        return first + ("; not told apart from (probe that would): "
-                        + "; ".join(others) if others else "") + (
+        others = [f"{_words(c)} ({apart[c]})" for c in members[1:] if apart[c]]
+        same = [_words(c) for c in members[1:] if not apart[c]]
+        return f"as {_words(members[0])}" + (
+            "; not told apart from (probe that would): " + "; ".join(others)
+            if others else "") + (
             "; the same to every probe: " + "; ".join(same) if same else "")
     where = "in the gradients" if parting.step is None else \
         f"at step {parting.step}, sample {parting.sample}, neuron {parting.neuron}"
@@ -248,126 +339,25 @@ def _text(members, apart, nearest, parting):
             f"{parting.found:.9g}, would be {parting.wanted:.9g}")
 
 
-def identify(x, W, recording, presets, simulate: Callable, axes, *, gradients=None,
-             differentiate: Callable = None, inputs=None, rtol=1e-9):
-    """Which conventions a recording follows, eqs. (1)-(3).
-
-    Parameters
-    ----------
-    x : (T, B, m) float
-        Input of the recording.
-    W : (n, m) float
-        Its weights.
-    recording : dict
-        Some of "spikes", "mem", "syn", (T, B, n) each.
-    presets : dict
-        Name to step, a NamedTuple with the axes as fields.
-    simulate : callable (step, x, W) -> dict
-        What a step would show: "spikes", "mem" and "syn".
-    axes : dict
-        Axis to the values it may have; {} searches presets alone.
-    gradients : array, optional
-        Gradient of a loss, in float64.
-    differentiate : callable (step, x, W) -> array, optional
-        The gradient of the same loss by a step.
-    inputs : dict, optional
-        Name to `Probe`, what `probes` returned.
-    rtol : float
-        Of (2); spikes are compared exactly.
-
-    Returns
-    -------
-    Report
-        Members with the probes that tell them apart, or the nearest.
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit, an entry is not finite or the recording
-        shows nothing.
-
-    Examples
-    --------
-    >>> class Rule(NamedTuple):
-    ...     late: int = 0
-    >>> def simulate(step, x, W):
-    ...     mem = np.roll(x @ W.T, step.late, axis=0)
-    ...     return {"mem": mem, "syn": mem, "spikes": mem > 1}
-    >>> x, W = np.array([[[1.0]], [[3.0]], [[0.5]]]), np.eye(1)
-    >>> seen = {"mem": np.roll(x, 1, axis=0)}
-    >>> identify(x, W, seen, {"mine": Rule()}, simulate, {"late": (0, 1)}).text
-    'as mine, but late 1'
-    >>> identify(x, W, seen, {"mine": Rule()}, simulate, {}).parting.step
-    0
-    """
-    x, W = np.asarray(x), np.asarray(W)
-    rows, gradients = _checked(x, W, recording, gradients, differentiate)
-    if not isinstance(presets, dict) or not presets or not isinstance(axes, dict):
-        raise ValueError(f"presets and axes are {presets!r} and {axes!r}: must be "
-                         "dicts, presets not empty")
-    if not 0 <= rtol < 1:
-        raise ValueError(f"rtol is {rtol!r}: must be in [0, 1)")
-    tools = (simulate, differentiate, {} if inputs is None else inputs)
-
-    def judged(candidates):
-        return {c: _judge(c, (_step(c, presets), x, W), rows, gradients, tools, rtol)
-                for c in candidates}
-
-    found = judged([Candidate(name, None, None) for name in presets])
-    exact = [c.preset for c, (parting, _) in found.items() if parting is None]
-    found |= judged(_variants(exact or presets, presets, axes))
-    members = [c for c, (parting, _) in found.items() if parting is None]
-    apart = {c: _telling(_step(members[0], presets), _step(c, presets), rows, tools,
-                         rtol) for c in members[1:]}
-    nearest = parting = None
-    if not members:
-        nearest = max(found, key=lambda c: (
-            np.inf if found[c][0].step is None else found[c][0].step, -found[c][1]))
-        parting = found[nearest][0]
-    return Report(members, apart, nearest, parting,
-                  _text(members, apart, nearest, parting))
-
-
-def _ties(alphas, betas, threshold):
-    """Inputs x of (4), one for each product of factors that has one."""
-    found = []
-    for alpha in alphas:
-        for beta in betas:
-            for f1 in (1.0, 1 - alpha):
-                for f2 in (1.0, alpha):
-                    for f3 in (1.0, 1 - beta):
-                        if f1 * f2 * f3 > 0:
-                            x = threshold / (f1 * f2 * f3)
-                            x += np.arange(-8, 9) * np.spacing(x)
-                            at = x[f3 * (f2 * (f1 * x)) == threshold]      # (4)
-                            found += at[:1].tolist()
-    return sorted(set(found))
-
-
 def probes(alphas, betas, threshold=1.0):
-    """Inputs on which conventions come apart, for `identify` or by hand.
+    """Return inputs with which conventions show, for `identify` or by hand.
 
-    One neuron of weight 1, a size of input in each sample.  Run them with
-    the leak at 0 and decays exact in binary, if the tool allows: a tie that
-    rounding misses shows nothing.
+    One neuron of weight 1 gets a size of input in each sample.  Run the
+    probes with the leak at 0 and with decays that are exact in binary if
+    the tool allows it, because rounding can turn a tie into no tie.
 
     Parameters
     ----------
     alphas, betas : list of float
-        Decays in question, exact and Euler, in [0, 1).
+        Possible decays, exact and Euler, in [0, 1).
     threshold : float
-        Of the neurons, above 0.
+        Threshold of the neurons, above 0.
 
     Returns
     -------
     dict
-        "overdrive", "inhibition", "ties" and "all", the three as one batch,
-        to `Probe`.
-
-    Raises
-    ------
-    ValueError
-        If a decay or the threshold is out of range.
+        "overdrive", "inhibition", "ties", and "all", which holds the three
+        as one batch, to `Probe`.
 
     Examples
     --------
@@ -396,3 +386,66 @@ def probes(alphas, betas, threshold=1.0):
         found[name] = Probe(x, np.ones((1, 1)), shows)
     x = np.concatenate([probe.x for probe in found.values()], axis=1)
     return found | {"all": Probe(x, np.ones((1, 1)), "all of these")}
+
+
+def _ties(alphas, betas, threshold):
+    """Return inputs x of (4), one for each product of factors that has one."""
+    found = []
+    for alpha, beta in itertools.product(alphas, betas):
+        for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
+                                            (1.0, 1 - beta)):
+            if f1 * f2 * f3 > 0:
+                x = threshold / (f1 * f2 * f3)
+                x += np.arange(-8, 9) * np.spacing(x)
+                at = x[f3 * (f2 * (f1 * x)) == threshold]                  # (4)
+                found += at[:1].tolist()
+    return sorted(set(found))
+
+
+# ---- checks
+
+def _real(name, value, *shape):
+    """Return a finite float64 array of a shape; None is any length above 0."""
+    a = np.asarray(value)
+    fits = a.ndim == len(shape) and all(
+        size if want is None else size == want
+        for size, want in zip(a.shape, shape, strict=True))
+    if not fits or a.dtype.kind not in "fiub" or not np.isfinite(a).all():
+        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
+        shown = " ".join(f"{a.shape} {a.dtype} {value!r}".split())
+        raise ValueError(f"{name} is {shown:.80}: must be finite, real and {want}")
+    return a.astype(float)
+
+
+def _recorded(recording, shape):
+    """Return the recorded arrays; refuse one that is zero."""
+    if not isinstance(recording, dict) or not recording \
+            or set(recording) - set(QUANTITIES):
+        raise ValueError(f"recording is {recording!r:.60}: must be a dict with some of "
+                         f"{QUANTITIES}")
+    rows = {name: _real(f"recording[{name!r}]", recording[name], *shape)
+            for name in QUANTITIES if name in recording}
+    for name, row in rows.items():
+        if not row.any():
+            raise ValueError(f"recording[{name!r}] is 0 throughout: must be alive, "
+                             "because silence follows every convention")
+    return rows
+
+
+def _checked(tools, gradients, rtol):
+    """Return the gradients; refuse tools, gradients or rtol that do not fit."""
+    if not isinstance(tools.presets, dict) or not tools.presets \
+            or not isinstance(tools.axes, dict):
+        raise ValueError(f"presets and axes are {tools.presets!r} and {tools.axes!r}: "
+                         "must be dicts, presets not empty")
+    if not 0 <= rtol < 1:
+        raise ValueError(f"rtol is {rtol!r}: must be in [0, 1)")
+    if gradients is None:
+        return None
+    gradients = _real("gradients", gradients, *np.shape(gradients))
+    if not callable(tools.differentiate):
+        raise ValueError(f"tools.differentiate is {tools.differentiate!r}: must be a "
+                         "callable (step, x, W) to judge gradients")
+    if not gradients.any():
+        raise ValueError("gradients are 0 throughout: must be alive")
+    return gradients

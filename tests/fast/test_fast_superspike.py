@@ -363,6 +363,8 @@ def test_a_bad_rest_is_refused(arguments, match):
     (lambda g: {"W": np.full((2, 3, 4), np.nan)}, "^W is .*must be finite"),
     (lambda g: {"W": g["W"].astype(np.float32)}, "^state.syn is of shape"),
     (lambda g: {"W": np.ones((0, 3, 4))}, r"^W is \(0, 3, 4\)"),
+    (lambda g: {"W": g["W"].astype(np.float16), "state": g["state"]._make(
+        a.astype(np.float16) for a in g["state"])}, "^W is .*must be finite float"),
     (lambda g: {"state": tuple(g["state"])}, "^state is"),
     (lambda g: replaced(g, "state", eligibility=None), "^state.eligibility is"),
     (lambda g: {"k": K._replace(delay=9)}, r"state.past_x .* float64 \(9, 2, 4\)"),

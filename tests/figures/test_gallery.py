@@ -148,7 +148,7 @@ def test_keys_of_papers_are_resolved(tmp_path):
     references = " ".join(path.read_text() for path in sorted(
         (toy_project.ROOT / "refsnn").glob("*.py")))
     for key, (authors, number) in gallery.PAPERS.items():
-        found = re.findall(rf"\n\[{key}\] ([^\[\"]+)", references)
+        found = re.findall(rf"(?m)^\[{key}\] ([^\[\"]+)", references)
         assert any(re.sub(r"\s+", " ", entry).find(f"arXiv {number}") > 0
                    and authors.split()[0].strip(",") in entry for entry in found), key
     keys = {key for path in (toy_project.ROOT / "figures").glob("*/fig_*.py")

@@ -1,4 +1,4 @@
-"""The fast layer and the automatic differentiation of other tools.
+"""Test fast training against the automatic differentiation of other tools.
 
 Not part of the suite: needs the `peers` extra, and fails without it.
 """
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from refsnn.fast import lif as fast_lif, lif_infer
+from refsnn.fast import lif as fast_lif
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "figures"))
@@ -68,8 +68,8 @@ def test_outputs_and_gradients(name, recurrent, seed, as_events):
 @pytest.mark.parametrize("name", SAME)
 def test_inference(name):
     p = problem(False, 5)._replace(dout=None)
-    out = lif_infer.record(sparse.csr_matrix(p.x.reshape(-1, p.x.shape[2])), p.W,
-                           p.W_out, steps=len(p.x), alpha=p.alpha, beta=p.beta)
+    out = fast_lif.record(sparse.csr_matrix(p.x.reshape(-1, p.x.shape[2])), p.W,
+                          p.W_out, steps=len(p.x), alpha=p.alpha, beta=p.beta)
     theirs, _ = arrays(*(speed_peers.BUILDERS[name][1](p)()[0], ()), name)
     assert distance(out, theirs) < RTOL_PEERS
 

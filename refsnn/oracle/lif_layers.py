@@ -1,0 +1,246 @@
+# refsnn 0.1.0 | oracle/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
+"""Golden vectors of LIF layers: forward pass, backpropagation, and RTRL.
+
+The gradient is computed backward in time, forward in time with all terms or
+with fewer, and by SnAp-n.  A mutant runs the same modules with one
+convention changed, one array disturbed, or another approximation.  Dyadic
+vectors have decays of 1/2 and weights of few bits, so that every value is
+exact in float32 as well.
+"""
+
+import numpy as np
+
+from refsnn import bptt, conventions, lif, losses, rtrl, snap, sparse_rtrl, surrogates
+from refsnn.oracle.vector import DECAYS, LEVELS, TIMES, delayed, numbers
+
+__all__ = ["FORWARD"]
+
+FORWARD = {     # (mistake, where it was seen): changed axes of conventions.Step
+    ("input one step early", "norse/norse#325"): {"input": "same"},
+    ("spikes shown one step early", "fzenke/spytorch#10"): {"test": "after"},
+    ("membrane and current shown one step early", "fzenke/spytorch#10"):
+        {"record": "after"},
+    ("reset to zero, not by subtraction", "jeshraghian/snntorch#379"):
+        {"reset": "zero"},
+    ("no reset", ""): {"reset": "none"},
+    ("reset before the decay: beta times threshold is subtracted",
+     "jeshraghian/snntorch#341"): {"reset_at": "before"},
+    ("reset in the step of the spike", "jeshraghian/snntorch#364"):
+        {"reset_at": "once"},
+    ("new current read in the step of its update", "snntorch Synaptic"):
+        {"synapse": "first", "input": "same"},
+    ("current decays before it is read", "lava, snntorch Synaptic"):
+        {"synapse": "first"},
+    ("input decays in the step of its arrival", "sinabs, rockpool"):
+        {"synapse": "last"},
+    ("decays are 1 - dt/tau, not exp(-dt/tau)", "norse/norse#302"):
+        {"decay": "euler"},
+    ("missing factor: current enters the membrane without 1 - beta",
+     "fangwei123456/spikingjelly#132"): {"gain": "one"},
+    ("several spikes a step", ""): {"spikes": "many"},
+    ("a tie is a spike: >=, not >", "lava-nc/lava#151"): {"compare": ">="}}
+RUNGS = {"exact": "exact RTRL", "block": "block-diagonal RTRL",
+         "implicit": "recurrence dropped (e-prop)",
+         "presynaptic": "presynaptic traces alone"}
+
+
+def _drawn(seed, T, B, m, n):
+    """Draw input spikes and weights with which a layer is active."""
+    return {"x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
+            "W": (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4),
+            "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}
+
+
+def _problem(seed, T, B, m, n, recurrent, dyadic):
+    """Return the inputs of a layer: spikes, weights and constants."""
+    p = _drawn(seed, T, B, m, n)
+    if not recurrent:
+        del p["V"]
+    if dyadic:
+        p["W"] = (8 * numbers([seed, 1], n, m) - 2).round() / 4
+        return p | {"alpha": 0.5, "beta": 0.5, "gain": 1.0, "threshold": 1.0}
+    return p | TIMES | DECAYS | {"threshold": LEVELS["threshold"]}
+
+
+def _constants(p):
+    """Return the constants that `lif.simulate` needs."""
+    return {key: p[key] for key in ("alpha", "beta", "gain", "threshold")}
+
+
+def _shown(run):
+    """Return the spikes, membranes and currents of a recording."""
+    return {"spikes": run.spikes, "mem": run.mem, "syn": run.syn}
+
+
+def _late_reset(p):
+    """Simulate the layer with a reset that comes one step too late."""
+    spikes = np.zeros((*p["x"].shape[:2], len(p["W"])))
+    for _ in range(len(spikes)):
+        run = lif.simulate(p["x"], p["W"], p["V"], reset_spikes=delayed(spikes),
+                           **_constants(p))
+        spikes = run.spikes
+    return run
+
+
+def _forward(seed, T, B, m, n, *, dyadic=False):
+    """Return the problem of a LIF layer that is run forward in time."""
+    p = _problem(seed, T, B, m, n, True, dyadic)
+    half = 1 / np.log(2)                                    # exp(-1 / half) is 1/2
+    taus = {"tau_syn": half, "tau_mem": half, "dt": 1.0} if dyadic else TIMES
+    base = conventions.Step(gain="one" if dyadic else "leak")
+
+    def run(axes=(), V=p["V"], taus=taus):
+        step = base._replace(**dict(axes))
+        return conventions.recorded(step, conventions.simulate(
+            step, p["x"], p["W"], V, threshold=p["threshold"], **taus))
+
+    unseen = {"decay", "gain"} if dyadic else {"compare", "spikes"}
+    wrong = {key: run(axes) for key, axes in FORWARD.items() if not unseen & set(axes)}
+    wrong["reset one step late", "jeshraghian/snntorch#364"] = _shown(_late_reset(p))
+    wrong["transposed V"] = run(V=p["V"].T.copy())
+    if not dyadic:
+        wrong["dt not equal to the bin: decays of dt/2", "SpyTorch tutorial 4"] = run(
+            taus=taus | {"dt": taus["dt"] / 2})
+    text = "LIF layer from rest: refsnn.lif.simulate, equations (1)-(3)"
+    right = _shown(lif.simulate(p["x"], p["W"], p["V"], **_constants(p)))
+    return text, p, right, wrong
+
+
+def _recorded(seed, T, B, m, n, recurrent=True, dyadic=False):
+    """Return inputs, recording, psi, loss and its derivative by the spikes."""
+    p = _problem(seed, T, B, m, n, recurrent, dyadic)
+    run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
+    p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3).astype(float)
+    p["steepness"] = 0.5 if dyadic else LEVELS["steepness"]
+    surrogate = surrogates.triangle if dyadic else surrogates.fast_sigmoid
+    psi = surrogate(run.mem - p["threshold"], p["steepness"])[1]
+    return p, run, psi, *losses.square(run.spikes, p["target"])
+
+
+def _surrogate_mistakes(p, run, psi):
+    """Return a dict of wrong surrogate derivatives."""
+    v, k = np.abs(run.mem - p["threshold"]), p["steepness"]
+    return {
+        "surrogate without +1": 1 / (k * np.maximum(v, 1e-3)) ** 2,
+        ("surrogate times its steepness (SuperSpike's own code)", "fzenke/spytorch#2"):
+            k * psi,
+        "surrogate one step late": delayed(psi),
+        ("surrogate read at the membrane, threshold forgotten", "synsense/sinabs#97"):
+            surrogates.fast_sigmoid(run.mem, k)[1]}
+
+
+def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
+    """Return the problem of the surrogate gradient, backward in time."""
+    p, run, psi, loss, d = _recorded(seed, T, B, m, n, not dyadic, dyadic)
+    x, V = p["x"], p.get("V")
+
+    def gradient(x=x, V=V, psi=psi, d=d, run=run, through_reset=not detached,
+                 through_recurrence=True, gain=p["gain"]):
+        g = lif.backward(x, p["W"], V, run, psi, d, through_reset=through_reset,
+                         through_recurrence=through_recurrence,
+                         **(_constants(p) | {"gain": gain}))
+        return {"dW": g.dW, "dx": g.dx} | ({} if V is None else {"dV": g.dV})
+
+    reset = ("reset not detached", "norse lif_feed_forward_step, fzenke/spytorch#3") \
+        if detached else ("reset detached", "norse lif_step, fzenke/spytorch#3")
+    wrong = {
+        reset: gradient(through_reset=detached),
+        "input one step late in dW": {"dW": gradient(delayed(x))["dW"]},
+        "errors one step late": gradient(d=delayed(d)),
+        "errors summed, not averaged, over the batch": gradient(d=B * d),
+        "missing factor 1/2 of the square loss": gradient(d=2 * d)}
+    if not dyadic:
+        wrong |= {key: gradient(psi=other) for key, other in
+                  _surrogate_mistakes(p, run, psi).items()}
+        late = run._replace(spikes=delayed(run.spikes))
+        wrong |= {
+            ("missing factor: current enters without 1 - beta",
+             "fangwei123456/spikingjelly#132"): gradient(gain=1.0),
+            "transposed V": gradient(V=V.T),
+            "recurrent path cut": gradient(through_recurrence=False),
+            ("presynaptic spikes of dV one step late", "[NMZ19] box 2"):
+                {"dV": gradient(run=late)["dV"]}}
+    text = ("loss 1/(2 B) sum (spikes - target)^2 of the recorded layer and its "
+            f"gradient {'with the reset detached' if detached else 'through the reset'}"
+            f"; surrogate {'triangle' if dyadic else 'fast_sigmoid'}, peak 1: "
+            "refsnn.lif.backward, equations (7)-(11)")
+    return text, p | _shown(run), {"loss": np.float64(loss)} | gradient(), wrong
+
+
+def _linearised(p, run, psi, d, V, through_reset=True):
+    """Return J, F and q of the recorded layer with recurrent weights V."""
+    J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
+                            **_constants(p))
+    return J, F, lif.credit(psi, d)
+
+
+def _split(p, flat):
+    """Return dW and dV of a flat gradient."""
+    n, m = p["W"].shape
+    return {"dW": flat[:n * m].reshape(n, m), "dV": flat[n * m:].reshape(n, n)}
+
+
+def _rtrl(seed, T, B, m, n, *, rung="exact"):
+    """Return the problem of RTRL of a LIF layer, exact or with fewer terms."""
+    p, run, psi, loss, d = _recorded(seed, T, B, m, n)
+    V = p["V"]
+    J, F, q = _linearised(p, run, psi, d, V)
+
+    def by_rung(rung=rung, psi=psi):
+        g = sparse_rtrl.gradient(p["x"], V, tuple(run), psi, d, rung=rung,
+                                 **_constants(p))
+        return {"dW": g.dW, "dV": g.dV}
+
+    wrong = {(f"truncation after K={K} sold as RTRL", "snntorch 1.0.0, RTRL"):
+             _split(p, bptt.truncated(J, F, q, K)) for K in (1, 2)}
+    wrong |= {(f"{RUNGS[other]}, not {RUNGS[rung]}",
+               "IGITUGraz/eligibility_propagation#2"): by_rung(other)
+              for other in RUNGS if other != rung}
+    right, module = by_rung(), "sparse_rtrl"
+    if rung == "exact":
+        module = "rtrl.lif_gradient"
+        dW, dV = rtrl.lif_gradient(p["x"], V, tuple(run), psi, d, **_constants(p))
+        right = {"dW": dW, "dV": dV}
+        detached = _linearised(p, run, psi, d, V, False)
+        early = np.concatenate([q[1:], 0 * q[:1]])
+        wrong |= {
+            "transposed V": _split(p, rtrl.gradient(*_linearised(p, run, psi, d, V.T))),
+            ("reset detached", "norse lif_step"): _split(p, rtrl.gradient(*detached)),
+            "influence used one step late": _split(p, rtrl.gradient(J, F, early))}
+    wrong |= {key: by_rung(psi=other) for key, other in
+              _surrogate_mistakes(p, run, psi).items()}
+    text = ("loss 1/(2 B) sum (spikes - target)^2 and its gradient forward in time: "
+            f"{RUNGS[rung]}, through the reset; surrogate fast_sigmoid, peak 1: "
+            f"refsnn.{module}")
+    return text, p | _shown(run), {"loss": np.float64(loss)} | right, wrong
+
+
+def _snap(*, order):
+    """Return the problem of SnAp-n, n = `order`, of neurons that form a ring."""
+    T, B, m, n = 30, 2, 3, 4
+    p = _drawn(17, T, B, m, n) | DECAYS | LEVELS
+    p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (
+        0.25 + numbers([17, 4], n, n))
+    run = lif.simulate(p["x"], p["W"], p["V"], **_constants(p))
+    psi = surrogates.fast_sigmoid(run.mem - p["threshold"], p["steepness"])[1]
+    p["target"] = (numbers([17, 3], T, B, n) < 0.3).astype(float)
+    loss, d = losses.square(run.spikes, p["target"])
+    J, F, q = _linearised(p, run, psi, d, p["V"])
+    transposed, _, _ = _linearised(p, run, psi, d, p["V"].T)
+
+    def gradient(pattern, J=J):
+        return _split(p, snap.gradient(J, F, q, snap.owners(n, m), pattern))
+
+    wrong = {(f"SnAp-{k}, not SnAp-{order}", "chaobrain/braintrace#143"):
+             gradient(snap.reach(p["V"], k)) for k in (1, 2, 3) if k != order}
+    wrong |= {
+        "exact gradient, not SnAp": gradient(np.ones((n, n), bool)),
+        "transposed V": gradient(snap.reach(p["V"].T, order), transposed),
+        ("truncation after K=1 sold as SnAp", "snntorch 1.0.0, RTRL"):
+            _split(p, bptt.truncated(J, F, q, 1))}
+    text = ("loss 1/(2 B) sum (spikes - target)^2 of a recorded ring and its SnAp-"
+            f"{order} gradient, through the reset; surrogate fast_sigmoid, peak 1: "
+            "refsnn.snap.gradient, (1)-(3)")
+    right = {"loss": np.float64(loss)} | gradient(snap.reach(p["V"], order))
+    p |= {"syn": run.syn, "mem": run.mem, "spikes": run.spikes}
+    return text, p, right, wrong

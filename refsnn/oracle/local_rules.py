@@ -1,0 +1,143 @@
+# refsnn 0.1.0 | oracle/local_rules.py | SPDX-License-Identifier: MIT | needs: numpy
+"""Golden vectors of local rules: e-prop, feedback of errors, and SuperSpike.
+
+The mutants of an approximation include the exact gradient.
+"""
+
+import numpy as np
+
+from refsnn import alif, bptt, feedback, lif, losses, superspike, surrogates
+from refsnn.oracle.vector import DECAYS, LEVELS, delayed, numbers
+
+__all__ = ["ADAPTATION"]
+
+ADAPTATION = {"rho": 0.875, "adaptation": 0.25}
+SUPERSPIKE = {      # (mistake, where it was seen): changed superspike.Settings
+    ("filters of the published code", "pub2018superspike"): {"trace": "published"},
+    ("filters solved over a step", ""): {"trace": "continuous"},
+    ("surrogate read after the reset", "pub2018superspike"):
+        {"surrogate_read": "after_reset"},
+    ("scale of the published code", "pub2018superspike"): {"drive": "published"},
+    ("delay left out", ""): {"delay": 0.0},
+    ("no surrogate: psi = 1", ""): {"surrogate": "linear"},
+    ("rise and decay of the kernel swapped with those of the neuron", ""):
+        {"tau_rise": 10e-3, "tau_decay": 20e-3}}
+
+
+def _eprop(seed, T, B, m, n):
+    """Return the problem of the e-prop gradient of adaptive neurons."""
+    x = (numbers([seed, 0], T, B, m) < 0.4).astype(float)
+    W = (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4)
+    V = (8 * numbers([seed, 2], n, n) - 5).round() / 4
+    p = {"x": x, "W": W, "V": V} | DECAYS | ADAPTATION | LEVELS
+    k = p["steepness"]
+    own = DECAYS | ADAPTATION | {"threshold": p["threshold"]}
+    run = alif.simulate(x, W, V, **own)
+    v = run.mem - p["adaptation"] * run.adapted - p["threshold"]
+    psi = surrogates.fast_sigmoid(v, k)[1]
+    bare = surrogates.fast_sigmoid(run.mem - p["threshold"], k)[1]
+    p["target"] = (numbers([seed, 3], T, B, n) < 0.3).astype(float)
+    loss, d = losses.square(run.spikes, p["target"])
+
+    def gradient(psi=psi, d=d, x=x, run=run, rho=p["rho"], adaptation=p["adaptation"]):
+        dW, dV = alif.gradient(x, V, run, psi, d, **DECAYS, rho=rho,
+                               adaptation=adaptation)
+        return {"dW": dW, "dV": dV}
+
+    J, F = alif.linearise(x, W, V, run, psi, **own)
+    exact = bptt.gradient(J, F, alif.credit(run, psi, d, adaptation=p["adaptation"]))
+    late = run._replace(spikes=delayed(run.spikes))
+    wrong = {
+        ("exact gradient, not e-prop", "IGITUGraz/eligibility_propagation#2"):
+            {"dW": exact[:W.size].reshape(W.shape), "dV": exact[W.size:].reshape(n, n)},
+        "adaptation left out of the traces": gradient(adaptation=0.0),
+        "rho forgotten in the traces": gradient(rho=0.0),
+        "surrogate read without the adaptation": gradient(psi=bare),
+        "surrogate one step late": gradient(psi=delayed(psi)),
+        ("surrogate times its steepness", "fzenke/spytorch#2"): gradient(psi=k * psi),
+        "learning signal one step late": gradient(d=delayed(d)),
+        "input one step late in dW": {"dW": gradient(x=delayed(x))["dW"]},
+        "presynaptic spikes of dV one step late": {"dV": gradient(run=late)["dV"]}}
+    text = ("adaptive neurons, loss 1/(2 B) sum (spikes - target)^2 and its e-prop "
+            "gradient: refsnn.alif.gradient, (6)-(9)")
+    p |= {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
+    return text, p, {"loss": np.float64(loss)} | gradient(), wrong
+
+
+def _feedback(seed, T, B, m, n):
+    """Return the problem of three ways to send errors back, and of a weight update."""
+    k, x = n + 1, (numbers([seed, 0], T, B, m) < 0.4).astype(float)
+    p = {"x": x} | DECAYS | {
+        "dsyn": numbers([seed, 4], T, B, k) - 0.5, "G": numbers([seed, 5], k, n) - 0.4,
+        "error": numbers([seed, 6], T, B, k) - 0.4, "H": numbers([seed, 7], k, n) - 0.6,
+        "spikes": (numbers([seed, 8], T, B, n) < 0.4).astype(float),
+        "target": 2 * numbers([seed, 9], T, B, k) - 1,
+        "psi": numbers([seed, 10], T, B, n)}
+    trace = feedback.presynaptic_trace(x, **DECAYS)
+    silent = lif.simulate(x, np.eye(m), threshold=1e9, **DECAYS)
+    e, same_step = feedback.direct(p["error"], p["H"]), p["dsyn"] @ p["G"]
+
+    def local(target=p["target"]):
+        return {"local": feedback.local_square(p["spikes"], p["G"], target)[1]}
+
+    def weights(pre=trace, post=p["psi"] * e):
+        return {"dW": feedback.three_factor(post, pre)}
+
+    right = {"alignment": feedback.transport(p["dsyn"], p["G"]), "direct": e} \
+        | local() | weights()
+    wrong = {
+        ("feedback in the same step", "[NMZ19]"): {"alignment": same_step},
+        "feedback one step late": {"alignment": delayed(same_step)},
+        "feedback weights of the other rule": {
+            "alignment": feedback.transport(p["dsyn"], p["H"]),
+            "direct": feedback.direct(p["error"], p["G"])},
+        "local error twice: the square without its 1/2":
+            {"local": 2 * right["local"]},
+        "local target forgotten": local(0 * p["target"]),
+        "bare events in place of traces: event-driven random backpropagation":
+            weights(x),
+        "trace of the current, not of the membrane": weights(silent.syn),
+        "trace one step late": weights(delayed(trace)),
+        "missing factor: surrogate": weights(post=e),
+        "missing factor: trace without 1 - beta": weights(trace / p["gain"])}
+    text = ("errors of hidden spikes by feedback alignment (weights G), by direct "
+            "feedback (H) and by a local square error (G); dW of psi, the direct error "
+            "and traces of x: refsnn.feedback, (1)-(4), (6), (7)")
+    return text, p, right, wrong
+
+
+def _trial(settings, x, W, signal):
+    """Return the sum of dm, the last eligibility and error, and the spikes."""
+    k = superspike.coefficients(settings)
+    state = superspike.rest(k, *W.shape)
+    dm, spikes = 0, []
+    for arriving, events in zip(x, signal, strict=True):
+        state, step = superspike.forward(k, state, W, arriving)
+        state, more, error = superspike.accumulate(k, state, W, step, events)
+        dm = dm + more
+        spikes.append(step.spikes)
+    return {"dm": dm, "eligibility": state.eligibility, "error": error,
+            "spikes": np.array(spikes)}
+
+
+def _superspike(seed, T, B, m, n):
+    """Return the problem of SuperSpike over a trial, step by step."""
+    x = (numbers([seed, 0], T, B, m) < 0.3).astype(float)
+    W = 0.1 * numbers([seed, 1], B, n, m)
+    signal = (numbers([seed, 2], T, B, n) < 0.1) * 1.0 - (
+        numbers([seed, 3], T, B, n) < 0.1)
+    own = superspike.Settings(dt=1e-3, refractory=3e-3, delay=2e-3)
+    right = _trial(own, x, W, signal)
+    wrong = {key: _trial(own._replace(**changed), x, W, signal)
+             for key, changed in SUPERSPIKE.items()}
+    wrong |= {
+        ("surrogate prefactor: times the steepness", "fzenke/spytorch#2"):
+            {key: right[key] * own.steepness for key in ("dm", "eligibility")},
+        "error of the wrong sign": {key: -right[key] for key in ("dm", "error")},
+        "dt forgotten in the sum": {"dm": right["dm"] / own.dt}}
+    p = {"x": x, "W": W, "signal": signal.astype(float)}
+    p |= {key: a for key, a in own._asdict().items() if isinstance(a, float)}
+    text = ("SuperSpike: dm summed over the steps, eligibility and error after the "
+            "last step; default settings but for dt, refractory and delay: "
+            "refsnn.superspike, (1)-(11)")
+    return text, p, right, wrong

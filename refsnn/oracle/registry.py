@@ -1,0 +1,74 @@
+# refsnn 0.1.0 | oracle/registry.py | SPDX-License-Identifier: MIT | needs: numpy
+"""The list of all golden vectors, and the function that builds each one.
+
+The functions are private to this package.  All have the signature
+`function(*size, **options)`.  The size is (seed, T, B, m, n), that is, seed,
+steps, batch, inputs and neurons, or () for a problem of one fixed size.
+They return a description, the inputs, the right outputs, and a dict of
+mistakes: its keys are names, or pairs of a name and a public place where
+the mistake was seen, and its values are the outputs that the mistake
+changes.  `check.vectors` returns the vectors.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from refsnn.oracle import (analog_chip, consolidation, input_spikes, kernels,
+                           lif_layers, local_rules, losses_and_optimisers, networks)
+
+__all__ = ["REGISTRY", "Entry"]
+
+
+class Entry(NamedTuple):
+    """The function that builds a vector, and the golden vector's size and options."""
+
+    function: Callable
+    size: tuple = ()
+    options: dict = {}
+
+
+_LAYER = (2, 40, 3, 4, 3)
+_DYADIC = (4, 6, 4, 3, 3)
+_RTRL = (5, 40, 3, 4, 3)
+REGISTRY = {
+    "lif_forward": Entry(lif_layers._forward, (1, 40, 3, 4, 3)),
+    "lif_forward_dyadic": Entry(lif_layers._forward, (1, 16, 4, 3, 4),
+                                {"dyadic": True}),
+    "bptt": Entry(lif_layers._backward, _LAYER),
+    "bptt_detached": Entry(lif_layers._backward, _LAYER, {"detached": True}),
+    "bptt_dyadic": Entry(lif_layers._backward, _DYADIC, {"dyadic": True}),
+    "bptt_dyadic_detached": Entry(lif_layers._backward, _DYADIC,
+                                  {"dyadic": True, "detached": True}),
+    "rtrl": Entry(lif_layers._rtrl, _RTRL),
+    "rtrl_block": Entry(lif_layers._rtrl, _RTRL, {"rung": "block"}),
+    "rtrl_implicit": Entry(lif_layers._rtrl, _RTRL, {"rung": "implicit"}),
+    "superspike": Entry(local_rules._superspike, (8, 60, 2, 4, 3)),
+    "eprop": Entry(local_rules._eprop, (9, 40, 3, 4, 3)),
+    "feedback": Entry(local_rules._feedback, (10, 30, 3, 4, 3)),
+    "rnn": Entry(networks._rnn, (22, 20, 3, 4, 3)),
+    "lstm": Entry(networks._lstm, (23, 12, 3, 4, 3)),
+    "ntk_full": Entry(kernels._ntk, (), {"reduction": "full"}),
+    "ntk_sum_logits": Entry(kernels._ntk, (), {"reduction": "sum_logits"}),
+    "ntt_at_masked": Entry(kernels._ntt, (), {"kind": "at_masked"}),
+    "ntt_through_mask": Entry(kernels._ntt, (), {"kind": "through_mask"}),
+    "si_pathint": Entry(consolidation._si, (), {"preset": "pathint"}),
+    "si_paper": Entry(consolidation._si, (), {"preset": "paper"}),
+    "snap_2": Entry(lif_layers._snap, (), {"order": 2}),
+    "spike_time": Entry(networks._spike_time),
+    "van_rossum": Entry(losses_and_optimisers._van_rossum),
+    "regularisers": Entry(losses_and_optimisers._regularisers),
+    "ewc": Entry(consolidation._ewc),
+    "surrogates": Entry(losses_and_optimisers._surrogates),
+    "max_over_time": Entry(losses_and_optimisers._max_over_time),
+    "binning": Entry(input_spikes._binning),
+    "in_the_loop": Entry(analog_chip._in_the_loop),
+    "pruning": Entry(kernels._pruning),
+    "optimisers": Entry(losses_and_optimisers._optimisers),
+    "velocity": Entry(input_spikes._velocity),
+    "hair_cell": Entry(input_spikes._hair_cell),
+    "bushy": Entry(input_spikes._bushy),
+    "latency": Entry(input_spikes._latency),
+    "first_spike": Entry(losses_and_optimisers._first_spike),
+    "chip": Entry(analog_chip._chip),
+    "convnet": Entry(networks._convnet),
+    "linearised": Entry(kernels._linearised)}

@@ -1,0 +1,90 @@
+# refsnn 0.1.0 | oracle/vector.py | SPDX-License-Identifier: MIT | needs: numpy
+"""Golden vectors and named mistakes, and what all families of them share.
+
+A `Vector` is a small problem with its right outputs and with the outputs
+that well-known mistakes give, the `Mutant`s.  Inputs are multiples of 1/64
+from a bit stream that is the same in every version of NumPy.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["DECAYS", "LEVELS", "TIMES", "Mutant", "Vector", "delayed", "numbers"]
+
+TIMES = {"tau_syn": 5e-3, "tau_mem": 10e-3, "dt": 2e-3}     # s
+LEVELS = {"threshold": 0.75, "steepness": 2.0}              # 1 would hide a lost factor
+DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
+          "beta": float(np.exp(-TIMES["dt"] / TIMES["tau_mem"])),
+          "gain": 1 - float(np.exp(-TIMES["dt"] / TIMES["tau_mem"]))}
+
+
+class Mutant(NamedTuple):
+    """A mistake by name, a public place where it was seen, the outputs it changes."""
+
+    name: str
+    seen: str
+    outputs: dict
+
+
+class Vector(NamedTuple):
+    """A problem in words and arrays, its right outputs, and mutants.
+
+    Outputs are compared bit by bit if `exact`, else within a tolerance.
+    """
+
+    name: str
+    text: str
+    inputs: dict
+    outputs: dict
+    mutants: list
+    exact: bool
+
+
+def numbers(seed, *shape):
+    """Draw multiples of 1/64 in [0, 1), the same in every version of NumPy.
+
+    Parameters
+    ----------
+    seed : int or list of int
+        Seed of the bit stream.
+    shape : int
+        Axes of the result, each at least 1.
+
+    Returns
+    -------
+    (*shape) float64
+        Uniformly distributed.
+
+    Examples
+    --------
+    >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
+    ((3,), True)
+    """
+    if not shape or min(shape) < 1:
+        raise ValueError(f"shape is {shape}: must be axes of at least 1")
+    raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
+    return ((raw >> np.uint64(32)) % np.uint64(64)).astype(float).reshape(shape) / 64
+
+
+def delayed(array):
+    """Return a series one step late: 0, then all but its last step.
+
+    Parameters
+    ----------
+    array : (T, ...) array
+        At least one step.
+
+    Returns
+    -------
+    (T, ...) array
+        Of the same dtype.
+
+    Examples
+    --------
+    >>> delayed(np.array([1, 2, 3])).tolist()
+    [0, 1, 2]
+    """
+    if len(array) == 0:
+        raise ValueError("array has no step: must have one or more")
+    return np.concatenate([np.zeros_like(array[:1]), array[:-1]])
