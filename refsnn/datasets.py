@@ -522,10 +522,10 @@ def _options(dtype, kind, *kinds):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values` as spec says: "W (n, m) float, V? (n, n), a[] (n?) in [0, 1)".
+    """Return `values` as spec says, such as "W (n, m) float, V? (n, n)".
 
-    V? may be None, a[] is a list; n? may be missing, n* empty, _ is any axis, ... all.
-    The first float array sets the dtype to which all but int arrays are cast."""
+    V? may be None, a[] is a list, (n?) may be a number, n* may be 0, _ is
+    any axis.  All but int arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

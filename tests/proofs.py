@@ -1,4 +1,4 @@
-"""Re-runs of a recorded layer, anchored and frozen, that several tests share."""
+"""Anchored and frozen simulations of a recorded layer, shared by several tests."""
 
 import numpy as np
 
@@ -8,19 +8,19 @@ from refsnn import checks, lif, surrogates
 
 
 def surrogate(name, steepness):
-    """v -> (value, derivative) of a named surrogate."""
+    """Return a function v -> (value, derivative) of a named surrogate."""
     return lambda v: surrogates.SURROGATES[name](v, steepness)
 
 
 def margin(net, name, steepness):
-    """Distance of the membranes to threshold and to the surrogate's kinks."""
+    """Return the distance of the membranes to threshold and to kinks of psi."""
     v = net.recording.mem - net.model["threshold"]
     edge = np.abs(np.abs(v) - 1 / steepness) if name == "triangle" else np.abs(v)
     return float(min(np.abs(v).min(), edge.min()))
 
 
 def anchored_run(net, function, through_reset=True, through_recurrence=True):
-    """(W, V, x) -> Recording: the layer anchored at its own recording.
+    """Return a function (W, V, x) -> Recording, anchored at the recording.
 
     A path that is not followed reads recorded spikes.
     """
@@ -40,24 +40,24 @@ def anchored_run(net, function, through_reset=True, through_recurrence=True):
 
 
 def parameters(net):
-    """The arrays that are differentiated, without an absent V, and names."""
+    """Return the arrays W, V (unless it is None) and x, and their names."""
     if net.V is None:
         return [net.W, net.x], ["W", "x"]
     return [net.W, net.V, net.x], ["W", "V", "x"]
 
 
 def unpack(theta):
-    """(W, V, x) of what `parameters` returned."""
+    """Return (W, V, x) from the arrays of `parameters`."""
     return (theta[0], None, theta[1]) if len(theta) == 2 else tuple(theta)
 
 
 def gradients(grad):
-    """The adjoints in the order of `parameters`."""
+    """Return the gradients in the order of `parameters`."""
     return [a for a in (grad.dW, grad.dV, grad.dx) if a is not None]
 
 
 def slopes_hold(value, at, derivative, seed, step=1e-5):
-    """Central differences of a smooth function along a random direction."""
+    """Compare a derivative with a central difference in a random direction."""
     toward = np.random.default_rng(seed).normal(size=at.shape)
     slope = float((derivative * toward).sum())
     up, down = (value(at + sign * step * toward) for sign in (1, -1))
@@ -66,6 +66,6 @@ def slopes_hold(value, at, derivative, seed, step=1e-5):
 
 
 def blinded(vector):
-    """The same golden vector with a wrong answer that equals the right one."""
+    """Return the golden vector with a mutant that equals the right answer."""
     return vector._replace(mutants=[vector.mutants[-1]._replace(
         name="blind", outputs=vector.outputs)])

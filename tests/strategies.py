@@ -1,8 +1,8 @@
-"""What the property-based tests draw: sizes, options and live networks.
+"""Strategies of the property-based tests: sizes, options and live networks.
 
-Hypothesis draws sizes, options and a seed; NumPy fills the arrays.  A drawn
-network always spikes, never at each step, and early enough that a spike
-has consequences within the run: `live` says so, test_strategies.py proves it.
+Hypothesis draws sizes, options and a seed; NumPy fills the arrays.  Every
+drawn network spikes, but not at every step, and early enough for a spike to
+change the rest of the run.  `live` checks this, test_strategies.py tests it.
 """
 
 import itertools
@@ -20,7 +20,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 class Sizes(NamedTuple):
-    """Steps, batch, inputs, neurons."""
+    """Hold the numbers of steps, samples, inputs and neurons."""
 
     T: int
     B: int
@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
 
 
 class Options(NamedTuple):
-    """One choice of every option of a LIF layer, before arrays are filled."""
+    """Hold one value for each option of a LIF layer."""
 
     alpha: float
     beta: float
@@ -45,7 +45,7 @@ class Options(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A LIF layer, its input and its recording.
+    """Hold a LIF layer, its input and its recording.
 
     Use as ``lif.simulate(net.x, net.W, net.V, refractory=net.refractory,
     **net.model)`` and ``lif.backward(net.x, net.W, net.V, net.recording,
@@ -66,13 +66,13 @@ class Network(NamedTuple):
 
 @st.composite
 def sizes(draw, T=(4, 12), B=(1, 3), m=(1, 4), n=(1, 4)):
-    """Small `Sizes`; each argument is a (least, most) pair."""
+    """Draw small `Sizes`; each argument is a (least, most) pair."""
     return Sizes(*(draw(st.integers(*pair)) for pair in (T, B, m, n)))
 
 
 @st.composite
 def lif_options(draw, **fixed):
-    """`Options`; those given by name are fixed, the others are drawn."""
+    """Draw `Options`; those given by name are fixed."""
     unknown = set(fixed) - set(Options._fields)
     if unknown:
         raise TypeError(f"no such option: {sorted(unknown)}")
@@ -98,17 +98,17 @@ def lif_options(draw, **fixed):
 
 @st.composite
 def surrogates(draw, names=SURROGATE_NAMES):
-    """(name, steepness) of a surrogate."""
+    """Draw the name and the steepness of a surrogate."""
     return draw(st.sampled_from(names)), draw(st.floats(0.5, 8.0))
 
 
 def live(spikes):
-    """Whether a train spikes, not always, and with steps left to matter."""
+    """Return whether there are early spikes, but not at every step."""
     return bool(0 < spikes.mean() < 1 and spikes[:-2].any())
 
 
 def heard(net):
-    """Whether input and spikes reach a membrane that listens two steps on."""
+    """Return whether input and spikes change a free membrane two steps later."""
     rec = net.recording
     deaf = rec.clamp[2:] > 0
     if net.model["reset"] == "zero":
@@ -118,13 +118,13 @@ def heard(net):
 
 
 def gap(net):
-    """Smallest distance of a membrane to its threshold, in thresholds."""
+    """Return the smallest distance of a membrane to threshold, in thresholds."""
     threshold = net.model["threshold"]
     return float(np.abs((net.recording.mem - threshold) / threshold).min())
 
 
 def _model(options, n, rng, dtype):
-    """Keyword arguments of the layer, as floats or as (n,) arrays."""
+    """Return keyword arguments of the layer, as floats or (n,) arrays."""
     spread = rng.uniform(0.8, 1.0, (3, n)) if options.per_neuron else np.ones(3)
     alpha, beta = options.alpha * spread[0], options.beta * spread[1]
     gain = {"one": 1.0 + 0 * beta, "leak": 1 - beta,
@@ -144,7 +144,7 @@ def _input(options, size, rng, dtype):
 
 
 def _scaled(x, W, model, rng):
-    """W such that a share of each free membrane lies above its threshold."""
+    """Scale W so that each free membrane is above threshold at some steps."""
     constants = {name: model[name] for name in ("alpha", "beta", "gain")}
     free = lif.readout(x, W, **constants)[2:].reshape(-1, len(W))
     level = np.quantile(np.abs(free), rng.uniform(0.3, 0.7), axis=0)
@@ -155,7 +155,7 @@ def _scaled(x, W, model, rng):
 
 
 def network(options, size, seed, dtype=np.float64):
-    """The `Network` of these options and this seed, live or not."""
+    """Return the `Network` of these options and this seed, live or not."""
     rng = np.random.default_rng([seed, *size])
     model = _model(options, size.n, rng, dtype)
     x = _input(options, size, rng, dtype)
@@ -173,7 +173,7 @@ def network(options, size, seed, dtype=np.float64):
 
 @st.composite
 def live_lif(draw, size=None, dtype=np.float64, **fixed):
-    """A live `Network`; options given by name (see `Options`) are fixed."""
+    """Draw a live `Network`; options given by name (see `Options`) are fixed."""
     shape = draw(sizes() if size is None else size)
     options = draw(lif_options(**fixed))
     net = network(options, shape, draw(SEEDS), dtype)
@@ -183,7 +183,7 @@ def live_lif(draw, size=None, dtype=np.float64, **fixed):
 
 @st.composite
 def linear_systems(draw):
-    """(J, F, q) of a random time-varying linear recurrence that stays tame."""
+    """Draw (J, F, q) of a random time-varying linear recurrence that stays small."""
     T, B, n, p = (draw(st.integers(*pair)) for pair in ((1, 9), (1, 3), (1, 5), (1, 7)))
     rng = np.random.default_rng(draw(SEEDS))
     J = rng.normal(0, draw(st.floats(0.3, 1.2)) / np.sqrt(n), (T, B, n, n))
@@ -192,7 +192,7 @@ def linear_systems(draw):
 
 @st.composite
 def labelled_records(draw, T=(1, 9), B=(1, 4), k=(2, 5)):
-    """(record (T, B, k), labels (B,), rng) of a readout without ties."""
+    """Draw (record (T, B, k), labels (B,), rng) of a readout without ties."""
     T, B, k = (draw(st.integers(*pair)) for pair in (T, B, k))
     rng = np.random.default_rng(draw(SEEDS))
     record = rng.normal(0, draw(st.floats(0.3, 3.0)), (T, B, k))
@@ -201,7 +201,7 @@ def labelled_records(draw, T=(1, 9), B=(1, 4), k=(2, 5)):
 
 @st.composite
 def spike_trains(draw, T=(2, 12), B=(1, 3), n=(1, 4)):
-    """(spikes (T, B, n) of 0.0 and 1.0, rng) with a spike and a gap in each."""
+    """Draw (spikes (T, B, n), rng), where some entries are 0 and some are 1."""
     T, B, n = (draw(st.integers(*pair)) for pair in (T, B, n))
     rng = np.random.default_rng(draw(SEEDS))
     spikes = (rng.random((T, B, n)) < draw(st.floats(0.1, 0.6))).astype(float)

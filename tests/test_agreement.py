@@ -1,4 +1,4 @@
-"""Routes that share no code must agree, and every loss is proved on live nets."""
+"""Test that independent routes agree, and test every loss on live networks."""
 
 import itertools
 
@@ -37,7 +37,7 @@ def test_layer_backward_is_the_generic_sweep(net, chosen):
 
 @st.composite
 def two_layers(draw):
-    """A live layer, and a second one, live too, on its spikes."""
+    """Draw a live layer and a second live layer that reads its spikes."""
     net = draw(strategies.live_lif(per_neuron=False, size=strategies.sizes(T=(8, 12))))
     rng = np.random.default_rng(draw(strategies.SEEDS))
     n = len(net.W)
@@ -79,7 +79,7 @@ def test_two_layers_by_loops_are_one_stacked_recurrence(drawn):
 # --- every loss, on hard-spiking live networks -------------------------------------
 
 def readout_loss(reduction):
-    """Cross entropy of a leaky readout; its gap is that of the maximum."""
+    """Return the cross entropy of a leaky readout as a function (rec, out)."""
     def loss(rec, out):
         return losses.cross_entropy(out, LABELS, reduction)
     return loss
@@ -116,13 +116,13 @@ GRID = list(itertools.product(LOSSES, strategies.SURROGATE_NAMES,
 
 
 def argmax_gap(out):
-    """Distance between the largest and second largest entry over time."""
+    """Return the smallest gap between the two largest entries over time."""
     first, second = np.sort(out, axis=0)[::-1][:2]
     return float((first - second).min())
 
 
 def spread(spikes):
-    """Steps between a sample's earliest and latest first spike, at most."""
+    """Return the largest gap between the first spikes of a sample, in steps."""
     first = spikes.argmax(axis=0)
     return int((first.max(axis=1) - first.min(axis=1)).max())
 
@@ -172,7 +172,7 @@ def test_every_loss_on_live_networks(name, surrogate, reset, through_reset, recu
 
 
 def test_silent_hidden_layer_learns_by_the_last_tie_and_never_by_the_first():
-    """Max over time of a silent net: all steps tie at 0; step 0 never moves."""
+    """For a silent network, the maximum over time takes the last of the ties."""
     x = np.zeros((12, 1, 2))
     x[:4] = 1
     W, W_out = np.full((3, 2), 0.1), np.ones((2, 3))

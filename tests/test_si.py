@@ -1,4 +1,4 @@
-"""Synaptic intelligence: by its definition, on what it protects, and refusals."""
+"""Synaptic intelligence: definition, effect on learning, and refusals."""
 
 import inspect
 import itertools
@@ -18,7 +18,7 @@ SIZES = (4, 5, 3)
 
 
 def tasks(seed, count=2, samples=12):
-    """Weights, biases and tasks (x, y) of a small tanh network, float64."""
+    """Return parameters of a small tanh network, float64, and tasks (x, y)."""
     rng = np.random.default_rng(seed)
     weights, biases = mlp.init(SIZES, rng)
     data = [tuple(rng.normal(size=(samples, n)) for n in (SIZES[0], SIZES[-1]))
@@ -27,7 +27,7 @@ def tasks(seed, count=2, samples=12):
 
 
 def loss(theta, task):
-    """(value, gradient) of half the mean squared error, theta a flat list."""
+    """Return value and gradient of half the mean squared error for a flat list."""
     x, y = task
     half = len(theta) // 2
     rec = mlp.forward(theta[:half], theta[half:], x, "tanh")
@@ -37,7 +37,7 @@ def loss(theta, task):
 
 
 def plain(theta, data, steps, rate):
-    """Adam, one task after the other, without any consolidation."""
+    """Return parameters after Adam on all tasks in turn, without consolidation."""
     states = [None] * len(theta)
     for task in data:
         for _ in range(steps):
@@ -50,9 +50,10 @@ def plain(theta, data, steps, rate):
 
 
 def train(theta, data, steps, rate, settings, consolidate=None):
-    """(parameters, state) of the same with consolidation.
+    """Return parameters and state after the same training with consolidation.
 
-    `steps` are of each task; `consolidate`, if given, ends all but the last.
+    `steps` is the number per task.  `consolidate`, if given, ends all tasks but
+    the last.
     """
     states, state, theta = [None] * len(theta), si.begin(theta), list(theta)
     steps = steps if isinstance(steps, tuple) else (steps,) * len(data)
@@ -109,7 +110,7 @@ def test_two_tasks_by_hand():
     ("none", [2.0, -4.0], [1.0, -1.0]), ("running", [2.0, 0.0], [1.0, 3.0]),
     ("task", [2.0, 0.0], [2.0, 3.0])])
 def test_clamps_by_hand(clamp, first, second):
-    """w / (1 + 1) = (2, -4), then (-1, 3)."""
+    """w / (1 + 1) is (2, -4) after the first task and (-1, 3) after the second."""
     settings, theta = Settings(clamp=clamp, xi=1.0), np.zeros(2)
     state = si.begin(theta)
     for w, expected in (([4.0, -8.0], first), ([-2.0, 6.0], second)):
@@ -130,8 +131,8 @@ def test_sources_of_gradient_and_displacement_by_hand():
         assert found.tolist() == expected
 
 
-def test_descent_reads_the_gradient_that_the_optimiser_gets():
-    """With "descent" clipped, after the penalty's is added; else not."""
+def test_descent_uses_the_clipped_gradient():
+    """Only "descent" clips, after the gradient of the penalty was added."""
     state, step = si.begin(np.zeros(3)), np.array([1.0, -2.0, 0.5])
     g, pull = np.array([3.0, -0.5, -1.0]), np.array([1.0, 0.25, -2.0])
     for gradient, displacement, expected in (
@@ -143,7 +144,7 @@ def test_descent_reads_the_gradient_that_the_optimiser_gets():
         assert found.tolist() == expected
 
 
-def test_cap_is_on_what_the_penalty_reads_and_factor_on_its_strength():
+def test_cap_limits_importance_in_the_penalty_and_factor_scales_it():
     state = si.begin(np.zeros(3))._replace(importance=np.array([1.0, 3.0, -5.0]))
     theta, capped = np.array([1.0, 2.0, 1.0]), Settings(strength=0.5, cap=2.0)
     assert si.penalty(state, theta, capped) == 0.5 * (1 + 8 - 5)
@@ -153,7 +154,7 @@ def test_cap_is_on_what_the_penalty_reads_and_factor_on_its_strength():
     assert si.penalty_gradient(state, theta, half).tolist() == [0.5, 2.0, -2.5]
     state = si.accumulate(state, np.ones(3), -np.ones(3), settings=capped)
     after = si.consolidate(state, np.ones(3), capped._replace(xi=1.0))
-    assert after.importance.tolist() == [1.5, 3.5, 0.0]         # goes on uncapped
+    assert after.importance.tolist() == [1.5, 3.5, 0.0]         # the sum is not capped
 
 
 def test_defaults_are_those_of_the_authors_code():
@@ -180,10 +181,10 @@ def test_the_table_of_the_docstring_is_the_presets():
         assert PRESETS[name] == expected, name
 
 
-# --- what it is for ----------------------------------------------------------------
+# --- effect on learning ------------------------------------------------------------
 
 @given(SEEDS, st.integers(1, 4))
-def test_strength_0_is_training_without_to_the_last_bit(seed, steps):
+def test_strength_0_equals_training_without_to_the_last_bit(seed, steps):
     theta, data = tasks(seed)
     settings = Settings(strength=0.0)
     found, state = train(copies(theta), data, steps, 0.01, settings)
@@ -209,13 +210,13 @@ def test_path_integrals_sum_to_the_drop_of_the_loss_as_steps_shrink():
         drop = loss(theta, task)[0] - loss(now, task)[0]
         total = sum(a.sum() for a in state.path_integral)
         errors.append(total - drop)
-        assert drop > 0.1 and total > drop          # the left sum is above
+        assert drop > 0.1 and total > drop          # a left Riemann sum is larger
     slopes = -np.diff(np.log2(errors))
     assert min(signs) >= 0 and errors[-1] < 0.02 * drop
     assert np.all(np.abs(slopes[1:] - 1) < 0.1), slopes
 
 
-def test_momentum_makes_terms_negative_which_clamps_are_for():
+def test_momentum_makes_terms_negative():
     x, state, mean = np.array([1.0]), si.begin(np.array([1.0])), None
     least = 0.0
     for _ in range(60):
@@ -238,7 +239,7 @@ def test_penalty_gradient_by_finite_differences(seed, name, several):
     theta = [a + rng.normal(size=a.shape) for a in anchor]
     gradient = si.penalty_gradient(state, theta, settings)
 
-    def check(gradient):            # quadratic: a large step truncates nothing
+    def check(gradient):            # quadratic: a large step is exact
         checks.gradient(lambda t: si.penalty(state, t, settings), theta, gradient,
                         rtol=1e-8, step=1e-2)
 
@@ -248,10 +249,10 @@ def test_penalty_gradient_by_finite_differences(seed, name, several):
 
 
 def consolidation_acts(consolidate, seed=0, settings=PRESETS["paper"], steps=5):
-    """Whether the strength of the penalty changes what a second task learns.
+    """Return whether the strength of the penalty changes learning of a second task.
 
-    After a first task that leaves a positive importance, the second is of
-    `steps` steps that move an important weight.
+    The first task leaves positive importances.  The second has `steps` steps,
+    which move an important weight.
     """
     theta, data = tasks(seed)
     ends = []
@@ -268,12 +269,12 @@ def consolidation_acts(consolidate, seed=0, settings=PRESETS["paper"], steps=5):
 
 @given(SEEDS, st.sampled_from(sorted(PRESETS)), st.integers(2, 5))
 def test_strength_changes_the_result_from_the_second_step_on(seed, name, steps):
-    """The first starts at the anchor, where the penalty has no gradient."""
+    """The first step starts at the anchor, where the gradient of the penalty is 0."""
     assert consolidation_acts(si.consolidate, seed, PRESETS[name], steps)
     assert not consolidation_acts(si.consolidate, seed, PRESETS[name], 1)
 
 
-def test_an_anchor_that_is_the_live_weights_is_seen_to_do_nothing():
+def test_an_anchor_that_is_a_view_of_the_live_weights_has_no_effect():
     def aliasing(state, theta, settings):
         return si.consolidate(state, theta, settings)._replace(anchor=theta)
 
@@ -305,7 +306,7 @@ WHY = {"paper": "clamp", "pathint": "clamp", "nupic": "clamp", "vandeven": "grad
 @pytest.mark.parametrize("one, other", list(
     itertools.combinations(sorted(PRESETS), 2)))
 def test_presets_differ_on_a_drawn_run(one, other):
-    """Also at the same strength and damping, so by what they are named for."""
+    """They also differ at the same strength and damping."""
     theta, data = tasks(4, count=3)
     data = [(x, 6 * y) for x, y in data]            # gradients beyond 1
     ends = []
@@ -319,7 +320,7 @@ def test_presets_differ_on_a_drawn_run(one, other):
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_the_option_a_preset_is_named_for_makes_the_difference(name):
+def test_the_characteristic_option_of_a_preset_changes_the_result(name):
     theta, data = tasks(4, count=3)
     data = [(x, 6 * y) for x, y in data]
     field, preset = WHY[name], PRESETS[name]._replace(xi=0.01, strength=0.5, rate=0.03)
@@ -332,7 +333,7 @@ def test_the_option_a_preset_is_named_for_makes_the_difference(name):
     assert max(np.abs(a - b).max() for a, b in zip(*ends, strict=True)) > 1e-6 * scale
 
 
-def test_resetting_the_optimiser_is_up_to_the_caller_and_counts():
+def test_resetting_the_optimiser_changes_the_result():
     theta, data = tasks(2)
     ends = [train(copies(theta), data, 8, 0.02, Settings(reset_optimiser=flag))[0]
             for flag in (False, True)]
@@ -340,10 +341,10 @@ def test_resetting_the_optimiser_is_up_to_the_caller_and_counts():
 
 
 def test_ewc_and_si_on_a_quadratic_log_likelihood():
-    """EWC knows the diagonal of the Hessian; SI half of it, by its path.
+    """EWC gives the diagonal of the Hessian; SI estimates half of it from the path.
 
-    log p = -|y - theta x|^2 / 2: the Fisher information is the mean of
-    x x^T, wherever the parameters are.
+    For log p = -|y - theta x|^2 / 2, the Fisher information is the mean of x x^T
+    at all parameters.
     """
     rng = np.random.default_rng(8)
     x = rng.normal(size=(200, 3)) @ np.diag([2.0, 1.0, 0.5])
@@ -371,7 +372,7 @@ def test_ewc_and_si_on_a_quadratic_log_likelihood():
             assert_allclose(ratio, 1, rtol=1e-2)
 
 
-# --- arrays handed over ------------------------------------------------------------
+# --- arrays passed in ------------------------------------------------------------
 
 @given(SEEDS, st.booleans(), st.sampled_from([np.float32, np.float64]))
 def test_form_dtype_copies_and_inputs(seed, several, dtype):
@@ -408,7 +409,7 @@ def test_form_dtype_copies_and_inputs(seed, several, dtype):
         for a, b in zip([a for v in s[:3] for a in flat(v)], kept, strict=True):
             assert_array_equal(a, b)
     for a in (*given_arrays, *flat(moved)):
-        a += 1                                      # live weights move on
+        a += 1                                      # live weights change
     now = [a for v in states[2][:3] for a in flat(v)]
     for a, b in zip(now, frozen[2], strict=True):
         assert_array_equal(a, b)
@@ -451,24 +452,38 @@ def test_refuses_settings(field, value):
                  lambda: si.penalty(state, ONE, bad),
                  lambda: si.penalty_gradient(state, ONE, bad)):
         with pytest.raises(ValueError, match=rf"settings\.{field} is .*must be "
-                           + {"strength": "a number at least 0", "xi": "a number above "
-                              "0"}.get(field, "")):
+                           + {"strength": r".*in \[0, inf\)", "xi": r".*in \(0, inf\)",
+                              "factor": r".*in \{0.5, 1\}",
+                              "cap": r".*in \(0, inf\]"}.get(field, "")):
             call()
 
 
 @pytest.mark.parametrize("field", ["xi", "strength", "rate", "cap", "clip"])
-def test_refuses_integers_beyond_all_floats(field):
-    bad = Settings()._replace(**{field: 10 ** 400})
-    with pytest.raises(ValueError, match=rf"settings\.{field} is 10{{20}}.*must be a"):
-        si.penalty(moved(), ONE, bad)
+def test_refuses_integers_that_no_array_holds(field):
+    for power in (30, 400):         # beyond int64, and beyond all floats
+        bad = Settings()._replace(**{field: 10 ** power})
+        with pytest.raises(ValueError, match=rf"settings\.{field} is 10{{20}}.*must"):
+            si.penalty(moved(), ONE, bad)
 
 
-def test_refuses_what_is_no_settings_and_takes_bounds():
-    with pytest.raises(ValueError, match="settings is .*must be a Settings"):
+def test_refuses_other_types_of_settings_and_takes_bounds():
+    with pytest.raises(ValueError, match="^settings is .*must be .*Settings"):
         si.penalty(moved(), ONE, {"xi": 0.1})
     si.penalty(moved(), ONE, Settings(strength=0, cap=np.inf, clip=np.inf, xi=1e-30))
-    after = si.consolidate(moved(), 2 * ONE, Settings(xi=10 ** 30))     # no int64
-    assert_allclose(after.importance, 1e-30, rtol=RTOL)
+    after = si.consolidate(moved(), 2 * ONE, Settings(xi=10 ** 18))
+    assert_allclose(after.importance, 1e-18, rtol=RTOL)
+
+
+def test_numbers_of_other_types_are_floats():
+    """A float64 scalar does not widen float32 arrays."""
+    theta = ONE.astype("f4")
+    state = si.accumulate(si.begin(theta), theta, -theta)
+    for one in (1, np.float64(1), np.float32(1), np.int64(1)):
+        settings = Settings(xi=one, strength=one, factor=one, cap=one, clip=one)
+        after = si.consolidate(state, 2 * theta, settings)
+        pull = si.penalty_gradient(after, 4 * theta, settings)
+        assert after.importance.tolist() == [0.5, 0.5]
+        assert pull.tolist() == [2.0, 2.0] and pull.dtype == np.float32
 
 
 def test_the_penalty_of_float32_is_summed_in_float64():
@@ -479,24 +494,42 @@ def test_the_penalty_of_float32_is_summed_in_float64():
     assert si.penalty(state, one, Settings(strength=1)) == 1e8 + 100
 
 
-BAD = [(np.ones(3), r"of shape \(3,\).*must be of \(2,\), float64"),
-       (ONE.astype("f4"), "float32: must be of"), (ONE * np.nan, "NaN or infinite"),
-       (np.array([1.0, np.inf]), "NaN or infinite"), (np.ones(2, int), "int64"),
-       (ONE + 0j, "complex"), ([ONE, ONE], "has 2 arrays: must have 1"),
-       ([], "has 0 arrays: must have 1"), (None, "object"), ("x", "dtype <U1")]
+BAD = [(np.ones(3), r"is \(3,\) .*must be finite float \(2,\)"),
+       (ONE * np.nan, "must be finite"), (np.array([1.0, np.inf]), "must be finite"),
+       (np.ones(2, int), "must be finite float"), (ONE + 0j, "must be finite float"),
+       (ONE.astype("f2"), "must be finite float"),
+       ([ONE, ONE], "has 2 arrays: must have 1"), ([], "has 0 arrays: must have 1"),
+       (None, "is None: must be finite float"), ("x", "is 'x': must be finite float")]
+
+
+def test_the_other_float_is_cast_to_that_of_the_parameters():
+    """Every array may be float32 where the parameters are float64, or the reverse."""
+    for here, there in (("f8", "f4"), ("f4", "f8")):
+        found = []
+        for a in (0.3 * ONE.astype(there), (0.3 * ONE.astype(there)).astype(here)):
+            state = si.accumulate(si.begin(0.3 * ONE.astype(here)), a, -a, a / 2,
+                                  Settings("total"))
+            state = si.consolidate(state._replace(importance=a), 2 * a)
+            found.append((*state[:3], si.penalty_gradient(state, 4 * a),
+                          np.array(si.penalty(state, 4 * a))))
+        for a, b in zip(*found, strict=True):
+            assert_array_equal(a, b)
+        assert all(a.dtype == here for a in found[0][:4]) and found[0][3].all()
+    with pytest.raises(ValueError, match="^displacement is .*float32"):
+        si.accumulate(si.begin(ONE.astype("f4")), 1e300 * ONE, ONE)     # overflows
 
 
 @pytest.mark.parametrize("bad, match", BAD)
 @pytest.mark.parametrize("name", ["displacement", "task_gradient", "penalty_gradient"])
 def test_accumulate_refuses_and_leaves_the_state(name, bad, match):
     if bad is None and name == "penalty_gradient":
-        match, settings = "must be given", PRESETS["vandeven"]
+        match, settings = "is None: must be given", PRESETS["vandeven"]
     else:
         settings = Settings()
     state = moved()
     kept = [a.copy() for a in state[:3]]
     arguments = {"displacement": ONE, "task_gradient": ONE, "penalty_gradient": ONE}
-    with pytest.raises(ValueError, match=rf"^{name}(\[| ).*{match}"):
+    with pytest.raises(ValueError, match=rf"^{name} .*{match}"):
         si.accumulate(state, **{**arguments, name: bad}, settings=settings)
     for a, b in zip(state[:3], kept, strict=True):
         assert_array_equal(a, b)
@@ -506,39 +539,41 @@ def test_accumulate_refuses_and_leaves_the_state(name, bad, match):
 @pytest.mark.parametrize("function", [si.consolidate, si.penalty, si.penalty_gradient])
 def test_the_others_refuse_parameters(function, bad, match):
     state = moved()
-    with pytest.raises(ValueError, match=f"^parameters.*{match}"):
+    with pytest.raises(ValueError, match=f"^parameters .*{match}"):
         function(state, bad)
     assert state.path_integral.tolist() == [1.0, 1.0] and state.steps == 1
 
 
 @pytest.mark.parametrize("bad, match", [
-    (np.ones(0), "parameters is of shape .0,.*not empty"), ([], "has 0 arrays"),
-    ([ONE, ONE * np.nan], r"parameters\[1\] has NaN"), (np.ones(2, "f2"), "float16"),
-    ([[[1.0, 2.0], [3.0]]], r"parameters\[0\] is a list: must be an array"),
-    (iter([ONE]), "parameters is of shape .*dtype object")])
+    (np.ones(0), r"^parameters is of shape \(0,\): must not be empty"),
+    ([], "^parameters has 0 arrays: must have at least one"),
+    ([ONE, ONE * np.nan], r"^parameters\[1\] is .*must be finite"),
+    ([ONE, np.ones((0, 2))], r"^parameters\[1\] is .*must not be empty"),
+    (np.ones(2, "f2"), "^parameters is .*must be finite float .*float16"),
+    ([[[1.0, 2.0], [3.0]]], r"^parameters\[0\] is \[\[1.0, 2.0\].*must be finite"),
+    (iter([ONE]), "^parameters is .*must be finite float")])
 def test_begin_refuses(bad, match):
     with pytest.raises(ValueError, match=match):
         si.begin(bad)
 
 
-def test_consolidates_where_some_arrays_stayed():
-    """As the head of another task does."""
+def test_consolidates_if_some_arrays_did_not_move():
+    """The head of another task does not move."""
     state = si.accumulate(si.begin([ONE, ONE]), [0 * ONE, ONE], [0 * ONE, -ONE])
     state = si.consolidate(state, [ONE, 2 * ONE], Settings(xi=1.0))
     assert [a.tolist() for a in state.importance] == [[0.0, 0.0], [0.5, 0.5]]
 
 
-def test_says_which_tensor_is_no_array():
+def test_names_the_tensor_that_is_no_array():
     class Tensor:
         def __array__(self, *args, **kwargs):
             raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
 
-    with pytest.raises(ValueError, match=r"parameters\[1\] is a Tensor: must be an "
-                                         "array .*requires grad"):
+    with pytest.raises(ValueError, match=r"^parameters\[1\] is .*Tensor object"):
         si.begin([ONE, Tensor()])
 
 
-def test_consolidate_refuses_to_begin_with_nothing():
+def test_consolidate_refuses_tasks_without_effect():
     state = si.begin(ONE)
     with pytest.raises(ValueError, match="state.steps is 0: must be above 0"):
         si.consolidate(state, 2 * ONE)
@@ -552,10 +587,10 @@ def test_consolidate_refuses_to_begin_with_nothing():
 
 
 @pytest.mark.parametrize("field, value, match", [
-    ("anchor", ONE * np.nan, "state.anchor has NaN"),
-    ("importance", np.ones(3), "state.importance is of shape"),
-    ("path_integral", ONE.astype("f4"), "state.path_integral is .*float32"),
-    ("importance", [ONE, ONE], "state.importance has 2 arrays"),
+    ("anchor", ONE * np.nan, "^state.anchor is .*must be finite"),
+    ("importance", np.ones(3), r"^state.importance is \(3,\)"),
+    ("path_integral", ONE.astype(int), "^state.path_integral is .*finite float"),
+    ("importance", [ONE, ONE], "^state.importance has 2 arrays"),
     ("steps", None, "state is .*must be a State"),
     ("steps", np.nan, "state is .*must be a State"),
     ("tasks", 1.0, "state is .*must be a State")])
@@ -569,7 +604,7 @@ def test_refuses_states(field, value, match):
         si.penalty_gradient(None, ONE)
 
 
-def test_refuses_what_overflows_and_leaves_the_state():
+def test_refuses_overflow_and_leaves_the_state():
     big, huge = np.full(2, 1e200), np.full(2, 1e290)
     state = moved()
     with pytest.raises(ValueError, match="path_integral overflows float64"):

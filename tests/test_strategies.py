@@ -1,4 +1,4 @@
-"""What the other tests draw varies in every respect, and lives."""
+"""Test that the strategies draw networks that spike, in all variants."""
 
 import itertools
 
@@ -14,7 +14,7 @@ COUNT = 600
 
 
 def collect(strategy, count=COUNT):
-    """A list of `count` or more draws."""
+    """Return a list of `count` or more draws."""
     drawn = []
 
     @settings(max_examples=count, database=None, phases=[hypothesis.Phase.generate])
@@ -30,7 +30,7 @@ NETWORKS = []
 
 
 def networks():
-    """The same draws for every test of this file."""
+    """Return the same draws for every test of this file."""
     if not NETWORKS:
         NETWORKS.extend(collect(strategies.live_lif()))
     return NETWORKS
@@ -125,7 +125,7 @@ def test_the_seed_and_options_determine_the_network():
 
 
 def test_silence_is_not_live():
-    """The guard can say no: silent, always spiking, too late."""
+    """`live` rejects spikes that are absent, permanent or too late."""
     silent = np.zeros((6, 1, 2))
     late = silent.copy()
     late[-1] = 1

@@ -5,8 +5,10 @@ import doctest
 import numpy as np
 import pytest
 
-from refsnn import bptt, conventions, lif, losses, rtrl, sparse_rtrl, superspike, surrogates
-from refsnn.oracle import check, compare
+from refsnn import bptt, conventions, lif, losses, rtrl, sparse_rtrl, surrogates
+from refsnn.oracle import check
+from refsnn.oracle.check import _alive, _comparable, _flaw, _judge, _same, _untold
+from refsnn.oracle.vector import Mutant, Vector
 
 VECTORS = check.vectors()
 MUTANTS = [(name, k) for name, v in VECTORS.items() for k in range(len(v.mutants))]
@@ -25,7 +27,7 @@ def texts(findings, status="wrong"):
 @pytest.mark.parametrize("name", VECTORS)
 def test_every_vector_is_alive_and_the_same_again(name):
     vector, again = VECTORS[name], check.vectors([name])[name]
-    assert vector.name == name and compare.alive(vector) is vector
+    assert vector.name == name and _alive(vector) is vector
     assert all(np.array_equal(again.outputs[key], value)
                for key, value in vector.outputs.items())
 
@@ -135,9 +137,9 @@ def test_the_reset_one_step_late_is_named_with_its_issue():
 
 
 @pytest.mark.parametrize("change, words", [
-    (lambda a: a.T, "equals the right one transposed"),
-    (lambda a: 5 * a, "equals the right one times 5"),
-    (lambda a: -a, "equals the right one times -1"),
+    (lambda a: a.T, "equals the right output transposed"),
+    (lambda a: 5 * a, "equals the right output times 5"),
+    (lambda a: -a, "equals the right output times -1"),
     (lambda a: a + 1e-6 * np.abs(a).max(), "9 of 9 entries differ, first at (0, 0)"),
     (lambda a: a[:2], "is of shape (2, 3): must be (3, 3)"),
     (lambda a: a.astype(np.float16), "is of dtype float16: must be float32 or"),
@@ -160,7 +162,7 @@ def test_what_else_may_be_wrong(change, words):
 def test_recordings_out_of_step(change, words):
     wrong = change(VECTORS["bptt"].outputs["dx"].copy())
     assert texts(check.check({"bptt.dx": wrong}))[0].endswith(
-        f"equals the right one {words}")
+        f"equals the right output {words}")
 
 
 def test_tolerances_are_kept():
@@ -197,7 +199,7 @@ def test_what_is_not_given_is_said():
     ({"inputs": {"spikes": np.zeros((4, 1, 1))}}, "silent: spikes are 0"),
     ({"inputs": {"spikes": np.ones((4, 1, 1))}}, "never silent: spikes are 1"),
     ({"outputs": {"loss": 1.0, "dW": np.zeros((3, 4))}}, "dead: dW is 0 throughout"),
-    ({"mutants": [check.conformance_spikes.Mutant("knob", "", {})]},
+    ({"mutants": [Mutant("knob", "", {})]},
      r"blind: mutants \['knob'\] change nothing")])
 def test_vacuous_vectors_are_refused(change, words):
     vector = VECTORS["bptt"]._replace(**change)
@@ -209,8 +211,7 @@ def test_a_mutant_that_changes_nothing_is_refused():
     vector = VECTORS["bptt"]
     same = vector.mutants[0]._replace(outputs={"dW": vector.outputs["dW"]})
     with pytest.raises(ValueError, match="blind"):
-        check.check(results("bptt"),
-                          {"bptt": vector._replace(mutants=[same])})
+        check.check(results("bptt"), {"bptt": vector._replace(mutants=[same])})
 
 
 def test_zeros_are_vacuous_not_merely_wrong():
@@ -249,7 +250,7 @@ def test_results_that_are_none(given, words):
 
 
 def test_unknown_vectors_are_refused():
-    with pytest.raises(ValueError, match="'other' is no vector"):
+    with pytest.raises(ValueError, match="'other' is not a vector"):
         check.vectors(["bptt", "other"])
     assert list(check.vectors(["bptt"])) == ["bptt"]
 
@@ -320,8 +321,8 @@ def test_wrong_functions_are_shrunk_and_named(rule, function, name):
     assert name in told and f"B=1, m=1, n={small}, " in told and "W = [[" in told
     for T in range(4, int(told.partition(" T=")[2].partition(",")[0])):
         for seed in range(5):               # fewer steps do not show it
-            vector = check._drawn(rule, small, 1, 1, T, seed)
-            assert check.flaw(vector) or not check._fault(vector, chosen)
+            vector = check._network(rule, small, 1, 1, T, seed)
+            assert _flaw(vector) or not check._fault(vector, chosen)
 
 
 def test_only_live_networks_are_judged():
@@ -358,7 +359,7 @@ def test_any_failure_is_shrunk_to_four_steps():
 
 
 def test_a_failure_of_some_seeds_only_is_shrunk_too():
-    first = check._drawn("feedback", 1, 1, 1, 20, 0).inputs["H"]
+    first = check._network("feedback", 1, 1, 1, 20, 0).inputs["H"]
     assert first[0, 0] > 0
     with pytest.raises(AssertionError, match="T=4, B=1, m=1, n=1, seed=[1-4]: direct"):
         check.check_gradient("feedback", lambda p: {
@@ -402,66 +403,166 @@ def test_too_few_networks_are_no_proof():
         check.check_gradient("ntk_full", backward)
 
 
-# ---- what the vectors are
+# ---- one vector
 
-@pytest.mark.parametrize("name", [name for name, v in VECTORS.items() if v.exact])
-def test_dyadic_vectors_are_exact_in_float32(name):
-    vector = VECTORS[name]
-    single = {key: value.astype(np.float32) if np.ndim(value) else value
-              for key, value in vector.inputs.items()}
-    known = vector.inputs | vector.outputs
-    assert single["W"].dtype == np.float32 and len(single["x"]) <= 16
-    assert single["alpha"] == single["beta"] == 0.5
-    constants = {key: single[key] for key in ("alpha", "beta", "gain", "threshold")}
-    V = single.get("V")
-    run = lif.simulate(single["x"], single["W"], V, **constants)
-    for key in ("syn", "mem", "spikes"):
-        assert getattr(run, key).dtype == np.float32
-        assert (getattr(run, key) == known[key]).all()
-    if "dW" not in vector.outputs:
-        return
-    psi = surrogates.triangle(run.mem - np.float32(1), single["steepness"])[1]
-    loss, d = losses.square(run.spikes, single["target"])
-    g = lif.backward(single["x"], single["W"], V, run, psi, d,
-                     through_reset="detached" not in name, **constants)
-    assert loss == vector.outputs["loss"] and g.dW.dtype == np.float32
-    for key in ("dW", "dx"):
-        assert (getattr(g, key) == vector.outputs[key]).all()
+RIGHT = np.array([[1.0, 2.0], [3.0, -4.0]])
 
 
-def test_dyadic_vectors_have_ties():
-    for name in ("lif_forward_dyadic", "bptt_dyadic"):
-        arrays = VECTORS[name].inputs | VECTORS[name].outputs
-        assert (arrays["mem"] == arrays["threshold"]).any()
+def toy(mutants=(), exact=False, name="dW"):
+    return Vector("toy", "", {}, {name: RIGHT}, list(mutants), exact)
 
 
-def test_no_factor_of_the_spiking_vectors_is_one():
-    p = VECTORS["bptt"].inputs
-    assert {p[key] == 1 for key in ("gain", "threshold", "steepness")} == {False}
-    assert p["tau_syn"] != p["tau_mem"]
+def test_tolerance_is_that_of_the_largest_entry():
+    assert _same(RIGHT + 3.9e-9, RIGHT, False)
+    assert not _same(RIGHT + 4.1e-9, RIGHT, False)
+    assert _same(RIGHT + 0.3, RIGHT, False, 0.1)
+    assert not _same(RIGHT + 0.5, RIGHT, False, 0.1)
+    assert not _same(RIGHT + 1e-15, RIGHT, True) and _same(RIGHT.copy(), RIGHT, True)
+    assert not _same(RIGHT[None], RIGHT, False)
+    assert not _same(RIGHT + np.nan, RIGHT, False)
+    assert _same(0.0, 0.0, False) and not _same(1e-300, 0.0, False)
 
 
-def test_superspike_is_the_module_step_by_step():
-    p = VECTORS["superspike"].inputs
-    settings = superspike.Settings(**{key: p[key] for key in superspike.Settings._fields
-                                      if key in p})
-    k = superspike.coefficients(settings)
-    state, total = superspike.rest(k, *p["W"].shape), 0
-    for x, signal in zip(p["x"], p["signal"], strict=True):
-        state, step = superspike.forward(k, state, p["W"], x)
-        state, dm, _ = superspike.accumulate(k, state, p["W"], step, signal)
-        total = total + dm
-    assert (total == VECTORS["superspike"].outputs["dm"]).all()
+def test_flaws():
+    spikes = np.array([0.0, 1.0])
+    for inputs, outputs, words in (
+            ({}, {"spikes": 0 * spikes}, "silent"),
+            ({"spikes": 0 * spikes}, {}, "silent"),
+            ({"spikes": spikes * 0 + 1}, {"dW": RIGHT}, "never silent"),
+            ({"spikes": spikes}, {"dW": RIGHT, "dV": 0 * RIGHT}, "dead: dV"),
+            ({"spikes": spikes}, {"dW": RIGHT}, "")):
+        told = _flaw(Vector("toy", "", inputs, outputs, [], False))
+        assert told.startswith(words) and bool(told) == bool(words)
 
+
+def test_mutants_must_be_told_in_float32():
+    near = Mutant("near", "", {"dW": RIGHT + 3e-4})
+    far = Mutant("far", "", {"dW": RIGHT + 5e-4})
+    assert _untold(toy([near, far])) == ["near"]
+    assert _untold(toy([near, far], exact=True)) == []
+    assert _untold(toy([Mutant("one more", "", {"spikes": RIGHT + 1e-9})],
+                       name="spikes")) == []
+    assert _alive(toy([far])).mutants == [far]
+    with pytest.raises(ValueError, match=r"toy is blind: mutants \['near'\] change"):
+        _alive(toy([far, near]))
+
+
+@pytest.mark.parametrize("value, rtol", [
+    (RIGHT, 1e-9), (RIGHT.astype(np.float32), 1e-4),
+    (RIGHT.astype(np.longdouble), 1e-9), (RIGHT.astype(int), 1e-9), (RIGHT > 0, 1e-9),
+    (3, 1e-9)])
+def test_what_is_compared(value, rtol):
+    found, tolerance = _comparable(value)
+    assert found.dtype == np.float64 and tolerance == rtol
+    assert (found == np.asarray(value)).all()
+
+
+@pytest.mark.parametrize("value, words", [
+    (RIGHT.astype(np.float16), "float16: must be float32"), ("text", "dtype <U4"),
+    (RIGHT * 1j, "complex128"), (None, "object"),
+    ([1, np.inf], "is inf at (1,): must be finite")])
+def test_what_is_not(value, words):
+    found, why = _comparable(value)
+    assert found is None and words in why
+
+
+@pytest.mark.parametrize("wrong, words", [
+    (RIGHT.T, "equals the right output transposed"),
+    (-RIGHT, "the right output times -1"),
+    (2 * RIGHT, "equals mutant: doubled (seen in a#1)"),
+    (RIGHT[:1], "is of shape (1, 2): must be (2, 2)"),
+    (RIGHT + np.eye(2), "2 of 4 entries differ, first at (0, 0), most at (0, 0): yours "
+                        "2, right 1"),
+    (RIGHT + [[0, 0], [1, 2]], "2 of 4 entries differ, first at (1, 0), most at "
+                               "(1, 1): yours -2, right -4")])
+def test_what_is_wrong_is_said(wrong, words):
+    doubled = Mutant("doubled", "a#1", {"dW": 2 * RIGHT})
+    found = _judge(toy([doubled]), {"dW": wrong})
+    assert [f.status for f in found] == ["wrong"] and words in found[0].text
+    assert ("mutant" in found[0].text) == ("mutant" in words)
+
+
+def test_two_outputs_tell_which_mutant_it_is():
+    one = Mutant("one", "", {"a": 2 * RIGHT, "b": 3 * RIGHT})
+    two = Mutant("two", "", {"a": 2 * RIGHT})
+    toy = Vector("toy", "", {}, {"a": RIGHT, "b": RIGHT}, [one, two], False)
+    assert _judge(toy, {"a": 2 * RIGHT})[0].text.endswith("equals mutant: one, or: two")
+    both = _judge(toy, {"a": 2 * RIGHT, "b": 3 * RIGHT})
+    assert all(f.text.endswith("equals mutant: one") for f in both)
+    mixed = _judge(toy, {"a": 2 * RIGHT, "b": RIGHT})
+    assert mixed[0].text.endswith("equals mutant: two") and mixed[1].status == "right"
+
+
+def test_toy_recordings_out_of_step():
+    right = np.arange(24.0).reshape(4, 2, 3) + 1
+    toy = Vector("toy", "", {}, {"mem": right}, [], False)
+    late, early = np.zeros((2, 4, 2, 3))
+    late[1:], early[:-1] = right[:-1], right[1:]
+    for wrong, words in ((late, "one step late"), (early, "one step early"),
+                         (right[::-1], "time reversed"), (right.T, "axes reversed"),
+                         (right.swapaxes(0, 1), "batch before time")):
+        told = _judge(toy, {"mem": wrong})[0].text
+        assert told.endswith(f"equals the right output {words}")
+
+
+def test_axes_in_any_order_are_named():
+    right = np.arange(120.0).reshape(2, 3, 4, 5) + 1
+    toy = Vector("toy", "", {}, {"kernel": right}, [], False)
+    for wrong, words in ((right.transpose(0, 2, 1, 3), "with its axes in the order "
+                          "(0, 2, 1, 3)"), (right.ravel(), "flattened")):
+        told = _judge(toy, {"kernel": wrong})[0]
+        assert told.status == "wrong"
+        assert told.text.endswith(f"equals the right output {words}")
+
+
+def test_a_single_number_is_no_multiple_but_of_whole_numbers():
+    toy = Vector("toy", "", {}, {"loss": np.float64(6)}, [], False)
+    for wrong, words in ((-6.0, "times -1"), (18.0, "times 3"), (2.0, "times 0.333333"),
+                         (7.5, "")):
+        told = _judge(toy, {"loss": wrong})[0].text
+        assert told.endswith(f"equals the right output {words}" if words else "right 6")
+
+
+def test_exact_vectors_and_counts_are_compared_bit_by_bit():
+    near = np.nextafter(RIGHT, 9)
+    for vector, status in ((toy(), "right"), (toy(exact=True), "wrong"),
+                           (toy(name="spikes"), "wrong")):
+        assert _judge(vector, {next(iter(vector.outputs)): near})[0].status == status
+
+
+def test_zeros_and_absence():
+    found = _judge(toy(), {"dW": 0 * RIGHT})[0]
+    assert found.status == "vacuous" and "0 throughout" in found.text
+    assert _judge(toy(), {})[0].status == "missing"
+    none = _judge(toy(), {"dW": np.zeros((0, 2))})[0]
+    assert none.status == "wrong" and "of shape (0, 2): must be (2, 2)" in none.text
+    assert _judge(toy(), {"dW": None})[0].status == "wrong"
+
+
+# ---- conventions of another tool
 
 def test_a_forward_pass_of_another_tool_is_named():
     p, step = VECTORS["lif_forward"].inputs, conventions.PRESETS["norse"]
     rows = conventions.recorded(step, conventions.simulate(
         step, p["x"], p["W"], p["V"], tau_syn=p["tau_syn"], tau_mem=p["tau_mem"],
         dt=p["dt"], threshold=p["threshold"]))
-    told = " ".join(texts(check.check({f"lif_forward.{key}": value
-                                             for key, value in rows.items()})))
-    assert "as norse" in told
+    results = {f"lif_forward.{key}": value for key, value in rows.items()}
+    assert "as norse" in " ".join(texts(check.check(results)))
+
+
+def test_arrays_that_cannot_be_identified_are_left_out():
+    right = VECTORS["lif_forward"].outputs
+    wrong = {"lif_forward.mem": right["mem"] * 1.01 + 0.01}
+    assert "nearest: as " in texts(check.check(wrong))[0]
+    for bad, status in ((right["syn"] * np.inf, "wrong"), (0 * right["syn"], "vacuous"),
+                        (right["syn"][1:], "wrong")):
+        with np.errstate(invalid="ignore"):
+            found = check.check(wrong | {"lif_forward.syn": bad})
+        assert [f.status for f in found] == ["missing", "wrong", status]
+        assert sum("nearest: as " in f.text for f in found) == 1
+    with np.errstate(invalid="ignore"):
+        alone = check.check({"lif_forward.mem": right["mem"] * np.nan})
+    assert "nearest" not in texts(alone)[0] and "must be finite" in texts(alone)[0]
 
 
 def test_examples():

@@ -1,4 +1,4 @@
-"""The LSTM and PyTorch's.
+"""Test the LSTM against the LSTM of PyTorch.
 
 Not part of the suite: needs the `peers` extra, and fails without it.
 """

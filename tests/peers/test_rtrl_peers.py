@@ -1,4 +1,4 @@
-"""Exact RTRL and the automatic differentiation of other tools.
+"""Test exact RTRL against the automatic differentiation of other tools.
 
 Not part of the suite: needs the `peers` extra, and fails without it.
 """

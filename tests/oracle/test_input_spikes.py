@@ -1,31 +1,24 @@
-"""Vectors of sounds and spike times by hand and by finite differences."""
+"""Vectors of sounds, latency codes and binned events, by hand."""
 
 import numpy as np
-import pytest
-from proofs import blinded, slopes_hold
 from tolerances import RTOL
 
-from refsnn.oracle import compare
-from refsnn.oracle.sounds_vectors import SOUNDS
+from refsnn.oracle import check
 
-VECTORS = {name: make() for name, make in SOUNDS.items()}
-
-
-@pytest.mark.parametrize("name", VECTORS)
-def test_every_vector_can_fail(name):
-    with pytest.raises(ValueError, match="blind"):
-        compare.alive(blinded(VECTORS[name]))
+VECTORS = check.vectors(["velocity", "hair_cell", "bushy", "latency", "binning"])
 
 
 def both(name):
     return VECTORS[name].inputs, VECTORS[name].outputs
 
 
+def mutant(name, words):
+    return next(m.outputs for m in VECTORS[name].mutants if m.name == words)
+
+
 def close(a, b):
     return np.allclose(a, b, rtol=RTOL, atol=RTOL * np.abs(b).max())
 
-
-# ---- from sound to spikes --------------------------------------------------------
 
 def test_velocity_frequency_by_frequency():
     p, right = both("velocity")
@@ -78,8 +71,6 @@ def test_bushy_cells_one_by_one():
     assert np.array_equal(spikes, right["spikes"])
 
 
-# ---- codes and losses --------------------------------------------------------------
-
 def test_latencies_value_by_value():
     p, right = both("latency")
     fired = 0
@@ -96,17 +87,12 @@ def test_latencies_value_by_value():
     assert fired > 20
 
 
-def first_spike_loss(spikes, p):
-    """The loss of any real trains: 1 - s multiplies up to the share unfired."""
-    times, total = p["dt"] * np.cumprod(1 - spikes, axis=0).sum(axis=0), 0.0
-    for row, label in zip(times, p["labels"], strict=True):
-        total += row[label] / p["tau"] + np.log(np.exp(-row / p["tau"]).sum())
-    return total / len(times)
-
-
-def test_first_spikes_by_differences():
-    p, right = both("first_spike")
-    assert not p["spikes"][:, 1, 2].any()
-    assert np.isclose(first_spike_loss(p["spikes"], p), right["loss"], rtol=RTOL)
-    assert slopes_hold(lambda s: first_spike_loss(s, p), p["spikes"], right["dspikes"],
-                       4)
+def test_bins_by_hand():
+    p, counts = VECTORS["binning"].inputs, VECTORS["binning"].outputs["counts"]
+    expected = np.zeros((p["T"], p["m"]))
+    for time, unit in zip(p["times"], p["units"], strict=True):
+        expected[int(time // p["dt"]), unit] += 1
+    assert (counts.reshape(expected.shape) == expected).all()
+    assert counts.sum() == 300 and counts.max() > 1
+    halves = mutant("binning", "float16 times")["counts"]
+    assert halves.sum() == 300 and 0 < np.abs(halves - counts).sum() < 300

@@ -1,23 +1,14 @@
-"""Vectors of approximate rules by other routes."""
+"""Vectors of local rules, by other routes."""
 
 import numpy as np
 import pytest
-from proofs import blinded
 
-from refsnn import alif, bptt, feedback, lif, losses, surrogates
-from refsnn.oracle import check, compare
-from refsnn.oracle.online_vectors import ONLINE, OWN, RINGS
+from refsnn import alif, bptt, feedback, lif, losses, superspike, surrogates
+from refsnn.oracle import check
+from refsnn.oracle.local_rules import ADAPTATION
 
-VECTORS = {name: make(*arguments) for name, (make, arguments) in RINGS.items()} | {
-    name: make(name, *sizes, **options)
-    for name, (make, options, sizes) in ONLINE.items()}
+VECTORS = check.vectors(["eprop", "feedback", "superspike"])
 RTOL = 1e-10
-
-
-@pytest.mark.parametrize("name", VECTORS)
-def test_every_vector_can_fail(name):
-    with pytest.raises(ValueError, match="blind"):
-        compare.alive(blinded(VECTORS[name]))
 
 
 def near(a, b):
@@ -30,7 +21,7 @@ def mutant(name, words):
 
 def frozen(p, through=False):
     """The gradient of adaptive neurons that read recorded spikes, as arrays."""
-    decays = {key: p[key] for key in ("alpha", "beta", "gain", "threshold", *OWN)}
+    decays = {key: p[key] for key in ("alpha", "beta", "gain", "threshold", *ADAPTATION)}
     again = alif.simulate(p["x"], p["W"], p["V"], **decays)
     assert all((getattr(again, key) == p[key]).all()
                for key in ("mem", "spikes", "adapted"))
@@ -84,24 +75,21 @@ def test_feedback_by_hand():
                                            gain=p["gain"]), trace)
 
 
-def test_the_ring_is_one_and_its_neighbours_alone_are_kept():
-    """One frozen pass for each neuron: it and the next one read live spikes."""
-    p, right = VECTORS["snap_2"].inputs, VECTORS["snap_2"].outputs
-    V, n = p["V"], len(p["V"])
-    ring = np.roll(np.eye(n), 1, axis=0) + np.eye(n)
-    assert ((V != 0) <= (ring > 0)).all() and V[np.roll(np.eye(n), 1, 0) > 0].all()
-    decays = {key: p[key] for key in ("alpha", "beta", "gain", "threshold")}
-    run = lif.simulate(p["x"], p["W"], V, **decays)
-    assert (run.spikes == p["spikes"]).all() and 0.05 < run.spikes.mean() < 0.7
-    psi = surrogates.fast_sigmoid(run.mem - p["threshold"], p["steepness"])[1]
-    _, d = losses.square(run.spikes, p["target"])
-    J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, **decays)
-    q, m = lif.credit(psi, d), p["W"].shape[1]
-    for i in range(n):
-        kept = np.zeros(n, bool)
-        kept[[i, (i + 1) % n]] = True
-        rows = np.tile(kept, 2)                 # currents, then membranes
-        cut = J * rows[:, None] * rows[None, :]
-        flat = bptt.gradient(cut, F * rows[:, None], q * rows)
-        assert near(right["dW"][i], flat[:n * m].reshape(n, m)[i])
-        assert near(right["dV"][i], flat[n * m:].reshape(n, n)[i])
+def test_superspike_is_silent_nowhere():
+    vector = VECTORS["superspike"]
+    spikes, signal = vector.outputs["spikes"], vector.inputs["signal"]
+    assert spikes.any(axis=(0, 1)).all() and not spikes.all(axis=0).any()
+    assert {-1.0, 0.0, 1.0} == set(signal.ravel().tolist())
+
+
+def test_superspike_is_the_module_step_by_step():
+    p = VECTORS["superspike"].inputs
+    settings = superspike.Settings(**{key: p[key] for key in superspike.Settings._fields
+                                      if key in p})
+    k = superspike.coefficients(settings)
+    state, total = superspike.rest(k, *p["W"].shape), 0
+    for x, signal in zip(p["x"], p["signal"], strict=True):
+        state, step = superspike.forward(k, state, p["W"], x)
+        state, dm, _ = superspike.accumulate(k, state, p["W"], step, signal)
+        total = total + dm
+    assert (total == VECTORS["superspike"].outputs["dm"]).all()

@@ -1,12 +1,12 @@
-"""Numbers that no version of NumPy changes, and vectors of any size."""
+"""Random numbers that no version of NumPy changes."""
 
 import doctest
 
 import numpy as np
 import pytest
 
-from refsnn.oracle import spikes_vectors
-from refsnn.oracle.spikes_vectors import FORWARD, RULES, delayed, numbers
+from refsnn.oracle import vector
+from refsnn.oracle.vector import DECAYS, LEVELS, TIMES, delayed, numbers
 
 PINNED = [[19, 5, 7], [57, 16, 59]]
 
@@ -33,24 +33,13 @@ def test_empty_shapes_are_refused(shape):
         numbers(1, *shape)
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_vectors_of_other_sizes(name):
-    build, options, _ = RULES[name]
-    for seed in range(3):
-        vector = build(name, seed, 7, 2, 2, 1, **options)
-        assert vector.name == name and vector.text and vector.mutants
-        assert all(np.isfinite(value).all() for value in vector.outputs.values())
-        again = build(name, seed, 7, 2, 2, 1, **options)
-        assert all((again.outputs[key] == value).all()
-                   for key, value in vector.outputs.items())
-
-
-def test_all_axes_of_the_step_that_a_recording_shows_are_mutants():
-    assert {axis for _, _, axes in FORWARD for axis in axes} == {
-        "input", "test", "record", "reset", "reset_at", "synapse", "decay", "gain",
-        "spikes", "compare"}
+def test_no_shared_constant_is_one_or_equals_another():
+    values = [*TIMES.values(), *LEVELS.values(), *DECAYS.values()]
+    assert 1 not in values and len({*TIMES.values()}) == 3
+    assert DECAYS["alpha"] == np.exp(-0.4) and DECAYS["beta"] == np.exp(-0.2)
+    assert DECAYS["gain"] == 1 - DECAYS["beta"]
 
 
 def test_examples():
-    failed, tried = doctest.testmod(spikes_vectors)
+    failed, tried = doctest.testmod(vector)
     assert failed == 0 < tried

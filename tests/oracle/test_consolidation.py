@@ -1,0 +1,75 @@
+"""Vectors of synaptic intelligence and of EWC, by hand and by differences."""
+
+import numpy as np
+import pytest
+from proofs import slopes_hold
+
+from refsnn.oracle import check
+
+VECTORS = check.vectors(["si_pathint", "si_paper", "ewc"])
+RTOL = 1e-10
+STEP = 1e-5
+
+
+def mutant(name, words):
+    return next(m.outputs for m in VECTORS[name].mutants if m.name == words)
+
+
+def near(a, b):
+    return np.abs(a - b).max() < RTOL * np.abs(b).max()
+
+
+@pytest.mark.parametrize("name, clamp", [("si_pathint", "running"), ("si_paper", None)])
+def test_synaptic_intelligence_by_hand(name, clamp):
+    p, right = VECTORS[name].inputs, VECTORS[name].outputs
+    theta, g, begin = p["theta"], p["task_gradient"], 0
+    importance, paths = np.zeros(theta.shape[1]), []
+    for end in p["task_ends"]:
+        steps = theta[begin + 1:end + 1] - theta[begin:end]
+        paths.append(-(g[begin:end] * steps).sum(axis=0))
+        drift = theta[end] - theta[begin]
+        importance = importance + paths[-1] / (drift ** 2 + p["xi"])
+        importance = np.maximum(importance, 0) if clamp else importance
+        begin = end
+    away = theta[0] - theta[-1]
+    assert near(right["path_integral"], np.array(paths))
+    assert near(right["importance"], importance)
+    assert near(right["penalty"], p["strength"] * (importance * away ** 2).sum())
+    assert near(right["dpenalty"], 2 * p["strength"] * importance * away)
+    total = g + p["penalty_gradient"]
+    wrong = -(total[6:] * (theta[7:] - theta[6:-1])).sum(axis=0)
+    assert near(mutant(name, "regularised gradient")["path_integral"][1], wrong)
+
+
+def log_law(p, x):
+    """Log-probabilities of the classes for one sample."""
+    f = p["W1"] @ np.maximum(p["W0"] @ x + p["b0"], 0) + p["b1"]
+    return f - np.log(np.exp(f).sum())
+
+
+def test_fisher_entry_by_entry():
+    """Mean of squared differences of the log-law, over x and the law's labels."""
+    p, right = VECTORS["ewc"].inputs, VECTORS["ewc"].outputs
+    for key in ("W0", "W1", "b0", "b1"):
+        F = np.zeros(p[key].shape)
+        for at in np.ndindex(F.shape):
+            moved = np.zeros(F.shape)
+            moved[at] = STEP
+            for x in p["x"]:
+                up, down = (log_law(p | {key: p[key] + sign * moved}, x)
+                            for sign in (1, -1))
+                F[at] += np.exp(log_law(p, x)) @ ((up - down) / (2 * STEP)) ** 2
+        assert np.allclose(F / len(p["x"]), right[f"F_{key}"], rtol=1e-6, atol=1e-10)
+
+
+def held(p, F):
+    return p["strength"] / 2 * sum((F[f"F_{key}"] * (p[f"moved_{key}"] - p[key]) ** 2
+                                    ).sum() for key in ("W0", "W1", "b0", "b1"))
+
+
+def test_the_penalty_and_its_derivative():
+    p, right = VECTORS["ewc"].inputs, VECTORS["ewc"].outputs
+    assert np.isclose(held(p, right), right["penalty"], rtol=1e-12)
+    for key in ("W0", "W1", "b0", "b1"):
+        assert slopes_hold(lambda a, key=key: held(p | {f"moved_{key}": a}, right),
+                           p[f"moved_{key}"], right[f"dpenalty_{key}"], 8)
