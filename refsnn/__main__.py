@@ -20,7 +20,8 @@ name or on other recordings.  Times are rounded to float16 as described in
 `events`.
 
 `vectors` writes the golden vectors of `oracle`.  `check` compares results
-with them; its exit status is 1 if a result is wrong or shows nothing.
+with them; its exit status is 1 if a result is wrong or vacuous, such as
+zero throughout.
 
 `vendor` copies a module that stands alone, such as lif or fast/lif, to a
 folder or to a new .py file.  Data that the module reads are copied with
@@ -123,7 +124,7 @@ def _vectors(options):
 
 
 def _check(options):
-    """Run the command `check`; return 1 if a result is wrong or shows nothing."""
+    """Run the command `check`; return 1 if a result is wrong or vacuous."""
     from refsnn.oracle import check, files
     findings = check.check(files.read(options.results))
     for f in findings:
@@ -140,8 +141,8 @@ def _vendor(options):
     source = os.path.join(folder, *f"{module}.py".split("/"))
     if not re.fullmatch(r"(fast/)?[a-z][a-z0-9_]*", module) or \
             not os.path.isfile(source):
-        raise ValueError(f"module is {module!r}: must be a module that stands alone, of "
-                         "refsnn/ (such as lif) or refsnn/fast/ (such as fast/lif)")
+        raise ValueError(f"module is {module!r}: must be a module that stands alone, "
+                         "in refsnn/ (such as lif) or refsnn/fast/ (such as fast/lif)")
     if os.path.isdir(path):
         path = os.path.join(path, os.path.basename(source))
     if not path.endswith(".py"):
@@ -194,7 +195,7 @@ def _write(wanted):
 
 
 def _new(path):
-    """Refuse a file that exists or whose folder does not."""
+    """Refuse a path that exists or whose folder is missing."""
     if os.path.lexists(path):
         raise ValueError(f"{path} exists: must be a new file")
     if not os.path.isdir(os.path.dirname(path) or "."):

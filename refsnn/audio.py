@@ -4,8 +4,8 @@ r"""Read sound recordings and bring them to one sampling rate and loudness.
 SciPy reads WAV files of 8, 16, 24 or 32 bit integers or of floats;
 soundfile, where installed, reads FLAC files.  A file that is truncated,
 too long, not mono, clipped or not finite is refused by a ValueError that
-names file and field, before memory is allocated where the header suffices.
-With s the stored numbers and y the result of (2) for the samples a,
+names file and field.  Sizes in the header are checked before memory is
+allocated.  With s the stored numbers and y the resampled a,
 
     a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
     y = a resampled to `to` samples per second, band-limited      (2)

@@ -21,15 +21,15 @@ input impedance Z and the velocity V of the membrane are
 
 Derivation.  (4) is the uniform (WKB) solution of p'' + g^2 p = 0.  It is
     exact if the membrane has stiffness only, where G = 2 g/alpha.  With
-    y = e^(alpha c/2), A = a + m w^2 and Q = C0 - i w R0 y - A y^2 = xi y^2,
-    the integral in (3) is that of dy/sqrt(Q), a logarithm:
+    y = e^(alpha c/2), A = a + m w^2 and Q = xi y^2 = C0 - i w R0 y -
+    A y^2, the integral in (3) is that of dy/sqrt(Q), a logarithm:
 
     G(c) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
-    Q lies below the real axis and therefore N in the first quadrant, so no
-    branch cut is crossed and no cancellation occurs.
-Exact.  `transfer`, up to rounding.  `interpolate` passes a spline of
+    Q lies below the real axis and N therefore in the first quadrant, so no
+    branch cut is crossed.  The two logarithms do not cancel either.
+Exact.  `transfer` is exact up to rounding.  `interpolate` is a spline of
     degree 7 through `transfer` at frequencies that are equidistant in
 
     s = arcsinh(f / 10 Hz)                                 (8)
@@ -41,12 +41,12 @@ Cost.   O(F C) for F frequencies and C places.  `interpolate` is about ten
 Departures.  C0 has two published values: the software of [CSSZ20] changed
     from 1e8 (`MEMBRANES["2020"]`) to 1e9 (`MEMBRANES["2021"]`) in August
     2021.  With 1e8 the stiffness is negative near the apex.
-Errata.  (4) is a wave towards the apex if time enters as e^(-i w t).  The
-    published software applies an inverse Fourier transform to V, in which
-    time enters as e^(+i w t).  The response then precedes the sound, by a
-    few samples at the base and by about 20 ms at the apex.  V is kept so,
-    because the published data were made in this way; conj(V) gives the
-    causal response.
+Errata.  (4) describes a wave towards the apex if time enters as
+    e^(-i w t).  The published software applies an inverse Fourier
+    transform to V, where time enters as e^(+i w t).  The response then
+    precedes the sound, by a few samples at the base and by about 20 ms at
+    the apex.  V is kept in this form, because the published data were made
+    with it; conj(V) gives the causal response.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS,
     2020, arXiv 1910.07407; software lauscher 1.0.1.

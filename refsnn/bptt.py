@@ -54,8 +54,7 @@ def adjoint(J, q):
         State Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``;
         J[0] is not used.  The result has their dtype.
     q : (T, B, n) float
-        Direct derivative of the loss by the states, in units of the loss
-        per unit of the state.
+        Direct derivative of the loss, in units of loss per unit of state.
 
     Returns
     -------
@@ -88,8 +87,7 @@ def gradient(J, F, q):
     Returns
     -------
     (p,) float
-        Sum over steps and batch, in units of the loss per unit of the
-        parameter.
+        Sum over steps and batch, in units of loss per unit of parameter.
 
     Examples
     --------

@@ -64,10 +64,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
         Names of the parameters, for messages.
     rtol : float
         Tolerance relative to the larger of the two values.
-    directions : int
-        Number of directions for each parameter array.
-    step : float
-        h in (1).
+    directions, step : int, float
+        Number of directions for each parameter array; h in (1).
     margin : float, optional
         Distance to the nearest threshold or kink, for messages.
 
@@ -121,9 +119,10 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
                  "rescale f or choose another point")
     elif not abs(analytic - numeric) <= rtol * larger + noise:
         fault = (f"gradient says {analytic:.17g}, finite difference says "
-                 f"{numeric:.17g}, off by {abs(analytic - numeric) / larger:.3g} of the "
-                 f"larger, allowed {rtol:.3g}"
-                 + "; does f run with a hard threshold? see `anchored`" * (numeric == 0))
+                 f"{numeric:.17g}, off by {abs(analytic - numeric) / larger:.3g} of "
+                 f"the larger, allowed {rtol:.3g}")
+        if numeric == 0:
+            fault += "; does f run with a hard threshold? see `anchored`"
     else:
         return
     raise AssertionError(f"{where}: {fault}{_nearest(margin)}")
@@ -149,8 +148,7 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     Raises
     ------
     AssertionError
-        At the first entry that differs, with parameter, index and both
-        values, or if the gradient of a parameter array is zero.
+        At the first entry that differs, or if an array of gradient is 0.
 
     Examples
     --------
@@ -290,22 +288,15 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     f, theta, gradient
         As for `directional`.
     direction : array or list of arrays, float64
-        Direction d, like theta.
-    start : float
-        Largest h.
-    halvings : int
-        Number of values of h, each half of the previous one, at least 3.
+        Direction d, along which f or the gradient must change.
+    start, halvings : float, int
+        Largest h; number (>= 3) of values of h, each half of the one before.
 
     Returns
     -------
     float
         Slope of log remainder against log h, for the remainders above
         rounding error; inf if they are fewer than three, as for a linear f.
-
-    Raises
-    ------
-    AssertionError
-        If neither f nor the gradient changes along direction.
 
     Examples
     --------
@@ -332,8 +323,8 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
         if remainder > 32 * np.finfo(float).eps * max(abs(value), abs(base)):
             points.append((np.log(h), np.log(remainder)))
     if not moved:
-        raise AssertionError(f"f is {base:.17g} along direction, and the gradient is 0: "
-                             "the comparison shows nothing; choose another point")
+        raise AssertionError(f"f is {base:.17g} along direction, and the gradient is "
+                             "0: the comparison shows nothing; choose another point")
     if len(points) < 3:
         return float("inf")
     return float(np.polyfit(*np.transpose(points), 1)[0])
@@ -372,7 +363,8 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
         "shape_in[] () int in [1, inf), shape_out[] () int in [1, inf)", shape_in,
         shape_out))
     a, b = rng.standard_normal(shape_in), rng.standard_normal(shape_out)
-    forward, backward = _arrays(f"jvp(a) {shape_out}, vjp(b) {shape_in}", jvp(a), vjp(b))
+    forward, backward = _arrays(f"jvp(a) {shape_out}, vjp(b) {shape_in}", jvp(a),
+                                vjp(b))
     size = np.linalg.norm(forward) * np.linalg.norm(b)
     if size == 0:
         raise ValueError("jvp returned zeros: must return other values to be checked")

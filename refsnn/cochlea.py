@@ -5,14 +5,15 @@ A sound x, normalised by `audio.prepare`, moves the basilar membrane.  Each
 place of the membrane drives a hair cell with 40 fibres, which fire at
 random and excite one bushy cell, whose spikes are the result.  `basilar`
 supplies the transfer function V of the membrane.  With sampling rate fs,
-N samples, Fourier transform X, n = N//2 + 1 and dt = 2/fs,
+N samples, their Fourier transform X, n = N//2 + 1 and dt = 2/fs, the
+velocity v of the membrane is
 
     f[k] = 1 + k (fs/2 - 1)/(n - 1), k = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_k V(f[k]) X[k] e^(2 pi i k t/n)        (2)
 
-is the velocity of the membrane.  The transmitter of a hair cell moves
-between three pools, q (releasable), c (cleft) and w (recovery).  With s =
-max(v + A, 0), permeability k and firing probability P of a fibre,
+The transmitter of a hair cell moves between three pools, q (releasable),
+c (cleft) and w (recovery).  With s = max(v + A, 0), the permeability k,
+the pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     q[t] = q + y dt max(M - q, 0) + x dt w - k[t] q       (4)  [M86]
@@ -22,8 +23,8 @@ max(v + A, 0), permeability k and firing probability P of a fibre,
 
 where q, c and w on the right are values of step t-1, and initially those
 of steady silence.  A fibre fires in step t with probability P[t], unless
-it fired within its refractory time.  If n[t] fibres fire, the current and
-the membrane potential of the bushy cell are
+it fired within its refractory time.  If n[t] fibres fire, the current I
+and the membrane potential U of the bushy cell are
 
     I[t] = e^(-dt/tau_syn) I[t-1] + n[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
@@ -31,14 +32,13 @@ the membrane potential of the bushy cell are
 The bushy cell spikes if U >= 1; U is then 0 for its refractory time.
 
 Derivation.  (3)-(6) are Euler steps of the model's differential equations.
-    Transmitter passes from pool to pool; l c is lost and y (M - q) made.
-    If (l + r) dt < 1, no pool becomes negative.  A Poisson process with
-    rate -log(1 - P) per step has points in a step with probability P.  All
-    points of all fibres are therefore drawn at once, and points within the
-    refractory time of a spike are deleted.  The currents of the fibres add
-    up to (8).
-Exact.  Equal to the published software in each value up to (7), and in
-    distribution afterwards.  Each channel has its own random stream.
+    Transmitter that leaves one pool enters the next; l c is lost, and
+    y (M - q) is produced.  If (l + r) dt < 1, no pool becomes negative.  A
+    Poisson process with rate -log(1 - P) per step has a point in a step
+    with probability P.  The points of all fibres are therefore drawn at
+    once, and points within the refractory time of a spike are deleted.
+Exact.  All values up to (7) equal those of the published software; spikes
+    have the same distribution.  Each channel has its own random stream.
 Cost.   O(C N) memory for C channels at a time; O(C N log N) time.
 Departures.  Unlike the software of [CSSZ20], results follow from a seed,
     and the length of a sound is limited.  Properties of the software are
@@ -68,7 +68,8 @@ __all__ = ["HairCell", "bushy", "convert", "fibres", "firing_probability",
 WIDTH = 16              # channels that are transformed together, in fixed groups
 BUFFER = 1 << 27        # samples x channels that `convert` holds: 512 MB of v
 CHUNK = 256             # steps whose permeability is computed at once
-POSITIVE, COUNT = "() in (0, 1e12]", "() int in [1, 1e12]"
+POSITIVE = "() in (0, 1e12]"
+COUNT = "() int in [1, 1e12]"
 
 
 class HairCell(NamedTuple):
@@ -287,7 +288,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Return the increasing points without those within `steps` of a kept one."""
+    """Return increasing points that are `steps` or more after the last kept one."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -328,8 +329,9 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     """
     n, = _arrays("n (T*, C*) int in [0, inf)", n)
     dt, tau_mem, tau_syn, refractory, weight = _arrays(
-        f"dt {POSITIVE}, tau_mem {POSITIVE}, tau_syn {POSITIVE}, refractory {POSITIVE}, "
-        f"weight {POSITIVE}", dt, tau_mem, tau_syn, refractory, weight)
+        f"dt {POSITIVE}, tau_mem {POSITIVE}, tau_syn {POSITIVE}, "
+        f"refractory {POSITIVE}, weight {POSITIVE}", dt, tau_mem, tau_syn, refractory,
+        weight)
     alpha, beta = math.exp(-dt / tau_syn), math.exp(-dt / tau_mem)
     T, C = n.shape
     current, U, drive = (np.zeros(C) for _ in range(3))
@@ -359,7 +361,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         response = functools.partial(basilar.interpolate, table)
         times_s, units = cochlea.convert(x, response, 700, rng)
 
-    Many short words are faster side by side: `firing_probability`,
+    Many short words are converted faster together: `firing_probability`,
     `fibres` and `bushy` accept columns of several words.
 
     Parameters

@@ -146,8 +146,8 @@ def forward(weights, biases, x, pools, dropout=None):
             x = _largest(pre[-1], pools[i - 1])
         if mask is not None:
             x = x * mask
-            for z in _windows(pre[-1], pools[i - 1]) if i else ():
-                z *= mask                                                  # (3)
+            for part in _windows(pre[-1], pools[i - 1]) if i else ():
+                part *= mask                                               # (3)
         inputs.append(_patches(x, W))
         z = inputs[-1].reshape(-1, W[0].size) @ W.reshape(len(W), -1).T
         pre.append(z.reshape(-1, *writes[i]))
@@ -181,10 +181,8 @@ def backward(weights, recording, doutputs, pools):
 
     Parameters
     ----------
-    weights, pools
-        As passed to `forward`.
-    recording : Recording
-        Result of `forward`.
+    weights, recording, pools
+        Arguments and result of `forward`.
     doutputs : (N, K) float
         Derivative of the loss by the outputs.
 
@@ -300,10 +298,8 @@ def jacobian(recording, signals):
 
     Parameters
     ----------
-    recording : Recording
-        Result of `forward`.
-    signals : list of arrays
-        Result of `signals`.
+    recording, signals
+        Results of `forward` and `signals`.
 
     Returns
     -------
@@ -335,10 +331,8 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
 
     Parameters
     ----------
-    weights, recording, pools
-        As for `backward`.
-    signals : list of arrays
-        Result of `signals`.
+    weights, recording, signals, pools
+        As for `backward`, and the result of `signals`.
     dinputs, dsignals : lists of arrays, or None
         Derivatives of the function by recording.inputs and by signals, in
         their shapes.  None stands for zeros, for a list or an entry.

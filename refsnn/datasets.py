@@ -89,8 +89,7 @@ def digits(path=None):
     Parameters
     ----------
     path : str or path, optional
-        Location of digits.npz; by default data/digits.npz beside this
-        module.
+        Location of digits.npz; by default in data/ beside this module.
 
     Returns
     -------
@@ -402,10 +401,8 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     folder : str or path
         The unpacked binary archive, cifar-10-batches-bin or
         cifar-100-binary.
-    kind : {"train", "test"}
-        Training or test set.
-    classes : {10, 100}
-        CIFAR-10 or CIFAR-100.
+    kind, classes : {"train", "test"}, {10, 100}
+        Training or test set; CIFAR-10 or CIFAR-100.
     dtype : float32 or float64
         Dtype of the images.
 
@@ -462,10 +459,8 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
 
     Returns
     -------
-    images : (N, 32, 32, 3) float
-        In [0, 1].
-    labels : (N,) int64
-        The digits, 0 .. 9.
+    images, labels
+        As for `cifar`; the labels are the digits.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
 The Spiking Heidelberg Digits and Spiking Speech Commands share a format.
-One HDF5 file holds one part of a data set, with N recordings of words:
+One HDF5 file holds N spoken words, one part of a data set [CSSZ20]:
 
     spikes/times        (N,) of (E,) float16    spike times, s, not falling
     spikes/units        (N,) of (E,) uint16     channels 0 ... 699

@@ -36,14 +36,14 @@ Derivation.  Let e[t] be the direct derivative of the loss by h[t], and let
     orthonormal columns, b = 1 for forget gates and 0 elsewhere      (12)
 Exact.  The network is smooth and no path is dropped.  The rounding error
     of (10) is eps, not eps s(z).
-Cost.   `simulate` takes T B n (4 m + 4 n) multiplications, `backward` twice
-    as many (T B 4 n m fewer without dx), and each about 20 passes per step
-    in cache.  Memory is O(T B (m + n)).
-Departures.  [HS97] has no forget gates, which [GSC00] introduced, and stops
-    the gradient where it leaves a cell; here it follows every path.  There
-    are no peephole connections.  [CSSZ20] trained this network on binned
-    spikes.  A mask (B, m) is shared by all steps, as in [GG16], and by all
-    gates.
+Cost.   `simulate` takes T B n (4 m + 4 n) multiplications; `backward`
+    takes twice as many, or T B 4 n m fewer without dx.  Both make about 20
+    passes per step in cache and take O(T B (m + n)) memory.
+Departures.  [HS97] has no forget gates, which [GSC00] introduced, and its
+    gradient stops where it leaves a cell; here it follows every path.
+    There are no peephole connections.  A mask (B, m) is shared by all
+    steps, as in [GG16], and by all gates.  [CSSZ20] trained this network
+    on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -97,8 +97,7 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     Returns
     -------
     Recording
-        A linear readout of it is ``h @ W_out.T``, and the derivative of
-        the loss by h is then ``dout @ W_out``.
+        For a linear readout ``h @ W_out.T``, dh is ``dout @ W_out``.
 
     Examples
     --------
@@ -154,8 +153,7 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
     Returns
     -------
     Gradient
-        dW, dV and db are sums over steps and batch; dx is None if it is
-        not computed.
+        dW, dV and db are sums over steps and batch; dx may be None.
 
     Examples
     --------

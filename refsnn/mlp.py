@@ -42,12 +42,11 @@ followed by (5).  Initial weights are those of [GB10], truncated:
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
 Derivation.  (4)-(8) are the chain rule along (1) and (2).  (9)-(13) are
-    the adjoint of (1), (2), (6) and (7), in reverse order.  It first
-    passes (7) from g[0] up.  Step l reads g[l+1], W[l+1] and z[l], which
-    yields (9) with (10), (11) and (12).  It then passes (2) and (1) from f
-    down as in (4), with A and c added: this is (13).  A[0] and G[L-1]
-    multiply the constants x and e_k and drop out.  tanh has phi' = 1 - a^2
-    and phi'' = -2 a phi' with a = phi(z), so that by (7) c[l] is
+    the adjoint of (1), (2), (6) and (7), in reverse order.  It passes (7)
+    from g[0] up: step l reads g[l+1], W[l+1] and z[l], which yields
+    (9)-(12).  Then it passes from f down as in (4), with A and c added.
+    A[0] and G[L-1] multiply constants and drop out.  tanh has phi' =
+    1 - a^2 and phi'' = -2 a phi' with a = phi(z), so that by (7) c[l] is
     -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  0.87962566 is
     the standard deviation of a standard normal variable cut at -2 and 2.
 Exact.  For tanh everywhere.  For ReLU wherever no z is 0; phi'(0) is set
@@ -150,10 +149,8 @@ def backward(weights, recording, doutputs, activation="relu"):
 
     Parameters
     ----------
-    weights, activation
-        As passed to `forward`.
-    recording : Recording
-        Result of `forward`.
+    weights, recording, activation
+        Arguments and result of `forward`.
     doutputs : (N, K) float
         Derivative of the loss by the outputs.
 
@@ -260,10 +257,8 @@ def jacobian(recording, signals):
 
     Parameters
     ----------
-    recording : Recording
-        Result of `forward`.
-    signals : list of (N, K, n_out) float
-        Result of `signals`.
+    recording, signals
+        Results of `forward` and `signals`.
 
     Returns
     -------
@@ -296,17 +291,13 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
     Parameters
     ----------
-    weights, recording, activation
-        As for `backward`.
-    signals : list of (N, K, n_out) float
-        Result of `signals`.
+    weights, recording, signals, activation
+        As for `backward`, and the result of `signals`.
     dinputs : list of (N, n_in) float, optional
         Derivatives A of the function by inputs[l].  Here and below, None
-        stands for zeros, for all layers or for one.  A[0] is not used: x
-        is constant.
+        stands for zeros, for all layers or for one.  A[0] is not used.
     dsignals : list of (N, K, n_out) float, optional
-        Derivatives G by signals[l].  The last one is not used: these
-        signals are constant.
+        Derivatives G by signals[l].  The last one is not used.
     doutputs : (N, K) float, optional
         Derivative O by the outputs.
 

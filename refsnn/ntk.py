@@ -292,12 +292,8 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
     Parameters
     ----------
-    left : (inputs, signals)
-        Two lists of shapes, of the arrays to be passed to `kernel`.
-    right : (inputs, signals), optional
-        Shapes of the other batch.  None: the same batch.
-    kind, reduction
-        As for `kernel`.
+    left, right, kind, reduction
+        As for `kernel`, with shapes in place of arrays.
     dtype : dtype
         float32 or float64.
 

@@ -102,8 +102,8 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
         Targets y of the training samples.
     steps : int or (S,) int
         Numbers of steps, each at least 0.
-    rate : float
-        Learning rate.
+    rate
+        As for `one_step`.
     loss : {"sum", "mean"}
         Half the sum of squared errors, or this divided by N.
     cross : (M, N, K, K) float, optional

@@ -163,8 +163,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
 
     Parameters
     ----------
-    model : Model
-        Functions of the network.
+    model
+        As for `target`.
     student : Student
         Dense weights, biases, and masks of 0 and 1.
     x : (B, ...) float
@@ -242,14 +242,12 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
     Parameters
     ----------
-    model : Model
-        Functions of the network.
+    model, density, strength, l2, kind
+        As for `gradient`.
     weights, biases : lists of arrays
         Of the teacher, and of the student at the start.
     batches : sequence of (B, ...) float
         One batch for each step; must have a length.
-    density : float
-        Fraction of weights that are not pruned, in (0, 1].
     prune : callable
         prune(weights) -> masks, called with the student's dense weights.
     optimiser : callable
@@ -257,8 +255,6 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
         array, None at the start.
     every : int
         Number of steps between changes of the masks, at least 1.
-    strength, l2, kind
-        As for `gradient`.
     masks : list of arrays, optional
         Initial masks; None: prune(weights).
     watch : callable, optional

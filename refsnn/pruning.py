@@ -102,15 +102,11 @@ def snip(weights, gradients, rho, *, scope="global"):
 
     Parameters
     ----------
-    weights : list of arrays of float
-        One array of any shape for each layer, without biases.
+    weights, rho, scope
+        As for `magnitude`.
     gradients : list of arrays of float
         Gradients of a loss by the weights: the cross-entropy, or for logit
         SNIP the loss (5), from `logit_doutputs` and the model's `backward`.
-    rho : float
-        Density, in (0, 1].
-    scope : {"layer", "global"}
-        As for `magnitude`.
 
     Returns
     -------
@@ -160,14 +156,10 @@ def random(weights, rho, rng, *, scope="layer"):
 
     Parameters
     ----------
-    weights : list of arrays of float
-        Arrays whose shapes and dtype the masks have; values do not matter.
-    rho : float
-        Density, in (0, 1].
+    weights, rho, scope
+        As for `magnitude`; the values of the weights do not matter.
     rng : numpy.random.Generator
         Source of randomness, used for one permutation for each group.
-    scope : {"layer", "global"}
-        As for `magnitude`.
 
     Returns
     -------
@@ -215,12 +207,10 @@ def scaled(weights, masks, rho):
 
     Parameters
     ----------
-    weights : list of arrays of float
-        One array of any shape for each layer, without biases.
+    weights, rho
+        As for `magnitude`.
     masks : list of arrays of 0 and 1
         In the shapes of the weights.
-    rho : float
-        Density of the masks as requested, in (0, 1].
 
     Returns
     -------

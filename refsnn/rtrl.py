@@ -115,17 +115,15 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient of the loss of one step, eq. (2).
-
-    For a layer of LIF neurons, M is `Influence.mem`, and q is the sum in
-    parentheses in (6).
+    """Return the gradient of the loss of one step, eq. (2) or (6).
 
     Parameters
     ----------
     M : (B, n, p) float
-        Influence at this step; its entries are not checked.
+        Influence at this step, or `Influence.mem`; entries are not checked.
     q : (B, n) float
-        Derivative of the loss of this step by the states.
+        Derivative of the loss of this step by the states, or the sum in
+        parentheses in (6).
 
     Returns
     -------
@@ -153,14 +151,12 @@ def gradient(J, F, q):
     F : (T, B, n, p) float
         Immediate influence of the parameters on the states.
     q : (T, B, n) float
-        Direct derivative dL[t]/dh[t], in units of the loss per unit of the
-        state.
+        Derivative dL[t]/dh[t], in units of loss per unit of state.
 
     Returns
     -------
     (p,) float
-        Sum over steps and batch, in units of the loss per unit of the
-        parameter.
+        Sum over steps and batch, in units of loss per unit of parameter.
 
     Examples
     --------
@@ -206,11 +202,9 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     reset : {"subtract", "zero"}
         Form of the reset.
     through_reset, through_recurrence : bool
-        Whether the gradient passes through the reset, and through the
-        recurrent spikes.
+        Whether the gradient passes through the reset, and through V.
     out : Influence, optional
-        Buffers for the result; they must not share memory with the
-        arguments.
+        Buffers for the result, apart from the memory of the arguments.
 
     Returns
     -------
@@ -357,10 +351,7 @@ def _lif_block(factors, alpha, V, psi, z, q, low, high):
 
 
 def _fit(*pairs):
-    """Return whether arrays have these shapes, one float dtype and finite squares.
-
-    This fast test accepts most valid arguments; `_arrays` decides on the others.
-    """
+    """Return whether arrays pass a fast test; `_arrays` checks the others."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

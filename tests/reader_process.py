@@ -1,13 +1,16 @@
-"""One file reader in a process of its own, with 1 GB of memory.
+"""Run one file reader in a separate process with 1 GB of memory.
 
-`python reader_process.py NAME` answers each path on standard input by a line:
-"right", "refused: MESSAGE" or "wrong: WHY".  test_fuzz_readers starts it.
+`python reader_process.py NAME` reads paths from standard input and answers
+each by one line: "right", "refused: MESSAGE" or "wrong: WHY".  It is started
+by test_fuzz_readers.
 """
 
 import os
+import pathlib
 import sys
 import traceback
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ["OPENBLAS_NUM_THREADS"] = "1"        # each thread reserves memory
 
 import numpy as np                                                  # noqa: E402
@@ -71,7 +74,7 @@ READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, digits, ras)}
 
 
 def answer(reader, path):
-    """What became of a file, in one line."""
+    """Return the fate of a file in one line."""
     try:
         reader(path)
     except (ValueError, FileNotFoundError) as error:
@@ -87,9 +90,9 @@ def answer(reader, path):
 def main(name):
     import resource
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)                       # what C libraries print is no answer
+    os.dup2(2, 1)                       # C libraries may print to standard output
     try:
-        READERS[name]("")               # what is loaded late is loaded now
+        READERS[name]("")               # imports happen before the limit is set
     except (ValueError, OSError):
         pass
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))

@@ -1,7 +1,7 @@
-"""Every file reader against damaged files: refused clearly, or read rightly.
+"""Fuzz the file readers: a damaged file is refused clearly or read correctly.
 
-Each reader runs in a process of its own with 1 GB of memory, so that a crash
-of a C library is seen; the file that did it is kept and named.  REFSNN_FUZZ
+Each reader runs in a separate process with 1 GB of memory, so that a crash of
+a C library is detected; the file that caused it is kept and named.  REFSNN_FUZZ
 sets the number of files for each reader: 60 by default, 10000 to be thorough.
 """
 
@@ -26,7 +26,7 @@ from refsnn import events
 pytest.importorskip("resource", reason="resource is missing: no Unix")
 
 FILES = int(os.environ.get("REFSNN_FUZZ", "60"))
-SECONDS = 30            # that one file may take
+SECONDS = 30            # limit for one file
 HANGS = f"wrong: took over {SECONDS} s"
 WORKER = pathlib.Path(__file__).with_name("reader_process.py")
 DIGITS = WORKER.parent.parent / "refsnn" / "data" / "digits.npz"
@@ -35,7 +35,7 @@ DIGITS = WORKER.parent.parent / "refsnn" / "data" / "digits.npz"
 # --- good files ---------------------------------------------------------------
 
 def written(suffix, write):
-    """Bytes that a function writes to a path."""
+    """Return the bytes that a function writes to a path."""
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, f"good{suffix}")
@@ -95,7 +95,7 @@ ACCIDENTS = ("flip", "set", "cut", "drop", "repeat", "insert")
 
 
 def damage(data, draw):
-    """The bytes after one to four accidents."""
+    """Return the bytes after one to four kinds of damage."""
     for kind in draw(st.lists(st.sampled_from(ACCIDENTS), min_size=1, max_size=4)):
         at = draw(st.integers(0, len(data)))
         length = draw(st.integers(1, 40))
@@ -117,7 +117,7 @@ def damage(data, draw):
 
 
 def inner(data, draw):
-    """Damage behind a checksum: what is packed is changed, and packed again."""
+    """Damage the unpacked content and pack it again with a valid checksum."""
     if data[:2] == b"\x1f\x8b":
         return gzip.compress(damage(gzip.decompress(data), draw), mtime=0)
     if data[:2] != b"PK":
@@ -134,7 +134,7 @@ def inner(data, draw):
 # --- readers ------------------------------------------------------------------
 
 class Process:
-    """A reader's process, started anew after it died."""
+    """The process of a reader, which is restarted when it has died."""
 
     def __init__(self, name):
         self.name, self.process = name, None
@@ -193,13 +193,13 @@ def test_damaged_files_are_refused_or_read(process, tmp_path):
 
     run()
     assert sum(line.startswith("refused") for line in told) > FILES / 10
-    assert told.count(HANGS) <= FILES / 100         # HDF5 itself, where its heap is hit
+    assert told.count(HANGS) <= FILES / 100     # the HDF5 library, on a damaged heap
 
 
 @pytest.mark.parametrize("process, member, length", [
     ("digits", "images.npy", 8), ("npz", "bptt.dW.npy", 11)], indirect=["process"])
 def test_headers_that_numpy_stumbles_over(process, member, length, tmp_path):
-    """Its error has many lines, or is of a kind that it does not document."""
+    """NumPy raises errors of several lines, or of undocumented kinds."""
     path, good = tmp_path / "damaged", io.BytesIO(GOOD[process.name]()[0])
     with zipfile.ZipFile(good) as archive, zipfile.ZipFile(path, "w") as other:
         for name in archive.namelist():
@@ -209,7 +209,7 @@ def test_headers_that_numpy_stumbles_over(process, member, length, tmp_path):
 
 
 def test_what_is_wrong_is_seen(tmp_path, monkeypatch):
-    """A reader that dies, hangs, takes too much or says nothing clear."""
+    """A reader that dies, takes too much memory or gives no clear message fails."""
     code = "\n".join((
         "import os, sys, reader_process as r",
         "def die(path): path and os.abort()",

@@ -1,9 +1,10 @@
-"""An analog chip at work: images and words, and learning with it in the loop.
+"""Train networks to classify images, on an emulated analog chip or in software.
 
-Shared by the figures of [CB22].  A network is `chip_weights.Weights`.  What
-runs it is a callable (weights, x) -> in_the_loop.Recording: `on_chip` writes
-integers to a drawn chip, `in_software` is the same network without any
-hardware constraint.  Both are trained by the same code, `learn`.
+The figures of [CB22] share this module.  The weights of a network are a
+`chip_weights.Weights`.  The network is run by a function `run(weights, x)`
+that returns an `in_the_loop.Recording`.  `on_chip` makes such a function for
+an emulated chip with integer weights.  `in_software` is such a function for
+the same network without hardware constraints.  `learn` trains both.
 """
 
 import functools
@@ -12,23 +13,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from figures.chip import chip_coding
 from figures.run import seeds
 from figures.surrogate import lif_training
-from refsnn import chip, chip_weights, datasets, losses, mlp, optimisers
-from figures.chip import chip_coding
+from refsnn import chip, chip_weights, datasets, in_the_loop, losses, mlp, optimisers
 from refsnn.fast import lif as fast_lif
-from refsnn import in_the_loop as loop
 
 STEPS, DT_S, TAU_S = 20, 1.7e-6, 6e-6
 DECAY = float(np.exp(-DT_S / TAU_S))
 SIDE, CLASSES = 16, 10
-WHITE_S = -8e-6 * float(np.log(1 - 0.2))        # latency of a white pixel
-CROP = {"mnist": 2, "fashion_mnist": 0}
-AT_ONCE = 500                                   # images in a test
+WHITE_S = -8e-6 * float(np.log(1 - 0.2))        # spike time of a white pixel
+CROP = {"mnist": 2, "fashion_mnist": 0}         # pixels removed on each side
+AT_ONCE = 500                                   # test images in one run
 
 
 class Images(NamedTuple):
-    """A split: x (N, 16, 16) float32 in [0, 1], and labels (N,) int."""
+    """Hold training and test images (N, 16, 16) in [0, 1], and labels (N,)."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -37,23 +37,29 @@ class Images(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """How a network learns; those of the authors' code are the defaults."""
+    """Hold the hyperparameters of training, by default those of the authors' code.
 
-    rate: float = 1.5e-3        # of Adam
-    fade: float = 0.97          # of the rate, each epoch
-    batch: int = 100
-    reduction: str = "max"      # over time
-    scaling: float = 10.0       # of the scores
-    burst: float = 5e-4
-    readout: float = 0.0
-    decay: float = 0.1          # penalty on the hidden weights
-    dropout: float = 0.0
-    degrees: float = 0.0        # of random rotation
+    `reduction`, `scaling`, `burst` and `readout` are those of `in_the_loop.loss`.
+    """
+
+    rate: float = 1.5e-3        # learning rate of Adam
+    fade: float = 0.97          # factor on the learning rate after each epoch
+    batch: int = 100            # images in a mini-batch
+    reduction: str = "max"      # of the readouts over time
+    scaling: float = 10.0       # factor on the scores
+    burst: float = 5e-4         # strength of the burst regulariser
+    readout: float = 0.0        # strength of the readout regulariser
+    decay: float = 0.1          # strength of the penalty on the hidden weights
+    dropout: float = 0.0        # probability of removing a hidden neuron
+    degrees: float = 0.0        # largest angle of random rotation
 
 
 class Scores(NamedTuple):
-    """On test images: accuracy, hidden spikes an image, and accuracy where
-    only the first t + 1 samples count, (T,)."""
+    """Hold results on the test images.
+
+    `spikes` is the mean number of hidden spikes per image.  `until` (T,) is
+    the accuracy if only the samples 0 ... t are used.
+    """
 
     accuracy: float
     spikes: float
@@ -61,16 +67,16 @@ class Scores(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """What a run carries from one step to the next."""
+    """Hold the weights and the states of Adam between training steps."""
 
     weights: chip_weights.Weights
-    states: tuple               # of Adam, for each matrix; None at the start
+    states: tuple               # one state for each matrix; None at the start
 
 
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """The embedded digits at 16x16, each repeat with a split of its own."""
+    """Load the embedded digits at 16x16; each repeat draws its own split."""
     images, labels = datasets.digits()
     images = datasets.upsample(images.astype(np.float32), SIDE)
     number = int(seeds.rng(seed, "chip", "split", repeat).integers(2 ** 31))
@@ -79,7 +85,7 @@ def digits(seed, repeat):
 
 
 def stored(folder, name):
-    """MNIST or Fashion-MNIST at 16x16, made smaller as in the authors' code."""
+    """Load MNIST or Fashion-MNIST, resized to 16x16 as in the authors' code."""
     parts = []
     for kind in ("train", "t10k"):
         images, labels = datasets.images(os.path.join(folder, name), kind)
@@ -89,57 +95,73 @@ def stored(folder, name):
 
 
 def load(task, folder, seed, repeat):
+    """Load the images of the task "digits", "mnist" or "fashion_mnist"."""
     return digits(seed, repeat) if task == "digits" else stored(folder, task)
 
 
 def coded(images):
-    """Input spikes (T, B, 256); white pixels come first, in each batch."""
+    """Return input spikes (T, B, 256); a white pixel always spikes in bin 0."""
     return chip_coding.latency(images.reshape(len(images), -1), first=WHITE_S)
 
 
-# ---- what runs a network -----------------------------------------------------
+# ---- run a network -----------------------------------------------------------
 
 def on_chip(drawn, rng, *, reset_after=None):
-    """Runs weights, rounded, on a drawn chip; noise comes from `rng`."""
+    """Return a function that runs rounded weights on an emulated chip.
+
+    `rng` draws the noise of the chip.  With `reset_after`, in seconds, the
+    chip is reset that long after the first input spike of each image.
+    """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
     def run(weights, x):
         written, scale = chip_weights.integers(weights)
-        return loop.record(emulate, written, x, gain=240 / scale)
+        return in_the_loop.record(emulate, written, x, gain=240 / scale)
 
     return run
 
 
 def in_software(weights, x):
-    """The network without hardware: weights of any size, no noise, and the reset of
-    the authors' software, by subtraction and without a refractory time."""
+    """Run the network without hardware constraints.
+
+    Weights are real and unlimited, and there is no noise.  As in the authors'
+    software, the reset subtracts the threshold, and no neuron is refractory.
+    """
     out, tape = fast_lif.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
-    return loop.Recording(tape.mem, (tape.mem > 1).astype(np.float32), out)
+    return in_the_loop.Recording(tape.mem, (tape.mem > 1).astype(np.float32), out)
 
 
-# ---- learning ----------------------------------------------------------------
+# ---- train a network ---------------------------------------------------------
 
-# On the embedded digits, 1,437 of them, as many steps as these allow.  With
-# reduction="max", 3 of 36 other runs lose a class, whose readout is pushed below 0
-# when the hidden layer first fires, and stays there.
+# Hyperparameters for the embedded digits, of which 1,437 are training images.
+# With reduction="max", 3 of 36 trial runs lost a class: its readout fell below 0
+# when the hidden layer first fired, and stayed there.
 DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
-# On MNIST as published but for the scaling: on 5,000 training images held out, after
-# 6 epochs of 15,000, the emulated chip reaches 0.912 with 10 and 0.930 with 4.
+# Hyperparameters for MNIST and Fashion-MNIST: those of the authors' code, except
+# for the scaling.  After 6 epochs of 15,000 MNIST images, the emulated chip had an
+# accuracy of 0.912 with scaling 10 and of 0.930 with scaling 4 on 5,000 held-out
+# training images.
 STORED = Rule(scaling=4.0)
 HIDDEN, EPOCHS = {"digits": 100}, {"digits": 18}
-LEARNT = 0.93                   # least test accuracy on the digits, calibrated chip
-HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # PART epochs make a job
+LEARNT = 0.93                   # bound on the test accuracy on the digits
+HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # one job has PART epochs
 
 
 def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=False):
+    """Return a learner with random initial weights."""
     weights = chip_weights.initial(generator, inputs, hidden, classes,
                                    recurrent=recurrent)
     return Learner(weights, (None, None, None))
 
 
 def step(learner, d, rate, clamp, fixed=()):
-    """A step of Adam down the gradient d; `fixed` matrices stay."""
+    """Return the learner after one step of Adam.
+
+    d : gradient, one array or None for each matrix.
+    clamp : whether hidden and recurrent weights are clipped to the chip's range.
+    fixed : names of matrices that do not change.
+    """
     weights, states = list(learner.weights), list(learner.states)
     for i, (name, g) in enumerate(zip(chip_weights.Weights._fields, d, strict=True)):
         if g is not None and name not in fixed:
@@ -150,17 +172,20 @@ def step(learner, d, rate, clamp, fixed=()):
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):
-    """Loss, its gradient, and the recording, of one batch."""
+    """Return the loss of one mini-batch, its gradient, and the recording.
+
+    `more` is passed on to `in_the_loop.loss`.
+    """
     kept = None
     used = weights
     if rule.dropout:
         kept = chip_weights.dropout(generator, len(weights.hidden), rule.dropout)
         used = chip_weights.drop(weights, kept)
     recording = run(used, x)
-    value, dout, dspikes = loop.loss(recording, labels, reduction=rule.reduction,
-                                     scaling=rule.scaling, burst=rule.burst,
-                                     readout=rule.readout, **more)
-    d = loop.gradients(used, x, recording, dout, dspikes)
+    value, dout, dspikes = in_the_loop.loss(
+        recording, labels, reduction=rule.reduction, scaling=rule.scaling,
+        burst=rule.burst, readout=rule.readout, **more)
+    d = in_the_loop.gradients(used, x, recording, dout, dspikes)
     if kept is not None:
         d = chip_weights.drop(d, kept)
     penalty, dpenalty = chip_weights.penalty(weights, hidden=rule.decay)
@@ -170,8 +195,11 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Train for epochs `first` ... ; the learner and [loss, accuracy] (epochs, 2),
-    means over the batches as they were learned from."""
+    """Train for the epochs from `first` on; return the learner and curves.
+
+    The curves (epochs, 2) are the mean loss and accuracy on the training
+    images in each epoch, computed before the update with each mini-batch.
+    """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
         rate = float(rule.rate * rule.fade ** (first + epoch))
@@ -190,7 +218,10 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
 
 
 def test(run, weights, images):
-    """`Scores` on the test images; the largest maximum decides."""
+    """Return the `Scores` on the test images.
+
+    The readout with the largest maximum over time is the predicted class.
+    """
     count, spikes, until = len(images.labels_test), 0.0, np.zeros(STEPS)
     for start in range(0, count, AT_ONCE):
         part = slice(start, start + AT_ONCE)
@@ -203,17 +234,17 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """The network without a random share of its hidden neurons."""
+    """Return the weights with a random share of the hidden neurons removed."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
     return chip_weights.drop(weights, kept)
 
 
-# ---- from one job to the next ------------------------------------------------
+# ---- pass a learner from one job to the next ---------------------------------
 
 def packed(learner):
-    """Arrays of a learner as a dict."""
+    """Return the arrays of a learner as a dict."""
     found = {}
     for name, w, state in zip(chip_weights.Weights._fields, learner.weights,
                               learner.states, strict=True):
@@ -226,7 +257,7 @@ def packed(learner):
 
 
 def unpacked(found):
-    """The learner that `packed` was given."""
+    """Return the learner whose arrays `packed` returned."""
     names = chip_weights.Weights._fields
     weights = chip_weights.Weights(*(found.get(f"weights {name}") for name in names))
     states = tuple(optimisers.State(int(found[f"step {name}"]), found[f"mean {name}"],
@@ -236,7 +267,7 @@ def unpacked(found):
 
 
 def parts(epochs, task):
-    """[(first, epochs), ...] of the jobs that a training is cut into."""
+    """Return [(first, epochs), ...]: the jobs into which a training is split."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 
@@ -244,7 +275,7 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """A perceptron that learns from the grey levels."""
+    """Hold a perceptron that learns from grey levels, and its states of Adam."""
 
     weights: list
     biases: list
@@ -252,6 +283,7 @@ class Reference(NamedTuple):
 
 
 def reference_packed(net):
+    """Return the arrays of a reference network as a dict."""
     found = {f"array {i}": a for i, a in enumerate([*net.weights, *net.biases])}
     for i, state in enumerate(net.states):
         found |= {f"step {i}": state.step, f"mean {i}": state.mean,
@@ -260,6 +292,7 @@ def reference_packed(net):
 
 
 def reference_unpacked(found):
+    """Return the network whose arrays `reference_packed` returned."""
     arrays = [found[f"array {i}"] for i in range(4)]
     return Reference(arrays[:2], arrays[2:], [
         optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
@@ -267,6 +300,7 @@ def reference_unpacked(found):
 
 
 def reference_begin(generator, hidden):
+    """Return a reference network with random initial weights."""
     weights, biases = mlp.init((SIDE * SIDE, hidden, CLASSES), generator,
                                dtype=np.float32)
     return Reference(weights, [np.zeros_like(b) for b in biases], [None] * 4)
@@ -274,7 +308,7 @@ def reference_begin(generator, hidden):
 
 def reference_learn(net, images, rule, generator, epochs, *, first=0,
                     after_epoch=None):
-    """As `learn`, with dropout as there."""
+    """Train as `learn` does, with the same random rotation and dropout."""
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
         rate = float(rule.rate * rule.fade ** (first + epoch))
@@ -303,6 +337,7 @@ def reference_learn(net, images, rule, generator, epochs, *, first=0,
 
 
 def reference_test(net, images):
+    """Return the accuracy of a reference network on the test images."""
     outputs = mlp.forward(net.weights, net.biases,
                           images.x_test.reshape(len(images.x_test), -1)).outputs
     return float((outputs.argmax(axis=1) == images.labels_test).mean())

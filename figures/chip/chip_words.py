@@ -1,54 +1,62 @@
-"""Spoken words on an analog chip: 70 inputs, 186 recurrent neurons, 20 readouts.
+"""Train recurrent networks on an emulated analog chip to classify spoken words.
 
-The keyword task of [CB22], on any data set of `spoken_tasks`: synthetic digits,
-recordings, or files in the format of the Spiking Heidelberg Digits.  `keywords`
-is a job: it learns input, recurrent and readout weights with a chip in the
-loop, or in ideal software.  Its control, recurrence="fixed", continues such a
-job: it starts anew with that one's recurrent weights, shuffled, which then
-stay.
+The task is the keyword task of [CB22]: 70 inputs, 186 recurrent neurons, and
+one readout for each word, 20 in the paper.  The data are any data set of
+`spoken_words`: synthetic digits, recordings, or files in the format of the
+Spiking Heidelberg Digits (SHD).  The job `keywords` trains input, recurrent
+and readout weights, with a chip in the loop or in ideal software.  With
+recurrence="fixed", it trains a control network, whose recurrent weights are
+those of a trained network, shuffled and then fixed.  The other weights of the
+control are initialised and trained as before.
 """
 
 import numpy as np
 
-from figures.chip import chip_images
+from figures.chip import chip_coding, chip_images
 from figures.run import seeds
 from figures.spoken import spoken_words
 from figures.surrogate import lif_training
 from refsnn import chip, losses
-from figures.chip import chip_coding
 
 HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"
-SPEED = 2000.0                      # a second of speech is 500 us on the chip
-LONGEST = 1.4                       # s; what comes later is left out
-# Scores are sums over some 300 steps: ten times less than the published scale.
+SPEED = 2000.0                      # 1 s of speech takes 500 us on the chip
+LONGEST = 1.4                       # s; later spikes are dropped
+# Scores are sums over about 300 steps.  Their scaling is a tenth of the published
+# one.
 RULE = chip_images.Rule(reduction="sum", scaling=0.1, burst=0.0)
-EXCITED, BOUND = 1e-7, 3000.0       # homeostasis: spikes of the layer in a word
-AT_ONCE = 100                       # words in a test
+EXCITED, BOUND = 1e-7, 3000.0       # regulariser: strength, hidden spikes per word
+AT_ONCE = 100                       # test words in one run
 
 
 def steps(words):
-    """Bins that the longest word takes on the chip, and 20 more."""
+    """Return the number of bins of the longest word on the chip, plus 20."""
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
 
 
 def coded(words, index, T, spread=0.0, rng=None):
-    """Input spikes (T, B, 70) of some words; of SHD, as published."""
+    """Return input spikes (T, B, 70) of the words in `index`.
+
+    From the 700 channels of SHD, the 70 published ones are used.
+    """
     skip, stride = (70, 9) if words.channels == 700 else (0, words.channels // INPUTS)
     return np.stack([chip_coding.words(
-        words.times[i].astype(float), words.units[i].astype(int), T=T, dt=chip_images.DT_S,
-        speed=SPEED, skip=skip, stride=stride, channels=words.channels, spread=spread,
-        rng=rng) for i in index], axis=1)
+        words.times[i].astype(float), words.units[i].astype(int), T=T,
+        dt=chip_images.DT_S, speed=SPEED, skip=skip, stride=stride,
+        channels=words.channels, spread=spread, rng=rng) for i in index], axis=1)
 
 
 def shuffled(weights, rng):
-    """The same network with its recurrent weights in random places."""
+    """Return the weights with the recurrent ones randomly permuted."""
     recurrent = rng.permutation(weights.recurrent.ravel())
     return weights._replace(recurrent=recurrent.reshape(weights.recurrent.shape))
 
 
 def accuracy(run, weights, words, index, T):
-    """Share of some words whose readout has the largest sum over time; NaN of none."""
+    """Return the accuracy on the words in `index`; NaN if there are none.
+
+    The readout with the largest sum over time is the predicted word.
+    """
     right = 0.0
     for first in range(0, len(index), AT_ONCE):
         some = index[first:first + AT_ONCE]
@@ -59,14 +67,20 @@ def accuracy(run, weights, words, index, T):
 
 def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
              count=None, classes=None, hidden=HIDDEN, batch=RULE.batch, before=None):
-    """Train on a data set, or go on: curves, weights, in the end accuracies.
+    """Train on a data set and return the curves and weights as a dict.
+
+    The job that trains the last epoch adds the accuracies and the response to
+    one test word.
 
     kind : "chip" or "software".
-    recurrence : "trained", or "fixed", which needs the result of a trained network.
-    spread : of the channels while learning (augmentation), in inputs' channels.
-    first, count : which of the epochs; the others are those of jobs before and after.
-    classes : words of the first so many classes only; None: all.
-    before : results of the jobs that make the data, and of the one to go on from.
+    recurrence : "trained", or "fixed" for the control network.
+    epochs : number of epochs of the whole training.
+    spread : standard deviation of random shifts of the channels in training.
+    first, count : this job trains the epochs first ... first + count - 1.
+    classes : number of classes; words of later classes are not used.  None
+        uses all.
+    before : results of the jobs that make the data, followed by the result of
+        the job to continue, or of the trained network for the control.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

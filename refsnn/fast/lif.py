@@ -199,9 +199,7 @@ def _aligned(shape, dtype):
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Return the surrogate gradient of the weights, eqs. (7)-(12).
-
-    The gradient does not pass through the reset.
+    """Return the surrogate gradient, not through the reset, (7)-(12).
 
     Parameters
     ----------
@@ -412,10 +410,7 @@ def _weights(W, V, W_out):
 
 
 def _fit(*pairs):
-    """Return whether arrays have these shapes, one float dtype and finite squares.
-
-    This fast test accepts most valid arguments; `_arrays` decides on the others.
-    """
+    """Return whether arrays pass a fast test; `_arrays` checks the others."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

@@ -165,10 +165,7 @@ def _block(J, slope, z, q, first):
 
 
 def _fit(*pairs):
-    """Return whether arrays have these shapes, one float dtype and finite squares.
-
-    This fast test accepts most valid arguments; `_arrays` decides on the others.
-    """
+    """Return whether arrays pass a fast test; `_arrays` checks the others."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

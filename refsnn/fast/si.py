@@ -1,10 +1,11 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Adam and synaptic intelligence in one pass through memory, in place.
 
-For large networks, what Adam, the path integral and the gradient of the
-penalty cost is the way of their arrays from memory and back.  Here blocks
-that fit the cache go through all of it at once.  With g the gradient of
-the task's loss, c the penalty's strength and t = 1, 2, .. the step,
+In large networks, Adam, the path integral and the gradient of the penalty
+take as long as their arrays need to travel between memory and processor.
+This module does all of them on blocks that fit the cache.  With g the
+gradient of the task's loss, c the strength of the penalty and t = 1, 2, ..
+the step,
 
     G = g + 2 c importance (theta - anchor)              (1)  [ZPG17] eq. 4
     m = beta1 m + (1 - beta1) G                          (2)  [KB15] alg. 1
@@ -14,161 +15,96 @@ the task's loss, c the penalty's strength and t = 1, 2, .. the step,
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  (4) is Adam's update, numerator and denominator times s, so
-    that no pass corrects v.
-Exact.  As `optimisers.adam` of `si.penalty_gradient` added to g, then
-    `si.accumulate` with what Adam did, but for rounding.  (6) takes the
-    update as it is, before (5) rounds it.
-Cost.   Of arrays of p numbers Adam alone reads 4 and writes 3; (6) reads 1
-    and writes 1, (1) reads 2.  12 passes in cache, 2 for (6), 4 for (1).
-    No memory but for two blocks.
-Departures.  Arrays are updated in place: `parameters`, `path_integral` and
-    those of `state`.  The gradient is checked before any of them is
-    written; what is spoiled otherwise is found, and refused, afterwards.
+Derivation.  (4) is Adam's update with numerator and denominator multiplied
+    by s, so that v needs no pass for its bias correction.
+Exact.  Equals, up to rounding, `optimisers.adam` applied to g plus
+    `si.penalty_gradient`, then `si.accumulate` with Adam's update.  (6)
+    uses the update before (5) rounds it.
+Cost.   Of arrays of p numbers, Adam alone reads 4 and writes 3; (6) reads
+    1 and writes 1, (1) reads 2.  There are 12 passes in the cache, 2 for
+    (6) and 4 for (1).  Two blocks are the only additional memory.
+Departures.  `parameters`, `path_integral` and the arrays of `state` are
+    updated in place.  The gradient is checked before they are written.
+    NaN or infinity in other arrays is found, and refused, afterwards.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
 
 import math
-import numbers
+import re
 from typing import List, NamedTuple
 
 import numpy as np
 
 __all__ = ["State", "begin", "step"]
-BLOCK = 2**17           # bytes of each array that pass at a time: five fit the cache
+BLOCK = 2**17           # bytes per block; five blocks fit the cache
 
 
 class State(NamedTuple):
-    """What Adam remembers, one array for each of the parameters."""
+    """State of Adam, with one array for each array of the parameters."""
 
-    step: int                   # t, steps done
+    step: int                   # t, number of steps so far
     mean: List[np.ndarray]      # m
     scale: List[np.ndarray]     # v
 
 
-def _arrays(name, value, like=None, written=False):
-    """`value` as a list of contiguous arrays, of the shapes of `like`."""
-    arrays = list(value) if isinstance(value, (list, tuple)) else [value]
-    if not arrays or (like is not None and len(arrays) != len(like)):
-        raise ValueError(f"{name} has {len(arrays)} arrays: must have "
-                         f"{len(like) if like else 'at least one'}, one for each of "
-                         "the parameters")
-    for i, a in enumerate(arrays):
-        what = f"{name}[{i}]" if isinstance(value, (list, tuple)) else name
-        if not isinstance(a, np.ndarray) or a.dtype not in (np.float32, np.float64) \
-                or a.size == 0:
-            raise ValueError(f"{what} is a {type(a).__name__} of {np.shape(a)}, "
-                             f"{getattr(a, 'dtype', None)}: must be a float32 or "
-                             "float64 array, not empty")
-        if like is not None and (a.shape, a.dtype) != (like[i].shape, like[i].dtype):
-            raise ValueError(f"{what} is of shape {a.shape}, dtype {a.dtype}: must be "
-                             f"of {like[i].shape}, {like[i].dtype} like parameters")
-        if not a.flags.c_contiguous or (written and not a.flags.writeable):
-            raise ValueError(f"{what} is a view with gaps or read-only: must be "
-                             f"C-contiguous{' and writeable' * written}")
-    return arrays
-
-
-def _apart(written, read):
-    """Refuse arrays to be written that overlap any other."""
-    spans = sorted((a.__array_interface__["data"][0], a.nbytes, name, flag)
-                   for group, flag in ((written, True), (read, False))
-                   for name, arrays in group.items() for a in arrays)
-    ends = {True: (0, ""), False: (0, "")}          # of spans seen so far
-    for start, size, name, flag in spans:
-        end, other = max(ends.values()) if flag else ends[True]
-        if start < end:
-            raise ValueError(f"{name} shares memory with {other}: must not, one of "
-                             "them is updated in place; keep a copy")
-        ends[flag] = max(ends[flag], (start + size, name))
-
-
-def _finite(name, arrays):
-    """Refuse a gradient with NaN or infinity, or whose square overflows."""
-    for i, a in enumerate(arrays):
-        flat = a.reshape(-1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(flat @ flat):
-                continue                # the fast way to see that all are finite
-            finite = np.isfinite(a).all()
-            if finite and np.isfinite(np.square(a)).all():
-                continue
-        what = "NaN or infinite entries" if not finite else \
-            f"an entry of size {np.abs(a).max()}, whose square overflows {a.dtype}"
-        raise ValueError(f"{name}[{i}] has {what}: must be finite and smaller")
-
-
-def _number(name, value, low, high):
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) \
-            or not low <= value < high or abs(value) > float(np.finfo(float).max):
-        raise ValueError(f"{name} is {value!r}: must be a number in [{low:.3g}, "
-                         f"{high})")
-    return float(value)
-
-
 def begin(parameters):
-    """Adam's state before the first step.
+    """Return the state of Adam before the first step.
 
     Parameters
     ----------
     parameters : float array or list of them
-        As `step` will be given.
+        As for `step`.
 
     Returns
     -------
     State
         Zeros.
 
-    Raises
-    ------
-    ValueError
-        If parameters are no C-contiguous float32 or float64 arrays.
-
     Examples
     --------
     >>> begin([np.ones(2), np.ones(3)]).mean[0].tolist()
     [0.0, 0.0]
     """
-    arrays = _arrays("parameters", parameters)
+    arrays = _lists("parameters", parameters)
     return State(0, *([np.zeros_like(a) for a in arrays] for _ in range(2)))
 
 
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
          path_integral=None, importance=None, anchor=None, strength=0.0):
-    """One step, in place, eqs. (1) to (6).
+    """Do one step in place, eqs. (1) to (6).
 
     Parameters
     ----------
     parameters : float array or list of them
         Updated in place: C-contiguous, float32 or float64.
     gradient : array or list of arrays
-        Of the task's loss alone, at the parameters.
+        Gradient of the task's loss alone.
     state : State
         From `begin` or the last step.  Its arrays are updated in place.
     rate, beta1, beta2, eps : float
-        Of Adam, as for `optimisers.adam`.
+        As for `optimisers.adam`.
     path_integral : array or list of arrays, optional
-        Updated in place, as that of an `si.State`; None leaves out (6).
+        Path integral of an `si.State`, updated in place.  None omits (6).
     importance, anchor : array or list of arrays, optional
-        Of the penalty; both or none.  They are only read.
+        Of the penalty; both or none.  They are not modified.
     strength : float
-        c, at least 0 (`factor` times `strength` of an `si.Settings`); at 0
-        (1) is left out.
+        c, at least 0: `factor` times `strength` of an `si.Settings`.  0
+        omits (1).
 
     Returns
     -------
     State
-        With the same arrays, one step on.
+        With the same arrays, one step later.
 
     Raises
     ------
     ValueError
-        If a shape, dtype or number does not fit, the gradient is not
-        finite, or an array to be updated shares memory with another: all
-        arrays are left as they are.  Or if another array holds NaN or
-        infinity or (1) overflows: then the updated ones are spoiled.
+        If the gradient is not finite, or if an array to be updated shares
+        memory with another one: then no array is modified.  If another
+        array holds NaN or infinity, or (1) overflows: then the arrays that
+        are updated in place are no longer valid.
 
     Examples
     --------
@@ -178,37 +114,32 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     >>> theta.round(6).tolist(), w.round(6).tolist()
     ([0.5, 2.5], [2.0, 0.5])
     """
-    theta = _arrays("parameters", parameters, written=True)
-    g = _arrays("gradient", gradient, theta)
+    theta = _lists("parameters", parameters, written=True)
+    g, none = _lists("gradient", gradient, theta), [None] * len(theta)
     if not isinstance(state, State) \
             or not isinstance(state.step, (int, np.integer)) or state.step < 0:
-        raise ValueError(f"state is {state!r:.60}: must be a State that begin or step "
-                         "returned")
+        raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")
     written = {"parameters": theta,
-               "state.mean": _arrays("state.mean", state.mean, theta, True),
-               "state.scale": _arrays("state.scale", state.scale, theta, True)}
-    read, none = {"gradient": g}, [None] * len(g)
+               "state.mean": _lists("state.mean", state.mean, theta, True),
+               "state.scale": _lists("state.scale", state.scale, theta, True)}
     if path_integral is not None:
-        written["path_integral"] = _arrays("path_integral", path_integral, theta, True)
+        written["path_integral"] = _lists("path_integral", path_integral, theta, True)
     if (importance is None) != (anchor is None):
         raise ValueError(f"{'anchor' if anchor is None else 'importance'} is None: "
-                         "must be given where the other array of the penalty is")
+                         "must be given if the other array of the penalty is")
+    read = {"gradient": g}
     if anchor is not None:
-        read.update(importance=_arrays("importance", importance, theta),
-                    anchor=_arrays("anchor", anchor, theta))
-    least = max(float(np.finfo(a.dtype).tiny) ** 0.5 for a in theta)
-    adam = (_number("rate", rate, 0, math.inf), _number("beta1", beta1, 0, 1),
-            _number("beta2", beta2, 0, 1), _number("eps", eps, least, math.inf))
-    c = 2 * _number("strength", strength, 0, math.inf)
-    if anchor is None and c > 0:
-        raise ValueError(f"strength is {strength!r}: must be 0 where importance and "
-                         "anchor are not given")
+        read.update(importance=_lists("importance", importance, theta),
+                    anchor=_lists("anchor", anchor, theta))
+    *adam, strength = _numbers(theta, rate, beta1, beta2, eps, strength)
+    if anchor is None and strength > 0:
+        raise ValueError(f"strength is {strength!r}: must be 0 where importance is None")
     _apart(written, read)
     _finite("gradient", g)
     columns = [g, *written.values(), *([] if path_integral is not None else [none]),
-               *((read["importance"], read["anchor"]) if c > 0 else (none, none))]
+               *((read["importance"], read["anchor"]) if strength > 0 else (none, none))]
     with np.errstate(over="ignore", invalid="ignore"):
-        seen = [_pass(arrays, state.step + 1, adam, c)
+        seen = [_pass(arrays, state.step + 1, adam, 2 * strength)
                 for arrays in zip(*columns, strict=True)]
     if not np.isfinite(seen).all():
         raise ValueError("parameters, state, path_integral, importance or anchor has "
@@ -218,7 +149,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(arrays, t, adam, c):
-    """All of (1)-(6) for one array of parameters; not finite if spoiled."""
+    """Do (1)-(6) for one array of parameters; return a number, finite if all are."""
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s
@@ -250,3 +181,105 @@ def _pass(arrays, t, adam, c):
             w -= work                                                      # (6)
             seen += float(w @ w)
     return seen
+
+
+def _lists(name, value, like=None, written=False):
+    """Return `value` as a list of contiguous arrays of the shapes of `like`."""
+    arrays = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not arrays or (like is not None and len(arrays) != len(like)):
+        raise ValueError(f"{name} has {len(arrays)} arrays: must have "
+                         f"{len(like) if like else 'at least 1'}, as parameters")
+    for i, (a, b) in enumerate(zip(arrays, like or arrays)):
+        if not isinstance(a, np.ndarray) or a.dtype not in (np.float32, np.float64) \
+                or a.size == 0 or (a.shape, a.dtype) != (b.shape, b.dtype) \
+                or not a.flags.c_contiguous or (written and not a.flags.writeable):
+            what = f"{name}[{i}]" if isinstance(value, (list, tuple)) else name
+            raise ValueError(
+                f"{what} is of {type(a)}, {getattr(a, 'dtype', None)}, {np.shape(a)}: "
+                f"must be C-contiguous{', writeable' * written}, float32 or float64, "
+                f"not empty{f', {b.dtype} {b.shape}' * (like is not None)}")
+    return arrays
+
+
+def _numbers(theta, *numbers):
+    """Return rate, beta1, beta2, eps and strength as floats."""
+    least = max(float(np.finfo(a.dtype).tiny) ** 0.5 for a in theta)
+    rate, beta1, beta2, eps, strength = numbers
+    if {*map(type, numbers)} == {float} and 0 <= rate < math.inf and 0 <= beta1 < 1 \
+            and 0 <= beta2 < 1 and least <= eps < math.inf and 0 <= strength < math.inf:
+        return numbers          # 20 us sooner than by `_arrays`
+    return _arrays("rate () in [0, inf), beta1 () in [0, 1), beta2 () in [0, 1), "
+                   f"eps () in [{least}, inf), strength () in [0, inf)", *numbers,
+                   dtype=np.float64)
+
+
+def _apart(written, read):
+    """Refuse arrays to be written that overlap any other."""
+    spans = sorted((a.__array_interface__["data"][0], a.nbytes, name, flag)
+                   for group, flag in ((written, True), (read, False))
+                   for name, arrays in group.items() for a in arrays)
+    ends = {True: (0, ""), False: (0, "")}          # of spans seen so far
+    for start, size, name, flag in spans:
+        end, other = max(ends.values()) if flag else ends[True]
+        if start < end:
+            raise ValueError(f"{name} shares memory with {other}: must not, one of "
+                             "them is updated in place; keep a copy")
+        ends[flag] = max(ends[flag], (start + size, name))
+
+
+def _finite(name, arrays):
+    """Refuse NaN, infinity, and entries whose square overflows."""
+    for i, a in enumerate(arrays):
+        flat = a.reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # The sum of squares is fast; it may overflow where no square does.
+            if not np.isfinite(flat @ flat) and not np.isfinite(np.square(a)).all():
+                raise ValueError(f"{name}[{i}] has NaN or infinite entries, or its "
+                                 f"square overflows {a.dtype}: must be smaller")
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values` as spec says, such as "W (n, m) float, V? (n, n)".
+
+    V? may be None, a[] is a list, (n?) may be a number, n* may be 0, _ is
+    any axis.  All but int arrays get the dtype of the first float array."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value

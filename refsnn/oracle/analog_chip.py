@@ -34,7 +34,7 @@ def _chip_problem():
 
 
 def _emulated(p, effects=()):
-    """Emulate a chip without noise; return its spikes and codes."""
+    """Emulate a chip without noise and return its spikes and codes."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))
@@ -50,7 +50,7 @@ def _emulated(p, effects=()):
 
 
 def _chip():
-    """Return the problem of an emulated chip, with its own constants and converter."""
+    """Build the vector of an emulated chip with device mismatch."""
     p = _chip_problem()
     right = _emulated(p)
 
@@ -88,7 +88,7 @@ def _chip():
 
 
 def _in_the_loop():
-    """Return the problem of the gradient of a loss of a chip's recording."""
+    """Build the vector of the gradient of a loss of a chip's recording."""
     T, B, m, n, k = 24, 4, 3, 5, 3
     W, V, W_out = (2 * numbers([18, i], *shape) - 0.75 for i, shape in
                    enumerate(((n, m), (n, n), (k, n)), 1))

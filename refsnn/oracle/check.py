@@ -6,11 +6,11 @@ result is wrong, it reports which known mistake gives the same numbers.
 `check_gradient` calls a function with many random networks and reports the
 smallest network for which the function is wrong.
 
-Float64 results must agree to 1e-9 of the largest entry, and float32 results
-to 1e-4.  Spikes, counts and all outputs of exact vectors must be equal.
-All-zero results are rejected, and so are results that ignore an option.  A
-vector is refused if its network is silent, if one of its outputs is zero,
-or if one of its mutants equals the right outputs.
+Float64 results must agree to 1e-9 of the largest entry, and float32
+results to 1e-4.  Spikes, counts and all outputs of exact vectors must be
+equal.  All-zero results are rejected, and so are results that ignore an
+option.  A vector is refused if its network is silent, if one of its
+outputs is zero, or if one of its mutants equals the right outputs.
 """
 
 import itertools
@@ -39,7 +39,7 @@ SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
 
 
 class Finding(NamedTuple):
-    """The verdict on an output ("right", "wrong", "vacuous" or "missing") and why."""
+    """A status ("right", "wrong", "vacuous" or "missing") and why, in words."""
 
     vector: str
     output: str
@@ -48,7 +48,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Return golden vectors, each of which can tell a wrong result.
+    """Return golden vectors.  Each of them can detect wrong results.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def check(results, known=None):
 
 
 def _grouped(results, known):
-    """Return the results by vector, and the vectors; refuse unknown names."""
+    """Return the results by vector, and the vectors.  Refuse unknown names."""
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a dict of arrays, not "
                          "empty")
@@ -174,7 +174,7 @@ def _same(found, right, exact, rtol=1e-9):
 
 
 def _flaw(vector):
-    """Return why a vector proves nothing: it is silent or zero; "" if it is alive."""
+    """Return why a vector is silent or zero, or "" if it is neither."""
     arrays = vector.inputs | vector.outputs
     if "spikes" in arrays and not np.any(arrays["spikes"]):
         return "silent: spikes are 0 throughout"
@@ -194,7 +194,7 @@ def _untold(vector):
 
 
 def _alive(vector):
-    """Return the vector; refuse one that proves nothing."""
+    """Return the vector, or refuse it if it cannot detect a wrong result."""
     why = _flaw(vector)
     if not why and _untold(vector):
         why = f"blind: mutants {_untold(vector)} change nothing"
@@ -204,7 +204,7 @@ def _alive(vector):
 
 
 def _comparable(value):
-    """Return a result in float64 and its tolerance, or None and what is wrong."""
+    """Return a result in float64 and its tolerance, or None and a message."""
     found = np.asarray(value)
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
@@ -252,7 +252,7 @@ def _verdict(vector, name, given, rtol):
 
 
 def _cause(vector, name, found, given, rtol):
-    """Return which mutant, or which simple change of the right output, this is."""
+    """Name the mutant or the simple change of the right output that this is."""
     def equals(mutant, key, value):
         return _same(value, mutant.outputs.get(key, vector.outputs[key]),
                      vector.exact or key in COUNTED, rtol)
@@ -297,7 +297,7 @@ def _changes(right):
 # ---- random networks
 
 def check_gradient(rule, function, examples=60):
-    """Call a function with networks that Hypothesis draws; report the smallest failure.
+    """Call a function with random networks and report the smallest failure.
 
     Parameters
     ----------
@@ -306,7 +306,7 @@ def check_gradient(rule, function, examples=60):
     function : callable (inputs) -> dict
         Takes the inputs of the vector by name; returns some of its outputs.
     examples : int
-        Number of networks.
+        Number of networks that Hypothesis draws.
 
     Returns
     -------
@@ -377,7 +377,7 @@ def _network(rule, n, m, B, T, seed):
 
 
 def _fault(vector, function):
-    """Return what is wrong with a function on a network, "" if nothing."""
+    """Return how a function is wrong for a network, or "" if it is right."""
     results = function(dict(vector.inputs))
     _grouped({f"{vector.name}.{name}": value for name, value in results.items()}
              if isinstance(results, dict) else None, {vector.name: vector})
@@ -388,8 +388,9 @@ def _fault(vector, function):
 def _smallest(rule, function, found):
     """Return n, m, B, T and seed of the smallest network that fails.
 
-    Each size has other random numbers, so all sizes below `found` are tried
-    with five seeds each: first the widths with many steps, then fewer steps.
+    Random numbers differ between sizes.  All sizes up to `found` are
+    therefore tried, with five seeds each.  The widths come first, with the
+    largest number of steps, and then the steps.
     """
     def fails(*sizes):
         vector = _network(rule, *sizes)

@@ -19,7 +19,7 @@ SI = {          # (mistake, where it was seen): changed si.Settings
 
 
 def _si(*, preset):
-    """Return the problem of synaptic intelligence along two given tasks."""
+    """Build the vector of synaptic intelligence along two given tasks."""
     T, n, ends = 12, 5, (6, 12)
     theta = np.cumsum(numbers([26, 0], T + 1, n) - 0.45, axis=0) / 2
     task = 2 * numbers([26, 1], T, n) - 1.2
@@ -63,7 +63,7 @@ def _si(*, preset):
 
 
 def _ewc():
-    """Return the problem of EWC: diagonal Fisher information and penalty."""
+    """Build the vector of EWC: diagonal Fisher information and penalty."""
     shapes = {"W0": (5, 4), "W1": (3, 5), "b0": (5,), "b1": (3,)}
     p = {key: 2 * numbers([27, i], *shapes[key]) - 1 for i, key in enumerate(shapes)}
     moved = {key: p[key] + numbers([28, i], *shapes[key]) - 0.5

@@ -9,10 +9,10 @@ a member of the recording's class if
     its spikes equal the recorded ones, one by one                    (1)
     |its mem - mem| <= rtol max |mem|, and so for syn and gradients   (2)
 
-The recording does not distinguish the members, but the inputs that `probes`
-returns can, and the report names one probe for each member.  If no
-candidate is a member, the report names the nearest one.  This is the
-candidate whose first difference comes last, at step
+The recording does not distinguish the members.  The inputs that `probes`
+returns can distinguish them, and the report names one probe for each
+member.  If no candidate is a member, the report names the nearest one.
+This is the candidate whose first difference comes last, at step
 
     t = first step at which (1) or (2) fails                          (3)
 
@@ -20,16 +20,16 @@ and among these the one with the fewest entries that differ.
 
 Derivation.  Some conventions act on special inputs only.  A tie needs a
     membrane that equals the threshold to the last bit.  The probe "ties"
-    therefore searches, for each product of factors f1 f2 f3 that an input
-    meets on its way (1 or 1 - alpha, 1 or alpha, 1 or 1 - beta), an input x
-    with, in floating point,
+    therefore searches an input x for each product of factors f1 f2 f3
+    (1 or 1 - alpha, 1 or alpha, 1 or 1 - beta), such that, in floating
+    point,
 
     f3 (f2 (f1 x)) = threshold                                        (4)
 
     Several spikes in a step and the kind of reset show at a drive of two
     thresholds, a floor shows after inhibition, and a detached reset shows
-    in gradients only.  Spikes alone do not distinguish a delay of the input
-    from a delay of the output, but membranes do.
+    in gradients only.  Spikes alone do not distinguish a delay of the
+    input from a delay of the output, but membranes do.
 Exact.  All presets that agree with the recording are members, and so are
     all steps one axis away from them, or from any preset if none agrees.
 Cost.   One simulation for each candidate, at most presets x (1 + values of
@@ -77,7 +77,7 @@ WORDS = {       # axis: value: how a recording with this value differs from a pr
 
 
 class Candidate(NamedTuple):
-    """A preset, or a preset with `axis` set to `value` (None, None: unchanged)."""
+    """A preset with `axis` set to `value`; both are None if it is unchanged."""
 
     preset: str
     axis: str
@@ -85,7 +85,7 @@ class Candidate(NamedTuple):
 
 
 class Parting(NamedTuple):
-    """The first entry that differs; without step, sample and neuron for gradients."""
+    """The first entry that differs; gradients have no step, sample, neuron."""
 
     step: int
     sample: int
@@ -104,13 +104,13 @@ class Probe(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What `identify` tries, and how candidates are simulated.
+    """Candidates, and functions that simulate them.
 
-    `presets` maps names to steps, NamedTuples whose fields are the axes;
-    `axes` maps each axis to its values, and {} allows the presets alone.
-    `simulate(step, x, W)` returns a dict of "syn", "mem" and "spikes", and
-    `differentiate(step, x, W)` the gradient of a loss by W.  `inputs` maps
-    names to `Probe`.
+    `presets` maps names to steps, which are NamedTuples with the axes as
+    fields.  `axes` maps each axis to its values; if it is {}, only presets
+    are tried.  `simulate(step, x, W)` returns a dict of "syn", "mem" and
+    "spikes".  `differentiate(step, x, W)` returns the gradient of a loss by
+    W.  `inputs` maps names to `Probe`.
     """
 
     presets: dict
@@ -123,10 +123,10 @@ class Tools(NamedTuple):
 class Report(NamedTuple):
     """The conventions that a recording follows.
 
-    `members` agree with the recording, presets first.  `apart` names the
-    probe that distinguishes a member from the first one ("" if none does).
-    Without members, `nearest` is the closest candidate, and `parting` is
-    the first entry in which it differs.
+    `members` agree with the recording; presets come first.  `apart` maps
+    each further member to the name of a probe that distinguishes it from
+    the first member, or to "".  If there are no members, `nearest` is the
+    closest candidate and `parting` is the first entry that differs.
     """
 
     members: list
@@ -215,7 +215,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
-    """Return the tools of `conventions`; those that need Euler decays if they can."""
+    """Return the candidates of `conventions` and functions to simulate them."""
     for name, value in (("tau_syn", tau_syn), ("tau_mem", tau_mem), ("dt", dt)):
         if not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
             raise ValueError(f"{name} is {value!r:.60}: must be a number above 0, s")
@@ -271,7 +271,7 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """Return the first difference of a recording and a run, or None, and a count."""
+    """Return the first difference of a run or None, and their number."""
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -287,7 +287,7 @@ def _part(rows, run, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Return the first difference of a step, or None, and the number of differences."""
+    """Return the first difference of a step or None, and their number."""
     parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W), float)
@@ -302,7 +302,7 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _telling(one, other, rows, tools, rtol):
-    """Return the name of the probe that distinguishes two steps, "" if none does."""
+    """Return the name of a probe that distinguishes two steps, or ""."""
     inputs = tools.inputs or {}
     for names, note in ((tuple(rows), ""), (QUANTITIES, ", with syn and mem")):
         for name, probe in inputs.items():
@@ -340,11 +340,11 @@ def _text(members, apart, nearest, parting):
 
 
 def probes(alphas, betas, threshold=1.0):
-    """Return inputs with which conventions show, for `identify` or by hand.
+    """Return inputs that distinguish conventions.
 
-    One neuron of weight 1 gets a size of input in each sample.  Run the
-    probes with the leak at 0 and with decays that are exact in binary if
-    the tool allows it, because rounding can turn a tie into no tie.
+    A probe drives one neuron with weight 1.  Its samples differ in the size
+    of the input.  If the tool allows it, set the leak to 0 and use decays
+    that are exact in binary, because rounding destroys ties.
 
     Parameters
     ----------
@@ -418,10 +418,11 @@ def _real(name, value, *shape):
 
 
 def _recorded(recording, shape):
-    """Return the recorded arrays; refuse one that is zero."""
+    """Return the recorded arrays.  Refuse an array that is zero."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
-        raise ValueError(f"recording is {recording!r:.60}: must be a dict with some of "
+        shown = " ".join(repr(recording).split())
+        raise ValueError(f"recording is {shown:.60}: must be a dict with some of "
                          f"{QUANTITIES}")
     rows = {name: _real(f"recording[{name!r}]", recording[name], *shape)
             for name in QUANTITIES if name in recording}
@@ -433,7 +434,7 @@ def _recorded(recording, shape):
 
 
 def _checked(tools, gradients, rtol):
-    """Return the gradients; refuse tools, gradients or rtol that do not fit."""
+    """Return the gradients.  Refuse unsuitable tools, gradients or rtol."""
     if not isinstance(tools.presets, dict) or not tools.presets \
             or not isinstance(tools.axes, dict):
         raise ValueError(f"presets and axes are {tools.presets!r} and {tools.axes!r}: "

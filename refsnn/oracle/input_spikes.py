@@ -16,7 +16,7 @@ STEP = 1 / 24000                # s, of the cochlea
 
 
 def _velocity():
-    """Return the problem of the membrane's motion, by its Fourier transform."""
+    """Build the vector of the membrane's motion, by its Fourier transform."""
     N = 32
     n = N // 2 + 1
     p = {"x": 2 * numbers([40, 0], N) - 1, "rate": 48000.0,
@@ -63,7 +63,7 @@ def _transmitter(v, cell, dt, *, pools=None, clamped=True, fresh=False, before=F
 
 
 def _hair_cell():
-    """Return the problem of a hair cell's transmitter and its spike probability."""
+    """Build the vector of a hair cell's transmitter and its spike probability."""
     cell = cochlea.HairCell()
     p = {"v": 200 * numbers([41, 0], 24, 3) - 60, "dt": STEP} | cell._asdict()
     q, c, w = cochlea.transmitter(p["v"], STEP)
@@ -109,7 +109,7 @@ def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
 
 
 def _bushy():
-    """Return the problem of bushy cells, which sum the spikes of their fibres."""
+    """Build the vector of bushy cells, which sum the spikes of their fibres."""
     n = (2 * numbers([42, 0], 120, 3)).astype(int)
     n[-1] = 0                   # `cochlea.bushy` returns no spike of the last step
     p = {"n": n, "dt": STEP, "tau_mem": 1e-3, "tau_syn": 5e-4, "refractory": 1e-3,
@@ -133,7 +133,7 @@ def _bushy():
 
 
 def _latency():
-    """Return the problem of values that are coded as times of single spikes."""
+    """Build the vector of values that are coded as times of single spikes."""
     values = numbers([43, 0], 4, 9)
     values[0, :2] = 0.2, 1.0                        # 0.2: at the threshold, no spike
     p = {"values": values, "T": 30, "tau": 20e-3, "threshold": 0.2, "dt": 1e-3}
@@ -158,7 +158,7 @@ def _latency():
 
 
 def _binning():
-    """Return the problem of events in seconds, counted in bins of dt."""
+    """Build the vector of events in seconds, counted in bins of dt."""
     T, m, dt, E = 280, 5, 5e-3, 300
     times = np.sort(0.012 + 1.38 * (numbers([12, 0], E) + numbers([12, 1], E) / 64))
     units = (5 * numbers([12, 2], E)).astype(int)

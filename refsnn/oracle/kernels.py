@@ -35,7 +35,7 @@ def _numbered(letter, arrays):
 
 
 def _ntk(*, reduction):
-    """Return the problem of the kernel of all outputs, or of their sum."""
+    """Build the vector of the kernel of all outputs, or of their sum."""
     weights, biases, x = _network(13, 4)
     recording = mlp.forward(weights, biases, x)
     signals = mlp.signals(weights, recording)
@@ -71,7 +71,7 @@ def _ntk(*, reduction):
 
 
 def _ntt(*, kind):
-    """Return the problem of the transfer loss with a kind of kernel."""
+    """Build the vector of the transfer loss with a kind of kernel."""
     teacher, biases, x = _network(14, 6)
     weights, _, _ = _network(15, 6)
     masks = [(numbers([16, i], *W.shape) < 0.5) * 1.0 for i, W in enumerate(weights)]
@@ -116,7 +116,7 @@ def _ntt(*, kind):
 
 
 def _linearised():
-    """Return the problem of the training that the kernel at the start predicts."""
+    """Build the vector of the training that the kernel at the start predicts."""
     p = {"W0": 2 * numbers([47, 0], 6, 3) - 1, "b0": numbers([47, 1], 6) - 0.5,
          "W1": 2 * numbers([47, 2], 2, 6) - 1, "b1": numbers([47, 3], 2) - 0.5,
          "x": 2 * numbers([47, 4], 4, 3) - 1, "x_test": 2 * numbers([47, 5], 3, 3) - 1,
@@ -163,7 +163,7 @@ def _linearised():
 
 
 def _pruning():
-    """Return the problem of the weights of two layers that pruning keeps."""
+    """Build the vector of the weights of two layers that pruning keeps."""
     weights = [4 * (numbers([19, i], *shape) - 0.5) / (i + 1) for i, shape in
                enumerate(((5, 4), (4, 6)))]
     slopes = [2 * numbers([19, 5 + i], *W.shape) - 1 for i, W in enumerate(weights)]

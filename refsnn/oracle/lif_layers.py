@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
 """Golden vectors of LIF layers: forward pass, backpropagation, and RTRL.
 
-The gradient is computed backward in time, forward in time with all terms or
-with fewer, and by SnAp-n.  A mutant runs the same modules with one
-convention changed, one array disturbed, or another approximation.  Dyadic
+The gradient is computed backward in time, forward in time with all terms
+or with fewer, and by SnAp-n.  A mutant runs the same modules with a
+changed convention, a disturbed array, or another approximation.  Dyadic
 vectors have decays of 1/2 and weights of few bits, so that every value is
 exact in float32 as well.
 """
@@ -83,7 +83,7 @@ def _late_reset(p):
 
 
 def _forward(seed, T, B, m, n, *, dyadic=False):
-    """Return the problem of a LIF layer that is run forward in time."""
+    """Build the vector of a LIF layer that is run forward in time."""
     p = _problem(seed, T, B, m, n, True, dyadic)
     half = 1 / np.log(2)                                    # exp(-1 / half) is 1/2
     taus = {"tau_syn": half, "tau_mem": half, "dt": 1.0} if dyadic else TIMES
@@ -107,7 +107,7 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
 
 
 def _recorded(seed, T, B, m, n, recurrent=True, dyadic=False):
-    """Return inputs, recording, psi, loss and its derivative by the spikes."""
+    """Return inputs, recording, psi, the loss and its derivative by spikes."""
     p = _problem(seed, T, B, m, n, recurrent, dyadic)
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
     p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3).astype(float)
@@ -130,7 +130,7 @@ def _surrogate_mistakes(p, run, psi):
 
 
 def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
-    """Return the problem of the surrogate gradient, backward in time."""
+    """Build the vector of the surrogate gradient, backward in time."""
     p, run, psi, loss, d = _recorded(seed, T, B, m, n, not dyadic, dyadic)
     x, V = p["x"], p.get("V")
 
@@ -181,7 +181,7 @@ def _split(p, flat):
 
 
 def _rtrl(seed, T, B, m, n, *, rung="exact"):
-    """Return the problem of RTRL of a LIF layer, exact or with fewer terms."""
+    """Build the vector of RTRL of a LIF layer, exact or with fewer terms."""
     p, run, psi, loss, d = _recorded(seed, T, B, m, n)
     V = p["V"]
     J, F, q = _linearised(p, run, psi, d, V)
@@ -216,7 +216,7 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
 
 
 def _snap(*, order):
-    """Return the problem of SnAp-n, n = `order`, of neurons that form a ring."""
+    """Build the vector of SnAp-n, n = `order`, of neurons that form a ring."""
     T, B, m, n = 30, 2, 3, 4
     p = _drawn(17, T, B, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

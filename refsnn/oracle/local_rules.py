@@ -25,7 +25,7 @@ SUPERSPIKE = {      # (mistake, where it was seen): changed superspike.Settings
 
 
 def _eprop(seed, T, B, m, n):
-    """Return the problem of the e-prop gradient of adaptive neurons."""
+    """Build the vector of the e-prop gradient of adaptive neurons."""
     x = (numbers([seed, 0], T, B, m) < 0.4).astype(float)
     W = (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4)
     V = (8 * numbers([seed, 2], n, n) - 5).round() / 4
@@ -65,7 +65,7 @@ def _eprop(seed, T, B, m, n):
 
 
 def _feedback(seed, T, B, m, n):
-    """Return the problem of three ways to send errors back, and of a weight update."""
+    """Build the vector of three kinds of error feedback and a weight update."""
     k, x = n + 1, (numbers([seed, 0], T, B, m) < 0.4).astype(float)
     p = {"x": x} | DECAYS | {
         "dsyn": numbers([seed, 4], T, B, k) - 0.5, "G": numbers([seed, 5], k, n) - 0.4,
@@ -121,7 +121,7 @@ def _trial(settings, x, W, signal):
 
 
 def _superspike(seed, T, B, m, n):
-    """Return the problem of SuperSpike over a trial, step by step."""
+    """Build the vector of SuperSpike over a trial, step by step."""
     x = (numbers([seed, 0], T, B, m) < 0.3).astype(float)
     W = 0.1 * numbers([seed, 1], B, n, m)
     signal = (numbers([seed, 2], T, B, n) < 0.1) * 1.0 - (

@@ -15,7 +15,7 @@ def _trains(seed, *shape):
 
 
 def _surrogates():
-    """Return the problem of seven surrogate derivatives of peak 1."""
+    """Build the vector of seven surrogate derivatives of peak 1."""
     v, k = np.linspace(-1.7, 1.9, 36), 2.5
     z = k * np.abs(v)
     right = {key: f(v, k)[1] for key, f in surrogates.SURROGATES.items()}
@@ -39,7 +39,7 @@ def _surrogates():
 
 
 def _max_over_time():
-    """Return the problem of the cross entropy of the maximum, with tied steps."""
+    """Build the vector of the cross entropy of the maximum, with tied steps."""
     record = np.round(8 * numbers([11, 0], 12, 4, 3) - 3)
     labels = np.array([0, 2, 1, 2])
 
@@ -74,7 +74,7 @@ def _max_over_time():
 
 
 def _first_spike():
-    """Return the problem of the cross entropy of first spike times."""
+    """Build the vector of the cross entropy of first spike times."""
     p = {"spikes": (numbers([44, 0], 12, 4, 3) < 0.25).astype(float),
          "labels": np.array([0, 2, 1, 1]), "tau": 4e-3, "dt": 1e-3}
     p["spikes"][:, 1, 2] = 0                        # no spike counts as time T
@@ -108,7 +108,7 @@ def _first_spike():
 
 
 def _van_rossum():
-    """Return the problem of the distance of filtered spike trains."""
+    """Build the vector of the distance of filtered spike trains."""
     T, B, n = 30, 3, 2
     p = {"spikes": _trains([24, 0], T, B, n), "target": _trains([25, 0], T, B, n),
          "tau_rise": 5e-3, "tau_decay": 10e-3, "dt": 2e-3}
@@ -147,7 +147,7 @@ def _van_rossum():
 
 
 def _regularisers():
-    """Return the problem of the regularisers of spike counts."""
+    """Build the vector of the regularisers of spike counts."""
     T, B, n = 12, 4, 3
     spikes = _trains([26, 0], T, B, n)
 
@@ -185,12 +185,12 @@ def _regularisers():
 
 
 def _optimisers():
-    """Return the problem of six updates by Adam and by RMaxProp."""
+    """Build the vector of six updates by Adam and by RMaxProp."""
     slopes = 2 * numbers([20, 0], 6, 5) - 1
     options = {"rate": 0.5, "eps": 0.0625}
     betas = {"beta1": 0.75, "beta2": 0.875}
 
-    def steps(rule, **own):
+    def steps(rule, own):
         state, found = None, []
         for g in slopes:
             state, update = rule(state, g, **(options | own))
@@ -203,17 +203,18 @@ def _optimisers():
         for b, g in ((0.75, slopes), (0.875, slopes ** 2)))
     unbiased = means / (1 - 0.75 ** t), squares / (1 - 0.875 ** t)
     peaks = np.maximum.accumulate(np.abs(slopes))
-    right = {"adam": steps(optimisers.adam, **betas),
-             "rmaxprop": steps(optimisers.rmaxprop, decay=0.75)}
+    right = {"adam": steps(optimisers.adam, betas),
+             "rmaxprop": steps(optimisers.rmaxprop, {"decay": 0.75})}
+    swapped = {"beta1": 0.875, "beta2": 0.75}
     wrong = {
         "no correction of the bias":
             {"adam": -0.5 * means / (squares ** 0.5 + options["eps"])},
         "eps inside the root":
             {"adam": -0.5 * unbiased[0] / (unbiased[1] + options["eps"]) ** 0.5},
-        "Adamax": {"adam": steps(optimisers.adamax, **betas)},
-        "betas swapped": {"adam": steps(optimisers.adam, beta1=0.875, beta2=0.75)},
+        "Adamax": {"adam": steps(optimisers.adamax, betas)},
+        "betas swapped": {"adam": steps(optimisers.adam, swapped)},
         "RMSprop: a running mean, not a maximum":
-            {"rmaxprop": steps(optimisers.rmsprop, decay=0.75)},
+            {"rmaxprop": steps(optimisers.rmsprop, {"decay": 0.75})},
         "a maximum that does not decay":
             {"rmaxprop": -0.5 * slopes / (peaks + options["eps"])},
         "steps up, not down": {key: -a for key, a in right.items()}}

@@ -14,7 +14,7 @@ __all__ = []
 
 
 def _rnn(seed, T, B, m, n):
-    """Return the problem of a tanh network, backward in time."""
+    """Build the vector of a tanh network, backward in time."""
     p = {"x": 2 * numbers([seed, 0], T, B, m) - 1, "W": numbers([seed, 1], n, m) - 0.5,
          "V": 2 * numbers([seed, 2], n, n) - 1,
          "target": 2 * numbers([seed, 3], T, B, n) - 1}
@@ -49,7 +49,7 @@ def _rnn(seed, T, B, m, n):
 
 
 def _lstm(seed, T, B, m, n):
-    """Return the problem of an LSTM with dropout of its inputs, backward in time."""
+    """Build the vector of an LSTM with dropout of its inputs, backward in time."""
     p = {"x": 2 * numbers([seed, 0], T, B, m) - 1,
          "W": 2 * numbers([seed, 1], 4 * n, m) - 1,
          "V": 2 * numbers([seed, 2], 4 * n, n) - 1,
@@ -94,7 +94,7 @@ def _lstm(seed, T, B, m, n):
 
 
 def _spike_time():
-    """Return the problem of spike times and their gradient through the crossing."""
+    """Build the vector of spike times and their gradient through the crossing."""
     B, m, n = 4, 5, 3
     p = {"inputs": 2 * numbers([21, 0], B, m), "W": 2.5 * numbers([21, 1], n, m) + 0.5,
          "labels": np.array([0, 2, 1, 2]), "scale": 0.25, "late": 9.0, "tau": 0.5,
@@ -139,7 +139,7 @@ def _spike_time():
 
 
 def _convnet():
-    """Return the problem of a convolution, a pool and a dense layer."""
+    """Build the vector of a convolution, a pool and a dense layer."""
     p = {"x": 2 * numbers([46, 0], 3, 7, 7, 2) - 1,
          "W0": 2 * numbers([46, 1], 3, 3, 3, 2) - 1, "b0": numbers([46, 2], 3) - 0.5,
          "W1": 2 * numbers([46, 3], 4, 12) - 1, "b1": numbers([46, 4], 4) - 0.5,
@@ -186,5 +186,5 @@ def _convnet():
     text = ("z = W0 * x + b0 (3 x 3, stride 1, no padding), the largest of each 2 x 2 "
             "window, ReLU, flattened as (row, column, channel), W1 . + b1; outputs and "
             "the gradient of sum outputs doutputs, summed over samples: "
-            "refsnn.convnet, (1)-(5)")
+            "refsnn.convnet, (1)-(6)")
     return text, p, right, wrong

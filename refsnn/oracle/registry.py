@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | oracle/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """The list of all golden vectors, and the function that builds each one.
 
-The functions are private to this package.  All have the signature
-`function(*size, **options)`.  The size is (seed, T, B, m, n), that is, seed,
-steps, batch, inputs and neurons, or () for a problem of one fixed size.
-They return a description, the inputs, the right outputs, and a dict of
-mistakes: its keys are names, or pairs of a name and a public place where
-the mistake was seen, and its values are the outputs that the mistake
-changes.  `check.vectors` returns the vectors.
+The functions are private to this package, and `check.vectors` calls them.
+All have the signature `function(*size, **options)`.  The size is (seed, T,
+B, m, n), that is, seed, steps, batch, inputs and neurons.  It is () for a
+problem of one fixed size.  A function returns a description, the inputs,
+the right outputs, and a dict of mistakes.  The keys of this dict are
+names, or pairs of a name and a public place where the mistake was seen.
+The values are the outputs that the mistake changes.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ __all__ = ["REGISTRY", "Entry"]
 
 
 class Entry(NamedTuple):
-    """The function that builds a vector, and the golden vector's size and options."""
+    """A function, and the size and options of the golden vector."""
 
     function: Callable
     size: tuple = ()

@@ -20,7 +20,7 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """A mistake by name, a public place where it was seen, the outputs it changes."""
+    """A mistake: its name, a public place, and the outputs that it changes."""
 
     name: str
     seen: str
@@ -30,7 +30,7 @@ class Mutant(NamedTuple):
 class Vector(NamedTuple):
     """A problem in words and arrays, its right outputs, and mutants.
 
-    Outputs are compared bit by bit if `exact`, else within a tolerance.
+    If `exact`, outputs are compared bit by bit, else within a tolerance.
     """
 
     name: str

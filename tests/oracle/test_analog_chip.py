@@ -82,8 +82,8 @@ def test_the_gradient_of_the_recording_is_that_of_a_lif_layer():
                                 beta=beta)
     dspikes = back.dx + 2 * p["cost_of_bursts"] * counts / counts.size
     run = lif.Recording(p["mem"], p["mem"], p["spikes"], np.zeros(p["mem"].shape, bool))
-    g = lif.backward(p["x"], p["hidden"], p["recurrent"], run, psi, dspikes, alpha=alpha,
-                     beta=beta, through_reset=False)
+    g = lif.backward(p["x"], p["hidden"], p["recurrent"], run, psi, dspikes,
+                     alpha=alpha, beta=beta, through_reset=False)
     own = {"dhidden": g.dW, "drecurrent": g.dV, "dreadout": back.dW}
     assert own.keys() == right.keys() - {"loss"} and alpha != beta
     for key, value in own.items():

@@ -1,20 +1,29 @@
 """Which convention a recording follows: presets, one axis off, the nearest."""
 
+import doctest
 import functools
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from refsnn import bptt, conventions, surrogates
-from refsnn.oracle import identify
+from refsnn import bptt, conventions, lif, surrogates
 from refsnn.conventions import AXES, PRESETS, Step
-from refsnn.oracle.identify import Candidate
+from refsnn.oracle import check, identify
+from refsnn.oracle.identify import Candidate, Tools
 
 TAUS = {"tau_syn": 4.0, "tau_mem": 8.0}     # 3/4 and 7/8 where Euler
 LEVELS = {"threshold": 1.5, "reset_to": 0.125, "floor": -0.75}
 DECAYS = ([np.exp(-0.25), 0.75], [np.exp(-0.125), 0.875])
 INPUTS = identify.probes(*DECAYS, threshold=1.5)
+
+
+def matched(x, W, recording, presets, simulate, axes, *, gradients=None,
+            differentiate=None, inputs=None, rtol=1e-9):
+    """Identify a recording with candidates that are handed in."""
+    tools = Tools(presets, axes, simulate, differentiate, inputs)
+    return identify.identify(x, W, recording, gradients=gradients, tools=tools,
+                             rtol=rtol)
 
 
 def simulate(step, x, W):
@@ -36,6 +45,9 @@ def remembering(function, x, W):
     """The same, each step of one input run once."""
     known = functools.lru_cache(maxsize=None)(lambda step: function(step, x, W))
     return lambda step, *_: known(step)
+
+
+TOOLS = Tools(PRESETS, AXES, simulate)
 
 
 def equivalent(step):
@@ -79,7 +91,7 @@ def test_the_right_preset_for_200_recordings_of_each_and_never_a_wrong_one():
                 continue
             live[name] += 1
             seen = {key: rows[name][key] for key in keep}
-            report = identify.identify(x, W, seen, PRESETS, run, {})
+            report = matched(x, W, seen, PRESETS, run, {})
             agree = [other for other in PRESETS if all(
                 np.array_equal(seen[key], rows[other][key]) for key in keep)]
             assert report.members == [Candidate(other, None, None) for other in agree]
@@ -121,11 +133,11 @@ def test_one_changed_axis_is_named(name):
     assert len(changes) == 19
     for _, axis, value in changes:
         step = PRESETS[name]._replace(**{axis: value})
-        report = identify.identify(
+        report = matched(
             x, W, rows_of(step), PRESETS, lambda step, *_: rows_of(step), AXES,
             gradients=gradient_of(step), differentiate=lambda step, *_:
             gradient_of(step))
-        found = {identify._step(c, PRESETS) for c in report.members}
+        found = {identify._step(c, TOOLS) for c in report.members}
         assert {equivalent(s) for s in found} == {equivalent(step)}, (axis, value)
         presets = [c.preset for c in report.members if c.axis is None]
         if equivalent(step) in map(equivalent, PRESETS.values()):
@@ -141,11 +153,11 @@ def test_every_preset_is_told_on_the_probes():
     """From spikes alone, but for a detached reset."""
     x, W, _ = INPUTS["all"]
     for name, step in PRESETS.items():
-        report = identify.identify(x, W, {"spikes": rows_of(step)["spikes"]}, PRESETS,
-                                   lambda step, *_: rows_of(step), {})
+        report = matched(x, W, {"spikes": rows_of(step)["spikes"]}, PRESETS,
+                         lambda step, *_: rows_of(step), {})
         twins = ["norse", "norse_feed_forward"] if "norse" in name else [name]
         assert [c.preset for c in report.members] == twins
-        report = identify.identify(
+        report = matched(
             x, W, {"spikes": rows_of(step)["spikes"]}, PRESETS, lambda step, *_:
             rows_of(step), {}, gradients=gradient_of(step), differentiate=lambda step,
             *_: gradient_of(step))
@@ -164,7 +176,7 @@ def test_spikes_alone_leave_the_place_of_a_delay_open():
     for axis, rows in seen.items():
         for keys, wanted in ((("spikes",), expected), (("spikes", "mem"), {
                 Candidate("a", axis, late[axis])})):
-            report = identify.identify(
+            report = matched(
                 x, W, {key: rows[key] for key in keys}, {"a": PRESETS["spikingjelly"]},
                 lambda step, *_: rows_of(step), AXES)
             assert set(report.members) == wanted
@@ -200,8 +212,8 @@ def test_a_loop_of_ones_own(late, text):
     x, W = rng.normal(0.5, 2, (20, 2, 3)), rng.normal(1, 1, (4, 3))
     seen = hand_written_norse(x, W, late)
     assert 0 < seen["spikes"].mean() < 0.8
-    report = identify.identify(x, W, seen, PRESETS, simulate, AXES, inputs=INPUTS,
-                               differentiate=differentiate)
+    report = matched(x, W, seen, PRESETS, simulate, AXES, inputs=INPUTS,
+                     differentiate=differentiate)
     assert report.text.startswith(text)
     left = {c: probe for c, probe in report.apart.items() if c.axis == "compare"}
     assert left == ({Candidate("norse", "compare", ">="): "ties",
@@ -217,8 +229,8 @@ def test_which_probe_tells_what():
     x[1] = 1.6
     seen = {"spikes": simulate(PRESETS["snntorch_leaky"], x, W)["spikes"]}
     assert seen["spikes"].sum() == 1
-    report = identify.identify(x, W, seen, {"one": PRESETS["snntorch_leaky"]}, simulate,
-                               AXES, inputs=INPUTS, differentiate=differentiate)
+    report = matched(x, W, seen, {"one": PRESETS["snntorch_leaky"]}, simulate,
+                     AXES, inputs=INPUTS, differentiate=differentiate)
     assert report.members[0] == Candidate("one", None, None)
     apart = {(c.axis, c.value): probe for c, probe in report.apart.items()}
     assert apart["compare", ">="] == "ties"
@@ -233,8 +245,10 @@ def test_which_probe_tells_what():
 
 def test_every_value_has_words_of_its_own():
     known = {(axis, value) for axis in AXES for value in AXES[axis]}
-    assert set(identify.WORDS) == known - {("refractory", 1), ("refractory", 2)}
-    assert len(set(identify.WORDS.values())) == len(identify.WORDS)
+    words = {(axis, value): words for axis, values in identify.WORDS.items()
+             for value, words in values.items()}
+    assert set(words) == known - {("refractory", 1), ("refractory", 2)}
+    assert len(set(words.values())) == len(words)
     last = identify._words(Candidate("lava", "refractory", 2))
     assert last == "lava, but refractory 2"
 
@@ -242,7 +256,7 @@ def test_every_value_has_words_of_its_own():
 def test_without_probes_nothing_is_told():
     x, W = np.full((5, 1, 1), 9.0), np.ones((1, 1))
     step = PRESETS["spikingjelly"]
-    report = identify.identify(x, W, simulate(step, x, W), {"a": step}, simulate, AXES)
+    report = matched(x, W, simulate(step, x, W), {"a": step}, simulate, AXES)
     assert len(report.members) > 1 and set(report.apart.values()) == {""}
 
 
@@ -254,7 +268,7 @@ def test_where_the_nearest_parts():
              "far": PRESETS["rockpool"]}
     seen = simulate(steps["near"]._replace(reset="zero", gain="leak"), x, W)
     found = simulate(steps["near"], x, W)
-    report = identify.identify(x, W, {"mem": seen["mem"]}, steps, simulate, {})
+    report = matched(x, W, {"mem": seen["mem"]}, steps, simulate, {})
     assert report.nearest == Candidate("near", None, None) and report.members == []
     assert report.parting == identify.Parting(2, 1, 0, "mem", seen["mem"][2, 1, 0],
                                               found["mem"][2, 1, 0])
@@ -262,9 +276,9 @@ def test_where_the_nearest_parts():
                            "is 0.47001239, would be 4")
     seen = simulate(steps["near"]._replace(compare=">=", reset="zero"), x, W)
     seen["spikes"][6, 0, 1] = 1
-    report = identify.identify(x, W, {"spikes": seen["spikes"]}, steps, simulate, {})
+    report = matched(x, W, {"spikes": seen["spikes"]}, steps, simulate, {})
     assert report.parting[:4] == (3, 1, 0, "spikes") and report.parting.wanted == 1
-    report = identify.identify(x, W, {"spikes": seen["spikes"]}, steps, simulate, AXES)
+    report = matched(x, W, {"spikes": seen["spikes"]}, steps, simulate, AXES)
     assert report.nearest == Candidate("near", "reset", "zero")
     assert report.parting == identify.Parting(6, 0, 1, "spikes", 1.0, 0.0)
     assert report.text == ("nearest: as near, but reset to a value; parts at step 6, "
@@ -278,13 +292,13 @@ def test_the_cause_is_named_before_its_effect():
     wrong = {name: row.copy() for name, row in seen.items()}
     for name in wrong:
         wrong[name][2] += 1
-    assert identify.identify(x, W, wrong, {"a": step}, simulate, {}).parting[:4] == (
+    assert matched(x, W, wrong, {"a": step}, simulate, {}).parting[:4] == (
         2, 0, 0, "syn")
     seen["mem"][1] *= 1 + 1e-10
-    assert identify.identify(x, W, seen, {"a": step}, simulate, {}).members
+    assert matched(x, W, seen, {"a": step}, simulate, {}).members
     seen["mem"][2] += 1e-6
-    assert not identify.identify(x, W, seen, {"a": step}, simulate, {}).members
-    assert identify.identify(x, W, seen, {"a": step}, simulate, {}, rtol=1e-5).members
+    assert not matched(x, W, seen, {"a": step}, simulate, {}).members
+    assert matched(x, W, seen, {"a": step}, simulate, {}, rtol=1e-5).members
 
 
 def test_gradients_alone_may_part():
@@ -292,12 +306,12 @@ def test_gradients_alone_may_part():
     step = PRESETS["norse"]
     g = differentiate(PRESETS["norse_feed_forward"], x, W)
     seen = simulate(step, x, W)
-    report = identify.identify(x, W, seen, {"norse": step}, simulate, {}, gradients=g,
-                               differentiate=differentiate)
+    report = matched(x, W, seen, {"norse": step}, simulate, {}, gradients=g,
+                     differentiate=differentiate)
     assert report.parting[:4] == (None, None, None, "gradients")
     assert "nearest: as norse; parts in the gradients: " in report.text
-    report = identify.identify(x, W, seen, {"norse": step}, simulate, AXES, gradients=g,
-                               differentiate=differentiate)
+    report = matched(x, W, seen, {"norse": step}, simulate, AXES, gradients=g,
+                     differentiate=differentiate)
     assert report.text == "as norse, but gradients pass the reset"
 
 
@@ -322,13 +336,13 @@ def test_rounding_is_relative_to_the_largest(scale):
     rules = {"a": Rule(scale)}
     for error, members in ((0.9e-9, 1), (1.5e-9, 0)):
         seen = {"mem": (scale * (TOY_X + [[[error * 3]], [[0]], [[0]]])).tolist()}
-        report = identify.identify(TOY_X.tolist(), [[1.0]], seen, rules, toy, {})
+        report = matched(TOY_X.tolist(), [[1.0]], seen, rules, toy, {})
         assert len(report.members) == members
 
 
 def test_the_nearest_in_gradients_is_nearest():
     rules = {"far": Rule(late=1), "near": Rule()}
-    report = identify.identify(
+    report = matched(
         TOY_X, [[1.0]], {"mem": TOY_X}, rules, toy, {}, gradients=[2.0],
         differentiate=lambda step, *_: [1.0])
     assert report.nearest == Candidate("near", None, None)
@@ -338,7 +352,7 @@ def test_the_nearest_in_gradients_is_nearest():
 def test_rounding_tells_nothing_apart():
     axes, inputs = {"late": (0, 3)}, {"it": identify.Probe(TOY_X, [[1.0]], "nothing")}
     for error, probe in ((1e-12, ""), (1e-6, "gradients of it")):
-        report = identify.identify(
+        report = matched(
             TOY_X, [[1.0]], {"mem": TOY_X}, {"a": Rule()}, toy, axes, inputs=inputs,
             differentiate=lambda step, *_, e=error: [1.0 + e * step.late])
         assert report.apart == {Candidate("a", "late", 3): probe}
@@ -387,7 +401,7 @@ def test_arguments_are_kept():
     x, W, _ = INPUTS["overdrive"]
     seen = simulate(PRESETS["lava"], x, W)
     before = [a.copy() for a in (x, W, *seen.values())]
-    identify.identify(x, W, seen, PRESETS, simulate, AXES, inputs=INPUTS)
+    matched(x, W, seen, PRESETS, simulate, AXES, inputs=INPUTS)
     assert all(np.array_equal(a, b) for a, b in
                zip((x, W, *seen.values()), before, strict=True))
 
@@ -397,34 +411,103 @@ SEEN = simulate(PRESETS["lava"], X, W1)
 
 
 def ask(x=X, W=W1, seen=SEEN, presets=PRESETS, axes=AXES, **options):
-    return identify.identify(x, W, seen, presets, simulate, axes, **options)
+    return matched(x, W, seen, presets, simulate, axes, **options)
+
+
+def taken(x=X, W=W1, seen=SEEN, V=None, tau_syn=1.0, tau_mem=1.0, dt=1.0, **options):
+    return identify.identify(x, W, seen, V, tau_syn=tau_syn, tau_mem=tau_mem, dt=dt,
+                             **options)
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: ask(x=X[0]), r"x is of shape .* of shape \(T, B, n\), none of them 0"),
-    (lambda: ask(x=X[:0]), "x is of shape"),
-    (lambda: ask(x=X * np.nan), "x has NaN"),
-    (lambda: ask(W=W1[0]), "W is of shape"),
-    (lambda: ask(W=np.ones((1, 3))), "W is of shape"),
-    (lambda: ask(seen={}), r"recording holds \[\]"),
-    (lambda: ask(seen={"voltage": X}), r"recording holds \['voltage'\]: must be"),
+    (lambda: ask(x=X[0]), r"^x is \(1, 2\) .*must be finite, real and \(\*, \*, \*\)$"),
+    (lambda: ask(x=X[:0]), "^x is "), (lambda: ask(x=X * 1j), "^x is .*complex128"),
+    (lambda: ask(x=X * np.nan), "^x is .*nan.*must be finite"),
+    (lambda: ask(W=W1[0]), "^W is "),
+    (lambda: ask(W=np.ones((1, 3))), r"^W is \(1, 3\) .*must be .* \(\*, 2\)$"),
+    (lambda: ask(W=W1 * np.nan), "^W is .*must be finite"),
+    (lambda: ask(seen={}), r"^recording is \{\}"),
+    (lambda: ask(seen=[1]), r"^recording is \[1\]"),
+    (lambda: ask(seen={"voltage": X}), r"^recording is \{'voltage'.*must be a dict"),
     (lambda: ask(seen={"mem": X}),
-     r"recording\['mem'\] is of shape \(4, 1, 2\).* shape \(4, 1, 1\)$"),
-    (lambda: ask(seen={"mem": SEEN["mem"] * np.inf}), r"recording\['mem'\] has NaN"),
+     r"^recording\['mem'\] is \(4, 1, 2\) .* \(4, 1, 1\)$"),
+    (lambda: ask(seen={"mem": SEEN["mem"] * np.inf}), r"^recording\['mem'\] is .*inf"),
     (lambda: ask(seen={"spikes": 0 * SEEN["spikes"]}),
-     r"recording\['spikes'\] is 0 throughout: must be alive"),
-    (lambda: ask(presets={}), "presets and axes are"),
-    (lambda: ask(axes=["reset"]), "presets and axes are"),
-    (lambda: ask(rtol=1), "rtol is 1"),
-    (lambda: ask(gradients=[1.0]), "differentiate is None"),
-    (lambda: ask(gradients=[0.0], differentiate=differentiate), "gradients are 0"),
-    (lambda: ask(gradients=[np.nan], differentiate=differentiate), "gradients has NaN"),
+     r"^recording\['spikes'\] is 0 throughout: must be alive"),
+    (lambda: ask(presets={}), "^presets and axes are"),
+    (lambda: ask(axes=["reset"]), "^presets and axes are"),
+    (lambda: ask(rtol=1), "^rtol is 1"),
+    (lambda: ask(gradients=[1.0]), "^tools.differentiate is None"),
+    (lambda: ask(gradients=[0.0], differentiate=differentiate), "^gradients are 0"),
+    (lambda: ask(gradients=[np.nan], differentiate=differentiate),
+     "^gradients is .*nan.*must be finite"),
     (lambda: ask(gradients=[1.0], differentiate=differentiate),
-     r"gradients are of shape \(1,\): must be \(2,\)"),
-    (lambda: identify.probes([], [0.5]), r"alphas is \[\]"),
-    (lambda: identify.probes([0.5], [1.0]), r"betas is \[1.0\]: must be numbers in"),
-    (lambda: identify.probes([0.5], 0.5), "betas is 0.5"),
-    (lambda: identify.probes([0.5], [0.5], 0), r"threshold is \[0\]")])
+     r"^gradients are of shape \(1,\): must be \(2,\)"),
+    (lambda: identify.identify(X, W1, SEEN), "^tau_syn is None: must be a number"),
+    (lambda: taken(tau_mem="1"), "^tau_mem is '1'"), (lambda: taken(dt=0), "^dt is 0"),
+    (lambda: taken(tau_syn=np.inf), "^tau_syn is inf"),
+    (lambda: taken(V=np.ones((2, 2))), "^V"),
+    (lambda: taken(gradients=W1), "dspikes and surrogate must be"),
+    (lambda: taken(gradients=W1, surrogate=np.tanh), "dspikes and surrogate must be"),
+    (lambda: taken(tools=TOOLS), "^tools are given: V, tau_syn"),
+    (lambda: identify.probes([], [0.5]), r"^alphas is \[\]"),
+    (lambda: identify.probes([0.5], [1.0]), r"^betas is \[1.0\]: must be numbers in"),
+    (lambda: identify.probes([0.5], 0.5), "^betas is 0.5"),
+    (lambda: identify.probes([0.5], [0.5], 0), r"^threshold is \[0\]")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
+
+
+# --- the presets of the field
+
+VECTORS = check.vectors(["lif_forward", "bptt"])
+
+
+@pytest.mark.parametrize("name, step", [
+    ("norse", conventions.PRESETS["norse"]),
+    ("spytorch", conventions.PRESETS["spytorch"])])
+def test_identify_knows_the_presets(name, step):
+    p = VECTORS["lif_forward"].inputs
+    taus = {key: p[key] for key in ("tau_syn", "tau_mem", "dt", "threshold")}
+    x, W, V = 3 * p["x"], p["W"], p["V"]
+    rows = conventions.recorded(step, conventions.simulate(step, x, W, V, **taus))
+    report = identify.identify(x, W, rows, V, **taus)
+    assert name in [member.preset for member in report.members if member.axis is None]
+
+
+def test_identify_judges_gradients():
+    x, W = VECTORS["bptt"].inputs["x"], VECTORS["bptt"].inputs["W"]
+    taus = {"tau_syn": 5e-3, "tau_mem": 10e-3, "dt": 2e-3, "threshold": 0.75}
+    decays = {"alpha": np.exp(-0.4), "beta": np.exp(-0.2), "threshold": 0.75}
+    run = lif.simulate(x, W, **decays)
+    d = np.sin(np.arange(run.mem.size)).reshape(run.mem.shape)
+
+    def surrogate(v):
+        return surrogates.fast_sigmoid(v, 2.0)
+
+    for through in (True, False):
+        g = lif.backward(x, W, None, run, surrogate(run.mem - 0.75)[1], d,
+                         through_reset=through, **decays)
+        report = identify.identify(
+            x, W, {"mem": run.mem, "spikes": run.spikes}, gradients=g.dW, dspikes=d,
+            surrogate=surrogate, **taus)
+        first = report.members[0]
+        assert (first.preset, first.axis) == (
+            ("refsnn", None) if through else ("refsnn", "through_reset"))
+    with pytest.raises(ValueError, match="dspikes and surrogate"):
+        identify.identify(x, W, {"mem": run.mem}, gradients=g.dW, **taus)
+
+
+def test_time_constants_below_a_step_have_no_euler_decay():
+    x, W = np.zeros((6, 1, 1)), np.eye(1)
+    x[:3] = 2.0
+    run = lif.simulate(x, W, alpha=np.exp(-2.0), beta=np.exp(-2.0))
+    report = identify.identify(
+        x, W, {"mem": run.mem, "spikes": run.spikes}, tau_syn=0.5, tau_mem=0.5)
+    assert "refsnn" in [m.preset for m in report.members if m.axis is None]
+
+
+def test_examples():
+    failed, tried = doctest.testmod(identify)
+    assert failed == 0 < tried

@@ -21,7 +21,8 @@ def mutant(name, words):
 
 def frozen(p, through=False):
     """The gradient of adaptive neurons that read recorded spikes, as arrays."""
-    decays = {key: p[key] for key in ("alpha", "beta", "gain", "threshold", *ADAPTATION)}
+    names = ("alpha", "beta", "gain", "threshold", *ADAPTATION)
+    decays = {key: p[key] for key in names}
     again = alif.simulate(p["x"], p["W"], p["V"], **decays)
     assert all((getattr(again, key) == p[key]).all()
                for key in ("mem", "spikes", "adapted"))

@@ -351,8 +351,8 @@ def test_the_tool_is_identified(name):
     presets = {key: step for key, step in PRESETS.items()
                if step.decay == PRESETS[name].decay}
     report = identify.identify(
-        p.x, p.W, {"spikes": found.spikes, "mem": found.mem}, presets, simulate, axes,
-        gradients=found.dW, differentiate=differentiate)
+        p.x, p.W, {"spikes": found.spikes, "mem": found.mem}, gradients=found.dW,
+        tools=identify.Tools(presets, axes, simulate, differentiate))
     assert report.members[0] == identify.Candidate(name, None, None)
     assert [c for c in report.members if c.axis is None] == report.members[:1]
     assert report.text == f"as {name}" or set(report.apart.values()) == {""}
