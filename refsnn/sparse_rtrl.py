@@ -85,8 +85,9 @@ __all__ = ["RUNGS", "Gradient", "Traces", "eligibility", "gradient", "lif_step",
            "readout_step", "rest"]
 
 RUNGS = ("exact", "block", "implicit", "presynaptic")
-CONSTANTS = ("alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf), "
-             "threshold (n?) in (0, inf)")
+NUMBERS = "alpha () in [0, 1), beta () in [0, 1), gain () in (0, inf)"
+MODEL = {rung: (NUMBERS if rung == "presynaptic" else NUMBERS.replace("()", "(n?)"))
+         + ", threshold (n?) in (0, inf)" for rung in RUNGS}
 
 
 class Traces(NamedTuple):
@@ -152,11 +153,13 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
     """
     _options(rung, reset, through_reset)
     psi, x, V, *now = _present(psi, x, V, syn, mem, spikes)
-    clamp, *constants = _given(rung, psi, clamp, alpha, beta, gain, threshold)
+    clamp = _masked(psi, clamp)
+    constants = _constants("psi (B*, n*) float, " + MODEL[rung], psi, alpha, beta, gain,
+                           threshold)
     z = x if V is None else np.concatenate([x, now[2]], axis=1)
     sizes = (rung, *psi.shape, z.shape[1])
     traces = rest(*sizes, psi.dtype) if traces is None \
-        else _earlier(traces, _shape(*sizes), psi)
+        else _earlier("traces", traces, _shape(*sizes), psi)
     factors = _factors(*now, clamp, reset, through_reset, *constants[1:])
     return _step(traces, z, psi, V, factors, rung, *constants[:3])
 
@@ -248,10 +251,8 @@ def eligibility(traces, psi):
     >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
     [[[1.0, 2.0], [0.5, 1.0]]]
     """
-    syn, mem = _pair("traces", traces)
-    axes = "(B*, c*)" if np.ndim(mem) == 2 else "(B*, n*, c*)"
-    psi, mem, _ = _arrays(f"psi (B*, n*) float, traces.mem {axes}, traces.syn {axes}",
-                          psi, mem, syn)
+    psi, = _arrays("psi (B*, n*) float", psi)
+    mem = _earlier("traces", traces, None, psi).mem
     return psi[:, :, None] * (mem[:, None] if mem.ndim == 2 else mem)      # (7)
 
 
@@ -285,10 +286,10 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     >>> f.mem.ravel().tolist()
     [2.0]
     """
-    e, syn, mem, alpha, beta, gain = _arrays(
-        "eligibility (B*, n*, c*) float, filtered.syn (B*, n*, c*), filtered.mem "
-        "(B*, n*, c*), alpha () in [0, 1), beta () in [0, 1), gain () in (0, inf)",
-        eligibility, *_pair("filtered", filtered), alpha, beta, gain)
+    e, = _arrays("eligibility (B*, n*, c*) float", eligibility)
+    syn, mem = _earlier("filtered", filtered, e.shape, e)
+    alpha, beta, gain = _constants("eligibility (B*, n*, c*) float, " + NUMBERS, e, alpha,
+                                    beta, gain)
     return Traces(alpha * syn + e, beta * mem + gain * syn)                # (9)
 
 
@@ -333,7 +334,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
         _arrays("psi (T, B, n) float, x (T, B, m*), V? (n, n), dspikes? (T, B, n), "
                 "dmem? (T, B, n), recording.syn (T, B, n), recording.mem (T, B, n), "
                 "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}, "
-                + _constants(rung), psi, x, V, dspikes, dmem, *recording, alpha, beta,
+                + MODEL[rung], psi, x, V, dspikes, dmem, *recording, alpha, beta,
                 gain, threshold)
     (T, B, n), m = psi.shape, x.shape[2]
     credit = np.zeros_like(psi)
@@ -361,17 +362,6 @@ def _options(rung, reset, through_reset):
     _one_of("through_reset", through_reset, bool, np.bool_)
 
 
-def _constants(rung):
-    """Return the spec of the constants: numbers, if neurons share a trace."""
-    return CONSTANTS.replace("(n?)", "()", 3) if rung == "presynaptic" else CONSTANTS
-
-
-def _pair(name, traces):
-    if not isinstance(traces, tuple) or len(traces) != 2:
-        raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
-    return traces
-
-
 def _fit(*pairs):
     """Return whether arrays have these shapes, one float dtype and finite squares.
 
@@ -395,28 +385,31 @@ def _present(psi, x, V, syn, mem, spikes):
                    "mem (B*, n*), spikes (B*, n*)", psi, x, V, syn, mem, spikes)
 
 
-def _given(rung, psi, clamp, *constants):
-    """Return the refractory mask and the constants in the dtype of psi."""
+def _masked(psi, clamp):
+    """Return the refractory mask in the dtype of psi, 0 for None."""
     if clamp is None:
-        clamp = np.zeros_like(psi)
-    elif type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
-        clamp = clamp.astype(psi.dtype)
-    else:
-        _, clamp = _arrays("psi (B*, n*) float, clamp (B*, n*) in {0, 1}", psi, clamp)
-    if all(type(number) is float for number in constants) \
-            and max(constants[:2]) < 0.9999 and min(constants[:2]) >= 0 \
-            and 1e-9 < min(constants[2:]) and max(constants[2:]) < 1e9:
-        return clamp, *np.array(constants, psi.dtype)
-    return clamp, *_arrays("psi (B*, n*) float, " + _constants(rung), psi,
-                           *constants)[1:]
+        return np.zeros_like(psi)
+    return _arrays("psi (B*, n*) float, clamp (B*, n*) in {0, 1}", psi, clamp)[1]
 
 
-def _earlier(traces, shape, psi):
-    """Return the traces of the previous step in the dtype of psi."""
-    syn, mem = _pair("traces", traces)
+def _constants(spec, psi, *numbers):
+    """Return constants in the dtype of psi; plain floats pass quickly."""
+    if all(type(number) is float for number in numbers) \
+            and 0 <= min(numbers[:2]) and max(numbers[:2]) < 0.9999 \
+            and 1e-9 < min(numbers[2:]) and max(numbers[2:]) < 1e9:
+        return np.array(numbers, psi.dtype)
+    return _arrays(spec, psi, *numbers)[1:]
+
+
+def _earlier(name, traces, shape, psi):
+    """Return traces of this shape, or of any that suits psi, in its dtype."""
+    if not isinstance(traces, tuple) or len(traces) != 2:
+        raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
+    syn, mem = traces
+    shape = shape or (*psi.shape[:1 if np.ndim(mem) == 2 else 2], *np.shape(mem)[-1:])
     if _fit((psi, psi.shape), (syn, shape), (mem, shape)):
         return Traces(syn, mem)
-    return Traces(*_arrays(f"traces.syn {shape}, traces.mem {shape}", syn, mem,
+    return Traces(*_arrays(f"{name}.syn {shape}, {name}.mem {shape}", syn, mem,
                            dtype=psi.dtype))
 
 

@@ -375,7 +375,7 @@ def test_float32_is_kept_and_close_and_inputs_are_not_modified(net):
     assert alif.eligibility(traces, half[0], adaptation=0.5).dtype == np.float32
 
 
-def test_steps_of_arguments_that_fit_and_of_those_that_are_cast_are_equal():
+def test_fast_and_slow_checks_give_the_same_steps():
     """Lists, integers and arrays of constants take the slow checks."""
     rng = np.random.default_rng(3)
     z, psi = rng.integers(0, 2, (2, 5)) + 0.0, rng.random((2, 3))

@@ -109,8 +109,8 @@ def coded(images):
 def on_chip(drawn, rng, *, reset_after=None):
     """Return a function that runs rounded weights on an emulated chip.
 
-    `rng` draws the noise of the chip.  With `reset_after`, in seconds, the
-    chip is reset that long after the first input spike of each image.
+    `rng` draws the noise of the chip.  `reset_after` is the time in s from the
+    first input spike of an image to the reset of all membranes, or None.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 

@@ -99,8 +99,8 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
     run = chip_images.in_software
     if kind == "chip":
         number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
-        run = chip_images.on_chip(chip.draw(number, chip.CALIBRATED),
-                                  seeds.rng(seed, FIGURE, f"{recurrence}, noise", since))
+        noise = seeds.rng(seed, FIGURE, f"{recurrence}, noise", since)
+        run = chip_images.on_chip(chip.draw(number, chip.CALIBRATED), noise)
     learner = chip_images.begin(generator, hidden, inputs=INPUTS, classes=int(classes),
                                 recurrent=True)
     if begun:

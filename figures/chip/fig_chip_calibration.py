@@ -1,46 +1,50 @@
-"""Learning in the loop calibrates the chip, transferring weights does not
+"""Training in the loop compensates the mismatch of a chip, transfer does not
 
-The neurons of an emulated chip are de-calibrated: time constants and
-thresholds are drawn anew around the nominal ones, with a relative standard
-deviation of up to 50 %. Training with the chip in the loop, the gradient
-computed with nominal parameters, loses at most 0.02 of mean test accuracy at
-30 %, with three seeds and, at --full, with five.  The same network trained in
-ideal software, its weights rounded and written to these chips, loses at least
-0.03 more than that.  At 50 % there are neurons whose threshold is below their
-leak; they are counted.
+A network of 256-100-10 neurons classifies the embedded digits on an emulated
+chip that is de-calibrated: the time constants and thresholds of the neurons
+are drawn around their nominal values, with a relative standard deviation of
+up to 50 %.  The gradient is computed with the nominal parameters.  If the
+network is trained with the chip in the loop, a de-calibration of 30 % reduces
+its mean test accuracy by at most 0.02 (3 seeds, 5 with --full).  If the network
+is trained in ideal software, and its weights are rounded and written to the
+same chips, the reduction is larger by at least 0.03.  At 50 %, the thresholds
+of some neurons lie below their leak potentials, and these neurons fire without
+input.  The mean number of such neurons is listed.
 
-Left: test accuracy against de-calibration, a dot for each seed.  Right: test
-error, relative to that of the whole network, when a random share of the
-hidden neurons is silenced after training, with and without dropout of 40 %
-in training.
+Left: test accuracy against de-calibration.  Small markers are single seeds,
+large markers are means.  Right: increase of the test error, relative to that
+of the whole network, when a random share of the hidden neurons is silenced
+after training.  Networks were trained on the calibrated chip, without dropout
+or with 40 % dropout.  Lines are means, stars are published values.
 
-At --full, six levels and five seeds, time constants and thresholds separately
-as well, of the same networks.  Mirrors [CB22] fig. 4, which is on MNIST.
+With --full, there are six levels of de-calibration, and time constants and
+thresholds are also de-calibrated separately.  Mirrors [CB22] fig. 4, which
+uses MNIST.
 """
 
 import numpy as np
 
 from figures.chip import chip_images
+from figures.run import colours, published, seeds
 from figures.run.claims import Claim, at_least, at_most
-from figures.run import colours, seeds
-from figures.run import published
 from refsnn import chip
 
 FIGURE = "chip_calibration"
-LEVELS = {"quick": (0, 30), "default": (0, 30, 50),          # percent
+LEVELS = {"quick": (0, 30), "default": (0, 30, 50),          # de-calibration, %
           "full": (0, 10, 20, 30, 40, 50)}
 WHICH = {"all": (1, 1), "time constants": (1, 0), "thresholds": (0, 1)}
-SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
-DRAWS = 3                           # of silenced neurons, at each share
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)      # of silenced hidden neurons
+DRAWS = 3                           # of the silenced neurons, for each share
 DROPOUT = 0.4
 COLOURS = {"loop": colours.BLUE, "transfer": colours.VERMILION}
-NAMES = {"loop": "chip in the loop", "transfer": "weights from software"}
+NAMES = {"loop": "trained with the chip in the loop",
+         "transfer": "trained in software, then transferred"}
 STYLES = {"all": "-", "time constants": ":", "thresholds": "--"}
 MARKS = {"all": "o", "time constants": "s", "thresholds": "^"}
 
 
 def jobs(size, seed, data):
-    """One in the loop for each condition and repeat, one transfer for each repeat."""
+    """List one job in the loop per condition and repeat, one transfer per repeat."""
     repeats, epochs = {"quick": (1, 3), "default": (3, chip_images.EPOCHS["digits"]),
                        "full": (5, chip_images.EPOCHS["digits"])}[size]
     conditions = [("all", level, 0.0) for level in LEVELS[size]]
@@ -57,7 +61,7 @@ def jobs(size, seed, data):
 
 
 def drawn(which, level, seed, repeat):
-    """The chip of a repeat: the same one, more or less de-calibrated."""
+    """Draw the chip of a repeat; `which` parameters are de-calibrated by `level` %."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     sigma = tuple(level / 100 * part for part in WHICH[which])
     return chip.draw(number, chip.CALIBRATED._replace(
@@ -65,19 +69,19 @@ def drawn(which, level, seed, repeat):
 
 
 def begun(seed, repeat):
-    """Images, a generator, and a network as it begins."""
+    """Return the images, the generator and the untrained network of a repeat."""
     generator = seeds.rng(seed, FIGURE, "digits", f"{repeat}, from 0")
     return (chip_images.digits(seed, repeat), generator,
             chip_images.begin(generator, chip_images.HIDDEN["digits"]))
 
 
 def learn(which, level, dropout, epochs, seed, repeat):
-    """In the loop, and at the end the tests."""
+    """Train a network with the chip in the loop, and test it on the same chip."""
     images, generator, learner = begun(seed, repeat)
     noise = seeds.rng(seed, FIGURE, f"noise {which} {level}", f"{repeat}, from 0")
     run = chip_images.on_chip(drawn(which, level, seed, repeat), noise)
-    learner, _ = chip_images.learn(run, learner, images,
-                                   chip_images.DEFAULT._replace(dropout=dropout), generator, epochs)
+    rule = chip_images.DEFAULT._replace(dropout=dropout)
+    learner, _ = chip_images.learn(run, learner, images, rule, generator, epochs)
     scores = chip_images.test(run, learner.weights, images)
     result = {"kind": "loop", "which": which, "level": level, "dropout": dropout,
               "accuracy": scores.accuracy, "restless": restless(run, learner.weights)}
@@ -90,28 +94,34 @@ def learn(which, level, dropout, epochs, seed, repeat):
 
 
 def restless(run, weights):
-    """Hidden neurons that fire without any input."""
+    """Return the number of hidden neurons that fire without input."""
     x = np.zeros((chip_images.STEPS, 4, weights.hidden.shape[1]), np.float32)
     return int((run(weights, x).spikes.mean(axis=(0, 1)) > 0.05).sum())
 
 
 def transfer(epochs, conditions, seed, repeat):
-    """In software, within the chip's range of weights; tested on each chip."""
+    """Train a network in software, and test its weights on each chip.
+
+    The weights are clipped to the range of the chip during training.
+    """
     images, generator, learner = begun(seed, repeat)
-    learner, _ = chip_images.learn(chip_images.in_software, learner, images, chip_images.DEFAULT,
+    software, found = chip_images.in_software, []
+    learner, _ = chip_images.learn(software, learner, images, chip_images.DEFAULT,
                                    generator, epochs)
-    found = []
     for which, level in conditions:
         noise = seeds.rng(seed, FIGURE, f"transfer {which} {level}", repeat)
         run = chip_images.on_chip(drawn(which, level, seed, repeat), noise)
         found.append(chip_images.test(run, learner.weights, images).accuracy)
     return {"kind": "transfer", "accuracy": found,
             "which": [c[0] for c in conditions], "level": [c[1] for c in conditions],
-            "software": chip_images.test(chip_images.in_software, learner.weights, images).accuracy}
+            "software": chip_images.test(software, learner.weights, images).accuracy}
 
 
 def gather(results):
-    """Accuracies (conditions, repeats); silenced (with dropout or not, ...)."""
+    """Return accuracies (conditions, repeats), and those of silenced networks.
+
+    The first axis of `silenced` is dropout: without, then with.
+    """
     loop = [r for r in results if r["kind"] == "loop"]
     other = [r for r in results if r["kind"] == "transfer"]
     plain = [r for r in loop if r["dropout"] == 0]
@@ -133,14 +143,14 @@ def gather(results):
 
 
 def rows(data, which):
-    """Levels and rows of a kind of de-calibration, from 0 on."""
+    """Return the indices of one kind of de-calibration, in order of level."""
     names, levels = data["which"].tolist(), data["level"]
     found = [i for i, name in enumerate(names) if name == which or levels[i] == 0]
     return sorted(found, key=lambda i: levels[i])
 
 
 def grown(data):
-    """Test error of silenced networks relative to their own, - 1: (2, shares)."""
+    """Return the relative increase of the test error by silencing, (2, shares)."""
     error = 1 - data["silenced"].mean(axis=1)
     return error / np.maximum(error[:, :1], 1e-3) - 1
 
@@ -153,30 +163,33 @@ def claims(data):
     base, third = at[0], at[30]
     found = [
         at_most("test accuracy lost at 30 % de-calibration, chip in the loop, "
-                f"means of {repeats} seeds", loop[base] - loop[third], 0.02,
+                f"mean of {repeats} seeds", loop[base] - loop[third], 0.02,
                 paper["accuracy lost in the loop up to 30 %"]),
-        at_least("what weights from software lose at 30 %, more than that",
+        at_least("test accuracy lost at 30 % de-calibration, weights from "
+                 "software minus chip in the loop",
                  (sent[base] - sent[third]) - (loop[base] - loop[third]), 0.03,
                  paper["weights from software lose"]),
-        Claim("test accuracy of weights from software, on the calibrated chip",
+        Claim("test accuracy of weights from software on the calibrated chip",
               float(sent[base]), "shown only", None),
-        at_least("test accuracy in the loop, on the calibrated chip",
+        at_least("test accuracy of the chip in the loop, calibrated chip",
                  loop[base], chip_images.LEARNT)]
     if 50 in at:
         half = at[50]
         found += [
-            Claim("test accuracy at 50 %, chip in the loop", float(loop[half]),
-                  "shown only", None),
-            Claim("test accuracy at 50 %, weights from software",
+            Claim("test accuracy at 50 % de-calibration, chip in the loop",
+                  float(loop[half]), "shown only", None),
+            Claim("test accuracy at 50 % de-calibration, weights from software",
                   float(sent[half]), "shown only", None),
-            Claim("hidden neurons that fire without input at 50 %, each chip",
-                  float(data["restless"][half].mean()), "shown only", None)]
+            Claim("hidden neurons that fire without input at 50 % de-calibration, "
+                  "mean over chips", float(data["restless"][half].mean()),
+                  "shown only", None)]
     share = SHARES.index(0.15)
     for name, value in zip(("without dropout", "with 40 % dropout"), grown(data),
                            strict=True):
         found.append(Claim(
-            f"rise of the test error when 15 % of hidden neurons are silenced, {name}",
-            float(value[share]), "shown only", None, paper[f"15 % silenced, {name}"]))
+            "relative rise of the test error when 15 % of the hidden neurons are "
+            f"silenced, {name}", float(value[share]), "shown only", None,
+            paper[f"15 % silenced, {name}"]))
     return found
 
 
@@ -194,14 +207,14 @@ def plot(data, fig):
                       color=COLOURS[kind], lw=2.2, ms=8, mec=colours.BLACK, mew=0.7,
                       label=NAMES[kind] + (f", {which}" if which != "all" else ""))
     left.axhline(data["software"].mean(), color=colours.GREY, ls="--", lw=1.2)
-    left.annotate("software", (data["level"].max(), data["software"].mean()),
+    left.annotate("ideal software", (data["level"].max(), data["software"].mean()),
                   (0, 4), textcoords="offset points", ha="right", color=colours.GREY)
     left.set(title="De-calibrated chips", ylabel="test accuracy", ylim=(0, 1.04),
-             xlabel="spread of time constants and thresholds (%)")
+             xlabel="standard deviation of time constants and thresholds (%)")
     left.legend(loc="lower left")
     for (name, colour, style), error in zip(
             (("without dropout", colours.PURPLE, "s-"),
-             ("40 % dropout", colours.GREEN, "o-")), grown(data), strict=True):
+             ("with 40 % dropout", colours.GREEN, "o-")), grown(data), strict=True):
         right.plot(100 * np.array(SHARES), 100 * error, style, color=colour, lw=2.2,
                    ms=6, label=name)
     paper = published.values(FIGURE)
@@ -210,5 +223,6 @@ def plot(data, fig):
         right.plot(15, 100 * paper[f"15 % silenced, {name}"], "*", color=colour,
                    mec=colours.BLACK, mew=0.6, ms=13, label=f"published, {name}")
     right.set(title="Neurons silenced after training",
-              xlabel="silenced hidden neurons (%)", ylabel="rise of the test error (%)")
+              xlabel="silenced hidden neurons (%)",
+              ylabel="relative increase of the test error (%)")
     right.legend(loc="upper left")

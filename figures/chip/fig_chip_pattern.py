@@ -1,16 +1,22 @@
-"""No two neurons of an analog chip are alike, and calibration makes them so, nearly
+"""Calibration reduces the mismatch between the neurons of an analog chip
 
-One input spike of the largest weight, and how the membranes of all 256
-neurons of an emulated chip respond to it, as its own readout shows them: the
-chip uncalibrated, and after two rounds of calibration through this readout.
-Of three chips, the measured spreads before calibration are within a quarter
-of those that a published calibration of one chip implies; after it, each is
-at most half as large.
+An emulated chip is calibrated in two rounds.  Each round measures all 256
+neurons through the spikes and the membrane samples of the chip alone.  The
+spread of a parameter is its standard deviation over the neurons.  Before
+calibration, the spreads of the synaptic gain and of both time constants
+(means of 3 chips) deviate by at most 25 % from those derived from a published
+calibration of one chip.  After calibration, each spread is at most half of
+its value before.
 
-Top: membranes; the third panel has those of the hidden neurons of a network
-trained in the loop on the calibrated chip, for one test image: trained
-neurons differ by purpose.  Bottom: measured spreads, relative to the mean or
-to threshold minus leak, beside published ones.
+Top left and middle: responses of all membranes to one input spike with the
+largest weight, before and after calibration, as recorded by the chip.  Black
+lines are means.  Top right: membranes of the hidden neurons for one test
+image, after a network was trained on the calibrated chip in the loop.  These
+neurons also differ because their weights differ.  Bottom: spreads before and
+after calibration.  Those of gain and time constants are relative to the mean,
+and those of potentials are relative to the difference between threshold and
+leak.  Bars are means, dots are single chips, and diamonds are published
+values.
 
 Mirrors [CB22] figs. 2 and 4 A.
 """
@@ -20,9 +26,8 @@ import functools
 import numpy as np
 
 from figures.chip import chip_images
+from figures.run import colours, published, seeds
 from figures.run.claims import Claim, at_most
-from figures.run import colours, seeds
-from figures.run import published
 from refsnn import calibration, chip
 
 FIGURE = "chip_pattern"
@@ -31,19 +36,19 @@ STAGES = ("uncalibrated", "calibrated")
 COLOURS = {"uncalibrated": colours.VERMILION, "calibrated": colours.BLUE}
 QUANTITIES = ("synaptic gain", "synaptic time constant", "membrane time constant",
               "threshold", "leak", "reset")
-RELATIVE = QUANTITIES[:3]           # to the mean; potentials to threshold - leak
+RELATIVE = QUANTITIES[:3]           # spreads relative to the mean
 NEAR = ("synaptic gain", "synaptic time constant", "membrane time constant")
 
 
 def jobs(size, seed, data):
-    """A chip each, calibrated; one of them learns."""
+    """List one job for each chip; only the first chip trains a network."""
     repeats, epochs = {"quick": (1, 2), "default": (3, 6), "full": (10, 15)}[size]
     return [(bench, {"epochs": 0 if repeat else epochs, "seed": seed, "repeat": repeat})
             for repeat in range(repeats)]
 
 
 def bench(epochs, seed, repeat):
-    """Measure, calibrate, measure again; and train for `epochs`."""
+    """Measure a chip before and after calibration, and train for `epochs` on it."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
     drawn = chip.draw(number, chip.UNCALIBRATED)
@@ -59,15 +64,20 @@ def bench(epochs, seed, repeat):
     if epochs:
         images = chip_images.digits(seed, repeat)
         run = chip_images.on_chip(drawn, rng)
-        learner, _ = chip_images.learn(run, chip_images.begin(rng, NEURONS - chip_images.CLASSES), images,
-                                       chip_images.DEFAULT, rng, epochs)
-        result["after"] = run(learner.weights, chip_images.coded(images.x_test[:1])).mem[:, 0]
+        learner = chip_images.begin(rng, NEURONS - chip_images.CLASSES)
+        learner, _ = chip_images.learn(run, learner, images, chip_images.DEFAULT, rng,
+                                       epochs)
+        x = chip_images.coded(images.x_test[:1])
+        result["after"] = run(learner.weights, x).mem[:, 0]
         result["accuracy"] = chip_images.test(run, learner.weights, images).accuracy
     return result
 
 
 def spread(found):
-    """Of the neurons that could be measured; exc. and inh. taken together."""
+    """Return the spread of each quantity over the neurons that could be measured.
+
+    Excitatory and inhibitory synapses are combined.
+    """
     able = ~(found.restless | found.silent)
     values = []
     for name, array in zip(QUANTITIES, (found.gain, found.tau_syn, found.tau_mem,
@@ -80,7 +90,7 @@ def spread(found):
 
 
 def response(run):
-    """Codes (T, N) of all neurons to one input spike of weight 63."""
+    """Return the samples (T, N) of all membranes for one input spike of weight 63."""
     hidden = np.zeros((NEURONS, NEURONS), np.int8)
     hidden[:, 0] = 63
     x = np.zeros((chip_images.STEPS, 1, NEURONS), np.uint8)
@@ -100,19 +110,21 @@ def claims(data):
     mean, paper = data["spreads"].mean(axis=0), published.values(FIGURE)
     chips = len(data["spreads"])
     found = [at_most(
-        f"uncalibrated, {chips} chips: largest deviation of the spreads of gains and "
-        "time constants from the published ones", max(
+        "spreads of synaptic gain and time constants before calibration, means of "
+        f"{chips} chips: largest relative deviation from the published spreads", max(
             abs(mean[0, QUANTITIES.index(name)] / paper[f"{name}, uncalibrated"] - 1)
             for name in NEAR), 0.25),
-        at_most("calibrated: largest spread that is left, as a part of what it "
-                "was", (mean[1] / mean[0]).max(), 0.5)]
+        at_most("spread after calibration / spread before calibration, means of "
+                f"{chips} chips, largest ratio of all parameters",
+                (mean[1] / mean[0]).max(), 0.5)]
     for i, name in enumerate(QUANTITIES):
         for stage, value in zip(STAGES, mean[:, i], strict=True):
-            found.append(Claim(f"spread of {name}, {stage}", float(value),
-                               "shown only", None, paper[f"{name}, {stage}"]))
+            found.append(Claim(f"spread of the {name}, {stage}, mean of {chips} chips",
+                               float(value), "shown only", None,
+                               paper[f"{name}, {stage}"]))
     return found + [Claim(
-        "test accuracy, trained in the loop on a self-calibrated chip",
-        float(data["accuracy"]), "shown only", None)]
+        "test accuracy on the embedded digits, trained in the loop on the calibrated "
+        "chip, 1 seed", float(data["accuracy"]), "shown only", None)]
 
 
 def plot(data, fig):
@@ -124,11 +136,12 @@ def plot(data, fig):
     for ax, stage, trace in zip(axes, STAGES, data["traces"], strict=False):
         ax.plot(time_us, trace, color=COLOURS[stage], lw=0.5, alpha=0.35)
         ax.plot(time_us, trace.mean(axis=1), color=colours.BLACK, lw=2)
-        ax.set(title=stage.capitalize(), ylabel="membrane (ADC codes)",
+        ax.set(title=f"{stage.capitalize()}, one input spike",
+               ylabel="membrane (ADC codes)",
                xlabel="time (µs)", ylim=(low, high))
     axes[2].plot(time_us, data["after"], color=colours.GREEN, lw=0.5, alpha=0.4)
     axes[2].axhline(1, color=colours.BLACK, ls="--", lw=1)
-    axes[2].set(title="After learning, one image", xlabel="time (µs)",
+    axes[2].set(title="Trained, one test image", xlabel="time (µs)",
                 ylabel="membrane (thresholds)")
     ax, paper = bottom.subplots(), published.values(FIGURE)
     place = np.arange(len(QUANTITIES))
@@ -143,5 +156,6 @@ def plot(data, fig):
                 color="white", mec=colours.BLACK, mew=1.3, ms=7,
                 label="published" if s else None)
     ax.set_xticks(place, [name.replace(" ", "\n", 1) for name in QUANTITIES])
-    ax.set(title="Spread over the neurons of a chip", ylabel="spread (%)")
+    ax.set(title="Spread over the neurons of a chip",
+           ylabel="standard deviation (%)")
     ax.legend(loc="upper right")

@@ -1,27 +1,29 @@
-"""Learning with an analog chip in the loop
+"""Training with an analog chip in the loop comes close to ideal software
 
-Digits as spike latencies, 256-100-10; the forward pass runs on an emulated
-chip of 6-bit weights and unequal, noisy neurons, the backward pass in
-software that knows its nominal parameters only.  With a chip in the loop the
-mean test accuracy of five seeds is within 0.01 of that of the same network
-in ideal software.  A ReLU network of the same size stands beside.
+A network of 256-100-10 neurons classifies the embedded digits, which are
+encoded as spike latencies.  The forward pass runs on an emulated chip, which
+has 6-bit weights and noisy neurons with mismatch.  The backward pass runs in
+software and uses only the nominal parameters of the chip.  The mean test
+accuracy with the chip in the loop is at most 0.01 below that of the same
+network in ideal software (5 seeds).  A ReLU network of the same size is the
+baseline.
 
-Top: what one test image makes of the chip before and after learning, namely
-spikes of the input and of the hidden layer, sampled membranes of all hidden
-neurons, and readouts.  Bottom: loss and test accuracy, a thin line for each
-seed, which stands for a chip, initial weights, order of the images, and
-split.
+Top: response of the chip to one test image before and after training: input
+spikes, hidden spikes, membranes of all hidden neurons, and readouts.  Bottom:
+training loss and test accuracy.  Thin lines are single seeds, thick lines are
+means.  A seed sets the chip, the initial weights, the order of the images and
+the split into training and test set.
 
-At --full, MNIST and Fashion-MNIST at 16x16, 256-246-10, 100 epochs, with and
-without dropout and random rotation.  Mirrors [CB22] fig. 3 A, B and table 1.
+With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST at
+16x16 for 100 epochs, and MNIST is repeated with dropout and random rotation.
+Mirrors [CB22] fig. 3 A, B and table 1.
 """
 
 import numpy as np
 
 from figures.chip import chip_images
+from figures.run import colours, published, seeds
 from figures.run.claims import Claim, at_least, at_most
-from figures.run import colours, seeds
-from figures.run import published
 from refsnn import chip
 
 FIGURE = "chip_training"
@@ -33,15 +35,15 @@ NAMES = {"chip": "chip in the loop", "software": "ideal software",
 TITLES = {"digits": "embedded digits", "mnist": "MNIST",
           "fashion_mnist": "Fashion-MNIST"}
 AUGMENTED = {"dropout": 0.4, "degrees": 15.0}
-TESTS = 6                           # times a run is tested
-# (task, augmented): least accuracy on the chip, and in software
+TESTS = 6                           # number of tests during training
+# (task, augmented): lower bounds on the accuracy of the chip and of software
 BOUNDS = {("mnist", False): (0.967, 0.972), ("mnist", True): (0.970, None),
           ("fashion_mnist", False): (0.835, None)}
 SHOWN = 3                           # class of the image that is drawn
 
 
 def jobs(size, seed, data):
-    """A chain of parts for each condition and repeat."""
+    """List a chain of jobs for each condition and repeat."""
     if size == "full":
         conditions = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
         repeats, epochs, hidden = 1, chip_images.EPOCHS_FULL, chip_images.HIDDEN_FULL
@@ -67,7 +69,7 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, seed,
           repeat, before=None):
-    """Epochs `first` ... of a run: curves, pictures, and the learner."""
+    """Train for `epochs` epochs from `first` on; return curves, pictures, learner."""
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
     rule = chip_images.DEFAULT if task == "digits" else chip_images.STORED
@@ -103,10 +105,11 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
             name: before[name] for name in before if name.startswith("first ")}
         if before is None:
             result |= picture("first", run, learner.weights, images)
-        learner, curves = chip_images.learn(run, learner, images, rule, generator, epochs,
-                                            first=first, clamp=kind == "chip",
-                                            after_epoch=after_epoch)
-        result |= chip_images.packed(learner) | picture("last", run, learner.weights, images)
+        learner, curves = chip_images.learn(
+            run, learner, images, rule, generator, epochs, first=first,
+            clamp=kind == "chip", after_epoch=after_epoch)
+        result |= chip_images.packed(learner)
+        result |= picture("last", run, learner.weights, images)
     tests = np.array(found).reshape(-1, 2)
     if before is not None:
         curves = np.concatenate([before["curves"], curves])
@@ -116,7 +119,7 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
 
 
 def picture(when, run, weights, images):
-    """What a network does with one test image."""
+    """Return the response of a network to one test image, for the picture."""
     shown = [int(np.argmax(images.labels_test == SHOWN))]
     x = chip_images.coded(images.x_test[shown])
     recording = run(weights, x)
@@ -125,7 +128,7 @@ def picture(when, run, weights, images):
 
 
 def gather(results):
-    """Curves (conditions, repeats, ...), and pictures of the first run."""
+    """Return curves (conditions, repeats, ...), and the pictures of the first run."""
     ended = [r for r in results if r["ended"]]
     keys = [(str(r["task"]), bool(r["augmented"]), str(r["kind"])) for r in ended]
     conditions = list(dict.fromkeys(keys))
@@ -142,7 +145,7 @@ def gather(results):
 
 
 def final(data):
-    """{(task, augmented, kind): test accuracies (repeats,)}."""
+    """Return final test accuracies, {(task, augmented, kind): (repeats,)}."""
     keys = zip(data["task"].tolist(), data["augmented"].tolist(),
                data["kind"].tolist(), strict=True)
     return {key: tests[:, -1, 1]
@@ -158,8 +161,8 @@ def claims(data):
         name = TITLES[task] + ", dropout and rotation" * augmented
         if task == "digits":
             found += [at_most(
-                f"{name}: test accuracy in ideal software - with the chip in the "
-                f"loop, means of {repeats} seeds", software - on_chip, 0.01,
+                f"{name}: test accuracy, ideal software minus chip in the loop, mean "
+                f"of {repeats} seeds", software - on_chip, 0.01,
                 round(paper["MNIST, software"] - paper["MNIST, chip"], 4)),
                 at_least(f"{name}: test accuracy, chip", on_chip,
                          chip_images.LEARNT)]
@@ -187,7 +190,7 @@ def plot(data, fig):
     top, bottom = fig.subfigures(2, 1, height_ratios=(1.75, rows))
     _pictures(data, top.subplots(4, 2, sharex=True, sharey="row",
                                  height_ratios=(0.8, 1, 1.1, 1.1)))
-    # beside each other, or of several conditions each pair in a column
+    # One condition has its two panels side by side, several have one column each.
     axes = bottom.subplots(rows, 2 if rows == 1 else len(conditions), squeeze=False)
     for condition, pair in zip(conditions, axes if rows == 1 else axes.T, strict=True):
         _curves(data, condition, pair)
@@ -196,7 +199,8 @@ def plot(data, fig):
 def _pictures(data, axes):
     time_us = np.arange(chip_images.STEPS) * chip_images.DT_S * 1e6
     for column, when, title in zip(axes.T, ("first", "last"),
-                                   (f"A {SHOWN}, before learning", "after"),
+                                   (f"Image of a {SHOWN}, before training",
+                                    "After training"),
                                    strict=True):
         for ax, name in ((column[0], "input"), (column[1], "spikes")):
             step, unit = np.nonzero(data[f"{when} {name}"])
@@ -209,8 +213,8 @@ def _pictures(data, axes):
             right = k == SHOWN
             column[3].plot(time_us, mem, color=colours.BLUE if right else colours.GREY,
                            lw=2.2 if right else 0.9, zorder=3 if right else 2,
-                           label=f"readout of {k}" if right else
-                           "the other nine" if k == (SHOWN + 1) % 10 else None)
+                           label=f"readout of class {k}" if right else
+                           "other readouts" if k == (SHOWN + 1) % 10 else None)
         column[0].set_title(title)
         column[3].set_xlabel("time (µs)")
     labels = ("input pixel", "hidden neuron", "membranes\n(thresholds)",
@@ -236,7 +240,7 @@ def _curves(data, condition, axes):
         axes[1].plot(at, accuracy.mean(axis=0), "o-", color=COLOURS[kind], lw=2.2,
                      ms=5, label=f"{NAMES[kind]}: {accuracy[:, -1].mean():.3f}")
         low = min(low, accuracy[:, -1].min())
-    name = TITLES[condition[0]] + ", augmented" * condition[1]
+    name = TITLES[condition[0]] + ", dropout and rotation" * condition[1]
     axes[0].set(title=name, ylabel="training loss (nats)", yscale="log", xlabel="epoch")
     axes[0].yaxis.set_minor_formatter("")
     axes[1].set(title=name, ylabel="test accuracy", ylim=(low - 0.12, 1.0),

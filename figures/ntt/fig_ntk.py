@@ -1,25 +1,27 @@
-"""A wide network's outputs follow its tangent kernel, a narrow one's do not
+"""The tangent kernel predicts the outputs of a wide network, not of a narrow one
 
-The tangent kernel of a network at its random start foretells how gradient
-descent on the square loss moves its outputs, on the images trained on and on
-others.  After 300 steps on 32 digits (256 inputs, two hidden layers of ReLU
-units, 10 outputs), outputs for unseen images are at most 10 % of their own
-change away from the prediction in networks of 1,024 units a layer, and at
-least 30 % in those of 16, root mean square; the deviation falls with width by
-a power law with an exponent of at most -0.35.
+The tangent kernel of a network at its random initial weights predicts how gradient
+descent on the squared loss changes the outputs, for training images and for unseen
+images.  Networks with 256 inputs, two hidden layers of ReLU units and 10 outputs are
+trained for 300 steps on 32 digits.  The deviation is the root mean square difference
+between the outputs for unseen images and their prediction, divided by the change of
+the outputs.  It is at most 10 % with 1,024 units per layer and at least 30 % with 16
+units per layer.  It decreases with the width as a power law with an exponent of at
+most -0.35.
 
-Left: three outputs of one unseen image, after each step, over the prediction
-(dashed).  Middle: deviation relative to the change against width, each seed a
-dot.  Right: what the kernel does not foretell of a single step, against its
-rate, with tanh units, which have no gates that open on the way.  It falls
-with the square of the rate: the kernel is the whole of the first order.  That
-of a sparse network (half of the weights, at random) is the kernel of its live
-weights, "through mask"; the kernel with derivatives by pruned weights too, "at
-masked", misses part of the first order.
+Left: three outputs for one unseen image after each step, and their prediction
+(dashed).  Middle: deviation against width, one dot per seed.  Right: the part of the
+change that the kernel does not predict, for a single step, against the learning
+rate.  These networks have tanh units, because ReLU gates may switch during the step.
+The unpredicted part decreases with the square of the learning rate, so the kernel is
+the complete first-order term.  For a sparse network (half of the weights, chosen at
+random), the kernel of its live weights ("through mask") has this property.  The
+kernel that also includes derivatives by pruned weights ("at masked") misses a part of
+the first-order term.
 
-Weights are normal with a variance of 1 / fan-in, biases 0; the rate is half
-of what the largest eigenvalue of the kernel allows at most, 2 / lambda.
-This figure shows theory that [LZ20] builds on; claims and bounds are ours.
+Weights are normal with variance 1 / fan-in, and biases are 0.  The learning rate is
+half of its upper limit 2 / lambda, where lambda is the largest eigenvalue of the
+kernel.  [LZ20] builds on this theory; claims and bounds are those of this project.
 """
 
 import os
@@ -28,7 +30,7 @@ import numpy as np
 
 from figures.run.claims import at_least, at_most
 from figures.run import colours, seeds
-from figures.ntt import ntt_training
+from figures.ntt import ntt_training as training
 from refsnn import mlp, ntk, ntk_dynamics, pruning
 
 FIGURE, TRAINED, UNSEEN, CLASSES, EVERY = "ntk", 32, 16, 10, 5
@@ -39,7 +41,8 @@ REPEATS = {"quick": 2, "default": 5, "full": 10}
 STEPS, STEP_WIDTH = 300, 64
 RATES = 2.0 ** -np.arange(1, 12)    # of one step, by 1 / largest eigenvalue
 KERNELS = ("dense", "through mask", "at masked")
-COLOURS = dict(zip(KERNELS, (colours.BLUE, colours.GREEN, colours.VERMILION), strict=True))
+COLOURS = dict(zip(KERNELS, (colours.BLUE, colours.GREEN, colours.VERMILION),
+                   strict=True))
 
 
 def jobs(size, seed, data):
@@ -54,9 +57,9 @@ def jobs(size, seed, data):
 # ---- the network
 
 def problem(folder, seed, repeat, width, dtype):
-    """Weights, biases, images to train on, targets, unseen images."""
-    images = ntt_training.digits(seed, repeat) if folder is None \
-        else ntt_training.stored(os.path.dirname(folder), os.path.basename(folder))
+    """Draw weights and biases; return training images, targets, unseen images."""
+    images = training.digits(seed, repeat) if folder is None \
+        else training.stored(os.path.dirname(folder), os.path.basename(folder))
     rng = seeds.rng(seed, FIGURE, width, repeat)
     chosen = rng.permutation(len(images.x))[:TRAINED]
     x, unseen = (a.reshape(len(a), -1).astype(dtype)
@@ -69,19 +72,19 @@ def problem(folder, seed, repeat, width, dtype):
 
 
 def linearised(weights, biases, x, kind="relu"):
-    """Outputs, and what `ntk.kernel` takes."""
+    """Return the outputs and the arguments of `ntk.kernel`."""
     recording = mlp.forward(weights, biases, x, kind)
     return recording.outputs, (recording.inputs, mlp.signals(weights, recording, kind))
 
 
 def largest(kernel):
-    """Eigenvalue of the kernel of a batch."""
+    """Return the largest eigenvalue of the kernel of a batch."""
     size = len(kernel) * kernel.shape[2]
     return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
 
 
 def descended(weights, biases, gradient, rate):
-    """Weights and biases after a step."""
+    """Return the weights and biases after a step."""
     return tuple([a - rate * d for a, d in zip(some, slopes, strict=True)]
                  for some, slopes in zip((weights, biases), gradient, strict=True))
 
@@ -89,7 +92,7 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Outputs for unseen images and those trained on, found and foretold."""
+    """Return outputs for unseen and for training images, computed and predicted."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
                                                   np.float32)
     f, batch = linearised(weights, biases, x)
@@ -114,13 +117,13 @@ def descend(width, folder, repeat, seed):
 
 
 def relative(found, foretold):
-    """Deviation at the end by the change, both root mean squares."""
+    """Return the final deviation over the change, both root mean squares."""
     return np.linalg.norm(found[-1] - foretold[-1]) / np.linalg.norm(
         found[-1] - found[0])
 
 
 def step(folder, repeat, seed):
-    """What kernels leave unforetold of one step (rates,), by the change."""
+    """Return the unpredicted part of one step over the change, (rates,)."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
     masks = pruning.random(weights, 0.5, seeds.rng(seed, FIGURE, "masks", repeat))
@@ -158,7 +161,7 @@ def gather(results):
 
 
 def exponent(x, y):
-    """Of the power law that fits y (points, ...), all values alike."""
+    """Return the exponent of the power law fitted to y (points, ...)."""
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])
 
@@ -167,17 +170,18 @@ def claims(data):
     widths, unseen = data["widths"], data["deviation"][:, :, 1]
     trained, steps = data["deviation"][:, :, 0], int(data["steps"][-1])
     told = f"outputs for unseen images after {steps} steps, deviation / change"
-    found = [at_most(f"{widths[-1]} units a layer: {told}", unseen[-1].mean(),
+    found = [at_most(f"{widths[-1]} units per layer: {told}", unseen[-1].mean(),
                      0.1),
-             at_least(f"{widths[0]} units a layer: {told}", unseen[0].mean(),
+             at_least(f"{widths[0]} units per layer: {told}", unseen[0].mean(),
                       0.3),
              at_most("exponent of the deviation against width, unseen images",
                      exponent(widths, unseen), -0.35),
-             at_most("the same, images trained on",
+             at_most("exponent of the deviation against width, training images",
                      exponent(widths, trained), -0.35)]
     for name, left in zip(KERNELS, data["left"].swapaxes(0, 1), strict=True):
         slope = exponent(data["rates"][-6:], left[:, -6:].T)
-        text = f"one step, {name}: exponent of what is not foretold against the rate"
+        text = (f"one step, {name}: exponent of the unpredicted part against the "
+                "learning rate")
         found.append(at_most(text, slope, 1.1) if name == "at masked" else
                      at_least(text, slope, 1.9))
     return found
@@ -195,7 +199,7 @@ def plot(data, fig):
         axis.plot(widths, value, ".", color=colour, alpha=0.5)
         axis.plot(widths, np.exp(np.log(value).mean(axis=1)), color=colour,
                   label=f"{label}: exponent {exponent(widths, value):.2f}")
-    axis.set(xscale="log", yscale="log", xlabel="units in each hidden layer",
+    axis.set(xscale="log", yscale="log", xlabel="units per hidden layer",
              ylabel="deviation / change of outputs",
              title=f"After {int(data['steps'][-1])} steps")
     axis.set_xticks(widths[::2], [f"{width:d}" for width in widths[::2]])
@@ -216,7 +220,7 @@ def _plot_outputs(data, fig):
                       label="prediction" if unit == 0 else None)
             axis.plot(data["steps"], data["found"][i][:, unit], color=colour,
                       alpha=0.8, label="network" if unit == 0 else None)
-        axis.set(ylabel="outputs", title=f"{data['widths'][i]} units a layer")
+        axis.set(ylabel="outputs", title=f"{data['widths'][i]} units per layer")
     axes[0].legend()
     axes[1].set_xlabel("step of gradient descent")
 
@@ -233,6 +237,6 @@ def _plot_step(data, axis):
         at = data["rates"][4]
         axis.annotate(f"slope {power}", (at, 2 * top * at ** power), ha="right",
                       xytext=(-4, 6), textcoords="offset points", color=colours.GREY)
-    axis.set(xscale="log", yscale="log", xlabel="rate x largest eigenvalue",
-             ylabel="change of outputs not foretold (rms)", title="One step")
+    axis.set(xscale="log", yscale="log", xlabel="learning rate x largest eigenvalue",
+             ylabel="unpredicted change of outputs (rms)", title="One step")
     axis.legend()

@@ -1,24 +1,23 @@
-"""Neural Tangent Transfer thins units out, pruning by saliency starves them
+"""Masks from Neural Tangent Transfer keep units alive, saliency masks do not
 
-A first layer of which a tenth of the weights live can spend them evenly or
-not.  Masks of Neural Tangent Transfer (one threshold for each layer) favour
-some units: the numbers of live weights of units vary at least twice as much as
-by chance, those of pixels hardly more than by chance.  SNIP and its form
-without labels, logit-SNIP, leave many units with next to nothing: the numbers
-vary at least four times as much as with NTT, and those of pixels at least
-twice as much as by chance.  Masks at random, and those of the largest initial
-weights, where NTT starts, are as uneven as chance, by which is meant the
-variance of as many weights at random, 1 - density times the mean.
+One tenth of the weights of the first layer are live.  Masks of Neural Tangent
+Transfer (NTT, one threshold per layer) prefer some units: the variance of the number
+of live weights per unit is at least twice the variance of random masks.  The number
+of live weights per pixel is close to that of random masks.  SNIP and logit-SNIP leave
+many units with almost no weights: the variance per unit is at least four times that
+of NTT, and the variance per pixel at least twice that of random masks.  Random masks,
+and masks of the largest initial weights, from which NTT starts, match the variance
+of a random choice of as many weights, which is (1 - density) times the mean.
 
-Top: density of each layer, one threshold for the network (filled) and one for
-each layer (open); whiskers are the standard deviation over seeds.  Middle:
-live outgoing weights of each pixel, layer by layer, mean over seeds, with the
-correlation r between them and the pixel's deviation over images; below,
-incoming weights of some units of the first seed: positive red, negative blue.
+Top: density of each layer, with one threshold for the network (filled) and one per
+layer (open); error bars are the standard deviation over seeds.  Middle: live outgoing
+weights of each pixel, mean over seeds, and the correlation r between this number and
+the standard deviation of the pixel over images.  Bottom: incoming weights of some
+units of the first seed, positive red, negative blue.
 
-Embedded digits, 256-100-50-10, a tenth of the weights, 500 steps of transfer;
-at --full MNIST, 784-300-100-10, 3 %, 5,000 steps.  Mirrors what [LZ20] says
-of layer-wise pruning; claims are ours.
+Embedded digits, 256-100-50-10, one tenth of the weights, 500 steps of transfer.  With
+--full: MNIST, 784-300-100-10, 3 %, 5,000 steps.  Mirrors the statements of [LZ20] on
+layer-wise pruning; the claims are those of this project.
 """
 
 import numpy as np
@@ -26,13 +25,13 @@ import numpy as np
 from figures.run.claims import Claim, at_least, at_most, mean_and_spread
 from figures.run import colours, seeds
 from figures.ntt import fig_ntt
-from figures.ntt import ntt_training
+from figures.ntt import ntt_training as training
 from refsnn import pruning
 
 FIGURE = "ntt_masks"
 FOLDERS = fig_ntt.FOLDERS
 METHODS = ("NTT", "magnitude", "SNIP", "logit-SNIP", "random")
-COLOURS = {**ntt_training.COLOURS, "magnitude": colours.SKY}
+COLOURS = {**training.COLOURS, "magnitude": colours.SKY}
 SCOPES = ("global", "layer")
 DENSITY = {"digits": 0.1, "mnist": 0.03}
 SIZES = {"digits": (256, 100, 50, 10), "mnist": fig_ntt.SIZES["mnist"]}
@@ -51,13 +50,13 @@ def jobs(size, seed, data):
 
 
 def masks(name, folder, method, scope, steps, repeat, seed):
-    """Densities of layers, live weights of pixels, first layer's live weights."""
+    """Return densities of layers, live weights of pixels, and the first mask."""
     _, images = fig_ntt.problem(name, folder, seed, repeat)
-    net = ntt_training.perceptron(*SIZES[name])
+    net = training.perceptron(*SIZES[name])
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
-    student = ntt_training.student(method, net, teacher, images, DENSITY[name],
-                                   seeds.rng(seed, FIGURE, f"{method} {scope}", repeat),
-                                   scope, steps=steps, rate=fig_ntt.RATES[name])
+    student = training.student(method, net, teacher, images, DENSITY[name],
+                               seeds.rng(seed, FIGURE, f"{method} {scope}", repeat),
+                               scope, steps=steps, rate=fig_ntt.RATES[name])
     first = student.masks[0]
     whole, layers = pruning.density(student.masks)
     return {"method": method, "scope": scope, "whole": whole, "layers": layers,
@@ -75,14 +74,14 @@ def gather(results):
 
 
 def follows(data, method):
-    """Correlation of a pixel's live weights with its deviation, (repeats,)."""
+    """Return the correlation of live weights and deviation of pixels, (repeats,)."""
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
                      zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
                          strict=True)])
 
 
 def unevenness(counts, density):
-    """Variance of numbers of live weights (repeats, ...) by that of chance."""
+    """Return the variance of live weights over that of random masks."""
     return (counts.var(axis=1) / counts.mean(axis=1) / (1 - density)).mean()
 
 
@@ -90,7 +89,7 @@ def claims(data):
     density = float(data["NTT_layer_whole"].mean())
     units, pixels = ({method: unevenness(data[f"{method}_layer_{key}"], density)
                       for method in METHODS} for key in ("counts", "pixels"))
-    text = "variance of the live weights of {}, by that of chance, {}".format
+    text = "variance of the live weights of {} / that of random masks, {}".format
     found = [at_least(text("units", "NTT"), units["NTT"], 2),
              at_most(text("pixels", "NTT"), pixels["NTT"], 1.5)]
     for method in METHODS[2:4]:
@@ -130,7 +129,7 @@ def _plot_layers(data, axis):
                           mfc=COLOURS[method] if scope == "global" else "none",
                           label=method if scope == "global" else None)
     axis.set(yscale="log", ylabel="density of the layer",
-             title="One threshold (filled), or one for each layer (open)")
+             title="One threshold (filled) or one per layer (open)")
     axis.set_xticks(range(layers), ["first layer", *[f"layer {i}" for i in
                                                      range(2, layers)], "last layer"])
     ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
@@ -172,7 +171,7 @@ def _plot_units(data, fig):
         share = np.linspace(0, 1, counts.shape[1])
         axis.plot(share, counts.T, color=COLOURS[method], lw=0.6, alpha=0.4)
         axis.plot(share, counts.mean(axis=0), color=COLOURS[method], label=method)
-    axis.set(xlabel="units, by rank", ylabel="live weights of a unit",
+    axis.set(xlabel="units, ordered by rank", ylabel="live weights per unit",
              title="First layer")
     axis.set_yscale("symlog", linthresh=10)
     axis.set_yticks([0, 5, 10, 20, 50, 100, 200], [0, 5, 10, 20, 50, 100, 200])

@@ -1,30 +1,29 @@
-"""One sparse network for two sets of images, and the path of its outputs
+"""One sparse network serves two sets of images
 
-Neural Tangent Transfer sees no labels: one transfer on two sets of images
-thrown together serves either.  Trained with labels on one of the sets, the
-masks kept, networks with 5 % of the weights from merged transfer are ahead of
-random masks by at least 0.02 in mean test accuracy over the first 200 steps
-and both sets, and at most 0.05 behind those whose transfer saw that set alone.
-A network for two classes follows, under gradient descent, the outputs of the
-dense network it came from: on unseen images it is, averaged over 100 steps, at most
-half as far from them as a network with random masks is.
+Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two
+sets of images yields masks for both.  Networks with 5 % of the weights are then
+trained with labels on one of the sets, with fixed masks.  Mean test accuracy over the
+first 200 steps and both sets exceeds that of random masks by at least 0.02, and is at
+most 0.05 below that of networks whose transfer used only this set.  A second
+experiment trains two-class networks by gradient descent.  Averaged over 100 steps,
+the outputs of the NTT network for unseen images are at most half as far from those of
+its dense teacher as the outputs of a network with random masks.
 
-Top: learning curves on either set.  Bottom: outputs of the two-class networks
-(10 % of the weights, "0" and "1") while they train, all from the same dense
-weights: the mean over the unseen images of each class of the logit of the
-right class minus that of the other, a dot every 20 steps (first seed); and
-the distance of all logits to those of the dense network at the same step,
-root mean square.  "Through mask" matches the kernel of the live weights, which
-governs gradient descent; "at masked", of the authors' code, has derivatives
-by pruned weights too, and helps less.
+Top: learning curves on either set.  Bottom: outputs of the two-class networks (10 %
+of the weights, digits 0 and 1) during training, all from the same dense weights.  The
+path shows, for each class, the mean over unseen images of the logit of the correct
+class minus that of the other class, one dot per 20 steps (first seed).  The distance
+is the root mean square difference between all logits and those of the dense network
+at the same step.  "Through mask" matches the kernel of the live weights, which
+governs gradient descent.  "At masked", as in the authors' code, also includes
+derivatives by pruned weights, and helps less.
 
-Embedded digits (256-300-100-10), and the same transposed in negative.  At
---full: MNIST and Fashion-MNIST, 784-300-100-10, 3 % of the weights, 5,000
-steps of transfer and 5,000 with labels; and, where the data folder has them
-(cifar-10-batches-bin and svhn), a Conv-4 on 10,000 images of each, 200 steps
-of transfer in batches of 16, which shows that it runs rather than a result.
-Mirrors the experiments on merged data and two classes of [LZ20]; claims are
-ours.
+Embedded digits (256-300-100-10), and the same images transposed and inverted.  With
+--full: MNIST and Fashion-MNIST, 784-300-100-10, 3 % of the weights, 5,000 steps of
+transfer and 5,000 with labels.  If the data folder holds cifar-10-batches-bin and
+svhn, a Conv-4 is run on 10,000 images of each, with 200 steps of transfer and
+mini-batches of 16; this run only shows that the code works.  Mirrors the experiments
+of [LZ20] on merged data and on two classes; the claims are those of this project.
 """
 
 import os
@@ -34,7 +33,7 @@ import numpy as np
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
 from figures.ntt import fig_ntt
-from figures.ntt import ntt_training
+from figures.ntt import ntt_training as training
 from refsnn import datasets, mlp
 
 FIGURE, CLASSES = "ntt_merged", 2
@@ -56,7 +55,7 @@ EARLY = 200
 
 
 def jobs(size, seed, data):
-    """Transfers and training on either set, then two classes."""
+    """Return transfers and training on either set, then the two-class jobs."""
     name = fig_ntt.TASK.get(size, "digits")
     folder = data if size == "full" else None
 
@@ -80,19 +79,19 @@ def jobs(size, seed, data):
 # ---- two sets of images
 
 def sets(name, folder, seed, repeat):
-    """Network, and both sets, standardised as the one they make together."""
+    """Return the network and both sets, standardised together."""
     if name == "cifar":
-        net = ntt_training.convolutional("conv4")
+        net = training.convolutional("conv4")
         parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
-        both = [ntt_training.Images(*(array[:most] for kind, most in (("train", 10000),
-                                                                      ("test", 1000))
-                                      for array in read(os.path.join(folder, path), kind)))
+        both = [training.Images(*(array[:most] for kind, most in (("train", 10000),
+                                                                  ("test", 1000))
+                                  for array in read(os.path.join(folder, path), kind)))
                 for read, path in parts]
     else:
         net, first = fig_ntt.problem(name, folder, seed, repeat)
         second = first._replace(**{key: -getattr(first, key).swapaxes(1, 2)
                                    for key in ("x", "x_test")}) if folder is None \
-            else ntt_training.stored(folder, "fashion_mnist")
+            else training.stored(folder, "fashion_mnist")
         both = [first, second]
     every = np.concatenate([images.x.ravel() for images in both])
     mean, deviation = every.mean(dtype=np.float64), every.std(dtype=np.float64)
@@ -102,22 +101,23 @@ def sets(name, folder, seed, repeat):
 
 
 def learn(name, folder, source, trained, steps, labelled, repeat, seed):
-    """Learning curve on one set, after transfer on both, on itself, or none."""
+    """Train on one set after transfer on both sets, on this set, or without."""
     net, both = sets(name, folder, seed, repeat)
     own = both[trained]
     seen = own if source != "merged" else own._replace(
         x=np.concatenate([images.x for images in both]))
-    batch = 16 if name == "cifar" else ntt_training.BATCH
+    batch = 16 if name == "cifar" else training.BATCH
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
-    student = ntt_training.student(
+    student = training.student(
         source if source in ("random", "dense") else "NTT", net, teacher, seen,
         DENSITY[name], seeds.rng(seed, FIGURE, source, repeat), steps=steps,
         rate=fig_ntt.RATES.get(name, 5e-4), batch=batch,
         l2=1e-5 if name == "cifar" else 1e-4)
     listed = [*range(0, min(EARLY + 1, labelled), 200 if name == "cifar" else 25),
               *range(EARLY + 100, labelled, max(50, labelled // 20))]
-    curve = ntt_training.supervise(net, student, own, steps=labelled, every=listed, rate=1e-3,
-                                   generator=seeds.rng(seed, FIGURE, "batches", repeat))[2]
+    generator = seeds.rng(seed, FIGURE, "batches", repeat)
+    curve = training.supervise(net, student, own, steps=labelled, every=listed,
+                               rate=1e-3, generator=generator)[2]
     return {"what": "learn", "name": name, "source": source, "trained": trained,
             "curve": curve[:, :2]}
 
@@ -125,7 +125,7 @@ def learn(name, folder, source, trained, steps, labelled, repeat, seed):
 # ---- two classes
 
 def pair(folder, seed, repeat):
-    """Network and images of the digits 0 and 1, at most 250 of each."""
+    """Return the network and images of the digits 0 and 1, at most 250 each."""
     _, images = fig_ntt.problem("digits" if folder is None else "mnist", folder, seed,
                                 repeat)
     parts = []
@@ -134,27 +134,27 @@ def pair(folder, seed, repeat):
                                  for c in range(CLASSES)])
         parts += [x[chosen], labels[chosen]]
     sizes = PAIR_SIZES if folder is None else (300, 100, CLASSES)
-    return ntt_training.perceptron(parts[0][0].size, *sizes), ntt_training.Images(*parts)
+    return training.perceptron(parts[0][0].size, *sizes), training.Images(*parts)
 
 
 def two_classes(folder, kind, steps, repeat, seed):
-    """Logits of unseen images during gradient descent on all those seen."""
+    """Return logits of unseen images during gradient descent on the others."""
     net, images = pair(folder, seed, repeat)
     rng = seeds.rng(seed, FIGURE, f"two {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "two", repeat))
     method, _, kernel = kind.partition(", ")
     order = rng.permutation(len(images.x))
-    student = ntt_training.student(method, net, teacher, images._replace(x=images.x[order]),
-                                   PAIR_DENSITY, rng, steps=steps, rate=2e-3,
-                                   kind=kernel.replace(" ", "_"))
+    student = training.student(method, net, teacher, images._replace(x=images.x[order]),
+                               PAIR_DENSITY, rng, steps=steps, rate=2e-3,
+                               kind=kernel.replace(" ", "_"))
     weights, biases = [W * M for W, M in zip(student.weights, student.masks,
                                              strict=True)], student.biases
-    x, found = ntt_training.read(net, images.x), []
+    x, found = training.read(net, images.x), []
     rate = PAIR_RATE * (256 / x.shape[1])       # kernels grow with the inputs
     for _ in range(PAIR_STEPS + 1):
-        found.append(ntt_training.outputs(net, weights, biases, images.x_test))
+        found.append(training.outputs(net, weights, biases, images.x_test))
         recording = mlp.forward(weights, biases, x)
-        doutputs = ntt_training.cross_entropy(recording.outputs, images.labels)[1]
+        doutputs = training.cross_entropy(recording.outputs, images.labels)[1]
         dW, db = mlp.backward(weights, recording, doutputs)
         weights = [W - rate * M * d for W, M, d in
                    zip(weights, student.masks, dW, strict=True)]
@@ -166,7 +166,7 @@ def two_classes(folder, kind, steps, repeat, seed):
 # ---- results
 
 def gather(results):
-    """Learning curves by name, set and source; two classes' paths by kind."""
+    """Stack learning curves by name, set and source, and two-class paths by kind."""
     found = {}
     for r in results:
         if r["what"] == "learn":
@@ -183,20 +183,20 @@ def gather(results):
 
 
 def plane(logits, labels):
-    """Mean margin of the right class over images of each class, (steps, 2)."""
+    """Return the mean margin of the correct class for each class, (steps, 2)."""
     margin = logits[:, :, 1] - logits[:, :, 0]
     return np.stack([-margin[:, labels == 0].mean(axis=1),
                      margin[:, labels == 1].mean(axis=1)], axis=1)
 
 
 def early(curves):
-    """Mean accuracy after the start, to step `EARLY`."""
+    """Return the mean accuracy up to step `EARLY`, without the start."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean()
 
 
 def names(data):
-    """Pairs of sets that there are."""
+    """Return the pairs of sets in the data."""
     return [name for name in PAIRS if f"{name}_0_merged" in data]
 
 
@@ -264,7 +264,7 @@ def _plot_two(data, axes):
             axes[1].plot(distance.mean(axis=0), color=colour, label=kind)
     axes[0].set(xlabel="margin of the right class, images of 0",
                 ylabel="margin of the right class, images of 1",
-                title="Two classes: path of the outputs (x: start)")
+                title="Two classes: path of the outputs (x: initial)")
     axes[0].legend(loc="lower right")
     axes[1].set(xlabel="step of gradient descent", ylim=(0, None),
                 ylabel="distance of the logits (rms)",

@@ -1,20 +1,21 @@
-"""How far a tangent kernel is taken over depends on its teacher
+"""How well a tangent kernel is transferred depends on the teacher
 
-Neural Tangent Transfer from sixteen dense networks, random starts of the same
-law (embedded digits, 256-100-50-10, a tenth of the weights).  The mean square
-of their tangent kernels, on 64 images that are not learnt from, differs
-several times.  After 200 steps the distance of the student's kernel has fallen
-to at most 0.5 of its start in the mean, and further where it began larger:
-rank correlation at most -0.3.
+Neural Tangent Transfer is run from sixteen dense teachers whose weights are drawn
+from the same distribution (embedded digits, 256-100-50-10, a tenth of the weights).
+The initial kernel distance, the mean squared difference of tangent kernels on 64
+held-out images, varies several-fold between teachers.  After 200 steps, the kernel
+distance of the student has decreased to at most 0.5 of its initial value in the mean.
+It decreases more if the initial distance is larger: the rank correlation is at most
+-0.3.
 
-Left: the kernel's distance against the steps of transfer, in parts of its
-start, a line for each teacher, the darker the larger its kernel.  Right: what
-is left after 200 steps against the distance at the start.
+Left: kernel distance over its initial value against the steps of transfer, one line
+per teacher, darker for a larger initial distance.  Right: ratio after 200 steps
+against the initial distance.
 
-At --full, MNIST, 784-300-100-10, 3 % of the weights and twenty teachers; five
-of them, and the one whose distance begins largest, for 18,720 steps; 64 of 120
-images held out, as in the authors' code, which draws other numbers.  Stars are
-their two runs, which began at 6,439 and 8,147, larger than most teachers do
+With --full: MNIST, 784-300-100-10, 3 % of the weights, and twenty teachers; five of
+them, and the one with the largest initial distance, for 18,720 steps.  As in the
+authors' code, 64 of 120 images are held out; the random numbers differ.  Stars mark
+the two published runs, which began at 6,439 and 8,147, larger than most teachers
 here.  Mirrors the demonstration of [LZ20].
 """
 
@@ -24,7 +25,7 @@ from scipy import stats
 from figures.run.claims import Claim, at_most
 from figures.run import colours, seeds
 from figures.ntt import fig_ntt_transfer
-from figures.ntt import ntt_training
+from figures.ntt import ntt_training as training
 from figures.run import published
 
 FIGURE = "ntt_teachers"
@@ -37,7 +38,7 @@ FOLDERS = {"full": ("mnist",)}                        # of --data
 
 
 def jobs(size, seed, data):
-    """A transfer from each teacher."""
+    """Return one transfer for each teacher."""
     folder = data if size == "full" else None
     listed = [(transfer, {"folder": folder, "repeat": repeat, "seed": seed,
                           "steps": END if folder and repeat < LONG else SHORT})
@@ -47,43 +48,45 @@ def jobs(size, seed, data):
 
 
 def problem(folder, seed, repeat):
-    """Network, images to learn from, images held out, density."""
+    """Return the network, training images, held-out images and the density."""
     if folder is None:
-        images = ntt_training.digits(seed, repeat)
-        return ntt_training.perceptron(*fig_ntt_transfer.SIZES), images.x, images.x_test, \
+        images = training.digits(seed, repeat)
+        return training.perceptron(*fig_ntt_transfer.SIZES), images.x, images.x_test, \
             fig_ntt_transfer.DENSITY
-    x = ntt_training.stored(folder, "mnist").x
+    x = training.stored(folder, "mnist").x
     order = seeds.rng(seed, FIGURE, "order", 0).permutation(len(x))
-    return ntt_training.perceptron(784, 300, 100, 10), x[order[HELD:]], x[order[:HELD]], \
+    return training.perceptron(784, 300, 100, 10), x[order[HELD:]], x[order[:HELD]], \
         fig_ntt_transfer.FULL_DENSITY
 
 
 def transfer(folder, repeat, seed, steps):
-    """The course of a transfer: (step, kernel distance)."""
+    """Run a transfer; return rows (step, kernel distance)."""
     net, x, held, density = problem(folder, seed, repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "teacher", repeat))
-    unseen, log = ntt_training.read(net, held[:ntt_training.BATCH]), []
-    goal = ntt_training.ntt.target(net.model, *teacher, unseen)
+    unseen, log = training.read(net, held[:training.BATCH]), []
+    goal = training.ntt.target(net.model, *teacher, unseen)
 
     def watch(step, now):
         if step == steps or step % (EVERY if step <= SOON else 100) == 0:
-            log.append((step, ntt_training.ntt.gradient(net.model, now, unseen, goal,
-                                                        density=density).loss[1]))
+            log.append((step, training.ntt.gradient(net.model, now, unseen, goal,
+                                                    density=density).loss[1]))
 
-    ntt_training.transfer(net, teacher, x, density=density, steps=steps, rate=5e-4,
-                          generator=seeds.rng(seed, FIGURE, "batches", repeat), watch=watch)
+    training.transfer(net, teacher, x, density=density, steps=steps, rate=5e-4,
+                      generator=seeds.rng(seed, FIGURE, "batches", repeat), watch=watch)
     return {"log": np.array(log)}
 
 
 def largest(folder, seed, before):
-    """The whole course of the teacher whose distance begins largest."""
+    """Run the whole transfer of the teacher with the largest initial distance."""
     repeat = int(np.argmax([result["log"][0, 1] for result in before]))
     return {"largest": transfer(folder, repeat, seed, END)["log"]}
 
 
 def gather(results):
-    """The first steps of all teachers, (teachers, steps, 2), and whole courses,
-    the last one that of the teacher whose distance begins largest."""
+    """Stack the first steps of all teachers, (teachers, steps, 2), and whole runs.
+
+    The last whole run is that of the teacher with the largest initial distance.
+    """
     logs, count = [r["log"] for r in results if "log" in r], SOON // EVERY + 1
     return {"soon": np.array([log[:count] for log in logs]), "long": np.array(
         [log for log in logs if log[-1, 0] == END]
@@ -91,7 +94,7 @@ def gather(results):
 
 
 def fallen(log):
-    """Distance at the end, in parts of that at the start."""
+    """Return the final distance over the initial distance."""
     return log[..., -1, 1] / log[..., 0, 1]
 
 
@@ -150,8 +153,8 @@ def plot(data, fig):
         for axis in (course, left):
             axis.legend(loc="upper right")
     fig.colorbar(points, ax=left, label="kernel distance at the start")
-    course.set(xlabel="step of transfer", title="Course of each transfer", ylim=(0, 1),
+    course.set(xlabel="step of transfer", title="Each transfer", ylim=(0, 1),
                ylabel="kernel distance / at the start")
     left.set(xlabel="kernel distance at the start",
              ylabel=f"after {SOON} steps / at the start",
-             title=f"What is left after {SOON} steps")
+             title=f"Ratio after {SOON} steps")

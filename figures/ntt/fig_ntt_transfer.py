@@ -1,26 +1,26 @@
-"""A sparse network takes over a dense one's tangent kernel, without labels
+"""A sparse network approximates the tangent kernel of a dense one, without labels
 
-Neural Tangent Transfer keeps a tenth of the weights and fits the outputs and
-the tangent kernel of the dense network at its random start.  On 64 images
-that it does not see, the kernel's distance falls below half, and so does that
-of the outputs, within 1,500 steps (embedded digits, 256-100-50-10).  Trained
-on labels afterwards, the masks kept, it is ahead of a network with random
-masks of the same size by at least 0.02 in accuracy after 100 steps, and not
-behind at the end.
+Neural Tangent Transfer (NTT) keeps a tenth of the weights and fits the outputs and
+the tangent kernel of the dense network at its random initial weights.  Within 1,500
+steps (embedded digits, 256-100-50-10), kernel distance and output distance on 64
+held-out images both decrease below half of their initial values.  The student is then
+trained with labels and fixed masks.  After 100 steps, its test accuracy exceeds that
+of a network with random masks of the same size by at least 0.02, and it is not lower
+at the end.
 
-Top: distances by kernel and outputs, and the sum of squared live weights, one
-thin line a seed, for both kernels of a masked network: derivatives at all
-positions, evaluated at the sparse point ("at masked", which the authors' code
-has), and those of live weights alone ("through mask").  Bottom: learning with
-labels, from the first steps to the last.
+Top: kernel distance, output distance, and the sum of squared live weights, one thin
+line per seed, for the two kernels of a masked network.  One includes the derivatives
+by all weights, evaluated at the masked weights ("at masked", as in the authors'
+code).  The other includes the live weights only ("through mask").  Bottom: training
+with labels, first steps and whole run.
 
-At --full, the authors' demonstration with 3 % of the weights: MNIST,
-784-300-100-10 for 18,720 steps (five runs) and LeNet-5-Caffe for 3,000 (of
-18,720), 42,200 steps with labels, and the same perceptron on Fashion-MNIST.
-The authors' logs of two runs are drawn dotted where the data folder has them.
-Distances are taken before masks are drawn anew.  Where the random teacher has
-the larger kernel, its distance falls by a larger part: the authors' two began
-at 6,439 and 8,147, ours lower.  Mirrors the demonstration of [LZ20].
+With --full, the authors' demonstration with 3 % of the weights: MNIST with
+784-300-100-10 for 18,720 steps (five runs) and with LeNet-5-Caffe for 3,000 steps
+(published: 18,720), 42,200 steps with labels, and the same perceptron on
+Fashion-MNIST.  Dotted lines show the authors' logs of two runs, if the data folder
+holds them.  Distances are computed before the masks are updated.  If the initial
+kernel distance is larger, it decreases by a larger factor: the two published runs
+began at 6,439 and 8,147, higher than here.  Mirrors the demonstration of [LZ20].
 """
 
 import csv
@@ -30,7 +30,7 @@ import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
-from figures.ntt import ntt_training
+from figures.ntt import ntt_training as training
 from figures.run import published
 
 FIGURE, DENSITY, FULL_DENSITY = "ntt_transfer", 0.1, 0.03
@@ -50,7 +50,7 @@ PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
-    """Transfers, each with the training that follows, then random masks."""
+    """Return transfers, each followed by training, then random masks."""
     if size == "full":
         runs = [("MLP", ("at_masked",), 5), ("LeNet", ("at_masked",), 1),
                 ("Fashion", ("at_masked",), 1)]
@@ -73,19 +73,19 @@ def jobs(size, seed, data):
 
 
 def problem(name, folder, seed, repeat):
-    """Network, images to learn from, images that watch the transfer, l2."""
+    """Return the network, training images, held-out images and l2."""
     if folder is None:
-        images = ntt_training.digits(seed, repeat)
-        return ntt_training.perceptron(*SIZES), images, 1e-4
-    net = ntt_training.convolutional("lenet5_caffe") if name == "LeNet" \
-        else ntt_training.perceptron(784, 300, 100, 10)
-    images, l2 = ntt_training.stored(folder, FULL[name][0]), FULL[name][1]
+        images = training.digits(seed, repeat)
+        return training.perceptron(*SIZES), images, 1e-4
+    net = training.convolutional("lenet5_caffe") if name == "LeNet" \
+        else training.perceptron(784, 300, 100, 10)
+    images, l2 = training.stored(folder, FULL[name][0]), FULL[name][1]
     order = seeds.rng(seed, FIGURE, "order", 0).permutation(len(images.x))
     return net, images._replace(x=images.x[order], labels=images.labels[order]), l2
 
 
 def start(name, folder, kind, repeat, seed):
-    """Network, images, l2, generator, teacher, density and number of layers."""
+    """Return network, images, l2, generator, teacher, density, number of layers."""
     net, images, l2 = problem(name, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, f"{name} {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, name, repeat))
@@ -94,21 +94,24 @@ def start(name, folder, kind, repeat, seed):
 
 
 def transfer(name, folder, kind, repeat, seed, steps):
-    """Make a student without labels: its log (step, kernel, outputs, l2), arrays."""
+    """Train a student without labels; return its log and its arrays.
+
+    The log has rows (step, kernel distance, output distance, l2).
+    """
     net, images, l2, generator, teacher, density = start(name, folder, kind, repeat,
                                                          seed)
-    unseen, log = ntt_training.read(net, images.x_test[:ntt_training.BATCH]), []
-    goal = ntt_training.ntt.target(net.model, *teacher, unseen)
+    unseen, log = training.read(net, images.x_test[:training.BATCH]), []
+    goal = training.ntt.target(net.model, *teacher, unseen)
 
     def watch(step, now):
         if step % (10 if folder is None else 100) == 0 or step == steps:
-            loss = ntt_training.ntt.gradient(net.model, now, unseen, goal, density=density,
-                                             kind=kind).loss
+            loss = training.ntt.gradient(net.model, now, unseen, goal, density=density,
+                                         kind=kind).loss
             log.append((step, *loss[1:]))
 
-    student = ntt_training.transfer(net, teacher, images.x, density=density, steps=steps,
-                                    rate=5e-4, generator=generator, l2=l2, kind=kind,
-                                    watch=watch)
+    student = training.transfer(net, teacher, images.x, density=density, steps=steps,
+                                rate=5e-4, generator=generator, l2=l2, kind=kind,
+                                watch=watch)
     arrays = {f"{field} {i}": array for field, arrays in student._asdict().items()
               for i, array in enumerate(arrays)}
     return {"name": name, "kind": kind, "log": np.array(log),
@@ -117,27 +120,28 @@ def transfer(name, folder, kind, repeat, seed, steps):
 
 
 def learn(name, folder, kind, repeat, seed, labelled, before=None):
-    """Learning with labels of the student of `before`, or with random masks."""
+    """Train with labels: the student of `before`, or random masks."""
     net, images, _, generator, teacher, density = start(name, folder, kind, repeat,
                                                         seed)
     if before is None:
-        student = ntt_training.ntt.Student(*teacher, ntt_training.first_masks(
+        student = training.ntt.Student(*teacher, training.first_masks(
             "random", net, *teacher, images, density, generator))
     else:
-        student = ntt_training.ntt.Student(*(
+        student = training.ntt.Student(*(
             [before[f"{field} {i}"] for i in range(len(teacher[0]))]
-            for field in ntt_training.ntt.Student._fields))
+            for field in training.ntt.Student._fields))
     if folder is not None:              # the published split: 54,000 to learn from
         images = images._replace(x=images.x[:54000], labels=images.labels[:54000])
-    curve = ntt_training.supervise(net, student, images, steps=labelled, rate=1e-3,
-                                   every=25 if folder is None else 100, generator=generator)[2]
+    curve = training.supervise(net, student, images, steps=labelled, rate=1e-3,
+                               every=25 if folder is None else 100,
+                               generator=generator)[2]
     return {"name": name, "kind": kind, "curve": curve[:, :2],
             **published_log(name, folder, "supervised_acc",
                             ("iteration", "test_acc_pct"))}
 
 
 def published_log(name, folder, what, columns):
-    """The authors' log of each run (steps, columns); none where not at hand."""
+    """Read the authors' log of each run (steps, columns), if the file exists."""
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")
     if folder is None or name not in LOGS or not os.path.isfile(path):
@@ -152,7 +156,7 @@ def published_log(name, folder, what, columns):
 
 
 def gather(results):
-    """{name_kind_what: (repeats, steps, columns)}."""
+    """Stack the results as {name_kind_what: (repeats, steps, columns)}."""
     found = {}
     for r in results:
         for what in ("log", "curve"):
@@ -164,12 +168,12 @@ def gather(results):
 
 
 def logs(data, start):
-    """What was published, run by run."""
+    """Return the published numbers of each run."""
     return [value for key, value in data.items() if key.startswith(start)]
 
 
 def at(curve, step):
-    """Row of (repeats, steps, columns) nearest to a step."""
+    """Return the row of (repeats, steps, columns) nearest to a step."""
     return curve[:, np.abs(curve[0, :, 0] - step).argmin()]
 
 
@@ -192,7 +196,7 @@ def claims(data):
 
 
 def judged(name, runs, start, kernel, out, soon, final, early, paper):
-    """Claims of one task; bounds None are shown only."""
+    """Return the claims of one task; without a bound, a claim is shown only."""
     bounds = {"digits": (None, 0.5, 0.5, None, None, 0, None, None, 0.02),
               "MLP": (None, 0.09, None, 0.30, 0.96, 0.015, 0.70, 0.55, None),
               "LeNet": (None, None, None, None, 0.98, 0.008, None, None, None),

@@ -1,8 +1,8 @@
-"""Neural Tangent Transfer at work: images, networks, transfer, training.
+"""Neural Tangent Transfer for the figures: images, networks, transfer, training.
 
-Shared by the figures of [LZ20].  A task is the embedded digits (16x16), or
-MNIST, Fashion-MNIST or both in a data folder.  Images are standardised by
-the one mean and deviation of the training set, as in the authors' code.
+The figures of [LZ20] share this module.  A task is the embedded digits (16x16), or
+MNIST, Fashion-MNIST or both from a data folder.  As in the authors' code, images are
+standardised with one mean and one standard deviation of the whole training set.
 """
 
 import functools
@@ -19,12 +19,13 @@ BATCH, SIDE = 64, 16
 SNIPPED = 100           # training samples that SNIP scores weights with
 METHODS = ("NTT", "random", "SNIP", "logit-SNIP", "scaled random", "dense")
 COLOURS = dict(zip(METHODS, (colours.BLUE, colours.VERMILION, colours.GREEN,
-                             colours.PURPLE, colours.ORANGE, colours.BLACK), strict=True))
+                             colours.PURPLE, colours.ORANGE, colours.BLACK),
+                   strict=True))
 MARKS = dict(zip(METHODS, "os^vD.", strict=True))
 
 
 class Images(NamedTuple):
-    """A split: x (N, H, W) float32, standardised, and labels (N,) int."""
+    """Images of one split: standardised x (N, H, W) float32, labels (N,) int."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -33,7 +34,7 @@ class Images(NamedTuple):
 
 
 class Net(NamedTuple):
-    """Functions of an architecture; `model` is what ntt.py takes."""
+    """The functions of an architecture; `model` is passed to `ntt`."""
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
@@ -44,7 +45,7 @@ class Net(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """The embedded digits, each repeat with a split of its own."""
+    """Return the embedded digits, with a separate split for each repeat."""
     images, labels = datasets.digits()
     images = datasets.upsample(images, SIDE).astype(np.float32)
     number = int(seeds.rng(seed, "ntt", "split", repeat).integers(2 ** 31))
@@ -53,14 +54,14 @@ def digits(seed, repeat):
 
 
 def stored(folder, name):
-    """MNIST or Fashion-MNIST."""
+    """Read MNIST or Fashion-MNIST."""
     parts = [datasets.images(os.path.join(folder, name), kind)
              for kind in ("train", "t10k")]
     return standardised(*parts[0], *parts[1])
 
 
 def standardised(x, labels, x_test, labels_test):
-    """Images with the mean and deviation of those to train on taken out."""
+    """Standardise images with mean and deviation of the training images."""
     mean, deviation = x.mean(dtype=np.float64), x.std(dtype=np.float64)
     x, x_test = (((a - mean) / deviation).astype(np.float32) for a in (x, x_test))
     return Images(x, labels, x_test, labels_test)
@@ -69,14 +70,14 @@ def standardised(x, labels, x_test, labels_test):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes):
-    """A ReLU network of these layers, inputs first."""
+    """Return a ReLU network with layers of these sizes, inputs first."""
     return Net(functools.partial(mlp.init, sizes, dtype=np.float32),
                ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
                          ntk.adjoint), mlp.backward, True)
 
 
 def convolutional(name):
-    """An architecture of convnet.py."""
+    """Return an architecture of `convnet`."""
     _, shapes, pools = convnet.ARCHITECTURES[name]
     forward, backward, signals, second_order = (
         functools.partial(f, pools=pools) for f in
@@ -87,7 +88,10 @@ def convolutional(name):
 
 
 def batches(generator, x, steps, size=BATCH):
-    """`steps` batches, each image once before any comes twice, ragged ends left."""
+    """Return `steps` mini-batches; each epoch uses every image at most once.
+
+    Incomplete mini-batches at the end of an epoch are dropped.
+    """
     each = len(x) // size
     order = np.concatenate([generator.permutation(len(x))[:each * size]
                             for _ in range(-(-steps // each))])
@@ -95,7 +99,7 @@ def batches(generator, x, steps, size=BATCH):
 
 
 class Batches:
-    """A sequence of batches x[order[i]]."""
+    """The sequence of mini-batches x[order[i]]."""
 
     def __init__(self, x, order):
         self.x, self.order = x, order
@@ -108,14 +112,14 @@ class Batches:
 
 
 def read(net, x):
-    """Images as the network reads them."""
+    """Return images in the shape that the network takes."""
     if net.flat:
         return x.reshape(len(x), -1)
     return x if x.ndim == 4 else x[..., None]
 
 
 def outputs(net, weights, biases, x, size=500):
-    """Outputs (N, k) of all images."""
+    """Return the outputs (N, k) for all images."""
     return np.concatenate([
         net.model.forward(weights, biases, read(net, x[first:first + size])).outputs
         for first in range(0, len(x), size)])
@@ -126,7 +130,7 @@ def accuracy(net, weights, biases, x, labels):
 
 
 def cross_entropy(out, labels):
-    """Mean over the batch, and its derivative by the outputs (N, k)."""
+    """Return the mean cross entropy and its derivative by the outputs (N, k)."""
     loss, derivative = losses.cross_entropy(out[None], labels, "last")
     return loss, derivative[0]
 
@@ -135,7 +139,7 @@ def cross_entropy(out, labels):
 
 def first_masks(method, net, weights, biases, images, density, generator,
                 scope="layer"):
-    """Masks of a baseline."""
+    """Return the masks of a baseline."""
     if method == "dense":
         return [np.ones_like(W) for W in weights]
     if method in ("random", "scaled random"):
@@ -153,7 +157,7 @@ def first_masks(method, net, weights, biases, images, density, generator,
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """The sparse network of a method; `options` of `transfer` are for "NTT"."""
+    """Return the sparse network of a method; `options` go to `transfer`."""
     if method == "NTT":
         return transfer(net, teacher, images.x, density=density, generator=generator,
                         scope=scope, **options)
@@ -168,7 +172,7 @@ def student(method, net, teacher, images, density, generator, scope="layer", **o
 def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
              l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer",
              batch=BATCH):
-    """ntt.transfer with Adam and masks by magnitude."""
+    """Run `ntt.transfer` with Adam and masks by magnitude."""
     return ntt.transfer(
         net.model, *teacher, batches(generator, read(net, x), steps, batch),
         density=density,
@@ -179,10 +183,10 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
               watch=None):
-    """Train with the masks fixed; (steps seen, test accuracy, training loss).
+    """Train with fixed masks; return (step, test accuracy, training loss).
 
-    Accuracy is taken before the first step, after each `every` (or after the
-    numbers of steps that it lists), and at the end.
+    Accuracy is computed before the first step, every `every` steps (or at the
+    steps that `every` lists), and at the end.
     """
     masks = student.masks
     weights = [W * M for W, M in zip(student.weights, masks, strict=True)]

@@ -236,7 +236,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
         c = 1 / (dtype.type(steepness) * tape.constants[3])
         *found, last = _backward(tape, c, dspikes)
-    unread = dout[:2], None if dspikes is None else dspikes[:1]     # reach no weight
+    unread = dout[:2], None if dspikes is None else dspikes[:1]     # no weight depends on these
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
         raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
                          "must be finite")
@@ -261,7 +261,7 @@ def _backward(tape, c, dspikes):
         np.matmul(credit, W_out, out=dS.reshape(-1, n))                    # (8)
         if dspikes is not None:
             dS += dspikes[start:stop] * (threshold * c * c)
-        if V is None:           # one buffer less, in cache
+        if V is None:           # one buffer less in cache
             dS, dsyn = np.divide(dS, slope, out=dS), slope
         dsyn[-1] = carry
         for i in reversed(range(stop - start)):
@@ -359,7 +359,7 @@ def _filtered(sent, alpha, beta):
     T, B, k = sent.shape
     c = min(T, 64)
     step = np.arange(c + 1)
-    answer = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])     # to R = 1
+    answer = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])  # response to R = 1
     K = np.zeros((c + 2, c + 2))
     K[:-1, :c] = answer[np.maximum(step[:, None] - step[None, :c] - 1, 0)]
     K[:-1, c], K[:-1, c + 1] = beta ** step, answer

@@ -19,7 +19,7 @@ import numpy as np
 import refsnn
 from refsnn.oracle import check
 
-__all__ = ["measure", "read", "write"]
+__all__ = ["read", "write"]
 
 FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th mutant, "
          "mutantK.OUTPUT; time first, (T, B, n); weights post x pre")
@@ -87,7 +87,7 @@ def _description(found):
             "file": f"{name}.npz", "text": v.text, "exact": v.exact,
             "inputs": _described(v.inputs),
             "outputs": _described({key: np.asarray(a) for key, a in v.outputs.items()}),
-            "metadata": measure(v),
+            "metadata": _measured(v),
             "mutants": [{"name": m.name, "seen": m.seen, "outputs": list(m.outputs)}
                         for m in v.mutants]} for name, v in found.items()}}
 
@@ -99,28 +99,8 @@ def _described(values):
             for name, value in values.items()}
 
 
-def measure(vector):
-    """Measure how close a vector is to its thresholds, and its activity.
-
-    Parameters
-    ----------
-    vector : Vector
-        As `check.vectors` returns it.
-
-    Returns
-    -------
-    dict
-        "norms" of the outputs; with spikes, "spike_rate" per neuron and
-        step; with membranes, the number of "ties" with the threshold, and
-        "margin", the smallest distance from it apart from ties.
-
-    Examples
-    --------
-    >>> vector = check.vectors(["lif_forward"])["lif_forward"]
-    >>> found = measure(vector)
-    >>> found["margin"] > 1e-4, found["ties"], 0.1 < found["spike_rate"] < 0.6
-    (True, 0, True)
-    """
+def _measured(vector):
+    """Return norms, the spike rate, and ties with and distance to the threshold."""
     arrays = vector.inputs | vector.outputs
     found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
                        for name, value in vector.outputs.items()}}

@@ -217,9 +217,10 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
     """Return the candidates of `conventions` and functions to simulate them."""
     for name, value in (("tau_syn", tau_syn), ("tau_mem", tau_mem), ("dt", dt)):
-        if not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
+        if np.ndim(value) or np.asarray(value).dtype.kind not in "fiu" \
+                or not 0 < value < np.inf:
             raise ValueError(f"{name} is {value!r:.60}: must be a number above 0, s")
-    euler = min(tau_syn, tau_mem) >= dt         # or 1 - dt/tau is below 0
+    euler = bool(min(tau_syn, tau_mem) >= dt)   # or 1 - dt/tau is below 0
     axes = conventions.AXES if euler else conventions.AXES | {"decay": ("exact",)}
     presets = {name: step for name, step in conventions.PRESETS.items()
                if euler or step.decay == "exact"}
@@ -271,7 +272,7 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """Return the first difference of a run or None, and their number."""
+    """Return the first difference of a run and the number of differences."""
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -287,7 +288,7 @@ def _part(rows, run, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Return the first difference of a step or None, and their number."""
+    """Return the first difference of a step and the number of differences."""
     parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W), float)

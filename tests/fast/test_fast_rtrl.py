@@ -137,7 +137,7 @@ def test_float32_is_kept_and_close(network):
     assert fast_rtrl.step(None, x[0], h[0], h[1], V).dtype == np.float32
 
 
-def test_arguments_that_fit_and_those_that_are_cast_give_the_same():
+def test_fast_and_slow_checks_give_the_same_results():
     """Lists and integers take the slow checks."""
     rng = np.random.default_rng(1)
     x, V, h = rng.integers(0, 2, (3, 2, 4)) + 0.0, rng.normal(size=(5, 5)), \

@@ -14,7 +14,7 @@ import pytest
 
 import refsnn
 from refsnn.oracle import check, files
-from refsnn.oracle.files import measure, read, write
+from refsnn.oracle.files import read, write
 
 VECTORS = check.vectors()
 
@@ -89,7 +89,7 @@ def test_every_module_that_computes_is_named(told):
 def test_metadata_by_hand(told):
     for name, vector in VECTORS.items():
         found = told["vectors"][name]["metadata"]
-        assert found == measure(vector)
+        assert found == files._measured(vector)
         assert found["norms"].keys() == vector.outputs.keys()
         assert min(found["norms"].values()) > 0
         arrays = vector.inputs | vector.outputs

@@ -464,6 +464,11 @@ def test_bad_input_is_named(call, match):
 VECTORS = check.vectors(["lif_forward", "bptt"])
 
 
+def test_constants_from_files_are_arrays():
+    taus = {"tau_syn": np.array(1.0), "tau_mem": np.array(1), "dt": np.array(1.0)}
+    assert taken(**taus).text == taken().text
+
+
 @pytest.mark.parametrize("name, step", [
     ("norse", conventions.PRESETS["norse"]),
     ("spytorch", conventions.PRESETS["spytorch"])])
