@@ -288,8 +288,8 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     """
     e, = _arrays("eligibility (B*, n*, c*) float", eligibility)
     syn, mem = _earlier("filtered", filtered, e.shape, e)
-    alpha, beta, gain = _constants("eligibility (B*, n*, c*) float, " + NUMBERS, e, alpha,
-                                    beta, gain)
+    alpha, beta, gain = _constants("eligibility (B*, n*, c*) float, " + NUMBERS, e,
+                                   alpha, beta, gain)
     return Traces(alpha * syn + e, beta * mem + gain * syn)                # (9)
 
 
@@ -375,7 +375,9 @@ def _fit(*pairs):
 
 def _present(psi, x, V, syn, mem, spikes):
     """Return the arrays of one step in the dtype of psi."""
-    shape = np.shape(psi)
+    psi, shape = np.asarray(psi), np.shape(psi)
+    x, spikes = (a.astype(psi.dtype) if type(a) is np.ndarray and a.dtype == bool else a
+                 for a in (x, spikes))
     if len(shape) == 2 and _fit(
             *((a, shape) for a in (psi, syn, mem, spikes)),
             (x, (shape[0], *np.shape(x)[1:2])),
@@ -389,6 +391,8 @@ def _masked(psi, clamp):
     """Return the refractory mask in the dtype of psi, 0 for None."""
     if clamp is None:
         return np.zeros_like(psi)
+    if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
+        return clamp.astype(psi.dtype)
     return _arrays("psi (B*, n*) float, clamp (B*, n*) in {0, 1}", psi, clamp)[1]
 
 

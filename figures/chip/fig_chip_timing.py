@@ -145,7 +145,7 @@ def plot(data, fig):
     left.axvline(10, color=colours.BLACK, ls=":", lw=1.2)
     left.annotate("reset in the fast mode", (10, low - 0.12), (5, 2),
                   textcoords="offset points", fontsize=9)
-    left.set(title="Accuracy from the samples up to a time", ylabel="test accuracy",
+    left.set(title="Accuracy from the first samples only", ylabel="test accuracy",
              xlabel="time of the last sample after the first input spike (µs)",
              ylim=(low - 0.12, 1), xlim=(0, times_us()[-1]))
     right.axvline(40, color=colours.BLACK, ls=":", lw=1.2)

@@ -174,7 +174,8 @@ def _accuracies(data, name, axis):
     paper = published.values(FIGURE) if name in ("shd", "synthetic") else {}
     for x, key in enumerate(NAMES):
         values = data[f"{name} {key}"]
-        for i, (text, (colour, mark)) in enumerate(spoken_words.LOOKS.items()):
+        looks = spoken_words.LOOKS.values()
+        for i, (text, (colour, mark)) in enumerate(zip(SETS, looks, strict=True)):
             at = x + 0.16 * (i - 1)
             axis.plot([at] * len(values), values[:, i], mark, color=colour, ms=4,
                       alpha=0.5, mew=0)

@@ -236,7 +236,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
         c = 1 / (dtype.type(steepness) * tape.constants[3])
         *found, last = _backward(tape, c, dspikes)
-    unread = dout[:2], None if dspikes is None else dspikes[:1]     # no weight depends on these
+    unread = dout[:2], None if dspikes is None else dspikes[:1]     # not in any sum
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
         raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
                          "must be finite")
@@ -359,10 +359,10 @@ def _filtered(sent, alpha, beta):
     T, B, k = sent.shape
     c = min(T, 64)
     step = np.arange(c + 1)
-    answer = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])  # response to R = 1
+    response = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])   # to R = 1
     K = np.zeros((c + 2, c + 2))
-    K[:-1, :c] = answer[np.maximum(step[:, None] - step[None, :c] - 1, 0)]
-    K[:-1, c], K[:-1, c + 1] = beta ** step, answer
+    K[:-1, :c] = response[np.maximum(step[:, None] - step[None, :c] - 1, 0)]
+    K[:-1, c], K[:-1, c + 1] = beta ** step, response
     K[c + 1, :c], K[c + 1, c + 1] = alpha ** step[c - 1::-1], alpha ** c
     K, full = K.astype(sent.dtype), np.zeros((c + 2, B * k), sent.dtype)
     for s in range(0, T, c):

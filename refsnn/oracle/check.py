@@ -186,7 +186,7 @@ def _flaw(vector):
     return ""
 
 
-def _untold(vector):
+def _unseen(vector):
     """Return the names of mutants that equal the right outputs in float32."""
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, 1e-4)
@@ -196,8 +196,8 @@ def _untold(vector):
 def _alive(vector):
     """Return the vector, or refuse it if it cannot detect a wrong result."""
     why = _flaw(vector)
-    if not why and _untold(vector):
-        why = f"blind: mutants {_untold(vector)} change nothing"
+    if not why and _unseen(vector):
+        why = f"blind: mutants {_unseen(vector)} change nothing"
     if why:
         raise ValueError(f"vector {vector.name} is {why}: must be able to fail")
     return vector
@@ -352,7 +352,7 @@ def check_gradient(rule, function, examples=60):
         judged.append(seed)
         names = {mutant.name for mutant in vector.mutants}
         mutants.update(names)
-        told.update(names - set(_untold(vector)))
+        told.update(names - set(_unseen(vector)))
         if _fault(vector, function):
             bad.append((n, m, B, T, seed))
             raise AssertionError(rule)
@@ -367,7 +367,7 @@ def check_gradient(rule, function, examples=60):
             raise                       # the function raised it
     if mutants - told or not judged:
         raise ValueError(f"examples is {examples}: must be more, the {len(judged)} "
-                         f"live networks do not tell {sorted(mutants - told)}")
+                         f"live networks do not show {sorted(mutants - told)}")
     return len(judged)
 
 

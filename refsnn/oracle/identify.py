@@ -331,13 +331,14 @@ def _text(members, apart, nearest, parting):
         others = [f"{_words(c)} ({apart[c]})" for c in members[1:] if apart[c]]
         same = [_words(c) for c in members[1:] if not apart[c]]
         return f"as {_words(members[0])}" + (
-            "; not told apart from (probe that would): " + "; ".join(others)
+            "; not distinguished from (probe that does): " + "; ".join(others)
             if others else "") + (
-            "; the same to every probe: " + "; ".join(same) if same else "")
-    where = "in the gradients" if parting.step is None else \
-        f"at step {parting.step}, sample {parting.sample}, neuron {parting.neuron}"
-    return (f"nearest: as {_words(nearest)}; parts {where}: {parting.quantity} is "
-            f"{parting.found:.9g}, would be {parting.wanted:.9g}")
+            "; equal on every probe: " + "; ".join(same) if same else "")
+    step, sample, neuron, quantity, found, wanted = parting
+    where = "in the gradients" if step is None else \
+        f"first at step {step}, sample {sample}, neuron {neuron}"
+    return (f"nearest: as {_words(nearest)}; differs {where}: {quantity} is {found:.9g}, "
+            f"would be {wanted:.9g}")
 
 
 def probes(alphas, betas, threshold=1.0):

@@ -1,33 +1,21 @@
-"""What the figures of the analog chip share, in miniature."""
-
+"""Test `chip_images` and `chip_words` on small networks and few images."""
 
 import h5py
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from refsnn import chip, chip_weights, events, lif
-from figures.chip import chip_coding
-from refsnn import in_the_loop as loop
+from figures.chip import chip_coding, chip_images, chip_words, fig_chip_words
+from figures.run.jobs import normalised
+from figures.spoken import spoken_words
+from refsnn import chip, chip_weights, events, in_the_loop, lif
 
-pytestmark = pytest.mark.usefixtures("figures_path")
-
-
-@pytest.fixture(scope="module")
-def tasks(figures_path):
-    from figures.chip import chip_images
-    return chip_images
 
 
 @pytest.fixture(scope="module")
-def words(figures_path):
-    from figures.chip import chip_words
-    return chip_words
-
-
-@pytest.fixture(scope="module")
-def images(tasks):
-    found = tasks.digits(5, 0)
-    return tasks.Images(found.x[:150], found.labels[:150], found.x_test[:60],
+def images():
+    found = chip_images.digits(5, 0)
+    return chip_images.Images(found.x[:150], found.labels[:150], found.x_test[:60],
                         found.labels_test[:60])
 
 
@@ -35,33 +23,33 @@ def arrays(learner):
     return [w for w in learner.weights if w is not None]
 
 
-def test_images_are_split_anew_in_each_repeat(tasks):
-    one, again, other = tasks.digits(5, 0), tasks.digits(5, 0), tasks.digits(5, 1)
+def test_images_are_split_anew_in_each_repeat():
+    one, again, other = chip_images.digits(5, 0), chip_images.digits(5, 0), chip_images.digits(5, 1)
     assert np.array_equal(one.x, again.x) and not np.array_equal(one.x, other.x)
     assert one.x.shape[1:] == (16, 16) and len(one.x) + len(one.x_test) == 1797
-    x = tasks.coded(one.x[:7])
+    x = chip_images.coded(one.x[:7])
     assert x.shape == (20, 7, 256) and 20 < x.sum(axis=(0, 2)).mean() < 150
-    assert np.array_equal(x[:, 3:4], tasks.coded(one.x[3:4])), "alone or in a batch"
+    assert np.array_equal(x[:, 3:4], chip_images.coded(one.x[3:4])), "alone or in a batch"
 
 
 @pytest.mark.parametrize("kind", ["software", "chip"])
-def test_a_training_in_parts_goes_on_where_it_ended(tasks, images, kind):
-    rule = tasks.DEFAULT._replace(dropout=0.2, degrees=10.0)
+def test_a_training_in_parts_goes_on_where_it_ended(images, kind):
+    rule = chip_images.DEFAULT._replace(dropout=0.2, degrees=10.0)
 
     def run():
         drawn = chip.draw(3, chip.CALIBRATED)
-        return tasks.in_software if kind == "software" else \
-            tasks.on_chip(drawn, np.random.default_rng(4))
+        return chip_images.in_software if kind == "software" else \
+            chip_images.on_chip(drawn, np.random.default_rng(4))
 
     def start():
-        return tasks.begin(np.random.default_rng(1), 12), np.random.default_rng(2)
+        return chip_images.begin(np.random.default_rng(1), 12), np.random.default_rng(2)
 
     (whole, generator), one = start(), run()
-    whole, curves = tasks.learn(one, whole, images, rule, generator, 2)
+    whole, curves = chip_images.learn(one, whole, images, rule, generator, 2)
     (parted, generator), one = start(), run()
     for first in range(2):
-        parted = tasks.unpacked(tasks.packed(parted))
-        parted, part = tasks.learn(one, parted, images, rule, generator, 1, first=first)
+        parted = chip_images.unpacked(chip_images.packed(parted))
+        parted, part = chip_images.learn(one, parted, images, rule, generator, 1, first=first)
         assert np.array_equal(part[0], curves[first])
     assert all(map(np.array_equal, arrays(whole), arrays(parted)))
     assert curves[1, 0] < curves[0, 0]
@@ -72,71 +60,71 @@ def test_a_training_in_parts_goes_on_where_it_ended(tasks, images, kind):
 @pytest.mark.parametrize("change", [
     {}, {"reduction": "reached"}, {"reduction": "sum"}, {"scaling": 3.0},
     {"readout": 0.2}, {"burst": 0.3}, {"decay": 0.0}])
-def test_a_rule_says_which_loss_is_learned_from(tasks, images, change):
-    weights = tasks.begin(np.random.default_rng(1), 12).weights
+def test_a_rule_says_which_loss_is_learned_from(images, change):
+    weights = chip_images.begin(np.random.default_rng(1), 12).weights
     weights = weights._replace(hidden=weights.hidden + np.float32(0.03))
-    x, labels = tasks.coded(images.x[:20]), images.labels[:20]
-    rule = tasks.Rule(**change)
-    value, d, recording = tasks.gradient(tasks.in_software, weights, x, labels, rule,
+    x, labels = chip_images.coded(images.x[:20]), images.labels[:20]
+    rule = chip_images.Rule(**change)
+    value, d, recording = chip_images.gradient(chip_images.in_software, weights, x, labels, rule,
                                          None)
     assert recording.spikes.any()
     names = "reduction", "scaling", "burst", "readout"
-    loss = loop.loss(recording, labels, **{name: getattr(rule, name) for name in names})
+    loss = in_the_loop.loss(recording, labels, **{name: getattr(rule, name) for name in names})
     penalty, dpenalty = chip_weights.penalty(weights, hidden=rule.decay)
     assert value == pytest.approx(loss.value + penalty, rel=1e-6)
-    theirs = loop.gradients(weights, x, recording, loss.dout, loss.dspikes)
+    theirs = in_the_loop.gradients(weights, x, recording, loss.dout, loss.dspikes)
     np.testing.assert_allclose(d[0], theirs.hidden + dpenalty[0], rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(d[2], theirs.readout, rtol=1e-5, atol=1e-9)
-    other = tasks.gradient(tasks.in_software, weights, x, labels, tasks.Rule(), None)[0]
+    other = chip_images.gradient(chip_images.in_software, weights, x, labels, chip_images.Rule(), None)[0]
     assert (value == other) == (not change)
 
 
-def busy(tasks, hidden=12, shift=0.03):
+def busy(hidden=12, shift=0.03):
     """A network whose neurons fire."""
-    weights = tasks.begin(np.random.default_rng(1), hidden).weights
+    weights = chip_images.begin(np.random.default_rng(1), hidden).weights
     return weights._replace(hidden=weights.hidden + np.float32(shift))
 
 
-def test_software_is_lif_and_the_chip_comes_near_it(tasks, images):
-    weights, x = busy(tasks), tasks.coded(images.x[:30])
+def test_software_is_lif_and_the_chip_comes_near_it(images):
+    weights, x = busy(), chip_images.coded(images.x[:30])
     weights = weights._replace(readout=8 * weights.readout)
     decay = np.exp(-1.7 / 6)
     layer = lif.simulate(x.astype(float), weights.hidden.astype(float), alpha=decay,
                          beta=decay)
     out = lif.readout(layer.spikes, weights.readout.astype(float), alpha=decay,
                       beta=decay)
-    soft = tasks.in_software(weights, x)
+    soft = chip_images.in_software(weights, x)
     assert np.array_equal(soft.spikes, layer.spikes) and layer.spikes.mean() > 0.01
     np.testing.assert_allclose(soft.mem, layer.mem, rtol=0, atol=1e-4)
     np.testing.assert_allclose(soft.out, out, rtol=0, atol=1e-4)
     drawn = chip.draw(1, chip.IDEAL._replace(refractory=1.7e-6))
-    hard = tasks.on_chip(drawn, np.random.default_rng(1))(weights, x)
+    hard = chip_images.on_chip(drawn, np.random.default_rng(1))(weights, x)
     out = lif.readout(hard.spikes.astype(float), weights.readout.astype(float),
                       alpha=decay, beta=decay)
     slope = (hard.out * out).sum() / (out ** 2).sum()
     assert hard.spikes.any()
     assert 0.85 < slope < 1.15, "in thresholds, though written with another scale"
     assert chip_weights.integers(weights)[1] < 250
-    fast = tasks.on_chip(drawn, np.random.default_rng(1), reset_after=5e-6)(weights, x)
+    fast = chip_images.on_chip(drawn, np.random.default_rng(1), reset_after=5e-6)(weights, x)
     assert np.ptp(fast.mem[6:], axis=0).max() == 0 < np.ptp(hard.mem[6:], axis=0).max()
 
 
-def test_images_are_coded_with_white_at_the_beginning(tasks, images):
+def test_images_are_coded_with_white_at_the_beginning(images):
     x = images.x[:5].copy()
     x[:, 0, 0] = 1                      # a white pixel, so that first is that of each
     flat = x.reshape(5, -1)
-    assert np.array_equal(tasks.coded(x), chip_coding.latency(flat))
-    assert tasks.coded(x)[0, :, 0].all()
+    assert np.array_equal(chip_images.coded(x), chip_coding.latency(flat))
+    assert chip_images.coded(x)[0, :, 0].all()
 
 
-def test_stored_images_are_cut_as_the_data_set_wants(tasks, monkeypatch):
+def test_stored_images_are_cut_as_the_data_set_wants(monkeypatch):
     rng = np.random.default_rng(3)
     pixels = {"train": rng.integers(0, 256, (6, 28, 28)).astype(np.uint8),
               "t10k": rng.integers(0, 256, (4, 28, 28)).astype(np.uint8)}
-    monkeypatch.setattr(tasks.datasets, "images", lambda folder, kind: (
+    monkeypatch.setattr(chip_images.datasets, "images", lambda folder, kind: (
         pixels[kind] / np.float32(255), np.arange(len(pixels[kind]))))
     for name, crop in (("mnist", 2), ("fashion_mnist", 0)):
-        found = tasks.load(name, "somewhere", 0, 0)
+        found = chip_images.load(name, "somewhere", 0, 0)
         for ours, kind in ((found.x, "train"), (found.x_test, "t10k")):
             assert np.array_equal(ours, chip_coding.shrunk(pixels[kind], crop=crop,
                                                            side=16))
@@ -144,29 +132,29 @@ def test_stored_images_are_cut_as_the_data_set_wants(tasks, monkeypatch):
 
 
 @pytest.mark.parametrize("clamp", [True, False])
-def test_a_step_stays_within_the_chip_s_weights(tasks, clamp):
-    learner = tasks.begin(np.random.default_rng(1), 12)
+def test_a_step_stays_within_the_chip_s_weights(clamp):
+    learner = chip_images.begin(np.random.default_rng(1), 12)
     d = [None if w is None else -np.ones_like(w) for w in learner.weights]
     for _ in range(3):
-        learner = tasks.step(learner, d, 0.2, clamp)
+        learner = chip_images.step(learner, d, 0.2, clamp)
     most = np.abs(learner.weights.hidden).max()
     assert most == np.float32(63 / 240) if clamp else most > 0.5
     assert learner.weights.readout.max() > 0.5, "scaled when written"
 
 
-def test_dropout_leaves_rows_out_of_the_network_and_of_its_gradient(tasks, images):
-    weights, x = busy(tasks, 60), tasks.coded(images.x[:20])
-    labels, rule = images.labels[:20], tasks.Rule(dropout=0.2)
-    _, d, recording = tasks.gradient(tasks.in_software, weights, x, labels, rule,
+def test_dropout_leaves_rows_out_of_the_network_and_of_its_gradient(images):
+    weights, x = busy(60), chip_images.coded(images.x[:20])
+    labels, rule = images.labels[:20], chip_images.Rule(dropout=0.2)
+    _, d, recording = chip_images.gradient(chip_images.in_software, weights, x, labels, rule,
                                      np.random.default_rng(5))
     kept = chip_weights.dropout(np.random.default_rng(5), 60, 0.2)
     assert 0.05 < 1 - kept.mean() < 0.4
     assert not recording.spikes[:, :, ~kept].any()
     assert recording.spikes[:, :, kept].any()
     used = chip_weights.drop(weights, kept)
-    value, dout, dspikes = loop.loss(recording, labels, scaling=rule.scaling,
+    value, dout, dspikes = in_the_loop.loss(recording, labels, scaling=rule.scaling,
                                      burst=rule.burst)
-    theirs = loop.gradients(used, x, recording, dout, dspikes)
+    theirs = in_the_loop.gradients(used, x, recording, dout, dspikes)
     penalty = chip_weights.penalty(weights, hidden=rule.decay)[1].hidden
     assert penalty[~kept].any() and not d[2][:, ~kept].any()
     hidden = np.where(kept[:, None], theirs.hidden, 0)
@@ -175,24 +163,24 @@ def test_dropout_leaves_rows_out_of_the_network_and_of_its_gradient(tasks, image
                                atol=1e-9)
 
 
-def test_what_learning_tells_and_how_its_rate_fades(tasks, images, monkeypatch):
+def test_what_learning_tells_and_how_its_rate_fades(images, monkeypatch):
     """Curves are means over images, also where the last batch is smaller."""
-    start, told, turned = tasks.Learner(busy(tasks), (None,) * 3), [], []
+    start, told, turned = chip_images.Learner(busy(), (None,) * 3), [], []
 
     def run(rule, epochs, first=0):
-        return tasks.learn(tasks.in_software, start, images, rule,
+        return chip_images.learn(chip_images.in_software, start, images, rule,
                            np.random.default_rng(2), epochs, first=first,
                            after_epoch=lambda epoch, weights: told.append(
                                (epoch, weights.hidden)))
 
-    _, curves = run(tasks.Rule(rate=1e-12, batch=40, decay=0.0), 1)
-    recording = tasks.in_software(start.weights, tasks.coded(images.x))
-    loss = loop.loss(recording, images.labels, burst=5e-4).value
+    _, curves = run(chip_images.Rule(rate=1e-12, batch=40, decay=0.0), 1)
+    recording = chip_images.in_software(start.weights, chip_images.coded(images.x))
+    loss = in_the_loop.loss(recording, images.labels, burst=5e-4).value
     said = recording.out.max(axis=0).argmax(axis=1)
     assert curves[0] == pytest.approx([loss, np.mean(said == images.labels)], rel=1e-4)
     told.clear()
-    run(tasks.Rule(fade=0.01), 1)
-    run(tasks.Rule(fade=0.01), 2, first=1)
+    run(chip_images.Rule(fade=0.01), 1)
+    run(chip_images.Rule(fade=0.01), 2, first=1)
     assert [epoch for epoch, _ in told] == [0, 1, 2]
     moved = [np.abs(a - b).max() for a, b in (
         (told[0][1], start.weights.hidden), (told[1][1], start.weights.hidden),
@@ -202,31 +190,31 @@ def test_what_learning_tells_and_how_its_rate_fades(tasks, images, monkeypatch):
     rotated = chip_coding.rotated
     monkeypatch.setattr(chip_coding, "rotated", lambda x, rng, most: (
         turned.append(most), rotated(x, rng, most=most))[1])
-    run(tasks.Rule(degrees=12.0), 1)
+    run(chip_images.Rule(degrees=12.0), 1)
     assert set(turned) == {12.0}
 
 
-def test_all_test_images_are_tested(tasks):
-    images = tasks.digits(5, 0)
+def test_all_test_images_are_tested():
+    images = chip_images.digits(5, 0)
     images = images._replace(x_test=images.x[:1100], labels_test=images.labels[:1100])
-    weights = busy(tasks)
-    scores = tasks.test(tasks.in_software, weights, images)
-    recording = tasks.in_software(weights, tasks.coded(images.x_test))
+    weights = busy()
+    scores = chip_images.test(chip_images.in_software, weights, images)
+    recording = chip_images.in_software(weights, chip_images.coded(images.x_test))
     said = recording.out.max(axis=0).argmax(axis=1)
     assert scores.accuracy == pytest.approx(np.mean(said == images.labels_test))
     assert scores.spikes == pytest.approx(recording.spikes.sum() / 1100)
 
 
-def test_parts_cover_all_epochs(tasks):
-    assert tasks.parts(15, "digits") == [(0, 15)]
-    assert tasks.parts(25, "mnist") == [(0, 10), (10, 10), (20, 5)]
+def test_parts_cover_all_epochs():
+    assert chip_images.parts(15, "digits") == [(0, 15)]
+    assert chip_images.parts(25, "mnist") == [(0, 10), (10, 10), (20, 5)]
 
 
-def test_scores_count_samples_until_a_time(tasks, images):
-    weights = tasks.begin(np.random.default_rng(1), 12).weights
+def test_scores_count_samples_until_a_time(images):
+    weights = chip_images.begin(np.random.default_rng(1), 12).weights
     weights = weights._replace(hidden=weights.hidden + np.float32(0.05))
-    scores = tasks.test(tasks.in_software, weights, images)
-    recording = tasks.in_software(weights, tasks.coded(images.x_test))
+    scores = chip_images.test(chip_images.in_software, weights, images)
+    recording = chip_images.in_software(weights, chip_images.coded(images.x_test))
     for t in (0, 6, 19):
         said = recording.out[:t + 1].max(axis=0).argmax(axis=1)
         assert scores.until[t] == np.mean(said == images.labels_test)
@@ -234,38 +222,38 @@ def test_scores_count_samples_until_a_time(tasks, images):
     assert scores.accuracy == scores.until[-1]
 
 
-def test_the_last_sample_counts(tasks, images):
+def test_the_last_sample_counts(images):
     def run(weights, x):
         out = np.zeros((*x.shape[:2], 10), np.float32)
         out[-1, :, 3], out[-2, :, 4] = 2, 1
-        return loop.Recording(out, out, out)
+        return in_the_loop.Recording(out, out, out)
 
-    scores = tasks.test(run, None, images)
+    scores = chip_images.test(run, None, images)
     assert scores.accuracy == np.mean(images.labels_test == 3)
     assert scores.until[-2] == np.mean(images.labels_test == 4) != scores.accuracy
 
 
-def test_silenced_neurons_are_as_many_as_said(tasks):
-    weights = tasks.begin(np.random.default_rng(1), 20).weights
-    left = tasks.silenced(weights, np.random.default_rng(2), 0.15)
+def test_silenced_neurons_are_as_many_as_said():
+    weights = chip_images.begin(np.random.default_rng(1), 20).weights
+    left = chip_images.silenced(weights, np.random.default_rng(2), 0.15)
     assert (~left.hidden.any(axis=1)).sum() == 3
     assert np.array_equal(left.hidden.any(axis=1), left.readout.any(axis=0))
-    sets = {tuple(np.flatnonzero(tasks.silenced(
+    sets = {tuple(np.flatnonzero(chip_images.silenced(
         weights, np.random.default_rng(seed), 0.19).hidden.any(axis=1)))
         for seed in range(9)}
     assert len(sets) > 5 and {len(kept) for kept in sets} == {16}, "at random"
 
 
-def test_dropout_of_the_reference_network(tasks, images, monkeypatch):
+def test_dropout_of_the_reference_network(images, monkeypatch):
     """A hidden unit that is never kept never learns, and nothing comes from it."""
-    net, rates = tasks.reference_begin(np.random.default_rng(1), 20), []
+    net, rates = chip_images.reference_begin(np.random.default_rng(1), 20), []
 
     def dropout(rng, n, rate):
         rates.append(rate)
         return np.arange(n) > 0
 
     monkeypatch.setattr(chip_weights, "dropout", dropout)
-    after, _ = tasks.reference_learn(net, images, tasks.Rule(dropout=0.3),
+    after, _ = chip_images.reference_learn(net, images, chip_images.Rule(dropout=0.3),
                                      np.random.default_rng(2), 1)
     assert set(rates) == {0.3}
     for old, new, axis in zip(net.weights, after.weights, (0, 1), strict=True):
@@ -273,26 +261,26 @@ def test_dropout_of_the_reference_network(tasks, images, monkeypatch):
         assert still[0] and not still[1:].any()
     huge = net._replace(weights=[net.weights[0], net.weights[1] * 1.0])
     huge.weights[1][:, 0] = 1e3
-    _, curves = tasks.reference_learn(huge, images, tasks.Rule(dropout=0.3),
+    _, curves = chip_images.reference_learn(huge, images, chip_images.Rule(dropout=0.3),
                                       np.random.default_rng(2), 1)
     assert curves[0, 0] < 5
 
 
-def test_the_rate_of_the_reference_network_fades_from_the_first_epoch_on(tasks, images):
-    net = tasks.reference_begin(np.random.default_rng(1), 20)
-    moved = [np.abs(tasks.reference_learn(
-        net, images, tasks.Rule(fade=1e-3), np.random.default_rng(2), 1,
+def test_the_rate_of_the_reference_network_fades_from_the_first_epoch_on(images):
+    net = chip_images.reference_begin(np.random.default_rng(1), 20)
+    moved = [np.abs(chip_images.reference_learn(
+        net, images, chip_images.Rule(fade=1e-3), np.random.default_rng(2), 1,
         first=first)[0].weights[0] - net.weights[0]).max() for first in (0, 1)]
     assert moved[1] == pytest.approx(1e-3 * moved[0], rel=0.05)
 
 
-def test_the_reference_network_learns(tasks, images):
-    rule = tasks.Rule(rate=3e-3, batch=25)
-    net = tasks.reference_begin(np.random.default_rng(1), 20)
-    net, curves = tasks.reference_learn(net, images, rule, np.random.default_rng(2), 4)
+def test_the_reference_network_learns(images):
+    rule = chip_images.Rule(rate=3e-3, batch=25)
+    net = chip_images.reference_begin(np.random.default_rng(1), 20)
+    net, curves = chip_images.reference_learn(net, images, rule, np.random.default_rng(2), 4)
     assert curves[-1, 0] < 0.7 * curves[0, 0]
-    assert tasks.reference_test(net, images) > 0.3
-    again = tasks.reference_unpacked(tasks.reference_packed(net))
+    assert chip_images.reference_test(net, images) > 0.3
+    again = chip_images.reference_unpacked(chip_images.reference_packed(net))
     assert all(map(np.array_equal, again.weights + again.biases,
                    net.weights + net.biases))
 
@@ -320,26 +308,26 @@ def recordings(tmp_path_factory):
     return folder
 
 
-def test_words_are_coded(words, recordings):
-    found = words.spoken.stored(str(recordings), "shd")
-    T = words.steps(found)
+def test_words_are_coded(recordings):
+    found = spoken_words.stored(str(recordings), "shd")
+    T = chip_words.steps(found)
     assert T == int(max(t.max() for t in found.times) / 2000 / 1.7e-6) + 21
-    x = words.coded(found, [0, 1], T)
+    x = chip_words.coded(found, [0, 1], T)
     assert x.shape == (T, 2, 70) and 120 < x[:, 0].sum() <= 270
     assert x[:10, 1, :30].any() and not x[:7, 1, 40:].any(), "low lines first"
     late = found._replace(times=[t + 1.5 for t in found.times])
-    assert words.steps(late) == int(1.4 / 2000 / 1.7e-6) + 21
-    assert not words.coded(late, [0], words.steps(late)).any()
+    assert chip_words.steps(late) == int(1.4 / 2000 / 1.7e-6) + 21
+    assert not chip_words.coded(late, [0], chip_words.steps(late)).any()
     few = found._replace(units=[u // 10 for u in found.units], channels=70)
-    x = words.coded(few, [1], T)
+    x = chip_words.coded(few, [1], T)
     assert x.shape == (T, 1, 70) and x[:, 0, 7:34].any() and not x[:, 0, :7].any()
 
 
 @pytest.mark.parametrize("kind", ["chip", "software"])
-def test_the_keyword_task_and_its_control(words, recordings, kind):
+def test_the_keyword_task_and_its_control(recordings, kind):
     call = {"name": "shd", "folder": str(recordings), "kind": kind, "epochs": 8,
             "spread": 3.0, "seed": 1, "repeat": 0, "hidden": 24, "batch": 5}
-    trained = words.keywords(recurrence="trained", **call)
+    trained = chip_words.keywords(recurrence="trained", **call)
     assert trained["curves"][-1, 0] < 0.8 * trained["curves"][0, 0]
     assert trained["accuracy"][:2].min() >= 0.9 and np.isnan(trained["accuracy"][2])
     assert trained["size"].tolist() == [40, 20, 0]
@@ -347,7 +335,7 @@ def test_the_keyword_task_and_its_control(words, recordings, kind):
     assert trained["weights readout"].shape == (2, 24)
     assert trained["spikes"].any() and trained["input"].any() and trained["out"].any()
     call["epochs"] = 1
-    fixed = words.keywords(recurrence="fixed", before=[trained], **call)
+    fixed = chip_words.keywords(recurrence="fixed", before=[trained], **call)
     first, other = (r["weights recurrent"] for r in (trained, fixed))
     assert not np.array_equal(first, other)
     assert np.array_equal(np.sort(first.ravel()), np.sort(other.ravel()))
@@ -355,15 +343,15 @@ def test_the_keyword_task_and_its_control(words, recordings, kind):
 
 
 @pytest.mark.parametrize("recurrence", ["trained", "fixed"])
-def test_keywords_are_learned_in_a_chain_of_jobs(words, recordings, recurrence):
+def test_keywords_are_learned_in_a_chain_of_jobs(recordings, recurrence):
     call = {"name": "shd", "folder": str(recordings), "kind": "software", "epochs": 3,
             "spread": 0.0, "seed": 1, "repeat": 0, "hidden": 24, "batch": 100,
             "recurrence": recurrence}
-    start = [words.keywords(**{**call, "recurrence": "trained", "epochs": 1})]
+    start = [chip_words.keywords(**{**call, "recurrence": "trained", "epochs": 1})]
     start = start if recurrence == "fixed" else []
-    whole, part = words.keywords(before=start, **call), None
+    whole, part = chip_words.keywords(before=start, **call), None
     for first, count in ((0, 1), (1, 2)):
-        part = words.keywords(first=first, count=count,
+        part = chip_words.keywords(first=first, count=count,
                               before=[part] if first else start, **call)
         assert ("accuracy" in part) == (first > 0)
     np.testing.assert_allclose(part["curves"], whole["curves"], rtol=1e-4)
@@ -374,11 +362,6 @@ def test_keywords_are_learned_in_a_chain_of_jobs(words, recordings, recurrence):
 
 def test_the_figure_of_words_takes_files_of_the_format(recordings, monkeypatch):
     """--full on files: chains of jobs, fewer epochs, and smaller networks."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from figures.chip import fig_chip_words
-    from figures.run.jobs import normalised
-    from matplotlib.figure import Figure
     monkeypatch.setitem(fig_chip_words.SIZES, "files", (2, 3))
     monkeypatch.setattr(fig_chip_words, "PART", 2)
     jobs, results = fig_chip_words.jobs("full", 1, str(recordings)), []
@@ -394,41 +377,41 @@ def test_the_figure_of_words_takes_files_of_the_format(recordings, monkeypatch):
     assert data["shd chip, fixed, loss"].shape == (2, 3)
     assert data["shd chip, fixed"].shape == (2, 3)
     claims = {claim.text: claim for claim in fig_chip_words.claims(data)}
-    assert claims["shd: test accuracy, chip, trained"].paper == 0.762
+    assert claims["SHD: test accuracy, chip, recurrent weights trained"].paper == 0.762
     assert sum(claim.ok is not None for claim in claims.values()) == 2
     fig_chip_words.plot(data, Figure())
 
 
-def test_words_of_the_first_classes_only(words, recordings):
+def test_words_of_the_first_classes_only(recordings):
     call = {"name": "shd", "folder": str(recordings), "kind": "software", "epochs": 1,
             "spread": 0.0, "seed": 1, "repeat": 0, "hidden": 8, "recurrence": "trained"}
-    found = words.keywords(classes=1, **call)
+    found = chip_words.keywords(classes=1, **call)
     assert found["size"].tolist() == [20, 10, 0] and found["accuracy"][0] == 1
     assert found["weights readout"].shape == (1, 8)
 
 
-def test_the_sizes_of_the_paper_fit_the_chip(words, tasks):
-    weights = tasks.begin(np.random.default_rng(1), words.HIDDEN, inputs=70, classes=20,
+def test_the_sizes_of_the_paper_fit_the_chip():
+    weights = chip_images.begin(np.random.default_rng(1), chip_words.HIDDEN, inputs=70, classes=20,
                           recurrent=True).weights
-    run = tasks.on_chip(chip.draw(1, chip.CALIBRATED),
+    run = chip_images.on_chip(chip.draw(1, chip.CALIBRATED),
                         np.random.default_rng(1))
     x = (np.random.default_rng(2).random((12, 3, 70)) < 0.1).astype(np.float32)
     recording = run(weights, x)
     assert recording.mem.shape == (12, 3, 186) and recording.out.shape == (12, 3, 20)
     assert chip_weights.integers(weights)[0].recurrent.any()
     with pytest.raises(ValueError, match="inputs"):
-        run(tasks.begin(np.random.default_rng(1), 190, inputs=70, classes=20,
+        run(chip_images.begin(np.random.default_rng(1), 190, inputs=70, classes=20,
                         recurrent=True).weights, x)
 
 
-def test_what_is_no_data_set_is_refused(words, tmp_path):
+def test_what_is_no_data_set_is_refused(tmp_path):
     call = {"name": "a", "folder": str(tmp_path), "kind": "chip", "epochs": 1,
             "spread": 0.0, "seed": 1, "repeat": 0}
     with h5py.File(tmp_path / "a_train.h5", "w") as file:
         file["labels"] = np.zeros(2, int)
     with pytest.raises(ValueError, match="a_train.h5, spikes is missing"):
-        words.keywords(recurrence="trained", **call)
+        chip_words.keywords(recurrence="trained", **call)
     with pytest.raises(ValueError, match="recurrence is 'frozen'"):
-        words.keywords(recurrence="frozen", **call)
+        chip_words.keywords(recurrence="frozen", **call)
     with pytest.raises(ValueError, match="before is None: must end with the result"):
-        words.keywords(recurrence="fixed", **call)
+        chip_words.keywords(recurrence="fixed", **call)

@@ -7,7 +7,7 @@ import pytest
 
 from refsnn import bptt, conventions, lif, losses, rtrl, sparse_rtrl, surrogates
 from refsnn.oracle import check
-from refsnn.oracle.check import _alive, _comparable, _flaw, _judge, _same, _untold
+from refsnn.oracle.check import _alive, _comparable, _flaw, _judge, _same, _unseen
 from refsnn.oracle.vector import Mutant, Vector
 
 VECTORS = check.vectors()
@@ -394,7 +394,7 @@ def test_functions_that_return_nothing_to_judge(function):
 
 
 def test_too_few_networks_are_no_proof():
-    with pytest.raises(ValueError, match="live networks do not tell"):
+    with pytest.raises(ValueError, match="live networks do not show"):
         check.check_gradient("bptt", backward, 1)
     for examples in (0, 1.5, True):
         with pytest.raises(ValueError, match="examples is"):
@@ -438,9 +438,9 @@ def test_flaws():
 def test_mutants_must_be_told_in_float32():
     near = Mutant("near", "", {"dW": RIGHT + 3e-4})
     far = Mutant("far", "", {"dW": RIGHT + 5e-4})
-    assert _untold(toy([near, far])) == ["near"]
-    assert _untold(toy([near, far], exact=True)) == []
-    assert _untold(toy([Mutant("one more", "", {"spikes": RIGHT + 1e-9})],
+    assert _unseen(toy([near, far])) == ["near"]
+    assert _unseen(toy([near, far], exact=True)) == []
+    assert _unseen(toy([Mutant("one more", "", {"spikes": RIGHT + 1e-9})],
                        name="spikes")) == []
     assert _alive(toy([far])).mutants == [far]
     with pytest.raises(ValueError, match=r"toy is blind: mutants \['near'\] change"):

@@ -203,10 +203,10 @@ def hand_written_norse(x, W, late):
 
 
 @pytest.mark.parametrize("late, text", [
-    (False, "as norse; not told apart from (probe that would): "
+    (False, "as norse; not distinguished from (probe that does): "
             "norse_feed_forward (gradients of "),
-    (True, "as norse, but reset one step late; not told apart from (probe that "
-           "would): ")])
+    (True, "as norse, but reset one step late; not distinguished from (probe that "
+           "does): ")])
 def test_a_loop_of_ones_own(late, text):
     rng = np.random.default_rng(1)
     x, W = rng.normal(0.5, 2, (20, 2, 3)), rng.normal(1, 1, (4, 3))
@@ -239,7 +239,7 @@ def test_which_probe_tells_what():
     assert apart["through_reset", True].startswith("gradients of ")
     assert apart["record", "before"] == "overdrive, with syn and mem"
     assert apart["drive", "leak"] == ""         # there is no synapse to scale
-    assert "(ties)" in report.text and "same to every probe: one, but input enters " \
+    assert "(ties)" in report.text and "equal on every probe: one, but input enters " \
         "the current times 1 - alpha" in report.text
 
 
@@ -260,7 +260,7 @@ def test_without_probes_nothing_is_told():
     assert len(report.members) > 1 and set(report.apart.values()) == {""}
 
 
-def test_where_the_nearest_parts():
+def test_where_the_nearest_differs():
     """Two axes off: a reset to zero instead of subtraction, and a tie."""
     x, W = np.zeros((8, 2, 2)), np.eye(2)
     x[2, 1, 0], x[4, 1, 1] = 4.0, 4.5
@@ -272,8 +272,8 @@ def test_where_the_nearest_parts():
     assert report.nearest == Candidate("near", None, None) and report.members == []
     assert report.parting == identify.Parting(2, 1, 0, "mem", seen["mem"][2, 1, 0],
                                               found["mem"][2, 1, 0])
-    assert report.text == ("nearest: as near; parts at step 2, sample 1, neuron 0: mem "
-                           "is 0.47001239, would be 4")
+    assert report.text == ("nearest: as near; differs first at step 2, sample 1, neuron "
+                           "0: mem is 0.47001239, would be 4")
     seen = simulate(steps["near"]._replace(compare=">=", reset="zero"), x, W)
     seen["spikes"][6, 0, 1] = 1
     report = matched(x, W, {"spikes": seen["spikes"]}, steps, simulate, {})
@@ -281,8 +281,8 @@ def test_where_the_nearest_parts():
     report = matched(x, W, {"spikes": seen["spikes"]}, steps, simulate, AXES)
     assert report.nearest == Candidate("near", "reset", "zero")
     assert report.parting == identify.Parting(6, 0, 1, "spikes", 1.0, 0.0)
-    assert report.text == ("nearest: as near, but reset to a value; parts at step 6, "
-                           "sample 0, neuron 1: spikes is 1, would be 0")
+    assert report.text == ("nearest: as near, but reset to a value; differs first at "
+                           "step 6, sample 0, neuron 1: spikes is 1, would be 0")
 
 
 def test_the_cause_is_named_before_its_effect():
@@ -309,7 +309,7 @@ def test_gradients_alone_may_part():
     report = matched(x, W, seen, {"norse": step}, simulate, {}, gradients=g,
                      differentiate=differentiate)
     assert report.parting[:4] == (None, None, None, "gradients")
-    assert "nearest: as norse; parts in the gradients: " in report.text
+    assert "nearest: as norse; differs in the gradients: " in report.text
     report = matched(x, W, seen, {"norse": step}, simulate, AXES, gradients=g,
                      differentiate=differentiate)
     assert report.text == "as norse, but gradients pass the reset"
