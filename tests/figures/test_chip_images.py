@@ -11,12 +11,11 @@ from figures.spoken import spoken_words
 from refsnn import chip, chip_weights, events, in_the_loop, lif
 
 
-
 @pytest.fixture(scope="module")
 def images():
     found = chip_images.digits(5, 0)
     return chip_images.Images(found.x[:150], found.labels[:150], found.x_test[:60],
-                        found.labels_test[:60])
+                              found.labels_test[:60])
 
 
 def arrays(learner):
@@ -24,16 +23,17 @@ def arrays(learner):
 
 
 def test_images_are_split_anew_in_each_repeat():
-    one, again, other = chip_images.digits(5, 0), chip_images.digits(5, 0), chip_images.digits(5, 1)
+    one, again, other = (chip_images.digits(5, repeat) for repeat in (0, 0, 1))
     assert np.array_equal(one.x, again.x) and not np.array_equal(one.x, other.x)
     assert one.x.shape[1:] == (16, 16) and len(one.x) + len(one.x_test) == 1797
     x = chip_images.coded(one.x[:7])
     assert x.shape == (20, 7, 256) and 20 < x.sum(axis=(0, 2)).mean() < 150
-    assert np.array_equal(x[:, 3:4], chip_images.coded(one.x[3:4])), "alone or in a batch"
+    alone = chip_images.coded(one.x[3:4])
+    assert np.array_equal(x[:, 3:4], alone), "the code must not depend on the batch"
 
 
 @pytest.mark.parametrize("kind", ["software", "chip"])
-def test_a_training_in_parts_goes_on_where_it_ended(images, kind):
+def test_a_training_in_parts_equals_a_training_in_one_part(images, kind):
     rule = chip_images.DEFAULT._replace(dropout=0.2, degrees=10.0)
 
     def run():
@@ -49,7 +49,8 @@ def test_a_training_in_parts_goes_on_where_it_ended(images, kind):
     (parted, generator), one = start(), run()
     for first in range(2):
         parted = chip_images.unpacked(chip_images.packed(parted))
-        parted, part = chip_images.learn(one, parted, images, rule, generator, 1, first=first)
+        parted, part = chip_images.learn(one, parted, images, rule, generator, 1,
+                                         first=first)
         assert np.array_equal(part[0], curves[first])
     assert all(map(np.array_equal, arrays(whole), arrays(parted)))
     assert curves[1, 0] < curves[0, 0]
@@ -60,32 +61,34 @@ def test_a_training_in_parts_goes_on_where_it_ended(images, kind):
 @pytest.mark.parametrize("change", [
     {}, {"reduction": "reached"}, {"reduction": "sum"}, {"scaling": 3.0},
     {"readout": 0.2}, {"burst": 0.3}, {"decay": 0.0}])
-def test_a_rule_says_which_loss_is_learned_from(images, change):
+def test_a_rule_sets_the_loss(images, change):
     weights = chip_images.begin(np.random.default_rng(1), 12).weights
     weights = weights._replace(hidden=weights.hidden + np.float32(0.03))
     x, labels = chip_images.coded(images.x[:20]), images.labels[:20]
     rule = chip_images.Rule(**change)
-    value, d, recording = chip_images.gradient(chip_images.in_software, weights, x, labels, rule,
-                                         None)
+    value, d, recording = chip_images.gradient(chip_images.in_software, weights, x,
+                                               labels, rule, None)
     assert recording.spikes.any()
     names = "reduction", "scaling", "burst", "readout"
-    loss = in_the_loop.loss(recording, labels, **{name: getattr(rule, name) for name in names})
+    loss = in_the_loop.loss(recording, labels,
+                            **{name: getattr(rule, name) for name in names})
     penalty, dpenalty = chip_weights.penalty(weights, hidden=rule.decay)
     assert value == pytest.approx(loss.value + penalty, rel=1e-6)
     theirs = in_the_loop.gradients(weights, x, recording, loss.dout, loss.dspikes)
     np.testing.assert_allclose(d[0], theirs.hidden + dpenalty[0], rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(d[2], theirs.readout, rtol=1e-5, atol=1e-9)
-    other = chip_images.gradient(chip_images.in_software, weights, x, labels, chip_images.Rule(), None)[0]
+    other = chip_images.gradient(chip_images.in_software, weights, x, labels,
+                                 chip_images.Rule(), None)[0]
     assert (value == other) == (not change)
 
 
 def busy(hidden=12, shift=0.03):
-    """A network whose neurons fire."""
+    """Return the weights of a network whose neurons fire."""
     weights = chip_images.begin(np.random.default_rng(1), hidden).weights
     return weights._replace(hidden=weights.hidden + np.float32(shift))
 
 
-def test_software_is_lif_and_the_chip_comes_near_it(images):
+def test_software_equals_lif_and_the_ideal_chip_is_close_to_it(images):
     weights, x = busy(), chip_images.coded(images.x[:30])
     weights = weights._replace(readout=8 * weights.readout)
     decay = np.exp(-1.7 / 6)
@@ -103,21 +106,22 @@ def test_software_is_lif_and_the_chip_comes_near_it(images):
                       alpha=decay, beta=decay)
     slope = (hard.out * out).sum() / (out ** 2).sum()
     assert hard.spikes.any()
-    assert 0.85 < slope < 1.15, "in thresholds, though written with another scale"
+    assert 0.85 < slope < 1.15, "readouts must be in units of the threshold"
     assert chip_weights.integers(weights)[1] < 250
-    fast = chip_images.on_chip(drawn, np.random.default_rng(1), reset_after=5e-6)(weights, x)
+    fast = chip_images.on_chip(drawn, np.random.default_rng(1),
+                               reset_after=5e-6)(weights, x)
     assert np.ptp(fast.mem[6:], axis=0).max() == 0 < np.ptp(hard.mem[6:], axis=0).max()
 
 
-def test_images_are_coded_with_white_at_the_beginning(images):
+def test_white_pixels_spike_in_the_first_bin(images):
     x = images.x[:5].copy()
-    x[:, 0, 0] = 1                      # a white pixel, so that first is that of each
+    x[:, 0, 0] = 1                      # so that the earliest spike is in bin 0
     flat = x.reshape(5, -1)
     assert np.array_equal(chip_images.coded(x), chip_coding.latency(flat))
     assert chip_images.coded(x)[0, :, 0].all()
 
 
-def test_stored_images_are_cut_as_the_data_set_wants(monkeypatch):
+def test_stored_images_are_cropped_by_data_set(monkeypatch):
     rng = np.random.default_rng(3)
     pixels = {"train": rng.integers(0, 256, (6, 28, 28)).astype(np.uint8),
               "t10k": rng.integers(0, 256, (4, 28, 28)).astype(np.uint8)}
@@ -132,28 +136,28 @@ def test_stored_images_are_cut_as_the_data_set_wants(monkeypatch):
 
 
 @pytest.mark.parametrize("clamp", [True, False])
-def test_a_step_stays_within_the_chip_s_weights(clamp):
+def test_a_step_clips_weights_to_the_range_of_the_chip(clamp):
     learner = chip_images.begin(np.random.default_rng(1), 12)
     d = [None if w is None else -np.ones_like(w) for w in learner.weights]
     for _ in range(3):
         learner = chip_images.step(learner, d, 0.2, clamp)
     most = np.abs(learner.weights.hidden).max()
     assert most == np.float32(63 / 240) if clamp else most > 0.5
-    assert learner.weights.readout.max() > 0.5, "scaled when written"
+    assert learner.weights.readout.max() > 0.5, "readout weights must not be clipped"
 
 
-def test_dropout_leaves_rows_out_of_the_network_and_of_its_gradient(images):
+def test_dropout_removes_rows_from_the_network_and_from_its_gradient(images):
     weights, x = busy(60), chip_images.coded(images.x[:20])
     labels, rule = images.labels[:20], chip_images.Rule(dropout=0.2)
-    _, d, recording = chip_images.gradient(chip_images.in_software, weights, x, labels, rule,
-                                     np.random.default_rng(5))
+    _, d, recording = chip_images.gradient(chip_images.in_software, weights, x, labels,
+                                           rule, np.random.default_rng(5))
     kept = chip_weights.dropout(np.random.default_rng(5), 60, 0.2)
     assert 0.05 < 1 - kept.mean() < 0.4
     assert not recording.spikes[:, :, ~kept].any()
     assert recording.spikes[:, :, kept].any()
     used = chip_weights.drop(weights, kept)
     value, dout, dspikes = in_the_loop.loss(recording, labels, scaling=rule.scaling,
-                                     burst=rule.burst)
+                                            burst=rule.burst)
     theirs = in_the_loop.gradients(used, x, recording, dout, dspikes)
     penalty = chip_weights.penalty(weights, hidden=rule.decay)[1].hidden
     assert penalty[~kept].any() and not d[2][:, ~kept].any()
@@ -163,15 +167,15 @@ def test_dropout_leaves_rows_out_of_the_network_and_of_its_gradient(images):
                                atol=1e-9)
 
 
-def test_what_learning_tells_and_how_its_rate_fades(images, monkeypatch):
-    """Curves are means over images, also where the last batch is smaller."""
+def test_curves_of_training_and_decay_of_the_learning_rate(images, monkeypatch):
+    """Curves are means over images, even if the last mini-batch is smaller."""
     start, told, turned = chip_images.Learner(busy(), (None,) * 3), [], []
 
     def run(rule, epochs, first=0):
-        return chip_images.learn(chip_images.in_software, start, images, rule,
-                           np.random.default_rng(2), epochs, first=first,
-                           after_epoch=lambda epoch, weights: told.append(
-                               (epoch, weights.hidden)))
+        return chip_images.learn(
+            chip_images.in_software, start, images, rule, np.random.default_rng(2),
+            epochs, first=first, after_epoch=lambda epoch, weights: told.append(
+                (epoch, weights.hidden)))
 
     _, curves = run(chip_images.Rule(rate=1e-12, batch=40, decay=0.0), 1)
     recording = chip_images.in_software(start.weights, chip_images.coded(images.x))
@@ -210,7 +214,7 @@ def test_parts_cover_all_epochs():
     assert chip_images.parts(25, "mnist") == [(0, 10), (10, 10), (20, 5)]
 
 
-def test_scores_count_samples_until_a_time(images):
+def test_scores_use_the_samples_up_to_a_time(images):
     weights = chip_images.begin(np.random.default_rng(1), 12).weights
     weights = weights._replace(hidden=weights.hidden + np.float32(0.05))
     scores = chip_images.test(chip_images.in_software, weights, images)
@@ -222,7 +226,7 @@ def test_scores_count_samples_until_a_time(images):
     assert scores.accuracy == scores.until[-1]
 
 
-def test_the_last_sample_counts(images):
+def test_scores_include_the_last_sample(images):
     def run(weights, x):
         out = np.zeros((*x.shape[:2], 10), np.float32)
         out[-1, :, 3], out[-2, :, 4] = 2, 1
@@ -233,7 +237,7 @@ def test_the_last_sample_counts(images):
     assert scores.until[-2] == np.mean(images.labels_test == 4) != scores.accuracy
 
 
-def test_silenced_neurons_are_as_many_as_said():
+def test_the_given_share_of_neurons_is_silenced():
     weights = chip_images.begin(np.random.default_rng(1), 20).weights
     left = chip_images.silenced(weights, np.random.default_rng(2), 0.15)
     assert (~left.hidden.any(axis=1)).sum() == 3
@@ -241,11 +245,12 @@ def test_silenced_neurons_are_as_many_as_said():
     sets = {tuple(np.flatnonzero(chip_images.silenced(
         weights, np.random.default_rng(seed), 0.19).hidden.any(axis=1)))
         for seed in range(9)}
-    assert len(sets) > 5 and {len(kept) for kept in sets} == {16}, "at random"
+    assert len(sets) > 5, "the neurons must be chosen at random"
+    assert {len(kept) for kept in sets} == {16}
 
 
 def test_dropout_of_the_reference_network(images, monkeypatch):
-    """A hidden unit that is never kept never learns, and nothing comes from it."""
+    """A hidden unit that is always dropped keeps its weights and has no effect."""
     net, rates = chip_images.reference_begin(np.random.default_rng(1), 20), []
 
     def dropout(rng, n, rate):
@@ -254,7 +259,7 @@ def test_dropout_of_the_reference_network(images, monkeypatch):
 
     monkeypatch.setattr(chip_weights, "dropout", dropout)
     after, _ = chip_images.reference_learn(net, images, chip_images.Rule(dropout=0.3),
-                                     np.random.default_rng(2), 1)
+                                           np.random.default_rng(2), 1)
     assert set(rates) == {0.3}
     for old, new, axis in zip(net.weights, after.weights, (0, 1), strict=True):
         still = (old == new).all(axis=1 - axis)
@@ -262,11 +267,11 @@ def test_dropout_of_the_reference_network(images, monkeypatch):
     huge = net._replace(weights=[net.weights[0], net.weights[1] * 1.0])
     huge.weights[1][:, 0] = 1e3
     _, curves = chip_images.reference_learn(huge, images, chip_images.Rule(dropout=0.3),
-                                      np.random.default_rng(2), 1)
+                                            np.random.default_rng(2), 1)
     assert curves[0, 0] < 5
 
 
-def test_the_rate_of_the_reference_network_fades_from_the_first_epoch_on(images):
+def test_the_learning_rate_of_the_reference_network_decays(images):
     net = chip_images.reference_begin(np.random.default_rng(1), 20)
     moved = [np.abs(chip_images.reference_learn(
         net, images, chip_images.Rule(fade=1e-3), np.random.default_rng(2), 1,
@@ -277,7 +282,8 @@ def test_the_rate_of_the_reference_network_fades_from_the_first_epoch_on(images)
 def test_the_reference_network_learns(images):
     rule = chip_images.Rule(rate=3e-3, batch=25)
     net = chip_images.reference_begin(np.random.default_rng(1), 20)
-    net, curves = chip_images.reference_learn(net, images, rule, np.random.default_rng(2), 4)
+    net, curves = chip_images.reference_learn(net, images, rule,
+                                              np.random.default_rng(2), 4)
     assert curves[-1, 0] < 0.7 * curves[0, 0]
     assert chip_images.reference_test(net, images) > 0.3
     again = chip_images.reference_unpacked(chip_images.reference_packed(net))
@@ -288,7 +294,10 @@ def test_the_reference_network_learns(images):
 # ---- spoken words
 
 def written(path, count, seed):
-    """Words of two classes in the format of SHD: low before high, or after."""
+    """Write words of two classes in the format of SHD.
+
+    In one class the low channels are active before the high ones.
+    """
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 2
     spikes = []
@@ -314,7 +323,7 @@ def test_words_are_coded(recordings):
     assert T == int(max(t.max() for t in found.times) / 2000 / 1.7e-6) + 21
     x = chip_words.coded(found, [0, 1], T)
     assert x.shape == (T, 2, 70) and 120 < x[:, 0].sum() <= 270
-    assert x[:10, 1, :30].any() and not x[:7, 1, 40:].any(), "low lines first"
+    assert x[:10, 1, :30].any() and not x[:7, 1, 40:].any(), "low channels first"
     late = found._replace(times=[t + 1.5 for t in found.times])
     assert chip_words.steps(late) == int(1.4 / 2000 / 1.7e-6) + 21
     assert not chip_words.coded(late, [0], chip_words.steps(late)).any()
@@ -343,7 +352,7 @@ def test_the_keyword_task_and_its_control(recordings, kind):
 
 
 @pytest.mark.parametrize("recurrence", ["trained", "fixed"])
-def test_keywords_are_learned_in_a_chain_of_jobs(recordings, recurrence):
+def test_a_chain_of_jobs_trains_the_keyword_task(recordings, recurrence):
     call = {"name": "shd", "folder": str(recordings), "kind": "software", "epochs": 3,
             "spread": 0.0, "seed": 1, "repeat": 0, "hidden": 24, "batch": 100,
             "recurrence": recurrence}
@@ -352,7 +361,7 @@ def test_keywords_are_learned_in_a_chain_of_jobs(recordings, recurrence):
     whole, part = chip_words.keywords(before=start, **call), None
     for first, count in ((0, 1), (1, 2)):
         part = chip_words.keywords(first=first, count=count,
-                              before=[part] if first else start, **call)
+                                   before=[part] if first else start, **call)
         assert ("accuracy" in part) == (first > 0)
     np.testing.assert_allclose(part["curves"], whole["curves"], rtol=1e-4)
     np.testing.assert_allclose(part["weights recurrent"], whole["weights recurrent"],
@@ -360,8 +369,8 @@ def test_keywords_are_learned_in_a_chain_of_jobs(recordings, recurrence):
     assert whole["curves"][-1, 0] < whole["curves"][0, 0]
 
 
-def test_the_figure_of_words_takes_files_of_the_format(recordings, monkeypatch):
-    """--full on files: chains of jobs, fewer epochs, and smaller networks."""
+def test_the_figure_of_words_reads_files(recordings, monkeypatch):
+    """Run --full on small files, with chains of jobs and small networks."""
     monkeypatch.setitem(fig_chip_words.SIZES, "files", (2, 3))
     monkeypatch.setattr(fig_chip_words, "PART", 2)
     jobs, results = fig_chip_words.jobs("full", 1, str(recordings)), []
@@ -373,7 +382,8 @@ def test_the_figure_of_words_takes_files_of_the_format(recordings, monkeypatch):
             assert earlier[0]["condition"] == f"{kwargs['kind']}, trained"
         results.append(normalised(
             function(**{**kwargs, "hidden": 12, "batch": 10}, before=earlier), "word"))
-    data = {key: np.asarray(value) for key, value in fig_chip_words.gather(results).items()}
+    data = {key: np.asarray(value)
+            for key, value in fig_chip_words.gather(results).items()}
     assert data["shd chip, fixed, loss"].shape == (2, 3)
     assert data["shd chip, fixed"].shape == (2, 3)
     claims = {claim.text: claim for claim in fig_chip_words.claims(data)}
@@ -391,20 +401,19 @@ def test_words_of_the_first_classes_only(recordings):
 
 
 def test_the_sizes_of_the_paper_fit_the_chip():
-    weights = chip_images.begin(np.random.default_rng(1), chip_words.HIDDEN, inputs=70, classes=20,
-                          recurrent=True).weights
-    run = chip_images.on_chip(chip.draw(1, chip.CALIBRATED),
-                        np.random.default_rng(1))
+    weights = chip_images.begin(np.random.default_rng(1), chip_words.HIDDEN, inputs=70,
+                                classes=20, recurrent=True).weights
+    run = chip_images.on_chip(chip.draw(1, chip.CALIBRATED), np.random.default_rng(1))
     x = (np.random.default_rng(2).random((12, 3, 70)) < 0.1).astype(np.float32)
     recording = run(weights, x)
     assert recording.mem.shape == (12, 3, 186) and recording.out.shape == (12, 3, 20)
     assert chip_weights.integers(weights)[0].recurrent.any()
     with pytest.raises(ValueError, match="inputs"):
         run(chip_images.begin(np.random.default_rng(1), 190, inputs=70, classes=20,
-                        recurrent=True).weights, x)
+                              recurrent=True).weights, x)
 
 
-def test_what_is_no_data_set_is_refused(tmp_path):
+def test_incomplete_data_and_wrong_options_are_refused(tmp_path):
     call = {"name": "a", "folder": str(tmp_path), "kind": "chip", "epochs": 1,
             "spread": 0.0, "seed": 1, "repeat": 0}
     with h5py.File(tmp_path / "a_train.h5", "w") as file:

@@ -1,25 +1,15 @@
 """Parts of the delay figure: its trials, its networks and its gradients."""
 
-import importlib
-import sys
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from test_figures import FOLDER
 from tolerances import RTOL, RTOL_FD
 
-from refsnn import lif
+from figures.online import fig_delay as figure
+from refsnn import alif, lif
 
 
-@pytest.fixture(scope="module", autouse=True)
-def figure():
-    sys.path[:0] = [str(FOLDER)]
-    yield importlib.import_module("fig_delay")
-    sys.path.remove(str(FOLDER))
-
-
-def drawn(figure, networks=3, delay=7, number=6):
+def drawn(networks=3, delay=7, number=6):
     """Weights in float64 and trials of a few live networks."""
     weights = [part.astype(float) for part in figure.initial(
         [np.random.default_rng(i) for i in range(networks)])]
@@ -28,8 +18,8 @@ def drawn(figure, networks=3, delay=7, number=6):
     return weights, x.astype(float), labels
 
 
-def test_trials_show_two_cues_and_ask_whether_they_differ(figure):
-    _, x, labels = drawn(figure, number=40)
+def test_trials_show_two_cues_and_ask_whether_they_differ():
+    _, x, labels = drawn(number=40)
     assert x.shape == (2 * figure.CUE + 7 + figure.WINDOW, 40, 3 * 4 * figure.GROUP)
     cues = x.reshape(len(x), 40, 3, 4, figure.GROUP).sum(axis=4)
     first, second = cues[:figure.CUE], cues[figure.CUE + 7:2 * figure.CUE + 7]
@@ -40,8 +30,8 @@ def test_trials_show_two_cues_and_ask_whether_they_differ(figure):
     assert 0 < labels.mean() < 1
 
 
-def test_answers_are_the_readouts_mean_over_the_response(figure):
-    weights, x, _ = drawn(figure)
+def test_answers_are_the_readouts_mean_over_the_response():
+    weights, x, _ = drawn()
     recording, answers, _ = figure.forward("exact", weights, x)
     assert 0 < recording.spikes.mean() < 1
     membrane = lif.readout(recording.spikes, figure.together(weights[2]),
@@ -51,8 +41,8 @@ def test_answers_are_the_readouts_mean_over_the_response(figure):
                     atol=1e-5 * abs(mean).max())       # response is float32
 
 
-def test_networks_side_by_side_do_not_touch(figure):
-    weights, x, labels = drawn(figure)
+def test_networks_side_by_side_do_not_touch():
+    weights, x, labels = drawn()
     m = 4 * figure.GROUP
     for condition in figure.CONDITIONS:
         _, found = figure.gradients(condition, weights, x, labels)
@@ -66,14 +56,14 @@ def test_networks_side_by_side_do_not_touch(figure):
         assert (abs(found[1]).max() > 0) == (condition in figure.RULES)
 
 
-def test_blocks_come_apart_again(figure):
+def test_blocks_come_apart_again():
     parts = np.random.default_rng(0).normal(size=(3, 2, 4))
     whole = figure.together(parts)
     assert whole.shape == (6, 12) and np.count_nonzero(whole) == parts.size
     assert_array_equal(figure.apart(whole, 3), parts)
 
 
-def test_error_is_the_derivative_of_the_cross_entropy(figure):
+def test_error_is_the_derivative_of_the_cross_entropy():
     rng = np.random.default_rng(1)
     answers, labels = rng.normal(size=(2, 5, 2)), rng.integers(0, 2, (2, 5))
 
@@ -88,8 +78,8 @@ def test_error_is_the_derivative_of_the_cross_entropy(figure):
                     rtol=RTOL_FD)
 
 
-def test_gradients_taken_backward_are_those_of_the_traces(figure):
-    weights, x, labels = drawn(figure)
+def test_gradients_taken_backward_are_those_of_the_traces():
+    weights, x, labels = drawn()
     assert max(figure.deviation(rule, weights, x, labels)
                for rule in figure.RULES) < RTOL
     assert figure.forward(figure.ALIF, weights, x)[0].adapted.max() > 1
@@ -105,21 +95,21 @@ def test_gradients_taken_backward_are_those_of_the_traces(figure):
 @pytest.mark.parametrize("wrong, named", [("block", "implicit"), ("implicit", "block"),
                                           ("exact", "block"), ("block", "exact"),
                                           ("implicit", "presynaptic")])
-def test_deviation_sees_another_rung(figure, wrong, named, monkeypatch):
-    weights, x, labels = drawn(figure)
+def test_deviation_sees_another_rung(wrong, named, monkeypatch):
+    weights, x, labels = drawn()
     backward = figure.backward
     monkeypatch.setattr(figure, "backward",
                         lambda condition, *rest: backward(wrong, *rest))
     assert figure.deviation(named, weights, x, labels) > 1e-6
 
 
-def test_deviation_sees_a_threshold_not_followed(figure, monkeypatch):
-    weights, x, labels = drawn(figure)
+def test_deviation_sees_a_threshold_not_followed(monkeypatch):
+    weights, x, labels = drawn()
     monkeypatch.setattr(figure, "through_adaptation", lambda psi, dspikes: dspikes)
     assert figure.deviation(figure.ALIF, weights, x, labels) > 1e-3
 
 
-def test_gradients_are_clipped_network_by_network(figure):
+def test_gradients_are_clipped_network_by_network():
     found = [np.ones((2, 3, 3)), np.ones((2, 4, 4))]
     found[0][1] *= 1e-3
     found[1][1] *= 1e-3
@@ -129,11 +119,11 @@ def test_gradients_are_clipped_network_by_network(figure):
     assert_array_equal(short[0][1], found[0][1])
 
 
-def test_memory_is_counted_from_the_traces(figure):
+def test_memory_is_counted_from_the_traces():
     n, c = figure.HIDDEN, 4 * figure.GROUP + figure.HIDDEN
     assert [figure.carried(rule) for rule in figure.RULES] == [
         2 * (n + 2) * n * c, 4 * n * c, 4 * n * c, 2 * (n + 1) * c, (3 * n + 2) * c]
-    traces = importlib.import_module("refsnn.alif").Traces
+    traces = alif.Traces
     assert traces._fields == ("syn", "mem", "adapted")
     work = [figure.multiplications(rung) for rung in figure.RUNGS]
     assert work == sorted(work, reverse=True)

@@ -1,24 +1,12 @@
-"""The picture in spikes: trains of files take the place of drawn ones."""
-
-import importlib
-import pathlib
+"""The picture drawn with spikes: spike trains from files replace the drawn ones."""
 
 import numpy as np
-import pytest
 
+from figures.superspike import fig_spike_picture as figure
 from figures.superspike import ras
 
-FOLDER = pathlib.Path(__file__).parents[1] / "figures"
 
-
-@pytest.fixture
-def figure(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER.parent))
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module("fig_spike_picture")
-
-
-def test_trains_of_files(figure, tmp_path):
+def test_trains_of_files(tmp_path):
     folder = tmp_path / "spike_picture"
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -42,12 +30,12 @@ def test_trains_of_files(figure, tmp_path):
     assert claims and all(claim.ok is None for claim in claims)
 
 
-def test_without_files_the_picture_is_drawn(figure, tmp_path):
+def test_without_files_the_picture_is_drawn(tmp_path):
     assert figure.jobs("quick", 0, str(tmp_path)) == figure.jobs("quick", 0, None)
     function, kwargs = figure.jobs("quick", 0, None)[0]
     assert function(**{**kwargs, "loops": 1})["target"].sum() > 500
 
 
-def test_rate_falls_once(figure):
+def test_rate_falls_once():
     rates = [figure.rate(time) for time in (0.0, 799.0, 800.0, 900.0)]
     assert rates == [1e-3, 1e-3, 1e-4, 1e-4]
