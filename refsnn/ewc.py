@@ -100,11 +100,16 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     >>> found.weights[0].round(9).tolist(), found.biases[0].round(9).tolist()
     ([[1.0]], [0.25])
     """
-    outputs, *layers = _layers(inputs, signals, outputs)
+    outputs, inputs, signals = _arrays(
+        "outputs (N, K) float, inputs[] (N, _) float, signals[] (N, K, _) float",
+        outputs, inputs, signals)
+    if not 0 < len(inputs) == len(signals):
+        raise ValueError(f"signals is a list of {len(signals)}: must have one for each "
+                         f"of the {len(inputs)} inputs, at least one")
     errors, root = _errors(outputs, labels, likelihood)
     N, weights, biases = len(outputs), [], []
     with np.errstate(over="ignore", invalid="ignore"):
-        for a, g in zip(layers[::2], layers[1::2], strict=True):
+        for a, g in zip(inputs, signals, strict=True):
             d = np.matmul(errors, g) * root                                # (4)
             squared = np.einsum("nmj,nmj->nj", d, d) / N
             weights.append(squared.T @ (a * a))                            # (5)
@@ -160,9 +165,7 @@ def accumulate(state, importance, parameters, anchors="latest"):
     _one_of("anchors", anchors, "latest", "all")
     theta = _lists("parameters", parameters)
     F = _lists("importance", importance, theta)
-    if min(a.min() for a in F) < 0:
-        raise ValueError(f"importance has the entry {min(a.min() for a in F)}: must "
-                         "not be negative, it is a mean of squares")
+    _arrays("importance[] (...) in [0, inf)", F)        # a mean of squares
     old, before = _state(state, theta) if state is not None \
         else ([np.zeros_like(a) for a in theta], theta)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -252,19 +255,6 @@ def _formed(name, arrays, like):
     return list(arrays) if isinstance(like, (list, tuple)) else arrays[0]
 
 
-def _layers(inputs, signals, outputs):
-    """Return the outputs, and inputs and signals of each layer in turn."""
-    for name, value in (("inputs", inputs), ("signals", signals)):
-        if not isinstance(value, (list, tuple)) or not value \
-                or len(value) != len(inputs):
-            raise ValueError(f"{name} is a {type(value).__name__}: must be a list of "
-                             "arrays, one per layer, as many as inputs")
-    spec = "".join(f", inputs[{i}] (N, _) float, signals[{i}] (N, K, _) float"
-                   for i in range(len(inputs)))
-    pairs = [a for pair in zip(inputs, signals, strict=True) for a in pair]
-    return _arrays("outputs (N, K) float" + spec, outputs, *pairs)
-
-
 def _state(state, theta):
     _one_of("state", state, State)
     return (_lists("state.importance", state.importance, theta),
@@ -276,17 +266,15 @@ def _lists(name, value, like=None):
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     if not arrays or like and len(arrays) != len(like):
-        raise ValueError(f"{name} has {len(arrays)} arrays: must have "
-                         f"{len(like) if like else 'at least one'}, one for each of "
-                         "the parameters")
+        raise ValueError(f"{name} has {len(arrays)} arrays: must have {len(like or [0])}")
     for i, (a, b) in enumerate(zip(arrays, like or arrays)):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) and a.size \
                 and (a.shape, a.dtype) == (b.shape, b.dtype) and np.isfinite(a).all():
             continue            # 5 us sooner than by `_arrays`
         what = f"{name}[{i}]" if several else name
-        a, = _arrays(f"{what} {b.shape if like else '(...)'} float", a,
-                     dtype=b.dtype if like else None)
-        arrays[i] = np.asarray(a, b.dtype if like else None)
+        axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
+        a, = _arrays(f"{what} {axes} float", a, dtype=dtype)
+        arrays[i] = np.asarray(a, dtype)
         if arrays[i].size == 0:
             raise ValueError(f"{what} is of shape {arrays[i].shape}: must not be empty")
     return arrays

@@ -383,17 +383,15 @@ def _lists(name, value, like=None):
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     if not arrays or like and len(arrays) != len(like):
-        raise ValueError(f"{name} has {len(arrays)} arrays: must have "
-                         f"{len(like) if like else 'at least one'}, one for each of "
-                         "the parameters")
+        raise ValueError(f"{name} has {len(arrays)} arrays: must have {len(like or [0])}")
     for i, (a, b) in enumerate(zip(arrays, like or arrays)):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) and a.size \
                 and (a.shape, a.dtype) == (b.shape, b.dtype) and np.isfinite(a).all():
             continue            # 5 us sooner than by `_arrays`
         what = f"{name}[{i}]" if several else name
-        a, = _arrays(f"{what} {b.shape if like else '(...)'} float", a,
-                     dtype=b.dtype if like else None)
-        arrays[i] = np.asarray(a, b.dtype if like else None)
+        axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
+        a, = _arrays(f"{what} {axes} float", a, dtype=dtype)
+        arrays[i] = np.asarray(a, dtype)
         if arrays[i].size == 0:
             raise ValueError(f"{what} is of shape {arrays[i].shape}: must not be empty")
     return arrays

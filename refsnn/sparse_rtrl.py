@@ -2,11 +2,11 @@
 r"""Compute exact and approximate real-time recurrent learning (RTRL).
 
 A recurrent LIF layer can carry the derivatives of its states forward in
-time, so that it stores no past states.  Four rules, called rungs, differ
-in the derivatives that they keep.  Let theta_ij be the weight from the
-signal z_j (input x_j or spike S_j) into neuron i, i = dI_k/dtheta_ij and
-u = dU_k/dtheta_ij.  With the surrogate derivative psi, c = 0 where a neuron
-is refractory and 1 elsewhere, r = 1 or (reset to zero) 1 - S, and
+time and then needs no stored past.  Four rules, called rungs, differ in
+the derivatives that they keep.  Let theta_ij be the weight from signal z_j
+(input x_j or spike S_j) into neuron i, i = dI_k/dtheta_ij and
+u = dU_k/dtheta_ij.  With the surrogate derivative psi, c = 0 where a
+neuron is refractory and 1 elsewhere, r = 1 or (reset to zero) 1 - S, and
 d = threshold or (reset to zero) beta U + gain I,
 
     i_k[t+1] = alpha i_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
@@ -15,27 +15,25 @@ d = threshold or (reset to zero) beta U + gain I,
     "exact": all k, R_k = sum_l V_kl psi_l u_l                        (3)
     "block": k = i only, R_i = V_ii psi_i u_i         (4)  [ZN21]
     "implicit": k = i only, R_i = 0                   (5)  [ZN21]
-    "presynaptic": as "implicit" with c = r = 1 and d = 0, so that all i
-    share one trace,
+    "presynaptic": also c = r = 1 and d = 0, so all i share one trace,
     i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain i_j)[t]
                                                       (6)  [ZN21]
 
-The gradient is a sum over steps, each term of which is known at its step:
+The gradient is a sum whose terms are known at each step:
 
     e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
     dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
 
-For "exact" this is summed over k too.  A leaky readout y[t] above the layer
-acts as a filter on the eligibility e.  With the direct derivative
-a[t] = dL/dy[t],
+("exact" also sums over k).  A leaky readout y[t] above the layer filters
+the eligibility e.  With the direct derivative a[t] = dL/dy[t],
 
     f[t+1] = beta f[t] + gain g[t],  g[t+1] = alpha g[t] + e[t]       (9)
     dL/dtheta_ij = sum_t (W_out^T a[t])_i f_ij[t]
 
 Derivation.  (1)-(3) differentiate the LIF step, and (4)-(6) omit terms.
-    (9) is the readout, which is linear and has its own constants.  Given
-    all future errors, "block" equals the backward sweep with V replaced by
-    its diagonal, and "implicit" the sweep that stops at V.
+    (9) is the readout, which is linear and has its own constants.  Summed
+    over all steps, "block" equals the backward sweep with V replaced by
+    its diagonal, and "implicit" equals the sweep that stops at V.
 
 Approximate.  With n neurons, c signals and B sequences:
 
@@ -45,29 +43,27 @@ Approximate.  With n neurons, c signals and B sequences:
     implicit     own decay and reset          2 B n c    O(B n c)
     presynaptic  own decay                    2 B c      O(B c)
 
-    State counts the stored numbers.  The sum (8) takes O(B n c) per step
-    on every rung.  "block" drops the effects of neuron i on other neurons,
-    and their effects on it.  "implicit" also drops the effect of i on
-    itself through V_ii, and "presynaptic" also reset and refractoriness.
-    "block" is exact for one hidden layer with diagonal V.  "implicit" is
-    exact for one hidden layer without recurrence, and always for a run
-    whose recurrence reads recorded spikes.  "presynaptic" is exact if, in
-    addition, reset and clamp enter as one recorded term.  With further
-    layers, `dspikes` must be computed in each step: by transport through
-    W, by feedback alignment or from a local loss.
+    "block" drops the effects of neuron i on other neurons and their
+    effects back on it, and is exact for one hidden layer with diagonal V.
+    "implicit" also drops the effect of i on itself through V_ii.  It is
+    exact for one hidden layer without recurrence, and for any run whose
+    recurrence reads recorded spikes.  "presynaptic" also drops reset and
+    refractoriness.  It is exact if, in addition, reset and clamp enter as
+    one recorded term.  With more layers, `dspikes` must come from
+    transport through W, feedback alignment or a local loss.
 
-Cost.   See the table; `gradient` stores its state and the sum.
+Cost.   As in the table; the sum (8) adds O(B n c) per step on every rung.
 
 Departures.  The text of [ZN21] was not available; names and rules follow
-    descriptions of it by others.  These known rules are special cases:
+    descriptions of it by others.  Known rules are special cases:
 
-    e-prop       "implicit" with through_reset=False; adaptive neurons keep
-                 their own adaptation (`alif`); a[t] through W_out or a
-                 random matrix; the filter (9)
-    RFLO         "implicit" for a rate network that keeps only the leak;
+    e-prop       "implicit" with through_reset=False, and with the own
+                 adaptation of adaptive neurons (`alif`); a[t] through
+                 W_out or a random matrix; the filter (9)
+    RFLO         "implicit" for a rate network, which keeps only the leak;
                  random feedback
     DECOLLE      "presynaptic" with the error of a local random readout at
-                 each step, without a filter: state 2 B c
+                 each step, without a filter
     SuperSpike   "presynaptic" with the loss kernel as the filter (9) on
                  every synapse; direct feedback
 
@@ -91,7 +87,7 @@ MODEL = {rung: (NUMBERS if rung == "presynaptic" else NUMBERS.replace("()", "(n?
 
 
 class Traces(NamedTuple):
-    """Hold derivatives of current and membrane by the weights, or filters.
+    """Hold the derivatives of current and membrane by the weights.
 
     Both have the shape (B, n, n c) for "exact", where [b, k, i c + j] is
     the derivative of neuron k by theta_ij; (B, n, c) for "block" and
@@ -123,7 +119,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
         Recurrent weights, of which "block" reads the diagonal.  For a
         feed-forward layer V is None and c = m.
     syn, mem, spikes : (B, n) float
-        State I[t], U[t], S[t]; I and U matter if reset is "zero".
+        State I[t], U[t], S[t]; I and U are used if reset is "zero".
     psi : (B, n) float
         Surrogate derivative at U[t]; its dtype is the result's.
     clamp : (B, n) bool, optional
@@ -363,7 +359,7 @@ def _options(rung, reset, through_reset):
 
 
 def _fit(*pairs):
-    """Return whether arrays have these shapes, one float dtype and finite squares.
+    """Tell whether arrays have these shapes, one dtype and finite squares.
 
     This fast test accepts most valid arguments; `_arrays` decides on the rest.
     """

@@ -1,41 +1,55 @@
-"""Time of one step beside its matrix products and beside other tools
+"""Time of one training step, relative to its matrix products and to other tools
 
-Bounds, set before anything was measured here: a training step of a recurrent
-layer (700-200-20, 100 steps, batch 256, one input in 20 active) takes at most
-1.10 times its bare matrix products, and 0.75 times with sparse input, which
-is 2 to 3 times faster than other tools; with one spike an input (256-246-10,
-50 steps, batch 100) inference and training are 5 times faster than in JAX, 14
-and 9 times faster than in PyTorch and its tools.  Exact real-time recurrent
-learning over 100 steps takes a tanh network (32-64) at most 1.15 times its
-bare products, and is 1.5 times faster than JAX's and 3 times faster than
-PyTorch's automatic differentiation of each step; of a spiking network (32-32)
-it is 6 and 30 times faster than their forward modes.  The tangent kernel of
-784-300-100-10 (100 samples) is faster than each way of neural-tangents and
-than torch.func, in a hundredth of the memory of two of them; that of LeNet-5
-(32 samples) 1.5 times; a gradient of Neural Tangent Transfer (batch 64) 1.8
-times faster than the best of them, 50 times than the rest and than PyTorch,
-and all 18,720 steps take at most 4 minutes.
+Each panel compares computing times of refsnn with those of other tools and of
+the bare matrix products, which are the products of the same size and number
+without any other computation.  All bounds were set before these times were
+measured.  Ratios of times depend on the computer.  Most bounds were met on one
+computer when they were set, and they need not be met on another one.
+
+Recurrent training (700-200-20, 100 steps, batch 256, 5 % of the inputs
+active) takes at most 1.10 times as long as the bare products, and at most
+0.75 times with sparse input, which is 2 to 3 times faster than other tools.
+With at most one spike per input (256-246-10, 50 steps, batch 100), inference
+and training are 5 times faster than in JAX.  They are also 14 and 9 times
+faster than in PyTorch and in the tools based on it.
+
+Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network
+(32-64) takes at most 1.15 times as long as its bare products.  It is 1.5 times
+faster than automatic differentiation of each step in JAX, and 3 times faster
+than in PyTorch.  RTRL of a spiking network (32-32) is 6 and 30 times faster
+than the forward modes of JAX and PyTorch.
+
+The tangent kernel of 784-300-100-10 (100 samples) is computed faster than by
+torch.func and by each of the three implementations in neural-tangents, and
+with a hundredth of the memory of two of them.  That of LeNet-5 (32 samples) is
+computed 1.5 times faster than by all three.  A gradient of Neural Tangent
+Transfer (batch 64) is computed 1.8 times faster than by the fastest of the
+three, and 50 times faster than by the other two and by PyTorch.  All 18,720
+steps of a transfer take at most 4 minutes.
 
 Synaptic intelligence adds at most 5 % to a training step of 784-2000-2000-10
-(batch 256, Adam), 12 % with its penalty, and takes at most 2.2 and 3 times
-what copying as many bytes does. One core runs 50,000 images a second through
-the ideal network of the analog chip and 1,000 through its emulation
-(256-246-10, 20 steps; the chip does 85,000), and learns from 60,000 in the
-loop in 180 s; a second of sound becomes spikes of 700 channels in 2.5 s, 100
-times faster than by lauscher, with at most 1 GB for two seconds. Ratios depend
-on the machine: most were met on one when they were set, and need not be on
-this one.
+(batch 256, Adam), and at most 12 % with its penalty.  The added time is at
+most 2.2 times, or 3 times with the penalty, that of copying as many bytes.
 
-Medians of interleaved runs in one process (of short runs: of means of three in
-a row), in float32, of those tools that are installed; where JAX runs, with
-pauses between them, as its threads do not rest at once.  Every
-contender is handed the same input, weights and adjoint of the readout, so
-that no loss is timed.  The tools run their own LIF neuron; the loops of
-PyTorch and JAX compute what refsnn computes.  On two threads, the bare
-products have half of the batch on each, refsnn's recurrent training has it in
-each of two processes, and its other two tasks, whose steps are too short to
-share, use one; all other tasks are measured on one alone.  No paper's figure
-is mirrored.
+On one core, ideal software runs 50,000 images per second through the network
+of the analog chip (256-246-10, 20 steps).  The emulation of the chip runs
+1,000, and the chip itself 85,000.  One epoch of 60,000 images with the
+emulated chip in the loop takes at most 180 s.  One second of sound is
+converted into spikes of 700 channels in at most 2.5 s, 100 times faster than
+by the published software lauscher.  Two seconds of sound need at most 1 GB.
+
+Bars are medians of interleaved runs in one process, in float32.  A short task
+is run several times in succession, and the mean of these runs is used.  If JAX
+is installed, there are pauses between the runs, because its threads stay busy
+for a while.  All contenders receive the same input, the same weights and the
+same derivative of the loss by the readout, so that no loss is computed.
+Norse, snnTorch and SpikingJelly use their own LIF neurons; the loops in
+PyTorch and JAX compute the same network as refsnn.  With two threads, the bare
+products are computed on half of the batch in each thread, and the recurrent
+training of refsnn on half of the batch in each of two processes.  Inference
+and training with one spike per input use one thread in refsnn, because their
+steps are too short to be divided.  All other tasks are measured on one thread.
+This figure mirrors no figure of a paper.
 """
 
 import contextlib
@@ -47,40 +61,36 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from scipy import sparse
 
-from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
-from figures.speed import speed_chip
-from figures.speed import speed_halves
-from figures.speed import speed_ntk
-from figures.speed import speed_peers
-from figures.speed import speed_rtrl
-from figures.speed import speed_si
+from figures.run.claims import Claim, at_least, at_most
+from figures.speed import (speed_chip, speed_halves, speed_ntk, speed_peers, speed_rtrl,
+                           speed_si)
 from refsnn.fast import lif as fast_lif
 
 ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
 RECURRENT, INFERENCE, TRAINING = "recurrent training", "inference", "training"
 SIZES = {RECURRENT: (100, 256, 700, 200, 20), INFERENCE: (50, 100, 256, 246, 10)}
 SIZES[TRAINING] = SIZES[INFERENCE]
-DENSITY, DENSER = 0.05, 0.10              # of the recurrent layer's input
+DENSITY, DENSER = 0.05, 0.10              # share of active inputs, recurrent layer
 BARE, DENSE, SPARSE = "bare products", "refsnn, dense input", "refsnn, sparse input"
 TWICE = f"{SPARSE}, {DENSER:.0%} active"
 MODEL = {"alpha": ALPHA, "beta": BETA}
 PYTORCH = ("PyTorch, batch-major", "PyTorch, time-major", "Norse", "snnTorch",
            "SpikingJelly")
-# task, contenders, how many times faster the sparse path must be
+# task, contenders, bound on (their time / time of refsnn with sparse input)
 FASTER = [(RECURRENT, ("JAX scan", "Norse"), 2),
           (RECURRENT, ("snnTorch", "SpikingJelly", "PyTorch, batch-major"), 3),
           (RECURRENT, ("PyTorch, time-major",), 2),
           (INFERENCE, ("JAX scan",), 5), (INFERENCE, PYTORCH, 14),
           (TRAINING, ("JAX scan",), 5), (TRAINING, PYTORCH, 9)]
 PRODUCTS = [(DENSE, 1.10), (SPARSE, 0.75)]
-PATTERNS = 40_000                         # a second and core, inference
+PATTERNS = 40_000                         # bound on patterns per second, inference
 DRAWN = (*SIZES, *speed_rtrl.SIZES, *speed_ntk.TASKS, *speed_si.TASKS,
          *speed_chip.TASKS)
 
 
 def jobs(size, seed, data):
-    """One process for each number of threads."""
+    """List one job for each number of threads, and one for each other measurement."""
     counts = {"quick": (1,), "default": (1, 2), "full": (1, 2)}[size]
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     return [(measure, {"threads": threads, "repeats": repeats, "seed": seed})
@@ -90,13 +100,13 @@ def jobs(size, seed, data):
 
 
 def problem(task, density, threads, seed):
-    """The `Problem` of a task: spike trains, and weights that make some."""
+    """Return the `Problem` of a task; its weights make the hidden neurons spike."""
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n, k = SIZES[task]
     if task == RECURRENT:
         x = generator.random((T, B, m)) < density
         scale = 0.25 / np.sqrt(m * density)
-    else:                        # one spike an input, half of them in the window
+    else:       # each input spikes once, half of them within the T steps
         x = np.arange(T)[:, None, None] == generator.integers(0, 2 * T, (B, m))
         scale = 0.25
     V = 0.2 / np.sqrt(n) * generator.standard_normal((n, n))
@@ -109,11 +119,12 @@ def problem(task, density, threads, seed):
 
 
 def events(x):
+    """Return spikes (T, B, m) as a CSR matrix (T * B, m)."""
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]))
 
 
 def training(p, as_events):
-    """A function that runs one training step of refsnn."""
+    """Return a function that runs one training step of refsnn."""
     x, steps, last = events(p.x) if as_events else p.x, len(p.x), [None]
 
     def step():
@@ -125,22 +136,26 @@ def training(p, as_events):
 
 
 def dense(p):
+    """Return a function that runs one training step with dense input."""
     return training(p, False)
 
 
 def sparsely(p):
+    """Return a function that runs one training step with sparse input."""
     return training(p, True)
 
 
 def halved(build, p, pool):
-    """A function that runs what `build` makes of each half of the batch at once,
-    on two Python threads."""
+    """Return a function that runs the step of both halves of the batch at once.
+
+    `build` makes the step of a problem.  The steps run on two Python threads.
+    """
     steps = [build(part) for part in speed_halves.halves(p)]
     return lambda: list(pool.map(lambda one: one(), steps))
 
 
 def products(p):
-    """The matrix products of a recurrent training step, and nothing else."""
+    """Return a function that computes the matrix products of a recurrent step."""
     (T, B, _), n, k = p.x.shape, len(p.W), len(p.W_out)
     generator = np.random.default_rng(0)
     spikes = (generator.random((T, B, n)) < 0.1).astype(np.float32)
@@ -164,12 +179,13 @@ def products(p):
 
 
 def inference(p):
+    """Return a function that runs the inference of refsnn."""
     x, steps = events(p.x), len(p.x)
     return lambda: fast_lif.scores(x, p.W, p.W_out, steps=steps, **MODEL)
 
 
 def contenders(task, threads, seed, stack):
-    """(name, function, BLAS threads it may use) of all that take part."""
+    """Yield (name, function, number of BLAS threads) of each contender of a task."""
     p = problem(task, DENSITY, threads, seed)
     if task == INFERENCE:
         yield SPARSE, inference(p), 1
@@ -189,7 +205,7 @@ def contenders(task, threads, seed, stack):
 
 @contextlib.contextmanager
 def processors(count):
-    """Keep this process to `count` processors, where the system can."""
+    """Restrict this process to `count` processors, if the system allows it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -202,8 +218,11 @@ def processors(count):
 
 
 def _seconds(run, times):
-    """Mean of so many runs; the first of several, after another contender's
-    has emptied the caches, is left out."""
+    """Return the mean time of `times` runs, in seconds.
+
+    If `times` > 1, the first run is not counted: it starts with the caches of
+    another contender.
+    """
     if times > 1:
         run()
     start = time.perf_counter()
@@ -213,16 +232,17 @@ def _seconds(run, times):
 
 
 def _rows(task, threads, runs, repeats, times):
-    """Quartiles of interleaved runs of a task's contenders.
+    """Return the quartiles of interleaved runs of the contenders of a task.
 
-    `times` is how many runs in a row, for all or for each by name (else 1).
+    `times` is the number of successive runs: one number, or {name: number} with
+    1 for all other names.
     """
     import threadpoolctl
     limits = threadpoolctl.ThreadpoolController()
-    # JAX's threads wait for work in a busy loop, and take the next one's processor.
+    # The threads of JAX wait for work in a busy loop and slow the next contender.
     rest = 0.2 if "jax" in sys.modules else 0.0
     seconds = np.zeros((repeats, len(runs)))
-    for r in range(-1, repeats):                       # the first one warms up
+    for r in range(-1, repeats):                       # the first is a warm-up
         for c, (name, run, blas) in enumerate(runs):
             row = times if isinstance(times, int) else times.get(name, 1)
             time.sleep(rest)
@@ -236,7 +256,7 @@ def _rows(task, threads, runs, repeats, times):
 
 
 def measure(threads, repeats, seed):
-    """Quartiles of the seconds of each contender at each task."""
+    """Return the quartiles of the times of the tasks of this module."""
     rows = []
     with processors(threads), contextlib.ExitStack() as stack:
         for task in SIZES:
@@ -246,7 +266,7 @@ def measure(threads, repeats, seed):
 
 
 def measure_rtrl(threads, repeats, seed):
-    """The same for the tasks of `speed_rtrl`."""
+    """Return the quartiles of the times of the tasks of `speed_rtrl`."""
     rows = []
     with processors(threads):
         for task in speed_rtrl.SIZES:
@@ -256,7 +276,7 @@ def measure_rtrl(threads, repeats, seed):
 
 
 def measure_ntk(threads, repeats, seed):
-    """The same for the tasks of `speed_ntk`, and bytes that some take."""
+    """Return the quartiles of the times of the tasks of `speed_ntk`, and memory."""
     rows, memory = [], {}
     with processors(threads):
         for task in speed_ntk.TASKS:
@@ -272,14 +292,14 @@ def measure_ntk(threads, repeats, seed):
 
 
 def measure_si(threads, repeats, seed):
-    """The same for the task of `speed_si`."""
+    """Return the quartiles of the times of the task of `speed_si`."""
     with processors(threads):
         runs = [(*run, 1) for run in speed_si.contenders(speed_si.TASK, seed)]
         return {"rows": _rows(speed_si.TASK, threads, runs, repeats, 1), "missing": []}
 
 
 def measure_chip(threads, repeats, seed):
-    """The same for the tasks of `speed_chip`."""
+    """Return the quartiles of the times of the tasks of `speed_chip`, and memory."""
     rows = []
     with processors(threads):
         for task in speed_chip.TASKS:
@@ -291,7 +311,7 @@ def measure_chip(threads, repeats, seed):
 
 
 def gather(results):
-    """One entry for each task, contender and number of threads; bytes by name."""
+    """Return one entry per task, contender and number of threads; memory in bytes."""
     rows = [row for result in results for row in result["rows"]]
     memory = [entry for result in results for entry in result.get("memory", [])]
     missing = dict.fromkeys(str(name) for result in results
@@ -304,7 +324,7 @@ def gather(results):
 
 
 def medians(data):
-    """{(task, name, threads): seconds}"""
+    """Return the median times in seconds, {(task, name, threads): median}."""
     return {(str(task), str(name), int(threads)): float(median)
             for task, name, threads, median in zip(
                 data["task"], data["name"], data["threads"], data["median"],
@@ -312,28 +332,23 @@ def medians(data):
 
 
 def claims(data):
-    """Each bound, for each number of threads."""
+    """Return the claims of all tasks, for each number of threads."""
     found, made = medians(data), []
     for threads in sorted({key[2] for key in found if key[0] in SIZES}):
         label = f"{threads} thread{'s' * (threads > 1)}"
         for name, bound in PRODUCTS:
             value = found[RECURRENT, name, threads] / found[RECURRENT, BARE, threads]
-            made.append(at_most(f"{RECURRENT}, {label}: {name}, time over that "
-                                "of the bare dense products", value, bound))
+            made.append(at_most(f"{RECURRENT}, {label}: time of {name} / time of the "
+                                "bare products", value, bound))
         for task, names, bound in FASTER:
             ratios = {name: found[task, name, threads] / found[task, SPARSE, threads]
                       for name in names if (task, name, threads) in found}
-            text = f"{task}, {label}: times faster than "
-            if ratios:
-                made.append(at_least(text + ", ".join(ratios) + " (least)"
-                                            * (len(ratios) > 1),
-                                            min(ratios.values()), bound))
-            else:
-                made.append(Claim(text + ", ".join(names), "not installed",
-                                         f">= {bound}", None))
+            text = speed_peers.compared(f"{task}, {label}", ratios or names, SPARSE)
+            made.append(at_least(text, min(ratios.values()), bound) if ratios else
+                        Claim(text, "not installed", f">= {bound}", None))
         if threads == 1:
             value = SIZES[INFERENCE][1] / found[INFERENCE, SPARSE, 1]
-            made.append(at_least("inference: patterns a second and core", value,
+            made.append(at_least(f"{INFERENCE}, {label}: patterns per second", value,
                                  PATTERNS))
     memory = dict(zip(map(str, data["memory_of"]), map(int, data["memory"]),
                       strict=True))
@@ -342,7 +357,7 @@ def claims(data):
 
 
 def _base(task):
-    """The contender of refsnn that the others are compared with."""
+    """Return the contender to whose time all times of a task are relative."""
     for section, name in ((speed_rtrl.SIZES, speed_rtrl.OURS),
                           (speed_ntk.TASKS, speed_ntk.OURS),
                           (speed_si.TASKS, speed_si.ADAM),
@@ -354,6 +369,7 @@ def _base(task):
 
 
 def _title(task):
+    """Return the title of the panel of a task."""
     for section, tasks in ((speed_rtrl, speed_rtrl.SIZES), (speed_ntk, speed_ntk.TASKS),
                            (speed_si, speed_si.TASKS), (speed_chip, speed_chip.TASKS)):
         if task in tasks:
@@ -363,7 +379,7 @@ def _title(task):
 
 
 def plot(data, fig):
-    """Bars of time over refsnn's (with sparse input); a tick marks each bound."""
+    """Draw times relative to that of refsnn, with a black line at each bound."""
     found, least = medians(data), {}
     for task, names, bound in FASTER + speed_rtrl.FASTER + speed_ntk.FASTER:
         least.update({(task, name): bound for name in names})
@@ -402,7 +418,7 @@ def plot(data, fig):
         ax.invert_yaxis()
     axes[0].legend(loc="lower right")
     missing = str(np.asarray(data["missing"]).item())
-    axes[-1].set_xlabel("time / time of refsnn (in brackets: of one "
-                        "run, of RTRL one recording; black: bound)"
+    axes[-1].set_xlabel("time relative to the bar at 1 (in brackets: time of one run; "
+                        "black line: bound)"
                         + (f"\nnot installed: {missing}" if missing else ""),
                         fontsize=9.5)

@@ -337,8 +337,8 @@ def _text(members, apart, nearest, parting):
     step, sample, neuron, quantity, found, wanted = parting
     where = "in the gradients" if step is None else \
         f"first at step {step}, sample {sample}, neuron {neuron}"
-    return (f"nearest: as {_words(nearest)}; differs {where}: {quantity} is {found:.9g}, "
-            f"would be {wanted:.9g}")
+    return (f"nearest: as {_words(nearest)}; differs {where}: {quantity} is "
+            f"{found:.9g}, would be {wanted:.9g}")
 
 
 def probes(alphas, betas, threshold=1.0):

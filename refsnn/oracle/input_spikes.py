@@ -43,7 +43,8 @@ def _velocity():
     return text, p, {"v": v}, wrong
 
 
-def _transmitter(v, cell, dt, *, pools=None, clamped=True, fresh=False, before=False):
+def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
+                 before=False):
     """Simulate the hair cell step by step, with the named mistakes."""
     y, g, l, r, x, A, B, h, M = cell                                       # noqa: E741
     k0 = g * A / (A + B)
@@ -65,30 +66,25 @@ def _transmitter(v, cell, dt, *, pools=None, clamped=True, fresh=False, before=F
 def _hair_cell():
     """Build the vector of a hair cell's transmitter and its spike probability."""
     cell = cochlea.HairCell()
-    p = {"v": 200 * numbers([41, 0], 24, 3) - 60, "dt": STEP} | cell._asdict()
-    q, c, w = cochlea.transmitter(p["v"], STEP)
-    right = {"q": q, "c": c, "w": w,
-             "probability": cochlea.firing_probability(p["v"], STEP)}
-
-    def found(cell=cell, dt=STEP, mistake=()):
-        return _transmitter(p["v"], cell, dt, **dict(mistake))
-
+    v = 200 * numbers([41, 0], 24, 3) - 60
+    q, c, w = cochlea.transmitter(v, STEP)
+    right = {"q": q, "c": c, "w": w, "probability": cochlea.firing_probability(v, STEP)}
+    late = _transmitter(v, cell, before=True)["probability"]
     wrong = {
-        "pools start full, not at rest": found(mistake={"pools": (cell.M, 0.0, 0.0)}),
-        "release below rest: max(0, .) forgotten": found(mistake={"clamped": False}),
-        "release of the new q, not of the old": found(mistake={"fresh": True}),
-        "probability one step late":
-            {"probability": found(mistake={"before": True})["probability"]},
-        "dt of the sound, not of the membrane": found(dt=STEP / 2),
-        "loss from the cleft forgotten": found(cell._replace(l=1e-9)),
+        "pools start full, not at rest": _transmitter(v, cell, pools=(cell.M, 0.0, 0.0)),
+        "release below rest: max(0, .) forgotten": _transmitter(v, cell, clamped=False),
+        "release of the new q, not of the old": _transmitter(v, cell, fresh=True),
+        "probability one step late": {"probability": late},
+        "dt of the sound, not of the membrane": _transmitter(v, cell, STEP / 2),
+        "loss from the cleft forgotten": _transmitter(v, cell._replace(l=1e-9)),
         "missing factor dt: a rate, not a probability":
             {"probability": right["probability"] / STEP},
         "A forgotten below the line: s / (v + B)":
-            found(cell._replace(B=cell.B - cell.A))}
+            _transmitter(v, cell._replace(B=cell.B - cell.A))}
     text = ("pools q, c, w of a hair cell's transmitter after each step of velocity v, "
             "from rest, and the probability that a fibre fires: refsnn.cochlea, "
             "(3)-(7)")
-    return text, p, right, wrong
+    return text, {"v": v, "dt": STEP} | cell._asdict(), right, wrong
 
 
 def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):

@@ -1,4 +1,4 @@
-"""Golden vectors prove something, and every wrong answer is caught by its name."""
+"""Golden vectors detect wrong results, and each known mistake is named."""
 
 import doctest
 

@@ -1,4 +1,4 @@
-"""Vectors as files for any language; results from anybody's file."""
+"""Vectors are written for any language, and results are read from any file."""
 
 import doctest
 import hashlib

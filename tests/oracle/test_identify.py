@@ -1,4 +1,4 @@
-"""Which convention a recording follows: presets, one axis off, the nearest."""
+"""Conventions that a recording follows: presets, one axis away, the nearest."""
 
 import doctest
 import functools
@@ -272,8 +272,8 @@ def test_where_the_nearest_differs():
     assert report.nearest == Candidate("near", None, None) and report.members == []
     assert report.parting == identify.Parting(2, 1, 0, "mem", seen["mem"][2, 1, 0],
                                               found["mem"][2, 1, 0])
-    assert report.text == ("nearest: as near; differs first at step 2, sample 1, neuron "
-                           "0: mem is 0.47001239, would be 4")
+    assert report.text == ("nearest: as near; differs first at step 2, sample 1, "
+                           "neuron 0: mem is 0.47001239, would be 4")
     seen = simulate(steps["near"]._replace(compare=">=", reset="zero"), x, W)
     seen["spikes"][6, 0, 1] = 1
     report = matched(x, W, {"spikes": seen["spikes"]}, steps, simulate, {})
