@@ -437,10 +437,10 @@ def _labelled(name, record, labels):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values` as spec says, such as "W (n, m) float, V? (n, n)".
+    """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
 
-    V? may be None, a[] is a list, (n?) may be a number, n* may be 0, _ is
-    any axis.  All but int arrays get the dtype of the first float array."""
+    The mark ? allows None, [] a list of arrays, n? a number, n* an empty
+    axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

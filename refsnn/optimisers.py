@@ -93,11 +93,11 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     >>> update.tolist()
     [-1.5]
     """
-    g, (old,), (mean, update), step = _begin(state, gradient, ("mean",), out)
+    g, (old,), (mean, update), t = _begin(state, gradient, ("mean",), out)
     rate, _, momentum = _options(g, rate, 1.0, {"momentum": momentum})
     _blend(momentum, old, 1.0, g, mean, update)                            # (1)
     np.multiply(mean, -rate, out=update)                                   # (2)
-    return State(step, mean, None), update
+    return State(t, mean, None), update
 
 
 def _begin(state, gradient, fields, out):
@@ -151,15 +151,15 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     >>> update.round(6).tolist()
     [-0.5, 0.5]
     """
-    g, old, (mean, scale, update), step = _begin(state, gradient, ("mean", "scale"), out)
+    g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
     squared = _square(g, update)
     _blend(beta2, old[1], 1 - beta2, squared, scale, update)               # (4)
     _blend(beta1, old[0], 1 - beta1, g, mean, update)                      # (3)
     np.sqrt(scale, out=update)
-    update *= (1 - beta2 ** step) ** -0.5
-    _divide(mean, rate / (1 - beta1 ** step), update, eps, update)         # (5)
-    return State(step, mean, scale), update
+    update *= (1 - beta2 ** t) ** -0.5
+    _divide(mean, rate / (1 - beta1 ** t), update, eps, update)         # (5)
+    return State(t, mean, scale), update
 
 
 def _square(g, work):
@@ -198,15 +198,15 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     >>> (update.round(6) + 0).tolist()
     [-0.5, 0.0]
     """
-    g, old, (mean, scale, update), step = _begin(state, gradient, ("mean", "scale"), out)
+    g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
     np.abs(g, out=update)
     update += eps
     np.multiply(old[1], beta2, out=scale)
     np.maximum(scale, update, out=scale)                                   # (6)
     _blend(beta1, old[0], 1 - beta1, g, mean, update)
-    _divide(mean, rate / (1 - beta1 ** step), scale, 0.0, update)          # (7)
-    return State(step, mean, scale), update
+    _divide(mean, rate / (1 - beta1 ** t), scale, 0.0, update)          # (7)
+    return State(t, mean, scale), update
 
 
 def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
@@ -230,12 +230,12 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     >>> update.round(6).tolist()
     [-1.0]
     """
-    g, (old,), (scale, update), step = _begin(state, gradient, ("scale",), out)
+    g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
     squared = _square(g, update)
     _blend(decay, old, 1 - decay, squared, scale, update)                  # (8)
     _divide(g, rate, np.sqrt(scale, out=update), eps, update)              # (10)
-    return State(step, None, scale), update
+    return State(t, None, scale), update
 
 
 def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
@@ -260,13 +260,13 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     >>> update.round(6).tolist()
     [-0.25]
     """
-    g, (old,), (scale, update), step = _begin(state, gradient, ("scale",), out)
+    g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
     squared = _square(g, update)
     np.multiply(old, decay, out=scale)
     np.maximum(scale, squared, out=scale)                                  # (9)
     _divide(g, rate, np.sqrt(scale, out=update), eps, update)              # (10)
-    return State(step, None, scale), update
+    return State(t, None, scale), update
 
 
 def _options(g, rate, eps, decays):
@@ -281,7 +281,8 @@ def _options(g, rate, eps, decays):
 
 def _finite(name, a):
     """Refuse an array that is empty, not float or not finite."""
-    if a.dtype not in (np.float32, np.float64) or not a.size or not np.isfinite(a).all():
+    if a.dtype not in (np.float32, np.float64) or not a.size \
+            or not np.isfinite(a).all():
         raise ValueError(f"{name} is {a!r:.60}: must be finite float and not empty")
 
 
@@ -329,10 +330,10 @@ def _buffers(out, old, g, fields):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values` as spec says, such as "W (n, m) float, V? (n, n)".
+    """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
 
-    V? may be None, a[] is a list, (n?) may be a number, n* may be 0, _ is
-    any axis.  All but int arrays get the dtype of the first float array."""
+    The mark ? allows None, [] a list of arrays, n? a number, n* an empty
+    axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -324,8 +324,8 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     """
     _options(rung, reset, through_reset)
     if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is {recording!r:.60}: must be a tuple of syn, mem, "
-                         "spikes and clamp")
+        raise ValueError(f"recording is {recording!r:.60}: must be a tuple of syn, "
+                         "mem, spikes and clamp")
     psi, x, V, dspikes, dmem, syn, mem, spikes, clamp, alpha, beta, gain, threshold = \
         _arrays("psi (T, B, n) float, x (T, B, m*), V? (n, n), dspikes? (T, B, n), "
                 "dmem? (T, B, n), recording.syn (T, B, n), recording.mem (T, B, n), "
@@ -415,10 +415,10 @@ def _earlier(name, traces, shape, psi):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values` as spec says, such as "W (n, m) float, V? (n, n)".
+    """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
 
-    V? may be None, a[] is a list, (n?) may be a number, n* may be 0, _ is
-    any axis.  All but int arrays get the dtype of the first float array."""
+    The mark ? allows None, [] a list of arrays, n? a number, n* an empty
+    axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

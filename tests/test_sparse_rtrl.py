@@ -1,4 +1,4 @@
-"""The ladder of forward rules: each rung exact about what it keeps."""
+"""Test that each rung is exact for the terms that it keeps."""
 
 import itertools
 
@@ -14,11 +14,11 @@ from refsnn import bptt, checks, feedback, lif, rtrl, sparse_rtrl
 
 HALF = {"alpha": 0.5, "beta": 0.5}
 SMOOTH = st.sampled_from(("arctan", "sigmoid", "gaussian"))
-LONG = strategies.sizes(T=(9, 12), n=(2, 4))     # time for what V sends to be heard
+LONG = strategies.sizes(T=(9, 12), n=(2, 4))     # long enough for V to have an effect
 
 
 def adjoints(net, name="arctan", steepness=2.0):
-    """psi, dspikes, dmem of a random linear loss."""
+    """Return psi, dspikes and dmem of a random linear loss."""
     v = net.recording.mem - net.model["threshold"]
     psi = proofs.surrogate(name, steepness)(v)[1]
     return psi, *net.rng.normal(size=(2, *psi.shape))
@@ -29,7 +29,7 @@ def reset_path(net):
 
 
 def assert_close(found, right):
-    """Two gradients agree; zeros are compared with nothing."""
+    """Assert that two gradients agree and are not 0."""
     assert np.linalg.norm(right[0]) > 0
     assert (found[1] is None) == (right[1] is None)
     for a, b in zip(found[:2], right[:2], strict=True):
@@ -42,7 +42,7 @@ def flat(gradient):
 
 
 def distance(found, right):
-    """Norm of the difference over that of `right`."""
+    """Return the norm of the difference over that of `right`."""
     found, right = flat(found), flat(right)
     return np.linalg.norm(found - right) / np.linalg.norm(right)
 
@@ -52,7 +52,7 @@ def distance(found, right):
 @given(strategies.live_lif(through_recurrence=True))
 @settings(max_examples=60)
 def test_exact_block_and_implicit_are_backward_sweeps(net):
-    """With all of V, with its diagonal, and stopped at V."""
+    """Compare with sweeps through V, through its diagonal, and stopped at V."""
     psi, ds, dm = adjoints(net)
     rec, reset = net.recording, reset_path(net)
     diagonal = None if net.V is None else np.diag(np.diagonal(net.V))
@@ -118,7 +118,7 @@ def test_presynaptic_is_implicit_without_its_reset(net):
 @pytest.mark.parametrize("reset, refractory", [("subtract", 2), ("zero", 0),
                                                ("zero", 2)])
 def test_presynaptic_is_no_more_than_that(reset, refractory):
-    """Refractoriness and a reset to zero are more than one added term."""
+    """Test that refractoriness and a reset to zero are not one added term."""
     far = []
     for seed in range(20):
         options = strategies.Options(0.6, 0.8, "one", 1.0, reset, refractory, True,
@@ -135,7 +135,7 @@ def test_presynaptic_is_no_more_than_that(reset, refractory):
 
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
 def test_with_generic_recurrence_each_rung_differs(reset):
-    """Below a cosine of 1; how far, the figure of the ladder shows."""
+    """Test that the cosine of each pair of rungs is below 1."""
     cosines = []
     for seed in range(20):
         options = strategies.Options(0.6, 0.8, "one", 1.0, reset, 0, True, True, True,
@@ -156,8 +156,7 @@ def test_with_generic_recurrence_each_rung_differs(reset):
 # --- rungs and frozen finite differences -----------------------------------------
 
 def prove(loss, net, gradient):
-    """Differences of loss(W, V), and the order of the remainder, against dW,
-    and differences against dV unless it is 0."""
+    """Check dW by differences and by the Taylor slope, and dV by differences."""
     checks.directional(lambda W: loss(W, net.V), net.W, gradient.dW, net.rng,
                        names=["W"], rtol=RTOL_FD)
     if gradient.dV is not None and np.abs(gradient.dV).max() > 0:
@@ -165,7 +164,7 @@ def prove(loss, net, gradient):
                            names=["V"], rtol=RTOL_FD)
     assert any(checks.taylor_slope(
         lambda W: loss(W, net.V), net.W, gradient.dW, net.rng.normal(size=net.W.shape),
-        start=1e-3, halvings=6) >= 1.9 for _ in range(3))   # one may cross a flat one
+        start=1e-3, halvings=6) >= 1.9 for _ in range(3))   # one may cross a kink
 
 
 def value(rec, ds, dm):
@@ -187,7 +186,7 @@ def test_exact_and_implicit_by_differences(rung, recurrent, data, name):
 
 
 def alone(net, i, function, W, V, through_reset):
-    """Neuron i with its weights, hearing itself and the others' recording."""
+    """Run neuron i with its own spikes and the recorded spikes of the others."""
     rec, model = net.recording, {
         key: number if np.ndim(number) == 0 else number[i:i + 1]
         for key, number in net.model.items()}
@@ -223,7 +222,7 @@ def test_block_by_differences_of_each_neuron_alone(net, name):
 
 
 def added(net, function, W, V):
-    """A run in which reset and clamp are one recorded term, recurrence too."""
+    """Run with reset and clamp as one recorded term, and recorded recurrence."""
     rec, (a, b, g, th) = net.recording, (net.model[k] for k in (
         "alpha", "beta", "gain", "threshold"))
     spike = checks.anchored(function, rec.mem, th)
@@ -252,7 +251,7 @@ def test_presynaptic_by_differences_with_one_recorded_term(net, name):
 @pytest.mark.parametrize("mutant", ["factor", "shift", "other rung", "transpose"])
 @pytest.mark.parametrize("rung", sparse_rtrl.RUNGS)
 def test_wrong_gradients_are_rejected(rung, mutant):
-    """By the differences that accept the right one."""
+    """Test that the differences which accept the right gradient reject others."""
     options = strategies.Options(0.6, 0.8, "one", 1.0, "zero", 1, True, True, True,
                                  False, False)
     net = strategies.network(options, strategies.Sizes(12, 2, 3, 3), 3)
@@ -288,7 +287,7 @@ def test_wrong_gradients_are_rejected(rung, mutant):
 # --- online ------------------------------------------------------------------------
 
 def online(net, psi, rung):
-    """(traces, eligibility) of every step, through the public step."""
+    """Yield (traces, eligibility) of each step, by the public functions."""
     rec, c = net.recording, net.x.shape[2] + (0 if net.V is None else len(net.W))
     traces = sparse_rtrl.rest(rung, *psi.shape[1:], c, psi.dtype)
     for t in range(len(psi)):
@@ -302,7 +301,7 @@ def online(net, psi, rung):
 
 @given(strategies.live_lif(LONG, recurrent=True, through_recurrence=True))
 def test_the_exact_rung_is_rtrl(net):
-    """Step by step, the two statements of it."""
+    """Compare the two implementations at each step."""
     rec, psi = net.recording, adjoints(net)[0]
     theirs, largest = None, 0
     for t, (ours, _) in enumerate(online(net, psi, "exact")):
@@ -341,7 +340,7 @@ def test_steps_add_up_to_the_gradient(rung, net):
 @given(st.data())
 @settings(max_examples=12)
 def test_a_readout_is_a_filter_on_the_eligibility(rung, kind, data):
-    """Online with the error of each step = with credit sent back in time.
+    """Compare errors used online with credit that is sent back in time.
 
     For `block` with diagonal V this is the exact gradient of the two layers.
     """
@@ -379,12 +378,12 @@ def test_a_readout_is_a_filter_on_the_eligibility(rung, kind, data):
 # --- by hand, sizes, types ---------------------------------------------------------
 
 def test_own_synapse_and_reset_by_hand():
-    """psi = 1: block keeps V_ii and the reset, implicit the reset alone."""
+    """Test psi = 1: block keeps V_ii and the reset, implicit only the reset."""
     one, V = np.ones((1, 1)), np.array([[3.0]])
     start = sparse_rtrl.Traces(0.25 * np.ones((1, 1, 2)), 0.5 * np.ones((1, 1, 2)))
 
     def after(rung, traces=start, clamp=None, reset="subtract"):
-        """dI, dU by the input's weight and by the own synapse; S = 1."""
+        """Return dI and dU by the input weight and by the own synapse; S = 1."""
         step = sparse_rtrl.lif_step(traces, [[2]], V, 3 * one, 2 * one, one, one,
                                     clamp, rung=rung, gain=4.0, threshold=0.125,
                                     reset=reset, **HALF)
@@ -504,86 +503,131 @@ def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: gradient(x=X[0]), "x is of shape .*a real array"),
-    (lambda: gradient(x=X[:3]), r"x is .*\(4, 2, \*\)"),
-    (lambda: gradient(x=X * np.inf), "x has NaN"),
-    (lambda: gradient(x=X.astype(complex)), "x is .*complex"),
-    (lambda: gradient(V=np.ones((2, 3))), "V is of shape"),
-    (lambda: gradient(V=V2 * np.nan), "V has NaN"),
-    (lambda: gradient(rec=REC[:3]), "recording is a tuple"),
-    (lambda: gradient(rec=None), "recording is a NoneType"),
-    (lambda: gradient(rec=(NAN, *REC[1:])), "recording.syn has NaN"),
-    (lambda: gradient(rec=(PSI, NAN, *REC[2:])), "recording.mem has NaN"),
-    (lambda: gradient(rec=(*REC[:2], NAN, REC[3])), "recording.spikes has NaN"),
-    (lambda: gradient(rec=(*REC[:3], PSI / 2)), "recording.clamp has .*not 0 or 1"),
-    (lambda: gradient(psi=PSI[0]), r"psi .*a float32 or float64 array of shape \(\*"),
-    (lambda: gradient(psi=PSI.astype(int)), "psi is .*int64"),
-    (lambda: gradient(psi=PSI[:0]), "psi is of shape .*none of them 0"),
-    (lambda: gradient(psi=NAN), "psi has NaN"),
-    (lambda: gradient(ds=NAN), "dspikes has NaN"),
-    (lambda: gradient(dm=NAN), "dmem has NaN"),
-    (lambda: gradient(dm=PSI[1:]), "dmem is of shape"),
-    (lambda: gradient(ds=PSI[1:]), "dspikes is of shape"),
-    (lambda: gradient(rung="diagonal"), "rung is 'diagonal'"),
+    (lambda: gradient(x=X[0]), r"x is \(2, 3\).* real \(T, B, m\*\)"),
+    (lambda: gradient(x=X[:3]), r"x is \(3, 2, 3\).*'T': 4"),
+    (lambda: gradient(x=X * np.inf), "x is .*inf.*must be finite"),
+    (lambda: gradient(x=X.astype(complex)), "x is .*j.*must be finite real"),
+    (lambda: gradient(V=np.ones((2, 3))), r"V is \(2, 3\).*\(n, n\)"),
+    (lambda: gradient(V=V2 * np.nan), "V is .*nan.*must be finite"),
+    (lambda: gradient(rec=REC[:3]), "recording is .*: must be a tuple of syn"),
+    (lambda: gradient(rec=None), "recording is None: must be a tuple of syn"),
+    (lambda: gradient(rec=(NAN, *REC[1:])), "recording.syn is .*nan"),
+    (lambda: gradient(rec=(PSI, NAN, *REC[2:])), "recording.mem is .*nan"),
+    (lambda: gradient(rec=(*REC[:2], NAN, REC[3])), "recording.spikes is .*nan"),
+    (lambda: gradient(rec=(*REC[:3], PSI / 2)), r"recording.clamp is .*in \{0, 1\}"),
+    (lambda: gradient(psi=PSI[0]), r"psi is .*: must be finite float \(T, B, n\)"),
+    (lambda: gradient(psi=PSI.astype(int)), "psi is .*: must be finite float"),
+    (lambda: gradient(psi=PSI[:0]), r"psi is \(0, 2, 2\)"),
+    (lambda: gradient(psi=NAN), "psi is .*nan.*must be finite"),
+    (lambda: gradient(ds=NAN), "dspikes is .*nan.*must be finite"),
+    (lambda: gradient(dm=NAN), "dmem is .*nan.*must be finite"),
+    (lambda: gradient(dm=PSI[1:]), r"dmem is \(3, 2, 2\).*'T': 4"),
+    (lambda: gradient(ds=PSI[1:]), r"dspikes is \(3, 2, 2\).*'T': 4"),
+    (lambda: gradient(rung="diagonal"), "rung is 'diagonal': must be one of .*block"),
     (lambda: gradient(rung=np.array(["block"])), "rung is array"),
     (lambda: gradient(reset=np.array(["zero"])), "reset is array"),
-    (lambda: gradient(alpha=1.0), r"alpha is 1.0: must be in \[0, 1\)"),
-    (lambda: gradient(beta=-0.1), "beta is -0.1"),
+    (lambda: gradient(alpha=1.0), r"alpha is 1.0: must be .*in \[0, 1\)"),
+    (lambda: gradient(beta=-0.1), r"beta is -0.1: must be .*in \[0, 1\)"),
     (lambda: gradient(beta=1), "beta is 1"),
-    (lambda: gradient(alpha=[0.5] * 3), "alpha is"),
-    (lambda: gradient(gain=0.0), r"gain is 0.0: must be in \(0, inf\)"),
+    (lambda: gradient(alpha=[0.5] * 3), "alpha is .*'n': 2"),
+    (lambda: gradient(gain=0.0), r"gain is 0.0: must be .*in \(0, inf\)"),
     (lambda: gradient(gain=np.inf), "gain is inf"),
     (lambda: gradient(threshold="high"), "threshold is 'high'"),
     (lambda: gradient(threshold=-1), "threshold is -1"),
-    (lambda: gradient(psi=PSI.astype(np.float32), alpha=1 - 1e-9), "alpha .*float32"),
+    (lambda: gradient(psi=PSI.astype("f"), alpha=1 - 1e-9), "alpha is .*float32"),
     (lambda: gradient(reset="hard"), "reset is 'hard'"),
     (lambda: gradient(reset=None), "reset is None"),
-    (lambda: gradient(through_reset=1), "through_reset is 1"),
-    (lambda: gradient(rung="presynaptic", alpha=[0.5, 0.5]), "alpha .*a number,"),
-    (lambda: gradient(rung="presynaptic", beta=[0.5, 0.5]), "beta .*a number,"),
-    (lambda: gradient(rung="presynaptic", gain=[0.5, 0.5]), "gain .*a number,"),
-    (lambda: gradient(psi=PSI.astype(np.float32), x=1e300 * X), "x has NaN or inf"),
-    (lambda: gradient(psi=PSI.astype(np.float32), gain=1e300), "gain is 1e.300"),
-    (lambda: step(traces=3), "traces is a int"),
-    (lambda: step(traces=START[:1]), "traces is a tuple"),
-    (lambda: step(traces=sparse_rtrl.rest("block", 3, 2, 5)), "traces.syn is of shape"),
-    (lambda: step(None, rung="presynaptic", alpha=[0.5, 0.5]), "alpha .*a number,"),
-    (lambda: step(rung="presynaptic"), "traces.syn is of shape"),
-    (lambda: step(traces=(START.syn, NAN[0])), "traces.mem is of shape"),
-    (lambda: step(traces=(START.syn, START.mem * np.nan)), "traces.mem has NaN"),
-    (lambda: step(x=X[0, :, :2]), "traces.syn is of shape"),
-    (lambda: step(x=X), "x is of shape"), (lambda: step(x=X[0] * np.inf), "x has NaN"),
-    (lambda: step(V=np.ones((3, 3))), "V is of shape"),
-    (lambda: step(V=None), "traces.syn is of shape"),
-    (lambda: step(syn=NAN[0]), "syn has NaN"),
-    (lambda: step(mem=PSI), "mem is of shape"),
-    (lambda: step(spikes=NAN[0]), "spikes has NaN"),
-    (lambda: step(spikes=None), "spikes is of shape"),
-    (lambda: step(psi=PSI), "psi is of shape"),
-    (lambda: step(psi=PSI[0].astype(int)), "psi is .*int64"),
-    (lambda: step(clamp=PSI[0] / 2), "clamp has .*not 0 or 1"),
+    (lambda: gradient(through_reset=1), "through_reset is 1: must be one of .*bool"),
+    (lambda: gradient(rung="presynaptic", alpha=[0.5, 0.5]), r"alpha is .* real \(\)"),
+    (lambda: gradient(rung="presynaptic", beta=[0.5, 0.5]), r"beta is .* real \(\)"),
+    (lambda: gradient(rung="presynaptic", gain=[0.5, 0.5]), r"gain is .* real \(\)"),
+    (lambda: gradient(psi=PSI.astype(np.float32), x=1e300 * X), r"x is .*e\+300"),
+    (lambda: gradient(psi=PSI.astype(np.float32), gain=1e300), r"gain is 1e\+300"),
+    (lambda: step(traces=3), "traces is a int: must be Traces"),
+    (lambda: step(traces=START[:1]), "traces is a tuple: must be Traces"),
+    (lambda: step(traces=sparse_rtrl.rest("block", 3, 2, 5)),
+     r"traces.syn is \(3, 2, 5\).*\(2, 2, 5\)"),
+    (lambda: step(None, rung="presynaptic", alpha=[0.5] * 2), r"alpha is .* real \(\)"),
+    (lambda: step(rung="presynaptic"), r"traces.syn is \(2, 2, 5\).*\(2, 5\)"),
+    (lambda: step(traces=(START.syn, NAN[0])), r"traces.mem is \(2, 2\)"),
+    (lambda: step(traces=(START.syn, START.mem * np.nan)), "traces.mem is .*nan"),
+    (lambda: step(x=X[0, :, :2]), r"traces.syn is \(2, 2, 5\).*\(2, 2, 4\)"),
+    (lambda: step(x=X), r"x is \(4, 2, 3\)"),
+    (lambda: step(x=X[0, 0]), r"x is \(3,\)"),
+    (lambda: step(x=X[0] * np.inf), "x is .*inf"),
+    (lambda: step(V=np.ones((3, 3))), r"V is \(3, 3\).*'n': 2"),
+    (lambda: step(V=V2 * np.nan), "V is .*nan"),
+    (lambda: step(V=None), r"traces.syn is \(2, 2, 5\).*\(2, 2, 3\)"),
+    (lambda: step(syn=NAN[0]), "syn is .*nan"),
+    (lambda: step(mem=PSI), r"mem is \(4, 2, 2\)"),
+    (lambda: step(spikes=NAN[0]), "spikes is .*nan"),
+    (lambda: step(spikes=None), "spikes is None"),
+    (lambda: step(psi=PSI), r"psi is \(4, 2, 2\).* float \(B\*, n\*\)"),
+    (lambda: step(psi=NAN[0]), "psi is .*nan"),
+    (lambda: step(psi=PSI[0].astype(int)), "psi is .*: must be finite float"),
+    (lambda: step(clamp=PSI[0] / 2), r"clamp is .*in \{0, 1\}"),
+    (lambda: step(clamp=PSI[0, :1] > 0), r"clamp is \(1, 2\).*'B': 2"),
     (lambda: step(rung="all"), "rung is 'all'"), (lambda: step(reset=0), "reset is 0"),
     (lambda: step(through_reset="no"), "through_reset is 'no'"),
-    (lambda: step(alpha=2), "alpha is 2"),
+    (lambda: step(alpha=2), "alpha is 2"), (lambda: step(alpha=2.0), "alpha is 2.0"),
+    (lambda: step(alpha=np.nan), "alpha is nan"),
+    (lambda: step(psi=PSI[0].astype("f"), alpha=1 - 1e-9), "alpha is 0.9.*float32"),
     (lambda: sparse_rtrl.rest("some", 1, 1, 1), "rung is 'some'"),
-    (lambda: sparse_rtrl.rest("block", -1, 1, 1), "B is -1"),
-    (lambda: sparse_rtrl.rest("block", 1, 1.0, 1), "n is 1.0"),
-    (lambda: sparse_rtrl.rest("block", 1, 1, True), "c is True"),
+    (lambda: sparse_rtrl.rest("block", -1, 1, 1), r"B is -1: must be .*in \[0, inf\)"),
+    (lambda: sparse_rtrl.rest("block", 1, 1.0, 1), "n is 1.0: must be finite int"),
+    (lambda: sparse_rtrl.rest("block", 1, 1, True), "c is True: must be finite int"),
     (lambda: sparse_rtrl.rest("block", 1, 1, 1, int), "dtype is"),
-    (lambda: sparse_rtrl.eligibility(START, PSI), "psi is of shape"),
-    (lambda: sparse_rtrl.eligibility(START, PSI[0][:1]), "traces.syn is of shape"),
+    (lambda: sparse_rtrl.eligibility(START, PSI), r"psi is \(4, 2, 2\)"),
+    (lambda: sparse_rtrl.eligibility(START, PSI[0][:1]),
+     r"traces.syn is \(2, 2, 5\).*\(1, 2, 5\)"),
     (lambda: sparse_rtrl.eligibility(None, PSI[0]), "traces is a NoneType"),
+    (lambda: sparse_rtrl.eligibility((PSI[0, 0], PSI[0, 0]), PSI[0]),
+     r"traces.syn is \(2,\)"),
     (lambda: sparse_rtrl.eligibility(sparse_rtrl.Traces(NAN[0], NAN[0]), PSI[0]),
-     "traces.syn has NaN"),
-    (lambda: sparse_rtrl.readout_step(START, PSI, **HALF), "filtered.syn is of shape"),
+     "traces.syn is .*nan"),
+    (lambda: sparse_rtrl.readout_step(START, PSI, **HALF),
+     r"filtered.syn is \(2, 2, 5\).*\(4, 2, 2\)"),
     (lambda: sparse_rtrl.readout_step(START, START.mem[0], **HALF), "eligibility is"),
+    (lambda: sparse_rtrl.readout_step(None, START.mem, **HALF), "filtered is a NoneT"),
     (lambda: sparse_rtrl.readout_step(START, START.mem, alpha=[0.5, 0.5], beta=0.5),
-     "alpha is"),
+     r"alpha is .* real \(\)"),
     (lambda: sparse_rtrl.readout_step(START, START.mem, alpha=0.5, beta=1), "beta is"),
     (lambda: sparse_rtrl.readout_step(START, START.mem, gain=-1.0, **HALF), "gain is"),
 ])
 def test_bad_input_is_named(call, match):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError, match=f"(?s)^{match}"):
         call()
     gradient()
     step()
+
+
+def test_constants_that_the_fast_check_leaves_to_the_other_are_the_same():
+    """Compare plain floats with 0-d arrays and with limits of the fast check."""
+    quick = step(alpha=0.5)
+    for alpha in (np.array(0.5), np.float32(0.5), [0.5, 0.5]):
+        for a, b in zip(step(alpha=alpha), quick, strict=True):
+            np.testing.assert_array_equal(a, b)
+    for alpha in (0.99995, 0.0):
+        for a, b in zip(step(alpha=alpha), step(alpha=np.array(alpha)), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("rung", sparse_rtrl.RUNGS)
+def test_arrays_that_are_cast_give_the_same_step(rung):
+    """Compare lists, integers and bool arrays with arrays of the dtype of psi."""
+    start = sparse_rtrl.Traces(*(a + 1 for a in sparse_rtrl.rest(rung, 2, 2, 5)))
+    options = {"rung": rung, "reset": "subtract"}
+    mask = np.array([[0, 1], [0, 0]])
+    right = step(start, clamp=mask.astype(float), **options)
+    assert all(a.any() for a in right)
+    one = PSI[0]
+    for kind in (int, bool, np.float32):
+        x, V, now = X[0].astype(kind), V2.astype(kind), one.astype(kind)
+        found = step(start, x, V, now, now, now, clamp=mask.astype(kind), **options)
+        for a, b in zip(found, right, strict=True):
+            assert a.dtype == np.float64
+            np.testing.assert_array_equal(a, b)
+    found = step(start, X[0].tolist(), V2.tolist(), one.tolist(), clamp=mask.tolist(),
+                 **options)
+    for a, b in zip(found, right, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -1,12 +1,13 @@
-"""The analog chip and the cochlea in `fig_speed`: patterns and audio a second.
+"""Measure the emulation of the analog chip and the cochlea, for `fig_speed`.
 
 The network is that of [CB22] for images at 16x16: 256-246-10, 20 steps of
-1.7 us, 100 images a batch.  Without any hardware constraint, `fast.lif` runs
-it; `chip` emulates all effects in steps of 0.2 us at most; a step of training
-in the loop emulates, and adds the gradient and Adam in software.  The chip
-itself takes 11.8 us and 2.4 uJ an image.  A second of sound becomes the spikes
-of 700 channels by `cochlea`, its table of responses included; lauscher, the
-published software, where it is installed, converts a fifth of a second.
+1.7 us, and batches of 100 images.  `fast.lif` runs it without hardware
+constraints.  `chip` emulates it with all hardware effects, in steps of at most
+0.2 us.  A step of training in the loop consists of the emulation, the gradient
+and Adam.  The chip itself needs 11.8 us and 2.4 uJ per image.  `cochlea`
+converts one second of sound into spikes of 700 channels, and its time includes
+the table of responses.  The published software lauscher, if it is installed,
+converts 0.2 s of sound.
 """
 
 import functools
@@ -18,8 +19,8 @@ import numpy as np
 from scipy import sparse
 
 from figures.chip import chip_images
-from figures.run.claims import Claim, at_least, at_most
 from figures.run import seeds
+from figures.run.claims import Claim, at_least, at_most
 from refsnn import audio, basilar, chip, cochlea
 from refsnn.fast import lif as fast_lif
 
@@ -29,12 +30,12 @@ BATCH, IMAGES = 100, 60_000
 IDEAL, EMULATED, STEP = ("refsnn, ideal", "refsnn, all effects",
                          "refsnn, step of training in the loop")
 OURS, LAUSCHER = "refsnn, 1 s of sound", "lauscher, 0.2 s of sound"
-PUBLISHED_S, PUBLISHED_J = 11.8e-6, 2.4e-6      # of the chip, an image
-RATE, CLIP = 48_000, 9_600
+PUBLISHED_S, PUBLISHED_J = 11.8e-6, 2.4e-6      # of the chip, per image
+RATE, CLIP = 48_000, 9_600                      # Hz, samples for lauscher
 
 
 def network(seed):
-    """Weights that make a tenth of the neurons spike, and input, (T, B, 256)."""
+    """Return weights with which a tenth of the neurons spike, and input (T, B, 256)."""
     generator = seeds.rng(seed, "speed", TASK, 0)
     weights = chip_images.begin(generator, chip_images.HIDDEN_FULL).weights
     hidden = weights.hidden + 0.03 * generator.standard_normal(weights.hidden.shape)
@@ -44,21 +45,21 @@ def network(seed):
 
 
 def sound(seed):
-    """A second of vowel and noise that swells and fades."""
+    """Return one second of a vowel with noise, faded in and out."""
     generator, t = seeds.rng(seed, "speed", SOUND, 0), np.arange(RATE) / RATE
     tones = sum(np.sin(2 * np.pi * f * t) for f in (150, 800, 2500))
     return audio.prepare(tones + 0.3 * generator.standard_normal(RATE), RATE)
 
 
 def convert(x, channels=700):
-    """Spikes (times, units) of a sound."""
+    """Convert a sound into spikes (times, units)."""
     table = basilar.table(basilar.places(channels))
     return cochlea.convert(x, functools.partial(basilar.interpolate, table), channels,
                            np.random.default_rng(0))
 
 
 def lauscher(x):
-    """A function that converts with the published software."""
+    """Return a function that converts a sound with lauscher."""
     from lauscher.audiowaves import MonoAudioWave
     from lauscher.helpers import CommandLineArguments
     from lauscher.transformations.wave2spike import Wave2Spike
@@ -68,7 +69,7 @@ def lauscher(x):
 
 
 def contenders(task, seed):
-    """(name, function) of all that take part."""
+    """Return (name, function) of each contender of a task."""
     if task == SOUND:
         return [(OURS, functools.partial(convert, sound(seed)))]
     (weights, x), rule = network(seed), chip_images.Rule()
@@ -89,7 +90,7 @@ def contenders(task, seed):
 
 
 def memory(seed):
-    """Bytes that two seconds of sound take at most."""
+    """Return the peak memory in bytes for two seconds of sound, by name."""
     tracemalloc.start()
     convert(np.tile(sound(seed), 2))
     peak = tracemalloc.get_traced_memory()[1]
@@ -98,7 +99,7 @@ def memory(seed):
 
 
 def peer(seed):
-    """Rows of lauscher, one run; none where it is not installed."""
+    """Return the rows of one run of lauscher; none if it is not installed."""
     if importlib.util.find_spec("lauscher") is None:
         return []
     run, start = lauscher(sound(seed)), time.perf_counter()
@@ -107,24 +108,30 @@ def peer(seed):
 
 
 def claims(found, taken):
-    """Each bound, of {(task, name, threads): seconds}; bytes by name."""
+    """Return the claims on median times in seconds and on memory in bytes.
+
+    found : {(task, name, threads): seconds}.
+    taken : {name: bytes}.
+    """
     ideal, emulated, step = (found[TASK, name, 1] for name in (IDEAL, EMULATED, STEP))
     energy = PUBLISHED_J * BATCH / ideal
     made = [
-        at_least("chip, ideal: images a second and core", BATCH / ideal, 50_000,
-                 1 / PUBLISHED_S),
-        Claim("chip, ideal: a core's images a second / the chip's",
-              PUBLISHED_S * BATCH / ideal, "shown only", None, 1.0),
-        Claim("chip, ideal: power, in W, at which a core would need the chip's "
-              "2.4 uJ an image", energy, "shown only", None),
-        at_least("chip, all effects: images a second and core", BATCH / emulated,
-                 1_000, 1 / PUBLISHED_S),
-        at_most("chip: core seconds of an epoch of 60,000 images in the loop",
-                IMAGES / BATCH * step, 180),
-        at_most("cochlea: core seconds for 1 s of sound, 700 channels",
+        at_least("chip, ideal software: images per second on one core",
+                 BATCH / ideal, 50_000, 1 / PUBLISHED_S),
+        Claim("chip, ideal software: images per second on one core / images per "
+              "second of the chip", PUBLISHED_S * BATCH / ideal, "shown only", None,
+              1.0),
+        Claim("chip, ideal software: power of a core (W) at which it would need as "
+              "much energy per image as the chip (2.4 uJ)", energy, "shown only",
+              None),
+        at_least("chip, emulation of all effects: images per second on one core",
+                 BATCH / emulated, 1_000, 1 / PUBLISHED_S),
+        at_most("chip, training in the loop: time of an epoch of 60,000 images on "
+                "one core (s)", IMAGES / BATCH * step, 180),
+        at_most("cochlea: time for 1 s of sound, 700 channels, on one core (s)",
                 found[SOUND, OURS, 1], 2.5),
-        at_most("cochlea: GB for 2 s of sound", taken[OURS] / 1e9, 1.0)]
-    text = "cochlea: times faster than lauscher, for the same length"
+        at_most("cochlea: peak memory for 2 s of sound (GB)", taken[OURS] / 1e9, 1.0)]
+    text = "cochlea: time of lauscher / time of refsnn, for sound of the same length"
     if (SOUND, LAUSCHER, 1) in found:
         return made + [at_least(
             text, found[SOUND, LAUSCHER, 1] * RATE / CLIP / found[SOUND, OURS, 1], 100)]
@@ -132,5 +139,6 @@ def claims(found, taken):
 
 
 def title(task):
+    """Return the title of the panel of a task."""
     return "chip, 256-246-10, 20 steps, batch 100" if task == TASK \
         else "sound to spikes, 700 channels"

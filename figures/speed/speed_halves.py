@@ -1,7 +1,8 @@
-"""A training step shared by two processes, half of the batch in each.
+"""Run a training step in two processes, with half of the batch in each.
 
-Steps of a recurrent layer are many short calls: two Python threads spend a
-tenth of the time handing the interpreter to each other, two processes none.
+A step of a recurrent layer consists of many short calls.  Two Python threads
+would spend a tenth of the time on passing the interpreter lock to each other,
+and two processes avoid this.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import numpy as np
 
 
 def _serve(connection, build, part):
-    """In a process of its own: one step for each request, until None."""
+    """Run one step for each request until None arrives, in a separate process."""
     import threadpoolctl
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         step = build(part)
@@ -20,7 +21,7 @@ def _serve(connection, build, part):
 
 
 def halves(problem):
-    """The problem with the first, and with the second half of its batch."""
+    """Return the problem with the first and with the second half of its batch."""
     half = problem.x.shape[1] // 2
     return [problem._replace(**{name: np.ascontiguousarray(
         getattr(problem, name)[:, part]) for name in ("x", "dout")})
@@ -29,10 +30,10 @@ def halves(problem):
 
 @contextlib.contextmanager
 def shared(build, problem):
-    """A function that runs one step and adds up the gradients of the halves.
+    """Provide a function that runs one step and adds the gradients of the halves.
 
-    `build` makes the step of a half from its problem; it is looked up by name
-    in the other process, so it has to stand in a module.
+    `build` makes the step of a half from its problem.  The other process
+    imports `build` by name, so that it must be defined in a module.
     """
     context = multiprocessing.get_context("spawn")
     ends, workers = [], []

@@ -1,11 +1,13 @@
-"""Tangent kernels and their transfer in `fig_speed`: problems, refsnn, other tools.
+"""Measure tangent kernels and Neural Tangent Transfer for `fig_speed`.
 
-A kernel is the full one of a batch with itself, forward pass and all; a
-gradient is that of the kernel and output terms of Neural Tangent Transfer
-between the halves of a batch, the teacher's kernel computed as well.  Each
-tool does what its user would write, compiled where it compiles, with weights
-laid out as it likes them.  neural-tangents has three ways to a kernel; PyTorch
-and JAX have the Jacobians of all samples and multiply them.
+A kernel is the full kernel of a batch with itself, and its time includes the
+forward pass.  A gradient is that of the kernel and output terms of Neural
+Tangent Transfer, with kernels between the two halves of a batch, and its time
+includes the kernel of the teacher.  The code for each other tool is written as
+a user of this tool would write it, with the memory layout that the tool
+prefers, and JAX compiles it.  neural-tangents has three implementations of the
+kernel.  In PyTorch and JAX, the Jacobians of all samples are computed and
+multiplied.
 """
 
 import functools
@@ -16,16 +18,17 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
 from figures.run import seeds
+from figures.run.claims import Claim, at_most
+from figures.speed import speed_peers
 from refsnn import convnet, mlp, ntk, ntt, optimisers, pruning
 
 MLP, CONV, GRADIENT = "NTK, MLP", "NTK, LeNet-5-Caffe", "NTT gradient, MLP"
 TRANSFER = "NTT, one step"
 SIZES, SAMPLES = (784, 300, 100, 10), {MLP: 100, CONV: 32, GRADIENT: 64, TRANSFER: 64}
-TASKS = (MLP, CONV, GRADIENT)           # that are drawn
+TASKS = (MLP, CONV, GRADIENT)           # with a panel in the figure
 DENSITY, STRENGTH = 0.03, 1e-3
-STEPS, TIMED = 18_720, 300      # of a transfer; of those that are timed
+STEPS, TIMED = 18_720, 300      # steps of a transfer, and steps that are timed
 BARE, OURS = "bare products", "refsnn"
 STRUCTURED, CONTRACTION, VECTORS = (
     f"neural-tangents, {way}" for way in (
@@ -33,30 +36,30 @@ STRUCTURED, CONTRACTION, VECTORS = (
 TORCH, TORCH_TWICE, JAX = ("torch.func, Jacobians", "PyTorch, double backward",
                            "JAX, Jacobians")
 OTHERS = (CONTRACTION, VECTORS)
-# task, contenders, how many times faster refsnn must be
+# task, contenders, bound on (their time / time of refsnn)
 FASTER = [(MLP, (STRUCTURED, *OTHERS), 1), (MLP, (TORCH,), 1),
           (GRADIENT, (STRUCTURED,), 1.8), (GRADIENT, OTHERS, 50),
           (GRADIENT, (TORCH_TWICE,), 50),
           (CONV, (STRUCTURED, *OTHERS), 1.5)]
-QUICK = {BARE: 4, OURS: 4, STRUCTURED: 4}       # runs in a row, of the short ones
-MEMORY = 1 / 100                # of that of OTHERS, of the kernel of the MLP
-MINUTES = 4                     # for all steps of a transfer, on one core
+QUICK = {BARE: 4, OURS: 4, STRUCTURED: 4}       # successive runs of short tasks
+MEMORY = 1 / 100                # bound on (peak memory of refsnn / that of OTHERS)
+MINUTES = 4                     # bound on the time of all steps of a transfer
 
 
 class Problem(NamedTuple):
-    """A student and its teacher, and a batch.  Arrays as in `mlp`, `convnet`."""
+    """Hold a student, its teacher and a batch, as arrays of `mlp` or `convnet`."""
 
     x: np.ndarray
     weights: list
     biases: list
     masks: list
     goal: list              # the teacher's weights
-    pools: Optional[tuple]      # None: a perceptron
+    pools: Optional[tuple]      # pooling of `convnet`; None for a perceptron
     kind: str = "at_masked"
 
 
 def problem(task, seed, dtype=np.float32):
-    """The `Problem` of a task; the student has the teacher's weights, masked."""
+    """Return the `Problem` of a task; the student has the masked teacher weights."""
     generator = seeds.rng(seed, "speed", task, 0)
     if task == CONV:
         image, shapes, pools = convnet.ARCHITECTURES["lenet5_caffe"]
@@ -72,14 +75,14 @@ def problem(task, seed, dtype=np.float32):
 # ---- refsnn ------------------------------------------------------------------
 
 def model(pools):
-    """The functions of refsnn that `ntt` wants, of a network with such pools."""
+    """Return the functions that `ntt` needs, of a perceptron or of a `convnet`."""
     module, options = (mlp, {}) if pools is None else (convnet, {"pools": pools})
     return ntt.Model(*(functools.partial(function, **options) for function in (
         module.forward, module.signals, module.second_order)), ntk.kernel, ntk.adjoint)
 
 
 def kernel(p):
-    """The full kernel of the dense network, batch with itself."""
+    """Return a function that computes the kernel of the dense network in refsnn."""
     net = model(p.pools)
 
     def run():
@@ -90,7 +93,10 @@ def kernel(p):
 
 
 def gradient(p):
-    """(dweights, dbiases) of the transfer loss, without L2."""
+    """Return a function that computes the gradient of the transfer loss in refsnn.
+
+    The result is (dweights, dbiases), without the L2 term.
+    """
     net, student = model(p.pools), ntt.Student(p.weights, p.biases, p.masks)
 
     def run():
@@ -102,7 +108,11 @@ def gradient(p):
 
 
 def products(p):
-    """The matrix products of forward pass, signals and kernel, one layer each."""
+    """Return a function that computes the matrix products of a kernel alone.
+
+    These are the products of the forward pass, of the signals and of the kernel
+    of each layer.
+    """
     recording = mlp.forward(p.weights, p.biases, p.x)
     rows = [g.reshape(-1, g.shape[2]) for g in mlp.signals(p.weights, recording)]
 
@@ -113,13 +123,16 @@ def products(p):
             g @ W
         for a, g in zip(recording.inputs, rows, strict=True):
             a @ a.T
-            g @ g.T             # of one array: NumPy computes half
+            g @ g.T             # symmetric: NumPy computes one half
 
     return run
 
 
 def steps(seed, count):
-    """A function that makes so many steps of a transfer, masks redrawn."""
+    """Return a function that runs `count` steps of a transfer.
+
+    The masks are computed again during the transfer.
+    """
     p, generator = problem(TRANSFER, seed), seeds.rng(seed, "speed", TRANSFER, 1)
     batches = generator.standard_normal((count, *p.x.shape), np.float32)
     return lambda: ntt.transfer(
@@ -131,7 +144,7 @@ def steps(seed, count):
 # ---- other tools -------------------------------------------------------------
 
 def _jax(p):
-    """jax, the network as f([weights, biases], x), and arrays as it likes them."""
+    """Return jax, the network f([weights, biases], x), and the arrays for JAX."""
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
     relu = jax.nn.relu
@@ -159,13 +172,15 @@ def _jax(p):
 
 
 def _masked(arrays, masks):
+    """Return the products of arrays and their masks."""
     return [a * m for a, m in zip(arrays, masks, strict=True)]
 
 
 def _loss(p, f, kernel_of, theta, masks, goal, x):
-    """Kernel and output terms of the transfer at theta, [weights, biases].
+    """Return the kernel and output terms of the transfer loss.
 
-    `goal` is the teacher's; `kernel_of(f, theta, x, y)` the kernel of f.
+    `theta` holds [weights, biases] of the student, and `goal` those of the
+    teacher.  `kernel_of(f, theta, x, y)` computes the kernel of f.
     """
     weights, biases = theta
     live = [_masked(weights, masks), biases]
@@ -181,9 +196,9 @@ def _loss(p, f, kernel_of, theta, masks, goal, x):
 
 
 def _jax_peer(p, kernel_of, with_gradient, measured):
-    """The kernel, or the gradient, under jit; compiled before it is returned.
+    """Return a compiled function that computes the kernel or the gradient in JAX.
 
-    The bytes that it needs are added to the list `measured`, if there is one.
+    If the list `measured` is given, the memory in bytes is appended to it.
     """
     jax, f, x, weights, biases, masks, goal = _jax(p)
     kernel_of = kernel_of(jax)
@@ -210,13 +225,13 @@ def _jax_peer(p, kernel_of, with_gradient, measured):
 
 
 def neural_tangents(way):
-    """A builder, of one of its three implementations."""
+    """Return a builder for one of the three implementations of neural-tangents."""
     def kernel_of(jax):
         from jax._src import source_info_util
         from jax.interpreters import ad
-        # neural-tangents 0.6.5 looks for two names where jax no longer has them.
+        # neural-tangents 0.6.5 expects two names that were removed from this module.
         ad.config, ad.source_info_util = jax.config, source_info_util
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")      # TensorFlow's chatter
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")      # silences TensorFlow
         import neural_tangents as nt
 
         def between(f, theta, x, y):
@@ -230,7 +245,7 @@ def neural_tangents(way):
 
 
 def jax_jacobians(p, with_gradient, measured=None):
-    """Jacobians of all samples, one array a layer, and their products."""
+    """Build the computation in JAX: Jacobians of all samples, and their products."""
     def kernel_of(jax):
         def jacobians(f, theta, x):
             rows = jax.vmap(jax.jacrev(lambda theta, x: f(theta, x[None])[0]),
@@ -248,7 +263,10 @@ def jax_jacobians(p, with_gradient, measured=None):
 
 
 def torch_jacobians(p, with_gradient, measured=None):
-    """The same by `torch.func`; for a gradient, differentiated once more."""
+    """Build the computation with `torch.func`: Jacobians, and their products.
+
+    The gradient is computed by differentiating the loss once more.
+    """
     import torch
     from torch import func
     torch.set_num_threads(1)
@@ -260,7 +278,7 @@ def torch_jacobians(p, with_gradient, measured=None):
                 x = torch.relu(torch.conv2d(x, W, b))
                 if p.pools[i]:
                     x = torch.nn.functional.max_pool2d(x, 2)
-                if weights[i + 1].ndim == 2:        # maps by row, column and channel
+                if weights[i + 1].ndim == 2:        # order: row, column, channel
                     x = x.permute(0, 2, 3, 1)
                 continue
             x = torch.nn.functional.linear(x.flatten(1), W, b)
@@ -303,16 +321,20 @@ PEERS = {STRUCTURED: ("neural_tangents", neural_tangents("STRUCTURED_DERIVATIVES
 
 
 def installed(name):
+    """Return whether the tool of a contender is installed."""
     return importlib.util.find_spec(PEERS[name][0]) is not None
 
 
 def missing():
-    """Names of tools that `fig_speed` misses of those that it has no other use for."""
+    """Return the names of tools that only this module uses, if not installed."""
     return [] if installed(STRUCTURED) else ["neural-tangents"]
 
 
 def contenders(task, seed):
-    """(name, function) of all that take part in a task; {name: bytes} of some."""
+    """Return (name, function) of each contender of a task, and {name: bytes}.
+
+    The memory of some contenders cannot be measured.
+    """
     p, memory = problem(task, seed), {}
     run = gradient(p) if task == GRADIENT else kernel(p)
     runs = [(BARE, products(p))] if task == MLP else []
@@ -330,34 +352,29 @@ def contenders(task, seed):
 
 
 def claims(found, memory):
-    """Each bound, of {(task, name, threads): seconds} and {name: bytes} of MLP."""
-    made = []
-    for task, names, bound in FASTER:
-        ratios = {name: found[task, name, 1] / found[task, OURS, 1]
-                  for name in names if (task, name, 1) in found}
-        text = f"{task}: times faster than "
-        if ratios:
-            made.append(at_least(text + "; ".join(ratios) + " (least)"
-                                        * (len(ratios) > 1), min(ratios.values()),
-                                        bound))
-        else:
-            made.append(Claim(text + "; ".join(names), "not installed",
-                                     f">= {bound}", None))
-    text = f"{MLP}: peak memory over that of " + "; ".join(OTHERS)
+    """Return the claims on median times in seconds, and on the memory of MLP.
+
+    found : {(task, name, threads): seconds}.
+    memory : {name: bytes}.
+    """
+    made = [speed_peers.faster(found, task, names, OURS, bound)
+            for task, names, bound in FASTER]
+    text = f"{MLP}: peak memory of {OURS} / smallest of ({'; '.join(OTHERS)})"
     if all(name in memory for name in OTHERS):
-        text += f" (larger; ours {memory[OURS] / 2 ** 20:.3g} MiB)"
+        text += f"; {OURS} needs {memory[OURS] / 2 ** 20:.3g} MiB"
         made.append(at_most(text, max(memory[OURS] / memory[name]
                                       for name in OTHERS), MEMORY))
     else:
         made.append(Claim(text, "not installed", f"<= {MEMORY}", None))
     minutes = found[TRANSFER, OURS, 1] / TIMED * STEPS / 60
-    return [*made, at_most(f"NTT of the MLP: minutes of {STEPS:,} steps, from "
-                           f"{TIMED}", minutes, MINUTES)]
+    return [*made, at_most(f"NTT, MLP: time of {STEPS:,} steps (min), computed from "
+                           f"{TIMED} steps", minutes, MINUTES)]
 
 
 def title(task):
+    """Return the title of the panel of a task."""
     if task == CONV:
-        return f"NTK, LeNet-5-Caffe, {SAMPLES[task]} samples, full"
+        return f"NTK, LeNet-5-Caffe, {SAMPLES[task]} samples, full kernel"
     sizes = "-".join(map(str, SIZES))
-    return f"NTK, {sizes}, {SAMPLES[task]} samples, full" if task == MLP else \
+    return f"NTK, {sizes}, {SAMPLES[task]} samples, full kernel" if task == MLP else \
         f"NTT gradient, {sizes}, batch {SAMPLES[task]}"

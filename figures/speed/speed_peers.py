@@ -1,10 +1,11 @@
-"""Networks of `fig_speed` in other tools, each built from one `Problem`.
+"""Build the networks of `fig_speed` in other tools, each from one `Problem`.
 
-Each builder returns a function without arguments that runs one step, waits
-for its end and returns (out, gradients): of the same network as `refsnn`'s in
-the loops of PyTorch and JAX (tests/peers compares them), of the tool's own
-LIF neuron, with as little around it as can be, in the others.  A gradient is
-that of <out, dout>, by W, V where there is one, and W_out.
+Each builder returns a function without arguments, which runs one step, waits
+for its end and returns (out, gradients).  The loops in PyTorch and JAX compute
+the same network as refsnn, and tests/peers compares their results.  The other
+builders use the LIF neuron of their tool, with as little additional code as
+possible.  Gradients are those of the inner product <out, dout> by W, by V if
+there is one, and by W_out.
 """
 
 import importlib.util
@@ -13,11 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from figures.run.claims import Claim, at_least
+
 
 class Problem(NamedTuple):
-    """One hidden layer and readout, its input, and what is asked of it.
+    """Hold the weights of a hidden layer and a readout, their input and `dout`.
 
-    Without `dout` only `out` is wanted.  The reset is by subtraction.
+    `dout` is the derivative of the loss by the readout.  If it is None, only
+    `out` is computed.  The reset subtracts the threshold.
     """
 
     x: np.ndarray           # (T, B, m)
@@ -32,7 +36,7 @@ class Problem(NamedTuple):
 
 
 def _torch(problem, batch_first=False):
-    """torch, and the arrays of a problem as tensors; None stays None."""
+    """Return torch, and the arrays of a problem as tensors or None."""
     logging.disable(logging.WARNING)
     import torch
     torch.set_num_threads(problem.threads)
@@ -46,6 +50,7 @@ def _torch(problem, batch_first=False):
 
 
 def _spike(torch, steepness):
+    """Return the spike function with the fast sigmoid as surrogate derivative."""
     class Spike(torch.autograd.Function):
         @staticmethod
         def forward(ctx, v):
@@ -61,6 +66,7 @@ def _spike(torch, steepness):
 
 
 def _torch_step(torch, run, weights, dout):
+    """Return a function that calls `run` and computes the gradients by `weights`."""
     weights = [w for w in weights if w is not None]
 
     def step():
@@ -77,7 +83,7 @@ def _torch_step(torch, run, weights, dout):
 
 
 def pytorch_loop(problem, batch_first=False):
-    """Plain loop over time, one product for the input of all steps."""
+    """Build a loop over time in PyTorch; one product handles the input of all steps."""
     torch, x, (W, V, W_out), dout = _torch(problem, batch_first)
     spike, axis = _spike(torch, problem.steepness), 1 if batch_first else 0
 
@@ -101,11 +107,12 @@ def pytorch_loop(problem, batch_first=False):
 
 
 def pytorch_loop_batch_major(problem):
-    """The same with the batch as first axis, as tutorials have it."""
+    """Build the same loop with the batch as first axis, as in tutorials."""
     return pytorch_loop(problem, batch_first=True)
 
 
 def snntorch(problem):
+    """Build the network with the synaptic neuron of snnTorch."""
     torch, x, (W, V, W_out), dout = _torch(problem)
     import snntorch as snn
     options = {"alpha": problem.alpha, "beta": problem.beta,
@@ -133,6 +140,7 @@ def snntorch(problem):
 
 
 def norse(problem):
+    """Build the network with the LIF neuron of Norse."""
     torch, x, (W, V, W_out), dout = _torch(problem)
     import norse.torch as tool
     n, m = W.shape
@@ -153,6 +161,7 @@ def norse(problem):
 
 
 def spikingjelly(problem):
+    """Build the network with the LIF neuron of SpikingJelly."""
     torch, x, (W, V, W_out), dout = _torch(problem)
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
     n, k = len(W), len(W_out)
@@ -177,7 +186,7 @@ def spikingjelly(problem):
 
 
 def jax(problem):
-    """A scan under jit; compiled before it is returned."""
+    """Build a scan over time in JAX, compiled by jit at its first run."""
     import jax
     jax.config.update("jax_enable_x64", problem.x.dtype == np.float64)
     jnp = jax.numpy
@@ -236,7 +245,24 @@ BUILDERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def installed():
-    """Names of the builders whose tool is there, and the names of the others."""
+    """Return the names of the builders with an installed tool, and of the others."""
     there = [name for name, (tool, _) in BUILDERS.items()
              if importlib.util.find_spec(tool) is not None]
     return there, [name for name in BUILDERS if name not in there]
+
+
+def faster(found, task, names, ours, bound, threads=1, label=None):
+    """Claim that `ours` is `bound` times faster than each installed contender.
+
+    found : median times in seconds, {(task, name, threads): median}.
+    names : contenders; those that are not in `found` are not installed.
+    label : start of the text of the claim, by default the task.
+    """
+    ratios = {name: found[task, name, threads] / found[task, ours, threads]
+              for name in names if (task, name, threads) in found}
+    shown = list(ratios or names)
+    fastest = shown[0] if len(shown) == 1 else f"the fastest of ({'; '.join(shown)})"
+    text = f"{label or task}: time of {fastest} / time of {ours}"
+    if ratios:
+        return at_least(text, min(ratios.values()), bound)
+    return Claim(text, "not installed", f">= {bound}", None)

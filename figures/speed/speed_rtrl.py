@@ -1,12 +1,13 @@
-"""Exact RTRL in `fig_speed`: its problems, what refsnn runs, and other tools.
+"""Measure exact RTRL for `fig_speed`, in refsnn and in other tools.
 
-Every contender runs the network and carries the exact influence of all of its
-weights forward in time, one step after the other, and returns the gradient
-(n, m + n) by [W | V], the sum of the gradients of all steps.  The tools' peers
-are what their user would write: automatic differentiation of one step of the
-network, forward (the influence and the basis of the parameters pushed through
-it, column by column) or in reverse (its Jacobians, then their product with
-the influence), compiled where the tool compiles.
+Each contender runs the network, propagates the exact influence of all weights
+forward in time, and returns the gradient (n, m + n) by [W | V], summed over
+all steps.  The contenders in JAX and PyTorch are written as a user of these
+tools would write them, with automatic differentiation of one step of the
+network.  In forward mode, the columns of the influence and of the basis of the
+parameters are propagated through the step.  In reverse mode, the Jacobians of
+the step are computed and multiplied with the influence.  JAX compiles the
+computation.
 """
 
 import importlib.util
@@ -14,8 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
 from figures.run import seeds
+from figures.run.claims import at_most
+from figures.speed import speed_peers
 from refsnn import lif, rnn, rtrl, surrogates
 from refsnn.fast import rtrl as fast_rtrl
 
@@ -25,30 +27,30 @@ ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
 BARE, OURS, ONLINE = "bare products", "refsnn, recording", "refsnn, step by step"
 JAX_FORWARD, JAX_REVERSE = "JAX, forward mode", "JAX, reverse mode"
 TORCH_FORWARD, TORCH_REVERSE = "PyTorch, forward mode", "PyTorch, reverse mode"
-FLOOR = 1.15            # times the bare products, tanh network
-# task, peers, how many times faster refsnn must be
+FLOOR = 1.15            # bound on (time of refsnn / time of products), tanh network
+# task, contenders, bound on (their time / time of refsnn)
 FASTER = [(RNN_1, (JAX_REVERSE, JAX_FORWARD), 1.5),
           (RNN_1, (TORCH_REVERSE, TORCH_FORWARD), 3),
           (RNN_8, (JAX_REVERSE,), 1.5), (RNN_8, (TORCH_REVERSE,), 3),
           (LIF, (JAX_FORWARD,), 6), (LIF, (TORCH_FORWARD,), 30)]
-SLOW = {(RNN_8, JAX_FORWARD), (RNN_8, TORCH_FORWARD)}       # half a minute each
+SLOW = {(RNN_8, JAX_FORWARD), (RNN_8, TORCH_FORWARD)}       # left out: 30 s per run
 
 
 class Problem(NamedTuple):
-    """A network, its input, and the derivative of the loss by its output."""
+    """Hold a network, its input, and the derivative of the loss by its output."""
 
     x: np.ndarray           # (T, B, m)
     W: np.ndarray           # (n, m)
     V: np.ndarray           # (n, n)
-    q: np.ndarray           # (T, B, n), by the states or by the spikes
-    spiking: bool           # LIF (reset by subtraction, followed) or tanh
+    q: np.ndarray           # (T, B, n), dL/d(states), or dL/d(spikes) if spiking
+    spiking: bool           # LIF with a gradient through the reset, or tanh
     alpha: float = ALPHA
     beta: float = BETA
     steepness: float = STEEPNESS
 
 
 def problem(task, seed, dtype=np.float32, size=None):
-    """The `Problem` of a task, float32 by default, at its own size."""
+    """Return the `Problem` of a task, of its own or another size (T, B, m, n)."""
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n = SIZES[task] if size is None else size
     spiking = task == LIF
@@ -61,7 +63,7 @@ def problem(task, seed, dtype=np.float32, size=None):
 
 
 def recorded(p):
-    """refsnn: the network first, then its influence, block by block."""
+    """Return a function that runs refsnn: the network, then RTRL on its recording."""
     if not p.spiking:
         def run():
             h = rnn.simulate(p.x, p.W, p.V)
@@ -77,7 +79,7 @@ def recorded(p):
 
 
 def online(p):
-    """refsnn: network, influence and gradient, one step after the other."""
+    """Return a function that runs refsnn online: network and RTRL in each step."""
     (T, B, m), n = p.x.shape, len(p.W)
     shape = (B, n, n * (m + n))
 
@@ -109,9 +111,11 @@ def online(p):
 
 
 def products(p):
-    """The product of every step and sequence alone: n x n with n x n (m + n).
+    """Return a function that computes the products of the influence alone.
 
-    Orthogonal, so that however many follow each other, nothing fades away.
+    These are products of an (n, n) matrix with an (n, n (m + n)) matrix, for
+    each step and sequence.  The (n, n) matrices are orthogonal, so that the
+    entries neither vanish nor grow over the steps.
     """
     (T, B, m), n = p.x.shape, len(p.W)
     generator = np.random.default_rng(0)
@@ -127,13 +131,17 @@ def products(p):
 
 
 def _cell(p, tanh, stop, concatenate):
-    """(theta, h, x) -> h of one sequence; h = [currents | membranes] if spiking."""
+    """Return functions `cell` and `credit` of one sequence, and the number of states.
+
+    `cell(theta, h, x)` returns the next states h, which are [currents |
+    membranes] if the network spikes.
+    """
     n = len(p.W)
 
     def spike(v):
         soft = v / (1 + p.steepness * abs(v))
         hard = (v > 0) * (1 + 0 * v)
-        return stop(hard) + (soft - stop(soft))     # the value of hard, exactly
+        return stop(hard) + (soft - stop(soft))     # equals hard exactly
 
     def cell(theta, h, x):
         if not p.spiking:
@@ -144,7 +152,7 @@ def _cell(p, tanh, stop, concatenate):
                             p.beta * mem + syn - fired])
 
     def credit(h, q):
-        """Derivative of <q, output> by h."""
+        """Return the derivative of <q, output> by h."""
         if not p.spiking:
             return q
         psi = 1 / (1 + p.steepness * abs(h[:, n:] - 1)) ** 2
@@ -154,7 +162,7 @@ def _cell(p, tanh, stop, concatenate):
 
 
 def jax_peer(p, reverse):
-    """A scan over the steps under jit."""
+    """Return a function that runs RTRL in JAX, a scan over the steps under jit."""
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
     jnp = jax.numpy
@@ -182,7 +190,8 @@ def jax_peer(p, reverse):
         def step(state, now):
             h, M, total = state
             x, q = now
-            # The loss of step t reads h[t]: after the step, or before it.
+            # The loss depends on h[t], which is the state before the step if the
+            # network spikes, and the state after the step otherwise.
             if p.spiking:
                 total += jnp.einsum("bi,bip->p", credit(h, q), M)
             h, M = follow(theta, h, x), advance(theta, h, M, x)
@@ -197,7 +206,7 @@ def jax_peer(p, reverse):
 
 
 def torch_peer(p, reverse):
-    """The same by `torch.func`, step by step."""
+    """Return a function that runs RTRL in PyTorch, with `torch.func` in each step."""
     import torch
     torch.set_num_threads(1)
     from torch import func
@@ -242,13 +251,13 @@ PEERS = {JAX_FORWARD: ("jax", lambda p: jax_peer(p, False)),
 
 
 def installed():
-    """Names of the peers whose tool is there."""
+    """Return the names of the contenders whose tool is installed."""
     return [name for name, (tool, _) in PEERS.items()
             if importlib.util.find_spec(tool) is not None]
 
 
 def contenders(task, seed):
-    """(name, function) of all that take part in a task."""
+    """Return (name, function) of each contender of a task."""
     p = problem(task, seed)
     runs = [(BARE, products(p)), (OURS, recorded(p)), (ONLINE, online(p))]
     return runs + [(name, PEERS[name][1](p)) for name in installed()
@@ -256,24 +265,15 @@ def contenders(task, seed):
 
 
 def claims(found):
-    """Each bound, of {(task, name, threads): seconds} on one thread."""
-    made = [at_most(f"{task}: {OURS}, time over that of the bare products",
+    """Return the claims on median times {(task, name, threads): seconds}."""
+    made = [at_most(f"{task}: time of {OURS} / time of its matrix products alone",
                     found[task, OURS, 1] / found[task, BARE, 1], FLOOR)
             for task in (RNN_1, RNN_8) if (task, OURS, 1) in found]
-    for task, names, bound in FASTER:
-        ratios = {name: found[task, name, 1] / found[task, OURS, 1]
-                  for name in names if (task, name, 1) in found}
-        text = f"{task}: times faster than "
-        if ratios:
-            made.append(at_least(text + "; ".join(ratios) + " (least)"
-                                        * (len(ratios) > 1), min(ratios.values()),
-                                        bound))
-        elif (task, OURS, 1) in found:
-            made.append(Claim(text + "; ".join(names), "not installed",
-                                     f">= {bound}", None))
-    return made
+    return made + [speed_peers.faster(found, task, names, OURS, bound)
+                   for task, names, bound in FASTER if (task, OURS, 1) in found]
 
 
 def title(task):
+    """Return the title of the panel of a task."""
     T, B, m, n = SIZES[task]
     return f"{task.split(', batch')[0]}, {m}-{n}, {T} steps, batch {B}"

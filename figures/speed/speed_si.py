@@ -1,12 +1,12 @@
-"""Bookkeeping of synaptic intelligence in `fig_speed`: what it adds to Adam.
+"""Measure the time that synaptic intelligence adds to Adam, for `fig_speed`.
 
-Measured is the update of all parameters, their gradient given, and apart from
-it the forward and backward pass that make the gradient; a training step is
-both.  What moves memory is bounded by it: the path integral reads and writes
-as much as one copy of all parameters does, the penalty's gradient reads as
-much again.  The ports do what implementations in PyTorch do: copies of each
-parameter from before the step, one flat vector of all, or multi-tensor
-operations in place.
+The update of all parameters from a given gradient is measured, and separately
+the forward and backward pass that compute this gradient.  A training step
+consists of both.  The added time is limited by memory access: the path
+integral reads and writes as many bytes as one copy of all parameters, and the
+gradient of the penalty reads the same number again.  Three ports follow common
+implementations in PyTorch: copies of each parameter before the step, one flat
+vector of all parameters, or multi-tensor operations in place.
 """
 
 import importlib.util
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
 from figures.run import seeds
+from figures.run.claims import Claim, at_least, at_most
 from refsnn import losses, mlp
 from refsnn.fast import si as fast_si
 
@@ -30,24 +30,25 @@ CLONED, FLAT, FOREACH = (f"PyTorch, {how}" for how in (
     "clones", "flat vectors", "multi-tensor"))
 PORTS = (CLONED, FLAT, FOREACH)
 TOO = " + penalty"
-SHARES = {PATH: 0.05, PENALTY: 0.12}        # of a training step, at most
-FLOORS = {PATH: 2.2, PENALTY: 3.0}          # times the copies, at most
-COPIES = {PATH: 1, PENALTY: 2}
+SHARES = {PATH: 0.05, PENALTY: 0.12}        # bounds on (added time / time of a step)
+FLOORS = {PATH: 2.2, PENALTY: 3.0}          # bounds on (added time / time of copies)
+COPIES = {PATH: 1, PENALTY: 2}              # number of copies with as many bytes
 
 
 class Problem(NamedTuple):
-    """A network on its way, a batch, and what consolidation remembers."""
+    """Hold a network during training, a batch, and importances and anchor of SI."""
 
     x: np.ndarray           # (B, n)
     labels: np.ndarray      # (B,)
     weights: list
     biases: list
-    gradient: list          # of weights, then biases
+    gradient: list          # by weights, then by biases
     importance: list
     anchor: list
 
 
 def problem(seed, dtype=np.float32, sizes=SIZES, batch=BATCH):
+    """Return a random `Problem`."""
     generator = seeds.rng(seed, "speed", TASK, 0)
     weights, biases = mlp.init(sizes, generator, dtype=dtype)
 
@@ -64,7 +65,7 @@ def problem(seed, dtype=np.float32, sizes=SIZES, batch=BATCH):
 # ---- refsnn ------------------------------------------------------------------
 
 def passes(p):
-    """Forward and backward pass of a training step."""
+    """Return a function that runs the forward and backward pass of a step."""
     def run():
         recording = mlp.forward(p.weights, p.biases, p.x)
         doutputs = losses.cross_entropy(recording.outputs[None], p.labels, "last")[1][0]
@@ -74,7 +75,12 @@ def passes(p):
 
 
 def update(p, path=False, penalty=False):
-    """Adam in blocks, with what is asked for; returns what it updates in place."""
+    """Return a function that runs the update of refsnn, fused with Adam in blocks.
+
+    path, penalty : whether the path integral and the penalty are included.
+    The function returns the parameters and the path integral, which it
+    updates in place.
+    """
     theta = [a.copy() for a in (*p.weights, *p.biases)]
     state, options = [fast_si.begin(theta)], {}
     if path:
@@ -91,6 +97,7 @@ def update(p, path=False, penalty=False):
 
 
 def copying(p):
+    """Return a function that copies as many bytes as all parameters have."""
     source = np.concatenate([a.ravel() for a in p.gradient])
     target = np.empty_like(source)
     return lambda: np.copyto(target, source)
@@ -99,6 +106,7 @@ def copying(p):
 # ---- PyTorch -----------------------------------------------------------------
 
 def _torch(p):
+    """Return torch, the parameters, and the other arrays of a problem as tensors."""
     import torch
     torch.set_num_threads(1)
     torch.set_grad_enabled(True)
@@ -109,6 +117,7 @@ def _torch(p):
 
 
 def torch_passes(p):
+    """Return a function that runs the forward and backward pass in PyTorch."""
     torch, theta, _ = _torch(p)
     x, labels = torch.from_numpy(p.x), torch.from_numpy(p.labels)
     depth = len(p.weights)
@@ -124,16 +133,16 @@ def torch_passes(p):
 
 
 def _pulled(torch, theta, gradient, penalty):
-    """Set the gradients of a loss to which the penalty has been added."""
+    """Set the gradients of the parameters to those of the loss with penalty."""
     pulls = torch.autograd.grad(STRENGTH * penalty, theta)
     for a, g, pull in zip(theta, gradient, pulls, strict=True):
         a.grad = pull.add_(g)
 
 
 def torch_update(p, port=None, penalty=False):
-    """PyTorch's Adam, alone or with what a port does around it.
+    """Return a function that runs Adam in PyTorch, alone or as part of a port.
 
-    In (1) of `si` the gradient is the total one, as in most ports.
+    As in most ports, the gradient in (1) of `si` includes the penalty.
     """
     torch, theta, (gradient, importance, anchor) = _torch(p)
     adam = torch.optim.Adam(theta, lr=RATE)
@@ -195,7 +204,7 @@ def torch_update(p, port=None, penalty=False):
 # ---- for fig_speed -----------------------------------------------------------
 
 def contenders(task, seed):
-    """(name, function) of all that take part."""
+    """Return (name, function) of each contender."""
     p = problem(seed)
     runs = [(COPY, copying(p)), (ADAM, update(p)), (PATH, update(p, True)),
             (PENALTY, update(p, True, True)), (PASSES, passes(p))]
@@ -209,19 +218,20 @@ def contenders(task, seed):
 
 
 def claims(found):
-    """Each bound, of {(task, name, threads): seconds}."""
+    """Return the claims on median times {(task, name, threads): seconds}."""
     seconds = {name: value for (task, name, _), value in found.items() if task == TASK}
     added = {name: seconds[name] - seconds[ADAM] for name in SHARES}
     shares = {name: added[name] / (seconds[ADAM] + seconds[PASSES]) for name in SHARES}
-    made = [at_most(f"SI: share that {name.split('Adam + ')[1]} adds to the "
+    made = [at_most(f"SI: time added by {name.split('Adam + ')[1]} / time of a "
                     "training step", shares[name], bound)
             for name, bound in SHARES.items()]
-    made += [at_most(f"SI: time of {name.split('Adam + ')[1]} over that of "
+    made += [at_most(f"SI: time added by {name.split('Adam + ')[1]} / time of "
                      "copying as many bytes",
                      added[name] / (COPIES[name] * seconds[COPY]), bound)
              for name, bound in FLOORS.items()]
     for name, more in ((PATH, ""), (PENALTY, TOO)):
-        text = f"SI: share that PyTorch ports{more} add over refsnn's (least)"
+        text = (f"SI: share of a training step added by the fastest PyTorch port{more} "
+                "/ share added by refsnn")
         if TORCH_ADAM in seconds:
             whole = seconds[TORCH_ADAM] + seconds[TORCH_PASSES]
             theirs = min(seconds[port + more] - seconds[TORCH_ADAM] for port in PORTS)
@@ -232,4 +242,5 @@ def claims(found):
 
 
 def title(task):
+    """Return the title of the panel."""
     return f"SI, update of {'-'.join(map(str, SIZES))}, batch {BATCH}"

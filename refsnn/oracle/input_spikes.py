@@ -71,7 +71,8 @@ def _hair_cell():
     right = {"q": q, "c": c, "w": w, "probability": cochlea.firing_probability(v, STEP)}
     late = _transmitter(v, cell, before=True)["probability"]
     wrong = {
-        "pools start full, not at rest": _transmitter(v, cell, pools=(cell.M, 0.0, 0.0)),
+        "pools start full, not at rest":
+            _transmitter(v, cell, pools=(cell.M, 0.0, 0.0)),
         "release below rest: max(0, .) forgotten": _transmitter(v, cell, clamped=False),
         "release of the new q, not of the old": _transmitter(v, cell, fresh=True),
         "probability one step late": {"probability": late},
