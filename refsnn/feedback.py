@@ -50,7 +50,7 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, B):
-    """Compute the error of a layer from the currents of the next, eq. (1).
+    """Compute the error of a layer from that of the next layer, eq. (1).
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def transport(dsyn, B):
 
 
 def direct(error, H):
-    """Compute the error of a layer directly from the readout, eq. (2).
+    """Compute the error of a layer directly from the output error, eq. (2).
 
     Parameters
     ----------
@@ -262,7 +262,6 @@ def alignment(a, b):
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
     """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-
     The mark ? allows None, [] a list of arrays, n? a number, n* an empty
     axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
@@ -287,7 +286,8 @@ def _array(name, axes, kind, limits, value, known):
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
             a >= low if "[" in limits else a > low) & (
             a <= high if "]" in limits else a < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):

@@ -40,8 +40,8 @@ of the population:
     burst         (1/(B n)) sum_{b,i} c[b, i]^2          (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} c[b, i]                (18)  [NMZ19]
 
-The means in (15) and (16) are over b and i for the counts (13), and over b
-for the counts (14).
+In (15) and (16), the mean is over samples and neurons for the counts (13),
+and over samples for the counts (14).
 
 Derivation.  (5) and (12) are elementary.  If several steps tie in (1), the
     last of them carries the derivative.  The first would not do: step 0 of
@@ -52,9 +52,10 @@ Derivation.  (5) and (12) are elementary.  If several steps tie in (1), the
     from s on; leaving out this factor gives (7).  The sum in (8) equals
     (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its total over t is
     1/((1-a)(1-b)), hence dt sum_t K[t] = 1.  (10) is the adjoint of the
-    convolution: the same filter, run backward in time.  In (13)-(18) each
-    S[t, b, i] enters its count with the factor 1, or 1/n.  Its derivative
-    is that of the count, and is the same at all steps.
+    convolution: the same filter, run backward in time.  Each S[t, b, i]
+    enters (13) with the factor 1 and (14) with the factor 1/n.  The
+    derivative by S[t, b, i] is the derivative by the count times this
+    factor, at all steps.
 Exact.  (1) has a kink at ties.  (15) and (16) with power=1 have a kink
     where a count equals the bound; the derivative there is 0.  All other
     values are smooth, and (6) is defined for every real S.  Its derivative
@@ -152,15 +153,15 @@ def _softmax_loss(scores, labels):
 
 
 def accuracy(record, labels, reduction="max"):
-    """Return the fraction of samples whose largest score is the label's.
+    """Return the fraction of samples that are classified correctly.
 
     Parameters
     ----------
     record, labels
         As for `cross_entropy`.
     reduction : {"max", "sum", "last", "first"}
-        Equation (1), (2) or (3), or the earliest first spike by (6).
-        Among tied classes the lowest is chosen.
+        Equation (1), (2) or (3), or the earliest first spike by (6).  The
+        class with the largest score is chosen; of tied classes, the lowest.
 
     Returns
     -------
@@ -372,12 +373,12 @@ def _counts(spikes):
 
 
 def _all_steps(dcounts, spikes):
-    """Return dL/dS, the same at all steps, from dL/dc (B, n) or (B, 1)."""
+    """Return dL/dS from dL/dc (B, n) or (B, 1); all steps have the same."""
     return np.broadcast_to(dcounts, spikes.shape).astype(spikes.dtype)
 
 
 def burst(spikes):
-    """Return the mean squared spike count of a neuron, eq. (17).
+    """Return the mean of the squared spike counts, eq. (17).
 
     Parameters
     ----------
@@ -438,7 +439,6 @@ def _labelled(name, record, labels):
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
     """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-
     The mark ? allows None, [] a list of arrays, n? a number, n* an empty
     axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
@@ -463,7 +463,8 @@ def _array(name, axes, kind, limits, value, known):
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
             a >= low if "[" in limits else a > low) & (
             a <= high if "]" in limits else a < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):

@@ -101,7 +101,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Return g, the old arrays, the arrays to be written and t."""
+    """Return the gradient, the old arrays, the arrays to write to, and t."""
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -116,7 +116,10 @@ def _begin(state, gradient, fields, out):
 
 
 def _blend(decay, old, weight, new, out, work):
-    """Write decay old + weight new to out, which may be old; work may be new."""
+    """Write decay old + weight new to `out`.
+
+    `out` may be `old`, and `work` may be `new`.
+    """
     np.multiply(new, weight, out=work)
     np.multiply(old, decay, out=out)
     out += work
@@ -171,7 +174,7 @@ def _square(g, work):
 
 
 def _divide(a, factor, scale, eps, update):
-    """Write -factor a / (scale + eps) to update, which may be scale."""
+    """Write -factor a / (scale + eps) to `update`, which may be `scale`."""
     np.add(scale, eps, out=update)
     np.divide(a, update, out=update)
     update *= -factor
@@ -270,7 +273,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, rate, eps, decays):
-    """Return the options as floats; written out, as it runs at every step."""
+    """Return the options as floats; this is faster than `_arrays`."""
     least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
     for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
@@ -297,7 +300,7 @@ def _past(state, g, fields):
 
 
 def _fitting(name, state, g, fields):
-    """Return the arrays `fields` of a state, whose other array must be None."""
+    """Return the arrays that `fields` names; the other one must be None."""
     if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
     for field in ("mean", "scale"):
@@ -306,7 +309,7 @@ def _fitting(name, state, g, fields):
 
 
 def _like(name, a, g):
-    """Refuse what has not the shape and dtype of g, or is not None as g is."""
+    """Refuse an array unlike g in shape or dtype; if g is None, any array."""
     found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
                      for x in (a, g))
     if found != wanted:
@@ -314,7 +317,7 @@ def _like(name, a, g):
 
 
 def _buffers(out, old, g, fields):
-    """Return the arrays of an earlier result, to be overwritten."""
+    """Return the arrays of `out`, which will be overwritten."""
     if len(_one_of("out", out, tuple)) != 2:
         raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
     _like("out[1]", out[1], g)
@@ -331,7 +334,6 @@ def _buffers(out, old, g, fields):
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
     """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-
     The mark ? allows None, [] a list of arrays, n? a number, n* an empty
     axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
@@ -356,7 +358,8 @@ def _array(name, axes, kind, limits, value, known):
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
             a >= low if "[" in limits else a > low) & (
             a <= high if "]" in limits else a < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):

@@ -415,7 +415,6 @@ def _unread(name, value, shape, *dtypes):
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
     """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-
     The mark ? allows None, [] a list of arrays, n? a number, n* an empty
     axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
@@ -440,7 +439,8 @@ def _array(name, axes, kind, limits, value, known):
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
             a >= low if "[" in limits else a > low) & (
             a <= high if "]" in limits else a < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):

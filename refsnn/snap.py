@@ -3,9 +3,9 @@ r"""Compute the sparse n-step approximation (SnAp-n) of recurrent learning.
 
 SnAp-n carries the influence of each parameter forward in time, but only on
 the states of neurons that the parameter reaches within n steps of the
-network.  The influence on all other states is set to 0.  For any
-recurrence with the state Jacobian J, the immediate influence F and the
-credit q, and with i(p) for the neuron whose input the parameter p weights,
+network.  The influence on all other states is set to 0.  Let J be the
+state Jacobian, F the immediate influence and q the credit of any
+recurrence, and let i(p) be the postsynaptic neuron of the parameter p:
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if neuron k is reached from i(p) along at most n - 1
@@ -208,7 +208,7 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states, p):
-    """Return the parameters of each row of pattern, and the states kept."""
+    """Return the parameters and the kept states of each row of `pattern`."""
     pattern, = _arrays("pattern (g, n)", pattern)
     owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:
@@ -222,7 +222,6 @@ def _groups(owner, pattern, states, p):
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
     """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-
     The mark ? allows None, [] a list of arrays, n? a number, n* an empty
     axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
@@ -247,7 +246,8 @@ def _array(name, axes, kind, limits, value, known):
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
             a >= low if "[" in limits else a > low) & (
             a <= high if "]" in limits else a < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):

@@ -19,7 +19,7 @@ d = threshold or (reset to zero) beta U + gain I,
     i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain i_j)[t]
                                                       (6)  [ZN21]
 
-The gradient is a sum whose terms are known at each step:
+The gradient is a sum over steps, and each term is known at its step:
 
     e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
     dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
@@ -384,7 +384,7 @@ def _present(psi, x, V, syn, mem, spikes):
 
 
 def _masked(psi, clamp):
-    """Return the refractory mask in the dtype of psi, 0 for None."""
+    """Return the refractory mask in the dtype of psi; None means 0."""
     if clamp is None:
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
@@ -393,7 +393,7 @@ def _masked(psi, clamp):
 
 
 def _constants(spec, psi, *numbers):
-    """Return constants in the dtype of psi; plain floats pass quickly."""
+    """Return constants in the dtype of psi, with a fast check of floats."""
     if all(type(number) is float for number in numbers) \
             and 0 <= min(numbers[:2]) and max(numbers[:2]) < 0.9999 \
             and 1e-9 < min(numbers[2:]) and max(numbers[2:]) < 1e9:
@@ -402,7 +402,7 @@ def _constants(spec, psi, *numbers):
 
 
 def _earlier(name, traces, shape, psi):
-    """Return traces of this shape, or of any that suits psi, in its dtype."""
+    """Return the traces in the dtype of psi; shape None allows any rung."""
     if not isinstance(traces, tuple) or len(traces) != 2:
         raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
     syn, mem = traces
@@ -416,7 +416,6 @@ def _earlier(name, traces, shape, psi):
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
     """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-
     The mark ? allows None, [] a list of arrays, n? a number, n* an empty
     axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
@@ -441,7 +440,8 @@ def _array(name, axes, kind, limits, value, known):
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
             a >= low if "[" in limits else a > low) & (
             a <= high if "]" in limits else a < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):

@@ -233,7 +233,7 @@ def silent_cost(W, *, tau, threshold):
 
 
 def cross_entropy(times, labels, *, scale, late):
-    """Return the cross entropy of the unit that spikes first, eqs. (8), (9).
+    """Return the cross entropy of spike times, eqs. (8) and (9).
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def _crossed(dtimes, crossing, B, n, m):
-    """Return dtimes and the fields of a crossing, in their own dtypes."""
+    """Check dtimes and a crossing, and return them without a cast."""
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
     dtimes, times, causal, slope = _arrays(
@@ -290,7 +290,6 @@ def _crossed(dtimes, crossing, B, n, m):
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
     """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-
     The mark ? allows None, [] a list of arrays, n? a number, n* an empty
     axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
@@ -315,7 +314,8 @@ def _array(name, axes, kind, limits, value, known):
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
             a >= low if "[" in limits else a > low) & (
             a <= high if "]" in limits else a < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | surrogates.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Compute surrogate derivatives of the spike function, with primitives.
+r"""Compute surrogate derivatives of the spike function, and primitives.
 
 The spike S = H(v), v = u - threshold, has a derivative that is zero or
 infinite.  The surrogate gradient replaces it by a bump f'(v), and f is the
@@ -239,7 +239,6 @@ SURROGATES = {
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
     """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-
     The mark ? allows None, [] a list of arrays, n? a number, n* an empty
     axis, _ any axis.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
@@ -264,7 +263,8 @@ def _array(name, axes, kind, limits, value, known):
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        ok &= bool(np.all(np.isin(a, (low, high)) if "{" in limits else (
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
             a >= low if "[" in limits else a > low) & (
             a <= high if "]" in limits else a < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):

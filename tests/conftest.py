@@ -1,8 +1,8 @@
-"""Fixtures and settings that every test shares."""
+"""Provide the settings and fixtures that all tests share."""
 
 import os
 
-# Before NumPy loads: one BLAS thread, or small products wait for each other.
+# One BLAS thread, set before NumPy loads: with more, small products are slower.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
@@ -19,14 +19,14 @@ hypothesis.settings.load_profile("refsnn")
 
 @pytest.fixture(autouse=True)
 def strict_floats():
-    """Silent NaN and infinity are errors; decaying traces may underflow."""
+    """Raise an error for NaN and infinity; decaying traces may underflow."""
     with np.errstate(divide="raise", over="raise", invalid="raise",
                      under="ignore"):
         yield
 
 
 def _forbid_skips(report):
-    """With REFSNN_NO_SKIP=1 what is missing is a failure."""
+    """Report a skipped test as failed if REFSNN_NO_SKIP is 1."""
     if (os.environ.get("REFSNN_NO_SKIP") == "1" and report.outcome == "skipped"
             and not hasattr(report, "wasxfail")):
         report.outcome = "failed"

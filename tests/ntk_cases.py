@@ -1,13 +1,8 @@
-"""Small teachers and students for comparing tangent kernels with other tools."""
-
-import sys
-from pathlib import Path
+"""Compare tangent kernels of small teachers and students with other tools."""
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "figures"))
-
-from figures.speed import speed_ntk  # noqa: E402
+from figures.speed import speed_ntk
 
 SHAPES = {"perceptron": ([(7, 6), (5, 7), (4, 5)], (6,), None),
           "convolutional": ([(3, 3, 3, 2), (4, 2, 2, 3), (5, 4), (3, 5)], (7, 7, 2),
@@ -15,7 +10,7 @@ SHAPES = {"perceptron": ([(7, 6), (5, 7), (4, 5)], (6,), None),
 
 
 def case(name, kind, seed, batch=6):
-    """A `speed_ntk.Problem` in float64 whose student is not its teacher."""
+    """Return a float64 `speed_ntk.Problem` whose student differs from its teacher."""
     rng = np.random.default_rng(seed)
     shapes, image, pools = SHAPES[name]
     student, goal = ([rng.normal(size=s) / np.sqrt(np.prod(s[1:])) for s in shapes]
@@ -27,7 +22,7 @@ def case(name, kind, seed, batch=6):
 
 
 def close(found, wanted, rtol=1e-9):
-    """Equal in float64, other order of summation, relative to the whole array."""
+    """Assert equality in float64, up to rounding relative to the norm of the array."""
     found, wanted = (np.asarray(a.detach() if hasattr(a, "detach") else a)
                      for a in (found, wanted))
     assert found.dtype == np.float64 and found.shape == wanted.shape
@@ -36,11 +31,13 @@ def close(found, wanted, rtol=1e-9):
 
 
 def same_kernel(tool, name, seed):
+    """Assert that a tool computes the same tangent kernel as refsnn."""
     p = case(name, "at_masked", seed)
     close(speed_ntk.PEERS[tool][1](p, False)(), speed_ntk.kernel(p)())
 
 
 def same_gradient(tool, name, kind, seed):
+    """Assert that a tool computes the same transfer gradient as refsnn."""
     p = case(name, kind, seed)
     ours, theirs = speed_ntk.gradient(p)(), speed_ntk.PEERS[tool][1](p, True)()
     for one, other in zip(ours, theirs, strict=True):

@@ -1,4 +1,4 @@
-"""Anchored and frozen simulations of a recorded layer, shared by several tests."""
+"""Provide simulations close to a recorded layer, for tests of derivatives."""
 
 import numpy as np
 
@@ -13,16 +13,18 @@ def surrogate(name, steepness):
 
 
 def margin(net, name, steepness):
-    """Return the distance of the membranes to threshold and to kinks of psi."""
+    """Return the smallest distance of a membrane to threshold or to a kink of psi."""
     v = net.recording.mem - net.model["threshold"]
     edge = np.abs(np.abs(v) - 1 / steepness) if name == "triangle" else np.abs(v)
     return float(min(np.abs(v).min(), edge.min()))
 
 
 def anchored_run(net, function, through_reset=True, through_recurrence=True):
-    """Return a function (W, V, x) -> Recording, anchored at the recording.
+    """Return a function (W, V, x) -> Recording, anchored at a recording.
 
-    A path that is not followed reads recorded spikes.
+    The function replaces each spike by the recorded spike plus the change of the
+    surrogate's value (`checks.anchored`).  The reset or the recurrence reads recorded spikes
+    if its path is not followed.
     """
     rec = net.recording
     spike = checks.anchored(function, rec.mem, net.model["threshold"])
@@ -57,7 +59,7 @@ def gradients(grad):
 
 
 def slopes_hold(value, at, derivative, seed, step=1e-5):
-    """Compare a derivative with a central difference in a random direction."""
+    """Return whether a derivative equals a central difference in a random direction."""
     toward = np.random.default_rng(seed).normal(size=at.shape)
     slope = float((derivative * toward).sum())
     up, down = (value(at + sign * step * toward) for sign in (1, -1))
@@ -66,6 +68,6 @@ def slopes_hold(value, at, derivative, seed, step=1e-5):
 
 
 def blinded(vector):
-    """Return the golden vector with a mutant that equals the right answer."""
+    """Return the golden vector with one mutant, whose outputs are the correct ones."""
     return vector._replace(mutants=[vector.mutants[-1]._replace(
         name="blind", outputs=vector.outputs)])

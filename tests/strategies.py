@@ -1,8 +1,9 @@
-"""Strategies of the property-based tests: sizes, options and live networks.
+"""Draw sizes, options and spiking networks for the property-based tests.
 
-Hypothesis draws sizes, options and a seed; NumPy fills the arrays.  Every
-drawn network spikes, but not at every step, and early enough for a spike to
-change the rest of the run.  `live` checks this, test_strategies.py tests it.
+Hypothesis draws sizes, options and a seed; NumPy fills the arrays.  Every drawn
+network is live: it spikes, but not at every step, and early enough for spikes to
+change later membrane potentials.  `live` and `heard` check this, and
+test_strategies.py tests it.
 """
 
 import itertools
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from refsnn import lif
 
 SURROGATE_NAMES = ("fast_sigmoid", "sigmoid", "triangle", "gaussian", "arctan",
-                   "slayer")      # smooth where a finite difference goes; no boxcar
+                   "slayer")      # no boxcar: its derivative jumps
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -59,27 +60,27 @@ class Network(NamedTuple):
     refractory: int
     paths: Dict[str, bool]        # through_reset, through_recurrence
     recording: lif.Recording
-    rng: np.random.Generator      # for whatever else the test fills
+    rng: np.random.Generator      # for further arrays of the test
     options: Options
     seed: int
 
 
 @st.composite
 def sizes(draw, T=(4, 12), B=(1, 3), m=(1, 4), n=(1, 4)):
-    """Draw small `Sizes`; each argument is a (least, most) pair."""
+    """Draw small `Sizes`; each argument is a pair (smallest, largest)."""
     return Sizes(*(draw(st.integers(*pair)) for pair in (T, B, m, n)))
 
 
 @st.composite
 def lif_options(draw, **fixed):
-    """Draw `Options`; those given by name are fixed."""
+    """Draw `Options`; options given by name are fixed."""
     unknown = set(fixed) - set(Options._fields)
     if unknown:
         raise TypeError(f"no such option: {sorted(unknown)}")
     kinds = {"reset": ("subtract", "zero"), "refractory": (0, 1, 2),
              "recurrent": (False, True), "through_reset": (True, False),
              "through_recurrence": (True, False)}
-    # One draw for the whole combination: separate ones come out correlated.
+    # Draw the whole combination at once, because separate draws are correlated.
     drawn = dict(zip(kinds, draw(st.sampled_from(
         list(itertools.product(*kinds.values())))), strict=True))
     decay = st.sampled_from((0.0, 0.3, 0.62, 0.9)) | st.floats(0.05, 0.95)
@@ -103,12 +104,15 @@ def surrogates(draw, names=SURROGATE_NAMES):
 
 
 def live(spikes):
-    """Return whether there are early spikes, but not at every step."""
+    """Return whether neurons spike early enough, but not at every step."""
     return bool(0 < spikes.mean() < 1 and spikes[:-2].any())
 
 
 def heard(net):
-    """Return whether input and spikes change a free membrane two steps later."""
+    """Return whether input and spikes change a membrane two steps later.
+
+    Refractory membranes and membranes that are reset to zero do not count.
+    """
     rec = net.recording
     deaf = rec.clamp[2:] > 0
     if net.model["reset"] == "zero":
@@ -118,7 +122,7 @@ def heard(net):
 
 
 def gap(net):
-    """Return the smallest distance of a membrane to threshold, in thresholds."""
+    """Return the smallest distance of a membrane to threshold, divided by threshold."""
     threshold = net.model["threshold"]
     return float(np.abs((net.recording.mem - threshold) / threshold).min())
 
@@ -136,6 +140,7 @@ def _model(options, n, rng, dtype):
 
 
 def _input(options, size, rng, dtype):
+    """Draw the input (T, B, m): spikes, plus Gaussian noise if it is analog."""
     x = rng.random((size.T, size.B, size.m)) < rng.uniform(0.2, 0.6)
     x[:2] |= rng.random((2, size.B, size.m)) < 0.6
     if options.analog:
@@ -144,7 +149,7 @@ def _input(options, size, rng, dtype):
 
 
 def _scaled(x, W, model, rng):
-    """Scale W so that each free membrane is above threshold at some steps."""
+    """Scale W so that each membrane without reset exceeds threshold at some steps."""
     constants = {name: model[name] for name in ("alpha", "beta", "gain")}
     free = lif.readout(x, W, **constants)[2:].reshape(-1, len(W))
     level = np.quantile(np.abs(free), rng.uniform(0.3, 0.7), axis=0)
@@ -155,7 +160,7 @@ def _scaled(x, W, model, rng):
 
 
 def network(options, size, seed, dtype=np.float64):
-    """Return the `Network` of these options and this seed, live or not."""
+    """Return the `Network` of given options, sizes and seed; it need not be live."""
     rng = np.random.default_rng([seed, *size])
     model = _model(options, size.n, rng, dtype)
     x = _input(options, size, rng, dtype)
@@ -183,7 +188,7 @@ def live_lif(draw, size=None, dtype=np.float64, **fixed):
 
 @st.composite
 def linear_systems(draw):
-    """Draw (J, F, q) of a random time-varying linear recurrence that stays small."""
+    """Draw (J, F, q) of a random time-varying linear recurrence of moderate size."""
     T, B, n, p = (draw(st.integers(*pair)) for pair in ((1, 9), (1, 3), (1, 5), (1, 7)))
     rng = np.random.default_rng(draw(SEEDS))
     J = rng.normal(0, draw(st.floats(0.3, 1.2)) / np.sqrt(n), (T, B, n, n))
@@ -192,7 +197,7 @@ def linear_systems(draw):
 
 @st.composite
 def labelled_records(draw, T=(1, 9), B=(1, 4), k=(2, 5)):
-    """Draw (record (T, B, k), labels (B,), rng) of a readout without ties."""
+    """Draw (record (T, B, k), labels (B,), rng) of a readout, no two values equal."""
     T, B, k = (draw(st.integers(*pair)) for pair in (T, B, k))
     rng = np.random.default_rng(draw(SEEDS))
     record = rng.normal(0, draw(st.floats(0.3, 3.0)), (T, B, k))

@@ -1,4 +1,4 @@
-"""Test that independent routes agree, and test every loss on live networks."""
+"""Test that independent routes to a gradient agree, and test all losses."""
 
 import itertools
 
@@ -16,7 +16,7 @@ OUT = {"alpha": 0.6, "beta": 0.85, "gain": 0.7}
 LABELS = np.array([0, 2])
 
 
-# --- the layer's own backward sweep and the generic one ---------------------------
+# --- lif.backward and the generic backward pass of bptt ---------------------------
 
 @given(strategies.live_lif(), strategies.surrogates())
 @settings(max_examples=80)
@@ -37,7 +37,7 @@ def test_layer_backward_is_the_generic_sweep(net, chosen):
 
 @st.composite
 def two_layers(draw):
-    """Draw a live layer and a second live layer that reads its spikes."""
+    """Draw a live layer and a second layer that reads its spikes."""
     net = draw(strategies.live_lif(per_neuron=False, size=strategies.sizes(T=(8, 12))))
     rng = np.random.default_rng(draw(strategies.SEEDS))
     n = len(net.W)
@@ -76,7 +76,7 @@ def test_two_layers_by_loops_are_one_stacked_recurrence(drawn):
     close(bptt.gradient(J, F, q), flat)
 
 
-# --- every loss, on hard-spiking live networks -------------------------------------
+# --- all losses, on networks with hard spikes --------------------------------------
 
 def readout_loss(reduction):
     """Return the cross entropy of a leaky readout as a function (rec, out)."""
@@ -86,12 +86,14 @@ def readout_loss(reduction):
 
 
 def spike_loss(function):
+    """Return a loss of spikes as a function (rec, out)."""
     def loss(rec, out):
         return function(rec.spikes)
     return loss
 
 
 def target(rec):
+    """Return target spikes at every fourth step."""
     spikes = np.zeros_like(rec)
     spikes[3::4] = 1
     return spikes
@@ -122,12 +124,13 @@ def argmax_gap(out):
 
 
 def spread(spikes):
-    """Return the largest gap between the first spikes of a sample, in steps."""
+    """Return the largest range of first spike times within a sample, in steps."""
     first = spikes.argmax(axis=0)
     return int((first.max(axis=1) - first.min(axis=1)).max())
 
 
 def live_case(name, surrogate, reset, through_reset, recurrence):
+    """Return a live network, a readout and its output that fit the loss `name`."""
     options = strategies.Options(0.5, 0.75, "one", 1.2, reset, 1,
                                  recurrence != "forward", through_reset,
                                  recurrence == "followed", False, True)
@@ -151,7 +154,7 @@ def test_every_loss_on_live_networks(name, surrogate, reset, through_reset, recu
     psi = function(rec.mem - net.model["threshold"])[1]
     value, direct = LOSSES[name](rec, out)
     theta, names = proofs.parameters(net)
-    theta, names = theta[:-1], names[:-1]               # the input is test_lif's
+    theta, names = theta[:-1], names[:-1]               # test_lif.py tests dx
     if name in ON_READOUT:
         top = lif.readout_backward(rec.spikes, W_out, direct, **OUT)
         theta, names, direct = [*theta, W_out], [*names, "W_out"], top.dx
@@ -172,7 +175,11 @@ def test_every_loss_on_live_networks(name, surrogate, reset, through_reset, recu
 
 
 def test_silent_hidden_layer_learns_by_the_last_tie_and_never_by_the_first():
-    """For a silent network, the maximum over time takes the last of the ties."""
+    """Test the maximum over time of a silent network, where all steps are tied.
+
+    The gradient enters at the last step and reaches the hidden weights.  If it
+    entered at the first step, it would not reach them.
+    """
     x = np.zeros((12, 1, 2))
     x[:4] = 1
     W, W_out = np.full((3, 2), 0.1), np.ones((2, 3))

@@ -1,4 +1,4 @@
-"""Test that the strategies draw networks that spike, in all variants."""
+"""Test that the strategies draw spiking networks with all values of all options."""
 
 import itertools
 
@@ -30,7 +30,7 @@ NETWORKS = []
 
 
 def networks():
-    """Return the same draws for every test of this file."""
+    """Draw networks once, for all tests of this file."""
     if not NETWORKS:
         NETWORKS.extend(collect(strategies.live_lif()))
     return NETWORKS
@@ -90,7 +90,7 @@ def test_every_value_of_every_option_occurs():
     flags = [(o.reset, o.through_reset, o.recurrent, o.through_recurrence,
               o.refractory > 0, o.per_neuron, o.analog) for o in seen]
     for i, j in itertools.combinations(range(len(flags[0])), 2):
-        assert len({(f[i], f[j]) for f in flags}) == 4, "a pair is never drawn"
+        assert len({(f[i], f[j]) for f in flags}) == 4, "a pair is missing"
 
 
 def test_sizes_reach_one_and_more():

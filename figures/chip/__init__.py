@@ -1,1 +1,1 @@
-"""Figures on learning with an analog chip in the loop [CB22]."""
+"""Compute the figures on learning with an analog chip in the loop [CB22]."""

@@ -37,7 +37,7 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return input spikes (T, B, 70) of the words in `index`.
 
-    From the 700 channels of SHD, the 70 published ones are used.
+    Of the 700 channels of SHD, the same 70 are used as in the paper.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, words.channels // INPUTS)
     return np.stack([chip_coding.words(

@@ -1,4 +1,4 @@
-"""Training in the loop compensates the mismatch of a chip, transfer does not
+"""Training in the loop compensates for chip mismatch, transferring weights does not
 
 A network of 256-100-10 neurons classifies the embedded digits on an emulated
 chip that is de-calibrated: the time constants and thresholds of the neurons

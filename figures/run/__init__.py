@@ -1,1 +1,1 @@
-"""The machinery that runs the figures: jobs, claims, the gallery, results."""
+"""Run the figures: jobs, claims, seeds, the gallery and the table of results."""

@@ -1,1 +1,1 @@
-"""Figures on continual learning with synaptic intelligence [ZPG17]."""
+"""Compute the figures on continual learning with synaptic intelligence [ZPG17]."""

@@ -1,32 +1,37 @@
-"""Which parameters matter: the same ones for each task, or others
+"""Correlation between the importances of different tasks
 
-How much alike are the importances of two tasks?  Permuted digits, laid out as
-those of MNIST, six tasks, 784-200-200-10.  What a task adds to the
-importances, w / (Delta^2 + xi), is correlated over the weights of a layer
-between each two tasks.  Where the pixels enter, the permutations see to it
-that tasks use different weights (mean correlation at most 0.1).  In the second
-layer, without consolidation, they share them: a mean correlation of at least
-0.15, and in the output layer of at least 0.3.
+A network of 784-200-200-10 units learns six tasks in sequence.  All tasks show the
+embedded digits, enlarged to the format of MNIST, each with the pixels in another
+order.  A task contributes w / (Delta^2 + xi) to the importance of a weight, where w
+is the path integral of the task and Delta is the change of the weight during the
+task.  The contributions of each pair of tasks are correlated over the weights of a
+layer.
 
-In the paper consolidation drives tasks apart there.  With these few images,
-450 steps a task, it does so only a little, and that is shown, not claimed.
+The first layer reads the permuted pixels, and there the tasks depend on different
+weights: the mean correlation without consolidation is at most 0.1 (3 runs).  In the
+deeper layers, the tasks depend partly on the same weights: the mean correlation is at
+least 0.15 in the second layer and at least 0.3 in the output layer.  In the paper,
+consolidation decorrelates the importances in these layers.  Here, with few images and
+450 steps per task, consolidation lowers the correlation only slightly.  This
+reduction is shown and not judged.
 
-Left: the correlation matrices of the three layers, mean over runs.  Right:
-mean correlation of two tasks by how many tasks lie between them, a thin line
-for each run.  Of a layer with more than 20,000 weights that many are drawn.
-Strength 5 (at --full: 0.1), damping 0.1; the same orders and starting weights
-with and without.  At --full, MNIST and 784-2000-2000-10, 20 epochs a task,
-one run.  Mirrors [ZPG17] fig. 5, which has no numbers to compare.
+Left: correlation matrices of the three layers, mean over runs.  Right: mean
+correlation of two tasks against their distance in the sequence; a thin line shows one
+run.  In layers with more than 20,000 weights, the correlation is computed over 20,000
+randomly chosen weights.  The strength is 5 (0.1 with --full) and the damping xi is
+0.1.  Runs with and without consolidation start from the same weights and use the same
+orders of pixels.  With --full: MNIST, 784-2000-2000-10 units, 20 epochs per task, one
+run.  Mirrors [ZPG17] fig. 5, which gives no numbers.
 """
 
 import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
-from figures.si import si_training
+from figures.si import si_training as training, task_sequences
 
 FIGURE, XI, SAMPLED = "si_correlation", 0.1, 20000
-NAMES = ("with consolidation", "without")
+NAMES = ("with consolidation", "without consolidation")
 COLOURS = (colours.BLUE, colours.VERMILION)
 STRENGTH = {"quick": 5.0, "default": 5.0, "full": 0.1}
 SIZES, FULL_SIZES = (784, 200, 200, 10), (784, 2000, 2000, 10)
@@ -34,56 +39,56 @@ LAYERS = ("first layer", "second layer", "output layer")
 BATCH = {"quick": 32, "default": 32, "full": 256}
 EPOCHS = {"quick": 5, "default": 10, "full": 20}
 TASKS = {"quick": 3, "default": 6, "full": 6}
-PART = {"quick": 3, "default": 6, "full": 2}        # tasks of a job
+PART = {"quick": 3, "default": 6, "full": 2}        # tasks per job
 REPEATS = {"quick": 1, "default": 3, "full": 1}
 FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Chains of jobs, one for each strength and run."""
+    """Return chains of jobs, one chain for each strength and run."""
     listed = []
     for repeat in range(REPEATS[size]):
         for strength in (STRENGTH[size], 0.0):
             for first in range(0, TASKS[size], PART[size]):
                 listed.append((learn, {
-                    "strength": strength, "first": first, "tasks_": PART[size],
-                    "of": TASKS[size], "epochs": EPOCHS[size], "batch": BATCH[size],
+                    "strength": strength, "first": first, "number": PART[size],
+                    "total": TASKS[size], "epochs": EPOCHS[size], "batch": BATCH[size],
                     "repeat": repeat, "seed": seed,
                     "folder": data if size == "full" else None},
                     *([len(listed) - 1] if first else [])))
     return listed
 
 
-def learn(strength, first, tasks_, of, epochs, batch, repeat, seed, folder,
+def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Some tasks of a sequence: what each adds to the importances."""
-    images = si_training.framed(seed, repeat) if folder is None \
-        else si_training.stored(folder, "mnist")
-    orders = si_training.task_sequences.permutations(
-        seeds.rng(seed, "si", "orders", repeat), of, 784)
-    net = si_training.perceptron(*(SIZES if folder is None else FULL_SIZES))
-    rule = si_training.Rule("SI", strength, XI)
-    learner = si_training.begin(net, seeds.rng(seed, FIGURE, "weights", repeat)) \
-        if before is None else si_training.unpacked(before)
+    """Learn `number` of `total` tasks; return what each adds to the importances."""
+    images = training.framed(seed, repeat) if folder is None \
+        else training.stored(folder, "mnist")
+    orders = task_sequences.permutations(
+        seeds.rng(seed, "si", "orders", repeat), total, 784)
+    net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))
+    rule = training.Rule("SI", strength, XI)
+    learner = training.begin(net, seeds.rng(seed, FIGURE, "weights", repeat)) \
+        if before is None else training.unpacked(before)
     chosen = [seeds.rng(seed, FIGURE, f"chosen {i}", repeat).permutation(
         theta.size)[:SAMPLED] for i, theta in enumerate(learner.parameters[:3])]
     added = [[] for _ in chosen]
-    for index in range(first, first + tasks_):
-        task = si_training.permuted(images, orders[index])
-        learner = si_training.learn(net, learner, task, rule, epochs=epochs, batch=batch,
-                                    generator=seeds.rng(seed, FIGURE, f"task {index}",
-                                                        repeat))
-        for part, share, rows in zip(added, si_training.share(learner, XI), chosen,
+    for index in range(first, first + number):
+        task = training.permuted(images, orders[index])
+        generator = seeds.rng(seed, FIGURE, f"task {index}", repeat)
+        learner = training.learn(net, learner, task, rule, epochs=epochs, batch=batch,
+                                 generator=generator)
+        for part, share, rows in zip(added, training.share(learner, XI), chosen,
                                      strict=False):
             part.append(share.ravel()[rows])
-        learner = si_training.consolidate(net, learner, task, rule)
+        learner = training.consolidate(net, learner, task, rule)
     found = {"strength": strength, "repeat": repeat,
              **{f"added {i}": np.array(part) for i, part in enumerate(added)}}
-    return found | (si_training.packed(learner) if first + tasks_ < of else {})
+    return found | (training.packed(learner) if first + number < total else {})
 
 
 def gather(results):
-    """{"with", "without"}: correlations (repeats, layers, task, task)."""
+    """Return correlations (repeats, layers, task, task) for "with" and "without"."""
     repeats = sorted({int(r["repeat"]) for r in results})
     return {name: np.array([[np.corrcoef(np.concatenate(
         [r[f"added {i}"] for r in results if r["repeat"] == repeat
@@ -93,7 +98,7 @@ def gather(results):
 
 
 def apart(matrices):
-    """Mean correlation of different tasks, one for each run and layer."""
+    """Return the mean correlation of different tasks, for each run and layer."""
     count = matrices.shape[-1]
     return matrices[..., ~np.eye(count, dtype=bool)].mean(axis=-1)
 
@@ -101,16 +106,15 @@ def apart(matrices):
 def claims(data):
     held, free = (apart(data[name]).mean(axis=0) for name in ("with", "without"))
     runs = len(data["with"])
+    text = "{}: mean correlation of the importances of two tasks, {} consolidation"
+    first, second, last = (text.format(layer, "without") for layer in LAYERS)
     found = [
-        at_most(f"first layer: mean correlation without consolidation, {runs} "
-                f"run{'s' * (runs > 1)}", free[0], 0.1),
-        at_least("second layer: mean correlation without consolidation",
-                 free[1], 0.15),
-        at_least("output layer: mean correlation without consolidation",
-                 free[2], 0.3)]
-    return found + [Claim(
-        f"{layer}: mean correlation with consolidation", float(value), "shown only",
-        None) for layer, value in zip(LAYERS, held, strict=True)]
+        at_most(f"{first}, {runs} run{'s' * (runs > 1)}", free[0], 0.1),
+        at_least(second, free[1], 0.15),
+        at_least(last, free[2], 0.3)]
+    return found + [
+        Claim(text.format(layer, "with"), float(value), "shown only", None)
+        for layer, value in zip(LAYERS, held, strict=True)]
 
 
 def plot(data, fig):
@@ -141,4 +145,4 @@ def plot(data, fig):
         axis.axhline(0, color=colours.GREY, ls=":", lw=1.2)
         axis.set(title=LAYERS[i].capitalize(), ylabel="correlation", xticks=lags)
     axes[0].legend(ncols=2)
-    axes[-1].set_xlabel("tasks from one to the other")
+    axes[-1].set_xlabel("distance between the tasks in the sequence")

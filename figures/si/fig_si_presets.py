@@ -1,39 +1,44 @@
-"""Known implementations of synaptic intelligence, side by side
+"""Seven implementations of synaptic intelligence compared
 
-Split digits, 64-50-50-10, five pairs of digits with outputs of their own, and
-the choices of seven implementations (`si.PRESETS`).  At the same strength,
-five of them are within 0.03 of each other in the mean accuracy at the end:
-whether the gradient of the penalty counts hardly matters here, and how negative
-importances are clamped not at all, as none is negative.  Their default
-strengths are 0.1 and 10, and this does.  Two deviate.  With the displacement of
-plain descent, mammoth of before September 2024 has importances of at most 0.3
-of the size, on other parameters, and at strength 10 the authors' code has at
-least 0.005 more.  avalanche's damping of 1e-7 and cap of 1e-3 make its penalty
-nearly the same for all parameters, an L2 anchor, with a correlation of at most
-0.5 with the authors' importances; it too needs a larger strength.
+A network of 64-50-50-10 units learns five tasks in sequence: pairs of the embedded
+digits, each with two outputs of its own.  The settings are those of seven
+implementations (`si.PRESETS`).  At the same strength, the mean accuracies of five of
+them after all tasks differ by at most 0.03 (3 runs).  For these five, it hardly
+matters whether the gradient of the penalty enters the path integral, and the clamping
+of negative importances has no effect because none is negative.  Their default
+strengths, 0.1 and 10, matter more.
 
-Left: mean test accuracy over the five tasks at the end, by strength c, with
-the default of each preset ringed (avalanche has none; 1 is taken).  Middle
-and right: all presets watch one and the same path, of the authors' code with
-c = 1: the correlation of their importances, as their penalty reads them, with
-those of the authors' code, and the sum of them, times the factor of the
-penalty, relative to that.  Repeats are thin or small.  No preset shares the
-fault of one port, whose stored weights alias the live ones, so that nothing
-is held: `si.consolidate` refuses that.
+Two implementations deviate.  mammoth before September 2024 computes the path integral
+as if the parameters had moved by plain gradient descent.  The sum of its importances
+is at most 0.3 of that of the authors' code (pathint), with a different distribution
+over parameters, and its accuracy at strength 10 is at least 0.005 lower.  avalanche
+uses a damping of 1e-7 and limits importances to 1e-3.  Its penalty is therefore
+nearly the same for all parameters, as with an L2 anchor, and its importances have a
+correlation of at most 0.5 with those of pathint.  Both need a larger strength.
+
+Left: mean test accuracy over the five tasks after all of them, against the strength
+c; a ring marks the default of each preset (avalanche has no default; 1 is used).
+Middle and right: importances of all presets along the same path of learning, which is
+that of pathint with c = 1.  Middle: correlation with the importances of pathint,
+where each preset limits its importances as in its penalty.  Right: sum of these
+importances times the factor of the penalty, relative to pathint.  Thin lines and
+small markers are single runs.
 """
 
 import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
-from figures.si import si_training
+from figures.si import si_training as training
 from refsnn import optimisers, si
+from refsnn.fast import si as fast_si
 
 FIGURE, SIZES, BATCH, WATCHED = "si_presets", (64, 50, 50, 10), 16, 1.0
 NAMES = tuple(si.PRESETS)
 DEVIANT = ("mammoth_old", "avalanche")
 COLOURS = dict(zip(NAMES, (colours.GREY, colours.BLUE, colours.ORANGE, colours.GREEN,
-                           colours.VERMILION, colours.PURPLE, colours.SKY), strict=True))
+                           colours.VERMILION, colours.PURPLE, colours.SKY),
+                   strict=True))
 MARKS = dict(zip(NAMES, "os^vDPX", strict=True))
 GRID = {"quick": (0.1, 10.0), "default": (0.1, 1.0, 10.0, 100.0, 1000.0),
         "full": (0.01, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)}
@@ -51,40 +56,43 @@ def jobs(size, seed, data):
 
 
 def start(seed, repeat):
-    """Network, tasks, parameters and generator: the same for all presets."""
+    """Return network, tasks, parameters and generator, the same for all presets."""
     generator = seeds.rng(seed, FIGURE, "learning", repeat)
-    net = si_training.perceptron(*SIZES, zero=True)
-    listed = si_training.split(si_training.digits(seed, repeat), si_training.PAIRS)
-    return net, listed, si_training.begin(net, generator).parameters, generator
+    net = training.perceptron(*SIZES, zero=True)
+    listed = training.split(training.digits(seed, repeat), training.PAIRS)
+    return net, listed, training.begin(net, generator).parameters, generator
 
 
 def learn(preset, strength, epochs, repeat, seed):
-    """All tasks with one preset and strength: final test accuracy on each."""
+    """Learn all tasks with one preset and strength; return final accuracies."""
     net, listed, parameters, generator = start(seed, repeat)
     settings = si.PRESETS[preset]._replace(strength=strength)
     memory, adam = si.begin(parameters), None
     for task in listed:
-        parameters, memory, adam = si_training.learn_clearly(
+        parameters, memory, adam = training.learn_clearly(
             net, parameters, memory, task, settings, epochs=epochs, batch=BATCH,
             generator=generator, adam=adam)
         memory = si.consolidate(memory, parameters, settings)
     return {"preset": preset, "strength": strength, "repeat": repeat,
-            "final": si_training.tested(net, parameters, listed)}
+            "final": training.tested(net, parameters, listed)}
 
 
 def watch(repeat, epochs, seed):
-    """Importances of each preset on one path; and the fast step on the same."""
+    """Compare the importances of all presets along one path of learning.
+
+    Also return the distance between fast.si and si on the first task.
+    """
     net, listed, parameters, generator = start(seed, repeat)
     lead, adam = si.PRESETS["pathint"]._replace(strength=WATCHED), None
     memories = {name: si.begin(parameters) for name in NAMES}
     adam = [None] * len(parameters)
     for task in listed:
         images = task.images
-        for rows in si_training.batches(generator, len(images.x), epochs, BATCH):
-            _, found = si_training.gradient(net, parameters, images.x[rows],
-                                            images.labels[rows], task.mask)
+        for rows in training.batches(generator, len(images.x), epochs, BATCH):
+            _, found = training.gradient(net, parameters, images.x[rows],
+                                         images.labels[rows], task.mask)
             pull = si.penalty_gradient(memories["pathint"], parameters, lead)
-            moved = [optimisers.adam(state, g + p, rate=si_training.RATE)
+            moved = [optimisers.adam(state, g + p, rate=training.RATE)
                      for state, g, p in zip(adam, found, pull, strict=True)]
             adam, steps = (list(part) for part in zip(*moved, strict=True))
             memories = {name: si.accumulate(memory, steps, found, pull,
@@ -105,16 +113,16 @@ def watch(repeat, epochs, seed):
 
 
 def distance(seed, repeat, epochs):
-    """Relative distance of the first task's path integral, si_adam from si."""
+    """Return the relative distance of the first path integral in fast.si from si."""
     net, listed, parameters, generator = start(seed, repeat)
-    _, clear, _ = si_training.learn_clearly(
+    _, clear, _ = training.learn_clearly(
         net, parameters, si.begin(parameters), listed[0], si.PRESETS["pathint"],
         epochs=epochs, batch=BATCH, generator=generator)
     net, listed, parameters, generator = start(seed, repeat)
-    learner = si_training.Learner(parameters, si_training.fast_si.begin(parameters),
-                                  si.begin(parameters))
-    fast = si_training.learn(net, learner, listed[0], si_training.Rule("SI"), epochs=epochs,
-                             batch=BATCH, generator=generator).memory
+    learner = training.Learner(parameters, fast_si.begin(parameters),
+                               si.begin(parameters))
+    fast = training.learn(net, learner, listed[0], training.Rule("SI"), epochs=epochs,
+                          batch=BATCH, generator=generator).memory
     a, b = (np.concatenate([w.ravel() for w in memory.path_integral])
             for memory in (clear, fast))
     return float(np.linalg.norm(a - b) / np.linalg.norm(a))
@@ -135,7 +143,7 @@ def gather(results):
 
 
 def default(name, strengths):
-    """Place of the default strength of a preset in the grid."""
+    """Return the index of the strength that is nearest to the default of a preset."""
     return int(np.abs(np.log(strengths / si.PRESETS[name].strength)).argmin())
 
 
@@ -145,25 +153,31 @@ def claims(data):
     ten = int(np.abs(np.log(strengths / 10)).argmin())
     like, size = (dict(zip(NAMES, data[key].mean(axis=0), strict=True))
                   for key in ("like", "size"))
+    runs = f"{len(data['apart'])} run{'s' * (len(data['apart']) > 1)}"
     found = [
-        at_most("path integral of a task, si_adam from si: relative distance",
+        at_most("path integral of the first task: relative difference between "
+                f"refsnn.fast.si and refsnn.si, largest of {runs}",
                 data["apart"].max(), 1e-4),
-        at_most("all but two: largest distance of mean accuracy at the same "
-                "strength", np.ptp(means[alike], axis=0).max(), 0.03),
-        at_least(f"strength {strengths[ten]:g}: pathint - mammoth_old",
+        at_most("mean accuracy over tasks at the same strength: largest difference "
+                "between five presets (without mammoth_old and avalanche)",
+                np.ptp(means[alike], axis=0).max(), 0.03),
+        at_least(f"mean accuracy over tasks at strength {strengths[ten]:g}, pathint "
+                 "minus mammoth_old",
                  means[NAMES.index("pathint"), ten]
                  - means[NAMES.index("mammoth_old"), ten], 0.005),
-        at_most("mammoth_old: sum of importances, relative to pathint",
+        at_most(f"sum of importances on the same path, mammoth_old / pathint, {runs}",
                 size["mammoth_old"], 0.3),
-        at_most("avalanche: correlation of importances with pathint's",
-                like["avalanche"], 0.5)]
-    found.append(Claim("paper: share of importances below 0 on the path",
-                       float(data["negative"].mean()), "shown only", None))
+        at_most("correlation of importances on the same path, avalanche with pathint, "
+                f"{runs}", like["avalanche"], 0.5)]
+    found.append(Claim(f"preset paper: share of negative importances on the path, "
+                       f"{runs}", float(data["negative"].mean()), "shown only", None))
     for i, name in enumerate(NAMES):
-        found += [Claim(f"{name}: mean accuracy at its own strength",
+        found += [Claim(f"preset {name}: mean accuracy over tasks at its "
+                        "default strength",
                         float(means[i, default(name, strengths)]), "shown only",
                         None),
-                  Claim(f"{name}: strength with the best mean accuracy",
+                  Claim(f"preset {name}: strength with the highest mean accuracy "
+                        "over tasks",
                         float(strengths[means[i].argmax()]), "shown only", None)]
     return found
 
@@ -185,13 +199,14 @@ def plot(data, fig):
             axis.plot(values, np.full(len(values), i), MARKS[name], ms=4, alpha=0.5,
                       color=COLOURS[name])
             axis.plot(values.mean(), i, MARKS[name], ms=8, color=COLOURS[name])
-    wide.set(xscale="log", xlabel="strength c", title="At the end of five tasks",
-             ylabel="mean accuracy (share of the test images)")
+    wide.set(xscale="log", xlabel="strength c", title="After five tasks",
+             ylabel="mean test accuracy over tasks")
     low, high = wide.get_ylim()
     wide.set_ylim(low, high + 0.35 * (high - low))
     wide.legend(fontsize=9, loc="upper left", ncols=3)
     like.set(xlabel="correlation with pathint", yticks=range(len(NAMES)),
-             yticklabels=NAMES, title="Importances, one path",
+             yticklabels=NAMES, title="Correlation of importances",
              ylim=(len(NAMES) - 0.5, -0.5))
-    size.set(xlabel="sum of importances / pathint's", yticks=range(len(NAMES)),
-             yticklabels=[], title="Size", ylim=(len(NAMES) - 0.5, -0.5), xscale="log")
+    size.set(xlabel="sum relative to pathint", yticks=range(len(NAMES)),
+             yticklabels=[], title="Sum of importances", xscale="log",
+             ylim=(len(NAMES) - 0.5, -0.5))

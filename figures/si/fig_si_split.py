@@ -1,40 +1,42 @@
-"""Five pairs of digits, one after another: what synaptic intelligence keeps
+"""Synaptic intelligence retains five tasks of split digits
 
-Embedded digits, 64-100-100-10, two outputs for each pair of digits, of which
-only those of the task at hand answer (multi-head).  With consolidation
-(strength c = 1, damping 1e-3, both as for split MNIST in the paper) the
-network keeps at least 0.96 of all five tasks in the mean over test images and
-runs; without (c = 0) at most 0.92.  What it costs: the last task is learnt
-less well, by at most 0.06.
+A network of 64-100-100-10 units learns five pairs of the embedded digits in sequence.
+Each pair is a task with two outputs of its own, and the response to an image is
+chosen between the two outputs of its task (multi-head).  With consolidation (strength
+c = 1, damping 1e-3, as for split MNIST in the paper), the test accuracy after all
+tasks is at least 0.96, mean over the five tasks and 10 runs.  Without consolidation
+(c = 0), it is at most 0.92.  Consolidation lowers the accuracy on the last task by at
+most 0.06.
 
-Each panel follows one task, from when it is learnt on: test accuracy after
-that task and each later one, a thin line for each run, and the mean.  The
-last has the mean over all tasks seen so far.  Output weights start from 0 and
-Adam anew with each task.
+Each panel but the last shows the test accuracy on one task, after learning it and
+after each later task: thin lines are single runs, thick lines their mean.  The last
+panel shows the mean over all tasks learnt so far.  Output weights are initialised to
+0, and the state of Adam is reset after each task.
 
-At --full, split MNIST as published: 784-256-256-10, batches of 64, 10 epochs
-a task, 10 runs, with at least 0.98 against at most 0.92 on test images.  The
-published figure, which is of training images, is drawn by its values at the
-end.  Mirrors [ZPG17] fig. 3.
+With --full: split MNIST as published, 784-256-256-10 units, batches of 64, 10 epochs
+per task, 10 runs; the accuracy on test images must be at least 0.98 with
+consolidation and at most 0.92 without.  Stars show the final values of the published
+figure, which are accuracies on training images.  Mirrors [ZPG17] fig. 3.
 """
 
 import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most
-from figures.run import colours, seeds
-from figures.run import published
-from figures.si import si_training
+from figures.run import colours, published, seeds
+from figures.si import si_training as training
 
 FIGURE, XI = "si_split", 1e-3
 STRENGTHS = (1.0, 0.0)
-NAMES = {1.0: "with consolidation", 0.0: "without"}
+NAMES = {1.0: "with consolidation", 0.0: "without"}       # keys of the reference
+LABELS = {1.0: "with consolidation", 0.0: "without consolidation"}
 COLOURS = {1.0: colours.BLUE, 0.0: colours.VERMILION}
 MARKS = {1.0: "o", 0.0: "s"}
 REPEATS = {"quick": 3, "default": 10, "full": 10}
 FOLDERS = {"full": ("mnist",)}
 SIZES, BATCH, EPOCHS = (64, 100, 100, 10), 16, 20
 FULL_SIZES, FULL_BATCH, FULL_EPOCHS = (784, 256, 256, 10), 64, 10
-# Of the mean over tasks with and without, and of what the last task loses.
+# Bounds on the mean accuracy with and without consolidation, and on the accuracy
+# that consolidation costs in the last task; False: embedded digits, True: MNIST.
 BOUNDS = {False: (0.96, 0.92, 0.06), True: (0.98, 0.92, 0.03)}
 
 
@@ -45,23 +47,28 @@ def jobs(size, seed, data):
 
 
 def learn(strength, repeat, seed, folder):
-    """All tasks: accuracy (after task, on task) on test and training images."""
-    images = si_training.digits(seed, repeat) if folder is None \
-        else si_training.stored(folder, "mnist")
+    """Learn all tasks; return accuracies (after task, on task).
+
+    Accuracies are those on test and on training images.
+    """
+    images = training.digits(seed, repeat) if folder is None \
+        else training.stored(folder, "mnist")
     sizes, batch, epochs = (SIZES, BATCH, EPOCHS) if folder is None \
         else (FULL_SIZES, FULL_BATCH, FULL_EPOCHS)
-    listed = si_training.split(images, si_training.PAIRS)
-    net = si_training.perceptron(*sizes, zero=True)
-    generator = seeds.rng(seed, FIGURE, "learning", repeat)    # of both strengths
-    learner, rule = si_training.begin(net, generator), si_training.Rule("SI", strength, XI, True)
+    listed = training.split(images, training.PAIRS)
+    net = training.perceptron(*sizes, zero=True)
+    generator = seeds.rng(seed, FIGURE, "learning", repeat)   # same for both strengths
+    learner = training.begin(net, generator)
+    rule = training.Rule("SI", strength, XI, True)
     rows = {"test": [], "train": []}
     for task in listed:
-        learner = si_training.learn(net, learner, task, rule, epochs=epochs, batch=batch,
-                                    generator=generator)
-        learner = si_training.consolidate(net, learner, task, rule)
-        rows["test"].append(si_training.tested(net, learner.parameters, listed))
-        rows["train"].append([si_training.accuracy(net, learner.parameters, t.images.x,
-                                                   t.images.labels, t.mask) for t in listed])
+        learner = training.learn(net, learner, task, rule, epochs=epochs, batch=batch,
+                                 generator=generator)
+        learner = training.consolidate(net, learner, task, rule)
+        rows["test"].append(training.tested(net, learner.parameters, listed))
+        rows["train"].append([
+            training.accuracy(net, learner.parameters, t.images.x, t.images.labels,
+                              t.mask) for t in listed])
     return {"strength": strength, "full": folder is not None,
             **{key: np.array(value) for key, value in rows.items()}}
 
@@ -82,23 +89,26 @@ def claims(data):
     runs = len(test[1.0])
     paper = published.values(FIGURE) if full else {}
     found = [
-        at_least(f"mean over the five tasks at the end, with consolidation, "
+        at_least(f"mean accuracy over the five tasks at the end, {LABELS[1.0]}, "
                  f"{runs} runs", kept, high),
-        at_most("mean over the five tasks at the end, without", plain, low),
-        at_least("share of runs in which consolidation raises the mean",
+        at_most(f"mean accuracy over the five tasks at the end, {LABELS[0.0]}", plain,
+                low),
+        at_least("share of runs in which consolidation raises the mean accuracy",
                  (test[1.0][:, -1].mean(axis=1)
                   > test[0.0][:, -1].mean(axis=1)).mean(), 0.9),
-        at_most("last task: accuracy without consolidation - with",
+        at_most("accuracy on the last task, without minus with consolidation",
                 (test[0.0][:, -1, -1] - test[1.0][:, -1, -1]).mean(), lost)]
     for strength in STRENGTHS:
         final = train[strength][:, -1]
-        for text, value in (("mean over the five tasks, training images",
-                             final.mean()),
-                            ("first task at the end, training images",
-                             final[:, 0].mean())):
-            text = f"{text}, {NAMES[strength]}"
-            found.append(Claim(text, float(value), "shown only", None,
-                               paper.get(text)))
+        for text, key, value in (
+                ("mean accuracy over the five tasks at the end",
+                 "mean over the five tasks", final.mean()),
+                ("accuracy on the first task at the end", "first task at the end",
+                 final[:, 0].mean())):
+            found.append(Claim(
+                f"{text}, training images, {LABELS[strength]}", float(value),
+                "shown only", None,
+                paper.get(f"{key}, training images, {NAMES[strength]}")))
     return found
 
 
@@ -115,15 +125,15 @@ def plot(data, fig):
             x, colour = after[-curve.shape[1]:], COLOURS[strength]
             axis.plot(x, curve.T, color=colour, lw=0.6, alpha=0.35)
             axis.plot(x, curve.mean(axis=0), MARKS[strength] + "-", color=colour,
-                      lw=2.2, label=NAMES[strength])
+                      lw=2.2, label=LABELS[strength])
         if bool(data["full"]):
             _plot_published(axes, strength)
     for k, axis in enumerate(axes[:-1]):
         axis.set(title=f"Task {k + 1}: {2 * k} or {2 * k + 1}", xticks=after)
     lowest = min(data[f"test {s:g}"][:, i, :i + 1].min() for s in STRENGTHS
                  for i in range(count))
-    axes[-1].set(title="All seen so far", ylim=(min(0.5, lowest) - 0.03, 1.02))
-    axes[0].set_ylabel("accuracy (share of the test images)")
+    axes[-1].set(title="Mean of tasks so far", ylim=(min(0.5, lowest) - 0.03, 1.02))
+    axes[0].set_ylabel("test accuracy")
     for axis in axes:
         axis.set_xlabel("after task")
         axis.axhline(0.5, color=colours.GREY, ls=":", lw=1.2)
@@ -138,4 +148,4 @@ def _plot_published(axes, strength):
                        (axes[-1], "mean over the five tasks")):
         axis.plot(5.15, paper[f"{what}, training images, {NAMES[strength]}"], "*",
                   color=COLOURS[strength], mec=colours.BLACK, mew=0.6, ms=11,
-                  label=f"published, {NAMES[strength]}")
+                  label=f"published, {LABELS[strength]}")

@@ -1,19 +1,23 @@
-"""What the path integral of synaptic intelligence knows of the Hessian
+"""The path integral of synaptic intelligence on quadratic losses follows theory
 
-On a quadratic loss, gradient descent is followed step by step by
-`si.accumulate`, and compared with theory (lines).  Top: path integral over
-squared distance, w / Delta^2.  For a diagonal Hessian it is half its entry,
-so that strength 1 restores the old loss, to within 0.5 % at a rate of 1e-3.
-For a Hessian of rank 1 it is half the one eigenvalue, for every parameter
-alike, whatever its entry.  For others, single parameters that hardly moved
-come out at more than 10 times half their entry, which the damping xi bounds.
-Averaged over isotropic starts, the path integral itself, not divided, is
-half the Hessian's diagonal, within 10 % (4,000 starts).
+Path integrals are computed with `si.accumulate` in each step of gradient descent on
+quadratic losses of 12 parameters, and compared with theory (lines).  Top: the path
+integral w of each parameter, divided by the squared distance Delta^2 between its
+start and its end.  For a diagonal Hessian, w / Delta^2 is half the diagonal entry,
+within 0.5 % at a learning rate of 1e-3.  A penalty of strength 1 then equals the old
+loss.  For a Hessian of rank 1, w / Delta^2 is half the nonzero eigenvalue for every
+parameter, whatever its diagonal entry.  For generic Hessians, w / Delta^2 of single
+parameters that hardly moved exceeds half the diagonal entry by more than a factor of
+10, and the damping xi limits this excess.  Averaged over isotropic starts, the path
+integral itself, without the division, is half the diagonal entry, within 10 % (4,000
+starts).
 
-Bottom: the sum of path integrals over the drop of the loss, 1 in the limit of
-small steps.  Steps of a finite rate add to it in first order, noise of the
-gradient with its variance; both follow the closed form, without noise to
-1e-9, with it within 5 % (500 runs).  The drop is of the loss without noise.
+Bottom: the sum of the path integrals divided by the drop of the loss is 1 in the
+limit of small steps.  Finite learning rates increase this ratio to first order in the
+rate, and gradient noise increases it in proportion to the variance of the noise.
+Both increases agree with the closed form, within a relative error of 1e-9 without
+noise and within 5 % with noise (500 runs).  The drop of the loss is computed without
+noise.  Bottom right: relative distance of single path integrals from theory.
 Mirrors the theory of [ZPG17], section on quadratic losses.
 """
 
@@ -21,16 +25,17 @@ import numpy as np
 
 from figures.run.claims import at_least, at_most
 from figures.run import colours, seeds
-from refsnn import si
 from figures.si import si_quadratic
+from refsnn import si
 
 FIGURE, SIZE, RATE = "si_theory", 12, 1e-3
-LARGEST = 4.0                       # eigenvalue
+LARGEST = 4.0                       # largest eigenvalue
 KINDS = ("diagonal", "rank 1", "generic")
-COLOURS = dict(zip(KINDS, (colours.BLUE, colours.VERMILION, colours.GREEN), strict=True))
+COLOURS = dict(zip(KINDS, (colours.BLUE, colours.VERMILION, colours.GREEN),
+                   strict=True))
 MARKS = dict(zip(KINDS, "osD", strict=True))
 RATES = (0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4)
-SPREADS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5)          # of the gradient noise
+SPREADS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5)      # standard deviations of the noise
 NOISY_RATE, NOISY_STEPS = 0.02, 400
 XIS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 STEPS = {"quick": 10000, "default": 20000, "full": 40000}
@@ -40,7 +45,7 @@ DRAWS = {"quick": 10, "default": 40, "full": 400}
 
 
 def jobs(size, seed, data):
-    """Single trajectories, averages over starts, rates, noise."""
+    """Return jobs for single paths, for means over starts, and for rates and noise."""
     return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
                             else 1, "steps": STEPS[size], "seed": seed})
             for kind in KINDS] + [
@@ -49,7 +54,7 @@ def jobs(size, seed, data):
 
 
 def hessian(kind, generator):
-    """A Hessian (SIZE, SIZE) with the largest eigenvalue LARGEST."""
+    """Draw a Hessian (SIZE, SIZE) whose largest eigenvalue is LARGEST."""
     if kind == "diagonal":
         return np.diag(LARGEST * generator.permutation(np.linspace(0.1, 1, SIZE)))
     if kind == "rank 1":
@@ -60,9 +65,10 @@ def hessian(kind, generator):
 
 
 def descend(H, start, rate, steps, noise=None):
-    """Path integrals along plain descent from `start`, (..., SIZE), and its end.
+    """Return path integrals along gradient descent from `start`, and the end.
 
-    `noise` draws what is added to the gradient of a step.
+    All three have shape (..., SIZE).  `noise` is a function that draws the noise
+    of the gradient in one step.
     """
     state, x = si.begin(start), start
     for _ in range(steps):
@@ -73,7 +79,7 @@ def descend(H, start, rate, steps, noise=None):
 
 
 def trajectories(kind, draws, steps, seed):
-    """One path for each of `draws` Hessians."""
+    """Follow one path for each of `draws` Hessians; compare with theory."""
     generator = seeds.rng(seed, FIGURE, kind, 0)
     H = np.array([hessian(kind, generator) for _ in range(draws)])
     start = generator.normal(size=(draws, 1, SIZE))
@@ -85,7 +91,7 @@ def trajectories(kind, draws, steps, seed):
 
 
 def starts(number, seed):
-    """Mean path integral over isotropic starts of unit variance."""
+    """Return the mean path integral over isotropic starts of unit variance."""
     generator = seeds.rng(seed, FIGURE, "starts", 0)
     H = hessian("generic", generator)
     w, _ = descend(H, generator.normal(size=(number, SIZE)), 0.02, 2000)
@@ -94,7 +100,7 @@ def starts(number, seed):
 
 
 def inflation(runs, seed):
-    """Sum of path integrals over the drop of the loss, simulated and foretold."""
+    """Return sum(w) / drop of the loss for rates and noise, simulated and in theory."""
     generator = seeds.rng(seed, FIGURE, "inflation", 0)
     H, start = hessian("generic", generator), generator.normal(size=SIZE)
     found = {"step": [], "step theory": [], "noise": [], "noise theory": []}
@@ -116,7 +122,7 @@ def inflation(runs, seed):
 
 
 def dropped(H, start, end):
-    """Drop of the loss from start to end."""
+    """Return the drop of the loss from start to end."""
     return (start @ H @ start - end @ H @ end) / 2
 
 
@@ -125,7 +131,7 @@ def gather(results):
 
 
 def ratio(data, kind, xi=0.0):
-    """(w / (Delta^2 + xi)) / (H_kk / 2), one row a draw."""
+    """Return (w / (Delta^2 + xi)) / (H_kk / 2), with one row for each draw."""
     return 2 * data[f"{kind} w"] / (data[f"{kind} moved"] ** 2 + xi) \
         / data[f"{kind} entry"]
 
@@ -138,28 +144,34 @@ def claims(data):
     noise = data["noise"].mean(axis=1)
     largest = ratio(data, "generic").max()
     return [
-        at_most("largest relative distance of a path integral from theory",
+        at_most("largest relative difference between a path integral and theory",
                 away, 1e-9),
-        at_most("diagonal: largest relative distance of w / Delta^2 from half "
-                "the Hessian's entry",
+        at_most("diagonal Hessian: largest relative difference between w / Delta^2 "
+                "and half the diagonal entry",
                 abs(ratio(data, "diagonal") - 1).max(), 5e-3),
-        at_most("rank 1: largest relative distance of w / Delta^2 from half the "
-                "eigenvalue", abs(data["rank 1 w"] / half - 1).max(), 5e-3),
-        at_least("generic: largest w / Delta^2, relative to half the Hessian's "
+        at_most("Hessian of rank 1: largest relative difference between w / Delta^2 "
+                "and half the eigenvalue", abs(data["rank 1 w"] / half - 1).max(),
+                5e-3),
+        at_least("generic Hessian: largest w / Delta^2, relative to half the diagonal "
                  "entry", largest, 10),
-        at_most("the same with damping 0.1, relative to that without",
+        at_most("generic Hessian: this largest ratio with damping 0.1, relative to the "
+                "ratio without damping",
                 ratio(data, "generic", 0.1).max() / largest, 0.5),
-        at_most("isotropic starts: largest relative distance of the mean path "
-                "integral from half the Hessian's entry",
+        at_most("isotropic starts: largest relative difference between the mean path "
+                "integral and half the diagonal entry",
                 abs(2 * data["start mean"] / data["start entry"] - 1).max(),
                 0.1),
-        at_most("steps: largest relative distance of sum w / drop from theory",
+        at_most("finite steps: largest relative difference of sum(w) / drop of the "
+                "loss from theory",
                 abs(data["step"] / data["step theory"] - 1).max(), 1e-9),
-        at_most("steps: distance of the slope of sum w / drop - 1 over the rate "
-                "from 1, log-log, small rates", abs(slope - 1), 0.05),
-        at_most("noise: largest relative distance of mean sum w / drop from "
-                "theory", abs(noise / data["noise theory"] - 1).max(), 0.05),
-        at_least(f"noise of {SPREADS[-1]:g}: sum w / drop", noise[-1], 2)]
+        at_most("finite steps: distance from 1 of the log-log slope of "
+                "sum(w) / drop - 1 against the learning rate, small rates",
+                abs(slope - 1), 0.05),
+        at_most("gradient noise: largest relative difference of the mean "
+                "sum(w) / drop of the loss from theory",
+                abs(noise / data["noise theory"] - 1).max(), 0.05),
+        at_least(f"gradient noise of {SPREADS[-1]:g}: sum(w) / drop of the loss",
+                 noise[-1], 2)]
 
 
 def plot(data, fig):
@@ -175,17 +187,18 @@ def plot(data, fig):
 
 def _plot_single(data, axis):
     ends = np.array([data["generic entry"].min() / 2, LARGEST * 1.1])
-    axis.plot(ends, ends / 2, color=colours.BLACK, lw=1.4, label="half the entry")
+    axis.plot(ends, ends / 2, color=colours.BLACK, lw=1.4,
+              label="half the diagonal entry")
     axis.axhline(LARGEST / 2, ls=":", color=colours.BLACK, lw=1.4,
-                 label="half the eigenvalue")
+                 label="half the eigenvalue (rank 1)")
     for kind in KINDS:
         w = data[f"{kind} w"][:10] / data[f"{kind} moved"][:10] ** 2
         axis.plot(data[f"{kind} entry"][:10].ravel(), w.ravel(), MARKS[kind],
                   color=COLOURS[kind], ms=6 if kind != "generic" else 3.5, label=kind,
                   alpha=0.5 if kind == "generic" else 1, mec="none")
     axis.set(xscale="log", yscale="log", title="Single paths",
-             xlim=(3e-3, 1.3 * LARGEST), xlabel="entry of the Hessian, H$_{kk}$",
-             ylabel="w$_k$ / Delta$_k^2$")
+             xlim=(3e-3, 1.3 * LARGEST), ylabel="w$_k$ / Delta$_k^2$",
+             xlabel="diagonal entry of the Hessian, H$_{kk}$")
     axis.set_ylim(3e-2, 3e4)
     axis.legend(fontsize=9, loc="upper left", ncols=1)
 
@@ -200,20 +213,21 @@ def _plot_damping(data, axis):
                   color=COLOURS[kind], label=kind)
     axis.axhline(1, color=colours.BLACK, lw=1.2)
     axis.set(xscale="log", yscale="log", ylim=(1e-3, None),
-             xlabel="damping xi (distance squared)",
-             ylabel="importance / half the entry",
-             title="Median, quartiles, range")
+             xlabel="damping xi (unit of Delta squared)",
+             ylabel="importance / half the diagonal entry",
+             title="Damping: median, quartiles, range")
     axis.legend(fontsize=9, title="Hessian", title_fontsize=9)
 
 
 def _plot_starts(data, axis):
     entry = data["start entry"]
     ends = np.array([0, entry.max() * 1.08])
-    axis.plot(ends, ends / 2, color=colours.BLACK, lw=1.4, label="half the entry")
+    axis.plot(ends, ends / 2, color=colours.BLACK, lw=1.4,
+              label="half the diagonal entry")
     axis.errorbar(entry, data["start mean"], 2 * data["start error"], fmt="D",
-                  color=colours.GREEN, label="mean and 2 standard errors")
-    axis.set(xlabel="entry of the Hessian, H$_{kk}$", xlim=(0, None), ylim=(0, None),
-             ylabel="mean path integral w$_k$",
+                  color=colours.GREEN, label="mean, 2 standard errors")
+    axis.set(xlabel="diagonal entry of the Hessian, H$_{kk}$", xlim=(0, None),
+             ylim=(0, None), ylabel="mean path integral w$_k$",
              title="Isotropic starts of unit variance")
     axis.legend(fontsize=9)
 
@@ -225,7 +239,7 @@ def _plot_steps(data, axis):
     axis.plot(RATES, (data["step theory"][0] - 1) * np.array(RATES) / RATES[0], ":",
               color=colours.GREY, label="slope 1")
     axis.set(xscale="log", yscale="log", xlabel="learning rate (1 / curvature)",
-             ylabel="sum of w / drop of the loss - 1", title="Finite steps")
+             ylabel="sum(w) / drop of the loss - 1", title="Finite learning rates")
     axis.legend(fontsize=9)
 
 
@@ -239,8 +253,8 @@ def _plot_noise(data, axis):
     axis.plot(spreads, data["noise"].mean(axis=1), "o", color=colours.ORANGE,
               label="simulated, mean")
     axis.set(xlabel="standard deviation of the gradient noise", ylim=(0, None),
-             ylabel="sum of w / drop of the loss",
-             title=f"Noise, rate {NOISY_RATE:g}, {NOISY_STEPS} steps")
+             ylabel="sum(w) / drop of the loss",
+             title=f"Gradient noise, rate {NOISY_RATE:g}, {NOISY_STEPS} steps")
     axis.legend(fontsize=9)
 
 
@@ -253,6 +267,6 @@ def _plot_runs(data, axis):
     axis.annotate("bound", (1, 1e-9), xycoords=("axes fraction", "data"), ha="right",
                   va="bottom", color=colours.GREY, fontsize=9.5)
     axis.set(yscale="log", xlabel="parameter", ylim=(1e-17, 1e-7),
-             ylabel="relative distance",
-             title="si.accumulate against si_quadratic")
+             ylabel="relative difference",
+             title="si.accumulate against theory")
     axis.legend(fontsize=9, title="Hessian", title_fontsize=9)

@@ -1,1 +1,1 @@
-"""The figure on speed, and the measurements that it compares."""
+"""Measure the speed of refsnn and of other packages, and draw one figure."""

@@ -1,42 +1,49 @@
-"""Time of one training step, relative to its matrix products and to other tools
+"""Computing times of refsnn, relative to bare matrix products and to other tools
 
-Each panel compares computing times of refsnn with those of other tools and of
-the bare matrix products, which are the products of the same size and number
-without any other computation.  All bounds were set before these times were
-measured.  Ratios of times depend on the computer.  Most bounds were met on one
-computer when they were set, and they need not be met on another one.
+Each panel compares the time of a task in refsnn with that of the same task in
+other tools, and with the time of the bare matrix products.  These are the
+matrix products that the task contains, without any other computation.  All
+bounds were set before these times were measured.  Ratios of times depend on
+the computer.  Most bounds were met on one computer when they were set, and
+they need not be met on another one.
 
-Recurrent training (700-200-20, 100 steps, batch 256, 5 % of the inputs
-active) takes at most 1.10 times as long as the bare products, and at most
-0.75 times with sparse input, which is 2 to 3 times faster than other tools.
-With at most one spike per input (256-246-10, 50 steps, batch 100), inference
-and training are 5 times faster than in JAX.  They are also 14 and 9 times
-faster than in PyTorch and in the tools based on it.
+With dense input, recurrent training (700-200-20, 100 steps, batch 256, 5 % of
+the inputs active) takes at most 1.10 times as long as the bare products.  With
+sparse input, it takes at most 0.75 times as long, and it is at least 2 times
+faster than JAX, Norse and a time-major loop in PyTorch, and 3 times faster than
+the other tools.  With at most one spike per input (256-246-10, 50 steps, batch
+100), inference and training are at least 5 times faster than in JAX.  They are
+also at least 14 and 9 times faster than in PyTorch and in the tools based on
+it.
 
 Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network
-(32-64) takes at most 1.15 times as long as its bare products.  It is 1.5 times
-faster than automatic differentiation of each step in JAX, and 3 times faster
-than in PyTorch.  RTRL of a spiking network (32-32) is 6 and 30 times faster
-than the forward modes of JAX and PyTorch.
+(32-64) takes at most 1.15 times as long as its bare products.  It is at least
+1.5 times faster than automatic differentiation of each step in JAX, and 3
+times faster than in PyTorch.  RTRL of a spiking network (32-32) is at least 6
+times faster than forward-mode differentiation in JAX, and 30 times faster than
+in PyTorch.  "Recording" computes the influence after the network has run, and
+"step by step" computes it while the network runs.
 
 The tangent kernel of 784-300-100-10 (100 samples) is computed faster than by
-torch.func and by each of the three implementations in neural-tangents, and
-with a hundredth of the memory of two of them.  That of LeNet-5 (32 samples) is
-computed 1.5 times faster than by all three.  A gradient of Neural Tangent
-Transfer (batch 64) is computed 1.8 times faster than by the fastest of the
-three, and 50 times faster than by the other two and by PyTorch.  All 18,720
-steps of a transfer take at most 4 minutes.
+torch.func and by each of the three implementations in neural-tangents.  Its
+peak memory is at most a hundredth of that of two of them.  The kernel of
+LeNet-5 (32 samples) is computed at least 1.5 times faster than by all three.
+A gradient of Neural Tangent Transfer (batch 64) is computed at least 1.8 times
+faster than by the fastest of the three, and 50 times faster than by the other
+two and by PyTorch.  All 18,720 steps of a transfer take at most 4 minutes.
 
-Synaptic intelligence adds at most 5 % to a training step of 784-2000-2000-10
-(batch 256, Adam), and at most 12 % with its penalty.  The added time is at
-most 2.2 times, or 3 times with the penalty, that of copying as many bytes.
+Synaptic intelligence (SI) adds at most 5 % to the time of a training step of
+784-2000-2000-10 (batch 256, Adam), and at most 12 % with its penalty.  The
+added time is at most 2.2 times the time of copying as many bytes, or 3 times
+with the penalty.
 
-On one core, ideal software runs 50,000 images per second through the network
-of the analog chip (256-246-10, 20 steps).  The emulation of the chip runs
-1,000, and the chip itself 85,000.  One epoch of 60,000 images with the
-emulated chip in the loop takes at most 180 s.  One second of sound is
-converted into spikes of 700 channels in at most 2.5 s, 100 times faster than
-by the published software lauscher.  Two seconds of sound need at most 1 GB.
+On one core, ideal software runs the network of the analog chip (256-246-10, 20
+steps) for at least 50,000 images per second.  The emulation of the chip runs
+it for at least 1,000 images per second, and the chip itself for 85,000.  One
+epoch of 60,000 images with the emulated chip in the loop takes at most 180 s.
+One second of sound is converted into spikes of 700 channels in at most 2.5 s,
+at least 100 times faster than by the published software lauscher.  Two seconds
+of sound need at most 1 GB.
 
 Bars are medians of interleaved runs in one process, in float32.  A short task
 is run several times in succession, and the mean of these runs is used.  If JAX
@@ -55,6 +62,7 @@ This figure mirrors no figure of a paper.
 import contextlib
 import os
 import sys
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -414,7 +422,7 @@ def plot(data, fig):
         ax.set_xlim(min(0.5, 0.8 * min(spread)), max(3.0, 5 * max(spread)))
         ax.invert_yaxis()
     axes[0].legend(loc="lower right")
-    missing = str(np.asarray(data["missing"]).item())
+    missing = textwrap.fill(str(np.asarray(data["missing"]).item()), 70)
     axes[-1].set_xlabel("time relative to the bar at 1 (in brackets: time of one run; "
                         "black line: bound)"
                         + (f"\nnot installed: {missing}" if missing else ""),

@@ -359,7 +359,8 @@ def claims(found, memory):
     """
     made = [speed_peers.faster(found, task, names, OURS, bound)
             for task, names, bound in FASTER]
-    text = f"{MLP}: peak memory of {OURS} / smallest of ({'; '.join(OTHERS)})"
+    text = f"{MLP}: peak memory of {OURS} / smallest peak memory of " \
+        f"({'; '.join(OTHERS)})"
     if all(name in memory for name in OTHERS):
         text += f"; {OURS} needs {memory[OURS] / 2 ** 20:.3g} MiB"
         made.append(at_most(text, max(memory[OURS] / memory[name]

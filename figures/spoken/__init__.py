@@ -1,1 +1,1 @@
-"""Figures on spoken digits as spikes [CSSZ20]."""
+"""Compute the figures on spoken digits as spikes [CSSZ20]."""

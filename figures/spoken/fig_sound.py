@@ -1,43 +1,50 @@
-"""From sound to spikes: a spoken digit on its way through the inner ear
+"""A model of the inner ear converts spoken digits to spikes
 
-One speaker says an English and a German digit, "seven" and "acht"; the
-basilar membrane moves, most where it is tuned to what sounds (channel 0, the
-base, to high tones), hair cells turn its motion into a probability to fire,
-and of the 40 fibres at each of 700 places a bushy cell makes spikes, as for
-the Heidelberg digits [CSSZ20].  Where and when the probability is in its
-highest fifth there are at least three fifths of the spikes; a hiss moves the
-membrane, and makes spikes, nearer to the base than the vowel beside it; and
-no cell spikes twice within 1 ms.
+One speaker says an English digit, "seven", and a German digit, "acht".  The
+sound moves the basilar membrane.  Each place of the membrane responds most to
+one frequency, from high frequencies at the base (channel 0) to low ones at the
+apex.  Hair cells convert the motion at each of 700 places into the firing
+probability of 40 fibres.  The fibres excite one bushy cell per place, whose
+spikes are the output, as for the Heidelberg digits [CSSZ20].
 
-Top to bottom: the sound after it has been made as loud as all others and
-faded in and out, with the sounds that were planned; speed of the membrane
-(rms in 2 ms, in decibels below its largest); probability that a ready fibre
-fires in a step of 1/24 ms (mean over 2 ms); spikes of the bushy cells.
+At least 0.6 of the spikes occur in the fifth of channels and times with the
+highest firing probability.  The hiss of "seven" moves the membrane closer to
+the base than its first vowel does: the mean channels differ by at least 0.2 of
+all channels.  The spikes of the hiss of "acht" are closer to the base than
+those of its vowel: the mean channels differ by at least 0.05 of all channels.
+Two spikes of one cell are at least 1 ms apart.
 
-The digits are synthetic, made by formant synthesis.  At --full, a recording
-of the Free Spoken Digit Dataset is set beside them.
+Top to bottom: the sound, with normalised loudness and faded at both ends, and
+its planned phonemes in SAMPA; speed of the membrane (root mean square in 2 ms,
+in dB below its maximum); probability that a fibre that is not refractory fires
+in a step of 1/24 ms (mean over 2 ms); spikes of the bushy cells.  The axis on
+the right shows the frequency to which a channel responds most.
+
+The digits are synthetic and made by formant synthesis.  With --full, a
+recording of the Free Spoken Digit Dataset (FSDD) is shown as well.  Mirrors
+the conversion of sound to spikes in [CSSZ20].
 """
 
 import os
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least
 from figures.run import colours, seeds
-from refsnn import audio, basilar, cochlea
+from figures.run.claims import Claim, at_least
 from figures.spoken import formants, speech
+from refsnn import audio, basilar, cochlea
 
 FIGURE = "sound"
 FOLDERS = {"full": ("fsdd",)}
 CHANNELS = {"quick": 70, "default": 700, "full": 700}
 RATE = 48000
 WORDS, RECORDED = ("seven", "acht"), "7_theo_5.wav"
-FINE = 48                               # steps of 1/24 ms that are drawn as one, 2 ms
-FLOOR_DB = -50
+FINE = 48                               # steps of 1/24 ms in a bin of 2 ms
+FLOOR_DB = -50                          # smallest speed that is drawn
 
 
 def jobs(size, seed, data):
-    """One job for each word."""
+    """List one job for each word."""
     found = [(hear, {"word": word, "channels": CHANNELS[size], "folder": None,
                      "seed": seed}) for word in WORDS]
     if size == "full":
@@ -47,7 +54,7 @@ def jobs(size, seed, data):
 
 
 def sound(word, folder, seed):
-    """Samples at 48 kHz, a generator, and (name, start, stop) of what is planned."""
+    """Return samples at 48 kHz, a generator, and (name, start, stop) of phonemes."""
     generator = seeds.rng(seed, FIGURE, word, 0)
     if folder is not None:
         samples, rate = audio.read(os.path.join(folder, word))
@@ -59,12 +66,12 @@ def sound(word, folder, seed):
 
 
 def binned(a):
-    """Means of (T, C) over FINE steps, the rest left out."""
+    """Average (T, C) over bins of FINE steps; an incomplete last bin is dropped."""
     return a[:len(a) // FINE * FINE].reshape(-1, FINE, a.shape[1]).mean(axis=1)
 
 
 def hear(word, channels, folder, seed):
-    """All that happens to one word."""
+    """Convert one word to spikes; return the signals of all stages."""
     samples, generator, planned = sound(word, folder, seed)
     x, dt = audio.prepare(samples, RATE), 2 / RATE
     table = basilar.table(basilar.places(channels))
@@ -84,33 +91,33 @@ def hear(word, channels, folder, seed):
 
 
 def gather(results):
-    """Arrays of word i, NAME i."""
+    """Return the arrays of word i under the names "NAME i"."""
     return {f"{name} {i}": value for i, result in enumerate(results)
             for name, value in result.items()} | {"count": np.array(len(results))}
 
 
 def concentrated(data, i):
-    """Share of the spikes where the probability is in its highest fifth."""
+    """Return the share of spikes where the probability is in its highest fifth."""
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
     return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))
 
 
 def span_s(data, i, name):
-    """The middle half of a sound, (start, stop)."""
+    """Return (start, stop) of the middle half of a phoneme, s."""
     start, stop = data[f"spans {i}"][data[f"sounds {i}"].tolist().index(name)]
     return start + (stop - start) / 4, stop - (stop - start) / 4
 
 
 def moved(data, i, name):
-    """Mean channel of the motion's energy during a sound, as a share of all."""
+    """Return the mean channel of the energy of motion in a phoneme, share of all."""
     start, stop = (round(t * RATE / 2 / FINE) for t in span_s(data, i, name))
     energy = (data[f"speed {i}"][start:stop].astype(float) ** 2).sum(axis=0)
     return float(np.arange(len(energy)) @ energy / energy.sum() / len(energy))
 
 
 def spiked(data, i, name):
-    """Mean channel of the spikes during a sound, as a share of all."""
+    """Return the mean channel of the spikes in a phoneme, as a share of all."""
     start, stop = span_s(data, i, name)
     t = data[f"times {i}"]
     units = data[f"units {i}"][(t >= start) & (t < stop)]
@@ -118,7 +125,7 @@ def spiked(data, i, name):
 
 
 def shortest_ms(data):
-    """Smallest interval between two spikes of one cell."""
+    """Return the shortest interval between two spikes of one cell, ms."""
     found = []
     for i in range(int(data["count"])):
         order = np.lexsort((data[f"times {i}"], data[f"units {i}"]))
@@ -129,19 +136,21 @@ def shortest_ms(data):
 
 def claims(data):
     count = range(int(data["count"]))
-    made = ", synthetic digits" if len(count) == 2 else ", one of them recorded"
+    words = "2 synthetic words" + " and 1 recording" * (len(count) > 2)
     return [
-        at_least("least share of spikes in the fifth of channels and times of "
-                 "highest probability" + made,
+        at_least("smallest share of spikes in the fifth of channels and times with "
+                 f"the highest probability, {words}",
                  min(concentrated(data, i) for i in count), 0.6),
-        at_least('membrane in "seven": channels from the hiss to the vowel E, '
-                 "share of all", moved(data, 0, "E") - moved(data, 0, "s"), 0.2),
-        at_least('spikes in "acht": channels from the hiss to the vowel, share '
-                 "of all", spiked(data, 1, "A") - spiked(data, 1, "x"), 0.05),
-        at_least("shortest interval of a cell, ms", shortest_ms(data),
-                 1 - 1e-9),
-        *[Claim(f'spikes of "{data[f"word {i}"]}", '
-                f'{int(data[f"channels {i}"])} channels',
+        at_least('membrane in "seven": mean channel of the vowel E minus mean channel '
+                 "of the hiss, share of all channels",
+                 moved(data, 0, "E") - moved(data, 0, "s"), 0.2),
+        at_least('spikes in "acht": mean channel of the vowel minus mean channel of '
+                 "the hiss, share of all channels",
+                 spiked(data, 1, "A") - spiked(data, 1, "x"), 0.05),
+        at_least("shortest interval between two spikes of one cell (ms)",
+                 shortest_ms(data), 1 - 1e-9),
+        *[Claim(f'number of spikes of {"the recording " * (i > 1)}'
+                f'"{data[f"word {i}"]}", {int(data[f"channels {i}"])} channels',
                 float(len(data[f"times {i}"])), "shown only", None)
           for i in count]]
 
@@ -156,7 +165,7 @@ def plot(data, fig):
     for row in axes[1:]:
         for axis in row[1:]:
             axis.tick_params(labelleft=False)
-    for axis, text in zip(axes[:, 0], ("sound", "channel", "channel", "channel"),
+    for axis, text in zip(axes[:, 0], ("normalised sound", "channel", "channel", "channel"),
                           strict=True):
         axis.set_ylabel(text)
     _tones(data, axes[1:, -1])
@@ -171,22 +180,23 @@ def _word(data, i, axes):
     top = 1.35 * abs(wave).max()
     axes[0].set(ylim=(-top / 1.25, top), xlim=(0, last_ms), title={
         "seven": '"seven", English, synthetic', "acht": '"acht", German, synthetic'
-    }.get(word, f"{word}, recorded"))
+    }.get(word, f'recording "{word}"'))
     if i:
         axes[0].tick_params(labelleft=False)
     for name, (start, stop) in zip(data[f"sounds {i}"], 1e3 * data[f"spans {i}"],
                                    strict=True):
         for axis in axes if stop else ():
             axis.axvline(start, color=colours.GREY, lw=0.7, ls=":")
-        if stop - start > 15 and "_" not in str(name):   # no closures
+        if stop - start > 15 and "_" not in str(name):   # not of closures
             axes[0].annotate(str(name), ((start + stop) / 2, 0.84 * top), ha="center",
                              color=colours.BLACK, fontsize=9.5)
     decibels = 20 * np.log10(np.maximum(data[f"speed {i}"], 1e-9)
                              / data[f"speed {i}"].max())
     most = max(data[f"P {k}"].max() for k in range(int(data["count"])))
     for axis, values, low, high, text, unit in (
-            (axes[1], decibels, FLOOR_DB, 0, "speed of the membrane", "dB"),
-            (axes[2], data[f"P {i}"], 0, most, "firing probability", "in 1/24 ms")):
+            (axes[1], decibels, FLOOR_DB, 0, "speed of the basilar membrane", "dB"),
+            (axes[2], data[f"P {i}"], 0, most, "firing probability",
+             "per step of 1/24 ms")):
         image = axis.imshow(values.T, aspect="auto", extent=extent, vmin=low,
                             vmax=high)
         axis.grid(False)
@@ -197,12 +207,12 @@ def _word(data, i, axes):
     axes[3].plot(1e3 * data[f"times {i}"], data[f"units {i}"], ",",
                  color=colours.BLACK)
     axes[3].set(ylim=extent[2:], xlabel="time (ms)")
-    axes[3].set_title(f"{len(data[f'times {i}']):,} spikes", fontweight="normal",
-                      fontsize=10.5)
+    axes[3].set_title(f"{len(data[f'times {i}']):,} spikes of bushy cells",
+                      fontweight="normal", fontsize=10.5)
 
 
 def _tones(data, axes):
-    """Beside the last column: which tone moves a channel most."""
+    """Add an axis with the best frequencies of the channels, on the right."""
     best, last = data["best 0"], len(data["best 0"]) - 1
     tones = [tone for tone in (8000, 4000, 2000, 1000, 500, 250, 125)
              if best.min() < tone < best.max()]
@@ -210,5 +220,5 @@ def _tones(data, axes):
     for axis in axes:
         other = axis.twinx()
         other.grid(False)
-        other.set(ylim=(last + 0.5, -0.5), ylabel="tone (kHz)")
+        other.set(ylim=(last + 0.5, -0.5), ylabel="best frequency (kHz)")
         other.set_yticks(where, [f"{tone / 1000:g}" for tone in tones])

@@ -1,10 +1,11 @@
-"""Classifiers of spoken digits, trained on spikes in steps: the figures of [CSSZ20].
+"""Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
-`classify` is a job: it continues those that make a data set, learns, and
-tells how many words it gets right; from files, it is one of a chain of
-jobs.  Networks are of three kinds, each a `Network` of plain functions on a
-list of arrays: spiking (one to three layers, or one that is recurrent),
-LSTM, convolutional; beside them, support vector machines on spike counts.
+The job `classify` trains one classifier and returns its accuracies.  It
+continues the jobs that make the data set.  If the words are read from files,
+the training is split into a chain of jobs.  A network is spiking (one to three
+hidden layers, or one recurrent layer), an LSTM or convolutional.  Each kind is
+a `Network` of functions that act on a list of weight arrays.  Support vector
+machines on spike counts are the baselines.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -12,53 +13,57 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from figures.run import seeds
-from figures.spoken import spoken_words
+from figures.spoken import kernel_classifier, spike_noise, spoken_words
 from figures.surrogate import lif_training
 from refsnn import convnet, losses, lstm, optimisers
-from figures.spoken import kernel_classifier, spike_noise
 from refsnn.fast import lif as fast_lif
 
-AT_ONCE = 200                   # words in a test
-LONGEST = 1.4                   # s; what comes later is left out
-CACHE = 1 << 28                 # numbers of binned words that are kept in memory
+AT_ONCE = 200                   # words that are tested at once
+LONGEST = 1.4                   # longest duration, s; later events are dropped
+CACHE = 1 << 28                 # largest array of binned words, in numbers
 
 
 class Options(NamedTuple):
-    """How a network is made and learns; times in s."""
+    """Settings of a network and of its training; times in s."""
 
     dt: float = 0.02
-    loss: str = "sum"           # of the readout over time: "max", "last" or "sum"
-    wait: float = 0.2           # where "max" begins, s; see `score`
-    layers: int = 1             # hidden
-    hidden: int = 128
+    loss: str = "sum"           # reduction over time: "max", "last" or "sum"
+    wait: float = 0.2           # the loss "max" ignores this time, see `score`
+    layers: int = 1             # number of hidden layers
+    hidden: int = 128           # neurons of each hidden layer
     recurrent: bool = False
     tau_mem: float = 0.02
     tau_syn: float = 0.01
-    steepness: float = 10.0
-    scale: float = 1.2          # of initial weights, by 1/sqrt(inputs)
-    deep: float = 1.0           # of those between hidden layers
-    loop: float = 0.5           # of recurrent ones
-    out: float = 0.15           # of the readout's
-    gain: bool = False          # weights count 1 - beta, as leaky integrators do
-    penalty: str = "none"       # on spikes: "bounds" or "total", see `penalty`
+    steepness: float = 10.0     # steepness of the surrogate derivative
+    scale: float = 1.2          # sd of initial input weights, in 1/sqrt(fan-in)
+    deep: float = 1.0           # sd of initial weights between hidden layers
+    loop: float = 0.5           # sd of initial recurrent weights
+    out: float = 0.15           # sd of initial weights of the readout
+    gain: bool = False          # scale weights by 1 - beta, as in leaky integrators
+    penalty: str = "none"       # "none", "bounds" or "total", see `penalty`
     optimiser: str = "adam"
-    rate: float = 3e-3
-    falling: bool = True        # the rate, to 0 as a cosine
+    rate: float = 3e-3          # learning rate
+    falling: bool = True        # decrease the learning rate to 0 as a cosine
     epochs: int = 40
     batch: int = 64
-    dropout: float = 0.0        # of the LSTM, inputs and recurrence
-    maps: tuple = (8, 16)       # of the two convolutions
-    side: int = 5               # of their kernels
-    shuffled: bool = False      # times of each word permuted
-    spread: float = 0.0         # augmentation: of times, s
-    channels: float = 0.0       # of channels: each event and the whole word
-    insert: float = 0.0         # events added, Hz a channel
-    cost: float = 1.0           # of the vector machines
+    dropout: float = 0.0        # dropout in the LSTM, inputs and recurrence
+    maps: tuple = (8, 16)       # maps of the two convolutional layers
+    side: int = 5               # side of the convolution kernels
+    shuffled: bool = False      # permute the event times of each word
+    spread: float = 0.0         # augmentation: jitter of event times, s
+    channels: float = 0.0       # augmentation: jitter of events and words, channels
+    insert: float = 0.0         # augmentation: rate of added events, Hz per channel
+    cost: float = 1.0           # weight of the hinge loss in support vector machines
 
 
 class Network(NamedTuple):
-    """parameters = begin(generator, m, classes, T); record(parameters, x) is the
-    readout (T, B, k); gradient(parameters, x, labels, generator) is (loss, list)."""
+    """Functions of a kind of network; parameters are a list of arrays.
+
+    begin(generator, m, classes, T) draws the initial parameters for m inputs
+    and T steps.  record(parameters, x) returns the readout (T, B, k).
+    gradient(parameters, x, labels, generator) returns the loss and the list of
+    its derivatives.
+    """
 
     begin: Callable[..., Any]
     record: Callable[..., Any]
@@ -66,16 +71,16 @@ class Network(NamedTuple):
 
 
 def start(o):
-    """The first step that counts."""
+    """Return the first step that enters the loss."""
     return round(o.wait / o.dt) if o.loss == "max" else 0
 
 
 def score(record, labels, o):
-    """Loss and its derivative by the readout (T, B, k).
+    """Return the loss and its derivative by the readout (T, B, k).
 
-    A readout begins at 0.  Were that step to count, one that the loss pushes
-    below 0 would have its maximum there, before any spike, and no gradient
-    would lead back: so the first steps do not count for the maximum.
+    Each readout starts at 0.  If it stays below 0 afterwards, its maximum over
+    time is this initial value and the gradient vanishes.  The loss "max"
+    therefore ignores the first steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -83,11 +88,13 @@ def score(record, labels, o):
 
 
 def penalty(spikes, o):
-    """Cost of the spikes (T, B, n) of a layer, and its derivative by them.
+    """Return a penalty on the spikes (T, B, n) of a layer, and its derivative.
 
-    "bounds": each neuron is to spike, and the layer on average at most 100 times a
-    word, with the strengths of the authors' code; "total": that of the tutorial,
-    the sum of all spikes and the mean square of each neuron's in a batch.
+    "bounds" penalises neurons that do not spike in a word, and layers whose
+    neurons fire more than 100 spikes per word on average.  The strengths are
+    those of the authors' code.  "total" is the penalty of the authors' tutorial:
+    the number of spikes of the layer in a mini-batch, plus the squared number of
+    spikes of each neuron in the mini-batch, averaged over the neurons.
     """
     T, B, n = spikes.shape
     if o.penalty == "bounds":
@@ -104,9 +111,12 @@ def penalty(spikes, o):
 # ---- networks ------------------------------------------------------------------
 
 def spiking(o):
-    """LIF layers and a leaky readout; `lif_fast` where there is one."""
-    net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)), float(np.exp(-o.dt / o.tau_mem)),
-                           steepness=o.steepness)
+    """Return a network of LIF layers and a leaky readout.
+
+    A network with one hidden layer uses `refsnn.fast.lif`.
+    """
+    net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
+                           float(np.exp(-o.dt / o.tau_mem)), steepness=o.steepness)
     gain = np.float32(1 - net.beta if o.gain else 1)
 
     def begin(generator, m, classes, T):
@@ -114,7 +124,8 @@ def spiking(o):
         scales = o.scale, *[o.deep] * (o.layers - 1), o.out
         found = lif_training.initial(generator, sizes, scales, np.float32)
         if o.recurrent:
-            found += lif_training.initial(generator, (o.hidden, o.hidden), o.loop, np.float32)
+            found += lif_training.initial(generator, (o.hidden, o.hidden), o.loop,
+                                          np.float32)
         return found
 
     def fast(p, x):
@@ -123,7 +134,9 @@ def spiking(o):
 
     def record(p, x):
         p = [gain * a for a in p]
-        return fast(p, x)[0] if o.layers == 1 else lif_training.forward(p, x, net).record
+        if o.layers == 1:
+            return fast(p, x)[0]
+        return lif_training.forward(p, x, net).record
 
     def costs(spikes):
         if o.penalty == "none":
@@ -151,11 +164,12 @@ def spiking(o):
 
 
 def long_memory(o):
-    """LSTM and a linear readout."""
+    """Return an LSTM with a linear readout."""
 
     def begin(generator, m, classes, T):
         return [*lstm.init(m, o.hidden, generator, np.float32),
-                *lif_training.initial(generator, (o.hidden, classes), o.out, np.float32)]
+                *lif_training.initial(generator, (o.hidden, classes), o.out,
+                                      np.float32)]
 
     def record(p, x):
         return lstm.simulate(x, *p[:3]).h @ p[3].T
@@ -174,11 +188,17 @@ def long_memory(o):
 
 
 def convolutional(o):
-    """Two convolutions with pooling over time and channels, and two dense layers."""
+    """Return a network of two convolutional and two dense layers.
+
+    Pooling halves the time steps and the rows after each convolution.
+    """
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
-        """(B, T, rows, 1) of some 32 to 64 rows; roots, as counts have a long tail."""
+        """Sum channels to about 32 to 64 rows; return roots (B, T, rows, 1).
+
+        The square root compresses the long tail of the counts.
+        """
         T, B, m = x.shape
         rows = -(-m // 64) if m > 70 else 2
         x = np.pad(x, ((0, 0), (0, 0), (0, -m % rows)))
@@ -213,14 +233,17 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt):
-    """Length of all recordings, s: of the longest word, or LONGEST; whole steps."""
+    """Return the duration of the binned words, in s.
+
+    It is that of the longest word, at most LONGEST, rounded up to whole steps.
+    """
     return dt * int(np.ceil(min(words.duration.max(), LONGEST) / dt + 1e-9))
 
 
 def changed(words, index, generator, o, longest):
-    """Augmentation of some words: the same data set with others in their place."""
+    """Return the data set with randomly changed versions of some words."""
     times, units = list(words.times), list(words.units)
-    longest *= 1 - 1e-9                 # the last step ends before it
+    longest *= 1 - 1e-9                 # times must lie before the end of the last step
     for i in index:
         t, u = times[i].astype(float), units[i].astype(int)
         if o.channels:
@@ -238,7 +261,7 @@ def changed(words, index, generator, o, longest):
 
 
 def shuffled(words, generator):
-    """All words with the times of their events permuted."""
+    """Return the data set with the event times of each word permuted."""
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,
                                        law="permuted")
              for t, u in zip(words.times, words.units, strict=True)]
@@ -247,7 +270,10 @@ def shuffled(words, generator):
 
 
 def reader(words, o):
-    """Function of indices: those words in steps, from memory if they fit there."""
+    """Return a function that maps indices to words in steps.
+
+    All words are converted at once if the result fits in memory.
+    """
     longest = steps(words, o.dt)
     size = longest / o.dt * len(words.label) * words.channels
     if size > CACHE:
@@ -259,7 +285,13 @@ def reader(words, o):
 # ---- learning ------------------------------------------------------------------
 
 def fit(network, words, index, o, generator, first=0, count=None, learner=None):
-    """(parameters, states) after epochs `first` ..., and the loss of each."""
+    """Train for `count` epochs; return (parameters, states) and the loss per epoch.
+
+    index : indices of the training words.
+    first : number of the first epoch.
+    count : number of epochs; by default all of them.
+    learner : (parameters, states) to continue from; by default they are drawn.
+    """
     longest, read = steps(words, o.dt), reader(words, o)
     classes, noisy = int(words.label.max()) + 1, o.channels or o.spread or o.insert
     if learner is None:
@@ -285,14 +317,14 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
 
 
 def packed(learner):
-    """Arrays of a learner as a dict."""
+    """Return parameters and states of the optimiser as a dict of arrays."""
     return {f"{name} {i}": value for i, (array, state) in
             enumerate(zip(*learner, strict=True)) for name, value in
             {"array": array, **state._asdict()}.items()}
 
 
 def unpacked(found):
-    """The learner that `packed` was given."""
+    """Return the parameters and states that `packed` stored."""
     rows = range(sum(name.startswith("array ") for name in found))
     return ([found[f"array {i}"] for i in rows],
             [optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
@@ -300,7 +332,7 @@ def unpacked(found):
 
 
 def accuracy(network, parameters, words, index, o, read=None):
-    """Share of some words that are recognised; NaN of none."""
+    """Return the accuracy on some words, NaN if there are none."""
     read, right = read or reader(words, o), 0.0
     for first in range(0, len(index), AT_ONCE):
         some = index[first:first + AT_ONCE]
@@ -311,7 +343,7 @@ def accuracy(network, parameters, words, index, o, read=None):
 
 
 def machine(kind, words, o):
-    """Accuracies of a support vector machine on counts, of the three sets."""
+    """Return the accuracies of a support vector machine on counts, one for each set."""
     c, sets = spoken_words.counts(words), spoken_words.sets(words)
     found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind=kind,
                                   cost=o.cost)
@@ -321,7 +353,7 @@ def machine(kind, words, o):
 
 # ---- jobs ----------------------------------------------------------------------
 
-SPREADS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)        # of jitter, s
+SPREADS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)   # jitter of test words, s
 RECURRENT = {"recurrent": True}
 LSTM = {"hidden": 64, "dropout": 0.2, "epochs": 15, "out": 1.0, "rate": 5e-3,
         "loss": "max"}
@@ -334,15 +366,18 @@ CONDITIONS = {
     "recurrent, shuffled": ("spiking", {**RECURRENT, "shuffled": True}),
     "LSTM, shuffled": ("lstm", {**LSTM, "shuffled": True}),
     "CNN, shuffled": ("cnn", {**CNN, "shuffled": True})}
-JITTERED = ("recurrent", "LSTM")
-# At --full fsdd is small, so that networks learn it for longer and from words whose
-# channels are moved (chosen on a third of the words to train on).
+JITTERED = ("recurrent", "LSTM")                # networks tested on jittered words
+# FSDD has only 600 training words.  Networks therefore learn it for LONGER times as
+# many epochs, and the channels of the training words are jittered.  Both values were
+# chosen by validation on a third of the training words.
 LONGER, AUGMENTED = 6, {"channels": 1.5}
-# Files hold ten times the words and channels of the default data, and are learned in
-# a chain of jobs of some epochs each.  There, settings other than "own" are those of
-# the paper as far as they are known, the rest as in the authors' training code; and
-# of the tutorial with SHD, whose decays are meant for 1 ms but whose steps are 14 ms.
+# SHD has about eight times the training words and ten times the channels of the
+# default data.  Each job therefore trains a network for PART epochs only.
 FILES, PART = {"batch": 256}, 5
+# The settings "paper" are those of [CSSZ20] as far as they are known, and otherwise
+# those of the authors' training code.  The settings "tutorial" are those of the
+# authors' tutorial on SHD.  Its decay factors are computed for steps of 1 ms, but its
+# steps last 14 ms, so that its time constants are 14 times the nominal ones.
 PAPER = {"epochs": 50, "optimiser": "adamax", "rate": 1e-3, "falling": False,
          "batch": 256, "hidden": 128}
 SETTINGS = {
@@ -362,9 +397,11 @@ SETTINGS = {
 
 
 def add(listed, condition, name, folder, seed, repeat, before, setting="own", **more):
-    """Append the job of a classifier, or a chain of them, to those of a figure.
+    """Append the job of a classifier, or the chain of its jobs, to a list of jobs.
 
-    more : other options than those of the condition.
+    before : indices of the jobs that make the data set.
+    setting : "own", "paper" or "tutorial"; used for data from files only.
+    more : options that replace those of the condition.
     """
     kind, options = CONDITIONS[condition]
     label = condition if setting in ("own", "paper") else f"{condition}, {setting}"
@@ -393,15 +430,18 @@ def add(listed, condition, name, folder, seed, repeat, before, setting="own", **
 
 def classify(name, folder, condition, kind, options, seed, repeat, jitters, first=0,
              count=None, before=None):
-    """Train one classifier: its accuracies (3,) of `spoken_tasks.SETS`.
+    """Train one classifier; return its accuracies (3,) on `spoken_words.SETS`.
 
-    jitters : spreads of event times, s, of the test words; `jittered` are the
-        accuracies of all test words together.
-    first, count : of a chain, which epochs; `before` has the job before then.  All
-        jobs but the last return what has been learned only.
+    jitters : standard deviations of a jitter of event times, s; `jittered` holds
+        the accuracies on all test words with this jitter.
+    first, count : first epoch and number of epochs of this job, if it belongs to a
+        chain.  Only the last job of a chain returns accuracies.
+    before : results of the jobs that made the data set, or of the previous job of
+        the chain.
     """
     words, o = spoken_words.words(name, folder, before), Options(**options)
-    generator, sets = seeds.rng(seed, "spoken", condition, repeat), spoken_words.sets(words)
+    generator = seeds.rng(seed, "spoken", condition, repeat)
+    sets = spoken_words.sets(words)
     found = {"data": name, "condition": condition, "repeat": repeat,
              "size": np.array([len(index) for index in sets]),
              "classes": int(words.label.max()) + 1}

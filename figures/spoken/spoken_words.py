@@ -1,11 +1,11 @@
-"""Spoken digits as spikes: the data of the figures of [CSSZ20].
+"""Make or read the data sets of spoken digits for the figures of [CSSZ20].
 
-The default data are synthetic: `speech` plans words, `formants` makes them
-sound, the cochlea turns them into spikes of 70 places.  Each word depends on
-its own address in the seed alone, so `part`, a job, makes any share of them,
-and `joined` puts the shares together.  `recorded` does the same with the
-recordings of the Free Spoken Digit Dataset, and `stored` reads files in the
-format of SHD.
+By default, the words are synthetic: `speech` plans words, `formants`
+synthesises sound, and the cochlea model converts it to spikes of 70 channels.
+Each word depends only on the seed and on its own index.  The job `part` can
+therefore make any share of the words, and `joined` combines the shares.  The
+job `recorded` converts recordings of the Free Spoken Digit Dataset (FSDD), and
+`stored` reads files in the format of the Spiking Heidelberg Digits (SHD).
 """
 
 import functools
@@ -17,35 +17,39 @@ import h5py
 import numpy as np
 
 from figures.run import colours, seeds
-from refsnn import audio, basilar, cochlea, events, spike_lists
 from figures.spoken import formants, speech
+from refsnn import audio, basilar, cochlea, events, spike_lists
 
-CHANNELS, RATE = 70, 48000
-FINER = 210                 # channels of recordings at --full
+CHANNELS, RATE = 70, 48000  # channels of synthetic words; sampling rate, Hz
+FINER = 210                 # channels of recordings with --full
 PARTS = 4                   # jobs that make a data set
-HELD_OUT = (4, 5)           # speakers, of all data sets, as in SHD
+HELD_OUT = (4, 5)           # speakers in the test set only, as in SHD
 SPEAKERS = {"quick": 6, "default": 12}
-REPEATS = {"quick": 1, "default": 6}
-SHARE = 0.1                 # of the other speakers' words that are for testing
-LENGTHS = (9600, 12000, 14400, 16200, 18000, 20000, 24000)  # smooth, at 24 kHz
-TOGETHER = 16               # words of CHANNELS that are in memory at a time
-TESTED = 5                  # recordings 0 ... 4 of a digit and speaker are for testing
-AT_ONCE = 2000              # recordings of a file that are read at a time
-MOVED = "synthetic to fsdd"
-SETS = ("train", "held-out index", "held-out speakers")
+REPEATS = {"quick": 1, "default": 6}                # utterances of a digit by a speaker
+SHARE = 0.1                 # share of test words among the words of other speakers
+# Lengths of sounds, in steps of 24 kHz; they have small prime factors for the FFT.
+LENGTHS = (9600, 12000, 14400, 16200, 18000, 20000, 24000)
+TOGETHER = 16               # words of CHANNELS channels that are in memory at a time
+TESTED = 5                  # recordings 0 ... 4 of a digit and speaker are test words
+AT_ONCE = 2000              # words of a file that are read at a time
+MOVED = "synthetic to fsdd"         # data set: synthetic training words, FSDD for tests
+TITLES = {"synthetic": "synthetic digits", "fsdd": "Free Spoken Digit Dataset",
+          "shd": "Spiking Heidelberg Digits", "ssc": "Spiking Speech Commands"}
+SHORT = TITLES | {"fsdd": "FSDD", "shd": "SHD", "ssc": "SSC"}       # in claims
+SETS = ("training words", "held-out recordings of known speakers", "held-out speakers")
 LOOKS = dict(zip(SETS, ((colours.GREY, "s"), (colours.ORANGE, "o"),
                         (colours.VERMILION, "^")), strict=True))
 
 
 class Words(NamedTuple):
-    """Events of N words, those of each in order of time."""
+    """Events of N words; those of each word are sorted by time."""
 
-    times: list             # (E,) s, of each
-    units: list             # (E,) channels, of each
-    label: np.ndarray       # (N,)
-    speaker: np.ndarray     # (N,)
-    test: np.ndarray        # (N,) bool
-    duration: np.ndarray    # (N,) s, of the sound
+    times: list             # times (E,) of each word, s
+    units: list             # channels (E,) of each word
+    label: np.ndarray       # (N,) class of each word
+    speaker: np.ndarray     # (N,) number of the speaker of each word
+    test: np.ndarray        # (N,) bool, whether the word is in the test set
+    duration: np.ndarray    # (N,) duration of the sound, s
     channels: int
 
 
@@ -53,16 +57,16 @@ class Words(NamedTuple):
 
 @functools.cache
 def _response(channels, n):
-    """Motion of the places for the frequencies of 2 n - 1 samples."""
+    """Return the transfer function at the n frequencies of 2 n - 1 samples."""
     table = basilar.table(basilar.places(channels))
     return basilar.interpolate(table, np.linspace(1.0, RATE / 2, n))
 
 
 def membrane(sound, channels=CHANNELS):
-    """Velocity (T, channels) at 24 kHz of a sound at 48 kHz.
+    """Return the membrane velocity (T, channels) at 24 kHz for a sound at 48 kHz.
 
-    The sound is followed by silence up to one of a few lengths, so that the
-    membrane's response is computed once for each of these.
+    Silence is appended up to the next of a few lengths, so that the transfer
+    function is computed only once for each length.
     """
     x, steps = audio.prepare(sound, RATE), len(sound) // 2 + 1
     n = next((length for length in LENGTHS if length >= steps), steps)
@@ -76,7 +80,7 @@ def membrane(sound, channels=CHANNELS):
 
 
 def hear(sounds, generators, channels=CHANNELS):
-    """Events of each of several sounds: a list of (times, units)."""
+    """Convert sounds to spikes; return a list of (times, units)."""
     order, found = np.argsort([len(sound) for sound in sounds]), [None] * len(sounds)
     together = max(1, TOGETHER * CHANNELS // channels)
     for first in range(0, len(sounds), together):
@@ -95,7 +99,7 @@ def hear(sounds, generators, channels=CHANNELS):
 
 
 def packed(events, **more):
-    """The result of a job: events and, for each word, whatever else."""
+    """Return the result of a job: all events in one array, and the fields in `more`."""
     times, units = zip(*events, strict=True)
     return {"times": np.concatenate(times).astype(np.float32),
             "units": np.concatenate(units).astype(np.uint16),
@@ -103,12 +107,12 @@ def packed(events, **more):
 
 
 def say(plan, generator):
-    """The sound of a plan."""
+    """Return the sound of a planned word."""
     return formants.synthesise(*plan.tracks, generator, **plan.voice)
 
 
 def part(seed, speakers, repeats, first, parts=PARTS):
-    """Every so manyth word of the synthetic data, from `first` on."""
+    """Make every `parts`-th word of the synthetic data, from number `first` on."""
     plans = schedule(seed, speakers, repeats)
     index = np.arange(first, len(plans.label), parts)
     said = [speech.utterance(plans, int(i)) for i in index]
@@ -120,7 +124,7 @@ def part(seed, speakers, repeats, first, parts=PARTS):
 
 
 def schedule(seed, speakers, repeats):
-    """Who says what; the seed of `speech` is drawn from that of the figures."""
+    """Return the speaker, the digit and the split of each word, drawn from the seed."""
     number = int(seeds.rng(seed, "spoken", "data", 0).integers(2 ** 31))
     return speech.schedule(number, speakers, repeats, HELD_OUT, SHARE)
 
@@ -128,10 +132,10 @@ def schedule(seed, speakers, repeats):
 # ---- recordings ----------------------------------------------------------------
 
 def recorded(folder, channels, first, seed, parts=PARTS):
-    """As `part`, of the files DIGIT_SPEAKER_INDEX.wav of a folder."""
+    """Convert every `parts`-th file DIGIT_SPEAKER_INDEX.wav of a folder to spikes."""
     names = sorted(path.stem for path in pathlib.Path(folder).glob("?_*_*.wav"))
     if not names:
-        raise ValueError(f"{folder}: has no DIGIT_SPEAKER_INDEX.wav")
+        raise ValueError(f"folder is {folder}: has no DIGIT_SPEAKER_INDEX.wav")
     who = sorted({name.split("_")[1] for name in names})
     index = np.arange(first, len(names), parts)
     sounds, rows = [], []
@@ -149,9 +153,9 @@ def recorded(folder, channels, first, seed, parts=PARTS):
 
 
 def stored(folder, name):
-    """Words of NAME_train.h5 and NAME_test.h5, in the format of SHD.
+    """Read the words of NAME_train.h5 and NAME_test.h5, in the format of SHD.
 
-    Where a file has no speakers there is one, and no word is of another one.
+    If a file does not name speakers, all its words have speaker 0.
     """
     found = {}
     for kind in ("train", "test"):
@@ -173,10 +177,10 @@ def stored(folder, name):
         np.array(last), 700)
 
 
-# ---- what is where -------------------------------------------------------------
+# ---- data sets -----------------------------------------------------------------
 
 def data_jobs(size, seed, data):
-    """{name of a data set: (jobs that make it, folder of its files or None)}."""
+    """Return {data set: (jobs that make it, folder of its files or None)}."""
     if size != "full":
         return {"synthetic": ([(part, {
             "seed": seed, "speakers": SPEAKERS[size], "repeats": REPEATS[size],
@@ -193,26 +197,26 @@ def data_jobs(size, seed, data):
 
 
 def record_jobs(seed, folder, channels):
-    """Jobs that turn recordings into spikes."""
+    """List the jobs that convert recordings to spikes."""
     return [(recorded, {"folder": folder, "channels": channels, "first": first,
                         "seed": seed}) for first in range(PARTS)]
 
 
 def transfer_jobs(seed, folder):
-    """Jobs that make synthetic words to train on, and recordings to test on."""
+    """List the jobs that make synthetic training words and recorded test words."""
     made, _ = data_jobs("default", seed, None)["synthetic"]
     return made + record_jobs(seed, folder, CHANNELS)
 
 
 def words(name, folder, before):
-    """The data set of that name: read from files, or joined from results."""
+    """Return a data set, read from files or joined from results of jobs."""
     if name == MOVED:
         return moved(joined(before[:PARTS]), joined(before[PARTS:]))
     return stored(folder, name) if folder is not None else joined(before)
 
 
 def moved(made, real):
-    """English words of one data set to train on, all words of another to test."""
+    """Combine English words of `made` for training and words of `real` for testing."""
     own = np.flatnonzero(made.label < 10)
     return Words([made.times[i] for i in own] + real.times,
                  [made.units[i] for i in own] + real.units,
@@ -223,7 +227,7 @@ def moved(made, real):
 
 
 def joined(parts):
-    """Words of all parts, in the order of their index."""
+    """Join the words of all parts, in the order of their index."""
     label, speaker, test, index, duration, count = (
         np.concatenate([p[name] for p in parts])
         for name in ("label", "speaker", "test", "index", "duration", "count"))
@@ -236,28 +240,37 @@ def joined(parts):
 
 
 def sets(words):
-    """Indices of the words to train on, of test words of the same speakers, and of
-    those of speakers that are heard in no other."""
+    """Return the indices of the words of each of SETS.
+
+    Known speakers are those of the training words.
+    """
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
             (~words.test, words.test & known, words.test & ~known)]
 
 
 def tested(data, name, condition):
-    """Accuracy of a figure's condition on all test words, (repeats,)."""
+    """Return the accuracies (repeats,) of a condition on all test words."""
     size = data[f"{name} size"][1:].astype(float)
     return np.nan_to_num(data[f"{name} {condition}"][:, 1:]) @ (size / size.sum())
 
 
+def runs(count):
+    """Return the number of runs as a text for claims."""
+    return f"{count} run" + "s" * (count != 1)
+
+
 def counts(words):
-    """How often each channel spiked, (N, channels)."""
+    """Return the number of spikes of each channel, (N, channels)."""
     return np.array([np.bincount(u, minlength=words.channels) for u in words.units],
                     float)
 
 
 def binned(words, index, dt, longest):
-    """Events of some words in steps of dt, (T, B, channels) float32, up to `longest`
-    s; what comes later is left out."""
+    """Return spike counts (T, B, channels) float32 of some words in steps of dt.
+
+    Events after `longest` seconds are dropped.
+    """
     binning = spike_lists.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
     return spike_lists.dense([words.times[i] for i in index],
                              [words.units[i] for i in index], words.channels, binning,

@@ -1,1 +1,1 @@
-"""Figures on SuperSpike [ZG18]."""
+"""Compute the figures on SuperSpike [ZG18]."""

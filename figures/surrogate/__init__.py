@@ -1,1 +1,1 @@
-"""Figures on surrogate gradients [NMZ19]."""
+"""Compute the figures on surrogate gradients [NMZ19]."""

@@ -1,4 +1,6 @@
-"""Support vector machines on counts: by hand, by finite differences, at the minimum."""
+"""Support vector machines agree with values by hand, differences and the minimum."""
+
+import doctest
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ KINDS = ("linear", "polynomial", "radial")
 
 
 def words(seed, N=40, m=6, k=3, spread=2.0):
-    """Counts (N, m) around a rate for each class, all classes present."""
+    """Draw counts (N, m) around a rate for each class, and labels of all classes."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(N) % k)
     rates = rng.uniform(1, 9, (k, m))
@@ -50,7 +52,7 @@ def test_gradient_by_finite_differences(seed, N, k, cost):
     U, u, step = rng.normal(size=A.shape), rng.normal(size=k), 1e-5
     Y = np.where(labels[:, None] == np.arange(k), 1, -1)
     margin, moved = 1 - Y * (K @ A + b), K @ U + u
-    assume((abs(margin) > 2 * step * abs(moved)).all())     # no kink of the slope
+    assume((abs(margin) > 2 * step * abs(moved)).all())     # no hinge changes sign
     up, down = (machine.objective(A + s * U, b + s * u, K, labels, cost)[0]
                 for s in (step, -step))
     slope = np.sum(dA * U) + np.sum(db * u)
@@ -92,7 +94,7 @@ def test_gradient_vanishes_at_the_end_and_nowhere_near(kind, cost):
 
 
 def test_minimum_is_that_of_another_method():
-    """Plain weights of the linear kernel and a library's descent."""
+    """Minimise over the weights of the linear kernel with BFGS of SciPy."""
     counts, labels = words(3, N=20, m=3, k=2)
     found = machine.fit(counts, labels, cost=0.5)
     F = (counts - counts.mean(axis=0)) / counts.std(axis=0) / np.sqrt(3)
@@ -153,7 +155,7 @@ def test_scale_of_counts_and_dead_channels_do_not_matter():
     np.testing.assert_allclose(one, two, rtol=RTOL, atol=RTOL)
     dead = np.concatenate([counts, np.full((40, 1), 3)], axis=1)
     three = machine.scores(machine.fit(dead, labels), dead)
-    dead[:, -1] = 50                    # it was 3 in training: it says nothing
+    dead[:, -1] = 50                    # constant in training, so it has no effect
     np.testing.assert_array_equal(
         machine.scores(machine.fit(np.concatenate(
             [counts, np.full((40, 1), 3)], axis=1), labels), dead), three)
@@ -170,22 +172,20 @@ def test_inputs_are_not_changed():
 
 @pytest.mark.parametrize("change, text", [
     ({"counts": np.zeros(4)}, r"counts is of shape \(4,\)"),
-    ({"counts": np.full((4, 2), np.nan)}, "counts has NaN"),
+    ({"counts": np.full((4, 2), np.nan)}, "counts is of shape .* must be finite"),
     ({"labels": np.array([0, 1, 1])}, "labels is of shape"),
     ({"labels": np.array([0.0, 1, 1, 0])}, "labels is of shape"),
-    ({"labels": np.zeros(4, int)}, "labels reaches from 0 to 0"),
-    ({"labels": np.ones(4, int)}, "labels reaches from 1 to 1: .* 2 classes or more"),
-    ({"labels": np.array([-1, 1, 0, 0])}, "labels reaches from -1 to 1"),
-    ({"kind": "sigmoid"}, "kind is 'sigmoid'"),
-    ({"degree": 0}, "degree is 0"), ({"degree": True}, "degree is True"),
-    ({"degree": 10}, "degree is 10"), ({"degree": 2.0}, "degree is 2.0"),
-    ({"kind": ["linear"]}, r"kind is \['linear'\]"),
+    ({"labels": np.zeros(4, int)}, "labels is from 0 to 0"),
+    ({"labels": np.ones(4, int)}, "labels is from 1 to 1: .* at least two classes"),
+    ({"labels": np.array([-1, 1, 0, 0])}, "labels is from -1 to 1"),
+    ({"kind": "sigmoid"}, "kind, degree are 'sigmoid', 2"),
+    ({"degree": 0}, "kind, degree are 'linear', 0"),
+    ({"degree": 10}, "kind, degree are 'linear', 10"),
+    ({"degree": 2.5}, "kind, degree are 'linear', 2.5"),
     ({"counts": np.zeros((4, 0))}, "counts is of shape"),
-    ({"counts": np.zeros((4, 2), bool)}, "counts is of shape .*bool"),
     ({"labels": np.array([[0], [1], [1], [0]])}, "labels is of shape"),
     ({"cost": 1e12}, "cost is 1000000000000.0"), ({"cost": np.nan}, "cost is nan"),
-    ({"cost": "1"}, "cost is '1'"),
-    ({"cost": 0}, "cost is 0"), ({"cost": True}, "cost is True")])
+    ({"cost": 0}, "cost is 0"), ({"cost": -1.0}, "cost is -1.0")])
 def test_bad_training_is_refused(change, text):
     good = {"counts": np.array([[0, 9], [1, 8], [9, 0], [8, 2]]),
             "labels": np.array([0, 0, 1, 1]), "kind": "linear"}
@@ -195,24 +195,24 @@ def test_bad_training_is_refused(change, text):
 
 def test_other_bad_input_is_refused():
     z = np.ones((2, 3))
-    with pytest.raises(ValueError, match=r"z is of shape .* shape \(1\+, 1\+\)"):
+    with pytest.raises(ValueError, match=r"z is of shape .* shape \(None, None\)"):
         machine.compare(z[0], z, "linear")
-    with pytest.raises(ValueError, match=r"other is of shape .* of shape \(1\+, 3\)"):
+    with pytest.raises(ValueError, match=r"other is of shape .* of shape \(None, 3\)"):
         machine.compare(z, np.ones((2, 4)), "linear")
     A, b, K = np.ones((2, 2)), np.ones(2), np.eye(2)
     for change, text in (({"A": np.ones(2)}, "A is of shape"),
                          ({"b": np.ones(3)}, "b is of shape"),
                          ({"K": np.ones((2, 3))}, "K is of shape"),
                          ({"K": np.triu(np.ones((2, 2)))}, "K differs"),
-                         ({"labels": np.array([0, 2])}, "labels reaches from 0 to 2"),
-                         ({"cost": -1.0}, "cost is -1.0")):
+                         ({"labels": np.array([0, 2])}, "labels is from 0 to 2")):
         good = {"A": A, "b": b, "K": K, "labels": np.array([0, 1]), "cost": 1.0}
         with pytest.raises(ValueError, match=text):
             machine.objective(**{**good, **change})
-    with pytest.raises(ValueError, match="labels reaches from 0 to 0"):
-        machine.objective(A[:, :1], b[:1], K, np.zeros(2, int), 1.0)
     found = machine.fit(*words(7))
     with pytest.raises(ValueError, match="counts is of shape"):
         machine.scores(found, z)
-    with pytest.raises(ValueError, match="classifier is"):
-        machine.scores(None, z)
+
+
+def test_its_examples():
+    failed, tried = doctest.testmod(machine)
+    assert failed == 0 and tried >= 10

@@ -1,7 +1,8 @@
-"""Changed recordings: in distribution, and what stays as it was.
+"""Random changes of recordings have the right distribution and change nothing else.
 
-Tests of distributions compare a mean with its expectation; they fail by
-chance less than once in 10^6 seeds (5 standard errors), and seeds are fixed.
+Tests of distributions compare a mean with its expectation, with a tolerance of
+5 standard errors.  They fail by chance less than once in 10^6 seeds, and the
+seeds are fixed.
 """
 
 import doctest
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from figures.spoken import spike_noise
-from figures.spoken.spike_noise import drop, insert, jitter_channels, jitter_times, shuffle_times
+from figures.spoken.spike_noise import (drop, insert, jitter_channels, jitter_times,
+                                        shuffle_times)
 
 SEEDS = st.integers(0, 2 ** 32 - 1)
 CHANNELS, WINDOW, SIGMAS = 50, (0.0, 1.0), 5
@@ -35,7 +37,7 @@ def recording(rng, count=60):
 
 
 def near(found, expected, sd, count):
-    """Whether a mean of `count` draws is within 5 standard errors."""
+    """Tell whether a mean of `count` draws is within 5 standard errors."""
     return abs(found - expected) <= SIGMAS * sd / math.sqrt(count)
 
 
@@ -125,7 +127,7 @@ def test_channels_that_leave():
         for outside in ("drop", "clip"):
             _, u = jitter_channels(np.zeros(n), np.full(n, place), rng, spread=2.0,
                                    channels=10, outside=outside)
-            share = 0.5987063           # half a channel beyond the end, in sd: 0.25
+            share = 0.5987063           # half a channel beyond the end: 0.25 sd
             if outside == "drop":
                 assert 0 <= u.min() <= u.max() <= 9
                 assert near(u.size / n, share, 0.4902, n)
@@ -203,13 +205,13 @@ def test_shuffled_times_forget_what_came_when(law):
 
 
 @pytest.mark.parametrize("name, option, values", [
-    ("jitter_times", "spread", [-1.0, np.nan, np.inf, "1", True]),
-    ("jitter_times", "window", [None, 1.0, (0.0,), (1.0, 1.0), (2.0, 1.0)]),
+    ("jitter_times", "spread", [-1.0, np.nan, np.inf]),
+    ("jitter_times", "window", [(1.0, 1.0), (2.0, 1.0)]),
     ("jitter_times", "outside", ["keep", None]),
     ("jitter_channels", "spread", [-1.0, np.nan]),
     ("jitter_channels", "shared", [-1.0, np.nan]),
     ("jitter_channels", "outside", ["keep"]),
-    ("jitter_channels", "channels", [0, -1, 7.0, True]),
+    ("jitter_channels", "channels", [0, -1]),
     ("drop", "p", [-0.1, 1.1, np.nan]), ("insert", "rate", [-1.0, np.inf]),
     ("insert", "channels", [0]), ("insert", "window", [(0.0, 0.0)]),
     ("permuted", "law", ["random"]), ("permuted", "window", [WINDOW]),
@@ -225,26 +227,19 @@ def test_bad_options(name, option, values):
 @pytest.mark.parametrize("times, units, match", [
     ([0.1], [0, 1], "times and units are of shapes"),
     ([[0.1]], [[0]], "times and units are of shapes"),
-    ([1], [0], "float and int"), ([0.1], [0.5], "float and int"),
-    ([np.nan], [0], "times has NaN"), ([0.1], [-1], "units is from -1")])
+    ([1], [0], "finite float and int"), ([0.1], [0.5], "finite float and int"),
+    ([np.nan], [0], "finite float"), ([0.1], [-1], "units is from -1")])
 def test_bad_recordings(name, times, units, match):
     call, options = CALLS[name]
     with pytest.raises(ValueError, match=match):
         call(np.array(times), np.array(units), np.random.default_rng(1), **options)
 
 
-def test_other_bad_arguments():
-    times, units = recording(np.random.default_rng(1))
-    for call, options in CALLS.values():
-        with pytest.raises(ValueError, match="rng is 1"):
-            call(times, units, 1, **options)
-    for name in ("jitter_channels", "insert"):
-        call, options = CALLS[name]
-        with pytest.raises(ValueError, match="must be from 0 to below 10"):
-            call(times, units, np.random.default_rng(1), **{**options, "channels": 10})
-    with pytest.raises(ValueError, match="rate .t1 - t0. channels is"):
-        insert(times, units, np.random.default_rng(1), rate=1e9, channels=CHANNELS,
-               window=WINDOW)
+@pytest.mark.parametrize("name", ["jitter_channels", "insert"])
+def test_units_beyond_the_channels(name):
+    (call, options), (times, units) = CALLS[name], recording(np.random.default_rng(1))
+    with pytest.raises(ValueError, match="must be from 0 to below 10"):
+        call(times, units, np.random.default_rng(1), **{**options, "channels": 10})
 
 
 def test_its_examples():

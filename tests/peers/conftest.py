@@ -1,11 +1,11 @@
-"""Settings that every comparison with another tool starts from."""
+"""Prepare PyTorch for the comparisons with other tools."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def gradients_are_on():
-    """Contenders of the speed figure switch PyTorch's gradients on and off."""
+    """Enable gradients in PyTorch, because measurements of speed disable them."""
     torch = pytest.importorskip("torch", reason="torch is missing: extra peers")
     torch.set_grad_enabled(True)
     yield

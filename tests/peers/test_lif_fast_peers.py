@@ -3,21 +3,14 @@
 Not part of the suite: needs the `peers` extra, and fails without it.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import sparse
 
+from figures.speed import speed_peers
 from refsnn.fast import lif as fast_lif
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "figures"))
-
-from figures.speed import speed_peers  # noqa: E402
-
-RTOL_PEERS = 1e-9       # float64, other order of summation
+RTOL_PEERS = 1e-9       # float64, different order of summation
 SAME = ("PyTorch, time-major", "PyTorch, batch-major", "JAX scan")
 
 
@@ -41,7 +34,7 @@ def distance(got, wanted):
 
 
 def arrays(out, found, name):
-    """What a builder's step returned as float64 arrays, time first."""
+    """Return the results of a step as float64 arrays, with time as first axis."""
     out, *found = (np.asarray(a.detach() if hasattr(a, "detach") else a)
                    for a in (out, *found))
     assert out.dtype == np.float64
@@ -76,7 +69,7 @@ def test_inference(name):
 
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
 def test_spikes_of_snntorch_two_steps_later(reset):
-    """Its step t reads x[t] at once, where it meets U[t+2] here."""
+    """In snnTorch, x[t] acts on the membrane in step t, here on U[t+2]."""
     import snntorch
     import torch
     p = problem(False, 7)

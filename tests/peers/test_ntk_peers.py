@@ -1,4 +1,4 @@
-"""The tangent kernel and its transfer, and other tools' automatic differentiation.
+"""Test tangent kernels and their transfer against automatic differentiation.
 
 Not part of the suite: needs the `peers` extra, and fails without it.
 """
@@ -6,8 +6,8 @@ Not part of the suite: needs the `peers` extra, and fails without it.
 import ntk_cases
 import numpy as np
 import pytest
-from figures.speed import speed_ntk
 
+from figures.speed import speed_ntk
 from refsnn import ntk
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")   # torch's own
@@ -33,7 +33,7 @@ def test_the_same_kernel(tool, name, seed):
 @pytest.mark.parametrize("name", ntk_cases.SHAPES)
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_same_gradient_of_a_transfer(tool, name, kind, seed):
-    """Differentiated twice by the tools, once by hand here."""
+    """The tools differentiate twice; refsnn computes the second derivative by hand."""
     ntk_cases.same_gradient(tool, name, kind, seed)
 
 

@@ -3,20 +3,14 @@
 Not part of the suite: needs the `peers` extra, and fails without it.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "figures"))
-
-from figures.speed import speed_rtrl  # noqa: E402
+from figures.speed import speed_rtrl
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")   # torch's own
 
-RTOL_PEERS = 1e-9       # float64, other order of summation
+RTOL_PEERS = 1e-9       # float64, different order of summation
 SMALL = {speed_rtrl.RNN_1: (9, 1, 3, 4), speed_rtrl.RNN_8: (9, 3, 3, 4),
          speed_rtrl.LIF: (30, 2, 5, 4)}
 

@@ -1,28 +1,22 @@
-"""Adam, path integral and penalty, and what implementations in PyTorch make of them.
+"""Test synaptic intelligence with Adam against implementations in PyTorch.
 
 Not part of the suite: needs the `peers` extra, and fails without it.
 """
 
 import inspect
 import itertools
-import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "figures"))
-
-from figures.speed import speed_si  # noqa: E402
-import torch  # noqa: E402
-
-from refsnn import si  # noqa: E402
+from figures.speed import speed_si
+from refsnn import si
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")   # torch's own
 
-RTOL_PEERS = 1e-9       # float64, other order of summation
+RTOL_PEERS = 1e-9       # float64, different order of summation
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +42,7 @@ def test_the_same_parameters_and_path(port, penalty):
         theta, path = ours()
         other, integral = theirs()
     close([a.detach() for a in other], theta)
-    if not penalty:         # else the ports count the penalty's gradient as well
+    if not penalty:     # the path integral of the ports includes the penalty
         close(integral, path)
 
 
@@ -58,15 +52,15 @@ def test_the_same_gradient():
     close(speed_si.torch_passes(p)(), [*dweights, *dbiases])
 
 
-# --- presets, each beside a loop of its own with autograd -----------------------------
+# --- presets, compared with loops that use autograd ------------------------------
 
 STEPS, RATE, STRENGTH, XI = 6, 0.6, 0.7, 0.01
 
 
 def problem():
-    """A network and three tasks, each one batch again and again.
+    """Return a network and three tasks, each of which repeats one batch.
 
-    Gradients are beyond 1, steps overshoot: so clips and clamps matter.
+    Gradients exceed 1 and steps overshoot, so that clipping has an effect.
     """
     draw = torch.Generator().manual_seed(4)
     model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(),
@@ -84,7 +78,7 @@ def loss(found, y):
 
 
 def implementation(name, model, tasks):
-    """Importances as the implementation makes them; the penalty goes by autograd."""
+    """Return the importances of an implementation, with the penalty by autograd."""
     p = list(model.parameters())
     adam = torch.optim.Adam(p, lr=RATE)
     w, importance = ([torch.zeros_like(a) for a in p] for _ in range(2))
@@ -119,7 +113,7 @@ def implementation(name, model, tasks):
 
 
 class Clipping:
-    """Adam that first clips the gradient."""
+    """Run Adam on the clipped gradient."""
 
     def __init__(self, parameters, clip):
         self.parameters, self.clip = list(parameters), clip
@@ -132,7 +126,7 @@ class Clipping:
 
 
 def documented_loop(settings, model, tasks):
-    """State at the end of the loop in `accumulate`'s docstring."""
+    """Return the final state of the loop in the docstring of `accumulate`."""
     text = inspect.getdoc(si.accumulate).split("tasks::\n")[1].split("\n\nWhere p.")[0]
     names = {"si": si, "torch": torch, "settings": settings, "model": model,
              "tasks": tasks, "loss_function": loss,

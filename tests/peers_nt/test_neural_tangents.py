@@ -1,4 +1,4 @@
-"""The tangent kernel and its transfer, and those of neural-tangents.
+"""Test tangent kernels and their transfer against neural-tangents.
 
 Not part of the suite: needs the `neural-tangents` extra, in an environment of
 its own, and fails without it.
@@ -7,8 +7,8 @@ its own, and fails without it.
 import ntk_cases
 import numpy as np
 import pytest
-from figures.speed import speed_ntk
 
+from figures.speed import speed_ntk
 from refsnn import ntk
 
 pytestmark = pytest.mark.filterwarnings("ignore")   # of packages from before

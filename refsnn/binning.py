@@ -1,0 +1,447 @@
+# refsnn 0.1.0 | binning.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""Binning of spike events into steps, dense or sparse.
+
+A recording is a pair of arrays, times (s) and units (channels).  A batch
+is a list of times and a list of units.  `Binning` names every choice that
+other tools make silently, and has no defaults:
+
+    T = (t1 - t0) / dt                                                (1)
+    edges[j] = t0 + j dt, j = 0 ... T                                 (2)
+    step j:  edges[j] <= t < edges[j+1]        closed="left"          (3)
+             edges[j] < t <= edges[j+1]        closed="right"         (4)
+    x[j, b, i] = number of events of recording b, unit i, in step j   (5)
+
+partial    What to do with the remaining partial bin if (1) is not an
+           integer: "refuse", "drop" it (its events are outside), or
+           "keep" it, ending at t1.
+outside    What to do with events before t0 or after t1: "refuse", "drop",
+           or "clip" them into the first and the last step.
+duplicates Whether to "count" several events of one unit in one step, or
+           to "clip" the count to 1.
+
+A decay factor alpha belongs to a step.  With another step dt it means
+another time constant,
+
+    tau = -dt / log(alpha)                                            (6)
+
+which `time_constant` computes and compares with the intended one.
+
+Derivation.  (6) solves alpha = exp(-dt/tau) for tau.
+Exact.  (3) and (4) hold for the edges (2) in float64.  Times are converted
+    to float64 first: 0.1 stored as float16 is 0.09998 and falls below an
+    edge at 0.1.  Steps finer than the spacing of float16 add no
+    information.
+Cost.   O(E log T) time for E events; O(T B n) memory for dense results.
+Departures.  (1) counts as an integer if it is within a relative 1e-9 of
+    one, because 1.4 / 0.014 is not an integer in floating point.
+Errata.  The fourth tutorial of [NMZ19] numbers steps by `numpy.digitize`
+    from 1, so step 0 is always empty and an event at t1 is out of range.
+    It combines 100 steps in 1.4 s with decays for 1 ms, which multiplies
+    time constants by 14.  It omits the last batch if that is not full:
+    `batches` makes this a choice.
+
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
+    Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
+"""
+
+import math
+import re
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Binning", "Spikes", "batches", "bin_events", "dense", "sparse", "steps",
+           "thinned", "time_constant"]
+
+MOST = 1 << 24          # steps
+CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
+           "outside": ("refuse", "drop", "clip"), "partial": ("refuse", "drop", "keep")}
+
+
+class Binning(NamedTuple):
+    """Choices that turn events into steps; see the module."""
+
+    t0: float               # s
+    t1: float               # s
+    dt: float               # s
+    closed: str             # "left" or "right"
+    duplicates: str         # "count" or "clip"
+    outside: str            # "refuse", "drop" or "clip"
+    partial: str            # "refuse", "drop" or "keep"
+
+
+class Spikes(NamedTuple):
+    """Nonzero entries of a (T, B, n) array, ordered by step."""
+
+    step: np.ndarray        # (E,) int64, in 0 ... T-1, non-decreasing
+    sample: np.ndarray      # (E,) int64, in 0 ... B-1
+    unit: np.ndarray        # (E,) int64, in 0 ... n-1
+    count: np.ndarray       # (E,) int64, at least 1
+    shape: tuple            # (T, B, n)
+
+
+def steps(binning):
+    """Return the number of steps T, eq. (1).
+
+    Parameters
+    ----------
+    binning : Binning
+        All choices.
+
+    Returns
+    -------
+    int
+        T.
+
+    Examples
+    --------
+    >>> steps(Binning(0.0, 1.4, 0.014, "left", "count", "drop", "refuse"))
+    100
+    """
+    return len(_edges(binning)) - 1
+
+
+def _edges(binning):
+    """Return the edges of the steps, (T + 1,)."""
+    binning, t0, t1, dt = _checked(binning)
+    bins = (t1 - t0) / dt                                                  # (1)
+    T = round(bins)
+    if abs(bins - T) > 1e-9 * bins:
+        if binning.partial == "refuse":
+            raise ValueError(f"t1 - t0 is {t1 - t0}: must be a multiple of dt = {dt}, "
+                             "or partial='drop' or 'keep'")
+        T = math.floor(bins) + (binning.partial == "keep")
+    edges = t0 + dt * np.arange(T + 1)                                     # (2)
+    if binning.partial == "keep":
+        edges[-1] = t1
+    if not (np.diff(edges) > 0).all():
+        raise ValueError(f"dt is {dt}: must tell steps at {t1} s apart")
+    return edges
+
+
+def sparse(times, units, channels, binning):
+    """Return events of a batch as entries of an array, eqs. (1)-(5).
+
+    Parameters
+    ----------
+    times : list of (E,) float
+        Event times of each recording, s, in any order.
+    units : list of (E,) int
+        Units of each recording, in 0 ... channels - 1.
+    channels : int
+        n.
+    binning : Binning
+        All choices.
+
+    Returns
+    -------
+    Spikes
+        Ordered by step, then sample, then unit; each entry once.
+
+    Examples
+    --------
+    >>> binning = Binning(0.0, 1.0, 0.5, "left", "count", "drop", "refuse")
+    >>> times, units = np.array([0.1, 0.2, 0.5, 1.0]), np.array([1, 1, 0, 0])
+    >>> x = sparse([times], [units], 2, binning)
+    >>> x.step.tolist(), x.unit.tolist(), x.count.tolist(), x.shape
+    ([0, 1], [1, 0], [2, 1], (2, 1, 2))
+    """
+    t, sample, unit, channels, B = _events(times, units, channels)
+    edges, binning = _edges(binning), Binning(*binning)
+    T = len(edges) - 1
+    side = "right" if binning.closed == "left" else "left"
+    step = np.searchsorted(edges, t, side=side) - 1                        # (3, 4)
+    out = (step < 0) | (step >= T)
+    if binning.outside == "refuse" and out.any():
+        i = int(np.argmax(out))
+        raise ValueError(f"times[{sample[i]}] has an event at {t[i]}: must be from "
+                         f"{edges[0]} to {edges[-1]}, or outside='drop' or 'clip'")
+    if binning.outside == "clip":
+        step = np.clip(step, 0, T - 1)
+    else:
+        step, sample, unit = step[~out], sample[~out], unit[~out]
+    cell, count = np.unique((step * B + sample) * channels + unit,
+                            return_counts=True)                            # (5)
+    if binning.duplicates == "clip":
+        count = np.ones_like(count)
+    row, unit = np.divmod(cell, channels)
+    step, sample = np.divmod(row, B)
+    return Spikes(step, sample, unit, count.astype(np.int64), (T, B, channels))
+
+
+def dense(times, units, channels, binning, *, dtype=np.float64):
+    """Return events of a batch as an array, eqs. (1)-(5).
+
+    Parameters
+    ----------
+    times, units, channels, binning
+        As for `sparse`.
+    dtype : float32 or float64
+        Of the result.
+
+    Returns
+    -------
+    (T, B, n) float
+        Counts, or 0 and 1.
+
+    Examples
+    --------
+    >>> binning = Binning(0.0, 1.0, 0.5, "right", "clip", "clip", "refuse")
+    >>> dense([np.array([0.1, 0.2, 0.5, 9.0])], [np.array([1, 1, 0, 0])], 2,
+    ...       binning).tolist()
+    [[[1.0, 1.0]], [[1.0, 0.0]]]
+    """
+    found = sparse(times, units, channels, binning)
+    x = np.zeros(found.shape, _dtype(dtype))
+    x[found.step, found.sample, found.unit] = found.count
+    return x
+
+
+def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
+               outside="refuse", dtype=np.float64):
+    """Return events of one recording as counts, eqs. (2), (3) and (5).
+
+    Parameters
+    ----------
+    times_s : (E,) float
+        Event times, s, in any order and not negative.
+    units : (E,) int
+        In 0 .. m-1.
+    T, m : int
+        Numbers of steps and units.
+    dt : float
+        Step, s.
+    start : float
+        First edge t0, s.
+    duplicates : {"count", "clip"}
+        As in `Binning`.
+    outside : {"refuse", "drop"}
+        What to do with events before start or from start + T dt on.
+    dtype : float32 or float64
+        Of the result.
+
+    Returns
+    -------
+    (T, m) float
+        Counts, or 0 and 1.
+
+    Examples
+    --------
+    >>> times, units = np.array([0.0, 0.5, 0.6, 1.0]), np.array([1, 0, 0, 1])
+    >>> bin_events(times, units, 2, 2, dt=0.5, outside="drop").tolist()
+    [[0.0, 1.0], [2.0, 0.0]]
+    """
+    T, m = _arrays("T () int in [1, inf), m () int in [1, inf)", T, m)
+    times, units = _arrays(f"times_s (E*) in [0, inf), units (E*) int in [0, {m - 1}]",
+                           times_s, units)
+    start, dt = _arrays("start (), dt () in (0, inf)", start, dt, dtype=np.float64)
+    _one_of("duplicates", duplicates, "count", "clip")
+    _one_of("outside", outside, "refuse", "drop")
+    if times.dtype.kind != "f":
+        raise ValueError(f"times_s is of dtype {times.dtype}: must be float, seconds")
+    dtype, times = _dtype(dtype), times.astype(np.float64)
+    edges = start + dt * np.arange(T + 1)                                  # (2)
+    if not (np.diff(edges) > 0).all():
+        raise ValueError(f"dt is {dt!r}: must be large enough to tell bins at "
+                         f"{edges[-1]!r} s apart")
+    step = np.searchsorted(edges, times, side="right") - 1                 # (3)
+    inside = (step >= 0) & (step < T)
+    if outside == "refuse" and not inside.all():
+        first = np.flatnonzero(~inside)[0]
+        raise ValueError(f"times_s[{first}] is {times[first]}: must be in [{edges[0]}, "
+                         f"{edges[-1]}), or outside='drop'")
+    cell = step[inside] * m + units[inside].astype(np.int64)
+    counts = np.bincount(cell, minlength=T * m).reshape(T, m)              # (5)
+    return (np.minimum(counts, 1) if duplicates == "clip" else counts).astype(dtype)
+
+
+def thinned(times, units, *, channels, skip, stride):
+    """Keep every `stride`-th channel of a recording, renumbered from 0.
+
+    [CB22] skips the first 70 of 700 channels and keeps every ninth of the
+    others, which leaves 70: skip=70, stride=9.
+
+    Parameters
+    ----------
+    times : (E,) float
+        s.
+    units : (E,) int
+        In 0 ... channels - 1.
+    channels : int
+        Number of channels.
+    skip, stride : int
+        First channel to keep, and distance to the next one.
+
+    Returns
+    -------
+    times, units : (F,) arrays
+        Of (channels - skip) / stride channels, rounded up.
+
+    Examples
+    --------
+    >>> t, u = thinned(np.array([0.1, 0.2, 0.3]), np.array([70, 71, 691]),
+    ...                channels=700, skip=70, stride=9)
+    >>> t.tolist(), u.tolist()
+    ([0.1, 0.3], [0, 69])
+    """
+    times, _, units, channels, _ = _events([times], [units], channels)
+    skip, stride = _arrays(f"skip () int in [0, {channels - 1}], "
+                           "stride () int in [1, inf)", skip, stride)
+    kept = (units >= skip) & ((units - skip) % stride == 0)
+    return times[kept], (units[kept] - skip) // stride
+
+
+def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
+    """Return the time constant of a decay factor for steps of dt, eq. (6).
+
+    Parameters
+    ----------
+    name : str
+        Name of the factor in the warning.
+    decay : float
+        Factor per step, above 0 and below 1.
+    dt : float
+        Step, s; `Binning.dt` of the input.
+    meant : float, optional
+        Intended time constant, s.  A UserWarning reports a difference.
+    tolerance : float
+        Relative difference from `meant` that causes no warning.
+
+    Returns
+    -------
+    float
+        s.
+
+    Examples
+    --------
+    >>> round(time_constant("alpha", np.exp(-1e-3 / 10e-3), 14e-3), 6)
+    0.14
+    """
+    decay, dt, meant, tolerance = _arrays(
+        "decay () in (0, 1), dt () in (0, inf), meant? () in (0, inf), "
+        "tolerance () in [0, inf)", decay, dt, meant, tolerance, dtype=np.float64)
+    tau = -dt / math.log(decay)                                            # (6)
+    if meant is not None and abs(tau - meant) > tolerance * meant:
+        warnings.warn(f"{name} = {decay:.6g} on steps of {dt:.6g} s decays in "
+                      f"{tau:.6g} s, not in {meant:.6g} s", stacklevel=2)
+    return tau
+
+
+def batches(N, size, *, last):
+    """Return the slices of N recordings that form batches.
+
+    Parameters
+    ----------
+    N, size : int
+        Number of recordings, and recordings per batch.
+    last : {"keep", "drop", "refuse"}
+        What to do with the last batch if it is not full.
+
+    Returns
+    -------
+    list of slice
+        Of range(N).
+
+    Examples
+    --------
+    >>> batches(5, 2, last="keep")[-1], len(batches(2264, 256, last="drop"))
+    (slice(4, 5, None), 8)
+    """
+    N, size = _arrays("N () int in [1, inf), size () int in [1, inf)", N, size)
+    _one_of("last", last, "keep", "drop", "refuse")
+    if last == "refuse" and N % size:
+        raise ValueError(f"size is {size}: must divide N = {N}, or last='keep' or "
+                         "'drop'")
+    end = N - N % size if last == "drop" else N
+    return [slice(first, min(first + size, N)) for first in range(0, end, size)]
+
+
+def _checked(binning):
+    """Return a Binning, and t0, t1, dt as floats."""
+    if not isinstance(binning, tuple) or len(binning) != len(Binning._fields):
+        raise ValueError(f"binning is {binning!r:.60}: must be a Binning")
+    binning = Binning(*binning)
+    for name, allowed in CHOICES.items():
+        _one_of(name, getattr(binning, name), *allowed)
+    t0, t1, dt = _arrays("t0 (), t1 (), dt ()", *binning[:3], dtype=np.float64)
+    if not 0 < dt <= (t1 - t0) * (1 + 1e-9):
+        raise ValueError(f"dt is {dt}: must be above 0, at most t1 - t0 = {t1 - t0}")
+    if t1 - t0 > dt * MOST:
+        raise ValueError(f"dt is {dt}: must make at most {MOST} steps of {t1 - t0} s")
+    return binning, t0, t1, dt
+
+
+def _events(times, units, channels):
+    """Return time, sample and unit of all events, n, and the number of recordings."""
+    channels, = _arrays("channels () int in [1, inf)", channels)
+    times, units = _arrays(f"times[] (*), units[] (*) int in [0, {channels - 1}]",
+                           list(times), list(units))
+    if not 0 < len(times) == len(units):
+        raise ValueError(f"times and units have {len(times)} and {len(units)} "
+                         "recordings: must have as many, not 0")
+    for b, (t, u) in enumerate(zip(times, units, strict=True)):
+        if t.shape != u.shape or t.dtype.kind != "f":
+            raise ValueError(f"times[{b}] and units[{b}] are of shapes {t.shape}, "
+                             f"{u.shape}, {t.dtype}: must be (E,) float and int")
+    sample = np.repeat(np.arange(len(times)), [len(t) for t in times])
+    return np.concatenate(times).astype(np.float64), sample, \
+        np.concatenate(units).astype(np.int64), channels, len(times)
+
+
+def _dtype(dtype):
+    """Return float32 or float64 as dtype."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    return found
+
+
+# ---- checks, the same in every module ----
+def _arrays(spec, *values, dtype=None):
+    """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
+    The mark ? allows None, [] a list of arrays, n? a number, n* an empty
+    axis, _ any axis.  Arrays get the dtype of the first float array."""
+    known = {"dtype": dtype}
+    return [_array(*rule, value, known) for rule, value in zip(re.findall(
+        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+
+
+def _array(name, axes, kind, limits, value, known):
+    if name.endswith("[]"):
+        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
+                for i, entry in enumerate(_one_of(name, value, list, tuple))]
+    if value is None and name.endswith("?"):
+        return None
+    try:
+        a = np.asarray(value)
+        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
+            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
+        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
+        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
+        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
+        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
+            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
+            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
+        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
+        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
+            a >= low if "[" in limits else a > low) & (
+            a <= high if "]" in limits else a < high)))
+    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
+        ok = False
+    if not ok:
+        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+    return a if axes else a.item()
+
+
+def _one_of(name, value, *allowed):
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not isinstance(value, types) and str(value) not in allowed:
+        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
+    return value
