@@ -104,7 +104,7 @@ def steps(binning):
 
 def _edges(binning):
     """Return the edges of the steps, (T + 1,)."""
-    binning, t0, t1, dt = _checked(binning)
+    t0, t1, dt = _window(binning)
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)
     if abs(bins - T) > 1e-9 * bins:
@@ -147,9 +147,12 @@ def sparse(times, units, channels, binning):
     >>> x.step.tolist(), x.unit.tolist(), x.count.tolist(), x.shape
     ([0, 1], [1, 0], [2, 1], (2, 1, 2))
     """
-    t, sample, unit, channels, B = _events(times, units, channels)
-    edges, binning = _edges(binning), Binning(*binning)
-    T = len(edges) - 1
+    times, units, channels = _events(times, units, channels)
+    edges = _edges(binning)
+    T, B = len(edges) - 1, len(times)
+    t = np.concatenate(times).astype(np.float64)
+    unit = np.concatenate(units).astype(np.int64)
+    sample = np.repeat(np.arange(B), [len(a) for a in times])
     side = "right" if binning.closed == "left" else "left"
     step = np.searchsorted(edges, t, side=side) - 1                        # (3, 4)
     out = (step < 0) | (step >= T)
@@ -243,8 +246,7 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     dtype, times = _dtype(dtype), times.astype(np.float64)
     edges = start + dt * np.arange(T + 1)                                  # (2)
     if not (np.diff(edges) > 0).all():
-        raise ValueError(f"dt is {dt!r}: must be large enough to tell bins at "
-                         f"{edges[-1]!r} s apart")
+        raise ValueError(f"dt is {dt}: must tell steps at {edges[-1]} s apart")
     step = np.searchsorted(edges, times, side="right") - 1                 # (3)
     inside = (step >= 0) & (step < T)
     if outside == "refuse" and not inside.all():
@@ -285,9 +287,10 @@ def thinned(times, units, *, channels, skip, stride):
     >>> t.tolist(), u.tolist()
     ([0.1, 0.3], [0, 69])
     """
-    times, _, units, channels, _ = _events([times], [units], channels)
+    (times,), (units,), channels = _events([times], [units], channels)
     skip, stride = _arrays(f"skip () int in [0, {channels - 1}], "
                            "stride () int in [1, inf)", skip, stride)
+    times, units = times.astype(np.float64), units.astype(np.int64)
     kept = (units >= skip) & ((units - skip) % stride == 0)
     return times[kept], (units[kept] - skip) // stride
 
@@ -351,42 +354,33 @@ def batches(N, size, *, last):
     N, size = _arrays("N () int in [1, inf), size () int in [1, inf)", N, size)
     _one_of("last", last, "keep", "drop", "refuse")
     if last == "refuse" and N % size:
-        raise ValueError(f"size is {size}: must divide N = {N}, or last='keep' or "
-                         "'drop'")
+        raise ValueError(f"size is {size}: must divide N = {N}, or last='keep', 'drop'")
     end = N - N % size if last == "drop" else N
     return [slice(first, min(first + size, N)) for first in range(0, end, size)]
 
 
-def _checked(binning):
-    """Return a Binning, and t0, t1, dt as floats."""
-    if not isinstance(binning, tuple) or len(binning) != len(Binning._fields):
-        raise ValueError(f"binning is {binning!r:.60}: must be a Binning")
-    binning = Binning(*binning)
+def _window(binning):
+    """Return t0, t1 and dt of a Binning as floats."""
+    _one_of("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         _one_of(name, getattr(binning, name), *allowed)
-    t0, t1, dt = _arrays("t0 (), t1 (), dt ()", *binning[:3], dtype=np.float64)
-    if not 0 < dt <= (t1 - t0) * (1 + 1e-9):
-        raise ValueError(f"dt is {dt}: must be above 0, at most t1 - t0 = {t1 - t0}")
-    if t1 - t0 > dt * MOST:
-        raise ValueError(f"dt is {dt}: must make at most {MOST} steps of {t1 - t0} s")
-    return binning, t0, t1, dt
+    t0, t1, dt = _arrays("t0 (), t1 (), dt () in (0, inf)", *binning[:3],
+                         dtype=np.float64)
+    if not dt <= (t1 - t0) * (1 + 1e-9) <= dt * MOST * (1 + 1e-9):
+        raise ValueError(f"dt is {dt}: must make 1 to {MOST} steps of {t1 - t0} s")
+    return t0, t1, dt
 
 
-def _events(times, units, channels):
-    """Return time, sample and unit of all events, n, and the number of recordings."""
-    channels, = _arrays("channels () int in [1, inf)", channels)
-    times, units = _arrays(f"times[] (*), units[] (*) int in [0, {channels - 1}]",
+def _events(times, units, n):
+    """Return lists of times and units, and n."""
+    n, = _arrays("channels () int in [1, inf)", n)
+    times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]",
                            list(times), list(units))
-    if not 0 < len(times) == len(units):
-        raise ValueError(f"times and units have {len(times)} and {len(units)} "
-                         "recordings: must have as many, not 0")
-    for b, (t, u) in enumerate(zip(times, units, strict=True)):
-        if t.shape != u.shape or t.dtype.kind != "f":
-            raise ValueError(f"times[{b}] and units[{b}] are of shapes {t.shape}, "
-                             f"{u.shape}, {t.dtype}: must be (E,) float and int")
-    sample = np.repeat(np.arange(len(times)), [len(t) for t in times])
-    return np.concatenate(times).astype(np.float64), sample, \
-        np.concatenate(units).astype(np.int64), channels, len(times)
+    shapes = [[a.shape for a in arrays] for arrays in (times, units)]
+    if shapes[0] != shapes[1] or not times or any(t.dtype.kind != "f" for t in times):
+        raise ValueError(f"times and units are of shapes {shapes[0]} and {shapes[1]}: "
+                         "must be as many, not 0, of the same shapes, times float")
+    return times, units, n
 
 
 def _dtype(dtype):

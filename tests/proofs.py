@@ -23,8 +23,8 @@ def anchored_run(net, function, through_reset=True, through_recurrence=True):
     """Return a function (W, V, x) -> Recording, anchored at a recording.
 
     The function replaces each spike by the recorded spike plus the change of the
-    surrogate's value (`checks.anchored`).  The reset or the recurrence reads recorded spikes
-    if its path is not followed.
+    surrogate's value (`checks.anchored`).  If the path through the reset or through
+    the recurrence is not followed, recorded spikes enter there.
     """
     rec = net.recording
     spike = checks.anchored(function, rec.mem, net.model["threshold"])

@@ -1,30 +1,34 @@
-"""Twenty spoken digits by many speakers: the data set as spikes
+"""A data set of spoken digits as spikes, with held-out speakers
 
-Ten English and ten German digits, as in the Spiking Heidelberg Digits
-[CSSZ20]; two speakers, 4 and 5, are in the test set only, and so is a share
-of the words of the others.  No word of the held-out speakers is trained on,
-no class is short of words, none is longer than 1.4 s, and speakers differ in
-how many spikes their words make although all are made equally loud.
+The words are ten English and ten German digits, as in the Spiking Heidelberg
+Digits (SHD) [CSSZ20].  The test set contains all words of speakers 4 and 5,
+and a share of the words of the other speakers.  No held-out speaker is in the
+training set.  Each class has at least half as many training words as the mean
+over classes, and no word is longer than 1.4 s.  All words have the same
+loudness, but the mean number of spikes per word differs between speakers by a
+factor of at least 1.2.
 
-Upper row: words of each speaker and of each class; how long the sounds are.
-Lower row: spikes in a word; the same by speaker (median, quartiles, and 5 to
-95 %); spikes of a channel in the mean word, channel 0 being tuned to the
-highest tones.
+Upper row: number of words of each speaker and of each class, and distribution
+of the durations of the words.  Lower row: distribution of the number of spikes
+per word; number of spikes per word of each speaker (dot: median, thick line:
+quartiles, thin line: 5 % to 95 %); spikes of each channel, mean over words.
+Channel 0 responds to the highest frequencies.
 
-The default data are synthetic: formant synthesis and the cochlea model, 70
-channels.  At --full, files in the format of SHD (shd_train.h5 and
-shd_test.h5, ssc_...) where the data folder has them, or else recordings of
-the Free Spoken Digit Dataset, turned into spikes of 210 channels by the same
-model.
+By default, the words are synthetic: formant synthesis makes sound, and the
+cochlea model converts it to spikes of 70 channels.  With --full, the words are
+read from shd_train.h5 and shd_test.h5 of SHD, or ssc_train.h5 and ssc_test.h5
+of the Spiking Speech Commands (SSC), if the data folder has them.  Otherwise
+the words are recordings of the Free Spoken Digit Dataset (FSDD), converted to
+spikes of 210 channels by the same model.  Mirrors the description of the data
+in [CSSZ20].
 """
 
 import numpy as np
 
+from figures.run import colours, published
 from figures.run.claims import Claim, at_least, at_most, exactly
-from figures.run import colours
-from figures.run import published
 from figures.spoken import spoken_words
-from figures.spoken.spoken_words import part, recorded  # noqa: F401, jobs that figures share
+from figures.spoken.spoken_words import part, recorded      # noqa: F401, shared jobs
 
 FIGURE = "spoken_data"
 COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VERMILION),
@@ -32,7 +36,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data):
-    """The jobs that make a data set, and one that looks at it."""
+    """List the jobs that make a data set, and one that summarises it."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         first = len(listed)
@@ -42,7 +46,7 @@ def jobs(size, seed, data):
 
 
 def survey(name, folder, seed, before=None):
-    """What the figure shows of a data set."""
+    """Summarise a data set: label, set and number of spikes of each word, and more."""
     words = spoken_words.words(name, folder, before)
     found = np.zeros(len(words.label), int)
     for i, index in enumerate(spoken_words.sets(words)):
@@ -59,50 +63,53 @@ def survey(name, folder, seed, before=None):
 
 
 def gather(results):
-    """Of each data set, NAME FIELD."""
+    """Return the fields of each data set under the names "NAME FIELD"."""
     found = [r for r in results if "profile" in r]
     return {f"{r['name']} {key}": value for r in found for key, value in r.items()
             if key != "name"} | {"names": [str(r["name"]) for r in found]}
 
 
-def of(data, name):
-    """Fields of one data set."""
+def fields(data, name):
+    """Return the fields of one data set."""
     return {key.removeprefix(f"{name} "): value for key, value in data.items()
             if key.startswith(f"{name} ")}
 
 
-def by(groups, values, function):
+def grouped(groups, values, function):
+    """Apply a function to the values of each group."""
     return np.array([function(values[groups == g]) for g in np.unique(groups)])
 
 
 def claims(data):
     paper, found = published.values("spoken_data"), []
     for name in data["names"].tolist():
-        d = of(data, name)
+        d, text = fields(data, name), spoken_words.SHORT[name]
         train, held = d["set"] == 0, d["set"] == 2
         both = np.intersect1d(d["speaker"][train], d["speaker"][held])
-        classes = by(d["label"][train], d["label"][train], len)
-        means = by(d["speaker"], d["spikes"], np.mean)
+        classes = grouped(d["label"][train], d["label"][train], len)
+        means = grouped(d["speaker"], d["spikes"], np.mean)
         theirs = paper if name == "shd" or name == "synthetic" else {}
         found += [
-            exactly(f"{name}: held-out speakers among those trained on",
+            exactly(f"{text}: number of held-out speakers who are in the training set",
                     len(both), 0),
-            at_least(f"{name}: words to train on of the rarest class, share of "
-                     "the mean", classes.min() / classes.mean(), 0.5),
-            Claim("fsdd: longest word, s", float(d["duration"].max()),
+            at_least(f"{text}: training words of the rarest class / mean over classes",
+                     classes.min() / classes.mean(), 0.5),
+            Claim(f"{text}: longest word (s)", float(d["duration"].max()),
                   "shown only", None) if name == "fsdd" else
-            at_most(f"{name}: longest word, s", d["duration"].max(), 1.4,
+            at_most(f"{text}: longest word (s)", d["duration"].max(), 1.4,
                     theirs.get("longest word (s)")),
-            at_least(f"{name}: spikes of a word, speaker with most / speaker "
+            at_least(f"{text}: mean spikes per word, speaker with most / speaker "
                      "with fewest", means.max() / means.min(), 1.2)]
-        found += [Claim(f"{name}: {text}", float(value), "compared", None,
-                        theirs.get(text)) for text, value in (
-            ("words to train on", train.sum()), ("words to test", (~train).sum()),
-            ("share of test words by held-out speakers",
-             held.sum() / max((~train).sum(), 1)),
-            ("speakers", len(means)),
-            ("spikes of a channel in the median word",
-             np.median(d["spikes"]) / d["profile"].shape[1]))]
+        share = held.sum() / max((~train).sum(), 1)
+        found += [Claim(f"{text}: {quantity}", float(value), "compared", None,
+                        theirs.get(key)) for quantity, value, key in (
+            ("number of training words", train.sum(), "words to train on"),
+            ("number of test words", (~train).sum(), "words to test"),
+            ("share of test words by held-out speakers", share,
+             "share of test words by held-out speakers"),
+            ("number of speakers", len(means), "speakers"),
+            ("spikes per channel in the median word",
+             np.median(d["spikes"]) / d["profile"].shape[1], None))]
     return found
 
 
@@ -111,9 +118,9 @@ def plot(data, fig):
     fig.set_size_inches(12, 7.2 * len(names))
     for name, part_ in zip(names, np.atleast_1d(fig.subfigures(len(names), 1)),
                            strict=True):
-        d = of(data, name)
+        d = fields(data, name)
         axes = part_.subplots(2, 3)
-        part_.suptitle(f"{name}: {len(d['label']):,} words, "
+        part_.suptitle(f"Data: {spoken_words.TITLES[name]}, {len(d['label']):,} words, "
                        f"{d['spikes'].sum():,} spikes, "
                        f"{d['profile'].shape[1]} channels",
                        x=0.01, ha="left", fontweight="bold", fontsize=12)
@@ -125,10 +132,10 @@ def _numbers(d, axes):
     for axis, key in zip(axes, ("speaker", "label"), strict=False):
         which, low = np.unique(d[key]), 0
         for i, text in enumerate(spoken_words.SETS):
-            n = by(d[key], d["set"] == i, np.sum)
+            n = grouped(d[key], d["set"] == i, np.sum)
             axis.bar(which, n, bottom=low, color=COLOURS[text], width=0.8, label=text)
             low = low + n
-        axis.set(xlabel=key, ylabel="words")
+        axis.set(xlabel=key, ylabel="number of words")
         axis.grid(axis="x", visible=False)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].set(title="Words by speaker", ylim=(0, 1.45 * axes[0].get_ylim()[1]))
@@ -136,7 +143,7 @@ def _numbers(d, axes):
     axes[1].set(title="Words by class", xlabel="class (0-9 English, 10-19 German)"
                 if d["label"].max() == 19 else "class")
     _histogram(axes[2], d, d["duration"], "duration (s)")
-    axes[2].set_title("Length of the sound")
+    axes[2].set_title("Duration of the words")
 
 
 def _histogram(axis, d, values, text):
@@ -146,12 +153,12 @@ def _histogram(axis, d, values, text):
         if len(own):
             axis.hist(own, edges, weights=np.full(len(own), 1 / len(own)),
                       histtype="step", lw=2, color=COLOURS[name], label=name)
-    axis.set(xlabel=text, ylabel="share of the words")
+    axis.set(xlabel=text, ylabel="share of words")
 
 
 def _spikes(d, axes):
-    _histogram(axes[0], d, d["spikes"], "spikes")
-    axes[0].set_title("Spikes in a word")
+    _histogram(axes[0], d, d["spikes"], "number of spikes")
+    axes[0].set_title("Spikes per word")
     for speaker in np.unique(d["speaker"]):
         own = d["speaker"] == speaker
         colour = COLOURS[spoken_words.SETS[2 if (d["set"][own] == 2).all() else 0]]
@@ -161,11 +168,11 @@ def _spikes(d, axes):
         axes[1].plot([speaker, speaker], [first, third], color=colour, lw=7,
                      solid_capstyle="butt", alpha=0.6)
         axes[1].plot(speaker, middle, "o", color=colour, ms=5, mec="white")
-    axes[1].set(title="Spikes in a word, by speaker", xlabel="speaker", ylabel="spikes",
+    axes[1].set(title="Spikes per word of each speaker", xlabel="speaker", ylabel="spikes",
                 ylim=(0, None))
     axes[1].xaxis.get_major_locator().set_params(integer=True)
     for i, name in enumerate(spoken_words.SETS):
         if (d["set"] == i).any():
             axes[2].plot(d["profile"][i], color=COLOURS[name], label=name)
-    axes[2].set(title="Where they are", xlabel="channel", ylim=(0, None),
-                ylabel="spikes in the mean word")
+    axes[2].set(title="Spikes per channel", xlabel="channel", ylim=(0, None),
+                ylabel="spikes per word, mean")
