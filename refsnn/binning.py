@@ -107,10 +107,10 @@ def _edges(binning):
     t0, t1, dt = _window(binning)
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)
-    if abs(bins - T) > 1e-9 * bins:
-        if binning.partial == "refuse":
-            raise ValueError(f"t1 - t0 is {t1 - t0}: must be a multiple of dt = {dt}, "
-                             "or partial='drop' or 'keep'")
+    whole = abs(bins - T) <= 1e-9 * bins
+    if not whole and binning.partial == "refuse":
+        raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial='drop', 'keep'")
+    if not whole:
         T = math.floor(bins) + (binning.partial == "keep")
     edges = t0 + dt * np.arange(T + 1)                                     # (2)
     if binning.partial == "keep":

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | bptt.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Backpropagation through time (BPTT): the exact gradient, backward in time.
 
-A recurrence h[t] = f(h[t-1], x[t]; parameters) with loss L enters as three
-arrays along one trajectory:
+The functions take a recurrence h[t] = f(h[t-1], x[t]; parameters) with
+loss L as three arrays along one trajectory:
 
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
     q[t] = direct derivative of L by h[t].
@@ -24,13 +24,13 @@ Exact.  The gradient is exact for every J, F and q.  Approximations enter
     only through terms that the caller omits from J.  Truncation (3) is
     approximate for K < T - 1: it omits the influence of a parameter at
     step s on the loss of steps after s + K.
-Cost.   O(T B n (n + p)) time and, besides the arguments, O(B n) memory,
-    for n states and p parameters.  (3) takes O(T B n (K n + p)) time.
+Cost.   O(T B n (n + p)) time for n states and p parameters; truncation
+    takes O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes the sums for one layered network; here h holds
     all states of all layers.  Loss terms that depend directly on the
-    parameters, such as weight decay, are added by the caller.  Chunked
-    truncation propagates the first steps of each chunk over fewer than K
-    steps; (3) uses the same K for every q[t].
+    parameters, such as weight decay, are added by the caller.  Other
+    implementations truncate at the ends of chunks, so that K varies within
+    a chunk; (3) uses the same K for every q[t].
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
@@ -108,8 +108,8 @@ def truncated(J, F, q, horizon):
     J, F, q
         As for `gradient`.
     horizon : int
-        Number of steps K, at least 0.  K = 0 keeps the immediate influence
-        alone, and the gradient is exact from K = T - 1.
+        Number of steps K, at least 0.  K = 0 keeps only the immediate
+        influence; the gradient is exact if K >= T - 1.
 
     Returns
     -------

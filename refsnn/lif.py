@@ -1,10 +1,12 @@
 # refsnn 0.1.0 | lif.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Layers of leaky integrate-and-fire (LIF) neurons and leaky readouts.
 
-The module simulates a current-based LIF layer, optionally recurrent, and
-computes its surrogate gradient backward in time.  It also returns the
-linearised layer as arrays.  Let c[t] be 0 for neurons that are refractory
-at step t and 1 otherwise.  From I[0] = U[0] = 0, one step is
+The module simulates a current-based LIF layer, optionally recurrent,
+computes its surrogate gradient backward in time, and linearises it along a
+recording.  A neuron has a synaptic current I, a membrane potential U and
+spikes S.  The input x enters through the weights W, and the layer's own
+spikes through V.  The mask c[t] is 0 for neurons that are refractory at
+step t and 1 otherwise.  From I[0] = U[0] = 0, one step is
 
     S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                     (2)  [NMZ19]
@@ -20,11 +22,11 @@ not spike:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
-Derivation.  Let psi[t] be the surrogate of dS[t]/dU[t], and let dA be
-    dL/dA including the effect of A on all later steps.  For
-    reset="subtract", let r[t] = 1 and z[t] = threshold.  For reset="zero",
-    let r[t] = 1 - S[t] and z[t] = beta U[t] + gain I[t].  The chain rule
-    applied to (2)-(4) gives
+Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  Let dA
+    be the total derivative dL/dA of the loss, which includes the effect of
+    A on later steps.  For reset="subtract", let r[t] = 1 and z[t] =
+    threshold.  For reset="zero", let r[t] = 1 - S[t] and z[t] = beta U[t]
+    + gain I[t].  The chain rule applied to (2)-(4) gives
 
     dI[t] = alpha dI[t+1] + gain r[t] c[t+1] dU[t+1]                  (7)
     dS[t] = dspikes[t] + V^T dI[t+1] - z[t] c[t+1] dU[t+1]            (8)
@@ -33,9 +35,9 @@ Derivation.  Let psi[t] be the surrogate of dS[t]/dU[t], and let dA be
     dx[t] = W^T dI[t+1]                                              (11)
 
     `through_recurrence=False` drops the second term of (8), and
-    `through_reset=False` drops the third.  Either result is the exact
-    gradient of a run in which that path reads recorded spikes.  With the
-    state h = [I, U] and p parameters, the layer as arrays is
+    `through_reset=False` drops the third.  The result is the exact
+    gradient of a run in which recorded spikes drive the dropped path.
+    With the state h = [I, U], the linearised layer is
 
     J[t] = [[alpha, V psi[t-1]],
             [gain r[t-1] c[t], c[t] (beta r[t-1] - z[t-1] psi[t-1])]]  (12)
@@ -43,19 +45,20 @@ Derivation.  Let psi[t] be the surrogate of dS[t]/dU[t], and let dA be
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
-Exact.  The result is the derivative of the hard-spiking network with
-    dS/dU := psi, that is, of the anchored run S = H(u0 - threshold) +
-    f(u - threshold) - f(u0 - threshold) with f' = psi and the recorded
-    membrane u0.  The refractory mask c is treated as a recorded value,
-    because a counter has no derivative.
+Exact.  The gradient is that of the hard-spiking network with dS/dU := psi.
+    It equals the ordinary derivative of an anchored run, S = H(u0 -
+    threshold) + f(u - threshold) - f(u0 - threshold), where H is the step
+    function, f' = psi, and u0 is the recorded membrane potential.  The
+    mask c is treated as a recorded value, because a counter has no
+    derivative.
 Cost.   The simulation and its gradient take O(T B n (m + n)) time and
     O(T B n) memory; `linearise` takes O(T B n p), p = n m + n n.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period, and
     its gradient passes through the reset.  The tutorials published with it
     reset to zero and stop the gradient at the reset.  Here a neuron whose
-    membrane equals the threshold does not spike.
-Errata.  [NMZ19] prints the drift of the membrane as -(U - U_rest + R I).
-    The current must enter with a plus sign, as in (3).
+    membrane potential equals the threshold does not spike.
+Errata.  [NMZ19] prints the drift of the membrane potential as
+    -(U - U_rest + R I).  The current must enter with a plus sign.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
@@ -78,16 +81,12 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold the four (T, B, n) arrays that a simulation records.
-
-    `syn` is I of (2), `mem` is U after reset and clamp, `spikes` is S of
-    (1), and `clamp` is True where a neuron is refractory.
-    """
+    """Hold I, U and S of (1)-(4) and the refractory mask, each (T, B, n)."""
 
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
-    clamp: np.ndarray
+    clamp: np.ndarray           # bool, True where c is 0
 
 
 class Gradient(NamedTuple):
@@ -120,7 +119,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     reset : {"subtract", "zero"}
         Reset by (3) or (4).
     refractory : int
-        Number of steps after a spike in which the membrane is 0.
+        Number of steps after a spike in which the membrane potential is 0.
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1) in anchored finite differences.
     clamp : (T, B, n) bool, optional
@@ -150,9 +149,9 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     _one_of("reset", reset, "subtract", "zero")
     _one_of("spike", spike, Callable, type(None))
     if refractory and spike is not None and clamp is None:
-        raise ValueError("clamp is None: must be given with spike and refractory > 0")
+        raise ValueError("clamp is None: must be given if spike is and refractory > 0")
     if V is None and recurrent_spikes is not None:
-        raise ValueError("recurrent_spikes is given and V is None: must be None")
+        raise ValueError("recurrent_spikes is given: must be None, because V is None")
     (T, B, m), n = x.shape, W.shape[0]
     syn, mem, spikes = (np.zeros((T, B, n), W.dtype) for _ in range(3))
     held = np.zeros((T, B, n), bool) if clamp is None else clamp > 0
@@ -192,7 +191,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     psi : (T, B, n) float
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss by the spikes and membranes.
+        Direct derivatives of the loss by spikes and membrane potentials.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through the
         recurrent spikes.  dV is computed in either case.
@@ -240,7 +239,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _paths(rec, t, beta, gain, threshold, reset, through_reset):
-    """Return c[t+1] r[t] and c[t+1] z[t] of the step from t to t + 1."""
+    """Return c[t+1] r[t] and c[t+1] z[t] for the step from t to t + 1."""
     c = 1 - rec.clamp[t + 1]
     r = c if reset == "subtract" else c * (1 - rec.spikes[t])
     if not through_reset:
@@ -252,7 +251,7 @@ def _paths(rec, t, beta, gain, threshold, reset, through_reset):
 
 def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
               reset="subtract", through_reset=True, through_recurrence=True):
-    """Return the layer as arrays J, F and E along a recording, (12)-(14).
+    """Linearise the layer along a recording, eqs. (12)-(14).
 
     Parameters
     ----------
@@ -267,7 +266,7 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     F : (T, B, 2n, p) float
         Immediate influence of the parameters: W, then V, row by row.
     E : (T, B, 2n, m) float
-        ``E[t] = dh[t]/dx[t-1]``, which connects layers.
+        Derivative by the input, ``E[t] = dh[t]/dx[t-1]``.
 
     Examples
     --------
@@ -337,12 +336,8 @@ def readout(x, W, *, alpha, beta, gain=1.0):
 
     Parameters
     ----------
-    x : (T, B, m) float, int or bool
-        Spikes of the layer below.
-    W : (k, m) float
-        Weights.  The result has their dtype.
-    alpha, beta, gain : float or (k,) float
-        As for `simulate`.
+    x, W, alpha, beta, gain
+        As for `simulate`, with k readouts in place of n neurons.
 
     Returns
     -------
@@ -373,12 +368,12 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
     x, W, alpha, beta, gain
         As for `readout`.
     dmem : (T, B, k) float
-        Derivative of the loss by the membranes.
+        Derivative of the loss by the membrane potentials.
 
     Returns
     -------
     Gradient
-        Its dV is None.
+        Gradient in which dV is None.
 
     Examples
     --------

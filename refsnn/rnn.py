@@ -1,18 +1,21 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""A recurrent network of tanh rate units, the non-spiking relative of `lif`.
 
+From input x and weights W and V, the network computes the states h:
+
     a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19], box 1
     h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
-Derivation.  Let dh[t] be dL/dh[t] including the effect of h[t] on later
-    steps, d[t] = dL/da[t], and e[t] the direct derivative of L by h[t]:
+Derivation.  Let e[t] be the direct derivative of the loss L by h[t], and
+    dh[t] and d[t] the total derivatives of L by h[t] and a[t]:
 
     d[t] = (1 - h[t]^2) dh[t]                        (3)  [NMZ19], box 2
     dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19], box 2
     dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T               (5)
     dx[t] = W^T d[t]                                                (6)
 
-    As arrays, with the parameters W, then V, row by row:
+    The network linearised along a recording, with J[t] = dh[t]/dh[t-1] and
+    the immediate influence F[t] of W, then V, row by row, is
 
     J[t] = diag(1 - h[t]^2) V                                       (7)
     F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
@@ -22,8 +25,8 @@ Exact.  The network is smooth; ordinary finite differences confirm (3)-(8).
 Cost.   O(T B n (m + n)) time and O(T B n) memory; `linearise` takes
     O(T B n p) time and memory for p = n m + n n parameters.
 Departures.  None.  A bias is an additional input that is always 1.
-Errata.  [NMZ19] box 2 takes the presynaptic factor of dV at the step of
-    the error; it belongs to the step before, as in (5).
+Errata.  Box 2 of [NMZ19] takes the presynaptic factor of dV from the step
+    of the error.  The factor belongs to the step before, as in (5).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
@@ -80,10 +83,9 @@ def backward(x, W, V, h, dh, h0=None):
     ----------
     x, W, V, h0
         As for `simulate`.
-    h : (T, B, n) float
-        States that `simulate` returned.
-    dh : (T, B, n) float
-        Direct derivative of the loss by the states, e[t].
+    h, dh : (T, B, n) float
+        States that `simulate` returned, and the direct derivative e[t] of
+        the loss by them.
 
     Returns
     -------
@@ -112,13 +114,13 @@ def backward(x, W, V, h, dh, h0=None):
 
 
 def _before(h, h0):
-    """Return h[t-1] for every t; before the first step it is h0, or 0."""
+    """Return h[t-1] for every t; h0, or 0, comes before the first step."""
     first = np.zeros_like(h[0]) if h0 is None else h0
     return np.concatenate([first[None], h[:-1]])
 
 
 def linearise(x, W, V, h, h0=None):
-    """Return the network as arrays J and F along a recording, (7) and (8).
+    """Linearise the network along a recording, eqs. (7) and (8).
 
     Parameters
     ----------

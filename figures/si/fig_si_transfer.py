@@ -6,10 +6,10 @@ classes of the digits rotated by 90 degrees, with four training images per class
 With fine-tuning (c = 0), the network forgets the first task.  Synaptic intelligence
 (c = 10, damping 1e-3) exceeds fine-tuning at the end by a test accuracy of at least
 0.03, both in the mean over all tasks and in the mean over all but the last (5 runs).
-The baseline is a separate, newly initialised network for each task.  In the paper,
-consolidation exceeds this baseline because tasks benefit from earlier learning.
-Here, pairs of digits are easy and earlier learning does not help: in the mean over
-the five small tasks, consolidation stays below separate networks, by at most 0.08.
+The baseline is a separate, newly initialised network for each task.  In the published
+results, consolidation (c = 0.1) exceeds this baseline by 0.015 in the mean over the
+last five tasks.  Here, pairs of digits are easy and earlier learning does not help:
+consolidation is below separate networks in this mean, by at most 0.08.
 
 Left: test accuracy on each task after the last task; small markers are single runs,
 large markers the mean.  Middle: mean test accuracy over the tasks learnt so far.

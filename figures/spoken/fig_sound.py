@@ -165,7 +165,7 @@ def plot(data, fig):
     for row in axes[1:]:
         for axis in row[1:]:
             axis.tick_params(labelleft=False)
-    for axis, text in zip(axes[:, 0], ("normalised sound", "channel", "channel", "channel"),
+    for axis, text in zip(axes[:, 0], ("sound\n(normalised)", *["channel"] * 3),
                           strict=True):
         axis.set_ylabel(text)
     _tones(data, axes[1:, -1])

@@ -121,7 +121,7 @@ def claims(data):
         forward = max(test[key] for key in SPIKING[1:3])
         found += [
             at_least(f"{several}: test accuracy, worse of LSTM and CNN minus best "
-                     "classifier of counts", 
+                     "classifier of counts",
                      min(test["LSTM"], test["CNN"]) - counted, 0.05,
                      difference(paper, "LSTM", "counts, radial")),
             at_least(f"{several}: test accuracy lost when event times are permuted, "
@@ -142,10 +142,10 @@ def claims(data):
             found.append(at_least(
                 f"{several}: accuracy on {spoken_words.SETS[1]}, recurrent spiking "
                 "network", data["fsdd recurrent"][:, 1].mean(), 0.8))
-        found += [Claim(f"{text}: test accuracy, {permuted(key)}", float(value),
+        found += [Claim(f"{text}: test accuracy, {described(key)}", float(value),
                         "compared", None, paper.get(key))
                   for key, value in test.items()]
-        found += [Claim(f"{text}: accuracy on {words}, {permuted(key)}",
+        found += [Claim(f"{text}: accuracy on {words}, {described(key)}",
                         float(data[f"{name} {key}"][:, i].mean()), "shown only",
                         None)
                   for key in test for i, words in enumerate(spoken_words.SETS)
@@ -153,9 +153,11 @@ def claims(data):
     return found
 
 
-def permuted(condition):
-    """Return the name of a condition as claims print it."""
-    return condition.replace("shuffled", "event times permuted")
+def described(condition):
+    """Return the name of a condition as claims and labels print it."""
+    kind = "spiking, " * condition.startswith(("feed-forward", "recurrent"))
+    return kind + {TUTORIAL: "recurrent, settings of the tutorial"}.get(
+        condition, condition.replace("shuffled", "event times permuted"))
 
 
 def plot(data, fig):
@@ -187,10 +189,7 @@ def _classifiers(data, name, axis):
     axis.axvline(1 / classes, color=colours.GREY, ls=":", lw=1.2)
     axis.annotate("chance", (1 / classes, 0.25), xytext=(4, 0),
                   textcoords="offset points", color=colours.GREY, fontsize=9.5)
-    axis.set_yticks(range(len(shown)), [
-        "spiking, recurrent, settings of the tutorial" if text == TUTORIAL else
-        "spiking, " * text.startswith(("recurrent", "feed")) + permuted(text)
-        for text in shown])
+    axis.set_yticks(range(len(shown)), [described(condition) for condition in shown])
     for line in (1.5, 4.5, 8.5):
         axis.axhline(line, color="#B0B0B0", lw=0.8)
     axis.set(title=f"Data: {spoken_words.TITLES[name]}, {size[0]:,} training words, "

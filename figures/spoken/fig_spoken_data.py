@@ -120,8 +120,8 @@ def plot(data, fig):
                            strict=True):
         d = fields(data, name)
         axes = part_.subplots(2, 3)
-        part_.suptitle(f"Data: {spoken_words.TITLES[name]}, {len(d['label']):,} words, "
-                       f"{d['spikes'].sum():,} spikes, "
+        part_.suptitle(f"Data: {spoken_words.TITLES[name]}, "
+                       f"{len(d['label']):,} words, {d['spikes'].sum():,} spikes, "
                        f"{d['profile'].shape[1]} channels",
                        x=0.01, ha="left", fontweight="bold", fontsize=12)
         _numbers(d, axes[0])
@@ -168,8 +168,8 @@ def _spikes(d, axes):
         axes[1].plot([speaker, speaker], [first, third], color=colour, lw=7,
                      solid_capstyle="butt", alpha=0.6)
         axes[1].plot(speaker, middle, "o", color=colour, ms=5, mec="white")
-    axes[1].set(title="Spikes per word of each speaker", xlabel="speaker", ylabel="spikes",
-                ylim=(0, None))
+    axes[1].set(title="Spikes per word of each speaker", xlabel="speaker",
+                ylabel="number of spikes", ylim=(0, None))
     axes[1].xaxis.get_major_locator().set_params(integer=True)
     for i, name in enumerate(spoken_words.SETS):
         if (d["set"] == i).any():
