@@ -24,6 +24,7 @@ rules
     snap          SnAp-n, influence kept within n synapses
     feedback      feedback alignment and local errors
     superspike    the SuperSpike three-factor rule
+    superspike_signals  axonal delays and error feedback for SuperSpike
     ntk           empirical tangent kernel, its adjoint and predictions
     ntt           Neural Tangent Transfer
     pruning       masks by magnitude, SNIP or at random
@@ -42,7 +43,8 @@ pointwise
     optimisers    SGD, Adam, Adamax, RMSprop, RMaxProp
 
 data
-    encoding      latency and Poisson codes, binning
+    encoding      latency and Poisson codes
+    binning       spike events as dense or sparse counts per step
     events        files in the format of the Heidelberg data sets
     datasets      embedded digits, MNIST, CIFAR and SVHN files
     audio         WAV and FLAC files
@@ -93,7 +95,7 @@ with the tests that prove them:
   The factor belongs to the step before the error
   (test_rnn.py::test_gradient_by_differences).
 - The tutorial on the data of [CSSZ20] numbers its bins from 1 and combines
-  14 ms bins with decays for 1 ms (test_encoding.py::test_bins_by_hand,
+  14 ms bins with decays for 1 ms (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 - [CB22] prints its surrogate without the "+ 1" that keeps it finite at the
   threshold (test_in_the_loop.py::test_the_surrogate_in_closed_form).

@@ -3,7 +3,9 @@ r"""Adaptive integrate-and-fire (ALIF) neurons and their e-prop traces.
 
 An ALIF neuron is a LIF neuron whose threshold rises with each of its
 spikes and then decays slowly.  The threshold is therefore a memory of past
-spikes.  From I[0] = U[0] = A[0] = 0, one step is
+spikes.  A neuron has a synaptic current I, a membrane potential U, an
+adaptation A and spikes S.  H is the step function, and b[t] is 0 for
+neurons that are refractory.  From I[0] = U[0] = A[0] = 0, one step is
 
     S[t] = b[t] H(U[t] - adaptation A[t] - threshold)    (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
@@ -11,10 +13,10 @@ spikes.  From I[0] = U[0] = A[0] = 0, one step is
     A[t+1] = rho A[t] + S[t]                             (4)  [BSS20]
     refractory=k: b[t] = 0 if any of S[t-k .. t-1] is 1 else 1   (5)
 
-Let psi be the surrogate derivative of the step function H, and 0 where b
-is 0.  e-prop propagates three derivatives by theta_ij, the weight from
-signal z_j (x_j or S_j) to neuron i: i_j of the current, u_j of the
-membrane, and eps_ij of the adaptation of neuron i,
+Let psi be the surrogate derivative of H, and 0 where b is 0.  Let theta_ij
+be the weight from signal z_j (x_j or S_j) to neuron i.  e-prop propagates
+the derivatives of three variables of neuron i by theta_ij: i_j of the
+current, u_j of the membrane potential, and eps_ij of the adaptation,
 
     i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain i_j[t]
                                                          (6)  [BSS20]
@@ -25,7 +27,7 @@ membrane, and eps_ij of the adaptation of neuron i,
                                                          (9)  [BSS20]
 
 Derivation.  With h = [I, U, A], a = adaptation, and psi at step t - 1 in
-    (10), the layer as arrays is
+    (10), the linearised layer is
 
     J[t] = [[alpha, V psi,                 -V psi a            ],
             [gain,  beta - threshold psi,   threshold psi a    ],
@@ -36,17 +38,16 @@ Derivation.  With h = [I, U, A], a = adaptation, and psi at step t - 1 in
     (6)-(9) are M[t] = J[t] M[t-1] + F[t] without the two V psi terms and
     the two threshold psi terms.  Without them u_j does not depend on i.
 Approximate.  `linearise` and `credit` are exact for dS/dU := psi along the
-    recording, where b is a recorded value.  `gradient` drops the
-    recurrence through V and the reset: it is the exact gradient of a run
-    in which both read recorded spikes.
-Cost.   `step` takes O(B n c) time and memory for c signals, because it
-    needs one more trace per synapse than the rung "presynaptic" of
-    `sparse_rtrl`.  `linearise` takes O(T B n p) memory, p = n c.
+    recording, where b is a recorded value.  `gradient` drops the paths
+    through V and through the reset.  It is the exact gradient of a run in
+    which recorded spikes drive these two paths.
+Cost.   `step` takes O(B n c) time and memory for c signals.  `linearise`
+    takes O(T B n p) time and memory, p = n c.
 Departures.  [BSS20] has no synaptic current; alpha = 0 gives its neuron
-    with one more step of delay.  It computes learning signals separately
-    and filters e with the readout (`sparse_rtrl.readout_step`).  Published
-    code stops the gradient at the reset and removes self-connections; here
-    the caller sets the diagonal of V to 0.
+    with one more step of delay.  [BSS20] filters e by the dynamics of the
+    readout, as `sparse_rtrl.readout_step` does; (9) takes dspikes and dmem
+    as given.  Published code removes self-connections; here the caller
+    sets the diagonal of V to 0.
 
 [BSS20] G. Bellec, F. Scherr, A. Subramoney, E. Hajek, D. Salaj, R.
     Legenstein and W. Maass, Nature Communications 11, 3625, 2020.
@@ -71,20 +72,17 @@ RECORDED = "recording.spikes (T*, B*, n*), recording.blocked (T*, B*, n*) in {0,
 
 
 class Recording(NamedTuple):
-    """Hold the five (T, B, n) arrays that a simulation records.
-
-    They are I, U, A and S of (1)-(4), and `blocked`, True where b is 0.
-    """
+    """Hold I, U, A and S of (1)-(4) and the refractory mask, each (T, B, n)."""
 
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
     spikes: np.ndarray
-    blocked: np.ndarray
+    blocked: np.ndarray         # bool, True where b is 0
 
 
 class Traces(NamedTuple):
-    """Hold i_j and u_j, both (B, c), and eps_ij, (B, n, c), of (6) and (7)."""
+    """Hold the derivatives i_j, u_j (B, c) and eps_ij (B, n, c) of (6), (7)."""
 
     syn: np.ndarray
     mem: np.ndarray
@@ -105,7 +103,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     V : (n, n) float, optional
         Recurrent weights.
     alpha, beta, rho : float or (n,) float
-        Decays of current, membrane and adaptation per step, in [0, 1).
+        Decays per step of I, U and A, in [0, 1).
     adaptation : float or (n,) float
         Increase of the threshold per spike, at least 0; 0 gives LIF.
     gain, threshold : float or (n,) float
@@ -139,9 +137,9 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
                 recurrent_spikes, refractory)
     _one_of("spike", spike, Callable, type(None))
     if refractory and spike is not None and blocked is None:
-        raise ValueError("blocked is None: must be given with spike and refractory > 0")
+        raise ValueError("blocked is None: must be given if spike is and refractory > 0")
     if V is None and recurrent_spikes is not None:
-        raise ValueError("recurrent_spikes is given and V is None: must be None")
+        raise ValueError("recurrent_spikes is given: must be None, because V is None")
     (T, B, m), n = x.shape, W.shape[0]
     syn, mem, adapted, spikes = (np.zeros((T, B, n), W.dtype) for _ in range(4))
     held = np.zeros((T, B, n), bool) if mask is None else mask > 0
@@ -165,7 +163,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
 
 def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0,
               threshold=1.0, through_reset=True, through_recurrence=True):
-    """Return the layer as arrays J and F along a recording, (10) and (11).
+    """Linearise the layer along a recording, eqs. (10) and (11).
 
     Parameters
     ----------
@@ -174,8 +172,8 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
     recording : Recording
         Recording that `simulate` returned.
     psi : (T, B, n) float
-        Surrogate derivative at ``mem - adaptation * adapted - threshold``;
-        it is set to 0 where the neuron is refractory.
+        Surrogate derivative at ``mem - adaptation * adapted - threshold``.
+        Its values for refractory neurons are replaced by 0.
     through_reset, through_recurrence : bool
         Whether derivatives pass through the reset, and through V.
 
@@ -225,7 +223,7 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
     recording, psi, adaptation
         As for `linearise`.  The result has the dtype of psi.
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss by the spikes and membranes.
+        Direct derivatives of the loss by spikes and membrane potentials.
 
     Returns
     -------
@@ -250,12 +248,12 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
 
 
 def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
-    """Advance the traces from step t to t + 1, eqs. (6) and (7).
+    """Advance the traces by one step, eqs. (6) and (7).
 
     Parameters
     ----------
     traces : Traces
-        Traces at step t; they are 0 at step 0.
+        Traces at step t.  The traces of step 0 are 0.
     z : (B, c) float
         Signals at step t: the input, then the spikes of a recurrent layer.
     psi : (B, n) float
@@ -298,7 +296,7 @@ def _step(traces, z, psi, alpha, beta, gain, rho, a):
 
 
 def eligibility(traces, psi, *, adaptation):
-    """Return the derivative of each spike by its weights in e-prop, eq. (8).
+    """Return the eligibility of every weight, eq. (8).
 
     Parameters
     ----------
@@ -308,7 +306,7 @@ def eligibility(traces, psi, *, adaptation):
     Returns
     -------
     (B, n, c) float
-        Eligibility e at step t.
+        Derivative e_ij of spike i by theta_ij at this step.
 
     Examples
     --------
@@ -367,7 +365,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 
 def _last(recording):
-    """Return spikes and mask of a recording."""
+    """Return the spikes and the refractory mask of a recording."""
     if not isinstance(recording, tuple) or len(recording) != 5:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording of five arrays")
@@ -375,7 +373,7 @@ def _last(recording):
 
 
 def _checked(traces, z, psi):
-    """Return the arguments; arrays that fit pass a fast test."""
+    """Return the arguments; valid arrays pass a fast test."""
     if not isinstance(traces, tuple) or len(traces) != 3:
         raise ValueError(f"traces is a {type(traces).__name__}: must be Traces")
     shape = np.shape(psi)
@@ -390,7 +388,7 @@ def _checked(traces, z, psi):
 
 
 def _fit(*pairs):
-    """Return whether arrays pass a fast test; `_arrays` checks the others."""
+    """Return whether all arrays pass a fast test; if not, call `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

@@ -109,7 +109,7 @@ def _edges(binning):
     T = round(bins)
     whole = abs(bins - T) <= 1e-9 * bins
     if not whole and binning.partial == "refuse":
-        raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial='drop', 'keep'")
+        raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial not 'refuse'")
     if not whole:
         T = math.floor(bins) + (binning.partial == "keep")
     edges = t0 + dt * np.arange(T + 1)                                     # (2)

@@ -3,9 +3,9 @@ r"""An analog neuromorphic chip with mismatched neurons, and its emulation.
 
 The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
 `Effects` lists twenty ways in which such a chip departs from an ideal
-network.  `draw` draws the fixed parameters of one `Chip` from a seed, and
-`emulate` runs a network on this chip.  N and N' are standard normal
-numbers, drawn anew at each use, and size is the magnitude of an effect:
+network.  `draw` draws the fixed parameters of one `Chip`, and `emulate`
+runs a network on this chip.  N and N' are standard normal numbers, drawn
+anew at each use, and size is the magnitude of an effect:
 
     factor = exp(r N - r^2 / 2),  r^2 = log(1 + size^2)               (1)
     gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
@@ -18,11 +18,12 @@ numbers, drawn anew at each use, and size is the magnitude of an effect:
 
 A factor (1) has mean 1 and standard deviation size.  The unit of potential
 is the nominal distance from leak to threshold.  Threshold and reset are
-relative to the leak of the neuron, and ADC offsets are in codes.
+relative to the leak potential of the neuron.  Offsets of the
+analog-to-digital converter (ADC) are in units of its integer codes.
 
 `emulate` integrates in steps of h.  A neuron with time constants tau_s and
 tau has an excitatory and an inhibitory current I_s, s = e or i, and a
-membrane potential v relative to its leak:
+membrane potential v relative to its leak potential:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (7)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (8)
@@ -36,28 +37,26 @@ membrane potential v relative to its leak:
                  + 70 (1 + adc_gain) (v + leak + noise))             (13)
 
 Here k = noise sqrt(1 - exp(-2h/tau)), and xi is uniform on 2^16 levels
-with variance 1.  By (12), the part of a steady response beyond the edge is
-multiplied by slope.  Codes are clipped to 0 .. 255.  Bin t of a recording
-is the time from t dt to (t+1) dt.  Its input arrives at its end, its
-sample is taken at its start, and one or more spikes in it are recorded as
-1.  This is the timing of `lif`: x[t] enters I[t+1].
+with variance 1.  For h << tau, (12) multiplies the part of a steady
+response beyond the edge by slope.  Codes are clipped to 0 .. 255.  Bin t
+of a recording lasts from t dt to (t+1) dt.  It is sampled at its start,
+its input arrives at its end, and it records 1 if the neuron spikes at
+least once.  The timing is that of `lif`, where x[t] enters I[t+1].
 
-Derivation.  The spreads come from a published calibration of one chip,
-    from public code and from [CB22], or are plausible values; `Effects`
-    names the source of each.  (9) solves tau dv/dt = -v + tau g I for a
-    decaying I, with g such that a nominal neuron has U[t+1] = beta U[t] +
-    I[t] at multiples of dt.
+Derivation.  `Effects` names the source of each spread.  (9) solves tau
+    dv/dt = -v + tau g I for a decaying I, with g such that a nominal
+    neuron has U[t+1] = beta U[t] + I[t] at multiples of dt.
 Exact.  The dynamics are exact between events.  Spikes are detected at the
     ends of steps, and arrivals, delays and refractory times are rounded to
     steps, with errors of order h.  With h = dt and refractory time r dt,
     r > 0, an ideal chip equals `lif` with reset="zero" and refractory=r.
-Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` makes a
-    dozen passes over B N values per step, N = n + k, in O(B T N) memory.
-Departures.  Neurons are independent: a trend of gains across the chip is
-    part of their spread, and each neuron drifts by itself.  De-calibrated
+Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` takes
+    O(B N) time per step for N = n + k neurons, and O(B T N) memory.
+Departures.  The parameters of different neurons are independent.  A trend
+    of gains across the chip is included in their spread.  De-calibrated
     time constants are at least 0.5 us, as on the chip.  Thresholds below
-    the leak are kept, as in [CB22].  Readouts use synapse rows of their
-    own, and events of one bin arrive in the order of their inputs.
+    the leak potential are kept, as in [CB22].  Readouts use separate rows
+    of synapses, and events of one bin arrive in the order of their inputs.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -72,7 +71,7 @@ from scipy import sparse
 
 __all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "aged", "draw",
            "emulate", "only"]
-_SHORTEST = 0.5e-6     # s, of a time constant
+_SHORTEST = 0.5e-6     # s, smallest time constant
 _HOUR = 3600.0         # s, period of the drift
 _IMAGES = 128          # images emulated at a time, so that their state fits the cache
 _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 0,
@@ -80,7 +79,7 @@ _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 
 
 
 class Effects(NamedTuple):
-    """The twenty effects; None switches an effect off.
+    """List the twenty effects; the value None switches an effect off.
 
     The defaults describe an uncalibrated chip.  A spread is a standard
     deviation, relative for gains and time constants.  Sources: [T] text of
@@ -88,18 +87,18 @@ class Effects(NamedTuple):
     [C] a published calibration of one chip, whose settings are taken as
     proportional to the parameters, [P] plausible, not measured.
 
-    weight_limit   weights are integers of at most this magnitude   [T][S]
-    fan_in         most signed inputs of a neuron, and most neurons [S][H]
+    weight_limit   largest magnitude of the integer weights         [T][S]
+    fan_in         largest number of signed inputs and of neurons   [S][H]
     gain           spread of synaptic gains, exc. and inh.          [C]
     synapse        spread of single synapses, exc. and inh.         [H][P]
-    tau_syn        spread exc., inh., correlation of the two        [C]
+    tau_syn        spread exc., spread inh., their correlation      [C]
     tau_mem        spread of membrane time constants                [C]
     threshold      spread of threshold - leak, and of leaks         [C][H]
     reset          spread of reset - leak                           [C][H]
     refractory     time at the reset after a spike, s               [C][H]
     decalibration  further spread of time constants and thresholds  [T]
     noise          std. of read, membrane and baseline noise        [H][S]
-    adc_limit      samples are integer codes from 0 to this         [S][H]
+    adc_limit      largest integer code of the samples              [S][H]
     adc            spread of offsets, in codes, and of gains        [C][P]
     sampling       latency of the samples, and its jitter, s        [T][P]
     hidden_peak    a sample at a spike shows the reset potential    [T]
@@ -142,15 +141,16 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 
 
 class Chip(NamedTuple):
-    """Parameters of one chip, which no learning rule may read.
+    """Hold the parameters of one chip, which no learning rule may use.
 
-    `nominal` is (tau_syn, tau_mem) in s.  N is the number of neurons, M
-    that of inputs, and an axis of length 2 is (exc., inh.).  `drift` holds
-    N and N' of (6) for gain (2), tau_syn (2), tau_mem and threshold.
+    N is the number of neurons and M the number of inputs.  An axis of
+    length 2 holds excitatory, then inhibitory values.  `drift` holds the
+    two normal numbers of (6) for gain (2), tau_syn (2), tau_mem and
+    threshold.
     """
 
     effects: Effects
-    nominal: Tuple[float, float]
+    nominal: Tuple[float, float]    # tau_syn, tau_mem, s
     gain: np.ndarray           # (2, N)
     synapse: np.ndarray        # (2, N, M)
     tau_syn: np.ndarray        # (2, N), s
@@ -165,10 +165,10 @@ class Chip(NamedTuple):
 
 def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
          tau_syn=6e-6, dtype=np.float32):
-    """Draw the fixed pattern of a chip, eqs. (1)-(5).
+    """Draw the parameters of a chip, eqs. (1)-(5).
 
-    Each effect has its own random stream.  Switching one effect off leaves
-    the draws of the others unchanged, and a magnitude scales its draws.
+    Each effect has its own random stream, so that its magnitude has no
+    influence on the draws of other effects.
 
     Parameters
     ----------
@@ -178,11 +178,11 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
         `UNCALIBRATED`, `CALIBRATED` or `IDEAL`; change single effects with
         ``_replace(loss=None, decalibration=(0.3, 0.3))``.
     neurons, inputs : int
-        Number of neurons, and of signed inputs of each.
+        Number of neurons, and of signed inputs of each neuron.
     tau_mem, tau_syn : float
         Nominal time constants, s.
     dtype : {numpy.float32, numpy.float64}
-        Type of the chip and of its emulation.
+        Dtype of the chip and of its emulation.
 
     Returns
     -------
@@ -214,17 +214,23 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     more = 1 + np.array([[sigma[0]], [sigma[0]], [sigma[1]]]) \
         * streams["decalibration"].standard_normal((3, neurons))           # (4)
     spread = np.array(size["gain"] or (0, 0))[:, None]
-    syn, mem = _time_factors(size["tau_syn"] or (0, 0, 0), size["tau_mem"], z)
+    exc, inh, r = size["tau_syn"] or (0, 0, 0)
+    first, second = z["tau_syn"]
+    syn = np.stack([first, r * first + np.sqrt(1 - r * r) * second])
+    syn = _factor(syn, np.array([[exc], [inh]]))
+    mem = _factor(z["tau_mem"][0], size["tau_mem"])                        # (2)
     level, leak = size["threshold"] or (0, 0)
-    kind = _pathological(streams["pathological"], size["pathological"] or (0, 0),
-                         neurons)
+    threshold = (1 + level * z["threshold"][0]) * more[2]
+    never, always = size["pathological"] or (0, 0)
+    kind = streams["pathological"].random(neurons)
+    threshold[kind >= 1 - always] = -0.5
+    threshold[kind < never] = np.inf
     synapse = streams["synapse"].standard_normal((2, neurons, inputs))
     offset, slope = size["adc"] or (0, 0)
     arrays = (
         _factor(z["gain"], spread), np.maximum(0, 1 + size["synapse"] * synapse),
         np.maximum(_SHORTEST, tau_syn * syn * more[0]),
-        np.maximum(_SHORTEST, tau_mem * mem * more[1]),
-        np.where(np.isnan(kind), (1 + level * z["threshold"][0]) * more[2], kind),
+        np.maximum(_SHORTEST, tau_mem * mem * more[1]), threshold,
         leak * z["threshold"][1], size["reset"] * z["reset"][0],           # (3)
         offset * z["adc"][0], slope * z["adc"][1],                         # (5)
         streams["drift"].standard_normal((2, 6, neurons)))
@@ -238,30 +244,15 @@ def _factor(normal, spread):
     return np.exp(np.sqrt(variance) * normal - variance / 2)               # (1)
 
 
-def _time_factors(tau_syn, tau_mem, z):
-    """Return factors of the synaptic (2, N) and membrane (N,) time constants."""
-    (first, second), r = z["tau_syn"], tau_syn[2]
-    both = np.stack([first, r * first + np.sqrt(1 - r * r) * second])
-    return (_factor(both, np.array(tau_syn[:2])[:, None]),
-            _factor(z["tau_mem"][0], tau_mem))                             # (2)
-
-
-def _pathological(rng, shares, neurons):
-    """Return thresholds of neurons that never or always fire, NaN for others."""
-    kind = rng.random(neurons)
-    return np.where(kind < shares[0], np.inf,
-                    np.where(kind >= 1 - shares[1], -0.5, np.nan))
-
-
 def aged(chip, age):
-    """Return the chip as it is some time after it was drawn, eq. (6).
+    """Return the chip with the drift of some time, eq. (6).
 
     Parameters
     ----------
     chip : Chip
-        Chip as drawn: successive ages do not add up.
+        Chip as drawn, not a result of this function.
     age : float
-        Time since it was drawn, s.
+        Time since the chip was drawn, s.
 
     Returns
     -------
@@ -289,7 +280,7 @@ def aged(chip, age):
 
 
 def only(effects, *names):
-    """Return the effects with all but the named ones switched off.
+    """Switch off all effects except the named ones.
 
     Parameters
     ----------
@@ -323,15 +314,15 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     chip : Chip
         Drawn chip; the computation has its dtype.
     weights : dict or NamedTuple
-        `hidden` (n, m), `recurrent` (n, n) or None, `readout` (k, n), post
-        x pre: integers from -63 to 63 (floats where `weight_limit` is off).
+        `hidden` (n, m), `recurrent` (n, n) or None and `readout` (k, n):
+        integers from -63 to 63, or floats if `weight_limit` is off.
     spikes : (T, B, m) float, int or bool
-        Input, 0 and 1, of B independent images.
+        Input spikes, 0 or 1, of B independent images.
     rng : numpy.random.Generator
         Source of the noise, jitter and losses of this run.
     step : float
-        Longest integration step, s: at most 0.2 us, or dt.  The next
-        shorter step that divides dt is used.
+        Longest integration step, s, at most 0.2 us or equal to dt.  The
+        step h is the longest one that divides dt.
     dt : float
         Width of a bin, s; at most 30 nominal time constants.
     scale : float
@@ -339,22 +330,22 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     code : (float, float)
         Code of the leak, and codes from leak to threshold.
     reset_after : float, optional
-        Fast mode, 10 us on the chip: all membranes are reset this time, s,
-        after the first input of an image, and held until the image ends.
-        Images then start from the reset potential, not from the leak.
+        Fast mode: time in s, 10 us on the chip, from the first input of an
+        image to a reset of all membranes, which lasts until the image
+        ends.  Images then start from the reset potential.
     details : bool
-        Whether to return `membranes` and `events`, unlike a real chip.
+        Whether to return also `membranes` and `events`.
 
     Returns
     -------
     spikes : (T, B, n) uint8
         Recorded spikes, 0 or 1.
     samples : (T, B, n + k) uint8
-        Codes, hidden neurons first; floats where `adc_limit` is off.
+        Codes, hidden neurons first; floats if `adc_limit` is off.
     membranes : (T, B, n + k) float
         Membrane potentials at the samples, before the ADC.
     events : (E, 3) int
-        Step of length h, image and neuron of every spike.
+        Step (of length h), image and neuron of every spike.
 
     Examples
     --------
@@ -390,7 +381,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
 
 
 class _Model(NamedTuple):
-    """Constants of one run, N = n + k."""
+    """Hold the constants of one run, N = n + k."""
     K: int             # steps in a bin
     h: float           # length of a step, s
     alpha: Any         # (2, 1, N)
@@ -399,14 +390,14 @@ class _Model(NamedTuple):
     reset: Any         # (N,)
     kick: Any          # (N,), noise of one level of xi
     headroom: Any      # (3, N): low, high and factor of (12)
-    inputs: Any        # (m, 2 n), what events add to c_e I_e and -c_i I_i
-    onward: Any        # (n, 2 targets), for the last neurons of N
+    inputs: Any        # (m, 2 n), added to c_e I_e and -c_i I_i by an input event
+    onward: Any        # (n, 2 targets), added by a spike to the last neurons of N
     delay: int         # steps from a spike to a synapse
     hold: int          # steps of the refractory time
 
 
 def _model(chip, effects, matrices, K, dt, scale):
-    """Return the constants of the loop."""
+    """Return the constants of a run."""
     n, h, dtype = len(matrices[0]), dt / K, chip.gain.dtype
     N = n + len(matrices[2])
     tau_syn, tau_mem, leak = chip.tau_syn[:, :N], chip.tau_mem[:N], chip.leak[:N]
@@ -432,7 +423,7 @@ def _kernel(h, a, b):
 
 
 def _synapses(chip, matrices, scale, c):
-    """Return what events add to c_e I_e and -c_i I_i: inputs, hidden spikes."""
+    """Return what input events and hidden spikes add to c_e I_e and -c_i I_i."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
@@ -450,7 +441,7 @@ def _synapses(chip, matrices, scale, c):
 
 
 def _loop(model, x, closes, effects, rng):
-    """Return membranes at the samples, spikes by bin, and spikes by step."""
+    """Return membrane potentials at the samples, spikes by bin and by step."""
     (T, B, _), (N,), n = x.shape, model.beta.shape, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     ends, images, pulses = _arrivals(x, model, effects, rng)
@@ -488,7 +479,7 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return currents added by input events: ends by step, images, (R, 2 n)."""
+    """Return currents (R, 2 n) added by inputs, their ends by step and images."""
     (T, B, m), K = x.shape, model.K
     t, b, i = np.nonzero(x)
     kept = rng.random(len(t)) >= effects["loss"]
@@ -498,7 +489,7 @@ def _arrivals(x, model, effects, rng):
     late = np.rint(rank * (effects["timing"][0] / model.h)).astype(int)
     row = ((t + 1) * K + late) * B + b
     order = np.lexsort((row,))                                  # stable
-    order = order[:np.searchsorted(row[order], T * K * B)]      # the others are late
+    order = order[:np.searchsorted(row[order], T * K * B)]      # arrive before the end
     rows, begin = np.unique(row[order], return_index=True)
     events = sparse.csr_matrix((np.ones(len(order), model.inputs.dtype), i[order],
                                 np.append(begin, len(order))), shape=(len(rows), m))
@@ -507,7 +498,7 @@ def _arrivals(x, model, effects, rng):
 
 
 def _schedule(T, B, model, sampling, rng):
-    """Return the samples by step: ends, bins, images, fractions of the step."""
+    """Return ends by step, bins, images and fractions of a step of the samples."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
@@ -519,7 +510,7 @@ def _schedule(T, B, model, sampling, rng):
 
 
 def _advance(model, v, syn, new, work, rng):
-    """Write the next membranes to `new`, and decay the currents in place."""
+    """Write the next potentials to `new`, and decay the currents in place."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]
@@ -554,7 +545,7 @@ def _onward(model, fired, last, loss, rng):
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Return the codes of the samples, and add the leaks to `seen` in place."""
+    """Return the codes of samples, and add the leak potentials in place."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
@@ -590,14 +581,14 @@ def _effects(effects):
     _one_of("effects.hidden_peak", effects.hidden_peak, bool, np.bool_, type(None))
     low, high, slope = effects.headroom or (-1, 1, 1)
     if not low < 0 < high or not 0 < slope <= 1:
-        raise ValueError(f"effects.headroom is {effects.headroom!r}: must be below 0, "
-                         "above 0, and a slope in (0, 1]")
+        raise ValueError(f"effects.headroom is {effects.headroom!r}: must be a lower "
+                         "edge < 0, an upper edge > 0 and a slope in (0, 1]")
     if effects.tau_syn is not None and effects.tau_syn[2] > 1:
         raise ValueError(f"effects.tau_syn is {effects.tau_syn!r}: must have a "
                          "correlation in [0, 1]")
     if effects.pathological is not None and sum(effects.pathological) > 1:
         raise ValueError(f"effects.pathological is {effects.pathological!r}: must be "
-                         "shares of 1")
+                         "two shares with a sum of at most 1")
 
 
 def _options(chip, rng, step, dt, scale, code, reset_after):

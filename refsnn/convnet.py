@@ -1,62 +1,64 @@
 # refsnn 0.1.0 | convnet.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Convolutional ReLU network with max pooling, with its derivatives.
+r"""Compute a convolutional ReLU network with max pooling, and derivatives.
 
-Convolutions (stride 1, no padding) are each followed by a ReLU and, where
-`pools` is True, by 2 x 2 max pooling.  Dense layers with ReLUs between
-them come after.  Layer l reads a map x[l] of shape (H, W, c) per sample.
-A[l] = C x[l] holds one patch for each position p of the kernel: the k k c
-numbers below the kernel, by row, column and channel.  A dense layer reads
-the whole map as one patch.  With z[l] of shape (positions, channels) and
-outputs f = z[L-1],
+Each convolution (stride 1, no padding) is followed by a ReLU and, where
+`pools` is True, by 2 x 2 max pooling.  Dense layers follow, with ReLUs
+between them.  The input of layer l is a map x[l] of shape (H, W, c).  The
+linear operator C extracts the patches A[l] = C x[l], one for each position
+p of the k x k kernel: the k k c entries of the map below the kernel, by
+row, column and channel.  A dense layer has the whole map as its one patch.
+With z[l] of shape (positions, channels) and outputs f = z[L-1],
 
     z[l] = A[l] W[l]^T + b[l]                                    (1)
     x[l+1] = max(0, largest z[l] of each window)                 (2)
 
-where a window has 2 x 2 positions (a ragged last row or column is left
-out) or, without pooling, one.  Dropout silences entries of x[l] through
-recorded masks m[l] of 0 and 1, entry by entry:
+A window has 2 x 2 positions with pooling, and one position without; an odd
+last row or column is ignored.  Dropout multiplies the entries of x[l] by
+recorded masks m[l] of 0 and 1:
 
     x[l] becomes m[l] x[l], z[l-1] becomes m[l] z[l-1] in each window  (3)
 
-This closes the gates of dropped entries, so that all derivatives below
-hold with dropout too.  The gate
+The gates of dropped entries are closed, so all derivatives below also hold
+with dropout.  The gate
 
     D[l]_pi = 1 where z[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-makes (2) linear as long as no gate changes: S z is the sum of D z over
-each window, and S^T y is D times the y of the window of each position.
-C^T adds each patch to the part of the map that it was read from.
+makes (2) linear as long as no gate changes: x[l+1] = S z[l], the sum of
+D z[l] over each window.  S^T copies an entry of x[l+1] to all positions of
+its window, times D, and C^T adds each patch to its part of the map.
 
-Derivation.  By the chain rule, with dz = dE/dz and sums over samples,
+Derivation.  By the chain rule, for a loss E with dz = dE/dz and with sums
+    over samples,
 
     dW[l] = sum dz[l]^T A[l],  db[l] = sum_p dz[l]_p             (5)
     dz[l-1] = S^T C^T (dz[l] W[l])                               (6)
 
-    and for the signals G[l] = df_k/dz[l] of a sample,
+    and for the signals G[l] = df_k/dz[l] of output k for one sample,
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    Let E have the derivatives Abar, Gbar and fbar by all A, G and f.  The
-    adjoint of (7) starts from B[0] = Gbar[0] and adds (10) to dW.  The
-    adjoint of (1) and (2) starts from dz[L-1] = fbar and is (5) with (11)
-    in place of (6):
+    Let E be a function of all A, G and f, with the partial derivatives
+    Abar, Gbar and fbar.  With B = dE/dG, the reverse pass through (7)
+    starts from B[0] = Gbar[0] and adds (10) to dW.  The reverse pass
+    through (1) and (2) starts from dz[L-1] = fbar and is (5) with (11) in
+    place of (6):
 
     T[l] = C S B[l-1],  B[l] = Gbar[l] + T[l] W[l]^T             (9)
     dW[l] = sum_k G[l]^T T[l]                                   (10)
     dz[l-1] = S^T C^T (dz[l] W[l] + Abar[l])                    (11)
 
-    Initial weights are standard normal variables y, truncated at -2 and 2
-    and divided by the standard deviation s that remains:
+    Initial weights are drawn from standard normal variables y, truncated
+    at -2 and 2, whose standard deviation is s:
 
     W = sqrt(2 / (k k (c_in + c_out))) y / s,
     b ~ N(0, .01^2)                                    (12)  [LZ20]
 
-Exact.  Where no largest entry of a window is 0 or occurs twice; at such
-    points (4) decides.
-Cost.   N P k k c_in c_out multiplications for each layer of P positions;
-    K times as many for `signals`, 2 K times for `second_order`.
+Exact.  The derivatives are exact unless the largest entry of a window is 0
+    or occurs twice; (4) then defines them.
+Cost.   N P k k c_in c_out multiplications for N samples and each layer of
+    P positions; K times as many for `signals`, 2 K for `second_order`.
 Departures.  None known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -72,7 +74,7 @@ import numpy as np
 __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
 
-SPREAD = 0.8796256610342398     # standard deviation of a normal variable cut at +-2
+SPREAD = 0.8796256610342398     # s of (12)
 BLOCK = 2 ** 20                 # bytes of the rows processed together
 ARCHITECTURES = {               # of [LZ20]: shapes of image and weights, pools
     "lenet5_caffe": ((28, 28, 1), ((20, 5, 5, 1), (50, 5, 5, 20), (500, 800), (
@@ -82,19 +84,15 @@ ARCHITECTURES = {               # of [LZ20]: shapes of image and weights, pools
 
 
 class Recording(NamedTuple):
-    """Patches and z of all layers, and the outputs (N, K).
+    """Hold the patches A[l] and z[l] of all layers, and the outputs f."""
 
-    Convolutions have patches (N, P, q) and z (N, rows, columns, c); dense
-    layers have inputs (N, n_in) and z (N, n_out).
-    """
-
-    inputs: List[np.ndarray]
-    pre: List[np.ndarray]
-    outputs: np.ndarray
+    inputs: List[np.ndarray]    # A[l], (N, P, k k c_in); dense: (N, n_in)
+    pre: List[np.ndarray]       # z[l], (N, rows, columns, c_out); dense: (N, n_out)
+    outputs: np.ndarray         # f, (N, K), equal to pre[-1]
 
 
 class Gradient(NamedTuple):
-    """Derivatives by weights and biases, in their shapes."""
+    """Hold the derivatives by weights and biases, summed over samples."""
 
     weights: List[np.ndarray]
     biases: List[np.ndarray]
@@ -106,24 +104,25 @@ def forward(weights, biases, x, pools, dropout=None):
     Parameters
     ----------
     weights : list of (c_out, k, k, c_in) and then (n_out, n_in) float
-        Convolutions, then dense layers, at least one of each.  Their dtype
-        is that of the result.
+        Convolutions, then dense layers, at least one of each.  The result
+        has their dtype.
     biases : list of (c_out,) and then (n_out,) float
         One entry for each channel or unit.
     x : (N, H, W, c_in) float
         Images, channels last.
     pools : sequence of bool
-        For each convolution, whether 2 x 2 max pooling follows.
+        For each convolution, True if 2 x 2 max pooling follows it.
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
-        Recorded mask of the x of each layer; None masks nothing.  The mask
-        of the first dense layer has the shape of maps.  To scale kept
-        entries by 1/keep, pass the weights that read them times 1/keep,
-        here and to `backward`, and multiply their gradient by 1/keep.
+        Recorded mask of the x[l] of each layer; None masks nothing.  The
+        mask of the first dense layer has the shape of the maps.  To scale
+        the kept entries by 1/keep, multiply their outgoing weights by
+        1/keep before `forward` and `backward`, and the gradient of these
+        weights by 1/keep afterwards.
 
     Returns
     -------
     Recording
-        Patches, z and outputs.
+        Patches A[l], pre-activations z[l] and outputs f.
 
     Examples
     --------
@@ -156,7 +155,7 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return C x: patches (R, P, q) of maps (R, H, W, c), or (R, n) if dense."""
+    """Return the patches C x, (R, P, k k c), of maps (R, H, W, c); dense: (R, n)."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -164,7 +163,7 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Return views of maps, one for each position in a window, row by row."""
+    """Return a view of all maps for each position in a window, row by row."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -172,7 +171,7 @@ def _windows(maps, pool):
 
 
 def _largest(z, pool):
-    """Return x of the next layer."""
+    """Return the input x[l+1] of the next layer."""
     return functools.reduce(np.maximum, _windows(z, pool), z.dtype.type(0))  # (2)
 
 
@@ -189,7 +188,7 @@ def backward(weights, recording, doutputs, pools):
     Returns
     -------
     Gradient
-        Summed over samples.
+        Derivatives by weights and biases, summed over samples.
 
     Examples
     --------
@@ -207,7 +206,7 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Return the gradient, from the last layer to the first."""
+    """Compute the gradient from the last layer to the first; dinputs is Abar."""
     dz, dW, db = doutputs[:, None], [], []
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
@@ -233,7 +232,7 @@ def _below(net, i, dz, extra=None):
 
 
 def _gate(z, pool):
-    """Return the gate D in the shape and dtype of z."""
+    """Return the gate D (4) in the shape and dtype of z."""
     largest, gate = _largest(z, pool), np.zeros_like(z)
     free = largest > 0
     for value, to in zip(_windows(z, pool), _windows(gate, pool), strict=True):
@@ -243,7 +242,7 @@ def _gate(z, pool):
 
 
 def _unpatch(dz, W, shape, extra):
-    """Return C^T (dz W + extra) as maps (R, *shape), one kernel pixel at a time."""
+    """Return C^T (dz W + extra) as maps (R, *shape), summed over kernel pixels."""
     if W.ndim == 2:
         return (dz @ W if extra is None else dz @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dz.shape[1:3], W.shape[1], W.shape[3]
@@ -257,13 +256,13 @@ def _unpatch(dz, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Return slices of rows of `size` bytes, of about BLOCK bytes each."""
+    """Return slices of about BLOCK bytes of `rows` rows of `size` bytes each."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
 
 def signals(weights, recording, pools):
-    """Compute the derivatives of all outputs by all z, eq. (7).
+    """Compute the derivatives of the outputs by all z[l], eq. (7).
 
     Parameters
     ----------
@@ -273,8 +272,8 @@ def signals(weights, recording, pools):
     Returns
     -------
     list of (N, K, P, c_out) and then (N, K, n_out) float
-        ``signals[l][n, k] = d outputs[n, k] / d z[l][n]`` at P positions,
-        row by row.
+        G[l] for each layer; entry [n, k] is the derivative of output k of
+        sample n by z[l] of this sample, at P positions, row by row.
 
     Examples
     --------
@@ -304,7 +303,8 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        Layer by layer, weights row by row, then biases.
+        For each layer, derivatives by the weights, row by row, and then by
+        the biases.
 
     Examples
     --------
@@ -327,22 +327,24 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Differentiate a function of inputs, signals and outputs, (9)-(11), (5).
+    """Compute the gradient of a function of A, G and f, eqs. (9)-(11) and (5).
 
     Parameters
     ----------
-    weights, recording, signals, pools
-        As for `backward`, and the result of `signals`.
-    dinputs, dsignals : lists of arrays, or None
-        Derivatives of the function by recording.inputs and by signals, in
-        their shapes.  None stands for zeros, for a list or an entry.
+    weights, recording, pools
+        As for `backward`.
+    signals : list of arrays
+        Result of `signals`.
+    dinputs, dsignals : lists like recording.inputs and signals, or None
+        Derivatives Abar and Gbar.  A list or an entry that is None stands
+        for zeros.
     doutputs : (N, K) float, or None
-        Derivative of the function by the outputs.
+        Derivative fbar; None stands for zeros.
 
     Returns
     -------
     Gradient
-        By weights and biases, at constant images.
+        As for `backward`, at constant images.
 
     Examples
     --------
@@ -362,9 +364,8 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     signals = _list("signals", signals, shapes, dtype=dtype)
     dinputs = _list("dinputs?", dinputs, [A.shape for A in inputs], dtype=dtype)
     dsignals = _list("dsignals?", dsignals, shapes, dtype=dtype)
-    dinputs, dsignals = ([np.zeros(b.shape, dtype) if a is None else a
-                          for a, b in zip(*pair, strict=True)]
-                         for pair in ((dinputs, inputs), (dsignals, signals)))
+    dsignals = [np.zeros(shape, dtype) if G is None else G
+                for G, shape in zip(dsignals, shapes, strict=True)]
     doutputs, = _arrays(f"doutputs? {f.shape}", doutputs, dtype=dtype)
     dW, db = _sweep(net, dinputs, np.zeros_like(f) if doutputs is None else doutputs)
     B = dsignals[0]
@@ -391,7 +392,7 @@ def init(shapes, rng, dtype=np.float64):
     rng : numpy.random.Generator
         Source of randomness.
     dtype : float32 or float64
-        Dtype of the result; the numbers agree up to rounding.
+        Dtype of the result; both dtypes give the same values up to rounding.
 
     Returns
     -------
@@ -412,7 +413,7 @@ def init(shapes, rng, dtype=np.float64):
     for i, shape in enumerate(_one_of("shapes", shapes, list, tuple)):
         _arrays(f"shapes[{i}] (_) int in [1, inf)", shape)
     if not shapes or {*map(len, shapes)} - {2, 4}:
-        raise ValueError(f"shapes is {shapes!r:.60}: must be (c_out, k, k, c_in) or "
+        raise ValueError(f"shapes is {shapes!r:.60}: must hold (c_out, k, k, c_in) or "
                          "(n_out, n_in) for each layer")
     weights, biases = [], []
     for shape in shapes:
@@ -426,12 +427,12 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Check and return weights and a bool for the pooling of each layer."""
+    """Check and return the weights, and a bool for the pooling of each layer."""
     for name, value in (("weights", weights), ("pools", pools)):
         _one_of(name, value, list, tuple)
     if not 0 < len(pools) < len(weights) or {*map(type, pools)} - {bool, np.bool_}:
-        raise ValueError(f"pools is {pools!r}: must be one bool for each convolution, "
-                         f"with at least one dense layer among {len(weights)} weights")
+        raise ValueError(f"pools is {pools!r}: must hold one bool for each convolution "
+                         f"and fewer than {len(weights)}, the number of layers")
     dense = len(weights) - len(pools)
     return _list("weights", weights, [
         (f"c{i + 1}", f"k{i}", f"k{i}", f"c{i}") for i in range(len(pools))]
@@ -439,13 +440,13 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x):
-    """Return the shapes of the maps that layers read, and of z, for images x."""
+    """Return the shapes of all x[l] and z[l] of one sample, for images of shape x."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
         if min(z) <= pool if z else W.shape[1] != math.prod(x):
-            raise ValueError(f"weights[{i}] is of shape {W.shape}: must fit the maps "
-                             f"{x} that it reads" + " and a window to pool" * pool)
+            raise ValueError(f"weights[{i}] is of shape {W.shape}: must fit input maps "
+                             f"{x}" + " and leave 2 x 2 positions to pool" * pool)
         reads.append(x)
         writes.append((*z, len(W)))
         x = (*(side // (1 + pool) for side in z), len(W))
@@ -453,7 +454,7 @@ def _maps(weights, pools, x):
 
 
 def _read(weights, recording, pools):
-    """Check and return weights, pools, recording, and shapes of all maps."""
+    """Check and return weights, pools, recording, and the shapes of all x[l]."""
     weights, pools = _layers(weights, pools)
     pre, dtype = getattr(recording, "pre", None), weights[0].dtype
     if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
@@ -470,7 +471,7 @@ def _read(weights, recording, pools):
 
 
 def _list(name, arrays, shapes, kind="", dtype=None):
-    """Return `arrays` of these shapes; with a ? in the name, None is accepted."""
+    """Check and return arrays of the given shapes; a ? in the name allows None."""
     name, gap, _ = name.partition("?")
     arrays = [None] * len(shapes) if gap and arrays is None else arrays
     if len(_one_of(name, arrays, list, tuple)) != len(shapes):

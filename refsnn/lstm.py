@@ -1,19 +1,19 @@
 # refsnn 0.1.0 | lstm.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Long short-term memory (LSTM) with dropout, and its gradient by hand.
 
-The rows of z[t] belong to the input gate i, the forget gate f, the
-candidate g and the output gate o, in the order i, f, g, o.  The dropout
-masks p and q are passed as arrays and are 1 if absent.  `*` multiplies
-entry by entry, and s(z) = 1/(1 + exp(-z)).
+The network has input x, cell states c and outputs h.  The rows of z[t]
+belong, in this order, to the input gate i, the forget gate f, the
+candidate g and the output gate o.  The dropout masks p and q are arguments
+and 1 by default.  `*` multiplies entry by entry, s(z) = 1/(1 + exp(-z)).
 
     z[t] = W (p[t] * x[t]) + V (q[t] * h[t-1]) + b               (1)
     i, f, o = s(z_i), s(z_f), s(z_o),  g = tanh(z_g)             (2)
     c[t] = f[t] * c[t-1] + i[t] * g[t]                           (3)
     h[t] = o[t] * tanh(c[t])                                     (4)
 
-Derivation.  Let e[t] be the direct derivative of the loss by h[t], and let
-    dA be dL/dA including the effect of A on all later steps.  The chain
-    rule gives, backward in time,
+Derivation.  Let e[t] be the direct derivative of the loss L by h[t], and
+    let dA be the total derivative dL/dA.  The chain rule gives, backward
+    in time,
 
     dh[t] = e[t] + q[t+1] * V^T dz[t+1]                          (5)
     dc[t] = dh[t] * o[t] * (1 - tanh(c[t])^2) + f[t+1] * dc[t+1]     (6)
@@ -27,23 +27,22 @@ Derivation.  Let e[t] be the direct derivative of the loss by h[t], and let
 
     s(z) = 1/2 + tanh(z/2) / 2                                   (10)
 
-    The factor 1/2 of the argument is taken into copies of W, V and b.
-    Dropout draws each entry of a mask independently,
+    The weights and biases of i, f and o are halved in advance.  Dropout
+    draws each entry of a mask independently,
 
     p = 1/(1 - rate) with probability 1 - rate, else 0           (11)
 
-    Initial weights are W uniform within +-sqrt(6 / (m + 4 n)), V with
-    orthonormal columns, b = 1 for forget gates and 0 elsewhere      (12)
+    Initially, W is uniform within +-sqrt(6 / (m + 4 n)), V has orthonormal
+    columns, and b is 1 for forget gates and 0 elsewhere             (12)
 Exact.  The network is smooth and no path is dropped.  The rounding error
-    of (10) is eps, not eps s(z).
-Cost.   `simulate` takes T B n (4 m + 4 n) multiplications; `backward`
-    takes twice as many, or T B 4 n m fewer without dx.  Both make about 20
-    passes per step in cache and take O(T B (m + n)) memory.
+    of (10) is relative to 1, not to s(z).
+Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward`
+    twice as many.  Both take O(T B (m + n)) memory.
 Departures.  [HS97] has no forget gates, which [GSC00] introduced, and its
-    gradient stops where it leaves a cell; here it follows every path.
-    There are no peephole connections.  A mask (B, m) is shared by all
-    steps, as in [GG16], and by all gates.  [CSSZ20] trained this network
-    on binned spikes.
+    gradient stops where it leaves a cell.  Here the gradient follows every
+    path, and there are no peephole connections.  A mask (B, m) is shared
+    by all steps, as in [GG16], and by all gates.  [CSSZ20] trained this
+    network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -64,12 +63,12 @@ class Recording(NamedTuple):
     """Hold the arrays that a simulation records."""
 
     h: np.ndarray           # outputs, (T, B, n)
-    c: np.ndarray           # cells, (T, B, n)
+    c: np.ndarray           # cell states, (T, B, n)
     gates: np.ndarray       # i, f, g, o of (2), (T, B, 4 n)
 
 
 class Gradient(NamedTuple):
-    """Hold the gradients of weights, input, and initial outputs and cells."""
+    """Hold the derivatives by W, V, b, x and the initial h and c."""
 
     dW: np.ndarray
     dV: np.ndarray
@@ -90,14 +89,14 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
         Weights and biases, with rows in the order i, f, g, o.  Results
         have the dtype of W.
     h0, c0 : (B, n) float, optional
-        Outputs and cells before the first step; 0 by default.
+        Outputs and cell states before the first step; 0 by default.
     x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float
-        Masks p and q, for all steps or for each; optional; see `dropout`.
+        Masks p and q for all steps or for each step; see `dropout`.
 
     Returns
     -------
     Recording
-        For a linear readout ``h @ W_out.T``, dh is ``dout @ W_out``.
+        Outputs, cell states and gates of all steps.
 
     Examples
     --------
@@ -146,7 +145,7 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
     dh : (T, B, n) float
         Direct derivative of the loss by the outputs, e[t].
     dc_last : (B, n) float, optional
-        Derivative of the loss by the cells after the last step.
+        Derivative of the loss by the cell states after the last step.
     inputs : bool
         Whether to compute dx.
 
@@ -216,7 +215,7 @@ def dropout(shape, rate, rng, dtype=np.float64):
     Parameters
     ----------
     shape : tuple of int
-        (B, m) for one mask for all steps, (T, B, m) for one per step.
+        (B, m) for one mask for all steps, (T, B, m) for a mask per step.
     rate : float
         Probability of 0, in [0, 1).
     rng : numpy.random.Generator
@@ -268,7 +267,7 @@ def init(m, n, rng, dtype=np.float64):
     _source(rng, dtype)
     W = rng.uniform(-1, 1, (4 * n, m)) * math.sqrt(6 / (m + 4 * n))        # (12)
     Q, R = np.linalg.qr(rng.standard_normal((4 * n, n)))
-    V = Q * np.sign(np.diag(R))         # makes all directions equally likely
+    V = Q * np.sign(np.diag(R))         # so that all directions are equally likely
     b = np.repeat([0.0, 1.0, 0.0, 0.0], n)
     return W.astype(dtype), V.astype(dtype), b.astype(dtype)
 
@@ -290,8 +289,8 @@ def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
             "recording.gates (T, B, g) float, dh (T, B, n) float, "
             "dc_last? (B, n) float"), W, V, b, x, h0, c0, x_mask, h_mask, *more)
     if len(W) != 4 * V.shape[1]:
-        raise ValueError(f"W is of shape {W.shape} and V of {V.shape}: must have 4 n "
-                         "rows, of the gates i, f, g, o, and n columns in V")
+        raise ValueError(f"W is of shape {W.shape}, V of {V.shape}: must have 4 n rows "
+                         "for the gates i, f, g, o, and V n columns")
     return W, V, *arrays
 
 

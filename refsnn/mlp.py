@@ -1,33 +1,33 @@
 # refsnn 0.1.0 | mlp.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Multilayer perceptron (ReLU or tanh) with derivatives to second order.
+r"""Compute a multilayer perceptron and its first and second derivatives.
 
-Layer l = 0 ... L-1 has weights W[l] and biases b[l].  For one sample x,
-and with `o` for the product entry by entry,
+The hidden units are ReLU or tanh.  Layer l = 0 ... L-1 has weights W[l]
+and biases b[l].  For one sample x, and with `o` for the entrywise product,
 
     a[0] = x,  z[l] = W[l] a[l] + b[l]                           (1)
     a[l+1] = phi(z[l]),  f = z[L-1]                              (2)
 
-Dropout silences units through recorded masks m[l] of 0 and 1:
+Dropout multiplies the units by recorded masks m[l] of 0 and 1:
 
     a[l] becomes m[l] o a[l],  z[l-1] becomes m[l] o z[l-1]      (3)
 
-This closes the ReLU gates of dropped units, so that all derivatives below
-hold with dropout too.  With d[l] = dE/dz[l], the gradient of a loss E is
+The ReLU gate of a dropped unit is closed, so all derivatives below also
+hold with dropout.  With d[l] = dE/dz[l], the gradient of a loss E is
 
     d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
 
-summed over samples n.  The signals g[l]_k = df_k/dz[l] of output k give
-the Jacobian:
+where the sums run over samples n.  The signals of output k, g[l]_k =
+df_k/dz[l], give the Jacobian:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
-Functions of the Jacobian, such as the neural tangent kernel of [LZ20],
-are therefore functions of all a[l] and g[l].  Their gradient by the
-weights is that of E = sum_l <A[l], a[l]> + sum_lk <G[l]_k, g[l]_k> +
-<O, f> with constant A, G and O.  With B[l]_k = dE/dg[l]_k,
+A function E of the Jacobian, such as a loss of the neural tangent kernel
+of [LZ20], is therefore a function of all a[l] and g[l].  Let A[l], G[l]_k
+and O be its partial derivatives by a[l], g[l]_k and f.  With the total
+derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l],
 
     B[0]_k = G[0]_k,  B[l+1]_k = G[l+1]_k + W[l+1] T[l]_k        (9)
     T[l]_k = phi'(z[l]) o B[l]_k                                (10)
@@ -36,25 +36,24 @@ weights is that of E = sum_l <A[l], a[l]> + sum_lk <G[l]_k, g[l]_k> +
     d[L-1] = O,
     d[l] = phi'(z[l]) o (W[l+1]^T d[l+1] + A[l+1]) + c[l]       (13)
 
-followed by (5).  Initial weights are those of [GB10], truncated:
+and the gradient of E is the sum of (5) and (11).  Initial weights follow a
+truncated normal distribution with the variance of [GB10]:
 
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
-Derivation.  (4)-(8) are the chain rule along (1) and (2).  (9)-(13) are
-    the adjoint of (1), (2), (6) and (7), in reverse order.  It passes (7)
-    from g[0] up: step l reads g[l+1], W[l+1] and z[l], which yields
-    (9)-(12).  Then it passes from f down as in (4), with A and c added.
-    A[0] and G[L-1] multiply constants and drop out.  tanh has phi' =
-    1 - a^2 and phi'' = -2 a phi' with a = phi(z), so that by (7) c[l] is
-    -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  0.87962566 is
-    the standard deviation of a standard normal variable cut at -2 and 2.
-Exact.  For tanh everywhere.  For ReLU wherever no z is 0; phi'(0) is set
-    to 0.  Signals jump where a ReLU gate opens or closes, and their
-    derivatives hold between these points.
-Cost.   Multiplications, for w weights of which v lie beyond the first
-    layer: `forward` N w, `backward` N (w + v), `signals` N K v,
-    `second_order` 2 N K v + N (w + v), `jacobian` N K w.
+Derivation.  (4)-(8) are the chain rule for (1) and (2).  (9)-(12) are the
+    reverse pass through (7), from g[0] to g[L-1]: g[l]_k depends on
+    g[l+1]_k, W[l+1] and z[l].  (13) is the reverse pass through (1) and
+    (2), with A and c added.  A[0] and G[L-1] have no effect, because x and
+    g[L-1] are constant.  With a = phi(z), tanh has phi' = 1 - a^2 and
+    phi'' = -2 a phi', so c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k by (7).
+    ReLU has phi'' = 0.  0.87962566 is the standard deviation of a standard
+    normal variable truncated at -2 and 2.
+Exact.  The derivatives are exact for tanh, and for ReLU wherever no z is
+    0.  Where z = 0, phi' is set to 0, and the signals of ReLU units jump.
+Cost.   O(N w) multiplications for N samples and w weights, and K times as
+    many for the signals, Jacobian and second derivatives of K outputs.
 Departures.  None known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -71,21 +70,21 @@ __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
 
 ACTIVATIONS = ("relu", "tanh")
-CUT_STD = 0.87962566103423978       # of a standard normal variable cut at -2 and 2
+CUT_STD = 0.87962566103423978           # see (14) and Derivation
 RUN = ("weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
        "recording.pre[{0}] (N, n{1})")
 
 
 class Recording(NamedTuple):
-    """Inputs and pre-activations of all layers, and the outputs."""
+    """Hold the inputs and pre-activations of all layers, and the outputs."""
 
     inputs: List[np.ndarray]      # a[l], (N, n_in)
     pre: List[np.ndarray]         # z[l], (N, n_out)
-    outputs: np.ndarray           # f, (N, K); is pre[-1]
+    outputs: np.ndarray           # f, (N, K), equal to pre[-1]
 
 
 class Gradient(NamedTuple):
-    """Derivatives by all weights and biases, summed over samples."""
+    """Hold the derivatives by weights and biases, summed over samples."""
 
     weights: List[np.ndarray]
     biases: List[np.ndarray]
@@ -96,10 +95,9 @@ def forward(weights, biases, x, activation="relu", dropout=None):
 
     Parameters
     ----------
-    weights : list of (n_out, n_in) float
-        One array for each layer.  Their dtype is that of the result.
-    biases : list of (n_out,) float
-        One array for each layer.
+    weights, biases : lists of (n_out, n_in) and of (n_out,) float
+        One array of each for each layer.  The result has the dtype of the
+        weights.
     x : (N, n) float
         Samples.
     activation : {"relu", "tanh"}
@@ -107,13 +105,13 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     dropout : list of (N, n_in) of 0 and 1, optional
         Recorded mask of each layer's inputs; None masks nothing.  Outputs
         of tanh units cannot be masked.  To scale the kept units by 1/keep,
-        pass the weights that read them times 1/keep, here and to
-        `backward`, and multiply the gradient of these weights by 1/keep.
+        multiply their outgoing weights by 1/keep before `forward` and
+        `backward`, and the gradient of these weights by 1/keep afterwards.
 
     Returns
     -------
     Recording
-        Inputs a[l] (N, n_in), pre-activations z[l] (N, n_out), outputs.
+        Inputs a[l], pre-activations z[l] and outputs f.
 
     Examples
     --------
@@ -127,7 +125,7 @@ def forward(weights, biases, x, activation="relu", dropout=None):
         "weights[{0}] (n{1}, n{0}) float; biases[{0}] (n{1}); x (N, n0); "
         "dropout[{0}]? (N, n{0}) in {{0, 1}}", weights, biases, x, dropout)
     if activation == "tanh" and any(mask is not None for mask in dropout[1:]):
-        raise ValueError("dropout masks tanh units: must be None behind tanh")
+        raise ValueError("dropout masks tanh units: must be None except in entry 0")
     a, inputs, pre = x, [], []
     for i, (W, b, mask) in enumerate(zip(weights, biases, dropout, strict=True)):
         if i > 0:
@@ -137,10 +135,8 @@ def forward(weights, biases, x, activation="relu", dropout=None):
             a = a * mask
             if i > 0:
                 pre[-1] *= mask                                            # (3)
-        z = a @ W.T
-        z += b                                                             # (1)
         inputs.append(a)
-        pre.append(z)
+        pre.append(a @ W.T + b)                                            # (1)
     return Recording(inputs, pre, pre[-1])
 
 
@@ -157,7 +153,7 @@ def backward(weights, recording, doutputs, activation="relu"):
     Returns
     -------
     Gradient
-        By weights and biases, summed over samples.
+        Derivatives by weights and biases, summed over samples.
 
     Examples
     --------
@@ -183,18 +179,17 @@ def _slopes(inputs, pre, activation):
             slope = 1 - a ** 2
             fits = np.abs(a - np.tanh(z)) <= 8 * np.finfo(a.dtype).eps
         if not fits.all():
-            raise ValueError(f"activation is {activation!r}: must be that of the "
-                             f"recording, whose inputs[{i + 1}] is not {activation} of "
-                             f"its pre[{i}]")
+            raise ValueError(f"activation is {activation!r}: must be the recording's, "
+                             f"but inputs[{i + 1}] is not {activation} of pre[{i}]")
         found.append(slope)
     return found
 
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
-    """Compute the gradient from the outputs down, eqs. (5) and (13).
+    """Compute the gradient from the last layer to the first, eqs. (5) and (13).
 
-    `dinputs` holds A[l], `extra` c[l] of (12), and `gain` the terms of (11);
-    None stands for 0.
+    `dinputs` holds A[l], `extra` holds c[l] of (12), and `gain` holds the
+    terms (11); None stands for 0.
     """
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
@@ -213,7 +208,7 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Compute the derivatives of the outputs by all z, eqs. (6) and (7).
+    """Compute the derivatives of the outputs by all z[l], eqs. (6) and (7).
 
     Parameters
     ----------
@@ -223,8 +218,8 @@ def signals(weights, recording, activation="relu"):
     Returns
     -------
     list of (N, K, n_out) float
-        One array for each layer: entry [n, k] is the derivative of
-        outputs[n, k] by pre[l][n].
+        g[l] for each layer; entry [n, k] is the derivative of output k of
+        sample n by the pre-activations z[l] of this sample.
 
     Examples
     --------
@@ -238,14 +233,14 @@ def signals(weights, recording, activation="relu"):
     found = [np.eye(K, dtype=pre[-1].dtype) + np.zeros_like(pre[-1])[:, None]]   # (6)
     for i in range(len(weights) - 2, -1, -1):
         units, rows = _live(found[-1])
-        g = weights[-1] if i == len(weights) - 2 else (     # unit vectors choose rows
+        g = weights[-1] if i == len(weights) - 2 else (     # W^T e_k is row k of W
             rows @ weights[i + 1][units]).reshape(N, K, -1)
         found.append(g * slopes[i][:, None])                               # (7)
     return found[::-1]
 
 
 def _live(signals):
-    """Return an index of the units with signals, and these, (N K, units)."""
+    """Return the units with non-zero signals, and these as (N K, units)."""
     rows = signals.reshape(-1, signals.shape[2])
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -263,7 +258,8 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        Layer by layer, weights row by row, then biases.
+        For each layer, derivatives by the weights, row by row, and then by
+        the biases.
 
     Examples
     --------
@@ -274,37 +270,33 @@ def jacobian(recording, signals):
     inputs, pre, signals = _layers(
         "recording.inputs[{0}] (N, n{0}) float; recording.pre[{0}] (N, n{1}); "
         "signals[{0}] (N, n{2}, n{1})", *_fields(recording), signals)
-    N, K = pre[-1].shape
-    p = sum((a.shape[1] + 1) * z.shape[1] for a, z in zip(inputs, pre, strict=True))
-    jac, start = np.empty((N, K, p), pre[-1].dtype), 0
+    parts = []
     for a, g in zip(inputs, signals, strict=True):
-        for block in (g[..., None] * a[:, None, None], g):                 # (8)
-            block = block.reshape(N, K, -1)
-            jac[..., start:start + block.shape[2]] = block
-            start += block.shape[2]
-    return jac
+        weights = g[..., None] * a[:, None, None]
+        parts += [weights.reshape(*pre[-1].shape, -1), g]                  # (8)
+    return np.concatenate(parts, axis=2)
 
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Differentiate a function of inputs, signals and outputs, (9)-(13), (5).
+    """Compute the gradient of a function of a, g and f, eqs. (9)-(13) and (5).
 
     Parameters
     ----------
-    weights, recording, signals, activation
-        As for `backward`, and the result of `signals`.
-    dinputs : list of (N, n_in) float, optional
-        Derivatives A of the function by inputs[l].  Here and below, None
-        stands for zeros, for all layers or for one.  A[0] is not used.
-    dsignals : list of (N, K, n_out) float, optional
-        Derivatives G by signals[l].  The last one is not used.
+    weights, recording, activation
+        As for `backward`.
+    signals : list of (N, K, n_out) float
+        Result of `signals`.
+    dinputs, dsignals : lists like recording.inputs and signals, optional
+        Derivatives A and G of the function.  A list or an entry that is
+        None stands for zeros.  A[0] and G[L-1] are not used.
     doutputs : (N, K) float, optional
-        Derivative O by the outputs.
+        Derivative O by the outputs; None stands for zeros.
 
     Returns
     -------
     Gradient
-        By weights and biases, summed over samples.
+        As for `backward`.
 
     Examples
     --------
@@ -324,7 +316,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Compute c[l] of (12) and the terms (11) of each dW, eqs. (9)-(12)."""
+    """Compute c[l] of (12) and the term (11) of each dW[l]."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -339,7 +331,7 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
         units, rows = _live(signals[i + 1])
         gain[i + 1] = np.zeros_like(weights[i + 1])
         gain[i + 1][units] = rows.T @ T.reshape(N * K, -1)                 # (11)
-        if i < len(weights) - 2:         # the last signals are constant
+        if i < len(weights) - 2:         # signals[-1] is constant
             units, rows = _live(T)
             B = (rows @ weights[i + 1].T[units]).reshape(N, K, -1)
     return extra, gain
@@ -353,16 +345,14 @@ def init(sizes, rng, dtype=np.float64):
     sizes : sequence of int
         Numbers of inputs, of neurons in each hidden layer, and of outputs.
     rng : numpy.random.Generator
-        Source of randomness.  Each layer draws weights, then biases.
+        Source of randomness.
     dtype : float32 or float64
-        Dtype of the result; the numbers agree up to rounding.
+        Dtype of the result; both dtypes give the same values up to rounding.
 
     Returns
     -------
-    weights : list of (n_out, n_in) float
-        Truncated normal.
-    biases : list of (n_out,) float
-        Normal.
+    weights, biases : lists of (n_out, n_in) and of (n_out,) float
+        One array of each for each layer.
 
     Examples
     --------
@@ -388,7 +378,7 @@ def init(sizes, rng, dtype=np.float64):
 
 
 def _fields(recording):
-    """Return inputs and pre of a recording."""
+    """Return the inputs and pre-activations of a recording."""
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording")
@@ -396,7 +386,7 @@ def _fields(recording):
 
 
 def _network(weights, recording, activation, spec="", *values):
-    """Check a recorded run, and `values` by `spec`; add the slopes."""
+    """Check a recorded run and `values`; return them with the slopes phi'."""
     _one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(RUN + spec, weights, *_fields(recording),
                                             *values)
@@ -404,9 +394,10 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check `values` by `_arrays`.  A rule of spec with [{0}] is for a list.
+    """Check `values` by `_arrays` and return them, lists of arrays included.
 
-    {0} counts the layers, {1} is one more, and {2} is the number of layers.
+    A rule of spec that contains [{0}] applies to a list with one array for
+    each layer {0}; {1} is {0} + 1, and {2} is the number of layers.
     """
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
     rules, arrays, parts = [], [], []

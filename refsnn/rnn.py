@@ -48,10 +48,8 @@ def simulate(x, W, V, h0=None):
     ----------
     x : (T, B, m) float
         Input.
-    W : (n, m) float
-        Input weights.  Results have their dtype.
-    V : (n, n) float
-        Recurrent weights.
+    W, V : (n, m) and (n, n) float
+        Input and recurrent weights.  Results have the dtype of W.
     h0 : (B, n) float, optional
         State before the first step; 0 by default.
 

@@ -15,8 +15,9 @@ In a layer of LIF neurons, each weight directly affects one neuron only.
 Row i of theta = [W | V] holds the w weights into neuron i, and column
 i w + j of an influence belongs to theta_ij.  D(z) is the n x (n w) matrix
 with z_j in row i of that column and 0 elsewhere.  Let I be the currents,
-U the membranes, S the spikes and psi[t] the surrogate of dS[t]/dU[t], and
-let c[t] be 0 for neurons that are refractory at step t and 1 otherwise:
+U the membrane potentials and S the spikes.  The surrogate derivative
+psi[t] replaces dS[t]/dU[t], and c[t] is 0 for neurons that are refractory
+at step t and 1 otherwise:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t],
     U[t+1] = c[t+1] (beta U[t] + gain I[t] - threshold S[t])    subtract
@@ -32,22 +33,21 @@ The layer has two influences, G = dI/dtheta and P = dU/dtheta:
     zero:     r = c[t+1] (1 - S[t]), z = c[t+1] (beta U[t] + gain I[t])
     dL[t]/dtheta = (dL[t]/dU[t] + psi[t] dL[t]/dS[t])^T P[t]  (6)
 
-`through_recurrence=False` drops the second term of (4) for W and for V;
+`through_recurrence=False` drops the second term of (4), and
 `through_reset=False` sets z = 0.
 
-Derivation.  (1) is the chain rule.  (4) and (5) are (1) with J and F
-    written out: F has one entry in each column, which is added to a
-    diagonal, so that V diag(psi) P is the only matrix product.
+Derivation.  (1) is the chain rule.  (4) and (5) are (1) with the J and F
+    of the layer.  Each column of F has one entry other than 0, so that
+    V diag(psi) P is the only matrix product.
 Exact.  (1)-(3) are exact for every J, F and q.  (4) and (5) are the
     derivative of the hard-spiking layer with dS/dU := psi, where the
     refractory mask c is a recorded value.
 Cost.   O(n^2 p) time per step and O(n p) memory per sequence, for n
-    neurons and p = n w weights.  Over a recording, columns are processed
-    in blocks that stay in the cache.
+    neurons and p = n w weights.
 Departures.  [WZ89] uses rate units and updates the weights at each step;
     here the caller decides when to update.  [ZN21] joins current and
-    membrane in one state; here their influences are separate arrays,
-    because V multiplies the influence on the membrane only.
+    membrane potential in one state; here their influences are separate
+    arrays, because V multiplies only the influence on the potential.
 
 [WZ89] R. J. Williams and D. Zipser, A learning algorithm for continually
     running fully recurrent neural networks, Neural Computation 1(2),
@@ -90,7 +90,7 @@ def step(M, J, F, out=None):
     F : (B, n, p) float
         Immediate influence.
     out : (B, n, p) float, optional
-        Buffer for the result; it must not share memory with M.
+        Buffer for the result.  It must not share memory with an argument.
 
     Returns
     -------
@@ -120,10 +120,11 @@ def step_gradient(M, q):
     Parameters
     ----------
     M : (B, n, p) float
-        Influence at this step, or `Influence.mem`; entries are not checked.
+        Influence at this step, for LIF layers `Influence.mem`.  Its
+        entries are not checked.
     q : (B, n) float
-        Derivative of the loss of this step by the states, or the sum in
-        parentheses in (6).
+        Derivative of the loss of this step by the states, for LIF layers
+        the sum in parentheses in (6).
 
     Returns
     -------
@@ -178,19 +179,19 @@ def gradient(J, F, q):
 def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
              through_recurrence=True, out=None):
-    """Advance the influences in a LIF layer from step t to t + 1, (4), (5).
+    """Advance the influences in a LIF layer by one step, eqs. (4) and (5).
 
     Parameters
     ----------
     influence : Influence or None
-        Influences at step t; None stands for 0, their value at rest.
-        Their entries are not checked.
+        Influences at step t; None stands for the initial value 0.  The
+        entries are not checked.
     x : (B, m) float, int or bool
         Input x[t].
     V : (n, n) float or None
         Recurrent weights.  For a feed-forward layer V is None and w = m.
     syn, mem, spikes : (B, n) float
-        State I[t], U[t], S[t].
+        Recorded I[t], U[t] and S[t].
     psi : (B, n) float
         Surrogate derivative at U[t].  Results have its dtype.
     clamp : (B, n) bool, optional
@@ -204,12 +205,12 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through V.
     out : Influence, optional
-        Buffers for the result, apart from the memory of the arguments.
+        Buffers for the result, which must not share memory with arguments.
 
     Returns
     -------
     Influence
-        Influences at step t + 1; `step_gradient` reads `mem`.
+        Influences at step t + 1.  The gradient needs `mem` only.
 
     Examples
     --------
@@ -229,9 +230,11 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     _options(reset, through_reset, through_recurrence)
     z = x if V is None else np.concatenate([x, now[2]], axis=1)
     (B, n), w = psi.shape, z.shape[1]
-    G, P = (_earlier(*field, (B, n, n * w), psi.dtype)
-            for field in _fields("influence", influence))
-    new = Influence(*(_buffer(*field, G.shape, psi.dtype, (G, P, *now, psi, x))
+    shape = B, n, n * w
+    G, P = (np.zeros(shape, psi.dtype) if value is None else
+            np.ascontiguousarray(_unread(name, value, shape, psi.dtype))
+            for name, value in _fields("influence", influence))
+    new = Influence(*(_buffer(*field, shape, psi.dtype, (G, P, *now, psi, x))
                       for field in _fields("out", out)))
     if np.may_share_memory(*new):
         raise ValueError("out.syn and out.mem share memory: must be separate")
@@ -246,7 +249,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
 
 
 def _factors(now, psi, clamp, model, through_reset):
-    """Return the row factors of P and G in (5), with one more axis than psi."""
+    """Return the factors of P and G in (5), with one more axis than psi."""
     syn, mem, spikes = now
     beta, gain, threshold, reset = model
     c = 1 - clamp
@@ -257,7 +260,7 @@ def _factors(now, psi, clamp, model, through_reset):
 
 
 def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
-    """Compute (4) without D, and (5), for some columns; new_G may be G."""
+    """Compute (5), and (4) without D, for some columns; new_G may be G."""
     a, b = factors
     np.multiply(P, a, out=new_P)
     new_P += G if (b == 1).all() else b * G                                # (5)
@@ -267,7 +270,7 @@ def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
 
 
 def _diagonal(M, first, w):
-    """Return the entries of D in the columns of neurons first, ... as a view."""
+    """Return a view of the entries of D, from the columns of neuron `first` on."""
     k = M.shape[1] // w
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, w))
 
@@ -284,11 +287,11 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     V, alpha, beta, gain, threshold, reset, through_reset, through_recurrence
         As for `lif_step`.
     recording : tuple of (T, B, n) arrays
-        Currents, membranes, spikes and refractory mask (0 or 1).
+        Currents, membrane potentials, spikes and refractory mask (0 or 1).
     psi : (T, B, n) float
         Surrogate derivative along the recording.  Results have its dtype.
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss by the spikes and membranes.
+        Direct derivatives of the loss by spikes and membrane potentials.
 
     Returns
     -------
@@ -330,14 +333,14 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _blocks(n, w, itemsize):
-    """Return (first, last) neurons of blocks of columns of about BLOCK bytes."""
+    """Divide the neurons into ranges whose columns of P take about BLOCK bytes."""
     edges = np.linspace(0, n, min(n, -(-n * n * w * itemsize // BLOCK)) + 1)
     edges = edges.round().astype(int).tolist()
     return list(zip(edges[:-1], edges[1:], strict=True))
 
 
 def _lif_block(factors, alpha, V, psi, z, q, low, high):
-    """Return sum_t q[t] P[t] for the weights into neurons low to high."""
+    """Return sum_t q[t]^T P[t] for the weights into neurons low to high - 1."""
     (T, n), w = psi.shape, z.shape[1]
     G, P, new = (np.zeros((n, (high - low) * w), psi.dtype) for _ in range(3))
     spot, total = _diagonal(G, low, w), np.zeros(P.shape[1], psi.dtype)
@@ -351,7 +354,7 @@ def _lif_block(factors, alpha, V, psi, z, q, low, high):
 
 
 def _fit(*pairs):
-    """Return whether arrays pass a fast test; `_arrays` checks the others."""
+    """Return whether all arrays pass a fast test; if not, call `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -359,7 +362,7 @@ def _fit(*pairs):
 
 
 def _checked(psi, clamp, alpha, beta, gain, threshold):
-    """Return mask and constants in the dtype of psi; plain floats pass quickly."""
+    """Return mask and constants in the dtype of psi; plain floats are fast."""
     clamp = np.zeros_like(psi) if clamp is None else _arrays(
         "psi (B, n) float, clamp (B, n) in {0, 1}", psi, clamp)[1]
     if type(alpha) is type(beta) is type(gain) is type(threshold) is float \
@@ -377,20 +380,14 @@ def _options(reset, *flags):
 
 
 def _fields(name, value):
-    """Return names and values of the fields of an `Influence` or of None."""
+    """Return the names and values of the fields; None stands for both values."""
     if value is not None and (not isinstance(value, tuple) or len(value) != 2):
         raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
     return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)
 
 
-def _earlier(name, value, shape, dtype):
-    """Return the influence before a step, 0 for None."""
-    return np.zeros(shape, dtype) if value is None else \
-        np.ascontiguousarray(_unread(name, value, shape, dtype))
-
-
 def _buffer(name, value, shape, dtype, others):
-    """Return `value` if it can be written to, or a new array for None."""
+    """Return `value` if it is a valid buffer, or a new array for None."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -404,7 +401,7 @@ def _buffer(name, value, shape, dtype, others):
 
 
 def _unread(name, value, shape, *dtypes):
-    """Return `value` as an array; its entries are not checked."""
+    """Check shape and dtype, but not the entries, and return an array."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype not in dtypes:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be "

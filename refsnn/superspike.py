@@ -382,9 +382,9 @@ def _valid(k, dtype):
 
 
 def _given(k, state, names, W, *others):
-    """Return W and the other arrays of a step, in its dtype; check k and state too.
+    """Return W and other arrays of a step in its dtype; check k and state.
 
-    `_arrays` takes half as long as a step, so it is called only where it is needed.
+    `_arrays` takes half as long as a step.  It is called only if needed.
     """
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from strategies import SEEDS
 from tolerances import RTOL
 
-from refsnn import chip, encoding, lif
+from refsnn import binning, chip, lif
 
 DT, TAU = 1.7e-6, 6e-6
 DECAY = float(np.exp(-DT / TAU))
@@ -684,11 +684,11 @@ def test_limits_are_switches():
 
 def test_times_outside_the_window_are_refused():
     times = np.array([0.0, 3e-6, 33.9e-6])
-    bins = encoding.bin_events(times, np.arange(3), 20, 3, dt=DT)
+    bins = binning.bin_events(times, np.arange(3), 20, 3, dt=DT)
     assert emulate(ideal(1, 3), bins[:, None], [[1, 1, 1]]).membranes.any()
     for late in (34.1e-6, -1e-6, np.nan):
-        with pytest.raises(ValueError, match=r"times_s\[2\]"):
-            encoding.bin_events(np.array([0, 0, late]), np.arange(3), 20, 3, dt=DT)
+        with pytest.raises(ValueError, match="^times_s"):
+            binning.bin_events(np.array([0, 0, late]), np.arange(3), 20, 3, dt=DT)
 
 
 # ---- refusals

@@ -1,7 +1,7 @@
 """Synaptic intelligence at work: tasks one after another, and what is kept.
 
 Shared by the figures of [ZPG17].  Parameters are a flat list, weights and
-then biases.  `learn` is the fast way, `si_adam.step`, for all rules whose
+then biases.  `learn` is the fast way, `fast.si.step`, for all rules whose
 penalty is quadratic; `learn_clearly` does the same step by step from
 `si.py`, with every choice of `si.Settings`.  Images are in [0, 1], as in the
 authors' code.

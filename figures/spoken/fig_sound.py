@@ -187,7 +187,7 @@ def _word(data, i, axes):
                                    strict=True):
         for axis in axes if stop else ():
             axis.axvline(start, color=colours.GREY, lw=0.7, ls=":")
-        if stop - start > 15 and "_" not in str(name):   # not of closures
+        if stop - start > 15 and "_" not in str(name):   # closures are not labelled
             axes[0].annotate(str(name), ((start + stop) / 2, 0.84 * top), ha="center",
                              color=colours.BLACK, fontsize=9.5)
     decibels = 20 * np.log10(np.maximum(data[f"speed {i}"], 1e-9)

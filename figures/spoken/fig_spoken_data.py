@@ -19,8 +19,8 @@ cochlea model converts it to spikes of 70 channels.  With --full, the words are
 read from shd_train.h5 and shd_test.h5 of SHD, or ssc_train.h5 and ssc_test.h5
 of the Spiking Speech Commands (SSC), if the data folder has them.  Otherwise
 the words are recordings of the Free Spoken Digit Dataset (FSDD), converted to
-spikes of 210 channels by the same model.  Mirrors the description of the data
-in [CSSZ20].
+spikes of 210 channels by the same model; some of them are longer than 1.4 s.
+Mirrors the description of the data in [CSSZ20].
 """
 
 import numpy as np
@@ -175,4 +175,4 @@ def _spikes(d, axes):
         if (d["set"] == i).any():
             axes[2].plot(d["profile"][i], color=COLOURS[name], label=name)
     axes[2].set(title="Spikes per channel", xlabel="channel", ylim=(0, None),
-                ylabel="spikes per word, mean")
+                ylabel="mean spikes per word")

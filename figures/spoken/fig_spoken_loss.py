@@ -4,10 +4,10 @@ A recurrent spiking network, a feed-forward one and an LSTM learn spoken digits,
 as in the figure `spoken_classifiers`, with several losses and time steps, and
 are tested on jittered spikes.  The recurrent network is at least as accurate
 with the loss of the maximum over time of its readouts as with the loss of their
-last step.  A jitter of the test words by 160 ms lowers the test accuracy of the
-recurrent network and of the LSTM by at least 0.1.  Time steps of 160 ms lower
-the test accuracy of the LSTM by at least 0.05, relative to the best of 10, 20
-and 40 ms.
+last step.  If the spike times of the test words are jittered with a standard
+deviation of 160 ms, the recurrent network and the LSTM each lose at least 0.1
+of test accuracy.  With time steps of 160 ms, the LSTM loses at least 0.05 of
+test accuracy, relative to the best of 10, 20 and 40 ms.
 
 Left: test accuracy if the loss and the decision use the sum, the maximum or the
 last step of the readouts.  The last step is later than the end of most words,
@@ -24,7 +24,7 @@ the data folder has their files, or recordings of the Free Spoken Digit Dataset
 words have jittered times and channels and additional random events.  Its
 published accuracy is 0.832 on SHD [CSSZ20].  If the data folder has FSDD,
 classifiers trained on synthetic English digits are tested on its recordings.
-Mirrors the controls of losses and spike timing in [CSSZ20].
+Follows the comparison of losses and of time steps in [CSSZ20].
 """
 
 import os

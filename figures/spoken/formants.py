@@ -1,4 +1,3 @@
-# refsnn 0.1.0 | formants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Formant synthesis of speech: tracks in, sound out.
 
 Tracks have a row every 5 ms; sound is at 48 kHz.  The vocal folds let air

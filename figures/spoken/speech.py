@@ -1,4 +1,3 @@
-# refsnn 0.1.0 | speech.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Spoken digits, English and German, by many speakers, from a seed.
 
 A stand-in for the recordings behind SHD [CSSZ20]: the same 20 classes, as

@@ -18,7 +18,7 @@ import numpy as np
 
 from figures.run import colours, seeds
 from figures.spoken import formants, speech
-from refsnn import audio, basilar, cochlea, events, spike_lists
+from refsnn import audio, basilar, binning, cochlea, events
 
 CHANNELS, RATE = 70, 48000  # channels of synthetic words; sampling rate, Hz
 FINER = 210                 # channels of recordings with --full
@@ -271,7 +271,7 @@ def binned(words, index, dt, longest):
 
     Events after `longest` seconds are dropped.
     """
-    binning = spike_lists.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
-    return spike_lists.dense([words.times[i] for i in index],
-                             [words.units[i] for i in index], words.channels, binning,
-                             dtype=np.float32)
+    choices = binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
+    return binning.dense([words.times[i] for i in index],
+                         [words.units[i] for i in index], words.channels, choices,
+                         dtype=np.float32)

@@ -7,7 +7,7 @@ seconds and the number of the neuron, separated by blanks,
     0.0123 17
 
 `read_ras` returns two arrays, `times_s` and `units`, which
-`encoding.bin_events` converts to a dense spike train.  A line of any other
+`binning.bin_events` converts to a dense spike train.  A line of any other
 form is refused by an error that names file and line.
 
 Units count from 0 in the arrays.  A file whose numbers start at 1 is read

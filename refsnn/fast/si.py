@@ -18,8 +18,8 @@ the step,
 Derivation.  (4) is Adam's update with numerator and denominator multiplied
     by s, so that v needs no pass for its bias correction.
 Exact.  Equals, up to rounding, `optimisers.adam` applied to g plus
-    `si.penalty_gradient`, then `si.accumulate` with Adam's update.  (6)
-    uses the update before (5) rounds it.
+    `si.penalty_gradient`, then `si.accumulate` with Adam's update.  The
+    update in (6) is not yet rounded by (5).
 Cost.   Of arrays of p numbers, Adam alone reads 4 and writes 3; (6) reads
     1 and writes 1, (1) reads 2.  There are 12 passes in the cache, 2 for
     (6) and 4 for (1).  Two blocks are the only additional memory.
@@ -133,11 +133,12 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
                     anchor=_lists("anchor", anchor, theta))
     *adam, strength = _numbers(theta, rate, beta1, beta2, eps, strength)
     if anchor is None and strength > 0:
-        raise ValueError(f"strength is {strength!r}: must be 0 where importance is None")
+        raise ValueError(f"strength is {strength!r}: must be 0 if importance is None")
     _apart(written, read)
     _finite("gradient", g)
+    pull = (read["importance"], read["anchor"]) if strength > 0 else (none, none)
     columns = [g, *written.values(), *([] if path_integral is not None else [none]),
-               *((read["importance"], read["anchor"]) if strength > 0 else (none, none))]
+               *pull]
     with np.errstate(over="ignore", invalid="ignore"):
         seen = [_pass(arrays, state.step + 1, adam, 2 * strength)
                 for arrays in zip(*columns, strict=True)]

@@ -7,7 +7,7 @@ and events counted in bins.
 
 import numpy as np
 
-from refsnn import cochlea, encoding
+from refsnn import binning, cochlea, encoding
 from refsnn.oracle.vector import delayed, numbers
 
 __all__ = []
@@ -162,7 +162,7 @@ def _binning():
     times[30], units[30] = times[29], units[29]
 
     def bins(times=times, dt=dt, start=0.0, duplicates="count"):
-        return {"counts": encoding.bin_events(
+        return {"counts": binning.bin_events(
             times, units, T, m, dt=dt, start=start, outside="drop",
             duplicates=duplicates)}
 
@@ -183,6 +183,6 @@ def _binning():
         ("dt not equal to the bin: half of it", "SpyTorch tutorial 4"): bins(dt=dt / 2),
         "dt not equal to the bin: twice it": bins(dt=2 * dt)}
     text = ("events (s, unit) counted in T bins [t dt, (t + 1) dt): "
-            "refsnn.encoding.bin_events, (4), (5)")
+            "refsnn.binning.bin_events, (2), (5)")
     p = {"times": times, "units": units, "T": T, "m": m, "dt": dt}
     return text, p, bins(), wrong

@@ -322,7 +322,7 @@ def test_float32_among_float64_bounds_eps():
 def test_refuses_the_rest(name, value, match):
     with pytest.raises(ValueError, match=match):
         run(**{name: value})
-    with pytest.raises(ValueError, match="strength is 1.0: must be 0 where importance"):
+    with pytest.raises(ValueError, match="strength is 1.0: must be 0 if importance"):
         run(importance=None, anchor=None)       # the penalty would silently be 0
     with pytest.raises(ValueError, match="parameters has 0 arrays"):
         fast_si.begin([])

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from figures.superspike import ras
 from figures.superspike.ras import BLOCK, LINE, read_ras, write_ras
-from refsnn import encoding
+from refsnn import binning
 
 SEEDS = st.integers(0, 2 ** 32 - 1)
 
@@ -47,7 +47,7 @@ def test_what_is_written_is_read_to_the_bit(tmp_path_factory, seed, events, m, f
     assert_array_equal(units, kept[1])
     assert os.listdir(path.parent) == ["spikes.ras"]
     if events:
-        dense = encoding.bin_events(got_times, got_units, 200, m, dt=0.05)
+        dense = binning.bin_events(got_times, got_units, 200, m, dt=0.05)
         assert dense.sum() == events
 
 

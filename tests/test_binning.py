@@ -1,0 +1,402 @@
+"""Binning of events: by hand, by loops over events, refusals."""
+
+import doctest
+import re
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from figures.chip import chip_coding
+from refsnn import binning
+from refsnn.binning import (Binning, batches, bin_events, dense, sparse, steps, thinned,
+                            time_constant)
+
+DTYPES = st.sampled_from([np.float32, np.float64])
+SEEDS = st.integers(0, 2 ** 32 - 1)
+PLAIN = Binning(0.0, 1.0, 0.25, "left", "count", "refuse", "refuse")
+
+
+def one(times, choice, units=None, channels=1):
+    """Return counts (T, channels) of a single recording."""
+    units = [0] * len(times) if units is None else units
+    return dense([np.array(times, float)], [np.array(units, int)], channels,
+                 choice)[:, 0]
+
+
+def test_an_event_on_an_edge():
+    on = [0.25, 0.5]
+    assert one(on, PLAIN)[:, 0].tolist() == [0, 1, 1, 0]
+    assert one(on, PLAIN._replace(closed="right"))[:, 0].tolist() == [1, 1, 0, 0]
+
+
+def test_the_ends_of_the_window():
+    drop = PLAIN._replace(outside="drop")
+    assert one([0.0, 1.0], drop)[:, 0].tolist() == [1, 0, 0, 0]
+    assert one([0.0, 1.0], drop._replace(closed="right"))[:, 0].tolist() == [0, 0, 0, 1]
+    with pytest.raises(ValueError, match=r"times\[0\] has an event at 1.0: must be "
+                                         "from 0.0 to 1.0"):
+        one([0.0, 1.0], PLAIN)
+    with pytest.raises(ValueError, match="event at 0.0"):
+        one([0.0, 1.0], PLAIN._replace(closed="right"))
+
+
+def test_events_outside():
+    times = [-0.5, -0.1, 0.3, 7.0]
+    assert one(times, PLAIN._replace(outside="drop"))[:, 0].tolist() == [0, 1, 0, 0]
+    assert one(times, PLAIN._replace(outside="clip"))[:, 0].tolist() == [2, 1, 0, 1]
+
+
+def test_duplicates_and_units():
+    times, units = [0.3, 0.3, 0.4, 0.4], [1, 1, 1, 0]
+    assert one(times, PLAIN, units, 2)[1].tolist() == [1, 3]
+    assert one(times, PLAIN._replace(duplicates="clip"), units, 2)[1].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("partial, T, counts", [("drop", 2, [1, 1]),
+                                                ("keep", 3, [1, 1, 1])])
+def test_the_last_partial_step(partial, T, counts):
+    choice = Binning(0.0, 1.0, 0.4, "left", "count", "drop", partial)
+    assert steps(choice) == T
+    assert one([0.1, 0.5, 0.9, 1.05], choice)[:, 0].tolist() == counts
+    with pytest.raises(ValueError, match="^dt is 0.4: must divide 1.0, or partial"):
+        steps(choice._replace(partial="refuse"))
+
+
+@pytest.mark.parametrize("partial", ["refuse", "drop", "keep"])
+def test_whole_steps_are_recognised_despite_rounding(partial):
+    assert 1.4 / 0.014 != 100
+    for t1, dt, T in ((1.4, 0.014, 100), (0.3, 0.1, 3), (1.0, 1e-4, 10000)):
+        choice = PLAIN._replace(t1=t1, dt=dt, partial=partial)
+        assert steps(choice) == T
+        assert one([t1 - dt / 2], choice)[:, 0].argmax() == T - 1
+
+
+def test_float16_times_fall_below_a_decimal_edge():
+    choice = PLAIN._replace(dt=0.1)
+    assert one([0.1], choice)[1, 0] == 1
+    assert one([float(np.float16(0.1))], choice)[0, 0] == 1
+
+
+@st.composite
+def cases(draw):
+    """Draw a batch, with events on edges, and a binning of any choice."""
+    rng = np.random.default_rng(draw(SEEDS))
+    B, n, T = (draw(st.integers(1, most)) for most in (4, 5, 7))
+    dt = draw(st.sampled_from([0.125, 1e-3, 0.1]))
+    t0 = dt * draw(st.integers(-2, 3))
+    times = [np.where(rng.random(E) < 0.3, t0 + dt * rng.integers(-1, T + 2, E),
+                      t0 + dt * rng.uniform(-1, T + 1, E))
+             for E in rng.integers(0, 12, B)]
+    choice = Binning(t0, t0 + dt * (T + draw(st.sampled_from([0, 0.5]))), dt,
+                     *(draw(st.sampled_from(binning.CHOICES[name])) for name in
+                       Binning._fields[3:5]), draw(st.sampled_from(["drop", "clip"])),
+                     draw(st.sampled_from(["drop", "keep"])))
+    return times, [rng.integers(0, n, len(t)) for t in times], n, choice
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases())
+def test_arrays_equal_a_loop_over_the_definition(case):
+    times, units, n, choice = case
+    T = steps(choice)
+    edges = choice.t0 + choice.dt * np.arange(T + 1)
+    if choice.partial == "keep":
+        edges[-1] = choice.t1
+    expected = np.zeros((T, len(times), n))
+    for b, pair in enumerate(zip(times, units, strict=True)):
+        for t, u in zip(*pair, strict=True):
+            inside = [j for j in range(T) if (
+                edges[j] <= t < edges[j + 1] if choice.closed == "left"
+                else edges[j] < t <= edges[j + 1])]
+            if not inside and choice.outside == "clip":
+                inside = [0 if t <= edges[0] else T - 1]
+            for j in inside:
+                expected[j, b, u] += 1
+    if choice.duplicates == "clip":
+        expected = np.minimum(expected, 1)
+    before = [t.copy() for t in times]
+    x, entries = dense(times, units, n, choice), sparse(times, units, n, choice)
+    assert_array_equal(x, expected)
+    assert entries.shape == x.shape and (np.diff(entries.step) >= 0).all()
+    assert len(entries.step) == np.count_nonzero(x) and (entries.count > 0).all()
+    again = np.zeros(entries.shape)
+    np.add.at(again, (entries.step, entries.sample, entries.unit), entries.count)
+    assert_array_equal(again, x)
+    narrow = dense(times, units, n, choice, dtype=np.float32)
+    assert narrow.dtype == np.float32 and (narrow == x).all()
+    assert all(map(np.array_equal, before, times))
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS)
+def test_a_batch_of_one_agrees_with_bin_events(seed):
+    rng = np.random.default_rng(seed)
+    times, units = rng.uniform(0, 1.2, 40), rng.integers(0, 3, 40)
+    x = one(times, PLAIN._replace(outside="drop"), units, 3)
+    assert_array_equal(x, bin_events(times, units, 4, 3, dt=0.25, outside="drop"))
+    assert x.max() > 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS)
+def test_thinned_words_equal_those_of_the_chip_figures(seed):
+    rng = np.random.default_rng(seed)
+    times, units = np.sort(rng.random(400)), rng.integers(0, 700, 400)
+    t, u = thinned(times, units, channels=700, skip=70, stride=9)
+    dt = 1.7e-6 * 2000
+    choice = Binning(0.0, 300 * dt, dt, "left", "clip", "refuse", "refuse")
+    x = dense([t], [u], 70, choice)[:, 0]
+    theirs = chip_coding.words(times, units, T=300)
+    assert x.sum() > 10
+    assert_array_equal(x, theirs)
+
+
+def test_channels_that_are_kept():
+    units = np.arange(20)
+    t, u = thinned(units / 8, units, channels=20, skip=3, stride=7)
+    assert u.tolist() == [0, 1, 2] and (t * 8).tolist() == [3, 10, 17]
+    t, u = thinned(units / 8, units, channels=20, skip=0, stride=1)
+    assert u.tolist() == units.tolist() and t.tolist() == (units / 8).tolist()
+    for name, value in (("skip", 20), ("skip", -1), ("stride", 0), ("stride", 1.0),
+                        ("channels", 0)):
+        options = {"channels": 20, "skip": 3, "stride": 7, name: value}
+        with pytest.raises(ValueError, match=f"{name} is"):
+            thinned(units / 8, units, **options)
+    with pytest.raises(ValueError, match=r"units\[0\] is .*in \[0, 18\]"):
+        thinned(units / 8, units, channels=19, skip=0, stride=1)
+
+
+def test_decays_made_for_another_step_give_a_warning():
+    alpha = np.exp(-1e-3 / 10e-3)
+    with pytest.warns(UserWarning, match=re.escape(
+            "alpha = 0.904837 on steps of 0.014 s decays in 0.14 s, not in 0.01 s")) \
+            as told:
+        tau = time_constant("alpha", alpha, 0.014, meant=0.01)
+    assert np.isclose(tau, 0.14, rtol=1e-12, atol=0) and told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isclose(time_constant("alpha", alpha, 1e-3, meant=10e-3), 10e-3,
+                          rtol=1e-12, atol=0)
+        time_constant("alpha", alpha, 0.014)
+        time_constant("alpha", alpha, 1.05e-3, meant=10e-3, tolerance=0.06)
+    with pytest.warns(UserWarning):
+        time_constant("alpha", alpha, 0.95e-3, meant=10e-3, tolerance=0.04)
+
+
+@pytest.mark.parametrize("arguments, options", [
+    ((0.0, 1.0), {}), ((1.0, 1.0), {}), ((np.nan, 1.0), {}), ((0.5, 0.0), {}),
+    ((0.5, "1"), {}), ((0.5, 1.0), {"meant": 0.0}),
+    ((0.5, 1.0), {"meant": 1.0, "tolerance": -1.0})])
+def test_bad_decays(arguments, options):
+    with pytest.raises(ValueError, match="must be"):
+        time_constant("alpha", *arguments, **options)
+
+
+def test_batches_cover_the_recordings():
+    for N, size in ((7, 3), (6, 3), (2, 5), (1, 1)):
+        kept = np.concatenate([np.arange(N)[s] for s in batches(N, size, last="keep")])
+        assert kept.tolist() == list(range(N))
+        full = [np.arange(N)[s] for s in batches(N, size, last="drop")]
+        assert all(len(part) == size for part in full) and len(full) == N // size
+        assert [i for part in full for i in part] == list(range(size * (N // size)))
+        if N % size:
+            with pytest.raises(ValueError, match=f"size is {size}: must divide"):
+                batches(N, size, last="refuse")
+        else:
+            assert len(batches(N, size, last="refuse")) == N // size
+    dropped = batches(2264, 256, last="drop")
+    assert 2264 - dropped[-1].stop == 216               # the tutorial's
+    for wrong in ((0, 1, "keep"), (1, 0, "keep"), (1, 1, "all"), (1.0, 1, "keep")):
+        with pytest.raises(ValueError, match="is"):
+            batches(*wrong[:2], last=wrong[2])
+
+
+@pytest.mark.parametrize("change, name", [
+    ({"t0": np.nan}, "t0"), ({"t1": np.inf}, "t1"), ({"t1": 0.0}, "dt"),
+    ({"dt": 0.0}, "dt"), ({"dt": -0.25}, "dt"), ({"dt": 2.0}, "dt"),
+    ({"dt": "1"}, "dt"), ({"dt": True}, "dt"), ({"closed": "both"}, "closed"),
+    ({"duplicates": "sum"}, "duplicates"), ({"outside": "keep"}, "outside"),
+    ({"partial": "round"}, "partial"), ({"dt": 5e-324}, "dt"), ({"dt": 1e-9}, "dt"),
+    ({"t0": 1e17, "t1": 1e17 + 64, "dt": 4.0}, "dt")])
+def test_bad_binnings_are_refused(change, name):
+    with pytest.raises(ValueError, match=f"^{name} is .*must"):
+        steps(PLAIN._replace(**change))
+
+
+def test_most_steps(monkeypatch):
+    choice = PLAIN._replace(t0=4.0, t1=12.0, dt=1.0)
+    monkeypatch.setattr(binning, "MOST", 8)
+    assert steps(choice) == 8
+    monkeypatch.setattr(binning, "MOST", 7)
+    with pytest.raises(ValueError, match="dt is 1.0: must make 1 to 7 steps of 8.0"):
+        steps(choice)
+
+
+def test_choices_have_no_defaults():
+    with pytest.raises(TypeError):
+        Binning(0.0, 1.0, 0.25)
+    for wrong in ((0.0, 1.0, 0.25), None, 3):
+        with pytest.raises(ValueError, match="^binning is .*must be .*Binning"):
+            steps(wrong)
+
+
+@pytest.mark.parametrize("times, units, match", [
+    ([], [], r"^times and units are of shapes \[\] and \[\]: must be as many, not 0"),
+    ([[0.1]], [], r"^times and units are of shapes \[\(1,\)\] and \[\]"),
+    ([[0.1], [0.1, 0.2]], [[0], [1]], r"^times and units are of shapes .*\(2,\)\] and"),
+    ([[0.1], [np.nan]], [[0], [1]], r"^times\[1\] is .*must be finite"),
+    ([[0.1], [np.inf]], [[0], [1]], r"^times\[1\] is .*must be finite"),
+    ([[0.1], [0.1]], [[0], [2]], r"^units\[1\] is .*int .*in \[0, 1\]"),
+    ([[0.1], [0.1]], [[0], [-1]], r"^units\[1\] is .*in \[0, 1\]"),
+    ([[0.1], [0.1]], [[0], [1.0]], r"^units\[1\] is .*must be finite int"),
+    ([[0.1], [1]], [[0], [1]], "^times and units are .*times float"),
+    ([[[0.1]]], [[[0]]], r"^times\[0\] is \(1, 1\)")])
+def test_bad_batches_are_refused(times, units, match):
+    times, units = ([np.array(a) for a in part] for part in (times, units))
+    with pytest.raises(ValueError, match=match):
+        sparse(times, units, 2, PLAIN)
+    with pytest.raises(ValueError, match=match):
+        dense(times, units, 2, PLAIN)
+
+
+def test_other_bad_arguments():
+    times, units = [np.array([0.1])], [np.array([0])]
+    for wrong in (0, 1.0, True):
+        with pytest.raises(ValueError, match=r"^channels is .*int .*in \[1, inf\)"):
+            sparse(times, units, wrong, PLAIN)
+    with pytest.raises(ValueError, match="dtype is"):
+        dense(times, units, 1, PLAIN, dtype=int)
+
+
+def test_a_recording_without_events():
+    times, units = [np.zeros(0), np.array([0.3])], [np.zeros(0, int), np.array([1])]
+    x = dense(times, units, 2, PLAIN)
+    assert x[:, 0].sum() == 0 and x[1, 1].tolist() == [0, 1] and x.sum() == 1
+
+
+def test_its_doctests():
+    failed, tried = doctest.testmod(binning)
+    assert failed == 0 and tried > 8
+
+
+# --- one recording ------------------------------------------------------------------
+
+def test_bins_by_hand():
+    times = np.array([0.0, 0.4999, 0.5, 0.75, 0.6])
+    units = np.array([0, 1, 2, 2, 0])
+    expected = [[1, 1, 0], [1, 0, 2]]
+    assert bin_events(times, units, 2, 3, dt=0.5).tolist() == expected
+    clipped = bin_events(times, units, 2, 3, dt=0.5, duplicates="clip")
+    assert clipped.tolist() == [[1, 1, 0], [1, 0, 1]]
+
+
+def test_bin_edges_are_half_open_and_the_last_one_is_outside():
+    edges = np.arange(4) * 0.25
+    units = np.zeros(3, int)
+    assert bin_events(edges[:3], units, 3, 1, dt=0.25).ravel().tolist() == [1, 1, 1]
+    below = np.nextafter(edges[1:], 0)
+    assert bin_events(below, units, 3, 1, dt=0.25).ravel().tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match=r"times_s\[0\] is 0.75: must be in \[0.0, 0"):
+        bin_events(edges[3:], units[:1], 3, 1, dt=0.25)
+
+
+def test_events_outside_are_dropped_only_on_request():
+    times, units = np.array([0.1, 0.3, 0.9, 1.5]), np.array([0, 0, 0, 0])
+    with pytest.raises(ValueError, match=r"times_s\[0\] is 0.1: .*outside='drop'"):
+        bin_events(times, units, 2, 1, dt=0.5, start=0.25)
+    kept = bin_events(times, units, 2, 1, dt=0.5, start=0.25, outside="drop")
+    assert kept.ravel().tolist() == [1, 1]
+
+
+@given(SEEDS, st.integers(1, 12), st.integers(1, 4), st.integers(0, 40),
+       st.sampled_from([1e-3, 0.1, 0.014, 1 / 3]),
+       st.sampled_from([0.0, 0.1, 0.7, -0.5]), st.booleans(), st.booleans(), DTYPES)
+def test_bins_against_one_event_at_a_time(seed, T, m, E, dt, start, clip, on_edges,
+                                          dtype):
+    rng = np.random.default_rng(seed)
+    if on_edges:                        # 0.1 * 3 is not 0.3: edges are floats
+        times = start + dt * rng.integers(0, T + 2, E)
+        times = times + rng.integers(-1, 2, E) * np.spacing(times)
+    else:
+        times = start + dt * rng.uniform(-1, T + 1, E)
+    times, units = np.maximum(times, 0.0), rng.integers(0, m, E).astype(np.uint16)
+    copies = times.copy(), units.copy()
+    expected = np.zeros((T, m))
+    for t, k in zip(times.tolist(), units.tolist(), strict=True):
+        for i in range(T):
+            if start + i * dt <= t < start + (i + 1) * dt:
+                expected[i, k] = 1 if clip else expected[i, k] + 1
+    got = bin_events(times, units, T, m, dt=dt, start=start, outside="drop",
+                     duplicates="clip" if clip else "count", dtype=dtype)
+    assert got.dtype == dtype
+    assert_array_equal(got, expected)
+    assert_array_equal(times, copies[0])
+    assert_array_equal(units, copies[1])
+
+
+@given(SEEDS)
+def test_order_of_events_does_not_matter(seed):
+    rng = np.random.default_rng(seed)
+    times, units = rng.uniform(0, 1, 50), rng.integers(0, 3, 50)
+    order = rng.permutation(50)
+    counts = bin_events(times, units, 7, 3, dt=0.15)
+    assert counts.sum() == 50 and counts.max() > 1
+    assert_array_equal(counts, bin_events(times[order], units[order], 7, 3, dt=0.15))
+
+
+def test_float16_times_are_converted_first():
+    # in float16, 0.9 s / 1e-6 s is infinite, and 0.9 is 0.89990234375
+    times = np.array([0.9, 0.0005], np.float16)
+    counts = bin_events(times, np.array([0, 1], np.uint16), 10 ** 6, 2, dt=1e-6)
+    assert np.argwhere(counts).tolist() == [[500, 1], [899902, 0]]
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i4", "u8", "i8"])
+def test_units_of_any_integer_type(kind):
+    times, units = np.array([0.5, 299.5]), np.array([100, 3], kind)
+    counts = bin_events(times, units, 300, 101, dt=1.0)
+    assert np.argwhere(counts).tolist() == [[0, 100], [299, 3]]
+
+
+def test_no_events_at_all():
+    none = bin_events(np.zeros(0), np.zeros(0, int), 3, 2, dt=1.0)
+    assert none.tolist() == [[0, 0]] * 3
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"times_s": np.array([0.1, -1e-9])}, r"^times_s is .*-1.*in \[0, inf\)"),
+    ({"times_s": np.array([np.nan, 0.1])}, "^times_s is .*nan.*must be finite"),
+    ({"times_s": np.array([0.1, np.inf])}, "^times_s is .*inf.*must be finite"),
+    ({"times_s": np.array([0.1, np.inf], np.float16)}, "^times_s is .*must be finite"),
+    ({"times_s": np.array([1, 2])}, "^times_s is of dtype int64: must be float"),
+    ({"times_s": np.zeros((1, 2))}, r"^times_s is \(1, 2\)"),
+    ({"times_s": np.zeros(3)}, r"^units is \(2,\) .*'E': 3"),
+    ({"units": np.array([0, 2])}, r"^units is .*int \(E\*\) in \[0, 1\]"),
+    ({"units": np.array([-1, 0])}, r"^units is .*in \[0, 1\]"),
+    ({"units": np.array([0.0, 1.0])}, "^units is .*must be finite int"),
+    ({"units": np.array([True, False])}, "^units is .*must be finite int"),
+    ({"T": 0}, "T is 0"), ({"m": 0}, "m is 0"), ({"dt": -1.0}, "dt is -1.0"),
+    ({"start": np.nan}, "start is nan"), ({"start": "0"}, "start is '0'"),
+    ({"start": 10**400}, "start is 1000"), ({"outside": np.ones(2)}, "outside is a"),
+    ({"start": 1e17}, "dt is 1.0: must tell steps"),
+    ({"duplicates": "sum"}, "duplicates is 'sum': must be one of"),
+    ({"outside": "clip"}, "outside is 'clip': must be one of"),
+])
+def test_bin_events_refuses(change, match):
+    arguments = {"times_s": np.array([0.1, 1.9]), "units": np.array([0, 1]), "T": 2,
+                 "m": 2, "dt": 1.0, **change}
+    with pytest.raises(ValueError, match=match):
+        bin_events(**arguments)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, int, bool, complex, "yes", 32])
+def test_dtypes_refused(dtype):
+    times, units = np.array([0.5, 1.0]), np.array([0, 0])
+    with pytest.raises(ValueError, match="dtype is .*must be float32 or float64"):
+        bin_events(times, units, 2, 1, dt=1.0, dtype=dtype)
+    with pytest.raises(ValueError, match="dtype is .*must be float32 or float64"):
+        dense([times], [units], 1, PLAIN._replace(outside="drop"), dtype=dtype)
