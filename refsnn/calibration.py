@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | calibration.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Calibration of an analog chip through its spikes and membrane samples.
 
-`calibrate` knows a chip only as a callable, run(weights, spikes) ->
-(spikes, samples), as a bench knows a real chip.  In each image all neurons
-receive the same r input spikes at the end of bin 0, and the sum of their
-weights, the drive d, increases from image to image.  The samples y of a
-neuron, in codes above its trace without input and averaged over images,
-give its parameters:
+`calibrate` uses a chip only through a callable, run(weights, spikes) ->
+(spikes, samples), so that real chips can be calibrated too.  In each image
+all neurons receive the same number of input spikes at the end of bin 0.
+The sum of the weights of these inputs, the drive d, increases from image
+to image.  Let y be the samples of a neuron, in codes above its trace
+without input.  The neuron's parameters follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
@@ -16,21 +16,24 @@ give its parameters:
     reset = (sample after a spike - trace without input) / c,
     leak = (trace without input - nominal code) / c                   (6)
 
-Here c is the number of codes from leak to threshold.  P is symmetric in
-tau_syn and tau_mem and cannot separate them.  (4) can: a spike leaves the
-synaptic currents unchanged and adds a jump that decays with tau_mem.
-`corrected` applies the result to the parameters of a drawn chip,
+Here c is the number of codes from leak to threshold, t0 the arrival time
+of the input, p_nominal is p after one bin at the nominal time constants,
+and D is the height of the jump at the reset.  P is symmetric in tau_syn
+and tau_mem and cannot separate them.  (4) identifies tau_mem, because a
+spike leaves the synaptic currents unchanged.  `corrected` applies the
+corrections to the parameters of a drawn chip,
 
     gain, tau_syn, tau_mem *= factors;  potentials += offsets         (7)
 
 Derivation.  (2) is the response of two low-pass filters in series.  In the
     difference between responses with and without a reset, the currents
     cancel, which leaves (4).
-Approximate.  Leak and ADC offset are measured as one number, and gain
-    errors of the ADC enter all amplitudes.  Membrane noise lowers the
-    measured threshold by about its standard deviation.  Synaptic mismatch
-    is averaged over `repeats` choices of rows.
-Cost.   O(300 repeats) images: about 2 s on the emulated chip.
+Approximate.  The offset of the analog-to-digital converter (ADC) is
+    measured as part of the leak, and its gain errors affect all
+    amplitudes.  Membrane noise lowers the measured threshold by about its
+    standard deviation.  Synaptic mismatch is averaged over `repeats`
+    choices of input rows.
+Cost.   About 300 images for each repeat, 2 s in all on the emulated chip.
 Departures.  [CB22] uses the calibration tools of the chip, which can also
     connect known voltages.  Here only inputs and recordings are used.
 
@@ -39,6 +42,7 @@ Departures.  [CB22] uses the calibration tools of the chip, which can also
 """
 
 import re
+from collections import namedtuple
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -47,23 +51,24 @@ import numpy as np
 __all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure"]
 _CLASSES = 10          # weights of the inputs are 0 .. 10 units
 _STEPS = 20            # T, bins of an image
+_WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 
 
 class Measurement(NamedTuple):
-    """Measured parameters of N neurons; NaN where one could not be measured."""
+    """Hold the measured parameters of N neurons, NaN if not measurable."""
 
     gain: np.ndarray           # (2, N), exc. and inh., nominal is 1
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
     threshold: np.ndarray      # (N,), relative to the leak
-    leak: np.ndarray           # (N,), with the ADC's offset
+    leak: np.ndarray           # (N,), with the offset of the ADC
     reset: np.ndarray          # (N,), relative to the leak
     restless: np.ndarray       # (N,) bool: fires without input
     silent: np.ndarray         # (N,) bool: never fires, or too late to measure
 
 
 class Corrections(NamedTuple):
-    """Changes of the settings: factors, and offsets of potentials."""
+    """Hold the corrections of settings: factors, and offsets of potentials."""
 
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
@@ -77,19 +82,17 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
             scale=240.0, code=(80.0, 70.0), repeats=8):
     """Measure the parameters of all neurons of a chip, eqs. (1)-(6).
 
-    All neurons of the chip must be hidden neurons in these runs: `run` is
-    called with a readout of 0 neurons.
-
     Parameters
     ----------
     run : callable (weights, spikes) -> (spikes, samples)
-        The chip: weights.hidden (neurons, inputs) int, weights.recurrent
-        None, weights.readout (0, neurons) int; spikes, 0 or 1, of shapes
-        (T, B, inputs) and (T, B, neurons), samples like the latter.
+        The chip.  All neurons are hidden neurons: weights.hidden is
+        (neurons, inputs) int, weights.recurrent is None, weights.readout
+        is (0, neurons).  Input spikes are (T, B, inputs), 0 or 1; the
+        results are (T, B, neurons).
     neurons, inputs : int
-        Size of the chip; at least 11 inputs, better 100.
+        Size of the chip.  At least 11 inputs are needed, 100 recommended.
     dt : float
-        Width of a bin, s; at most the refractory time.
+        Width of a bin, s, at most the refractory time.
     tau_mem, tau_syn : float
         Nominal time constants, s.
     scale : float
@@ -97,7 +100,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     code : (float, float)
         Nominal code of the leak, and codes from leak to threshold.
     repeats : int
-        Number of choices of rows to average over.
+        Number of choices of input rows to average over.
 
     Returns
     -------
@@ -127,7 +130,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     t = tau_syn * np.linspace(0, 6, 400)[:, None]
     peak = gains[0] * _kernel(t, taus[0], mem).max(axis=0)
     nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
-    blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone cannot tell
+    blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone does not identify them
     return Measurement(blank * gains * nominal * scale / code[1], blank * taus, tau,
                        blank * half * peak / code[1],                      # (5)
                        (base - code[0]) / code[1], reset / code[1],        # (6)
@@ -147,7 +150,7 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem, and the reset in codes; NaN for neurons without spikes."""
+    """Return tau_mem and the reset in codes, NaN for neurons without spikes."""
     lags, E, count, after, spiking = np.arange(3, 10), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -196,7 +199,7 @@ def _shape(theta, t, tau_mem):
 
 
 def _kernel(t, a, b):
-    """Return p of (3), the response to a decaying current that starts at 0."""
+    """Return the response p of (3)."""
     t = np.maximum(t, 0)
     x = t * (1 / b - 1 / a)
     x = x + 1e-30 * (x == 0)                        # expm1(x) / x is then 1
@@ -204,7 +207,7 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Return drive (B,), spikes and codes above base for each choice of rows."""
+    """Return drive (B,), spikes and codes above `base` for each choice of rows."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -214,7 +217,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return weights (inputs,) and images (most + 1, inputs), image d of drive d."""
+    """Return weights (inputs,) and images (most + 1, inputs) of drive unit * d."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
@@ -229,7 +232,7 @@ def _trial(run, weights, images, neurons):
     """Return spikes and samples (T, B, N) of images with events in bin 0."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
-    record = run(_Weights(np.tile(weights, (neurons, 1)), None,
+    record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,
                           np.zeros((0, neurons), int)), x)
     if not isinstance(record, (tuple, list)) or len(record) != 2:
         raise ValueError(f"run returned a {type(record).__name__}: must be a pair, "
@@ -240,22 +243,14 @@ def _trial(run, weights, images, neurons):
     return spikes > 0, samples
 
 
-class _Weights(NamedTuple):
-    """Weights given to the chip: integers, no recurrent weights, no readouts."""
-
-    hidden: np.ndarray         # (N, inputs)
-    recurrent: None
-    readout: np.ndarray        # (0, N)
-
-
 def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
               scale=240.0, code=(80.0, 70.0), repeats=8):
     """Return corrections that make the neurons of a chip nominal.
 
-    The only correction of neurons that fire without input is a threshold
-    raised by 1.  Neurons that never fire, or too late to measure, have
-    their leak corrected and their threshold lowered by 0.5.  Calibration
-    should therefore be repeated at least once, on the corrected chip.
+    Neurons that fire without input only have their threshold raised by 1.
+    Neurons that never fire, or too late to measure, have their leak
+    corrected and their threshold lowered by 0.5.  Calibration should
+    therefore be repeated at least once, on the corrected chip.
 
     Parameters
     ----------
@@ -265,7 +260,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     Returns
     -------
     Corrections
-        Input of `corrected`, or changes of the settings of a real chip.
+        Argument of `corrected`, or changes of the settings of a real chip.
 
     Examples
     --------
@@ -300,7 +295,7 @@ def corrected(chip, corrections):
     Parameters
     ----------
     chip : Chip
-        Result of `chip.draw`, or corrected before.
+        Result of `chip.draw` or of this function.
     corrections : Corrections
         Result of `calibrate`.
 
@@ -329,16 +324,6 @@ def corrected(chip, corrections):
     for name in ("threshold", "reset"):            # both are relative to the leak
         new[name] = new[name] - (new["leak"] - chip.leak)                  # (7)
     return chip._replace(**new)
-
-
-def _bench(run, neurons, inputs, repeats, dt, tau_mem, tau_syn, scale, code):
-    _one_of("run", run, Callable)
-    _arrays(f"neurons () int in [1, inf), inputs () int in [{_CLASSES + 1}, inf), "
-            "repeats () int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), "
-            "tau_syn () in (0, inf), scale () in (0, inf), code (2)", neurons, inputs,
-            repeats, dt, tau_mem, tau_syn, scale, code)
-    if code[1] <= 0:
-        raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
 
 
 # ---- checks, the same in every module ----

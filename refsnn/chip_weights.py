@@ -1,38 +1,38 @@
 # refsnn 0.1.0 | chip_weights.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Weights of a network on an analog chip: floats in software, integers there.
+r"""Weights of a network on an analog chip: real in software, integer on chip.
 
-Training updates real weights w.  The chip is given integers w',
+Training updates real weights w.  The chip receives integers w',
 
     hidden, recurrent: w' = round(scale w), clipped to +-limit        (1)
     readout: w' = round(s w), s = min(limit / max |w|, most)          (2)
 
-Readouts do not spike, so their weights may have any scale, and s lets the
-largest of them use the full range.  The gradient at w' is used as the
-gradient at w (straight-through).  After each step of the optimiser, hidden
-and recurrent weights are clipped,
+Readouts do not spike, so their weights may have any scale, and s gives the
+largest of them the full range.  The gradient at w' serves as the gradient
+at w (straight-through estimator).  After each step of the optimiser,
+hidden and recurrent weights are clipped,
 
     |w| <= limit / scale                                              (3)
 
-Dropout removes a hidden neuron i from all images of a batch by setting to
-0 all weights to it and from it,
+Dropout removes a hidden neuron i from all images of a batch.  It sets all
+weights to and from this neuron to 0 and does not rescale the others,
 
     W'[i, :] = 0, V'[i, :] = V'[:, i] = 0, W_out'[:, i] = 0           (4)
 
-without rescaling the others.  The weight penalty and the initial weights
-are
+The weight penalty and the initial weights are
 
     sum over matrices of strength mean w^2                            (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n), g = 0.7 (1 - beta)    (6)
 
-Derivation.  (4) is linear and self-adjoint, so the gradient by W is (4) of
-    the gradient by W'.  (1) and (2) have derivative 0 almost everywhere.
-    Averaged over an interval of 1/scale, their derivative is that of scale
-    w; straight-through uses this average, in the chip's unit of weight.
+Derivation.  (4) is linear and self-adjoint, so the gradient by W is (4)
+    applied to the gradient by W'.  (1) and (2) have derivative 0 almost
+    everywhere.  The straight-through estimator replaces this derivative by
+    its average over an interval of 1/scale, which is scale.
 Exact.  (3)-(6) are exact; (1) and (2) are exact if scale w is an integer.
 Cost.   O(n (m + n + k)).
 Departures.  [CB22] gives (1)-(3) in the text, (5) and (6) in its public
-    code.  Recurrent weights are initialised like readouts here.  Ties are
-    rounded to the even integer.  If all readouts are 0, s = most.
+    code.  Recurrent weights are initialised like readout weights.  Ties
+    are rounded to the even integer.  If all readout weights are 0, s =
+    most.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -48,7 +48,7 @@ RANGE = "scale () in (0, inf), limit () int in [1, 127]"
 
 
 class Weights(NamedTuple):
-    """Weights in software, post x pre, in units of the threshold."""
+    """Hold weights in units of the threshold, or integers for the chip."""
 
     hidden: np.ndarray                          # (n, m)
     recurrent: Optional[np.ndarray]             # (n, n)
@@ -56,7 +56,7 @@ class Weights(NamedTuple):
 
 
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
-    """Return weights as they are written to the chip, eqs. (1) and (2).
+    """Return the integer weights for the chip, eqs. (1) and (2).
 
     Parameters
     ----------
@@ -67,14 +67,14 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     limit : int
         Largest hardware weight, at most 127.
     most : float
-        Largest scale of the readouts.
+        Largest scale of the readout weights.
 
     Returns
     -------
     Weights
         Arrays of int8.
     s : float
-        Scale of the readouts.
+        Scale of the readout weights.
 
     Examples
     --------
@@ -103,15 +103,13 @@ def clamp(weights, *, scale=240.0, limit=63):
 
     Parameters
     ----------
-    weights : Weights, or dict with its fields
-        Weights after a step of an optimiser.
-    scale, limit
+    weights, scale, limit
         As for `integers`.
 
     Returns
     -------
     Weights
-        The readouts are not changed.
+        Weights with the same readouts.
 
     Examples
     --------
@@ -127,7 +125,7 @@ def clamp(weights, *, scale=240.0, limit=63):
 
 
 def dropout(rng, n, rate=0.4):
-    """Draw which of n hidden neurons stay in a batch.
+    """Draw the hidden neurons that dropout keeps in a batch.
 
     Parameters
     ----------
@@ -158,7 +156,7 @@ def drop(weights, kept):
     Parameters
     ----------
     weights : Weights, or dict with its fields
-        Weights, or `in_the_loop.Gradient`.
+        Weights, or their gradient.
     kept : (n,) bool
         Result of `dropout`.
 
@@ -186,10 +184,10 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
 
     Parameters
     ----------
-    weights : Weights, or dict with its fields
-        Weights in software.
+    weights
+        As for `integers`.
     hidden, recurrent, readout : float
-        Strengths, at least 0; the default is that of published code.
+        Strengths, at least 0; the defaults are those of published code.
 
     Returns
     -------
@@ -224,13 +222,13 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     rng : numpy.random.Generator
         Source of the draws.
     m, n, k : int
-        Number of inputs, hidden neurons and readouts.
+        Numbers of inputs, hidden neurons and readouts.
     recurrent : bool
         Whether to draw recurrent weights.
     tau_mem, dt : float
-        Nominal time constant and step, s.
+        Nominal membrane time constant and step, s.
     dtype : float32 or float64
-        Type of the result.
+        Dtype of the result.
 
     Returns
     -------

@@ -39,17 +39,16 @@ Derivation.  By the chain rule, for a loss E with dz = dE/dz and with sums
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    Let E be a function of all A, G and f, with the partial derivatives
-    Abar, Gbar and fbar.  With B = dE/dG, the reverse pass through (7)
-    starts from B[0] = Gbar[0] and adds (10) to dW.  The reverse pass
-    through (1) and (2) starts from dz[L-1] = fbar and is (5) with (11) in
-    place of (6):
+    Let a function E of all A, G and f have the partial derivatives Abar,
+    Gbar and fbar.  With B = dE/dG, the reverse pass through (7) starts
+    from B[0] = Gbar[0] and adds (10) to dW.  The reverse pass through (1)
+    and (2) starts from dz[L-1] = fbar, with (11) in place of (6):
 
     T[l] = C S B[l-1],  B[l] = Gbar[l] + T[l] W[l]^T             (9)
     dW[l] = sum_k G[l]^T T[l]                                   (10)
     dz[l-1] = S^T C^T (dz[l] W[l] + Abar[l])                    (11)
 
-    Initial weights are drawn from standard normal variables y, truncated
+    Initial weights are drawn from a standard normal variable y, truncated
     at -2 and 2, whose standard deviation is s:
 
     W = sqrt(2 / (k k (c_in + c_out))) y / s,
@@ -115,9 +114,8 @@ def forward(weights, biases, x, pools, dropout=None):
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
         Recorded mask of the x[l] of each layer; None masks nothing.  The
         mask of the first dense layer has the shape of the maps.  To scale
-        the kept entries by 1/keep, multiply their outgoing weights by
-        1/keep before `forward` and `backward`, and the gradient of these
-        weights by 1/keep afterwards.
+        the kept entries by 1/keep, multiply by 1/keep the weights that
+        multiply them, here and in `backward`, and their gradient.
 
     Returns
     -------
@@ -303,8 +301,7 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        For each layer, derivatives by the weights, row by row, and then by
-        the biases.
+        For each layer, derivatives by weights, row by row, then by biases.
 
     Examples
     --------
@@ -331,15 +328,12 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
 
     Parameters
     ----------
-    weights, recording, pools
-        As for `backward`.
-    signals : list of arrays
-        Result of `signals`.
+    weights, recording, signals, pools
+        As for `backward`, with the result of `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, or None
-        Derivatives Abar and Gbar.  A list or an entry that is None stands
-        for zeros.
+        Derivatives Abar and Gbar; None, also as an entry, stands for 0.
     doutputs : (N, K) float, or None
-        Derivative fbar; None stands for zeros.
+        Derivative fbar; None stands for 0.
 
     Returns
     -------
@@ -440,7 +434,7 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x):
-    """Return the shapes of all x[l] and z[l] of one sample, for images of shape x."""
+    """Return the shapes of x[l] and z[l] in all layers, for images of shape x."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()

@@ -19,7 +19,7 @@ where (2) is eq. 3 of [KP17].  In a network, layer l has inputs a[l]
     F_b[l] = (1/N) sum_n E d[l]^2                                 (6)
 
 The expectation E is a weighted sum over errors.  With p the softmax of f,
-they are
+the errors and weights are
 
     categorical: e = [k = y] - p_k, weight p_y, y = 0 ... K-1     (7)
     labels given: e = [k = y] - p_k, weight 1, y the label        (8)

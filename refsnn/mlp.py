@@ -105,8 +105,8 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     dropout : list of (N, n_in) of 0 and 1, optional
         Recorded mask of each layer's inputs; None masks nothing.  Outputs
         of tanh units cannot be masked.  To scale the kept units by 1/keep,
-        multiply their outgoing weights by 1/keep before `forward` and
-        `backward`, and the gradient of these weights by 1/keep afterwards.
+        multiply by 1/keep the weights that multiply them, here and in
+        `backward`, and their gradient.
 
     Returns
     -------
@@ -258,8 +258,7 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        For each layer, derivatives by the weights, row by row, and then by
-        the biases.
+        For each layer, derivatives by weights, row by row, then by biases.
 
     Examples
     --------
@@ -283,15 +282,13 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
     Parameters
     ----------
-    weights, recording, activation
-        As for `backward`.
-    signals : list of (N, K, n_out) float
-        Result of `signals`.
+    weights, recording, signals, activation
+        As for `backward`, with the result of `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, optional
-        Derivatives A and G of the function.  A list or an entry that is
-        None stands for zeros.  A[0] and G[L-1] are not used.
+        Derivatives A and G; None, also as an entry, stands for 0.  A[0] and
+        G[L-1] are not used.
     doutputs : (N, K) float, optional
-        Derivative O by the outputs; None stands for zeros.
+        Derivative O; None stands for 0.
 
     Returns
     -------

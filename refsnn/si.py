@@ -30,7 +30,8 @@ differ.  Each difference is a field of `Settings`, and `PRESETS` holds
 paper is [ZPG17] as printed; pathint, the default, is its authors' code.
 vandeven is the repository continual-learning, mammoth_old is mammoth
 before September 2024, and nupic is nupic.research.  vandeven's c is that
-of split MNIST with heads (5e4 and 5e3 without).  avalanche has no default.
+of split MNIST with heads (5e4 and 5e3 without).  avalanche has no default
+c; the table shows 1.
   g        "task": the gradient of the task's loss alone; "total": with
            the gradient of the penalty.
   dtheta   "step": the optimiser's update; "descent": -rate g, the update
@@ -283,7 +284,7 @@ def consolidate(state, parameters, settings=DEFAULT):
                          "moved since the task began")
     if not any(a.any() for a in w):
         raise ValueError("state.path_integral is 0 in every entry: must not be, "
-                         "parameters moved; is displacement taken of a copy?")
+                         "parameters moved; was displacement taken from copies?")
 
     def grown(old, w, theta, anchor):
         w = np.maximum(w, 0) if settings.clamp == "task" else w

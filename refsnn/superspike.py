@@ -24,8 +24,9 @@ a variable that is updated further down still has its previous value:
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i z~_j         (9)  [ZG18] eq. 2.5
 
 With r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)), lambda is
-alpha*(psi z~), where the double-exponential kernel alpha has unit area.
-The same kernel filters the error signal, a train of events of area 1:
+alpha*(psi z~), where * is convolution and alpha a double-exponential
+kernel of unit area.  The same kernel filters the signal, a train of error
+events of area 1:
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
@@ -38,16 +39,16 @@ Derivation.  The van Rossum loss 1/2 int (alpha*(S^ - S))^2 has the
     by psi, and dU_i/dw_ij by z~_j, the membrane's response to x_j alone
     (reset and refractoriness are held fixed).  Then int e lambda is minus
     the derivative, and (11) descends the loss.
-Approximate.  Equals the surrogate gradient of the loss, times -dt, for one
-    layer if reset and refractoriness enter as one recorded additive term,
-    trace is "simulator", both delays match and the loss runs to the end of
-    the trial.  A hard reset erases the membrane's past at each spike,
+Approximate.  (11) equals the surrogate gradient of the loss, times -dt,
+    for one layer if reset and refractoriness enter as one recorded
+    additive term, trace is "simulator", delays match and the loss runs to
+    the end of the trial.  A hard reset erases the membrane's past at each spike,
     which the traces ignore.  The signal of hidden neurons is no gradient.
 Cost.   O(B n m) time and memory per step.
-Departures.  The paper and its published code differ; each is an option:
+Departures.  Each difference of the paper and its code is an option:
     surrogate_read: psi of (4) reads U "before_reset", as in the paper, or
-        "after_reset", as in the code.  The code's U is at rest in the step
-        of a spike and never exceeds the threshold.
+        "after_reset", as in the code, where U is at rest in the step of a
+        spike and therefore never exceeds the threshold.
     trace: (a, b, c) of (6) and (7).  "simulator" has a = exp(-dt/tau_syn),
         b = 1 - dt/tau_mem and c = dt/tau_mem, so that z~ is the exact
         dU/dw; "continuous" solves the paper's filters over one step, with
@@ -60,8 +61,8 @@ Departures.  The paper and its published code differ; each is an option:
         variant), or z^exponent where |e| dt >= 1e-7, else 0 ("published").
     surrogate: "linear" sets psi = 1 everywhere, the paper's control.
     The code's other cutoffs (z~ and e below 1e-7, psi at more than 20 mV
-    below rest) are omitted.  It calls RMaxProp once per 0.5 s with the sum
-    of (11); the paper's text suggests once per step.
+    below rest) are omitted.  The code calls RMaxProp once per 0.5 s with
+    the sum of (11); the paper's text suggests once per step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.

@@ -582,7 +582,7 @@ def test_consolidate_refuses_tasks_without_effect():
     with pytest.raises(ValueError, match="parameters equal state.anchor"):
         si.consolidate(moved(), ONE)
     still = si.accumulate(state, 0 * ONE, ONE)
-    with pytest.raises(ValueError, match="path_integral is 0 .*of a copy"):
+    with pytest.raises(ValueError, match="path_integral is 0 .*from copies"):
         si.consolidate(still, 2 * ONE)
 
 

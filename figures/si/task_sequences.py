@@ -1,90 +1,42 @@
-# refsnn 0.1.0 | tasks.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Sequences of tasks for continual learning, from one labelled data set.
 
-`split` gives each task some of the classes, `permutations` shows each the
-same images with pixels in another order,
+`split` gives each task some of the classes.  `permutations` gives each task
+the same images with the pixels in another order,
 
     x'[n, i] = x[n, order[task, i]]                      (1)
 
-and `head_masks` says which outputs belong to which task.  A head is chosen
-by taking its columns, not by large negative logits,
+`head_masks` says which outputs belong to each task.  The loss of a task
+uses only the columns of its head,
 
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
-so that its softmax knows nothing of other heads, whose units get no
-gradient.
-
-Derivation.  (3) is the adjoint of (2).
-Exact.  Logits of -1e32 elsewhere give the same loss, where that number and
-    its exponential are finite in the dtype.
-Cost.   O(N) and O(tasks pixels).
-Departures.  [ZPG17]'s code masks logits by -1e32.  Its first permuted task
-    is unpermuted, as here by default.
+so the softmax does not depend on other heads, and other heads receive no
+gradient.  (3) is the adjoint of (2).  The code of [ZPG17] instead sets the
+logits of other heads to -1e32, which gives the same loss where this number
+and its exponential are finite.  Its first permuted task is not permuted, as
+here by default.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
 
 import numpy as np
 
-__all__ = ["enter_head", "head_masks", "leave_head", "permutations", "split"]
-
-
-def _integer(name, value, least):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) \
-            or value < least:
-        raise ValueError(f"{name} is {value!r}: must be an integer, at least {least}")
-    return int(value)
-
-
-def _labels(labels):
-    a = np.asarray(labels)
-    if a.dtype.kind not in "iu" or a.ndim != 1 or a.size == 0 or a.min() < 0:
-        raise ValueError(f"labels is of shape {a.shape}, dtype {a.dtype}: must be (N,) "
-                         "integers, 0 or more, not empty")
-    return a
-
-
-def _groups(groups):
-    """The groups as tuples of int, no class in two of them."""
-    if not isinstance(groups, (list, tuple)) or not groups:
-        raise ValueError(f"groups is {groups!r:.60}: must be a list of lists of "
-                         "classes, one a task")
-    found, seen = [], set()
-    for i, group in enumerate(groups):
-        if not isinstance(group, (list, tuple, range, np.ndarray)) or len(group) == 0:
-            raise ValueError(f"groups[{i}] is {group!r:.60}: must be a list of "
-                             "classes, not empty")
-        classes = [_integer(f"groups[{i}][{j}]", c, 0) for j, c in enumerate(group)]
-        for c in classes:
-            if c in seen:
-                raise ValueError(f"groups[{i}] has the class {c}: must not, it was "
-                                 "seen before")
-            seen.add(c)
-        found.append(tuple(classes))
-    return found
-
 
 def split(labels, groups):
-    """Samples of each task, a task being a group of classes.
+    """Return the indices of the samples of each task.
 
     Parameters
     ----------
     labels : (N,) int
         Classes, 0 or more.
     groups : list of lists of int
-        Classes of each task, no class twice; not all need to appear.
+        Classes of each task, no class twice; some may be missing.
 
     Returns
     -------
     list of (n,) int64
         Indices of the samples of each task, ascending.
-
-    Raises
-    ------
-    ValueError
-        If labels are no integers from 0 on, a group is empty, a class
-        stands twice, or no sample has it.
 
     Examples
     --------
@@ -97,31 +49,26 @@ def split(labels, groups):
     for i, group in enumerate(groups):
         if missing := sorted(set(group) - present):
             raise ValueError(f"groups[{i}] has the classes {missing}: must be among "
-                             "the labels, no sample has them")
+                             "the labels")
     return [np.flatnonzero(np.isin(labels, group)) for group in groups]
 
 
 def permutations(rng, tasks, pixels, first_identity=True):
-    """An order of the pixels for each task, eq. (1): ``x[:, order[task]]``.
+    """Return an order of the pixels for each task, eq. (1).
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Source of randomness; more tasks leave the orders of the first ones.
+        Source of the orders.  More tasks do not change the first orders.
     tasks, pixels : int
-        How many.
+        Numbers of tasks and pixels.
     first_identity : bool
-        Whether the first task is the images as they are; it draws nothing.
+        Whether the first task is not permuted; it then draws no numbers.
 
     Returns
     -------
     (tasks, pixels) int64
-        Each row holds 0 ... pixels - 1.
-
-    Raises
-    ------
-    ValueError
-        If a number is no integer above 0, or rng or first_identity another.
+        Use as ``x[:, order[task]]``.
 
     Examples
     --------
@@ -141,24 +88,19 @@ def permutations(rng, tasks, pixels, first_identity=True):
 
 
 def head_masks(groups, classes):
-    """Which outputs belong to the head of each task.
+    """Return which outputs belong to the head of each task.
 
     Parameters
     ----------
     groups : list of lists of int
         As for `split`.
     classes : int
-        Outputs of the network.
+        Number of outputs of the network.
 
     Returns
     -------
     (tasks, classes) bool
-        True where an output is one of the task's.
-
-    Raises
-    ------
-    ValueError
-        As `split`; or if a class is not below `classes`.
+        True where an output belongs to the task.
 
     Examples
     --------
@@ -175,50 +117,24 @@ def head_masks(groups, classes):
     return masks
 
 
-def _columns(mask):
-    mask = np.asarray(mask)
-    if mask.dtype != bool or mask.ndim != 1 or not mask.any():
-        raise ValueError(f"mask is of shape {mask.shape}, dtype {mask.dtype}: must be "
-                         "a row of head_masks, with a True in it")
-    return np.flatnonzero(mask), len(mask)
-
-
-def _rows(name, value, columns):
-    a = np.asarray(value)
-    if a.dtype not in (np.float32, np.float64) or a.ndim != 2 \
-            or a.shape[1] != columns or a.size == 0:
-        raise ValueError(f"{name} is of shape {a.shape}, dtype {a.dtype}: must be a "
-                         f"float array of (N, {columns}), not empty")
-    if not np.isfinite(a).all():
-        raise ValueError(f"{name} has NaN or infinite entries: must be finite")
-    return a
-
-
 def enter_head(outputs, labels, mask):
-    """Outputs and labels as the head sees them, eq. (2).
+    """Return the outputs of a head and the labels as its columns, eq. (2).
 
     Parameters
     ----------
     outputs : (N, classes) float
-        Of the network.
+        Outputs of the network.
     labels : (N,) int
-        Classes, all of them of the head.
+        Classes of this head.
     mask : (classes,) bool
         Row of `head_masks`.
 
     Returns
     -------
     head : (N, k) float
-        Columns of the head, copied; for losses of an (N, k) array, as
-        ``losses.cross_entropy(head[None], places, "last")``.
+        Copy of the columns of the head.
     places : (N,) int64
         Labels as columns of the head.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, an entry is not finite, or a label
-        is none of the head's.
 
     Examples
     --------
@@ -239,12 +155,12 @@ def enter_head(outputs, labels, mask):
 
 
 def leave_head(dhead, mask):
-    """Derivative by the outputs from that by the head, eq. (3).
+    """Return the derivative by the outputs from that by the head, eq. (3).
 
     Parameters
     ----------
     dhead : (N, k) float
-        Derivative of a loss by what `enter_head` returned.
+        Derivative of a loss by the head.
     mask : (classes,) bool
         Row of `head_masks`.
 
@@ -252,11 +168,6 @@ def leave_head(dhead, mask):
     -------
     (N, classes) float
         0 in the columns of other heads.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype does not fit, or an entry is not finite.
 
     Examples
     --------
@@ -269,3 +180,52 @@ def leave_head(dhead, mask):
     found = np.zeros((len(dhead), classes), dhead.dtype)
     found[:, columns] = dhead                                              # (3)
     return found
+
+
+def _groups(groups):
+    """Return the groups as tuples of int; no class may occur twice."""
+    if not isinstance(groups, (list, tuple)) or not groups:
+        raise ValueError(f"groups is {groups!r:.60}: must be a list of lists of "
+                         "classes, one per task")
+    seen = set()
+    for i, group in enumerate(groups):
+        if not isinstance(group, (list, tuple, range, np.ndarray)) or len(group) == 0:
+            raise ValueError(f"groups[{i}] is {group!r:.60}: must be a list of "
+                             "classes, not empty")
+        for j, c in enumerate(group):
+            if _integer(f"groups[{i}][{j}]", c, 0) in seen:
+                raise ValueError(f"groups[{i}] has the class {c}: must be in one group")
+            seen.add(c)
+    return [tuple(map(int, group)) for group in groups]
+
+
+def _integer(name, value, least):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) \
+            or value < least:
+        raise ValueError(f"{name} is {value!r}: must be an integer, at least {least}")
+    return int(value)
+
+
+def _labels(labels):
+    a = np.asarray(labels)
+    if a.dtype.kind not in "iu" or a.ndim != 1 or a.size == 0 or a.min() < 0:
+        raise ValueError(f"labels is of shape {a.shape}, dtype {a.dtype}: must be (N,) "
+                         "integers, 0 or more, not empty")
+    return a
+
+
+def _columns(mask):
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.ndim != 1 or not mask.any():
+        raise ValueError(f"mask is of shape {mask.shape}, dtype {mask.dtype}: must be "
+                         "a row of head_masks, with a True in it")
+    return np.flatnonzero(mask), len(mask)
+
+
+def _rows(name, value, columns):
+    a = np.asarray(value)
+    if a.dtype not in (np.float32, np.float64) or a.ndim != 2 or a.size == 0 \
+            or a.shape[1] != columns or not np.isfinite(a).all():
+        raise ValueError(f"{name} is of shape {a.shape}, dtype {a.dtype}: must be a "
+                         f"finite float array of (N, {columns}), not empty")
+    return a

@@ -171,7 +171,7 @@ def claims(data):
         return [at_least("mean test accuracy, gradient stopped at the reset, "
                          + seeds, final["digits", False], 0.96),
                 Claim("mean test accuracy, gradient through the reset",
-                      float(final["digits", True]), "shown only", None)]
+                      float(final["digits", True]), "drawn beside it", None)]
     paper, first = published.values("digits"), data["task"].tolist().index(FASHION)
     return [at_least(f"Fashion-MNIST: mean test accuracy, {seeds}",
                      final[FASHION, False], 0.855, paper["test accuracy"]),

@@ -204,7 +204,7 @@ def claims(data):
                 cosine.max(), 0.6),
         Claim("three layers, local errors: test accuracy of the "
               "readout of each layer",
-              ", ".join(f"{value:.2f}" for value in layers), "shown only", None)]
+              ", ".join(f"{value:.2f}" for value in layers), "drawn", None)]
 
 
 COLOURS = (colours.BLACK, colours.BLUE, colours.GREEN, colours.ORANGE,

@@ -145,7 +145,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     if not np.isfinite(seen).all():
         raise ValueError("parameters, state, path_integral, importance or anchor has "
                          "NaN or infinite entries, or strength makes them overflow: "
-                         "must be finite; what is updated in place is now spoiled")
+                         "must be finite; arrays updated in place are now invalid")
     return state._replace(step=state.step + 1)
 
 

@@ -332,8 +332,8 @@ def test_refuses_the_rest(name, value, match):
     ("anchor", np.nan), ("importance", np.inf), ("importance", 1e300),
     ("parameters", np.nan), ("path_integral", np.nan), ("mean", np.inf),
     ("scale", np.nan), ("scale", -1.0)])
-def test_reports_afterwards_that_other_arrays_were_spoiled(name, value):
-    with pytest.raises(ValueError, match="must be finite; .* is now spoiled"):
+def test_reports_afterwards_that_other_arrays_are_invalid(name, value):
+    with pytest.raises(ValueError, match="must be finite; .* are now invalid"):
         run(changed=replaced(name, 3, lambda a: a * 0 + value))
 
 

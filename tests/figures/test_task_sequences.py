@@ -1,4 +1,4 @@
-"""Tasks: partitions, permutations and heads."""
+"""Sequences of tasks: partitions, permutations and heads."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from strategies import SEEDS
 from tolerances import RTOL
 
+from figures.si.task_sequences import (enter_head, head_masks, leave_head,
+                                       permutations, split)
 from refsnn import checks, losses
-from figures.si import task_sequences
 
 PAIRS = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
 
@@ -22,7 +23,7 @@ def test_split_is_a_partition_in_order(seed, classes, parts):
     groups = [g.tolist() for g in np.array_split(rng.permutation(classes),
                                                  min(parts, classes))]
     kept = labels.copy()
-    found = task_sequences.split(labels, groups)
+    found = split(labels, groups)
     assert_array_equal(np.sort(np.concatenate(found)), np.arange(len(labels)))
     for indices, group in zip(found, groups, strict=True):
         assert indices.dtype == np.int64 and np.all(np.diff(indices) > 0)
@@ -32,23 +33,23 @@ def test_split_is_a_partition_in_order(seed, classes, parts):
 
 def test_split_digits_in_pairs():
     labels = np.arange(40) % 10
-    found = task_sequences.split(labels, PAIRS)
+    found = split(labels, PAIRS)
     assert found[1].tolist() == [2, 3, 12, 13, 22, 23, 32, 33]
-    assert len(task_sequences.split(labels, PAIRS[:2])) == 2         # not all need appear
-    assert task_sequences.split(labels, [range(3), np.arange(3, 5)])[1].tolist()[:2] == [3, 4]
+    assert len(split(labels, PAIRS[:2])) == 2         # not all need appear
+    assert split(labels, [range(3), np.arange(3, 5)])[1].tolist()[:2] == [3, 4]
 
 
 @given(SEEDS, st.integers(1, 6), st.integers(1, 30), st.booleans())
-def test_permutations_are_permutations_of_their_seed(seed, count, pixels, identity):
-    order = task_sequences.permutations(np.random.default_rng(seed), count, pixels, identity)
+def test_permutations_depend_only_on_their_seed(seed, count, pixels, identity):
+    order = permutations(np.random.default_rng(seed), count, pixels, identity)
     assert order.shape == (count, pixels) and order.dtype == np.int64
     for row in order:
         assert_array_equal(np.sort(row), np.arange(pixels))
     assert not identity or order[0].tolist() == list(range(pixels))
-    same = task_sequences.permutations(np.random.default_rng(seed), np.int64(count), pixels,
-                              np.bool_(identity))
+    same = permutations(np.random.default_rng(seed), np.int64(count), pixels,
+                        np.bool_(identity))
     assert_array_equal(same, order)
-    again = task_sequences.permutations(np.random.default_rng(seed), count + 2, pixels, identity)
+    again = permutations(np.random.default_rng(seed), count + 2, pixels, identity)
     assert_array_equal(again[:count], order)
     x = np.arange(2.0 * pixels).reshape(2, pixels)
     shown = x[:, order[-1]]                                 # (1), and back
@@ -56,38 +57,38 @@ def test_permutations_are_permutations_of_their_seed(seed, count, pixels, identi
 
 
 def test_permutations_differ_and_identity_draws_nothing():
-    with_first, without = (task_sequences.permutations(np.random.default_rng(3), n, 50, flag)
+    with_first, without = (permutations(np.random.default_rng(3), n, 50, flag)
                            for n, flag in ((5, True), (4, False)))
     assert_array_equal(with_first[1:], without)
-    assert_array_equal(task_sequences.permutations(np.random.default_rng(3), 5, 50), with_first)
+    assert_array_equal(permutations(np.random.default_rng(3), 5, 50), with_first)
     assert len({tuple(row) for row in with_first.tolist()}) == 5
-    other = task_sequences.permutations(np.random.default_rng(4), 5, 50)
+    other = permutations(np.random.default_rng(4), 5, 50)
     assert np.any(other[1:] != with_first[1:])
 
 
 def test_masks_by_hand():
-    masks = task_sequences.head_masks(PAIRS, 10)
+    masks = head_masks(PAIRS, 10)
     assert masks.shape == (5, 10) and masks.dtype == bool
     assert masks.sum(axis=1).tolist() == [2] * 5 and masks.all(axis=1).sum() == 0
     assert np.flatnonzero(masks[2]).tolist() == [4, 5]
-    assert task_sequences.head_masks([(2, 0)], 4)[0].tolist() == [True, False, True, False]
-    assert task_sequences.head_masks([(0,)], 1).tolist() == [[True]]
-    head, places = task_sequences.enter_head([[7.0]], [0], [True])       # lists, one sample
+    assert head_masks([(2, 0)], 4)[0].tolist() == [True, False, True, False]
+    assert head_masks([(0,)], 1).tolist() == [[True]]
+    head, places = enter_head([[7.0]], [0], [True])       # lists, one sample
     assert head.tolist() == [[7.0]] and places.tolist() == [0]
 
 
 def head_loss(outputs, labels, mask):
-    head, places = task_sequences.enter_head(outputs, labels, mask)
+    head, places = enter_head(outputs, labels, mask)
     value, dhead = losses.cross_entropy(head[None], places, "last")
-    return value, task_sequences.leave_head(dhead[0], mask)
+    return value, leave_head(dhead[0], mask)
 
 
 @given(SEEDS, st.integers(1, 5), st.sampled_from([np.float32, np.float64]))
-def test_a_head_is_a_softmax_of_its_own(seed, N, dtype):
+def test_a_head_has_its_own_softmax(seed, N, dtype):
     rng = np.random.default_rng(seed)
     outputs = rng.normal(0, 2, (N, 7)).astype(dtype)
     groups = [[6, 0, 3], [5, 1], [2, 4]]
-    masks, task = task_sequences.head_masks(groups, 7), int(rng.integers(0, 3))
+    masks, task = head_masks(groups, 7), int(rng.integers(0, 3))
     labels = rng.choice(groups[task], N)
     kept = outputs.copy()
     value, doutputs = head_loss(outputs, labels, masks[task])
@@ -105,9 +106,9 @@ def test_a_head_is_a_softmax_of_its_own(seed, N, dtype):
                         doutputs)
     assert_array_equal(outputs, kept)
     other = outputs.copy()
-    other[:, ~masks[task]] += 100                   # other heads do not matter
+    other[:, ~masks[task]] += 100                   # other heads have no effect
     assert head_loss(other, labels, masks[task])[0] == value
-    head = task_sequences.enter_head(outputs, labels, masks[task])[0]
+    head = enter_head(outputs, labels, masks[task])[0]
     assert not np.shares_memory(head, outputs)
 
 
@@ -119,41 +120,41 @@ X = np.zeros((3, 3))
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: task_sequences.split(L, [(0, 3)]), r"groups\[0\] has the classes \[3\]: must be"),
-    (lambda: task_sequences.split(L, [(0, 1), (1, 2)]), r"groups\[1\] has the class 1: must"),
-    (lambda: task_sequences.split(L, [(0, 0)]), r"groups\[0\] has the class 0"),
-    (lambda: task_sequences.split(L, [(0,), ()]), r"groups\[1\] is \(\): must be .*not empty"),
-    (lambda: task_sequences.split(L, []), "groups is .*must be a list of lists"),
-    (lambda: task_sequences.split(L, 3), "groups is 3"),
-    (lambda: task_sequences.split(L, [0, 1]), r"groups\[0\] is 0: must be a list"),
-    (lambda: task_sequences.split(L, ["01"]), r"groups\[0\] is '01'"),
-    (lambda: task_sequences.split(L, [(0.0, 1)]), r"groups\[0\]\[0\] is 0.0: must be an i"),
-    (lambda: task_sequences.split(L, [(-1,)]), r"groups\[0\]\[0\] is -1.*at least 0"),
-    (lambda: task_sequences.split(L, [(True,)]), "is True: must be an integer"),
-    (lambda: task_sequences.split(L.astype(float), [(0,)]), "labels is .*float64: must"),
-    (lambda: task_sequences.split(L[:0], [(0,)]), "labels .*not empty"),
-    (lambda: task_sequences.split(L - 1, [(0,)]), "labels .*0 or more"),
-    (lambda: task_sequences.split(L[None], [(0,)]), r"labels is of shape \(1, 3\)"),
-    (lambda: task_sequences.permutations(0, 1, 2), "rng is 0: must be a numpy.random.Generator"),
-    (lambda: task_sequences.permutations(RNG, 0, 2), "tasks is 0: must be .*at least 1"),
-    (lambda: task_sequences.permutations(RNG, 2, 2.0), "pixels is 2.0: must be an integer"),
-    (lambda: task_sequences.permutations(RNG, True, 2), "tasks is True"),
-    (lambda: task_sequences.permutations(RNG, 2, 2, 1), "first_identity is 1: must be a"),
-    (lambda: task_sequences.head_masks([(0, 3)], 3), "groups has the class 3: must be below"),
-    (lambda: task_sequences.head_masks([(0,)], 0), "classes is 0"),
-    (lambda: task_sequences.head_masks([(0,), (0,)], 3), "has the class 0: must not"),
-    (lambda: task_sequences.enter_head(X, L, M), r"labels .*\[0, 1, 2\]: must be .*\[0, 2\]"),
-    (lambda: task_sequences.enter_head(X, L[:2] * 2, M), r"labels is of shape \(2,\)"),
-    (lambda: task_sequences.enter_head(X[:, :2], L, M), r"outputs .*must be .*\(N, 3\)"),
-    (lambda: task_sequences.enter_head(X * np.nan, 0 * L, M), "outputs has NaN"),
-    (lambda: task_sequences.leave_head([[1.0, np.nan]], M), "dhead has NaN"),
-    (lambda: task_sequences.leave_head(np.zeros((0, 2)), M), "dhead .*not empty"),
-    (lambda: task_sequences.enter_head(X.astype(int), 0 * L, M), "outputs .*int64"),
-    (lambda: task_sequences.enter_head(X, 0 * L, M & False), "mask .*with a True"),
-    (lambda: task_sequences.enter_head(X, 0 * L, M.astype(int)), "mask .*int64"),
-    (lambda: task_sequences.leave_head(X, M), r"dhead is of shape \(3, 3\).*\(N, 2\)"),
-    (lambda: task_sequences.leave_head(X[:, :2] + np.inf, M), "dhead has NaN or infinite"),
-    (lambda: task_sequences.leave_head(X[:, :2], M[None]), "mask is of shape"),
+    (lambda: split(L, [(0, 3)]), r"groups\[0\] has the classes \[3\]: must be"),
+    (lambda: split(L, [(0, 1), (1, 2)]), r"groups\[1\] has the class 1: must"),
+    (lambda: split(L, [(0, 0)]), r"groups\[0\] has the class 0"),
+    (lambda: split(L, [(0,), ()]), r"groups\[1\] is \(\): must be .*not empty"),
+    (lambda: split(L, []), "groups is .*must be a list of lists"),
+    (lambda: split(L, 3), "groups is 3"),
+    (lambda: split(L, [0, 1]), r"groups\[0\] is 0: must be a list"),
+    (lambda: split(L, ["01"]), r"groups\[0\] is '01'"),
+    (lambda: split(L, [(0.0, 1)]), r"groups\[0\]\[0\] is 0.0: must be an i"),
+    (lambda: split(L, [(-1,)]), r"groups\[0\]\[0\] is -1.*at least 0"),
+    (lambda: split(L, [(True,)]), "is True: must be an integer"),
+    (lambda: split(L.astype(float), [(0,)]), "labels is .*float64: must"),
+    (lambda: split(L[:0], [(0,)]), "labels .*not empty"),
+    (lambda: split(L - 1, [(0,)]), "labels .*0 or more"),
+    (lambda: split(L[None], [(0,)]), r"labels is of shape \(1, 3\)"),
+    (lambda: permutations(0, 1, 2), "rng is 0: must be a numpy.random.Generator"),
+    (lambda: permutations(RNG, 0, 2), "tasks is 0: must be .*at least 1"),
+    (lambda: permutations(RNG, 2, 2.0), "pixels is 2.0: must be an integer"),
+    (lambda: permutations(RNG, True, 2), "tasks is True"),
+    (lambda: permutations(RNG, 2, 2, 1), "first_identity is 1: must be a"),
+    (lambda: head_masks([(0, 3)], 3), "groups has the class 3: must be below"),
+    (lambda: head_masks([(0,)], 0), "classes is 0"),
+    (lambda: head_masks([(0,), (0,)], 3), "has the class 0: must be in one group"),
+    (lambda: enter_head(X, L, M), r"labels .*\[0, 1, 2\]: must be .*\[0, 2\]"),
+    (lambda: enter_head(X, L[:2] * 2, M), r"labels is of shape \(2,\)"),
+    (lambda: enter_head(X[:, :2], L, M), r"outputs .*must be .*\(N, 3\)"),
+    (lambda: enter_head(X * np.nan, 0 * L, M), "outputs is .*must be a finite float"),
+    (lambda: leave_head([[1.0, np.nan]], M), "dhead is .*must be a finite float"),
+    (lambda: leave_head(np.zeros((0, 2)), M), "dhead .*not empty"),
+    (lambda: enter_head(X.astype(int), 0 * L, M), "outputs .*int64"),
+    (lambda: enter_head(X, 0 * L, M & False), "mask .*with a True"),
+    (lambda: enter_head(X, 0 * L, M.astype(int)), "mask .*int64"),
+    (lambda: leave_head(X, M), r"dhead is of shape \(3, 3\).*\(N, 2\)"),
+    (lambda: leave_head(X[:, :2] + np.inf, M), "dhead is .*must be a finite float"),
+    (lambda: leave_head(X[:, :2], M[None]), "mask is of shape"),
 ])
 def test_refuses(call, match):
     with pytest.raises(ValueError, match=match):
