@@ -137,7 +137,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
                 recurrent_spikes, refractory)
     _one_of("spike", spike, Callable, type(None))
     if refractory and spike is not None and blocked is None:
-        raise ValueError("blocked is None: must be given if spike is and refractory > 0")
+        raise ValueError("blocked is None: must be given with spike, refractory > 0")
     if V is None and recurrent_spikes is not None:
         raise ValueError("recurrent_spikes is given: must be None, because V is None")
     (T, B, m), n = x.shape, W.shape[0]

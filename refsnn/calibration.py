@@ -115,7 +115,13 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     >>> found.silent.tolist(), found.leak.round(6).tolist()
     ([True, True], [0.1, 0.1])
     """
-    _bench(run, neurons, inputs, repeats, dt, tau_mem, tau_syn, scale, code)
+    _one_of("run", run, Callable)
+    _arrays(f"neurons () int in [1, inf), inputs () int in [{_CLASSES + 1}, inf), "
+            "repeats () int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), "
+            "tau_syn () in (0, inf), scale () in (0, inf), code (2)", neurons, inputs,
+            repeats, dt, tau_mem, tau_syn, scale, code)
+    if code[1] <= 0:
+        raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
     images = np.zeros((64, inputs), np.uint8)
     spikes, samples = _trial(run, np.zeros(inputs, int), images, neurons)
     base, restless = samples.mean(axis=(0, 1), dtype=float), spikes.any(axis=(0, 1))

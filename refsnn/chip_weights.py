@@ -139,6 +139,7 @@ def dropout(rng, n, rate=0.4):
     Returns
     -------
     (n,) bool
+        True for neurons that are kept.
 
     Examples
     --------

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Every convention of a LIF step as a named axis, and its exact gradient.
+r"""Conventions of a LIF step, each on a named axis, and the exact gradient.
 
 Simulators differ in a dozen details of a LIF step.  A `Step` names one
 choice for each detail, `simulate` runs any combination, and `PRESETS` has
 the choices of published tools.  The default is the step of `lif`.  State k
-holds the current I and the membrane potential u, before the reset by its
-spike s[k].  Input x[k] leads from state k to state k + 1:
+consists of the current I and of the membrane potential u before its reset
+by the spike s[k].  Input x[k] leads from state k to state k + 1:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
     d[k] = drive D[k],  D[k] = W x[k] + V s[k]                        (2)
@@ -15,8 +15,8 @@ spike s[k].  Input x[k] leads from state k to state k + 1:
     v = R(beta u[k] + gain j + (1 - beta) leak, s[k])                 (6)
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
 
-The axes of a step set the order of the three operations of (3), and
-whether it uses (5) or (6).
+The axes `synapse` and `input` set the order of the three operations of
+(3), and `reset_at` chooses between (5) and (6).
 
 Derivation.  Except for W and V, a step is elementwise.  Let r1 and z1 be
     the derivatives of R by u and s in (5), r2 and z2 those in (6), and
@@ -29,8 +29,8 @@ Derivation.  Except for W and V, a step is elementwise.  Let r1 and z1 be
     e = du[k+1]/du[k] = c r2 beta r1 at fixed s[k]                   (10)
     z = du[k+1]/ds[k] = c (r2 beta z1 + z2) at fixed D[k]            (11)
 
-    `slopes` returns these.  With psi[k] for ds[k]/du[k], the chain rule
-    gives the arrays that `bptt` and `rtrl` read, for the state h = [I, u]:
+    `slopes` returns (8)-(11).  With psi[k] for ds[k]/du[k] and the state
+    h = [I, u], the chain rule gives the arguments of `bptt` and `rtrl`:
 
     J[k+1] = [[a, f V psi[k]], [b, e + z psi[k] + g V psi[k]]]       (12)
     F[k+1]: dI_i/dW_ij = f_i x_j[k],  dI_i/dV_ij = f_i s_j[k],
@@ -38,18 +38,18 @@ Derivation.  Except for W and V, a step is elementwise.  Let r1 and z1 be
     E[k+1] = dh[k+1]/dx[k] = [[f W], [g W]]                          (14)
     q[k] = [0, psi[k] dspikes + (r + y psi[k]) dmem]                 (15)
 
-    where r and y are the derivatives of the recorded membrane by u and s:
-    1 and 0, or those of R if membranes are recorded after the reset.
+    where r and y are the derivatives of the recorded potential by u and s:
+    1 and 0, or those of R if it is recorded after the reset.
 Exact.  The gradient is that of the hard-spiking network with ds/du := psi.
     The refractory mask is a recorded value, and a membrane at the floor is
-    a constant.  "many" spikes with reset "zero" have no derivative through
-    the reset, and neither have detached resets (through_reset=False).
-Cost.   `simulate`: O(T B n (m + n)) time and O(T B n) memory; `linearise`:
-    O(T B n p) time and memory with p = n m + n n parameters.
+    a constant.  The reset transmits no derivative if through_reset=False,
+    or if spikes="many" and reset="zero".
+Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory,
+    `linearise` O(T B n p) time and memory, p = n m + n n.
 Departures.  Presets describe the default options of the tools in 2024 to
-    2026, except for rounding.  hxtorch skips the reset where a measured
-    trace is injected.  A run of T steps has T + 1 states, state 0 at rest;
-    `lif` has T rows and does not use its last input.
+    2026, except for rounding.  hxtorch skips the reset if a measured trace
+    is injected.  A run of T steps has T + 1 states, and state 0 is the
+    resting state; `lif` has T rows and does not use its last input.
 """
 
 import re
@@ -64,7 +64,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """One choice on every axis of (1)-(7); the default is that of `lif`.
+    """Hold one choice on every axis; the default is that of `lif`.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Step(NamedTuple):
         Whether row t of the recording shows the spikes s[t], tested before
         the update by x[t], or s[t+1], tested after it.
     compare : {">", ">="}
-        Whether a tie u = threshold is no spike or a spike.
+        Whether u must exceed the threshold or may equal it for a spike.
     spikes : {"one", "many"}
         One spike per step at most, or one per threshold contained in u.
     reset : {"subtract", "zero", "none"}
@@ -89,14 +89,14 @@ class Step(NamedTuple):
         Reset immediately, or one step later before the decay (both (5)),
         or one step later after the decay (6).
     through_reset : bool
-        Whether derivatives follow s in (4).
+        Whether derivatives pass through s in (4).
     floor : bool
         Whether u is bounded below in (7).
     refractory : int
         Number of steps for which u is held after a spike.
     record : {"before", "after"}
-        Whether row t shows state t or t + 1.  It shows R(u, s) in place of
-        u if the reset comes "once" and the spike is tested by then.
+        Whether row t shows state t or t + 1.  It shows R(u, s) instead of
+        u if reset_at="once", except for test="before", record="after".
     """
 
     decay: str = "exact"
@@ -116,12 +116,12 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """States 0 to T of a run, seven arrays of shape (T + 1, B, n)."""
+    """Hold the states 0 to T of a run, arrays of shape (T + 1, B, n)."""
 
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
-    fired: np.ndarray       # s as the reset reads it
+    fired: np.ndarray       # s in the reset, at most 1 if it is to zero
     reset: np.ndarray       # R(u, s)
     free: np.ndarray        # membrane before the reset of (6) and before (7)
     held: np.ndarray        # bool, True while refractory
@@ -171,7 +171,7 @@ LEVELS = ("neurons (n), tau_syn (n?) in [0, inf), tau_mem (n?) in [0, inf), "
 def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
              reset_to=0.0, floor=0.0, spike: Callable = None, clamp=None,
              reset_spikes=None):
-    """Simulate a layer from rest for T steps of any convention, eqs. (1)-(7).
+    """Simulate T steps of a layer from rest in any convention, eqs. (1)-(7).
 
     Parameters
     ----------
@@ -188,9 +188,9 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     dt : float
         Step, s.
     threshold, leak, reset_to, floor : float or (n,) float
-        Membrane levels; `floor` is used where the step has one.
+        Membrane levels; `floor` is used only if the step has a floor.
     spike : callable (k, u) -> (B, n) float, optional
-        Replaces (1), for anchored finite differences.
+        Spike function that replaces (1) in anchored finite differences.
     clamp, reset_spikes : (T + 1, B, n), optional
         Recorded `held` and `fired`, which replace those of this run.
 
@@ -209,7 +209,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     _step(step)
     _one_of("spike", spike, Callable, type(None))
     if step.refractory and spike is not None and clamp is None:
-        raise ValueError("clamp is None: must be recorded for spike, refractory > 0")
+        raise ValueError("clamp is None: must be given if spike is and refractory > 0")
     W, x, V = _arrays("W (n, m*) float, x (T, B, m*), V? (n, n)", W, x, V)
     (T, B, m), n = x.shape, W.shape[0]
     clamp, reset_spikes = _arrays(
@@ -245,7 +245,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
-    """Return the numbers of (2)-(7) in dtype; they are computed in float64."""
+    """Return the constants of (2)-(7), computed in float64, in dtype."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = _arrays(
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
@@ -265,7 +265,7 @@ def _decay(step, name, tau, dt):
 
 
 def _synapse(step, current, terms, alpha):
-    """Return the new current and the current that the membrane reads, (3)."""
+    """Return the new I and j of (3)."""
     order = ["add", "read"] if step.input == "same" else ["read", "add"]
     order.insert({"first": 0, "between": 1, "last": 2,
                   "none": int(step.input == "next")}[step.synapse], "decay")
@@ -296,14 +296,12 @@ def _reset(step, mem, fired, c):
 
 
 def recorded(step, run):
-    """Return the rows that a tool of this convention records of a run.
+    """Return the rows that a tool with this convention records.
 
     Parameters
     ----------
-    step : Step
-        Convention; only `test`, `record` and `reset_at` matter.
-    run : Run
-        States 0 to T.
+    step, run
+        Argument and result of `simulate`.
 
     Returns
     -------
@@ -325,7 +323,7 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the states that rows of spikes and membranes show; if R(u, s) is."""
+    """Return the states in the rows of s and of u, and whether R replaces u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -344,10 +342,9 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        `PARTS`, that is a, f, b, g, e and z, from state k - 1 to k,
-        (T + 1, B, n) each; "row_by_mem" and "row_by_spikes", the r and y
-        of (15), (T + 1, B, n); "rows", the first states that the rows of
-        spikes and of membranes show, (2,) int.
+        `PARTS`: a, f, b, g, e, z from state k - 1 to k.  "row_by_mem" and
+        "row_by_spikes": r and y of (15).  All of these are (T + 1, B, n).
+        "rows": first states in the rows of spikes and of membranes, (2,).
 
     Examples
     --------
@@ -396,20 +393,17 @@ def _reset_slopes(step, mem, fired, c):
 
 
 def linearise(x, W, V, spikes, psi, slopes):
-    """Return the layer as arrays J, F, E along a run, eqs. (12)-(14).
+    """Linearise the layer along a run, eqs. (12)-(14).
 
     Parameters
     ----------
-    x : (T, B, m) float, int or bool
-        Input.
-    W, V : (n, m) and (n, n) float
-        Weights; V may be None.
-    spikes : (T + 1, B, n) float
-        Spikes of the states.
-    psi : (T + 1, B, n) float
-        Surrogate derivative at the states; results have its dtype.
+    x, W, V
+        As for `simulate`; V may be None.
+    spikes, psi : (T + 1, B, n) float
+        Spikes and surrogate derivative of the states.  Results have the
+        dtype of psi.
     slopes : dict
-        Elementwise derivatives, as `slopes` returns them.
+        Result of `slopes`.
 
     Returns
     -------
@@ -418,7 +412,7 @@ def linearise(x, W, V, spikes, psi, slopes):
     F : (T + 1, B, 2n, p) float
         Immediate influence of the parameters, W then V, row by row.
     E : (T + 1, B, 2n, m) float
-        ``E[k] = dh[k]/dx[k-1]``, which chains layers.
+        Derivative by the input, ``E[k] = dh[k]/dx[k-1]``.
 
     Examples
     --------
@@ -456,21 +450,19 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Return the credit q[k] = dL/dh[k] of a loss of the rows, eq. (15).
+    """Return the direct derivative q of the loss by the states, eq. (15).
 
     Parameters
     ----------
-    psi : (T + 1, B, n) float
-        Surrogate derivative at the states; the result has its dtype.
-    slopes : dict
-        With "rows", "row_by_mem" and "row_by_spikes", as for `linearise`.
+    psi, slopes
+        As for `linearise`.
     dspikes, dmem : (T, B, n) float, optional
         Derivatives of the loss by the recorded spikes and membranes.
 
     Returns
     -------
     (T + 1, B, 2n) float
-        For h = [syn, mem].
+        ``q[k] = dL/dh[k]`` for h = [syn, mem].
 
     Examples
     --------
@@ -511,7 +503,7 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names, *more):
-    """Return psi and the named slopes, all checked."""
+    """Return psi and the named entries of `slopes`, checked."""
     missing = [name for name in (*names, *more)
                if not isinstance(slopes, dict) or name not in slopes]
     if missing:

@@ -114,8 +114,8 @@ def forward(weights, biases, x, pools, dropout=None):
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
         Recorded mask of the x[l] of each layer; None masks nothing.  The
         mask of the first dense layer has the shape of the maps.  To scale
-        the kept entries by 1/keep, multiply by 1/keep the weights that
-        multiply them, here and in `backward`, and their gradient.
+        the kept entries by 1/keep, scale their outgoing weights, here and
+        in `backward`, and then the gradient of these weights.
 
     Returns
     -------

@@ -4,7 +4,7 @@ r"""Surrogate gradients with a chip in the loop.
 The forward pass runs on a chip, emulated or real, and the backward pass in
 software.  The network has one hidden layer with input weights W, optional
 recurrent weights V, and leaky readouts with weights W_out.  Samples of the
-membranes are converted to units of the threshold,
+membrane potentials, in codes, are converted to units of the threshold,
 
     v[t] = (code[t] - code[0]) / unit, of readouts times gain         (1)
 
@@ -18,8 +18,8 @@ nominal parameters, and the gradient is that of this model:
     psi[t] = (steepness |v[t] - threshold| + 1)^-2    [CB22] eq. 5    (2)
 
 Readouts have o in place of v, and W_out S[t] in place of W x[t] + V S[t].
-Their scores z classify the input.  With spike counts c = sum_t S, the loss
-L is the sum of (4)-(7):
+With scores z, labels y and spike counts c = sum_t S, the loss L is the sum
+of (4)-(7):
 
     z[j] = scaling max_{t >= r[j]} o[t,j], or scaling sum_t o[t,j]    (3)
     -(1/B) sum_b log softmax(z[b])[y[b]]                              (4)
@@ -27,18 +27,16 @@ L is the sum of (4)-(7):
     burst (1/(B n)) sum_{b,i} c[b,i]^2                [CB22] eq. 6    (6)
     rate (1/B) sum_b max(0, sum_i c[b,i] - bound)^2                   (7)
 
-In (3) and (5), r = 0, as published.  The reduction "reached" has a later r
-for the right class y only: the first step at which its o depends on a
-weight, which is two steps after the first hidden spike of the pattern, or
-T - 1 if that is earlier.  With r = 0, a readout that stays below 0 for all
-patterns has its maximum at step 0.  The gradient then vanishes, and the
-class is lost.  (With this r for all classes, readouts of wrong classes
-decrease without bound, and the accuracy on MNIST is lower.)
+The published code has r = 0.  If a readout stays below 0 for all patterns,
+its maximum is then at step 0, the gradient vanishes, and the class is
+lost.  With reduction="reached", r of the correct class is the first step
+at which its o depends on a weight: two steps after the first hidden spike
+of the pattern, but at most T - 1.  The other classes keep r = 0; otherwise
+their readouts would decrease without bound.
 
-Derivation.  v[t] = U[t] + e[t], where the recorded e contains everything
-    that the chip adds to the model: reset, mismatch and noise.  It is
-    treated as constant.  With dA for the total derivative dL/dA, the chain
-    rule is
+Derivation.  v[t] = U[t] + e[t], where the recorded e contains reset,
+    mismatch and noise and is treated as constant.  With dA for the total
+    derivative dL/dA, the chain rule is
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + dv[t+1]                                   (9)
@@ -48,18 +46,17 @@ Derivation.  v[t] = U[t] + e[t], where the recorded e contains everything
 
     where dv_o and dI_o of the readouts follow (8) and (9) with psi = 0.
 Exact.  The gradient is that of the model with e held fixed and S anchored
-    at the recording.  It uses no reset, no refractory time and no private
-    parameter of the chip.  Of equal maxima in (3) and (5), the last step
-    receives the derivative.  If the first step did, a silent layer would
-    have no gradient, because step 0 of a readout depends on no weight.
+    at the recording.  It does not depend on the chip's reset, refractory
+    time or mismatch.  Of equal maxima in (3) and (5), the last step
+    receives the derivative.  If the first step received it, a silent layer
+    would have no gradient, because o[0] does not depend on the weights.
 Cost.   O(T B n (m + n + k)) time, O(T B (m + n + k)) memory.
 Departures.  The authors' code has I[t+1] where the printed eq. 2 has I[t],
     and it applies (5) to z.
-Errata.  Eq. 5 of [CB22] is printed without the + 1 of (2), and would be
+Errata.  Eq. 5 of [CB22] is printed without the + 1 of (2).  It would be
     infinite at the threshold.
 
-Example.  To train on your own chip, replace `run`.  The other modules are
-    `chip`, which emulates one here, `chip_weights` and `optimisers`.
+Example.  Here `run` emulates a chip.  Replace it to train on a real chip.
 
     import numpy as np
     from refsnn import chip, chip_weights, in_the_loop, optimisers
@@ -108,7 +105,7 @@ RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Recorded v, S and o, with potentials in units of the threshold."""
+    """Hold the recorded v, S and o, with v and o in units of the threshold."""
 
     mem: np.ndarray         # (T, B, n)
     spikes: np.ndarray      # (T, B, n)
@@ -116,7 +113,7 @@ class Recording(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Sum of (4)-(7), and its derivatives by o and by S."""
+    """Hold the sum of (4)-(7) and its derivatives by o and by S."""
 
     value: float
     dout: np.ndarray        # (T, B, k)
@@ -124,7 +121,7 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Gradients dW (n, m), dV (n, n) or None, dW_out (k, n)."""
+    """Hold the gradients dW (n, m), dV (n, n) or None, and dW_out (k, n)."""
 
     hidden: np.ndarray
     recurrent: np.ndarray
@@ -137,22 +134,21 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
-        The chip.  It returns spikes (T, B, n), 0 or 1, and samples
-        (T, B, n + k) of all membranes, hidden neurons first, as codes of 8
-        bits or any real numbers.  Spikes of bin t occur between samples t
-        and t + 1, x[t] arrives at the end of bin t, and sample 0 shows
-        membranes at rest.
+        The chip.  It returns spikes (T, B, n), 0 or 1, and real samples
+        (T, B, n + k) of all membrane potentials, hidden neurons first.
+        Spikes of bin t occur between samples t and t + 1, x[t] arrives at
+        the end of bin t, and sample 0 is the resting state.
     weights : dict or NamedTuple
-        `hidden` (n, m), `recurrent` (n, n) or None, `readout` (k, n), as
-        `run` takes them: integers for a chip.
+        `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n),
+        as `run` takes them: integers for a chip.
     x : (T, B, m) float, int or bool
         Input spikes, 0 or 1.
     unit : float
-        Codes from the leak to the threshold.
+        Number of codes from the leak to the threshold.
     gain : float
         Factor on the readouts, such as 240 over the scale of their weights.
     dtype : float32 or float64
-        Type of the result.
+        Dtype of the result.
 
     Returns
     -------
@@ -195,16 +191,15 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     Parameters
     ----------
     recording : Recording
-        Result of `record`, or a recording from any other source.
+        Result of `record`, or a recording from another source.
     labels : (B,) int
-        Right classes, 0 ... k-1.
+        Correct classes, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
-        Reduction over time in (3).  "sum" is that of the keyword task.
-        "reached" avoids lost classes (readouts that are nowhere above 0),
-        which occur on small data.
+        Reduction over time in (3).  "sum" is published for the keyword
+        task.  "reached" avoids lost classes, which occur on small data.
     scaling : float
         Factor of the scores: 10 is published for the maximum; sums over
-        time need less, such as 0.1.
+        time need a smaller factor, such as 0.1.
     readout, burst, rate : float
         Strengths of (5), (6) and (7), at least 0; published code has
         burst = 5e-4 and readout = 0.
@@ -244,16 +239,13 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return the maxima (B, k) over time and their last steps, steps first.
-
-    The maxima of `labels`, if given, are over the steps from r on.
-    """
+    """Return steps and values of maxima (B, k), for `labels` from step r on."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
         counts, rows = np.zeros_like(fired), np.arange(len(labels))
         counts[2:] = fired[:-2]
-        own = np.where(counts, out[:, rows, labels], -np.inf)   # the last if none does
+        own = np.where(counts, out[:, rows, labels], -np.inf)   # T - 1 if none counts
         last[rows, labels] = len(out) - 1 - own[::-1].argmax(axis=0)
     return last, np.take_along_axis(out, last[None], 0)[0]
 
@@ -268,7 +260,7 @@ def _softmax(z, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return (6) plus (7), and the derivative, which is the same at all steps."""
+    """Return (6) plus (7), and its derivative, which is equal at all steps."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)
@@ -284,12 +276,10 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Parameters
     ----------
     weights : dict or NamedTuple
-        `hidden` (n, m), `recurrent` (n, n) or None, `readout` (k, n): the
-        weights in software, before rounding.  Results have their dtype.
-    x : (T, B, m) float, int or bool
-        Input spikes.
-    recording : Recording
-        Result of `record`.
+        As for `record`, but real numbers before rounding.  Results have
+        their dtype.
+    x, recording
+        Input and result of `record`.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
         Derivatives of the loss by the readouts and the hidden spikes.
     tau_syn, tau_mem, dt : float
@@ -297,12 +287,12 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     threshold : float
         Nominal threshold, in units of the recording.
     steepness : float
-        Steepness of the surrogate, 1/threshold units.
+        Steepness of the surrogate, per unit of the recording.
 
     Returns
     -------
     Gradient
-        Summed over steps and batch.
+        Sums over steps and batch.
 
     Examples
     --------
@@ -342,7 +332,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta):
-    """Return dI of membranes with direct credit dmem, or psi (dmem + V^T dI)."""
+    """Return dI for the direct derivative dmem, or psi (dmem + V^T dI)."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):
@@ -360,7 +350,7 @@ def _back(dmem, psi, V, alpha, beta):
 
 
 def _matrices(weights):
-    """Return hidden, recurrent (or None) and readout of a dict or NamedTuple."""
+    """Return the three matrices of a dict or NamedTuple."""
     return [weights.get(name) if isinstance(weights, dict)
             else getattr(weights, name, None) for name in Gradient._fields]
 

@@ -105,8 +105,8 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     dropout : list of (N, n_in) of 0 and 1, optional
         Recorded mask of each layer's inputs; None masks nothing.  Outputs
         of tanh units cannot be masked.  To scale the kept units by 1/keep,
-        multiply by 1/keep the weights that multiply them, here and in
-        `backward`, and their gradient.
+        scale their outgoing weights, here and in `backward`, and then the
+        gradient of these weights.
 
     Returns
     -------

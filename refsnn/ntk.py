@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Empirical neural tangent kernel of a layered network, with its adjoint.
+r"""Compute the empirical neural tangent kernel of a network, and its adjoint.
 
 For samples x_n and y_m, outputs f_k, and all weights and biases w, the
 kernel is
@@ -12,16 +12,17 @@ A dense layer z = W a_n + b with signals g_nk = df_k(x_n)/dz contributes
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-without a mask and with the mask M; the 1 belongs to the bias.  With
-patches A_n (P, q) and signals G_nk (P, c) at P positions, a convolution
-has the Jacobian J_nk by weights and b_nk by biases, and contributes (5):
+without a mask (2) and with the mask M (3); the 1 is the term of the bias.
+With patches A_n (P, q) and signals G_nk (P, c) at P positions, a
+convolution has the Jacobians J_nk by weights and b_nk by biases.  It
+contributes (5), where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
 
 Derivation.  (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  The adjoint
     for a loss E follows from the chain rule, with D = dE/dK and C = <a_n,
-    a_m> + 1 (with a mask, C and R carry the index j of (3)):
+    a_m> + 1:
 
     R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>             (6)
     da_n = sum_m R[n, m] a_m                                (7)
@@ -29,13 +30,14 @@ Derivation.  (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  The adjoint
     dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
+    where db follows from b as dJ does from J, without M.  With a mask, C
+    and R depend on the index j of (3), and (7) sums R_j M_ji a_mi over j.
 Exact.  "at_masked" is the kernel of all weights, evaluated at the masked
     weights, as in the authors' program.  "through_mask" is the kernel
     that governs the training of the masked network.
-Cost.   N M (i + k^2 j) for i inputs and j units with signals (with a mask
-    i i j), N k P q c + N M k^2 q c for a convolution; half for one batch.
-Departures.  Outputs are summed, without a factor 1/k except in
-    "trace_mean".
+Cost.   N M (i + k^2 j) multiplications for i inputs and j units, N M (i +
+    k^2) j with a mask, N k P q c + N M k^2 q c for a convolution.
+Departures.  Sums over outputs have no factor 1/k except in "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -50,7 +52,7 @@ __all__ = ["adjoint", "estimate_memory", "kernel"]
 
 KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
-SIDE = 500          # rows of a tile of the kernel: it stays in cache
+SIDE = 500          # rows of a tile of the kernel, which fits in the cache
 CHUNK = 2 ** 20     # entries of a Jacobian or a product held at a time
 
 
@@ -60,20 +62,19 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     Parameters
     ----------
     left : (inputs, signals)
-        Two lists with one array for each layer.  Dense layer: inputs (N, i)
-        and signals (N, K, j), the derivatives of the outputs by the
-        pre-activations.  Convolution: patches (N, P, q), by row, column and
-        channel, and signals (N, K, P, c).
+        Two lists with one array for each layer.  A dense layer has inputs
+        (N, i) and signals (N, K, j), the derivatives of the outputs by the
+        pre-activations.  A convolution has patches (N, P, q), by row,
+        column and channel, and signals (N, K, P, c).
     right : (inputs, signals), optional
-        The other batch, of M samples.  None: the same batch, at half the
-        cost.
+        Other batch, of M samples.  None stands for `left`, at half the cost.
     masks : list of arrays of 0 and 1, optional
         In the shapes of the weights; used by kind "through_mask" only.
     kind : {"at_masked", "through_mask"}
-        Whether all weights count or only those with mask 1.
+        Whether (1) sums over all weights or only over those with mask 1.
     reduction : str
-        "full": eq. (1); "per_class": its entries k = q; "trace_sum" and
-        "trace_mean": their sum and mean over k; "sum_logits": the sum of
+        "full" is (1), "per_class" its entries k = q, "trace_sum" and
+        "trace_mean" their sum and mean over k, and "sum_logits" the sum of
         (1) over k and q, which is the kernel of the sum of all outputs.
 
     Returns
@@ -114,7 +115,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return signals as (N, C, K, ...), C classes of K outputs; C or K is 1."""
+    """Return inputs, and signals (N, C, K, ...) of C classes of K outputs."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -122,7 +123,7 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return slices of samples, [(of N, of M), ...]; if `one`, the upper half."""
+    """Return slices (of N, of M) for each tile; if `one`, in the upper half."""
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -132,7 +133,7 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Return an index of the units with signals, and their part of g, h and mask."""
+    """Return the units with non-zero signals, and their part of g, h and mask."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -176,13 +177,13 @@ def _convolution(tiles, a, b, g, h, mask):
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
         for tile, rows, cols in tiles:
             _gram(tile, first[rows], second[cols])                         # (5)
-        del first, second       # before the next ones are made
+        del first, second       # free the memory before the next cut
     for tile, rows, cols in tiles:
         _gram(tile, g[rows].sum(axis=3), h[cols].sum(axis=3))
 
 
 def _cuts(N, K, a, g):
-    """Return slices of channels, for parts of the Jacobian that fit CHUNK."""
+    """Return slices of channels whose Jacobian has at most CHUNK entries."""
     size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
     return [slice(start, start + size) for start in range(0, g[-1], size)]
 
@@ -199,21 +200,18 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
     Parameters
     ----------
-    left, right : (inputs, signals)
-        The two batches, as for `kernel`.
+    left, right, masks, kind
+        As for `kernel`; `right` is required.
     dkernel : (N, M, K, K) float
         Derivative of a loss by the full kernel.
-    masks, kind
-        As for `kernel`.
     constant : bool
         Whether inputs[0] and signals[-1] are constant, as for a linear last
-        layer; their derivatives are then not computed.
+        layer; their derivatives are then not computed but None.
 
     Returns
     -------
     (dinputs, dsignals), (dinputs, dsignals) : lists of float
-        By the arrays of the left and of the right batch, in their shapes;
-        None for inputs[0] and signals[-1] if they are constant.
+        Derivatives by the arrays of the left and of the right batch.
 
     Examples
     --------
@@ -247,7 +245,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
-    """Add the part of a tile D (r, m, K, K) to dx, dy, dg and dh, where not None."""
+    """Add the part of a tile D (r, m, K, K) to dx, dg, dy and dh in place."""
     (r, K, j), m = g.shape, len(y)
     flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -301,8 +299,8 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
     -------
     int
         Size of all arrays that exist at one time, for the largest layer.
-        The arguments are not counted, nor are copies of the signals of
-        layers in which some units have none.
+        The arguments are not counted, nor are copies of the signals of a
+        layer in which all signals of some units are 0.
 
     Examples
     --------
@@ -336,7 +334,7 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Check and return batches, shapes of the left one, masks (j, i), and values."""
+    """Return checked batches, shapes of the left batch, masks (j, i) and values."""
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
@@ -369,7 +367,7 @@ def _layers(name, batch, L=None):
             isinstance(part, (tuple, list)) for part in batch) \
             or not 0 < len(batch[0]) == len(batch[1]) == (L or len(batch[0])):
         raise ValueError(f"{name} is not (inputs, signals): must be two lists of "
-                         f"{L or 'some'} arrays, one for each layer")
+                         f"{L or 'equally many'} arrays, one for each layer")
     return len(batch[0])
 
 
@@ -383,7 +381,7 @@ def _shapes(name, batch):
                 or g != (N, K, *a[1:-1], *g[-1:]):
             raise ValueError(f"{name} has inputs[{i}] of shape {a}, signals[{i}] of "
                              f"{g}: must be (N, i) and (N, K, j), or (N, P, q) and "
-                             f"(N, K, P, c), with N={N} and K={K}, nothing empty")
+                             f"(N, K, P, c), not empty, with N={N} and K={K}")
     return layers
 
 

@@ -1,33 +1,32 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Training of a linearised network, predicted from its tangent kernel.
+r"""Predict the training of a network that is linearised by its tangent kernel.
 
-To first order in the learning rate, a step of gradient descent on any
-loss L moves the outputs f of any samples by the tangent kernel K between
-these and the training samples:
+A step of gradient descent on any loss L moves the outputs f of any samples
+by the tangent kernel K between these and the training samples, to first
+order in the learning rate:
 
     f <- f - rate K dL/df                                 (1)  [LZ20]
 
-Let K stay constant, let L = c/2 sum (f - y)^2 over training samples and
-outputs, with c = 1 ("sum") or c = 1/N ("mean", over samples only), and
-let K = Q diag(lambda) Q^T among the training samples.  After s steps,
+Let K be constant, and let L = c/2 sum (f - y)^2 over the outputs of the N
+training samples, with c = 1 ("sum") or c = 1/N ("mean").  With the kernel
+among the training samples K = Q diag(lambda) Q^T, after s steps,
 
     f_s = y + Q (1 - rate c lambda)^s Q^T (f_0 - y)       (2)
     S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
     f_s = f_0 - K Q S_s Q^T (f_0 - y)                     (4)
 
-where (2) is for the training samples and (4) for other samples, with
-their kernel K with the training samples.
+where (2) holds for the training samples, and (4) holds for other samples,
+with the kernel K between them and the training samples.
 
-Derivation.  (2) is (1), applied s times in the eigenbasis of K.  The
-    errors of the steps before s, times the rate, add up to (3): it is the
-    sum over t < s of rate c (1 - rate c lambda)^t, which is rate c s
-    where lambda is 0.
-Approximate.  Exact for a network that is linear in its weights.  For
-    other networks it ignores the change of K during training, which for
-    one step is of order 1/width.  A masked network needs the kernel
-    "through_mask" of `ntk`.
+Derivation.  (2) is (1), applied s times in the eigenbasis of K.  (3) is
+    the sum of rate c (1 - rate c lambda)^t over all t < s, so it is rate c
+    s where lambda = 0.
+Approximate.  The predictions are exact for a network that is linear in its
+    weights.  For other networks they ignore the change of K in training,
+    which is of order 1/width for one step.  A masked network needs the
+    kernel "through_mask" of `ntk`.
 Cost.   O((N k)^3) once, then O((N + M) N k^2) for each s.
-Departures.  Discrete steps, not the continuous gradient flow.
+Departures.  The steps are discrete, unlike the continuous gradient flow.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -43,10 +42,10 @@ LOSSES = ("sum", "mean")
 
 
 class Trajectory(NamedTuple):
-    """Outputs after each number of steps, (S, N, K), and (S, M, K) or None."""
+    """Hold the outputs of training and test samples after S numbers of steps."""
 
-    train: np.ndarray
-    test: np.ndarray
+    train: np.ndarray           # (S, N, K)
+    test: np.ndarray | None     # (S, M, K)
 
 
 def one_step(kernel, outputs, doutputs, rate):
@@ -55,7 +54,7 @@ def one_step(kernel, outputs, doutputs, rate):
     Parameters
     ----------
     kernel : (M, N, K, K) float
-        Between the predicted samples and the training samples.
+        Kernel between the predicted samples and the training samples.
     outputs : (M, K) float
         Outputs before the step.
     doutputs : (N, K) float
@@ -96,10 +95,8 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     ----------
     kernel : (N, N, K, K) float
         Kernel among the training samples.
-    outputs : (N, K) float
-        Outputs for the training samples before the first step.
-    targets : (N, K) float
-        Targets y of the training samples.
+    outputs, targets : (N, K) float
+        Outputs f_0 and targets y of the training samples.
     steps : int or (S,) int
         Numbers of steps, each at least 0.
     rate
@@ -107,20 +104,20 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     loss : {"sum", "mean"}
         Half the sum of squared errors, or this divided by N.
     cross : (M, N, K, K) float, optional
-        Kernel between other samples and the training samples.
+        Kernel between the test samples and the training samples.
     test_outputs : (M, K) float, optional
-        Outputs for these other samples before the first step.
+        Outputs f_0 of the test samples.
 
     Returns
     -------
     Trajectory
-        train (S, N, K), and test (S, M, K) or None without `cross`.
+        Outputs f_s; those of test samples are None without `cross`.
 
     Raises
     ------
     ValueError
-        Also if the kernel is not symmetric or has a negative eigenvalue,
-        or if the descent diverges beyond the range of floats.
+        If the kernel is not symmetric or has a negative eigenvalue, or if
+        the descent diverges beyond the range of floats.
 
     Examples
     --------
@@ -131,23 +128,23 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     """
     _one_of("loss", loss, *LOSSES)
     if (cross is None) != (test_outputs is None):
-        raise ValueError("cross and test_outputs: must be given together, one is None")
+        raise ValueError("cross or test_outputs is None: must be given together")
     outputs, targets, kernel, f0, cross = _arrays(
         "outputs (N, K) float, targets (N, K), kernel (N, N, K, K), "
         "test_outputs? (M, K), cross? (M, N, K, K)", outputs, targets, kernel,
         test_outputs, cross)
-    rate, steps = _arrays("rate () in (0, inf), steps (S?) int in [0, inf)", rate,
-                          steps)
+    rate, steps = _arrays("rate () in (0, inf), steps (S?) int in [0, inf)",
+                          rate, steps)
     (N, K), matrix = outputs.shape, _matrix(kernel)
     if np.abs(matrix - matrix.T).max() > 1e-3 * np.abs(matrix).max():
-        raise ValueError("kernel is not symmetric: must be that of the training "
-                         "samples with themselves")
+        raise ValueError("kernel is not symmetric: must be the kernel among the "
+                         "training samples")
     values, Q = np.linalg.eigh((matrix + matrix.T) / 2)
     noise = len(values) * np.finfo(matrix.dtype).eps * max(values[-1], 0)
     if values[0] < -100 * noise or values[-1] <= 0:
         raise ValueError(f"kernel has eigenvalues {values[0]} to {values[-1]}: must "
-                         "have none below 0 and some above")
-    values = np.maximum(values, 0)          # without rounding errors
+                         "be non-negative and not all 0")
+    values = np.maximum(values, 0)          # rounding can make them negative
     left, moved = _powers(values, float(rate) / (N if loss == "mean" else 1),
                           np.atleast_1d(steps)[:, None].astype(kernel.dtype))
     start = Q.T @ (outputs - targets).ravel()
@@ -164,7 +161,7 @@ def _powers(values, pace, steps):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():
         raise ValueError(f"rate is too high for {int(steps.max())} steps: must be "
-                         f"at most {2 / (pace * values[-1]):.3g} times as high")
+                         f"at most {2 / (pace * values[-1]):.3g} of this rate")
     slow, safe = np.where(pace * values < 0.5, pace * values, 0), np.where(
         values == 0, 1, values)
     spent = np.where(slow > 0, -np.expm1(steps * np.log1p(-slow)), 1 - left)

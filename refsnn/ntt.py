@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | ntt.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Neural Tangent Transfer (NTT): sparse networks that train like dense ones.
+r"""Transfer the tangent kernel of a dense network to a sparse network (NTT).
 
-The teacher is a dense network with random weights.  It is never trained,
-and no labels are used.  The student has the weights M_l W_l, where masks
-M_l are 0 for pruned weights.  It learns to reproduce the outputs f* of the
-teacher, and its empirical tangent kernel K* between the two halves of a
-batch, since these determine how the teacher would train.  For a batch of
-B = N + N' inputs and k outputs, the loss is
+In Neural Tangent Transfer (NTT), the teacher is a dense network with
+random weights.  It is never trained, and no labels are used.  The student
+has the weights M_l W_l, where the masks M_l are 0 for pruned weights.  It
+learns to reproduce the outputs f* of the teacher and the teacher's
+empirical tangent kernel K* between the two halves of a batch, because both
+determine how the teacher would train.  For a batch of B = N + N' inputs
+and k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -18,32 +19,29 @@ by kernel and outputs are
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
-The adjoint of the kernel turns D into derivatives by the inputs a_l of the
-layers and the signals g_l = df/dz_l.  The second-order pass of the network
-turns these and df into derivatives by the weights:
+The adjoint of the kernel computes from D the derivatives by the inputs a_l
+of all layers and by the signals g_l = df/dz_l.  From these and df, the
+second-order pass of the network computes the derivatives by the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-Every `every` steps, except in the last `every` steps, the masks are
-computed anew from the dense weights W_l, including the pruned ones.
-Pruned weights receive neither a gradient nor weight decay; only the
-momentum of the optimiser still moves them.  They are restored when other
-weights have become smaller.
+Every `every` steps, except in the last `every` steps, new masks are
+computed from the dense weights W_l.  Pruned weights receive neither a
+gradient nor weight decay, but the optimiser's momentum still moves them.
+The new masks restore them when other weights have become smaller.
 
 Derivation.  (1)-(3) depend on the weights only through M_l W_l, hence the
     factor M_l in (6).  K is a function of a and g, which are functions of
     the weights; (5) and (6) are the chain rule.
-Exact.  It is the gradient of L wherever no ReLU gate and no winner of a
+Exact.  The gradient is exact unless a ReLU gate or the largest entry of a
     pooling window changes; K jumps at these points.
-Cost.   Per batch, two forward passes, two computations of signals, two
-    kernels (teacher and student), one adjoint and one second-order pass of
-    B k rows; O(B k n) memory for the signals of n neurons.
-Departures.  The kernel of kind "at_masked" has derivatives by all weights,
-    including pruned ones, evaluated at the sparse weights.  The authors'
-    code computes this kernel, and it reproduces their logs.
-    "through_mask" is J M J^T, the kernel that governs the training of the
-    sparse network.  The teacher has no mask.
+Cost.   Each batch needs two forward passes, two computations of signals,
+    two kernels, one adjoint and one second-order pass.
+Departures.  The kernel "at_masked" has the derivatives by all weights,
+    pruned weights included, at the sparse weights.  The authors' code uses
+    this kernel, and it reproduces their logs.  "through_mask" is J M J^T,
+    the kernel that governs the training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -61,33 +59,28 @@ KINDS = ("at_masked", "through_mask")
 
 
 class Model(NamedTuple):
-    """Functions of a network and of its kernel.
+    """Hold the functions of a network, as in mlp.py, and of a kernel (ntk.py).
 
-    forward(weights, biases, x) -> recording with fields inputs and outputs,
-    signals(weights, recording) -> list, second_order(weights, recording,
-    signals, dinputs, dsignals, doutputs) -> (weights, biases), as in mlp.py
-    and convnet.py; kernel(left, right, masks=, kind=) and adjoint(left,
-    right, dkernel, masks=, kind=, constant=True), as in ntk.py.  The adjoint
-    may return None for inputs of the first layer and signals of the last,
-    which are constant.
+    A recording needs the fields `inputs` and `outputs`.  The adjoint may
+    return None for inputs[0] and signals[-1], which are constant.
     """
 
-    forward: Callable
-    signals: Callable
-    second_order: Callable
-    kernel: Callable
-    adjoint: Callable
+    forward: Callable       # (weights, biases, x) -> recording
+    signals: Callable       # (weights, recording) -> list of arrays
+    second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
+    kernel: Callable        # (left, right, masks=, kind=) -> (N, N', k, k) array
+    adjoint: Callable       # (left, right, D, masks=, kind=, constant=True)
 
 
 class Target(NamedTuple):
-    """Targets of a student for a batch: f* (B, k) and K* (N, N', k, k)."""
+    """Hold the targets of a student for a batch."""
 
-    outputs: np.ndarray
-    kernel: np.ndarray
+    outputs: np.ndarray             # f*, (B, k)
+    kernel: np.ndarray              # K*, (N, N', k, k)
 
 
 class Loss(NamedTuple):
-    """L, the mean squares of (1) and (2), and the sum of (3), without factors."""
+    """Hold the loss L and its three terms without their factors."""
 
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
@@ -96,7 +89,7 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Loss, and its derivatives by weights and biases."""
+    """Hold the loss and its derivatives by weights and biases."""
 
     loss: Loss
     weights: list
@@ -104,7 +97,7 @@ class Gradient(NamedTuple):
 
 
 class Student(NamedTuple):
-    """Dense weights W_l, with the last values of pruned ones, biases, masks."""
+    """Hold dense weights W_l (pruned weights included), biases and masks."""
 
     weights: list
     biases: list
@@ -119,14 +112,14 @@ def target(model, weights, biases, x):
     model : Model
         Functions of the network.
     weights, biases : lists of arrays
-        Of the dense teacher.
+        Weights and biases of the dense teacher.
     x : (B, ...) float
-        At least 2 inputs; the first B // 2 form the first half.
+        At least 2 inputs.  The first B // 2 of them are the first half.
 
     Returns
     -------
     Target
-        f* and K*.
+        Outputs f* and kernel K*.
 
     Examples
     --------
@@ -144,7 +137,7 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Return recording and signals of a batch, and of each of its halves."""
+    """Return recording, signals, and (inputs, signals) of each half of a batch."""
     if getattr(model, "_fields", None) != Model._fields:
         raise ValueError(f"model is {model!r:.60}: must be a Model")
     if np.ndim(x) < 2 or len(x) < 2:
@@ -163,12 +156,10 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
 
     Parameters
     ----------
-    model
+    model, x
         As for `target`.
     student : Student
         Dense weights, biases, and masks of 0 and 1.
-    x : (B, ...) float
-        The batch.
     goal : Target
         Result of `target` for the same batch.
     density : float
@@ -181,7 +172,7 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     Returns
     -------
     Gradient
-        Exactly 0 for pruned weights.
+        Derivatives by weights and biases, exactly 0 for pruned weights.
 
     Examples
     --------
@@ -230,8 +221,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
 
 
 def _square(a):
-    """Return the sum of squares, in memory order to avoid a copy."""
-    a = a.ravel(order="K")
+    """Return the sum of squares."""
+    a = a.ravel(order="K")          # the order in memory, to avoid a copy
     return float(np.vdot(a, a))
 
 
@@ -245,21 +236,21 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     model, density, strength, l2, kind
         As for `gradient`.
     weights, biases : lists of arrays
-        Of the teacher, and of the student at the start.
+        Initial weights and biases of the student, equal to the teacher's.
     batches : sequence of (B, ...) float
         One batch for each step; must have a length.
     prune : callable
-        prune(weights) -> masks, called with the student's dense weights.
+        prune(weights) returns masks from the student's dense weights.
     optimiser : callable
-        optimiser(state, gradient) -> (state, update), with a state for each
-        array, None at the start.
+        optimiser(state, gradient) returns the new state and the update of
+        one array; the first state is None.
     every : int
-        Number of steps between changes of the masks, at least 1.
+        Number of steps between updates of the masks, at least 1.
     masks : list of arrays, optional
-        Initial masks; None: prune(weights).
+        Initial masks; prune(weights) by default.
     watch : callable, optional
-        Called with (step, student) before each step, before a change of the
-        masks, and once at the end.
+        Function that is called with (step, student) before each step, prior
+        to an update of the masks, and once at the end.
 
     Returns
     -------
@@ -286,8 +277,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     """
     _arrays("every () int in [1, inf)", every)
     if not hasattr(batches, "__len__"):
-        raise ValueError(f"batches is {batches!r:.60}: must be a sequence with a "
-                         "length")
+        raise ValueError(f"batches is {batches!r:.60}: must have a length")
     masks = prune(weights) if masks is None else masks
     student = Student(list(weights), list(biases), masks)
     states = [[None] * len(weights), [None] * len(biases)]
@@ -307,7 +297,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
 
 def _moved(optimiser, states, arrays, gradients):
-    """Return states of the optimiser and arrays after a step."""
+    """Return the optimiser states and the arrays after a step."""
     if not arrays:
         return [], []
     states, updates = zip(*map(optimiser, states, gradients), strict=True)
@@ -321,7 +311,7 @@ def _masked(student):
     for name, value in (("weights", student.weights), ("masks", student.masks)):
         if not _one_of(name, value, list, tuple) or len(value) != len(student.weights):
             raise ValueError(f"{name} has {len(value)} arrays: must have one for each "
-                             "layer, as many as weights")
+                             "layer, and at least one")
     live = []
     for i, pair in enumerate(zip(student.weights, student.masks, strict=True)):
         W, M = _arrays(f"weights[{i}] (...) float, masks[{i}] {np.shape(pair[0])} "
@@ -331,7 +321,7 @@ def _masked(student):
 
 
 def _goal(name, goal, own):
-    """Check and return the part of a goal that corresponds to `own`."""
+    """Check and return the array of a goal that is compared with `own`."""
     return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
                    dtype=own.dtype)[0]
 

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | pruning.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Masks that prune a network by magnitude, by saliency or at random.
+r"""Compute masks that prune a network by magnitude, by saliency or at random.
 
-Masks are computed for each layer, or for all layers together with
-scope="global".  From a group of P weights w, the density rho keeps about
-rho P.  With the scores s in ascending order and the index
+Each layer is a group of weights, or with scope="global" all layers are one
+group.  The density rho keeps about rho P of the P weights w of a group.
+With the scores s in ascending order and the index
 
     idx = int((1 - rho) P)                               (1)  [LZ20]
 
@@ -13,27 +13,25 @@ the mask is 1 for the weights with
     snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
     random        uniformly drawn P - idx - 1 positions  (4)
 
-where g is the gradient of a loss by w.  SNIP uses the cross-entropy; its
-variant without labels ("logit SNIP") uses, for logits f,
+where g is the gradient of a loss by w.  SNIP uses the cross-entropy.  Its
+variant without labels, logit SNIP, uses for the logits f
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (5)  [LZ20]
 
-The weights that are kept may be scaled up to preserve the size of a
-unit's input:
+The kept weights can be scaled up to preserve the size of a unit's input:
 
     w / sqrt(rho)                                        (6)  [LZ20]
 
-Derivation.  (2) is strict: the weight at the threshold is pruned, with all
-    that equal it.  Without ties P - idx - 1 weights are kept, which may be
-    none for a small layer at low density.  (3) keeps the weight at the
-    threshold: P - idx weights, and all that equal it.
+Derivation.  (2) prunes all weights whose score is s_idx.  Without ties it
+    keeps P - idx - 1 weights, which may be none for a small layer at low
+    density.  (3) keeps all weights whose score is s_idx, so without ties
+    it keeps P - idx weights.
 Exact.  Masks have the entries 0 and 1.  Biases are never pruned.
-Cost.   O(P log P) time, O(P) memory.
+Cost.   O(P) time and memory.
 Departures.  The authors' random baseline permutes the magnitude mask along
-    its first axis, with a fixed key.  A unit of a dense layer then keeps
-    its number of inputs, in a convolution only the row of the patch
-    changes, and "global" has no effect.  Here (4) draws from all
-    positions, as many as (2) keeps.
+    its first axis, with a fixed key.  This preserves, for example, the
+    number of inputs of each dense unit.  Here (4) draws from all positions
+    of a group.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -58,7 +56,7 @@ def magnitude(weights, rho, *, scope="layer"):
     rho : float
         Density, in (0, 1].  At 1, the rule still prunes the smallest weight.
     scope : {"layer", "global"}
-        Whether each layer is a group, or all layers together.
+        Group of weights to which the density applies.
 
     Returns
     -------
@@ -76,7 +74,7 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Return masks of keep(flat scores) -> flat bool, for each group."""
+    """Return masks from the flat bools keep(flat scores) of each group."""
     _one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -105,13 +103,13 @@ def snip(weights, gradients, rho, *, scope="global"):
     weights, rho, scope
         As for `magnitude`.
     gradients : list of arrays of float
-        Gradients of a loss by the weights: the cross-entropy, or for logit
-        SNIP the loss (5), from `logit_doutputs` and the model's `backward`.
+        Gradients by the weights of the cross-entropy, or for logit SNIP of
+        the loss (5), from `logit_doutputs` and the model's `backward`.
 
     Returns
     -------
     list of arrays of 0 and 1
-        Masks in the shapes and dtype of the weights.
+        As for `magnitude`.
 
     Examples
     --------
@@ -135,12 +133,12 @@ def logit_doutputs(outputs):
     Parameters
     ----------
     outputs : (N, K) float
-        Logits of the samples from which the weights are scored.
+        Logits of N samples.
 
     Returns
     -------
     (N, K) float
-        Derivatives to pass to `backward`, whose gradients `snip` uses.
+        Derivatives, as an argument of the model's `backward`.
 
     Examples
     --------
@@ -157,14 +155,14 @@ def random(weights, rho, rng, *, scope="layer"):
     Parameters
     ----------
     weights, rho, scope
-        As for `magnitude`; the values of the weights do not matter.
+        As for `magnitude`; the values of the weights have no effect.
     rng : numpy.random.Generator
         Source of randomness, used for one permutation for each group.
 
     Returns
     -------
     list of arrays of 0 and 1
-        Masks in the shapes and dtype of the weights.
+        As for `magnitude`.
 
     Examples
     --------
@@ -189,7 +187,7 @@ def density(masks):
     Returns
     -------
     whole, layers : float and list of float
-        Fractions over all layers together, and for each layer.
+        Fraction over all layers together, and fraction for each layer.
 
     Examples
     --------
@@ -203,19 +201,19 @@ def density(masks):
 
 
 def scaled(weights, masks, rho):
-    """Return masked weights that are scaled up by their density, eq. (6).
+    """Return masked weights divided by the root of the density, eq. (6).
 
     Parameters
     ----------
     weights, rho
         As for `magnitude`.
     masks : list of arrays of 0 and 1
-        In the shapes of the weights.
+        Masks in the shapes of the weights.
 
     Returns
     -------
     list of arrays of float
-        Weights with about the input variance of the dense network, if the
+        Weights that preserve about the variance of a unit's input, if the
         masks do not depend on the weights.
 
     Examples
@@ -231,7 +229,7 @@ def scaled(weights, masks, rho):
 
 
 def _list(name, arrays, rule=" float", like=None):
-    """Check and return arrays, none empty; in shapes and dtypes of others."""
+    """Check and return non-empty arrays, with the shapes and dtypes of `like`."""
     if not _one_of(name, arrays, list, tuple) or len(arrays) != len(like or arrays):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have one for each "
                          "layer, and at least one")

@@ -42,8 +42,9 @@ Derivation.  The van Rossum loss 1/2 int (alpha*(S^ - S))^2 has the
 Approximate.  (11) equals the surrogate gradient of the loss, times -dt,
     for one layer if reset and refractoriness enter as one recorded
     additive term, trace is "simulator", delays match and the loss runs to
-    the end of the trial.  A hard reset erases the membrane's past at each spike,
-    which the traces ignore.  The signal of hidden neurons is no gradient.
+    the end of the trial.  A hard reset erases the membrane's past at each
+    spike, which the traces ignore.  The signal of hidden neurons is no
+    gradient.
 Cost.   O(B n m) time and memory per step.
 Departures.  Each difference of the paper and its code is an option:
     surrogate_read: psi of (4) reads U "before_reset", as in the paper, or

@@ -398,6 +398,8 @@ NAN = np.full((4, 2, 2), np.nan)
     (lambda: lif.simulate(X, W1, clamp=PSI[1:], **HALF), r"^clamp is \(3, 2, 2\)"),
     (lambda: lif.simulate(X, W1, reset_spikes=NAN, **HALF), "^reset_spikes is .*nan"),
     (lambda: lif.simulate(X, W1, recurrent_spikes=PSI, **HALF), "^recurrent_spikes"),
+    (lambda: lif.simulate(X, W1, V1, recurrent_spikes=NAN, **HALF),
+     "^recurrent_spikes is .*nan"),
     (lambda: lif.backward(X, W1, V1, REC, PSI[1:], **HALF), r"^psi is \("),
     (lambda: lif.backward(X, W1, V1, REC, NAN, **HALF), "^psi is .*finite"),
     (lambda: lif.backward(X, W1, V1, REC, PSI, NAN, **HALF), "^dspikes is .*finite"),
@@ -440,6 +442,8 @@ NAN = np.full((4, 2, 2), np.nan)
     (lambda: lif.readout(X, W1, alpha=0.5, beta=np.nan), "^beta is nan"),
     (lambda: lif.readout(X, W1, gain=0.0, **HALF), r"^gain is 0.0: .* in \(0, inf\)"),
     (lambda: lif.readout(X, W1[0], **HALF), r"^W is \(3,\)"),
+    (lambda: lif.readout_backward(X, W1[0], PSI, **HALF), r"^W is \(3,\)"),
+    (lambda: lif.readout_backward(X[0], W1, PSI, **HALF), r"^x is \(2, 3\)"),
     (lambda: lif.readout_backward(X, W1, PSI, gain=-1, **HALF), "^gain is -1"),
     (lambda: lif.readout_backward(X, W1, NAN, **HALF), "^dmem is .*finite"),
     (lambda: lif.readout_backward(X, W1, PSI[:2], **HALF), r"^dmem is \("),
@@ -494,6 +498,36 @@ def test_readouts_are_of_the_dtype_of_their_weights():
     W = np.float32([[0.3, 0.7, 0.1]])
     assert lif.readout(X, W, **HALF).dtype == np.float32
     assert lif.readout_backward(X, W, PSI[..., :1], **HALF).dsyn.dtype == np.float32
+
+
+def test_each_operation_is_rounded_to_float32():
+    """Compare the readout and the gradient with scalar float32 operations."""
+    alpha, beta, one = np.float32(1 / 3), np.float32(0.7), np.float32(1)
+    x, W = np.ones((9, 1, 1), np.float32), np.ones((1, 1), np.float32)
+    constants = {"alpha": alpha, "beta": beta}
+    syn, mem, found = 0 * one, 0 * one, lif.readout(x, W, **constants)
+    for t in range(9):
+        assert found[t].item() == mem
+        syn, mem = alpha * syn + one, beta * mem + syn
+    rest = lif.Recording(0 * x, 0 * x, 0 * x, x > 1)
+    dsyn, dmem, psi = 0 * one, 0 * one, np.float32(0.1)
+    direct = {True: lif.backward(x, W, None, rest, psi * x, None, x, **constants),
+              False: lif.backward(x, W, None, rest, psi * x, 0 * x, x, **constants)}
+    for t in range(8, -1, -1):
+        dsyn, dmem = alpha * dsyn + dmem, one + beta * dmem + psi * -dmem
+        for grad in direct.values():
+            assert grad.dsyn.dtype == np.float32 and grad.dsyn[t].item() == dsyn
+    assert dsyn > 1
+
+
+def test_flags_may_be_numpy_bools():
+    x, psi = np.ones((5, 1, 1)), np.ones((5, 1, 1))
+    rec = lif.simulate(x, [[3.0]], **HALF)
+    for flag in (True, False):
+        one, two = (lif.backward(x, [[3.0]], None, rec, psi, psi, through_reset=f,
+                                 through_recurrence=f, **HALF).dW
+                    for f in (flag, np.bool_(flag)))
+        assert one == two != 0
 
 
 def test_defaults_are_gain_and_threshold_one():

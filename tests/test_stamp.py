@@ -26,6 +26,8 @@ def test_the_first_float_array_sets_the_dtype():
                          np.ones(2), 3)
     assert [w.dtype, x.dtype, v.dtype] == [np.float32] * 3 and k == 3
     assert type(k) is int
+    x, w = _arrays("x (T), W (n) float", [1, 2], W[0])
+    assert x.dtype == int and w.dtype == np.float32
     assert _arrays("x (T)", np.ones(2, bool))[0].dtype == bool
     assert _arrays("x (T)", np.ones(2, int), dtype=np.float32)[0].dtype == np.float32
 
@@ -42,6 +44,7 @@ def test_shapes_that_fit(spec, value, shape):
 def test_lists_and_limits():
     a, b = _arrays("a[] (n, _) float, b (n) in {0, 1}", [W, W], [True, False])
     assert len(a) == 2 and b.dtype == np.float32
+    assert_array_equal(_arrays("a[] (n, _) float", (W, W))[0], [W, W])
     assert _arrays("a[] (n)", []) == [[]]
     assert _arrays("a () in [0, inf], b () in (0, 1]", np.inf, 1) == [np.inf, 1]
     assert_array_equal(_arrays("a (n) in [0, 1)", [0, 0.5])[0], [0, 0.5])
@@ -65,13 +68,20 @@ def test_lists_and_limits():
     ("k () int in [0, inf)", (-1,), "^k is -1"), ("k ()", (10 ** 400,), "^k is 1000"),
     ("c (n) in {0, 1}", ([0, 2],), r"^c is \[0, 2\]: must be .*in \{0, 1\}"),
     ("a[] (n)", (3,), "^a.* is 3: must be one of .*list"),
-    ("a[] (n)", ([[1, 2], [1]],), r"^a\[1\] is \[1\]")])
+    ("a[] (n)", ([[1, 2], [1]],), r"^a\[1\] is \[1\]"),
+    ("a[] (_) in {0, 1}", ([[0, 1], [2]],), r"^a\[1\] is \[2\].*in \{0, 1\}")])
 def test_what_does_not_fit_is_refused_by_name(spec, values, match):
     if match is None:
         _arrays(spec, *values)
         return
     with pytest.raises(ValueError, match=match):
         _arrays(spec, *values)
+
+
+@pytest.mark.parametrize("values", [(W,), (W, W, W)])
+def test_there_is_one_value_for_each_rule(values):
+    with pytest.raises(ValueError, match="zip"):
+        _arrays("a (n, m), b (n, m)", *values)
 
 
 def test_a_refusal_names_its_argument_under_any_numpy_settings():

@@ -1,37 +1,40 @@
-"""How long a memory does each approximation of RTRL learn?
+"""How long a memory can each approximation of RTRL learn?
 
 A recurrent spiking network receives two cues, each with two possible values,
 separated by a delay, and reports whether they were equal (delayed exclusive or).
-Its recurrent weights learn with the exact gradient or with the approximations in
-`refsnn.sparse_rtrl`.  Its readout always learns with the exact gradient.
+Its recurrent weights learn with the exact gradient of real-time recurrent learning
+(RTRL), or with one of the approximations in `refsnn.sparse_rtrl`.  Its readout
+always learns with the exact gradient.
 
 At a delay of 30 ms, which is three membrane time constants, exact RTRL solves the
-task.  The block-diagonal rule comes within 0.05 of its mean accuracy, with 1/13 of
-the memory and less than 2 % of the multiplications.  At 60 ms exact RTRL still
-solves the task, and the block-diagonal rule is more than 0.1 below it.  At this
-delay the gradient must include the effect of each neuron on the other neurons,
-unless the neurons have a memory of their own.  The condition "adaptive, e-prop"
-uses such neurons: their thresholds rise with each own spike and decay with 200 ms.
-`refsnn.alif` includes the adaptation in the gradient and ignores the recurrence,
-and it solves the task.
+task.  The mean accuracy of the block-diagonal rule is at most 0.05 lower, with 1/13
+of the memory and less than 2 % of the multiplications.  At 60 ms exact RTRL still
+solves the task, and the mean accuracy of the block-diagonal rule is at least 0.1
+lower.  At this delay the gradient must include the effect of each neuron on the
+other neurons, unless the neurons have a memory of their own.  The condition
+"adaptive, e-prop" uses such neurons: the threshold of a neuron rises with each of
+its spikes and decays with a time constant of 200 ms.  The rule in `refsnn.alif`
+includes the adaptation in the gradient, ignores the recurrence, and solves the
+task.
 
-In the condition "readout alone", all weights except those of the readout keep
-their initial values.  All conditions start from the same weights and receive the
-same trials.  Each training step uses new trials, so the curves show accuracy on
-unseen trials.  Bands span the lowest to the highest seed.  Final accuracies are
-computed on 400 additional trials.  The hyperparameters were chosen for the exact
-gradient at 60 ms and are the same for all conditions.
+In the condition "readout alone", all weights except those of the readout keep their
+initial values.  All conditions start from the same weights and receive the same
+trials.  Each training step uses new trials, so the curves show accuracy on unseen
+trials.  Bands show the range over seeds.  Final accuracies are computed on 400
+additional trials.  The hyperparameters were chosen for the exact gradient at 60 ms
+and are the same for all conditions.
 
 The gradient of each approximation is a sum over time.  It can be computed forward
 in time, with the traces of `refsnn.sparse_rtrl`, or backward in time, which is
 faster if the recording is available.  This figure computes it backward: "exact" is
-`lif.backward`, "block" replaces V by its diagonal, "implicit" stops the gradient at
-V, and "presynaptic" also stops it at the reset.  A claim compares both directions
-for each trained network.
+`lif.backward`, "block" replaces the recurrent weights V by their diagonal,
+"implicit" stops the gradient at V, and "presynaptic" also stops it at the reset.  A
+claim compares both directions for each trained network.
 
-Memory and multiplications are counted for the forward computation: the traces, and
-the filter of the readout on them.  In the panel with several delays, the markers
-of the conditions are shifted sideways.  The claims are those of this project.
+Memory and multiplications are counted for the forward computation, which consists
+of the traces and of the readout's filter of the traces.  In the panel with several
+delays, the markers of the conditions are shifted sideways.  This figure mirrors no
+published figure; the claims are those of this project.
 """
 
 import numpy as np
@@ -42,15 +45,16 @@ from figures.surrogate import lif_training
 from refsnn import alif, lif, sparse_rtrl, surrogates
 
 FIGURE = "delay"
-GROUP, CHANCE = 5, 0.5              # inputs for each of four cues
-CUE, WINDOW = 10, 20                # steps of 1 ms: of a cue, of the response
+GROUP, CHANCE = 5, 0.5              # inputs for each of two values of two cues
+CUE, WINDOW = 10, 20                # steps of 1 ms in a cue and in the response
 FIRING = 0.4                        # spike probability per step during a cue
 HIDDEN, READOUTS, BATCH, TESTED = 24, 2, 32, 400
 SCALES = {"W": 2.0, "V": 0.3, "out": 0.3}
 RATE, CLIP, STEEPNESS = 5e-3, 1.0, 5.0
 CONSTANTS = lif_training.Net().constants()
-# Constants of the adaptive neurons.  In trial runs, adaptive neurons with a trained
-# readout alone reached 0.7 at 60 and at 80 ms, so adaptation alone is not enough.
+# Constants of the adaptive neurons.  In trial runs, networks of adaptive neurons
+# in which only the readout learned reached an accuracy of 0.7 at 60 and at 80 ms.
+# Adaptation without learning is therefore not enough.
 RHO, ADAPTATION = float(np.exp(-1 / 200)), 0.1
 RUNGS = sparse_rtrl.RUNGS
 ALIF, ALONE = "adaptive, e-prop", "readout alone"
@@ -94,7 +98,7 @@ def apart(whole, N):
 # ---- the task and the network
 
 def trials(generators, delay, number):
-    """Draw spikes (T, number, N m) and labels (N, number), for each network anew."""
+    """Draw spikes (T, number, N m) and labels (N, number); networks are independent."""
     steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
     spikes, labels = [], []
     for generator in generators:
@@ -162,7 +166,7 @@ def slope(condition, recording):
 
 
 def backward(condition, weights, x, recording, dspikes):
-    """Return the gradients by W and V of all networks, computed backward in time."""
+    """Return dL/dW and dL/dV of all networks, computed backward in time."""
     W, V = (together(part) for part in weights[:2])
     psi, dmem = slope(condition, recording), None
     if condition == "block":
@@ -178,7 +182,7 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """Add to `dspikes` the effect of each spike on the threshold of its own neuron."""
+    """Return `dspikes` plus the effect of spikes on later thresholds of the neuron."""
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later
@@ -263,8 +267,8 @@ def deviation(condition, weights, x, labels):
 def carried(rule):
     """Return how many numbers a rule stores from step to step, for one trial.
 
-    These are its traces, and two values per weight for the filter of the readout
-    (exact RTRL: two per weight and readout).
+    These numbers are its traces, and two values per weight for the filter of the
+    readout (exact RTRL: two per weight and readout).
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
@@ -275,9 +279,9 @@ def carried(rule):
 def multiplications(rule):
     """Return the number of multiplications of one step, for one trial.
 
-    Each trace is multiplied by alpha, beta and gain, by reset and clamp where the
-    rule includes them, and by weights or adaptation.  Eligibility, filter and the
-    sum of the gradient follow.
+    The count includes the products of each trace with alpha, beta and gain, with
+    reset and clamp where the rule includes them, and with weights or adaptation.
+    It also includes the products for eligibility, filter and gradient.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,
@@ -312,11 +316,11 @@ def claims(data):
     seeds = data["final_0"].shape[1]
     at = means(data, FIXED)
     found = [
-        at_least(f"exact, delay {FIXED} ms: mean accuracy, {seeds} seeds",
+        at_least(f"delay {FIXED} ms: mean accuracy, exact, {seeds} seeds",
                  at["exact"], 0.95),
-        at_most(f"block, delay {FIXED} ms: mean accuracy below exact",
+        at_most(f"delay {FIXED} ms: mean accuracy, exact minus block",
                 at["exact"] - at["block"], 0.05),
-        at_least(f"block, delay {FIXED} ms: mean accuracy above readout alone",
+        at_least(f"delay {FIXED} ms: mean accuracy, block minus readout alone",
                  at["block"] - at["readout alone"], 0.1),
         at_most("block: memory, relative to exact RTRL",
                 data["carried"][1] / data["carried"][0], 0.08),
@@ -326,11 +330,11 @@ def claims(data):
                 "and forward in time", data["deviation"].max(), 1e-10)]
     if BROKEN in data["delays"]:
         at = means(data, BROKEN)
-        found += [at_least(f"exact, delay {BROKEN} ms: mean accuracy",
+        found += [at_least(f"delay {BROKEN} ms: mean accuracy, exact",
                            at["exact"], 0.9),
-                  at_least(f"block, delay {BROKEN} ms: mean accuracy below "
-                           "exact", at["exact"] - at["block"], 0.1),
-                  at_least(f"{ALIF}, delay {BROKEN} ms: mean accuracy",
+                  at_least(f"delay {BROKEN} ms: mean accuracy, exact minus block",
+                           at["exact"] - at["block"], 0.1),
+                  at_least(f"delay {BROKEN} ms: mean accuracy, {ALIF}",
                            at[ALIF], 0.9)]
     return found
 

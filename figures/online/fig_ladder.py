@@ -1,28 +1,29 @@
 """How far is each approximation of online learning from the exact gradient?
 
 In every network drawn, real-time recurrent learning (RTRL) agrees with
-backpropagation through time (BPTT) to 1e-10 of the norm of the gradient.  So does
-truncated BPTT if its horizon covers the whole run, and SnAp-n if n is the length of
-the ring.  The error of each local approximation exceeds 0.001.  Exactness costs
-memory: with n neurons and as many inputs, the memory of RTRL grows as n^3, that of
-the block-diagonal rule as n^2, and that of one trace per input as n (exponents
-within 0.01).
+backpropagation through time (BPTT) to 1e-10 of the norm of the gradient.  Truncated
+BPTT agrees as well if its horizon covers the whole run, and so does SnAp-n in a
+ring of n neurons.  The relative error of each local approximation exceeds 0.001.
+Exactness costs memory: with n neurons and as many inputs, the memory of RTRL grows
+as n^3, that of the block-diagonal rule as n^2, and that of the presynaptic rule,
+which has one trace per input, as n (exponents within 0.01).
 
 A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson
 inputs for 50 steps of 1 ms.  A leaky readout is compared with a smooth random
 target at all steps.  Recurrent weights are drawn from N(0, s^2 / 16) thresholds,
 where s is the strength of the recurrence (1 where it is not on the axis).  The
 error is the norm of the difference divided by the norm of the BPTT gradient, over
-all weights.  Bands span all networks.  e-prop is computed in a layer of adaptive
-neurons with the same weights and compared with the exact gradient of that layer.
-All approximations concern the layer; the filter of the readout is exact.  SnAp is
-computed in a ring of 6 neurons, each of which excites the next with strength 1, and
-in a layer with one tenth of the recurrent weights.
+all weights.  Bands show the range over networks.  e-prop is computed in a layer of
+adaptive neurons with the same weights and compared with the exact gradient of that
+layer.  All approximations concern the layer; the filter of the readout is exact.
+SnAp is computed in a ring of 6 neurons, each of which excites the next with
+strength 1, and in a layer with one tenth of the recurrent weights.
 
 Memory is the size of the arrays that one step passes to the next, for one sequence
-in float32.  Time is the shortest of several steps on this machine, including
-argument checks and the share of the gradient; it is shown and not judged.  This
-figure mirrors no published figure.  [NMZ19] states n^3 for the forward method.
+in float32.  Time is the shortest of several steps on this machine.  It includes
+argument checks and the contribution of the step to the gradient, and it is shown
+and not judged.  This figure mirrors no published figure.  [NMZ19] states that the
+memory of the forward method grows as n^3.
 """
 
 import time
@@ -66,7 +67,7 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """Draw (W, V) of n neurons, in thresholds."""
+    """Draw the weights (W, V) of n neurons, in thresholds."""
     W = SCALE * generator.standard_normal((n, n)) / np.sqrt(n)
     V = generator.standard_normal((n, n)) * (generator.random((n, n)) < density)
     return W, strength * V / np.sqrt(n * density)
@@ -76,13 +77,13 @@ def problem(generator, n):
     """Draw the input (T, B, n), readout weights and a smooth target (T, B, k)."""
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
-    x[0] = 1                                # an input to remember from the start
+    x[0] = 1                                # all inputs spike in the first step
     W_out, teacher = generator.standard_normal((2, OUTPUTS, n)) / np.sqrt(n)
     return x, W_out, lif.readout(x, teacher, **CONSTANTS)
 
 
 def credit(spikes, W_out, target):
-    """Return the derivative of the squared loss of the readout by the spikes."""
+    """Return dL/d(spikes) of the squared loss of the readout."""
     dout = losses.square(lif.readout(spikes, W_out, **CONSTANTS), target)[1]
     return lif.readout_backward(spikes, W_out, dout, **CONSTANTS).dx
 
@@ -140,7 +141,7 @@ def snapped(system, V):
 
 
 def deviate(seed, network):
-    """Evaluate every approximation in the networks of one draw."""
+    """Compute the error of every approximation in the networks of one draw."""
     generator = seeds.rng(seed, FIGURE, "deviate", network)
     x, W_out, target = problem(generator, NEURONS)
     W, V = weights(generator, NEURONS, 1.0)
@@ -190,7 +191,10 @@ def gather(results):
 
 
 def exponent(data, rung, name, largest=None):
-    """Return the slope of log `name` against log n, over the `largest` sizes or all."""
+    """Return the slope of log `name` against log n.
+
+    largest : number of largest sizes that are used; None uses all.
+    """
     own = np.asarray(data["rung"]).astype(str) == rung
     n, value = np.asarray(data["neurons"])[own], np.asarray(data[name])[own]
     kept = np.argsort(n)[-(largest or len(n)):]
@@ -257,7 +261,7 @@ def plot(data, fig):
 
 
 def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
-    """Draw the mean and the range over networks; 0 is drawn at `floor`."""
+    """Draw the mean and the range over networks; values below `floor` at `floor`."""
     values = np.maximum(values, floor)
     ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

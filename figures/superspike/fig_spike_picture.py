@@ -2,28 +2,30 @@
 
 The network has 100 frozen Poisson inputs (5 Hz, 3.5 s, repeated), a hidden layer,
 and 100 output neurons that must spike where a picture has ink.  The default run
-lasts 56 s and uses 32 hidden neurons.  Without a hidden layer, the cost falls to
-at most 0.85 of the cost before learning.  With symmetric feedback, it falls below
-the cost before learning.  With random feedback, it stays above the cost of the
-network without a hidden layer.
+lasts 56 s and uses 32 hidden neurons.  Without a hidden layer, the cost falls to at
+most 0.85 of the cost before learning.  With symmetric feedback, the cost falls
+below the cost before learning.  With random feedback, the cost stays above that of
+the network without a hidden layer.
 
 With --full and 128 hidden neurons, the claim is the order of the costs in [ZG18]
-after 1,000 s: symmetric feedback < no hidden layer < random feedback.  Shorter
-runs show fewer hidden neurons, uniform feedback, the heterosynaptic regulariser
-(z^4, and z^4 e^2), the linear rule (the derivative of a spike set to 1 in both
-layers), and the effect of strength and exponent of the regulariser with random
-feedback.  Mirrors [ZG18] figs. 6 to 8.  Their picture and costs are published only
-as plots; the picture and the network sizes used here are those of this project.
-With `--data DIR`, the spike trains in DIR/spike_picture/input.ras and target.ras
-replace the drawn ones (units are counted from 0, the trial is rounded up to
-0.5 s), and no claim is judged.
+after 1,000 s: symmetric feedback < no hidden layer < random feedback.  Shorter runs
+show other numbers of hidden neurons, uniform feedback, the heterosynaptic
+regulariser, and the linear rule (the derivative of a spike is set to 1 in both
+layers).  The regulariser is proportional to z^4 or to z^4 e^2, where z is the
+filtered output of the hidden neuron and e its filtered error.  The last panel shows
+the effect of its strength and exponent with random feedback.  This figure mirrors
+[ZG18] figs. 6 to 8.  Their picture and costs are published only as plots; the
+picture and the network sizes used here are those of this project.  With `--data
+DIR`, the spike trains in DIR/spike_picture/input.ras and target.ras replace the
+drawn ones, and no claim is judged.  Units in these files are counted from 0, and
+the trial is rounded up to a multiple of 0.5 s.
 
-The cost is the root mean square of the filtered error e over 10.5 s, which is
-three trials.  As in the published code, the learning rate is 1 mV (0.1 mV after
-800 s), and the standard deviation of the initial weights is 50 mV / sqrt(fan-in).
-The regulariser has strength 1 and exponent 4 and uses the scaling of that code,
-about 5 times that of the paper.  With e^2 its strength is 1e-4, because e^2 is
-about 1e4 / s^2 in hidden neurons with random feedback.
+The cost is the root mean square of the filtered error e of the outputs over 10.5 s,
+which is three trials.  As in the published code, the learning rate is 1 mV (0.1 mV
+after 800 s), and the standard deviation of the initial weights is 50 mV /
+sqrt(fan-in).  The regulariser has strength 1 and exponent 4 and uses the scaling of
+the published code, about 5 times that of the paper.  With e^2 its strength is 1e-4,
+because e^2 is about 1e4 / s^2 in hidden neurons with random feedback.
 """
 
 import math
@@ -39,8 +41,8 @@ from figures.superspike import ras
 UNITS, TRIAL_S, INPUT_HZ, INK_HZ = 100, 3.5, 5.0, 25.0
 TRIAL = 35000                                           # steps
 RATE_V, SCALE_V, LATE_S = 1e-3, 0.05, 800.0
-AVERAGED = 3                                            # trials of a cost
-# feedback, options of the hidden layer
+AVERAGED = 3                    # trials over which a cost is averaged
+# {name: (kind of feedback, options of the hidden layer)}
 CONDITIONS = {
     "none": (None, {}),
     "symmetric": ("symmetric", {}),
@@ -60,7 +62,10 @@ STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 
 
 def jobs(size, seed, data):
-    """Return the jobs, the longest first; "main" jobs share hidden size and length."""
+    """Return the jobs, the longest first.
+
+    All jobs with role "main" have the same number of hidden neurons and trials.
+    """
     loops = {"quick": 2, "default": 16, "full": 286}[size]
     hidden = 128 if size == "full" else 32
     common_ = {"seed": seed, "repeats": 2 if size == "default" else 1}
@@ -189,8 +194,8 @@ def claims(data):
     start = {name: data[f"{name}_cost"][0].mean() for name in cost}
     n, loops = int(data["main_hidden"]), len(data["none_cost"])
     after = f"after {loops * float(data['trial_s']):.0f} s"
-    shown = [Claim(f"cost {after}, {LABELS[name]}, {n} hidden neurons" if
-                   name != "none" else f"cost {after}, {LABELS[name]} (1/s)",
+    shown = [Claim(f"cost {after}, feedback: {LABELS[name]}, {n} hidden neurons (1/s)"
+                   if name != "none" else f"cost {after}, {LABELS[name]} (1/s)",
                    float(cost[name]), "shown only", None) for name in cost]
     if not data["drawn"]:
         return shown
@@ -288,6 +293,6 @@ def _plot_sweep(data, axis):
                           textcoords="offset points", fontsize=9)
     axis.set_xscale("log")
     axis.set(xlabel="strength of the regulariser", ylabel="cost (1/s)",
-             title="Random feedback, 32 hidden, 70 s")
+             title="Random feedback, 32 hidden neurons, 70 s")
     axis.margins(0.12, 0.18)
     axis.legend()

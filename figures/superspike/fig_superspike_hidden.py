@@ -6,21 +6,22 @@ are silent at first.  The output error reaches the hidden neurons through the
 transposed output weights (symmetric feedback), through fixed random weights (random
 feedback), or unweighted (uniform feedback).  With each kind of feedback, at least 6
 of 8 networks hit all five targets within 300 trials (150 s).  A network hits all
-targets if it fires one spike within 5 ms of each target and no other spike.
+targets if its output fires one spike within 5 ms of each target and no other spike.
 
 With random feedback, the output weight of a hidden neuron takes the sign of its
 fixed feedback weight in at least three of four neurons.  Neurons with a negative
-feedback weight become active later, when the output fires too many spikes.  One
-network in 16 has four negative feedback weights.  Such a network stays silent, as
-[ZG18] reports for random feedback; the same holds for symmetric feedback if all
-output weights are negative.  Mirrors [ZG18] fig. 4, which also finds no large
-difference between the kinds of feedback.
+feedback weight become active later, when the output fires too many spikes.  If all
+four feedback weights are negative (one draw in 16), the network stays silent, as
+[ZG18] reports for random feedback.  The same holds for symmetric feedback if all
+output weights are negative.  This figure mirrors [ZG18] fig. 4, which also finds no
+large difference between the kinds of feedback.
 
-Left: the first network that learned with random feedback, before training, after
-40 s and at the end.  Right: cost (root mean square of the filtered error) of each
-network and the mean, and the share of networks that have hit all targets so far.
-The learning rate is 1 mV, and 0.1 mV after trial 250; the standard deviation of the
-initial weights is 20 mV / sqrt(fan-in).
+The left panels show the first network that learned with random feedback, before
+training, after 40 s and at the end.  The right panels show the cost (root mean
+square of the filtered error) of each network with the mean, and the share of
+networks that have hit all targets so far.  The learning rate is 1 mV, and 0.1 mV
+after trial 250.  The standard deviation of the initial weights is 20 mV /
+sqrt(fan-in).
 """
 
 import numpy as np
@@ -48,7 +49,7 @@ def rate(loop):
 
 
 def learn(kind, repeats, loops, seed):
-    """Train networks with one kind of feedback; return spikes of some trials."""
+    """Train networks with one kind of feedback; return costs, hits and some spikes."""
     def generators(what):
         return [seeds.rng(seed, "superspike_hidden", what, r) for r in range(repeats)]
 
@@ -89,20 +90,20 @@ def gather(results):
 def claims(data):
     loops, repeats = data["random_hits"].shape
     silent = all(bool(data[f"{kind}_silent"]) for kind in training.FEEDBACK)
-    found = [exactly("number of kinds of feedback whose networks spike before training",
+    found = [exactly("1 if any network spikes before training, 0 if all are silent",
                      0.0 if silent else 1.0, 0, 0)]
     for kind in training.FEEDBACK:
         hits, cost = data[f"{kind}_hits"], data[f"{kind}_cost"]
         found.append(at_least(
             f"{kind} feedback: share of {repeats} networks that hit all targets "
             f"within {loops} trials", hits.any(axis=0).mean(), 0.75))
-        found.append(Claim(f"{kind} feedback: median cost of the last 20 trials "
-                           "/ cost of the first trial", float(np.median(
+        found.append(Claim(f"{kind} feedback: cost of the last 20 trials / cost of "
+                           "the first trial, median", float(np.median(
                                       cost[-20:].mean(axis=0) / cost[0])),
                            "shown only", None))
     same = np.sign(data["random_feedback"]) == np.sign(data["random_output"])
     return [*found, at_least("random feedback: share of hidden neurons whose "
-                             "output weight has the sign of their feedback",
+                             "output weight has the sign of their feedback weight",
                              same.mean(), 0.75)]
 
 

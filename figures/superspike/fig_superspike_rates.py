@@ -1,20 +1,21 @@
 """Which learning rates work: fixed, RMSprop and RMaxProp
 
-The task is that of `superspike_hidden`: five spike times, four hidden neurons,
-symmetric feedback.  Input and initial weights are the same for every learning rate.
-A rate is usable if the median cost of the last 20 trials is at most 0.6 of the cost
-before training.  RMSprop and RMaxProp divide the step of each synapse by a running
-average of the size of its gradient.  Their usable rates span at least half a decade
-more than those of a fixed rate.  A fixed rate also works, but each network has its
-own narrow range.  If the range of the median falls between the rates of the grid,
-it counts as no decade.
+The task is that of figure `superspike_hidden`: five target spikes, four hidden
+neurons, symmetric feedback.  Input and initial weights are the same for every
+learning rate.  A rate is usable if the median cost of the last 20 trials is at most
+0.6 of the cost before training.  RMSprop divides the gradient of each synapse by
+the running root mean square of this gradient, and RMaxProp divides it by the
+running maximum.  For each of the two, the usable rates span at least half a decade
+more than those of a fixed rate.  A fixed rate also works, but each network has its own narrow
+range.  A usable range that lies between two rates of the grid counts as no decade.
 
 Rates lie on a grid of half decades (quarter decades with --full).  The span is the
-longest run of usable rates times the step of the grid.  A fixed rate is in V for a
-mean product of error and eligibility of 1 / s.  With RMaxProp, the rate is the
-largest change of a weight in 0.5 s.  Output weights start positive, so that every
-hidden neuron receives a useful error.  Thin lines and dots are single networks,
-thick lines the median.  Mirrors [ZG18] fig. 1, of which no numbers are published.
+longest run of usable rates times the step of the grid.  A fixed rate (in V s) is
+multiplied by the mean product of error and eligibility (in 1 / s).  With RMaxProp,
+the rate is the largest change of a weight in 0.5 s.  Output weights start positive,
+so that every hidden neuron receives a useful error.  Thin lines and dots show
+single networks, thick lines the median.  This figure mirrors [ZG18] fig. 1, whose
+numbers are not published.
 """
 
 import numpy as np
@@ -42,7 +43,7 @@ def jobs(size, seed, data):
 
 
 def learn(rule, step, repeats, loops, seed):
-    """Return the costs (loops, rates, repeats) of one optimiser."""
+    """Train with one optimiser at all rates; return costs (loops, rates, repeats)."""
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 
     def generators(what):
@@ -70,7 +71,7 @@ def gather(results):
 
 
 def final(cost):
-    """Return the cost of the last trials over that of the first, (rates, repeats)."""
+    """Return cost of the last trials / cost of the first trial, (rates, repeats)."""
     return cost[-LAST:].mean(axis=0) / cost[0]
 
 
@@ -88,8 +89,8 @@ def claims(data):
             for rule in RULES}
     repeats = data["fixed_cost"].shape[2]
     best = final(data["fixed_cost"]).min()
-    made = [at_most("fixed rate: cost after learning / before, best network "
-                    "and rate", best, USABLE)]
+    made = [at_most("fixed rate: cost after learning / cost before learning, "
+                    "best network and rate", best, USABLE)]
     made += [at_least(f"decades of usable rates, {LABELS[rule]} minus fixed rate, "
                       f"{repeats} networks per rate", span[rule] - span["fixed"],
                       0.5, "wider") for rule in RULES[1:]]

@@ -2,31 +2,36 @@
 
 The inputs form three groups, and each group spikes once in a pattern: the reference
 group always, groups A and B by chance.  Output 1 must respond if exactly one of A
-and B spikes, output 0 in all other cases.  Without a hidden layer, no run makes
-errors in less than 10 % of the patterns.  With eight hidden neurons and symmetric or
-random feedback, the best of 6 runs of 100 s does.  With --full (20 runs of
-1,250 s), at least 90 % of the runs reach zero error.  Zero error means 20 s, which
-are about 320 patterns, without an error within the last third of the time.
+and B spikes, output 0 in all other cases.  Without a hidden layer, every run makes
+errors in at least 10 % of the patterns of its last 20 s.  With eight hidden neurons
+and symmetric or random feedback, the best of 6 runs of 100 s makes errors in at
+most 10 % of them.  With --full (20 runs of 1,250 s), at least 90 % of the runs
+reach zero error.  A run reaches zero error if 20 s in succession, which are about
+320 patterns, contain no error, within the last third of the time.
 
-[ZG18] uses four hidden neurons and reports that all runs are solved.  The runs with
-four hidden neurons shown here (--full) stay below 90 %.  In 12 % of the draws of
-four hidden neurons (0.8 % for eight), the fixed feedback matrix has no positive
-weight from one of the outputs.  No hidden neuron then receives a signal to spike
-when this output fails to respond.  Mirrors [ZG18] fig. 5, where uniform feedback
-is also worse on average.  The paper uses 100 inputs, noise of 4 Hz, fixed random
-times within 10 ms, and a response window that ends 15 ms after the stimulus.  A
-wrong spike is an error immediately, a missing one at the end of the window.
+[ZG18] uses four hidden neurons and reports that all runs solve the task.  With four
+hidden neurons (--full), fewer than 90 % of the runs shown here reach zero error.
+In 12 % of the draws of four hidden neurons (0.8 % for eight), the fixed feedback
+matrix has no positive weight from one of the outputs.  If this output fails to
+respond, no hidden neuron receives a signal to spike.  This figure mirrors [ZG18]
+fig. 5, where uniform feedback is also worse on average.  The paper uses 100 inputs,
+noise of 4 Hz, fixed random times within 10 ms, and a response window that ends 15
+ms after the stimulus.  A wrong spike is an error immediately, a missing one at the
+end of the window.
 
-The following settings were chosen in trial runs with other seeds: groups of 34, 33
-and 33 inputs with one spike time each, the reference last, at 10 ms; 50 to 70 ms
-between patterns; spikes outside the windows enter the rule and are not counted as
-errors; learning rates of 0.3 mV (hidden) and 10 mV, divided by 10 after 60 % of the
-time and by 100 after 85 %; initial weights of 20 mV / sqrt(fan-in) (also without a
-hidden layer) and 30 mV / sqrt(fan-in); hidden weights limited to 3 mV, because the
-weights of suppressed neurons would otherwise become very negative.
+The following settings were chosen in trial runs with other seeds.  The groups have
+34, 33 and 33 inputs and one spike time each; the reference is last, at 10 ms.
+Patterns begin every 50 to 70 ms.  Spikes outside the windows enter the rule as
+wrong spikes and are not counted as errors in this figure.  Learning rates are 0.3
+mV (hidden) and 10 mV (output), divided by 10 after 60 % of the time and by 100
+after 85 %.  Initial weights have standard deviations of 20 mV / sqrt(fan-in)
+(hidden, or outputs without a hidden layer) and 30 mV / sqrt(fan-in) (output).
+Hidden weights are limited to 3 mV, because the weights of suppressed neurons would
+otherwise become very negative.
 
-Left: the last 0.5 s of the best run with random feedback.  Right: shares of wrong
-patterns, which are patterns with any error in the window.
+The left panels show the last 0.5 s of the best run with random feedback.  The right
+panels show the share of wrong patterns, which are patterns with any error in the
+window.
 """
 
 import numpy as np
@@ -37,14 +42,14 @@ from figures.superspike import signals
 from figures.superspike import superspike_training as training
 
 INPUTS, OUTPUTS, NOISE_HZ = 100, 2, 4.0
-HIDDEN, FEWER = 8, 4                # FEWER: of [ZG18], at --full
+HIDDEN, FEWER = 8, 4                # FEWER: as in [ZG18], with --full
 GROUPS = (np.arange(34), np.arange(34, 67), np.arange(67, 100))     # reference, A, B
-SPAN, WINDOW, GAPS = 100, 250, (500, 700)      # steps: stimulus, response, intervals
+SPAN, WINDOW, GAPS = 100, 250, (500, 700)      # steps of stimulus, response, interval
 RATES_V, SCALES_V = (3e-4, 1e-2), (0.02, 0.03)  # hidden, output
-BOUND_V, DROPS = 3e-3, (0.6, 0.85)      # of hidden weights; rates / 10 from there on
+BOUND_V, DROPS = 3e-3, (0.6, 0.85)      # of hidden weights; times of rates / 10
 REPEATS = {"quick": 2, "default": 6, "full": 20}
 BLOCKS = {"quick": 20, "default": 200, "full": 2500}
-LAST, ERROR = 40, 0.1       # blocks without an error; bound on shares of errors
+LAST, ERROR = 40, 0.1       # blocks without an error; bound on the share of errors
 KINDS = ("none", *training.FEEDBACK)
 FEW = tuple(f"{kind} {FEWER}" for kind in ("symmetric", "random"))
 COLOURS = dict(zip((*KINDS, *FEW), (colours.BLACK, colours.BLUE, colours.VERMILION,
@@ -57,8 +62,8 @@ LABELS = {"none": "no hidden layer", **{kind: kind for kind in training.FEEDBACK
 def stimuli(generators, times, gaps=GAPS):
     """Draw one block: input (T, B, 100), labels (T, B), ends (T, B), starts.
 
-    `times` (B, 3) are the steps at which the groups spike; starts is a list
-    of B lists of (step, A, B).
+    `times` (B, 3) are the steps at which the groups spike.  `starts` holds one list
+    of (step, A, B) for each of the B networks.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -82,7 +87,7 @@ def stimuli(generators, times, gaps=GAPS):
 
 
 def wrong(signal, starts):
-    """Count the patterns with an error and all patterns of each network, (B,)."""
+    """Return the numbers of patterns with an error and of all patterns, (2, B)."""
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
     return np.array([[sum(each), len(each)] for each in counts]).T
@@ -129,13 +134,13 @@ def learn(kind, hidden, repeats, blocks, seed):
 
 
 def rate(errors):
-    """Return errors / patterns of counts (..., 2, B), summed over the first axis."""
+    """Return the share of wrong patterns (B,) of counts (blocks, 2, B)."""
     wrong_, patterns = errors.sum(axis=0)
     return wrong_ / np.maximum(patterns, 1)
 
 
 def solved(errors):
-    """Tell whether LAST consecutive blocks of the last third have no error, (B,)."""
+    """Return whether LAST consecutive blocks of the last third have no error, (B,)."""
     part = errors[-max(len(errors) // 3, LAST):, 0]
     total = np.concatenate([0 * part[:1], part.cumsum(axis=0)])
     return (total[LAST:] == total[:-LAST]).any(axis=0)

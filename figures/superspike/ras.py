@@ -1,25 +1,25 @@
-"""Spike trains in files: the `.ras` text format of the Auryn simulator.
+"""Read and write spike trains in the `.ras` text format of the Auryn simulator.
 
-A `.ras` file has one spike in each line, in the order of time: the time in
-seconds and the number of the neuron, separated by blanks,
+A `.ras` file has one spike per line, in order of time.  A line holds the time
+in seconds and the number of the neuron, separated by blanks,
 
     # a comment
     0.0123 17
 
 `read_ras` returns two arrays, `times_s` and `units`, which
-`binning.bin_events` converts to a dense spike train.  A line of any other
-form is refused by an error that names file and line.
+`binning.bin_events` converts to a dense spike train.  Lines of any other
+form raise an error that names the file and the line.
 
-Units count from 0 in the arrays.  A file whose numbers start at 1 is read
-with first_unit=1.  A published benchmark with 200 outputs uses the numbers
-1 to 200; read with first_unit=0 it leaves unit 0 without a target and
-needs a unit 200.  `read_ras` refuses that if `units` is given.
+Units are counted from 0 in the arrays.  A file whose numbers start at 1 is
+read with first_unit=1.  A published benchmark with 200 outputs uses the
+numbers 1 to 200.  If it is read with first_unit=0, unit 0 has no target and
+a unit 200 is needed; `read_ras` refuses this file if units=200 is given.
 
 Times are the float64 values nearest to the text, and `write_ras` writes
 enough digits to restore them exactly.  Equal times are accepted, also for
 one unit.  A last line without a line end is refused, because it may be
-incomplete: 1 may be the beginning of 17.  Reading takes 16 bytes of memory
-for each spike, twice as much at its end, and a block of lines.
+incomplete: 1 may be the beginning of 17.  Reading needs 16 bytes of memory
+per spike, 32 bytes at the end, and a block of lines.
 """
 
 import os
@@ -44,18 +44,18 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
     path : str or path
         The file.
     duration : float, optional
-        Length of the trial, s; spikes at or after it are refused.
+        Length of the trial, s; spikes at or after this time are refused.
     units : int, optional
-        Number of units; other units are refused.
+        Number of units; larger unit numbers are refused.
     first_unit : int
         Number of the first unit in the file, usually 0 or 1.
     limit : int
-        Largest file that is read, bytes.
+        Largest size of a file that is read, bytes.
 
     Returns
     -------
     times_s : (E,) float64
-        Spike times, s, not falling.
+        Spike times, s, in ascending order.
     units : (E,) int64
         Units, counted from 0.
 
@@ -126,13 +126,13 @@ def write_ras(path, times_s, units, *, first_unit=0):
     Parameters
     ----------
     path : str or path
-        The file; an existing one is replaced.
+        The file; an existing file is replaced.
     times_s : (E,) float
-        Spike times, s, neither falling nor negative.
+        Spike times, s, not negative and in ascending order.
     units : (E,) int
         Units, counted from 0.
     first_unit : int
-        Number of unit 0 in the file.
+        Number that unit 0 has in the file.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def _first_fault(times, units, before, duration, count, first):
 
 
 def _options(duration, units, first_unit):
-    """Return checked options as Python numbers; absent ones are None."""
+    """Return checked options as Python numbers; absent options are None."""
     if duration is not None:
         number = isinstance(duration, (int, float, np.integer, np.floating))
         if isinstance(duration, bool) or not number or not 0 < duration < np.inf:

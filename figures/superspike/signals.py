@@ -1,7 +1,7 @@
-"""Target trains, classification errors, cost and weight bounds of SuperSpike.
+"""Compute target trains, classification errors, costs and weight bounds.
 
-These helpers surround the rule of `refsnn.superspike` in the tasks of [ZG18].
-All arrays have time first and hold B independent replicas.
+The tasks of [ZG18] use these functions together with `refsnn.superspike`.
+All arrays have time as first axis and hold B independent replicas.
 """
 
 import math
@@ -11,10 +11,10 @@ import numpy as np
 
 
 def spike_train(events, T, n, dt, dtype=np.float64):
-    """Return trains of 0 and 1 with each spike in the step nearest its time.
+    """Return spike trains of 0 and 1, with each spike in the step nearest its time.
 
-    One published target train of [ZG18] contains a unit that does not exist,
-    which is refused here.
+    A unit outside 0 .. n-1 is refused.  One published target train of [ZG18]
+    contains such a unit.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def spike_train(events, T, n, dt, dtype=np.float64):
     dt : float
         Step, s.
     dtype : float32, float64 or bool
-        Of the result.
+        Dtype of the result.
 
     Returns
     -------
@@ -74,19 +74,20 @@ def _steps(name, times, units, T, n, dt):
 def classification(heard, spikes, labels, ends, *, outside="free"):
     """Return the error signal of a classification task.
 
-    The signal is -1 for each spike of a wrong output unit, and 1 for the right
-    unit in the last step of a window in which it did not spike.  The paper does
-    not say whether spikes between windows are errors; `outside` decides.
+    The signal is -1 for each spike of a wrong output unit.  It is 1 for the
+    correct unit in the last step of a window in which this unit did not spike.
+    The paper does not say whether spikes between windows are errors; this is
+    set by `outside`.
 
     Parameters
     ----------
     heard : (B,) bool
-        Whether the right unit has spiked in the open window.  False at the
-        start, then as returned for the previous block.
+        Whether the correct unit has spiked in the current window: False at
+        the start, later the value returned for the previous block.
     spikes : (T, B, k) float
-        Of the output units.
+        Spikes of the output units.
     labels : (T, B) int
-        The right unit; -1 between windows.
+        The correct unit; -1 between windows.
     ends : (T, B) bool
         True in the last step of each window.
     outside : {"free", "wrong"}
@@ -95,7 +96,7 @@ def classification(heard, spikes, labels, ends, *, outside="free"):
     Returns
     -------
     heard : (B,) bool
-        For the next block.
+        Value for the next block.
     signal : (T, B, k) float
         Error events, in the dtype of the spikes.
 
@@ -144,8 +145,8 @@ def cost(running, error, dt, *, tau=10.0, root=False):
 
         C[t] = sum_{s<=t} d^(t-s) mean_k e_k[s]^2 / sum_{s<=t} d^(t-s)
 
-    The paper reports its root; the published code reports C itself, multiplied
-    by 1.2e6 because its kernel is not normalised.
+    The paper reports the square root of C.  The published code reports C,
+    multiplied by 1.2e6 because its kernel is not normalised.
 
     Parameters
     ----------
@@ -156,14 +157,14 @@ def cost(running, error, dt, *, tau=10.0, root=False):
     dt, tau : float
         Step and time constant, s.
     root : bool
-        Whether to return the root of C.
+        Whether to return the square root of C.
 
     Returns
     -------
     running : (2, B) float64
         Both sums after the block.
     values : (T, B) float
-        C in 1/s^2, or its root in 1/s.
+        C in 1/s^2, or its square root in 1/s.
 
     """
     error = _floats("error", error, 3)

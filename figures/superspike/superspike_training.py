@@ -1,17 +1,18 @@
 """Train networks with the SuperSpike rule: tasks, layers and blocks.
 
-The figures of [ZG18] share this module: frozen Poisson input, target spikes, the
-spiking XOR task, a picture drawn with spikes, and the training of B independent
-networks at once.  Each network has its own weights and input, and its results do
-not depend on the others.  Blocks of 0.5 s, the interval between weight updates in
-the paper, follow each other without a pause, and no state is ever reset.
+The figures of [ZG18] share this module.  It provides frozen Poisson input, target
+spikes, a picture drawn with spikes, and the training of B independent networks at
+once.  Each network has its own weights and input, and its results do not depend on
+the other networks.  Blocks of 0.5 s, the interval between weight updates in the
+paper, follow each other without a pause, and no state is ever reset.
 
-Where the paper gives no value, the published code does: v of RMaxProp decays with
-30 s once a block, its eps is 1e-12, z of the regulariser decays with 0.1 s, initial
-weights are normal with mean 0, and weights are clipped at 0.1 V.  Two values are
-those of this project: the scale of the initial weights, which each figure states,
-and the delay of the input and the surrogate derivative of hidden layers.  This delay
-is 1.6 ms, twice the axonal delay of 0.8 ms, because two axonal delays pass between a
+Values that the paper does not give are taken from the published code.  The running
+maximum v of RMaxProp decays once per block, with a time constant of 30 s, and its
+eps is 1e-12.  The trace z of the regulariser decays with 0.1 s.  Initial weights are
+normal with mean 0, and weights are clipped at 0.1 V.  Two values are those of this
+project.  The first is the scale of the initial weights, which each figure states.
+The second is the delay of the input and the surrogate derivative of hidden layers:
+1.6 ms, twice the axonal delay of 0.8 ms, because two axonal delays pass between a
 hidden spike and the error that it causes.
 """
 
@@ -24,9 +25,9 @@ from refsnn import optimisers, superspike, superspike_signals
 from refsnn.fast import superspike as fast_superspike
 
 DT_S, BLOCK_S, AXON_S = 1e-4, 0.5, 0.8e-3
-STEPS, AXON = 5000, 8               # of a block, of an axon
+STEPS, AXON = 5000, 8               # steps of a block and of an axonal delay
 TAU_RMS_S, EPS = 30.0, 1e-12
-DEAD = 100                          # steps between spikes of a target unit
+DEAD = 100                          # smallest interval between target spikes, steps
 FEEDBACK = ("symmetric", "random", "uniform")
 OUTPUT = superspike.Settings(delay=AXON_S)
 HIDDEN = superspike.Settings(delay=2 * AXON_S)
@@ -38,13 +39,13 @@ LETTERS = {"S": ("01110", "10001", "10000", "01110", "00001", "10001", "01110"),
 
 
 class Layer(NamedTuple):
-    """The weights of a layer of each network, and its state between blocks."""
+    """Hold the weights of a layer of each network, and its state between blocks."""
 
     k: superspike.Coefficients
     W: np.ndarray                   # (B, n, m), V
     state: fast_superspike.State
-    axon: np.ndarray                # (AXON, B, n) spikes under way
-    scale: optimisers.State | None  # of the optimiser
+    axon: np.ndarray                # (AXON, B, n) spikes in the axons
+    scale: optimisers.State | None  # state of the optimiser
 
 
 # ---- tasks ------------------------------------------------------------------
@@ -61,17 +62,17 @@ def equidistant(count, steps=STEPS):
 
 
 def train_of(times, steps=STEPS):
-    """Return one target train (steps, 1, 1) with spikes at these steps."""
+    """Return one target train (steps, 1, 1) with spikes at the steps `times`."""
     train = np.zeros((steps, 1, 1), np.float32)
     train[times] = 1
     return train
 
 
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
-    """Draw the text as a raster (steps, 1, units), in which units fire at its ink.
+    """Draw a text as a raster (steps, 1, units), in which units fire at its ink.
 
-    Spikes are Poisson with `rate_hz`, without those that follow within 10 ms of
-    another one.
+    Spikes are Poisson with `rate_hz`; spikes within 10 ms after another spike of
+    the same unit are removed.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -130,9 +131,10 @@ def feedback(kind, generators, n, k):
 
 
 def accumulate(layers, blocks, signal, matrix=None):
-    """Return the integrals of the rule, (B, n, m) for each layer, and the output error.
+    """Return the layers, the integrals of the rule, and the output error of one block.
 
-    `matrix` is the feedback to the hidden layer; None takes the weights above it.
+    The integrals are (B, n, m) for each layer.  `matrix` is the feedback to the
+    hidden layer; None uses the weights of the layer above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):
@@ -157,7 +159,7 @@ def update(layers, found, rate, rule="rmaxprop"):
     rates = rate if isinstance(rate, list) else [rate] * len(layers)
     for each, m, rate in zip(layers, found, rates, strict=True):
         step, scale = m / BLOCK_S, None
-        if rule != "fixed":             # optimisers descend, m climbs
+        if rule != "fixed":             # optimisers descend, the rule ascends
             scale, step = getattr(optimisers, rule)(each.scale, -step, rate=1.0,
                                                     decay=decay, eps=EPS)
         W = signals.clipped(each.W, (rate * step).astype(each.W.dtype))
@@ -179,7 +181,7 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
     loops : int
     rate : number, (B, 1, 1), or a function of the loop that returns one
     matrix : (B, n, k), optional
-        Feedback matrix; None takes the output weights.
+        Feedback matrix; None uses the output weights.
     watch : callable, optional
         Called with (loop, part, blocks) after each block of a trial.
 
@@ -195,7 +197,7 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
     for loop in range(loops):
         for i, goal in enumerate(wanted):
             layers, blocks, arriving = run(layers, parts[i])
-            parts[i] = blocks[0].x          # packed: it saves time from now on
+            parts[i] = blocks[0].x          # the packed form is faster in later trials
             layers, found, error = accumulate(layers, blocks, goal - arriving, matrix)
             layers = update(layers, found, rate(loop) if callable(rate) else rate, rule)
             cost[loop] += np.square(error).mean(axis=(0, 2)) / len(parts)
@@ -205,9 +207,9 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
 
 
 def hits(spikes, times, window):
-    """Tell whether each network fires once near each target step, and never else.
+    """Return whether each network fires once near each target and no other spike.
 
-    `spikes` is (T, B), `window` in steps; (B,) bool.
+    `spikes` is (T, B), `times` and `window` are in steps; the result is (B,) bool.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])

@@ -1,9 +1,10 @@
 """Simulate many small networks of the same shape at once, on the batch axis.
 
 `refsnn.lif` uses one weight matrix for the whole batch.  Here each network has
-its own weights.  Therefore the drive W x is computed first, and the layer reads
-it through the identity matrix; `lif.backward` then returns the derivative by the
-drive as `dx`.  The results of one network do not depend on the others.
+its own weights.  Therefore the drive W x is computed first, and the layer receives
+the drive through the identity matrix.  `lif.backward` then returns the derivative
+of the loss with respect to the drive as `dx`.  The results of one network do not
+depend on the other networks.
 
 Shapes: weights (N, n, m), spikes (T, N, B, n) for N networks and B patterns.
 """
@@ -19,12 +20,12 @@ def drive(W, x):
 
 
 def by_weights(ddrive, x):
-    """Return the derivative by the weights (N, n, m) from that by the drive."""
+    """Return dL/d(weights), (N, n, m), from dL/d(drive)."""
     return np.einsum("tNbn,tNbm->Nnm", ddrive, x)
 
 
 def by_inputs(ddrive, W):
-    """Return the derivative by the inputs (T, N, B, m) from that by the drive."""
+    """Return dL/d(inputs), (T, N, B, m), from dL/d(drive)."""
     return np.einsum("tNbn,Nnm->tNbm", ddrive, W)
 
 
@@ -40,7 +41,7 @@ def layer(current, net, spike=None):
 
 
 def layer_backward(current, recording, psi, dspikes, net):
-    """Return the derivative by the drive from that by the spikes, (T, N, B, n)."""
+    """Return dL/d(drive) from dL/d(spikes), both (T, N, B, n)."""
     flat = lif.Recording(*(_flat(a) for a in recording))
     gradient = lif.backward(_flat(current), np.eye(current.shape[-1]), None, flat,
                             _flat(psi), _flat(dspikes), reset=net.reset,

@@ -1,7 +1,7 @@
 """Train one hidden LIF layer and its readout with `refsnn.fast.lif`, in float32.
 
-The model equals that of `lif_training` with one hidden layer, the fast sigmoid
-and the gradient stopped at the reset.  Inputs are sparse events.
+The model is that of `lif_training` with one hidden layer, the fast sigmoid as
+surrogate, and the gradient stopped at the reset.  Inputs are sparse events.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def events(x):
 
 
 def select(x, patterns, index):
-    """Return the rows of CSR events (T * patterns, m) that belong to `index`."""
+    """Return the rows of CSR events (T * patterns, m) of the patterns in `index`."""
     steps = np.arange(x.shape[0] // patterns)[:, None] * patterns
     return x[(steps + np.asarray(index)).ravel()]
 
@@ -33,7 +33,7 @@ def forward(weights, x, patterns, net, work=None):
 def gradients(tape, drecord, net, dspikes=None):
     """Return the gradients [dW, dW_out] from dL/drecord (T, B, k).
 
-    `dspikes` (T, B, n) is a direct derivative of the loss by the hidden spikes.
+    `dspikes` (T, B, n) is the direct derivative dL/d(hidden spikes) of a penalty.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)

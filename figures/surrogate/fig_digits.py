@@ -1,24 +1,26 @@
 """A spiking network classifies handwritten digits
 
 Each pixel sends at most one spike, and brighter pixels spike earlier (latency
-code).  A network with 256 inputs, 100 hidden LIF neurons and 10 leaky readouts
-learns to classify the digits (about 1,440 training images, 360 test images).
-With the gradient stopped at the reset, the mean test accuracy over 5 seeds is
-at least 0.96.
+code).  A network with 256 inputs (16x16 pixels), 100 hidden LIF neurons and 10
+leaky readouts learns to classify the digits (about 1,440 training images, 360 test
+images).  With the gradient stopped at the reset, the mean test accuracy over 5
+seeds is at least 0.96.
 
-Left: test accuracy and training loss during training, with the gradient
-stopped at the reset or following it.  Thin lines are single seeds, thick lines
-are means.  A seed sets the initial weights, the order of the images and the
-split into training and test set; both conditions use the same seeds.
-Gradients through the reset are known to train worse on other tasks.  In this
-task, where most hidden neurons spike once, both reach the same accuracy.
-Right: three test images, their input spikes, the spikes of the trained hidden
-layer, and the membrane potentials of the readouts.  Blue marks the readout of
-the correct class.  The readout with the highest maximum over time determines
-the predicted class.
+The left panels show test accuracy and training loss during training, with the
+gradient either stopped at the reset or passed through it.  Thin lines are single
+seeds, thick lines are means.  A seed sets the initial weights, the order of the
+images and the split into training and test set; both conditions use the same seeds.
+Gradients through the reset are known to train worse on other tasks.  In this task
+most hidden neurons spike at most once per image, and both gradients reach nearly
+the same accuracy.
 
-With --full, the same network with 784 inputs learns Fashion-MNIST and MNIST
-with the settings of the second tutorial of [NMZ19], which this figure mirrors.
+The right panels show three test images, their input spikes, the spikes of the
+trained hidden layer, and the membrane potentials of the readouts.  The blue line is
+the readout of the correct class.  The predicted class is that of the readout with
+the highest maximum over time, which a dot marks.
+
+This figure mirrors the second tutorial of [NMZ19].  With --full, a network with 784
+inputs learns Fashion-MNIST and MNIST with the settings of that tutorial.
 """
 
 import os
@@ -33,7 +35,7 @@ from figures.surrogate import fast_training, lif_training
 from refsnn import datasets, encoding, losses
 
 FIGURE, FASHION = "digits", "fashion_mnist"
-FOLDERS = {"full": (FASHION, "mnist")}      # of --data
+FOLDERS = {"full": (FASHION, "mnist")}      # needed in the folder of --data
 STEPS, SIDE, HIDDEN, CLASSES = 100, 16, 100, 10
 NET = lif_training.Net()
 SCALE = 7 * (1 - NET.beta)
@@ -92,7 +94,8 @@ def forward(values, weights):
 def gradients(values, labels, weights, followed, steepness):
     """Return loss, accuracy and gradients of one mini-batch.
 
-    `lif` computes the gradient through the reset, `fast.lif` the other one.
+    `lif` computes the gradient through the reset, and `fast.lif` the gradient that
+    is stopped at the reset.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)
@@ -109,7 +112,7 @@ def gradients(values, labels, weights, followed, steepness):
 
 
 def test(values, labels, weights, batch=250):
-    """Return the accuracy on all images."""
+    """Return the accuracy on all images of a set."""
     right = 0.0
     for first in range(0, len(labels), batch):
         part = slice(first, first + batch)
@@ -194,7 +197,7 @@ def plot(data, fig):
                    fontsize=11.5, fontweight="bold", x=0.02, ha="left")
 
 
-NAMES = {("digits", False): "gradient stopped at reset",
+NAMES = {("digits", False): "gradient stopped at the reset",
          ("digits", True): "gradient through the reset",
          (FASHION, False): "Fashion-MNIST", ("mnist", False): "MNIST"}
 

@@ -1,18 +1,20 @@
 """A network classifies digits with few spikes
 
-A network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.
-A burst penalty, the mean over hidden neurons of their squared number of spikes
-per pattern, reduces the number of hidden spikes.  With at most 20 spikes of the
-whole hidden layer per pattern, the mean test accuracy is within 0.015 of the
-accuracy without a penalty.
+A network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.  A
+burst penalty on the hidden layer, which is the mean squared number of spikes of a
+neuron per pattern, reduces the number of hidden spikes.  Some strengths of the
+penalty leave at most 20 spikes per pattern in the whole hidden layer.  At the best
+of these strengths, the mean test accuracy is at most 0.015 below that without a
+penalty.
 
-Right: the hidden layer starts without a single spike.  The surrogate gradient
-alone activates it, because the derivative of the fast sigmoid is nowhere 0.  A
-lower bound on the spikes of each neuron activates it faster: after one epoch
-the layer has at least twice as many spikes, in the mean over seeds.
+In the right panels, the hidden layer is silent before training.  The surrogate
+gradient alone activates it, because the derivative of the fast sigmoid is nowhere
+0.  A penalty on neurons that spike less than once per pattern (lower bound)
+activates it faster: after one epoch the layer fires at least twice as many spikes,
+in the mean over seeds.
 
-Mirrors [CB22] fig. 3E, which varies the same penalty for MNIST on an analog
-chip.  There, the accuracy is constant down to about 20 hidden spikes per
+This figure mirrors [CB22] fig. 3E, which varies the burst penalty for MNIST on an
+analog chip.  In [CB22], the accuracy is constant down to about 20 hidden spikes per
 pattern.
 """
 
@@ -58,7 +60,10 @@ def sweep(seed, repeat, strength, epochs):
 
 
 def revive(seed, repeat, lower, epochs):
-    """Train a layer that is silent at first, with or without a lower bound."""
+    """Train a network whose hidden layer is silent at first.
+
+    lower : whether the penalty of the lower bound is added to the loss.
+    """
     def penalty(spikes):
         value, dspikes = losses.lower_bound(spikes, BOUND)
         return LOWER_STRENGTH * value, np.float32(LOWER_STRENGTH) * dspikes
@@ -144,7 +149,7 @@ def _plot_sweep(data, axis):
                   textcoords="offset points", fontsize=9.5)
     axis.set(xscale="log", xlabel="hidden spikes per test pattern (whole layer)",
              ylabel="test accuracy", ylim=(low - 0.01, 1.0),
-             title="Accuracy against activity; numbers: strength of the penalty")
+             title="Accuracy against activity; numbers: penalty strength")
     axis.set_xticks([], [], minor=True)
     axis.set_xticks(TICKS, [str(tick) for tick in TICKS])
     axis.legend(loc="lower right")
@@ -153,7 +158,7 @@ def _plot_sweep(data, axis):
 def _plot_revival(data, axes):
     epochs = np.arange(data["spikes_free"].shape[1])
     for name, colour, label in (("bound", colours.GREEN, "with a lower bound"),
-                                ("free", colours.VERMILION, "without")):
+                                ("free", colours.VERMILION, "without a lower bound")):
         for axis, what in zip(axes, ("spikes", "accuracy"), strict=True):
             values = data[f"{what}_{name}"]
             axis.plot(epochs, values.T, color=colour, lw=0.9, alpha=0.5)

@@ -1,14 +1,15 @@
 """The true loss is a step function, and surrogate gradients still minimise it
 
-Networks of 2-2-2 spiking neurons learn the output spikes of a teacher network.
-The loss is evaluated along a line through the initial and the trained hidden
-weights.  At 0.99 of the points or more, its true derivative is exactly 0;
-between these points it jumps.  The surrogate derivative equals the derivative
-of the anchored network to 1e-6.  With each of the seven surrogates, training
-reduces the median loss to less than half.
+Networks of 2-2-2 spiking neurons learn the output spikes of a teacher network.  The
+loss is evaluated on a line through the initial and the trained hidden weights.  At
+99 % of the points or more, the true derivative of the loss is exactly 0; the loss
+jumps between these points.  The surrogate derivative equals the derivative of the
+anchored network (`refsnn.checks`), within 1e-6 of the largest derivative.  With
+each of seven surrogates, training reduces the loss of the median network to less
+than half.
 
-Mirrors [NMZ19] figs. 3 and 4.  All surrogates have the same area, 2/3 of the
-threshold, so that none is wider than the others.
+This figure mirrors [NMZ19] figs. 3 and 4.  All surrogate derivatives have the same
+peak, 1, and the same area, 2/3 of the threshold, so that they differ only in shape.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ TAU_RISE_S, TAU_DECAY_S = 5e-3, 10e-3
 STEEPNESS, RATE = 3.0, 0.01
 AREAS = {"fast_sigmoid": 2.0, "sigmoid": 4.0, "triangle": 1.0,
          "gaussian": (2 * np.pi) ** 0.5, "arctan": np.pi, "slayer": 2.0,
-         "boxcar": 2.0}                                     # of steepness 1
+         "boxcar": 2.0}                                     # at steepness 1
 LABELS = {"fast_sigmoid": "fast sigmoid (SuperSpike)", "sigmoid": "sigmoid",
           "triangle": "piecewise linear", "gaussian": "Gaussian",
           "arctan": "arctan", "slayer": "exponential (SLAYER)", "boxcar": "boxcar",
@@ -34,11 +35,11 @@ EPOCHS = {"quick": 60, "default": 300, "full": 1000}
 POINTS = {"quick": 151, "default": 601, "full": 3001}
 NET = lif_training.Net(reset="subtract", through_reset=True)
 NAMES = (*AREAS, "none")
-TINY, SMALL = 1e-9, 1e-6    # steps of the true and the anchored differences
+TINY, SMALL = 1e-9, 1e-6    # steps of the finite differences, true and anchored
 
 
 def steepness(name):
-    """Return the steepness that gives a surrogate the common area."""
+    """Return the steepness with which a surrogate derivative has the common area."""
     return STEEPNESS * AREAS[name] / AREAS[LINED]
 
 
@@ -61,7 +62,10 @@ def loss(spikes, target):
 
 
 def slopes(names, recording):
-    """Return the surrogate derivatives, with one name for each network or for all."""
+    """Return the surrogate derivatives, (T, N, B, n).
+
+    names : one name for each network, or one for all networks.
+    """
     psi = np.zeros_like(recording.mem)
     for i, name in enumerate(names):
         part = slice(None) if len(names) == 1 else slice(i, i + 1)
@@ -86,7 +90,7 @@ def task(seed, repeat):
     """Draw input, readout weights, target and initial hidden weights of one repeat.
 
     The first candidate is chosen in which each neuron of teacher and student fires
-    1 to 15 spikes and the outputs of teacher and student differ.
+    1 to 15 spikes and the loss exceeds 50 / s.
     """
     generator = seeds.rng(seed, "surrogates", "task", repeat)
     shape = (CANDIDATES, 2, 2)
@@ -113,7 +117,7 @@ def many(count, x, W2, target):
 
 
 def descend(seed, repeat, epochs, points):
-    """Train from one start with each surrogate; evaluate the line of one of them."""
+    """Train with each surrogate from the same weights; evaluate the line of `LINED`."""
     *rest, start = task(seed, repeat)
     x, W2, target = many(len(NAMES), *rest)
     W1, curve, state = np.repeat(start, len(NAMES), 0), [], None

@@ -1,17 +1,18 @@
 """Temporal XOR is learned from the first output spike
 
-Two inputs spike once each, early (0) or late (2 synaptic time constants).  In a
-network of 2-4-2 neurons, the first output spike indicates whether the inputs
-spiked together or apart.  Two methods are compared: the surrogate gradient of a
-first-spike-time loss in LIF neurons, and the exact spike-time gradient in
-non-leaky neurons that spike once.  Both learn all four patterns in at least half
-of 20 seeds.
+Two inputs spike once each, early (at 0 ms) or late (at 10 ms, which is 2 synaptic
+time constants).  In a network of 2-4-2 neurons, the first output spike must
+indicate whether the inputs spiked together or apart.  Two methods are compared: LIF
+neurons with the surrogate gradient of a first-spike-time loss, and non-leaky
+neurons that spike once, with the exact gradient of spike times.  Both methods learn
+all four patterns in at least half of 20 seeds.
 
 A run is a success if, after the last training step, the correct output neuron
 spikes strictly before the other one (or alone) for all four patterns.  Success
-rates count every seed.  The run shown is the one with the smallest final loss.
+rates include every seed.  For each method, the run with the smallest final loss is
+shown.
 
-Mirrors [NMZ19] fig. 7; its spike-time half follows [M17].
+This figure mirrors [NMZ19] fig. 7, and its spike-time method follows [M17].
 """
 
 import numpy as np
@@ -28,18 +29,18 @@ LABELS = np.array([0, 1, 1, 0])
 HIDDEN, OUTPUTS = 4, 2
 REPEATS = {"quick": 20, "default": 20, "full": 100}
 EPOCHS = {"quick": 300, "default": 600, "full": 2000}
-# For the surrogate gradient; time in steps.
+# Constants of the surrogate gradient, in discrete time.
 DT_S, STEPS = 0.5e-3, 80
 NET = lif_training.Net(alpha=float(np.exp(-DT_S / TAU_SYN_S)),
                        beta=float(np.exp(-DT_S / 10e-3)), reset="subtract",
                        through_reset=True, steepness=3.0)
 RATE, LOSS_TAU_S = 0.02, 2e-3
-# For the exact gradient; weights in thresholds per synaptic time constant.
+# Constants of the exact gradient; weights in thresholds per synaptic time constant.
 TIME_RATE, SILENT, SCALE_S, END_S = 0.02, 1.0, 1e-3, 8 * TAU_SYN_S
 
 
 def right_first(times):
-    """Tell where the correct output spikes strictly first, (..., 4)."""
+    """Return where the correct output spikes strictly first, (..., 4) bool."""
     rows = np.arange(len(LABELS))
     return times[..., rows, LABELS] < times[..., rows, 1 - LABELS]
 
@@ -164,7 +165,7 @@ def plot(data, fig):
             ("exact", "Non-leaky neurons,\nspike-time gradient"))):
         _plot_run(data, name, title, fig, grid, 2 * row)
         _plot_losses(data, name, fig.add_subplot(grid[2 * row:2 * row + 2, 4]))
-    fig.suptitle("Run with the smallest final loss (the first of equals); "
+    fig.suptitle("Run with the smallest final loss (the first if several are equal); "
                  "triangles: first output spikes", x=0.01, ha="left",
                  fontsize=11.5, fontweight="bold")
 
@@ -185,7 +186,7 @@ def _plot_run(data, name, title, fig, grid, row):
         above.grid(axis="y", visible=False)
         for k, colour in enumerate(pair):
             u = membrane[:, b, k]
-            if name == "exact":                 # the recording ends with its spike
+            if name == "exact":                 # drawn until the first output spike
                 u = np.where(at_ms <= 1e3 * times[b, k] + 1e-9, u, np.nan)
             below.plot(at_ms, u, color=colour,
                        label=("same time", "apart")[k])

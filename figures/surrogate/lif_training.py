@@ -1,8 +1,8 @@
 """Train spiking networks with `refsnn.lif`.
 
-A network is a list of weights, one array for each hidden LIF layer and the last
+A network is a list of weight arrays: one for each hidden LIF layer, and the last
 one for the leaky readout.  `Net` holds the constants of all layers.  All
-computations run in the dtype of the weights; float32 is faster.
+computations run in the dtype of the weights; float32 is faster than float64.
 
     net = lif_training.Net(alpha, beta, through_reset=False)
     weights = lif_training.initial(generator, (256, 100, 10), scale, np.float32)
@@ -17,11 +17,11 @@ import numpy as np
 
 from refsnn import lif, losses, optimisers, surrogates
 
-TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # of the [NMZ19] tutorials
+TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # as in the [NMZ19] tutorials
 
 
 class Net(NamedTuple):
-    """Constants of all layers.
+    """Hold the constants of all layers.
 
     `surrogate` is a key of `surrogates.SURROGATES`, or "none" for the true
     derivative of a spike, which is zero almost everywhere.
@@ -39,14 +39,14 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Recordings of the hidden layers, and readout membranes (T, B, k)."""
+    """Hold the recordings of the hidden layers, and readout membranes (T, B, k)."""
 
     hidden: list
     record: np.ndarray
 
 
 class Scores(NamedTuple):
-    """Loss, accuracy, and spikes per pattern of each hidden layer."""
+    """Hold loss, accuracy, and spikes per pattern of each hidden layer."""
 
     loss: float
     accuracy: float
@@ -56,7 +56,8 @@ class Scores(NamedTuple):
 def initial(generator, sizes, scale, dtype=np.float64):
     """Draw weights from N(0, scale^2 / fan_in) between layers of the given sizes.
 
-    `sizes` starts with the inputs.  `scale` is one number or one for each layer.
+    `sizes` starts with the number of inputs.  `scale` is one number, or one for
+    each layer.
     """
     scales = np.broadcast_to(scale, (len(sizes) - 1,))
     return [(generator.standard_normal((post, pre)) * s / np.sqrt(pre)).astype(dtype)
@@ -73,7 +74,7 @@ def forward(weights, x, net):
 
 
 def psi(recording, net):
-    """Return the surrogate derivative on the recording of a hidden layer."""
+    """Return the surrogate derivative at the recorded membranes of a hidden layer."""
     if net.surrogate == "none":
         return np.zeros_like(recording.mem)
     return surrogates.SURROGATES[net.surrogate](recording.mem - 1, net.steepness)[1]
@@ -82,8 +83,8 @@ def psi(recording, net):
 def gradients(weights, x, run, drecord, net, dspikes=None):
     """Return one gradient for each weight array.
 
-    `dspikes` holds for each hidden layer the derivative of a regulariser by the
-    spikes of that layer, or None.
+    `dspikes` holds for each hidden layer the derivative of a regulariser with
+    respect to the spikes of that layer, or None.
     """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **net.constants())
@@ -110,7 +111,7 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
 def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         optimiser=optimisers.adam, reduction="max", penalty=None, gradient=None,
         after_epoch=None):
-    """Train; return the weights and the training loss (epochs,), mini-batch means.
+    """Train; return the weights and the mean training loss of each epoch, (epochs,).
 
     batch : patterns in a mini-batch; `generator` shuffles them in each epoch.
         With None, each step uses all patterns in their order.

@@ -1,11 +1,10 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Adam and synaptic intelligence in one pass through memory, in place.
 
-In large networks, Adam, the path integral and the gradient of the penalty
-take as long as their arrays need to travel between memory and processor.
-This module does all of them on blocks that fit the cache.  With g the
-gradient of the task's loss, c the strength of the penalty and t = 1, 2, ..
-the step,
+In large networks, memory bandwidth limits the speed of Adam, of the path
+integral and of the gradient of the penalty.  This module computes all of
+them on blocks that fit the cache.  With g the gradient of the task's loss,
+c the strength of the penalty and t = 1, 2, .. the step,
 
     G = g + 2 c importance (theta - anchor)              (1)  [ZPG17] eq. 4
     m = beta1 m + (1 - beta1) G                          (2)  [KB15] alg. 1

@@ -60,7 +60,7 @@ WIDE = 64       # columns from which a loop over time beats lfilter
 
 
 class Coefficients(NamedTuple):
-    """As from `coefficients` of superspike.py; defaults for dt = 0.1 ms."""
+    """Coefficients of one step, as in superspike.py; defaults for 0.1 ms."""
 
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
