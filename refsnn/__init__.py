@@ -9,51 +9,52 @@ the dtype of the weights, or of the data where there are no weights, float32
 or float64.  Inputs are never modified.
 
 models
-    lif           LIF layers and leaky readouts
-    alif          adaptive LIF neurons and their e-prop traces
-    rnn           tanh recurrent network
-    lstm          LSTM with dropout
-    mlp           multilayer perceptron, derivatives to second order
-    convnet       convolutional networks, derivatives to second order
-    spike_time    exact gradients of spike times
+    lif                 LIF layers and leaky readouts
+    alif                adaptive LIF neurons and their e-prop traces
+    rnn                 tanh recurrent network
+    lstm                LSTM with dropout
+    mlp                 multilayer perceptron, derivatives to second order
+    convnet             convolutional networks, derivatives to second order
+    spike_time          exact gradients of spike times
 
 rules
-    bptt          backpropagation through time, whole or truncated
-    rtrl          exact real-time recurrent learning
-    sparse_rtrl   block-diagonal RTRL and cheaper approximations
-    snap          SnAp-n, influence kept within n synapses
-    feedback      feedback alignment and local errors
-    superspike    the SuperSpike three-factor rule
+    bptt                backpropagation through time, whole or truncated
+    rtrl                exact real-time recurrent learning
+    sparse_rtrl         block-diagonal RTRL and cheaper approximations
+    snap                SnAp-n, influence kept within n synapses
+    feedback            feedback alignment and local errors
+    superspike          the SuperSpike three-factor rule
     superspike_signals  axonal delays and error feedback for SuperSpike
-    ntk           empirical tangent kernel, its adjoint and predictions
-    ntt           Neural Tangent Transfer
-    pruning       masks by magnitude, SNIP or at random
-    si            synaptic intelligence
-    ewc           elastic weight consolidation
+    ntk                 empirical neural tangent kernel and its adjoint
+    ntk_dynamics        training as the tangent kernel predicts it
+    ntt                 Neural Tangent Transfer
+    pruning             masks by magnitude, SNIP or at random
+    si                  synaptic intelligence
+    ewc                 elastic weight consolidation
 
 analog chip
-    chip          an emulated analog chip with device mismatch
-    chip_weights  integer weights for the chip
-    calibration   measuring and correcting a chip
-    in_the_loop   training with any chip in the loop
+    chip                an emulated analog chip with device mismatch
+    chip_weights        integer weights for the chip
+    calibration         measuring and correcting a chip
+    in_the_loop         training with any chip in the loop
 
 pointwise
-    surrogates    surrogate derivatives
-    losses        losses and activity regularisers
-    optimisers    SGD, Adam, Adamax, RMSprop, RMaxProp
+    surrogates          surrogate derivatives
+    losses              losses and activity regularisers
+    optimisers          SGD, Adam, Adamax, RMSprop, RMaxProp
 
 data
-    encoding      latency and Poisson codes
-    binning       spike events as dense or sparse counts per step
-    events        files in the format of the Heidelberg data sets
-    datasets      embedded digits, MNIST, CIFAR and SVHN files
-    audio         WAV and FLAC files
-    basilar       basilar membrane model
-    cochlea       from sound to spikes
+    encoding            latency and Poisson codes
+    binning             spike events as dense or sparse counts per step
+    events              files in the format of the Heidelberg data sets
+    datasets            embedded digits, MNIST, CIFAR and SVHN files
+    audio               WAV and FLAC files
+    basilar             basilar membrane model
+    cochlea             from sound to spikes
 
 proof tools
-    checks        anchored and frozen finite differences
-    conventions   LIF conventions of other tools and their gradients
+    checks              anchored and frozen finite differences
+    conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` computes the same numbers sooner (`lif`, `rtrl`, `superspike`,
 `si`).  `refsnn.oracle` holds the golden vectors.
@@ -80,7 +81,7 @@ with the tests that prove them:
   On small data this happens in some runs with the loss of [CB22].  With
   reduction="reached", the correct class takes the maximum over the steps
   that a spike has reached
-  (test_in_the_loop.py::test_what_leads_back_from_a_readout_below_zero).
+  (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 - Synaptic intelligence offers the choices in which implementations differ
   as settings.  The defaults are those of the authors' code
   (test_si.py::test_defaults_are_those_of_the_authors_code).

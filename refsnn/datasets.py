@@ -1,17 +1,18 @@
 # refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: pooch
-r"""Images to train on: embedded digits, and files of MNIST, CIFAR and SVHN.
+r"""Read image data sets: embedded digits, files of MNIST, CIFAR and SVHN.
 
 `digits` returns 1,797 handwritten digits of 8x8 pixels, which are stored
 beside the module (data/digits.npz).  `images` reads MNIST or Fashion-MNIST
-from a folder, and `fetch` downloads them.  `split` draws a stratified test
-set, and `upsample` enlarges k x k images X by linear interpolation,
+from a folder, and `fetch` downloads these files.  `split` draws a
+stratified test set, and `upsample` enlarges k x k images X by linear
+interpolation,
 
     Y = A X A^T,  A[i, j] = max(0, 1 - |p[i] - j|)                (1)
     p[i] = (i + 1/2) k / size - 1/2, clipped to [0, k - 1]        (2)
 
-`cifar` reads the binary archives of CIFAR-10 and CIFAR-100, which need no
-unpickling.  A row of a file is an image: one label (CIFAR-100: a coarse
-and a fine one) and 3,072 pixels, plane by plane (red, green, blue),
+`cifar` reads the binary archives of CIFAR-10 and CIFAR-100.  Each row of a
+file holds one image: a label (in CIFAR-100 a coarse and a fine label) and
+3,072 pixels, plane by plane in the order red, green, blue,
 
     x[r, c, k] = pixel[1024 k + 32 r + c] / 255                   (3)
 
@@ -22,12 +23,11 @@ X (32, 32, 3, N) and y (N, 1), in which the digit 0 is stored as 10,
 
 Derivation.  (1) interpolates linearly at the centres (2) of the new
     pixels, first along one axis, then along the other.  Each row of A sums
-    to 1, so values stay in the range of X.  (3) and (4) restate the
-    published file formats.
+    to 1, so values stay in the range of X.
 Exact.  Pixel values are those of the files.  A split depends only on
     labels, fraction and seed.
-Cost.   Files are read whole.  `idx` allocates at most `limit` bytes, and
-    never more than the file holds, whatever its header declares.
+Cost.   `idx` allocates at most `limit` bytes, and no more than the file
+    holds.
 Departures.  Pixels are scaled to [0, 1], from 0..16 (digits) or 0..255.
     The colour channel comes last, and the coarse labels of CIFAR-100 are
     dropped.
@@ -89,7 +89,7 @@ def digits(path=None):
     Parameters
     ----------
     path : str or path, optional
-        Location of digits.npz; by default in data/ beside this module.
+        Path of digits.npz; by default it is in data/ beside this module.
 
     Returns
     -------
@@ -116,8 +116,8 @@ def digits(path=None):
             arrays[name] = _member(path, name, shape)
         except Exception as error:      # any error of the zip and npy parsers
             told = " ".join(str(error).split())[:200] or "cannot be read"
-            raise ValueError(f"{path}, field {name}: {told}: must be refsnn's "
-                             "digits.npz") from None
+            raise ValueError(f"{path}, field {name}: {told}: must be the digits.npz "
+                             "of refsnn") from None
     for name, top in (("images", 16), ("labels", 9)):
         if arrays[name].max() > top:
             raise ValueError(f"{path}, field {name}: largest value is "
@@ -151,7 +151,7 @@ def upsample(images, size=16):
     images : (N, k, k) float
         Images, in any units.
     size : int
-        Side of the result, at least k.
+        Side of the enlarged images, at least k.
 
     Returns
     -------
@@ -180,10 +180,10 @@ def split(labels, test_fraction=0.2, seed=0):
     labels : (N,) int
         Class of each sample; each class needs at least two samples.
     test_fraction : float
-        Fraction of each class in the test set, in (0, 1), rounded to whole
-        samples with at least one sample of each class in either set.
+        Fraction of each class in the test set, in (0, 1), rounded so that
+        either set has at least one sample of each class.
     seed : int
-        Seed of the split, not negative.
+        Seed of the split, at least 0.
 
     Returns
     -------
@@ -216,14 +216,14 @@ def idx(path, *, limit=1 << 31):
     Parameters
     ----------
     path : str or path
-        The file; its content decides whether it is gzipped, not its name.
+        The file.  Compression is detected from its content.
     limit : int
         Largest array that is accepted, bytes.
 
     Returns
     -------
     array
-        With the shape and dtype of the header, in native byte order.
+        Array with the shape and dtype of the header, in native byte order.
 
     Examples
     --------
@@ -294,8 +294,8 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     Parameters
     ----------
     folder : str or path
-        Folder with KIND-images-idx3-ubyte and KIND-labels-idx1-ubyte, or
-        the same names with .gz.
+        Folder with the files KIND-images-idx3-ubyte and
+        KIND-labels-idx1-ubyte, each with or without .gz.
     kind : {"train", "t10k"}
         Training or test set.
     classes : int
@@ -342,7 +342,7 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
 
 def fetch(name, folder):
-    """Download MNIST or Fashion-MNIST unless the files are present.
+    """Download MNIST or Fashion-MNIST with pooch, unless files are present.
 
     Parameters
     ----------
@@ -356,15 +356,6 @@ def fetch(name, folder):
     -------
     str
         folder/name, for `images`.
-
-    Raises
-    ------
-    ImportError
-        If pooch is missing.
-    OSError
-        If a download fails.
-    ValueError
-        If a present or downloaded file has another checksum.
 
     Examples
     --------
@@ -399,19 +390,16 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     Parameters
     ----------
     folder : str or path
-        The unpacked binary archive, cifar-10-batches-bin or
-        cifar-100-binary.
+        Unpacked archive, cifar-10-batches-bin or cifar-100-binary.
     kind, classes : {"train", "test"}, {10, 100}
         Training or test set; CIFAR-10 or CIFAR-100.
-    dtype : float32 or float64
-        Dtype of the images.
+    dtype
+        As for `images`.
 
     Returns
     -------
-    images : (N, 32, 32, 3) float
-        In [0, 1].
-    labels : (N,) int64
-        In 0 .. classes-1.
+    images, labels : (N, 32, 32, 3) float and (N,) int64
+        As for `images`.
 
     Examples
     --------
@@ -454,13 +442,13 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     kind, dtype
         As for `cifar`.
     checked : bool
-        Refuse a file whose MD5 is not the published one.  False reads any
-        file of this format, but SciPy may crash on a damaged file.
+        Whether to refuse a file whose MD5 is not the published one.  If
+        this is False, SciPy may crash on a damaged file.
 
     Returns
     -------
     images, labels
-        As for `cifar`; the labels are the digits.
+        As for `cifar`.  The labels are the digits.
 
     Examples
     --------
@@ -499,7 +487,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
 
 
 def _file(path, advice):
-    """Return the path of a regular file as a str."""
+    """Return the path of a regular file as a string."""
     path = os.fspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: {advice}")
@@ -509,7 +497,6 @@ def _file(path, advice):
 
 
 def _options(dtype, kind, *kinds):
-    """Refuse another dtype or kind."""
     _one_of("kind", kind, *kinds)
     if dtype not in (np.float32, np.float64, "float32", "float64"):
         raise ValueError(f"dtype is {dtype}: must be float32 or float64")

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | events.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
-The Spiking Heidelberg Digits and Spiking Speech Commands share a format.
-One HDF5 file holds N spoken words, one part of a data set [CSSZ20]:
+The Spiking Heidelberg Digits and Spiking Speech Commands have a common
+format.  An HDF5 file holds N recordings of spoken words [CSSZ20]:
 
     spikes/times        (N,) of (E,) float16    spike times, s, not falling
     spikes/units        (N,) of (E,) uint16     channels 0 ... 699
@@ -11,13 +11,13 @@ One HDF5 file holds N spoken words, one part of a data set [CSSZ20]:
     extra/speaker       (N,) uint16             absent in Speech Commands
     extra/meta_info     gender, age, body_height of each speaker; optional
 
-Any file may be read safely.  Declared sizes are compared with limits and
-with the size of the file before memory is allocated, and a file of another
-form is refused by a ValueError that names file, recording and field.
+Declared sizes are compared with limits and with the size of the file
+before memory is allocated.  A file of another form raises a ValueError
+that names file, recording and field.
 
 Exact.  Times are converted to float64 before any computation, because
     1.4 s in microseconds exceeds the range of float16.  Stored values are
-    read without a change, and equal spikes give equal files.
+    read without change, and equal spikes give equal files.
 Cost.   16 bytes of memory for each spike; `write` holds the whole file.
 Departures.  Times are rounded to float16, as in the published files: to
     0.5 ms from 0.5 s to 1 s and to 1 ms from 1 s to 2 s.  Floats and
@@ -44,13 +44,13 @@ __all__ = ["Recordings", "Speakers", "read", "write"]
 CHUNK = 1 << 26         # largest chunk of a field, bytes
 ENTRIES = 1 << 22       # largest number of entries of a field
 TEXT = 1 << 20          # largest size of the texts of a field, bytes
-WORDS = 1 << 16         # values of uint16: largest number of words or speakers
+WORDS = 1 << 16         # largest number of words or speakers, which are uint16
 CHANNELS = f"channels () int in [1, {WORDS}]"
 SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class Speakers(NamedTuple):
-    """Properties of the speakers: one text or number for each speaker."""
+    """Hold properties of the speakers, one text or number for each speaker."""
 
     gender: np.ndarray
     age: np.ndarray
@@ -58,9 +58,9 @@ class Speakers(NamedTuple):
 
 
 class Recordings(NamedTuple):
-    """Spikes of N recordings with their labels and speakers."""
+    """Hold the spikes of N recordings with their labels and speakers."""
 
-    times: list             # of (E,) float64, s, not falling
+    times: list             # of (E,) float64, s, sorted
     units: list             # of (E,) int64, channels
     labels: np.ndarray      # (N,) int64, indices into keys
     keys: tuple             # of str
@@ -77,18 +77,18 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     path : str or path
         The HDF5 file.
     channels : int
-        Number of channels; other units are refused.
+        Number of channels; units outside 0 ... channels-1 are refused.
     unsorted : {"refuse", "sort"}
-        Treatment of a recording whose times fall.
+        Treatment of recordings whose times are not sorted.
     start, stop : int
-        First recording to read and the one after the last; by default all.
+        Recordings start ... stop-1 are read; by default all.
     limit : int
         Largest size of the result, bytes.
 
     Returns
     -------
     Recordings
-        Times in s.
+        Spikes, labels and speakers.
 
     Examples
     --------
@@ -166,8 +166,8 @@ def _sequences(file, path, field, kinds):
 def _lengths(data, path, field, width):
     """Return the declared lengths (N,) of sequences, `width` bytes an item.
 
-    They are read from the raw bytes, because the HDF5 library allocates a
-    declared length before it compares it with the size of the file.
+    The raw bytes are read, because the HDF5 library allocates a declared
+    length before it compares this length with the size of the file.
     """
     where, N, most = f"{path}, {field}", len(data), os.path.getsize(path)
     length, offset = np.zeros(N, np.int64), data.id.get_offset()
@@ -249,17 +249,15 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     Parameters
     ----------
     path : str or path
-        A file that does not exist yet.
+        File that does not exist yet.
     spikes : iterable of pairs ((E,) float, (E,) int)
-        Times in s, which must not fall, and channels of each recording.
+        Sorted times in s, and channels, of each recording.
     labels : (N,) int
         Indices into keys.
     keys : sequence of str
         Words.
-    speaker : (N,) int, optional
-        Speaker of each recording.
-    meta : Speakers, optional
-        Properties of the speakers 0, 1, ...
+    speaker, meta : (N,) int and Speakers, optional
+        Speaker of each recording, and properties of speakers 0, 1, ...
     channels : int
         Number of channels.
 
@@ -299,7 +297,7 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
 
 
 def _fill(file, path, spikes, N, channels):
-    """Write the spikes to an open file, one recording after the other."""
+    """Write the spikes to an open file, one recording at a time."""
     fields = [file.create_dataset(f"spikes/{name}", (N,), h5py.vlen_dtype(kind))
               for name, kind in (("times", np.dtype("f2")), ("units", np.dtype("u2")))]
     i = -1
@@ -364,14 +362,14 @@ def _spikes(where, times, units, channels, unsorted):
     if falls.size:
         i = int(falls[0])
         _need(unsorted == "sort", f"{where}, spikes/times: spike {i + 1} is "
-              f"{times[i + 1]} after {times[i]}", "not fall, or unsorted='sort'")
+              f"{times[i + 1]} after {times[i]}", "not fall unless unsorted='sort'")
         order = np.argsort(times, kind="stable")
         times, units = times[order], units[order]
     return times, units
 
 
 def _need(good, what, must):
-    """Raise ValueError unless good."""
+    """Raise a ValueError if `good` is false."""
     if not good:
         raise ValueError(f"{what}: must {must}")
 

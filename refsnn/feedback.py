@@ -15,24 +15,23 @@ weights W, the rules are
         with l = |y - target|^2 / 2                                (4)
         or l = -log softmax(y)[label]                              (5)
 
-A three-factor rule combines this credit with a trace of each input: the
-response to that input of a membrane without reset,
+A three-factor rule combines the credit with a trace P of each input, which
+is the response of a membrane without reset to this input alone:
 
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
 
-Event-driven random backpropagation is (2) with (7), where psi is a boxcar
-and the input x replaces its trace P: it ignores the dynamics and the
-reset.
+Event-driven random backpropagation is (2) with (7), a boxcar psi, and the
+input x in place of its trace P; it ignores the dynamics and the reset.
 
 Derivation.  (1) is the chain rule through I[t+1] = ... + W S[t].  The
-    random rules replace W by another matrix.  Without reset U[t] = W P[t],
-    so dL/dW = sum_t dL/dU[t] P[t]^T, which is (7).
+    random rules replace W by a fixed random matrix.  Without reset,
+    U[t] = W P[t], so dL/dW = sum_t dL/dU[t] P[t]^T, which is (7).
 Approximate.  (1) is exact.  (7) is exact for one layer without recurrence
     and refractoriness whose reset is subtracted and enters as a recorded
     term.  (3) is exact for the local loss.  (2), (3) and feedback
-    alignment drop the true path to the loss of the network.  Their
-    gradient is that of sum_t <e[t], S[t]> with e recorded.
+    alignment do not use the true derivative of the network's loss; they
+    give the gradient of sum_t <e[t], S[t]> with recorded e.
 Cost.   O(T B n k) time for an error from k units, O(T B n m) for (7).
 Departures.  [NMZ19] feeds back within one step.  Here spikes enter the
     currents one step later, hence t+1 in (1).
@@ -50,13 +49,13 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, B):
-    """Compute the error of a layer from that of the next layer, eq. (1).
+    """Compute the error of a layer from the error of the next layer, eq. (1).
 
     Parameters
     ----------
     dsyn : (T, B, k) float
-        Adjoint of the currents of the next layer, which has k neurons.
-        Its dtype is the result's.
+        Adjoint of the currents of the next layer, which has k neurons.  The
+        result has its dtype.
     B : (k, n) float
         Input weights W of the next layer (backpropagation), or a fixed
         random matrix of that shape (feedback alignment).
@@ -64,8 +63,8 @@ def transport(dsyn, B):
     Returns
     -------
     (T, B, n) float
-        ``dspikes`` of the layer.  It is 0 at the last step, whose spikes
-        have no effect.
+        ``dspikes`` of the layer; 0 at the last step, whose spikes have no
+        effect.
 
     Examples
     --------
@@ -84,8 +83,8 @@ def direct(error, H):
     Parameters
     ----------
     error : (T, B, k) float
-        dL/dU of the readout's membranes, or any output error.  Its dtype
-        is the result's.
+        dL/dU of the readout's membranes, or any output error.  The result
+        has its dtype.
     H : (k, n) float
         Fixed random matrix.
 
@@ -111,16 +110,15 @@ def local_square(spikes, G, target):
     spikes : (T, B, n) float
         Spikes of the layer.
     G : (k, n) float
-        Fixed random readout.  Its dtype is the result's.
+        Fixed random readout.  The result has its dtype.
     target : (T, B, k) float
-        Values that the readout should have at each step.
+        Target of the readout at each step.
 
     Returns
     -------
-    loss : float
-        Loss, summed over steps, mean over the batch.
-    dspikes : (T, B, n) float
-        Its derivative by the spikes.
+    loss, dspikes : float and (T, B, n) float
+        Loss, summed over steps and readout units, mean over the batch, and
+        its derivative by the spikes.
 
     Examples
     --------
@@ -141,10 +139,8 @@ def local_cross_entropy(spikes, G, labels):
 
     Parameters
     ----------
-    spikes : (T, B, n) float
-        Spikes of the layer, or any trace of them.
-    G : (k, n) float
-        Fixed random readout.  Its dtype is the result's.
+    spikes, G
+        As for `local_square`; a trace of the spikes can replace them.
     labels : (B,) int
         Class of each sample, in [0, k).
 
@@ -188,7 +184,7 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     Returns
     -------
     (T, B, m) float
-        P[t]; 0 at the first two steps.
+        Trace P[t], which is 0 at the first two steps.
 
     Examples
     --------
@@ -212,8 +208,8 @@ def three_factor(post, pre):
     Parameters
     ----------
     post : (T, B, n) float
-        Surrogate derivative times error, psi[t] e[t].  Its dtype is the
-        result's.
+        Surrogate derivative times error, psi[t] e[t].  The result has its
+        dtype.
     pre : (T, B, m) float
         Trace from `presynaptic_trace`, or the input itself (event-driven
         random backpropagation).
@@ -221,7 +217,7 @@ def three_factor(post, pre):
     Returns
     -------
     (n, m) float
-        dW, summed over steps and batch.
+        Gradient dW, summed over steps and batch.
 
     Examples
     --------
@@ -238,7 +234,7 @@ def alignment(a, b):
     Parameters
     ----------
     a, b : (...) float
-        Gradients of one shape, neither of them 0.
+        Gradients of the same shape, neither of them 0.
 
     Returns
     -------
@@ -252,7 +248,7 @@ def alignment(a, b):
     """
     a, = _arrays("a (...)", a, dtype=np.float64)
     b, = _arrays(f"b {a.shape}", b, dtype=np.float64)
-    if not (a.any() and np.any(b)):
+    if not (a.any() and b.any()):
         raise ValueError("a or b is zero or empty: must be non-zero")
     a, b = (v / np.abs(v).max() for v in (a, b))        # squares do not overflow
     cosine = np.sum(a * b) / (np.linalg.norm(a) * np.linalg.norm(b))

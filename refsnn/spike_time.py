@@ -2,15 +2,15 @@
 r"""Compute exact gradients of spike times by implicit differentiation.
 
 The units are non-leaky integrate-and-fire neurons with exponentially
-decaying currents.  Each of them spikes at most once.  Input j spikes at
-t_j (s), and W_ij is in threshold units per second:
+decaying currents, and each unit spikes at most once.  Input j spikes at
+time t_j, in s, and the weights W_ij are in threshold units per s:
 
     dU_i/dt = I_i,
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
     U_i(t) = tau sum_{t_j <= t} W_ij (1 - exp(-(t - t_j)/tau))  (2)
 
 Unit i spikes at t_i, when U_i first crosses the threshold.  With z =
-exp(t/tau) and the causal set C = {j: t_j <= t_i},
+exp(t/tau) and the causal set C = {j: t_j <= t_i} of its inputs,
 
     z_i = sum_C W_ij z_j / a_i                           (3)  [M17]
     a_i = sum_C W_ij - threshold/tau = I_i(t_i)          (4)
@@ -18,7 +18,7 @@ exp(t/tau) and the causal set C = {j: t_j <= t_i},
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
 for j in C, and 0 otherwise.  A silent unit has t_i = infinity and receives
-no gradient.  It stays silent unless its weights are raised, for example by
+no gradient.  An added penalty can raise its weights until it spikes:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
@@ -27,23 +27,22 @@ The cross entropy trains the unit of the label y to spike first:
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[y[b]]   (8)
     dL/dt[b, c] = ([c = y[b]] - softmax(...)[c]) / (B scale)     (9)
 
-Derivation.  (2) is the integral of (1).  U_i(t_i) = threshold in (2) reads
-    tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold.  This gives (3), and
-    with I_i(t_i) = sum_C W_ij z_j/z_i also (4).  (5) and (6) are the
-    implicit derivative of the crossing, dt_i = -dU_i/(dU_i/dt), with dU_i
-    from (2) and dU_i/dt from (4).  The derivatives of (3) are the same,
-    since dt = tau dz/z.  To find C, note that U_i is monotone between two
-    inputs.  With the p earliest inputs as C, there is a crossing before
-    input p+1 if and only if a_i > 0 and t_i < t_{p+1}, because U_i(t_p) <=
-    threshold implies I_i(t_p) >= a_i.  The first such p is the right one.
-    (3) divided by z_p is t_i = t_p + tau log(I_i(t_p)/a_i), which does not
-    overflow.  In (7), tau sum_j W_ij is U_i long after all inputs.  If all
-    inputs spike, a unit whose final U_i is above the threshold must spike.
+Derivation.  (2) is the integral of (1).  U_i(t_i) = threshold gives tau
+    (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold by (2), hence (3), and (4)
+    with I_i(t_i) = sum_C W_ij z_j/z_i.  (5) and (6) are the implicit
+    derivative of the crossing, dt_i = -dU_i/(dU_i/dt), with dU_i from (2)
+    and dU_i/dt from (4).  To find C, note that U_i is monotone between two
+    inputs.  With the p earliest inputs as C, U_i crosses the threshold
+    before input p+1 if and only if a_i > 0 and t_i < t_{p+1}, because
+    U_i(t_p) <= threshold implies I_i(t_p) >= a_i.  C is given by the first
+    such p.  (3) divided by z_p is t_i = t_p + tau log(I_i(t_p)/a_i), which
+    does not overflow.  In (7), tau sum_j W_ij is the final U_i if all
+    inputs spike; a unit whose final U_i is above the threshold must spike.
 Exact.  The derivatives are exact as long as no causal set changes; at a
     change, t_i jumps or has a kink.  A membrane that touches the threshold
-    without crossing it gives no spike.  Near this case a_i is close to 0,
-    and (5) and (6) grow without bound.  Units with t >= late, silent ones
-    included, have the derivative 0 in (9).
+    without crossing it does not spike.  Near this case a_i is close to 0,
+    and (5) and (6) grow without bound.  In (9), units with t >= late have
+    the derivative 0.
 Cost.   O(B n m) time and memory for m inputs and n units, and a sort.
 Departures.  [NMZ19] has tau = 1 and several spikes per input; [M17] has
     tau = threshold = 1.  Here an input that spikes r times is represented
@@ -71,9 +70,9 @@ CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 class Crossing(NamedTuple):
     """Store the threshold crossings of a layer, as found by `forward`."""
 
-    times: np.ndarray       # (B, n) s, infinity: silent
+    times: np.ndarray       # (B, n) in s, infinity if silent
     causal: np.ndarray      # (B, n, m) bool, inputs up to the crossing
-    slope: np.ndarray       # (B, n) dU/dt at the crossing, 0: silent
+    slope: np.ndarray       # (B, n) dU/dt at the crossing, 0 if silent
 
 
 def forward(inputs, W, *, tau, threshold):
@@ -84,11 +83,9 @@ def forward(inputs, W, *, tau, threshold):
     inputs : (B, m) float
         Input spike times, s, at least 0; infinity for no spike.
     W : (n, m) float
-        Weights, threshold units per s.  Its dtype is the result's.
-    tau : float
-        Time constant of the currents, s.
-    threshold : float
-        Threshold, above 0.
+        Weights, threshold units per s.  The result has their dtype.
+    tau, threshold : float
+        Time constant of the currents, s, and threshold, above 0.
 
     Returns
     -------
@@ -148,10 +145,9 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 
     Returns
     -------
-    dW : (n, m) float
-        Derivative by the weights, summed over the batch.
-    dinputs : (B, m) float
-        Derivative by the input times; 0 where an input does not spike.
+    dW, dinputs : (n, m) and (B, m) float
+        Derivatives by the weights, summed over the batch, and by the input
+        times, where it is 0 for an input that does not spike.
 
     Examples
     --------
@@ -212,10 +208,9 @@ def silent_cost(W, *, tau, threshold):
 
     Returns
     -------
-    value : float
-        Threshold units per s; 0 if all units can fire.
-    dW : (n, m) float
-        Its derivative; 0 for a sum that is exactly threshold/tau.
+    value, dW : float and (n, m) float
+        Penalty, threshold units per s, and its derivative.  Both are 0 for
+        a weight sum of at least threshold/tau.
 
     Examples
     --------
@@ -244,14 +239,13 @@ def cross_entropy(times, labels, *, scale, late):
     scale : float
         Delay that lowers the probability of a unit by a factor e, s.
     late : float
-        Time that replaces all later times, and those of silent units, s.
+        Time that replaces all later times, including infinity, s.
 
     Returns
     -------
-    loss : float
-        Nats, mean over the batch.
-    dtimes : (B, k) float
-        Its derivative; 0 for units that are late or silent.
+    loss, dtimes : float and (B, k) float
+        Loss in nats, mean over the batch, and its derivative, which is 0
+        for units that are late or silent.
 
     Examples
     --------
@@ -275,7 +269,7 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def _crossed(dtimes, crossing, B, n, m):
-    """Check dtimes and a crossing, and return them without a cast."""
+    """Check and return dtimes and the arrays of a crossing, without a cast."""
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
     dtimes, times, causal, slope = _arrays(

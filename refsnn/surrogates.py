@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | surrogates.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Compute surrogate derivatives of the spike function, and primitives.
+r"""Compute surrogate derivatives of the spike function, and their primitives.
 
-The spike S = H(v), v = u - threshold, has a derivative that is zero or
-infinite.  The surrogate gradient replaces it by a bump f'(v), and f is the
-primitive of this bump.  A run with H(v0) + f(v) - f(v0), where v0 is a
-recorded value of v, equals the hard-spiking run at v = v0, and its
-ordinary derivative there is the surrogate gradient.  Let k be the
-steepness, in units of 1/v, and z = k |v|.  f' is even and f is odd; for
-v >= 0 they are
+A spike is S = H(v) with the step function H and v = u - threshold.  The
+derivative of H is 0 or infinite; the surrogate gradient replaces it by a
+bump f'(v) with the primitive f.  With the spike function H(v0) + f(v) -
+f(v0), where v0 is the recorded value of v, the run at v = v0 equals the
+hard-spiking run, and its derivative is the surrogate gradient.  With the
+steepness k, in units of 1/v, and z = k |v|, the even f' and the odd f are
+for v >= 0
 
   fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18]
   sigmoid       f' = 4 s(z) s(-z)   k f = 2 tanh(z/2)   (2)
@@ -22,12 +22,10 @@ with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.
 Derivation.  In each line d(k f)/dz = f' and f(0) = 0, and dz/dv = k for
     v > 0.  Each bump has the peak f'(0) = 1 for every steepness, so f
     rises by at most 2/k on either side of the threshold.
-Exact.  The derivatives are exact at the kinks too.  fast_sigmoid, triangle
-    and slayer have a kink at v = 0, where both one-sided derivatives of f
-    are f' = 1.  triangle is 0 for z >= 1.  boxcar is 1 for z < 1 and 0 for
-    z >= 1; at z = 1 its f has the one-sided derivatives 1 and 0.  The
-    support is |v| < 1/k for triangle and boxcar, and all v for the others.
-Cost.   O(1) per entry; one pass over v for each elementary operation.
+Exact.  f' is the derivative of f at every v, except for boxcar at |v| =
+    1/k, where f has the one-sided derivatives 1 and 0, and f' is 0.  The
+    bumps of triangle and boxcar are 0 for |v| >= 1/k.
+Cost.   O(1) per entry.
 Departures.  The code of [ZG18] and other simulators scale the bump by k,
     or to unit area.  Here the peak is 1, and k sets the width alone.  (2),
     (4) and (5) are not in [NMZ19] fig. 3; other tools offer them.
@@ -53,14 +51,14 @@ def fast_sigmoid(v, steepness):
     Parameters
     ----------
     v : (...) float
-        Membrane minus threshold, threshold units.
+        Membrane potential minus threshold, threshold units.
     steepness : float
-        k, above 0, in 1/threshold units.
+        Steepness k, above 0, in 1/threshold units.
 
     Returns
     -------
     value, derivative : (...) float
-        f(v), in threshold units, and f'(v), both of v's shape and dtype.
+        f(v), in threshold units, and f'(v), with the shape and dtype of v.
 
     Examples
     --------
@@ -83,7 +81,7 @@ def _scaled(v, steepness):
 
 
 def _pair(v, k, height, bump):
-    """Return f, with the sign of v and from height = k f, and f' = bump."""
+    """Return f and f' from height = k |f| and from the bump."""
     return (np.copysign(height / k, v).astype(v.dtype, copy=False),
             bump.astype(v.dtype, copy=False))
 
@@ -217,8 +215,7 @@ def boxcar(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        As for `fast_sigmoid`; the bump is 1 for |v| < 1/k and 0 for
-        |v| >= 1/k.
+        As for `fast_sigmoid`; the bump is 0 for |v| >= 1/k, else 1.
 
     Examples
     --------

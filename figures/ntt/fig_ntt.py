@@ -3,20 +3,21 @@
 Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.
 The sparse networks are then trained with labels (256-300-100-10, embedded digits,
 the same share of weights in each layer).  The baselines are random masks, random
-masks with weights scaled by 1 / sqrt(density), and two saliency methods that use 100
-images: SNIP, and logit-SNIP, which needs no labels.  At the lowest density, 2 %, the
-final test accuracy of NTT exceeds that of random masks by at least 0.03, and that of
-all other methods.  At 5 %, NTT exceeds random masks after 100 steps with labels, and
-equals them to 0.02 at the end.
+masks with weights scaled by 1 / sqrt(density), and two saliency methods that use
+100 images: SNIP, and logit-SNIP, which needs no labels.  At the lowest density, 2
+%, the final test accuracy of NTT exceeds that of random masks by at least 0.03, and
+that of all other methods.  At 5 %, NTT exceeds random masks after 100 steps with
+labels, and is at most 0.02 below them at the end.
 
-Left: final accuracy (mean of the last five tests) against density; error bars are
-the standard deviation over seeds.  Right: learning curves at the density in the
-title, one thin line per seed.  Within a seed, all methods start from the same dense
-weights and train on the same mini-batches.
+The left panel shows the final accuracy (mean of the last five tests) against the
+density; error bars are the standard deviation over seeds.  The other panels show
+learning curves at the density in the title, one thin line per seed.  Within a seed,
+all methods start from the same dense weights and train on the same mini-batches.
 
-With --full: MNIST, 784-300-100-10, 5,000 steps of transfer and 10,000 steps with
-labels (published: 18,720 and 42,200).  Mirrors the accuracy against density of [LZ20]
-with layer-wise masks; the claims are those of this project.
+With --full, the data are MNIST, the network is 784-300-100-10, and there are 5,000
+steps of transfer and 10,000 steps with labels (published: 18,720 and 42,200).  This
+figure mirrors the accuracy against density of [LZ20] with layer-wise masks; the
+claims are those of this project.
 """
 
 import numpy as np
@@ -31,13 +32,16 @@ SIZES = {"digits": (256, 300, 100, 10), "mnist": (784, 300, 100, 10)}
 DENSITIES = {"quick": (0.05,), "default": (0.02, 0.05, 0.2),
              "full": (0.01, 0.03, 0.1, 0.3)}
 STEPS = {"quick": (200, 200), "default": (500, 800), "full": (5000, 10000)}
-RATES = {"digits": 2e-3, "mnist": 5e-4}     # of transfer
+RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of transfer
 REPEATS = {"quick": 1, "default": 6, "full": 3}
 EARLY, FIRST = 100, 200                     # steps
 
 
 def jobs(size, seed, data):
-    """Return the jobs: NTT first, which takes longest; one dense network."""
+    """Return the jobs; NTT is first because it takes longest.
+
+    The dense network is trained once per repeat, not once per density.
+    """
     name = TASK.get(size, "digits")
     folder = data if size == "full" else None
     (steps, labelled), low = STEPS[size], DENSITIES[size][0]
@@ -75,7 +79,7 @@ def learn(name, folder, method, density, steps, labelled, repeat, seed):
 
 
 def gather(results):
-    """Stack {method: (densities, repeats, steps, 2)}; add the densities."""
+    """Return {method: curves (densities, repeats, steps, 2)} and the densities."""
     densities = list(dict.fromkeys(float(r["density"]) for r in results))
     return {"densities": np.array(densities),
             **{method: np.array([[r["curve"] for r in results if r["method"] == method
@@ -95,7 +99,7 @@ def early(curves):
 
 
 def gap(data, measure, at, other):
-    """Return the mean of NTT over repeats minus that of another method."""
+    """Return the mean over repeats of NTT minus another method."""
     return (measure(data["NTT"])[at] - measure(data[other])[at]).mean()
 
 
@@ -108,16 +112,16 @@ def claims(data):
     densities, digits = data["densities"], data["densities"][0] != 0.01
     low, at = f"{100 * densities[0]:g} %", shown(densities)
     others = [m for m in training.METHODS if m not in ("NTT", "dense")]
-    found = [at_least(f"final test accuracy at {low}, NTT - random masks",
+    found = [at_least(f"final test accuracy at {low}, NTT minus random masks",
                       gap(data, final, 0, "random"), 0.03 if digits else 0.02),
-             at_least(f"final test accuracy at {low}, NTT - best of the other methods",
+             at_least(f"final test accuracy at {low}, NTT minus best other method",
                       min(gap(data, final, 0, m) for m in others), 0),
              at_least(f"test accuracy at step {EARLY}, {100 * densities[at]:g} "
-                      "%, NTT - random masks", gap(data, early, at, "random"),
+                      "%, NTT minus random masks", gap(data, early, at, "random"),
                       0)]
     if at:
         found.append(at_least(
-            f"final test accuracy at {100 * densities[at]:g} %, NTT - random masks",
+            f"final test accuracy at {100 * densities[at]:g} %, NTT minus random masks",
             gap(data, final, at, "random"), -0.02))
     for method in training.METHODS:
         found.append(Claim(
@@ -150,4 +154,5 @@ def plot(data, fig):
     left.legend()
     middle.set(xlim=(0, FIRST), xlabel="step", ylabel="test accuracy",
                title=f"Density {densities[at]:g}, first steps")
-    right.set(xlabel="step", ylabel="test accuracy", title="to the end")
+    right.set(xlabel="step", ylabel="test accuracy",
+              title=f"Density {densities[at]:g}, all steps")

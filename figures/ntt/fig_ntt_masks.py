@@ -1,23 +1,26 @@
 """Masks from Neural Tangent Transfer keep units alive, saliency masks do not
 
-One tenth of the weights of the first layer are live.  Masks of Neural Tangent
-Transfer (NTT, one threshold per layer) prefer some units: the variance of the number
-of live weights per unit is at least twice the variance of random masks.  The number
-of live weights per pixel is close to that of random masks.  SNIP and logit-SNIP leave
-many units with almost no weights: the variance per unit is at least four times that
-of NTT, and the variance per pixel at least twice that of random masks.  Random masks,
-and masks of the largest initial weights, from which NTT starts, match the variance
-of a random choice of as many weights, which is (1 - density) times the mean.
+One tenth of the weights of the first layer are live.  The variance of the number of
+live weights, per unit or per input pixel, is given relative to chance.  Chance is
+the variance of a random choice of as many weights, (1 - density) times the mean.
+Masks of Neural Tangent Transfer (NTT, one threshold per layer) prefer some units:
+the variance per unit is at least twice chance, and the variance per pixel is at
+most 1.5 times chance.  SNIP and logit-SNIP leave many units with almost no weights:
+the variance per unit is at least four times that of NTT, and the variance per pixel
+at least twice chance.  For random masks, and for masks of the largest initial
+weights, from which NTT starts, both variances are at most 1.5 times chance.
 
-Top: density of each layer, with one threshold for the network (filled) and one per
-layer (open); error bars are the standard deviation over seeds.  Middle: live outgoing
-weights of each pixel, mean over seeds, and the correlation r between this number and
-the standard deviation of the pixel over images.  Bottom: incoming weights of some
-units of the first seed, positive red, negative blue.
+The top panel shows the density of each layer, with one threshold for the network
+(filled) and one per layer (open); error bars are the standard deviation over seeds.
+The middle panels show the live outgoing weights of each pixel, mean over seeds, and
+the correlation r between this number and the standard deviation of the pixel over
+images.  The bottom panels show the live weights per unit, and the incoming weights
+of some units of the first seed, positive red, negative blue.
 
-Embedded digits, 256-100-50-10, one tenth of the weights, 500 steps of transfer.  With
---full: MNIST, 784-300-100-10, 3 %, 5,000 steps.  Mirrors the statements of [LZ20] on
-layer-wise pruning; the claims are those of this project.
+The data are the embedded digits, the network is 256-100-50-10 with one tenth of the
+weights, and transfer has 500 steps.  With --full, these are MNIST, 784-300-100-10,
+3 % and 5,000 steps.  This figure mirrors the statements of [LZ20] on layer-wise
+pruning; the claims are those of this project.
 """
 
 import numpy as np
@@ -32,12 +35,13 @@ FIGURE = "ntt_masks"
 FOLDERS = fig_ntt.FOLDERS
 METHODS = ("NTT", "magnitude", "SNIP", "logit-SNIP", "random")
 COLOURS = {**training.COLOURS, "magnitude": colours.SKY}
+NAMES = {method: method for method in METHODS} | {"random": "random masks"}
 SCOPES = ("global", "layer")
 DENSITY = {"digits": 0.1, "mnist": 0.03}
 SIZES = {"digits": (256, 100, 50, 10), "mnist": fig_ntt.SIZES["mnist"]}
 STEPS = {"quick": 100, "default": 500, "full": 5000}
 REPEATS = {"quick": 1, "default": 3, "full": 2}
-UNITS = 6                           # that are drawn
+UNITS = 6                           # number of units whose weights are drawn
 
 
 def jobs(size, seed, data):
@@ -81,7 +85,7 @@ def follows(data, method):
 
 
 def unevenness(counts, density):
-    """Return the variance of live weights over that of random masks."""
+    """Return the variance of live weights relative to chance, mean over repeats."""
     return (counts.var(axis=1) / counts.mean(axis=1) / (1 - density)).mean()
 
 
@@ -89,23 +93,25 @@ def claims(data):
     density = float(data["NTT_layer_whole"].mean())
     units, pixels = ({method: unevenness(data[f"{method}_layer_{key}"], density)
                       for method in METHODS} for key in ("counts", "pixels"))
-    text = "variance of the live weights of {} / that of random masks, {}".format
-    found = [at_least(text("units", "NTT"), units["NTT"], 2),
-             at_most(text("pixels", "NTT"), pixels["NTT"], 1.5)]
+    text = "variance of the number of live weights per {}"
+    chance = f"{{}}: {text}, relative to chance".format
+    found = [at_least(chance("NTT", "unit"), units["NTT"], 2),
+             at_most(chance("NTT", "pixel"), pixels["NTT"], 1.5)]
     for method in METHODS[2:4]:
-        found += [at_least(f"variance of the live weights of units, {method} / "
-                           "NTT", units[method] / units["NTT"], 4),
-                  at_least(text("pixels", method), pixels[method], 2)]
-    found += [at_most(text("units and pixels", f"the larger, {method}"),
-                      max(units[method], pixels[method]), 1.5)
+        found += [at_least(f"{text.format('unit')}, {method} / NTT",
+                           units[method] / units["NTT"], 4),
+                  at_least(chance(method, "pixel"), pixels[method], 2)]
+    found += [at_most(f"{NAMES[method]}: larger {text.format('unit or pixel')}, "
+                      "relative to chance", max(units[method], pixels[method]), 1.5)
               for method in ("magnitude", "random")]
-    found += [Claim(f"share of units without any weight, {method}",
+    found += [Claim(f"share of units without any live weight, {NAMES[method]}",
                     float((data[f"{method}_layer_counts"] == 0).mean()),
                     "shown only", None) for method in METHODS]
     for method in METHODS[:4]:
         layers = data[f"{method}_global_layers"].mean(axis=0)
         found.append(Claim(
-            f"{method}, one threshold: density of the last layer / of the first",
+            f"{method}, one threshold: density of the last layer / density of the "
+            "first layer",
             float(layers[-1] / layers[0]), "shown only", None))
     return found
 

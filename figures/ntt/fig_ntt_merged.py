@@ -2,28 +2,32 @@
 
 Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two
 sets of images yields masks for both.  Networks with 5 % of the weights are then
-trained with labels on one of the sets, with fixed masks.  Mean test accuracy over the
-first 200 steps and both sets exceeds that of random masks by at least 0.02, and is at
-most 0.05 below that of networks whose transfer used only this set.  A second
-experiment trains two-class networks by gradient descent.  Averaged over 100 steps,
-the outputs of the NTT network for unseen images are at most half as far from those of
-its dense teacher as the outputs of a network with random masks.
+trained with labels on one of the sets, with fixed masks.  Their mean test accuracy
+over the first 200 steps and both sets exceeds that of random masks by at least
+0.02, and is at most 0.05 below that of networks whose transfer used only the set on
+which they are trained.
 
-Top: learning curves on either set.  Bottom: outputs of the two-class networks (10 %
-of the weights, digits 0 and 1) during training, all from the same dense weights.  The
-path shows, for each class, the mean over unseen images of the logit of the correct
-class minus that of the other class, one dot per 20 steps (first seed).  The distance
-is the root mean square difference between all logits and those of the dense network
-at the same step.  "Through mask" matches the kernel of the live weights, which
-governs gradient descent.  "At masked", as in the authors' code, also includes
-derivatives by pruned weights, and helps less.
+A second experiment trains two-class networks by gradient descent (10 % of the
+weights, digits 0 and 1, all from the same dense weights).  The distance to the
+dense network is the root mean square difference between all logits for unseen
+images and those of the dense network at the same step.  Averaged over 100 steps,
+the distance of the NTT network is at most half of that of a network with random
+masks.  "Through mask" matches the kernel of the live weights, which governs
+gradient descent.  "At masked", as in the authors' code, also includes derivatives
+with respect to pruned weights, and reduces the distance less.
 
-Embedded digits (256-300-100-10), and the same images transposed and inverted.  With
---full: MNIST and Fashion-MNIST, 784-300-100-10, 3 % of the weights, 5,000 steps of
-transfer and 5,000 with labels.  If the data folder holds cifar-10-batches-bin and
-svhn, a Conv-4 is run on 10,000 images of each, with 200 steps of transfer and
-mini-batches of 16; this run only shows that the code works.  Mirrors the experiments
-of [LZ20] on merged data and on two classes; the claims are those of this project.
+The top panels show learning curves on either set.  The bottom panels show the
+two-class networks during training.  The path shows, for each class, the mean over
+unseen images of the logit of the correct class minus that of the other class, one
+dot per 20 steps (first seed).
+
+The two sets are the embedded digits (256-300-100-10), and the same images
+transposed and inverted.  With --full, they are MNIST and Fashion-MNIST, with
+784-300-100-10, 3 % of the weights, 5,000 steps of transfer and 5,000 with labels.
+If the data folder holds cifar-10-batches-bin and svhn, a Conv-4 is run on 10,000
+images of each, with 200 steps of transfer and mini-batches of 16; this run only
+shows that the code works.  This figure mirrors the experiments of [LZ20] on merged
+data and on two classes; the claims are those of this project.
 """
 
 import os
@@ -44,6 +48,9 @@ PATHS = ("cifar-10-batches-bin", "svhn")
 SOURCES = ("merged", "own", "random", "dense")
 SOURCE_COLOURS = dict(zip(SOURCES, (colours.BLUE, colours.SKY, colours.VERMILION,
                                     colours.BLACK), strict=True))
+LABELS = {"merged": "transfer on both sets", "own": "transfer on the same set",
+          "random": "random masks", "dense": "dense network"}            # in claims
+TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}           # in claims
 DENSITY = {"digits": 0.05, "mnist": 0.03, "cifar": 0.05}
 STEPS = {"quick": (150, 100), "default": (500, 300), "full": (5000, 5000),
          "cifar": (200, 1000)}
@@ -101,7 +108,7 @@ def sets(name, folder, seed, repeat):
 
 
 def learn(name, folder, source, trained, steps, labelled, repeat, seed):
-    """Train on one set after transfer on both sets, on this set, or without."""
+    """Train on one set, after transfer on both sets, on this set, or after none."""
     net, both = sets(name, folder, seed, repeat)
     own = both[trained]
     seen = own if source != "merged" else own._replace(
@@ -138,7 +145,7 @@ def pair(folder, seed, repeat):
 
 
 def two_classes(folder, kind, steps, repeat, seed):
-    """Return logits of unseen images during gradient descent on the others."""
+    """Return logits for unseen images during gradient descent on training images."""
     net, images = pair(folder, seed, repeat)
     rng = seeds.rng(seed, FIGURE, f"two {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "two", repeat))
@@ -150,7 +157,7 @@ def two_classes(folder, kind, steps, repeat, seed):
     weights, biases = [W * M for W, M in zip(student.weights, student.masks,
                                              strict=True)], student.biases
     x, found = training.read(net, images.x), []
-    rate = PAIR_RATE * (256 / x.shape[1])       # kernels grow with the inputs
+    rate = PAIR_RATE * (256 / x.shape[1])       # kernels grow with the number of inputs
     for _ in range(PAIR_STEPS + 1):
         found.append(training.outputs(net, weights, biases, images.x_test))
         recording = mlp.forward(weights, biases, x)
@@ -190,7 +197,7 @@ def plane(logits, labels):
 
 
 def early(curves):
-    """Return the mean accuracy up to step `EARLY`, without the start."""
+    """Return the mean accuracy from the first test after step 0 to step `EARLY`."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean()
 
@@ -208,23 +215,24 @@ def claims(data):
             merged, own, random, dense = (data[f"{name}_{i}_{source}"]
                                           for source in SOURCES)
             soon.append([early(merged) - early(random), early(merged) - early(own)])
-            found += [Claim(f"{label}, final test accuracy, {source}", float(
-                curves[:, -1, 1].mean()), "shown only", None) for source, curves in
-                zip(SOURCES, (merged, own, random, dense), strict=True)]
-        text = f"{' and '.join(PAIRS[name])}, mean test accuracy to step {EARLY}, "
-        for told, value, bound in zip(
-                ("merged transfer - random masks", "merged transfer - transfer on "
-                 "that set"), np.mean(soon, axis=0), (0.02, -0.05), strict=True):
+            found += [Claim(f"{TITLES.get(label, label)}: final test accuracy, {text}",
+                            float(curves[:, -1, 1].mean()), "shown only", None)
+                      for text, curves in zip(
+                          LABELS.values(), (merged, own, random, dense), strict=True)]
+        text = f"{' and '.join(TITLES.get(label, label) for label in PAIRS[name])}: " \
+            f"mean test accuracy up to step {EARLY}, {LABELS['merged']} minus "
+        for told, value, bound in zip((LABELS["random"], LABELS["own"]), np.mean(
+                soon, axis=0), (0.02, -0.05), strict=True):
             found.append(at_least(text + told, value, bound) if name != "cifar"
                          else Claim(text + told, float(value), "shown only",
                                     None))
     far = {kind: data[f"distance_{kind}"].mean() for kind in TWO}
-    text = "two classes, mean distance to the outputs of the dense network, NTT, "
+    text = "two classes: mean distance to the outputs of the dense network, NTT "
     found.append(at_most(text + "through mask / random masks",
-                                far["NTT, through mask"] / far["random"], 0.5))
+                         far["NTT, through mask"] / far["random"], 0.5))
     found.append(Claim(text + "at masked / random masks",
-                              float(far["NTT, at masked"] / far["random"]),
-                              "shown only", None))
+                       float(far["NTT, at masked"] / far["random"]),
+                       "shown only", None))
     return found
 
 
@@ -238,7 +246,8 @@ def plot(data, fig):
 
 
 def _plot_learning(data, name, axes):
-    labels = {"merged": "NTT on both sets", "own": "NTT on this set"}
+    labels = {"merged": "NTT on both sets", "own": "NTT on this set",
+              "random": "random masks"}
     for i, (axis, title) in enumerate(zip(axes, PAIRS[name], strict=True)):
         for source, colour in SOURCE_COLOURS.items():
             curves = data[f"{name}_{i}_{source}"]
@@ -262,8 +271,8 @@ def _plot_two(data, axes):
         if kind != "dense":
             axes[1].plot(distance.T, color=colour, lw=0.6, alpha=0.5)
             axes[1].plot(distance.mean(axis=0), color=colour, label=kind)
-    axes[0].set(xlabel="margin of the right class, images of 0",
-                ylabel="margin of the right class, images of 1",
+    axes[0].set(xlabel="margin of the correct class, images of 0",
+                ylabel="margin of the correct class, images of 1",
                 title="Two classes: path of the outputs (x: initial)")
     axes[0].legend(loc="lower right")
     axes[1].set(xlabel="step of gradient descent", ylim=(0, None),

@@ -2,21 +2,23 @@
 
 Neural Tangent Transfer is run from sixteen dense teachers whose weights are drawn
 from the same distribution (embedded digits, 256-100-50-10, a tenth of the weights).
-The initial kernel distance, the mean squared difference of tangent kernels on 64
-held-out images, varies several-fold between teachers.  After 200 steps, the kernel
-distance of the student has decreased to at most 0.5 of its initial value in the mean.
-It decreases more if the initial distance is larger: the rank correlation is at most
--0.3.
+The initial kernel distance, which is the mean squared difference of tangent kernels
+on 64 held-out images, differs several-fold between teachers.  After 200 steps, the
+kernel distance of the student has decreased to at most 0.5 of its initial value, in
+the mean over teachers.  It decreases more if the initial distance is larger: the
+rank correlation between initial distance and ratio is at most -0.3.
 
-Left: kernel distance over its initial value against the steps of transfer, one line
-per teacher, darker for a larger initial distance.  Right: ratio after 200 steps
-against the initial distance.
+The left panel shows the kernel distance over its initial value against the steps of
+transfer, one line per teacher, darker for a larger initial distance.  The right
+panel shows the ratio after 200 steps against the initial distance.
 
-With --full: MNIST, 784-300-100-10, 3 % of the weights, and twenty teachers; five of
-them, and the one with the largest initial distance, for 18,720 steps.  As in the
-authors' code, 64 of 120 images are held out; the random numbers differ.  Stars mark
-the two published runs, which began at 6,439 and 8,147, larger than most teachers
-here.  Mirrors the demonstration of [LZ20].
+With --full, the data are MNIST, the network is 784-300-100-10 with 3 % of the
+weights, and there are twenty teachers.  Five of them, and the one with the largest
+initial distance, are run for 18,720 steps.  As in the authors' code, distances are
+computed on 64 of 120 held-out images; images and initial weights are not those of
+the authors.  Stars mark the two published runs, which began at 6,439 and 8,147,
+more than almost all teachers here.  This figure mirrors the demonstration of
+[LZ20].
 """
 
 import numpy as np
@@ -30,11 +32,12 @@ from figures.run import published
 
 FIGURE = "ntt_teachers"
 TEACHERS = {"quick": 3, "default": 16, "full": 20}
-SOON, SHORT = 200, 400                  # steps; masks are last drawn 200 before the end
-END, LONG = 18720, 5                    # steps of the first LONG teachers
+# Steps; the last masks are computed 200 steps before the end.
+SOON, SHORT = 200, 400
+END, LONG = 18720, 5                    # steps of the long runs, number of long runs
 EVERY = 10                              # steps between distances, up to SOON
 HELD = 120                              # images of MNIST held out
-FOLDERS = {"full": ("mnist",)}                        # of --data
+FOLDERS = {"full": ("mnist",)}                        # needed in the folder of --data
 
 
 def jobs(size, seed, data):
@@ -100,35 +103,34 @@ def fallen(log):
 
 def claims(data):
     soon, start = fallen(data["soon"]), data["soon"][:, 0, 1]
-    text = f"{len(soon)} teachers: kernel distance after {SOON} steps / at the start"
+    early, late = (f"distance after {n:,} steps / at the start" for n in (SOON, END))
+    teachers, top = f"{len(soon)} teachers", "teacher with the largest kernel distance"
     full, paper = len(data["long"]) > 0, published.values(FIGURE)
     then, end = ([paper[f"{what} {run}"] / paper[f"start {run}"] for run in (1, 2)]
                  for what in ("soon", "end"))
     found = [
-        at_most(f"{text}, mean", soon.mean(), 0.30 if full else 0.5,
-                np.mean(then) if full else None),
-        at_most(f"{text}, rank correlation with the start",
-                stats.spearmanr(start, soon).statistic, -0.3),
-        Claim("kernel distance at the start, largest / smallest",
+        at_most(f"kernel {early}, mean over {teachers}", soon.mean(),
+                0.30 if full else 0.5, np.mean(then) if full else None),
+        at_most(f"rank correlation of kernel {early} with the distance at the "
+                f"start, {teachers}", stats.spearmanr(start, soon).statistic, -0.3),
+        Claim("kernel distance at the start, largest / smallest teacher",
               float(start.max() / start.min()), "shown only", None)]
     if not full:
         return found
     return found + [
-        at_most(f"{text}, least", soon.min(), 0.27, min(then)),
-        Claim(f"{text}, share of teachers with at most 0.27",
+        at_most(f"kernel {early}, smallest of {teachers}", soon.min(), 0.27,
+                min(then)),
+        Claim(f"share of {teachers} whose kernel {early} is at most 0.27",
               float((soon <= 0.27).mean()), "shown only", None),
-        Claim("kernel distance at the start, mean", float(start.mean()),
-              "shown only", None,
+        Claim(f"kernel distance at the start, mean over {teachers}",
+              float(start.mean()), "shown only", None,
               np.mean([paper[f"start {run}"] for run in (1, 2)])),
-        at_most(f"{len(data['long']) - 1} teachers: kernel distance after {END} "
-                "steps / at the start, mean", fallen(data["long"])[:-1].mean(),
-                0.09, np.mean(end)),
-        Claim("teacher with the largest distance: at the start",
-              float(data["long"][-1, 0, 1]), "shown only", None),
-        at_most(f"teacher with the largest distance: after {SOON} steps / at "
-                "the start", soon[start.argmax()], 0.27, np.mean(then)),
-        at_most(f"teacher with the largest distance: after {END} steps / at "
-                "the start", fallen(data["long"])[-1], 0.09, np.mean(end))]
+        at_most(f"kernel {late}, mean over {len(data['long']) - 1} teachers",
+                fallen(data["long"])[:-1].mean(), 0.09, np.mean(end)),
+        Claim(f"{top}: distance at the start", float(data["long"][-1, 0, 1]),
+              "shown only", None),
+        at_most(f"{top}: {early}", soon[start.argmax()], 0.27, np.mean(then)),
+        at_most(f"{top}: {late}", fallen(data["long"])[-1], 0.09, np.mean(end))]
 
 
 def plot(data, fig):

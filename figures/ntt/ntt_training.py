@@ -1,8 +1,8 @@
-"""Neural Tangent Transfer for the figures: images, networks, transfer, training.
+"""Provide images, networks, transfer and training for the figures of [LZ20].
 
-The figures of [LZ20] share this module.  A task is the embedded digits (16x16), or
-MNIST, Fashion-MNIST or both from a data folder.  As in the authors' code, images are
-standardised with one mean and one standard deviation of the whole training set.
+The images are the embedded digits (16x16), or MNIST, Fashion-MNIST or both from a
+data folder.  As in the authors' code, images are standardised with one mean and one
+standard deviation of the whole training set.
 """
 
 import functools
@@ -16,7 +16,7 @@ from figures.run import colours, seeds
 from refsnn import convnet, datasets, losses, mlp, ntk, ntt, optimisers, pruning
 
 BATCH, SIDE = 64, 16
-SNIPPED = 100           # training samples that SNIP scores weights with
+SNIPPED = 100           # training images with which SNIP scores the weights
 METHODS = ("NTT", "random", "SNIP", "logit-SNIP", "scaled random", "dense")
 COLOURS = dict(zip(METHODS, (colours.BLUE, colours.VERMILION, colours.GREEN,
                              colours.PURPLE, colours.ORANGE, colours.BLACK),
@@ -25,7 +25,7 @@ MARKS = dict(zip(METHODS, "os^vD.", strict=True))
 
 
 class Images(NamedTuple):
-    """Images of one split: standardised x (N, H, W) float32, labels (N,) int."""
+    """Hold images of one split: standardised x (N, H, W) float32, labels (N,) int."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -34,12 +34,12 @@ class Images(NamedTuple):
 
 
 class Net(NamedTuple):
-    """The functions of an architecture; `model` is passed to `ntt`."""
+    """Hold the functions of an architecture; `model` is passed to `ntt`."""
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
     backward: Callable      # (weights, recording, doutputs) -> weights, biases
-    flat: bool              # whether it reads rows, not images
+    flat: bool              # whether the network reads vectors, not images
 
 
 # ---- images ------------------------------------------------------------------
@@ -54,7 +54,7 @@ def digits(seed, repeat):
 
 
 def stored(folder, name):
-    """Read MNIST or Fashion-MNIST."""
+    """Read MNIST or Fashion-MNIST from a folder."""
     parts = [datasets.images(os.path.join(folder, name), kind)
              for kind in ("train", "t10k")]
     return standardised(*parts[0], *parts[1])
@@ -99,7 +99,7 @@ def batches(generator, x, steps, size=BATCH):
 
 
 class Batches:
-    """The sequence of mini-batches x[order[i]]."""
+    """Provide the sequence of mini-batches x[order[i]]."""
 
     def __init__(self, x, order):
         self.x, self.order = x, order
@@ -130,7 +130,7 @@ def accuracy(net, weights, biases, x, labels):
 
 
 def cross_entropy(out, labels):
-    """Return the mean cross entropy and its derivative by the outputs (N, k)."""
+    """Return the mean cross entropy and its derivative dL/d(outputs), (N, k)."""
     loss, derivative = losses.cross_entropy(out[None], labels, "last")
     return loss, derivative[0]
 
@@ -183,7 +183,9 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
               watch=None):
-    """Train with fixed masks; return (step, test accuracy, training loss).
+    """Train with fixed masks; return weights, biases and the learning curve.
+
+    The curve has rows (step, test accuracy, training loss).
 
     Accuracy is computed before the first step, every `every` steps (or at the
     steps that `every` lists), and at the end.

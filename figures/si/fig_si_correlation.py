@@ -7,21 +7,22 @@ is the path integral of the task and Delta is the change of the weight during th
 task.  The contributions of each pair of tasks are correlated over the weights of a
 layer.
 
-The first layer reads the permuted pixels, and there the tasks depend on different
-weights: the mean correlation without consolidation is at most 0.1 (3 runs).  In the
-deeper layers, the tasks depend partly on the same weights: the mean correlation is at
-least 0.15 in the second layer and at least 0.3 in the output layer.  In the paper,
-consolidation decorrelates the importances in these layers.  Here, with few images and
-450 steps per task, consolidation lowers the correlation only slightly.  This
-reduction is shown and not judged.
+The first layer reads the permuted pixels, so in this layer the tasks depend on
+different weights: the mean correlation without consolidation is at most 0.1 (3
+runs).  In the deeper layers, the tasks depend partly on the same weights: the mean
+correlation is at least 0.15 in the second layer and at least 0.3 in the output
+layer.  In the paper, consolidation decorrelates the importances in these layers.
+Here, with few images and 450 steps per task, consolidation lowers the correlation
+only slightly.  This reduction is shown and not judged.
 
-Left: correlation matrices of the three layers, mean over runs.  Right: mean
-correlation of two tasks against their distance in the sequence; a thin line shows one
-run.  In layers with more than 20,000 weights, the correlation is computed over 20,000
-randomly chosen weights.  The strength is 5 (0.1 with --full) and the damping xi is
-0.1.  Runs with and without consolidation start from the same weights and use the same
-orders of pixels.  With --full: MNIST, 784-2000-2000-10 units, 20 epochs per task, one
-run.  Mirrors [ZPG17] fig. 5, which gives no numbers.
+The left panels show the correlation matrices of the three layers, mean over runs.
+The right panels show the mean correlation of two tasks against their distance in
+the sequence; thin lines are single runs.  In layers with more than 20,000 weights,
+the correlation is computed over 20,000 randomly chosen weights.  The strength of
+consolidation is 5 (0.1 with --full) and the damping xi is 0.1.  Runs with and
+without consolidation start from the same weights and use the same orders of pixels.
+With --full, one run learns MNIST with 784-2000-2000-10 units and 20 epochs per
+task.  This figure mirrors [ZPG17] fig. 5, which gives no numbers.
 """
 
 import numpy as np
@@ -61,7 +62,7 @@ def jobs(size, seed, data):
 
 def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Learn `number` of `total` tasks; return what each adds to the importances."""
+    """Learn `number` of `total` tasks; return the contributions to the importances."""
     images = training.framed(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
     orders = task_sequences.permutations(

@@ -2,27 +2,29 @@
 
 A network of 784-200-200-10 units learns ten tasks in sequence.  All tasks show the
 embedded digits, enlarged to the format of MNIST (20x20 pixels in a frame of 28x28).
-The first task shows them unchanged, each other task with the pixels in another order.
-After all ten tasks, synaptic intelligence (SI; strength 5, damping 0.1) reaches a
-mean test accuracy over tasks of at least 0.84, and plain training of at most 0.80 (3
-runs).  Three further methods are shown: elastic weight consolidation (EWC), a
-quadratic anchor with the same strength for all parameters (L2), and dropout of half
-of the hidden units without an anchor.
+The first task shows them unchanged, each other task with the pixels in another
+order.  After all ten tasks, synaptic intelligence (SI; strength 5, damping 0.1)
+reaches a mean test accuracy over tasks of at least 0.84, and plain training of at
+most 0.80 (3 runs).  Three further methods are shown: elastic weight consolidation
+(EWC), a quadratic anchor with the same strength for all parameters (L2), and
+dropout of half of the hidden units without an anchor.
 
-Left: mean test accuracy over the tasks learnt so far; a thin line shows one run.
-Middle: test accuracy on the first task while further tasks are learnt.  Right: test
-accuracy on each task directly after learning it, which shows by how much a method
-impairs the learning of new tasks.  All methods use the same orders of pixels, the
-same split and the same initial weights.  The strengths were chosen on other seeds: 5
-(SI), 100 (EWC, applied to half of the Fisher information) and 0.01 (L2).  The state
-of Adam is kept between tasks.  Ten tasks are harder to retain than with MNIST,
-because there are only 1,437 training images.
+The left panel shows the mean test accuracy over the tasks learnt so far; thin lines
+are single runs.  The middle panel shows the test accuracy on the first task while
+further tasks are learnt.  The right panel shows the test accuracy on each task
+directly after learning it, which reveals how much a method impairs the learning of
+new tasks.  All methods use the same orders of pixels, the same split and the same
+initial weights.  The strengths were chosen on other seeds: 5 (SI), 100 (EWC,
+applied to half of the Fisher information) and 0.01 (L2).  The state of Adam is kept
+between tasks.  Ten tasks are harder to retain than with MNIST, because there are
+only 1,437 training images.
 
-With --full: permuted MNIST as published, 784-2000-2000-10 units, batches of 256, 20
-epochs per task, c = 0.1, xi = 0.1, one run.  SI must reach at least 0.96 and plain
-training at most 0.65; the other three methods run on the digits only.  Dotted lines
-show the published run if the data folder contains it.  Mirrors [ZPG17] fig. 4; the
-paper states that dropout is far worse than SI.
+With --full, the data are permuted MNIST as published: 784-2000-2000-10 units,
+batches of 256, 20 epochs per task, strength c = 0.1, damping xi = 0.1, one run.  SI
+must reach at least 0.96 and plain training at most 0.65; the other three methods
+run on the digits only.  Dotted lines show the published run if the data folder
+contains it.  This figure mirrors [ZPG17] fig. 4; the paper states that dropout is
+far worse than SI.
 """
 
 import os
@@ -79,7 +81,7 @@ def sequence(folder, total, repeat, seed):
 
 def learn(condition, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Learn `number` of `total` tasks; return test accuracies on all after each."""
+    """Learn `number` of `total` tasks; return test accuracies (after task, on task)."""
     images, orders = sequence(folder, total, repeat, seed)
     strengths = STRENGTHS if folder is None else FULL_STRENGTHS
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),

@@ -2,27 +2,29 @@
 
 A network of 64-50-50-10 units learns five tasks in sequence: pairs of the embedded
 digits, each with two outputs of its own.  The settings are those of seven
-implementations (`si.PRESETS`).  At the same strength, the mean accuracies of five of
-them after all tasks differ by at most 0.03 (3 runs).  For these five, it hardly
-matters whether the gradient of the penalty enters the path integral, and the clamping
-of negative importances has no effect because none is negative.  Their default
-strengths, 0.1 and 10, matter more.
+implementations (`si.PRESETS`).  At the same strength, the mean accuracies of five
+of them after all tasks differ by at most 0.03 (3 runs).  For these five, it hardly
+matters whether the gradient of the penalty enters the path integral, and the
+clamping of negative importances has no effect because none is negative.  The
+default strength, which is 0.1 or 10, matters more.
 
-Two implementations deviate.  mammoth before September 2024 computes the path integral
-as if the parameters had moved by plain gradient descent.  The sum of its importances
-is at most 0.3 of that of the authors' code (pathint), with a different distribution
-over parameters, and its accuracy at strength 10 is at least 0.005 lower.  avalanche
-uses a damping of 1e-7 and limits importances to 1e-3.  Its penalty is therefore
-nearly the same for all parameters, as with an L2 anchor, and its importances have a
-correlation of at most 0.5 with those of pathint.  Both need a larger strength.
+Two implementations deviate.  mammoth before September 2024 (preset mammoth_old)
+computes the path integral as if the parameters had moved by plain gradient descent.
+The sum of its importances is at most 0.3 of that of the authors' code (pathint),
+with a different distribution over parameters, and its accuracy at strength 10 is at
+least 0.005 lower.  avalanche uses a damping of 1e-7 and limits importances to 1e-3.
+Its penalty is therefore nearly the same for all parameters, as with an L2 anchor,
+and its importances have a correlation of at most 0.5 with those of pathint.  Both
+implementations need a larger strength.
 
-Left: mean test accuracy over the five tasks after all of them, against the strength
-c; a ring marks the default of each preset (avalanche has no default; 1 is used).
-Middle and right: importances of all presets along the same path of learning, which is
-that of pathint with c = 1.  Middle: correlation with the importances of pathint,
-where each preset limits its importances as in its penalty.  Right: sum of these
-importances times the factor of the penalty, relative to pathint.  Thin lines and
-small markers are single runs.
+The left panel shows the mean test accuracy over the five tasks after all of them,
+against the strength c; a ring marks the default of each preset (avalanche has no
+default; 1 is used).  The other panels show the importances of all presets along the
+same path of learning, which is that of pathint with c = 1.  The middle panel shows
+the correlation with the importances of pathint, where each preset limits its
+importances as in its penalty.  The right panel shows the sum of these importances
+times the factor of the penalty, relative to pathint.  Thin lines and small markers
+are single runs.
 """
 
 import numpy as np
@@ -56,7 +58,7 @@ def jobs(size, seed, data):
 
 
 def start(seed, repeat):
-    """Return network, tasks, parameters and generator, the same for all presets."""
+    """Return network, tasks, parameters and generator, equal for all presets."""
     generator = seeds.rng(seed, FIGURE, "learning", repeat)
     net = training.perceptron(*SIZES, zero=True)
     listed = training.split(training.digits(seed, repeat), training.PAIRS)
@@ -80,7 +82,7 @@ def learn(preset, strength, epochs, repeat, seed):
 def watch(repeat, epochs, seed):
     """Compare the importances of all presets along one path of learning.
 
-    Also return the distance between fast.si and si on the first task.
+    The relative distance between `fast.si` and `si` on the first task is included.
     """
     net, listed, parameters, generator = start(seed, repeat)
     lead, adam = si.PRESETS["pathint"]._replace(strength=WATCHED), None

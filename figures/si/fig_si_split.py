@@ -1,22 +1,23 @@
 """Synaptic intelligence retains five tasks of split digits
 
-A network of 64-100-100-10 units learns five pairs of the embedded digits in sequence.
-Each pair is a task with two outputs of its own, and the response to an image is
-chosen between the two outputs of its task (multi-head).  With consolidation (strength
-c = 1, damping 1e-3, as for split MNIST in the paper), the test accuracy after all
-tasks is at least 0.96, mean over the five tasks and 10 runs.  Without consolidation
-(c = 0), it is at most 0.92.  Consolidation lowers the accuracy on the last task by at
-most 0.06.
+A network of 64-100-100-10 units learns five pairs of the embedded digits in
+sequence.  Each pair is a task with two outputs of its own, and the response to an
+image is chosen between the two outputs of its task (multi-head).  With
+consolidation (strength c = 1, damping 1e-3, as for split MNIST in the paper), the
+test accuracy after all tasks is at least 0.96, mean over the five tasks and 10
+runs.  Without consolidation (c = 0), it is at most 0.92.  Consolidation lowers the
+accuracy on the last task by at most 0.06.
 
 Each panel but the last shows the test accuracy on one task, after learning it and
-after each later task: thin lines are single runs, thick lines their mean.  The last
-panel shows the mean over all tasks learnt so far.  Output weights are initialised to
-0, and the state of Adam is reset after each task.
+after each later task.  The last panel shows the mean over all tasks learnt so far.
+Thin lines are single runs, thick lines are means.  Output weights are initialised
+to 0, and the state of Adam is reset after each task.
 
-With --full: split MNIST as published, 784-256-256-10 units, batches of 64, 10 epochs
-per task, 10 runs; the accuracy on test images must be at least 0.98 with
-consolidation and at most 0.92 without.  Stars show the final values of the published
-figure, which are accuracies on training images.  Mirrors [ZPG17] fig. 3.
+With --full, the data are split MNIST as published: 784-256-256-10 units, batches of
+64, 10 epochs per task, 10 runs.  The accuracy on test images must be at least 0.98
+with consolidation and at most 0.92 without.  Stars show the final values of the
+published figure, which are accuracies on training images.  This figure mirrors
+[ZPG17] fig. 3.
 """
 
 import numpy as np
@@ -49,7 +50,7 @@ def jobs(size, seed, data):
 def learn(strength, repeat, seed, folder):
     """Learn all tasks; return accuracies (after task, on task).
 
-    Accuracies are those on test and on training images.
+    There is one array for test images and one for training images.
     """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
@@ -96,7 +97,7 @@ def claims(data):
         at_least("share of runs in which consolidation raises the mean accuracy",
                  (test[1.0][:, -1].mean(axis=1)
                   > test[0.0][:, -1].mean(axis=1)).mean(), 0.9),
-        at_most("accuracy on the last task, without minus with consolidation",
+        at_most("accuracy on the last task, without consolidation minus with",
                 (test[0.0][:, -1, -1] - test[1.0][:, -1, -1]).mean(), lost)]
     for strength in STRENGTHS:
         final = train[strength][:, -1]

@@ -1,24 +1,25 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
 Path integrals are computed with `si.accumulate` in each step of gradient descent on
-quadratic losses of 12 parameters, and compared with theory (lines).  Top: the path
-integral w of each parameter, divided by the squared distance Delta^2 between its
-start and its end.  For a diagonal Hessian, w / Delta^2 is half the diagonal entry,
-within 0.5 % at a learning rate of 1e-3.  A penalty of strength 1 then equals the old
-loss.  For a Hessian of rank 1, w / Delta^2 is half the nonzero eigenvalue for every
-parameter, whatever its diagonal entry.  For generic Hessians, w / Delta^2 of single
-parameters that hardly moved exceeds half the diagonal entry by more than a factor of
-10, and the damping xi limits this excess.  Averaged over isotropic starts, the path
-integral itself, without the division, is half the diagonal entry, within 10 % (4,000
-starts).
+quadratic losses of 12 parameters, and compared with theory (lines).  The top panels
+show the path integral w of each parameter, divided by the squared distance Delta^2
+between its start and its end.  For a diagonal Hessian, w / Delta^2 is half the
+diagonal entry, within 0.5 % at a learning rate of 1e-3.  A penalty of strength 1
+then equals the old loss.  For a Hessian of rank 1, w / Delta^2 is half the nonzero
+eigenvalue for every parameter, whatever its diagonal entry.  For generic Hessians,
+w / Delta^2 of single parameters that hardly moved exceeds half the diagonal entry
+by more than a factor of 10, and the damping xi limits this excess.  The top right
+panel shows the path integral itself, without the division.  Averaged over isotropic
+starts, it is half the diagonal entry, within 10 % (4,000 starts).
 
-Bottom: the sum of the path integrals divided by the drop of the loss is 1 in the
-limit of small steps.  Finite learning rates increase this ratio to first order in the
-rate, and gradient noise increases it in proportion to the variance of the noise.
-Both increases agree with the closed form, within a relative error of 1e-9 without
-noise and within 5 % with noise (500 runs).  The drop of the loss is computed without
-noise.  Bottom right: relative distance of single path integrals from theory.
-Mirrors the theory of [ZPG17], section on quadratic losses.
+The bottom panels show the sum of the path integrals divided by the drop of the
+loss, which is 1 in the limit of small steps.  Finite learning rates increase this
+ratio to first order in the rate, and gradient noise increases it in proportion to
+the variance of the noise.  Both increases agree with the closed form, within a
+relative error of 1e-9 without noise and within 5 % with noise (500 runs).  The drop
+of the loss is computed without noise.  The bottom right panel shows the relative
+distance of single path integrals from theory.  This figure mirrors the theory of
+[ZPG17], section on quadratic losses.
 """
 
 import numpy as np
@@ -154,8 +155,8 @@ def claims(data):
                 5e-3),
         at_least("generic Hessian: largest w / Delta^2, relative to half the diagonal "
                  "entry", largest, 10),
-        at_most("generic Hessian: this largest ratio with damping 0.1, relative to the "
-                "ratio without damping",
+        at_most("generic Hessian: largest importance / half the diagonal entry, damping "
+                "0.1 / no damping",
                 ratio(data, "generic", 0.1).max() / largest, 0.5),
         at_most("isotropic starts: largest relative difference between the mean path "
                 "integral and half the diagonal entry",

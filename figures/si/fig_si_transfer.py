@@ -5,22 +5,25 @@ The first task is to classify the ten embedded digits.  The other five are pairs
 classes of the digits rotated by 90 degrees, with four training images per class.
 With fine-tuning (c = 0), the network forgets the first task.  Synaptic intelligence
 (c = 10, damping 1e-3) exceeds fine-tuning at the end by a test accuracy of at least
-0.03, both in the mean over all tasks and in the mean over all but the last (5 runs).
-The baseline is a separate, newly initialised network for each task.  In the published
-results, consolidation (c = 0.1) exceeds this baseline by 0.015 in the mean over the
-last five tasks.  Here, pairs of digits are easy and earlier learning does not help:
-consolidation is below separate networks in this mean, by at most 0.08.
+0.03, both in the mean over all tasks and in the mean over all but the last (5
+runs).  The baseline is a separate, newly initialised network for each task.  In the
+published results, consolidation (c = 0.1) exceeds this baseline by 0.015 in the
+mean over the last five tasks.  Here, pairs of digits are easy and earlier learning
+does not help: consolidation is below separate networks in this mean, by at most
+0.08.
 
-Left: test accuracy on each task after the last task; small markers are single runs,
-large markers the mean.  Middle: mean test accuracy over the tasks learnt so far.
-Right: published accuracies for CIFAR-10 followed by CIFAR-100 in groups of ten
-classes, mean of 5 runs.
+The left panel shows the test accuracy on each task after the last task; small
+markers are single runs, large markers are means.  The middle panel shows the mean
+test accuracy over the tasks learnt so far.  The right panel shows published
+accuracies for CIFAR-10 followed by CIFAR-100 in groups of ten classes, mean of 5
+runs.
 
-With --full: MNIST, then Fashion-MNIST in pairs of classes, with 500 training images
-per class, as many as in CIFAR-100, and the network LeNet-5-Caffe.  If the data folder
-contains cifar-10-batches-bin and cifar-100-binary, the protocol of the paper is run
-as well: 60 epochs per task, batches of 256, dropout.  One detail departs from it: the
-third convolution has no padding.  Mirrors [ZPG17] fig. 6.
+With --full, the tasks are MNIST, then Fashion-MNIST in pairs of classes with 500
+training images per class, as many as in CIFAR-100, and the network is
+LeNet-5-Caffe.  If the data folder contains cifar-10-batches-bin and
+cifar-100-binary, the protocol of the paper is run as well: 60 epochs per task,
+batches of 256, dropout.  One detail departs from it: the third convolution has no
+padding.  This figure mirrors [ZPG17] fig. 6.
 """
 
 import os

@@ -1,4 +1,4 @@
-r"""Path integrals of synaptic intelligence on quadratic losses, in closed form.
+r"""Compute path integrals of synaptic intelligence on quadratic losses exactly.
 
 The loss E(x) = x^T H x / 2, where x is the distance to the minimum, is
 minimised from x = d.  The path integral of parameter k is w_k = Q_kk.  The
@@ -92,9 +92,9 @@ def descent(hessian, offset, rate, steps=None, noise=None):
     hessian, offset
         As for `flow`.
     rate : float
-        Of the steps -rate g, below 2 / the largest eigenvalue.
+        Learning rate, below 2 / the largest eigenvalue.
     steps : int, optional
-        T; None means infinitely many, without noise only.
+        T; None means infinitely many, which requires noise = None.
     noise : (p, p) float64, optional
         Covariance N of the gradient noise; None means no noise.
 

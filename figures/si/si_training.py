@@ -1,9 +1,9 @@
-"""Synaptic intelligence at work: tasks one after another, and what is kept.
+"""Train networks on sequences of tasks with synaptic intelligence (SI).
 
-Shared by the figures of [ZPG17].  Parameters are a flat list, weights and
-then biases.  `learn` is the fast way, `fast.si.step`, for all rules whose
-penalty is quadratic; `learn_clearly` does the same step by step from
-`si.py`, with every choice of `si.Settings`.  Images are in [0, 1], as in the
+The figures of [ZPG17] share this module.  Parameters are a flat list, first all
+weights and then all biases.  `learn` uses `fast.si.step` and serves every rule
+with a quadratic penalty.  `learn_clearly` computes the same with the functions
+of `si`, and accepts all of `si.Settings`.  Images are in [0, 1], as in the
 authors' code.
 """
 
@@ -21,11 +21,11 @@ from figures.si import task_sequences
 
 RATE = 1e-3
 PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
-FISHER_SAMPLES = 5000           # of a task, at most, that EWC's Fisher is a mean over
+FISHER_SAMPLES = 5000           # largest number of images for the Fisher information
 
 
 class Images(NamedTuple):
-    """A split: x (N, pixels) or (N, H, W, c) float32, and labels (N,) int."""
+    """Hold one split: x (N, pixels) or (N, H, W, c) float32, labels (N,) int."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -34,41 +34,45 @@ class Images(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Images, and the outputs (classes,) bool that answer; None: all."""
+    """Hold the images of a task and the mask (classes,) bool of its outputs.
+
+    None stands for all outputs.
+    """
 
     images: Images
     mask: np.ndarray | None = None
 
 
 class Net(NamedTuple):
-    """Functions of an architecture, and the fraction of units that dropout keeps.
+    """Hold the functions of an architecture, and the probabilities of dropout.
 
-    There is one fraction for each layer below the last, or none.
+    `keep` has the probability to keep a unit, for each layer below the last, or
+    is empty if no unit is dropped.
     """
 
     init: Callable          # (rng) -> weights, biases
     forward: Callable       # (weights, biases, x, dropout=) -> recording
     backward: Callable      # (weights, recording, doutputs) -> weights, biases
     signals: Callable       # (weights, recording)
-    pools: tuple            # of each layer
-    keep: tuple = ()        # () is all
+    pools: tuple            # whether each layer is pooled
+    keep: tuple = ()
 
 
 class Rule(NamedTuple):
-    """What holds parameters near those of earlier tasks.
+    """Hold the penalty that keeps parameters near their values after earlier tasks.
 
     The penalty is `strength` sum importance (theta - anchor)^2, with the
     importances of "SI", of "EWC" (half the Fisher information) or 1 ("L2").
     """
 
-    name: str               # or "plain"
+    name: str               # "SI", "EWC", "L2" or "plain"
     strength: float = 0.0
     xi: float = 0.1
-    reset: bool = False     # Adam's state, at a task's end
+    reset: bool = False     # whether the state of Adam is reset after a task
 
 
 class Learner(NamedTuple):
-    """Arrays that learning updates in place."""
+    """Hold the arrays that learning updates in place."""
 
     parameters: list
     adam: fast_si.State
@@ -78,7 +82,7 @@ class Learner(NamedTuple):
 # ---- images and tasks --------------------------------------------------------
 
 def digits(seed, repeat, flat=True):
-    """The embedded digits, 8x8, each repeat with a split of its own."""
+    """Return the embedded digits, 8x8; each repeat draws its own split."""
     images, labels = datasets.digits()
     images = images.astype(np.float32)
     images = images.reshape(len(images), -1) if flat else images[..., None]
@@ -88,7 +92,7 @@ def digits(seed, repeat, flat=True):
 
 
 def framed(seed, repeat):
-    """The embedded digits as MNIST has its own: 20x20 in a frame of 28x28."""
+    """Return the embedded digits in the format of MNIST: 20x20 in a 28x28 frame."""
     images = digits(seed, repeat, flat=False)
     large = []
     for x in (images.x, images.x_test):
@@ -98,7 +102,7 @@ def framed(seed, repeat):
 
 
 def stored(folder, name, flat=True):
-    """MNIST or Fashion-MNIST."""
+    """Read MNIST or Fashion-MNIST from a folder."""
     parts = []
     for kind in ("train", "t10k"):
         x, labels = datasets.images(os.path.join(folder, name), kind)
@@ -107,7 +111,7 @@ def stored(folder, name, flat=True):
 
 
 def split(images, groups, classes=10):
-    """One task a group of classes, with a head of its own."""
+    """Return one task for each group of classes, with its own head."""
     masks = task_sequences.head_masks(groups, classes)
     rows = [task_sequences.split(labels, groups) for labels in (
         images.labels, images.labels_test)]
@@ -117,21 +121,26 @@ def split(images, groups, classes=10):
 
 
 def permuted(images, order):
-    """The same images with the pixels in another order."""
+    """Return the task of the same images with the pixels in another order."""
     return Task(images._replace(x=images.x[:, order], x_test=images.x_test[:, order]))
 
 
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes, zero=False, keep=1.0):
-    """A ReLU network; `zero`: output weights and biases start from 0."""
+    """Return a ReLU network.
+
+    sizes : number of units of each layer, inputs first.
+    zero : whether output weights start at 0; biases always do.
+    keep : probability to keep a hidden unit in dropout.
+    """
     return Net(functools.partial(_start, mlp.init, sizes, zero), mlp.forward,
                mlp.backward, mlp.signals, (False,) * (len(sizes) - 1),
                () if keep == 1 else (keep,) * (len(sizes) - 2))
 
 
 def convolutional(shapes, pools, zero=True, keep=()):
-    """A network of convnet.py; `pools` of its convolutions."""
+    """Return a network of `convnet`; `pools` has one entry per convolution."""
     forward, backward, signals = (functools.partial(f, pools=pools) for f in
                                   (convnet.forward, convnet.backward, convnet.signals))
     return Net(functools.partial(_start, convnet.init, shapes, zero), forward, backward,
@@ -147,19 +156,19 @@ def _start(init, shapes, zero, rng):
 
 
 def halves(parameters):
-    """Weights and biases."""
+    """Return the weights and the biases of a list of parameters."""
     return parameters[:len(parameters) // 2], parameters[len(parameters) // 2:]
 
 
 def begin(net, generator):
-    """A network before its first task."""
+    """Return a learner with initial parameters, before its first task."""
     weights, biases = net.init(generator)
     parameters = [*weights, *biases]
     return Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
 
 
 def dropout_masks(net, weights, x, generator):
-    """Draw a mask of the inputs of each layer; each unit stays with chance keep."""
+    """Draw a dropout mask for the inputs of each layer, from `net.keep`."""
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
         shape = (len(W),) if W.ndim == 2 else (
@@ -169,10 +178,11 @@ def dropout_masks(net, weights, x, generator):
 
 
 def gradient(net, parameters, x, labels, mask=None, generator=None):
-    """Return the cross-entropy and its gradient, with dropout given a generator.
+    """Return the cross-entropy and its gradient.
 
-    Units that stay are scaled by 1 / keep, a factor that is applied to the
-    weights that read them and therefore to the gradient of these weights.
+    If a generator is given, units are dropped.  The other units are scaled by
+    1 / keep.  This factor is applied to the weights of the next layer and
+    therefore also to the gradient of these weights.
     """
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)
@@ -193,7 +203,7 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 
 
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
-    """Share of right answers, by the outputs of the head."""
+    """Return the accuracy; only the outputs in `mask` are compared."""
     weights, biases = halves(parameters)
     right = 0
     for first in range(0, len(x), size):
@@ -206,7 +216,7 @@ def accuracy(net, parameters, x, labels, mask=None, size=1000):
 
 
 def tested(net, parameters, listed):
-    """Test accuracy on each of the tasks."""
+    """Return the test accuracy on each of the listed tasks."""
     return np.array([accuracy(net, parameters, task.images.x_test,
                               task.images.labels_test, task.mask) for task in listed])
 
@@ -214,14 +224,17 @@ def tested(net, parameters, listed):
 # ---- learning ----------------------------------------------------------------
 
 def batches(generator, number, epochs, size):
-    """Rows of each batch; each image once an epoch, the last batch ragged."""
+    """Yield the image indices of each mini-batch, with each image once per epoch.
+
+    The last mini-batch of an epoch may be smaller.
+    """
     for _ in range(epochs):
         order = generator.permutation(number)
         yield from (order[first:first + size] for first in range(0, number, size))
 
 
 def learn(net, learner, task, rule, *, epochs, batch, generator):
-    """Learn a task: the learner, its arrays updated in place."""
+    """Learn a task; return the learner, whose arrays are updated in place."""
     parameters, adam, memory = learner
     pulled, steps = rule.strength > 0 and memory.tasks > 0, 0
     hold = {"importance": memory.importance, "anchor": memory.anchor,
@@ -238,7 +251,7 @@ def learn(net, learner, task, rule, *, epochs, batch, generator):
 
 
 def consolidate(net, learner, task, rule):
-    """End a task."""
+    """Update importances and anchor at the end of a task; return the learner."""
     parameters, adam, memory = learner
     if rule.name == "SI":
         memory = si.consolidate(memory, parameters, si.Settings(xi=rule.xi))
@@ -257,7 +270,10 @@ def consolidate(net, learner, task, rule):
 
 
 def fisher(net, parameters, task, size=250):
-    """Diagonal of the Fisher information, all labels by their probability."""
+    """Return the diagonal of the Fisher information.
+
+    The expectation over labels uses the predicted probabilities.
+    """
     weights, biases = halves(parameters)
     x = task.images.x[:FISHER_SAMPLES]
     total = [np.zeros_like(a) for a in parameters]
@@ -272,7 +288,7 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """What the task at its end adds to the importances, before any clamp."""
+    """Return the contribution of the current task to the importances, unclamped."""
     return [w / ((a - b) ** 2 + np.float32(xi)) for w, a, b in zip(
         learner.memory.path_integral, learner.parameters, learner.memory.anchor,
         strict=True)]
@@ -280,8 +296,11 @@ def share(learner, xi):
 
 def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, generator,
                   adam=None):
-    """As `learn`, from si.py and optimisers.py; new arrays: (parameters, memory,
-    Adam's states).  All of `settings` but the strength counts from task 1 on."""
+    """Learn a task as `learn` does, with the functions of `si` and `optimisers`.
+
+    Return new parameters, memory and states of Adam.  The strength in `settings`
+    has no effect in the first task; the other settings have.
+    """
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
     for rows in batches(generator, len(x), epochs, batch):
@@ -300,7 +319,7 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
 # ---- from one job to the next ------------------------------------------------
 
 def packed(learner):
-    """Arrays of a learner as a dict, without those that need no storing."""
+    """Return the arrays of a learner as a dict, without those of initial value."""
     parameters, adam, memory = learner
     found = {"adam step": adam.step, "steps": memory.steps, "tasks": memory.tasks}
     for i, theta in enumerate(parameters):
@@ -312,7 +331,7 @@ def packed(learner):
 
 
 def unpacked(found):
-    """The learner that `packed` was given."""
+    """Return the learner whose arrays `packed` returned."""
     count = sum(key.startswith("parameters ") for key in found)
     parameters = [np.array(found[f"parameters {i}"]) for i in range(count)]
     learner = Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
@@ -325,7 +344,7 @@ def unpacked(found):
 
 
 def _kept(learner, theta, i):
-    """Lists of arrays beside the parameters, and what they are if not stored."""
+    """Return (name, arrays, initial value of array i) except for the parameters."""
     zero, (_, adam, memory) = np.zeros_like(theta), learner
     return (("mean", adam.mean, zero), ("scale", adam.scale, zero),
             ("path_integral", memory.path_integral, zero),

@@ -1,4 +1,4 @@
-r"""Sequences of tasks for continual learning, from one labelled data set.
+r"""Build sequences of tasks for continual learning from one labelled data set.
 
 `split` gives each task some of the classes.  `permutations` gives each task
 the same images with the pixels in another order,
@@ -14,8 +14,8 @@ uses only the columns of its head,
 so the softmax does not depend on other heads, and other heads receive no
 gradient.  (3) is the adjoint of (2).  The code of [ZPG17] instead sets the
 logits of other heads to -1e32, which gives the same loss where this number
-and its exponential are finite.  Its first permuted task is not permuted, as
-here by default.
+and its exponential are finite.  The first task is not permuted by default,
+as in that code.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -31,7 +31,8 @@ def split(labels, groups):
     labels : (N,) int
         Classes, 0 or more.
     groups : list of lists of int
-        Classes of each task, no class twice; some may be missing.
+        Classes of each task.  No class may occur twice, and some classes
+        may belong to no task.
 
     Returns
     -------
@@ -155,19 +156,19 @@ def enter_head(outputs, labels, mask):
 
 
 def leave_head(dhead, mask):
-    """Return the derivative by the outputs from that by the head, eq. (3).
+    """Return dL/d(outputs) from dL/d(head), eq. (3).
 
     Parameters
     ----------
     dhead : (N, k) float
-        Derivative of a loss by the head.
+        Derivative of a loss L with respect to the outputs of the head.
     mask : (classes,) bool
         Row of `head_masks`.
 
     Returns
     -------
     (N, classes) float
-        0 in the columns of other heads.
+        dL/d(outputs); 0 in the columns of other heads.
 
     Examples
     --------

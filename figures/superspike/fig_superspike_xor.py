@@ -5,9 +5,9 @@ group always, groups A and B by chance.  Output 1 must respond if exactly one of
 and B spikes, output 0 in all other cases.  Without a hidden layer, every run makes
 errors in at least 10 % of the patterns of its last 20 s.  With eight hidden neurons
 and symmetric or random feedback, the best of 6 runs of 100 s makes errors in at
-most 10 % of them.  With --full (20 runs of 1,250 s), at least 90 % of the runs
-reach zero error.  A run reaches zero error if 20 s in succession, which are about
-320 patterns, contain no error, within the last third of the time.
+most 10 % of these patterns.  With --full (20 runs of 1,250 s), at least 90 % of the
+runs reach zero error.  A run reaches zero error if 20 s in succession, which are
+about 320 patterns, contain no error, within the last third of the time.
 
 [ZG18] uses four hidden neurons and reports that all runs solve the task.  With four
 hidden neurons (--full), fewer than 90 % of the runs shown here reach zero error.
@@ -22,8 +22,8 @@ end of the window.
 The following settings were chosen in trial runs with other seeds.  The groups have
 34, 33 and 33 inputs and one spike time each; the reference is last, at 10 ms.
 Patterns begin every 50 to 70 ms.  Spikes outside the windows enter the rule as
-wrong spikes and are not counted as errors in this figure.  Learning rates are 0.3
-mV (hidden) and 10 mV (output), divided by 10 after 60 % of the time and by 100
+wrong spikes and are not counted as errors in this figure.  Learning rates are
+0.3 mV (hidden) and 10 mV (output), divided by 10 after 60 % of the time and by 100
 after 85 %.  Initial weights have standard deviations of 20 mV / sqrt(fan-in)
 (hidden, or outputs without a hidden layer) and 30 mV / sqrt(fan-in) (output).
 Hidden weights are limited to 3 mV, because the weights of suppressed neurons would
