@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | audio.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: soundfile
 r"""Read sound recordings and bring them to one sampling rate and loudness.
 
-SciPy reads WAV files of 8, 16, 24 or 32 bit integers or of floats;
-soundfile, where installed, reads FLAC files.  A file that is truncated,
-too long, not mono, clipped or not finite is refused by a ValueError that
-names file and field.  Sizes in the header are checked before memory is
-allocated.  With s the stored numbers and y the resampled a,
+SciPy reads WAV files of 8, 16, 24 or 32 bit integers or of floats.  The
+optional package soundfile reads FLAC files.  A file that is truncated, too
+long, not mono, clipped or not finite raises a ValueError that names file
+and field.  Sizes in the header are checked before memory is allocated.
+The stored numbers s give samples a, the resampled signal y and the
+normalised signal x:
 
     a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -20,10 +21,10 @@ Exact.  Integers of up to 32 bits are exact in float64.  The symmetric
 Cost.   O(N) time and memory; at most `longest` seconds are read.
 Departures.  The software of [CSSZ20] does not resample; its constants hold
     for 48 kHz.  It fades over half the clip at either end (`ramp=None`,
-    r = N//2); the paper describes short ramps (`ramp=0.03`, in s).
-    Clipping means 4 successive samples at the largest magnitude that the
-    valid bits of the header represent, or, for floats, at the largest
-    magnitude in the file if that is at least 1.
+    r = N//2); the paper describes short ramps (`ramp=0.03`, in s).  Four
+    successive samples at full scale count as clipping.  For integers, full
+    scale is the largest magnitude of the valid bits in the header.  For
+    floats, it is the largest magnitude in the file, but at least 1.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS,
     2020, arXiv 1910.07407; software lauscher 1.0.1.
@@ -54,7 +55,7 @@ def read(path, *, longest=30.0):
     Parameters
     ----------
     path : str or path
-        The file; its content decides the format, not its name.
+        The file.  Its format is detected from its content.
     longest : float
         Longest recording that is accepted, s.
 
@@ -111,7 +112,7 @@ def _wav(path, file, longest):
     if tag == 0xFFFE and len(fmt) >= 20:                # e.g. 24 valid bits of 32
         valid = struct.unpack("<H", fmt[18:20])[0]
         bits = valid if 8 <= valid <= bits else bits
-    # SciPy gets the two essential chunks only: no other chunk can mislead it.
+    # SciPy gets only the two essential chunks, so that no other chunk misleads it.
     data = file.read(length)
     parts = [b"WAVEfmt ", struct.pack("<I", len(fmt)), fmt, b"data",
              struct.pack("<I", length), data]
@@ -139,7 +140,7 @@ def _chunks(path, file):
         start = file.tell()
         if start + length > size:
             field = ascii(name.decode("latin-1").strip())[1:-1]     # one line
-            raise ValueError(f"{path}, field {field}: declares {length} bytes, and "
+            raise ValueError(f"{path}, field {field}: declares {length} bytes, but "
                              f"{size - start} are left: must not be truncated")
         if name == b"data" and fmt:
             return fmt, length
@@ -155,8 +156,8 @@ def _flac(path, longest):
     try:
         import soundfile
     except ImportError:
-        raise ValueError(f"{path} is FLAC: must have soundfile to read it (extra "
-                         "audio)") from None
+        raise ValueError(f"{path} is FLAC: soundfile must be installed to read it "
+                         "(extra audio)") from None
     try:
         with soundfile.SoundFile(path) as file:
             frames, rate = file.frames, file.samplerate
@@ -185,7 +186,7 @@ def resample(audio, rate, to=48000):
     Returns
     -------
     (N to/rate, rounded up) float64
-        y; a copy of audio if both rates are equal.
+        Signal y, a copy of audio if both rates are equal.
 
     Examples
     --------
@@ -201,7 +202,7 @@ def resample(audio, rate, to=48000):
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """Normalise the loudness of a sound and fade it in and out, eqs. (3), (4).
+    """Normalise the loudness and fade in and out, eqs. (3) and (4).
 
     Parameters
     ----------
@@ -217,7 +218,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     Returns
     -------
     (N,) float64
-        x.
+        Signal x.
 
     Examples
     --------
@@ -230,7 +231,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     r = audio.size // 2 if ramp is None else round(ramp * rate)
     if not 1 <= r <= audio.size // 2 or audio.size < 4:
         raise ValueError(f"audio has {audio.size} samples, and ramp = {ramp!r} is {r}: "
-                         "must be 4 or more, and a ramp from 1 to half of them")
+                         "must be 4 or more, with a ramp from 1 to half of them")
     peak = np.abs(audio).max()
     if peak == 0:
         raise ValueError("audio is silent: must have samples other than 0")

@@ -2,9 +2,9 @@
 r"""Transfer function of the basilar membrane, by frequency and place.
 
 The model describes waves in shallow water over an elastic membrane whose
-stiffness falls from the base (c = 0, high tones) to the apex.  With w =
-2 pi f, lengths in cm and all quantities in CGS units, the impedance of the
-membrane, the wave number and the phase of the wave at place c are
+stiffness falls from the base (c = 0, high tones) to the apex.  `Membrane`
+holds the constants, in CGS units.  With w = 2 pi f, the impedance xi of
+the membrane, the wave number g and the phase G of the wave at place c are
 
     xi(c) = C0 e^(-alpha c) - a - m w^2 - i w R0 e^(-alpha c/2),
             R0 = delta sqrt(C0 m)                          (1)  [SDR06]
@@ -28,7 +28,7 @@ Derivation.  (4) is the uniform (WKB) solution of p'' + g^2 p = 0.  It is
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
     Q lies below the real axis and N therefore in the first quadrant, so no
-    branch cut is crossed.  The two logarithms do not cancel either.
+    branch cut is crossed.
 Exact.  `transfer` is exact up to rounding.  `interpolate` is a spline of
     degree 7 through `transfer` at frequencies that are equidistant in
 
@@ -37,7 +37,7 @@ Exact.  `transfer` is exact up to rounding.  `interpolate` is a spline of
     Its error is below 1e-9 of the largest value at each place, for 1500
     points up to 24 kHz and both published values of C0.
 Cost.   O(F C) for F frequencies and C places.  `interpolate` is about ten
-    times faster than `transfer`; one table serves clips of any length.
+    times faster than `transfer`.
 Departures.  C0 has two published values: the software of [CSSZ20] changed
     from 1e8 (`MEMBRANES["2020"]`) to 1e9 (`MEMBRANES["2021"]`) in August
     2021.  With 1e8 the stiffness is negative near the apex.
@@ -67,11 +67,11 @@ __all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
 LENGTH = 3.5            # cm, base to apex
 BEND = 10.0             # Hz; (8) is linear below it
 DEGREE = 7
-MARGIN = 1.05           # the table extends beyond its top; splines are worse at ends
+MARGIN = 1.05           # factor by which a table exceeds `top`: splines err at ends
 
 
 class Membrane(NamedTuple):
-    """Constants of eqs. (1)-(5), CGS units."""
+    """Hold the constants of eqs. (1)-(5), in CGS units."""
 
     C0: float = 1e9         # stiffness at the base
     a: float = 3500.0       # subtracted from the stiffness everywhere
@@ -87,7 +87,7 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Values of `transfer` from 1 Hz to beyond `top`, for `interpolate`."""
+    """Hold values of `transfer` from 1 Hz to beyond `top`."""
 
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
@@ -100,7 +100,7 @@ def places(channels=700):
     Parameters
     ----------
     channels : int
-        At least 1.
+        Number of channels, at least 1.
 
     Returns
     -------
@@ -121,16 +121,16 @@ def phase(frequencies, places, membrane="2021"):
     Parameters
     ----------
     frequencies : (F,) float
-        Hz, from 0.001 to 1e6.
+        Frequencies in Hz, from 0.001 to 1e6.
     places : (C,) float
         Distance from the base, from 0 to 3.5 cm.
     membrane : {"2020", "2021"} or Membrane
-        Published constants, or others.
+        Published or other constants.
 
     Returns
     -------
     (F, C) complex
-        G; its imaginary part is the accumulated damping, never negative.
+        Phase G.  Its imaginary part, the damping, is never negative.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def transfer(frequencies, places, membrane="2021"):
     Returns
     -------
     (F, C) complex
-        V(f, c).
+        Velocity V(f, c).
 
     Examples
     --------
@@ -180,7 +180,7 @@ def transfer(frequencies, places, membrane="2021"):
     w, c, k = _grid(frequencies, places, membrane)
     xi, g, G = _wave(w, c, k)
     _, g0, G0 = _wave(w, np.zeros((1, 1)), k)
-    # scaled Hankel functions: the factor e^(i G) alone would underflow
+    # Scaled Hankel functions are used because e^(i G) alone would underflow.
     p = np.sqrt(G / g) * special.hankel1e(0, G)                            # (4)
     p0 = np.sqrt(G0 / g0) * special.hankel1e(0, G0)
     u = 2 * w / k.alpha * np.sqrt(2 / (k.h * k.C0))
@@ -204,7 +204,7 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     Returns
     -------
     Table
-        For `interpolate`.
+        Argument of `interpolate`.
 
     Examples
     --------
@@ -224,16 +224,16 @@ def interpolate(table, frequencies, channels=None):
     Parameters
     ----------
     table : Table
-        From `table`.
+        Result of `table`.
     frequencies : (F,) float
-        Hz, from 1 to the table's top.
+        Frequencies in Hz, from 1 to the `top` of the table.
     channels : slice, optional
-        Selection of the table's places; all of them by default.
+        Selection of places of the table, by default all.
 
     Returns
     -------
     (F, C) complex
-        Approximates `transfer`.
+        Approximation of `transfer`.
 
     Examples
     --------
@@ -246,9 +246,8 @@ def interpolate(table, frequencies, channels=None):
     f, = _arrays(f"frequencies (F) in [1, {table.top}]", frequencies, dtype=np.float64)
     values = table.values if channels is None else table.values[:, channels]
     if values.ndim != 2 or values.shape[1] == 0:
-        raise ValueError(f"channels is {channels!r}: must be a slice that leaves some "
-                         f"of {table.values.shape[1]}")
-    # splines of real and imaginary parts, side by side
+        raise ValueError(f"channels is {channels!r}: must be a slice that selects some "
+                         f"of {table.values.shape[1]} places")
     spline = splines.make_interp_spline(
         np.arcsinh(table.frequencies / BEND),
         np.ascontiguousarray(values).view(np.float64), k=DEGREE)

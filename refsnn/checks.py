@@ -1,28 +1,29 @@
 # refsnn 0.1.0 | checks.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Check gradients by finite differences, also of spiking networks.
+r"""Check gradients by finite differences, including spiking networks.
 
-A claimed gradient is compared with central differences of two step sizes,
-extrapolated, along a direction d,
+Along a direction d, a claimed gradient of f is compared with a central
+difference that is extrapolated from two step sizes,
 
     D(h) = (f(theta + h d) - f(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
 
-which must equal <gradient, d>.  A hard threshold has no useful derivative.
-A spiking network is therefore run again with the spike function
+D must equal <gradient, d>.  A hard threshold has no useful derivative.  A
+spiking network is therefore run again with the spike function
 
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
-where u0 is its recorded membrane potential.  At u0, s equals the hard
-spike to the last bit, and its derivative is the surrogate f'.  A path that
-a learning rule drops reads recorded values instead (`frozen`).  For a
-correct gradient, the remainder of a Taylor expansion is of second order,
+where H is the step function and u0 the recorded membrane potential.  At
+u0, s equals the hard spike to the last bit, and its derivative is the
+surrogate f'.  If a learning rule drops a path, `frozen` keeps this path at
+recorded values.  For a correct gradient, the remainder of a Taylor
+expansion is of second order,
 
     |f(theta + h d) - f(theta) - h <gradient, d>| = O(h^2)            (4)
 
 Derivation.  (2) cancels the h^2 term of (1).  A relative rounding error
     eps of f changes D by 4 eps |f| / h.  This noise is added to the
-    tolerance; if it is large enough to hide an error of 0.1 %, the check
-    fails.
+    tolerance.  The check fails if the noise exceeds 2e-4 of the compared
+    values, so that it cannot hide an error of 0.1 %.
 Exact.  The complex step Im f(theta + i h d) / h has no cancellation.  It
     applies to analytic f without abs or comparisons.
 Cost.   `directional` evaluates f 4 times for each direction, `gradient`
@@ -39,27 +40,24 @@ import numpy as np
 __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",
            "gradient", "taylor_slope"]
 
-STEP = 1e-5         # of the differences, for parameters of size 1
-RESOLVED = 2e-4     # largest noise of a conclusive comparison, relative
+STEP = 1e-5         # step h of (1), for parameters of size 1
+RESOLVED = 2e-4     # largest relative noise of a conclusive comparison
 OPTIONS = "rtol () in (0, 1), step () in (0, inf)"
 
 
 def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
                 directions=3, step=STEP, margin=None):
-    """Assert a gradient along random directions, eqs. (1) and (2).
-
-    Each parameter array is checked separately, so a failure names it.
+    """Assert that a gradient is correct in random directions, (1) and (2).
 
     Parameters
     ----------
     f : callable (theta) -> float
         Loss.
-    theta : array or list of arrays, float64
-        Parameters.
-    gradient : array or list of arrays, float64
-        The claimed derivative of f at theta.
+    theta, gradient : array or list of arrays, float64
+        Parameters, and the claimed derivative of f at theta.  Each array
+        is checked separately.
     rng : numpy.random.Generator
-        Draws the directions.
+        Source of the directions.
     names : list of str, optional
         Names of the parameters, for messages.
     rtol : float
@@ -89,7 +87,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
         for k in range(directions):
             d = [np.zeros_like(t) for t in thetas]
             d[i] = np.asarray(rng.standard_normal(np.shape(thetas[i])))
-            d[i] += 0.5 * np.sign(gradients[i])     # avoids cancellation
+            d[i] += 0.5 * np.sign(gradients[i])     # so that terms do not cancel
             analytic = float(np.sum(gradients[i] * d[i]))
             numeric, noise = _difference(loss, thetas, d, step)
             _judge(f"{name}, direction {k}", analytic, numeric, noise, rtol, margin)
@@ -115,7 +113,7 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
     larger = max(abs(analytic), abs(numeric), scale)
     if larger == 0 or not noise <= RESOLVED * larger:
         fault = (f"finite difference {numeric:.17g} has rounding noise {noise:.3g}, "
-                 f"gradient says {analytic:.17g}: the comparison shows nothing; "
+                 f"gradient says {analytic:.17g}: the comparison is inconclusive; "
                  "rescale f or choose another point")
     elif not abs(analytic - numeric) <= rtol * larger + noise:
         fault = (f"gradient says {analytic:.17g}, finite difference says "
@@ -135,15 +133,15 @@ def _nearest(margin):
 
 
 def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=None):
-    """Assert a gradient entry by entry, eqs. (1) and (2).
+    """Assert that each entry of a gradient is correct, eqs. (1) and (2).
 
     Parameters
     ----------
     f, theta, gradient, names, step, margin
         As for `directional`.
     rtol : float
-        Tolerance relative to the larger of the two values or to a
-        thousandth of the largest entry of the gradient of that array.
+        Tolerance relative to the larger of the two values, or to 1/1000 of
+        the largest entry of the array if that is larger.
 
     Raises
     ------
@@ -166,7 +164,7 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         scale = 1e-3 * float(np.max(np.abs(gradients[i]), initial=0.0))
         if scale == 0:
             raise AssertionError(f"{name}: gradient is zero in every entry: the "
-                                 "comparison shows nothing; choose another point"
+                                 "comparison is inconclusive; choose another point"
                                  f"{_nearest(margin)}")
         for index in np.ndindex(np.shape(thetas[i])):
             d = [np.zeros_like(t) for t in thetas]
@@ -182,7 +180,7 @@ def anchored(surrogate, mem, threshold=1.0):
     Parameters
     ----------
     surrogate : callable (v) -> (value, derivative)
-        Primitive and surrogate derivative at v = u - threshold.
+        Primitive f(v) and surrogate derivative f'(v) at v = u - threshold.
     mem : (T, B, n) float64
         Recorded membrane potentials of the hard-spiking run.
     threshold : float or (n,) float
@@ -207,8 +205,8 @@ def anchored(surrogate, mem, threshold=1.0):
     hard = mem > threshold
     pair = surrogate(mem - threshold)
     if not isinstance(pair, tuple) or len(pair) != 2 or np.shape(pair[0]) != mem.shape:
-        raise ValueError("surrogate returned something else: must return a pair "
-                         f"(value, derivative) with a value of shape {mem.shape}")
+        raise ValueError(f"surrogate returned a {type(pair).__name__}: must return a "
+                         f"pair (value, derivative), value of shape {mem.shape}")
     base = pair[0]
 
     def spike(t, u):
@@ -241,7 +239,7 @@ def frozen(run, *recording):
     6.0
     """
     if not recording:
-        raise ValueError("recording is empty: must be at least one array to freeze")
+        raise ValueError("recording is empty: must be at least one array")
     copies = [np.array(array) for array in recording]
     for array in copies:
         array.setflags(write=False)
@@ -256,7 +254,7 @@ def complex_step(f, theta, direction, step=1e-30):
     f : callable (complex array) -> complex
         Analytic function, without abs, comparisons or conjugation.
     theta, direction : array, float64
-        Point and direction, of one shape.
+        Point and direction, of equal shapes.
     step : float
         Imaginary step.
 
@@ -281,22 +279,22 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Compute the order of the remainder (4), which is 2 if gradient is right.
+    """Compute the order of the remainder (4), 2 for a correct gradient.
 
     Parameters
     ----------
     f, theta, gradient
         As for `directional`.
     direction : array or list of arrays, float64
-        Direction d, along which f or the gradient must change.
+        Direction d.
     start, halvings : float, int
-        Largest h; number (>= 3) of values of h, each half of the one before.
+        Largest h, and number (>= 3) of values of h, which are halved.
 
     Returns
     -------
     float
-        Slope of log remainder against log h, for the remainders above
-        rounding error; inf if they are fewer than three, as for a linear f.
+        Slope of log remainder against log h, for remainders above rounding
+        error.  It is inf for fewer than three, for example if f is linear.
 
     Examples
     --------
@@ -323,8 +321,8 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
         if remainder > 32 * np.finfo(float).eps * max(abs(value), abs(base)):
             points.append((np.log(h), np.log(remainder)))
     if not moved:
-        raise AssertionError(f"f is {base:.17g} along direction, and the gradient is "
-                             "0: the comparison shows nothing; choose another point")
+        raise AssertionError(f"f is {base:.17g} along direction, and gradient is 0: "
+                             "the comparison is inconclusive; choose another point")
     if len(points) < 3:
         return float("inf")
     return float(np.polyfit(*np.transpose(points), 1)[0])
@@ -335,14 +333,12 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
     Parameters
     ----------
-    jvp : callable (shape_in array) -> (shape_out array)
-        A -> J A.
-    vjp : callable (shape_out array) -> (shape_in array)
-        B -> J^T B.
+    jvp, vjp : callable
+        Maps A -> J A and B -> J^T B.
     shape_in, shape_out : tuple of int
         Shapes of A and B.
     rng : numpy.random.Generator
-        Draws A and B.
+        Source of random A and B.
 
     Returns
     -------
@@ -367,12 +363,12 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
                                 vjp(b))
     size = np.linalg.norm(forward) * np.linalg.norm(b)
     if size == 0:
-        raise ValueError("jvp returned zeros: must return other values to be checked")
+        raise ValueError("jvp returned zeros: must return a value other than 0")
     return float(abs(np.sum(forward * b) - np.sum(a * backward)) / size)
 
 
 def _loss(f, theta):
-    """Return f as a function of a list of arrays, with finite numbers as values."""
+    """Return f as a function of a list of arrays; its values must be finite."""
     single = not isinstance(theta, (list, tuple))
 
     def loss(thetas):
@@ -397,8 +393,8 @@ def _pairs(theta, other, what="gradient"):
 def _float64(names, *arrays):
     dtypes = [np.asarray(a).dtype for a in arrays]
     if dtypes != [np.float64] * len(dtypes):
-        raise ValueError(f"{names} {', '.join(map(str, dtypes))}: must be float64, as "
-                         "rounding hides errors; compare float32 with float64 instead")
+        raise ValueError(f"{names} {', '.join(map(str, dtypes))}: must be float64, "
+                         "because rounding in float32 hides errors")
 
 
 def _labels(names, count):

@@ -2,18 +2,19 @@
 r"""Convert sound to spikes, as for the Spiking Heidelberg Digits.
 
 A sound x, normalised by `audio.prepare`, moves the basilar membrane.  Each
-place of the membrane drives a hair cell with 40 fibres, which fire at
-random and excite one bushy cell, whose spikes are the result.  `basilar`
-supplies the transfer function V of the membrane.  With sampling rate fs,
-N samples, their Fourier transform X, n = N//2 + 1 and dt = 2/fs, the
-velocity v of the membrane is
+place of the membrane drives a hair cell.  The 40 fibres of the hair cell
+fire at random and excite one bushy cell.  The spikes of the bushy cells
+are the result.  `basilar` supplies the transfer function V of the
+membrane.  With sampling rate fs, N samples, their Fourier transform X,
+n = N//2 + 1 and dt = 2/fs, the velocity v of the membrane is
 
     f[k] = 1 + k (fs/2 - 1)/(n - 1), k = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_k V(f[k]) X[k] e^(2 pi i k t/n)        (2)
 
 The transmitter of a hair cell moves between three pools, q (releasable),
-c (cleft) and w (recovery).  With s = max(v + A, 0), the permeability k,
-the pools and the firing probability P of a fibre are
+c (cleft) and w (recovery).  `HairCell` holds the constants.  With s =
+max(v + A, 0), the permeability k, the pools and the firing probability P
+of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     q[t] = q + y dt max(M - q, 0) + x dt w - k[t] q       (4)  [M86]
@@ -21,10 +22,10 @@ the pools and the firing probability P of a fibre are
     w[t] = w + r dt c - x dt w                            (6)  [M86]
     P[t] = h dt c[t]                                      (7)  [M88]
 
-where q, c and w on the right are values of step t-1, and initially those
-of steady silence.  A fibre fires in step t with probability P[t], unless
-it fired within its refractory time.  If n[t] fibres fire, the current I
-and the membrane potential U of the bushy cell are
+where q, c and w on the right are values of step t-1, and initially the
+steady values in silence.  A fibre fires in step t with probability P[t],
+unless it fired within its refractory time.  If n[t] fibres fire, the
+current I and the membrane potential U of the bushy cell are
 
     I[t] = e^(-dt/tau_syn) I[t-1] + n[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
@@ -33,21 +34,20 @@ The bushy cell spikes if U >= 1; U is then 0 for its refractory time.
 
 Derivation.  (3)-(6) are Euler steps of the model's differential equations.
     Transmitter that leaves one pool enters the next; l c is lost, and
-    y (M - q) is produced.  If (l + r) dt < 1, no pool becomes negative.  A
-    Poisson process with rate -log(1 - P) per step has a point in a step
-    with probability P.  The points of all fibres are therefore drawn at
-    once, and points within the refractory time of a spike are deleted.
+    y (M - q) is produced.  A Poisson process with rate -log(1 - P) per
+    step has a point in a step with probability P.  The points of all
+    fibres are therefore drawn at once, and points within the refractory
+    time of a spike are deleted.
 Exact.  All values up to (7) equal those of the published software; spikes
     have the same distribution.  Each channel has its own random stream.
 Cost.   O(C N) memory for C channels at a time; O(C N log N) time.
-Departures.  Unlike the software of [CSSZ20], results follow from a seed,
-    and the length of a sound is limited.  Properties of the software are
-    kept: v is sampled at fs/2, so motion above fs/4 is aliased; a step
-    counts as 2/fs although n steps last N/fs, so the last time is one step
-    off; frequencies start at 1 Hz instead of 0; the clip is periodic, so a
-    response that leaves it at one end enters at the other (on the
-    direction of time see the Errata of `basilar`); a spike in the last
-    step is dropped; U = 1 is a spike.
+Departures.  Unlike in the software of [CSSZ20], results depend on a seed
+    only, and the length of a sound is limited.  Some properties of the
+    software are kept.  v is sampled at fs/2, so motion above fs/4 is
+    aliased.  A step counts as 2/fs although n steps last N/fs.
+    Frequencies start at 1 Hz instead of 0.  The clip is periodic: a
+    response that leaves it at one end enters at the other.  Spikes in the
+    last step are dropped.  U = 1 is a spike.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS,
     2020, arXiv 1910.07407; software lauscher 1.0.1.
@@ -65,7 +65,7 @@ from scipy import fft
 __all__ = ["HairCell", "bushy", "convert", "fibres", "firing_probability",
            "transmitter", "velocity"]
 
-WIDTH = 16              # channels that are transformed together, in fixed groups
+WIDTH = 16              # channels that are transformed together
 BUFFER = 1 << 27        # samples x channels that `convert` holds: 512 MB of v
 CHUNK = 256             # steps whose permeability is computed at once
 POSITIVE = "() in (0, 1e12]"
@@ -73,16 +73,16 @@ COUNT = "() int in [1, 1e12]"
 
 
 class HairCell(NamedTuple):
-    """Constants of eqs. (3)-(7): rates in 1/s, velocities in cm/s."""
+    """Hold the constants of eqs. (3)-(7): rates in 1/s, velocities in cm/s."""
 
     y: float = 5.05         # replenishment
     g: float = 2000.0       # largest release
     l: float = 2500.0       # loss from the cleft                          # noqa: E741
     r: float = 6580.0       # return from the cleft
     x: float = 66.3         # transfer from recovery to release
-    A: float = 5.0          # release begins at velocity -A
-    B: float = 300.0        # release is half its largest at velocity B - A
-    h: float = 50000.0      # firing, for transmitter 1 in the cleft
+    A: float = 5.0          # transmitter is released above velocity -A
+    B: float = 300.0        # half of the largest release is reached at B - A
+    h: float = 50000.0      # firing rate for c = 1
     M: float = 1.0          # level to which q is replenished
 
 
@@ -102,14 +102,14 @@ def velocity(x, rate, response, channels, *, out=None):
         V at (F,) frequencies in Hz for a slice of C channels, such as
         `basilar.interpolate` with a table.
     channels : int or slice
-        Number of channels, or a range that starts at a multiple of 16.
+        Number of channels, or a slice that starts at a multiple of 16.
     out : (n, C) float64, optional
         Array for the result.
 
     Returns
     -------
     (n, C) float64
-        v, every 2/rate seconds.
+        Velocity v, every 2/rate seconds.
 
     Examples
     --------
@@ -132,8 +132,8 @@ def velocity(x, rate, response, channels, *, out=None):
         V = np.asarray(response(frequencies, slice(i, j)))
         if V.shape != (n, j - i):
             raise ValueError(f"response gives shape {V.shape}: must be {(n, j - i)}")
-        # Even and odd channels give two real signals, which share a transform:
-        # each is determined by the Hermitian part of its spectrum.
+        # One transform computes two real signals, of an even and an odd channel.
+        # The Hermitian part of the spectrum of a channel determines its signal.
         S = np.zeros((n, j - i + (j - i) % 2), complex)
         np.multiply(V, X[:, None], out=S[:, :j - i])
         odd = 1j * S[:, 1::2]
@@ -154,9 +154,9 @@ def transmitter(v, dt, *, cell=None):
     v : (T, C) float
         Velocity of the membrane.
     dt : float
-        Step, s; below 1/(l + r), 1/g, 1/x and 1/y.
+        Step, s, below 1/(l + r), 1/g, 1/x and 1/y.
     cell : HairCell, optional
-        Constants; the published ones by default.
+        Constants, by default as published.
 
     Returns
     -------
@@ -178,9 +178,11 @@ def transmitter(v, dt, *, cell=None):
 
 def _pools(v, dt, cell):
     """Yield the pools after each step of v, in buffers that are reused."""
-    q, c, w = (np.full(v.shape[1], pool) for pool in _rest(cell))
-    released, made, back, kept = (np.empty_like(q) for _ in range(4))
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
+    k = g * A / (A + B)                     # steady state in silence
+    c = M * y * k / (l * k + y * (l + r))
+    q, c, w = (np.full(v.shape[1], pool) for pool in (c * (l + r) / k, c, c * r / x))
+    released, made, back, kept = (np.empty_like(q) for _ in range(4))
     for start in range(0, len(v), CHUNK):
         k = np.maximum(v[start:start + CHUNK] + A, 0)
         k *= g * dt / (k + B)                                              # (3)
@@ -201,14 +203,6 @@ def _pools(v, dt, cell):
             yield q, c, w
 
 
-def _rest(cell):
-    """Return the steady pools in silence: (q, c, w)."""
-    y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
-    k = g * A / (A + B)
-    c = M * y * k / (l * k + y * (l + r))
-    return c * (l + r) / k, c, c * r / x
-
-
 def firing_probability(v, dt, *, cell=None, out=None):
     """Compute the firing probability of a non-refractory fibre, eq. (7).
 
@@ -217,12 +211,12 @@ def firing_probability(v, dt, *, cell=None, out=None):
     v, dt, cell
         As for `transmitter`.
     out : (T, C) float64, optional
-        Array for the result; may be v itself.
+        Array for the result, which may be v itself.
 
     Returns
     -------
     (T, C) float64
-        P, the probability of a spike in each step.
+        Probability P of a spike in each step.
 
     Examples
     --------
@@ -245,17 +239,17 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
         Firing probability of a non-refractory fibre, in [0, 1).
     dt : float
         Step, s.
-    rng : numpy.random.Generator or list of C of them
-        One for each channel; a single one spawns them.
+    rng : numpy.random.Generator or list of C generators
+        A generator for each channel, or one generator that spawns them.
     count : int
-        Fibres of each channel, from 1 to 255.
+        Number of fibres of each channel, from 1 to 255.
     refractory : float
         Refractory time of a fibre, s.
 
     Returns
     -------
     (T, C) uint8
-        0 .. count.
+        Number of fibres that fire, from 0 to count.
 
     Examples
     --------
@@ -274,7 +268,7 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
         points = own.uniform(0, hazard[-1], own.poisson(count * hazard[-1]))
         points.sort()
         at = np.minimum(np.searchsorted(hazard, points, side="right"), T - 1)
-        # The fibres follow each other on one axis, with refractory times between.
+        # The fibres are laid end to end on one axis, with refractory times between.
         at += own.integers(0, count, at.size) * (T + steps)
         at.sort()
         at = _ready(at, steps) % (T + steps)
@@ -288,7 +282,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Return increasing points that are `steps` or more after the last kept one."""
+    """Delete points less than `steps` after the last kept point; points are sorted."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -318,7 +312,7 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     Returns
     -------
     steps, channels : (E,) int64
-        Step and channel of each spike, in the order of steps, then channels.
+        Step and channel of each spike, sorted by step, then channel.
 
     Examples
     --------
@@ -352,7 +346,7 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
 
 def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
             longest=30.0):
-    """Convert a sound to spikes by eqs. (1) to (9).
+    """Convert a sound to spikes, eqs. (1)-(9).
 
     For a recording and the membrane of `basilar`::
 
@@ -361,35 +355,30 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         response = functools.partial(basilar.interpolate, table)
         times_s, units = cochlea.convert(x, response, 700, rng)
 
-    Many short words are converted faster together: `firing_probability`,
+    Short words are converted faster together: `firing_probability`,
     `fibres` and `bushy` accept columns of several words.
 
     Parameters
     ----------
-    x : (N,) float
-        Sound, as from `audio.prepare`; not silent.
-    response : callable
-        As for `velocity`.
+    x, response, rate
+        As for `velocity`.  The sound must not be silent, and the published
+        data have a rate of 48000 Hz.
     channels : int
         Number of channels.
-    rng : numpy.random.Generator or list
-        As for `fibres`.
-    rate : float
-        Sampling rate, Hz; 48000 for the published data.
-    cell : HairCell, optional
-        As for `transmitter`.
+    rng, cell
+        As for `fibres` and `transmitter`.
     block : int, optional
-        Channels in memory at a time, rounded up to a multiple of 16; by
-        default 512 MB.  It does not change the result.
+        Number of channels in memory at a time, rounded up to a multiple of
+        16; by default 512 MB.  It does not change the result.
     longest : float
         Longest sound that is accepted, s.
 
     Returns
     -------
     times_s : (E,) float64
-        Spike times, s, not falling.
+        Spike times, s, sorted.
     units : (E,) int64
-        Channels; 0 is at the base.
+        Channels; channel 0 is at the base.
 
     Examples
     --------
@@ -424,7 +413,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
 
 def _range(channels):
-    """Return the first channel and the one after the last."""
+    """Return the first and the last channel + 1."""
     if not isinstance(channels, slice):
         return 0, *_arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop
@@ -445,7 +434,7 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    """Return the constants of a hair cell; refuse a step that is too long."""
+    """Return the constants of a hair cell, checked together with dt."""
     cell = HairCell() if cell is None else _one_of("cell", cell, HairCell)
     _arrays(f"dt {POSITIVE}, {CELL}", dt, *cell)
     fastest = max(cell.l + cell.r, cell.g, cell.x, cell.y)

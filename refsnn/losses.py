@@ -11,8 +11,8 @@ is the softmax cross entropy of the scores and the labels y (B,):
     L = -(1/B) sum_b log softmax(z[b])[y[b]]             (4)  [NMZ19]
     dL/dz[b, c] = (softmax(z[b])[c] - [c = y[b]]) / B    (5)
 
-The first-spike loss has the scores z = -t/tau.  Here t is the time of the
-first spike of a unit, or T dt if the unit is silent:
+The first-spike loss has the scores z = -t/tau, where t is the time of the
+first spike of a unit, or T dt for a silent unit:
 
     t = dt sum_{s=0}^{T-1} prod_{r<=s} (1 - S[r])        (6)
     dt/dS[s] = -dt A[s] R[s], A[s] = prod_{r<s} (1 - S[r]),
@@ -40,37 +40,32 @@ of the population:
     burst         (1/(B n)) sum_{b,i} c[b, i]^2          (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} c[b, i]                (18)  [NMZ19]
 
-In (15) and (16), the mean is over samples and neurons for the counts (13),
-and over samples for the counts (14).
+The means in (15) and (16) are over all counts (13) or all counts (14).
 
 Derivation.  (5) and (12) are elementary.  If several steps tie in (1), the
-    last of them carries the derivative.  The first would not do: step 0 of
-    a leaky readout depends on no weight, so a silent network would never
-    receive a gradient.  The products in (6) are 1 before the first spike
-    and 0 from it on, so their sum counts the steps before it.  (6) is
-    linear in each S[s], and S[s] is a factor of the products of all steps
-    from s on; leaving out this factor gives (7).  The sum in (8) equals
-    (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its total over t is
-    1/((1-a)(1-b)), hence dt sum_t K[t] = 1.  (10) is the adjoint of the
-    convolution: the same filter, run backward in time.  Each S[t, b, i]
-    enters (13) with the factor 1 and (14) with the factor 1/n.  The
-    derivative by S[t, b, i] is the derivative by the count times this
-    factor, at all steps.
+    last of them carries the derivative.  If the first step did, a silent
+    network would receive no gradient, because step 0 of a leaky readout
+    does not depend on the weights.  The products in (6) are 1 before the
+    first spike and 0 from this spike on, so their sum counts the steps
+    before it.  The products of all steps from s on have the factor 1 -
+    S[s]; its omission gives (7).  The sum in (8) is (a^t - b^t)/(a - b),
+    or t a^(t-1) if a = b.  Its total over t is 1/((1-a)(1-b)), hence dt
+    sum_t K[t] = 1.  (10) is the adjoint of the convolution, which is the
+    same filter run backward in time.  The derivative of the count by each
+    S is 1 in (13) and 1/n in (14).
 Exact.  (1) has a kink at ties.  (15) and (16) with power=1 have a kink
     where a count equals the bound; the derivative there is 0.  All other
-    values are smooth, and (6) is defined for every real S.  Its derivative
-    at 0-1 trains is the difference that one spike makes.
+    values are smooth, and (6) is defined for every real S.
 Cost.   O(T B k) time and memory.
-Departures.  All losses are means over the batch and sums over units and
-    steps.  [ZG18] uses continuous time.  (8) is its kernel, proportional
-    to exp(-t/tau_decay) - exp(-t/tau_rise), sampled at the steps and
-    scaled to unit area.  The integral ends with the record.  The caller
-    multiplies each regulariser by its strength.  Published terms differ in
+Departures.  Losses are means over the batch and sums over units and steps.
+    (8) is the kernel of [ZG18], proportional to exp(-t/tau_decay) -
+    exp(-t/tau_rise), sampled at the steps and scaled to unit area.  The
+    regularisers have no strength factor, and published terms differ in
     scale.  The sum of all spikes of a batch is B times (18).  The
-    tutorials of [NMZ19] also square the count over a whole batch; this is
-    ``burst(spikes.reshape(T * B, 1, n))``, its derivative reshaped back.
-    The bound R of [CB22] on the count of a layer, max(0, n c[b] - R)^2, is
-    n^2 times (16) with bound = R/n and per="population".
+    tutorials of [NMZ19] also square the count over a whole batch, which is
+    ``burst(spikes.reshape(T * B, 1, n))``.  The bound R of [CB22] on the
+    count of a layer, max(0, n c[b] - R)^2, is n^2 times (16) with bound =
+    R/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -106,10 +101,8 @@ def cross_entropy(record, labels, reduction="max"):
 
     Returns
     -------
-    loss : float
-        Nats, mean over the batch.
-    drecord : (T, B, k) float
-        Its derivative by the record.
+    loss, drecord : float and (T, B, k) float
+        Loss in nats, mean over the batch, and its derivative.
 
     Examples
     --------
@@ -160,13 +153,13 @@ def accuracy(record, labels, reduction="max"):
     record, labels
         As for `cross_entropy`.
     reduction : {"max", "sum", "last", "first"}
-        Equation (1), (2) or (3), or the earliest first spike by (6).  The
-        class with the largest score is chosen; of tied classes, the lowest.
+        Scores by (1), (2) or (3), or by the first spike (6).  The class
+        with the largest score is chosen; of tied classes, the lowest.
 
     Returns
     -------
     float
-        From 0 to 1.
+        Fraction, from 0 to 1.
 
     Examples
     --------
@@ -185,8 +178,8 @@ def first_spike_time(spikes, labels, tau, dt):
     Parameters
     ----------
     spikes : (T, B, k) float
-        Spike trains of the output units, 0 or 1 (any real number in
-        anchored finite differences).
+        Spike trains of the output units; other values than 0 and 1 serve
+        anchored finite differences.
     labels : (B,) int
         Units that should spike first, 0 ... k-1.
     tau : float
@@ -196,10 +189,8 @@ def first_spike_time(spikes, labels, tau, dt):
 
     Returns
     -------
-    loss : float
-        Nats, mean over the batch.
-    dspikes : (T, B, k) float
-        Its derivative by the spikes.
+    loss, dspikes : float and (T, B, k) float
+        Loss in nats, mean over the batch, and its derivative.
 
     Examples
     --------
@@ -233,7 +224,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     Parameters
     ----------
     spikes, target : (T, B, n) float
-        Spike trains (0 or 1) and the trains that they should equal.
+        Spike trains (0 or 1) and target spike trains.
     tau_rise, tau_decay : float
         Time constants of the kernel, s, in any order.  If they are equal,
         the kernel is an alpha function.
@@ -242,11 +233,9 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
     Returns
     -------
-    loss : float
-        In 1/s: sum over units, mean over the batch.
-    dspikes : (T, B, n) float
-        Its derivative by the spikes.  It is 0 at the last step, because
-        the kernel starts one step after a spike.
+    loss, dspikes : float and (T, B, n) float
+        Loss in 1/s, sum over units, mean over the batch, and its derivative
+        (0 at the last step: the kernel starts one step after a spike).
 
     Examples
     --------
@@ -279,15 +268,13 @@ def square(record, target):
     Parameters
     ----------
     record, target : (T, B, k) float
-        The record, and the values that it should have.
+        Record and its target values.
 
     Returns
     -------
-    loss : float
-        Units of the record squared: sum over steps and units, mean over
-        the batch.
-    drecord : (T, B, k) float
-        Its derivative by the record.
+    loss, drecord : float and (T, B, k) float
+        Loss in squared units of the record, sum over steps and units, mean
+        over the batch, and its derivative.
 
     Examples
     --------
@@ -310,16 +297,14 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     bound : float
         Spikes per trial, at least 0.
     per : {"neuron", "population"}
-        Whether the bound is on the counts (13) or on their mean (14).
+        Apply the bound to the counts (13) or to their mean (14).
     power : {2, 1}
         Power of the distance to the bound.
 
     Returns
     -------
-    value : float
-        Spikes to that power, mean over the batch.
-    dspikes : (T, B, n) float
-        Its derivative by the spikes.
+    value, dspikes : float and (T, B, n) float
+        Penalty, in spikes to this power, and its derivative.
 
     Examples
     --------
@@ -340,10 +325,8 @@ def upper_bound(spikes, bound, per="population", power=2):
 
     Returns
     -------
-    value : float
-        Spikes to that power, mean over the batch.
-    dspikes : (T, B, n) float
-        Its derivative by the spikes.
+    value, dspikes : float and (T, B, n) float
+        As for `lower_bound`.
 
     Examples
     --------
@@ -359,7 +342,7 @@ def _bounded(spikes, bound, per, power, sign):
     spikes, bound, power = _arrays("spikes (T, B, n) float, bound () in [0, inf), "
                                    "power () in {1, 2}", spikes, bound, power)
     _one_of("per", per, "neuron", "population")
-    counts, share = _counts(spikes), 1.0
+    counts, share = spikes.sum(axis=0), 1.0                                # (13)
     if per == "population":
         counts, share = counts.mean(axis=1, keepdims=True), 1 / counts.shape[1]  # (14)
     excess = np.maximum(sign * (counts - bound), 0)
@@ -368,12 +351,8 @@ def _bounded(spikes, bound, per, power, sign):
             _all_steps(sign * share / excess.size * slope, spikes))
 
 
-def _counts(spikes):
-    return spikes.sum(axis=0)                                              # (13)
-
-
 def _all_steps(dcounts, spikes):
-    """Return dL/dS from dL/dc (B, n) or (B, 1); all steps have the same."""
+    """Return the derivative by the spikes, which is dcounts at all steps."""
     return np.broadcast_to(dcounts, spikes.shape).astype(spikes.dtype)
 
 
@@ -387,10 +366,8 @@ def burst(spikes):
 
     Returns
     -------
-    value : float
-        Spikes squared, mean over batch and neurons.
-    dspikes : (T, B, n) float
-        Its derivative by the spikes.
+    value, dspikes : float and (T, B, n) float
+        Penalty, in spikes squared, and its derivative.
 
     Examples
     --------
@@ -399,7 +376,7 @@ def burst(spikes):
     (9.0, [3.0, 3.0])
     """
     spikes, = _arrays("spikes (T, B, n) float", spikes)
-    counts = _counts(spikes)
+    counts = spikes.sum(axis=0)
     return (float(np.mean(counts * counts)),                               # (17)
             _all_steps(2 * counts / counts.size, spikes))
 
@@ -414,10 +391,8 @@ def total(spikes):
 
     Returns
     -------
-    value : float
-        Spikes of all neurons, mean over the batch.
-    dspikes : (T, B, n) float
-        Its derivative by the spikes.
+    value, dspikes : float and (T, B, n) float
+        Spikes of all neurons, mean over the batch, and its derivative.
 
     Examples
     --------

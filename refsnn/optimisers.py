@@ -2,14 +2,14 @@
 r"""Compute updates of gradient descent: SGD, Adam, RMSprop and relatives.
 
 Each optimiser maps (state, gradient) of one parameter array to (state,
-update).  The new parameters are the old ones plus the update.  Let g be
-the gradient and t = 1, 2, ... the number of the step.  `sgd` computes
+update), and the caller adds the update to the parameters.  With the
+gradient g at step t = 1, 2, ..., `sgd` computes
 
     m = momentum m + g                                        (1)
     update = -rate m                                          (2)
 
-`adam` keeps running means of g and of its square, and corrects both for
-their start at 0:
+`adam` uses running means of g and of its square, and corrects both for
+their initial value 0:
 
     m = beta1 m + (1 - beta1) g                          (3)  [KB15] alg. 1
     v = beta2 v + (1 - beta2) g^2                        (4)  [KB15] alg. 1
@@ -21,23 +21,24 @@ their start at 0:
     v = max(beta2 v, |g| + eps)                          (6)  [KB15] alg. 2
     update = -rate m / (1 - beta1^t) / v                 (7)  [KB15] alg. 2
 
-`rmsprop` and `rmaxprop` use neither the mean of g nor a correction:
+`rmsprop` and `rmaxprop` use neither the mean of g nor the correction:
 
     v = decay v + (1 - decay) g^2                         (8)  [TH12]
     v = max(decay v, g^2)                                 (9)  [ZG18]
     update = -rate g / (sqrt(v) + eps)                   (10)  [ZG18]
 
-Derivation.  By (9), v >= g^2, so no entry of an update of `rmaxprop`
-    exceeds rate.  By (8), an entry is at most rate / sqrt(1 - decay).
+Derivation.  In (9), v >= g^2, so no entry of an update of `rmaxprop`
+    exceeds rate.  In (8), v >= (1 - decay) g^2, so no entry of an update
+    of `rmsprop` exceeds rate / sqrt(1 - decay).
 Exact.  All formulas hold entry by entry.  If g and eps are multiplied by
     the same factor, (5), (7) and (10) do not change.
 Cost.   O(p) time per step, and up to two arrays of state.  With `out=`,
     no memory is allocated, and the results are equal to the last bit.
-Departures.  (6) contains an eps that alg. 2 lacks; without it, an entry
-    whose gradient was always 0 would be 0/0.  [ZG18] omits eps in (10) and
+Departures.  Without the eps in (6), which alg. 2 lacks, an entry whose
+    gradient was always 0 would be 0/0.  [ZG18] omits eps in (10) and
     writes g as a direction of ascent; the decay in its code is
-    exp(-0.5 s / 30 s).  eps must be so large that eps^2 does not
-    underflow: g^2 then underflows only where |g| is below eps.
+    exp(-0.5 s / 30 s).  The square of g must not overflow, and the square
+    of eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -56,9 +57,9 @@ __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
 
 class State(NamedTuple):
-    """Store the state of an optimiser for one parameter array."""
+    """Hold the state of an optimiser for one parameter array."""
 
-    step: int                       # t, steps done
+    step: int                       # t, the number of steps done
     mean: np.ndarray | None         # m, shape of the parameters
     scale: np.ndarray | None        # v, shape of the parameters
 
@@ -77,14 +78,13 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     momentum : float
         Decay of the sum of past gradients, in [0, 1).
     out : (State, array), optional
-        An earlier result, whose arrays are overwritten and returned.  Its
-        state may be `state` itself.
+        Earlier result whose arrays are overwritten and returned.  Its state
+        may be `state` itself.
 
     Returns
     -------
     (State, array)
-        The state after the step, and the update, which has the shape and
-        dtype of the gradient.
+        State after the step, and update in the shape and dtype of g.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Return the gradient, the old arrays, the arrays to write to, and t."""
+    """Return the gradient, the old state arrays, the arrays to write, and t."""
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -116,10 +116,7 @@ def _begin(state, gradient, fields, out):
 
 
 def _blend(decay, old, weight, new, out, work):
-    """Write decay old + weight new to `out`.
-
-    `out` may be `old`, and `work` may be `new`.
-    """
+    """Write decay old + weight new to out, which may be old; work may be new."""
     np.multiply(new, weight, out=work)
     np.multiply(old, decay, out=out)
     out += work
@@ -142,12 +139,6 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     (State, array)
         As for `sgd`.
 
-    Raises
-    ------
-    ValueError
-        If the square of an entry of the gradient overflows, here and in
-        `rmsprop` and `rmaxprop`.
-
     Examples
     --------
     >>> state, update = adam(None, np.array([2.0, -4.0]), rate=0.5)
@@ -161,12 +152,12 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     _blend(beta1, old[0], 1 - beta1, g, mean, update)                      # (3)
     np.sqrt(scale, out=update)
     update *= (1 - beta2 ** t) ** -0.5
-    _divide(mean, rate / (1 - beta1 ** t), update, eps, update)         # (5)
+    _divide(mean, rate / (1 - beta1 ** t), update, eps, update)            # (5)
     return State(t, mean, scale), update
 
 
 def _square(g, work):
-    """Write g^2 to work and return it."""
+    """Write g^2 to `work`, check it and return it."""
     with np.errstate(over="ignore"):
         np.multiply(g, g, out=work)
     _finite("gradient^2", work)
@@ -208,7 +199,7 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     np.multiply(old[1], beta2, out=scale)
     np.maximum(scale, update, out=scale)                                   # (6)
     _blend(beta1, old[0], 1 - beta1, g, mean, update)
-    _divide(mean, rate / (1 - beta1 ** t), scale, 0.0, update)          # (7)
+    _divide(mean, rate / (1 - beta1 ** t), scale, 0.0, update)             # (7)
     return State(t, mean, scale), update
 
 
@@ -254,7 +245,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     Returns
     -------
     (State, array)
-        As for `sgd`; no entry of the update exceeds rate.
+        As for `sgd`.  No entry of the update exceeds the rate.
 
     Examples
     --------
@@ -273,7 +264,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, rate, eps, decays):
-    """Return the options as floats; this is faster than `_arrays`."""
+    """Check and return the options as floats, faster than `_arrays`."""
     least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
     for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
@@ -290,7 +281,7 @@ def _finite(name, a):
 
 
 def _past(state, g, fields):
-    """Return the step and the arrays of the state before this step."""
+    """Check and return the step and the arrays of the previous state."""
     old = _fitting("state", state, g, fields)
     for field, a in zip(fields, old, strict=True):
         _finite(f"state.{field}", a)
@@ -300,7 +291,7 @@ def _past(state, g, fields):
 
 
 def _fitting(name, state, g, fields):
-    """Return the arrays that `fields` names; the other one must be None."""
+    """Return the arrays named in `fields`; any other array must be None."""
     if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
     for field in ("mean", "scale"):
@@ -309,7 +300,7 @@ def _fitting(name, state, g, fields):
 
 
 def _like(name, a, g):
-    """Refuse an array unlike g in shape or dtype; if g is None, any array."""
+    """Refuse an array unlike g in shape or dtype, or any array if g is None."""
     found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
                      for x in (a, g))
     if found != wanted:
@@ -317,7 +308,7 @@ def _like(name, a, g):
 
 
 def _buffers(out, old, g, fields):
-    """Return the arrays of `out`, which will be overwritten."""
+    """Check and return the arrays of `out`, which will be overwritten."""
     if len(_one_of("out", out, tuple)) != 2:
         raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
     _like("out[1]", out[1], g)
@@ -326,8 +317,8 @@ def _buffers(out, old, g, fields):
         others = [g, *written[i + 1:],
                   *(a for k, a in enumerate(old) if k != i or a is not array)]
         if any(np.may_share_memory(array, other) for other in others):
-            raise ValueError("out has arrays that share memory with each other, "
-                             "gradient or state: only out[0] may be state")
+            raise ValueError("out has arrays that share memory with each other, the "
+                             "gradient or the state: only out[0] may be the state")
     return written
 
 

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | snap.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the sparse n-step approximation (SnAp-n) of recurrent learning.
 
-SnAp-n carries the influence of each parameter forward in time, but only on
-the states of neurons that the parameter reaches within n steps of the
-network.  The influence on all other states is set to 0.  Let J be the
-state Jacobian, F the immediate influence and q the credit of any
-recurrence, and let i(p) be the postsynaptic neuron of the parameter p:
+SnAp-n carries the influence M of each parameter forward in time, but only
+on the neurons that the parameter reaches within n steps.  The influence on
+the states of all other neurons is set to 0.  With the state Jacobian J,
+the immediate influence F and the credit q of any recurrence with states h,
+and with the postsynaptic neuron i(p) of the parameter p,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if neuron k is reached from i(p) along at most n - 1
@@ -13,21 +13,20 @@ recurrence, and let i(p) be the postsynaptic neuron of the parameter p:
     dL/dp = sum_t q[t] M[t]                         (3)
 
 Derivation.  Without P, (1) gives the exact M[t] = dh[t]/dp.  Entries of M
-    where P is 0 are not stored.  Parameters with the same i(p) need only
-    the rows and columns of J that belong to the neurons they keep, so they
-    share one small block of M.
-Approximate.  The rule keeps the interactions among the neurons near i(p)
-    and drops all paths through other neurons.  For the parameters of one
-    group, it is the exact gradient of a run in which the kept neurons read
-    the recorded spikes of all others.  It is exact if P only removes
-    zeros: for n = 2 with a dense V, for n = N on a ring of N neurons, and
-    for any n with a diagonal V.  n = 1 is the rung "block" of
-    `sparse_rtrl`.
+    where P is 0 are not stored.  Parameters with the same i(p) share one
+    block of M, and need only the rows and columns of J that belong to the
+    kept neurons.
+Approximate.  The rule drops all paths through neurons that are not kept.
+    For the parameters of one block, it is the exact gradient of a run in
+    which the kept neurons receive the recorded spikes of all others.  It
+    is exact if P only removes zeros: for n = 2 with a dense V, for n = N
+    on a ring of N neurons, and for any n with a diagonal V.  n = 1 is the
+    rung "block" of `sparse_rtrl`.
 Cost.   O(B p k) memory and O(T B p k^2) time for parameters that keep k of
     N neurons; exact learning has k = N.
-Departures.  [MEE21] counts steps of single states.  Here all states of a
-    neuron (current, membrane, adaptation) are kept or dropped together, so
-    a step is a synapse.
+Departures.  [MEE21] counts steps of single states.  Here a step is a
+    synapse: all states of a neuron (current, membrane, adaptation) are
+    kept or dropped together.
 
 [MEE21] J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A.
     Graves, ICLR 2021, arXiv 2006.07232.
@@ -53,8 +52,8 @@ def reach(V, order):
     Returns
     -------
     (n, n) bool
-        Entry [i, k] tells whether weights into neuron i are kept at neuron
-        k.  The diagonal is True.
+        Entry [i, k] is True if the influence of the weights into neuron i
+        on neuron k is kept.  The diagonal is True.
 
     Examples
     --------
@@ -78,12 +77,12 @@ def owners(n, m, recurrent=True):
     n, m : int
         Numbers of neurons, at least 1, and of inputs, at least 0.
     recurrent : bool
-        Whether n x n recurrent weights follow the n x m input weights.
+        True if n x n recurrent weights V follow the n x m input weights W.
 
     Returns
     -------
     (p,) int
-        Neurons for the entries of W, then of V, row by row.
+        Neuron of each entry of W, then of V, row by row.
 
     Examples
     --------
@@ -97,21 +96,19 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Count the numbers that SnAp stores for one sequence.
+    """Count the entries of M that SnAp stores for one sequence.
 
     Parameters
     ----------
-    owner : (p,) int
-        Row of `pattern` for each parameter.
-    pattern : (g, n) bool
-        Neurons (or states) that are kept, as from `reach`.
+    owner, pattern
+        As for `step`.
     states : int
         Number of states, a multiple of n.
 
     Returns
     -------
     int
-        Entries of all blocks.
+        Number of entries of all blocks.
 
     Examples
     --------
@@ -129,22 +126,22 @@ def step(blocks, J, F, owner, pattern):
     Parameters
     ----------
     blocks : tuple of (B, k_g, p_g) float, or None
-        Influence of the parameters of each row g of `pattern` on the states
-        that the row keeps, both in ascending order.  None stands for 0.
+        For each row g of `pattern`, the influence of its parameters on its
+        kept states, both in ascending order.  None stands for 0.
     J : (B, N, N) float
-        State Jacobian of this step; its dtype is the result's.
+        State Jacobian of this step.  The result has its dtype.
     F : (B, N, p) float
         Immediate influence; entries outside `pattern` are dropped.
     owner : (p,) int
         Row of `pattern` for each parameter.
     pattern : (g, n) bool
-        Neurons that are kept, as from `reach`.  N is a multiple of n, and
-        the states k, n + k, 2 n + k, ... belong to neuron k.
+        Kept neurons of each row, as from `reach`.  N is a multiple of n,
+        and the states k, n + k, 2 n + k, ... belong to neuron k.
 
     Returns
     -------
     tuple of (B, k_g, p_g) float
-        New blocks.
+        Blocks after this step.
 
     Examples
     --------
@@ -176,7 +173,7 @@ def gradient(J, F, q, owner, pattern):
     Parameters
     ----------
     J : (T, B, N, N) float
-        State Jacobians; J[0] is not used.  Their dtype is the result's.
+        State Jacobians; J[0] is not used.  The result has their dtype.
     F : (T, B, N, p) float
         Immediate influence of the parameters on the states.
     q : (T, B, N) float
@@ -208,7 +205,7 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states, p):
-    """Return the parameters and the kept states of each row of `pattern`."""
+    """Check and return the parameters and the kept states of each row."""
     pattern, = _arrays("pattern (g, n)", pattern)
     owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:

@@ -27,9 +27,9 @@ The cross entropy trains the unit of the label y to spike first:
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[y[b]]   (8)
     dL/dt[b, c] = ([c = y[b]] - softmax(...)[c]) / (B scale)     (9)
 
-Derivation.  (2) is the integral of (1).  U_i(t_i) = threshold gives tau
-    (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold by (2), hence (3), and (4)
-    with I_i(t_i) = sum_C W_ij z_j/z_i.  (5) and (6) are the implicit
+Derivation.  (2) is the integral of (1).  With U_i(t_i) = threshold, (2) is
+    tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold, which gives (3), and
+    (4) by I_i(t_i) = sum_C W_ij z_j/z_i.  (5) and (6) are the implicit
     derivative of the crossing, dt_i = -dU_i/(dU_i/dt), with dU_i from (2)
     and dU_i/dt from (4).  To find C, note that U_i is monotone between two
     inputs.  With the p earliest inputs as C, U_i crosses the threshold
@@ -147,7 +147,7 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     -------
     dW, dinputs : (n, m) and (B, m) float
         Derivatives by the weights, summed over the batch, and by the input
-        times, where it is 0 for an input that does not spike.
+        times (0 for inputs that do not spike).
 
     Examples
     --------
@@ -209,8 +209,8 @@ def silent_cost(W, *, tau, threshold):
     Returns
     -------
     value, dW : float and (n, m) float
-        Penalty, threshold units per s, and its derivative.  Both are 0 for
-        a weight sum of at least threshold/tau.
+        Penalty, threshold units per s, and its derivative (0 for a weight
+        sum that equals threshold/tau).
 
     Examples
     --------
@@ -244,8 +244,8 @@ def cross_entropy(times, labels, *, scale, late):
     Returns
     -------
     loss, dtimes : float and (B, k) float
-        Loss in nats, mean over the batch, and its derivative, which is 0
-        for units that are late or silent.
+        Loss in nats, mean over the batch, and its derivative by the times
+        (0 for units that are late or silent).
 
     Examples
     --------

@@ -393,9 +393,10 @@ def _given(k, state, names, W, *others):
     if not _fits(W, state.eligibility) or W.dtype not in (np.float32, np.float64):
         W, = _arrays("W (B, n, m) float", W)
     shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
+    whole = np.dtype(int)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
-        kind = np.dtype(int if name == "held" else W.dtype)
-        if np.shape(array) != shape or getattr(array, "dtype", None) != kind:
+        kind = whole if name == "held" else W.dtype
+        if getattr(array, "shape", None) != shape or array.dtype != kind:
             raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
                              f"{kind} {shape} to match W of shape {W.shape} and delay")
     like = (state.trace, state.mem, state.mem, state.mem)

@@ -137,7 +137,7 @@ def test_flac_without_soundfile(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     path = tmp_path / "a.flac"
     path.write_bytes(b"fLaC" + bytes(100))
-    with pytest.raises(ValueError, match="a.flac is FLAC: must have soundfile"):
+    with pytest.raises(ValueError, match="a.flac is FLAC: soundfile must be installed"):
         audio.read(path)
 
 

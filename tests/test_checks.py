@@ -62,11 +62,11 @@ def test_a_run_with_a_hard_threshold_is_recognised():
 def test_zeros_never_pass():
     zero = np.zeros(3)
     for f in (lambda w: 0.0, lambda w: 7.0):
-        with pytest.raises(AssertionError, match="comparison shows nothing"):
+        with pytest.raises(AssertionError, match="comparison is inconclusive"):
             checks.directional(f, zero, zero, np.random.default_rng(0))
-        with pytest.raises(AssertionError, match="comparison shows nothing"):
+        with pytest.raises(AssertionError, match="comparison is inconclusive"):
             checks.gradient(f, zero, zero)
-        with pytest.raises(AssertionError, match="comparison shows nothing"):
+        with pytest.raises(AssertionError, match="comparison is inconclusive"):
             checks.gradient(f, zero[:0], zero[:0])
 
 
@@ -128,7 +128,7 @@ def test_slope_of_how_many_points_and_which():
     at.clear()
     checks.taylor_slope(f, np.zeros(1), np.zeros(1), np.ones(1))
     assert at == [0.0] + [1e-2 / 2 ** k for k in range(8)]
-    with pytest.raises(AssertionError, match="comparison shows nothing"):
+    with pytest.raises(AssertionError, match="comparison is inconclusive"):
         checks.taylor_slope(lambda w: 7.0, np.ones(1), np.zeros(1), np.ones(1))
 
 
@@ -209,7 +209,7 @@ def test_options_under_which_nothing_is_checked_are_refused(call, match):
 def test_float32_shapes_and_nan_are_refused(tool):
     good = np.ones(2)
     with pytest.raises(ValueError, match=r"^theta\[0\], gradient\[0\] are float32, "
-                                         "float64: must be float64.*compare float32"):
+                                         "float64: must be float64.*rounding in float32"):
         tool(good.astype(np.float32), good)
     with pytest.raises(ValueError, match=r"gradient\[0\] are float64, float32"):
         tool(good, good.astype(np.float32))

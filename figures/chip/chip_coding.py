@@ -1,4 +1,4 @@
-"""Images and spoken words as input spikes of an analog chip.
+"""Encode images and spoken words as input spikes of an analog chip.
 
 Images are cropped, resized by cubic splines, and rotated at random during
 training.  Each pixel x in [0, 1] sends at most one spike,
@@ -13,16 +13,16 @@ spikes at tau log(1/(1 - threshold)), which is `first` for every batch that
 contains one, and the caller may give this number.
 
 Words are events of 700 channels.  During training, each event may move to
-another channel.  The lowest channels are then removed, every ninth of the
-others is kept, and time is compressed,
+another channel.  The lowest channels are removed, every ninth of the other
+channels is kept, and time is compressed,
 
     channel' = round(channel + spread N(0, 1))                        (4)
-    input = (channel' - 70) / 9 where that is one of 0 ... 69         (5)
+    input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
 Constants are those of [CB22] and of its public code, which also rounds
 pixels to 8 bits after the spline.  Values beyond the range of 8 bits are
-clipped.  The spread of (4) is given in a supplement that was not consulted.
+clipped.  The supplement of the paper gives the spread of (4); it was not consulted.
 Events that leave the channels 0 ... 699 are lost.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
@@ -53,7 +53,7 @@ def latency(values, *, T=20, dt=1.7e-6, tau=8e-6, threshold=0.2, first=None):
     Returns
     -------
     (T, B, m) float
-        0 or 1, in the dtype of values.
+        Spikes 0 or 1, in the dtype of values.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def rotated(images, rng, *, most=15.0):
     Returns
     -------
     (B, H, W) float
-        By linear interpolation; 0 where the rotated image has no pixel.
+        Rotated images by linear interpolation; 0 outside the original.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def words(times_s, units, *, T, dt=1.7e-6, speed=2000.0, skip=70, stride=9,
     Returns
     -------
     (T, m) float32
-        0 or 1, m = (channels - skip) / stride inputs, rounded up.
+        Spikes 0 or 1 of m = (channels - skip) / stride inputs, rounded up.
 
     Examples
     --------

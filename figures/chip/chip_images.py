@@ -57,8 +57,8 @@ class Rule(NamedTuple):
 class Scores(NamedTuple):
     """Hold results on the test images.
 
-    `spikes` is the mean number of hidden spikes per image.  `until` (T,) is
-    the accuracy if only the samples 0 ... t are used.
+    `spikes` is the mean number of hidden spikes per image.  `until[t]` is the
+    accuracy if only the samples 0 ... t are used.
     """
 
     accuracy: float
@@ -144,8 +144,8 @@ DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
 # training images.
 STORED = Rule(scaling=4.0)
 HIDDEN, EPOCHS = {"digits": 100}, {"digits": 18}
-LEARNT = 0.93                   # bound on the test accuracy on the digits
-HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # one job has PART epochs
+LEARNT = 0.93                   # lower bound on the test accuracy on the digits
+HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # epochs of one job: PART
 
 
 def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=False):
@@ -195,7 +195,7 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Train for the epochs from `first` on; return the learner and curves.
+    """Train for `epochs` epochs, counted from `first`; return the learner and curves.
 
     The curves (epochs, 2) are the mean loss and accuracy on the training
     images in each epoch, computed before the update with each mini-batch.
@@ -244,7 +244,7 @@ def silenced(weights, generator, share):
 # ---- pass a learner from one job to the next ---------------------------------
 
 def packed(learner):
-    """Return the arrays of a learner as a dict."""
+    """Return the arrays of a learner as a dict of arrays."""
     found = {}
     for name, w, state in zip(chip_weights.Weights._fields, learner.weights,
                               learner.states, strict=True):
@@ -275,7 +275,7 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """Hold a perceptron that learns from grey levels, and its states of Adam."""
+    """Hold a perceptron that learns from grey levels, and the states of Adam."""
 
     weights: list
     biases: list

@@ -21,8 +21,7 @@ from refsnn import chip, losses
 HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"
 SPEED = 2000.0                      # 1 s of speech takes 500 us on the chip
 LONGEST = 1.4                       # s; later spikes are dropped
-# Scores are sums over about 300 steps.  Their scaling is a tenth of the published
-# one.
+# Scores are sums over about 300 steps, scaled by a tenth of the published factor.
 RULE = chip_images.Rule(reduction="sum", scaling=0.1, burst=0.0)
 EXCITED, BOUND = 1e-7, 3000.0       # regulariser: strength, hidden spikes per word
 AT_ONCE = 100                       # test words in one run
@@ -35,9 +34,9 @@ def steps(words):
 
 
 def coded(words, index, T, spread=0.0, rng=None):
-    """Return input spikes (T, B, 70) of the words in `index`.
+    """Return the input spikes (T, B, 70) of the words in `index`.
 
-    Of the 700 channels of SHD, the same 70 are used as in the paper.
+    Of the 700 channels of SHD, the 70 channels of the paper are used.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, words.channels // INPUTS)
     return np.stack([chip_coding.words(
@@ -53,7 +52,7 @@ def shuffled(weights, rng):
 
 
 def accuracy(run, weights, words, index, T):
-    """Return the accuracy on the words in `index`; NaN if there are none.
+    """Return the accuracy on the words in `index`; NaN if `index` is empty.
 
     The readout with the largest sum over time is the predicted word.
     """

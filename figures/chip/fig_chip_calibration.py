@@ -5,21 +5,22 @@ chip that is de-calibrated: the time constants and thresholds of the neurons
 are drawn around their nominal values, with a relative standard deviation of
 up to 50 %.  The gradient is computed with the nominal parameters.  If the
 network is trained with the chip in the loop, a de-calibration of 30 % reduces
-its mean test accuracy by at most 0.02 (3 seeds, 5 with --full).  If the network
-is trained in ideal software, and its weights are rounded and written to the
-same chips, the reduction is larger by at least 0.03.  At 50 %, the thresholds
-of some neurons lie below their leak potentials, and these neurons fire without
-input.  The mean number of such neurons is listed.
+its mean test accuracy by at most 0.02 (3 seeds, 5 with --full).  If the
+network is trained in ideal software, and its weights are rounded and written
+to the same chips, the reduction is larger by at least 0.03.  At 50 %, the
+thresholds of some neurons lie below their leak potentials, and these neurons
+fire without input.  A claim states the mean number of such neurons.
 
-Left: test accuracy against de-calibration.  Small markers are single seeds,
-large markers are means.  Right: increase of the test error, relative to that
-of the whole network, when a random share of the hidden neurons is silenced
-after training.  Networks were trained on the calibrated chip, without dropout
-or with 40 % dropout.  Lines are means, stars are published values.
+The left panel shows test accuracy against de-calibration.  Small markers are
+single seeds, large markers are means.  The right panel shows the increase of
+the test error, relative to that of the whole network, when a random share of
+the hidden neurons is silenced after training.  These networks were trained on
+the calibrated chip, without dropout or with 40 % dropout.  Lines are means,
+stars are published values.
 
 With --full, there are six levels of de-calibration, and time constants and
-thresholds are also de-calibrated separately.  Mirrors [CB22] fig. 4, which
-uses MNIST.
+thresholds are also de-calibrated separately.  This figure mirrors [CB22] fig.
+4, which uses MNIST.
 """
 
 import numpy as np

@@ -8,17 +8,17 @@ calibration, the spreads of the synaptic gain and of both time constants
 calibration of one chip.  After calibration, each spread is at most half of
 its value before.
 
-Top left and middle: responses of all membranes to one input spike with the
-largest weight, before and after calibration, as recorded by the chip.  Black
-lines are means.  Top right: membranes of the hidden neurons for one test
-image, after a network was trained on the calibrated chip in the loop.  These
-neurons also differ because their weights differ.  Bottom: spreads before and
-after calibration.  Those of gain and time constants are relative to the mean,
-and those of potentials are relative to the difference between threshold and
-leak.  Bars are means, dots are single chips, and diamonds are published
-values.
+The top left and middle panels show the responses of all membranes to one
+input spike with the largest weight, before and after calibration, as recorded
+by the chip.  Black lines are means.  The top right panel shows the membranes
+of the hidden neurons for one test image, after a network was trained on the
+calibrated chip in the loop.  These neurons also differ because their weights
+differ.  The bottom panel shows the spreads before and after calibration.
+Spreads of gain and time constants are relative to the mean, and spreads of
+potentials are relative to the difference between threshold and leak.  Bars
+are means, dots are single chips, and diamonds are published values.
 
-Mirrors [CB22] figs. 2 and 4 A.
+This figure mirrors [CB22] figs. 2 and 4 A.
 """
 
 import functools
@@ -36,7 +36,7 @@ STAGES = ("uncalibrated", "calibrated")
 COLOURS = {"uncalibrated": colours.VERMILION, "calibrated": colours.BLUE}
 QUANTITIES = ("synaptic gain", "synaptic time constant", "membrane time constant",
               "threshold", "leak", "reset")
-RELATIVE = QUANTITIES[:3]           # spreads relative to the mean
+RELATIVE = QUANTITIES[:3]           # quantities whose spread is relative to the mean
 NEAR = ("synaptic gain", "synaptic time constant", "membrane time constant")
 
 
@@ -74,7 +74,7 @@ def bench(epochs, seed, repeat):
 
 
 def spread(found):
-    """Return the spread of each quantity over the neurons that could be measured.
+    """Return the spread of each quantity over all neurons that could be measured.
 
     Excitatory and inhibitory synapses are combined.
     """

@@ -2,21 +2,21 @@
 
 Networks of 256-100-10 neurons classify the embedded digits.  They are trained
 with an emulated chip in the loop, at several strengths of the burst
-regulariser.  Some strengths reduce the hidden layer to at most 40 spikes per
-image.  Of these strengths, the one with the highest training accuracy is
-selected.  Its mean test accuracy is at most 0.01 below that without
-regulariser (3 seeds, 5 with --full).
+regulariser, which penalises hidden spikes.  Some strengths reduce the hidden
+layer to at most 40 spikes per image.  Of these strengths, the one with the
+highest training accuracy is selected.  Its mean test accuracy is at most 0.01
+below that without regulariser (3 seeds, 5 with --full).
 
-Left: test accuracy if only the membrane samples up to a given time after the
-first input spike are used.  Without regulariser, this accuracy is within 0.01
-of its final value after at most 10 us.  In its fast mode, the chip is reset
-after 10 us, processes an image in 11.8 us, and loses at most 0.01 of the test
-accuracy.  Right: test accuracy against the mean number of hidden spikes per
-image.  Each colour is one strength of the regulariser.  Dots are single seeds,
-diamonds are means.
+The left panel shows the test accuracy if only the membrane samples up to a
+given time after the first input spike are used.  Without regulariser, this
+accuracy is within 0.01 of its final value after at most 10 us.  In its fast
+mode, the chip is reset after 10 us, processes an image in 11.8 us, and loses
+at most 0.01 of the test accuracy.  The right panel shows the test accuracy
+against the mean number of hidden spikes per image.  Each colour is one
+strength of the regulariser.  Dots are single seeds, diamonds are means.
 
-With --full, there are more strengths.  Mirrors [CB22] fig. 3 C, D and E,
-which use MNIST.
+With --full, there are more strengths.  This figure mirrors [CB22] fig. 3 C, D
+and E, which use MNIST.
 """
 
 import numpy as np

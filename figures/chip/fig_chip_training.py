@@ -8,15 +8,16 @@ accuracy with the chip in the loop is at most 0.01 below that of the same
 network in ideal software (5 seeds).  A ReLU network of the same size is the
 baseline.
 
-Top: response of the chip to one test image before and after training: input
-spikes, hidden spikes, membranes of all hidden neurons, and readouts.  Bottom:
-training loss and test accuracy.  Thin lines are single seeds, thick lines are
-means.  A seed sets the chip, the initial weights, the order of the images and
-the split into training and test set.
+The top panels show the response of the chip to one test image before and
+after training: input spikes, hidden spikes, membranes of all hidden neurons,
+and readouts.  The bottom panels show training loss and test accuracy.  Thin
+lines are single seeds, thick lines are means.  A seed sets the chip, the
+initial weights, the order of the images and the split into training and test
+set.
 
-With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST at
-16x16 for 100 epochs, and MNIST is repeated with dropout and random rotation.
-Mirrors [CB22] fig. 3 A, B and table 1.
+With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST
+at 16x16 for 100 epochs, and MNIST is repeated with dropout and random
+rotation.  This figure mirrors [CB22] fig. 3 A, B and table 1.
 """
 
 import numpy as np
@@ -69,7 +70,7 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, seed,
           repeat, before=None):
-    """Train for `epochs` epochs from `first` on; return curves, pictures, learner."""
+    """Train for `epochs` epochs from `first` on; return curves, responses, learner."""
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
     rule = chip_images.DEFAULT if task == "digits" else chip_images.STORED
@@ -119,7 +120,7 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
 
 
 def picture(when, run, weights, images):
-    """Return the response of a network to one test image, for the picture."""
+    """Return the response of a network to one test image, for the plot."""
     shown = [int(np.argmax(images.labels_test == SHOWN))]
     x = chip_images.coded(images.x_test[shown])
     recording = run(weights, x)
@@ -128,7 +129,7 @@ def picture(when, run, weights, images):
 
 
 def gather(results):
-    """Return curves (conditions, repeats, ...), and the pictures of the first run."""
+    """Return curves (conditions, repeats, ...), and the responses of the first run."""
     ended = [r for r in results if r["ended"]]
     keys = [(str(r["task"]), bool(r["augmented"]), str(r["kind"])) for r in ended]
     conditions = list(dict.fromkeys(keys))

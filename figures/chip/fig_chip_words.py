@@ -1,36 +1,36 @@
 """A recurrent network on an analog chip learns to classify spoken words
 
 A recurrent network of 186 neurons is trained with an emulated chip in the
-loop.  Its input is spoken words as spikes of 70 channels, which the chip
-receives 2,000 times faster than they were spoken.  The same network is also
-trained in ideal software.  In a control, the recurrent weights of a network
-trained on the chip are shuffled and fixed, and all other weights are trained
-anew.  On the Spiking Heidelberg Digits (SHD), the published accuracy is 0.762
-on the chip, 0.643 in the control and 0.712 in software [CB22].  On SHD and on
-the Spiking Speech Commands (SSC), the claims are that the control is at least
-0.05 less accurate than the trained network, and that software is at most 0.05
-more accurate than the chip.  Other data sets are too small to separate the
-three conditions, so that their differences are shown and not judged.
+loop.  Its inputs are the spikes of spoken words in 70 channels, which the
+chip receives 2,000 times faster than the words were spoken.  The same network
+is also trained in ideal software.  In a control, the recurrent weights of a
+network trained on the chip are shuffled and fixed, and all other weights are
+trained anew.  On the Spiking Heidelberg Digits (SHD), the published accuracy
+is 0.762 on the chip, 0.643 in the control and 0.712 in software [CB22].  On
+SHD and on the Spiking Speech Commands (SSC), the claims are that the control
+is at least 0.05 less accurate than the trained network, and that software is
+at most 0.05 more accurate than the chip.  Other data sets are too small to
+separate the three conditions, so their differences are shown and not judged.
 
-Left: response of the chip to one test word after training: input spikes,
-hidden spikes, and the sum of each readout over time.  The readout with the
-largest final sum is the predicted word.  Middle: training loss.  Thin lines
-are single runs, thick lines are means.  A run sets the chip, the initial
-weights and the order of the words.  Right: accuracy on training words and on
-two sets of test words.  Small markers are single runs, large markers are
-means.  Black diamonds are the published accuracies on all test words of SHD
-(20 classes).
+The left panels show the response of the chip to one test word after training:
+input spikes, hidden spikes, and the sum of each readout over time.  The
+readout with the largest final sum is the predicted word.  The middle panel
+shows the training loss.  Thin lines are single runs, thick lines are means.
+A run sets the chip, the initial weights and the order of the words.  The
+right panel shows the accuracy on training words and on two sets of test
+words.  Small markers are single runs, large markers are means.  Black
+diamonds are the published accuracies on all test words of SHD (20 classes).
 
 By default, the words are synthetic English digits, and training has 6 epochs.
-With --full, the words are those of SHD and SSC, for 100 epochs.  Without these
-files, they are recordings of the Free Spoken Digit Dataset (FSDD), for 60
-epochs.  Mirrors [CB22] fig. 5 A, B and table 1.
+With --full, the words are those of SHD and SSC, for 100 epochs.  If these
+files are missing, the words are recordings of the Free Spoken Digit Dataset
+(FSDD), for 60 epochs.  This figure mirrors [CB22] fig. 5 A, B and table 1.
 """
 
 import numpy as np
 
 from figures.chip import chip_images
-from figures.chip.chip_words import keywords    # noqa: F401, a job
+from figures.chip.chip_words import keywords    # noqa: F401, a job of this figure
 from figures.run import colours, published
 from figures.run.claims import Claim, at_least, at_most
 from figures.spoken import spoken_words

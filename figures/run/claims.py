@@ -1,4 +1,4 @@
-"""Claims: a sentence, our value, the bound that it must meet, the verdict."""
+"""Define the claims of figures: a sentence, a computed value, a bound, a verdict."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,12 @@ import numpy as np
 
 
 class Claim(NamedTuple):
-    """A sentence that a figure claims, and whether our value supports it.
+    """Hold a sentence that a figure claims, and whether the value supports it.
 
-    `value` is our number or a short text.  `bound` says what it must meet,
-    for example ">= 0.96".  `ok` is the verdict, None if the claim is not
-    judged.  `paper` is the published number, None if there is none.
+    `value` is the computed number or a short text.  `bound` is the bound that
+    the value must meet, for example ">= 0.96".  `ok` is the verdict, None if
+    the claim is not judged.  `paper` is the published number, None if no
+    number is published.
     """
 
     text: str
@@ -21,22 +22,25 @@ class Claim(NamedTuple):
 
 
 def at_least(text, value, bound, paper=None):
-    """Claim that `value` is at least `bound`; NaN fails."""
+    """Return the claim that `value` is at least `bound`; NaN fails."""
     return Claim(text, float(value), f">= {bound:g}", bool(value >= bound), paper)
 
 
 def at_most(text, value, bound, paper=None):
-    """Claim that `value` is at most `bound`; NaN fails."""
+    """Return the claim that `value` is at most `bound`; NaN fails."""
     return Claim(text, float(value), f"<= {bound:g}", bool(value <= bound), paper)
 
 
 def exactly(text, value, bound, paper=None):
-    """Claim that `value` equals `bound` to the last bit."""
+    """Return the claim that `value` equals `bound` to the last bit."""
     return Claim(text, float(value), f"= {bound:g}", bool(value == bound), paper)
 
 
 def mean_and_spread(values, axis=0):
-    """Return mean and sample standard deviation over `axis`, 0 of one value."""
+    """Return mean and sample standard deviation over `axis`.
+
+    The standard deviation of a single value is 0.
+    """
     values = np.asarray(values, float)
     if values.shape[axis] == 0:
         raise ValueError(f"values is of shape {values.shape}: axis {axis} must "

@@ -1,7 +1,7 @@
-"""The colours of all figures, as plain strings.
+"""Define the colours of all figures as plain strings.
 
-Jobs must not load matplotlib.  `style.mplstyle` repeats these colours in its
-colour cycle.
+The colours are strings because jobs must not load matplotlib.  The colour cycle
+of `style.mplstyle` repeats them.
 """
 
 # The palette of Okabe and Ito, which readers with colour blindness can tell apart.

@@ -1,4 +1,4 @@
-"""Write what a run leaves behind: pictures, HDF5 and JSON files, the gallery."""
+"""Write the outputs of a run: pictures, HDF5 and JSON files, and the gallery."""
 
 import ast
 import html
@@ -31,7 +31,7 @@ LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
 
 
 def described(path):
-    """Return (title, caption) from the docstring of a figure, without import."""
+    """Return (title, caption) from the docstring of a figure, without importing it."""
     try:
         text = ast.get_docstring(ast.parse(path.read_bytes(), str(path)))
     except (SyntaxError, ValueError):
@@ -120,7 +120,7 @@ def write_page(out):
 
 
 def _documents(out):
-    """Return (name, document) of each figure found, the speed figure last."""
+    """Return (name, document) of each figure found, with the speed figure last."""
     found = []
     for path in out.glob("*.json"):
         try:
@@ -153,7 +153,7 @@ def _summary(documents, claims):
 
 
 def _state(document):
-    """Return (class, text) of the worst verdict of a figure."""
+    """Return (CSS class, text) of the worst verdict of a figure."""
     verdicts = [claim["ok"] for claim in document["claims"]]
     if "error" in document:
         return "fail", "\u2717 no result"
@@ -173,7 +173,7 @@ def _index(documents):
 
 
 def card(document, out):
-    """Return one figure of the page: picture, caption, claims and links."""
+    """Return the HTML of one figure: picture, caption, claims and links."""
     name, title = document["name"], html.escape(document["title"])
     link = html.escape(urllib.parse.quote(name))
     caption = "".join(f"<p>{html.escape(part)}</p>\n"
@@ -222,7 +222,7 @@ def bound(claim):
 
 
 def _note(document):
-    """Return the last line of a figure: size, seed, computing time and data."""
+    """Return the note of a figure: size, seed, number of jobs, time and data."""
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
             f'{document["jobs"]} jobs, {took(document)} of computing, data: '
             f'{document["data"]}, refsnn {document["versions"]["refsnn"]}')

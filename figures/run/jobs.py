@@ -1,13 +1,13 @@
-"""Run jobs: their keys, their stored results, the worker's side, executors.
+"""Run the jobs of figures, and store their results under keys.
 
 A job is a function at the top level of a figure file with plain keyword
 arguments.  Its result is a dict that maps names to arrays, numbers, texts,
 truth values or lists of these.  The result is stored as npz without pickle.
 Its numbers come back as NumPy scalars, whether they were computed or loaded.
 
-A job may continue earlier jobs of its figure.  Its argument `before` is then
-the result of the earlier job, or the list of the results of several.  Its key
-covers the keys of the jobs that it continues.  A stored result therefore stays
+A job may continue earlier jobs of its figure.  Its argument `before` is the
+result of the earlier job, or the list of results if there are several.  The key
+of a job covers the keys of the jobs that it continues.  A stored result stays
 valid when the result of an earlier job is lost and has to be computed again.
 
 Figures that import the same job from another module share it.  With the same
@@ -35,26 +35,27 @@ import scipy
 import threadpoolctl
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-# By default glibc returns large arrays to the system and maps them again page by page,
-# a third of the time of a convolutional step.  With these settings it keeps them.
+# By default, glibc returns large arrays to the system and maps them again page by
+# page, which takes a third of the time of a convolutional step.  With these settings,
+# glibc keeps the arrays.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456",
              "MALLOC_MMAP_THRESHOLD_": "33554432"}
-SPEED = "speed"             # the figure whose jobs run last and alone, on n threads
-REBUILDS = 3                # times that a job is repeated when its process is killed
+SPEED = "speed"             # figure whose jobs run last, one at a time, on n threads
+REBUILDS = 3                # how often a job is repeated if its process is killed
 POLL_S = 0.05
 SECONDS = "seconds of this job"
 
 
 class Task(NamedTuple):
-    """One job: the arguments of `_run`, and the place of its result."""
+    """Hold one job: the arguments of `_run`, and the place of its result."""
 
-    home: str               # name of its figure, or of the module that figures share
+    home: str               # name of the figure, or of a module that figures share
     key: str
     call: tuple             # (root, module, function, kwargs, code)
-    before: tuple           # keys of the tasks that it continues
+    before: tuple           # keys of the tasks that this task continues
 
 
-# ---- keys: a result is used again if nothing it depends on has changed -------
+# ---- keys: a result is used again if nothing that it depends on has changed --
 
 def _imports(path):
     """Yield the dotted names that a file imports, `from a import b` as `a.b`."""
@@ -122,9 +123,9 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, identity):
     """Return the tasks of one figure, in the order of its `jobs`.
 
-    The key of a task covers the code it depends on, its arguments, the size,
-    the seed, the data, the versions of NumPy and SciPy, and the keys of the
-    jobs that it continues.
+    The key of a task covers the code that it depends on, its arguments, the
+    size, the seed, the data, the versions of NumPy and SciPy, and the keys of
+    the jobs that it continues.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
@@ -154,7 +155,7 @@ def tasks(root, name, module, size, seed, data, identity):
 
 
 def _shared(root, module, function):
-    """Tell whether a job of a figure comes from another module of figures/."""
+    """Return whether a job of a figure comes from another module of figures/."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
@@ -177,7 +178,7 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Return a result as a dict of arrays and NumPy scalars, as files give it."""
+    """Return a result as a dict of arrays and NumPy scalars, as read from a file."""
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
                         "texts as keys")
@@ -212,12 +213,12 @@ def save(path, result, seconds):
 
 
 def load(path):
-    """Return (result, seconds) of a stored job; None if absent or incomplete."""
+    """Return (result, seconds) of a stored job; None if it is absent or incomplete."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             whole = {name: stored[name][()] for name in stored.files}
         seconds = float(whole.pop(SECONDS))
-    except Exception:           # absent, incomplete or altered: is computed again
+    except Exception:           # absent, incomplete or altered: computed again
         return None
     return {name.removeprefix("= "): value for name, value in whole.items()}, seconds
 
@@ -310,15 +311,16 @@ def _cluster_extra(name):
 def compute(waiting, run, executor, lanes, start, owners, results):
     """Yield (task, answer, error) as tasks end, in any order.
 
-    The answer is what `run` returned, (result, seconds), or None after an
-    error.  `results` has earlier answers, and `owners` the names of the
-    figures that have a task, both by key.  A task starts when the answers of
-    all tasks that it continues are there.  A figure fails with the first of
-    its tasks that fails, and a task is left out when all its figures failed.
+    The answer is the return value of `run`, (result, seconds), or None after an
+    error.  For each key, `results` has the earlier answers, and `owners` the
+    names of the figures that need the task.  A task starts when the answers of
+    all tasks that it continues are available.  A figure fails when one of its
+    tasks fails, and a task is skipped when all its figures have failed.
 
-    Without an executor, each of `lanes` local processes, which run `start`
-    first, has one task at a time, so that a killed process loses one known
-    task.  It is replaced and the task repeated, at most `REBUILDS` times.
+    Without an executor, `lanes` local processes are used.  Each process runs
+    `start` first and then one task at a time, so that only one task is lost if
+    a process is killed.  The process is replaced and the task repeated, at most
+    `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()
@@ -353,7 +355,7 @@ def compute(waiting, run, executor, lanes, start, owners, results):
 
 
 def _outcome(future):
-    """Return (answer, error) of a future, one of them None."""
+    """Return (answer, error) of a future; one of the two is None."""
     try:
         return future.result(), None
     except Exception as error:
@@ -361,7 +363,7 @@ def _outcome(future):
 
 
 def trace(error):
-    """Return the traceback of an error, that of the worker if there is one."""
+    """Return the traceback of an error, in the worker if the error occurred there."""
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
     return "".join(traceback.format_exception(error)).strip()
@@ -370,7 +372,7 @@ def trace(error):
 def _submit(waiting, run, pools, local, start, flying, results):
     """Submit the tasks that can start: one to each idle process, or all at once.
 
-    Moves tasks from `waiting` to `flying`, {future: (lane, task)}, and starts
+    This moves tasks from `waiting` to `flying`, {future: (lane, task)}, and starts
     local processes in `pools`.
     """
     ready = [task for task in waiting if results.keys() >= set(task.before)]

@@ -1,7 +1,8 @@
 """Make figures: plan their jobs, compute them, judge the claims, draw, write.
 
-A figure is open until all its results are there or one of its jobs fails.  It
-is then gathered, judged, drawn and written, and its results are released.
+A figure is open until all its results are available or one of its jobs fails.
+The figure is then gathered, judged, drawn and written, and its results are
+released.
 """
 
 import contextlib
@@ -23,16 +24,16 @@ import refsnn
 from figures.run import gallery, jobs
 from figures.run.claims import Claim
 
-LONG_S = 45 * 60            # no job should take longer
+LONG_S = 45 * 60            # longest time that a job should take
 
 
 class DataMissing(Exception):
-    """A figure needs a data folder that is not there."""
+    """Raised if a figure needs a data folder that is missing."""
 
 
 @dataclasses.dataclass
 class Figure:
-    """A figure of this run.  Only this module changes it."""
+    """Hold the state of a figure during a run.  Only this module changes it."""
 
     name: str
     title: str
@@ -41,7 +42,7 @@ class Figure:
     tasks: list = dataclasses.field(default_factory=list)
     open: bool = True
     error: str | None = None            # traceback of the first error
-    failures: list = dataclasses.field(default_factory=list)    # one line for each
+    failures: list = dataclasses.field(default_factory=list)    # one line per failure
 
 
 def names(root):
@@ -59,7 +60,7 @@ def path_of(root, name):
 def figures(root, options, executor, run, start):
     """Compute, draw and judge the figures asked for; return the exit status.
 
-    `options` are those of the command line, which are only read.  `run` and
+    `options` are those of the command line; they are not changed.  `run` and
     `start` are the functions of `run_all.py` that a worker runs.
     """
     identity = jobs.data_key(options.data)
@@ -138,7 +139,7 @@ def found(tasks, options):
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Yield tasks as they end; those of the speed figure last and one by one."""
+    """Yield tasks as they end; tasks of the speed figure run last, one at a time."""
     speed = [task for task in waiting if task.home == jobs.SPEED]
     others = [task for task in waiting if task.home != jobs.SPEED]
     with jobs.environment(1):
@@ -162,7 +163,7 @@ def keep(task, result, seconds, options):
 
 
 def blame(owners, task, error):
-    """Note the error of a task in its figures, unless they have one already."""
+    """Record the error of a task in its figures, unless they have an error already."""
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
 
@@ -175,7 +176,7 @@ def called(task):
 
 
 def settle(made, results, options, bar):
-    """Finish the open figures that have all their results, or an error."""
+    """Finish the open figures that have an error or all their results."""
     for figure in made:
         if figure.open and (figure.error or all(
                 task.key in results for task in figure.tasks)):
@@ -189,7 +190,7 @@ def settle(made, results, options, bar):
                         refresh=sys.stderr.isatty())
 
 
-# ---- one figure, when its results are there ------------------------------------
+# ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
     """Judge, draw and write one figure; return lines for the terminal."""
@@ -253,7 +254,7 @@ def judged(claims, size):
 
 
 def record(figure, answers, options):
-    """Return what NAME.json says of a figure, with no claims yet."""
+    """Return the contents of NAME.json for a figure, still without claims."""
     repeats = {task.call[3]["repeat"] for task in figure.tasks
                if "repeat" in task.call[3]}
     return {"name": figure.name, "title": figure.title, "caption": figure.caption,

@@ -1,7 +1,7 @@
-"""Published numbers that figures compare their own with: reference/NAME.json.
+"""Read the published numbers with which figures are compared: reference/NAME.json.
 
-Each entry has a `value`, a `source`, and the field `known`, which says how the
-number is known (one of `KNOWN`).
+Each entry has a `value`, a `source`, and the field `known`, which is a key of
+`KNOWN` and states how the number is known.
 """
 
 import json

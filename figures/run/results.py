@@ -100,11 +100,11 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 - *published*: the published number, "\u2013" if there is none.  A number without a
   mark was {read}.  The marks are:
 {marks}
-- *refsnn*: our value, from the run that is stored in `figures/full`.
-- *bound*: what our value must meet, as the code of the figure states it.  "none"
-  means that the claim shows a value and is not judged.
-- *data and size*: "{same}" stands only where both
-  are equal.
+- *refsnn*: the value computed by refsnn, from the run stored in `figures/full`.
+- *bound*: the bound that this value must meet, as stated in the code of the figure.
+  "none" means that the claim shows a value and is not judged.
+- *data and size*: "{same}" stands only where
+  both equal those of the publication.
 
 """
 
@@ -139,7 +139,7 @@ def figure(name, document):
 
 
 def not_looked_up(root):
-    """Return list items for the published numbers that nobody looked up."""
+    """Return list items for the published numbers that were not looked up."""
     found = []
     for path in sorted((root / "figures" / "reference").glob("*.json")):
         for key, entry in json.loads(path.read_text(encoding="utf-8")).items():
@@ -163,8 +163,8 @@ def text(root):
     lines += ["## Figures without a stored full run", "",
               f"{', '.join(f'`{name}`' for name in absent) or 'None'}.", "",
               "## Published numbers that were not looked up", "",
-              "Figures show these numbers beside their own.  They were recalled, or "
-              "quoted by another source, and no result should be judged by them.", "",
+              "Figures show these numbers beside their own.  These numbers were recalled "
+              "or quoted by another source.  No result should be judged by them.", "",
               *(not_looked_up(root) or ["None."])]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 

@@ -1,15 +1,15 @@
 """Data and size of each claim of the full runs, and the results for README.md.
 
-The table says what the stored results, figures/full/*.json, do not: on which
-data and at which size a claim was tested, and how its published number is
-known.  A full run with other claims needs new entries here.
+The table adds to the stored results, figures/full/*.json, on which data and at
+which size a claim was tested, and how its published number is known.  A full
+run with other claims needs new entries here.
 """
 
 from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """What the stored result does not say about some claims of a figure.
+    """Hold the data, the size and the kind of source of some claims of a figure.
 
     `data` describes data and size.  `known` is a key of `published.KNOWN`, or
     empty where no number is published.  `same` is True only if both the size
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """A claim that README.md shows, with a short text and short data."""
+    """Hold a claim that README.md shows, with a short text and short data."""
 
     figure: str
     index: int
@@ -68,12 +68,12 @@ SPLIT = ("split MNIST, 5 tasks, 784-256-256-10 neurons, batches of 64, 10 epochs
          "c = 1 or 0, 10 runs, ")
 CIFAR = ("MNIST, then Fashion-MNIST in 5 pairs of classes, 500 images of each class, "
          "LeNet-5-Caffe, 3 runs, in place of CIFAR-10 and CIFAR-100")
-PICTURE = ("a picture of ours in place of the published one, 100 inputs, 100 outputs, "
-           "1,001 s, 1 network{}")
+PICTURE = ("a picture of this project in place of the published picture, 100 inputs, "
+           "100 outputs, 1,001 s, 1 network{}")
 TIMES = ("100 Poisson inputs of 5 Hz and 5 target spikes in 0.5 s, drawn anew at the "
          "paper's size, {}")
 XOR = ("task drawn anew, 20 runs of 1,250 s, {} hidden neurons; spike times, group "
-       "sizes and rates, which the paper does not state, are ours")
+       "sizes and rates are not stated in the paper and were chosen here")
 FSDD = ("1,200 recordings of the Free Spoken Digit Dataset (FSDD; 10 classes, 6 "
         "speakers, 2 of them held out) in place of the Spiking Heidelberg Digits, {} "
         "channels")
@@ -197,10 +197,10 @@ HEADLINES = (
              "tutorial's size"),
     Headline("delay", 7, "Online, delay of 60 ms: accuracy lost by block-diagonal RTRL",
              "own task"),
-    Headline("superspike", 1, "SuperSpike: neurons that hit all five target times",
+    Headline("superspike", 1, "SuperSpike: share of neurons that hit all five targets",
              "paper's size"),
-    Headline("superspike_xor", 3, "SuperSpike, XOR, 4 hidden neurons: runs that solve "
-             "it", "paper's size, own details"),
+    Headline("superspike_xor", 3, "SuperSpike, XOR, 4 hidden neurons: share of runs "
+             "that solve it", "paper's size, own details"),
     Headline("ntt_transfer", 4, "NTT, 3 % of the weights, MNIST: test accuracy",
              "demo's size and data"),
     Headline("ntt_transfer", 1, "NTT: kernel distance after / before transfer",

@@ -155,8 +155,8 @@ def claims(data):
                 5e-3),
         at_least("generic Hessian: largest w / Delta^2, relative to half the diagonal "
                  "entry", largest, 10),
-        at_most("generic Hessian: largest importance / half the diagonal entry, damping "
-                "0.1 / no damping",
+        at_most("generic Hessian: largest importance relative to half the diagonal "
+                "entry, damping 0.1 / no damping",
                 ratio(data, "generic", 0.1).max() / largest, 0.5),
         at_most("isotropic starts: largest relative difference between the mean path "
                 "integral and half the diagonal entry",

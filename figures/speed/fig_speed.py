@@ -1,62 +1,64 @@
 """Computing times of refsnn, relative to bare matrix products and to other tools
 
 Each panel compares the time of a task in refsnn with that of the same task in
-other tools, and with the time of the bare matrix products.  These are the
-matrix products that the task contains, without any other computation.  All
-bounds were set before these times were measured.  Ratios of times depend on
-the computer.  Most bounds were met on one computer when they were set, and
-they need not be met on another one.
+other tools, and with the time of the bare matrix products.  Bare products are
+the matrix products that the task contains, without any other computation.  The
+bounds were fixed before the times shown here were measured.  Ratios of times
+depend on the computer: most bounds were met on the computer on which they were
+set, and they may be missed on another computer.
 
 With dense input, recurrent training (700-200-20, 100 steps, batch 256, 5 % of
 the inputs active) takes at most 1.10 times as long as the bare products.  With
-sparse input, it takes at most 0.75 times as long, and it is at least 2 times
-faster than JAX, Norse and a time-major loop in PyTorch, and 3 times faster than
-the other tools.  With at most one spike per input (256-246-10, 50 steps, batch
-100), inference and training are at least 5 times faster than in JAX.  They are
-also at least 14 and 9 times faster than in PyTorch and in the tools based on
-it.
+sparse input, training takes at most 0.75 times as long as the bare products.
+It is then at least 2 times faster than JAX, Norse and a time-major loop in
+PyTorch, and 3 times faster than the other tools.  With at most one spike per
+input (256-246-10, 50 steps, batch 100), inference and training are at least 5
+times faster than in JAX.  Compared with PyTorch and the tools based on it,
+inference is at least 14 times and training at least 9 times faster.
 
-Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network
-(32-64) takes at most 1.15 times as long as its bare products.  It is at least
-1.5 times faster than automatic differentiation of each step in JAX, and 3
-times faster than in PyTorch.  RTRL of a spiking network (32-32) is at least 6
-times faster than forward-mode differentiation in JAX, and 30 times faster than
-in PyTorch.  "Recording" computes the influence after the network has run, and
-"step by step" computes it while the network runs.
+Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network (32
+inputs, 64 units) takes at most 1.15 times as long as its bare products.  It is
+at least 1.5 times faster than automatic differentiation of each step in JAX,
+and 3 times faster than in PyTorch.  RTRL of a spiking network (32 inputs, 32
+neurons) is at least 6 times faster than forward-mode differentiation in JAX,
+and 30 times faster than in PyTorch.  The bar "recording" computes the
+influence after the network has run, and the bar "step by step" while the
+network runs.
 
-The tangent kernel of 784-300-100-10 (100 samples) is computed faster than by
-torch.func and by each of the three implementations in neural-tangents.  Its
-peak memory is at most a hundredth of that of two of them.  The kernel of
-LeNet-5 (32 samples) is computed at least 1.5 times faster than by all three.
-A gradient of Neural Tangent Transfer (batch 64) is computed at least 1.8 times
-faster than by the fastest of the three, and 50 times faster than by the other
-two and by PyTorch.  All 18,720 steps of a transfer take at most 4 minutes.
+The tangent kernel of a 784-300-100-10 network (100 samples) is computed faster
+than by torch.func and by each of the three implementations in neural-tangents.
+The peak memory is at most a hundredth of that of two of these implementations.
+The kernel of LeNet-5 (32 samples) is computed at least 1.5 times faster than
+by all three.  A gradient of Neural Tangent Transfer (batch 64) is computed at
+least 1.8 times faster than by the fastest of the three, and 50 times faster
+than by the other two and by PyTorch.  All 18,720 steps of a transfer take at
+most 4 minutes.
 
-Synaptic intelligence (SI) adds at most 5 % to the time of a training step of
-784-2000-2000-10 (batch 256, Adam), and at most 12 % with its penalty.  The
-added time is at most 2.2 times the time of copying as many bytes, or 3 times
-with the penalty.
+Synaptic intelligence (SI) adds at most 5 % to the time of a training step of a
+784-2000-2000-10 network (batch 256, Adam), and at most 12 % with its penalty.
+The added time is at most 2.2 times the time of copying as many bytes, or 3
+times with the penalty.
 
-On one core, ideal software runs the network of the analog chip (256-246-10, 20
-steps) for at least 50,000 images per second.  The emulation of the chip runs
-it for at least 1,000 images per second, and the chip itself for 85,000.  One
-epoch of 60,000 images with the emulated chip in the loop takes at most 180 s.
-One second of sound is converted into spikes of 700 channels in at most 2.5 s,
-at least 100 times faster than by the published software lauscher.  Two seconds
-of sound need at most 1 GB.
+On one core, ideal software processes at least 50,000 images per second with
+the network of the analog chip (256-246-10, 20 steps).  The emulation of the
+chip processes at least 1,000, and the chip itself 85,000 images per second.
+One epoch of 60,000 images with the emulated chip in the loop takes at most
+180 s.  One second of sound is converted into spikes of 700 channels in at most
+2.5 s, at least 100 times faster than by the published software lauscher.  The
+conversion of two seconds of sound needs at most 1 GB of memory.
 
-Bars are medians of interleaved runs in one process, in float32.  A short task
-is run several times in succession, and the mean of these runs is used.  If JAX
-is installed, there are pauses between the runs, because its threads stay busy
-for a while.  All contenders receive the same input, the same weights and the
-same derivative of the loss by the readout, so that no loss is computed.
-Norse, snnTorch and SpikingJelly use their own LIF neurons; the loops in
-PyTorch and JAX compute the same network as refsnn.  With two threads, the bare
-products are computed on half of the batch in each thread, and the recurrent
-training of refsnn on half of the batch in each of two processes.  Inference
-and training with one spike per input use one thread in refsnn, because their
-steps are too short to be divided.  All other tasks are measured on one thread.
-This figure mirrors no figure of a paper.
+Bars are medians of interleaved runs in float32 (one run of lauscher).  A short
+task is run several times in succession, and the mean of these runs is used.
+If JAX is installed, there are pauses between the runs, because its threads
+stay busy for a while.  All contenders receive the same input, the same weights
+and the same derivative of the loss with respect to the readout; the loss
+itself is not computed.  Norse, snnTorch and SpikingJelly use their own LIF
+neurons; the loops in PyTorch and JAX compute the same network as refsnn.  With
+two threads, the bare products are computed on half of the batch in each
+thread, and the recurrent training of refsnn on half of the batch in each of
+two processes.  Inference and training with one spike per input use one thread
+in refsnn, because their steps are too short to be divided.  All other tasks
+are measured on one thread.  This figure mirrors no figure of a paper.
 """
 
 import contextlib
@@ -79,7 +81,7 @@ ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
 RECURRENT, INFERENCE, TRAINING = "recurrent training", "inference", "training"
 SIZES = {RECURRENT: (100, 256, 700, 200, 20), INFERENCE: (50, 100, 256, 246, 10)}
 SIZES[TRAINING] = SIZES[INFERENCE]
-DENSITY, DENSER = 0.05, 0.10              # share of active inputs, recurrent layer
+DENSITY, DENSER = 0.05, 0.10              # shares of active inputs, recurrent training
 BARE, DENSE, SPARSE = "bare products", "refsnn, dense input", "refsnn, sparse input"
 TWICE = f"{SPARSE}, {DENSER:.0%} active"
 MODEL = {"alpha": ALPHA, "beta": BETA}
@@ -154,7 +156,7 @@ def sparsely(p):
 
 
 def halved(build, p, pool):
-    """Return a function that runs the step of both halves of the batch at once.
+    """Return a function that runs the steps of both halves of the batch in parallel.
 
     `build` makes the step of a problem.  The steps run on two Python threads.
     """
@@ -247,7 +249,7 @@ def _rows(task, threads, runs, repeats, times):
     """
     import threadpoolctl
     limits = threadpoolctl.ThreadpoolController()
-    # The threads of JAX wait for work in a busy loop and slow the next contender.
+    # Waiting threads of JAX run a busy loop, which would slow the next contender.
     rest = 0.2 if "jax" in sys.modules else 0.0
     seconds = np.zeros((repeats, len(runs)))
     for r in range(-1, repeats):                       # the first is a warm-up

@@ -1,8 +1,8 @@
 """Run a training step in two processes, with half of the batch in each.
 
 A step of a recurrent layer consists of many short calls.  Two Python threads
-would spend a tenth of the time on passing the interpreter lock to each other,
-and two processes avoid this.
+would spend a tenth of the time on passing the interpreter lock to each other.
+Two processes avoid this cost.
 """
 
 import contextlib

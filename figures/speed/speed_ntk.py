@@ -1,9 +1,9 @@
 """Measure tangent kernels and Neural Tangent Transfer for `fig_speed`.
 
-A kernel is the full kernel of a batch with itself, and its time includes the
-forward pass.  A gradient is that of the kernel and output terms of Neural
-Tangent Transfer, with kernels between the two halves of a batch, and its time
-includes the kernel of the teacher.  The code for each other tool is written as
+The kernels are full kernels of a batch with itself, and their times include the
+forward pass.  The gradients are those of the kernel and output terms of Neural
+Tangent Transfer, with kernels between the two halves of a batch, and their
+times include the kernel of the teacher.  The code for each other tool is written as
 a user of this tool would write it, with the memory layout that the tool
 prefers, and JAX compiles it.  neural-tangents has three implementations of the
 kernel.  In PyTorch and JAX, the Jacobians of all samples are computed and
@@ -26,7 +26,7 @@ from refsnn import convnet, mlp, ntk, ntt, optimisers, pruning
 MLP, CONV, GRADIENT = "NTK, MLP", "NTK, LeNet-5-Caffe", "NTT gradient, MLP"
 TRANSFER = "NTT, one step"
 SIZES, SAMPLES = (784, 300, 100, 10), {MLP: 100, CONV: 32, GRADIENT: 64, TRANSFER: 64}
-TASKS = (MLP, CONV, GRADIENT)           # with a panel in the figure
+TASKS = (MLP, CONV, GRADIENT)           # tasks with a panel in the figure
 DENSITY, STRENGTH = 0.03, 1e-3
 STEPS, TIMED = 18_720, 300      # steps of a transfer, and steps that are timed
 BARE, OURS = "bare products", "refsnn"

@@ -4,8 +4,8 @@ Each builder returns a function without arguments, which runs one step, waits
 for its end and returns (out, gradients).  The loops in PyTorch and JAX compute
 the same network as refsnn, and tests/peers compares their results.  The other
 builders use the LIF neuron of their tool, with as little additional code as
-possible.  Gradients are those of the inner product <out, dout> by W, by V if
-there is one, and by W_out.
+possible.  Gradients are those of the inner product <out, dout> with respect to
+W, W_out and, in recurrent networks, V.
 """
 
 import importlib.util
@@ -20,8 +20,8 @@ from figures.run.claims import Claim, at_least
 class Problem(NamedTuple):
     """Hold the weights of a hidden layer and a readout, their input and `dout`.
 
-    `dout` is the derivative of the loss by the readout.  If it is None, only
-    `out` is computed.  The reset subtracts the threshold.
+    `dout` is the derivative of the loss with respect to the readout.  If it is
+    None, only `out` is computed.  The reset subtracts the threshold.
     """
 
     x: np.ndarray           # (T, B, m)
@@ -66,7 +66,7 @@ def _spike(torch, steepness):
 
 
 def _torch_step(torch, run, weights, dout):
-    """Return a function that calls `run` and computes the gradients by `weights`."""
+    """Return a function that calls `run` and computes the gradients of `weights`."""
     weights = [w for w in weights if w is not None]
 
     def step():
@@ -245,7 +245,7 @@ BUILDERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def installed():
-    """Return the names of the builders with an installed tool, and of the others."""
+    """Return the names of builders whose tool is installed, and all other names."""
     there = [name for name, (tool, _) in BUILDERS.items()
              if importlib.util.find_spec(tool) is not None]
     return there, [name for name in BUILDERS if name not in there]

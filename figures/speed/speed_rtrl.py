@@ -1,7 +1,7 @@
 """Measure exact RTRL for `fig_speed`, in refsnn and in other tools.
 
 Each contender runs the network, propagates the exact influence of all weights
-forward in time, and returns the gradient (n, m + n) by [W | V], summed over
+forward in time, and returns the gradient (n, m + n) of [W | V], summed over
 all steps.  The contenders in JAX and PyTorch are written as a user of these
 tools would write them, with automatic differentiation of one step of the
 network.  In forward mode, the columns of the influence and of the basis of the
@@ -37,7 +37,7 @@ SLOW = {(RNN_8, JAX_FORWARD), (RNN_8, TORCH_FORWARD)}       # left out: 30 s per
 
 
 class Problem(NamedTuple):
-    """Hold a network, its input, and the derivative of the loss by its output."""
+    """Hold a network, its input, and the derivative dL/d(output)."""
 
     x: np.ndarray           # (T, B, m)
     W: np.ndarray           # (n, m)
@@ -152,7 +152,7 @@ def _cell(p, tanh, stop, concatenate):
                             p.beta * mem + syn - fired])
 
     def credit(h, q):
-        """Return the derivative of <q, output> by h."""
+        """Return the derivative of <q, output> with respect to h."""
         if not p.spiking:
             return q
         psi = 1 / (1 + p.steepness * abs(h[:, n:] - 1)) ** 2

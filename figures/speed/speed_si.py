@@ -42,7 +42,7 @@ class Problem(NamedTuple):
     labels: np.ndarray      # (B,)
     weights: list
     biases: list
-    gradient: list          # by weights, then by biases
+    gradient: list          # of the weights, then of the biases
     importance: list
     anchor: list
 

@@ -3,8 +3,9 @@
 A neuron receives 100 frozen Poisson inputs (5 Hz), repeated every 0.5 s, and must
 spike at five evenly spaced times.  All 20 neurons are silent at first.  At least 19
 of them hit all five targets within 500 trials (250 s), and the cost falls to a
-quarter or less.  The success agrees with [ZG18].  A neuron hits all targets if it
-fires one spike within 5 ms of each target and no other spike.
+quarter or less.  [ZG18] reports that a neuron learns the targets in about 500
+trials.  A neuron hits all targets if it fires one spike within 5 ms of each target
+and no other spike.
 
 The top panels show the rule at one synapse of a neuron after 12 trials, computed
 step by step in the online form.  The eligibility is the filtered product of

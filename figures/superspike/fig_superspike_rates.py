@@ -6,8 +6,9 @@ learning rate.  A rate is usable if the median cost of the last 20 trials is at 
 0.6 of the cost before training.  RMSprop divides the gradient of each synapse by
 the running root mean square of this gradient, and RMaxProp divides it by the
 running maximum.  For each of the two, the usable rates span at least half a decade
-more than those of a fixed rate.  A fixed rate also works, but each network has its own narrow
-range.  A usable range that lies between two rates of the grid counts as no decade.
+more than those of a fixed rate.  A fixed rate also works, but each network has its
+own narrow range.  A usable range that lies between two rates of the grid counts as
+no decade.
 
 Rates lie on a grid of half decades (quarter decades with --full).  The span is the
 longest run of usable rates times the step of the grid.  A fixed rate (in V s) is
