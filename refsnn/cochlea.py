@@ -282,7 +282,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete points less than `steps` after the last kept point; points are sorted."""
+    """Return the sorted points without those in the dead time of kept points."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)

@@ -176,10 +176,9 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     ----------
     x : (T, B, m) float
         Input spikes.
-    alpha, beta : float
-        Decays of current and membrane, in [0, 1).
-    gain : float
-        Factor on the current, in [1e-9, 1e9).
+    alpha, beta, gain : float
+        Decays of current and membrane, in [0, 1), and factor on the
+        current, in [1e-9, 1e9).
 
     Returns
     -------

@@ -182,10 +182,9 @@ def first_spike_time(spikes, labels, tau, dt):
         anchored finite differences.
     labels : (B,) int
         Units that should spike first, 0 ... k-1.
-    tau : float
-        Delay that lowers the probability of a unit by a factor e, s.
-    dt : float
-        Step, s.
+    tau, dt : float
+        Delay that lowers the probability of a unit by a factor e, and time
+        step, s.
 
     Returns
     -------
@@ -225,11 +224,9 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     ----------
     spikes, target : (T, B, n) float
         Spike trains (0 or 1) and target spike trains.
-    tau_rise, tau_decay : float
-        Time constants of the kernel, s, in any order.  If they are equal,
-        the kernel is an alpha function.
-    dt : float
-        Step, s.
+    tau_rise, tau_decay, dt : float
+        Time constants of the kernel and time step, s.  The kernel is an
+        alpha function if both time constants are equal.
 
     Returns
     -------
@@ -361,8 +358,8 @@ def burst(spikes):
 
     Parameters
     ----------
-    spikes : (T, B, n) float
-        Spike trains of a layer.
+    spikes
+        As for `lower_bound`.
 
     Returns
     -------
@@ -386,8 +383,8 @@ def total(spikes):
 
     Parameters
     ----------
-    spikes : (T, B, n) float
-        Spike trains of the layer.
+    spikes
+        As for `lower_bound`.
 
     Returns
     -------

@@ -162,10 +162,9 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
         Dense weights, biases, and masks of 0 and 1.
     goal : Target
         Result of `target` for the same batch.
-    density : float
-        Fraction of weights that are not pruned, in (0, 1].
-    strength, l2 : float
-        Factors of (1) and (3).
+    density, strength, l2 : float
+        Fraction of weights that are not pruned, in (0, 1], and the factors
+        of (1) and (3).
     kind : {"at_masked", "through_mask"}
         Kernel of the student.
 

@@ -73,10 +73,8 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
         Result of the previous step; None at the start.
     gradient : (...) float
         Derivative of the loss by the parameters, of any shape.
-    rate : float
-        Learning rate.
-    momentum : float
-        Decay of the sum of past gradients, in [0, 1).
+    rate, momentum : float
+        Learning rate, and decay of the sum of past gradients, in [0, 1).
     out : (State, array), optional
         Earlier result whose arrays are overwritten and returned.  Its state
         may be `state` itself.

@@ -1,22 +1,22 @@
 # refsnn 0.1.0 | sparse_rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute exact and approximate real-time recurrent learning (RTRL).
 
-A recurrent LIF layer can carry the derivatives of its states forward in
-time and then needs no stored past.  Four rules, called rungs, differ in
-the derivatives that they keep.  Let theta_ij be the weight from signal z_j
-(input x_j or spike S_j) into neuron i, i = dI_k/dtheta_ij and
-u = dU_k/dtheta_ij.  With the surrogate derivative psi, c = 0 where a
-neuron is refractory and 1 elsewhere, r = 1 or (reset to zero) 1 - S, and
-d = threshold or (reset to zero) beta U + gain I,
+RTRL carries the derivatives of the states of a recurrent LIF layer forward
+in time and stores no past states.  Four rules, called rungs, differ in the
+derivatives that they keep.  Let theta_ij be the weight from signal z_j
+(input x_j or spike S_j) into neuron i, and let s_k = dI_k/dtheta_ij and
+u_k = dU_k/dtheta_ij.  Let psi be the surrogate derivative, and clamp = 1
+where a neuron is refractory, 0 elsewhere.  A reset by subtraction has r =
+1 and d = threshold; a reset to zero has r = 1 - S and d = beta U + gain I.
 
-    i_k[t+1] = alpha i_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
-    u_k[t+1] = c_k[t+1] (r_k (beta u_k + gain i_k)[t] - d_k psi_k u_k[t])
-                                                                      (2)
+    s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
+    u_k[t+1] = (1 - clamp_k[t+1])
+               (r_k (beta u_k + gain s_k)[t] - d_k psi_k u_k[t])      (2)
     "exact": all k, R_k = sum_l V_kl psi_l u_l                        (3)
     "block": k = i only, R_i = V_ii psi_i u_i         (4)  [ZN21]
     "implicit": k = i only, R_i = 0                   (5)  [ZN21]
-    "presynaptic": also c = r = 1 and d = 0, so all i share one trace,
-    i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain i_j)[t]
+    "presynaptic": also clamp = d = 0 and r = 1, so all i share one trace,
+    s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain s_j)[t]
                                                       (6)  [ZN21]
 
 The gradient is a sum over steps, and each term is known at its step:
@@ -24,17 +24,16 @@ The gradient is a sum over steps, and each term is known at its step:
     e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
     dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
 
-("exact" also sums over k).  A leaky readout y[t] above the layer filters
-the eligibility e.  With the direct derivative a[t] = dL/dy[t],
+where "exact" also sums over k.  A leaky readout y[t] above the layer
+filters the eligibility e.  With the direct derivative a[t] = dL/dy[t],
 
     f[t+1] = beta f[t] + gain g[t],  g[t+1] = alpha g[t] + e[t]       (9)
     dL/dtheta_ij = sum_t (W_out^T a[t])_i f_ij[t]
 
-Derivation.  (1)-(3) differentiate the LIF step, and (4)-(6) omit terms.
-    (9) is the readout, which is linear and has its own constants.  Summed
-    over all steps, "block" equals the backward sweep with V replaced by
-    its diagonal, and "implicit" equals the sweep that stops at V.
-
+Derivation.  (1)-(3) are the derivative of the LIF step; (4)-(6) omit
+    terms.  (9) is the filter of the readout, with its own constants.
+    Summed over all steps, "block" equals backpropagation with the diagonal
+    of V in place of V, and "implicit" with 0 in place of V.
 Approximate.  With n neurons, c signals and B sequences:
 
     rung         keeps                        state      time of a step
@@ -43,29 +42,27 @@ Approximate.  With n neurons, c signals and B sequences:
     implicit     own decay and reset          2 B n c    O(B n c)
     presynaptic  own decay                    2 B c      O(B c)
 
-    "block" drops the effects of neuron i on other neurons and their
-    effects back on it, and is exact for one hidden layer with diagonal V.
-    "implicit" also drops the effect of i on itself through V_ii.  It is
-    exact for one hidden layer without recurrence, and for any run whose
-    recurrence reads recorded spikes.  "presynaptic" also drops reset and
-    refractoriness.  It is exact if, in addition, reset and clamp enter as
-    one recorded term.  With more layers, `dspikes` must come from
-    transport through W, feedback alignment or a local loss.
-
+    "block" drops all paths through other neurons, and is exact for one
+    hidden layer with diagonal V.  "implicit" also drops the path of neuron
+    i to itself through V_ii.  It is exact for one hidden layer without
+    recurrence, and for any run whose recurrence uses recorded spikes.
+    "presynaptic" also drops reset and refractoriness.  It is exact if, in
+    addition, reset and clamp enter as one recorded term.  In networks of
+    several layers, `dspikes` must come from transport through W, feedback
+    alignment or a local loss.
 Cost.   As in the table; the sum (8) adds O(B n c) per step on every rung.
-
 Departures.  The text of [ZN21] was not available; names and rules follow
     descriptions of it by others.  Known rules are special cases:
 
-    e-prop       "implicit" with through_reset=False, and with the own
-                 adaptation of adaptive neurons (`alif`); a[t] through
-                 W_out or a random matrix; the filter (9)
-    RFLO         "implicit" for a rate network, which keeps only the leak;
-                 random feedback
+    e-prop       "implicit" with through_reset=False, the adaptation of
+                 adaptive neurons (`alif`), a[t] through W_out or a random
+                 matrix, and the filter (9)
+    RFLO         "implicit" for a rate network, which keeps only the leak,
+                 with random feedback
     DECOLLE      "presynaptic" with the error of a local random readout at
                  each step, without a filter
     SuperSpike   "presynaptic" with the loss kernel as the filter (9) on
-                 every synapse; direct feedback
+                 every synapse and direct feedback
 
 [ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,
     2021, arXiv 2010.11931.
@@ -99,10 +96,10 @@ class Traces(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold dW (n, m) and dV (n, n); dV is None without recurrence."""
+    """Hold the gradient by the weights."""
 
-    dW: np.ndarray
-    dV: np.ndarray
+    dW: np.ndarray              # (n, m)
+    dV: np.ndarray | None       # (n, n); None without recurrence
 
 
 def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, beta,
@@ -112,31 +109,31 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
     Parameters
     ----------
     traces : Traces or None
-        Traces at step t; None stands for 0, the traces at rest.
+        Traces at step t; None stands for 0.
     x : (B, m) float, int or bool
         Input x[t].
     V : (n, n) float or None
-        Recurrent weights, of which "block" reads the diagonal.  For a
-        feed-forward layer V is None and c = m.
+        Recurrent weights; "block" uses their diagonal.  Without recurrence,
+        V is None and c = m.
     syn, mem, spikes : (B, n) float
         State I[t], U[t], S[t]; I and U are used if reset is "zero".
     psi : (B, n) float
-        Surrogate derivative at U[t]; its dtype is the result's.
+        Surrogate derivative at U[t].  The result has its dtype.
     clamp : (B, n) bool, optional
         True where U[t+1] is clamped to 0 (refractory); nowhere by default.
     rung : {"exact", "block", "implicit", "presynaptic"}
-        Terms that are kept.
+        Rule, which determines the terms that are kept.
     alpha, beta, gain, threshold, reset
         Parameters of the LIF layer; for "presynaptic", alpha, beta and gain
         must be numbers.
     through_reset : bool
-        Whether the derivative passes through the reset; for "presynaptic"
+        True if the derivative passes through the reset; for "presynaptic"
         it never does.
 
     Returns
     -------
     Traces
-        New arrays.
+        Traces at step t + 1.
 
     Examples
     --------
@@ -161,7 +158,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
 
 
 def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
-    """Compute (1)-(6) from the factors c r and c d, (B, n), of `_factors`."""
+    """Compute (1)-(6) from the factors (B, n) of `_factors`."""
     syn, mem = traces
     (B, n), c = psi.shape, z.shape[1]
     if rung == "presynaptic":
@@ -184,11 +181,11 @@ def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
 
 
 def _factors(syn, mem, spikes, clamp, reset, through_reset, beta, gain, threshold):
-    """Return c[t+1] r[t] and c[t+1] d[t] of (2)."""
-    c = 1 - clamp
+    """Return (1 - clamp) r and (1 - clamp) d of (2)."""
+    free = 1 - clamp
     if reset == "subtract":
-        return c, c * threshold * through_reset
-    return c * (1 - spikes), c * (beta * mem + gain * syn) * through_reset
+        return free, free * threshold * through_reset
+    return free * (1 - spikes), free * (beta * mem + gain * syn) * through_reset
 
 
 def rest(rung, B, n, c, dtype=np.float64):
@@ -196,8 +193,8 @@ def rest(rung, B, n, c, dtype=np.float64):
 
     Parameters
     ----------
-    rung : {"exact", "block", "implicit", "presynaptic"}
-        Terms that are kept.
+    rung
+        As for `lif_step`.
     B, n, c : int
         Numbers of sequences, neurons and signals (inputs, and neurons if
         the layer is recurrent).
@@ -234,7 +231,7 @@ def eligibility(traces, psi):
     traces : Traces
         Traces of any rung at step t.
     psi : (B, n) float
-        Surrogate derivative at step t; its dtype is the result's.
+        Surrogate derivative at step t.  The result has its dtype.
 
     Returns
     -------
@@ -253,25 +250,25 @@ def eligibility(traces, psi):
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Filter the eligibility as a leaky readout does, for one step, eq. (9).
+    """Filter the eligibility like a leaky readout, for one step, eq. (9).
 
-    The field `mem` of the result is f.  At each step, the gradient by the
-    weights of the layer grows by ``(a @ W_out)[:, :, None] * f``, summed
-    over the batch.
+    Each step adds ``(a @ W_out)[:, :, None] * filtered.mem``, summed over
+    the batch, to the gradient by the weights of the layer.
 
     Parameters
     ----------
     filtered : Traces
-        g and f at step t, of the shape of the eligibility; initially 0.
+        Filters g (syn) and f (mem) at step t, in the shape of the
+        eligibility; initially 0.
     eligibility : (B, n, c) float
-        Eligibility at step t; its dtype is the result's.
+        Eligibility at step t.  The result has its dtype.
     alpha, beta, gain : float
         Constants of the readout, the same for all of its units.
 
     Returns
     -------
     Traces
-        g and f at step t + 1.
+        Filters g and f at step t + 1.
 
     Examples
     --------
@@ -302,7 +299,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     recording : tuple of (T, B, n) arrays
         Currents, membranes, spikes and refractory mask (0 or 1).
     psi : (T, B, n) float
-        Surrogate derivative; its dtype is the result's.
+        Surrogate derivative.  The result has its dtype.
     dspikes, dmem : (T, B, n) float, optional
         dL/dS and dL/dU through all later layers, but not through the
         recurrence of this layer.
@@ -312,7 +309,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     Returns
     -------
     Gradient
-        Sums over steps and batch.
+        Gradient, summed over steps and batch.
 
     Examples
     --------
@@ -359,9 +356,9 @@ def _options(rung, reset, through_reset):
 
 
 def _fit(*pairs):
-    """Tell whether arrays have these shapes, one dtype and finite squares.
+    """Tell if all arrays have the given shapes, one dtype and finite squares.
 
-    This fast test accepts most valid arguments; `_arrays` decides on the rest.
+    This fast test accepts most valid arguments; `_arrays` checks the rest.
     """
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
@@ -370,7 +367,7 @@ def _fit(*pairs):
 
 
 def _present(psi, x, V, syn, mem, spikes):
-    """Return the arrays of one step in the dtype of psi."""
+    """Check and return the arrays of one step in the dtype of psi."""
     psi, shape = np.asarray(psi), np.shape(psi)
     x, spikes = (a.astype(psi.dtype) if type(a) is np.ndarray and a.dtype == bool else a
                  for a in (x, spikes))
@@ -384,7 +381,7 @@ def _present(psi, x, V, syn, mem, spikes):
 
 
 def _masked(psi, clamp):
-    """Return the refractory mask in the dtype of psi; None means 0."""
+    """Check and return the mask in the dtype of psi; None stands for 0."""
     if clamp is None:
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
@@ -393,7 +390,7 @@ def _masked(psi, clamp):
 
 
 def _constants(spec, psi, *numbers):
-    """Return constants in the dtype of psi, with a fast check of floats."""
+    """Check and return constants in the dtype of psi; floats are fast."""
     if all(type(number) is float for number in numbers) \
             and 0 <= min(numbers[:2]) and max(numbers[:2]) < 0.9999 \
             and 1e-9 < min(numbers[2:]) and max(numbers[2:]) < 1e9:
@@ -402,7 +399,7 @@ def _constants(spec, psi, *numbers):
 
 
 def _earlier(name, traces, shape, psi):
-    """Return the traces in the dtype of psi; shape None allows any rung."""
+    """Check and return traces in the dtype of psi; shape None allows any rung."""
     if not isinstance(traces, tuple) or len(traces) != 2:
         raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
     syn, mem = traces

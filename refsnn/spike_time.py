@@ -236,10 +236,9 @@ def cross_entropy(times, labels, *, scale, late):
         Spike times of the output units, s; infinity for silent units.
     labels : (B,) int
         Units that should spike first, 0 ... k-1.
-    scale : float
-        Delay that lowers the probability of a unit by a factor e, s.
-    late : float
-        Time that replaces all later times, including infinity, s.
+    scale, late : float
+        Delay that lowers the probability of a unit by a factor e, and time
+        that replaces all later times, including infinity, s.
 
     Returns
     -------

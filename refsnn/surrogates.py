@@ -27,8 +27,7 @@ Exact.  f' is the derivative of f at every v, except for boxcar at |v| =
     bumps of triangle and boxcar are 0 for |v| >= 1/k.
 Cost.   O(1) per entry.
 Departures.  The code of [ZG18] and other simulators scale the bump by k,
-    or to unit area.  Here the peak is 1, and k sets the width alone.  (2),
-    (4) and (5) are not in [NMZ19] fig. 3; other tools offer them.
+    or to unit area.  Here the peak is 1, and k sets the width alone.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948, fig. 3.

@@ -502,16 +502,16 @@ def test_readouts_are_of_the_dtype_of_their_weights():
 
 def test_each_operation_is_rounded_to_float32():
     """Compare the readout and the gradient with scalar float32 operations."""
-    alpha, beta, one = np.float32(1 / 3), np.float32(0.7), np.float32(1)
+    alpha, beta, psi, zero, one = np.float32([1 / 3, 0.7, 0.1, 0, 1])
     x, W = np.linspace(0.1, 1, 9, dtype="f")[:, None, None], np.ones((1, 1), "f")
     constants = {"alpha": alpha, "beta": beta}
-    syn, mem, found = 0 * one, 0 * one, lif.readout(x, W, **constants)
+    syn, mem, found = zero, zero, lif.readout(x, W, **constants)
     for t in range(9):
         assert found[t].item() == mem
-        syn, mem = alpha * syn + x[t].item(), beta * mem + syn
+        syn, mem = alpha * syn + x[t, 0, 0], beta * mem + syn
     x = x / x
     rest = lif.Recording(0 * x, 0 * x, 0 * x, x > 1)
-    dsyn, dmem, psi = 0 * one, 0 * one, np.float32(0.1)
+    dsyn, dmem = zero, zero
     direct = {True: lif.backward(x, W, None, rest, psi * x, None, x, **constants),
               False: lif.backward(x, W, None, rest, psi * x, 0 * x, x, **constants)}
     for t in range(8, -1, -1):

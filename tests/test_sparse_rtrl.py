@@ -554,6 +554,7 @@ def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=
     (lambda: step(x=X[0, :, :2]), r"traces.syn is \(2, 2, 5\).*\(2, 2, 4\)"),
     (lambda: step(x=X), r"x is \(4, 2, 3\)"),
     (lambda: step(x=X[0, 0]), r"x is \(3,\)"),
+    (lambda: step(x=X[0, ..., None]), r"x is \(2, 3, 1\)"),
     (lambda: step(x=X[0] * np.inf), "x is .*inf"),
     (lambda: step(V=np.ones((3, 3))), r"V is \(3, 3\).*'n': 2"),
     (lambda: step(V=V2 * np.nan), "V is .*nan"),
@@ -592,6 +593,8 @@ def step(traces=START, x=X[0], V=V2, syn=PSI[0], mem=PSI[0], spikes=PSI[0], psi=
     (lambda: sparse_rtrl.readout_step(START, START.mem, alpha=[0.5, 0.5], beta=0.5),
      r"alpha is .* real \(\)"),
     (lambda: sparse_rtrl.readout_step(START, START.mem, alpha=0.5, beta=1), "beta is"),
+    (lambda: sparse_rtrl.readout_step(START, START.mem.astype("f"), alpha=0.5,
+                                      beta=1 - 1e-9), "beta is 0.9.*float32"),
     (lambda: sparse_rtrl.readout_step(START, START.mem, gain=-1.0, **HALF), "gain is"),
 ])
 def test_bad_input_is_named(call, match):
@@ -610,6 +613,49 @@ def test_constants_that_the_fast_check_leaves_to_the_other_are_the_same():
     for alpha in (0.99995, 0.0):
         for a, b in zip(step(alpha=alpha), step(alpha=np.array(alpha)), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rung", sparse_rtrl.RUNGS)
+def test_the_fast_check_accepts_valid_arguments(rung, dtype, monkeypatch):
+    """Replace the slow check by an error, for B = 3 sequences and n = 2 neurons."""
+    one, x, V = np.ones((3, 2), dtype), np.ones((3, 4), dtype), np.eye(2, dtype=dtype)
+    start = [sparse_rtrl.rest(rung, 3, 2, c, dtype) for c in (4, 6)]
+
+    def slow(*_, **__):
+        raise AssertionError("the slow check was called")
+
+    monkeypatch.setattr(sparse_rtrl, "_arrays", slow)
+    for traces, W in zip(start, (None, V), strict=True):
+        for kind in (bool, dtype):
+            for clamp in (None, one > 1):
+                new = sparse_rtrl.lif_step(traces, x.astype(kind), W, one, one,
+                                           one.astype(kind), one, clamp, rung=rung,
+                                           alpha=0.0, beta=0.5)
+                assert new.syn.any() and new.syn.dtype == dtype
+
+
+@pytest.mark.parametrize("rung", sparse_rtrl.RUNGS)
+def test_each_operation_is_rounded_to_float32(rung):
+    """Compare with single steps for one neuron, to the last bit."""
+    rng = np.random.default_rng(2)
+    x, psi, ds = rng.random((3, 15, 1, 1), np.float32)
+    rec = (0 * x, 0 * x, 0 * x, x > 1)
+    two = {"rung": rung, "alpha": np.float32(1 / 3), "beta": np.float32(0.7)}
+    found = sparse_rtrl.gradient(x, None, rec, psi, ds, **two).dW
+    traces, total = None, np.zeros((1, 1), np.float32)
+    for t in range(1, 15):
+        traces = sparse_rtrl.lif_step(traces, x[t - 1], None, *(a[t - 1] for a in rec[
+            :3]), psi[t - 1], rec[3][t], **two)
+        total += psi[t] * ds[t] * traces.mem.reshape(1, 1)
+    assert found == total != 0
+
+
+def test_flags_may_be_numpy_bools():
+    for flag in (True, False):
+        one, two = (gradient(reset="subtract", through_reset=f).dW
+                    for f in (flag, np.bool_(flag)))
+        assert (one == two).all() and one.any()
 
 
 @pytest.mark.parametrize("rung", sparse_rtrl.RUNGS)

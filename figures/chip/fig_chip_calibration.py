@@ -19,8 +19,8 @@ the calibrated chip, without dropout or with 40 % dropout.  Lines are means,
 stars are published values.
 
 With --full, there are six levels of de-calibration, and time constants and
-thresholds are also de-calibrated separately.  This figure mirrors [CB22] fig.
-4, which uses MNIST.
+thresholds are also de-calibrated separately.  This figure mirrors [CB22]
+fig. 4, which uses MNIST.
 """
 
 import numpy as np

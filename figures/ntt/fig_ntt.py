@@ -4,10 +4,10 @@ Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 step
 The sparse networks are then trained with labels (256-300-100-10, embedded digits,
 the same share of weights in each layer).  The baselines are random masks, random
 masks with weights scaled by 1 / sqrt(density), and two saliency methods that use
-100 images: SNIP, and logit-SNIP, which needs no labels.  At the lowest density, 2
-%, the final test accuracy of NTT exceeds that of random masks by at least 0.03, and
-that of all other methods.  At 5 %, NTT exceeds random masks after 100 steps with
-labels, and is at most 0.02 below them at the end.
+100 images: SNIP, and logit-SNIP, which needs no labels.  At the lowest density,
+2 %, the final test accuracy of NTT exceeds that of random masks by at least 0.03,
+and that of all other methods.  At 5 %, NTT exceeds random masks after 100 steps
+with labels, and is at most 0.02 below them at the end.
 
 The left panel shows the final accuracy (mean of the last five tests) against the
 density; error bars are the standard deviation over seeds.  The other panels show

@@ -163,8 +163,8 @@ def text(root):
     lines += ["## Figures without a stored full run", "",
               f"{', '.join(f'`{name}`' for name in absent) or 'None'}.", "",
               "## Published numbers that were not looked up", "",
-              "Figures show these numbers beside their own.  These numbers were recalled "
-              "or quoted by another source.  No result should be judged by them.", "",
+              "Figures show these numbers beside their own.  They were recalled or "
+              "quoted by another source.  No result should be judged by them.", "",
               *(not_looked_up(root) or ["None."])]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 

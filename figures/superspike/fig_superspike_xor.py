@@ -56,7 +56,11 @@ COLOURS = dict(zip((*KINDS, *FEW), (colours.BLACK, colours.BLUE, colours.VERMILI
                                     colours.ORANGE, colours.SKY, colours.PURPLE),
                    strict=True))
 LABELS = {"none": "no hidden layer", **{kind: kind for kind in training.FEEDBACK},
-          **{name: f"{name} hidden" for name in FEW}}
+          **{name: f"{name.replace(' ', ', ')} hidden" for name in FEW}}
+TEXTS = {"none": "no hidden layer",                                     # in claims
+         **{kind: f"{kind} feedback, {HIDDEN} hidden neurons"
+            for kind in training.FEEDBACK},
+         **{name: name.replace(" ", " feedback, ") + " hidden neurons" for name in FEW}}
 
 
 def stimuli(generators, times, gaps=GAPS):
@@ -162,31 +166,31 @@ def drawn(data):
 def claims(data):
     last = {kind: rate(data[f"{kind}_errors"][-LAST:]) for kind in drawn(data)}
     runs = len(last["none"])
-    found = [at_least(f"smallest error of {runs} runs without hidden layer",
+    found = [at_least(f"smallest share of wrong patterns, {runs} runs, no hidden layer",
                       last["none"].min(), ERROR, "not solved")]
-    reach = (f"share of {runs} runs that reach "
-             f"{LAST * training.BLOCK_S:g} s without an "
-             "error")
+    reach = (f"share of {runs} runs that reach {LAST * training.BLOCK_S:g} s without "
+             "an error")
     for kind in ("symmetric", "random"):
         if runs >= 20:
             found.append(at_least(
-                f"{reach}, {kind} feedback, {HIDDEN} hidden",
+                f"{reach}, {TEXTS[kind]}",
                 solved(data[f"{kind}_errors"]).mean(), 0.9))
         else:
             found.append(at_most(
-                f"smallest error of {runs} runs, {kind} feedback",
+                f"smallest share of wrong patterns, {runs} runs, {TEXTS[kind]}",
                 last[kind].min(), ERROR, "zero"))
-    found += [Claim(f"{reach}, {LABELS[kind]}",
+    found += [Claim(f"{reach}, {TEXTS[kind]}",
                     float(solved(data[f"{kind}_errors"]).mean()), "shown only",
                     None, "all solved") for kind in FEW if kind in last]
-    found += [Claim(f"share of {runs} runs {text}, {LABELS[kind]}",
+    found += [Claim(f"share of {runs} runs {text}, {TEXTS[kind]}",
                     float(value(last[kind]).mean()), "shown only", None)
               for kind in last if runs >= 20 and kind != "none"
               for text, value in (
                   (f"without an error in the last {LAST * training.BLOCK_S:g} s",
                    lambda rates: rates == 0),
-                  ("below 5 % error at the end", lambda rates: rates < 0.05))]
-    return found + [Claim(f"{text} error of {runs} runs, {LABELS[kind]}",
+                  ("with less than 5 % wrong patterns at the end",
+                   lambda rates: rates < 0.05))]
+    return found + [Claim(f"{text} share of wrong patterns, {runs} runs, {TEXTS[kind]}",
                           float(value(last[kind])), "shown only", None)
                     for kind in last
                     for text, value in (("median", np.median), ("largest", np.max))]

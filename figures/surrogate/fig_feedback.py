@@ -194,7 +194,7 @@ def claims(data):
         *[at_most(f"mean test accuracy, backpropagation minus {rule}",
                   final[RULES[0]] - final[rule], gap)
           for rule, gap in GAPS.items()],
-        at_least("event-driven random: mean test accuracy",
+        at_least("event-driven random backpropagation: mean test accuracy",
                  final["event-driven random"], 0.7),
         at_least("feedback alignment: rise of the cosine with the exact "
                  "gradient, mean of both layers", turned, 0.1),

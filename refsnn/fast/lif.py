@@ -2,9 +2,10 @@
 r"""Fast training and inference of one hidden LIF layer with a leaky readout.
 
 The module computes the network of `lif`, arranged for speed in float32.
-`forward` and `gradients` train it; `record` and `scores` run a trained
-feed-forward network on sparse events.  The membrane u = U / threshold is
-in units of the threshold, and W and V include the factor gain / threshold.
+For training, `forward` runs the network and `gradients` computes its
+surrogate gradient.  `record` and `scores` run a trained feed-forward
+network on sparse events.  The membrane potential u = U / threshold is in
+units of the threshold, and W and V include the factor gain / threshold.
 With r[t] = 1 - S[t] if reset="zero" else 1, from rest,
 
     S[t]   = 1 if u[t] > 1 else 0                     (1)  [NMZ19]
@@ -18,9 +19,9 @@ The fast sigmoid has derivative 1 / (k |U - threshold| + 1)^2, which is
 
     psi[t] = threshold c^2 / (|u[t] - 1| + c)^2,  c = 1/(k threshold)  (7)
 
-Derivation.  Let dA be dL/dA.  The readout filters W_out S, so its adjoint
-    dR[t+1] is the filter (5)-(6) applied to dout in reversed time.  The
-    chain rule applied to (2)-(4) gives
+Derivation.  Let dA be the total derivative dL/dA.  The readout filters
+    W_out S, so dR[t+1] is the filter (5)-(6) applied to dout in reversed
+    time.  The chain rule applied to (2)-(4) gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -29,8 +30,8 @@ Derivation.  Let dA be dL/dA.  The readout filters W_out S, so its adjoint
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
     `record` runs in blocks of c steps.  In a block that starts at step s,
-    y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t] absorb the decays,
-    so that no step multiplies by alpha or beta.  From (1)-(4),
+    it uses the variables y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s)
+    u[t], which do not decay.  From (1)-(4),
 
     S[t] = 1 if v[t] > beta^-(t-s) else 0                           (13)
     y[t+1] = y[t] + alpha^-(t-s+1) W x[t]                           (14)
@@ -38,29 +39,26 @@ Derivation.  Let dA be dL/dA.  The readout filters W_out S, so its adjoint
     v[t+1] = z[t] - beta^-(t-s+1) S[t]     reset="subtract"         (16)
     v[t+1] = z[t] (1 - S[t])               reset="zero"             (17)
 
-    The readout is linear, so a block of it is one product with a constant
-    matrix K of responses of (5)-(6) to unit inputs and unit states:
+    The readout is linear.  A block is therefore one product with a matrix
+    K of responses of (5)-(6) to unit inputs and unit states:
 
     (out[s..s+c-1], out[s+c], R[s+c]) = K (W_out S[s..s+c-1], out[s], R[s])
                                                                     (18)
 Exact.  `gradients` equals `lif.backward` with through_reset=False and psi
     for dS/dU.  `record` equals `lif.simulate` and `lif.readout` up to
-    rounding; a membrane within rounding error of the threshold may fall on
-    the other side.
-Cost.   Training takes O(T B n (m + n + k)) time for the matrix products
-    (O(n) per event if x is sparse), about 15 element-wise passes per step
-    in cache, and O(T B n) memory.  Inference takes O(n) per event, four
-    passes over (B, n) and one product with W_out per step, and
+    rounding.  A membrane potential within rounding error of the threshold
+    may fall on the other side.
+Cost.   Training takes O(T B n (m + n + k)) time and O(T B n) memory.
+    Inference takes O(n) time per event, O(B n k) time per step and
     O(B n + T B k) memory.
 Departures.  [NMZ19] uses gain 1 and threshold 1, and its gradient passes
-    through the reset.  `lif` has refractory periods and that gradient;
-    `record` has no recurrent weights.
+    through the reset.  There are no refractory periods, and `record` has
+    no recurrent weights.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
 """
 
-import math
 import re
 from typing import NamedTuple
 
@@ -72,7 +70,8 @@ __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 
 BLOCK = 2**18           # floats of a block of training steps, which stay in cache
 EVENT_BLOCK = 2**21     # floats of a block of inference: one product for many steps
-RANGE = 1e9             # largest factor by which the units of a block may shrink
+RANGE = 1e9             # largest factor between v and u, or y and I, in a block
+WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 
 class Tape(NamedTuple):
@@ -107,7 +106,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     Returns
     -------
     out : (T, B, k) float
-        Membranes of the readout.
+        Membrane potentials of the readout.
     Tape
         Argument of `gradients`.
 
@@ -118,7 +117,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     >>> tape.mem[:, 0, 0].tolist(), out[:, 0, 0].tolist()
     ([0.0, 0.0, 2.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0, 1.0])
     """
-    W, V, W_out = _weights(W, V, W_out)
+    W, V, W_out = _arrays(WEIGHTS, W, V, W_out)
     alpha, beta, gain, threshold = np.array(_constants(
         0, W.dtype, alpha, beta, gain, threshold), W.dtype)
     x, T, B = _input(x, W.shape[1], steps)
@@ -168,7 +167,7 @@ def _hidden(tape):
 
 
 def _readout(record, alpha, beta):
-    """Turn the input of the readout (T, B, k) into its membrane, in place."""
+    """Replace the input of the readout (T, B, k) by its potential, in place."""
     syn, mem, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -180,7 +179,7 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Return the input of every c steps as a matrix of m columns."""
+    """Return the input in blocks of c steps, as matrices of m columns."""
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
@@ -199,19 +198,19 @@ def _aligned(shape, dtype):
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Return the surrogate gradient, not through the reset, (7)-(12).
+    """Return the surrogate gradient without the reset path, (7)-(12).
 
     Parameters
     ----------
     tape : Tape
         Tape of `forward` that no later run has overwritten.
     dout : (T, B, k) float
-        Derivative of the loss by the membranes of the readout.
+        Derivative of the loss by the membrane potentials of the readout.
     steepness : float
-        Steepness k of the fast sigmoid, per unit of the membrane.
+        Steepness k of the fast sigmoid, per unit of U.
     dspikes : (T, B, n) float, optional
-        Derivative of the loss by the hidden spikes.  A constant array of
-        `np.broadcast_to` takes no memory.
+        Derivative of the loss by the hidden spikes.  If it is constant in
+        time, `np.broadcast_to` saves memory.
 
     Returns
     -------
@@ -236,7 +235,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
         c = 1 / (dtype.type(steepness) * tape.constants[3])
         *found, last = _backward(tape, c, dspikes)
-    unread = dout[:2], None if dspikes is None else dspikes[:1]     # not in any sum
+    unread = dout[:2], None if dspikes is None else dspikes[:1]     # not in any result
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
         raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
                          "must be finite")
@@ -244,7 +243,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, c, dspikes):
-    """Return dW, dV, dW_out and the dI before the first step."""
+    """Return dW, dV, dW_out and dI before the first step."""
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
@@ -261,7 +260,7 @@ def _backward(tape, c, dspikes):
         np.matmul(credit, W_out, out=dS.reshape(-1, n))                    # (8)
         if dspikes is not None:
             dS += dspikes[start:stop] * (threshold * c * c)
-        if V is None:           # one buffer less in cache
+        if V is None:           # needs one buffer less
             dS, dsyn = np.divide(dS, slope, out=dS), slope
         dsyn[-1] = carry
         for i in reversed(range(stop - start)):
@@ -285,7 +284,7 @@ def _backward(tape, c, dspikes):
 
 def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Return the membranes of the readout for sparse events, (13)-(18).
+    """Return the potentials of the readout for sparse events, (13)-(18).
 
     Parameters
     ----------
@@ -301,7 +300,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     Returns
     -------
     (T, B, k) float
-        Membranes of the readout.
+        Membrane potentials of the readout.
 
     Examples
     --------
@@ -310,7 +309,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     >>> record(x, one, one, steps=6, alpha=0.5, beta=0.5)[:, 0, 0].tolist()
     [0.0, 0.0, 0.0, 0.0, 2.0, 2.0]
     """
-    W, _, W_out = _weights(W, None, W_out)
+    W, _, W_out = _arrays(WEIGHTS, W, None, W_out)
     alpha, beta, gain, threshold = _constants(1e-9, float, alpha, beta, gain, threshold)
     B = _batch(x, W.shape[1], steps)
     _one_of("reset", reset, "subtract", "zero")
@@ -328,7 +327,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Return the input W_out S (T, B, k) of the readout, and the last y and v."""
+    """Return the input W_out S of the readout, (T, B, k), and the last y and v."""
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -355,7 +354,7 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 
 def _filtered(sent, alpha, beta):
-    """Turn the input of the readout into its membrane, in blocks of c steps."""
+    """Replace the input of the readout by its potential, in blocks of c steps."""
     T, B, k = sent.shape
     c = min(T, 64)
     step = np.arange(c + 1)
@@ -375,7 +374,7 @@ def _filtered(sent, alpha, beta):
 
 def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Return the maxima over time of the readout's membranes.
+    """Return the maxima over time of the readout's membrane potentials.
 
     Parameters
     ----------
@@ -398,25 +397,6 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
                   threshold=threshold, reset=reset).max(axis=0)
 
 
-def _weights(W, V, W_out):
-    """Return the weights; arrays that fit pass a fast test."""
-    shape = np.shape(W)
-    if len(shape) != 2 or not _fit((W, shape), (W_out, np.shape(W_out)[:1] + shape[:1]),
-                                   (W if V is None else V,
-                                    shape if V is None else 2 * shape[:1])):
-        return _arrays("W (n, m) float, V? (n, n) float, W_out (k, n) float", W, V,
-                       W_out)
-    return W, V, W_out
-
-
-def _fit(*pairs):
-    """Return whether arrays pass a fast test; `_arrays` checks the others."""
-    dtype = getattr(pairs[0][0], "dtype", None)
-    return dtype in (np.float32, np.float64) and all(
-        type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
-        and math.isfinite(np.vdot(a, a)) for a, shape in pairs)
-
-
 def _constants(least, dtype, *values):
     """Return alpha, beta, gain and threshold; plain floats pass a fast test."""
     if all(type(value) is float for value in values) \
@@ -428,7 +408,7 @@ def _constants(least, dtype, *values):
 
 
 def _input(x, m, steps):
-    """Return x, T and B; NaN or infinity in x is found in the last state."""
+    """Return x, T and B; `forward` detects NaN or infinity from the last state."""
     if sparse.issparse(x):
         B = _batch(x, m, steps)
         return x, x.shape[0] // B, B
@@ -441,7 +421,7 @@ def _input(x, m, steps):
 
 
 def _batch(x, m, steps):
-    """Return B of valid events; NaN or infinity is found in the last state."""
+    """Return B of valid events; the last state reveals NaN or infinity."""
     if type(steps) is not int or steps < 1:
         steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \

@@ -7,9 +7,9 @@ For the rate network
 
 RTRL propagates the influence M[t] = dh[t]/dtheta of theta = [W | V]
 together with the state.  Row i of theta holds the c = m + n weights into
-neuron i, and column i c + j of M belongs to theta_ij.  D(z) is the
-n x (n c) matrix with z_j in row i of that column and 0 elsewhere, because
-each weight directly affects one neuron only:
+neuron i, and column i c + j of M belongs to theta_ij.  Each weight
+directly affects one neuron only, so that D(z) is the n x (n c) matrix with
+z_j in row i of that column and 0 elsewhere:
 
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1])),
     M[-1] = 0                                      (1)  [WZ89]
@@ -18,14 +18,14 @@ each weight directly affects one neuron only:
 where q[t] is the derivative of the loss of step t by h[t].  Each term of
 (2) is known at its step.
 
-Derivation.  (1) is the derivative of h[t] by theta; h[t-1] depends on
-    theta as well.
+Derivation.  (1) is the total derivative of h[t] by theta, which includes
+    the effect of theta on h[t-1].
 Exact.  The network is smooth, and no term is dropped.
-Cost.   O(n^3 c) time per step and O(n^2 c) memory per sequence; the
-    product V M dominates.  The columns of M are independent of each other:
-    over a recording they are processed in blocks that stay in the cache.
+Cost.   O(n^3 c) time per step and O(n^2 c) memory per sequence.  The
+    columns of M are independent, and `gradient` processes them in blocks
+    that fit the cache.
 Departures.  [WZ89] uses the logistic function and one sequence, and
-    updates the weights at each step; here the caller decides when.
+    updates the weights at each step.  Here the caller updates them.
 
 [WZ89] R. J. Williams and D. Zipser, A learning algorithm for continually
     running fully recurrent neural networks, Neural Computation 1(2),
@@ -48,7 +48,7 @@ def step(M, x, before, h, V, out=None):
     Parameters
     ----------
     M : (B, n, n (m + n)) float or None
-        Influence of [W | V] one step earlier; None stands for 0.  Its
+        Influence of [W | V] one step earlier; None stands for 0.  The
         entries are not checked.
     x : (B, m) float
         Input of this step.
@@ -57,7 +57,7 @@ def step(M, x, before, h, V, out=None):
     V : (n, n) float
         Recurrent weights.  The result has their dtype.
     out : (B, n, n (m + n)) float, optional
-        Buffer for the result; it must not share memory with the arguments.
+        Buffer for the result.  It must not share memory with an argument.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, c):
-    """Return the entries of D in the columns of neurons first, ... as a view."""
+    """Return a view of the entries of D, from the columns of neuron `first` on."""
     k = M.shape[1] // c
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
@@ -104,10 +104,8 @@ def gradient(x, V, h, dh, h0=None):
         Input.
     V : (n, n) float
         Recurrent weights.  Results have their dtype.
-    h : (T, B, n) float
-        Recorded states.
-    dh : (T, B, n) float
-        Direct derivative of the loss by the states, q.
+    h, dh : (T, B, n) float
+        Recorded states, and direct derivative q of the loss by them.
     h0 : (B, n) float, optional
         State before the first step; 0 by default.
 
@@ -140,14 +138,14 @@ def gradient(x, V, h, dh, h0=None):
 
 
 def _blocks(n, c, itemsize):
-    """Return (first, last) neurons of blocks of columns of about BLOCK bytes."""
+    """Divide the neurons into ranges whose columns of M take about BLOCK bytes."""
     edges = np.linspace(0, n, min(n, -(-n * n * c * itemsize // BLOCK)) + 1)
     edges = edges.round().astype(int).tolist()
     return list(zip(edges[:-1], edges[1:], strict=True))
 
 
 def _block(J, slope, z, q, first):
-    """Return sum_t q[t] M[t] for the weights into some neurons of a sequence."""
+    """Return sum_t q[t]^T M[t] of a sequence, for the weights into some neurons."""
     (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
     M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
@@ -165,7 +163,7 @@ def _block(J, slope, z, q, first):
 
 
 def _fit(*pairs):
-    """Return whether arrays pass a fast test; `_arrays` checks the others."""
+    """Return whether all arrays pass a fast test; if not, call `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -173,7 +171,7 @@ def _fit(*pairs):
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Return `value` if it can be written to, or a new array for None."""
+    """Return `value` if it is a valid buffer, or a new array for None."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -187,7 +185,7 @@ def _buffer(name, value, shape, dtype, others):
 
 
 def _unread(name, value, shape, dtype):
-    """Return `value` as an array; its entries are not checked."""
+    """Check shape and dtype, but not the entries, and return an array."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be {dtype} "
