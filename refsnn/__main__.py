@@ -1,32 +1,29 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
-"""The command line: sounds to spikes, golden vectors, copies of modules.
+"""Run the command line: convert sounds, check results, copy modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--channels 700] [--seed 0]
   python -m refsnn vectors FOLDER
   python -m refsnn check RESULTS.npz
   python -m refsnn vendor MODULE DESTINATION
 
-Each command imports only what it needs.  Bad input gives one line on
-standard error and exit status 2.  Outputs appear when they are complete,
-and no file is overwritten.
+Bad input gives one line on standard error and exit status 2.  Output files
+appear when they are complete, and no file is overwritten.
 
-`convert` reads mono WAV or FLAC recordings of any sampling rate, converts
-them with `audio`, `basilar` and `cochlea` and writes one HDF5 file with
+`convert` reads mono WAV or FLAC recordings, converts them with `audio`,
+`basilar` and `cochlea`, and writes one HDF5 file in the format of
 `events`.  The label of a recording is the index of its file name, without
-folder and suffix, in `extra/keys`; the speaker is 0.  All recordings are
-read and checked before the first one is converted.  The spikes of a
-recording depend on its samples, the seed and the options only, not on its
-name or on other recordings.  Times are rounded to float16 as described in
-`events`.
+folder and suffix, in `extra/keys`.  The speaker is 0.  The spikes of a
+recording depend on its samples, the seed and the options, but not on its
+name or on other recordings.
 
 `vectors` writes the golden vectors of `oracle`.  `check` compares results
-with them; its exit status is 1 if a result is wrong or vacuous, such as
-zero throughout.
+with these vectors.  Its exit status is 1 if a result is wrong or vacuous,
+for example zero everywhere.
 
-`vendor` copies a module that stands alone, such as lif or fast/lif, to a
-folder or to a new .py file.  Data that the module reads are copied with
-their licence to a folder data beside it.  Line 2 of the copy holds the
-digest of all other lines, which reveals later changes:
+`vendor` copies a module of the core or of `fast` to a folder or to a new
+.py file.  Data that the module reads are copied with their licence to a
+folder data beside it.  Line 2 of the copy holds a digest of all other
+lines, which reveals later changes:
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing
@@ -48,7 +45,6 @@ DATA = {"datasets": ("data/digits.npz", "data/README")}     # read by modules
 
 
 def _convert(options):
-    """Run the command `convert`."""
     import numpy as np
 
     from refsnn import basilar, cochlea, events
@@ -78,7 +74,7 @@ def _convert(options):
 
 
 def _samples(path, ramp):
-    """Return a recording as input to the membrane; errors name the file."""
+    """Return the prepared sound of a recording; errors name the file."""
     from refsnn import audio
     sound, rate = audio.read(path)
     try:
@@ -105,7 +101,7 @@ def _stream(x, seed):
 
 
 def _progress(paths):
-    """Yield the paths; show progress on standard error."""
+    """Yield the paths and show progress on standard error."""
     try:
         import tqdm
     except ImportError:
@@ -117,14 +113,12 @@ def _progress(paths):
 
 
 def _vectors(options):
-    """Run the command `vectors`."""
     from refsnn.oracle import files
     count = files.write(options.folder)
     print(f"{options.folder}: {count} golden vectors, described in vectors.json")
 
 
 def _check(options):
-    """Run the command `check`; return 1 if a result is wrong or vacuous."""
     from refsnn.oracle import check, files
     findings = check.check(files.read(options.results))
     for f in findings:
@@ -135,7 +129,6 @@ def _check(options):
 
 
 def _vendor(options):
-    """Run the command `vendor`."""
     module, path = options.module, options.destination
     folder = os.path.dirname(os.path.abspath(__file__))
     source = os.path.join(folder, *f"{module}.py".split("/"))
@@ -203,7 +196,6 @@ def _new(path):
 
 
 def _parser():
-    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m refsnn", description=(
         "Tools of refsnn, reference learning algorithms for spiking networks."))
     commands = parser.add_subparsers(dest="command", required=True)
@@ -251,18 +243,13 @@ def main(arguments=None):
     Parameters
     ----------
     arguments : list of str, optional
-        Arguments after `python -m refsnn`; by default those of the process.
+        Arguments after `python -m refsnn`, by default of this process.
 
     Returns
     -------
     int
         Exit status: 0, 1 if results are wrong, 2 after bad input, or 130 if
-        interrupted.
-
-    Raises
-    ------
-    SystemExit
-        With status 2, if the arguments cannot be parsed.
+        interrupted.  Arguments that cannot be parsed raise SystemExit.
 
     Examples
     --------

@@ -23,8 +23,7 @@ current, u_j of the membrane potential, and eps_ij of the adaptation,
     eps_ij[t+1] = (rho - adaptation psi_i[t]) eps_ij[t] + psi_i[t] u_j[t]
                                                          (7)  [BSS20]
     e_ij[t] = psi_i[t] (u_j[t] - adaptation eps_ij[t])   (8)  [BSS20]
-    dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_j[t]
-                                                         (9)  [BSS20]
+    dL/dtheta_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
 
 Derivation.  With h = [I, U, A], a = adaptation, and psi at step t - 1 in
     (10), the linearised layer is
@@ -98,10 +97,9 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     ----------
     x : (T, B, m) float, int or bool
         Input.
-    W : (n, m) float
-        Input weights, in units of the threshold.  Results have its dtype.
-    V : (n, n) float, optional
-        Recurrent weights.
+    W, V : (n, m) float, (n, n) float or None
+        Input and recurrent weights, in units of the threshold.  Results
+        have the dtype of W.
     alpha, beta, rho : float or (n,) float
         Decays per step of I, U and A, in [0, 1).
     adaptation : float or (n,) float
@@ -112,11 +110,9 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
         Number of steps after a spike in which the neuron cannot spike.
     spike : callable (t, v) -> (B, n) float, optional
         Spike function of v = U - adaptation A that replaces H.
-    blocked : (T, B, n) bool, optional
-        Recorded refractory mask that replaces (5).
-    reset_spikes, recurrent_spikes : (T, B, n) float, optional
-        Recorded spikes that replace S[t] in the reset or in the
-        recurrence, for frozen finite differences.
+    blocked, reset_spikes, recurrent_spikes : (T, B, n), optional
+        Recorded values that replace (5), S[t] in the reset, or S[t] in the
+        recurrence.
 
     Returns
     -------
@@ -258,10 +254,9 @@ def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
         Signals at step t: the input, then the spikes of a recurrent layer.
     psi : (B, n) float
         Surrogate derivative at step t, 0 for refractory neurons.
-    alpha, beta, gain : float
-        As for `simulate`, but equal for all neurons.
-    rho, adaptation : float or (n,) float
-        As for `simulate`.
+    alpha, beta, gain, rho, adaptation
+        As for `simulate`, but alpha, beta and gain are equal for all
+        neurons.
 
     Returns
     -------

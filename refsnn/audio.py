@@ -26,8 +26,7 @@ Departures.  The software of [CSSZ20] does not resample; its constants hold
     scale is the largest magnitude of the valid bits in the header.  For
     floats, it is the largest magnitude in the file, but at least 1.
 
-[CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS,
-    2020, arXiv 1910.07407; software lauscher 1.0.1.
+[CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
 
 import io

@@ -32,8 +32,7 @@ Departures.  [NMZ19] writes the sums for one layered network; here h holds
     implementations truncate at the ends of chunks, so that K varies within
     a chunk; (3) uses the same K for every q[t].
 
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
 import re

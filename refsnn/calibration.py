@@ -37,8 +37,7 @@ Cost.   About 300 images for each repeat, 2 s in all on the emulated chip.
 Departures.  [CB22] uses the calibration tools of the chip, which can also
     connect known voltages.  Here only inputs and recordings are used.
 
-[CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
-    arXiv 2006.07239.
+[CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
 import re

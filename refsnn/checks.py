@@ -49,6 +49,9 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
                 directions=3, step=STEP, margin=None):
     """Assert that a gradient is correct in random directions, (1) and (2).
 
+    An AssertionError reports values that differ, that are both 0, or whose
+    difference may be hidden by rounding noise.
+
     Parameters
     ----------
     f : callable (theta) -> float
@@ -58,20 +61,13 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
         is checked separately.
     rng : numpy.random.Generator
         Source of the directions.
-    names : list of str, optional
-        Names of the parameters, for messages.
     rtol : float
         Tolerance relative to the larger of the two values.
     directions, step : int, float
         Number of directions for each parameter array; h in (1).
-    margin : float, optional
-        Distance to the nearest threshold or kink, for messages.
-
-    Raises
-    ------
-    AssertionError
-        If gradient and finite difference differ, if both are zero, or if
-        rounding noise hides the difference.
+    names, margin : list of str, float, optional
+        Names of the parameters, and distance to the nearest threshold or
+        kink, for messages.
 
     Examples
     --------
@@ -127,13 +123,16 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
 
 
 def _nearest(margin):
-    """Return a remark on the distance to the nearest threshold."""
+    """Return a remark on the nearest threshold for a message."""
     return "" if margin is None \
         else f"; nearest threshold at a distance of {float(margin):.3g}"
 
 
 def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=None):
     """Assert that each entry of a gradient is correct, eqs. (1) and (2).
+
+    An AssertionError reports the first entry that differs, or an array of
+    gradient that is 0.
 
     Parameters
     ----------
@@ -142,11 +141,6 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     rtol : float
         Tolerance relative to the larger of the two values, or to 1/1000 of
         the largest entry of the array if that is larger.
-
-    Raises
-    ------
-    AssertionError
-        At the first entry that differs, or if an array of gradient is 0.
 
     Examples
     --------
@@ -181,10 +175,8 @@ def anchored(surrogate, mem, threshold=1.0):
     ----------
     surrogate : callable (v) -> (value, derivative)
         Primitive f(v) and surrogate derivative f'(v) at v = u - threshold.
-    mem : (T, B, n) float64
-        Recorded membrane potentials of the hard-spiking run.
-    threshold : float or (n,) float
-        Threshold of that run.
+    mem, threshold : (T, B, n) float64, float or (n,) float
+        Recorded membrane potentials and threshold of the hard-spiking run.
 
     Returns
     -------
@@ -221,7 +213,7 @@ def frozen(run, *recording):
     Parameters
     ----------
     run : callable (theta, *recording) -> float
-        Loss that reads recorded values where a rule drops a path.
+        Loss that uses recorded values in the paths that a rule drops.
     recording : arrays
         Recorded values, at least one array.
 
@@ -398,7 +390,6 @@ def _float64(names, *arrays):
 
 
 def _labels(names, count):
-    """Return names for messages."""
     names = [f"theta[{i}]" for i in range(count)] if names is None else names
     if not isinstance(names, (list, tuple)) or len(names) != count:
         raise ValueError(f"names is {names!r}: must be a list of {count} names")

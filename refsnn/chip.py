@@ -56,10 +56,9 @@ Departures.  The parameters of different neurons are independent.  A trend
     of gains across the chip is included in their spread.  De-calibrated
     time constants are at least 0.5 us, as on the chip.  Thresholds below
     the leak potential are kept, as in [CB22].  Readouts use separate rows
-    of synapses, and events of one bin arrive in the order of their inputs.
+    of synapses.
 
-[CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
-    arXiv 2006.07239.
+[CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
 import re
@@ -397,7 +396,6 @@ class _Model(NamedTuple):
 
 
 def _model(chip, effects, matrices, K, dt, scale):
-    """Return the constants of a run."""
     n, h, dtype = len(matrices[0]), dt / K, chip.gain.dtype
     N = n + len(matrices[2])
     tau_syn, tau_mem, leak = chip.tau_syn[:, :N], chip.tau_mem[:N], chip.leak[:N]

@@ -34,8 +34,7 @@ Departures.  [CB22] gives (1)-(3) in the text, (5) and (6) in its public
     are rounded to the even integer.  If all readout weights are 0, s =
     most.
 
-[CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
-    arXiv 2006.07239.
+[CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
 import re

@@ -49,8 +49,7 @@ Departures.  Unlike in the software of [CSSZ20], results depend on a seed
     response that leaves it at one end enters at the other.  Spikes in the
     last step are dropped.  U = 1 is a spike.
 
-[CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS,
-    2020, arXiv 1910.07407; software lauscher 1.0.1.
+[CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
 [M88] R. Meddis, J. Acoust. Soc. Am. 83, 1056-1063, 1988.
 """

@@ -66,37 +66,26 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 class Step(NamedTuple):
     """Hold one choice on every axis; the default is that of `lif`.
 
-    Attributes
-    ----------
-    decay : {"exact", "euler"}
-        alpha is exp(-dt/tau_syn) or 1 - dt/tau_syn; likewise beta.
-    synapse : {"none", "first", "between", "last"}
-        Position of the decay in (3); "none" means alpha = 0.
-    input : {"same", "next"}
-        Whether (3) reads I after adding the input, or one step late.
-    drive, gain : {"one", "leak"}
-        1, or 1 - alpha for drive and 1 - beta for gain.
-    test : {"before", "after"}
-        Whether row t of the recording shows the spikes s[t], tested before
-        the update by x[t], or s[t+1], tested after it.
-    compare : {">", ">="}
-        Whether u must exceed the threshold or may equal it for a spike.
-    spikes : {"one", "many"}
-        One spike per step at most, or one per threshold contained in u.
-    reset : {"subtract", "zero", "none"}
-        Form of (4); "zero" sets u to `reset_to`.
-    reset_at : {"once", "before", "after"}
-        Reset immediately, or one step later before the decay (both (5)),
-        or one step later after the decay (6).
-    through_reset : bool
-        Whether derivatives pass through s in (4).
-    floor : bool
-        Whether u is bounded below in (7).
-    refractory : int
-        Number of steps for which u is held after a spike.
-    record : {"before", "after"}
-        Whether row t shows state t or t + 1.  It shows R(u, s) instead of
-        u if reset_at="once", except for test="before", record="after".
+    decay          alpha is exp(-dt/tau_syn) ("exact") or 1 - dt/tau_syn
+                   ("euler"); likewise beta
+    synapse        position of the decay in (3); "none" means alpha = 0
+    input          (3) reads I after it adds d[k] ("same") or before
+                   ("next")
+    drive, gain    1 ("one"), or 1 - alpha for drive, 1 - beta for gain
+    test           row t of the recording shows the spikes s[t], tested
+                   "before" the update by x[t], or s[t+1], tested "after"
+    compare        u must exceed the threshold to spike, or may equal it
+    spikes         at most "one" spike per step, or "many": one for each
+                   threshold contained in u
+    reset          form of (4); "zero" sets u to `reset_to`
+    reset_at       reset at "once", or one step later "before" the decay
+                   (both (5)) or "after" the decay (6)
+    through_reset  derivatives pass through s in (4)
+    floor          u is bounded below in (7)
+    refractory     number of steps for which u is held after a spike
+    record         row t shows state t ("before") or t + 1 ("after"), with
+                   R(u, s) in place of u if reset_at="once", except for
+                   test="before", record="after"
     """
 
     decay: str = "exact"
@@ -179,10 +168,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
         Choice on each axis.
     x : (T, B, m) float, int or bool
         Input.
-    W : (n, m) float
-        Input weights; results have its dtype.
-    V : (n, n) float, optional
-        Recurrent weights.
+    W, V : (n, m) float, (n, n) float or None
+        Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem : float or (n,) float
         Time constants, s; 0 means no memory.
     dt : float
@@ -257,7 +244,6 @@ def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
 
 
 def _decay(step, name, tau, dt):
-    """Return exp(-dt/tau) or 1 - dt/tau."""
     if step.decay == "euler" and (tau < dt).any():
         raise ValueError(f"{name} is {tau}: must be at least dt, {dt}, for Euler steps")
     with np.errstate(divide="ignore"):      # tau = 0: no memory
@@ -281,7 +267,6 @@ def _synapse(step, current, terms, alpha):
 
 
 def _count(step, mem, threshold):
-    """Return the spikes of (1)."""
     over = mem > threshold if step.compare == ">" else mem >= threshold
     many = np.ceil(mem / threshold) - 1 if step.compare == ">" \
         else np.floor(mem / threshold)
@@ -289,7 +274,6 @@ def _count(step, mem, threshold):
 
 
 def _reset(step, mem, fired, c):
-    """Return R of (4)."""
     if step.reset == "subtract":
         return mem - c.threshold * fired                                   # (4)
     return mem * (1 - fired) + c.reset_to * fired if step.reset == "zero" else mem

@@ -56,8 +56,8 @@ Derivation.  By the chain rule, for a loss E with dz = dE/dz and with sums
 
 Exact.  The derivatives are exact unless the largest entry of a window is 0
     or occurs twice; (4) then defines them.
-Cost.   N P k k c_in c_out multiplications for N samples and each layer of
-    P positions; K times as many for `signals`, 2 K for `second_order`.
+Cost.   A layer of P positions needs N P k k c_in c_out multiplications;
+    `signals` needs K times as many, and `second_order` 2 K times as many.
 Departures.  None known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -120,7 +120,6 @@ def forward(weights, biases, x, pools, dropout=None):
     Returns
     -------
     Recording
-        Patches A[l], pre-activations z[l] and outputs f.
 
     Examples
     --------
@@ -146,9 +145,8 @@ def forward(weights, biases, x, pools, dropout=None):
             for part in _windows(pre[-1], pools[i - 1]) if i else ():
                 part *= mask                                               # (3)
         inputs.append(_patches(x, W))
-        z = inputs[-1].reshape(-1, W[0].size) @ W.reshape(len(W), -1).T
+        z = inputs[-1].reshape(-1, W[0].size) @ W.reshape(len(W), -1).T + b  # (1)
         pre.append(z.reshape(-1, *writes[i]))
-        pre[-1] += b                                                       # (1)
     return Recording(inputs, pre, pre[-1])
 
 
@@ -186,7 +184,6 @@ def backward(weights, recording, doutputs, pools):
     Returns
     -------
     Gradient
-        Derivatives by weights and biases, summed over samples.
 
     Examples
     --------
@@ -338,7 +335,7 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     Returns
     -------
     Gradient
-        As for `backward`, at constant images.
+        Derivatives at constant images.
 
     Examples
     --------
@@ -425,8 +422,8 @@ def _layers(weights, pools):
     for name, value in (("weights", weights), ("pools", pools)):
         _one_of(name, value, list, tuple)
     if not 0 < len(pools) < len(weights) or {*map(type, pools)} - {bool, np.bool_}:
-        raise ValueError(f"pools is {pools!r}: must hold one bool for each convolution "
-                         f"and fewer than {len(weights)}, the number of layers")
+        raise ValueError(f"pools is {pools!r}: must hold one bool for each convolution,"
+                         f" and the last of {len(weights)} layers must be dense")
     dense = len(weights) - len(pools)
     return _list("weights", weights, [
         (f"c{i + 1}", f"k{i}", f"k{i}", f"c{i}") for i in range(len(pools))]

@@ -34,11 +34,9 @@ Departures.  Pixels are scaled to [0, 1], from 0..16 (digits) or 0..255.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.
-    MNIST: Y. LeCun, C. Cortes and C. J. C. Burges.  Fashion-MNIST: H.
-    Xiao, K. Rasul and R. Vollgraf, arXiv 1708.07747, MIT licence.
-    CIFAR: A. Krizhevsky, Learning multiple layers of features from tiny
-    images, 2009.  SVHN: Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu
-    and A. Y. Ng, Reading digits in natural images, 2011; non-commercial.
+    MNIST: Y. LeCun, C. Cortes and C. J. C. Burges.  Fashion-MNIST: H. Xiao
+    et al., arXiv 1708.07747, MIT licence.  CIFAR: A. Krizhevsky, 2009.
+    SVHN: Y. Netzer et al., 2011, non-commercial.
 """
 
 import gzip
@@ -487,7 +485,6 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
 
 
 def _file(path, advice):
-    """Return the path of a regular file as a string."""
     path = os.fspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: {advice}")

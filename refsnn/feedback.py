@@ -27,14 +27,15 @@ input x in place of its trace P; it ignores the dynamics and the reset.
 Derivation.  (1) is the chain rule through I[t+1] = ... + W S[t].  The
     random rules replace W by a fixed random matrix.  Without reset,
     U[t] = W P[t], so dL/dW = sum_t dL/dU[t] P[t]^T, which is (7).
-Approximate.  (1) is exact.  (7) is exact for one layer without recurrence
-    and refractoriness whose reset is subtracted and enters as a recorded
-    term.  (3) is exact for the local loss.  (2), (3) and feedback
-    alignment do not use the true derivative of the network's loss; they
-    give the gradient of sum_t <e[t], S[t]> with recorded e.
+Approximate.  Rule (1) is exact, and rule (3) is exact for the local loss.
+    Rule (7) is exact for one layer without recurrence and refractoriness
+    whose reset is subtracted and enters as a recorded term.  Rules (2) and
+    (3) and feedback alignment do not use the true derivative of the
+    network's loss; they give the gradient of sum_t <e[t], S[t]> with
+    recorded e.
 Cost.   O(T B n k) time for an error from k units, O(T B n m) for (7).
-Departures.  [NMZ19] feeds back within one step.  Here spikes enter the
-    currents one step later, hence t+1 in (1).
+Departures.  In [NMZ19], the error is fed back within one step.  Here
+    spikes enter the currents one step later, hence t+1 in (1).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
@@ -237,8 +238,7 @@ def alignment(a, b):
 
     Returns
     -------
-    float
-        Cosine, in [-1, 1].
+    float in [-1, 1]
 
     Examples
     --------

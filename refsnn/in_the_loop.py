@@ -48,8 +48,7 @@ Derivation.  v[t] = U[t] + e[t], where the recorded e contains reset,
 Exact.  The gradient is that of the model with e held fixed and S anchored
     at the recording.  It does not depend on the chip's reset, refractory
     time or mismatch.  Of equal maxima in (3) and (5), the last step
-    receives the derivative.  If the first step received it, a silent layer
-    would have no gradient, because o[0] does not depend on the weights.
+    receives the derivative, because o[0] does not depend on the weights.
 Cost.   O(T B n (m + n + k)) time, O(T B (m + n + k)) memory.
 Departures.  The authors' code has I[t+1] where the printed eq. 2 has I[t],
     and it applies (5) to z.
@@ -67,10 +66,7 @@ Example.  Here `run` emulates a chip.  Replace it to train on a real chip.
     weights = chip_weights.initial(rng, 20, 50, 2)
     emulated = chip.draw(7, chip.CALIBRATED)
 
-    def run(weights, spikes):
-        # Write weights.hidden (n, m) and weights.readout (k, n), integers
-        # from -63 to 63; send spikes (T, B, m); return spikes (T, B, n)
-        # and 8-bit samples (T, B, n + k).
+    def run(weights, spikes):                   # as `record` describes it
         return chip.emulate(emulated, weights, spikes, rng=rng)
 
     states, history = {}, []
@@ -89,8 +85,7 @@ Example.  Here `run` emulates a chip.  Replace it to train on a real chip.
         history.append(value)
     print("loss on the chip:", history[0], "->", history[-1])
 
-[CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
-    arXiv 2006.07239.
+[CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
 import re

@@ -53,15 +53,13 @@ Exact.  The gradient is that of the hard-spiking network with dS/dU := psi.
     derivative.
 Cost.   The simulation and its gradient take O(T B n (m + n)) time and
     O(T B n) memory; `linearise` takes O(T B n p), p = n m + n n.
-Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period, and
-    its gradient passes through the reset.  The tutorials published with it
-    reset to zero and stop the gradient at the reset.  Here a neuron whose
-    membrane potential equals the threshold does not spike.
+Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
+    The tutorials published with it reset to zero and stop the gradient at
+    the reset.
 Errata.  [NMZ19] prints the drift of the membrane potential as
     -(U - U_rest + R I).  The current must enter with a plus sign.
 
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
 import re
@@ -107,10 +105,9 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     ----------
     x : (T, B, m) float, int or bool
         Input, for example the spikes of the layer below.
-    W : (n, m) float
-        Input weights, in units of the threshold.  Results have its dtype.
-    V : (n, n) float, optional
-        Recurrent weights, in units of the threshold.
+    W, V : (n, m) float, (n, n) float or None
+        Input and recurrent weights, in units of the threshold.  Results
+        have the dtype of W.
     alpha, beta : float or (n,) float
         Decays exp(-dt/tau_syn) and exp(-dt/tau_mem), in [0, 1).
     gain, threshold : float or (n,) float
@@ -122,11 +119,9 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
         Number of steps after a spike in which the membrane potential is 0.
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1) in anchored finite differences.
-    clamp : (T, B, n) bool, optional
-        Recorded refractory mask that replaces (5).
-    reset_spikes, recurrent_spikes : (T, B, n) float, optional
-        Recorded spikes that replace S[t] in the reset or in the
-        recurrence, for frozen finite differences.
+    clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
+        Recorded values that replace (5), S[t] in the reset, or S[t] in the
+        recurrence.
 
     Returns
     -------

@@ -2,8 +2,8 @@
 r"""Compute losses and activity regularisers with their derivatives.
 
 A record r (T, B, k) holds the membranes or the spikes of k readout units.
-One of three reductions over time turns it into scores z (B, k).  The loss
-is the softmax cross entropy of the scores and the labels y (B,):
+One of three reductions over time turns the record into scores z (B, k).
+The loss is the softmax cross entropy of the scores and the labels y (B,):
 
     z = r[s], s = max(argmax_t r[t])                     (1)  [NMZ19]
     z = sum_t r[t]                                       (2)
@@ -158,8 +158,7 @@ def accuracy(record, labels, reduction="max"):
 
     Returns
     -------
-    float
-        Fraction, from 0 to 1.
+    float in [0, 1]
 
     Examples
     --------
@@ -323,7 +322,6 @@ def upper_bound(spikes, bound, per="population", power=2):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        As for `lower_bound`.
 
     Examples
     --------

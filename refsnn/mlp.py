@@ -17,8 +17,8 @@ hold with dropout.  With d[l] = dE/dz[l], the gradient of a loss E is
     d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
 
-where the sums run over samples n.  The signals of output k, g[l]_k =
-df_k/dz[l], give the Jacobian:
+The sums are over the samples n.  The Jacobian follows from the signals
+g[l]_k = df_k/dz[l] of output k:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
@@ -26,8 +26,8 @@ df_k/dz[l], give the Jacobian:
 
 A function E of the Jacobian, such as a loss of the neural tangent kernel
 of [LZ20], is therefore a function of all a[l] and g[l].  Let A[l], G[l]_k
-and O be its partial derivatives by a[l], g[l]_k and f.  With the total
-derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l],
+and O be its partial derivatives by a[l], g[l]_k and f.  Its total
+derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l] follow from
 
     B[0]_k = G[0]_k,  B[l+1]_k = G[l+1]_k + W[l+1] T[l]_k        (9)
     T[l]_k = phi'(z[l]) o B[l]_k                                (10)
@@ -36,7 +36,7 @@ derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l],
     d[L-1] = O,
     d[l] = phi'(z[l]) o (W[l+1]^T d[l+1] + A[l+1]) + c[l]       (13)
 
-and the gradient of E is the sum of (5) and (11).  Initial weights follow a
+The gradient of E is the sum of (5) and (11).  Initial weights follow a
 truncated normal distribution with the variance of [GB10]:
 
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
@@ -52,8 +52,8 @@ Derivation.  (4)-(8) are the chain rule for (1) and (2).  (9)-(12) are the
     normal variable truncated at -2 and 2.
 Exact.  The derivatives are exact for tanh, and for ReLU wherever no z is
     0.  Where z = 0, phi' is set to 0, and the signals of ReLU units jump.
-Cost.   O(N w) multiplications for N samples and w weights, and K times as
-    many for the signals, Jacobian and second derivatives of K outputs.
+Cost.   A gradient needs O(N w) multiplications for N samples and w
+    weights; signals, Jacobian and `second_order` need K times as many.
 Departures.  None known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -78,9 +78,9 @@ RUN = ("weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
 class Recording(NamedTuple):
     """Hold the inputs and pre-activations of all layers, and the outputs."""
 
-    inputs: List[np.ndarray]      # a[l], (N, n_in)
-    pre: List[np.ndarray]         # z[l], (N, n_out)
-    outputs: np.ndarray           # f, (N, K), equal to pre[-1]
+    inputs: List[np.ndarray]    # a[l], (N, n_in)
+    pre: List[np.ndarray]       # z[l], (N, n_out)
+    outputs: np.ndarray         # f, (N, K), equal to pre[-1]
 
 
 class Gradient(NamedTuple):
@@ -111,7 +111,6 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     Returns
     -------
     Recording
-        Inputs a[l], pre-activations z[l] and outputs f.
 
     Examples
     --------
@@ -153,7 +152,6 @@ def backward(weights, recording, doutputs, activation="relu"):
     Returns
     -------
     Gradient
-        Derivatives by weights and biases, summed over samples.
 
     Examples
     --------
@@ -293,7 +291,6 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     Returns
     -------
     Gradient
-        As for `backward`.
 
     Examples
     --------
@@ -349,7 +346,6 @@ def init(sizes, rng, dtype=np.float64):
     Returns
     -------
     weights, biases : lists of (n_out, n_in) and of (n_out,) float
-        One array of each for each layer.
 
     Examples
     --------

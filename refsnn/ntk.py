@@ -6,16 +6,16 @@ kernel is
 
     K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw     (1)  [LZ20]
 
-where m_w is 1 (kind "at_masked") or the mask of w (kind "through_mask").
+The factor m_w is 1 (kind "at_masked") or the mask of w ("through_mask").
 A dense layer z = W a_n + b with signals g_nk = df_k(x_n)/dz contributes
 
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-without a mask (2) and with the mask M (3); the 1 is the term of the bias.
+(2) without a mask or (3) with the mask M, where 1 is the term of the bias.
 With patches A_n (P, q) and signals G_nk (P, c) at P positions, a
-convolution has the Jacobians J_nk by weights and b_nk by biases.  It
-contributes (5), where `o` is the entrywise product:
+convolution has the Jacobians J_nk by its weights and b_nk by its biases,
+and contributes (5), where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
@@ -30,14 +30,15 @@ Derivation.  (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  The adjoint
     dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    where db follows from b as dJ does from J, without M.  With a mask, C
-    and R depend on the index j of (3), and (7) sums R_j M_ji a_mi over j.
+    db is (9) without M and with b in place of J.  With a mask, C and R
+    depend on the index j of (3), and (7) sums R_j M_ji a_mi over j.
 Exact.  "at_masked" is the kernel of all weights, evaluated at the masked
     weights, as in the authors' program.  "through_mask" is the kernel
     that governs the training of the masked network.
-Cost.   N M (i + k^2 j) multiplications for i inputs and j units, N M (i +
-    k^2) j with a mask, N k P q c + N M k^2 q c for a convolution.
-Departures.  Sums over outputs have no factor 1/k except in "trace_mean".
+Cost.   A dense layer with i inputs and j units needs N M (i + k^2 j)
+    multiplications, or N M (i + k^2) j with a mask; a convolution needs
+    N k P q c + N M k^2 q c.
+Departures.  A sum over outputs has no factor 1/k, except in "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -196,7 +197,7 @@ def _jacobian(a, g, cut, mask=None):
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Compute the gradient of <dkernel, kernel>, eqs. (6)-(10).
+    """Compute the gradient of the sum of dkernel * kernel, eqs. (6)-(10).
 
     Parameters
     ----------
@@ -286,7 +287,7 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
 
 def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
                     dtype=np.float32):
-    """Estimate the peak memory of `kernel` in bytes, with its result.
+    """Estimate the peak memory of `kernel` in bytes, including its result.
 
     Parameters
     ----------
@@ -372,7 +373,7 @@ def _layers(name, batch, L=None):
 
 
 def _shapes(name, batch):
-    """Check a batch of shapes; return those of inputs and signals, by layer."""
+    """Check a batch of shapes; return (inputs, signals) for each layer."""
     _layers(name, batch)
     layers = [tuple(map(tuple, layer)) for layer in zip(*batch, strict=True)]
     N, K = (*layers[0][1], 0, 0)[:2]

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Predict the training of a network that is linearised by its tangent kernel.
 
-A step of gradient descent on any loss L moves the outputs f of any samples
-by the tangent kernel K between these and the training samples, to first
-order in the learning rate:
+Let f be the outputs for any samples, and K the tangent kernel between
+these and the training samples.  A step of gradient descent on any loss L
+changes f, to first order in the learning rate, by
 
     f <- f - rate K dL/df                                 (1)  [LZ20]
 
@@ -15,12 +15,12 @@ among the training samples K = Q diag(lambda) Q^T, after s steps,
     S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
     f_s = f_0 - K Q S_s Q^T (f_0 - y)                     (4)
 
-where (2) holds for the training samples, and (4) holds for other samples,
-with the kernel K between them and the training samples.
+Equation (2) holds for the training samples.  Equation (4) holds for other
+samples, with the kernel K between these and the training samples.
 
-Derivation.  (2) is (1), applied s times in the eigenbasis of K.  (3) is
-    the sum of rate c (1 - rate c lambda)^t over all t < s, so it is rate c
-    s where lambda = 0.
+Derivation.  (2) results from s steps (1) in the eigenbasis of K.  (3) is
+    the sum of rate c (1 - rate c lambda)^t over all t < s; for lambda = 0
+    it is rate c s.
 Approximate.  The predictions are exact for a network that is linear in its
     weights.  For other networks they ignore the change of K in training,
     which is of order 1/width for one step.  A masked network needs the
@@ -45,7 +45,7 @@ class Trajectory(NamedTuple):
     """Hold the outputs of training and test samples after S numbers of steps."""
 
     train: np.ndarray           # (S, N, K)
-    test: np.ndarray | None     # (S, M, K)
+    test: np.ndarray | None     # (S, M, K); None without `cross`
 
 
 def one_step(kernel, outputs, doutputs, rate):
@@ -65,7 +65,6 @@ def one_step(kernel, outputs, doutputs, rate):
     Returns
     -------
     (M, K) float
-        Outputs after the step, to first order in the rate, for any loss.
 
     Examples
     --------
@@ -111,7 +110,6 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     Returns
     -------
     Trajectory
-        Outputs f_s; those of test samples are None without `cross`.
 
     Raises
     ------

@@ -2,25 +2,25 @@
 r"""Transfer the tangent kernel of a dense network to a sparse network (NTT).
 
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
-random weights.  It is never trained, and no labels are used.  The student
-has the weights M_l W_l, where the masks M_l are 0 for pruned weights.  It
-learns to reproduce the outputs f* of the teacher and the teacher's
-empirical tangent kernel K* between the two halves of a batch, because both
-determine how the teacher would train.  For a batch of B = N + N' inputs
-and k outputs, the loss is
+random weights, which are never trained, and no labels are used.  The
+student has the weights M_l W_l, where the masks M_l are 0 for pruned
+weights.  The student learns to reproduce the teacher's outputs f* and the
+teacher's empirical tangent kernel K* between the two halves of a batch,
+because both determine how the teacher would train.  For a batch of B =
+N + N' inputs and k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-summed over all entries of K (N, N', k, k) and f (B, k).  Its derivatives
-by kernel and outputs are
+The sums are over all entries of K (N, N', k, k) and f (B, k).  The
+derivatives of the loss by kernel and outputs are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
 The adjoint of the kernel computes from D the derivatives by the inputs a_l
-of all layers and by the signals g_l = df/dz_l.  From these and df, the
+of all layers and by the signals g_l = df/dz_l.  From da, dg and df, the
 second-order pass of the network computes the derivatives by the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
@@ -29,7 +29,7 @@ second-order pass of the network computes the derivatives by the weights:
 Every `every` steps, except in the last `every` steps, new masks are
 computed from the dense weights W_l.  Pruned weights receive neither a
 gradient nor weight decay, but the optimiser's momentum still moves them.
-The new masks restore them when other weights have become smaller.
+A new mask restores a pruned weight if other weights have become smaller.
 
 Derivation.  (1)-(3) depend on the weights only through M_l W_l, hence the
     factor M_l in (6).  K is a function of a and g, which are functions of
@@ -119,7 +119,6 @@ def target(model, weights, biases, x):
     Returns
     -------
     Target
-        Outputs f* and kernel K*.
 
     Examples
     --------

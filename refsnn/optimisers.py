@@ -114,7 +114,7 @@ def _begin(state, gradient, fields, out):
 
 
 def _blend(decay, old, weight, new, out, work):
-    """Write decay old + weight new to out, which may be old; work may be new."""
+    """Write decay*old + weight*new to out, which may be old; work may be new."""
     np.multiply(new, weight, out=work)
     np.multiply(old, decay, out=out)
     out += work
@@ -135,7 +135,6 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     Returns
     -------
     (State, array)
-        As for `sgd`.
 
     Examples
     --------
@@ -182,7 +181,6 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     Returns
     -------
     (State, array)
-        As for `sgd`.
 
     Examples
     --------
@@ -214,7 +212,6 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     Returns
     -------
     (State, array)
-        As for `sgd`.
 
     Examples
     --------
@@ -243,7 +240,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     Returns
     -------
     (State, array)
-        As for `sgd`.  No entry of the update exceeds the rate.
+        No entry of the update exceeds the rate.
 
     Examples
     --------

@@ -13,8 +13,8 @@ the mask is 1 for the weights with
     snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
     random        uniformly drawn P - idx - 1 positions  (4)
 
-where g is the gradient of a loss by w.  SNIP uses the cross-entropy.  Its
-variant without labels, logit SNIP, uses for the logits f
+In (3), g is the gradient of a loss by w.  SNIP uses the cross-entropy, and
+its variant without labels, logit SNIP, uses for the logits f
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (5)  [LZ20]
 
@@ -22,10 +22,10 @@ The kept weights can be scaled up to preserve the size of a unit's input:
 
     w / sqrt(rho)                                        (6)  [LZ20]
 
-Derivation.  (2) prunes all weights whose score is s_idx.  Without ties it
-    keeps P - idx - 1 weights, which may be none for a small layer at low
-    density.  (3) keeps all weights whose score is s_idx, so without ties
-    it keeps P - idx weights.
+Derivation.  Rule (2) prunes all weights whose score is s_idx.  Without
+    ties it keeps P - idx - 1 weights, which may be none for a small layer
+    at low density.  Rule (3) keeps all weights whose score is s_idx.
+    Without ties it keeps P - idx weights.
 Exact.  Masks have the entries 0 and 1.  Biases are never pruned.
 Cost.   O(P) time and memory.
 Departures.  The authors' random baseline permutes the magnitude mask along
@@ -109,7 +109,6 @@ def snip(weights, gradients, rho, *, scope="global"):
     Returns
     -------
     list of arrays of 0 and 1
-        As for `magnitude`.
 
     Examples
     --------
@@ -162,7 +161,6 @@ def random(weights, rho, rng, *, scope="layer"):
     Returns
     -------
     list of arrays of 0 and 1
-        As for `magnitude`.
 
     Examples
     --------
@@ -177,7 +175,7 @@ def random(weights, rho, rng, *, scope="layer"):
 
 
 def density(masks):
-    """Return the fraction of weights that masks keep.
+    """Return the fraction of weights that the masks keep.
 
     Parameters
     ----------

@@ -28,8 +28,7 @@ Departures.  None.  A bias is an additional input that is always 1.
 Errata.  Box 2 of [NMZ19] takes the presynaptic factor of dV from the step
     of the error.  The factor belongs to the step before, as in (5).
 
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
 import re

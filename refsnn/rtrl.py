@@ -49,11 +49,8 @@ Departures.  [WZ89] uses rate units and updates the weights at each step;
     membrane potential in one state; here their influences are separate
     arrays, because V multiplies only the influence on the potential.
 
-[WZ89] R. J. Williams and D. Zipser, A learning algorithm for continually
-    running fully recurrent neural networks, Neural Computation 1(2),
-    270-280, 1989.
-[ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,
-    2021, arXiv 2010.11931.
+[WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
+[ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
 """
 
 import math
@@ -147,12 +144,9 @@ def gradient(J, F, q):
 
     Parameters
     ----------
-    J : (T, B, n, n) float
-        State Jacobians; J[0] is not used.  The result has their dtype.
-    F : (T, B, n, p) float
-        Immediate influence of the parameters on the states.
-    q : (T, B, n) float
-        Derivative dL[t]/dh[t], in units of loss per unit of state.
+    J, F, q : (T, B, n, n), (T, B, n, p) and (T, B, n) float
+        Arguments of `step` and `step_gradient` at all steps; J[0] is not
+        used.  The result has the dtype of J.
 
     Returns
     -------
@@ -282,14 +276,12 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
     Parameters
     ----------
-    x : (T, B, m) float, int or bool
-        Input.
+    x, psi : (T, B, m) and (T, B, n) float
+        Input and surrogate derivative.  Results have the dtype of psi.
     V, alpha, beta, gain, threshold, reset, through_reset, through_recurrence
         As for `lif_step`.
     recording : tuple of (T, B, n) arrays
         Currents, membrane potentials, spikes and refractory mask (0 or 1).
-    psi : (T, B, n) float
-        Surrogate derivative along the recording.  Results have its dtype.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss by spikes and membrane potentials.
 

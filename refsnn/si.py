@@ -1,22 +1,22 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence: importances from the path of learning.
 
-During a task, each parameter's contribution to the decrease of the loss is
-summed over the steps.  At the end of the task this path integral becomes
-an importance.  A quadratic penalty then keeps important parameters near
-their anchor, which is their value at the end of the last task.  With g the
-gradient before a step and dtheta the change of the parameters in it,
+Each parameter's contribution to the decrease of the loss is summed over
+the steps of a task.  At the end of the task, this path integral w is added
+to the parameter's importance.  A quadratic penalty keeps important
+parameters near their anchor, their value at the end of the last task.  Let
+theta be the parameters, g a gradient before a step, dtheta the change of
+theta in the step, c the strength, and f a factor.  For each entry,
 
-    w = w - g dtheta, summed over steps               (1)  [ZPG17] eq. 3
+    w = w - g dtheta                                  (1)  [ZPG17] eq. 3
     importance = importance
         + w / ((theta - anchor)^2 + xi)               (2)  [ZPG17] eq. 5
     penalty = f c sum_k importance_k
         (theta_k - anchor_k)^2                        (3)  [ZPG17] eq. 4
     dpenalty = 2 f c importance (theta - anchor)      (4)
 
-hold for each entry, where w is `path_integral`, c `strength` and f
-`factor`.  After (2), w = 0 and anchor = theta.  Published implementations
-differ.  Each difference is a field of `Settings`, and `PRESETS` holds
+After (2), w = 0 and anchor = theta.  Each difference between published
+implementations is a field of `Settings`, and `PRESETS` holds
 
     preset       g in (1)  dtheta   clamp    xi    c    f    else
     paper        task      step     none     0.1   0.1  1
@@ -29,9 +29,9 @@ differ.  Each difference is a field of `Settings`, and `PRESETS` holds
 
 paper is [ZPG17] as printed; pathint, the default, is its authors' code.
 vandeven is the repository continual-learning, mammoth_old is mammoth
-before September 2024, and nupic is nupic.research.  vandeven's c is that
-of split MNIST with heads (5e4 and 5e3 without).  avalanche has no default
-c; the table shows 1.
+before September 2024, and nupic is nupic.research.  vandeven uses c = 10
+for split MNIST with one head per task (5e4 and 5e3 without).  avalanche
+has no default c; the table shows 1.
   g        "task": the gradient of the task's loss alone; "total": with
            the gradient of the penalty.
   dtheta   "step": the optimiser's update; "descent": -rate g, the update
@@ -45,28 +45,27 @@ c; the table shows 1.
   reset_optimiser   The caller resets the optimiser's state after
            `consolidate`.
 
-[ZPG17] uses, as far as the authors' code shows,
+The authors' code of [ZPG17] uses
 
     experiment               c           xi     reset_optimiser
     permuted MNIST           0.1         0.1    False
     split MNIST              1           1e-3   True
     CIFAR-10 to CIFAR-100    0.01, 0.1   1e-3   True
 
-Derivation.  To first order a step changes the loss by sum_k g_k dtheta_k.
-    For small steps, sum_k w_k is therefore the decrease of the loss whose
-    gradient is g.  Plain descent on that loss has dtheta = -rate g, which
-    makes every term of (1) non-negative; momentum, noise or the penalty
-    can make terms negative.  The division by the squared distance gives
-    (3) the unit of the loss, and xi limits (2) where a parameter hardly
-    moved.
-Exact.  (4) is the derivative of (3).  With strength 0 both are 0.
-Cost.   O(p) time per step; the state is three arrays.
+Derivation.  To first order, a step changes the loss by sum_k g_k dtheta_k,
+    so for small steps sum_k w_k is the decrease of the loss with gradient
+    g.  In plain gradient descent, dtheta = -rate g and every contribution
+    to w is non-negative; momentum, noise or the penalty can make some
+    negative.  The division by the squared distance gives (3) the unit of
+    the loss, and xi bounds (2) if a parameter hardly moved.
+Exact.  (4) is the derivative of (3).
+Cost.   O(p) time per step and three arrays, for p parameters.
 Departures.  Importances of earlier tasks are summed and share the latest
     anchor, as in all these implementations.  The permuted-MNIST notebook
     of pathint uses 0 as its first anchor; pass zeros to `begin` for this.
-    vandeven omits (2) after the last task.  All stored arrays are copies.
-    If the stored weights are a view of the live weights (avalanche 0.6.0
-    on a CPU), distances and w stay 0 and nothing is consolidated.
+    vandeven omits (2) after the last task.  All stored arrays are copies:
+    avalanche 0.6.0 on a CPU stores a view of the current weights, so that
+    distances and w stay 0 and the penalty has no effect.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -82,28 +81,28 @@ __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
 
 
 class Settings(NamedTuple):
-    """Choices of an implementation; the defaults are those of pathint."""
+    """Hold the choices of an implementation; defaults are of pathint."""
 
     gradient: str = "task"          # or "total"
     displacement: str = "step"      # or "descent"
-    rate: float = 1e-3              # of "descent"
+    rate: float = 1e-3              # learning rate, for "descent"
     clamp: str = "running"          # or "none", "task"
     xi: float = 0.1                 # damping, parameter squared
     strength: float = 0.1           # c
-    factor: float = 1.0             # f, or 0.5
-    cap: float = math.inf           # of an importance
-    clip: float = math.inf          # for the caller's optimiser
-    reset_optimiser: bool = False   # for the caller, at the end of a task
+    factor: float = 1.0             # f, 1 or 0.5
+    cap: float = math.inf           # largest importance in the penalty
+    clip: float = math.inf          # the caller clips the gradient
+    reset_optimiser: bool = False   # the caller resets after a task
 
 
 class State(NamedTuple):
-    """Memory of past tasks; arrays or lists of arrays, like the parameters."""
+    """Hold arrays, or lists of arrays, in the shapes of the parameters."""
 
-    path_integral: Union[np.ndarray, list]      # w, since the task began
-    importance: Union[np.ndarray, list]         # of all consolidated tasks
+    path_integral: Union[np.ndarray, list]      # w of the current task
+    importance: Union[np.ndarray, list]         # sum over consolidated tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
-    steps: int          # since the task began
-    tasks: int          # consolidated
+    steps: int          # number of steps in the current task
+    tasks: int          # number of consolidated tasks
 
 
 DEFAULT = Settings()
@@ -129,14 +128,13 @@ def begin(parameters):
 
     Parameters
     ----------
-    parameters : float array or list of them
-        At the start; copied.
+    parameters : float array or list of float arrays
+        Initial parameters.
 
     Returns
     -------
     State
-        Importance and path integral are 0, anchor is a copy of the
-        parameters.
+        The anchor is a copy of the parameters; the other arrays are 0.
 
     Examples
     --------
@@ -151,14 +149,14 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *lists):
-    """Return function of each array of the lists, as list or array like `like`."""
+    """Apply the function array by array; return a list if `like` is a list."""
     with np.errstate(over="ignore", invalid="ignore"):
-        # Of 0-d arrays and a number NumPy 1 would make float64.
+        # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
         found = [np.asarray(function(*arrays), arrays[0].dtype)
                  for arrays in zip(*lists, strict=True)]
     if not all(np.isfinite(a).all() for a in found):
-        raise ValueError(f"{name} overflows {found[0].dtype}: parameters, gradients "
-                         "and settings must be such that it is finite")
+        raise ValueError(f"{name} overflows {found[0].dtype}: must be finite, reduce "
+                         "parameters, gradients or settings")
     return found if isinstance(like, (list, tuple)) else found[0]
 
 
@@ -169,10 +167,10 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     Parameters
     ----------
     state : State
-        Before the step.
+        State before the step.
     displacement : array or list of arrays
         Parameters after the step minus a *copy* of the parameters before
-        it.  The optimiser's update is the same, with less rounding.
+        the step, or the optimiser's update, which has less rounding error.
     task_gradient : array or list of arrays
         Gradient of the task's loss before the step.  Pass a *copy* if the
         gradient of the penalty is added to the same array later.
@@ -185,7 +183,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     Returns
     -------
     State
-        After the step; the arrays of `state` are not modified.
+        New state; the arrays of `state` are not modified.
 
     Notes
     -----
@@ -225,7 +223,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     steps = _lists("displacement", displacement, anchor)
     gradients = _lists("task_gradient", task_gradient, anchor)
     if settings.gradient == "total" and penalty_gradient is None:
-        raise ValueError("penalty_gradient is None: must be given, "
+        raise ValueError("penalty_gradient is None: must be given because "
                          "settings.gradient is 'total'")
     pulls = gradients if penalty_gradient is None \
         else _lists("penalty_gradient", penalty_gradient, anchor)
@@ -247,23 +245,23 @@ def consolidate(state, parameters, settings=DEFAULT):
     Parameters
     ----------
     state : State
-        After the last step of the task.
+        State after the last step of the task.
     parameters : array or list of arrays
-        At the end of the task; copied as the new anchor.
+        Parameters at the end of the task.
     settings : Settings
         Only `clamp` and `xi` are used here.
 
     Returns
     -------
     State
-        Path integral and `steps` are 0, `tasks` is one more.
+        State before the next task; the anchor is a copy of `parameters`.
 
     Raises
     ------
     ValueError
         If no step was accumulated, if no parameter moved, or if the path
-        integral is 0 although parameters moved.  In the last case the
-        displacements were computed from two views of the same weights.
+        integral is 0 although parameters moved.  The last error indicates
+        displacements that were computed from views of the same weights.
 
     Examples
     --------
@@ -277,14 +275,14 @@ def consolidate(state, parameters, settings=DEFAULT):
     w, importance, anchor = _state(state)
     theta = _lists("parameters", parameters, anchor)
     if state.steps < 1:
-        raise ValueError(f"state.steps is {state.steps}: must be above 0, there is "
-                         "nothing to consolidate before the first step of a task")
+        raise ValueError(f"state.steps is {state.steps}: must be above 0, call "
+                         "`accumulate` in each step of the task")
     if all((t == a).all() for t, a in zip(theta, anchor, strict=True)):
         raise ValueError("parameters equal state.anchor in every entry: must have "
-                         "moved since the task began")
+                         "changed since the task began")
     if not any(a.any() for a in w):
-        raise ValueError("state.path_integral is 0 in every entry: must not be, "
-                         "parameters moved; was displacement taken from copies?")
+        raise ValueError("state.path_integral is 0 in every entry: must differ from "
+                         "0, compute displacement from copies of the parameters")
 
     def grown(old, w, theta, anchor):
         w = np.maximum(w, 0) if settings.clamp == "task" else w
@@ -303,7 +301,7 @@ def penalty(state, parameters, settings=DEFAULT):
     Parameters
     ----------
     state : State
-        Importance and anchor.
+        Only `importance` and `anchor` are used here.
     parameters : array or list of arrays
         Current parameters.
     settings : Settings
@@ -312,7 +310,7 @@ def penalty(state, parameters, settings=DEFAULT):
     Returns
     -------
     float
-        To be added to the task's loss.
+        Penalty, to be added to the task's loss.
 
     Examples
     --------
@@ -324,11 +322,8 @@ def penalty(state, parameters, settings=DEFAULT):
     scale = settings.factor * settings.strength
     _, importance, anchor = _state(state)
     theta = _lists("parameters", parameters, anchor)
-
-    def term(old, theta, anchor):
-        return np.minimum(old, settings.cap) * (theta - anchor) ** 2
-
-    terms = _formed("penalty", term, [], importance, theta, anchor)
+    terms = _formed("penalty", lambda old, theta, anchor: np.minimum(
+        old, settings.cap) * (theta - anchor) ** 2, [], importance, theta, anchor)
     with np.errstate(over="ignore", invalid="ignore"):
         value = scale * sum(a.sum(dtype=np.float64) for a in terms)        # (3)
     return float(_formed("penalty", np.asarray, None, [value]))
@@ -340,12 +335,12 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     Parameters
     ----------
     state, parameters, settings
-        As for `penalty`.
+        Arguments of `penalty`.
 
     Returns
     -------
     array or list of arrays
-        Like the parameters that `begin` received.
+        Gradient, a list if `begin` received a list.
 
     Examples
     --------
@@ -365,7 +360,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Return the settings with their numbers as floats."""
+    """Check the settings and return them with all numbers as floats."""
     s = _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(f"settings.{name}", getattr(s, name), *allowed)
@@ -373,7 +368,7 @@ def _settings(settings):
     if {*map(type, numbers)} == {float} and 0 < s.rate < math.inf \
             and 0 < s.xi < math.inf and 0 <= s.strength < math.inf \
             and s.factor in (0.5, 1.0) and s.cap > 0 and s.clip > 0:
-        return s            # 20 us sooner than by `_arrays`
+        return s            # 20 us faster than `_arrays`
     numbers = _arrays(", ".join(f"settings.{name} () in {limits}" for name, limits in
                                 NUMBERS.items()), *numbers, dtype=np.float64)
     return s._replace(**dict(zip(NUMBERS, numbers)))
@@ -390,7 +385,7 @@ def _lists(name, value, like=None):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) \
                 and a.size and (a.shape, a.dtype) == (b.shape, b.dtype) \
                 and np.isfinite(a).all():
-            continue            # 5 us sooner than by `_arrays`
+            continue            # 5 us faster than `_arrays`
         what = f"{name}[{i}]" if several else name
         axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
         a, = _arrays(f"{what} {axes} float", a, dtype=dtype)
@@ -404,8 +399,7 @@ def _state(state):
     """Return path integral, importance and anchor of a state as lists."""
     if not isinstance(state, State) \
             or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
-        raise ValueError(f"state is {state!r:.60}: must be a State that begin, "
-                         "accumulate or consolidate returned")
+        raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")
     anchor = _lists("state.anchor", state.anchor)
     return (_lists("state.path_integral", state.path_integral, anchor),
             _lists("state.importance", state.importance, anchor), anchor)

@@ -108,7 +108,6 @@ def stored(owner, pattern, states):
     Returns
     -------
     int
-        Number of entries of all blocks.
 
     Examples
     --------
@@ -141,7 +140,6 @@ def step(blocks, J, F, owner, pattern):
     Returns
     -------
     tuple of (B, k_g, p_g) float
-        Blocks after this step.
 
     Examples
     --------

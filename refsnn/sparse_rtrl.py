@@ -19,7 +19,7 @@ where a neuron is refractory, 0 elsewhere.  A reset by subtraction has r =
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain s_j)[t]
                                                       (6)  [ZN21]
 
-The gradient is a sum over steps, and each term is known at its step:
+The gradient is a sum over steps; the term of step t is known at step t:
 
     e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
     dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
@@ -33,7 +33,7 @@ filters the eligibility e.  With the direct derivative a[t] = dL/dy[t],
 Derivation.  (1)-(3) are the derivative of the LIF step; (4)-(6) omit
     terms.  (9) is the filter of the readout, with its own constants.
     Summed over all steps, "block" equals backpropagation with the diagonal
-    of V in place of V, and "implicit" with 0 in place of V.
+    of V in place of V; "implicit" equals backpropagation that stops at V.
 Approximate.  With n neurons, c signals and B sequences:
 
     rung         keeps                        state      time of a step
@@ -44,9 +44,9 @@ Approximate.  With n neurons, c signals and B sequences:
 
     "block" drops all paths through other neurons, and is exact for one
     hidden layer with diagonal V.  "implicit" also drops the path of neuron
-    i to itself through V_ii.  It is exact for one hidden layer without
+    i to itself through V_ii; it is exact for one hidden layer without
     recurrence, and for any run whose recurrence uses recorded spikes.
-    "presynaptic" also drops reset and refractoriness.  It is exact if, in
+    "presynaptic" also drops reset and refractoriness; it is exact if, in
     addition, reset and clamp enter as one recorded term.  In networks of
     several layers, `dspikes` must come from transport through W, feedback
     alignment or a local loss.
@@ -96,7 +96,7 @@ class Traces(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient by the weights."""
+    """Hold the gradient by the weights, summed over steps and batch."""
 
     dW: np.ndarray              # (n, m)
     dV: np.ndarray | None       # (n, n); None without recurrence
@@ -133,7 +133,6 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
     Returns
     -------
     Traces
-        Traces at step t + 1.
 
     Examples
     --------
@@ -189,7 +188,7 @@ def _factors(syn, mem, spikes, clamp, reset, through_reset, beta, gain, threshol
 
 
 def rest(rung, B, n, c, dtype=np.float64):
-    """Return the traces before the first step.
+    """Return the traces before the first step, which are 0.
 
     Parameters
     ----------
@@ -204,7 +203,6 @@ def rest(rung, B, n, c, dtype=np.float64):
     Returns
     -------
     Traces
-        Zeros.
 
     Examples
     --------
@@ -268,7 +266,6 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     Returns
     -------
     Traces
-        Filters g and f at step t + 1.
 
     Examples
     --------
@@ -309,7 +306,6 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     Returns
     -------
     Gradient
-        Gradient, summed over steps and batch.
 
     Examples
     --------

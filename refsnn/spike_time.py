@@ -18,7 +18,7 @@ exp(t/tau) and the causal set C = {j: t_j <= t_i} of its inputs,
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
 for j in C, and 0 otherwise.  A silent unit has t_i = infinity and receives
-no gradient.  An added penalty can raise its weights until it spikes:
+no gradient.  A penalty P on its weights can make a silent unit spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
@@ -68,7 +68,7 @@ CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 
 
 class Crossing(NamedTuple):
-    """Store the threshold crossings of a layer, as found by `forward`."""
+    """Hold the threshold crossings of a layer, as found by `forward`."""
 
     times: np.ndarray       # (B, n) in s, infinity if silent
     causal: np.ndarray      # (B, n, m) bool, inputs up to the crossing
@@ -90,7 +90,6 @@ def forward(inputs, W, *, tau, threshold):
     Returns
     -------
     Crossing
-        Spike times, causal sets and slopes.
 
     Examples
     --------

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | superspike.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""SuperSpike, online form: a three-factor rule, one step at a time.
 
-The module simulates a layer of current-based LIF neurons (rest is 0 V) and
-computes the weight update of [ZG18] for B independent replicas, each with
-its own weights.  Every quantity is local to a synapse or a neuron and
-causal, as on a chip.  A step updates the neurons first; the spikes x that
-arrive in it are added last:
+The module simulates a layer of current-based leaky integrate-and-fire
+neurons (resting potential 0 V) and computes the weight update of [ZG18]
+for B replicas, each with its own weights.  Every quantity is causal and
+local to a synapse or a neuron, as on a chip.  In a step, the membrane
+potential U is updated before the current I, which receives the spikes x:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -14,56 +14,54 @@ arrive in it are added last:
     psi = (1 + steepness |U - threshold|)^-2                (4)  [ZG18]
     z_i <- exp(-dt/tau_het) z_i + S_i                       (5)  [ZG18]
 
-The traces of a synapse read x and psi as they were `delay` seconds ago,
-because errors are computed after an axonal delay.  Update in this order;
-a variable that is updated further down still has its previous value:
+The traces of a synapse read x and psi of `delay` seconds ago, because
+errors arrive after an axonal delay.  Update the traces in this order; each
+line uses the previous value of a trace that is updated below it:
 
     z~_j <- b z~_j + c z_j                                  (6)  [ZG18]
     z_j <- a z_j + x_j                                      (7)  [ZG18]
     lambda_ij <- exp(-dt/tau_decay) lambda_ij + r l_ij  (8)  [ZG18] eq. 2.5
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i z~_j         (9)  [ZG18] eq. 2.5
 
-With r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)), lambda is
-alpha*(psi z~), where * is convolution and alpha a double-exponential
-kernel of unit area.  The same kernel filters the signal, a train of error
-events of area 1:
+where r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)).  Hence lambda
+is psi z~ convolved with a double-exponential kernel alpha of unit area.
+The same kernel filters the signal, which consists of error events of area
+1.  With * for convolution, the error e and the weight change dm are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
     zeta = z^exponent, or z^exponent e^2               (12)  [ZG18] eq. A.5
 
-The caller sums dm until the next update of the weights.
-
-Derivation.  The van Rossum loss 1/2 int (alpha*(S^ - S))^2 has the
-    derivative -int e (alpha*dS/dw) with e = alpha*(S^ - S).  Replace dS/dU
-    by psi, and dU_i/dw_ij by z~_j, the membrane's response to x_j alone
-    (reset and refractoriness are held fixed).  Then int e lambda is minus
-    the derivative, and (11) descends the loss.
-Approximate.  (11) equals the surrogate gradient of the loss, times -dt,
-    for one layer if reset and refractoriness enter as one recorded
-    additive term, trace is "simulator", delays match and the loss runs to
-    the end of the trial.  A hard reset erases the membrane's past at each
-    spike, which the traces ignore.  The signal of hidden neurons is no
-    gradient.
+Derivation.  With target spikes S^ and e = alpha*(S^ - S), the van Rossum
+    loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).  Replace
+    dS/dU by psi, and dU_i/dw_ij by z~_j, the response of the membrane
+    potential to x_j alone.  Then int e lambda is minus the derivative, and
+    adding (11) to the weights descends the loss.
+Approximate.  For one layer, the sum of (11) is -dt times the surrogate
+    gradient of the loss if reset and refractoriness are a recorded
+    additive term, trace is "simulator", x, psi and the signal have the
+    same delay, and the loss extends to the end of the trial.  The traces
+    ignore that a reset to 0 erases the history of the membrane potential.
+    For hidden neurons, the signal is not derived from the loss.
 Cost.   O(B n m) time and memory per step.
-Departures.  Each difference of the paper and its code is an option:
+Departures.  Each difference between the paper and its code is an option:
     surrogate_read: psi of (4) reads U "before_reset", as in the paper, or
-        "after_reset", as in the code, where U is at rest in the step of a
-        spike and therefore never exceeds the threshold.
+        "after_reset", as in the code.  After the reset, U never exceeds
+        the threshold.
     trace: (a, b, c) of (6) and (7).  "simulator" has a = exp(-dt/tau_syn),
         b = 1 - dt/tau_mem and c = dt/tau_mem, so that z~ is the exact
         dU/dw; "continuous" solves the paper's filters over one step, with
         a, b = exp(-dt/tau_rise), exp(-dt/tau_decay); "published" is the
         code's, with b = 1 - dt/tau_decay and c = a dt/tau_decay.
     drive: "published" multiplies e lambda by steepness dt / (1 -
-        exp(-dt/tau_rise)), about 5 by default.  The code's scales exceed
-        the paper's by this factor, so rho = 1 is weaker there.
+        exp(-dt/tau_rise)), about 5 by default, as in the code.  The
+        regulariser is not multiplied, so its relative strength is lower.
     het: zeta is z^exponent ("plain"), z^exponent e^2 ("error", the paper's
         variant), or z^exponent where |e| dt >= 1e-7, else 0 ("published").
     surrogate: "linear" sets psi = 1 everywhere, the paper's control.
     The code's other cutoffs (z~ and e below 1e-7, psi at more than 20 mV
-    below rest) are omitted.  The code calls RMaxProp once per 0.5 s with
-    the sum of (11); the paper's text suggests once per step.
+    below rest) are omitted.  The code updates the weights once per 0.5 s
+    with the sum of (11); the paper's text suggests once per step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -90,24 +88,24 @@ NUMBERS = ", ".join(
 
 
 class Settings(NamedTuple):
-    """Constants and named options of a layer; the defaults are of [ZG18].
+    """Hold constants and options of a layer; the defaults are of [ZG18].
 
     `delay` and `refractory` are multiples of dt.  dt must not exceed
     `refractory` or a time constant.
     """
 
-    dt: float = 1e-4                # s, as all times
+    dt: float = 1e-4                # time step, s; all times are in s
     tau_mem: float = 10e-3
     tau_syn: float = 5e-3
     refractory: float = 5e-3
     threshold: float = 10e-3        # V above rest
     steepness: float = 1e3          # 1/V
-    tau_rise: float = 5e-3          # of alpha and of the trace
-    tau_decay: float = 10e-3
-    tau_het: float = 0.1
-    delay: float = 0.8e-3           # of x and psi in the Hebbian product
+    tau_rise: float = 5e-3          # rise time of the kernel alpha
+    tau_decay: float = 10e-3        # decay time of the kernel alpha
+    tau_het: float = 0.1            # time constant of z_i
+    delay: float = 0.8e-3           # delay of x and psi in (7) and (9)
     rho: float = 0.0                # strength of the regulariser
-    exponent: float = 4.0           # of z_i in the regulariser
+    exponent: float = 4.0           # exponent of z_i in the regulariser
     surrogate: str = "fast_sigmoid"
     surrogate_read: str = "before_reset"
     trace: str = "simulator"
@@ -116,7 +114,7 @@ class Settings(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """Coefficients of one step, computed from checked settings."""
+    """Hold the coefficients of one step, computed from `Settings`."""
 
     dt: float                       # s
     syn: float                      # exp(-dt/tau_syn)
@@ -129,7 +127,7 @@ class Coefficients(NamedTuple):
     trace: tuple                    # (a, b, c)
     alpha: tuple                    # (a, b, c), c = r / dt in 1/s
     delay: int                      # steps
-    drive: float                    # factor of e lambda
+    drive: float                    # factor on e lambda
     het: float                      # exp(-dt/tau_het)
     rho: float
     exponent: float
@@ -137,11 +135,11 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """State of a layer between two steps; D is the delay in steps."""
+    """Hold the state of a layer between steps; D is the delay in steps."""
 
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
-    held: np.ndarray                # (B, n) int, refractory steps to come
+    held: np.ndarray                # (B, n) int, remaining refractory steps
     past_x: np.ndarray              # (D, B, m) input of the last D steps
     past_psi: np.ndarray            # (D, B, n) psi of the last D steps
     trace_rise: np.ndarray          # (B, m) z of the delayed input
@@ -154,7 +152,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Activity of the neurons in one step."""
+    """Hold the activity of the neurons in one step."""
 
     spikes: np.ndarray              # (B, n)
     mem: np.ndarray                 # (B, n) V, before the reset
@@ -163,17 +161,17 @@ class Step(NamedTuple):
 
 
 def coefficients(settings):
-    """Return the coefficients of one step, after checking the settings.
+    """Check the settings and return the coefficients of one step.
 
     Parameters
     ----------
     settings : Settings
-        Constants and options.
+        Constants and options of the layer.
 
     Returns
     -------
     Coefficients
-        For this module and for `fast.superspike`.
+        Argument `k` of this module and of `fast.superspike`.
 
     Examples
     --------
@@ -183,29 +181,27 @@ def coefficients(settings):
     """
     s = _checked(settings)
     refractory, delay = _steps("refractory", s), _steps("delay", s)
+    mem, gain, apart = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem, \
+        s.dt / s.tau_rise - s.dt / s.tau_decay
     rise, decay, syn, het = (float(np.exp(-s.dt / tau)) for tau in
                              (s.tau_rise, s.tau_decay, s.tau_syn, s.tau_het))
+    # The trace "continuous" has c tau_decay = int_0^dt exp((t - dt)/tau_decay
+    # - t/tau_rise) dt = decay mean dt.
+    mean = -np.expm1(-apart) / apart if apart else 1.0
+    trace = {
+        "simulator": (syn, mem, gain),
+        "continuous": (rise, decay, float(decay * mean * s.dt / s.tau_decay)),
+        "published": (rise, 1 - s.dt / s.tau_decay, rise * s.dt / s.tau_decay)}
     return Coefficients(
-        s.dt, syn, 1 - s.dt / s.tau_mem, s.dt / s.tau_mem, refractory, s.threshold,
+        s.dt, syn, mem, gain, refractory, s.threshold,
         s.steepness * (s.surrogate != "linear"), s.surrogate_read == "before_reset",
-        _trace(s, rise, decay), (rise, decay, (1 - rise) * (1 - decay) / s.dt), delay,
+        trace[s.trace], (rise, decay, (1 - rise) * (1 - decay) / s.dt), delay,
         1.0 if s.drive == "paper" else s.steepness * s.dt / (1 - rise), het, s.rho,
         s.exponent, s.het)
 
 
-def _trace(s, rise, decay):
-    """Return (a, b, c) of (6) and (7)."""
-    if s.trace == "simulator":
-        return float(np.exp(-s.dt / s.tau_syn)), 1 - s.dt / s.tau_mem, s.dt / s.tau_mem
-    if s.trace == "published":
-        return rise, 1 - s.dt / s.tau_decay, rise * s.dt / s.tau_decay
-    apart = s.dt / s.tau_rise - s.dt / s.tau_decay
-    # int_0^dt exp(-(dt - t)/tau_decay) exp(-t/tau_rise) dt / tau_decay
-    mean = -np.expm1(-apart) / apart if apart else 1.0
-    return rise, decay, float(decay * mean * s.dt / s.tau_decay)
-
-
 def _steps(name, s):
+    """Return the time of this name in steps of dt."""
     time = getattr(s, name)
     steps = round(time / s.dt)
     if abs(time / s.dt - steps) > 1e-6 * max(steps, 1):
@@ -219,16 +215,16 @@ def rest(k, B, n, m, dtype=np.float64):
     Parameters
     ----------
     k : Coefficients
-        From `coefficients`.
+        Result of `coefficients`.
     B, n, m : int
         Numbers of replicas, neurons and inputs, at least 1.
     dtype : float32 or float64
-        Of all floating arrays.
+        Dtype of all floating arrays.
 
     Returns
     -------
     State
-        Zeros.
+        All arrays are 0.
 
     Examples
     --------
@@ -258,7 +254,7 @@ def forward(k, state, W, x):
     k : Coefficients
         From `coefficients`.
     state : State
-        From `rest`, or from `accumulate` of the last step.
+        From `rest`, or from `accumulate` of the previous step.
     W : (B, n, m) float
         Weights, V.
     x : (B, m) float, int or bool
@@ -267,10 +263,10 @@ def forward(k, state, W, x):
     Returns
     -------
     State
-        With `syn`, `mem` and `held` after the step.  `accumulate` advances
-        the other fields.
+        State with new `syn`, `mem` and `held`.  `accumulate` updates the
+        other fields.
     Step
-        Spikes, membrane potentials before the reset, psi and input.
+        Activity in this step.
 
     Examples
     --------
@@ -302,23 +298,21 @@ def accumulate(k, state, W, step, signal):
     Parameters
     ----------
     k, W
-        As for `forward`.
-    state : State
-        From `forward`.
-    step : Step
-        From `forward`.
+        Coefficients and weights, as for `forward`.
+    state, step
+        State and activity from `forward`.
     signal : (B, n) float
         Unfiltered error events of each neuron: positive for a missing
-        spike, negative for an additional one, delayed like psi and x.
+        spike, negative for an additional spike, with the delay of (7).
 
     Returns
     -------
     State
-        After the step.
+        State after the step.
     dm : (B, n, m) float
-        Ascent direction of (11), to be summed over steps.
+        Weight change (11), to be summed over the steps between updates.
     error : (B, n) float
-        e, 1/s.
+        Filtered error e, 1/s.
 
     Examples
     --------
@@ -346,22 +340,18 @@ def accumulate(k, state, W, step, signal):
     error = decay * state.error + unit * state.error_rise                 # (10)
     error_rise = rise * state.error_rise + signal
     het = k.het * state.het + spikes                                       # (5)
-    dm = k.drive * k.dt * error[:, :, None] * later
+    dm = k.drive * k.dt * error[:, :, None] * later                       # (11)
     if k.rho:
-        dm -= k.rho * k.dt * W * _zeta(k, het, error)[:, :, None]         # (11)
+        zeta = het ** k.exponent                                          # (12)
+        if k.zeta != "plain":
+            zeta *= error ** 2 if k.zeta == "error" else np.abs(error) * k.dt >= 1e-7
+        dm -= k.rho * k.dt * W * zeta[:, :, None]
     return State(state.syn, state.mem, state.held, past_x[1:], past_psi[1:],
                  trace_rise, trace, sooner, later, error_rise, error, het), dm, error
 
 
-def _zeta(k, het, error):
-    zeta = het ** k.exponent                                              # (12)
-    if k.zeta == "error":
-        return zeta * error ** 2
-    return zeta if k.zeta == "plain" else zeta * (np.abs(error) * k.dt >= 1e-7)
-
-
 def _checked(settings):
-    """Return the settings with their numbers as floats."""
+    """Check the settings and return them with all numbers as floats."""
     _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(name, getattr(settings, name), *allowed)
@@ -369,14 +359,14 @@ def _checked(settings):
     least = min(s.tau_mem, s.tau_syn, s.tau_rise, s.tau_decay, s.tau_het, s.refractory)
     if s.dt > least:
         raise ValueError(f"dt is {s.dt!r}: must be at most {least!r} s, the smallest "
-                         "time constant")
+                         "of the time constants and `refractory`")
     return s
 
 
 def _valid(k, dtype):
-    """Return coefficients of this module or of fast/superspike.py."""
+    """Check and return coefficients, also those of fast/superspike.py."""
     if getattr(k, "_fields", None) != Coefficients._fields:
-        raise ValueError(f"k is {k!r:.60}: must be what `coefficients` returns")
+        raise ValueError(f"k is {k!r:.60}: must be a result of `coefficients`")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
     if not all(0 <= dtype.type(decay) < 1 for decay in decays):
         raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
@@ -384,9 +374,9 @@ def _valid(k, dtype):
 
 
 def _given(k, state, names, W, *others):
-    """Return W and other arrays of a step in its dtype; check k and state.
+    """Check k and state; return W and the other arrays in the dtype of W.
 
-    `_arrays` takes half as long as a step.  It is called only if needed.
+    `_arrays` takes half as long as a step, so it is called only if needed.
     """
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
@@ -407,7 +397,7 @@ def _given(k, state, names, W, *others):
 
 
 def _fits(array, like):
-    """Return whether an array is valid, and bool or in the dtype of `like`."""
+    """Return whether a finite array fits `like`; bool is allowed in 2-d."""
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()

@@ -2,25 +2,25 @@
 r"""SuperSpike signals: axonal delays, error feedback, and moments of traces.
 
 This module complements the rule of superspike.py.  All arrays have time
-first and hold B independent replicas.  An axon of D steps delays a spike
-train,
+first and hold B independent replicas.  An axonal delay of D steps gives
 
     late[t] = train[t - D]                              (1)  [ZG18]
 
-so the signal of a timing task is late target minus late spikes.  A matrix
-(B, n, k) carries the signal of k output neurons to n hidden neurons,
+The signal of a timing task is the delayed target minus the delayed spikes.
+A feedback matrix (B, n, k) maps the signal of k output neurons to the
+signal of n hidden neurons,
 
     signal_i = sum_k matrix_ik signal_k                 (2)  [ZG18]
 
-and consists of the output weights ("symmetric"), of fixed N(0, 1) numbers
-("random") or of ones ("uniform").  If a neuron fires as a Poisson process
-of rate nu, its exponential trace z has the cumulants and moments
+The matrix holds the output weights ("symmetric"), fixed N(0, 1) numbers
+("random") or ones ("uniform").  If a neuron fires as a Poisson process of
+rate nu, its trace z with time constant tau has the cumulants and moments
 
     kappa_j = nu tau / j                                               (3)
     <z^r> = sum_{j=1..r} binom(r-1, j-1) kappa_j <z^(r-j)>
                                                      (4)  [ZG18] eq. A.4
 
-The heterosynaptic regulariser, of strength rho, then holds a weight at the
+The heterosynaptic regulariser of strength rho then keeps a weight at the
 fixed point w = drive / (rho <z^exponent>), where drive is the mean of
 error times eligibility.
 
@@ -32,8 +32,8 @@ Exact.  (3) and (4) hold in continuous time; steps of dt change the moments
     by O(dt/tau).
 Cost.   O(T B n) time and memory; (2) O(B n k) for each step with an event.
 Departures.  As in the published code, hidden neurons receive the
-    unfiltered signal and filter it themselves, which is equivalent because
-    the filter is linear.
+    unfiltered signal and filter it.  The filter is linear, so this is
+    equivalent.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -48,21 +48,21 @@ __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 
 
 def delayed(past, train):
-    """Return a train D steps late and its last D steps, eq. (1).
+    """Delay a spike train by D steps, eq. (1).
 
     Parameters
     ----------
     past : (D, B, n) float, int or bool
         Last D steps of the previous block; zeros at the start.
     train : (T, B, n) float, int or bool
-        Spikes of a block.
+        Spikes of the current block.
 
     Returns
     -------
     past : (D, B, n) array
-        Last D steps up to the end of the block.
+        Last D steps, to be passed with the next block.
     late : (T, B, n) array
-        In the dtype of the train.
+        Delayed train, in the dtype of `train`.
 
     Examples
     --------
@@ -76,21 +76,21 @@ def delayed(past, train):
 
 
 def feedback(kind, W_out, rng=None):
-    """Return the matrix that carries the signal to hidden neurons.
+    """Return the feedback matrix of (2).
 
     Parameters
     ----------
     kind : {"symmetric", "random", "uniform"}
-        Kind of the matrix in (2).
+        Kind of the feedback matrix.
     W_out : (B, k, n) float
         Weights from n hidden to k output neurons.
     rng : numpy.random.Generator, optional
-        Source of the "random" numbers.
+        Random generator, required for "random".
 
     Returns
     -------
     (B, n, k) float
-        "symmetric" is a copy: call again after each update of W_out.
+        Copy of the weights if "symmetric": call again after each update.
 
     Examples
     --------
@@ -115,12 +115,12 @@ def hidden_signal(signal, matrix):
     signal : (T, B, k) float
         Unfiltered error events of the output neurons, mostly 0.
     matrix : (B, n, k) float
-        From `feedback`.
+        Result of `feedback`.
 
     Returns
     -------
     (T, B, n) float
-        In the dtype of the signal.
+        Signal of the hidden neurons, in the dtype of `signal`.
 
     Examples
     --------
@@ -143,16 +143,16 @@ def poisson_moment(rate_hz, tau, order=4):
     Parameters
     ----------
     rate_hz : float
-        Rate nu of the spikes, each of which adds 1 to z.
+        Firing rate nu, Hz.  Each spike adds 1 to z.
     tau : float
         Time constant of z, s.
     order : int
-        r, at least 1.
+        Order r of the moment, at least 1.
 
     Returns
     -------
     float
-        <z^r>.
+        Moment <z^r>.
 
     Examples
     --------

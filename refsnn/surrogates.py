@@ -96,7 +96,6 @@ def sigmoid(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        As for `fast_sigmoid`.
 
     Examples
     --------
@@ -120,7 +119,7 @@ def triangle(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        As for `fast_sigmoid`; the bump is 0 for |v| >= 1/k.
+        The bump is 0 for |v| >= 1/k.
 
     Examples
     --------
@@ -144,7 +143,7 @@ def gaussian(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        As for `fast_sigmoid`; the bump has the standard deviation 1/k.
+        The bump has the standard deviation 1/k.
 
     Examples
     --------
@@ -168,7 +167,6 @@ def arctan(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        As for `fast_sigmoid`.
 
     Examples
     --------
@@ -191,7 +189,6 @@ def slayer(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        As for `fast_sigmoid`.
 
     Examples
     --------
@@ -214,7 +211,7 @@ def boxcar(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        As for `fast_sigmoid`; the bump is 0 for |v| >= 1/k, else 1.
+        The bump is 1 for |v| < 1/k, else 0.
 
     Examples
     --------

@@ -430,6 +430,11 @@ def test_what_is_not_told_is_all_weights_and_the_full_kernel():
         shapes, kind="through_mask")
 
 
+def test_memory_of_one_sample_with_one_input_and_one_output():
+    """Count the result, the sum <a, a> + 1 and the product of the signals."""
+    assert ntk.estimate_memory(([(1, 1)], [(1, 1, 1)])) == 3 * 4
+
+
 def test_reductions_do_not_form_the_full_kernel():
     shapes = [(1000, 100), (1000, 50)], [(1000, 10, 50), (1000, 10, 10)]
     full = ntk.estimate_memory(shapes, dtype=np.float64)

@@ -356,7 +356,7 @@ def test_distance_from_the_gradient_with_hard_reset_and_clamp():
 # --- refusals ---------------------------------------------------------------
 
 @pytest.mark.parametrize("change, match", [
-    ({"dt": 5.1e-3}, "dt is 0.0051: must be at most 0.005 s, the smallest time"),
+    ({"dt": 5.1e-3}, "dt is 0.0051: must be at most 0.005 s, the smallest of the time"),
     ({"tau_het": 5e-5}, "dt is 0.0001: must be at most 5e-05"),
     *(({name: 5e-5}, "dt is 0.0001: must be at most 5e-05") for name in (
         "tau_mem", "tau_syn", "refractory", "tau_rise", "tau_decay")),

@@ -34,8 +34,8 @@ FIGURE = "chip_calibration"
 LEVELS = {"quick": (0, 30), "default": (0, 30, 50),          # de-calibration, %
           "full": (0, 10, 20, 30, 40, 50)}
 WHICH = {"all": (1, 1), "time constants": (1, 0), "thresholds": (0, 1)}
-SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)      # of silenced hidden neurons
-DRAWS = 3                           # of the silenced neurons, for each share
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)      # shares of silenced neurons
+DRAWS = 3                           # random draws of silenced neurons per share
 DROPOUT = 0.4
 COLOURS = {"loop": colours.BLUE, "transfer": colours.VERMILION}
 NAMES = {"loop": "trained with the chip in the loop",

@@ -86,7 +86,7 @@ def largest(kernel):
 
 
 def descended(weights, biases, gradient, rate):
-    """Return the weights and biases after a step."""
+    """Return the weights and biases after one step of gradient descent."""
     return tuple([a - rate * d for a, d in zip(some, slopes, strict=True)]
                  for some, slopes in zip((weights, biases), gradient, strict=True))
 

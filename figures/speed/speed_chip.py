@@ -30,7 +30,7 @@ BATCH, IMAGES = 100, 60_000
 IDEAL, EMULATED, STEP = ("refsnn, ideal", "refsnn, all effects",
                          "refsnn, step of training in the loop")
 OURS, LAUSCHER = "refsnn, 1 s of sound", "lauscher, 0.2 s of sound"
-PUBLISHED_S, PUBLISHED_J = 11.8e-6, 2.4e-6      # of the chip, per image
+PUBLISHED_S, PUBLISHED_J = 11.8e-6, 2.4e-6      # time and energy of the chip per image
 RATE, CLIP = 48_000, 9_600                      # Hz, samples for lauscher
 
 

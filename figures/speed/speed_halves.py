@@ -33,7 +33,7 @@ def shared(build, problem):
     """Provide a function that runs one step and adds the gradients of the halves.
 
     `build` makes the step of a half from its problem.  The other process
-    imports `build` by name, so that it must be defined in a module.
+    imports `build` by name, so `build` must be defined in a module.
     """
     context = multiprocessing.get_context("spawn")
     ends, workers = [], []

@@ -99,7 +99,7 @@ def weights(generators, n, m, scale_v):
 
 
 def layer(W, settings):
-    """Return a layer at rest."""
+    """Return a layer whose state is at rest."""
     B, n, m = W.shape
     k = superspike.coefficients(settings)
     return Layer(k, W, fast_superspike.rest(k, B, n, m, W.dtype),

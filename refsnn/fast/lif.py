@@ -55,8 +55,7 @@ Departures.  [NMZ19] uses gain 1 and threshold 1, and its gradient passes
     through the reset.  There are no refractory periods, and `record` has
     no recurrent weights.
 
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
 import re

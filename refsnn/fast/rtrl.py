@@ -27,9 +27,7 @@ Cost.   O(n^3 c) time per step and O(n^2 c) memory per sequence.  The
 Departures.  [WZ89] uses the logistic function and one sequence, and
     updates the weights at each step.  Here the caller updates them.
 
-[WZ89] R. J. Williams and D. Zipser, A learning algorithm for continually
-    running fully recurrent neural networks, Neural Computation 1(2),
-    270-280, 1989.
+[WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 """
 
 import math
