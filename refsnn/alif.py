@@ -72,7 +72,6 @@ RECORDED = "recording.spikes (T*, B*, n*), recording.blocked (T*, B*, n*) in {0,
 
 class Recording(NamedTuple):
     """Hold I, U, A and S of (1)-(4) and the refractory mask, each (T, B, n)."""
-
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -82,7 +81,6 @@ class Recording(NamedTuple):
 
 class Traces(NamedTuple):
     """Hold the derivatives i_j, u_j (B, c) and eps_ij (B, n, c) of (6), (7)."""
-
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray

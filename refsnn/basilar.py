@@ -71,7 +71,6 @@ MARGIN = 1.05           # factor by which a table exceeds `top`: splines err at 
 
 class Membrane(NamedTuple):
     """Hold the constants of eqs. (1)-(5), in CGS units."""
-
     C0: float = 1e9         # stiffness at the base
     a: float = 3500.0       # subtracted from the stiffness everywhere
     alpha: float = 3.0      # 1/cm, decay of the stiffness
@@ -87,7 +86,6 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 class Table(NamedTuple):
     """Hold values of `transfer` from 1 Hz to beyond `top`."""
-
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
     top: float                  # Hz
@@ -189,7 +187,7 @@ def transfer(frequencies, places, membrane="2021"):
 
 
 def table(places, membrane="2021", *, top=24000.0, points=1500):
-    """Tabulate the transfer function at frequencies equidistant in eq. (8).
+    """Tabulate the transfer function at frequencies equidistant in s of (8).
 
     Parameters
     ----------
@@ -203,7 +201,6 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     Returns
     -------
     Table
-        Argument of `interpolate`.
 
     Examples
     --------

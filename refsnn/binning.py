@@ -2,8 +2,9 @@
 r"""Binning of spike events into steps, dense or sparse.
 
 A recording is a pair of arrays, times (s) and units (channels).  A batch
-is a list of times and a list of units.  `Binning` names every choice that
-other tools make silently, and has no defaults:
+is a list of times and a list of units.  `Binning` has a field for every
+choice of the binning, without defaults.  Let E be the number of events, B
+of recordings, n of units, and T of steps of dt from t0 to t1:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -11,34 +12,31 @@ other tools make silently, and has no defaults:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-partial    What to do with the remaining partial bin if (1) is not an
-           integer: "refuse", "drop" it (its events are outside), or
-           "keep" it, ending at t1.
-outside    What to do with events before t0 or after t1: "refuse", "drop",
-           or "clip" them into the first and the last step.
-duplicates Whether to "count" several events of one unit in one step, or
-           to "clip" the count to 1.
+partial    If (1) is not an integer, the last bin is incomplete: "refuse",
+           "drop" the bin (its events are outside), or "keep" the bin,
+           which ends at t1.
+outside    Events before t0 or after t1: "refuse", "drop", or "clip" them
+           into the first and the last step.
+duplicates Several events of one unit in one step: "count" them, or "clip"
+           the count to 1.
 
-A decay factor alpha belongs to a step.  With another step dt it means
-another time constant,
+The time constant of a decay factor alpha per step depends on dt:
 
     tau = -dt / log(alpha)                                            (6)
-
-which `time_constant` computes and compares with the intended one.
 
 Derivation.  (6) solves alpha = exp(-dt/tau) for tau.
 Exact.  (3) and (4) hold for the edges (2) in float64.  Times are converted
     to float64 first: 0.1 stored as float16 is 0.09998 and falls below an
-    edge at 0.1.  Steps finer than the spacing of float16 add no
-    information.
-Cost.   O(E log T) time for E events; O(T B n) memory for dense results.
-Departures.  (1) counts as an integer if it is within a relative 1e-9 of
-    one, because 1.4 / 0.014 is not an integer in floating point.
-Errata.  The fourth tutorial of [NMZ19] numbers steps by `numpy.digitize`
-    from 1, so step 0 is always empty and an event at t1 is out of range.
-    It combines 100 steps in 1.4 s with decays for 1 ms, which multiplies
-    time constants by 14.  It omits the last batch if that is not full:
-    `batches` makes this a choice.
+    edge at 0.1.
+Cost.   O(E log T) time; O(T B n) memory for dense results.
+Departures.  (1) counts as an integer if its relative distance from an
+    integer is at most 1e-9, because 1.4 / 0.014 is not an integer in
+    floating point.
+Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
+    `numpy.digitize`, so step 0 is always empty and an event at t1 is out
+    of range.  The tutorial combines 100 steps in 1.4 s with decays for
+    1 ms, which multiplies time constants by 14, and silently omits the
+    last batch if the batch is not full.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -54,17 +52,17 @@ import numpy as np
 __all__ = ["Binning", "Spikes", "batches", "bin_events", "dense", "sparse", "steps",
            "thinned", "time_constant"]
 
-MOST = 1 << 24          # steps
+MOST = 1 << 24          # largest number of steps
 CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
            "outside": ("refuse", "drop", "clip"), "partial": ("refuse", "drop", "keep")}
 
 
 class Binning(NamedTuple):
-    """Choices that turn events into steps; see the module."""
+    """Hold the choices described in the module docstring."""
 
-    t0: float               # s
-    t1: float               # s
-    dt: float               # s
+    t0: float               # start of the first step, s
+    t1: float               # end of the window, s
+    dt: float               # step, s
     closed: str             # "left" or "right"
     duplicates: str         # "count" or "clip"
     outside: str            # "refuse", "drop" or "clip"
@@ -72,12 +70,12 @@ class Binning(NamedTuple):
 
 
 class Spikes(NamedTuple):
-    """Nonzero entries of a (T, B, n) array, ordered by step."""
+    """Hold the nonzero entries of a (T, B, n) array, ordered by step."""
 
     step: np.ndarray        # (E,) int64, in 0 ... T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 ... B-1
     unit: np.ndarray        # (E,) int64, in 0 ... n-1
-    count: np.ndarray       # (E,) int64, at least 1
+    count: np.ndarray       # (E,) int64, number of events, at least 1
     shape: tuple            # (T, B, n)
 
 
@@ -87,12 +85,12 @@ def steps(binning):
     Parameters
     ----------
     binning : Binning
-        All choices.
+        Choices of the binning.
 
     Returns
     -------
     int
-        T.
+        Number of steps.
 
     Examples
     --------
@@ -103,25 +101,25 @@ def steps(binning):
 
 
 def _edges(binning):
-    """Return the edges of the steps, (T + 1,)."""
+    """Return the edges (T + 1,) of the steps."""
     t0, t1, dt = _window(binning)
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)
     whole = abs(bins - T) <= 1e-9 * bins
     if not whole and binning.partial == "refuse":
-        raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial not 'refuse'")
+        raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial='keep'")
     if not whole:
         T = math.floor(bins) + (binning.partial == "keep")
     edges = t0 + dt * np.arange(T + 1)                                     # (2)
     if binning.partial == "keep":
         edges[-1] = t1
     if not (np.diff(edges) > 0).all():
-        raise ValueError(f"dt is {dt}: must tell steps at {t1} s apart")
+        raise ValueError(f"dt is {dt}: must exceed the float64 spacing at {t1} s")
     return edges
 
 
 def sparse(times, units, channels, binning):
-    """Return events of a batch as entries of an array, eqs. (1)-(5).
+    """Return the counts of a batch as a sparse array, eqs. (1)-(5).
 
     Parameters
     ----------
@@ -130,14 +128,14 @@ def sparse(times, units, channels, binning):
     units : list of (E,) int
         Units of each recording, in 0 ... channels - 1.
     channels : int
-        n.
+        Number of units n.
     binning : Binning
-        All choices.
+        Choices of the binning.
 
     Returns
     -------
     Spikes
-        Ordered by step, then sample, then unit; each entry once.
+        Entries, ordered by step, then sample, then unit.
 
     Examples
     --------
@@ -174,19 +172,19 @@ def sparse(times, units, channels, binning):
 
 
 def dense(times, units, channels, binning, *, dtype=np.float64):
-    """Return events of a batch as an array, eqs. (1)-(5).
+    """Return the counts of a batch as a dense array, eqs. (1)-(5).
 
     Parameters
     ----------
     times, units, channels, binning
-        As for `sparse`.
+        Arguments of `sparse`.
     dtype : float32 or float64
-        Of the result.
+        Dtype of the result.
 
     Returns
     -------
     (T, B, n) float
-        Counts, or 0 and 1.
+        Counts x.
 
     Examples
     --------
@@ -203,14 +201,14 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 
 def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
                outside="refuse", dtype=np.float64):
-    """Return events of one recording as counts, eqs. (2), (3) and (5).
+    """Return the counts of one recording, eqs. (2), (3) and (5).
 
     Parameters
     ----------
     times_s : (E,) float
         Event times, s, in any order and not negative.
     units : (E,) int
-        In 0 .. m-1.
+        Units, in 0 ... m-1.
     T, m : int
         Numbers of steps and units.
     dt : float
@@ -218,16 +216,16 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     start : float
         First edge t0, s.
     duplicates : {"count", "clip"}
-        As in `Binning`.
+        Several events of one unit in one step, as in `Binning`.
     outside : {"refuse", "drop"}
-        What to do with events before start or from start + T dt on.
+        Events before start, or at and after start + T dt.
     dtype : float32 or float64
-        Of the result.
+        Dtype of the result.
 
     Returns
     -------
     (T, m) float
-        Counts, or 0 and 1.
+        Counts x.
 
     Examples
     --------
@@ -246,7 +244,7 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     dtype, times = _dtype(dtype), times.astype(np.float64)
     edges = start + dt * np.arange(T + 1)                                  # (2)
     if not (np.diff(edges) > 0).all():
-        raise ValueError(f"dt is {dt}: must tell steps at {edges[-1]} s apart")
+        raise ValueError(f"dt is {dt}: must exceed float64 spacing at {edges[-1]} s")
     step = np.searchsorted(edges, times, side="right") - 1                 # (3)
     inside = (step >= 0) & (step < T)
     if outside == "refuse" and not inside.all():
@@ -261,24 +259,22 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
 def thinned(times, units, *, channels, skip, stride):
     """Keep every `stride`-th channel of a recording, renumbered from 0.
 
-    [CB22] skips the first 70 of 700 channels and keeps every ninth of the
-    others, which leaves 70: skip=70, stride=9.
-
     Parameters
     ----------
     times : (E,) float
-        s.
+        Event times, s.
     units : (E,) int
-        In 0 ... channels - 1.
+        Channel of each event, in 0 ... channels - 1.
     channels : int
         Number of channels.
     skip, stride : int
-        First channel to keep, and distance to the next one.
+        First kept channel, and distance between kept channels.
+        skip=70, stride=9 keep 70 of 700 channels.
 
     Returns
     -------
     times, units : (F,) arrays
-        Of (channels - skip) / stride channels, rounded up.
+        Events of the (channels - skip) / stride channels, rounded up.
 
     Examples
     --------
@@ -303,18 +299,18 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     name : str
         Name of the factor in the warning.
     decay : float
-        Factor per step, above 0 and below 1.
+        Factor alpha per step, above 0 and below 1.
     dt : float
         Step, s; `Binning.dt` of the input.
     meant : float, optional
         Intended time constant, s.  A UserWarning reports a difference.
     tolerance : float
-        Relative difference from `meant` that causes no warning.
+        Largest relative difference from `meant` without a warning.
 
     Returns
     -------
     float
-        s.
+        Time constant tau, s.
 
     Examples
     --------
@@ -339,12 +335,12 @@ def batches(N, size, *, last):
     N, size : int
         Number of recordings, and recordings per batch.
     last : {"keep", "drop", "refuse"}
-        What to do with the last batch if it is not full.
+        Treatment of the last batch if the batch is not full.
 
     Returns
     -------
     list of slice
-        Of range(N).
+        Slices of range(N).
 
     Examples
     --------
@@ -360,7 +356,7 @@ def batches(N, size, *, last):
 
 
 def _window(binning):
-    """Return t0, t1 and dt of a Binning as floats."""
+    """Check a Binning; return t0, t1 and dt as floats."""
     _one_of("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         _one_of(name, getattr(binning, name), *allowed)
@@ -372,19 +368,19 @@ def _window(binning):
 
 
 def _events(times, units, n):
-    """Return lists of times and units, and n."""
+    """Check the events; return lists of times and units, and n."""
     n, = _arrays("channels () int in [1, inf)", n)
     times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]",
                            list(times), list(units))
     shapes = [[a.shape for a in arrays] for arrays in (times, units)]
     if shapes[0] != shapes[1] or not times or any(t.dtype.kind != "f" for t in times):
         raise ValueError(f"times and units are of shapes {shapes[0]} and {shapes[1]}: "
-                         "must be as many, not 0, of the same shapes, times float")
+                         "must be at least one pair of equal shapes, times float")
     return times, units, n
 
 
 def _dtype(dtype):
-    """Return float32 or float64 as dtype."""
+    """Check and return the dtype."""
     try:
         found = np.dtype(dtype)
     except TypeError:

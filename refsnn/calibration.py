@@ -55,7 +55,6 @@ _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 
 class Measurement(NamedTuple):
     """Hold the measured parameters of N neurons, NaN if not measurable."""
-
     gain: np.ndarray           # (2, N), exc. and inh., nominal is 1
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
@@ -68,7 +67,6 @@ class Measurement(NamedTuple):
 
 class Corrections(NamedTuple):
     """Hold the corrections of settings: factors, and offsets of potentials."""
-
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
     tau_mem: np.ndarray        # (N,), factor
@@ -107,9 +105,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
     Examples
     --------
-    >>> def dead(weights, spikes):
-    ...     shape = (*spikes.shape[:2], len(weights.hidden))
-    ...     return np.zeros(shape), np.full(shape, 87)
+    >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
     >>> found = measure(dead, neurons=2, repeats=1)
     >>> found.silent.tolist(), found.leak.round(6).tolist()
     ([True, True], [0.1, 0.1])
@@ -252,9 +248,9 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
               scale=240.0, code=(80.0, 70.0), repeats=8):
     """Return corrections that make the neurons of a chip nominal.
 
-    Neurons that fire without input only have their threshold raised by 1.
-    Neurons that never fire, or too late to measure, have their leak
-    corrected and their threshold lowered by 0.5.  Calibration should
+    If a neuron fires without input, its only correction is a threshold
+    raised by 1.  If a neuron never fires, or too late to measure, its leak
+    is corrected and its threshold lowered by 0.5.  Calibration should
     therefore be repeated at least once, on the corrected chip.
 
     Parameters
@@ -269,9 +265,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
     Examples
     --------
-    >>> def dead(weights, spikes):
-    ...     shape = (*spikes.shape[:2], len(weights.hidden))
-    ...     return np.zeros(shape), np.full(shape, 87)
+    >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
     >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
     [-0.1, -0.1]
     """

@@ -286,7 +286,7 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     -------
     float
         Slope of log remainder against log h, for remainders above rounding
-        error.  It is inf for fewer than three, for example if f is linear.
+        error.  It is inf if fewer than three remain, as for linear f.
 
     Examples
     --------

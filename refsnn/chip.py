@@ -244,7 +244,7 @@ def _factor(normal, spread):
 
 
 def aged(chip, age):
-    """Return the chip with the drift of some time, eq. (6).
+    """Apply the drift of some time to a chip, eq. (6).
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
         Source of the noise, jitter and losses of this run.
     step : float
         Longest integration step, s, at most 0.2 us or equal to dt.  The
-        step h is the longest one that divides dt.
+        longest step within this limit that divides dt is used.
     dt : float
         Width of a bin, s; at most 30 nominal time constants.
     scale : float

@@ -6,10 +6,10 @@ Training updates real weights w.  The chip receives integers w',
     hidden, recurrent: w' = round(scale w), clipped to +-limit        (1)
     readout: w' = round(s w), s = min(limit / max |w|, most)          (2)
 
-Readouts do not spike, so their weights may have any scale, and s gives the
-largest of them the full range.  The gradient at w' serves as the gradient
-at w (straight-through estimator).  After each step of the optimiser,
-hidden and recurrent weights are clipped,
+Readouts do not spike, so their weights may have any scale, and s scales
+the largest of them to the limit.  The gradient at w' serves as the
+gradient at w (straight-through estimator).  After each step of the
+optimiser, hidden and recurrent weights are clipped,
 
     |w| <= limit / scale                                              (3)
 
@@ -31,8 +31,7 @@ Exact.  (3)-(6) are exact; (1) and (2) are exact if scale w is an integer.
 Cost.   O(n (m + n + k)).
 Departures.  [CB22] gives (1)-(3) in the text, (5) and (6) in its public
     code.  Recurrent weights are initialised like readout weights.  Ties
-    are rounded to the even integer.  If all readout weights are 0, s =
-    most.
+    are rounded to even integers.  If all readout weights are 0, s = most.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -48,7 +47,6 @@ RANGE = "scale () in (0, inf), limit () int in [1, 127]"
 
 class Weights(NamedTuple):
     """Hold weights in units of the threshold, or integers for the chip."""
-
     hidden: np.ndarray                          # (n, m)
     recurrent: Optional[np.ndarray]             # (n, n)
     readout: np.ndarray                         # (k, n)
@@ -98,7 +96,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
 
 
 def clamp(weights, *, scale=240.0, limit=63):
-    """Clip weights to the range of the chip, eq. (3).
+    """Clip all weights except the readouts to the range of the chip, (3).
 
     Parameters
     ----------
@@ -108,7 +106,6 @@ def clamp(weights, *, scale=240.0, limit=63):
     Returns
     -------
     Weights
-        Weights with the same readouts.
 
     Examples
     --------

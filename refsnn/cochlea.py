@@ -73,7 +73,6 @@ COUNT = "() int in [1, 1e12]"
 
 class HairCell(NamedTuple):
     """Hold the constants of eqs. (3)-(7): rates in 1/s, velocities in cm/s."""
-
     y: float = 5.05         # replenishment
     g: float = 2000.0       # largest release
     l: float = 2500.0       # loss from the cleft                          # noqa: E741
@@ -382,8 +381,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     Examples
     --------
     >>> x = np.sin(0.2 * np.arange(4800))
-    >>> def response(frequencies, channels):
-    ...     return np.full((frequencies.size, 2), 999.0)
+    >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> times, units = convert(x, response, 2, np.random.default_rng(1))
     >>> times.size > 10, sorted(set(units.tolist()))
     (True, [0, 1])
@@ -424,7 +422,6 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    """Return `out`, or a new array of this shape."""
     out = np.empty(shape) if out is None else out
     if out.shape != shape or out.dtype != np.float64:
         raise ValueError(f"out is of shape {out.shape}, dtype {out.dtype}: must be "
@@ -444,7 +441,6 @@ def _cell(cell, dt):
 
 
 def _streams(rng, channels):
-    """Return one generator for each channel."""
     many = isinstance(rng, list)
     if any(not isinstance(own, np.random.Generator) for own in (
             rng if many else [rng])) or (many and len(rng) != channels):

@@ -106,7 +106,6 @@ class Step(NamedTuple):
 
 class Run(NamedTuple):
     """Hold the states 0 to T of a run, arrays of shape (T + 1, B, n)."""
-
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
@@ -232,7 +231,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
-    """Return the constants of (2)-(7), computed in float64, in dtype."""
+    """Compute the constants of (2)-(7) in float64, and return them in dtype."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = _arrays(
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)

@@ -147,14 +147,14 @@ def upsample(images, size=16):
     Parameters
     ----------
     images : (N, k, k) float
-        Images, in any units.
+        Images.
     size : int
         Side of the enlarged images, at least k.
 
     Returns
     -------
     (N, size, size) float
-        In the units and of the dtype of images.
+        Enlarged images, in the units and dtype of `images`.
 
     Examples
     --------

@@ -1,26 +1,23 @@
 # refsnn 0.1.0 | encoding.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Encoding of numbers as spikes: latency and Poisson codes.
 
-In the latency code, a value v gives one spike, which is earlier for larger
-values:
+In the latency code, a value v gives at most one spike.  Larger values
+spike earlier, at time t:
 
     t = tau log(v / (v - threshold)) for v > threshold      (1)  [NMZ19]
     step = floor(t / dt), a spike if step < T               (2)
 
-In the Poisson code, a rate gives independent spikes with
+In the Poisson code, the spikes S[t] are independent, with
 
     P(S[t] = 1) = rate dt                                   (3)
 
 Derivation.  (1) is the time at which v (1 - exp(-t/tau)), a leaky
-    integrator that approaches v from 0, reaches the threshold.  At v =
-    threshold it never does.  The code computes (1) as
-    log1p(threshold / (v - threshold)).
+    integrator that approaches v from 0, reaches the threshold.  The code
+    computes log1p(threshold / (v - threshold)), which rounds less.
 Exact.  (1) and (2) are computed in float64 for either dtype.
 Cost.   O(T B m); O(B m) for `latency_events`.
-Departures.  [NMZ19] gives (1) in its second tutorial, not in the text, and
-    truncates t / dt to an integer as (2) does.  (3) is the form of a
-    Poisson process with at most one spike per step; rates above 1/dt are
-    refused.
+Departures.  [NMZ19] gives (1) in its second tutorial, not in the text.
+    (3) allows at most one spike per step; rates above 1/dt are refused.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -35,7 +32,7 @@ __all__ = ["Events", "latency", "latency_events", "poisson"]
 
 
 class Events(NamedTuple):
-    """Indices of the ones of a dense (T, B, m) spike array, ordered by step."""
+    """Hold the indices of spikes in a (T, B, m) array, ordered by step."""
 
     step: np.ndarray        # (E,) int64, in 0 .. T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 .. B-1
@@ -48,20 +45,21 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     Parameters
     ----------
     values : (B, m) float
-        For example grey levels in [0, 1].
+        Values v, for example grey levels in [0, 1].
     T : int
         Number of steps.
     tau : float
         Time constant of the code, s.
     threshold : float
-        Values at or below it give no spike; in the units of `values`.
+        Threshold, in the units of `values`.  Smaller or equal values give
+        no spike.
     dt : float
         Step, s.
 
     Returns
     -------
     Events
-        At most one per value, ordered by step, then sample, then unit.
+        Spikes, ordered by step, then sample, then unit.
 
     Examples
     --------
@@ -73,7 +71,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     tau, threshold, dt = _arrays(
         "tau () in (0, inf), threshold () in (0, inf), dt () in (0, inf)", tau,
         threshold, dt, dtype=np.float64)
-    threshold = float(values.dtype.type(threshold))     # a tie in float32 too
+    threshold = float(values.dtype.type(threshold))     # equality holds in float32
     sample, unit = np.nonzero(values > threshold)
     excess = values[sample, unit].astype(np.float64) - threshold
     time = tau * np.log1p(threshold / excess)                              # (1)
@@ -89,14 +87,14 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
     Parameters
     ----------
     values, T, tau, threshold, dt
-        As for `latency_events`.
+        Arguments of `latency_events`.
     dtype : float32 or float64, optional
-        Of the result; by default that of `values`.
+        Dtype of the result; by default that of `values`.
 
     Returns
     -------
     (T, B, m) float
-        0 or 1, with at most one 1 per value.
+        Spikes, 0 or 1.
 
     Examples
     --------
@@ -117,20 +115,20 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     Parameters
     ----------
     rates_hz : (B, m) or (T, B, m) float
-        Constant rates or rates per step, in Hz, from 0 to 1/dt.
+        Constant rates, or rates of each step, Hz, from 0 to 1/dt.
     T : int
         Number of steps.
     dt : float
         Step, s.
     rng : numpy.random.Generator
-        Source of the spikes, which do not depend on the dtype.
+        Random generator; the draws do not depend on `dtype`.
     dtype : float32 or float64, optional
-        Of the result; by default that of `rates_hz`.
+        Dtype of the result; by default that of `rates_hz`.
 
     Returns
     -------
     (T, B, m) float
-        0 or 1.
+        Spikes, 0 or 1.
 
     Examples
     --------
@@ -149,12 +147,11 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     if not (probability.min() >= 0 and probability.max() <= 1):
         raise ValueError(f"rates_hz is from {rates.min()} to {rates.max()}: must be "
                          f"from 0 to 1/dt = {1 / dt}")
-    draws = rng.random((T, *rates.shape[-2:]))
-    return (draws < probability).astype(dtype)
+    return (rng.random((T, *rates.shape[-2:])) < probability).astype(dtype)
 
 
 def _dtype(dtype, default):
-    """Return float32 or float64 as dtype."""
+    """Return float32 or float64, the default if dtype is None."""
     try:
         found = np.dtype(default if dtype is None else dtype)
     except TypeError:

@@ -4,7 +4,7 @@ r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 The Spiking Heidelberg Digits and Spiking Speech Commands have a common
 format.  An HDF5 file holds N recordings of spoken words [CSSZ20]:
 
-    spikes/times        (N,) of (E,) float16    spike times, s, not falling
+    spikes/times        (N,) of (E,) float16    spike times, s, sorted
     spikes/units        (N,) of (E,) uint16     channels 0 ... 699
     labels              (N,) uint16             indices into extra/keys
     extra/keys          (classes,) text         words
@@ -51,7 +51,6 @@ SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 class Speakers(NamedTuple):
     """Hold properties of the speakers, one text or number for each speaker."""
-
     gender: np.ndarray
     age: np.ndarray
     body_height: np.ndarray
@@ -59,7 +58,6 @@ class Speakers(NamedTuple):
 
 class Recordings(NamedTuple):
     """Hold the spikes of N recordings with their labels and speakers."""
-
     times: list             # of (E,) float64, s, sorted
     units: list             # of (E,) int64, channels
     labels: np.ndarray      # (N,) int64, indices into keys
@@ -88,7 +86,6 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     Returns
     -------
     Recordings
-        Spikes, labels and speakers.
 
     Examples
     --------

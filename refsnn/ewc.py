@@ -3,45 +3,44 @@ r"""Elastic weight consolidation: the diagonal Fisher as importance.
 
 The importance of a parameter is the mean squared derivative of the
 log-likelihood at the end of a task.  A quadratic penalty then keeps
-important parameters near their values at that time.  For samples n with
-outputs f (N, K) and a distribution p of the labels y given f,
+important parameters near their values at the end of the task.  For N
+samples with outputs f (N, K) and a distribution p of the labels y given f,
 
     F_k = (1/N) sum_n E_y (d log p(y | f[n]) / d theta_k)^2       (1)
     penalty = (strength/2) sum_k F_k (theta_k - anchor_k)^2       (2)
     dpenalty = strength F (theta - anchor)                        (3)
 
-where (2) is eq. 3 of [KP17].  In a network, layer l has inputs a[l]
-(N, n_in) and pre-activations z[l], and its signals g[l] are df/dz[l]
-(N, K, n_out).  With the error e = d log p / df,
+where (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l]
+(N, n_in), pre-activations z[l] and signals g[l] = df/dz[l] (N, K, n_out).
+With the error e = d log p / df,
 
     d[l] = sum_k e_k g[l]_k                                       (4)
     F_W[l] = (1/N) sum_n E d[l]^2 (a[l]^2)^T                      (5)
     F_b[l] = (1/N) sum_n E d[l]^2                                 (6)
 
-The expectation E is a weighted sum over errors.  With p the softmax of f,
-the errors and weights are
+The expectation E over y is a weighted sum over errors.  p is the softmax
+of f in (7) and (8), and normal with mean f and variance 1 in (9):
 
     categorical: e = [k = y] - p_k, weight p_y, y = 0 ... K-1     (7)
     labels given: e = [k = y] - p_k, weight 1, y the label        (8)
     gaussian: e_k = unit vectors, weight 1                        (9)
 
-Derivation.  (4)-(6): d log p/dW[l] = d[l] a[l]^T, squared entry by entry.
-    (7) is the derivative of the log-softmax.  (9): y - f has a standard
-    normal distribution, so E (y - f)(y - f)^T = 1 and E d^2 = sum_k g_k^2.
+Derivation.  (5) and (6) square the entries of d log p/dW[l] = d[l] a[l]^T
+    and of d log p/db[l] = d[l].  (7) is the derivative of the log-softmax.
+    In (9), y - f has a standard normal distribution, so E (y - f)(y - f)^T
+    is the identity matrix and E d^2 = sum_k g_k^2.
 Exact.  (7) and (9) take the expectation over the model's distribution.
-    (8), the empirical Fisher, uses the labels of the data instead; with
-    labels drawn from the model it is a Monte-Carlo estimate of (7).  If
-    outputs are linear in theta and gaussian, (1) is the diagonal of the
-    Hessian of the loss.
-Cost.   O(N K^2 n_out + N n_in n_out) time per layer and O(N K n) memory,
-    in addition to the signals.  For several batches, average F weighted by
-    N.
+    (8) is the empirical Fisher information; with labels drawn from the
+    model, it is a Monte-Carlo estimate of (7).  If outputs are linear in
+    theta and gaussian, (1) is the diagonal of the Hessian of the loss.
+Cost.   O(N K^2 n_out + N n_in n_out) time per layer and O(N K n) memory.
+    For several batches, average F weighted by N.
 Departures.  [KP17] has one penalty per earlier task; `accumulate` merges
-    them.  F is the sum over tasks.  With anchors="latest", a common
-    choice, the anchor is the latest parameters; with "all" it is the mean
-    of all anchors weighted by F, which gives the gradient of [KP17] and
-    its value up to a constant.  For masked heads, pass only the columns of
-    the head: ``outputs[:, head]`` and ``g[:, head]`` of each layer.
+    the penalties and sums F over tasks.  With anchors="latest", a common
+    choice, the anchor is the latest parameters.  With "all", the anchor is
+    the mean of all anchors weighted by F, which gives the gradient of
+    [KP17].  If each task has its own outputs (head), pass only the columns
+    of the head: ``outputs[:, head]`` and ``g[:, head]`` of each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114(13), 3521-3526, 2017,
     arXiv 1612.00796.
@@ -56,18 +55,18 @@ __all__ = ["Fisher", "State", "accumulate", "fisher", "penalty", "penalty_gradie
 
 
 class Fisher(NamedTuple):
-    """Diagonal of the Fisher information, in the shapes of the parameters."""
+    """Hold the diagonal of the Fisher information of each layer."""
 
-    weights: List[np.ndarray]     # (n_out, n_in)
-    biases: List[np.ndarray]      # (n_out,)
+    weights: List[np.ndarray]     # (n_out, n_in) of each layer
+    biases: List[np.ndarray]      # (n_out,) of each layer
 
 
 class State(NamedTuple):
-    """Memory of past tasks; arrays or lists of arrays, like the parameters."""
+    """Hold arrays, or lists of arrays, in the shapes of the parameters."""
 
-    importance: Union[np.ndarray, list]     # sum of all F
-    anchor: Union[np.ndarray, list]
-    tasks: int
+    importance: Union[np.ndarray, list]     # sum of F over tasks
+    anchor: Union[np.ndarray, list]         # parameters, or mean of anchors
+    tasks: int                              # number of tasks
 
 
 def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
@@ -78,15 +77,14 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     inputs : list of (N, n_in) float
         Inputs of each layer, as ``mlp.forward(...).inputs``.
     signals : list of (N, K, n_out) float
-        Derivatives of the outputs by the pre-activations of each layer, as
-        from `mlp.signals`.
+        Derivatives of the outputs with respect to the pre-activations of
+        each layer, as from `mlp.signals`.
     outputs : (N, K) float
-        f: logits or means.  Its dtype is the result's.
+        f: logits or means.  The result has the same dtype.
     labels : (N,) int, optional
-        For the empirical Fisher (8), in 0 .. K-1.  None takes the
-        expectation over the model.
+        Labels for the empirical Fisher information (8), in 0 .. K-1.
     likelihood : {"categorical", "gaussian"}
-        Softmax of the outputs, or unit variance around them.
+        Distribution p: the softmax of f, or normal with mean f.
 
     Returns
     -------
@@ -115,8 +113,8 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
             weights.append(squared.T @ (a * a))                            # (5)
             biases.append(squared.sum(axis=0))                             # (6)
     if not all(np.isfinite(a).all() for a in (*weights, *biases)):
-        raise ValueError(f"inputs or signals are so large that their squares overflow "
-                         f"{outputs.dtype}: must be smaller")
+        raise ValueError("inputs or signals are too large: must be smaller, their "
+                         f"squares overflow {outputs.dtype}")
     return Fisher(weights, biases)                                         # (1)
 
 
@@ -136,24 +134,24 @@ def _errors(outputs, labels, likelihood):
 
 
 def accumulate(state, importance, parameters, anchors="latest"):
-    """End a task: add its Fisher information and move the anchor.
+    """End a task: add its Fisher information and update the anchor.
 
     Parameters
     ----------
     state : State or None
-        After the previous tasks; None at the first.
+        State after the previous task; None for the first task.
     importance : array or list of arrays
         F at the end of the task, as ``[*found.weights, *found.biases]``.
     parameters : array or list of arrays
-        At the end of the task; copied.
+        Parameters at the end of the task.
     anchors : {"latest", "all"}
-        Whether the new anchor is the parameters, or the mean of all
-        anchors weighted by F (the parameters, where F is 0).
+        Whether the new anchor is a copy of the parameters, or the mean of
+        all anchors weighted by F (the parameters where F is 0).
 
     Returns
     -------
     State
-        With one more task; `state` is not modified.
+        New state; the arrays of `state` are not modified.
 
     Examples
     --------
@@ -185,16 +183,16 @@ def penalty(state, parameters, strength):
     Parameters
     ----------
     state : State
-        From `accumulate`.
+        Result of `accumulate`.
     parameters : array or list of arrays
         Current parameters.
     strength : float
-        lambda of [KP17], at least 0.
+        Strength of the penalty, lambda in [KP17], at least 0.
 
     Returns
     -------
     float
-        To be added to the loss.
+        Penalty, to be added to the task's loss.
 
     Examples
     --------
@@ -216,12 +214,12 @@ def penalty_gradient(state, parameters, strength):
     Parameters
     ----------
     state, parameters, strength
-        As for `penalty`.
+        Arguments of `penalty`.
 
     Returns
     -------
     array or list of arrays
-        Like the parameters.
+        Gradient, in the shapes of the parameters.
 
     Examples
     --------
@@ -237,7 +235,7 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _quadratic(state, parameters, strength):
-    """Return F and theta - anchor as lists, and the strength."""
+    """Return the lists F and theta - anchor, and the strength."""
     if type(strength) is not float or not 0 <= strength < float("inf"):
         strength, = _arrays("strength () in [0, inf)", strength, dtype=np.float64)
     theta = _lists("parameters", parameters)
@@ -248,10 +246,10 @@ def _quadratic(state, parameters, strength):
 
 
 def _formed(name, arrays, like):
-    """Return arrays as list or array like `like`; refuse overflow."""
+    """Refuse overflow; return the list of arrays if `like` is a list."""
     if not all(np.isfinite(a).all() for a in arrays):
-        raise ValueError(f"{name} overflows {arrays[0].dtype}: importance, parameters "
-                         "and strength must be such that it is finite")
+        raise ValueError(f"{name} overflows {arrays[0].dtype}: must be finite, reduce "
+                         "importance, parameters or strength")
     return list(arrays) if isinstance(like, (list, tuple)) else arrays[0]
 
 
@@ -272,7 +270,7 @@ def _lists(name, value, like=None):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) \
                 and a.size and (a.shape, a.dtype) == (b.shape, b.dtype) \
                 and np.isfinite(a).all():
-            continue            # 5 us sooner than by `_arrays`
+            continue            # 5 us faster than `_arrays`
         what = f"{name}[{i}]" if several else name
         axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
         a, = _arrays(f"{what} {axes} float", a, dtype=dtype)

@@ -48,7 +48,7 @@ Derivation.  v[t] = U[t] + e[t], where the recorded e contains reset,
 Exact.  The gradient is that of the model with e held fixed and S anchored
     at the recording.  It does not depend on the chip's reset, refractory
     time or mismatch.  Of equal maxima in (3) and (5), the last step
-    receives the derivative, because o[0] does not depend on the weights.
+    receives the derivative, so that a silent network has a gradient.
 Cost.   O(T B n (m + n + k)) time, O(T B (m + n + k)) memory.
 Departures.  The authors' code has I[t+1] where the printed eq. 2 has I[t],
     and it applies (5) to z.
@@ -101,7 +101,6 @@ RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
 
 class Recording(NamedTuple):
     """Hold the recorded v, S and o, with v and o in units of the threshold."""
-
     mem: np.ndarray         # (T, B, n)
     spikes: np.ndarray      # (T, B, n)
     out: np.ndarray         # (T, B, k)
@@ -109,7 +108,6 @@ class Recording(NamedTuple):
 
 class Loss(NamedTuple):
     """Hold the sum of (4)-(7) and its derivatives by o and by S."""
-
     value: float
     dout: np.ndarray        # (T, B, k)
     dspikes: np.ndarray     # (T, B, n), a read-only view
@@ -117,7 +115,6 @@ class Loss(NamedTuple):
 
 class Gradient(NamedTuple):
     """Hold the gradients dW (n, m), dV (n, n) or None, and dW_out (k, n)."""
-
     hidden: np.ndarray
     recurrent: np.ndarray
     readout: np.ndarray

@@ -49,13 +49,11 @@ Exact.  The gradient is that of the hard-spiking network with dS/dU := psi.
     It equals the ordinary derivative of an anchored run, S = H(u0 -
     threshold) + f(u - threshold) - f(u0 - threshold), where H is the step
     function, f' = psi, and u0 is the recorded membrane potential.  The
-    mask c is treated as a recorded value, because a counter has no
-    derivative.
+    mask c has no derivative and is treated as a recorded value.
 Cost.   The simulation and its gradient take O(T B n (m + n)) time and
     O(T B n) memory; `linearise` takes O(T B n p), p = n m + n n.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
-    The tutorials published with it reset to zero and stop the gradient at
-    the reset.
+    Its tutorials reset to zero and stop the gradient at the reset.
 Errata.  [NMZ19] prints the drift of the membrane potential as
     -(U - U_rest + R I).  The current must enter with a plus sign.
 
@@ -80,7 +78,6 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 class Recording(NamedTuple):
     """Hold I, U and S of (1)-(4) and the refractory mask, each (T, B, n)."""
-
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -89,7 +86,6 @@ class Recording(NamedTuple):
 
 class Gradient(NamedTuple):
     """Hold dW (n, m), dV (n, n) or None, dx (T, B, m) and dsyn (T, B, n)."""
-
     dW: np.ndarray
     dV: np.ndarray
     dx: np.ndarray

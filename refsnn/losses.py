@@ -14,8 +14,8 @@ The loss is the softmax cross entropy of the scores and the labels y (B,):
 The first-spike loss has the scores z = -t/tau, where t is the time of the
 first spike of a unit, or T dt for a silent unit:
 
-    t = dt sum_{s=0}^{T-1} prod_{r<=s} (1 - S[r])        (6)
-    dt/dS[s] = -dt A[s] R[s], A[s] = prod_{r<s} (1 - S[r]),
+    t = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])        (6)
+    dt/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
     R[s] = 1 + (1 - S[s+1]) R[s+1], R[T-1] = 1           (7)
 
 The van Rossum distance between spike trains S and targets S^ uses a kernel
@@ -60,12 +60,10 @@ Cost.   O(T B k) time and memory.
 Departures.  Losses are means over the batch and sums over units and steps.
     (8) is the kernel of [ZG18], proportional to exp(-t/tau_decay) -
     exp(-t/tau_rise), sampled at the steps and scaled to unit area.  The
-    regularisers have no strength factor, and published terms differ in
-    scale.  The sum of all spikes of a batch is B times (18).  The
-    tutorials of [NMZ19] also square the count over a whole batch, which is
-    ``burst(spikes.reshape(T * B, 1, n))``.  The bound R of [CB22] on the
-    count of a layer, max(0, n c[b] - R)^2, is n^2 times (16) with bound =
-    R/n and per="population".
+    regularisers have no strength factor.  The tutorials of [NMZ19] also
+    square the count over a whole batch, which is ``burst(spikes.reshape(T
+    * B, 1, n))``.  The bound R of [CB22] on the count of a layer, max(0, n
+    c[b] - R)^2, is n^2 times (16) with bound = R/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.

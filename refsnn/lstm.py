@@ -61,7 +61,6 @@ __all__ = ["Gradient", "Recording", "backward", "dropout", "init", "simulate"]
 
 class Recording(NamedTuple):
     """Hold the arrays that a simulation records."""
-
     h: np.ndarray           # outputs, (T, B, n)
     c: np.ndarray           # cell states, (T, B, n)
     gates: np.ndarray       # i, f, g, o of (2), (T, B, 4 n)
@@ -69,7 +68,6 @@ class Recording(NamedTuple):
 
 class Gradient(NamedTuple):
     """Hold the derivatives by W, V, b, x and the initial h and c."""
-
     dW: np.ndarray
     dV: np.ndarray
     db: np.ndarray
@@ -96,7 +94,6 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     Returns
     -------
     Recording
-        Outputs, cell states and gates of all steps.
 
     Examples
     --------

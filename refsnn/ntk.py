@@ -12,7 +12,7 @@ A dense layer z = W a_n + b with signals g_nk = df_k(x_n)/dz contributes
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-(2) without a mask or (3) with the mask M, where 1 is the term of the bias.
+Term (2) is without a mask, and (3) with the mask M; 1 is due to the bias.
 With patches A_n (P, q) and signals G_nk (P, c) at P positions, a
 convolution has the Jacobians J_nk by its weights and b_nk by its biases,
 and contributes (5), where `o` is the entrywise product:
@@ -35,9 +35,9 @@ Derivation.  (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  The adjoint
 Exact.  "at_masked" is the kernel of all weights, evaluated at the masked
     weights, as in the authors' program.  "through_mask" is the kernel
     that governs the training of the masked network.
-Cost.   A dense layer with i inputs and j units needs N M (i + k^2 j)
-    multiplications, or N M (i + k^2) j with a mask; a convolution needs
-    N k P q c + N M k^2 q c.
+Cost.   For N x M pairs of samples and k outputs, a dense layer of i inputs
+    and j units needs N M (i + k^2 j) multiplications, or N M (i + k^2) j
+    with a mask; a convolution needs N k P q c + N M k^2 q c.
 Departures.  A sum over outputs has no factor 1/k, except in "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

@@ -18,9 +18,8 @@ among the training samples K = Q diag(lambda) Q^T, after s steps,
 Equation (2) holds for the training samples.  Equation (4) holds for other
 samples, with the kernel K between these and the training samples.
 
-Derivation.  (2) results from s steps (1) in the eigenbasis of K.  (3) is
-    the sum of rate c (1 - rate c lambda)^t over all t < s; for lambda = 0
-    it is rate c s.
+Derivation.  s steps (1) in the eigenbasis of K give (2).  (3) is the sum
+    of rate c (1 - rate c lambda)^t over t < s, or rate c s if lambda = 0.
 Approximate.  The predictions are exact for a network that is linear in its
     weights.  For other networks they ignore the change of K in training,
     which is of order 1/width for one step.  A masked network needs the

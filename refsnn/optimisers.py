@@ -33,7 +33,7 @@ Derivation.  In (9), v >= g^2, so no entry of an update of `rmaxprop`
 Exact.  All formulas hold entry by entry.  If g and eps are multiplied by
     the same factor, (5), (7) and (10) do not change.
 Cost.   O(p) time per step, and up to two arrays of state.  With `out=`,
-    no memory is allocated, and the results are equal to the last bit.
+    existing arrays are reused; the results are equal to the last bit.
 Departures.  Without the eps in (6), which alg. 2 lacks, an entry whose
     gradient was always 0 would be 0/0.  [ZG18] omits eps in (10) and
     writes g as a direction of ascent; the decay in its code is

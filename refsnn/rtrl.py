@@ -69,7 +69,6 @@ CONSTANTS = ("alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf), 
 
 class Influence(NamedTuple):
     """Hold dI/dtheta and dU/dtheta of (4) and (5), each (B, n, n w)."""
-
     syn: np.ndarray
     mem: np.ndarray
 

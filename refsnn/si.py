@@ -27,21 +27,21 @@ implementations is a field of `Settings`, and `PRESETS` holds
     avalanche    total     step     none     1e-7  1    1/2  cap 1e-3
     nupic        total     step     task     0.1   0.1  1
 
-paper is [ZPG17] as printed; pathint, the default, is its authors' code.
-vandeven is the repository continual-learning, mammoth_old is mammoth
-before September 2024, and nupic is nupic.research.  vandeven uses c = 10
-for split MNIST with one head per task (5e4 and 5e3 without).  avalanche
-has no default c; the table shows 1.
-  g        "task": the gradient of the task's loss alone; "total": with
-           the gradient of the penalty.
+"paper" is [ZPG17] as printed; "pathint", the default, is the authors'
+code; "vandeven" is the repository continual-learning, "mammoth_old" is
+mammoth before September 2024, and "nupic" is nupic.research.  c = 10 of
+"vandeven" is for split MNIST with one head per task (5e4 and 5e3 without).
+"avalanche" has no default c; the table shows 1.
+  g        "task": the gradient of the task's loss; "total": the gradient
+           of the task's loss plus the penalty.
   dtheta   "step": the optimiser's update; "descent": -rate g, the update
            of plain gradient descent, so that w = sum rate g^2.
   clamp    "running": importance = max(0, importance) after (2); "task": w
            = max(0, w) in (2); "none": importances may be negative.
   cap      (3) and (4) use min(importance, cap); (2) is not capped.
   clip     The caller clips the entries of the total gradient to
-           [-clip, clip] before the optimiser.  g in (1) is clipped only
-           for "descent", as an estimate of the optimiser's gradient.
+           [-clip, clip] before the optimiser's step.  g in (1) is clipped
+           only for "descent".
   reset_optimiser   The caller resets the optimiser's state after
            `consolidate`.
 

@@ -28,7 +28,7 @@ from figures.si import si_training as training
 
 FIGURE, XI = "si_split", 1e-3
 STRENGTHS = (1.0, 0.0)
-NAMES = {1.0: "with consolidation", 0.0: "without"}       # in the keys of published values
+NAMES = {1.0: "with consolidation", 0.0: "without"}       # in the published keys
 LABELS = {1.0: "with consolidation", 0.0: "without consolidation"}
 COLOURS = {1.0: colours.BLUE, 0.0: colours.VERMILION}
 MARKS = {1.0: "o", 0.0: "s"}

@@ -75,7 +75,6 @@ WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 class Tape(NamedTuple):
     """Hold a run and its buffers; ``tape.mem > 1`` are the spikes, (T, B, n)."""
-
     mem: np.ndarray
     blocks: list
     weights: tuple

@@ -2,9 +2,10 @@
 r"""Adam and synaptic intelligence in one pass through memory, in place.
 
 In large networks, memory bandwidth limits the speed of Adam, of the path
-integral and of the gradient of the penalty.  This module computes all of
-them on blocks that fit the cache.  With g the gradient of the task's loss,
-c the strength of the penalty and t = 1, 2, .. the step,
+integral and of the gradient of the penalty.  This module computes all
+three block by block, in blocks that fit into the cache.  Let g be the
+gradient of the task's loss, theta the parameters, c the strength of the
+penalty, and t = 1, 2, ... the step.  Then
 
     G = g + 2 c importance (theta - anchor)              (1)  [ZPG17] eq. 4
     m = beta1 m + (1 - beta1) G                          (2)  [KB15] alg. 1
@@ -16,15 +17,14 @@ c the strength of the penalty and t = 1, 2, .. the step,
 
 Derivation.  (4) is Adam's update with numerator and denominator multiplied
     by s, so that v needs no pass for its bias correction.
-Exact.  Equals, up to rounding, `optimisers.adam` applied to g plus
-    `si.penalty_gradient`, then `si.accumulate` with Adam's update.  The
-    update in (6) is not yet rounded by (5).
-Cost.   Of arrays of p numbers, Adam alone reads 4 and writes 3; (6) reads
-    1 and writes 1, (1) reads 2.  There are 12 passes in the cache, 2 for
-    (6) and 4 for (1).  Two blocks are the only additional memory.
+Exact.  The results equal, up to rounding, those of `optimisers.adam` for
+    the gradient g plus `si.penalty_gradient`, followed by `si.accumulate`
+    with Adam's update.
+Cost.   Each array is read once and written at most once per step; two
+    blocks are the only additional memory.
 Departures.  `parameters`, `path_integral` and the arrays of `state` are
-    updated in place.  The gradient is checked before they are written.
-    NaN or infinity in other arrays is found, and refused, afterwards.
+    updated in place.  The gradient is checked before the update, all other
+    arrays are checked for NaN and infinity after the update.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
@@ -37,13 +37,13 @@ from typing import List, NamedTuple
 import numpy as np
 
 __all__ = ["State", "begin", "step"]
-BLOCK = 2**17           # bytes per block; five blocks fit the cache
+BLOCK = 2**17           # bytes per block; five blocks fit into the cache
 
 
 class State(NamedTuple):
-    """State of Adam, with one array for each array of the parameters."""
+    """Hold the state of Adam, one array for each array of parameters."""
 
-    step: int                   # t, number of steps so far
+    step: int                   # t, number of completed steps
     mean: List[np.ndarray]      # m
     scale: List[np.ndarray]     # v
 
@@ -53,13 +53,13 @@ def begin(parameters):
 
     Parameters
     ----------
-    parameters : float array or list of them
-        As for `step`.
+    parameters : float array or list of float arrays
+        Parameters of the first `step`.
 
     Returns
     -------
     State
-        Zeros.
+        All arrays are 0.
 
     Examples
     --------
@@ -72,38 +72,37 @@ def begin(parameters):
 
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
          path_integral=None, importance=None, anchor=None, strength=0.0):
-    """Do one step in place, eqs. (1) to (6).
+    """Do one optimisation step in place, eqs. (1)-(6).
 
     Parameters
     ----------
-    parameters : float array or list of them
-        Updated in place: C-contiguous, float32 or float64.
+    parameters : float array or list of float arrays
+        C-contiguous float32 or float64 parameters, updated in place.
     gradient : array or list of arrays
-        Gradient of the task's loss alone.
+        Gradient of the task's loss without the penalty.
     state : State
-        From `begin` or the last step.  Its arrays are updated in place.
+        From `begin` or the previous step.  The arrays are updated in place.
     rate, beta1, beta2, eps : float
-        As for `optimisers.adam`.
+        Learning rate and constants of Adam, as for `optimisers.adam`.
     path_integral : array or list of arrays, optional
         Path integral of an `si.State`, updated in place.  None omits (6).
     importance, anchor : array or list of arrays, optional
-        Of the penalty; both or none.  They are not modified.
+        Importance and anchor of an `si.State`; pass both or none.
     strength : float
-        c, at least 0: `factor` times `strength` of an `si.Settings`.  0
-        omits (1).
+        c, at least 0: `factor` times `strength` of an `si.Settings`.
 
     Returns
     -------
     State
-        With the same arrays, one step later.
+        State with the same arrays and the next step number.
 
     Raises
     ------
     ValueError
         If the gradient is not finite, or if an array to be updated shares
-        memory with another one: then no array is modified.  If another
-        array holds NaN or infinity, or (1) overflows: then the arrays that
-        are updated in place are no longer valid.
+        memory with another array; no array is modified.  If another array
+        has NaN or infinite entries, or (1) overflows; the arrays that are
+        updated in place are then invalid.
 
     Examples
     --------
@@ -125,7 +124,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         written["path_integral"] = _lists("path_integral", path_integral, theta, True)
     if (importance is None) != (anchor is None):
         raise ValueError(f"{'anchor' if anchor is None else 'importance'} is None: "
-                         "must be given if the other array of the penalty is")
+                         "importance and anchor must be given together")
     read = {"gradient": g}
     if anchor is not None:
         read.update(importance=_lists("importance", importance, theta),
@@ -149,7 +148,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(arrays, t, adam, c):
-    """Do (1)-(6) for one array of parameters; return a number, finite if all are."""
+    """Compute (1)-(6) for one array; return a number, finite if all results are."""
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s
@@ -202,28 +201,28 @@ def _lists(name, value, like=None, written=False):
 
 
 def _numbers(theta, *numbers):
-    """Return rate, beta1, beta2, eps and strength as floats."""
+    """Check and return rate, beta1, beta2, eps and strength as floats."""
     least = max(float(np.finfo(a.dtype).tiny) ** 0.5 for a in theta)
     rate, beta1, beta2, eps, strength = numbers
     if {*map(type, numbers)} == {float} and 0 <= rate < math.inf and 0 <= beta1 < 1 \
             and 0 <= beta2 < 1 and least <= eps < math.inf and 0 <= strength < math.inf:
-        return numbers          # 20 us sooner than by `_arrays`
+        return numbers          # 20 us faster than `_arrays`
     return _arrays("rate () in [0, inf), beta1 () in [0, 1), beta2 () in [0, 1), "
                    f"eps () in [{least}, inf), strength () in [0, inf)", *numbers,
                    dtype=np.float64)
 
 
 def _apart(written, read):
-    """Refuse arrays to be written that overlap any other."""
+    """Refuse arrays to be written that share memory with any other array."""
     spans = sorted((a.__array_interface__["data"][0], a.nbytes, name, flag)
                    for group, flag in ((written, True), (read, False))
                    for name, arrays in group.items() for a in arrays)
-    ends = {True: (0, ""), False: (0, "")}          # of spans seen so far
+    ends = {True: (0, ""), False: (0, "")}          # largest end so far, by flag
     for start, size, name, flag in spans:
         end, other = max(ends.values()) if flag else ends[True]
         if start < end:
-            raise ValueError(f"{name} shares memory with {other}: must not, one of "
-                             "them is updated in place; keep a copy")
+            raise ValueError(f"{name} shares memory with {other}: must be a copy, one "
+                             "of them is updated in place")
         ends[flag] = max(ends[flag], (start + size, name))
 
 
@@ -232,10 +231,10 @@ def _finite(name, arrays):
     for i, a in enumerate(arrays):
         flat = a.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
-            # The sum of squares is fast; it may overflow where no square does.
+            # The sum of squares is fast, but may overflow even if no square does.
             if not np.isfinite(flat @ flat) and not np.isfinite(np.square(a)).all():
-                raise ValueError(f"{name}[{i}] has NaN or infinite entries, or its "
-                                 f"square overflows {a.dtype}: must be smaller")
+                raise ValueError(f"{name}[{i}] has NaN or infinite entries, or squares "
+                                 f"that overflow {a.dtype}: must be smaller")
 
 
 # ---- checks, the same in every module ----

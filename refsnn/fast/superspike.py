@@ -2,23 +2,22 @@
 r"""SuperSpike, fast form: blocks of steps by filters and sparse products.
 
 The module computes the rule of superspike.py for blocks of T steps and B
-replicas, each with its own weights.  All states carry over, so the block
-length only affects rounding.  With the synaptic current I, the membrane
-potential U and arriving spikes x, a neuron spikes (S = 1) where U exceeds
-the threshold, and U is then 0 for refractory/dt steps:
+replicas, each with its own weights.  States are passed from block to
+block, so the block length only affects rounding.  A neuron with synaptic
+current I and input spikes x spikes (S = 1) if its membrane potential U
+exceeds the threshold, and U is then 0 for refractory/dt steps:
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-Traces and kernels are cascades of two low-pass filters, with input s and
-output y,
+The input trace and the kernel alpha of unit area are cascades of two
+low-pass filters, each with its own (a, b, c), input s and output y,
 
     z[t] = a z[t-1] + s[t],  y[t] = b y[t-1] + c z[t-1]                 (4)
 
-where (a, b, c) belong to the trace or to alpha, the kernel of unit area.
-With the error e = alpha*signal and p, the product of psi and the trace of
-the input, both `delay` seconds ago, the update is
+Let e = alpha*signal be the error, where * is convolution, and p the
+product of psi and the input trace, both delayed by `delay`.  The update is
 
     m = dt sum_t e[t] (alpha*p)[t]
         - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
@@ -34,13 +33,12 @@ Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
     zbar[t] = a zbar[t+1] + c ybar[t+1]                                 (6)
     m_ij = sum_s zbar_i[s] x_j[s] + terms of the initial states         (7)
 
-    Each input spike costs one row of zbar; no synapse is visited at every
-    step.  The synaptic states at the end of the block are the same sums
-    with other weights in place of g, so three products suffice.
-Exact.  Equal to the online form up to rounding, for all options.
+    Each input spike adds one row of zbar.  The synaptic states at the end
+    of the block are sums like (7) with other weights than g.
+Exact.  The results equal those of superspike.py up to rounding.
 Cost.   O(T B n) time, plus O(n) per input spike and O(B n m) per block;
     O(T B n + B n m) memory.
-Departures.  As in superspike.py, whose `coefficients` are used here.
+Departures.  As in superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -56,11 +54,11 @@ from scipy.sparse import csr_matrix, issparse, vstack
 
 __all__ = ["Block", "Coefficients", "State", "accumulate", "forward", "rest"]
 
-WIDE = 64       # columns from which a loop over time beats lfilter
+WIDE = 64       # from this number of columns, a loop is faster than lfilter
 
 
 class Coefficients(NamedTuple):
-    """Coefficients of one step, as in superspike.py; defaults for 0.1 ms."""
+    """Hold the coefficients of one step; defaults are for dt = 0.1 ms."""
 
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
@@ -82,11 +80,11 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """State of a layer between two blocks; D is the delay in steps."""
+    """Hold the state of a layer between blocks; D is the delay in steps."""
 
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
-    held: np.ndarray                # (B, n) int, refractory steps to come
+    held: np.ndarray                # (B, n) int, remaining refractory steps
     past_x: np.ndarray              # (D, B, m) input of the last D steps
     past_psi: np.ndarray            # (D, B, n) psi of the last D steps
     trace_rise: np.ndarray          # (B, m) z of the delayed input
@@ -99,9 +97,9 @@ class State(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Activity of the neurons, and their input as a block-diagonal matrix.
+    """Hold the activity of the neurons and their input in sparse form.
 
-    The input x[t, b, j] stands in row t B + b and column b m + j.
+    The input x[t, b, j] is in row t B + b and column b m + j.
     """
 
     spikes: np.ndarray              # (T, B, n)
@@ -116,16 +114,16 @@ def rest(k, B, n, m, dtype=np.float64):
     Parameters
     ----------
     k : Coefficients
-        Of superspike.py or of this module.
+        Coefficients of superspike.py or of this module.
     B, n, m : int
         Numbers of replicas, neurons and inputs, at least 1.
     dtype : float32 or float64
-        Of all floating arrays.
+        Dtype of all floating arrays.
 
     Returns
     -------
     State
-        Zeros.
+        All arrays are 0.
 
     Examples
     --------
@@ -148,27 +146,27 @@ def _shapes(D, B, n, m):
 
 
 def forward(k, state, W, x):
-    """Run the neurons over a block of steps, eqs. (1)-(3).
+    """Simulate the neurons over a block of steps, eqs. (1)-(3).
 
     Parameters
     ----------
     k : Coefficients
-        Of superspike.py or of this module.
+        Coefficients of superspike.py or of this module.
     state : State
-        From `rest`, or from `accumulate` of the last block.
+        From `rest`, or from `accumulate` of the previous block.
     W : (B, n, m) float
         Weights, V.
     x : (T, B, m) float, int or bool, or csr_matrix
-        Spikes that arrive at the inputs, mostly 0.  A train that is used
-        again may be given as ``x`` of its first Block, which saves time.
+        Spikes that arrive at the inputs, mostly 0.  To save time, pass a
+        repeated input as the field ``x`` of its first Block.
 
     Returns
     -------
     State
-        With `syn`, `mem` and `held` after the block.  `accumulate`
-        advances the other fields.
+        State with new `syn`, `mem` and `held`.  `accumulate` updates the
+        other fields.
     Block
-        Spikes, membrane potentials before the reset, psi and packed input.
+        Activity in this block, and the input.
 
     Examples
     --------
@@ -196,7 +194,7 @@ def forward(k, state, W, x):
 
 
 def _packed(x, B, m, dtype):
-    """Return x as the matrix of `Block`, checked."""
+    """Check the input and return the matrix `Block.x`."""
     if not issparse(x):
         x = np.asarray(x)
         if x.ndim != 3 or x.shape[1:] != (B, m) or x.dtype.kind not in "fiub":
@@ -210,13 +208,13 @@ def _packed(x, B, m, dtype):
         rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
     if x.format != "csr" or x.shape[1] != B * m or x.shape[0] % B or not x.shape[0] \
             or (rows % B != x.indices // m).any() or not np.isfinite(x.data).all():
-        raise ValueError(f"x is {x.shape}: must be finite, of at least one step, and a "
-                         f"matrix only from the Block of B = {B}, m = {m}")
+        raise ValueError(f"x is of shape {x.shape}: must be finite, with at least one "
+                         f"step; a matrix must be Block.x of B = {B}, m = {m}")
     return x.astype(dtype, copy=False)
 
 
 def _membranes(current, mem, held, beta, threshold, refractory):
-    """Return potentials (T, N) before the reset, spikes, and the last two states."""
+    """Return U before the reset and spikes (T, N), and the last mem and held."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     free = (held == 0).astype(current.dtype)
     release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
@@ -257,7 +255,7 @@ def _cascade(drive, a, b, c, z, y):
 
 
 def _lowpass(drive, decay, start):
-    """Return y[t] = decay y[t-1] + drive[t] along axis 0, y[-1] = start."""
+    """Return y[t] = decay y[t-1] + drive[t] with y[-1] = start."""
     a = np.array([1, -decay], drive.dtype)
     return lfilter(a[:1], a, drive, axis=0, zi=decay * start[None])[0]
 
@@ -268,23 +266,21 @@ def accumulate(k, state, W, block, signal):
     Parameters
     ----------
     k, W
-        As for `forward`.
-    state : State
-        From `forward`.
-    block : Block
-        From `forward`.
+        Coefficients and weights, as for `forward`.
+    state, block
+        State and activity from `forward`.
     signal : (T, B, n) float
         Unfiltered error events of each neuron: positive for a missing
-        spike, negative for an additional one, delayed like psi and x.
+        spike, negative for an additional spike, delayed by `delay`.
 
     Returns
     -------
     State
-        After the block.
+        State after the block.
     m : (B, n, m) float
-        Ascent direction of (5), integrated over the block.
+        Weight change (5) of the block.
     error : (T, B, n) float
-        e, 1/s.
+        Filtered error e, 1/s.
 
     Examples
     --------
@@ -315,7 +311,7 @@ def accumulate(k, state, W, block, signal):
 
 
 def _products(k, state, x, psi, error):
-    """Return the sum of e alpha*p, and traces and eligibilities after the block."""
+    """Return the first sum of (5), and traces and eligibilities at the end."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
     a, b, c = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
@@ -343,7 +339,7 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, c):
-    """Return the derivatives of sum_t weights[t] y[t] by s and the initial z, y."""
+    """Return d(sum_t weights[t] y[t]) by s and by the initial z and y."""
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
     return back[::-1], a * z + c * y, b * y
@@ -357,7 +353,7 @@ def _response(a, b, c, T, dtype):
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return the integral of zeta over the block (B, n), and the last trace."""
+    """Return dt sum_t zeta[t] (B, n) and the last trace z_i."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
@@ -368,7 +364,7 @@ def _heterosynaptic(k, spikes, error, het):
 
 
 def _valid(k, dtype):
-    """Return coefficients of this module or of superspike.py."""
+    """Check and return coefficients, also those of superspike.py."""
     if getattr(k, "_fields", None) != Coefficients._fields:
         raise ValueError(f"k is {k!r:.60}: must be Coefficients")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
@@ -378,7 +374,7 @@ def _valid(k, dtype):
 
 
 def _given(k, state, W):
-    """Return W and (B, n, m); check k and the state as well."""
+    """Check k, state and W; return W and (B, n, m)."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
@@ -394,7 +390,7 @@ def _given(k, state, W):
 
 
 def _series(shape, dtype, *series):
-    """Return signal, psi and spikes of a block in this dtype, checked."""
+    """Check signal, psi and spikes of a block and return them in this dtype."""
     if all(_fits(a, shape, dtype) for a in series):
         return series
     return _arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}", *series,
@@ -402,7 +398,7 @@ def _series(shape, dtype, *series):
 
 
 def _fits(array, shape, dtype):
-    """Return whether an array is valid as it is; faster than `_arrays`."""
+    """Return whether an array needs no conversion; faster than `_arrays`."""
     return isinstance(array, np.ndarray) and array.shape == shape \
         and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
         and np.isfinite(array).all()
