@@ -3,10 +3,10 @@
 
 Models return recordings (arrays), and learning rules take recordings as
 arguments.  No module of the core imports another one, so each can be copied
-alone.  For invalid input, every public function raises a ValueError that
-names the argument, its value and what it must be.  Results have the dtype of
-the weights, or of the data if there are no weights: float32 or float64.
-Inputs are never modified.
+alone.  Every public function raises a ValueError that names the argument,
+its value and what it must be; docstrings do not repeat this.  Results have
+the dtype of the weights, or of the data where there are no weights, float32
+or float64.  Inputs are never modified.
 
 models
     lif                 LIF layers and leaky readouts
@@ -18,15 +18,15 @@ models
     spike_time          exact gradients of spike times
 
 rules
-    bptt                backpropagation through time, whole or truncated
+    bptt                backpropagation through time, full or truncated
     rtrl                exact real-time recurrent learning
     sparse_rtrl         block-diagonal RTRL and cheaper approximations
-    snap                SnAp-n, influence kept within n synapses
+    snap                SnAp-n: RTRL limited to influences within n synapses
     feedback            feedback alignment and local errors
     superspike          the SuperSpike three-factor rule
     superspike_signals  axonal delays and error feedback for SuperSpike
     ntk                 empirical neural tangent kernel and its adjoint
-    ntk_dynamics        training as the tangent kernel predicts it
+    ntk_dynamics        training predicted from the tangent kernel
     ntt                 Neural Tangent Transfer
     pruning             masks by magnitude, SNIP or at random
     si                  synaptic intelligence
@@ -35,7 +35,7 @@ rules
 analog chip
     chip                an emulated analog chip with device mismatch
     chip_weights        integer weights for the chip
-    calibration         measuring and correcting a chip
+    calibration         measurement and correction of a chip
     in_the_loop         training with any chip in the loop
 
 pointwise
@@ -50,21 +50,21 @@ data
     datasets            embedded digits, MNIST, CIFAR and SVHN files
     audio               WAV and FLAC files
     basilar             basilar membrane model
-    cochlea             from sound to spikes
+    cochlea             conversion of sound to spikes
 
 proof tools
     checks              anchored and frozen finite differences
     conventions         LIF conventions of other tools and their gradients
 
-`refsnn.fast` computes the same results faster (`lif`, `rtrl`, `superspike`,
+`refsnn.fast` computes the same numbers sooner (`lif`, `rtrl`, `superspike`,
 `si`).  `refsnn.oracle` holds the golden vectors.
 
 Departures and errata.  Each module lists its own.  The most important ones,
 with the tests that prove them:
 
 - The membrane is reset one step after the spike, by subtraction or to zero
-  (`reset`).  The argument `through_reset` decides whether the gradient
-  passes through the reset
+  (`reset`).  Whether the gradient follows the reset is an argument
+  (`through_reset`) and never a silent detach
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  The tutorials
   that accompany [NMZ19] reset to zero and detach the reset
   (test_conventions.py::test_every_preset_by_hand).
@@ -74,24 +74,26 @@ with the tests that prove them:
   implementations scale the peak by the steepness
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 - If several time steps share the maximum, the last one receives the
-  gradient.  Otherwise a silent network would never learn
+  gradient.  With the first one, a silent network would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 - If a readout stays below zero for every pattern, its maximum over time is
   its initial value 0.  The gradient then vanishes, and the class is lost.
-  On small data this happens in some runs with the loss of [CB22].
-  reduction="reached" avoids it
+  On small data this happens in some runs with the loss of [CB22].  With
+  reduction="reached", the correct class takes the maximum over the steps
+  that a spike has reached
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
-- Implementations of synaptic intelligence differ in several choices, which
-  are settings here.  The defaults are those of the authors' code
+- Synaptic intelligence offers the choices in which implementations differ
+  as settings.  The defaults are those of the authors' code
   (test_si.py::test_defaults_are_those_of_the_authors_code).
-- The tangent kernel of a masked network has two versions.  The kernel of the
-  authors' code includes pruned weights, and the other one does not
+- The tangent kernel of a masked network is available in two versions: that
+  of the authors' code, which includes pruned weights, and the kernel through
+  the mask
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 - [NMZ19] prints the input current with a minus sign in the membrane
   equation.  The current enters with a plus sign
   (test_lif.py::test_one_input_spike_below_threshold).  Box 2 of [NMZ19]
-  takes the presynaptic factor of the recurrent gradient from the step of the
-  error.  The factor belongs to the step before
+  prints the presynaptic factor of the recurrent gradient at the wrong step.
+  The factor belongs to the step before the error
   (test_rnn.py::test_gradient_by_differences).
 - The tutorial on the data of [CSSZ20] numbers its bins from 1 and combines
   14 ms bins with decays for 1 ms (test_binning.py::test_bins_by_hand,

@@ -123,8 +123,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     if path_integral is not None:
         written["path_integral"] = _lists("path_integral", path_integral, theta, True)
     if (importance is None) != (anchor is None):
-        raise ValueError(f"{'anchor' if anchor is None else 'importance'} is None: "
-                         "importance and anchor must be given together")
+        a, b = ("anchor", "importance")[::1 if anchor is None else -1]
+        raise ValueError(f"{a} is None: must be given because {b} is given")
     read = {"gradient": g}
     if anchor is not None:
         read.update(importance=_lists("importance", importance, theta),
@@ -233,8 +233,8 @@ def _finite(name, arrays):
         with np.errstate(over="ignore", invalid="ignore"):
             # The sum of squares is fast, but may overflow even if no square does.
             if not np.isfinite(flat @ flat) and not np.isfinite(np.square(a)).all():
-                raise ValueError(f"{name}[{i}] has NaN or infinite entries, or squares "
-                                 f"that overflow {a.dtype}: must be smaller")
+                raise ValueError(f"{name}[{i}] has NaN or infinite entries, or its "
+                                 f"square overflows {a.dtype}: must be smaller")
 
 
 # ---- checks, the same in every module ----

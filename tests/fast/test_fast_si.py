@@ -260,12 +260,12 @@ def test_refuses_arrays_and_keeps_all(name, value, match):
     ("path_integral", "importance"), ("gradient", "path_integral"),
     ("scale", "anchor")])
 def test_refuses_shared_memory(name, other):
-    """An anchor that is a view of the live weights would have no effect."""
+    """Penalty and path integral would vanish for an anchor that is a view."""
     def change(arguments):
         everything = {**arguments, **arguments["state"]._asdict()}
         everything[name][3] = everything[other][3]
     refuses_and_keeps(rf"(state\.)?({name}|{other}) shares memory with "
-                      rf"(state\.)?({name}|{other}): must not", change)
+                      rf"(state\.)?({name}|{other}): must be a copy", change)
 
 
 def test_refuses_shared_parts_of_memory_and_takes_shared_reads():
