@@ -88,8 +88,7 @@ def _name(path):
     try:
         return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError(f"{path!a} has a name that is not UTF-8: must be renamed"
-                         ) from None
+        raise ValueError(f"{path!a} is not UTF-8: must be renamed") from None
 
 
 def _stream(x, seed):

@@ -83,13 +83,11 @@ def read(path, *, longest=30.0):
         magic = file.read(4)
         file.seek(0)
         if magic not in (b"RIFF", b"fLaC"):
-            raise ValueError(f"{path}, field magic: is {magic!r}: must be RIFF (WAV) "
-                             "or fLaC")
+            raise ValueError(f"{path}, field magic: is {magic!r}: must be RIFF or fLaC")
         audio, rate, bits = _wav(path, file, longest) if magic == b"RIFF" \
             else _flac(path, longest)
     if not np.isfinite(audio).all():
-        raise ValueError(f"{path}, field data: has NaN or infinite samples: must be "
-                         "finite")
+        raise ValueError(f"{path}, field data: has NaN or infinity: must be finite")
     end = 1 - 2.0 ** (1 - bits) if bits else max(1.0, np.abs(audio).max())
     full = np.concatenate([[0], np.cumsum(np.abs(audio) >= end)])
     if (full[RUN:] - full[:-RUN] == RUN).any():
@@ -120,8 +118,7 @@ def _wav(path, file, longest):
     try:
         rate, samples = wavfile.read(plain)
     except (ValueError, struct.error) as error:
-        raise ValueError(f"{path}, field data: {error}: must be an intact WAV file"
-                         ) from None
+        raise ValueError(f"{path}, field data: {error}: must be intact") from None
     if samples.dtype.kind == "f":
         return samples.astype(np.float64), rate, 0
     shift = 128 if samples.dtype == np.uint8 else 0
@@ -146,8 +143,7 @@ def _chunks(path, file):
         if name == b"fmt " and length >= 16:
             fmt = file.read(min(length, 40))
         file.seek(start + length + length % 2)
-    raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: is missing: must not "
-                     "be truncated")
+    raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: must not be missing")
 
 
 def _flac(path, longest):
@@ -164,10 +160,9 @@ def _flac(path, longest):
             _length(path, file.channels, rate, frames, longest)
             samples = file.read(dtype="float64")
     except RuntimeError as error:
-        raise ValueError(f"{path}, field data: {error}: must be an intact FLAC file"
-                         ) from None
+        raise ValueError(f"{path}, field data: {error}: must be intact") from None
     if len(samples) != frames:
-        raise ValueError(f"{path}, field data: holds {len(samples)} samples: must hold "
+        raise ValueError(f"{path}, field data: has {len(samples)} samples: must have "
                          f"{frames}, not truncated")
     return samples, rate, bits
 
@@ -245,8 +240,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
 def _length(path, channels, rate, frames, longest):
     """Refuse a recording that is not mono, is empty or is too long."""
     if channels != 1:
-        raise ValueError(f"{path} has {channels} channels: must be mono; mix them or "
-                         "choose one first")
+        raise ValueError(f"{path} has {channels} channels: must be mono")
     if not 1000 <= rate <= 768000:
         raise ValueError(f"{path}, field rate, is {rate}: must be 1000 to 768000 Hz")
     if frames == 0:

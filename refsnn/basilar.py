@@ -242,8 +242,7 @@ def interpolate(table, frequencies, channels=None):
     f, = _arrays(f"frequencies (F) in [1, {table.top}]", frequencies, dtype=np.float64)
     values = table.values if channels is None else table.values[:, channels]
     if values.ndim != 2 or values.shape[1] == 0:
-        raise ValueError(f"channels is {channels!r}: must be a slice that selects some "
-                         f"of {table.values.shape[1]} places")
+        raise ValueError(f"channels is {channels!r}: must select places of the table")
     spline = splines.make_interp_spline(
         np.arcsinh(table.frequencies / BEND),
         np.ascontiguousarray(values).view(np.float64), k=DEGREE)

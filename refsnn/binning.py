@@ -302,10 +302,9 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
         Factor alpha per step, above 0 and below 1.
     dt : float
         Step, s; `Binning.dt` of the input.
-    meant : float, optional
-        Intended time constant, s.  A UserWarning reports a difference.
-    tolerance : float
-        Largest relative difference from `meant` without a warning.
+    meant, tolerance : float
+        Intended time constant, s, or None; a UserWarning reports a
+        relative difference above the tolerance.
 
     Returns
     -------

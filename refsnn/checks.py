@@ -265,8 +265,7 @@ def complex_step(f, theta, direction, step=1e-30):
     _arrays("step () in (0, inf)", step)
     value = f(theta + 1j * step * direction)
     if not np.iscomplexobj(value):
-        raise ValueError(f"f returned the real {value!r}: must be analytic and "
-                         "keep the imaginary part")
+        raise ValueError(f"f returned the real {value!r}: must return a complex number")
     return float(np.imag(value) / step)
 
 

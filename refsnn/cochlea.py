@@ -424,8 +424,7 @@ def _range(channels):
 def _buffer(out, shape):
     out = np.empty(shape) if out is None else out
     if out.shape != shape or out.dtype != np.float64:
-        raise ValueError(f"out is of shape {out.shape}, dtype {out.dtype}: must be "
-                         f"{shape} float64")
+        raise ValueError(f"out is {out.dtype} {out.shape}: must be float64 {shape}")
     return out
 
 
@@ -435,8 +434,7 @@ def _cell(cell, dt):
     _arrays(f"dt {POSITIVE}, {CELL}", dt, *cell)
     fastest = max(cell.l + cell.r, cell.g, cell.x, cell.y)
     if fastest * dt >= 1:
-        raise ValueError(f"dt is {dt!r}: must be below {1 / fastest}, or the cell's "
-                         "Euler steps overshoot")
+        raise ValueError(f"dt is {dt!r}: must be below {1 / fastest} for this cell")
     return cell
 
 
@@ -444,8 +442,7 @@ def _streams(rng, channels):
     many = isinstance(rng, list)
     if any(not isinstance(own, np.random.Generator) for own in (
             rng if many else [rng])) or (many and len(rng) != channels):
-        raise ValueError(f"rng is {rng!r:.60}: must be a numpy.random.Generator, or a "
-                         f"list of {channels}")
+        raise ValueError(f"rng is {rng!r:.60}: must be a Generator or list of {channels}")
     return rng if many else rng.spawn(channels)
 
 

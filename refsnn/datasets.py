@@ -133,8 +133,7 @@ def _member(path, name, shape):
         raise ValueError(f"npy version is {version}: must be (1, 0)")
     header = np.lib.format.read_array_header_1_0(stream)
     if header != (shape, False, np.dtype("u1")):
-        raise ValueError(f"(shape, Fortran order, dtype) is {header}: must be "
-                         f"{(shape, False, np.dtype('u1'))}")
+        raise ValueError(f"header is {header}: must be {(shape, False, np.dtype('u1'))}")
     data = stream.read()
     if len(data) != size:
         raise ValueError(f"holds {len(data)} bytes: must hold {size}")
@@ -247,16 +246,14 @@ def idx(path, *, limit=1 << 31):
                     block := stream.read(min(BLOCK, count + 1 - len(data)))):
                 data += block
         except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}, field data: {error}: must be an intact file"
-                             ) from None
+            raise ValueError(f"{path}, field data: {error}: must be intact") from None
     if len(data) != count:
         raise ValueError(f"{path}, field data: {'more than ' * (len(data) > count)}"
                          f"{min(len(data), count)} bytes: must be {count} for {shape} "
                          f"of {dtype}")
     array = np.frombuffer(data, dtype).reshape(shape)
     if dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{path}, field data: has NaN or infinite entries: must be "
-                         "finite")
+        raise ValueError(f"{path}, field data: has NaN or infinity: must be finite")
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -366,8 +363,7 @@ def fetch(name, folder):
     try:
         import pooch
     except ImportError:
-        raise ImportError("fetch needs pooch, which is missing: python -m pip install "
-                          "pooch") from None
+        raise ImportError("fetch needs pooch: python -m pip install pooch") from None
     url, files = SOURCES[name]
     target = os.path.join(os.fspath(folder), name)
     for file, md5 in files.items():
@@ -463,8 +459,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
         with open(path, "rb") as file:
             md5 = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
         if md5 != SVHN_MD5[kind]:
-            raise ValueError(f"{path} has MD5 {md5}: must be {SVHN_MD5[kind]}, that of "
-                             "the published file")
+            raise ValueError(f"{path} has MD5 {md5}: must be {SVHN_MD5[kind]}")
     try:
         found = loadmat(path, variable_names=("X", "y"))
     except Exception as error:          # its kind depends on the damage

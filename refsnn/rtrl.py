@@ -62,7 +62,7 @@ import numpy as np
 __all__ = ["Influence", "gradient", "lif_gradient", "lif_step", "step",
            "step_gradient"]
 
-BLOCK = 2 ** 18         # bytes of the columns that are processed together
+BLOCK = 2 ** 18         # bytes of the columns of P that are processed together
 CONSTANTS = ("alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf), "
              "threshold (n?) in (0, inf)")
 
@@ -316,18 +316,13 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     K = V if through_recurrence else None
     (_, B, m), (n, w) = x.shape, (psi.shape[2], z.shape[2])
     total = np.zeros((n, w), psi.dtype)
+    edges = np.linspace(0, n, min(n, -(-n * n * w * psi.itemsize // BLOCK)) + 1)
+    edges = edges.round().astype(int).tolist()
     for k in range(B):
-        for low, high in _blocks(n, w, psi.itemsize):
+        for low, high in zip(edges[:-1], edges[1:], strict=True):
             total[low:high] += _lif_block((a[:, k], b[:, k]), alpha.reshape(-1, 1), K,
                                           psi[:, k], z[:, k], q[:, k], low, high)
     return total[:, :m], None if V is None else total[:, m:]
-
-
-def _blocks(n, w, itemsize):
-    """Divide the neurons into ranges whose columns of P take about BLOCK bytes."""
-    edges = np.linspace(0, n, min(n, -(-n * n * w * itemsize // BLOCK)) + 1)
-    edges = edges.round().astype(int).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True))
 
 
 def _lif_block(factors, alpha, V, psi, z, q, low, high):

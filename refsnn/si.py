@@ -16,7 +16,7 @@ theta in the step, c the strength, and f a factor.  For each entry,
     dpenalty = 2 f c importance (theta - anchor)      (4)
 
 After (2), w = 0 and anchor = theta.  Each difference between published
-implementations is a field of `Settings`, and `PRESETS` holds
+implementations is a field of `Settings`.  `PRESETS` holds
 
     preset       g in (1)  dtheta   clamp    xi    c    f    else
     paper        task      step     none     0.1   0.1  1
@@ -143,9 +143,8 @@ def begin(parameters):
     ([1.0, 2.0], [0.0, 0.0], 0)
     """
     arrays = _lists("parameters", parameters)
-    zeros, more, anchor = (_formed("parameters", f, parameters, arrays)
-                           for f in (np.zeros_like, np.zeros_like, np.array))
-    return State(zeros, more, anchor, 0, 0)
+    return State(*(_formed("parameters", f, parameters, arrays)
+                   for f in (np.zeros_like, np.zeros_like, np.array)), 0, 0)
 
 
 def _formed(name, function, like, *lists):
@@ -259,9 +258,9 @@ def consolidate(state, parameters, settings=DEFAULT):
     Raises
     ------
     ValueError
-        If no step was accumulated, if no parameter moved, or if the path
-        integral is 0 although parameters moved.  The last error indicates
-        displacements that were computed from views of the same weights.
+        If no step was accumulated, no parameter changed, or the path
+        integral is 0, for example because displacements of 0 were computed
+        from two views of the same weights.
 
     Examples
     --------
@@ -310,7 +309,7 @@ def penalty(state, parameters, settings=DEFAULT):
     Returns
     -------
     float
-        Penalty, to be added to the task's loss.
+        Penalty to be added to the task's loss.
 
     Examples
     --------

@@ -535,6 +535,8 @@ def through(masks):
     (lambda: ntk.adjoint(L0, None, D0), "^right is not"),
     (lambda: ntk.adjoint(L0, R0, D0[0]), r"^dkernel is \(7, 3, 3\)"),
     (lambda: ntk.adjoint(L0, R0, D0.swapaxes(0, 1)), r"^dkernel is \(7, 5"),
+    (lambda: ntk.adjoint(L0, R0, D0[:, :6]), r"^dkernel is \(5, 6"),
+    (lambda: ntk.adjoint(L0, R0, D0[..., :2]), r"^dkernel is \(5, 7, 3, 2\)"),
     (lambda: ntk.adjoint(L0, R0, D0 * np.nan), "^dkernel .* finite"),
     (lambda: ntk.adjoint(L0, R0, one(D0, np.inf)), "^dkernel .* finite"),
     (lambda: ntk.adjoint(L0, R0, D0, kind="through_mask"), "^masks is None"),

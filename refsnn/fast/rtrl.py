@@ -37,7 +37,7 @@ import numpy as np
 
 __all__ = ["gradient", "step"]
 
-BLOCK = 2 ** 19         # bytes of the columns that are processed together
+BLOCK = 2 ** 19         # bytes of the columns of M that are processed together
 
 
 def step(M, x, before, h, V, out=None):
@@ -128,18 +128,13 @@ def gradient(x, V, h, dh, h0=None):
     z = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
     (_, B, n), m = h.shape, x.shape[2]
     slope, total = 1 - h ** 2, np.zeros((n, m + n), V.dtype)
+    edges = np.linspace(0, n, min(n, -(-n * n * (m + n) * V.itemsize // BLOCK)) + 1)
+    edges = edges.round().astype(int).tolist()
     for b in range(B):
         J = slope[:, b, :, None] * V
-        for low, high in _blocks(n, m + n, V.itemsize):
+        for low, high in zip(edges[:-1], edges[1:], strict=True):
             total[low:high] += _block(J, slope[:, b, low:high], z[:, b], dh[:, b], low)
     return total[:, :m], total[:, m:]
-
-
-def _blocks(n, c, itemsize):
-    """Divide the neurons into ranges whose columns of M take about BLOCK bytes."""
-    edges = np.linspace(0, n, min(n, -(-n * n * c * itemsize // BLOCK)) + 1)
-    edges = edges.round().astype(int).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True))
 
 
 def _block(J, slope, z, q, first):

@@ -297,7 +297,11 @@ def accumulate(k, state, W, block, signal):
     W, (B, n, m) = _given(k, state, W)
     x = _packed(block.x, B, m, W.dtype)
     T = x.shape[0] // B
-    signal, psi, spikes = _series((T, B, n), W.dtype, signal, block.psi, block.spikes)
+    shape, series = (T, B, n), (signal, block.psi, block.spikes)
+    if not all(_fits(a, shape, W.dtype) for a in series):
+        series = _arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}",
+                         *series, dtype=W.dtype)
+    signal, psi, spikes = series
     past = np.concatenate([state.past_psi, psi])
     x = vstack([_packed(state.past_x, B, m, W.dtype), x], "csr") if k.delay else x
     error, *ends = _cascade(signal, *k.alpha, state.error_rise, state.error)
@@ -387,14 +391,6 @@ def _given(k, state, W):
             raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
                              f"{kind} {shape} to match W of shape {W.shape} and delay")
     return W, W.shape
-
-
-def _series(shape, dtype, *series):
-    """Check signal, psi and spikes of a block and return them in this dtype."""
-    if all(_fits(a, shape, dtype) for a in series):
-        return series
-    return _arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}", *series,
-                   dtype=dtype)
 
 
 def _fits(array, shape, dtype):

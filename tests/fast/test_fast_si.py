@@ -260,7 +260,7 @@ def test_refuses_arrays_and_keeps_all(name, value, match):
     ("path_integral", "importance"), ("gradient", "path_integral"),
     ("scale", "anchor")])
 def test_refuses_shared_memory(name, other):
-    """Penalty and path integral would vanish for an anchor that is a view."""
+    """An anchor that is a view of the parameters would disable the penalty."""
     def change(arguments):
         everything = {**arguments, **arguments["state"]._asdict()}
         everything[name][3] = everything[other][3]
