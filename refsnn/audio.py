@@ -162,7 +162,7 @@ def _flac(path, longest):
     except RuntimeError as error:
         raise ValueError(f"{path}, field data: {error}: must be intact") from None
     if len(samples) != frames:
-        raise ValueError(f"{path}, field data: has {len(samples)} samples: must have "
+        raise ValueError(f"{path}, field data: holds {len(samples)} samples: must hold "
                          f"{frames}, not truncated")
     return samples, rate, bits
 

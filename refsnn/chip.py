@@ -582,7 +582,8 @@ def _effects(effects):
         raise ValueError(f"effects.headroom is {effects.headroom!r}: must be a lower "
                          "edge < 0, an upper edge > 0 and a slope in (0, 1]")
     if effects.tau_syn is not None and effects.tau_syn[2] > 1:
-        raise ValueError(f"effects.tau_syn is {effects.tau_syn}: must have third <= 1")
+        raise ValueError(f"effects.tau_syn is {effects.tau_syn!r}: must have a "
+                         "correlation in [0, 1]")
     if effects.pathological is not None and sum(effects.pathological) > 1:
         raise ValueError(f"effects.pathological is {effects.pathological!r}: must be "
                          "two shares with a sum of at most 1")

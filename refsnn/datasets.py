@@ -133,7 +133,7 @@ def _member(path, name, shape):
         raise ValueError(f"npy version is {version}: must be (1, 0)")
     header = np.lib.format.read_array_header_1_0(stream)
     if header != (shape, False, np.dtype("u1")):
-        raise ValueError(f"header is {header}: must be {(shape, False, np.dtype('u1'))}")
+        raise ValueError(f"header is {header}: must be {(shape, False, 'uint8')}")
     data = stream.read()
     if len(data) != size:
         raise ValueError(f"holds {len(data)} bytes: must hold {size}")

@@ -195,7 +195,7 @@ def test_names_not_in_utf_8_are_refused_at_once(tmp_path, capsys, monkeypatch):
         pytest.skip("this file system has names in UTF-8 only")
     assert run(name, "-o", "a.h5") == 2
     told = capsys.readouterr().err
-    assert told == ("refsnn: 'on\\udce9.wav' has a name that is not UTF-8: must be "
+    assert told == ("refsnn: 'on\\udce9.wav' is not UTF-8: must be "
                     "renamed\n")
     assert os.listdir() == [name]
     record("zw\u00f6lf.wav")

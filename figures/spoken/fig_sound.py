@@ -1,28 +1,29 @@
 """A model of the inner ear converts spoken digits to spikes
 
-One speaker says an English digit, "seven", and a German digit, "acht".  The
-sound moves the basilar membrane.  Each place of the membrane responds most to
-one frequency, from high frequencies at the base (channel 0) to low ones at the
-apex.  Hair cells convert the motion at each of 700 places into the firing
-probability of 40 fibres.  The fibres excite one bushy cell per place, whose
-spikes are the output, as for the Heidelberg digits [CSSZ20].
+One synthetic speaker says an English digit, "seven", and a German digit,
+"acht".  The sound moves the basilar membrane.  Each place of the membrane
+responds most to one frequency, from high frequencies at the base (channel 0) to
+low frequencies at the apex.  Hair cells convert the motion at each of 700
+places into the firing probability of 40 nerve fibres.  The fibres excite one
+bushy cell per place.  The spikes of the bushy cells are the output, as in the
+Spiking Heidelberg Digits [CSSZ20].
 
-At least 0.6 of the spikes occur in the fifth of channels and times with the
-highest firing probability.  The hiss of "seven" moves the membrane closer to
-the base than its first vowel does: the mean channels differ by at least 0.2 of
-all channels.  The spikes of the hiss of "acht" are closer to the base than
-those of its vowel: the mean channels differ by at least 0.05 of all channels.
-Two spikes of one cell are at least 1 ms apart.
+At least 60 % of the spikes occur in the fifth of all channels and times with
+the highest firing probability.  In "seven", the fricative moves the membrane
+closer to the base than the first vowel: the mean channels of the motion differ
+by at least 0.2 of all channels.  In "acht", the spikes of the fricative are
+closer to the base than the spikes of the vowel: the mean channels differ by at
+least 0.05 of all channels.  Two spikes of one cell are at least 1 ms apart.
 
-Top to bottom: the sound, with normalised loudness and faded at both ends, and
-its planned phonemes in SAMPA; speed of the membrane (root mean square in 2 ms,
-in dB below its maximum); probability that a fibre that is not refractory fires
-in a step of 1/24 ms (mean over 2 ms); spikes of the bushy cells.  The axis on
-the right shows the frequency to which a channel responds most.
+Top to bottom: the sound with its phonemes in SAMPA; speed of the membrane (root
+mean square in 2 ms, in dB below its maximum); probability that a fibre that is
+not refractory fires in a step of 1/24 ms (mean over 2 ms); spikes of the bushy
+cells.  The axis on the right shows the frequency to which a channel responds
+most.
 
-The digits are synthetic and made by formant synthesis.  With --full, a
-recording of the Free Spoken Digit Dataset (FSDD) is shown as well.  Mirrors
-the conversion of sound to spikes in [CSSZ20].
+The digits are made by formant synthesis.  With --full, the figure also shows a
+recording of the Free Spoken Digit Dataset (FSDD).  The figure follows the
+conversion of sound to spikes in [CSSZ20].
 """
 
 import os
@@ -54,7 +55,10 @@ def jobs(size, seed, data):
 
 
 def sound(word, folder, seed):
-    """Return samples at 48 kHz, a generator, and (name, start, stop) of phonemes."""
+    """Return sound samples at 48 kHz, a random generator, and the phonemes.
+
+    Each phoneme is a tuple (name, start, stop) with times in s.
+    """
     generator = seeds.rng(seed, FIGURE, word, 0)
     if folder is not None:
         samples, rate = audio.read(os.path.join(folder, word))
@@ -71,7 +75,7 @@ def binned(a):
 
 
 def hear(word, channels, folder, seed):
-    """Convert one word to spikes; return the signals of all stages."""
+    """Convert one word to spikes; return the signals of all processing stages."""
     samples, generator, planned = sound(word, folder, seed)
     x, dt = audio.prepare(samples, RATE), 2 / RATE
     table = basilar.table(basilar.places(channels))
@@ -97,7 +101,7 @@ def gather(results):
 
 
 def concentrated(data, i):
-    """Return the share of spikes where the probability is in its highest fifth."""
+    """Return the share of spikes in the fifth with the highest probability."""
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
     return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))
@@ -110,7 +114,7 @@ def span_s(data, i, name):
 
 
 def moved(data, i, name):
-    """Return the mean channel of the energy of motion in a phoneme, share of all."""
+    """Return the mean channel, weighted by the squared speed, as a share of all."""
     start, stop = (round(t * RATE / 2 / FINE) for t in span_s(data, i, name))
     energy = (data[f"speed {i}"][start:stop].astype(float) ** 2).sum(axis=0)
     return float(np.arange(len(energy)) @ energy / energy.sum() / len(energy))

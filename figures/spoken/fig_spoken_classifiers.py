@@ -12,9 +12,9 @@ recurrent spiking network is at least 0.05 more accurate than the feed-forward
 spiking network with the same number of neurons.
 
 Test accuracy is computed on all test words.  The figure shows the accuracy on
-training words, on held-out recordings of known speakers (whose other words are
-in the training set), and on words of held-out speakers.  Small markers are
-single runs, large markers are means.  Black diamonds are the published test
+training words, on held-out recordings of known speakers (speakers of training
+words), and on words of held-out speakers.  Small markers are single runs, large
+markers are means.  Black diamonds are the published test
 accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20], which have ten times
 the channels and eight times the training words of the synthetic digits.
 
@@ -23,9 +23,9 @@ By default, the data are synthetic digits of 20 classes.  Spiking networks have
 constants of 20 and 10 ms.  The sum of the readouts over time gives the
 decision; the LSTM uses the maximum.
 
-With --full, the data are SHD, and the Spiking Speech Commands (SSC), if the
-data folder has their files.  The settings are those of the paper as far as they
-are known: time steps of 2 ms for spiking networks and of 10 ms for the LSTM
+With --full, the data are SHD and the Spiking Speech Commands (SSC), if their
+files are in the data folder.  Settings are those of the paper, where known: time
+steps of 2 ms for spiking networks and of 10 ms for the LSTM
 (128 cells) and the CNN (two convolutions with 32 maps and kernels of 11x11);
 the maximum of the readouts, bounds on the activity, Adamax with a learning
 rate of 0.001, mini-batches of 256 words and 50 epochs.  For SHD, the settings
@@ -36,8 +36,9 @@ Without these files, the data are recordings of the Free Spoken Digit Dataset
 (FSDD): 10 classes, 210 channels, 6 speakers of whom two are held out, and
 training words whose channels are jittered.  The recurrent spiking network then
 has an accuracy of at least 0.8 on held-out recordings of known speakers.  The
-CNN loses only 0.02 with permuted times, because 600 training words are too few
-for it.  Mirrors the comparison of classifiers in [CSSZ20].
+CNN loses only 0.02 of accuracy with permuted times, because 600 training words
+are too few for a CNN.  The figure follows the comparison of classifiers in
+[CSSZ20].
 """
 
 import numpy as np
@@ -60,7 +61,7 @@ REPEATS = {"quick": 1, "default": 3, "full": 3}
 
 
 def jobs(size, seed, data):
-    """List the jobs that make a data set, and those of each classifier and repeat."""
+    """List the jobs that make each data set and train each classifier."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         before = range(len(listed), len(listed) + len(makers))
@@ -81,7 +82,7 @@ def rows(data, name):
 
 
 def published_for(name):
-    """Return published test accuracies; synthetic digits are compared with SHD."""
+    """Return published test accuracies, for synthetic digits those of SHD."""
     paper = published.values(FIGURE)
     if name == "ssc":
         return {key.removeprefix("SSC: "): value for key, value in paper.items()
@@ -90,14 +91,14 @@ def published_for(name):
 
 
 def difference(paper, one, other):
-    """Return the difference of two published accuracies, None if one is unknown."""
+    """Return the difference of two published accuracies, or None if not known."""
     return round(paper[one] - paper[other], 3) if {one, other} <= set(paper) else None
 
 
 def gather(results):
-    """Return accuracies (repeats, 3) and set sizes (3,) of each data set.
+    """Return accuracies (repeats, 3) as "NAME CONDITION" and sizes as "NAME size".
 
-    Their names are "NAME CONDITION" and "NAME size".
+    NAME is a data set; the 3 columns are `spoken_words.SETS`.
     """
     found = {"names": []}
     for r in (r for r in results if "accuracy" in r):
@@ -154,7 +155,7 @@ def claims(data):
 
 
 def described(condition):
-    """Return the name of a condition as claims and labels print it."""
+    """Return the name of a condition in claims and axis labels."""
     kind = "spiking, " * condition.startswith(("feed-forward", "recurrent"))
     return kind + {TUTORIAL: "recurrent, settings of the tutorial"}.get(
         condition, condition.replace("shuffled", "event times permuted"))

@@ -1,9 +1,9 @@
 """A data set of spoken digits as spikes, with held-out speakers
 
 The words are ten English and ten German digits, as in the Spiking Heidelberg
-Digits (SHD) [CSSZ20].  The test set contains all words of speakers 4 and 5,
-and a share of the words of the other speakers.  No held-out speaker is in the
-training set.  Each class has at least half as many training words as the mean
+Digits (SHD) [CSSZ20].  The test set contains all words of the held-out speakers
+4 and 5, and a share of the words of each other speaker.  No held-out speaker is
+in the training set.  Each class has at least half as many training words as the mean
 over classes, and no word is longer than 1.4 s.  All words have the same
 loudness, but the mean number of spikes per word differs between speakers by a
 factor of at least 1.2.
@@ -15,12 +15,13 @@ quartiles, thin line: 5 % to 95 %); spikes of each channel, mean over words.
 Channel 0 responds to the highest frequencies.
 
 By default, the words are synthetic: formant synthesis makes sound, and the
-cochlea model converts it to spikes of 70 channels.  With --full, the words are
-read from shd_train.h5 and shd_test.h5 of SHD, or ssc_train.h5 and ssc_test.h5
-of the Spiking Speech Commands (SSC), if the data folder has them.  Otherwise
-the words are recordings of the Free Spoken Digit Dataset (FSDD), converted to
-spikes of 210 channels by the same model; some of them are longer than 1.4 s.
-Mirrors the description of the data in [CSSZ20].
+cochlea model converts the sound to spikes of 70 channels.  With --full, the
+words are read from shd_train.h5 and shd_test.h5 of SHD, or ssc_train.h5 and
+ssc_test.h5 of the Spiking Speech Commands (SSC), if these files are in the data
+folder.  Otherwise the words are recordings of the Free Spoken Digit Dataset
+(FSDD), converted to spikes of 210 channels by the same model; some recordings
+are longer than 1.4 s.  The figure follows the description of the data in
+[CSSZ20].
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data):
-    """List the jobs that make a data set, and one that summarises it."""
+    """List the jobs that make each data set and summarise it."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         first = len(listed)
@@ -46,7 +47,10 @@ def jobs(size, seed, data):
 
 
 def survey(name, folder, seed, before=None):
-    """Summarise a data set: label, set and number of spikes of each word, and more."""
+    """Return label, speaker, set, duration and spikes of each word, and a profile.
+
+    `profile` (3, channels) is the mean number of spikes per word of each set.
+    """
     words = spoken_words.words(name, folder, before)
     found = np.zeros(len(words.label), int)
     for i, index in enumerate(spoken_words.sets(words)):

@@ -1,30 +1,31 @@
 """Effect of loss, time step and jitter on the recognition of spoken digits
 
-A recurrent spiking network, a feed-forward one and an LSTM learn spoken digits,
-as in the figure `spoken_classifiers`, with several losses and time steps, and
-are tested on jittered spikes.  The recurrent network is at least as accurate
-with the loss of the maximum over time of its readouts as with the loss of their
-last step.  If the spike times of the test words are jittered with a standard
-deviation of 160 ms, the recurrent network and the LSTM each lose at least 0.1
-of test accuracy.  With time steps of 160 ms, the LSTM loses at least 0.05 of
-test accuracy, relative to the best of 10, 20 and 40 ms.
+A recurrent spiking network, a feed-forward spiking network and an LSTM learn
+spoken digits with several losses and time steps.  The networks are those of the
+figure `spoken_classifiers`, and are also tested on jittered spikes.  For the
+recurrent network, a loss of the maximum over time of the readouts gives at least
+the accuracy of a loss of their last step.  If the spike times of the test words
+are jittered with a standard deviation of 160 ms, the recurrent network and the
+LSTM each lose at least 0.1 of test accuracy.  With time steps of 160 ms, the
+LSTM loses at least 0.05 of test accuracy, relative to the best of 10, 20 and
+40 ms.
 
 Left: test accuracy if the loss and the decision use the sum, the maximum or the
-last step of the readouts.  The last step is later than the end of most words,
-when the readouts, with a time constant of 20 ms, have decayed.  Middle: test
-accuracy of networks that are trained and tested with another time step and
-unchanged time constants.  Right: test accuracy of the networks with a time step
-of 20 ms if each spike of the test words is shifted in time by a normally
-distributed random number.  Bars and lines are means, dots are single runs.
+last step of the readouts.  Most words end before the last step, so that the
+readouts, with a time constant of 20 ms, have decayed.  Middle: test accuracy of
+networks that are trained and tested with other time steps and unchanged time
+constants.  Right: test accuracy with a time step of 20 ms if each spike of the
+test words is shifted by a normally distributed random time.  Bars and lines are
+means, dots are single runs.
 
-By default, the data are synthetic digits of 20 classes.  With --full, they are
-the Spiking Heidelberg Digits (SHD) and the Spiking Speech Commands (SSC), if
-the data folder has their files, or recordings of the Free Spoken Digit Dataset
-(FSDD).  A recurrent network of 1,024 neurons is then added, whose training
-words have jittered times and channels and additional random events.  Its
-published accuracy is 0.832 on SHD [CSSZ20].  If the data folder has FSDD,
-classifiers trained on synthetic English digits are tested on its recordings.
-Follows the comparison of losses and of time steps in [CSSZ20].
+By default, the data are synthetic digits of 20 classes.  With --full, the data
+are the Spiking Heidelberg Digits (SHD) and the Spiking Speech Commands (SSC), if
+their files are in the data folder, or recordings of the Free Spoken Digit
+Dataset (FSDD).  With --full, a recurrent network of 1,024 neurons is added.  Its
+training words have jittered times and channels and additional random events; its
+published accuracy is 0.832 on SHD [CSSZ20].  If FSDD is in the data folder,
+classifiers trained on synthetic English digits are tested on FSDD.  The figure
+follows the comparison of losses and of time steps in [CSSZ20].
 """
 
 import os
@@ -53,7 +54,7 @@ REPEATS = {"quick": 1, "default": 2, "full": 1}
 
 
 def jobs(size, seed, data):
-    """List the jobs that make a data set, and those of each condition and repeat."""
+    """List the jobs that make each data set and train each network."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         before = range(len(listed), len(listed) + len(makers))
@@ -77,7 +78,7 @@ def jobs(size, seed, data):
 
 
 def conditions(size):
-    """Return (condition, options) of all networks."""
+    """Return a list of (condition, options), one for each network."""
     found = [(name, {"loss": loss} if loss != "sum" else {})
              for name in ("recurrent", FORWARD) for loss in LOSSES]
     found += [("LSTM", {}), *((name, {"dt": dt}) for name, bins in BINS.items()
@@ -88,7 +89,8 @@ def conditions(size):
 def gather(results):
     """Return test accuracies (repeats,) under the names "NAME CONDITION".
 
-    Those on jittered words (repeats, spreads) are named "NAME CONDITION, jittered".
+    NAME is a data set.  Accuracies (repeats, spreads) on jittered words have the
+    names "NAME CONDITION, jittered".
     """
     found = {"names": [], "spreads": np.array(spoken_networks.SPREADS)}
     for r in (r for r in results if "accuracy" in r):
@@ -156,7 +158,7 @@ def claims(data):
 
 
 def described(condition):
-    """Return the name of a condition as claims print it."""
+    """Return the name of a condition in claims."""
     if condition == "LSTM":
         return condition
     network, _, loss = condition.partition(", loss ")
@@ -164,7 +166,7 @@ def described(condition):
 
 
 def large_key(data, name):
-    """Return the key of the largest network, None if there is none."""
+    """Return the key of the network of 1,024 neurons, or None if it is absent."""
     return next((key for key in data if key.startswith(f"{name} recurrent, hidden")),
                 None)
 

@@ -1,17 +1,18 @@
 """Train support vector machines on spike counts: linear, polynomial, radial.
 
 The classifiers receive the number of spikes of each channel and no spike
-times.  Counts c (N, m) of N words are standardised with mean and standard
-deviation of the training words, and compared by a kernel k:
+times.  Counts c (N, m) of N words in m channels are standardised with the mean
+and standard deviation of the training words.  A kernel k compares two words:
 
     z = (c - mean) / deviation, 0 where the deviation is 0       (1)
     "linear"      k(z, z') = z . z' / m                          (2)
     "polynomial"  k(z, z') = (1 + z . z' / m)^degree             (3)
     "radial"      k(z, z') = exp(-|z - z'|^2 / m)                (4)
 
-Let K be the kernel matrix of the training words, and let Y be 1 for the class
-of a word and -1 for the other classes.  One machine is trained for each class
-against the rest.  The coefficients A (N, k) and the biases b (k,) minimise
+Let K (N, N) be the kernel matrix of the training words, and let Y be 1 for the
+class of a word and -1 for the other classes.  One machine is trained for each
+class against the rest.  The coefficients A and the biases b of all machines
+minimise E:
 
     f = K A + b                                                  (5)
     E = sum A * K A / 2 + cost sum max(0, 1 - Y f)^2             (6)
@@ -28,15 +29,15 @@ Derivation.  Let D be the derivative of the second term of (6) by f.  Then
 
     Newton's method solves (9) for the current S.  It takes the full step, or
     halves the step until (6) decreases, and stops if S does not change.  The
-    scores of other words z are
+    scores of new words z are
 
     f(z) = k(z, z_train) A + b                                   (10)
 
 Exact.  (6) is convex and piecewise quadratic.  Its unique minimum in K A and
     b is found up to rounding.  Its second derivative jumps at Y f = 1.
-Cost.   O(N^2 m) for K; O(S^3) per Newton step and class, about ten steps.
-Departures.  [CSSZ20] used machines of a library, whose hinge loss is not
-    squared, and which train a machine for each pair of classes and vote.
+Cost.   O(N^2 m) for K; O(|S|^3) per Newton step and class, about ten steps.
+Departures.  [CSSZ20] used a library with a hinge loss that is not squared.
+    The library trains a machine for each pair of classes, which vote.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.
@@ -51,13 +52,13 @@ STEPS = 200             # largest number of Newton steps
 
 
 class Classifier(NamedTuple):
-    """Result of `fit`; arrays are float64."""
+    """Hold the result of `fit`; arrays are float64."""
 
-    mean: np.ndarray            # (m,) of eq. (1)
-    deviation: np.ndarray       # (m,)
+    mean: np.ndarray            # (m,) mean in eq. (1)
+    deviation: np.ndarray       # (m,) standard deviation in eq. (1)
     support: np.ndarray         # (S, m) standardised support vectors
-    A: np.ndarray               # (S, k)
-    b: np.ndarray               # (k,)
+    A: np.ndarray               # (S, k) coefficients
+    b: np.ndarray               # (k,) biases
     kind: str
     degree: int
 
@@ -193,7 +194,7 @@ def _machine(K, y, cost):
         S, to = np.flatnonzero(y * f < 1), np.zeros(len(y))
         M = K[np.ix_(S, S)] + np.eye(len(S)) / (2 * cost)
         u, v = np.linalg.solve(M, np.stack([y[S], np.ones(len(S))], axis=1)).T
-        bias = u.sum() / v.sum() if len(S) else b       # with S empty, any b is optimal
+        bias = u.sum() / v.sum() if len(S) else b       # S empty: any b is optimal
         to[S] = u - bias * v                                               # (9)
         goal, part = K @ to + bias, 1.0
         stays = np.array_equal(np.flatnonzero(y * goal < 1), S)
@@ -204,7 +205,7 @@ def _machine(K, y, cost):
             if stays or least < value:
                 break
             part /= 2
-        else:                           # rounding allows no further decrease
+        else:                           # no further decrease because of rounding
             return A, b
         A, f, b, value = A1, f1, b1, least
         if stays:
@@ -262,7 +263,7 @@ def _targets(labels, N, k=None):
                          f"must be integers of shape ({N},)")
     low, high = labels.min(), labels.max()
     if low < 0 or (low == high if k is None else high >= k):
-        raise ValueError(f"labels is from {low} to {high}: must be at least two "
+        raise ValueError(f"labels is from {low} to {high}: must contain at least two "
                          "classes, numbered from 0")
     k = int(high) + 1 if k is None else k
     return np.where(labels[:, None] == np.arange(k), 1.0, -1.0)

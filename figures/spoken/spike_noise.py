@@ -1,28 +1,29 @@
 """Change recordings of events at random, for augmentation and as controls.
 
 A recording consists of the times t (s) and the units i (channels) of its
-events.  Each function returns a new recording, sorted by time:
+events.  Each function returns a new recording, sorted by time.  With N(0, 1) for
+a standard normal random number,
 
     t' = t + spread N(0, 1)                                           (1)
     i' = round(i + spread N(0, 1) + shared N(0, 1)),                  (2)
-         where the last N(0, 1) is drawn once for all events
+         where the last N(0, 1) is the same for all events
     each event is kept with probability 1 - p                         (3)
     Poisson(rate (t1 - t0) channels) events are added, at uniform
          times in [t0, t1) and in uniform channels                    (4)
     t'[e] = t[permutation(e)]                      "permuted"         (5)
     t'[e] uniform in [t0, t1)                      "uniform"          (6)
 
-(5) and (6) are controls: they keep the number of events of each channel, and
-their order becomes random.  (5) also keeps the number of events at each time,
-summed over channels.
+(5) and (6) are controls that keep the number of events of each channel and
+randomise the times.  (5) also keeps the number of events at each time, summed
+over channels.
 
 Events that leave the time window or the channels are either dropped, which
 lowers the event density near the boundary, or clipped to the boundary, which
-raises it.
+raises the density.
 
 [CB22] uses (2) without `shared`, before channels are removed.  Its spread is
 given in a supplement that was not consulted.  Public code uses other
-distributions, such as a uniform one on +- spread/2.
+distributions, such as a uniform distribution on +- spread/2.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -32,7 +33,7 @@ import numpy as np
 
 
 def jitter_times(times, units, rng, *, spread, window, outside):
-    """Shift each event in time by its own random amount, eq. (1).
+    """Shift each event in time by an independent random amount, eq. (1).
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def jitter_times(times, units, rng, *, spread, window, outside):
     units : (E,) int
         Channels of the events.
     rng : numpy.random.Generator
-        Source of the random numbers.
+        Random generator.
     spread : float
         Standard deviation of the shifts, s.
     window : (t0, t1)
@@ -79,7 +80,7 @@ def _sorted(times, units):
 
 
 def jitter_channels(times, units, rng, *, spread, channels, outside, shared=0.0):
-    """Shift each event to a channel nearby, eq. (2).
+    """Shift each event to a nearby channel, eq. (2).
 
     Parameters
     ----------
@@ -191,7 +192,8 @@ def shuffle_times(times, units, rng, *, law, window=None):
     times, units, rng
         As for `jitter_times`.
     law : "permuted" or "uniform"
-        Whether the times are permuted among the events or drawn anew.
+        Whether times are permuted among the events or drawn from a uniform
+        distribution.
     window : (t0, t1), optional
         Interval of new times, s; for "uniform" only.
 
@@ -210,7 +212,7 @@ def shuffle_times(times, units, rng, *, law, window=None):
     times, units = _recording(times, units)
     _check("law", law, law in ("permuted", "uniform"), '"permuted" or "uniform"')
     _check("window", window, (law == "uniform") == (window is not None),
-           'given for the law "uniform" and only for it')
+           'given if law is "uniform" and only then')
     times = rng.permutation(times) if law == "permuted" \
         else rng.uniform(*_window(window), times.size)                     # (5, 6)
     return _sorted(times, units)
@@ -236,7 +238,7 @@ def _recording(times, units, channels=np.inf):
             or units.dtype.kind not in "iu" or not np.isfinite(times).all():
         raise ValueError(f"times and units are of shapes {times.shape}, {units.shape}, "
                          f"{times.dtype}, {units.dtype}: must be (E,) finite float "
-                         "and int")
+                         "and int arrays")
     if units.size and not 0 <= units.min() <= units.max() < channels:
         raise ValueError(f"units is from {units.min()} to {units.max()}: must be from "
                          f"0 to below {channels}")

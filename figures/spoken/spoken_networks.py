@@ -1,11 +1,11 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
-The job `classify` trains one classifier and returns its accuracies.  It
-continues the jobs that make the data set.  If the words are read from files,
-the training is split into a chain of jobs.  A network is spiking (one to three
-hidden layers, or one recurrent layer), an LSTM or convolutional.  Each kind is
-a `Network` of functions that act on a list of weight arrays.  Support vector
-machines on spike counts are the baselines.
+The job `classify` trains one classifier on the results of the jobs that make the
+data set, and returns its accuracies.  If the words are read from files, the
+training is split into a chain of jobs.  The networks are spiking (one to three
+hidden layers, or one recurrent layer), an LSTM or convolutional.  A `Network`
+holds functions that act on a list of weight arrays.  Support vector machines on
+spike counts are the baselines.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -18,20 +18,20 @@ from figures.surrogate import lif_training
 from refsnn import convnet, losses, lstm, optimisers
 from refsnn.fast import lif as fast_lif
 
-AT_ONCE = 200                   # words that are tested at once
+AT_ONCE = 200                   # number of words in one forward pass of a test
 LONGEST = 1.4                   # longest duration, s; later events are dropped
-CACHE = 1 << 28                 # largest array of binned words, in numbers
+CACHE = 1 << 28                 # largest number of entries of the binned words
 
 
 class Options(NamedTuple):
-    """Settings of a network and of its training; times in s."""
+    """Hold the settings of a network and of its training; times are in s."""
 
-    dt: float = 0.02
+    dt: float = 0.02            # time step
     loss: str = "sum"           # reduction over time: "max", "last" or "sum"
-    wait: float = 0.2           # the loss "max" ignores this time, see `score`
+    wait: float = 0.2           # initial time that the loss "max" ignores
     layers: int = 1             # number of hidden layers
     hidden: int = 128           # neurons of each hidden layer
-    recurrent: bool = False
+    recurrent: bool = False     # add recurrent weights to the hidden layer
     tau_mem: float = 0.02
     tau_syn: float = 0.01
     steepness: float = 10.0     # steepness of the surrogate derivative
@@ -46,8 +46,8 @@ class Options(NamedTuple):
     falling: bool = True        # decrease the learning rate to 0 as a cosine
     epochs: int = 40
     batch: int = 64
-    dropout: float = 0.0        # dropout in the LSTM, inputs and recurrence
-    maps: tuple = (8, 16)       # maps of the two convolutional layers
+    dropout: float = 0.0        # dropout of inputs and recurrence in the LSTM
+    maps: tuple = (8, 16)       # number of maps of the convolutional layers
     side: int = 5               # side of the convolution kernels
     shuffled: bool = False      # permute the event times of each word
     spread: float = 0.0         # augmentation: jitter of event times, s
@@ -57,7 +57,7 @@ class Options(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Functions of a kind of network; parameters are a list of arrays.
+    """Hold the functions of a network; `parameters` is a list of arrays.
 
     begin(generator, m, classes, T) draws the initial parameters for m inputs
     and T steps.  record(parameters, x) returns the readout (T, B, k).
@@ -78,8 +78,8 @@ def start(o):
 def score(record, labels, o):
     """Return the loss and its derivative by the readout (T, B, k).
 
-    Each readout starts at 0.  If it stays below 0 afterwards, its maximum over
-    time is this initial value and the gradient vanishes.  The loss "max"
+    Each readout starts at 0.  If a readout stays below 0 afterwards, its maximum
+    over time is the initial value, and the gradient vanishes.  The loss "max"
     therefore ignores the first steps.
     """
     first = start(o)
@@ -92,9 +92,9 @@ def penalty(spikes, o):
 
     "bounds" penalises neurons that do not spike in a word, and layers whose
     neurons fire more than 100 spikes per word on average.  The strengths are
-    those of the authors' code.  "total" is the penalty of the authors' tutorial:
-    the number of spikes of the layer in a mini-batch, plus the squared number of
-    spikes of each neuron in the mini-batch, averaged over the neurons.
+    those of the authors' code.  "total" is the penalty of the authors' tutorial.
+    It adds the number of spikes of the layer in a mini-batch, and the squared
+    number of spikes of each neuron in the mini-batch, averaged over neurons.
     """
     T, B, n = spikes.shape
     if o.penalty == "bounds":
@@ -195,9 +195,10 @@ def convolutional(o):
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
-        """Sum channels to about 32 to 64 rows; return roots (B, T, rows, 1).
+        """Return square roots of counts (B, T, rows, 1), summed over channels.
 
-        The square root compresses the long tail of the counts.
+        The sums give about 32 to 64 rows.  The square root compresses the long
+        tail of the counts.
         """
         T, B, m = x.shape
         rows = -(-m // 64) if m > 70 else 2
@@ -233,9 +234,10 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt):
-    """Return the duration of the binned words, in s.
+    """Return the duration of the binned words, s.
 
-    It is that of the longest word, at most LONGEST, rounded up to whole steps.
+    The duration is that of the longest word, at most LONGEST, rounded up to
+    whole steps.
     """
     return dt * int(np.ceil(min(words.duration.max(), LONGEST) / dt + 1e-9))
 
@@ -243,7 +245,7 @@ def steps(words, dt):
 def changed(words, index, generator, o, longest):
     """Return the data set with randomly changed versions of some words."""
     times, units = list(words.times), list(words.units)
-    longest *= 1 - 1e-9                 # times must lie before the end of the last step
+    longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
         t, u = times[i].astype(float), units[i].astype(int)
         if o.channels:
@@ -270,9 +272,9 @@ def shuffled(words, generator):
 
 
 def reader(words, o):
-    """Return a function that maps indices to words in steps.
+    """Return a function that maps word indices to binned words (T, B, channels).
 
-    All words are converted at once if the result fits in memory.
+    All words are binned at once if the result has at most CACHE entries.
     """
     longest = steps(words, o.dt)
     size = longest / o.dt * len(words.label) * words.channels
@@ -289,8 +291,8 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
 
     index : indices of the training words.
     first : number of the first epoch.
-    count : number of epochs; by default all of them.
-    learner : (parameters, states) to continue from; by default they are drawn.
+    count : number of epochs; by default `o.epochs`.
+    learner : initial (parameters, states); by default, parameters are drawn.
     """
     longest, read = steps(words, o.dt), reader(words, o)
     classes, noisy = int(words.label.max()) + 1, o.channels or o.spread or o.insert
@@ -317,7 +319,7 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
 
 
 def packed(learner):
-    """Return parameters and states of the optimiser as a dict of arrays."""
+    """Return the parameters and the optimiser's states as a dict of arrays."""
     return {f"{name} {i}": value for i, (array, state) in
             enumerate(zip(*learner, strict=True)) for name, value in
             {"array": array, **state._asdict()}.items()}
@@ -332,7 +334,7 @@ def unpacked(found):
 
 
 def accuracy(network, parameters, words, index, o, read=None):
-    """Return the accuracy on some words, NaN if there are none."""
+    """Return the accuracy on the words of the index, NaN if the index is empty."""
     read, right = read or reader(words, o), 0.0
     for first in range(0, len(index), AT_ONCE):
         some = index[first:first + AT_ONCE]
@@ -343,7 +345,7 @@ def accuracy(network, parameters, words, index, o, read=None):
 
 
 def machine(kind, words, o):
-    """Return the accuracies of a support vector machine on counts, one for each set."""
+    """Return the accuracy of a support vector machine on counts, for each set."""
     c, sets = spoken_words.counts(words), spoken_words.sets(words)
     found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind=kind,
                                   cost=o.cost)
@@ -367,17 +369,17 @@ CONDITIONS = {
     "LSTM, shuffled": ("lstm", {**LSTM, "shuffled": True}),
     "CNN, shuffled": ("cnn", {**CNN, "shuffled": True})}
 JITTERED = ("recurrent", "LSTM")                # networks tested on jittered words
-# FSDD has only 600 training words.  Networks therefore learn it for LONGER times as
-# many epochs, and the channels of the training words are jittered.  Both values were
+# FSDD has only 600 training words.  The number of epochs is therefore multiplied by
+# LONGER, and the channels of the training words are jittered.  Both values were
 # chosen by validation on a third of the training words.
 LONGER, AUGMENTED = 6, {"channels": 1.5}
 # SHD has about eight times the training words and ten times the channels of the
-# default data.  Each job therefore trains a network for PART epochs only.
+# default data.  Each job of a chain therefore trains a network for PART epochs.
 FILES, PART = {"batch": 256}, 5
-# The settings "paper" are those of [CSSZ20] as far as they are known, and otherwise
-# those of the authors' training code.  The settings "tutorial" are those of the
-# authors' tutorial on SHD.  Its decay factors are computed for steps of 1 ms, but its
-# steps last 14 ms, so that its time constants are 14 times the nominal ones.
+# The settings "paper" are those of [CSSZ20] where known, and otherwise those of the
+# authors' training code.  The settings "tutorial" are those of the authors' tutorial
+# on SHD.  The tutorial computes decay factors for steps of 1 ms but uses steps of
+# 14 ms, so that its time constants are 14 times the nominal values.
 PAPER = {"epochs": 50, "optimiser": "adamax", "rate": 1e-3, "falling": False,
          "batch": 256, "hidden": 128}
 SETTINGS = {
@@ -432,10 +434,10 @@ def classify(name, folder, condition, kind, options, seed, repeat, jitters, firs
              count=None, before=None):
     """Train one classifier; return its accuracies (3,) on `spoken_words.SETS`.
 
-    jitters : standard deviations of a jitter of event times, s; `jittered` holds
-        the accuracies on all test words with this jitter.
-    first, count : first epoch and number of epochs of this job, if it belongs to a
-        chain.  Only the last job of a chain returns accuracies.
+    jitters : standard deviations of the jitter of event times, s.  The result
+        `jittered` holds the accuracy on all test words for each jitter.
+    first, count : first epoch and number of epochs of a job in a chain.  Only the
+        last job of a chain returns accuracies.
     before : results of the jobs that made the data set, or of the previous job of
         the chain.
     """

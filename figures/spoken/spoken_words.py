@@ -1,10 +1,10 @@
 """Make or read the data sets of spoken digits for the figures of [CSSZ20].
 
 By default, the words are synthetic: `speech` plans words, `formants`
-synthesises sound, and the cochlea model converts it to spikes of 70 channels.
-Each word depends only on the seed and on its own index.  The job `part` can
-therefore make any share of the words, and `joined` combines the shares.  The
-job `recorded` converts recordings of the Free Spoken Digit Dataset (FSDD), and
+synthesises sound, and the cochlea model converts the sound to spikes of 70
+channels.  Each word depends only on the seed and on its own index.  Each job
+`part` therefore makes a share of the words, and `joined` combines the shares.
+The job `recorded` converts recordings of the Free Spoken Digit Dataset (FSDD), and
 `stored` reads files in the format of the Spiking Heidelberg Digits (SHD).
 """
 
@@ -22,16 +22,16 @@ from refsnn import audio, basilar, binning, cochlea, events
 
 CHANNELS, RATE = 70, 48000  # channels of synthetic words; sampling rate, Hz
 FINER = 210                 # channels of recordings with --full
-PARTS = 4                   # jobs that make a data set
+PARTS = 4                   # number of jobs that make a data set
 HELD_OUT = (4, 5)           # speakers in the test set only, as in SHD
 SPEAKERS = {"quick": 6, "default": 12}
 REPEATS = {"quick": 1, "default": 6}                # utterances of a digit by a speaker
 SHARE = 0.1                 # share of test words among the words of other speakers
-# Lengths of sounds, in steps of 24 kHz; they have small prime factors for the FFT.
+# Padded lengths of sounds, in steps at 24 kHz, with small prime factors for the FFT.
 LENGTHS = (9600, 12000, 14400, 16200, 18000, 20000, 24000)
-TOGETHER = 16               # words of CHANNELS channels that are in memory at a time
+TOGETHER = 16               # number of words of CHANNELS channels in memory at once
 TESTED = 5                  # recordings 0 ... 4 of a digit and speaker are test words
-AT_ONCE = 2000              # words of a file that are read at a time
+AT_ONCE = 2000              # number of words that are read from a file at once
 MOVED = "synthetic to fsdd"         # data set: synthetic training words, FSDD for tests
 TITLES = {"synthetic": "synthetic digits", "fsdd": "Free Spoken Digit Dataset",
           "shd": "Spiking Heidelberg Digits", "ssc": "Spiking Speech Commands"}
@@ -42,7 +42,7 @@ LOOKS = dict(zip(SETS, ((colours.GREY, "s"), (colours.ORANGE, "o"),
 
 
 class Words(NamedTuple):
-    """Events of N words; those of each word are sorted by time."""
+    """Hold the events of N words; the events of each word are sorted by time."""
 
     times: list             # times (E,) of each word, s
     units: list             # channels (E,) of each word
@@ -57,7 +57,7 @@ class Words(NamedTuple):
 
 @functools.cache
 def _response(channels, n):
-    """Return the transfer function at the n frequencies of 2 n - 1 samples."""
+    """Return the transfer function at the n FFT frequencies of 2 n - 1 samples."""
     table = basilar.table(basilar.places(channels))
     return basilar.interpolate(table, np.linspace(1.0, RATE / 2, n))
 
@@ -65,7 +65,7 @@ def _response(channels, n):
 def membrane(sound, channels=CHANNELS):
     """Return the membrane velocity (T, channels) at 24 kHz for a sound at 48 kHz.
 
-    Silence is appended up to the next of a few lengths, so that the transfer
+    Silence is appended up to the next length in LENGTHS, so that the transfer
     function is computed only once for each length.
     """
     x, steps = audio.prepare(sound, RATE), len(sound) // 2 + 1
@@ -99,7 +99,7 @@ def hear(sounds, generators, channels=CHANNELS):
 
 
 def packed(events, **more):
-    """Return the result of a job: all events in one array, and the fields in `more`."""
+    """Return all events in one array per field, their counts, and `more` fields."""
     times, units = zip(*events, strict=True)
     return {"times": np.concatenate(times).astype(np.float32),
             "units": np.concatenate(units).astype(np.uint16),
@@ -112,7 +112,7 @@ def say(plan, generator):
 
 
 def part(seed, speakers, repeats, first, parts=PARTS):
-    """Make every `parts`-th word of the synthetic data, from number `first` on."""
+    """Make every `parts`-th word of the synthetic data, starting at `first`."""
     plans = schedule(seed, speakers, repeats)
     index = np.arange(first, len(plans.label), parts)
     said = [speech.utterance(plans, int(i)) for i in index]
@@ -135,7 +135,7 @@ def recorded(folder, channels, first, seed, parts=PARTS):
     """Convert every `parts`-th file DIGIT_SPEAKER_INDEX.wav of a folder to spikes."""
     names = sorted(path.stem for path in pathlib.Path(folder).glob("?_*_*.wav"))
     if not names:
-        raise ValueError(f"folder is {folder}: has no DIGIT_SPEAKER_INDEX.wav")
+        raise ValueError(f"folder is {folder}: must have DIGIT_SPEAKER_INDEX.wav")
     who = sorted({name.split("_")[1] for name in names})
     index = np.arange(first, len(names), parts)
     sounds, rows = [], []
@@ -180,7 +180,7 @@ def stored(folder, name):
 # ---- data sets -----------------------------------------------------------------
 
 def data_jobs(size, seed, data):
-    """Return {data set: (jobs that make it, folder of its files or None)}."""
+    """Return a dict of data sets: the jobs that make a set, and a folder or None."""
     if size != "full":
         return {"synthetic": ([(part, {
             "seed": seed, "speakers": SPEAKERS[size], "repeats": REPEATS[size],
@@ -242,7 +242,7 @@ def joined(parts):
 def sets(words):
     """Return the indices of the words of each of SETS.
 
-    Known speakers are those of the training words.
+    The known speakers are the speakers of the training words.
     """
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
@@ -256,7 +256,7 @@ def tested(data, name, condition):
 
 
 def runs(count):
-    """Return the number of runs as a text for claims."""
+    """Return the number of runs as text in claims."""
     return f"{count} run" + "s" * (count != 1)
 
 

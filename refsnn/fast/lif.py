@@ -135,7 +135,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
         syn = _hidden(tape)
         _readout(buffers[1], alpha, beta)
     if not np.isfinite(syn).all() or not np.isfinite(buffers[0][T]).all():
-        raise ValueError("x has NaN or infinity, or overflows with these weights")
+        raise ValueError("x has NaN or infinite entries, or overflows: must be finite")
     return buffers[1], tape
 
 
@@ -235,7 +235,8 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         *found, last = _backward(tape, c, dspikes)
     unread = dout[:2], None if dspikes is None else dspikes[:1]     # not in any result
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
-        raise ValueError("dout or dspikes has NaN or infinity, or overflows")
+        raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
+                         "must be finite")
     return tuple(found)
 
 
@@ -318,7 +319,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
         sent, state = _run((data.astype(W.dtype), x.indices, x.indptr), W, W_out,
                            (steps, B, c), (alpha, beta), reset == "zero")
         if not np.isfinite(state).all():
-            raise ValueError("x has NaN or infinity, or overflows with these weights")
+            raise ValueError("x has NaN or infinite entries, or overflows")
         return _filtered(sent, alpha, beta)
 
 

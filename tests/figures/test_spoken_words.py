@@ -105,7 +105,7 @@ def test_recordings_are_sorted_by_speaker_and_take(tmp_path):
     whole = spoken_words.recorded(str(tmp_path), 16, 0, 3, parts=1)
     words = spoken_words.joined([whole])
     assert words.channels == 16 and abs(words.duration - 0.2).max() < 1e-9
-    with pytest.raises(ValueError, match="has no DIGIT_SPEAKER_INDEX.wav"):
+    with pytest.raises(ValueError, match="must have DIGIT_SPEAKER_INDEX.wav"):
         spoken_words.recorded(str(pathlib.Path(__file__).parent), 16, 0, 3)
 
 
