@@ -48,8 +48,7 @@ Departures.  [BSS20] has no synaptic current; alpha = 0 gives its neuron
     as given.  Published code removes self-connections; here the caller
     sets the diagonal of V to 0.
 
-[BSS20] G. Bellec, F. Scherr, A. Subramoney, E. Hajek, D. Salaj, R.
-    Legenstein and W. Maass, Nature Communications 11, 3625, 2020.
+[BSS20] G. Bellec et al., Nature Communications 11, 3625, 2020.
 """
 
 import math

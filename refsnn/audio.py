@@ -143,7 +143,8 @@ def _chunks(path, file):
         if name == b"fmt " and length >= 16:
             fmt = file.read(min(length, 40))
         file.seek(start + length + length % 2)
-    raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: must not be missing")
+    raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: is missing: must be a "
+                     "chunk of the file")
 
 
 def _flac(path, longest):

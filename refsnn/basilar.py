@@ -49,8 +49,7 @@ Errata.  (4) describes a wave towards the apex if time enters as
     with it; conj(V) gives the causal response.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
-[SDR06] N. Sieroka, H. G. Dosch and A. Rupp, Semirealistic models of the
-    cochlea, J. Acoust. Soc. Am. 120, 297-304, 2006.
+[SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.
 """
 
 import re

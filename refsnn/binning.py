@@ -15,8 +15,8 @@ of recordings, n of units, and T of steps of dt from t0 to t1:
 partial    If (1) is not an integer, the last bin is incomplete: "refuse",
            "drop" the bin (its events are outside), or "keep" the bin,
            which ends at t1.
-outside    Events before t0 or after t1: "refuse", "drop", or "clip" them
-           into the first and the last step.
+outside    Events before the first or after the last step: "refuse",
+           "drop", or "clip" them into the first or the last step.
 duplicates Several events of one unit in one step: "count" them, or "clip"
            the count to 1.
 
@@ -211,10 +211,8 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
         Units, in 0 ... m-1.
     T, m : int
         Numbers of steps and units.
-    dt : float
-        Step, s.
-    start : float
-        First edge t0, s.
+    dt, start : float
+        Step, and first edge t0, s.
     duplicates : {"count", "clip"}
         Several events of one unit in one step, as in `Binning`.
     outside : {"refuse", "drop"}
@@ -298,10 +296,8 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     ----------
     name : str
         Name of the factor in the warning.
-    decay : float
-        Factor alpha per step, above 0 and below 1.
-    dt : float
-        Step, s; `Binning.dt` of the input.
+    decay, dt : float
+        Factor alpha per step, in (0, 1), and step, s.
     meant, tolerance : float
         Intended time constant, s, or None; a UserWarning reports a
         relative difference above the tolerance.

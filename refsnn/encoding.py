@@ -48,13 +48,11 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
         Values v, for example grey levels in [0, 1].
     T : int
         Number of steps.
-    tau : float
-        Time constant of the code, s.
+    tau, dt : float
+        Time constant of the code, and step, s.
     threshold : float
         Threshold, in the units of `values`.  Smaller or equal values give
         no spike.
-    dt : float
-        Step, s.
 
     Returns
     -------
@@ -71,7 +69,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     tau, threshold, dt = _arrays(
         "tau () in (0, inf), threshold () in (0, inf), dt () in (0, inf)", tau,
         threshold, dt, dtype=np.float64)
-    threshold = float(values.dtype.type(threshold))     # equality holds in float32
+    threshold = float(values.dtype.type(threshold))     # v = threshold in float32
     sample, unit = np.nonzero(values > threshold)
     excess = values[sample, unit].astype(np.float64) - threshold
     time = tau * np.log1p(threshold / excess)                              # (1)

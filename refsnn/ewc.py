@@ -182,10 +182,8 @@ def penalty(state, parameters, strength):
 
     Parameters
     ----------
-    state : State
-        Result of `accumulate`.
-    parameters : array or list of arrays
-        Current parameters.
+    state, parameters : State, and array or list of arrays
+        Result of `accumulate`, and current parameters.
     strength : float
         Strength of the penalty, lambda in [KP17], at least 0.
 

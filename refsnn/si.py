@@ -81,13 +81,13 @@ __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
 
 
 class Settings(NamedTuple):
-    """Hold the choices of an implementation; defaults are of pathint."""
+    """Hold implementation choices; the defaults are those of pathint."""
 
     gradient: str = "task"          # or "total"
     displacement: str = "step"      # or "descent"
     rate: float = 1e-3              # learning rate, for "descent"
     clamp: str = "running"          # or "none", "task"
-    xi: float = 0.1                 # damping, parameter squared
+    xi: float = 0.1                 # damping, in units of theta squared
     strength: float = 0.1           # c
     factor: float = 1.0             # f, 1 or 0.5
     cap: float = math.inf           # largest importance in the penalty
@@ -299,10 +299,8 @@ def penalty(state, parameters, settings=DEFAULT):
 
     Parameters
     ----------
-    state : State
-        Only `importance` and `anchor` are used here.
-    parameters : array or list of arrays
-        Current parameters.
+    state, parameters : State, and array or list of arrays
+        State, and current parameters.
     settings : Settings
         Only `strength`, `factor` and `cap` are used here.
 

@@ -60,8 +60,8 @@ Departures.  Each difference between the paper and its code is an option:
         variant), or z^exponent where |e| dt >= 1e-7, else 0 ("published").
     surrogate: "linear" sets psi = 1 everywhere, the paper's control.
     The code's other cutoffs (z~ and e below 1e-7, psi at more than 20 mV
-    below rest) are omitted.  The code updates the weights once per 0.5 s
-    with the sum of (11); the paper's text suggests once per step.
+    below rest) are omitted.  The code calls its optimiser RMaxProp once
+    per 0.5 s with the sum of (11); the paper suggests once per step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -88,7 +88,7 @@ NUMBERS = ", ".join(
 
 
 class Settings(NamedTuple):
-    """Hold constants and options of a layer; the defaults are of [ZG18].
+    """Hold constants and options; the defaults are those of [ZG18].
 
     `delay` and `refractory` are multiples of dt.  dt must not exceed
     `refractory` or a time constant.
@@ -122,7 +122,7 @@ class Coefficients(NamedTuple):
     gain: float                     # dt/tau_mem
     refractory: int                 # steps
     threshold: float                # V
-    steepness: float                # 1/V; 0 makes psi 1
+    steepness: float                # 1/V; psi = 1 if 0
     before_reset: bool              # whether psi reads U before the reset
     trace: tuple                    # (a, b, c)
     alpha: tuple                    # (a, b, c), c = r / dt in 1/s
@@ -303,7 +303,7 @@ def accumulate(k, state, W, step, signal):
         State and activity from `forward`.
     signal : (B, n) float
         Unfiltered error events of each neuron: positive for a missing
-        spike, negative for an additional spike, with the delay of (7).
+        spike, negative for an additional spike, delayed by `delay`.
 
     Returns
     -------
@@ -397,7 +397,7 @@ def _given(k, state, names, W, *others):
 
 
 def _fits(array, like):
-    """Return whether a finite array fits `like`; bool is allowed in 2-d."""
+    """Return whether an array is finite and fits `like`; 2-d bool fits."""
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()

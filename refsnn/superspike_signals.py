@@ -142,10 +142,8 @@ def poisson_moment(rate_hz, tau, order=4):
 
     Parameters
     ----------
-    rate_hz : float
-        Firing rate nu, Hz.  Each spike adds 1 to z.
-    tau : float
-        Time constant of z, s.
+    rate_hz, tau : float
+        Firing rate nu, Hz, and time constant of z, s.  A spike adds 1 to z.
     order : int
         Order r of the moment, at least 1.
 

@@ -214,8 +214,8 @@ def test_length_is_judged_before_memory_is_taken(path):
 @pytest.mark.parametrize("samples, match", [
     (np.zeros((5, 2), np.int16), "2 channels: must be mono"),
     (np.zeros(0, np.int16), "field data: is empty"),
-    (np.array([0.0, np.nan]), "NaN or infinite"),
-    (np.array([0.0, np.inf]), "NaN or infinite"),
+    (np.array([0.0, np.nan]), "NaN or infinity"),
+    (np.array([0.0, np.inf]), "NaN or infinity"),
     (np.zeros(8 * 31 * 1000, np.uint8), "lasts 31.000 s"),
     (np.array([0, 32767, 32767, -32768, 32767, 0], np.int16), "clipped after 0.000 s"),
     (np.array([0] * 80 + [255] * 4, np.uint8), "clipped after 0.000 s"),

@@ -209,7 +209,7 @@ def test_options_under_which_nothing_is_checked_are_refused(call, match):
 def test_float32_shapes_and_nan_are_refused(tool):
     good = np.ones(2)
     with pytest.raises(ValueError, match=r"^theta\[0\], gradient\[0\] are float32, "
-                                         "float64: must be float64.*rounding in float32"):
+                                         "float64: must be float64.*in float32"):
         tool(good.astype(np.float32), good)
     with pytest.raises(ValueError, match=r"gradient\[0\] are float64, float32"):
         tool(good, good.astype(np.float32))
@@ -267,7 +267,7 @@ def test_anchored_does_not_follow_its_argument_and_refuses_float32():
     mem[:] = 0
     assert spike(0, np.array([[1.5]])) == 1.0
     for function in (lambda v: v, lambda v: (v[0], v), lambda v: (v, v, v)):
-        with pytest.raises(ValueError, match="surrogate returned a .*: must return a pair"):
+        with pytest.raises(ValueError, match="surrogate returned .*return a pair"):
             checks.anchored(function, np.ones((2, 3, 1)), 1.0)
     for bad, match in ((mem.astype(np.float32), "^mem is float32: must be float64"),
                        (mem * np.nan, "^mem is .*nan.*finite")):

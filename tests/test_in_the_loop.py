@@ -562,6 +562,21 @@ def test_float32_stays():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+def test_each_operation_is_rounded_to_float32():
+    """Compare the currents of one readout with scalar operations, to the last bit."""
+    alpha, beta, *rest = np.float32([*decays(6e-6, 9e-6), 0, 0])
+    weights = {"hidden": np.ones((1, 1), "f"), "readout": np.ones((1, 1), "f")}
+    dout = np.linspace(0.1, 1, 9, dtype="f")[:, None, None]
+    dsyn, dmem = rest
+    for t in range(8, 0, -1):
+        dsyn, dmem = alpha * dsyn + dmem, beta * dmem + dout[t, 0, 0]
+        recording = loop.Recording(*np.zeros((3, 9, 1, 1), "f"))
+        recording.spikes[t - 1] = 1             # the gradient is the current at t
+        d = loop.gradients(weights, 0 * dout, recording, dout, tau_mem=9e-6)
+        assert d.readout.item() == dsyn
+    assert dsyn > 1
+
+
 def test_arrays_of_another_precision_are_cast():
     """Results have the dtype of the hidden weights."""
     weights, x, labels, recording = drawn(2, recurrent=True)

@@ -24,13 +24,13 @@ constants of 20 and 10 ms.  The sum of the readouts over time gives the
 decision; the LSTM uses the maximum.
 
 With --full, the data are SHD and the Spiking Speech Commands (SSC), if their
-files are in the data folder.  Settings are those of the paper, where known: time
-steps of 2 ms for spiking networks and of 10 ms for the LSTM
-(128 cells) and the CNN (two convolutions with 32 maps and kernels of 11x11);
-the maximum of the readouts, bounds on the activity, Adamax with a learning
-rate of 0.001, mini-batches of 256 words and 50 epochs.  For SHD, the settings
-of the authors' tutorial are added: 200 neurons, time steps of 14 ms, time
-constants of 140 and 70 ms, and 200 epochs.
+files are in the data folder.  Settings are those of the paper, where known.
+Spiking networks have time steps of 2 ms, decide by the maximum of the readouts,
+and have bounds on the activity.  The LSTM (128 cells) and the CNN (two
+convolutions with 32 maps and kernels of 11x11) have time steps of 10 ms.
+Training uses Adamax with a learning rate of 0.001, mini-batches of 256 words
+and 50 epochs.  For SHD, the settings of the authors' tutorial are added: 200
+neurons, time steps of 14 ms, time constants of 140 and 70 ms, and 200 epochs.
 
 Without these files, the data are recordings of the Free Spoken Digit Dataset
 (FSDD): 10 classes, 210 channels, 6 speakers of whom two are held out, and

@@ -133,7 +133,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     if anchor is None and strength > 0:
         raise ValueError(f"strength is {strength!r}: must be 0 if importance is None")
     _apart(written, read)
-    _finite("gradient", g)
+    _finite(g)
     pull = (read["importance"], read["anchor"]) if strength > 0 else (none, none)
     columns = [g, *written.values(), *([] if path_integral is not None else [none]),
                *pull]
@@ -226,14 +226,14 @@ def _apart(written, read):
         ends[flag] = max(ends[flag], (start + size, name))
 
 
-def _finite(name, arrays):
+def _finite(gradient):
     """Refuse NaN, infinity, and entries whose square overflows."""
-    for i, a in enumerate(arrays):
+    for i, a in enumerate(gradient):
         flat = a.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
             # The sum of squares is fast, but may overflow even if no square does.
             if not np.isfinite(flat @ flat) and not np.isfinite(np.square(a)).all():
-                raise ValueError(f"{name}[{i}] has NaN or infinite entries, or its "
+                raise ValueError(f"gradient[{i}] has NaN or infinite entries, or its "
                                  f"square overflows {a.dtype}: must be smaller")
 
 

@@ -22,7 +22,8 @@ product of psi and the input trace, both delayed by `delay`.  The update is
     m = dt sum_t e[t] (alpha*p)[t]
         - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
 
-where zeta = z_i^exponent and z_i is an exponential trace of S_i.
+where z_i is an exponential trace of S_i and zeta = z_i^exponent, or
+z_i^exponent e^2 if chosen in superspike.py.
 
 Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
     g[s] = sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time.
@@ -66,7 +67,7 @@ class Coefficients(NamedTuple):
     gain: float = 0.01
     refractory: int = 50            # steps
     threshold: float = 10e-3        # V
-    steepness: float = 1e3          # 1/V; 0 makes psi 1
+    steepness: float = 1e3          # 1/V; psi = 1 if 0
     before_reset: bool = True
     trace: tuple = (float(np.exp(-0.02)), 0.99, 0.01)
     alpha: tuple = (float(np.exp(-0.02)), float(np.exp(-0.01)),
@@ -99,7 +100,7 @@ class State(NamedTuple):
 class Block(NamedTuple):
     """Hold the activity of the neurons and their input in sparse form.
 
-    The input x[t, b, j] is in row t B + b and column b m + j.
+    The input x[t, b, j] is in row t B + b and column b m + j of `x`.
     """
 
     spikes: np.ndarray              # (T, B, n)
@@ -157,8 +158,8 @@ def forward(k, state, W, x):
     W : (B, n, m) float
         Weights, V.
     x : (T, B, m) float, int or bool, or csr_matrix
-        Spikes that arrive at the inputs, mostly 0.  To save time, pass a
-        repeated input as the field ``x`` of its first Block.
+        Spikes that arrive at the inputs, mostly 0.  If an input is used
+        again, pass `Block.x` of its first run, which saves time.
 
     Returns
     -------
@@ -209,7 +210,7 @@ def _packed(x, B, m, dtype):
     if x.format != "csr" or x.shape[1] != B * m or x.shape[0] % B or not x.shape[0] \
             or (rows % B != x.indices // m).any() or not np.isfinite(x.data).all():
         raise ValueError(f"x is of shape {x.shape}: must be finite, with at least one "
-                         f"step; a matrix must be Block.x of B = {B}, m = {m}")
+                         f"step; a matrix must be Block.x for B = {B}, m = {m}")
     return x.astype(dtype, copy=False)
 
 
@@ -325,7 +326,7 @@ def _products(k, state, x, psi, error):
     for i, weight in enumerate((worth, rise[:T][::-1], decay[:T][::-1])):
         np.multiply(weight, psi, out=posts[:, :, i])
     back, of_z, of_trace = _adjoint(posts, *k.trace)
-    rows = np.flatnonzero(np.diff(x.indptr))        # with input
+    rows = np.flatnonzero(np.diff(x.indptr))        # rows with input spikes
     sums = x[rows].T @ back[rows // B, rows % B].reshape(-1, 3 * n)
     sums = sums.reshape(B, m, 3, n).transpose(2, 0, 3, 1) \
         + np.einsum("bin,bm->ibnm", of_z, state.trace_rise) \
@@ -343,7 +344,7 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, c):
-    """Return d(sum_t weights[t] y[t]) by s and by the initial z and y."""
+    """Return the derivatives of sum_t weights[t] y[t] by s and initial z, y."""
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
     return back[::-1], a * z + c * y, b * y
