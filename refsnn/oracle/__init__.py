@@ -1,27 +1,27 @@
 # refsnn 0.1.0 | oracle/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""Known answers with which anyone can check their own code.
+"""This package provides known answers for testing other implementations.
 
-A golden vector is a small problem with its right outputs and with the
-outputs that known mistakes give.  To start, run `python -m refsnn vectors
-FOLDER`, compute results, and run `python -m refsnn check RESULTS.npz`.
-From Python:
+A golden vector is a small problem with its correct outputs and with the
+outputs that known mistakes produce.  To start, run `python -m refsnn
+vectors FOLDER`, compute results, and run `python -m refsnn check
+RESULTS.npz`. The functions for Python are
 
     check.vectors(names)                   return golden vectors
-    check.check({"bptt.dW": dW})           compare results, name mistakes
-    check.check_gradient("bptt", f)        call f with random networks
-    identify.identify(x, W, recording)     name conventions of a LIF layer
+    check.check({"bptt.dW": dW})           check results, name mistakes
+    check.check_gradient("bptt", f)        test f on random networks
+    identify.identify(x, W, recording)     identify conventions
     files.write(folder), files.read(path)  write vectors, read results
 
 The vectors `lif_forward_dyadic`, `bptt_dyadic` and `bptt_dyadic_detached`
-are exact in float32, for C++ and hardware.
+are exact in float32 and suit C++ and hardware implementations.
 
-Align time as follows, or nothing will match.  Step 0 is rest, x[t] enters
-the current at t + 1 and the membrane at t + 2, and mem[t] decides on
-spikes[t].  If your tool aligns time differently, `identify` reports how,
-for example "as norse, but reset one step late".
+Align time as follows, or no result will match.  Step 0 is the resting
+state.  Input x[t] enters the current at t + 1 and the membrane at t + 2,
+and mem[t] determines spikes[t].  If your tool differs, `identify` reports
+how, for example "as norse, but reset one step late".
 
 `registry` lists all vectors.  The modules `lif_layers`, `local_rules`,
 `networks`, `kernels`, `consolidation`, `analog_chip`, `input_spikes` and
-`losses_and_optimisers` build them.  The modules of this package import the
-core and each other, so they cannot be copied alone.
+`losses_and_optimisers` build them.  These modules import the core and each
+other, so that a single module cannot be copied alone.
 """

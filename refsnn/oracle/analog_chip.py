@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/analog_chip.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Golden vectors of an analog chip: its emulation, and learning from it."""
+"""This module builds golden vectors for analog-chip emulation and training."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ WEIGHTS = ("hidden", "recurrent", "readout")
 
 
 def _chip_problem():
-    """Draw weights, input and all constants of a chip of eight neurons."""
+    """Sample the weights, the input and all constants of an eight-neuron chip."""
     n, k, m = 5, 3, 6
     N = n + k
 
@@ -34,7 +34,7 @@ def _chip_problem():
 
 
 def _emulated(p, effects=()):
-    """Emulate a chip without noise and return its spikes and codes."""
+    """Emulate a chip without noise, and return its spikes and ADC codes."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))
@@ -50,7 +50,7 @@ def _emulated(p, effects=()):
 
 
 def _chip():
-    """Build the vector of an emulated chip with device mismatch."""
+    """Build the golden vector for an emulated chip with device mismatch."""
     p = _chip_problem()
     right = _emulated(p)
 
@@ -88,7 +88,7 @@ def _chip():
 
 
 def _in_the_loop():
-    """Build the vector of the gradient of a loss of a chip's recording."""
+    """Build the golden vector for the loss gradient of in-the-loop training."""
     T, B, m, n, k = 24, 4, 3, 5, 3
     W, V, W_out = (2 * numbers([18, i], *shape) - 0.75 for i, shape in
                    enumerate(((n, m), (n, n), (k, n)), 1))

@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
-"""Check anyone's results against golden vectors, and name known mistakes.
+"""This module checks results against golden vectors and names mistakes.
 
-`check` compares results and never sees the code that computed them.  If a
-result is wrong, it reports which known mistake gives the same numbers.
-`check_gradient` calls a function with many random networks and reports the
-smallest network for which the function is wrong.
+`check` compares results without access to the code that computed them.  If
+a result is wrong, `check` reports which known mistake gives the same
+values.  `check_gradient` tests a function on many random networks and
+reports the smallest network for which the function fails.
 
-Float64 results must agree to 1e-9 of the largest entry, and float32
-results to 1e-4.  Spikes, counts and all outputs of exact vectors must be
-equal.  All-zero results are rejected, and so are results that ignore an
-option.  A vector is refused if its network is silent, if one of its
-outputs is zero, or if one of its mutants equals the right outputs.
+Relative to the largest correct entry, the tolerance is 1e-9 for float64
+results and 1e-4 for float32 results.  Spikes, counts and all outputs of
+exact vectors must be equal.  All-zero results are rejected, and so are
+results that ignore an option.  A vector is rejected if its network is
+silent, if an output is all zero, or if a known mistake changes no output.
 """
 
 import itertools
@@ -25,8 +25,8 @@ from refsnn.oracle.vector import Mutant, Vector
 __all__ = ["Finding", "check", "check_gradient", "vectors"]
 
 RTOL = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
-COUNTED = ("spikes", "counts")      # compared one by one
-KNOBS = (       # vectors of equal inputs, the option that differs, where it was seen
+COUNTED = ("spikes", "counts")      # entries are compared exactly
+KNOBS = (       # two vectors with equal inputs, the option that differs, a source
     ("bptt", "bptt_detached", "detaching the reset", "norse lif_step"),
     ("bptt_dyadic", "bptt_dyadic_detached", "detaching the reset", "norse lif_step"),
     ("rtrl", "rtrl_block", "the terms of the influence", "chaobrain/braintrace#141"),
@@ -39,26 +39,26 @@ SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
 
 
 class Finding(NamedTuple):
-    """A status ("right", "wrong", "vacuous" or "missing") and why, in words."""
+    """Hold the status of one output and, in `text`, the reason for this status."""
 
     vector: str
     output: str
-    status: str
+    status: str         # "right", "wrong", "vacuous" or "missing"
     text: str
 
 
 def vectors(names=None):
-    """Return golden vectors.  Each of them can detect wrong results.
+    """Return golden vectors, each verified to detect its known mistakes.
 
     Parameters
     ----------
     names : list of str, optional
-        Names of vectors; all by default.
+        Names of the vectors; by default, all vectors are returned.
 
     Returns
     -------
     dict
-        Name to `Vector`.
+        The golden `Vector` for each name.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def vectors(names=None):
 
 
 def _build(name, size=()):
-    """Build the golden vector of a name, or one of another size."""
+    """Build the named golden vector, or a vector of the same kind and other size."""
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
     function, golden, options = REGISTRY[name]
@@ -87,15 +87,15 @@ def check(results, known=None):
     Parameters
     ----------
     results : dict
-        "VECTOR.OUTPUT" to array, for any outputs of any vectors.
+        Arrays with keys "VECTOR.OUTPUT", for any outputs of any vectors.
     known : dict, optional
-        Name to `Vector`; by default what `vectors` returns.
+        The `Vector` for each name; by default, the result of `vectors`.
 
     Returns
     -------
     list of Finding
-        One for each output of each vector in the results, and one for each
-        option that changes nothing.
+        One finding for each output of each vector named in the results, and
+        one for each option that has no effect on the results.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def check(results, known=None):
 
 
 def _grouped(results, known):
-    """Return the results by vector, and the vectors.  Refuse unknown names."""
+    """Return the results grouped by vector, and the vectors; reject other names."""
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a dict of arrays, not "
                          "empty")
@@ -148,7 +148,7 @@ def _grouped(results, known):
 
 
 def _convention(vector, results):
-    """Return what `identify` says of a recording that equals no mutant."""
+    """Return the report of `identify` on a recording that equals no mutant."""
     p, rows = vector.inputs, {}
     for name, value in results.items():
         row = _comparable(value)[0]
@@ -162,19 +162,19 @@ def _convention(vector, results):
 # ---- one vector
 
 def _differs(found, right, exact, rtol=1e-9):
-    """Return where two arrays of one shape differ."""
+    """Return a mask of the entries that differ between two arrays of equal shape."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
 
 def _same(found, right, exact, rtol=1e-9):
-    """Tell whether two arrays agree in shape and in their entries."""
+    """Return whether two arrays agree in shape and, within rtol, in all entries."""
     return np.shape(found) == np.shape(right) and not np.any(
         _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
 
 
 def _flaw(vector):
-    """Return why a vector is silent or zero, or "" if it is neither."""
+    """Return a message if spikes or outputs of a vector are trivial, else ""."""
     arrays = vector.inputs | vector.outputs
     if "spikes" in arrays and not np.any(arrays["spikes"]):
         return "silent: spikes are 0 throughout"
@@ -187,14 +187,14 @@ def _flaw(vector):
 
 
 def _unseen(vector):
-    """Return the names of mutants that equal the right outputs in float32."""
+    """Return the names of mutants that equal the correct outputs within 1e-4."""
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, 1e-4)
         for name, value in mutant.outputs.items())]
 
 
 def _alive(vector):
-    """Return the vector, or refuse it if it cannot detect a wrong result."""
+    """Return the vector, but reject a vector that cannot detect wrong results."""
     why = _flaw(vector)
     if not why and _unseen(vector):
         why = f"blind: mutants {_unseen(vector)} change nothing"
@@ -204,7 +204,7 @@ def _alive(vector):
 
 
 def _comparable(value):
-    """Return a result in float64 and its tolerance, or None and a message."""
+    """Return a result as float64 and its tolerance, or None and a message."""
     found = np.asarray(value)
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
@@ -231,7 +231,7 @@ def _judge(vector, results):
 
 
 def _verdict(vector, name, given, rtol):
-    """Return the status and the text of an output."""
+    """Return the status of an output and the text that explains the status."""
     found, right = given[name], np.asarray(vector.outputs[name], float)
     found = found.reshape(()) if found.size == 1 and not right.ndim else found
     exact = vector.exact or name in COUNTED
@@ -252,7 +252,7 @@ def _verdict(vector, name, given, rtol):
 
 
 def _cause(vector, name, found, given, rtol):
-    """Name the mutant or the simple change of the right output that this is."""
+    """Name the mutant or transformed correct output that equals a result."""
     def equals(mutant, key, value):
         return _same(value, mutant.outputs.get(key, vector.outputs[key]),
                      vector.exact or key in COUNTED, rtol)
@@ -269,7 +269,7 @@ def _cause(vector, name, found, given, rtol):
             return f"; equals the right output {words}"
     if found.shape == right.shape and np.any(right):
         factor = float(np.vdot(found, right) / np.vdot(right, right))
-        simple = right.size > 1 or any(     # any number is some multiple of another
+        simple = right.size > 1 or any(     # any scalar is a multiple of another
             abs(k - round(k)) < rtol for k in (factor, 1 / (factor or 1)))
         if factor and simple and _same(found, factor * right, False, rtol):
             return f"; equals the right output times {factor:.6g}"
@@ -277,7 +277,7 @@ def _cause(vector, name, found, given, rtol):
 
 
 def _changes(right):
-    """Yield simple changes of an array, each with its name."""
+    """Yield simple transformations of an array, such as its transpose, by name."""
     if right.ndim == 2 and right.shape[0] == right.shape[1]:
         yield "transposed", right.T
     if right.ndim == 3:
@@ -297,30 +297,30 @@ def _changes(right):
 # ---- random networks
 
 def check_gradient(rule, function, examples=60):
-    """Call a function with random networks and report the smallest failure.
+    """Test a function on random networks, and report the smallest failure.
 
     Parameters
     ----------
     rule : str
-        Name of a vector that has a size in the registry.
+        Name of a vector whose entry in the registry has a size.
     function : callable (inputs) -> dict
-        Takes the inputs of the vector by name; returns some of its outputs.
+        Maps a dict of inputs of the vector to a dict of some of its outputs.
     examples : int
-        Number of networks that Hypothesis draws.
+        Number of networks that Hypothesis samples.
 
     Returns
     -------
     int
-        Number of networks that spiked and were judged.
+        Number of tested networks; silent networks are not counted.
 
     Raises
     ------
     AssertionError
-        If the function is wrong.  The message holds the smallest network
-        and the mistake that gives the same result.
+        If a result of the function is wrong.  The message describes the
+        smallest network and any known mistake that gives the same result.
     ValueError
-        If the networks do not distinguish all mutants from the right
-        outputs.  More examples help.
+        If a mutant equals the correct outputs for all tested networks; a
+        larger value of `examples` then helps.
 
     Examples
     --------
@@ -364,7 +364,7 @@ def check_gradient(rule, function, examples=60):
             sizes = _smallest(rule, function, bad[0])
             raise AssertionError(_failure(rule, function, sizes)) from None
         if judged:
-            raise                       # the function raised it
+            raise                       # `function` itself raised the error
     if mutants - told or not judged:
         raise ValueError(f"examples is {examples}: must be more, the {len(judged)} "
                          f"live networks do not show {sorted(mutants - told)}")
@@ -372,12 +372,12 @@ def check_gradient(rule, function, examples=60):
 
 
 def _network(rule, n, m, B, T, seed):
-    """Build a vector of these sizes, compared within a tolerance."""
+    """Build a vector of the given sizes that is compared within a tolerance."""
     return _build(rule, (seed, T, B, m, n))._replace(exact=False)
 
 
 def _fault(vector, function):
-    """Return how a function is wrong for a network, or "" if it is right."""
+    """Describe the wrong outputs of a function for a network, or return ""."""
     results = function(dict(vector.inputs))
     _grouped({f"{vector.name}.{name}": value for name, value in results.items()}
              if isinstance(results, dict) else None, {vector.name: vector})
@@ -386,11 +386,11 @@ def _fault(vector, function):
 
 
 def _smallest(rule, function, found):
-    """Return n, m, B, T and seed of the smallest network that fails.
+    """Return n, m, B, T and seed of the smallest network with a wrong result.
 
-    Random numbers differ between sizes.  All sizes up to `found` are
-    therefore tried, with five seeds each.  The widths come first, with the
-    largest number of steps, and then the steps.
+    One seed gives different networks at different sizes, so the search tries
+    five seeds for each size.  The search first varies n, m and B at the
+    largest number of steps T, and then varies T.
     """
     def fails(*sizes):
         vector = _network(rule, *sizes)
@@ -407,7 +407,7 @@ def _smallest(rule, function, found):
 
 
 def _failure(rule, function, sizes):
-    """Describe the failure on a network."""
+    """Return an error message that describes the failure on a network."""
     vector = _network(rule, *sizes)
     shown = "; ".join(f"{name} = {np.asarray(vector.inputs[name]).tolist()}"
                       for name in ("x", "W", "V") if name in vector.inputs)

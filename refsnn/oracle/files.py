@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Write golden vectors for any language, and read results back.
+"""This module writes golden vectors to files and reads results from files.
 
-`write` makes a folder with one uncompressed .npz file for each vector and
-with vectors.json, which describes their contents.  `read` loads results
-from a file that may be truncated, hostile or huge.  It unpickles nothing,
-and it allocates no array before it has checked the size.
+`write` creates a folder with one uncompressed .npz file for each vector.
+The file vectors.json describes the contents.  `read` loads results from a
+file that may be truncated, malicious or too large.  `read` unpickles
+nothing, and it checks the size of each array before memory is allocated.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th m
          "mutantK.OUTPUT; time first, (T, B, n); weights post x pre")
 RESULTS = ("one npz of arrays named VECTOR.OUTPUT, such as bptt.dW; then "
            "python -m refsnn check RESULTS.npz")
-BYTES = 10**8           # largest size of a file of results, and of its contents
+BYTES = 10**8           # largest size of a results file, packed and unpacked
 ENTRIES = 1000
 
 
@@ -35,12 +35,12 @@ def write(folder):
     Parameters
     ----------
     folder : str
-        Must not exist.  It appears only when it is complete.
+        Path of a new folder, which appears only after all files are written.
 
     Returns
     -------
     int
-        Number of vectors.
+        Number of vectors written.
 
     Examples
     --------
@@ -93,14 +93,14 @@ def _description(found):
 
 
 def _described(values):
-    """Return the shapes and dtypes of arrays, and numbers unchanged."""
+    """Return each number unchanged, and the shape and dtype of each array."""
     return {name: value if type(value) in (int, float) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
 
 
 def _measured(vector):
-    """Return norms, the spike rate, and ties with and distance to the threshold."""
+    """Return statistics of a vector: norms, spike rate, distance to threshold."""
     arrays = vector.inputs | vector.outputs
     found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
                        for name, value in vector.outputs.items()}}
@@ -113,17 +113,17 @@ def _measured(vector):
 
 
 def read(path):
-    """Read results from an .npz file that anyone may have made.
+    """Read results from an untrusted .npz file.
 
     Parameters
     ----------
     path : str
-        At most 100 MB, also when unpacked, and 1000 arrays of real numbers.
+        Path of the file: at most 100 MB, also unpacked, and 1000 real arrays.
 
     Returns
     -------
     dict
-        Name to array.
+        The array for each name.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def read(path):
 
 
 def _entry(archive, info):
-    """Read an array of an archive after its header has been checked."""
+    """Check the header of an array in an archive, then read the array."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         header = {(1, 0): np.lib.format.read_array_header_1_0,

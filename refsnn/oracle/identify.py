@@ -1,40 +1,39 @@
 # refsnn 0.1.0 | oracle/identify.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Identify the conventions of a LIF layer that a recording follows.
+r"""This module identifies the conventions of a recorded LIF layer.
 
-The candidates are presets and all steps that differ from a preset on one
-axis, by default those of `conventions`, which are the choices of today's
-tools.  Each candidate is simulated with the input of the recording.  It is
-a member of the recording's class if
+Presets are the update steps of existing tools, by default those in
+`conventions`.  The candidates are the presets and all steps that differ
+from a preset in one convention.  Each candidate is simulated with the
+recorded input, and is called a member if it matches the recording:
 
     its spikes equal the recorded ones, one by one                    (1)
     |its mem - mem| <= rtol max |mem|, and so for syn and gradients   (2)
 
-The recording does not distinguish the members.  The inputs that `probes`
-returns can distinguish them, and the report names one probe for each
-member.  If no candidate is a member, the report names the nearest one.
-This is the candidate whose first difference comes last, at step
+The recording does not distinguish between the members.  The report names,
+for each further member, an input from `probes` that does.  If there is no
+member, the report names the nearest candidate.  The first difference
+between this candidate and the recording occurs latest, at step
 
     t = first step at which (1) or (2) fails                          (3)
 
-and among these the one with the fewest entries that differ.
+Among candidates with equal t, the nearest has the fewest differences.
 
-Derivation.  Some conventions act on special inputs only.  A tie needs a
-    membrane that equals the threshold to the last bit.  The probe "ties"
-    therefore searches an input x for each product of factors f1 f2 f3
-    (1 or 1 - alpha, 1 or alpha, 1 or 1 - beta), such that, in floating
-    point,
+Derivation.  Some conventions have an effect for special inputs only.  In a
+    tie, the membrane potential equals the threshold to the last bit.  Let
+    f1 be 1 or 1 - alpha, f2 be 1 or alpha, and f3 be 1 or 1 - beta.  The
+    probe "ties" contains inputs x such that, in floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (4)
 
-    Several spikes in a step and the kind of reset show at a drive of two
-    thresholds, a floor shows after inhibition, and a detached reset shows
-    in gradients only.  Spikes alone do not distinguish a delay of the
-    input from a delay of the output, but membranes do.
-Exact.  All presets that agree with the recording are members, and so are
-    all steps one axis away from them, or from any preset if none agrees.
-Cost.   One simulation for each candidate, at most presets x (1 + values of
-    all axes), and two for each member and probe.
-Departures.  Steps that differ from every preset on two axes are not tried.
+    Inputs of twice the threshold reveal multiple spikes per step and the
+    type of reset, and inhibition reveals a floor.  Only gradients reveal a
+    detached reset.  Membrane potentials distinguish an input delay from an
+    output delay, but spikes do not.
+Exact.  The members are all matching presets, and all matching steps one
+    convention away from these presets or, without them, from any preset.
+Cost.   All candidates take at most presets x (1 + values of all axes)
+    simulations, and each pair of member and probe takes at most six.
+Departures.  Steps two conventions away from all presets are not tested.
 """
 
 import itertools
@@ -47,8 +46,8 @@ from refsnn import bptt, conventions
 
 __all__ = ["Candidate", "Parting", "Probe", "Report", "Tools", "identify", "probes"]
 
-STEPS = 13              # of a probe
-QUANTITIES = ("syn", "mem", "spikes")       # cause before effect
+STEPS = 13              # time steps of a probe
+QUANTITIES = ("syn", "mem", "spikes")       # in causal order
 WORDS = {       # axis: value: how a recording with this value differs from a preset
     "decay": {"exact": "decays are exp(-dt/tau)", "euler": "decays are 1 - dt/tau"},
     "synapse": {"none": "no synaptic filter",
@@ -77,7 +76,7 @@ WORDS = {       # axis: value: how a recording with this value differs from a pr
 
 
 class Candidate(NamedTuple):
-    """A preset with `axis` set to `value`; both are None if it is unchanged."""
+    """Hold a preset and its change, axis = value; None means no change."""
 
     preset: str
     axis: str
@@ -85,7 +84,7 @@ class Candidate(NamedTuple):
 
 
 class Parting(NamedTuple):
-    """The first entry that differs; gradients have no step, sample, neuron."""
+    """Hold the first differing entry; a gradient has no step, sample or neuron."""
 
     step: int
     sample: int
@@ -96,21 +95,21 @@ class Parting(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Input x (T, B, 1) and weight W (1, 1) of one neuron, and what they show."""
+    """Hold a test input x (T, B, 1) and the weight W (1, 1) of one neuron."""
 
     x: np.ndarray
     W: np.ndarray
-    shows: str
+    shows: str          # conventions that the probe distinguishes
 
 
 class Tools(NamedTuple):
-    """Candidates, and functions that simulate them.
+    """Hold the candidates and the functions that simulate them.
 
     `presets` maps names to steps, which are NamedTuples with the axes as
-    fields.  `axes` maps each axis to its values; if it is {}, only presets
-    are tried.  `simulate(step, x, W)` returns a dict of "syn", "mem" and
-    "spikes".  `differentiate(step, x, W)` returns the gradient of a loss by
-    W.  `inputs` maps names to `Probe`.
+    fields.  `axes` maps each axis to its values; if `axes` is {}, only presets
+    are tested.  `simulate(step, x, W)` returns a dict of "syn", "mem" and
+    "spikes".  `differentiate(step, x, W)` returns the gradient of a loss with
+    respect to W.  `inputs` maps names to probes.
     """
 
     presets: dict
@@ -121,12 +120,12 @@ class Tools(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The conventions that a recording follows.
+    """Hold the conventions that a recording follows.
 
-    `members` agree with the recording; presets come first.  `apart` maps
-    each further member to the name of a probe that distinguishes it from
-    the first member, or to "".  If there are no members, `nearest` is the
-    closest candidate and `parting` is the first entry that differs.
+    `members` lists the candidates that match the recording, presets first.
+    `apart` maps each further member to the name of a probe that distinguishes
+    this member from the first member, or to "".  Without members, `nearest` is
+    the closest candidate, and `parting` its first difference.
     """
 
     members: list
@@ -148,23 +147,23 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     W, V : (n, m) and (n, n) float
         Input and recurrent weights; V may be None.
     recording : dict
-        At least one of "spikes", "mem" and "syn", (T, B, n) each.
+        At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
     tau_syn, tau_mem, dt : float
-        Time constants and step, s.
+        Time constants and time step, s.
     threshold, leak, reset_to, floor : float
-        Levels of the membrane.
+        Threshold, leak, reset value and floor of the membrane potential.
     gradients : array, optional
-        Gradient by W, (n, m), of a loss of the recorded spikes.
+        Gradient (n, m) of a loss of the recorded spikes with respect to W.
     dspikes : (T, B, n) float, optional
-        Derivative of that loss by the spikes.
+        Derivative of this loss with respect to the recorded spikes.
     surrogate : callable v -> (value, derivative), optional
-        Surrogate of the membrane minus the threshold.
+        Surrogate function of v, the membrane potential minus the threshold.
     tools : Tools, optional
-        Candidates in place of those of `conventions`.  The functions of the
-        tools hold all constants, so that V, tau_syn, tau_mem, `dspikes` and
-        `surrogate` must be None, and the levels have no effect.
+        Candidates that replace those of `conventions`.  Their functions hold
+        all constants.  V, tau_syn, tau_mem, `dspikes` and `surrogate` must
+        then be None, and all other constants have no effect.
     rtol : float
-        Tolerance of (2); spikes are compared exactly.
+        Relative tolerance of eq. (2); spikes are compared exactly.
 
     Returns
     -------
@@ -215,12 +214,12 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
-    """Return the candidates of `conventions` and functions to simulate them."""
+    """Return the `Tools` that hold and simulate the candidates of `conventions`."""
     for name, value in (("tau_syn", tau_syn), ("tau_mem", tau_mem), ("dt", dt)):
         if np.ndim(value) or np.asarray(value).dtype.kind not in "fiu" \
                 or not 0 < value < np.inf:
             raise ValueError(f"{name} is {value!r:.60}: must be a number above 0, s")
-    euler = bool(min(tau_syn, tau_mem) >= dt)   # or 1 - dt/tau is below 0
+    euler = bool(min(tau_syn, tau_mem) >= dt)   # otherwise, 1 - dt/tau is below 0
     axes = conventions.AXES if euler else conventions.AXES | {"decay": ("exact",)}
     presets = {name: step for name, step in conventions.PRESETS.items()
                if euler or step.decay == "exact"}
@@ -250,21 +249,21 @@ def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
 
 
 def _step(candidate, tools):
-    """Return the step of a candidate."""
+    """Return the update step that a candidate describes."""
     step = tools.presets[candidate.preset]
     return step if candidate.axis is None \
         else step._replace(**{candidate.axis: candidate.value})
 
 
 def _variants(names, tools):
-    """Return all candidates one axis away from the named presets."""
+    """Return all candidates that differ from a named preset in one convention."""
     return [Candidate(name, axis, value) for name in names
             for axis, values in tools.axes.items() for value in values
             if value != getattr(tools.presets[name], axis)]
 
 
 def _differs(found, wanted, exact, rtol):
-    """Return where two arrays differ: at all, or by more than rounding."""
+    """Return a mask of entries that differ, exactly or by more than rounding."""
     if exact:
         return found != wanted                                             # (1)
     scale = max(np.abs(found).max(initial=0), np.abs(wanted).max(initial=0))
@@ -272,7 +271,7 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """Return the first difference of a run and the number of differences."""
+    """Return the first difference between recording and run, and the number."""
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -288,7 +287,7 @@ def _part(rows, run, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Return the first difference of a step and the number of differences."""
+    """Return the first difference between recording and step, and the number."""
     parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W), float)
@@ -303,7 +302,7 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _telling(one, other, rows, tools, rtol):
-    """Return the name of a probe that distinguishes two steps, or ""."""
+    """Return the name of a probe that distinguishes two steps; "" means none."""
     inputs = tools.inputs or {}
     for names, note in ((tuple(rows), ""), (QUANTITIES, ", with syn and mem")):
         for name, probe in inputs.items():
@@ -319,14 +318,14 @@ def _telling(one, other, rows, tools, rtol):
 
 
 def _words(candidate):
-    """Name a candidate in words."""
+    """Describe a candidate in words."""
     preset, axis, value = candidate
     words = WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
     return preset if axis is None else f"{preset}, but {words}"
 
 
 def _text(members, apart, nearest, parting):
-    """Return the report in words."""
+    """Return the text of the report."""
     if members:
         others = [f"{_words(c)} ({apart[c]})" for c in members[1:] if apart[c]]
         same = [_words(c) for c in members[1:] if not apart[c]]
@@ -342,24 +341,24 @@ def _text(members, apart, nearest, parting):
 
 
 def probes(alphas, betas, threshold=1.0):
-    """Return inputs that distinguish conventions.
+    """Return test inputs that distinguish between conventions.
 
-    A probe drives one neuron with weight 1.  Its samples differ in the size
-    of the input.  If the tool allows it, set the leak to 0 and use decays
-    that are exact in binary, because rounding destroys ties.
+    A probe drives one neuron with weight 1.  The samples of its batch differ
+    in input amplitude.  Rounding destroys ties: if your tool permits, set the
+    leak to 0, and use decay factors that are exact in binary.
 
     Parameters
     ----------
     alphas, betas : list of float
-        Possible decays, exact and Euler, in [0, 1).
+        Possible decay factors of current and membrane, in [0, 1).
     threshold : float
-        Threshold of the neurons, above 0.
+        Firing threshold of the neuron, above 0.
 
     Returns
     -------
     dict
-        "overdrive", "inhibition", "ties", and "all", which holds the three
-        as one batch, to `Probe`.
+        A `Probe` for each of "overdrive", "inhibition" and "ties"; the probe
+        "all" combines these three in one batch.
 
     Examples
     --------
@@ -391,7 +390,7 @@ def probes(alphas, betas, threshold=1.0):
 
 
 def _ties(alphas, betas, threshold):
-    """Return inputs x of (4), one for each product of factors that has one."""
+    """Return one solution x of (4) for each solvable product of factors."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -407,7 +406,7 @@ def _ties(alphas, betas, threshold):
 # ---- checks
 
 def _real(name, value, *shape):
-    """Return a finite float64 array of a shape; None is any length above 0."""
+    """Return a finite float64 array of the given shape; None is any length > 0."""
     a = np.asarray(value)
     fits = a.ndim == len(shape) and all(
         size if want is None else size == want
@@ -420,7 +419,7 @@ def _real(name, value, *shape):
 
 
 def _recorded(recording, shape):
-    """Return the recorded arrays.  Refuse an array that is zero."""
+    """Check and return the recorded arrays; reject an all-zero array."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())
@@ -436,7 +435,7 @@ def _recorded(recording, shape):
 
 
 def _checked(tools, gradients, rtol):
-    """Return the gradients.  Refuse unsuitable tools, gradients or rtol."""
+    """Check the tools, the gradients and rtol; return the gradients."""
     if not isinstance(tools.presets, dict) or not tools.presets \
             or not isinstance(tools.axes, dict):
         raise ValueError(f"presets and axes are {tools.presets!r} and {tools.axes!r}: "

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/input_spikes.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Golden vectors of input spikes: from sounds, from values, and from events.
+"""This module builds golden vectors for input spikes.
 
-The motion of the basilar membrane, hair cells, bushy cells, latency codes,
-and events counted in bins.
+The vectors cover basilar-membrane motion, hair cells, bushy cells, latency
+coding, and the binning of events.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from refsnn.oracle.vector import delayed, numbers
 
 __all__ = []
 
-STEP = 1 / 24000                # s, of the cochlea
+STEP = 1 / 24000                # s, time step of the cochlea
 
 
 def _velocity():
-    """Build the vector of the membrane's motion, by its Fourier transform."""
+    """Build the golden vector for basilar-membrane velocity."""
     N = 32
     n = N // 2 + 1
     p = {"x": 2 * numbers([40, 0], N) - 1, "rate": 48000.0,
@@ -45,7 +45,7 @@ def _velocity():
 
 def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
                  before=False):
-    """Simulate the hair cell step by step, with the named mistakes."""
+    """Simulate the hair cell step by step, optionally with a known mistake."""
     y, g, l, r, x, A, B, h, M = cell                                       # noqa: E741
     k0 = g * A / (A + B)
     c = M * y * k0 / (l * k0 + y * (l + r))
@@ -64,7 +64,7 @@ def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
 
 
 def _hair_cell():
-    """Build the vector of a hair cell's transmitter and its spike probability."""
+    """Build the golden vector for hair-cell transmitter and spike probability."""
     cell = cochlea.HairCell()
     v = 200 * numbers([41, 0], 24, 3) - 60
     q, c, w = cochlea.transmitter(v, STEP)
@@ -89,7 +89,7 @@ def _hair_cell():
 
 
 def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
-    """Simulate bushy cells step by step, with the named mistakes."""
+    """Simulate bushy cells step by step, optionally with a known mistake."""
     alpha, beta = (np.exp(-p["dt"] / p[tau]) for tau in ("tau_syn", "tau_mem"))
     hold = round(p["refractory"] / p["dt"]) if hold is None else hold
     gain = p["weight"] * p["dt"] if gain is None else gain
@@ -106,9 +106,9 @@ def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
 
 
 def _bushy():
-    """Build the vector of bushy cells, which sum the spikes of their fibres."""
+    """Build the golden vector for bushy cells, which sum auditory-nerve spikes."""
     n = (2 * numbers([42, 0], 120, 3)).astype(int)
-    n[-1] = 0                   # `cochlea.bushy` returns no spike of the last step
+    n[-1] = 0                   # `cochlea.bushy` returns no spikes for the last step
     p = {"n": n, "dt": STEP, "tau_mem": 1e-3, "tau_syn": 5e-4, "refractory": 1e-3,
          "weight": 13000 / 40}
     steps, channels = cochlea.bushy(n.astype(np.uint8), STEP)
@@ -130,9 +130,9 @@ def _bushy():
 
 
 def _latency():
-    """Build the vector of values that are coded as times of single spikes."""
+    """Build the golden vector for latency coding of values as single spikes."""
     values = numbers([43, 0], 4, 9)
-    values[0, :2] = 0.2, 1.0                        # 0.2: at the threshold, no spike
+    values[0, :2] = 0.2, 1.0                        # 0.2 is the threshold: no spike
     p = {"values": values, "T": 30, "tau": 20e-3, "threshold": 0.2, "dt": 1e-3}
 
     def code(values=values, threshold=p["threshold"], dt=p["dt"]):
@@ -155,7 +155,7 @@ def _latency():
 
 
 def _binning():
-    """Build the vector of events in seconds, counted in bins of dt."""
+    """Build the golden vector for event counts in time bins of length dt."""
     T, m, dt, E = 280, 5, 5e-3, 300
     times = np.sort(0.012 + 1.38 * (numbers([12, 0], E) + numbers([12, 1], E) / 64))
     units = (5 * numbers([12, 2], E)).astype(int)

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/kernels.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Golden vectors of tangent kernels and of sparse networks.
+"""This module builds golden vectors for tangent kernels and for pruning.
 
-The empirical kernel, the training that it predicts, the loss of Neural
-Tangent Transfer, and masks by magnitude and by SNIP.
+The vectors cover the empirical kernel, the training that it predicts, the
+loss of Neural Tangent Transfer, and masks by magnitude and by SNIP.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from refsnn.oracle.vector import numbers
 __all__ = ["REDUCED"]
 
 WIDTHS = (5, 6, 4, 3)
-REDUCED = {     # reduction of ntk.kernel: (mistake, where it was seen)
+REDUCED = {     # reduction of ntk.kernel: (mistake, public source)
     "full": ("all outputs' own block", ""),
     "trace_mean": ("trace over outputs, averaged", "google/neural-tangents#7"),
     "trace_sum": ("trace over outputs, summed", ""),
@@ -22,7 +22,7 @@ REDUCED = {     # reduction of ntk.kernel: (mistake, where it was seen)
 
 
 def _network(seed, samples):
-    """Draw weights, biases and inputs of a small ReLU network."""
+    """Sample the weights, biases and inputs of a small ReLU network."""
     weights = [2 * numbers([seed, i], rows, columns) - 1 for i, (columns, rows) in
                enumerate(zip(WIDTHS[:-1], WIDTHS[1:], strict=True))]
     biases = [numbers([seed, 5 + i], len(W)) - 0.5 for i, W in enumerate(weights)]
@@ -30,12 +30,12 @@ def _network(seed, samples):
 
 
 def _numbered(letter, arrays):
-    """Return arrays of layers by name: W0, W1, and so on."""
+    """Return a dict of layer arrays with numbered names such as W0 and W1."""
     return {f"{letter}{i}": a for i, a in enumerate(arrays)}
 
 
 def _ntk(*, reduction):
-    """Build the vector of the kernel of all outputs, or of their sum."""
+    """Build the golden vector for the kernel of all outputs or of their sum."""
     weights, biases, x = _network(13, 4)
     recording = mlp.forward(weights, biases, x)
     signals = mlp.signals(weights, recording)
@@ -44,7 +44,7 @@ def _ntk(*, reduction):
     K = kernels[reduction]
     jac = mlp.jacobian(recording, signals)
     edges = np.cumsum([size for W in weights for size in (W.size, len(W))])
-    blocks = np.split(jac, edges[:-1], axis=2)      # weights and biases take turns
+    blocks = np.split(jac, edges[:-1], axis=2)      # weights and biases alternate
     by_width = [part / (WIDTHS[i // 2] ** 0.5 if i % 2 == 0 else 1)
                 for i, part in enumerate(blocks)]
 
@@ -71,7 +71,7 @@ def _ntk(*, reduction):
 
 
 def _ntt(*, kind):
-    """Build the vector of the transfer loss with a kind of kernel."""
+    """Build the golden vector for the transfer loss with the given kernel type."""
     teacher, biases, x = _network(14, 6)
     weights, _, _ = _network(15, 6)
     masks = [(numbers([16, i], *W.shape) < 0.5) * 1.0 for i, W in enumerate(weights)]
@@ -116,7 +116,7 @@ def _ntt(*, kind):
 
 
 def _linearised():
-    """Build the vector of the training that the kernel at the start predicts."""
+    """Build the golden vector for training as predicted by the initial kernel."""
     p = {"W0": 2 * numbers([47, 0], 6, 3) - 1, "b0": numbers([47, 1], 6) - 0.5,
          "W1": 2 * numbers([47, 2], 2, 6) - 1, "b1": numbers([47, 3], 2) - 0.5,
          "x": 2 * numbers([47, 4], 4, 3) - 1, "x_test": 2 * numbers([47, 5], 3, 3) - 1,
@@ -163,7 +163,7 @@ def _linearised():
 
 
 def _pruning():
-    """Build the vector of the weights of two layers that pruning keeps."""
+    """Build the golden vector for the pruning masks of two layers."""
     weights = [4 * (numbers([19, i], *shape) - 0.5) / (i + 1) for i, shape in
                enumerate(((5, 4), (4, 6)))]
     slopes = [2 * numbers([19, 5 + i], *W.shape) - 1 for i, W in enumerate(weights)]

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Golden vectors of LIF layers: forward pass, backpropagation, and RTRL.
+"""This module builds golden vectors for LIF layers and their gradients.
 
-The gradient is computed backward in time, forward in time with all terms
-or with fewer, and by SnAp-n.  A mutant runs the same modules with a
-changed convention, a disturbed array, or another approximation.  Dyadic
-vectors have decays of 1/2 and weights of few bits, so that every value is
-exact in float32 as well.
+Gradients are computed by backpropagation through time, by exact and
+approximate RTRL, and by SnAp-n.  A mutant runs the same modules with a
+changed convention, a modified array or another approximation.  Dyadic
+vectors have decay factors of 1/2 and weights with few bits.  All values
+are therefore exact in float32.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from refsnn.oracle.vector import DECAYS, LEVELS, TIMES, delayed, numbers
 
 __all__ = ["FORWARD"]
 
-FORWARD = {     # (mistake, where it was seen): changed axes of conventions.Step
+FORWARD = {     # (mistake, public source): changed axes of conventions.Step
     ("input one step early", "norse/norse#325"): {"input": "same"},
     ("spikes shown one step early", "fzenke/spytorch#10"): {"test": "after"},
     ("membrane and current shown one step early", "fzenke/spytorch#10"):
@@ -45,14 +45,14 @@ RUNGS = {"exact": "exact RTRL", "block": "block-diagonal RTRL",
 
 
 def _drawn(seed, T, B, m, n):
-    """Draw input spikes and weights with which a layer is active."""
+    """Sample input spikes and weights for which a layer is active."""
     return {"x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
             "W": (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4),
             "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}
 
 
 def _problem(seed, T, B, m, n, recurrent, dyadic):
-    """Return the inputs of a layer: spikes, weights and constants."""
+    """Return the input spikes, weights and constants of a layer."""
     p = _drawn(seed, T, B, m, n)
     if not recurrent:
         del p["V"]
@@ -68,12 +68,12 @@ def _constants(p):
 
 
 def _shown(run):
-    """Return the spikes, membranes and currents of a recording."""
+    """Return the spikes, membrane potentials and currents of a recording."""
     return {"spikes": run.spikes, "mem": run.mem, "syn": run.syn}
 
 
 def _late_reset(p):
-    """Simulate the layer with a reset that comes one step too late."""
+    """Simulate the layer with a reset that occurs one step too late."""
     spikes = np.zeros((*p["x"].shape[:2], len(p["W"])))
     for _ in range(len(spikes)):
         run = lif.simulate(p["x"], p["W"], p["V"], reset_spikes=delayed(spikes),
@@ -83,7 +83,7 @@ def _late_reset(p):
 
 
 def _forward(seed, T, B, m, n, *, dyadic=False):
-    """Build the vector of a LIF layer that is run forward in time."""
+    """Build the golden vector for the simulation of a LIF layer."""
     p = _problem(seed, T, B, m, n, True, dyadic)
     half = 1 / np.log(2)                                    # exp(-1 / half) is 1/2
     taus = {"tau_syn": half, "tau_mem": half, "dt": 1.0} if dyadic else TIMES
@@ -107,7 +107,7 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
 
 
 def _recorded(seed, T, B, m, n, recurrent=True, dyadic=False):
-    """Return inputs, recording, psi, the loss and its derivative by spikes."""
+    """Return the inputs, recording, psi, loss and loss derivative of a layer."""
     p = _problem(seed, T, B, m, n, recurrent, dyadic)
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
     p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3).astype(float)
@@ -118,7 +118,7 @@ def _recorded(seed, T, B, m, n, recurrent=True, dyadic=False):
 
 
 def _surrogate_mistakes(p, run, psi):
-    """Return a dict of wrong surrogate derivatives."""
+    """Return the wrong surrogate derivatives that known mistakes produce."""
     v, k = np.abs(run.mem - p["threshold"]), p["steepness"]
     return {
         "surrogate without +1": 1 / (k * np.maximum(v, 1e-3)) ** 2,
@@ -130,7 +130,7 @@ def _surrogate_mistakes(p, run, psi):
 
 
 def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
-    """Build the vector of the surrogate gradient, backward in time."""
+    """Build the golden vector for backpropagation through time in a LIF layer."""
     p, run, psi, loss, d = _recorded(seed, T, B, m, n, not dyadic, dyadic)
     x, V = p["x"], p.get("V")
 
@@ -168,20 +168,20 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
-    """Return J, F and q of the recorded layer with recurrent weights V."""
+    """Linearise the recorded layer with recurrent weights V; return J, F and q."""
     J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
                             **_constants(p))
     return J, F, lif.credit(psi, d)
 
 
 def _split(p, flat):
-    """Return dW and dV of a flat gradient."""
+    """Split a flat gradient into dW and dV."""
     n, m = p["W"].shape
     return {"dW": flat[:n * m].reshape(n, m), "dV": flat[n * m:].reshape(n, n)}
 
 
 def _rtrl(seed, T, B, m, n, *, rung="exact"):
-    """Build the vector of RTRL of a LIF layer, exact or with fewer terms."""
+    """Build the golden vector for exact or approximate RTRL in a LIF layer."""
     p, run, psi, loss, d = _recorded(seed, T, B, m, n)
     V = p["V"]
     J, F, q = _linearised(p, run, psi, d, V)
@@ -216,7 +216,7 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
 
 
 def _snap(*, order):
-    """Build the vector of SnAp-n, n = `order`, of neurons that form a ring."""
+    """Build the golden vector for SnAp-n, n = `order`, in a ring of neurons."""
     T, B, m, n = 30, 2, 3, 4
     p = _drawn(17, T, B, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

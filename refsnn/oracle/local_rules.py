@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | oracle/local_rules.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Golden vectors of local rules: e-prop, feedback of errors, and SuperSpike.
+"""This module builds golden vectors for local learning rules.
 
-The mutants of an approximation include the exact gradient.
+The exact gradient is among the mutants of e-prop.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from refsnn.oracle.vector import DECAYS, LEVELS, delayed, numbers
 __all__ = ["ADAPTATION"]
 
 ADAPTATION = {"rho": 0.875, "adaptation": 0.25}
-SUPERSPIKE = {      # (mistake, where it was seen): changed superspike.Settings
+SUPERSPIKE = {      # (mistake, public source): changed superspike.Settings
     ("filters of the published code", "pub2018superspike"): {"trace": "published"},
     ("filters solved over a step", ""): {"trace": "continuous"},
     ("surrogate read after the reset", "pub2018superspike"):
@@ -25,7 +25,7 @@ SUPERSPIKE = {      # (mistake, where it was seen): changed superspike.Settings
 
 
 def _eprop(seed, T, B, m, n):
-    """Build the vector of the e-prop gradient of adaptive neurons."""
+    """Build the golden vector for the e-prop gradient of adaptive neurons."""
     x = (numbers([seed, 0], T, B, m) < 0.4).astype(float)
     W = (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4)
     V = (8 * numbers([seed, 2], n, n) - 5).round() / 4
@@ -65,7 +65,7 @@ def _eprop(seed, T, B, m, n):
 
 
 def _feedback(seed, T, B, m, n):
-    """Build the vector of three kinds of error feedback and a weight update."""
+    """Build the golden vector for three error-feedback rules and a weight update."""
     k, x = n + 1, (numbers([seed, 0], T, B, m) < 0.4).astype(float)
     p = {"x": x} | DECAYS | {
         "dsyn": numbers([seed, 4], T, B, k) - 0.5, "G": numbers([seed, 5], k, n) - 0.4,
@@ -107,7 +107,7 @@ def _feedback(seed, T, B, m, n):
 
 
 def _trial(settings, x, W, signal):
-    """Return the sum of dm, the last eligibility and error, and the spikes."""
+    """Return the summed dm, the final eligibility and error, and the spikes."""
     k = superspike.coefficients(settings)
     state = superspike.rest(k, *W.shape)
     dm, spikes = 0, []
@@ -121,7 +121,7 @@ def _trial(settings, x, W, signal):
 
 
 def _superspike(seed, T, B, m, n):
-    """Build the vector of SuperSpike over a trial, step by step."""
+    """Build the golden vector for SuperSpike over one trial, step by step."""
     x = (numbers([seed, 0], T, B, m) < 0.3).astype(float)
     W = 0.1 * numbers([seed, 1], B, n, m)
     signal = (numbers([seed, 2], T, B, n) < 0.1) * 1.0 - (

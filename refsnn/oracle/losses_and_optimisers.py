@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/losses_and_optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Golden vectors of surrogates, losses, regularisers and optimisers."""
+"""This module builds golden vectors for surrogates, losses and optimisers."""
 
 import numpy as np
 
@@ -10,18 +10,18 @@ __all__ = []
 
 
 def _trains(seed, *shape):
-    """Draw spike trains."""
+    """Sample random spike trains."""
     return (numbers(seed, *shape) < 0.3).astype(float)
 
 
 def _surrogates():
-    """Build the vector of seven surrogate derivatives of peak 1."""
+    """Build the golden vector for seven surrogate derivatives with peak 1."""
     v, k = np.linspace(-1.7, 1.9, 36), 2.5
     z = k * np.abs(v)
     right = {key: f(v, k)[1] for key, f in surrogates.SURROGATES.items()}
     peaks = {"sigmoid": k / 4, "triangle": k, "gaussian": k / (2 * np.pi) ** 0.5,
              "arctan": k / np.pi, "slayer": k / 2, "boxcar": k / 2,
-             "fast_sigmoid": k / 2}                 # of unit area
+             "fast_sigmoid": k / 2}                 # peaks at unit area
     wrong = {
         "surrogate without +1": {"fast_sigmoid": z ** -2.0},
         "square forgotten: 1/(1 + z)": {"fast_sigmoid": 1 / (1 + z)},
@@ -39,7 +39,7 @@ def _surrogates():
 
 
 def _max_over_time():
-    """Build the vector of the cross entropy of the maximum, with tied steps."""
+    """Build the golden vector for the cross entropy of maxima with tied steps."""
     record = np.round(8 * numbers([11, 0], 12, 4, 3) - 3)
     labels = np.array([0, 2, 1, 2])
 
@@ -74,10 +74,10 @@ def _max_over_time():
 
 
 def _first_spike():
-    """Build the vector of the cross entropy of first spike times."""
+    """Build the golden vector for the cross entropy of first-spike times."""
     p = {"spikes": (numbers([44, 0], 12, 4, 3) < 0.25).astype(float),
          "labels": np.array([0, 2, 1, 1]), "tau": 4e-3, "dt": 1e-3}
-    p["spikes"][:, 1, 2] = 0                        # no spike counts as time T
+    p["spikes"][:, 1, 2] = 0                        # without a spike, the time is T
 
     def cost(spikes=p["spikes"], dt=p["dt"]):
         loss, dspikes = losses.first_spike_time(spikes, p["labels"], p["tau"], dt)
@@ -108,7 +108,7 @@ def _first_spike():
 
 
 def _van_rossum():
-    """Build the vector of the distance of filtered spike trains."""
+    """Build the golden vector for the van Rossum distance of spike trains."""
     T, B, n = 30, 3, 2
     p = {"spikes": _trains([24, 0], T, B, n), "target": _trains([25, 0], T, B, n),
          "tau_rise": 5e-3, "tau_decay": 10e-3, "dt": 2e-3}
@@ -147,7 +147,7 @@ def _van_rossum():
 
 
 def _regularisers():
-    """Build the vector of the regularisers of spike counts."""
+    """Build the golden vector for the spike-count regularisers."""
     T, B, n = 12, 4, 3
     spikes = _trains([26, 0], T, B, n)
 
@@ -185,7 +185,7 @@ def _regularisers():
 
 
 def _optimisers():
-    """Build the vector of six updates by Adam and by RMaxProp."""
+    """Build the golden vector for six updates by Adam and by RMaxProp."""
     slopes = 2 * numbers([20, 0], 6, 5) - 1
     options = {"rate": 0.5, "eps": 0.0625}
     betas = {"beta1": 0.75, "beta2": 0.875}

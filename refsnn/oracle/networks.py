@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Golden vectors of other networks and their gradients.
+"""This module builds golden vectors for four other network types.
 
-A tanh network, an LSTM, units with exact gradients of spike times, and a
-convolutional network.
+The networks are a tanh network, an LSTM, a spiking network with exact
+spike-time gradients, and a convolutional network.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ __all__ = []
 
 
 def _rnn(seed, T, B, m, n):
-    """Build the vector of a tanh network, backward in time."""
+    """Build the golden vector for backpropagation through time in a tanh network."""
     p = {"x": 2 * numbers([seed, 0], T, B, m) - 1, "W": numbers([seed, 1], n, m) - 0.5,
          "V": 2 * numbers([seed, 2], n, n) - 1,
          "target": 2 * numbers([seed, 3], T, B, n) - 1}
@@ -49,7 +49,7 @@ def _rnn(seed, T, B, m, n):
 
 
 def _lstm(seed, T, B, m, n):
-    """Build the vector of an LSTM with dropout of its inputs, backward in time."""
+    """Build the golden vector for backpropagation in an LSTM with input dropout."""
     p = {"x": 2 * numbers([seed, 0], T, B, m) - 1,
          "W": 2 * numbers([seed, 1], 4 * n, m) - 1,
          "V": 2 * numbers([seed, 2], 4 * n, n) - 1,
@@ -60,7 +60,7 @@ def _lstm(seed, T, B, m, n):
 
     def found(order=(0, 1, 2, 3), b=p["b"], back=None, mask=p["x_mask"], scale=1,
               late=False):
-        at = rows[list(order)].ravel()              # where a gate's rows are read
+        at = rows[list(order)].ravel()              # gate rows in this order
         W, V = p["W"][at], p["V"][at]
         run = lstm.simulate(p["x"], W, V, b[at], x_mask=mask)
         loss, e = losses.square(run.h, p["target"])
@@ -94,7 +94,7 @@ def _lstm(seed, T, B, m, n):
 
 
 def _spike_time():
-    """Build the vector of spike times and their gradient through the crossing."""
+    """Build the golden vector for spike times and their exact gradient."""
     B, m, n = 4, 5, 3
     p = {"inputs": 2 * numbers([21, 0], B, m), "W": 2.5 * numbers([21, 1], n, m) + 0.5,
          "labels": np.array([0, 2, 1, 2]), "scale": 0.25, "late": 9.0, "tau": 0.5,
@@ -139,7 +139,7 @@ def _spike_time():
 
 
 def _convnet():
-    """Build the vector of a convolution, a pool and a dense layer."""
+    """Build the golden vector for convolutional, pooling and dense layers."""
     p = {"x": 2 * numbers([46, 0], 3, 7, 7, 2) - 1,
          "W0": 2 * numbers([46, 1], 3, 3, 3, 2) - 1, "b0": numbers([46, 2], 3) - 0.5,
          "W1": 2 * numbers([46, 3], 4, 12) - 1, "b1": numbers([46, 4], 4) - 0.5,
@@ -153,7 +153,7 @@ def _convnet():
                             "db1": db1}
 
     z, right = found()
-    windows = z[:, :4, :4].reshape(3, 2, 2, 2, 2, 3)        # 2 x 2 of 2 x 2 positions
+    windows = z[:, :4, :4].reshape(3, 2, 2, 2, 2, 3)        # 2 x 2 windows of 2 x 2
     top = windows == windows.max(axis=(2, 4), keepdims=True)
     patches = np.lib.stride_tricks.sliding_window_view(p["x"], (3, 3), (1, 2))
     dpooled = (p["doutputs"] @ p["W1"]).reshape(3, 2, 1, 2, 1, 3)

@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | oracle/registry.py | SPDX-License-Identifier: MIT | needs: numpy
-"""The list of all golden vectors, and the function that builds each one.
+"""This module lists all golden vectors and the functions that build them.
 
 The functions are private to this package, and `check.vectors` calls them.
-All have the signature `function(*size, **options)`.  The size is (seed, T,
-B, m, n), that is, seed, steps, batch, inputs and neurons.  It is () for a
-problem of one fixed size.  A function returns a description, the inputs,
-the right outputs, and a dict of mistakes.  The keys of this dict are
-names, or pairs of a name and a public place where the mistake was seen.
-The values are the outputs that the mistake changes.
+All functions have the signature `function(*size, **options)`.  The size
+(seed, T, B, m, n) gives the seed and the numbers of steps, samples, inputs
+and neurons; it is () for a problem of fixed size.  A function returns a
+description, the inputs, the correct outputs, and a dict of mistakes.  Each
+key of this dict is a name, or a name and a public source of the mistake.
+Each value holds the outputs that the mistake changes.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ __all__ = ["REGISTRY", "Entry"]
 
 
 class Entry(NamedTuple):
-    """A function, and the size and options of the golden vector."""
+    """Hold the function, size and options that build one golden vector."""
 
     function: Callable
     size: tuple = ()

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/vector.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Golden vectors and named mistakes, and what all families of them share.
+"""This module defines the types and shared functions of golden vectors.
 
-A `Vector` is a small problem with its right outputs and with the outputs
-that well-known mistakes give, the `Mutant`s.  Inputs are multiples of 1/64
-from a bit stream that is the same in every version of NumPy.
+A `Vector` is a small problem with its correct outputs.  A `Mutant` holds
+the outputs that a known mistake produces.  Inputs are derived from a
+random bit stream that is the same in every version of NumPy.
 """
 
 from typing import NamedTuple
@@ -13,14 +13,14 @@ import numpy as np
 __all__ = ["DECAYS", "LEVELS", "TIMES", "Mutant", "Vector", "delayed", "numbers"]
 
 TIMES = {"tau_syn": 5e-3, "tau_mem": 10e-3, "dt": 2e-3}     # s
-LEVELS = {"threshold": 0.75, "steepness": 2.0}              # 1 would hide a lost factor
+LEVELS = {"threshold": 0.75, "steepness": 2.0}              # 1 would hide lost factors
 DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
           "beta": float(np.exp(-TIMES["dt"] / TIMES["tau_mem"])),
           "gain": 1 - float(np.exp(-TIMES["dt"] / TIMES["tau_mem"]))}
 
 
 class Mutant(NamedTuple):
-    """A mistake: its name, a public place, and the outputs that it changes."""
+    """Hold a known mistake: its name, a public source and the changed outputs."""
 
     name: str
     seen: str
@@ -28,9 +28,9 @@ class Mutant(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """A problem in words and arrays, its right outputs, and mutants.
+    """Hold a problem in words and arrays, its correct outputs and its mutants.
 
-    If `exact`, outputs are compared bit by bit, else within a tolerance.
+    If `exact` is True, outputs must be equal; otherwise, a tolerance applies.
     """
 
     name: str
@@ -42,19 +42,19 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Draw multiples of 1/64 in [0, 1), the same in every version of NumPy.
+    """Sample multiples of 1/64 in [0, 1), equal in every version of NumPy.
 
     Parameters
     ----------
     seed : int or list of int
         Seed of the bit stream.
     shape : int
-        Axes of the result, each at least 1.
+        Axis lengths of the result, each at least 1.
 
     Returns
     -------
     (*shape) float64
-        Uniformly distributed.
+        Uniformly distributed samples.
 
     Examples
     --------
@@ -68,17 +68,17 @@ def numbers(seed, *shape):
 
 
 def delayed(array):
-    """Return a series one step late: 0, then all but its last step.
+    """Delay a time series by one step; the first step of the result is 0.
 
     Parameters
     ----------
     array : (T, ...) array
-        At least one step.
+        Time series with at least one step.
 
     Returns
     -------
     (T, ...) array
-        Of the same dtype.
+        Delayed series of the same dtype.
 
     Examples
     --------
