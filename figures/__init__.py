@@ -1,5 +1,5 @@
-"""Compute all figures of refsnn, with one folder for each capability.
+"""Compute all figures of refsnn.
 
-The folder `run` runs the jobs of the figures, judges their claims and writes the
-gallery.
+Each folder holds the figures on one subject.  The folder `run` computes the jobs of the
+figures, judges their claims and writes the gallery.
 """

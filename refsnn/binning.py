@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | binning.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Binning of spike events into steps, dense or sparse.
+r"""This module bins spike events into time steps.
 
-A recording is a pair of arrays, times (s) and units (channels).  A batch
-is a list of times and a list of units.  `Binning` has a field for every
-choice of the binning, without defaults.  Let E be the number of events, B
-of recordings, n of units, and T of steps of dt from t0 to t1:
+A recording is a pair of arrays: event times in s, and units (channels).  A
+batch is a list of times and a list of units.  Each field of `Binning` is a
+choice without default.  For E events in B recordings of n units, and T
+time steps of duration dt from t0 to t1,
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -12,31 +12,31 @@ of recordings, n of units, and T of steps of dt from t0 to t1:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-partial    If (1) is not an integer, the last bin is incomplete: "refuse",
-           "drop" the bin (its events are outside), or "keep" the bin,
-           which ends at t1.
-outside    Events before the first or after the last step: "refuse",
-           "drop", or "clip" them into the first or the last step.
-duplicates Several events of one unit in one step: "count" them, or "clip"
-           the count to 1.
+partial    If (1) is not an integer, the last bin is incomplete.  "refuse"
+           raises, "drop" omits this bin, and "keep" ends the bin at t1.
+outside    For events before the first or after the last step, "refuse"
+           raises, "drop" omits the events, and "clip" moves the events to
+           the first or the last step.
+duplicates For several events of one unit in one step, "count" stores the
+           number of events, and "clip" stores 1.
 
-The time constant of a decay factor alpha per step depends on dt:
+A decay factor alpha per step corresponds to the time constant
 
     tau = -dt / log(alpha)                                            (6)
 
-Derivation.  (6) solves alpha = exp(-dt/tau) for tau.
-Exact.  (3) and (4) hold for the edges (2) in float64.  Times are converted
-    to float64 first: 0.1 stored as float16 is 0.09998 and falls below an
-    edge at 0.1.
-Cost.   O(E log T) time; O(T B n) memory for dense results.
-Departures.  (1) counts as an integer if its relative distance from an
-    integer is at most 1e-9, because 1.4 / 0.014 is not an integer in
-    floating point.
+Derivation.  Eq. (6) solves alpha = exp(-dt/tau) for tau.
+Exact.  Eqs. (3) and (4) hold for the float64 edges (2).  Times are first
+    converted to float64.  For example, the float16 time 0.1 is 0.09998,
+    and lies below an edge at 0.1.
+Cost.   Binning takes O(E log(E T)) time, and dense results take O(T B n)
+    memory.
+Departures.  Eq. (1) has a relative tolerance of 1e-9, because 1.4 / 0.014
+    is not an integer in floating point.
 Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
-    `numpy.digitize`, so step 0 is always empty and an event at t1 is out
-    of range.  The tutorial combines 100 steps in 1.4 s with decays for
-    1 ms, which multiplies time constants by 14, and silently omits the
-    last batch if the batch is not full.
+    `numpy.digitize`.  Step 0 is then always empty, and an event at t1 is
+    out of range.  The tutorial uses decay factors for 1 ms with steps of
+    14 ms, which multiplies time constants by 14.  The tutorial also omits
+    an incomplete last batch without a warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -58,11 +58,11 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 
 class Binning(NamedTuple):
-    """Hold the choices described in the module docstring."""
+    """Hold the binning choices that the module docstring describes."""
 
     t0: float               # start of the first step, s
     t1: float               # end of the window, s
-    dt: float               # step, s
+    dt: float               # time step, s
     closed: str             # "left" or "right"
     duplicates: str         # "count" or "clip"
     outside: str            # "refuse", "drop" or "clip"
@@ -70,7 +70,7 @@ class Binning(NamedTuple):
 
 
 class Spikes(NamedTuple):
-    """Hold the nonzero entries of a (T, B, n) array, ordered by step."""
+    """Hold the nonzero entries of a (T, B, n) array, sorted by step."""
 
     step: np.ndarray        # (E,) int64, in 0 ... T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 ... B-1
@@ -80,17 +80,17 @@ class Spikes(NamedTuple):
 
 
 def steps(binning):
-    """Return the number of steps T, eq. (1).
+    """Return the number of time steps T, eq. (1).
 
     Parameters
     ----------
     binning : Binning
-        Choices of the binning.
+        Binning choices.
 
     Returns
     -------
     int
-        Number of steps.
+        Number of time steps.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def steps(binning):
 
 
 def _edges(binning):
-    """Return the edges (T + 1,) of the steps."""
+    """Return the T + 1 edges of the time steps, eq. (2)."""
     t0, t1, dt = _window(binning)
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)
@@ -119,23 +119,23 @@ def _edges(binning):
 
 
 def sparse(times, units, channels, binning):
-    """Return the counts of a batch as a sparse array, eqs. (1)-(5).
+    """Return the spike counts of a batch as a sparse array, eqs. (1)-(5).
 
     Parameters
     ----------
     times : list of (E,) float
-        Event times of each recording, s, in any order.
+        Event times of each recording in s, in any order.
     units : list of (E,) int
         Units of each recording, in 0 ... channels - 1.
     channels : int
         Number of units n.
     binning : Binning
-        Choices of the binning.
+        Binning choices.
 
     Returns
     -------
     Spikes
-        Entries, ordered by step, then sample, then unit.
+        Nonzero counts, sorted by step, then sample, then unit.
 
     Examples
     --------
@@ -172,7 +172,7 @@ def sparse(times, units, channels, binning):
 
 
 def dense(times, units, channels, binning, *, dtype=np.float64):
-    """Return the counts of a batch as a dense array, eqs. (1)-(5).
+    """Return the spike counts of a batch as a dense array, eqs. (1)-(5).
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
     Returns
     -------
     (T, B, n) float
-        Counts x.
+        Spike counts x.
 
     Examples
     --------
@@ -201,29 +201,29 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 
 def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
                outside="refuse", dtype=np.float64):
-    """Return the counts of one recording, eqs. (2), (3) and (5).
+    """Return the spike counts of one recording, eqs. (2), (3) and (5).
 
     Parameters
     ----------
     times_s : (E,) float
-        Event times, s, in any order and not negative.
+        Non-negative event times in s, in any order.
     units : (E,) int
         Units, in 0 ... m-1.
     T, m : int
-        Numbers of steps and units.
+        Number of time steps, and number of units.
     dt, start : float
-        Step, and first edge t0, s.
+        Time step and first edge t0, in s.
     duplicates : {"count", "clip"}
-        Several events of one unit in one step, as in `Binning`.
+        Treatment of several events of one unit in one step.
     outside : {"refuse", "drop"}
-        Events before start, or at and after start + T dt.
+        Treatment of events before `start`, or not before start + T dt.
     dtype : float32 or float64
         Dtype of the result.
 
     Returns
     -------
     (T, m) float
-        Counts x.
+        Spike counts x.
 
     Examples
     --------
@@ -255,24 +255,24 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
 
 
 def thinned(times, units, *, channels, skip, stride):
-    """Keep every `stride`-th channel of a recording, renumbered from 0.
+    """Keep every `stride`-th channel and renumber the channels from 0.
 
     Parameters
     ----------
     times : (E,) float
-        Event times, s.
+        Event times in s.
     units : (E,) int
         Channel of each event, in 0 ... channels - 1.
     channels : int
         Number of channels.
     skip, stride : int
-        First kept channel, and distance between kept channels.
-        skip=70, stride=9 keep 70 of 700 channels.
+        First kept channel, and distance between kept channels.  For
+        example, skip=70 and stride=9 keep 70 of 700 channels.
 
     Returns
     -------
     times, units : (F,) arrays
-        Events of the (channels - skip) / stride channels, rounded up.
+        Events of the kept channels.
 
     Examples
     --------
@@ -295,17 +295,17 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     Parameters
     ----------
     name : str
-        Name of the factor in the warning.
+        Name of the decay factor, for use in the warning.
     decay, dt : float
-        Factor alpha per step, in (0, 1), and step, s.
+        Decay factor alpha per step, in (0, 1), and time step in s.
     meant, tolerance : float
-        Intended time constant, s, or None; a UserWarning reports a
+        Intended time constant in s, or None.  A UserWarning reports a
         relative difference above the tolerance.
 
     Returns
     -------
     float
-        Time constant tau, s.
+        Time constant tau in s.
 
     Examples
     --------
@@ -323,19 +323,19 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
 
 
 def batches(N, size, *, last):
-    """Return the slices of N recordings that form batches.
+    """Return the slices that divide N recordings into batches.
 
     Parameters
     ----------
     N, size : int
-        Number of recordings, and recordings per batch.
+        Number of recordings, and batch size.
     last : {"keep", "drop", "refuse"}
-        Treatment of the last batch if the batch is not full.
+        Treatment of an incomplete last batch.
 
     Returns
     -------
     list of slice
-        Slices of range(N).
+        One slice of range(N) for each batch.
 
     Examples
     --------
@@ -351,7 +351,7 @@ def batches(N, size, *, last):
 
 
 def _window(binning):
-    """Check a Binning; return t0, t1 and dt as floats."""
+    """Validate the binning choices; return t0, t1 and dt as floats."""
     _one_of("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         _one_of(name, getattr(binning, name), *allowed)
@@ -363,7 +363,7 @@ def _window(binning):
 
 
 def _events(times, units, n):
-    """Check the events; return lists of times and units, and n."""
+    """Validate the events; return lists of times and units, and n."""
     n, = _arrays("channels () int in [1, inf)", n)
     times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]",
                            list(times), list(units))
@@ -375,7 +375,7 @@ def _events(times, units, n):
 
 
 def _dtype(dtype):
-    """Check and return the dtype."""
+    """Validate and return the dtype."""
     try:
         found = np.dtype(dtype)
     except TypeError:

@@ -1,40 +1,41 @@
 # refsnn 0.1.0 | convnet.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute a convolutional ReLU network with max pooling, and derivatives.
+r"""Compute the outputs and the derivatives of a convolutional ReLU network.
 
 Each convolution (stride 1, no padding) is followed by a ReLU and, where
-`pools` is True, by 2 x 2 max pooling.  Dense layers follow, with ReLUs
-between them.  The input of layer l is a map x[l] of shape (H, W, c).  The
-linear operator C extracts the patches A[l] = C x[l], one for each position
-p of the k x k kernel: the k k c entries of the map below the kernel, by
-row, column and channel.  A dense layer has the whole map as its one patch.
-With z[l] of shape (positions, channels) and outputs f = z[L-1],
+`pools` is True, by 2 x 2 max pooling.  The last layers are dense, with
+ReLUs between them.  The input of layer l is a map x[l] of shape (H, W, c).
+The linear operator C extracts one patch of A[l] = C x[l] for each position
+p of the k x k kernel.  A patch holds the k k c entries of the map under
+the kernel, by row, column and channel.  The whole map is the only patch of
+a dense layer.  With z[l] of shape (positions, channels) and f = z[L-1],
 
     z[l] = A[l] W[l]^T + b[l]                                    (1)
     x[l+1] = max(0, largest z[l] of each window)                 (2)
 
-A window has 2 x 2 positions with pooling, and one position without; an odd
-last row or column is ignored.  Dropout multiplies the entries of x[l] by
-recorded masks m[l] of 0 and 1:
+A window has 2 x 2 positions with pooling, and one position without
+pooling.  Pooling ignores an odd last row or column.  Dropout multiplies
+the entries of x[l] by recorded masks m[l] of 0 and 1:
 
     x[l] becomes m[l] x[l], z[l-1] becomes m[l] z[l-1] in each window  (3)
 
-The gates of dropped entries are closed, so all derivatives below also hold
-with dropout.  The gate
+All derivatives below also hold with dropout, because the gates of dropped
+entries are closed.  The gate is
 
     D[l]_pi = 1 where z[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-makes (2) linear as long as no gate changes: x[l+1] = S z[l], the sum of
-D z[l] over each window.  S^T copies an entry of x[l+1] to all positions of
-its window, times D, and C^T adds each patch to its part of the map.
+As long as no gate changes, (2) is linear: x[l+1] = S z[l] is the sum of D
+z[l] over each window.  The transpose S^T copies an entry of x[l+1] to all
+positions of its window, multiplied by D.  The transpose C^T adds each
+patch to its part of the map.
 
-Derivation.  By the chain rule, for a loss E with dz = dE/dz and with sums
-    over samples,
+Derivation.  For a loss E with dz = dE/dz, the chain rule gives, with sums
+    over the samples,
 
     dW[l] = sum dz[l]^T A[l],  db[l] = sum_p dz[l]_p             (5)
     dz[l-1] = S^T C^T (dz[l] W[l])                               (6)
 
-    and for the signals G[l] = df_k/dz[l] of output k for one sample,
+    The Jacobian follows from the signals G[l] = df_k/dz[l] of output k:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
@@ -42,23 +43,24 @@ Derivation.  By the chain rule, for a loss E with dz = dE/dz and with sums
     Let a function E of all A, G and f have the partial derivatives Abar,
     Gbar and fbar.  With B = dE/dG, the reverse pass through (7) starts
     from B[0] = Gbar[0] and adds (10) to dW.  The reverse pass through (1)
-    and (2) starts from dz[L-1] = fbar, with (11) in place of (6):
+    and (2) starts from dz[L-1] = fbar, and uses (11) in place of (6):
 
     T[l] = C S B[l-1],  B[l] = Gbar[l] + T[l] W[l]^T             (9)
     dW[l] = sum_k G[l]^T T[l]                                   (10)
     dz[l-1] = S^T C^T (dz[l] W[l] + Abar[l])                    (11)
 
-    Initial weights are drawn from a standard normal variable y, truncated
-    at -2 and 2, whose standard deviation is s:
+    Let y be a standard normal variable truncated at -2 and 2, and let s be
+    its standard deviation.  The initial parameters are
 
     W = sqrt(2 / (k k (c_in + c_out))) y / s,
     b ~ N(0, .01^2)                                    (12)  [LZ20]
 
 Exact.  The derivatives are exact unless the largest entry of a window is 0
-    or occurs twice; (4) then defines them.
-Cost.   A layer of P positions needs N P k k c_in c_out multiplications;
-    `signals` needs K times as many, and `second_order` 2 K times as many.
-Departures.  None known.
+    or occurs twice.  In these cases, the gate (4) defines the derivatives.
+Cost.   A layer with P positions needs N P k k c_in c_out multiplications.
+    `signals` needs K times as many, and `second_order` needs 2 K times as
+    many.
+Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -74,8 +76,8 @@ __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
 
 SPREAD = 0.8796256610342398     # s of (12)
-BLOCK = 2 ** 20                 # bytes of the rows processed together
-ARCHITECTURES = {               # of [LZ20]: shapes of image and weights, pools
+BLOCK = 2 ** 20                 # bytes of rows that are processed together
+ARCHITECTURES = {               # from [LZ20]: image shape, weight shapes, pools
     "lenet5_caffe": ((28, 28, 1), ((20, 5, 5, 1), (50, 5, 5, 20), (500, 800), (
         10, 500)), (True, True)),
     "conv4": ((32, 32, 3), ((64, 3, 3, 3), (64, 3, 3, 64), (128, 3, 3, 64), (
@@ -83,7 +85,7 @@ ARCHITECTURES = {               # of [LZ20]: shapes of image and weights, pools
 
 
 class Recording(NamedTuple):
-    """Hold the patches A[l] and z[l] of all layers, and the outputs f."""
+    """Hold the patches A[l], the pre-activations z[l] and the outputs f."""
 
     inputs: List[np.ndarray]    # A[l], (N, P, k k c_in); dense: (N, n_in)
     pre: List[np.ndarray]       # z[l], (N, rows, columns, c_out); dense: (N, n_out)
@@ -91,31 +93,32 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives by weights and biases, summed over samples."""
+    """Hold the gradient of a loss, summed over the samples, for each layer."""
 
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
 
 def forward(weights, biases, x, pools, dropout=None):
-    """Run the network and record it, eqs. (1)-(3).
+    """Run the network on a batch of images, eqs. (1)-(3).
 
     Parameters
     ----------
     weights : list of (c_out, k, k, c_in) and then (n_out, n_in) float
-        Convolutions, then dense layers, at least one of each.  The result
-        has their dtype.
+        Weights of the convolutions, then of the dense layers.  Each kind has
+        at least one layer.  The results have the dtype of the weights.
     biases : list of (c_out,) and then (n_out,) float
-        One entry for each channel or unit.
+        Biases, with one entry for each channel or unit.
     x : (N, H, W, c_in) float
-        Images, channels last.
+        Input images, with the channels last.
     pools : sequence of bool
         For each convolution, True if 2 x 2 max pooling follows it.
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
-        Recorded mask of the x[l] of each layer; None masks nothing.  The
-        mask of the first dense layer has the shape of the maps.  To scale
-        the kept entries by 1/keep, scale their outgoing weights, here and
-        in `backward`, and then the gradient of these weights.
+        Recorded mask of x[l] for each layer; None masks no entry.  The mask of
+        the first dense layer has the shape of the maps.  To divide the
+        remaining entries by the keep probability, divide their outgoing
+        weights, here and in `backward`, and then the gradient of these
+        weights.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the patches C x, (R, P, k k c), of maps (R, H, W, c); dense: (R, n)."""
+    """Return the patches (R, P, k k c) of maps, or (R, n) for a dense layer."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -159,7 +162,7 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Return a view of all maps for each position in a window, row by row."""
+    """Return one view of the maps for each position in a window, row by row."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -172,14 +175,14 @@ def _largest(z, pool):
 
 
 def backward(weights, recording, doutputs, pools):
-    """Compute the gradient of a loss of the outputs, eqs. (5) and (6).
+    """Compute the gradient of a loss on the network outputs, eqs. (5) and (6).
 
     Parameters
     ----------
     weights, recording, pools
         Arguments and result of `forward`.
     doutputs : (N, K) float
-        Derivative of the loss by the outputs.
+        Derivative of the loss with respect to the outputs.
 
     Returns
     -------
@@ -201,7 +204,7 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Compute the gradient from the last layer to the first; dinputs is Abar."""
+    """Compute the gradient backward through the layers; `dinputs` is Abar."""
     dz, dW, db = doutputs[:, None], [], []
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
@@ -213,7 +216,7 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dz, extra=None):
-    """Return dz of layer i - 1 from dz (N, K, *shape of z) of layer i."""
+    """Compute dz of layer i - 1 from dz of layer i, (N, K, *shape of z)."""
     weights, pools, recording, reads = net
     W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
     gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)
@@ -227,7 +230,7 @@ def _below(net, i, dz, extra=None):
 
 
 def _gate(z, pool):
-    """Return the gate D (4) in the shape and dtype of z."""
+    """Return the gate D of eq. (4) with the shape and dtype of z."""
     largest, gate = _largest(z, pool), np.zeros_like(z)
     free = largest > 0
     for value, to in zip(_windows(z, pool), _windows(gate, pool), strict=True):
@@ -237,7 +240,7 @@ def _gate(z, pool):
 
 
 def _unpatch(dz, W, shape, extra):
-    """Return C^T (dz W + extra) as maps (R, *shape), summed over kernel pixels."""
+    """Return C^T (dz W + extra) as maps of the shape (R, *shape)."""
     if W.ndim == 2:
         return (dz @ W if extra is None else dz @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dz.shape[1:3], W.shape[1], W.shape[3]
@@ -251,13 +254,13 @@ def _unpatch(dz, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Return slices of about BLOCK bytes of `rows` rows of `size` bytes each."""
+    """Split `rows` rows, with `size` bytes each, into slices of about BLOCK bytes."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
 
 def signals(weights, recording, pools):
-    """Compute the derivatives of the outputs by all z[l], eq. (7).
+    """Compute the derivatives of the outputs with respect to z[l], eq. (7).
 
     Parameters
     ----------
@@ -267,8 +270,8 @@ def signals(weights, recording, pools):
     Returns
     -------
     list of (N, K, P, c_out) and then (N, K, n_out) float
-        G[l] for each layer; entry [n, k] is the derivative of output k of
-        sample n by z[l] of this sample, at P positions, row by row.
+        Signals G[l] of each layer.  Entry [n, k] is the derivative of output k
+        of sample n with respect to z[l] of this sample, at P positions.
 
     Examples
     --------
@@ -288,7 +291,7 @@ def signals(weights, recording, pools):
 
 
 def jacobian(recording, signals):
-    """Return the derivatives of all outputs by all parameters, eq. (8).
+    """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
 
     Parameters
     ----------
@@ -298,7 +301,8 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        For each layer, derivatives by weights, row by row, then by biases.
+        The parameters of each layer are the weights, row by row, and the
+        biases.
 
     Examples
     --------
@@ -321,21 +325,21 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Compute the gradient of a function of A, G and f, eqs. (9)-(11) and (5).
+    """Compute the gradient of a function of A, G and f, eqs. (5) and (9)-(11).
 
     Parameters
     ----------
     weights, recording, signals, pools
-        As for `backward`, with the result of `signals`.
+        As for `backward`; `signals` is the result of that function.
     dinputs, dsignals : lists like recording.inputs and signals, or None
-        Derivatives Abar and Gbar; None, also as an entry, stands for 0.
+        Partial derivatives Abar and Gbar; a list or entry None stands for 0.
     doutputs : (N, K) float, or None
-        Derivative fbar; None stands for 0.
+        Partial derivative fbar; None stands for 0.
 
     Returns
     -------
     Gradient
-        Derivatives at constant images.
+        Gradient for constant images.
 
     Examples
     --------
@@ -374,21 +378,21 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
 
 
 def init(shapes, rng, dtype=np.float64):
-    """Draw weights and biases, eq. (12).
+    """Sample the initial weights and biases, eq. (12).
 
     Parameters
     ----------
     shapes : sequence of tuple of int
         Shapes of the weights, as in `ARCHITECTURES`.
     rng : numpy.random.Generator
-        Source of randomness.
+        Random number generator.
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.
 
     Returns
     -------
     weights, biases : lists of arrays
-        As for `forward`, which refuses layers that do not fit each other.
+        As for `forward`, which rejects layers whose shapes do not match.
 
     Examples
     --------
@@ -418,7 +422,7 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Check and return the weights, and a bool for the pooling of each layer."""
+    """Validate and return the weights, and the pooling flag of each layer."""
     for name, value in (("weights", weights), ("pools", pools)):
         _one_of(name, value, list, tuple)
     if not 0 < len(pools) < len(weights) or {*map(type, pools)} - {bool, np.bool_}:
@@ -431,7 +435,7 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x):
-    """Return the shapes of x[l] and z[l] in all layers, for images of shape x."""
+    """Return the shapes of x[l] and z[l] of all layers for images of shape x."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -445,7 +449,7 @@ def _maps(weights, pools, x):
 
 
 def _read(weights, recording, pools):
-    """Check and return weights, pools, recording, and the shapes of all x[l]."""
+    """Validate and return weights, pools and recording, with the shapes of x[l]."""
     weights, pools = _layers(weights, pools)
     pre, dtype = getattr(recording, "pre", None), weights[0].dtype
     if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
@@ -462,7 +466,7 @@ def _read(weights, recording, pools):
 
 
 def _list(name, arrays, shapes, kind="", dtype=None):
-    """Check and return arrays of the given shapes; a ? in the name allows None."""
+    """Validate and return arrays of the given shapes; a ? in `name` allows None."""
     name, gap, _ = name.partition("?")
     arrays = [None] * len(shapes) if gap and arrays is None else arrays
     if len(_one_of(name, arrays, list, tuple)) != len(shapes):

@@ -1,23 +1,23 @@
 # refsnn 0.1.0 | encoding.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Encoding of numbers as spikes: latency and Poisson codes.
+r"""The latency code and the Poisson code encode numbers as spikes.
 
-In the latency code, a value v gives at most one spike.  Larger values
-spike earlier, at time t:
+In the latency code, each value v yields at most one spike.  The spike time
+t decreases with the value:
 
     t = tau log(v / (v - threshold)) for v > threshold      (1)  [NMZ19]
     step = floor(t / dt), a spike if step < T               (2)
 
-In the Poisson code, the spikes S[t] are independent, with
+In the Poisson code, the spikes S[t] are independent random variables with
 
     P(S[t] = 1) = rate dt                                   (3)
 
-Derivation.  (1) is the time at which v (1 - exp(-t/tau)), a leaky
-    integrator that approaches v from 0, reaches the threshold.  The code
-    computes log1p(threshold / (v - threshold)), which rounds less.
-Exact.  (1) and (2) are computed in float64 for either dtype.
-Cost.   O(T B m); O(B m) for `latency_events`.
-Departures.  [NMZ19] gives (1) in its second tutorial, not in the text.
-    (3) allows at most one spike per step; rates above 1/dt are refused.
+Derivation.  The leaky integrator v (1 - exp(-t/tau)) approaches v from 0,
+    and reaches the threshold at the time (1).  The module computes
+    log1p(threshold / (v - threshold)) to reduce rounding errors.
+Exact.  Eqs. (1) and (2) are computed in float64 for both dtypes.
+Cost.   `latency_events` takes O(B m) time; dense results take O(T B m).
+Departures.  [NMZ19] defines (1) in the second tutorial, not in the text.
+    Eq. (3) allows at most one spike per step; rates above 1/dt raise.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -32,7 +32,7 @@ __all__ = ["Events", "latency", "latency_events", "poisson"]
 
 
 class Events(NamedTuple):
-    """Hold the indices of spikes in a (T, B, m) array, ordered by step."""
+    """Hold the indices of the spikes in a (T, B, m) array, sorted by step."""
 
     step: np.ndarray        # (E,) int64, in 0 .. T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 .. B-1
@@ -40,24 +40,24 @@ class Events(NamedTuple):
 
 
 def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
-    """Return the latency code as indices of spikes, eqs. (1) and (2).
+    """Return the spike indices of the latency code, eqs. (1) and (2).
 
     Parameters
     ----------
     values : (B, m) float
         Values v, for example grey levels in [0, 1].
     T : int
-        Number of steps.
+        Number of time steps.
     tau, dt : float
-        Time constant of the code, and step, s.
+        Time constant of the code and time step, in s.
     threshold : float
-        Threshold, in the units of `values`.  Smaller or equal values give
-        no spike.
+        Threshold, in the units of `values`.  Values at or below the
+        threshold yield no spike.
 
     Returns
     -------
     Events
-        Spikes, ordered by step, then sample, then unit.
+        Spike indices, sorted by step, then sample, then unit.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
     values, T, tau, threshold, dt
         Arguments of `latency_events`.
     dtype : float32 or float64, optional
-        Dtype of the result; by default that of `values`.
+        Dtype of the result; the dtype of `values` by default.
 
     Returns
     -------
@@ -108,20 +108,20 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
 
 
 def poisson(rates_hz, T, dt, rng, *, dtype=None):
-    """Return independent spikes with given rates, eq. (3).
+    """Sample independent spikes with the given firing rates, eq. (3).
 
     Parameters
     ----------
     rates_hz : (B, m) or (T, B, m) float
-        Constant rates, or rates of each step, Hz, from 0 to 1/dt.
+        Firing rates in Hz, constant or for each step, from 0 to 1/dt.
     T : int
-        Number of steps.
+        Number of time steps.
     dt : float
-        Step, s.
+        Time step in s.
     rng : numpy.random.Generator
-        Random generator; the draws do not depend on `dtype`.
+        Random generator; the samples do not depend on `dtype`.
     dtype : float32 or float64, optional
-        Dtype of the result; by default that of `rates_hz`.
+        Dtype of the result; the dtype of `rates_hz` by default.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
 
 
 def _dtype(dtype, default):
-    """Return float32 or float64, the default if dtype is None."""
+    """Validate and return a dtype; return the default for None."""
     try:
         found = np.dtype(default if dtype is None else dtype)
     except TypeError:

@@ -1,45 +1,45 @@
 # refsnn 0.1.0 | ewc.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Elastic weight consolidation: the diagonal Fisher as importance.
+r"""Elastic weight consolidation (EWC) with diagonal Fisher information.
 
-The importance of a parameter is the mean squared derivative of the
-log-likelihood at the end of a task.  A quadratic penalty then keeps
-important parameters near their values at the end of the task.  For N
-samples with outputs f (N, K) and a distribution p of the labels y given f,
+At the end of a task, the importance of a parameter is the mean squared
+derivative of the log-likelihood with respect to this parameter.  A
+quadratic penalty then keeps important parameters near their values.  For N
+samples with K outputs f[n], and a distribution p(y | f) of the labels y,
 
     F_k = (1/N) sum_n E_y (d log p(y | f[n]) / d theta_k)^2       (1)
     penalty = (strength/2) sum_k F_k (theta_k - anchor_k)^2       (2)
     dpenalty = strength F (theta - anchor)                        (3)
 
-where (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l]
-(N, n_in), pre-activations z[l] and signals g[l] = df/dz[l] (N, K, n_out).
-With the error e = d log p / df,
+Eq. (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l], and its
+pre-activations z[l] have the signals g[l]_k = df_k/dz[l].  With the error
+e = d log p / df,
 
     d[l] = sum_k e_k g[l]_k                                       (4)
     F_W[l] = (1/N) sum_n E d[l]^2 (a[l]^2)^T                      (5)
     F_b[l] = (1/N) sum_n E d[l]^2                                 (6)
 
-The expectation E over y is a weighted sum over errors.  p is the softmax
-of f in (7) and (8), and normal with mean f and variance 1 in (9):
+The expectation E over y is a weighted sum over errors e.  In (7) and (8),
+p is the softmax of f; in (9), p is normal with mean f and variance 1:
 
     categorical: e = [k = y] - p_k, weight p_y, y = 0 ... K-1     (7)
     labels given: e = [k = y] - p_k, weight 1, y the label        (8)
     gaussian: e_k = unit vectors, weight 1                        (9)
 
-Derivation.  (5) and (6) square the entries of d log p/dW[l] = d[l] a[l]^T
-    and of d log p/db[l] = d[l].  (7) is the derivative of the log-softmax.
-    In (9), y - f has a standard normal distribution, so E (y - f)(y - f)^T
-    is the identity matrix and E d^2 = sum_k g_k^2.
-Exact.  (7) and (9) take the expectation over the model's distribution.
-    (8) is the empirical Fisher information; with labels drawn from the
-    model, it is a Monte-Carlo estimate of (7).  If outputs are linear in
-    theta and gaussian, (1) is the diagonal of the Hessian of the loss.
-Cost.   O(N K^2 n_out + N n_in n_out) time per layer and O(N K n) memory.
-    For several batches, average F weighted by N.
-Departures.  [KP17] has one penalty per earlier task; `accumulate` merges
-    the penalties and sums F over tasks.  With anchors="latest", a common
-    choice, the anchor is the latest parameters.  With "all", the anchor is
-    the mean of all anchors weighted by F, which gives the gradient of
-    [KP17].  If each task has its own outputs (head), pass only the columns
+Derivation.  Eqs. (5) and (6) square d log p/dW[l] = d[l] a[l]^T and
+    d log p/db[l] = d[l].  Eq. (7) is the derivative of the log-softmax.
+    In (9), y - f has a standard normal distribution.  Then E (y - f)(y -
+    f)^T is the identity matrix, and E d^2 = sum_k g_k^2.
+Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
+    Eq. (8) gives the empirical Fisher information.  For Gaussian outputs
+    that are linear in theta, (1) is the diagonal of the Hessian of the
+    loss.
+Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
+    n_out) memory.  For several batches, average F with weights N.
+Departures.  [KP17] uses one penalty per earlier task.  `accumulate` merges
+    these penalties and sums F over tasks.  With anchors="latest", a common
+    choice, the anchor is set to the latest parameters.  With "all", the
+    anchor is the F-weighted mean of all anchors; the gradient is then that
+    of [KP17].  If each task has its own output head, pass only the columns
     of the head: ``outputs[:, head]`` and ``g[:, head]`` of each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114(13), 3521-3526, 2017,
@@ -55,14 +55,14 @@ __all__ = ["Fisher", "State", "accumulate", "fisher", "penalty", "penalty_gradie
 
 
 class Fisher(NamedTuple):
-    """Hold the diagonal of the Fisher information of each layer."""
+    """Hold the diagonal Fisher information of each layer."""
 
     weights: List[np.ndarray]     # (n_out, n_in) of each layer
     biases: List[np.ndarray]      # (n_out,) of each layer
 
 
 class State(NamedTuple):
-    """Hold arrays, or lists of arrays, in the shapes of the parameters."""
+    """Hold the state of EWC; its arrays have the shapes of the parameters."""
 
     importance: Union[np.ndarray, list]     # sum of F over tasks
     anchor: Union[np.ndarray, list]         # parameters, or mean of anchors
@@ -75,21 +75,21 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     Parameters
     ----------
     inputs : list of (N, n_in) float
-        Inputs of each layer, as ``mlp.forward(...).inputs``.
+        Inputs of each layer, such as ``mlp.forward(...).inputs``.
     signals : list of (N, K, n_out) float
         Derivatives of the outputs with respect to the pre-activations of
-        each layer, as from `mlp.signals`.
+        each layer, such as the result of `mlp.signals`.
     outputs : (N, K) float
-        f: logits or means.  The result has the same dtype.
+        Logits or means f.  The result has the dtype of `outputs`.
     labels : (N,) int, optional
-        Labels for the empirical Fisher information (8), in 0 .. K-1.
+        Labels for the empirical Fisher information, eq. (8), in 0 .. K-1.
     likelihood : {"categorical", "gaussian"}
-        Distribution p: the softmax of f, or normal with mean f.
+        Distribution p: the softmax of f, or a normal distribution.
 
     Returns
     -------
     Fisher
-        Mean over samples.
+        Fisher information, averaged over samples.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return errors e (N, M, K) and the roots of their weights (N, M, 1)."""
+    """Return the errors e (N, M, K) and the square roots of their weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if _one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
@@ -134,19 +134,19 @@ def _errors(outputs, labels, likelihood):
 
 
 def accumulate(state, importance, parameters, anchors="latest"):
-    """End a task: add its Fisher information and update the anchor.
+    """Update the importance and the anchor at the end of a task.
 
     Parameters
     ----------
     state : State or None
         State after the previous task; None for the first task.
     importance : array or list of arrays
-        F at the end of the task, as ``[*found.weights, *found.biases]``.
+        Fisher information F, such as ``[*found.weights, *found.biases]``.
     parameters : array or list of arrays
         Parameters at the end of the task.
     anchors : {"latest", "all"}
-        Whether the new anchor is a copy of the parameters, or the mean of
-        all anchors weighted by F (the parameters where F is 0).
+        The new anchor is a copy of the parameters if "latest", and the
+        F-weighted mean of all anchors if "all".
 
     Returns
     -------
@@ -163,7 +163,7 @@ def accumulate(state, importance, parameters, anchors="latest"):
     _one_of("anchors", anchors, "latest", "all")
     theta = _lists("parameters", parameters)
     F = _lists("importance", importance, theta)
-    _arrays("importance[] (...) in [0, inf)", F)        # a mean of squares
+    _arrays("importance[] (...) in [0, inf)", F)        # F is a mean of squares
     old, before = _state(state, theta) if state is not None \
         else ([np.zeros_like(a) for a in theta], theta)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -178,19 +178,19 @@ def accumulate(state, importance, parameters, anchors="latest"):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty on distances from the anchor, eq. (2).
+    """Return the quadratic penalty on the distance to the anchor, eq. (2).
 
     Parameters
     ----------
     state, parameters : State, and array or list of arrays
         Result of `accumulate`, and current parameters.
     strength : float
-        Strength of the penalty, lambda in [KP17], at least 0.
+        Penalty coefficient, at least 0; [KP17] writes lambda.
 
     Returns
     -------
     float
-        Penalty, to be added to the task's loss.
+        Penalty, to be added to the task loss.
 
     Examples
     --------
@@ -207,7 +207,7 @@ def penalty(state, parameters, strength):
 
 
 def penalty_gradient(state, parameters, strength):
-    """Return the gradient of the penalty, eq. (3).
+    """Return the gradient of the quadratic penalty, eq. (3).
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _quadratic(state, parameters, strength):
-    """Return the lists F and theta - anchor, and the strength."""
+    """Return the lists F and theta - anchor, and the penalty coefficient."""
     if type(strength) is not float or not 0 <= strength < float("inf"):
         strength, = _arrays("strength () in [0, inf)", strength, dtype=np.float64)
     theta = _lists("parameters", parameters)
@@ -244,7 +244,7 @@ def _quadratic(state, parameters, strength):
 
 
 def _formed(name, arrays, like):
-    """Refuse overflow; return the list of arrays if `like` is a list."""
+    """Reject overflow; return a list of arrays if `like` is a list."""
     if not all(np.isfinite(a).all() for a in arrays):
         raise ValueError(f"{name} overflows {arrays[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")
@@ -258,7 +258,7 @@ def _state(state, theta):
 
 
 def _lists(name, value, like=None):
-    """Return `value` as a list of arrays of the shapes and dtypes of `like`."""
+    """Return `value` as a list of arrays with the shapes and dtypes of `like`."""
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     count = len(like) if like else max(1, len(arrays))
@@ -268,7 +268,7 @@ def _lists(name, value, like=None):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) \
                 and a.size and (a.shape, a.dtype) == (b.shape, b.dtype) \
                 and np.isfinite(a).all():
-            continue            # 5 us faster than `_arrays`
+            continue            # this test is 5 us faster than `_arrays`
         what = f"{name}[{i}]" if several else name
         axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
         a, = _arrays(f"{what} {axes} float", a, dtype=dtype)

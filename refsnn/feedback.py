@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the error of a hidden spiking layer by exact or random feedback.
+r"""Compute the credit of hidden spikes by exact or random feedback.
 
-Each rule turns an error into `dspikes`, the credit e[t] of the spikes S[t]
-of a hidden layer.  Any learning rule for one layer can use this credit.
-With the adjoint dI of the currents of the next layer, and its input
-weights W, the rules are
+Each rule maps an error to `dspikes`, the credit e[t] of the spikes S[t] of
+a hidden layer.  Any learning rule for one layer can use this credit.  With
+the adjoint dI of the currents of the next layer, and the input weights W
+of the next layer, the rules are
 
     backpropagation       e[t] = W^T dI[t+1]             (1)  [NMZ19]
     feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19]
@@ -15,27 +15,30 @@ weights W, the rules are
         with l = |y - target|^2 / 2                                (4)
         or l = -log softmax(y)[label]                              (5)
 
-A three-factor rule combines the credit with a trace P of each input, which
-is the response of a membrane without reset to this input alone:
+A three-factor rule combines the credit e, the surrogate derivative psi and
+a trace P of each input.  The trace is the response of a membrane without
+reset to this input alone:
 
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
 
-Event-driven random backpropagation is (2) with (7), a boxcar psi, and the
-input x in place of its trace P; it ignores the dynamics and the reset.
+Event-driven random backpropagation combines (2) and (7), with a boxcar psi
+and with the input x in place of its trace P.  This rule neglects the
+membrane dynamics and the reset.
 
-Derivation.  (1) is the chain rule through I[t+1] = ... + W S[t].  The
-    random rules replace W by a fixed random matrix.  Without reset,
-    U[t] = W P[t], so dL/dW = sum_t dL/dU[t] P[t]^T, which is (7).
+Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t]. The
+    random rules replace W by a fixed random matrix.  Without reset, U[t] =
+    W P[t], so dL/dW = sum_t dL/dU[t] P[t]^T, which is (7).
 Approximate.  Rule (1) is exact, and rule (3) is exact for the local loss.
-    Rule (7) is exact for one layer without recurrence and refractoriness
-    whose reset is subtracted and enters as a recorded term.  Rules (2) and
-    (3) and feedback alignment do not use the true derivative of the
-    network's loss; they give the gradient of sum_t <e[t], S[t]> with
-    recorded e.
-Cost.   O(T B n k) time for an error from k units, O(T B n m) for (7).
-Departures.  In [NMZ19], the error is fed back within one step.  Here
-    spikes enter the currents one step later, hence t+1 in (1).
+    Rule (7) is exact for one layer without recurrence and refractoriness,
+    if the reset is subtracted as a recorded term.  Rules (2), (3) and
+    feedback alignment do not compute the derivative of the network's loss.
+    With these rules, training follows the gradient of sum_t <e[t], S[t]>
+    at recorded e.
+Cost.   The time is O(T B n k) for an error of k units, and O(T B n m) for
+    (7).
+Departures.  In [NMZ19], the error is fed back within one step.  Here,
+    spikes enter the currents one step later, which gives t+1 in (1).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
@@ -50,22 +53,22 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, B):
-    """Compute the error of a layer from the error of the next layer, eq. (1).
+    """Compute the credit of a layer from the error of the next layer, eq. (1).
 
     Parameters
     ----------
     dsyn : (T, B, k) float
         Adjoint of the currents of the next layer, which has k neurons.  The
-        result has its dtype.
+        result has the dtype of `dsyn`.
     B : (k, n) float
-        Input weights W of the next layer (backpropagation), or a fixed
-        random matrix of that shape (feedback alignment).
+        Input weights W of the next layer (backpropagation), or a fixed random
+        matrix of the same shape (feedback alignment).
 
     Returns
     -------
     (T, B, n) float
-        ``dspikes`` of the layer; 0 at the last step, whose spikes have no
-        effect.
+        Credit ``dspikes`` of the layer.  It is 0 at the last step, because the
+        last spikes have no effect.
 
     Examples
     --------
@@ -79,13 +82,13 @@ def transport(dsyn, B):
 
 
 def direct(error, H):
-    """Compute the error of a layer directly from the output error, eq. (2).
+    """Compute the credit of a layer directly from the output error, eq. (2).
 
     Parameters
     ----------
     error : (T, B, k) float
-        dL/dU of the readout's membranes, or any output error.  The result
-        has its dtype.
+        Derivative dL/dU of the readout membranes, or any other output error.
+        The result has the dtype of `error`.
     H : (k, n) float
         Fixed random matrix.
 
@@ -104,22 +107,22 @@ def direct(error, H):
 
 
 def local_square(spikes, G, target):
-    """Return the square error of a fixed random readout, eqs. (3) and (4).
+    """Return the squared error of a fixed random readout, eqs. (3) and (4).
 
     Parameters
     ----------
     spikes : (T, B, n) float
         Spikes of the layer.
     G : (k, n) float
-        Fixed random readout.  The result has its dtype.
+        Fixed random readout weights.  The credit has the dtype of `G`.
     target : (T, B, k) float
         Target of the readout at each step.
 
     Returns
     -------
     loss, dspikes : float and (T, B, n) float
-        Loss, summed over steps and readout units, mean over the batch, and
-        its derivative by the spikes.
+        Loss, summed over steps and readout units and averaged over the batch,
+        and its derivative with respect to the spikes.
 
     Examples
     --------
@@ -141,7 +144,7 @@ def local_cross_entropy(spikes, G, labels):
     Parameters
     ----------
     spikes, G
-        As for `local_square`; a trace of the spikes can replace them.
+        As for `local_square`; a trace of the spikes can replace the spikes.
     labels : (B,) int
         Class of each sample, in [0, k).
 
@@ -171,14 +174,14 @@ def local_cross_entropy(spikes, G, labels):
 
 
 def presynaptic_trace(x, *, alpha, beta, gain=1.0):
-    """Compute the membrane response to each input alone, eq. (6).
+    """Compute the presynaptic trace of each input, eq. (6).
 
     Parameters
     ----------
     x : (T, B, m) float
         Input spikes.
     alpha, beta, gain : float
-        Decays of current and membrane, in [0, 1), and factor on the
+        Decay factors of current and membrane, in [0, 1), and gain of the
         current, in [1e-9, 1e9).
 
     Returns
@@ -208,8 +211,8 @@ def three_factor(post, pre):
     Parameters
     ----------
     post : (T, B, n) float
-        Surrogate derivative times error, psi[t] e[t].  The result has its
-        dtype.
+        Surrogate derivative multiplied by the credit, psi[t] e[t].  The result
+        has the dtype of `post`.
     pre : (T, B, m) float
         Trace from `presynaptic_trace`, or the input itself (event-driven
         random backpropagation).
@@ -234,7 +237,7 @@ def alignment(a, b):
     Parameters
     ----------
     a, b : (...) float
-        Gradients of the same shape, neither of them 0.
+        Gradients of the same shape, each with a non-zero entry.
 
     Returns
     -------
@@ -249,7 +252,7 @@ def alignment(a, b):
     b, = _arrays(f"b {a.shape}", b, dtype=np.float64)
     if not (a.any() and b.any()):
         raise ValueError("a or b is zero or empty: must be non-zero")
-    a, b = (v / np.abs(v).max() for v in (a, b))        # squares do not overflow
+    a, b = (v / np.abs(v).max() for v in (a, b))        # so that squares are finite
     cosine = np.sum(a * b) / (np.linalg.norm(a) * np.linalg.norm(b))
     return float(np.clip(cosine, -1, 1))
 

@@ -1,32 +1,33 @@
 # refsnn 0.1.0 | mlp.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute a multilayer perceptron and its first and second derivatives.
+r"""Compute the outputs, gradient and Jacobian of a multilayer perceptron.
 
-The hidden units are ReLU or tanh.  Layer l = 0 ... L-1 has weights W[l]
-and biases b[l].  For one sample x, and with `o` for the entrywise product,
+The activation function phi of the hidden units is ReLU or tanh.  Layer l =
+0 ... L-1 has the weights W[l] and biases b[l].  For one sample x, and with
+`o` for the entrywise product, the network computes
 
     a[0] = x,  z[l] = W[l] a[l] + b[l]                           (1)
     a[l+1] = phi(z[l]),  f = z[L-1]                              (2)
 
-Dropout multiplies the units by recorded masks m[l] of 0 and 1:
+Dropout multiplies the inputs of layer l by a recorded mask m[l]:
 
     a[l] becomes m[l] o a[l],  z[l-1] becomes m[l] o z[l-1]      (3)
 
-The ReLU gate of a dropped unit is closed, so all derivatives below also
-hold with dropout.  With d[l] = dE/dz[l], the gradient of a loss E is
+A dropped unit has phi'(z) = 0, so the derivatives below also hold with
+dropout.  With d[l] = dE/dz[l], the gradient of a loss E is
 
     d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
 
-The sums are over the samples n.  The Jacobian follows from the signals
-g[l]_k = df_k/dz[l] of output k:
+Both sums are over the samples n.  The Jacobian follows from the signals,
+which are the derivatives g[l]_k = df_k/dz[l] of output k:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
-A function E of the Jacobian, such as a loss of the neural tangent kernel
-of [LZ20], is therefore a function of all a[l] and g[l].  Let A[l], G[l]_k
-and O be its partial derivatives by a[l], g[l]_k and f.  Its total
+By (8), a function E of the Jacobian, such as the tangent-kernel loss of
+[LZ20], is a function of all a[l] and g[l].  Let A[l], G[l]_k and O be the
+partial derivatives of E with respect to a[l], g[l]_k and f.  The total
 derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l] follow from
 
     B[0]_k = G[0]_k,  B[l+1]_k = G[l+1]_k + W[l+1] T[l]_k        (9)
@@ -36,25 +37,27 @@ derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l] follow from
     d[L-1] = O,
     d[l] = phi'(z[l]) o (W[l+1]^T d[l+1] + A[l+1]) + c[l]       (13)
 
-The gradient of E is the sum of (5) and (11).  Initial weights follow a
-truncated normal distribution with the variance of [GB10]:
+The gradient of E is the sum of (5) and (11).  The initial weights follow a
+truncated normal distribution with the variance proposed by [GB10]:
 
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
-Derivation.  (4)-(8) are the chain rule for (1) and (2).  (9)-(12) are the
-    reverse pass through (7), from g[0] to g[L-1]: g[l]_k depends on
-    g[l+1]_k, W[l+1] and z[l].  (13) is the reverse pass through (1) and
-    (2), with A and c added.  A[0] and G[L-1] have no effect, because x and
-    g[L-1] are constant.  With a = phi(z), tanh has phi' = 1 - a^2 and
-    phi'' = -2 a phi', so c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k by (7).
-    ReLU has phi'' = 0.  0.87962566 is the standard deviation of a standard
-    normal variable truncated at -2 and 2.
-Exact.  The derivatives are exact for tanh, and for ReLU wherever no z is
-    0.  Where z = 0, phi' is set to 0, and the signals of ReLU units jump.
-Cost.   A gradient needs O(N w) multiplications for N samples and w
-    weights; signals, Jacobian and `second_order` need K times as many.
-Departures.  None known.
+Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.  Eqs.
+    (9)-(12) are the reverse pass through (7), from g[0] to g[L-1], because
+    g[l]_k depends on g[l+1]_k, W[l+1] and z[l].  Eq. (13) is the reverse
+    pass through (1) and (2), with the additional terms A and c.  A[0] and
+    G[L-1] have no effect, because x and g[L-1] are constant.  For a =
+    phi(z), tanh has phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives
+    c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  The
+    constant 0.87962566 is the standard deviation of a standard normal
+    variable that is truncated at -2 and 2.
+Exact.  The derivatives are exact for tanh units, and for ReLU units with z
+    != 0.  At z = 0, the ReLU derivative phi' is set to 0, and the signals
+    jump.
+Cost.   `backward` needs O(N w) multiplications for N samples and w
+    weights. `signals`, `jacobian` and `second_order` need K times as many.
+Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 [GB10] X. Glorot and Y. Bengio, AISTATS 2010, PMLR 9, 249-256.
@@ -76,7 +79,7 @@ RUN = ("weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
 
 
 class Recording(NamedTuple):
-    """Hold the inputs and pre-activations of all layers, and the outputs."""
+    """Hold the inputs and pre-activations of all layers, and the network outputs."""
 
     inputs: List[np.ndarray]    # a[l], (N, n_in)
     pre: List[np.ndarray]       # z[l], (N, n_out)
@@ -84,29 +87,29 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives by weights and biases, summed over samples."""
+    """Hold the gradient of a loss, summed over the samples, for each layer."""
 
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
 
 def forward(weights, biases, x, activation="relu", dropout=None):
-    """Run the network, eqs. (1)-(3).
+    """Run the network on a batch of samples, eqs. (1)-(3).
 
     Parameters
     ----------
     weights, biases : lists of (n_out, n_in) and of (n_out,) float
-        One array of each for each layer.  The result has the dtype of the
+        Weights and biases of each layer.  The results have the dtype of the
         weights.
     x : (N, n) float
-        Samples.
+        Input samples.
     activation : {"relu", "tanh"}
-        Activation function of all layers but the last, which is linear.
+        Activation function of the hidden layers; the last layer is linear.
     dropout : list of (N, n_in) of 0 and 1, optional
-        Recorded mask of each layer's inputs; None masks nothing.  Outputs
-        of tanh units cannot be masked.  To scale the kept units by 1/keep,
-        scale their outgoing weights, here and in `backward`, and then the
-        gradient of these weights.
+        Recorded mask of each layer's inputs; None masks no input.  Outputs of
+        tanh units cannot be masked.  To divide the remaining units by the keep
+        probability, divide their outgoing weights by the keep probability,
+        here and in `backward`, and then the gradient of these weights.
 
     Returns
     -------
@@ -140,14 +143,14 @@ def forward(weights, biases, x, activation="relu", dropout=None):
 
 
 def backward(weights, recording, doutputs, activation="relu"):
-    """Compute the gradient of a loss of the outputs, eqs. (4) and (5).
+    """Compute the gradient of a loss on the network outputs, eqs. (4) and (5).
 
     Parameters
     ----------
     weights, recording, activation
         Arguments and result of `forward`.
     doutputs : (N, K) float
-        Derivative of the loss by the outputs.
+        Derivative of the loss with respect to the outputs.
 
     Returns
     -------
@@ -167,7 +170,7 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Return phi'(z[l]), (N, n_out), of all layers but the last."""
+    """Return phi'(z[l]), with the shape (N, n_out), for each hidden layer."""
     found = []
     for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -184,10 +187,10 @@ def _slopes(inputs, pre, activation):
 
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
-    """Compute the gradient from the last layer to the first, eqs. (5) and (13).
+    """Compute the gradient backward through the layers, eqs. (5) and (13).
 
     `dinputs` holds A[l], `extra` holds c[l] of (12), and `gain` holds the
-    terms (11); None stands for 0.
+    terms (11).  An entry None stands for 0.
     """
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
@@ -206,7 +209,7 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Compute the derivatives of the outputs by all z[l], eqs. (6) and (7).
+    """Compute the derivatives of the outputs with respect to z[l], eqs. (6), (7).
 
     Parameters
     ----------
@@ -216,8 +219,8 @@ def signals(weights, recording, activation="relu"):
     Returns
     -------
     list of (N, K, n_out) float
-        g[l] for each layer; entry [n, k] is the derivative of output k of
-        sample n by the pre-activations z[l] of this sample.
+        Signals g[l] of each layer.  Entry [n, k] is the derivative of output k
+        of sample n with respect to z[l] of this sample.
 
     Examples
     --------
@@ -238,7 +241,7 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Return the units with non-zero signals, and these as (N K, units)."""
+    """Return the units with non-zero signals, and their signals (N K, units)."""
     rows = signals.reshape(-1, signals.shape[2])
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -246,7 +249,7 @@ def _live(signals):
 
 
 def jacobian(recording, signals):
-    """Return the derivatives of all outputs by all parameters, eq. (8).
+    """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
 
     Parameters
     ----------
@@ -256,7 +259,8 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        For each layer, derivatives by weights, row by row, then by biases.
+        The parameters of each layer are the weights, row by row, and the
+        biases.
 
     Examples
     --------
@@ -276,17 +280,17 @@ def jacobian(recording, signals):
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Compute the gradient of a function of a, g and f, eqs. (9)-(13) and (5).
+    """Compute the gradient of a function of a, g and f, eqs. (5) and (9)-(13).
 
     Parameters
     ----------
     weights, recording, signals, activation
-        As for `backward`, with the result of `signals`.
+        As for `backward`; `signals` is the result of that function.
     dinputs, dsignals : lists like recording.inputs and signals, optional
-        Derivatives A and G; None, also as an entry, stands for 0.  A[0] and
-        G[L-1] are not used.
+        Partial derivatives A and G.  None, for a list or an entry, stands for
+        0.  A[0] and G[L-1] are not used.
     doutputs : (N, K) float, optional
-        Derivative O; None stands for 0.
+        Partial derivative O; None stands for 0.
 
     Returns
     -------
@@ -310,7 +314,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Compute c[l] of (12) and the term (11) of each dW[l]."""
+    """Compute c[l] of eq. (12) and the term (11) of each dW[l]."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -332,14 +336,14 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
 
 
 def init(sizes, rng, dtype=np.float64):
-    """Draw weights and biases, eqs. (14) and (15).
+    """Sample the initial weights and biases, eqs. (14) and (15).
 
     Parameters
     ----------
     sizes : sequence of int
-        Numbers of inputs, of neurons in each hidden layer, and of outputs.
+        Number of inputs, sizes of the hidden layers, and number of outputs.
     rng : numpy.random.Generator
-        Source of randomness.
+        Random number generator.
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.
 
@@ -371,7 +375,7 @@ def init(sizes, rng, dtype=np.float64):
 
 
 def _fields(recording):
-    """Return the inputs and pre-activations of a recording."""
+    """Validate a recording, and return its inputs and pre-activations."""
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording")
@@ -379,7 +383,7 @@ def _fields(recording):
 
 
 def _network(weights, recording, activation, spec="", *values):
-    """Check a recorded run and `values`; return them with the slopes phi'."""
+    """Validate a recording and `values`; return them with the slopes phi'."""
     _one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(RUN + spec, weights, *_fields(recording),
                                             *values)
@@ -387,10 +391,10 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check `values` by `_arrays` and return them, lists of arrays included.
+    """Validate and return arrays and lists of arrays, with `_arrays`.
 
-    A rule of spec that contains [{0}] applies to a list with one array for
-    each layer {0}; {1} is {0} + 1, and {2} is the number of layers.
+    A rule of `spec` that contains [{0}] describes a list with one array for
+    each layer {0}.  The index {1} is {0} + 1, and {2} is the number of layers.
     """
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
     rules, arrays, parts = [], [], []

@@ -6,23 +6,25 @@ kernel is
 
     K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw     (1)  [LZ20]
 
-The factor m_w is 1 (kind "at_masked") or the mask of w ("through_mask").
-A dense layer z = W a_n + b with signals g_nk = df_k(x_n)/dz contributes
+For the kind "at_masked", the factor m_w is 1.  For "through_mask", it is
+the mask of w.  A dense layer z = W a_n + b with signals g_nk =
+df_k(x_n)/dz contributes
 
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-Term (2) is without a mask, and (3) with the mask M; 1 is due to the bias.
-With patches A_n (P, q) and signals G_nk (P, c) at P positions, a
-convolution has the Jacobians J_nk by its weights and b_nk by its biases,
-and contributes (5), where `o` is the entrywise product:
+Term (2) holds without a mask, and (3) holds with the mask M.  The summand
+1 is due to the bias.  A convolution has patches A_n (P, q) and signals
+G_nk (P, c) at P positions.  Its Jacobians are J_nk for the weights and
+b_nk for the biases. The convolution contributes (5), where `o` is the
+entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
 
-Derivation.  (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  The adjoint
-    for a loss E follows from the chain rule, with D = dE/dK and C = <a_n,
-    a_m> + 1:
+Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  For a
+    loss E, let D = dE/dK and C[n, m] = <a_n, a_m> + 1.  By the chain rule,
+    the adjoint is
 
     R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>             (6)
     da_n = sum_m R[n, m] a_m                                (7)
@@ -30,15 +32,17 @@ Derivation.  (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  The adjoint
     dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    db is (9) without M and with b in place of J.  With a mask, C and R
-    depend on the index j of (3), and (7) sums R_j M_ji a_mi over j.
-Exact.  "at_masked" is the kernel of all weights, evaluated at the masked
-    weights, as in the authors' program.  "through_mask" is the kernel
-    that governs the training of the masked network.
+    The derivative db is (9) without M and with b in place of J.  With a
+    mask, C and R depend on the index j of (3), and (7) also sums R_j M_ji
+    a_mi over j.
+Exact.  Both kinds are exact.  The kind "at_masked" is the kernel of all
+    weights, evaluated at the masked weights, as in the authors' code. The
+    kind "through_mask" governs the training of the masked network.
 Cost.   For N x M pairs of samples and k outputs, a dense layer of i inputs
     and j units needs N M (i + k^2 j) multiplications, or N M (i + k^2) j
-    with a mask; a convolution needs N k P q c + N M k^2 q c.
-Departures.  A sum over outputs has no factor 1/k, except in "trace_mean".
+    with a mask.  A convolution needs N k P q c + N M k^2 q c.
+Departures.  Sums over the outputs have no factor 1/k, except in
+    "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -53,34 +57,34 @@ __all__ = ["adjoint", "estimate_memory", "kernel"]
 
 KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
-SIDE = 500          # rows of a tile of the kernel, which fits in the cache
-CHUNK = 2 ** 20     # entries of a Jacobian or a product held at a time
+SIDE = 500          # rows of a kernel tile, chosen to fit in the cache
+CHUNK = 2 ** 20     # maximum number of entries of a temporary Jacobian
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
-    """Compute the kernel between two batches, or within one, eqs. (1)-(5).
+    """Compute the kernel between two batches or within one batch, eqs. (1)-(5).
 
     Parameters
     ----------
     left : (inputs, signals)
-        Two lists with one array for each layer.  A dense layer has inputs
-        (N, i) and signals (N, K, j), the derivatives of the outputs by the
-        pre-activations.  A convolution has patches (N, P, q), by row,
-        column and channel, and signals (N, K, P, c).
+        Two lists with one array for each layer.  A dense layer has inputs (N,
+        i) and signals (N, K, j).  A convolution has patches (N, P, q), by row,
+        column and channel, and signals (N, K, P, c).  Signals are the
+        derivatives of the outputs with respect to the pre-activations.
     right : (inputs, signals), optional
-        Other batch, of M samples.  None stands for `left`, at half the cost.
+        Second batch, with M samples.  None stands for `left`, at half the
+        cost.
     masks : list of arrays of 0 and 1, optional
-        In the shapes of the weights; used by kind "through_mask" only.
+        Masks in the shapes of the weights, used only for "through_mask".
     kind : {"at_masked", "through_mask"}
-        Whether (1) sums over all weights or only over those with mask 1.
+        Whether (1) sums over all weights or only over weights with mask 1.
     reduction : str
-        "full" is (1), "per_class" its entries k = q, "trace_sum" and
-        "trace_mean" their sum and mean over k, and "sum_logits" the sum of
-        (1) over k and q, which is the kernel of the sum of all outputs.
+        "full" is (1).  "per_class" holds the entries k = q of (1), "trace_sum"
+        is their sum over k, and "trace_mean" is their mean.  "sum_logits" is
+        the sum of (1) over k and q, the kernel of the sum of all outputs.
 
-    Returns
-    -------
-    (N, M, K, K), (N, M, K) for "per_class", else (N, M) float
+    Returns ------- (N, M, K, K) for "full", (N, M, K) for "per_class", else
+    (N, M) float
         The full kernel is contiguous in the order (N, K, M, K).
 
     Examples
@@ -116,7 +120,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return inputs, and signals (N, C, K, ...) of C classes of K outputs."""
+    """Return the inputs, and the signals (N, C, K, ...) in C groups of K outputs."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -124,7 +128,7 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return slices (of N, of M) for each tile; if `one`, in the upper half."""
+    """Return the row and column slices of all tiles; if `one`, the upper half."""
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -134,7 +138,7 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Return the units with non-zero signals, and their part of g, h and mask."""
+    """Return the units with non-zero signals, with their parts of g, h and mask."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -144,7 +148,7 @@ def _live(g, h, mask):
 
 
 def _dense(tile, x, y, g, h, mask):
-    """Add the kernel of a dense layer to a tile (C, r, K, m K)."""
+    """Add the kernel of a dense layer to a tile (C, r, K, m K) in place."""
     if mask is None:
         both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)[:, None]
         return _gram(tile, g, h, both)                                     # (2)
@@ -155,7 +159,7 @@ def _dense(tile, x, y, g, h, mask):
 
 
 def _gram(tile, g, h, both=1):
-    """Add `both` (r, 1, m K) times <g_nk, h_mq> to a tile, class by class."""
+    """Add <g_nk, h_mq>, multiplied by `both` (r, 1, m K), to a tile in place."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)
@@ -166,13 +170,13 @@ def _rows(block):
 
 
 def _overlap(x, y, mask):
-    """Return the inner sum of (3) plus 1 for pairs of samples, (r, m, j)."""
+    """Return the inner sum of eq. (3) plus 1 for all sample pairs, (r, m, j)."""
     pairs = (x[:, None] * y).reshape(-1, x.shape[1])
     return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
 
 
 def _convolution(tiles, a, b, g, h, mask):
-    """Add the kernel of a convolution to all tiles, some channels at a time."""
+    """Add the kernel of a convolution to all tiles, in blocks of channels."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
@@ -184,13 +188,13 @@ def _convolution(tiles, a, b, g, h, mask):
 
 
 def _cuts(N, K, a, g):
-    """Return slices of channels whose Jacobian has at most CHUNK entries."""
+    """Split the channels into slices with at most CHUNK entries of the Jacobian."""
     size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
     return [slice(start, start + size) for start in range(0, g[-1], size)]
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the Jacobian (N, C, K, c q) of some channels of a convolution."""
+    """Return the Jacobian (N, C, K, c q) of a slice of a convolution's channels."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
     return J if mask is None else J * mask[cut].ravel()
@@ -204,15 +208,15 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     left, right, masks, kind
         As for `kernel`; `right` is required.
     dkernel : (N, M, K, K) float
-        Derivative of a loss by the full kernel.
+        Derivative of a loss with respect to the full kernel.
     constant : bool
-        Whether inputs[0] and signals[-1] are constant, as for a linear last
-        layer; their derivatives are then not computed but None.
+        True if inputs[0] and signals[-1] are constant, as for a linear last
+        layer.  Their derivatives are then None.
 
     Returns
     -------
     (dinputs, dsignals), (dinputs, dsignals) : lists of float
-        Derivatives by the arrays of the left and of the right batch.
+        Derivatives with respect to the left batch and to the right batch.
 
     Examples
     --------
@@ -246,7 +250,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
-    """Add the part of a tile D (r, m, K, K) to dx, dg, dy and dh in place."""
+    """Add the contribution of a tile D (r, m, K, K) to dx, dg, dy and dh."""
     (r, K, j), m = g.shape, len(y)
     flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -271,7 +275,7 @@ def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
-    """Add to `da`, `dg`, `db` and `dh` in place; `da` and `dg` may be None."""
+    """Add the adjoint of a convolution to da, dg, db, dh; da or dg may be None."""
     for E, x, s, dx, ds, y, t in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
         ds = np.zeros_like(s) if ds is None else ds
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
@@ -294,14 +298,14 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
     left, right, kind, reduction
         As for `kernel`, with shapes in place of arrays.
     dtype : dtype
-        float32 or float64.
+        Dtype of all arrays, float32 or float64.
 
     Returns
     -------
     int
-        Size of all arrays that exist at one time, for the largest layer.
-        The arguments are not counted, nor are copies of the signals of a
-        layer in which all signals of some units are 0.
+        Largest total size of arrays that exist at the same time.  The
+        arguments are not counted.  Copies of signals, made for layers in which
+        some units have only zero signals, are not counted either.
 
     Examples
     --------
@@ -335,7 +339,7 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Return checked batches, shapes of the left batch, masks (j, i) and values."""
+    """Validate and return batches, left shapes, masks (j, i) and values."""
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
@@ -363,7 +367,7 @@ def _batches(left, right, masks, kind, more="", *values):
 
 
 def _layers(name, batch, L=None):
-    """Check that a batch is two lists of L arrays each; return L."""
+    """Check that a batch consists of two lists of L arrays each, and return L."""
     if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(
             isinstance(part, (tuple, list)) for part in batch) \
             or not 0 < len(batch[0]) == len(batch[1]) == (L or len(batch[0])):
@@ -373,7 +377,7 @@ def _layers(name, batch, L=None):
 
 
 def _shapes(name, batch):
-    """Check a batch of shapes; return (inputs, signals) for each layer."""
+    """Validate a batch of shapes; return the pair (inputs, signals) of each layer."""
     _layers(name, batch)
     layers = [tuple(map(tuple, layer)) for layer in zip(*batch, strict=True)]
     N, K = (*layers[0][1], 0, 0)[:2]

@@ -1,31 +1,32 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Predict the training of a network that is linearised by its tangent kernel.
+r"""Predict the training of a network from its neural tangent kernel.
 
-Let f be the outputs for any samples, and K the tangent kernel between
-these and the training samples.  A step of gradient descent on any loss L
-changes f, to first order in the learning rate, by
+Let f be the outputs for some samples, and let K be the tangent kernel
+between these samples and the training samples.  To first order in the
+learning rate, one step of gradient descent on a loss L gives
 
     f <- f - rate K dL/df                                 (1)  [LZ20]
 
-Let K be constant, and let L = c/2 sum (f - y)^2 over the outputs of the N
-training samples, with c = 1 ("sum") or c = 1/N ("mean").  With the kernel
-among the training samples K = Q diag(lambda) Q^T, after s steps,
+Let K be constant, and let L = c/2 sum (f - y)^2 over all outputs of the N
+training samples.  The factor c is 1 (loss "sum") or 1/N (loss "mean"). For
+the kernel K = Q diag(lambda) Q^T of the training samples, s steps give
 
     f_s = y + Q (1 - rate c lambda)^s Q^T (f_0 - y)       (2)
     S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
     f_s = f_0 - K Q S_s Q^T (f_0 - y)                     (4)
 
-Equation (2) holds for the training samples.  Equation (4) holds for other
-samples, with the kernel K between these and the training samples.
+Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
+with the kernel K between the other samples and the training samples.
 
-Derivation.  s steps (1) in the eigenbasis of K give (2).  (3) is the sum
-    of rate c (1 - rate c lambda)^t over t < s, or rate c s if lambda = 0.
+Derivation.  Eq. (2) applies (1) s times in the eigenbasis of K.  Eq. (3)
+    is the sum of rate c (1 - rate c lambda)^t over t < s; S_s is rate c s
+    if lambda = 0.
 Approximate.  The predictions are exact for a network that is linear in its
-    weights.  For other networks they ignore the change of K in training,
-    which is of order 1/width for one step.  A masked network needs the
-    kernel "through_mask" of `ntk`.
-Cost.   O((N k)^3) once, then O((N + M) N k^2) for each s.
-Departures.  The steps are discrete, unlike the continuous gradient flow.
+    weights.  For other networks, the predictions neglect the change of K,
+    which is of order 1/width in one step.  A masked network needs the kind
+    "through_mask" of `ntk.kernel`.
+Cost.   The time is O((N k)^3) once, plus O((N + M) N k^2) for each s.
+Departures.  Training takes discrete steps, in place of a gradient flow.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -41,23 +42,23 @@ LOSSES = ("sum", "mean")
 
 
 class Trajectory(NamedTuple):
-    """Hold the outputs of training and test samples after S numbers of steps."""
+    """Hold the outputs of training and test samples for each of S step counts."""
 
     train: np.ndarray           # (S, N, K)
     test: np.ndarray | None     # (S, M, K); None without `cross`
 
 
 def one_step(kernel, outputs, doutputs, rate):
-    """Predict outputs after one step of gradient descent, eq. (1).
+    """Predict the outputs after one step of gradient descent, eq. (1).
 
     Parameters
     ----------
     kernel : (M, N, K, K) float
-        Kernel between the predicted samples and the training samples.
+        Tangent kernel between the predicted and the training samples.
     outputs : (M, K) float
         Outputs before the step.
     doutputs : (N, K) float
-        Derivative of the loss by the outputs of the training samples.
+        Derivative of the loss with respect to the training outputs.
     rate : float
         Learning rate.
 
@@ -80,29 +81,29 @@ def one_step(kernel, outputs, doutputs, rate):
 
 
 def _matrix(kernel):
-    """Return a kernel (N, M, K, K) as a matrix (N K, M K)."""
+    """Reshape a kernel (N, M, K, K) into a matrix (N K, M K)."""
     N, M, K, _ = kernel.shape
     return kernel.swapaxes(1, 2).reshape(N * K, M * K)
 
 
 def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
             test_outputs=None):
-    """Predict outputs after gradient descent on the square loss, (2)-(4).
+    """Predict the outputs after training on the squared loss, eqs. (2)-(4).
 
     Parameters
     ----------
     kernel : (N, N, K, K) float
-        Kernel among the training samples.
+        Tangent kernel of the training samples.
     outputs, targets : (N, K) float
         Outputs f_0 and targets y of the training samples.
     steps : int or (S,) int
-        Numbers of steps, each at least 0.
+        One or several numbers of steps, each at least 0.
     rate
         As for `one_step`.
     loss : {"sum", "mean"}
-        Half the sum of squared errors, or this divided by N.
+        Half the sum of squared errors, or half this sum divided by N.
     cross : (M, N, K, K) float, optional
-        Kernel between the test samples and the training samples.
+        Tangent kernel between the test samples and the training samples.
     test_outputs : (M, K) float, optional
         Outputs f_0 of the test samples.
 
@@ -114,7 +115,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     ------
     ValueError
         If the kernel is not symmetric or has a negative eigenvalue, or if
-        the descent diverges beyond the range of floats.
+        gradient descent diverges until floats overflow.
 
     Examples
     --------
@@ -141,7 +142,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     if values[0] < -100 * noise or values[-1] <= 0:
         raise ValueError(f"kernel has eigenvalues {values[0]} to {values[-1]}: must "
                          "be non-negative and not all 0")
-    values = np.maximum(values, 0)          # rounding can make them negative
+    values = np.maximum(values, 0)          # remove rounding errors
     left, moved = _powers(values, float(rate) / (N if loss == "mean" else 1),
                           np.atleast_1d(steps)[:, None].astype(kernel.dtype))
     start = Q.T @ (outputs - targets).ravel()
@@ -153,7 +154,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return (1 - pace values)^s and S_s of (3), both (S, N K)."""
+    """Return (1 - pace values)^s and S_s of eq. (3), both of shape (S, N K)."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():

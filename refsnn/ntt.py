@@ -2,46 +2,49 @@
 r"""Transfer the tangent kernel of a dense network to a sparse network (NTT).
 
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
-random weights, which are never trained, and no labels are used.  The
-student has the weights M_l W_l, where the masks M_l are 0 for pruned
-weights.  The student learns to reproduce the teacher's outputs f* and the
-teacher's empirical tangent kernel K* between the two halves of a batch,
-because both determine how the teacher would train.  For a batch of B =
-N + N' inputs and k outputs, the loss is
+random weights that are never trained.  No labels are used.  The student
+has the weights M_l W_l, where the masks M_l are 0 for pruned weights.  The
+student learns to reproduce the teacher's outputs f*, and the teacher's
+tangent kernel K* between the two halves of a batch.  Outputs and kernel
+determine how a network trains.  For a batch of B = N + N' inputs and k
+outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-The sums are over all entries of K (N, N', k, k) and f (B, k).  The
-derivatives of the loss by kernel and outputs are
+The sums (1) and (2) are over all entries of K (N, N', k, k) and f (B, k).
+The derivatives of the loss with respect to K and f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
-The adjoint of the kernel computes from D the derivatives by the inputs a_l
-of all layers and by the signals g_l = df/dz_l.  From da, dg and df, the
-second-order pass of the network computes the derivatives by the weights:
+From D, the adjoint of the kernel computes the derivatives da_l with
+respect to the layer inputs a_l, and dg_l with respect to the signals g_l =
+df/dz_l.  From da, dg and df, the second-order pass of the network computes
+the weight gradient:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-Every `every` steps, except in the last `every` steps, new masks are
-computed from the dense weights W_l.  Pruned weights receive neither a
+New masks are computed from the dense weights W_l every `every` steps,
+except in the last `every` steps.  Pruned weights receive neither a
 gradient nor weight decay, but the optimiser's momentum still moves them.
-A new mask restores a pruned weight if other weights have become smaller.
+A new mask can restore a pruned weight.
 
-Derivation.  (1)-(3) depend on the weights only through M_l W_l, hence the
-    factor M_l in (6).  K is a function of a and g, which are functions of
-    the weights; (5) and (6) are the chain rule.
+Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l,
+    which gives the factor M_l in (6).  K is a function of a and g, and a
+    and g are functions of the weights.  Eqs. (5) and (6) apply the chain
+    rule.
 Exact.  The gradient is exact unless a ReLU gate or the largest entry of a
-    pooling window changes; K jumps at these points.
+    pooling window changes.  K jumps at these points.
 Cost.   Each batch needs two forward passes, two computations of signals,
     two kernels, one adjoint and one second-order pass.
-Departures.  The kernel "at_masked" has the derivatives by all weights,
-    pruned weights included, at the sparse weights.  The authors' code uses
-    this kernel, and it reproduces their logs.  "through_mask" is J M J^T,
-    the kernel that governs the training of the sparse network.
+Departures.  The kernel "at_masked" includes the derivatives with respect
+    to pruned weights, evaluated at the sparse weights.  The authors' code
+    uses this kernel, and this kernel reproduces their logs.  The kernel
+    "through_mask" is J M J^T, which governs the training of the sparse
+    network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -59,10 +62,10 @@ KINDS = ("at_masked", "through_mask")
 
 
 class Model(NamedTuple):
-    """Hold the functions of a network, as in mlp.py, and of a kernel (ntk.py).
+    """Hold the functions of a network (see `mlp`) and of its kernel (see `ntk`).
 
     A recording needs the fields `inputs` and `outputs`.  The adjoint may
-    return None for inputs[0] and signals[-1], which are constant.
+    return None for the constant arrays inputs[0] and signals[-1].
     """
 
     forward: Callable       # (weights, biases, x) -> recording
@@ -73,14 +76,14 @@ class Model(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Hold the targets of a student for a batch."""
+    """Hold the teacher's outputs and kernel for one batch."""
 
     outputs: np.ndarray             # f*, (B, k)
     kernel: np.ndarray              # K*, (N, N', k, k)
 
 
 class Loss(NamedTuple):
-    """Hold the loss L and its three terms without their factors."""
+    """Hold the transfer loss L, and its three terms without their factors."""
 
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
@@ -89,7 +92,7 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the loss and its derivatives by weights and biases."""
+    """Hold the loss, and its gradient with respect to weights and biases."""
 
     loss: Loss
     weights: list
@@ -97,7 +100,7 @@ class Gradient(NamedTuple):
 
 
 class Student(NamedTuple):
-    """Hold dense weights W_l (pruned weights included), biases and masks."""
+    """Hold the dense weights W_l (including pruned weights), biases and masks."""
 
     weights: list
     biases: list
@@ -105,16 +108,16 @@ class Student(NamedTuple):
 
 
 def target(model, weights, biases, x):
-    """Compute outputs and kernel of the teacher for a batch.
+    """Compute the teacher's outputs and tangent kernel for one batch.
 
     Parameters
     ----------
     model : Model
-        Functions of the network.
+        Functions of the network and of its kernel.
     weights, biases : lists of arrays
         Weights and biases of the dense teacher.
     x : (B, ...) float
-        At least 2 inputs.  The first B // 2 of them are the first half.
+        At least 2 inputs; the first B // 2 inputs are the first half.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Return recording, signals, and (inputs, signals) of each half of a batch."""
+    """Return recording, signals, and the pair (inputs, signals) of each half."""
     if getattr(model, "_fields", None) != Model._fields:
         raise ValueError(f"model is {model!r:.60}: must be a Model")
     if np.ndim(x) < 2 or len(x) < 2:
@@ -158,19 +161,19 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     model, x
         As for `target`.
     student : Student
-        Dense weights, biases, and masks of 0 and 1.
+        Student with dense weights, biases, and masks of 0 and 1.
     goal : Target
         Result of `target` for the same batch.
     density, strength, l2 : float
-        Fraction of weights that are not pruned, in (0, 1], and the factors
-        of (1) and (3).
+        Fraction of weights that are not pruned, in (0, 1], coefficient of the
+        kernel loss (1), and coefficient of the weight decay (3).
     kind : {"at_masked", "through_mask"}
-        Kernel of the student.
+        Kind of the student's kernel.
 
     Returns
     -------
     Gradient
-        Derivatives by weights and biases, exactly 0 for pruned weights.
+        Loss and its gradient, which is exactly 0 for pruned weights.
 
     Examples
     --------
@@ -219,45 +222,44 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
 
 
 def _square(a):
-    """Return the sum of squares."""
-    a = a.ravel(order="K")          # the order in memory, to avoid a copy
+    """Return the sum of the squared entries of an array."""
+    a = a.ravel(order="K")          # memory order avoids a copy
     return float(np.vdot(a, a))
 
 
 def transfer(model, weights, biases, batches, *, density, prune, optimiser,
              every=100, strength=1e-3, l2=1e-4, kind="at_masked", masks=None,
              watch=None):
-    """Train a sparse student to match a dense teacher, and update its masks.
+    """Train a sparse student and its masks to match a dense teacher.
 
     Parameters
     ----------
     model, density, strength, l2, kind
         As for `gradient`.
     weights, biases : lists of arrays
-        Initial weights and biases of the student, equal to the teacher's.
+        Weights and biases of the teacher, and initial values of the student.
     batches : sequence of (B, ...) float
-        One batch for each step; must have a length.
+        Batches, one for each step; the sequence must have a length.
     prune : callable
-        prune(weights) returns masks from the student's dense weights.
+        The call prune(weights) returns masks for the student's dense weights.
     optimiser : callable
-        optimiser(state, gradient) returns the new state and the update of
-        one array; the first state is None.
+        The call optimiser(state, gradient) returns the new state and the
+        update of one array.  The first state is None.
     every : int
-        Number of steps between updates of the masks, at least 1.
+        Number of steps between mask updates, at least 1.
     masks : list of arrays, optional
         Initial masks; prune(weights) by default.
     watch : callable, optional
-        Function that is called with (step, student) before each step, prior
-        to an update of the masks, and once at the end.
+        Function that is called with (step, student) before each step, before
+        the mask update of that step, and once at the end.
 
     Returns
     -------
     Student
-        Trained student; the network has the weights masks * weights.
+        Trained student; the weights of the sparse network are masks * weights.
 
-    Examples
-    --------
-    One layer f = W x of two weights, the smaller one pruned:
+    Examples -------- Train one layer f = W x with two weights, and prune the
+    smaller weight:
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
@@ -295,7 +297,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
 
 def _moved(optimiser, states, arrays, gradients):
-    """Return the optimiser states and the arrays after a step."""
+    """Return the optimiser states and the arrays after one optimiser step."""
     if not arrays:
         return [], []
     states, updates = zip(*map(optimiser, states, gradients), strict=True)
@@ -303,7 +305,7 @@ def _moved(optimiser, states, arrays, gradients):
 
 
 def _masked(student):
-    """Check a student and return its weights M_l W_l."""
+    """Validate a student, and return its masked weights M_l W_l."""
     if getattr(student, "_fields", None) != Student._fields:
         raise ValueError(f"student is {student!r:.60}: must be a Student")
     for name, value in (("weights", student.weights), ("masks", student.masks)):
@@ -319,7 +321,7 @@ def _masked(student):
 
 
 def _goal(name, goal, own):
-    """Check and return the array of a goal that is compared with `own`."""
+    """Validate and return the target array that is compared with `own`."""
     return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
                    dtype=own.dtype)[0]
 

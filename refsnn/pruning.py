@@ -1,37 +1,38 @@
 # refsnn 0.1.0 | pruning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute masks that prune a network by magnitude, by saliency or at random.
 
-Each layer is a group of weights, or with scope="global" all layers are one
-group.  The density rho keeps about rho P of the P weights w of a group.
-With the scores s in ascending order and the index
+With scope="layer", each layer is a group of weights; with scope="global",
+all layers form one group.  The density rho is the approximate fraction of
+the P weights w of a group that are kept.  With the scores s of a group in
+ascending order and the index
 
     idx = int((1 - rho) P)                               (1)  [LZ20]
 
-the mask is 1 for the weights with
+the mask is 1 for the following weights:
 
-    magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20]
-    snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
-    random        uniformly drawn P - idx - 1 positions  (4)
+    magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20] snip
+    |w g| >= s_idx,  s = |w g|             (3)  [LZ20] random        P -
+    idx - 1 uniformly sampled weights  (4)
 
-In (3), g is the gradient of a loss by w.  SNIP uses the cross-entropy, and
-its variant without labels, logit SNIP, uses for the logits f
+In (3), g is the gradient of a loss with respect to w.  SNIP uses the
+cross-entropy loss.  Logit SNIP needs no labels and uses, for the logits f,
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (5)  [LZ20]
 
-The kept weights can be scaled up to preserve the size of a unit's input:
+Scaled weights preserve the variance of a unit's input approximately:
 
     w / sqrt(rho)                                        (6)  [LZ20]
 
 Derivation.  Rule (2) prunes all weights whose score is s_idx.  Without
-    ties it keeps P - idx - 1 weights, which may be none for a small layer
-    at low density.  Rule (3) keeps all weights whose score is s_idx.
-    Without ties it keeps P - idx weights.
-Exact.  Masks have the entries 0 and 1.  Biases are never pruned.
-Cost.   O(P) time and memory.
+    ties, rule (2) keeps P - idx - 1 weights, which can be none for a small
+    layer at low density.  Rule (3) keeps all weights whose score is s_idx.
+    Without ties, rule (3) keeps P - idx weights.
+Exact.  All entries of a mask are 0 or 1.  Biases are never pruned.
+Cost.   Time and memory are O(P).
 Departures.  The authors' random baseline permutes the magnitude mask along
-    its first axis, with a fixed key.  This preserves, for example, the
-    number of inputs of each dense unit.  Here (4) draws from all positions
-    of a group.
+    its first axis, with a fixed random key.  This permutation preserves,
+    for example, the number of inputs of each dense unit.  Here, (4)
+    samples from all weights of a group.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -47,14 +48,14 @@ RHO = "rho () in (0, 1]"
 
 
 def magnitude(weights, rho, *, scope="layer"):
-    """Return masks that keep the weights of largest magnitude, eq. (2).
+    """Return masks that keep the weights with the largest magnitude, eq. (2).
 
     Parameters
     ----------
     weights : list of arrays of float
-        One array of any shape for each layer, without biases.
+        Weights of each layer, of any shape, without the biases.
     rho : float
-        Density, in (0, 1].  At 1, the rule still prunes the smallest weight.
+        Density, in (0, 1].  At density 1, the smallest weight is pruned.
     scope : {"layer", "global"}
         Group of weights to which the density applies.
 
@@ -74,7 +75,7 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Return masks from the flat bools keep(flat scores) of each group."""
+    """Return masks; `keep` maps the flat scores of a group to flat bools."""
     _one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -96,15 +97,15 @@ def _threshold(scores, rho):
 
 
 def snip(weights, gradients, rho, *, scope="global"):
-    """Return masks that keep the weights of largest saliency, eq. (3).
+    """Return masks that keep the weights with the largest saliency, eq. (3).
 
     Parameters
     ----------
     weights, rho, scope
         As for `magnitude`.
     gradients : list of arrays of float
-        Gradients by the weights of the cross-entropy, or for logit SNIP of
-        the loss (5), from `logit_doutputs` and the model's `backward`.
+        Weight gradients of the cross-entropy (SNIP) or of the loss (5) (logit
+        SNIP), from `logit_doutputs` and the model's `backward`.
 
     Returns
     -------
@@ -127,7 +128,7 @@ def snip(weights, gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative of the label-free loss by the logits, eq. (5).
+    """Return the derivative dL/df of the label-free logit loss, eq. (5).
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def logit_doutputs(outputs):
     Returns
     -------
     (N, K) float
-        Derivatives, as an argument of the model's `backward`.
+        Derivative dL/df, an argument of the model's `backward`.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def random(weights, rho, rng, *, scope="layer"):
     weights, rho, scope
         As for `magnitude`; the values of the weights have no effect.
     rng : numpy.random.Generator
-        Source of randomness, used for one permutation for each group.
+        Random number generator; each group uses one permutation.
 
     Returns
     -------
@@ -180,12 +181,12 @@ def density(masks):
     Parameters
     ----------
     masks : list of arrays of 0 and 1
-        One array for each layer.
+        Masks, one array for each layer.
 
     Returns
     -------
     whole, layers : float and list of float
-        Fraction over all layers together, and fraction for each layer.
+        Fraction of all weights, and fraction of the weights of each layer.
 
     Examples
     --------
@@ -199,7 +200,7 @@ def density(masks):
 
 
 def scaled(weights, masks, rho):
-    """Return masked weights divided by the root of the density, eq. (6).
+    """Return masked weights divided by the square root of the density, eq. (6).
 
     Parameters
     ----------
@@ -211,8 +212,8 @@ def scaled(weights, masks, rho):
     Returns
     -------
     list of arrays of float
-        Weights that preserve about the variance of a unit's input, if the
-        masks do not depend on the weights.
+        Weights that approximately preserve the variance of a unit's input, if
+        the masks do not depend on the weights.
 
     Examples
     --------
@@ -227,7 +228,7 @@ def scaled(weights, masks, rho):
 
 
 def _list(name, arrays, rule=" float", like=None):
-    """Check and return non-empty arrays, with the shapes and dtypes of `like`."""
+    """Validate and return non-empty arrays with the shapes and dtypes of `like`."""
     if not _one_of(name, arrays, list, tuple) or len(arrays) != len(like or arrays):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have one for each "
                          "layer, and at least one")

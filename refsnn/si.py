@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Synaptic intelligence: importances from the path of learning.
+r"""Synaptic intelligence (SI) computes parameter importances online.
 
-Each parameter's contribution to the decrease of the loss is summed over
-the steps of a task.  At the end of the task, this path integral w is added
-to the parameter's importance.  A quadratic penalty keeps important
-parameters near their anchor, their value at the end of the last task.  Let
+The path integral w sums the contributions of a parameter to the decrease
+of the loss over a task.  At the end of the task, w increases the
+importance of the parameter.  A quadratic penalty keeps important
+parameters near their anchors, the values after the previous task.  Let
 theta be the parameters, g a gradient before a step, dtheta the change of
-theta in the step, c the strength, and f a factor.  For each entry,
+theta in the step, c the penalty coefficient, and f 1 or 1/2.  Then
 
     w = w - g dtheta                                  (1)  [ZPG17] eq. 3
     importance = importance
@@ -15,10 +15,10 @@ theta in the step, c the strength, and f a factor.  For each entry,
         (theta_k - anchor_k)^2                        (3)  [ZPG17] eq. 4
     dpenalty = 2 f c importance (theta - anchor)      (4)
 
-After (2), w = 0 and anchor = theta.  Each difference between published
-implementations is a field of `Settings`.  `PRESETS` holds
+After (2), w is set to 0, and the anchor to theta.  The fields of
+`Settings` select between published implementations.  `PRESETS` contains
 
-    preset       g in (1)  dtheta   clamp    xi    c    f    else
+    preset       g in (1)  dtheta   clamp    xi    c    f    other
     paper        task      step     none     0.1   0.1  1
     pathint      task      step     running  0.1   0.1  1
     vandeven     total     step     none     0.1   10   1
@@ -27,45 +27,45 @@ implementations is a field of `Settings`.  `PRESETS` holds
     avalanche    total     step     none     1e-7  1    1/2  cap 1e-3
     nupic        total     step     task     0.1   0.1  1
 
-"paper" is [ZPG17] as printed; "pathint", the default, is the authors'
-code; "vandeven" is the repository continual-learning, "mammoth_old" is
-mammoth before September 2024, and "nupic" is nupic.research.  c = 10 of
-"vandeven" is for split MNIST with one head per task (5e4 and 5e3 without).
-"avalanche" has no default c; the table shows 1.
-  g        "task": the gradient of the task's loss; "total": the gradient
-           of the task's loss plus the penalty.
-  dtheta   "step": the optimiser's update; "descent": -rate g, the update
-           of plain gradient descent, so that w = sum rate g^2.
-  clamp    "running": importance = max(0, importance) after (2); "task": w
-           = max(0, w) in (2); "none": importances may be negative.
-  cap      (3) and (4) use min(importance, cap); (2) is not capped.
+"paper" is [ZPG17] as printed, and "pathint", the default, is the code of
+its authors.  "vandeven" is the repository continual-learning.
+"mammoth_old" is mammoth before September 2024.  "nupic" is nupic.research.
+"vandeven" uses c = 10 for split MNIST with one head per task, and 5e4 or
+5e3 otherwise.  avalanche has no default for c; the preset uses 1.
+  g        "task" is the gradient of the task loss; "total" is the gradient
+           of the task loss plus the penalty.
+  dtheta   "step" is the optimiser's update.  "descent" is -rate g, the
+           update of plain gradient descent.
+  clamp    "running" sets negative importances to 0 after (2).  "task" sets
+           negative w to 0 in (2).  "none" allows negative importances.
+  cap      Eqs. (3) and (4) use min(importance, cap); (2) has no cap.
   clip     The caller clips the entries of the total gradient to
-           [-clip, clip] before the optimiser's step.  g in (1) is clipped
+           [-clip, clip] before the optimiser's step.  In (1), g is clipped
            only for "descent".
   reset_optimiser   The caller resets the optimiser's state after
            `consolidate`.
 
-The authors' code of [ZPG17] uses
+The authors' code of [ZPG17] uses these settings:
 
     experiment               c           xi     reset_optimiser
     permuted MNIST           0.1         0.1    False
     split MNIST              1           1e-3   True
     CIFAR-10 to CIFAR-100    0.01, 0.1   1e-3   True
 
-Derivation.  To first order, a step changes the loss by sum_k g_k dtheta_k,
-    so for small steps sum_k w_k is the decrease of the loss with gradient
-    g.  In plain gradient descent, dtheta = -rate g and every contribution
-    to w is non-negative; momentum, noise or the penalty can make some
-    negative.  The division by the squared distance gives (3) the unit of
-    the loss, and xi bounds (2) if a parameter hardly moved.
-Exact.  (4) is the derivative of (3).
-Cost.   O(p) time per step and three arrays, for p parameters.
-Departures.  Importances of earlier tasks are summed and share the latest
-    anchor, as in all these implementations.  The permuted-MNIST notebook
-    of pathint uses 0 as its first anchor; pass zeros to `begin` for this.
-    vandeven omits (2) after the last task.  All stored arrays are copies:
-    avalanche 0.6.0 on a CPU stores a view of the current weights, so that
-    distances and w stay 0 and the penalty has no effect.
+Derivation.  To first order, a step changes the loss by sum_k g_k dtheta_k.
+    For small steps, sum_k w_k is then the decrease of the loss.  Plain
+    gradient descent makes only non-negative contributions to w.  With
+    momentum, noise or the penalty, contributions can be negative.  The
+    division by the squared distance gives (3) the unit of the loss.  The
+    damping xi keeps (2) bounded for parameters that hardly moved.
+Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
+Cost.   A step takes O(p) time and memory for p parameters.
+Departures.  As in all these implementations, importances are summed over
+    tasks and share the latest anchor.  A pathint notebook for permuted
+    MNIST sets the first anchor to 0; to do so, pass zeros to `begin`.  The
+    repository continual-learning omits (2) after the last task.  Stored
+    arrays are copies.  avalanche 0.6.0 on a CPU stores a view of the
+    current weights; all distances are then 0, and so is the penalty.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -81,14 +81,14 @@ __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
 
 
 class Settings(NamedTuple):
-    """Hold implementation choices; the defaults are those of pathint."""
+    """Hold the implementation choices; the defaults reproduce pathint."""
 
     gradient: str = "task"          # or "total"
     displacement: str = "step"      # or "descent"
     rate: float = 1e-3              # learning rate, for "descent"
     clamp: str = "running"          # or "none", "task"
     xi: float = 0.1                 # damping, in units of theta squared
-    strength: float = 0.1           # c
+    strength: float = 0.1           # penalty coefficient c
     factor: float = 1.0             # f, 1 or 0.5
     cap: float = math.inf           # largest importance in the penalty
     clip: float = math.inf          # the caller clips the gradient
@@ -96,7 +96,7 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold arrays, or lists of arrays, in the shapes of the parameters."""
+    """Hold the state of SI; its arrays have the shapes of the parameters."""
 
     path_integral: Union[np.ndarray, list]      # w of the current task
     importance: Union[np.ndarray, list]         # sum over consolidated tasks
@@ -134,7 +134,7 @@ def begin(parameters):
     Returns
     -------
     State
-        The anchor is a copy of the parameters; the other arrays are 0.
+        State whose anchor is a copy of the parameters; other arrays are 0.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *lists):
-    """Apply the function array by array; return a list if `like` is a list."""
+    """Apply a function to each array; return a list if `like` is a list."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
         found = [np.asarray(function(*arrays), arrays[0].dtype)
@@ -161,7 +161,7 @@ def _formed(name, function, like, *lists):
 
 def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                settings=DEFAULT):
-    """Add one step to the path integral, eq. (1).
+    """Add the contribution of one step to the path integral, eq. (1).
 
     Parameters
     ----------
@@ -169,15 +169,15 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
         State before the step.
     displacement : array or list of arrays
         Parameters after the step minus a *copy* of the parameters before
-        the step, or the optimiser's update, which has less rounding error.
+        the step.  The optimiser's update has a smaller rounding error.
     task_gradient : array or list of arrays
-        Gradient of the task's loss before the step.  Pass a *copy* if the
+        Gradient of the task loss before the step.  Pass a *copy* if the
         gradient of the penalty is added to the same array later.
     penalty_gradient : array or list of arrays, optional
-        Gradient of the penalty before the step.  Required and used only if
-        settings.gradient is "total".
+        Gradient of the penalty before the step.  This gradient is required
+        and used only if settings.gradient is "total".
     settings : Settings
-        Only `gradient`, `displacement`, `rate` and `clip` are used here.
+        The function uses `gradient`, `displacement`, `rate` and `clip`.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 
     Notes
     -----
-    In PyTorch, with a model, an optimiser, a loss function and tasks::
+    The following PyTorch code trains a model on a sequence of tasks::
 
         def live():
             return [p.detach().numpy().copy() for p in model.parameters()]
@@ -206,9 +206,9 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    Where p.grad is None, the loss does not depend on p: use zeros.  If
-    `settings.clip` is finite, clip the gradient before `optimiser.step`.
-    If `settings.reset_optimiser`, reset the optimiser after `consolidate`.
+    If p.grad is None, the loss does not depend on p; use zeros.  If
+    `settings.clip` is finite, clip p.grad before `optimiser.step`.  If
+    `settings.reset_optimiser` is true, reset it after `consolidate`.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 
 
 def consolidate(state, parameters, settings=DEFAULT):
-    """End a task and add its path integral to the importance, eq. (2).
+    """Update the importance and the anchor at the end of a task, eq. (2).
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def consolidate(state, parameters, settings=DEFAULT):
     parameters : array or list of arrays
         Parameters at the end of the task.
     settings : Settings
-        Only `clamp` and `xi` are used here.
+        The function uses `clamp` and `xi`.
 
     Returns
     -------
@@ -258,9 +258,9 @@ def consolidate(state, parameters, settings=DEFAULT):
     Raises
     ------
     ValueError
-        If no step was accumulated, no parameter changed, or the path
-        integral is 0, for example because displacements of 0 were computed
-        from two views of the same weights.
+        If no step was accumulated, if no parameter changed, or if the path
+        integral is 0.  The path integral is 0 if each displacement is the
+        difference between two views of the same weights.
 
     Examples
     --------
@@ -295,19 +295,19 @@ def consolidate(state, parameters, settings=DEFAULT):
 
 
 def penalty(state, parameters, settings=DEFAULT):
-    """Return the penalty on distances from the anchor, eq. (3).
+    """Return the quadratic penalty on the distance to the anchor, eq. (3).
 
     Parameters
     ----------
     state, parameters : State, and array or list of arrays
         State, and current parameters.
     settings : Settings
-        Only `strength`, `factor` and `cap` are used here.
+        The function uses `strength`, `factor` and `cap`.
 
     Returns
     -------
     float
-        Penalty to be added to the task's loss.
+        Penalty, to be added to the task loss.
 
     Examples
     --------
@@ -327,7 +327,7 @@ def penalty(state, parameters, settings=DEFAULT):
 
 
 def penalty_gradient(state, parameters, settings=DEFAULT):
-    """Return the gradient of the penalty, eq. (4).
+    """Return the gradient of the quadratic penalty, eq. (4).
 
     Parameters
     ----------
@@ -337,7 +337,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     Returns
     -------
     array or list of arrays
-        Gradient, a list if `begin` received a list.
+        Gradient; the result is a list if `begin` received a list.
 
     Examples
     --------
@@ -357,7 +357,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Check the settings and return them with all numbers as floats."""
+    """Validate the settings and return a copy in which numbers are floats."""
     s = _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(f"settings.{name}", getattr(s, name), *allowed)
@@ -365,14 +365,14 @@ def _settings(settings):
     if {*map(type, numbers)} == {float} and 0 < s.rate < math.inf \
             and 0 < s.xi < math.inf and 0 <= s.strength < math.inf \
             and s.factor in (0.5, 1.0) and s.cap > 0 and s.clip > 0:
-        return s            # 20 us faster than `_arrays`
+        return s            # this test is 20 us faster than `_arrays`
     numbers = _arrays(", ".join(f"settings.{name} () in {limits}" for name, limits in
                                 NUMBERS.items()), *numbers, dtype=np.float64)
     return s._replace(**dict(zip(NUMBERS, numbers)))
 
 
 def _lists(name, value, like=None):
-    """Return `value` as a list of arrays of the shapes and dtypes of `like`."""
+    """Return `value` as a list of arrays with the shapes and dtypes of `like`."""
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     count = len(like) if like else max(1, len(arrays))
@@ -382,7 +382,7 @@ def _lists(name, value, like=None):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) \
                 and a.size and (a.shape, a.dtype) == (b.shape, b.dtype) \
                 and np.isfinite(a).all():
-            continue            # 5 us faster than `_arrays`
+            continue            # this test is 5 us faster than `_arrays`
         what = f"{name}[{i}]" if several else name
         axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
         a, = _arrays(f"{what} {axes} float", a, dtype=dtype)
@@ -393,7 +393,7 @@ def _lists(name, value, like=None):
 
 
 def _state(state):
-    """Return path integral, importance and anchor of a state as lists."""
+    """Return the path integral, importance and anchor of a state as lists."""
     if not isinstance(state, State) \
             or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
         raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")

@@ -2,23 +2,24 @@
 r"""Compute exact gradients of spike times by implicit differentiation.
 
 The units are non-leaky integrate-and-fire neurons with exponentially
-decaying currents, and each unit spikes at most once.  Input j spikes at
-time t_j, in s, and the weights W_ij are in threshold units per s:
+decaying currents.  Each unit spikes at most once.  Input j spikes at the
+time t_j, in s.  The weights W_ij are in threshold units per s:
 
     dU_i/dt = I_i,
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
     U_i(t) = tau sum_{t_j <= t} W_ij (1 - exp(-(t - t_j)/tau))  (2)
 
-Unit i spikes at t_i, when U_i first crosses the threshold.  With z =
-exp(t/tau) and the causal set C = {j: t_j <= t_i} of its inputs,
+Unit i spikes at the time t_i, when U_i first crosses the threshold.  With
+z = exp(t/tau) and the causal set C = {j: t_j <= t_i} of the inputs,
 
     z_i = sum_C W_ij z_j / a_i                           (3)  [M17]
     a_i = sum_C W_ij - threshold/tau = I_i(t_i)          (4)
     dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
-for j in C, and 0 otherwise.  A silent unit has t_i = infinity and receives
-no gradient.  A penalty P on its weights can make a silent unit spike:
+Eqs. (5) and (6) hold for j in C; the other derivatives are 0.  A silent
+unit has t_i = infinity and receives no gradient.  A penalty P on its
+weights can make a silent unit spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
@@ -27,26 +28,27 @@ The cross entropy trains the unit of the label y to spike first:
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[y[b]]   (8)
     dL/dt[b, c] = ([c = y[b]] - softmax(...)[c]) / (B scale)     (9)
 
-Derivation.  (2) is the integral of (1).  With U_i(t_i) = threshold, (2) is
-    tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold, which gives (3), and
-    (4) by I_i(t_i) = sum_C W_ij z_j/z_i.  (5) and (6) are the implicit
-    derivative of the crossing, dt_i = -dU_i/(dU_i/dt), with dU_i from (2)
-    and dU_i/dt from (4).  To find C, note that U_i is monotone between two
-    inputs.  With the p earliest inputs as C, U_i crosses the threshold
-    before input p+1 if and only if a_i > 0 and t_i < t_{p+1}, because
-    U_i(t_p) <= threshold implies I_i(t_p) >= a_i.  C is given by the first
-    such p.  (3) divided by z_p is t_i = t_p + tau log(I_i(t_p)/a_i), which
-    does not overflow.  In (7), tau sum_j W_ij is the final U_i if all
-    inputs spike; a unit whose final U_i is above the threshold must spike.
-Exact.  The derivatives are exact as long as no causal set changes; at a
-    change, t_i jumps or has a kink.  A membrane that touches the threshold
-    without crossing it does not spike.  Near this case a_i is close to 0,
-    and (5) and (6) grow without bound.  In (9), units with t >= late have
-    the derivative 0.
-Cost.   O(B n m) time and memory for m inputs and n units, and a sort.
-Departures.  [NMZ19] has tau = 1 and several spikes per input; [M17] has
-    tau = threshold = 1.  Here an input that spikes r times is represented
-    by r inputs with the same weight.
+Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
+    reads tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold, which gives
+    (3).  Eq. (4) follows from I_i(t_i) = sum_C W_ij z_j/z_i.  Eqs. (5) and
+    (6) are the implicit derivatives of the crossing, dt_i =
+    -dU_i/(dU_i/dt), with dU_i from (2) and dU_i/dt from (4).  To find C,
+    note that U_i is monotone between two inputs.  With the p earliest
+    inputs as C, U_i crosses the threshold before input p+1 if and only if
+    a_i > 0 and t_i < t_{p+1}, because U_i(t_p) <= threshold implies
+    I_i(t_p) >= a_i.  The first such p gives C.  Eq. (3) divided by z_p is
+    t_i = t_p + tau log(I_i(t_p)/a_i), which does not overflow.  In (7),
+    tau sum_j W_ij is the final U_i if all inputs spike.  A unit spikes if
+    its final U_i is above the threshold.
+Exact.  The derivatives are exact as long as no causal set changes.  At a
+    change, t_i jumps or has a kink.  A unit whose membrane touches the
+    threshold without crossing it does not spike.  Near this case, a_i is
+    close to 0, and (5) and (6) grow without bound.  In (9), units with t
+    >= late have the derivative 0.
+Cost.   Time and memory are O(B n m) for m inputs and n units, plus a sort.
+Departures.  [NMZ19] sets tau = 1 and allows several spikes per input.
+    [M17] sets tau = threshold = 1.  Here, an input that spikes r times is
+    represented by r inputs with the same weight.
 
 [BKP02] S. M. Bohte, J. N. Kok and H. La Poutre, Neurocomputing 48, 17-37,
     2002 (SpikeProp: (5) and (6) for other response kernels).
@@ -81,11 +83,11 @@ def forward(inputs, W, *, tau, threshold):
     Parameters
     ----------
     inputs : (B, m) float
-        Input spike times, s, at least 0; infinity for no spike.
+        Input spike times in s, at least 0; infinity means no spike.
     W : (n, m) float
-        Weights, threshold units per s.  The result has their dtype.
+        Weights in threshold units per s.  The results have the dtype of `W`.
     tau, threshold : float
-        Time constant of the currents, s, and threshold, above 0.
+        Time constant of the currents in s, and threshold, both above 0.
 
     Returns
     -------
@@ -131,12 +133,12 @@ def _finite(times):
 
 
 def backward(dtimes, inputs, W, crossing, *, tau):
-    """Compute the gradient of a loss of spike times, eqs. (5) and (6).
+    """Compute the gradient of a loss on the spike times, eqs. (5) and (6).
 
     Parameters
     ----------
     dtimes : (B, n) float
-        Derivative of the loss by the spike times; ignored where silent.
+        Derivative dL/dt of the loss; entries of silent units are ignored.
     inputs, W, tau
         As for `forward`.
     crossing : Crossing
@@ -145,8 +147,8 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     Returns
     -------
     dW, dinputs : (n, m) and (B, m) float
-        Derivatives by the weights, summed over the batch, and by the input
-        times (0 for inputs that do not spike).
+        Derivatives with respect to the weights, summed over the batch, and to
+        the input times (0 for inputs that do not spike).
 
     Examples
     --------
@@ -175,14 +177,14 @@ def potential(at, inputs, W, *, tau):
     Parameters
     ----------
     at : (T,) float
-        Times, s.
+        Times in s.
     inputs, W, tau
         As for `forward`.
 
     Returns
     -------
     (T, B, n) float
-        Potentials, threshold units.
+        Membrane potentials in threshold units.
 
     Examples
     --------
@@ -198,7 +200,7 @@ def potential(at, inputs, W, *, tau):
 
 
 def silent_cost(W, *, tau, threshold):
-    """Return a penalty on weight sums that revives silent units, eq. (7).
+    """Return a weight penalty that makes silent units spike, eq. (7).
 
     Parameters
     ----------
@@ -208,8 +210,8 @@ def silent_cost(W, *, tau, threshold):
     Returns
     -------
     value, dW : float and (n, m) float
-        Penalty, threshold units per s, and its derivative (0 for a weight
-        sum that equals threshold/tau).
+        Penalty in threshold units per s, and its derivative, which is 0 for a
+        weight sum that equals threshold/tau.
 
     Examples
     --------
@@ -232,18 +234,18 @@ def cross_entropy(times, labels, *, scale, late):
     Parameters
     ----------
     times : (B, k) float
-        Spike times of the output units, s; infinity for silent units.
+        Spike times of the output units in s; infinity for silent units.
     labels : (B,) int
-        Units that should spike first, 0 ... k-1.
+        Unit that should spike first in each sample, 0 ... k-1.
     scale, late : float
-        Delay that lowers the probability of a unit by a factor e, and time
-        that replaces all later times, including infinity, s.
+        Delay that divides the odds of a unit by e, in s, and time that
+        replaces all later times, including infinity, in s.
 
     Returns
     -------
     loss, dtimes : float and (B, k) float
-        Loss in nats, mean over the batch, and its derivative by the times
-        (0 for units that are late or silent).
+        Loss in nats, averaged over the batch, and its derivative with respect
+        to the times (0 for late or silent units).
 
     Examples
     --------
@@ -267,7 +269,7 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def _crossed(dtimes, crossing, B, n, m):
-    """Check and return dtimes and the arrays of a crossing, without a cast."""
+    """Validate and return `dtimes` and the crossing arrays, without a cast."""
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
     dtimes, times, causal, slope = _arrays(

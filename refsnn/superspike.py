@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | superspike.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""SuperSpike, online form: a three-factor rule, one step at a time.
+r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The module simulates a layer of current-based leaky integrate-and-fire
-neurons (resting potential 0 V) and computes the weight update of [ZG18]
-for B replicas, each with its own weights.  Every quantity is causal and
-local to a synapse or a neuron, as on a chip.  In a step, the membrane
-potential U is updated before the current I, which receives the spikes x:
+neurons with resting potential 0 V.  The module also computes the weight
+change of [ZG18].  The B replicas of a layer have separate weights.  Every
+quantity is causal and local to a synapse or a neuron.  In each step, the
+membrane potential U is updated first.  The synaptic current I is updated
+next and receives the input spikes x:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -14,9 +15,9 @@ potential U is updated before the current I, which receives the spikes x:
     psi = (1 + steepness |U - threshold|)^-2                (4)  [ZG18]
     z_i <- exp(-dt/tau_het) z_i + S_i                       (5)  [ZG18]
 
-The traces of a synapse read x and psi of `delay` seconds ago, because
-errors arrive after an axonal delay.  Update the traces in this order; each
-line uses the previous value of a trace that is updated below it:
+The traces of a synapse use x and psi from `delay` seconds earlier, because
+errors arrive after an axonal delay.  Eqs. (6)-(9) are evaluated in this
+order.  A trace that a later equation updates still has its old value:
 
     z~_j <- b z~_j + c z_j                                  (6)  [ZG18]
     z_j <- a z_j + x_j                                      (7)  [ZG18]
@@ -25,43 +26,42 @@ line uses the previous value of a trace that is updated below it:
 
 where r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)).  Hence lambda
 is psi z~ convolved with a double-exponential kernel alpha of unit area.
-The same kernel filters the signal, which consists of error events of area
-1.  With * for convolution, the error e and the weight change dm are
+The same kernel filters the signal, a train of error events of area 1.
+With * for convolution, the error e and the weight change dm are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
     zeta = z^exponent, or z^exponent e^2               (12)  [ZG18] eq. A.5
 
-Derivation.  With target spikes S^ and e = alpha*(S^ - S), the van Rossum
-    loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).  Replace
-    dS/dU by psi, and dU_i/dw_ij by z~_j, the response of the membrane
-    potential to x_j alone.  Then int e lambda is minus the derivative, and
-    adding (11) to the weights descends the loss.
-Approximate.  For one layer, the sum of (11) is -dt times the surrogate
-    gradient of the loss if reset and refractoriness are a recorded
-    additive term, trace is "simulator", x, psi and the signal have the
-    same delay, and the loss extends to the end of the trial.  The traces
-    ignore that a reset to 0 erases the history of the membrane potential.
-    For hidden neurons, the signal is not derived from the loss.
-Cost.   O(B n m) time and memory per step.
-Departures.  Each difference between the paper and its code is an option:
-    surrogate_read: psi of (4) reads U "before_reset", as in the paper, or
-        "after_reset", as in the code.  After the reset, U never exceeds
-        the threshold.
-    trace: (a, b, c) of (6) and (7).  "simulator" has a = exp(-dt/tau_syn),
-        b = 1 - dt/tau_mem and c = dt/tau_mem, so that z~ is the exact
-        dU/dw; "continuous" solves the paper's filters over one step, with
-        a, b = exp(-dt/tau_rise), exp(-dt/tau_decay); "published" is the
-        code's, with b = 1 - dt/tau_decay and c = a dt/tau_decay.
-    drive: "published" multiplies e lambda by steepness dt / (1 -
-        exp(-dt/tau_rise)), about 5 by default, as in the code.  The
-        regulariser is not multiplied, so its relative strength is lower.
+Derivation.  Let S^ be the target spikes and e = alpha*(S^ - S).  The van
+    Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).  The
+    rule replaces dS/dU by psi, and dU_i/dw_ij by z~_j, the response of the
+    membrane potential to x_j alone.  The integral of e lambda is then the
+    negative derivative.  Hence (11) performs gradient descent.
+Approximate.  For one layer, the sum of (11) over steps equals -dt times
+    the surrogate gradient of the loss under four conditions.  Reset and
+    refractoriness are a recorded additive term.  The trace is "simulator".
+    The inputs x, psi and the signal have the same delay.  The loss extends
+    to the end of the trial.  The traces neglect that a reset to 0 erases
+    the history of U.  The signal of hidden neurons is heuristic.
+Cost.   Each step takes O(B n m) time and memory.
+Departures.  Options cover the differences between paper and code:
+    surrogate_read: (4) uses U "before_reset", as in the paper, or
+        "after_reset", as in the code.
+    trace: The option sets (a, b, c) of (6) and (7).  "simulator" uses
+        a = exp(-dt/tau_syn), b = 1 - dt/tau_mem, c = dt/tau_mem; z~ then
+        equals dU/dw.  "continuous" solves the paper's filters over one
+        step, with a, b = exp(-dt/tau_rise), exp(-dt/tau_decay).
+        "published" uses b = 1 - dt/tau_decay, c = a dt/tau_decay.
+    drive: "published" multiplies e lambda, but not the regulariser, by
+        steepness dt / (1 - exp(-dt/tau_rise)), as in the code.  This
+        factor is about 5 by default.
     het: zeta is z^exponent ("plain"), z^exponent e^2 ("error", the paper's
         variant), or z^exponent where |e| dt >= 1e-7, else 0 ("published").
-    surrogate: "linear" sets psi = 1 everywhere, the paper's control.
-    The code's other cutoffs (z~ and e below 1e-7, psi at more than 20 mV
-    below rest) are omitted.  The code calls its optimiser RMaxProp once
-    per 0.5 s with the sum of (11); the paper suggests once per step.
+    surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
+    The code's other cutoffs are omitted: z~ and e below 1e-7, and psi at
+    more than 20 mV below rest.  The code applies the optimiser RMaxProp to
+    the sum of (11) every 0.5 s; the paper suggests every step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -88,10 +88,10 @@ NUMBERS = ", ".join(
 
 
 class Settings(NamedTuple):
-    """Hold constants and options; the defaults are those of [ZG18].
+    """Hold the constants and options; the defaults are the values of [ZG18].
 
-    `delay` and `refractory` are multiples of dt.  dt must not exceed
-    `refractory` or a time constant.
+    `delay` and `refractory` must be multiples of dt.  The time step dt must
+    not exceed `refractory` or any time constant.
     """
 
     dt: float = 1e-4                # time step, s; all times are in s
@@ -104,7 +104,7 @@ class Settings(NamedTuple):
     tau_decay: float = 10e-3        # decay time of the kernel alpha
     tau_het: float = 0.1            # time constant of z_i
     delay: float = 0.8e-3           # delay of x and psi in (7) and (9)
-    rho: float = 0.0                # strength of the regulariser
+    rho: float = 0.0                # coefficient of the regulariser
     exponent: float = 4.0           # exponent of z_i in the regulariser
     surrogate: str = "fast_sigmoid"
     surrogate_read: str = "before_reset"
@@ -123,11 +123,11 @@ class Coefficients(NamedTuple):
     refractory: int                 # steps
     threshold: float                # V
     steepness: float                # 1/V; psi = 1 if 0
-    before_reset: bool              # whether psi reads U before the reset
+    before_reset: bool              # whether psi uses U before the reset
     trace: tuple                    # (a, b, c)
     alpha: tuple                    # (a, b, c), c = r / dt in 1/s
     delay: int                      # steps
-    drive: float                    # factor on e lambda
+    drive: float                    # factor that multiplies e lambda
     het: float                      # exp(-dt/tau_het)
     rho: float
     exponent: float
@@ -161,7 +161,7 @@ class Step(NamedTuple):
 
 
 def coefficients(settings):
-    """Check the settings and return the coefficients of one step.
+    """Validate the settings and return the coefficients of one time step.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def coefficients(settings):
     Returns
     -------
     Coefficients
-        Argument `k` of this module and of `fast.superspike`.
+        Coefficients, the argument `k` here and in `fast.superspike`.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def coefficients(settings):
 
 
 def _steps(name, s):
-    """Return the time of this name in steps of dt."""
+    """Return the setting with the given name as a number of steps of dt."""
     time = getattr(s, name)
     steps = round(time / s.dt)
     if abs(time / s.dt - steps) > 1e-6 * max(steps, 1):
@@ -210,7 +210,7 @@ def _steps(name, s):
 
 
 def rest(k, B, n, m, dtype=np.float64):
-    """Return the state of B replicas of n neurons with m inputs at rest.
+    """Return the resting state of B replicas with n neurons and m inputs.
 
     Parameters
     ----------
@@ -219,12 +219,12 @@ def rest(k, B, n, m, dtype=np.float64):
     B, n, m : int
         Numbers of replicas, neurons and inputs, at least 1.
     dtype : float32 or float64
-        Dtype of all floating arrays.
+        Dtype of all floating-point arrays.
 
     Returns
     -------
     State
-        All arrays are 0.
+        State in which all arrays are 0.
 
     Examples
     --------
@@ -252,9 +252,9 @@ def forward(k, state, W, x):
     Parameters
     ----------
     k : Coefficients
-        From `coefficients`.
+        Result of `coefficients`.
     state : State
-        From `rest`, or from `accumulate` of the previous step.
+        State that `rest`, or `accumulate` in the previous step, returned.
     W : (B, n, m) float
         Weights, V.
     x : (B, m) float, int or bool
@@ -266,7 +266,7 @@ def forward(k, state, W, x):
         State with new `syn`, `mem` and `held`.  `accumulate` updates the
         other fields.
     Step
-        Activity in this step.
+        Activity of the neurons in this step.
 
     Examples
     --------
@@ -293,24 +293,24 @@ def forward(k, state, W, x):
 
 
 def accumulate(k, state, W, step, signal):
-    """Advance the traces by one step and return the update, eqs. (5)-(12).
+    """Advance the traces by one step; return the weight change, (5)-(12).
 
     Parameters
     ----------
     k, W
         Coefficients and weights, as for `forward`.
     state, step
-        State and activity from `forward`.
+        State and activity that `forward` returned.
     signal : (B, n) float
-        Unfiltered error events of each neuron: positive for a missing
-        spike, negative for an additional spike, delayed by `delay`.
+        Unfiltered error events of each neuron, delayed by `delay`.  Missing
+        spikes are positive events, and superfluous spikes are negative.
 
     Returns
     -------
     State
         State after the step.
     dm : (B, n, m) float
-        Weight change (11), to be summed over the steps between updates.
+        Weight change of eq. (11), summed by the caller between updates.
     error : (B, n) float
         Filtered error e, 1/s.
 
@@ -351,7 +351,7 @@ def accumulate(k, state, W, step, signal):
 
 
 def _checked(settings):
-    """Check the settings and return them with all numbers as floats."""
+    """Validate the settings and return a copy in which numbers are floats."""
     _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(name, getattr(settings, name), *allowed)
@@ -364,7 +364,7 @@ def _checked(settings):
 
 
 def _valid(k, dtype):
-    """Check and return coefficients, also those of fast/superspike.py."""
+    """Validate and return the coefficients of this module or its fast form."""
     if getattr(k, "_fields", None) != Coefficients._fields:
         raise ValueError(f"k is {k!r:.60}: must be a result of `coefficients`")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
@@ -374,9 +374,9 @@ def _valid(k, dtype):
 
 
 def _given(k, state, names, W, *others):
-    """Check k and state; return W and the other arrays in the dtype of W.
+    """Validate k and the state; return all other arrays in the dtype of W.
 
-    `_arrays` takes half as long as a step, so it is called only if needed.
+    `_arrays` is called only if needed, because a call takes half a step.
     """
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
@@ -397,7 +397,7 @@ def _given(k, state, names, W, *others):
 
 
 def _fits(array, like):
-    """Return whether an array is finite and fits `like`; 2-d bool fits."""
+    """Return whether a finite array matches `like`; 2-d arrays may be bool."""
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()

@@ -1,39 +1,39 @@
 # refsnn 0.1.0 | superspike_signals.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""SuperSpike signals: axonal delays, error feedback, and moments of traces.
+r"""This module computes axonal delays, error feedback and trace moments.
 
-This module complements the rule of superspike.py.  All arrays have time
-first and hold B independent replicas.  An axonal delay of D steps gives
+The functions complement superspike.py.  Time series have shape (T, B, n),
+for T steps, B replicas and n neurons.  An axonal delay of D steps yields
 
     late[t] = train[t - D]                              (1)  [ZG18]
 
-The signal of a timing task is the delayed target minus the delayed spikes.
-A feedback matrix (B, n, k) maps the signal of k output neurons to the
-signal of n hidden neurons,
+The error signal of an output neuron is its delayed target spike train
+minus its delayed spike train.  A feedback matrix of shape (B, n, k) maps
+the signals of k output neurons to the signals of n hidden neurons,
 
     signal_i = sum_k matrix_ik signal_k                 (2)  [ZG18]
 
-The matrix holds the output weights ("symmetric"), fixed N(0, 1) numbers
-("random") or ones ("uniform").  If a neuron fires as a Poisson process of
-rate nu, its trace z with time constant tau has the cumulants and moments
+The entries are the output weights ("symmetric"), standard normal samples
+("random") or ones ("uniform").  If spikes are a Poisson process of rate
+nu, their trace z with time constant tau has these cumulants and moments:
 
     kappa_j = nu tau / j                                               (3)
     <z^r> = sum_{j=1..r} binom(r-1, j-1) kappa_j <z^(r-j)>
                                                      (4)  [ZG18] eq. A.4
 
-The heterosynaptic regulariser of strength rho then keeps a weight at the
-fixed point w = drive / (rho <z^exponent>), where drive is the mean of
-error times eligibility.
+With a heterosynaptic regulariser of coefficient rho, a weight has the
+fixed point w = drive / (rho <z^exponent>).  Here drive is the mean product
+of error and eligibility.
 
-Derivation.  z is the sum of exp(-age/tau) over past spikes.  This is shot
-    noise, whose j-th cumulant is nu int_0^inf exp(-j t/tau) dt (Campbell).
-    (4) relates the moments of any variable to its cumulants.  r = 4 gives
-    (nu tau / 12) (3 + 25 nu tau + 36 (nu tau)^2 + 12 (nu tau)^3), A.4.
-Exact.  (3) and (4) hold in continuous time; steps of dt change the moments
-    by O(dt/tau).
-Cost.   O(T B n) time and memory; (2) O(B n k) for each step with an event.
-Departures.  As in the published code, hidden neurons receive the
-    unfiltered signal and filter it.  The filter is linear, so this is
-    equivalent.
+Derivation.  The trace z is the sum of exp(-age/tau) over past spikes.  By
+    Campbell's theorem, the j-th cumulant of z is nu int_0^inf exp(-j
+    t/tau) dt.  Eq. (4) holds for all random variables.  For r = 4, A.4 is
+    (nu tau / 12) (3 + 25 nu tau + 36 (nu tau)^2 + 12 (nu tau)^3).
+Exact.  Eqs. (3) and (4) hold in continuous time.  Time steps of dt change
+    the moments by O(dt/tau).
+Cost.   `delayed` takes O(T B n) time and memory, and (2) takes O(B n k)
+    time for each step with an error event.
+Departures.  As in the published code, hidden neurons receive and filter
+    the unfiltered signal.  Feedback of the filtered signal is equivalent.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -53,16 +53,16 @@ def delayed(past, train):
     Parameters
     ----------
     past : (D, B, n) float, int or bool
-        Last D steps of the previous block; zeros at the start.
+        Last D steps of the previous block; zeros for the first block.
     train : (T, B, n) float, int or bool
         Spikes of the current block.
 
     Returns
     -------
     past : (D, B, n) array
-        Last D steps, to be passed with the next block.
+        Last D steps of this block, to be passed with the next block.
     late : (T, B, n) array
-        Delayed train, in the dtype of `train`.
+        Delayed spike train, in the dtype of `train`.
 
     Examples
     --------
@@ -76,12 +76,12 @@ def delayed(past, train):
 
 
 def feedback(kind, W_out, rng=None):
-    """Return the feedback matrix of (2).
+    """Return the feedback matrix of eq. (2).
 
     Parameters
     ----------
     kind : {"symmetric", "random", "uniform"}
-        Kind of the feedback matrix.
+        Type of the feedback matrix.
     W_out : (B, k, n) float
         Weights from n hidden to k output neurons.
     rng : numpy.random.Generator, optional
@@ -90,7 +90,7 @@ def feedback(kind, W_out, rng=None):
     Returns
     -------
     (B, n, k) float
-        Copy of the weights if "symmetric": call again after each update.
+        Feedback matrix.  A "symmetric" matrix is a copy of the weights.
 
     Examples
     --------
@@ -108,19 +108,19 @@ def feedback(kind, W_out, rng=None):
 
 
 def hidden_signal(signal, matrix):
-    """Return the signal of hidden neurons, eq. (2).
+    """Return the error signals of the hidden neurons, eq. (2).
 
     Parameters
     ----------
     signal : (T, B, k) float
-        Unfiltered error events of the output neurons, mostly 0.
+        Unfiltered error signals of the output neurons, mostly 0.
     matrix : (B, n, k) float
         Result of `feedback`.
 
     Returns
     -------
     (T, B, n) float
-        Signal of the hidden neurons, in the dtype of `signal`.
+        Error signals of the hidden neurons, in the dtype of `signal`.
 
     Examples
     --------
@@ -138,12 +138,12 @@ def hidden_signal(signal, matrix):
 
 
 def poisson_moment(rate_hz, tau, order=4):
-    """Return a moment of the trace z of Poisson spikes, eqs. (3) and (4).
+    """Return a moment of the trace z of a Poisson process, eqs. (3) and (4).
 
     Parameters
     ----------
     rate_hz, tau : float
-        Firing rate nu, Hz, and time constant of z, s.  A spike adds 1 to z.
+        Firing rate nu in Hz, time constant of z in s.  A spike adds 1 to z.
     order : int
         Order r of the moment, at least 1.
 

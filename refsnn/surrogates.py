@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | surrogates.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Compute surrogate derivatives of the spike function, and their primitives.
 
-A spike is S = H(v) with the step function H and v = u - threshold.  The
-derivative of H is 0 or infinite; the surrogate gradient replaces it by a
-bump f'(v) with the primitive f.  With the spike function H(v0) + f(v) -
-f(v0), where v0 is the recorded value of v, the run at v = v0 equals the
-hard-spiking run, and its derivative is the surrogate gradient.  With the
-steepness k, in units of 1/v, and z = k |v|, the even f' and the odd f are
-for v >= 0
+A neuron spikes where S = H(v) is 1, with the step function H and v = u -
+threshold.  The derivative of H is 0 or infinite.  The surrogate gradient
+replaces this derivative by a bump f'(v), whose primitive is f.  Let v0 be
+the recorded value of v.  At v = v0, the function H(v0) + f(v) - f(v0)
+equals H, and its derivative is the surrogate derivative.  The bump f' is
+even and f is odd.  With the steepness k, in units of 1/v, and z = k |v|,
+the values for v >= 0 are
 
   fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18]
   sigmoid       f' = 4 s(z) s(-z)   k f = 2 tanh(z/2)   (2)
@@ -19,15 +19,15 @@ for v >= 0
 
 with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.
 
-Derivation.  In each line d(k f)/dz = f' and f(0) = 0, and dz/dv = k for
-    v > 0.  Each bump has the peak f'(0) = 1 for every steepness, so f
-    rises by at most 2/k on either side of the threshold.
+Derivation.  In each line, d(k f)/dz = f' and f(0) = 0; dz/dv is k for v >
+    0.  Each bump has the peak f'(0) = 1 for every steepness, so f rises by
+    at most 2/k on either side of the threshold.
 Exact.  f' is the derivative of f at every v, except for boxcar at |v| =
-    1/k, where f has the one-sided derivatives 1 and 0, and f' is 0.  The
-    bumps of triangle and boxcar are 0 for |v| >= 1/k.
-Cost.   O(1) per entry.
+    1/k. There, f has the one-sided derivatives 1 and 0, and f' is set to
+    0.  The bumps of triangle and boxcar are 0 for |v| >= 1/k.
+Cost.   The time is O(1) for each entry of v.
 Departures.  The code of [ZG18] and other simulators scale the bump by k,
-    or to unit area.  Here the peak is 1, and k sets the width alone.
+    or to unit area.  Here, the peak is 1, and k sets only the width.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948, fig. 3.
@@ -45,14 +45,14 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 
 def fast_sigmoid(v, steepness):
-    """Return primitive and bump of the fast sigmoid (SuperSpike), eq. (1).
+    """Return primitive f and bump f' of the fast sigmoid (SuperSpike), eq. (1).
 
     Parameters
     ----------
     v : (...) float
-        Membrane potential minus threshold, threshold units.
+        Membrane potential minus threshold, in threshold units.
     steepness : float
-        Steepness k, above 0, in 1/threshold units.
+        Steepness k, above 0, in inverse threshold units.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Return v, k and z = k |v|, limited so that (1 + z)^2 does not overflow."""
+    """Return v, k and z = k |v|; z is limited so that (1 + z)^2 is finite."""
     v, k = _arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):
@@ -80,13 +80,13 @@ def _scaled(v, steepness):
 
 
 def _pair(v, k, height, bump):
-    """Return f and f' from height = k |f| and from the bump."""
+    """Return f and f', given height = k |f| and the bump f'."""
     return (np.copysign(height / k, v).astype(v.dtype, copy=False),
             bump.astype(v.dtype, copy=False))
 
 
 def sigmoid(v, steepness):
-    """Return primitive and bump of the logistic function, eq. (2).
+    """Return the primitive f and the bump f' of the logistic surrogate, eq. (2).
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def sigmoid(v, steepness):
 
 
 def triangle(v, steepness):
-    """Return primitive and bump of the triangular surrogate, eq. (3).
+    """Return the primitive f and the bump f' of the triangular surrogate, eq. (3).
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def triangle(v, steepness):
 
 
 def gaussian(v, steepness):
-    """Return primitive and bump of the Gaussian surrogate, eq. (4).
+    """Return the primitive f and the bump f' of the Gaussian surrogate, eq. (4).
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def gaussian(v, steepness):
 
 
 def arctan(v, steepness):
-    """Return primitive and bump of the arc tangent, eq. (5).
+    """Return the primitive f and the bump f' of the arctangent, eq. (5).
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def arctan(v, steepness):
 
 
 def slayer(v, steepness):
-    """Return primitive and bump of the exponential (SLAYER), eq. (6).
+    """Return primitive f and bump f' of the exponential (SLAYER), eq. (6).
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def slayer(v, steepness):
 
 
 def boxcar(v, steepness):
-    """Return primitive and bump of the rectangular surrogate, eq. (7).
+    """Return the primitive f and the bump f' of the rectangular surrogate, eq. (7).
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def boxcar(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        The bump is 1 for |v| < 1/k, else 0.
+        The bump is 1 for |v| < 1/k, and 0 elsewhere.
 
     Examples
     --------

@@ -441,7 +441,7 @@ def moved():
     ("xi", True),
     ("strength", -1e-9), ("strength", np.inf), ("strength", None), ("strength", 1j),
     ("strength", -1), ("rate", 0.0), ("rate", np.inf), ("cap", 0.0), ("cap", np.nan),
-    ("clip", -1.0), ("factor", 2.0), ("factor", "1"), ("factor", True),
+    ("clip", -1.0), ("clip", 0.0), ("factor", 2.0), ("factor", "1"), ("factor", True),
     ("gradient", "loss"), ("gradient", None), ("displacement", "actual"),
     ("clamp", "relu"), ("clamp", []), ("clamp", ONE), ("reset_optimiser", 1),
     ("reset_optimiser", None)])
@@ -451,7 +451,7 @@ def test_refuses_settings(field, value):
                  lambda: si.consolidate(state, 2 * ONE, bad),
                  lambda: si.penalty(state, ONE, bad),
                  lambda: si.penalty_gradient(state, ONE, bad)):
-        with pytest.raises(ValueError, match=rf"settings\.{field} is .*must be "
+        with pytest.raises(ValueError, match=rf"^settings\.{field} is .*must be "
                            + {"strength": r".*in \[0, inf\)", "xi": r".*in \(0, inf\)",
                               "factor": r".*in \{0.5, 1\}",
                               "cap": r".*in \(0, inf\]"}.get(field, "")):
@@ -462,7 +462,7 @@ def test_refuses_settings(field, value):
 def test_refuses_integers_that_no_array_holds(field):
     for power in (30, 400):         # beyond int64, and beyond all floats
         bad = Settings()._replace(**{field: 10 ** power})
-        with pytest.raises(ValueError, match=rf"settings\.{field} is 10{{20}}.*must"):
+        with pytest.raises(ValueError, match=rf"^settings\.{field} is 10{{20}}.*must"):
             si.penalty(moved(), ONE, bad)
 
 
@@ -472,6 +472,19 @@ def test_refuses_other_types_of_settings_and_takes_bounds():
     si.penalty(moved(), ONE, Settings(strength=0, cap=np.inf, clip=np.inf, xi=1e-30))
     after = si.consolidate(moved(), 2 * ONE, Settings(xi=10 ** 18))
     assert_allclose(after.importance, 1e-18, rtol=RTOL)
+
+
+def test_the_fast_check_accepts_valid_settings(monkeypatch):
+    """Replace the slow check by an error."""
+    def slow(*_, **__):
+        raise AssertionError("the slow check was called")
+
+    state = moved()
+    monkeypatch.setattr(si, "_arrays", slow)
+    for changes in ({}, {"strength": 0.0}, {"factor": 0.5}, {"cap": 0.5, "clip": 0.5}):
+        assert si.penalty(state, ONE, Settings(**changes)) == 0
+    with pytest.raises(AssertionError, match="slow check"):
+        si.penalty(state, ONE, Settings(strength=1))
 
 
 def test_numbers_of_other_types_are_floats():
@@ -589,6 +602,7 @@ def test_consolidate_refuses_tasks_without_effect():
 @pytest.mark.parametrize("field, value, match", [
     ("anchor", ONE * np.nan, "^state.anchor is .*must be finite"),
     ("importance", np.ones(3), r"^state.importance is \(3,\)"),
+    ("path_integral", np.ones(3), r"^state.path_integral is \(3,\)"),
     ("path_integral", ONE.astype(int), "^state.path_integral is .*finite float"),
     ("importance", [ONE, ONE], "^state.importance has 2 arrays"),
     ("steps", None, "state is .*must be a State"),
@@ -619,6 +633,9 @@ def test_refuses_overflow_and_leaves_the_state():
     for settings, far in ((Settings(strength=1e10), 1e150), (Settings(), 1.2e154)):
         with pytest.raises(ValueError, match="penalty overflows float64"):     # summed
             si.penalty(state._replace(importance=ONE), far * ONE, settings)
+    both, most = si.begin([0 * ONE, 0 * ONE]), np.full(2, 1e308)
+    with pytest.raises(ValueError, match="penalty overflows float64"):  # inf - inf
+        si.penalty(both._replace(importance=[most, -most]), [ONE, ONE])
     with pytest.raises(ValueError, match="path_integral overflows float64"):
         si.accumulate(state, np.array([1.0, 1e200]), big)       # one entry
     heavy = state._replace(importance=big)

@@ -1,29 +1,31 @@
 """Encode images and spoken words as input spikes of an analog chip.
 
-Images are cropped, resized by cubic splines, and rotated at random during
-training.  Each pixel x in [0, 1] sends at most one spike,
+Images are cropped and resized with cubic splines.  During training, each
+image is rotated by a random angle.  Each pixel with grey level x in [0, 1]
+sends at most one spike,
 
     t = tau log(x / (x - threshold)) for x > threshold                (1)
     bin = floor((t - first) / dt), a spike if bin < T                 (2)
     first = min of t over the batch                                   (3)
 
-(1) is the time at which a leaky integrator with input x reaches the
-threshold.  By (3) the code of an image depends on its batch.  A white pixel
-spikes at tau log(1/(1 - threshold)), which is `first` for every batch that
-contains one, and the caller may give this number.
+Eq. (1) is the time at which a leaky integrator with input x reaches the
+threshold.  By eq. (3), the code of an image depends on the other images of
+the batch.  A white pixel spikes at tau log(1/(1 - threshold)), so that this
+time is `first` for every batch with a white pixel.  The caller may pass this
+time as `first` for all batches.
 
-Words are events of 700 channels.  During training, each event may move to
-another channel.  The lowest channels are removed, every ninth of the other
-channels is kept, and time is compressed,
+Words are spike events in 700 channels.  During training, each event may move
+to another channel at random.  The lowest 70 channels are removed, every
+ninth of the remaining channels is kept, and time is compressed,
 
     channel' = round(channel + spread N(0, 1))                        (4)
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-Constants are those of [CB22] and of its public code, which also rounds
-pixels to 8 bits after the spline.  Values beyond the range of 8 bits are
-clipped.  The supplement of the paper gives the spread of (4); it was not consulted.
-Events that leave the channels 0 ... 699 are lost.
+The constants are those of [CB22] and of its public code.  As in that code,
+the resized pixels are rounded to 8 bits.  Values beyond the range of 8 bits
+are clipped.  The spread in eq. (4) is given in the supplement of the paper,
+which was not consulted.  Events that leave the channels 0 ... 699 are lost.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -34,21 +36,21 @@ from scipy import ndimage
 
 
 def latency(values, *, T=20, dt=1.7e-6, tau=8e-6, threshold=0.2, first=None):
-    """Return the latency code of a batch, eqs. (1)-(3).
+    """Return the latency code of a batch of images, eqs. (1)-(3).
 
     Parameters
     ----------
     values : (B, m) float
         Grey levels in [0, 1].
     T : int
-        Number of bins.
+        Number of time bins.
     dt, tau : float
-        Width of a bin and time constant, s.
+        Width of a time bin and time constant, in s.
     threshold : float
-        Largest grey level that sends no spike, below 1.
+        Largest grey level at which a pixel sends no spike; below 1.
     first : float, optional
-        Time of the first bin, s, not after the earliest spike; by default
-        (3).
+        Time of the first bin in s, not after the earliest spike; by default
+        as in eq. (3).
 
     Returns
     -------
@@ -72,7 +74,7 @@ def latency(values, *, T=20, dt=1.7e-6, tau=8e-6, threshold=0.2, first=None):
     earliest = time.min(initial=np.inf)
     if first is None:
         first = earliest                                                   # (3)
-    elif not 0 <= first <= earliest + 1e-3 * dt:        # more than rounding
+    elif not 0 <= first <= earliest + 1e-3 * dt:        # beyond rounding
         raise ValueError(f"first is {first}: must be from 0 to the earliest spike, "
                          f"{earliest} s")
     step = np.floor(np.maximum(time - first, 0) / dt)                      # (2)
@@ -83,22 +85,23 @@ def latency(values, *, T=20, dt=1.7e-6, tau=8e-6, threshold=0.2, first=None):
 
 
 def shrunk(images, *, crop=2, side=16):
-    """Return images without their border, resized by cubic splines.
+    """Remove the border of images, and resize the images with cubic splines.
 
     Parameters
     ----------
     images : (N, H, H) uint8
-        Images as stored.
+        Images with 8-bit grey levels.
     crop : int
-        Rows and columns removed on each side: 2 for MNIST, 0 for
+        Number of rows and columns removed on each side: 2 for MNIST, 0 for
         Fashion-MNIST.
     side : int
-        Side of the result, at most that of the cropped image.
+        Side of the resized images in pixels, at most that of the cropped
+        images.
 
     Returns
     -------
     (N, side, side) float32
-        Multiples of 1/255 in [0, 1].
+        Grey levels in [0, 1], multiples of 1/255.
 
     Examples
     --------
@@ -120,21 +123,22 @@ def shrunk(images, *, crop=2, side=16):
 
 
 def rotated(images, rng, *, most=15.0):
-    """Return images, each rotated by its own angle about its centre.
+    """Rotate each image about its centre by a separate random angle.
 
     Parameters
     ----------
     images : (B, H, W) float
         Grey levels in [0, 1].
     rng : numpy.random.Generator
-        Source of the angles, which are uniform.
+        Random generator of the uniformly distributed angles.
     most : float
-        Largest angle, degrees.
+        Largest angle in degrees.
 
     Returns
     -------
     (B, H, W) float
-        Rotated images by linear interpolation; 0 outside the original.
+        Rotated images, linearly interpolated; pixels from outside the original
+        are 0.
 
     Examples
     --------
@@ -158,33 +162,35 @@ def rotated(images, rng, *, most=15.0):
 
 def words(times_s, units, *, T, dt=1.7e-6, speed=2000.0, skip=70, stride=9,
           channels=700, spread=0.0, rng=None):
-    """Return the events of one spoken word as input spikes, eqs. (4)-(6).
+    """Convert the events of one spoken word to input spikes, eqs. (4)-(6).
 
     Parameters
     ----------
     times_s : (E,) float
-        Times of the events, s, in any order.
+        Times of the events in s, in any order.
     units : (E,) int
         Channels of the events, 0 ... channels - 1.
     T : int
-        Number of bins; later events are dropped.
+        Number of time bins; events after the last bin are dropped.
     dt : float
-        Width of a bin, s.
+        Width of a time bin in s.
     speed : float
-        Factor by which the chip is faster than sound.
+        Factor by which the chip runs faster than the speech.
     skip, stride : int
-        Number of lowest channels removed, and channels per input.
+        Number of lowest channels that are removed, and number of channels per
+        input.
     channels : int
         Number of channels.
     spread : float
-        Standard deviation of (4), channels; 0 for tests.
+        Standard deviation in eq. (4), in channels; 0 for test words.
     rng : numpy.random.Generator, optional
-        Needed if there is a spread.
+        Random generator; required if `spread` is not 0.
 
     Returns
     -------
     (T, m) float32
-        Spikes 0 or 1 of m = (channels - skip) / stride inputs, rounded up.
+        Spikes 0 or 1.  The number m of inputs is (channels - skip) / stride,
+        rounded up.
 
     Examples
     --------

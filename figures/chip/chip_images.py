@@ -1,10 +1,11 @@
 """Train networks to classify images, on an emulated analog chip or in software.
 
-The figures of [CB22] share this module.  The weights of a network are a
-`chip_weights.Weights`.  The network is run by a function `run(weights, x)`
-that returns an `in_the_loop.Recording`.  `on_chip` makes such a function for
-an emulated chip with integer weights.  `in_software` is such a function for
-the same network without hardware constraints.  `learn` trains both.
+The figures on [CB22] share this module.  The weights of a network are stored
+as `chip_weights.Weights`.  A function `run(weights, x)` runs the network and
+returns an `in_the_loop.Recording`.  The function `on_chip` returns a `run`
+for an emulated chip with integer weights.  The function `in_software` is a
+`run` for the same network without hardware constraints.  The function `learn`
+trains a network with either `run`.
 """
 
 import functools
@@ -28,7 +29,11 @@ AT_ONCE = 500                                   # test images in one run
 
 
 class Images(NamedTuple):
-    """Hold training and test images (N, 16, 16) in [0, 1], and labels (N,)."""
+    """Hold the training and test images, with their labels.
+
+    Images are arrays of shape (N, 16, 16) with grey levels in [0, 1].  Labels are
+    arrays of shape (N,).
+    """
 
     x: np.ndarray
     labels: np.ndarray
@@ -37,16 +42,17 @@ class Images(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Hold the hyperparameters of training, by default those of the authors' code.
+    """Hold the training hyperparameters, by default those of the authors' code.
 
-    `reduction`, `scaling`, `burst` and `readout` are those of `in_the_loop.loss`.
+    The fields `reduction`, `scaling`, `burst` and `readout` are arguments of
+    `in_the_loop.loss`.
     """
 
     rate: float = 1.5e-3        # learning rate of Adam
     fade: float = 0.97          # factor on the learning rate after each epoch
     batch: int = 100            # images in a mini-batch
-    reduction: str = "max"      # of the readouts over time
-    scaling: float = 10.0       # factor on the scores
+    reduction: str = "max"      # reduction of the readouts over time
+    scaling: float = 10.0       # factor on the class scores
     burst: float = 5e-4         # strength of the burst regulariser
     readout: float = 0.0        # strength of the readout regulariser
     decay: float = 0.1          # strength of the penalty on the hidden weights
@@ -55,10 +61,10 @@ class Rule(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Hold results on the test images.
+    """Hold the results of a network on the test images.
 
-    `spikes` is the mean number of hidden spikes per image.  `until[t]` is the
-    accuracy if only the samples 0 ... t are used.
+    The field `spikes` is the mean number of hidden spikes per image.  The entry
+    `until[t]` is the accuracy if only the membrane samples 0 ... t are used.
     """
 
     accuracy: float
@@ -67,7 +73,7 @@ class Scores(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold the weights and the states of Adam between training steps."""
+    """Hold the weights and the Adam states between training steps."""
 
     weights: chip_weights.Weights
     states: tuple               # one state for each matrix; None at the start
@@ -76,7 +82,7 @@ class Learner(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Load the embedded digits at 16x16; each repeat draws its own split."""
+    """Load the embedded digits at 16x16 pixels, with a random split for each repeat."""
     images, labels = datasets.digits()
     images = datasets.upsample(images.astype(np.float32), SIDE)
     number = int(seeds.rng(seed, "chip", "split", repeat).integers(2 ** 31))
@@ -85,7 +91,7 @@ def digits(seed, repeat):
 
 
 def stored(folder, name):
-    """Load MNIST or Fashion-MNIST, resized to 16x16 as in the authors' code."""
+    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels as in the authors' code."""
     parts = []
     for kind in ("train", "t10k"):
         images, labels = datasets.images(os.path.join(folder, name), kind)
@@ -100,17 +106,17 @@ def load(task, folder, seed, repeat):
 
 
 def coded(images):
-    """Return input spikes (T, B, 256); a white pixel always spikes in bin 0."""
+    """Encode images as input spikes (T, B, 256); a white pixel spikes in bin 0."""
     return chip_coding.latency(images.reshape(len(images), -1), first=WHITE_S)
 
 
 # ---- run a network -----------------------------------------------------------
 
 def on_chip(drawn, rng, *, reset_after=None):
-    """Return a function that runs rounded weights on an emulated chip.
+    """Return a function that runs a network with rounded weights on an emulated chip.
 
-    `rng` draws the noise of the chip.  `reset_after` is the time in s from the
-    first input spike of an image to the reset of all membranes, or None.
+    The generator `rng` samples the noise of the chip.  If `reset_after` is given, all
+    membranes are reset at this time in s after the first input spike of an image.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
@@ -122,10 +128,11 @@ def on_chip(drawn, rng, *, reset_after=None):
 
 
 def in_software(weights, x):
-    """Run the network without hardware constraints.
+    """Run a network without hardware constraints.
 
-    Weights are real and unlimited, and there is no noise.  As in the authors'
-    software, the reset subtracts the threshold, and no neuron is refractory.
+    The weights are real numbers without limits, and there is no noise.  As in the
+    authors' software, the reset subtracts the threshold, and neurons have no refractory
+    period.
     """
     out, tape = fast_lif.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
@@ -135,8 +142,8 @@ def in_software(weights, x):
 # ---- train a network ---------------------------------------------------------
 
 # Hyperparameters for the embedded digits, of which 1,437 are training images.
-# With reduction="max", 3 of 36 trial runs lost a class: its readout fell below 0
-# when the hidden layer first fired, and stayed there.
+# With reduction="max", 3 of 36 trial runs lost a class: the readout of this class fell
+# below 0 when the hidden layer first fired, and stayed below 0.
 DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
 # Hyperparameters for MNIST and Fashion-MNIST: those of the authors' code, except
 # for the scaling.  After 6 epochs of 15,000 MNIST images, the emulated chip had an
@@ -145,11 +152,11 @@ DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
 STORED = Rule(scaling=4.0)
 HIDDEN, EPOCHS = {"digits": 100}, {"digits": 18}
 LEARNT = 0.93                   # lower bound on the test accuracy on the digits
-HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # epochs of one job: PART
+HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # PART: epochs of one job
 
 
 def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=False):
-    """Return a learner with random initial weights."""
+    """Return a learner with random initial weights, before training."""
     weights = chip_weights.initial(generator, inputs, hidden, classes,
                                    recurrent=recurrent)
     return Learner(weights, (None, None, None))
@@ -158,9 +165,9 @@ def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=F
 def step(learner, d, rate, clamp, fixed=()):
     """Return the learner after one step of Adam.
 
-    d : gradient, one array or None for each matrix.
-    clamp : whether hidden and recurrent weights are clipped to the chip's range.
-    fixed : names of matrices that do not change.
+    d : gradient, with one array or None for each weight matrix.
+    clamp : whether hidden and recurrent weights are clipped to the range of the chip.
+    fixed : names of the weight matrices that are not trained.
     """
     weights, states = list(learner.weights), list(learner.states)
     for i, (name, g) in enumerate(zip(chip_weights.Weights._fields, d, strict=True)):
@@ -172,9 +179,9 @@ def step(learner, d, rate, clamp, fixed=()):
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):
-    """Return the loss of one mini-batch, its gradient, and the recording.
+    """Return the loss of one mini-batch, the gradient of the loss, and the recording.
 
-    `more` is passed on to `in_the_loop.loss`.
+    The keyword arguments `more` are passed to `in_the_loop.loss`.
     """
     kept = None
     used = weights
@@ -197,8 +204,9 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
     """Train for `epochs` epochs, counted from `first`; return the learner and curves.
 
-    The curves (epochs, 2) are the mean loss and accuracy on the training
-    images in each epoch, computed before the update with each mini-batch.
+    The curves, of shape (epochs, 2), hold the mean loss and the accuracy on the
+    training images in each epoch.  Both are computed on each mini-batch before the
+    weights are updated.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
@@ -218,9 +226,9 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
 
 
 def test(run, weights, images):
-    """Return the `Scores` on the test images.
+    """Return the `Scores` of a network on the test images.
 
-    The readout with the largest maximum over time is the predicted class.
+    The predicted class is that of the readout with the largest maximum over time.
     """
     count, spikes, until = len(images.labels_test), 0.0, np.zeros(STEPS)
     for start in range(0, count, AT_ONCE):
@@ -234,7 +242,7 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Return the weights with a random share of the hidden neurons removed."""
+    """Return the weights without a random fraction `share` of the hidden neurons."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
@@ -244,7 +252,7 @@ def silenced(weights, generator, share):
 # ---- pass a learner from one job to the next ---------------------------------
 
 def packed(learner):
-    """Return the arrays of a learner as a dict of arrays."""
+    """Return a learner as a dict of arrays."""
     found = {}
     for name, w, state in zip(chip_weights.Weights._fields, learner.weights,
                               learner.states, strict=True):
@@ -257,7 +265,7 @@ def packed(learner):
 
 
 def unpacked(found):
-    """Return the learner whose arrays `packed` returned."""
+    """Restore a learner from the dict that `packed` returned."""
     names = chip_weights.Weights._fields
     weights = chip_weights.Weights(*(found.get(f"weights {name}") for name in names))
     states = tuple(optimisers.State(int(found[f"step {name}"]), found[f"mean {name}"],
@@ -267,7 +275,7 @@ def unpacked(found):
 
 
 def parts(epochs, task):
-    """Return [(first, epochs), ...]: the jobs into which a training is split."""
+    """Split a training into jobs; return a list of (first epoch, number of epochs)."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 
@@ -275,7 +283,7 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """Hold a perceptron that learns from grey levels, and the states of Adam."""
+    """Hold a perceptron that is trained on grey levels, and its Adam states."""
 
     weights: list
     biases: list
@@ -283,7 +291,7 @@ class Reference(NamedTuple):
 
 
 def reference_packed(net):
-    """Return the arrays of a reference network as a dict."""
+    """Return a reference network as a dict of arrays."""
     found = {f"array {i}": a for i, a in enumerate([*net.weights, *net.biases])}
     for i, state in enumerate(net.states):
         found |= {f"step {i}": state.step, f"mean {i}": state.mean,
@@ -292,7 +300,7 @@ def reference_packed(net):
 
 
 def reference_unpacked(found):
-    """Return the network whose arrays `reference_packed` returned."""
+    """Restore a reference network from the dict that `reference_packed` returned."""
     arrays = [found[f"array {i}"] for i in range(4)]
     return Reference(arrays[:2], arrays[2:], [
         optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
@@ -308,7 +316,7 @@ def reference_begin(generator, hidden):
 
 def reference_learn(net, images, rule, generator, epochs, *, first=0,
                     after_epoch=None):
-    """Train as `learn` does, with the same random rotation and dropout."""
+    """Train a reference network as `learn` does, with the same rotation and dropout."""
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
         rate = float(rule.rate * rule.fade ** (first + epoch))

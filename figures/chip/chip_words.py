@@ -1,13 +1,14 @@
 """Train recurrent networks on an emulated analog chip to classify spoken words.
 
-The task is the keyword task of [CB22]: 70 inputs, 186 recurrent neurons, and
-one readout for each word, 20 in the paper.  The data are any data set of
-`spoken_words`: synthetic digits, recordings, or files in the format of the
-Spiking Heidelberg Digits (SHD).  The job `keywords` trains input, recurrent
-and readout weights, with a chip in the loop or in ideal software.  With
-recurrence="fixed", it trains a control network, whose recurrent weights are
-those of a trained network, shuffled and then fixed.  The other weights of the
-control are initialised and trained as before.
+The task is the keyword task of [CB22].  The network has 70 inputs, 186
+recurrent neurons, and one readout for each word (20 readouts in the paper).
+The data set is any data set of `spoken_words`: synthetic digits, recordings,
+or files in the format of the Spiking Heidelberg Digits (SHD).  The job
+`keywords` trains the input, recurrent and readout weights, with a chip in the
+loop or in ideal software.  With recurrence="fixed", the job trains a control
+network instead.  The recurrent weights of the control network are those of a
+trained network, shuffled and then fixed.  The other weights of the control
+network are initialised and trained as before.
 """
 
 import numpy as np
@@ -21,14 +22,15 @@ from refsnn import chip, losses
 HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"
 SPEED = 2000.0                      # 1 s of speech takes 500 us on the chip
 LONGEST = 1.4                       # s; later spikes are dropped
-# Scores are sums over about 300 steps, scaled by a tenth of the published factor.
+# The scores are sums over about 300 steps, multiplied by a tenth of the published
+# factor.
 RULE = chip_images.Rule(reduction="sum", scaling=0.1, burst=0.0)
 EXCITED, BOUND = 1e-7, 3000.0       # regulariser: strength, hidden spikes per word
 AT_ONCE = 100                       # test words in one run
 
 
 def steps(words):
-    """Return the number of bins of the longest word on the chip, plus 20."""
+    """Return the number of time bins of the longest word on the chip, plus 20."""
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
 
@@ -36,7 +38,7 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes (T, B, 70) of the words in `index`.
 
-    Of the 700 channels of SHD, the 70 channels of the paper are used.
+    From the 700 channels of SHD, the 70 channels of the paper are selected.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, words.channels // INPUTS)
     return np.stack([chip_coding.words(
@@ -46,15 +48,15 @@ def coded(words, index, T, spread=0.0, rng=None):
 
 
 def shuffled(weights, rng):
-    """Return the weights with the recurrent ones randomly permuted."""
+    """Return the weights with randomly permuted recurrent weights."""
     recurrent = rng.permutation(weights.recurrent.ravel())
     return weights._replace(recurrent=recurrent.reshape(weights.recurrent.shape))
 
 
 def accuracy(run, weights, words, index, T):
-    """Return the accuracy on the words in `index`; NaN if `index` is empty.
+    """Return the accuracy on the words in `index`, or NaN if `index` is empty.
 
-    The readout with the largest sum over time is the predicted word.
+    The predicted word is that of the readout with the largest sum over time.
     """
     right = 0.0
     for first in range(0, len(index), AT_ONCE):
@@ -66,20 +68,20 @@ def accuracy(run, weights, words, index, T):
 
 def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
              count=None, classes=None, hidden=HIDDEN, batch=RULE.batch, before=None):
-    """Train on a data set and return the curves and weights as a dict.
+    """Train a network on a data set; return its weights and training curves as a dict.
 
-    The job that trains the last epoch adds the accuracies and the response to
+    The job that trains the last epoch also returns the accuracies, and the response to
     one test word.
 
     kind : "chip" or "software".
     recurrence : "trained", or "fixed" for the control network.
-    epochs : number of epochs of the whole training.
-    spread : standard deviation of random shifts of the channels in training.
+    epochs : total number of training epochs.
+    spread : standard deviation of the random channel shifts during training.
     first, count : this job trains the epochs first ... first + count - 1.
-    classes : number of classes; words of later classes are not used.  None
-        uses all.
-    before : results of the jobs that make the data, followed by the result of
-        the job to continue, or of the trained network for the control.
+    classes : number of classes; words of higher classes are not used.  None selects all
+        classes.
+    before : results of the jobs that make the data set.  The result of the job to
+        continue follows, or that of the trained network for the control network.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

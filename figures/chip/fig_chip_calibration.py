@@ -1,26 +1,27 @@
 """Training in the loop compensates for chip mismatch, transferring weights does not
 
 A network of 256-100-10 neurons classifies the embedded digits on an emulated
-chip that is de-calibrated: the time constants and thresholds of the neurons
-are drawn around their nominal values, with a relative standard deviation of
-up to 50 %.  The gradient is computed with the nominal parameters.  If the
-network is trained with the chip in the loop, a de-calibration of 30 % reduces
-its mean test accuracy by at most 0.02 (3 seeds, 5 with --full).  If the
-network is trained in ideal software, and its weights are rounded and written
-to the same chips, the reduction is larger by at least 0.03.  At 50 %, the
-thresholds of some neurons lie below their leak potentials, and these neurons
-fire without input.  A claim states the mean number of such neurons.
+chip that is de-calibrated: the time constants and thresholds of the neurons are
+sampled around their nominal values, with a relative standard deviation of up to
+50 %.  The gradient is computed with the nominal parameters.  If the network is
+trained with the chip in the loop, a de-calibration of 30 % reduces the mean test
+accuracy by at most 0.02 (3 seeds, 5 with --full).  In the second method, the
+network is trained in ideal software, and the rounded weights are written to the
+same chips.  The reduction is then larger by at least 0.03 than with the chip in
+the loop.  At a de-calibration of 50 %, the thresholds of some neurons lie below
+their leak potentials, and these neurons fire without input.  A claim states the
+mean number of such neurons.
 
-The left panel shows test accuracy against de-calibration.  Small markers are
-single seeds, large markers are means.  The right panel shows the increase of
-the test error, relative to that of the whole network, when a random share of
-the hidden neurons is silenced after training.  These networks were trained on
-the calibrated chip, without dropout or with 40 % dropout.  Lines are means,
-stars are published values.
+The left panel shows the test accuracy against the de-calibration.  Small markers
+are single seeds, large markers are means.  The right panel shows the relative
+increase of the test error if a random fraction of the hidden neurons is silenced
+after training.  The reference is the test error without silenced neurons.  The
+networks of the right panel were trained on the calibrated chip, without dropout
+or with 40 % dropout.  Lines are means, stars are published values.
 
-With --full, there are six levels of de-calibration, and time constants and
-thresholds are also de-calibrated separately.  This figure mirrors [CB22]
-fig. 4, which uses MNIST.
+With --full, there are six levels of de-calibration.  The time constants and the
+thresholds are then also de-calibrated separately.  This figure corresponds to
+[CB22] fig. 4, which uses MNIST.
 """
 
 import numpy as np
@@ -45,7 +46,7 @@ MARKS = {"all": "o", "time constants": "s", "thresholds": "^"}
 
 
 def jobs(size, seed, data):
-    """List one job in the loop per condition and repeat, one transfer per repeat."""
+    """Return the training jobs of all conditions and repeats, and the transfer jobs."""
     repeats, epochs = {"quick": (1, 3), "default": (3, chip_images.EPOCHS["digits"]),
                        "full": (5, chip_images.EPOCHS["digits"])}[size]
     conditions = [("all", level, 0.0) for level in LEVELS[size]]
@@ -70,7 +71,7 @@ def drawn(which, level, seed, repeat):
 
 
 def begun(seed, repeat):
-    """Return the images, the generator and the untrained network of a repeat."""
+    """Return the images, the random generator and the untrained network of a repeat."""
     generator = seeds.rng(seed, FIGURE, "digits", f"{repeat}, from 0")
     return (chip_images.digits(seed, repeat), generator,
             chip_images.begin(generator, chip_images.HIDDEN["digits"]))
@@ -101,9 +102,9 @@ def restless(run, weights):
 
 
 def transfer(epochs, conditions, seed, repeat):
-    """Train a network in software, and test its weights on each chip.
+    """Train a network in software, and test the weights on each de-calibrated chip.
 
-    The weights are clipped to the range of the chip during training.
+    During training, the weights are clipped to the range of the chip.
     """
     images, generator, learner = begun(seed, repeat)
     software, found = chip_images.in_software, []
@@ -119,9 +120,9 @@ def transfer(epochs, conditions, seed, repeat):
 
 
 def gather(results):
-    """Return accuracies (conditions, repeats), and those of silenced networks.
+    """Return the accuracies (conditions, repeats), also with silenced neurons.
 
-    The first axis of `silenced` is dropout: without, then with.
+    The first axis of `silenced` has two entries, without dropout and with dropout.
     """
     loop = [r for r in results if r["kind"] == "loop"]
     other = [r for r in results if r["kind"] == "transfer"]
@@ -144,14 +145,14 @@ def gather(results):
 
 
 def rows(data, which):
-    """Return the indices of one kind of de-calibration, in order of level."""
+    """Return the condition indices of one kind of de-calibration, sorted by level."""
     names, levels = data["which"].tolist(), data["level"]
     found = [i for i, name in enumerate(names) if name == which or levels[i] == 0]
     return sorted(found, key=lambda i: levels[i])
 
 
 def grown(data):
-    """Return the relative increase of the test error by silencing, (2, shares)."""
+    """Return the relative increase of the test error by silencing, as (2, shares)."""
     error = 1 - data["silenced"].mean(axis=1)
     return error / np.maximum(error[:, :1], 1e-3) - 1
 

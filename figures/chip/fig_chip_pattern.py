@@ -1,24 +1,25 @@
 """Calibration reduces the mismatch between the neurons of an analog chip
 
 An emulated chip is calibrated in two rounds.  Each round measures all 256
-neurons through the spikes and the membrane samples of the chip alone.  The
-spread of a parameter is its standard deviation over the neurons.  Before
+neurons, using only the spikes and membrane samples that the chip records.
+The spread of a parameter is its standard deviation over the neurons.  Before
 calibration, the spreads of the synaptic gain and of both time constants
-(means of 3 chips) deviate by at most 25 % from those derived from a published
+(means over 3 chips) deviate by at most 25 % from the spreads in a published
 calibration of one chip.  After calibration, each spread is at most half of
-its value before.
+its value before calibration.
 
-The top left and middle panels show the responses of all membranes to one
-input spike with the largest weight, before and after calibration, as recorded
-by the chip.  Black lines are means.  The top right panel shows the membranes
-of the hidden neurons for one test image, after a network was trained on the
-calibrated chip in the loop.  These neurons also differ because their weights
-differ.  The bottom panel shows the spreads before and after calibration.
-Spreads of gain and time constants are relative to the mean, and spreads of
-potentials are relative to the difference between threshold and leak.  Bars
-are means, dots are single chips, and diamonds are published values.
+The top left and middle panels show the recorded responses of all membranes to
+one input spike with the largest weight, before and after calibration.  Black
+lines are means over the neurons.  The top right panel shows the membranes of
+the hidden neurons during one test image, after training with the calibrated
+chip in the loop.  The membranes in the top right panel also differ because
+the weights of the neurons differ.  The bottom panel shows the spreads before
+and after calibration.  Spreads of the gain and the time constants are
+relative to the mean.  Spreads of potentials are relative to the difference
+between threshold and leak potential.  Bars are means, dots are single chips,
+and diamonds are published values.
 
-This figure mirrors [CB22] figs. 2 and 4 A.
+This figure corresponds to [CB22] figs. 2 and 4 A.
 """
 
 import functools
@@ -41,14 +42,17 @@ NEAR = ("synaptic gain", "synaptic time constant", "membrane time constant")
 
 
 def jobs(size, seed, data):
-    """List one job for each chip; only the first chip trains a network."""
+    """Return one job for each chip; only the first chip is used to train a network."""
     repeats, epochs = {"quick": (1, 2), "default": (3, 6), "full": (10, 15)}[size]
     return [(bench, {"epochs": 0 if repeat else epochs, "seed": seed, "repeat": repeat})
             for repeat in range(repeats)]
 
 
 def bench(epochs, seed, repeat):
-    """Measure a chip before and after calibration, and train for `epochs` on it."""
+    """Measure a chip before and after calibration, and train a network on the chip.
+
+    If `epochs` is 0, no network is trained.
+    """
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
     drawn = chip.draw(number, chip.UNCALIBRATED)
@@ -76,7 +80,7 @@ def bench(epochs, seed, repeat):
 def spread(found):
     """Return the spread of each quantity over all neurons that could be measured.
 
-    Excitatory and inhibitory synapses are combined.
+    The spreads of excitatory and inhibitory synapses are combined.
     """
     able = ~(found.restless | found.silent)
     values = []
@@ -90,7 +94,7 @@ def spread(found):
 
 
 def response(run):
-    """Return the samples (T, N) of all membranes for one input spike of weight 63."""
+    """Return the membrane samples (T, N) after one input spike of weight 63."""
     hidden = np.zeros((NEURONS, NEURONS), np.int8)
     hidden[:, 0] = 63
     x = np.zeros((chip_images.STEPS, 1, NEURONS), np.uint8)

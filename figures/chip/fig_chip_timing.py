@@ -1,22 +1,23 @@
 """An analog chip classifies digits within 10 us, or with at most 40 hidden spikes
 
-Networks of 256-100-10 neurons classify the embedded digits.  They are trained
-with an emulated chip in the loop, at several strengths of the burst
-regulariser, which penalises hidden spikes.  Some strengths reduce the hidden
-layer to at most 40 spikes per image.  Of these strengths, the one with the
-highest training accuracy is selected.  Its mean test accuracy is at most 0.01
-below that without regulariser (3 seeds, 5 with --full).
+Networks of 256-100-10 neurons classify the embedded digits.  The networks are
+trained with an emulated chip in the loop.  A burst regulariser penalises
+hidden spikes, with several regularisation strengths.  With some of these
+strengths, the hidden layer emits at most 40 spikes per image.  From these, the
+strength with the highest training accuracy is selected.  The mean test
+accuracy with the selected strength is at most 0.01 below the mean test
+accuracy without regulariser (3 seeds, 5 with --full).
 
 The left panel shows the test accuracy if only the membrane samples up to a
 given time after the first input spike are used.  Without regulariser, this
 accuracy is within 0.01 of its final value after at most 10 us.  In its fast
-mode, the chip is reset after 10 us, processes an image in 11.8 us, and loses
-at most 0.01 of the test accuracy.  The right panel shows the test accuracy
-against the mean number of hidden spikes per image.  Each colour is one
-strength of the regulariser.  Dots are single seeds, diamonds are means.
+mode, the chip is reset after 10 us and processes an image in 11.8 us.  The
+fast mode lowers the test accuracy by at most 0.01.  The right panel shows the
+test accuracy against the mean number of hidden spikes per image.  Each colour
+is one regularisation strength.  Dots are single seeds, diamonds are means.
 
-With --full, there are more strengths.  This figure mirrors [CB22] fig. 3 C, D
-and E, which use MNIST.
+With --full, the figure has more regularisation strengths.  This figure
+corresponds to [CB22] fig. 3 C, D and E, which use MNIST.
 """
 
 import numpy as np
@@ -35,7 +36,7 @@ COLOURS = (colours.BLACK, colours.BLUE, colours.GREEN, colours.ORANGE,
 
 
 def jobs(size, seed, data):
-    """List one job for each strength and repeat."""
+    """Return one job for each regularisation strength and each repeat."""
     repeats, epochs = {"quick": (1, 3), "default": (3, chip_images.EPOCHS["digits"]),
                        "full": (5, chip_images.EPOCHS["digits"])}[size]
     return [(learn, {"strength": strength, "epochs": epochs, "seed": seed,
@@ -44,7 +45,7 @@ def jobs(size, seed, data):
 
 
 def learn(strength, epochs, seed, repeat):
-    """Train a network in the loop, and test it in the usual and in the fast mode."""
+    """Train a network in the loop; test the network in the normal and the fast mode."""
     images = chip_images.digits(seed, repeat)
     generator = seeds.rng(seed, FIGURE, "digits", f"{repeat}, from 0")
     rule = chip_images.DEFAULT._replace(burst=strength)
@@ -72,7 +73,7 @@ def gather(results):
 
 
 def times_us():
-    """Return the times of the samples, from the first input spike, in us.
+    """Return the times of the membrane samples in us, from the first input spike.
 
     The first input spike arrives at the end of bin 0.
     """
@@ -80,9 +81,10 @@ def times_us():
 
 
 def decided_us(data):
-    """Return the time in us from which the accuracy is within 0.01 of its final value.
+    """Return the time in us after which the accuracy stays near its final value.
 
-    The accuracy is the mean of the networks without regulariser.
+    From this time on, the accuracy is within 0.01 of its final value.  The accuracy is
+    averaged over the networks without regulariser.
     """
     until = data["until"][0].mean(axis=0)
     near = until >= until[-1] - 0.01
@@ -90,10 +92,10 @@ def decided_us(data):
 
 
 def sparsest(data):
-    """Return the index of the selected strength of the regulariser, or None.
+    """Return the index of the selected regularisation strength, or None.
 
-    Of the strengths above 0 with at most 40 hidden spikes per image, it has the
-    highest training accuracy.
+    All strengths above 0 with at most 40 hidden spikes per image are considered.  The
+    selected strength has the highest training accuracy among the considered strengths.
     """
     sparse = (data["spikes"].mean(axis=1) <= 40) & (data["strength"] > 0)
     learnt = np.where(sparse, data["train"].mean(axis=1), -1)

@@ -1,23 +1,24 @@
-"""Training with an analog chip in the loop comes close to ideal software
+"""Training with an analog chip in the loop is nearly as accurate as ideal software
 
 A network of 256-100-10 neurons classifies the embedded digits, which are
 encoded as spike latencies.  The forward pass runs on an emulated chip, which
 has 6-bit weights and noisy neurons with mismatch.  The backward pass runs in
 software and uses only the nominal parameters of the chip.  The mean test
 accuracy with the chip in the loop is at most 0.01 below that of the same
-network in ideal software (5 seeds).  A ReLU network of the same size is the
-baseline.
+network in ideal software (5 seeds).  A ReLU network of the same size serves
+as the baseline.
 
 The top panels show the response of the chip to one test image before and
 after training: input spikes, hidden spikes, membranes of all hidden neurons,
-and readouts.  The bottom panels show training loss and test accuracy.  Thin
-lines are single seeds, thick lines are means.  A seed sets the chip, the
-initial weights, the order of the images and the split into training and test
-set.
+and readouts.  The bottom panels show the training loss and the test accuracy.
+Thin lines are single seeds, thick lines are means.  A seed determines the
+chip, the initial weights, the order of the images, and the split into
+training and test images.
 
 With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST
-at 16x16 for 100 epochs, and MNIST is repeated with dropout and random
-rotation.  This figure mirrors [CB22] fig. 3 A, B and table 1.
+at 16x16 pixels, after 100 training epochs.  Networks are also trained on
+MNIST with dropout and random rotation.  This figure corresponds to [CB22]
+fig. 3 A, B and table 1.
 """
 
 import numpy as np
@@ -40,11 +41,11 @@ TESTS = 6                           # number of tests during training
 # (task, augmented): lower bounds on the accuracy of the chip and of software
 BOUNDS = {("mnist", False): (0.967, 0.972), ("mnist", True): (0.970, None),
           ("fashion_mnist", False): (0.835, None)}
-SHOWN = 3                           # class of the image that is drawn
+SHOWN = 3                           # class of the test image in the figure
 
 
 def jobs(size, seed, data):
-    """List a chain of jobs for each condition and repeat."""
+    """Return a job chain for each data set, kind of network and repeat."""
     if size == "full":
         conditions = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
         repeats, epochs, hidden = 1, chip_images.EPOCHS_FULL, chip_images.HIDDEN_FULL
@@ -70,7 +71,11 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, seed,
           repeat, before=None):
-    """Train for `epochs` epochs from `first` on; return curves, responses, learner."""
+    """Train for `epochs` epochs, counted from `first`; return the results as a dict.
+
+    The dict holds the training curves, the test accuracies, the network, and the
+    responses to one test image.  The ReLU network has no responses.
+    """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
     rule = chip_images.DEFAULT if task == "digits" else chip_images.STORED
@@ -120,7 +125,7 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
 
 
 def picture(when, run, weights, images):
-    """Return the response of a network to one test image, for the plot."""
+    """Return the response of a network to one test image, as shown in the figure."""
     shown = [int(np.argmax(images.labels_test == SHOWN))]
     x = chip_images.coded(images.x_test[shown])
     recording = run(weights, x)
@@ -129,7 +134,10 @@ def picture(when, run, weights, images):
 
 
 def gather(results):
-    """Return curves (conditions, repeats, ...), and the responses of the first run."""
+    """Return the curves of all conditions, and the responses of the first run.
+
+    Curves have the axes (conditions, repeats, ...).
+    """
     ended = [r for r in results if r["ended"]]
     keys = [(str(r["task"]), bool(r["augmented"]), str(r["kind"])) for r in ended]
     conditions = list(dict.fromkeys(keys))
@@ -146,7 +154,7 @@ def gather(results):
 
 
 def final(data):
-    """Return final test accuracies, {(task, augmented, kind): (repeats,)}."""
+    """Return the final test accuracies as {(task, augmented, kind): (repeats,)}."""
     keys = zip(data["task"].tolist(), data["augmented"].tolist(),
                data["kind"].tolist(), strict=True)
     return {key: tests[:, -1, 1]
@@ -191,7 +199,8 @@ def plot(data, fig):
     top, bottom = fig.subfigures(2, 1, height_ratios=(1.75, rows))
     _pictures(data, top.subplots(4, 2, sharex=True, sharey="row",
                                  height_ratios=(0.8, 1, 1.1, 1.1)))
-    # One condition has its two panels side by side, several have one column each.
+    # The two panels of a single condition are side by side.  Of several conditions,
+    # each has one column.
     axes = bottom.subplots(rows, 2 if rows == 1 else len(conditions), squeeze=False)
     for condition, pair in zip(conditions, axes if rows == 1 else axes.T, strict=True):
         _curves(data, condition, pair)

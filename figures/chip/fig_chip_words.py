@@ -1,30 +1,34 @@
 """A recurrent network on an analog chip learns to classify spoken words
 
 A recurrent network of 186 neurons is trained with an emulated chip in the
-loop.  Its inputs are the spikes of spoken words in 70 channels, which the
-chip receives 2,000 times faster than the words were spoken.  The same network
-is also trained in ideal software.  In a control, the recurrent weights of a
-network trained on the chip are shuffled and fixed, and all other weights are
-trained anew.  On the Spiking Heidelberg Digits (SHD), the published accuracy
-is 0.762 on the chip, 0.643 in the control and 0.712 in software [CB22].  On
-SHD and on the Spiking Speech Commands (SSC), the claims are that the control
-is at least 0.05 less accurate than the trained network, and that software is
-at most 0.05 more accurate than the chip.  Other data sets are too small to
-separate the three conditions, so their differences are shown and not judged.
+loop.  The inputs are spoken words, encoded as spikes in 70 channels.  The
+chip receives the spikes 2,000 times faster than the words were spoken.  The
+same network is also trained in ideal software.  In a control, the recurrent
+weights of a network trained on the chip are shuffled and fixed, and all other
+weights are trained anew.  On the Spiking Heidelberg Digits (SHD), the
+published test accuracy is 0.762 on the chip, 0.643 in the control and 0.712
+in software [CB22].  Two claims are judged on SHD and on the Spiking Speech
+Commands (SSC).  First, the test accuracy of the control is at least 0.05
+below that of the trained network on the chip.  Second, the test accuracy in
+software is at most 0.05 above that on the chip.  Other data sets are too
+small to separate the three conditions.  For these data sets, the differences
+are shown without a bound.
 
 The left panels show the response of the chip to one test word after training:
-input spikes, hidden spikes, and the sum of each readout over time.  The
-readout with the largest final sum is the predicted word.  The middle panel
-shows the training loss.  Thin lines are single runs, thick lines are means.
-A run sets the chip, the initial weights and the order of the words.  The
-right panel shows the accuracy on training words and on two sets of test
-words.  Small markers are single runs, large markers are means.  Black
-diamonds are the published accuracies on all test words of SHD (20 classes).
+input spikes, hidden spikes, and the cumulative sum of each readout over time.
+The predicted word is that of the readout with the largest final sum.  The
+middle panel shows the training loss.  Thin lines are single runs, thick lines
+are means.  A run determines the chip, the initial weights and the order of
+the words.  The right panel shows the accuracy on training words and on two
+sets of test words.  Small markers are single runs, large markers are means.
+Black diamonds are the published accuracies on all test words of SHD (20
+classes).
 
-By default, the words are synthetic English digits, and training has 6 epochs.
-With --full, the words are those of SHD and SSC, for 100 epochs.  If these
-files are missing, the words are recordings of the Free Spoken Digit Dataset
-(FSDD), for 60 epochs.  This figure mirrors [CB22] fig. 5 A, B and table 1.
+By default, the words are synthetic English digits, and networks are trained
+for 6 epochs.  With --full, networks are trained on SHD and SSC for 100
+epochs.  If the files of SHD and SSC are missing, networks are trained on
+recordings of the Free Spoken Digit Dataset (FSDD) for 60 epochs.  This figure
+corresponds to [CB22] fig. 5 A, B and table 1.
 """
 
 import numpy as np
@@ -52,7 +56,7 @@ PART = 10                       # epochs in one job, if words are read from file
 
 
 def jobs(size, seed, data):
-    """List the jobs that make a data set, and a chain of jobs for each network."""
+    """Return the jobs that make the data sets, and a job chain for each network."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         before = list(range(len(listed), len(listed) + len(makers)))
@@ -76,9 +80,9 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return accuracies (repeats, 3) and losses of each data set and condition.
+    """Return the accuracies (repeats, 3) and the losses of each data set and condition.
 
-    The response to one test word is that of the first network of a data set.
+    The response to one test word is that of the first network of each data set.
     """
     found = {"names": []}
     for r in (r for r in results if "accuracy" in r):

@@ -1,40 +1,40 @@
-"""How long a memory can each approximation of RTRL learn?
+"""How long a delay can each approximation of RTRL learn to bridge?
 
-A recurrent spiking network receives two cues, each with two possible values,
-separated by a delay, and reports whether they were equal (delayed exclusive or).
-Its recurrent weights learn with the exact gradient of real-time recurrent learning
-(RTRL), or with one of the approximations in `refsnn.sparse_rtrl`.  Its readout
-always learns with the exact gradient.
+A recurrent spiking network receives two cues, separated by a delay.  Each cue has two
+possible values.  The network must report whether both values were equal (delayed
+exclusive or).  The input and recurrent weights learn with the exact gradient of
+real-time recurrent learning (RTRL), or with one of the approximations in
+`refsnn.sparse_rtrl`.  The readout always learns with its exact gradient.
 
-At a delay of 30 ms, which is three membrane time constants, exact RTRL solves the
-task.  The mean accuracy of the block-diagonal rule is at most 0.05 lower, with 1/13
-of the memory and less than 2 % of the multiplications.  At 60 ms exact RTRL still
-solves the task, and the mean accuracy of the block-diagonal rule is at least 0.1
-lower.  At this delay the gradient must include the effect of each neuron on the
-other neurons, unless the neurons have a memory of their own.  The condition
-"adaptive, e-prop" uses such neurons: the threshold of a neuron rises with each of
-its spikes and decays with a time constant of 200 ms.  The rule in `refsnn.alif`
-includes the adaptation in the gradient, ignores the recurrence, and solves the
-task.
+At a delay of 30 ms, which is three membrane time constants, exact RTRL solves the task.
+Compared with exact RTRL, the block-diagonal rule loses at most 0.05 in mean accuracy.
+The block-diagonal rule needs 1/13 of the memory and less than 2 % of the
+multiplications.  At a delay of 60 ms, exact RTRL still solves the task, but the
+block-diagonal rule loses at least 0.1 in mean accuracy.  At this delay, the gradient
+must include the effect of each neuron on the other neurons, unless single neurons have
+a longer memory.  The condition "adaptive, e-prop" uses such neurons.  The threshold of
+an adaptive neuron rises with each of its spikes and decays with a time constant of 200
+ms.  The rule in `refsnn.alif` includes the adaptation in the gradient and ignores the
+recurrence.  With this rule, adaptive neurons solve the task at a delay of 60 ms.
 
-In the condition "readout alone", all weights except those of the readout keep their
-initial values.  All conditions start from the same weights and receive the same
-trials.  Each training step uses new trials, so the curves show accuracy on unseen
-trials.  Bands show the range over seeds.  Final accuracies are computed on 400
-additional trials.  The hyperparameters were chosen for the exact gradient at 60 ms
-and are the same for all conditions.
+In the condition "readout alone", only the readout weights learn.  All conditions start
+from the same initial weights and receive the same trials.  Each training step uses new
+trials, so the curves show accuracy on unseen trials.  Bands show the range over seeds.
+Final accuracies are computed on 400 additional trials.  The hyperparameters were chosen
+for the exact gradient at 60 ms and are the same for all conditions.
 
-The gradient of each approximation is a sum over time.  It can be computed forward
-in time, with the traces of `refsnn.sparse_rtrl`, or backward in time, which is
-faster if the recording is available.  This figure computes it backward: "exact" is
-`lif.backward`, "block" replaces the recurrent weights V by their diagonal,
-"implicit" stops the gradient at V, and "presynaptic" also stops it at the reset.  A
-claim compares both directions for each trained network.
+The gradient of each approximation is a sum over time.  This sum can be computed forward
+in time, with the traces of `refsnn.sparse_rtrl`, or backward in time, from a recording
+of the trial.  The backward computation is faster, and this figure uses it.  "Exact" is
+the gradient of `lif.backward`.  "Block" replaces the recurrent weights V by their
+diagonal.  "Implicit" stops the gradient at V.  "Presynaptic" stops the gradient at V
+and at the reset.  A claim compares the forward and the backward gradient for each
+trained network.
 
-Memory and multiplications are counted for the forward computation, which consists
-of the traces and of the readout's filter of the traces.  In the panel with several
-delays, the markers of the conditions are shifted sideways.  This figure mirrors no
-published figure; the claims are those of this project.
+Memory and multiplications are counted for the forward computation, which updates the
+traces and filters them for the readout.  In the panel with several delays, the markers
+are shifted sideways so that conditions do not overlap.  This figure does not mirror a
+published figure.  The claims are those of this project.
 """
 
 import numpy as np
@@ -45,33 +45,33 @@ from figures.surrogate import lif_training
 from refsnn import alif, lif, sparse_rtrl, surrogates
 
 FIGURE = "delay"
-GROUP, CHANCE = 5, 0.5              # inputs for each of two values of two cues
-CUE, WINDOW = 10, 20                # steps of 1 ms in a cue and in the response
+GROUP, CHANCE = 5, 0.5              # inputs for each value of each cue; chance level
+CUE, WINDOW = 10, 20                # steps of 1 ms in a cue and in the response window
 FIRING = 0.4                        # spike probability per step during a cue
 HIDDEN, READOUTS, BATCH, TESTED = 24, 2, 32, 400
 SCALES = {"W": 2.0, "V": 0.3, "out": 0.3}
 RATE, CLIP, STEEPNESS = 5e-3, 1.0, 5.0
 CONSTANTS = lif_training.Net().constants()
-# Constants of the adaptive neurons.  In trial runs, networks of adaptive neurons
-# in which only the readout learned reached an accuracy of 0.7 at 60 and at 80 ms.
-# Adaptation without learning is therefore not enough.
+# Constants of the adaptive neurons.  In trial runs with adaptive neurons, training the
+# readout alone gave an accuracy of 0.7 at delays of 60 and 80 ms.  To solve the task,
+# the adaptive neurons themselves must therefore learn.
 RHO, ADAPTATION = float(np.exp(-1 / 200)), 0.1
 RUNGS = sparse_rtrl.RUNGS
 ALIF, ALONE = "adaptive, e-prop", "readout alone"
 RULES = (*RUNGS, ALIF)
 CONDITIONS = (*RULES, ALONE)
-FIXED, BROKEN = 30, 60              # ms: the delays of the claims
+FIXED, BROKEN = 30, 60              # delays in ms for which claims are judged
 DELAYS = {"quick": (FIXED,), "default": (FIXED, 45, BROKEN, 80),
           "full": (20, FIXED, 45, BROKEN, 80, 100)}
 COLOURS = dict(zip(CONDITIONS, (
     colours.BLUE, colours.VERMILION, colours.GREEN, colours.PURPLE, colours.BLACK,
     colours.GREY), strict=True))
 MARKS = dict(zip(CONDITIONS, "osD^vx", strict=True))
-CURVE = 10                          # training steps per point of a curve
+CURVE = 10                          # training steps averaged in one point
 
 
 def jobs(size, seed, data):
-    """Return one group of networks for each condition and delay."""
+    """Return one training job for each group of networks, delay and condition."""
     groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (3, 200)}[size]
     return [(learn, {"condition": condition, "delay": delay, "group": group,
                      "repeats": 5, "epochs": epochs, "seed": seed})
@@ -82,7 +82,7 @@ def jobs(size, seed, data):
 # ---- several networks at once, as one network with block-diagonal weights
 
 def together(parts):
-    """Return the block-diagonal matrix (N a, N b) of parts (N, a, b)."""
+    """Return the block-diagonal matrix (N a, N b) of weight matrices (N, a, b)."""
     N, a, b = parts.shape
     whole = np.zeros((N, a, N, b), parts.dtype)
     whole[np.arange(N), :, np.arange(N)] = parts
@@ -90,7 +90,7 @@ def together(parts):
 
 
 def apart(whole, N):
-    """Return the blocks (N, a, b) on the diagonal of a matrix (N a, N b)."""
+    """Return the diagonal blocks (N, a, b) of a matrix (N a, N b)."""
     a, b = whole.shape[0] // N, whole.shape[1] // N
     return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
 
@@ -98,7 +98,7 @@ def apart(whole, N):
 # ---- the task and the network
 
 def trials(generators, delay, number):
-    """Draw spikes (T, number, N m) and labels (N, number); networks are independent."""
+    """Draw trials for each network: spikes (T, number, N m) and labels (N, number)."""
     steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
     spikes, labels = [], []
     for generator in generators:
@@ -113,10 +113,10 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return the weight (T, 1, 1) of the spikes of each step in the response.
+    """Return the effect (T, 1, 1) of a spike at each time step on the response.
 
-    The response is the mean membrane potential of a leaky readout over the
-    response window, which is the end of the trial.
+    The response is the membrane potential of a leaky readout, averaged over the
+    response window at the end of the trial.
     """
     mean = np.zeros((steps, 1, 1), np.float32)
     mean[-WINDOW:] = 1 / WINDOW
@@ -125,7 +125,7 @@ def response(steps):
 
 
 def initial(generators):
-    """Draw the weights W, V, out, each (N, post, pre)."""
+    """Draw the weights W, V and out of all networks, each of shape (N, post, pre)."""
     shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
               "out": (READOUTS, HIDDEN)}
     return [np.stack([lif_training.initial(generator, shape[::-1], SCALES[name],
@@ -136,7 +136,8 @@ def initial(generators):
 def forward(condition, weights, x):
     """Run all networks; return the recording, the answers and the spike counts.
 
-    Answers are (N, B, 2); spike counts (N, B, n) are weighted by `response`.
+    The answers are the responses of the readouts, (N, B, 2).  The spike counts (N, B,
+    n) are weighted sums, with the weights of `response`.
     """
     W, V, out = weights
     layer = together(W), together(V)
@@ -151,14 +152,14 @@ def forward(condition, weights, x):
 
 
 def error(answers, labels):
-    """Return the derivative of the mean cross entropy of each network, (N, B, 2)."""
+    """Return dL/d(answers), (N, B, 2), for the mean cross entropy L of each network."""
     scaled = np.exp(answers - answers.max(axis=2, keepdims=True))
     target = np.arange(READOUTS) == labels[:, :, None]
     return (scaled / scaled.sum(axis=2, keepdims=True) - target) / labels.shape[1]
 
 
 def slope(condition, recording):
-    """Return the surrogate derivative (T, B, N n)."""
+    """Return the surrogate derivatives (T, B, N n) at the recorded potentials."""
     v = recording.mem - 1
     if condition == ALIF:
         v -= ADAPTATION * recording.adapted
@@ -182,7 +183,7 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """Return `dspikes` plus the effect of spikes on later thresholds of the neuron."""
+    """Return `dspikes` plus the effect of spikes on the neuron's later thresholds."""
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later
@@ -191,7 +192,7 @@ def through_adaptation(psi, dspikes):
 
 
 def gradients(condition, weights, x, labels):
-    """Return the accuracy of each network and one gradient for each kind of weight."""
+    """Return the accuracy of each network, and the gradients for W, V and out."""
     recording, answers, counts = forward(condition, weights, x)
     danswers = error(answers, labels)
     dcounts = danswers @ weights[2]
@@ -206,14 +207,14 @@ def right(answers, labels):
 
 
 def clipped(found):
-    """Scale the gradients of each network to a total norm of at most CLIP."""
+    """Scale each network's gradients so that their total norm is at most CLIP."""
     norms = np.sqrt(sum((part ** 2).sum(axis=(1, 2)) for part in found))
     factors = np.minimum(1, CLIP / np.maximum(norms, CLIP))[:, None, None]
     return [factors * part for part in found]
 
 
 def learn(condition, delay, group, repeats, epochs, seed):
-    """Train `repeats` networks in parallel for `epochs` steps."""
+    """Train `repeats` networks in parallel for `epochs` training steps."""
     streams = [[seeds.rng(seed, FIGURE, f"{what} {delay}", group * repeats + i)
                 for i in range(repeats)] for what in ("weights", "trials", "tests")]
     weights, states, curve = initial(streams[0]), [None] * 3, []
@@ -239,10 +240,10 @@ def learn(condition, delay, group, repeats, epochs, seed):
 
 
 def deviation(condition, weights, x, labels):
-    """Return the largest relative difference of backward and forward gradients.
+    """Return the largest relative difference between backward and forward gradients.
 
-    The forward gradient uses the traces of the rule.  The maximum is over the
-    networks, in float64.
+    The forward gradient is computed with the traces of the rule.  The maximum is over
+    the networks and weight arrays.  Both gradients are computed in float64.
     """
     if condition == ALONE:
         return 0.0
@@ -265,10 +266,11 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Return how many numbers a rule stores from step to step, for one trial.
+    """Return the count of numbers that a rule stores between time steps, for one trial.
 
-    These numbers are its traces, and two values per weight for the filter of the
-    readout (exact RTRL: two per weight and readout).
+    A rule stores its traces, and the state of the filter that the readout applies to
+    them.  The filter state has two numbers for each weight; in exact RTRL, it has two
+    numbers for each pair of weight and readout.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
@@ -279,9 +281,10 @@ def carried(rule):
 def multiplications(rule):
     """Return the number of multiplications of one step, for one trial.
 
-    The count includes the products of each trace with alpha, beta and gain, with
-    reset and clamp where the rule includes them, and with weights or adaptation.
-    It also includes the products for eligibility, filter and gradient.
+    The count includes the products of each trace with alpha, beta and gain.  If the
+    rule includes the reset, the clamp, the recurrent weights or the adaptation, their
+    products are counted as well.  The count also includes the products for eligibility,
+    readout filter and gradient.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,
@@ -306,7 +309,7 @@ def gather(results):
 
 
 def means(data, delay):
-    """Return the mean final accuracy of each condition at a computed delay."""
+    """Return the mean final accuracy of each condition at one computed delay."""
     row = list(data["delays"]).index(delay)
     return {condition: data[f"final_{i}"][row].mean()
             for i, condition in enumerate(CONDITIONS)}

@@ -1,29 +1,32 @@
 """How far is each approximation of online learning from the exact gradient?
 
-In every network drawn, real-time recurrent learning (RTRL) agrees with
-backpropagation through time (BPTT) to 1e-10 of the norm of the gradient.  Truncated
-BPTT agrees as well if its horizon covers the whole run, and so does SnAp-n in a
-ring of n neurons.  The relative error of each local approximation exceeds 0.001.
-Exactness costs memory: with n neurons and as many inputs, the memory of RTRL grows
-as n^3, that of the block-diagonal rule as n^2, and that of the presynaptic rule,
-which has one trace per input, as n (exponents within 0.01).
+In all random networks, real-time recurrent learning (RTRL) agrees with backpropagation
+through time (BPTT): the relative error of the gradient is at most 1e-10.  The same
+bound holds for truncated BPTT if its horizon covers the whole run, and for SnAp-n in a
+ring of n neurons.  The relative error of each local approximation is at least 0.001.
+Exact gradients need more memory.  With n neurons and n inputs, the memory of RTRL grows
+as n^3, and the memory of the block-diagonal rule as n^2.  The presynaptic rule has one
+trace per input, and its memory grows as n.  The fitted exponents deviate from these
+values by at most 0.01.
 
-A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson
-inputs for 50 steps of 1 ms.  A leaky readout is compared with a smooth random
-target at all steps.  Recurrent weights are drawn from N(0, s^2 / 16) thresholds,
-where s is the strength of the recurrence (1 where it is not on the axis).  The
-error is the norm of the difference divided by the norm of the BPTT gradient, over
-all weights.  Bands show the range over networks.  e-prop is computed in a layer of
-adaptive neurons with the same weights and compared with the exact gradient of that
-layer.  All approximations concern the layer; the filter of the readout is exact.
-SnAp is computed in a ring of 6 neurons, each of which excites the next with
-strength 1, and in a layer with one tenth of the recurrent weights.
+A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson inputs
+for 50 steps of 1 ms.  The output of a leaky readout is compared with a smooth random
+target at all steps.  Recurrent weights, in thresholds, are drawn from N(0, s^2 / 16).
+The strength s of the recurrence is the horizontal axis of panels a and b, and s is 1 in
+all other panels.  The relative error is the norm of the difference between the gradient
+of a rule and the BPTT gradient, divided by the norm of the BPTT gradient.  The norms
+include all weights.  Bands show the range over networks. e-prop is computed in a layer
+of adaptive neurons with the same weights, and is compared with the exact gradient of
+that layer.  All rules approximate only the gradient of the layer; the filter of the
+readout is exact.  SnAp is computed in two networks.  One network is a ring of 6
+neurons, in which each neuron excites the next neuron with weight 1.  The other network
+is a layer in which one tenth of the recurrent weights are non-zero.
 
-Memory is the size of the arrays that one step passes to the next, for one sequence
-in float32.  Time is the shortest of several steps on this machine.  It includes
-argument checks and the contribution of the step to the gradient, and it is shown
-and not judged.  This figure mirrors no published figure.  [NMZ19] states that the
-memory of the forward method grows as n^3.
+Memory is the size of the arrays that one step passes to the next step, for one sequence
+in float32.  Time is the shortest duration of a step in several repetitions on one
+computer.  The time includes argument checks and the contribution of the step to the
+gradient.  Times are shown and not judged.  This figure does not mirror a published
+figure.  [NMZ19] states that the memory of the forward method grows as n^3.
 """
 
 import time
@@ -46,7 +49,7 @@ RING, DENSITY, ORDERS = 6, 0.1, 6
 RUNGS = ("RTRL", "block", "implicit", "presynaptic", "e-prop (ALIF)")
 SIZES = {"quick": (8, 16, 32), "default": (8, 16, 32, 64, 128),
          "full": (8, 16, 32, 64, 128, 256)}
-LARGER = (256, 512, 1024)           # for all rules except RTRL
+LARGER = (256, 512, 1024)           # further sizes, for all rules except RTRL
 REPEATS = {"quick": (2, 3), "default": (10, 15), "full": (50, 25)}
 COSTED = ("exact", "block", "implicit", "presynaptic")
 NAMES = dict(zip(COSTED, RUNGS, strict=False))
@@ -58,7 +61,7 @@ FLOOR = 1e-17                       # plotted value of a difference of 0
 
 
 def jobs(size, seed, data):
-    """Return one job for each network, and one for each rule and number of neurons."""
+    """Return one job for each network, and one for each pair of rule and layer size."""
     networks, repeats = REPEATS[size]
     return [(deviate, {"seed": seed, "network": i}) for i in range(networks)] \
         + [(cost, {"seed": seed, "rung": rung, "neurons": n, "repeats": repeats})
@@ -67,14 +70,14 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """Draw the weights (W, V) of n neurons, in thresholds."""
+    """Draw input weights W and recurrent weights V of n neurons, in thresholds."""
     W = SCALE * generator.standard_normal((n, n)) / np.sqrt(n)
     V = generator.standard_normal((n, n)) * (generator.random((n, n)) < density)
     return W, strength * V / np.sqrt(n * density)
 
 
 def problem(generator, n):
-    """Draw the input (T, B, n), readout weights and a smooth target (T, B, k)."""
+    """Draw input spikes (T, B, n), readout weights and a smooth target (T, B, k)."""
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
     x[0] = 1                                # all inputs spike in the first step
@@ -83,7 +86,7 @@ def problem(generator, n):
 
 
 def credit(spikes, W_out, target):
-    """Return dL/d(spikes) of the squared loss of the readout."""
+    """Return dL/d(spikes), where L is the squared loss of the readout."""
     dout = losses.square(lif.readout(spikes, W_out, **CONSTANTS), target)[1]
     return lif.readout_backward(spikes, W_out, dout, **CONSTANTS).dx
 
@@ -97,13 +100,13 @@ def flat(gradient):
 
 
 def compared(found, exact):
-    """Return (relative error, 1 - cosine)."""
+    """Return (relative error, 1 - cosine) of a gradient against the exact gradient."""
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)
 
 
 def ladder(x, W, V, W_out, target):
-    """Return rows of `compared` for RUNGS, and spikes per neuron and sequence."""
+    """Return the `compared` errors of all RUNGS, and the mean spikes per neuron."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
@@ -122,7 +125,7 @@ def ladder(x, W, V, W_out, target):
 
 
 def arrays(x, W, V, W_out, target):
-    """Return (J, F, q) of the layer."""
+    """Return the arrays (J, F, q) of `refsnn.bptt` for the layer."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi = surrogate(run.mem - 1)
     J, F, _ = lif.linearise(x, W, V, run, psi, **CONSTANTS)
@@ -130,7 +133,7 @@ def arrays(x, W, V, W_out, target):
 
 
 def snapped(system, V):
-    """Return (relative error, share of the memory of RTRL) of SnAp-1, SnAp-2, ..."""
+    """Return (relative error, memory / RTRL memory) of SnAp-1 to SnAp-`ORDERS`."""
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)
     for order in range(1, ORDERS + 1):
@@ -141,7 +144,7 @@ def snapped(system, V):
 
 
 def deviate(seed, network):
-    """Compute the error of every approximation in the networks of one draw."""
+    """Return the error of every approximation in one set of random networks."""
     generator = seeds.rng(seed, FIGURE, "deviate", network)
     x, W_out, target = problem(generator, NEURONS)
     W, V = weights(generator, NEURONS, 1.0)
@@ -161,13 +164,13 @@ def deviate(seed, network):
 
 
 def cost(seed, rung, neurons, repeats):
-    """Return the bytes that a step passes on, and the shortest time of a step."""
+    """Return the bytes passed to the next step, and the shortest time of a step."""
     generator = seeds.rng(seed, FIGURE, rung, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
         (1, neurons), (4, 1, neurons), (neurons, neurons)))
     V /= 2 * neurons
     one, two, seconds, total = None, None, [], 0
-    for r in range(repeats + 2):            # the first two fill the buffers
+    for r in range(repeats + 2):            # the first two allocate the buffers
         start = time.perf_counter()
         if rung == "exact":
             one, two = rtrl.lif_step(one, x, V, *now, out=two, **CONSTANTS), one
@@ -181,7 +184,7 @@ def cost(seed, rung, neurons, repeats):
 
 
 def gather(results):
-    """Stack the results, networks first: (network, strength, rung, measure)."""
+    """Stack the errors (networks, strengths, rungs, measures), and list the costs."""
     networks = [r for r in results if "deviation" in r]
     found = {name: np.array([r[name] for r in networks])
              for name in ("deviation", "spikes", "truncated", "sparse", "ring")}
@@ -191,9 +194,9 @@ def gather(results):
 
 
 def exponent(data, rung, name, largest=None):
-    """Return the slope of log `name` against log n.
+    """Return the exponent of the power law between `name` and the number of neurons n.
 
-    largest : number of largest sizes that are used; None uses all.
+    largest : number of sizes in the fit, from the largest downward; None uses all.
     """
     own = np.asarray(data["rung"]).astype(str) == rung
     n, value = np.asarray(data["neurons"])[own], np.asarray(data[name])[own]
@@ -261,7 +264,7 @@ def plot(data, fig):
 
 
 def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
-    """Draw the mean and the range over networks; values below `floor` at `floor`."""
+    """Draw mean and range over networks, with values below `floor` set to `floor`."""
     values = np.maximum(values, floor)
     ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

@@ -1,1 +1,1 @@
-"""Run the figures: jobs, claims, seeds, the gallery and the table of results."""
+"""Compute the jobs of the figures, judge the claims, and write gallery and tables."""

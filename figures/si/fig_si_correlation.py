@@ -1,28 +1,33 @@
-"""Correlation between the importances of different tasks
+"""The importances of different tasks are correlated least in the first layer
 
-A network of 784-200-200-10 units learns six tasks in sequence.  All tasks show the
-embedded digits, enlarged to the format of MNIST, each with the pixels in another
-order.  A task contributes w / (Delta^2 + xi) to the importance of a weight, where w
-is the path integral of the task and Delta is the change of the weight during the
-task.  The contributions of each pair of tasks are correlated over the weights of a
-layer.
+A network of 784-200-200-10 units learns six tasks in sequence.  All tasks use the
+embedded digits, enlarged to the format of MNIST.  The first task shows the digits
+unchanged; each other task permutes the pixels in its own random order.  A task
+contributes w / (Delta^2 + xi) to the importance of a weight, where w is the path
+integral of the weight and Delta is the change of the weight during the task.  For
+each layer and each pair of tasks, the correlation coefficient of these
+contributions is computed over the weights of the layer.
 
-The first layer reads the permuted pixels, so in this layer the tasks depend on
-different weights: the mean correlation without consolidation is at most 0.1 (3
-runs).  In the deeper layers, the tasks depend partly on the same weights: the mean
-correlation is at least 0.15 in the second layer and at least 0.3 in the output
-layer.  In the paper, consolidation decorrelates the importances in these layers.
-Here, with few images and 450 steps per task, consolidation lowers the correlation
-only slightly.  This reduction is shown and not judged.
+The first layer reads the permuted pixels, so that in this layer different tasks
+depend on different weights.  Without consolidation, the mean correlation between
+two tasks is at most 0.1 in the first layer (mean over 3 runs).  In the deeper
+layers, different tasks depend partly on the same weights.  Without consolidation,
+the mean correlation is at least 0.15 in the second layer and at least 0.3 in the
+output layer.  In [ZPG17], consolidation decorrelates the importances in the deeper
+layers.  In this figure, which has few images and 450 training steps per task,
+consolidation lowers the correlation only slightly.  No bound is set on this
+reduction.
 
-The left panels show the correlation matrices of the three layers, mean over runs.
-The right panels show the mean correlation of two tasks against their distance in
-the sequence; thin lines are single runs.  In layers with more than 20,000 weights,
-the correlation is computed over 20,000 randomly chosen weights.  The strength of
-consolidation is 5 (0.1 with --full) and the damping xi is 0.1.  Runs with and
-without consolidation start from the same weights and use the same orders of pixels.
-With --full, one run learns MNIST with 784-2000-2000-10 units and 20 epochs per
-task.  This figure mirrors [ZPG17] fig. 5, which gives no numbers.
+The left panels show the correlation matrices of the three layers, averaged over
+runs.  The right panels show the mean correlation between two tasks against the
+distance between the tasks in the sequence.  Thin lines are single runs, and lines
+with markers are means over runs.  In layers with more than 20,000 weights, the
+correlation is computed over 20,000 randomly chosen weights.  The consolidation
+strength is 5 by default and 0.1 with --full.  The damping xi is 0.1.  Runs with and
+without consolidation use the same initial weights and the same pixel permutations.
+With --full, a network of 784-2000-2000-10 units learns six tasks of permuted MNIST
+in one run, with 20 epochs per task.  This figure corresponds to [ZPG17] fig. 5,
+which gives no numerical values.
 """
 
 import numpy as np
@@ -46,7 +51,7 @@ FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Return chains of jobs, one chain for each strength and run."""
+    """Return the job chains, one for each consolidation strength and each run."""
     listed = []
     for repeat in range(REPEATS[size]):
         for strength in (STRENGTH[size], 0.0):
@@ -62,7 +67,11 @@ def jobs(size, seed, data):
 
 def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Learn `number` of `total` tasks; return the contributions to the importances."""
+    """Train on `number` of the `total` tasks; return their importance contributions.
+
+    The array "added i" holds the contributions in layer i, with one row for each task.
+    If further tasks follow, the learner is returned as well.
+    """
     images = training.framed(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
     orders = task_sequences.permutations(
@@ -89,7 +98,10 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
 
 
 def gather(results):
-    """Return correlations (repeats, layers, task, task) for "with" and "without"."""
+    """Return the correlation matrices with and without consolidation.
+
+    Both arrays have the axes (repeats, layers, tasks, tasks).
+    """
     repeats = sorted({int(r["repeat"]) for r in results})
     return {name: np.array([[np.corrcoef(np.concatenate(
         [r[f"added {i}"] for r in results if r["repeat"] == repeat
@@ -99,7 +111,7 @@ def gather(results):
 
 
 def apart(matrices):
-    """Return the mean correlation of different tasks, for each run and layer."""
+    """Return the mean correlation between different tasks, for each run and layer."""
     count = matrices.shape[-1]
     return matrices[..., ~np.eye(count, dtype=bool)].mean(axis=-1)
 

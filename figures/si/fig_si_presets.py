@@ -1,30 +1,35 @@
-"""Seven implementations of synaptic intelligence compared
+"""Five of seven implementations of synaptic intelligence agree in accuracy
 
-A network of 64-50-50-10 units learns five tasks in sequence: pairs of the embedded
-digits, each with two outputs of its own.  The settings are those of seven
-implementations (`si.PRESETS`).  At the same strength, the mean accuracies of five
-of them after all tasks differ by at most 0.03 (3 runs).  For these five, it hardly
-matters whether the gradient of the penalty enters the path integral, and the
-clamping of negative importances has no effect because none is negative.  The
-default strength, which is 0.1 or 10, matters more.
+A network of 64-50-50-10 units learns five tasks in sequence.  Each task is a pair
+of the embedded digits and has its own two outputs.  The settings of synaptic
+intelligence are those of seven implementations, listed in `si.PRESETS`.  At equal
+strength c, the mean test accuracies of five implementations after all tasks differ
+by at most 0.03 (means over 3 runs).  In some of these five implementations, the
+penalty gradient enters the path integral; this choice hardly changes the accuracy.
+Some of the five clamp negative importances at 0; this choice has no effect, because
+no importance is negative.  The default strength, which is 0.1 or 10, has a larger
+effect on the accuracy.
 
-Two implementations deviate.  mammoth before September 2024 (preset mammoth_old)
-computes the path integral as if the parameters had moved by plain gradient descent.
-The sum of its importances is at most 0.3 of that of the authors' code (pathint),
-with a different distribution over parameters, and its accuracy at strength 10 is at
-least 0.005 lower.  avalanche uses a damping of 1e-7 and limits importances to 1e-3.
-Its penalty is therefore nearly the same for all parameters, as with an L2 anchor,
-and its importances have a correlation of at most 0.5 with those of pathint.  Both
-implementations need a larger strength.
+The other two implementations deviate from these five.  The library mammoth before
+September 2024 (preset mammoth_old) computes the path integral as if the parameters
+had moved by plain gradient descent.  The sum of the importances of mammoth_old is
+at most 0.3 times the sum for the authors' code (preset pathint), and the
+importances are distributed differently over the parameters.  At strength 10, the
+mean test accuracy of mammoth_old is at least 0.005 lower than that of pathint.  The
+library avalanche uses a damping of 1e-7 and caps importances at 1e-3.  The penalty
+of avalanche is therefore nearly equal for all parameters, as with an L2 penalty.
+The correlation between the importances of avalanche and pathint is at most 0.5.
+Both mammoth_old and avalanche need a larger strength than pathint.
 
-The left panel shows the mean test accuracy over the five tasks after all of them,
-against the strength c; a ring marks the default of each preset (avalanche has no
-default; 1 is used).  The other panels show the importances of all presets along the
-same path of learning, which is that of pathint with c = 1.  The middle panel shows
-the correlation with the importances of pathint, where each preset limits its
-importances as in its penalty.  The right panel shows the sum of these importances
-times the factor of the penalty, relative to pathint.  Thin lines and small markers
-are single runs.
+The left panel shows the mean test accuracy over the five tasks after the last task,
+against the strength c.  A ring marks the default strength of each preset; for
+avalanche, which has no default, the ring is at 1.  The other panels compare the
+importances of all presets along the same learning trajectory, that of pathint with
+c = 1.  The middle panel shows the correlation between the importances of each
+preset and those of pathint.  Each preset caps the importances as in its penalty.
+The right panel shows the sum of the importances multiplied by the penalty
+coefficient, relative to pathint.  Thin lines and small markers are single runs,
+thick lines and large markers are means.
 """
 
 import numpy as np
@@ -58,7 +63,7 @@ def jobs(size, seed, data):
 
 
 def start(seed, repeat):
-    """Return network, tasks, parameters and generator, equal for all presets."""
+    """Return the network, tasks, initial parameters and generator of all presets."""
     generator = seeds.rng(seed, FIGURE, "learning", repeat)
     net = training.perceptron(*SIZES, zero=True)
     listed = training.split(training.digits(seed, repeat), training.PAIRS)
@@ -66,7 +71,7 @@ def start(seed, repeat):
 
 
 def learn(preset, strength, epochs, repeat, seed):
-    """Learn all tasks with one preset and strength; return final accuracies."""
+    """Train on all tasks with one preset and strength; return the final accuracies."""
     net, listed, parameters, generator = start(seed, repeat)
     settings = si.PRESETS[preset]._replace(strength=strength)
     memory, adam = si.begin(parameters), None
@@ -80,9 +85,10 @@ def learn(preset, strength, epochs, repeat, seed):
 
 
 def watch(repeat, epochs, seed):
-    """Compare the importances of all presets along one path of learning.
+    """Compare the importances of all presets along one learning trajectory.
 
-    The relative distance between `fast.si` and `si` on the first task is included.
+    The result also contains the relative difference between the path integrals of
+    `fast.si` and `si` in the first task.
     """
     net, listed, parameters, generator = start(seed, repeat)
     lead, adam = si.PRESETS["pathint"]._replace(strength=WATCHED), None
@@ -115,7 +121,10 @@ def watch(repeat, epochs, seed):
 
 
 def distance(seed, repeat, epochs):
-    """Return the relative distance of the first path integral in fast.si from si."""
+    """Compare the path integrals of fast.si and si in the first task.
+
+    Return the relative difference between the two path integrals.
+    """
     net, listed, parameters, generator = start(seed, repeat)
     _, clear, _ = training.learn_clearly(
         net, parameters, si.begin(parameters), listed[0], si.PRESETS["pathint"],
@@ -145,7 +154,7 @@ def gather(results):
 
 
 def default(name, strengths):
-    """Return the index of the strength that is nearest to the default of a preset."""
+    """Return the index of the strength nearest to the default strength of a preset."""
     return int(np.abs(np.log(strengths / si.PRESETS[name].strength)).argmin())
 
 

@@ -1,23 +1,25 @@
 """Synaptic intelligence retains five tasks of split digits
 
 A network of 64-100-100-10 units learns five pairs of the embedded digits in
-sequence.  Each pair is a task with two outputs of its own, and the response to an
-image is chosen between the two outputs of its task (multi-head).  With
-consolidation (strength c = 1, damping 1e-3, as for split MNIST in the paper), the
-test accuracy after all tasks is at least 0.96, mean over the five tasks and 10
-runs.  Without consolidation (c = 0), it is at most 0.92.  Consolidation lowers the
-accuracy on the last task by at most 0.06.
+sequence.  Each pair is a task with its own two outputs (multi-head): the larger of
+the two outputs of the task determines the predicted class.  With consolidation
+(strength c = 1 and damping 1e-3, as for split MNIST in [ZPG17]), the test accuracy
+after all tasks, averaged over the five tasks and 10 runs, is at least 0.96.
+Without consolidation (c = 0), this accuracy is at most 0.92.  Consolidation lowers
+the mean test accuracy on the last task by at most 0.06.
 
-Each panel but the last shows the test accuracy on one task, after learning it and
-after each later task.  The last panel shows the mean over all tasks learnt so far.
-Thin lines are single runs, thick lines are means.  Output weights are initialised
-to 0, and the state of Adam is reset after each task.
+Each of the first five panels shows the test accuracy on one task, after training on
+this task and after each later task.  The last panel shows the mean test accuracy
+over all tasks learnt so far.  Thin lines are single runs, thick lines are means.
+Output weights are initialised to 0, and the state of the optimiser Adam is reset
+after each task.
 
-With --full, the data are split MNIST as published: 784-256-256-10 units, batches of
-64, 10 epochs per task, 10 runs.  The accuracy on test images must be at least 0.98
-with consolidation and at most 0.92 without.  Stars show the final values of the
-published figure, which are accuracies on training images.  This figure mirrors
-[ZPG17] fig. 3.
+With --full, the data are split MNIST with the published hyperparameters:
+784-256-256-10 units, mini-batches of 64 images, 10 epochs per task and 10 runs.
+The mean test accuracy must then be at least 0.98 with consolidation and at most
+0.92 without consolidation.  Stars mark the final accuracies of the published
+figure, which were measured on training images.  This figure corresponds to [ZPG17]
+fig. 3.
 """
 
 import numpy as np
@@ -28,7 +30,7 @@ from figures.si import si_training as training
 
 FIGURE, XI = "si_split", 1e-3
 STRENGTHS = (1.0, 0.0)
-NAMES = {1.0: "with consolidation", 0.0: "without"}       # in the published keys
+NAMES = {1.0: "with consolidation", 0.0: "without"}       # as in the published keys
 LABELS = {1.0: "with consolidation", 0.0: "without consolidation"}
 COLOURS = {1.0: colours.BLUE, 0.0: colours.VERMILION}
 MARKS = {1.0: "o", 0.0: "s"}
@@ -36,8 +38,9 @@ REPEATS = {"quick": 3, "default": 10, "full": 10}
 FOLDERS = {"full": ("mnist",)}
 SIZES, BATCH, EPOCHS = (64, 100, 100, 10), 16, 20
 FULL_SIZES, FULL_BATCH, FULL_EPOCHS = (784, 256, 256, 10), 64, 10
-# Bounds on the mean accuracy with and without consolidation, and on the accuracy
-# that consolidation costs in the last task; False: embedded digits, True: MNIST.
+# Bounds on the mean accuracy with consolidation, on the mean accuracy without
+# consolidation, and on the accuracy that consolidation costs in the last task.  The
+# key False stands for the embedded digits, True for MNIST.
 BOUNDS = {False: (0.96, 0.92, 0.06), True: (0.98, 0.92, 0.03)}
 
 
@@ -48,9 +51,9 @@ def jobs(size, seed, data):
 
 
 def learn(strength, repeat, seed, folder):
-    """Learn all tasks; return accuracies (after task, on task).
+    """Train on all tasks; return the accuracies on test and training images.
 
-    There is one array for test images and one for training images.
+    Both arrays have the axes (after task, on task).
     """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
@@ -58,7 +61,7 @@ def learn(strength, repeat, seed, folder):
         else (FULL_SIZES, FULL_BATCH, FULL_EPOCHS)
     listed = training.split(images, training.PAIRS)
     net = training.perceptron(*sizes, zero=True)
-    generator = seeds.rng(seed, FIGURE, "learning", repeat)   # same for both strengths
+    generator = seeds.rng(seed, FIGURE, "learning", repeat)   # equal for both strengths
     learner = training.begin(net, generator)
     rule = training.Rule("SI", strength, XI, True)
     rows = {"test": [], "train": []}

@@ -1,25 +1,26 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
-Path integrals are computed with `si.accumulate` in each step of gradient descent on
-quadratic losses of 12 parameters, and compared with theory (lines).  The top panels
-show the path integral w of each parameter, divided by the squared distance Delta^2
-between its start and its end.  For a diagonal Hessian, w / Delta^2 is half the
-diagonal entry, within 0.5 % at a learning rate of 1e-3.  A penalty of strength 1
-then equals the old loss.  For a Hessian of rank 1, w / Delta^2 is half the nonzero
-eigenvalue for every parameter, whatever its diagonal entry.  For generic Hessians,
-w / Delta^2 of single parameters that hardly moved exceeds half the diagonal entry
-by more than a factor of 10, and the damping xi limits this excess.  The top right
-panel shows the path integral itself, without the division.  Averaged over isotropic
-starts, it is half the diagonal entry, within 10 % (4,000 starts).
+The function `si.accumulate` computes path integrals during gradient descent on
+quadratic losses with 12 parameters.  Lines show the theory.  The top left panel
+shows w / Delta^2 for each parameter, where w is the path integral and Delta is the
+distance between the initial and the final value of the parameter.  For a diagonal
+Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at a learning rate
+of 1e-3.  In this case, a penalty of strength 1 equals the original loss.  For a
+Hessian of rank 1, w / Delta^2 equals half the nonzero eigenvalue for every
+parameter, independent of the diagonal entry.  For generic Hessians, w / Delta^2 of
+single parameters that hardly moved exceeds half the diagonal entry by more than a
+factor of 10.  The damping xi limits this excess, as the top middle panel shows.
+The top right panel shows the mean of the path integral w itself over 4,000
+isotropic random starts.  This mean equals half the diagonal entry within 10 %.
 
-The bottom panels show the sum of the path integrals divided by the drop of the
-loss, which is 1 in the limit of small steps.  Finite learning rates increase this
-ratio to first order in the rate, and gradient noise increases it in proportion to
-the variance of the noise.  Both increases agree with the closed form, within a
-relative error of 1e-9 without noise and within 5 % with noise (500 runs).  The drop
-of the loss is computed without noise.  The bottom right panel shows the relative
-distance of single path integrals from theory.  This figure mirrors the theory of
-[ZPG17], section on quadratic losses.
+The bottom left and middle panels show the sum of the path integrals divided by the
+decrease of the loss.  This ratio is 1 in the limit of small steps.  To first order,
+finite learning rates increase the ratio in proportion to the rate.  Gradient noise
+increases the ratio in proportion to the variance of the noise.  The ratio agrees
+with the closed form, within a relative error of 1e-9 without noise and within 5 %
+with noise (mean over 500 runs).  The decrease of the loss is computed without
+noise.  The bottom right panel shows the relative difference between single path
+integrals and theory.  This figure tests the theory of quadratic losses in [ZPG17].
 """
 
 import numpy as np
@@ -46,7 +47,7 @@ DRAWS = {"quick": 10, "default": 40, "full": 400}
 
 
 def jobs(size, seed, data):
-    """Return jobs for single paths, for means over starts, and for rates and noise."""
+    """Return the jobs on single paths, on random starts, and on rates and noise."""
     return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
                             else 1, "steps": STEPS[size], "seed": seed})
             for kind in KINDS] + [
@@ -55,7 +56,7 @@ def jobs(size, seed, data):
 
 
 def hessian(kind, generator):
-    """Draw a Hessian (SIZE, SIZE) whose largest eigenvalue is LARGEST."""
+    """Sample a Hessian (SIZE, SIZE) whose largest eigenvalue is LARGEST."""
     if kind == "diagonal":
         return np.diag(LARGEST * generator.permutation(np.linspace(0.1, 1, SIZE)))
     if kind == "rank 1":
@@ -66,10 +67,10 @@ def hessian(kind, generator):
 
 
 def descend(H, start, rate, steps, noise=None):
-    """Return path integrals along gradient descent from `start`, and the end.
+    """Return the path integrals of gradient descent, and the final parameters.
 
-    All three have shape (..., SIZE).  `noise` is a function that draws the noise
-    of the gradient in one step.
+    The argument `start` and both results have the shape (..., SIZE).  The function
+    `noise` samples the gradient noise of one step.
     """
     state, x = si.begin(start), start
     for _ in range(steps):
@@ -80,7 +81,10 @@ def descend(H, start, rate, steps, noise=None):
 
 
 def trajectories(kind, draws, steps, seed):
-    """Follow one path for each of `draws` Hessians; compare with theory."""
+    """Compute the path integrals for `draws` Hessians, simulated and in theory.
+
+    Each Hessian has one random start.
+    """
     generator = seeds.rng(seed, FIGURE, kind, 0)
     H = np.array([hessian(kind, generator) for _ in range(draws)])
     start = generator.normal(size=(draws, 1, SIZE))
@@ -92,7 +96,7 @@ def trajectories(kind, draws, steps, seed):
 
 
 def starts(number, seed):
-    """Return the mean path integral over isotropic starts of unit variance."""
+    """Return the mean path integral over isotropic random starts of unit variance."""
     generator = seeds.rng(seed, FIGURE, "starts", 0)
     H = hessian("generic", generator)
     w, _ = descend(H, generator.normal(size=(number, SIZE)), 0.02, 2000)
@@ -101,7 +105,10 @@ def starts(number, seed):
 
 
 def inflation(runs, seed):
-    """Return sum(w) / drop of the loss for rates and noise, simulated and in theory."""
+    """Return the ratio of sum(w) to the decrease of the loss, with its theory.
+
+    The ratio is computed for the learning rates RATES and for the noise levels SPREADS.
+    """
     generator = seeds.rng(seed, FIGURE, "inflation", 0)
     H, start = hessian("generic", generator), generator.normal(size=SIZE)
     found = {"step": [], "step theory": [], "noise": [], "noise theory": []}
@@ -123,7 +130,7 @@ def inflation(runs, seed):
 
 
 def dropped(H, start, end):
-    """Return the drop of the loss from start to end."""
+    """Return the decrease of the loss from the parameters `start` to `end`."""
     return (start @ H @ start - end @ H @ end) / 2
 
 
@@ -132,7 +139,7 @@ def gather(results):
 
 
 def ratio(data, kind, xi=0.0):
-    """Return (w / (Delta^2 + xi)) / (H_kk / 2), with one row for each draw."""
+    """Return (w / (Delta^2 + xi)) / (H_kk / 2), with one row for each Hessian."""
     return 2 * data[f"{kind} w"] / (data[f"{kind} moved"] ** 2 + xi) \
         / data[f"{kind} entry"]
 

@@ -1,29 +1,30 @@
-"""Transfer: consolidation, fine-tuning and separate networks compared
+"""Consolidation is more accurate than fine-tuning after a sequence of six tasks
 
-A convolutional network learns six tasks in sequence, each with outputs of its own.
-The first task is to classify the ten embedded digits.  The other five are pairs of
-classes of the digits rotated by 90 degrees, with four training images per class.
-With fine-tuning (c = 0), the network forgets the first task.  Synaptic intelligence
-(c = 10, damping 1e-3) exceeds fine-tuning at the end by a test accuracy of at least
-0.03, both in the mean over all tasks and in the mean over all but the last (5
-runs).  The baseline is a separate, newly initialised network for each task.  In the
-published results, consolidation (c = 0.1) exceeds this baseline by 0.015 in the
-mean over the last five tasks.  Here, pairs of digits are easy and earlier learning
-does not help: consolidation is below separate networks in this mean, by at most
-0.08.
+A convolutional network learns six tasks in sequence.  Each task has its own
+outputs.  The first task is to classify the ten embedded digits.  Each of the other
+five tasks is to distinguish two digits, rotated by 90 degrees, with four training
+images per class.  With fine-tuning (c = 0), the network forgets the first task.
+After the last task, the test accuracy with synaptic intelligence (c = 10, damping
+1e-3) exceeds that with fine-tuning by at least 0.03.  This bound holds for the mean
+over all tasks and for the mean over all tasks but the last (5 runs).  The baseline
+is a separate, newly initialised network for each task.  In the published results,
+the accuracy with consolidation (c = 0.1), averaged over the last five tasks,
+exceeds that of the baseline by 0.015.  In this figure, pairs of digits are easy and
+earlier learning does not help.  Averaged over the last five tasks, the accuracy
+with consolidation is at most 0.08 below that of the baseline.
 
-The left panel shows the test accuracy on each task after the last task; small
+The left panel shows the test accuracy on each task after the last task.  Small
 markers are single runs, large markers are means.  The middle panel shows the mean
 test accuracy over the tasks learnt so far.  The right panel shows published
-accuracies for CIFAR-10 followed by CIFAR-100 in groups of ten classes, mean of 5
-runs.
+accuracies for CIFAR-10, followed by CIFAR-100 in groups of ten classes (means over
+5 runs).
 
-With --full, the tasks are MNIST, then Fashion-MNIST in pairs of classes with 500
-training images per class, as many as in CIFAR-100, and the network is
-LeNet-5-Caffe.  If the data folder contains cifar-10-batches-bin and
-cifar-100-binary, the protocol of the paper is run as well: 60 epochs per task,
-batches of 256, dropout.  One detail departs from it: the third convolution has no
-padding.  This figure mirrors [ZPG17] fig. 6.
+With --full, the first task is MNIST.  The other five tasks are pairs of classes of
+Fashion-MNIST, with 500 training images per class, as many as in CIFAR-100.  The
+network is LeNet-5-Caffe.  If the data folder contains cifar-10-batches-bin and
+cifar-100-binary, the published protocol is run as well, with 60 epochs per task,
+mini-batches of 256 images, and dropout.  One detail departs from this protocol: the
+third convolution has no padding.  This figure corresponds to [ZPG17] fig. 6.
 """
 
 import os
@@ -43,7 +44,7 @@ CIFAR = ("cifar-10-batches-bin", "cifar-100-binary")
 FOLDERS = {"full": ("mnist", "fashion_mnist")}
 STRENGTHS = {"digits": (10.0, 0.1, 0.0), "Fashion": (1.0, 0.1, 0.0),
              "CIFAR": (0.1, 0.01, 0.0)}
-BEST = {"digits": 10.0, "Fashion": 0.1, "CIFAR": 0.1}      # judged in claims
+BEST = {"digits": 10.0, "Fashion": 0.1, "CIFAR": 0.1}      # judged in the claims
 REPEATS = {"digits": 5, "Fashion": 3, "CIFAR": 1}
 BATCH = {"digits": (32, 10), "Fashion": (256, 256), "CIFAR": (256, 256)}
 # Epochs of each job: first for the first task, then for each later task.
@@ -60,21 +61,21 @@ MARKS = {0.0: "s", 0.01: "^", 0.1: "o", 1.0: "v", 10.0: "v",
 
 
 def label(strength):
-    """Return the name of a strength, as in the keys of the data."""
+    """Return the label of a consolidation strength, as used in the data keys."""
     return "scratch" if strength == SCRATCH else f"c = {strength:g}"
 
 
 def shown(strength):
-    """Return the name of a strength, as in legends and claims."""
+    """Return the label of a consolidation strength, as used in legends and claims."""
     return "separate networks" if strength == SCRATCH else label(strength)
 
 
 def jobs(size, seed, data):
     """Return the jobs of all data sets and runs.
 
-    In each run, one job or chain of jobs learns the first task.  Each strength
-    continues from there with the later tasks.  A separate network learns each
-    later task from scratch.
+    In each run, one job chain trains a network on the first task.  For each
+    consolidation strength, another chain continues from this network with the later
+    tasks.  For each later task, a separate network is trained from scratch.
     """
     names = ["digits"] if size != "full" else ["Fashion"] + ["CIFAR"] * all(
         os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR)
@@ -102,7 +103,10 @@ def jobs(size, seed, data):
 
 
 def spans(name, task):
-    """Return (task, part, epochs, whether the task ends) of each job of a task."""
+    """Return the jobs of a task as a list of (task, part, epochs, ends).
+
+    The entry `ends` states whether the task ends with this job.
+    """
     parts = PARTS[name][min(task, 1)]
     return [(task, i, epochs, i == len(parts) - 1) for i, epochs in enumerate(parts)]
 
@@ -110,7 +114,7 @@ def spans(name, task):
 # ---- images and networks -----------------------------------------------------
 
 def problem(name, folder, repeat, seed):
-    """Return the network and the list of its tasks."""
+    """Return the network of a data set, and the list of its tasks."""
     if name == "CIFAR":
         first, second = (margined(os.path.join(folder, f), classes)
                          for f, classes in zip(CIFAR, (10, 100), strict=True))
@@ -142,14 +146,17 @@ def problem(name, folder, repeat, seed):
 
 
 def few(images, number):
-    """Keep the first `number` training images of each class."""
+    """Return the images with only the first `number` training images of each class."""
     rows = np.sort(np.concatenate([np.flatnonzero(images.labels == label)[:number]
                                    for label in np.unique(images.labels)]))
     return images._replace(x=images.x[rows], labels=images.labels[rows])
 
 
 def margined(folder, classes):
-    """Return CIFAR images, padded by the 1 pixel that the first convolution removes."""
+    """Load CIFAR images, and pad them with one pixel on each side.
+
+    The first convolution removes this margin.
+    """
     parts = []
     for kind in ("train", "test"):
         x, labels = datasets.cifar(folder, kind, classes=classes)
@@ -160,9 +167,9 @@ def margined(folder, classes):
 # ---- learning ----------------------------------------------------------------
 
 def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before=None):
-    """Learn one part of a task, of `epochs` epochs.
+    """Run one part of the training on a task, with `epochs` epochs.
 
-    If the task ends with this part, also return the test accuracy on all tasks.
+    If the task ends with this part, the result includes the test accuracy on all tasks.
     """
     net, listed = problem(name, folder, repeat, seed)
     learner = training.begin(net, seeds.rng(seed, FIGURE, f"{name} weights", repeat)) \
@@ -181,9 +188,10 @@ def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before
 
 
 def gather(results):
-    """Return test accuracies (repeats, after task, on task) of each "name strength".
+    """Return the test accuracies for each data set and consolidation strength.
 
-    For "scratch", the network after a task has learnt this task alone.
+    Each array has the axes (repeats, after task, on task).  With the label "scratch",
+    the network that is tested after a task has learnt only this task.
     """
     found = {}
     for name in dict.fromkeys(str(r["name"]) for r in results):
@@ -198,13 +206,13 @@ def gather(results):
 
 
 def final(data, name, strength):
-    """Return the test accuracy at the end on each task, (repeats, tasks)."""
+    """Return the final test accuracy on each task, shape (repeats, tasks)."""
     runs = data[f"{name} {label(strength)}"]
     return runs.diagonal(axis1=1, axis2=2) if strength == SCRATCH else runs[:, -1]
 
 
 def names_of(data):
-    """Return the names of the data sets that were run."""
+    """Return the names of the data sets in `data`."""
     return [name for name in STRENGTHS if f"{name} c = 0" in data]
 
 

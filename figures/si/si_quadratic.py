@@ -1,8 +1,8 @@
-r"""Compute path integrals of synaptic intelligence on quadratic losses exactly.
+r"""Compute the exact path integrals of synaptic intelligence on quadratic losses.
 
-The loss E(x) = x^T H x / 2, where x is the distance to the minimum, is
-minimised from x = d.  The path integral of parameter k is w_k = Q_kk.  The
-matrix Q is
+The loss is E(x) = x^T H x / 2, where x is the vector of parameters relative
+to the minimum.  Learning starts at x = d.  The path integral of parameter k
+is the diagonal entry w_k = Q_kk of a matrix Q.  This matrix is
 
     Q = tau integral x' x'^T dt                          (1)  [ZPG17]
 
@@ -11,37 +11,42 @@ for gradient flow tau x' = -H x, and
     Q = E[sum_t rate g[t] g[t]^T]                        (2)
 
 for gradient descent with steps -rate g and gradients g = H x + n, where n
-is white noise of covariance N.  With the eigenvectors u_a and eigenvalues
-h_a of H, d_a = u_a.d and N_ab = u_a.N u_b, gradient flow of time t has
+is white noise with covariance N.  Let u_a and h_a be the eigenvectors and
+eigenvalues of H, d_a = u_a.d and N_ab = u_a.N u_b.  Gradient flow of
+duration t yields
 
     Q = sum_ab u_a u_b^T h_a h_b / (h_a + h_b) d_a d_b
         (1 - exp(-(h_a + h_b) t / tau))                  (3)  [ZPG17]
 
-and T steps of descent have, with r = (1 - rate h_a)(1 - rate h_b) and
-G = sum_{t<T} r^t = (1 - r^T) / (1 - r), or T if r = 1,
+Let r = (1 - rate h_a)(1 - rate h_b) and G = sum_{t<T} r^t, which equals
+(1 - r^T) / (1 - r), or T if r = 1.  Gradient descent of T steps yields
 
     S_ab = d_a d_b G + rate^2 N_ab (T - G) / (1 - r)     (4)
     Q = sum_ab u_a u_b^T rate (h_a h_b S_ab + T N_ab)    (5)
 
-Derivation.  (3): insert x_a = d_a exp(-h_a t / tau) in (1).  (5): in
-    eigenvectors, x_a[t+1] = (1 - rate h_a) x_a[t] - rate n_a[t], so
-    E[x_a x_b] = r^t d_a d_b + rate^2 N_ab (1 - r^t) / (1 - r).  The sum of
-    this is (4), and E[g_a g_b] = h_a h_b E[x_a x_b] + N_ab.
-Special cases, without noise and for infinite time:
-    Diagonal H: w_k = h d_k^2 / (2 - rate h).  Divided by the squared
-    distance this is h / 2 as the rate goes to 0.
-    Rank 1, H = h u u^T: x moves only along u, and w_k = (u.d)^2 u_k^2 h /
-    (2 - rate h).  Divided by the squared distance this is the same for
-    every k with u_k not 0, and h / 2 as the rate goes to 0.
-    Isotropic starts, <d_a d_b> = s^2 if a = b, else 0: <Q> = s^2 H / 2.
-    The sum of w is the trace of Q, sum_a h_a d_a^2 / (2 - rate h_a), but
-    the loss decreases by sum_a h_a d_a^2 / 2: finite steps increase the
-    share of each direction by a factor 1 / (1 - rate h_a / 2).
-    Late steps with noise: each adds rate N_aa / (1 - rate h_a / 2), but
-    the loss no longer decreases.
+Derivation.  Inserting x_a = d_a exp(-h_a t / tau) in eq. (1) yields eq. (3).
+    In the eigenvector basis, gradient descent is x_a[t+1] =
+    (1 - rate h_a) x_a[t] - rate n_a[t], so that E[x_a[t] x_b[t]] =
+    r^t d_a d_b + rate^2 N_ab (1 - r^t) / (1 - r).  The sum of this
+    expectation over t is S_ab in eq. (4).  Eq. (5) follows from
+    E[g_a g_b] = h_a h_b E[x_a x_b] + N_ab.
+Special cases, without noise and for infinite time unless stated otherwise:
+    Diagonal H with entry h: w_k = h d_k^2 / (2 - rate h).  In the limit of
+    a small rate, w_k divided by the squared distance d_k^2 is h / 2.
+    H = h u u^T of rank 1: x moves only along u, and w_k = (u.d)^2 u_k^2 h /
+    (2 - rate h).  Divided by the squared distance, w_k is equal for all k
+    with u_k not 0.  In the limit of a small rate, this quotient is h / 2.
+    Isotropic starts, with <d_a d_b> = s^2 if a = b and 0 otherwise: gradient
+    flow has the mean <Q> = s^2 H / 2.
+    Finite steps: the sum of w is the trace of Q, sum_a h_a d_a^2 /
+    (2 - rate h_a), but the loss decreases by sum_a h_a d_a^2 / 2.  The
+    contribution of eigenvector a is therefore larger than its decrease of
+    the loss by a factor of 1 / (1 - rate h_a / 2).
+    Late steps with noise: each step adds rate N_aa / (1 - rate h_a / 2) to
+    the sum of w for each a, but the loss no longer decreases.
 
-Everything holds for symmetric H without negative eigenvalues and, for
-descent, rate h < 2.
+All equations hold for symmetric H without negative eigenvalues.  Gradient
+descent also requires rate h_a < 2 for all a.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -53,22 +58,22 @@ import numpy as np
 
 
 def flow(hessian, offset, time=None):
-    """Return Q of gradient flow, eqs. (1) and (3).
+    """Return the matrix Q of gradient flow, eqs. (1) and (3).
 
     Parameters
     ----------
     hessian : (p, p) float64
-        H, symmetric, without negative eigenvalues.
+        Symmetric matrix H without negative eigenvalues.
     offset : (p,) float64
-        d, the start minus the minimum.
+        Vector d from the minimum to the start.
     time : float, optional
-        t / tau; None means infinite time.
+        Duration t / tau; None means infinite time.
 
     Returns
     -------
     (p, p) float64
-        Q; its diagonal is the path integral of each parameter, its trace
-        the decrease of the loss.
+        Matrix Q.  The diagonal holds the path integral of each parameter,
+        and the trace is the decrease of the loss.
 
     Examples
     --------
@@ -85,23 +90,24 @@ def flow(hessian, offset, time=None):
 
 
 def descent(hessian, offset, rate, steps=None, noise=None):
-    """Return the expectation of Q of gradient descent, eqs. (2), (4) and (5).
+    """Return the expected matrix Q of gradient descent, eqs. (2), (4) and (5).
 
     Parameters
     ----------
     hessian, offset
-        As for `flow`.
+        H and d, as for `flow`.
     rate : float
-        Learning rate, below 2 / the largest eigenvalue.
+        Learning rate, below 2 divided by the largest eigenvalue.
     steps : int, optional
-        T; None means infinitely many, which requires noise = None.
+        Number T of steps; None means infinitely many steps, and requires that
+        `noise` is None.
     noise : (p, p) float64, optional
         Covariance N of the gradient noise; None means no noise.
 
     Returns
     -------
     (p, p) float64
-        Q, as from `flow`; exact if there is no noise.
+        Matrix Q, as returned by `flow`; exact if there is no noise.
 
     Examples
     --------
@@ -122,7 +128,7 @@ def descent(hessian, offset, rate, steps=None, noise=None):
     with np.errstate(over="ignore", invalid="ignore"):
         r = np.outer(1 - rate * h, 1 - rate * h)
         rest = rate * (np.add.outer(h, h) - rate * np.outer(h, h))     # 1 - r
-        rest = np.where(rest == 0, 1, rest)     # h is 0, so (5) does not use S
+        rest = np.where(rest == 0, 1, rest)     # where h is 0, (5) does not use S
         T = 0 if steps is None else int(steps)
         G = (1 if steps is None else 1 - r ** T) / rest
         S = np.outer(d, d) * G + rate ** 2 * N * (T - G) / rest            # (4)
@@ -131,7 +137,7 @@ def descent(hessian, offset, rate, steps=None, noise=None):
 
 
 def _back(vectors, Q):
-    """Return Q in parameters instead of eigenvectors; refuse overflow."""
+    """Transform Q from the eigenvector basis to parameters, and reject overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         Q = vectors @ Q @ vectors.T
     if not np.isfinite(Q).all():
@@ -141,7 +147,7 @@ def _back(vectors, Q):
 
 
 def _problem(hessian, offset):
-    """Return eigenvalues (p,), eigenvectors (p, p), and d in eigenvectors (p,)."""
+    """Return the eigenvalues and eigenvectors of H, and d in the eigenvector basis."""
     _, h, vectors = _matrix("hessian", hessian, None)
     d = np.asarray(offset)
     if d.dtype != np.float64 or d.shape != h.shape or not np.isfinite(d).all():
@@ -151,7 +157,10 @@ def _problem(hessian, offset):
 
 
 def _matrix(name, value, p):
-    """Return a symmetric (p, p) matrix, its eigenvalues and its eigenvectors."""
+    """Validate a symmetric (p, p) matrix, and decompose it.
+
+    Return the matrix, its eigenvalues and its eigenvectors.
+    """
     a = np.asarray(value)
     if a.dtype != np.float64 or a.ndim != 2 or a.shape != (p or len(a),) * 2 \
             or a.size == 0 or not np.isfinite(a).all() \

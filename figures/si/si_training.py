@@ -1,9 +1,10 @@
 """Train networks on sequences of tasks with synaptic intelligence (SI).
 
-The figures of [ZPG17] share this module.  Parameters are a flat list, first all
-weights and then all biases.  `learn` uses `fast.si.step` and serves every rule
-with a quadratic penalty.  `learn_clearly` computes the same with the functions
-of `si`, and accepts all of `si.Settings`.  Images are in [0, 1], as in the
+The figures on [ZPG17] share this module.  The parameters of a network are a
+list of all weights, followed by all biases.  The function `learn` uses
+`fast.si.step` and supports every penalty of `Rule`.  The function
+`learn_clearly` computes the same updates with the functions of `si`, and
+supports all fields of `si.Settings`.  Grey levels are in [0, 1], as in the
 authors' code.
 """
 
@@ -25,7 +26,11 @@ FISHER_SAMPLES = 5000           # largest number of images for the Fisher inform
 
 
 class Images(NamedTuple):
-    """Hold one split: x (N, pixels) or (N, H, W, c) float32, labels (N,) int."""
+    """Hold the training and test images of one split, with their labels.
+
+    Images are float32 arrays of shape (N, pixels) or (N, H, W, c).  Labels are int
+    arrays of shape (N,).
+    """
 
     x: np.ndarray
     labels: np.ndarray
@@ -34,9 +39,9 @@ class Images(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Hold the images of a task and the mask (classes,) bool of its outputs.
+    """Hold the images of a task and the mask of its outputs.
 
-    None stands for all outputs.
+    The mask is a bool array of shape (classes,).  The mask None selects all outputs.
     """
 
     images: Images
@@ -44,10 +49,10 @@ class Task(NamedTuple):
 
 
 class Net(NamedTuple):
-    """Hold the functions of an architecture, and the probabilities of dropout.
+    """Hold the functions of a network architecture and its dropout probabilities.
 
-    `keep` has the probability to keep a unit, for each layer below the last, or
-    is empty if no unit is dropped.
+    For each layer except the last, `keep` holds the probability that dropout keeps a
+    unit.  Without dropout, `keep` is empty.
     """
 
     init: Callable          # (rng) -> weights, biases
@@ -61,8 +66,8 @@ class Net(NamedTuple):
 class Rule(NamedTuple):
     """Hold the penalty that keeps parameters near their values after earlier tasks.
 
-    The penalty is `strength` sum importance (theta - anchor)^2, with the
-    importances of "SI", of "EWC" (half the Fisher information) or 1 ("L2").
+    The penalty is strength * sum(importance * (theta - anchor)^2).  The importance is
+    that of SI for "SI", half the Fisher information for "EWC", and 1 for "L2".
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -72,7 +77,7 @@ class Rule(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold the arrays that learning updates in place."""
+    """Hold the arrays of a network in training, which are updated in place."""
 
     parameters: list
     adam: fast_si.State
@@ -82,7 +87,7 @@ class Learner(NamedTuple):
 # ---- images and tasks --------------------------------------------------------
 
 def digits(seed, repeat, flat=True):
-    """Return the embedded digits, 8x8; each repeat draws its own split."""
+    """Load the embedded 8x8 digits, with a random split for each repeat."""
     images, labels = datasets.digits()
     images = images.astype(np.float32)
     images = images.reshape(len(images), -1) if flat else images[..., None]
@@ -92,7 +97,7 @@ def digits(seed, repeat, flat=True):
 
 
 def framed(seed, repeat):
-    """Return the embedded digits in the format of MNIST: 20x20 in a 28x28 frame."""
+    """Load the embedded digits, enlarged to 20x20 pixels in a frame of 28x28."""
     images = digits(seed, repeat, flat=False)
     large = []
     for x in (images.x, images.x_test):
@@ -102,7 +107,7 @@ def framed(seed, repeat):
 
 
 def stored(folder, name, flat=True):
-    """Read MNIST or Fashion-MNIST from a folder."""
+    """Load MNIST or Fashion-MNIST from the subfolder `name` of a folder."""
     parts = []
     for kind in ("train", "t10k"):
         x, labels = datasets.images(os.path.join(folder, name), kind)
@@ -111,7 +116,7 @@ def stored(folder, name, flat=True):
 
 
 def split(images, groups, classes=10):
-    """Return one task for each group of classes, with its own head."""
+    """Return one task for each group of classes, with separate outputs."""
     masks = task_sequences.head_masks(groups, classes)
     rows = [task_sequences.split(labels, groups) for labels in (
         images.labels, images.labels_test)]
@@ -121,18 +126,18 @@ def split(images, groups, classes=10):
 
 
 def permuted(images, order):
-    """Return the task of the same images with the pixels in another order."""
+    """Return the task that shows the images with permuted pixels."""
     return Task(images._replace(x=images.x[:, order], x_test=images.x_test[:, order]))
 
 
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes, zero=False, keep=1.0):
-    """Return a ReLU network.
+    """Return a fully connected ReLU network.
 
-    sizes : number of units of each layer, inputs first.
-    zero : whether output weights start at 0; biases always do.
-    keep : probability to keep a hidden unit in dropout.
+    sizes : number of units in each layer, starting with the inputs.
+    zero : whether output weights are initialised to 0, as all biases are.
+    keep : probability that dropout keeps a hidden unit.
     """
     return Net(functools.partial(_start, mlp.init, sizes, zero), mlp.forward,
                mlp.backward, mlp.signals, (False,) * (len(sizes) - 1),
@@ -140,7 +145,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
 
 
 def convolutional(shapes, pools, zero=True, keep=()):
-    """Return a network of `convnet`; `pools` has one entry per convolution."""
+    """Return a convolutional network; `pools` has one entry for each convolution."""
     forward, backward, signals = (functools.partial(f, pools=pools) for f in
                                   (convnet.forward, convnet.backward, convnet.signals))
     return Net(functools.partial(_start, convnet.init, shapes, zero), forward, backward,
@@ -156,19 +161,19 @@ def _start(init, shapes, zero, rng):
 
 
 def halves(parameters):
-    """Return the weights and the biases of a list of parameters."""
+    """Split a list of parameters into the weights and the biases."""
     return parameters[:len(parameters) // 2], parameters[len(parameters) // 2:]
 
 
 def begin(net, generator):
-    """Return a learner with initial parameters, before its first task."""
+    """Return a learner with initial parameters, before the first task."""
     weights, biases = net.init(generator)
     parameters = [*weights, *biases]
     return Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
 
 
 def dropout_masks(net, weights, x, generator):
-    """Draw a dropout mask for the inputs of each layer, from `net.keep`."""
+    """Sample a dropout mask for the input of each layer, from `net.keep`."""
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
         shape = (len(W),) if W.ndim == 2 else (
@@ -178,11 +183,11 @@ def dropout_masks(net, weights, x, generator):
 
 
 def gradient(net, parameters, x, labels, mask=None, generator=None):
-    """Return the cross-entropy and its gradient.
+    """Return the cross-entropy loss and its gradient.
 
-    If a generator is given, units are dropped.  The other units are scaled by
-    1 / keep.  This factor is applied to the weights of the next layer and
-    therefore also to the gradient of these weights.
+    If a generator is given, dropout is applied, and the remaining units are scaled by 1
+    / keep.  The factor 1 / keep multiplies the weights of the next layer, and therefore
+    also the gradient with respect to these weights.
     """
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)
@@ -203,7 +208,10 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 
 
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
-    """Return the accuracy; only the outputs in `mask` are compared."""
+    """Return the accuracy on labelled images.
+
+    If a mask is given, only the outputs in the mask are compared.
+    """
     weights, biases = halves(parameters)
     right = 0
     for first in range(0, len(x), size):
@@ -224,9 +232,9 @@ def tested(net, parameters, listed):
 # ---- learning ----------------------------------------------------------------
 
 def batches(generator, number, epochs, size):
-    """Yield the image indices of each mini-batch, with each image once per epoch.
+    """Yield the image indices of each mini-batch; each epoch uses each image once.
 
-    The last mini-batch of an epoch may be smaller.
+    The last mini-batch of an epoch may be smaller than `size`.
     """
     for _ in range(epochs):
         order = generator.permutation(number)
@@ -234,7 +242,7 @@ def batches(generator, number, epochs, size):
 
 
 def learn(net, learner, task, rule, *, epochs, batch, generator):
-    """Learn a task; return the learner, whose arrays are updated in place."""
+    """Train on one task; return the learner, whose arrays are updated in place."""
     parameters, adam, memory = learner
     pulled, steps = rule.strength > 0 and memory.tasks > 0, 0
     hold = {"importance": memory.importance, "anchor": memory.anchor,
@@ -251,7 +259,7 @@ def learn(net, learner, task, rule, *, epochs, batch, generator):
 
 
 def consolidate(net, learner, task, rule):
-    """Update importances and anchor at the end of a task; return the learner."""
+    """Update the importances and the anchor after a task; return the learner."""
     parameters, adam, memory = learner
     if rule.name == "SI":
         memory = si.consolidate(memory, parameters, si.Settings(xi=rule.xi))
@@ -270,7 +278,7 @@ def consolidate(net, learner, task, rule):
 
 
 def fisher(net, parameters, task, size=250):
-    """Return the diagonal of the Fisher information.
+    """Return the diagonal of the Fisher information matrix of a task.
 
     The expectation over labels uses the predicted probabilities.
     """
@@ -288,7 +296,7 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """Return the contribution of the current task to the importances, unclamped."""
+    """Return the unclamped contribution of the current task to the importances."""
     return [w / ((a - b) ** 2 + np.float32(xi)) for w, a, b in zip(
         learner.memory.path_integral, learner.parameters, learner.memory.anchor,
         strict=True)]
@@ -296,10 +304,10 @@ def share(learner, xi):
 
 def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, generator,
                   adam=None):
-    """Learn a task as `learn` does, with the functions of `si` and `optimisers`.
+    """Train on a task as `learn` does, with the functions of `si` and `optimisers`.
 
-    Return new parameters, memory and states of Adam.  The strength in `settings`
-    has no effect in the first task; the other settings have.
+    Return the new parameters, memory and Adam states.  In the first task, the strength
+    in `settings` has no effect, unlike the other settings.
     """
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
@@ -319,7 +327,10 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
 # ---- from one job to the next ------------------------------------------------
 
 def packed(learner):
-    """Return the arrays of a learner as a dict, without those of initial value."""
+    """Return a learner as a dict of arrays.
+
+    Except for the parameters, arrays that equal their initial values are omitted.
+    """
     parameters, adam, memory = learner
     found = {"adam step": adam.step, "steps": memory.steps, "tasks": memory.tasks}
     for i, theta in enumerate(parameters):
@@ -331,7 +342,7 @@ def packed(learner):
 
 
 def unpacked(found):
-    """Return the learner whose arrays `packed` returned."""
+    """Restore a learner from the dict that `packed` returned."""
     count = sum(key.startswith("parameters ") for key in found)
     parameters = [np.array(found[f"parameters {i}"]) for i in range(count)]
     learner = Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
@@ -344,7 +355,10 @@ def unpacked(found):
 
 
 def _kept(learner, theta, i):
-    """Return (name, arrays, initial value of array i) except for the parameters."""
+    """Return the stored lists of arrays, except for the parameters.
+
+    Each entry is a tuple (name, arrays, initial value of array i).
+    """
     zero, (_, adam, memory) = np.zeros_like(theta), learner
     return (("mean", adam.mean, zero), ("scale", adam.scale, zero),
             ("path_integral", memory.path_integral, zero),

@@ -1,21 +1,23 @@
-r"""Build sequences of tasks for continual learning from one labelled data set.
+r"""Build task sequences for continual learning from one labelled data set.
 
-`split` gives each task some of the classes.  `permutations` gives each task
-the same images with the pixels in another order,
+The function `split` assigns some of the classes to each task.  The function
+`permutations` returns a pixel order for each task.  With this order, the
+task shows the same images with permuted pixels,
 
     x'[n, i] = x[n, order[task, i]]                      (1)
 
-`head_masks` says which outputs belong to each task.  The loss of a task
-uses only the columns of its head,
+The function `head_masks` returns the outputs that belong to each task, which
+are called the head of the task.  The loss of a task uses only the outputs
+of its head,
 
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
-so the softmax does not depend on other heads, and other heads receive no
-gradient.  (3) is the adjoint of (2).  The code of [ZPG17] instead sets the
-logits of other heads to -1e32, which gives the same loss where this number
-and its exponential are finite.  The first task is not permuted by default,
-as in that code.
+The softmax of a task therefore does not depend on other heads, and other
+heads receive no gradient.  Eq. (3) is the adjoint of eq. (2).  The code of
+[ZPG17] instead sets the logits of other heads to -1e32.  The loss is the
+same where this number and its exponential are finite.  By default, the
+first task is not permuted, as in the code of [ZPG17].
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -24,12 +26,12 @@ import numpy as np
 
 
 def split(labels, groups):
-    """Return the indices of the samples of each task.
+    """Return the sample indices of each task.
 
     Parameters
     ----------
     labels : (N,) int
-        Classes, 0 or more.
+        Class of each sample, 0 or more.
     groups : list of lists of int
         Classes of each task.  No class may occur twice, and some classes
         may belong to no task.
@@ -55,21 +57,23 @@ def split(labels, groups):
 
 
 def permutations(rng, tasks, pixels, first_identity=True):
-    """Return an order of the pixels for each task, eq. (1).
+    """Return a pixel permutation for each task, eq. (1).
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Source of the orders.  More tasks do not change the first orders.
+        Random generator.  The first permutations do not depend on the number
+        of tasks.
     tasks, pixels : int
         Numbers of tasks and pixels.
     first_identity : bool
-        Whether the first task is not permuted; it then draws no numbers.
+        Whether the first task is not permuted.  An unpermuted task uses no
+        random numbers.
 
     Returns
     -------
     (tasks, pixels) int64
-        Use as ``x[:, order[task]]``.
+        Permutations, used as ``x[:, order[task]]``.
 
     Examples
     --------
@@ -94,7 +98,7 @@ def head_masks(groups, classes):
     Parameters
     ----------
     groups : list of lists of int
-        As for `split`.
+        Classes of each task, as for `split`.
     classes : int
         Number of outputs of the network.
 
@@ -119,21 +123,21 @@ def head_masks(groups, classes):
 
 
 def enter_head(outputs, labels, mask):
-    """Return the outputs of a head and the labels as its columns, eq. (2).
+    """Return the outputs of a head, and the labels as columns of the head, eq. (2).
 
     Parameters
     ----------
     outputs : (N, classes) float
         Outputs of the network.
     labels : (N,) int
-        Classes of this head.
+        Class of each sample, among the classes of the head.
     mask : (classes,) bool
-        Row of `head_masks`.
+        Mask of the head: one row of the result of `head_masks`.
 
     Returns
     -------
     head : (N, k) float
-        Copy of the columns of the head.
+        Copy of the outputs of the head.
     places : (N,) int64
         Labels as columns of the head.
 
@@ -156,14 +160,14 @@ def enter_head(outputs, labels, mask):
 
 
 def leave_head(dhead, mask):
-    """Return dL/d(outputs) from dL/d(head), eq. (3).
+    """Compute dL/d(outputs) from dL/d(head), eq. (3).
 
     Parameters
     ----------
     dhead : (N, k) float
         Derivative of a loss L with respect to the outputs of the head.
     mask : (classes,) bool
-        Row of `head_masks`.
+        Mask of the head: one row of the result of `head_masks`.
 
     Returns
     -------
@@ -184,7 +188,7 @@ def leave_head(dhead, mask):
 
 
 def _groups(groups):
-    """Return the groups as tuples of int; no class may occur twice."""
+    """Validate the groups of classes, and return each group as a tuple of int."""
     if not isinstance(groups, (list, tuple)) or not groups:
         raise ValueError(f"groups is {groups!r:.60}: must be a list of lists of "
                          "classes, one per task")

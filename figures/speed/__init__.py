@@ -1,1 +1,1 @@
-"""Measure the speed of refsnn and of other packages, and draw one figure."""
+"""Measure the speed of refsnn and of other packages, and draw the speed figure."""

@@ -1,37 +1,41 @@
-"""Computing times of refsnn, relative to bare matrix products and to other tools
+"""Computing times of refsnn are compared with matrix products and other tools
 
-Each panel compares the time of a task in refsnn with that of the same task in
-other tools, and with the time of the bare matrix products.  Bare products are
-the matrix products that the task contains, without any other computation.  The
-bounds were fixed before the times shown here were measured.  Ratios of times
-depend on the computer: most bounds were met on the computer on which they were
-set, and they may be missed on another computer.
+Each panel compares the computing time of one task in refsnn with the time of
+the same task in other tools, and with the time of its bare matrix products.
+Bare products are the matrix products that the task contains, without any other
+computation.  The bounds were fixed before the times shown here were measured.
+Ratios of times depend on the computer.  Most bounds were met on the computer
+on which they were set, and they may be missed on another computer.
 
-With dense input, recurrent training (700-200-20, 100 steps, batch 256, 5 % of
-the inputs active) takes at most 1.10 times as long as the bare products.  With
-sparse input, training takes at most 0.75 times as long as the bare products.
-It is then at least 2 times faster than JAX, Norse and a time-major loop in
-PyTorch, and 3 times faster than the other tools.  With at most one spike per
-input (256-246-10, 50 steps, batch 100), inference and training are at least 5
-times faster than in JAX.  Compared with PyTorch and the tools based on it,
-inference is at least 14 times and training at least 9 times faster.
+The first network is recurrent (700-200-20, 100 steps, batch 256, 5 % of the
+inputs active).  With dense input, training in refsnn takes at most 1.10 times
+as long as the bare products.  With sparse input, training takes at most 0.75
+times as long as the bare products.  With sparse input, refsnn is at least 2
+times faster than JAX, Norse and a time-major loop in PyTorch, and at least 3
+times faster than the other tools.  The second network receives at most one
+spike per input (256-246-10, 50 steps, batch 100).  With this network,
+inference and training in refsnn are at least 5 times faster than in JAX.
+Compared with PyTorch and the tools based on PyTorch, inference is at least 14
+times and training at least 9 times faster.
 
 Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network (32
-inputs, 64 units) takes at most 1.15 times as long as its bare products.  It is
-at least 1.5 times faster than automatic differentiation of each step in JAX,
-and 3 times faster than in PyTorch.  RTRL of a spiking network (32 inputs, 32
-neurons) is at least 6 times faster than forward-mode differentiation in JAX,
-and 30 times faster than in PyTorch.  The bar "recording" computes the
-influence after the network has run, and the bar "step by step" while the
-network runs.
+inputs, 64 units) takes at most 1.15 times as long as its bare products.  For
+this network, refsnn is at least 1.5 times faster than automatic
+differentiation of each step in JAX, and at least 3 times faster than in
+PyTorch.  RTRL of a spiking network (32 inputs, 32 neurons) is at least 6 times
+faster than forward-mode differentiation in JAX, and at least 30 times faster
+than in PyTorch.  The bar "recording" is the time if the influence is computed
+after the network has run.  The bar "step by step" is the time if the influence
+is computed while the network runs.
 
-The tangent kernel of a 784-300-100-10 network (100 samples) is computed faster
-than by torch.func and by each of the three implementations in neural-tangents.
-The peak memory is at most a hundredth of that of two of these implementations.
-The kernel of LeNet-5 (32 samples) is computed at least 1.5 times faster than
-by all three.  A gradient of Neural Tangent Transfer (batch 64) is computed at
-least 1.8 times faster than by the fastest of the three, and 50 times faster
-than by the other two and by PyTorch.  All 18,720 steps of a transfer take at
+refsnn computes the tangent kernel of a 784-300-100-10 network (100 samples)
+faster than torch.func and each of the three implementations in
+neural-tangents.  The peak memory of refsnn is at most a hundredth of that of
+two of these implementations.  refsnn computes the kernel of LeNet-5 (32
+samples) at least 1.5 times faster than all three implementations.  refsnn
+computes a gradient of Neural Tangent Transfer (batch 64) at least 1.8 times
+faster than the fastest of the three implementations, and at least 50 times
+faster than the other two and PyTorch.  All 18,720 steps of a transfer take at
 most 4 minutes.
 
 Synaptic intelligence (SI) adds at most 5 % to the time of a training step of a
@@ -41,24 +45,26 @@ times with the penalty.
 
 On one core, ideal software processes at least 50,000 images per second with
 the network of the analog chip (256-246-10, 20 steps).  The emulation of the
-chip processes at least 1,000, and the chip itself 85,000 images per second.
-One epoch of 60,000 images with the emulated chip in the loop takes at most
-180 s.  One second of sound is converted into spikes of 700 channels in at most
-2.5 s, at least 100 times faster than by the published software lauscher.  The
-conversion of two seconds of sound needs at most 1 GB of memory.
+chip processes at least 1,000 images per second.  The chip itself processes
+85,000 images per second.  One epoch of 60,000 images with the emulated chip in
+the loop takes at most 180 s.  refsnn converts one second of sound into spikes
+of 700 channels in at most 2.5 s, at least 100 times faster than the published
+software lauscher.  The conversion of two seconds of sound needs at most 1 GB
+of memory.
 
-Bars are medians of interleaved runs in float32 (one run of lauscher).  A short
-task is run several times in succession, and the mean of these runs is used.
-If JAX is installed, there are pauses between the runs, because its threads
-stay busy for a while.  All contenders receive the same input, the same weights
-and the same derivative of the loss with respect to the readout; the loss
-itself is not computed.  Norse, snnTorch and SpikingJelly use their own LIF
-neurons; the loops in PyTorch and JAX compute the same network as refsnn.  With
-two threads, the bare products are computed on half of the batch in each
-thread, and the recurrent training of refsnn on half of the batch in each of
-two processes.  Inference and training with one spike per input use one thread
-in refsnn, because their steps are too short to be divided.  All other tasks
-are measured on one thread.  This figure mirrors no figure of a paper.
+Bars are medians of interleaved runs in float32; lauscher is run once.  A short
+task is run several times in succession, and the mean time of these runs is
+used.  If JAX is installed, there are pauses between the runs, because threads
+of JAX stay busy for a while after a run.  All contenders receive the same
+input, the same weights and the same derivative of the loss with respect to the
+readout.  The loss itself is not computed.  Norse, snnTorch and SpikingJelly
+use their own LIF neurons.  The loops in PyTorch and JAX compute the same
+network as refsnn.  With two threads, each thread computes the bare products of
+half of the batch.  The recurrent training of refsnn uses two processes, each
+with half of the batch.  Inference and training with at most one spike per
+input use one thread in refsnn, because the time steps are too short to be
+divided.  All other tasks are measured with one thread.  No published figure
+corresponds to this figure.
 """
 
 import contextlib
@@ -100,7 +106,7 @@ DRAWN = (*SIZES, *speed_rtrl.SIZES, *speed_ntk.TASKS, *speed_si.TASKS,
 
 
 def jobs(size, seed, data):
-    """List one job for each number of threads, and one for each other measurement."""
+    """Return one job for each number of threads, and one for each other measurement."""
     counts = {"quick": (1,), "default": (1, 2), "full": (1, 2)}[size]
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     return [(measure, {"threads": threads, "repeats": repeats, "seed": seed})
@@ -116,7 +122,7 @@ def problem(task, density, threads, seed):
     if task == RECURRENT:
         x = generator.random((T, B, m)) < density
         scale = 0.25 / np.sqrt(m * density)
-    else:       # each input spikes once, half of them within the T steps
+    else:       # each input spikes once, half of the inputs within the T steps
         x = np.arange(T)[:, None, None] == generator.integers(0, 2 * T, (B, m))
         scale = 0.25
     V = 0.2 / np.sqrt(n) * generator.standard_normal((n, n))
@@ -129,7 +135,7 @@ def problem(task, density, threads, seed):
 
 
 def events(x):
-    """Return spikes (T, B, m) as a CSR matrix (T * B, m)."""
+    """Convert spikes (T, B, m) to a CSR matrix of shape (T * B, m)."""
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]))
 
 
@@ -146,19 +152,20 @@ def training(p, as_events):
 
 
 def dense(p):
-    """Return a function that runs one training step with dense input."""
+    """Return a function that runs one training step of refsnn with dense input."""
     return training(p, False)
 
 
 def sparsely(p):
-    """Return a function that runs one training step with sparse input."""
+    """Return a function that runs one training step of refsnn with sparse input."""
     return training(p, True)
 
 
 def halved(build, p, pool):
     """Return a function that runs the steps of both halves of the batch in parallel.
 
-    `build` makes the step of a problem.  The steps run on two Python threads.
+    The function `build` returns the step function of a problem.  The two steps run in
+    two Python threads.
     """
     steps = [build(part) for part in speed_halves.halves(p)]
     return lambda: list(pool.map(lambda one: one(), steps))
@@ -195,7 +202,7 @@ def inference(p):
 
 
 def contenders(task, threads, seed, stack):
-    """Yield (name, function, number of BLAS threads) of each contender of a task."""
+    """Yield (name, function, number of BLAS threads) for each contender of a task."""
     p = problem(task, DENSITY, threads, seed)
     if task == INFERENCE:
         yield SPARSE, inference(p), 1
@@ -228,10 +235,10 @@ def processors(count):
 
 
 def _seconds(run, times):
-    """Return the mean time of `times` runs, in seconds.
+    """Return the mean time of `times` successive runs in seconds.
 
-    If `times` > 1, the first run is not counted: it starts with the caches of
-    another contender.
+    If `times` is above 1, the first run is not counted, because the caches still hold
+    the data of another contender at its start.
     """
     if times > 1:
         run()
@@ -242,17 +249,17 @@ def _seconds(run, times):
 
 
 def _rows(task, threads, runs, repeats, times):
-    """Return the quartiles of interleaved runs of the contenders of a task.
+    """Return the time quartiles of all contenders of a task, from interleaved runs.
 
-    `times` is the number of successive runs: one number, or {name: number} with
-    1 for all other names.
+    The argument `times` is the number of successive runs, either one number or a dict
+    {name: number}.  Contenders that are missing in the dict run once.
     """
     import threadpoolctl
     limits = threadpoolctl.ThreadpoolController()
     # Waiting threads of JAX run a busy loop, which would slow the next contender.
     rest = 0.2 if "jax" in sys.modules else 0.0
     seconds = np.zeros((repeats, len(runs)))
-    for r in range(-1, repeats):                       # the first is a warm-up
+    for r in range(-1, repeats):                       # the first round is a warm-up
         for c, (name, run, blas) in enumerate(runs):
             row = times if isinstance(times, int) else times.get(name, 1)
             time.sleep(rest)
@@ -266,7 +273,7 @@ def _rows(task, threads, runs, repeats, times):
 
 
 def measure(threads, repeats, seed):
-    """Return the quartiles of the times of the tasks of this module."""
+    """Return the time quartiles of the tasks of this module."""
     rows = []
     with processors(threads), contextlib.ExitStack() as stack:
         for task in SIZES:
@@ -276,7 +283,7 @@ def measure(threads, repeats, seed):
 
 
 def measure_rtrl(threads, repeats, seed):
-    """Return the quartiles of the times of the tasks of `speed_rtrl`."""
+    """Return the time quartiles of the tasks of `speed_rtrl`."""
     rows = []
     with processors(threads):
         for task in speed_rtrl.SIZES:
@@ -286,7 +293,7 @@ def measure_rtrl(threads, repeats, seed):
 
 
 def measure_ntk(threads, repeats, seed):
-    """Return the quartiles of the times of the tasks of `speed_ntk`, and memory."""
+    """Return the time quartiles and the peak memory of the tasks of `speed_ntk`."""
     rows, memory = [], {}
     with processors(threads):
         for task in speed_ntk.TASKS:
@@ -302,14 +309,14 @@ def measure_ntk(threads, repeats, seed):
 
 
 def measure_si(threads, repeats, seed):
-    """Return the quartiles of the times of the task of `speed_si`."""
+    """Return the time quartiles of the task of `speed_si`."""
     with processors(threads):
         runs = [(*run, 1) for run in speed_si.contenders(speed_si.TASK, seed)]
         return {"rows": _rows(speed_si.TASK, threads, runs, repeats, 1), "missing": []}
 
 
 def measure_chip(threads, repeats, seed):
-    """Return the quartiles of the times of the tasks of `speed_chip`, and memory."""
+    """Return the time quartiles and the peak memory of the tasks of `speed_chip`."""
     rows = []
     with processors(threads):
         for task in speed_chip.TASKS:
@@ -321,7 +328,11 @@ def measure_chip(threads, repeats, seed):
 
 
 def gather(results):
-    """Return one entry per task, contender and number of threads; memory in bytes."""
+    """Return one entry for each task, contender and number of threads.
+
+    The result also holds the peak memory in bytes, and the names of the tools that are
+    not installed.
+    """
     rows = [row for result in results for row in result["rows"]]
     memory = [entry for result in results for entry in result.get("memory", [])]
     missing = dict.fromkeys(str(name) for result in results
@@ -334,7 +345,7 @@ def gather(results):
 
 
 def medians(data):
-    """Return the median times in seconds, {(task, name, threads): median}."""
+    """Return the median times in seconds as {(task, name, threads): median}."""
     return {(str(task), str(name), int(threads)): float(median)
             for task, name, threads, median in zip(
                 data["task"], data["name"], data["threads"], data["median"],
@@ -364,7 +375,7 @@ def claims(data):
 
 
 def _base(task):
-    """Return the contender to whose time all times of a task are relative."""
+    """Return the contender whose time is the reference for all times of a task."""
     for section, name in ((speed_rtrl.SIZES, speed_rtrl.OURS),
                           (speed_ntk.TASKS, speed_ntk.OURS),
                           (speed_si.TASKS, speed_si.ADAM),

@@ -1,13 +1,14 @@
-"""Measure the emulation of the analog chip and the cochlea, for `fig_speed`.
+"""Measure the speed of the chip emulation and of the cochlea, for `fig_speed`.
 
-The network is that of [CB22] for images at 16x16: 256-246-10, 20 steps of
-1.7 us, and batches of 100 images.  `fast.lif` runs it without hardware
-constraints.  `chip` emulates it with all hardware effects, in steps of at most
-0.2 us.  A step of training in the loop consists of the emulation, the gradient
-and Adam.  The chip itself needs 11.8 us and 2.4 uJ per image.  `cochlea`
-converts one second of sound into spikes of 700 channels, and its time includes
-the table of responses.  The published software lauscher, if it is installed,
-converts 0.2 s of sound.
+The network is that of [CB22] for images at 16x16 pixels: 256-246-10 neurons,
+20 steps of 1.7 us, and batches of 100 images.  The module `fast.lif` runs the
+network without hardware constraints.  The module `chip` emulates the network
+with all hardware effects, in steps of at most 0.2 us.  A training step in the
+loop consists of the emulation, the gradient and the Adam update.  The chip
+itself needs 11.8 us and 2.4 uJ per image.  The module `cochlea` converts one
+second of sound into spikes of 700 channels.  The time of this conversion
+includes the table of responses.  The published software lauscher, if it is
+installed, converts 0.2 s of sound.
 """
 
 import functools
@@ -35,7 +36,10 @@ RATE, CLIP = 48_000, 9_600                      # Hz, samples for lauscher
 
 
 def network(seed):
-    """Return weights with which a tenth of the neurons spike, and input (T, B, 256)."""
+    """Return the weights and the input (T, B, 256) of the network.
+
+    With these weights, a tenth of the neurons spike.
+    """
     generator = seeds.rng(seed, "speed", TASK, 0)
     weights = chip_images.begin(generator, chip_images.HIDDEN_FULL).weights
     hidden = weights.hidden + 0.03 * generator.standard_normal(weights.hidden.shape)
@@ -45,21 +49,21 @@ def network(seed):
 
 
 def sound(seed):
-    """Return one second of a vowel with noise, faded in and out."""
+    """Return one second of a synthetic vowel with noise, faded in and out."""
     generator, t = seeds.rng(seed, "speed", SOUND, 0), np.arange(RATE) / RATE
     tones = sum(np.sin(2 * np.pi * f * t) for f in (150, 800, 2500))
     return audio.prepare(tones + 0.3 * generator.standard_normal(RATE), RATE)
 
 
 def convert(x, channels=700):
-    """Convert a sound into spikes (times, units)."""
+    """Convert a sound into spikes, given by their times and units."""
     table = basilar.table(basilar.places(channels))
     return cochlea.convert(x, functools.partial(basilar.interpolate, table), channels,
                            np.random.default_rng(0))
 
 
 def lauscher(x):
-    """Return a function that converts a sound with lauscher."""
+    """Return a function that converts a sound into spikes with lauscher."""
     from lauscher.audiowaves import MonoAudioWave
     from lauscher.helpers import CommandLineArguments
     from lauscher.transformations.wave2spike import Wave2Spike
@@ -69,7 +73,7 @@ def lauscher(x):
 
 
 def contenders(task, seed):
-    """Return (name, function) of each contender of a task."""
+    """Return (name, function) for each contender of a task."""
     if task == SOUND:
         return [(OURS, functools.partial(convert, sound(seed)))]
     (weights, x), rule = network(seed), chip_images.Rule()
@@ -90,7 +94,7 @@ def contenders(task, seed):
 
 
 def memory(seed):
-    """Return the peak memory in bytes for two seconds of sound, by name."""
+    """Return the peak memory of converting two seconds of sound, as {name: bytes}."""
     tracemalloc.start()
     convert(np.tile(sound(seed), 2))
     peak = tracemalloc.get_traced_memory()[1]
@@ -99,7 +103,10 @@ def memory(seed):
 
 
 def peer(seed):
-    """Return the rows of one run of lauscher; none if it is not installed."""
+    """Return the result row of one run of lauscher.
+
+    The list is empty if lauscher is not installed.
+    """
     if importlib.util.find_spec("lauscher") is None:
         return []
     run, start = lauscher(sound(seed)), time.perf_counter()
@@ -108,7 +115,7 @@ def peer(seed):
 
 
 def claims(found, taken):
-    """Return the claims on median times in seconds and on memory in bytes.
+    """Return the claims on median times in seconds and on peak memory in bytes.
 
     found : {(task, name, threads): seconds}.
     taken : {name: bytes}.

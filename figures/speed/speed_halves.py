@@ -1,8 +1,8 @@
 """Run a training step in two processes, with half of the batch in each.
 
-A step of a recurrent layer consists of many short calls.  Two Python threads
-would spend a tenth of the time on passing the interpreter lock to each other.
-Two processes avoid this cost.
+A training step of a recurrent layer consists of many short calls.  Two Python
+threads would spend a tenth of the time on passing the interpreter lock to
+each other.  Two processes avoid this cost.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ def _serve(connection, build, part):
 
 
 def halves(problem):
-    """Return the problem with the first and with the second half of its batch."""
+    """Split a problem into two problems, each with half of the batch."""
     half = problem.x.shape[1] // 2
     return [problem._replace(**{name: np.ascontiguousarray(
         getattr(problem, name)[:, part]) for name in ("x", "dout")})
@@ -30,10 +30,10 @@ def halves(problem):
 
 @contextlib.contextmanager
 def shared(build, problem):
-    """Provide a function that runs one step and adds the gradients of the halves.
+    """Provide a function that runs one step and sums the gradients of both halves.
 
-    `build` makes the step of a half from its problem.  The other process
-    imports `build` by name, so `build` must be defined in a module.
+    The function `build` returns the step function of a problem.  The worker processes
+    import `build` by name, so `build` must be defined in a module.
     """
     context = multiprocessing.get_context("spawn")
     ends, workers = [], []

@@ -1,12 +1,12 @@
-"""Measure tangent kernels and Neural Tangent Transfer for `fig_speed`.
+"""Measure the speed of tangent kernels and Neural Tangent Transfer for `fig_speed`.
 
-The kernels are full kernels of a batch with itself, and their times include the
-forward pass.  The gradients are those of the kernel and output terms of Neural
-Tangent Transfer, with kernels between the two halves of a batch, and their
-times include the kernel of the teacher.  The code for each other tool is written as
-a user of this tool would write it, with the memory layout that the tool
-prefers, and JAX compiles it.  neural-tangents has three implementations of the
-kernel.  In PyTorch and JAX, the Jacobians of all samples are computed and
+Each kernel is the full kernel of a batch with itself, and its time includes the
+forward pass.  Each gradient is that of the kernel and output terms of the loss of
+Neural Tangent Transfer, with kernels between the two halves of a batch.  The time
+of a gradient includes the kernel of the teacher.  The code for each other tool is
+written as a user of this tool would write it, with the memory layout that the tool
+prefers.  The code for JAX is compiled.  neural-tangents has three implementations
+of the kernel.  In PyTorch and JAX, the Jacobians of all samples are computed and
 multiplied.
 """
 
@@ -47,7 +47,10 @@ MINUTES = 4                     # bound on the time of all steps of a transfer
 
 
 class Problem(NamedTuple):
-    """Hold a student, its teacher and a batch, as arrays of `mlp` or `convnet`."""
+    """Hold a student network, its teacher and a batch of inputs.
+
+    The arrays have the form that `mlp` or `convnet` uses.
+    """
 
     x: np.ndarray
     weights: list
@@ -75,7 +78,7 @@ def problem(task, seed, dtype=np.float32):
 # ---- refsnn ------------------------------------------------------------------
 
 def model(pools):
-    """Return the functions that `ntt` needs, of a perceptron or of a `convnet`."""
+    """Return the `ntt.Model` of a perceptron or of a convolutional network."""
     module, options = (mlp, {}) if pools is None else (convnet, {"pools": pools})
     return ntt.Model(*(functools.partial(function, **options) for function in (
         module.forward, module.signals, module.second_order)), ntk.kernel, ntk.adjoint)
@@ -95,7 +98,7 @@ def kernel(p):
 def gradient(p):
     """Return a function that computes the gradient of the transfer loss in refsnn.
 
-    The result is (dweights, dbiases), without the L2 term.
+    The gradient is (dweights, dbiases), without the L2 term.
     """
     net, student = model(p.pools), ntt.Student(p.weights, p.biases, p.masks)
 
@@ -108,10 +111,10 @@ def gradient(p):
 
 
 def products(p):
-    """Return a function that computes the matrix products of a kernel alone.
+    """Return a function that computes only the matrix products of a kernel.
 
-    These are the products of the forward pass, of the signals and of the kernel
-    of each layer.
+    The products are those of the forward pass, of the backward signals, and of the
+    kernel of each layer.
     """
     recording = mlp.forward(p.weights, p.biases, p.x)
     rows = [g.reshape(-1, g.shape[2]) for g in mlp.signals(p.weights, recording)]
@@ -123,7 +126,7 @@ def products(p):
             g @ W
         for a, g in zip(recording.inputs, rows, strict=True):
             a @ a.T
-            g @ g.T             # symmetric: NumPy computes one half
+            g @ g.T             # symmetric, so that NumPy computes one half
 
     return run
 
@@ -131,7 +134,7 @@ def products(p):
 def steps(seed, count):
     """Return a function that runs `count` steps of a transfer.
 
-    The masks are computed again during the transfer.
+    The pruning masks are recomputed during the transfer.
     """
     p, generator = problem(TRANSFER, seed), seeds.rng(seed, "speed", TRANSFER, 1)
     batches = generator.standard_normal((count, *p.x.shape), np.float32)
@@ -144,7 +147,7 @@ def steps(seed, count):
 # ---- other tools -------------------------------------------------------------
 
 def _jax(p):
-    """Return jax, the network f([weights, biases], x), and the arrays for JAX."""
+    """Return the module jax, the network f([weights, biases], x) and the JAX arrays."""
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
     relu = jax.nn.relu
@@ -172,15 +175,16 @@ def _jax(p):
 
 
 def _masked(arrays, masks):
-    """Return the products of arrays and their masks."""
+    """Return the products of arrays with their masks."""
     return [a * m for a, m in zip(arrays, masks, strict=True)]
 
 
 def _loss(p, f, kernel_of, theta, masks, goal, x):
-    """Return the kernel and output terms of the transfer loss.
+    """Return the sum of the kernel and output terms of the transfer loss.
 
-    `theta` holds [weights, biases] of the student, and `goal` those of the
-    teacher.  `kernel_of(f, theta, x, y)` computes the kernel of f.
+    The arguments `theta` and `goal` hold the [weights, biases] of the student and of
+    the teacher.  The function `kernel_of(f, theta, x, y)` computes the tangent kernel
+    of the network f.
     """
     weights, biases = theta
     live = [_masked(weights, masks), biases]
@@ -198,7 +202,7 @@ def _loss(p, f, kernel_of, theta, masks, goal, x):
 def _jax_peer(p, kernel_of, with_gradient, measured):
     """Return a compiled function that computes the kernel or the gradient in JAX.
 
-    If the list `measured` is given, the memory in bytes is appended to it.
+    If the list `measured` is given, the peak memory in bytes is appended to this list.
     """
     jax, f, x, weights, biases, masks, goal = _jax(p)
     kernel_of = kernel_of(jax)
@@ -225,11 +229,11 @@ def _jax_peer(p, kernel_of, with_gradient, measured):
 
 
 def neural_tangents(way):
-    """Return a builder for one of the three implementations of neural-tangents."""
+    """Return a builder for one of the three implementations in neural-tangents."""
     def kernel_of(jax):
         from jax._src import source_info_util
         from jax.interpreters import ad
-        # neural-tangents 0.6.5 expects two names that were removed from this module.
+        # neural-tangents 0.6.5 expects two names that were removed from jax's `ad`.
         ad.config, ad.source_info_util = jax.config, source_info_util
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")      # silences TensorFlow
         import neural_tangents as nt
@@ -245,7 +249,7 @@ def neural_tangents(way):
 
 
 def jax_jacobians(p, with_gradient, measured=None):
-    """Build the computation in JAX: Jacobians of all samples, and their products."""
+    """Build the computation in JAX, with products of per-sample Jacobians."""
     def kernel_of(jax):
         def jacobians(f, theta, x):
             rows = jax.vmap(jax.jacrev(lambda theta, x: f(theta, x[None])[0]),
@@ -263,9 +267,9 @@ def jax_jacobians(p, with_gradient, measured=None):
 
 
 def torch_jacobians(p, with_gradient, measured=None):
-    """Build the computation with `torch.func`: Jacobians, and their products.
+    """Build the computation with `torch.func`, with products of per-sample Jacobians.
 
-    The gradient is computed by differentiating the loss once more.
+    The gradient is computed by automatic differentiation of the loss.
     """
     import torch
     from torch import func
@@ -326,14 +330,15 @@ def installed(name):
 
 
 def missing():
-    """Return the names of tools that only this module uses, if not installed."""
+    """Return the tools that are not installed and that only this module uses."""
     return [] if installed(STRUCTURED) else ["neural-tangents"]
 
 
 def contenders(task, seed):
-    """Return (name, function) of each contender of a task, and {name: bytes}.
+    """Return the contenders of a task as (name, function), and their peak memory.
 
-    The memory of some contenders cannot be measured.
+    The peak memory is {name: bytes}.  Contenders whose memory cannot be measured are
+    omitted from this dict.
     """
     p, memory = problem(task, seed), {}
     run = gradient(p) if task == GRADIENT else kernel(p)
@@ -352,7 +357,7 @@ def contenders(task, seed):
 
 
 def claims(found, memory):
-    """Return the claims on median times in seconds, and on the memory of MLP.
+    """Return the claims on median times in seconds, and on the memory of the task MLP.
 
     found : {(task, name, threads): seconds}.
     memory : {name: bytes}.

@@ -1,11 +1,12 @@
 """Build the networks of `fig_speed` in other tools, each from one `Problem`.
 
-Each builder returns a function without arguments, which runs one step, waits
-for its end and returns (out, gradients).  The loops in PyTorch and JAX compute
-the same network as refsnn, and tests/peers compares their results.  The other
-builders use the LIF neuron of their tool, with as little additional code as
-possible.  Gradients are those of the inner product <out, dout> with respect to
-W, W_out and, in recurrent networks, V.
+Each builder returns a function without arguments.  This function runs one step
+of inference or training, waits for the end of the step, and returns (out,
+gradients).  The loops in PyTorch and JAX compute the same network as refsnn,
+and tests/peers compares the results.  The other builders use the LIF neuron of
+their tool, with as little additional code as possible.  Gradients are those of
+the inner product <out, dout> with respect to W, W_out and, in recurrent
+networks, V.
 """
 
 import importlib.util
@@ -18,10 +19,11 @@ from figures.run.claims import Claim, at_least
 
 
 class Problem(NamedTuple):
-    """Hold the weights of a hidden layer and a readout, their input and `dout`.
+    """Hold the weights and the input of a network of one hidden layer and a readout.
 
-    `dout` is the derivative of the loss with respect to the readout.  If it is
-    None, only `out` is computed.  The reset subtracts the threshold.
+    The field `dout` is the derivative of the loss with respect to the readout.  If
+    `dout` is None, only the output `out` is computed.  The reset subtracts the
+    threshold.
     """
 
     x: np.ndarray           # (T, B, m)
@@ -36,7 +38,7 @@ class Problem(NamedTuple):
 
 
 def _torch(problem, batch_first=False):
-    """Return torch, and the arrays of a problem as tensors or None."""
+    """Return the module torch, and the arrays of a problem as tensors or None."""
     logging.disable(logging.WARNING)
     import torch
     torch.set_num_threads(problem.threads)
@@ -83,7 +85,10 @@ def _torch_step(torch, run, weights, dout):
 
 
 def pytorch_loop(problem, batch_first=False):
-    """Build a loop over time in PyTorch; one product handles the input of all steps."""
+    """Build the network as a loop over time in PyTorch.
+
+    One matrix product computes the input currents of all time steps.
+    """
     torch, x, (W, V, W_out), dout = _torch(problem, batch_first)
     spike, axis = _spike(torch, problem.steepness), 1 if batch_first else 0
 
@@ -112,7 +117,7 @@ def pytorch_loop_batch_major(problem):
 
 
 def snntorch(problem):
-    """Build the network with the synaptic neuron of snnTorch."""
+    """Build the network with the neuron `Synaptic` of snnTorch."""
     torch, x, (W, V, W_out), dout = _torch(problem)
     import snntorch as snn
     options = {"alpha": problem.alpha, "beta": problem.beta,
@@ -245,18 +250,21 @@ BUILDERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def installed():
-    """Return the names of builders whose tool is installed, and all other names."""
+    """Return the names of the installed builders and of the missing builders.
+
+    A builder is installed if its tool is installed.
+    """
     there = [name for name, (tool, _) in BUILDERS.items()
              if importlib.util.find_spec(tool) is not None]
     return there, [name for name in BUILDERS if name not in there]
 
 
 def faster(found, task, names, ours, bound, threads=1, label=None):
-    """Claim that `ours` is `bound` times faster than each installed contender.
+    """Return the claim that `ours` is `bound` times faster than other contenders.
 
     found : median times in seconds, {(task, name, threads): median}.
-    names : contenders; those that are not in `found` are not installed.
-    label : start of the text of the claim, by default the task.
+    names : other contenders.  Contenders that are missing in `found` are not installed.
+    label : start of the claim text, by default the task.
     """
     ratios = {name: found[task, name, threads] / found[task, ours, threads]
               for name in names if (task, name, threads) in found}

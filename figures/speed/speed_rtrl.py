@@ -1,13 +1,13 @@
-"""Measure exact RTRL for `fig_speed`, in refsnn and in other tools.
+"""Measure the speed of exact RTRL in refsnn and in other tools, for `fig_speed`.
 
 Each contender runs the network, propagates the exact influence of all weights
-forward in time, and returns the gradient (n, m + n) of [W | V], summed over
-all steps.  The contenders in JAX and PyTorch are written as a user of these
-tools would write them, with automatic differentiation of one step of the
-network.  In forward mode, the columns of the influence and of the basis of the
-parameters are propagated through the step.  In reverse mode, the Jacobians of
-the step are computed and multiplied with the influence.  JAX compiles the
-computation.
+forward in time, and returns the gradient with respect to [W | V], summed over
+all steps.  The gradient has the shape (n, m + n).  The contenders in JAX and
+PyTorch are written as a user of these tools would write them, with automatic
+differentiation of one step of the network.  In forward mode, the columns of
+the influence matrix and the basis vectors of the parameters are propagated
+through the step.  In reverse mode, the Jacobians of the step are computed and
+multiplied with the influence matrix.  The code for JAX is compiled.
 """
 
 import importlib.util
@@ -33,11 +33,11 @@ FASTER = [(RNN_1, (JAX_REVERSE, JAX_FORWARD), 1.5),
           (RNN_1, (TORCH_REVERSE, TORCH_FORWARD), 3),
           (RNN_8, (JAX_REVERSE,), 1.5), (RNN_8, (TORCH_REVERSE,), 3),
           (LIF, (JAX_FORWARD,), 6), (LIF, (TORCH_FORWARD,), 30)]
-SLOW = {(RNN_8, JAX_FORWARD), (RNN_8, TORCH_FORWARD)}       # left out: 30 s per run
+SLOW = {(RNN_8, JAX_FORWARD), (RNN_8, TORCH_FORWARD)}       # omitted: 30 s per run
 
 
 class Problem(NamedTuple):
-    """Hold a network, its input, and the derivative dL/d(output)."""
+    """Hold the weights of a network, its input, and the derivative dL/d(output)."""
 
     x: np.ndarray           # (T, B, m)
     W: np.ndarray           # (n, m)
@@ -50,7 +50,10 @@ class Problem(NamedTuple):
 
 
 def problem(task, seed, dtype=np.float32, size=None):
-    """Return the `Problem` of a task, of its own or another size (T, B, m, n)."""
+    """Return the `Problem` of a task.
+
+    The argument `size` (T, B, m, n) replaces the size of the task.
+    """
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n = SIZES[task] if size is None else size
     spiking = task == LIF
@@ -63,7 +66,7 @@ def problem(task, seed, dtype=np.float32, size=None):
 
 
 def recorded(p):
-    """Return a function that runs refsnn: the network, then RTRL on its recording."""
+    """Return a function that runs refsnn, with RTRL on the recording of the network."""
     if not p.spiking:
         def run():
             h = rnn.simulate(p.x, p.W, p.V)
@@ -79,7 +82,7 @@ def recorded(p):
 
 
 def online(p):
-    """Return a function that runs refsnn online: network and RTRL in each step."""
+    """Return a function that runs refsnn online, with RTRL in each network step."""
     (T, B, m), n = p.x.shape, len(p.W)
     shape = (B, n, n * (m + n))
 
@@ -111,11 +114,11 @@ def online(p):
 
 
 def products(p):
-    """Return a function that computes the products of the influence alone.
+    """Return a function that computes only the matrix products of the influence.
 
-    These are products of an (n, n) matrix with an (n, n (m + n)) matrix, for
-    each step and sequence.  The (n, n) matrices are orthogonal, so that the
-    entries neither vanish nor grow over the steps.
+    For each step and sequence, an (n, n) matrix is multiplied with an (n, n (m + n))
+    matrix.  The (n, n) matrices are orthogonal, so that the entries of the products
+    neither vanish nor grow over the steps.
     """
     (T, B, m), n = p.x.shape, len(p.W)
     generator = np.random.default_rng(0)
@@ -131,10 +134,10 @@ def products(p):
 
 
 def _cell(p, tanh, stop, concatenate):
-    """Return functions `cell` and `credit` of one sequence, and the number of states.
+    """Return the functions `cell` and `credit`, and the number of states.
 
-    `cell(theta, h, x)` returns the next states h, which are [currents |
-    membranes] if the network spikes.
+    Both functions describe one sequence.  The function `cell(theta, h, x)` returns the
+    next states h.  In a spiking network, the states are [currents | membranes].
     """
     n = len(p.W)
 
@@ -162,7 +165,7 @@ def _cell(p, tanh, stop, concatenate):
 
 
 def jax_peer(p, reverse):
-    """Return a function that runs RTRL in JAX, a scan over the steps under jit."""
+    """Return a function that runs RTRL in JAX, as a compiled scan over the steps."""
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
     jnp = jax.numpy
@@ -257,7 +260,7 @@ def installed():
 
 
 def contenders(task, seed):
-    """Return (name, function) of each contender of a task."""
+    """Return (name, function) for each contender of a task."""
     p = problem(task, seed)
     runs = [(BARE, products(p)), (OURS, recorded(p)), (ONLINE, online(p))]
     return runs + [(name, PEERS[name][1](p)) for name in installed()
@@ -265,7 +268,7 @@ def contenders(task, seed):
 
 
 def claims(found):
-    """Return the claims on median times {(task, name, threads): seconds}."""
+    """Return the claims on the median times {(task, name, threads): seconds}."""
     made = [at_most(f"{task}: time of {OURS} / time of its matrix products alone",
                     found[task, OURS, 1] / found[task, BARE, 1], FLOOR)
             for task in (RNN_1, RNN_8) if (task, OURS, 1) in found]

@@ -1,12 +1,13 @@
 """Measure the time that synaptic intelligence adds to Adam, for `fig_speed`.
 
-The update of all parameters from a given gradient is measured, and separately
-the forward and backward pass that compute this gradient.  A training step
-consists of both.  The added time is limited by memory access: the path
-integral reads and writes as many bytes as one copy of all parameters, and the
-gradient of the penalty reads the same number again.  Three ports follow common
-implementations in PyTorch: copies of each parameter before the step, one flat
-vector of all parameters, or multi-tensor operations in place.
+The update of all parameters from a given gradient is measured.  The forward
+and backward pass that compute the gradient are measured separately.  A
+training step consists of both passes and the update.  Memory access limits the
+added time.  The path integral reads and writes as many bytes as one copy of
+all parameters, and the penalty gradient reads as many bytes again.  Three
+ports follow common implementations in PyTorch.  One port copies each parameter
+before the step, one joins all parameters into a flat vector, and one uses
+multi-tensor operations in place.
 """
 
 import importlib.util
@@ -36,19 +37,19 @@ COPIES = {PATH: 1, PENALTY: 2}              # number of copies with as many byte
 
 
 class Problem(NamedTuple):
-    """Hold a network during training, a batch, and importances and anchor of SI."""
+    """Hold a network in training, a batch, and the importances and anchor of SI."""
 
     x: np.ndarray           # (B, n)
     labels: np.ndarray      # (B,)
     weights: list
     biases: list
-    gradient: list          # of the weights, then of the biases
+    gradient: list          # with respect to weights, then biases
     importance: list
     anchor: list
 
 
 def problem(seed, dtype=np.float32, sizes=SIZES, batch=BATCH):
-    """Return a random `Problem`."""
+    """Return a `Problem` with random arrays."""
     generator = seeds.rng(seed, "speed", TASK, 0)
     weights, biases = mlp.init(sizes, generator, dtype=dtype)
 
@@ -65,7 +66,7 @@ def problem(seed, dtype=np.float32, sizes=SIZES, batch=BATCH):
 # ---- refsnn ------------------------------------------------------------------
 
 def passes(p):
-    """Return a function that runs the forward and backward pass of a step."""
+    """Return a function that runs the forward and backward pass of a training step."""
     def run():
         recording = mlp.forward(p.weights, p.biases, p.x)
         doutputs = losses.cross_entropy(recording.outputs[None], p.labels, "last")[1][0]
@@ -78,8 +79,9 @@ def update(p, path=False, penalty=False):
     """Return a function that runs the update of refsnn, fused with Adam in blocks.
 
     path, penalty : whether the path integral and the penalty are included.
-    The function returns the parameters and the path integral, which it
-    updates in place.
+
+    The returned function updates the parameters and the path integral in place, and
+    returns both.
     """
     theta = [a.copy() for a in (*p.weights, *p.biases)]
     state, options = [fast_si.begin(theta)], {}
@@ -97,7 +99,7 @@ def update(p, path=False, penalty=False):
 
 
 def copying(p):
-    """Return a function that copies as many bytes as all parameters have."""
+    """Return a function that copies as many bytes as all parameters occupy."""
     source = np.concatenate([a.ravel() for a in p.gradient])
     target = np.empty_like(source)
     return lambda: np.copyto(target, source)
@@ -106,7 +108,7 @@ def copying(p):
 # ---- PyTorch -----------------------------------------------------------------
 
 def _torch(p):
-    """Return torch, the parameters, and the other arrays of a problem as tensors."""
+    """Return the module torch, the parameters, and the other arrays as tensors."""
     import torch
     torch.set_num_threads(1)
     torch.set_grad_enabled(True)
@@ -133,7 +135,7 @@ def torch_passes(p):
 
 
 def _pulled(torch, theta, gradient, penalty):
-    """Set the gradients of the parameters to those of the loss with penalty."""
+    """Set the gradient of each parameter to that of the loss plus the penalty."""
     pulls = torch.autograd.grad(STRENGTH * penalty, theta)
     for a, g, pull in zip(theta, gradient, pulls, strict=True):
         a.grad = pull.add_(g)
@@ -142,7 +144,7 @@ def _pulled(torch, theta, gradient, penalty):
 def torch_update(p, port=None, penalty=False):
     """Return a function that runs Adam in PyTorch, alone or as part of a port.
 
-    As in most ports, the gradient in (1) of `si` includes the penalty.
+    As in most ports, the gradient in eq. (1) of `si` includes the penalty gradient.
     """
     torch, theta, (gradient, importance, anchor) = _torch(p)
     adam = torch.optim.Adam(theta, lr=RATE)
@@ -204,7 +206,7 @@ def torch_update(p, port=None, penalty=False):
 # ---- for fig_speed -----------------------------------------------------------
 
 def contenders(task, seed):
-    """Return (name, function) of each contender."""
+    """Return (name, function) for each contender of a task."""
     p = problem(seed)
     runs = [(COPY, copying(p)), (ADAM, update(p)), (PATH, update(p, True)),
             (PENALTY, update(p, True, True)), (PASSES, passes(p))]
@@ -242,5 +244,5 @@ def claims(found):
 
 
 def title(task):
-    """Return the title of the panel."""
+    """Return the title of the panel of the task."""
     return f"SI, update of {'-'.join(map(str, SIZES))}, batch {BATCH}"

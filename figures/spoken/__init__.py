@@ -1,1 +1,1 @@
-"""Compute the figures on spoken digits as spikes [CSSZ20]."""
+"""Compute the figures on spoken digits encoded as spikes [CSSZ20]."""

@@ -1,1 +1,1 @@
-"""Compute the figures on SuperSpike [ZG18]."""
+"""Compute the figures on the learning rule SuperSpike [ZG18]."""

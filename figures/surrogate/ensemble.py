@@ -1,12 +1,13 @@
-"""Simulate many small networks of the same shape at once, on the batch axis.
+"""Simulate many small networks of the same shape in parallel, along the batch axis.
 
-`refsnn.lif` uses one weight matrix for the whole batch.  Here each network has
-its own weights.  Therefore the drive W x is computed first, and the layer receives
-the drive through the identity matrix.  `lif.backward` then returns the derivative
-of the loss with respect to the drive as `dx`.  The results of one network do not
-depend on the other networks.
+`refsnn.lif` uses one weight matrix for the whole batch.  In this module, each network
+has its own weights.  Therefore the weighted input W x (the drive) is computed first,
+and the LIF layer receives the drive through an identity weight matrix.  `lif.backward`
+then returns the derivative of the loss with respect to the drive, in the field `dx`.
+The results of one network do not depend on the other networks.
 
-Shapes: weights (N, n, m), spikes (T, N, B, n) for N networks and B patterns.
+For N networks and B patterns, weights have shape (N, n, m), and spikes have shape (T,
+N, B, n).
 """
 
 import numpy as np
@@ -15,17 +16,17 @@ from refsnn import lif
 
 
 def drive(W, x):
-    """Return the drive W x of each network, (T, N, B, n)."""
+    """Return the drive W x of each network, with shape (T, N, B, n)."""
     return np.einsum("tNbm,Nnm->tNbn", x, W)
 
 
 def by_weights(ddrive, x):
-    """Return dL/d(weights), (N, n, m), from dL/d(drive)."""
+    """Return dL/d(weights) of shape (N, n, m), computed from dL/d(drive)."""
     return np.einsum("tNbn,tNbm->Nnm", ddrive, x)
 
 
 def by_inputs(ddrive, W):
-    """Return dL/d(inputs), (T, N, B, m), from dL/d(drive)."""
+    """Return dL/d(inputs) of shape (T, N, B, m), computed from dL/d(drive)."""
     return np.einsum("tNbn,Nnm->tNbm", ddrive, W)
 
 
@@ -34,14 +35,14 @@ def _flat(a):
 
 
 def layer(current, net, spike=None):
-    """Simulate a LIF layer; return a `lif.Recording` of arrays (T, N, B, n)."""
+    """Simulate the LIF layers; return a `lif.Recording` with arrays (T, N, B, n)."""
     recording = lif.simulate(_flat(current), np.eye(current.shape[-1]),
                              reset=net.reset, spike=spike, **net.constants())
     return lif.Recording(*(a.reshape(current.shape) for a in recording))
 
 
 def layer_backward(current, recording, psi, dspikes, net):
-    """Return dL/d(drive) from dL/d(spikes), both (T, N, B, n)."""
+    """Return dL/d(drive), given dL/d(spikes); both have shape (T, N, B, n)."""
     flat = lif.Recording(*(_flat(a) for a in recording))
     gradient = lif.backward(_flat(current), np.eye(current.shape[-1]), None, flat,
                             _flat(psi), _flat(dspikes), reset=net.reset,

@@ -1,7 +1,8 @@
 """Train one hidden LIF layer and its readout with `refsnn.fast.lif`, in float32.
 
-The model is that of `lif_training` with one hidden layer, the fast sigmoid as
-surrogate, and the gradient stopped at the reset.  Inputs are sparse events.
+The model is the network of `lif_training` with one hidden layer and the fast-sigmoid
+surrogate.  The gradient is stopped at the reset.  Input spikes are stored in a sparse
+matrix, with one row for each pair of time step and pattern.
 """
 
 import numpy as np
@@ -13,27 +14,32 @@ from refsnn.fast import lif as fast_lif
 
 
 def events(x):
-    """Return spikes (T, B, m) as a CSR matrix (T * B, m), row t * B + b, float32."""
+    """Return spikes (T, B, m) as a float32 CSR matrix (T * B, m), row t * B + b."""
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
 
 
 def select(x, patterns, index):
-    """Return the rows of CSR events (T * patterns, m) of the patterns in `index`."""
+    """Return the rows of a CSR matrix (T * patterns, m) for the patterns in `index`."""
     steps = np.arange(x.shape[0] // patterns)[:, None] * patterns
     return x[(steps + np.asarray(index)).ravel()]
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Run the weights [W, W_out] on CSR events; return (record (T, B, k), tape)."""
+    """Run the network with weights [W, W_out] on CSR events; return (record, tape).
+
+    `record` (T, B, k) holds the membrane potentials of the readouts, and `tape` the
+    values that `gradients` needs.
+    """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
                             **net.constants())
 
 
 def gradients(tape, drecord, net, dspikes=None):
-    """Return the gradients [dW, dW_out] from dL/drecord (T, B, k).
+    """Return the gradients [dW, dW_out], given dL/d(record) of shape (T, B, k).
 
-    `dspikes` (T, B, n) is the direct derivative dL/d(hidden spikes) of a penalty.
+    `dspikes` (T, B, n) is the derivative of a penalty with respect to the hidden
+    spikes.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)
@@ -41,13 +47,13 @@ def gradients(tape, drecord, net, dspikes=None):
 
 
 def spikes(tape):
-    """Return the hidden spikes (T, B, n) of a run, float32."""
+    """Return the hidden spikes (T, B, n) recorded on a tape, in float32."""
     return (tape.mem > 1).astype(np.float32)
 
 
 def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         optimiser=optimisers.adam, penalty=None, after_epoch=None):
-    """Train as `lif_training.fit`, with x as CSR events and weights [W, W_out]."""
+    """Train like `lif_training.fit`, but with CSR events `x` and weights [W, W_out]."""
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "
                          "gradient at the reset")
@@ -74,7 +80,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def evaluate(weights, x, labels, net):
-    """Return `lif_training.Scores` for all patterns of CSR events."""
+    """Return the `lif_training.Scores` on all patterns of the CSR events `x`."""
     record, tape = forward(weights, x, len(labels), net)
     return lif_training.Scores(losses.cross_entropy(record, labels)[0],
                                losses.accuracy(record, labels),

@@ -1,26 +1,27 @@
 """A spiking network classifies handwritten digits
 
-Each pixel sends at most one spike, and brighter pixels spike earlier (latency
-code).  A network with 256 inputs (16x16 pixels), 100 hidden LIF neurons and 10
-leaky readouts learns to classify the digits (about 1,440 training images, 360 test
-images).  With the gradient stopped at the reset, the mean test accuracy over 5
-seeds is at least 0.96.
+Each pixel emits at most one spike, and brighter pixels spike earlier (latency code).
+The network has 256 inputs (16x16 pixels), 100 hidden LIF neurons and 10 leaky readouts.
+The network learns about 1,440 training images and is tested on 360 images.  With the
+gradient stopped at the reset, the mean test accuracy over 5 seeds is at least 0.96.
 
-The left panels show test accuracy and training loss during training, with the
-gradient either stopped at the reset or passed through it.  Thin lines are single
-seeds, thick lines are means.  A seed sets the initial weights, the order of the
-images and the split into training and test set; both conditions use the same seeds.
-Gradients through the reset are known to train worse on other tasks.  In this task
-most hidden neurons spike at most once per image, and both gradients reach nearly
-the same accuracy.
+The left panels show test accuracy and training loss against the epoch, for two
+gradients.  One gradient is stopped at the reset of the membrane potential, and the
+other passes through the reset.  Thin lines are single seeds, and thick lines are means
+over seeds.  The seed determines the initial weights, the order of the training images,
+and the split into training and test images.  Both gradients are tested with the same
+seeds.  On other tasks, networks are known to train worse with gradients through the
+reset.  In this task, most hidden neurons spike at most once per image, and both
+gradients reach nearly the same accuracy.
 
-The right panels show three test images, their input spikes, the spikes of the
-trained hidden layer, and the membrane potentials of the readouts.  The blue line is
-the readout of the correct class.  The predicted class is that of the readout with
-the highest maximum over time, which a dot marks.
+The right panels show three test images, their input spikes, the spikes of the trained
+hidden layer, and the membrane potentials of the readouts.  The blue line is the readout
+of the correct class.  The predicted class belongs to the readout with the highest
+maximum over time.  A dot marks this maximum.
 
-This figure mirrors the second tutorial of [NMZ19].  With --full, a network with 784
-inputs learns Fashion-MNIST and MNIST with the settings of that tutorial.
+This figure mirrors the second of the tutorials that accompany [NMZ19].  With --full, a
+network with 784 inputs learns Fashion-MNIST and MNIST with the hyperparameters of this
+tutorial.
 """
 
 import os
@@ -35,15 +36,15 @@ from figures.surrogate import fast_training, lif_training
 from refsnn import datasets, encoding, losses
 
 FIGURE, FASHION = "digits", "fashion_mnist"
-FOLDERS = {"full": (FASHION, "mnist")}      # needed in the folder of --data
+FOLDERS = {"full": (FASHION, "mnist")}      # required in the --data folder
 STEPS, SIDE, HIDDEN, CLASSES = 100, 16, 100, 10
 NET = lif_training.Net()
 SCALE = 7 * (1 - NET.beta)
-SHOWN = (2, 5, 8)                   # classes of the images that are drawn
+SHOWN = (2, 5, 8)                   # classes of the example images
 
 
 def jobs(size, seed, data):
-    """Return one training run for each task, kind of gradient and repeat."""
+    """Return one training job for each data set, gradient and repeat."""
     if size == "full":
         return [(learn, {"task": task, "folder": os.path.join(data, task),
                          "followed": False, "steepness": 100.0, "rate": 2e-4,
@@ -58,10 +59,11 @@ def jobs(size, seed, data):
 
 
 def load(task, folder, seed, repeat):
-    """Return (values, labels) for training and for testing; values (N, m) float32.
+    """Return pairs (values, labels) for the training set and for the test set.
 
-    Each repeat uses its own split of the embedded digits, because with 360 test
-    images the choice of images changes the accuracy more than the weights do.
+    The pixel values have shape (N, m) and dtype float32.  Each repeat splits the
+    embedded digits differently.  With 360 test images, the choice of the test images
+    affects the accuracy more than the initial weights do.
     """
     if folder is not None:
         sets = [datasets.images(folder, kind) for kind in ("train", "t10k")]
@@ -75,7 +77,7 @@ def load(task, folder, seed, repeat):
 
 
 def events(values):
-    """Return the latency code of values (B, m) as a CSR matrix for `fast.lif`."""
+    """Return the latency code of pixel values (B, m) as a CSR matrix for `fast.lif`."""
     found = encoding.latency_events(values, STEPS)
     rows = STEPS * len(values)
     ends = np.zeros(rows + 1, np.int32)
@@ -87,15 +89,15 @@ def events(values):
 
 
 def forward(values, weights):
-    """Return the readouts (T, B, 10) of images and the tape of the fast run."""
+    """Return the readouts (T, B, 10) for a batch of images, and the tape of the run."""
     return fast_training.forward(weights, events(values), len(values), NET)
 
 
 def gradients(values, labels, weights, followed, steepness):
-    """Return loss, accuracy and gradients of one mini-batch.
+    """Return the loss, the accuracy and the gradients of one mini-batch.
 
-    `lif` computes the gradient through the reset, and `fast.lif` the gradient that
-    is stopped at the reset.
+    If `followed` is True, `lif` computes the gradient through the reset.  Otherwise,
+    `fast.lif` computes the gradient that is stopped at the reset.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)
@@ -112,7 +114,7 @@ def gradients(values, labels, weights, followed, steepness):
 
 
 def test(values, labels, weights, batch=250):
-    """Return the accuracy on all images of a set."""
+    """Return the accuracy of the network on all images of a data set."""
     right = 0.0
     for first in range(0, len(labels), batch):
         part = slice(first, first + batch)
@@ -122,7 +124,7 @@ def test(values, labels, weights, batch=250):
 
 
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat):
-    """Train one network; return curves (epochs,) and its activity."""
+    """Train one network; return its learning curves (epochs,) and example activity."""
     (images, labels), (images_test, labels_test) = load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, repeat)
     weights = lif_training.initial(generator, (images.shape[1], HIDDEN, CLASSES), SCALE,
@@ -151,7 +153,7 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 
 
 def gather(results):
-    """Stack curves (conditions, repeats, epochs); keep the images of the first run."""
+    """Stack the curves of all runs, and keep the example activity of the first run."""
     kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
     conditions = list(dict.fromkeys(kinds))
     data = {name: [[r[name] for r, kind in zip(results, kinds, strict=True)
@@ -188,7 +190,7 @@ def claims(data):
 
 
 def plot(data, fig):
-    """Draw learning curves and the activity for three images."""
+    """Draw the learning curves, and the activity of a network for three test images."""
     fig.set_size_inches(10, 6.6)
     left, right = fig.subfigures(1, 2, width_ratios=(1, 1.55))
     _curves(data, left.subplots(2, 1, sharex=True))

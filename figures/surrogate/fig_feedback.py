@@ -1,28 +1,30 @@
 """How exact must the error signal of hidden layers be?
 
-A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels.
-The readout always learns from its own error.  The hidden layers receive their error
-in one of five ways.  Backpropagation uses the transposed forward weights.  Feedback
-alignment uses fixed random weights from each layer to the one below.  Direct
-feedback uses fixed random weights from the readout to each hidden layer.
-Event-driven random backpropagation does the same, but with a boxcar derivative and
-unfiltered input spikes.  Local errors come from a fixed random readout of each
-layer.  All rules start from the same weights.
+A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels.  The
+readout always learns from its own error.  The hidden layers receive their error in one
+of five ways.  Backpropagation uses the transposed forward weights.  Feedback alignment
+sends the error from each layer to the layer below through fixed random weights.  Direct
+feedback sends the readout error to each hidden layer through fixed random weights.
+Event-driven random backpropagation uses the same feedback, but its surrogate derivative
+is a boxcar and its input spikes are not filtered.  With local errors, each hidden layer
+learns from the error of its own fixed random readout.  All rules start from the same
+initial weights.
 
-Backpropagation reaches a mean test accuracy of at least 0.88.  The accuracy of
-feedback alignment and of direct feedback is at most 0.1 lower, and that of local
-errors at most 0.15 lower.  Event-driven random backpropagation ignores the neuron
-dynamics and the reset, and reaches at least 0.7 (chance is 0.1).  With longer
-training it is the only rule that does not approach backpropagation (--full: 0.80
-against 0.95).  Fixed random weights work because the forward weights adapt to them
-during training: the cosine between the gradient of feedback alignment and the exact
-gradient, which is that of backpropagation, starts near 0 and rises.
+Backpropagation reaches a mean test accuracy of at least 0.88.  Compared with
+backpropagation, feedback alignment and direct feedback lose at most 0.1 in mean test
+accuracy, and local errors lose at most 0.15.  Event-driven random backpropagation
+ignores the neuron dynamics and the reset.  Its mean test accuracy is at least 0.7
+(chance is 0.1).  With longer training (--full), event-driven random backpropagation
+reaches 0.80, whereas all other rules approach the accuracy of backpropagation, 0.95.
+Fixed random feedback weights work because the forward weights adapt to the feedback
+weights during training.  The cosine between the feedback-alignment gradient and the
+exact gradient (backpropagation) therefore starts near 0 and rises.
 
-The bottom panels show three hidden layers that learn from local errors.  The local
-gradient of each layer is only partly aligned with the end-to-end gradient, and the
-mean test accuracy is at least 0.02 lower than after end-to-end training.  Bands
-show the range over seeds.  This figure mirrors [NMZ19] fig. 5, a schematic of these
-rules without numbers.
+The bottom panels show networks with three hidden layers that learn from local errors.
+The local gradient of each layer is only partly aligned with the end-to-end gradient.
+The mean test accuracy is at least 0.02 lower than after end-to-end training.  Bands
+show the range over seeds.  This figure mirrors [NMZ19] fig. 5, which is a schematic of
+these rules and contains no numbers.
 """
 
 import numpy as np
@@ -37,17 +39,17 @@ STEPS, TAU_S = 50, 10e-3            # steps and time constant of the latency cod
 WIDTH, CLASSES = 100, 10
 NET = lif_training.Net(steepness=10.0)
 SCALES = {"hidden": 1.3, "out": 0.3, "random": 1.0, "local": 2.0}
-BOXCAR = 2.0            # steepness; the derivative is 1 within half a threshold
+BOXCAR = 2.0            # steepness: the derivative is 1 from 0.5 to 1.5 thresholds
 ALIGNED = 100                       # training images on which cosines are computed
-# Largest allowed loss of mean accuracy, relative to backpropagation.  In trial runs
-# on another split, the losses were 0.04 to 0.09.
+# Largest accepted difference in mean accuracy, backpropagation minus rule.  In trial
+# runs on another data split, the differences were 0.04 to 0.09.
 GAPS = {"feedback alignment": 0.1, "direct feedback": 0.1, "local errors": 0.15}
 RULES = ("backpropagation", "feedback alignment", "direct feedback",
          "event-driven random", "local errors")
 
 
 def jobs(size, seed, data):
-    """Return one training run for each rule, depth and repeat."""
+    """Return one training job for each rule, network depth and repeat."""
     repeats, epochs = {"quick": (1, 2), "default": (3, 8), "full": (5, 20)}[size]
     runs = [(rule, 2) for rule in RULES] + [(RULES[0], 3), (RULES[-1], 3)]
     return [(learn, {"rule": rule, "layers": layers, "rate": 5e-3, "epochs": epochs,
@@ -64,7 +66,7 @@ def load():
 
 
 def random_matrices(generator, rule, weights):
-    """Draw the fixed feedback weights of the hidden layers."""
+    """Draw the fixed random feedback weights of the hidden layers."""
     above = [W.shape[0] if rule == "feedback alignment" else CLASSES
              for W in weights[1:]]
     scale = SCALES["local" if rule == "local errors" else "random"]
@@ -73,20 +75,20 @@ def random_matrices(generator, rule, weights):
 
 
 def output_loss(record, labels):
-    """Return the cross entropy of the time-averaged readouts and its derivative."""
+    """Return the cross entropy of the time-averaged readouts, and dL/d(record)."""
     loss, drecord = losses.cross_entropy(record / STEPS, labels, "sum")
     return loss, drecord / STEPS
 
 
 def local_error(spikes, G, labels):
-    """Return dL/d(spikes) of a layer for the loss of its own fixed leaky readout."""
+    """Return dL/d(spikes) of a layer, where L is the loss of its fixed readout."""
     trace = feedback.presynaptic_trace(spikes, **NET.constants())
     _, error = feedback.local_cross_entropy(trace, G, labels)
     return feedback.presynaptic_trace(error[::-1], **NET.constants())[::-1]
 
 
 def gradients(rule, weights, x, labels, run, drecord, fixed):
-    """Return one gradient for each weight array; `rule` feeds the errors back."""
+    """Return one gradient for each weight array, with errors fed back by `rule`."""
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **NET.constants())
     found, dsyn = [top.dW], top.dsyn
@@ -113,9 +115,9 @@ def gradients(rule, weights, x, labels, run, drecord, fixed):
 
 
 def cosines(rule, weights, x, labels, fixed):
-    """Return the cosine between the gradients of a rule and of backpropagation.
+    """Return the cosines between a rule's gradient and the backpropagation gradient.
 
-    There is one cosine for each hidden layer.
+    The list holds one cosine for each hidden layer.
     """
     if rule == RULES[0]:
         return [1.0] * (len(weights) - 1)
@@ -127,14 +129,14 @@ def cosines(rule, weights, x, labels, fixed):
 
 
 def local_accuracy(run, labels, fixed):
-    """Return the accuracy of the fixed readout of each hidden layer."""
+    """Return, for each hidden layer, the accuracy of its fixed readout."""
     return [losses.accuracy(lif.readout(recording.spikes, G, **NET.constants()),
                             labels, "sum")
             for recording, G in zip(run.hidden, fixed, strict=True)]
 
 
 def learn(rule, layers, rate, epochs, batch, seed, repeat):
-    """Train one network; return accuracies and cosines over epochs."""
+    """Train one network; return its accuracies and gradient cosines over epochs."""
     (x, labels), (x_test, labels_test) = load()
     generator = seeds.rng(seed, FIGURE, layers, repeat)
     sizes = (x.shape[2], *[WIDTH] * layers, CLASSES)
@@ -167,7 +169,7 @@ def learn(rule, layers, rate, epochs, batch, seed, repeat):
 
 
 def gather(results):
-    """Stack curves (rule, repeats, epochs, ...) for two and for three hidden layers."""
+    """Stack the curves of all repeats, separately for two and three hidden layers."""
     def stacked(rule, layers, name):
         return [r[name] for r in results
                 if (str(r["rule"]), int(r["layers"])) == (rule, layers)]
@@ -182,7 +184,7 @@ def gather(results):
 
 
 def claims(data):
-    """Judge mean accuracies after the last epoch, and the alignment of gradients."""
+    """Judge the mean final accuracies, and the alignment with the exact gradient."""
     final = dict(zip(RULES, data["accuracy"][:, :, -1].mean(axis=1), strict=True))
     turned = data["cosine"][1, :, -1].mean() - data["cosine"][1, :, 0].mean()
     exact, local = (data[f"deep_{key}_accuracy"][:, -1].mean()
@@ -217,7 +219,7 @@ LAYERS = (colours.SKY, colours.BLUE, colours.PURPLE)
 
 
 def plot(data, fig):
-    """Draw accuracy and cosine for two hidden layers (top) and for three (bottom)."""
+    """Draw accuracies and cosines for two hidden layers (top) and for three (bottom)."""
     fig.set_size_inches(10, 7.4)
     axes = fig.subplots(2, 2, sharex=True)
     _rules(data, axes[0])
@@ -235,7 +237,7 @@ def plot(data, fig):
 
 
 def _band(ax, curves, colour, first, **line):
-    """Draw the mean over repeats, and a band from the lowest to the highest repeat."""
+    """Draw the mean over repeats, and a band from the minimum to the maximum."""
     epochs = np.arange(first, first + curves.shape[1])
     ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

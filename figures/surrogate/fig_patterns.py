@@ -1,21 +1,22 @@
 """Surrogate gradients train a hidden layer that the true gradient cannot train
 
-A network of 100-4-2 neurons learns 256 random patterns of Poisson spikes (5 Hz),
-each assigned to one of two classes at random.  With the surrogate gradient, the
-mean accuracy over all seeds is at least 0.85.  The true derivative of a spike is 0,
-so the true gradient of the hidden layer is exactly 0.  With the true gradient only
-the readout learns, and the mean accuracy is at most 0.62.
+A network of 100-4-2 neurons learns to classify 256 random patterns of Poisson spikes (5
+Hz).  Each pattern has a random label, one of two classes.  With the surrogate gradient,
+the mean accuracy over all seeds is at least 0.85.  The true derivative of a spike is 0,
+so the true gradient of the hidden layer is exactly 0.  With the true gradient, only the
+readout learns, and the mean accuracy is at most 0.62.
 
-If a readout never rises above its resting value, its maximum over time is this
-value, 0.  If this holds for both readouts, the two classes tie, and the tie counts
-as class 0, as in the tutorial.  The gradient cannot resolve this tie, because it is
-taken at a step before the first hidden spike, where no weight affects the readouts.
-The accuracy of a seed therefore depends on the number of such patterns.  A further
-claim states the accuracy with each tie counted as half correct.
+If the membrane potential of a readout never exceeds its resting value 0, its maximum
+over time is 0.  If this holds for both readouts, the two classes tie.  As in the
+tutorial, a tie counts as class 0.  The gradient cannot resolve a tie, because the
+gradient is taken at the time of the maximum.  This time precedes the first hidden
+spike, when no weight affects the readouts.  The accuracy of a seed therefore depends on
+the number of ties.  A further claim states the accuracy when each tie counts as half
+correct.
 
 This figure mirrors the first experiment of the tutorials that accompany [NMZ19].  A
-pattern has 200 steps of 1 ms.  Adam uses a learning rate of 2e-3 for 1,000 epochs,
-with all patterns in one batch.
+pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000
+epochs, with all patterns in one batch.
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ EXAMPLES, POINTS = 3, 50
 
 
 def task(seed, repeat):
-    """Draw spikes (T, B, 100), labels (B,) and initial weights of one repeat."""
+    """Draw spikes (T, B, 100), labels (B,) and initial weights for one repeat."""
     generator = seeds.rng(seed, "patterns", "task", repeat)
     rates = np.full((PATTERNS, SIZES[0]), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator)
@@ -45,7 +46,7 @@ def task(seed, repeat):
 
 
 def surrogate(seed, repeat, epochs):
-    """Train both layers with the surrogate gradient."""
+    """Train both layers with the surrogate gradient; return the learning curves."""
     x, labels, weights = task(seed, repeat)
     events, curve = fast_training.events(x), []
     every = max(1, epochs // POINTS)
@@ -66,7 +67,7 @@ def surrogate(seed, repeat, epochs):
 
 
 def example(x, labels, weights):
-    """Return rasters and readouts of the first patterns, for the plot."""
+    """Return spikes and readouts for the first patterns, which the figure shows."""
     few = x[:, :EXAMPLES].astype(np.float32)
     run = lif_training.forward(weights, few, NET)
     return {"inputs": few > 0, "hidden_spikes": run.hidden[0].spikes > 0,
@@ -74,11 +75,11 @@ def example(x, labels, weights):
 
 
 def true(seed, repeat, epochs):
-    """Train both layers with the true derivative of a spike, 0.
+    """Train both layers with the true derivative of a spike, which is 0.
 
-    The hidden weights do not change, so the response of the readout to each
-    hidden neuron is computed once.  `hidden` is the largest absolute entry of the
-    gradient of the hidden layer, before and after training.
+    The hidden weights do not change, so the response of the readout to each hidden
+    neuron is computed once.  The result `hidden` is the largest absolute entry of the
+    hidden layer's gradient, before and after training.
     """
     x, labels, weights = task(seed, repeat)
     x = x.astype(np.float32)

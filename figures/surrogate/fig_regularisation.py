@@ -1,21 +1,21 @@
 """A network classifies digits with few spikes
 
 A network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.  A
-burst penalty on the hidden layer, which is the mean squared number of spikes of a
-neuron per pattern, reduces the number of hidden spikes.  Some strengths of the
-penalty leave at most 20 spikes per pattern in the whole hidden layer.  At the best
-of these strengths, the mean test accuracy is at most 0.015 below that without a
-penalty.
+burst penalty on the hidden layer reduces the number of hidden spikes.  The penalty is
+the squared spike count of a neuron per pattern, averaged over neurons and patterns.
+For some penalty strengths, the whole hidden layer fires at most 20 spikes per pattern.
+At the best of these strengths, the mean test accuracy is at most 0.015 lower than
+without the penalty.
 
-In the right panels, the hidden layer is silent before training.  The surrogate
-gradient alone activates it, because the derivative of the fast sigmoid is nowhere
-0.  A penalty on neurons that spike less than once per pattern (lower bound)
-activates it faster: after one epoch the layer fires at least twice as many spikes,
-in the mean over seeds.
+In the right panels, the hidden layer is silent before training.  The surrogate gradient
+alone makes the layer active, because the derivative of the fast sigmoid is nowhere 0.
+A lower-bound penalty on neurons that spike less than once per pattern makes the layer
+active faster.  After one epoch, the layer fires at least twice as many spikes with the
+lower-bound penalty as without it, in the mean over seeds.
 
-This figure mirrors [CB22] fig. 3E, which varies the burst penalty for MNIST on an
-analog chip.  In [CB22], the accuracy is constant down to about 20 hidden spikes per
-pattern.
+This figure mirrors [CB22] fig. 3E, which varies the strength of the burst penalty for
+MNIST on an analog chip.  In [CB22], the accuracy is constant down to about 20 hidden
+spikes per pattern.
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ TICKS = (5, 10, 20, 50)
 
 
 def task():
-    """Return CSR events and labels of the training and of the test images."""
+    """Return CSR events and labels of the training set and of the test set."""
     images, labels = datasets.digits()
     values = datasets.upsample(images, SIDE).reshape(len(images), -1)
     parts = datasets.split(labels)
@@ -50,7 +50,7 @@ def task():
 
 
 def sweep(seed, repeat, strength, epochs):
-    """Train with a burst penalty of one strength."""
+    """Train a network with a burst penalty of the given strength."""
     def penalty(spikes):
         value, dspikes = losses.burst(spikes)
         return strength * value, np.float32(strength) * dspikes
@@ -60,9 +60,9 @@ def sweep(seed, repeat, strength, epochs):
 
 
 def revive(seed, repeat, lower, epochs):
-    """Train a network whose hidden layer is silent at first.
+    """Train a network whose hidden layer is silent before training.
 
-    lower : whether the penalty of the lower bound is added to the loss.
+    lower : whether the lower-bound penalty is added to the loss.
     """
     def penalty(spikes):
         value, dspikes = losses.lower_bound(spikes, BOUND)

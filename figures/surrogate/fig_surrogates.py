@@ -1,15 +1,16 @@
 """The true loss is a step function, and surrogate gradients still minimise it
 
-Networks of 2-2-2 spiking neurons learn the output spikes of a teacher network.  The
-loss is evaluated on a line through the initial and the trained hidden weights.  At
-99 % of the points or more, the true derivative of the loss is exactly 0; the loss
-jumps between these points.  The surrogate derivative equals the derivative of the
-anchored network (`refsnn.checks`), within 1e-6 of the largest derivative.  With
-each of seven surrogates, training reduces the loss of the median network to less
-than half.
+Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
+network.  The loss is evaluated on a line in weight space, through the initial and the
+trained hidden weights.  At 99 % or more of the points on this line, the true derivative
+of the loss is exactly 0, and the loss jumps between these points.  The surrogate
+derivative equals the derivative of the anchored network (`refsnn.checks`).  The
+difference between them is at most 1e-6 of the largest surrogate derivative.  With each
+of seven surrogates, training reduces the loss of the median network to less than half
+of its initial value.
 
-This figure mirrors [NMZ19] figs. 3 and 4.  All surrogate derivatives have the same
-peak, 1, and the same area, 2/3 of the threshold, so that they differ only in shape.
+This figure mirrors [NMZ19] figs. 3 and 4.  All surrogate derivatives have the same peak
+value (1) and the same area (2/3 of the threshold).  Thus they differ only in shape.
 """
 
 import numpy as np
@@ -35,16 +36,16 @@ EPOCHS = {"quick": 60, "default": 300, "full": 1000}
 POINTS = {"quick": 151, "default": 601, "full": 3001}
 NET = lif_training.Net(reset="subtract", through_reset=True)
 NAMES = (*AREAS, "none")
-TINY, SMALL = 1e-9, 1e-6    # steps of the finite differences, true and anchored
+TINY, SMALL = 1e-9, 1e-6    # finite-difference steps: true, anchored
 
 
 def steepness(name):
-    """Return the steepness with which a surrogate derivative has the common area."""
+    """Return the steepness at which a surrogate derivative has the common area."""
     return STEEPNESS * AREAS[name] / AREAS[LINED]
 
 
 def forward(W1, W2, x, spikes=(None, None)):
-    """Return the drives and recordings of both layers of each network."""
+    """Return the drives and the recordings of both layers, for each network."""
     first = ensemble.drive(W1, x)
     hidden = ensemble.layer(first, NET, spikes[0])
     second = ensemble.drive(W2, hidden.spikes)
@@ -52,19 +53,19 @@ def forward(W1, W2, x, spikes=(None, None)):
 
 
 def loss(spikes, target):
-    """Return the van Rossum distance of each network (N,) and its derivative."""
+    """Return the van Rossum distance of each network, (N,), and dL/d(spikes)."""
     T, N, B, n = spikes.shape
     mean, dmean = losses.van_rossum(spikes.reshape(T, -1, n), target.reshape(T, -1, n),
                                     TAU_RISE_S, TAU_DECAY_S, lif_training.DT_S)
     derivative = N * B * dmean.reshape(spikes.shape)
-    # The distance is a quadratic form of the difference d, so it is <gradient, d> / 2.
+    # The distance is a quadratic form of the difference d, so its value is <gradient, d> / 2.
     return 0.5 * ((spikes - target) * derivative).sum(axis=(0, 2, 3)), derivative
 
 
 def slopes(names, recording):
-    """Return the surrogate derivatives, (T, N, B, n).
+    """Return the surrogate derivatives (T, N, B, n) at the recorded potentials.
 
-    names : one name for each network, or one for all networks.
+    names : one surrogate name for each network, or one name for all networks.
     """
     psi = np.zeros_like(recording.mem)
     for i, name in enumerate(names):
@@ -76,7 +77,7 @@ def slopes(names, recording):
 
 
 def gradient(W1, W2, x, target, names):
-    """Return the loss of each network and dL/dW1 of the hidden weights."""
+    """Return the loss of each network, and dL/dW1 for the hidden weights W1."""
     first, hidden, second, output = forward(W1, W2, x)
     value, dspikes = loss(output.spikes, target)
     dsecond = ensemble.layer_backward(second, output, slopes(names, output), dspikes,
@@ -87,10 +88,10 @@ def gradient(W1, W2, x, target, names):
 
 
 def task(seed, repeat):
-    """Draw input, readout weights, target and initial hidden weights of one repeat.
+    """Draw the input, readout weights, target and initial hidden weights of one repeat.
 
-    The first candidate is chosen in which each neuron of teacher and student fires
-    1 to 15 spikes and the loss exceeds 50 / s.
+    The function returns the first random candidate that meets two conditions.  Each
+    neuron of teacher and student fires 1 to 15 spikes, and the loss exceeds 50 / s.
     """
     generator = seeds.rng(seed, "surrogates", "task", repeat)
     shape = (CANDIDATES, 2, 2)
@@ -111,13 +112,17 @@ def task(seed, repeat):
 
 
 def many(count, x, W2, target):
-    """Repeat input, readout weights and target for `count` networks."""
+    """Return input, readout weights and target, repeated for `count` networks."""
     return [np.repeat(array, count, axis)
             for array, axis in ((x, 1), (W2, 0), (target, 1))]
 
 
 def descend(seed, repeat, epochs, points):
-    """Train with each surrogate from the same weights; evaluate the line of `LINED`."""
+    """Train one network with each surrogate, all from the same initial weights.
+
+    Return the losses during training, and the results of `line` for the surrogate
+    `LINED`.
+    """
     *rest, start = task(seed, repeat)
     x, W2, target = many(len(NAMES), *rest)
     W1, curve, state = np.repeat(start, len(NAMES), 0), [], None
@@ -132,7 +137,7 @@ def descend(seed, repeat, epochs, points):
 
 
 def line(rest, start, direction, points):
-    """Return true, surrogate and anchored derivatives along a line from `start`."""
+    """Return loss, true, surrogate and anchored derivatives on a line from `start`."""
     at = np.linspace(-0.25, 1.25, points)
     x, W2, target = many(points, *rest)
     W1 = start + at[:, None, None] * direction

@@ -1,15 +1,16 @@
 """Temporal XOR is learned from the first output spike
 
-Two inputs spike once each, early (at 0 ms) or late (at 10 ms, which is 2 synaptic
-time constants).  In a network of 2-4-2 neurons, the first output spike must
-indicate whether the inputs spiked together or apart.  Two methods are compared: LIF
-neurons with the surrogate gradient of a first-spike-time loss, and non-leaky
-neurons that spike once, with the exact gradient of spike times.  Both methods learn
-all four patterns in at least half of 20 seeds.
+Each of two inputs spikes once, either early (at 0 ms) or late (at 10 ms, which is two
+synaptic time constants).  In a network of 2-4-2 neurons, the first output spike must
+indicate whether the two inputs spiked at the same time or at different times.  Two
+methods are compared.  The first method uses LIF neurons and the surrogate gradient of a
+first-spike-time loss.  The second method uses non-leaky neurons that spike once, and
+the exact gradient of their spike times.  Each method learns all four patterns with at
+least half of 20 seeds.
 
-A run is a success if, after the last training step, the correct output neuron
-spikes strictly before the other one (or alone) for all four patterns.  Success
-rates include every seed.  For each method, the run with the smallest final loss is
+A run is a success if, after the last training step, the correct output neuron spikes
+strictly before the other output neuron, or alone, for all four patterns.  Success rates
+are computed over all seeds.  For each method, the run with the smallest final loss is
 shown.
 
 This figure mirrors [NMZ19] fig. 7, and its spike-time method follows [M17].
@@ -35,25 +36,25 @@ NET = lif_training.Net(alpha=float(np.exp(-DT_S / TAU_SYN_S)),
                        beta=float(np.exp(-DT_S / 10e-3)), reset="subtract",
                        through_reset=True, steepness=3.0)
 RATE, LOSS_TAU_S = 0.02, 2e-3
-# Constants of the exact gradient; weights in thresholds per synaptic time constant.
+# Constants of the exact gradient; weights are in thresholds / synaptic time constant.
 TIME_RATE, SILENT, SCALE_S, END_S = 0.02, 1.0, 1e-3, 8 * TAU_SYN_S
 
 
 def right_first(times):
-    """Return where the correct output spikes strictly first, (..., 4) bool."""
+    """Return whether the correct output spikes strictly first, (..., 4) bool."""
     rows = np.arange(len(LABELS))
     return times[..., rows, LABELS] < times[..., rows, 1 - LABELS]
 
 
 def inputs():
-    """Return the input spikes (T, 1, 4, 2)."""
+    """Return the input spikes of all four patterns, with shape (T, 1, 4, 2)."""
     x = np.zeros((STEPS, 1, *TIMES_S.shape))
     np.put_along_axis(x[:, 0], np.rint(TIMES_S / DT_S).astype(int)[None], 1.0, axis=0)
     return x
 
 
 def surrogate(seed, repeats, epochs):
-    """Train all repeats at once, as an ensemble, with the surrogate gradient."""
+    """Train all repeats as one ensemble, with the surrogate gradient."""
     W = [np.stack(layer) for layer in zip(*(
         _start(seeds.rng(seed, "xor", "surrogate", r), 0.35, 0.25)
         for r in range(repeats)), strict=True)]
@@ -93,19 +94,19 @@ def _psi(recording):
 
 
 def _first(spikes):
-    """Return first spike times (N, 4, 2) in s; infinity for silent neurons."""
+    """Return the first spike times (N, 4, 2) in s, with infinity for silent neurons."""
     return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
 
 
 def _losses(times, scale_s):
-    """Return the loss of each repeat, as in `spike_time.cross_entropy`."""
+    """Return the loss of each repeat, as defined by `spike_time.cross_entropy`."""
     late = STEPS * DT_S
     return [spike_time.cross_entropy(each, LABELS, scale=scale_s, late=late)[0]
             for each in times]
 
 
 def exact(seed, repeats, epochs):
-    """Train one repeat after the other with the exact spike-time gradient."""
+    """Train the repeats one after the other, with the exact spike-time gradient."""
     runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs)
             for r in range(repeats)]
     curve = np.array([run[0] for run in runs]).T
@@ -208,7 +209,7 @@ def _plot_run(data, name, title, fig, grid, row):
 
 
 def _hidden_ms(data, name, b):
-    """Return the spike times of the hidden neurons in ms."""
+    """Return the spike times of each hidden neuron for pattern `b`, in ms."""
     hidden = data[f"{name}_hidden"]
     if name == "surrogate":
         return [1e3 * DT_S * np.flatnonzero(hidden[:, b, i]) for i in range(HIDDEN)]

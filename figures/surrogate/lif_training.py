@@ -1,8 +1,9 @@
 """Train spiking networks with `refsnn.lif`.
 
-A network is a list of weight arrays: one for each hidden LIF layer, and the last
-one for the leaky readout.  `Net` holds the constants of all layers.  All
-computations run in the dtype of the weights; float32 is faster than float64.
+A network is a list of weight arrays.  The last array belongs to the leaky readout,
+and each other array to one hidden LIF layer.  `Net` holds the constants of all
+layers.  All computations run in the dtype of the weights; float32 is faster than
+float64.
 
     net = lif_training.Net(alpha, beta, through_reset=False)
     weights = lif_training.initial(generator, (256, 100, 10), scale, np.float32)
@@ -21,10 +22,10 @@ TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # as in the [NMZ19] tutorial
 
 
 class Net(NamedTuple):
-    """Hold the constants of all layers.
+    """Hold the constants that all layers of a network share.
 
-    `surrogate` is a key of `surrogates.SURROGATES`, or "none" for the true
-    derivative of a spike, which is zero almost everywhere.
+    `surrogate` is a key of `surrogates.SURROGATES`, or "none" for the true derivative
+    of a spike, which is zero almost everywhere.
     """
 
     alpha: float = float(np.exp(-DT_S / TAU_SYN_S))
@@ -39,14 +40,14 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the recordings of the hidden layers, and readout membranes (T, B, k)."""
+    """Hold the hidden layers' recordings, and the readout potentials (T, B, k)."""
 
     hidden: list
     record: np.ndarray
 
 
 class Scores(NamedTuple):
-    """Hold loss, accuracy, and spikes per pattern of each hidden layer."""
+    """Hold the loss, the accuracy, and the spikes per pattern of each hidden layer."""
 
     loss: float
     accuracy: float
@@ -54,10 +55,10 @@ class Scores(NamedTuple):
 
 
 def initial(generator, sizes, scale, dtype=np.float64):
-    """Draw weights from N(0, scale^2 / fan_in) between layers of the given sizes.
+    """Draw the weights of each layer from N(0, scale^2 / fan_in).
 
-    `sizes` starts with the number of inputs.  `scale` is one number, or one for
-    each layer.
+    `sizes` lists the number of inputs, and then the number of neurons of each layer.
+    `scale` is one number for all layers, or a sequence with one number for each layer.
     """
     scales = np.broadcast_to(scale, (len(sizes) - 1,))
     return [(generator.standard_normal((post, pre)) * s / np.sqrt(pre)).astype(dtype)
@@ -65,7 +66,7 @@ def initial(generator, sizes, scale, dtype=np.float64):
 
 
 def forward(weights, x, net):
-    """Run the hidden layers and the readout on x (T, B, m)."""
+    """Run the hidden layers and the readout on input spikes x (T, B, m)."""
     hidden = []
     for W in weights[:-1]:
         hidden.append(lif.simulate(x, W, reset=net.reset, **net.constants()))
@@ -74,7 +75,7 @@ def forward(weights, x, net):
 
 
 def psi(recording, net):
-    """Return the surrogate derivative at the recorded membranes of a hidden layer."""
+    """Return the surrogate derivative at the recorded potentials of a hidden layer."""
     if net.surrogate == "none":
         return np.zeros_like(recording.mem)
     return surrogates.SURROGATES[net.surrogate](recording.mem - 1, net.steepness)[1]
@@ -83,8 +84,8 @@ def psi(recording, net):
 def gradients(weights, x, run, drecord, net, dspikes=None):
     """Return one gradient for each weight array.
 
-    `dspikes` holds for each hidden layer the derivative of a regulariser with
-    respect to the spikes of that layer, or None.
+    `dspikes` is None, or a list with one entry for each hidden layer.  An entry is the
+    derivative of a regulariser with respect to the spikes of the layer, or None.
     """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **net.constants())
@@ -101,7 +102,10 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 
 
 def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
-    """Return (weights, states) after one step; initial states are None."""
+    """Apply one optimiser step; return the new weights and the new optimiser states.
+
+    The optimiser states are None before the first step.
+    """
     results = [optimiser(state, dW, rate=rate)
                for state, dW in zip(states, dweights, strict=True)]
     weights = [W + step for W, (_, step) in zip(weights, results, strict=True)]
@@ -111,14 +115,14 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
 def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         optimiser=optimisers.adam, reduction="max", penalty=None, gradient=None,
         after_epoch=None):
-    """Train; return the weights and the mean training loss of each epoch, (epochs,).
+    """Train a network; return its weights and the mean training loss of each epoch.
 
-    batch : patterns in a mini-batch; `generator` shuffles them in each epoch.
-        With None, each step uses all patterns in their order.
-    penalty : maps spikes (T, B, n) of a hidden layer to (value, dspikes), which
-        are added to the loss and its derivative.
-    gradient : replaces `gradients` and takes the same arguments.
-    after_epoch : is called with (epoch, weights) after each epoch.
+    batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
+        each epoch.  With None, each step uses all patterns in their given order.
+    penalty : function that maps the spikes (T, B, n) of a hidden layer to
+        (value, dspikes), which are added to the loss and to its derivative.
+    gradient : function that replaces `gradients` and takes the same arguments.
+    after_epoch : function that is called with (epoch, weights) after each epoch.
     """
     states, history = [None] * len(weights), np.zeros(epochs)
     for epoch in range(epochs):
@@ -144,13 +148,13 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def batches(generator, patterns, size):
-    """Return index arrays of about `size` patterns that cover all patterns once."""
+    """Return mini-batches of about `size` indices that cover each pattern once."""
     parts = max(1, round(patterns / size))
     return np.array_split(generator.permutation(patterns), parts)
 
 
 def evaluate(weights, x, labels, net, *, reduction="max", batch=500):
-    """Return the scores for all patterns, computed in parts of `batch` patterns."""
+    """Return the scores on all patterns, computed on `batch` patterns at a time."""
     loss = accuracy = 0.0
     spikes = np.zeros(len(weights) - 1)
     for first in range(0, len(labels), batch):

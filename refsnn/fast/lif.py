@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | fast/lif.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Fast training and inference of one hidden LIF layer with a leaky readout.
+r"""This module provides fast training and inference for one LIF layer.
 
-The module computes the network of `lif`, arranged for speed in float32.
-For training, `forward` runs the network and `gradients` computes its
-surrogate gradient.  `record` and `scores` run a trained feed-forward
-network on sparse events.  The membrane potential u = U / threshold is in
-units of the threshold, and W and V include the factor gain / threshold.
-With r[t] = 1 - S[t] if reset="zero" else 1, from rest,
+The network is a layer of `lif` with a leaky readout.  For training,
+`forward` simulates the network, and `gradients` computes the surrogate
+gradient.  For inference, `record` and `scores` simulate a feed-forward
+network with sparse events.  The potential u = U / threshold is in units of
+the threshold, and W and V include the factor gain / threshold.  If
+reset="zero", let r[t] = 1 - S[t], otherwise 1.  From rest,
 
     S[t]   = 1 if u[t] > 1 else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19]
@@ -15,13 +15,13 @@ With r[t] = 1 - S[t] if reset="zero" else 1, from rest,
     R[t+1] = alpha R[t] + W_out S[t]                                 (5)
     out[t+1] = beta out[t] + R[t]                                    (6)
 
-The fast sigmoid has derivative 1 / (k |U - threshold| + 1)^2, which is
+The fast sigmoid, dS/dU = 1 / (k |U - threshold| + 1)^2, gives psi = dS/du,
 
     psi[t] = threshold c^2 / (|u[t] - 1| + c)^2,  c = 1/(k threshold)  (7)
 
 Derivation.  Let dA be the total derivative dL/dA.  The readout filters
-    W_out S, so dR[t+1] is the filter (5)-(6) applied to dout in reversed
-    time.  The chain rule applied to (2)-(4) gives
+    W_out S, so the filter (5)-(6), applied to dout in reversed time, gives
+    dR[t+1].  The chain rule, applied to (2)-(4), gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -29,9 +29,9 @@ Derivation.  Let dA be the total derivative dL/dA.  The readout filters
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    `record` runs in blocks of c steps.  In a block that starts at step s,
-    it uses the variables y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s)
-    u[t], which do not decay.  From (1)-(4),
+    `record` processes blocks of c steps.  In a block that starts at step
+    s, the variables y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t]
+    do not decay.  With these variables, (1)-(4) become
 
     S[t] = 1 if v[t] > beta^-(t-s) else 0                           (13)
     y[t+1] = y[t] + alpha^-(t-s+1) W x[t]                           (14)
@@ -39,21 +39,21 @@ Derivation.  Let dA be the total derivative dL/dA.  The readout filters
     v[t+1] = z[t] - beta^-(t-s+1) S[t]     reset="subtract"         (16)
     v[t+1] = z[t] (1 - S[t])               reset="zero"             (17)
 
-    The readout is linear.  A block is therefore one product with a matrix
-    K of responses of (5)-(6) to unit inputs and unit states:
+    The readout is linear.  A block is therefore one matrix product, where
+    K holds the responses of (5)-(6) to unit inputs and unit states:
 
     (out[s..s+c-1], out[s+c], R[s+c]) = K (W_out S[s..s+c-1], out[s], R[s])
                                                                     (18)
-Exact.  `gradients` equals `lif.backward` with through_reset=False and psi
-    for dS/dU.  `record` equals `lif.simulate` and `lif.readout` up to
-    rounding.  A membrane potential within rounding error of the threshold
-    may fall on the other side.
+Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
+    sigmoid and through_reset=False, and `record` agrees with
+    `lif.simulate` and `lif.readout`.  Rounding can change a spike if the
+    membrane potential is very close to the threshold.
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B n) memory.
     Inference takes O(n) time per event, O(B n k) time per step and
     O(B n + T B k) memory.
 Departures.  [NMZ19] uses gain 1 and threshold 1, and its gradient passes
-    through the reset.  There are no refractory periods, and `record` has
-    no recurrent weights.
+    through the reset.  Neurons have no refractory period, and `record`
+    supports no recurrent weights.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -67,14 +67,14 @@ from scipy.linalg import blas
 
 __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 
-BLOCK = 2**18           # floats of a block of training steps, which stay in cache
-EVENT_BLOCK = 2**21     # floats of a block of inference: one product for many steps
-RANGE = 1e9             # largest factor between v and u, or y and I, in a block
+BLOCK = 2**18           # floats per training block, which fit the cache
+EVENT_BLOCK = 2**21     # floats per inference block, for one matrix product
+RANGE = 1e9             # largest ratio v / u or y / I in a block
 WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 
 class Tape(NamedTuple):
-    """Hold a run and its buffers; ``tape.mem > 1`` are the spikes, (T, B, n)."""
+    """Hold a run and its buffers; the spikes (T, B, n) are ``tape.mem > 1``."""
     mem: np.ndarray
     blocks: list
     weights: tuple
@@ -85,7 +85,7 @@ class Tape(NamedTuple):
 
 def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
             reset="subtract", steps=None, work=None):
-    """Simulate hidden layer and readout from rest, eqs. (1)-(6).
+    """Simulate the hidden layer and the readout from rest, eqs. (1)-(6).
 
     Parameters
     ----------
@@ -94,19 +94,19 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     W, V, W_out : (n, m) float, (n, n) float or None, (k, n) float
         Input, recurrent and readout weights.  Results have the dtype of W.
     alpha, beta, gain, threshold, reset
-        As for `lif.simulate`, equal for all neurons.
+        Constants as for `lif.simulate`, equal for all neurons.
     steps : int, optional
-        Number of steps T, needed if x is sparse.
+        Number of steps T, required if x is sparse.
     work : Tape, optional
-        Tape of an earlier run of the same size.  Its arrays and its `out`
-        are overwritten.
+        Tape of an earlier run of the same size.  The new run overwrites the
+        arrays and `out` of that run.
 
     Returns
     -------
     out : (T, B, k) float
         Membrane potentials of the readout.
     Tape
-        Argument of `gradients`.
+        Recording of the run, as needed by `gradients`.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def _hidden(tape):
 
 
 def _readout(record, alpha, beta):
-    """Replace the input of the readout (T, B, k) by its potential, in place."""
+    """Replace the readout input (T, B, k) by the readout potential, in place."""
     syn, mem, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -177,7 +177,7 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Return the input in blocks of c steps, as matrices of m columns."""
+    """Split the input into blocks of c steps; return matrices with m columns."""
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
@@ -188,7 +188,7 @@ def _blocks(x, B, c, dtype):
 
 
 def _aligned(shape, dtype):
-    """Return zeros at a multiple of 64 bytes, where vector code is faster."""
+    """Return zeros aligned to 64 bytes, which makes vectorised code faster."""
     size = int(np.prod(shape)) * dtype.itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -196,19 +196,19 @@ def _aligned(shape, dtype):
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Return the surrogate gradient without the reset path, (7)-(12).
+    """Return the surrogate gradient without the reset path, eqs. (7)-(12).
 
     Parameters
     ----------
     tape : Tape
         Tape of `forward` that no later run has overwritten.
     dout : (T, B, k) float
-        Derivative of the loss by the membrane potentials of the readout.
+        Derivative of the loss with respect to the readout potentials.
     steepness : float
         Steepness k of the fast sigmoid, per unit of U.
     dspikes : (T, B, n) float, optional
-        Derivative of the loss by the hidden spikes.  If it is constant in
-        time, `np.broadcast_to` saves memory.
+        Derivative of the loss with respect to the hidden spikes.  For a
+        derivative constant in time, `np.broadcast_to` saves memory.
 
     Returns
     -------
@@ -233,7 +233,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
         c = 1 / (dtype.type(steepness) * tape.constants[3])
         *found, last = _backward(tape, c, dspikes)
-    unread = dout[:2], None if dspikes is None else dspikes[:1]     # not in any result
+    unread = dout[:2], None if dspikes is None else dspikes[:1]     # affects no result
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
         raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
                          "must be finite")
@@ -241,7 +241,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, c, dspikes):
-    """Return dW, dV, dW_out and dI before the first step."""
+    """Return dW, dV, dW_out and dI[0]."""
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
@@ -258,7 +258,7 @@ def _backward(tape, c, dspikes):
         np.matmul(credit, W_out, out=dS.reshape(-1, n))                    # (8)
         if dspikes is not None:
             dS += dspikes[start:stop] * (threshold * c * c)
-        if V is None:           # needs one buffer less
+        if V is None:           # saves one buffer
             dS, dsyn = np.divide(dS, slope, out=dS), slope
         dsyn[-1] = carry
         for i in reversed(range(stop - start)):
@@ -282,7 +282,7 @@ def _backward(tape, c, dspikes):
 
 def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Return the potentials of the readout for sparse events, (13)-(18).
+    """Return the readout potentials for sparse events, eqs. (13)-(18).
 
     Parameters
     ----------
@@ -293,7 +293,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     steps : int
         Number of steps T.
     alpha, beta, gain, threshold, reset
-        As for `forward`; alpha and beta must be at least 1e-9.
+        Constants as for `forward`; alpha and beta must be at least 1e-9.
 
     Returns
     -------
@@ -324,7 +324,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Return the input W_out S of the readout, (T, B, k), and the last y and v."""
+    """Return the readout input W_out S, (T, B, k), and the final y and v."""
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -351,11 +351,11 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 
 def _filtered(sent, alpha, beta):
-    """Replace the input of the readout by its potential, in blocks of c steps."""
+    """Replace the readout input by the readout potential, in blocks of c steps."""
     T, B, k = sent.shape
     c = min(T, 64)
     step = np.arange(c + 1)
-    response = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])   # to R = 1
+    response = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])   # to R[0]=1
     K = np.zeros((c + 2, c + 2))
     K[:-1, :c] = response[np.maximum(step[:, None] - step[None, :c] - 1, 0)]
     K[:-1, c], K[:-1, c + 1] = beta ** step, response
@@ -371,12 +371,12 @@ def _filtered(sent, alpha, beta):
 
 def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Return the maxima over time of the readout's membrane potentials.
+    """Return the maximum over time of each readout potential.
 
     Parameters
     ----------
     x, W, W_out, steps, alpha, beta, gain, threshold, reset
-        As for `record`.
+        Arguments as for `record`.
 
     Returns
     -------
@@ -395,7 +395,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _constants(least, dtype, *values):
-    """Return alpha, beta, gain and threshold; plain floats pass a fast test."""
+    """Check and return alpha, beta, gain and threshold; floats pass a fast test."""
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
@@ -405,7 +405,7 @@ def _constants(least, dtype, *values):
 
 
 def _input(x, m, steps):
-    """Return x, T and B; `forward` detects NaN or infinity from the last state."""
+    """Check and return x, T and B, but leave the detection of NaN to `forward`."""
     if sparse.issparse(x):
         B = _batch(x, m, steps)
         return x, x.shape[0] // B, B
@@ -418,7 +418,7 @@ def _input(x, m, steps):
 
 
 def _batch(x, m, steps):
-    """Return B of valid events; the last state reveals NaN or infinity."""
+    """Check the events, and return B; NaN and infinity appear in the final state."""
     if type(steps) is not int or steps < 1:
         steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \

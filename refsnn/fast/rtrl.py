@@ -1,31 +1,31 @@
 # refsnn 0.1.0 | fast/rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Fast real-time recurrent learning (RTRL) of a tanh network.
+r"""This module is a fast form of real-time recurrent learning (RTRL).
 
-For the rate network
+The network is a tanh network with inputs x and states h,
 
     h[t] = tanh(W x[t] + V h[t-1])
 
-RTRL propagates the influence M[t] = dh[t]/dtheta of theta = [W | V]
-together with the state.  Row i of theta holds the c = m + n weights into
-neuron i, and column i c + j of M belongs to theta_ij.  Each weight
-directly affects one neuron only, so that D(z) is the n x (n c) matrix with
-z_j in row i of that column and 0 elsewhere:
+RTRL propagates the influence matrix M[t] = dh[t]/dtheta of the weights
+theta = [W | V] together with the state.  Row i of theta holds the c
+weights into neuron i, with c = m + n.  Column i c + j of M belongs to
+theta_ij.  Each weight directly affects one neuron only.  The n x (n c)
+matrix D(z) therefore has z_j in row i, column i c + j, and 0 elsewhere:
 
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1])),
     M[-1] = 0                                      (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                  (2)  [WZ89]
 
-where q[t] is the derivative of the loss of step t by h[t].  Each term of
-(2) is known at its step.
+where q[t] is the derivative of the loss at step t with respect to h[t].
+Each term of (2) is available at step t.
 
-Derivation.  (1) is the total derivative of h[t] by theta, which includes
-    the effect of theta on h[t-1].
-Exact.  The network is smooth, and no term is dropped.
-Cost.   O(n^3 c) time per step and O(n^2 c) memory per sequence.  The
-    columns of M are independent, and `gradient` processes them in blocks
-    that fit the cache.
+Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta
+    and includes the effect of theta on h[t-1].
+Exact.  The network is differentiable, and no term is neglected.
+Cost.   Each step takes O(n^3 c) time, and each sequence takes O(n^2 c)
+    memory.  The columns of M are independent, and `gradient` processes the
+    columns in blocks that fit the cache.
 Departures.  [WZ89] uses the logistic function and one sequence, and
-    updates the weights at each step.  Here the caller updates them.
+    updates the weights at each step.  Here the caller updates the weights.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 """
@@ -41,12 +41,12 @@ BLOCK = 2 ** 19         # bytes of the columns of M that are processed together
 
 
 def step(M, x, before, h, V, out=None):
-    """Advance the influence in a tanh network by one step, eq. (1).
+    """Advance the influence matrix of a tanh network by one step, eq. (1).
 
     Parameters
     ----------
     M : (B, n, n (m + n)) float or None
-        Influence of [W | V] one step earlier; None stands for 0.  The
+        Influence matrix of [W | V] one step earlier; None stands for 0.  The
         entries are not checked.
     x : (B, m) float
         Input of this step.
@@ -60,8 +60,8 @@ def step(M, x, before, h, V, out=None):
     Returns
     -------
     (B, n, n (m + n)) float
-        Influence M after the step.  The gradient of the loss of this step
-        is the sum of q[b, i] M[b, i] over b and i, shaped (n, m + n).
+        Influence matrix M after the step.  The gradient of the loss at this
+        step is the sum of q[b, i] M[b, i] over b and i, in shape (n, m + n).
 
     Examples
     --------
@@ -88,13 +88,13 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, c):
-    """Return a view of the entries of D, from the columns of neuron `first` on."""
+    """Return a view of the entries of M that D affects, from neuron `first` on."""
     k = M.shape[1] // c
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
 
 def gradient(x, V, h, dh, h0=None):
-    """Return the gradient of a recorded tanh network, eqs. (1) and (2).
+    """Return the loss gradient of a recorded tanh network, eqs. (1) and (2).
 
     Parameters
     ----------
@@ -103,14 +103,14 @@ def gradient(x, V, h, dh, h0=None):
     V : (n, n) float
         Recurrent weights.  Results have their dtype.
     h, dh : (T, B, n) float
-        Recorded states, and direct derivative q of the loss by them.
+        Recorded states h, and the derivative q of the loss with respect to h.
     h0 : (B, n) float, optional
         State before the first step; 0 by default.
 
     Returns
     -------
     dW, dV : (n, m) and (n, n) float
-        Sums over steps and batch.
+        Gradients, summed over steps and batch.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def gradient(x, V, h, dh, h0=None):
 
 
 def _block(J, slope, z, q, first):
-    """Return sum_t q[t]^T M[t] of a sequence, for the weights into some neurons."""
+    """Return the sum (2) of one sequence for the weights into a block of neurons."""
     (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
     M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
@@ -156,7 +156,7 @@ def _block(J, slope, z, q, first):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a fast test; if not, call `_arrays`."""
+    """Return whether all arrays pass a fast test; otherwise, call `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -164,7 +164,7 @@ def _fit(*pairs):
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Return `value` if it is a valid buffer, or a new array for None."""
+    """Check and return the buffer `value`; return a new array for None."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -178,7 +178,7 @@ def _buffer(name, value, shape, dtype, others):
 
 
 def _unread(name, value, shape, dtype):
-    """Check shape and dtype, but not the entries, and return an array."""
+    """Return `value` as an array; check its shape and dtype, but not its entries."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be {dtype} "

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Adam and synaptic intelligence in one pass through memory, in place.
+r"""This module computes Adam and synaptic intelligence in one memory pass.
 
-In large networks, memory bandwidth limits the speed of Adam, of the path
-integral and of the gradient of the penalty.  This module computes all
-three block by block, in blocks that fit into the cache.  Let g be the
-gradient of the task's loss, theta the parameters, c the strength of the
-penalty, and t = 1, 2, ... the step.  Then
+In large networks, memory bandwidth limits the speed of Adam, the path
+integral and the penalty gradient.  This module computes these three
+quantities block by block, and each block fits the cache.  Let g be the
+gradient of the task loss, theta the parameters, c the penalty coefficient,
+and t = 1, 2, ... the step.  Then
 
     G = g + 2 c importance (theta - anchor)              (1)  [ZPG17] eq. 4
     m = beta1 m + (1 - beta1) G                          (2)  [KB15] alg. 1
@@ -15,16 +15,16 @@ penalty, and t = 1, 2, ... the step.  Then
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  (4) is Adam's update with numerator and denominator multiplied
-    by s, so that v needs no pass for its bias correction.
-Exact.  The results equal, up to rounding, those of `optimisers.adam` for
+Derivation.  Multiplying numerator and denominator of Adam's update by s
+    gives (4), in which v needs no separate bias-correction pass.
+Exact.  Up to rounding, the results equal those of `optimisers.adam` for
     the gradient g plus `si.penalty_gradient`, followed by `si.accumulate`
     with Adam's update.
-Cost.   Each array is read once and written at most once per step; two
-    blocks are the only additional memory.
+Cost.   Each step reads each array once and writes each array at most once.
+    Two blocks are the only additional memory.
 Departures.  `parameters`, `path_integral` and the arrays of `state` are
-    updated in place.  The gradient is checked before the update, all other
-    arrays are checked for NaN and infinity after the update.
+    updated in place.  The gradient is checked for NaN and infinity before
+    the update, and all other arrays after the update.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
@@ -37,11 +37,11 @@ from typing import List, NamedTuple
 import numpy as np
 
 __all__ = ["State", "begin", "step"]
-BLOCK = 2**17           # bytes per block; five blocks fit into the cache
+BLOCK = 2**17           # bytes per block; five blocks fit the cache
 
 
 class State(NamedTuple):
-    """Hold the state of Adam, one array for each array of parameters."""
+    """Hold the state of Adam, with one array for each parameter array."""
 
     step: int                   # t, number of completed steps
     mean: List[np.ndarray]      # m
@@ -54,12 +54,12 @@ def begin(parameters):
     Parameters
     ----------
     parameters : float array or list of float arrays
-        Parameters of the first `step`.
+        Parameters that the first `step` updates.
 
     Returns
     -------
     State
-        All arrays are 0.
+        State with all arrays 0.
 
     Examples
     --------
@@ -72,24 +72,24 @@ def begin(parameters):
 
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
          path_integral=None, importance=None, anchor=None, strength=0.0):
-    """Do one optimisation step in place, eqs. (1)-(6).
+    """Perform one optimisation step in place, eqs. (1)-(6).
 
     Parameters
     ----------
     parameters : float array or list of float arrays
         C-contiguous float32 or float64 parameters, updated in place.
     gradient : array or list of arrays
-        Gradient of the task's loss without the penalty.
+        Gradient of the task loss without the penalty.
     state : State
-        From `begin` or the previous step.  The arrays are updated in place.
+        State from `begin` or the previous step, updated in place.
     rate, beta1, beta2, eps : float
         Learning rate and constants of Adam, as for `optimisers.adam`.
     path_integral : array or list of arrays, optional
-        Path integral of an `si.State`, updated in place.  None omits (6).
+        Path integral of an `si.State`, updated in place; None skips eq. (6).
     importance, anchor : array or list of arrays, optional
-        Importance and anchor of an `si.State`; pass both or none.
+        Importance and anchor of an `si.State`; pass both or neither.
     strength : float
-        c, at least 0: `factor` times `strength` of an `si.Settings`.
+        Penalty coefficient c >= 0: `factor` times `strength` in `si.Settings`.
 
     Returns
     -------
@@ -100,9 +100,9 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     ------
     ValueError
         If the gradient is not finite, or if an array to be updated shares
-        memory with another array; no array is modified.  If another array
-        has NaN or infinite entries, or (1) overflows; the arrays that are
-        updated in place are then invalid.
+        memory with another array; no array is then modified.  If another array
+        has NaN or infinite entries, or if (1) overflows; the arrays to be
+        updated are then invalid.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(arrays, t, adam, c):
-    """Compute (1)-(6) for one array; return a number, finite if all results are."""
+    """Compute (1)-(6) for one array; return a sum that detects NaN and infinity."""
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s
@@ -183,7 +183,7 @@ def _pass(arrays, t, adam, c):
 
 
 def _lists(name, value, like=None, written=False):
-    """Return `value` as a list of contiguous arrays of the shapes of `like`."""
+    """Check and return a list of contiguous arrays with the shapes of `like`."""
     arrays = list(value) if isinstance(value, (list, tuple)) else [value]
     if not arrays or (like is not None and len(arrays) != len(like)):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have "
@@ -206,14 +206,14 @@ def _numbers(theta, *numbers):
     rate, beta1, beta2, eps, strength = numbers
     if {*map(type, numbers)} == {float} and 0 <= rate < math.inf and 0 <= beta1 < 1 \
             and 0 <= beta2 < 1 and least <= eps < math.inf and 0 <= strength < math.inf:
-        return numbers          # 20 us faster than `_arrays`
+        return numbers          # this test is 20 us faster than `_arrays`
     return _arrays("rate () in [0, inf), beta1 () in [0, 1), beta2 () in [0, 1), "
                    f"eps () in [{least}, inf), strength () in [0, inf)", *numbers,
                    dtype=np.float64)
 
 
 def _apart(written, read):
-    """Refuse arrays to be written that share memory with any other array."""
+    """Reject arrays to be updated that share memory with any other array."""
     spans = sorted((a.__array_interface__["data"][0], a.nbytes, name, flag)
                    for group, flag in ((written, True), (read, False))
                    for name, arrays in group.items() for a in arrays)
@@ -227,7 +227,7 @@ def _apart(written, read):
 
 
 def _finite(gradient):
-    """Refuse NaN, infinity, and entries whose square overflows."""
+    """Reject NaN, infinity, and entries whose square overflows."""
     for i, a in enumerate(gradient):
         flat = a.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

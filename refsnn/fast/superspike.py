@@ -1,22 +1,22 @@
 # refsnn 0.1.0 | fast/superspike.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""SuperSpike, fast form: blocks of steps by filters and sparse products.
+r"""This module is a fast form of SuperSpike for blocks of time steps.
 
-The module computes the rule of superspike.py for blocks of T steps and B
-replicas, each with its own weights.  States are passed from block to
-block, so the block length only affects rounding.  A neuron with synaptic
-current I and input spikes x spikes (S = 1) if its membrane potential U
-exceeds the threshold, and U is then 0 for refractory/dt steps:
+The module applies the rule of superspike.py to blocks of T steps and B
+replicas with separate weights.  States pass from block to block, so the
+block length only affects rounding.  Input spikes x drive the current I.  A
+neuron spikes (S = 1) if its membrane potential U exceeds the threshold; U
+is then 0 for refractory/dt steps:
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The input trace and the kernel alpha of unit area are cascades of two
-low-pass filters, each with its own (a, b, c), input s and output y,
+The input trace and the unit-area kernel alpha are cascades of two filters,
+each with its own (a, b, c), input s and output y,
 
     z[t] = a z[t-1] + s[t],  y[t] = b y[t-1] + c z[t-1]                 (4)
 
-Let e = alpha*signal be the error, where * is convolution, and p the
+Let e = alpha*signal be the error, where * is convolution.  Let p be the
 product of psi and the input trace, both delayed by `delay`.  The update is
 
     m = dt sum_t e[t] (alpha*p)[t]
@@ -27,19 +27,19 @@ z_i^exponent e^2 if chosen in superspike.py.
 
 Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
     g[s] = sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time.
-    The coefficient of the input x_j[s] is zbar[s], which filters
-    q = g psi backward by (4),
+    The coefficient of the input x_j[s] is zbar[s], which results from
+    filtering q = g psi backward in time by (4):
 
     ybar[t] = q[t] + b ybar[t+1],
     zbar[t] = a zbar[t+1] + c ybar[t+1]                                 (6)
     m_ij = sum_s zbar_i[s] x_j[s] + terms of the initial states         (7)
 
-    Each input spike adds one row of zbar.  The synaptic states at the end
-    of the block are sums like (7) with other weights than g.
+    Each input spike adds one row of zbar.  The final synaptic states of
+    the block are sums as in (7), with other coefficients in place of g.
 Exact.  The results equal those of superspike.py up to rounding.
-Cost.   O(T B n) time, plus O(n) per input spike and O(B n m) per block;
-    O(T B n + B n m) memory.
-Departures.  As in superspike.py.
+Cost.   The time is O(T B n), plus O(n) for each input spike and O(B n m)
+    for each block.  The memory is O(T B n + B n m).
+Departures.  The departures are those of superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -55,11 +55,11 @@ from scipy.sparse import csr_matrix, issparse, vstack
 
 __all__ = ["Block", "Coefficients", "State", "accumulate", "forward", "rest"]
 
-WIDE = 64       # from this number of columns, a loop is faster than lfilter
+WIDE = 64       # number of columns from which a loop is faster than lfilter
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of one step; defaults are for dt = 0.1 ms."""
+    """Hold the coefficients of one step; the defaults hold for dt = 0.1 ms."""
 
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
@@ -124,7 +124,7 @@ def rest(k, B, n, m, dtype=np.float64):
     Returns
     -------
     State
-        All arrays are 0.
+        State with all arrays 0.
 
     Examples
     --------
@@ -154,12 +154,12 @@ def forward(k, state, W, x):
     k : Coefficients
         Coefficients of superspike.py or of this module.
     state : State
-        From `rest`, or from `accumulate` of the previous block.
+        State from `rest`, or from `accumulate` of the previous block.
     W : (B, n, m) float
-        Weights, V.
+        Weights, in volts.
     x : (T, B, m) float, int or bool, or csr_matrix
-        Spikes that arrive at the inputs, mostly 0.  If an input is used
-        again, pass `Block.x` of its first run, which saves time.
+        Input spikes, mostly 0.  To save time with a repeated input, pass the
+        field `x` of the Block from the first run.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def forward(k, state, W, x):
         State with new `syn`, `mem` and `held`.  `accumulate` updates the
         other fields.
     Block
-        Activity in this block, and the input.
+        Activity and input of this block.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def forward(k, state, W, x):
 
 
 def _packed(x, B, m, dtype):
-    """Check the input and return the matrix `Block.x`."""
+    """Check the input, and return the sparse matrix `Block.x`."""
     if not issparse(x):
         x = np.asarray(x)
         if x.ndim != 3 or x.shape[1:] != (B, m) or x.dtype.kind not in "fiub":
@@ -215,7 +215,7 @@ def _packed(x, B, m, dtype):
 
 
 def _membranes(current, mem, held, beta, threshold, refractory):
-    """Return U before the reset and spikes (T, N), and the last mem and held."""
+    """Return U before the reset and spikes, both (T, N), and final mem and held."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     free = (held == 0).astype(current.dtype)
     release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
@@ -240,7 +240,7 @@ def _membranes(current, mem, held, beta, threshold, refractory):
 
 
 def _cascade(drive, a, b, c, z, y):
-    """Return the output of filter (4) and its states z, y after the block."""
+    """Return the output of the filter (4) and the final states z and y."""
     if y.size < WIDE:
         first = np.concatenate([z[None], _lowpass(drive, a, z)])
         out = _lowpass(c * first[:-1], b, y)                               # (4)
@@ -256,7 +256,7 @@ def _cascade(drive, a, b, c, z, y):
 
 
 def _lowpass(drive, decay, start):
-    """Return y[t] = decay y[t-1] + drive[t] with y[-1] = start."""
+    """Apply the filter y[t] = decay y[t-1] + drive[t] with y[-1] = start."""
     a = np.array([1, -decay], drive.dtype)
     return lfilter(a[:1], a, drive, axis=0, zi=decay * start[None])[0]
 
@@ -316,7 +316,7 @@ def accumulate(k, state, W, block, signal):
 
 
 def _products(k, state, x, psi, error):
-    """Return the first sum of (5), and traces and eligibilities at the end."""
+    """Return the first sum of (5), and the final traces and eligibilities."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
     a, b, c = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
@@ -344,21 +344,21 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, c):
-    """Return the derivatives of sum_t weights[t] y[t] by s and initial z, y."""
+    """Differentiate sum_t weights[t] y[t] with respect to s and initial z and y."""
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
     return back[::-1], a * z + c * y, b * y
 
 
 def _response(a, b, c, T, dtype):
-    """Return z and y of (4) for T + 1 steps after an impulse, (T + 1, 1, 1)."""
+    """Return the impulse responses z and y of (4), both (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0] = 1
     return _lowpass(impulse, a, zero), _cascade(impulse, a, b, c, zero, zero)[0]
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return dt sum_t zeta[t] (B, n) and the last trace z_i."""
+    """Return dt sum_t zeta[t], (B, n), and the final trace z_i."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
@@ -369,7 +369,7 @@ def _heterosynaptic(k, spikes, error, het):
 
 
 def _valid(k, dtype):
-    """Check and return coefficients, also those of superspike.py."""
+    """Check and return coefficients of this module or of superspike.py."""
     if getattr(k, "_fields", None) != Coefficients._fields:
         raise ValueError(f"k is {k!r:.60}: must be Coefficients")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
@@ -395,7 +395,7 @@ def _given(k, state, W):
 
 
 def _fits(array, shape, dtype):
-    """Return whether an array needs no conversion; faster than `_arrays`."""
+    """Return whether an array needs no conversion, faster than `_arrays` does."""
     return isinstance(array, np.ndarray) and array.shape == shape \
         and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
         and np.isfinite(array).all()

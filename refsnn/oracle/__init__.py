@@ -4,7 +4,7 @@
 A golden vector is a small problem with its correct outputs and with the
 outputs that known mistakes produce.  To start, run `python -m refsnn
 vectors FOLDER`, compute results, and run `python -m refsnn check
-RESULTS.npz`. The functions for Python are
+RESULTS.npz`.  In Python, call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes

@@ -118,7 +118,7 @@ def read(path):
     Parameters
     ----------
     path : str
-        Path of the file: at most 100 MB, also unpacked, and 1000 real arrays.
+        Path of a file with at most 1000 real arrays and 100 MB, also unpacked.
 
     Returns
     -------

@@ -9,14 +9,14 @@ recorded input, and is called a member if it matches the recording:
     its spikes equal the recorded ones, one by one                    (1)
     |its mem - mem| <= rtol max |mem|, and so for syn and gradients   (2)
 
-The recording does not distinguish between the members.  The report names,
-for each further member, an input from `probes` that does.  If there is no
-member, the report names the nearest candidate.  The first difference
-between this candidate and the recording occurs latest, at step
+The recording does not distinguish between the members.  For each further
+member, the report names a probe that distinguishes this member from the
+first.  If there is no member, the report names the nearest candidate,
+whose first difference from the recording occurs latest, at step
 
     t = first step at which (1) or (2) fails                          (3)
 
-Among candidates with equal t, the nearest has the fewest differences.
+Among candidates with equal t, the fewest differing entries decide.
 
 Derivation.  Some conventions have an effect for special inputs only.  In a
     tie, the membrane potential equals the threshold to the last bit.  Let
@@ -33,7 +33,7 @@ Exact.  The members are all matching presets, and all matching steps one
     convention away from these presets or, without them, from any preset.
 Cost.   All candidates take at most presets x (1 + values of all axes)
     simulations, and each pair of member and probe takes at most six.
-Departures.  Steps two conventions away from all presets are not tested.
+Departures.  Steps that change two conventions of a preset are not tested.
 """
 
 import itertools
@@ -263,7 +263,7 @@ def _variants(names, tools):
 
 
 def _differs(found, wanted, exact, rtol):
-    """Return a mask of entries that differ, exactly or by more than rounding."""
+    """Return a mask of the differing entries; unless `exact`, allow a tolerance."""
     if exact:
         return found != wanted                                             # (1)
     scale = max(np.abs(found).max(initial=0), np.abs(wanted).max(initial=0))
@@ -271,7 +271,7 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """Return the first difference between recording and run, and the number."""
+    """Return the first difference of recording and run, and the total number."""
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -287,7 +287,7 @@ def _part(rows, run, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Return the first difference between recording and step, and the number."""
+    """Return the first difference of recording and step, and the total number."""
     parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W), float)

@@ -2,9 +2,9 @@
 """This module lists all golden vectors and the functions that build them.
 
 The functions are private to this package, and `check.vectors` calls them.
-All functions have the signature `function(*size, **options)`.  The size
-(seed, T, B, m, n) gives the seed and the numbers of steps, samples, inputs
-and neurons; it is () for a problem of fixed size.  A function returns a
+Their common signature is `function(*size, **options)`.  The argument
+`size` is (seed, T, B, m, n), with T steps, B samples, m inputs and n
+neurons, or () for a problem of fixed size.  A function returns a
 description, the inputs, the correct outputs, and a dict of mistakes.  Each
 key of this dict is a name, or a name and a public source of the mistake.
 Each value holds the outputs that the mistake changes.
