@@ -30,9 +30,9 @@ Derivation.  Eqs. (5) and (6) square d log p/dW[l] = d[l] a[l]^T and
     In (9), y - f has a standard normal distribution.  Then E (y - f)(y -
     f)^T is the identity matrix, and E d^2 = sum_k g_k^2.
 Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
-    Eq. (8) gives the empirical Fisher information.  For Gaussian outputs
-    that are linear in theta, (1) is the diagonal of the Hessian of the
-    loss.
+    Eq. (8) gives the empirical Fisher information.  With labels sampled
+    from the model, (8) is a Monte-Carlo estimate of (7).  If Gaussian
+    outputs are linear in theta, (1) is the diagonal of the loss Hessian.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
     n_out) memory.  For several batches, average F with weights N.
 Departures.  [KP17] uses one penalty per earlier task.  `accumulate` merges
@@ -145,8 +145,8 @@ def accumulate(state, importance, parameters, anchors="latest"):
     parameters : array or list of arrays
         Parameters at the end of the task.
     anchors : {"latest", "all"}
-        The new anchor is a copy of the parameters if "latest", and the
-        F-weighted mean of all anchors if "all".
+        "latest" sets the anchor to the parameters.  "all" uses the mean of
+        all anchors weighted by F, or the parameters where all F are 0.
 
     Returns
     -------

@@ -6,7 +6,7 @@ of the loss over a task.  At the end of the task, w increases the
 importance of the parameter.  A quadratic penalty keeps important
 parameters near their anchors, the values after the previous task.  Let
 theta be the parameters, g a gradient before a step, dtheta the change of
-theta in the step, c the penalty coefficient, and f 1 or 1/2.  Then
+theta in the step, c the penalty coefficient, and f a prefactor.  Then
 
     w = w - g dtheta                                  (1)  [ZPG17] eq. 3
     importance = importance
@@ -208,7 +208,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 
     If p.grad is None, the loss does not depend on p; use zeros.  If
     `settings.clip` is finite, clip p.grad before `optimiser.step`.  If
-    `settings.reset_optimiser` is true, reset it after `consolidate`.
+    `settings.reset_optimiser` is true, reset the optimiser after each task.
 
     Examples
     --------

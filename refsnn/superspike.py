@@ -376,7 +376,7 @@ def _valid(k, dtype):
 def _given(k, state, names, W, *others):
     """Validate k and the state; return all other arrays in the dtype of W.
 
-    `_arrays` is called only if needed, because a call takes half a step.
+    `_arrays` takes half as long as a step and is called only if needed.
     """
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")

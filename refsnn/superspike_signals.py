@@ -60,7 +60,7 @@ def delayed(past, train):
     Returns
     -------
     past : (D, B, n) array
-        Last D steps of this block, to be passed with the next block.
+        Most recent D steps, to be passed with the next block.
     late : (T, B, n) array
         Delayed spike train, in the dtype of `train`.
 
@@ -90,7 +90,7 @@ def feedback(kind, W_out, rng=None):
     Returns
     -------
     (B, n, k) float
-        Feedback matrix.  A "symmetric" matrix is a copy of the weights.
+        Feedback matrix; repeat a "symmetric" call after weight changes.
 
     Examples
     --------

@@ -63,7 +63,7 @@ def jobs(size, seed, data):
 
 
 def drawn(which, level, seed, repeat):
-    """Draw the chip of a repeat; `which` parameters are de-calibrated by `level` %."""
+    """Sample the chip of a repeat, de-calibrated by `level` % in `which` parameters."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     sigma = tuple(level / 100 * part for part in WHICH[which])
     return chip.draw(number, chip.CALIBRATED._replace(

@@ -116,7 +116,7 @@ def jobs(size, seed, data):
 
 
 def problem(task, density, threads, seed):
-    """Return the `Problem` of a task; its weights make the hidden neurons spike."""
+    """Return the `Problem` of a task, with weights that make hidden neurons spike."""
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n, k = SIZES[task]
     if task == RECURRENT:
@@ -172,7 +172,7 @@ def halved(build, p, pool):
 
 
 def products(p):
-    """Return a function that computes the matrix products of a recurrent step."""
+    """Return a function that computes only the matrix products of one training step."""
     (T, B, _), n, k = p.x.shape, len(p.W), len(p.W_out)
     generator = np.random.default_rng(0)
     spikes = (generator.random((T, B, n)) < 0.1).astype(np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 
 
 def _serve(connection, build, part):
-    """Run one step for each request until None arrives, in a separate process."""
+    """Run one training step per request in a worker process, until None arrives."""
     import threadpoolctl
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         step = build(part)

@@ -112,7 +112,10 @@ def pytorch_loop(problem, batch_first=False):
 
 
 def pytorch_loop_batch_major(problem):
-    """Build the same loop with the batch as first axis, as in tutorials."""
+    """Build the loop of `pytorch_loop` with the batch as first axis.
+
+    Tutorials use this order of the axes.
+    """
     return pytorch_loop(problem, batch_first=True)
 
 
@@ -191,7 +194,7 @@ def spikingjelly(problem):
 
 
 def jax(problem):
-    """Build a scan over time in JAX, compiled by jit at its first run."""
+    """Build the network as a scan over time in JAX, compiled at the first run."""
     import jax
     jax.config.update("jax_enable_x64", problem.x.dtype == np.float64)
     jnp = jax.numpy

@@ -1,31 +1,31 @@
 """A hundred spiking neurons learn to write a picture
 
-The network has 100 frozen Poisson inputs (5 Hz, 3.5 s, repeated), a hidden layer,
-and 100 output neurons that must spike where a picture has ink.  The default run
-lasts 56 s and uses 32 hidden neurons.  Without a hidden layer, the cost falls to at
-most 0.85 of the cost before learning.  With symmetric feedback, the cost falls
-below the cost before learning.  With random feedback, the cost stays above that of
-the network without a hidden layer.
+The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat every
+3.5 s.  It has a hidden layer, and 100 output neurons that must spike where a picture
+has ink.  The default run lasts 56 s and uses 32 hidden neurons.  The cost is the root
+mean square of the filtered output error e over 10.5 s, which is three trials.  Without
+a hidden layer, the final cost is at most 0.85 of the cost before learning.  With
+symmetric feedback, the final cost is lower than the cost before learning.  With random
+feedback, the final cost is higher than that of the network without a hidden layer.
 
-With --full and 128 hidden neurons, the claim is the order of the costs in [ZG18]
-after 1,000 s: symmetric feedback < no hidden layer < random feedback.  Shorter runs
-show other numbers of hidden neurons, uniform feedback, the heterosynaptic
-regulariser, and the linear rule (the derivative of a spike is set to 1 in both
-layers).  The regulariser is proportional to z^4 or to z^4 e^2, where z is the
-filtered output of the hidden neuron and e its filtered error.  The last panel shows
-the effect of its strength and exponent with random feedback.  This figure mirrors
-[ZG18] figs. 6 to 8.  Their picture and costs are published only as plots; the
-picture and the network sizes used here are those of this project.  With `--data
-DIR`, the spike trains in DIR/spike_picture/input.ras and target.ras replace the
-drawn ones, and no claim is judged.  Units in these files are counted from 0, and
-the trial is rounded up to a multiple of 0.5 s.
+With --full (128 hidden neurons), the claim is that the costs after 1,000 s have the
+same order as in [ZG18]: symmetric feedback < no hidden layer < random feedback.
+Shorter runs show other numbers of hidden neurons, uniform feedback, the heterosynaptic
+regulariser, and the linear rule, in which the derivative of a spike is set to 1 in both
+layers.  The regulariser is proportional to z^4 or to z^4 e^2, where z is the filtered
+output of the hidden neuron and e its filtered error.  The last panel shows how the cost
+with random feedback depends on the strength and the exponent of the regulariser.  This
+figure mirrors [ZG18] figs. 6 to 8.  In [ZG18], the picture and the costs are published
+only as plots.  The picture and the network sizes in this figure were chosen for this
+project.  With `--data DIR`, the spike trains in DIR/spike_picture/input.ras and
+target.ras replace the generated spike trains, and no claim is judged.  Units in these
+files are counted from 0, and the trial duration is rounded up to a multiple of 0.5 s.
 
-The cost is the root mean square of the filtered error e of the outputs over 10.5 s,
-which is three trials.  As in the published code, the learning rate is 1 mV (0.1 mV
-after 800 s), and the standard deviation of the initial weights is 50 mV /
-sqrt(fan-in).  The regulariser has strength 1 and exponent 4 and uses the scaling of
-the published code, about 5 times that of the paper.  With e^2 its strength is 1e-4,
-because e^2 is about 1e4 / s^2 in hidden neurons with random feedback.
+As in the published code, the learning rate is 1 mV (0.1 mV after 800 s), and the
+standard deviation of the initial weights is 50 mV / sqrt(fan-in).  The regulariser has
+strength 1 and exponent 4.  Its scaling follows the published code and is about 5 times
+the scaling in the paper.  The regulariser with e^2 has strength 1e-4, because e^2 is
+about 1e4 / s^2 in hidden neurons with random feedback.
 """
 
 import math
@@ -41,7 +41,7 @@ from figures.superspike import ras
 UNITS, TRIAL_S, INPUT_HZ, INK_HZ = 100, 3.5, 5.0, 25.0
 TRIAL = 35000                                           # steps
 RATE_V, SCALE_V, LATE_S = 1e-3, 0.05, 800.0
-AVERAGED = 3                    # trials over which a cost is averaged
+AVERAGED = 3                    # number of last trials over which the cost is averaged
 # {name: (kind of feedback, options of the hidden layer)}
 CONDITIONS = {
     "none": (None, {}),
@@ -62,9 +62,10 @@ STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 
 
 def jobs(size, seed, data):
-    """Return the jobs, the longest first.
+    """Return the training jobs, the longest jobs first.
 
-    All jobs with role "main" have the same number of hidden neurons and trials.
+    All jobs with role "main" have the same number of hidden neurons and the same number
+    of trials.
     """
     loops = {"quick": 2, "default": 16, "full": 286}[size]
     hidden = 128 if size == "full" else 32
@@ -90,12 +91,12 @@ def jobs(size, seed, data):
 
 
 def rate(time_s):
-    """Return the learning rate (V) of a trial from the time at which it begins."""
+    """Return the learning rate (V) of the trial that begins at `time_s`."""
     return RATE_V if time_s < LATE_S else RATE_V / 10
 
 
 def recorded(folder):
-    """Read the input (T, 1, m) and the target (T, 1, k) from the files of a folder."""
+    """Yield the input (T, 1, m) and the target (T, 1, k), read from `.ras` files."""
     found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"))
              for name in ("input", "target")]
     last = max((times[-1] for times, _ in found if len(times)), default=0.0)
@@ -108,7 +109,7 @@ def recorded(folder):
 
 def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
           folder=None):
-    """Train networks of one kind; return costs, hidden rates and rasters."""
+    """Train networks of one condition; return costs, hidden rates and rasters."""
     def generators(*what):
         return [seeds.rng(seed, "picture", " ".join(map(str, what)), r)
                 for r in range(repeats)]
@@ -154,7 +155,7 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
 
 
 def final(cost):
-    """Return the cost of the last trials of each network, from (loops, networks)."""
+    """Return each network's cost over the last trials, given (trials, networks)."""
     return np.sqrt(np.square(cost[-AVERAGED:]).mean(axis=0))
 
 
@@ -183,7 +184,7 @@ def gather(results):
 
 
 def spikes(raster):
-    """Return the spike times (s) and units of a raster (T, n), as (2, E)."""
+    """Return the spike times (s) and units of a raster (T, n), as an array (2, E)."""
     step, unit = np.nonzero(raster)
     return np.array([step * training.DT_S, unit])
 

@@ -1,24 +1,24 @@
 """SuperSpike trains a silent neuron to fire five spikes at given times
 
-A neuron receives 100 frozen Poisson inputs (5 Hz), repeated every 0.5 s, and must
-spike at five evenly spaced times.  All 20 neurons are silent at first.  At least 19
-of them hit all five targets within 500 trials (250 s), and the cost falls to a
-quarter or less.  [ZG18] reports that a neuron learns the targets in about 500
-trials.  A neuron hits all targets if it fires one spike within 5 ms of each target
-and no other spike.
+A neuron receives 100 frozen Poisson spike trains (5 Hz), which repeat every 0.5 s, and
+must spike at five evenly spaced target times.  A neuron hits all targets if it fires
+exactly one spike within 5 ms of each target and no other spike.  Before training, all
+20 neurons are silent.  At least 19 of the 20 neurons hit all five targets within 500
+trials (250 s).  The mean cost falls to at most a quarter of its initial value.  [ZG18]
+reports that a neuron learns the targets in about 500 trials.
 
-The top panels show the rule at one synapse of a neuron after 12 trials, computed
-step by step in the online form.  The eligibility is the filtered product of
-surrogate derivative and presynaptic trace.  The product of error and eligibility is
-summed over time and changes the weight every 0.5 s.  The bottom panels show a
-neuron before, during and after training, its output spikes in each trial, and the
-cost of each neuron with the mean over neurons.  The cost is the root mean square of
-the filtered error in a trial.  Each neuron has its own inputs and weights.  This
-figure mirrors [ZG18] figs. 2 and 3.
+The top panels show the SuperSpike rule at one synapse after 12 trials, computed step by
+step in its online form.  The eligibility is the filtered product of surrogate
+derivative and presynaptic trace.  The product of error and eligibility is summed over
+time, and the sum changes the weight every 0.5 s.  The bottom panels show one neuron
+before, during and after training, its output spikes in each trial, and the cost of each
+neuron together with the mean over neurons.  The cost is the root mean square of the
+filtered error in a trial.  Each neuron has its own inputs and weights.  This figure
+mirrors [ZG18] figs. 2 and 3.
 
-The optimiser is RMaxProp with a rate of 1 mV, and 0.1 mV after trial 300.  The
-standard deviation of the initial weights is 20 mV / sqrt(100).  It was chosen on
-other seeds, so that neurons are silent at first.
+The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
+300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  This value
+was chosen with other seeds, so that neurons are silent before training.
 """
 
 import numpy as np
@@ -46,7 +46,7 @@ def rate(loop):
 
 
 def neurons(seed, seeds, dtype=np.float32):
-    """Return the frozen input and a layer of one neuron for each of the seeds."""
+    """Return the frozen inputs, and a layer with one neuron for each of the seeds."""
     generators = [rng(seed, "superspike", "neuron", s) for s in seeds]
     x = training.poisson(generators, INPUTS, INPUT_HZ)
     W = training.weights(generators, 1, INPUTS, SCALE_V).astype(dtype)
@@ -78,9 +78,10 @@ def single_neuron(seeds, loops, seed):
 
 
 def synapse(loops, blocks, seed):
-    """Record the online rule at one synapse after `loops` trials.
+    """Return the variables of the online rule at one synapse, after `loops` trials.
 
-    The synapse is the one whose accumulated product varies most.
+    The synapse with the largest range of the summed product of error and eligibility is
+    chosen.
     """
     x, layers = neurons(seed, [0], np.float64)
     times = training.equidistant(TARGETS)

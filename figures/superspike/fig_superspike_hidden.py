@@ -1,27 +1,28 @@
 """Four hidden neurons learn from the error of one output
 
-The network has 100 frozen Poisson inputs (5 Hz, repeated every 0.5 s), four hidden
-neurons and one output neuron that must spike five times in each trial.  All neurons
-are silent at first.  The output error reaches the hidden neurons through the
-transposed output weights (symmetric feedback), through fixed random weights (random
-feedback), or unweighted (uniform feedback).  With each kind of feedback, at least 6
-of 8 networks hit all five targets within 300 trials (150 s).  A network hits all
-targets if its output fires one spike within 5 ms of each target and no other spike.
+The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat every
+0.5 s.  It has four hidden neurons, and one output neuron that must spike at five target
+times in each trial.  All neurons are silent before training.  The output error reaches
+the hidden neurons through the transposed output weights (symmetric feedback), through
+fixed random weights (random feedback), or unweighted (uniform feedback).  A network
+hits all targets if its output neuron fires exactly one spike within 5 ms of each target
+and no other spike.  With each kind of feedback, at least 6 of 8 networks hit all five
+targets within 300 trials (150 s).
 
-With random feedback, the output weight of a hidden neuron takes the sign of its
-fixed feedback weight in at least three of four neurons.  Neurons with a negative
-feedback weight become active later, when the output fires too many spikes.  If all
-four feedback weights are negative (one draw in 16), the network stays silent, as
-[ZG18] reports for random feedback.  The same holds for symmetric feedback if all
-output weights are negative.  This figure mirrors [ZG18] fig. 4, which also finds no
-large difference between the kinds of feedback.
+With random feedback, at least three quarters of the hidden neurons acquire an output
+weight with the same sign as their fixed feedback weight.  Hidden neurons with a
+negative feedback weight become active later, when the output neuron fires too many
+spikes.  If all four feedback weights are negative (probability 1/16), the network stays
+silent, as [ZG18] reports for random feedback.  With symmetric feedback, the network
+stays silent if all output weights are negative.  This figure mirrors [ZG18] fig. 4,
+which also finds no large difference between the kinds of feedback.
 
-The left panels show the first network that learned with random feedback, before
-training, after 40 s and at the end.  The right panels show the cost (root mean
-square of the filtered error) of each network with the mean, and the share of
-networks that have hit all targets so far.  The learning rate is 1 mV, and 0.1 mV
-after trial 250.  The standard deviation of the initial weights is 20 mV /
-sqrt(fan-in).
+The left panels show the first network that hit all targets with random feedback, before
+training, after 40 s and at the end.  The right panels show the cost of each network
+with the mean cost, and the share of networks that have hit all targets by each trial.
+The cost is the root mean square of the filtered error.  The learning rate is 1 mV,
+reduced to 0.1 mV after trial 250.  The standard deviation of the initial weights is 20
+mV / sqrt(fan-in).
 """
 
 import numpy as np
@@ -49,7 +50,7 @@ def rate(loop):
 
 
 def learn(kind, repeats, loops, seed):
-    """Train networks with one kind of feedback; return costs, hits and some spikes."""
+    """Train networks with one kind of feedback; return costs, hits and rasters."""
     def generators(what):
         return [seeds.rng(seed, "superspike_hidden", what, r) for r in range(repeats)]
 

@@ -1,22 +1,24 @@
-"""Which learning rates work: fixed, RMSprop and RMaxProp
+"""RMSprop and RMaxProp work over a wider range of learning rates than a fixed rate
 
-The task is that of figure `superspike_hidden`: five target spikes, four hidden
-neurons, symmetric feedback.  Input and initial weights are the same for every
-learning rate.  A rate is usable if the median cost of the last 20 trials is at most
-0.6 of the cost before training.  RMSprop divides the gradient of each synapse by
-the running root mean square of this gradient, and RMaxProp divides it by the
-running maximum.  For each of the two, the usable rates span at least half a decade
-more than those of a fixed rate.  A fixed rate also works, but each network has its
-own narrow range.  A usable range that lies between two rates of the grid counts as
-no decade.
+The task is that of figure `superspike_hidden`, with five target spikes, four hidden
+neurons and symmetric feedback.  Inputs and initial weights are the same for every
+learning rate.  For each network, the mean cost of the last 20 trials is divided by the
+cost before training.  A learning rate is usable if the median of this ratio over
+networks is at most 0.6.  RMSprop divides the gradient of each synapse by the running
+root mean square of this gradient.  RMaxProp divides the gradient by the running maximum
+of its absolute value.  The usable learning rates of RMSprop and of RMaxProp span at
+least half a decade more than the usable fixed rates.  A fixed rate also works, but each
+network has its own narrow usable range.  A usable range that lies between two learning
+rates of the grid counts as no decade.
 
-Rates lie on a grid of half decades (quarter decades with --full).  The span is the
-longest run of usable rates times the step of the grid.  A fixed rate (in V s) is
-multiplied by the mean product of error and eligibility (in 1 / s).  With RMaxProp,
-the rate is the largest change of a weight in 0.5 s.  Output weights start positive,
-so that every hidden neuron receives a useful error.  Thin lines and dots show
-single networks, thick lines the median.  This figure mirrors [ZG18] fig. 1, whose
-numbers are not published.
+Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
+--full).  The span is the length of the longest contiguous series of usable learning
+rates on the grid, multiplied by the grid spacing.  A fixed rate (in V s) is multiplied
+by the mean product of error and eligibility (in 1 / s).  With RMaxProp, the learning
+rate is the largest possible weight change in 0.5 s.  Output weights are positive before
+training, so that every hidden neuron receives a useful error.  Thin lines and dots show
+single networks, and thick lines show the median over networks.  This figure mirrors
+[ZG18] fig. 1, whose numbers are not published.
 """
 
 import numpy as np
@@ -44,7 +46,7 @@ def jobs(size, seed, data):
 
 
 def learn(rule, step, repeats, loops, seed):
-    """Train with one optimiser at all rates; return costs (loops, rates, repeats)."""
+    """Train networks with one optimiser; return costs (loops, rates, repeats)."""
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 
     def generators(what):
@@ -72,12 +74,12 @@ def gather(results):
 
 
 def final(cost):
-    """Return cost of the last trials / cost of the first trial, (rates, repeats)."""
+    """Return final cost / cost of the first trial, with shape (rates, repeats)."""
     return cost[-LAST:].mean(axis=0) / cost[0]
 
 
 def decades(rates, share):
-    """Return the number of decades in the longest run of usable rates."""
+    """Return the decades that the longest contiguous series of usable rates spans."""
     usable, best, length = np.median(share, axis=1) <= USABLE, 0, 0
     for good in usable:
         length = length + 1 if good else 0

@@ -1,37 +1,40 @@
 """Spiking XOR needs a hidden layer
 
-The inputs form three groups, and each group spikes once in a pattern: the reference
-group always, groups A and B by chance.  Output 1 must respond if exactly one of A
-and B spikes, output 0 in all other cases.  Without a hidden layer, every run makes
-errors in at least 10 % of the patterns of its last 20 s.  With eight hidden neurons
-and symmetric or random feedback, the best of 6 runs of 100 s makes errors in at
-most 10 % of these patterns.  With --full (20 runs of 1,250 s), at least 90 % of the
-runs reach zero error.  A run reaches zero error if 20 s in succession, which are
-about 320 patterns, contain no error, within the last third of the time.
+The inputs form three groups.  In each pattern, the reference group spikes once, and
+groups A and B each spike once with probability 1/2.  Output neuron 1 must spike if
+exactly one of the groups A and B spikes.  Output neuron 0 must spike in all other
+cases.  Without a hidden layer, every run makes errors in at least 10 % of the patterns
+of its last 20 s.  With eight hidden neurons and symmetric or random feedback, the best
+of 6 runs of 100 s makes errors in at most 10 % of the patterns of its last 20 s.  With
+--full (20 runs of 1,250 s), at least 90 % of the runs reach zero error.  A run reaches
+zero error if its last third contains 20 consecutive seconds (about 320 patterns)
+without an error.
 
 [ZG18] uses four hidden neurons and reports that all runs solve the task.  With four
-hidden neurons (--full), fewer than 90 % of the runs shown here reach zero error.
-In 12 % of the draws of four hidden neurons (0.8 % for eight), the fixed feedback
-matrix has no positive weight from one of the outputs.  If this output fails to
-respond, no hidden neuron receives a signal to spike.  This figure mirrors [ZG18]
-fig. 5, where uniform feedback is also worse on average.  The paper uses 100 inputs,
-noise of 4 Hz, fixed random times within 10 ms, and a response window that ends 15
-ms after the stimulus.  A wrong spike is an error immediately, a missing one at the
-end of the window.
+hidden neurons (--full), fewer than 90 % of the runs in this figure reach zero error.
+With four hidden neurons, the fixed random feedback matrix has no positive weight from
+one of the outputs in 12 % of all draws (0.8 % with eight hidden neurons).  If this
+output neuron misses a spike, no hidden neuron receives a signal to spike.  This figure
+mirrors [ZG18] fig. 5, where uniform feedback is also worse on average than symmetric
+and random feedback.  The paper uses 100 inputs with noise of 4 Hz and fixed random
+spike times within 10 ms.  The response window ends 15 ms after the stimulus.  A wrong
+spike is an error at the time of the spike.  A missing spike is an error at the end of
+the window.
 
-The following settings were chosen in trial runs with other seeds.  The groups have
-34, 33 and 33 inputs and one spike time each; the reference is last, at 10 ms.
-Patterns begin every 50 to 70 ms.  Spikes outside the windows enter the rule as
-wrong spikes and are not counted as errors in this figure.  Learning rates are
-0.3 mV (hidden) and 10 mV (output), divided by 10 after 60 % of the time and by 100
-after 85 %.  Initial weights have standard deviations of 20 mV / sqrt(fan-in)
-(hidden, or outputs without a hidden layer) and 30 mV / sqrt(fan-in) (output).
-Hidden weights are limited to 3 mV, because the weights of suppressed neurons would
-otherwise become very negative.
+The following settings were chosen in trial runs with other seeds.  The groups have 34,
+33 and 33 inputs, and all inputs of a group spike at the same time.  The reference group
+spikes last, at 10 ms.  A new pattern begins every 50 to 70 ms.  Output spikes outside
+the response windows enter the learning rule as wrong spikes, but this figure does not
+count them as errors.  Learning rates are 0.3 mV for hidden weights and 10 mV for output
+weights.  The learning rates are divided by 10 after 60 % of the time and by 100 after
+85 %.  Initial weights from the inputs have a standard deviation of 20 mV /
+sqrt(fan-in), and initial weights from hidden to output neurons 30 mV / sqrt(fan-in).
+Hidden weights are clipped to [-3 mV, 3 mV], because the weights of suppressed neurons
+would otherwise become very negative.
 
 The left panels show the last 0.5 s of the best run with random feedback.  The right
-panels show the share of wrong patterns, which are patterns with any error in the
-window.
+panels show the share of wrong patterns.  A pattern is wrong if its response window
+contains an error.
 """
 
 import numpy as np
@@ -44,9 +47,9 @@ from figures.superspike import superspike_training as training
 INPUTS, OUTPUTS, NOISE_HZ = 100, 2, 4.0
 HIDDEN, FEWER = 8, 4                # FEWER: as in [ZG18], with --full
 GROUPS = (np.arange(34), np.arange(34, 67), np.arange(67, 100))     # reference, A, B
-SPAN, WINDOW, GAPS = 100, 250, (500, 700)      # steps of stimulus, response, interval
+SPAN, WINDOW, GAPS = 100, 250, (500, 700)      # steps: stimulus, response, interval
 RATES_V, SCALES_V = (3e-4, 1e-2), (0.02, 0.03)  # hidden, output
-BOUND_V, DROPS = 3e-3, (0.6, 0.85)      # bound on hidden weights; rates fall
+BOUND_V, DROPS = 3e-3, (0.6, 0.85)      # bound on hidden weights; rate drops
 REPEATS = {"quick": 2, "default": 6, "full": 20}
 BLOCKS = {"quick": 20, "default": 200, "full": 2500}
 LAST, ERROR = 40, 0.1       # blocks without an error; bound on the share of errors
@@ -64,10 +67,11 @@ TEXTS = {"none": "no hidden layer",                                     # in cla
 
 
 def stimuli(generators, times, gaps=GAPS):
-    """Draw one block: input (T, B, 100), labels (T, B), ends (T, B), starts.
+    """Draw input (T, B, 100), labels (T, B), window ends (T, B) and starts of a block.
 
-    `times` (B, 3) are the steps at which the groups spike.  `starts` holds one list
-    of (step, A, B) for each of the B networks.
+    `times` (B, 3) holds the steps, within a pattern, at which the groups spike.  For
+    each of the B networks, `starts` holds a list with one entry for each pattern: the
+    first step, whether group A spikes, and whether group B spikes.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -91,7 +95,7 @@ def stimuli(generators, times, gaps=GAPS):
 
 
 def wrong(signal, starts):
-    """Return the numbers of patterns with an error and of all patterns, (2, B)."""
+    """Return the number of wrong patterns and the number of all patterns, (2, B)."""
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
     return np.array([[sum(each), len(each)] for each in counts]).T
@@ -138,13 +142,17 @@ def learn(kind, hidden, repeats, blocks, seed):
 
 
 def rate(errors):
-    """Return the share of wrong patterns (B,) of counts (blocks, 2, B)."""
+    """Return the share of wrong patterns, (B,), given the counts (blocks, 2, B)."""
     wrong_, patterns = errors.sum(axis=0)
     return wrong_ / np.maximum(patterns, 1)
 
 
 def solved(errors):
-    """Return whether LAST consecutive blocks of the last third have no error, (B,)."""
+    """Return whether each network reaches zero error, (B,) bool.
+
+    A network reaches zero error if the last third of its blocks contains LAST
+    consecutive blocks without an error.
+    """
     part = errors[-max(len(errors) // 3, LAST):, 0]
     total = np.concatenate([0 * part[:1], part.cumsum(axis=0)])
     return (total[LAST:] == total[:-LAST]).any(axis=0)
@@ -159,7 +167,7 @@ def gather(results):
 
 
 def drawn(data):
-    """Return the conditions that were run, in order."""
+    """Return the conditions that `data` contains, in the order of the plot."""
     return [kind for kind in (*KINDS, *FEW) if f"{kind}_errors" in data]
 
 

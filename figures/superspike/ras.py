@@ -1,25 +1,25 @@
 """Read and write spike trains in the `.ras` text format of the Auryn simulator.
 
-A `.ras` file has one spike per line, in order of time.  A line holds the time
-in seconds and the number of the neuron, separated by blanks,
+A `.ras` file has one spike per line, in order of time.  A line holds the time in
+seconds and the number of the neuron, separated by blanks:
 
     # a comment
     0.0123 17
 
-`read_ras` returns two arrays, `times_s` and `units`, which
-`binning.bin_events` converts to a dense spike train.  Lines of any other
-form raise an error that names the file and the line.
+`read_ras` returns two arrays, `times_s` and `units`, which `binning.bin_events`
+converts to a dense spike train.  A line in any other form raises an error that states
+the file and the line number.
 
-Units are counted from 0 in the arrays.  A file whose numbers start at 1 is
-read with first_unit=1.  A published benchmark with 200 outputs uses the
-numbers 1 to 200.  If it is read with first_unit=0, unit 0 has no target and
-a unit 200 is needed; `read_ras` refuses this file if units=200 is given.
+In the arrays, units are counted from 0.  If the unit numbers in a file start at 1, read
+the file with first_unit=1.  For example, a published benchmark with 200 outputs uses
+the numbers 1 to 200.  Read with first_unit=0, this file has no target for unit 0 and
+needs a unit 200.  If units=200 is given, `read_ras` rejects the file.
 
-Times are the float64 values nearest to the text, and `write_ras` writes
-enough digits to restore them exactly.  Equal times are accepted, also for
-one unit.  A last line without a line end is refused, because it may be
-incomplete: 1 may be the beginning of 17.  Reading needs 16 bytes of memory
-per spike, 32 bytes at the end, and a block of lines.
+Each time is read as the nearest float64 value, and `write_ras` writes enough digits to
+restore this value exactly.  Spikes may have equal times, even in the same unit.  A last
+line without a line end is rejected, because the line may be incomplete: 1 may be the
+beginning of 17.  Reading needs 16 bytes of memory per spike and a block of lines.  At
+the end of the file, the memory rises to 32 bytes per spike.
 """
 
 import os
@@ -29,8 +29,8 @@ import numpy as np
 
 __all__ = ["read_ras", "write_ras"]
 
-LINE = 256              # largest length of a line, bytes
-BLOCK = 1 << 14         # lines read at a time
+LINE = 256              # maximum length of a line, bytes
+BLOCK = 1 << 14         # spikes read at a time
 TIME = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 SPIKE = re.compile(rb"[ \t]*(" + TIME + rb")[ \t]+([+-]?\d{1,18})\s*(?:#.*)?", re.S)
 COMMENT = re.compile(rb"\s*(?:#.*)?", re.S)
@@ -44,13 +44,13 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
     path : str or path
         The file.
     duration : float, optional
-        Length of the trial, s; spikes at or after this time are refused.
+        Length of the trial, s; spikes at or after this time are rejected.
     units : int, optional
-        Number of units; larger unit numbers are refused.
+        Number of units; larger unit numbers are rejected.
     first_unit : int
         Number of the first unit in the file, usually 0 or 1.
     limit : int
-        Largest size of a file that is read, bytes.
+        Largest file size that is accepted, bytes.
 
     Returns
     -------
@@ -96,7 +96,11 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
 
 
 def _block(file, path, done, left):
-    """Read lines; return their numbers, times, units, lines done and bytes left."""
+    """Read one block of lines.
+
+    Return the line numbers, times and units of its spikes, the number of lines read so
+    far, and the number of bytes that may still be read.
+    """
     numbers, times, units = [], [], []
     while len(times) < BLOCK and (line := file.readline(LINE + 1)):
         done, left = done + 1, left - len(line)
@@ -132,7 +136,7 @@ def write_ras(path, times_s, units, *, first_unit=0):
     units : (E,) int
         Units, counted from 0.
     first_unit : int
-        Number that unit 0 has in the file.
+        Number of unit 0 in the file.
 
     Examples
     --------
@@ -166,9 +170,10 @@ def write_ras(path, times_s, units, *, first_unit=0):
 
 
 def _first_fault(times, units, before, duration, count, first):
-    """Return the index of the first bad spike and its fault, or None.
+    """Return (index, error text) of the first invalid spike, or None if all are valid.
 
-    `units` count from 0; `before` is the time of the previous spike.
+    `units` are counted from 0.  `before` is the time of the spike before the first
+    spike of `times`.
     """
     last = np.inf if duration is None else duration
     end = np.iinfo(np.int64).max if count is None else count
@@ -188,7 +193,7 @@ def _first_fault(times, units, before, duration, count, first):
 
 
 def _options(duration, units, first_unit):
-    """Return checked options as Python numbers; absent options are None."""
+    """Validate the options, and return them as Python numbers or None."""
     if duration is not None:
         number = isinstance(duration, (int, float, np.integer, np.floating))
         if isinstance(duration, bool) or not number or not 0 < duration < np.inf:
@@ -200,7 +205,7 @@ def _options(duration, units, first_unit):
 
 
 def _integer(name, value, least):
-    """Return an integer of at least `least`."""
+    """Return `value` as an int; reject values below `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) \
             or not least <= value < 1 << 62:
         raise ValueError(f"{name} is {value!r}: must be an integer of at least {least}")

@@ -1,7 +1,8 @@
-"""Compute target trains, classification errors, costs and weight bounds.
+"""Compute target spike trains, error signals, costs and clipped weights.
 
-The tasks of [ZG18] use these functions together with `refsnn.superspike`.
-All arrays have time as first axis and hold B independent replicas.
+The tasks of [ZG18] use these functions together with `refsnn.superspike`.  Spike trains
+and errors have time as their first axis.  B is the number of independent networks
+(replicas).
 """
 
 import math
@@ -13,24 +14,24 @@ import numpy as np
 def spike_train(events, T, n, dt, dtype=np.float64):
     """Return spike trains of 0 and 1, with each spike in the step nearest its time.
 
-    A unit outside 0 .. n-1 is refused.  One published target train of [ZG18]
-    contains such a unit.
+    A unit number outside 0 .. n-1 is rejected.  One target spike train published
+    with [ZG18] contains such a number.
 
     Parameters
     ----------
     events : list of B pairs (times_s, units)
-        Sorted times in s and the unit of each spike, in 0 .. n-1.
+        Sorted spike times in s, and the unit number of each spike, in 0 .. n-1.
     T, n : int
-        Numbers of steps and units.
+        Number of time steps, and number of units.
     dt : float
-        Step, s.
+        Duration of a time step, s.
     dtype : float32, float64 or bool
         Dtype of the result.
 
     Returns
     -------
     (T, B, n) array
-        At most one spike per unit and step.
+        Spike trains; each unit spikes at most once per step.
 
     """
     T, n, dt = _count("T", T), _count("n", n), _positive("dt", dt)
@@ -51,7 +52,7 @@ def spike_train(events, T, n, dt, dtype=np.float64):
 
 
 def _steps(name, times, units, T, n, dt):
-    """Return checked steps and units of the spikes of one replica."""
+    """Validate the spikes of one replica, and return their steps and units."""
     times, units = np.asarray(times), np.asarray(units)
     if times.ndim != 1 or times.size and times.dtype.kind not in "fiu":
         raise ValueError(f"{name}: times of shape {times.shape}, dtype {times.dtype}: "
@@ -74,20 +75,20 @@ def _steps(name, times, units, T, n, dt):
 def classification(heard, spikes, labels, ends, *, outside="free"):
     """Return the error signal of a classification task.
 
-    The signal is -1 for each spike of a wrong output unit.  It is 1 for the
-    correct unit in the last step of a window in which this unit did not spike.
-    The paper does not say whether spikes between windows are errors; this is
-    set by `outside`.
+    The signal is -1 for each spike of a wrong output unit.  If the correct unit
+    does not spike within a window, its signal is 1 in the last step of the window.
+    The paper does not state whether spikes between windows are errors; the argument
+    `outside` decides this.
 
     Parameters
     ----------
     heard : (B,) bool
-        Whether the correct unit has spiked in the current window: False at
-        the start, later the value returned for the previous block.
+        Whether the correct unit has already spiked in the current window.  Pass
+        False at the start, and later the value returned for the previous block.
     spikes : (T, B, k) float
         Spikes of the output units.
     labels : (T, B) int
-        The correct unit; -1 between windows.
+        Correct unit at each step; -1 between windows.
     ends : (T, B) bool
         True in the last step of each window.
     outside : {"free", "wrong"}
@@ -96,9 +97,9 @@ def classification(heard, spikes, labels, ends, *, outside="free"):
     Returns
     -------
     heard : (B,) bool
-        Value for the next block.
+        Value to pass for the next block.
     signal : (T, B, k) float
-        Error events, in the dtype of the spikes.
+        Error signal, in the dtype of the spikes.
 
     """
     spikes = _floats("spikes", spikes, 3)
@@ -118,7 +119,7 @@ def classification(heard, spikes, labels, ends, *, outside="free"):
 
 
 def _windows(spikes, labels, ends, heard):
-    """Return checked labels (T, B), ends (T, B) and heard (B,)."""
+    """Validate and return labels (T, B), ends (T, B) and heard (B,)."""
     T, B, k = spikes.shape
     labels, ends, heard = np.asarray(labels), np.asarray(ends), np.asarray(heard)
     if labels.shape != (T, B) or labels.dtype.kind not in "iu":
@@ -139,9 +140,9 @@ def _windows(spikes, labels, ends, heard):
 
 
 def cost(running, error, dt, *, tau=10.0, root=False):
-    """Return the running mean of the squared error over time and units.
+    """Return the running mean of the squared error, averaged over time and units.
 
-    With the decay d = exp(-dt/tau), the cost of [ZG18] is
+    With the decay factor d = exp(-dt/tau), the cost of [ZG18] is
 
         C[t] = sum_{s<=t} d^(t-s) mean_k e_k[s]^2 / sum_{s<=t} d^(t-s)
 
@@ -151,18 +152,18 @@ def cost(running, error, dt, *, tau=10.0, root=False):
     Parameters
     ----------
     running : (2, B) float64 or None
-        Both sums after the previous block; None at the start.
+        Both sums of C after the previous block; None at the start.
     error : (T, B, k) float
-        Errors of a block, 1/s.
+        Filtered errors of a block, 1/s.
     dt, tau : float
-        Step and time constant, s.
+        Duration of a step, and time constant, s.
     root : bool
-        Whether to return the square root of C.
+        Whether to return the square root of C instead of C.
 
     Returns
     -------
     running : (2, B) float64
-        Both sums after the block.
+        Both sums of C after the block.
     values : (T, B) float
         C in 1/s^2, or its square root in 1/s.
 
@@ -185,7 +186,10 @@ def cost(running, error, dt, *, tau=10.0, root=False):
 
 
 def clipped(W, update, bound=0.1):
-    """Return W + update, clipped to [-bound, bound], all (B, n, m) and in V."""
+    """Return W + update, clipped to [-bound, bound].
+
+    The arrays have shape (B, n, m), and all values are in V.
+    """
     W, update, bound = _floats("W", W, 3), _floats("update", update, 3), \
         _positive("bound", bound)
     if W.shape != update.shape:

@@ -1,19 +1,21 @@
-"""Train networks with the SuperSpike rule: tasks, layers and blocks.
+"""Train spiking networks on the tasks of [ZG18] with the SuperSpike rule.
 
-The figures of [ZG18] share this module.  It provides frozen Poisson input, target
-spikes, a picture drawn with spikes, and the training of B independent networks at
-once.  Each network has its own weights and input, and its results do not depend on
-the other networks.  Blocks of 0.5 s, the interval between weight updates in the
-paper, follow each other without a pause, and no state is ever reset.
+The figures on [ZG18] share this module.  The module provides frozen Poisson inputs,
+target spike trains, and a picture as a spike raster.  It trains B independent networks
+in parallel.  Each network has its own weights and inputs, and its results do not depend
+on the other networks.  Time is divided into blocks of 0.5 s, the interval between
+weight updates in the paper.  Blocks follow each other without a pause, and no state is
+ever reset.
 
 Values that the paper does not give are taken from the published code.  The running
-maximum v of RMaxProp decays once per block, with a time constant of 30 s, and its
-eps is 1e-12.  The trace z of the regulariser decays with 0.1 s.  Initial weights are
-normal with mean 0, and weights are clipped at 0.1 V.  Two values are those of this
-project.  The first is the scale of the initial weights, which each figure states.
-The second is the delay of the input and the surrogate derivative of hidden layers:
-1.6 ms, twice the axonal delay of 0.8 ms, because two axonal delays pass between a
-hidden spike and the error that it causes.
+maximum v of RMaxProp decays once per block, with a time constant of 30 s, and the eps
+of RMaxProp is 1e-12.  The trace z of the regulariser decays with a time constant of 0.1
+s.  Initial weights are normally distributed with mean 0, and weights are clipped to
+[-0.1 V, 0.1 V].  Two values were chosen for this project.  The first value is the scale
+of the initial weights, which each figure states.  The second value is the delay of 1.6
+ms for the input and the surrogate derivative of hidden layers.  This delay is twice the
+axonal delay of 0.8 ms, because two axonal delays pass between a hidden spike and the
+error that it causes.
 """
 
 from typing import NamedTuple
@@ -25,7 +27,7 @@ from refsnn import optimisers, superspike, superspike_signals
 from refsnn.fast import superspike as fast_superspike
 
 DT_S, BLOCK_S, AXON_S = 1e-4, 0.5, 0.8e-3
-STEPS, AXON = 5000, 8               # steps of a block and of an axonal delay
+STEPS, AXON = 5000, 8               # steps in a block and in an axonal delay
 TAU_RMS_S, EPS = 30.0, 1e-12
 DEAD = 100                          # smallest interval between target spikes, steps
 FEEDBACK = ("symmetric", "random", "uniform")
@@ -39,40 +41,40 @@ LETTERS = {"S": ("01110", "10001", "10000", "01110", "00001", "10001", "01110"),
 
 
 class Layer(NamedTuple):
-    """Hold the weights of a layer of each network, and its state between blocks."""
+    """Hold one layer of all networks, with its weights and its state between blocks."""
 
     k: superspike.Coefficients
     W: np.ndarray                   # (B, n, m), V
     state: fast_superspike.State
-    axon: np.ndarray                # (AXON, B, n) spikes in the axons
+    axon: np.ndarray                # (AXON, B, n) spikes that are still in the axons
     scale: optimisers.State | None  # state of the optimiser
 
 
 # ---- tasks ------------------------------------------------------------------
 
 def poisson(generators, m, rate_hz, steps=STEPS):
-    """Draw frozen input trains (steps, B, m) bool, one generator for each network."""
+    """Draw frozen spike trains (steps, B, m) bool, one generator for each network."""
     return np.stack([generator.random((steps, m)) < rate_hz * DT_S
                      for generator in generators], axis=1)
 
 
 def equidistant(count, steps=STEPS):
-    """Return the steps of `count` evenly spaced target spikes."""
+    """Return the time steps of `count` evenly spaced target spikes."""
     return np.arange(1, count + 1) * steps // (count + 1)
 
 
 def train_of(times, steps=STEPS):
-    """Return one target train (steps, 1, 1) with spikes at the steps `times`."""
+    """Return one target spike train (steps, 1, 1), with spikes at the steps `times`."""
     train = np.zeros((steps, 1, 1), np.float32)
     train[times] = 1
     return train
 
 
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
-    """Draw a text as a raster (steps, 1, units), in which units fire at its ink.
+    """Draw a spike raster (steps, 1, units) in which a text appears as dark pixels.
 
-    Spikes are Poisson with `rate_hz`; spikes within 10 ms after another spike of
-    the same unit are removed.
+    Where the text has ink, units fire Poisson spikes with `rate_hz`.  A spike less than
+    10 ms after another spike of the same unit is removed.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -93,13 +95,13 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
 # ---- networks ---------------------------------------------------------------
 
 def weights(generators, n, m, scale_v):
-    """Draw normal initial weights (B, n, m) with deviation scale_v / sqrt(m)."""
+    """Draw initial weights (B, n, m) with standard deviation scale_v / sqrt(m)."""
     return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
                      for generator in generators]).astype(np.float32)
 
 
 def layer(W, settings):
-    """Return a layer whose state is at rest."""
+    """Return a layer with weights W whose neurons are at rest."""
     B, n, m = W.shape
     k = superspike.coefficients(settings)
     return Layer(k, W, fast_superspike.rest(k, B, n, m, W.dtype),
@@ -107,11 +109,11 @@ def layer(W, settings):
 
 
 def run(layers, x):
-    """Run one block; return the layers with new states, and their recordings.
+    """Run one block; return the new layers, their recordings and the output spikes.
 
     Returns
     -------
-    layers, blocks : lists
+    layers, blocks : lists with one entry for each layer
     arriving : (T, B, n) spikes of the last layer, after the axonal delay
     """
     moved, blocks = [], []
@@ -124,17 +126,18 @@ def run(layers, x):
 
 
 def feedback(kind, generators, n, k):
-    """Return fixed feedback matrices (B, n, k); None for symmetric feedback."""
+    """Return fixed feedback matrices (B, n, k), or None for symmetric feedback."""
     shape = np.zeros((1, k, n), np.float32)
     return None if kind == "symmetric" else np.concatenate(
         [superspike_signals.feedback(kind, shape, each) for each in generators])
 
 
 def accumulate(layers, blocks, signal, matrix=None):
-    """Return the layers, the integrals of the rule, and the output error of one block.
+    """Integrate the SuperSpike rule over one block.
 
-    The integrals are (B, n, m) for each layer.  `matrix` is the feedback to the
-    hidden layer; None uses the weights of the layer above.
+    Return the layers with new states, the integral (B, n, m) for each layer, and the
+    error of the output layer.  `matrix` holds the feedback weights to the hidden layer.
+    With None, the feedback uses the weights of the layer above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):
@@ -151,15 +154,16 @@ def accumulate(layers, blocks, signal, matrix=None):
 
 
 def update(layers, found, rate, rule="rmaxprop"):
-    """Change and clip the weights.
+    """Return the layers after one weight update, with clipped weights.
 
-    `rate` is a number, (B, 1, 1), or a list of these, one for each layer.
+    The learning rate `rate` is a number, an array (B, 1, 1), or a list with one of
+    these for each layer.
     """
     moved, decay = [], float(np.exp(-BLOCK_S / TAU_RMS_S))
     rates = rate if isinstance(rate, list) else [rate] * len(layers)
     for each, m, rate in zip(layers, found, rates, strict=True):
         step, scale = m / BLOCK_S, None
-        if rule != "fixed":             # optimisers descend, the rule ascends
+        if rule != "fixed":             # optimisers descend, m ascends
             scale, step = getattr(optimisers, rule)(each.scale, -step, rate=1.0,
                                                     decay=decay, eps=EPS)
         W = signals.clipped(each.W, (rate * step).astype(each.W.dtype))
@@ -171,24 +175,24 @@ def update(layers, found, rate, rule="rmaxprop"):
 
 def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
              watch=None):
-    """Train repeatedly on one target raster and frozen input.
+    """Train networks on repeated trials with frozen input and one target raster.
 
     Parameters
     ----------
     layers : list of Layer
     x : (L STEPS, B, m) bool, one trial of L blocks
     target : (L STEPS, B or 1, k)
-    loops : int
-    rate : number, (B, 1, 1), or a function of the loop that returns one
+    loops : int, number of trials
+    rate : number, array (B, 1, 1), or function from the trial number to one of these
     matrix : (B, n, k), optional
-        Feedback matrix; None uses the output weights.
+        Feedback matrix; with None, the output weights are used.
     watch : callable, optional
-        Called with (loop, part, blocks) after each block of a trial.
+        Function that is called with (loop, part, blocks) after each block.
 
     Returns
     -------
     list of Layer
-    (loops, B) mean square of e over trials and outputs, 1/s^2
+    (loops, B) mean square of the output error e in each trial, 1/s^2
     """
     dtype = layers[0].W.dtype
     parts = np.split(x, len(x) // STEPS)
@@ -197,7 +201,7 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
     for loop in range(loops):
         for i, goal in enumerate(wanted):
             layers, blocks, arriving = run(layers, parts[i])
-            parts[i] = blocks[0].x          # the packed form is faster in later trials
+            parts[i] = blocks[0].x          # packed input is faster in later trials
             layers, found, error = accumulate(layers, blocks, goal - arriving, matrix)
             layers = update(layers, found, rate(loop) if callable(rate) else rate, rule)
             cost[loop] += np.square(error).mean(axis=(0, 2)) / len(parts)
@@ -207,9 +211,11 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
 
 
 def hits(spikes, times, window):
-    """Return whether each network fires once near each target and no other spike.
+    """Return whether each network hits all targets, (B,) bool.
 
-    `spikes` is (T, B), `times` and `window` are in steps; the result is (B,) bool.
+    A network hits all targets if it fires exactly one spike within `window` steps of
+    each target and no other spike.  `spikes` is (T, B), and `times` holds the target
+    steps.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])

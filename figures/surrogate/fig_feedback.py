@@ -219,7 +219,7 @@ LAYERS = (colours.SKY, colours.BLUE, colours.PURPLE)
 
 
 def plot(data, fig):
-    """Draw accuracies and cosines for two hidden layers (top) and for three (bottom)."""
+    """Draw accuracies and cosines for two (top) and three (bottom) hidden layers."""
     fig.set_size_inches(10, 7.4)
     axes = fig.subplots(2, 2, sharex=True)
     _rules(data, axes[0])
