@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | bptt.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Backpropagation through time (BPTT): the exact gradient, backward in time.
+r"""Backpropagation through time (BPTT) computes the exact gradient.
 
-The functions take a recurrence h[t] = f(h[t-1], x[t]; parameters) with
-loss L as three arrays along one trajectory:
+Three arrays describe a recurrence h[t] = f(h[t-1], x[t]; parameters) with
+loss L along one trajectory:
 
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
-    q[t] = direct derivative of L by h[t].
+    q[t] = direct derivative of L with respect to h[t].
 
 The adjoint p[t] = dL/dh[t] includes the effect of h[t] on later steps:
 
@@ -19,18 +19,18 @@ Truncated BPTT propagates each q[t] back over K steps only:
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Inserting
     M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] and exchanging the two sums
-    gives (2), where the factor in front of F[s] is the adjoint (1).
+    gives (2).  The factor in front of F[s] is the adjoint (1).
 Exact.  The gradient is exact for every J, F and q.  Approximations enter
-    only through terms that the caller omits from J.  Truncation (3) is
-    approximate for K < T - 1: it omits the influence of a parameter at
-    step s on the loss of steps after s + K.
-Cost.   O(T B n (n + p)) time for n states and p parameters; truncation
-    takes O(T B n (K n + p)) time.
+    only through terms that the caller omits from J.  Truncation (3) omits
+    the influence of a parameter at step s on the loss after step s + K.
+    For K >= T - 1, truncated BPTT is exact.
+Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
+    parameters, and `truncated` takes O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes the sums for one layered network; here h holds
-    all states of all layers.  Loss terms that depend directly on the
-    parameters, such as weight decay, are added by the caller.  Other
-    implementations truncate at the ends of chunks, so that K varies within
-    a chunk; (3) uses the same K for every q[t].
+    all states of all layers.  The caller adds loss terms that depend
+    directly on the parameters, such as weight decay.  Implementations that
+    truncate at chunk boundaries vary K within a chunk.  Eq. (3) uses the
+    same K for every q[t].
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -51,7 +51,7 @@ def adjoint(J, q):
     ----------
     J : (T, B, n, n) float
         State Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``;
-        J[0] is not used.  The result has their dtype.
+        J[0] is not used.  The result has the dtype of J.
     q : (T, B, n) float
         Direct derivative of the loss, in units of loss per unit of state.
 
@@ -74,19 +74,19 @@ def adjoint(J, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss along a trajectory, (1) and (2).
+    """Return the gradient of the loss along a trajectory, eqs. (1), (2).
 
     Parameters
     ----------
     J, q
-        As for `adjoint`.
+        Arguments of `adjoint`.
     F : (T, B, n, p) float
         Immediate influence of the parameters on the states.
 
     Returns
     -------
     (p,) float
-        Sum over steps and batch, in units of loss per unit of parameter.
+        Gradient, summed over steps and batch.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def truncated(J, F, q, horizon):
     Parameters
     ----------
     J, F, q
-        As for `gradient`.
+        Arguments of `gradient`.
     horizon : int
         Number of steps K, at least 0.  K = 0 keeps only the immediate
         influence; the gradient is exact if K >= T - 1.
@@ -113,7 +113,7 @@ def truncated(J, F, q, horizon):
     Returns
     -------
     (p,) float
-        As for `gradient`.
+        Gradient, summed over steps and batch.
 
     Examples
     --------

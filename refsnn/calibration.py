@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | calibration.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Calibration of an analog chip through its spikes and membrane samples.
+r"""Calibrate an analog chip from its spikes and membrane samples.
 
-`calibrate` uses a chip only through a callable, run(weights, spikes) ->
-(spikes, samples), so that real chips can be calibrated too.  In each image
-all neurons receive the same number of input spikes at the end of bin 0.
-The sum of the weights of these inputs, the drive d, increases from image
-to image.  Let y be the samples of a neuron, in codes above its trace
-without input.  The neuron's parameters follow from
+`calibrate` accesses a chip only through a callable, run(weights, spikes)
+-> (spikes, samples), so that real chips can be calibrated too.  In each
+image all neurons receive the same number of input spikes at the end of bin
+0.  The drive d is the sum of the weights of these inputs, and it increases
+from image to image.  Let y be the samples of a neuron minus its samples
+without input, in codes.  The parameters of the neuron follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
@@ -16,26 +16,26 @@ without input.  The neuron's parameters follow from
     reset = (sample after a spike - trace without input) / c,
     leak = (trace without input - nominal code) / c                   (6)
 
-Here c is the number of codes from leak to threshold, t0 the arrival time
-of the input, p_nominal is p after one bin at the nominal time constants,
-and D is the height of the jump at the reset.  P is symmetric in tau_syn
-and tau_mem and cannot separate them.  (4) identifies tau_mem, because a
-spike leaves the synaptic currents unchanged.  `corrected` applies the
-corrections to the parameters of a drawn chip,
+Here c is the number of codes from leak to threshold, and t0 is the arrival
+time of the input.  p_nominal is p after one bin at the nominal time
+constants, and D is the jump height at the reset.  P is symmetric in
+tau_syn and tau_mem and cannot separate them.  Eq. (4) identifies tau_mem,
+because a reset does not change the synaptic currents.  `corrected` applies
+the corrections to the parameters of an emulated chip,
 
     gain, tau_syn, tau_mem *= factors;  potentials += offsets         (7)
 
-Derivation.  (2) is the response of two low-pass filters in series.  In the
-    difference between responses with and without a reset, the currents
-    cancel, which leaves (4).
-Approximate.  The offset of the analog-to-digital converter (ADC) is
-    measured as part of the leak, and its gain errors affect all
-    amplitudes.  Membrane noise lowers the measured threshold by about its
-    standard deviation.  Synaptic mismatch is averaged over `repeats`
-    choices of input rows.
-Cost.   About 300 images for each repeat, 2 s in all on the emulated chip.
-Departures.  [CB22] uses the calibration tools of the chip, which can also
-    connect known voltages.  Here only inputs and recordings are used.
+Derivation.  Eq. (2) is the response of two low-pass filters in series.
+    The synaptic currents cancel in the difference between responses with
+    and without a reset, and eq. (4) remains.
+Approximate.  The measured leak includes the offset of the
+    analog-to-digital converter (ADC).  Gain errors of the ADC affect all
+    amplitudes.  Membrane noise lowers the measured threshold by about the
+    standard deviation of the noise.  Synaptic mismatch is averaged over
+    `repeats` selections of input rows.
+Cost.   Each repeat uses about 300 images; emulated, all take 2 s.
+Departures.  [CB22] uses the chip's calibration tools, which can also apply
+    known voltages.  This module uses only inputs and recordings.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -48,25 +48,25 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure"]
-_CLASSES = 10          # weights of the inputs are 0 .. 10 units
-_STEPS = 20            # T, bins of an image
+_CLASSES = 10          # input weights are 0 .. 10 units
+_STEPS = 20            # T, number of time bins of an image
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons, NaN if not measurable."""
-    gain: np.ndarray           # (2, N), exc. and inh., nominal is 1
+    """Hold the measured parameters of N neurons; NaN if not measurable."""
+    gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
     threshold: np.ndarray      # (N,), relative to the leak
-    leak: np.ndarray           # (N,), with the offset of the ADC
+    leak: np.ndarray           # (N,), including the ADC offset
     reset: np.ndarray          # (N,), relative to the leak
     restless: np.ndarray       # (N,) bool: fires without input
-    silent: np.ndarray         # (N,) bool: never fires, or too late to measure
+    silent: np.ndarray         # (N,) bool: never fires, or fires too late to measure
 
 
 class Corrections(NamedTuple):
-    """Hold the corrections of settings: factors, and offsets of potentials."""
+    """Hold the corrections to the settings of a chip, as factors or offsets."""
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
     tau_mem: np.ndarray        # (N,), factor
@@ -82,22 +82,22 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     Parameters
     ----------
     run : callable (weights, spikes) -> (spikes, samples)
-        The chip.  All neurons are hidden neurons: weights.hidden is
-        (neurons, inputs) int, weights.recurrent is None, weights.readout
-        is (0, neurons).  Input spikes are (T, B, inputs), 0 or 1; the
-        results are (T, B, neurons).
+        Function that runs the chip.  All neurons are hidden neurons:
+        weights.hidden is (neurons, inputs) int, weights.recurrent is None,
+        weights.readout is (0, neurons).  Input spikes, 0 or 1, have shape (T,
+        B, inputs); both results have shape (T, B, neurons).
     neurons, inputs : int
-        Size of the chip.  At least 11 inputs are needed, 100 recommended.
+        Chip size: at least 11 inputs are required; 100 are recommended.
     dt : float
-        Width of a bin, s, at most the refractory time.
+        Width of a time bin, s; at most the refractory time.
     tau_mem, tau_syn : float
         Nominal time constants, s.
     scale : float
-        Hardware weight that corresponds to a weight of 1 threshold.
+        Hardware weight that corresponds to a weight of one threshold.
     code : (float, float)
-        Nominal code of the leak, and codes from leak to threshold.
+        Nominal code of the leak, and number of codes to the threshold.
     repeats : int
-        Number of choices of input rows to average over.
+        Number of input-row selections to average over.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     t = tau_syn * np.linspace(0, 6, 400)[:, None]
     peak = gains[0] * _kernel(t, taus[0], mem).max(axis=0)
     nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
-    blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone does not identify them
+    blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone is not sufficient
     return Measurement(blank * gains * nominal * scale / code[1], blank * taus, tau,
                        blank * half * peak / code[1],                      # (5)
                        (base - code[0]) / code[1], reset / code[1],        # (6)
@@ -139,7 +139,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return P (T, N), and the drive (N,) at which half of the images spike."""
+    """Return P (T, N), and the drive (N,) for spikes in half of the images."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -151,7 +151,7 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem and the reset in codes, NaN for neurons without spikes."""
+    """Return tau_mem and the reset code; NaN for neurons without spikes."""
     lags, E, count, after, spiking = np.arange(3, 10), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -174,13 +174,13 @@ def _jump(sweep, P, dt):
 
 
 def _fit(P, tau_mem, tau_syn, dt):
-    """Fit the amplitude of the current and tau_syn, (N,), by Gauss-Newton steps."""
+    """Fit the current amplitude and tau_syn, (N,) each, by Gauss-Newton steps."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
     theta = np.stack([np.log(np.maximum(P.max(axis=0), 1e-6) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
     for k, free in enumerate([3] * 15 + [2] * 10):
         if k == 15:
-            theta[2] = np.median(theta[2])              # common to all neurons
+            theta[2] = np.median(theta[2])              # t0 is common to all neurons
         now, J = _shape(theta, t, tau_mem), []
         for i, small in enumerate((1e-5, 1e-5, 1e-5 * dt)[:free]):
             moved = theta.copy()
@@ -194,13 +194,13 @@ def _fit(P, tau_mem, tau_syn, dt):
 
 
 def _shape(theta, t, tau_mem):
-    """Return P, (T, N), for log amplitude, log tau_syn and start."""
+    """Return P (T, N) for log amplitude, log tau_syn and arrival time."""
     size, tau, start = theta
     return np.exp(size) * _kernel(t[:, None] - start, np.exp(tau), tau_mem)  # (2)
 
 
 def _kernel(t, a, b):
-    """Return the response p of (3)."""
+    """Return the impulse response p of eq. (3)."""
     t = np.maximum(t, 0)
     x = t * (1 / b - 1 / a)
     x = x + 1e-30 * (x == 0)                        # expm1(x) / x is then 1
@@ -208,7 +208,7 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Return drive (B,), spikes and codes above `base` for each choice of rows."""
+    """Return drive (B,), spikes and codes above `base` for each row selection."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -218,7 +218,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return weights (inputs,) and images (most + 1, inputs) of drive unit * d."""
+    """Return weights (inputs,), and images (most + 1, inputs) with drive unit * d."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
@@ -230,7 +230,7 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _trial(run, weights, images, neurons):
-    """Return spikes and samples (T, B, N) of images with events in bin 0."""
+    """Return the spikes and samples (T, B, N) for images with input in bin 0."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,
@@ -246,12 +246,12 @@ def _trial(run, weights, images, neurons):
 
 def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
               scale=240.0, code=(80.0, 70.0), repeats=8):
-    """Return corrections that make the neurons of a chip nominal.
+    """Return corrections that adjust the neurons of a chip to nominal values.
 
-    If a neuron fires without input, its only correction is a threshold
-    raised by 1.  If a neuron never fires, or too late to measure, its leak
-    is corrected and its threshold lowered by 0.5.  Calibration should
-    therefore be repeated at least once, on the corrected chip.
+    For a neuron that fires without input, only the threshold is corrected: it
+    is raised by 1.  For a neuron that never fires, or fires too late to
+    measure, the leak is corrected and the threshold is lowered by 0.5.
+    Calibration should therefore be repeated at least once.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     Returns
     -------
     Corrections
-        Argument of `corrected`, or changes of the settings of a real chip.
+        Corrections for `corrected`, or for the settings of a real chip.
 
     Examples
     --------

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | chip.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""An analog neuromorphic chip with mismatched neurons, and its emulation.
+r"""Emulate an analog neuromorphic chip with mismatched neurons.
 
 The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
 `Effects` lists twenty ways in which such a chip departs from an ideal
-network.  `draw` draws the fixed parameters of one `Chip`, and `emulate`
-runs a network on this chip.  N and N' are standard normal numbers, drawn
-anew at each use, and size is the magnitude of an effect:
+network.  `draw` samples the fixed parameters of a chip, and `emulate` runs
+a network on this chip.  N and N' are standard normal random variables,
+sampled anew at each use, and size is the magnitude of an effect:
 
     factor = exp(r N - r^2 / 2),  r^2 = log(1 + size^2)               (1)
     gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
@@ -16,14 +16,14 @@ anew at each use, and size is the magnitude of an effect:
     drift: gain, tau_syn, tau_mem, threshold *=
         1 + size (N cos a + N' sin a),  a = 2 pi age / hour           (6)
 
-A factor (1) has mean 1 and standard deviation size.  The unit of potential
-is the nominal distance from leak to threshold.  Threshold and reset are
-relative to the leak potential of the neuron.  Offsets of the
-analog-to-digital converter (ADC) are in units of its integer codes.
+Factors of eq. (1) have mean 1 and standard deviation size.  Potentials are
+in units of the nominal distance from leak to threshold.  Threshold and
+reset are relative to the leak potential of the neuron.  ADC is the
+analog-to-digital converter; its offset is measured in codes.
 
-`emulate` integrates in steps of h.  A neuron with time constants tau_s and
-tau has an excitatory and an inhibitory current I_s, s = e or i, and a
-membrane potential v relative to its leak potential:
+`emulate` uses integration steps of length h.  A neuron has an excitatory
+(s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
+The membrane potential v has time constant tau and is relative to the leak:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (7)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (8)
@@ -37,26 +37,27 @@ membrane potential v relative to its leak potential:
                  + 70 (1 + adc_gain) (v + leak + noise))             (13)
 
 Here k = noise sqrt(1 - exp(-2h/tau)), and xi is uniform on 2^16 levels
-with variance 1.  For h << tau, (12) multiplies the part of a steady
-response beyond the edge by slope.  Codes are clipped to 0 .. 255.  Bin t
-of a recording lasts from t dt to (t+1) dt.  It is sampled at its start,
-its input arrives at its end, and it records 1 if the neuron spikes at
-least once.  The timing is that of `lif`, where x[t] enters I[t+1].
+with variance 1.  For h << tau, eq. (12) multiplies the part of a steady
+response beyond the edge by slope.  Codes are clipped to 0 .. 255.  Time
+bin t lasts from t dt to (t+1) dt.  The potential is sampled at the start
+of the bin, and the input arrives at its end.  The recorded value is 1 if
+the neuron spikes at least once in the bin.  As in `lif`, x[t] enters
+I[t+1].
 
-Derivation.  `Effects` names the source of each spread.  (9) solves tau
-    dv/dt = -v + tau g I for a decaying I, with g such that a nominal
-    neuron has U[t+1] = beta U[t] + I[t] at multiples of dt.
+Derivation.  `Effects` states the source of each spread.  Eq. (9) solves
+    tau dv/dt = -v + tau g I for exponentially decaying I.  With this g, a
+    nominal neuron has U[t+1] = beta U[t] + I[t] at multiples of dt.
 Exact.  The dynamics are exact between events.  Spikes are detected at the
-    ends of steps, and arrivals, delays and refractory times are rounded to
-    steps, with errors of order h.  With h = dt and refractory time r dt,
-    r > 0, an ideal chip equals `lif` with reset="zero" and refractory=r.
+    ends of steps.  Arrivals, delays and refractory times are rounded to
+    steps, with errors of order h.  With h = dt and refractory time r dt, r
+    > 0, an ideal chip equals `lif` with reset="zero" and refractory=r.
 Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` takes
     O(B N) time per step for N = n + k neurons, and O(B T N) memory.
-Departures.  The parameters of different neurons are independent.  A trend
-    of gains across the chip is included in their spread.  De-calibrated
-    time constants are at least 0.5 us, as on the chip.  Thresholds below
-    the leak potential are kept, as in [CB22].  Readouts use separate rows
-    of synapses.
+Departures.  The parameters of different neurons are independent.  The
+    spread of gains includes any trend of gains across the chip.
+    De-calibrated time constants are at least 0.5 us, as on the chip.
+    Thresholds below the leak potential are allowed, as in [CB22].
+    Readouts use separate rows of synapses.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -72,41 +73,41 @@ __all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "aged", "dr
            "emulate", "only"]
 _SHORTEST = 0.5e-6     # s, smallest time constant
 _HOUR = 3600.0         # s, period of the drift
-_IMAGES = 128          # images emulated at a time, so that their state fits the cache
+_IMAGES = 128          # number of images per batch, so that the state fits the cache
 _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 0,
         "headroom": (-np.inf, np.inf, 1), "loss": 0}
 
 
 class Effects(NamedTuple):
-    """List the twenty effects; the value None switches an effect off.
+    """Hold the magnitudes of twenty effects; None switches an effect off.
 
     The defaults describe an uncalibrated chip.  A spread is a standard
-    deviation, relative for gains and time constants.  Sources: [T] text of
-    [CB22], [S] its public training code, [H] the chip's public software,
-    [C] a published calibration of one chip, whose settings are taken as
-    proportional to the parameters, [P] plausible, not measured.
+    deviation, relative for gains and time constants.  The sources are [T] the
+    text of [CB22], [S] its public training code, [H] the chip's public
+    software, and [C] a published calibration of one chip, with parameters
+    taken as proportional to settings.  Values [P] are plausible, not measured.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs and of neurons   [S][H]
     gain           spread of synaptic gains, exc. and inh.          [C]
     synapse        spread of single synapses, exc. and inh.         [H][P]
-    tau_syn        spread exc., spread inh., their correlation      [C]
+    tau_syn        spreads, exc. and inh., and their correlation    [C]
     tau_mem        spread of membrane time constants                [C]
-    threshold      spread of threshold - leak, and of leaks         [C][H]
+    threshold      spreads of threshold - leak and of the leak      [C][H]
     reset          spread of reset - leak                           [C][H]
-    refractory     time at the reset after a spike, s               [C][H]
-    decalibration  further spread of time constants and thresholds  [T]
+    refractory     time at the reset potential after a spike, s     [C][H]
+    decalibration  added spreads of time constants and thresholds   [T]
     noise          std. of read, membrane and baseline noise        [H][S]
     adc_limit      largest integer code of the samples              [S][H]
-    adc            spread of offsets, in codes, and of gains        [C][P]
-    sampling       latency of the samples, and its jitter, s        [T][P]
+    adc            spreads of ADC offsets, in codes, and ADC gains  [C][P]
+    sampling       latency of the samples, and std. of its jitter, s [T][P]
     hidden_peak    a sample at a spike shows the reset potential    [T]
-    headroom       lower and upper edge of the linear range of the
-                   membrane, and slope of responses beyond it       [H][P]
+    headroom       lower and upper edge of the linear membrane range,
+                   and slope of the response beyond this range      [H][P]
     timing         interval between input events of one bin, and
                    delay from a spike to on-chip synapses, s        [P]
     loss           probability that an event is lost                [P]
-    pathological   shares of neurons that never and always fire     [T][P]
+    pathological   fractions of neurons that never or always fire   [T][P]
     drift          slow change of gains, time constants, thresholds [P]
     """
 
@@ -142,10 +143,10 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 class Chip(NamedTuple):
     """Hold the parameters of one chip, which no learning rule may use.
 
-    N is the number of neurons and M the number of inputs.  An axis of
-    length 2 holds excitatory, then inhibitory values.  `drift` holds the
-    two normal numbers of (6) for gain (2), tau_syn (2), tau_mem and
-    threshold.
+    N is the number of neurons and M the number of inputs.  An axis of length 2
+    holds excitatory, then inhibitory values.  `drift` holds the two random
+    variables of eq. (6) for two gains, two synaptic time constants, tau_mem
+    and threshold.
     """
 
     effects: Effects
@@ -164,24 +165,24 @@ class Chip(NamedTuple):
 
 def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
          tau_syn=6e-6, dtype=np.float32):
-    """Draw the parameters of a chip, eqs. (1)-(5).
+    """Sample the parameters of a chip, eqs. (1)-(5).
 
-    Each effect has its own random stream, so that its magnitude has no
-    influence on the draws of other effects.
+    Each effect has its own random stream, so that the magnitude of an effect
+    does not change the random values of other effects.
 
     Parameters
     ----------
     seed : int or numpy.random.Generator
-        Seed of the chip.
+        Random seed of the chip.
     effects : Effects
         `UNCALIBRATED`, `CALIBRATED` or `IDEAL`; change single effects with
         ``_replace(loss=None, decalibration=(0.3, 0.3))``.
     neurons, inputs : int
-        Number of neurons, and of signed inputs of each neuron.
+        Number of neurons, and number of signed inputs of each neuron.
     tau_mem, tau_syn : float
-        Nominal time constants, s.
+        Nominal membrane and synaptic time constants, s.
     dtype : {numpy.float32, numpy.float64}
-        Dtype of the chip and of its emulation.
+        Dtype of the chip parameters and of the emulation.
 
     Returns
     -------
@@ -244,19 +245,19 @@ def _factor(normal, spread):
 
 
 def aged(chip, age):
-    """Apply the drift of some time to a chip, eq. (6).
+    """Return a chip whose parameters have drifted, eq. (6).
 
     Parameters
     ----------
     chip : Chip
-        Chip as drawn, not a result of this function.
+        Chip without drift, such as a result of `draw`.
     age : float
-        Time since the chip was drawn, s.
+        Age of the chip at which the drift is evaluated, s.
 
     Returns
     -------
     Chip
-        The chip itself if drift is off.
+        Drifted chip, or the unchanged chip if drift is off.
 
     Examples
     --------
@@ -279,14 +280,14 @@ def aged(chip, age):
 
 
 def only(effects, *names):
-    """Switch off all effects except the named ones.
+    """Return the effects with all but the named effects switched off.
 
     Parameters
     ----------
     effects : Effects
         Magnitudes of the effects.
     *names : str
-        Fields of `Effects` that stay on.
+        Names of the effects that stay on.
 
     Returns
     -------
@@ -306,45 +307,45 @@ def only(effects, *names):
 
 def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
             code=(80.0, 70.0), reset_after=None, details=False):
-    """Run a network on a chip for a batch of images, eqs. (7)-(13).
+    """Emulate a network on a chip for a batch of images, eqs. (7)-(13).
 
     Parameters
     ----------
     chip : Chip
-        Drawn chip; the computation has its dtype.
+        Chip returned by `draw`; its dtype is used for all computations.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None and `readout` (k, n):
         integers from -63 to 63, or floats if `weight_limit` is off.
     spikes : (T, B, m) float, int or bool
         Input spikes, 0 or 1, of B independent images.
     rng : numpy.random.Generator
-        Source of the noise, jitter and losses of this run.
+        Random generator for noise, jitter and event losses.
     step : float
-        Longest integration step, s, at most 0.2 us or equal to dt.  The
-        longest step within this limit that divides dt is used.
+        Upper limit of h, s: at most 0.2 us, or equal to dt.  The longest step
+        within this limit that divides dt is used.
     dt : float
-        Width of a bin, s; at most 30 nominal time constants.
+        Width of a time bin, s; at most 30 nominal time constants.
     scale : float
-        Hardware weight that corresponds to a weight of 1 threshold.
+        Hardware weight that corresponds to a weight of one threshold.
     code : (float, float)
-        Code of the leak, and codes from leak to threshold.
+        ADC code of the leak, and number of codes from leak to threshold.
     reset_after : float, optional
-        Fast mode: time in s, 10 us on the chip, from the first input of an
-        image to a reset of all membranes, which lasts until the image
-        ends.  Images then start from the reset potential.
+        Fast mode: time from the first input of an image to the reset of all
+        membranes, s (10 us on the chip).  The reset lasts until the image
+        ends, so that images start from the reset potential.
     details : bool
-        Whether to return also `membranes` and `events`.
+        If True, `membranes` and `events` are also returned.
 
     Returns
     -------
     spikes : (T, B, n) uint8
         Recorded spikes, 0 or 1.
     samples : (T, B, n + k) uint8
-        Codes, hidden neurons first; floats if `adc_limit` is off.
+        ADC codes, hidden neurons first; floats if `adc_limit` is off.
     membranes : (T, B, n + k) float
-        Membrane potentials at the samples, before the ADC.
+        Sampled membrane potentials, before conversion by the ADC.
     events : (E, 3) int
-        Step (of length h), image and neuron of every spike.
+        Integration step, image and neuron of every spike.
 
     Examples
     --------
@@ -380,19 +381,19 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
 
 
 class _Model(NamedTuple):
-    """Hold the constants of one run, N = n + k."""
-    K: int             # steps in a bin
+    """Hold the constants of one emulation, with N = n + k neurons."""
+    K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
     alpha: Any         # (2, 1, N)
     beta: Any          # (N,)
     threshold: Any     # (N,)
     reset: Any         # (N,)
-    kick: Any          # (N,), noise of one level of xi
-    headroom: Any      # (3, N): low, high and factor of (12)
-    inputs: Any        # (m, 2 n), added to c_e I_e and -c_i I_i by an input event
-    onward: Any        # (n, 2 targets), added by a spike to the last neurons of N
-    delay: int         # steps from a spike to a synapse
-    hold: int          # steps of the refractory time
+    kick: Any          # (N,), noise amplitude of one level of xi
+    headroom: Any      # (3, N): lower edge, upper edge and factor of (12)
+    inputs: Any        # (m, 2 n), change of c_e I_e and -c_i I_i by an input event
+    onward: Any        # (n, 2 targets), current added by a spike to the last neurons
+    delay: int         # delay from a spike to a synapse, in steps
+    hold: int          # refractory time, in steps
 
 
 def _model(chip, effects, matrices, K, dt, scale):
@@ -414,18 +415,18 @@ def _model(chip, effects, matrices, K, dt, scale):
 
 
 def _kernel(h, a, b):
-    """Return p(h, a, b) of (10), the response after h to a unit current at 0."""
+    """Return p(h, a, b) of (10), the response at time h to a current I(0) = 1."""
     x = np.abs(h * (1 / b - 1 / a))
     x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
 def _synapses(chip, matrices, scale, c):
-    """Return what input events and hidden spikes add to c_e I_e and -c_i I_i."""
+    """Return the increments of c_e I_e and -c_i I_i by inputs and by spikes."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return (8) times c for the weights of each sign, (2, post, pre)."""
+        """Return c times eq. (8) for the weights of each sign, (2, post, pre)."""
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
@@ -439,7 +440,7 @@ def _synapses(chip, matrices, scale, c):
 
 
 def _loop(model, x, closes, effects, rng):
-    """Return membrane potentials at the samples, spikes by bin and by step."""
+    """Return sampled membrane potentials, spikes per bin and spikes per step."""
     (T, B, _), (N,), n = x.shape, model.beta.shape, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     ends, images, pulses = _arrivals(x, model, effects, rng)
@@ -477,7 +478,7 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return currents (R, 2 n) added by inputs, their ends by step and images."""
+    """Return the row limits of each step, the images and the currents (R, 2 n)."""
     (T, B, m), K = x.shape, model.K
     t, b, i = np.nonzero(x)
     kept = rng.random(len(t)) >= effects["loss"]
@@ -486,8 +487,8 @@ def _arrivals(x, model, effects, rng):
     rank = np.arange(len(slot)) - np.searchsorted(slot, slot)
     late = np.rint(rank * (effects["timing"][0] / model.h)).astype(int)
     row = ((t + 1) * K + late) * B + b
-    order = np.lexsort((row,))                                  # stable
-    order = order[:np.searchsorted(row[order], T * K * B)]      # arrive before the end
+    order = np.lexsort((row,))                                  # the sort is stable
+    order = order[:np.searchsorted(row[order], T * K * B)]      # keep arrivals before the end
     rows, begin = np.unique(row[order], return_index=True)
     events = sparse.csr_matrix((np.ones(len(order), model.inputs.dtype), i[order],
                                 np.append(begin, len(order))), shape=(len(rows), m))
@@ -496,19 +497,19 @@ def _arrivals(x, model, effects, rng):
 
 
 def _schedule(T, B, model, sampling, rng):
-    """Return ends by step, bins, images and fractions of a step of the samples."""
+    """Return sample limits of each step; bin, image and step fraction of samples."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
     step = np.ceil(at).astype(int)
-    order = np.lexsort((step,))                                 # stable
+    order = np.lexsort((step,))                                 # the sort is stable
     part = (1 - (step - at)[order]).astype(model.beta.dtype)[:, None]
     return (np.searchsorted(step[order], np.arange(T * model.K + 1)), order // B,
             order % B, part)
 
 
 def _advance(model, v, syn, new, work, rng):
-    """Write the next potentials to `new`, and decay the currents in place."""
+    """Write the next potentials to `new`, and update the currents in place."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]
@@ -534,7 +535,7 @@ def _sample(seen, samples, j, v, new):
 
 
 def _onward(model, fired, last, loss, rng):
-    """Return the currents that the spikes of a step will add, or None."""
+    """Return the currents caused by the spikes of a step; None without spikes."""
     if not len(last):
         return None
     fired.ravel()[last[rng.random(len(last)) < loss]] = False
@@ -543,7 +544,7 @@ def _onward(model, fired, last, loss, rng):
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Return the codes of samples, and add the leak potentials in place."""
+    """Return the ADC codes of the samples; add the leak to `seen` in place."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
@@ -605,7 +606,7 @@ def _options(chip, rng, step, dt, scale, code, reset_after):
 
 
 def _network(chip, effects, weights, spikes):
-    """Return checked weights (hidden, recurrent or None, readout) and spikes."""
+    """Validate the weights and spikes; return (hidden, recurrent, readout), spikes."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in names]

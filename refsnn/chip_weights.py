@@ -1,37 +1,39 @@
 # refsnn 0.1.0 | chip_weights.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Weights of a network on an analog chip: real in software, integer on chip.
+r"""Convert real software weights to the integer weights of an analog chip.
 
-Training updates real weights w.  The chip receives integers w',
+Training updates real weights w.  The chip receives integer weights w':
 
     hidden, recurrent: w' = round(scale w), clipped to +-limit        (1)
     readout: w' = round(s w), s = min(limit / max |w|, most)          (2)
 
-Readouts do not spike, so their weights may have any scale, and s scales
-the largest of them to the limit.  The gradient at w' serves as the
-gradient at w (straight-through estimator).  After each step of the
-optimiser, hidden and recurrent weights are clipped,
+Readouts do not spike, so their weights may have any scale.  The scale s
+maps the largest readout weight to the limit.  The gradient at w' is used
+as the gradient at w (straight-through estimator).  After each optimiser
+step, hidden and recurrent weights are clipped to
 
     |w| <= limit / scale                                              (3)
 
-Dropout removes a hidden neuron i from all images of a batch.  It sets all
-weights to and from this neuron to 0 and does not rescale the others,
+Dropout removes a hidden neuron i for all images of a mini-batch.  All
+weights to and from this neuron are set to 0; others are not rescaled:
 
     W'[i, :] = 0, V'[i, :] = V'[:, i] = 0, W_out'[:, i] = 0           (4)
 
-The weight penalty and the initial weights are
+The weight penalty is (5), and the initial weights have distribution (6):
 
     sum over matrices of strength mean w^2                            (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n), g = 0.7 (1 - beta)    (6)
 
-Derivation.  (4) is linear and self-adjoint, so the gradient by W is (4)
-    applied to the gradient by W'.  (1) and (2) have derivative 0 almost
-    everywhere.  The straight-through estimator replaces this derivative by
-    its average over an interval of 1/scale, which is scale.
-Exact.  (3)-(6) are exact; (1) and (2) are exact if scale w is an integer.
-Cost.   O(n (m + n + k)).
-Departures.  [CB22] gives (1)-(3) in the text, (5) and (6) in its public
-    code.  Recurrent weights are initialised like readout weights.  Ties
-    are rounded to even integers.  If all readout weights are 0, s = most.
+Derivation.  Eq. (4) is linear and self-adjoint, so the gradient with
+    respect to W is (4) applied to the gradient with respect to W'.  Eqs.
+    (1) and (2) have derivative 0 almost everywhere.  Their mean slope over
+    an interval of length 1/scale is scale, which the estimator uses
+    instead.
+Exact.  Eqs. (3)-(6) are exact; (1), (2) are exact for integer scale w.
+Cost.   The time is O(n (m + n + k)).
+Departures.  Eqs. (1)-(3) are from the text of [CB22], (5) and (6) from its
+    public code.  Recurrent weights are initialised like readout weights.
+    Halves are rounded to even integers.  If all readout weights are 0, s =
+    most.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -53,23 +55,23 @@ class Weights(NamedTuple):
 
 
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
-    """Return the integer weights for the chip, eqs. (1) and (2).
+    """Return the integer weights and the readout scale, eqs. (1) and (2).
 
     Parameters
     ----------
     weights : Weights, or dict with its fields
         Weights in software.
     scale : float
-        Hardware weight that corresponds to a weight of 1 threshold.
+        Hardware weight that corresponds to a weight of one threshold.
     limit : int
-        Largest hardware weight, at most 127.
+        Largest magnitude of a hardware weight, at most 127.
     most : float
-        Largest scale of the readout weights.
+        Upper limit of the readout scale s.
 
     Returns
     -------
     Weights
-        Arrays of int8.
+        Integer weights, int8.
     s : float
         Scale of the readout weights.
 
@@ -96,7 +98,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
 
 
 def clamp(weights, *, scale=240.0, limit=63):
-    """Clip all weights except the readouts to the range of the chip, (3).
+    """Clip hidden and recurrent weights to the range of the chip, eq. (3).
 
     Parameters
     ----------
@@ -121,12 +123,12 @@ def clamp(weights, *, scale=240.0, limit=63):
 
 
 def dropout(rng, n, rate=0.4):
-    """Draw the hidden neurons that dropout keeps in a batch.
+    """Sample the mask of hidden neurons that dropout keeps in a mini-batch.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Source of the draws.
+        Random generator.
     n : int
         Number of hidden neurons.
     rate : float
@@ -148,12 +150,12 @@ def dropout(rng, n, rate=0.4):
 
 
 def drop(weights, kept):
-    """Remove hidden neurons from weights or from their gradient, eq. (4).
+    """Remove hidden neurons from weights or from a gradient, eq. (4).
 
     Parameters
     ----------
     weights : Weights, or dict with its fields
-        Weights, or their gradient.
+        Weights, or the gradient with respect to the weights.
     kept : (n,) bool
         Result of `dropout`.
 
@@ -184,13 +186,13 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     weights
         As for `integers`.
     hidden, recurrent, readout : float
-        Strengths, at least 0; the defaults are those of published code.
+        Penalty coefficients, at least 0; the defaults are published.
 
     Returns
     -------
     value : float
     Weights
-        Derivative of the penalty.
+        Derivative of the penalty with respect to the weights.
 
     Examples
     --------
@@ -212,20 +214,20 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
 
 def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
             dtype=np.float32):
-    """Draw initial weights with an almost silent hidden layer, eq. (6).
+    """Sample initial weights, for which hidden neurons rarely spike, eq. (6).
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Source of the draws.
+        Random generator.
     m, n, k : int
         Numbers of inputs, hidden neurons and readouts.
     recurrent : bool
-        Whether to draw recurrent weights.
+        If True, recurrent weights are sampled too.
     tau_mem, dt : float
-        Nominal membrane time constant and step, s.
+        Nominal membrane time constant and time step, s.
     dtype : float32 or float64
-        Dtype of the result.
+        Dtype of the weights.
 
     Returns
     -------
@@ -250,7 +252,7 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _weights(weights):
-    """Return the checked fields of a dict or NamedTuple as Weights."""
+    """Validate the fields of a dict or NamedTuple, and return them as Weights."""
     return Weights(*_arrays(
         "weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
         "weights.readout (k, n) float", *(

@@ -25,9 +25,8 @@ entries are closed.  The gate is
               channel i (the first of equals, row by row), else 0      (4)
 
 As long as no gate changes, (2) is linear: x[l+1] = S z[l] is the sum of D
-z[l] over each window.  The transpose S^T copies an entry of x[l+1] to all
-positions of its window, multiplied by D.  The transpose C^T adds each
-patch to its part of the map.
+z[l] over each window.  S^T copies an entry of x[l+1] to its window, times
+D, and C^T adds each patch to its part of the map.
 
 Derivation.  For a loss E with dz = dE/dz, the chain rule gives, with sums
     over the samples,
@@ -57,9 +56,8 @@ Derivation.  For a loss E with dz = dE/dz, the chain rule gives, with sums
 
 Exact.  The derivatives are exact unless the largest entry of a window is 0
     or occurs twice.  In these cases, the gate (4) defines the derivatives.
-Cost.   A layer with P positions needs N P k k c_in c_out multiplications.
-    `signals` needs K times as many, and `second_order` needs 2 K times as
-    many.
+Cost.   At P positions, a layer needs N P k k c_in c_out multiplications.
+    `signals` needs K and `second_order` needs 2 K times as many.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -117,8 +115,7 @@ def forward(weights, biases, x, pools, dropout=None):
         Recorded mask of x[l] for each layer; None masks no entry.  The mask of
         the first dense layer has the shape of the maps.  To divide the
         remaining entries by the keep probability, divide their outgoing
-        weights, here and in `backward`, and then the gradient of these
-        weights.
+        weights, here and in `backward`, and then their gradient.
 
     Returns
     -------
@@ -254,7 +251,7 @@ def _unpatch(dz, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Split `rows` rows, with `size` bytes each, into slices of about BLOCK bytes."""
+    """Split `rows` rows of `size` bytes each into slices of about BLOCK bytes."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
@@ -301,8 +298,7 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        The parameters of each layer are the weights, row by row, and the
-        biases.
+        Each layer contributes its weights, row by row, then its biases.
 
     Examples
     --------
@@ -449,7 +445,7 @@ def _maps(weights, pools, x):
 
 
 def _read(weights, recording, pools):
-    """Validate and return weights, pools and recording, with the shapes of x[l]."""
+    """Validate and return weights, pools, recording and the shapes of x[l]."""
     weights, pools = _layers(weights, pools)
     pre, dtype = getattr(recording, "pre", None), weights[0].dtype
     if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:

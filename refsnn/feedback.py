@@ -15,16 +15,14 @@ of the next layer, the rules are
         with l = |y - target|^2 / 2                                (4)
         or l = -log softmax(y)[label]                              (5)
 
-A three-factor rule combines the credit e, the surrogate derivative psi and
-a trace P of each input.  The trace is the response of a membrane without
-reset to this input alone:
+A three-factor rule combines the credit with a trace P of each input.  P is
+the response of a membrane without reset to this input alone:
 
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
 
-Event-driven random backpropagation combines (2) and (7), with a boxcar psi
-and with the input x in place of its trace P.  This rule neglects the
-membrane dynamics and the reset.
+Event-driven random backpropagation is (2) with (7), a boxcar psi and x in
+place of P.  This rule neglects the membrane dynamics and the reset.
 
 Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t]. The
     random rules replace W by a fixed random matrix.  Without reset, U[t] =
@@ -35,8 +33,7 @@ Approximate.  Rule (1) is exact, and rule (3) is exact for the local loss.
     feedback alignment do not compute the derivative of the network's loss.
     With these rules, training follows the gradient of sum_t <e[t], S[t]>
     at recorded e.
-Cost.   The time is O(T B n k) for an error of k units, and O(T B n m) for
-    (7).
+Cost.   The time is O(T B n k) for k error units, and O(T B n m) for (7).
 Departures.  In [NMZ19], the error is fed back within one step.  Here,
     spikes enter the currents one step later, which gives t+1 in (1).
 

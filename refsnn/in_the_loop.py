@@ -1,15 +1,15 @@
 # refsnn 0.1.0 | in_the_loop.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Surrogate gradients with a chip in the loop.
+r"""Compute surrogate gradients of a network with a chip in the loop.
 
-The forward pass runs on a chip, emulated or real, and the backward pass in
-software.  The network has one hidden layer with input weights W, optional
-recurrent weights V, and leaky readouts with weights W_out.  Samples of the
-membrane potentials, in codes, are converted to units of the threshold,
+The forward pass runs on an emulated or real chip, and the backward pass
+runs in software.  The network has one hidden layer with input weights W,
+optional recurrent weights V, and leaky readouts with weights W_out.
+Membrane samples, in codes, are converted to units of the threshold,
 
     v[t] = (code[t] - code[0]) / unit, of readouts times gain         (1)
 
-The recorded v and spikes S replace the variables of a software model with
-nominal parameters, and the gradient is that of this model:
+In a software model with nominal parameters, the recorded v and spikes S
+replace the simulated values.  The gradient is that of this model:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + I[t]                               [CB22] eq. 2
@@ -17,9 +17,9 @@ nominal parameters, and the gradient is that of this model:
     S[t] as recorded, with dS[t]/dv[t] = psi[t]
     psi[t] = (steepness |v[t] - threshold| + 1)^-2    [CB22] eq. 5    (2)
 
-Readouts have o in place of v, and W_out S[t] in place of W x[t] + V S[t].
-With scores z, labels y and spike counts c = sum_t S, the loss L is the sum
-of (4)-(7):
+For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t]. With
+scores z, labels y and spike counts c = sum_t S, the loss L is the sum of
+(4)-(7):
 
     z[j] = scaling max_{t >= r[j]} o[t,j], or scaling sum_t o[t,j]    (3)
     -(1/B) sum_b log softmax(z[b])[y[b]]                              (4)
@@ -27,16 +27,16 @@ of (4)-(7):
     burst (1/(B n)) sum_{b,i} c[b,i]^2                [CB22] eq. 6    (6)
     rate (1/B) sum_b max(0, sum_i c[b,i] - bound)^2                   (7)
 
-The published code has r = 0.  If a readout stays below 0 for all patterns,
-its maximum is then at step 0, the gradient vanishes, and the class is
-lost.  With reduction="reached", r of the correct class is the first step
-at which its o depends on a weight: two steps after the first hidden spike
-of the pattern, but at most T - 1.  The other classes keep r = 0; otherwise
-their readouts would decrease without bound.
+The published code has r = 0.  A readout that stays below 0 for all
+patterns then has its maximum at step 0.  The gradient vanishes, and the
+class is lost.  With reduction="reached", r of the correct class is the
+first step at which its readout depends on a weight: two steps after the
+first hidden spike, but at most T - 1.  The other classes keep r = 0;
+otherwise their readouts would decrease without bound.
 
-Derivation.  v[t] = U[t] + e[t], where the recorded e contains reset,
-    mismatch and noise and is treated as constant.  With dA for the total
-    derivative dL/dA, the chain rule is
+Derivation.  Let v[t] = U[t] + e[t].  The recorded e contains reset,
+    mismatch and noise and is treated as a constant.  With dA for the total
+    derivative dL/dA, the chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + dv[t+1]                                   (9)
@@ -45,15 +45,15 @@ Derivation.  v[t] = U[t] + e[t], where the recorded e contains reset,
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
     where dv_o and dI_o of the readouts follow (8) and (9) with psi = 0.
-Exact.  The gradient is that of the model with e held fixed and S anchored
-    at the recording.  It does not depend on the chip's reset, refractory
-    time or mismatch.  Of equal maxima in (3) and (5), the last step
-    receives the derivative, so that a silent network has a gradient.
-Cost.   O(T B n (m + n + k)) time, O(T B (m + n + k)) memory.
-Departures.  The authors' code has I[t+1] where the printed eq. 2 has I[t],
-    and it applies (5) to z.
-Errata.  Eq. 5 of [CB22] is printed without the + 1 of (2).  It would be
-    infinite at the threshold.
+Exact.  The gradient is that of the model with fixed e and with S anchored
+    at the recording.  The chip's reset, refractory time and mismatch are
+    not needed.  If a maximum in (3) or (5) occurs at several steps, the
+    last of them receives the derivative, also in silent networks.
+Cost.   Time is O(T B n (m + n + k)), memory is O(T B (m + n + k)).
+Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2, and
+    applies penalty (5) to z.
+Errata.  Eq. 5 of [CB22] is printed without the + 1 of (2), and would
+    diverge at the threshold.
 
 Example.  Here `run` emulates a chip.  Replace it to train on a real chip.
 
@@ -100,14 +100,14 @@ RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold the recorded v, S and o, with v and o in units of the threshold."""
+    """Hold the recorded v, S and o; v and o are in units of the threshold."""
     mem: np.ndarray         # (T, B, n)
     spikes: np.ndarray      # (T, B, n)
     out: np.ndarray         # (T, B, k)
 
 
 class Loss(NamedTuple):
-    """Hold the sum of (4)-(7) and its derivatives by o and by S."""
+    """Hold the loss, (4)-(7), and its derivatives with respect to o and S."""
     value: float
     dout: np.ndarray        # (T, B, k)
     dspikes: np.ndarray     # (T, B, n), a read-only view
@@ -121,26 +121,26 @@ class Gradient(NamedTuple):
 
 
 def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
-    """Run a network on a chip and return the checked recording, eq. (1).
+    """Run a network on a chip, validate and return the recording, eq. (1).
 
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
-        The chip.  It returns spikes (T, B, n), 0 or 1, and real samples
-        (T, B, n + k) of all membrane potentials, hidden neurons first.
-        Spikes of bin t occur between samples t and t + 1, x[t] arrives at
-        the end of bin t, and sample 0 is the resting state.
+        Function that runs the chip.  It returns binary spikes (T, B, n) and
+        real samples (T, B, n + k) of all membrane potentials, hidden neurons
+        first.  Spikes of bin t occur between samples t and t + 1. Input x[t]
+        arrives at the end of bin t.  Sample 0 is at rest.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n),
-        as `run` takes them: integers for a chip.
+        in the form that `run` expects: integers for a chip.
     x : (T, B, m) float, int or bool
         Input spikes, 0 or 1.
     unit : float
-        Number of codes from the leak to the threshold.
+        Number of codes from leak to threshold.
     gain : float
-        Factor on the readouts, such as 240 over the scale of their weights.
+        Factor on the readouts, such as 240 divided by their scale.
     dtype : float32 or float64
-        Dtype of the result.
+        Dtype of the recording.
 
     Returns
     -------
@@ -178,30 +178,30 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
 
 def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
          burst=0.0, rate=0.0, bound=0.0):
-    """Return the loss of a recording and its derivatives, eqs. (3)-(7).
+    """Compute the loss and its derivatives from a recording, eqs. (3)-(7).
 
     Parameters
     ----------
     recording : Recording
         Result of `record`, or a recording from another source.
     labels : (B,) int
-        Correct classes, 0 ... k-1.
+        Correct class of each pattern, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
-        Reduction over time in (3).  "sum" is published for the keyword
-        task.  "reached" avoids lost classes, which occur on small data.
+        Reduction over time in eq. (3).  "sum" is published for the keyword
+        task.  "reached" avoids lost classes, which occur with small data sets.
     scaling : float
-        Factor of the scores: 10 is published for the maximum; sums over
-        time need a smaller factor, such as 0.1.
+        Scale factor of the scores.  For the maximum, 10 is published; sums
+        over time need a smaller factor, such as 0.1.
     readout, burst, rate : float
-        Strengths of (5), (6) and (7), at least 0; published code has
-        burst = 5e-4 and readout = 0.
+        Coefficients of penalties (5), (6) and (7), at least 0.  Published code
+        has burst = 5e-4 and readout = 0.
     bound : float
-        Hidden spikes per pattern above which (7) is positive.
+        Hidden spikes per pattern above which penalty (7) is positive.
 
     Returns
     -------
     Loss
-        The predicted class is the argmax of the maximum, or sum, of `out`.
+        The predicted class has the largest maximum, or sum, of `out`.
 
     Examples
     --------
@@ -231,13 +231,13 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return steps and values of maxima (B, k), for `labels` from step r on."""
+    """Return step and value of each maximum (B, k), from step r on for `labels`."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
         counts, rows = np.zeros_like(fired), np.arange(len(labels))
         counts[2:] = fired[:-2]
-        own = np.where(counts, out[:, rows, labels], -np.inf)   # T - 1 if none counts
+        own = np.where(counts, out[:, rows, labels], -np.inf)   # T - 1 if no step counts
         last[rows, labels] = len(out) - 1 - own[::-1].argmax(axis=0)
     return last, np.take_along_axis(out, last[None], 0)[0]
 
@@ -252,7 +252,7 @@ def _softmax(z, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return (6) plus (7), and its derivative, which is equal at all steps."""
+    """Return the sum of (6) and (7), and its derivative, equal at all steps."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)
@@ -263,19 +263,19 @@ def _activity(spikes, burst, rate, bound):
 
 def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
               tau_mem=6e-6, dt=1.7e-6, threshold=1.0, steepness=50.0):
-    """Return the surrogate gradient of the weights, eqs. (2) and (8)-(11).
+    """Compute the surrogate gradient for the weights, eqs. (2) and (8)-(11).
 
     Parameters
     ----------
     weights : dict or NamedTuple
-        As for `record`, but real numbers before rounding.  Results have
-        their dtype.
+        As for `record`, but real numbers before rounding.  Results have the
+        dtype of the weights.
     x, recording
-        Input and result of `record`.
+        Input spikes, and recording returned by `record`.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
-        Derivatives of the loss by the readouts and the hidden spikes.
+        Derivatives of the loss with respect to readouts and hidden spikes.
     tau_syn, tau_mem, dt : float
-        Nominal time constants and step of the recording, s.
+        Nominal time constants and time step of the recording, s.
     threshold : float
         Nominal threshold, in units of the recording.
     steepness : float
@@ -284,7 +284,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Returns
     -------
     Gradient
-        Sums over steps and batch.
+        Gradients, summed over time steps and batch.
 
     Examples
     --------
@@ -324,7 +324,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta):
-    """Return dI for the direct derivative dmem, or psi (dmem + V^T dI)."""
+    """Integrate eqs. (8)-(10) backward in time and return dI."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):
@@ -342,7 +342,7 @@ def _back(dmem, psi, V, alpha, beta):
 
 
 def _matrices(weights):
-    """Return the three matrices of a dict or NamedTuple."""
+    """Return the three weight matrices of a dict or NamedTuple."""
     return [weights.get(name) if isinstance(weights, dict)
             else getattr(weights, name, None) for name in Gradient._fields]
 

@@ -1,12 +1,11 @@
 # refsnn 0.1.0 | lif.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Layers of leaky integrate-and-fire (LIF) neurons and leaky readouts.
+r"""This module implements layers of leaky integrate-and-fire (LIF) neurons.
 
-The module simulates a current-based LIF layer, optionally recurrent,
-computes its surrogate gradient backward in time, and linearises it along a
-recording.  A neuron has a synaptic current I, a membrane potential U and
-spikes S.  The input x enters through the weights W, and the layer's own
-spikes through V.  The mask c[t] is 0 for neurons that are refractory at
-step t and 1 otherwise.  From I[0] = U[0] = 0, one step is
+A layer is simulated, differentiated backward in time, and linearised along
+a recording.  A neuron has a synaptic current I, a membrane potential U and
+spikes S.  The input x enters through the weights W, and recurrent spikes
+enter through V.  The mask c[t] is 0 for neurons that are refractory at
+step t and 1 otherwise.  The initial state is I[0] = U[0] = 0.  A step is
 
     S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                     (2)  [NMZ19]
@@ -17,14 +16,14 @@ step t and 1 otherwise.  From I[0] = U[0] = 0, one step is
     refractory=k:
     c[t+1] = 0 if any of S[t-k+1 .. t] is 1 else 1            (5)
 
-The input x[t] first changes the membrane at step t + 2.  A readout does
-not spike:
+The input x[t] first changes the membrane potential at step t + 2.  A leaky
+readout does not spike:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
-Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  Let dA
-    be the total derivative dL/dA of the loss, which includes the effect of
-    A on later steps.  For reset="subtract", let r[t] = 1 and z[t] =
+Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
+    total derivative dA = dL/dA of the loss L includes the effect of A on
+    later steps.  For reset="subtract", let r[t] = 1 and z[t] =
     threshold.  For reset="zero", let r[t] = 1 - S[t] and z[t] = beta U[t]
     + gain I[t].  The chain rule applied to (2)-(4) gives
 
@@ -34,9 +33,9 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  Let dA
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T            (10)
     dx[t] = W^T dI[t+1]                                              (11)
 
-    `through_recurrence=False` drops the second term of (8), and
-    `through_reset=False` drops the third.  The result is the exact
-    gradient of a run in which recorded spikes drive the dropped path.
+    `through_recurrence=False` omits the second term of (8), and
+    `through_reset=False` omits the third term.  The gradient is then exact
+    for a simulation in which recorded spikes drive the omitted path.
     With the state h = [I, U], the linearised layer is
 
     J[t] = [[alpha, V psi[t-1]],
@@ -46,14 +45,14 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  Let dA
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
 Exact.  The gradient is that of the hard-spiking network with dS/dU := psi.
-    It equals the ordinary derivative of an anchored run, S = H(u0 -
-    threshold) + f(u - threshold) - f(u0 - threshold), where H is the step
+    An anchored simulation has this ordinary derivative, with S = H(u0 -
+    threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
     function, f' = psi, and u0 is the recorded membrane potential.  The
-    mask c has no derivative and is treated as a recorded value.
-Cost.   The simulation and its gradient take O(T B n (m + n)) time and
-    O(T B n) memory; `linearise` takes O(T B n p), p = n m + n n.
+    mask c is a recorded value without a derivative.
+Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
+    memory.  `linearise` takes O(T B n p) time and memory, p = n m + n n.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
-    Its tutorials reset to zero and stop the gradient at the reset.
+    The tutorials reset to zero and stop the gradient at the reset.
 Errata.  [NMZ19] prints the drift of the membrane potential as
     -(U - U_rest + R I).  The current must enter with a plus sign.
 
@@ -100,29 +99,29 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     Parameters
     ----------
     x : (T, B, m) float, int or bool
-        Input, for example the spikes of the layer below.
+        Input, for example the spikes of the previous layer.
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights, in units of the threshold.  Results
         have the dtype of W.
     alpha, beta : float or (n,) float
-        Decays exp(-dt/tau_syn) and exp(-dt/tau_mem), in [0, 1).
+        Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem), in [0, 1).
     gain, threshold : float or (n,) float
-        Positive factor on the current (1 or 1 - beta in the literature)
-        and positive firing threshold.
+        Positive gain of the current (1 or 1 - beta in the literature) and
+        positive firing threshold.
     reset : {"subtract", "zero"}
-        Reset by (3) or (4).
+        Type of the reset, eq. (3) or (4).
     refractory : int
         Number of steps after a spike in which the membrane potential is 0.
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1) in anchored finite differences.
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
-        Recorded values that replace (5), S[t] in the reset, or S[t] in the
-        recurrence.
+        Recorded values that replace the mask, the spikes in the reset, and
+        the spikes in the recurrence.
 
     Returns
     -------
     Recording
-        Step 0 is the resting state.
+        Recorded states; step 0 is the resting state.
 
     Examples
     --------
@@ -176,13 +175,13 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     Parameters
     ----------
     x, W, V, alpha, beta, gain, threshold, reset
-        As for `simulate`; V may be None.
+        Arguments of `simulate`; V may be None.
     recording : Recording
-        Recording of `simulate`, or of another simulator or a chip.
+        Recording from `simulate`, another simulator or a chip.
     psi : (T, B, n) float
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss by spikes and membrane potentials.
+        Direct derivatives of the loss with respect to spikes and `mem`.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through the
         recurrent spikes.  dV is computed in either case.
@@ -190,7 +189,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     Returns
     -------
     Gradient
-        dW and dV are sums over steps and batch; ``dsyn[t]`` is dL/dI[t].
+        Sums dW and dV over steps and batch, dx, and ``dsyn[t]`` = dL/dI[t].
 
     Examples
     --------
@@ -248,7 +247,7 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     ----------
     x, W, V, recording, psi, alpha, beta, gain, threshold, reset,
     through_reset, through_recurrence
-        As for `backward`.
+        Arguments of `backward`.
 
     Returns
     -------
@@ -257,7 +256,7 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
     F : (T, B, 2n, p) float
         Immediate influence of the parameters: W, then V, row by row.
     E : (T, B, 2n, m) float
-        Derivative by the input, ``E[t] = dh[t]/dx[t-1]``.
+        Derivative with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
 
     Examples
     --------
@@ -294,12 +293,12 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Return the direct derivative q of the loss by the states, eq. (15).
+    """Return the direct derivative q[t] of the loss, eq. (15).
 
     Parameters
     ----------
     psi, dspikes, dmem
-        As for `backward`.  The result has the dtype of psi.
+        Arguments of `backward`.  The result has the dtype of psi.
 
     Returns
     -------
@@ -323,12 +322,12 @@ def credit(psi, dspikes=None, dmem=None):
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):
-    """Simulate a leaky readout, which does not spike, eq. (6).
+    """Simulate a non-spiking leaky readout, eq. (6).
 
     Parameters
     ----------
     x, W, alpha, beta, gain
-        As for `simulate`, with k readouts in place of n neurons.
+        Arguments of `simulate`, with k readouts in place of n neurons.
 
     Returns
     -------
@@ -352,14 +351,14 @@ def readout(x, W, *, alpha, beta, gain=1.0):
 
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
-    """Compute the gradient of a readout, (7)-(11) with psi = 0, r = c = 1.
+    """Compute the gradient of a leaky readout: (7)-(11), psi = 0, r = c = 1.
 
     Parameters
     ----------
     x, W, alpha, beta, gain
-        As for `readout`.
+        Arguments of `readout`.
     dmem : (T, B, k) float
-        Derivative of the loss by the membrane potentials.
+        Derivative of the loss with respect to the membrane potentials.
 
     Returns
     -------

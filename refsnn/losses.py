@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | losses.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Compute losses and activity regularisers with their derivatives.
+r"""Compute losses and activity regularisers, and their derivatives.
 
-A record r (T, B, k) holds the membranes or the spikes of k readout units.
-One of three reductions over time turns the record into scores z (B, k).
-The loss is the softmax cross entropy of the scores and the labels y (B,):
+A record r (T, B, k) holds the membrane potentials or the spikes of k
+readout units.  One of the reductions (1)-(3) over time gives the scores z
+(B, k).  The loss is the softmax cross entropy of the scores for labels y
+(B,):
 
     z = r[s], s = max(argmax_t r[t])                     (1)  [NMZ19]
     z = sum_t r[t]                                       (2)
@@ -11,8 +12,8 @@ The loss is the softmax cross entropy of the scores and the labels y (B,):
     L = -(1/B) sum_b log softmax(z[b])[y[b]]             (4)  [NMZ19]
     dL/dz[b, c] = (softmax(z[b])[c] - [c = y[b]]) / B    (5)
 
-The first-spike loss has the scores z = -t/tau, where t is the time of the
-first spike of a unit, or T dt for a silent unit:
+The first-spike loss has the scores z = -t/tau.  The time t is the first
+spike time of a unit, or T dt for a silent unit:
 
     t = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])        (6)
     dt/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
@@ -25,13 +26,13 @@ of unit area, with a = exp(-dt/tau_rise) and b = exp(-dt/tau_decay):
     L = (dt/2B) sum_{t,b,i} e[t]^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
     dL/dS[s] = (dt/B) sum_{t>=s} K[t-s] e[t]  (10)
 
-The square loss of r with the target r^ (T, B, k) is
+The squared loss between the record r and the target r^ (T, B, k) is
 
     L = (1/2B) sum_{t,b,k} (r - r^)^2                    (11)
     dL/dr = (r - r^) / B                                 (12)
 
-The regularisers penalise the spike counts of n neurons, or the mean count
-of the population:
+The regularisers penalise the spike counts of n neurons, or the population
+mean of these counts:
 
     c[b, i] = sum_t S[t, b, i]                           (13)
     c[b] = (1/n) sum_i c[b, i]                           (14)
@@ -40,30 +41,32 @@ of the population:
     burst         (1/(B n)) sum_{b,i} c[b, i]^2          (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} c[b, i]                (18)  [NMZ19]
 
-The means in (15) and (16) are over all counts (13) or all counts (14).
+The means in (15) and (16) are over all counts of either (13) or (14).
 
-Derivation.  (5) and (12) are elementary.  If several steps tie in (1), the
-    last of them carries the derivative.  If the first step did, a silent
-    network would receive no gradient, because step 0 of a leaky readout
-    does not depend on the weights.  The products in (6) are 1 before the
-    first spike and 0 from this spike on, so their sum counts the steps
-    before it.  The products of all steps from s on have the factor 1 -
-    S[s]; its omission gives (7).  The sum in (8) is (a^t - b^t)/(a - b),
-    or t a^(t-1) if a = b.  Its total over t is 1/((1-a)(1-b)), hence dt
-    sum_t K[t] = 1.  (10) is the adjoint of the convolution, which is the
-    same filter run backward in time.  The derivative of the count by each
-    S is 1 in (13) and 1/n in (14).
-Exact.  (1) has a kink at ties.  (15) and (16) with power=1 have a kink
-    where a count equals the bound; the derivative there is 0.  All other
-    values are smooth, and (6) is defined for every real S.
-Cost.   O(T B k) time and memory.
-Departures.  Losses are means over the batch and sums over units and steps.
-    (8) is the kernel of [ZG18], proportional to exp(-t/tau_decay) -
-    exp(-t/tau_rise), sampled at the steps and scaled to unit area.  The
-    regularisers have no strength factor.  The tutorials of [NMZ19] also
-    square the count over a whole batch, which is ``burst(spikes.reshape(T
-    * B, 1, n))``.  The bound R of [CB22] on the count of a layer, max(0, n
-    c[b] - R)^2, is n^2 times (16) with bound = R/n and per="population".
+Derivation.  Eqs. (5) and (12) are elementary.  If several steps share the
+    maximum in (1), the last of these steps receives the derivative.  If
+    the first step did, a silent network would receive no gradient, because
+    step 0 of a leaky readout does not depend on the weights.  The products
+    in (6) are 1 before the first spike and 0 afterwards, so their sum
+    counts the steps before the first spike.  The products from step s on
+    have the factor 1 - S[s]; its omission gives (7).  The sum in (8) is
+    (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its total over t is
+    1/((1-a)(1-b)), so dt sum_t K[t] = 1.  Eq. (10) is the adjoint of the
+    convolution, which is the same filter run backward in time.  The
+    derivative of the count with respect to each S is 1 in (13) and 1/n in
+    (14).
+Exact.  Eq. (1) has a kink at ties.  With power=1, (15) and (16) have a
+    kink where a count equals the bound; the derivative is set to 0 there.
+    All other losses are smooth, and (6) is defined for every real S.
+Cost.   Time and memory are O(T B k).
+Departures.  Losses are averaged over the batch and summed over units and
+    steps.  Eq. (8) is the kernel of [ZG18], proportional to
+    exp(-t/tau_decay) - exp(-t/tau_rise), sampled at the steps and scaled
+    to unit area.  The regularisers have no coefficient.  The tutorials of
+    [NMZ19] also penalise the squared count over a whole batch,
+    ``burst(spikes.reshape(T * B, 1, n))``.  The penalty of [CB22] on the
+    count of a layer, max(0, n c[b] - R)^2, is n^2 times (16) with bound =
+    R/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -90,17 +93,17 @@ def cross_entropy(record, labels, reduction="max"):
     Parameters
     ----------
     record : (T, B, k) float
-        Readout membranes, or spikes (with "sum": spike counts).
+        Membrane potentials or spikes of the readout units.
     labels : (B,) int
-        Target classes, 0 ... k-1.
+        Target class of each sample, 0 ... k-1.
     reduction : {"max", "sum", "last"}
-        Equation (1), (2) or (3).  If several steps share the maximum, the
-        last of them carries its derivative.
+        Reduction (1), (2) or (3).  If several steps share the maximum, the
+        last of these steps receives the derivative.
 
     Returns
     -------
     loss, drecord : float and (T, B, k) float
-        Loss in nats, mean over the batch, and its derivative.
+        Loss in nats, averaged over the batch, and its derivative.
 
     Examples
     --------
@@ -113,7 +116,7 @@ def cross_entropy(record, labels, reduction="max"):
     loss, dscores = _softmax_loss(_scores(record, reduction), labels)
     drecord = np.zeros_like(record)
     if reduction == "max":
-        last = len(record) - 1 - record[::-1].argmax(axis=0)    # of tied steps
+        last = len(record) - 1 - record[::-1].argmax(axis=0)    # of all maximal steps
         np.put_along_axis(drecord, last[None], dscores[None], 0)
     elif reduction == "sum":
         drecord[:] = dscores
@@ -133,7 +136,7 @@ def _scores(record, reduction):
 
 
 def _softmax_loss(scores, labels):
-    """Return the cross entropy of scores (B, k) and its derivative."""
+    """Return the softmax cross entropy of scores (B, k), and its derivative."""
     rows = np.arange(len(labels))
     shifted = scores - scores.max(axis=1, keepdims=True)    # no overflow in exp
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -151,8 +154,8 @@ def accuracy(record, labels, reduction="max"):
     record, labels
         As for `cross_entropy`.
     reduction : {"max", "sum", "last", "first"}
-        Scores by (1), (2) or (3), or by the first spike (6).  The class
-        with the largest score is chosen; of tied classes, the lowest.
+        Scores (1), (2) or (3), or scores from the first spike time (6).  The
+        predicted class is the lowest class with the largest score.
 
     Returns
     -------
@@ -175,18 +178,17 @@ def first_spike_time(spikes, labels, tau, dt):
     Parameters
     ----------
     spikes : (T, B, k) float
-        Spike trains of the output units; other values than 0 and 1 serve
-        anchored finite differences.
+        Spike trains of the output units.  Values other than 0 and 1 are
+        allowed, for anchored finite differences.
     labels : (B,) int
-        Units that should spike first, 0 ... k-1.
+        Unit that should spike first in each sample, 0 ... k-1.
     tau, dt : float
-        Delay that lowers the probability of a unit by a factor e, and time
-        step, s.
+        Delay that divides the odds of a unit by e, and time step, both in s.
 
     Returns
     -------
     loss, dspikes : float and (T, B, k) float
-        Loss in nats, mean over the batch, and its derivative.
+        Loss in nats, averaged over the batch, and its derivative.
 
     Examples
     --------
@@ -222,14 +224,14 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     spikes, target : (T, B, n) float
         Spike trains (0 or 1) and target spike trains.
     tau_rise, tau_decay, dt : float
-        Time constants of the kernel and time step, s.  The kernel is an
+        Time constants of the kernel and time step, in s.  The kernel is an
         alpha function if both time constants are equal.
 
     Returns
     -------
     loss, dspikes : float and (T, B, n) float
-        Loss in 1/s, sum over units, mean over the batch, and its derivative
-        (0 at the last step: the kernel starts one step after a spike).
+        Loss in 1/s, summed over units and averaged over the batch, and its
+        derivative, which is 0 at the last step because K[0] = 0.
 
     Examples
     --------
@@ -250,14 +252,14 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Convolve trains with K along time, by a cascade of two low-pass filters."""
+    """Convolve spike trains with K along time, by two cascaded low-pass filters."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
 
 
 def square(record, target):
-    """Return half the squared distance of a record, eqs. (11) and (12).
+    """Return half the squared distance between record and target, eqs. (11), (12).
 
     Parameters
     ----------
@@ -267,8 +269,8 @@ def square(record, target):
     Returns
     -------
     loss, drecord : float and (T, B, k) float
-        Loss in squared units of the record, sum over steps and units, mean
-        over the batch, and its derivative.
+        Loss in squared units of the record, summed over steps and units and
+        averaged over the batch, and its derivative.
 
     Examples
     --------
@@ -289,16 +291,16 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     spikes : (T, B, n) float
         Spike trains of a layer.
     bound : float
-        Spikes per trial, at least 0.
+        Bound on the spike count in a trial, at least 0.
     per : {"neuron", "population"}
-        Apply the bound to the counts (13) or to their mean (14).
+        Whether the bound applies to each count (13) or to the mean count (14).
     power : {2, 1}
-        Power of the distance to the bound.
+        Exponent of the distance between count and bound.
 
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty, in spikes to this power, and its derivative.
+        Penalty in spikes^power, and its derivative.
 
     Examples
     --------
@@ -345,12 +347,12 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def _all_steps(dcounts, spikes):
-    """Return the derivative by the spikes, which is dcounts at all steps."""
+    """Return the derivative with respect to the spikes: dcounts at all steps."""
     return np.broadcast_to(dcounts, spikes.shape).astype(spikes.dtype)
 
 
 def burst(spikes):
-    """Return the mean of the squared spike counts, eq. (17).
+    """Return the mean squared spike count of a neuron in a trial, eq. (17).
 
     Parameters
     ----------
@@ -360,7 +362,7 @@ def burst(spikes):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty, in spikes squared, and its derivative.
+        Penalty in spikes^2, and its derivative.
 
     Examples
     --------
@@ -375,7 +377,7 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the number of spikes of a layer in a trial, eq. (18).
+    """Return the mean number of spikes of a layer in a trial, eq. (18).
 
     Parameters
     ----------
@@ -385,7 +387,7 @@ def total(spikes):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Spikes of all neurons, mean over the batch, and its derivative.
+        Spike count of the layer, averaged over the batch, and its derivative.
 
     Examples
     --------

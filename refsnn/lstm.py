@@ -1,19 +1,18 @@
 # refsnn 0.1.0 | lstm.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Long short-term memory (LSTM) with dropout, and its gradient by hand.
+r"""This module implements long short-term memory (LSTM) with dropout.
 
 The network has input x, cell states c and outputs h.  The rows of z[t]
 belong, in this order, to the input gate i, the forget gate f, the
-candidate g and the output gate o.  The dropout masks p and q are arguments
-and 1 by default.  `*` multiplies entry by entry, s(z) = 1/(1 + exp(-z)).
+candidate g and the output gate o.  The dropout masks p and q are 1 by
+default.  The symbol * is the entrywise product; s(z) = 1/(1 + exp(-z)).
 
     z[t] = W (p[t] * x[t]) + V (q[t] * h[t-1]) + b               (1)
     i, f, o = s(z_i), s(z_f), s(z_o),  g = tanh(z_g)             (2)
     c[t] = f[t] * c[t-1] + i[t] * g[t]                           (3)
     h[t] = o[t] * tanh(c[t])                                     (4)
 
-Derivation.  Let e[t] be the direct derivative of the loss L by h[t], and
-    let dA be the total derivative dL/dA.  The chain rule gives, backward
-    in time,
+Derivation.  Let e[t] be the direct derivative of the loss L with respect
+    to h[t].  Let dA be the total derivative dL/dA.  The chain rule gives
 
     dh[t] = e[t] + q[t+1] * V^T dz[t+1]                          (5)
     dc[t] = dh[t] * o[t] * (1 - tanh(c[t])^2) + f[t+1] * dc[t+1]     (6)
@@ -27,22 +26,22 @@ Derivation.  Let e[t] be the direct derivative of the loss L by h[t], and
 
     s(z) = 1/2 + tanh(z/2) / 2                                   (10)
 
-    The weights and biases of i, f and o are halved in advance.  Dropout
-    draws each entry of a mask independently,
+    The weights and biases of i, f and o are halved in advance.  Each entry
+    of a dropout mask is sampled independently:
 
     p = 1/(1 - rate) with probability 1 - rate, else 0           (11)
 
     Initially, W is uniform within +-sqrt(6 / (m + 4 n)), V has orthonormal
     columns, and b is 1 for forget gates and 0 elsewhere             (12)
-Exact.  The network is smooth and no path is dropped.  The rounding error
-    of (10) is relative to 1, not to s(z).
+Exact.  The gradient of the smooth network includes every path.  The
+    rounding error of (10) is relative to 1, not to s(z).
 Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward`
     twice as many.  Both take O(T B (m + n)) memory.
-Departures.  [HS97] has no forget gates, which [GSC00] introduced, and its
-    gradient stops where it leaves a cell.  Here the gradient follows every
-    path, and there are no peephole connections.  A mask (B, m) is shared
-    by all steps, as in [GG16], and by all gates.  [CSSZ20] trained this
-    network on binned spikes.
+Departures.  [HS97] has no forget gates, which [GSC00] introduced, and
+    truncates the gradient at the border of a cell.  This module does not
+    truncate the gradient and has no peephole connections.  All gates share
+    one mask.  As in [GG16], all steps share a mask of shape (B, m).
+    [CSSZ20] trained this network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -67,7 +66,7 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives by W, V, b, x and the initial h and c."""
+    """Hold the derivatives with respect to W, V, b, x, h0 and c0."""
     dW: np.ndarray
     dV: np.ndarray
     db: np.ndarray
@@ -89,7 +88,7 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     h0, c0 : (B, n) float, optional
         Outputs and cell states before the first step; 0 by default.
     x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float
-        Masks p and q for all steps or for each step; see `dropout`.
+        Dropout masks p and q, one for all steps or one for each step.
 
     Returns
     -------
@@ -131,25 +130,25 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
 
 def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
              x_mask=None, h_mask=None, inputs=True):
-    """Compute the gradient backward in time, eqs. (5)-(9).
+    """Compute the gradient of the loss backward in time, eqs. (5)-(9).
 
     Parameters
     ----------
     x, W, V, b, h0, c0, x_mask, h_mask
-        As for `simulate`.
+        Arguments of `simulate`.
     recording : Recording
         Recording that `simulate` returned.
     dh : (T, B, n) float
-        Direct derivative of the loss by the outputs, e[t].
+        Direct derivative e[t] of the loss with respect to the outputs.
     dc_last : (B, n) float, optional
-        Derivative of the loss by the cell states after the last step.
+        Derivative of the loss with respect to the last cell states.
     inputs : bool
         Whether to compute dx.
 
     Returns
     -------
     Gradient
-        dW, dV and db are sums over steps and batch; dx may be None.
+        Sums of dW, dV and db over steps and batch, and the other fields.
 
     Examples
     --------
@@ -179,7 +178,7 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
 
 
 def _sweep(V, c, gates, e, c0, dc, q):
-    """Return dz of all steps, and dh and dc before the first, (5)-(7)."""
+    """Return dz of all steps, and dh and dc before the first step, (5)-(7)."""
     n, dz, dc = c.shape[2], np.empty_like(gates), dc.copy()
     dh, squashed, spare = np.zeros((3,) + dc.shape, dc.dtype)
     slope = np.empty_like(gates[0])
@@ -207,23 +206,23 @@ def _sweep(V, c, gates, e, c0, dc, q):
 
 
 def dropout(shape, rate, rng, dtype=np.float64):
-    """Draw a dropout mask, eq. (11).
+    """Sample a dropout mask, eq. (11).
 
     Parameters
     ----------
     shape : tuple of int
-        (B, m) for one mask for all steps, (T, B, m) for a mask per step.
+        Shape (B, m) of a mask for all steps, or (T, B, m) of separate masks.
     rate : float
-        Probability of 0, in [0, 1).
+        Dropout probability, in [0, 1).
     rng : numpy.random.Generator
-        Source of randomness.
+        Random generator.
     dtype : float32 or float64
-        Dtype of the result; the random draws do not depend on it.
+        Dtype of the result; the samples do not depend on `dtype`.
 
     Returns
     -------
     array of `shape`
-        Entries 0 or 1/(1 - rate), with expectation 1.
+        Mask with entries 0 or 1/(1 - rate) and expectation 1.
 
     Examples
     --------
@@ -240,14 +239,14 @@ def dropout(shape, rate, rng, dtype=np.float64):
 
 
 def init(m, n, rng, dtype=np.float64):
-    """Draw initial weights, eq. (12).
+    """Sample initial weights and biases, eq. (12).
 
     Parameters
     ----------
     m, n : int
-        Numbers of inputs and cells.
+        Number of inputs, and number of cells.
     rng, dtype
-        As for `dropout`.
+        Arguments of `dropout`.
 
     Returns
     -------
@@ -276,7 +275,7 @@ def _source(rng, dtype):
 
 
 def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
-    """Return the arguments as arrays; `more` is (h, c, gates, dh, dc_last)."""
+    """Return all arguments as arrays; `more` is (h, c, gates, dh, dc_last)."""
     p, q = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *arrays = _arrays(
         "W (g, m) float, V (g, n) float, b (g) float, x (T, B, m) float, "

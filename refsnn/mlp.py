@@ -1,9 +1,8 @@
 # refsnn 0.1.0 | mlp.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the outputs, gradient and Jacobian of a multilayer perceptron.
 
-The activation function phi of the hidden units is ReLU or tanh.  Layer l =
-0 ... L-1 has the weights W[l] and biases b[l].  For one sample x, and with
-`o` for the entrywise product, the network computes
+The activation phi is ReLU or tanh.  Layer l = 0 ... L-1 has weights W[l]
+and biases b[l].  For a sample x, with `o` for the entrywise product,
 
     a[0] = x,  z[l] = W[l] a[l] + b[l]                           (1)
     a[l+1] = phi(z[l]),  f = z[L-1]                              (2)
@@ -52,9 +51,8 @@ Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.  Eqs.
     c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  The
     constant 0.87962566 is the standard deviation of a standard normal
     variable that is truncated at -2 and 2.
-Exact.  The derivatives are exact for tanh units, and for ReLU units with z
-    != 0.  At z = 0, the ReLU derivative phi' is set to 0, and the signals
-    jump.
+Exact.  The derivatives are exact for tanh, and for ReLU unless z = 0.
+    There, phi' is set to 0, and the signals of ReLU units jump.
 Cost.   `backward` needs O(N w) multiplications for N samples and w
     weights. `signals`, `jacobian` and `second_order` need K times as many.
 Departures.  No departures are known.
@@ -79,7 +77,7 @@ RUN = ("weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
 
 
 class Recording(NamedTuple):
-    """Hold the inputs and pre-activations of all layers, and the network outputs."""
+    """Hold the layer inputs, the pre-activations and the network outputs."""
 
     inputs: List[np.ndarray]    # a[l], (N, n_in)
     pre: List[np.ndarray]       # z[l], (N, n_out)
@@ -259,8 +257,7 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        The parameters of each layer are the weights, row by row, and the
-        biases.
+        Each layer contributes its weights, row by row, then its biases.
 
     Examples
     --------

@@ -6,25 +6,22 @@ kernel is
 
     K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw     (1)  [LZ20]
 
-For the kind "at_masked", the factor m_w is 1.  For "through_mask", it is
-the mask of w.  A dense layer z = W a_n + b with signals g_nk =
-df_k(x_n)/dz contributes
+The factor m_w is 1 for "at_masked", and the mask of w for "through_mask".
+A dense layer z = W a_n + b with signals g_nk = df_k(x_n)/dz contributes
 
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-Term (2) holds without a mask, and (3) holds with the mask M.  The summand
-1 is due to the bias.  A convolution has patches A_n (P, q) and signals
-G_nk (P, c) at P positions.  Its Jacobians are J_nk for the weights and
-b_nk for the biases. The convolution contributes (5), where `o` is the
-entrywise product:
+Term (2) holds without a mask, and (3) with the mask M; the bias adds 1.  A
+convolution has patches A_n (P, q) and signals G_nk (P, c) at P positions.
+Its Jacobians are J_nk for the weights and b_nk for the biases. Its
+contribution is (5), where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
 
 Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  For a
-    loss E, let D = dE/dK and C[n, m] = <a_n, a_m> + 1.  By the chain rule,
-    the adjoint is
+    loss E, with D = dE/dK and C = <a_n, a_m> + 1, the adjoint is
 
     R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>             (6)
     da_n = sum_m R[n, m] a_m                                (7)
@@ -32,17 +29,15 @@ Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  For a
     dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    The derivative db is (9) without M and with b in place of J.  With a
-    mask, C and R depend on the index j of (3), and (7) also sums R_j M_ji
-    a_mi over j.
+    The derivative db is (9) with b for J and no M.  With a mask, C and R
+    depend on j in (3), and (7) also sums R_j M_ji a_mi over j.
 Exact.  Both kinds are exact.  The kind "at_masked" is the kernel of all
     weights, evaluated at the masked weights, as in the authors' code. The
     kind "through_mask" governs the training of the masked network.
 Cost.   For N x M pairs of samples and k outputs, a dense layer of i inputs
     and j units needs N M (i + k^2 j) multiplications, or N M (i + k^2) j
     with a mask.  A convolution needs N k P q c + N M k^2 q c.
-Departures.  Sums over the outputs have no factor 1/k, except in
-    "trace_mean".
+Departures.  Sums over outputs have no factor 1/k, except in "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -72,8 +67,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         column and channel, and signals (N, K, P, c).  Signals are the
         derivatives of the outputs with respect to the pre-activations.
     right : (inputs, signals), optional
-        Second batch, with M samples.  None stands for `left`, at half the
-        cost.
+        Second batch, of M samples; None stands for `left`, at half the cost.
     masks : list of arrays of 0 and 1, optional
         Masks in the shapes of the weights, used only for "through_mask".
     kind : {"at_masked", "through_mask"}
@@ -83,8 +77,9 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         is their sum over k, and "trace_mean" is their mean.  "sum_logits" is
         the sum of (1) over k and q, the kernel of the sum of all outputs.
 
-    Returns ------- (N, M, K, K) for "full", (N, M, K) for "per_class", else
-    (N, M) float
+    Returns
+    -------
+    (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M) float
         The full kernel is contiguous in the order (N, K, M, K).
 
     Examples
@@ -120,7 +115,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return the inputs, and the signals (N, C, K, ...) in C groups of K outputs."""
+    """Return inputs, and signals (N, C, K, ...) in C groups of K outputs."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -138,7 +133,7 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Return the units with non-zero signals, with their parts of g, h and mask."""
+    """Return the units with non-zero signals, and g, h and mask of these units."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -188,13 +183,13 @@ def _convolution(tiles, a, b, g, h, mask):
 
 
 def _cuts(N, K, a, g):
-    """Split the channels into slices with at most CHUNK entries of the Jacobian."""
+    """Split the channels into slices with at most CHUNK Jacobian entries."""
     size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
     return [slice(start, start + size) for start in range(0, g[-1], size)]
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the Jacobian (N, C, K, c q) of a slice of a convolution's channels."""
+    """Return the Jacobian (N, C, K, c q) for the channels `cut` of a convolution."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
     return J if mask is None else J * mask[cut].ravel()
@@ -377,7 +372,7 @@ def _layers(name, batch, L=None):
 
 
 def _shapes(name, batch):
-    """Validate a batch of shapes; return the pair (inputs, signals) of each layer."""
+    """Validate a batch of shapes; return (inputs, signals) of each layer."""
     _layers(name, batch)
     layers = [tuple(map(tuple, layer)) for layer in zip(*batch, strict=True)]
     N, K = (*layers[0][1], 0, 0)[:2]

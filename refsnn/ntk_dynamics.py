@@ -18,9 +18,9 @@ the kernel K = Q diag(lambda) Q^T of the training samples, s steps give
 Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
 with the kernel K between the other samples and the training samples.
 
-Derivation.  Eq. (2) applies (1) s times in the eigenbasis of K.  Eq. (3)
-    is the sum of rate c (1 - rate c lambda)^t over t < s; S_s is rate c s
-    if lambda = 0.
+Derivation.  Eq. (2) is s steps (1) in the eigenbasis of K.  Eq. (3) is the
+    sum of rate c (1 - rate c lambda)^t over t < s, or rate c s if lambda =
+    0.
 Approximate.  The predictions are exact for a network that is linear in its
     weights.  For other networks, the predictions neglect the change of K,
     which is of order 1/width in one step.  A masked network needs the kind

@@ -19,10 +19,9 @@ The derivatives of the loss with respect to K and f are
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
-From D, the adjoint of the kernel computes the derivatives da_l with
-respect to the layer inputs a_l, and dg_l with respect to the signals g_l =
-df/dz_l.  From da, dg and df, the second-order pass of the network computes
-the weight gradient:
+From D, the adjoint of the kernel computes the derivatives da_l and dg_l
+with respect to the layer inputs a_l and the signals g_l = df/dz_l.  The
+second-order pass of the network then computes the weight gradient:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
@@ -33,16 +32,15 @@ gradient nor weight decay, but the optimiser's momentum still moves them.
 A new mask can restore a pruned weight.
 
 Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l,
-    which gives the factor M_l in (6).  K is a function of a and g, and a
-    and g are functions of the weights.  Eqs. (5) and (6) apply the chain
-    rule.
+    which gives the factor M_l in (6).  K is a function of a and g, which
+    depend on the weights; (5) and (6) apply the chain rule.
 Exact.  The gradient is exact unless a ReLU gate or the largest entry of a
     pooling window changes.  K jumps at these points.
 Cost.   Each batch needs two forward passes, two computations of signals,
     two kernels, one adjoint and one second-order pass.
-Departures.  The kernel "at_masked" includes the derivatives with respect
-    to pruned weights, evaluated at the sparse weights.  The authors' code
-    uses this kernel, and this kernel reproduces their logs.  The kernel
+Departures.  The kernel "at_masked" includes derivatives with respect to
+    pruned weights, evaluated at the sparse weights.  The authors' code
+    uses this kernel, which reproduces their logs.  The kernel
     "through_mask" is J M J^T, which governs the training of the sparse
     network.
 
@@ -258,8 +256,9 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     Student
         Trained student; the weights of the sparse network are masks * weights.
 
-    Examples -------- Train one layer f = W x with two weights, and prune the
-    smaller weight:
+    Examples
+    --------
+    Train one layer f = W x with two weights, and prune the smaller weight:
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),

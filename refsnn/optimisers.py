@@ -1,42 +1,42 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute updates of gradient descent: SGD, Adam, RMSprop and relatives.
+r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-Each optimiser maps (state, gradient) of one parameter array to (state,
-update), and the caller adds the update to the parameters.  With the
-gradient g at step t = 1, 2, ..., `sgd` computes
+For one parameter array, each optimiser maps (state, gradient) to (state,
+update).  The caller adds the update to the parameters.  With the gradient
+g at step t = 1, 2, ..., `sgd` computes
 
     m = momentum m + g                                        (1)
     update = -rate m                                          (2)
 
-`adam` uses running means of g and of its square, and corrects both for
-their initial value 0:
+`adam` uses running means of g and g^2, and corrects both means for their
+initial value 0:
 
     m = beta1 m + (1 - beta1) g                          (3)  [KB15] alg. 1
     v = beta2 v + (1 - beta2) g^2                        (4)  [KB15] alg. 1
     update = -rate m / (1 - beta1^t)
              / (sqrt(v / (1 - beta2^t)) + eps)           (5)  [KB15] alg. 1
 
-`adamax` replaces the mean square by a decaying maximum:
+`adamax` replaces the running mean of g^2 by a decaying maximum of |g|:
 
     v = max(beta2 v, |g| + eps)                          (6)  [KB15] alg. 2
     update = -rate m / (1 - beta1^t) / v                 (7)  [KB15] alg. 2
 
-`rmsprop` and `rmaxprop` use neither the mean of g nor the correction:
+`rmsprop` uses (8), and `rmaxprop` uses (9), each with the update (10):
 
     v = decay v + (1 - decay) g^2                         (8)  [TH12]
     v = max(decay v, g^2)                                 (9)  [ZG18]
     update = -rate g / (sqrt(v) + eps)                   (10)  [ZG18]
 
-Derivation.  In (9), v >= g^2, so no entry of an update of `rmaxprop`
-    exceeds rate.  In (8), v >= (1 - decay) g^2, so no entry of an update
-    of `rmsprop` exceeds rate / sqrt(1 - decay).
-Exact.  All formulas hold entry by entry.  If g and eps are multiplied by
+Derivation.  By (9), v >= g^2, so no entry of an `rmaxprop` update exceeds
+    the rate.  By (8), v >= (1 - decay) g^2, so no entry of an `rmsprop`
+    update exceeds rate / sqrt(1 - decay).
+Exact.  All equations hold for each entry.  If g and eps are multiplied by
     the same factor, (5), (7) and (10) do not change.
-Cost.   O(p) time per step, and up to two arrays of state.  With `out=`,
-    existing arrays are reused; the results are equal to the last bit.
-Departures.  Without the eps in (6), which alg. 2 lacks, an entry whose
+Cost.   A step of p parameters takes O(p) time; the state has up to two
+    arrays.  With `out`, arrays are reused, with identical results.
+Departures.  Alg. 2 lacks the eps in (6); without eps, an entry whose
     gradient was always 0 would be 0/0.  [ZG18] omits eps in (10) and
-    writes g as a direction of ascent; the decay in its code is
+    writes g as an ascent direction.  The code of [ZG18] has the decay
     exp(-0.5 s / 30 s).  The square of g must not overflow, and the square
     of eps must not underflow.
 
@@ -59,30 +59,31 @@ __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 class State(NamedTuple):
     """Hold the state of an optimiser for one parameter array."""
 
-    step: int                       # t, the number of steps done
+    step: int                       # t, the number of completed steps
     mean: np.ndarray | None         # m, shape of the parameters
     scale: np.ndarray | None        # v, shape of the parameters
 
 
 def sgd(state, gradient, *, rate, momentum=0.0, out=None):
-    """Return a step of stochastic gradient descent, eqs. (1) and (2).
+    """Compute one step of stochastic gradient descent, eqs. (1) and (2).
 
     Parameters
     ----------
     state : State or None
         Result of the previous step; None at the start.
     gradient : (...) float
-        Derivative of the loss by the parameters, of any shape.
+        Gradient of the loss with respect to the parameters, of any shape.
     rate, momentum : float
-        Learning rate, and decay of the sum of past gradients, in [0, 1).
+        Learning rate, and decay factor of past gradients, in [0, 1).
     out : (State, array), optional
-        Earlier result whose arrays are overwritten and returned.  Its state
-        may be `state` itself.
+        Earlier result, whose arrays are overwritten and returned.  The state
+        in `out` may be `state` itself.
 
     Returns
     -------
     (State, array)
-        State after the step, and update in the shape and dtype of g.
+        State after the step, and update in the shape and dtype of the
+        gradient.
 
     Examples
     --------
@@ -99,7 +100,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Return the gradient, the old state arrays, the arrays to write, and t."""
+    """Validate and return gradient, old state arrays, output arrays and step t."""
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -121,16 +122,16 @@ def _blend(decay, old, weight, new, out, work):
 
 
 def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
-    """Return a step of Adam, eqs. (3) to (5).
+    """Compute one step of Adam, eqs. (3)-(5).
 
     Parameters
     ----------
     state, gradient, rate, out
         As for `sgd`.
     beta1, beta2 : float
-        Decays of the means of g and of g^2, in [0, 1).
+        Decay factors of the running means of g and g^2, in [0, 1).
     eps : float
-        Constant that is added to the root of v, in units of the gradient.
+        Constant that is added to the square root, in units of the gradient.
 
     Returns
     -------
@@ -154,7 +155,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
 
 
 def _square(g, work):
-    """Write g^2 to `work`, check it and return it."""
+    """Write g^2 to `work`, check that g^2 is finite, and return `work`."""
     with np.errstate(over="ignore"):
         np.multiply(g, g, out=work)
     _finite("gradient^2", work)
@@ -169,14 +170,14 @@ def _divide(a, factor, scale, eps, update):
 
 
 def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
-    """Return a step of Adamax, eqs. (3), (6) and (7).
+    """Compute one step of Adamax, eqs. (3), (6) and (7).
 
     Parameters
     ----------
     state, gradient, rate, eps, out
         As for `adam`; eps is added to |g|.
     beta1, beta2 : float
-        Decays of the mean of g and of the maximum of |g|, in [0, 1).
+        Decay factors of the mean of g and of the maximum of |g|, in [0, 1).
 
     Returns
     -------
@@ -200,14 +201,14 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
 
 
 def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
-    """Return a step of RMSprop, eqs. (8) and (10).
+    """Compute one step of RMSprop, eqs. (8) and (10).
 
     Parameters
     ----------
     state, gradient, rate, eps, out
         As for `adam`.
     decay : float
-        Decay of the mean of g^2, in [0, 1).
+        Decay factor of the running mean of g^2, in [0, 1).
 
     Returns
     -------
@@ -228,19 +229,19 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
 
 
 def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
-    """Return a step of RMaxProp, eqs. (9) and (10).
+    """Compute one step of RMaxProp, eqs. (9) and (10).
 
     Parameters
     ----------
     state, gradient, rate, eps, out
         As for `adam`.
     decay : float
-        Decay of the maximum of g^2, in [0, 1).
+        Decay factor of the maximum of g^2, in [0, 1).
 
     Returns
     -------
     (State, array)
-        No entry of the update exceeds the rate.
+        No entry of the update exceeds the learning rate.
 
     Examples
     --------
@@ -259,7 +260,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, rate, eps, decays):
-    """Check and return the options as floats, faster than `_arrays`."""
+    """Validate and return the options as floats, faster than with `_arrays`."""
     least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
     for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
@@ -269,14 +270,14 @@ def _options(g, rate, eps, decays):
 
 
 def _finite(name, a):
-    """Refuse an array that is empty, not float or not finite."""
+    """Reject an array that is empty, not floating-point or not finite."""
     if a.dtype not in (np.float32, np.float64) or not a.size \
             or not np.isfinite(a).all():
         raise ValueError(f"{name} is {a!r:.60}: must be finite float and not empty")
 
 
 def _past(state, g, fields):
-    """Check and return the step and the arrays of the previous state."""
+    """Validate and return the step and the arrays of the previous state."""
     old = _fitting("state", state, g, fields)
     for field, a in zip(fields, old, strict=True):
         _finite(f"state.{field}", a)
@@ -286,7 +287,7 @@ def _past(state, g, fields):
 
 
 def _fitting(name, state, g, fields):
-    """Return the arrays named in `fields`; any other array must be None."""
+    """Return the state arrays named in `fields`; all other arrays must be None."""
     if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
     for field in ("mean", "scale"):
@@ -295,7 +296,7 @@ def _fitting(name, state, g, fields):
 
 
 def _like(name, a, g):
-    """Refuse an array unlike g in shape or dtype, or any array if g is None."""
+    """Reject an array with another shape or dtype than g; None matches only None."""
     found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
                      for x in (a, g))
     if found != wanted:
@@ -303,7 +304,7 @@ def _like(name, a, g):
 
 
 def _buffers(out, old, g, fields):
-    """Check and return the arrays of `out`, which will be overwritten."""
+    """Validate and return the arrays of `out`, which will be overwritten."""
     if len(_one_of("out", out, tuple)) != 2:
         raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
     _like("out[1]", out[1], g)

@@ -1,18 +1,17 @@
 # refsnn 0.1.0 | pruning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute masks that prune a network by magnitude, by saliency or at random.
 
-With scope="layer", each layer is a group of weights; with scope="global",
-all layers form one group.  The density rho is the approximate fraction of
-the P weights w of a group that are kept.  With the scores s of a group in
-ascending order and the index
+Each layer is a group of weights; with scope="global", all layers form one
+group.  At density rho, about rho P of the P weights w of a group are kept.
+With the scores s of a group in ascending order and the index
 
     idx = int((1 - rho) P)                               (1)  [LZ20]
 
 the mask is 1 for the following weights:
 
-    magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20] snip
-    |w g| >= s_idx,  s = |w g|             (3)  [LZ20] random        P -
-    idx - 1 uniformly sampled weights  (4)
+    magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20]
+    snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
+    random        P - idx - 1 uniformly sampled weights   (4)
 
 In (3), g is the gradient of a loss with respect to w.  SNIP uses the
 cross-entropy loss.  Logit SNIP needs no labels and uses, for the logits f,

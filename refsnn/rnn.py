@@ -1,32 +1,32 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""A recurrent network of tanh rate units, the non-spiking relative of `lif`.
+r"""This module implements a recurrent network of tanh rate units.
 
-From input x and weights W and V, the network computes the states h:
+The input x, input weights W and recurrent weights V determine the states:
 
     a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19], box 1
     h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
-Derivation.  Let e[t] be the direct derivative of the loss L by h[t], and
-    dh[t] and d[t] the total derivatives of L by h[t] and a[t]:
+Derivation.  Let e[t] be the direct derivative of the loss L with respect to
+    h[t].  Let dh[t] = dL/dh[t] and d[t] = dL/da[t] be total derivatives:
 
     d[t] = (1 - h[t]^2) dh[t]                        (3)  [NMZ19], box 2
     dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19], box 2
     dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T               (5)
     dx[t] = W^T d[t]                                                (6)
 
-    The network linearised along a recording, with J[t] = dh[t]/dh[t-1] and
-    the immediate influence F[t] of W, then V, row by row, is
+    The linearised network consists of J[t] = dh[t]/dh[t-1] and the
+    immediate influence F[t] of W, then V, row by row:
 
     J[t] = diag(1 - h[t]^2) V                                       (7)
     F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
           dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
-Exact.  The network is smooth; ordinary finite differences confirm (3)-(8).
-Cost.   O(T B n (m + n)) time and O(T B n) memory; `linearise` takes
-    O(T B n p) time and memory for p = n m + n n parameters.
-Departures.  None.  A bias is an additional input that is always 1.
-Errata.  Box 2 of [NMZ19] takes the presynaptic factor of dV from the step
-    of the error.  The factor belongs to the step before, as in (5).
+Exact.  The network is smooth.  Finite differences confirm (3)-(8).
+Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
+    memory.  `linearise` takes O(T B n p) time and memory, p = n m + n n.
+Departures.  There are none.  A bias is an additional input equal to 1.
+Errata.  Box 2 of [NMZ19] gives the presynaptic factor of dV the index t of
+    the error.  The correct index is t - 1, as in (5).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -74,15 +74,15 @@ def simulate(x, W, V, h0=None):
 
 
 def backward(x, W, V, h, dh, h0=None):
-    """Compute the gradient backward in time, eqs. (3)-(6).
+    """Compute the gradient of the loss backward in time, eqs. (3)-(6).
 
     Parameters
     ----------
     x, W, V, h0
-        As for `simulate`.
+        Arguments of `simulate`.
     h, dh : (T, B, n) float
-        States that `simulate` returned, and the direct derivative e[t] of
-        the loss by them.
+        States that `simulate` returned, and direct derivatives e[t] of the
+        loss with respect to these states.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def backward(x, W, V, h, dh, h0=None):
 
 
 def _before(h, h0):
-    """Return h[t-1] for every t; h0, or 0, comes before the first step."""
+    """Return h[t-1] for every t; the first entry is h0, or 0 for None."""
     first = np.zeros_like(h[0]) if h0 is None else h0
     return np.concatenate([first[None], h[:-1]])
 
@@ -122,12 +122,12 @@ def linearise(x, W, V, h, h0=None):
     Parameters
     ----------
     x, W, V, h, h0
-        As for `backward`.
+        Arguments of `backward`.
 
     Returns
     -------
     J : (T, B, n, n) float
-        ``J[t] = dh[t]/dh[t-1]``; J[0] is the derivative by h0.
+        Jacobians dh[t]/dh[t-1]; J[0] is the derivative with respect to h0.
     F : (T, B, n, n m + n n) float
         Immediate influence of W, then V, row by row.
 

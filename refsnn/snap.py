@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | snap.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the sparse n-step approximation (SnAp-n) of recurrent learning.
+r"""Compute gradients by SnAp-n, a sparse n-step approximation of RTRL.
 
-SnAp-n carries the influence M of each parameter forward in time, but only
-on the neurons that the parameter reaches within n steps.  The influence on
-the states of all other neurons is set to 0.  With the state Jacobian J,
-the immediate influence F and the credit q of any recurrence with states h,
-and with the postsynaptic neuron i(p) of the parameter p,
+Like real-time recurrent learning (RTRL), SnAp-n propagates the influence
+matrix M = dh/dp of the parameters p on the states h forward in time.  It
+keeps only the influence on neurons that the parameter reaches within n
+steps.  All other entries of M are set to 0.  With the state Jacobian J,
+the immediate influence F, the credit q and the postsynaptic neuron i(p) of
+p,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if neuron k is reached from i(p) along at most n - 1
@@ -14,19 +15,19 @@ and with the postsynaptic neuron i(p) of the parameter p,
 
 Derivation.  Without P, (1) gives the exact M[t] = dh[t]/dp.  Entries of M
     where P is 0 are not stored.  Parameters with the same i(p) share one
-    block of M, and need only the rows and columns of J that belong to the
-    kept neurons.
-Approximate.  The rule drops all paths through neurons that are not kept.
-    For the parameters of one block, it is the exact gradient of a run in
-    which the kept neurons receive the recorded spikes of all others.  It
-    is exact if P only removes zeros: for n = 2 with a dense V, for n = N
-    on a ring of N neurons, and for any n with a diagonal V.  n = 1 is the
-    rung "block" of `sparse_rtrl`.
-Cost.   O(B p k) memory and O(T B p k^2) time for parameters that keep k of
-    N neurons; exact learning has k = N.
-Departures.  [MEE21] counts steps of single states.  Here a step is a
+    block of M.  A block needs only the rows and columns of J of its kept
+    neurons.
+Approximate.  SnAp-n neglects all paths through neurons that are not kept.
+    For one block, SnAp-n is the exact gradient of a run in which the kept
+    neurons receive the recorded spikes of all other neurons.  SnAp-n is
+    exact if P removes only zeros: for n = 2 with a dense V, for n = N on a
+    ring of N neurons, and for any n with a diagonal V.  SnAp-1 is the rung
+    "block" of `sparse_rtrl`.
+Cost.   The memory is O(B p k) and the time is O(T B p k^2) for p
+    parameters with k kept neurons each; exact RTRL keeps all N neurons.
+Departures.  [MEE21] counts steps between single states.  Here, a step is a
     synapse: all states of a neuron (current, membrane, adaptation) are
-    kept or dropped together.
+    kept or neglected together.
 
 [MEE21] J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A.
     Graves, ICLR 2021, arXiv 2006.07232.
@@ -40,20 +41,20 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find the neurons that the weights into each neuron reach, eq. (2).
+    """Find the neurons that the weights into each neuron influence, eq. (2).
 
     Parameters
     ----------
     V : (n, n) float
-        Recurrent weights, post x pre; only their zeros matter.
+        Recurrent weights (post x pre); only the positions of zeros matter.
     order : int
-        The n of SnAp-n, at least 1.
+        Order n of SnAp-n, at least 1.
 
     Returns
     -------
     (n, n) bool
-        Entry [i, k] is True if the influence of the weights into neuron i
-        on neuron k is kept.  The diagonal is True.
+        Entry [i, k] is True if SnAp-n keeps the influence on neuron k of the
+        weights into neuron i.  The diagonal is True.
 
     Examples
     --------
@@ -75,14 +76,14 @@ def owners(n, m, recurrent=True):
     Parameters
     ----------
     n, m : int
-        Numbers of neurons, at least 1, and of inputs, at least 0.
+        Number of neurons, at least 1, and number of inputs, at least 0.
     recurrent : bool
         True if n x n recurrent weights V follow the n x m input weights W.
 
     Returns
     -------
     (p,) int
-        Neuron of each entry of W, then of V, row by row.
+        Postsynaptic neuron of each entry of W, then of V, row by row.
 
     Examples
     --------
@@ -96,14 +97,14 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Count the entries of M that SnAp stores for one sequence.
+    """Count the entries of M that SnAp-n stores for one sequence.
 
     Parameters
     ----------
     owner, pattern
         As for `step`.
     states : int
-        Number of states, a multiple of n.
+        Number of states, a multiple of the number of neurons.
 
     Returns
     -------
@@ -125,17 +126,17 @@ def step(blocks, J, F, owner, pattern):
     Parameters
     ----------
     blocks : tuple of (B, k_g, p_g) float, or None
-        For each row g of `pattern`, the influence of its parameters on its
-        kept states, both in ascending order.  None stands for 0.
+        For each row g of `pattern`, the influence of the row's parameters on
+        the row's kept states, both in ascending order.  None stands for 0.
     J : (B, N, N) float
-        State Jacobian of this step.  The result has its dtype.
+        State Jacobian of this step.  The result has the dtype of `J`.
     F : (B, N, p) float
-        Immediate influence; entries outside `pattern` are dropped.
+        Immediate influence; entries outside `pattern` are ignored.
     owner : (p,) int
         Row of `pattern` for each parameter.
     pattern : (g, n) bool
-        Kept neurons of each row, as from `reach`.  N is a multiple of n,
-        and the states k, n + k, 2 n + k, ... belong to neuron k.
+        Neurons that each row keeps, as found by `reach`.  N is a multiple of
+        n, and the states k, n + k, 2 n + k, ... belong to neuron k.
 
     Returns
     -------
@@ -171,11 +172,11 @@ def gradient(J, F, q, owner, pattern):
     Parameters
     ----------
     J : (T, B, N, N) float
-        State Jacobians; J[0] is not used.  The result has their dtype.
+        State Jacobians; J[0] is not used.  The result has the dtype of `J`.
     F : (T, B, N, p) float
         Immediate influence of the parameters on the states.
     q : (T, B, N) float
-        Direct credit dL/dh[t].
+        Direct derivative dL/dh[t] of the loss.
     owner, pattern
         As for `step`.
 
@@ -203,7 +204,7 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states, p):
-    """Check and return the parameters and the kept states of each row."""
+    """Return the parameters and the kept states of each row of `pattern`."""
     pattern, = _arrays("pattern (g, n)", pattern)
     owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:

@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | sparse_rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute exact and approximate real-time recurrent learning (RTRL).
 
-RTRL carries the derivatives of the states of a recurrent LIF layer forward
-in time and stores no past states.  Four rules, called rungs, differ in the
-derivatives that they keep.  Let theta_ij be the weight from signal z_j
-(input x_j or spike S_j) into neuron i, and let s_k = dI_k/dtheta_ij and
-u_k = dU_k/dtheta_ij.  Let psi be the surrogate derivative, and clamp = 1
-where a neuron is refractory, 0 elsewhere.  A reset by subtraction has r =
-1 and d = threshold; a reset to zero has r = 1 - S and d = beta U + gain I.
+RTRL propagates the state derivatives of a recurrent LIF layer forward in
+time, and stores no past states.  Four rules, called rungs, keep different
+derivatives.  Let theta_ij be the weight from the signal z_j (input x_j or
+spike S_j) to neuron i, and let s_k = dI_k/dtheta_ij and u_k =
+dU_k/dtheta_ij. Let psi be the surrogate derivative, and let clamp be 1 for
+refractory neurons and 0 for others.  A reset by subtraction has r = 1 and
+d = threshold.  A reset to zero has r = 1 - S and d = beta U + gain I.
 
     s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = (1 - clamp_k[t+1])
@@ -19,21 +19,22 @@ where a neuron is refractory, 0 elsewhere.  A reset by subtraction has r =
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain s_j)[t]
                                                       (6)  [ZN21]
 
-The gradient is a sum over steps; the term of step t is known at step t:
+The gradient is a sum over steps, whose term t is known at step t:
 
     e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
     dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
 
-where "exact" also sums over k.  A leaky readout y[t] above the layer
+For "exact", (8) also sums over k.  A leaky readout y[t] above the layer
 filters the eligibility e.  With the direct derivative a[t] = dL/dy[t],
 
     f[t+1] = beta f[t] + gain g[t],  g[t+1] = alpha g[t] + e[t]       (9)
     dL/dtheta_ij = sum_t (W_out^T a[t])_i f_ij[t]
 
-Derivation.  (1)-(3) are the derivative of the LIF step; (4)-(6) omit
-    terms.  (9) is the filter of the readout, with its own constants.
-    Summed over all steps, "block" equals backpropagation with the diagonal
-    of V in place of V; "implicit" equals backpropagation that stops at V.
+Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  Eqs.
+    (4)-(6) neglect some of its terms.  Eq. (9) is the filter of the
+    readout.  Summed over all steps, "block" equals backpropagation with
+    the diagonal of V in place of V, and "implicit" equals backpropagation
+    that stops at V.
 Approximate.  With n neurons, c signals and B sequences:
 
     rung         keeps                        state      time of a step
@@ -42,17 +43,18 @@ Approximate.  With n neurons, c signals and B sequences:
     implicit     own decay and reset          2 B n c    O(B n c)
     presynaptic  own decay                    2 B c      O(B c)
 
-    "block" drops all paths through other neurons, and is exact for one
-    hidden layer with diagonal V.  "implicit" also drops the path of neuron
-    i to itself through V_ii; it is exact for one hidden layer without
-    recurrence, and for any run whose recurrence uses recorded spikes.
-    "presynaptic" also drops reset and refractoriness; it is exact if, in
-    addition, reset and clamp enter as one recorded term.  In networks of
-    several layers, `dspikes` must come from transport through W, feedback
-    alignment or a local loss.
-Cost.   As in the table; the sum (8) adds O(B n c) per step on every rung.
+    Rung "block" neglects all paths through other neurons.  It is exact for
+    one hidden layer with diagonal V.  Rung "implicit" also neglects the
+    path of neuron i to itself through V_ii.  It is exact for one hidden
+    layer with no recurrence or with recorded recurrent spikes.  Rung
+    "presynaptic" also neglects reset and refractoriness.  It is exact if,
+    in addition, reset and clamp enter as one recorded term.  In networks
+    of several layers, `dspikes` must come from transport through W,
+    feedback alignment or a local loss.
+Cost.   The table lists the costs; the sum (8) takes less time than the
+    step or as much.
 Departures.  The text of [ZN21] was not available; names and rules follow
-    descriptions of it by others.  Known rules are special cases:
+    other authors' descriptions.  Known rules are special cases:
 
     e-prop       "implicit" with through_reset=False, the adaptation of
                  adaptive neurons (`alif`), a[t] through W_out or a random
@@ -84,11 +86,11 @@ MODEL = {rung: (NUMBERS if rung == "presynaptic" else NUMBERS.replace("()", "(n?
 
 
 class Traces(NamedTuple):
-    """Hold the derivatives of current and membrane by the weights.
+    """Hold the derivatives of current and membrane with respect to the weights.
 
-    Both have the shape (B, n, n c) for "exact", where [b, k, i c + j] is
-    the derivative of neuron k by theta_ij; (B, n, c) for "block" and
-    "implicit"; and (B, c) for "presynaptic".
+    The shape is (B, n, n c) for "exact", where [b, k, i c + j] is the
+    derivative of neuron k with respect to theta_ij.  It is (B, n, c) for
+    "block" and "implicit", and (B, c) for "presynaptic".
     """
 
     syn: np.ndarray
@@ -96,7 +98,7 @@ class Traces(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient by the weights, summed over steps and batch."""
+    """Hold the weight gradients, summed over steps and batch."""
 
     dW: np.ndarray              # (n, m)
     dV: np.ndarray | None       # (n, n); None without recurrence
@@ -113,22 +115,22 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
     x : (B, m) float, int or bool
         Input x[t].
     V : (n, n) float or None
-        Recurrent weights; "block" uses their diagonal.  Without recurrence,
+        Recurrent weights; "block" uses only the diagonal.  Without recurrence,
         V is None and c = m.
     syn, mem, spikes : (B, n) float
-        State I[t], U[t], S[t]; I and U are used if reset is "zero".
+        States I[t], U[t] and S[t]; I and U are used only if reset is "zero".
     psi : (B, n) float
-        Surrogate derivative at U[t].  The result has its dtype.
+        Surrogate derivative at U[t].  The result has the dtype of `psi`.
     clamp : (B, n) bool, optional
-        True where U[t+1] is clamped to 0 (refractory); nowhere by default.
+        True where U[t+1] is clamped to 0 (refractory); False by default.
     rung : {"exact", "block", "implicit", "presynaptic"}
-        Rule, which determines the terms that are kept.
+        Rule that determines which derivative terms are kept.
     alpha, beta, gain, threshold, reset
         Parameters of the LIF layer; for "presynaptic", alpha, beta and gain
-        must be numbers.
+        must be scalars.
     through_reset : bool
-        True if the derivative passes through the reset; for "presynaptic"
-        it never does.
+        True if the derivative passes through the reset.  The rung
+        "presynaptic" ignores this option.
 
     Returns
     -------
@@ -157,7 +159,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
 
 
 def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
-    """Compute (1)-(6) from the factors (B, n) of `_factors`."""
+    """Advance the traces by eqs. (1)-(6), with the result of `_factors`."""
     syn, mem = traces
     (B, n), c = psi.shape, z.shape[1]
     if rung == "presynaptic":
@@ -180,7 +182,7 @@ def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
 
 
 def _factors(syn, mem, spikes, clamp, reset, through_reset, beta, gain, threshold):
-    """Return (1 - clamp) r and (1 - clamp) d of (2)."""
+    """Return the factors (1 - clamp) r and (1 - clamp) d of eq. (2)."""
     free = 1 - clamp
     if reset == "subtract":
         return free, free * threshold * through_reset
@@ -188,17 +190,17 @@ def _factors(syn, mem, spikes, clamp, reset, through_reset, beta, gain, threshol
 
 
 def rest(rung, B, n, c, dtype=np.float64):
-    """Return the traces before the first step, which are 0.
+    """Return the initial traces, which are 0.
 
     Parameters
     ----------
     rung
         As for `lif_step`.
     B, n, c : int
-        Numbers of sequences, neurons and signals (inputs, and neurons if
-        the layer is recurrent).
+        Numbers of sequences, neurons and signals (inputs, plus neurons if the
+        layer is recurrent).
     dtype : numpy dtype
-        float32 or float64.
+        Dtype of the traces, float32 or float64.
 
     Returns
     -------
@@ -222,19 +224,19 @@ def _shape(rung, B, n, c):
 
 
 def eligibility(traces, psi):
-    """Return the derivative of each spike by the weights, eq. (7).
+    """Return the derivative of each spike with respect to the weights, eq. (7).
 
     Parameters
     ----------
     traces : Traces
         Traces of any rung at step t.
     psi : (B, n) float
-        Surrogate derivative at step t.  The result has its dtype.
+        Surrogate derivative at step t.  The result has the dtype of `psi`.
 
     Returns
     -------
     (B, n, n c) or (B, n, c) float
-        psi_k u_k for "exact", psi_i u_ij for the other rungs.
+        Eligibility psi_k u_k for "exact", or psi_i u_ij for other rungs.
 
     Examples
     --------
@@ -248,20 +250,20 @@ def eligibility(traces, psi):
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Filter the eligibility like a leaky readout, for one step, eq. (9).
+    """Filter the eligibility for one step with the readout dynamics, eq. (9).
 
-    Each step adds ``(a @ W_out)[:, :, None] * filtered.mem``, summed over
-    the batch, to the gradient by the weights of the layer.
+    At each step, add ``(a @ W_out)[:, :, None] * filtered.mem``, summed over
+    the batch, to the weight gradient of the layer.
 
     Parameters
     ----------
     filtered : Traces
-        Filters g (syn) and f (mem) at step t, in the shape of the
+        Filter states g (syn) and f (mem) at step t, in the shape of the
         eligibility; initially 0.
     eligibility : (B, n, c) float
-        Eligibility at step t.  The result has its dtype.
+        Eligibility at step t.  The result has the dtype of `eligibility`.
     alpha, beta, gain : float
-        Constants of the readout, the same for all of its units.
+        Constants of the readout, shared by all readout units.
 
     Returns
     -------
@@ -296,10 +298,10 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     recording : tuple of (T, B, n) arrays
         Currents, membranes, spikes and refractory mask (0 or 1).
     psi : (T, B, n) float
-        Surrogate derivative.  The result has its dtype.
+        Surrogate derivative.  The result has the dtype of `psi`.
     dspikes, dmem : (T, B, n) float, optional
-        dL/dS and dL/dU through all later layers, but not through the
-        recurrence of this layer.
+        Derivatives dL/dS and dL/dU through all later layers, but not through
+        the recurrence of this layer.
     rung, alpha, beta, gain, threshold, reset, through_reset
         As for `lif_step`.
 
@@ -352,9 +354,9 @@ def _options(rung, reset, through_reset):
 
 
 def _fit(*pairs):
-    """Tell if all arrays have the given shapes, one dtype and finite squares.
+    """Return whether all arrays have the given shapes, one dtype, finite squares.
 
-    This fast test accepts most valid arguments; `_arrays` checks the rest.
+    This fast test accepts most valid arguments; `_arrays` checks all others.
     """
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
@@ -363,7 +365,7 @@ def _fit(*pairs):
 
 
 def _present(psi, x, V, syn, mem, spikes):
-    """Check and return the arrays of one step in the dtype of psi."""
+    """Validate and return the arrays of one step in the dtype of psi."""
     psi, shape = np.asarray(psi), np.shape(psi)
     x, spikes = (a.astype(psi.dtype) if type(a) is np.ndarray and a.dtype == bool else a
                  for a in (x, spikes))
@@ -377,7 +379,7 @@ def _present(psi, x, V, syn, mem, spikes):
 
 
 def _masked(psi, clamp):
-    """Check and return the mask in the dtype of psi; None stands for 0."""
+    """Validate and return the mask in the dtype of psi; None stands for 0."""
     if clamp is None:
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
@@ -386,7 +388,7 @@ def _masked(psi, clamp):
 
 
 def _constants(spec, psi, *numbers):
-    """Check and return constants in the dtype of psi; floats are fast."""
+    """Validate and return constants in the dtype of psi, with a path for floats."""
     if all(type(number) is float for number in numbers) \
             and 0 <= min(numbers[:2]) and max(numbers[:2]) < 0.9999 \
             and 1e-9 < min(numbers[2:]) and max(numbers[2:]) < 1e9:
@@ -395,7 +397,7 @@ def _constants(spec, psi, *numbers):
 
 
 def _earlier(name, traces, shape, psi):
-    """Check and return traces in the dtype of psi; shape None allows any rung."""
+    """Validate and return traces in the dtype of psi; shape None allows any rung."""
     if not isinstance(traces, tuple) or len(traces) != 2:
         raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
     syn, mem = traces

@@ -17,9 +17,8 @@ z = exp(t/tau) and the causal set C = {j: t_j <= t_i} of the inputs,
     dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
-Eqs. (5) and (6) hold for j in C; the other derivatives are 0.  A silent
-unit has t_i = infinity and receives no gradient.  A penalty P on its
-weights can make a silent unit spike:
+Both derivatives are 0 for j outside C.  A silent unit has t_i = infinity
+and no gradient.  A penalty P on the weights can make silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 

@@ -86,7 +86,7 @@ def _pair(v, k, height, bump):
 
 
 def sigmoid(v, steepness):
-    """Return the primitive f and the bump f' of the logistic surrogate, eq. (2).
+    """Return primitive f and bump f' of the logistic surrogate, eq. (2).
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def sigmoid(v, steepness):
 
 
 def triangle(v, steepness):
-    """Return the primitive f and the bump f' of the triangular surrogate, eq. (3).
+    """Return primitive f and bump f' of the triangular surrogate, eq. (3).
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def triangle(v, steepness):
 
 
 def gaussian(v, steepness):
-    """Return the primitive f and the bump f' of the Gaussian surrogate, eq. (4).
+    """Return primitive f and bump f' of the Gaussian surrogate, eq. (4).
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def gaussian(v, steepness):
 
 
 def arctan(v, steepness):
-    """Return the primitive f and the bump f' of the arctangent, eq. (5).
+    """Return primitive f and bump f' of the arctangent surrogate, eq. (5).
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def arctan(v, steepness):
 
 
 def slayer(v, steepness):
-    """Return primitive f and bump f' of the exponential (SLAYER), eq. (6).
+    """Return primitive f and bump f' of the SLAYER surrogate, eq. (6).
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def slayer(v, steepness):
 
 
 def boxcar(v, steepness):
-    """Return the primitive f and the bump f' of the rectangular surrogate, eq. (7).
+    """Return primitive f and bump f' of the rectangular surrogate, eq. (7).
 
     Parameters
     ----------

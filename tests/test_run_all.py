@@ -1,6 +1,5 @@
 """run_all.py computes the same numbers on any workers, and refuses bad input."""
 
-import ast
 import concurrent.futures
 import copy
 import importlib.util
@@ -860,17 +859,3 @@ def test_workers_start_light():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True,
                             text=True, check=True).stdout.split()
     assert not {"numpy", "matplotlib", "tqdm"} & set(loaded)
-
-
-@pytest.mark.parametrize("name", [
-    "run_all.py", *(f"figures/run/{name}.py" for name in (
-        "claims", "gallery", "jobs", "make", "published", "results", "seeds",
-        "settings"))])
-def test_functions_are_short(name):
-    path = toy_project.ROOT / name
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef):
-            docstring = ast.get_docstring(node, clean=False) or ""
-            lines = node.end_lineno - node.lineno + 1 - docstring.count("\n")
-            assert lines <= 40, f"{name}: {node.name} has {lines} lines"
-    assert len(path.read_text().splitlines()) <= 400

@@ -177,14 +177,20 @@ def test_the_codes_traces_and_scales_by_its_own_statements():
         het = np.exp(-1e-3) * het + step.spikes[t, 0, 0]
         total += down * second - W[0, 0] * het ** 4
     np.testing.assert_allclose(state.trace[0], trace, rtol=RTOL)
+    np.testing.assert_allclose(state.het[0, 0], het, rtol=RTOL)
     np.testing.assert_allclose(m[0, 0] / 1e-4, total, rtol=RTOL)
     assert 5.0 < k.drive < 5.1
 
 
+@pytest.mark.parametrize("het", ["published", "error"])
 @pytest.mark.parametrize("module", [superspike, fast_superspike])
-def test_the_codes_regulariser_rests_where_there_is_no_error(module):
-    """It is 0 where the error, of either sign, is below 1e-7 of an event per step."""
-    k, W = coefficients(Settings(het="published", rho=0.5)), np.full((1, 4, 1), 0.1)
+def test_the_regulariser_depends_on_the_error(module, het):
+    """Test small errors of both signs.
+
+    The factor of "published" is 0 where the error is below 1e-7 of an event
+    per step, and 1 elsewhere; the factor of "error" is the squared error.
+    """
+    k, W = coefficients(Settings(het=het, rho=0.5)), np.full((1, 4, 1), 0.1)
     size = np.array([[0.9, 1.1, -0.9, -1.1]]) * 1e-7 / k.dt
     state = module.rest(k, 1, 4, 1)
     state = state._replace(error=size / k.alpha[1], het=np.full((1, 4), 2 / k.het))
@@ -193,8 +199,9 @@ def test_the_codes_regulariser_rests_where_there_is_no_error(module):
     state, step = module.forward(k, state, W, x)
     _, m, error = module.accumulate(k, state, W, step, signal)
     np.testing.assert_allclose(error.reshape(1, 4), size, rtol=RTOL)
-    np.testing.assert_allclose(m[0, :, 0] / (-0.5 * 0.1 * k.dt * 2.0 ** 4),
-                               [0, 1, 0, 1], rtol=RTOL)
+    factor = size[0] ** 2 if het == "error" else [0, 1, 0, 1]
+    np.testing.assert_allclose(m[0, :, 0] / (-0.5 * 0.1 * k.dt * 2.0 ** 4), factor,
+                               rtol=RTOL)
 
 
 @pytest.mark.parametrize("read, at_spike", [("before_reset", None),
@@ -369,6 +376,8 @@ def test_distance_from_the_gradient_with_hard_reset_and_clamp():
     ({"exponent": -0.5}, "exponent is -0.5"),
     ({"delay": -1e-4}, "delay is -0.0001"), ({"refractory": 0.0}, "refractory is 0.0"),
     ({"delay": 2.5e-4}, "delay is 0.00025: must be a multiple of dt"),
+    ({"delay": 8e-4 * (1 + 2e-6)}, "delay is 0.0008.*: must be a multiple of dt"),
+    ({"delay": 1.5e-10}, "delay is 1.5e-10: must be a multiple of dt"),
     ({"refractory": 1.05e-3}, "refractory is 0.00105: must be a multiple of dt"),
     ({"surrogate": "relu"}, "surrogate is 'relu': must be one of"),
     ({"trace": None}, "trace is None"),
@@ -382,6 +391,11 @@ def test_bad_settings_are_refused(change, match):
 def test_edges_of_settings_are_taken():
     k = coefficients(Settings(dt=5e-3, delay=0, rho=0, exponent=0))
     assert (k.refractory, k.delay, k.mem) == (1, 0, 0.5)
+    assert type(k.rho) is type(k.exponent) is float
+    assert coefficients(Settings(delay=8e-4 * (1 + 5e-7))).delay == 8
+    one = dict.fromkeys(("dt", "tau_mem", "tau_syn", "tau_rise", "tau_decay", "tau_het",
+                         "refractory"), 1.0)
+    assert coefficients(Settings(**one, delay=1e-6)).delay == 0
     with pytest.raises(ValueError, match="settings is"):
         coefficients({"dt": 1e-4})
 
@@ -477,6 +491,24 @@ def test_inputs_are_not_modified_and_dtypes_stay():
         arrays = (*state[:2], *state[3:], *step[:3], dm, error)
         assert {a.dtype for a in arrays} == {np.dtype(dtype)} and state.held.any()
         assert state.held.dtype == int and dm.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_fast_check_accepts_valid_arguments(dtype, monkeypatch):
+    """Replace the slow check by an error."""
+    state, W = superspike.rest(K, 2, 3, 4, dtype), np.ones((2, 3, 4), dtype)
+
+    def slow(*_, **__):
+        raise AssertionError("the slow check was called")
+
+    monkeypatch.setattr(superspike, "_arrays", slow)
+    for kind in (dtype, bool):
+        state, step = superspike.forward(K, state, W, np.ones((2, 4), kind))
+        state, _, error = superspike.accumulate(K, state, W, step,
+                                                np.ones((2, 3), kind))
+    assert state.syn.all() and error.all()
+    with pytest.raises(AssertionError, match="slow check"):
+        superspike.forward(K, state, W, np.ones((2, 4), int))
 
 
 def test_inputs_of_other_dtypes_are_cast_to_that_of_the_weights():

@@ -2,28 +2,28 @@
 
 The tangent kernel of a network at its random initial weights predicts how gradient
 descent on the squared loss changes the outputs, for training images and for unseen
-images.  Networks with 256 inputs, two hidden layers of ReLU units and 10 outputs
-are trained for 300 steps on 32 digits.  The deviation is the root mean square
-difference between the outputs for unseen images and their prediction, divided by
-the root mean square change of the outputs.  It is at most 10 % with 1,024 units per
-layer and at least 30 % with 16 units per layer.  It decreases with the width as a
-power law with an exponent of at most -0.35.
+images.  Networks with 256 inputs, two hidden layers of ReLU units and 10 outputs are
+trained for 300 steps on 32 digits.  The deviation is the root mean square difference
+between the outputs for unseen images and the predicted outputs, divided by the root
+mean square change of the outputs.  The mean deviation is at most 10 % with 1,024 units
+per layer and at least 30 % with 16 units per layer.  The deviation decreases with the
+width as a power law with an exponent of at most -0.35.
 
-The left panels show three outputs for one unseen image during training, and their
-prediction (dashed).  The middle panel shows the deviation against the width, one
-dot per seed.  The right panel shows, for a single step, the part of the change that
-the kernel does not predict, against the learning rate.  The networks in this panel
-have tanh units, because ReLU gates may switch during the step.  The unpredicted
-part decreases with the square of the learning rate, so the kernel predicts the
-complete first-order change.  In a sparse network (half of the weights, chosen at
-random), this holds for the kernel of the live weights ("through mask").  It does
-not hold for the kernel that also includes derivatives with respect to pruned
-weights ("at masked").
+The left panels show three outputs for one unseen image during training, and the
+predicted outputs (dashed).  The middle panel shows the deviation against the width, one
+dot per seed.  The right panel shows, for a single step, the part of the output change
+that the kernel does not predict, against the learning rate.  The networks in this panel
+have tanh units, because ReLU gates may switch during the step.  The unpredicted part
+decreases with the square of the learning rate, so the kernel predicts the complete
+first-order change.  In a sparse network, in which a random half of the weights is
+pruned, the kernel of the live weights ("through mask") also predicts the complete
+first-order change.  The kernel that also includes derivatives with respect to pruned
+weights ("at masked") does not predict the complete first-order change.
 
-Weights are normal with variance 1 / fan-in, and biases are 0.  The learning rate is
-a quarter of its upper limit 2 / lambda, where lambda is the largest eigenvalue of
-the kernel.  [LZ20] builds on this theory; claims and bounds are those of this
-project.
+Initial weights are normally distributed with variance 1 / fan-in, and initial biases
+are 0.  The learning rate is a quarter of its upper limit 2 / lambda, where lambda is
+the largest eigenvalue of the kernel.  [LZ20] builds on this theory.  The claims and
+bounds are those of this project.
 """
 
 import os
@@ -36,12 +36,12 @@ from figures.ntt import ntt_training as training
 from refsnn import mlp, ntk, ntk_dynamics, pruning
 
 FIGURE, TRAINED, UNSEEN, CLASSES, EVERY = "ntk", 32, 16, 10, 5
-FOLDERS = {"full": ("mnist",)}              # needed in the folder of --data
+FOLDERS = {"full": ("mnist",)}              # required in the --data folder
 WIDTHS = {"quick": (16, 64, 256), "default": (16, 32, 64, 128, 256, 512, 1024),
           "full": (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)}
 REPEATS = {"quick": 2, "default": 5, "full": 10}
 STEPS, STEP_WIDTH = 300, 64
-RATES = 2.0 ** -np.arange(1, 12)    # of one step, in units of 1 / largest eigenvalue
+RATES = 2.0 ** -np.arange(1, 12)    # of one step, in 1 / largest eigenvalue
 KERNELS = ("dense", "through mask", "at masked")
 COLOURS = dict(zip(KERNELS, (colours.BLUE, colours.GREEN, colours.VERMILION),
                    strict=True))
@@ -59,7 +59,7 @@ def jobs(size, seed, data):
 # ---- the network
 
 def problem(folder, seed, repeat, width, dtype):
-    """Draw weights and biases; return training images, targets, unseen images."""
+    """Return initial weights and biases, training images, targets and unseen images."""
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(os.path.dirname(folder), os.path.basename(folder))
     rng = seeds.rng(seed, FIGURE, width, repeat)
@@ -74,13 +74,13 @@ def problem(folder, seed, repeat, width, dtype):
 
 
 def linearised(weights, biases, x, kind="relu"):
-    """Return the outputs and the arguments of `ntk.kernel`."""
+    """Return the outputs, and the pair of arrays that `ntk.kernel` reads."""
     recording = mlp.forward(weights, biases, x, kind)
     return recording.outputs, (recording.inputs, mlp.signals(weights, recording, kind))
 
 
 def largest(kernel):
-    """Return the largest eigenvalue of the kernel (N, N, K, K) of a batch."""
+    """Return the largest eigenvalue of the tangent kernel (N, N, K, K) of a batch."""
     size = len(kernel) * kernel.shape[2]
     return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
 
@@ -94,7 +94,7 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Train one network; return its deviation from the prediction, and outputs."""
+    """Train one network; return actual and predicted outputs, and their deviation."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
                                                   np.float32)
     f, batch = linearised(weights, biases, x)
@@ -119,13 +119,16 @@ def descend(width, folder, repeat, seed):
 
 
 def relative(found, foretold):
-    """Return the deviation of the final outputs / their change, both in the L2 norm."""
+    """Return the deviation of the final outputs from the predicted outputs.
+
+    The L2 norm of the difference is divided by the L2 norm of the output change.
+    """
     return np.linalg.norm(found[-1] - foretold[-1]) / np.linalg.norm(
         found[-1] - found[0])
 
 
 def step(folder, repeat, seed):
-    """Return the unpredicted rms change of outputs in one step, (kernels, rates)."""
+    """Return the unpredicted output change (rms) of one step, (kernels, rates)."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
     masks = pruning.random(weights, 0.5, seeds.rng(seed, FIGURE, "masks", repeat))
@@ -163,7 +166,7 @@ def gather(results):
 
 
 def exponent(x, y):
-    """Return the exponent of the power law fitted to y (points, ...)."""
+    """Return the exponent of the power law in x that is fitted to y (points, ...)."""
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])
 

@@ -1,23 +1,24 @@
-"""Masks from Neural Tangent Transfer train faster and better at low density
+"""At low density, Neural Tangent Transfer outperforms random masks
 
-Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.
-The sparse networks are then trained with labels (256-300-100-10, embedded digits,
-the same share of weights in each layer).  The baselines are random masks, random
-masks with weights scaled by 1 / sqrt(density), and two saliency methods that use
-100 images: SNIP, and logit-SNIP, which needs no labels.  At the lowest density,
-2 %, the final test accuracy of NTT exceeds that of random masks by at least 0.03,
-and that of all other methods.  At 5 %, NTT exceeds random masks after 100 steps
-with labels, and is at most 0.02 below them at the end.
+Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.  The
+sparse networks have 256-300-100-10 units and the same density in each layer.  They are
+then trained with labels on the embedded digits.  The baselines are random masks, random
+masks with weights scaled by 1 / sqrt(density), and two saliency methods that use 100
+images: SNIP, and logit-SNIP, which needs no labels.  At the lowest density, 2 %, the
+final test accuracy with NTT is at least 0.03 higher than with random masks, and at
+least as high as with every other baseline.  At a density of 5 %, the test accuracy
+after 100 steps with labels is at least as high with NTT as with random masks.  At the
+end, it is at most 0.02 lower with NTT than with random masks.
 
 The left panel shows the final accuracy (mean of the last five tests) against the
-density; error bars are the standard deviation over seeds.  The other panels show
-learning curves at the density in the title, one thin line per seed.  Within a seed,
-all methods start from the same dense weights and train on the same mini-batches.
+density.  Error bars are the standard deviation over seeds.  The other panels show
+learning curves at the density in the title, one thin line per seed.  For each seed, all
+methods start from the same dense weights and train on the same mini-batches.
 
-With --full, the data are MNIST, the network is 784-300-100-10, and there are 5,000
-steps of transfer and 10,000 steps with labels (published: 18,720 and 42,200).  This
-figure mirrors the accuracy against density of [LZ20] with layer-wise masks; the
-claims are those of this project.
+With --full, the data are MNIST, and the network has 784-300-100-10 units.  The transfer
+has 5,000 steps, followed by 10,000 steps with labels (published: 18,720 and 42,200).
+This figure mirrors the plots of accuracy against density in [LZ20], with layer-wise
+masks.  The claims are those of this project.
 """
 
 import numpy as np
@@ -32,13 +33,13 @@ SIZES = {"digits": (256, 300, 100, 10), "mnist": (784, 300, 100, 10)}
 DENSITIES = {"quick": (0.05,), "default": (0.02, 0.05, 0.2),
              "full": (0.01, 0.03, 0.1, 0.3)}
 STEPS = {"quick": (200, 200), "default": (500, 800), "full": (5000, 10000)}
-RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of transfer
+RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 REPEATS = {"quick": 1, "default": 6, "full": 3}
 EARLY, FIRST = 100, 200                     # steps
 
 
 def jobs(size, seed, data):
-    """Return the jobs; NTT is first because it takes longest.
+    """Return the training jobs; NTT comes first because it takes longest.
 
     The dense network is trained once per repeat, not once per density.
     """
@@ -54,7 +55,7 @@ def jobs(size, seed, data):
 
 
 def problem(name, folder, seed, repeat):
-    """Return the network and the images in random order."""
+    """Return the network, and the images in random order."""
     net = training.perceptron(*SIZES[name])
     if folder is None:
         return net, training.digits(seed, repeat)
@@ -64,7 +65,7 @@ def problem(name, folder, seed, repeat):
 
 
 def learn(name, folder, method, density, steps, labelled, repeat, seed):
-    """Train a sparse network; return its learning curve."""
+    """Train a sparse network with labels; return its learning curve."""
     net, images = problem(name, folder, seed, repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
     student = training.student(method, net, teacher, images, density,
@@ -79,7 +80,7 @@ def learn(name, folder, method, density, steps, labelled, repeat, seed):
 
 
 def gather(results):
-    """Return {method: curves (densities, repeats, steps, 2)} and the densities."""
+    """Return the densities, and the curves (densities, repeats, steps, 2) by method."""
     densities = list(dict.fromkeys(float(r["density"]) for r in results))
     return {"densities": np.array(densities),
             **{method: np.array([[r["curve"] for r in results if r["method"] == method
@@ -89,17 +90,21 @@ def gather(results):
 
 
 def final(curves):
-    """Return the mean accuracy of the last five tests, (densities, repeats)."""
+    """Return the mean test accuracy of the last five tests, (densities, repeats)."""
     return curves[..., -5:, 1].mean(axis=-1)
 
 
 def early(curves):
-    """Return the accuracy after `EARLY` steps, (densities, repeats)."""
+    """Return the test accuracy after `EARLY` steps, (densities, repeats)."""
     return curves[:, :, np.abs(curves[0, 0, :, 0] - EARLY).argmin(), 1]
 
 
 def gap(data, measure, at, other):
-    """Return the mean over repeats of NTT minus another method."""
+    """Return the difference in test accuracy between NTT and another method.
+
+    The difference is averaged over repeats.  `measure` is `final` or `early`, and `at`
+    is the index of the density.
+    """
     return (measure(data["NTT"])[at] - measure(data[other])[at]).mean()
 
 

@@ -1,26 +1,29 @@
 """Masks from Neural Tangent Transfer keep units alive, saliency masks do not
 
-One tenth of the weights of the first layer are live.  The variance of the number of
-live weights, per unit or per input pixel, is given relative to chance.  Chance is
-the variance of a random choice of as many weights, (1 - density) times the mean.
-Masks of Neural Tangent Transfer (NTT, one threshold per layer) prefer some units:
-the variance per unit is at least twice chance, and the variance per pixel is at
-most 1.5 times chance.  SNIP and logit-SNIP leave many units with almost no weights:
-the variance per unit is at least four times that of NTT, and the variance per pixel
-at least twice chance.  For random masks, and for masks of the largest initial
-weights, from which NTT starts, both variances are at most 1.5 times chance.
+The masks keep one tenth of the first-layer weights (live weights).  Live weights are
+counted for each unit and for each input pixel.  The variances of both counts are given
+relative to chance.  Chance is the variance if the same number of weights is chosen at
+random, which is (1 - density) times the mean count.  Masks of Neural Tangent Transfer
+(NTT), with one threshold per layer, prefer some units.  Their variance per unit is at
+least twice chance, and their variance per pixel is at most 1.5 times chance.  SNIP and
+logit-SNIP leave many units with almost no live weights.  Their variance per unit is at
+least four times that of NTT masks, and their variance per pixel is at least twice
+chance.  For random masks, both variances are at most 1.5 times chance.  The same holds
+for magnitude masks, which keep the largest initial weights and from which NTT starts.
 
-The top panel shows the density of each layer, with one threshold for the network
-(filled) and one per layer (open); error bars are the standard deviation over seeds.
-The middle panels show the live outgoing weights of each pixel, mean over seeds, and
-the correlation r between this number and the standard deviation of the pixel over
-images.  The bottom panels show the live weights per unit, and the incoming weights
-of some units of the first seed, positive red, negative blue.
+The top panel shows the density of each layer.  Masks use one threshold for the whole
+network (filled markers) or one threshold for each layer (open markers).  Error bars are
+the standard deviation over seeds.  The middle panels show the number of live outgoing
+weights of each pixel, averaged over seeds.  They also state the correlation r between
+this number and the standard deviation of the pixel over images.  The bottom panels show
+the number of live weights of each unit, and the incoming weights of some units for the
+first seed (positive weights red, negative weights blue).
 
-The data are the embedded digits, the network is 256-100-50-10 with one tenth of the
-weights, and transfer has 500 steps.  With --full, these are MNIST, 784-300-100-10,
-3 % and 5,000 steps.  This figure mirrors the statements of [LZ20] on layer-wise
-pruning; the claims are those of this project.
+The data are the embedded digits.  The network has 256-100-50-10 units and one tenth of
+the weights, and the transfer has 500 steps.  With --full, the data are MNIST, the
+network has 784-300-100-10 units and 3 % of the weights, and the transfer has 5,000
+steps.  This figure mirrors the statements of [LZ20] on layer-wise pruning.  The claims
+are those of this project.
 """
 
 import numpy as np
@@ -41,7 +44,7 @@ DENSITY = {"digits": 0.1, "mnist": 0.03}
 SIZES = {"digits": (256, 100, 50, 10), "mnist": fig_ntt.SIZES["mnist"]}
 STEPS = {"quick": 100, "default": 500, "full": 5000}
 REPEATS = {"quick": 1, "default": 3, "full": 2}
-UNITS = 6                           # number of units whose weights are drawn
+UNITS = 6                           # number of units whose weights are shown
 
 
 def jobs(size, seed, data):
@@ -54,7 +57,7 @@ def jobs(size, seed, data):
 
 
 def masks(name, folder, method, scope, steps, repeat, seed):
-    """Return densities of layers, live weights of pixels, and the first mask."""
+    """Return layer densities, live weights per pixel and unit, and some weights."""
     _, images = fig_ntt.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
@@ -78,14 +81,14 @@ def gather(results):
 
 
 def follows(data, method):
-    """Return the correlation of live weights and deviation of pixels, (repeats,)."""
+    """Return the correlation of live weights and pixel deviation, (repeats,)."""
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
                      zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
                          strict=True)])
 
 
 def unevenness(counts, density):
-    """Return the variance of live weights relative to chance, mean over repeats."""
+    """Return the variance of the counts relative to chance, averaged over repeats."""
     return (counts.var(axis=1) / counts.mean(axis=1) / (1 - density)).mean()
 
 

@@ -1,33 +1,35 @@
 """One sparse network serves two sets of images
 
-Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two
-sets of images yields masks for both.  Networks with 5 % of the weights are then
-trained with labels on one of the sets, with fixed masks.  Their mean test accuracy
-over the first 200 steps and both sets exceeds that of random masks by at least
-0.02, and is at most 0.05 below that of networks whose transfer used only the set on
-which they are trained.
+Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two image
+sets yields masks for both sets.  Networks with 5 % of the weights are then trained with
+labels on one of the sets, with fixed masks.  The test accuracy is averaged over the
+first 200 steps and over both sets.  Compared with random masks, networks after NTT on
+both sets gain at least 0.02.  Compared with networks whose transfer used only the set
+on which they are trained, they lose at most 0.05.
 
-A second experiment trains two-class networks by gradient descent (10 % of the
-weights, digits 0 and 1, all from the same dense weights).  The distance to the
-dense network is the root mean square difference between all logits for unseen
-images and those of the dense network at the same step.  Averaged over 100 steps,
-the distance of the NTT network is at most half of that of a network with random
-masks.  "Through mask" matches the kernel of the live weights, which governs
-gradient descent.  "At masked", as in the authors' code, also includes derivatives
-with respect to pruned weights, and reduces the distance less.
+In a second experiment, networks with 10 % of the weights learn to distinguish the
+digits 0 and 1 by gradient descent.  All networks start from the same dense weights.
+The distance to the dense network is the root mean square difference between the logits
+of the sparse and of the dense network for unseen images, at the same step.  Averaged
+over 100 steps, the distance of the NTT network is at most half the distance of a
+network with random masks.  "Through mask" matches the kernel of the live weights, which
+governs gradient descent.  "At masked", as in the authors' code, matches a kernel that
+also includes derivatives with respect to pruned weights.  "At masked" reduces the
+distance less than "through mask".
 
-The top panels show learning curves on either set.  The bottom panels show the
-two-class networks during training.  The path shows, for each class, the mean over
-unseen images of the logit of the correct class minus that of the other class, one
-dot per 20 steps (first seed).
+The top panels show learning curves on each set.  The bottom panels show the two-class
+networks during training.  The margin of an image is the logit of the correct class
+minus the logit of the other class.  The path shows the mean margin over the unseen
+images of each class, with one dot every 20 steps (first seed).
 
-The two sets are the embedded digits (256-300-100-10), and the same images
-transposed and inverted.  With --full, they are MNIST and Fashion-MNIST, with
-784-300-100-10, 3 % of the weights, 5,000 steps of transfer and 5,000 with labels.
-If the data folder holds cifar-10-batches-bin and svhn, a Conv-4 is run on 10,000
-images of each, with 200 steps of transfer and mini-batches of 16; this run only
-shows that the code works.  This figure mirrors the experiments of [LZ20] on merged
-data and on two classes; the claims are those of this project.
+The first set is the embedded digits, and the second set contains the same images,
+transposed and inverted.  The network has 256-300-100-10 units.  With --full, the sets
+are MNIST and Fashion-MNIST, and the network has 784-300-100-10 units and 3 % of the
+weights.  The transfer has 5,000 steps, followed by 5,000 steps with labels.  If the
+data folder holds cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000
+images of each set, with 200 steps of transfer and mini-batches of 16 images.  This run
+only shows that the code works.  This figure mirrors the experiments of [LZ20] on merged
+data and on two classes.  The claims are those of this project.
 """
 
 import os
@@ -62,7 +64,7 @@ EARLY = 200
 
 
 def jobs(size, seed, data):
-    """Return transfers and training on either set, then the two-class jobs."""
+    """Return the jobs that learn one of two image sets, and then the two-class jobs."""
     name = fig_ntt.TASK.get(size, "digits")
     folder = data if size == "full" else None
 
@@ -86,7 +88,7 @@ def jobs(size, seed, data):
 # ---- two sets of images
 
 def sets(name, folder, seed, repeat):
-    """Return the network and both sets, standardised together."""
+    """Return the network and both image sets, standardised together."""
     if name == "cifar":
         net = training.convolutional("conv4")
         parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
@@ -108,7 +110,12 @@ def sets(name, folder, seed, repeat):
 
 
 def learn(name, folder, source, trained, steps, labelled, repeat, seed):
-    """Train on one set, after transfer on both sets, on this set, or after none."""
+    """Train a network with labels on one image set; return its learning curve.
+
+    `source` states where the masks come from: a transfer on both sets ("merged"), a
+    transfer on the same set ("own"), or a random choice ("random").  With "dense", all
+    weights are live.
+    """
     net, both = sets(name, folder, seed, repeat)
     own = both[trained]
     seen = own if source != "merged" else own._replace(
@@ -132,7 +139,7 @@ def learn(name, folder, source, trained, steps, labelled, repeat, seed):
 # ---- two classes
 
 def pair(folder, seed, repeat):
-    """Return the network and images of the digits 0 and 1, at most 250 each."""
+    """Return the network, and the images of the digits 0 and 1, at most 250 of each."""
     _, images = fig_ntt.problem("digits" if folder is None else "mnist", folder, seed,
                                 repeat)
     parts = []
@@ -145,7 +152,7 @@ def pair(folder, seed, repeat):
 
 
 def two_classes(folder, kind, steps, repeat, seed):
-    """Return logits for unseen images during gradient descent on training images."""
+    """Return the logits for unseen images at each step of gradient descent."""
     net, images = pair(folder, seed, repeat)
     rng = seeds.rng(seed, FIGURE, f"two {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "two", repeat))
@@ -173,7 +180,7 @@ def two_classes(folder, kind, steps, repeat, seed):
 # ---- results
 
 def gather(results):
-    """Stack learning curves by name, set and source, and two-class paths by kind."""
+    """Stack the learning curves and the two-class results of all repeats."""
     found = {}
     for r in results:
         if r["what"] == "learn":
@@ -190,20 +197,20 @@ def gather(results):
 
 
 def plane(logits, labels):
-    """Return the mean margin of the correct class for each class, (steps, 2)."""
+    """Return the mean margin over the images of each class, (steps, 2)."""
     margin = logits[:, :, 1] - logits[:, :, 0]
     return np.stack([-margin[:, labels == 0].mean(axis=1),
                      margin[:, labels == 1].mean(axis=1)], axis=1)
 
 
 def early(curves):
-    """Return the mean accuracy from the first test after step 0 to step `EARLY`."""
+    """Return the mean test accuracy of all tests from step 1 to step `EARLY`."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean()
 
 
 def names(data):
-    """Return the pairs of sets in the data."""
+    """Return the names of the pairs of image sets that `data` contains."""
     return [name for name in PAIRS if f"{name}_0_merged" in data]
 
 

@@ -1,24 +1,26 @@
 """How well a tangent kernel is transferred depends on the teacher
 
-Neural Tangent Transfer is run from sixteen dense teachers whose weights are drawn
-from the same distribution (embedded digits, 256-100-50-10, a tenth of the weights).
-The initial kernel distance, which is the mean squared difference of tangent kernels
-on 64 held-out images, differs several-fold between teachers.  After 200 steps, the
-kernel distance of the student has decreased to at most 0.5 of its initial value, in
-the mean over teachers.  It decreases more if the initial distance is larger: the
-rank correlation between initial distance and ratio is at most -0.3.
+Neural Tangent Transfer is run from sixteen dense teachers whose weights are drawn from
+the same distribution.  The networks have 256-100-50-10 units, and each student keeps a
+tenth of the weights.  The data are the embedded digits.  The kernel distance is the
+mean squared difference between the tangent kernels of student and teacher on 64
+held-out images.  The initial kernel distance differs several-fold between teachers.
+The distance ratio is the kernel distance after 200 steps, divided by the initial kernel
+distance.  The mean distance ratio over teachers is at most 0.5.  Larger initial
+distances decrease by a larger factor: the rank correlation between initial distance and
+distance ratio is at most -0.3.
 
-The left panel shows the kernel distance over its initial value against the steps of
-transfer, one line per teacher, darker for a larger initial distance.  The right
-panel shows the ratio after 200 steps against the initial distance.
+The left panel shows the kernel distance, divided by its initial value, against the step
+of transfer.  Each teacher has one line, which is darker for a larger initial distance.
+The right panel shows the distance ratio against the initial distance.
 
-With --full, the data are MNIST, the network is 784-300-100-10 with 3 % of the
-weights, and there are twenty teachers.  Five of them, and the one with the largest
-initial distance, are run for 18,720 steps.  As in the authors' code, distances are
-computed on 64 of 120 held-out images; images and initial weights are not those of
-the authors.  Stars mark the two published runs, which began at 6,439 and 8,147,
-more than almost all teachers here.  This figure mirrors the demonstration of
-[LZ20].
+With --full, the data are MNIST, the networks have 784-300-100-10 units, each student
+keeps 3 % of the weights, and there are twenty teachers.  Five of the teachers, and the
+teacher with the largest initial kernel distance, are run for 18,720 steps.  As in the
+authors' code, distances are computed on 64 of 120 held-out images.  The images and the
+initial weights differ from those of the authors.  Stars mark the two published runs.
+Their initial kernel distances, 6,439 and 8,147, are larger than those of almost all
+teachers in this figure.  This figure mirrors the demonstration of [LZ20].
 """
 
 import numpy as np
@@ -32,16 +34,16 @@ from figures.run import published
 
 FIGURE = "ntt_teachers"
 TEACHERS = {"quick": 3, "default": 16, "full": 20}
-# Steps; the last masks are computed 200 steps before the end.
+# Numbers of steps.  The masks change for the last time 200 steps before the end.
 SOON, SHORT = 200, 400
-END, LONG = 18720, 5                    # steps of the long runs, number of long runs
+END, LONG = 18720, 5                    # steps and number of the long runs
 EVERY = 10                              # steps between distances, up to SOON
-HELD = 120                              # images of MNIST held out
-FOLDERS = {"full": ("mnist",)}                        # needed in the folder of --data
+HELD = 120                              # number of held-out MNIST images
+FOLDERS = {"full": ("mnist",)}                        # required in the --data folder
 
 
 def jobs(size, seed, data):
-    """Return one transfer for each teacher."""
+    """Return one transfer job for each teacher, and with --full one long transfer."""
     folder = data if size == "full" else None
     listed = [(transfer, {"folder": folder, "repeat": repeat, "seed": seed,
                           "steps": END if folder and repeat < LONG else SHORT})
@@ -51,7 +53,7 @@ def jobs(size, seed, data):
 
 
 def problem(folder, seed, repeat):
-    """Return the network, training images, held-out images and the density."""
+    """Return the network, the training images, the held-out images and the density."""
     if folder is None:
         images = training.digits(seed, repeat)
         return training.perceptron(*fig_ntt_transfer.SIZES), images.x, images.x_test, \
@@ -63,7 +65,7 @@ def problem(folder, seed, repeat):
 
 
 def transfer(folder, repeat, seed, steps):
-    """Run a transfer; return rows (step, kernel distance)."""
+    """Run one transfer; return its log with rows (step, kernel distance)."""
     net, x, held, density = problem(folder, seed, repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "teacher", repeat))
     unseen, log = training.read(net, held[:training.BATCH]), []
@@ -80,15 +82,15 @@ def transfer(folder, repeat, seed, steps):
 
 
 def largest(folder, seed, before):
-    """Run the whole transfer of the teacher with the largest initial distance."""
+    """Run the long transfer for the teacher with the largest initial distance."""
     repeat = int(np.argmax([result["log"][0, 1] for result in before]))
     return {"largest": transfer(folder, repeat, seed, END)["log"]}
 
 
 def gather(results):
-    """Stack the first steps of all teachers, (teachers, steps, 2), and whole runs.
+    """Stack the first steps (teachers, steps, 2) of all transfers, and long transfers.
 
-    The last whole run is that of the teacher with the largest initial distance.
+    The last long transfer uses the teacher with the largest initial distance.
     """
     logs, count = [r["log"] for r in results if "log" in r], SOON // EVERY + 1
     return {"soon": np.array([log[:count] for log in logs]), "long": np.array(
@@ -97,7 +99,7 @@ def gather(results):
 
 
 def fallen(log):
-    """Return the final distance over the initial distance."""
+    """Return the final kernel distance divided by the initial kernel distance."""
     return log[..., -1, 1] / log[..., 0, 1]
 
 

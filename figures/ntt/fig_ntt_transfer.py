@@ -1,28 +1,29 @@
 """A sparse network approximates the tangent kernel of a dense one, without labels
 
-Neural Tangent Transfer (NTT) keeps a tenth of the weights and fits the outputs and
-the tangent kernel of the dense network at its random initial weights.  Within 1,500
-steps (embedded digits, 256-100-50-10), kernel distance and output distance on 64
-held-out images both decrease below half of their initial values.  The sparse
-network is then trained with labels and fixed masks.  After 100 steps, its test
-accuracy exceeds that of a network with random masks of the same size by at least
-0.02, and it is not lower at the end.
+Neural Tangent Transfer (NTT) keeps a tenth of the weights.  It fits the outputs and the
+tangent kernel of the sparse network to those of the dense network at its random initial
+weights.  The networks have 256-100-50-10 units, and the data are the embedded digits.
+Within 1,500 steps, the kernel distance and the output distance on 64 held-out images
+both decrease below half of their initial values.  The sparse network is then trained
+with labels and fixed masks.  After 100 steps, its test accuracy is at least 0.02 higher
+than that of a network with random masks of the same density.  At the end, its test
+accuracy is at least as high as that of the network with random masks.
 
 The top panels show the kernel distance, the output distance, and the sum of squared
-live weights, one thin line per seed, for the two kernels of a masked network.  The
-kernel "at masked", as in the authors' code, includes the derivatives with respect
-to all weights, evaluated at the masked weights.  The kernel "through mask" includes
-the derivatives with respect to live weights only.  The bottom panels show training
-with labels: the first steps, the whole run, and the final accuracies.
+live weights, one thin line per seed.  They compare two kernels of a masked network.
+The kernel "at masked", as in the authors' code, includes the derivatives with respect
+to all weights, evaluated at the masked weights.  The kernel "through mask" includes the
+derivatives with respect to live weights only.  The bottom panels show training with
+labels: the first steps, the whole run, and the final accuracies.
 
-With --full, the figure repeats the authors' demonstration with 3 % of the weights.
-It uses MNIST with 784-300-100-10 for 18,720 steps (five runs) and with
-LeNet-5-Caffe for 3,000 steps (published: 18,720), each followed by 42,200 steps
-with labels, and the same perceptron on Fashion-MNIST.  Dotted lines show the
-authors' logs of two runs, if the data folder holds them.  Distances are computed
-before the masks are updated.  The published runs began at larger kernel distances,
-6,439 and 8,147, and a larger initial distance decreases by a larger factor (figure
-`ntt_teachers`).  This figure mirrors the demonstration of [LZ20].
+With --full, the figure repeats the authors' demonstration with 3 % of the weights.  On
+MNIST, the transfer has 18,720 steps for a perceptron with 784-300-100-10 units (five
+runs), and 3,000 steps for LeNet-5-Caffe (published: 18,720).  The same perceptron is
+also run on Fashion-MNIST.  Each transfer is followed by 42,200 steps with labels.
+Dotted lines show the authors' logs of two runs, if the data folder holds these logs.
+Distances are computed before the masks are updated.  The published runs began at larger
+kernel distances, 6,439 and 8,147.  A larger initial distance decreases by a larger
+factor (figure `ntt_teachers`).  This figure mirrors the demonstration of [LZ20].
 """
 
 import csv
@@ -43,16 +44,16 @@ COLOURS = {"at_masked": colours.BLUE, "through_mask": colours.ORANGE,
 SIZES = (256, 100, 50, 10)
 STEPS = {"quick": (150, 100), "default": (1500, 1500)}      # transfer, with labels
 FULL = {"MLP": ("mnist", 1e-4), "Fashion": ("fashion_mnist", 1e-4),
-        "LeNet": ("mnist", 1e-5)}                           # images, strength of L2
-CNN_STEPS = 3000                    # of the published 18,720; they take half an hour
+        "LeNet": ("mnist", 1e-5)}                           # images, L2 coefficient
+CNN_STEPS = 3000                    # published: 18,720; 3,000 take half an hour
 EARLY = 101                         # step of the published early accuracy
-FOLDERS = {"full": ("mnist", "fashion_mnist")}      # needed in the folder of --data
+FOLDERS = {"full": ("mnist", "fashion_mnist")}      # required in the --data folder
 LOGS = {"MLP": "mlp", "LeNet": "cnn"}
 PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
-    """Return the jobs: transfers, each followed by training, then random masks."""
+    """Return each transfer job with its training job, and jobs with random masks."""
     if size == "full":
         runs = [("MLP", ("at_masked",), 5), ("LeNet", ("at_masked",), 1),
                 ("Fashion", ("at_masked",), 1)]
@@ -75,7 +76,7 @@ def jobs(size, seed, data):
 
 
 def problem(name, folder, seed, repeat):
-    """Return the network, training images, held-out images and l2."""
+    """Return the network, the images and the L2 coefficient of one task."""
     if folder is None:
         images = training.digits(seed, repeat)
         return training.perceptron(*SIZES), images, 1e-4
@@ -87,7 +88,7 @@ def problem(name, folder, seed, repeat):
 
 
 def start(name, folder, kind, repeat, seed):
-    """Return network, images, L2 strength, generator, teacher and density."""
+    """Return network, images, L2 coefficient, generator, teacher and density."""
     net, images, l2 = problem(name, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, f"{name} {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, name, repeat))
@@ -96,9 +97,10 @@ def start(name, folder, kind, repeat, seed):
 
 
 def transfer(name, folder, kind, repeat, seed, steps):
-    """Train a student without labels; return its log and its arrays.
+    """Train a student without labels; return its log, weights, biases and masks.
 
-    The log has rows (step, kernel distance, output distance, l2).
+    The log has rows (step, kernel distance, output distance, sum of squared live
+    weights).
     """
     net, images, l2, generator, teacher, density = start(name, folder, kind, repeat,
                                                          seed)
@@ -122,7 +124,11 @@ def transfer(name, folder, kind, repeat, seed, steps):
 
 
 def learn(name, folder, kind, repeat, seed, labelled, before=None):
-    """Train the student of `before`, or a network with random masks, with labels."""
+    """Train a sparse network with labels; return its learning curve.
+
+    The network is the student that the job `before` returned.  If `before` is None, the
+    network has random masks.
+    """
     net, images, _, generator, teacher, density = start(name, folder, kind, repeat,
                                                         seed)
     if before is None:
@@ -132,7 +138,7 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
         student = training.ntt.Student(*(
             [before[f"{field} {i}"] for i in range(len(teacher[0]))]
             for field in training.ntt.Student._fields))
-    if folder is not None:              # the published split: 54,000 to learn from
+    if folder is not None:              # published split: 54,000 training images
         images = images._replace(x=images.x[:54000], labels=images.labels[:54000])
     curve = training.supervise(net, student, images, steps=labelled, rate=1e-3,
                                every=25 if folder is None else 100,
@@ -143,7 +149,7 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
 
 
 def published_log(name, folder, what, columns):
-    """Read the authors' log of each run (steps, columns), if the file exists."""
+    """Return the authors' log (steps, columns) of each run, if the file exists."""
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")
     if folder is None or name not in LOGS or not os.path.isfile(path):
@@ -158,7 +164,7 @@ def published_log(name, folder, what, columns):
 
 
 def gather(results):
-    """Stack the results as {name_kind_what: (repeats, steps, columns)}."""
+    """Stack the results of repeats as {name_kind_what: (repeats, steps, columns)}."""
     found = {}
     for r in results:
         for what in ("log", "curve"):
@@ -175,7 +181,7 @@ def logs(data, start):
 
 
 def at(curve, step):
-    """Return the row of (repeats, steps, columns) nearest to a step."""
+    """Return the rows of (repeats, steps, columns) at the step nearest to `step`."""
     return curve[:, np.abs(curve[0, :, 0] - step).argmin()]
 
 
@@ -198,7 +204,7 @@ def claims(data):
 
 
 def judged(name, runs, start, kernel, out, soon, final, early, paper):
-    """Return the claims of one task; without a bound, a claim is shown only."""
+    """Yield the claims of one task; a claim without a bound is shown and not judged."""
     bounds = {"digits": (None, 0.5, 0.5, None, None, 0, None, None, 0.02),
               "MLP": (None, 0.09, None, 0.30, 0.96, 0.015, 0.70, 0.55, None),
               "LeNet": (None, None, None, None, 0.98, 0.008, None, None, None),

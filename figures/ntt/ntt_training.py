@@ -1,8 +1,8 @@
-"""Provide images, networks, transfer and training for the figures of [LZ20].
+"""Provide images, networks, transfer and training for the figures on [LZ20].
 
-The images are the embedded digits (16x16), or MNIST, Fashion-MNIST or both from a
-data folder.  As in the authors' code, images are standardised with one mean and one
-standard deviation of the whole training set.
+The images are the embedded digits, enlarged to 16x16 pixels, or MNIST or Fashion-MNIST
+from a data folder.  As in the authors' code, all images are standardised with one mean
+and one standard deviation, computed over the whole training set.
 """
 
 import functools
@@ -25,7 +25,11 @@ MARKS = dict(zip(METHODS, "os^vD.", strict=True))
 
 
 class Images(NamedTuple):
-    """Hold images of one split: standardised x (N, H, W) float32, labels (N,) int."""
+    """Hold the training images and the test images of one data set.
+
+    The standardised images x have shape (N, H, W) and dtype float32.  The labels are
+    (N,) int.
+    """
 
     x: np.ndarray
     labels: np.ndarray
@@ -34,18 +38,18 @@ class Images(NamedTuple):
 
 
 class Net(NamedTuple):
-    """Hold the functions of an architecture; `model` is passed to `ntt`."""
+    """Hold the functions of a network architecture; `model` is passed to `ntt`."""
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
     backward: Callable      # (weights, recording, doutputs) -> weights, biases
-    flat: bool              # whether the network reads vectors, not images
+    flat: bool              # True if the network reads vectors, not images
 
 
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the embedded digits, with a separate split for each repeat."""
+    """Return the embedded digits, with a different split for each repeat."""
     images, labels = datasets.digits()
     images = datasets.upsample(images, SIDE).astype(np.float32)
     number = int(seeds.rng(seed, "ntt", "split", repeat).integers(2 ** 31))
@@ -54,14 +58,14 @@ def digits(seed, repeat):
 
 
 def stored(folder, name):
-    """Read MNIST or Fashion-MNIST from a folder."""
+    """Read MNIST or Fashion-MNIST from a folder, and return standardised images."""
     parts = [datasets.images(os.path.join(folder, name), kind)
              for kind in ("train", "t10k")]
     return standardised(*parts[0], *parts[1])
 
 
 def standardised(x, labels, x_test, labels_test):
-    """Standardise images with mean and deviation of the training images."""
+    """Standardise images with mean and standard deviation of the training images."""
     mean, deviation = x.mean(dtype=np.float64), x.std(dtype=np.float64)
     x, x_test = (((a - mean) / deviation).astype(np.float32) for a in (x, x_test))
     return Images(x, labels, x_test, labels_test)
@@ -70,14 +74,14 @@ def standardised(x, labels, x_test, labels_test):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes):
-    """Return a ReLU network with layers of these sizes, inputs first."""
+    """Return a ReLU network with the given layer sizes, starting with the inputs."""
     return Net(functools.partial(mlp.init, sizes, dtype=np.float32),
                ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
                          ntk.adjoint), mlp.backward, True)
 
 
 def convolutional(name):
-    """Return an architecture of `convnet`."""
+    """Return the network with the architecture `name` of `convnet`."""
     _, shapes, pools = convnet.ARCHITECTURES[name]
     forward, backward, signals, second_order = (
         functools.partial(f, pools=pools) for f in
@@ -88,9 +92,10 @@ def convolutional(name):
 
 
 def batches(generator, x, steps, size=BATCH):
-    """Return `steps` mini-batches; each epoch uses every image at most once.
+    """Return a sequence of `steps` random mini-batches.
 
-    Incomplete mini-batches at the end of an epoch are dropped.
+    Each epoch uses every image at most once.  An incomplete mini-batch at the end of an
+    epoch is dropped.
     """
     each = len(x) // size
     order = np.concatenate([generator.permutation(len(x))[:each * size]
@@ -112,14 +117,14 @@ class Batches:
 
 
 def read(net, x):
-    """Return images in the shape that the network takes."""
+    """Return images in the shape that the network reads."""
     if net.flat:
         return x.reshape(len(x), -1)
     return x if x.ndim == 4 else x[..., None]
 
 
 def outputs(net, weights, biases, x, size=500):
-    """Return the outputs (N, k) for all images."""
+    """Return the network outputs (N, k) for all images."""
     return np.concatenate([
         net.model.forward(weights, biases, read(net, x[first:first + size])).outputs
         for first in range(0, len(x), size)])
@@ -130,7 +135,7 @@ def accuracy(net, weights, biases, x, labels):
 
 
 def cross_entropy(out, labels):
-    """Return the mean cross entropy and its derivative dL/d(outputs), (N, k)."""
+    """Return the mean cross entropy L and its derivative dL/d(outputs), (N, k)."""
     loss, derivative = losses.cross_entropy(out[None], labels, "last")
     return loss, derivative[0]
 
@@ -139,7 +144,7 @@ def cross_entropy(out, labels):
 
 def first_masks(method, net, weights, biases, images, density, generator,
                 scope="layer"):
-    """Return the masks of a baseline."""
+    """Return the masks of a baseline method, computed from the initial weights."""
     if method == "dense":
         return [np.ones_like(W) for W in weights]
     if method in ("random", "scaled random"):
@@ -157,7 +162,7 @@ def first_masks(method, net, weights, biases, images, density, generator,
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """Return the sparse network of a method; `options` go to `transfer`."""
+    """Return the sparse network of a method; `options` are passed to `transfer`."""
     if method == "NTT":
         return transfer(net, teacher, images.x, density=density, generator=generator,
                         scope=scope, **options)
@@ -172,7 +177,7 @@ def student(method, net, teacher, images, density, generator, scope="layer", **o
 def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
              l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer",
              batch=BATCH):
-    """Run `ntt.transfer` with Adam and masks by magnitude."""
+    """Run `ntt.transfer` with the optimiser Adam and magnitude pruning."""
     return ntt.transfer(
         net.model, *teacher, batches(generator, read(net, x), steps, batch),
         density=density,
@@ -183,12 +188,11 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
               watch=None):
-    """Train with fixed masks; return weights, biases and the learning curve.
+    """Train with labels and fixed masks; return weights, biases and the learning curve.
 
-    The curve has rows (step, test accuracy, training loss).
-
-    Accuracy is computed before the first step, every `every` steps (or at the
-    steps that `every` lists), and at the end.
+    The curve has rows (step, test accuracy, running mean of the training loss).  Rows
+    are computed every `every` steps, or at the steps that `every` lists, and at the
+    end.
     """
     masks = student.masks
     weights = [W * M for W, M in zip(student.weights, masks, strict=True)]

@@ -3,7 +3,8 @@
 In all random networks, real-time recurrent learning (RTRL) agrees with backpropagation
 through time (BPTT): the relative error of the gradient is at most 1e-10.  The same
 bound holds for truncated BPTT if its horizon covers the whole run, and for SnAp-n in a
-ring of n neurons.  The relative error of each local approximation is at least 0.001.
+ring of n neurons.  With recurrence of strength 1, the relative error of each local
+approximation is at least 0.001.
 Exact gradients need more memory.  With n neurons and n inputs, the memory of RTRL grows
 as n^3, and the memory of the block-diagonal rule as n^2.  The presynaptic rule has one
 trace per input, and its memory grows as n.  The fitted exponents deviate from these

@@ -1,4 +1,7 @@
-"""Define the claims of figures: a sentence, a computed value, a bound, a verdict."""
+"""Define the claims of figures.
+
+A claim consists of a text, a computed value, a bound and a verdict.
+"""
 
 from typing import NamedTuple
 
@@ -6,11 +9,11 @@ import numpy as np
 
 
 class Claim(NamedTuple):
-    """Hold a sentence that a figure claims, and whether the value supports it.
+    """Hold one claim of a figure, and the verdict on this claim.
 
-    `value` is the computed number or a short text.  `bound` is the bound that
-    the value must meet, for example ">= 0.96".  `ok` is the verdict, None if
-    the claim is not judged.  `paper` is the published number, None if no
+    `value` is the computed number or a short text.  `bound` is the bound that the value
+    must meet, for example ">= 0.96".  `ok` is True if the value meets the bound, and
+    None if the claim is not judged.  `paper` is the published number, or None if no
     number is published.
     """
 
@@ -22,24 +25,24 @@ class Claim(NamedTuple):
 
 
 def at_least(text, value, bound, paper=None):
-    """Return the claim that `value` is at least `bound`; NaN fails."""
+    """Return the claim that `value` is at least `bound`; a NaN value fails."""
     return Claim(text, float(value), f">= {bound:g}", bool(value >= bound), paper)
 
 
 def at_most(text, value, bound, paper=None):
-    """Return the claim that `value` is at most `bound`; NaN fails."""
+    """Return the claim that `value` is at most `bound`; a NaN value fails."""
     return Claim(text, float(value), f"<= {bound:g}", bool(value <= bound), paper)
 
 
 def exactly(text, value, bound, paper=None):
-    """Return the claim that `value` equals `bound` to the last bit."""
+    """Return the claim that `value` and `bound` are exactly equal."""
     return Claim(text, float(value), f"= {bound:g}", bool(value == bound), paper)
 
 
 def mean_and_spread(values, axis=0):
-    """Return mean and sample standard deviation over `axis`.
+    """Return the mean and the sample standard deviation over `axis`.
 
-    The standard deviation of a single value is 0.
+    For a single value, the returned standard deviation is 0.
     """
     values = np.asarray(values, float)
     if values.shape[axis] == 0:

@@ -53,13 +53,13 @@ def draw(plot, data):
 
 
 def write_bytes(path, content):
-    """Write a file, either whole or not at all."""
+    """Write a file completely or not at all."""
     with jobs.replacing(path) as file:
         file.write(content)
 
 
 def write_h5(path, data, title):
-    """Store the data behind a figure, one dataset per name."""
+    """Store the data of a figure in an HDF5 file, with one data set for each name."""
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file.attrs["title"] = title
@@ -73,14 +73,14 @@ def write_h5(path, data, title):
 
 
 def write_json(path, document):
-    """Store a document as strict JSON, with NaN and infinity as texts."""
+    """Store a document as strict JSON, with NaN and infinity as strings."""
     text = json.dumps(_strict(document), indent=1, allow_nan=False,
                       ensure_ascii=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def _strict(value):
-    """Return a value that strict JSON can hold."""
+    """Convert a value to a value that strict JSON can represent."""
     if isinstance(value, dict):
         return {key: _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -93,7 +93,7 @@ def _strict(value):
 
 
 def shown(value):
-    """Return a number or text as the gallery and RESULTS.md print it."""
+    """Return a number or text in the format of the gallery and of RESULTS.md."""
     if value is None:
         return "\u2013"
     if isinstance(value, float):
@@ -108,7 +108,7 @@ def shown(value):
 # ---- the page -------------------------------------------------------------
 
 def write_page(out):
-    """Write OUT/index.html from all files OUT/NAME.json; return its path."""
+    """Write OUT/index.html from all files OUT/NAME.json; return the page's path."""
     documents = _documents(out)
     cards = "\n".join(card(document, out) for _, document in documents)
     every = [claim for _, document in documents for claim in document["claims"]]
@@ -120,7 +120,7 @@ def write_page(out):
 
 
 def _documents(out):
-    """Return (name, document) of each figure found, with the speed figure last."""
+    """Return (name, document) for each figure in `out`, with the speed figure last."""
     found = []
     for path in out.glob("*.json"):
         try:
@@ -133,7 +133,7 @@ def _documents(out):
 
 
 def _papers(documents):
-    """Return list items for the papers that the captions cite."""
+    """Return HTML list items for the papers that the captions cite."""
     captions = " ".join(document["caption"] for _, document in documents)
     rows = [f"<li>[{key}] {authors}, arXiv {number}</li>"
             for key, (authors, number) in PAPERS.items() if f"[{key}" in captions]
@@ -141,7 +141,7 @@ def _papers(documents):
 
 
 def _summary(documents, claims):
-    """Return the line that counts figures and verdicts."""
+    """Return the line of the page that counts figures and verdicts."""
     counts = {ok: sum(claim["ok"] is ok for claim in claims) for ok in VERDICTS}
     errors = sum("error" in document for _, document in documents)
     parts = [f"{len(documents)} figure" + "s" * (len(documents) != 1)]
@@ -153,7 +153,7 @@ def _summary(documents, claims):
 
 
 def _state(document):
-    """Return (CSS class, text) of the worst verdict of a figure."""
+    """Return (CSS class, text) for the worst verdict on the claims of a figure."""
     verdicts = [claim["ok"] for claim in document["claims"]]
     if "error" in document:
         return "fail", "\u2717 no result"
@@ -162,7 +162,7 @@ def _state(document):
 
 
 def _index(documents):
-    """Return list items that link to the figures."""
+    """Return HTML list items that link to the figures."""
     rows = []
     for name, document in documents:
         kind, word = _state(document)
@@ -197,7 +197,7 @@ def card(document, out):
 
 
 def _table(claims):
-    """Return the table of the claims of a figure."""
+    """Return the HTML table that lists the claims of a figure."""
     if not claims:
         return ""
     rows = []
@@ -217,19 +217,19 @@ def _table(claims):
 
 
 def bound(claim):
-    """Return the bound of a claim as the gallery and RESULTS.md print it."""
+    """Return the bound of a claim in the format of the gallery and of RESULTS.md."""
     return claim["bound"].replace(">=", "\u2265").replace("<=", "\u2264")
 
 
 def _note(document):
-    """Return the note of a figure: size, seed, number of jobs, time and data."""
+    """Return the note that states a figure's size, seed, jobs, time and data."""
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
             f'{document["jobs"]} jobs, {took(document)} of computing, data: '
             f'{document["data"]}, refsnn {document["versions"]["refsnn"]}')
 
 
 def took(document):
-    """Return the computing time of a figure as a text."""
+    """Return the computing time of a figure as text."""
     seconds = document["seconds"]
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 

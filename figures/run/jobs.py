@@ -1,17 +1,17 @@
-"""Run the jobs of figures, and store their results under keys.
+"""Run the jobs of figures, and store each result under a key.
 
-A job is a function at the top level of a figure file with plain keyword
-arguments.  Its result is a dict that maps names to arrays, numbers, texts,
-truth values or lists of these.  The result is stored as npz without pickle.
-Its numbers come back as NumPy scalars, whether they were computed or loaded.
+A job is a function at the top level of a figure file, with plain keyword arguments.
+Its result is a dict from names to arrays, numbers, texts, truth values or lists of
+these.  The result is stored as npz without pickle.  Computed and loaded results hold
+their numbers as NumPy scalars.
 
-A job may continue earlier jobs of its figure.  Its argument `before` is the
-result of the earlier job, or the list of results if there are several.  The key
-of a job covers the keys of the jobs that it continues.  A stored result stays
-valid when the result of an earlier job is lost and has to be computed again.
+A job may continue earlier jobs of its figure.  Its argument `before` is the result of
+the earlier job, or the list of results if it continues several jobs.  The key of a job
+covers the keys of the jobs that it continues.  A stored result stays valid if an
+earlier result is lost and has to be computed again.
 
-Figures that import the same job from another module share it.  With the same
-arguments, the job is computed once for all of them.
+Several figures may import the same job from another module.  With the same arguments,
+this job is computed once for all these figures.
 """
 
 import ast
@@ -35,9 +35,8 @@ import scipy
 import threadpoolctl
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-# By default, glibc returns large arrays to the system and maps them again page by
-# page, which takes a third of the time of a convolutional step.  With these settings,
-# glibc keeps the arrays.
+# By default, glibc returns the memory of large arrays to the system and maps it again,
+# which takes a third of a convolutional step.  With these settings, glibc keeps it.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456",
              "MALLOC_MMAP_THRESHOLD_": "33554432"}
 SPEED = "speed"             # figure whose jobs run last, one at a time, on n threads
@@ -47,7 +46,7 @@ SECONDS = "seconds of this job"
 
 
 class Task(NamedTuple):
-    """Hold one job: the arguments of `_run`, and the place of its result."""
+    """Hold one job: the arguments of `_run`, and the place of the stored result."""
 
     home: str               # name of the figure, or of a module that figures share
     key: str
@@ -55,10 +54,10 @@ class Task(NamedTuple):
     before: tuple           # keys of the tasks that this task continues
 
 
-# ---- keys: a result is used again if nothing that it depends on has changed --
+# ---- keys: a result is reused if nothing that it depends on has changed ---------
 
 def _imports(path):
-    """Yield the dotted names that a file imports, `from a import b` as `a.b`."""
+    """Yield the dotted names that a file imports; `from a import b` yields `a.b`."""
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -68,7 +67,7 @@ def _imports(path):
 
 
 def sources(root, module):
-    """Return the files of the checkout that `module` depends on, sorted."""
+    """Return the files of the checkout on which `module` depends, sorted."""
     root = pathlib.Path(root)
     found, open_names = set(), [module]
     while open_names:
@@ -90,7 +89,7 @@ _digest_when_loaded = functools.cache(_digest)
 
 
 def code_key(root, module, digest=_digest):
-    """Return a digest of the sources and data files that `module` depends on."""
+    """Return a digest of the sources and data files on which `module` depends."""
     parts = [(path.relative_to(root).as_posix(), digest(path))
              for path in sources(root, module)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -102,7 +101,7 @@ def _code_when_loaded(root, module):
 
 
 def data_key(folder):
-    """Return a digest of the names, sizes and times of the files in a folder."""
+    """Return a digest of the names, sizes and times of a folder's files."""
     if folder is None:
         return None
     folder = pathlib.Path(folder)
@@ -123,9 +122,8 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, identity):
     """Return the tasks of one figure, in the order of its `jobs`.
 
-    The key of a task covers the code that it depends on, its arguments, the
-    size, the seed, the data, the versions of NumPy and SciPy, and the keys of
-    the jobs that it continues.
+    The key of a task covers its code, arguments, size, seed and data, the versions of
+    NumPy and SciPy, and the keys of the jobs that it continues.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
@@ -155,7 +153,7 @@ def tasks(root, name, module, size, seed, data, identity):
 
 
 def _shared(root, module, function):
-    """Return whether a job of a figure comes from another module of figures/."""
+    """Return whether a job function comes from another module of figures/."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
@@ -178,7 +176,7 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Return a result as a dict of arrays and NumPy scalars, as read from a file."""
+    """Return a result as a dict of arrays and NumPy scalars, as if read from a file."""
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
                         "texts as keys")
@@ -205,7 +203,7 @@ def replacing(path):
 
 
 def save(path, result, seconds):
-    """Store the result of a job, either whole or not at all."""
+    """Store the result of a job completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
@@ -213,7 +211,7 @@ def save(path, result, seconds):
 
 
 def load(path):
-    """Return (result, seconds) of a stored job; None if it is absent or incomplete."""
+    """Return (result, seconds) of a stored job, or None if absent or incomplete."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             whole = {name: stored[name][()] for name in stored.files}
@@ -231,8 +229,8 @@ def execute(root, module, function, kwargs, code, threads):
     Raises
     ------
     RuntimeError
-        If the code changed since the run began, if the worker has loaded
-        another checkout, or if it would use more than `threads` threads.
+        If the code has changed since the run began, or if the worker has loaded
+        another checkout or would use more than `threads` threads.
     """
     if _code_when_loaded(root, module) != code:
         raise RuntimeError(f"the code of {module} has changed since this run began: "
@@ -261,7 +259,7 @@ def check_threads(threads):
 
 @contextlib.contextmanager
 def environment(threads):
-    """Give `threads` BLAS threads to the processes started in this context."""
+    """Set `threads` BLAS threads for the processes started in this context."""
     wanted = {**dict.fromkeys(THREADS, str(threads)), **ALLOCATOR}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -275,13 +273,13 @@ def environment(threads):
 
 
 def process(start):
-    """Return an executor with one local process, which runs `start` first."""
+    """Return an executor with one local process, which first calls `start`."""
     return concurrent.futures.ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
 
 
 def foreign(spec):
-    """Return the executor of `dask:ADDRESS` or `mpi`, and a function to end it."""
+    """Return the executor `dask:ADDRESS` or `mpi`, and a function that closes it."""
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
         client = distributed.Client(spec.removeprefix("dask:"), timeout=10,
@@ -309,18 +307,17 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Yield (task, answer, error) as tasks end, in any order.
+    """Yield (task, answer, error) for each task that ends, in any order.
 
-    The answer is the return value of `run`, (result, seconds), or None after an
-    error.  For each key, `results` has the earlier answers, and `owners` the
-    names of the figures that need the task.  A task starts when the answers of
-    all tasks that it continues are available.  A figure fails when one of its
-    tasks fails, and a task is skipped when all its figures have failed.
+    The answer is the return value of `run`, (result, seconds), or None after an error.
+    For each key, `results` has the earlier answers, and `owners` the names of the
+    figures that need the task.  A task starts when the answers of all tasks that it
+    continues are available.  A figure fails when one of its tasks fails, and a task is
+    skipped when all its figures have failed.
 
-    Without an executor, `lanes` local processes are used.  Each process runs
-    `start` first and then one task at a time, so that only one task is lost if
-    a process is killed.  The process is replaced and the task repeated, at most
-    `REBUILDS` times.
+    Without an executor, `lanes` local processes are used.  Each process first calls
+    `start` and then runs one task at a time.  If a process is killed, only one task is
+    lost.  The process is then replaced and the task repeated, at most `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()
@@ -355,7 +352,7 @@ def compute(waiting, run, executor, lanes, start, owners, results):
 
 
 def _outcome(future):
-    """Return (answer, error) of a future; one of the two is None."""
+    """Return (answer, error) of a future; either the answer or the error is None."""
     try:
         return future.result(), None
     except Exception as error:
@@ -363,17 +360,18 @@ def _outcome(future):
 
 
 def trace(error):
-    """Return the traceback of an error, in the worker if the error occurred there."""
+    """Return the traceback of an error, from the worker if the error occurred there."""
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
     return "".join(traceback.format_exception(error)).strip()
 
 
 def _submit(waiting, run, pools, local, start, flying, results):
-    """Submit the tasks that can start: one to each idle process, or all at once.
+    """Submit the tasks that can start.
 
-    This moves tasks from `waiting` to `flying`, {future: (lane, task)}, and starts
-    local processes in `pools`.
+    Each idle local process receives one task; an external executor receives all tasks.
+    Submitted tasks move from `waiting` to `flying`, {future: (lane, task)}.  Local
+    processes in `pools` are started if necessary.
     """
     ready = [task for task in waiting if results.keys() >= set(task.before)]
     busy = {lane for lane, _ in flying.values()}

@@ -1,8 +1,8 @@
-"""Make figures: plan their jobs, compute them, judge the claims, draw, write.
+"""Plan and compute the jobs of figures, judge the claims, and draw the figures.
 
-A figure is open until all its results are available or one of its jobs fails.
-The figure is then gathered, judged, drawn and written, and its results are
-released.
+A figure is open until all its results are available or one of its jobs fails.  Its
+results are then gathered, its claims are judged, and the figure is drawn and written.
+Finally, the memory of the results is released.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ LONG_S = 45 * 60            # longest time that a job should take
 
 
 class DataMissing(Exception):
-    """Raised if a figure needs a data folder that is missing."""
+    """Report that a figure needs a data folder that is missing."""
 
 
 @dataclasses.dataclass
 class Figure:
-    """Hold the state of a figure during a run.  Only this module changes it."""
+    """Hold the state of a figure during a run; only this module changes the state."""
 
     name: str
     title: str
@@ -58,10 +58,10 @@ def path_of(root, name):
 
 
 def figures(root, options, executor, run, start):
-    """Compute, draw and judge the figures asked for; return the exit status.
+    """Compute, draw and judge the requested figures; return the exit status.
 
-    `options` are those of the command line; they are not changed.  `run` and
-    `start` are the functions of `run_all.py` that a worker runs.
+    `options` holds the command-line options, which are not changed.  `run` and `start`
+    are the functions of `run_all.py` that a worker calls.
     """
     identity = jobs.data_key(options.data)
     made = [planned(root, name, options, identity)
@@ -101,7 +101,7 @@ def figures(root, options, executor, run, start):
 # ---- before and during the computation ---------------------------------------
 
 def planned(root, name, options, identity):
-    """Return a figure with its tasks, or with the error that it raised."""
+    """Return a figure with its tasks, or with the error that its plan raised."""
     path = path_of(root, name)
     figure = Figure(name, *gallery.described(path))
     try:
@@ -118,7 +118,7 @@ def planned(root, name, options, identity):
 
 
 def need(name, folders, options):
-    """Raise DataMissing if the data folder lacks a folder that a figure needs."""
+    """Raise DataMissing if a folder that a figure needs is not in the data folder."""
     for folder in folders:
         if not os.path.isdir(os.path.join(options.data or "", folder)) \
                 or options.data is None:
@@ -133,13 +133,13 @@ def stored_at(options, task):
 
 
 def found(tasks, options):
-    """Return the stored answers of earlier runs, by key."""
+    """Return the stored answers of earlier runs as {key: answer}."""
     answers = {task.key: jobs.load(stored_at(options, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Yield tasks as they end; tasks of the speed figure run last, one at a time."""
+    """Yield tasks as they end, with the speed figure's tasks last, one at a time."""
     speed = [task for task in waiting if task.home == jobs.SPEED]
     others = [task for task in waiting if task.home != jobs.SPEED]
     with jobs.environment(1):
@@ -155,7 +155,7 @@ def computed(waiting, owners, results, lanes, executor, run, start):
 
 
 def keep(task, result, seconds, options):
-    """Store the result of a task."""
+    """Store the result of a task, and report a job that takes too long."""
     if seconds > LONG_S:
         print(f"run_all.py: {called(task)} took {seconds / 60:.0f} min: split it",
               file=sys.stderr)
@@ -163,20 +163,20 @@ def keep(task, result, seconds, options):
 
 
 def blame(owners, task, error):
-    """Record the error of a task in its figures, unless they have an error already."""
+    """Record the error of a task in each of its figures that has no error yet."""
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
 
 
 def called(task):
-    """Return the call of a job as a text."""
+    """Return the function call of a job as text."""
     _, module, function, kwargs, _ = task.call
     words = ", ".join(f"{word}={value!r}" for word, value in kwargs.items())
     return f"job {module}.{function}({words})"
 
 
 def settle(made, results, options, bar):
-    """Finish the open figures that have an error or all their results."""
+    """Finish each open figure that has an error or all its results."""
     for figure in made:
         if figure.open and (figure.error or all(
                 task.key in results for task in figure.tasks)):
@@ -184,7 +184,7 @@ def settle(made, results, options, bar):
                 print("\n".join(finish(figure, results, options)), flush=True)
     left = [figure for figure in made if figure.open]
     wanted = {task.key for figure in left for task in figure.tasks}
-    for key in results.keys() - wanted:             # releases the memory
+    for key in results.keys() - wanted:             # to release the memory
         del results[key]
     bar.set_description(left[0].name if left else "done",
                         refresh=sys.stderr.isatty())
@@ -193,7 +193,7 @@ def settle(made, results, options, bar):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge, draw and write one figure; return lines for the terminal."""
+    """Judge, draw and write one figure; return its lines for the terminal."""
     answers = [results[task.key] for task in figure.tasks if task.key in results]
     document = record(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"
@@ -227,7 +227,7 @@ def finish(figure, results, options):
 
 
 def fail(figure, document, outputs):
-    """Write the error of a figure in place of its result."""
+    """Write the error of a figure, and delete its picture and its data."""
     outputs["png"].unlink(missing_ok=True)
     outputs["h5"].unlink(missing_ok=True)
     gallery.write_json(outputs["json"], {**document, "claims": [],
@@ -239,7 +239,7 @@ def fail(figure, document, outputs):
 
 
 def judged(claims, size):
-    """Return claims as plain dicts; with --quick no claim is judged."""
+    """Return the claims as plain dicts; with --quick, no claim is judged."""
     plain = [Claim(*claim)._asdict() for claim in claims]
     for claim in plain:
         for name in ("value", "paper"):
@@ -254,7 +254,7 @@ def judged(claims, size):
 
 
 def record(figure, answers, options):
-    """Return the contents of NAME.json for a figure, still without claims."""
+    """Return the content of NAME.json for a figure, without its claims."""
     repeats = {task.call[3]["repeat"] for task in figure.tasks
                if "repeat" in task.call[3]}
     return {"name": figure.name, "title": figure.title, "caption": figure.caption,

@@ -1,7 +1,7 @@
-"""Read the published numbers with which figures are compared: reference/NAME.json.
+"""Read the published numbers from figures/reference/NAME.json.
 
-Each entry has a `value`, a `source`, and the field `known`, which is a key of
-`KNOWN` and states how the number is known.
+Figures compare their results with these numbers.  Each entry has a `value`, a `source`,
+and the field `known`, which is a key of `KNOWN` and states how the number is known.
 """
 
 import json
@@ -18,10 +18,10 @@ KNOWN = {
 
 
 def entries(name):
-    """Return {key: entry} of one file."""
+    """Return {key: entry} for the reference file `name`."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def values(name):
-    """Return {key: value} of one file."""
+    """Return {key: value} for the reference file `name`."""
     return {key: entry["value"] for key, entry in entries(name).items()}

@@ -1,7 +1,7 @@
-"""Write figures/RESULTS.md and the results in README.md.
+"""Write figures/RESULTS.md and the table of results in README.md.
 
-Both come from the stored results of the full runs, figures/full/*.json, and
-from the table in figures/run/settings.py.
+Both files use the stored results of the full runs, figures/full/*.json, and the table
+in figures/run/settings.py.
 """
 
 import json
@@ -21,7 +21,7 @@ MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
 # ---- the stored results
 
 def indices(text):
-    """Return the numbers in a text such as "0, 2-4".
+    """Return all integers that a text such as "0, 2-4" lists.
 
     >>> indices("0, 2-4")
     [0, 2, 3, 4]
@@ -34,7 +34,7 @@ def indices(text):
 
 
 def entered(name, document):
-    """Return (claim, entry of the table) for each claim of a figure."""
+    """Return (claim, table entry) for each claim of a figure."""
     found = sorted((i, entry) for text, entry in TABLE.get(name, {}).items()
                    for i in indices(text))
     claims = document["claims"]
@@ -62,7 +62,7 @@ def counted(stored):
 
 
 def published_number(claim, entry):
-    """Return the published number of a claim, and a mark of how it is known."""
+    """Return a claim's published number, with a mark of how the number is known."""
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(
             f"claim {claim['text']!r}: known is {entry.known!r}, and the published "
@@ -77,7 +77,7 @@ def row(*cells):
 
 
 def title_row(*cells):
-    """Return the two lines with which a Markdown table begins."""
+    """Return the two header lines of a Markdown table."""
     return [row(*cells), "|" + "---|" * len(cells)]
 
 
@@ -110,7 +110,7 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 
 
 def failing(stored):
-    """Return one list item for each claim that fails."""
+    """Return one Markdown list item for each claim that fails."""
     return [f"- `{name}`: {claim['text']}: {gallery.shown(claim['value'])}, must be "
             f"{gallery.bound(claim)} (published: {published_number(claim, entry)})"
             for name, document in stored.items()
@@ -118,7 +118,7 @@ def failing(stored):
 
 
 def figure(name, document):
-    """Return the part of RESULTS.md on one figure, as lines."""
+    """Return the lines of RESULTS.md on one figure."""
     versions = document["versions"]
     lines = [f"## `{name}`: {document['title']}", "",
              f"{document['jobs']} jobs, {gallery.took(document)} of computing, seed "
@@ -150,7 +150,7 @@ def not_looked_up(root):
 
 
 def text(root):
-    """Return RESULTS.md."""
+    """Return the text of RESULTS.md."""
     stored = documents(root)
     lines = [HEAD.format(
         count=counted(stored), failing="\n".join(failing(stored)) or "None.",
@@ -172,7 +172,7 @@ def text(root):
 # ---- README.md
 
 def readme(root):
-    """Return the results that README.md shows between its two markers."""
+    """Return the table of results that README.md shows between its two markers."""
     stored, lines = documents(root), title_row("result", "published", "refsnn",
                                                "verdict", "data")
     for name, index, short, data in HEADLINES:
@@ -183,7 +183,7 @@ def readme(root):
 
 
 def write(root):
-    """Write RESULTS.md, and README.md if it has the markers; return their paths."""
+    """Write RESULTS.md, and README.md if it has both markers; return the paths."""
     paths = [root / "figures" / "RESULTS.md"]
     gallery.write_bytes(paths[0], text(root).encode())
     path = root / "README.md"

@@ -1,4 +1,4 @@
-"""Random generators, each derived from the root seed and an address."""
+"""Create random generators, each derived from the root seed and an address."""
 
 import hashlib
 
@@ -6,18 +6,18 @@ import numpy as np
 
 
 def rng(seed, figure, condition, repeat):
-    """Return the generator of one address.
+    """Return the random generator of one address.
 
-    The random numbers depend on `seed` and on the address, which consists of
-    `figure`, `condition` and `repeat`: texts or whole numbers from 0 on.  They
-    do not depend on the worker, the order of the jobs or the path.
+    The address consists of `figure`, `condition` and `repeat`, each a text or an
+    integer of at least 0.  The random numbers depend only on `seed` and on the address.
+    They do not depend on the worker, the order of the jobs or the path of the checkout.
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
 
 
 def _address(part):
-    """Return a part of an address as a whole number."""
+    """Return one part of an address as an integer."""
     if isinstance(part, str):
         digest = hashlib.sha256(part.encode()).digest()
         return int.from_bytes(digest[:4], "little")

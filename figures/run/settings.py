@@ -1,19 +1,19 @@
-"""Data and size of each claim of the full runs, and the results for README.md.
+"""Define data and size of each full-run claim, and the results in README.md.
 
-The table adds to the stored results, figures/full/*.json, on which data and at
-which size a claim was tested, and how its published number is known.  A full
-run with other claims needs new entries here.
+The stored results are figures/full/*.json.  For each claim, the table states the data
+and the size of the test, and how the published number is known.  If the claims of a
+full run change, this table needs new entries.
 """
 
 from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Hold the data, the size and the kind of source of some claims of a figure.
+    """Hold the data, the size and the kind of source for some claims of a figure.
 
-    `data` describes data and size.  `known` is a key of `published.KNOWN`, or
-    empty where no number is published.  `same` is True only if both the size
-    and the data are those of the publication.
+    `data` describes the data and the size of the test.  `known` is a key of
+    `published.KNOWN`, or empty if no number is published.  `same` is True only if both
+    the size and the data are those of the publication.
     """
 
     data: str
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """Hold a claim that README.md shows, with a short text and short data."""
+    """Hold a claim that README.md shows, with a short text and a short data note."""
 
     figure: str
     index: int

@@ -1,48 +1,56 @@
-r"""Formant synthesis of speech: tracks in, sound out.
+r"""Synthesise speech from tracks of formants and pitch.
 
-Tracks have a row every 5 ms; sound is at 48 kHz.  The vocal folds let air
-pass, per cycle, with phase p, pitch f0 and open quotient q,
+Tracks have one row every 5 ms.  The sampling rate of the sound is 48 kHz.
+Let p be the phase of the vocal folds, f0 the pitch and q the open quotient.
+The air flow through the vocal folds and the source signal are
 
     p[k] = p[k-1] + f0[k] / 48000,  x = (p mod 1) / q            (1)
-    flow = 27/4 x^2 (1 - x) if x < 1 else 0           (2)  [KK90] eq. ?
+    flow = 27/4 x^2 (1 - x) if x < 1 else 0           (2)  [KK90]
     source[k] = voice 100 / sqrt(f0) (flow[k] - flow[k-1])
         + 0.05 (1 + flow) (aspiration + breath voice / 10) noise[k]  (3)
 
-smoothed by a first-order low pass, lower for a breathier voice.  The tract
-is a chain of resonators of frequency F and bandwidth b,
+A first-order low-pass filter smooths the source signal; its cut-off
+frequency is lower for a breathier voice.  The vocal tract is a chain of
+resonators with frequency F and bandwidth b,
 
     y[k] = A x[k] + B y[k-1] + C y[k-2],  A = 1 - B - C,
     C = -exp(-2 pi b / 48000),
-    B = 2 exp(-pi b / 48000) cos(2 pi F / 48000)      (4)  [K80] eq. ?
+    B = 2 exp(-pi b / 48000) cos(2 pi F / 48000)      (4)  [K80]
 
-three that move every 5 ms, and five that do not.  Nasals mix in, by
-`nose`, what a further pole (A', B', C') and a zero (A, B, C) make of that,
+Three of the resonators change every 5 ms, and five are constant.  In nasal
+sounds, the track `nose` is the weight with which a signal z replaces y.  The
+signal z results from y by another pole (A', B', C') and a zero (A, B, C),
 
     z[k] = B' z[k-1] + C' z[k-2]
            + A'/A (y[k] - B y[k-1] - C y[k-2])                   (5)
 
-Friction and bursts are noise n in a band, twice through
+Friction and bursts are white noise n that passes a band-pass filter twice,
 
     y[k] = (1 - r^2)/2 (n[k] - n[k-2]) - r^2 y[k-2]
            + 2 r cos(2 pi centre / 48000) y[k-1],
     r = exp(-pi width / 48000)                                   (6)
 
-of a level counted in the rms of the voice, weighted by `voice`^2, within
-an envelope.  Background noise is added, the whole brought to a loudness:
+The level of the noise is relative to the rms of the voice, weighted by
+`voice`^2.  An envelope fades the noise in and out.  Background noise is
+added, and the sum is scaled to a given loudness,
 
     audio = min(loudness / rms, 0.95 / peak) sound               (7)
 
-Derivation.  (3) differentiates the flow, for radiation from the lips, by
-    differences of samples: they average over a sample, and alias less than
-    samples of the derivative would.  (4) has gain 1 at 0 Hz, (6) near its
-    centre; on a step the outputs y are kept, so that nothing clicks.
-Exact.  As a computation: a resonator reads its own last outputs, whatever
-    the coefficients were.
-Approximate.  As speech: no interaction of folds and tract, no vowel sounds
-    through the nose alone, one spectrum for a whole friction noise.
-Cost.   4 ms for a word of 0.6 s; 8 arrays of its samples.
-Departures.  [K80] interpolates nothing and has friction in resonators of
-    its own; here bands do.  Formants above the third are a tube's.
+Derivation.  Eq. (3) differentiates the flow to model the radiation from the
+    lips.  The derivative is a difference of samples, which averages over a
+    sample and causes less aliasing than samples of the derivative.  Eq. (4)
+    has gain 1 at 0 Hz, and eq. (6) has gain 1 near the centre frequency.
+    When the coefficients change, the outputs y are kept, so that the sound
+    has no clicks.
+Exact.  The filters are computed exactly: after a change of coefficients, a
+    resonator still reads its own previous outputs.
+Approximate.  The model of speech has no interaction between vocal folds and
+    vocal tract.  No vowel sounds through the nose alone.  The spectrum of a
+    friction noise is constant.
+Cost.   A word of 0.6 s takes 4 ms, and memory for 8 arrays of its samples.
+Departures.  [K80] does not interpolate.  In [K80], friction has separate
+    resonators; in this module, friction has band-pass filters.  Formants
+    above the third are those of a uniform tube.
 
 [K80] D. H. Klatt, J. Acoust. Soc. Am. 67, 971-995, 1980.
 [KK90] D. H. and L. C. Klatt, J. Acoust. Soc. Am. 87, 820-857, 1990.
@@ -62,7 +70,10 @@ WIDTHS = 60.0, 80.0, 120.0                          # of the first three formant
 
 
 def _within(name, value, low, high, *shape):
-    """`value` as floats of `shape` (None is 1+), each in [low, high]."""
+    """Return the value as a float array of `shape`, with entries in [low, high].
+
+    None in the shape allows any length above 0.
+    """
     a = np.asarray(value)
     fits = a.ndim == len(shape) and all(
         size == want or (want is None and size)
@@ -80,28 +91,28 @@ def _source_of(rng):
 
 
 def glottis(pitch, parts, rng, breath=0.3):
-    """What leaves the larynx, eqs. (1)-(3).
+    """Return the source signal of the larynx, eqs. (1)-(3).
 
     Parameters
     ----------
     pitch : (K,) float
-        f0, Hz, 20 to 2000.
+        Pitch f0 in Hz, 20 to 2000.
     parts : (K, 3) float
-        Voice, aspiration and nose (unused here), 0 to 1.
+        Tracks of voice, aspiration and nose (unused), 0 to 1.
     rng : numpy.random.Generator
-        Source of noise and of the first phase.
+        Random generator of the noise and of the initial phase.
     breath : float
-        0 pressed, with long closures, to 1 breathy.
+        Breathiness, from 0 (pressed, with long closures) to 1 (breathy).
 
     Returns
     -------
     (240 K,) float64
-        In no particular unit.
+        Source signal in arbitrary units.
 
     Raises
     ------
     ValueError
-        If a shape, number or range does not fit.
+        If the shape or range of an argument is invalid.
 
     Examples
     --------
@@ -130,31 +141,32 @@ def glottis(pitch, parts, rng, breath=0.3):
 
 
 def _resonator(F, b):
-    """A, B, C of eq. (4)."""
+    """Return the coefficients A, B and C of eq. (4)."""
     C = -np.exp(-2 * np.pi * b / RATE)
     B = 2 * np.exp(-np.pi * b / RATE) * np.cos(2 * np.pi * F / RATE)
     return 1 - B - C, B, C                                                 # (4)
 
 
 def _sections(F, b):
-    """Resonators as second-order sections, (..., 6)."""
+    """Return resonators as second-order sections of shape (..., 6)."""
     A, B, C = np.broadcast_arrays(*_resonator(F, b))
     return np.stack([A, 0 * A, 0 * A, 1 + 0 * A, -B, -C], axis=-1)
 
 
 def tract(source, formants, parts, length=REFERENCE):
-    """Throat, mouth and nose, eqs. (4) and (5).
+    """Filter a source signal with the vocal tract and the nose, eqs. (4) and (5).
 
     Parameters
     ----------
     source : (240 K,) float
-        What enters.
+        Source signal, as returned by `glottis`.
     formants : (K, 3) float
-        Frequencies of the first three, Hz, 50 to 10,000.
+        Frequencies of the first three formants in Hz, 50 to 10,000.
     parts : (K, 3) float
-        Voice and aspiration (unused here), and nose, 0 to 1.
+        Tracks of voice and aspiration (both unused) and nose, 0 to 1.
     length : float
-        Of the tract, m, 0.08 to 0.25: sets the formants above.
+        Length of the vocal tract in m, 0.08 to 0.25, which determines the
+        higher formants.
 
     Returns
     -------
@@ -163,7 +175,7 @@ def tract(source, formants, parts, length=REFERENCE):
     Raises
     ------
     ValueError
-        If a shape, number or range does not fit.
+        If the shape or range of an argument is invalid.
 
     Examples
     --------
@@ -196,16 +208,16 @@ def tract(source, formants, parts, length=REFERENCE):
 
 
 def friction(samples, centre, width, rng):
-    """Noise in a band, of rms 1, eq. (6).
+    """Return band-pass noise with an rms of 1, eq. (6).
 
     Parameters
     ----------
     samples : int
-        How many.
+        Number of samples.
     centre, width : float
-        Of the band, Hz.
+        Centre frequency and width of the band in Hz.
     rng : numpy.random.Generator
-        Source of noise.
+        Random generator of the noise.
 
     Returns
     -------
@@ -214,7 +226,7 @@ def friction(samples, centre, width, rng):
     Raises
     ------
     ValueError
-        If a number is out of range, or rng another.
+        If a number is out of range, or rng is invalid.
 
     Examples
     --------
@@ -237,35 +249,35 @@ def friction(samples, centre, width, rng):
 
 def synthesise(pitch, formants, parts, noises, rng, *, length=REFERENCE, breath=0.3,
                background=0.003, loudness=0.06):
-    """Sound of given tracks, eqs. (1)-(7).
+    """Synthesise the sound of given tracks, eqs. (1)-(7).
 
     Parameters
     ----------
     pitch, formants, parts : (K,), (K, 3) and (K, 3) float
-        Tracks, as for `glottis` and `tract`; parts are voice, aspiration
-        and nose.
+        Tracks, as for `glottis` and `tract`.  The columns of `parts` are
+        voice, aspiration and nose.
     noises : (N, 5) float
-        Start and stop, s, level (1 is as loud as voice), centre and width,
-        Hz, of each noise; N may be 0.
+        Start and stop in s, level, centre and width in Hz of each noise.
+        A noise of level 1 is as loud as the voice.  N may be 0.
     rng : numpy.random.Generator
-        Source of noise.
+        Random generator of the noise.
     length, breath : float
-        Of the speaker, as for `tract` and `glottis`.
+        Parameters of the speaker, as for `tract` and `glottis`.
     background : float
-        Rms of its noise, 1 is as loud as voice.
+        Rms of the background noise; 1 is as loud as the voice.
     loudness : float
-        Rms of the result, where the peak allows it.
+        Rms of the sound, reduced if the peak would exceed 0.95.
 
     Returns
     -------
     (240 K,) float64
-        At 48 kHz, within -0.95 and 0.95.
+        Sound at 48 kHz, from -0.95 to 0.95.
 
     Raises
     ------
     ValueError
-        If a shape, number or range does not fit, a noise lasts less than 4
-        samples or beyond the end, or nothing has a voice.
+        If the shape or range of an argument is invalid, if a noise lasts less
+        than 4 samples or beyond the end, or if `voice` is 0 everywhere.
 
     Examples
     --------

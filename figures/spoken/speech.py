@@ -1,39 +1,47 @@
-r"""Spoken digits, English and German, by many speakers, from a seed.
+r"""Plan utterances of English and German digits by many random speakers.
 
-A stand-in for the recordings behind SHD [CSSZ20]: the same 20 classes, as
-many speakers as wanted, two of them held out.  A word is a row of sounds
-(`WORDS`), a sound a row of numbers (`PHONEMES`); what comes out are tracks
-that `formants.synthesise` turns into sound.  Between the targets y of two
-sounds a track moves in a straight line, within the glide of the later one,
+The utterances replace the recordings of the Spiking Heidelberg Digits (SHD)
+[CSSZ20].  The utterances have the same 20 classes and any number of
+speakers, of whom two are held out by default.  A word is a sequence of
+sounds (`WORDS`), and each sound has a row of acoustic parameters
+(`PHONEMES`).  A plan holds tracks, which are time courses of these
+parameters.  The function `formants.synthesise` converts tracks to sound.
+Between the targets y of two successive sounds, a track changes linearly
+during the glide of the later sound.  With `next` for the glide of the next
+sound, a track is
 
     y(t) linear through (start + glide/2, y) and (stop - next/2, y)   (1)
 
-where both points are the middle of a sound too short for its glides.
-Formants belong to a vocal tract of 17.5 cm, and a speaker has another,
+In a sound that is too short for its glides, neither point passes the middle
+of the sound.  The formants in the table are those of a vocal tract of
+17.5 cm.  A speaker with another tract length has the formants
 
     F = 0.175 m / length * accent * F_table                      (2)
 
-Centres of friction noise follow its square root.  Pitch falls, in time,
+The centre frequencies of friction noise are proportional to the square root
+of 0.175 m / length.  Pitch falls during a word of duration T,
 
     f0 = pitch * 2^(fall (0.4 - t / T) + wander)                 (3)
 
-The test set holds all utterances of the held-out speakers and, of others,
+The test set holds all utterances of the held-out speakers.  Of the
+utterances of the other speakers, the test set holds
 
     round(share * utterances), at least 1, of every class        (4)
 
-To hear utterance 100 of a data set::
+The following code writes utterance 100 of a data set to a sound file::
 
     p, rng = speech.utterance(speech.schedule(seed=1), 100)
     audio = formants.synthesise(*p.tracks, rng, **p.voice)
     scipy.io.wavfile.write("word.wav", 48000, audio.astype("float32"))
 
-Derivation.  Not of equations, but of phonetics: targets and levels are
-    round numbers for an adult male, from common knowledge of formants.
-Approximate.  Nothing is fitted to recordings.  Speakers are adult, differ
-    in pitch, tract, rate, loudness, breath, noise and vowels, and not in
-    dialect; utterances vary in durations, formants, levels and pitch.
-Cost.   0.3 ms a plan; an utterance depends on its own address in the seed
-    alone, so any of them can be made by itself and in any order.
+Derivation.  The equations are not derived.  The targets and levels are
+    rounded values for an adult male, from common knowledge of formants.
+Approximate.  No parameter is fitted to recordings.  Speakers are adults.
+    Speakers differ in pitch, tract length, rate, loudness, breathiness,
+    noise and vowels, but not in dialect.  The utterances of a speaker vary
+    in durations, formants, levels and pitch.
+Cost.   A plan takes 0.3 ms.  An utterance depends only on the seed, speaker,
+    word and repeat, so that each utterance can be made separately.
 Departures.  [CSSZ20] recorded twelve people.
 
 [CSSZ20] B. Cramer and others, arXiv 1910.07407.
@@ -110,7 +118,7 @@ PHONEMES = {row.split()[0]: tuple(map(float, row.split()[1:]))
 
 
 class Speaker(NamedTuple):
-    """One voice."""
+    """Hold the parameters of one voice."""
 
     gender: str             # "female" or "male"
     age: int                # years
@@ -125,7 +133,7 @@ class Speaker(NamedTuple):
 
 
 class Tracks(NamedTuple):
-    """What is to be said, one row every 5 ms, and what hisses meanwhile."""
+    """Hold the tracks of an utterance, with one row every 5 ms, and its noises."""
 
     pitch: np.ndarray       # (K,) Hz
     formants: np.ndarray    # (K, 3) Hz
@@ -134,7 +142,10 @@ class Tracks(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """``formants.synthesise(*plan.tracks, rng, **plan.voice)`` says it."""
+    """Hold the plan of an utterance.
+
+    ``formants.synthesise(*plan.tracks, rng, **plan.voice)`` returns the sound.
+    """
 
     sounds: List[Tuple[str, float, float]]      # name, start and stop in s
     tracks: Tracks
@@ -142,7 +153,7 @@ class Plan(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """A data set, utterance by utterance; `utterance` plans one of them."""
+    """Hold the speaker, label and repeat of each utterance, and the split."""
 
     seed: int
     speaker: np.ndarray     # (N,) int64
@@ -175,7 +186,7 @@ def _is(name, value, kind):
 
 
 def _within(name, value, low, high, *shape):
-    """Refuse what is no float array of `shape` with entries in [low, high]."""
+    """Reject a value unless it is an array of `shape` with entries in [low, high]."""
     a = np.asarray(value)
     if a.dtype.kind not in "fi" or a.shape != shape or a.size == 0 \
             or not (np.min(a) >= low and np.max(a) <= high):
@@ -191,14 +202,14 @@ def _can_speak(speaker):
 
 
 def speakers(seed, count=12):
-    """Draw speakers, women and men in turn.
+    """Sample speakers, alternately female and male.
 
     Parameters
     ----------
     seed : int
-        0 or more.  Speaker i is the same for every count.
+        Seed, 0 or more.  Speaker i does not depend on `count`.
     count : int
-        How many.
+        Number of speakers.
 
     Returns
     -------
@@ -207,7 +218,8 @@ def speakers(seed, count=12):
     Raises
     ------
     ValueError
-        If seed is no integer from 0 on, or count from 1 on.
+        If seed is not an integer of at least 0, or count is not an integer
+        of at least 1.
 
     Examples
     --------
@@ -232,7 +244,7 @@ def _speaker(seed, i):
 
 
 def _track(starts, stops, values, glides, at):
-    """Targets joined by straight lines, eq. (1)."""
+    """Return a track that joins the targets by straight lines, eq. (1)."""
     half = np.append(glides[1:], 0) / 2
     middle = (starts + stops) / 2
     first = np.minimum(starts + glides / 2, middle)
@@ -243,31 +255,32 @@ def _track(starts, stops, values, glides, at):
 
 
 def plan(word, speaker, rng, variation=1.0):
-    """Decide how a speaker says a word this time, eqs. (1)-(3).
+    """Plan a random utterance of a word by a speaker, eqs. (1)-(3).
 
     Parameters
     ----------
     word : str
         One of `WORDS`.
     speaker : Speaker
-        Who.
+        Speaker of the word.
     rng : numpy.random.Generator
-        Source of what differs from one utterance to the next.
+        Random generator of the variation between utterances.
     variation : float
-        How much that is; 0 is none.  At 1 the standard deviations are 12 %
-        of each duration and 7 % of all, 3 % of each formant, 6 % of the
-        pitch, 25 % of each noise and 20 % of the loudness.
+        Scale of the variation; 0 means no variation.  At 1, the standard
+        deviations are 12 % of each duration, 7 % of the total duration, 3 %
+        of each formant, 6 % of the pitch, 25 % of each noise level and 20 %
+        of the loudness.
 
     Returns
     -------
     Plan
-        Of 0.3 to 1 s.
+        Plan of an utterance of 0.3 to 1 s.
 
     Raises
     ------
     ValueError
-        If the word is unknown, variation not in [0, 3], or speaker or rng
-        another.
+        If the word is unknown, if variation is outside [0, 3], or if speaker
+        or rng is invalid.
 
     Examples
     --------
@@ -316,28 +329,29 @@ def plan(word, speaker, rng, variation=1.0):
 
 
 def schedule(seed, count=12, repeats=10, held_out=(4, 5), share=0.05):
-    """A data set: who says what, and what is for testing, eq. (4).
+    """Return the utterances of a data set, split into training and test set, eq. (4).
 
     Parameters
     ----------
     seed : int
-        Of everything.
+        Seed of the data set.
     count, repeats : int
-        Speakers, and utterances of each word by each of them.
+        Number of speakers, and number of utterances of each word by each
+        speaker.
     held_out : sequence of int
-        Speakers who are in the test set only.
+        Speakers who occur only in the test set.
     share : float
-        Of the others' utterances that are in the test set too.
+        Share of the utterances of the other speakers that is in the test set.
 
     Returns
     -------
     Schedule
-        Of count * 20 * repeats utterances.
+        Schedule of count * 20 * repeats utterances.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or nobody is left to train on.
+        If a number is out of range, or if no utterance is left for training.
 
     Examples
     --------
@@ -372,23 +386,24 @@ def utterance(schedule, index, variation=1.0):
     Parameters
     ----------
     schedule : Schedule
-        What `schedule` returned.
+        Result of `schedule`.
     index : int
-        Which utterance.
+        Index of the utterance.
     variation : float
-        As for `plan`.
+        Scale of the variation, as for `plan`.
 
     Returns
     -------
     plan : Plan
-        Depends on seed, speaker, word and repeat alone.
+        Plan that depends only on seed, speaker, word, repeat and variation.
     rng : numpy.random.Generator
-        To go on with: to be handed to `formants.synthesise`.
+        Random generator to pass to `formants.synthesise`.
 
     Raises
     ------
     ValueError
-        If index is no index of the schedule, or an argument another.
+        If index is not an index of the schedule, or another argument is
+        invalid.
 
     Examples
     --------

@@ -74,7 +74,7 @@ def gather(results):
 
 
 def final(cost):
-    """Return final cost / cost of the first trial, with shape (rates, repeats)."""
+    """Return the ratio of final cost and cost of the first trial, (rates, repeats)."""
     return cost[-LAST:].mean(axis=0) / cost[0]
 
 

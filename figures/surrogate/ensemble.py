@@ -35,7 +35,7 @@ def _flat(a):
 
 
 def layer(current, net, spike=None):
-    """Simulate the LIF layers; return a `lif.Recording` with arrays (T, N, B, n)."""
+    """Simulate one LIF layer of all networks; return a `lif.Recording` (T, N, B, n)."""
     recording = lif.simulate(_flat(current), np.eye(current.shape[-1]),
                              reset=net.reset, spike=spike, **net.constants())
     return lif.Recording(*(a.reshape(current.shape) for a in recording))

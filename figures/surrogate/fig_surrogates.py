@@ -58,7 +58,7 @@ def loss(spikes, target):
     mean, dmean = losses.van_rossum(spikes.reshape(T, -1, n), target.reshape(T, -1, n),
                                     TAU_RISE_S, TAU_DECAY_S, lif_training.DT_S)
     derivative = N * B * dmean.reshape(spikes.shape)
-    # The distance is a quadratic form of the difference d.  It equals <gradient, d> / 2.
+    # The distance is quadratic in the difference d, so it equals <gradient, d> / 2.
     return 0.5 * ((spikes - target) * derivative).sum(axis=(0, 2, 3)), derivative
 
 
