@@ -1,29 +1,29 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
-"""Run the command line: convert sounds, check results, copy modules.
+"""Run the command-line interface: convert sounds, check results, copy modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--channels 700] [--seed 0]
   python -m refsnn vectors FOLDER
   python -m refsnn check RESULTS.npz
   python -m refsnn vendor MODULE DESTINATION
 
-Bad input gives one line on standard error and exit status 2.  Output files
-appear when they are complete, and no file is overwritten.
+Invalid input causes one line on standard error and exit status 2.  A file
+appears only when it is complete, and no file is overwritten.
 
 `convert` reads mono WAV or FLAC recordings, converts them with `audio`,
 `basilar` and `cochlea`, and writes one HDF5 file in the format of
 `events`.  The label of a recording is the index of its file name, without
-folder and suffix, in `extra/keys`.  The speaker is 0.  The spikes of a
-recording depend on its samples, the seed and the options, but not on its
-name or on other recordings.
+folder and suffix, in `extra/keys`.  The speaker is always 0.  The spikes
+of a recording depend on its samples, the seed and the options, but not on
+the file name or on other recordings.
 
 `vectors` writes the golden vectors of `oracle`.  `check` compares results
-with these vectors.  Its exit status is 1 if a result is wrong or vacuous,
-for example zero everywhere.
+with these vectors.  The exit status of `check` is 1 if a result is wrong
+or vacuous, for example zero everywhere.
 
 `vendor` copies a module of the core or of `fast` to a folder or to a new
-.py file.  Data that the module reads are copied with their licence to a
-folder data beside it.  Line 2 of the copy holds a digest of all other
-lines, which reveals later changes:
+.py file.  Data files of the module, and their licence, are copied to a
+folder data beside the copy.  Line 2 of the copy holds a digest of all
+other lines.  A different digest reveals later changes:
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing
@@ -74,7 +74,7 @@ def _convert(options):
 
 
 def _samples(path, ramp):
-    """Return the prepared sound of a recording; errors name the file."""
+    """Return the normalised sound of a recording; error messages name the file."""
     from refsnn import audio
     sound, rate = audio.read(path)
     try:
@@ -92,7 +92,7 @@ def _name(path):
 
 
 def _stream(x, seed):
-    """Return the random generator of one recording."""
+    """Return the random generator of one recording, seeded with the samples."""
     import numpy as np
     digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
     words = [int(word) for word in np.frombuffer(digest, "<u4")]
@@ -160,7 +160,7 @@ def _read(path):
 
 
 def _write(wanted):
-    """Write new files, {path: bytes}, all of them or none."""
+    """Write the new files {path: bytes}, either all of them or none."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():
@@ -187,7 +187,7 @@ def _write(wanted):
 
 
 def _new(path):
-    """Refuse a path that exists or whose folder is missing."""
+    """Reject a path that exists or whose folder is missing."""
     if os.path.lexists(path):
         raise ValueError(f"{path} exists: must be a new file")
     if not os.path.isdir(os.path.dirname(path) or "."):
@@ -232,23 +232,23 @@ def _parser():
 
 
 def _refuse(parser, message):
-    """Exit with one line of explanation instead of the usage."""
+    """Exit with a one-line error message instead of the usage text."""
     parser.exit(2, f"{parser.prog.removeprefix('python -m ')}: {message}\n")
 
 
 def main(arguments=None):
-    """Run the command line.
+    """Run the command-line interface, and return the exit status.
 
     Parameters
     ----------
     arguments : list of str, optional
-        Arguments after `python -m refsnn`, by default of this process.
+        Command-line arguments; by default those of this process.
 
     Returns
     -------
     int
-        Exit status: 0, 1 if results are wrong, 2 after bad input, or 130 if
-        interrupted.  Arguments that cannot be parsed raise SystemExit.
+        Exit status: 0 after success, 1 if results are wrong, 2 after bad
+        input, 130 if interrupted.  Unparsable arguments raise SystemExit.
 
     Examples
     --------

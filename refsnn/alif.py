@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | alif.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Adaptive integrate-and-fire (ALIF) neurons and their e-prop traces.
+r"""This module implements adaptive LIF (ALIF) neurons and e-prop.
 
-An ALIF neuron is a LIF neuron whose threshold rises with each of its
-spikes and then decays slowly.  The threshold is therefore a memory of past
-spikes.  A neuron has a synaptic current I, a membrane potential U, an
-adaptation A and spikes S.  H is the step function, and b[t] is 0 for
-neurons that are refractory.  From I[0] = U[0] = A[0] = 0, one step is
+The threshold of an ALIF neuron rises with each spike of the neuron and
+then decays slowly.  The threshold is therefore a memory of past spikes.  A
+neuron has a synaptic current I, a membrane potential U, an adaptation A
+and spikes S.  H is the step function, and b[t] is 0 for neurons that are
+refractory.  The initial state is I[0] = U[0] = A[0] = 0.  One step is
 
     S[t] = b[t] H(U[t] - adaptation A[t] - threshold)    (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
@@ -15,8 +15,8 @@ neurons that are refractory.  From I[0] = U[0] = A[0] = 0, one step is
 
 Let psi be the surrogate derivative of H, and 0 where b is 0.  Let theta_ij
 be the weight from signal z_j (x_j or S_j) to neuron i.  e-prop propagates
-the derivatives of three variables of neuron i by theta_ij: i_j of the
-current, u_j of the membrane potential, and eps_ij of the adaptation,
+three derivatives with respect to theta_ij: i_j of the current, u_j of the
+membrane potential, and eps_ij of the adaptation,
 
     i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain i_j[t]
                                                          (6)  [BSS20]
@@ -34,19 +34,19 @@ Derivation.  With h = [I, U, A], a = adaptation, and psi at step t - 1 in
     F[t]: dI_i[t]/dW_ij = x_j[t-1],  dI_i[t]/dV_ij = S_j[t-1]        (11)
     q[t] = [0, dmem + psi dspikes, -a psi dspikes][t]                (12)
 
-    (6)-(9) are M[t] = J[t] M[t-1] + F[t] without the two V psi terms and
-    the two threshold psi terms.  Without them u_j does not depend on i.
+    Eqs. (6)-(9) are M[t] = J[t] M[t-1] + F[t] without the four terms that
+    contain V or threshold.  Without these terms, u_j is equal for all i.
 Approximate.  `linearise` and `credit` are exact for dS/dU := psi along the
-    recording, where b is a recorded value.  `gradient` drops the paths
-    through V and through the reset.  It is the exact gradient of a run in
-    which recorded spikes drive these two paths.
+    recording, where b is a recorded value.  `gradient` omits the paths
+    through V and through the reset.  `gradient` is exact for a simulation
+    in which recorded spikes drive these two paths.
 Cost.   `step` takes O(B n c) time and memory for c signals.  `linearise`
-    takes O(T B n p) time and memory, p = n c.
-Departures.  [BSS20] has no synaptic current; alpha = 0 gives its neuron
-    with one more step of delay.  [BSS20] filters e by the dynamics of the
-    readout, as `sparse_rtrl.readout_step` does; (9) takes dspikes and dmem
-    as given.  Published code removes self-connections; here the caller
-    sets the diagonal of V to 0.
+    takes O(T B n p) time and memory for p = n c weights.
+Departures.  [BSS20] has no synaptic current; alpha = 0 gives that neuron
+    model with one more step of delay.  [BSS20] filters e with the dynamics
+    of the readout, as does `sparse_rtrl.readout_step`.  Eq. (9) uses given
+    dspikes and dmem.  Published code removes self-connections; here the
+    caller sets the diagonal of V to 0.
 
 [BSS20] G. Bellec et al., Nature Communications 11, 3625, 2020.
 """
@@ -88,7 +88,7 @@ class Traces(NamedTuple):
 def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=1.0,
              refractory=0, spike: Callable = None, blocked=None, reset_spikes=None,
              recurrent_spikes=None):
-    """Simulate one layer from rest over T steps, eqs. (1)-(5).
+    """Simulate one ALIF layer from rest over T steps, eqs. (1)-(5).
 
     Parameters
     ----------
@@ -98,23 +98,23 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
         Input and recurrent weights, in units of the threshold.  Results
         have the dtype of W.
     alpha, beta, rho : float or (n,) float
-        Decays per step of I, U and A, in [0, 1).
+        Decay factors of I, U and A per step, in [0, 1).
     adaptation : float or (n,) float
-        Increase of the threshold per spike, at least 0; 0 gives LIF.
+        Threshold increase per spike, at least 0; 0 gives a LIF neuron.
     gain, threshold : float or (n,) float
-        Positive factor on the current and positive resting threshold.
+        Positive gain of the current and positive resting threshold.
     refractory : int
         Number of steps after a spike in which the neuron cannot spike.
     spike : callable (t, v) -> (B, n) float, optional
         Spike function of v = U - adaptation A that replaces H.
     blocked, reset_spikes, recurrent_spikes : (T, B, n), optional
-        Recorded values that replace (5), S[t] in the reset, or S[t] in the
-        recurrence.
+        Recorded values that replace the mask, the spikes in the reset, and
+        the spikes in the recurrence.
 
     Returns
     -------
     Recording
-        Step 0 is the resting state.
+        Recorded states; step 0 is the resting state.
 
     Examples
     --------
@@ -156,26 +156,26 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
 
 def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0,
               threshold=1.0, through_reset=True, through_recurrence=True):
-    """Linearise the layer along a recording, eqs. (10) and (11).
+    """Linearise an ALIF layer along a recording, eqs. (10) and (11).
 
     Parameters
     ----------
     x, W, V, alpha, beta, rho, adaptation, gain, threshold
-        As for `simulate`; V may be None.
+        Arguments of `simulate`; V may be None.
     recording : Recording
         Recording that `simulate` returned.
     psi : (T, B, n) float
         Surrogate derivative at ``mem - adaptation * adapted - threshold``.
-        Its values for refractory neurons are replaced by 0.
+        The function sets psi of refractory neurons to 0.
     through_reset, through_recurrence : bool
-        Whether derivatives pass through the reset, and through V.
+        Whether the derivatives include the reset, and the recurrence.
 
     Returns
     -------
     J : (T, B, 3n, 3n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem, adapted]; J[0] is 0.
     F : (T, B, 3n, p) float
-        Immediate influence of W, then V, row by row.
+        Immediate influence of the parameters: W, then V, row by row.
 
     Examples
     --------
@@ -209,14 +209,14 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
 
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
-    """Return the direct derivative q of the loss by the states, eq. (12).
+    """Return the direct derivative q[t] of the loss, eq. (12).
 
     Parameters
     ----------
     recording, psi, adaptation
-        As for `linearise`.  The result has the dtype of psi.
+        Arguments of `linearise`.  The result has the dtype of psi.
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss by spikes and membrane potentials.
+        Direct derivatives of the loss with respect to spikes and `mem`.
 
     Returns
     -------
@@ -241,7 +241,7 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
 
 
 def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
-    """Advance the traces by one step, eqs. (6) and (7).
+    """Advance the e-prop traces by one step, eqs. (6) and (7).
 
     Parameters
     ----------
@@ -252,8 +252,8 @@ def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     psi : (B, n) float
         Surrogate derivative at step t, 0 for refractory neurons.
     alpha, beta, gain, rho, adaptation
-        As for `simulate`, but alpha, beta and gain are equal for all
-        neurons.
+        Arguments of `simulate`.  All neurons must share alpha, beta and
+        gain.
 
     Returns
     -------
@@ -288,17 +288,17 @@ def _step(traces, z, psi, alpha, beta, gain, rho, a):
 
 
 def eligibility(traces, psi, *, adaptation):
-    """Return the eligibility of every weight, eq. (8).
+    """Return the eligibility trace of every weight, eq. (8).
 
     Parameters
     ----------
     traces, psi, adaptation
-        As for `step`.
+        Arguments of `step`.
 
     Returns
     -------
     (B, n, c) float
-        Derivative e_ij of spike i by theta_ij at this step.
+        Derivative e_ij of S_i with respect to theta_ij at this step.
 
     Examples
     --------
@@ -320,14 +320,14 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     Parameters
     ----------
     x, V, recording, psi, dspikes, dmem
-        As for `linearise` and `credit`.
+        Arguments of `linearise` and `credit`.
     alpha, beta, gain, rho, adaptation
-        As for `step`.
+        Arguments of `step`.
 
     Returns
     -------
     dW, dV : (n, m) and (n, n) float
-        Sums over steps and batch; dV is None if V is None.
+        Gradients, summed over steps and batch; dV is None if V is None.
 
     Examples
     --------
@@ -365,7 +365,7 @@ def _last(recording):
 
 
 def _checked(traces, z, psi):
-    """Return the arguments; valid arrays pass a fast test."""
+    """Validate and return the traces, the signals and psi."""
     if not isinstance(traces, tuple) or len(traces) != 3:
         raise ValueError(f"traces is a {type(traces).__name__}: must be Traces")
     shape = np.shape(psi)
@@ -380,7 +380,7 @@ def _checked(traces, z, psi):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a fast test; if not, call `_arrays`."""
+    """Return whether all arrays pass a fast test that replaces `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

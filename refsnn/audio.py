@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | audio.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: soundfile
-r"""Read sound recordings and bring them to one sampling rate and loudness.
+r"""Read sound recordings, and convert them to one sampling rate and loudness.
 
 SciPy reads WAV files of 8, 16, 24 or 32 bit integers or of floats.  The
-optional package soundfile reads FLAC files.  A file that is truncated, too
-long, not mono, clipped or not finite raises a ValueError that names file
-and field.  Sizes in the header are checked before memory is allocated.
-The stored numbers s give samples a, the resampled signal y and the
-normalised signal x:
+optional package soundfile reads FLAC files.  A truncated, overlong,
+multi-channel, clipped or non-finite file raises a ValueError that names
+file and field.  Sizes in the header are checked before memory is
+allocated.  Stored numbers s are converted to samples a, then to the
+resampled signal y and the normalised signal x:
 
     a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -14,17 +14,17 @@ normalised signal x:
     fade[i] = (1 - cos(2 pi i/(2 r - 1)))/2, i < r, from both ends
               and 1 between                            (4)  [CSSZ20]
 
-Derivation.  (2) inserts zeros, filters below half the lower rate and keeps
-    samples at regular intervals (`scipy.signal.resample_poly`).
+Derivation.  Eq. (2) inserts zeros, low-pass filters below half the lower
+    rate and keeps equidistant samples (`scipy.signal.resample_poly`).
 Exact.  Integers of up to 32 bits are exact in float64.  The symmetric
-    filter of (2) causes no delay.
-Cost.   O(N) time and memory; at most `longest` seconds are read.
-Departures.  The software of [CSSZ20] does not resample; its constants hold
-    for 48 kHz.  It fades over half the clip at either end (`ramp=None`,
-    r = N//2); the paper describes short ramps (`ramp=0.03`, in s).  Four
-    successive samples at full scale count as clipping.  For integers, full
-    scale is the largest magnitude of the valid bits in the header.  For
-    floats, it is the largest magnitude in the file, but at least 1.
+    filter of eq. (2) causes no delay.
+Cost.   Time and memory are O(N); at most `longest` seconds are read.
+Departures.  The software of [CSSZ20] does not resample; its constants are
+    for 48 kHz.  It fades over half the clip (`ramp=None`, r = N//2); the
+    paper uses short ramps (`ramp=0.03`, in s).  Four successive samples at
+    full scale count as clipping.  For integers, full scale is the largest
+    magnitude of the valid bits in the header.  For floats, full scale is
+    the largest magnitude in the file, but at least 1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -41,7 +41,7 @@ from scipy.io import wavfile
 
 __all__ = ["prepare", "read", "resample"]
 
-RUN = 4                             # successive samples that count as clipping
+RUN = 4                             # successive full-scale samples, counted as clipping
 FORMATS = {1: (8, 16, 24, 32), 3: (32, 64), 0xFFFE: (8, 16, 24, 32, 64)}
 FLAC_BITS = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}
 POSITIVE = "() in (0, 1e12]"
@@ -54,16 +54,16 @@ def read(path, *, longest=30.0):
     Parameters
     ----------
     path : str or path
-        The file.  Its format is detected from its content.
+        Sound file; the format is detected from the content.
     longest : float
-        Longest recording that is accepted, s.
+        Longest accepted recording, s.
 
     Returns
     -------
     audio : (N,) float64
         Samples; full scale is 1.
     rate : int
-        Samples per second.
+        Sampling rate, Hz.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def read(path, *, longest=30.0):
 
 
 def _wav(path, file, longest):
-    """Return samples, rate and bits of a WAV file; 0 bits for floats."""
+    """Return samples, sampling rate and bit depth (0 for floats) of a WAV file."""
     fmt, length = _chunks(path, file)
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
@@ -109,7 +109,7 @@ def _wav(path, file, longest):
     if tag == 0xFFFE and len(fmt) >= 20:                # e.g. 24 valid bits of 32
         valid = struct.unpack("<H", fmt[18:20])[0]
         bits = valid if 8 <= valid <= bits else bits
-    # SciPy gets only the two essential chunks, so that no other chunk misleads it.
+    # SciPy reads only the two essential chunks, because others may mislead it.
     data = file.read(length)
     parts = [b"WAVEfmt ", struct.pack("<I", len(fmt)), fmt, b"data",
              struct.pack("<I", length), data]
@@ -127,7 +127,7 @@ def _wav(path, file, longest):
 
 
 def _chunks(path, file):
-    """Return the format chunk of a WAV file; leave the file at its data."""
+    """Return the format chunk and data length of a WAV file; seek to the data."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
@@ -148,7 +148,7 @@ def _chunks(path, file):
 
 
 def _flac(path, longest):
-    """Return samples, rate and bits of a FLAC file."""
+    """Return the samples, sampling rate and bit depth of a FLAC file."""
     try:
         import soundfile
     except ImportError:
@@ -169,19 +169,19 @@ def _flac(path, longest):
 
 
 def resample(audio, rate, to=48000):
-    """Resample a sound to another rate, eq. (2).
+    """Resample a sound to another sampling rate, eq. (2).
 
     Parameters
     ----------
     audio : (N,) float
         Samples.
     rate, to : int
-        Samples per second before and after, 1000 to 768000.
+        Sampling rates before and after, 1000 to 768000 Hz.
 
     Returns
     -------
     (N to/rate, rounded up) float64
-        Signal y, a copy of audio if both rates are equal.
+        Signal y; a copy of `audio` if both rates are equal.
 
     Examples
     --------
@@ -197,18 +197,18 @@ def resample(audio, rate, to=48000):
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """Normalise the loudness and fade in and out, eqs. (3) and (4).
+    """Normalise the loudness of a sound and fade it in and out, (3) and (4).
 
     Parameters
     ----------
     audio : (N,) float
-        At least four samples, of any unit, not all 0.
+        At least four samples in any unit, not all 0.
     rate : float
-        Samples per second.
+        Sampling rate, Hz.
     level : float
-        Root mean square before fading.
+        Root mean square of the signal before fading.
     ramp : float, optional
-        Time from silence to full loudness, s; half the clip by default.
+        Duration of each fade, s; half the clip by default.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
 
 
 def _length(path, channels, rate, frames, longest):
-    """Refuse a recording that is not mono, is empty or is too long."""
+    """Reject a recording that is not mono, is empty or is too long."""
     if channels != 1:
         raise ValueError(f"{path} has {channels} channels: must be mono")
     if not 1000 <= rate <= 768000:

@@ -1,17 +1,17 @@
 # refsnn 0.1.0 | basilar.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Transfer function of the basilar membrane, by frequency and place.
+r"""Compute the transfer function of the basilar membrane.
 
 The model describes waves in shallow water over an elastic membrane whose
 stiffness falls from the base (c = 0, high tones) to the apex.  `Membrane`
-holds the constants, in CGS units.  With w = 2 pi f, the impedance xi of
-the membrane, the wave number g and the phase G of the wave at place c are
+holds the constants, in CGS units.  With w = 2 pi f, the membrane impedance
+xi, the wave number g and the phase G of the wave at place c are
 
     xi(c) = C0 e^(-alpha c) - a - m w^2 - i w R0 e^(-alpha c/2),
             R0 = delta sqrt(C0 m)                          (1)  [SDR06]
     g(c) = w sqrt(rho / (h xi(c)))                         (2)  [SDR06]
     G(c) = (2/alpha) g(0) + int_0^c g(c') dc'              (3)  [SDR06]
 
-With Hankel functions H0 and H1 of the first kind, the pressure p, the
+With the Hankel functions H0 and H1 of the first kind, the pressure p, the
 input impedance Z and the velocity V of the membrane are
 
     p(c) = sqrt(G/g) H0(G)                                 (4)  [SDR06]
@@ -19,34 +19,34 @@ input impedance Z and the velocity V of the membrane are
         u = (2 w/alpha) sqrt(2/(h C0))                     (5)  [SDR06]
     V(f, c) = (2 w/xi(c)) Z p(c)/p(0)                      (6)  [SDR06]
 
-Derivation.  (4) is the uniform (WKB) solution of p'' + g^2 p = 0.  It is
-    exact if the membrane has stiffness only, where G = 2 g/alpha.  With
-    y = e^(alpha c/2), A = a + m w^2 and Q = xi y^2 = C0 - i w R0 y -
-    A y^2, the integral in (3) is that of dy/sqrt(Q), a logarithm:
+Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.  It
+    is exact for a membrane with stiffness only, where G = 2 g/alpha.  With
+    y = e^(alpha c/2), A = a + m w^2 and Q = xi y^2 = C0 - i w R0 y - A
+    y^2, the integral in (3) is that of dy/sqrt(Q), a logarithm:
 
     G(c) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
-    Q lies below the real axis and N therefore in the first quadrant, so no
-    branch cut is crossed.
-Exact.  `transfer` is exact up to rounding.  `interpolate` is a spline of
-    degree 7 through `transfer` at frequencies that are equidistant in
+    Q lies below the real axis, and N therefore lies in the first quadrant.
+    No branch cut is crossed.
+Exact.  `transfer` is exact up to rounding.  `interpolate` uses a spline of
+    degree 7 through values of `transfer` at frequencies equidistant in
 
     s = arcsinh(f / 10 Hz)                                 (8)
 
-    Its error is below 1e-9 of the largest value at each place, for 1500
-    points up to 24 kHz and both published values of C0.
-Cost.   O(F C) for F frequencies and C places.  `interpolate` is about ten
-    times faster than `transfer`.
+    The spline error is below 1e-9 of the largest value at each place, for
+    1500 points up to 24 kHz and both published values of C0.
+Cost.   The time is O(F C) for F frequencies and C places.  `interpolate`
+    is about ten times faster than `transfer`.
 Departures.  C0 has two published values: the software of [CSSZ20] changed
-    from 1e8 (`MEMBRANES["2020"]`) to 1e9 (`MEMBRANES["2021"]`) in August
-    2021.  With 1e8 the stiffness is negative near the apex.
-Errata.  (4) describes a wave towards the apex if time enters as
-    e^(-i w t).  The published software applies an inverse Fourier
-    transform to V, where time enters as e^(+i w t).  The response then
+    it from 1e8 (`MEMBRANES["2020"]`) to 1e9 (`MEMBRANES["2021"]`) in
+    August 2021.  With 1e8 the stiffness is negative near the apex.
+Errata.  Eq. (4) describes a wave that travels to the apex if the time
+    factor is e^(-i w t).  The published software applies an inverse
+    Fourier transform to V, which assumes e^(+i w t).  The response then
     precedes the sound, by a few samples at the base and by about 20 ms at
-    the apex.  V is kept in this form, because the published data were made
-    with it; conj(V) gives the causal response.
+    the apex.  V is kept in this form, because the published data depend on
+    it; conj(V) gives the causal response.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.
@@ -63,16 +63,16 @@ __all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
            "table", "transfer"]
 
 LENGTH = 3.5            # cm, base to apex
-BEND = 10.0             # Hz; (8) is linear below it
+BEND = 10.0             # Hz; (8) is about linear below this frequency
 DEGREE = 7
-MARGIN = 1.05           # factor by which a table exceeds `top`: splines err at ends
+MARGIN = 1.05           # extends a table beyond `top`: splines are inaccurate at ends
 
 
 class Membrane(NamedTuple):
     """Hold the constants of eqs. (1)-(5), in CGS units."""
     C0: float = 1e9         # stiffness at the base
-    a: float = 3500.0       # subtracted from the stiffness everywhere
-    alpha: float = 3.0      # 1/cm, decay of the stiffness
+    a: float = 3500.0       # constant subtracted from the stiffness
+    alpha: float = 3.0      # 1/cm, decay rate of the stiffness
     rho: float = 1.0        # density of the fluid
     delta: float = 0.15     # damping
     h: float = 0.1          # height of the canal
@@ -84,14 +84,14 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold values of `transfer` from 1 Hz to beyond `top`."""
+    """Hold values of `transfer` at frequencies from 1 Hz to above `top`."""
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
     top: float                  # Hz
 
 
 def places(channels=700):
-    """Return the places of equidistant channels, base first.
+    """Return the places of equidistant channels, from base to apex.
 
     Parameters
     ----------
@@ -121,12 +121,12 @@ def phase(frequencies, places, membrane="2021"):
     places : (C,) float
         Distance from the base, from 0 to 3.5 cm.
     membrane : {"2020", "2021"} or Membrane
-        Published or other constants.
+        Name of published constants, or other constants.
 
     Returns
     -------
     (F, C) complex
-        Phase G.  Its imaginary part, the damping, is never negative.
+        Phase G; the imaginary part, a damping, is never negative.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def phase(frequencies, places, membrane="2021"):
 
 
 def _wave(w, c, k):
-    """Return impedance xi, wave number g and phase G, eqs. (1), (2) and (7)."""
+    """Return the impedance xi, wave number g and phase G, (1), (2) and (7)."""
     A, damping = k.a + k.m * w ** 2, 1j * w * k.delta * np.sqrt(k.C0 * k.m)
 
     def at(y):
@@ -186,7 +186,7 @@ def transfer(frequencies, places, membrane="2021"):
 
 
 def table(places, membrane="2021", *, top=24000.0, points=1500):
-    """Tabulate the transfer function at frequencies equidistant in s of (8).
+    """Tabulate the transfer function at frequencies equidistant in s, eq. (8).
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def interpolate(table, frequencies, channels=None):
     frequencies : (F,) float
         Frequencies in Hz, from 1 to the `top` of the table.
     channels : slice, optional
-        Selection of places of the table, by default all.
+        Selected places of the table; the default is all places.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def interpolate(table, frequencies, channels=None):
 
 
 def _grid(frequencies, places, membrane):
-    """Return w as a column, places as a row, and the constants, all checked."""
+    """Validate the arguments; return w (column), places (row) and constants."""
     f, c = _arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                    frequencies, places, dtype=np.float64)
     if not isinstance(_one_of("membrane", membrane, *MEMBRANES, Membrane), Membrane):

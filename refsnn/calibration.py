@@ -33,7 +33,7 @@ Approximate.  The measured leak includes the offset of the
     amplitudes.  Membrane noise lowers the measured threshold by about the
     standard deviation of the noise.  Synaptic mismatch is averaged over
     `repeats` selections of input rows.
-Cost.   Each repeat uses about 300 images; emulated, all take 2 s.
+Cost.   Each repeat needs about 300 images; the emulated chip takes 2 s.
 Departures.  [CB22] uses the chip's calibration tools, which can also apply
     known voltages.  This module uses only inputs and recordings.
 
@@ -54,7 +54,7 @@ _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons; NaN if not measurable."""
+    """Hold the measured parameters of N neurons; unmeasurable values are NaN."""
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
@@ -84,8 +84,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     run : callable (weights, spikes) -> (spikes, samples)
         Function that runs the chip.  All neurons are hidden neurons:
         weights.hidden is (neurons, inputs) int, weights.recurrent is None,
-        weights.readout is (0, neurons).  Input spikes, 0 or 1, have shape (T,
-        B, inputs); both results have shape (T, B, neurons).
+        weights.readout is (0, neurons).  Input spikes are (T, B, inputs), 0 or
+        1, and both results are (T, B, neurons).
     neurons, inputs : int
         Chip size: at least 11 inputs are required; 100 are recommended.
     dt : float
@@ -131,7 +131,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     t = tau_syn * np.linspace(0, 6, 400)[:, None]
     peak = gains[0] * _kernel(t, taus[0], mem).max(axis=0)
     nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
-    blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone is not sufficient
+    blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone does not identify tau
     return Measurement(blank * gains * nominal * scale / code[1], blank * taus, tau,
                        blank * half * peak / code[1],                      # (5)
                        (base - code[0]) / code[1], reset / code[1],        # (6)
@@ -251,7 +251,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     For a neuron that fires without input, only the threshold is corrected: it
     is raised by 1.  For a neuron that never fires, or fires too late to
     measure, the leak is corrected and the threshold is lowered by 0.5.
-    Calibration should therefore be repeated at least once.
+    Calibration should therefore be repeated on the corrected chip.
 
     Parameters
     ----------

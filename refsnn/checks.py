@@ -1,35 +1,35 @@
 # refsnn 0.1.0 | checks.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Check gradients by finite differences, including spiking networks.
+r"""Check gradients, also of spiking networks, by finite differences.
 
-Along a direction d, a claimed gradient of f is compared with a central
-difference that is extrapolated from two step sizes,
+Along a direction d, the gradient of f under test is compared with a
+central difference that is extrapolated from two step sizes,
 
     D(h) = (f(theta + h d) - f(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
 
 D must equal <gradient, d>.  A hard threshold has no useful derivative.  A
-spiking network is therefore run again with the spike function
+spiking network is therefore simulated again with the spike function
 
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
 where H is the step function and u0 the recorded membrane potential.  At
-u0, s equals the hard spike to the last bit, and its derivative is the
-surrogate f'.  If a learning rule drops a path, `frozen` keeps this path at
-recorded values.  For a correct gradient, the remainder of a Taylor
+u0, s equals the hard spike to the last bit, and ds/du is the surrogate
+derivative f'.  If a learning rule neglects a path, `frozen` fixes this
+path at recorded values.  For a correct gradient, the remainder of a Taylor
 expansion is of second order,
 
     |f(theta + h d) - f(theta) - h <gradient, d>| = O(h^2)            (4)
 
-Derivation.  (2) cancels the h^2 term of (1).  A relative rounding error
-    eps of f changes D by 4 eps |f| / h.  This noise is added to the
+Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
+    error eps of f changes D by 4 eps |f| / h.  This noise is added to the
     tolerance.  The check fails if the noise exceeds 2e-4 of the compared
-    values, so that it cannot hide an error of 0.1 %.
-Exact.  The complex step Im f(theta + i h d) / h has no cancellation.  It
-    applies to analytic f without abs or comparisons.
-Cost.   `directional` evaluates f 4 times for each direction, `gradient`
-    4 times for each entry.
-Departures.  Tolerances are relative to the larger of the two values, never
-    absolute.  Only float64 is accepted.
+    values, so that noise cannot hide an error of 0.1 %.
+Exact.  The complex step Im f(theta + i h d) / h has no cancellation.  The
+    function f must be analytic, without abs or comparisons.
+Cost.   `directional` evaluates f 4 times for each direction, and
+    `gradient` evaluates f 4 times for each entry.
+Departures.  Tolerances are relative to the larger of the two compared
+    values, never absolute.  Only float64 arrays are accepted.
 """
 
 import re
@@ -40,34 +40,34 @@ import numpy as np
 __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",
            "gradient", "taylor_slope"]
 
-STEP = 1e-5         # step h of (1), for parameters of size 1
+STEP = 1e-5         # step h of (1), for parameters of order 1
 RESOLVED = 2e-4     # largest relative noise of a conclusive comparison
 OPTIONS = "rtol () in (0, 1), step () in (0, inf)"
 
 
 def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
                 directions=3, step=STEP, margin=None):
-    """Assert that a gradient is correct in random directions, (1) and (2).
+    """Assert that a gradient is correct along random directions, (1) and (2).
 
-    An AssertionError reports values that differ, that are both 0, or whose
-    difference may be hidden by rounding noise.
+    The check raises an AssertionError if the two values differ, if both are 0,
+    or if rounding noise may hide a difference.
 
     Parameters
     ----------
     f : callable (theta) -> float
-        Loss.
+        Scalar loss function.
     theta, gradient : array or list of arrays, float64
-        Parameters, and the claimed derivative of f at theta.  Each array
+        Parameters, and the gradient of f at theta that is tested.  Each array
         is checked separately.
     rng : numpy.random.Generator
-        Source of the directions.
+        Random generator for the directions.
     rtol : float
-        Tolerance relative to the larger of the two values.
+        Tolerance relative to the larger of the two compared values.
     directions, step : int, float
-        Number of directions for each parameter array; h in (1).
+        Number of directions for each parameter array, and h in eq. (1).
     names, margin : list of str, float, optional
-        Names of the parameters, and distance to the nearest threshold or
-        kink, for messages.
+        For error messages: names of the parameters, and distance to the
+        nearest threshold or kink.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
 
 
 def _difference(loss, thetas, direction, step):
-    """Return the extrapolated central difference and its rounding noise."""
+    """Return the extrapolated central difference and the rounding noise."""
     size = 0.0
 
     def central(h):
@@ -105,7 +105,7 @@ def _difference(loss, thetas, direction, step):
 
 
 def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
-    """Raise AssertionError unless the two values agree beyond the noise."""
+    """Raise an AssertionError unless the two values agree up to the tolerance."""
     larger = max(abs(analytic), abs(numeric), scale)
     if larger == 0 or not noise <= RESOLVED * larger:
         fault = (f"finite difference {numeric:.17g} has rounding noise {noise:.3g}, "
@@ -123,7 +123,7 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
 
 
 def _nearest(margin):
-    """Return a remark on the nearest threshold for a message."""
+    """Return the remark on the nearest threshold for an error message."""
     return "" if margin is None \
         else f"; nearest threshold at a distance of {float(margin):.3g}"
 
@@ -131,16 +131,16 @@ def _nearest(margin):
 def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=None):
     """Assert that each entry of a gradient is correct, eqs. (1) and (2).
 
-    An AssertionError reports the first entry that differs, or an array of
-    gradient that is 0.
+    The check raises an AssertionError for the first entry that differs, or for
+    a gradient array that is 0.
 
     Parameters
     ----------
     f, theta, gradient, names, step, margin
         As for `directional`.
     rtol : float
-        Tolerance relative to the larger of the two values, or to 1/1000 of
-        the largest entry of the array if that is larger.
+        Tolerance relative to the larger of the two compared values, or to
+        1/1000 of the largest array entry if that is larger.
 
     Examples
     --------
@@ -169,12 +169,12 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 
 
 def anchored(surrogate, mem, threshold=1.0):
-    """Return the spike function of an anchored run, eq. (3).
+    """Return the spike function of an anchored simulation, eq. (3).
 
     Parameters
     ----------
     surrogate : callable (v) -> (value, derivative)
-        Primitive f(v) and surrogate derivative f'(v) at v = u - threshold.
+        Function that returns f(v) and f'(v) of eq. (3), v = u - threshold.
     mem, threshold : (T, B, n) float64, float or (n,) float
         Recorded membrane potentials and threshold of the hard-spiking run.
 
@@ -213,9 +213,9 @@ def frozen(run, *recording):
     Parameters
     ----------
     run : callable (theta, *recording) -> float
-        Loss that uses recorded values in the paths that a rule drops.
+        Loss that uses recorded values in the paths neglected by a rule.
     recording : arrays
-        Recorded values, at least one array.
+        One or more arrays of recorded values.
 
     Returns
     -------
@@ -248,7 +248,7 @@ def complex_step(f, theta, direction, step=1e-30):
     theta, direction : array, float64
         Point and direction, of equal shapes.
     step : float
-        Imaginary step.
+        Size of the imaginary step.
 
     Returns
     -------
@@ -270,7 +270,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Compute the order of the remainder (4), 2 for a correct gradient.
+    """Return the order of the Taylor remainder (4); a correct gradient gives 2.
 
     Parameters
     ----------
@@ -279,13 +279,13 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     direction : array or list of arrays, float64
         Direction d.
     start, halvings : float, int
-        Largest h, and number (>= 3) of values of h, which are halved.
+        Largest h, and number of values of h (at least 3), halved each time.
 
     Returns
     -------
     float
-        Slope of log remainder against log h, for remainders above rounding
-        error.  It is inf if fewer than three remain, as for linear f.
+        Slope of log remainder against log h, for remainders above the rounding
+        error; inf if fewer than three remain, as for linear f.
 
     Examples
     --------
@@ -329,7 +329,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     shape_in, shape_out : tuple of int
         Shapes of A and B.
     rng : numpy.random.Generator
-        Source of random A and B.
+        Random generator for A and B.
 
     Returns
     -------
@@ -359,7 +359,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return f as a function of a list of arrays; its values must be finite."""
+    """Return f as a function of a list of arrays that must be finite-valued."""
     single = not isinstance(theta, (list, tuple))
 
     def loss(thetas):
@@ -369,7 +369,7 @@ def _loss(f, theta):
 
 
 def _pairs(theta, other, what="gradient"):
-    """Return theta and another argument as lists of arrays of equal shapes."""
+    """Validate and return theta and another argument as lists of arrays."""
     if not isinstance(theta, (list, tuple)):
         theta, other = [theta], [other]
     if not len(theta) == len(other) > 0:

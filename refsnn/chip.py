@@ -17,9 +17,9 @@ sampled anew at each use, and size is the magnitude of an effect:
         1 + size (N cos a + N' sin a),  a = 2 pi age / hour           (6)
 
 Factors of eq. (1) have mean 1 and standard deviation size.  Potentials are
-in units of the nominal distance from leak to threshold.  Threshold and
-reset are relative to the leak potential of the neuron.  ADC is the
-analog-to-digital converter; its offset is measured in codes.
+in units of the nominal distance from leak to threshold; threshold and
+reset are relative to the leak of the neuron.  Offsets of the
+analog-to-digital converter (ADC) are in integer codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
@@ -40,16 +40,15 @@ Here k = noise sqrt(1 - exp(-2h/tau)), and xi is uniform on 2^16 levels
 with variance 1.  For h << tau, eq. (12) multiplies the part of a steady
 response beyond the edge by slope.  Codes are clipped to 0 .. 255.  Time
 bin t lasts from t dt to (t+1) dt.  The potential is sampled at the start
-of the bin, and the input arrives at its end.  The recorded value is 1 if
-the neuron spikes at least once in the bin.  As in `lif`, x[t] enters
-I[t+1].
+of the bin, and the input arrives at its end.  A recorded 1 means at least
+one spike in the bin.  As in `lif`, x[t] enters I[t+1].
 
 Derivation.  `Effects` states the source of each spread.  Eq. (9) solves
-    tau dv/dt = -v + tau g I for exponentially decaying I.  With this g, a
-    nominal neuron has U[t+1] = beta U[t] + I[t] at multiples of dt.
+    tau dv/dt = -v + tau g I for exponentially decaying I, with g such that
+    a nominal neuron has U[t+1] = beta U[t] + I[t] at multiples of dt.
 Exact.  The dynamics are exact between events.  Spikes are detected at the
     ends of steps.  Arrivals, delays and refractory times are rounded to
-    steps, with errors of order h.  With h = dt and refractory time r dt, r
+    steps, with errors of order h.  With h = dt and a refractory time r dt
     > 0, an ideal chip equals `lif` with reset="zero" and refractory=r.
 Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` takes
     O(B N) time per step for N = n + k neurons, and O(B T N) memory.
@@ -100,7 +99,7 @@ class Effects(NamedTuple):
     noise          std. of read, membrane and baseline noise        [H][S]
     adc_limit      largest integer code of the samples              [S][H]
     adc            spreads of ADC offsets, in codes, and ADC gains  [C][P]
-    sampling       latency of the samples, and std. of its jitter, s [T][P]
+    sampling       latency of the samples, and its jitter, s        [T][P]
     hidden_peak    a sample at a spike shows the reset potential    [T]
     headroom       lower and upper edge of the linear membrane range,
                    and slope of the response beyond this range      [H][P]
@@ -488,7 +487,7 @@ def _arrivals(x, model, effects, rng):
     late = np.rint(rank * (effects["timing"][0] / model.h)).astype(int)
     row = ((t + 1) * K + late) * B + b
     order = np.lexsort((row,))                                  # the sort is stable
-    order = order[:np.searchsorted(row[order], T * K * B)]      # keep arrivals before the end
+    order = order[:np.searchsorted(row[order], T * K * B)]      # drop late arrivals
     rows, begin = np.unique(row[order], return_index=True)
     events = sparse.csr_matrix((np.ones(len(order), model.inputs.dtype), i[order],
                                 np.append(begin, len(order))), shape=(len(rows), m))

@@ -23,17 +23,15 @@ The weight penalty is (5), and the initial weights have distribution (6):
     sum over matrices of strength mean w^2                            (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n), g = 0.7 (1 - beta)    (6)
 
-Derivation.  Eq. (4) is linear and self-adjoint, so the gradient with
-    respect to W is (4) applied to the gradient with respect to W'.  Eqs.
-    (1) and (2) have derivative 0 almost everywhere.  Their mean slope over
-    an interval of length 1/scale is scale, which the estimator uses
-    instead.
-Exact.  Eqs. (3)-(6) are exact; (1), (2) are exact for integer scale w.
+Derivation.  Eq. (4) is linear and self-adjoint, so it maps the gradient
+    with respect to W' to that with respect to W.  Eqs. (1) and (2) have
+    derivative 0 almost everywhere; the estimator uses scale, their mean
+    slope over an interval of 1/scale.
+Exact.  Eqs. (3)-(6) hold exactly, (1) and (2) if scale w is an integer.
 Cost.   The time is O(n (m + n + k)).
-Departures.  Eqs. (1)-(3) are from the text of [CB22], (5) and (6) from its
+Departures.  Eqs. (1)-(3) are in the text of [CB22], (5) and (6) in its
     public code.  Recurrent weights are initialised like readout weights.
-    Halves are rounded to even integers.  If all readout weights are 0, s =
-    most.
+    Ties are rounded to even.  If all readout weights are 0, s = most.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | cochlea.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Convert sound to spikes, as for the Spiking Heidelberg Digits.
+r"""Convert sound to spikes as in the Spiking Heidelberg Digits.
 
 A sound x, normalised by `audio.prepare`, moves the basilar membrane.  Each
-place of the membrane drives a hair cell.  The 40 fibres of the hair cell
-fire at random and excite one bushy cell.  The spikes of the bushy cells
-are the result.  `basilar` supplies the transfer function V of the
-membrane.  With sampling rate fs, N samples, their Fourier transform X,
-n = N//2 + 1 and dt = 2/fs, the velocity v of the membrane is
+place of the membrane drives one hair cell.  The 40 fibres of a hair cell
+fire at random and excite one bushy cell, whose spikes are the output.
+`basilar` supplies the transfer function V of the membrane.  With sampling
+rate fs, N samples, the Fourier transform X of x, n = N//2 + 1 and dt =
+2/fs, the velocity v of the membrane is
 
     f[k] = 1 + k (fs/2 - 1)/(n - 1), k = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_k V(f[k]) X[k] e^(2 pi i k t/n)        (2)
@@ -22,32 +22,32 @@ of a fibre are
     w[t] = w + r dt c - x dt w                            (6)  [M86]
     P[t] = h dt c[t]                                      (7)  [M88]
 
-where q, c and w on the right are values of step t-1, and initially the
-steady values in silence.  A fibre fires in step t with probability P[t],
-unless it fired within its refractory time.  If n[t] fibres fire, the
-current I and the membrane potential U of the bushy cell are
+where q, c and w on the right are values of step t-1.  The initial pools
+are the steady state in silence.  A non-refractory fibre fires in step t
+with probability P[t].  If n[t] fibres fire, the current I and the membrane
+potential U of the bushy cell are
 
     I[t] = e^(-dt/tau_syn) I[t-1] + n[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
 
-The bushy cell spikes if U >= 1; U is then 0 for its refractory time.
+The bushy cell spikes if U >= 1; U then stays 0 for the refractory time.
 
-Derivation.  (3)-(6) are Euler steps of the model's differential equations.
-    Transmitter that leaves one pool enters the next; l c is lost, and
-    y (M - q) is produced.  A Poisson process with rate -log(1 - P) per
-    step has a point in a step with probability P.  The points of all
-    fibres are therefore drawn at once, and points within the refractory
-    time of a spike are deleted.
+Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
+    equations.  Transmitter that leaves one pool enters the next, except
+    for the loss l c and the production y (M - q).  A Poisson process with
+    rate -log(1 - P) per step has a point in a step with probability P.
+    The points of all fibres are therefore sampled together, and points
+    within the refractory time of a spike are deleted.
 Exact.  All values up to (7) equal those of the published software; spikes
     have the same distribution.  Each channel has its own random stream.
-Cost.   O(C N) memory for C channels at a time; O(C N log N) time.
-Departures.  Unlike in the software of [CSSZ20], results depend on a seed
-    only, and the length of a sound is limited.  Some properties of the
-    software are kept.  v is sampled at fs/2, so motion above fs/4 is
-    aliased.  A step counts as 2/fs although n steps last N/fs.
-    Frequencies start at 1 Hz instead of 0.  The clip is periodic: a
-    response that leaves it at one end enters at the other.  Spikes in the
-    last step are dropped.  U = 1 is a spike.
+Cost.   Time is O(C N log N); memory is O(C N) for C channels at a time.
+Departures.  Unlike the software of [CSSZ20], this module uses a seed and
+    limits the length of a sound.  Other properties of the software are
+    kept.  Sampling of v at fs/2 causes aliasing of motion above fs/4.  The
+    time step is 2/fs although n steps last N/fs.  Frequencies start at 1
+    Hz instead of 0 Hz.  The clip is periodic: a response that leaves one
+    end enters at the other.  Spikes in the last step are discarded.  U = 1
+    is a spike.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -64,9 +64,9 @@ from scipy import fft
 __all__ = ["HairCell", "bushy", "convert", "fibres", "firing_probability",
            "transmitter", "velocity"]
 
-WIDTH = 16              # channels that are transformed together
-BUFFER = 1 << 27        # samples x channels that `convert` holds: 512 MB of v
-CHUNK = 256             # steps whose permeability is computed at once
+WIDTH = 16              # number of channels that are transformed together
+BUFFER = 1 << 27        # largest samples x channels in `convert`: 512 MB of v
+CHUNK = 256             # number of steps whose permeability is computed at once
 POSITIVE = "() in (0, 1e12]"
 COUNT = "() int in [1, 1e12]"
 
@@ -93,21 +93,21 @@ def velocity(x, rate, response, channels, *, out=None):
     Parameters
     ----------
     x : (N,) float
-        Sound, as from `audio.prepare`.
+        Sound, such as a result of `audio.prepare`.
     rate : float
         Sampling rate of x, Hz.
     response : callable (frequencies, channels) -> (F, C) complex
-        V at (F,) frequencies in Hz for a slice of C channels, such as
-        `basilar.interpolate` with a table.
+        Transfer function V at F frequencies in Hz for a slice of C channels,
+        such as `basilar.interpolate` with a table.
     channels : int or slice
         Number of channels, or a slice that starts at a multiple of 16.
     out : (n, C) float64, optional
-        Array for the result.
+        Array to which the result is written.
 
     Returns
     -------
     (n, C) float64
-        Velocity v, every 2/rate seconds.
+        Velocity v, sampled every 2/rate seconds.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def velocity(x, rate, response, channels, *, out=None):
         V = np.asarray(response(frequencies, slice(i, j)))
         if V.shape != (n, j - i):
             raise ValueError(f"response gives shape {V.shape}: must be {(n, j - i)}")
-        # One transform computes two real signals, of an even and an odd channel.
+        # One complex transform computes the real signals of an even and an odd channel.
         # The Hermitian part of the spectrum of a channel determines its signal.
         S = np.zeros((n, j - i + (j - i) % 2), complex)
         np.multiply(V, X[:, None], out=S[:, :j - i])
@@ -145,21 +145,21 @@ def velocity(x, rate, response, channels, *, out=None):
 
 
 def transmitter(v, dt, *, cell=None):
-    """Compute the transmitter in the pools of each hair cell, eqs. (3)-(6).
+    """Compute the transmitter pools of each hair cell, eqs. (3)-(6).
 
     Parameters
     ----------
     v : (T, C) float
         Velocity of the membrane.
     dt : float
-        Step, s, below 1/(l + r), 1/g, 1/x and 1/y.
+        Time step, s; must be below 1/(l + r), 1/g, 1/x and 1/y.
     cell : HairCell, optional
-        Constants, by default as published.
+        Constants of the hair cell; the default values are published.
 
     Returns
     -------
     (3, T, C) float64
-        q, c and w after each step.
+        Pools q, c and w after each step.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the pools after each step of v, in buffers that are reused."""
+    """Yield the pools after each step of v; the buffers are reused."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     c = M * y * k / (l * k + y * (l + r))
@@ -209,7 +209,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
     v, dt, cell
         As for `transmitter`.
     out : (T, C) float64, optional
-        Array for the result, which may be v itself.
+        Array to which the result is written; v is allowed.
 
     Returns
     -------
@@ -229,16 +229,16 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
-    """Draw the number of fibres of each channel that fire in each step.
+    """Sample the number of fibres of each channel that fire in each step.
 
     Parameters
     ----------
     P : (T, C) float
         Firing probability of a non-refractory fibre, in [0, 1).
     dt : float
-        Step, s.
+        Time step, s.
     rng : numpy.random.Generator or list of C generators
-        A generator for each channel, or one generator that spawns them.
+        One random generator, or one for each channel.
     count : int
         Number of fibres of each channel, from 1 to 255.
     refractory : float
@@ -266,7 +266,7 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
         points = own.uniform(0, hazard[-1], own.poisson(count * hazard[-1]))
         points.sort()
         at = np.minimum(np.searchsorted(hazard, points, side="right"), T - 1)
-        # The fibres are laid end to end on one axis, with refractory times between.
+        # The fibres are concatenated on one time axis, separated by refractory times.
         at += own.integers(0, count, at.size) * (T + steps)
         at.sort()
         at = _ready(at, steps) % (T + steps)
@@ -275,12 +275,12 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
 
 
 def _steps(refractory, dt):
-    """Return a refractory time in steps, rounded up."""
+    """Return a refractory time in time steps, rounded up."""
     return max(math.ceil(refractory / dt - 1e-9), 1)
 
 
 def _ready(points, steps):
-    """Return the sorted points without those in the dead time of kept points."""
+    """Return the sorted points outside the dead time of points returned earlier."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -299,18 +299,18 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     Parameters
     ----------
     n : (T, C) int
-        Number of fibres that fire, as from `fibres`.
+        Number of firing fibres, such as a result of `fibres`.
     dt : float
-        Step, s.
+        Time step, s.
     tau_mem, tau_syn, refractory : float
         Time constants and refractory time, s.
     weight : float
-        Strength of a fibre, in thresholds per second.
+        Synaptic weight of a fibre, in thresholds per second.
 
     Returns
     -------
     steps, channels : (E,) int64
-        Step and channel of each spike, sorted by step, then channel.
+        Step and channel of each spike, sorted by step, then by channel.
 
     Examples
     --------
@@ -346,37 +346,37 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
             longest=30.0):
     """Convert a sound to spikes, eqs. (1)-(9).
 
-    For a recording and the membrane of `basilar`::
+    A recording is converted with the membrane of `basilar` as follows::
 
         x = audio.prepare(audio.resample(*audio.read("word.wav")), 48000)
         table = basilar.table(basilar.places(700))      # once for all words
         response = functools.partial(basilar.interpolate, table)
         times_s, units = cochlea.convert(x, response, 700, rng)
 
-    Short words are converted faster together: `firing_probability`,
-    `fibres` and `bushy` accept columns of several words.
+    To convert short words faster, pass the columns of several words to
+    `firing_probability`, `fibres` and `bushy`.
 
     Parameters
     ----------
     x, response, rate
-        As for `velocity`.  The sound must not be silent, and the published
-        data have a rate of 48000 Hz.
+        As for `velocity`.  The sound must not be silent.  The sampling rate of
+        the published data is 48000 Hz.
     channels : int
         Number of channels.
     rng, cell
         As for `fibres` and `transmitter`.
     block : int, optional
-        Number of channels in memory at a time, rounded up to a multiple of
-        16; by default 512 MB.  It does not change the result.
+        Number of channels processed together, rounded up to a multiple of 16
+        (default: 512 MB).  This number does not change the result.
     longest : float
-        Longest sound that is accepted, s.
+        Longest accepted sound, s.
 
     Returns
     -------
     times_s : (E,) float64
         Spike times, s, sorted.
     units : (E,) int64
-        Channels; channel 0 is at the base.
+        Channel of each spike; channel 0 is at the base.
 
     Examples
     --------
@@ -389,7 +389,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     longest, rate, channels, block = _arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",
         longest, rate, channels, block)
-    if np.size(x) > longest * rate:         # before anything is copied
+    if np.size(x) > longest * rate:         # before the sound is copied
         raise ValueError(f"x lasts {np.size(x) / rate} s: must be at most longest = "
                          f"{longest} s")
     x, = _arrays("x (N) float", x)
@@ -410,7 +410,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
 
 def _range(channels):
-    """Return the first and the last channel + 1."""
+    """Return the first channel, and the last channel plus 1."""
     if not isinstance(channels, slice):
         return 0, *_arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop
@@ -429,7 +429,7 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    """Return the constants of a hair cell, checked together with dt."""
+    """Validate dt and the constants of a hair cell; return the constants."""
     cell = HairCell() if cell is None else _one_of("cell", cell, HairCell)
     _arrays(f"dt {POSITIVE}, {CELL}", dt, *cell)
     fastest = max(cell.l + cell.r, cell.g, cell.x, cell.y)

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Conventions of a LIF step, each on a named axis, and the exact gradient.
+r"""Simulate a LIF layer in any published convention; compute exact gradients.
 
-Simulators differ in a dozen details of a LIF step.  A `Step` names one
-choice for each detail, `simulate` runs any combination, and `PRESETS` has
-the choices of published tools.  The default is the step of `lif`.  State k
-consists of the current I and of the membrane potential u before its reset
-by the spike s[k].  Input x[k] leads from state k to state k + 1:
+Simulators differ in a dozen details of a LIF step.  A `Step` holds one
+choice for each detail, `simulate` runs any combination of choices, and
+`PRESETS` has the choices of published tools.  The default is the step of
+`lif`.  State k is the current I and the membrane potential u before the
+reset by spike s[k].  Input x[k] leads from state k to state k + 1:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
     d[k] = drive D[k],  D[k] = W x[k] + V s[k]                        (2)
@@ -15,13 +15,13 @@ by the spike s[k].  Input x[k] leads from state k to state k + 1:
     v = R(beta u[k] + gain j + (1 - beta) leak, s[k])                 (6)
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
 
-The axes `synapse` and `input` set the order of the three operations of
-(3), and `reset_at` chooses between (5) and (6).
+The axes `synapse` and `input` set the order of the operations in eq. (3),
+and `reset_at` selects eq. (5) or eq. (6).
 
-Derivation.  Except for W and V, a step is elementwise.  Let r1 and z1 be
-    the derivatives of R by u and s in (5), r2 and z2 those in (6), and
-    r = 1, z = 0 in the equation that is not used.  With c = 0 where u is
-    held or at the floor and c = 1 elsewhere,
+Derivation.  Except for products with W and V, a step is elementwise.  In
+    eq. (5), R has derivatives r1 with respect to u and z1 with respect to
+    s; in eq. (6), r2 and z2.  The unused equation has r = 1, z = 0.  With
+    c = 0 where u is held or at the floor, and c = 1 elsewhere,
 
     a = dI[k+1]/dI[k],  f = dI[k+1]/dD[k]                             (8)
     b = du[k+1]/dI[k] = c r2 gain dj/dI[k],
@@ -29,8 +29,8 @@ Derivation.  Except for W and V, a step is elementwise.  Let r1 and z1 be
     e = du[k+1]/du[k] = c r2 beta r1 at fixed s[k]                   (10)
     z = du[k+1]/ds[k] = c (r2 beta z1 + z2) at fixed D[k]            (11)
 
-    `slopes` returns (8)-(11).  With psi[k] for ds[k]/du[k] and the state
-    h = [I, u], the chain rule gives the arguments of `bptt` and `rtrl`:
+    `slopes` returns (8)-(11).  With psi[k] = ds[k]/du[k] and the state h =
+    [I, u], the chain rule gives the arguments of `bptt` and `rtrl`:
 
     J[k+1] = [[a, f V psi[k]], [b, e + z psi[k] + g V psi[k]]]       (12)
     F[k+1]: dI_i/dW_ij = f_i x_j[k],  dI_i/dV_ij = f_i s_j[k],
@@ -38,18 +38,19 @@ Derivation.  Except for W and V, a step is elementwise.  Let r1 and z1 be
     E[k+1] = dh[k+1]/dx[k] = [[f W], [g W]]                          (14)
     q[k] = [0, psi[k] dspikes + (r + y psi[k]) dmem]                 (15)
 
-    where r and y are the derivatives of the recorded potential by u and s:
-    1 and 0, or those of R if it is recorded after the reset.
+    where the recorded potential has the derivatives r with respect to u
+    and y with respect to s: 1 and 0 before the reset, or those of R after
+    it.
 Exact.  The gradient is that of the hard-spiking network with ds/du := psi.
-    The refractory mask is a recorded value, and a membrane at the floor is
-    a constant.  The reset transmits no derivative if through_reset=False,
-    or if spikes="many" and reset="zero".
-Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory,
-    `linearise` O(T B n p) time and memory, p = n m + n n.
-Departures.  Presets describe the default options of the tools in 2024 to
-    2026, except for rounding.  hxtorch skips the reset if a measured trace
-    is injected.  A run of T steps has T + 1 states, and state 0 is the
-    resting state; `lif` has T rows and does not use its last input.
+    The refractory mask and membranes at the floor are treated as
+    constants.  No derivative passes through the reset if
+    through_reset=False, or if spikes="many" and reset="zero".
+Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
+    `linearise` takes O(T B n p) time and memory, p = n m + n n.
+Departures.  Presets are the default options of the tools in 2024 to 2026,
+    up to rounding.  In hxtorch, an injected membrane trace disables the
+    reset.  A run of T steps has T + 1 states; state 0 is at rest.  `lif`
+    returns T rows and ignores its last input.
 """
 
 import re
@@ -64,27 +65,27 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold one choice on every axis; the default is that of `lif`.
+    """Hold one choice for every axis; the default is the step of `lif`.
 
     decay          alpha is exp(-dt/tau_syn) ("exact") or 1 - dt/tau_syn
-                   ("euler"); likewise beta
+                   ("euler"); beta is analogous
     synapse        position of the decay in (3); "none" means alpha = 0
-    input          (3) reads I after it adds d[k] ("same") or before
-                   ("next")
-    drive, gain    1 ("one"), or 1 - alpha for drive, 1 - beta for gain
-    test           row t of the recording shows the spikes s[t], tested
-                   "before" the update by x[t], or s[t+1], tested "after"
-    compare        u must exceed the threshold to spike, or may equal it
+    input          in (3), I is read after ("same") or before ("next") d[k]
+                   is added
+    drive, gain    factor 1 ("one"), or 1 - alpha (drive), 1 - beta (gain)
+    test           row t of the recording holds the spikes s[t] ("before"
+                   the update with x[t]) or s[t+1] ("after" the update)
+    compare        a spike requires u > threshold or u >= threshold
     spikes         at most "one" spike per step, or "many": one for each
-                   threshold contained in u
-    reset          form of (4); "zero" sets u to `reset_to`
-    reset_at       reset at "once", or one step later "before" the decay
-                   (both (5)) or "after" the decay (6)
+                   multiple of the threshold that u reaches
+    reset          form of R in (4); "zero" sets u to `reset_to`
+    reset_at       the reset is applied at "once", or in the next step
+                   "before" (both (5)) or "after" the decay (6)
     through_reset  derivatives pass through s in (4)
     floor          u is bounded below in (7)
     refractory     number of steps for which u is held after a spike
-    record         row t shows state t ("before") or t + 1 ("after"), with
-                   R(u, s) in place of u if reset_at="once", except for
+    record         row t holds state t ("before") or t + 1 ("after"); if
+                   reset_at="once", R(u, s) replaces u, except for
                    test="before", record="after"
     """
 
@@ -105,13 +106,13 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the states 0 to T of a run, arrays of shape (T + 1, B, n)."""
+    """Hold states 0 to T of a simulation; all arrays are (T + 1, B, n)."""
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
-    fired: np.ndarray       # s in the reset, at most 1 if it is to zero
+    fired: np.ndarray       # s as used in the reset; at most 1 if reset="zero"
     reset: np.ndarray       # R(u, s)
-    free: np.ndarray        # membrane before the reset of (6) and before (7)
+    free: np.ndarray        # membrane potential before the reset of (6) and before (7)
     held: np.ndarray        # bool, True while refractory
 
 
@@ -159,31 +160,31 @@ LEVELS = ("neurons (n), tau_syn (n?) in [0, inf), tau_mem (n?) in [0, inf), "
 def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
              reset_to=0.0, floor=0.0, spike: Callable = None, clamp=None,
              reset_spikes=None):
-    """Simulate T steps of a layer from rest in any convention, eqs. (1)-(7).
+    """Simulate a layer for T steps from rest in any convention, eqs. (1)-(7).
 
     Parameters
     ----------
     step : Step
-        Choice on each axis.
+        Choice for each axis.
     x : (T, B, m) float, int or bool
-        Input.
+        Input of the layer.
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem : float or (n,) float
-        Time constants, s; 0 means no memory.
+        Time constants, s; 0 means that the decay factor is 0.
     dt : float
-        Step, s.
+        Time step, s.
     threshold, leak, reset_to, floor : float or (n,) float
-        Membrane levels; `floor` is used only if the step has a floor.
+        Membrane potentials; `floor` is used only if step.floor is True.
     spike : callable (k, u) -> (B, n) float, optional
-        Spike function that replaces (1) in anchored finite differences.
+        Spike function that replaces eq. (1) in finite-difference checks.
     clamp, reset_spikes : (T + 1, B, n), optional
-        Recorded `held` and `fired`, which replace those of this run.
+        Recorded `held` and `fired`, which replace the simulated values.
 
     Returns
     -------
     Run
-        States 0 to T; `recorded` turns them into T rows.
+        States 0 to T; `recorded` converts these states to T rows.
 
     Examples
     --------
@@ -231,7 +232,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
-    """Compute the constants of (2)-(7) in float64, and return them in dtype."""
+    """Compute the constants of (2)-(7) in float64; return them in `dtype`."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = _arrays(
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
@@ -245,12 +246,12 @@ def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
 def _decay(step, name, tau, dt):
     if step.decay == "euler" and (tau < dt).any():
         raise ValueError(f"{name} is {tau}: must be at least dt, {dt}, for Euler steps")
-    with np.errstate(divide="ignore"):      # tau = 0: no memory
+    with np.errstate(divide="ignore"):      # tau = 0: decay factor 0
         return 1 - dt / tau if step.decay == "euler" else np.exp(-dt / tau)
 
 
 def _synapse(step, current, terms, alpha):
-    """Return the new I and j of (3)."""
+    """Return the updated I, and the current j that eq. (3) reads."""
     order = ["add", "read"] if step.input == "same" else ["read", "add"]
     order.insert({"first": 0, "between": 1, "last": 2,
                   "none": int(step.input == "next")}[step.synapse], "decay")
@@ -279,17 +280,17 @@ def _reset(step, mem, fired, c):
 
 
 def recorded(step, run):
-    """Return the rows that a tool with this convention records.
+    """Return the rows that a tool with the given convention records.
 
     Parameters
     ----------
     step, run
-        Argument and result of `simulate`.
+        Convention, and result of `simulate`.
 
     Returns
     -------
     dict
-        "spikes", "mem" and "syn", (T, B, n) each.
+        Arrays "spikes", "mem" and "syn", (T, B, n) each.
 
     Examples
     --------
@@ -306,14 +307,14 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the states in the rows of s and of u, and whether R replaces u."""
+    """Return the recorded states of s and of u, and whether R replaces u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
 
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Return the elementwise derivatives of a step along a run, eqs. (8)-(11).
+    """Return the elementwise derivatives of each step of a run, eqs. (8)-(11).
 
     Parameters
     ----------
@@ -325,9 +326,9 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        `PARTS`: a, f, b, g, e, z from state k - 1 to k.  "row_by_mem" and
-        "row_by_spikes": r and y of (15).  All of these are (T + 1, B, n).
-        "rows": first states in the rows of spikes and of membranes, (2,).
+        `PARTS` are a, f, b, g, e, z from state k - 1 to k.  "row_by_mem" and
+        "row_by_spikes" are r and y of (15).  These arrays are (T + 1, B, n).
+        "rows" holds the first recorded states of spikes and membranes.
 
     Examples
     --------
@@ -367,7 +368,7 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
 
 
 def _reset_slopes(step, mem, fired, c):
-    """Return the derivatives r and z of R by u and by s."""
+    """Return r and z, the derivatives of R with respect to u and s."""
     zero, none = step.reset == "zero", step.reset == "none"
     by_mem = 1 - fired if zero else np.ones_like(mem)
     if none or not step.through_reset or zero and step.spikes == "many":
@@ -376,26 +377,26 @@ def _reset_slopes(step, mem, fired, c):
 
 
 def linearise(x, W, V, spikes, psi, slopes):
-    """Linearise the layer along a run, eqs. (12)-(14).
+    """Return the Jacobians of the layer along a run, eqs. (12)-(14).
 
     Parameters
     ----------
     x, W, V
         As for `simulate`; V may be None.
     spikes, psi : (T + 1, B, n) float
-        Spikes and surrogate derivative of the states.  Results have the
-        dtype of psi.
+        Spikes and surrogate derivatives of all states.  Results have the dtype
+        of psi.
     slopes : dict
         Result of `slopes`.
 
     Returns
     -------
     J : (T + 1, B, 2n, 2n) float
-        ``J[k] = dh[k]/dh[k-1]`` of h = [syn, mem]; J[0] is 0, unused.
+        ``J[k] = dh[k]/dh[k-1]`` of h = [syn, mem]; J[0] is 0 and not used.
     F : (T + 1, B, 2n, p) float
-        Immediate influence of the parameters, W then V, row by row.
+        Immediate derivatives with respect to W, then V, row by row.
     E : (T + 1, B, 2n, m) float
-        Derivative by the input, ``E[k] = dh[k]/dx[k-1]``.
+        Derivative with respect to the input, ``E[k] = dh[k]/dx[k-1]``.
 
     Examples
     --------
@@ -433,14 +434,14 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Return the direct derivative q of the loss by the states, eq. (15).
+    """Compute the direct derivative q of the loss, eq. (15).
 
     Parameters
     ----------
     psi, slopes
         As for `linearise`.
     dspikes, dmem : (T, B, n) float, optional
-        Derivatives of the loss by the recorded spikes and membranes.
+        Loss derivatives with respect to recorded spikes and membranes.
 
     Returns
     -------
@@ -486,7 +487,7 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names, *more):
-    """Return psi and the named entries of `slopes`, checked."""
+    """Validate and return psi and the named entries of `slopes`."""
     missing = [name for name in (*names, *more)
                if not isinstance(slopes, dict) or name not in slopes]
     if missing:

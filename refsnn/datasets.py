@@ -1,36 +1,36 @@
 # refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: pooch
-r"""Read image data sets: embedded digits, files of MNIST, CIFAR and SVHN.
+r"""Read image data sets: embedded digits, MNIST, CIFAR and SVHN.
 
 `digits` returns 1,797 handwritten digits of 8x8 pixels, which are stored
 beside the module (data/digits.npz).  `images` reads MNIST or Fashion-MNIST
-from a folder, and `fetch` downloads these files.  `split` draws a
-stratified test set, and `upsample` enlarges k x k images X by linear
+from a folder, and `fetch` downloads these files.  `split` samples a
+stratified test set, and `upsample` enlarges k x k images X by bilinear
 interpolation,
 
     Y = A X A^T,  A[i, j] = max(0, 1 - |p[i] - j|)                (1)
     p[i] = (i + 1/2) k / size - 1/2, clipped to [0, k - 1]        (2)
 
 `cifar` reads the binary archives of CIFAR-10 and CIFAR-100.  Each row of a
-file holds one image: a label (in CIFAR-100 a coarse and a fine label) and
-3,072 pixels, plane by plane in the order red, green, blue,
+file holds a label (in CIFAR-100 a coarse and a fine label) and 3,072
+pixels of an image, plane by plane in the order red, green, blue,
 
     x[r, c, k] = pixel[1024 k + 32 r + c] / 255                   (3)
 
-`svhn` reads the MATLAB files of the cropped digits of SVHN, with arrays
-X (32, 32, 3, N) and y (N, 1), in which the digit 0 is stored as 10,
+`svhn` reads the cropped digits of SVHN from MATLAB files with arrays X
+(32, 32, 3, N) and y (N, 1), in which the digit 0 is stored as 10,
 
     x[n, r, c, k] = X[r, c, k, n] / 255,  label = y mod 10        (4)
 
-Derivation.  (1) interpolates linearly at the centres (2) of the new
+Derivation.  Eq. (1) interpolates linearly at the centres p of the new
     pixels, first along one axis, then along the other.  Each row of A sums
-    to 1, so values stay in the range of X.
-Exact.  Pixel values are those of the files.  A split depends only on
-    labels, fraction and seed.
+    to 1, so values of Y stay in the range of X.
+Exact.  Pixel values are only rescaled.  A split depends only on the
+    labels, the fraction and the seed.
 Cost.   `idx` allocates at most `limit` bytes, and no more than the file
     holds.
-Departures.  Pixels are scaled to [0, 1], from 0..16 (digits) or 0..255.
-    The colour channel comes last, and the coarse labels of CIFAR-100 are
-    dropped.
+Departures.  Pixel values are scaled to [0, 1], from 0..16 (digits) or
+    0..255.  The colour channel is the last axis, and the coarse labels of
+    CIFAR-100 are ignored.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.
@@ -72,7 +72,7 @@ SOURCES = {
 }
 SIDE = 32
 PIXELS = 3 * SIDE ** 2
-# (classes, kind): files, images in each, bytes of labels for each image
+# (classes, kind): files, images per file, label bytes per image
 CIFAR = {(10, "train"): ([f"data_batch_{i}.bin" for i in range(1, 6)], 10000, 1),
          (10, "test"): (["test_batch.bin"], 10000, 1),
          (100, "train"): (["train.bin"], 50000, 2),
@@ -87,14 +87,14 @@ def digits(path=None):
     Parameters
     ----------
     path : str or path, optional
-        Path of digits.npz; by default it is in data/ beside this module.
+        Path of digits.npz; the default is data/ beside this module.
 
     Returns
     -------
     images : (1797, 8, 8) float64
-        Ink in [0, 1], in steps of 1/16.
+        Pixel values in [0, 1], in steps of 1/16.
     labels : (1797,) int64
-        0 .. 9.
+        Digits 0 .. 9.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def digits(path=None):
 
 
 def _member(path, name, shape):
-    """Return a uint8 array of a known shape from an npz file."""
+    """Read a uint8 array of the given shape from an npz file."""
     size = int(np.prod(shape))
     with zipfile.ZipFile(path) as archive, archive.open(name + ".npy") as member:
         stream = io.BytesIO(member.read(size + BLOCK))
@@ -146,9 +146,9 @@ def upsample(images, size=16):
     Parameters
     ----------
     images : (N, k, k) float
-        Images.
+        Square images.
     size : int
-        Side of the enlarged images, at least k.
+        Side length of the enlarged images in pixels, at least k.
 
     Returns
     -------
@@ -170,22 +170,22 @@ def upsample(images, size=16):
 
 
 def split(labels, test_fraction=0.2, seed=0):
-    """Draw the indices of a training set and a disjoint, stratified test set.
+    """Sample the indices of a training set and a disjoint, stratified test set.
 
     Parameters
     ----------
     labels : (N,) int
         Class of each sample; each class needs at least two samples.
     test_fraction : float
-        Fraction of each class in the test set, in (0, 1), rounded so that
-        either set has at least one sample of each class.
+        Fraction of each class in the test set, in (0, 1).  Rounding leaves at
+        least one sample of each class in both sets.
     seed : int
-        Seed of the split, at least 0.
+        Random seed of the split, at least 0.
 
     Returns
     -------
     train, test : int64 arrays
-        Increasing indices, which together cover 0 .. N-1 once.
+        Increasing indices; each index 0 .. N-1 is in exactly one set.
 
     Examples
     --------
@@ -208,19 +208,19 @@ def split(labels, test_fraction=0.2, seed=0):
 
 
 def idx(path, *, limit=1 << 31):
-    """Read an array from a file of the IDX format, gzipped or not.
+    """Read an array from an IDX file, with or without gzip compression.
 
     Parameters
     ----------
     path : str or path
-        The file.  Compression is detected from its content.
+        IDX file; compression is detected from the content.
     limit : int
-        Largest array that is accepted, bytes.
+        Largest accepted array size, bytes.
 
     Returns
     -------
     array
-        Array with the shape and dtype of the header, in native byte order.
+        Array with the shape and dtype in the header, in native byte order.
 
     Examples
     --------
@@ -258,7 +258,7 @@ def idx(path, *, limit=1 << 31):
 
 
 def _header(path, stream, limit, size, zipped):
-    """Return dtype, shape and number of data bytes of an IDX header."""
+    """Return the dtype, shape and number of data bytes from an IDX header."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES \
             or magic[3] == 0:
@@ -284,7 +284,7 @@ def _header(path, stream, limit, size, zipped):
 
 
 def images(folder, kind="train", *, classes=10, dtype=np.float32):
-    """Read the images and labels of a folder of MNIST-format files.
+    """Read images and labels from a folder of MNIST-format files.
 
     Parameters
     ----------
@@ -301,9 +301,9 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     Returns
     -------
     images : (N, rows, columns) float
-        In [0, 1].
+        Pixel values in [0, 1].
     labels : (N,) int64
-        In 0 .. classes-1.
+        Classes 0 .. classes-1.
 
     Examples
     --------
@@ -337,20 +337,20 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
 
 def fetch(name, folder):
-    """Download MNIST or Fashion-MNIST with pooch, unless files are present.
+    """Download MNIST or Fashion-MNIST with pooch, unless the files are present.
 
     Parameters
     ----------
     name : {"mnist", "fashion_mnist"}
-        Data set.
+        Name of the data set.
     folder : str or path
-        The four files go to folder/name.  A file appears there only when
-        it is complete and has its published MD5.
+        The four files are stored in folder/name.  A file appears in this
+        folder only when it is complete and has the published MD5.
 
     Returns
     -------
     str
-        folder/name, for `images`.
+        Path folder/name, as an argument for `images`.
 
     Examples
     --------
@@ -384,7 +384,7 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     Parameters
     ----------
     folder : str or path
-        Unpacked archive, cifar-10-batches-bin or cifar-100-binary.
+        Unpacked archive cifar-10-batches-bin or cifar-100-binary.
     kind, classes : {"train", "test"}, {10, 100}
         Training or test set; CIFAR-10 or CIFAR-100.
     dtype
@@ -427,7 +427,7 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
 
 
 def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
-    """Read the images and labels of the cropped digits of SVHN, eq. (4).
+    """Read the images and labels of SVHN, cropped digits, eq. (4).
 
     Parameters
     ----------
@@ -436,13 +436,13 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     kind, dtype
         As for `cifar`.
     checked : bool
-        Whether to refuse a file whose MD5 is not the published one.  If
-        this is False, SciPy may crash on a damaged file.
+        If True, a file without the published MD5 is rejected.  If False, SciPy
+        may crash on a damaged file.
 
     Returns
     -------
     images, labels
-        As for `cifar`.  The labels are the digits.
+        As for `cifar`; the labels are the digits 0 .. 9.
 
     Examples
     --------
@@ -451,7 +451,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
         ...
     FileNotFoundError: nowhere...train_32x32.mat is missing: must be a ...
     """
-    from scipy.io import loadmat        # nothing else here needs SciPy
+    from scipy.io import loadmat        # only this function needs SciPy
     _options(dtype, kind, "train", "test")
     path = _file(os.path.join(os.fspath(folder), f"{kind}_32x32.mat"),
                  "must be a file of SVHN, cropped digits")
@@ -462,7 +462,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
             raise ValueError(f"{path} has MD5 {md5}: must be {SVHN_MD5[kind]}")
     try:
         found = loadmat(path, variable_names=("X", "y"))
-    except Exception as error:          # its kind depends on the damage
+    except Exception as error:          # the exception type depends on the damage
         raise ValueError(f"{path} cannot be read ({str(error) or type(error)}): must "
                          "be a MATLAB file of version 5") from None
     X, y = (np.asarray(found.get(name)) for name in ("X", "y"))

@@ -17,7 +17,7 @@ Derivation.  The leaky integrator v (1 - exp(-t/tau)) approaches v from 0,
 Exact.  Eqs. (1) and (2) are computed in float64 for both dtypes.
 Cost.   `latency_events` takes O(B m) time; dense results take O(T B m).
 Departures.  [NMZ19] defines (1) in the second tutorial, not in the text.
-    Eq. (3) allows at most one spike per step; rates above 1/dt raise.
+    Eq. (3) allows one spike per step; rates above 1/dt are rejected.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.

@@ -2,7 +2,7 @@
 r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
 The Spiking Heidelberg Digits and Spiking Speech Commands have a common
-format.  An HDF5 file holds N recordings of spoken words [CSSZ20]:
+file format.  An HDF5 file holds N recordings of spoken words [CSSZ20]:
 
     spikes/times        (N,) of (E,) float16    spike times, s, sorted
     spikes/units        (N,) of (E,) uint16     channels 0 ... 699
@@ -11,19 +11,20 @@ format.  An HDF5 file holds N recordings of spoken words [CSSZ20]:
     extra/speaker       (N,) uint16             absent in Speech Commands
     extra/meta_info     gender, age, body_height of each speaker; optional
 
-Declared sizes are compared with limits and with the size of the file
-before memory is allocated.  A file of another form raises a ValueError
-that names file, recording and field.
+Sizes declared in a file are compared with limits and with the file size
+before memory is allocated.  A file in a different format raises a
+ValueError that names the file, the recording and the field.
 
-Exact.  Times are converted to float64 before any computation, because
-    1.4 s in microseconds exceeds the range of float16.  Stored values are
-    read without change, and equal spikes give equal files.
-Cost.   16 bytes of memory for each spike; `write` holds the whole file.
+Exact.  Times are converted to float64 before any computation, because a
+    time such as 1.4 s in microseconds exceeds the range of float16.
+    Stored values are read without change.  Identical spikes give identical
+    files.
+Cost.   Each spike takes 16 bytes of memory; `write` holds the whole file.
 Departures.  Times are rounded to float16, as in the published files: to
-    0.5 ms from 0.5 s to 1 s and to 1 ms from 1 s to 2 s.  Floats and
-    integers of other widths are read too.  Links, external data, virtual
-    datasets and references are refused and never followed.  Damage that
-    makes the HDF5 library hang is not detected.
+    0.5 ms between 0.5 s and 1 s, and to 1 ms between 1 s and 2 s.  Floats
+    and integers of other widths are also read.  Links, external data,
+    virtual datasets and references are rejected and never followed.
+    Damage that makes the HDF5 library hang is not detected.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -44,13 +45,13 @@ __all__ = ["Recordings", "Speakers", "read", "write"]
 CHUNK = 1 << 26         # largest chunk of a field, bytes
 ENTRIES = 1 << 22       # largest number of entries of a field
 TEXT = 1 << 20          # largest size of the texts of a field, bytes
-WORDS = 1 << 16         # largest number of words or speakers, which are uint16
+WORDS = 1 << 16         # largest number of words or speakers (uint16)
 CHANNELS = f"channels () int in [1, {WORDS}]"
 SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class Speakers(NamedTuple):
-    """Hold properties of the speakers, one text or number for each speaker."""
+    """Hold gender, age and body height of each speaker."""
     gender: np.ndarray
     age: np.ndarray
     body_height: np.ndarray
@@ -58,30 +59,30 @@ class Speakers(NamedTuple):
 
 class Recordings(NamedTuple):
     """Hold the spikes of N recordings with their labels and speakers."""
-    times: list             # of (E,) float64, s, sorted
-    units: list             # of (E,) int64, channels
+    times: list             # arrays (E,) float64, s, sorted
+    units: list             # arrays (E,) int64, channels
     labels: np.ndarray      # (N,) int64, indices into keys
-    keys: tuple             # of str
+    keys: tuple             # texts
     speaker: np.ndarray     # (N,) int64, or None
     meta: Speakers          # or None
 
 
 def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
          limit=1 << 32):
-    """Read the recordings of a file.
+    """Read the recordings from an HDF5 file.
 
     Parameters
     ----------
     path : str or path
         The HDF5 file.
     channels : int
-        Number of channels; units outside 0 ... channels-1 are refused.
+        Number of channels; units outside 0 ... channels-1 are rejected.
     unsorted : {"refuse", "sort"}
-        Treatment of recordings whose times are not sorted.
+        Treatment of recordings whose spike times are not sorted.
     start, stop : int
-        Recordings start ... stop-1 are read; by default all.
+        Recordings start ... stop-1 are read; the default is all.
     limit : int
-        Largest size of the result, bytes.
+        Largest accepted size of the result, bytes.
 
     Returns
     -------
@@ -134,7 +135,7 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
 
 @contextlib.contextmanager
 def _opened(path):
-    """Open an HDF5 file; turn each error of the library into a ValueError."""
+    """Open an HDF5 file; convert errors of the HDF5 library to a ValueError."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be an HDF5 file of spikes")
     _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is not an HDF5 file",
@@ -150,7 +151,7 @@ def _opened(path):
 
 
 def _sequences(file, path, field, kinds):
-    """Return a field of sequences and their lengths."""
+    """Return a field of variable-length sequences, and the sequence lengths."""
     data = _field(file, path, field)
     base = h5py.check_vlen_dtype(data.dtype)
     _need(isinstance(base, np.dtype) and base.kind in kinds and base.itemsize <= 8
@@ -161,7 +162,7 @@ def _sequences(file, path, field, kinds):
 
 
 def _lengths(data, path, field, width):
-    """Return the declared lengths (N,) of sequences, `width` bytes an item.
+    """Return the declared lengths (N,) of sequences with `width` bytes per item.
 
     The raw bytes are read, because the HDF5 library allocates a declared
     length before it compares this length with the size of the file.
@@ -185,7 +186,7 @@ def _lengths(data, path, field, width):
 
 
 def _chunk(data, where, k):
-    """Return the first index of stored chunk k, and its bytes unpacked."""
+    """Return the first index of stored chunk k, and the decompressed bytes."""
     first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
     skipped, raw = data.id.read_direct_chunk(first)
     for i in range(plan.get_nfilters()):
@@ -197,7 +198,7 @@ def _chunk(data, where, k):
 
 
 def _column(file, path, field, kinds, needed=True):
-    """Return a field of numbers or texts as an array, or None."""
+    """Return a field of numbers or texts as an array; None if it is absent."""
     data = _field(file, path, field, needed)
     if data is None:
         return None
@@ -214,7 +215,7 @@ def _column(file, path, field, kinds, needed=True):
 
 
 def _field(file, path, field, needed=True):
-    """Return a dataset (N,) that is stored in the file itself, or None."""
+    """Return a dataset (N,) stored in the file itself; None if it is absent."""
     data, so_far = file, []
     for name in field.split("/"):
         _need(isinstance(data, h5py.Group), f"{path}, {'/'.join(so_far)} is no group",
@@ -241,18 +242,18 @@ def _field(file, path, field, needed=True):
 
 
 def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
-    """Write recordings to a new file, completely or not at all.
+    """Write recordings to a new file, either completely or not at all.
 
     Parameters
     ----------
     path : str or path
-        File that does not exist yet.
+        New file; the path must not exist yet.
     spikes : iterable of pairs ((E,) float, (E,) int)
-        Sorted times in s, and channels, of each recording.
+        Sorted spike times in s, and channels, of each recording.
     labels : (N,) int
-        Indices into keys.
+        Class of each recording, as an index into `keys`.
     keys : sequence of str
-        Words.
+        Word of each class.
     speaker, meta : (N,) int and Speakers, optional
         Speaker of each recording, and properties of speakers 0, 1, ...
     channels : int
@@ -310,7 +311,7 @@ def _fill(file, path, spikes, N, channels):
 
 
 def _about(path, labels, keys, speaker, meta):
-    """Return checked labels, keys, speakers and their properties as arrays."""
+    """Validate labels, keys, speakers and speaker properties; return arrays."""
     keys, labels, most = np.asarray(keys), np.asarray(labels), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
@@ -341,7 +342,7 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Return the checked times (float64) and units (int64) of a recording."""
+    """Validate a recording; return its times (float64) and units (int64)."""
     _need(times.ndim == 1 and times.shape == units.shape and times.dtype.kind == "f"
           and units.dtype.kind in "iu", f"{where}: spikes/times, spikes/units are of "
           f"shapes {times.shape}, {units.shape}, {times.dtype}, {units.dtype}",

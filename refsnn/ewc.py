@@ -3,15 +3,15 @@ r"""Elastic weight consolidation (EWC) with diagonal Fisher information.
 
 At the end of a task, the importance of a parameter is the mean squared
 derivative of the log-likelihood with respect to this parameter.  A
-quadratic penalty then keeps important parameters near their values.  For N
-samples with K outputs f[n], and a distribution p(y | f) of the labels y,
+quadratic penalty then keeps important parameters near their old values.
+For N samples with K outputs f[n] and a label distribution p(y | f),
 
     F_k = (1/N) sum_n E_y (d log p(y | f[n]) / d theta_k)^2       (1)
     penalty = (strength/2) sum_k F_k (theta_k - anchor_k)^2       (2)
     dpenalty = strength F (theta - anchor)                        (3)
 
-Eq. (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l], and its
-pre-activations z[l] have the signals g[l]_k = df_k/dz[l].  With the error
+Eq. (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l],
+pre-activations z[l] and signals g[l]_k = df_k/dz[l].  With the error
 e = d log p / df,
 
     d[l] = sum_k e_k g[l]_k                                       (4)
@@ -25,8 +25,8 @@ p is the softmax of f; in (9), p is normal with mean f and variance 1:
     labels given: e = [k = y] - p_k, weight 1, y the label        (8)
     gaussian: e_k = unit vectors, weight 1                        (9)
 
-Derivation.  Eqs. (5) and (6) square d log p/dW[l] = d[l] a[l]^T and
-    d log p/db[l] = d[l].  Eq. (7) is the derivative of the log-softmax.
+Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = d[l]
+    a[l]^T and d log p/db[l] = d[l].  Eq. (7) differentiates log softmax.
     In (9), y - f has a standard normal distribution.  Then E (y - f)(y -
     f)^T is the identity matrix, and E d^2 = sum_k g_k^2.
 Exact.  Eqs. (7) and (9) take the expectation over the model distribution.

@@ -24,7 +24,7 @@ the response of a membrane without reset to this input alone:
 Event-driven random backpropagation is (2) with (7), a boxcar psi and x in
 place of P.  This rule neglects the membrane dynamics and the reset.
 
-Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t]. The
+Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].  The
     random rules replace W by a fixed random matrix.  Without reset, U[t] =
     W P[t], so dL/dW = sum_t dL/dU[t] P[t]^T, which is (7).
 Approximate.  Rule (1) is exact, and rule (3) is exact for the local loss.
@@ -92,7 +92,7 @@ def direct(error, H):
     Returns
     -------
     (T, B, n) float
-        ``dspikes`` of the layer.
+        Credit ``dspikes`` of the layer.
 
     Examples
     --------

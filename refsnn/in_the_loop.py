@@ -17,7 +17,7 @@ replace the simulated values.  The gradient is that of this model:
     S[t] as recorded, with dS[t]/dv[t] = psi[t]
     psi[t] = (steepness |v[t] - threshold| + 1)^-2    [CB22] eq. 5    (2)
 
-For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t]. With
+For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t].  With
 scores z, labels y and spike counts c = sum_t S, the loss L is the sum of
 (4)-(7):
 
@@ -31,8 +31,8 @@ The published code has r = 0.  A readout that stays below 0 for all
 patterns then has its maximum at step 0.  The gradient vanishes, and the
 class is lost.  With reduction="reached", r of the correct class is the
 first step at which its readout depends on a weight: two steps after the
-first hidden spike, but at most T - 1.  The other classes keep r = 0;
-otherwise their readouts would decrease without bound.
+first hidden spike of a pattern, but at most T - 1.  The other classes keep
+r = 0; otherwise their readouts would decrease without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The recorded e contains reset,
     mismatch and noise and is treated as a constant.  With dA for the total
@@ -48,7 +48,7 @@ Derivation.  Let v[t] = U[t] + e[t].  The recorded e contains reset,
 Exact.  The gradient is that of the model with fixed e and with S anchored
     at the recording.  The chip's reset, refractory time and mismatch are
     not needed.  If a maximum in (3) or (5) occurs at several steps, the
-    last of them receives the derivative, also in silent networks.
+    last step receives the derivative, also in silent networks.
 Cost.   Time is O(T B n (m + n + k)), memory is O(T B (m + n + k)).
 Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2, and
     applies penalty (5) to z.
@@ -128,7 +128,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     run : callable (weights, x) -> (spikes, samples)
         Function that runs the chip.  It returns binary spikes (T, B, n) and
         real samples (T, B, n + k) of all membrane potentials, hidden neurons
-        first.  Spikes of bin t occur between samples t and t + 1. Input x[t]
+        first.  Spikes of bin t occur between samples t and t + 1.  Input x[t]
         arrives at the end of bin t.  Sample 0 is at rest.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n),
@@ -138,7 +138,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     unit : float
         Number of codes from leak to threshold.
     gain : float
-        Factor on the readouts, such as 240 divided by their scale.
+        Factor on the readouts, such as 240 divided by the readout scale.
     dtype : float32 or float64
         Dtype of the recording.
 
@@ -237,7 +237,7 @@ def _peaks(out, spikes, labels):
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
         counts, rows = np.zeros_like(fired), np.arange(len(labels))
         counts[2:] = fired[:-2]
-        own = np.where(counts, out[:, rows, labels], -np.inf)   # T - 1 if no step counts
+        own = np.where(counts, out[:, rows, labels], -np.inf)   # T - 1 if none counts
         last[rows, labels] = len(out) - 1 - own[::-1].argmax(axis=0)
     return last, np.take_along_axis(out, last[None], 0)[0]
 
@@ -263,7 +263,7 @@ def _activity(spikes, burst, rate, bound):
 
 def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
               tau_mem=6e-6, dt=1.7e-6, threshold=1.0, steepness=50.0):
-    """Compute the surrogate gradient for the weights, eqs. (2) and (8)-(11).
+    """Compute the surrogate gradient with respect to weights, (2) and (8)-(11).
 
     Parameters
     ----------

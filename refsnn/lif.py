@@ -45,8 +45,8 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
 Exact.  The gradient is that of the hard-spiking network with dS/dU := psi.
-    An anchored simulation has this ordinary derivative, with S = H(u0 -
-    threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
+    This gradient equals the derivative of an anchored simulation, S = H(u0
+    - threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
     function, f' = psi, and u0 is the recorded membrane potential.  The
     mask c is a recorded value without a derivative.
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
@@ -189,7 +189,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     Returns
     -------
     Gradient
-        Sums dW and dV over steps and batch, dx, and ``dsyn[t]`` = dL/dI[t].
+        Fields dW and dV are sums over steps and batch; dsyn[t] is dL/dI[t].
 
     Examples
     --------

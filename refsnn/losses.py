@@ -1,10 +1,9 @@
 # refsnn 0.1.0 | losses.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Compute losses and activity regularisers, and their derivatives.
 
-A record r (T, B, k) holds the membrane potentials or the spikes of k
-readout units.  One of the reductions (1)-(3) over time gives the scores z
-(B, k).  The loss is the softmax cross entropy of the scores for labels y
-(B,):
+A record r (T, B, k) holds the membranes or the spikes of k readout units.
+One of the reductions (1)-(3) over time gives the scores z (B, k).  The
+loss is the softmax cross entropy of the scores for the labels y (B,):
 
     z = r[s], s = max(argmax_t r[t])                     (1)  [NMZ19]
     z = sum_t r[t]                                       (2)
@@ -31,8 +30,7 @@ The squared loss between the record r and the target r^ (T, B, k) is
     L = (1/2B) sum_{t,b,k} (r - r^)^2                    (11)
     dL/dr = (r - r^) / B                                 (12)
 
-The regularisers penalise the spike counts of n neurons, or the population
-mean of these counts:
+The regularisers penalise the spike counts or their mean over n neurons:
 
     c[b, i] = sum_t S[t, b, i]                           (13)
     c[b] = (1/n) sum_i c[b, i]                           (14)
@@ -47,14 +45,13 @@ Derivation.  Eqs. (5) and (12) are elementary.  If several steps share the
     maximum in (1), the last of these steps receives the derivative.  If
     the first step did, a silent network would receive no gradient, because
     step 0 of a leaky readout does not depend on the weights.  The products
-    in (6) are 1 before the first spike and 0 afterwards, so their sum
-    counts the steps before the first spike.  The products from step s on
-    have the factor 1 - S[s]; its omission gives (7).  The sum in (8) is
+    in (6) are 1 before the first spike and 0 from this spike on, so their
+    sum counts the steps before the first spike.  The products from step s
+    on have the factor 1 - S[s]; its omission gives (7).  The sum in (8) is
     (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its total over t is
     1/((1-a)(1-b)), so dt sum_t K[t] = 1.  Eq. (10) is the adjoint of the
-    convolution, which is the same filter run backward in time.  The
-    derivative of the count with respect to each S is 1 in (13) and 1/n in
-    (14).
+    convolution, which is the same filter run backward in time.  Each S
+    changes a count (13) by 1, and a count (14) by 1/n.
 Exact.  Eq. (1) has a kink at ties.  With power=1, (15) and (16) have a
     kink where a count equals the bound; the derivative is set to 0 there.
     All other losses are smooth, and (6) is defined for every real S.
@@ -259,7 +256,7 @@ def _smooth(trains, a, b, dt):
 
 
 def square(record, target):
-    """Return half the squared distance between record and target, eqs. (11), (12).
+    """Return half the squared distance of record and target, eqs. (11), (12).
 
     Parameters
     ----------

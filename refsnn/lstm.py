@@ -148,7 +148,7 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
     Returns
     -------
     Gradient
-        Sums of dW, dV and db over steps and batch, and the other fields.
+        Fields dW, dV and db are sums over steps and batch; dx may be None.
 
     Examples
     --------

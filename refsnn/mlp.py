@@ -43,18 +43,18 @@ truncated normal distribution with the variance proposed by [GB10]:
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.  Eqs.
-    (9)-(12) are the reverse pass through (7), from g[0] to g[L-1], because
+    (9)-(12) are the reverse pass through (7), from g[0] to g[L-1], as
     g[l]_k depends on g[l+1]_k, W[l+1] and z[l].  Eq. (13) is the reverse
-    pass through (1) and (2), with the additional terms A and c.  A[0] and
-    G[L-1] have no effect, because x and g[L-1] are constant.  For a =
-    phi(z), tanh has phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives
-    c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  The
-    constant 0.87962566 is the standard deviation of a standard normal
-    variable that is truncated at -2 and 2.
+    pass through (1) and (2), with A and c added.  A[0] and G[L-1] have no
+    effect, because x and g[L-1] are constant.  For a = phi(z), tanh has
+    phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives c[l] = -2 a[l+1] o
+    sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  0.87962566 is the standard
+    deviation of a standard normal variable truncated at -2 and 2.
 Exact.  The derivatives are exact for tanh, and for ReLU unless z = 0.
     There, phi' is set to 0, and the signals of ReLU units jump.
 Cost.   `backward` needs O(N w) multiplications for N samples and w
-    weights. `signals`, `jacobian` and `second_order` need K times as many.
+    weights.  `signals`, `jacobian` and `second_order` need K times this
+    number.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -106,8 +106,8 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     dropout : list of (N, n_in) of 0 and 1, optional
         Recorded mask of each layer's inputs; None masks no input.  Outputs of
         tanh units cannot be masked.  To divide the remaining units by the keep
-        probability, divide their outgoing weights by the keep probability,
-        here and in `backward`, and then the gradient of these weights.
+        probability, divide their outgoing weights, here and in `backward`, and
+        then the gradient of these weights.
 
     Returns
     -------

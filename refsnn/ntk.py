@@ -14,7 +14,7 @@ A dense layer z = W a_n + b with signals g_nk = df_k(x_n)/dz contributes
 
 Term (2) holds without a mask, and (3) with the mask M; the bias adds 1.  A
 convolution has patches A_n (P, q) and signals G_nk (P, c) at P positions.
-Its Jacobians are J_nk for the weights and b_nk for the biases. Its
+Its Jacobians are J_nk for the weights and b_nk for the biases.  Its
 contribution is (5), where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
@@ -32,7 +32,7 @@ Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  For a
     The derivative db is (9) with b for J and no M.  With a mask, C and R
     depend on j in (3), and (7) also sums R_j M_ji a_mi over j.
 Exact.  Both kinds are exact.  The kind "at_masked" is the kernel of all
-    weights, evaluated at the masked weights, as in the authors' code. The
+    weights, evaluated at the masked weights, as in the authors' code.  The
     kind "through_mask" governs the training of the masked network.
 Cost.   For N x M pairs of samples and k outputs, a dense layer of i inputs
     and j units needs N M (i + k^2 j) multiplications, or N M (i + k^2) j

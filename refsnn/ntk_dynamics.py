@@ -8,8 +8,8 @@ learning rate, one step of gradient descent on a loss L gives
     f <- f - rate K dL/df                                 (1)  [LZ20]
 
 Let K be constant, and let L = c/2 sum (f - y)^2 over all outputs of the N
-training samples.  The factor c is 1 (loss "sum") or 1/N (loss "mean"). For
-the kernel K = Q diag(lambda) Q^T of the training samples, s steps give
+training samples.  The factor c is 1 (loss "sum") or 1/N ("mean").  For the
+kernel K = Q diag(lambda) Q^T of the training samples, s steps give
 
     f_s = y + Q (1 - rate c lambda)^s Q^T (f_0 - y)       (2)
     S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
@@ -18,9 +18,8 @@ the kernel K = Q diag(lambda) Q^T of the training samples, s steps give
 Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
 with the kernel K between the other samples and the training samples.
 
-Derivation.  Eq. (2) is s steps (1) in the eigenbasis of K.  Eq. (3) is the
-    sum of rate c (1 - rate c lambda)^t over t < s, or rate c s if lambda =
-    0.
+Derivation.  Eq. (2) is s steps (1) in the eigenbasis of K.  S_s is the sum
+    of rate c (1 - rate c lambda)^t over t < s, or rate c s at lambda = 0.
 Approximate.  The predictions are exact for a network that is linear in its
     weights.  For other networks, the predictions neglect the change of K,
     which is of order 1/width in one step.  A masked network needs the kind

@@ -41,8 +41,7 @@ Cost.   Each batch needs two forward passes, two computations of signals,
 Departures.  The kernel "at_masked" includes derivatives with respect to
     pruned weights, evaluated at the sparse weights.  The authors' code
     uses this kernel, which reproduces their logs.  The kernel
-    "through_mask" is J M J^T, which governs the training of the sparse
-    network.
+    "through_mask", J M J^T, governs the training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """

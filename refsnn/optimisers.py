@@ -34,11 +34,11 @@ Exact.  All equations hold for each entry.  If g and eps are multiplied by
     the same factor, (5), (7) and (10) do not change.
 Cost.   A step of p parameters takes O(p) time; the state has up to two
     arrays.  With `out`, arrays are reused, with identical results.
-Departures.  Alg. 2 lacks the eps in (6); without eps, an entry whose
-    gradient was always 0 would be 0/0.  [ZG18] omits eps in (10) and
-    writes g as an ascent direction.  The code of [ZG18] has the decay
-    exp(-0.5 s / 30 s).  The square of g must not overflow, and the square
-    of eps must not underflow.
+Departures.  Alg. 2 lacks the eps in (6); without eps, the update would be
+    0/0 where g was always 0.  [ZG18] omits eps in (10) and writes g as an
+    ascent direction.  The code of [ZG18] has the decay exp(-0.5 s / 30 s).
+    The square of g must not overflow, and the square of eps must not
+    underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -82,8 +82,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     Returns
     -------
     (State, array)
-        State after the step, and update in the shape and dtype of the
-        gradient.
+        State after the step, and update in the shape and dtype of `gradient`.
 
     Examples
     --------

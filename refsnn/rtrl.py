@@ -1,21 +1,21 @@
 # refsnn 0.1.0 | rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Real-time recurrent learning (RTRL): the exact gradient, forward in time.
+r"""Real-time recurrent learning (RTRL) computes the exact gradient online.
 
 For a recurrence h[t] = f(h[t-1], x[t]; parameters), RTRL propagates the
 influence M[t] = dh[t]/dparameters together with the state.  The gradient
-of the loss of a step is then known at that step, and no earlier state is
-stored.  With J[t] = dh[t]/dh[t-1], F[t] = dh[t]/dparameters at fixed
-h[t-1], and q[t] = dL[t]/dh[t] of the loss L[t] of step t,
+of the loss L[t] is then available at step t, and no earlier state is
+stored.  With J[t] = dh[t]/dh[t-1], q[t] = dL[t]/dh[t], and the immediate
+influence F[t] = dh[t]/dparameters at fixed h[t-1],
 
     M[t] = J[t] M[t-1] + F[t],  M[-1] = 0     (1)  [WZ89]
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
     dL/dparameters = sum_t q[t]^T M[t]        (3)  [WZ89]
 
 In a layer of LIF neurons, each weight directly affects one neuron only.
-Row i of theta = [W | V] holds the w weights into neuron i, and column
-i w + j of an influence belongs to theta_ij.  D(z) is the n x (n w) matrix
-with z_j in row i of that column and 0 elsewhere.  Let I be the currents,
-U the membrane potentials and S the spikes.  The surrogate derivative
+Row i of theta = [W | V] holds the w weights of neuron i.  Column i w + j
+of an influence belongs to theta_ij.  D(z) is the n x (n w) matrix with z_j
+in row i and column i w + j, and 0 elsewhere.  Let I be the currents, U
+the membrane potentials and S the spikes.  The surrogate derivative
 psi[t] replaces dS[t]/dU[t], and c[t] is 0 for neurons that are refractory
 at step t and 1 otherwise:
 
@@ -33,21 +33,21 @@ The layer has two influences, G = dI/dtheta and P = dU/dtheta:
     zero:     r = c[t+1] (1 - S[t]), z = c[t+1] (beta U[t] + gain I[t])
     dL[t]/dtheta = (dL[t]/dU[t] + psi[t] dL[t]/dS[t])^T P[t]  (6)
 
-`through_recurrence=False` drops the second term of (4), and
+`through_recurrence=False` omits the second term of (4), and
 `through_reset=False` sets z = 0.
 
-Derivation.  (1) is the chain rule.  (4) and (5) are (1) with the J and F
-    of the layer.  Each column of F has one entry other than 0, so that
+Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are (1) with the
+    J and F of the layer.  Each column of F has one nonzero entry.  Hence
     V diag(psi) P is the only matrix product.
-Exact.  (1)-(3) are exact for every J, F and q.  (4) and (5) are the
-    derivative of the hard-spiking layer with dS/dU := psi, where the
-    refractory mask c is a recorded value.
-Cost.   O(n^2 p) time per step and O(n p) memory per sequence, for n
+Exact.  Eqs. (1)-(3) are exact for every J, F and q.  Eqs. (4) and (5) are
+    exact for the hard-spiking layer with dS/dU := psi.  The refractory
+    mask c is a recorded value.
+Cost.   A step takes O(n^2 p) time and O(n p) memory per sequence, for n
     neurons and p = n w weights.
 Departures.  [WZ89] uses rate units and updates the weights at each step;
-    here the caller decides when to update.  [ZN21] joins current and
-    membrane potential in one state; here their influences are separate
-    arrays, because V multiplies only the influence on the potential.
+    here the caller decides when to update the weights.  [ZN21] joins
+    current and membrane potential in one state.  Here G and P are separate
+    arrays, because V multiplies only P.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -79,19 +79,19 @@ def step(M, J, F, out=None):
     Parameters
     ----------
     M : (B, n, p) float or None
-        Influence of the parameters on the states one step earlier; None
+        Influence of the parameters on the states at the previous step; None
         stands for the initial value 0.
     J : (B, n, n) float
-        State Jacobian of the step.  The result has its dtype.
+        State Jacobian of this step.  The result has the dtype of J.
     F : (B, n, p) float
-        Immediate influence.
+        Immediate influence of the parameters on the states.
     out : (B, n, p) float, optional
-        Buffer for the result.  It must not share memory with an argument.
+        Buffer for the result, which must not share memory with arguments.
 
     Returns
     -------
     (B, n, p) float
-        Influence after the step.
+        Influence of the parameters on the states at this step.
 
     Examples
     --------
@@ -116,16 +116,16 @@ def step_gradient(M, q):
     Parameters
     ----------
     M : (B, n, p) float
-        Influence at this step, for LIF layers `Influence.mem`.  Its
-        entries are not checked.
+        Influence at this step; for LIF layers, `Influence.mem`.  The
+        entries of M are not checked.
     q : (B, n) float
-        Derivative of the loss of this step by the states, for LIF layers
-        the sum in parentheses in (6).
+        Derivative of the loss of this step with respect to the states; for
+        LIF layers, the sum in parentheses in eq. (6).
 
     Returns
     -------
     (p,) float
-        Sum over the batch.
+        Gradient, summed over the batch.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def step_gradient(M, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss along a trajectory, (1) and (3).
+    """Return the gradient of the loss along a trajectory, eqs. (1), (3).
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def gradient(J, F, q):
     Returns
     -------
     (p,) float
-        Sum over steps and batch, in units of loss per unit of parameter.
+        Gradient, summed over steps and batch.
 
     Examples
     --------
@@ -172,29 +172,29 @@ def gradient(J, F, q):
 def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
              through_recurrence=True, out=None):
-    """Advance the influences in a LIF layer by one step, eqs. (4) and (5).
+    """Advance the influences of a LIF layer by one step, eqs. (4) and (5).
 
     Parameters
     ----------
     influence : Influence or None
         Influences at step t; None stands for the initial value 0.  The
-        entries are not checked.
+        entries of the arrays are not checked.
     x : (B, m) float, int or bool
         Input x[t].
     V : (n, n) float or None
-        Recurrent weights.  For a feed-forward layer V is None and w = m.
+        Recurrent weights.  For a feed-forward layer, V is None and w = m.
     syn, mem, spikes : (B, n) float
         Recorded I[t], U[t] and S[t].
     psi : (B, n) float
-        Surrogate derivative at U[t].  Results have its dtype.
+        Surrogate derivative at U[t].  Results have the dtype of psi.
     clamp : (B, n) bool, optional
-        True for neurons that are refractory at step t + 1; none by default.
+        True for refractory neurons at step t + 1; False for all by default.
     alpha, beta : float or (n,) float
-        Decays exp(-dt/tau_syn) and exp(-dt/tau_mem), in [0, 1).
+        Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem), in [0, 1).
     gain, threshold : float or (n,) float
-        Positive factor on the current and positive firing threshold.
+        Positive gain of the current and positive firing threshold.
     reset : {"subtract", "zero"}
-        Form of the reset.
+        Type of the reset.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through V.
     out : Influence, optional
@@ -242,7 +242,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
 
 
 def _factors(now, psi, clamp, model, through_reset):
-    """Return the factors of P and G in (5), with one more axis than psi."""
+    """Return the factors of P and G in eq. (5), with one axis more than psi."""
     syn, mem, spikes = now
     beta, gain, threshold, reset = model
     c = 1 - clamp
@@ -253,7 +253,7 @@ def _factors(now, psi, clamp, model, through_reset):
 
 
 def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
-    """Compute (5), and (4) without D, for some columns; new_G may be G."""
+    """Compute (5), and (4) without D, for a block of columns; new_G may be G."""
     a, b = factors
     np.multiply(P, a, out=new_P)
     new_P += G if (b == 1).all() else b * G                                # (5)
@@ -263,7 +263,7 @@ def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
 
 
 def _diagonal(M, first, w):
-    """Return a view of the entries of D, from the columns of neuron `first` on."""
+    """Return a view of M at the nonzero entries of D, from neuron `first` on."""
     k = M.shape[1] // w
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, w))
 
@@ -278,16 +278,16 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     x, psi : (T, B, m) and (T, B, n) float
         Input and surrogate derivative.  Results have the dtype of psi.
     V, alpha, beta, gain, threshold, reset, through_reset, through_recurrence
-        As for `lif_step`.
+        Arguments of `lif_step`.
     recording : tuple of (T, B, n) arrays
         Currents, membrane potentials, spikes and refractory mask (0 or 1).
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss by spikes and membrane potentials.
+        Direct derivatives of the loss with respect to spikes and `mem`.
 
     Returns
     -------
     dW, dV : (n, m) and (n, n) float
-        Sums over steps and batch; dV is None if V is None.
+        Gradients, summed over steps and batch; dV is None if V is None.
 
     Examples
     --------
@@ -326,7 +326,7 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _lif_block(factors, alpha, V, psi, z, q, low, high):
-    """Return sum_t q[t]^T P[t] for the weights into neurons low to high - 1."""
+    """Return sum_t q[t]^T P[t] for the weights of neurons low to high - 1."""
     (T, n), w = psi.shape, z.shape[1]
     G, P, new = (np.zeros((n, (high - low) * w), psi.dtype) for _ in range(3))
     spot, total = _diagonal(G, low, w), np.zeros(P.shape[1], psi.dtype)
@@ -340,7 +340,7 @@ def _lif_block(factors, alpha, V, psi, z, q, low, high):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a fast test; if not, call `_arrays`."""
+    """Return whether all arrays pass a fast test that replaces `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -348,7 +348,7 @@ def _fit(*pairs):
 
 
 def _checked(psi, clamp, alpha, beta, gain, threshold):
-    """Return mask and constants in the dtype of psi; plain floats are fast."""
+    """Validate the mask and constants and return them in the dtype of psi."""
     clamp = np.zeros_like(psi) if clamp is None else _arrays(
         "psi (B, n) float, clamp (B, n) in {0, 1}", psi, clamp)[1]
     if type(alpha) is type(beta) is type(gain) is type(threshold) is float \
@@ -366,14 +366,14 @@ def _options(reset, *flags):
 
 
 def _fields(name, value):
-    """Return the names and values of the fields; None stands for both values."""
+    """Return pairs of field name and value; None yields None for each value."""
     if value is not None and (not isinstance(value, tuple) or len(value) != 2):
         raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
     return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Return `value` if it is a valid buffer, or a new array for None."""
+    """Validate and return the buffer `value`; return a new array for None."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -387,7 +387,7 @@ def _buffer(name, value, shape, dtype, others):
 
 
 def _unread(name, value, shape, *dtypes):
-    """Check shape and dtype, but not the entries, and return an array."""
+    """Validate shape and dtype, but not the entries, and return an array."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype not in dtypes:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be "

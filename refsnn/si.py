@@ -62,7 +62,7 @@ Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  As in all these implementations, importances are summed over
     tasks and share the latest anchor.  A pathint notebook for permuted
-    MNIST sets the first anchor to 0; to do so, pass zeros to `begin`.  The
+    MNIST uses 0 as first anchor; pass zeros to `begin` in this case.  The
     repository continual-learning omits (2) after the last task.  Stored
     arrays are copies.  avalanche 0.6.0 on a CPU stores a view of the
     current weights; all distances are then 0, and so is the penalty.

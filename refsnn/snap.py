@@ -1,12 +1,11 @@
 # refsnn 0.1.0 | snap.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute gradients by SnAp-n, a sparse n-step approximation of RTRL.
 
-Like real-time recurrent learning (RTRL), SnAp-n propagates the influence
-matrix M = dh/dp of the parameters p on the states h forward in time.  It
-keeps only the influence on neurons that the parameter reaches within n
-steps.  All other entries of M are set to 0.  With the state Jacobian J,
-the immediate influence F, the credit q and the postsynaptic neuron i(p) of
-p,
+Like real-time recurrent learning (RTRL), SnAp-n propagates the influence M
+of each parameter p on the states h forward in time.  Only the influence on
+neurons that p reaches within n steps is kept; other entries of M are set
+to 0.  With the state Jacobian J, the immediate influence F, the credit q
+and the postsynaptic neuron i(p) of p,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if neuron k is reached from i(p) along at most n - 1
@@ -15,7 +14,7 @@ p,
 
 Derivation.  Without P, (1) gives the exact M[t] = dh[t]/dp.  Entries of M
     where P is 0 are not stored.  Parameters with the same i(p) share one
-    block of M.  A block needs only the rows and columns of J of its kept
+    block of M.  A block needs only the entries of J between its kept
     neurons.
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
     For one block, SnAp-n is the exact gradient of a run in which the kept

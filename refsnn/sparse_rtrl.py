@@ -5,7 +5,7 @@ RTRL propagates the state derivatives of a recurrent LIF layer forward in
 time, and stores no past states.  Four rules, called rungs, keep different
 derivatives.  Let theta_ij be the weight from the signal z_j (input x_j or
 spike S_j) to neuron i, and let s_k = dI_k/dtheta_ij and u_k =
-dU_k/dtheta_ij. Let psi be the surrogate derivative, and let clamp be 1 for
+dU_k/dtheta_ij.  Let psi be the surrogate derivative; clamp is 1 for
 refractory neurons and 0 for others.  A reset by subtraction has r = 1 and
 d = threshold.  A reset to zero has r = 1 - S and d = beta U + gain I.
 
@@ -31,10 +31,9 @@ filters the eligibility e.  With the direct derivative a[t] = dL/dy[t],
     dL/dtheta_ij = sum_t (W_out^T a[t])_i f_ij[t]
 
 Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  Eqs.
-    (4)-(6) neglect some of its terms.  Eq. (9) is the filter of the
-    readout.  Summed over all steps, "block" equals backpropagation with
-    the diagonal of V in place of V, and "implicit" equals backpropagation
-    that stops at V.
+    (4)-(6) neglect terms of this derivative.  Summed over all steps,
+    "block" equals backpropagation with the diagonal of V in place of V,
+    and "implicit" equals backpropagation that stops at V.
 Approximate.  With n neurons, c signals and B sequences:
 
     rung         keeps                        state      time of a step
@@ -43,16 +42,16 @@ Approximate.  With n neurons, c signals and B sequences:
     implicit     own decay and reset          2 B n c    O(B n c)
     presynaptic  own decay                    2 B c      O(B c)
 
-    Rung "block" neglects all paths through other neurons.  It is exact for
-    one hidden layer with diagonal V.  Rung "implicit" also neglects the
-    path of neuron i to itself through V_ii.  It is exact for one hidden
-    layer with no recurrence or with recorded recurrent spikes.  Rung
-    "presynaptic" also neglects reset and refractoriness.  It is exact if,
-    in addition, reset and clamp enter as one recorded term.  In networks
-    of several layers, `dspikes` must come from transport through W,
-    feedback alignment or a local loss.
-Cost.   The table lists the costs; the sum (8) takes less time than the
-    step or as much.
+    Rung "block" neglects all paths through other neurons.  This rung is
+    exact for one hidden layer with diagonal V.  Rung "implicit" also
+    neglects the path of neuron i to itself through V_ii.  This rung is
+    exact for one hidden layer with no recurrence or with recorded
+    recurrent spikes.  Rung "presynaptic" also neglects reset and
+    refractoriness.  This rung is exact if reset and clamp also enter as
+    one recorded term.  In networks of several layers, `dspikes` must come
+    from transport through W, feedback alignment or a local loss.
+Cost.   The table lists the costs.  The sum (8) adds O(B n c) to the time
+    of a step, or O(B n^2 c) for "exact".
 Departures.  The text of [ZN21] was not available; names and rules follow
     other authors' descriptions.  Known rules are special cases:
 
@@ -89,8 +88,8 @@ class Traces(NamedTuple):
     """Hold the derivatives of current and membrane with respect to the weights.
 
     The shape is (B, n, n c) for "exact", where [b, k, i c + j] is the
-    derivative of neuron k with respect to theta_ij.  It is (B, n, c) for
-    "block" and "implicit", and (B, c) for "presynaptic".
+    derivative of neuron k with respect to theta_ij.  The shape is (B, n, c)
+    for "block" and "implicit", and (B, c) for "presynaptic".
     """
 
     syn: np.ndarray
@@ -129,8 +128,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
         Parameters of the LIF layer; for "presynaptic", alpha, beta and gain
         must be scalars.
     through_reset : bool
-        True if the derivative passes through the reset.  The rung
-        "presynaptic" ignores this option.
+        True if derivatives pass through the reset; unused by "presynaptic".
 
     Returns
     -------

@@ -31,19 +31,18 @@ Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     reads tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold, which gives
     (3).  Eq. (4) follows from I_i(t_i) = sum_C W_ij z_j/z_i.  Eqs. (5) and
     (6) are the implicit derivatives of the crossing, dt_i =
-    -dU_i/(dU_i/dt), with dU_i from (2) and dU_i/dt from (4).  To find C,
-    note that U_i is monotone between two inputs.  With the p earliest
-    inputs as C, U_i crosses the threshold before input p+1 if and only if
-    a_i > 0 and t_i < t_{p+1}, because U_i(t_p) <= threshold implies
-    I_i(t_p) >= a_i.  The first such p gives C.  Eq. (3) divided by z_p is
-    t_i = t_p + tau log(I_i(t_p)/a_i), which does not overflow.  In (7),
-    tau sum_j W_ij is the final U_i if all inputs spike.  A unit spikes if
-    its final U_i is above the threshold.
+    -dU_i/(dU_i/dt), with dU_i from (2) and dU_i/dt from (4).  U_i is
+    monotone between two inputs.  With the p earliest inputs as C, U_i
+    crosses the threshold before input p+1 if and only if a_i > 0 and t_i <
+    t_{p+1}, because U_i(t_p) <= threshold implies I_i(t_p) >= a_i.  The
+    first such p gives C.  Eq. (3) divided by z_p is t_i = t_p + tau
+    log(I_i(t_p)/a_i), which does not overflow.  In (7), tau sum_j W_ij is
+    the final U_i if all inputs spike.  A unit spikes if its final U_i is
+    above the threshold.
 Exact.  The derivatives are exact as long as no causal set changes.  At a
-    change, t_i jumps or has a kink.  A unit whose membrane touches the
-    threshold without crossing it does not spike.  Near this case, a_i is
-    close to 0, and (5) and (6) grow without bound.  In (9), units with t
-    >= late have the derivative 0.
+    change, t_i jumps or has a kink.  A membrane that only touches the
+    threshold causes no spike.  Near this case, a_i approaches 0, and (5)
+    and (6) diverge.  In (9), the derivative is 0 for t >= late.
 Cost.   Time and memory are O(B n m) for m inputs and n units, plus a sort.
 Departures.  [NMZ19] sets tau = 1 and allows several spikes per input.
     [M17] sets tau = threshold = 1.  Here, an input that spikes r times is

@@ -17,7 +17,7 @@ next and receives the input spikes x:
 
 The traces of a synapse use x and psi from `delay` seconds earlier, because
 errors arrive after an axonal delay.  Eqs. (6)-(9) are evaluated in this
-order.  A trace that a later equation updates still has its old value:
+order, with the old values of traces that a later equation updates:
 
     z~_j <- b z~_j + c z_j                                  (6)  [ZG18]
     z_j <- a z_j + x_j                                      (7)  [ZG18]
@@ -37,13 +37,13 @@ Derivation.  Let S^ be the target spikes and e = alpha*(S^ - S).  The van
     Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).  The
     rule replaces dS/dU by psi, and dU_i/dw_ij by z~_j, the response of the
     membrane potential to x_j alone.  The integral of e lambda is then the
-    negative derivative.  Hence (11) performs gradient descent.
+    negative derivative.  Hence (11) is a step of gradient descent.
 Approximate.  For one layer, the sum of (11) over steps equals -dt times
-    the surrogate gradient of the loss under four conditions.  Reset and
-    refractoriness are a recorded additive term.  The trace is "simulator".
-    The inputs x, psi and the signal have the same delay.  The loss extends
-    to the end of the trial.  The traces neglect that a reset to 0 erases
-    the history of U.  The signal of hidden neurons is heuristic.
+    the surrogate gradient of the loss if four conditions hold: reset and
+    refractoriness are a recorded additive term; trace is "simulator"; x,
+    psi and the signal have equal delays; the loss extends to the end of
+    the trial.  The traces neglect that a reset to 0 erases the history of
+    the membrane potential.  The signal of hidden neurons is heuristic.
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between paper and code:
     surrogate_read: (4) uses U "before_reset", as in the paper, or
@@ -52,10 +52,10 @@ Departures.  Options cover the differences between paper and code:
         a = exp(-dt/tau_syn), b = 1 - dt/tau_mem, c = dt/tau_mem; z~ then
         equals dU/dw.  "continuous" solves the paper's filters over one
         step, with a, b = exp(-dt/tau_rise), exp(-dt/tau_decay).
-        "published" uses b = 1 - dt/tau_decay, c = a dt/tau_decay.
+        "published" uses the same a, b = 1 - dt/tau_decay and
+        c = a dt/tau_decay.
     drive: "published" multiplies e lambda, but not the regulariser, by
-        steepness dt / (1 - exp(-dt/tau_rise)), as in the code.  This
-        factor is about 5 by default.
+        steepness dt / (1 - exp(-dt/tau_rise)), or about 5 by default.
     het: zeta is z^exponent ("plain"), z^exponent e^2 ("error", the paper's
         variant), or z^exponent where |e| dt >= 1e-7, else 0 ("published").
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.

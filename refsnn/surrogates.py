@@ -23,7 +23,7 @@ Derivation.  In each line, d(k f)/dz = f' and f(0) = 0; dz/dv is k for v >
     0.  Each bump has the peak f'(0) = 1 for every steepness, so f rises by
     at most 2/k on either side of the threshold.
 Exact.  f' is the derivative of f at every v, except for boxcar at |v| =
-    1/k. There, f has the one-sided derivatives 1 and 0, and f' is set to
+    1/k.  There, f has the one-sided derivatives 1 and 0, and f' is set to
     0.  The bumps of triangle and boxcar are 0 for |v| >= 1/k.
 Cost.   The time is O(1) for each entry of v.
 Departures.  The code of [ZG18] and other simulators scale the bump by k,

@@ -397,7 +397,7 @@ def _title(task):
 
 
 def plot(data, fig):
-    """Draw times relative to that of refsnn, with a black line at each bound."""
+    """Draw the times relative to the reference of each task, and the bounds."""
     found, least = medians(data), {}
     for task, names, bound in FASTER + speed_rtrl.FASTER + speed_ntk.FASTER:
         least.update({(task, name): bound for name in names})

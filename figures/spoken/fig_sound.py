@@ -10,16 +10,17 @@ Spiking Heidelberg Digits [CSSZ20].
 
 At least 60 % of the spikes occur in the fifth of all channels and times with
 the highest firing probability.  In "seven", the fricative moves the membrane
-closer to the base than the first vowel: the mean channels of the motion differ
-by at least 0.2 of all channels.  In "acht", the spikes of the fricative are
-closer to the base than the spikes of the vowel: the mean channels differ by at
-least 0.05 of all channels.  Two spikes of one cell are at least 1 ms apart.
+closer to the base than the first vowel does: the mean channels of the motion
+differ by at least 20 % of the number of channels.  In "acht", the spikes of the
+fricative are closer to the base than the spikes of the vowel: the mean channels
+of the spikes differ by at least 5 % of the number of channels.  Two spikes of
+one cell are at least 1 ms apart.
 
-Top to bottom: the sound with its phonemes in SAMPA; speed of the membrane (root
-mean square in 2 ms, in dB below its maximum); probability that a fibre that is
-not refractory fires in a step of 1/24 ms (mean over 2 ms); spikes of the bushy
-cells.  The axis on the right shows the frequency to which a channel responds
-most.
+From top to bottom, the panels show the sound with its phonemes in SAMPA, the
+speed of the membrane (root mean square in 2 ms, in dB below the maximum), the
+probability that a non-refractory fibre fires in a step of 1/24 ms (mean over 2
+ms), and the spikes of the bushy cells.  The axis on the right shows the
+frequency to which a channel responds most.
 
 The digits are made by formant synthesis.  With --full, the figure also shows a
 recording of the Free Spoken Digit Dataset (FSDD).  The figure follows the
@@ -45,7 +46,7 @@ FLOOR_DB = -50                          # smallest speed that is drawn
 
 
 def jobs(size, seed, data):
-    """List one job for each word."""
+    """Return one job for each word."""
     found = [(hear, {"word": word, "channels": CHANNELS[size], "folder": None,
                      "seed": seed}) for word in WORDS]
     if size == "full":
@@ -70,7 +71,7 @@ def sound(word, folder, seed):
 
 
 def binned(a):
-    """Average (T, C) over bins of FINE steps; an incomplete last bin is dropped."""
+    """Average an array (T, C) over bins of FINE steps; drop an incomplete last bin."""
     return a[:len(a) // FINE * FINE].reshape(-1, FINE, a.shape[1]).mean(axis=1)
 
 
@@ -95,33 +96,33 @@ def hear(word, channels, folder, seed):
 
 
 def gather(results):
-    """Return the arrays of word i under the names "NAME i"."""
+    """Return the results of all words; those of word i have the names "NAME i"."""
     return {f"{name} {i}": value for i, result in enumerate(results)
             for name, value in result.items()} | {"count": np.array(len(results))}
 
 
 def concentrated(data, i):
-    """Return the share of spikes in the fifth with the highest probability."""
+    """Return the share of spikes in the fifth of bins with the highest probability."""
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
     return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))
 
 
 def span_s(data, i, name):
-    """Return (start, stop) of the middle half of a phoneme, s."""
+    """Return the start and stop of the middle half of a phoneme in s."""
     start, stop = data[f"spans {i}"][data[f"sounds {i}"].tolist().index(name)]
     return start + (stop - start) / 4, stop - (stop - start) / 4
 
 
 def moved(data, i, name):
-    """Return the mean channel, weighted by the squared speed, as a share of all."""
+    """Return the mean channel weighted by squared speed, relative to all channels."""
     start, stop = (round(t * RATE / 2 / FINE) for t in span_s(data, i, name))
     energy = (data[f"speed {i}"][start:stop].astype(float) ** 2).sum(axis=0)
     return float(np.arange(len(energy)) @ energy / energy.sum() / len(energy))
 
 
 def spiked(data, i, name):
-    """Return the mean channel of the spikes in a phoneme, as a share of all."""
+    """Return the mean channel of the spikes in a phoneme, relative to all channels."""
     start, stop = span_s(data, i, name)
     t = data[f"times {i}"]
     units = data[f"units {i}"][(t >= start) & (t < stop)]
@@ -129,7 +130,7 @@ def spiked(data, i, name):
 
 
 def shortest_ms(data):
-    """Return the shortest interval between two spikes of one cell, ms."""
+    """Return the shortest interval between two spikes of one cell in ms."""
     found = []
     for i in range(int(data["count"])):
         order = np.lexsort((data[f"times {i}"], data[f"units {i}"]))

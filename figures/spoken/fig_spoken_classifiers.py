@@ -1,44 +1,46 @@
 """Spoken digits are recognised better from spike times than from spike counts
 
 Classifiers are trained on the same spikes of spoken digits.  Support vector
-machines receive the number of spikes of each channel.  Spiking networks, an
-LSTM and a convolutional network (CNN) receive the spikes in time steps; the
+machines receive the number of spikes in each channel.  Spiking networks, an
+LSTM and a convolutional network (CNN) receive the spikes in time steps.  The
 spiking networks are feed-forward with one to three hidden layers, or recurrent.
 The LSTM and the CNN are each at least 0.05 more accurate on test words than the
-best classifier of counts.  If the event times of each word are permuted, the
-number of spikes of each channel stays the same, but the LSTM, the CNN and the
-recurrent spiking network each lose at least 0.05 of test accuracy.  The
-recurrent spiking network is at least 0.05 more accurate than the feed-forward
-spiking network with the same number of neurons.
+best support vector machine.  In a control, the event times of each word are
+permuted, so that the number of spikes in each channel stays the same.  With
+permuted times, the LSTM, the CNN and the recurrent spiking network each lose at
+least 0.05 of test accuracy.  The test accuracy of the recurrent spiking network
+is at least 0.05 above that of the feed-forward spiking network with the same
+number of neurons.
 
 Test accuracy is computed on all test words.  The figure shows the accuracy on
 training words, on held-out recordings of known speakers (speakers of training
 words), and on words of held-out speakers.  Small markers are single runs, large
-markers are means.  Black diamonds are the published test
-accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20], which have ten times
-the channels and eight times the training words of the synthetic digits.
+markers are means.  Black diamonds are the published test accuracies on the
+Spiking Heidelberg Digits (SHD) [CSSZ20].  SHD has ten times the channels and
+eight times the training words of the synthetic digits.
 
 By default, the data are synthetic digits of 20 classes.  Spiking networks have
 128 neurons per layer, time steps of 20 ms, and membrane and synaptic time
-constants of 20 and 10 ms.  The sum of the readouts over time gives the
-decision; the LSTM uses the maximum.
+constants of 20 and 10 ms.  The predicted class is that of the readout with the
+largest sum over time.  The LSTM uses the maximum over time instead of the sum.
 
 With --full, the data are SHD and the Spiking Speech Commands (SSC), if their
-files are in the data folder.  Settings are those of the paper, where known.
-Spiking networks have time steps of 2 ms, decide by the maximum of the readouts,
-and have bounds on the activity.  The LSTM (128 cells) and the CNN (two
-convolutions with 32 maps and kernels of 11x11) have time steps of 10 ms.
-Training uses Adamax with a learning rate of 0.001, mini-batches of 256 words
-and 50 epochs.  For SHD, the settings of the authors' tutorial are added: 200
-neurons, time steps of 14 ms, time constants of 140 and 70 ms, and 200 epochs.
+files are in the data folder.  Hyperparameters are those of [CSSZ20], where
+known.  Spiking networks then have time steps of 2 ms and regularisers with
+bounds on the activity, and the maximum of the readouts over time determines the
+predicted class.  The LSTM (128 cells) and the CNN (two convolutions with 32
+maps and kernels of 11x11) have time steps of 10 ms.  Training uses Adamax with
+a learning rate of 0.001, mini-batches of 256 words and 50 epochs.  On SHD, a
+further network uses the hyperparameters of the authors' tutorial: 200 neurons,
+time steps of 14 ms, time constants of 140 and 70 ms, and 200 epochs.
 
-Without these files, the data are recordings of the Free Spoken Digit Dataset
-(FSDD): 10 classes, 210 channels, 6 speakers of whom two are held out, and
-training words whose channels are jittered.  The recurrent spiking network then
-has an accuracy of at least 0.8 on held-out recordings of known speakers.  The
-CNN loses only 0.02 of accuracy with permuted times, because 600 training words
-are too few for a CNN.  The figure follows the comparison of classifiers in
-[CSSZ20].
+Without the files of SHD and SSC, the data are recordings of the Free Spoken
+Digit Dataset (FSDD), with 10 classes, 210 channels, and 6 speakers, of whom two
+are held out.  The channels of the training words are jittered.  On held-out
+recordings of known speakers, the recurrent spiking network has an accuracy of
+at least 0.8.  With permuted times, the CNN loses only 0.02 of test accuracy,
+because 600 training words are too few for a CNN.  The figure follows the
+comparison of classifiers in [CSSZ20].
 """
 
 import numpy as np
@@ -61,7 +63,7 @@ REPEATS = {"quick": 1, "default": 3, "full": 3}
 
 
 def jobs(size, seed, data):
-    """List the jobs that make each data set and train each classifier."""
+    """Return the jobs that make each data set and train each classifier."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         before = range(len(listed), len(listed) + len(makers))
@@ -77,12 +79,15 @@ def jobs(size, seed, data):
 
 
 def rows(data, name):
-    """Return the conditions of a data set."""
+    """Return the conditions that were run on a data set."""
     return [*CONDITIONS, TUTORIAL] if f"{name} {TUTORIAL}" in data else CONDITIONS
 
 
 def published_for(name):
-    """Return published test accuracies, for synthetic digits those of SHD."""
+    """Return the published test accuracies of a data set.
+
+    For the synthetic digits, these are the published accuracies on SHD.
+    """
     paper = published.values(FIGURE)
     if name == "ssc":
         return {key.removeprefix("SSC: "): value for key, value in paper.items()
@@ -91,14 +96,15 @@ def published_for(name):
 
 
 def difference(paper, one, other):
-    """Return the difference of two published accuracies, or None if not known."""
+    """Return the difference of two published accuracies, or None if one is missing."""
     return round(paper[one] - paper[other], 3) if {one, other} <= set(paper) else None
 
 
 def gather(results):
-    """Return accuracies (repeats, 3) as "NAME CONDITION" and sizes as "NAME size".
+    """Return the accuracies and the set sizes of all data sets.
 
-    NAME is a data set; the 3 columns are `spoken_words.SETS`.
+    The accuracies (repeats, 3) have the names "NAME CONDITION", and the sizes have the
+    names "NAME size", where NAME is a data set.  The 3 columns are `spoken_words.SETS`.
     """
     found = {"names": []}
     for r in (r for r in results if "accuracy" in r):
@@ -155,7 +161,7 @@ def claims(data):
 
 
 def described(condition):
-    """Return the name of a condition in claims and axis labels."""
+    """Return the name of a condition, as used in claims and axis labels."""
     kind = "spiking, " * condition.startswith(("feed-forward", "recurrent"))
     return kind + {TUTORIAL: "recurrent, settings of the tutorial"}.get(
         condition, condition.replace("shuffled", "event times permuted"))

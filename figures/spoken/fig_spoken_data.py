@@ -1,27 +1,26 @@
-"""A data set of spoken digits as spikes, with held-out speakers
+"""The data set of spoken digits has held-out speakers and balanced classes
 
-The words are ten English and ten German digits, as in the Spiking Heidelberg
-Digits (SHD) [CSSZ20].  The test set contains all words of the held-out speakers
-4 and 5, and a share of the words of each other speaker.  No held-out speaker is
-in the training set.  Each class has at least half as many training words as the mean
-over classes, and no word is longer than 1.4 s.  All words have the same
-loudness, but the mean number of spikes per word differs between speakers by a
-factor of at least 1.2.
+The words are ten English and ten German digits, as in the Spiking Heidelberg Digits
+(SHD) [CSSZ20].  The test set contains all words of the held-out speakers 4 and 5,
+and a share of the words of each other speaker.  The training set contains no word of
+a held-out speaker.  Each class has at least half as many training words as the mean
+over classes, and no word is longer than 1.4 s.  All words have the same loudness,
+but the mean number of spikes per word differs between speakers by a factor of at
+least 1.2.
 
-Upper row: number of words of each speaker and of each class, and distribution
-of the durations of the words.  Lower row: distribution of the number of spikes
-per word; number of spikes per word of each speaker (dot: median, thick line:
-quartiles, thin line: 5 % to 95 %); spikes of each channel, mean over words.
-Channel 0 responds to the highest frequencies.
+The upper row shows the number of words of each speaker and of each class, and the
+distribution of the word durations.  The lower row shows the distribution of the
+number of spikes per word, the number of spikes per word of each speaker (dot:
+median, thick line: quartiles, thin line: 5 % to 95 %), and the number of spikes in
+each channel, averaged over words.  Channel 0 responds to the highest frequencies.
 
-By default, the words are synthetic: formant synthesis makes sound, and the
-cochlea model converts the sound to spikes of 70 channels.  With --full, the
-words are read from shd_train.h5 and shd_test.h5 of SHD, or ssc_train.h5 and
-ssc_test.h5 of the Spiking Speech Commands (SSC), if these files are in the data
-folder.  Otherwise the words are recordings of the Free Spoken Digit Dataset
-(FSDD), converted to spikes of 210 channels by the same model; some recordings
-are longer than 1.4 s.  The figure follows the description of the data in
-[CSSZ20].
+By default, the words are synthetic: formant synthesis makes sound, and the cochlea
+model converts the sound to spikes of 70 channels.  With --full, the words are read
+from shd_train.h5 and shd_test.h5 of SHD, or ssc_train.h5 and ssc_test.h5 of the
+Spiking Speech Commands (SSC), if these files are in the data folder.  Otherwise, the
+words are recordings of the Free Spoken Digit Dataset (FSDD), converted to spikes of
+210 channels by the same cochlea model.  Some of these recordings are longer than 1.4
+s.  The figure follows the description of the data in [CSSZ20].
 """
 
 import numpy as np
@@ -37,7 +36,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data):
-    """List the jobs that make each data set and summarise it."""
+    """Return the jobs that make each data set and summarise the data set."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         first = len(listed)
@@ -47,9 +46,10 @@ def jobs(size, seed, data):
 
 
 def survey(name, folder, seed, before=None):
-    """Return label, speaker, set, duration and spikes of each word, and a profile.
+    """Return the label, speaker, set, duration and number of spikes of each word.
 
-    `profile` (3, channels) is the mean number of spikes per word of each set.
+    The array `profile` (3, channels) holds the mean number of spikes per word of each
+    set.
     """
     words = spoken_words.words(name, folder, before)
     found = np.zeros(len(words.label), int)

@@ -1,31 +1,33 @@
-"""Effect of loss, time step and jitter on the recognition of spoken digits
+"""Recognition of spoken digits depends on the loss, the time step and spike jitter
 
 A recurrent spiking network, a feed-forward spiking network and an LSTM learn
 spoken digits with several losses and time steps.  The networks are those of the
-figure `spoken_classifiers`, and are also tested on jittered spikes.  For the
-recurrent network, a loss of the maximum over time of the readouts gives at least
-the accuracy of a loss of their last step.  If the spike times of the test words
-are jittered with a standard deviation of 160 ms, the recurrent network and the
-LSTM each lose at least 0.1 of test accuracy.  With time steps of 160 ms, the
-LSTM loses at least 0.05 of test accuracy, relative to the best of 10, 20 and
-40 ms.
+figure `spoken_classifiers`.  The trained networks are also tested on jittered
+spikes.  In the recurrent network, the loss on the maximum of the readouts over
+time yields at least the test accuracy of the loss on the last step of the
+readouts.  If the spike times of the test words are jittered with a standard
+deviation of 160 ms, the recurrent network and the LSTM each lose at least 0.1 of
+test accuracy.  With time steps of 160 ms, the LSTM loses at least 0.05 of test
+accuracy, relative to the best time step among 10, 20 and 40 ms.
 
-Left: test accuracy if the loss and the decision use the sum, the maximum or the
-last step of the readouts.  Most words end before the last step, so that the
-readouts, with a time constant of 20 ms, have decayed.  Middle: test accuracy of
-networks that are trained and tested with other time steps and unchanged time
-constants.  Right: test accuracy with a time step of 20 ms if each spike of the
-test words is shifted by a normally distributed random time.  Bars and lines are
+The left panel shows the test accuracy if the loss and the prediction use the
+sum, the maximum or the last step of the readouts.  Most words end before the
+last step.  In the last step, the readouts, with a time constant of 20 ms, have
+therefore decayed.  The middle panel shows the test accuracy of networks that are
+trained and tested with other time steps and unchanged time constants.  The right
+panel shows the test accuracy with a time step of 20 ms if each spike of the test
+words is shifted by a normally distributed random time.  Bars and lines are
 means, dots are single runs.
 
 By default, the data are synthetic digits of 20 classes.  With --full, the data
 are the Spiking Heidelberg Digits (SHD) and the Spiking Speech Commands (SSC), if
 their files are in the data folder, or recordings of the Free Spoken Digit
-Dataset (FSDD).  With --full, a recurrent network of 1,024 neurons is added.  Its
-training words have jittered times and channels and additional random events; its
-published accuracy is 0.832 on SHD [CSSZ20].  If FSDD is in the data folder,
-classifiers trained on synthetic English digits are tested on FSDD.  The figure
-follows the comparison of losses and of time steps in [CSSZ20].
+Dataset (FSDD).  With --full, a recurrent network of 1,024 neurons is added.  The
+training words of this network have jittered times, jittered channels and
+additional random events.  The published test accuracy of this network is 0.832
+on SHD [CSSZ20].  If FSDD is in the data folder, classifiers trained on synthetic
+English digits are tested on FSDD.  The figure follows the comparison of losses
+and of time steps in [CSSZ20].
 """
 
 import os
@@ -54,7 +56,7 @@ REPEATS = {"quick": 1, "default": 2, "full": 1}
 
 
 def jobs(size, seed, data):
-    """List the jobs that make each data set and train each network."""
+    """Return the jobs that make each data set and train each network."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         before = range(len(listed), len(listed) + len(makers))
@@ -78,7 +80,7 @@ def jobs(size, seed, data):
 
 
 def conditions(size):
-    """Return a list of (condition, options), one for each network."""
+    """Return a list of (condition, options), with one entry for each network."""
     found = [(name, {"loss": loss} if loss != "sum" else {})
              for name in ("recurrent", FORWARD) for loss in LOSSES]
     found += [("LSTM", {}), *((name, {"dt": dt}) for name, bins in BINS.items()
@@ -87,10 +89,10 @@ def conditions(size):
 
 
 def gather(results):
-    """Return test accuracies (repeats,) under the names "NAME CONDITION".
+    """Return the test accuracies (repeats,) under the names "NAME CONDITION".
 
-    NAME is a data set.  Accuracies (repeats, spreads) on jittered words have the
-    names "NAME CONDITION, jittered".
+    NAME is a data set.  Accuracies (repeats, spreads) on jittered words have the names
+    "NAME CONDITION, jittered".
     """
     found = {"names": [], "spreads": np.array(spoken_networks.SPREADS)}
     for r in (r for r in results if "accuracy" in r):
@@ -107,7 +109,7 @@ def gather(results):
 
 
 def by_bin(data, name, condition):
-    """Return the time steps, s, and test accuracies (steps, repeats)."""
+    """Return the time steps in s, and the test accuracies (steps, repeats)."""
     usual = spoken_networks.Options().dt
     bins = sorted({*BINS[condition], usual})
     keys = [f"{name} {condition}" + ("" if dt == usual else f", dt {dt:g}")
@@ -158,7 +160,7 @@ def claims(data):
 
 
 def described(condition):
-    """Return the name of a condition in claims."""
+    """Return the name of a condition, as used in claims."""
     if condition == "LSTM":
         return condition
     network, _, loss = condition.partition(", loss ")

@@ -45,7 +45,8 @@ Derivation.  Eq. (3) differentiates the flow to model the radiation from the
 Exact.  The filters are computed exactly: after a change of coefficients, a
     resonator still reads its own previous outputs.
 Approximate.  The model of speech has no interaction between vocal folds and
-    vocal tract.  No vowel sounds through the nose alone.  The spectrum of a
+    vocal tract.  No vowel is radiated
+    through the nose alone.  The spectrum of a
     friction noise is constant.
 Cost.   A word of 0.6 s takes 4 ms, and memory for 8 arrays of its samples.
 Departures.  [K80] does not interpolate.  In [K80], friction has separate

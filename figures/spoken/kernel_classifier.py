@@ -1,6 +1,6 @@
-"""Train support vector machines on spike counts: linear, polynomial, radial.
+"""Train linear, polynomial and radial support vector machines on spike counts.
 
-The classifiers receive the number of spikes of each channel and no spike
+The classifiers receive the number of spikes in each channel and no spike
 times.  Counts c (N, m) of N words in m channels are standardised with the mean
 and standard deviation of the training words.  A kernel k compares two words:
 
@@ -11,33 +11,37 @@ and standard deviation of the training words.  A kernel k compares two words:
 
 Let K (N, N) be the kernel matrix of the training words, and let Y be 1 for the
 class of a word and -1 for the other classes.  One machine is trained for each
-class against the rest.  The coefficients A and the biases b of all machines
+class against all other classes.  The coefficients A and the biases b of all machines
 minimise E:
 
     f = K A + b                                                  (5)
     E = sum A * K A / 2 + cost sum max(0, 1 - Y f)^2             (6)
 
-Derivation.  Let D be the derivative of the second term of (6) by f.  Then
+Derivation.  Let D be the derivative of the second term of E with respect to f,
 
     D = -2 cost Y max(0, 1 - Y f)                                (7)
     dE/dA = K (A + D),  dE/db = sum_n D                          (8)
 
-    vanish if A = -D.  D is 0 except for the set S of words with Y f < 1.
-    For a known S, the condition is linear because Y^2 = 1:
+    Both derivatives vanish if A = -D.  The matrix D is 0 except for the set S
+    of words with Y f < 1.  For a known S, the condition A = -D is linear,
+    because Y^2 = 1:
 
     (K_SS + 1/(2 cost)) A_S + b = Y_S,  sum A_S = 0              (9)
 
-    Newton's method solves (9) for the current S.  It takes the full step, or
-    halves the step until (6) decreases, and stops if S does not change.  The
-    scores of new words z are
+    Newton's method solves eq. (9) for the current S.  Each iteration takes the
+    full step, or halves the step until E decreases.  The method stops if S
+    does not change.  The scores of new words z are
 
     f(z) = k(z, z_train) A + b                                   (10)
 
-Exact.  (6) is convex and piecewise quadratic.  Its unique minimum in K A and
-    b is found up to rounding.  Its second derivative jumps at Y f = 1.
-Cost.   O(N^2 m) for K; O(|S|^3) per Newton step and class, about ten steps.
+Exact.  The objective E is convex and piecewise quadratic.  The unique minimum
+    in K A and b is found up to rounding.  The second derivative of E jumps
+    at Y f = 1.
+Cost.   The kernel matrix takes O(N^2 m) time.  Each class takes about ten
+    Newton steps of O(|S|^3) time.
 Departures.  [CSSZ20] used a library with a hinge loss that is not squared.
-    The library trains a machine for each pair of classes, which vote.
+    The library trains one machine for each pair of classes and lets these
+    machines vote.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.
@@ -52,7 +56,7 @@ STEPS = 200             # largest number of Newton steps
 
 
 class Classifier(NamedTuple):
-    """Hold the result of `fit`; arrays are float64."""
+    """Hold the classifier that `fit` returns; all arrays are float64."""
 
     mean: np.ndarray            # (m,) mean in eq. (1)
     deviation: np.ndarray       # (m,) standard deviation in eq. (1)
@@ -64,14 +68,14 @@ class Classifier(NamedTuple):
 
 
 def compare(z, other, kind, degree=2):
-    """Return the kernel of two sets of words, eqs. (2)-(4).
+    """Return the kernel matrix of two sets of words, eqs. (2)-(4).
 
     Parameters
     ----------
     z, other : (N, m) and (S, m) float
         Standardised counts.
     kind : {"linear", "polynomial", "radial"}
-        Kernel.
+        Kind of the kernel.
     degree : int
         Degree of the polynomial, 1 to 9.
 
@@ -110,7 +114,7 @@ def objective(A, b, K, labels, cost):
     A, b : (N, k) and (k,) float
         Coefficients and biases.
     K : (N, N) float
-        Kernel of the training words, symmetric.
+        Symmetric kernel matrix of the training words.
     labels : (N,) int
         Classes of the training words, 0 ... k-1.
     cost : float
@@ -147,13 +151,13 @@ def fit(counts, labels, kind="linear", *, cost=1.0, degree=2):
     Parameters
     ----------
     counts : (N, m) float or int
-        Spikes of each channel in each word.
+        Number of spikes of each channel in each word.
     labels : (N,) int
         Classes of the words; the number of classes is the largest label + 1.
         At least two classes must occur.  A class without words has the score
         -1 for every word.
     kind, degree
-        As for `compare`.
+        Kind and degree of the kernel, as for `compare`.
     cost : float
         Weight of the squared hinge loss; larger values fit the training
         words more closely.
@@ -188,7 +192,7 @@ def _standardised(counts, mean, deviation):
 
 
 def _machine(K, y, cost):
-    """Return A (N,) and b of one class against the rest."""
+    """Return the coefficients A (N,) and the bias b of one class against the others."""
     A, f, b, value = np.zeros(len(y)), np.zeros(len(y)), 0.0, np.inf
     for _ in range(STEPS):
         S, to = np.flatnonzero(y * f < 1), np.zeros(len(y))
@@ -217,14 +221,14 @@ def _machine(K, y, cost):
 def scores(classifier, counts):
     """Return the scores of words for each class, eqs. (1) and (10).
 
-    The class with the largest score is the decision.
+    The predicted class is the class with the largest score.
 
     Parameters
     ----------
     classifier : Classifier
         Result of `fit`.
     counts : (N, m) float or int
-        Spikes of each channel in each word.
+        Number of spikes of each channel in each word.
 
     Returns
     -------
@@ -245,7 +249,10 @@ def scores(classifier, counts):
 # ---- checks --------------------------------------------------------------------
 
 def _array(name, value, *shape):
-    """Return a finite float64 array of this shape; None allows any size but 0."""
+    """Return the value as a finite float64 array of the given shape.
+
+    None in the shape allows any length above 0.
+    """
     a = np.array(value, np.float64)
     if a.ndim != len(shape) or not a.size or not np.isfinite(a).all() or any(
             want not in (None, size) for want, size in zip(shape, a.shape,
@@ -256,7 +263,7 @@ def _array(name, value, *shape):
 
 
 def _targets(labels, N, k=None):
-    """Return Y (N, k): 1 for the class of each word, -1 for the other classes."""
+    """Return the targets Y (N, k), 1 for the class of a word and -1 otherwise."""
     labels = np.asarray(labels)
     if labels.shape != (N,) or labels.dtype.kind not in "iu":
         raise ValueError(f"labels is of shape {labels.shape}, dtype {labels.dtype}: "

@@ -18,8 +18,9 @@ of the sound.  The formants in the table are those of a vocal tract of
 
     F = 0.175 m / length * accent * F_table                      (2)
 
-The centre frequencies of friction noise are proportional to the square root
-of 0.175 m / length.  Pitch falls during a word of duration T,
+where `accent` is a random factor of the speaker and the formant.  The centre
+frequencies of friction noise are proportional to the square root of
+0.175 m / length.  Pitch falls during a word of duration T,
 
     f0 = pitch * 2^(fall (0.4 - t / T) + wander)                 (3)
 

@@ -1,8 +1,8 @@
-"""Change recordings of events at random, for augmentation and as controls.
+"""Perturb recordings of events at random, for data augmentation and for controls.
 
 A recording consists of the times t (s) and the units i (channels) of its
-events.  Each function returns a new recording, sorted by time.  With N(0, 1) for
-a standard normal random number,
+events.  Each function returns a new recording, sorted by time.  Let N(0, 1) be a
+standard normal random variable.  The functions compute
 
     t' = t + spread N(0, 1)                                           (1)
     i' = round(i + spread N(0, 1) + shared N(0, 1)),                  (2)
@@ -13,16 +13,16 @@ a standard normal random number,
     t'[e] = t[permutation(e)]                      "permuted"         (5)
     t'[e] uniform in [t0, t1)                      "uniform"          (6)
 
-(5) and (6) are controls that keep the number of events of each channel and
-randomise the times.  (5) also keeps the number of events at each time, summed
-over channels.
+Eqs. (5) and (6) are controls that randomise the times and keep the number of
+events of each channel.  Eq. (5) also keeps the number of events at each time,
+summed over channels.
 
-Events that leave the time window or the channels are either dropped, which
-lowers the event density near the boundary, or clipped to the boundary, which
+Events that leave the time window or the channels are dropped or clipped to the
+boundary.  Dropping lowers the event density near the boundary, and clipping
 raises the density.
 
-[CB22] uses (2) without `shared`, before channels are removed.  Its spread is
-given in a supplement that was not consulted.  Public code uses other
+[CB22] uses eq. (2) without `shared`, before channels are removed.  The spread is
+given in a supplement of [CB22] that was not consulted.  Public code uses other
 distributions, such as a uniform distribution on +- spread/2.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
@@ -38,22 +38,22 @@ def jitter_times(times, units, rng, *, spread, window, outside):
     Parameters
     ----------
     times : (E,) float
-        Times of the events, s.
+        Times of the events in s.
     units : (E,) int
         Channels of the events.
     rng : numpy.random.Generator
         Random generator.
     spread : float
-        Standard deviation of the shifts, s.
+        Standard deviation of the shifts in s.
     window : (t0, t1)
-        First and last allowed time, s.
+        First and last allowed time in s.
     outside : "drop" or "clip"
-        Treatment of events outside the window.
+        Whether events outside the window are dropped or clipped.
 
     Returns
     -------
     times, units : (F,) arrays
-        Sorted by time.
+        Events of the new recording, sorted by time.
 
     Examples
     --------
@@ -85,19 +85,19 @@ def jitter_channels(times, units, rng, *, spread, channels, outside, shared=0.0)
     Parameters
     ----------
     times, units, rng
-        As for `jitter_times`; units are in 0 ... channels - 1.
+        Events and generator, as for `jitter_times`; units are in 0 ... channels - 1.
     spread, shared : float
         Standard deviations, in channels, of the shift of each event and of
         the common shift of all events.
     channels : int
         Number of channels.
     outside : "drop" or "clip"
-        Treatment of events outside the channels.
+        Whether events outside the channels are dropped or clipped.
 
     Returns
     -------
     times, units : (F,) arrays
-        Sorted by time.
+        Events of the new recording, sorted by time.
 
     Examples
     --------
@@ -125,14 +125,14 @@ def drop(times, units, rng, *, p):
     Parameters
     ----------
     times, units, rng
-        As for `jitter_times`.
+        Events and generator, as for `jitter_times`.
     p : float
         Probability that an event is removed.
 
     Returns
     -------
     times, units : (F,) arrays
-        Sorted by time.
+        Events of the new recording, sorted by time.
 
     Examples
     --------
@@ -153,18 +153,18 @@ def insert(times, units, rng, *, rate, channels, window):
     Parameters
     ----------
     times, units, rng
-        As for `jitter_times`; units are in 0 ... channels - 1.
+        Events and generator, as for `jitter_times`; units are in 0 ... channels - 1.
     rate : float
-        Rate of the added events, Hz per channel.
+        Rate of the added events in Hz per channel.
     channels : int
         Number of channels.
     window : (t0, t1)
-        Interval in which events are added, s.
+        Interval in which events are added, in s.
 
     Returns
     -------
     times, units : (F,) arrays
-        Sorted by time.
+        Events of the new recording, sorted by time.
 
     Examples
     --------
@@ -183,24 +183,24 @@ def insert(times, units, rng, *, rate, channels, window):
 
 
 def shuffle_times(times, units, rng, *, law, window=None):
-    """Give each event the time of another event, or a random time.
+    """Replace the event times by permuted or random times, eqs. (5) and (6).
 
-    The number of events of each channel stays the same, eqs. (5) and (6).
+    The number of events of each channel stays the same.
 
     Parameters
     ----------
     times, units, rng
-        As for `jitter_times`.
+        Events and generator, as for `jitter_times`.
     law : "permuted" or "uniform"
-        Whether times are permuted among the events or drawn from a uniform
+        Whether times are permuted among the events or sampled from a uniform
         distribution.
     window : (t0, t1), optional
-        Interval of new times, s; for "uniform" only.
+        Interval of the new times in s; for "uniform" only.
 
     Returns
     -------
     times, units : (E,) arrays
-        Sorted by time.
+        Events of the new recording, sorted by time.
 
     Examples
     --------
@@ -231,7 +231,7 @@ def _window(window):
 
 
 def _recording(times, units, channels=np.inf):
-    """Return copies of times as float64 and of units as int64."""
+    """Validate a recording; return copies of times (float64) and units (int64)."""
     _check("channels", channels, channels >= 1, "at least 1")
     times, units = np.asarray(times), np.asarray(units)
     if times.ndim != 1 or times.shape != units.shape or times.dtype.kind != "f" \

@@ -1,11 +1,11 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
-The job `classify` trains one classifier on the results of the jobs that make the
-data set, and returns its accuracies.  If the words are read from files, the
-training is split into a chain of jobs.  The networks are spiking (one to three
-hidden layers, or one recurrent layer), an LSTM or convolutional.  A `Network`
-holds functions that act on a list of weight arrays.  Support vector machines on
-spike counts are the baselines.
+The job `classify` trains one classifier on a data set that other jobs make, and returns
+the accuracies of the classifier.  If the words are read from files, the training is
+split into a chain of jobs.  The networks are spiking networks (one to three hidden
+layers, or one recurrent layer), an LSTM, or a convolutional network.  A `Network` holds
+functions that act on a list of weight arrays.  Support vector machines on spike counts
+are the baselines.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -24,7 +24,7 @@ CACHE = 1 << 28                 # largest number of entries of the binned words
 
 
 class Options(NamedTuple):
-    """Hold the settings of a network and of its training; times are in s."""
+    """Hold the hyperparameters of a network and of its training; times are in s."""
 
     dt: float = 0.02            # time step
     loss: str = "sum"           # reduction over time: "max", "last" or "sum"
@@ -57,12 +57,12 @@ class Options(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Hold the functions of a network; `parameters` is a list of arrays.
+    """Hold the functions of a network, whose parameters are a list of arrays.
 
-    begin(generator, m, classes, T) draws the initial parameters for m inputs
-    and T steps.  record(parameters, x) returns the readout (T, B, k).
-    gradient(parameters, x, labels, generator) returns the loss and the list of
-    its derivatives.
+    The function begin(generator, m, classes, T) samples the initial parameters for m
+    inputs and T steps.  The function record(parameters, x) returns the readout (T, B,
+    k).  The function gradient(parameters, x, labels, generator) returns the loss and
+    the list of its derivatives.
     """
 
     begin: Callable[..., Any]
@@ -71,16 +71,16 @@ class Network(NamedTuple):
 
 
 def start(o):
-    """Return the first step that enters the loss."""
+    """Return the first time step that enters the loss."""
     return round(o.wait / o.dt) if o.loss == "max" else 0
 
 
 def score(record, labels, o):
-    """Return the loss and its derivative by the readout (T, B, k).
+    """Return the loss and its derivative with respect to the readout (T, B, k).
 
-    Each readout starts at 0.  If a readout stays below 0 afterwards, its maximum
-    over time is the initial value, and the gradient vanishes.  The loss "max"
-    therefore ignores the first steps.
+    Each readout starts at 0.  If a readout stays below 0 afterwards, the maximum over
+    time is the initial value, and the gradient vanishes.  The loss "max" therefore
+    ignores the first steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -90,11 +90,12 @@ def score(record, labels, o):
 def penalty(spikes, o):
     """Return a penalty on the spikes (T, B, n) of a layer, and its derivative.
 
-    "bounds" penalises neurons that do not spike in a word, and layers whose
-    neurons fire more than 100 spikes per word on average.  The strengths are
-    those of the authors' code.  "total" is the penalty of the authors' tutorial.
-    It adds the number of spikes of the layer in a mini-batch, and the squared
-    number of spikes of each neuron in the mini-batch, averaged over neurons.
+    The penalty "bounds" penalises neurons that do not spike in a word, and layers whose
+    neurons fire more than 100 spikes per word on average.  The regularisation strengths
+    are those of the authors' code.  The penalty "total" is that of the authors'
+    tutorial.  It is the sum of two terms: the number of spikes of the layer in a
+    mini-batch, and the squared number of spikes of a neuron in the mini-batch, averaged
+    over neurons.
     """
     T, B, n = spikes.shape
     if o.penalty == "bounds":
@@ -195,10 +196,11 @@ def convolutional(o):
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
-        """Return square roots of counts (B, T, rows, 1), summed over channels.
+        """Convert binned words to images (B, T, rows, 1).
 
-        The sums give about 32 to 64 rows.  The square root compresses the long
-        tail of the counts.
+        Each pixel is the square root of a spike count, summed over neighbouring
+        channels.  The sums give about 32 to 64 rows.  The square root compresses the
+        long tail of the counts.
         """
         T, B, m = x.shape
         rows = -(-m // 64) if m > 70 else 2
@@ -234,16 +236,16 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt):
-    """Return the duration of the binned words, s.
+    """Return the duration of the binned words in s.
 
-    The duration is that of the longest word, at most LONGEST, rounded up to
-    whole steps.
+    The duration is that of the longest word, at most LONGEST, rounded up to whole
+    steps.
     """
     return dt * int(np.ceil(min(words.duration.max(), LONGEST) / dt + 1e-9))
 
 
 def changed(words, index, generator, o, longest):
-    """Return the data set with randomly changed versions of some words."""
+    """Return the data set with randomly perturbed versions of the words in `index`."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -292,7 +294,7 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
     index : indices of the training words.
     first : number of the first epoch.
     count : number of epochs; by default `o.epochs`.
-    learner : initial (parameters, states); by default, parameters are drawn.
+    learner : initial (parameters, states); by default, the parameters are sampled.
     """
     longest, read = steps(words, o.dt), reader(words, o)
     classes, noisy = int(words.label.max()) + 1, o.channels or o.spread or o.insert
@@ -326,7 +328,7 @@ def packed(learner):
 
 
 def unpacked(found):
-    """Return the parameters and states that `packed` stored."""
+    """Restore the parameters and the optimiser's states that `packed` stored."""
     rows = range(sum(name.startswith("array ") for name in found))
     return ([found[f"array {i}"] for i in rows],
             [optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
@@ -334,7 +336,7 @@ def unpacked(found):
 
 
 def accuracy(network, parameters, words, index, o, read=None):
-    """Return the accuracy on the words of the index, NaN if the index is empty."""
+    """Return the accuracy on the words in `index`, or NaN if `index` is empty."""
     read, right = read or reader(words, o), 0.0
     for first in range(0, len(index), AT_ONCE):
         some = index[first:first + AT_ONCE]
@@ -345,7 +347,7 @@ def accuracy(network, parameters, words, index, o, read=None):
 
 
 def machine(kind, words, o):
-    """Return the accuracy of a support vector machine on counts, for each set."""
+    """Return the accuracy of a support vector machine on spike counts, for each set."""
     c, sets = spoken_words.counts(words), spoken_words.sets(words)
     found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind=kind,
                                   cost=o.cost)

@@ -99,7 +99,10 @@ def hear(sounds, generators, channels=CHANNELS):
 
 
 def packed(events, **more):
-    """Return all events in one array per field, their counts, and `more` fields."""
+    """Return the events of all words, packed into one array per field.
+
+    The result also holds the number of events of each word, and the fields `more`.
+    """
     times, units = zip(*events, strict=True)
     return {"times": np.concatenate(times).astype(np.float32),
             "units": np.concatenate(units).astype(np.uint16),
@@ -107,7 +110,7 @@ def packed(events, **more):
 
 
 def say(plan, generator):
-    """Return the sound of a planned word."""
+    """Synthesise the sound of a planned word."""
     return formants.synthesise(*plan.tracks, generator, **plan.voice)
 
 
@@ -124,7 +127,7 @@ def part(seed, speakers, repeats, first, parts=PARTS):
 
 
 def schedule(seed, speakers, repeats):
-    """Return the speaker, the digit and the split of each word, drawn from the seed."""
+    """Return the speaker, the digit and the split of each word, given the seed."""
     number = int(seeds.rng(seed, "spoken", "data", 0).integers(2 ** 31))
     return speech.schedule(number, speakers, repeats, HELD_OUT, SHARE)
 
@@ -180,7 +183,11 @@ def stored(folder, name):
 # ---- data sets -----------------------------------------------------------------
 
 def data_jobs(size, seed, data):
-    """Return a dict of data sets: the jobs that make a set, and a folder or None."""
+    """Return the data sets as {name: (jobs, folder)}.
+
+    The jobs make the data set.  The folder holds the files of a stored data set, and is
+    None for all other data sets.
+    """
     if size != "full":
         return {"synthetic": ([(part, {
             "seed": seed, "speakers": SPEAKERS[size], "repeats": REPEATS[size],
@@ -197,19 +204,19 @@ def data_jobs(size, seed, data):
 
 
 def record_jobs(seed, folder, channels):
-    """List the jobs that convert recordings to spikes."""
+    """Return the jobs that convert recordings to spikes."""
     return [(recorded, {"folder": folder, "channels": channels, "first": first,
                         "seed": seed}) for first in range(PARTS)]
 
 
 def transfer_jobs(seed, folder):
-    """List the jobs that make synthetic training words and recorded test words."""
+    """Return the jobs that make synthetic training words and recorded test words."""
     made, _ = data_jobs("default", seed, None)["synthetic"]
     return made + record_jobs(seed, folder, CHANNELS)
 
 
 def words(name, folder, before):
-    """Return a data set, read from files or joined from results of jobs."""
+    """Return a data set that is read from files or joined from results of jobs."""
     if name == MOVED:
         return moved(joined(before[:PARTS]), joined(before[PARTS:]))
     return stored(folder, name) if folder is not None else joined(before)
@@ -227,7 +234,7 @@ def moved(made, real):
 
 
 def joined(parts):
-    """Join the words of all parts, in the order of their index."""
+    """Join the words of all parts, sorted by the index of the word."""
     label, speaker, test, index, duration, count = (
         np.concatenate([p[name] for p in parts])
         for name in ("label", "speaker", "test", "index", "duration", "count"))
@@ -240,7 +247,7 @@ def joined(parts):
 
 
 def sets(words):
-    """Return the indices of the words of each of SETS.
+    """Return the word indices of each set in SETS.
 
     The known speakers are the speakers of the training words.
     """
@@ -256,20 +263,20 @@ def tested(data, name, condition):
 
 
 def runs(count):
-    """Return the number of runs as text in claims."""
+    """Return the number of runs as a text for claims."""
     return f"{count} run" + "s" * (count != 1)
 
 
 def counts(words):
-    """Return the number of spikes of each channel, (N, channels)."""
+    """Return the number of spikes of each word in each channel, as (N, channels)."""
     return np.array([np.bincount(u, minlength=words.channels) for u in words.units],
                     float)
 
 
 def binned(words, index, dt, longest):
-    """Return spike counts (T, B, channels) float32 of some words in steps of dt.
+    """Return spike counts (T, B, channels) of the words in `index`, in steps of dt.
 
-    Events after `longest` seconds are dropped.
+    The counts are float32.  Events after `longest` seconds are dropped.
     """
     choices = binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
     return binning.dense([words.times[i] for i in index],
