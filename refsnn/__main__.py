@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
-"""Run the command-line interface: convert sounds, check results, copy modules.
+"""Run the command line: convert sounds, check results, copy modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--channels 700] [--seed 0]
   python -m refsnn vectors FOLDER

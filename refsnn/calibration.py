@@ -218,7 +218,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return weights (inputs,), and images (most + 1, inputs) with drive unit * d."""
+    """Return weights (inputs,) and images (most + 1, inputs) with drive unit * d."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)

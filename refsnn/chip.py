@@ -605,7 +605,7 @@ def _options(chip, rng, step, dt, scale, code, reset_after):
 
 
 def _network(chip, effects, weights, spikes):
-    """Validate the weights and spikes; return (hidden, recurrent, readout), spikes."""
+    """Validate weights and spikes; return [hidden, recurrent, readout], spikes."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in names]

@@ -42,7 +42,7 @@ Exact.  All values up to (7) equal those of the published software; spikes
     have the same distribution.  Each channel has its own random stream.
 Cost.   Time is O(C N log N); memory is O(C N) for C channels at a time.
 Departures.  Unlike the software of [CSSZ20], this module uses a seed and
-    limits the length of a sound.  Other properties of the software are
+    limits the length of a sound.  Some properties of the software are
     kept.  Sampling of v at fs/2 causes aliasing of motion above fs/4.  The
     time step is 2/fs although n steps last N/fs.  Frequencies start at 1
     Hz instead of 0 Hz.  The clip is periodic: a response that leaves one

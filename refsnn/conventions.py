@@ -38,16 +38,15 @@ Derivation.  Except for products with W and V, a step is elementwise.  In
     E[k+1] = dh[k+1]/dx[k] = [[f W], [g W]]                          (14)
     q[k] = [0, psi[k] dspikes + (r + y psi[k]) dmem]                 (15)
 
-    where the recorded potential has the derivatives r with respect to u
-    and y with respect to s: 1 and 0 before the reset, or those of R after
-    it.
+    where r and y are the derivatives of the recorded potential with
+    respect to u and s: 1 and 0, or those of R if recorded after the reset.
 Exact.  The gradient is that of the hard-spiking network with ds/du := psi.
     The refractory mask and membranes at the floor are treated as
     constants.  No derivative passes through the reset if
     through_reset=False, or if spikes="many" and reset="zero".
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
     `linearise` takes O(T B n p) time and memory, p = n m + n n.
-Departures.  Presets are the default options of the tools in 2024 to 2026,
+Departures.  Presets reproduce the tools' default options of 2024 to 2026,
     up to rounding.  In hxtorch, an injected membrane trace disables the
     reset.  A run of T steps has T + 1 states; state 0 is at rest.  `lif`
     returns T rows and ignores its last input.

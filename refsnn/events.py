@@ -15,10 +15,9 @@ Sizes declared in a file are compared with limits and with the file size
 before memory is allocated.  A file in a different format raises a
 ValueError that names the file, the recording and the field.
 
-Exact.  Times are converted to float64 before any computation, because a
-    time such as 1.4 s in microseconds exceeds the range of float16.
-    Stored values are read without change.  Identical spikes give identical
-    files.
+Exact.  Times are converted to float64 before any computation, because 1.4
+    s = 1.4e6 us exceeds the range of float16.  Stored values are read
+    without change.  Identical spikes give identical files.
 Cost.   Each spike takes 16 bytes of memory; `write` holds the whole file.
 Departures.  Times are rounded to float16, as in the published files: to
     0.5 ms between 0.5 s and 1 s, and to 1 ms between 1 s and 2 s.  Floats

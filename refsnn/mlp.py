@@ -48,13 +48,12 @@ Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.  Eqs.
     pass through (1) and (2), with A and c added.  A[0] and G[L-1] have no
     effect, because x and g[L-1] are constant.  For a = phi(z), tanh has
     phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives c[l] = -2 a[l+1] o
-    sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  0.87962566 is the standard
-    deviation of a standard normal variable truncated at -2 and 2.
+    sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is
+    the standard deviation of N(0, 1) truncated at -2 and 2.
 Exact.  The derivatives are exact for tanh, and for ReLU unless z = 0.
     There, phi' is set to 0, and the signals of ReLU units jump.
-Cost.   `backward` needs O(N w) multiplications for N samples and w
-    weights.  `signals`, `jacobian` and `second_order` need K times this
-    number.
+Cost.   For N samples and w weights, `backward` needs O(N w) operations;
+    `signals`, `jacobian` and `second_order` need K times as many.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

@@ -11,7 +11,7 @@ the mask is 1 for the following weights:
 
     magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20]
     snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
-    random        P - idx - 1 uniformly sampled weights   (4)
+    random        P - idx - 1 weights, chosen uniformly  (4)
 
 In (3), g is the gradient of a loss with respect to w.  SNIP uses the
 cross-entropy loss.  Logit SNIP needs no labels and uses, for the logits f,

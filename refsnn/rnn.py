@@ -7,7 +7,7 @@ The input x, input weights W and recurrent weights V determine the states:
     h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  Let dh[t] = dL/dh[t] and d[t] = dL/da[t] be total derivatives:
+    to h[t].  Total derivatives are dh[t] = dL/dh[t] and d[t] = dL/da[t]:
 
     d[t] = (1 - h[t]^2) dh[t]                        (3)  [NMZ19], box 2
     dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19], box 2

@@ -78,7 +78,7 @@ def begun(seed, repeat):
 
 
 def learn(which, level, dropout, epochs, seed, repeat):
-    """Train a network with the chip in the loop, and test it on the same chip."""
+    """Train a network with the chip in the loop; test the network on the same chip."""
     images, generator, learner = begun(seed, repeat)
     noise = seeds.rng(seed, FIGURE, f"noise {which} {level}", f"{repeat}, from 0")
     run = chip_images.on_chip(drawn(which, level, seed, repeat), noise)

@@ -1,20 +1,20 @@
 """An analog chip classifies digits within 10 us, or with at most 40 hidden spikes
 
 Networks of 256-100-10 neurons classify the embedded digits.  The networks are
-trained with an emulated chip in the loop.  A burst regulariser penalises
-hidden spikes, with several regularisation strengths.  With some of these
-strengths, the hidden layer emits at most 40 spikes per image.  From these, the
-strength with the highest training accuracy is selected.  The mean test
-accuracy with the selected strength is at most 0.01 below the mean test
-accuracy without regulariser (3 seeds, 5 with --full).
+trained with an emulated chip in the loop.  A burst regulariser penalises hidden
+spikes, with several regularisation strengths.  With some of these strengths,
+the hidden layer emits at most 40 spikes per image.  Among these strengths, the
+strength with the highest training accuracy is selected.  The mean test accuracy
+with the selected strength is at most 0.01 below the mean test accuracy without
+regulariser (3 seeds, 5 with --full).
 
 The left panel shows the test accuracy if only the membrane samples up to a
 given time after the first input spike are used.  Without regulariser, this
 accuracy is within 0.01 of its final value after at most 10 us.  In its fast
-mode, the chip is reset after 10 us and processes an image in 11.8 us.  The
-fast mode lowers the test accuracy by at most 0.01.  The right panel shows the
-test accuracy against the mean number of hidden spikes per image.  Each colour
-is one regularisation strength.  Dots are single seeds, diamonds are means.
+mode, the chip is reset after 10 us and processes an image in 11.8 us.  The fast
+mode lowers the test accuracy by at most 0.01.  The right panel shows the test
+accuracy against the mean number of hidden spikes per image.  Each colour is one
+regularisation strength.  Dots are single seeds, diamonds are means.
 
 With --full, the figure has more regularisation strengths.  This figure
 corresponds to [CB22] fig. 3 C, D and E, which use MNIST.

@@ -24,11 +24,11 @@ the digits have only 1,437 training images.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c =
-0.1 and damping xi = 0.1.  There is one run.  The mean test accuracy over tasks must
-then be at least 0.96 with SI and at most 0.65 with plain training.  EWC, L2 and
-dropout are run on the digits only.  Dotted lines show the published run if the data
-folder contains its results.  This figure corresponds to [ZPG17] fig. 4.  The paper
-states that dropout performs far worse than SI.
+0.1 and damping xi = 0.1.  The full figure has one run.  The mean test accuracy over
+tasks must then be at least 0.96 with SI and at most 0.65 with plain training.  EWC,
+L2 and dropout are run on the digits only.  Dotted lines show the published run if
+the data folder contains its results.  This figure corresponds to [ZPG17] fig. 4.
+The paper states that dropout performs far worse than SI.
 """
 
 import os

@@ -153,7 +153,7 @@ def few(images, number):
 
 
 def margined(folder, classes):
-    """Load CIFAR images, and pad them with one pixel on each side.
+    """Load CIFAR images, padded with one pixel on each side.
 
     The first convolution removes this margin.
     """

@@ -1,13 +1,13 @@
 """Measure the speed of tangent kernels and Neural Tangent Transfer for `fig_speed`.
 
-Each kernel is the full kernel of a batch with itself, and its time includes the
-forward pass.  Each gradient is that of the kernel and output terms of the loss of
-Neural Tangent Transfer, with kernels between the two halves of a batch.  The time
-of a gradient includes the kernel of the teacher.  The code for each other tool is
-written as a user of this tool would write it, with the memory layout that the tool
-prefers.  The code for JAX is compiled.  neural-tangents has three implementations
-of the kernel.  In PyTorch and JAX, the Jacobians of all samples are computed and
-multiplied.
+Each kernel is the full kernel of a batch with itself.  The time of a kernel
+includes the forward pass.  Each gradient is that of the kernel and output terms
+of the loss of Neural Tangent Transfer, with kernels between the two halves of a
+batch.  The time of a gradient includes the kernel of the teacher.  The code for
+each other tool is written as a user of this tool would write it, with the
+memory layout that the tool prefers.  The code for JAX is compiled.
+neural-tangents has three implementations of the kernel.  In PyTorch and JAX,
+the Jacobians of all samples are computed and multiplied.
 """
 
 import functools

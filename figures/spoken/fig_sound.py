@@ -96,7 +96,7 @@ def hear(word, channels, folder, seed):
 
 
 def gather(results):
-    """Return the results of all words; those of word i have the names "NAME i"."""
+    """Return the results of all words; the results of word i are named "NAME i"."""
     return {f"{name} {i}": value for i, result in enumerate(results)
             for name, value in result.items()} | {"count": np.array(len(results))}
 
