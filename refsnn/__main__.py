@@ -239,6 +239,9 @@ def _refuse(parser, message):
 def main(arguments=None):
     """Run the command-line interface, and return the exit status.
 
+    >>> main(["convert", "nowhere.wav", "-o", "spikes.h5"])
+    2
+
     Parameters
     ----------
     arguments : list of str, optional
@@ -249,11 +252,6 @@ def main(arguments=None):
     int
         Exit status: 0 after success, 1 if results are wrong, 2 after bad
         input, 130 if interrupted.  Unparsable arguments raise SystemExit.
-
-    Examples
-    --------
-    >>> main(["convert", "nowhere.wav", "-o", "spikes.h5"])
-    2
     """
     options = _parser().parse_args(arguments)
     try:

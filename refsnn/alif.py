@@ -90,6 +90,11 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
              recurrent_spikes=None):
     """Simulate one ALIF layer from rest over T steps, eqs. (1)-(5).
 
+    >>> run = simulate(np.ones((9, 1, 1)), np.array([[1.5]]), alpha=0.0,
+    ...                beta=0.0, rho=0.5, adaptation=1.0)
+    >>> run.spikes.ravel().tolist()
+    [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+
     Parameters
     ----------
     x : (T, B, m) float, int or bool
@@ -115,13 +120,6 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     -------
     Recording
         Recorded states; step 0 is the resting state.
-
-    Examples
-    --------
-    >>> run = simulate(np.ones((9, 1, 1)), np.array([[1.5]]), alpha=0.0,
-    ...                beta=0.0, rho=0.5, adaptation=1.0)
-    >>> run.spikes.ravel().tolist()
-    [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, mask, resets, sent, refractory = \
         _arrays(LAYER + ", blocked? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
@@ -158,6 +156,12 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
               threshold=1.0, through_reset=True, through_recurrence=True):
     """Linearise an ALIF layer along a recording, eqs. (10) and (11).
 
+    >>> x, W, own = np.ones((2, 1, 1)), np.array([[1.0]]), {"alpha": 0.5,
+    ...     "beta": 0.25, "rho": 0.75, "adaptation": 2.0}
+    >>> J, F = linearise(x, W, None, simulate(x, W, **own), 0 * x, **own)
+    >>> J[1, 0].tolist()
+    [[0.5, 0.0, 0.0], [1.0, 0.25, 0.0], [0.0, 0.0, 0.75]]
+
     Parameters
     ----------
     x, W, V, alpha, beta, rho, adaptation, gain, threshold
@@ -176,14 +180,6 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem, adapted]; J[0] is 0.
     F : (T, B, 3n, p) float
         Immediate influence of the parameters: W, then V, row by row.
-
-    Examples
-    --------
-    >>> x, W, own = np.ones((2, 1, 1)), np.array([[1.0]]), {"alpha": 0.5,
-    ...     "beta": 0.25, "rho": 0.75, "adaptation": 2.0}
-    >>> J, F = linearise(x, W, None, simulate(x, W, **own), 0 * x, **own)
-    >>> J[1, 0].tolist()
-    [[0.5, 0.0, 0.0], [1.0, 0.25, 0.0], [0.0, 0.0, 0.75]]
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, psi, spikes, blocked = _arrays(
         f"{LAYER}, psi (T, B, n), {RECORDED}", W, x, V, alpha, beta, rho, adaptation,
@@ -211,6 +207,11 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
     """Return the direct derivative q[t] of the loss, eq. (12).
 
+    >>> one = np.ones((1, 1, 1))
+    >>> run = (one, one, one, one, 0 * one)
+    >>> credit(run, one, 2 * one, adaptation=0.5).tolist()
+    [[[0.0, 2.0, -1.0]]]
+
     Parameters
     ----------
     recording, psi, adaptation
@@ -222,13 +223,6 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
     -------
     (T, B, 3n) float
         ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].
-
-    Examples
-    --------
-    >>> one = np.ones((1, 1, 1))
-    >>> run = (one, one, one, one, 0 * one)
-    >>> credit(run, one, 2 * one, adaptation=0.5).tolist()
-    [[[0.0, 2.0, -1.0]]]
     """
     psi, _, blocked, dspikes, dmem, a = _arrays(
         f"psi (T*, B*, n*) float, {RECORDED}, dspikes? (T*, B*, n*), "
@@ -242,6 +236,12 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
 
 def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     """Advance the e-prop traces by one step, eqs. (6) and (7).
+
+    >>> one = np.ones((1, 1))
+    >>> traces = Traces(one, 2 * one, 4 * one[None])
+    >>> [a.ravel().tolist() for a in step(traces, one, one, alpha=0.5,
+    ...      beta=0.5, rho=0.5, adaptation=0.25)]
+    [[1.5], [2.0], [3.0]]
 
     Parameters
     ----------
@@ -259,14 +259,6 @@ def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     -------
     Traces
         Traces at step t + 1, in new arrays.
-
-    Examples
-    --------
-    >>> one = np.ones((1, 1))
-    >>> traces = Traces(one, 2 * one, 4 * one[None])
-    >>> [a.ravel().tolist() for a in step(traces, one, one, alpha=0.5,
-    ...      beta=0.5, rho=0.5, adaptation=0.25)]
-    [[1.5], [2.0], [3.0]]
     """
     traces, z, psi = _checked(traces, z, psi)
     if type(alpha) is type(beta) is type(gain) is type(rho) is type(adaptation) \
@@ -290,6 +282,11 @@ def _step(traces, z, psi, alpha, beta, gain, rho, a):
 def eligibility(traces, psi, *, adaptation):
     """Return the eligibility trace of every weight, eq. (8).
 
+    >>> one = np.ones((1, 1))
+    >>> eligibility(Traces(one, 2 * one, 4 * one[None]), one,
+    ...             adaptation=0.25).tolist()
+    [[[1.0]]]
+
     Parameters
     ----------
     traces, psi, adaptation
@@ -299,13 +296,6 @@ def eligibility(traces, psi, *, adaptation):
     -------
     (B, n, c) float
         Derivative e_ij of S_i with respect to theta_ij at this step.
-
-    Examples
-    --------
-    >>> one = np.ones((1, 1))
-    >>> eligibility(Traces(one, 2 * one, 4 * one[None]), one,
-    ...             adaptation=0.25).tolist()
-    [[[1.0]]]
     """
     traces, _, psi = _checked(traces, None, psi)
     a = _arrays("psi (B*, n*) float, adaptation (n?) in [0, inf)", psi, adaptation)[1]
@@ -316,6 +306,12 @@ def eligibility(traces, psi, *, adaptation):
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
              adaptation, gain=1.0):
     """Return the e-prop gradient of a whole recording, eq. (9).
+
+    >>> one = np.ones((3, 1, 1))
+    >>> run = (one, one, one, one, 0 * one)
+    >>> gradient(one, None, run, one, one, alpha=0.5, beta=0.5, rho=0.5,
+    ...          adaptation=1.0)[0].tolist()
+    [[1.0]]
 
     Parameters
     ----------
@@ -328,14 +324,6 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     -------
     dW, dV : (n, m) and (n, n) float
         Gradients, summed over steps and batch; dV is None if V is None.
-
-    Examples
-    --------
-    >>> one = np.ones((3, 1, 1))
-    >>> run = (one, one, one, one, 0 * one)
-    >>> gradient(one, None, run, one, one, alpha=0.5, beta=0.5, rho=0.5,
-    ...          adaptation=1.0)[0].tolist()
-    [[1.0]]
     """
     psi, x, V, spikes, blocked, dspikes, dmem, *constants = _arrays(
         f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {RECORDED}, "

@@ -51,6 +51,13 @@ RATES = "() int in [1000, 768000]"  # samples per second
 def read(path, *, longest=30.0):
     """Read the samples of a mono WAV or FLAC file, eq. (1).
 
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "a.wav")
+    >>> wavfile.write(path, 8000, np.array([0, 1 << 14, -1 << 15], np.int16))
+    >>> audio, rate = read(path)
+    >>> audio.tolist(), rate
+    ([0.0, 0.5, -1.0], 8000)
+
     Parameters
     ----------
     path : str or path
@@ -64,15 +71,6 @@ def read(path, *, longest=30.0):
         Samples; full scale is 1.
     rate : int
         Sampling rate, Hz.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = os.path.join(tempfile.mkdtemp(), "a.wav")
-    >>> wavfile.write(path, 8000, np.array([0, 1 << 14, -1 << 15], np.int16))
-    >>> audio, rate = read(path)
-    >>> audio.tolist(), rate
-    ([0.0, 0.5, -1.0], 8000)
     """
     path, (longest,) = os.fspath(path), _arrays(f"longest {POSITIVE}", longest)
     if not os.path.exists(path):
@@ -171,6 +169,9 @@ def _flac(path, longest):
 def resample(audio, rate, to=48000):
     """Resample a sound to another sampling rate, eq. (2).
 
+    >>> resample(np.ones(3), 8000).size
+    18
+
     Parameters
     ----------
     audio : (N,) float
@@ -182,11 +183,6 @@ def resample(audio, rate, to=48000):
     -------
     (N to/rate, rounded up) float64
         Signal y; a copy of `audio` if both rates are equal.
-
-    Examples
-    --------
-    >>> resample(np.ones(3), 8000).size
-    18
     """
     audio, rate, to = _arrays(f"audio (N) float, rate {RATES}, to {RATES}", audio, rate,
                               to, dtype=np.float64)
@@ -198,6 +194,9 @@ def resample(audio, rate, to=48000):
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
     """Normalise the loudness of a sound and fade it in and out, (3) and (4).
+
+    >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()
+    [0.0, -1.5, 2.0, -1.5, 0.0]
 
     Parameters
     ----------
@@ -214,11 +213,6 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     -------
     (N,) float64
         Signal x.
-
-    Examples
-    --------
-    >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()
-    [0.0, -1.5, 2.0, -1.5, 0.0]
     """
     rate, level, ramp = _arrays(f"rate {POSITIVE}, level {POSITIVE}, ramp? {POSITIVE}",
                                 rate, level, ramp)

@@ -93,6 +93,9 @@ class Table(NamedTuple):
 def places(channels=700):
     """Return the places of equidistant channels, from base to apex.
 
+    >>> places(3).tolist()
+    [0.0, 1.75, 3.5]
+
     Parameters
     ----------
     channels : int
@@ -102,17 +105,16 @@ def places(channels=700):
     -------
     (channels,) float
         Distance from the base, from 0 to 3.5 cm.
-
-    Examples
-    --------
-    >>> places(3).tolist()
-    [0.0, 1.75, 3.5]
     """
     return np.linspace(0, LENGTH, *_arrays("channels () int in [1, inf)", channels))
 
 
 def phase(frequencies, places, membrane="2021"):
     """Compute the complex phase G of the travelling wave, eq. (7).
+
+    >>> G = phase(np.array([1000.0]), places(3))[0]
+    >>> bool((np.diff(G.real) > 0).all() and (G.imag > 0).all())
+    True
 
     Parameters
     ----------
@@ -127,12 +129,6 @@ def phase(frequencies, places, membrane="2021"):
     -------
     (F, C) complex
         Phase G; the imaginary part, a damping, is never negative.
-
-    Examples
-    --------
-    >>> G = phase(np.array([1000.0]), places(3))[0]
-    >>> bool((np.diff(G.real) > 0).all() and (G.imag > 0).all())
-    True
     """
     return _wave(*_grid(frequencies, places, membrane))[2]
 
@@ -157,6 +153,10 @@ def _wave(w, c, k):
 def transfer(frequencies, places, membrane="2021"):
     """Compute the membrane's velocity for sound of unit amplitude, eq. (6).
 
+    >>> V = abs(transfer(np.array([100.0, 1000.0, 10000.0]), places(50)))
+    >>> V.argmax(axis=1).tolist()           # high tones at the base
+    [49, 28, 7]
+
     Parameters
     ----------
     frequencies, places, membrane
@@ -166,12 +166,6 @@ def transfer(frequencies, places, membrane="2021"):
     -------
     (F, C) complex
         Velocity V(f, c).
-
-    Examples
-    --------
-    >>> V = abs(transfer(np.array([100.0, 1000.0, 10000.0]), places(50)))
-    >>> V.argmax(axis=1).tolist()           # high tones at the base
-    [49, 28, 7]
     """
     w, c, k = _grid(frequencies, places, membrane)
     xi, g, G = _wave(w, c, k)
@@ -188,6 +182,9 @@ def transfer(frequencies, places, membrane="2021"):
 def table(places, membrane="2021", *, top=24000.0, points=1500):
     """Tabulate the transfer function at frequencies equidistant in s, eq. (8).
 
+    >>> table(places(4), points=200).values.shape
+    (200, 4)
+
     Parameters
     ----------
     places, membrane
@@ -200,11 +197,6 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     Returns
     -------
     Table
-
-    Examples
-    --------
-    >>> table(places(4), points=200).values.shape
-    (200, 4)
     """
     top, points = _arrays("top () in [10, 1e5], points () int in [100, inf)", top,
                           points, dtype=np.float64)
@@ -215,6 +207,11 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
 
 def interpolate(table, frequencies, channels=None):
     """Interpolate the transfer function between the frequencies of a table.
+
+    >>> f = np.array([440.0])
+    >>> close = interpolate(table(places(5)), f, slice(3, 5))
+    >>> bool(np.allclose(close, transfer(f, places(5)[3:]), rtol=1e-8))
+    True
 
     Parameters
     ----------
@@ -229,13 +226,6 @@ def interpolate(table, frequencies, channels=None):
     -------
     (F, C) complex
         Approximation of `transfer`.
-
-    Examples
-    --------
-    >>> f = np.array([440.0])
-    >>> close = interpolate(table(places(5)), f, slice(3, 5))
-    >>> bool(np.allclose(close, transfer(f, places(5)[3:]), rtol=1e-8))
-    True
     """
     _one_of("table", table, Table)
     f, = _arrays(f"frequencies (F) in [1, {table.top}]", frequencies, dtype=np.float64)

@@ -59,7 +59,6 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 class Binning(NamedTuple):
     """Hold the binning choices that the module docstring describes."""
-
     t0: float               # start of the first step, s
     t1: float               # end of the window, s
     dt: float               # time step, s
@@ -71,7 +70,6 @@ class Binning(NamedTuple):
 
 class Spikes(NamedTuple):
     """Hold the nonzero entries of a (T, B, n) array, sorted by step."""
-
     step: np.ndarray        # (E,) int64, in 0 ... T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 ... B-1
     unit: np.ndarray        # (E,) int64, in 0 ... n-1
@@ -82,6 +80,9 @@ class Spikes(NamedTuple):
 def steps(binning):
     """Return the number of time steps T, eq. (1).
 
+    >>> steps(Binning(0.0, 1.4, 0.014, "left", "count", "drop", "refuse"))
+    100
+
     Parameters
     ----------
     binning : Binning
@@ -91,11 +92,6 @@ def steps(binning):
     -------
     int
         Number of time steps.
-
-    Examples
-    --------
-    >>> steps(Binning(0.0, 1.4, 0.014, "left", "count", "drop", "refuse"))
-    100
     """
     return len(_edges(binning)) - 1
 
@@ -121,6 +117,12 @@ def _edges(binning):
 def sparse(times, units, channels, binning):
     """Return the spike counts of a batch as a sparse array, eqs. (1)-(5).
 
+    >>> binning = Binning(0.0, 1.0, 0.5, "left", "count", "drop", "refuse")
+    >>> times, units = np.array([0.1, 0.2, 0.5, 1.0]), np.array([1, 1, 0, 0])
+    >>> x = sparse([times], [units], 2, binning)
+    >>> x.step.tolist(), x.unit.tolist(), x.count.tolist(), x.shape
+    ([0, 1], [1, 0], [2, 1], (2, 1, 2))
+
     Parameters
     ----------
     times : list of (E,) float
@@ -136,14 +138,6 @@ def sparse(times, units, channels, binning):
     -------
     Spikes
         Nonzero counts, sorted by step, then sample, then unit.
-
-    Examples
-    --------
-    >>> binning = Binning(0.0, 1.0, 0.5, "left", "count", "drop", "refuse")
-    >>> times, units = np.array([0.1, 0.2, 0.5, 1.0]), np.array([1, 1, 0, 0])
-    >>> x = sparse([times], [units], 2, binning)
-    >>> x.step.tolist(), x.unit.tolist(), x.count.tolist(), x.shape
-    ([0, 1], [1, 0], [2, 1], (2, 1, 2))
     """
     times, units, channels = _events(times, units, channels)
     edges = _edges(binning)
@@ -174,6 +168,11 @@ def sparse(times, units, channels, binning):
 def dense(times, units, channels, binning, *, dtype=np.float64):
     """Return the spike counts of a batch as a dense array, eqs. (1)-(5).
 
+    >>> binning = Binning(0.0, 1.0, 0.5, "right", "clip", "clip", "refuse")
+    >>> dense([np.array([0.1, 0.2, 0.5, 9.0])], [np.array([1, 1, 0, 0])], 2,
+    ...       binning).tolist()
+    [[[1.0, 1.0]], [[1.0, 0.0]]]
+
     Parameters
     ----------
     times, units, channels, binning
@@ -185,13 +184,6 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
     -------
     (T, B, n) float
         Spike counts x.
-
-    Examples
-    --------
-    >>> binning = Binning(0.0, 1.0, 0.5, "right", "clip", "clip", "refuse")
-    >>> dense([np.array([0.1, 0.2, 0.5, 9.0])], [np.array([1, 1, 0, 0])], 2,
-    ...       binning).tolist()
-    [[[1.0, 1.0]], [[1.0, 0.0]]]
     """
     found = sparse(times, units, channels, binning)
     x = np.zeros(found.shape, _dtype(dtype))
@@ -202,6 +194,10 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
                outside="refuse", dtype=np.float64):
     """Return the spike counts of one recording, eqs. (2), (3) and (5).
+
+    >>> times, units = np.array([0.0, 0.5, 0.6, 1.0]), np.array([1, 0, 0, 1])
+    >>> bin_events(times, units, 2, 2, dt=0.5, outside="drop").tolist()
+    [[0.0, 1.0], [2.0, 0.0]]
 
     Parameters
     ----------
@@ -224,12 +220,6 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     -------
     (T, m) float
         Spike counts x.
-
-    Examples
-    --------
-    >>> times, units = np.array([0.0, 0.5, 0.6, 1.0]), np.array([1, 0, 0, 1])
-    >>> bin_events(times, units, 2, 2, dt=0.5, outside="drop").tolist()
-    [[0.0, 1.0], [2.0, 0.0]]
     """
     T, m = _arrays("T () int in [1, inf), m () int in [1, inf)", T, m)
     times, units = _arrays(f"times_s (E*) in [0, inf), units (E*) int in [0, {m - 1}]",
@@ -257,6 +247,11 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
 def thinned(times, units, *, channels, skip, stride):
     """Keep every `stride`-th channel and renumber the channels from 0.
 
+    >>> t, u = thinned(np.array([0.1, 0.2, 0.3]), np.array([70, 71, 691]),
+    ...                channels=700, skip=70, stride=9)
+    >>> t.tolist(), u.tolist()
+    ([0.1, 0.3], [0, 69])
+
     Parameters
     ----------
     times : (E,) float
@@ -273,13 +268,6 @@ def thinned(times, units, *, channels, skip, stride):
     -------
     times, units : (F,) arrays
         Events of the kept channels.
-
-    Examples
-    --------
-    >>> t, u = thinned(np.array([0.1, 0.2, 0.3]), np.array([70, 71, 691]),
-    ...                channels=700, skip=70, stride=9)
-    >>> t.tolist(), u.tolist()
-    ([0.1, 0.3], [0, 69])
     """
     (times,), (units,), channels = _events([times], [units], channels)
     skip, stride = _arrays(f"skip () int in [0, {channels - 1}], "
@@ -291,6 +279,9 @@ def thinned(times, units, *, channels, skip, stride):
 
 def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     """Return the time constant of a decay factor for steps of dt, eq. (6).
+
+    >>> round(time_constant("alpha", np.exp(-1e-3 / 10e-3), 14e-3), 6)
+    0.14
 
     Parameters
     ----------
@@ -306,11 +297,6 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     -------
     float
         Time constant tau in s.
-
-    Examples
-    --------
-    >>> round(time_constant("alpha", np.exp(-1e-3 / 10e-3), 14e-3), 6)
-    0.14
     """
     decay, dt, meant, tolerance = _arrays(
         "decay () in (0, 1), dt () in (0, inf), meant? () in (0, inf), "
@@ -325,6 +311,9 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
 def batches(N, size, *, last):
     """Return the slices that divide N recordings into batches.
 
+    >>> batches(5, 2, last="keep")[-1], len(batches(2264, 256, last="drop"))
+    (slice(4, 5, None), 8)
+
     Parameters
     ----------
     N, size : int
@@ -336,11 +325,6 @@ def batches(N, size, *, last):
     -------
     list of slice
         One slice of range(N) for each batch.
-
-    Examples
-    --------
-    >>> batches(5, 2, last="keep")[-1], len(batches(2264, 256, last="drop"))
-    (slice(4, 5, None), 8)
     """
     N, size = _arrays("N () int in [1, inf), size () int in [1, inf)", N, size)
     _one_of("last", last, "keep", "drop", "refuse")

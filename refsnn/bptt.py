@@ -47,6 +47,10 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*) float, q (T, B, n) float"
 def adjoint(J, q):
     """Return the adjoints p[t] of the states, eq. (1).
 
+    >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
+    >>> adjoint(J, q).ravel().tolist()
+    [1.75, 1.5, 1.0]
+
     Parameters
     ----------
     J : (T, B, n, n) float
@@ -59,12 +63,6 @@ def adjoint(J, q):
     -------
     (T, B, n) float
         Total derivative dL/dh[t].
-
-    Examples
-    --------
-    >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
-    >>> adjoint(J, q).ravel().tolist()
-    [1.75, 1.5, 1.0]
     """
     J, q = _arrays("J (T, B, n, n) float, q (T, B, n) float", J, q)
     p = np.array(q)
@@ -75,6 +73,11 @@ def adjoint(J, q):
 
 def gradient(J, F, q):
     """Return the gradient of the loss along a trajectory, eqs. (1), (2).
+
+    >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
+    >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
+    >>> gradient(J, F, q).tolist()
+    [5.5]
 
     Parameters
     ----------
@@ -87,13 +90,6 @@ def gradient(J, F, q):
     -------
     (p,) float
         Gradient, summed over steps and batch.
-
-    Examples
-    --------
-    >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
-    >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
-    >>> gradient(J, F, q).tolist()
-    [5.5]
     """
     J, F, q = _arrays(SYSTEM, J, F, q)
     return np.einsum("tbi,tbip->p", adjoint(J, q), F)                      # (2)
@@ -101,6 +97,10 @@ def gradient(J, F, q):
 
 def truncated(J, F, q, horizon):
     """Return the gradient of truncated BPTT, eqs. (2) and (3).
+
+    >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
+    >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]
+    [[3.0], [4.0], [4.25]]
 
     Parameters
     ----------
@@ -114,12 +114,6 @@ def truncated(J, F, q, horizon):
     -------
     (p,) float
         Gradient, summed over steps and batch.
-
-    Examples
-    --------
-    >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
-    >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]
-    [[3.0], [4.0], [4.25]]
     """
     J, F, q, horizon = _arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q,
                                horizon)

@@ -79,6 +79,11 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
             scale=240.0, code=(80.0, 70.0), repeats=8):
     """Measure the parameters of all neurons of a chip, eqs. (1)-(6).
 
+    >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
+    >>> found = measure(dead, neurons=2, repeats=1)
+    >>> found.silent.tolist(), found.leak.round(6).tolist()
+    ([True, True], [0.1, 0.1])
+
     Parameters
     ----------
     run : callable (weights, spikes) -> (spikes, samples)
@@ -102,13 +107,6 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     Returns
     -------
     Measurement
-
-    Examples
-    --------
-    >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
-    >>> found = measure(dead, neurons=2, repeats=1)
-    >>> found.silent.tolist(), found.leak.round(6).tolist()
-    ([True, True], [0.1, 0.1])
     """
     _one_of("run", run, Callable)
     _arrays(f"neurons () int in [1, inf), inputs () int in [{_CLASSES + 1}, inf), "
@@ -248,6 +246,10 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
               scale=240.0, code=(80.0, 70.0), repeats=8):
     """Return corrections that adjust the neurons of a chip to nominal values.
 
+    >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
+    >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
+    [-0.1, -0.1]
+
     For a neuron that fires without input, only the threshold is corrected: it
     is raised by 1.  For a neuron that never fires, or fires too late to
     measure, the leak is corrected and the threshold is lowered by 0.5.
@@ -262,12 +264,6 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     -------
     Corrections
         Corrections for `corrected`, or for the settings of a real chip.
-
-    Examples
-    --------
-    >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
-    >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
-    [-0.1, -0.1]
     """
     found = measure(run, neurons=neurons, inputs=inputs, dt=dt, tau_mem=tau_mem,
                     tau_syn=tau_syn, scale=scale, code=code, repeats=repeats)
@@ -291,6 +287,12 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 def corrected(chip, corrections):
     """Return the chip with corrected parameters, eq. (7).
 
+    >>> one, zero = np.ones((2, 1)), np.zeros(1)
+    >>> plain = Corrections(one, one, one[0], zero, zero, zero)
+    >>> raised = plain._replace(threshold=zero + 0.25)
+    >>> corrected(plain, raised).threshold.tolist()
+    [0.25]
+
     Parameters
     ----------
     chip : Chip
@@ -301,14 +303,6 @@ def corrected(chip, corrections):
     Returns
     -------
     Chip
-
-    Examples
-    --------
-    >>> one, zero = np.ones((2, 1)), np.zeros(1)
-    >>> plain = Corrections(one, one, one[0], zero, zero, zero)
-    >>> raised = plain._replace(threshold=zero + 0.25)
-    >>> corrected(plain, raised).threshold.tolist()
-    [0.25]
     """
     new, factors = {}, ("gain", "tau_syn", "tau_mem")
     for name in Corrections._fields:

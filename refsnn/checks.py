@@ -49,6 +49,10 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
                 directions=3, step=STEP, margin=None):
     """Assert that a gradient is correct along random directions, (1) and (2).
 
+    >>> theta = np.array([1.0, 2.0])
+    >>> directional(lambda w: float(w @ w), theta, 2 * theta,
+    ...             np.random.default_rng(1))
+
     The check raises an AssertionError if the two values differ, if both are 0,
     or if rounding noise may hide a difference.
 
@@ -68,12 +72,6 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     names, margin : list of str, float, optional
         For error messages: names of the parameters, and distance to the
         nearest threshold or kink.
-
-    Examples
-    --------
-    >>> theta = np.array([1.0, 2.0])
-    >>> directional(lambda w: float(w @ w), theta, 2 * theta,
-    ...             np.random.default_rng(1))
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
@@ -131,6 +129,13 @@ def _nearest(margin):
 def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=None):
     """Assert that each entry of a gradient is correct, eqs. (1) and (2).
 
+    >>> f, w = lambda w: float(w @ w), np.ones(2)
+    >>> gradient(f, w, 2 * w)
+    >>> gradient(f, w, 2.002 * w)           # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
+
     The check raises an AssertionError for the first entry that differs, or for
     a gradient array that is 0.
 
@@ -141,15 +146,6 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     rtol : float
         Tolerance relative to the larger of the two compared values, or to
         1/1000 of the largest array entry if that is larger.
-
-    Examples
-    --------
-    >>> f, w = lambda w: float(w @ w), np.ones(2)
-    >>> gradient(f, w, 2 * w)
-    >>> gradient(f, w, 2.002 * w)           # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
@@ -171,6 +167,10 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 def anchored(surrogate, mem, threshold=1.0):
     """Return the spike function of an anchored simulation, eq. (3).
 
+    >>> spike = anchored(lambda v: (v / 2, 0.5), np.full((1, 1, 1), 1.5))
+    >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
+    [[[1.0]], [[1.125]]]
+
     Parameters
     ----------
     surrogate : callable (v) -> (value, derivative)
@@ -182,12 +182,6 @@ def anchored(surrogate, mem, threshold=1.0):
     -------
     callable (t, u) -> (B, n) float
         Spike function that replaces the hard threshold of a simulator.
-
-    Examples
-    --------
-    >>> spike = anchored(lambda v: (v / 2, 0.5), np.full((1, 1, 1), 1.5))
-    >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
-    [[[1.0]], [[1.125]]]
     """
     _one_of("surrogate", surrogate, Callable)
     mem, threshold = (a.copy() for a in _arrays(
@@ -210,6 +204,12 @@ def anchored(surrogate, mem, threshold=1.0):
 def frozen(run, *recording):
     """Return a loss whose recorded arguments are fixed.
 
+    >>> spikes = np.array([2.0])
+    >>> loss = frozen(lambda w, s: float(w * s[0]), spikes)
+    >>> spikes[0] = 7.0
+    >>> loss(3.0)
+    6.0
+
     Parameters
     ----------
     run : callable (theta, *recording) -> float
@@ -221,14 +221,6 @@ def frozen(run, *recording):
     -------
     callable (theta) -> float
         `run` with write-protected copies of the recording.
-
-    Examples
-    --------
-    >>> spikes = np.array([2.0])
-    >>> loss = frozen(lambda w, s: float(w * s[0]), spikes)
-    >>> spikes[0] = 7.0
-    >>> loss(3.0)
-    6.0
     """
     if not recording:
         raise ValueError("recording is empty: must be at least one array")
@@ -240,6 +232,9 @@ def frozen(run, *recording):
 
 def complex_step(f, theta, direction, step=1e-30):
     """Compute a directional derivative of an analytic f without cancellation.
+
+    >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
+    12.0
 
     Parameters
     ----------
@@ -254,11 +249,6 @@ def complex_step(f, theta, direction, step=1e-30):
     -------
     float
         Im f(theta + i step direction) / step.
-
-    Examples
-    --------
-    >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
-    12.0
     """
     (theta,), (direction,) = _pairs(np.asarray(theta), np.asarray(direction),
                                     "direction")
@@ -271,6 +261,13 @@ def complex_step(f, theta, direction, step=1e-30):
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     """Return the order of the Taylor remainder (4); a correct gradient gives 2.
+
+    >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
+    >>> f = lambda w: float(np.sum(w ** 3))
+    >>> round(taylor_slope(f, w, 3 * w ** 2, d), 1)
+    2.0
+    >>> taylor_slope(f, w, 3.1 * w ** 2, d) < 1.5
+    True
 
     Parameters
     ----------
@@ -286,15 +283,6 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     float
         Slope of log remainder against log h, for remainders above the rounding
         error; inf if fewer than three remain, as for linear f.
-
-    Examples
-    --------
-    >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
-    >>> f = lambda w: float(np.sum(w ** 3))
-    >>> round(taylor_slope(f, w, 3 * w ** 2, d), 1)
-    2.0
-    >>> taylor_slope(f, w, 3.1 * w ** 2, d) < 1.5
-    True
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     _, directions = _pairs(theta, direction, "direction")
@@ -322,6 +310,12 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
 def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     """Compare a backward map with the transpose of a linear forward map.
 
+    >>> M = np.array([[1.0, 2.0]])
+    >>> gap = adjoint_gap(lambda a: M @ a, lambda b: M.T @ b, (2,), (1,),
+    ...                   np.random.default_rng(0))
+    >>> gap < 1e-14
+    True
+
     Parameters
     ----------
     jvp, vjp : callable
@@ -336,14 +330,6 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     float
         |<J A, B> - <A, J^T B>| / (|J A| |B|), which is of the order of the
         rounding error if the maps are adjoint.
-
-    Examples
-    --------
-    >>> M = np.array([[1.0, 2.0]])
-    >>> gap = adjoint_gap(lambda a: M @ a, lambda b: M.T @ b, (2,), (1,),
-    ...                   np.random.default_rng(0))
-    >>> gap < 1e-14
-    True
     """
     _one_of("rng", rng, np.random.Generator)
     shape_in, shape_out = map(tuple, _arrays(

@@ -166,6 +166,12 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
          tau_syn=6e-6, dtype=np.float32):
     """Sample the parameters of a chip, eqs. (1)-(5).
 
+    >>> chip = draw(7, only(CALIBRATED, "tau_mem"))
+    >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
+    True
+    >>> set(chip.threshold.tolist())
+    {1.0}
+
     Each effect has its own random stream, so that the magnitude of an effect
     does not change the random values of other effects.
 
@@ -186,14 +192,6 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     Returns
     -------
     Chip
-
-    Examples
-    --------
-    >>> chip = draw(7, only(CALIBRATED, "tau_mem"))
-    >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
-    True
-    >>> set(chip.threshold.tolist())
-    {1.0}
     """
     _effects(effects)
     most = effects.fan_in or np.inf
@@ -246,6 +244,11 @@ def _factor(normal, spread):
 def aged(chip, age):
     """Return a chip whose parameters have drifted, eq. (6).
 
+    >>> chip = draw(7, only(CALIBRATED, "drift"))
+    >>> now, soon, later = (aged(chip, age).gain for age in (0, 10, 900))
+    >>> bool(abs(soon - now).max() < 0.002 < 0.02 < abs(later - now).max())
+    True
+
     Parameters
     ----------
     chip : Chip
@@ -257,13 +260,6 @@ def aged(chip, age):
     -------
     Chip
         Drifted chip, or the unchanged chip if drift is off.
-
-    Examples
-    --------
-    >>> chip = draw(7, only(CALIBRATED, "drift"))
-    >>> now, soon, later = (aged(chip, age).gain for age in (0, 10, 900))
-    >>> bool(abs(soon - now).max() < 0.002 < 0.02 < abs(later - now).max())
-    True
     """
     _record("chip", chip, Chip)
     _arrays("age ()", age)
@@ -281,6 +277,9 @@ def aged(chip, age):
 def only(effects, *names):
     """Return the effects with all but the named effects switched off.
 
+    >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
+    (0.13, None)
+
     Parameters
     ----------
     effects : Effects
@@ -291,11 +290,6 @@ def only(effects, *names):
     Returns
     -------
     Effects
-
-    Examples
-    --------
-    >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
-    (0.13, None)
     """
     _effects(effects)
     for name in names:
@@ -307,6 +301,14 @@ def only(effects, *names):
 def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
             code=(80.0, 70.0), reset_after=None, details=False):
     """Emulate a network on a chip for a batch of images, eqs. (7)-(13).
+
+    >>> chip = draw(1, IDEAL, neurons=2, inputs=1)
+    >>> x = np.zeros((4, 1, 1), int)
+    >>> x[0] = 1
+    >>> run = emulate(chip, {"hidden": [[360]], "readout": [[240]]}, x,
+    ...               rng=np.random.default_rng(1))
+    >>> run[0].ravel().tolist(), run[1][:, 0, 0].round().tolist()
+    ([0, 1, 1, 1], [80.0, 80.0, 115.0, 124.0])
 
     Parameters
     ----------
@@ -345,16 +347,6 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
         Sampled membrane potentials, before conversion by the ADC.
     events : (E, 3) int
         Integration step, image and neuron of every spike.
-
-    Examples
-    --------
-    >>> chip = draw(1, IDEAL, neurons=2, inputs=1)
-    >>> x = np.zeros((4, 1, 1), int)
-    >>> x[0] = 1
-    >>> run = emulate(chip, {"hidden": [[360]], "readout": [[240]]}, x,
-    ...               rng=np.random.default_rng(1))
-    >>> run[0].ravel().tolist(), run[1][:, 0, 0].round().tolist()
-    ([0, 1, 1, 1], [80.0, 80.0, 115.0, 124.0])
     """
     _options(chip, rng, step, dt, scale, code, reset_after)
     effects = {name: _OFF.get(name) if value is None else value

@@ -55,6 +55,11 @@ class Weights(NamedTuple):
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
     """Return the integer weights and the readout scale, eqs. (1) and (2).
 
+    >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
+    >>> written, s = integers(weights)
+    >>> written.hidden.tolist(), written.readout.tolist(), s
+    ([[24, 63]], [[-63]], 126.0)
+
     Parameters
     ----------
     weights : Weights, or dict with its fields
@@ -72,13 +77,6 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
         Integer weights, int8.
     s : float
         Scale of the readout weights.
-
-    Examples
-    --------
-    >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
-    >>> written, s = integers(weights)
-    >>> written.hidden.tolist(), written.readout.tolist(), s
-    ([[24, 63]], [[-63]], 126.0)
     """
     hidden, recurrent, readout = _weights(weights)
     _arrays(RANGE + ", most () in (0, inf)", scale, limit, most)
@@ -98,6 +96,10 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
 def clamp(weights, *, scale=240.0, limit=63):
     """Clip hidden and recurrent weights to the range of the chip, eq. (3).
 
+    >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
+    >>> clamp(weights).hidden.tolist(), clamp(weights).readout.tolist()
+    ([[0.1, 0.2625]], [[-0.5]])
+
     Parameters
     ----------
     weights, scale, limit
@@ -106,12 +108,6 @@ def clamp(weights, *, scale=240.0, limit=63):
     Returns
     -------
     Weights
-
-    Examples
-    --------
-    >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
-    >>> clamp(weights).hidden.tolist(), clamp(weights).readout.tolist()
-    ([[0.1, 0.2625]], [[-0.5]])
     """
     hidden, recurrent, readout = _weights(weights)
     _arrays(RANGE, scale, limit)
@@ -122,6 +118,9 @@ def clamp(weights, *, scale=240.0, limit=63):
 
 def dropout(rng, n, rate=0.4):
     """Sample the mask of hidden neurons that dropout keeps in a mini-batch.
+
+    >>> dropout(np.random.default_rng(1), 6).tolist()
+    [True, True, False, True, False, True]
 
     Parameters
     ----------
@@ -136,11 +135,6 @@ def dropout(rng, n, rate=0.4):
     -------
     (n,) bool
         True for neurons that are kept.
-
-    Examples
-    --------
-    >>> dropout(np.random.default_rng(1), 6).tolist()
-    [True, True, False, True, False, True]
     """
     _one_of("rng", rng, np.random.Generator)
     _arrays("n () int in [1, inf), rate () in [0, 1)", n, rate)
@@ -149,6 +143,10 @@ def dropout(rng, n, rate=0.4):
 
 def drop(weights, kept):
     """Remove hidden neurons from weights or from a gradient, eq. (4).
+
+    >>> drop(Weights(np.ones((2, 1)), None, np.ones((1, 2))),
+    ...      np.array([True, False])).hidden.tolist()
+    [[1.0], [0.0]]
 
     Parameters
     ----------
@@ -160,12 +158,6 @@ def drop(weights, kept):
     Returns
     -------
     Weights
-
-    Examples
-    --------
-    >>> drop(Weights(np.ones((2, 1)), None, np.ones((1, 2))),
-    ...      np.array([True, False])).hidden.tolist()
-    [[1.0], [0.0]]
     """
     hidden, recurrent, readout = _weights(weights)
     kept, = _arrays(f"kept ({len(hidden)})", kept)
@@ -179,6 +171,11 @@ def drop(weights, kept):
 def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     """Return the mean-squared-weight penalty and its derivative, eq. (5).
 
+    >>> weights = Weights(np.full((1, 2), 3.0), None, np.ones((1, 1)))
+    >>> value, d = penalty(weights)
+    >>> round(value, 9), d.hidden.round(9).tolist(), d.readout.tolist()
+    (0.9, [[0.3, 0.3]], [[0.0]])
+
     Parameters
     ----------
     weights
@@ -191,13 +188,6 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     value : float
     Weights
         Derivative of the penalty with respect to the weights.
-
-    Examples
-    --------
-    >>> weights = Weights(np.full((1, 2), 3.0), None, np.ones((1, 1)))
-    >>> value, d = penalty(weights)
-    >>> round(value, 9), d.hidden.round(9).tolist(), d.readout.tolist()
-    (0.9, [[0.3, 0.3]], [[0.0]])
     """
     weights = _weights(weights)
     _arrays("hidden () in [0, inf), recurrent () in [0, inf), readout () in [0, inf)",
@@ -213,6 +203,10 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
 def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
             dtype=np.float32):
     """Sample initial weights, for which hidden neurons rarely spike, eq. (6).
+
+    >>> weights = initial(np.random.default_rng(1), 256, 246, 10)
+    >>> round(float(weights.hidden.std()), 3), weights.readout.shape
+    (0.011, (10, 246))
 
     Parameters
     ----------
@@ -230,12 +224,6 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     Returns
     -------
     Weights
-
-    Examples
-    --------
-    >>> weights = initial(np.random.default_rng(1), 256, 246, 10)
-    >>> round(float(weights.hidden.std()), 3), weights.readout.shape
-    (0.011, (10, 246))
     """
     _one_of("rng", rng, np.random.Generator)
     _arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "

@@ -90,6 +90,11 @@ CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
 def velocity(x, rate, response, channels, *, out=None):
     """Compute the velocity of the membrane at each channel, eq. (2).
 
+    >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
+    >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
+    >>> v.shape, float(v[0, 0].round(12))
+    ((9, 1), 0.888888888889)
+
     Parameters
     ----------
     x : (N,) float
@@ -108,13 +113,6 @@ def velocity(x, rate, response, channels, *, out=None):
     -------
     (n, C) float64
         Velocity v, sampled every 2/rate seconds.
-
-    Examples
-    --------
-    >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
-    >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
-    >>> v.shape, float(v[0, 0].round(12))
-    ((9, 1), 0.888888888889)
     """
     x, = _arrays("x (N) float", x, dtype=np.float64)
     rate, = _arrays(f"rate {POSITIVE}", rate)
@@ -147,6 +145,10 @@ def velocity(x, rate, response, channels, *, out=None):
 def transmitter(v, dt, *, cell=None):
     """Compute the transmitter pools of each hair cell, eqs. (3)-(6).
 
+    >>> q, c, w = transmitter(np.zeros((100, 1)), 1e-5)
+    >>> bool(np.ptp(q) < 1e-12), float(q[-1, 0].round(3))
+    (True, 0.359)
+
     Parameters
     ----------
     v : (T, C) float
@@ -160,12 +162,6 @@ def transmitter(v, dt, *, cell=None):
     -------
     (3, T, C) float64
         Pools q, c and w after each step.
-
-    Examples
-    --------
-    >>> q, c, w = transmitter(np.zeros((100, 1)), 1e-5)
-    >>> bool(np.ptp(q) < 1e-12), float(q[-1, 0].round(3))
-    (True, 0.359)
     """
     (v,), cell = _arrays("v (T, C) float", v), _cell(cell, dt)
     out = np.empty((3, *v.shape))
@@ -204,6 +200,9 @@ def _pools(v, dt, cell):
 def firing_probability(v, dt, *, cell=None, out=None):
     """Compute the firing probability of a non-refractory fibre, eq. (7).
 
+    >>> float(firing_probability(np.zeros((1, 1)), 1 / 24000)[0, 0].round(6))
+    0.002699
+
     Parameters
     ----------
     v, dt, cell
@@ -215,11 +214,6 @@ def firing_probability(v, dt, *, cell=None, out=None):
     -------
     (T, C) float64
         Probability P of a spike in each step.
-
-    Examples
-    --------
-    >>> float(firing_probability(np.zeros((1, 1)), 1 / 24000)[0, 0].round(6))
-    0.002699
     """
     (v,), cell = _arrays("v (T, C) float", v), _cell(cell, dt)
     out = _buffer(out, v.shape)
@@ -230,6 +224,11 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     """Sample the number of fibres of each channel that fire in each step.
+
+    >>> P = np.full((1000, 2), 0.01)
+    >>> n = fibres(P, 1e-4, np.random.default_rng(1))
+    >>> n.shape, bool(abs(n.mean() - 40 * 0.01 / (1 + 9 * 0.01)) < 0.04)
+    ((1000, 2), True)
 
     Parameters
     ----------
@@ -248,13 +247,6 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     -------
     (T, C) uint8
         Number of fibres that fire, from 0 to count.
-
-    Examples
-    --------
-    >>> P = np.full((1000, 2), 0.01)
-    >>> n = fibres(P, 1e-4, np.random.default_rng(1))
-    >>> n.shape, bool(abs(n.mean() - 40 * 0.01 / (1 + 9 * 0.01)) < 0.04)
-    ((1000, 2), True)
     """
     P, = _arrays("P (T, C) float in [0, 1)", P)
     dt, count, refractory = _arrays(f"dt {POSITIVE}, count () int in [1, 255], "
@@ -296,6 +288,11 @@ def _ready(points, steps):
 def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 40):
     """Compute the spikes of the bushy cells, eqs. (8) and (9).
 
+    >>> n = np.zeros((6, 2), np.uint8)
+    >>> n[1, 1] = 40
+    >>> [a.tolist() for a in bushy(n, 1 / 24000)]   # U is 0.54, then 1.02
+    [[2], [1]]
+
     Parameters
     ----------
     n : (T, C) int
@@ -311,13 +308,6 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     -------
     steps, channels : (E,) int64
         Step and channel of each spike, sorted by step, then by channel.
-
-    Examples
-    --------
-    >>> n = np.zeros((6, 2), np.uint8)
-    >>> n[1, 1] = 40
-    >>> [a.tolist() for a in bushy(n, 1 / 24000)]   # U is 0.54, then 1.02
-    [[2], [1]]
     """
     n, = _arrays("n (T*, C*) int in [0, inf)", n)
     dt, tau_mem, tau_syn, refractory, weight = _arrays(
@@ -345,6 +335,12 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
 def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
             longest=30.0):
     """Convert a sound to spikes, eqs. (1)-(9).
+
+    >>> x = np.sin(0.2 * np.arange(4800))
+    >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
+    >>> times, units = convert(x, response, 2, np.random.default_rng(1))
+    >>> times.size > 10, sorted(set(units.tolist()))
+    (True, [0, 1])
 
     A recording is converted with the membrane of `basilar` as follows::
 
@@ -377,14 +373,6 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         Spike times, s, sorted.
     units : (E,) int64
         Channel of each spike; channel 0 is at the base.
-
-    Examples
-    --------
-    >>> x = np.sin(0.2 * np.arange(4800))
-    >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
-    >>> times, units = convert(x, response, 2, np.random.default_rng(1))
-    >>> times.size > 10, sorted(set(units.tolist()))
-    (True, [0, 1])
     """
     longest, rate, channels, block = _arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",

@@ -161,6 +161,11 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
              reset_spikes=None):
     """Simulate a layer for T steps from rest in any convention, eqs. (1)-(7).
 
+    >>> x, W = np.array([[[1.5]], [[0.0]], [[1.0]]]), np.eye(1)
+    >>> step = PRESETS["lava"]._replace(synapse="none")
+    >>> simulate(step, x, W, tau_syn=2, tau_mem=2).mem.ravel().tolist()
+    [0.0, 1.5, 0.0, 1.0]
+
     Parameters
     ----------
     step : Step
@@ -184,13 +189,6 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     -------
     Run
         States 0 to T; `recorded` converts these states to T rows.
-
-    Examples
-    --------
-    >>> x, W = np.array([[[1.5]], [[0.0]], [[1.0]]]), np.eye(1)
-    >>> step = PRESETS["lava"]._replace(synapse="none")
-    >>> simulate(step, x, W, tau_syn=2, tau_mem=2).mem.ravel().tolist()
-    [0.0, 1.5, 0.0, 1.0]
     """
     _step(step)
     _one_of("spike", spike, Callable, type(None))
@@ -281,6 +279,12 @@ def _reset(step, mem, fired, c):
 def recorded(step, run):
     """Return the rows that a tool with the given convention records.
 
+    >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
+    >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)
+    >>> rows = recorded(step, run)
+    >>> rows["spikes"].ravel().tolist(), rows["mem"].ravel().tolist()
+    ([1.0, 0.0], [0.0, 0.75])
+
     Parameters
     ----------
     step, run
@@ -290,14 +294,6 @@ def recorded(step, run):
     -------
     dict
         Arrays "spikes", "mem" and "syn", (T, B, n) each.
-
-    Examples
-    --------
-    >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
-    >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)
-    >>> rows = recorded(step, run)
-    >>> rows["spikes"].ravel().tolist(), rows["mem"].ravel().tolist()
-    ([1.0, 0.0], [0.0, 0.75])
     """
     _run(step, run)
     spikes, state, shown = _rows(step, len(run.mem))
@@ -315,6 +311,12 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
     """Return the elementwise derivatives of each step of a run, eqs. (8)-(11).
 
+    >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
+    >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)
+    >>> found = slopes(step, run, tau_syn=4, tau_mem=2)
+    >>> [found[name][1].item() for name in PARTS]
+    [0.75, 1.0, 0.75, 1.0, 0.5, 0.0]
+
     Parameters
     ----------
     step, tau_syn, tau_mem, dt, threshold, leak, reset_to, floor
@@ -328,14 +330,6 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
         `PARTS` are a, f, b, g, e, z from state k - 1 to k.  "row_by_mem" and
         "row_by_spikes" are r and y of (15).  These arrays are (T + 1, B, n).
         "rows" holds the first recorded states of spikes and membranes.
-
-    Examples
-    --------
-    >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
-    >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)
-    >>> found = slopes(step, run, tau_syn=4, tau_mem=2)
-    >>> [found[name][1].item() for name in PARTS]
-    [0.75, 1.0, 0.75, 1.0, 0.5, 0.0]
     """
     _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
@@ -378,6 +372,12 @@ def _reset_slopes(step, mem, fired, c):
 def linearise(x, W, V, spikes, psi, slopes):
     """Return the Jacobians of the layer along a run, eqs. (12)-(14).
 
+    >>> two = np.ones((2, 1, 1))
+    >>> parts = {name: (i + 1) * two for i, name in enumerate(PARTS)}
+    >>> J, F, E = linearise(3 * two[:1], two[0], None, two, two, parts)
+    >>> J[1, 0].tolist(), F[1, 0].tolist(), E[1, 0].tolist()
+    ([[1.0, 0.0], [3.0, 11.0]], [[6.0], [12.0]], [[2.0], [4.0]])
+
     Parameters
     ----------
     x, W, V
@@ -396,14 +396,6 @@ def linearise(x, W, V, spikes, psi, slopes):
         Immediate derivatives with respect to W, then V, row by row.
     E : (T + 1, B, 2n, m) float
         Derivative with respect to the input, ``E[k] = dh[k]/dx[k-1]``.
-
-    Examples
-    --------
-    >>> two = np.ones((2, 1, 1))
-    >>> parts = {name: (i + 1) * two for i, name in enumerate(PARTS)}
-    >>> J, F, E = linearise(3 * two[:1], two[0], None, two, two, parts)
-    >>> J[1, 0].tolist(), F[1, 0].tolist(), E[1, 0].tolist()
-    ([[1.0, 0.0], [3.0, 11.0]], [[6.0], [12.0]], [[2.0], [4.0]])
     """
     psi, a, f, b, g, e, z = _slopes(psi, slopes, PARTS)
     (states, B, n), dtype = psi.shape, psi.dtype
@@ -435,6 +427,11 @@ def linearise(x, W, V, spikes, psi, slopes):
 def credit(psi, slopes, dspikes=None, dmem=None):
     """Compute the direct derivative q of the loss, eq. (15).
 
+    >>> one = np.ones((2, 1, 1))
+    >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}
+    >>> credit(0.5 * one, parts, 4 * one[:1], 3 * one[:1]).tolist()
+    [[[0.0, 1.5]], [[0.0, 2.0]]]
+
     Parameters
     ----------
     psi, slopes
@@ -446,13 +443,6 @@ def credit(psi, slopes, dspikes=None, dmem=None):
     -------
     (T + 1, B, 2n) float
         ``q[k] = dL/dh[k]`` for h = [syn, mem].
-
-    Examples
-    --------
-    >>> one = np.ones((2, 1, 1))
-    >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}
-    >>> credit(0.5 * one, parts, 4 * one[:1], 3 * one[:1]).tolist()
-    [[[0.0, 1.5]], [[0.0, 2.0]]]
     """
     psi, r, y = _slopes(psi, slopes, ("row_by_mem", "row_by_spikes"), "rows")
     (states, B, n), dtype = psi.shape, psi.dtype

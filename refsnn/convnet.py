@@ -84,7 +84,6 @@ ARCHITECTURES = {               # from [LZ20]: image shape, weight shapes, pools
 
 class Recording(NamedTuple):
     """Hold the patches A[l], the pre-activations z[l] and the outputs f."""
-
     inputs: List[np.ndarray]    # A[l], (N, P, k k c_in); dense: (N, n_in)
     pre: List[np.ndarray]       # z[l], (N, rows, columns, c_out); dense: (N, n_out)
     outputs: np.ndarray         # f, (N, K), equal to pre[-1]
@@ -92,13 +91,19 @@ class Recording(NamedTuple):
 
 class Gradient(NamedTuple):
     """Hold the gradient of a loss, summed over the samples, for each layer."""
-
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
 
 def forward(weights, biases, x, pools, dropout=None):
     """Run the network on a batch of images, eqs. (1)-(3).
+
+    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
+    >>> biases = [np.zeros(1), np.ones(1)]
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> recording = forward(weights, biases, x, (True,))
+    >>> recording.pre[0].ravel().tolist(), recording.outputs.tolist()
+    ([8.0, 12.0, 20.0, 24.0], [[73.0]])
 
     Parameters
     ----------
@@ -120,15 +125,6 @@ def forward(weights, biases, x, pools, dropout=None):
     Returns
     -------
     Recording
-
-    Examples
-    --------
-    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> biases = [np.zeros(1), np.ones(1)]
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, biases, x, (True,))
-    >>> recording.pre[0].ravel().tolist(), recording.outputs.tolist()
-    ([8.0, 12.0, 20.0, 24.0], [[73.0]])
     """
     weights, pools = _layers(weights, pools)
     x, = _arrays(f"x (_, _, _, {weights[0].shape[3]})", x, dtype=weights[0].dtype)
@@ -174,6 +170,13 @@ def _largest(z, pool):
 def backward(weights, recording, doutputs, pools):
     """Compute the gradient of a loss on the network outputs, eqs. (5) and (6).
 
+    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
+    >>> grad = backward(weights, recording, np.ones((1, 1)), (True,))
+    >>> grad.weights[0].ravel().tolist(), grad.weights[1].tolist()
+    ([12.0, 15.0, 21.0, 24.0], [[24.0]])
+
     Parameters
     ----------
     weights, recording, pools
@@ -184,15 +187,6 @@ def backward(weights, recording, doutputs, pools):
     Returns
     -------
     Gradient
-
-    Examples
-    --------
-    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
-    >>> grad = backward(weights, recording, np.ones((1, 1)), (True,))
-    >>> grad.weights[0].ravel().tolist(), grad.weights[1].tolist()
-    ([12.0, 15.0, 21.0, 24.0], [[24.0]])
     """
     net = _read(weights, recording, pools)
     shape, dtype = net[2].outputs.shape, net[0][0].dtype
@@ -259,6 +253,12 @@ def _blocks(rows, size):
 def signals(weights, recording, pools):
     """Compute the derivatives of the outputs with respect to z[l], eq. (7).
 
+    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
+    >>> [s.ravel().tolist() for s in signals(weights, recording, (True,))]
+    [[0.0, 0.0, 0.0, 3.0], [1.0]]
+
     Parameters
     ----------
     weights, recording, pools
@@ -269,14 +269,6 @@ def signals(weights, recording, pools):
     list of (N, K, P, c_out) and then (N, K, n_out) float
         Signals G[l] of each layer.  Entry [n, k] is the derivative of output k
         of sample n with respect to z[l] of this sample, at P positions.
-
-    Examples
-    --------
-    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
-    >>> [s.ravel().tolist() for s in signals(weights, recording, (True,))]
-    [[0.0, 0.0, 0.0, 3.0], [1.0]]
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]
@@ -290,6 +282,12 @@ def signals(weights, recording, pools):
 def jacobian(recording, signals):
     """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
 
+    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
+    >>> jacobian(recording, signals(weights, recording, (True,))).tolist()
+    [[[12.0, 15.0, 21.0, 24.0, 3.0, 24.0, 1.0]]]
+
     Parameters
     ----------
     recording, signals
@@ -299,14 +297,6 @@ def jacobian(recording, signals):
     -------
     (N, K, p) float
         Each layer contributes its weights, row by row, then its biases.
-
-    Examples
-    --------
-    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
-    >>> jacobian(recording, signals(weights, recording, (True,))).tolist()
-    [[[12.0, 15.0, 21.0, 24.0, 3.0, 24.0, 1.0]]]
     """
     f, = _arrays("recording.outputs (_, _) float", getattr(recording, "outputs", None))
     inputs = _list("recording.inputs", recording.inputs, [
@@ -323,6 +313,16 @@ def jacobian(recording, signals):
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
     """Compute the gradient of a function of A, G and f, eqs. (5) and (9)-(11).
 
+    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
+    >>> found = signals(weights, recording, (True,))
+    >>> dsignals = [np.ones((1, 1, 4, 1)), None]
+    >>> grad = second_order(weights, recording, found, None, dsignals, None,
+    ...                     (True,))
+    >>> grad.weights[0].ravel().tolist(), grad.weights[1].tolist()
+    ([0.0, 0.0, 0.0, 0.0], [[1.0]])
+
     Parameters
     ----------
     weights, recording, signals, pools
@@ -336,18 +336,6 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     -------
     Gradient
         Gradient for constant images.
-
-    Examples
-    --------
-    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
-    >>> found = signals(weights, recording, (True,))
-    >>> dsignals = [np.ones((1, 1, 4, 1)), None]
-    >>> grad = second_order(weights, recording, found, None, dsignals, None,
-    ...                     (True,))
-    >>> grad.weights[0].ravel().tolist(), grad.weights[1].tolist()
-    ([0.0, 0.0, 0.0, 0.0], [[1.0]])
     """
     net = weights, pools, (inputs, pre, f), reads = _read(weights, recording, pools)
     dtype, shapes = f.dtype, [(*f.shape, *A.shape[1:-1], z.shape[-1])
@@ -376,6 +364,12 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
 def init(shapes, rng, dtype=np.float64):
     """Sample the initial weights and biases, eq. (12).
 
+    >>> image, shapes, pools = ARCHITECTURES["lenet5_caffe"]
+    >>> weights, biases = init(shapes, np.random.default_rng(1), np.float32)
+    >>> x = np.ones((2, *image), np.float32)
+    >>> forward(weights, biases, x, pools).outputs.shape
+    (2, 10)
+
     Parameters
     ----------
     shapes : sequence of tuple of int
@@ -389,14 +383,6 @@ def init(shapes, rng, dtype=np.float64):
     -------
     weights, biases : lists of arrays
         As for `forward`, which rejects layers whose shapes do not match.
-
-    Examples
-    --------
-    >>> image, shapes, pools = ARCHITECTURES["lenet5_caffe"]
-    >>> weights, biases = init(shapes, np.random.default_rng(1), np.float32)
-    >>> x = np.ones((2, *image), np.float32)
-    >>> forward(weights, biases, x, pools).outputs.shape
-    (2, 10)
     """
     _one_of("rng", rng, np.random.Generator)
     if dtype not in (np.float32, np.float64):

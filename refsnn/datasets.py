@@ -84,6 +84,11 @@ SVHN_MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373",
 def digits(path=None):
     """Return the embedded handwritten digits.
 
+    >>> digits("nowhere.npz")                       # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere.npz is missing: copy refsnn/data/digits.npz ...
+
     Parameters
     ----------
     path : str or path, optional
@@ -95,13 +100,6 @@ def digits(path=None):
         Pixel values in [0, 1], in steps of 1/16.
     labels : (1797,) int64
         Digits 0 .. 9.
-
-    Examples
-    --------
-    >>> digits("nowhere.npz")                       # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    FileNotFoundError: nowhere.npz is missing: copy refsnn/data/digits.npz ...
     """
     if path is None:
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -143,6 +141,9 @@ def _member(path, name, shape):
 def upsample(images, size=16):
     """Enlarge images by bilinear interpolation, eqs. (1) and (2).
 
+    >>> upsample(np.array([[[0.0, 1.0], [0.0, 1.0]]]), 4)[0, 0].tolist()
+    [0.0, 0.25, 0.75, 1.0]
+
     Parameters
     ----------
     images : (N, k, k) float
@@ -154,11 +155,6 @@ def upsample(images, size=16):
     -------
     (N, size, size) float
         Enlarged images, in the units and dtype of `images`.
-
-    Examples
-    --------
-    >>> upsample(np.array([[[0.0, 1.0], [0.0, 1.0]]]), 4)[0, 0].tolist()
-    [0.0, 0.25, 0.75, 1.0]
     """
     images, = _arrays("images (N, k, k) float", images)
     k = images.shape[1]
@@ -171,6 +167,10 @@ def upsample(images, size=16):
 
 def split(labels, test_fraction=0.2, seed=0):
     """Sample the indices of a training set and a disjoint, stratified test set.
+
+    >>> train, test = split(np.array([0, 0, 0, 1, 1, 1]), 1 / 3)
+    >>> len(train), len(test), sorted(train.tolist() + test.tolist())
+    (4, 2, [0, 1, 2, 3, 4, 5])
 
     Parameters
     ----------
@@ -186,12 +186,6 @@ def split(labels, test_fraction=0.2, seed=0):
     -------
     train, test : int64 arrays
         Increasing indices; each index 0 .. N-1 is in exactly one set.
-
-    Examples
-    --------
-    >>> train, test = split(np.array([0, 0, 0, 1, 1, 1]), 1 / 3)
-    >>> len(train), len(test), sorted(train.tolist() + test.tolist())
-    (4, 2, [0, 1, 2, 3, 4, 5])
     """
     labels, _, seed = _arrays("labels (N) int, test_fraction () in (0, 1), "
                               "seed () int in [0, inf)", labels, test_fraction, seed)
@@ -210,6 +204,14 @@ def split(labels, test_fraction=0.2, seed=0):
 def idx(path, *, limit=1 << 31):
     """Read an array from an IDX file, with or without gzip compression.
 
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "labels-idx1-ubyte")
+    >>> with open(path, "wb") as file:
+    ...     file.write(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    11
+    >>> idx(path).tolist()
+    [7, 2, 1]
+
     Parameters
     ----------
     path : str or path
@@ -221,16 +223,6 @@ def idx(path, *, limit=1 << 31):
     -------
     array
         Array with the shape and dtype in the header, in native byte order.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = os.path.join(tempfile.mkdtemp(), "labels-idx1-ubyte")
-    >>> with open(path, "wb") as file:
-    ...     file.write(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
-    11
-    >>> idx(path).tolist()
-    [7, 2, 1]
     """
     path = _file(path, "must be a file of the IDX format, gzipped or not")
     _arrays("limit () in [0, inf]", limit)
@@ -286,6 +278,11 @@ def _header(path, stream, limit, size, zipped):
 def images(folder, kind="train", *, classes=10, dtype=np.float32):
     """Read images and labels from a folder of MNIST-format files.
 
+    >>> images("nowhere")                           # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: folder nowhere is missing: must hold MNIST-format ...
+
     Parameters
     ----------
     folder : str or path
@@ -304,13 +301,6 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
         Pixel values in [0, 1].
     labels : (N,) int64
         Classes 0 .. classes-1.
-
-    Examples
-    --------
-    >>> images("nowhere")                           # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    FileNotFoundError: folder nowhere is missing: must hold MNIST-format ...
     """
     folder = os.fspath(folder)
     _options(dtype, kind, "train", "t10k")
@@ -339,6 +329,11 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 def fetch(name, folder):
     """Download MNIST or Fashion-MNIST with pooch, unless the files are present.
 
+    >>> fetch("minst", "data")
+    Traceback (most recent call last):
+        ...
+    ValueError: name is 'minst': must be one of ('mnist', 'fashion_mnist')
+
     Parameters
     ----------
     name : {"mnist", "fashion_mnist"}
@@ -351,13 +346,6 @@ def fetch(name, folder):
     -------
     str
         Path folder/name, as an argument for `images`.
-
-    Examples
-    --------
-    >>> fetch("minst", "data")
-    Traceback (most recent call last):
-        ...
-    ValueError: name is 'minst': must be one of ('mnist', 'fashion_mnist')
     """
     _one_of("name", name, *SOURCES)
     try:
@@ -381,6 +369,11 @@ def fetch(name, folder):
 def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     """Read the images and labels of CIFAR-10 or CIFAR-100, eq. (3).
 
+    >>> cifar("nowhere", "test")                    # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere...test_batch.bin is missing: must be a ...
+
     Parameters
     ----------
     folder : str or path
@@ -394,13 +387,6 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     -------
     images, labels : (N, 32, 32, 3) float and (N,) int64
         As for `images`.
-
-    Examples
-    --------
-    >>> cifar("nowhere", "test")                    # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    FileNotFoundError: nowhere...test_batch.bin is missing: must be a ...
     """
     _options(dtype, kind, "train", "test")
     classes, = _arrays("classes () int in {10, 100}", classes)
@@ -429,6 +415,11 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
 def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     """Read the images and labels of SVHN, cropped digits, eq. (4).
 
+    >>> svhn("nowhere")                             # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere...train_32x32.mat is missing: must be a ...
+
     Parameters
     ----------
     folder : str or path
@@ -443,13 +434,6 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     -------
     images, labels
         As for `cifar`; the labels are the digits 0 .. 9.
-
-    Examples
-    --------
-    >>> svhn("nowhere")                             # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    FileNotFoundError: nowhere...train_32x32.mat is missing: must be a ...
     """
     from scipy.io import loadmat        # only this function needs SciPy
     _options(dtype, kind, "train", "test")

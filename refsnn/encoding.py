@@ -33,7 +33,6 @@ __all__ = ["Events", "latency", "latency_events", "poisson"]
 
 class Events(NamedTuple):
     """Hold the indices of the spikes in a (T, B, m) array, sorted by step."""
-
     step: np.ndarray        # (E,) int64, in 0 .. T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 .. B-1
     unit: np.ndarray        # (E,) int64, in 0 .. m-1
@@ -41,6 +40,10 @@ class Events(NamedTuple):
 
 def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     """Return the spike indices of the latency code, eqs. (1) and (2).
+
+    >>> events = latency_events(np.array([[0.0, 1.0, 0.4]]), 100)
+    >>> events.step.tolist(), events.unit.tolist()
+    ([4, 13], [1, 2])
 
     Parameters
     ----------
@@ -58,12 +61,6 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     -------
     Events
         Spike indices, sorted by step, then sample, then unit.
-
-    Examples
-    --------
-    >>> events = latency_events(np.array([[0.0, 1.0, 0.4]]), 100)
-    >>> events.step.tolist(), events.unit.tolist()
-    ([4, 13], [1, 2])
     """
     values, T = _arrays("values (B, m) float, T () int in [1, inf)", values, T)
     tau, threshold, dt = _arrays(
@@ -82,6 +79,10 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
 def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
     """Return the latency code as a dense spike train, eqs. (1) and (2).
 
+    >>> spikes = latency(np.array([[0.0, 1.0, 0.4]]), 100)
+    >>> spikes.sum(axis=0).tolist(), int(spikes[:, 0, 1].argmax())
+    ([[0.0, 1.0, 1.0]], 4)
+
     Parameters
     ----------
     values, T, tau, threshold, dt
@@ -93,12 +94,6 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
     -------
     (T, B, m) float
         Spikes, 0 or 1.
-
-    Examples
-    --------
-    >>> spikes = latency(np.array([[0.0, 1.0, 0.4]]), 100)
-    >>> spikes.sum(axis=0).tolist(), int(spikes[:, 0, 1].argmax())
-    ([[0.0, 1.0, 1.0]], 4)
     """
     events = latency_events(values, T, tau=tau, threshold=threshold, dt=dt)
     values = np.asarray(values)
@@ -109,6 +104,10 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
 
 def poisson(rates_hz, T, dt, rng, *, dtype=None):
     """Sample independent spikes with the given firing rates, eq. (3).
+
+    >>> rates = np.array([[0.0, 1000.0]])
+    >>> poisson(rates, 3, 1e-3, np.random.default_rng(1)).tolist()
+    [[[0.0, 1.0]], [[0.0, 1.0]], [[0.0, 1.0]]]
 
     Parameters
     ----------
@@ -127,12 +126,6 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     -------
     (T, B, m) float
         Spikes, 0 or 1.
-
-    Examples
-    --------
-    >>> rates = np.array([[0.0, 1000.0]])
-    >>> poisson(rates, 3, 1e-3, np.random.default_rng(1)).tolist()
-    [[[0.0, 1.0]], [[0.0, 1.0]], [[0.0, 1.0]]]
     """
     rates, T = _arrays("rates_hz (...) float, T () int in [1, inf)", rates_hz, T)
     dt, = _arrays("dt () in (0, inf)", dt, dtype=np.float64)

@@ -70,6 +70,14 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
          limit=1 << 32):
     """Read the recordings from an HDF5 file.
 
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "words.h5")
+    >>> spikes = [(np.array([0.25, 0.5]), np.array([3, 699]))]
+    >>> write(path, spikes, [1], ["zero", "one"], speaker=[4])
+    >>> found = read(path)
+    >>> found.times[0].tolist(), found.units[0].tolist(), found.keys
+    ([0.25, 0.5], [3, 699], ('zero', 'one'))
+
     Parameters
     ----------
     path : str or path
@@ -86,16 +94,6 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     Returns
     -------
     Recordings
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = os.path.join(tempfile.mkdtemp(), "words.h5")
-    >>> spikes = [(np.array([0.25, 0.5]), np.array([3, 699]))]
-    >>> write(path, spikes, [1], ["zero", "one"], speaker=[4])
-    >>> found = read(path)
-    >>> found.times[0].tolist(), found.units[0].tolist(), found.keys
-    ([0.25, 0.5], [3, 699], ('zero', 'one'))
     """
     path = os.fsdecode(path)
     _one_of("unsorted", unsorted, "refuse", "sort")
@@ -243,6 +241,11 @@ def _field(file, path, field, needed=True):
 def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     """Write recordings to a new file, either completely or not at all.
 
+    >>> write("none.h5", [], [0, 3], ["zero", "one"])
+    Traceback (most recent call last):
+        ...
+    ValueError: none.h5, recording 1, labels is 3: must be in 0 ... 1
+
     Parameters
     ----------
     path : str or path
@@ -257,13 +260,6 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
         Speaker of each recording, and properties of speakers 0, 1, ...
     channels : int
         Number of channels.
-
-    Examples
-    --------
-    >>> write("none.h5", [], [0, 3], ["zero", "one"])
-    Traceback (most recent call last):
-        ...
-    ValueError: none.h5, recording 1, labels is 3: must be in 0 ... 1
     """
     path = os.fsdecode(path)
     channels, = _arrays(CHANNELS, channels)

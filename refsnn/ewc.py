@@ -56,14 +56,12 @@ __all__ = ["Fisher", "State", "accumulate", "fisher", "penalty", "penalty_gradie
 
 class Fisher(NamedTuple):
     """Hold the diagonal Fisher information of each layer."""
-
     weights: List[np.ndarray]     # (n_out, n_in) of each layer
     biases: List[np.ndarray]      # (n_out,) of each layer
 
 
 class State(NamedTuple):
     """Hold the state of EWC; its arrays have the shapes of the parameters."""
-
     importance: Union[np.ndarray, list]     # sum of F over tasks
     anchor: Union[np.ndarray, list]         # parameters, or mean of anchors
     tasks: int                              # number of tasks
@@ -71,6 +69,11 @@ class State(NamedTuple):
 
 def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     """Return the diagonal Fisher information of a network, eqs. (1), (4)-(9).
+
+    >>> a, g = [np.array([[2.0]])], [np.array([[[1.0], [0.0]]])]
+    >>> found = fisher(a, g, np.zeros((1, 2)))      # p (1 - p) a^2, p (1 - p)
+    >>> found.weights[0].round(9).tolist(), found.biases[0].round(9).tolist()
+    ([[1.0]], [0.25])
 
     Parameters
     ----------
@@ -90,13 +93,6 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     -------
     Fisher
         Fisher information, averaged over samples.
-
-    Examples
-    --------
-    >>> a, g = [np.array([[2.0]])], [np.array([[[1.0], [0.0]]])]
-    >>> found = fisher(a, g, np.zeros((1, 2)))      # p (1 - p) a^2, p (1 - p)
-    >>> found.weights[0].round(9).tolist(), found.biases[0].round(9).tolist()
-    ([[1.0]], [0.25])
     """
     outputs, inputs, signals = _arrays(
         "outputs (N, K) float, inputs[] (N, _) float, signals[] (N, K, _) float",
@@ -136,6 +132,11 @@ def _errors(outputs, labels, likelihood):
 def accumulate(state, importance, parameters, anchors="latest"):
     """Update the importance and the anchor at the end of a task.
 
+    >>> state = accumulate(None, np.array([1.0]), np.array([0.0]))
+    >>> state = accumulate(state, np.array([3.0]), np.array([1.0]), "all")
+    >>> state.importance.tolist(), state.anchor.tolist(), state.tasks
+    ([4.0], [0.75], 2)
+
     Parameters
     ----------
     state : State or None
@@ -152,13 +153,6 @@ def accumulate(state, importance, parameters, anchors="latest"):
     -------
     State
         New state; the arrays of `state` are not modified.
-
-    Examples
-    --------
-    >>> state = accumulate(None, np.array([1.0]), np.array([0.0]))
-    >>> state = accumulate(state, np.array([3.0]), np.array([1.0]), "all")
-    >>> state.importance.tolist(), state.anchor.tolist(), state.tasks
-    ([4.0], [0.75], 2)
     """
     _one_of("anchors", anchors, "latest", "all")
     theta = _lists("parameters", parameters)
@@ -180,6 +174,10 @@ def accumulate(state, importance, parameters, anchors="latest"):
 def penalty(state, parameters, strength):
     """Return the quadratic penalty on the distance to the anchor, eq. (2).
 
+    >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
+    >>> penalty(state, np.array([4.0]), strength=0.5)
+    4.5
+
     Parameters
     ----------
     state, parameters : State, and array or list of arrays
@@ -191,12 +189,6 @@ def penalty(state, parameters, strength):
     -------
     float
         Penalty, to be added to the task loss.
-
-    Examples
-    --------
-    >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
-    >>> penalty(state, np.array([4.0]), strength=0.5)
-    4.5
     """
     F, moved, strength = _quadratic(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -209,6 +201,10 @@ def penalty(state, parameters, strength):
 def penalty_gradient(state, parameters, strength):
     """Return the gradient of the quadratic penalty, eq. (3).
 
+    >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
+    >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()
+    [3.0]
+
     Parameters
     ----------
     state, parameters, strength
@@ -218,12 +214,6 @@ def penalty_gradient(state, parameters, strength):
     -------
     array or list of arrays
         Gradient, in the shapes of the parameters.
-
-    Examples
-    --------
-    >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
-    >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()
-    [3.0]
     """
     F, moved, strength = _quadratic(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):

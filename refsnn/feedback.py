@@ -37,8 +37,7 @@ Cost.   The time is O(T B n k) for k error units, and O(T B n m) for (7).
 Departures.  In [NMZ19], the error is fed back within one step.  Here,
     spikes enter the currents one step later, which gives t+1 in (1).
 
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
 import re
@@ -51,6 +50,9 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 def transport(dsyn, B):
     """Compute the credit of a layer from the error of the next layer, eq. (1).
+
+    >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
+    [[[6.0]], [[0.0]]]
 
     Parameters
     ----------
@@ -66,11 +68,6 @@ def transport(dsyn, B):
     (T, B, n) float
         Credit ``dspikes`` of the layer.  It is 0 at the last step, because the
         last spikes have no effect.
-
-    Examples
-    --------
-    >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
-    [[[6.0]], [[0.0]]]
     """
     dsyn, B = _arrays("dsyn (T, B, k) float, B (k, n)", dsyn, B)
     dspikes = np.zeros((*dsyn.shape[:2], B.shape[1]), dsyn.dtype)
@@ -80,6 +77,9 @@ def transport(dsyn, B):
 
 def direct(error, H):
     """Compute the credit of a layer directly from the output error, eq. (2).
+
+    >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
+    [[[2.0]]]
 
     Parameters
     ----------
@@ -93,11 +93,6 @@ def direct(error, H):
     -------
     (T, B, n) float
         Credit ``dspikes`` of the layer.
-
-    Examples
-    --------
-    >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
-    [[[2.0]]]
     """
     error, H = _arrays("error (T, B, k) float, H (k, n)", error, H)
     return error @ H                                                       # (2)
@@ -105,6 +100,11 @@ def direct(error, H):
 
 def local_square(spikes, G, target):
     """Return the squared error of a fixed random readout, eqs. (3) and (4).
+
+    >>> loss, e = local_square(np.ones((1, 1, 1)), np.array([[2.0]]),
+    ...                        np.ones((1, 1, 1)))
+    >>> loss, e.tolist()
+    (0.5, [[[2.0]]])
 
     Parameters
     ----------
@@ -120,13 +120,6 @@ def local_square(spikes, G, target):
     loss, dspikes : float and (T, B, n) float
         Loss, summed over steps and readout units and averaged over the batch,
         and its derivative with respect to the spikes.
-
-    Examples
-    --------
-    >>> loss, e = local_square(np.ones((1, 1, 1)), np.array([[2.0]]),
-    ...                        np.ones((1, 1, 1)))
-    >>> loss, e.tolist()
-    (0.5, [[[2.0]]])
     """
     G, spikes, target = _arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",
                                 G, spikes, target)
@@ -137,6 +130,11 @@ def local_square(spikes, G, target):
 
 def local_cross_entropy(spikes, G, labels):
     """Return the cross entropy of a fixed random readout, eqs. (3) and (5).
+
+    >>> loss, e = local_cross_entropy(np.zeros((1, 1, 1)), np.array([[1.0],
+    ...                               [-1.0]]), [0])
+    >>> round(loss, 3), e.tolist()
+    (0.693, [[[-1.0]]])
 
     Parameters
     ----------
@@ -149,13 +147,6 @@ def local_cross_entropy(spikes, G, labels):
     -------
     loss, dspikes
         As for `local_square`.
-
-    Examples
-    --------
-    >>> loss, e = local_cross_entropy(np.zeros((1, 1, 1)), np.array([[1.0],
-    ...                               [-1.0]]), [0])
-    >>> round(loss, 3), e.tolist()
-    (0.693, [[[-1.0]]])
     """
     G, spikes = _arrays("G (k, n) float, spikes (T, B, n)", G, spikes)
     batch = spikes.shape[1]
@@ -173,6 +164,10 @@ def local_cross_entropy(spikes, G, labels):
 def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     """Compute the presynaptic trace of each input, eq. (6).
 
+    >>> x = np.array([1.0, 0, 0, 0]).reshape(4, 1, 1)
+    >>> presynaptic_trace(x, alpha=0.5, beta=0.25).ravel().tolist()
+    [0.0, 0.0, 1.0, 0.75]
+
     Parameters
     ----------
     x : (T, B, m) float
@@ -185,12 +180,6 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     -------
     (T, B, m) float
         Trace P[t], which is 0 at the first two steps.
-
-    Examples
-    --------
-    >>> x = np.array([1.0, 0, 0, 0]).reshape(4, 1, 1)
-    >>> presynaptic_trace(x, alpha=0.5, beta=0.25).ravel().tolist()
-    [0.0, 0.0, 1.0, 0.75]
     """
     x, alpha, beta, gain = _arrays(
         "x (T, B, m) float, alpha () in [0, 1), beta () in [0, 1), "
@@ -205,6 +194,9 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
 def three_factor(post, pre):
     """Compute the weight gradient of a three-factor rule, eq. (7).
 
+    >>> three_factor(np.full((2, 1, 1), 2.0), np.full((2, 1, 1), 3.0)).tolist()
+    [[12.0]]
+
     Parameters
     ----------
     post : (T, B, n) float
@@ -218,11 +210,6 @@ def three_factor(post, pre):
     -------
     (n, m) float
         Gradient dW, summed over steps and batch.
-
-    Examples
-    --------
-    >>> three_factor(np.full((2, 1, 1), 2.0), np.full((2, 1, 1), 3.0)).tolist()
-    [[12.0]]
     """
     post, pre = _arrays("post (T, B, n) float, pre (T, B, m)", post, pre)
     return post.reshape(-1, post.shape[2]).T @ pre.reshape(-1, pre.shape[2])  # (7)
@@ -230,6 +217,9 @@ def three_factor(post, pre):
 
 def alignment(a, b):
     """Return the cosine of the angle between two gradients.
+
+    >>> alignment(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2 < 0.51
+    True
 
     Parameters
     ----------
@@ -239,11 +229,6 @@ def alignment(a, b):
     Returns
     -------
     float in [-1, 1]
-
-    Examples
-    --------
-    >>> alignment(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2 < 0.51
-    True
     """
     a, = _arrays("a (...)", a, dtype=np.float64)
     b, = _arrays(f"b {a.shape}", b, dtype=np.float64)

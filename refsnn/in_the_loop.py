@@ -123,6 +123,12 @@ class Gradient(NamedTuple):
 def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     """Run a network on a chip, validate and return the recording, eq. (1).
 
+    >>> def run(weights, x):
+    ...     return np.zeros((3, 1, 1)), 80 + 70 * np.ones((3, 1, 2)).cumsum(0)
+    >>> weights = {"hidden": np.array([[9]]), "readout": np.array([[1]])}
+    >>> record(run, weights, np.ones((3, 1, 1))).out.ravel().tolist()
+    [0.0, 1.0, 2.0]
+
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
@@ -145,14 +151,6 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     Returns
     -------
     Recording
-
-    Examples
-    --------
-    >>> def run(weights, x):
-    ...     return np.zeros((3, 1, 1)), 80 + 70 * np.ones((3, 1, 2)).cumsum(0)
-    >>> weights = {"hidden": np.array([[9]]), "readout": np.array([[1]])}
-    >>> record(run, weights, np.ones((3, 1, 1))).out.ravel().tolist()
-    [0.0, 1.0, 2.0]
     """
     _one_of("run", run, Callable)
     if dtype not in (np.float32, np.float64):
@@ -180,6 +178,11 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
          burst=0.0, rate=0.0, bound=0.0):
     """Compute the loss and its derivatives from a recording, eqs. (3)-(7).
 
+    >>> silent = Recording(*(np.zeros((3, 1, 2)) for _ in range(3)))
+    >>> value, dout, dspikes = loss(silent, np.array([0]))
+    >>> round(value, 4), dout[:, 0].tolist()
+    (0.6931, [[0.0, 0.0], [0.0, 0.0], [-5.0, 5.0]])
+
     Parameters
     ----------
     recording : Recording
@@ -202,13 +205,6 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     -------
     Loss
         The predicted class has the largest maximum, or sum, of `out`.
-
-    Examples
-    --------
-    >>> silent = Recording(*(np.zeros((3, 1, 2)) for _ in range(3)))
-    >>> value, dout, dspikes = loss(silent, np.array([0]))
-    >>> round(value, 4), dout[:, 0].tolist()
-    (0.6931, [[0.0, 0.0], [0.0, 0.0], [-5.0, 5.0]])
     """
     mem, spikes, out = _arrays(RECORDING, *_fields(recording))
     labels, scaling, readout, burst, rate, bound = _arrays(
@@ -265,6 +261,14 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
               tau_mem=6e-6, dt=1.7e-6, threshold=1.0, steepness=50.0):
     """Compute the surrogate gradient with respect to weights, (2) and (8)-(11).
 
+    >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
+    >>> silent = Recording(*(np.zeros((6, 1, 1)) for _ in range(3)))
+    >>> dout = np.zeros((6, 1, 1))
+    >>> dout[5] = -1
+    >>> d = gradients(weights, np.ones((6, 1, 1)), silent, dout)
+    >>> bool(d.hidden < 0), d.readout.tolist()
+    (True, [[0.0]])
+
     Parameters
     ----------
     weights : dict or NamedTuple
@@ -285,16 +289,6 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     -------
     Gradient
         Gradients, summed over time steps and batch.
-
-    Examples
-    --------
-    >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
-    >>> silent = Recording(*(np.zeros((6, 1, 1)) for _ in range(3)))
-    >>> dout = np.zeros((6, 1, 1))
-    >>> dout[5] = -1
-    >>> d = gradients(weights, np.ones((6, 1, 1)), silent, dout)
-    >>> bool(d.hidden < 0), d.readout.tolist()
-    (True, [[0.0]])
     """
     W, V, W_out, x, mem, spikes, out, dout, dspikes = _arrays(
         "weights.hidden (n, m) float, weights.recurrent? (n, n) float, weights.readout "

@@ -96,6 +96,12 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
              reset_spikes=None, recurrent_spikes=None):
     """Simulate one LIF layer from rest over T steps, eqs. (1)-(5).
 
+    >>> x = np.zeros((5, 1, 1))
+    >>> x[0] = 1
+    >>> W = np.array([[1.5]])
+    >>> simulate(x, W, alpha=0.5, beta=0.5).mem[:, 0, 0].tolist()
+    [0.0, 0.0, 1.5, 0.5, 0.625]
+
     Parameters
     ----------
     x : (T, B, m) float, int or bool
@@ -122,14 +128,6 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     -------
     Recording
         Recorded states; step 0 is the resting state.
-
-    Examples
-    --------
-    >>> x = np.zeros((5, 1, 1))
-    >>> x[0] = 1
-    >>> W = np.array([[1.5]])
-    >>> simulate(x, W, alpha=0.5, beta=0.5).mem[:, 0, 0].tolist()
-    [0.0, 0.0, 1.5, 0.5, 0.625]
     """
     W, x, alpha, beta, gain, threshold, V, clamp, reset_spikes, recurrent_spikes, \
         refractory = _arrays(
@@ -172,6 +170,14 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
              through_recurrence=True):
     """Compute the surrogate gradient of one layer, eqs. (7)-(11).
 
+    >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
+    >>> rec = simulate(x, W, alpha=0.5, beta=0.5)
+    >>> dmem = np.zeros((3, 1, 1))
+    >>> dmem[2] = 1
+    >>> backward(x, W, None, rec, 0 * dmem, None, dmem, alpha=0.5,
+    ...          beta=0.5).dW.tolist()
+    [[1.0]]
+
     Parameters
     ----------
     x, W, V, alpha, beta, gain, threshold, reset
@@ -190,16 +196,6 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     -------
     Gradient
         Fields dW and dV are sums over steps and batch; dsyn[t] is dL/dI[t].
-
-    Examples
-    --------
-    >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
-    >>> rec = simulate(x, W, alpha=0.5, beta=0.5)
-    >>> dmem = np.zeros((3, 1, 1))
-    >>> dmem[2] = 1
-    >>> backward(x, W, None, rec, 0 * dmem, None, dmem, alpha=0.5,
-    ...          beta=0.5).dW.tolist()
-    [[1.0]]
     """
     _options(recording, reset, through_reset, through_recurrence)
     W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem, *rec = _arrays(
@@ -243,6 +239,12 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
               reset="subtract", through_reset=True, through_recurrence=True):
     """Linearise the layer along a recording, eqs. (12)-(14).
 
+    >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
+    >>> rec = simulate(x, W, alpha=0.25, beta=0.5)
+    >>> J, F, E = linearise(x, W, None, rec, 0 * rec.mem, alpha=0.25, beta=0.5)
+    >>> J[1, 0].tolist(), F[1, 0].tolist(), E[1, 0].tolist()
+    ([[0.25, 0.0], [1.0, 0.5]], [[1.0], [0.0]], [[0.5], [0.0]])
+
     Parameters
     ----------
     x, W, V, recording, psi, alpha, beta, gain, threshold, reset,
@@ -257,14 +259,6 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
         Immediate influence of the parameters: W, then V, row by row.
     E : (T, B, 2n, m) float
         Derivative with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
-
-    Examples
-    --------
-    >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
-    >>> rec = simulate(x, W, alpha=0.25, beta=0.5)
-    >>> J, F, E = linearise(x, W, None, rec, 0 * rec.mem, alpha=0.25, beta=0.5)
-    >>> J[1, 0].tolist(), F[1, 0].tolist(), E[1, 0].tolist()
-    ([[0.25, 0.0], [1.0, 0.5]], [[1.0], [0.0]], [[0.5], [0.0]])
     """
     _options(recording, reset, through_reset, through_recurrence)
     W, x, alpha, beta, gain, threshold, V, psi, *rec = _arrays(
@@ -295,6 +289,9 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
 def credit(psi, dspikes=None, dmem=None):
     """Return the direct derivative q[t] of the loss, eq. (15).
 
+    >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
+    [[[0.0, 2.0]]]
+
     Parameters
     ----------
     psi, dspikes, dmem
@@ -304,11 +301,6 @@ def credit(psi, dspikes=None, dmem=None):
     -------
     (T, B, 2n) float
         ``q[t] = dL/dh[t]`` for h = [syn, mem].
-
-    Examples
-    --------
-    >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
-    [[[0.0, 2.0]]]
     """
     psi, dspikes, dmem = _arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
@@ -324,6 +316,10 @@ def credit(psi, dspikes=None, dmem=None):
 def readout(x, W, *, alpha, beta, gain=1.0):
     """Simulate a non-spiking leaky readout, eq. (6).
 
+    >>> readout(np.ones((4, 1, 1)), np.array([[1.0]]), alpha=0.5,
+    ...         beta=0.5).ravel().tolist()
+    [0.0, 0.0, 1.0, 2.0]
+
     Parameters
     ----------
     x, W, alpha, beta, gain
@@ -333,12 +329,6 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     -------
     (T, B, k) float
         Membrane potentials; step 0 is the resting state.
-
-    Examples
-    --------
-    >>> readout(np.ones((4, 1, 1)), np.array([[1.0]]), alpha=0.5,
-    ...         beta=0.5).ravel().tolist()
-    [0.0, 0.0, 1.0, 2.0]
     """
     W, x, alpha, beta, gain = _arrays(READOUT, W, x, alpha, beta, gain)
     (T, B, m), k = x.shape, W.shape[0]
@@ -353,6 +343,12 @@ def readout(x, W, *, alpha, beta, gain=1.0):
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
     """Compute the gradient of a leaky readout: (7)-(11), psi = 0, r = c = 1.
 
+    >>> dmem = np.zeros((4, 1, 1))
+    >>> dmem[3] = 1
+    >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])
+    >>> readout_backward(x, W, dmem, alpha=0.5, beta=0.5).dW.tolist()
+    [[2.0]]
+
     Parameters
     ----------
     x, W, alpha, beta, gain
@@ -364,14 +360,6 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
     -------
     Gradient
         Gradient in which dV is None.
-
-    Examples
-    --------
-    >>> dmem = np.zeros((4, 1, 1))
-    >>> dmem[3] = 1
-    >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])
-    >>> readout_backward(x, W, dmem, alpha=0.5, beta=0.5).dW.tolist()
-    [[2.0]]
     """
     W, x = _arrays("W (n, m*) float, x (T, B, m*)", W, x)
     rest = np.zeros((*x.shape[:2], W.shape[0]), W.dtype)

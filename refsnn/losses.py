@@ -69,8 +69,7 @@ Departures.  Losses are averaged over the batch and summed over units and
     arXiv 2006.07239.
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
 """
@@ -87,6 +86,10 @@ __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_boun
 def cross_entropy(record, labels, reduction="max"):
     """Return the cross entropy of a record reduced over time, eqs. (1)-(5).
 
+    >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
+    >>> round(loss, 4), drecord[:, 0, 0].tolist()
+    (0.6931, [0.0, 0.0, -0.5])
+
     Parameters
     ----------
     record : (T, B, k) float
@@ -101,12 +104,6 @@ def cross_entropy(record, labels, reduction="max"):
     -------
     loss, drecord : float and (T, B, k) float
         Loss in nats, averaged over the batch, and its derivative.
-
-    Examples
-    --------
-    >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
-    >>> round(loss, 4), drecord[:, 0, 0].tolist()
-    (0.6931, [0.0, 0.0, -0.5])
     """
     record, labels = _labelled("record", record, labels)
     _one_of("reduction", reduction, "max", "sum", "last")
@@ -146,6 +143,10 @@ def _softmax_loss(scores, labels):
 def accuracy(record, labels, reduction="max"):
     """Return the fraction of samples that are classified correctly.
 
+    >>> spikes = np.array([[[0.0, 1.0]], [[1.0, 0.0]]])
+    >>> accuracy(spikes, np.array([1]), "first")
+    1.0
+
     Parameters
     ----------
     record, labels
@@ -157,12 +158,6 @@ def accuracy(record, labels, reduction="max"):
     Returns
     -------
     float in [0, 1]
-
-    Examples
-    --------
-    >>> spikes = np.array([[[0.0, 1.0]], [[1.0, 0.0]]])
-    >>> accuracy(spikes, np.array([1]), "first")
-    1.0
     """
     record, labels = _labelled("record", record, labels)
     _one_of("reduction", reduction, "max", "sum", "last", "first")
@@ -171,6 +166,11 @@ def accuracy(record, labels, reduction="max"):
 
 def first_spike_time(spikes, labels, tau, dt):
     """Return the cross entropy of first-spike times, eqs. (4)-(7).
+
+    >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
+    >>> loss, dspikes = first_spike_time(spikes, np.array([0]), 1.0, 1.0)
+    >>> round(loss, 4), [round(d, 4) for d in dspikes[:, 0, 0].tolist()]
+    (0.3133, [-0.2689, -0.2689])
 
     Parameters
     ----------
@@ -186,13 +186,6 @@ def first_spike_time(spikes, labels, tau, dt):
     -------
     loss, dspikes : float and (T, B, k) float
         Loss in nats, averaged over the batch, and its derivative.
-
-    Examples
-    --------
-    >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
-    >>> loss, dspikes = first_spike_time(spikes, np.array([0]), 1.0, 1.0)
-    >>> round(loss, 4), [round(d, 4) for d in dspikes[:, 0, 0].tolist()]
-    (0.3133, [-0.2689, -0.2689])
     """
     spikes, labels = _labelled("spikes", spikes, labels)
     dt, tau = _arrays("dt () in (0, inf), tau () in (0, inf)", dt, tau)
@@ -216,6 +209,12 @@ def _first(spikes):
 def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     """Return the van Rossum distance of spike trains, eqs. (8)-(10).
 
+    >>> spikes = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
+    >>> tau = float(1 / np.log(2))
+    >>> loss, dspikes = van_rossum(spikes, 0 * spikes, tau, tau, 1.0)
+    >>> round(loss, 9), [round(d, 9) for d in dspikes.ravel().tolist()]
+    (0.0625, [0.125, 0.0625, 0.0])
+
     Parameters
     ----------
     spikes, target : (T, B, n) float
@@ -229,14 +228,6 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     loss, dspikes : float and (T, B, n) float
         Loss in 1/s, summed over units and averaged over the batch, and its
         derivative, which is 0 at the last step because K[0] = 0.
-
-    Examples
-    --------
-    >>> spikes = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
-    >>> tau = float(1 / np.log(2))
-    >>> loss, dspikes = van_rossum(spikes, 0 * spikes, tau, tau, 1.0)
-    >>> round(loss, 9), [round(d, 9) for d in dspikes.ravel().tolist()]
-    (0.0625, [0.125, 0.0625, 0.0])
     """
     spikes, target = _arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
     dt, *taus = _arrays("dt () in (0, inf), tau_rise () in (0, inf), "
@@ -258,6 +249,10 @@ def _smooth(trains, a, b, dt):
 def square(record, target):
     """Return half the squared distance of record and target, eqs. (11), (12).
 
+    >>> loss, drecord = square(np.full((2, 1, 1), 3.0), np.ones((2, 1, 1)))
+    >>> loss, drecord.ravel().tolist()
+    (4.0, [2.0, 2.0])
+
     Parameters
     ----------
     record, target : (T, B, k) float
@@ -268,12 +263,6 @@ def square(record, target):
     loss, drecord : float and (T, B, k) float
         Loss in squared units of the record, summed over steps and units and
         averaged over the batch, and its derivative.
-
-    Examples
-    --------
-    >>> loss, drecord = square(np.full((2, 1, 1), 3.0), np.ones((2, 1, 1)))
-    >>> loss, drecord.ravel().tolist()
-    (4.0, [2.0, 2.0])
     """
     record, target = _arrays("record (T, B, k) float, target (T, B, k)", record, target)
     error, B = record - target, record.shape[1]
@@ -282,6 +271,10 @@ def square(record, target):
 
 def lower_bound(spikes, bound, per="neuron", power=2):
     """Penalise spike counts below a bound, eq. (15).
+
+    >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
+    >>> value, dspikes[0, 0].tolist()
+    (9.0, [-3.0, -3.0])
 
     Parameters
     ----------
@@ -298,18 +291,16 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     -------
     value, dspikes : float and (T, B, n) float
         Penalty in spikes^power, and its derivative.
-
-    Examples
-    --------
-    >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
-    >>> value, dspikes[0, 0].tolist()
-    (9.0, [-3.0, -3.0])
     """
     return _bounded(spikes, bound, per, power, -1)                         # (15)
 
 
 def upper_bound(spikes, bound, per="population", power=2):
     """Penalise spike counts above a bound, eq. (16).
+
+    >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
+    >>> value, dspikes[0, 0].tolist()
+    (4.0, [2.0, 2.0])
 
     Parameters
     ----------
@@ -319,12 +310,6 @@ def upper_bound(spikes, bound, per="population", power=2):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-
-    Examples
-    --------
-    >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
-    >>> value, dspikes[0, 0].tolist()
-    (4.0, [2.0, 2.0])
     """
     return _bounded(spikes, bound, per, power, 1)                          # (16)
 
@@ -351,6 +336,10 @@ def _all_steps(dcounts, spikes):
 def burst(spikes):
     """Return the mean squared spike count of a neuron in a trial, eq. (17).
 
+    >>> value, dspikes = burst(np.ones((3, 1, 2)))
+    >>> value, dspikes[0, 0].tolist()
+    (9.0, [3.0, 3.0])
+
     Parameters
     ----------
     spikes
@@ -360,12 +349,6 @@ def burst(spikes):
     -------
     value, dspikes : float and (T, B, n) float
         Penalty in spikes^2, and its derivative.
-
-    Examples
-    --------
-    >>> value, dspikes = burst(np.ones((3, 1, 2)))
-    >>> value, dspikes[0, 0].tolist()
-    (9.0, [3.0, 3.0])
     """
     spikes, = _arrays("spikes (T, B, n) float", spikes)
     counts = spikes.sum(axis=0)
@@ -376,6 +359,10 @@ def burst(spikes):
 def total(spikes):
     """Return the mean number of spikes of a layer in a trial, eq. (18).
 
+    >>> value, dspikes = total(np.ones((3, 2, 4)))
+    >>> value, float(dspikes[0, 0, 0])
+    (12.0, 0.5)
+
     Parameters
     ----------
     spikes
@@ -385,12 +372,6 @@ def total(spikes):
     -------
     value, dspikes : float and (T, B, n) float
         Spike count of the layer, averaged over the batch, and its derivative.
-
-    Examples
-    --------
-    >>> value, dspikes = total(np.ones((3, 2, 4)))
-    >>> value, float(dspikes[0, 0, 0])
-    (12.0, 0.5)
     """
     spikes, = _arrays("spikes (T, B, n) float", spikes)
     B = spikes.shape[1]

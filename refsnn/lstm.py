@@ -78,6 +78,11 @@ class Gradient(NamedTuple):
 def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     """Simulate the network over T steps, eqs. (1)-(4).
 
+    >>> W, V, b = np.zeros((4, 1)), np.zeros((4, 1)), np.array([0.0, 0, 9, 0])
+    >>> run = simulate(np.ones((2, 1, 1)), W, V, b)
+    >>> run.c.round(3).ravel().tolist(), run.gates[0, 0].round(3).tolist()
+    ([0.5, 0.75], [0.5, 0.5, 1.0, 0.5])
+
     Parameters
     ----------
     x : (T, B, m) float
@@ -93,13 +98,6 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     Returns
     -------
     Recording
-
-    Examples
-    --------
-    >>> W, V, b = np.zeros((4, 1)), np.zeros((4, 1)), np.array([0.0, 0, 9, 0])
-    >>> run = simulate(np.ones((2, 1, 1)), W, V, b)
-    >>> run.c.round(3).ravel().tolist(), run.gates[0, 0].round(3).tolist()
-    ([0.5, 0.75], [0.5, 0.5, 1.0, 0.5])
     """
     W, V, b, x, h0, c0, p, q = _network(W, V, b, x, h0, c0, x_mask, h_mask)
     (T, B, m), n = x.shape, V.shape[1]
@@ -132,6 +130,11 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
              x_mask=None, h_mask=None, inputs=True):
     """Compute the gradient of the loss backward in time, eqs. (5)-(9).
 
+    >>> x, W, V = np.ones((1, 1, 1)), np.zeros((4, 1)), np.zeros((4, 1))
+    >>> run = simulate(x, W, V, np.zeros(4))
+    >>> backward(x, W, V, np.zeros(4), run, np.ones((1, 1, 1))).db.tolist()
+    [0.0, 0.0, 0.25, 0.0]
+
     Parameters
     ----------
     x, W, V, b, h0, c0, x_mask, h_mask
@@ -149,13 +152,6 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
     -------
     Gradient
         Fields dW, dV and db are sums over steps and batch; dx may be None.
-
-    Examples
-    --------
-    >>> x, W, V = np.ones((1, 1, 1)), np.zeros((4, 1)), np.zeros((4, 1))
-    >>> run = simulate(x, W, V, np.zeros(4))
-    >>> backward(x, W, V, np.zeros(4), run, np.ones((1, 1, 1))).db.tolist()
-    [0.0, 0.0, 0.25, 0.0]
     """
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
@@ -208,6 +204,10 @@ def _sweep(V, c, gates, e, c0, dc, q):
 def dropout(shape, rate, rng, dtype=np.float64):
     """Sample a dropout mask, eq. (11).
 
+    >>> mask = dropout((1, 1000), 0.2, np.random.default_rng(1))
+    >>> np.unique(mask).tolist(), 0.9 < float(mask.mean()) < 1.1
+    ([0.0, 1.25], True)
+
     Parameters
     ----------
     shape : tuple of int
@@ -223,12 +223,6 @@ def dropout(shape, rate, rng, dtype=np.float64):
     -------
     array of `shape`
         Mask with entries 0 or 1/(1 - rate) and expectation 1.
-
-    Examples
-    --------
-    >>> mask = dropout((1, 1000), 0.2, np.random.default_rng(1))
-    >>> np.unique(mask).tolist(), 0.9 < float(mask.mean()) < 1.1
-    ([0.0, 1.25], True)
     """
     if not isinstance(shape, tuple) or not shape or not all(
             isinstance(size, (int, np.integer)) and size > 0 for size in shape):
@@ -241,6 +235,10 @@ def dropout(shape, rate, rng, dtype=np.float64):
 def init(m, n, rng, dtype=np.float64):
     """Sample initial weights and biases, eq. (12).
 
+    >>> W, V, b = init(5, 2, np.random.default_rng(1))
+    >>> W.shape, V.shape, b.tolist()
+    ((8, 5), (8, 2), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+
     Parameters
     ----------
     m, n : int
@@ -252,12 +250,6 @@ def init(m, n, rng, dtype=np.float64):
     -------
     W, V, b : (4 n, m), (4 n, n) and (4 n,) float
         Weights and biases, with rows in the order i, f, g, o.
-
-    Examples
-    --------
-    >>> W, V, b = init(5, 2, np.random.default_rng(1))
-    >>> W.shape, V.shape, b.tolist()
-    ((8, 5), (8, 2), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
     """
     m, n = _arrays("m () int in [1, inf), n () int in [1, inf)", m, n)
     _source(rng, dtype)

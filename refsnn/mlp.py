@@ -77,7 +77,6 @@ RUN = ("weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
 
 class Recording(NamedTuple):
     """Hold the layer inputs, the pre-activations and the network outputs."""
-
     inputs: List[np.ndarray]    # a[l], (N, n_in)
     pre: List[np.ndarray]       # z[l], (N, n_out)
     outputs: np.ndarray         # f, (N, K), equal to pre[-1]
@@ -85,13 +84,17 @@ class Recording(NamedTuple):
 
 class Gradient(NamedTuple):
     """Hold the gradient of a loss, summed over the samples, for each layer."""
-
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
 
 def forward(weights, biases, x, activation="relu", dropout=None):
     """Run the network on a batch of samples, eqs. (1)-(3).
+
+    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
+    >>> biases = [np.zeros(2), np.ones(1)]
+    >>> forward(weights, biases, np.array([[3.0], [-2.0]])).outputs.tolist()
+    [[4.0], [3.0]]
 
     Parameters
     ----------
@@ -111,13 +114,6 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     Returns
     -------
     Recording
-
-    Examples
-    --------
-    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
-    >>> biases = [np.zeros(2), np.ones(1)]
-    >>> forward(weights, biases, np.array([[3.0], [-2.0]])).outputs.tolist()
-    [[4.0], [3.0]]
     """
     _one_of("activation", activation, *ACTIVATIONS)
     weights, biases, x, dropout = _layers(
@@ -142,6 +138,12 @@ def forward(weights, biases, x, activation="relu", dropout=None):
 def backward(weights, recording, doutputs, activation="relu"):
     """Compute the gradient of a loss on the network outputs, eqs. (4) and (5).
 
+    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
+    >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
+    >>> dW, db = backward(weights, rec, np.ones((1, 1)))
+    >>> dW[0].tolist(), dW[1].tolist()
+    ([[3.0], [0.0]], [[3.0, 0.0]])
+
     Parameters
     ----------
     weights, recording, activation
@@ -152,14 +154,6 @@ def backward(weights, recording, doutputs, activation="relu"):
     Returns
     -------
     Gradient
-
-    Examples
-    --------
-    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
-    >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
-    >>> dW, db = backward(weights, rec, np.ones((1, 1)))
-    >>> dW[0].tolist(), dW[1].tolist()
-    ([[3.0], [0.0]], [[3.0, 0.0]])
     """
     weights, inputs, pre, slopes, doutputs = _network(
         weights, recording, activation, "; doutputs (N, n{2})", doutputs)
@@ -208,6 +202,11 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 def signals(weights, recording, activation="relu"):
     """Compute the derivatives of the outputs with respect to z[l], eqs. (6), (7).
 
+    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
+    >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
+    >>> [g.tolist() for g in signals(weights, rec)]
+    [[[[5.0, 0.0]]], [[[1.0]]]]
+
     Parameters
     ----------
     weights, recording, activation
@@ -218,13 +217,6 @@ def signals(weights, recording, activation="relu"):
     list of (N, K, n_out) float
         Signals g[l] of each layer.  Entry [n, k] is the derivative of output k
         of sample n with respect to z[l] of this sample.
-
-    Examples
-    --------
-    >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
-    >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
-    >>> [g.tolist() for g in signals(weights, rec)]
-    [[[[5.0, 0.0]]], [[[1.0]]]]
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
@@ -248,6 +240,10 @@ def _live(signals):
 def jacobian(recording, signals):
     """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
 
+    >>> rec = forward([np.ones((1, 1))], [np.ones(1)], np.full((1, 1), 3.0))
+    >>> jacobian(rec, [np.full((1, 1, 1), 2.0)]).tolist()
+    [[[6.0, 2.0]]]
+
     Parameters
     ----------
     recording, signals
@@ -257,12 +253,6 @@ def jacobian(recording, signals):
     -------
     (N, K, p) float
         Each layer contributes its weights, row by row, then its biases.
-
-    Examples
-    --------
-    >>> rec = forward([np.ones((1, 1))], [np.ones(1)], np.full((1, 1), 3.0))
-    >>> jacobian(rec, [np.full((1, 1, 1), 2.0)]).tolist()
-    [[[6.0, 2.0]]]
     """
     inputs, pre, signals = _layers(
         "recording.inputs[{0}] (N, n{0}) float; recording.pre[{0}] (N, n{1}); "
@@ -278,6 +268,12 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
     """Compute the gradient of a function of a, g and f, eqs. (5) and (9)-(13).
 
+    >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
+    >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))
+    >>> g = signals(weights, rec)                # 5.0 and 1.0
+    >>> second_order(weights, rec, g, dsignals=[2 * g[0], None])[0][1].tolist()
+    [[10.0]]
+
     Parameters
     ----------
     weights, recording, signals, activation
@@ -291,14 +287,6 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     Returns
     -------
     Gradient
-
-    Examples
-    --------
-    >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
-    >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))
-    >>> g = signals(weights, rec)                # 5.0 and 1.0
-    >>> second_order(weights, rec, g, dsignals=[2 * g[0], None])[0][1].tolist()
-    [[10.0]]
     """
     weights, inputs, pre, slopes, signals, dinputs, dsignals, doutputs = _network(
         weights, recording, activation, "; signals[{0}] (N, n{2}, n{1}); "
@@ -334,6 +322,10 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
 def init(sizes, rng, dtype=np.float64):
     """Sample the initial weights and biases, eqs. (14) and (15).
 
+    >>> weights, biases = init((784, 300, 10), np.random.default_rng(1))
+    >>> [W.shape for W in weights], [b.shape for b in biases]
+    ([(300, 784), (10, 300)], [(300,), (10,)])
+
     Parameters
     ----------
     sizes : sequence of int
@@ -346,12 +338,6 @@ def init(sizes, rng, dtype=np.float64):
     Returns
     -------
     weights, biases : lists of (n_out, n_in) and of (n_out,) float
-
-    Examples
-    --------
-    >>> weights, biases = init((784, 300, 10), np.random.default_rng(1))
-    >>> [W.shape for W in weights], [b.shape for b in biases]
-    ([(300, 784), (10, 300)], [(300,), (10,)])
     """
     sizes, = _arrays("sizes[] () int in [1, inf)", sizes)
     _one_of("rng", rng, np.random.Generator)

@@ -59,6 +59,10 @@ CHUNK = 2 ** 20     # maximum number of entries of a temporary Jacobian
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     """Compute the kernel between two batches or within one batch, eqs. (1)-(5).
 
+    >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
+    >>> kernel(batch)[:, :, 0, 0].tolist()
+    [[5.0, 7.0], [7.0, 10.0]]
+
     Parameters
     ----------
     left : (inputs, signals)
@@ -81,12 +85,6 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     -------
     (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M) float
         The full kernel is contiguous in the order (N, K, M, K).
-
-    Examples
-    --------
-    >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
-    >>> kernel(batch)[:, :, 0, 0].tolist()
-    [[5.0, 7.0], [7.0, 10.0]]
     """
     _one_of("reduction", reduction, *REDUCTIONS)
     left, right, shapes, masks = _batches(left, right, masks, kind)
@@ -198,6 +196,11 @@ def _jacobian(a, g, cut, mask=None):
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
     """Compute the gradient of the sum of dkernel * kernel, eqs. (6)-(10).
 
+    >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
+    >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
+    >>> dinputs[0].tolist(), dsignals[0].ravel().tolist()
+    ([[5.0], [5.0]], [12.0, 17.0])
+
     Parameters
     ----------
     left, right, masks, kind
@@ -212,13 +215,6 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     -------
     (dinputs, dsignals), (dinputs, dsignals) : lists of float
         Derivatives with respect to the left batch and to the right batch.
-
-    Examples
-    --------
-    >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
-    >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
-    >>> dinputs[0].tolist(), dsignals[0].ravel().tolist()
-    ([[5.0], [5.0]], [12.0, 17.0])
     """
     left, right, shapes, masks, D = _batches(
         left, () if right is None else right, masks, kind, ", dkernel (N, M, K, K)",
@@ -288,6 +284,12 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
                     dtype=np.float32):
     """Estimate the peak memory of `kernel` in bytes, including its result.
 
+    >>> N, K = 1000, 10
+    >>> batch = [(N, 784), (N, 300)], [(N, K, 300), (N, K, 10)]
+    >>> [estimate_memory(batch, reduction=r) // 10**6
+    ...  for r in ("full", "trace_sum")]
+    [401, 6]
+
     Parameters
     ----------
     left, right, kind, reduction
@@ -301,14 +303,6 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
         Largest total size of arrays that exist at the same time.  The
         arguments are not counted.  Copies of signals, made for layers in which
         some units have only zero signals, are not counted either.
-
-    Examples
-    --------
-    >>> N, K = 1000, 10
-    >>> batch = [(N, 784), (N, 300)], [(N, K, 300), (N, K, 10)]
-    >>> [estimate_memory(batch, reduction=r) // 10**6
-    ...  for r in ("full", "trace_sum")]
-    [401, 6]
     """
     _one_of("kind", kind, *KINDS)
     _one_of("reduction", reduction, *REDUCTIONS)

@@ -42,13 +42,16 @@ LOSSES = ("sum", "mean")
 
 class Trajectory(NamedTuple):
     """Hold the outputs of training and test samples for each of S step counts."""
-
     train: np.ndarray           # (S, N, K)
     test: np.ndarray | None     # (S, M, K); None without `cross`
 
 
 def one_step(kernel, outputs, doutputs, rate):
     """Predict the outputs after one step of gradient descent, eq. (1).
+
+    >>> one_step(np.full((1, 1, 1, 1), 4.0), np.ones((1, 1)), np.ones((1, 1)),
+    ...          0.1).tolist()
+    [[0.6]]
 
     Parameters
     ----------
@@ -64,12 +67,6 @@ def one_step(kernel, outputs, doutputs, rate):
     Returns
     -------
     (M, K) float
-
-    Examples
-    --------
-    >>> one_step(np.full((1, 1, 1, 1), 4.0), np.ones((1, 1)), np.ones((1, 1)),
-    ...          0.1).tolist()
-    [[0.6]]
     """
     outputs, doutputs, kernel = _arrays(
         "outputs (M, K) float, doutputs (N, K), kernel (M, N, K, K)", outputs, doutputs,
@@ -88,6 +85,11 @@ def _matrix(kernel):
 def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
             test_outputs=None):
     """Predict the outputs after training on the squared loss, eqs. (2)-(4).
+
+    >>> found = predict(np.full((1, 1, 1, 1), 5.0), np.ones((1, 1)),
+    ...                 np.zeros((1, 1)), [0, 1, 2], rate=0.1)
+    >>> found.train.ravel().tolist()
+    [1.0, 0.5, 0.25]
 
     Parameters
     ----------
@@ -115,13 +117,6 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     ValueError
         If the kernel is not symmetric or has a negative eigenvalue, or if
         gradient descent diverges until floats overflow.
-
-    Examples
-    --------
-    >>> found = predict(np.full((1, 1, 1, 1), 5.0), np.ones((1, 1)),
-    ...                 np.zeros((1, 1)), [0, 1, 2], rate=0.1)
-    >>> found.train.ravel().tolist()
-    [1.0, 0.5, 0.25]
     """
     _one_of("loss", loss, *LOSSES)
     if (cross is None) != (test_outputs is None):

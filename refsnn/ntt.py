@@ -74,14 +74,12 @@ class Model(NamedTuple):
 
 class Target(NamedTuple):
     """Hold the teacher's outputs and kernel for one batch."""
-
     outputs: np.ndarray             # f*, (B, k)
     kernel: np.ndarray              # K*, (N, N', k, k)
 
 
 class Loss(NamedTuple):
     """Hold the transfer loss L, and its three terms without their factors."""
-
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -90,7 +88,6 @@ class Loss(NamedTuple):
 
 class Gradient(NamedTuple):
     """Hold the loss, and its gradient with respect to weights and biases."""
-
     loss: Loss
     weights: list
     biases: list
@@ -98,7 +95,6 @@ class Gradient(NamedTuple):
 
 class Student(NamedTuple):
     """Hold the dense weights W_l (including pruned weights), biases and masks."""
-
     weights: list
     biases: list
     masks: list
@@ -106,6 +102,15 @@ class Student(NamedTuple):
 
 def target(model, weights, biases, x):
     """Compute the teacher's outputs and tangent kernel for one batch.
+
+    >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
+    >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
+    ...               lambda W, r: [np.ones((len(r.outputs), 1, 1))],
+    ...               None, lambda l, r: l[0][0] @ r[0][0].T, None)
+    >>> x = np.array([[1.0], [2.0]])
+    >>> found = target(model, [np.array([[3.0]])], [], x)
+    >>> found.outputs.tolist(), found.kernel.tolist()
+    ([[3.0], [6.0]], [[2.0]])
 
     Parameters
     ----------
@@ -119,17 +124,6 @@ def target(model, weights, biases, x):
     Returns
     -------
     Target
-
-    Examples
-    --------
-    >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
-    >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
-    ...               lambda W, r: [np.ones((len(r.outputs), 1, 1))],
-    ...               None, lambda l, r: l[0][0] @ r[0][0].T, None)
-    >>> x = np.array([[1.0], [2.0]])
-    >>> found = target(model, [np.array([[3.0]])], [], x)
-    >>> found.outputs.tolist(), found.kernel.tolist()
-    ([[3.0], [6.0]], [[2.0]])
     """
     recording, _, halves = _recorded(model, weights, biases, x)
     return Target(recording.outputs, model.kernel(*halves))
@@ -153,6 +147,19 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
              kind="at_masked"):
     """Compute the transfer loss of a batch and its gradient, eqs. (1)-(6).
 
+    >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
+    >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
+    ...               lambda W, r: [np.ones((len(r.outputs), 1, 1))],
+    ...               lambda W, r, g, da, dg, df: ([df.T @ r.inputs[0]], []),
+    ...               lambda l, r, **options: l[0][0] @ r[0][0].T,
+    ...               lambda l, r, D, **options: (l, r))
+    >>> student = Student([np.array([[3.0]])], [], [np.array([[1.0]])])
+    >>> goal = Target(np.array([[1.0], [4.0]]), np.array([[2.0]]))
+    >>> found = gradient(model, student, np.array([[1.0], [2.0]]), goal,
+    ...                  density=1.0, l2=0.1)
+    >>> round(found.loss.total, 9), found.weights[0].round(9).tolist()
+    (4.9, [[6.6]])
+
     Parameters
     ----------
     model, x
@@ -171,21 +178,6 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     -------
     Gradient
         Loss and its gradient, which is exactly 0 for pruned weights.
-
-    Examples
-    --------
-    >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
-    >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
-    ...               lambda W, r: [np.ones((len(r.outputs), 1, 1))],
-    ...               lambda W, r, g, da, dg, df: ([df.T @ r.inputs[0]], []),
-    ...               lambda l, r, **options: l[0][0] @ r[0][0].T,
-    ...               lambda l, r, D, **options: (l, r))
-    >>> student = Student([np.array([[3.0]])], [], [np.array([[1.0]])])
-    >>> goal = Target(np.array([[1.0], [4.0]]), np.array([[2.0]]))
-    >>> found = gradient(model, student, np.array([[1.0], [2.0]]), goal,
-    ...                  density=1.0, l2=0.1)
-    >>> round(found.loss.total, 9), found.weights[0].round(9).tolist()
-    (4.9, [[6.6]])
     """
     _one_of("kind", kind, *KINDS)
     density, strength, l2 = _arrays(
@@ -229,6 +221,22 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
              watch=None):
     """Train a sparse student and its masks to match a dense teacher.
 
+    Train one layer f = W x with two weights, and prune the smaller weight:
+
+    >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
+    >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
+    ...               lambda W, r: [np.ones((len(r.outputs), 1, 1))],
+    ...               lambda W, r, g, da, dg, df: ([df.T @ r.inputs[0]], []),
+    ...               lambda l, r, **options: l[0][0] @ r[0][0].T,
+    ...               lambda l, r, D, **options: (l, r))
+    >>> W, x = np.array([[2.0, 0.5]]), np.array([[1.0, 1.0], [1.0, 0.0]])
+    >>> student = transfer(
+    ...     model, [W], [], [x] * 100, density=0.5, l2=0.0,
+    ...     prune=lambda W: [(abs(W[0]) > 1).astype(float)],
+    ...     optimiser=lambda state, g: (state, -0.5 * g))
+    >>> student.masks[0].tolist(), student.weights[0].round(9).tolist()
+    ([[1.0, 0.0]], [[2.25, 0.5]])
+
     Parameters
     ----------
     model, density, strength, l2, kind
@@ -254,24 +262,6 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     -------
     Student
         Trained student; the weights of the sparse network are masks * weights.
-
-    Examples
-    --------
-    Train one layer f = W x with two weights, and prune the smaller weight:
-
-    >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
-    >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
-    ...               lambda W, r: [np.ones((len(r.outputs), 1, 1))],
-    ...               lambda W, r, g, da, dg, df: ([df.T @ r.inputs[0]], []),
-    ...               lambda l, r, **options: l[0][0] @ r[0][0].T,
-    ...               lambda l, r, D, **options: (l, r))
-    >>> W, x = np.array([[2.0, 0.5]]), np.array([[1.0, 1.0], [1.0, 0.0]])
-    >>> student = transfer(
-    ...     model, [W], [], [x] * 100, density=0.5, l2=0.0,
-    ...     prune=lambda W: [(abs(W[0]) > 1).astype(float)],
-    ...     optimiser=lambda state, g: (state, -0.5 * g))
-    >>> student.masks[0].tolist(), student.weights[0].round(9).tolist()
-    ([[1.0, 0.0]], [[2.25, 0.5]])
     """
     _arrays("every () int in [1, inf)", every)
     if not hasattr(batches, "__len__"):

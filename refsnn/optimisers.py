@@ -58,7 +58,6 @@ __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
 class State(NamedTuple):
     """Hold the state of an optimiser for one parameter array."""
-
     step: int                       # t, the number of completed steps
     mean: np.ndarray | None         # m, shape of the parameters
     scale: np.ndarray | None        # v, shape of the parameters
@@ -66,6 +65,11 @@ class State(NamedTuple):
 
 def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     """Compute one step of stochastic gradient descent, eqs. (1) and (2).
+
+    >>> state, update = sgd(None, np.array([2.0]), rate=0.5, momentum=0.5)
+    >>> state, update = sgd(state, np.array([2.0]), rate=0.5, momentum=0.5)
+    >>> update.tolist()
+    [-1.5]
 
     Parameters
     ----------
@@ -83,13 +87,6 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     -------
     (State, array)
         State after the step, and update in the shape and dtype of `gradient`.
-
-    Examples
-    --------
-    >>> state, update = sgd(None, np.array([2.0]), rate=0.5, momentum=0.5)
-    >>> state, update = sgd(state, np.array([2.0]), rate=0.5, momentum=0.5)
-    >>> update.tolist()
-    [-1.5]
     """
     g, (old,), (mean, update), t = _begin(state, gradient, ("mean",), out)
     rate, _, momentum = _options(g, rate, 1.0, {"momentum": momentum})
@@ -123,6 +120,10 @@ def _blend(decay, old, weight, new, out, work):
 def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     """Compute one step of Adam, eqs. (3)-(5).
 
+    >>> state, update = adam(None, np.array([2.0, -4.0]), rate=0.5)
+    >>> update.round(6).tolist()
+    [-0.5, 0.5]
+
     Parameters
     ----------
     state, gradient, rate, out
@@ -135,12 +136,6 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     Returns
     -------
     (State, array)
-
-    Examples
-    --------
-    >>> state, update = adam(None, np.array([2.0, -4.0]), rate=0.5)
-    >>> update.round(6).tolist()
-    [-0.5, 0.5]
     """
     g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
@@ -171,6 +166,10 @@ def _divide(a, factor, scale, eps, update):
 def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     """Compute one step of Adamax, eqs. (3), (6) and (7).
 
+    >>> state, update = adamax(None, np.array([2.0, 0.0]), rate=0.5)
+    >>> (update.round(6) + 0).tolist()
+    [-0.5, 0.0]
+
     Parameters
     ----------
     state, gradient, rate, eps, out
@@ -181,12 +180,6 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     Returns
     -------
     (State, array)
-
-    Examples
-    --------
-    >>> state, update = adamax(None, np.array([2.0, 0.0]), rate=0.5)
-    >>> (update.round(6) + 0).tolist()
-    [-0.5, 0.0]
     """
     g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
@@ -202,6 +195,10 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
 def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     """Compute one step of RMSprop, eqs. (8) and (10).
 
+    >>> state, update = rmsprop(None, np.array([3.0]), rate=0.5, decay=0.75)
+    >>> update.round(6).tolist()
+    [-1.0]
+
     Parameters
     ----------
     state, gradient, rate, eps, out
@@ -212,12 +209,6 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     Returns
     -------
     (State, array)
-
-    Examples
-    --------
-    >>> state, update = rmsprop(None, np.array([3.0]), rate=0.5, decay=0.75)
-    >>> update.round(6).tolist()
-    [-1.0]
     """
     g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
@@ -230,6 +221,11 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
 def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     """Compute one step of RMaxProp, eqs. (9) and (10).
 
+    >>> state, update = rmaxprop(None, np.array([4.0]), rate=0.5, decay=0.25)
+    >>> state, update = rmaxprop(state, np.array([1.0]), rate=0.5, decay=0.25)
+    >>> update.round(6).tolist()
+    [-0.25]
+
     Parameters
     ----------
     state, gradient, rate, eps, out
@@ -241,13 +237,6 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     -------
     (State, array)
         No entry of the update exceeds the learning rate.
-
-    Examples
-    --------
-    >>> state, update = rmaxprop(None, np.array([4.0]), rate=0.5, decay=0.25)
-    >>> state, update = rmaxprop(state, np.array([1.0]), rate=0.5, decay=0.25)
-    >>> update.round(6).tolist()
-    [-0.25]
     """
     g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})

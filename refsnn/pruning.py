@@ -49,6 +49,9 @@ RHO = "rho () in (0, 1]"
 def magnitude(weights, rho, *, scope="layer"):
     """Return masks that keep the weights with the largest magnitude, eq. (2).
 
+    >>> magnitude([np.array([[0.1, -4.0], [3.0, 2.0]])], 0.75)[0].tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+
     Parameters
     ----------
     weights : list of arrays of float
@@ -62,11 +65,6 @@ def magnitude(weights, rho, *, scope="layer"):
     -------
     list of arrays of 0 and 1
         Masks in the shapes and dtype of the weights.
-
-    Examples
-    --------
-    >>> magnitude([np.array([[0.1, -4.0], [3.0, 2.0]])], 0.75)[0].tolist()
-    [[0.0, 1.0], [1.0, 0.0]]
     """
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
     return _by_group([np.abs(W) for W in weights], scope,
@@ -98,6 +96,11 @@ def _threshold(scores, rho):
 def snip(weights, gradients, rho, *, scope="global"):
     """Return masks that keep the weights with the largest saliency, eq. (3).
 
+    >>> weights = [np.array([1.0, -2.0, 3.0])]
+    >>> gradients = [np.array([5.0, 1.0, 0.0])]
+    >>> snip(weights, gradients, 0.6)[0].tolist()
+    [1.0, 1.0, 0.0]
+
     Parameters
     ----------
     weights, rho, scope
@@ -109,13 +112,6 @@ def snip(weights, gradients, rho, *, scope="global"):
     Returns
     -------
     list of arrays of 0 and 1
-
-    Examples
-    --------
-    >>> weights = [np.array([1.0, -2.0, 3.0])]
-    >>> gradients = [np.array([5.0, 1.0, 0.0])]
-    >>> snip(weights, gradients, 0.6)[0].tolist()
-    [1.0, 1.0, 0.0]
     """
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
     gradients = _list("gradients", gradients, "", weights)
@@ -129,6 +125,9 @@ def snip(weights, gradients, rho, *, scope="global"):
 def logit_doutputs(outputs):
     """Return the derivative dL/df of the label-free logit loss, eq. (5).
 
+    >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
+    [[2.0, -6.0]]
+
     Parameters
     ----------
     outputs : (N, K) float
@@ -138,11 +137,6 @@ def logit_doutputs(outputs):
     -------
     (N, K) float
         Derivative dL/df, an argument of the model's `backward`.
-
-    Examples
-    --------
-    >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
-    [[2.0, -6.0]]
     """
     outputs, = _arrays("outputs (N, K) float", outputs)
     return 2 * outputs                                                     # (5)
@@ -150,6 +144,10 @@ def logit_doutputs(outputs):
 
 def random(weights, rho, rng, *, scope="layer"):
     """Return random masks that keep as many weights as `magnitude`, eq. (4).
+
+    >>> masks = random([np.ones((5, 8))], 0.5, np.random.default_rng(1))
+    >>> float(masks[0].sum())
+    19.0
 
     Parameters
     ----------
@@ -161,12 +159,6 @@ def random(weights, rho, rng, *, scope="layer"):
     Returns
     -------
     list of arrays of 0 and 1
-
-    Examples
-    --------
-    >>> masks = random([np.ones((5, 8))], 0.5, np.random.default_rng(1))
-    >>> float(masks[0].sum())
-    19.0
     """
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
     _one_of("rng", rng, np.random.Generator)
@@ -177,6 +169,9 @@ def random(weights, rho, rng, *, scope="layer"):
 def density(masks):
     """Return the fraction of weights that the masks keep.
 
+    >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
+    (0.75, [0.5, 1.0])
+
     Parameters
     ----------
     masks : list of arrays of 0 and 1
@@ -186,11 +181,6 @@ def density(masks):
     -------
     whole, layers : float and list of float
         Fraction of all weights, and fraction of the weights of each layer.
-
-    Examples
-    --------
-    >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
-    (0.75, [0.5, 1.0])
     """
     masks = _list("masks", masks, " in {0, 1}")
     counts = [(int(np.count_nonzero(mask)), mask.size) for mask in masks]
@@ -200,6 +190,10 @@ def density(masks):
 
 def scaled(weights, masks, rho):
     """Return masked weights divided by the square root of the density, eq. (6).
+
+    >>> weights, masks = [np.array([3.0, 2.0])], [np.array([0.0, 1.0])]
+    >>> scaled(weights, masks, 0.25)[0].tolist()
+    [0.0, 4.0]
 
     Parameters
     ----------
@@ -213,12 +207,6 @@ def scaled(weights, masks, rho):
     list of arrays of float
         Weights that approximately preserve the variance of a unit's input, if
         the masks do not depend on the weights.
-
-    Examples
-    --------
-    >>> weights, masks = [np.array([3.0, 2.0])], [np.array([0.0, 1.0])]
-    >>> scaled(weights, masks, 0.25)[0].tolist()
-    [0.0, 4.0]
     """
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
     masks = _list("masks", masks, " in {0, 1}", weights)

@@ -43,6 +43,10 @@ NETWORK = "W (n, m*) float, x (T, B, m*) float, V (n, n) float, h0? (B, n) float
 def simulate(x, W, V, h0=None):
     """Simulate the network over T steps, eqs. (1) and (2).
 
+    >>> h = simulate(np.ones((2, 1, 1)), np.zeros((1, 1)), np.eye(1))
+    >>> h.ravel().tolist()
+    [0.0, 0.0]
+
     Parameters
     ----------
     x : (T, B, m) float
@@ -56,12 +60,6 @@ def simulate(x, W, V, h0=None):
     -------
     (T, B, n) float
         States h[t], in [-1, 1].
-
-    Examples
-    --------
-    >>> h = simulate(np.ones((2, 1, 1)), np.zeros((1, 1)), np.eye(1))
-    >>> h.ravel().tolist()
-    [0.0, 0.0]
     """
     W, x, V, h0 = _arrays(NETWORK, W, x, V, h0)
     (T, B, m), n = x.shape, W.shape[0]
@@ -76,6 +74,11 @@ def simulate(x, W, V, h0=None):
 def backward(x, W, V, h, dh, h0=None):
     """Compute the gradient of the loss backward in time, eqs. (3)-(6).
 
+    >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
+    >>> h = simulate(x, W, V)
+    >>> float(backward(x, W, V, h, np.full((1, 1, 1), 2.0))[0][0, 0])
+    2.0
+
     Parameters
     ----------
     x, W, V, h0
@@ -88,13 +91,6 @@ def backward(x, W, V, h, dh, h0=None):
     -------
     dW, dV, dx : (n, m), (n, n) and (T, B, m) float
         Gradients; dW and dV are sums over steps and batch.
-
-    Examples
-    --------
-    >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
-    >>> h = simulate(x, W, V)
-    >>> float(backward(x, W, V, h, np.full((1, 1, 1), 2.0))[0][0, 0])
-    2.0
     """
     W, x, V, h0, h, dh = _arrays(
         NETWORK + ", h (T, B, n) float, dh (T, B, n) float", W, x, V, h0, h, dh)
@@ -119,6 +115,11 @@ def _before(h, h0):
 def linearise(x, W, V, h, h0=None):
     """Linearise the network along a recording, eqs. (7) and (8).
 
+    >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
+    >>> J, F = linearise(x, W, V, simulate(x, W, V))
+    >>> J.ravel().tolist(), F[1, 0].tolist()
+    ([0.5, 0.5], [[1.0, 0.0]])
+
     Parameters
     ----------
     x, W, V, h, h0
@@ -130,13 +131,6 @@ def linearise(x, W, V, h, h0=None):
         Jacobians dh[t]/dh[t-1]; J[0] is the derivative with respect to h0.
     F : (T, B, n, n m + n n) float
         Immediate influence of W, then V, row by row.
-
-    Examples
-    --------
-    >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
-    >>> J, F = linearise(x, W, V, simulate(x, W, V))
-    >>> J.ravel().tolist(), F[1, 0].tolist()
-    ([0.5, 0.5], [[1.0, 0.0]])
     """
     W, x, V, h0, h = _arrays(NETWORK + ", h (T, B, n) float", W, x, V, h0, h)
     (T, B, m), n = x.shape, W.shape[0]

@@ -76,6 +76,10 @@ class Influence(NamedTuple):
 def step(M, J, F, out=None):
     """Advance the influence by one step, eq. (1).
 
+    >>> M = step(None, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 2.0))
+    >>> step(M, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 3.0)).tolist()
+    [[[4.0]]]
+
     Parameters
     ----------
     M : (B, n, p) float or None
@@ -92,12 +96,6 @@ def step(M, J, F, out=None):
     -------
     (B, n, p) float
         Influence of the parameters on the states at this step.
-
-    Examples
-    --------
-    >>> M = step(None, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 2.0))
-    >>> step(M, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 3.0)).tolist()
-    [[[4.0]]]
     """
     shape = np.shape(F)
     if len(shape) != 3 or not _fit((J, (*shape[:2], shape[1])), (F, shape), (M, shape)):
@@ -113,6 +111,9 @@ def step(M, J, F, out=None):
 def step_gradient(M, q):
     """Return the gradient of the loss of one step, eq. (2) or (6).
 
+    >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
+    [3.0, 6.0]
+
     Parameters
     ----------
     M : (B, n, p) float
@@ -126,11 +127,6 @@ def step_gradient(M, q):
     -------
     (p,) float
         Gradient, summed over the batch.
-
-    Examples
-    --------
-    >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
-    [3.0, 6.0]
     """
     if np.ndim(q) != 2 or not _fit((q, np.shape(q))):
         q, = _arrays("q (B, n) float", q)
@@ -140,6 +136,11 @@ def step_gradient(M, q):
 
 def gradient(J, F, q):
     """Return the gradient of the loss along a trajectory, eqs. (1), (3).
+
+    >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
+    >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
+    >>> gradient(J, F, q).tolist()
+    [5.5]
 
     Parameters
     ----------
@@ -151,13 +152,6 @@ def gradient(J, F, q):
     -------
     (p,) float
         Gradient, summed over steps and batch.
-
-    Examples
-    --------
-    >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
-    >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
-    >>> gradient(J, F, q).tolist()
-    [5.5]
     """
     J, F, q = _arrays("J (T, B, n, n) float, F (T, B, n, p) float, q (T, B, n) float",
                       J, F, q)
@@ -173,6 +167,12 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
              through_recurrence=True, out=None):
     """Advance the influences of a LIF layer by one step, eqs. (4) and (5).
+
+    >>> one, decays = np.ones((1, 1)), {"alpha": 0.5, "beta": 0.5}
+    >>> M = lif_step(None, one, None, 0 * one, 0 * one, 0 * one, one, **decays)
+    >>> M = lif_step(M, one, None, one, 0 * one, 0 * one, one, **decays)
+    >>> M.mem.tolist()
+    [[[1.0]]]
 
     Parameters
     ----------
@@ -204,14 +204,6 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     -------
     Influence
         Influences at step t + 1.  The gradient needs `mem` only.
-
-    Examples
-    --------
-    >>> one, decays = np.ones((1, 1)), {"alpha": 0.5, "beta": 0.5}
-    >>> M = lif_step(None, one, None, 0 * one, 0 * one, 0 * one, one, **decays)
-    >>> M = lif_step(M, one, None, one, 0 * one, 0 * one, one, **decays)
-    >>> M.mem.tolist()
-    [[[1.0]]]
     """
     now, shape = (syn, mem, spikes), np.shape(psi)
     if len(shape) != 2 or not _fit(
@@ -273,6 +265,11 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
                  through_recurrence=True):
     """Return the gradient of a recorded LIF layer, eqs. (3)-(6).
 
+    >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
+    >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,
+    ...              beta=0.5)[0].tolist()
+    [[1.0]]
+
     Parameters
     ----------
     x, psi : (T, B, m) and (T, B, n) float
@@ -288,13 +285,6 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     -------
     dW, dV : (n, m) and (n, n) float
         Gradients, summed over steps and batch; dV is None if V is None.
-
-    Examples
-    --------
-    >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
-    >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,
-    ...              beta=0.5)[0].tolist()
-    [[1.0]]
     """
     if not isinstance(recording, tuple) or len(recording) != 4:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a tuple "

@@ -82,7 +82,6 @@ __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
 
 class Settings(NamedTuple):
     """Hold the implementation choices; the defaults reproduce pathint."""
-
     gradient: str = "task"          # or "total"
     displacement: str = "step"      # or "descent"
     rate: float = 1e-3              # learning rate, for "descent"
@@ -97,7 +96,6 @@ class Settings(NamedTuple):
 
 class State(NamedTuple):
     """Hold the state of SI; its arrays have the shapes of the parameters."""
-
     path_integral: Union[np.ndarray, list]      # w of the current task
     importance: Union[np.ndarray, list]         # sum over consolidated tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
@@ -126,6 +124,10 @@ NUMBERS = {"rate": "(0, inf)", "xi": "(0, inf)", "strength": "[0, inf)",
 def begin(parameters):
     """Return the state before the first task.
 
+    >>> state = begin(np.array([1.0, 2.0]))
+    >>> state.anchor.tolist(), state.importance.tolist(), state.steps
+    ([1.0, 2.0], [0.0, 0.0], 0)
+
     Parameters
     ----------
     parameters : float array or list of float arrays
@@ -135,12 +137,6 @@ def begin(parameters):
     -------
     State
         State whose anchor is a copy of the parameters; other arrays are 0.
-
-    Examples
-    --------
-    >>> state = begin(np.array([1.0, 2.0]))
-    >>> state.anchor.tolist(), state.importance.tolist(), state.steps
-    ([1.0, 2.0], [0.0, 0.0], 0)
     """
     arrays = _lists("parameters", parameters)
     return State(*(_formed("parameters", f, parameters, arrays)
@@ -162,6 +158,11 @@ def _formed(name, function, like, *lists):
 def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                settings=DEFAULT):
     """Add the contribution of one step to the path integral, eq. (1).
+
+    >>> state = begin(np.array([1.0, 2.0]))
+    >>> state = accumulate(state, np.array([-0.5, 0.25]), np.array([4.0, 1.0]))
+    >>> state.path_integral.tolist()
+    [2.0, -0.25]
 
     Parameters
     ----------
@@ -209,13 +210,6 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     If p.grad is None, the loss does not depend on p; use zeros.  If
     `settings.clip` is finite, clip p.grad before `optimiser.step`.  If
     `settings.reset_optimiser` is true, reset the optimiser after each task.
-
-    Examples
-    --------
-    >>> state = begin(np.array([1.0, 2.0]))
-    >>> state = accumulate(state, np.array([-0.5, 0.25]), np.array([4.0, 1.0]))
-    >>> state.path_integral.tolist()
-    [2.0, -0.25]
     """
     settings = _settings(settings)
     w, _, anchor = _state(state)
@@ -241,6 +235,12 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 def consolidate(state, parameters, settings=DEFAULT):
     """Update the importance and the anchor at the end of a task, eq. (2).
 
+    >>> state = begin(np.array([1.0]))
+    >>> state = accumulate(state, np.array([-0.5]), np.array([4.0]))
+    >>> state = consolidate(state, np.array([0.5]), Settings(xi=0.25))
+    >>> float(state.importance[0]), state.anchor.tolist(), state.steps
+    (4.0, [0.5], 0)
+
     Parameters
     ----------
     state : State
@@ -261,14 +261,6 @@ def consolidate(state, parameters, settings=DEFAULT):
         If no step was accumulated, if no parameter changed, or if the path
         integral is 0.  The path integral is 0 if each displacement is the
         difference between two views of the same weights.
-
-    Examples
-    --------
-    >>> state = begin(np.array([1.0]))
-    >>> state = accumulate(state, np.array([-0.5]), np.array([4.0]))
-    >>> state = consolidate(state, np.array([0.5]), Settings(xi=0.25))
-    >>> float(state.importance[0]), state.anchor.tolist(), state.steps
-    (4.0, [0.5], 0)
     """
     settings = _settings(settings)
     w, importance, anchor = _state(state)
@@ -297,6 +289,10 @@ def consolidate(state, parameters, settings=DEFAULT):
 def penalty(state, parameters, settings=DEFAULT):
     """Return the quadratic penalty on the distance to the anchor, eq. (3).
 
+    >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
+    >>> penalty(state, np.array([2.0, 1.0]), Settings(strength=0.5))
+    3.5
+
     Parameters
     ----------
     state, parameters : State, and array or list of arrays
@@ -308,12 +304,6 @@ def penalty(state, parameters, settings=DEFAULT):
     -------
     float
         Penalty, to be added to the task loss.
-
-    Examples
-    --------
-    >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
-    >>> penalty(state, np.array([2.0, 1.0]), Settings(strength=0.5))
-    3.5
     """
     settings = _settings(settings)
     scale = settings.factor * settings.strength
@@ -329,6 +319,11 @@ def penalty(state, parameters, settings=DEFAULT):
 def penalty_gradient(state, parameters, settings=DEFAULT):
     """Return the gradient of the quadratic penalty, eq. (4).
 
+    >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
+    >>> theta, settings = np.array([2.0, 1.0]), Settings(strength=0.5)
+    >>> penalty_gradient(state, theta, settings).tolist()
+    [2.0, 3.0]
+
     Parameters
     ----------
     state, parameters, settings
@@ -338,13 +333,6 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     -------
     array or list of arrays
         Gradient; the result is a list if `begin` received a list.
-
-    Examples
-    --------
-    >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
-    >>> theta, settings = np.array([2.0, 1.0]), Settings(strength=0.5)
-    >>> penalty_gradient(state, theta, settings).tolist()
-    [2.0, 3.0]
     """
     settings = _settings(settings)
     scale = 2 * settings.factor * settings.strength

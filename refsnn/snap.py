@@ -42,6 +42,10 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 def reach(V, order):
     """Find the neurons that the weights into each neuron influence, eq. (2).
 
+    >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
+    >>> reach(ring, 2).astype(int).tolist()
+    [[1, 1, 0], [0, 1, 1], [1, 0, 1]]
+
     Parameters
     ----------
     V : (n, n) float
@@ -54,12 +58,6 @@ def reach(V, order):
     (n, n) bool
         Entry [i, k] is True if SnAp-n keeps the influence on neuron k of the
         weights into neuron i.  The diagonal is True.
-
-    Examples
-    --------
-    >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
-    >>> reach(ring, 2).astype(int).tolist()
-    [[1, 1, 0], [0, 1, 1], [1, 0, 1]]
     """
     V, order = _arrays("V (n*, n*), order () int in [1, inf)", V, order)
     onward = (V != 0).T
@@ -72,6 +70,9 @@ def reach(V, order):
 def owners(n, m, recurrent=True):
     """Return the postsynaptic neuron of each parameter of a layer.
 
+    >>> owners(2, 1).tolist()
+    [0, 1, 0, 0, 1, 1]
+
     Parameters
     ----------
     n, m : int
@@ -83,11 +84,6 @@ def owners(n, m, recurrent=True):
     -------
     (p,) int
         Postsynaptic neuron of each entry of W, then of V, row by row.
-
-    Examples
-    --------
-    >>> owners(2, 1).tolist()
-    [0, 1, 0, 0, 1, 1]
     """
     n, m = _arrays("n () int in [1, inf), m () int in [0, inf)", n, m)
     _one_of("recurrent", recurrent, bool, np.bool_)
@@ -97,6 +93,9 @@ def owners(n, m, recurrent=True):
 
 def stored(owner, pattern, states):
     """Count the entries of M that SnAp-n stores for one sequence.
+
+    >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
+    (30, 90)
 
     Parameters
     ----------
@@ -108,11 +107,6 @@ def stored(owner, pattern, states):
     Returns
     -------
     int
-
-    Examples
-    --------
-    >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
-    (30, 90)
     """
     states, = _arrays("states () int in [1, inf)", states)
     groups = _groups(owner, pattern, states, "p*")
@@ -121,6 +115,11 @@ def stored(owner, pattern, states):
 
 def step(blocks, J, F, owner, pattern):
     """Advance the blocks of the influence matrix by one step, eq. (1).
+
+    >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
+    >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))
+    >>> step(blocks, J, F, [0, 0], np.array([[True]]))[0].tolist()
+    [[[1.5, 1.5]]]
 
     Parameters
     ----------
@@ -140,13 +139,6 @@ def step(blocks, J, F, owner, pattern):
     Returns
     -------
     tuple of (B, k_g, p_g) float
-
-    Examples
-    --------
-    >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
-    >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))
-    >>> step(blocks, J, F, [0, 0], np.array([[True]]))[0].tolist()
-    [[[1.5, 1.5]]]
     """
     J, F = _arrays("J (B*, N*, N*) float, F (B*, N*, p*)", J, F)
     groups = _groups(owner, pattern, *F.shape[1:])
@@ -168,6 +160,11 @@ def _step(blocks, J, F, groups):
 def gradient(J, F, q, owner, pattern):
     """Compute the gradient of a whole trajectory forward in time, eq. (3).
 
+    >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
+    >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
+    >>> gradient(J, F, q, [0], np.array([[True]])).tolist()
+    [5.5]
+
     Parameters
     ----------
     J : (T, B, N, N) float
@@ -183,13 +180,6 @@ def gradient(J, F, q, owner, pattern):
     -------
     (p,) float
         Gradient, summed over steps and batch.
-
-    Examples
-    --------
-    >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
-    >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
-    >>> gradient(J, F, q, [0], np.array([[True]])).tolist()
-    [5.5]
     """
     J, F, q = _arrays("J (T, B, N, N) float, F (T, B, N, p*), q (T, B, N)", J, F, q)
     groups = _groups(owner, pattern, *F.shape[2:])

@@ -98,7 +98,6 @@ class Traces(NamedTuple):
 
 class Gradient(NamedTuple):
     """Hold the weight gradients, summed over steps and batch."""
-
     dW: np.ndarray              # (n, m)
     dV: np.ndarray | None       # (n, n); None without recurrence
 
@@ -106,6 +105,13 @@ class Gradient(NamedTuple):
 def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
     """Advance the traces from step t to step t + 1, eqs. (1)-(6).
+
+    >>> one, traces = np.ones((1, 1)), None
+    >>> for _ in range(2):
+    ...     traces = lif_step(traces, one, None, one, one, one, 0 * one,
+    ...                       rung="block", alpha=0.5, beta=0.5)
+    >>> traces.syn.ravel().tolist(), traces.mem.ravel().tolist()
+    ([1.5], [1.0])
 
     Parameters
     ----------
@@ -133,15 +139,6 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
     Returns
     -------
     Traces
-
-    Examples
-    --------
-    >>> one, traces = np.ones((1, 1)), None
-    >>> for _ in range(2):
-    ...     traces = lif_step(traces, one, None, one, one, one, 0 * one,
-    ...                       rung="block", alpha=0.5, beta=0.5)
-    >>> traces.syn.ravel().tolist(), traces.mem.ravel().tolist()
-    ([1.5], [1.0])
     """
     _options(rung, reset, through_reset)
     psi, x, V, *now = _present(psi, x, V, syn, mem, spikes)
@@ -190,6 +187,9 @@ def _factors(syn, mem, spikes, clamp, reset, through_reset, beta, gain, threshol
 def rest(rung, B, n, c, dtype=np.float64):
     """Return the initial traces, which are 0.
 
+    >>> [rest(rung, 1, 2, 3).mem.shape for rung in RUNGS]
+    [(1, 2, 6), (1, 2, 3), (1, 2, 3), (1, 3)]
+
     Parameters
     ----------
     rung
@@ -203,11 +203,6 @@ def rest(rung, B, n, c, dtype=np.float64):
     Returns
     -------
     Traces
-
-    Examples
-    --------
-    >>> [rest(rung, 1, 2, 3).mem.shape for rung in RUNGS]
-    [(1, 2, 6), (1, 2, 3), (1, 2, 3), (1, 3)]
     """
     _one_of("rung", rung, *RUNGS)
     B, n, c = _arrays("B () int in [0, inf), n () int in [0, inf), "
@@ -224,6 +219,10 @@ def _shape(rung, B, n, c):
 def eligibility(traces, psi):
     """Return the derivative of each spike with respect to the weights, eq. (7).
 
+    >>> traces = Traces(np.zeros((1, 2)), np.array([[1.0, 2.0]]))
+    >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
+    [[[1.0, 2.0], [0.5, 1.0]]]
+
     Parameters
     ----------
     traces : Traces
@@ -235,12 +234,6 @@ def eligibility(traces, psi):
     -------
     (B, n, n c) or (B, n, c) float
         Eligibility psi_k u_k for "exact", or psi_i u_ij for other rungs.
-
-    Examples
-    --------
-    >>> traces = Traces(np.zeros((1, 2)), np.array([[1.0, 2.0]]))
-    >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
-    [[[1.0, 2.0], [0.5, 1.0]]]
     """
     psi, = _arrays("psi (B*, n*) float", psi)
     mem = _earlier("traces", traces, None, psi).mem
@@ -249,6 +242,13 @@ def eligibility(traces, psi):
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     """Filter the eligibility for one step with the readout dynamics, eq. (9).
+
+    >>> e = np.ones((1, 1, 1))
+    >>> f = Traces(0 * e, 0 * e)
+    >>> for _ in range(3):
+    ...     f = readout_step(f, e, alpha=0.5, beta=0.5)
+    >>> f.mem.ravel().tolist()
+    [2.0]
 
     At each step, add ``(a @ W_out)[:, :, None] * filtered.mem``, summed over
     the batch, to the weight gradient of the layer.
@@ -266,15 +266,6 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     Returns
     -------
     Traces
-
-    Examples
-    --------
-    >>> e = np.ones((1, 1, 1))
-    >>> f = Traces(0 * e, 0 * e)
-    >>> for _ in range(3):
-    ...     f = readout_step(f, e, alpha=0.5, beta=0.5)
-    >>> f.mem.ravel().tolist()
-    [2.0]
     """
     e, = _arrays("eligibility (B*, n*, c*) float", eligibility)
     syn, mem = _earlier("filtered", filtered, e.shape, e)
@@ -286,6 +277,12 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
     """Compute the gradient of a recorded layer forward in time, eq. (8).
+
+    >>> one = np.ones((3, 1, 1))
+    >>> run = (0 * one, 0 * one, 0 * one, 0 * one)
+    >>> gradient(one, None, run, one, one, rung="implicit", alpha=0.5,
+    ...          beta=0.5).dW.tolist()
+    [[1.0]]
 
     Parameters
     ----------
@@ -306,14 +303,6 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     Returns
     -------
     Gradient
-
-    Examples
-    --------
-    >>> one = np.ones((3, 1, 1))
-    >>> run = (0 * one, 0 * one, 0 * one, 0 * one)
-    >>> gradient(one, None, run, one, one, rung="implicit", alpha=0.5,
-    ...          beta=0.5).dW.tolist()
-    [[1.0]]
     """
     _options(rung, reset, through_reset)
     if not isinstance(recording, tuple) or len(recording) != 4:

@@ -51,8 +51,7 @@ Departures.  [NMZ19] sets tau = 1 and allows several spikes per input.
 [BKP02] S. M. Bohte, J. N. Kok and H. La Poutre, Neurocomputing 48, 17-37,
     2002 (SpikeProp: (5) and (6) for other response kernels).
 [M17] H. Mostafa, IEEE TNNLS 29(7), 3227-3235, 2018, arXiv 1606.08165.
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948.
+[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
 import re
@@ -69,7 +68,6 @@ CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 
 class Crossing(NamedTuple):
     """Hold the threshold crossings of a layer, as found by `forward`."""
-
     times: np.ndarray       # (B, n) in s, infinity if silent
     causal: np.ndarray      # (B, n, m) bool, inputs up to the crossing
     slope: np.ndarray       # (B, n) dU/dt at the crossing, 0 if silent
@@ -77,6 +75,12 @@ class Crossing(NamedTuple):
 
 def forward(inputs, W, *, tau, threshold):
     """Find the first threshold crossing of each unit, eqs. (1)-(4).
+
+    >>> inputs = np.array([[1.0, np.inf]])
+    >>> W = np.array([[2.0, 9.0], [0.5, 9.0]])
+    >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
+    >>> [round(t, 4) for t in out.times[0].tolist()], out.causal.tolist()
+    ([1.6931, inf], [[[True, False], [False, False]]])
 
     Parameters
     ----------
@@ -90,14 +94,6 @@ def forward(inputs, W, *, tau, threshold):
     Returns
     -------
     Crossing
-
-    Examples
-    --------
-    >>> inputs = np.array([[1.0, np.inf]])
-    >>> W = np.array([[2.0, 9.0], [0.5, 9.0]])
-    >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
-    >>> [round(t, 4) for t in out.times[0].tolist()], out.causal.tolist()
-    ([1.6931, inf], [[[True, False], [False, False]]])
     """
     W, inputs = _arrays(LAYER, W, inputs)
     tau, threshold = _arrays(CONSTANTS, tau, threshold)
@@ -133,6 +129,12 @@ def _finite(times):
 def backward(dtimes, inputs, W, crossing, *, tau):
     """Compute the gradient of a loss on the spike times, eqs. (5) and (6).
 
+    >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
+    >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
+    >>> dW, dinputs = backward(np.array([[1.0]]), inputs, W, out, tau=1.0)
+    >>> round(float(dW[0, 0]), 9), round(float(dinputs[0, 0]), 9)
+    (-0.5, 1.0)
+
     Parameters
     ----------
     dtimes : (B, n) float
@@ -147,14 +149,6 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     dW, dinputs : (n, m) and (B, m) float
         Derivatives with respect to the weights, summed over the batch, and to
         the input times (0 for inputs that do not spike).
-
-    Examples
-    --------
-    >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
-    >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
-    >>> dW, dinputs = backward(np.array([[1.0]]), inputs, W, out, tau=1.0)
-    >>> round(float(dW[0, 0]), 9), round(float(dinputs[0, 0]), 9)
-    (-0.5, 1.0)
     """
     W, inputs = _arrays(LAYER, W, inputs)
     tau, = _arrays("tau () in (0, inf)", tau)
@@ -172,6 +166,11 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 def potential(at, inputs, W, *, tau):
     """Compute membrane potentials at given times, without reset, eq. (2).
 
+    >>> U = potential([0.5, 1.0 + float(np.log(2))], np.array([[1.0]]),
+    ...               np.array([[2.0]]), tau=1.0)
+    >>> U.ravel().tolist()
+    [0.0, 1.0]
+
     Parameters
     ----------
     at : (T,) float
@@ -183,13 +182,6 @@ def potential(at, inputs, W, *, tau):
     -------
     (T, B, n) float
         Membrane potentials in threshold units.
-
-    Examples
-    --------
-    >>> U = potential([0.5, 1.0 + float(np.log(2))], np.array([[1.0]]),
-    ...               np.array([[2.0]]), tau=1.0)
-    >>> U.ravel().tolist()
-    [0.0, 1.0]
     """
     W, inputs, at = _arrays(LAYER + ", at (T*)", W, inputs, at)
     tau, = _arrays("tau () in (0, inf)", tau)
@@ -199,6 +191,11 @@ def potential(at, inputs, W, *, tau):
 
 def silent_cost(W, *, tau, threshold):
     """Return a weight penalty that makes silent units spike, eq. (7).
+
+    >>> W = np.array([[0.25, 0.5], [2.0, 0.0]])
+    >>> value, dW = silent_cost(W, tau=1.0, threshold=1.0)
+    >>> value, dW.tolist()
+    (0.25, [[-1.0, -1.0], [0.0, 0.0]])
 
     Parameters
     ----------
@@ -210,13 +207,6 @@ def silent_cost(W, *, tau, threshold):
     value, dW : float and (n, m) float
         Penalty in threshold units per s, and its derivative, which is 0 for a
         weight sum that equals threshold/tau.
-
-    Examples
-    --------
-    >>> W = np.array([[0.25, 0.5], [2.0, 0.0]])
-    >>> value, dW = silent_cost(W, tau=1.0, threshold=1.0)
-    >>> value, dW.tolist()
-    (0.25, [[-1.0, -1.0], [0.0, 0.0]])
     """
     W, = _arrays("W (n, m) float", W)
     tau, threshold = _arrays(CONSTANTS, tau, threshold)
@@ -228,6 +218,11 @@ def silent_cost(W, *, tau, threshold):
 
 def cross_entropy(times, labels, *, scale, late):
     """Return the cross entropy of spike times, eqs. (8) and (9).
+
+    >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
+    >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)
+    >>> round(loss, 4), [round(d, 4) for d in dtimes[0].tolist()]
+    (0.3133, [0.2689, 0.0])
 
     Parameters
     ----------
@@ -244,13 +239,6 @@ def cross_entropy(times, labels, *, scale, late):
     loss, dtimes : float and (B, k) float
         Loss in nats, averaged over the batch, and its derivative with respect
         to the times (0 for late or silent units).
-
-    Examples
-    --------
-    >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
-    >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)
-    >>> round(loss, 4), [round(d, 4) for d in dtimes[0].tolist()]
-    (0.3133, [0.2689, 0.0])
     """
     times, = _arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape

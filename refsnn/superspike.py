@@ -115,7 +115,6 @@ class Settings(NamedTuple):
 
 class Coefficients(NamedTuple):
     """Hold the coefficients of one step, computed from `Settings`."""
-
     dt: float                       # s
     syn: float                      # exp(-dt/tau_syn)
     mem: float                      # 1 - dt/tau_mem
@@ -136,7 +135,6 @@ class Coefficients(NamedTuple):
 
 class State(NamedTuple):
     """Hold the state of a layer between steps; D is the delay in steps."""
-
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, remaining refractory steps
@@ -153,7 +151,6 @@ class State(NamedTuple):
 
 class Step(NamedTuple):
     """Hold the activity of the neurons in one step."""
-
     spikes: np.ndarray              # (B, n)
     mem: np.ndarray                 # (B, n) V, before the reset
     psi: np.ndarray                 # (B, n) at most 1
@@ -162,6 +159,10 @@ class Step(NamedTuple):
 
 def coefficients(settings):
     """Validate the settings and return the coefficients of one time step.
+
+    >>> k = coefficients(Settings(trace="published"))
+    >>> k.mem, k.refractory, k.delay, k.trace[1]
+    (0.99, 50, 8, 0.99)
 
     Parameters
     ----------
@@ -172,12 +173,6 @@ def coefficients(settings):
     -------
     Coefficients
         Coefficients, the argument `k` here and in `fast.superspike`.
-
-    Examples
-    --------
-    >>> k = coefficients(Settings(trace="published"))
-    >>> k.mem, k.refractory, k.delay, k.trace[1]
-    (0.99, 50, 8, 0.99)
     """
     s = _checked(settings)
     refractory, delay = _steps("refractory", s), _steps("delay", s)
@@ -212,6 +207,9 @@ def _steps(name, s):
 def rest(k, B, n, m, dtype=np.float64):
     """Return the resting state of B replicas with n neurons and m inputs.
 
+    >>> rest(coefficients(Settings()), 2, 3, 4).past_x.shape
+    (8, 2, 4)
+
     Parameters
     ----------
     k : Coefficients
@@ -225,11 +223,6 @@ def rest(k, B, n, m, dtype=np.float64):
     -------
     State
         State in which all arrays are 0.
-
-    Examples
-    --------
-    >>> rest(coefficients(Settings()), 2, 3, 4).past_x.shape
-    (8, 2, 4)
     """
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
@@ -249,6 +242,15 @@ def _shapes(D, B, n, m):
 def forward(k, state, W, x):
     """Advance the neurons by one step, eqs. (1)-(4).
 
+    >>> k = coefficients(Settings(
+    ...     dt=1.0, tau_mem=2.0, tau_syn=2.0, tau_rise=2.0, tau_decay=2.0,
+    ...     tau_het=2.0, refractory=1.0, delay=0.0))
+    >>> state, W = rest(k, 1, 1, 1), np.full((1, 1, 1), 0.03)
+    >>> state, step = forward(k, state, W, np.ones((1, 1)))
+    >>> state, step = forward(k, state, W, np.zeros((1, 1)))
+    >>> step.mem.tolist(), step.spikes.tolist(), state.mem.tolist()
+    ([[0.015]], [[1.0]], [[0.0]])
+
     Parameters
     ----------
     k : Coefficients
@@ -267,17 +269,6 @@ def forward(k, state, W, x):
         other fields.
     Step
         Activity of the neurons in this step.
-
-    Examples
-    --------
-    >>> k = coefficients(Settings(
-    ...     dt=1.0, tau_mem=2.0, tau_syn=2.0, tau_rise=2.0, tau_decay=2.0,
-    ...     tau_het=2.0, refractory=1.0, delay=0.0))
-    >>> state, W = rest(k, 1, 1, 1), np.full((1, 1, 1), 0.03)
-    >>> state, step = forward(k, state, W, np.ones((1, 1)))
-    >>> state, step = forward(k, state, W, np.zeros((1, 1)))
-    >>> step.mem.tolist(), step.spikes.tolist(), state.mem.tolist()
-    ([[0.015]], [[1.0]], [[0.0]])
     """
     W, x = _given(k, state, "x", W, x)
     mem = k.mem * state.mem + k.gain * state.syn                           # (1)
@@ -294,6 +285,16 @@ def forward(k, state, W, x):
 
 def accumulate(k, state, W, step, signal):
     """Advance the traces by one step; return the weight change, (5)-(12).
+
+    >>> k, W = coefficients(Settings(delay=0.0)), np.full((1, 1, 1), 0.02)
+    >>> state, m = rest(k, 1, 1, 1), 0.0
+    >>> for t in range(200):
+    ...     x, signal = np.full((1, 1), t == 0), np.full((1, 1), t == 100)
+    ...     state, step = forward(k, state, W, x)
+    ...     state, dm, error = accumulate(k, state, W, step, signal)
+    ...     m = m + dm
+    >>> bool(m[0, 0, 0] > 0), bool(error[0, 0] > 0)
+    (True, True)
 
     Parameters
     ----------
@@ -313,18 +314,6 @@ def accumulate(k, state, W, step, signal):
         Weight change of eq. (11), summed by the caller between updates.
     error : (B, n) float
         Filtered error e, 1/s.
-
-    Examples
-    --------
-    >>> k, W = coefficients(Settings(delay=0.0)), np.full((1, 1, 1), 0.02)
-    >>> state, m = rest(k, 1, 1, 1), 0.0
-    >>> for t in range(200):
-    ...     x, signal = np.full((1, 1), t == 0), np.full((1, 1), t == 100)
-    ...     state, step = forward(k, state, W, x)
-    ...     state, dm, error = accumulate(k, state, W, step, signal)
-    ...     m = m + dm
-    >>> bool(m[0, 0, 0] > 0), bool(error[0, 0] > 0)
-    (True, True)
     """
     _one_of("step", step, Step)
     W, x, signal, spikes, psi = _given(k, state, "step.x signal step.spikes step.psi",

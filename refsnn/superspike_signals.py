@@ -50,6 +50,10 @@ __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 def delayed(past, train):
     """Delay a spike train by D steps, eq. (1).
 
+    >>> past, late = delayed(np.zeros((2, 1, 1)), np.ones((3, 1, 1)))
+    >>> past.ravel().tolist(), late.ravel().tolist()
+    ([1.0, 1.0], [0.0, 0.0, 1.0])
+
     Parameters
     ----------
     past : (D, B, n) float, int or bool
@@ -63,12 +67,6 @@ def delayed(past, train):
         Most recent D steps, to be passed with the next block.
     late : (T, B, n) array
         Delayed spike train, in the dtype of `train`.
-
-    Examples
-    --------
-    >>> past, late = delayed(np.zeros((2, 1, 1)), np.ones((3, 1, 1)))
-    >>> past.ravel().tolist(), late.ravel().tolist()
-    ([1.0, 1.0], [0.0, 0.0, 1.0])
     """
     train, past = _arrays("train (T, B, n), past (D*, B, n)", train, past)
     whole = np.concatenate([past.astype(train.dtype), train])
@@ -77,6 +75,9 @@ def delayed(past, train):
 
 def feedback(kind, W_out, rng=None):
     """Return the feedback matrix of eq. (2).
+
+    >>> feedback("symmetric", np.array([[[1.0, 2.0]]])).tolist()
+    [[[1.0], [2.0]]]
 
     Parameters
     ----------
@@ -91,11 +92,6 @@ def feedback(kind, W_out, rng=None):
     -------
     (B, n, k) float
         Feedback matrix; repeat a "symmetric" call after weight changes.
-
-    Examples
-    --------
-    >>> feedback("symmetric", np.array([[[1.0, 2.0]]])).tolist()
-    [[[1.0], [2.0]]]
     """
     W_out, = _arrays("W_out (B, k, n) float", W_out)
     if _one_of("kind", kind, "symmetric", "random", "uniform") == "symmetric":
@@ -110,6 +106,10 @@ def feedback(kind, W_out, rng=None):
 def hidden_signal(signal, matrix):
     """Return the error signals of the hidden neurons, eq. (2).
 
+    >>> signal, matrix = np.array([[[1.0, -1.0]]]), np.array([[[3.0, 1.0]]])
+    >>> hidden_signal(signal, matrix).tolist()
+    [[[2.0]]]
+
     Parameters
     ----------
     signal : (T, B, k) float
@@ -121,12 +121,6 @@ def hidden_signal(signal, matrix):
     -------
     (T, B, n) float
         Error signals of the hidden neurons, in the dtype of `signal`.
-
-    Examples
-    --------
-    >>> signal, matrix = np.array([[[1.0, -1.0]]]), np.array([[[3.0, 1.0]]])
-    >>> hidden_signal(signal, matrix).tolist()
-    [[[2.0]]]
     """
     signal, matrix = _arrays("signal (T, B, k) float, matrix (B, n, k) float", signal,
                              matrix)
@@ -140,6 +134,9 @@ def hidden_signal(signal, matrix):
 def poisson_moment(rate_hz, tau, order=4):
     """Return a moment of the trace z of a Poisson process, eqs. (3) and (4).
 
+    >>> [poisson_moment(10.0, 0.1, order) for order in (1, 2)]
+    [1.0, 1.5]
+
     Parameters
     ----------
     rate_hz, tau : float
@@ -151,11 +148,6 @@ def poisson_moment(rate_hz, tau, order=4):
     -------
     float
         Moment <z^r>.
-
-    Examples
-    --------
-    >>> [poisson_moment(10.0, 0.1, order) for order in (1, 2)]
-    [1.0, 1.5]
     """
     rate_hz, tau, order = _arrays(
         "rate_hz () in (0, inf), tau () in (0, inf), order () int in [1, inf)", rate_hz,

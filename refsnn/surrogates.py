@@ -47,6 +47,10 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 def fast_sigmoid(v, steepness):
     """Return primitive f and bump f' of the fast sigmoid (SuperSpike), eq. (1).
 
+    >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
+    >>> value.tolist(), derivative.tolist()
+    ([-0.5, 0.0, 0.5], [0.25, 1.0, 0.25])
+
     Parameters
     ----------
     v : (...) float
@@ -58,12 +62,6 @@ def fast_sigmoid(v, steepness):
     -------
     value, derivative : (...) float
         f(v), in threshold units, and f'(v), with the shape and dtype of v.
-
-    Examples
-    --------
-    >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
-    >>> value.tolist(), derivative.tolist()
-    ([-0.5, 0.0, 0.5], [0.25, 1.0, 0.25])
     """
     v, k, z = _scaled(v, steepness)
     g = 1 / (1 + z)
@@ -88,6 +86,10 @@ def _pair(v, k, height, bump):
 def sigmoid(v, steepness):
     """Return primitive f and bump f' of the logistic surrogate, eq. (2).
 
+    >>> value, derivative = sigmoid(np.array([0.0, 1000.0]), 2)
+    >>> value.tolist(), derivative.tolist()
+    ([0.0, 1.0], [1.0, 0.0])
+
     Parameters
     ----------
     v, steepness
@@ -96,12 +98,6 @@ def sigmoid(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-
-    Examples
-    --------
-    >>> value, derivative = sigmoid(np.array([0.0, 1000.0]), 2)
-    >>> value.tolist(), derivative.tolist()
-    ([0.0, 1.0], [1.0, 0.0])
     """
     v, k, z = _scaled(v, steepness)
     e = np.exp(-z)
@@ -110,6 +106,10 @@ def sigmoid(v, steepness):
 
 def triangle(v, steepness):
     """Return primitive f and bump f' of the triangular surrogate, eq. (3).
+
+    >>> value, derivative = triangle(np.array([0.25, -0.5, 3.0]), 2)
+    >>> value.tolist(), derivative.tolist()
+    ([0.1875, -0.25, 0.25], [0.5, 0.0, 0.0])
 
     Parameters
     ----------
@@ -120,12 +120,6 @@ def triangle(v, steepness):
     -------
     value, derivative : (...) float
         The bump is 0 for |v| >= 1/k.
-
-    Examples
-    --------
-    >>> value, derivative = triangle(np.array([0.25, -0.5, 3.0]), 2)
-    >>> value.tolist(), derivative.tolist()
-    ([0.1875, -0.25, 0.25], [0.5, 0.0, 0.0])
     """
     v, k, z = _scaled(v, steepness)
     y = np.minimum(z, 1)
@@ -134,6 +128,10 @@ def triangle(v, steepness):
 
 def gaussian(v, steepness):
     """Return primitive f and bump f' of the Gaussian surrogate, eq. (4).
+
+    >>> value, derivative = gaussian(np.array([0.0, 1.0]), 1)
+    >>> [round(a, 4) for a in value.tolist() + derivative.tolist()]
+    [0.0, 0.8556, 1.0, 0.6065]
 
     Parameters
     ----------
@@ -144,12 +142,6 @@ def gaussian(v, steepness):
     -------
     value, derivative : (...) float
         The bump has the standard deviation 1/k.
-
-    Examples
-    --------
-    >>> value, derivative = gaussian(np.array([0.0, 1.0]), 1)
-    >>> [round(a, 4) for a in value.tolist() + derivative.tolist()]
-    [0.0, 0.8556, 1.0, 0.6065]
     """
     v, k, z = _scaled(v, steepness)
     c, r = (v.dtype.type(a ** 0.5) for a in (np.pi / 2, 0.5))
@@ -159,6 +151,10 @@ def gaussian(v, steepness):
 def arctan(v, steepness):
     """Return primitive f and bump f' of the arctangent surrogate, eq. (5).
 
+    >>> value, derivative = arctan(np.array([0.0, 0.5]), 2)
+    >>> float(8 * value[1]) == np.pi, derivative.tolist()
+    (True, [1.0, 0.5])
+
     Parameters
     ----------
     v, steepness
@@ -167,12 +163,6 @@ def arctan(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-
-    Examples
-    --------
-    >>> value, derivative = arctan(np.array([0.0, 0.5]), 2)
-    >>> float(8 * value[1]) == np.pi, derivative.tolist()
-    (True, [1.0, 0.5])
     """
     v, k, z = _scaled(v, steepness)
     return _pair(v, k, np.arctan(z), 1 / (1 + z * z))                      # (5)
@@ -181,6 +171,10 @@ def arctan(v, steepness):
 def slayer(v, steepness):
     """Return primitive f and bump f' of the SLAYER surrogate, eq. (6).
 
+    >>> value, derivative = slayer(np.array([0.0, -1000.0]), 2)
+    >>> value.tolist(), derivative.tolist()
+    ([0.0, -0.5], [1.0, 0.0])
+
     Parameters
     ----------
     v, steepness
@@ -189,12 +183,6 @@ def slayer(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-
-    Examples
-    --------
-    >>> value, derivative = slayer(np.array([0.0, -1000.0]), 2)
-    >>> value.tolist(), derivative.tolist()
-    ([0.0, -0.5], [1.0, 0.0])
     """
     v, k, z = _scaled(v, steepness)
     return _pair(v, k, -np.expm1(-z), np.exp(-z))                          # (6)
@@ -202,6 +190,10 @@ def slayer(v, steepness):
 
 def boxcar(v, steepness):
     """Return primitive f and bump f' of the rectangular surrogate, eq. (7).
+
+    >>> value, derivative = boxcar(np.array([-0.25, 0.5, 3.0]), 2)
+    >>> value.tolist(), derivative.tolist()
+    ([-0.25, 0.5, 0.5], [1.0, 0.0, 0.0])
 
     Parameters
     ----------
@@ -212,12 +204,6 @@ def boxcar(v, steepness):
     -------
     value, derivative : (...) float
         The bump is 1 for |v| < 1/k, and 0 elsewhere.
-
-    Examples
-    --------
-    >>> value, derivative = boxcar(np.array([-0.25, 0.5, 3.0]), 2)
-    >>> value.tolist(), derivative.tolist()
-    ([-0.25, 0.5, 0.5], [1.0, 0.0, 0.0])
     """
     v, k, z = _scaled(v, steepness)
     y = np.minimum(z, 1)

@@ -356,6 +356,7 @@ def test_results_have_the_dtype_of_the_jacobians():
         assert (found == wanted).all() and found.any()
         J, F = one[0], one[1]
         wanted = rtrl.step(F[0], J[1], F[1])
+        assert wanted.dtype == J.dtype
         for M, last in ((F[0], other[1][1]), (other[1][0], F[1])):
             found = rtrl.step(M, J[1], last)
             assert found.dtype == wanted.dtype and (found == wanted).all()
@@ -385,6 +386,48 @@ def test_fast_and_slow_checks_give_the_same_steps():
         found = rtrl.lif_step(start, **given)
         assert (found.syn == wanted.syn).all() and (found.mem == wanted.mem).all()
     assert wanted.mem.any() and wanted.syn.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_fast_check_accepts_valid_arguments(dtype, monkeypatch):
+    """Replace the slow check by an error, for B = 3 sequences and n = 2 neurons."""
+    one, x, V, F = (np.ones(s, dtype) for s in ((3, 2), (3, 4), (2, 2), (3, 2, 5)))
+
+    def slow(*_, **__):
+        raise AssertionError("the slow check was called")
+
+    monkeypatch.setattr(rtrl, "_arrays", slow)
+    out = np.empty_like(F)
+    assert rtrl.step(F, np.ones((3, 2, 2), dtype), F, out=out) is out and out.all()
+    assert rtrl.step_gradient(F, one).dtype == dtype
+    for W, w in ((None, 4), (V, 6)):
+        new = rtrl.lif_step(None, x, W, one, one, one, one, alpha=0.0, beta=0.0)
+        assert new.syn.shape == (3, 2, 2 * w) and new.syn.any()
+    with pytest.raises(AssertionError, match="slow check"):
+        rtrl.lif_step(None, x, None, one, one, one, one, alpha=0, beta=0.0)
+
+
+@pytest.mark.parametrize("as_float", [False, True])
+def test_each_operation_is_rounded_to_float32(as_float):
+    """Compare with operations on vectors for one neuron, to the last bit."""
+    alpha, beta, gain, threshold = np.float32([1 / 3, 0.7, 2, 0.9])
+    rng = np.random.default_rng(2)
+    x, (psi, dmem) = rng.random((15, 1, 6), "f"), rng.random((2, 15, 1, 1), "f")
+    rest, (syn, mem, total) = 0 * psi, np.zeros((3, 6), np.float32)
+    options = {"alpha": alpha, "beta": beta, "gain": gain, "threshold": threshold}
+    if as_float:
+        options = {name: float(value) for name, value in options.items()}
+    now = None
+    for t in range(14):
+        now = rtrl.lif_step(now, x[t], None, rest[t], rest[t], rest[t], psi[t],
+                            **options)
+        syn, mem = alpha * syn + x[t, 0], \
+            mem * (beta - threshold * psi[t, 0, 0]) + gain * syn
+        total += dmem[t + 1, 0, 0] * mem
+        assert (now.syn == syn).all() and (now.mem == mem).all()
+        assert now.syn.dtype == now.mem.dtype == np.float32
+    found = rtrl.lif_gradient(x, None, (rest,) * 4, psi, None, dmem, **options)[0]
+    assert (found == total).all() and total.all()
 
 
 def test_integers_and_booleans_are_numbers():
@@ -476,6 +519,7 @@ def test_bad_systems_are_named(change, match):
     (lambda: rtrl.step(A[0, :, :1], A[0], A[0]), r"^M is \(1, 1, 2\)"),
     (lambda: rtrl.step(NAN, A[0], GOOD["F"][0]), "^M is .*nan"),
     (lambda: rtrl.step(None, A[0] * np.inf, A[0]), "^J is .*inf"),
+    (lambda: rtrl.step(A[0], A[0] * np.inf, A[0]), "^J is .*inf"),
     (lambda: rtrl.step(None, A[0], A[0], out=A[0].astype("f")),
      "^out is float32 .*must be float64"),
     (lambda: rtrl.step(None, A[0], A[0], out=np.zeros((1, 2, 3))),
@@ -535,6 +579,7 @@ BAD_MODEL = [
     ({"psi": O2.astype(int)}, "^psi is .*finite float"),
     ({"psi": O2[:0]}, r"^psi is \(0, 2\)"),
     ({"x": np.ones((2, 3))}, r"^x is \("), ({"x": O2 * np.inf}, "^x is .*finite"),
+    ({"x": np.ones((1, 3, 1))}, r"^x is \(1, 3, 1\)"),
     ({"syn": np.ones((1, 3))}, r"^syn is \("), ({"mem": np.ones(2)}, r"^mem is \("),
     ({"spikes": O2 * np.nan}, "^spikes is .*finite"),
     ({"clamp": O2 * 0.5}, r"^clamp is .* in \{0, 1\}"),

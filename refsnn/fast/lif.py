@@ -87,6 +87,11 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
             reset="subtract", steps=None, work=None):
     """Simulate the hidden layer and the readout from rest, eqs. (1)-(6).
 
+    >>> x, one = np.array([2.0, 0, 0, 0, 0]).reshape(5, 1, 1), np.ones((1, 1))
+    >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
+    >>> tape.mem[:, 0, 0].tolist(), out[:, 0, 0].tolist()
+    ([0.0, 0.0, 2.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0, 1.0])
+
     Parameters
     ----------
     x : (T, B, m) array, or (T * B, m) scipy.sparse CSR
@@ -107,13 +112,6 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
         Membrane potentials of the readout.
     Tape
         Recording of the run, as needed by `gradients`.
-
-    Examples
-    --------
-    >>> x, one = np.array([2.0, 0, 0, 0, 0]).reshape(5, 1, 1), np.ones((1, 1))
-    >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
-    >>> tape.mem[:, 0, 0].tolist(), out[:, 0, 0].tolist()
-    ([0.0, 0.0, 2.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0, 1.0])
     """
     W, V, W_out = _arrays(WEIGHTS, W, V, W_out)
     alpha, beta, gain, threshold = np.array(_constants(
@@ -198,6 +196,12 @@ def _aligned(shape, dtype):
 def gradients(tape, dout, *, steepness, dspikes=None):
     """Return the surrogate gradient without the reset path, eqs. (7)-(12).
 
+    >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
+    >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
+    >>> dW, dV, dW_out = gradients(tape, np.ones((5, 1, 1)), steepness=1.0)
+    >>> dW.tolist(), dV, dW_out.tolist()
+    ([[0.5]], None, [[1.0]])
+
     Parameters
     ----------
     tape : Tape
@@ -214,14 +218,6 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     -------
     dW, dV, dW_out
         Gradients of the shapes of W, V (None if V is None) and W_out.
-
-    Examples
-    --------
-    >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
-    >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
-    >>> dW, dV, dW_out = gradients(tape, np.ones((5, 1, 1)), steepness=1.0)
-    >>> dW.tolist(), dV, dW_out.tolist()
-    ([[0.5]], None, [[1.0]])
     """
     dtype = _one_of("tape", tape, Tape).mem.dtype
     dout = _shaped("dout", dout, tape.buffers[2].shape)
@@ -284,6 +280,11 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
     """Return the readout potentials for sparse events, eqs. (13)-(18).
 
+    >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
+    >>> one = np.array([[2.0]])
+    >>> record(x, one, one, steps=6, alpha=0.5, beta=0.5)[:, 0, 0].tolist()
+    [0.0, 0.0, 0.0, 0.0, 2.0, 2.0]
+
     Parameters
     ----------
     x : (T * B, m) scipy.sparse CSR
@@ -299,13 +300,6 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     -------
     (T, B, k) float
         Membrane potentials of the readout.
-
-    Examples
-    --------
-    >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
-    >>> one = np.array([[2.0]])
-    >>> record(x, one, one, steps=6, alpha=0.5, beta=0.5)[:, 0, 0].tolist()
-    [0.0, 0.0, 0.0, 0.0, 2.0, 2.0]
     """
     W, _, W_out = _arrays(WEIGHTS, W, None, W_out)
     alpha, beta, gain, threshold = _constants(1e-9, float, alpha, beta, gain, threshold)
@@ -373,6 +367,11 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
     """Return the maximum over time of each readout potential.
 
+    >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
+    >>> W, W_out = np.array([[2.0]]), np.array([[1.0], [3.0]])
+    >>> scores(x, W, W_out, steps=6, alpha=0.5, beta=0.5).tolist()
+    [[1.0, 3.0]]
+
     Parameters
     ----------
     x, W, W_out, steps, alpha, beta, gain, threshold, reset
@@ -382,13 +381,6 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     -------
     (B, k) float
         Class scores; the predicted class is the argmax over the last axis.
-
-    Examples
-    --------
-    >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
-    >>> W, W_out = np.array([[2.0]]), np.array([[1.0], [3.0]])
-    >>> scores(x, W, W_out, steps=6, alpha=0.5, beta=0.5).tolist()
-    [[1.0, 3.0]]
     """
     return record(x, W, W_out, steps=steps, alpha=alpha, beta=beta, gain=gain,
                   threshold=threshold, reset=reset).max(axis=0)

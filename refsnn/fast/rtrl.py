@@ -43,6 +43,11 @@ BLOCK = 2 ** 19         # bytes of the columns of M that are processed together
 def step(M, x, before, h, V, out=None):
     """Advance the influence matrix of a tanh network by one step, eq. (1).
 
+    >>> x, h, V = np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
+    >>> M = step(None, x, h, h, V)
+    >>> step(M, x, h, h, V).tolist()
+    [[[1.5, 0.0]]]
+
     Parameters
     ----------
     M : (B, n, n (m + n)) float or None
@@ -62,13 +67,6 @@ def step(M, x, before, h, V, out=None):
     (B, n, n (m + n)) float
         Influence matrix M after the step.  The gradient of the loss at this
         step is the sum of q[b, i] M[b, i] over b and i, in shape (n, m + n).
-
-    Examples
-    --------
-    >>> x, h, V = np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
-    >>> M = step(None, x, h, h, V)
-    >>> step(M, x, h, h, V).tolist()
-    [[[1.5, 0.0]]]
     """
     shape = np.shape(h)
     if len(shape) != 2 or not _fit((V, 2 * shape[1:]), (before, shape), (h, shape),
@@ -96,6 +94,10 @@ def _diagonal(M, first, c):
 def gradient(x, V, h, dh, h0=None):
     """Return the loss gradient of a recorded tanh network, eqs. (1) and (2).
 
+    >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
+    >>> gradient(x, V, h, h + 1)[0].tolist()
+    [[2.5]]
+
     Parameters
     ----------
     x : (T, B, m) float
@@ -111,12 +113,6 @@ def gradient(x, V, h, dh, h0=None):
     -------
     dW, dV : (n, m) and (n, n) float
         Gradients, summed over steps and batch.
-
-    Examples
-    --------
-    >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
-    >>> gradient(x, V, h, h + 1)[0].tolist()
-    [[2.5]]
     """
     shape = np.shape(h)
     if len(shape) != 3 or h0 is not None or not _fit(

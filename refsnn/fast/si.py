@@ -42,7 +42,6 @@ BLOCK = 2**17           # bytes per block; five blocks fit the cache
 
 class State(NamedTuple):
     """Hold the state of Adam, with one array for each parameter array."""
-
     step: int                   # t, number of completed steps
     mean: List[np.ndarray]      # m
     scale: List[np.ndarray]     # v
@@ -50,6 +49,9 @@ class State(NamedTuple):
 
 def begin(parameters):
     """Return the state of Adam before the first step.
+
+    >>> begin([np.ones(2), np.ones(3)]).mean[0].tolist()
+    [0.0, 0.0]
 
     Parameters
     ----------
@@ -60,11 +62,6 @@ def begin(parameters):
     -------
     State
         State with all arrays 0.
-
-    Examples
-    --------
-    >>> begin([np.ones(2), np.ones(3)]).mean[0].tolist()
-    [0.0, 0.0]
     """
     arrays = _lists("parameters", parameters)
     return State(0, *([np.zeros_like(a) for a in arrays] for _ in range(2)))
@@ -73,6 +70,12 @@ def begin(parameters):
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
          path_integral=None, importance=None, anchor=None, strength=0.0):
     """Perform one optimisation step in place, eqs. (1)-(6).
+
+    >>> theta, w = np.array([1.0, 2.0]), np.zeros(2)
+    >>> state = step(theta, np.array([4.0, -1.0]), begin(theta), rate=0.5,
+    ...              path_integral=w)
+    >>> theta.round(6).tolist(), w.round(6).tolist()
+    ([0.5, 2.5], [2.0, 0.5])
 
     Parameters
     ----------
@@ -103,14 +106,6 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         memory with another array; no array is then modified.  If another array
         has NaN or infinite entries, or if (1) overflows; the arrays to be
         updated are then invalid.
-
-    Examples
-    --------
-    >>> theta, w = np.array([1.0, 2.0]), np.zeros(2)
-    >>> state = step(theta, np.array([4.0, -1.0]), begin(theta), rate=0.5,
-    ...              path_integral=w)
-    >>> theta.round(6).tolist(), w.round(6).tolist()
-    ([0.5, 2.5], [2.0, 0.5])
     """
     theta = _lists("parameters", parameters, written=True)
     g, none = _lists("gradient", gradient, theta), [None] * len(theta)

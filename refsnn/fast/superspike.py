@@ -60,7 +60,6 @@ WIDE = 64       # number of columns from which a loop is faster than lfilter
 
 class Coefficients(NamedTuple):
     """Hold the coefficients of one step; the defaults hold for dt = 0.1 ms."""
-
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -82,7 +81,6 @@ class Coefficients(NamedTuple):
 
 class State(NamedTuple):
     """Hold the state of a layer between blocks; D is the delay in steps."""
-
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, remaining refractory steps
@@ -112,6 +110,9 @@ class Block(NamedTuple):
 def rest(k, B, n, m, dtype=np.float64):
     """Return the state of B replicas of n neurons with m inputs at rest.
 
+    >>> rest(Coefficients(), 2, 3, 4).past_x.shape
+    (8, 2, 4)
+
     Parameters
     ----------
     k : Coefficients
@@ -125,11 +126,6 @@ def rest(k, B, n, m, dtype=np.float64):
     -------
     State
         State with all arrays 0.
-
-    Examples
-    --------
-    >>> rest(Coefficients(), 2, 3, 4).past_x.shape
-    (8, 2, 4)
     """
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
@@ -148,6 +144,14 @@ def _shapes(D, B, n, m):
 
 def forward(k, state, W, x):
     """Simulate the neurons over a block of steps, eqs. (1)-(3).
+
+    >>> k = Coefficients(syn=0.5, mem=0.5, gain=0.5, refractory=1)
+    >>> x = np.zeros((5, 1, 1))
+    >>> x[0] = 1
+    >>> state = rest(k, 1, 1, 1)
+    >>> state, block = forward(k, state, np.full((1, 1, 1), 0.03), x)
+    >>> block.spikes[:, 0, 0].tolist()
+    [0.0, 1.0, 0.0, 0.0, 0.0]
 
     Parameters
     ----------
@@ -168,16 +172,6 @@ def forward(k, state, W, x):
         other fields.
     Block
         Activity and input of this block.
-
-    Examples
-    --------
-    >>> k = Coefficients(syn=0.5, mem=0.5, gain=0.5, refractory=1)
-    >>> x = np.zeros((5, 1, 1))
-    >>> x[0] = 1
-    >>> state = rest(k, 1, 1, 1)
-    >>> state, block = forward(k, state, np.full((1, 1, 1), 0.03), x)
-    >>> block.spikes[:, 0, 0].tolist()
-    [0.0, 1.0, 0.0, 0.0, 0.0]
     """
     W, (B, n, m) = _given(k, state, W)
     x = _packed(x, B, m, W.dtype)
@@ -264,6 +258,15 @@ def _lowpass(drive, decay, start):
 def accumulate(k, state, W, block, signal):
     """Integrate error times eligibility over a block, eqs. (4)-(7).
 
+    >>> k = Coefficients(delay=0)
+    >>> x, signal = np.zeros((400, 1, 1)), np.zeros((400, 1, 1))
+    >>> x[0], signal[100] = 1, 1
+    >>> W = np.full((1, 1, 1), 0.02)
+    >>> state, block = forward(k, rest(k, 1, 1, 1), W, x)
+    >>> state, m, error = accumulate(k, state, W, block, signal)
+    >>> bool(m[0, 0, 0] > 0), round(float(error.sum() * 1e-4), 2)
+    (True, 0.9)
+
     Parameters
     ----------
     k, W
@@ -282,17 +285,6 @@ def accumulate(k, state, W, block, signal):
         Weight change (5) of the block.
     error : (T, B, n) float
         Filtered error e, 1/s.
-
-    Examples
-    --------
-    >>> k = Coefficients(delay=0)
-    >>> x, signal = np.zeros((400, 1, 1)), np.zeros((400, 1, 1))
-    >>> x[0], signal[100] = 1, 1
-    >>> W = np.full((1, 1, 1), 0.02)
-    >>> state, block = forward(k, rest(k, 1, 1, 1), W, x)
-    >>> state, m, error = accumulate(k, state, W, block, signal)
-    >>> bool(m[0, 0, 0] > 0), round(float(error.sum() * 1e-4), 2)
-    (True, 0.9)
     """
     _one_of("block", block, Block)
     W, (B, n, m) = _given(k, state, W)

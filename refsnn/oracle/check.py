@@ -40,7 +40,6 @@ SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
 
 class Finding(NamedTuple):
     """Hold the status of one output and, in `text`, the reason for this status."""
-
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"
@@ -49,6 +48,10 @@ class Finding(NamedTuple):
 
 def vectors(names=None):
     """Return golden vectors, each verified to detect its known mistakes.
+
+    >>> vector = vectors(["si_paper"])["si_paper"]
+    >>> sorted(vector.outputs), len(vector.mutants) > 5
+    (['dpenalty', 'importance', 'path_integral', 'penalty'], True)
 
     Parameters
     ----------
@@ -59,12 +62,6 @@ def vectors(names=None):
     -------
     dict
         The golden `Vector` for each name.
-
-    Examples
-    --------
-    >>> vector = vectors(["si_paper"])["si_paper"]
-    >>> sorted(vector.outputs), len(vector.mutants) > 5
-    (['dpenalty', 'importance', 'path_integral', 'penalty'], True)
     """
     return {name: _alive(_build(name)) for name in (
         REGISTRY if names is None else names)}
@@ -84,6 +81,13 @@ def _build(name, size=()):
 def check(results, known=None):
     """Compare results with the golden vectors.
 
+    >>> vector = vectors(["bptt"])["bptt"]
+    >>> check({"bptt.dV": vector.outputs["dV"]})[-1].status
+    'right'
+    >>> wrong = check({"bptt.dV": vector.mutants[0].outputs["dV"]})[-1].text
+    >>> wrong.partition("equals ")[2].partition(" (")[0]
+    'mutant: reset detached'
+
     Parameters
     ----------
     results : dict
@@ -96,15 +100,6 @@ def check(results, known=None):
     list of Finding
         One finding for each output of each vector named in the results, and
         one for each option that has no effect on the results.
-
-    Examples
-    --------
-    >>> vector = vectors(["bptt"])["bptt"]
-    >>> check({"bptt.dV": vector.outputs["dV"]})[-1].status
-    'right'
-    >>> wrong = check({"bptt.dV": vector.mutants[0].outputs["dV"]})[-1].text
-    >>> wrong.partition("equals ")[2].partition(" (")[0]
-    'mutant: reset detached'
     """
     grouped, known = _grouped(results, known)
     findings = []
@@ -299,6 +294,12 @@ def _changes(right):
 def check_gradient(rule, function, examples=60):
     """Test a function on random networks, and report the smallest failure.
 
+    >>> try:
+    ...     check_gradient("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
+    ... except AssertionError as error:
+    ...     print(str(error)[:39])
+    bptt is wrong for the smallest network,
+
     Parameters
     ----------
     rule : str
@@ -321,14 +322,6 @@ def check_gradient(rule, function, examples=60):
     ValueError
         If a mutant equals the correct outputs for all tested networks; a
         larger value of `examples` then helps.
-
-    Examples
-    --------
-    >>> try:
-    ...     check_gradient("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
-    ... except AssertionError as error:
-    ...     print(str(error)[:39])
-    bptt is wrong for the smallest network,
     """
     sized = sorted(name for name, entry in REGISTRY.items() if entry.size)
     if rule not in sized:

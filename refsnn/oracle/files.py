@@ -32,6 +32,10 @@ ENTRIES = 1000
 def write(folder):
     """Write all golden vectors into a new folder.
 
+    >>> write("nowhere/a")
+    Traceback (most recent call last):
+    ValueError: nowhere/a has no parent folder: must be in one that exists
+
     Parameters
     ----------
     folder : str
@@ -41,12 +45,6 @@ def write(folder):
     -------
     int
         Number of vectors written.
-
-    Examples
-    --------
-    >>> write("nowhere/a")
-    Traceback (most recent call last):
-    ValueError: nowhere/a has no parent folder: must be in one that exists
     """
     if not folder:
         raise ValueError("folder is '': must be a new folder")
@@ -115,6 +113,10 @@ def _measured(vector):
 def read(path):
     """Read results from an untrusted .npz file.
 
+    >>> read("nowhere.npz")
+    Traceback (most recent call last):
+    ValueError: nowhere.npz is missing: must be an npz file
+
     Parameters
     ----------
     path : str
@@ -124,12 +126,6 @@ def read(path):
     -------
     dict
         The array for each name.
-
-    Examples
-    --------
-    >>> read("nowhere.npz")
-    Traceback (most recent call last):
-    ValueError: nowhere.npz is missing: must be an npz file
     """
     if not os.path.isfile(path):
         state = "not a regular file" if os.path.lexists(path) else "missing"

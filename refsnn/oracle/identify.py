@@ -77,7 +77,6 @@ WORDS = {       # axis: value: how a recording with this value differs from a pr
 
 class Candidate(NamedTuple):
     """Hold a preset and its change, axis = value; None means no change."""
-
     preset: str
     axis: str
     value: object
@@ -85,7 +84,6 @@ class Candidate(NamedTuple):
 
 class Parting(NamedTuple):
     """Hold the first differing entry; a gradient has no step, sample or neuron."""
-
     step: int
     sample: int
     neuron: int
@@ -96,7 +94,6 @@ class Parting(NamedTuple):
 
 class Probe(NamedTuple):
     """Hold a test input x (T, B, 1) and the weight W (1, 1) of one neuron."""
-
     x: np.ndarray
     W: np.ndarray
     shows: str          # conventions that the probe distinguishes
@@ -140,6 +137,13 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              dspikes=None, surrogate=None, tools=None, rtol=1e-9):
     """Identify the conventions that a recording follows, eqs. (1)-(3).
 
+    >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
+    >>> step = conventions.PRESETS["spytorch"]
+    >>> run = conventions.simulate(step, x, np.eye(1), **taus)
+    >>> mem = conventions.recorded(step, run)["mem"]
+    >>> identify(x, np.eye(1), {"mem": mem}, **taus).members[0].preset
+    'spytorch'
+
     Parameters
     ----------
     x : (T, B, m) float
@@ -170,15 +174,6 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Report
         Members and the probes that distinguish them, or the nearest
         candidate.
-
-    Examples
-    --------
-    >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
-    >>> step = conventions.PRESETS["spytorch"]
-    >>> run = conventions.simulate(step, x, np.eye(1), **taus)
-    >>> mem = conventions.recorded(step, run)["mem"]
-    >>> identify(x, np.eye(1), {"mem": mem}, **taus).members[0].preset
-    'spytorch'
     """
     x = _real("x", x, None, None, None)
     W = _real("W", W, None, x.shape[2])
@@ -343,6 +338,10 @@ def _text(members, apart, nearest, parting):
 def probes(alphas, betas, threshold=1.0):
     """Return test inputs that distinguish between conventions.
 
+    >>> found = probes([0.25], [0.5], 2.0)
+    >>> found["ties"].x[1, :3, 0].tolist()
+    [2.0, 2.6666666666666665, 4.0]
+
     A probe drives one neuron with weight 1.  The samples of its batch differ
     in input amplitude.  Rounding destroys ties: if your tool permits, set the
     leak to 0, and use decay factors that are exact in binary.
@@ -359,12 +358,6 @@ def probes(alphas, betas, threshold=1.0):
     dict
         A `Probe` for each of "overdrive", "inhibition" and "ties"; the probe
         "all" combines these three in one batch.
-
-    Examples
-    --------
-    >>> found = probes([0.25], [0.5], 2.0)
-    >>> found["ties"].x[1, :3, 0].tolist()
-    [2.0, 2.6666666666666665, 4.0]
     """
     for name, value, low, high in (("alphas", alphas, 0, 1), ("betas", betas, 0, 1),
                                    ("threshold", [threshold], 1e-300, 1e300)):

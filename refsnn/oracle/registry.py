@@ -21,7 +21,6 @@ __all__ = ["REGISTRY", "Entry"]
 
 class Entry(NamedTuple):
     """Hold the function, size and options that build one golden vector."""
-
     function: Callable
     size: tuple = ()
     options: dict = {}

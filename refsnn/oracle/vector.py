@@ -21,7 +21,6 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 class Mutant(NamedTuple):
     """Hold a known mistake: its name, a public source and the changed outputs."""
-
     name: str
     seen: str
     outputs: dict
@@ -44,6 +43,9 @@ class Vector(NamedTuple):
 def numbers(seed, *shape):
     """Sample multiples of 1/64 in [0, 1), equal in every version of NumPy.
 
+    >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
+    ((3,), True)
+
     Parameters
     ----------
     seed : int or list of int
@@ -55,11 +57,6 @@ def numbers(seed, *shape):
     -------
     (*shape) float64
         Uniformly distributed samples.
-
-    Examples
-    --------
-    >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
-    ((3,), True)
     """
     if not shape or min(shape) < 1:
         raise ValueError(f"shape is {shape}: must be axes of at least 1")
@@ -70,6 +67,9 @@ def numbers(seed, *shape):
 def delayed(array):
     """Delay a time series by one step; the first step of the result is 0.
 
+    >>> delayed(np.array([1, 2, 3])).tolist()
+    [0, 1, 2]
+
     Parameters
     ----------
     array : (T, ...) array
@@ -79,11 +79,6 @@ def delayed(array):
     -------
     (T, ...) array
         Delayed series of the same dtype.
-
-    Examples
-    --------
-    >>> delayed(np.array([1, 2, 3])).tolist()
-    [0, 1, 2]
     """
     if len(array) == 0:
         raise ValueError("array has no step: must have one or more")
