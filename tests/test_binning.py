@@ -245,7 +245,8 @@ def test_choices_have_no_defaults():
 
 
 @pytest.mark.parametrize("times, units, match", [
-    ([], [], r"^times and units are of shapes \[\] and \[\]: must be at least one pair"),
+    ([], [],
+     r"^times and units are of shapes \[\] and \[\]: must be at least one pair"),
     ([[0.1]], [], r"^times and units are of shapes \[\(1,\)\] and \[\]"),
     ([[0.1], [0.1, 0.2]], [[0], [1]], r"^times and units are of shapes .*\(2,\)\] and"),
     ([[0.1], [np.nan]], [[0], [1]], r"^times\[1\] is .*must be finite"),

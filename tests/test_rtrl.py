@@ -476,6 +476,13 @@ def test_defaults_follow_every_path():
         assert not np.allclose(found[0], other, rtol=1e-3)
 
 
+def test_flags_may_be_numpy_bools():
+    for flag in (True, False):
+        one, two = (rtrl.lif_gradient(**RUN, through_reset=f, through_recurrence=f)
+                    for f in (flag, np.bool_(flag)))
+        assert all((a == b).all() and a.any() for a, b in zip(one, two, strict=True))
+
+
 def test_smallest_sizes():
     one = np.zeros((1, 1, 1))
     dW, dV = rtrl.lif_gradient(one + 1, np.eye(1), (one,) * 4, one + 1, one + 1,
