@@ -1,5 +1,5 @@
 """Compute all figures of refsnn.
 
-Each folder holds the figures on one subject.  The folder `run` computes the jobs of the
-figures, judges their claims and writes the gallery.
+Each folder holds the figures on one subject.  The code in `run` computes the jobs of
+the figures, judges their claims and writes the gallery.
 """

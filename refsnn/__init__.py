@@ -63,8 +63,8 @@ Departures and errata.  Each module lists its own.  The most important ones,
 with the tests that prove them:
 
 - The membrane is reset one step after the spike, by subtraction or to zero
-  (`reset`).  Whether the gradient follows the reset is an argument
-  (`through_reset`) and never a silent detach
+  (`reset`).  The argument `through_reset` states whether the gradient
+  passes through the reset
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  The tutorials
   that accompany [NMZ19] reset to zero and detach the reset
   (test_conventions.py::test_every_preset_by_hand).
@@ -74,16 +74,16 @@ with the tests that prove them:
   implementations scale the peak by the steepness
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 - If several time steps share the maximum, the last one receives the
-  gradient.  With the first one, a silent network would never learn
+  gradient.  If the first one did, a silent network would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 - If a readout stays below zero for every pattern, its maximum over time is
   its initial value 0.  The gradient then vanishes, and the class is lost.
   On small data this happens in some runs with the loss of [CB22].  With
-  reduction="reached", the correct class takes the maximum over the steps
-  that a spike has reached
+  reduction="reached", the maximum of the correct class is taken only over
+  steps that a spike can influence
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
-- Synaptic intelligence offers the choices in which implementations differ
-  as settings.  The defaults are those of the authors' code
+- Implementations of synaptic intelligence differ in several choices, which
+  are arguments here.  The defaults are those of the authors' code
   (test_si.py::test_defaults_are_those_of_the_authors_code).
 - The tangent kernel of a masked network is available in two versions: that
   of the authors' code, which includes pruned weights, and the kernel through
@@ -95,11 +95,13 @@ with the tests that prove them:
   prints the presynaptic factor of the recurrent gradient at the wrong step.
   The factor belongs to the step before the error
   (test_rnn.py::test_gradient_by_differences).
-- The tutorial on the data of [CSSZ20] numbers its bins from 1 and combines
-  14 ms bins with decays for 1 ms (test_binning.py::test_bins_by_hand,
+- The tutorial on the data of [CSSZ20] numbers its time bins from 1, and
+  combines 14 ms bins with decay factors for 1 ms
+  (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
-- [CB22] prints its surrogate without the "+ 1" that keeps it finite at the
-  threshold (test_in_the_loop.py::test_the_surrogate_in_closed_form).
+- [CB22] prints its surrogate derivative without the "+ 1" that keeps it
+  finite at the threshold
+  (test_in_the_loop.py::test_the_surrogate_in_closed_form).
 - The basilar membrane of [CSSZ20] responds before the sound arrives, as in
   the published data
   (test_basilar.py::test_answers_come_before_the_sound_and_after_it_with_the_conjugate).

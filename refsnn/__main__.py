@@ -41,7 +41,7 @@ __all__ = ["main"]
 RATE = 48000
 MEMBRANES = ("2020", "2021")            # names in `basilar.MEMBRANES`
 STATUSES = ("right", "wrong", "vacuous", "missing")
-DATA = {"datasets": ("data/digits.npz", "data/README")}     # read by modules
+DATA = {"datasets": ("data/digits.npz", "data/README")}     # data files of a module
 
 
 def _convert(options):

@@ -4,8 +4,8 @@ r"""This module implements adaptive LIF (ALIF) neurons and e-prop.
 The threshold of an ALIF neuron rises with each spike of the neuron and
 then decays slowly.  The threshold is therefore a memory of past spikes.  A
 neuron has a synaptic current I, a membrane potential U, an adaptation A
-and spikes S.  H is the step function, and b[t] is 0 for neurons that are
-refractory.  The initial state is I[0] = U[0] = A[0] = 0.  One step is
+and spikes S.  H is the step function, and b[t] is 0 for refractory neurons
+and 1 otherwise.  The initial state is I[0] = U[0] = A[0] = 0.  One step is
 
     S[t] = b[t] H(U[t] - adaptation A[t] - threshold)    (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
@@ -34,19 +34,19 @@ Derivation.  With h = [I, U, A], a = adaptation, and psi at step t - 1 in
     F[t]: dI_i[t]/dW_ij = x_j[t-1],  dI_i[t]/dV_ij = S_j[t-1]        (11)
     q[t] = [0, dmem + psi dspikes, -a psi dspikes][t]                (12)
 
-    Eqs. (6)-(9) are M[t] = J[t] M[t-1] + F[t] without the four terms that
-    contain V or threshold.  Without these terms, u_j is equal for all i.
+    Eqs. (6)-(9) are M[t] = J[t] M[t-1] + F[t] without the four terms of J
+    with V or threshold.  Without these terms, u_j is equal for all i.
 Approximate.  `linearise` and `credit` are exact for dS/dU := psi along the
     recording, where b is a recorded value.  `gradient` omits the paths
     through V and through the reset.  `gradient` is exact for a simulation
     in which recorded spikes drive these two paths.
 Cost.   `step` takes O(B n c) time and memory for c signals.  `linearise`
     takes O(T B n p) time and memory for p = n c weights.
-Departures.  [BSS20] has no synaptic current; alpha = 0 gives that neuron
-    model with one more step of delay.  [BSS20] filters e with the dynamics
-    of the readout, as does `sparse_rtrl.readout_step`.  Eq. (9) uses given
-    dspikes and dmem.  Published code removes self-connections; here the
-    caller sets the diagonal of V to 0.
+Departures.  [BSS20] has no synaptic current; alpha = 0 gives the neuron
+    model of [BSS20] with an additional delay of one step.  [BSS20] filters
+    e with the dynamics of the readout, as does `sparse_rtrl.readout_step`.
+    In eq. (9), the caller supplies dspikes and dmem.  Published code
+    removes self-connections; here the caller sets the diagonal of V to 0.
 
 [BSS20] G. Bellec et al., Nature Communications 11, 3625, 2020.
 """
@@ -70,7 +70,7 @@ RECORDED = "recording.spikes (T*, B*, n*), recording.blocked (T*, B*, n*) in {0,
 
 
 class Recording(NamedTuple):
-    """Hold I, U, A and S of (1)-(4) and the refractory mask, each (T, B, n)."""
+    """Hold I, U, A, S and the refractory mask, each an array of shape (T, B, n)."""
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -79,7 +79,7 @@ class Recording(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold the derivatives i_j, u_j (B, c) and eps_ij (B, n, c) of (6), (7)."""
+    """Hold the derivatives i_j, u_j (B, c) and eps_ij (B, n, c) of eqs. (6), (7)."""
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -172,7 +172,7 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
         Surrogate derivative at ``mem - adaptation * adapted - threshold``.
         The function sets psi of refractory neurons to 0.
     through_reset, through_recurrence : bool
-        Whether the derivatives include the reset, and the recurrence.
+        Whether J includes the paths through the reset, and through V.
 
     Returns
     -------
@@ -368,7 +368,7 @@ def _checked(traces, z, psi):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a fast test that replaces `_arrays`."""
+    """Return whether all arrays pass a test that is faster than `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

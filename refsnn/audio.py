@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | audio.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: soundfile
-r"""Read sound recordings, and convert them to one sampling rate and loudness.
+r"""Read sounds, and convert them to a common sampling rate and loudness.
 
-SciPy reads WAV files of 8, 16, 24 or 32 bit integers or of floats.  The
+SciPy reads WAV files of 8-, 16-, 24- or 32-bit integers or of floats.  The
 optional package soundfile reads FLAC files.  A truncated, overlong,
 multi-channel, clipped or non-finite file raises a ValueError that names
-file and field.  Sizes in the header are checked before memory is
-allocated.  Stored numbers s are converted to samples a, then to the
-resampled signal y and the normalised signal x:
+the file and the faulty field.  Sizes in the header are checked before
+memory is allocated.  Stored numbers s are converted to samples a, then to
+the resampled signal y and the normalised signal x:
 
     a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -133,7 +133,7 @@ def _chunks(path, file):
         name, length = struct.unpack("<4sI", head)
         start = file.tell()
         if start + length > size:
-            field = ascii(name.decode("latin-1").strip())[1:-1]     # one line
+            field = ascii(name.decode("latin-1").strip())[1:-1]     # without newlines
             raise ValueError(f"{path}, field {field}: declares {length} bytes, but "
                              f"{size - start} are left: must not be truncated")
         if name == b"data" and fmt:
@@ -193,7 +193,7 @@ def resample(audio, rate, to=48000):
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """Normalise the loudness of a sound and fade it in and out, (3) and (4).
+    """Normalise the loudness of a sound, and fade it in and out, eqs. (3), (4).
 
     >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()
     [0.0, -1.5, 2.0, -1.5, 0.0]

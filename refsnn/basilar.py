@@ -19,10 +19,11 @@ input impedance Z and the velocity V of the membrane are
         u = (2 w/alpha) sqrt(2/(h C0))                     (5)  [SDR06]
     V(f, c) = (2 w/xi(c)) Z p(c)/p(0)                      (6)  [SDR06]
 
-Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.  It
-    is exact for a membrane with stiffness only, where G = 2 g/alpha.  With
-    y = e^(alpha c/2), A = a + m w^2 and Q = xi y^2 = C0 - i w R0 y - A
-    y^2, the integral in (3) is that of dy/sqrt(Q), a logarithm:
+Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
+    This solution is exact if the membrane has stiffness only, so that G =
+    2 g/alpha.  With y = e^(alpha c/2), A = a + m w^2 and Q = xi y^2 = C0 -
+    i w R0 y - A y^2, the integral in eq. (3) becomes the integral of
+    dy/sqrt(Q), which is a logarithm:
 
     G(c) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
@@ -134,7 +135,7 @@ def phase(frequencies, places, membrane="2021"):
 
 
 def _wave(w, c, k):
-    """Return the impedance xi, wave number g and phase G, (1), (2) and (7)."""
+    """Return the impedance xi, wave number g and phase G, eqs. (1), (2), (7)."""
     A, damping = k.a + k.m * w ** 2, 1j * w * k.delta * np.sqrt(k.C0 * k.m)
 
     def at(y):

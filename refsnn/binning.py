@@ -2,9 +2,9 @@
 r"""This module bins spike events into time steps.
 
 A recording is a pair of arrays: event times in s, and units (channels).  A
-batch is a list of times and a list of units.  Each field of `Binning` is a
-choice without default.  For E events in B recordings of n units, and T
-time steps of duration dt from t0 to t1,
+batch is a list of times and a list of units.  The fields of `Binning` have
+no defaults.  For E events in B recordings of n units, and T time steps of
+duration dt from t0 to t1,
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -128,7 +128,7 @@ def sparse(times, units, channels, binning):
     times : list of (E,) float
         Event times of each recording in s, in any order.
     units : list of (E,) int
-        Units of each recording, in 0 ... channels - 1.
+        Unit of each event, in 0 ... channels - 1.
     channels : int
         Number of units n.
     binning : Binning
@@ -204,7 +204,7 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     times_s : (E,) float
         Non-negative event times in s, in any order.
     units : (E,) int
-        Units, in 0 ... m-1.
+        Unit of each event, in 0 ... m - 1.
     T, m : int
         Number of time steps, and number of units.
     dt, start : float
@@ -212,7 +212,7 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     duplicates : {"count", "clip"}
         Treatment of several events of one unit in one step.
     outside : {"refuse", "drop"}
-        Treatment of events before `start`, or not before start + T dt.
+        Treatment of events before `start`, or at or after start + T dt.
     dtype : float32 or float64
         Dtype of the result.
 
@@ -278,7 +278,7 @@ def thinned(times, units, *, channels, skip, stride):
 
 
 def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
-    """Return the time constant of a decay factor for steps of dt, eq. (6).
+    """Convert a decay factor per time step to a time constant, eq. (6).
 
     >>> round(time_constant("alpha", np.exp(-1e-3 / 10e-3), 14e-3), 6)
     0.14
@@ -347,7 +347,7 @@ def _window(binning):
 
 
 def _events(times, units, n):
-    """Validate the events; return lists of times and units, and n."""
+    """Validate and return the lists of times and units, and the number of units."""
     n, = _arrays("channels () int in [1, inf)", n)
     times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]",
                            list(times), list(units))

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | bptt.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Backpropagation through time (BPTT) computes the exact gradient.
+r"""Backpropagation through time (BPTT) computes the exact gradient of a loss.
 
 Three arrays describe a recurrence h[t] = f(h[t-1], x[t]; parameters) with
 loss L along one trajectory:
@@ -28,9 +28,10 @@ Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes the sums for one layered network; here h holds
     all states of all layers.  The caller adds loss terms that depend
-    directly on the parameters, such as weight decay.  Implementations that
-    truncate at chunk boundaries vary K within a chunk.  Eq. (3) uses the
-    same K for every q[t].
+    directly on the parameters, such as weight decay.  Other
+    implementations divide the sequence into chunks, so that K depends on
+    the position of t within a chunk.  Eq. (3) uses the same K for every
+    q[t].
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """

@@ -33,9 +33,10 @@ Approximate.  The measured leak includes the offset of the
     amplitudes.  Membrane noise lowers the measured threshold by about the
     standard deviation of the noise.  Synaptic mismatch is averaged over
     `repeats` selections of input rows.
-Cost.   Each repeat needs about 300 images; the emulated chip takes 2 s.
+Cost.   Each repeat needs about 300 images.  The default number of repeats
+    takes 1 to 2 s on the emulated chip.
 Departures.  [CB22] uses the chip's calibration tools, which can also apply
-    known voltages.  This module uses only inputs and recordings.
+    known voltages.  This module uses only input spikes and recordings.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -137,7 +138,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return P (T, N), and the drive (N,) for spikes in half of the images."""
+    """Return P (T, N), and the drive d50 (N,) at which half of the images spike."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -192,7 +193,7 @@ def _fit(P, tau_mem, tau_syn, dt):
 
 
 def _shape(theta, t, tau_mem):
-    """Return P (T, N) for log amplitude, log tau_syn and arrival time."""
+    """Return P (T, N) for given log amplitude, log tau_syn and arrival time."""
     size, tau, start = theta
     return np.exp(size) * _kernel(t[:, None] - start, np.exp(tau), tau_mem)  # (2)
 
@@ -206,7 +207,7 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Return drive (B,), spikes and codes above `base` for each row selection."""
+    """Return (drive, spikes, codes minus `base`) for each input-row selection."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -216,7 +217,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return weights (inputs,) and images (most + 1, inputs) with drive unit * d."""
+    """Return weights, and images 0 .. most; image d has the drive unit * d."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)

@@ -13,9 +13,9 @@ spiking network is therefore simulated again with the spike function
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
 where H is the step function and u0 the recorded membrane potential.  At
-u0, s equals the hard spike to the last bit, and ds/du is the surrogate
-derivative f'.  If a learning rule neglects a path, `frozen` fixes this
-path at recorded values.  For a correct gradient, the remainder of a Taylor
+u0, s equals the hard spike exactly, and ds/du is the surrogate derivative
+f'.  If a learning rule neglects a path, `frozen` fixes this path at
+recorded values.  For a correct gradient, the remainder of a Taylor
 expansion is of second order,
 
     |f(theta + h d) - f(theta) - h <gradient, d>| = O(h^2)            (4)
@@ -47,7 +47,7 @@ OPTIONS = "rtol () in (0, 1), step () in (0, inf)"
 
 def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
                 directions=3, step=STEP, margin=None):
-    """Assert that a gradient is correct along random directions, (1) and (2).
+    """Assert that a gradient is correct along random directions, eqs. (1), (2).
 
     >>> theta = np.array([1.0, 2.0])
     >>> directional(lambda w: float(w @ w), theta, 2 * theta,
@@ -88,7 +88,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
 
 
 def _difference(loss, thetas, direction, step):
-    """Return the extrapolated central difference and the rounding noise."""
+    """Return the central difference D of eq. (2), and the rounding noise of D."""
     size = 0.0
 
     def central(h):
@@ -103,7 +103,7 @@ def _difference(loss, thetas, direction, step):
 
 
 def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
-    """Raise an AssertionError unless the two values agree up to the tolerance."""
+    """Raise an AssertionError unless gradient and finite difference agree."""
     larger = max(abs(analytic), abs(numeric), scale)
     if larger == 0 or not noise <= RESOLVED * larger:
         fault = (f"finite difference {numeric:.17g} has rounding noise {noise:.3g}, "
@@ -121,7 +121,7 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
 
 
 def _nearest(margin):
-    """Return the remark on the nearest threshold for an error message."""
+    """Return the distance to the nearest threshold, as text for an error message."""
     return "" if margin is None \
         else f"; nearest threshold at a distance of {float(margin):.3g}"
 
@@ -137,7 +137,7 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
     The check raises an AssertionError for the first entry that differs, or for
-    a gradient array that is 0.
+    a gradient array in which all entries are 0.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def anchored(surrogate, mem, threshold=1.0):
     surrogate : callable (v) -> (value, derivative)
         Function that returns f(v) and f'(v) of eq. (3), v = u - threshold.
     mem, threshold : (T, B, n) float64, float or (n,) float
-        Recorded membrane potentials and threshold of the hard-spiking run.
+        Recorded membrane potentials and threshold of the hard-spiking layer.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss whose recorded arguments are fixed.
+    """Return a loss as a function of theta alone, at fixed recorded values.
 
     >>> spikes = np.array([2.0])
     >>> loss = frozen(lambda w, s: float(w * s[0]), spikes)
@@ -282,7 +282,7 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     -------
     float
         Slope of log remainder against log h, for remainders above the rounding
-        error; inf if fewer than three remain, as for linear f.
+        error; inf if fewer than three such remainders exist, as for linear f.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     _, directions = _pairs(theta, direction, "direction")
@@ -345,7 +345,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return f as a function of a list of arrays that must be finite-valued."""
+    """Return f as a function of a list of arrays; reject non-finite values of f."""
     single = not isinstance(theta, (list, tuple))
 
     def loss(thetas):
@@ -355,7 +355,7 @@ def _loss(f, theta):
 
 
 def _pairs(theta, other, what="gradient"):
-    """Validate and return theta and another argument as lists of arrays."""
+    """Validate theta and another argument, and return both as lists of arrays."""
     if not isinstance(theta, (list, tuple)):
         theta, other = [theta], [other]
     if not len(theta) == len(other) > 0:

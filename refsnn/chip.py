@@ -17,9 +17,9 @@ sampled anew at each use, and size is the magnitude of an effect:
         1 + size (N cos a + N' sin a),  a = 2 pi age / hour           (6)
 
 Factors of eq. (1) have mean 1 and standard deviation size.  Potentials are
-in units of the nominal distance from leak to threshold; threshold and
-reset are relative to the leak of the neuron.  Offsets of the
-analog-to-digital converter (ADC) are in integer codes.
+in units of the nominal distance between leak and threshold.  The threshold
+and the reset potential are relative to the leak potential of the neuron.
+Offsets of the analog-to-digital converter (ADC) are in integer codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
@@ -36,27 +36,29 @@ The membrane potential v has time constant tau and is relative to the leak:
     code = floor(80 + adc_offset
                  + 70 (1 + adc_gain) (v + leak + noise))             (13)
 
-Here k = noise sqrt(1 - exp(-2h/tau)), and xi is uniform on 2^16 levels
-with variance 1.  For h << tau, eq. (12) multiplies the part of a steady
-response beyond the edge by slope.  Codes are clipped to 0 .. 255.  Time
-bin t lasts from t dt to (t+1) dt.  The potential is sampled at the start
-of the bin, and the input arrives at its end.  A recorded 1 means at least
-one spike in the bin.  As in `lif`, x[t] enters I[t+1].
+Here k = noise sqrt(1 - exp(-2h/tau)), and xi is a random variable with
+variance 1, uniform on 2^16 levels.  For h << tau, eq. (12) compresses a
+steady response: the part beyond the edge is multiplied by slope.  Codes
+are clipped to 0 .. 255.  Time bin t lasts from t dt to (t+1) dt.  The
+potential is sampled at the start of the bin, and the input arrives at its
+end.  A recorded value of 1 means at least one spike in the bin.  As in
+`lif`, x[t] enters I[t+1].
 
 Derivation.  `Effects` states the source of each spread.  Eq. (9) solves
     tau dv/dt = -v + tau g I for exponentially decaying I, with g such that
     a nominal neuron has U[t+1] = beta U[t] + I[t] at multiples of dt.
 Exact.  The dynamics are exact between events.  Spikes are detected at the
     ends of steps.  Arrivals, delays and refractory times are rounded to
-    steps, with errors of order h.  With h = dt and a refractory time r dt
-    > 0, an ideal chip equals `lif` with reset="zero" and refractory=r.
+    whole steps, with errors of order h.  With h = dt and a refractory time
+    r dt > 0, an ideal chip equals `lif` with reset="zero" and
+    refractory=r.
 Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` takes
     O(B N) time per step for N = n + k neurons, and O(B T N) memory.
 Departures.  The parameters of different neurons are independent.  The
     spread of gains includes any trend of gains across the chip.
     De-calibrated time constants are at least 0.5 us, as on the chip.
     Thresholds below the leak potential are allowed, as in [CB22].
-    Readouts use separate rows of synapses.
+    Readouts have separate synapse rows.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -83,8 +85,8 @@ class Effects(NamedTuple):
     The defaults describe an uncalibrated chip.  A spread is a standard
     deviation, relative for gains and time constants.  The sources are [T] the
     text of [CB22], [S] its public training code, [H] the chip's public
-    software, and [C] a published calibration of one chip, with parameters
-    taken as proportional to settings.  Values [P] are plausible, not measured.
+    software, and [C] a published calibration of one chip, assuming parameters
+    proportional to settings.  Values marked [P] are plausible, not measured.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs and of neurons   [S][H]
@@ -406,14 +408,14 @@ def _model(chip, effects, matrices, K, dt, scale):
 
 
 def _kernel(h, a, b):
-    """Return p(h, a, b) of (10), the response at time h to a current I(0) = 1."""
+    """Return p(h, a, b) of eq. (10), the potential at time h if I = 1 at time 0."""
     x = np.abs(h * (1 / b - 1 / a))
     x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
 def _synapses(chip, matrices, scale, c):
-    """Return the increments of c_e I_e and -c_i I_i by inputs and by spikes."""
+    """Return the currents added by each input event and by each spike."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
@@ -431,7 +433,7 @@ def _synapses(chip, matrices, scale, c):
 
 
 def _loop(model, x, closes, effects, rng):
-    """Return sampled membrane potentials, spikes per bin and spikes per step."""
+    """Return sampled membrane potentials, binned spikes and spikes of all steps."""
     (T, B, _), (N,), n = x.shape, model.beta.shape, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     ends, images, pulses = _arrivals(x, model, effects, rng)
@@ -469,7 +471,7 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return the row limits of each step, the images and the currents (R, 2 n)."""
+    """Return (row limits of each step, images, input currents), sorted by step."""
     (T, B, m), K = x.shape, model.K
     t, b, i = np.nonzero(x)
     kept = rng.random(len(t)) >= effects["loss"]
@@ -488,7 +490,7 @@ def _arrivals(x, model, effects, rng):
 
 
 def _schedule(T, B, model, sampling, rng):
-    """Return sample limits of each step; bin, image and step fraction of samples."""
+    """Return (sample limits of each step, bins, images, fractions of a step)."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
@@ -526,7 +528,7 @@ def _sample(seen, samples, j, v, new):
 
 
 def _onward(model, fired, last, loss, rng):
-    """Return the currents caused by the spikes of a step; None without spikes."""
+    """Return the currents that the spikes of a step cause, or None if none occur."""
     if not len(last):
         return None
     fired.ravel()[last[rng.random(len(last)) < loss]] = False
@@ -535,7 +537,7 @@ def _onward(model, fired, last, loss, rng):
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Return the ADC codes of the samples; add the leak to `seen` in place."""
+    """Convert the samples `seen` to ADC codes; add the leak to `seen` in place."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
@@ -597,7 +599,7 @@ def _options(chip, rng, step, dt, scale, code, reset_after):
 
 
 def _network(chip, effects, weights, spikes):
-    """Validate weights and spikes; return [hidden, recurrent, readout], spikes."""
+    """Validate weights and spikes; return ([hidden, recurrent, readout], spikes)."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in names]

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | chip_weights.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Convert real software weights to the integer weights of an analog chip.
+r"""Convert real-valued weights to the integer weights of an analog chip.
 
 Training updates real weights w.  The chip receives integer weights w':
 
@@ -7,9 +7,9 @@ Training updates real weights w.  The chip receives integer weights w':
     readout: w' = round(s w), s = min(limit / max |w|, most)          (2)
 
 Readouts do not spike, so their weights may have any scale.  The scale s
-maps the largest readout weight to the limit.  The gradient at w' is used
-as the gradient at w (straight-through estimator).  After each optimiser
-step, hidden and recurrent weights are clipped to
+maps the largest readout weight to the limit, unless s = most.  The
+gradient at w' is used as the gradient at w (straight-through estimator).
+After each optimiser step, hidden and recurrent weights are clipped to
 
     |w| <= limit / scale                                              (3)
 
@@ -18,16 +18,17 @@ weights to and from this neuron are set to 0; others are not rescaled:
 
     W'[i, :] = 0, V'[i, :] = V'[:, i] = 0, W_out'[:, i] = 0           (4)
 
-The weight penalty is (5), and the initial weights have distribution (6):
+Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
 
     sum over matrices of strength mean w^2                            (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n), g = 0.7 (1 - beta)    (6)
 
 Derivation.  Eq. (4) is linear and self-adjoint, so it maps the gradient
     with respect to W' to that with respect to W.  Eqs. (1) and (2) have
-    derivative 0 almost everywhere; the estimator uses scale, their mean
-    slope over an interval of 1/scale.
-Exact.  Eqs. (3)-(6) hold exactly, (1) and (2) if scale w is an integer.
+    derivative 0 almost everywhere; the estimator uses their mean slope
+    over an interval of length 1/scale, which is scale.
+Exact.  Eqs. (3)-(6) hold exactly.  Eqs. (1) and (2) round the weights,
+    unless scale w or s w is an integer.
 Cost.   The time is O(n (m + n + k)).
 Departures.  Eqs. (1)-(3) are in the text of [CB22], (5) and (6) in its
     public code.  Recurrent weights are initialised like readout weights.
@@ -181,7 +182,7 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     weights
         As for `integers`.
     hidden, recurrent, readout : float
-        Penalty coefficients, at least 0; the defaults are published.
+        Penalty coefficients, at least 0; the defaults are those of [CB22].
 
     Returns
     -------

@@ -22,10 +22,10 @@ of a fibre are
     w[t] = w + r dt c - x dt w                            (6)  [M86]
     P[t] = h dt c[t]                                      (7)  [M88]
 
-where q, c and w on the right are values of step t-1.  The initial pools
-are the steady state in silence.  A non-refractory fibre fires in step t
-with probability P[t].  If n[t] fibres fire, the current I and the membrane
-potential U of the bushy cell are
+where q, c and w on the right-hand sides are the values of step t-1.  The
+initial pools are the steady state in silence.  A non-refractory fibre
+fires in step t with probability P[t].  If n[t] fibres fire, the current I
+and the membrane potential U of the bushy cell are
 
     I[t] = e^(-dt/tau_syn) I[t-1] + n[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
@@ -38,16 +38,18 @@ Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
     rate -log(1 - P) per step has a point in a step with probability P.
     The points of all fibres are therefore sampled together, and points
     within the refractory time of a spike are deleted.
-Exact.  All values up to (7) equal those of the published software; spikes
-    have the same distribution.  Each channel has its own random stream.
-Cost.   Time is O(C N log N); memory is O(C N) for C channels at a time.
+Exact.  All values up to eq. (7) equal those of the published software; the
+    spikes have the same distribution.  Each channel has its own random
+    stream.
+Cost.   The time is O(C N log N), and the memory O(C N), for C channels
+    processed together.
 Departures.  Unlike the software of [CSSZ20], this module uses a seed and
     limits the length of a sound.  Some properties of the software are
     kept.  Sampling of v at fs/2 causes aliasing of motion above fs/4.  The
     time step is 2/fs although n steps last N/fs.  Frequencies start at 1
     Hz instead of 0 Hz.  The clip is periodic: a response that leaves one
     end enters at the other.  Spikes in the last step are discarded.  U = 1
-    is a spike.
+    causes a spike.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -272,7 +274,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Return the sorted points outside the dead time of points returned earlier."""
+    """Delete the points within the dead time of an earlier remaining point."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -349,8 +351,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         response = functools.partial(basilar.interpolate, table)
         times_s, units = cochlea.convert(x, response, 700, rng)
 
-    To convert short words faster, pass the columns of several words to
-    `firing_probability`, `fibres` and `bushy`.
+    To convert short words of equal length faster, join their velocities v as
+    columns of one array for `firing_probability`, `fibres` and `bushy`.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Simulate a LIF layer in any published convention; compute exact gradients.
 
-Simulators differ in a dozen details of a LIF step.  A `Step` holds one
-choice for each detail, `simulate` runs any combination of choices, and
+Simulators differ in a dozen details (axes) of a LIF step.  A `Step` holds
+one choice for each axis, `simulate` runs any combination of choices, and
 `PRESETS` has the choices of published tools.  The default is the step of
 `lif`.  State k is the current I and the membrane potential u before the
 reset by spike s[k].  Input x[k] leads from state k to state k + 1:
@@ -19,9 +19,10 @@ The axes `synapse` and `input` set the order of the operations in eq. (3),
 and `reset_at` selects eq. (5) or eq. (6).
 
 Derivation.  Except for products with W and V, a step is elementwise.  In
-    eq. (5), R has derivatives r1 with respect to u and z1 with respect to
-    s; in eq. (6), r2 and z2.  The unused equation has r = 1, z = 0.  With
-    c = 0 where u is held or at the floor, and c = 1 elsewhere,
+    eq. (5), R has the derivative r1 with respect to u and z1 with respect
+    to s.  In eq. (6), these derivatives are r2 and z2.  For the unused
+    equation, they are 1 and 0.  With c = 0 where u is held or at the
+    floor, and c = 1 elsewhere,
 
     a = dI[k+1]/dI[k],  f = dI[k+1]/dD[k]                             (8)
     b = du[k+1]/dI[k] = c r2 gain dj/dI[k],
@@ -39,7 +40,8 @@ Derivation.  Except for products with W and V, a step is elementwise.  In
     q[k] = [0, psi[k] dspikes + (r + y psi[k]) dmem]                 (15)
 
     where r and y are the derivatives of the recorded potential with
-    respect to u and s: 1 and 0, or those of R if recorded after the reset.
+    respect to u and s: the derivatives of R if the potential is recorded
+    after the reset, otherwise 1 and 0.
 Exact.  The gradient is that of the hard-spiking network with ds/du := psi.
     The refractory mask and membranes at the floor are treated as
     constants.  No derivative passes through the reset if
@@ -80,8 +82,8 @@ class Step(NamedTuple):
     reset          form of R in (4); "zero" sets u to `reset_to`
     reset_at       the reset is applied at "once", or in the next step
                    "before" (both (5)) or "after" the decay (6)
-    through_reset  derivatives pass through s in (4)
-    floor          u is bounded below in (7)
+    through_reset  if True, derivatives pass through s in (4)
+    floor          if True, u is bounded below in (7)
     refractory     number of steps for which u is held after a spike
     record         row t holds state t ("before") or t + 1 ("after"); if
                    reset_at="once", R(u, s) replaces u, except for
@@ -302,7 +304,7 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the recorded states of s and of u, and whether R replaces u."""
+    """Return the slices of recorded states of s and u, and whether R replaces u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 

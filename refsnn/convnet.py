@@ -6,8 +6,8 @@ Each convolution (stride 1, no padding) is followed by a ReLU and, where
 ReLUs between them.  The input of layer l is a map x[l] of shape (H, W, c).
 The linear operator C extracts one patch of A[l] = C x[l] for each position
 p of the k x k kernel.  A patch holds the k k c entries of the map under
-the kernel, by row, column and channel.  The whole map is the only patch of
-a dense layer.  With z[l] of shape (positions, channels) and f = z[L-1],
+the kernel, by row, column and channel.  In a dense layer, the only patch
+is the map.  With z[l] of shape (positions, channels) and f = z[L-1],
 
     z[l] = A[l] W[l]^T + b[l]                                    (1)
     x[l+1] = max(0, largest z[l] of each window)                 (2)
@@ -18,15 +18,16 @@ the entries of x[l] by recorded masks m[l] of 0 and 1:
 
     x[l] becomes m[l] x[l], z[l-1] becomes m[l] z[l-1] in each window  (3)
 
-All derivatives below also hold with dropout, because the gates of dropped
-entries are closed.  The gate is
+All derivatives below also hold with dropout, because the gates D of
+dropped entries are 0.  The gate is
 
     D[l]_pi = 1 where z[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
 As long as no gate changes, (2) is linear: x[l+1] = S z[l] is the sum of D
-z[l] over each window.  S^T copies an entry of x[l+1] to its window, times
-D, and C^T adds each patch to its part of the map.
+z[l] over each window.  S^T copies an entry of x[l+1] to its window,
+multiplied by D.  C^T adds each patch to the map entries from which C
+extracts it.
 
 Derivation.  For a loss E with dz = dE/dz, the chain rule gives, with sums
     over the samples,
@@ -56,8 +57,9 @@ Derivation.  For a loss E with dz = dE/dz, the chain rule gives, with sums
 
 Exact.  The derivatives are exact unless the largest entry of a window is 0
     or occurs twice.  In these cases, the gate (4) defines the derivatives.
-Cost.   At P positions, a layer needs N P k k c_in c_out multiplications.
-    `signals` needs K and `second_order` needs 2 K times as many.
+Cost.   For N samples, K outputs and P positions, a layer needs
+    N P k k c_in c_out multiplications; `signals` needs K times and
+    `second_order` 2 K times as many.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -147,7 +149,7 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the patches (R, P, k k c) of maps, or (R, n) for a dense layer."""
+    """Return the patches of maps, (R, P, k k c), or of dense inputs, (R, n)."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -163,7 +165,7 @@ def _windows(maps, pool):
 
 
 def _largest(z, pool):
-    """Return the input x[l+1] of the next layer."""
+    """Apply eq. (2), and return the input x[l+1] of the next layer."""
     return functools.reduce(np.maximum, _windows(z, pool), z.dtype.type(0))  # (2)
 
 
@@ -195,7 +197,7 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Compute the gradient backward through the layers; `dinputs` is Abar."""
+    """Compute the gradient from the last layer to the first; `dinputs` is Abar."""
     dz, dW, db = doutputs[:, None], [], []
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
@@ -207,7 +209,7 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dz, extra=None):
-    """Compute dz of layer i - 1 from dz of layer i, (N, K, *shape of z)."""
+    """Compute dz[i-1] from dz[i] by eq. (6), or by eq. (11) if `extra` is Abar."""
     weights, pools, recording, reads = net
     W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
     gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)
@@ -231,7 +233,7 @@ def _gate(z, pool):
 
 
 def _unpatch(dz, W, shape, extra):
-    """Return C^T (dz W + extra) as maps of the shape (R, *shape)."""
+    """Return the maps C^T (dz W + extra), with shape (R, *shape)."""
     if W.ndim == 2:
         return (dz @ W if extra is None else dz @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dz.shape[1:3], W.shape[1], W.shape[3]
@@ -335,7 +337,7 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     Returns
     -------
     Gradient
-        Gradient for constant images.
+        Gradient with respect to weights and biases, for constant images.
     """
     net = weights, pools, (inputs, pre, f), reads = _read(weights, recording, pools)
     dtype, shapes = f.dtype, [(*f.shape, *A.shape[1:-1], z.shape[-1])
@@ -417,7 +419,7 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x):
-    """Return the shapes of x[l] and z[l] of all layers for images of shape x."""
+    """Return the shapes of all x[l] and z[l]; `x` is the shape of the images."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -431,7 +433,7 @@ def _maps(weights, pools, x):
 
 
 def _read(weights, recording, pools):
-    """Validate and return weights, pools, recording and the shapes of x[l]."""
+    """Validate and return weights, pools and recording; add the shapes of x[l]."""
     weights, pools = _layers(weights, pools)
     pre, dtype = getattr(recording, "pre", None), weights[0].dtype
     if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
@@ -448,7 +450,7 @@ def _read(weights, recording, pools):
 
 
 def _list(name, arrays, shapes, kind="", dtype=None):
-    """Validate and return arrays of the given shapes; a ? in `name` allows None."""
+    """Validate and return arrays of given shapes; ? in `name` allows None."""
     name, gap, _ = name.partition("?")
     arrays = [None] * len(shapes) if gap and arrays is None else arrays
     if len(_one_of(name, arrays, list, tuple)) != len(shapes):

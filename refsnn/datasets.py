@@ -413,7 +413,7 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
 
 
 def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
-    """Read the images and labels of SVHN, cropped digits, eq. (4).
+    """Read the images and labels of the cropped SVHN digits, eq. (4).
 
     >>> svhn("nowhere")                             # doctest: +ELLIPSIS
     Traceback (most recent call last):

@@ -16,8 +16,8 @@ Derivation.  The leaky integrator v (1 - exp(-t/tau)) approaches v from 0,
     log1p(threshold / (v - threshold)) to reduce rounding errors.
 Exact.  Eqs. (1) and (2) are computed in float64 for both dtypes.
 Cost.   `latency_events` takes O(B m) time; dense results take O(T B m).
-Departures.  [NMZ19] defines (1) in the second tutorial, not in the text.
-    Eq. (3) allows one spike per step; rates above 1/dt are rejected.
+Departures.  The second tutorial of [NMZ19], not the paper itself, defines
+    (1).  Eq. (3) allows one spike per step; rates above 1/dt are rejected.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.

@@ -148,7 +148,7 @@ def _opened(path):
 
 
 def _sequences(file, path, field, kinds):
-    """Return a field of variable-length sequences, and the sequence lengths."""
+    """Return an HDF5 field of variable-length sequences, and their lengths (N,)."""
     data = _field(file, path, field)
     base = h5py.check_vlen_dtype(data.dtype)
     _need(isinstance(base, np.dtype) and base.kind in kinds and base.itemsize <= 8
@@ -362,7 +362,7 @@ def _spikes(where, times, units, channels, unsorted):
 
 
 def _need(good, what, must):
-    """Raise a ValueError if `good` is false."""
+    """Raise a ValueError unless the condition `good` is true."""
     if not good:
         raise ValueError(f"{what}: must {must}")
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | ewc.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Elastic weight consolidation (EWC) with diagonal Fisher information.
+r"""Elastic weight consolidation (EWC) protects the parameters of old tasks.
 
 At the end of a task, the importance of a parameter is the mean squared
 derivative of the log-likelihood with respect to this parameter.  A
@@ -34,13 +34,14 @@ Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
     from the model, (8) is a Monte-Carlo estimate of (7).  If Gaussian
     outputs are linear in theta, (1) is the diagonal of the loss Hessian.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
-    n_out) memory.  For several batches, average F with weights N.
+    n_out) memory.  To combine batches, average F with weights N.
 Departures.  [KP17] uses one penalty per earlier task.  `accumulate` merges
     these penalties and sums F over tasks.  With anchors="latest", a common
     choice, the anchor is set to the latest parameters.  With "all", the
-    anchor is the F-weighted mean of all anchors; the gradient is then that
-    of [KP17].  If each task has its own output head, pass only the columns
-    of the head: ``outputs[:, head]`` and ``g[:, head]`` of each layer.
+    anchor is the F-weighted mean of all anchors; the gradient then equals
+    that of the penalties in [KP17].  If each task has its own output head,
+    pass only the columns of the head: ``outputs[:, head]`` and
+    ``g[:, head]`` of each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114(13), 3521-3526, 2017,
     arXiv 1612.00796.
@@ -61,7 +62,7 @@ class Fisher(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of EWC; its arrays have the shapes of the parameters."""
+    """Hold the state of EWC, in arrays with the shapes of the parameters."""
     importance: Union[np.ndarray, list]     # sum of F over tasks
     anchor: Union[np.ndarray, list]         # parameters, or mean of anchors
     tasks: int                              # number of tasks
@@ -115,7 +116,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return the errors e (N, M, K) and the square roots of their weights."""
+    """Return the errors e of eqs. (7)-(9), and the square roots of their weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if _one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
@@ -234,7 +235,7 @@ def _quadratic(state, parameters, strength):
 
 
 def _formed(name, arrays, like):
-    """Reject overflow; return a list of arrays if `like` is a list."""
+    """Reject overflow; return a list if `like` is a list, else one array."""
     if not all(np.isfinite(a).all() for a in arrays):
         raise ValueError(f"{name} overflows {arrays[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")

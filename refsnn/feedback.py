@@ -21,8 +21,8 @@ the response of a membrane without reset to this input alone:
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
 
-Event-driven random backpropagation is (2) with (7), a boxcar psi and x in
-place of P.  This rule neglects the membrane dynamics and the reset.
+Event-driven random backpropagation combines (2) with (7), a boxcar psi and
+x in place of P.  This rule neglects the membrane dynamics and the reset.
 
 Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].  The
     random rules replace W by a fixed random matrix.  Without reset, U[t] =
@@ -32,8 +32,8 @@ Approximate.  Rule (1) is exact, and rule (3) is exact for the local loss.
     if the reset is subtracted as a recorded term.  Rules (2), (3) and
     feedback alignment do not compute the derivative of the network's loss.
     With these rules, training follows the gradient of sum_t <e[t], S[t]>
-    at recorded e.
-Cost.   The time is O(T B n k) for k error units, and O(T B n m) for (7).
+    with constant e.
+Cost.   The time is O(T B n k) for k error units, or O(T B n m) for (7).
 Departures.  In [NMZ19], the error is fed back within one step.  Here,
     spikes enter the currents one step later, which gives t+1 in (1).
 

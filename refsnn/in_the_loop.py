@@ -35,8 +35,8 @@ first hidden spike of a pattern, but at most T - 1.  The other classes keep
 r = 0; otherwise their readouts would decrease without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The recorded e contains reset,
-    mismatch and noise and is treated as a constant.  With dA for the total
-    derivative dL/dA, the chain rule gives
+    mismatch and noise and is treated as a constant.  Let dA denote the
+    total derivative dL/dA.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + dv[t+1]                                   (9)
@@ -45,15 +45,16 @@ Derivation.  Let v[t] = U[t] + e[t].  The recorded e contains reset,
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
     where dv_o and dI_o of the readouts follow (8) and (9) with psi = 0.
-Exact.  The gradient is that of the model with fixed e and with S anchored
-    at the recording.  The chip's reset, refractory time and mismatch are
-    not needed.  If a maximum in (3) or (5) occurs at several steps, the
-    last step receives the derivative, also in silent networks.
-Cost.   Time is O(T B n (m + n + k)), memory is O(T B (m + n + k)).
+Exact.  The gradient is that of a model with constant e, and with S
+    anchored at the recorded spikes.  The chip's reset, refractory time and
+    mismatch are not needed.  If several steps share a maximum in (3) or
+    (5), the last of these steps receives the derivative, also in silent
+    networks.
+Cost.   The time is O(T B n (m + n + k)), the memory O(T B (m + n + k)).
 Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2, and
     applies penalty (5) to z.
-Errata.  Eq. 5 of [CB22] is printed without the + 1 of (2), and would
-    diverge at the threshold.
+Errata.  Eq. 5 of [CB22] is printed without the + 1 of eq. (2).  In this
+    form, it diverges at the threshold.
 
 Example.  Here `run` emulates a chip.  Replace it to train on a real chip.
 
@@ -121,7 +122,7 @@ class Gradient(NamedTuple):
 
 
 def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
-    """Run a network on a chip, validate and return the recording, eq. (1).
+    """Run a network on a chip, and return the validated recording, eq. (1).
 
     >>> def run(weights, x):
     ...     return np.zeros((3, 1, 1)), 80 + 70 * np.ones((3, 1, 2)).cumsum(0)
@@ -190,7 +191,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     labels : (B,) int
         Correct class of each pattern, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
-        Reduction over time in eq. (3).  "sum" is published for the keyword
+        Reduction over time in eq. (3).  "sum" was published for the keyword
         task.  "reached" avoids lost classes, which occur with small data sets.
     scaling : float
         Scale factor of the scores.  For the maximum, 10 is published; sums
@@ -204,7 +205,8 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     Returns
     -------
     Loss
-        The predicted class has the largest maximum, or sum, of `out`.
+        The predicted class is the one whose `out` has the largest maximum (or
+        sum).
     """
     mem, spikes, out = _arrays(RECORDING, *_fields(recording))
     labels, scaling, readout, burst, rate, bound = _arrays(
@@ -227,13 +229,13 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return step and value of each maximum (B, k), from step r on for `labels`."""
+    """Return the steps and values (B, k) of the maxima over t >= r in eq. (3)."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
         counts, rows = np.zeros_like(fired), np.arange(len(labels))
         counts[2:] = fired[:-2]
-        own = np.where(counts, out[:, rows, labels], -np.inf)   # T - 1 if none counts
+        own = np.where(counts, out[:, rows, labels], -np.inf)   # all -inf gives T - 1
         last[rows, labels] = len(out) - 1 - own[::-1].argmax(axis=0)
     return last, np.take_along_axis(out, last[None], 0)[0]
 
@@ -248,7 +250,7 @@ def _softmax(z, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return the sum of (6) and (7), and its derivative, equal at all steps."""
+    """Return the sum of penalties (6) and (7), and its derivative (T, B, n)."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)
@@ -259,7 +261,7 @@ def _activity(spikes, burst, rate, bound):
 
 def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
               tau_mem=6e-6, dt=1.7e-6, threshold=1.0, steepness=50.0):
-    """Compute the surrogate gradient with respect to weights, (2) and (8)-(11).
+    """Compute the surrogate gradient with respect to weights, eqs. (8)-(11).
 
     >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
     >>> silent = Recording(*(np.zeros((6, 1, 1)) for _ in range(3)))
@@ -307,7 +309,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     np.square(psi, out=psi)
     np.reciprocal(psi, out=psi)                                            # (2)
     dsyn_out = _back(dout, None, None, alpha, beta)[1:].reshape(-1, k)
-    dS = np.zeros(mem.shape, mem.dtype)         # in C order, also if mem is not
+    dS = np.zeros(mem.shape, mem.dtype)         # in C order even if mem is not
     np.matmul(dsyn_out, W_out, out=dS[:-1].reshape(-1, n))
     if dspikes is not None:
         dS += dspikes

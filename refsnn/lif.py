@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | lif.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements layers of leaky integrate-and-fire (LIF) neurons.
 
-A layer is simulated, differentiated backward in time, and linearised along
-a recording.  A neuron has a synaptic current I, a membrane potential U and
-spikes S.  The input x enters through the weights W, and recurrent spikes
-enter through V.  The mask c[t] is 0 for neurons that are refractory at
-step t and 1 otherwise.  The initial state is I[0] = U[0] = 0.  A step is
+The module simulates a layer, computes the gradient backward in time, and
+linearises the layer along a recording.  A neuron has a synaptic current I,
+a membrane potential U and spikes S.  The input x enters through the
+weights W, and recurrent spikes enter through V.  The mask c[t] is 0 for
+neurons that are refractory at step t and 1 otherwise.  The initial state
+is I[0] = U[0] = 0.  A step is
 
     S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                     (2)  [NMZ19]
@@ -50,9 +51,10 @@ Exact.  The gradient is that of the hard-spiking network with dS/dU := psi.
     function, f' = psi, and u0 is the recorded membrane potential.  The
     mask c is a recorded value without a derivative.
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
-    memory.  `linearise` takes O(T B n p) time and memory, p = n m + n n.
+    memory.  `linearise` takes O(T B n p) of both; p = n m + n n weights.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
-    The tutorials reset to zero and stop the gradient at the reset.
+    The tutorials of [NMZ19] reset U to zero and stop the gradient at the
+    reset.
 Errata.  [NMZ19] prints the drift of the membrane potential as
     -(U - U_rest + R I).  The current must enter with a plus sign.
 
@@ -76,7 +78,7 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold I, U and S of (1)-(4) and the refractory mask, each (T, B, n)."""
+    """Hold I, U, S and the refractory mask, each an array of shape (T, B, n)."""
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -84,7 +86,7 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold dW (n, m), dV (n, n) or None, dx (T, B, m) and dsyn (T, B, n)."""
+    """Hold dL/dW (n, m), dL/dV (n, n) or None, dL/dx (T, B, m), dL/dI (T, B, n)."""
     dW: np.ndarray
     dV: np.ndarray
     dx: np.ndarray
@@ -225,7 +227,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _paths(rec, t, beta, gain, threshold, reset, through_reset):
-    """Return c[t+1] r[t] and c[t+1] z[t] for the step from t to t + 1."""
+    """Return the factors c[t+1] r[t] and c[t+1] z[t] of eqs. (7)-(9)."""
     c = 1 - rec.clamp[t + 1]
     r = c if reset == "subtract" else c * (1 - rec.spikes[t])
     if not through_reset:
@@ -341,7 +343,7 @@ def readout(x, W, *, alpha, beta, gain=1.0):
 
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
-    """Compute the gradient of a leaky readout: (7)-(11), psi = 0, r = c = 1.
+    """Compute the gradient of a leaky readout: eqs. (7)-(11), psi = 0, r = c = 1.
 
     >>> dmem = np.zeros((4, 1, 1))
     >>> dmem[3] = 1

@@ -2,8 +2,8 @@
 r"""Compute losses and activity regularisers, and their derivatives.
 
 A record r (T, B, k) holds the membranes or the spikes of k readout units.
-One of the reductions (1)-(3) over time gives the scores z (B, k).  The
-loss is the softmax cross entropy of the scores for the labels y (B,):
+Reduction (1), (2) or (3) over time gives the scores z (B, k).  The loss is
+the softmax cross entropy of the scores for the labels y (B,):
 
     z = r[s], s = max(argmax_t r[t])                     (1)  [NMZ19]
     z = sum_t r[t]                                       (2)
@@ -46,24 +46,24 @@ Derivation.  Eqs. (5) and (12) are elementary.  If several steps share the
     the first step did, a silent network would receive no gradient, because
     step 0 of a leaky readout does not depend on the weights.  The products
     in (6) are 1 before the first spike and 0 from this spike on, so their
-    sum counts the steps before the first spike.  The products from step s
-    on have the factor 1 - S[s]; its omission gives (7).  The sum in (8) is
-    (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its total over t is
-    1/((1-a)(1-b)), so dt sum_t K[t] = 1.  Eq. (10) is the adjoint of the
-    convolution, which is the same filter run backward in time.  Each S
-    changes a count (13) by 1, and a count (14) by 1/n.
+    sum counts the steps before the first spike.  The products that include
+    step s have the factor 1 - S[s]; omitting this factor gives eq. (7).
+    The sum in (8) is (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its
+    total over t is 1/((1-a)(1-b)), so dt sum_t K[t] = 1.  Eq. (10) is the
+    adjoint of the convolution, which is the same filter run backward in
+    time.  Each spike adds 1 to a count (13), and 1/n to a mean count (14).
 Exact.  Eq. (1) has a kink at ties.  With power=1, (15) and (16) have a
     kink where a count equals the bound; the derivative is set to 0 there.
-    All other losses are smooth, and (6) is defined for every real S.
+    All other losses are smooth, and eq. (6) is defined for every real S.
 Cost.   Time and memory are O(T B k).
 Departures.  Losses are averaged over the batch and summed over units and
     steps.  Eq. (8) is the kernel of [ZG18], proportional to
-    exp(-t/tau_decay) - exp(-t/tau_rise), sampled at the steps and scaled
-    to unit area.  The regularisers have no coefficient.  The tutorials of
-    [NMZ19] also penalise the squared count over a whole batch,
-    ``burst(spikes.reshape(T * B, 1, n))``.  The penalty of [CB22] on the
-    count of a layer, max(0, n c[b] - R)^2, is n^2 times (16) with bound =
-    R/n and per="population".
+    exp(-t/tau_decay) - exp(-t/tau_rise), sampled at the time steps and
+    scaled to unit area.  The regularisers have no coefficient.  The
+    tutorials of [NMZ19] also penalise the squared count over a whole
+    batch, ``burst(spikes.reshape(T * B, 1, n))``.  The penalty of [CB22]
+    on the count of a layer, max(0, n c[b] - R)^2, is n^2 times (16) with
+    bound = R/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -110,7 +110,7 @@ def cross_entropy(record, labels, reduction="max"):
     loss, dscores = _softmax_loss(_scores(record, reduction), labels)
     drecord = np.zeros_like(record)
     if reduction == "max":
-        last = len(record) - 1 - record[::-1].argmax(axis=0)    # of all maximal steps
+        last = len(record) - 1 - record[::-1].argmax(axis=0)    # last maximum
         np.put_along_axis(drecord, last[None], dscores[None], 0)
     elif reduction == "sum":
         drecord[:] = dscores
@@ -329,7 +329,7 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def _all_steps(dcounts, spikes):
-    """Return the derivative with respect to the spikes: dcounts at all steps."""
+    """Return the derivative with respect to spikes: `dcounts` at every step."""
     return np.broadcast_to(dcounts, spikes.shape).astype(spikes.dtype)
 
 

@@ -33,15 +33,15 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     Initially, W is uniform within +-sqrt(6 / (m + 4 n)), V has orthonormal
     columns, and b is 1 for forget gates and 0 elsewhere             (12)
-Exact.  The gradient of the smooth network includes every path.  The
-    rounding error of (10) is relative to 1, not to s(z).
+Exact.  The gradient is exact, because the network is smooth and no path is
+    omitted.  The rounding error of (10) is relative to 1, not to s(z).
 Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward`
     twice as many.  Both take O(T B (m + n)) memory.
-Departures.  [HS97] has no forget gates, which [GSC00] introduced, and
-    truncates the gradient at the border of a cell.  This module does not
-    truncate the gradient and has no peephole connections.  All gates share
-    one mask.  As in [GG16], all steps share a mask of shape (B, m).
-    [CSSZ20] trained this network on binned spikes.
+Departures.  [HS97] truncates the gradient where the error leaves a memory
+    cell, and has no forget gates, which [GSC00] introduced.  This module
+    does not truncate the gradient and has no peephole connections.  All
+    gates share one dropout mask.  As in [GG16], all time steps share a
+    mask of shape (B, m).  [CSSZ20] trained this network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -59,14 +59,14 @@ __all__ = ["Gradient", "Recording", "backward", "dropout", "init", "simulate"]
 
 
 class Recording(NamedTuple):
-    """Hold the arrays that a simulation records."""
+    """Hold the outputs, cell states and gates of a simulation."""
     h: np.ndarray           # outputs, (T, B, n)
     c: np.ndarray           # cell states, (T, B, n)
     gates: np.ndarray       # i, f, g, o of (2), (T, B, 4 n)
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives with respect to W, V, b, x, h0 and c0."""
+    """Hold the derivatives of the loss with respect to W, V, b, x, h0 and c0."""
     dW: np.ndarray
     dV: np.ndarray
     db: np.ndarray
@@ -174,7 +174,7 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
 
 
 def _sweep(V, c, gates, e, c0, dc, q):
-    """Return dz of all steps, and dh and dc before the first step, (5)-(7)."""
+    """Return dz of all steps, and dh, dc before the first step, eqs. (5)-(7)."""
     n, dz, dc = c.shape[2], np.empty_like(gates), dc.copy()
     dh, squashed, spare = np.zeros((3,) + dc.shape, dc.dtype)
     slope = np.empty_like(gates[0])
@@ -267,7 +267,7 @@ def _source(rng, dtype):
 
 
 def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
-    """Return all arguments as arrays; `more` is (h, c, gates, dh, dc_last)."""
+    """Validate and return all arrays; `more` is () or (h, c, gates, dh, dc_last)."""
     p, q = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *arrays = _arrays(
         "W (g, m) float, V (g, n) float, b (g) float, x (T, B, m) float, "

@@ -43,7 +43,7 @@ truncated normal distribution with the variance proposed by [GB10]:
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.  Eqs.
-    (9)-(12) are the reverse pass through (7), from g[0] to g[L-1], as
+    (9)-(12) are the reverse pass through (7), from g[0] to g[L-1], because
     g[l]_k depends on g[l+1]_k, W[l+1] and z[l].  Eq. (13) is the reverse
     pass through (1) and (2), with A and c added.  A[0] and G[L-1] have no
     effect, because x and g[L-1] are constant.  For a = phi(z), tanh has
@@ -51,9 +51,9 @@ Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.  Eqs.
     sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is
     the standard deviation of N(0, 1) truncated at -2 and 2.
 Exact.  The derivatives are exact for tanh, and for ReLU unless z = 0.
-    There, phi' is set to 0, and the signals of ReLU units jump.
-Cost.   For N samples and w weights, `backward` needs O(N w) operations;
-    `signals`, `jacobian` and `second_order` need K times as many.
+    At z = 0, phi' is set to 0, and the signals of ReLU units jump.
+Cost.   For N samples, K outputs and w weights, `backward` needs O(N w)
+    operations; `signals`, `jacobian` and `second_order` need O(N K w).
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -161,7 +161,7 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Return phi'(z[l]), with the shape (N, n_out), for each hidden layer."""
+    """Return the slopes phi'(z[l]) of each hidden layer, with shape (N, n_out)."""
     found = []
     for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -180,8 +180,8 @@ def _slopes(inputs, pre, activation):
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """Compute the gradient backward through the layers, eqs. (5) and (13).
 
-    `dinputs` holds A[l], `extra` holds c[l] of (12), and `gain` holds the
-    terms (11).  An entry None stands for 0.
+    `dinputs` holds A[l], `extra` holds c[l] of eq. (12), and `gain` holds the
+    sums of eq. (11).  An entry None stands for 0.
     """
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
@@ -230,7 +230,7 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Return the units with non-zero signals, and their signals (N K, units)."""
+    """Return the indices of units with non-zero signals, and these signals."""
     rows = signals.reshape(-1, signals.shape[2])
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -298,7 +298,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Compute c[l] of eq. (12) and the term (11) of each dW[l]."""
+    """Compute c[l] of eq. (12), and the contribution of eq. (11) to each dW[l]."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -365,7 +365,7 @@ def _fields(recording):
 
 
 def _network(weights, recording, activation, spec="", *values):
-    """Validate a recording and `values`; return them with the slopes phi'."""
+    """Validate a recording and `values`; return both, and the slopes phi'."""
     _one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(RUN + spec, weights, *_fields(recording),
                                             *values)
@@ -373,7 +373,7 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Validate and return arrays and lists of arrays, with `_arrays`.
+    """Validate arrays and lists of arrays with `_arrays`, and return them.
 
     A rule of `spec` that contains [{0}] describes a list with one array for
     each layer {0}.  The index {1} is {0} + 1, and {2} is the number of layers.

@@ -12,10 +12,10 @@ A dense layer z = W a_n + b with signals g_nk = df_k(x_n)/dz contributes
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-Term (2) holds without a mask, and (3) with the mask M; the bias adds 1.  A
-convolution has patches A_n (P, q) and signals G_nk (P, c) at P positions.
-Its Jacobians are J_nk for the weights and b_nk for the biases.  Its
-contribution is (5), where `o` is the entrywise product:
+Term (2) holds without a mask, and (3) with the mask M.  The bias adds 1.
+A convolution has patches A_n (P, q) and signals G_nk (P, c) at P
+positions.  Its Jacobians are J_nk for the weights and b_nk for the biases.
+Its contribution is (5), where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
@@ -29,11 +29,12 @@ Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  For a
     dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    The derivative db is (9) with b for J and no M.  With a mask, C and R
-    depend on j in (3), and (7) also sums R_j M_ji a_mi over j.
-Exact.  Both kinds are exact.  The kind "at_masked" is the kernel of all
-    weights, evaluated at the masked weights, as in the authors' code.  The
-    kind "through_mask" governs the training of the masked network.
+    The derivative db is (9) with b in place of J, and without M.  With a
+    mask, C and R depend on j, and (7) sums R_j M_ji a_mi over m and j.
+Exact.  Both kinds of kernel are exact.  The kind "at_masked" is the kernel
+    of all weights, evaluated at the masked weights, as in the authors'
+    code.  The kind "through_mask" governs the training of the masked
+    network.
 Cost.   For N x M pairs of samples and k outputs, a dense layer of i inputs
     and j units needs N M (i + k^2 j) multiplications, or N M (i + k^2) j
     with a mask.  A convolution needs N k P q c + N M k^2 q c.
@@ -71,7 +72,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         column and channel, and signals (N, K, P, c).  Signals are the
         derivatives of the outputs with respect to the pre-activations.
     right : (inputs, signals), optional
-        Second batch, of M samples; None stands for `left`, at half the cost.
+        Second batch, of M samples; by default `left`, which halves the cost.
     masks : list of arrays of 0 and 1, optional
         Masks in the shapes of the weights, used only for "through_mask".
     kind : {"at_masked", "through_mask"}
@@ -113,7 +114,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return inputs, and signals (N, C, K, ...) in C groups of K outputs."""
+    """Return inputs, and signals in C groups of K outputs, (N, C, K, ...)."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -121,7 +122,7 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return the row and column slices of all tiles; if `one`, the upper half."""
+    """Return row and column slices of all tiles, or of the upper half if `one`."""
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -131,7 +132,7 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Return the units with non-zero signals, and g, h and mask of these units."""
+    """Return the indices of units with non-zero signals, and their g, h and mask."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -141,7 +142,7 @@ def _live(g, h, mask):
 
 
 def _dense(tile, x, y, g, h, mask):
-    """Add the kernel of a dense layer to a tile (C, r, K, m K) in place."""
+    """Add the kernel of a dense layer to a kernel tile, (C, r, K, m K), in place."""
     if mask is None:
         both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)[:, None]
         return _gram(tile, g, h, both)                                     # (2)
@@ -152,7 +153,7 @@ def _dense(tile, x, y, g, h, mask):
 
 
 def _gram(tile, g, h, both=1):
-    """Add <g_nk, h_mq>, multiplied by `both` (r, 1, m K), to a tile in place."""
+    """Add <g_nk, h_mq> times `both`, (r, 1, m K), to a kernel tile in place."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)
@@ -187,7 +188,7 @@ def _cuts(N, K, a, g):
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the Jacobian (N, C, K, c q) for the channels `cut` of a convolution."""
+    """Return a convolution's Jacobian for the channels `cut`, (N, C, K, c q)."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
     return J if mask is None else J * mask[cut].ravel()
@@ -241,7 +242,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
-    """Add the contribution of a tile D (r, m, K, K) to dx, dg, dy and dh."""
+    """Add a dense layer's adjoint for a tile D, (r, m, K, K), to dx, dg, dy, dh."""
     (r, K, j), m = g.shape, len(y)
     flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -328,7 +329,7 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Validate and return batches, left shapes, masks (j, i) and values."""
+    """Validate the batches, the masks and `values`; return these and left shapes."""
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
@@ -366,7 +367,7 @@ def _layers(name, batch, L=None):
 
 
 def _shapes(name, batch):
-    """Validate a batch of shapes; return (inputs, signals) of each layer."""
+    """Validate array shapes, and return a pair (inputs, signals) for each layer."""
     _layers(name, batch)
     layers = [tuple(map(tuple, layer)) for layer in zip(*batch, strict=True)]
     N, K = (*layers[0][1], 0, 0)[:2]

@@ -24,8 +24,9 @@ Approximate.  The predictions are exact for a network that is linear in its
     weights.  For other networks, the predictions neglect the change of K,
     which is of order 1/width in one step.  A masked network needs the kind
     "through_mask" of `ntk.kernel`.
-Cost.   The time is O((N k)^3) once, plus O((N + M) N k^2) for each s.
-Departures.  Training takes discrete steps, in place of a gradient flow.
+Cost.   For k outputs and N training and M test samples, the time is
+    O((N k)^3) once, plus O((N + M) N k^2) for each step count s.
+Departures.  Training takes discrete steps instead of a gradient flow.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -148,7 +149,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return (1 - pace values)^s and S_s of eq. (3), both of shape (S, N K)."""
+    """Return (1 - pace values)^s, and S_s of eq. (3), both with shape (S, N K)."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():

@@ -130,7 +130,7 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Return recording, signals, and the pair (inputs, signals) of each half."""
+    """Run the network; return recording, signals, and (inputs, signals) by half."""
     if getattr(model, "_fields", None) != Model._fields:
         raise ValueError(f"model is {model!r:.60}: must be a Model")
     if np.ndim(x) < 2 or len(x) < 2:
@@ -169,8 +169,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     goal : Target
         Result of `target` for the same batch.
     density, strength, l2 : float
-        Fraction of weights that are not pruned, in (0, 1], coefficient of the
-        kernel loss (1), and coefficient of the weight decay (3).
+        Fraction of unpruned weights, in (0, 1]; coefficient of the kernel loss
+        (1); coefficient of the weight decay (3).
     kind : {"at_masked", "through_mask"}
         Kind of the student's kernel.
 
@@ -255,8 +255,8 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     masks : list of arrays, optional
         Initial masks; prune(weights) by default.
     watch : callable, optional
-        Function that is called with (step, student) before each step, before
-        the mask update of that step, and once at the end.
+        Function that is called as watch(step, student) before each step and
+        its mask update, and once after the last step.
 
     Returns
     -------
@@ -309,7 +309,7 @@ def _masked(student):
 
 
 def _goal(name, goal, own):
-    """Validate and return the target array that is compared with `own`."""
+    """Validate and return one of the teacher's arrays, in the shape of `own`."""
     return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
                    dtype=own.dtype)[0]
 

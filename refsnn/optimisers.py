@@ -21,7 +21,7 @@ initial value 0:
     v = max(beta2 v, |g| + eps)                          (6)  [KB15] alg. 2
     update = -rate m / (1 - beta1^t) / v                 (7)  [KB15] alg. 2
 
-`rmsprop` uses (8), and `rmaxprop` uses (9), each with the update (10):
+`rmsprop` uses eq. (8), `rmaxprop` uses eq. (9), and both use eq. (10):
 
     v = decay v + (1 - decay) g^2                         (8)  [TH12]
     v = max(decay v, g^2)                                 (9)  [ZG18]
@@ -111,7 +111,7 @@ def _begin(state, gradient, fields, out):
 
 
 def _blend(decay, old, weight, new, out, work):
-    """Write decay*old + weight*new to out, which may be old; work may be new."""
+    """Write decay*old + weight*new to `out` (may be `old`); `work` may be `new`."""
     np.multiply(new, weight, out=work)
     np.multiply(old, decay, out=out)
     out += work

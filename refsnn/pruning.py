@@ -30,7 +30,7 @@ Exact.  All entries of a mask are 0 or 1.  Biases are never pruned.
 Cost.   Time and memory are O(P).
 Departures.  The authors' random baseline permutes the magnitude mask along
     its first axis, with a fixed random key.  This permutation preserves,
-    for example, the number of inputs of each dense unit.  Here, (4)
+    for example, the number of inputs of each dense unit.  Here, rule (4)
     samples from all weights of a group.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -72,7 +72,7 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Return masks; `keep` maps the flat scores of a group to flat bools."""
+    """Return the masks that `keep` computes from the flat scores of each group."""
     _one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":

@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements a recurrent network of tanh rate units.
 
-The input x, input weights W and recurrent weights V determine the states:
+The input x and the weights W, V determine activations a and states h:
 
     a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19], box 1
     h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  Total derivatives are dh[t] = dL/dh[t] and d[t] = dL/da[t]:
+    to h[t].  The total derivatives dh[t] = dL/dh[t], d[t] = dL/da[t] are
 
     d[t] = (1 - h[t]^2) dh[t]                        (3)  [NMZ19], box 2
     dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19], box 2
@@ -21,12 +21,14 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
           dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
-Exact.  The network is smooth.  Finite differences confirm (3)-(8).
+Exact.  The gradient is exact, because the network is smooth.  Tests
+    confirm eqs. (3)-(8) by finite differences.
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
-    memory.  `linearise` takes O(T B n p) time and memory, p = n m + n n.
-Departures.  There are none.  A bias is an additional input equal to 1.
-Errata.  Box 2 of [NMZ19] gives the presynaptic factor of dV the index t of
-    the error.  The correct index is t - 1, as in (5).
+    memory.  `linearise` takes O(T B n p) of both; p = n m + n n weights.
+Departures.  There are no departures from [NMZ19].  To represent a bias,
+    add an input that is always 1.
+Errata.  In box 2 of [NMZ19], the presynaptic factor of dV has the time
+    index t.  The correct index is t - 1, as in (5).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -107,7 +109,7 @@ def backward(x, W, V, h, dh, h0=None):
 
 
 def _before(h, h0):
-    """Return h[t-1] for every t; the first entry is h0, or 0 for None."""
+    """Return the states h[t-1] of all steps; the first is h0, or 0 if h0 is None."""
     first = np.zeros_like(h[0]) if h0 is None else h0
     return np.concatenate([first[None], h[:-1]])
 

@@ -13,11 +13,11 @@ influence F[t] = dh[t]/dparameters at fixed h[t-1],
 
 In a layer of LIF neurons, each weight directly affects one neuron only.
 Row i of theta = [W | V] holds the w weights of neuron i.  Column i w + j
-of an influence belongs to theta_ij.  D(z) is the n x (n w) matrix with z_j
-in row i and column i w + j, and 0 elsewhere.  Let I be the currents, U
-the membrane potentials and S the spikes.  The surrogate derivative
-psi[t] replaces dS[t]/dU[t], and c[t] is 0 for neurons that are refractory
-at step t and 1 otherwise:
+of an influence is the derivative with respect to theta_ij.  D(z) is the n
+x (n w) matrix with z_j in row i and column i w + j, and 0 elsewhere.  Let
+I be the currents, U the membrane potentials and S the spikes.  The
+surrogate derivative psi[t] replaces dS[t]/dU[t], and c[t] is 0 for neurons
+that are refractory at step t and 1 otherwise:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t],
     U[t+1] = c[t+1] (beta U[t] + gain I[t] - threshold S[t])    subtract
@@ -37,17 +37,17 @@ The layer has two influences, G = dI/dtheta and P = dU/dtheta:
 `through_reset=False` sets z = 0.
 
 Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are (1) with the
-    J and F of the layer.  Each column of F has one nonzero entry.  Hence
-    V diag(psi) P is the only matrix product.
+    J and F of the layer.  Each column of F has one nonzero entry.  Hence V
+    diag(psi) P is the only matrix product in (4) and (5).
 Exact.  Eqs. (1)-(3) are exact for every J, F and q.  Eqs. (4) and (5) are
     exact for the hard-spiking layer with dS/dU := psi.  The refractory
     mask c is a recorded value.
 Cost.   A step takes O(n^2 p) time and O(n p) memory per sequence, for n
     neurons and p = n w weights.
 Departures.  [WZ89] uses rate units and updates the weights at each step;
-    here the caller decides when to update the weights.  [ZN21] joins
-    current and membrane potential in one state.  Here G and P are separate
-    arrays, because V multiplies only P.
+    here the caller decides when to update the weights.  [ZN21] combines
+    current and membrane potential in one state vector.  Here G and P are
+    separate arrays, because V multiplies only P.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -109,7 +109,7 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient of the loss of one step, eq. (2) or (6).
+    """Return the gradient of the loss at one time step, eq. (2) or (6).
 
     >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
     [3.0, 6.0]
@@ -203,7 +203,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     Returns
     -------
     Influence
-        Influences at step t + 1.  The gradient needs `mem` only.
+        Influences at step t + 1.  Eq. (6) uses only the field `mem`.
     """
     now, shape = (syn, mem, spikes), np.shape(psi)
     if len(shape) != 2 or not _fit(
@@ -234,7 +234,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
 
 
 def _factors(now, psi, clamp, model, through_reset):
-    """Return the factors of P and G in eq. (5), with one axis more than psi."""
+    """Return the factors of P and G in eq. (5), with an added last axis."""
     syn, mem, spikes = now
     beta, gain, threshold, reset = model
     c = 1 - clamp
@@ -245,7 +245,7 @@ def _factors(now, psi, clamp, model, through_reset):
 
 
 def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
-    """Compute (5), and (4) without D, for a block of columns; new_G may be G."""
+    """Compute eqs. (5) and (4), except D, for some columns; new_G may be G."""
     a, b = factors
     np.multiply(P, a, out=new_P)
     new_P += G if (b == 1).all() else b * G                                # (5)
@@ -255,7 +255,7 @@ def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
 
 
 def _diagonal(M, first, w):
-    """Return a view of M at the nonzero entries of D, from neuron `first` on."""
+    """Return a view of M where D is nonzero; the columns start at neuron `first`."""
     k = M.shape[1] // w
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, w))
 
@@ -316,7 +316,7 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _lif_block(factors, alpha, V, psi, z, q, low, high):
-    """Return sum_t q[t]^T P[t] for the weights of neurons low to high - 1."""
+    """Return the gradient, eq. (3), for the weights of neurons low to high - 1."""
     (T, n), w = psi.shape, z.shape[1]
     G, P, new = (np.zeros((n, (high - low) * w), psi.dtype) for _ in range(3))
     spot, total = _diagonal(G, low, w), np.zeros(P.shape[1], psi.dtype)
@@ -330,7 +330,7 @@ def _lif_block(factors, alpha, V, psi, z, q, low, high):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a fast test that replaces `_arrays`."""
+    """Return whether all arrays pass a test that is faster than `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -338,7 +338,7 @@ def _fit(*pairs):
 
 
 def _checked(psi, clamp, alpha, beta, gain, threshold):
-    """Validate the mask and constants and return them in the dtype of psi."""
+    """Return the validated refractory mask and constants in the dtype of psi."""
     clamp = np.zeros_like(psi) if clamp is None else _arrays(
         "psi (B, n) float, clamp (B, n) in {0, 1}", psi, clamp)[1]
     if type(alpha) is type(beta) is type(gain) is type(threshold) is float \
@@ -356,14 +356,14 @@ def _options(reset, *flags):
 
 
 def _fields(name, value):
-    """Return pairs of field name and value; None yields None for each value."""
+    """Return (field name, array) for each field; the arrays of None are None."""
     if value is not None and (not isinstance(value, tuple) or len(value) != 2):
         raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
     return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Validate and return the buffer `value`; return a new array for None."""
+    """Return the validated buffer `value`, or a new array if `value` is None."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -377,7 +377,7 @@ def _buffer(name, value, shape, dtype, others):
 
 
 def _unread(name, value, shape, *dtypes):
-    """Validate shape and dtype, but not the entries, and return an array."""
+    """Return an array with validated shape and dtype, but unchecked entries."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype not in dtypes:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be "

@@ -2,8 +2,8 @@
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
 The path integral w sums the contributions of a parameter to the decrease
-of the loss over a task.  At the end of the task, w increases the
-importance of the parameter.  A quadratic penalty keeps important
+of the loss over a task.  At the end of the task, a normalised w is added
+to the importance of the parameter.  A quadratic penalty keeps important
 parameters near their anchors, the values after the previous task.  Let
 theta be the parameters, g a gradient before a step, dtheta the change of
 theta in the step, c the penalty coefficient, and f a prefactor.  Then
@@ -27,11 +27,12 @@ After (2), w is set to 0, and the anchor to theta.  The fields of
     avalanche    total     step     none     1e-7  1    1/2  cap 1e-3
     nupic        total     step     task     0.1   0.1  1
 
-"paper" is [ZPG17] as printed, and "pathint", the default, is the code of
-its authors.  "vandeven" is the repository continual-learning.
-"mammoth_old" is mammoth before September 2024.  "nupic" is nupic.research.
-"vandeven" uses c = 10 for split MNIST with one head per task, and 5e4 or
-5e3 otherwise.  avalanche has no default for c; the preset uses 1.
+"paper" is [ZPG17] as printed, and "pathint", the default, is the published
+code of the authors.  "vandeven" is the repository continual-learning of G.
+van de Ven.  "mammoth_old" is mammoth before September 2024.  "nupic" is
+nupic.research.  "vandeven" uses c = 10 for split MNIST with one head per
+task, and 5e4 or 5e3 otherwise.  avalanche has no default for c; the preset
+uses 1.
   g        "task" is the gradient of the task loss; "total" is the gradient
            of the task loss plus the penalty.
   dtheta   "step" is the optimiser's update.  "descent" is -rate g, the
@@ -62,10 +63,11 @@ Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  As in all these implementations, importances are summed over
     tasks and share the latest anchor.  A pathint notebook for permuted
-    MNIST uses 0 as first anchor; pass zeros to `begin` in this case.  The
-    repository continual-learning omits (2) after the last task.  Stored
-    arrays are copies.  avalanche 0.6.0 on a CPU stores a view of the
-    current weights; all distances are then 0, and so is the penalty.
+    MNIST uses 0 as the first anchor; to reproduce this choice, pass zeros
+    to `begin`.  The repository continual-learning omits (2) after the last
+    task.  This module stores copies of arrays.  avalanche 0.6.0 on a CPU
+    stores a view of the current weights; all distances are then 0, and so
+    is the penalty.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -81,7 +83,7 @@ __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
 
 
 class Settings(NamedTuple):
-    """Hold the implementation choices; the defaults reproduce pathint."""
+    """Hold the implementation choices; the defaults are the preset "pathint"."""
     gradient: str = "task"          # or "total"
     displacement: str = "step"      # or "descent"
     rate: float = 1e-3              # learning rate, for "descent"
@@ -95,7 +97,7 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of SI; its arrays have the shapes of the parameters."""
+    """Hold the state of SI, in arrays with the shapes of the parameters."""
     path_integral: Union[np.ndarray, list]      # w of the current task
     importance: Union[np.ndarray, list]         # sum over consolidated tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
@@ -144,7 +146,7 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *lists):
-    """Apply a function to each array; return a list if `like` is a list."""
+    """Apply a function to all arrays; return a list only if `like` is a list."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
         found = [np.asarray(function(*arrays), arrays[0].dtype)

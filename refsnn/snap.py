@@ -17,11 +17,11 @@ Derivation.  Without P, (1) gives the exact M[t] = dh[t]/dp.  Entries of M
     block of M.  A block needs only the entries of J between its kept
     neurons.
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
-    For one block, SnAp-n is the exact gradient of a run in which the kept
-    neurons receive the recorded spikes of all other neurons.  SnAp-n is
-    exact if P removes only zeros: for n = 2 with a dense V, for n = N on a
-    ring of N neurons, and for any n with a diagonal V.  SnAp-1 is the rung
-    "block" of `sparse_rtrl`.
+    For one block, SnAp-n is the exact gradient of a simulation in which
+    the kept neurons receive the recorded spikes of all other neurons.
+    SnAp-n is exact if P removes only zeros: for n = 2 with a dense V, for
+    n = N on a ring of N neurons, and for any n with a diagonal V.  SnAp-1
+    is the rung "block" of `sparse_rtrl`.
 Cost.   The memory is O(B p k) and the time is O(T B p k^2) for p
     parameters with k kept neurons each; exact RTRL keeps all N neurons.
 Departures.  [MEE21] counts steps between single states.  Here, a step is a

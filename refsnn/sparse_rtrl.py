@@ -154,7 +154,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
 
 
 def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
-    """Advance the traces by eqs. (1)-(6), with the result of `_factors`."""
+    """Advance the traces by eqs. (1)-(6); `factors` is the result of `_factors`."""
     syn, mem = traces
     (B, n), c = psi.shape, z.shape[1]
     if rung == "presynaptic":
@@ -366,7 +366,7 @@ def _present(psi, x, V, syn, mem, spikes):
 
 
 def _masked(psi, clamp):
-    """Validate and return the mask in the dtype of psi; None stands for 0."""
+    """Validate and return the refractory mask in psi's dtype; None stands for 0."""
     if clamp is None:
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
@@ -375,7 +375,7 @@ def _masked(psi, clamp):
 
 
 def _constants(spec, psi, *numbers):
-    """Validate and return constants in the dtype of psi, with a path for floats."""
+    """Validate and return constants in psi's dtype; floats use a faster test."""
     if all(type(number) is float for number in numbers) \
             and 0 <= min(numbers[:2]) and max(numbers[:2]) < 0.9999 \
             and 1e-9 < min(numbers[2:]) and max(numbers[2:]) < 1e9:
@@ -384,7 +384,7 @@ def _constants(spec, psi, *numbers):
 
 
 def _earlier(name, traces, shape, psi):
-    """Validate and return traces in the dtype of psi; shape None allows any rung."""
+    """Validate and return traces in psi's dtype; if shape is None, of any rung."""
     if not isinstance(traces, tuple) or len(traces) != 2:
         raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
     syn, mem = traces

@@ -42,8 +42,9 @@ Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
 Exact.  The derivatives are exact as long as no causal set changes.  At a
     change, t_i jumps or has a kink.  A membrane that only touches the
     threshold causes no spike.  Near this case, a_i approaches 0, and (5)
-    and (6) diverge.  In (9), the derivative is 0 for t >= late.
-Cost.   Time and memory are O(B n m) for m inputs and n units, plus a sort.
+    and (6) diverge.  The derivative (9) is 0 for t >= late.
+Cost.   Time and memory are O(B n m) for m inputs and n units.  In
+    addition, the inputs of each sample are sorted.
 Departures.  [NMZ19] sets tau = 1 and allows several spikes per input.
     [M17] sets tau = threshold = 1.  Here, an input that spikes r times is
     represented by r inputs with the same weight.
@@ -147,8 +148,8 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     Returns
     -------
     dW, dinputs : (n, m) and (B, m) float
-        Derivatives with respect to the weights, summed over the batch, and to
-        the input times (0 for inputs that do not spike).
+        Derivatives with respect to the weights, summed over the batch, and
+        with respect to the input times (0 for inputs that do not spike).
     """
     W, inputs = _arrays(LAYER, W, inputs)
     tau, = _arrays("tau () in (0, inf)", tau)
@@ -231,8 +232,8 @@ def cross_entropy(times, labels, *, scale, late):
     labels : (B,) int
         Unit that should spike first in each sample, 0 ... k-1.
     scale, late : float
-        Delay that divides the odds of a unit by e, in s, and time that
-        replaces all later times, including infinity, in s.
+        Delay in s that divides the odds of a unit by e, and time in s that
+        replaces all later times, including infinity.
 
     Returns
     -------
@@ -255,7 +256,7 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def _crossed(dtimes, crossing, B, n, m):
-    """Validate and return `dtimes` and the crossing arrays, without a cast."""
+    """Validate and return `dtimes` and the arrays of `crossing`."""
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
     dtimes, times, causal, slope = _arrays(

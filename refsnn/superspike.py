@@ -26,8 +26,8 @@ order, with the old values of traces that a later equation updates:
 
 where r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)).  Hence lambda
 is psi z~ convolved with a double-exponential kernel alpha of unit area.
-The same kernel filters the signal, a train of error events of area 1.
-With * for convolution, the error e and the weight change dm are
+The same kernel filters the signal, a train of error events, each of area
+1.  With * for convolution, the error e and the weight change dm are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
@@ -43,7 +43,7 @@ Approximate.  For one layer, the sum of (11) over steps equals -dt times
     refractoriness are a recorded additive term; trace is "simulator"; x,
     psi and the signal have equal delays; the loss extends to the end of
     the trial.  The traces neglect that a reset to 0 erases the history of
-    the membrane potential.  The signal of hidden neurons is heuristic.
+    the membrane potential.  Hidden neurons have heuristic signals.
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between paper and code:
     surrogate_read: (4) uses U "before_reset", as in the paper, or
@@ -59,9 +59,10 @@ Departures.  Options cover the differences between paper and code:
     het: zeta is z^exponent ("plain"), z^exponent e^2 ("error", the paper's
         variant), or z^exponent where |e| dt >= 1e-7, else 0 ("published").
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
-    The code's other cutoffs are omitted: z~ and e below 1e-7, and psi at
-    more than 20 mV below rest.  The code applies the optimiser RMaxProp to
-    the sum of (11) every 0.5 s; the paper suggests every step.
+    The module omits other cutoffs of the code, which set z~ and e to 0
+    below 1e-7, and psi to 0 at more than 20 mV below rest.  The code
+    applies the optimiser RMaxProp to the sum of (11) every 0.5 s; the
+    paper suggests an update in every step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -196,7 +197,7 @@ def coefficients(settings):
 
 
 def _steps(name, s):
-    """Return the setting with the given name as a number of steps of dt."""
+    """Convert the setting with the given name from seconds to time steps."""
     time = getattr(s, name)
     steps = round(time / s.dt)
     if abs(time / s.dt - steps) > 1e-6 * max(steps, 1):
@@ -311,7 +312,7 @@ def accumulate(k, state, W, step, signal):
     State
         State after the step.
     dm : (B, n, m) float
-        Weight change of eq. (11), summed by the caller between updates.
+        Weight change of eq. (11); the caller sums dm between updates.
     error : (B, n) float
         Filtered error e, 1/s.
     """
@@ -353,7 +354,7 @@ def _checked(settings):
 
 
 def _valid(k, dtype):
-    """Validate and return the coefficients of this module or its fast form."""
+    """Validate and return the coefficients of this module or `fast.superspike`."""
     if getattr(k, "_fields", None) != Coefficients._fields:
         raise ValueError(f"k is {k!r:.60}: must be a result of `coefficients`")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
@@ -365,7 +366,7 @@ def _valid(k, dtype):
 def _given(k, state, names, W, *others):
     """Validate k and the state; return all other arrays in the dtype of W.
 
-    `_arrays` takes half as long as a step and is called only if needed.
+    `_arrays` takes half the time of a step, and is called only if needed.
     """
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
@@ -386,7 +387,7 @@ def _given(k, state, names, W, *others):
 
 
 def _fits(array, like):
-    """Return whether a finite array matches `like`; 2-d arrays may be bool."""
+    """Return whether an array is finite and matches `like`; 2-d bools are valid."""
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()

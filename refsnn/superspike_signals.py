@@ -28,8 +28,8 @@ Derivation.  The trace z is the sum of exp(-age/tau) over past spikes.  By
     Campbell's theorem, the j-th cumulant of z is nu int_0^inf exp(-j
     t/tau) dt.  Eq. (4) holds for all random variables.  For r = 4, A.4 is
     (nu tau / 12) (3 + 25 nu tau + 36 (nu tau)^2 + 12 (nu tau)^3).
-Exact.  Eqs. (3) and (4) hold in continuous time.  Time steps of dt change
-    the moments by O(dt/tau).
+Exact.  Eqs. (3) and (4) hold in continuous time.  In a simulation, time
+    steps of length dt change the moments by O(dt/tau).
 Cost.   `delayed` takes O(T B n) time and memory, and (2) takes O(B n k)
     time for each step with an error event.
 Departures.  As in the published code, hidden neurons receive and filter
@@ -91,7 +91,7 @@ def feedback(kind, W_out, rng=None):
     Returns
     -------
     (B, n, k) float
-        Feedback matrix; repeat a "symmetric" call after weight changes.
+        Feedback matrix; recompute a "symmetric" matrix after weight changes.
     """
     W_out, = _arrays("W_out (B, k, n) float", W_out)
     if _one_of("kind", kind, "symmetric", "random", "uniform") == "symmetric":

@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | surrogates.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Compute surrogate derivatives of the spike function, and their primitives.
+r"""Compute surrogate spike derivatives and their antiderivatives.
 
-A neuron spikes where S = H(v) is 1, with the step function H and v = u -
-threshold.  The derivative of H is 0 or infinite.  The surrogate gradient
-replaces this derivative by a bump f'(v), whose primitive is f.  Let v0 be
-the recorded value of v.  At v = v0, the function H(v0) + f(v) - f(v0)
-equals H, and its derivative is the surrogate derivative.  The bump f' is
-even and f is odd.  With the steepness k, in units of 1/v, and z = k |v|,
-the values for v >= 0 are
+A neuron spikes where S = H(v) is 1, with the Heaviside step function H and
+v = u - threshold.  The derivative of H is 0 or infinite.  The surrogate
+gradient replaces this derivative by a bump f'(v), whose antiderivative is
+f.  Let v0 be the recorded value of v.  At v = v0, the function H(v0) +
+f(v) - f(v0) equals H, and its derivative is the surrogate derivative.  The
+bump f' is even and f is odd.  With the steepness k, in units of 1/v, and z
+= k |v|, the values for v >= 0 are
 
   fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18]
   sigmoid       f' = 4 s(z) s(-z)   k f = 2 tanh(z/2)   (2)
@@ -19,9 +19,9 @@ the values for v >= 0 are
 
 with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.
 
-Derivation.  In each line, d(k f)/dz = f' and f(0) = 0; dz/dv is k for v >
-    0.  Each bump has the peak f'(0) = 1 for every steepness, so f rises by
-    at most 2/k on either side of the threshold.
+Derivation.  For each surrogate, d(k f)/dz = f' and f(0) = 0; dz/dv is k
+    for v > 0.  Each bump has the peak f'(0) = 1 for every steepness, so f
+    rises by at most 2/k on either side of the threshold.
 Exact.  f' is the derivative of f at every v, except for boxcar at |v| =
     1/k.  There, f has the one-sided derivatives 1 and 0, and f' is set to
     0.  The bumps of triangle and boxcar are 0 for |v| >= 1/k.
@@ -45,7 +45,7 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 
 def fast_sigmoid(v, steepness):
-    """Return primitive f and bump f' of the fast sigmoid (SuperSpike), eq. (1).
+    """Return antiderivative f and bump f' of the fast sigmoid, eq. (1).
 
     >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
     >>> value.tolist(), derivative.tolist()
@@ -84,7 +84,7 @@ def _pair(v, k, height, bump):
 
 
 def sigmoid(v, steepness):
-    """Return primitive f and bump f' of the logistic surrogate, eq. (2).
+    """Return antiderivative f and bump f' of the logistic surrogate, eq. (2).
 
     >>> value, derivative = sigmoid(np.array([0.0, 1000.0]), 2)
     >>> value.tolist(), derivative.tolist()
@@ -105,7 +105,7 @@ def sigmoid(v, steepness):
 
 
 def triangle(v, steepness):
-    """Return primitive f and bump f' of the triangular surrogate, eq. (3).
+    """Return antiderivative f and bump f' of the triangular surrogate, eq. (3).
 
     >>> value, derivative = triangle(np.array([0.25, -0.5, 3.0]), 2)
     >>> value.tolist(), derivative.tolist()
@@ -127,7 +127,7 @@ def triangle(v, steepness):
 
 
 def gaussian(v, steepness):
-    """Return primitive f and bump f' of the Gaussian surrogate, eq. (4).
+    """Return antiderivative f and bump f' of the Gaussian surrogate, eq. (4).
 
     >>> value, derivative = gaussian(np.array([0.0, 1.0]), 1)
     >>> [round(a, 4) for a in value.tolist() + derivative.tolist()]
@@ -149,7 +149,7 @@ def gaussian(v, steepness):
 
 
 def arctan(v, steepness):
-    """Return primitive f and bump f' of the arctangent surrogate, eq. (5).
+    """Return antiderivative f and bump f' of the arctangent surrogate, eq. (5).
 
     >>> value, derivative = arctan(np.array([0.0, 0.5]), 2)
     >>> float(8 * value[1]) == np.pi, derivative.tolist()
@@ -169,7 +169,7 @@ def arctan(v, steepness):
 
 
 def slayer(v, steepness):
-    """Return primitive f and bump f' of the SLAYER surrogate, eq. (6).
+    """Return antiderivative f and bump f' of the SLAYER surrogate, eq. (6).
 
     >>> value, derivative = slayer(np.array([0.0, -1000.0]), 2)
     >>> value.tolist(), derivative.tolist()
@@ -189,7 +189,7 @@ def slayer(v, steepness):
 
 
 def boxcar(v, steepness):
-    """Return primitive f and bump f' of the rectangular surrogate, eq. (7).
+    """Return antiderivative f and bump f' of the rectangular surrogate, eq. (7).
 
     >>> value, derivative = boxcar(np.array([-0.25, 0.5, 3.0]), 2)
     >>> value.tolist(), derivative.tolist()

@@ -137,8 +137,8 @@ def rotated(images, rng, *, most=15.0):
     Returns
     -------
     (B, H, W) float
-        Rotated images, linearly interpolated; pixels from outside the original
-        are 0.
+        Rotated images, linearly interpolated.  Pixels whose source lies outside
+        the original image are 0.
 
     Examples
     --------

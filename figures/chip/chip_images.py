@@ -106,7 +106,7 @@ def load(task, folder, seed, repeat):
 
 
 def coded(images):
-    """Encode images as input spikes (T, B, 256); a white pixel spikes in bin 0."""
+    """Encode images as input spikes (T, B, 256); a white pixel spikes in time bin 0."""
     return chip_coding.latency(images.reshape(len(images), -1), first=WHITE_S)
 
 
@@ -275,7 +275,7 @@ def unpacked(found):
 
 
 def parts(epochs, task):
-    """Split a training into jobs; return a list of (first epoch, number of epochs)."""
+    """Split a training run into jobs; return a list of (first epoch, epoch count)."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 

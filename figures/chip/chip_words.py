@@ -38,7 +38,8 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes (T, B, 70) of the words in `index`.
 
-    From the 700 channels of SHD, the 70 channels of the paper are selected.
+    If the words have 700 channels, as in SHD, the 70 channels of the paper are
+    selected.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, words.channels // INPUTS)
     return np.stack([chip_coding.words(
@@ -80,8 +81,9 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
     first, count : this job trains the epochs first ... first + count - 1.
     classes : number of classes; words of higher classes are not used.  None selects all
         classes.
-    before : results of the jobs that make the data set.  The result of the job to
-        continue follows, or that of the trained network for the control network.
+    before : results of the jobs that make the data set, followed by the result of the
+        job to continue, if any.  For a new control network, the result that holds the
+        trained network follows instead.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

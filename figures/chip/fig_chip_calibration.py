@@ -36,7 +36,7 @@ LEVELS = {"quick": (0, 30), "default": (0, 30, 50),          # de-calibration, %
           "full": (0, 10, 20, 30, 40, 50)}
 WHICH = {"all": (1, 1), "time constants": (1, 0), "thresholds": (0, 1)}
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)      # shares of silenced neurons
-DRAWS = 3                           # random draws of silenced neurons per share
+DRAWS = 3                           # random selections of silenced neurons per share
 DROPOUT = 0.4
 COLOURS = {"loop": colours.BLUE, "transfer": colours.VERMILION}
 NAMES = {"loop": "trained with the chip in the loop",
@@ -63,7 +63,7 @@ def jobs(size, seed, data):
 
 
 def drawn(which, level, seed, repeat):
-    """Sample the chip of a repeat, de-calibrated by `level` % in `which` parameters."""
+    """Sample the chip of a repeat; de-calibrate parameters `which` by `level` %."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     sigma = tuple(level / 100 * part for part in WHICH[which])
     return chip.draw(number, chip.CALIBRATED._replace(
@@ -120,9 +120,9 @@ def transfer(epochs, conditions, seed, repeat):
 
 
 def gather(results):
-    """Return the accuracies (conditions, repeats), also with silenced neurons.
+    """Return the accuracies (conditions, repeats), and those with silenced neurons.
 
-    The first axis of `silenced` has two entries, without dropout and with dropout.
+    The first axis of `silenced` has two entries: training without and with dropout.
     """
     loop = [r for r in results if r["kind"] == "loop"]
     other = [r for r in results if r["kind"] == "transfer"]
@@ -145,14 +145,20 @@ def gather(results):
 
 
 def rows(data, which):
-    """Return the condition indices of one kind of de-calibration, sorted by level."""
+    """Return the indices of the conditions with one kind of de-calibration.
+
+    The conditions are sorted by level.  The calibrated chip (level 0) is included.
+    """
     names, levels = data["which"].tolist(), data["level"]
     found = [i for i, name in enumerate(names) if name == which or levels[i] == 0]
     return sorted(found, key=lambda i: levels[i])
 
 
 def grown(data):
-    """Return the relative increase of the test error by silencing, as (2, shares)."""
+    """Return the relative increase of the test error due to silenced neurons.
+
+    The axes are (without or with dropout, share of silenced neurons).
+    """
     error = 1 - data["silenced"].mean(axis=1)
     return error / np.maximum(error[:, :1], 1e-3) - 1
 

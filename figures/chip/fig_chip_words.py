@@ -18,11 +18,11 @@ The left panels show the response of the chip to one test word after training:
 input spikes, hidden spikes, and the cumulative sum of each readout over time.
 The predicted word is that of the readout with the largest final sum.  The
 middle panel shows the training loss.  Thin lines are single runs, thick lines
-are means.  A run determines the chip, the initial weights and the order of
-the words.  The right panel shows the accuracy on training words and on two
-sets of test words.  Small markers are single runs, large markers are means.
-Black diamonds are the published accuracies on all test words of SHD (20
-classes).
+are means.  A run determines the chip, the initial weights and the order of the
+words.  The right panel shows the accuracy on training words and on two sets of
+test words (known speakers and held-out speakers).  Small markers are single
+runs, large markers are means.  Black diamonds are the published accuracies on
+all test words of SHD (20 classes).
 
 By default, the words are synthetic English digits, and networks are trained
 for 6 epochs.  With --full, networks are trained on SHD and SSC for 100

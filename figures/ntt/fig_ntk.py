@@ -15,10 +15,10 @@ dot per seed.  The right panel shows, for a single step, the part of the output 
 that the kernel does not predict, against the learning rate.  The networks in this panel
 have tanh units, because ReLU gates may switch during the step.  The unpredicted part
 decreases with the square of the learning rate, so the kernel predicts the complete
-first-order change.  In a sparse network, in which a random half of the weights is
-pruned, the kernel of the live weights ("through mask") also predicts the complete
-first-order change.  The kernel that also includes derivatives with respect to pruned
-weights ("at masked") does not predict the complete first-order change.
+first-order change.  The same holds in a sparse network, in which a random half of the
+weights is pruned, for the kernel of the remaining (live) weights ("through mask").  The
+kernel that also includes derivatives with respect to pruned weights ("at masked") does
+not predict the complete first-order change.
 
 Initial weights are normally distributed with variance 1 / fan-in, and initial biases
 are 0.  The learning rate is a quarter of its upper limit 2 / lambda, where lambda is
@@ -41,7 +41,7 @@ WIDTHS = {"quick": (16, 64, 256), "default": (16, 32, 64, 128, 256, 512, 1024),
           "full": (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)}
 REPEATS = {"quick": 2, "default": 5, "full": 10}
 STEPS, STEP_WIDTH = 300, 64
-RATES = 2.0 ** -np.arange(1, 12)    # of one step, in 1 / largest eigenvalue
+RATES = 2.0 ** -np.arange(1, 12)    # learning rates, in 1 / largest eigenvalue
 KERNELS = ("dense", "through mask", "at masked")
 COLOURS = dict(zip(KERNELS, (colours.BLUE, colours.GREEN, colours.VERMILION),
                    strict=True))
@@ -74,13 +74,13 @@ def problem(folder, seed, repeat, width, dtype):
 
 
 def linearised(weights, biases, x, kind="relu"):
-    """Return the outputs, and the pair of arrays that `ntk.kernel` reads."""
+    """Return the outputs, and the two arrays from which `ntk.kernel` is computed."""
     recording = mlp.forward(weights, biases, x, kind)
     return recording.outputs, (recording.inputs, mlp.signals(weights, recording, kind))
 
 
 def largest(kernel):
-    """Return the largest eigenvalue of the tangent kernel (N, N, K, K) of a batch."""
+    """Return the largest eigenvalue of a tangent kernel (N, N, K, K)."""
     size = len(kernel) * kernel.shape[2]
     return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
 
@@ -94,7 +94,7 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Train one network; return actual and predicted outputs, and their deviation."""
+    """Train one network; return outputs, predicted outputs and their deviation."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
                                                   np.float32)
     f, batch = linearised(weights, biases, x)
@@ -128,7 +128,7 @@ def relative(found, foretold):
 
 
 def step(folder, repeat, seed):
-    """Return the unpredicted output change (rms) of one step, (kernels, rates)."""
+    """Return the rms output change in one step that each kernel does not predict."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
     masks = pruning.random(weights, 0.5, seeds.rng(seed, FIGURE, "masks", repeat))
@@ -166,7 +166,7 @@ def gather(results):
 
 
 def exponent(x, y):
-    """Return the exponent of the power law in x that is fitted to y (points, ...)."""
+    """Fit a power law in x to the values y (points, ...); return its exponent."""
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])
 

@@ -8,7 +8,8 @@ images: SNIP, and logit-SNIP, which needs no labels.  At the lowest density, 2 %
 final test accuracy with NTT is at least 0.03 higher than with random masks, and at
 least as high as with every other baseline.  At a density of 5 %, the test accuracy
 after 100 steps with labels is at least as high with NTT as with random masks.  At the
-end, it is at most 0.02 lower with NTT than with random masks.
+end of training, the test accuracy with NTT is at most 0.02 lower than with random
+masks.
 
 The left panel shows the final accuracy (mean of the last five tests) against the
 density.  Error bars are the standard deviation over seeds.  The other panels show
@@ -17,8 +18,8 @@ methods start from the same dense weights and train on the same mini-batches.
 
 With --full, the data are MNIST, and the network has 784-300-100-10 units.  The transfer
 has 5,000 steps, followed by 10,000 steps with labels (published: 18,720 and 42,200).
-This figure mirrors the plots of accuracy against density in [LZ20], with layer-wise
-masks.  The claims are those of this project.
+Like [LZ20], this figure plots accuracy against density.  The masks are layer-wise.  The
+claims are those of this project.
 """
 
 import numpy as np
@@ -55,7 +56,7 @@ def jobs(size, seed, data):
 
 
 def problem(name, folder, seed, repeat):
-    """Return the network, and the images in random order."""
+    """Return the network, and the training and test images in random order."""
     net = training.perceptron(*SIZES[name])
     if folder is None:
         return net, training.digits(seed, repeat)
@@ -80,7 +81,7 @@ def learn(name, folder, method, density, steps, labelled, repeat, seed):
 
 
 def gather(results):
-    """Return the densities, and the curves (densities, repeats, steps, 2) by method."""
+    """Return the densities, and the learning curves of each method as one array."""
     densities = list(dict.fromkeys(float(r["density"]) for r in results))
     return {"densities": np.array(densities),
             **{method: np.array([[r["curve"] for r in results if r["method"] == method
@@ -90,12 +91,12 @@ def gather(results):
 
 
 def final(curves):
-    """Return the mean test accuracy of the last five tests, (densities, repeats)."""
+    """Return the mean accuracy over the last five tests, (densities, repeats)."""
     return curves[..., -5:, 1].mean(axis=-1)
 
 
 def early(curves):
-    """Return the test accuracy after `EARLY` steps, (densities, repeats)."""
+    """Return test accuracies (densities, repeats) after `EARLY` training steps."""
     return curves[:, :, np.abs(curves[0, 0, :, 0] - EARLY).argmin(), 1]
 
 

@@ -22,8 +22,8 @@ first seed (positive weights red, negative weights blue).
 The data are the embedded digits.  The network has 256-100-50-10 units and one tenth of
 the weights, and the transfer has 500 steps.  With --full, the data are MNIST, the
 network has 784-300-100-10 units and 3 % of the weights, and the transfer has 5,000
-steps.  This figure mirrors the statements of [LZ20] on layer-wise pruning.  The claims
-are those of this project.
+steps.  This figure illustrates the statements of [LZ20] on layer-wise pruning.  The
+claims are those of this project.
 """
 
 import numpy as np
@@ -57,7 +57,7 @@ def jobs(size, seed, data):
 
 
 def masks(name, folder, method, scope, steps, repeat, seed):
-    """Return layer densities, live weights per pixel and unit, and some weights."""
+    """Compute masks; return layer densities, live-weight counts and example weights."""
     _, images = fig_ntt.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
@@ -81,14 +81,14 @@ def gather(results):
 
 
 def follows(data, method):
-    """Return the correlation of live weights and pixel deviation, (repeats,)."""
+    """Return the correlation of live weights and standard deviation over pixels."""
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
                      zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
                          strict=True)])
 
 
 def unevenness(counts, density):
-    """Return the variance of the counts relative to chance, averaged over repeats."""
+    """Return the mean variance of live-weight counts, relative to chance."""
     return (counts.var(axis=1) / counts.mean(axis=1) / (1 - density)).mean()
 
 

@@ -5,7 +5,7 @@ sets yields masks for both sets.  Networks with 5 % of the weights are then trai
 labels on one of the sets, with fixed masks.  The test accuracy is averaged over the
 first 200 steps and over both sets.  Compared with random masks, networks after NTT on
 both sets gain at least 0.02.  Compared with networks whose transfer used only the set
-on which they are trained, they lose at most 0.05.
+on which they are trained, networks after NTT on both sets lose at most 0.05.
 
 In a second experiment, networks with 10 % of the weights learn to distinguish the
 digits 0 and 1 by gradient descent.  All networks start from the same dense weights.
@@ -28,8 +28,8 @@ are MNIST and Fashion-MNIST, and the network has 784-300-100-10 units and 3 % of
 weights.  The transfer has 5,000 steps, followed by 5,000 steps with labels.  If the
 data folder holds cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000
 images of each set, with 200 steps of transfer and mini-batches of 16 images.  This run
-only shows that the code works.  This figure mirrors the experiments of [LZ20] on merged
-data and on two classes.  The claims are those of this project.
+only shows that the code works.  This figure corresponds to the experiments of [LZ20] on
+merged data and on two classes.  The claims are those of this project.
 """
 
 import os
@@ -64,7 +64,7 @@ EARLY = 200
 
 
 def jobs(size, seed, data):
-    """Return the jobs that learn one of two image sets, and then the two-class jobs."""
+    """Return the jobs on pairs of image sets, followed by the two-class jobs."""
     name = fig_ntt.TASK.get(size, "digits")
     folder = data if size == "full" else None
 
@@ -88,7 +88,7 @@ def jobs(size, seed, data):
 # ---- two sets of images
 
 def sets(name, folder, seed, repeat):
-    """Return the network and both image sets, standardised together."""
+    """Return the network and two image sets with common standardisation."""
     if name == "cifar":
         net = training.convolutional("conv4")
         parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
@@ -152,7 +152,7 @@ def pair(folder, seed, repeat):
 
 
 def two_classes(folder, kind, steps, repeat, seed):
-    """Return the logits for unseen images at each step of gradient descent."""
+    """Train two-class networks; return the logits for unseen images at each step."""
     net, images = pair(folder, seed, repeat)
     rng = seeds.rng(seed, FIGURE, f"two {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "two", repeat))
@@ -197,14 +197,14 @@ def gather(results):
 
 
 def plane(logits, labels):
-    """Return the mean margin over the images of each class, (steps, 2)."""
+    """Return the mean margin of each class at each step, (steps, 2)."""
     margin = logits[:, :, 1] - logits[:, :, 0]
     return np.stack([-margin[:, labels == 0].mean(axis=1),
                      margin[:, labels == 1].mean(axis=1)], axis=1)
 
 
 def early(curves):
-    """Return the mean test accuracy of all tests from step 1 to step `EARLY`."""
+    """Return the test accuracy averaged over all tests from step 1 to step `EARLY`."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean()
 

@@ -1,14 +1,15 @@
 """How well a tangent kernel is transferred depends on the teacher
 
-Neural Tangent Transfer is run from sixteen dense teachers whose weights are drawn from
-the same distribution.  The networks have 256-100-50-10 units, and each student keeps a
-tenth of the weights.  The data are the embedded digits.  The kernel distance is the
-mean squared difference between the tangent kernels of student and teacher on 64
-held-out images.  The initial kernel distance differs several-fold between teachers.
-The distance ratio is the kernel distance after 200 steps, divided by the initial kernel
-distance.  The mean distance ratio over teachers is at most 0.5.  Larger initial
-distances decrease by a larger factor: the rank correlation between initial distance and
-distance ratio is at most -0.3.
+Neural Tangent Transfer fits a sparse network (student) to the outputs and the tangent
+kernel of a dense network (teacher).  This figure uses sixteen teachers whose weights
+are sampled from the same distribution.  The networks have 256-100-50-10 units, and each
+student keeps a tenth of the weights.  The data are the embedded digits.  The kernel
+distance is the mean squared difference between the tangent kernels of student and
+teacher on 64 held-out images.  The initial kernel distance differs several-fold between
+teachers.  The distance ratio is the kernel distance after 200 steps, divided by the
+initial kernel distance.  The mean distance ratio over teachers is at most 0.5.  The
+larger the initial distance, the larger the factor by which it decreases: the rank
+correlation between initial distance and distance ratio is at most -0.3.
 
 The left panel shows the kernel distance, divided by its initial value, against the step
 of transfer.  Each teacher has one line, which is darker for a larger initial distance.
@@ -20,7 +21,7 @@ teacher with the largest initial kernel distance, are run for 18,720 steps.  As 
 authors' code, distances are computed on 64 of 120 held-out images.  The images and the
 initial weights differ from those of the authors.  Stars mark the two published runs.
 Their initial kernel distances, 6,439 and 8,147, are larger than those of almost all
-teachers in this figure.  This figure mirrors the demonstration of [LZ20].
+teachers in this figure.  This figure corresponds to the demonstration of [LZ20].
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ FIGURE = "ntt_teachers"
 TEACHERS = {"quick": 3, "default": 16, "full": 20}
 # Numbers of steps.  The masks change for the last time 200 steps before the end.
 SOON, SHORT = 200, 400
-END, LONG = 18720, 5                    # steps and number of the long runs
+END, LONG = 18720, 5                    # steps and number of the long transfers
 EVERY = 10                              # steps between distances, up to SOON
 HELD = 120                              # number of held-out MNIST images
 FOLDERS = {"full": ("mnist",)}                        # required in the --data folder
@@ -53,7 +54,7 @@ def jobs(size, seed, data):
 
 
 def problem(folder, seed, repeat):
-    """Return the network, the training images, the held-out images and the density."""
+    """Return the network, training images, held-out images and density."""
     if folder is None:
         images = training.digits(seed, repeat)
         return training.perceptron(*fig_ntt_transfer.SIZES), images.x, images.x_test, \
@@ -88,7 +89,7 @@ def largest(folder, seed, before):
 
 
 def gather(results):
-    """Stack the first steps (teachers, steps, 2) of all transfers, and long transfers.
+    """Stack the logs of all transfers over their common steps, and of long transfers.
 
     The last long transfer uses the teacher with the largest initial distance.
     """

@@ -23,7 +23,7 @@ also run on Fashion-MNIST.  Each transfer is followed by 42,200 steps with label
 Dotted lines show the authors' logs of two runs, if the data folder holds these logs.
 Distances are computed before the masks are updated.  The published runs began at larger
 kernel distances, 6,439 and 8,147.  A larger initial distance decreases by a larger
-factor (figure `ntt_teachers`).  This figure mirrors the demonstration of [LZ20].
+factor (figure `ntt_teachers`).  This figure corresponds to the demonstration of [LZ20].
 """
 
 import csv
@@ -42,7 +42,7 @@ LABELS = {"at_masked": "at masked", "through_mask": "through mask"}
 COLOURS = {"at_masked": colours.BLUE, "through_mask": colours.ORANGE,
            "random": colours.VERMILION}
 SIZES = (256, 100, 50, 10)
-STEPS = {"quick": (150, 100), "default": (1500, 1500)}      # transfer, with labels
+STEPS = {"quick": (150, 100), "default": (1500, 1500)}      # steps: transfer, labels
 FULL = {"MLP": ("mnist", 1e-4), "Fashion": ("fashion_mnist", 1e-4),
         "LeNet": ("mnist", 1e-5)}                           # images, L2 coefficient
 CNN_STEPS = 3000                    # published: 18,720; 3,000 take half an hour
@@ -53,7 +53,7 @@ PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
-    """Return each transfer job with its training job, and jobs with random masks."""
+    """Return the transfer jobs, each with its training job, and random-mask jobs."""
     if size == "full":
         runs = [("MLP", ("at_masked",), 5), ("LeNet", ("at_masked",), 1),
                 ("Fashion", ("at_masked",), 1)]
@@ -88,7 +88,10 @@ def problem(name, folder, seed, repeat):
 
 
 def start(name, folder, kind, repeat, seed):
-    """Return network, images, L2 coefficient, generator, teacher and density."""
+    """Return the starting point of a transfer or of training with labels.
+
+    The result is network, images, L2 coefficient, generator, teacher and density.
+    """
     net, images, l2 = problem(name, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, f"{name} {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, name, repeat))
@@ -149,7 +152,7 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
 
 
 def published_log(name, folder, what, columns):
-    """Return the authors' log (steps, columns) of each run, if the file exists."""
+    """Return the authors' logs (steps, columns) by run; empty if there is no file."""
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")
     if folder is None or name not in LOGS or not os.path.isfile(path):
@@ -164,7 +167,7 @@ def published_log(name, folder, what, columns):
 
 
 def gather(results):
-    """Stack the results of repeats as {name_kind_what: (repeats, steps, columns)}."""
+    """Stack results over repeats: {name_kind_what: array (repeats, steps, columns)}."""
     found = {}
     for r in results:
         for what in ("log", "curve"):
@@ -181,7 +184,7 @@ def logs(data, start):
 
 
 def at(curve, step):
-    """Return the rows of (repeats, steps, columns) at the step nearest to `step`."""
+    """Return the rows of a stacked log or curve at the recorded step nearest `step`."""
     return curve[:, np.abs(curve[0, :, 0] - step).argmin()]
 
 

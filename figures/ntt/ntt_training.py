@@ -38,18 +38,18 @@ class Images(NamedTuple):
 
 
 class Net(NamedTuple):
-    """Hold the functions of a network architecture; `model` is passed to `ntt`."""
+    """Collect the functions of a network architecture; `ntt` receives `model`."""
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
     backward: Callable      # (weights, recording, doutputs) -> weights, biases
-    flat: bool              # True if the network reads vectors, not images
+    flat: bool              # True if the network input is a vector, not an image
 
 
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the embedded digits, with a different split for each repeat."""
+    """Return the embedded digits; each repeat has another training-test split."""
     images, labels = datasets.digits()
     images = datasets.upsample(images, SIDE).astype(np.float32)
     number = int(seeds.rng(seed, "ntt", "split", repeat).integers(2 ** 31))
@@ -81,7 +81,7 @@ def perceptron(*sizes):
 
 
 def convolutional(name):
-    """Return the network with the architecture `name` of `convnet`."""
+    """Return the convolutional network that `convnet` defines under `name`."""
     _, shapes, pools = convnet.ARCHITECTURES[name]
     forward, backward, signals, second_order = (
         functools.partial(f, pools=pools) for f in
@@ -104,7 +104,7 @@ def batches(generator, x, steps, size=BATCH):
 
 
 class Batches:
-    """Provide the sequence of mini-batches x[order[i]]."""
+    """Provide a sequence whose entry i is the mini-batch x[order[i]]."""
 
     def __init__(self, x, order):
         self.x, self.order = x, order
@@ -117,7 +117,7 @@ class Batches:
 
 
 def read(net, x):
-    """Return images in the shape that the network reads."""
+    """Return the images, reshaped to the input shape of the network."""
     if net.flat:
         return x.reshape(len(x), -1)
     return x if x.ndim == 4 else x[..., None]
@@ -162,7 +162,7 @@ def first_masks(method, net, weights, biases, images, density, generator,
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """Return the sparse network of a method; `options` are passed to `transfer`."""
+    """Return the sparse network that a method yields; `transfer` receives `options`."""
     if method == "NTT":
         return transfer(net, teacher, images.x, density=density, generator=generator,
                         scope=scope, **options)

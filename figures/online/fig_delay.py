@@ -9,13 +9,14 @@ real-time recurrent learning (RTRL), or with one of the approximations in
 At a delay of 30 ms, which is three membrane time constants, exact RTRL solves the task.
 Compared with exact RTRL, the block-diagonal rule loses at most 0.05 in mean accuracy.
 The block-diagonal rule needs 1/13 of the memory and less than 2 % of the
-multiplications.  At a delay of 60 ms, exact RTRL still solves the task, but the
-block-diagonal rule loses at least 0.1 in mean accuracy.  At this delay, the gradient
-must include the effect of each neuron on the other neurons, unless single neurons have
-a longer memory.  The condition "adaptive, e-prop" uses such neurons.  The threshold of
-an adaptive neuron rises with each of its spikes and decays with a time constant of 200
-ms.  The rule in `refsnn.alif` includes the adaptation in the gradient and ignores the
-recurrence.  With this rule, adaptive neurons solve the task at a delay of 60 ms.
+multiplications of exact RTRL.  At a delay of 60 ms, exact RTRL still solves the task,
+but the block-diagonal rule loses at least 0.1 in mean accuracy.  At this delay, the
+gradient must include the effect of each neuron on the other neurons, unless single
+neurons have a longer memory.  The condition "adaptive, e-prop" uses such neurons.  The
+threshold of an adaptive neuron rises with each of its spikes and decays with a time
+constant of 200 ms.  The rule in `refsnn.alif` includes the adaptation in the gradient
+and ignores the recurrence.  With this rule, adaptive neurons solve the task at a delay
+of 60 ms.
 
 In the condition "readout alone", only the readout weights learn.  All conditions start
 from the same initial weights and receive the same trials.  Each training step uses new
@@ -33,8 +34,8 @@ trained network.
 
 Memory and multiplications are counted for the forward computation, which updates the
 traces and filters them for the readout.  In the panel with several delays, the markers
-are shifted sideways so that conditions do not overlap.  This figure does not mirror a
-published figure.  The claims are those of this project.
+are shifted sideways so that conditions do not overlap.  This figure does not correspond
+to a published figure.  The claims are those of this project.
 """
 
 import numpy as np
@@ -46,8 +47,8 @@ from refsnn import alif, lif, sparse_rtrl, surrogates
 
 FIGURE = "delay"
 GROUP, CHANCE = 5, 0.5              # inputs for each value of each cue; chance level
-CUE, WINDOW = 10, 20                # steps of 1 ms in a cue and in the response window
-FIRING = 0.4                        # spike probability per step during a cue
+CUE, WINDOW = 10, 20                # steps (1 ms) in a cue and in the response window
+FIRING = 0.4                        # spike probability per time step during a cue
 HIDDEN, READOUTS, BATCH, TESTED = 24, 2, 32, 400
 SCALES = {"W": 2.0, "V": 0.3, "out": 0.3}
 RATE, CLIP, STEEPNESS = 5e-3, 1.0, 5.0
@@ -82,7 +83,7 @@ def jobs(size, seed, data):
 # ---- several networks at once, as one network with block-diagonal weights
 
 def together(parts):
-    """Return the block-diagonal matrix (N a, N b) of weight matrices (N, a, b)."""
+    """Combine N weight matrices (N, a, b) into one block-diagonal matrix (N a, N b)."""
     N, a, b = parts.shape
     whole = np.zeros((N, a, N, b), parts.dtype)
     whole[np.arange(N), :, np.arange(N)] = parts
@@ -90,7 +91,7 @@ def together(parts):
 
 
 def apart(whole, N):
-    """Return the diagonal blocks (N, a, b) of a matrix (N a, N b)."""
+    """Extract the N diagonal blocks (N, a, b) of a matrix (N a, N b)."""
     a, b = whole.shape[0] // N, whole.shape[1] // N
     return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
 
@@ -98,7 +99,10 @@ def apart(whole, N):
 # ---- the task and the network
 
 def trials(generators, delay, number):
-    """Draw trials for each network: spikes (T, number, N m) and labels (N, number)."""
+    """Sample random trials for N networks, and return input spikes and labels.
+
+    The spikes have shape (T, number, N m), and the labels have shape (N, number).
+    """
     steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
     spikes, labels = [], []
     for generator in generators:
@@ -113,7 +117,7 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return the effect (T, 1, 1) of a spike at each time step on the response.
+    """Return how much a spike at each time step adds to the response, (T, 1, 1).
 
     The response is the membrane potential of a leaky readout, averaged over the
     response window at the end of the trial.
@@ -125,7 +129,7 @@ def response(steps):
 
 
 def initial(generators):
-    """Draw the weights W, V and out of all networks, each of shape (N, post, pre)."""
+    """Sample the weights W, V and `out` of all networks, of shape (N, post, pre)."""
     shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
               "out": (READOUTS, HIDDEN)}
     return [np.stack([lif_training.initial(generator, shape[::-1], SCALES[name],
@@ -152,7 +156,7 @@ def forward(condition, weights, x):
 
 
 def error(answers, labels):
-    """Return dL/d(answers), (N, B, 2), for the mean cross entropy L of each network."""
+    """Return dL/d(answers), where L is the mean cross entropy of each network."""
     scaled = np.exp(answers - answers.max(axis=2, keepdims=True))
     target = np.arange(READOUTS) == labels[:, :, None]
     return (scaled / scaled.sum(axis=2, keepdims=True) - target) / labels.shape[1]
@@ -192,7 +196,7 @@ def through_adaptation(psi, dspikes):
 
 
 def gradients(condition, weights, x, labels):
-    """Return the accuracy of each network, and the gradients for W, V and out."""
+    """Return the accuracy of each network, and its gradients for W, V and `out`."""
     recording, answers, counts = forward(condition, weights, x)
     danswers = error(answers, labels)
     dcounts = danswers @ weights[2]
@@ -207,7 +211,7 @@ def right(answers, labels):
 
 
 def clipped(found):
-    """Scale each network's gradients so that their total norm is at most CLIP."""
+    """Rescale the gradients of each network to a total norm of at most CLIP."""
     norms = np.sqrt(sum((part ** 2).sum(axis=(1, 2)) for part in found))
     factors = np.minimum(1, CLIP / np.maximum(norms, CLIP))[:, None, None]
     return [factors * part for part in found]
@@ -266,7 +270,7 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Return the count of numbers that a rule stores between time steps, for one trial.
+    """Return how many numbers a rule stores between two time steps, for one trial.
 
     A rule stores its traces, and the state of the filter that the readout applies to
     them.  The filter state has two numbers for each weight; in exact RTRL, it has two
@@ -279,7 +283,7 @@ def carried(rule):
 
 
 def multiplications(rule):
-    """Return the number of multiplications of one step, for one trial.
+    """Return how many multiplications a rule needs in one time step, for one trial.
 
     The count includes the products of each trace with alpha, beta and gain.  If the
     rule includes the reset, the clamp, the recurrent weights or the adaptation, their
@@ -309,7 +313,7 @@ def gather(results):
 
 
 def means(data, delay):
-    """Return the mean final accuracy of each condition at one computed delay."""
+    """Return the mean final accuracy of each condition at one delay."""
     row = list(data["delays"]).index(delay)
     return {condition: data[f"final_{i}"][row].mean()
             for i, condition in enumerate(CONDITIONS)}

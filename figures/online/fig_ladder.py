@@ -4,11 +4,10 @@ In all random networks, real-time recurrent learning (RTRL) agrees with backprop
 through time (BPTT): the relative error of the gradient is at most 1e-10.  The same
 bound holds for truncated BPTT if its horizon covers the whole run, and for SnAp-n in a
 ring of n neurons.  With recurrence of strength 1, the relative error of each local
-approximation is at least 0.001.
-Exact gradients need more memory.  With n neurons and n inputs, the memory of RTRL grows
-as n^3, and the memory of the block-diagonal rule as n^2.  The presynaptic rule has one
-trace per input, and its memory grows as n.  The fitted exponents deviate from these
-values by at most 0.01.
+approximation is at least 0.001.  Exact gradients need more memory.  With n neurons and
+n inputs, the memory of RTRL grows as n^3, and the memory of the block-diagonal rule as
+n^2.  The presynaptic rule stores one trace per input, and its memory grows as n.  The
+fitted exponents deviate from these values by at most 0.01.
 
 A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson inputs
 for 50 steps of 1 ms.  The output of a leaky readout is compared with a smooth random
@@ -23,11 +22,12 @@ readout is exact.  SnAp is computed in two networks.  One network is a ring of 6
 neurons, in which each neuron excites the next neuron with weight 1.  The other network
 is a layer in which one tenth of the recurrent weights are non-zero.
 
-Memory is the size of the arrays that one step passes to the next step, for one sequence
-in float32.  Time is the shortest duration of a step in several repetitions on one
-computer.  The time includes argument checks and the contribution of the step to the
-gradient.  Times are shown and not judged.  This figure does not mirror a published
-figure.  [NMZ19] states that the memory of the forward method grows as n^3.
+Memory is the size of the arrays that one time step passes to the next time step, for
+one input sequence in float32.  The time shown is the shortest duration of a time step
+over several repetitions on one computer.  The time includes argument checks and the
+contribution of the time step to the gradient.  No claim depends on the times.  This
+figure does not correspond to a published figure.  [NMZ19] states that the memory of the
+forward method grows as n^3.
 """
 
 import time
@@ -71,14 +71,14 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """Draw input weights W and recurrent weights V of n neurons, in thresholds."""
+    """Sample input weights W and recurrent weights V for n neurons, in thresholds."""
     W = SCALE * generator.standard_normal((n, n)) / np.sqrt(n)
     V = generator.standard_normal((n, n)) * (generator.random((n, n)) < density)
     return W, strength * V / np.sqrt(n * density)
 
 
 def problem(generator, n):
-    """Draw input spikes (T, B, n), readout weights and a smooth target (T, B, k)."""
+    """Sample input spikes (T, B, n), readout weights and a smooth target (T, B, k)."""
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
     x[0] = 1                                # all inputs spike in the first step
@@ -101,13 +101,13 @@ def flat(gradient):
 
 
 def compared(found, exact):
-    """Return (relative error, 1 - cosine) of a gradient against the exact gradient."""
+    """Return (relative error, 1 - cosine), comparing a gradient with the exact one."""
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)
 
 
 def ladder(x, W, V, W_out, target):
-    """Return the `compared` errors of all RUNGS, and the mean spikes per neuron."""
+    """Return the gradient errors of all RUNGS, and the mean spikes per neuron."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
@@ -126,7 +126,7 @@ def ladder(x, W, V, W_out, target):
 
 
 def arrays(x, W, V, W_out, target):
-    """Return the arrays (J, F, q) of `refsnn.bptt` for the layer."""
+    """Return the derivatives (J, F, q) of the layer that `refsnn.bptt` needs."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi = surrogate(run.mem - 1)
     J, F, _ = lif.linearise(x, W, V, run, psi, **CONSTANTS)
@@ -134,7 +134,7 @@ def arrays(x, W, V, W_out, target):
 
 
 def snapped(system, V):
-    """Return (relative error, memory / RTRL memory) of SnAp-1 to SnAp-`ORDERS`."""
+    """Return the pair (relative error, memory / RTRL memory) for each order of SnAp."""
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)
     for order in range(1, ORDERS + 1):
@@ -145,7 +145,7 @@ def snapped(system, V):
 
 
 def deviate(seed, network):
-    """Return the error of every approximation in one set of random networks."""
+    """Return the gradient error of each approximation in random networks."""
     generator = seeds.rng(seed, FIGURE, "deviate", network)
     x, W_out, target = problem(generator, NEURONS)
     W, V = weights(generator, NEURONS, 1.0)
@@ -165,7 +165,7 @@ def deviate(seed, network):
 
 
 def cost(seed, rung, neurons, repeats):
-    """Return the bytes passed to the next step, and the shortest time of a step."""
+    """Return the memory of a rule in bytes, and its shortest time for one time step."""
     generator = seeds.rng(seed, FIGURE, rung, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
         (1, neurons), (4, 1, neurons), (neurons, neurons)))
@@ -185,7 +185,7 @@ def cost(seed, rung, neurons, repeats):
 
 
 def gather(results):
-    """Stack the errors (networks, strengths, rungs, measures), and list the costs."""
+    """Stack the gradient errors of all networks, and list the costs of the rules."""
     networks = [r for r in results if "deviation" in r]
     found = {name: np.array([r[name] for r in networks])
              for name in ("deviation", "spikes", "truncated", "sparse", "ring")}
@@ -265,7 +265,7 @@ def plot(data, fig):
 
 
 def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
-    """Draw mean and range over networks, with values below `floor` set to `floor`."""
+    """Plot mean and range over networks, with values below `floor` set to `floor`."""
     values = np.maximum(values, floor)
     ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

@@ -53,7 +53,7 @@ def draw(plot, data):
 
 
 def write_bytes(path, content):
-    """Write a file completely or not at all."""
+    """Write bytes to a file, completely or not at all."""
     with jobs.replacing(path) as file:
         file.write(content)
 
@@ -120,7 +120,7 @@ def write_page(out):
 
 
 def _documents(out):
-    """Return (name, document) for each figure in `out`, with the speed figure last."""
+    """Return (name, document) for each figure in `out`; the speed figure is last."""
     found = []
     for path in out.glob("*.json"):
         try:
@@ -141,7 +141,7 @@ def _papers(documents):
 
 
 def _summary(documents, claims):
-    """Return the line of the page that counts figures and verdicts."""
+    """Return the line of the page that states the numbers of figures and verdicts."""
     counts = {ok: sum(claim["ok"] is ok for claim in claims) for ok in VERDICTS}
     errors = sum("error" in document for _, document in documents)
     parts = [f"{len(documents)} figure" + "s" * (len(documents) != 1)]
@@ -222,14 +222,14 @@ def bound(claim):
 
 
 def _note(document):
-    """Return the note that states a figure's size, seed, jobs, time and data."""
+    """Return the note on a figure: size, seed, number of jobs, time and data."""
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
             f'{document["jobs"]} jobs, {took(document)} of computing, data: '
             f'{document["data"]}, refsnn {document["versions"]["refsnn"]}')
 
 
 def took(document):
-    """Return the computing time of a figure as text."""
+    """Return the computing time of a figure as readable text."""
     seconds = document["seconds"]
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 

@@ -101,7 +101,7 @@ def _code_when_loaded(root, module):
 
 
 def data_key(folder):
-    """Return a digest of the names, sizes and times of a folder's files."""
+    """Return a digest of names, sizes and modification times of a folder's files."""
     if folder is None:
         return None
     folder = pathlib.Path(folder)
@@ -153,7 +153,7 @@ def tasks(root, name, module, size, seed, data, identity):
 
 
 def _shared(root, module, function):
-    """Return whether a job function comes from another module of figures/."""
+    """Return whether a job function is imported from another module of figures/."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
@@ -273,13 +273,13 @@ def environment(threads):
 
 
 def process(start):
-    """Return an executor with one local process, which first calls `start`."""
+    """Return an executor with one local worker process, which first calls `start`."""
     return concurrent.futures.ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
 
 
 def foreign(spec):
-    """Return the executor `dask:ADDRESS` or `mpi`, and a function that closes it."""
+    """Return the executor `dask:ADDRESS` or `mpi`, and a function to close it."""
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
         client = distributed.Client(spec.removeprefix("dask:"), timeout=10,
@@ -298,7 +298,7 @@ def foreign(spec):
 
 
 def _cluster_extra(name):
-    """Import a package that only the extra `cluster` installs."""
+    """Import a package that only the optional extra `cluster` installs."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -307,7 +307,7 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Yield (task, answer, error) for each task that ends, in any order.
+    """Run all tasks; yield (task, answer, error) as each task ends, in any order.
 
     The answer is the return value of `run`, (result, seconds), or None after an error.
     For each key, `results` has the earlier answers, and `owners` the names of the

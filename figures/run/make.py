@@ -2,7 +2,7 @@
 
 A figure is open until all its results are available or one of its jobs fails.  Its
 results are then gathered, its claims are judged, and the figure is drawn and written.
-Finally, the memory of the results is released.
+Finally, the results are removed from memory.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ LONG_S = 45 * 60            # longest time that a job should take
 
 
 class DataMissing(Exception):
-    """Report that a figure needs a data folder that is missing."""
+    """This exception reports that a figure needs a data folder that is missing."""
 
 
 @dataclasses.dataclass
@@ -101,7 +101,7 @@ def figures(root, options, executor, run, start):
 # ---- before and during the computation ---------------------------------------
 
 def planned(root, name, options, identity):
-    """Return a figure with its tasks, or with the error that its plan raised."""
+    """Return a figure with its tasks, or with the error raised while planning them."""
     path = path_of(root, name)
     figure = Figure(name, *gallery.described(path))
     try:
@@ -133,13 +133,13 @@ def stored_at(options, task):
 
 
 def found(tasks, options):
-    """Return the stored answers of earlier runs as {key: answer}."""
+    """Return the results that earlier runs have stored, as {key: answer}."""
     answers = {task.key: jobs.load(stored_at(options, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Yield tasks as they end, with the speed figure's tasks last, one at a time."""
+    """Run all tasks, and yield each when it ends; the speed figure's tasks run last."""
     speed = [task for task in waiting if task.home == jobs.SPEED]
     others = [task for task in waiting if task.home != jobs.SPEED]
     with jobs.environment(1):
@@ -169,7 +169,7 @@ def blame(owners, task, error):
 
 
 def called(task):
-    """Return the function call of a job as text."""
+    """Return the function call that a job makes, as text for messages."""
     _, module, function, kwargs, _ = task.call
     words = ", ".join(f"{word}={value!r}" for word, value in kwargs.items())
     return f"job {module}.{function}({words})"
@@ -227,7 +227,7 @@ def finish(figure, results, options):
 
 
 def fail(figure, document, outputs):
-    """Write the error of a figure, and delete its picture and its data."""
+    """Write the error of a failed figure, and delete its old picture and data."""
     outputs["png"].unlink(missing_ok=True)
     outputs["h5"].unlink(missing_ok=True)
     gallery.write_json(outputs["json"], {**document, "claims": [],

@@ -53,7 +53,7 @@ def documents(root):
 
 
 def counted(stored):
-    """Return the sentence that counts claims and verdicts."""
+    """Return the sentence that states the numbers of claims and verdicts."""
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
@@ -62,7 +62,7 @@ def counted(stored):
 
 
 def published_number(claim, entry):
-    """Return a claim's published number, with a mark of how the number is known."""
+    """Return a claim's published number, marked by how the number is known."""
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(
             f"claim {claim['text']!r}: known is {entry.known!r}, and the published "
@@ -72,7 +72,7 @@ def published_number(claim, entry):
 
 
 def row(*cells):
-    """Return a row of a Markdown table."""
+    """Return one row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -139,7 +139,7 @@ def figure(name, document):
 
 
 def not_looked_up(root):
-    """Return list items for the published numbers that were not looked up."""
+    """Return Markdown list items for published numbers that were not looked up."""
     found = []
     for path in sorted((root / "figures" / "reference").glob("*.json")):
         for key, entry in json.loads(path.read_text(encoding="utf-8")).items():
@@ -150,7 +150,7 @@ def not_looked_up(root):
 
 
 def text(root):
-    """Return the text of RESULTS.md."""
+    """Return the complete text of RESULTS.md."""
     stored = documents(root)
     lines = [HEAD.format(
         count=counted(stored), failing="\n".join(failing(stored)) or "None.",
@@ -172,7 +172,7 @@ def text(root):
 # ---- README.md
 
 def readme(root):
-    """Return the table of results that README.md shows between its two markers."""
+    """Return the results table that README.md shows between its two markers."""
     stored, lines = documents(root), title_row("result", "published", "refsnn",
                                                "verdict", "data")
     for name, index, short, data in HEADLINES:

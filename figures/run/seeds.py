@@ -6,7 +6,7 @@ import numpy as np
 
 
 def rng(seed, figure, condition, repeat):
-    """Return the random generator of one address.
+    """Return the random generator that belongs to one address.
 
     The address consists of `figure`, `condition` and `repeat`, each a text or an
     integer of at least 0.  The random numbers depend only on `seed` and on the address.

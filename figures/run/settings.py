@@ -1,4 +1,4 @@
-"""Define data and size of each full-run claim, and the results in README.md.
+"""Describe the tests behind the claims, and select the results in README.md.
 
 The stored results are figures/full/*.json.  For each claim, the table states the data
 and the size of the test, and how the published number is known.  If the claims of a

@@ -4,9 +4,9 @@ A network of 784-200-200-10 units learns six tasks in sequence.  All tasks use t
 embedded digits, enlarged to the format of MNIST.  The first task shows the digits
 unchanged; each other task permutes the pixels in its own random order.  A task
 contributes w / (Delta^2 + xi) to the importance of a weight, where w is the path
-integral of the weight and Delta is the change of the weight during the task.  For
-each layer and each pair of tasks, the correlation coefficient of these
-contributions is computed over the weights of the layer.
+integral of the weight, Delta is the change of the weight during the task, and xi is a
+small constant (damping).  For each layer and each pair of tasks, the correlation
+coefficient of these contributions is computed over the weights of the layer.
 
 The first layer reads the permuted pixels, so that in this layer different tasks
 depend on different weights.  Without consolidation, the mean correlation between
@@ -67,10 +67,11 @@ def jobs(size, seed, data):
 
 def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Train on `number` of the `total` tasks; return their importance contributions.
+    """Train on the next `number` tasks; return their contributions to the importances.
 
-    The array "added i" holds the contributions in layer i, with one row for each task.
-    If further tasks follow, the learner is returned as well.
+    The sequence has `total` tasks.  The sequence has `total` tasks.  The array "added
+    i" holds the contributions in layer i, with one row for each task.  If further tasks
+    follow, the learner is returned as well.
     """
     images = training.framed(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")

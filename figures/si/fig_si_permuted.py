@@ -10,17 +10,17 @@ shown: elastic weight consolidation (EWC), a quadratic penalty with equal streng
 for all parameters (L2), and plain training with dropout of half of the hidden
 units.
 
-The left panel shows the mean test accuracy over the tasks learnt so far.  Thin
-lines are single runs, thick lines are means.  The middle panel shows the test
-accuracy on the first task while further tasks are learnt.  The right panel shows
-the test accuracy on each task directly after training on this task.  A low accuracy
-in the right panel means that the method impairs the learning of new tasks.  In each
-run, all methods use the same pixel permutations, the same split into training and
-test images, and the same initial weights.  The penalty strengths were selected with
-other seeds: 5 for SI, 100 for EWC (multiplied by half of the Fisher information)
-and 0.01 for L2.  The state of the optimiser Adam is kept from task to task.  Ten
-tasks of the embedded digits are harder to retain than ten tasks of MNIST, because
-the digits have only 1,437 training images.
+The left panel shows the mean test accuracy over the tasks learnt so far.  Thin lines
+are single runs, thick lines are means.  The middle panel shows the test accuracy on the
+first task while further tasks are learnt.  The right panel shows the test accuracy on
+each task directly after training on this task.  A low accuracy in the right panel means
+that the method impairs the learning of new tasks.  In each run, all methods use the
+same pixel permutations, the same split into training and test images, and the same
+initial weights.  The penalty strengths were selected with other seeds: 5 for SI, 100
+for EWC (multiplied by half of the Fisher information) and 0.01 for L2.  The state of
+the optimiser Adam is carried over from one task to the next.  Ten tasks of the embedded
+digits are harder to retain than ten tasks of MNIST, because the digits have only 1,437
+training images.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c =
@@ -85,9 +85,10 @@ def sequence(folder, total, repeat, seed):
 
 def learn(condition, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Train on `number` of the `total` tasks, and return the test accuracies.
+    """Train on the next `number` tasks, and return the test accuracies.
 
-    The array "rows" holds the accuracies with the axes (after task, on task).
+    The sequence has `total` tasks.  The array "rows" holds the accuracies with the axes
+    (last task learnt, tested task).
     """
     images, orders = sequence(folder, total, repeat, seed)
     strengths = STRENGTHS if folder is None else FULL_STRENGTHS
@@ -131,7 +132,7 @@ def published_run(folder):
 def gather(results):
     """Return the test accuracies of each method.
 
-    Each array has the axes (repeats, after task, on task).
+    Each array has the axes (repeats, last task learnt, tested task).
     """
     found = {"full": np.array(bool(results[0]["full"]))}
     for condition in dict.fromkeys(str(r["condition"]) for r in results):

@@ -1,14 +1,14 @@
 """Five of seven implementations of synaptic intelligence agree in accuracy
 
-A network of 64-50-50-10 units learns five tasks in sequence.  Each task is a pair
-of the embedded digits and has its own two outputs.  The settings of synaptic
-intelligence are those of seven implementations, listed in `si.PRESETS`.  At equal
-strength c, the mean test accuracies of five implementations after all tasks differ
-by at most 0.03 (means over 3 runs).  In some of these five implementations, the
-penalty gradient enters the path integral; this choice hardly changes the accuracy.
-Some of the five clamp negative importances at 0; this choice has no effect, because
-no importance is negative.  The default strength, which is 0.1 or 10, has a larger
-effect on the accuracy.
+A network of 64-50-50-10 units learns five tasks in sequence.  Each task is a pair of
+the embedded digits and has its own two outputs.  The figure compares the settings of
+synaptic intelligence in seven implementations, which are listed in `si.PRESETS`.  At
+equal consolidation strength c, the mean test accuracies of five implementations after
+all tasks differ by at most 0.03 (means over 3 runs).  In some of these five
+implementations, the penalty gradient enters the path integral; this choice hardly
+changes the accuracy.  Some of the five clamp negative importances at 0; this choice has
+no effect, because no importance is negative.  The default strength is 0.1 or 10; this
+choice has a larger effect on the accuracy.
 
 The other two implementations deviate from these five.  The library mammoth before
 September 2024 (preset mammoth_old) computes the path integral as if the parameters
@@ -25,11 +25,11 @@ The left panel shows the mean test accuracy over the five tasks after the last t
 against the strength c.  A ring marks the default strength of each preset; for
 avalanche, which has no default, the ring is at 1.  The other panels compare the
 importances of all presets along the same learning trajectory, that of pathint with
-c = 1.  The middle panel shows the correlation between the importances of each
-preset and those of pathint.  Each preset caps the importances as in its penalty.
-The right panel shows the sum of the importances multiplied by the penalty
-coefficient, relative to pathint.  Thin lines and small markers are single runs,
-thick lines and large markers are means.
+c = 1.  The middle panel shows the correlation between the importances of each preset
+and those of pathint.  The importances are capped as in the penalty of each preset.  The
+right panel shows the sum of the importances multiplied by the penalty coefficient,
+relative to pathint.  Thin lines and small markers are single runs, thick lines and
+large markers are means.
 """
 
 import numpy as np
@@ -63,7 +63,7 @@ def jobs(size, seed, data):
 
 
 def start(seed, repeat):
-    """Return the network, tasks, initial parameters and generator of all presets."""
+    """Return the network, tasks, parameters and generator at the start of a run."""
     generator = seeds.rng(seed, FIGURE, "learning", repeat)
     net = training.perceptron(*SIZES, zero=True)
     listed = training.split(training.digits(seed, repeat), training.PAIRS)
@@ -121,7 +121,7 @@ def watch(repeat, epochs, seed):
 
 
 def distance(seed, repeat, epochs):
-    """Compare the path integrals of fast.si and si in the first task.
+    """Compare the path integrals of `fast.si` and `si` after the first task.
 
     Return the relative difference between the two path integrals.
     """

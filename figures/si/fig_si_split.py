@@ -53,7 +53,7 @@ def jobs(size, seed, data):
 def learn(strength, repeat, seed, folder):
     """Train on all tasks; return the accuracies on test and training images.
 
-    Both arrays have the axes (after task, on task).
+    Both arrays have the axes (last task learnt, tested task).
     """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")

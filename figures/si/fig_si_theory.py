@@ -47,7 +47,7 @@ DRAWS = {"quick": 10, "default": 40, "full": 400}
 
 
 def jobs(size, seed, data):
-    """Return the jobs on single paths, on random starts, and on rates and noise."""
+    """Return the jobs that call `trajectories`, `starts` and `inflation`."""
     return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
                             else 1, "steps": STEPS[size], "seed": seed})
             for kind in KINDS] + [
@@ -81,9 +81,9 @@ def descend(H, start, rate, steps, noise=None):
 
 
 def trajectories(kind, draws, steps, seed):
-    """Compute the path integrals for `draws` Hessians, simulated and in theory.
+    """Compute simulated and theoretical path integrals for `draws` random Hessians.
 
-    Each Hessian has one random start.
+    For each Hessian, gradient descent has one random start.
     """
     generator = seeds.rng(seed, FIGURE, kind, 0)
     H = np.array([hessian(kind, generator) for _ in range(draws)])
@@ -105,7 +105,7 @@ def starts(number, seed):
 
 
 def inflation(runs, seed):
-    """Return the ratio of sum(w) to the decrease of the loss, with its theory.
+    """Return the simulated and theoretical ratio of sum(w) to the decrease of the loss.
 
     The ratio is computed for the learning rates RATES and for the noise levels SPREADS.
     """
@@ -139,7 +139,7 @@ def gather(results):
 
 
 def ratio(data, kind, xi=0.0):
-    """Return (w / (Delta^2 + xi)) / (H_kk / 2), with one row for each Hessian."""
+    """Return w / (Delta^2 + xi) divided by H_kk / 2, with one row for each Hessian."""
     return 2 * data[f"{kind} w"] / (data[f"{kind} moved"] ** 2 + xi) \
         / data[f"{kind} entry"]
 

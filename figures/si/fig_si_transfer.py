@@ -190,8 +190,8 @@ def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before
 def gather(results):
     """Return the test accuracies for each data set and consolidation strength.
 
-    Each array has the axes (repeats, after task, on task).  With the label "scratch",
-    the network that is tested after a task has learnt only this task.
+    Each array has the axes (repeats, last task learnt, tested task).  Under the label
+    "scratch", the network that is tested after a task has learnt only this task.
     """
     found = {}
     for name in dict.fromkeys(str(r["name"]) for r in results):

@@ -128,7 +128,7 @@ def descent(hessian, offset, rate, steps=None, noise=None):
     with np.errstate(over="ignore", invalid="ignore"):
         r = np.outer(1 - rate * h, 1 - rate * h)
         rest = rate * (np.add.outer(h, h) - rate * np.outer(h, h))     # 1 - r
-        rest = np.where(rest == 0, 1, rest)     # where h is 0, (5) does not use S
+        rest = np.where(rest == 0, 1, rest)     # where h is 0, eq. (5) does not use S
         T = 0 if steps is None else int(steps)
         G = (1 if steps is None else 1 - r ** T) / rest
         S = np.outer(d, d) * G + rate ** 2 * N * (T - G) / rest            # (4)
@@ -137,7 +137,7 @@ def descent(hessian, offset, rate, steps=None, noise=None):
 
 
 def _back(vectors, Q):
-    """Transform Q from the eigenvector basis to parameters, and reject overflow."""
+    """Transform Q from the eigenvectors to the parameters; reject an overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         Q = vectors @ Q @ vectors.T
     if not np.isfinite(Q).all():

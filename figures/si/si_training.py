@@ -173,7 +173,7 @@ def begin(net, generator):
 
 
 def dropout_masks(net, weights, x, generator):
-    """Sample a dropout mask for the input of each layer, from `net.keep`."""
+    """Sample a dropout mask for each layer input, with the probabilities `net.keep`."""
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
         shape = (len(W),) if W.ndim == 2 else (
@@ -296,7 +296,7 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """Return the unclamped contribution of the current task to the importances."""
+    """Return the contribution of the current task to the importances, not clamped."""
     return [w / ((a - b) ** 2 + np.float32(xi)) for w, a, b in zip(
         learner.memory.path_integral, learner.parameters, learner.memory.anchor,
         strict=True)]
@@ -306,8 +306,8 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
                   adam=None):
     """Train on a task as `learn` does, with the functions of `si` and `optimisers`.
 
-    Return the new parameters, memory and Adam states.  In the first task, the strength
-    in `settings` has no effect, unlike the other settings.
+    Return the new parameters, memory and Adam states.  In the first task, all fields of
+    `settings` except the strength have an effect.
     """
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
@@ -329,7 +329,8 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
 def packed(learner):
     """Return a learner as a dict of arrays.
 
-    Except for the parameters, arrays that equal their initial values are omitted.
+    Arrays that equal their initial values are omitted; the parameters are always
+    stored.
     """
     parameters, adam, memory = learner
     found = {"adam step": adam.step, "steps": memory.steps, "tasks": memory.tasks}
@@ -355,7 +356,7 @@ def unpacked(found):
 
 
 def _kept(learner, theta, i):
-    """Return the stored lists of arrays, except for the parameters.
+    """Return all lists of arrays in a learner other than the parameters.
 
     Each entry is a tuple (name, arrays, initial value of array i).
     """

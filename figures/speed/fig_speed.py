@@ -7,16 +7,17 @@ computation.  The bounds were fixed before the times shown here were measured.
 Ratios of times depend on the computer.  Most bounds were met on the computer
 on which they were set, and they may be missed on another computer.
 
-The first network is recurrent (700-200-20, 100 steps, batch 256, 5 % of the
-inputs active).  With dense input, training in refsnn takes at most 1.10 times
-as long as the bare products.  With sparse input, training takes at most 0.75
-times as long as the bare products.  With sparse input, refsnn is at least 2
-times faster than JAX, Norse and a time-major loop in PyTorch, and at least 3
-times faster than the other tools.  The second network receives at most one
-spike per input (256-246-10, 50 steps, batch 100).  With this network,
-inference and training in refsnn are at least 5 times faster than in JAX.
-Compared with PyTorch and the tools based on PyTorch, inference is at least 14
-times and training at least 9 times faster.
+The first network is recurrent (700-200-20 units, 100 time steps, batches of
+256 patterns, 5 % of the inputs active).  With dense input, training in refsnn
+takes at most 1.10 times as long as the bare products.  With sparse input,
+training takes at most 0.75 times as long as the bare products.  With sparse
+input, refsnn is at least 2 times faster than JAX, Norse and a time-major loop
+in PyTorch, and at least 3 times faster than the other tools.  The second
+network receives at most one spike per input (256-246-10 units, 50 time steps,
+batches of 100 patterns).  With this network, inference and training in refsnn
+are at least 5 times faster than in JAX.  Compared with PyTorch and the tools
+based on PyTorch, inference is at least 14 times and training at least 9 times
+faster.
 
 Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network (32
 inputs, 64 units) takes at most 1.15 times as long as its bare products.  For
@@ -24,8 +25,9 @@ this network, refsnn is at least 1.5 times faster than automatic
 differentiation of each step in JAX, and at least 3 times faster than in
 PyTorch.  RTRL of a spiking network (32 inputs, 32 neurons) is at least 6 times
 faster than forward-mode differentiation in JAX, and at least 30 times faster
-than in PyTorch.  The bar "recording" is the time if the influence is computed
-after the network has run.  The bar "step by step" is the time if the influence
+than in PyTorch.  RTRL propagates the influence of the weights on the network
+states.  The bar "recording" shows the time if this influence is computed after
+the network has run.  The bar "step by step" shows the time if this influence
 is computed while the network runs.
 
 refsnn computes the tangent kernel of a 784-300-100-10 network (100 samples)
@@ -40,8 +42,8 @@ most 4 minutes.
 
 Synaptic intelligence (SI) adds at most 5 % to the time of a training step of a
 784-2000-2000-10 network (batch 256, Adam), and at most 12 % with its penalty.
-The added time is at most 2.2 times the time of copying as many bytes, or 3
-times with the penalty.
+Without the penalty, the added time is at most 2.2 times the time of copying
+the same number of bytes; with the penalty, at most 3 times.
 
 On one core, ideal software processes at least 50,000 images per second with
 the network of the analog chip (256-246-10, 20 steps).  The emulation of the
@@ -328,7 +330,7 @@ def measure_chip(threads, repeats, seed):
 
 
 def gather(results):
-    """Return one entry for each task, contender and number of threads.
+    """Return the times: one entry for each task, contender and number of threads.
 
     The result also holds the peak memory in bytes, and the names of the tools that are
     not installed.

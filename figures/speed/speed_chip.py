@@ -7,8 +7,8 @@ with all hardware effects, in steps of at most 0.2 us.  A training step in the
 loop consists of the emulation, the gradient and the Adam update.  The chip
 itself needs 11.8 us and 2.4 uJ per image.  The module `cochlea` converts one
 second of sound into spikes of 700 channels.  The time of this conversion
-includes the table of responses.  The published software lauscher, if it is
-installed, converts 0.2 s of sound.
+includes the computation of the table of membrane responses.  The published
+software lauscher, if it is installed, converts 0.2 s of sound.
 """
 
 import functools

@@ -132,7 +132,7 @@ def products(p):
 
 
 def steps(seed, count):
-    """Return a function that runs `count` steps of a transfer.
+    """Return a function that runs `count` steps of Neural Tangent Transfer.
 
     The pruning masks are recomputed during the transfer.
     """

@@ -38,7 +38,10 @@ class Problem(NamedTuple):
 
 
 def _torch(problem, batch_first=False):
-    """Return the module torch, and the arrays of a problem as tensors or None."""
+    """Return the module torch, and the arrays of a problem as tensors.
+
+    Arrays that are None stay None.
+    """
     logging.disable(logging.WARNING)
     import torch
     torch.set_num_threads(problem.threads)

@@ -5,9 +5,9 @@ and backward pass that compute the gradient are measured separately.  A
 training step consists of both passes and the update.  Memory access limits the
 added time.  The path integral reads and writes as many bytes as one copy of
 all parameters, and the penalty gradient reads as many bytes again.  Three
-ports follow common implementations in PyTorch.  One port copies each parameter
-before the step, one joins all parameters into a flat vector, and one uses
-multi-tensor operations in place.
+ports of the update to PyTorch follow common implementations.  The first port
+copies each parameter before the step.  The second port joins all parameters
+into a flat vector.  The third port uses multi-tensor operations in place.
 """
 
 import importlib.util
@@ -135,7 +135,7 @@ def torch_passes(p):
 
 
 def _pulled(torch, theta, gradient, penalty):
-    """Set the gradient of each parameter to that of the loss plus the penalty."""
+    """Set the gradient of each parameter to that of the sum of loss and penalty."""
     pulls = torch.autograd.grad(STRENGTH * penalty, theta)
     for a, g, pull in zip(theta, gradient, pulls, strict=True):
         a.grad = pull.add_(g)

@@ -8,13 +8,14 @@ places into the firing probability of 40 nerve fibres.  The fibres excite one
 bushy cell per place.  The spikes of the bushy cells are the output, as in the
 Spiking Heidelberg Digits [CSSZ20].
 
-At least 60 % of the spikes occur in the fifth of all channels and times with
-the highest firing probability.  In "seven", the fricative moves the membrane
-closer to the base than the first vowel does: the mean channels of the motion
-differ by at least 20 % of the number of channels.  In "acht", the spikes of the
-fricative are closer to the base than the spikes of the vowel: the mean channels
-of the spikes differ by at least 5 % of the number of channels.  Two spikes of
-one cell are at least 1 ms apart.
+A bin is a pair of a channel and a time interval of 2 ms.  At least 60 % of the
+spikes occur in the 20 % of all bins with the highest firing probability.  In
+"seven", the fricative moves the membrane closer to the base than the first
+vowel does: the mean channels of the motion differ by at least 20 % of the
+number of channels.  In "acht", the spikes of the fricative are closer to the
+base than the spikes of the vowel: the mean channels of the spikes differ by at
+least 5 % of the number of channels.  Two spikes of one cell are at least 1 ms
+apart.
 
 From top to bottom, the panels show the sound with its phonemes in SAMPA, the
 speed of the membrane (root mean square in 2 ms, in dB below the maximum), the
@@ -102,27 +103,38 @@ def gather(results):
 
 
 def concentrated(data, i):
-    """Return the share of spikes in the fifth of bins with the highest probability."""
+    """Return the share of spikes in the 20 % of bins with the highest probability.
+
+    A bin is a pair of a channel and a time interval of 2 ms.  The probability is the
+    firing probability of a nerve fibre.
+    """
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
     return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))
 
 
 def span_s(data, i, name):
-    """Return the start and stop of the middle half of a phoneme in s."""
+    """Return the start and the end, in s, of the middle half of a phoneme."""
     start, stop = data[f"spans {i}"][data[f"sounds {i}"].tolist().index(name)]
     return start + (stop - start) / 4, stop - (stop - start) / 4
 
 
 def moved(data, i, name):
-    """Return the mean channel weighted by squared speed, relative to all channels."""
+    """Return the mean channel of the membrane motion in a phoneme.
+
+    Channels are weighted by the squared speed of the membrane.  The mean channel is
+    divided by the number of channels.
+    """
     start, stop = (round(t * RATE / 2 / FINE) for t in span_s(data, i, name))
     energy = (data[f"speed {i}"][start:stop].astype(float) ** 2).sum(axis=0)
     return float(np.arange(len(energy)) @ energy / energy.sum() / len(energy))
 
 
 def spiked(data, i, name):
-    """Return the mean channel of the spikes in a phoneme, relative to all channels."""
+    """Return the mean channel of the spikes in a phoneme.
+
+    The mean channel is divided by the number of channels.
+    """
     start, stop = span_s(data, i, name)
     t = data[f"times {i}"]
     units = data[f"units {i}"][(t >= start) & (t < stop)]

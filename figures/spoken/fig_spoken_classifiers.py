@@ -20,9 +20,10 @@ Spiking Heidelberg Digits (SHD) [CSSZ20].  SHD has ten times the channels and
 eight times the training words of the synthetic digits.
 
 By default, the data are synthetic digits of 20 classes.  Spiking networks have
-128 neurons per layer, time steps of 20 ms, and membrane and synaptic time
-constants of 20 and 10 ms.  The predicted class is that of the readout with the
-largest sum over time.  The LSTM uses the maximum over time instead of the sum.
+128 neurons per layer, time steps of 20 ms, a membrane time constant of 20 ms,
+and a synaptic time constant of 10 ms.  The predicted class is that of the
+readout with the largest sum over time.  The LSTM uses the maximum over time
+instead of the sum.
 
 With --full, the data are SHD and the Spiking Speech Commands (SSC), if their
 files are in the data folder.  Hyperparameters are those of [CSSZ20], where
@@ -36,11 +37,11 @@ time steps of 14 ms, time constants of 140 and 70 ms, and 200 epochs.
 
 Without the files of SHD and SSC, the data are recordings of the Free Spoken
 Digit Dataset (FSDD), with 10 classes, 210 channels, and 6 speakers, of whom two
-are held out.  The channels of the training words are jittered.  On held-out
-recordings of known speakers, the recurrent spiking network has an accuracy of
-at least 0.8.  With permuted times, the CNN loses only 0.02 of test accuracy,
-because 600 training words are too few for a CNN.  The figure follows the
-comparison of classifiers in [CSSZ20].
+are held out.  In the training words, the channels of the events are randomly
+jittered.  On held-out recordings of known speakers, the recurrent spiking
+network has an accuracy of at least 0.8.  With permuted times, the CNN loses
+only 0.02 of test accuracy, because 600 training words are too few for a CNN.
+The figure follows the comparison of classifiers in [CSSZ20].
 """
 
 import numpy as np
@@ -79,7 +80,7 @@ def jobs(size, seed, data):
 
 
 def rows(data, name):
-    """Return the conditions that were run on a data set."""
+    """Return the names of the classifiers that were trained on a data set."""
     return [*CONDITIONS, TUTORIAL] if f"{name} {TUTORIAL}" in data else CONDITIONS
 
 

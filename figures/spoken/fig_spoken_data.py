@@ -74,13 +74,13 @@ def gather(results):
 
 
 def fields(data, name):
-    """Return the fields of one data set."""
+    """Return the arrays of one data set as {name of the field: array}."""
     return {key.removeprefix(f"{name} "): value for key, value in data.items()
             if key.startswith(f"{name} ")}
 
 
 def grouped(groups, values, function):
-    """Apply a function to the values of each group."""
+    """Apply a function to the values of each group; return one result per group."""
     return np.array([function(values[groups == g]) for g in np.unique(groups)])
 
 

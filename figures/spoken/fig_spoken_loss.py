@@ -109,7 +109,7 @@ def gather(results):
 
 
 def by_bin(data, name, condition):
-    """Return the time steps in s, and the test accuracies (steps, repeats)."""
+    """Return all time steps of a network in s, and the accuracies (steps, repeats)."""
     usual = spoken_networks.Options().dt
     bins = sorted({*BINS[condition], usual})
     keys = [f"{name} {condition}" + ("" if dt == usual else f", dt {dt:g}")

@@ -39,16 +39,16 @@ added, and the sum is scaled to a given loudness,
 Derivation.  Eq. (3) differentiates the flow to model the radiation from the
     lips.  The derivative is a difference of samples, which averages over a
     sample and causes less aliasing than samples of the derivative.  Eq. (4)
-    has gain 1 at 0 Hz, and eq. (6) has gain 1 near the centre frequency.
-    When the coefficients change, the outputs y are kept, so that the sound
-    has no clicks.
+    has gain 1 at 0 Hz, and eq. (6) has gain 1 near the centre frequency.  When
+    the coefficients change, the previous outputs y remain in use, so that the
+    sound has no clicks.
 Exact.  The filters are computed exactly: after a change of coefficients, a
     resonator still reads its own previous outputs.
 Approximate.  The model of speech has no interaction between vocal folds and
-    vocal tract.  No vowel is radiated
-    through the nose alone.  The spectrum of a
-    friction noise is constant.
-Cost.   A word of 0.6 s takes 4 ms, and memory for 8 arrays of its samples.
+    vocal tract.  No vowel is radiated through the nose alone.  The spectrum of
+    each friction noise is constant in time.
+Cost.   The synthesis of a word of 0.6 s takes 4 ms, and memory for 8 arrays
+    with one entry per sample.
 Departures.  [K80] does not interpolate.  In [K80], friction has separate
     resonators; in this module, friction has band-pass filters.  Formants
     above the third are those of a uniform tube.

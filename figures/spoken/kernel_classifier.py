@@ -192,7 +192,7 @@ def _standardised(counts, mean, deviation):
 
 
 def _machine(K, y, cost):
-    """Return the coefficients A (N,) and the bias b of one class against the others."""
+    """Train one class against all others; return coefficients A (N,) and bias b."""
     A, f, b, value = np.zeros(len(y)), np.zeros(len(y)), 0.0, np.inf
     for _ in range(STEPS):
         S, to = np.flatnonzero(y * f < 1), np.zeros(len(y))

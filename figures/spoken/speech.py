@@ -62,8 +62,9 @@ RANGES = {"length": (0.08, 0.25), "pitch": (40, 600), "rate": (0.3, 3),
           "loudness": (1e-4, 0.5), "breath": (0, 1), "background": (0, 10)}
 
 # Classes in the order of their labels: 0-9 English, 10-19 German.  Sounds are
-# in SAMPA, but for: _ the closure before a burst, + an aspirated release,
-# j w y the second halves of diphthongs, r English, R German, A the a of acht.
+# in SAMPA, with these exceptions: _ is the closure before a burst, + is an
+# aspirated release, j w y are the second halves of diphthongs, r is the English
+# r, R is the German r, and A is the vowel of "acht".
 WORDS = {
     "zero": "z I r o w", "one": "w V n", "two": "t_ t t+ u", "three": "T r i",
     "four": "f O r", "five": "f a j v", "six": "s I k_ k s",
@@ -73,8 +74,9 @@ WORDS = {
     "sechs": "z E k_ k s", "sieben": "z i b_ b @ n", "acht": "A x t_ t t+",
     "neun": "n O y n"}
 
-# Duration and glide (into it) of a sound, ms; formants, Hz; then parts of 1:
-# voice, breath and nose; noise (1 is as loud as a vowel) and its band, Hz.
+# Columns: duration of the sound, and of the glide into the sound, ms; three
+# formants, Hz; voice, aspiration and nose, 0 to 1; level of the friction noise
+# (1 is as loud as a vowel); centre and width of the noise band, Hz.
 TABLE = """
 -    70  50    500 1500 2500   0    0    0   0       0    0
 i   205  60    290 2250 2950   1    0    0   0       0    0

@@ -51,7 +51,7 @@ class Options(NamedTuple):
     side: int = 5               # side of the convolution kernels
     shuffled: bool = False      # permute the event times of each word
     spread: float = 0.0         # augmentation: jitter of event times, s
-    channels: float = 0.0       # augmentation: jitter of events and words, channels
+    channels: float = 0.0       # augmentation: sd of channel shifts, events and words
     insert: float = 0.0         # augmentation: rate of added events, Hz per channel
     cost: float = 1.0           # weight of the hinge loss in support vector machines
 
@@ -93,9 +93,9 @@ def penalty(spikes, o):
     The penalty "bounds" penalises neurons that do not spike in a word, and layers whose
     neurons fire more than 100 spikes per word on average.  The regularisation strengths
     are those of the authors' code.  The penalty "total" is that of the authors'
-    tutorial.  It is the sum of two terms: the number of spikes of the layer in a
-    mini-batch, and the squared number of spikes of a neuron in the mini-batch, averaged
-    over neurons.
+    tutorial.  This penalty is the sum of two terms: the number of spikes of the layer
+    in a mini-batch, and the squared number of spikes of a neuron in the mini-batch,
+    averaged over neurons.
     """
     T, B, n = spikes.shape
     if o.penalty == "bounds":
@@ -245,7 +245,7 @@ def steps(words, dt):
 
 
 def changed(words, index, generator, o, longest):
-    """Return the data set with randomly perturbed versions of the words in `index`."""
+    """Return the data set, with the words in `index` randomly perturbed."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -294,7 +294,8 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
     index : indices of the training words.
     first : number of the first epoch.
     count : number of epochs; by default `o.epochs`.
-    learner : initial (parameters, states); by default, the parameters are sampled.
+    learner : initial (parameters, optimiser states); by default, the parameters are
+        sampled.
     """
     longest, read = steps(words, o.dt), reader(words, o)
     classes, noisy = int(words.label.max()) + 1, o.channels or o.spread or o.insert

@@ -57,7 +57,7 @@ class Words(NamedTuple):
 
 @functools.cache
 def _response(channels, n):
-    """Return the transfer function at the n FFT frequencies of 2 n - 1 samples."""
+    """Return the membrane transfer function at n frequencies from 1 Hz to RATE / 2."""
     table = basilar.table(basilar.places(channels))
     return basilar.interpolate(table, np.linspace(1.0, RATE / 2, n))
 
@@ -223,7 +223,7 @@ def words(name, folder, before):
 
 
 def moved(made, real):
-    """Combine English words of `made` for training and words of `real` for testing."""
+    """Combine English words of `made` (training) with all words of `real` (testing)."""
     own = np.flatnonzero(made.label < 10)
     return Words([made.times[i] for i in own] + real.times,
                  [made.units[i] for i in own] + real.units,
@@ -263,7 +263,7 @@ def tested(data, name, condition):
 
 
 def runs(count):
-    """Return the number of runs as a text for claims."""
+    """Return the number of runs as a text for claims, such as "3 runs"."""
     return f"{count} run" + "s" * (count != 1)
 
 

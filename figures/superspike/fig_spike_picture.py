@@ -15,11 +15,12 @@ regulariser, and the linear rule, in which the derivative of a spike is set to 1
 layers.  The regulariser is proportional to z^4 or to z^4 e^2, where z is the filtered
 output of the hidden neuron and e its filtered error.  The last panel shows how the cost
 with random feedback depends on the strength and the exponent of the regulariser.  This
-figure mirrors [ZG18] figs. 6 to 8.  In [ZG18], the picture and the costs are published
-only as plots.  The picture and the network sizes in this figure were chosen for this
-project.  With `--data DIR`, the spike trains in DIR/spike_picture/input.ras and
-target.ras replace the generated spike trains, and no claim is judged.  Units in these
-files are counted from 0, and the trial duration is rounded up to a multiple of 0.5 s.
+figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the picture and the costs are
+published only as plots.  The picture and the network sizes in this figure were chosen
+for this project.  With `--data DIR`, the spike trains in DIR/spike_picture/input.ras
+and target.ras replace the generated spike trains, and no claim is judged.  Units in
+these files are counted from 0, and the trial duration is rounded up to a multiple of
+0.5 s.
 
 As in the published code, the learning rate is 1 mV (0.1 mV after 800 s), and the
 standard deviation of the initial weights is 50 mV / sqrt(fan-in).  The regulariser has
@@ -109,7 +110,7 @@ def recorded(folder):
 
 def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
           folder=None):
-    """Train networks of one condition; return costs, hidden rates and rasters."""
+    """Train networks of one condition; return costs, hidden rates and spike rasters."""
     def generators(*what):
         return [seeds.rng(seed, "picture", " ".join(map(str, what)), r)
                 for r in range(repeats)]
@@ -155,7 +156,7 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
 
 
 def final(cost):
-    """Return each network's cost over the last trials, given (trials, networks)."""
+    """Return the final cost of each network, averaged over the last trials."""
     return np.sqrt(np.square(cost[-AVERAGED:]).mean(axis=0))
 
 
@@ -184,7 +185,7 @@ def gather(results):
 
 
 def spikes(raster):
-    """Return the spike times (s) and units of a raster (T, n), as an array (2, E)."""
+    """Return the spike times (s) and unit numbers of a raster, as an array (2, E)."""
     step, unit = np.nonzero(raster)
     return np.array([step * training.DT_S, unit])
 

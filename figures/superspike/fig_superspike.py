@@ -14,7 +14,7 @@ time, and the sum changes the weight every 0.5 s.  The bottom panels show one ne
 before, during and after training, its output spikes in each trial, and the cost of each
 neuron together with the mean over neurons.  The cost is the root mean square of the
 filtered error in a trial.  Each neuron has its own inputs and weights.  This figure
-mirrors [ZG18] figs. 2 and 3.
+corresponds to [ZG18] figs. 2 and 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
 300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  This value
@@ -41,12 +41,12 @@ def jobs(size, seed, data):
 
 
 def rate(loop):
-    """Return the learning rate (V) of a trial."""
+    """Return the learning rate (V) in a given trial."""
     return RATE_V if loop < LATE else RATE_V / 10
 
 
 def neurons(seed, seeds, dtype=np.float32):
-    """Return the frozen inputs, and a layer with one neuron for each of the seeds."""
+    """Return the frozen inputs, and a layer with one neuron for each seed."""
     generators = [rng(seed, "superspike", "neuron", s) for s in seeds]
     x = training.poisson(generators, INPUTS, INPUT_HZ)
     W = training.weights(generators, 1, INPUTS, SCALE_V).astype(dtype)

@@ -14,15 +14,15 @@ weight with the same sign as their fixed feedback weight.  Hidden neurons with a
 negative feedback weight become active later, when the output neuron fires too many
 spikes.  If all four feedback weights are negative (probability 1/16), the network stays
 silent, as [ZG18] reports for random feedback.  With symmetric feedback, the network
-stays silent if all output weights are negative.  This figure mirrors [ZG18] fig. 4,
-which also finds no large difference between the kinds of feedback.
+stays silent if all output weights are negative.  This figure corresponds to [ZG18] fig.
+4, which also finds no large difference between the kinds of feedback.
 
 The left panels show the first network that hit all targets with random feedback, before
-training, after 40 s and at the end.  The right panels show the cost of each network
-with the mean cost, and the share of networks that have hit all targets by each trial.
-The cost is the root mean square of the filtered error.  The learning rate is 1 mV,
-reduced to 0.1 mV after trial 250.  The standard deviation of the initial weights is 20
-mV / sqrt(fan-in).
+training, after 40 s and at the end.  The right panels show the cost of each network,
+the mean cost, and the share of networks that have hit all targets in this trial or in
+an earlier trial.  The cost is the root mean square of the filtered error.  The learning
+rate is 1 mV, reduced to 0.1 mV after trial 250.  The standard deviation of the initial
+weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np
@@ -45,7 +45,7 @@ def jobs(size, seed, data):
 
 
 def rate(loop):
-    """Return the learning rate (V) of a trial."""
+    """Return the learning rate (V) in a given trial."""
     return RATE_V if loop < LATE else RATE_V / 10
 
 

@@ -7,9 +7,9 @@ cost before training.  A learning rate is usable if the median of this ratio ove
 networks is at most 0.6.  RMSprop divides the gradient of each synapse by the running
 root mean square of this gradient.  RMaxProp divides the gradient by the running maximum
 of its absolute value.  The usable learning rates of RMSprop and of RMaxProp span at
-least half a decade more than the usable fixed rates.  A fixed rate also works, but each
-network has its own narrow usable range.  A usable range that lies between two learning
-rates of the grid counts as no decade.
+least half a decade more than the usable fixed rates.  With a fixed rate, learning also
+succeeds, but each network has its own narrow range of usable rates.  If the usable
+range lies between two learning rates of the grid, its span counts as 0.
 
 Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
 --full).  The span is the length of the longest contiguous series of usable learning
@@ -17,8 +17,8 @@ rates on the grid, multiplied by the grid spacing.  A fixed rate (in V s) is mul
 by the mean product of error and eligibility (in 1 / s).  With RMaxProp, the learning
 rate is the largest possible weight change in 0.5 s.  Output weights are positive before
 training, so that every hidden neuron receives a useful error.  Thin lines and dots show
-single networks, and thick lines show the median over networks.  This figure mirrors
-[ZG18] fig. 1, whose numbers are not published.
+single networks, and thick lines show the median over networks.  This figure corresponds
+to [ZG18] fig. 1, whose numbers are not published.
 """
 
 import numpy as np
@@ -46,7 +46,7 @@ def jobs(size, seed, data):
 
 
 def learn(rule, step, repeats, loops, seed):
-    """Train networks with one optimiser; return costs (loops, rates, repeats)."""
+    """Train networks with one optimiser; return their costs (loops, rates, repeats)."""
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 
     def generators(what):
@@ -74,12 +74,12 @@ def gather(results):
 
 
 def final(cost):
-    """Return the ratio of final cost and cost of the first trial, (rates, repeats)."""
+    """Return final cost divided by cost of the first trial, (rates, repeats)."""
     return cost[-LAST:].mean(axis=0) / cost[0]
 
 
 def decades(rates, share):
-    """Return the decades that the longest contiguous series of usable rates spans."""
+    """Return the span, in decades, of the longest contiguous series of usable rates."""
     usable, best, length = np.median(share, axis=1) <= USABLE, 0, 0
     for good in usable:
         length = length + 1 if good else 0

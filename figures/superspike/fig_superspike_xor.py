@@ -13,13 +13,13 @@ without an error.
 [ZG18] uses four hidden neurons and reports that all runs solve the task.  With four
 hidden neurons (--full), fewer than 90 % of the runs in this figure reach zero error.
 With four hidden neurons, the fixed random feedback matrix has no positive weight from
-one of the outputs in 12 % of all draws (0.8 % with eight hidden neurons).  If this
-output neuron misses a spike, no hidden neuron receives a signal to spike.  This figure
-mirrors [ZG18] fig. 5, where uniform feedback is also worse on average than symmetric
-and random feedback.  The paper uses 100 inputs with noise of 4 Hz and fixed random
-spike times within 10 ms.  The response window ends 15 ms after the stimulus.  A wrong
-spike is an error at the time of the spike.  A missing spike is an error at the end of
-the window.
+one of the outputs in 12 % of all random samples (0.8 % with eight hidden neurons).  If
+this output neuron misses a spike, no hidden neuron receives a signal to spike.  This
+figure corresponds to [ZG18] fig. 5, where uniform feedback is also worse on average
+than symmetric and random feedback.  The paper uses 100 inputs with noise of 4 Hz and
+fixed random spike times within 10 ms.  The response window ends 15 ms after the
+stimulus.  A wrong spike is an error at the time of the spike.  A missing spike is an
+error at the end of the window.
 
 The following settings were chosen in trial runs with other seeds.  The groups have 34,
 33 and 33 inputs, and all inputs of a group spike at the same time.  The reference group
@@ -67,11 +67,12 @@ TEXTS = {"none": "no hidden layer",                                     # in cla
 
 
 def stimuli(generators, times, gaps=GAPS):
-    """Draw input (T, B, 100), labels (T, B), window ends (T, B) and starts of a block.
+    """Sample the patterns of one block; return input, labels, window ends and starts.
 
-    `times` (B, 3) holds the steps, within a pattern, at which the groups spike.  For
-    each of the B networks, `starts` holds a list with one entry for each pattern: the
-    first step, whether group A spikes, and whether group B spikes.
+    The input has shape (T, B, 100); labels and window ends have shape (T, B).  The
+    argument `times` (B, 3) holds the time steps, within a pattern, at which the groups
+    spike.  For each of the B networks, `starts` holds a list with one entry for each
+    pattern: the first time step, whether group A spikes, and whether group B spikes.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -95,7 +96,7 @@ def stimuli(generators, times, gaps=GAPS):
 
 
 def wrong(signal, starts):
-    """Return the number of wrong patterns and the number of all patterns, (2, B)."""
+    """Return the numbers of wrong patterns and of all patterns, as an array (2, B)."""
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
     return np.array([[sum(each), len(each)] for each in counts]).T
@@ -142,13 +143,13 @@ def learn(kind, hidden, repeats, blocks, seed):
 
 
 def rate(errors):
-    """Return the share of wrong patterns, (B,), given the counts (blocks, 2, B)."""
+    """Compute the share of wrong patterns (B,) from the counts (blocks, 2, B)."""
     wrong_, patterns = errors.sum(axis=0)
     return wrong_ / np.maximum(patterns, 1)
 
 
 def solved(errors):
-    """Return whether each network reaches zero error, (B,) bool.
+    """Return, for each network, whether it reaches zero error.
 
     A network reaches zero error if the last third of its blocks contains LAST
     consecutive blocks without an error.
@@ -167,7 +168,7 @@ def gather(results):
 
 
 def drawn(data):
-    """Return the conditions that `data` contains, in the order of the plot."""
+    """Return the conditions that `data` contains, in plotting order."""
     return [kind for kind in (*KINDS, *FEW) if f"{kind}_errors" in data]
 
 

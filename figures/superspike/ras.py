@@ -17,9 +17,9 @@ needs a unit 200.  If units=200 is given, `read_ras` rejects the file.
 
 Each time is read as the nearest float64 value, and `write_ras` writes enough digits to
 restore this value exactly.  Spikes may have equal times, even in the same unit.  A last
-line without a line end is rejected, because the line may be incomplete: 1 may be the
-beginning of 17.  Reading needs 16 bytes of memory per spike and a block of lines.  At
-the end of the file, the memory rises to 32 bytes per spike.
+line without a line end is rejected, because the line may be incomplete: the unit number
+1 may be the beginning of 17.  While reading, the memory holds 16 bytes per spike and
+one block of lines.  At the end of the file, it rises to 32 bytes per spike.
 """
 
 import os
@@ -96,7 +96,7 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
 
 
 def _block(file, path, done, left):
-    """Read one block of lines.
+    """Read one block of lines from a `.ras` file.
 
     Return the line numbers, times and units of its spikes, the number of lines read so
     far, and the number of bytes that may still be read.
@@ -193,7 +193,7 @@ def _first_fault(times, units, before, duration, count, first):
 
 
 def _options(duration, units, first_unit):
-    """Validate the options, and return them as Python numbers or None."""
+    """Validate the options, and return each option as a Python number or None."""
     if duration is not None:
         number = isinstance(duration, (int, float, np.integer, np.floating))
         if isinstance(duration, bool) or not number or not 0 < duration < np.inf:

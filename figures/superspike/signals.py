@@ -12,7 +12,7 @@ import numpy as np
 
 
 def spike_train(events, T, n, dt, dtype=np.float64):
-    """Return spike trains of 0 and 1, with each spike in the step nearest its time.
+    """Return 0/1 spike trains; each spike is in the time step nearest its spike time.
 
     A unit number outside 0 .. n-1 is rejected.  One target spike train published
     with [ZG18] contains such a number.
@@ -52,7 +52,7 @@ def spike_train(events, T, n, dt, dtype=np.float64):
 
 
 def _steps(name, times, units, T, n, dt):
-    """Validate the spikes of one replica, and return their steps and units."""
+    """Validate the spikes of one replica; return their time steps and unit numbers."""
     times, units = np.asarray(times), np.asarray(units)
     if times.ndim != 1 or times.size and times.dtype.kind not in "fiu":
         raise ValueError(f"{name}: times of shape {times.shape}, dtype {times.dtype}: "
@@ -119,7 +119,7 @@ def classification(heard, spikes, labels, ends, *, outside="free"):
 
 
 def _windows(spikes, labels, ends, heard):
-    """Validate and return labels (T, B), ends (T, B) and heard (B,)."""
+    """Validate labels (T, B), ends (T, B) and heard (B,), and return them as arrays."""
     T, B, k = spikes.shape
     labels, ends, heard = np.asarray(labels), np.asarray(ends), np.asarray(heard)
     if labels.shape != (T, B) or labels.dtype.kind not in "iu":
@@ -186,7 +186,7 @@ def cost(running, error, dt, *, tau=10.0, root=False):
 
 
 def clipped(W, update, bound=0.1):
-    """Return W + update, clipped to [-bound, bound].
+    """Return the updated weights W + update, clipped to [-bound, bound].
 
     The arrays have shape (B, n, m), and all values are in V.
     """

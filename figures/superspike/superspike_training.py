@@ -27,7 +27,7 @@ from refsnn import optimisers, superspike, superspike_signals
 from refsnn.fast import superspike as fast_superspike
 
 DT_S, BLOCK_S, AXON_S = 1e-4, 0.5, 0.8e-3
-STEPS, AXON = 5000, 8               # steps in a block and in an axonal delay
+STEPS, AXON = 5000, 8               # time steps in a block and in an axonal delay
 TAU_RMS_S, EPS = 30.0, 1e-12
 DEAD = 100                          # smallest interval between target spikes, steps
 FEEDBACK = ("symmetric", "random", "uniform")
@@ -53,7 +53,7 @@ class Layer(NamedTuple):
 # ---- tasks ------------------------------------------------------------------
 
 def poisson(generators, m, rate_hz, steps=STEPS):
-    """Draw frozen spike trains (steps, B, m) bool, one generator for each network."""
+    """Sample Poisson spike trains (steps, B, m), using one generator per network."""
     return np.stack([generator.random((steps, m)) < rate_hz * DT_S
                      for generator in generators], axis=1)
 
@@ -64,14 +64,14 @@ def equidistant(count, steps=STEPS):
 
 
 def train_of(times, steps=STEPS):
-    """Return one target spike train (steps, 1, 1), with spikes at the steps `times`."""
+    """Return a target spike train (steps, 1, 1) that spikes at the steps `times`."""
     train = np.zeros((steps, 1, 1), np.float32)
     train[times] = 1
     return train
 
 
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
-    """Draw a spike raster (steps, 1, units) in which a text appears as dark pixels.
+    """Sample a spike raster (steps, 1, units) in which the spikes form a written text.
 
     Where the text has ink, units fire Poisson spikes with `rate_hz`.  A spike less than
     10 ms after another spike of the same unit is removed.
@@ -95,13 +95,13 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
 # ---- networks ---------------------------------------------------------------
 
 def weights(generators, n, m, scale_v):
-    """Draw initial weights (B, n, m) with standard deviation scale_v / sqrt(m)."""
+    """Sample initial weights (B, n, m) with standard deviation scale_v / sqrt(m)."""
     return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
                      for generator in generators]).astype(np.float32)
 
 
 def layer(W, settings):
-    """Return a layer with weights W whose neurons are at rest."""
+    """Return a layer with weights W; the neurons are at their resting potential."""
     B, n, m = W.shape
     k = superspike.coefficients(settings)
     return Layer(k, W, fast_superspike.rest(k, B, n, m, W.dtype),
@@ -109,7 +109,7 @@ def layer(W, settings):
 
 
 def run(layers, x):
-    """Run one block; return the new layers, their recordings and the output spikes.
+    """Simulate one block; return the new layers, their recordings and output spikes.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def accumulate(layers, blocks, signal, matrix=None):
 
     Return the layers with new states, the integral (B, n, m) for each layer, and the
     error of the output layer.  `matrix` holds the feedback weights to the hidden layer.
-    With None, the feedback uses the weights of the layer above.
+    If `matrix` is None, the feedback uses the weights of the layer above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):
@@ -201,7 +201,7 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
     for loop in range(loops):
         for i, goal in enumerate(wanted):
             layers, blocks, arriving = run(layers, parts[i])
-            parts[i] = blocks[0].x          # packed input is faster in later trials
+            parts[i] = blocks[0].x          # packed input makes later trials faster
             layers, found, error = accumulate(layers, blocks, goal - arriving, matrix)
             layers = update(layers, found, rate(loop) if callable(rate) else rate, rule)
             cost[loop] += np.square(error).mean(axis=(0, 2)) / len(parts)
@@ -211,11 +211,11 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
 
 
 def hits(spikes, times, window):
-    """Return whether each network hits all targets, (B,) bool.
+    """Return, for each network, whether it hits all target times.
 
     A network hits all targets if it fires exactly one spike within `window` steps of
     each target and no other spike.  `spikes` is (T, B), and `times` holds the target
-    steps.
+    time steps.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])

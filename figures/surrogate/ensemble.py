@@ -3,11 +3,12 @@
 `refsnn.lif` uses one weight matrix for the whole batch.  In this module, each network
 has its own weights.  Therefore the weighted input W x (the drive) is computed first,
 and the LIF layer receives the drive through an identity weight matrix.  `lif.backward`
-then returns the derivative of the loss with respect to the drive, in the field `dx`.
+then returns the derivative of the loss with respect to the drive, under the name `dx`.
 The results of one network do not depend on the other networks.
 
-For N networks and B patterns, weights have shape (N, n, m), and spikes have shape (T,
-N, B, n).
+T is the number of time steps, N the number of networks, and B the number of patterns.
+Each layer has m inputs and n neurons.  Its weights have shape (N, n, m), and its spikes
+have shape (T, N, B, n).
 """
 
 import numpy as np
@@ -16,17 +17,17 @@ from refsnn import lif
 
 
 def drive(W, x):
-    """Return the drive W x of each network, with shape (T, N, B, n)."""
+    """Return the drive W x of all networks, as an array of shape (T, N, B, n)."""
     return np.einsum("tNbm,Nnm->tNbn", x, W)
 
 
 def by_weights(ddrive, x):
-    """Return dL/d(weights) of shape (N, n, m), computed from dL/d(drive)."""
+    """Compute dL/d(weights), of shape (N, n, m), from dL/d(drive)."""
     return np.einsum("tNbn,tNbm->Nnm", ddrive, x)
 
 
 def by_inputs(ddrive, W):
-    """Return dL/d(inputs) of shape (T, N, B, m), computed from dL/d(drive)."""
+    """Compute dL/d(inputs), of shape (T, N, B, m), from dL/d(drive)."""
     return np.einsum("tNbn,Nnm->tNbm", ddrive, W)
 
 
@@ -35,14 +36,14 @@ def _flat(a):
 
 
 def layer(current, net, spike=None):
-    """Simulate one LIF layer of all networks; return a `lif.Recording` (T, N, B, n)."""
+    """Simulate one LIF layer in all networks, and return its `lif.Recording`."""
     recording = lif.simulate(_flat(current), np.eye(current.shape[-1]),
                              reset=net.reset, spike=spike, **net.constants())
     return lif.Recording(*(a.reshape(current.shape) for a in recording))
 
 
 def layer_backward(current, recording, psi, dspikes, net):
-    """Return dL/d(drive), given dL/d(spikes); both have shape (T, N, B, n)."""
+    """Compute dL/d(drive) from dL/d(spikes); both have shape (T, N, B, n)."""
     flat = lif.Recording(*(_flat(a) for a in recording))
     gradient = lif.backward(_flat(current), np.eye(current.shape[-1]), None, flat,
                             _flat(psi), _flat(dspikes), reset=net.reset,

@@ -1,8 +1,9 @@
 """Train one hidden LIF layer and its readout with `refsnn.fast.lif`, in float32.
 
 The model is the network of `lif_training` with one hidden layer and the fast-sigmoid
-surrogate.  The gradient is stopped at the reset.  Input spikes are stored in a sparse
-matrix, with one row for each pair of time step and pattern.
+surrogate.  The gradient does not pass through the reset of the membrane potential.
+Input spikes are stored in a sparse matrix, with one row for each pair of time step and
+pattern.
 """
 
 import numpy as np
@@ -14,18 +15,18 @@ from refsnn.fast import lif as fast_lif
 
 
 def events(x):
-    """Return spikes (T, B, m) as a float32 CSR matrix (T * B, m), row t * B + b."""
+    """Convert spikes (T, B, m) to a float32 CSR matrix with the rows t * B + b."""
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
 
 
 def select(x, patterns, index):
-    """Return the rows of a CSR matrix (T * patterns, m) for the patterns in `index`."""
+    """Return the CSR events of the patterns in `index`, at all time steps."""
     steps = np.arange(x.shape[0] // patterns)[:, None] * patterns
     return x[(steps + np.asarray(index)).ravel()]
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Run the network with weights [W, W_out] on CSR events; return (record, tape).
+    """Run the network with weights [W, W_out] on CSR events x; return (record, tape).
 
     `record` (T, B, k) holds the membrane potentials of the readouts, and `tape` the
     values that `gradients` needs.
@@ -47,7 +48,7 @@ def gradients(tape, drecord, net, dspikes=None):
 
 
 def spikes(tape):
-    """Return the hidden spikes (T, B, n) recorded on a tape, in float32."""
+    """Return the hidden spikes that `tape` holds, as a float32 array (T, B, n)."""
     return (tape.mem > 1).astype(np.float32)
 
 
@@ -80,7 +81,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def evaluate(weights, x, labels, net):
-    """Return the `lif_training.Scores` on all patterns of the CSR events `x`."""
+    """Return loss, accuracy and spike counts over all patterns of the CSR events x."""
     record, tape = forward(weights, x, len(labels), net)
     return lif_training.Scores(losses.cross_entropy(record, labels)[0],
                                losses.accuracy(record, labels),

@@ -2,26 +2,27 @@
 
 Each pixel emits at most one spike, and brighter pixels spike earlier (latency code).
 The network has 256 inputs (16x16 pixels), 100 hidden LIF neurons and 10 leaky readouts.
-The network learns about 1,440 training images and is tested on 360 images.  With the
-gradient stopped at the reset, the mean test accuracy over 5 seeds is at least 0.96.
+The network learns about 1,440 training images and is tested on 360 images.  If the
+gradient does not pass through the reset of the membrane potential, the mean test
+accuracy over 5 seeds is at least 0.96.
 
 The left panels show test accuracy and training loss against the epoch, for two
-gradients.  One gradient is stopped at the reset of the membrane potential, and the
-other passes through the reset.  Thin lines are single seeds, and thick lines are means
-over seeds.  The seed determines the initial weights, the order of the training images,
-and the split into training and test images.  Both gradients are tested with the same
-seeds.  On other tasks, networks are known to train worse with gradients through the
-reset.  In this task, most hidden neurons spike at most once per image, and both
-gradients reach nearly the same accuracy.
+gradients.  One gradient is stopped at the reset: the effect of the reset is treated as
+a constant.  The other gradient passes through the reset.  Thin lines are single seeds,
+and thick lines are means over seeds.  The seed determines the initial weights, the
+order of the training images, and the split into training and test images.  Both
+gradients are tested with the same seeds.  On other tasks, networks are known to train
+worse with gradients through the reset.  In this task, most hidden neurons spike at most
+once per image, and both gradients reach nearly the same accuracy.
 
 The right panels show three test images, their input spikes, the spikes of the trained
 hidden layer, and the membrane potentials of the readouts.  The blue line is the readout
-of the correct class.  The predicted class belongs to the readout with the highest
-maximum over time.  A dot marks this maximum.
+of the correct class.  The predicted class is that of the readout whose membrane
+potential has the highest maximum over time.  A dot marks this maximum.
 
-This figure mirrors the second of the tutorials that accompany [NMZ19].  With --full, a
-network with 784 inputs learns Fashion-MNIST and MNIST with the hyperparameters of this
-tutorial.
+This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
+--full, a network with 784 inputs learns Fashion-MNIST and MNIST with the
+hyperparameters of this tutorial.
 """
 
 import os
@@ -59,7 +60,7 @@ def jobs(size, seed, data):
 
 
 def load(task, folder, seed, repeat):
-    """Return pairs (values, labels) for the training set and for the test set.
+    """Return the pair (pixel values, labels) of the training set and of the test set.
 
     The pixel values have shape (N, m) and dtype float32.  Each repeat splits the
     embedded digits differently.  With 360 test images, the choice of the test images
@@ -77,7 +78,7 @@ def load(task, folder, seed, repeat):
 
 
 def events(values):
-    """Return the latency code of pixel values (B, m) as a CSR matrix for `fast.lif`."""
+    """Encode pixel values (B, m) as spike latencies, in a CSR matrix for `fast.lif`."""
     found = encoding.latency_events(values, STEPS)
     rows = STEPS * len(values)
     ends = np.zeros(rows + 1, np.int32)
@@ -89,7 +90,7 @@ def events(values):
 
 
 def forward(values, weights):
-    """Return the readouts (T, B, 10) for a batch of images, and the tape of the run."""
+    """Return the readouts (T, B, 10) for some images, and what the gradient needs."""
     return fast_training.forward(weights, events(values), len(values), NET)
 
 
@@ -114,7 +115,7 @@ def gradients(values, labels, weights, followed, steepness):
 
 
 def test(values, labels, weights, batch=250):
-    """Return the accuracy of the network on all images of a data set."""
+    """Return the classification accuracy of the network on all images of a data set."""
     right = 0.0
     for first in range(0, len(labels), batch):
         part = slice(first, first + batch)
@@ -124,7 +125,7 @@ def test(values, labels, weights, batch=250):
 
 
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat):
-    """Train one network; return its learning curves (epochs,) and example activity."""
+    """Train one network; return its learning curves and activity on some images."""
     (images, labels), (images_test, labels_test) = load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, repeat)
     weights = lif_training.initial(generator, (images.shape[1], HIDDEN, CLASSES), SCALE,
@@ -153,7 +154,7 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 
 
 def gather(results):
-    """Stack the curves of all runs, and keep the example activity of the first run."""
+    """Stack the learning curves of all jobs; take the example activity of the first."""
     kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
     conditions = list(dict.fromkeys(kinds))
     data = {name: [[r[name] for r, kind in zip(results, kinds, strict=True)
@@ -166,7 +167,7 @@ def gather(results):
 
 
 def claims(data):
-    """Judge the mean test accuracy after the last epoch."""
+    """Return the claims on the mean test accuracy after the last epoch."""
     final = dict(zip(zip(data["task"].tolist(), data["followed"].tolist(),
                          strict=True),
                      data["test_accuracy"][:, :, -1].mean(axis=1), strict=True))

@@ -23,8 +23,8 @@ exact gradient (backpropagation) therefore starts near 0 and rises.
 The bottom panels show networks with three hidden layers that learn from local errors.
 The local gradient of each layer is only partly aligned with the end-to-end gradient.
 The mean test accuracy is at least 0.02 lower than after end-to-end training.  Bands
-show the range over seeds.  This figure mirrors [NMZ19] fig. 5, which is a schematic of
-these rules and contains no numbers.
+show the range over seeds.  This figure corresponds to [NMZ19] fig. 5, which is a
+schematic of these rules and contains no numbers.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ from figures.surrogate import lif_training
 from refsnn import datasets, encoding, feedback, lif, losses, surrogates
 
 FIGURE = "feedback"
-STEPS, TAU_S = 50, 10e-3            # steps and time constant of the latency code
+STEPS, TAU_S = 50, 10e-3            # time steps and time constant of the latency code
 WIDTH, CLASSES = 100, 10
 NET = lif_training.Net(steepness=10.0)
 SCALES = {"hidden": 1.3, "out": 0.3, "random": 1.0, "local": 2.0}
@@ -58,7 +58,7 @@ def jobs(size, seed, data):
 
 
 def load():
-    """Return latency-coded digits (T, B, 64) and labels, for training and testing."""
+    """Return the input spikes (T, B, 64) and labels of training and test digits."""
     images, labels = datasets.digits()
     x = encoding.latency(images.reshape(len(images), -1).astype(np.float32), STEPS,
                          tau=TAU_S)
@@ -66,7 +66,7 @@ def load():
 
 
 def random_matrices(generator, rule, weights):
-    """Draw the fixed random feedback weights of the hidden layers."""
+    """Sample the fixed random feedback weights of the hidden layers."""
     above = [W.shape[0] if rule == "feedback alignment" else CLASSES
              for W in weights[1:]]
     scale = SCALES["local" if rule == "local errors" else "random"]
@@ -81,14 +81,14 @@ def output_loss(record, labels):
 
 
 def local_error(spikes, G, labels):
-    """Return dL/d(spikes) of a layer, where L is the loss of its fixed readout."""
+    """Return dL/d(spikes) of a layer, where L is the loss of its own fixed readout."""
     trace = feedback.presynaptic_trace(spikes, **NET.constants())
     _, error = feedback.local_cross_entropy(trace, G, labels)
     return feedback.presynaptic_trace(error[::-1], **NET.constants())[::-1]
 
 
 def gradients(rule, weights, x, labels, run, drecord, fixed):
-    """Return one gradient for each weight array, with errors fed back by `rule`."""
+    """Return the gradient of each weight array; `rule` defines the error feedback."""
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **NET.constants())
     found, dsyn = [top.dW], top.dsyn
@@ -129,14 +129,14 @@ def cosines(rule, weights, x, labels, fixed):
 
 
 def local_accuracy(run, labels, fixed):
-    """Return, for each hidden layer, the accuracy of its fixed readout."""
+    """Return the test accuracy of the fixed random readout of each hidden layer."""
     return [losses.accuracy(lif.readout(recording.spikes, G, **NET.constants()),
                             labels, "sum")
             for recording, G in zip(run.hidden, fixed, strict=True)]
 
 
 def learn(rule, layers, rate, epochs, batch, seed, repeat):
-    """Train one network; return its accuracies and gradient cosines over epochs."""
+    """Train one network; return accuracies and gradient cosines after each epoch."""
     (x, labels), (x_test, labels_test) = load()
     generator = seeds.rng(seed, FIGURE, layers, repeat)
     sizes = (x.shape[2], *[WIDTH] * layers, CLASSES)
@@ -184,7 +184,7 @@ def gather(results):
 
 
 def claims(data):
-    """Judge the mean final accuracies, and the alignment with the exact gradient."""
+    """Return the claims on final accuracy and on alignment with the exact gradient."""
     final = dict(zip(RULES, data["accuracy"][:, :, -1].mean(axis=1), strict=True))
     turned = data["cosine"][1, :, -1].mean() - data["cosine"][1, :, 0].mean()
     exact, local = (data[f"deep_{key}_accuracy"][:, -1].mean()
@@ -219,7 +219,7 @@ LAYERS = (colours.SKY, colours.BLUE, colours.PURPLE)
 
 
 def plot(data, fig):
-    """Draw accuracies and cosines for two (top) and three (bottom) hidden layers."""
+    """Plot accuracies and cosines; top: two hidden layers, bottom: three."""
     fig.set_size_inches(10, 7.4)
     axes = fig.subplots(2, 2, sharex=True)
     _rules(data, axes[0])
@@ -237,7 +237,7 @@ def plot(data, fig):
 
 
 def _band(ax, curves, colour, first, **line):
-    """Draw the mean over repeats, and a band from the minimum to the maximum."""
+    """Plot the mean over repeats, and a band from the minimum to the maximum."""
     epochs = np.arange(first, first + curves.shape[1])
     ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

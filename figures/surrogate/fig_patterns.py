@@ -14,8 +14,8 @@ spike, when no weight affects the readouts.  The accuracy of a seed therefore de
 the number of ties.  A further claim states the accuracy when each tie counts as half
 correct.
 
-This figure mirrors the first experiment of the tutorials that accompany [NMZ19].  A
-pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000
+This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
+A pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000
 epochs, with all patterns in one batch.
 """
 
@@ -37,7 +37,7 @@ EXAMPLES, POINTS = 3, 50
 
 
 def task(seed, repeat):
-    """Draw spikes (T, B, 100), labels (B,) and initial weights for one repeat."""
+    """Sample input spikes (T, B, 100), labels (B,) and initial weights of a repeat."""
     generator = seeds.rng(seed, "patterns", "task", repeat)
     rates = np.full((PATTERNS, SIZES[0]), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator)
@@ -67,7 +67,7 @@ def surrogate(seed, repeat, epochs):
 
 
 def example(x, labels, weights):
-    """Return spikes and readouts for the first patterns, which the figure shows."""
+    """Return hidden spikes and readouts for the example patterns of the figure."""
     few = x[:, :EXAMPLES].astype(np.float32)
     run = lif_training.forward(weights, few, NET)
     return {"inputs": few > 0, "hidden_spikes": run.hidden[0].spikes > 0,
@@ -77,9 +77,9 @@ def example(x, labels, weights):
 def true(seed, repeat, epochs):
     """Train both layers with the true derivative of a spike, which is 0.
 
-    The hidden weights do not change, so the response of the readout to each hidden
-    neuron is computed once.  The result `hidden` is the largest absolute entry of the
-    hidden layer's gradient, before and after training.
+    The hidden weights do not change.  Therefore, the response of the readout to each
+    hidden neuron is computed once.  The result `hidden` is the largest absolute entry
+    of the hidden layer's gradient, before and after training.
     """
     x, labels, weights = task(seed, repeat)
     x = x.astype(np.float32)

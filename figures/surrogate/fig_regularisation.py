@@ -13,9 +13,9 @@ A lower-bound penalty on neurons that spike less than once per pattern makes the
 active faster.  After one epoch, the layer fires at least twice as many spikes with the
 lower-bound penalty as without it, in the mean over seeds.
 
-This figure mirrors [CB22] fig. 3E, which varies the strength of the burst penalty for
-MNIST on an analog chip.  In [CB22], the accuracy is constant down to about 20 hidden
-spikes per pattern.
+This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst
+penalty for MNIST on an analog chip.  In [CB22], the accuracy is constant down to about
+20 hidden spikes per pattern.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def task():
 
 
 def sweep(seed, repeat, strength, epochs):
-    """Train a network with a burst penalty of the given strength."""
+    """Train a network with a burst penalty that has the coefficient `strength`."""
     def penalty(spikes):
         value, dspikes = losses.burst(spikes)
         return strength * value, np.float32(strength) * dspikes

@@ -4,13 +4,14 @@ Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teac
 network.  The loss is evaluated on a line in weight space, through the initial and the
 trained hidden weights.  At 99 % or more of the points on this line, the true derivative
 of the loss is exactly 0, and the loss jumps between these points.  The surrogate
-derivative equals the derivative of the anchored network (`refsnn.checks`).  The
-difference between them is at most 1e-6 of the largest surrogate derivative.  With each
-of seven surrogates, training reduces the loss of the median network to less than half
-of its initial value.
+derivative equals the true derivative of a smooth network, the anchored network, which
+is defined in `refsnn.checks`.  The difference between these two derivatives is at most
+1e-6 of the largest surrogate derivative.  With each of seven surrogates, training
+reduces the loss of the median network to less than half of its initial value.
 
-This figure mirrors [NMZ19] figs. 3 and 4.  All surrogate derivatives have the same peak
-value (1) and the same area (2/3 of the threshold).  Thus they differ only in shape.
+This figure corresponds to [NMZ19] figs. 3 and 4.  All surrogate derivatives have the
+same peak value (1) and the same area (2/3 of the threshold).  Thus they differ only in
+shape.
 """
 
 import numpy as np
@@ -40,7 +41,7 @@ TINY, SMALL = 1e-9, 1e-6    # finite-difference steps: true, anchored
 
 
 def steepness(name):
-    """Return the steepness at which a surrogate derivative has the common area."""
+    """Return the steepness at which a surrogate derivative has the area 2/3."""
     return STEEPNESS * AREAS[name] / AREAS[LINED]
 
 
@@ -53,7 +54,7 @@ def forward(W1, W2, x, spikes=(None, None)):
 
 
 def loss(spikes, target):
-    """Return the van Rossum distance of each network, (N,), and dL/d(spikes)."""
+    """Return the van Rossum distance L (N,) to the target spikes, and dL/d(spikes)."""
     T, N, B, n = spikes.shape
     mean, dmean = losses.van_rossum(spikes.reshape(T, -1, n), target.reshape(T, -1, n),
                                     TAU_RISE_S, TAU_DECAY_S, lif_training.DT_S)
@@ -77,7 +78,7 @@ def slopes(names, recording):
 
 
 def gradient(W1, W2, x, target, names):
-    """Return the loss of each network, and dL/dW1 for the hidden weights W1."""
+    """Return the loss of each network, and its gradient for the hidden weights."""
     first, hidden, second, output = forward(W1, W2, x)
     value, dspikes = loss(output.spikes, target)
     dsecond = ensemble.layer_backward(second, output, slopes(names, output), dspikes,
@@ -88,7 +89,7 @@ def gradient(W1, W2, x, target, names):
 
 
 def task(seed, repeat):
-    """Draw the input, readout weights, target and initial hidden weights of one repeat.
+    """Sample input, readout weights, target and initial hidden weights of a repeat.
 
     The function returns the first random candidate that meets two conditions.  Each
     neuron of teacher and student fires 1 to 15 spikes, and the loss exceeds 50 / s.
@@ -112,7 +113,7 @@ def task(seed, repeat):
 
 
 def many(count, x, W2, target):
-    """Return input, readout weights and target, repeated for `count` networks."""
+    """Copy input, readout weights and target for `count` networks."""
     return [np.repeat(array, count, axis)
             for array, axis in ((x, 1), (W2, 0), (target, 1))]
 
@@ -120,8 +121,8 @@ def many(count, x, W2, target):
 def descend(seed, repeat, epochs, points):
     """Train one network with each surrogate, all from the same initial weights.
 
-    Return the losses during training, and the results of `line` for the surrogate
-    `LINED`.
+    Return the losses during training.  For the surrogate `LINED`, also return the
+    results of `line`.
     """
     *rest, start = task(seed, repeat)
     x, W2, target = many(len(NAMES), *rest)
@@ -137,7 +138,7 @@ def descend(seed, repeat, epochs, points):
 
 
 def line(rest, start, direction, points):
-    """Return loss, true, surrogate and anchored derivatives on a line from `start`."""
+    """Return the loss and its three derivatives on a line through `start`."""
     at = np.linspace(-0.25, 1.25, points)
     x, W2, target = many(points, *rest)
     W1 = start + at[:, None, None] * direction

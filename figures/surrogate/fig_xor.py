@@ -13,7 +13,7 @@ strictly before the other output neuron, or alone, for all four patterns.  Succe
 are computed over all seeds.  For each method, the run with the smallest final loss is
 shown.
 
-This figure mirrors [NMZ19] fig. 7, and its spike-time method follows [M17].
+This figure corresponds to [NMZ19] fig. 7, and its spike-time method follows [M17].
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ TIME_RATE, SILENT, SCALE_S, END_S = 0.02, 1.0, 1e-3, 8 * TAU_SYN_S
 
 
 def right_first(times):
-    """Return whether the correct output spikes strictly first, (..., 4) bool."""
+    """Return, for each pattern, whether the correct output neuron spikes first."""
     rows = np.arange(len(LABELS))
     return times[..., rows, LABELS] < times[..., rows, 1 - LABELS]
 
@@ -94,7 +94,7 @@ def _psi(recording):
 
 
 def _first(spikes):
-    """Return the first spike times (N, 4, 2) in s, with infinity for silent neurons."""
+    """Return first spike times (N, 4, 2) in seconds; infinity for silent neurons."""
     return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
 
 
@@ -187,7 +187,7 @@ def _plot_run(data, name, title, fig, grid, row):
         above.grid(axis="y", visible=False)
         for k, colour in enumerate(pair):
             u = membrane[:, b, k]
-            if name == "exact":                 # drawn until the first output spike
+            if name == "exact":                 # plotted until the first output spike
                 u = np.where(at_ms <= 1e3 * times[b, k] + 1e-9, u, np.nan)
             below.plot(at_ms, u, color=colour,
                        label=("same time", "apart")[k])

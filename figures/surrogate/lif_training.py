@@ -40,14 +40,14 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the hidden layers' recordings, and the readout potentials (T, B, k)."""
+    """Hold the hidden-layer recordings, and the readout potentials (T, B, k)."""
 
     hidden: list
     record: np.ndarray
 
 
 class Scores(NamedTuple):
-    """Hold the loss, the accuracy, and the spikes per pattern of each hidden layer."""
+    """Hold loss, accuracy, and the mean spikes per pattern of each hidden layer."""
 
     loss: float
     accuracy: float
@@ -55,7 +55,7 @@ class Scores(NamedTuple):
 
 
 def initial(generator, sizes, scale, dtype=np.float64):
-    """Draw the weights of each layer from N(0, scale^2 / fan_in).
+    """Sample the weights of each layer from N(0, scale^2 / fan_in).
 
     `sizes` lists the number of inputs, and then the number of neurons of each layer.
     `scale` is one number for all layers, or a sequence with one number for each layer.
@@ -82,7 +82,7 @@ def psi(recording, net):
 
 
 def gradients(weights, x, run, drecord, net, dspikes=None):
-    """Return one gradient for each weight array.
+    """Return the gradient of the loss with respect to each weight array.
 
     `dspikes` is None, or a list with one entry for each hidden layer.  An entry is the
     derivative of a regulariser with respect to the spikes of the layer, or None.
@@ -148,13 +148,13 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def batches(generator, patterns, size):
-    """Return mini-batches of about `size` indices that cover each pattern once."""
+    """Return mini-batches of about `size` indices; each pattern occurs once."""
     parts = max(1, round(patterns / size))
     return np.array_split(generator.permutation(patterns), parts)
 
 
 def evaluate(weights, x, labels, net, *, reduction="max", batch=500):
-    """Return the scores on all patterns, computed on `batch` patterns at a time."""
+    """Return the scores over all patterns, which are processed in mini-batches."""
     loss = accuracy = 0.0
     spikes = np.zeros(len(weights) - 1)
     for first in range(0, len(labels), batch):

@@ -4,9 +4,9 @@ r"""This module provides fast training and inference for one LIF layer.
 The network is a layer of `lif` with a leaky readout.  For training,
 `forward` simulates the network, and `gradients` computes the surrogate
 gradient.  For inference, `record` and `scores` simulate a feed-forward
-network with sparse events.  The potential u = U / threshold is in units of
-the threshold, and W and V include the factor gain / threshold.  If
-reset="zero", let r[t] = 1 - S[t], otherwise 1.  From rest,
+network with sparse input events.  The potential u = U / threshold is in
+units of the threshold, and W and V include the factor gain / threshold.
+Let r[t] be 1 - S[t] if reset="zero", and 1 otherwise.  Starting from rest,
 
     S[t]   = 1 if u[t] > 1 else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19]
@@ -74,7 +74,7 @@ WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 
 class Tape(NamedTuple):
-    """Hold a run and its buffers; the spikes (T, B, n) are ``tape.mem > 1``."""
+    """Hold a simulation and its buffers; ``tape.mem > 1`` gives the spikes."""
     mem: np.ndarray
     blocks: list
     weights: tuple
@@ -138,7 +138,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Fill the buffers of u and W_out S; return I after the last step."""
+    """Simulate u and W_out S into the buffers; return I after the last step."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -175,7 +175,7 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Split the input into blocks of c steps; return matrices with m columns."""
+    """Split the input into blocks of c steps, each a matrix with m columns."""
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
@@ -186,7 +186,7 @@ def _blocks(x, B, c, dtype):
 
 
 def _aligned(shape, dtype):
-    """Return zeros aligned to 64 bytes, which makes vectorised code faster."""
+    """Return an array of zeros, aligned to 64 bytes for fast vectorised code."""
     size = int(np.prod(shape)) * dtype.itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -237,7 +237,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, c, dspikes):
-    """Return dW, dV, dW_out and dI[0]."""
+    """Apply eqs. (7)-(12) backward in time; return dW, dV, dW_out and dI[0]."""
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
@@ -318,7 +318,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Return the readout input W_out S, (T, B, k), and the final y and v."""
+    """Simulate all blocks; return W_out S, (T, B, k), and the final y and v."""
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -387,7 +387,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _constants(least, dtype, *values):
-    """Check and return alpha, beta, gain and threshold; floats pass a fast test."""
+    """Check and return alpha, beta, gain, threshold; floats use a faster test."""
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
@@ -410,7 +410,7 @@ def _input(x, m, steps):
 
 
 def _batch(x, m, steps):
-    """Check the events, and return B; NaN and infinity appear in the final state."""
+    """Check the events, and return B; the caller detects NaN and infinity."""
     if type(steps) is not int or steps < 1:
         steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \

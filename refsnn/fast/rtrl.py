@@ -86,7 +86,7 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, c):
-    """Return a view of the entries of M that D affects, from neuron `first` on."""
+    """Return a view of the entries of M to which D is added, from neuron `first`."""
     k = M.shape[1] // c
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
@@ -152,7 +152,7 @@ def _block(J, slope, z, q, first):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a fast test; otherwise, call `_arrays`."""
+    """Return whether all arrays pass a fast test; if not, `_arrays` checks them."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

@@ -143,7 +143,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(arrays, t, adam, c):
-    """Compute (1)-(6) for one array; return a sum that detects NaN and infinity."""
+    """Apply eqs. (1)-(6) to one array; return a sum that shows NaN and infinity."""
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s

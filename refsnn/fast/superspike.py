@@ -22,8 +22,8 @@ product of psi and the input trace, both delayed by `delay`.  The update is
     m = dt sum_t e[t] (alpha*p)[t]
         - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
 
-where z_i is an exponential trace of S_i and zeta = z_i^exponent, or
-z_i^exponent e^2 if chosen in superspike.py.
+where rho is a coefficient, z_i is an exponential trace of S_i, and zeta =
+z_i^exponent, or z_i^exponent e^2 if chosen in superspike.py.
 
 Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
     g[s] = sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time.
@@ -209,7 +209,7 @@ def _packed(x, B, m, dtype):
 
 
 def _membranes(current, mem, held, beta, threshold, refractory):
-    """Return U before the reset and spikes, both (T, N), and final mem and held."""
+    """Return U before reset and spikes, both (T, N), and the final mem and held."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     free = (held == 0).astype(current.dtype)
     release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
@@ -234,7 +234,7 @@ def _membranes(current, mem, held, beta, threshold, refractory):
 
 
 def _cascade(drive, a, b, c, z, y):
-    """Return the output of the filter (4) and the final states z and y."""
+    """Apply filter (4), and return its output and the final states z and y."""
     if y.size < WIDE:
         first = np.concatenate([z[None], _lowpass(drive, a, z)])
         out = _lowpass(c * first[:-1], b, y)                               # (4)
@@ -343,7 +343,7 @@ def _adjoint(weights, a, b, c):
 
 
 def _response(a, b, c, T, dtype):
-    """Return the impulse responses z and y of (4), both (T + 1, 1, 1)."""
+    """Return the impulse responses z and y of filter (4), both (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0] = 1
     return _lowpass(impulse, a, zero), _cascade(impulse, a, b, c, zero, zero)[0]
@@ -371,7 +371,7 @@ def _valid(k, dtype):
 
 
 def _given(k, state, W):
-    """Check k, state and W; return W and (B, n, m)."""
+    """Check k, state and W; return W and its shape (B, n, m)."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
@@ -387,7 +387,7 @@ def _given(k, state, W):
 
 
 def _fits(array, shape, dtype):
-    """Return whether an array needs no conversion, faster than `_arrays` does."""
+    """Return whether an array passes a fast test; if not, `_arrays` checks it."""
     return isinstance(array, np.ndarray) and array.shape == shape \
         and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
         and np.isfinite(array).all()

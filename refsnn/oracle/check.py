@@ -68,7 +68,7 @@ def vectors(names=None):
 
 
 def _build(name, size=()):
-    """Build the named golden vector, or a vector of the same kind and other size."""
+    """Build the named golden vector, or a variant with another size."""
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
     function, golden, options = REGISTRY[name]
@@ -123,7 +123,7 @@ def check(results, known=None):
 
 
 def _grouped(results, known):
-    """Return the results grouped by vector, and the vectors; reject other names."""
+    """Group the results by vector, and return the vectors; reject unknown names."""
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a dict of arrays, not "
                          "empty")
@@ -169,7 +169,7 @@ def _same(found, right, exact, rtol=1e-9):
 
 
 def _flaw(vector):
-    """Return a message if spikes or outputs of a vector are trivial, else ""."""
+    """Return a message if spikes are constant or an output is all zero, else ""."""
     arrays = vector.inputs | vector.outputs
     if "spikes" in arrays and not np.any(arrays["spikes"]):
         return "silent: spikes are 0 throughout"
@@ -199,7 +199,7 @@ def _alive(vector):
 
 
 def _comparable(value):
-    """Return a result as float64 and its tolerance, or None and a message."""
+    """Return (result in float64, tolerance), or (None, message) if invalid."""
     found = np.asarray(value)
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
@@ -292,7 +292,7 @@ def _changes(right):
 # ---- random networks
 
 def check_gradient(rule, function, examples=60):
-    """Test a function on random networks, and report the smallest failure.
+    """Test a function on random networks; report the smallest failing network.
 
     >>> try:
     ...     check_gradient("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
@@ -365,7 +365,7 @@ def check_gradient(rule, function, examples=60):
 
 
 def _network(rule, n, m, B, T, seed):
-    """Build a vector of the given sizes that is compared within a tolerance."""
+    """Build a vector of the given sizes, to be compared within a tolerance."""
     return _build(rule, (seed, T, B, m, n))._replace(exact=False)
 
 

@@ -2,9 +2,9 @@
 r"""This module identifies the conventions of a recorded LIF layer.
 
 Presets are the update steps of existing tools, by default those in
-`conventions`.  The candidates are the presets and all steps that differ
-from a preset in one convention.  Each candidate is simulated with the
-recorded input, and is called a member if it matches the recording:
+`conventions`.  The candidates are the presets and all update steps that
+differ from a preset in one convention.  Each candidate is simulated with
+the recorded input, and is called a member if it matches the recording:
 
     its spikes equal the recorded ones, one by one                    (1)
     |its mem - mem| <= rtol max |mem|, and so for syn and gradients   (2)
@@ -16,7 +16,7 @@ whose first difference from the recording occurs latest, at step
 
     t = first step at which (1) or (2) fails                          (3)
 
-Among candidates with equal t, the fewest differing entries decide.
+Among candidates with equal t, the nearest has the fewest wrong entries.
 
 Derivation.  Some conventions have an effect for special inputs only.  In a
     tie, the membrane potential equals the threshold to the last bit.  Let
@@ -29,10 +29,11 @@ Derivation.  Some conventions have an effect for special inputs only.  In a
     type of reset, and inhibition reveals a floor.  Only gradients reveal a
     detached reset.  Membrane potentials distinguish an input delay from an
     output delay, but spikes do not.
-Exact.  The members are all matching presets, and all matching steps one
-    convention away from these presets or, without them, from any preset.
-Cost.   All candidates take at most presets x (1 + values of all axes)
-    simulations, and each pair of member and probe takes at most six.
+Exact.  The members are all matching presets, and all matching steps that
+    differ from a matching preset in one convention.  If no preset matches,
+    a member may differ from any preset in one convention.
+Cost.   The number of simulations is at most presets x (1 + values of all
+    axes), plus at most six for each pair of member and probe.
 Departures.  Steps that change two conventions of a preset are not tested.
 """
 
@@ -266,7 +267,7 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """Return the first difference of recording and run, and the total number."""
+    """Compare recording and run; return the first difference and the number."""
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -282,7 +283,7 @@ def _part(rows, run, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Return the first difference of recording and step, and the total number."""
+    """Compare recording and step; return the first difference and the number."""
     parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W), float)
@@ -383,7 +384,7 @@ def probes(alphas, betas, threshold=1.0):
 
 
 def _ties(alphas, betas, threshold):
-    """Return one solution x of (4) for each solvable product of factors."""
+    """For each product of factors, return one solution x of eq. (4), if any."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),

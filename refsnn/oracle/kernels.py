@@ -35,7 +35,7 @@ def _numbered(letter, arrays):
 
 
 def _ntk(*, reduction):
-    """Build the golden vector for the kernel of all outputs or of their sum."""
+    """Build the golden vector for the tangent kernel of all outputs or their sum."""
     weights, biases, x = _network(13, 4)
     recording = mlp.forward(weights, biases, x)
     signals = mlp.signals(weights, recording)

@@ -45,7 +45,7 @@ RUNGS = {"exact": "exact RTRL", "block": "block-diagonal RTRL",
 
 
 def _drawn(seed, T, B, m, n):
-    """Sample input spikes and weights for which a layer is active."""
+    """Sample input spikes and weights for which the neurons of a layer spike."""
     return {"x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
             "W": (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4),
             "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}

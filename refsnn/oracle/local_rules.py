@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | oracle/local_rules.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module builds golden vectors for local learning rules.
 
-The exact gradient is among the mutants of e-prop.
+E-prop is approximate, so the exact gradient is one of its mutants.
 """
 
 import numpy as np
@@ -107,7 +107,7 @@ def _feedback(seed, T, B, m, n):
 
 
 def _trial(settings, x, W, signal):
-    """Return the summed dm, the final eligibility and error, and the spikes."""
+    """Simulate a trial; return summed dm, final eligibility and error, spikes."""
     k = superspike.coefficients(settings)
     state = superspike.rest(k, *W.shape)
     dm, spikes = 0, []

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for four other network types.
+"""This module builds golden vectors for four network types.
 
 The networks are a tanh network, an LSTM, a spiking network with exact
 spike-time gradients, and a convolutional network.

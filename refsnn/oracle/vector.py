@@ -41,7 +41,7 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Sample multiples of 1/64 in [0, 1), equal in every version of NumPy.
+    """Sample multiples of 1/64 in [0, 1), the same in every version of NumPy.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
