@@ -74,7 +74,10 @@ def _convert(options):
 
 
 def _samples(path, ramp):
-    """Return the normalised sound of a recording; error messages name the file."""
+    """Return the normalised sound of a recording.
+
+    Error messages contain the name of the file.
+    """
     from refsnn import audio
     sound, rate = audio.read(path)
     try:
@@ -84,7 +87,7 @@ def _samples(path, ramp):
 
 
 def _name(path):
-    """Return the file name of a recording without folder and suffix."""
+    """Return the file name of a recording without its folder and its suffix."""
     try:
         return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
     except UnicodeDecodeError:
@@ -92,7 +95,10 @@ def _name(path):
 
 
 def _stream(x, seed):
-    """Return the random generator of one recording, seeded with the samples."""
+    """Return the random generator of one recording.
+
+    The seed depends on `seed` and on the samples of the recording.
+    """
     import numpy as np
     digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
     words = [int(word) for word in np.frombuffer(digest, "<u4")]
@@ -100,7 +106,7 @@ def _stream(x, seed):
 
 
 def _progress(paths):
-    """Yield the paths and show progress on standard error."""
+    """Yield the paths, and show the progress on standard error."""
     try:
         import tqdm
     except ImportError:
@@ -160,7 +166,10 @@ def _read(path):
 
 
 def _write(wanted):
-    """Write the new files {path: bytes}, either all of them or none."""
+    """Write new files, either all of them or none.
+
+    The dict `wanted` maps the path of each file to its bytes.
+    """
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():
@@ -187,7 +196,7 @@ def _write(wanted):
 
 
 def _new(path):
-    """Reject a path that exists or whose folder is missing."""
+    """Raise an error if a path exists or if its parent folder is missing."""
     if os.path.lexists(path):
         raise ValueError(f"{path} exists: must be a new file")
     if not os.path.isdir(os.path.dirname(path) or "."):

@@ -70,7 +70,11 @@ RECORDED = "recording.spikes (T*, B*, n*), recording.blocked (T*, B*, n*) in {0,
 
 
 class Recording(NamedTuple):
-    """Hold I, U, A, S and the refractory mask, each an array of shape (T, B, n)."""
+    """Hold I, U, A, S and the refractory mask of a simulation.
+
+    Each array has the shape (T, B, n).
+    """
+
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -79,7 +83,11 @@ class Recording(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold the derivatives i_j, u_j (B, c) and eps_ij (B, n, c) of eqs. (6), (7)."""
+    """Hold the derivatives i_j, u_j and eps_ij of eqs. (6) and (7).
+
+    The shape is (B, c) for `syn` and `mem`, and (B, n, c) for `adapted`.
+    """
+
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -345,7 +353,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 
 def _last(recording):
-    """Return the spikes and the refractory mask of a recording."""
+    """Check a recording, and return its spikes and its refractory mask."""
     if not isinstance(recording, tuple) or len(recording) != 5:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording of five arrays")
@@ -353,7 +361,7 @@ def _last(recording):
 
 
 def _checked(traces, z, psi):
-    """Validate and return the traces, the signals and psi."""
+    """Check the traces, the signals `z` and the array `psi`, and return them."""
     if not isinstance(traces, tuple) or len(traces) != 3:
         raise ValueError(f"traces is a {type(traces).__name__}: must be Traces")
     shape = np.shape(psi)
@@ -368,7 +376,12 @@ def _checked(traces, z, psi):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a test that is faster than `_arrays`."""
+    """Return whether all arrays pass a test that is faster than `_arrays`.
+
+    Each array must have the shape that is paired with it and the dtype of the
+    first array, and its sum of squares must be finite.  If the test fails,
+    `_arrays` checks the arrays.
+    """
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

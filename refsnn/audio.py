@@ -96,7 +96,10 @@ def read(path, *, longest=30.0):
 
 
 def _wav(path, file, longest):
-    """Return samples, sampling rate and bit depth (0 for floats) of a WAV file."""
+    """Return the samples, the sampling rate and the bit depth of a WAV file.
+
+    The bit depth is 0 for floating-point samples.
+    """
     fmt, length = _chunks(path, file)
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
@@ -125,7 +128,10 @@ def _wav(path, file, longest):
 
 
 def _chunks(path, file):
-    """Return the format chunk and data length of a WAV file; seek to the data."""
+    """Return the format chunk of a WAV file and the number of data bytes.
+
+    The position in the file is then the start of the data.
+    """
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
@@ -146,7 +152,7 @@ def _chunks(path, file):
 
 
 def _flac(path, longest):
-    """Return the samples, sampling rate and bit depth of a FLAC file."""
+    """Return the samples, the sampling rate and the bit depth of a FLAC file."""
     try:
         import soundfile
     except ImportError:
@@ -233,7 +239,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
 
 
 def _length(path, channels, rate, frames, longest):
-    """Reject a recording that is not mono, is empty or is too long."""
+    """Raise an error if a recording is not mono, is empty or is too long."""
     if channels != 1:
         raise ValueError(f"{path} has {channels} channels: must be mono")
     if not 1000 <= rate <= 768000:

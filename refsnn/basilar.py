@@ -70,7 +70,7 @@ MARGIN = 1.05           # extends a table beyond `top`: splines are inaccurate a
 
 
 class Membrane(NamedTuple):
-    """Hold the constants of eqs. (1)-(5), in CGS units."""
+    """Hold the constants of the basilar membrane in eqs. (1)-(5), in CGS units."""
     C0: float = 1e9         # stiffness at the base
     a: float = 3500.0       # constant subtracted from the stiffness
     alpha: float = 3.0      # 1/cm, decay rate of the stiffness
@@ -85,7 +85,7 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold values of `transfer` at frequencies from 1 Hz to above `top`."""
+    """Hold the values of `transfer` at frequencies from 1 Hz to above `top`."""
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
     top: float                  # Hz
@@ -135,7 +135,10 @@ def phase(frequencies, places, membrane="2021"):
 
 
 def _wave(w, c, k):
-    """Return the impedance xi, wave number g and phase G, eqs. (1), (2), (7)."""
+    """Return the impedance xi, the wave number g and the phase G.
+
+    These quantities follow from eqs. (1), (2) and (7).
+    """
     A, damping = k.a + k.m * w ** 2, 1j * w * k.delta * np.sqrt(k.C0 * k.m)
 
     def at(y):
@@ -181,7 +184,7 @@ def transfer(frequencies, places, membrane="2021"):
 
 
 def table(places, membrane="2021", *, top=24000.0, points=1500):
-    """Tabulate the transfer function at frequencies equidistant in s, eq. (8).
+    """Tabulate the transfer function at frequencies equidistant in s of eq. (8).
 
     >>> table(places(4), points=200).values.shape
     (200, 4)
@@ -240,7 +243,11 @@ def interpolate(table, frequencies, channels=None):
 
 
 def _grid(frequencies, places, membrane):
-    """Validate the arguments; return w (column), places (row) and constants."""
+    """Check the arguments, and return them in the form that eq. (1) needs.
+
+    The result holds the angular frequencies w as a column, the places as a
+    row, and the constants of the membrane.
+    """
     f, c = _arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                    frequencies, places, dtype=np.float64)
     if not isinstance(_one_of("membrane", membrane, *MEMBRANES, Membrane), Membrane):

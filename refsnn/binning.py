@@ -69,7 +69,11 @@ class Binning(NamedTuple):
 
 
 class Spikes(NamedTuple):
-    """Hold the nonzero entries of a (T, B, n) array, sorted by step."""
+    """Hold the nonzero entries of an array of shape (T, B, n).
+
+    The entries are sorted by time step.
+    """
+
     step: np.ndarray        # (E,) int64, in 0 ... T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 ... B-1
     unit: np.ndarray        # (E,) int64, in 0 ... n-1
@@ -97,7 +101,7 @@ def steps(binning):
 
 
 def _edges(binning):
-    """Return the T + 1 edges of the time steps, eq. (2)."""
+    """Return the T + 1 times that bound the time steps, eq. (2)."""
     t0, t1, dt = _window(binning)
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)
@@ -335,7 +339,7 @@ def batches(N, size, *, last):
 
 
 def _window(binning):
-    """Validate the binning choices; return t0, t1 and dt as floats."""
+    """Check the binning choices, and return t0, t1 and dt as floats."""
     _one_of("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         _one_of(name, getattr(binning, name), *allowed)
@@ -347,7 +351,10 @@ def _window(binning):
 
 
 def _events(times, units, n):
-    """Validate and return the lists of times and units, and the number of units."""
+    """Check the times, the units and the number `n` of units; return all three.
+
+    `times` and `units` are lists with one array for each recording.
+    """
     n, = _arrays("channels () int in [1, inf)", n)
     times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]",
                            list(times), list(units))
@@ -359,7 +366,7 @@ def _events(times, units, n):
 
 
 def _dtype(dtype):
-    """Validate and return the dtype."""
+    """Check that a dtype is float32 or float64, and return it."""
     try:
         found = np.dtype(dtype)
     except TypeError:

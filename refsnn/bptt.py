@@ -73,7 +73,7 @@ def adjoint(J, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss along a trajectory, eqs. (1), (2).
+    """Return the gradient of the loss along a trajectory, eqs. (1) and (2).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)

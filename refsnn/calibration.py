@@ -55,7 +55,10 @@ _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons; unmeasurable values are NaN."""
+    """Hold the measured parameters of N neurons.
+
+    Parameters that could not be measured are NaN.
+    """
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
@@ -67,7 +70,10 @@ class Measurement(NamedTuple):
 
 
 class Corrections(NamedTuple):
-    """Hold the corrections to the settings of a chip, as factors or offsets."""
+    """Hold the corrections to the settings of a chip.
+
+    Each correction is a factor or an offset, as stated below.
+    """
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
     tau_mem: np.ndarray        # (N,), factor
@@ -138,7 +144,10 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return P (T, N), and the drive d50 (N,) at which half of the images spike."""
+    """Return the response P (T, N) to a unit of drive, and the drive d50 (N,).
+
+    At the drive d50, half of the images elicit a spike.
+    """
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -150,7 +159,10 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem and the reset code; NaN for neurons without spikes."""
+    """Return tau_mem and the ADC code of the reset potential of each neuron.
+
+    Both values are NaN for neurons without suitable spikes.
+    """
     lags, E, count, after, spiking = np.arange(3, 10), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -173,7 +185,10 @@ def _jump(sweep, P, dt):
 
 
 def _fit(P, tau_mem, tau_syn, dt):
-    """Fit the current amplitude and tau_syn, (N,) each, by Gauss-Newton steps."""
+    """Fit the amplitude of the current and `tau_syn` by Gauss-Newton steps.
+
+    Return two arrays with one value for each neuron.
+    """
     t, N = dt * np.arange(_STEPS), P.shape[1]
     theta = np.stack([np.log(np.maximum(P.max(axis=0), 1e-6) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
@@ -193,7 +208,11 @@ def _fit(P, tau_mem, tau_syn, dt):
 
 
 def _shape(theta, t, tau_mem):
-    """Return P (T, N) for given log amplitude, log tau_syn and arrival time."""
+    """Return the response P (T, N) of eq. (2).
+
+    The rows of `theta` are the logarithm of the amplitude, the logarithm of
+    tau_syn, and the arrival time of the input.
+    """
     size, tau, start = theta
     return np.exp(size) * _kernel(t[:, None] - start, np.exp(tau), tau_mem)  # (2)
 
@@ -207,7 +226,10 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Return (drive, spikes, codes minus `base`) for each input-row selection."""
+    """Measure the responses to all drives for `repeats` sets of input rows.
+
+    Return a list of (drive, spikes, ADC codes minus `base`), one for each set.
+    """
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -217,7 +239,10 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return weights, and images 0 .. most; image d has the drive unit * d."""
+    """Return the weights of the inputs, and `most` + 1 images.
+
+    Image d activates inputs with a total drive of unit * d.
+    """
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
@@ -229,7 +254,10 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _trial(run, weights, images, neurons):
-    """Return the spikes and samples (T, B, N) for images with input in bin 0."""
+    """Return the spikes and samples (T, B, N) of a trial on the chip.
+
+    Each image provides input only in time bin 0.
+    """
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,

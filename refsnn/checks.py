@@ -47,7 +47,7 @@ OPTIONS = "rtol () in (0, 1), step () in (0, inf)"
 
 def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
                 directions=3, step=STEP, margin=None):
-    """Assert that a gradient is correct along random directions, eqs. (1), (2).
+    """Check a gradient along random directions, eqs. (1) and (2).
 
     >>> theta = np.array([1.0, 2.0])
     >>> directional(lambda w: float(w @ w), theta, 2 * theta,
@@ -88,7 +88,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
 
 
 def _difference(loss, thetas, direction, step):
-    """Return the central difference D of eq. (2), and the rounding noise of D."""
+    """Return the central difference D of eq. (2) and the rounding noise of D."""
     size = 0.0
 
     def central(h):
@@ -103,7 +103,10 @@ def _difference(loss, thetas, direction, step):
 
 
 def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
-    """Raise an AssertionError unless gradient and finite difference agree."""
+    """Raise an error unless a gradient and a finite difference agree.
+
+    The error is an AssertionError that begins with the text `where`.
+    """
     larger = max(abs(analytic), abs(numeric), scale)
     if larger == 0 or not noise <= RESOLVED * larger:
         fault = (f"finite difference {numeric:.17g} has rounding noise {noise:.3g}, "
@@ -260,7 +263,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return the order of the Taylor remainder (4); a correct gradient gives 2.
+    """Return the order of the Taylor remainder, eq. (4), which should be 2.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -345,7 +348,10 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return f as a function of a list of arrays; reject non-finite values of f."""
+    """Return `f` as a function of a list of arrays.
+
+    This function raises an error if the value of `f` is not finite.
+    """
     single = not isinstance(theta, (list, tuple))
 
     def loss(thetas):
@@ -355,7 +361,7 @@ def _loss(f, theta):
 
 
 def _pairs(theta, other, what="gradient"):
-    """Validate theta and another argument, and return both as lists of arrays."""
+    """Check `theta` and another argument, and return both as lists of arrays."""
     if not isinstance(theta, (list, tuple)):
         theta, other = [theta], [other]
     if not len(theta) == len(other) > 0:

@@ -80,9 +80,10 @@ _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 
 
 
 class Effects(NamedTuple):
-    """Hold the magnitudes of twenty effects; None switches an effect off.
+    """Hold the magnitudes of twenty effects.
 
-    The defaults describe an uncalibrated chip.  A spread is a standard
+    The value None switches an effect off.  The defaults describe an
+    uncalibrated chip.  A spread is a standard
     deviation, relative for gains and time constants.  The sources are [T] the
     text of [CB22], [S] its public training code, [H] the chip's public
     software, and [C] a published calibration of one chip, assuming parameters
@@ -238,7 +239,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
 
 
 def _factor(normal, spread):
-    """Return log-normal factors of mean 1 and standard deviation `spread`."""
+    """Return log-normal factors with mean 1 and standard deviation `spread`."""
     variance = np.log1p(np.square(spread))
     return np.exp(np.sqrt(variance) * normal - variance / 2)               # (1)
 
@@ -277,7 +278,7 @@ def aged(chip, age):
 
 
 def only(effects, *names):
-    """Return the effects with all but the named effects switched off.
+    """Switch off all effects except the named ones, and return the effects.
 
     >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
     (0.13, None)
@@ -374,7 +375,10 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
 
 
 class _Model(NamedTuple):
-    """Hold the constants of one emulation, with N = n + k neurons."""
+    """Hold the constants of one emulation of n hidden and k readout neurons.
+
+    The total number of neurons is N = n + k.
+    """
     K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
     alpha: Any         # (2, 1, N)
@@ -408,18 +412,25 @@ def _model(chip, effects, matrices, K, dt, scale):
 
 
 def _kernel(h, a, b):
-    """Return p(h, a, b) of eq. (10), the potential at time h if I = 1 at time 0."""
+    """Return p(h, a, b) of eq. (10).
+
+    This is the membrane potential at time h after a unit of synaptic current
+    at time 0, for the time constants `a` and `b`.
+    """
     x = np.abs(h * (1 / b - 1 / a))
     x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
 def _synapses(chip, matrices, scale, c):
-    """Return the currents added by each input event and by each spike."""
+    """Return the currents that each input event and each spike add."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return c times eq. (8) for the weights of each sign, (2, post, pre)."""
+        """Return the excitatory and inhibitory weights of eq. (8), times `c`.
+
+        The result has the shape (2, postsynaptic neurons, presynaptic neurons).
+        """
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
@@ -433,7 +444,11 @@ def _synapses(chip, matrices, scale, c):
 
 
 def _loop(model, x, closes, effects, rng):
-    """Return sampled membrane potentials, binned spikes and spikes of all steps."""
+    """Run all integration steps of the emulation.
+
+    Return the sampled membrane potentials, the spikes in each time bin, and
+    the positions of the spikes in the sequence of integration steps.
+    """
     (T, B, _), (N,), n = x.shape, model.beta.shape, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     ends, images, pulses = _arrivals(x, model, effects, rng)
@@ -471,7 +486,11 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return (row limits of each step, images, input currents), sorted by step."""
+    """Compute the input currents of all integration steps, sorted by step.
+
+    Return (ends, images, currents).  The rows ends[j] to ends[j + 1] - 1 of
+    `images` and `currents` belong to step j.
+    """
     (T, B, m), K = x.shape, model.K
     t, b, i = np.nonzero(x)
     kept = rng.random(len(t)) >= effects["loss"]
@@ -490,7 +509,12 @@ def _arrivals(x, model, effects, rng):
 
 
 def _schedule(T, B, model, sampling, rng):
-    """Return (sample limits of each step, bins, images, fractions of a step)."""
+    """Draw the times of all samples of the membrane potentials.
+
+    Return (ends, bins, images, fractions).  The entries ends[j] to
+    ends[j + 1] - 1 of the last three arrays belong to integration step j.  A
+    fraction is the position of a sample between steps j - 1 and j.
+    """
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
@@ -502,7 +526,10 @@ def _schedule(T, B, model, sampling, rng):
 
 
 def _advance(model, v, syn, new, work, rng):
-    """Write the next potentials to `new`, and update the currents in place."""
+    """Write the membrane potentials of the next integration step to `new`.
+
+    The synaptic currents `syn` are updated in place.
+    """
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]
@@ -519,7 +546,7 @@ def _advance(model, v, syn, new, work, rng):
 
 
 def _sample(seen, samples, j, v, new):
-    """Store the samples taken between steps j - 1 and j in `seen`."""
+    """Store the samples taken between steps j - 1 and j in the array `seen`."""
     ends, when, whose, part = samples
     now = slice(ends[j], ends[j + 1])
     image, f = whose[now], part[now]
@@ -528,7 +555,10 @@ def _sample(seen, samples, j, v, new):
 
 
 def _onward(model, fired, last, loss, rng):
-    """Return the currents that the spikes of a step cause, or None if none occur."""
+    """Return the synaptic currents that the spikes of one step cause.
+
+    The result is None if no spike occurs.
+    """
     if not len(last):
         return None
     fired.ravel()[last[rng.random(len(last)) < loss]] = False
@@ -537,7 +567,10 @@ def _onward(model, fired, last, loss, rng):
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Convert the samples `seen` to ADC codes; add the leak to `seen` in place."""
+    """Convert the sampled membrane potentials `seen` to ADC codes.
+
+    The leak potential is added to `seen` in place.
+    """
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
@@ -599,7 +632,10 @@ def _options(chip, rng, step, dt, scale, code, reset_after):
 
 
 def _network(chip, effects, weights, spikes):
-    """Validate weights and spikes; return ([hidden, recurrent, readout], spikes)."""
+    """Check the weights and the input spikes, and return them.
+
+    The result is ([hidden, recurrent, readout], spikes).
+    """
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in names]

@@ -47,7 +47,10 @@ RANGE = "scale () in (0, inf), limit () int in [1, 127]"
 
 
 class Weights(NamedTuple):
-    """Hold weights in units of the threshold, or integers for the chip."""
+    """Hold the weight matrices of a network.
+
+    The weights are in units of the threshold, or are integers for the chip.
+    """
     hidden: np.ndarray                          # (n, m)
     recurrent: Optional[np.ndarray]             # (n, n)
     readout: np.ndarray                         # (k, n)
@@ -239,7 +242,7 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _weights(weights):
-    """Validate the fields of a dict or NamedTuple, and return them as Weights."""
+    """Check the weights in a dict or a NamedTuple, and return them as Weights."""
     return Weights(*_arrays(
         "weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
         "weights.readout (k, n) float", *(

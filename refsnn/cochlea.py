@@ -74,7 +74,10 @@ COUNT = "() int in [1, 1e12]"
 
 
 class HairCell(NamedTuple):
-    """Hold the constants of eqs. (3)-(7): rates in 1/s, velocities in cm/s."""
+    """Hold the constants of a hair cell, eqs. (3)-(7).
+
+    Rates are in 1/s and velocities in cm/s.
+    """
     y: float = 5.05         # replenishment
     g: float = 2000.0       # largest release
     l: float = 2500.0       # loss from the cleft                          # noqa: E741
@@ -173,7 +176,10 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the pools after each step of v; the buffers are reused."""
+    """Yield the transmitter pools q, c and w after each time step of `v`.
+
+    The yielded arrays are overwritten in the next time step.
+    """
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     c = M * y * k / (l * k + y * (l + r))
@@ -269,12 +275,16 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
 
 
 def _steps(refractory, dt):
-    """Return a refractory time in time steps, rounded up."""
+    """Return the refractory time in time steps, rounded up."""
     return max(math.ceil(refractory / dt - 1e-9), 1)
 
 
 def _ready(points, steps):
-    """Delete the points within the dead time of an earlier remaining point."""
+    """Delete the spikes that occur during the refractory time.
+
+    Each point is deleted if it is less than `steps` after an earlier point
+    that remains.
+    """
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -419,7 +429,7 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    """Validate dt and the constants of a hair cell; return the constants."""
+    """Check `dt` and the constants of a hair cell, and return the constants."""
     cell = HairCell() if cell is None else _one_of("cell", cell, HairCell)
     _arrays(f"dt {POSITIVE}, {CELL}", dt, *cell)
     fastest = max(cell.l + cell.r, cell.g, cell.x, cell.y)

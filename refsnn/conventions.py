@@ -66,7 +66,9 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold one choice for every axis; the default is the step of `lif`.
+    """Hold the choice that a convention makes for every axis.
+
+    The defaults give the time step of the module `lif`.
 
     decay          alpha is exp(-dt/tau_syn) ("exact") or 1 - dt/tau_syn
                    ("euler"); beta is analogous
@@ -107,7 +109,10 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold states 0 to T of a simulation; all arrays are (T + 1, B, n)."""
+    """Hold states 0 to T of a simulation.
+
+    All arrays have the shape (T + 1, B, n).
+    """
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
@@ -231,7 +236,10 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
-    """Compute the constants of (2)-(7) in float64; return them in `dtype`."""
+    """Compute the constants of eqs. (2)-(7), and return them in `dtype`.
+
+    The computation uses float64.
+    """
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = _arrays(
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
@@ -250,7 +258,7 @@ def _decay(step, name, tau, dt):
 
 
 def _synapse(step, current, terms, alpha):
-    """Return the updated I, and the current j that eq. (3) reads."""
+    """Return the updated current I, and the current j that eq. (3) reads."""
     order = ["add", "read"] if step.input == "same" else ["read", "add"]
     order.insert({"first": 0, "between": 1, "last": 2,
                   "none": int(step.input == "next")}[step.synapse], "decay")
@@ -304,7 +312,11 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the slices of recorded states of s and u, and whether R replaces u."""
+    """Return two slices and a flag that define the rows of a recording.
+
+    The slices select the recorded states of s and u.  The flag is True if
+    R(u, s) replaces u in the recording.
+    """
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -478,7 +490,7 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names, *more):
-    """Validate and return psi and the named entries of `slopes`."""
+    """Check `psi` and the named entries of `slopes`, and return these arrays."""
     missing = [name for name in (*names, *more)
                if not isinstance(slopes, dict) or name not in slopes]
     if missing:

@@ -85,14 +85,23 @@ ARCHITECTURES = {               # from [LZ20]: image shape, weight shapes, pools
 
 
 class Recording(NamedTuple):
-    """Hold the patches A[l], the pre-activations z[l] and the outputs f."""
+    """Hold the layer inputs, the pre-activations and the outputs of a network.
+
+    The input of a convolution is stored as patches.
+    """
+
     inputs: List[np.ndarray]    # A[l], (N, P, k k c_in); dense: (N, n_in)
     pre: List[np.ndarray]       # z[l], (N, rows, columns, c_out); dense: (N, n_out)
     outputs: np.ndarray         # f, (N, K), equal to pre[-1]
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss, summed over the samples, for each layer."""
+    """Hold the gradient of a loss with respect to the weights and biases.
+
+    The gradient is summed over the samples.  Each list has one array for each
+    layer.
+    """
+
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
@@ -149,7 +158,11 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the patches of maps, (R, P, k k c), or of dense inputs, (R, n)."""
+    """Return the inputs of a layer in the form that is multiplied by its weights.
+
+    If W belongs to a convolution, return the patches of each map.  If W
+    belongs to a dense layer, flatten each input.
+    """
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -157,7 +170,11 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Return one view of the maps for each position in a window, row by row."""
+    """Split the maps into four views, one for each position in a 2 x 2 window.
+
+    The positions are ordered row by row.  If `pool` is False, return the maps
+    themselves in a list.
+    """
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -165,7 +182,7 @@ def _windows(maps, pool):
 
 
 def _largest(z, pool):
-    """Apply eq. (2), and return the input x[l+1] of the next layer."""
+    """Return the input x[l+1] of the next layer, eq. (2)."""
     return functools.reduce(np.maximum, _windows(z, pool), z.dtype.type(0))  # (2)
 
 
@@ -197,7 +214,10 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Compute the gradient from the last layer to the first; `dinputs` is Abar."""
+    """Compute the gradient from the last layer down to the first layer.
+
+    The list `dinputs` holds the derivatives Abar.  An entry None stands for 0.
+    """
     dz, dW, db = doutputs[:, None], [], []
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
@@ -209,7 +229,10 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dz, extra=None):
-    """Compute dz[i-1] from dz[i] by eq. (6), or by eq. (11) if `extra` is Abar."""
+    """Compute dz[i-1] from dz[i], by eq. (6) or by eq. (11).
+
+    Equation (11) is used if `extra` is the derivative Abar, not None.
+    """
     weights, pools, recording, reads = net
     W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
     gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)
@@ -223,7 +246,7 @@ def _below(net, i, dz, extra=None):
 
 
 def _gate(z, pool):
-    """Return the gate D of eq. (4) with the shape and dtype of z."""
+    """Return the gate D of eq. (4) as an array with the shape and dtype of z."""
     largest, gate = _largest(z, pool), np.zeros_like(z)
     free = largest > 0
     for value, to in zip(_windows(z, pool), _windows(gate, pool), strict=True):
@@ -233,7 +256,10 @@ def _gate(z, pool):
 
 
 def _unpatch(dz, W, shape, extra):
-    """Return the maps C^T (dz W + extra), with shape (R, *shape)."""
+    """Return the maps C^T (dz W + extra) of eq. (11), each of the given shape.
+
+    If `extra` is None, it stands for 0, which gives eq. (6).
+    """
     if W.ndim == 2:
         return (dz @ W if extra is None else dz @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dz.shape[1:3], W.shape[1], W.shape[3]
@@ -247,7 +273,10 @@ def _unpatch(dz, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Split `rows` rows of `size` bytes each into slices of about BLOCK bytes."""
+    """Return slices that divide an array into blocks of about BLOCK bytes.
+
+    The array has `rows` rows, and each row has `size` bytes.
+    """
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
@@ -328,7 +357,7 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     Parameters
     ----------
     weights, recording, signals, pools
-        As for `backward`; `signals` is the result of that function.
+        As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, or None
         Partial derivatives Abar and Gbar; a list or entry None stands for 0.
     doutputs : (N, K) float, or None
@@ -406,7 +435,10 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Validate and return the weights, and the pooling flag of each layer."""
+    """Check the weights and the pooling flags, and return both.
+
+    The list of flags is extended by False for each dense layer.
+    """
     for name, value in (("weights", weights), ("pools", pools)):
         _one_of(name, value, list, tuple)
     if not 0 < len(pools) < len(weights) or {*map(type, pools)} - {bool, np.bool_}:
@@ -419,7 +451,11 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x):
-    """Return the shapes of all x[l] and z[l]; `x` is the shape of the images."""
+    """Return the shapes of the inputs x[l] and of the pre-activations z[l].
+
+    The tuple `x` is the shape of an image.  Raise an error if the weights of a
+    layer do not fit the shape of its input.
+    """
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -433,7 +469,10 @@ def _maps(weights, pools, x):
 
 
 def _read(weights, recording, pools):
-    """Validate and return weights, pools and recording; add the shapes of x[l]."""
+    """Check the weights, the pooling flags and the recording.
+
+    Return all three, and the shape of the input x[l] of each layer.
+    """
     weights, pools = _layers(weights, pools)
     pre, dtype = getattr(recording, "pre", None), weights[0].dtype
     if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
@@ -450,7 +489,10 @@ def _read(weights, recording, pools):
 
 
 def _list(name, arrays, shapes, kind="", dtype=None):
-    """Validate and return arrays of given shapes; ? in `name` allows None."""
+    """Check that the arrays of a list have the given shapes, and return them.
+
+    A question mark in `name` permits None in place of the list or of an array.
+    """
     name, gap, _ = name.partition("?")
     arrays = [None] * len(shapes) if gap and arrays is None else arrays
     if len(_one_of(name, arrays, list, tuple)) != len(shapes):

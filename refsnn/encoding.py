@@ -32,7 +32,11 @@ __all__ = ["Events", "latency", "latency_events", "poisson"]
 
 
 class Events(NamedTuple):
-    """Hold the indices of the spikes in a (T, B, m) array, sorted by step."""
+    """Hold the indices of the spikes in an array of shape (T, B, m).
+
+    The spikes are sorted by time step.
+    """
+
     step: np.ndarray        # (E,) int64, in 0 .. T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 .. B-1
     unit: np.ndarray        # (E,) int64, in 0 .. m-1
@@ -142,7 +146,10 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
 
 
 def _dtype(dtype, default):
-    """Validate and return a dtype; return the default for None."""
+    """Check that a dtype is float32 or float64, and return it.
+
+    If `dtype` is None, check and return `default`.
+    """
     try:
         found = np.dtype(default if dtype is None else dtype)
     except TypeError:

@@ -50,14 +50,14 @@ SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class Speakers(NamedTuple):
-    """Hold gender, age and body height of each speaker."""
+    """Hold the gender, the age and the body height of each speaker."""
     gender: np.ndarray
     age: np.ndarray
     body_height: np.ndarray
 
 
 class Recordings(NamedTuple):
-    """Hold the spikes of N recordings with their labels and speakers."""
+    """Hold the spikes, the labels and the speakers of N recordings."""
     times: list             # arrays (E,) float64, s, sorted
     units: list             # arrays (E,) int64, channels
     labels: np.ndarray      # (N,) int64, indices into keys
@@ -132,7 +132,10 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
 
 @contextlib.contextmanager
 def _opened(path):
-    """Open an HDF5 file; convert errors of the HDF5 library to a ValueError."""
+    """Open an HDF5 file for reading.
+
+    Errors of the HDF5 library are converted to a ValueError.
+    """
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be an HDF5 file of spikes")
     _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is not an HDF5 file",
@@ -148,7 +151,7 @@ def _opened(path):
 
 
 def _sequences(file, path, field, kinds):
-    """Return an HDF5 field of variable-length sequences, and their lengths (N,)."""
+    """Return an HDF5 dataset of N variable-length sequences, and their lengths."""
     data = _field(file, path, field)
     base = h5py.check_vlen_dtype(data.dtype)
     _need(isinstance(base, np.dtype) and base.kind in kinds and base.itemsize <= 8
@@ -159,7 +162,9 @@ def _sequences(file, path, field, kinds):
 
 
 def _lengths(data, path, field, width):
-    """Return the declared lengths (N,) of sequences with `width` bytes per item.
+    """Return the lengths that an HDF5 dataset declares for its N sequences.
+
+    Each item of a sequence has `width` bytes.
 
     The raw bytes are read, because the HDF5 library allocates a declared
     length before it compares this length with the size of the file.
@@ -183,7 +188,10 @@ def _lengths(data, path, field, width):
 
 
 def _chunk(data, where, k):
-    """Return the first index of stored chunk k, and the decompressed bytes."""
+    """Return the index of the first entry of chunk k, and the chunk's bytes.
+
+    The bytes are decompressed.
+    """
     first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
     skipped, raw = data.id.read_direct_chunk(first)
     for i in range(plan.get_nfilters()):
@@ -195,7 +203,10 @@ def _chunk(data, where, k):
 
 
 def _column(file, path, field, kinds, needed=True):
-    """Return a field of numbers or texts as an array; None if it is absent."""
+    """Return an HDF5 dataset of numbers or texts as an array.
+
+    The result is None if the dataset is absent and `needed` is False.
+    """
     data = _field(file, path, field, needed)
     if data is None:
         return None
@@ -212,7 +223,10 @@ def _column(file, path, field, kinds, needed=True):
 
 
 def _field(file, path, field, needed=True):
-    """Return a dataset (N,) stored in the file itself; None if it is absent."""
+    """Return a one-dimensional HDF5 dataset that is stored in the file itself.
+
+    The result is None if the dataset is absent and `needed` is False.
+    """
     data, so_far = file, []
     for name in field.split("/"):
         _need(isinstance(data, h5py.Group), f"{path}, {'/'.join(so_far)} is no group",
@@ -290,7 +304,7 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
 
 
 def _fill(file, path, spikes, N, channels):
-    """Write the spikes to an open file, one recording at a time."""
+    """Write the spikes to an open HDF5 file, one recording at a time."""
     fields = [file.create_dataset(f"spikes/{name}", (N,), h5py.vlen_dtype(kind))
               for name, kind in (("times", np.dtype("f2")), ("units", np.dtype("u2")))]
     i = -1
@@ -306,7 +320,10 @@ def _fill(file, path, spikes, N, channels):
 
 
 def _about(path, labels, keys, speaker, meta):
-    """Validate labels, keys, speakers and speaker properties; return arrays."""
+    """Check the labels, the keys, the speakers and the speakers' properties.
+
+    Return them as arrays.
+    """
     keys, labels, most = np.asarray(keys), np.asarray(labels), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
@@ -337,7 +354,10 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Validate a recording; return its times (float64) and units (int64)."""
+    """Check the spikes of a recording, and return their times and units.
+
+    The times are in float64, the units in int64.
+    """
     _need(times.ndim == 1 and times.shape == units.shape and times.dtype.kind == "f"
           and units.dtype.kind in "iu", f"{where}: spikes/times, spikes/units are of "
           f"shapes {times.shape}, {units.shape}, {times.dtype}, {units.dtype}",

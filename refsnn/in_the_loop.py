@@ -101,21 +101,27 @@ RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold the recorded v, S and o; v and o are in units of the threshold."""
+    """Hold the recorded potentials v, spikes S and readouts o.
+
+    Both v and o are in units of the threshold.
+    """
     mem: np.ndarray         # (T, B, n)
     spikes: np.ndarray      # (T, B, n)
     out: np.ndarray         # (T, B, k)
 
 
 class Loss(NamedTuple):
-    """Hold the loss, (4)-(7), and its derivatives with respect to o and S."""
+    """Hold the loss, eqs. (4)-(7), and its derivatives with respect to o and S."""
     value: float
     dout: np.ndarray        # (T, B, k)
     dspikes: np.ndarray     # (T, B, n), a read-only view
 
 
 class Gradient(NamedTuple):
-    """Hold the gradients dW (n, m), dV (n, n) or None, and dW_out (k, n)."""
+    """Hold the gradients dW (n, m), dV (n, n) and dW_out (k, n).
+
+    dV is None if the network has no recurrent weights.
+    """
     hidden: np.ndarray
     recurrent: np.ndarray
     readout: np.ndarray
@@ -229,7 +235,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return the steps and values (B, k) of the maxima over t >= r in eq. (3)."""
+    """Return the time steps and the values of the maxima of eq. (3), each (B, k)."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
@@ -241,7 +247,7 @@ def _peaks(out, spikes, labels):
 
 
 def _softmax(z, labels):
-    """Return the mean cross-entropy of scores (B, k) and its derivative."""
+    """Return the mean cross-entropy of the scores (B, k), and its derivative."""
     rows, shifted = np.arange(len(z)), z - z.max(axis=1, keepdims=True)
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     dz = np.exp(logp)
@@ -250,7 +256,7 @@ def _softmax(z, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return the sum of penalties (6) and (7), and its derivative (T, B, n)."""
+    """Return the sum of the penalties (6) and (7), and its derivative (T, B, n)."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)
@@ -320,7 +326,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta):
-    """Integrate eqs. (8)-(10) backward in time and return dI."""
+    """Integrate eqs. (8)-(10) backward in time, and return dI."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):
@@ -338,7 +344,7 @@ def _back(dmem, psi, V, alpha, beta):
 
 
 def _matrices(weights):
-    """Return the three weight matrices of a dict or NamedTuple."""
+    """Return the three weight matrices in a dict or a NamedTuple."""
     return [weights.get(name) if isinstance(weights, dict)
             else getattr(weights, name, None) for name in Gradient._fields]
 

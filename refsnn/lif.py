@@ -78,7 +78,11 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold I, U, S and the refractory mask, each an array of shape (T, B, n)."""
+    """Hold I, U, S and the refractory mask of a simulation.
+
+    Each array has the shape (T, B, n).
+    """
+
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -86,7 +90,12 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold dL/dW (n, m), dL/dV (n, n) or None, dL/dx (T, B, m), dL/dI (T, B, n)."""
+    """Hold the derivatives of the loss with respect to W, V, x and I.
+
+    The shapes are (n, m) for `dW`, (n, n) for `dV`, (T, B, m) for `dx` and (T,
+    B, n) for `dsyn`.  If V is None, `dV` is None.
+    """
+
     dW: np.ndarray
     dV: np.ndarray
     dx: np.ndarray
@@ -343,7 +352,9 @@ def readout(x, W, *, alpha, beta, gain=1.0):
 
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
-    """Compute the gradient of a leaky readout: eqs. (7)-(11), psi = 0, r = c = 1.
+    """Compute the gradient of a leaky readout, eqs. (7)-(11).
+
+    In these equations, psi = 0 and r = c = 1.
 
     >>> dmem = np.zeros((4, 1, 1))
     >>> dmem[3] = 1

@@ -84,7 +84,7 @@ __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_boun
 
 
 def cross_entropy(record, labels, reduction="max"):
-    """Return the cross entropy of a record reduced over time, eqs. (1)-(5).
+    """Reduce a record over time and return its cross entropy, eqs. (1)-(5).
 
     >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
     >>> round(loss, 4), drecord[:, 0, 0].tolist()
@@ -130,7 +130,7 @@ def _scores(record, reduction):
 
 
 def _softmax_loss(scores, labels):
-    """Return the softmax cross entropy of scores (B, k), and its derivative."""
+    """Return the softmax cross-entropy of the scores (B, k), and its derivative."""
     rows = np.arange(len(labels))
     shifted = scores - scores.max(axis=1, keepdims=True)    # no overflow in exp
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -240,14 +240,17 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Convolve spike trains with K along time, by two cascaded low-pass filters."""
+    """Convolve the spike trains with K along time.
+
+    The convolution consists of two low-pass filters in series.
+    """
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
 
 
 def square(record, target):
-    """Return half the squared distance of record and target, eqs. (11), (12).
+    """Return half the squared error of a record, eqs. (11) and (12).
 
     >>> loss, drecord = square(np.full((2, 1, 1), 3.0), np.ones((2, 1, 1)))
     >>> loss, drecord.ravel().tolist()
@@ -315,7 +318,7 @@ def upper_bound(spikes, bound, per="population", power=2):
 
 
 def _bounded(spikes, bound, per, power, sign):
-    """Return the mean of max(0, sign (c - bound))^power and its derivative."""
+    """Return the mean of max(0, sign (c - bound))^power, and its derivative."""
     spikes, bound, power = _arrays("spikes (T, B, n) float, bound () in [0, inf), "
                                    "power () in {1, 2}", spikes, bound, power)
     _one_of("per", per, "neuron", "population")
@@ -329,7 +332,10 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def _all_steps(dcounts, spikes):
-    """Return the derivative with respect to spikes: `dcounts` at every step."""
+    """Return the derivative of a loss with respect to the spikes.
+
+    The derivative equals `dcounts` at every time step.
+    """
     return np.broadcast_to(dcounts, spikes.shape).astype(spikes.dtype)
 
 

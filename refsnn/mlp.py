@@ -76,14 +76,19 @@ RUN = ("weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
 
 
 class Recording(NamedTuple):
-    """Hold the layer inputs, the pre-activations and the network outputs."""
+    """Hold the layer inputs, the pre-activations and the outputs of a network."""
     inputs: List[np.ndarray]    # a[l], (N, n_in)
     pre: List[np.ndarray]       # z[l], (N, n_out)
     outputs: np.ndarray         # f, (N, K), equal to pre[-1]
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss, summed over the samples, for each layer."""
+    """Hold the gradient of a loss with respect to the weights and biases.
+
+    The gradient is summed over the samples.  Each list has one array for each
+    layer.
+    """
+
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
@@ -161,7 +166,10 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Return the slopes phi'(z[l]) of each hidden layer, with shape (N, n_out)."""
+    """Return the derivative phi'(z[l]) of the activation for each hidden layer.
+
+    Raise an error if `activation` is not the function used in the recording.
+    """
     found = []
     for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -180,8 +188,8 @@ def _slopes(inputs, pre, activation):
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """Compute the gradient backward through the layers, eqs. (5) and (13).
 
-    `dinputs` holds A[l], `extra` holds c[l] of eq. (12), and `gain` holds the
-    sums of eq. (11).  An entry None stands for 0.
+    The list `dinputs` holds A[l], the list `extra` holds c[l] of eq. (12), and
+    the list `gain` holds the sums of eq. (11).  An entry None stands for 0.
     """
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
@@ -230,7 +238,11 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Return the indices of units with non-zero signals, and these signals."""
+    """Select the units that have a nonzero signal in any sample.
+
+    Return the indices of these units and a matrix of their signals, with one
+    row for each pair of sample and output.
+    """
     rows = signals.reshape(-1, signals.shape[2])
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -277,7 +289,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     Parameters
     ----------
     weights, recording, signals, activation
-        As for `backward`; `signals` is the result of that function.
+        As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, optional
         Partial derivatives A and G.  None, for a list or an entry, stands for
         0.  A[0] and G[L-1] are not used.
@@ -298,7 +310,10 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Compute c[l] of eq. (12), and the contribution of eq. (11) to each dW[l]."""
+    """Compute c[l] of eq. (12), and the contribution of eq. (11) to each dW[l].
+
+    The list `dsignals` holds G[l].  An entry None stands for 0.
+    """
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -357,7 +372,7 @@ def init(sizes, rng, dtype=np.float64):
 
 
 def _fields(recording):
-    """Validate a recording, and return its inputs and pre-activations."""
+    """Check the type of a recording; return its inputs and pre-activations."""
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording")
@@ -365,7 +380,11 @@ def _fields(recording):
 
 
 def _network(weights, recording, activation, spec="", *values):
-    """Validate a recording and `values`; return both, and the slopes phi'."""
+    """Check the weights, the recording and the arrays `values`.
+
+    Return the weights, the inputs and pre-activations of the recording, the
+    derivatives phi'(z[l]) of the activation, and the arrays `values`.
+    """
     _one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(RUN + spec, weights, *_fields(recording),
                                             *values)
@@ -373,10 +392,11 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Validate arrays and lists of arrays with `_arrays`, and return them.
+    """Check arrays and lists of arrays with `_arrays`, and return them.
 
-    A rule of `spec` that contains [{0}] describes a list with one array for
-    each layer {0}.  The index {1} is {0} + 1, and {2} is the number of layers.
+    The string `spec` has one rule for each value.  A rule that contains [{0}]
+    describes a list with one array for each layer {0}.  In a rule, {1} stands
+    for {0} + 1, and {2} stands for the number of layers.
     """
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
     rules, arrays, parts = [], [], []

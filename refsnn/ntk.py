@@ -76,11 +76,13 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     masks : list of arrays of 0 and 1, optional
         Masks in the shapes of the weights, used only for "through_mask".
     kind : {"at_masked", "through_mask"}
-        Whether (1) sums over all weights or only over weights with mask 1.
+        Whether eq. (1) sums over all weights or only over weights with mask 1.
     reduction : str
-        "full" is (1).  "per_class" holds the entries k = q of (1), "trace_sum"
-        is their sum over k, and "trace_mean" is their mean.  "sum_logits" is
-        the sum of (1) over k and q, the kernel of the sum of all outputs.
+        The value "full" gives the kernel of eq. (1).  The value "per_class"
+        gives only its entries with k = q, "trace_sum" gives the sum of these
+        entries over k, and "trace_mean" gives their mean.  The value
+        "sum_logits" gives the sum of eq. (1) over k and q.  This sum is the
+        kernel of the sum of all outputs.
 
     Returns
     -------
@@ -114,7 +116,12 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return inputs, and signals in C groups of K outputs, (N, C, K, ...)."""
+    """Return the inputs, and the signals divided into groups of outputs.
+
+    The signals of each layer get a new axis for the groups, after the samples.
+    If `reduction` is "sum_logits", the signals are first summed over all
+    outputs.  The kernel has only products between outputs of the same group.
+    """
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -122,7 +129,11 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return row and column slices of all tiles, or of the upper half if `one`."""
+    """Return the pair (row slice, column slice) of each tile of the kernel.
+
+    If `one` is True, both batches are the same and the kernel is symmetric:
+    only tiles on and above the diagonal are returned.
+    """
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -132,7 +143,11 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Return the indices of units with non-zero signals, and their g, h and mask."""
+    """Select the units that have a nonzero signal in either batch.
+
+    Return the indices of these units, their signals g and h, and their rows of
+    the mask.
+    """
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -142,7 +157,7 @@ def _live(g, h, mask):
 
 
 def _dense(tile, x, y, g, h, mask):
-    """Add the kernel of a dense layer to a kernel tile, (C, r, K, m K), in place."""
+    """Add the kernel of a dense layer to a tile of the kernel, in place."""
     if mask is None:
         both = np.repeat(x @ y.T + 1, g.shape[2], axis=1)[:, None]
         return _gram(tile, g, h, both)                                     # (2)
@@ -153,7 +168,10 @@ def _dense(tile, x, y, g, h, mask):
 
 
 def _gram(tile, g, h, both=1):
-    """Add <g_nk, h_mq> times `both`, (r, 1, m K), to a kernel tile in place."""
+    """Add the products <g_nk, h_mq> to a tile of the kernel, in place.
+
+    Each product is first multiplied by the entry of `both` for its samples.
+    """
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)
@@ -164,13 +182,20 @@ def _rows(block):
 
 
 def _overlap(x, y, mask):
-    """Return the inner sum of eq. (3) plus 1 for all sample pairs, (r, m, j)."""
+    """Return the inner sum of eq. (3) plus 1 for all pairs of samples.
+
+    The result has one entry for each pair of samples and each unit j.
+    """
     pairs = (x[:, None] * y).reshape(-1, x.shape[1])
     return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
 
 
 def _convolution(tiles, a, b, g, h, mask):
-    """Add the kernel of a convolution to all tiles, in blocks of channels."""
+    """Add the kernel of a convolution to all tiles of the kernel, in place.
+
+    To limit the memory, the Jacobian is computed for one block of channels at
+    a time.
+    """
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
@@ -182,13 +207,21 @@ def _convolution(tiles, a, b, g, h, mask):
 
 
 def _cuts(N, K, a, g):
-    """Split the channels into slices with at most CHUNK Jacobian entries."""
+    """Return slices that divide the channels of a convolution into blocks.
+
+    The Jacobian of a block has at most CHUNK entries, but a block has at least
+    one channel.  The tuples `a` and `g` are shapes of patches and signals.
+    """
     size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
     return [slice(start, start + size) for start in range(0, g[-1], size)]
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return a convolution's Jacobian for the channels `cut`, (N, C, K, c q)."""
+    """Return the Jacobian of a convolution for one block of its channels.
+
+    The slice `cut` selects the channels.  The derivatives are with respect to
+    the weights, eq. (4), and are multiplied by the mask, if there is one.
+    """
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
     return J if mask is None else J * mask[cut].ravel()
@@ -242,7 +275,11 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
-    """Add a dense layer's adjoint for a tile D, (r, m, K, K), to dx, dg, dy, dh."""
+    """Add the gradient due to a dense layer to dx, dg, dy and dh, in place.
+
+    The array D is the derivative of the loss with respect to one tile of the
+    kernel.  The arrays dx and dy may be None, and so may dg and dh.
+    """
     (r, K, j), m = g.shape, len(y)
     flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -267,7 +304,11 @@ def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
-    """Add the adjoint of a convolution to da, dg, db, dh; da or dg may be None."""
+    """Add the gradient due to a convolution to da, dg, db and dh, in place.
+
+    The matrix D is the derivative of the loss with respect to the kernel.  The
+    arrays da and db may be None, and so may dg and dh.
+    """
     for E, x, s, dx, ds, y, t in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
         ds = np.zeros_like(s) if ds is None else ds
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
@@ -329,7 +370,11 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Validate the batches, the masks and `values`; return these and left shapes."""
+    """Check the two batches, the masks and the arrays `values`.
+
+    Return both batches, the array shapes of the left batch, the masks, and the
+    arrays `values`.
+    """
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
@@ -357,7 +402,10 @@ def _batches(left, right, masks, kind, more="", *values):
 
 
 def _layers(name, batch, L=None):
-    """Check that a batch consists of two lists of L arrays each, and return L."""
+    """Check that a batch is a pair of lists, and return the number of layers.
+
+    Both lists must have L arrays, or equally many arrays if L is None.
+    """
     if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(
             isinstance(part, (tuple, list)) for part in batch) \
             or not 0 < len(batch[0]) == len(batch[1]) == (L or len(batch[0])):
@@ -367,7 +415,11 @@ def _layers(name, batch, L=None):
 
 
 def _shapes(name, batch):
-    """Validate array shapes, and return a pair (inputs, signals) for each layer."""
+    """Check the array shapes of a batch, and return them for each layer.
+
+    Each entry of the result is the pair of the shape of the inputs and the
+    shape of the signals.
+    """
     _layers(name, batch)
     layers = [tuple(map(tuple, layer)) for layer in zip(*batch, strict=True)]
     N, K = (*layers[0][1], 0, 0)[:2]

@@ -42,7 +42,11 @@ LOSSES = ("sum", "mean")
 
 
 class Trajectory(NamedTuple):
-    """Hold the outputs of training and test samples for each of S step counts."""
+    """Hold the outputs of the training samples and of the test samples.
+
+    The first axis has one entry for each of the S requested step numbers.
+    """
+
     train: np.ndarray           # (S, N, K)
     test: np.ndarray | None     # (S, M, K); None without `cross`
 
@@ -78,7 +82,7 @@ def one_step(kernel, outputs, doutputs, rate):
 
 
 def _matrix(kernel):
-    """Reshape a kernel (N, M, K, K) into a matrix (N K, M K)."""
+    """Reshape a kernel of shape (N, M, K, K) into a matrix of shape (N K, M K)."""
     N, M, K, _ = kernel.shape
     return kernel.swapaxes(1, 2).reshape(N * K, M * K)
 
@@ -149,7 +153,11 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return (1 - pace values)^s, and S_s of eq. (3), both with shape (S, N K)."""
+    """Return the factors (1 - pace values)^s, and the factors S_s of eq. (3).
+
+    Both arrays have one row for each number of steps s, and one column for
+    each eigenvalue in `values`.
+    """
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():

@@ -61,8 +61,9 @@ KINDS = ("at_masked", "through_mask")
 class Model(NamedTuple):
     """Hold the functions of a network (see `mlp`) and of its kernel (see `ntk`).
 
-    A recording needs the fields `inputs` and `outputs`.  The adjoint may
-    return None for the constant arrays inputs[0] and signals[-1].
+    A recording must have the fields `inputs` and `outputs`.  The function
+    `adjoint` may return None as the derivative with respect to inputs[0] or
+    signals[-1], because these arrays are constant.
     """
 
     forward: Callable       # (weights, biases, x) -> recording
@@ -73,13 +74,13 @@ class Model(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Hold the teacher's outputs and kernel for one batch."""
+    """Hold the teacher's outputs and the teacher's kernel for one batch."""
     outputs: np.ndarray             # f*, (B, k)
     kernel: np.ndarray              # K*, (N, N', k, k)
 
 
 class Loss(NamedTuple):
-    """Hold the transfer loss L, and its three terms without their factors."""
+    """Hold the transfer loss and its three terms, without their coefficients."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -87,14 +88,18 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the loss, and its gradient with respect to weights and biases."""
+    """Hold the transfer loss and its gradient for the weights and the biases."""
     loss: Loss
     weights: list
     biases: list
 
 
 class Student(NamedTuple):
-    """Hold the dense weights W_l (including pruned weights), biases and masks."""
+    """Hold the weights, the biases and the masks of a student.
+
+    The weights are dense: they include the pruned weights.
+    """
+
     weights: list
     biases: list
     masks: list
@@ -130,7 +135,11 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Run the network; return recording, signals, and (inputs, signals) by half."""
+    """Simulate the network for a batch of inputs x.
+
+    Return the recording, the signals of the whole batch, and a list with the
+    pair (inputs, signals) of each half of the batch.
+    """
     if getattr(model, "_fields", None) != Model._fields:
         raise ValueError(f"model is {model!r:.60}: must be a Model")
     if np.ndim(x) < 2 or len(x) < 2:
@@ -169,8 +178,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     goal : Target
         Result of `target` for the same batch.
     density, strength, l2 : float
-        Fraction of unpruned weights, in (0, 1]; coefficient of the kernel loss
-        (1); coefficient of the weight decay (3).
+        Fraction of unpruned weights, in (0, 1]; coefficient of the kernel
+        loss, eq. (1); coefficient of the weight decay, eq. (3).
     kind : {"at_masked", "through_mask"}
         Kind of the student's kernel.
 
@@ -285,7 +294,10 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
 
 def _moved(optimiser, states, arrays, gradients):
-    """Return the optimiser states and the arrays after one optimiser step."""
+    """Return the optimiser states and the arrays after one optimiser step.
+
+    Each array has its own state and its own gradient.
+    """
     if not arrays:
         return [], []
     states, updates = zip(*map(optimiser, states, gradients), strict=True)
@@ -293,7 +305,7 @@ def _moved(optimiser, states, arrays, gradients):
 
 
 def _masked(student):
-    """Validate a student, and return its masked weights M_l W_l."""
+    """Check a student, and return its masked weights M_l W_l."""
     if getattr(student, "_fields", None) != Student._fields:
         raise ValueError(f"student is {student!r:.60}: must be a Student")
     for name, value in (("weights", student.weights), ("masks", student.masks)):
@@ -309,7 +321,10 @@ def _masked(student):
 
 
 def _goal(name, goal, own):
-    """Validate and return one of the teacher's arrays, in the shape of `own`."""
+    """Check that an array of the teacher has the shape of `own`, and return it.
+
+    The result has the dtype of `own`, the same array of the student.
+    """
     return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
                    dtype=own.dtype)[0]
 

@@ -57,7 +57,7 @@ __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
 
 class State(NamedTuple):
-    """Hold the state of an optimiser for one parameter array."""
+    """Hold the state of an optimiser for one array of parameters."""
     step: int                       # t, the number of completed steps
     mean: np.ndarray | None         # m, shape of the parameters
     scale: np.ndarray | None        # v, shape of the parameters
@@ -96,7 +96,11 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Validate and return gradient, old state arrays, output arrays and step t."""
+    """Check the arguments of an optimiser step, and prepare its arrays.
+
+    Return the gradient, the old state arrays, the output arrays and the
+    number t of the new step.
+    """
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -111,7 +115,10 @@ def _begin(state, gradient, fields, out):
 
 
 def _blend(decay, old, weight, new, out, work):
-    """Write decay*old + weight*new to `out` (may be `old`); `work` may be `new`."""
+    """Write decay * old + weight * new to the array `out`.
+
+    The array `out` may be `old`, and the array `work` may be `new`.
+    """
     np.multiply(new, weight, out=work)
     np.multiply(old, decay, out=out)
     out += work
@@ -157,7 +164,10 @@ def _square(g, work):
 
 
 def _divide(a, factor, scale, eps, update):
-    """Write -factor a / (scale + eps) to `update`, which may be `scale`."""
+    """Write -factor * a / (scale + eps) to the array `update`.
+
+    The array `update` may be `scale`.
+    """
     np.add(scale, eps, out=update)
     np.divide(a, update, out=update)
     update *= -factor
@@ -248,7 +258,10 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, rate, eps, decays):
-    """Validate and return the options as floats, faster than with `_arrays`."""
+    """Check the options of an optimiser, and return them as floats.
+
+    This function is faster than `_arrays`.
+    """
     least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
     for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
@@ -258,14 +271,14 @@ def _options(g, rate, eps, decays):
 
 
 def _finite(name, a):
-    """Reject an array that is empty, not floating-point or not finite."""
+    """Raise an error if an array is empty, not floating-point or not finite."""
     if a.dtype not in (np.float32, np.float64) or not a.size \
             or not np.isfinite(a).all():
         raise ValueError(f"{name} is {a!r:.60}: must be finite float and not empty")
 
 
 def _past(state, g, fields):
-    """Validate and return the step and the arrays of the previous state."""
+    """Check the previous state, and return its step and its arrays."""
     old = _fitting("state", state, g, fields)
     for field, a in zip(fields, old, strict=True):
         _finite(f"state.{field}", a)
@@ -275,7 +288,10 @@ def _past(state, g, fields):
 
 
 def _fitting(name, state, g, fields):
-    """Return the state arrays named in `fields`; all other arrays must be None."""
+    """Check a state, and return those of its arrays that `fields` names.
+
+    All other arrays of the state must be None.
+    """
     if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
     for field in ("mean", "scale"):
@@ -284,7 +300,10 @@ def _fitting(name, state, g, fields):
 
 
 def _like(name, a, g):
-    """Reject an array with another shape or dtype than g; None matches only None."""
+    """Raise an error if `a` does not have the same shape and dtype as `g`.
+
+    If `g` is None, `a` must be None.
+    """
     found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
                      for x in (a, g))
     if found != wanted:
@@ -292,7 +311,7 @@ def _like(name, a, g):
 
 
 def _buffers(out, old, g, fields):
-    """Validate and return the arrays of `out`, which will be overwritten."""
+    """Check the arrays of `out`, which will be overwritten, and return them."""
     if len(_one_of("out", out, tuple)) != 2:
         raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
     _like("out[1]", out[1], g)

@@ -72,7 +72,11 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Return the masks that `keep` computes from the flat scores of each group."""
+    """Apply the function `keep` to each group of scores, and return the masks.
+
+    A group is one layer, or all layers if `scope` is "global".  The function
+    `keep` maps the flat scores of a group to a flat mask.
+    """
     _one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -106,8 +110,9 @@ def snip(weights, gradients, rho, *, scope="global"):
     weights, rho, scope
         As for `magnitude`.
     gradients : list of arrays of float
-        Weight gradients of the cross-entropy (SNIP) or of the loss (5) (logit
-        SNIP), from `logit_doutputs` and the model's `backward`.
+        Gradients with respect to the weights.  SNIP uses the gradient of the
+        cross entropy.  Logit SNIP uses the gradient of the loss of eq. (5),
+        computed by `logit_doutputs` and the model's `backward`.
 
     Returns
     -------
@@ -215,7 +220,11 @@ def scaled(weights, masks, rho):
 
 
 def _list(name, arrays, rule=" float", like=None):
-    """Validate and return non-empty arrays with the shapes and dtypes of `like`."""
+    """Check a list of non-empty arrays, and return the list.
+
+    If `like` is a list, each array must have the shape and the dtype of the
+    array at the same position in `like`.
+    """
     if not _one_of(name, arrays, list, tuple) or len(arrays) != len(like or arrays):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have one for each "
                          "layer, and at least one")

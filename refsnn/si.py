@@ -83,7 +83,11 @@ __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
 
 
 class Settings(NamedTuple):
-    """Hold the implementation choices; the defaults are the preset "pathint"."""
+    """Hold the options and the constants of SI.
+
+    The defaults are the preset "pathint".
+    """
+
     gradient: str = "task"          # or "total"
     displacement: str = "step"      # or "descent"
     rate: float = 1e-3              # learning rate, for "descent"
@@ -97,7 +101,11 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of SI, in arrays with the shapes of the parameters."""
+    """Hold the state of SI.
+
+    The arrays have the shapes of the parameters.
+    """
+
     path_integral: Union[np.ndarray, list]      # w of the current task
     importance: Union[np.ndarray, list]         # sum over consolidated tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
@@ -138,7 +146,8 @@ def begin(parameters):
     Returns
     -------
     State
-        State whose anchor is a copy of the parameters; other arrays are 0.
+        State whose anchor is a copy of the parameters.  All other arrays
+        are 0.
     """
     arrays = _lists("parameters", parameters)
     return State(*(_formed("parameters", f, parameters, arrays)
@@ -146,7 +155,11 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *lists):
-    """Apply a function to all arrays; return a list only if `like` is a list."""
+    """Apply a function to the corresponding arrays of all lists.
+
+    Return a list if `like` is a list or a tuple, and one array otherwise.
+    Raise an error if a result overflows.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
         found = [np.asarray(function(*arrays), arrays[0].dtype)
@@ -347,7 +360,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Validate the settings and return a copy in which numbers are floats."""
+    """Check the settings, and return a copy in which all numbers are floats."""
     s = _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(f"settings.{name}", getattr(s, name), *allowed)
@@ -362,7 +375,10 @@ def _settings(settings):
 
 
 def _lists(name, value, like=None):
-    """Return `value` as a list of arrays with the shapes and dtypes of `like`."""
+    """Check `value`, and return it as a list of arrays.
+
+    If `like` is given, the arrays must have the shapes and dtypes of `like`.
+    """
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     count = len(like) if like else max(1, len(arrays))
@@ -383,7 +399,10 @@ def _lists(name, value, like=None):
 
 
 def _state(state):
-    """Return the path integral, importance and anchor of a state as lists."""
+    """Check a state, and return the lists of its three kinds of arrays.
+
+    The lists are the path integral, the importance and the anchor.
+    """
     if not isinstance(state, State) \
             or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
         raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")

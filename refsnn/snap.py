@@ -129,12 +129,12 @@ def step(blocks, J, F, owner, pattern):
     J : (B, N, N) float
         State Jacobian of this step.  The result has the dtype of `J`.
     F : (B, N, p) float
-        Immediate influence; entries outside `pattern` are ignored.
+        Immediate influence.  Entries outside `pattern` are ignored.
     owner : (p,) int
-        Row of `pattern` for each parameter.
+        Index of the row of `pattern` that belongs to each parameter.
     pattern : (g, n) bool
-        Neurons that each row keeps, as found by `reach`.  N is a multiple of
-        n, and the states k, n + k, 2 n + k, ... belong to neuron k.
+        Neurons whose states each row keeps, as found by `reach`.  N is a
+        multiple of n.  The states k, n + k, 2 n + k, ... belong to neuron k.
 
     Returns
     -------
@@ -193,7 +193,11 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states, p):
-    """Return the parameters and the kept states of each row of `pattern`."""
+    """Return the parameters and the kept states of each group of neurons.
+
+    Each group corresponds to one row of `pattern`.  The parameters and the
+    states are given by their indices.
+    """
     pattern, = _arrays("pattern (g, n)", pattern)
     owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:

@@ -85,11 +85,12 @@ MODEL = {rung: (NUMBERS if rung == "presynaptic" else NUMBERS.replace("()", "(n?
 
 
 class Traces(NamedTuple):
-    """Hold the derivatives of current and membrane with respect to the weights.
+    """Hold the derivatives of I and U with respect to the weights.
 
-    The shape is (B, n, n c) for "exact", where [b, k, i c + j] is the
-    derivative of neuron k with respect to theta_ij.  The shape is (B, n, c)
-    for "block" and "implicit", and (B, c) for "presynaptic".
+    The shape depends on the rung.  For the rung "exact", the shape is
+    (B, n, n c), and the entry [b, k, i c + j] is the derivative of I_k or
+    U_k with respect to theta_ij.  The shape is (B, n, c) for the
+    rungs "block" and "implicit", and (B, c) for the rung "presynaptic".
     """
 
     syn: np.ndarray
@@ -97,7 +98,7 @@ class Traces(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the weight gradients, summed over steps and batch."""
+    """Hold the weight gradients, summed over time steps and samples."""
     dW: np.ndarray              # (n, m)
     dV: np.ndarray | None       # (n, n); None without recurrence
 
@@ -154,7 +155,10 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
 
 
 def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
-    """Advance the traces by eqs. (1)-(6); `factors` is the result of `_factors`."""
+    """Advance the traces by one time step, eqs. (1)-(6).
+
+    The argument `factors` is the result of the function `_factors`.
+    """
     syn, mem = traces
     (B, n), c = psi.shape, z.shape[1]
     if rung == "presynaptic":
@@ -291,7 +295,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     V : (n, n) float or None
         Recurrent weights.
     recording : tuple of (T, B, n) arrays
-        Currents, membranes, spikes and refractory mask (0 or 1).
+        Currents, membrane potentials, spikes and refractory mask (0 or 1).
     psi : (T, B, n) float
         Surrogate derivative.  The result has the dtype of `psi`.
     dspikes, dmem : (T, B, n) float, optional
@@ -341,9 +345,11 @@ def _options(rung, reset, through_reset):
 
 
 def _fit(*pairs):
-    """Return whether all arrays have the given shapes, one dtype, finite squares.
+    """Return whether all arrays pass a test that is faster than `_arrays`.
 
-    This fast test accepts most valid arguments; `_arrays` checks all others.
+    Each array must have the shape that is paired with it and the dtype of the
+    first array, and its sum of squares must be finite.  If the test fails,
+    `_arrays` checks the arrays.
     """
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
@@ -352,7 +358,7 @@ def _fit(*pairs):
 
 
 def _present(psi, x, V, syn, mem, spikes):
-    """Validate and return the arrays of one step in the dtype of psi."""
+    """Check the arrays of one time step, and return them in the dtype of `psi`."""
     psi, shape = np.asarray(psi), np.shape(psi)
     x, spikes = (a.astype(psi.dtype) if type(a) is np.ndarray and a.dtype == bool else a
                  for a in (x, spikes))
@@ -366,7 +372,10 @@ def _present(psi, x, V, syn, mem, spikes):
 
 
 def _masked(psi, clamp):
-    """Validate and return the refractory mask in psi's dtype; None stands for 0."""
+    """Check the refractory mask, and return it in the dtype of `psi`.
+
+    If `clamp` is None, return a mask of zeros.
+    """
     if clamp is None:
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
@@ -375,7 +384,10 @@ def _masked(psi, clamp):
 
 
 def _constants(spec, psi, *numbers):
-    """Validate and return constants in psi's dtype; floats use a faster test."""
+    """Check the constants, and return them in the dtype of `psi`.
+
+    A test that is faster than `_arrays` is used for Python floats.
+    """
     if all(type(number) is float for number in numbers) \
             and 0 <= min(numbers[:2]) and max(numbers[:2]) < 0.9999 \
             and 1e-9 < min(numbers[2:]) and max(numbers[2:]) < 1e9:
@@ -384,7 +396,10 @@ def _constants(spec, psi, *numbers):
 
 
 def _earlier(name, traces, shape, psi):
-    """Validate and return traces in psi's dtype; if shape is None, of any rung."""
+    """Check the traces, and return them in the dtype of `psi`.
+
+    If `shape` is None, the traces of any rung are accepted.
+    """
     if not isinstance(traces, tuple) or len(traces) != 2:
         raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
     syn, mem = traces

@@ -68,7 +68,7 @@ CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 
 
 class Crossing(NamedTuple):
-    """Hold the threshold crossings of a layer, as found by `forward`."""
+    """Hold the threshold crossings of a layer, as computed by `forward`."""
     times: np.ndarray       # (B, n) in s, infinity if silent
     causal: np.ndarray      # (B, n, m) bool, inputs up to the crossing
     slope: np.ndarray       # (B, n) dU/dt at the crossing, 0 if silent
@@ -123,7 +123,7 @@ def forward(inputs, W, *, tau, threshold):
 
 
 def _finite(times):
-    """Return the times with infinity replaced by 0."""
+    """Return the times, with each infinite time replaced by 0."""
     return np.where(np.isfinite(times), times, 0)
 
 
@@ -256,7 +256,7 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def _crossed(dtimes, crossing, B, n, m):
-    """Validate and return `dtimes` and the arrays of `crossing`."""
+    """Check `dtimes` and the arrays of `crossing`, and return all of them."""
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
     dtimes, times, causal, slope = _arrays(

@@ -89,10 +89,11 @@ NUMBERS = ", ".join(
 
 
 class Settings(NamedTuple):
-    """Hold the constants and options; the defaults are the values of [ZG18].
+    """Hold the constants and the options of the simulation.
 
-    `delay` and `refractory` must be multiples of dt.  The time step dt must
-    not exceed `refractory` or any time constant.
+    The defaults are the values of [ZG18].  `delay` and `refractory` must be
+    multiples of `dt`.  The time step `dt` must not exceed `refractory` or any
+    time constant.
     """
 
     dt: float = 1e-4                # time step, s; all times are in s
@@ -115,7 +116,7 @@ class Settings(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of one step, computed from `Settings`."""
+    """Hold the coefficients of one time step, computed from `Settings`."""
     dt: float                       # s
     syn: float                      # exp(-dt/tau_syn)
     mem: float                      # 1 - dt/tau_mem
@@ -135,7 +136,11 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of a layer between steps; D is the delay in steps."""
+    """Hold the state of a layer between two time steps.
+
+    In the shapes below, D is the delay in time steps.
+    """
+
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, remaining refractory steps
@@ -151,7 +156,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Hold the activity of the neurons in one step."""
+    """Hold the activity of the neurons and their input in one time step."""
     spikes: np.ndarray              # (B, n)
     mem: np.ndarray                 # (B, n) V, before the reset
     psi: np.ndarray                 # (B, n) at most 1
@@ -159,7 +164,7 @@ class Step(NamedTuple):
 
 
 def coefficients(settings):
-    """Validate the settings and return the coefficients of one time step.
+    """Check the settings, and return the coefficients of one time step.
 
     >>> k = coefficients(Settings(trace="published"))
     >>> k.mem, k.refractory, k.delay, k.trace[1]
@@ -285,7 +290,7 @@ def forward(k, state, W, x):
 
 
 def accumulate(k, state, W, step, signal):
-    """Advance the traces by one step; return the weight change, (5)-(12).
+    """Advance the traces by one step; return the weight change, eqs. (5)-(12).
 
     >>> k, W = coefficients(Settings(delay=0.0)), np.full((1, 1, 1), 0.02)
     >>> state, m = rest(k, 1, 1, 1), 0.0
@@ -341,7 +346,7 @@ def accumulate(k, state, W, step, signal):
 
 
 def _checked(settings):
-    """Validate the settings and return a copy in which numbers are floats."""
+    """Check the settings, and return a copy in which all numbers are floats."""
     _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(name, getattr(settings, name), *allowed)
@@ -354,7 +359,10 @@ def _checked(settings):
 
 
 def _valid(k, dtype):
-    """Validate and return the coefficients of this module or `fast.superspike`."""
+    """Check the coefficients `k`, and return them.
+
+    They may come from this module or from `fast.superspike`.
+    """
     if getattr(k, "_fields", None) != Coefficients._fields:
         raise ValueError(f"k is {k!r:.60}: must be a result of `coefficients`")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
@@ -364,9 +372,10 @@ def _valid(k, dtype):
 
 
 def _given(k, state, names, W, *others):
-    """Validate k and the state; return all other arrays in the dtype of W.
+    """Check `k` and the state, and return all other arrays in the dtype of `W`.
 
-    `_arrays` takes half the time of a step, and is called only if needed.
+    A call of `_arrays` takes half as long as a time step.  It is made only if
+    an array fails a faster test.
     """
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
@@ -387,7 +396,10 @@ def _given(k, state, names, W, *others):
 
 
 def _fits(array, like):
-    """Return whether an array is finite and matches `like`; 2-d bools are valid."""
+    """Return whether an array is finite and has the shape and dtype of `like`.
+
+    A boolean array with two axes may differ from `like` in its dtype.
+    """
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()

@@ -45,7 +45,7 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 
 def fast_sigmoid(v, steepness):
-    """Return antiderivative f and bump f' of the fast sigmoid, eq. (1).
+    """Return f and f', where f' is the fast-sigmoid surrogate gradient, eq. (1).
 
     >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
     >>> value.tolist(), derivative.tolist()
@@ -69,7 +69,10 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Return v, k and z = k |v|; z is limited so that (1 + z)^2 is finite."""
+    """Return v, the steepness k and the scaled distance z = k |v|.
+
+    The distance z is limited so that (1 + z)^2 is finite.
+    """
     v, k = _arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):
@@ -78,13 +81,16 @@ def _scaled(v, steepness):
 
 
 def _pair(v, k, height, bump):
-    """Return f and f', given height = k |f| and the bump f'."""
+    """Return f and f' in the dtype of `v`.
+
+    The argument `height` is k |f|, and `bump` is f'.
+    """
     return (np.copysign(height / k, v).astype(v.dtype, copy=False),
             bump.astype(v.dtype, copy=False))
 
 
 def sigmoid(v, steepness):
-    """Return antiderivative f and bump f' of the logistic surrogate, eq. (2).
+    """Return f and f', where f' is the logistic surrogate gradient, eq. (2).
 
     >>> value, derivative = sigmoid(np.array([0.0, 1000.0]), 2)
     >>> value.tolist(), derivative.tolist()
@@ -105,7 +111,7 @@ def sigmoid(v, steepness):
 
 
 def triangle(v, steepness):
-    """Return antiderivative f and bump f' of the triangular surrogate, eq. (3).
+    """Return f and f', where f' is the triangular surrogate gradient, eq. (3).
 
     >>> value, derivative = triangle(np.array([0.25, -0.5, 3.0]), 2)
     >>> value.tolist(), derivative.tolist()
@@ -127,7 +133,7 @@ def triangle(v, steepness):
 
 
 def gaussian(v, steepness):
-    """Return antiderivative f and bump f' of the Gaussian surrogate, eq. (4).
+    """Return f and f', where f' is the Gaussian surrogate gradient, eq. (4).
 
     >>> value, derivative = gaussian(np.array([0.0, 1.0]), 1)
     >>> [round(a, 4) for a in value.tolist() + derivative.tolist()]
@@ -149,7 +155,7 @@ def gaussian(v, steepness):
 
 
 def arctan(v, steepness):
-    """Return antiderivative f and bump f' of the arctangent surrogate, eq. (5).
+    """Return f and f', where f' is the arctangent surrogate gradient, eq. (5).
 
     >>> value, derivative = arctan(np.array([0.0, 0.5]), 2)
     >>> float(8 * value[1]) == np.pi, derivative.tolist()
@@ -169,7 +175,7 @@ def arctan(v, steepness):
 
 
 def slayer(v, steepness):
-    """Return antiderivative f and bump f' of the SLAYER surrogate, eq. (6).
+    """Return f and f', where f' is the SLAYER surrogate gradient, eq. (6).
 
     >>> value, derivative = slayer(np.array([0.0, -1000.0]), 2)
     >>> value.tolist(), derivative.tolist()
@@ -189,7 +195,7 @@ def slayer(v, steepness):
 
 
 def boxcar(v, steepness):
-    """Return antiderivative f and bump f' of the rectangular surrogate, eq. (7).
+    """Return f and f', where f' is the rectangular surrogate gradient, eq. (7).
 
     >>> value, derivative = boxcar(np.array([-0.25, 0.5, 3.0]), 2)
     >>> value.tolist(), derivative.tolist()

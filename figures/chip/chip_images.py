@@ -82,7 +82,10 @@ class Learner(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Load the embedded digits at 16x16 pixels, with a random split for each repeat."""
+    """Load the embedded digits, enlarged to 16x16 pixels.
+
+    Each repeat has another random split into training and test images.
+    """
     images, labels = datasets.digits()
     images = datasets.upsample(images.astype(np.float32), SIDE)
     number = int(seeds.rng(seed, "chip", "split", repeat).integers(2 ** 31))
@@ -91,7 +94,10 @@ def digits(seed, repeat):
 
 
 def stored(folder, name):
-    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels as in the authors' code."""
+    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels.
+
+    The images are resized as in the authors' code.
+    """
     parts = []
     for kind in ("train", "t10k"):
         images, labels = datasets.images(os.path.join(folder, name), kind)
@@ -106,7 +112,10 @@ def load(task, folder, seed, repeat):
 
 
 def coded(images):
-    """Encode images as input spikes (T, B, 256); a white pixel spikes in time bin 0."""
+    """Encode images as input spikes, an array of shape (T, B, 256).
+
+    A white pixel spikes in time bin 0.
+    """
     return chip_coding.latency(images.reshape(len(images), -1), first=WHITE_S)
 
 
@@ -156,14 +165,14 @@ HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # PART: epochs of one jo
 
 
 def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=False):
-    """Return a learner with random initial weights, before training."""
+    """Return a learner with random initial weights, as it is before training."""
     weights = chip_weights.initial(generator, inputs, hidden, classes,
                                    recurrent=recurrent)
     return Learner(weights, (None, None, None))
 
 
 def step(learner, d, rate, clamp, fixed=()):
-    """Return the learner after one step of Adam.
+    """Return the learner after one step of the optimiser Adam.
 
     d : gradient, with one array or None for each weight matrix.
     clamp : whether hidden and recurrent weights are clipped to the range of the chip.
@@ -202,11 +211,11 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Train for `epochs` epochs, counted from `first`; return the learner and curves.
+    """Train a network for `epochs` epochs; return the learner and the training curves.
 
-    The curves, of shape (epochs, 2), hold the mean loss and the accuracy on the
-    training images in each epoch.  Both are computed on each mini-batch before the
-    weights are updated.
+    The number of the first epoch is `first`.  The curves, of shape (epochs, 2), hold
+    the mean loss and the accuracy on the training images in each epoch.  Both are
+    computed on each mini-batch before the weights are updated.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
@@ -242,7 +251,10 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Return the weights without a random fraction `share` of the hidden neurons."""
+    """Return the weights after a random share of the hidden neurons is removed.
+
+    The share is the argument `share`.
+    """
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
@@ -252,7 +264,7 @@ def silenced(weights, generator, share):
 # ---- pass a learner from one job to the next ---------------------------------
 
 def packed(learner):
-    """Return a learner as a dict of arrays."""
+    """Return a dict that maps names to the arrays of a learner."""
     found = {}
     for name, w, state in zip(chip_weights.Weights._fields, learner.weights,
                               learner.states, strict=True):
@@ -275,7 +287,7 @@ def unpacked(found):
 
 
 def parts(epochs, task):
-    """Split a training run into jobs; return a list of (first epoch, epoch count)."""
+    """Split a training run into jobs, and list them as (first epoch, epoch count)."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 
@@ -291,7 +303,7 @@ class Reference(NamedTuple):
 
 
 def reference_packed(net):
-    """Return a reference network as a dict of arrays."""
+    """Return a dict that maps names to the arrays of a reference network."""
     found = {f"array {i}": a for i, a in enumerate([*net.weights, *net.biases])}
     for i, state in enumerate(net.states):
         found |= {f"step {i}": state.step, f"mean {i}": state.mean,

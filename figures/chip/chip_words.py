@@ -30,13 +30,13 @@ AT_ONCE = 100                       # test words in one run
 
 
 def steps(words):
-    """Return the number of time bins of the longest word on the chip, plus 20."""
+    """Return the number of time bins of the longest word, plus 20 time bins."""
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
 
 
 def coded(words, index, T, spread=0.0, rng=None):
-    """Return the input spikes (T, B, 70) of the words in `index`.
+    """Return the input spikes of the words in `index`, of shape (T, B, 70).
 
     If the words have 700 channels, as in SHD, the 70 channels of the paper are
     selected.
@@ -49,7 +49,7 @@ def coded(words, index, T, spread=0.0, rng=None):
 
 
 def shuffled(weights, rng):
-    """Return the weights with randomly permuted recurrent weights."""
+    """Return the weights after a random permutation of the recurrent weights."""
     recurrent = rng.permutation(weights.recurrent.ravel())
     return weights._replace(recurrent=recurrent.reshape(weights.recurrent.shape))
 
@@ -69,7 +69,7 @@ def accuracy(run, weights, words, index, T):
 
 def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
              count=None, classes=None, hidden=HIDDEN, batch=RULE.batch, before=None):
-    """Train a network on a data set; return its weights and training curves as a dict.
+    """Train a network on a data set; return a dict of the weights and training curves.
 
     The job that trains the last epoch also returns the accuracies, and the response to
     one test word.

@@ -63,7 +63,10 @@ def jobs(size, seed, data):
 
 
 def drawn(which, level, seed, repeat):
-    """Sample the chip of a repeat; de-calibrate parameters `which` by `level` %."""
+    """Sample the chip of a repeat, and de-calibrate the parameters named by `which`.
+
+    The strength of the de-calibration is `level` per cent.
+    """
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     sigma = tuple(level / 100 * part for part in WHICH[which])
     return chip.draw(number, chip.CALIBRATED._replace(
@@ -120,7 +123,7 @@ def transfer(epochs, conditions, seed, repeat):
 
 
 def gather(results):
-    """Return the accuracies (conditions, repeats), and those with silenced neurons.
+    """Stack the test accuracies of all conditions, of shape (conditions, repeats).
 
     The first axis of `silenced` has two entries: training without and with dropout.
     """
@@ -145,7 +148,7 @@ def gather(results):
 
 
 def rows(data, which):
-    """Return the indices of the conditions with one kind of de-calibration.
+    """Return the indices of the conditions with the de-calibration `which`.
 
     The conditions are sorted by level.  The calibrated chip (level 0) is included.
     """

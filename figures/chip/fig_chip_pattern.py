@@ -94,7 +94,8 @@ def spread(found):
 
 
 def response(run):
-    """Return the membrane samples (T, N) after one input spike of weight 63."""
+    """Return the membrane samples after one input spike of weight 63, of shape (T, N).
+    """
     hidden = np.zeros((NEURONS, NEURONS), np.int8)
     hidden[:, 0] = 63
     x = np.zeros((chip_images.STEPS, 1, NEURONS), np.uint8)

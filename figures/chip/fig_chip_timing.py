@@ -45,7 +45,10 @@ def jobs(size, seed, data):
 
 
 def learn(strength, epochs, seed, repeat):
-    """Train a network in the loop; test the network in the normal and the fast mode."""
+    """Train a network with the chip in the loop, and test it in two modes.
+
+    The two modes of the test are the normal and the fast mode of the chip.
+    """
     images = chip_images.digits(seed, repeat)
     generator = seeds.rng(seed, FIGURE, "digits", f"{repeat}, from 0")
     rule = chip_images.DEFAULT._replace(burst=strength)
@@ -64,7 +67,7 @@ def learn(strength, epochs, seed, repeat):
 
 
 def gather(results):
-    """Return the results as arrays (strengths, repeats, ...)."""
+    """Stack the results as arrays of shape (strengths, repeats, ...)."""
     strengths = list(dict.fromkeys(float(r["strength"]) for r in results))
     return {"strength": strengths,
             **{name: [[r[name] for r in results if r["strength"] == s]
@@ -73,18 +76,18 @@ def gather(results):
 
 
 def times_us():
-    """Return the times of the membrane samples in us, from the first input spike.
+    """Return the times of the membrane samples, in microseconds.
 
-    The first input spike arrives at the end of bin 0.
+    Time 0 is the first input spike, which arrives at the end of bin 0.
     """
     return (np.arange(chip_images.STEPS) - 1) * chip_images.DT_S * 1e6
 
 
 def decided_us(data):
-    """Return the time in us after which the accuracy stays near its final value.
+    """Return the time after which the accuracy stays near its final value.
 
-    From this time on, the accuracy is within 0.01 of its final value.  The accuracy is
-    averaged over the networks without regulariser.
+    The time is in microseconds.  From this time on, the accuracy is within 0.01 of its
+    final value.  The accuracy is averaged over the networks without regulariser.
     """
     until = data["until"][0].mean(axis=0)
     near = until >= until[-1] - 0.01

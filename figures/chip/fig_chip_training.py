@@ -45,7 +45,8 @@ SHOWN = 3                           # class of the test image in the figure
 
 
 def jobs(size, seed, data):
-    """Return a job chain for each data set, kind of network and repeat."""
+    """Return a chain of jobs for each data set, each kind of network and each repeat.
+    """
     if size == "full":
         conditions = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
         repeats, epochs, hidden = 1, chip_images.EPOCHS_FULL, chip_images.HIDDEN_FULL
@@ -71,10 +72,11 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, seed,
           repeat, before=None):
-    """Train for `epochs` epochs, counted from `first`; return the results as a dict.
+    """Train a network for `epochs` epochs; return a dict of the results.
 
-    The dict holds the training curves, the test accuracies, the network, and the
-    responses to one test image.  The ReLU network has no responses.
+    The number of the first epoch is `first`.  The dict holds the training curves, the
+    test accuracies, the network, and the responses to one test image.  The ReLU network
+    has no responses.
     """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
@@ -134,7 +136,7 @@ def picture(when, run, weights, images):
 
 
 def gather(results):
-    """Return the curves of all conditions, and the responses of the first run.
+    """Return the curves of all conditions, and the responses of the first training run.
 
     Curves have the axes (conditions, repeats, ...).
     """
@@ -154,7 +156,10 @@ def gather(results):
 
 
 def final(data):
-    """Return the final test accuracies as {(task, augmented, kind): (repeats,)}."""
+    """Return a dict that maps (task, augmented, kind) to the final test accuracies.
+
+    Each value is an array of shape (repeats,).
+    """
     keys = zip(data["task"].tolist(), data["augmented"].tolist(),
                data["kind"].tolist(), strict=True)
     return {key: tests[:, -1, 1]

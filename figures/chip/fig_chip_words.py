@@ -56,7 +56,7 @@ PART = 10                       # epochs in one job, if words are read from file
 
 
 def jobs(size, seed, data):
-    """Return the jobs that make the data sets, and a job chain for each network."""
+    """Return the jobs that make the data sets, and a chain of jobs for each network."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         before = list(range(len(listed), len(listed) + len(makers)))
@@ -80,9 +80,10 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies (repeats, 3) and the losses of each data set and condition.
+    """Return the accuracies and the losses of each data set and condition.
 
-    The response to one test word is that of the first network of each data set.
+    The accuracies are of shape (repeats, 3).  The response to one test word is that of
+    the first network of each data set.
     """
     found = {"names": []}
     for r in (r for r in results if "accuracy" in r):

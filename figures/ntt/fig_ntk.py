@@ -59,7 +59,10 @@ def jobs(size, seed, data):
 # ---- the network
 
 def problem(folder, seed, repeat, width, dtype):
-    """Return initial weights and biases, training images, targets and unseen images."""
+    """Return the initial weights and biases, the images and the targets of a repeat.
+
+    The result is (weights, biases, training images, targets, unseen images).
+    """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(os.path.dirname(folder), os.path.basename(folder))
     rng = seeds.rng(seed, FIGURE, width, repeat)
@@ -74,13 +77,14 @@ def problem(folder, seed, repeat, width, dtype):
 
 
 def linearised(weights, biases, x, kind="relu"):
-    """Return the outputs, and the two arrays from which `ntk.kernel` is computed."""
+    """Return the outputs of a network, and the pair of arrays that `ntk.kernel` needs.
+    """
     recording = mlp.forward(weights, biases, x, kind)
     return recording.outputs, (recording.inputs, mlp.signals(weights, recording, kind))
 
 
 def largest(kernel):
-    """Return the largest eigenvalue of a tangent kernel (N, N, K, K)."""
+    """Return the largest eigenvalue of a tangent kernel of shape (N, N, K, K)."""
     size = len(kernel) * kernel.shape[2]
     return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
 
@@ -94,7 +98,10 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Train one network; return outputs, predicted outputs and their deviation."""
+    """Train one network; return a dict of its outputs and of the predicted outputs.
+
+    The dict also holds the deviation of the outputs from the predicted outputs.
+    """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
                                                   np.float32)
     f, batch = linearised(weights, biases, x)
@@ -128,7 +135,10 @@ def relative(found, foretold):
 
 
 def step(folder, repeat, seed):
-    """Return the rms output change in one step that each kernel does not predict."""
+    """Return the rms output change in one training step that each kernel misses.
+
+    The missed part is the output change minus the prediction of the kernel.
+    """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
     masks = pruning.random(weights, 0.5, seeds.rng(seed, FIGURE, "masks", repeat))
@@ -166,7 +176,10 @@ def gather(results):
 
 
 def exponent(x, y):
-    """Fit a power law in x to the values y (points, ...); return its exponent."""
+    """Fit a power law in x to the values y; return the exponent of the power law.
+
+    The array `y` is of shape (points, ...).
+    """
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])
 

@@ -81,7 +81,7 @@ def learn(name, folder, method, density, steps, labelled, repeat, seed):
 
 
 def gather(results):
-    """Return the densities, and the learning curves of each method as one array."""
+    """Return the densities, and one array of learning curves for each method."""
     densities = list(dict.fromkeys(float(r["density"]) for r in results))
     return {"densities": np.array(densities),
             **{method: np.array([[r["curve"] for r in results if r["method"] == method
@@ -91,12 +91,18 @@ def gather(results):
 
 
 def final(curves):
-    """Return the mean accuracy over the last five tests, (densities, repeats)."""
+    """Return the mean test accuracy over the last five tests.
+
+    The result is of shape (densities, repeats).
+    """
     return curves[..., -5:, 1].mean(axis=-1)
 
 
 def early(curves):
-    """Return test accuracies (densities, repeats) after `EARLY` training steps."""
+    """Return the test accuracy after `EARLY` training steps.
+
+    The result is of shape (densities, repeats).
+    """
     return curves[:, :, np.abs(curves[0, 0, :, 0] - EARLY).argmin(), 1]
 
 

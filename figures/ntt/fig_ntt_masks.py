@@ -6,10 +6,11 @@ relative to chance.  Chance is the variance if the same number of weights is cho
 random, which is (1 - density) times the mean count.  Masks of Neural Tangent Transfer
 (NTT), with one threshold per layer, prefer some units.  Their variance per unit is at
 least twice chance, and their variance per pixel is at most 1.5 times chance.  SNIP and
-logit-SNIP leave many units with almost no live weights.  Their variance per unit is at
-least four times that of NTT masks, and their variance per pixel is at least twice
-chance.  For random masks, both variances are at most 1.5 times chance.  The same holds
-for magnitude masks, which keep the largest initial weights and from which NTT starts.
+logit-SNIP leave many units with almost no live weights.  The variance per unit of SNIP
+and logit-SNIP masks is at least four times the variance per unit of NTT masks.  The
+variance per pixel of SNIP and logit-SNIP masks is at least twice chance.  For random
+masks, both variances are at most 1.5 times chance.  The same holds for magnitude masks,
+which keep the largest initial weights and from which NTT starts.
 
 The top panel shows the density of each layer.  Masks use one threshold for the whole
 network (filled markers) or one threshold for each layer (open markers).  Error bars are
@@ -57,7 +58,11 @@ def jobs(size, seed, data):
 
 
 def masks(name, folder, method, scope, steps, repeat, seed):
-    """Compute masks; return layer densities, live-weight counts and example weights."""
+    """Compute the masks of one method; return a dict of statistics of the masks.
+
+    The dict holds the density of each layer, the numbers of live weights per pixel and
+    per unit, and example weights.
+    """
     _, images = fig_ntt.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
@@ -81,14 +86,20 @@ def gather(results):
 
 
 def follows(data, method):
-    """Return the correlation of live weights and standard deviation over pixels."""
+    """Return the correlation between live weights and pixel standard deviations.
+
+    The correlation is taken over the input pixels, separately for each seed.
+    """
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
                      zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
                          strict=True)])
 
 
 def unevenness(counts, density):
-    """Return the mean variance of live-weight counts, relative to chance."""
+    """Return the variance of the numbers of live weights, relative to chance.
+
+    The variance is averaged over the seeds.
+    """
     return (counts.var(axis=1) / counts.mean(axis=1) / (1 - density)).mean()
 
 

@@ -88,7 +88,7 @@ def jobs(size, seed, data):
 # ---- two sets of images
 
 def sets(name, folder, seed, repeat):
-    """Return the network and two image sets with common standardisation."""
+    """Return the network, and two image sets that are standardised together."""
     if name == "cifar":
         net = training.convolutional("conv4")
         parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
@@ -139,7 +139,10 @@ def learn(name, folder, source, trained, steps, labelled, repeat, seed):
 # ---- two classes
 
 def pair(folder, seed, repeat):
-    """Return the network, and the images of the digits 0 and 1, at most 250 of each."""
+    """Return the network, and the images of the digits 0 and 1.
+
+    The training set and the test set have at most 250 images of each digit.
+    """
     _, images = fig_ntt.problem("digits" if folder is None else "mnist", folder, seed,
                                 repeat)
     parts = []
@@ -152,7 +155,7 @@ def pair(folder, seed, repeat):
 
 
 def two_classes(folder, kind, steps, repeat, seed):
-    """Train two-class networks; return the logits for unseen images at each step."""
+    """Train the two-class network; return its logits for unseen images at each step."""
     net, images = pair(folder, seed, repeat)
     rng = seeds.rng(seed, FIGURE, f"two {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "two", repeat))
@@ -197,14 +200,14 @@ def gather(results):
 
 
 def plane(logits, labels):
-    """Return the mean margin of each class at each step, (steps, 2)."""
+    """Return the mean margin of each class at each step, of shape (steps, 2)."""
     margin = logits[:, :, 1] - logits[:, :, 0]
     return np.stack([-margin[:, labels == 0].mean(axis=1),
                      margin[:, labels == 1].mean(axis=1)], axis=1)
 
 
 def early(curves):
-    """Return the test accuracy averaged over all tests from step 1 to step `EARLY`."""
+    """Return the test accuracy, averaged over all tests from step 1 to step `EARLY`."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean()
 

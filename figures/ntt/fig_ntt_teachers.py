@@ -44,7 +44,10 @@ FOLDERS = {"full": ("mnist",)}                        # required in the --data f
 
 
 def jobs(size, seed, data):
-    """Return one transfer job for each teacher, and with --full one long transfer."""
+    """Return one transfer job for each teacher.
+
+    With --full, also return the job of one long transfer.
+    """
     folder = data if size == "full" else None
     listed = [(transfer, {"folder": folder, "repeat": repeat, "seed": seed,
                           "steps": END if folder and repeat < LONG else SHORT})
@@ -54,7 +57,7 @@ def jobs(size, seed, data):
 
 
 def problem(folder, seed, repeat):
-    """Return the network, training images, held-out images and density."""
+    """Return the network, the training images, the held-out images and the density."""
     if folder is None:
         images = training.digits(seed, repeat)
         return training.perceptron(*fig_ntt_transfer.SIZES), images.x, images.x_test, \
@@ -66,7 +69,7 @@ def problem(folder, seed, repeat):
 
 
 def transfer(folder, repeat, seed, steps):
-    """Run one transfer; return its log with rows (step, kernel distance)."""
+    """Run one transfer; return its log, whose rows are (step, kernel distance)."""
     net, x, held, density = problem(folder, seed, repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "teacher", repeat))
     unseen, log = training.read(net, held[:training.BATCH]), []
@@ -89,9 +92,10 @@ def largest(folder, seed, before):
 
 
 def gather(results):
-    """Stack the logs of all transfers over their common steps, and of long transfers.
+    """Stack the logs of all transfers over the steps that all logs contain.
 
-    The last long transfer uses the teacher with the largest initial distance.
+    The logs of the long transfers are stacked in the same way.  The last long transfer
+    uses the teacher with the largest initial distance.
     """
     logs, count = [r["log"] for r in results if "log" in r], SOON // EVERY + 1
     return {"soon": np.array([log[:count] for log in logs]), "long": np.array(

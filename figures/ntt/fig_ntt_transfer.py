@@ -53,7 +53,7 @@ PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
-    """Return the transfer jobs, each with its training job, and random-mask jobs."""
+    """Return the transfer jobs, their training jobs and the random-mask jobs."""
     if size == "full":
         runs = [("MLP", ("at_masked",), 5), ("LeNet", ("at_masked",), 1),
                 ("Fashion", ("at_masked",), 1)]
@@ -88,7 +88,7 @@ def problem(name, folder, seed, repeat):
 
 
 def start(name, folder, kind, repeat, seed):
-    """Return the starting point of a transfer or of training with labels.
+    """Return the state from which a transfer or a training with labels starts.
 
     The result is network, images, L2 coefficient, generator, teacher and density.
     """
@@ -100,7 +100,7 @@ def start(name, folder, kind, repeat, seed):
 
 
 def transfer(name, folder, kind, repeat, seed, steps):
-    """Train a student without labels; return its log, weights, biases and masks.
+    """Train a student without labels; return its log, its weights, biases and masks.
 
     The log has rows (step, kernel distance, output distance, sum of squared live
     weights).
@@ -152,7 +152,10 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
 
 
 def published_log(name, folder, what, columns):
-    """Return the authors' logs (steps, columns) by run; empty if there is no file."""
+    """Return a dict that maps the name of each run to the authors' log of the run.
+
+    Each log is of shape (steps, columns).  Without a log file, the dict is empty.
+    """
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")
     if folder is None or name not in LOGS or not os.path.isfile(path):
@@ -167,7 +170,10 @@ def published_log(name, folder, what, columns):
 
 
 def gather(results):
-    """Stack results over repeats: {name_kind_what: array (repeats, steps, columns)}."""
+    """Return a dict that maps "NAME_KIND_log" and "NAME_KIND_curve" to stacked results.
+
+    Each value is an array of shape (repeats, steps, columns).
+    """
     found = {}
     for r in results:
         for what in ("log", "curve"):
@@ -179,12 +185,15 @@ def gather(results):
 
 
 def logs(data, start):
-    """Return the published logs whose key begins with `start`."""
+    """Return the logs of the authors' runs whose key in `data` begins with `start`."""
     return [value for key, value in data.items() if key.startswith(start)]
 
 
 def at(curve, step):
-    """Return the rows of a stacked log or curve at the recorded step nearest `step`."""
+    """Return the rows of a stacked log or curve for one training step.
+
+    The rows are those of the recorded step that is nearest to `step`.
+    """
     return curve[:, np.abs(curve[0, :, 0] - step).argmin()]
 
 
@@ -207,7 +216,10 @@ def claims(data):
 
 
 def judged(name, runs, start, kernel, out, soon, final, early, paper):
-    """Yield the claims of one task; a claim without a bound is shown and not judged."""
+    """Yield the claims of one task.
+
+    A claim without a bound is shown and not judged.
+    """
     bounds = {"digits": (None, 0.5, 0.5, None, None, 0, None, None, 0.02),
               "MLP": (None, 0.09, None, 0.30, 0.96, 0.015, 0.70, 0.55, None),
               "LeNet": (None, None, None, None, 0.98, 0.008, None, None, None),

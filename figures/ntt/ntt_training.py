@@ -49,7 +49,10 @@ class Net(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the embedded digits; each repeat has another training-test split."""
+    """Return the embedded digits.
+
+    Each repeat has another random split into training and test images.
+    """
     images, labels = datasets.digits()
     images = datasets.upsample(images, SIDE).astype(np.float32)
     number = int(seeds.rng(seed, "ntt", "split", repeat).integers(2 ** 31))
@@ -65,7 +68,7 @@ def stored(folder, name):
 
 
 def standardised(x, labels, x_test, labels_test):
-    """Standardise images with mean and standard deviation of the training images."""
+    """Standardise all images with the mean and the deviation of the training images."""
     mean, deviation = x.mean(dtype=np.float64), x.std(dtype=np.float64)
     x, x_test = (((a - mean) / deviation).astype(np.float32) for a in (x, x_test))
     return Images(x, labels, x_test, labels_test)
@@ -74,7 +77,7 @@ def standardised(x, labels, x_test, labels_test):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes):
-    """Return a ReLU network with the given layer sizes, starting with the inputs."""
+    """Return a ReLU network with the given layer sizes; the first size is the input."""
     return Net(functools.partial(mlp.init, sizes, dtype=np.float32),
                ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
                          ntk.adjoint), mlp.backward, True)
@@ -124,7 +127,7 @@ def read(net, x):
 
 
 def outputs(net, weights, biases, x, size=500):
-    """Return the network outputs (N, k) for all images."""
+    """Return the network outputs for all images, an array of shape (N, k)."""
     return np.concatenate([
         net.model.forward(weights, biases, read(net, x[first:first + size])).outputs
         for first in range(0, len(x), size)])
@@ -135,7 +138,10 @@ def accuracy(net, weights, biases, x, labels):
 
 
 def cross_entropy(out, labels):
-    """Return the mean cross entropy L and its derivative dL/d(outputs), (N, k)."""
+    """Return the mean cross entropy L and its derivative dL/d(outputs).
+
+    The derivative is of shape (N, k).
+    """
     loss, derivative = losses.cross_entropy(out[None], labels, "last")
     return loss, derivative[0]
 
@@ -144,7 +150,7 @@ def cross_entropy(out, labels):
 
 def first_masks(method, net, weights, biases, images, density, generator,
                 scope="layer"):
-    """Return the masks of a baseline method, computed from the initial weights."""
+    """Return the masks that a baseline method computes from the initial weights."""
     if method == "dense":
         return [np.ones_like(W) for W in weights]
     if method in ("random", "scaled random"):
@@ -162,7 +168,10 @@ def first_masks(method, net, weights, biases, images, density, generator,
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """Return the sparse network that a method yields; `transfer` receives `options`."""
+    """Return the sparse network that a method computes from the teacher.
+
+    The keyword arguments `options` are passed on to `transfer`.
+    """
     if method == "NTT":
         return transfer(net, teacher, images.x, density=density, generator=generator,
                         scope=scope, **options)
@@ -177,7 +186,7 @@ def student(method, net, teacher, images, density, generator, scope="layer", **o
 def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
              l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer",
              batch=BATCH):
-    """Run `ntt.transfer` with the optimiser Adam and magnitude pruning."""
+    """Run `ntt.transfer` with the optimiser Adam and with magnitude pruning."""
     return ntt.transfer(
         net.model, *teacher, batches(generator, read(net, x), steps, batch),
         density=density,
@@ -188,11 +197,11 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
               watch=None):
-    """Train with labels and fixed masks; return weights, biases and the learning curve.
+    """Train a network with labels and fixed masks.
 
-    The curve has rows (step, test accuracy, running mean of the training loss).  Rows
-    are computed every `every` steps, or at the steps that `every` lists, and at the
-    end.
+    Return the weights, the biases and the learning curve.  The curve has rows (step,
+    test accuracy, running mean of the training loss).  Rows are computed every `every`
+    steps, or at the steps that `every` lists, and at the end.
     """
     masks = student.masks
     weights = [W * M for W, M in zip(student.weights, masks, strict=True)]

@@ -72,7 +72,7 @@ CURVE = 10                          # training steps averaged in one point
 
 
 def jobs(size, seed, data):
-    """Return one training job for each group of networks, delay and condition."""
+    """Return one training job for each delay, condition and group of networks."""
     groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (3, 200)}[size]
     return [(learn, {"condition": condition, "delay": delay, "group": group,
                      "repeats": 5, "epochs": epochs, "seed": seed})
@@ -83,7 +83,10 @@ def jobs(size, seed, data):
 # ---- several networks at once, as one network with block-diagonal weights
 
 def together(parts):
-    """Combine N weight matrices (N, a, b) into one block-diagonal matrix (N a, N b)."""
+    """Combine the weight matrices of N networks into one block-diagonal matrix.
+
+    The weight matrices are of shape (N, a, b), and the result of shape (N a, N b).
+    """
     N, a, b = parts.shape
     whole = np.zeros((N, a, N, b), parts.dtype)
     whole[np.arange(N), :, np.arange(N)] = parts
@@ -91,7 +94,10 @@ def together(parts):
 
 
 def apart(whole, N):
-    """Extract the N diagonal blocks (N, a, b) of a matrix (N a, N b)."""
+    """Extract the N diagonal blocks of a matrix.
+
+    The matrix is of shape (N a, N b), and the result of shape (N, a, b).
+    """
     a, b = whole.shape[0] // N, whole.shape[1] // N
     return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
 
@@ -117,10 +123,10 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return how much a spike at each time step adds to the response, (T, 1, 1).
+    """Return the contribution of a spike at each time step to the response.
 
-    The response is the membrane potential of a leaky readout, averaged over the
-    response window at the end of the trial.
+    The result is of shape (T, 1, 1).  The response is the membrane potential of a leaky
+    readout, averaged over the response window at the end of the trial.
     """
     mean = np.zeros((steps, 1, 1), np.float32)
     mean[-WINDOW:] = 1 / WINDOW
@@ -129,7 +135,10 @@ def response(steps):
 
 
 def initial(generators):
-    """Sample the weights W, V and `out` of all networks, of shape (N, post, pre)."""
+    """Sample the weights `W`, `V` and `out` of all networks.
+
+    Each array is of shape (N, post, pre).
+    """
     shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
               "out": (READOUTS, HIDDEN)}
     return [np.stack([lif_training.initial(generator, shape[::-1], SCALES[name],
@@ -163,7 +172,10 @@ def error(answers, labels):
 
 
 def slope(condition, recording):
-    """Return the surrogate derivatives (T, B, N n) at the recorded potentials."""
+    """Return the surrogate derivatives at the recorded membrane potentials.
+
+    The result is of shape (T, B, N n).
+    """
     v = recording.mem - 1
     if condition == ALIF:
         v -= ADAPTATION * recording.adapted
@@ -171,7 +183,10 @@ def slope(condition, recording):
 
 
 def backward(condition, weights, x, recording, dspikes):
-    """Return dL/dW and dL/dV of all networks, computed backward in time."""
+    """Return dL/dW and dL/dV of all networks.
+
+    The gradients are computed backward in time.
+    """
     W, V = (together(part) for part in weights[:2])
     psi, dmem = slope(condition, recording), None
     if condition == "block":
@@ -187,7 +202,8 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """Return `dspikes` plus the effect of spikes on the neuron's later thresholds."""
+    """Add the effect of each spike on later thresholds of the same neuron to `dspikes`.
+    """
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later
@@ -196,7 +212,7 @@ def through_adaptation(psi, dspikes):
 
 
 def gradients(condition, weights, x, labels):
-    """Return the accuracy of each network, and its gradients for W, V and `out`."""
+    """Return the accuracy of each network, and the gradients for `W`, `V` and `out`."""
     recording, answers, counts = forward(condition, weights, x)
     danswers = error(answers, labels)
     dcounts = danswers @ weights[2]
@@ -211,7 +227,8 @@ def right(answers, labels):
 
 
 def clipped(found):
-    """Rescale the gradients of each network to a total norm of at most CLIP."""
+    """Rescale the gradients of each network so that their total norm is at most `CLIP`.
+    """
     norms = np.sqrt(sum((part ** 2).sum(axis=(1, 2)) for part in found))
     factors = np.minimum(1, CLIP / np.maximum(norms, CLIP))[:, None, None]
     return [factors * part for part in found]
@@ -244,10 +261,11 @@ def learn(condition, delay, group, repeats, epochs, seed):
 
 
 def deviation(condition, weights, x, labels):
-    """Return the largest relative difference between backward and forward gradients.
+    """Return the largest relative difference between two computations of a gradient.
 
-    The forward gradient is computed with the traces of the rule.  The maximum is over
-    the networks and weight arrays.  Both gradients are computed in float64.
+    One computation runs backward in time, and the other forward in time.  The forward
+    gradient is computed with the traces of the rule.  The maximum is over the networks
+    and weight arrays.  Both gradients are computed in float64.
     """
     if condition == ALONE:
         return 0.0
@@ -270,11 +288,11 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Return how many numbers a rule stores between two time steps, for one trial.
+    """Return the amount of numbers that a rule stores between two time steps.
 
-    A rule stores its traces, and the state of the filter that the readout applies to
-    them.  The filter state has two numbers for each weight; in exact RTRL, it has two
-    numbers for each pair of weight and readout.
+    The amount is that for one trial.  A rule stores its traces, and the state of the
+    filter that the readout applies to them.  The filter state has two numbers for each
+    weight; in exact RTRL, it has two numbers for each pair of weight and readout.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
@@ -283,12 +301,12 @@ def carried(rule):
 
 
 def multiplications(rule):
-    """Return how many multiplications a rule needs in one time step, for one trial.
+    """Return the number of multiplications that a rule needs in one time step.
 
-    The count includes the products of each trace with alpha, beta and gain.  If the
-    rule includes the reset, the clamp, the recurrent weights or the adaptation, their
-    products are counted as well.  The count also includes the products for eligibility,
-    readout filter and gradient.
+    The number is that for one trial.  The count includes the products of each trace
+    with alpha, beta and gain.  If the rule includes the reset, the clamp, the recurrent
+    weights or the adaptation, their products are counted as well.  The count also
+    includes the products for eligibility, readout filter and gradient.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,

@@ -62,7 +62,8 @@ FLOOR = 1e-17                       # plotted value of a difference of 0
 
 
 def jobs(size, seed, data):
-    """Return one job for each network, and one for each pair of rule and layer size."""
+    """Return one job for each network, and one for each pair of a rule and a layer size.
+    """
     networks, repeats = REPEATS[size]
     return [(deviate, {"seed": seed, "network": i}) for i in range(networks)] \
         + [(cost, {"seed": seed, "rung": rung, "neurons": n, "repeats": repeats})
@@ -71,14 +72,20 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """Sample input weights W and recurrent weights V for n neurons, in thresholds."""
+    """Sample the input weights `W` and the recurrent weights `V` of n neurons.
+
+    The unit of the weights is the spike threshold.
+    """
     W = SCALE * generator.standard_normal((n, n)) / np.sqrt(n)
     V = generator.standard_normal((n, n)) * (generator.random((n, n)) < density)
     return W, strength * V / np.sqrt(n * density)
 
 
 def problem(generator, n):
-    """Sample input spikes (T, B, n), readout weights and a smooth target (T, B, k)."""
+    """Sample the input spikes, the readout weights and a smooth target.
+
+    The input is of shape (T, B, n), and the target of shape (T, B, k).
+    """
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
     x[0] = 1                                # all inputs spike in the first step
@@ -101,13 +108,17 @@ def flat(gradient):
 
 
 def compared(found, exact):
-    """Return (relative error, 1 - cosine), comparing a gradient with the exact one."""
+    """Compare a gradient with the exact gradient.
+
+    Return the pair (relative error, 1 - cosine of the angle between the gradients).
+    """
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)
 
 
 def ladder(x, W, V, W_out, target):
-    """Return the gradient errors of all RUNGS, and the mean spikes per neuron."""
+    """Return the gradient errors of all `RUNGS`, and the mean spike count per neuron.
+    """
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
@@ -126,7 +137,7 @@ def ladder(x, W, V, W_out, target):
 
 
 def arrays(x, W, V, W_out, target):
-    """Return the derivatives (J, F, q) of the layer that `refsnn.bptt` needs."""
+    """Return the derivatives J, F and q of the layer, which `refsnn.bptt` needs."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi = surrogate(run.mem - 1)
     J, F, _ = lif.linearise(x, W, V, run, psi, **CONSTANTS)
@@ -134,7 +145,10 @@ def arrays(x, W, V, W_out, target):
 
 
 def snapped(system, V):
-    """Return the pair (relative error, memory / RTRL memory) for each order of SnAp."""
+    """Return the error and the memory of SnAp for each order.
+
+    Each entry is the pair (relative error, memory / memory of RTRL).
+    """
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)
     for order in range(1, ORDERS + 1):
@@ -145,7 +159,7 @@ def snapped(system, V):
 
 
 def deviate(seed, network):
-    """Return the gradient error of each approximation in random networks."""
+    """Return a dict of the gradient errors of all approximations in random networks."""
     generator = seeds.rng(seed, FIGURE, "deviate", network)
     x, W_out, target = problem(generator, NEURONS)
     W, V = weights(generator, NEURONS, 1.0)
@@ -165,7 +179,10 @@ def deviate(seed, network):
 
 
 def cost(seed, rung, neurons, repeats):
-    """Return the memory of a rule in bytes, and its shortest time for one time step."""
+    """Measure the cost of one time step of a rule.
+
+    Return a dict with the memory in bytes and the shortest time in seconds.
+    """
     generator = seeds.rng(seed, FIGURE, rung, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
         (1, neurons), (4, 1, neurons), (neurons, neurons)))
@@ -185,7 +202,8 @@ def cost(seed, rung, neurons, repeats):
 
 
 def gather(results):
-    """Stack the gradient errors of all networks, and list the costs of the rules."""
+    """Stack the gradient errors of all networks and the costs of all rules in a dict.
+    """
     networks = [r for r in results if "deviation" in r]
     found = {name: np.array([r[name] for r in networks])
              for name in ("deviation", "spikes", "truncated", "sparse", "ring")}
@@ -195,7 +213,7 @@ def gather(results):
 
 
 def exponent(data, rung, name, largest=None):
-    """Return the exponent of the power law between `name` and the number of neurons n.
+    """Return the exponent of the power law of `name` in the number of neurons n.
 
     largest : number of sizes in the fit, from the largest downward; None uses all.
     """
@@ -265,7 +283,10 @@ def plot(data, fig):
 
 
 def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
-    """Plot mean and range over networks, with values below `floor` set to `floor`."""
+    """Plot the mean and the range over all networks.
+
+    Values below `floor` are drawn at `floor`.
+    """
     values = np.maximum(values, floor)
     ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

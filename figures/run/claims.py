@@ -25,12 +25,18 @@ class Claim(NamedTuple):
 
 
 def at_least(text, value, bound, paper=None):
-    """Return the claim that `value` is at least `bound`; a NaN value fails."""
+    """Return the claim that `value` is at least `bound`.
+
+    If `value` is NaN, the claim fails.
+    """
     return Claim(text, float(value), f">= {bound:g}", bool(value >= bound), paper)
 
 
 def at_most(text, value, bound, paper=None):
-    """Return the claim that `value` is at most `bound`; a NaN value fails."""
+    """Return the claim that `value` is at most `bound`.
+
+    If `value` is NaN, the claim fails.
+    """
     return Claim(text, float(value), f"<= {bound:g}", bool(value <= bound), paper)
 
 

@@ -31,7 +31,8 @@ LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
 
 
 def described(path):
-    """Return (title, caption) from the docstring of a figure, without importing it."""
+    """Return (title, caption) from the docstring of a figure; do not import the file.
+    """
     try:
         text = ast.get_docstring(ast.parse(path.read_bytes(), str(path)))
     except (SyntaxError, ValueError):
@@ -53,13 +54,16 @@ def draw(plot, data):
 
 
 def write_bytes(path, content):
-    """Write bytes to a file, completely or not at all."""
+    """Write bytes to a file, so that the file is never incomplete."""
     with jobs.replacing(path) as file:
         file.write(content)
 
 
 def write_h5(path, data, title):
-    """Store the data of a figure in an HDF5 file, with one data set for each name."""
+    """Store the data of a figure in an HDF5 file.
+
+    Each name in `data` becomes a data set of the file.
+    """
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file.attrs["title"] = title
@@ -73,14 +77,14 @@ def write_h5(path, data, title):
 
 
 def write_json(path, document):
-    """Store a document as strict JSON, with NaN and infinity as strings."""
+    """Store a document as strict JSON; NaN and infinity become strings."""
     text = json.dumps(_strict(document), indent=1, allow_nan=False,
                       ensure_ascii=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def _strict(value):
-    """Convert a value to a value that strict JSON can represent."""
+    """Return the value in a form that strict JSON can represent."""
     if isinstance(value, dict):
         return {key: _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -93,7 +97,7 @@ def _strict(value):
 
 
 def shown(value):
-    """Return a number or text in the format of the gallery and of RESULTS.md."""
+    """Return a number or a text in the format of the gallery and of RESULTS.md."""
     if value is None:
         return "\u2013"
     if isinstance(value, float):
@@ -108,7 +112,10 @@ def shown(value):
 # ---- the page -------------------------------------------------------------
 
 def write_page(out):
-    """Write OUT/index.html from all files OUT/NAME.json; return the page's path."""
+    """Write the page index.html from all files NAME.json in the folder `out`.
+
+    Return the path of the page.
+    """
     documents = _documents(out)
     cards = "\n".join(card(document, out) for _, document in documents)
     every = [claim for _, document in documents for claim in document["claims"]]
@@ -120,7 +127,10 @@ def write_page(out):
 
 
 def _documents(out):
-    """Return (name, document) for each figure in `out`; the speed figure is last."""
+    """Return (name, document) for each figure in the folder `out`.
+
+    The speed figure is last.
+    """
     found = []
     for path in out.glob("*.json"):
         try:
@@ -133,7 +143,7 @@ def _documents(out):
 
 
 def _papers(documents):
-    """Return HTML list items for the papers that the captions cite."""
+    """Return HTML list items for all papers that the captions cite."""
     captions = " ".join(document["caption"] for _, document in documents)
     rows = [f"<li>[{key}] {authors}, arXiv {number}</li>"
             for key, (authors, number) in PAPERS.items() if f"[{key}" in captions]
@@ -141,7 +151,7 @@ def _papers(documents):
 
 
 def _summary(documents, claims):
-    """Return the line of the page that states the numbers of figures and verdicts."""
+    """Return the sentence of the page that counts the figures and the verdicts."""
     counts = {ok: sum(claim["ok"] is ok for claim in claims) for ok in VERDICTS}
     errors = sum("error" in document for _, document in documents)
     parts = [f"{len(documents)} figure" + "s" * (len(documents) != 1)]
@@ -173,7 +183,8 @@ def _index(documents):
 
 
 def card(document, out):
-    """Return the HTML of one figure: picture, caption, claims and links."""
+    """Return the HTML of one figure: its picture, its caption, its claims and its links.
+    """
     name, title = document["name"], html.escape(document["title"])
     link = html.escape(urllib.parse.quote(name))
     caption = "".join(f"<p>{html.escape(part)}</p>\n"
@@ -222,7 +233,8 @@ def bound(claim):
 
 
 def _note(document):
-    """Return the note on a figure: size, seed, number of jobs, time and data."""
+    """Return a note on a figure: its size, seed, number of jobs, computing time and data.
+    """
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
             f'{document["jobs"]} jobs, {took(document)} of computing, data: '
             f'{document["data"]}, refsnn {document["versions"]["refsnn"]}')

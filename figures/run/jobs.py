@@ -57,7 +57,10 @@ class Task(NamedTuple):
 # ---- keys: a result is reused if nothing that it depends on has changed ---------
 
 def _imports(path):
-    """Yield the dotted names that a file imports; `from a import b` yields `a.b`."""
+    """Yield the dotted names that a Python file imports.
+
+    For example, `from a import b` yields `a.b`.
+    """
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -67,7 +70,7 @@ def _imports(path):
 
 
 def sources(root, module):
-    """Return the files of the checkout on which `module` depends, sorted."""
+    """Return a sorted list of the files of the checkout on which `module` depends."""
     root = pathlib.Path(root)
     found, open_names = set(), [module]
     while open_names:
@@ -101,7 +104,8 @@ def _code_when_loaded(root, module):
 
 
 def data_key(folder):
-    """Return a digest of names, sizes and modification times of a folder's files."""
+    """Return a digest of the names, sizes and modification times of the files in a folder.
+    """
     if folder is None:
         return None
     folder = pathlib.Path(folder)
@@ -120,7 +124,7 @@ def _is_plain(value):
 
 
 def tasks(root, name, module, size, seed, data, identity):
-    """Return the tasks of one figure, in the order of its `jobs`.
+    """Return the tasks of one figure, in the order in which its function `jobs` lists them.
 
     The key of a task covers its code, arguments, size, seed and data, the versions of
     NumPy and SciPy, and the keys of the jobs that it continues.
@@ -153,14 +157,14 @@ def tasks(root, name, module, size, seed, data, identity):
 
 
 def _shared(root, module, function):
-    """Return whether a job function is imported from another module of figures/."""
+    """Return whether a job function comes from another module of `figures`."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
 
 
 def _continued(label, listed, kwargs, *indices):
-    """Return the keys of the earlier jobs that a job continues."""
+    """Return the keys of the earlier jobs that a job continues, as a tuple."""
     own = len(listed)
     for index in indices:
         if type(index) is not int or not 0 <= index < own:
@@ -176,7 +180,10 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Return a result as a dict of arrays and NumPy scalars, as if read from a file."""
+    """Return the result of a job as a dict of arrays and NumPy scalars.
+
+    The returned dict is as if it had been read from a file.
+    """
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
                         "texts as keys")
@@ -190,7 +197,7 @@ def normalised(result, what):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Open a binary file that replaces `path` only when it is complete."""
+    """Open a binary file that replaces the file `path` once it is complete."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as file:
@@ -203,7 +210,7 @@ def replacing(path):
 
 
 def save(path, result, seconds):
-    """Store the result of a job completely or not at all."""
+    """Store the result of a job, so that the file is never incomplete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
@@ -211,7 +218,10 @@ def save(path, result, seconds):
 
 
 def load(path):
-    """Return (result, seconds) of a stored job, or None if absent or incomplete."""
+    """Return the stored (result, seconds) of a job.
+
+    Return None if the file is absent or incomplete.
+    """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             whole = {name: stored[name][()] for name in stored.files}
@@ -224,7 +234,7 @@ def load(path):
 # ---- the worker's side ----------------------------------------------------
 
 def execute(root, module, function, kwargs, code, threads):
-    """Run one job in this process; return (result, seconds).
+    """Run one job in this process; return (result, computing time in seconds).
 
     Raises
     ------
@@ -246,7 +256,7 @@ def execute(root, module, function, kwargs, code, threads):
 
 
 def check_threads(threads):
-    """Raise a RuntimeError if BLAS or OpenMP would use more than `threads`."""
+    """Raise a RuntimeError if BLAS or OpenMP would use more than `threads` threads."""
     for pool in threadpoolctl.threadpool_info():
         if pool["num_threads"] > threads:
             raise RuntimeError(
@@ -259,7 +269,8 @@ def check_threads(threads):
 
 @contextlib.contextmanager
 def environment(threads):
-    """Set `threads` BLAS threads for the processes started in this context."""
+    """Set the number of BLAS threads of all processes that are started in this context.
+    """
     wanted = {**dict.fromkeys(THREADS, str(threads)), **ALLOCATOR}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -273,13 +284,19 @@ def environment(threads):
 
 
 def process(start):
-    """Return an executor with one local worker process, which first calls `start`."""
+    """Return an executor with one local worker process.
+
+    The process first calls the function `start`.
+    """
     return concurrent.futures.ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
 
 
 def foreign(spec):
-    """Return the executor `dask:ADDRESS` or `mpi`, and a function to close it."""
+    """Return the executor that `spec` names, and a function that closes the executor.
+
+    The text `spec` is "dask:ADDRESS" or "mpi".
+    """
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
         client = distributed.Client(spec.removeprefix("dask:"), timeout=10,
@@ -298,7 +315,7 @@ def foreign(spec):
 
 
 def _cluster_extra(name):
-    """Import a package that only the optional extra `cluster` installs."""
+    """Import a package that is installed only with the optional extra `cluster`."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -307,7 +324,7 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Run all tasks; yield (task, answer, error) as each task ends, in any order.
+    """Run all tasks; yield (task, answer, error) as soon as a task ends.
 
     The answer is the return value of `run`, (result, seconds), or None after an error.
     For each key, `results` has the earlier answers, and `owners` the names of the
@@ -352,7 +369,10 @@ def compute(waiting, run, executor, lanes, start, owners, results):
 
 
 def _outcome(future):
-    """Return (answer, error) of a future; either the answer or the error is None."""
+    """Return (answer, error) of a future.
+
+    Either the answer or the error is None.
+    """
     try:
         return future.result(), None
     except Exception as error:
@@ -360,14 +380,17 @@ def _outcome(future):
 
 
 def trace(error):
-    """Return the traceback of an error, from the worker if the error occurred there."""
+    """Return the traceback of an error as text.
+
+    If the error occurred in a worker process, the traceback is that of the worker.
+    """
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
     return "".join(traceback.format_exception(error)).strip()
 
 
 def _submit(waiting, run, pools, local, start, flying, results):
-    """Submit the tasks that can start.
+    """Submit all tasks that can start now.
 
     Each idle local process receives one task; an external executor receives all tasks.
     Submitted tasks move from `waiting` to `flying`, {future: (lane, task)}.  Local
@@ -391,7 +414,10 @@ def _submit(waiting, run, pools, local, start, flying, results):
 
 
 def _call(task, results):
-    """Return the arguments of `_run`, with the earlier results as `before`."""
+    """Return the arguments with which `_run` runs a task.
+
+    The results of the jobs that the task continues are passed as `before`.
+    """
     if not task.before:
         return task.call
     root, module, function, kwargs, code = task.call

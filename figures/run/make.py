@@ -46,19 +46,20 @@ class Figure:
 
 
 def names(root):
-    """Return the names of all figures in the order in which they run."""
+    """Return the names of all figures, in the order in which the figures are computed.
+    """
     found = sorted(path.stem.removeprefix("fig_")
                    for path in (root / "figures").glob("*/fig_*.py"))
     return sorted(found, key=lambda name: name == jobs.SPEED)
 
 
 def path_of(root, name):
-    """Return the path of a figure file."""
+    """Return the path of the Python file of a figure."""
     return next((root / "figures").glob(f"*/fig_{name}.py"))
 
 
 def figures(root, options, executor, run, start):
-    """Compute, draw and judge the requested figures; return the exit status.
+    """Compute, draw and judge the requested figures; return the exit status of the run.
 
     `options` holds the command-line options, which are not changed.  `run` and `start`
     are the functions of `run_all.py` that a worker calls.
@@ -101,7 +102,10 @@ def figures(root, options, executor, run, start):
 # ---- before and during the computation ---------------------------------------
 
 def planned(root, name, options, identity):
-    """Return a figure with its tasks, or with the error raised while planning them."""
+    """Return a figure with its tasks.
+
+    If planning the tasks raises an error, return the figure with this error.
+    """
     path = path_of(root, name)
     figure = Figure(name, *gallery.described(path))
     try:
@@ -118,7 +122,7 @@ def planned(root, name, options, identity):
 
 
 def need(name, folders, options):
-    """Raise DataMissing if a folder that a figure needs is not in the data folder."""
+    """Raise DataMissing if the data folder lacks a folder that a figure needs."""
     for folder in folders:
         if not os.path.isdir(os.path.join(options.data or "", folder)) \
                 or options.data is None:
@@ -128,18 +132,24 @@ def need(name, folders, options):
 
 
 def stored_at(options, task):
-    """Return the path of the stored result of a task."""
+    """Return the path of the file that stores the result of a task."""
     return options.out / "jobs" / task.home / f"{task.key}.npz"
 
 
 def found(tasks, options):
-    """Return the results that earlier runs have stored, as {key: answer}."""
+    """Return a dict that maps the key of each stored task to its answer.
+
+    Earlier runs have stored these answers.
+    """
     answers = {task.key: jobs.load(stored_at(options, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks, and yield each when it ends; the speed figure's tasks run last."""
+    """Run all tasks, and yield each task when it ends.
+
+    The tasks of the speed figure run last.
+    """
     speed = [task for task in waiting if task.home == jobs.SPEED]
     others = [task for task in waiting if task.home != jobs.SPEED]
     with jobs.environment(1):
@@ -155,7 +165,7 @@ def computed(waiting, owners, results, lanes, executor, run, start):
 
 
 def keep(task, result, seconds, options):
-    """Store the result of a task, and report a job that takes too long."""
+    """Store the result of a task, and print a message if the job took too long."""
     if seconds > LONG_S:
         print(f"run_all.py: {called(task)} took {seconds / 60:.0f} min: split it",
               file=sys.stderr)
@@ -163,20 +173,24 @@ def keep(task, result, seconds, options):
 
 
 def blame(owners, task, error):
-    """Record the error of a task in each of its figures that has no error yet."""
+    """Record the error of a task in each figure that uses the task.
+
+    A figure that already has an error keeps its own error.
+    """
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
 
 
 def called(task):
-    """Return the function call that a job makes, as text for messages."""
+    """Return the function call of a job as text, for use in messages."""
     _, module, function, kwargs, _ = task.call
     words = ", ".join(f"{word}={value!r}" for word, value in kwargs.items())
     return f"job {module}.{function}({words})"
 
 
 def settle(made, results, options, bar):
-    """Finish each open figure that has an error or all its results."""
+    """Finish each open figure that has either an error or the results of all its tasks.
+    """
     for figure in made:
         if figure.open and (figure.error or all(
                 task.key in results for task in figure.tasks)):
@@ -193,7 +207,7 @@ def settle(made, results, options, bar):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge, draw and write one figure; return its lines for the terminal."""
+    """Judge, draw and write one figure; return the lines to print in the terminal."""
     answers = [results[task.key] for task in figure.tasks if task.key in results]
     document = record(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"
@@ -227,7 +241,8 @@ def finish(figure, results, options):
 
 
 def fail(figure, document, outputs):
-    """Write the error of a failed figure, and delete its old picture and data."""
+    """Write the error of a failed figure, and delete the old picture and the old data.
+    """
     outputs["png"].unlink(missing_ok=True)
     outputs["h5"].unlink(missing_ok=True)
     gallery.write_json(outputs["json"], {**document, "claims": [],
@@ -239,7 +254,10 @@ def fail(figure, document, outputs):
 
 
 def judged(claims, size):
-    """Return the claims as plain dicts; with --quick, no claim is judged."""
+    """Return the claims as a list of dicts.
+
+    With --quick, no claim is judged.
+    """
     plain = [Claim(*claim)._asdict() for claim in claims]
     for claim in plain:
         for name in ("value", "paper"):
@@ -254,7 +272,7 @@ def judged(claims, size):
 
 
 def record(figure, answers, options):
-    """Return the content of NAME.json for a figure, without its claims."""
+    """Return the content of the file NAME.json of a figure, without the claims."""
     repeats = {task.call[3]["repeat"] for task in figure.tasks
                if "repeat" in task.call[3]}
     return {"name": figure.name, "title": figure.title, "caption": figure.caption,

@@ -18,10 +18,10 @@ KNOWN = {
 
 
 def entries(name):
-    """Return {key: entry} for the reference file `name`."""
+    """Return a dict that maps the keys of the reference file `name` to its entries."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def values(name):
-    """Return {key: value} for the reference file `name`."""
+    """Return a dict that maps the keys of the reference file `name` to its values."""
     return {key: entry["value"] for key, entry in entries(name).items()}

@@ -34,7 +34,7 @@ def indices(text):
 
 
 def entered(name, document):
-    """Return (claim, table entry) for each claim of a figure."""
+    """Return a list of the pairs (claim, table entry) of a figure."""
     found = sorted((i, entry) for text, entry in TABLE.get(name, {}).items()
                    for i in indices(text))
     claims = document["claims"]
@@ -46,14 +46,14 @@ def entered(name, document):
 
 
 def documents(root):
-    """Return the stored results of all figures, {name: document}."""
+    """Return a dict that maps the name of each figure to its stored results."""
     paths = sorted((root / "figures" / "full").glob("*.json"))
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     return {name: found[name] for name in make.names(root) if name in found}
 
 
 def counted(stored):
-    """Return the sentence that states the numbers of claims and verdicts."""
+    """Return the sentence that counts the claims, the figures and the verdicts."""
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
@@ -62,7 +62,10 @@ def counted(stored):
 
 
 def published_number(claim, entry):
-    """Return a claim's published number, marked by how the number is known."""
+    """Return the published number of a claim as text, with a mark.
+
+    The mark states how the number is known.
+    """
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(
             f"claim {claim['text']!r}: known is {entry.known!r}, and the published "
@@ -110,7 +113,7 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 
 
 def failing(stored):
-    """Return one Markdown list item for each claim that fails."""
+    """Return a Markdown list item for each claim that fails."""
     return [f"- `{name}`: {claim['text']}: {gallery.shown(claim['value'])}, must be "
             f"{gallery.bound(claim)} (published: {published_number(claim, entry)})"
             for name, document in stored.items()
@@ -118,7 +121,7 @@ def failing(stored):
 
 
 def figure(name, document):
-    """Return the lines of RESULTS.md on one figure."""
+    """Return the lines on one figure in RESULTS.md."""
     versions = document["versions"]
     lines = [f"## `{name}`: {document['title']}", "",
              f"{document['jobs']} jobs, {gallery.took(document)} of computing, seed "
@@ -139,7 +142,7 @@ def figure(name, document):
 
 
 def not_looked_up(root):
-    """Return Markdown list items for published numbers that were not looked up."""
+    """Return a Markdown list item for each published number that was not looked up."""
     found = []
     for path in sorted((root / "figures" / "reference").glob("*.json")):
         for key, entry in json.loads(path.read_text(encoding="utf-8")).items():
@@ -172,7 +175,7 @@ def text(root):
 # ---- README.md
 
 def readme(root):
-    """Return the results table that README.md shows between its two markers."""
+    """Return the results table that README.md shows between two markers."""
     stored, lines = documents(root), title_row("result", "published", "refsnn",
                                                "verdict", "data")
     for name, index, short, data in HEADLINES:
@@ -183,7 +186,10 @@ def readme(root):
 
 
 def write(root):
-    """Write RESULTS.md, and README.md if it has both markers; return the paths."""
+    """Write RESULTS.md, and also README.md if it has both markers.
+
+    Return the paths of the written files.
+    """
     paths = [root / "figures" / "RESULTS.md"]
     gallery.write_bytes(paths[0], text(root).encode())
     path = root / "README.md"

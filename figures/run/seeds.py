@@ -17,7 +17,7 @@ def rng(seed, figure, condition, repeat):
 
 
 def _address(part):
-    """Return one part of an address as an integer."""
+    """Return one part of the address of a random generator as an integer."""
     if isinstance(part, str):
         digest = hashlib.sha256(part.encode()).digest()
         return int.from_bytes(digest[:4], "little")

@@ -51,7 +51,8 @@ FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Return the job chains, one for each consolidation strength and each run."""
+    """Return one chain of jobs for each consolidation strength and each training run.
+    """
     listed = []
     for repeat in range(REPEATS[size]):
         for strength in (STRENGTH[size], 0.0):
@@ -67,11 +68,12 @@ def jobs(size, seed, data):
 
 def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Train on the next `number` tasks; return their contributions to the importances.
+    """Train on the next `number` tasks.
 
-    The sequence has `total` tasks.  The sequence has `total` tasks.  The array "added
-    i" holds the contributions in layer i, with one row for each task.  If further tasks
-    follow, the learner is returned as well.
+    Return the contribution of each task to the importances.  The sequence has `total`
+    tasks.  The sequence has `total` tasks.  The array "added i" holds the contributions
+    in layer i, with one row for each task.  If further tasks follow, the learner is
+    returned as well.
     """
     images = training.framed(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")

@@ -59,7 +59,7 @@ FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Return the job chains, one for each method and each run."""
+    """Return one chain of jobs for each method and each training run."""
     listed = []
     for repeat in range(REPEATS[size]):
         for condition in FULL_CONDITIONS if size == "full" else CONDITIONS:
@@ -85,7 +85,7 @@ def sequence(folder, total, repeat, seed):
 
 def learn(condition, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Train on the next `number` tasks, and return the test accuracies.
+    """Train on the next `number` tasks, and return the test accuracies on all tasks.
 
     The sequence has `total` tasks.  The array "rows" holds the accuracies with the axes
     (last task learnt, tested task).
@@ -145,7 +145,7 @@ def gather(results):
 
 
 def seen(matrix):
-    """Return the mean accuracy over all tasks learnt so far, shape (..., tasks)."""
+    """Return the mean accuracy over all tasks learnt so far, of shape (..., tasks)."""
     return np.stack([matrix[..., i, :i + 1].mean(axis=-1)
                      for i in range(matrix.shape[-1])], axis=-1)
 

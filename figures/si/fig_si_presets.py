@@ -7,8 +7,9 @@ equal consolidation strength c, the mean test accuracies of five implementations
 all tasks differ by at most 0.03 (means over 3 runs).  In some of these five
 implementations, the penalty gradient enters the path integral; this choice hardly
 changes the accuracy.  Some of the five clamp negative importances at 0; this choice has
-no effect, because no importance is negative.  The default strength is 0.1 or 10; this
-choice has a larger effect on the accuracy.
+no effect, because no importance is negative.  The default strength is 0.1 in some
+implementations and 10 in others.  The choice between 0.1 and 10 changes the accuracy
+more than the choice of one of the five implementations at equal strength.
 
 The other two implementations deviate from these five.  The library mammoth before
 September 2024 (preset mammoth_old) computes the path integral as if the parameters
@@ -63,7 +64,7 @@ def jobs(size, seed, data):
 
 
 def start(seed, repeat):
-    """Return the network, tasks, parameters and generator at the start of a run."""
+    """Return the network, the tasks, the parameters and the generator of a new run."""
     generator = seeds.rng(seed, FIGURE, "learning", repeat)
     net = training.perceptron(*SIZES, zero=True)
     listed = training.split(training.digits(seed, repeat), training.PAIRS)
@@ -71,7 +72,10 @@ def start(seed, repeat):
 
 
 def learn(preset, strength, epochs, repeat, seed):
-    """Train on all tasks with one preset and strength; return the final accuracies."""
+    """Train on all tasks with one preset at one consolidation strength.
+
+    Return the final accuracies.
+    """
     net, listed, parameters, generator = start(seed, repeat)
     settings = si.PRESETS[preset]._replace(strength=strength)
     memory, adam = si.begin(parameters), None
@@ -85,7 +89,7 @@ def learn(preset, strength, epochs, repeat, seed):
 
 
 def watch(repeat, epochs, seed):
-    """Compare the importances of all presets along one learning trajectory.
+    """Compare the importances that all presets compute in the same training run.
 
     The result also contains the relative difference between the path integrals of
     `fast.si` and `si` in the first task.
@@ -121,7 +125,7 @@ def watch(repeat, epochs, seed):
 
 
 def distance(seed, repeat, epochs):
-    """Compare the path integrals of `fast.si` and `si` after the first task.
+    """Compare the path integrals that `fast.si` and `si` compute for the first task.
 
     Return the relative difference between the two path integrals.
     """
@@ -154,7 +158,8 @@ def gather(results):
 
 
 def default(name, strengths):
-    """Return the index of the strength nearest to the default strength of a preset."""
+    """Return the index of the strength that is nearest to a preset's default strength.
+    """
     return int(np.abs(np.log(strengths / si.PRESETS[name].strength)).argmin())
 
 

@@ -51,7 +51,7 @@ def jobs(size, seed, data):
 
 
 def learn(strength, repeat, seed, folder):
-    """Train on all tasks; return the accuracies on test and training images.
+    """Train on all tasks; return the accuracies on the test and the training images.
 
     Both arrays have the axes (last task learnt, tested task).
     """

@@ -56,7 +56,10 @@ def jobs(size, seed, data):
 
 
 def hessian(kind, generator):
-    """Sample a Hessian (SIZE, SIZE) whose largest eigenvalue is LARGEST."""
+    """Sample a Hessian whose largest eigenvalue is `LARGEST`.
+
+    The Hessian is of shape (SIZE, SIZE).
+    """
     if kind == "diagonal":
         return np.diag(LARGEST * generator.permutation(np.linspace(0.1, 1, SIZE)))
     if kind == "rank 1":
@@ -67,7 +70,7 @@ def hessian(kind, generator):
 
 
 def descend(H, start, rate, steps, noise=None):
-    """Return the path integrals of gradient descent, and the final parameters.
+    """Run gradient descent; return the path integrals and the final parameters.
 
     The argument `start` and both results have the shape (..., SIZE).  The function
     `noise` samples the gradient noise of one step.
@@ -81,9 +84,10 @@ def descend(H, start, rate, steps, noise=None):
 
 
 def trajectories(kind, draws, steps, seed):
-    """Compute simulated and theoretical path integrals for `draws` random Hessians.
+    """Compute simulated and theoretical path integrals for random Hessians.
 
-    For each Hessian, gradient descent has one random start.
+    The number of Hessians is `draws`.  For each Hessian, gradient descent has one
+    random start.
     """
     generator = seeds.rng(seed, FIGURE, kind, 0)
     H = np.array([hessian(kind, generator) for _ in range(draws)])
@@ -96,7 +100,10 @@ def trajectories(kind, draws, steps, seed):
 
 
 def starts(number, seed):
-    """Return the mean path integral over isotropic random starts of unit variance."""
+    """Return the mean path integral over `number` random start points.
+
+    The start points are isotropic and have unit variance.
+    """
     generator = seeds.rng(seed, FIGURE, "starts", 0)
     H = hessian("generic", generator)
     w, _ = descend(H, generator.normal(size=(number, SIZE)), 0.02, 2000)
@@ -105,9 +112,10 @@ def starts(number, seed):
 
 
 def inflation(runs, seed):
-    """Return the simulated and theoretical ratio of sum(w) to the decrease of the loss.
+    """Return the ratio of sum(w) to the decrease of the loss.
 
-    The ratio is computed for the learning rates RATES and for the noise levels SPREADS.
+    The ratio is returned both as simulated and as predicted by the theory.  The ratio
+    is computed for the learning rates RATES and for the noise levels SPREADS.
     """
     generator = seeds.rng(seed, FIGURE, "inflation", 0)
     H, start = hessian("generic", generator), generator.normal(size=SIZE)
@@ -139,7 +147,10 @@ def gather(results):
 
 
 def ratio(data, kind, xi=0.0):
-    """Return w / (Delta^2 + xi) divided by H_kk / 2, with one row for each Hessian."""
+    """Return the importance w / (Delta^2 + xi), divided by H_kk / 2.
+
+    The result has one row for each Hessian.
+    """
     return 2 * data[f"{kind} w"] / (data[f"{kind} moved"] ** 2 + xi) \
         / data[f"{kind} entry"]
 

@@ -61,17 +61,18 @@ MARKS = {0.0: "s", 0.01: "^", 0.1: "o", 1.0: "v", 10.0: "v",
 
 
 def label(strength):
-    """Return the label of a consolidation strength, as used in the data keys."""
+    """Return the name of a consolidation strength that is used in the keys of the data.
+    """
     return "scratch" if strength == SCRATCH else f"c = {strength:g}"
 
 
 def shown(strength):
-    """Return the label of a consolidation strength, as used in legends and claims."""
+    """Return the name of a consolidation strength for legends and claims."""
     return "separate networks" if strength == SCRATCH else label(strength)
 
 
 def jobs(size, seed, data):
-    """Return the jobs of all data sets and runs.
+    """Return the jobs of all data sets and all training runs.
 
     In each run, one job chain trains a network on the first task.  For each
     consolidation strength, another chain continues from this network with the later
@@ -103,7 +104,7 @@ def jobs(size, seed, data):
 
 
 def spans(name, task):
-    """Return the jobs of a task as a list of (task, part, epochs, ends).
+    """Return a list of the jobs of a task, each given as (task, part, epochs, ends).
 
     The entry `ends` states whether the task ends with this job.
     """
@@ -146,14 +147,14 @@ def problem(name, folder, repeat, seed):
 
 
 def few(images, number):
-    """Return the images with only the first `number` training images of each class."""
+    """Return a data set with only the first `number` training images of each class."""
     rows = np.sort(np.concatenate([np.flatnonzero(images.labels == label)[:number]
                                    for label in np.unique(images.labels)]))
     return images._replace(x=images.x[rows], labels=images.labels[rows])
 
 
 def margined(folder, classes):
-    """Load CIFAR images, padded with one pixel on each side.
+    """Load CIFAR images, padded with one pixel on each side of the image.
 
     The first convolution removes this margin.
     """
@@ -167,7 +168,7 @@ def margined(folder, classes):
 # ---- learning ----------------------------------------------------------------
 
 def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before=None):
-    """Run one part of the training on a task, with `epochs` epochs.
+    """Run one part of the training on a task; this part has `epochs` epochs.
 
     If the task ends with this part, the result includes the test accuracy on all tasks.
     """
@@ -206,7 +207,7 @@ def gather(results):
 
 
 def final(data, name, strength):
-    """Return the final test accuracy on each task, shape (repeats, tasks)."""
+    """Return the final test accuracy on each task, of shape (repeats, tasks)."""
     runs = data[f"{name} {label(strength)}"]
     return runs.diagonal(axis1=1, axis2=2) if strength == SCRATCH else runs[:, -1]
 

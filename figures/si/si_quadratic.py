@@ -58,7 +58,7 @@ import numpy as np
 
 
 def flow(hessian, offset, time=None):
-    """Return the matrix Q of gradient flow, eqs. (1) and (3).
+    """Return the matrix Q of the path integral under gradient flow, eqs. (1) and (3).
 
     Parameters
     ----------
@@ -137,7 +137,10 @@ def descent(hessian, offset, rate, steps=None, noise=None):
 
 
 def _back(vectors, Q):
-    """Transform Q from the eigenvectors to the parameters; reject an overflow."""
+    """Transform Q from the eigenvector basis to the parameter basis.
+
+    Raise an error if the result overflows.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         Q = vectors @ Q @ vectors.T
     if not np.isfinite(Q).all():
@@ -147,7 +150,8 @@ def _back(vectors, Q):
 
 
 def _problem(hessian, offset):
-    """Return the eigenvalues and eigenvectors of H, and d in the eigenvector basis."""
+    """Return the eigenvalues and eigenvectors of H, and d in the eigenvector basis of H.
+    """
     _, h, vectors = _matrix("hessian", hessian, None)
     d = np.asarray(offset)
     if d.dtype != np.float64 or d.shape != h.shape or not np.isfinite(d).all():
@@ -157,7 +161,7 @@ def _problem(hessian, offset):
 
 
 def _matrix(name, value, p):
-    """Validate a symmetric (p, p) matrix, and decompose it.
+    """Check that a matrix of shape (p, p) is symmetric, and decompose the matrix.
 
     Return the matrix, its eigenvalues and its eigenvectors.
     """

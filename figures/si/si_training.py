@@ -87,7 +87,10 @@ class Learner(NamedTuple):
 # ---- images and tasks --------------------------------------------------------
 
 def digits(seed, repeat, flat=True):
-    """Load the embedded 8x8 digits, with a random split for each repeat."""
+    """Load the embedded digits of 8x8 pixels.
+
+    Each repeat has another random split into training and test images.
+    """
     images, labels = datasets.digits()
     images = images.astype(np.float32)
     images = images.reshape(len(images), -1) if flat else images[..., None]
@@ -97,7 +100,10 @@ def digits(seed, repeat, flat=True):
 
 
 def framed(seed, repeat):
-    """Load the embedded digits, enlarged to 20x20 pixels in a frame of 28x28."""
+    """Load the embedded digits, enlarged to 20x20 pixels.
+
+    The digits are placed in the centre of images of 28x28 pixels.
+    """
     images = digits(seed, repeat, flat=False)
     large = []
     for x in (images.x, images.x_test):
@@ -116,7 +122,7 @@ def stored(folder, name, flat=True):
 
 
 def split(images, groups, classes=10):
-    """Return one task for each group of classes, with separate outputs."""
+    """Return one task for each group of classes; each task has its own outputs."""
     masks = task_sequences.head_masks(groups, classes)
     rows = [task_sequences.split(labels, groups) for labels in (
         images.labels, images.labels_test)]
@@ -126,7 +132,7 @@ def split(images, groups, classes=10):
 
 
 def permuted(images, order):
-    """Return the task that shows the images with permuted pixels."""
+    """Return a task whose images are the given images with permuted pixels."""
     return Task(images._replace(x=images.x[:, order], x_test=images.x_test[:, order]))
 
 
@@ -145,7 +151,10 @@ def perceptron(*sizes, zero=False, keep=1.0):
 
 
 def convolutional(shapes, pools, zero=True, keep=()):
-    """Return a convolutional network; `pools` has one entry for each convolution."""
+    """Return a convolutional network.
+
+    The list `pools` has one entry for each convolution.
+    """
     forward, backward, signals = (functools.partial(f, pools=pools) for f in
                                   (convnet.forward, convnet.backward, convnet.signals))
     return Net(functools.partial(_start, convnet.init, shapes, zero), forward, backward,
@@ -161,19 +170,22 @@ def _start(init, shapes, zero, rng):
 
 
 def halves(parameters):
-    """Split a list of parameters into the weights and the biases."""
+    """Split a list of parameters into the list of weights and the list of biases."""
     return parameters[:len(parameters) // 2], parameters[len(parameters) // 2:]
 
 
 def begin(net, generator):
-    """Return a learner with initial parameters, before the first task."""
+    """Return a learner with initial parameters, as it is before the first task."""
     weights, biases = net.init(generator)
     parameters = [*weights, *biases]
     return Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
 
 
 def dropout_masks(net, weights, x, generator):
-    """Sample a dropout mask for each layer input, with the probabilities `net.keep`."""
+    """Sample a random dropout mask for the input of each layer.
+
+    An entry is kept with the probability that `net.keep` states for the layer.
+    """
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
         shape = (len(W),) if W.ndim == 2 else (
@@ -232,9 +244,10 @@ def tested(net, parameters, listed):
 # ---- learning ----------------------------------------------------------------
 
 def batches(generator, number, epochs, size):
-    """Yield the image indices of each mini-batch; each epoch uses each image once.
+    """Yield the image indices of each mini-batch.
 
-    The last mini-batch of an epoch may be smaller than `size`.
+    Each epoch uses each image once.  The last mini-batch of an epoch may be smaller
+    than `size`.
     """
     for _ in range(epochs):
         order = generator.permutation(number)
@@ -242,7 +255,10 @@ def batches(generator, number, epochs, size):
 
 
 def learn(net, learner, task, rule, *, epochs, batch, generator):
-    """Train on one task; return the learner, whose arrays are updated in place."""
+    """Train on one task, and return the learner.
+
+    The arrays of the learner are updated in place.
+    """
     parameters, adam, memory = learner
     pulled, steps = rule.strength > 0 and memory.tasks > 0, 0
     hold = {"importance": memory.importance, "anchor": memory.anchor,
@@ -259,7 +275,8 @@ def learn(net, learner, task, rule, *, epochs, batch, generator):
 
 
 def consolidate(net, learner, task, rule):
-    """Update the importances and the anchor after a task; return the learner."""
+    """Update the importances and the anchor at the end of a task; return the learner.
+    """
     parameters, adam, memory = learner
     if rule.name == "SI":
         memory = si.consolidate(memory, parameters, si.Settings(xi=rule.xi))
@@ -296,7 +313,8 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """Return the contribution of the current task to the importances, not clamped."""
+    """Return the contribution of the current task to the importances, without clamping.
+    """
     return [w / ((a - b) ** 2 + np.float32(xi)) for w, a, b in zip(
         learner.memory.path_integral, learner.parameters, learner.memory.anchor,
         strict=True)]
@@ -304,7 +322,7 @@ def share(learner, xi):
 
 def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, generator,
                   adam=None):
-    """Train on a task as `learn` does, with the functions of `si` and `optimisers`.
+    """Train on a task like `learn`, but with the functions of `si` and `optimisers`.
 
     Return the new parameters, memory and Adam states.  In the first task, all fields of
     `settings` except the strength have an effect.
@@ -327,7 +345,7 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
 # ---- from one job to the next ------------------------------------------------
 
 def packed(learner):
-    """Return a learner as a dict of arrays.
+    """Return a dict that maps names to the arrays of a learner.
 
     Arrays that equal their initial values are omitted; the parameters are always
     stored.
@@ -356,7 +374,7 @@ def unpacked(found):
 
 
 def _kept(learner, theta, i):
-    """Return all lists of arrays in a learner other than the parameters.
+    """Return all lists of arrays in a learner, except the list of parameters.
 
     Each entry is a tuple (name, arrays, initial value of array i).
     """

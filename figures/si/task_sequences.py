@@ -93,7 +93,7 @@ def permutations(rng, tasks, pixels, first_identity=True):
 
 
 def head_masks(groups, classes):
-    """Return which outputs belong to the head of each task.
+    """Return a mask for each task, which selects the outputs of the task's head.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def head_masks(groups, classes):
 
 
 def enter_head(outputs, labels, mask):
-    """Return the outputs of a head, and the labels as columns of the head, eq. (2).
+    """Return the outputs of a head, and the label of each sample in this head, eq. (2).
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def leave_head(dhead, mask):
 
 
 def _groups(groups):
-    """Validate the groups of classes, and return each group as a tuple of int."""
+    """Check the groups of classes, and return each group as a tuple of int."""
     if not isinstance(groups, (list, tuple)) or not groups:
         raise ValueError(f"groups is {groups!r:.60}: must be a list of lists of "
                          "classes, one per task")

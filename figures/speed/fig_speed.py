@@ -108,7 +108,8 @@ DRAWN = (*SIZES, *speed_rtrl.SIZES, *speed_ntk.TASKS, *speed_si.TASKS,
 
 
 def jobs(size, seed, data):
-    """Return one job for each number of threads, and one for each other measurement."""
+    """Return one job for each number of threads, and one job for each other measurement.
+    """
     counts = {"quick": (1,), "default": (1, 2), "full": (1, 2)}[size]
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     return [(measure, {"threads": threads, "repeats": repeats, "seed": seed})
@@ -118,7 +119,7 @@ def jobs(size, seed, data):
 
 
 def problem(task, density, threads, seed):
-    """Return the `Problem` of a task, with weights that make hidden neurons spike."""
+    """Return the `Problem` of a task; its weights make the hidden neurons spike."""
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n, k = SIZES[task]
     if task == RECURRENT:
@@ -137,12 +138,15 @@ def problem(task, density, threads, seed):
 
 
 def events(x):
-    """Convert spikes (T, B, m) to a CSR matrix of shape (T * B, m)."""
+    """Convert an array of spikes to a CSR matrix.
+
+    The spikes are of shape (T, B, m), and the matrix of shape (T * B, m).
+    """
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]))
 
 
 def training(p, as_events):
-    """Return a function that runs one training step of refsnn."""
+    """Return a function that runs one training step of `refsnn`."""
     x, steps, last = events(p.x) if as_events else p.x, len(p.x), [None]
 
     def step():
@@ -154,17 +158,18 @@ def training(p, as_events):
 
 
 def dense(p):
-    """Return a function that runs one training step of refsnn with dense input."""
+    """Return a function that runs one training step of `refsnn` on a dense input array.
+    """
     return training(p, False)
 
 
 def sparsely(p):
-    """Return a function that runs one training step of refsnn with sparse input."""
+    """Return a function that runs one training step of `refsnn` on a sparse matrix."""
     return training(p, True)
 
 
 def halved(build, p, pool):
-    """Return a function that runs the steps of both halves of the batch in parallel.
+    """Return a function that runs a training step on both halves of a batch in parallel.
 
     The function `build` returns the step function of a problem.  The two steps run in
     two Python threads.
@@ -174,7 +179,7 @@ def halved(build, p, pool):
 
 
 def products(p):
-    """Return a function that computes only the matrix products of one training step."""
+    """Return a function that computes only the matrix products of a training step."""
     (T, B, _), n, k = p.x.shape, len(p.W), len(p.W_out)
     generator = np.random.default_rng(0)
     spikes = (generator.random((T, B, n)) < 0.1).astype(np.float32)
@@ -198,13 +203,13 @@ def products(p):
 
 
 def inference(p):
-    """Return a function that runs the inference of refsnn."""
+    """Return a function that runs `refsnn` on the input without training."""
     x, steps = events(p.x), len(p.x)
     return lambda: fast_lif.scores(x, p.W, p.W_out, steps=steps, **MODEL)
 
 
 def contenders(task, threads, seed, stack):
-    """Yield (name, function, number of BLAS threads) for each contender of a task."""
+    """Yield (name, function, number of BLAS threads) for each contender in a task."""
     p = problem(task, DENSITY, threads, seed)
     if task == INFERENCE:
         yield SPARSE, inference(p), 1
@@ -224,7 +229,8 @@ def contenders(task, threads, seed, stack):
 
 @contextlib.contextmanager
 def processors(count):
-    """Restrict this process to `count` processors, if the system allows it."""
+    """Restrict this process to `count` processors, if the operating system allows it.
+    """
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -237,7 +243,7 @@ def processors(count):
 
 
 def _seconds(run, times):
-    """Return the mean time of `times` successive runs in seconds.
+    """Return the mean time of `times` successive runs of a function, in seconds.
 
     If `times` is above 1, the first run is not counted, because the caches still hold
     the data of another contender at its start.
@@ -251,10 +257,11 @@ def _seconds(run, times):
 
 
 def _rows(task, threads, runs, repeats, times):
-    """Return the time quartiles of all contenders of a task, from interleaved runs.
+    """Return the quartiles of the running times of all contenders in a task.
 
-    The argument `times` is the number of successive runs, either one number or a dict
-    {name: number}.  Contenders that are missing in the dict run once.
+    The runs of the contenders are interleaved.  The argument `times` is the number of
+    successive runs, either one number or a dict {name: number}.  Contenders that are
+    missing in the dict run once.
     """
     import threadpoolctl
     limits = threadpoolctl.ThreadpoolController()
@@ -275,7 +282,7 @@ def _rows(task, threads, runs, repeats, times):
 
 
 def measure(threads, repeats, seed):
-    """Return the time quartiles of the tasks of this module."""
+    """Return the quartiles of the running times for the tasks of this module."""
     rows = []
     with processors(threads), contextlib.ExitStack() as stack:
         for task in SIZES:
@@ -285,7 +292,7 @@ def measure(threads, repeats, seed):
 
 
 def measure_rtrl(threads, repeats, seed):
-    """Return the time quartiles of the tasks of `speed_rtrl`."""
+    """Return the quartiles of the running times for the tasks of `speed_rtrl`."""
     rows = []
     with processors(threads):
         for task in speed_rtrl.SIZES:
@@ -295,7 +302,7 @@ def measure_rtrl(threads, repeats, seed):
 
 
 def measure_ntk(threads, repeats, seed):
-    """Return the time quartiles and the peak memory of the tasks of `speed_ntk`."""
+    """Return the quartiles of the running times and the peak memory for `speed_ntk`."""
     rows, memory = [], {}
     with processors(threads):
         for task in speed_ntk.TASKS:
@@ -311,14 +318,15 @@ def measure_ntk(threads, repeats, seed):
 
 
 def measure_si(threads, repeats, seed):
-    """Return the time quartiles of the task of `speed_si`."""
+    """Return the quartiles of the running times for the task of `speed_si`."""
     with processors(threads):
         runs = [(*run, 1) for run in speed_si.contenders(speed_si.TASK, seed)]
         return {"rows": _rows(speed_si.TASK, threads, runs, repeats, 1), "missing": []}
 
 
 def measure_chip(threads, repeats, seed):
-    """Return the time quartiles and the peak memory of the tasks of `speed_chip`."""
+    """Return the quartiles of the running times and the peak memory for `speed_chip`.
+    """
     rows = []
     with processors(threads):
         for task in speed_chip.TASKS:
@@ -330,7 +338,7 @@ def measure_chip(threads, repeats, seed):
 
 
 def gather(results):
-    """Return the times: one entry for each task, contender and number of threads.
+    """Return the running times, for each task, contender and number of threads.
 
     The result also holds the peak memory in bytes, and the names of the tools that are
     not installed.
@@ -347,7 +355,7 @@ def gather(results):
 
 
 def medians(data):
-    """Return the median times in seconds as {(task, name, threads): median}."""
+    """Return a dict that maps (task, name, threads) to the median time in seconds."""
     return {(str(task), str(name), int(threads)): float(median)
             for task, name, threads, median in zip(
                 data["task"], data["name"], data["threads"], data["median"],
@@ -377,7 +385,8 @@ def claims(data):
 
 
 def _base(task):
-    """Return the contender whose time is the reference for all times of a task."""
+    """Return the name of the contender to whose time all times of a task are relative.
+    """
     for section, name in ((speed_rtrl.SIZES, speed_rtrl.OURS),
                           (speed_ntk.TASKS, speed_ntk.OURS),
                           (speed_si.TASKS, speed_si.ADAM),
@@ -399,7 +408,7 @@ def _title(task):
 
 
 def plot(data, fig):
-    """Draw the times relative to the reference of each task, and the bounds."""
+    """Draw the times, relative to those of the reference contender, and the bounds."""
     found, least = medians(data), {}
     for task, names, bound in FASTER + speed_rtrl.FASTER + speed_ntk.FASTER:
         least.update({(task, name): bound for name in names})

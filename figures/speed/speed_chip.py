@@ -36,9 +36,10 @@ RATE, CLIP = 48_000, 9_600                      # Hz, samples for lauscher
 
 
 def network(seed):
-    """Return the weights and the input (T, B, 256) of the network.
+    """Return the weights and the input of the network.
 
-    With these weights, a tenth of the neurons spike.
+    The input is of shape (T, B, 256).  With these weights, a tenth of the neurons
+    spike.
     """
     generator = seeds.rng(seed, "speed", TASK, 0)
     weights = chip_images.begin(generator, chip_images.HIDDEN_FULL).weights
@@ -49,21 +50,21 @@ def network(seed):
 
 
 def sound(seed):
-    """Return one second of a synthetic vowel with noise, faded in and out."""
+    """Return a synthetic vowel of one second with noise, faded in and out."""
     generator, t = seeds.rng(seed, "speed", SOUND, 0), np.arange(RATE) / RATE
     tones = sum(np.sin(2 * np.pi * f * t) for f in (150, 800, 2500))
     return audio.prepare(tones + 0.3 * generator.standard_normal(RATE), RATE)
 
 
 def convert(x, channels=700):
-    """Convert a sound into spikes, given by their times and units."""
+    """Convert a sound into spikes; return the times and the units of the spikes."""
     table = basilar.table(basilar.places(channels))
     return cochlea.convert(x, functools.partial(basilar.interpolate, table), channels,
                            np.random.default_rng(0))
 
 
 def lauscher(x):
-    """Return a function that converts a sound into spikes with lauscher."""
+    """Return a function that converts a sound into spikes with the library lauscher."""
     from lauscher.audiowaves import MonoAudioWave
     from lauscher.helpers import CommandLineArguments
     from lauscher.transformations.wave2spike import Wave2Spike
@@ -73,7 +74,7 @@ def lauscher(x):
 
 
 def contenders(task, seed):
-    """Return (name, function) for each contender of a task."""
+    """Return a list of the pairs (name, function) of all contenders in a task."""
     if task == SOUND:
         return [(OURS, functools.partial(convert, sound(seed)))]
     (weights, x), rule = network(seed), chip_images.Rule()
@@ -94,7 +95,10 @@ def contenders(task, seed):
 
 
 def memory(seed):
-    """Return the peak memory of converting two seconds of sound, as {name: bytes}."""
+    """Return a dict that maps each contender to its peak memory in bytes.
+
+    Each contender converts two seconds of sound.
+    """
     tracemalloc.start()
     convert(np.tile(sound(seed), 2))
     peak = tracemalloc.get_traced_memory()[1]
@@ -103,7 +107,7 @@ def memory(seed):
 
 
 def peer(seed):
-    """Return the result row of one run of lauscher.
+    """Return the row of results of one run of the library lauscher.
 
     The list is empty if lauscher is not installed.
     """
@@ -115,7 +119,9 @@ def peer(seed):
 
 
 def claims(found, taken):
-    """Return the claims on median times in seconds and on peak memory in bytes.
+    """Return the claims on the median times and on the peak memory.
+
+    The times are in seconds, and the memory is in bytes.
 
     found : {(task, name, threads): seconds}.
     taken : {name: bytes}.

@@ -12,7 +12,10 @@ import numpy as np
 
 
 def _serve(connection, build, part):
-    """Run one training step per request in a worker process, until None arrives."""
+    """Run one training step for each request in a worker process.
+
+    The process ends when it receives None.
+    """
     import threadpoolctl
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         step = build(part)
@@ -21,7 +24,7 @@ def _serve(connection, build, part):
 
 
 def halves(problem):
-    """Split a problem into two problems, each with half of the batch."""
+    """Split a problem into two problems that each have one half of the batch."""
     half = problem.x.shape[1] // 2
     return [problem._replace(**{name: np.ascontiguousarray(
         getattr(problem, name)[:, part]) for name in ("x", "dout")})
@@ -30,7 +33,7 @@ def halves(problem):
 
 @contextlib.contextmanager
 def shared(build, problem):
-    """Provide a function that runs one step and sums the gradients of both halves.
+    """Provide a function that runs one step on both halves, and sums the gradients.
 
     The function `build` returns the step function of a problem.  The worker processes
     import `build` by name, so `build` must be defined in a module.

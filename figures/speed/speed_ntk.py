@@ -62,7 +62,10 @@ class Problem(NamedTuple):
 
 
 def problem(task, seed, dtype=np.float32):
-    """Return the `Problem` of a task; the student has the masked teacher weights."""
+    """Return the `Problem` of a task.
+
+    The weights of the student are the masked weights of the teacher.
+    """
     generator = seeds.rng(seed, "speed", task, 0)
     if task == CONV:
         image, shapes, pools = convnet.ARCHITECTURES["lenet5_caffe"]
@@ -85,7 +88,7 @@ def model(pools):
 
 
 def kernel(p):
-    """Return a function that computes the kernel of the dense network in refsnn."""
+    """Return a function that computes the kernel of the dense network with `refsnn`."""
     net = model(p.pools)
 
     def run():
@@ -96,7 +99,7 @@ def kernel(p):
 
 
 def gradient(p):
-    """Return a function that computes the gradient of the transfer loss in refsnn.
+    """Return a function that computes the gradient of the transfer loss with `refsnn`.
 
     The gradient is (dweights, dbiases), without the L2 term.
     """
@@ -147,7 +150,10 @@ def steps(seed, count):
 # ---- other tools -------------------------------------------------------------
 
 def _jax(p):
-    """Return the module jax, the network f([weights, biases], x) and the JAX arrays."""
+    """Return the module jax, the network as a function, and the JAX arrays.
+
+    The function is called as f([weights, biases], x).
+    """
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
     relu = jax.nn.relu
@@ -175,12 +181,12 @@ def _jax(p):
 
 
 def _masked(arrays, masks):
-    """Return the products of arrays with their masks."""
+    """Return the product of each array with its mask."""
     return [a * m for a, m in zip(arrays, masks, strict=True)]
 
 
 def _loss(p, f, kernel_of, theta, masks, goal, x):
-    """Return the sum of the kernel and output terms of the transfer loss.
+    """Return the sum of the kernel term and the output term of the transfer loss.
 
     The arguments `theta` and `goal` hold the [weights, biases] of the student and of
     the teacher.  The function `kernel_of(f, theta, x, y)` computes the tangent kernel
@@ -229,7 +235,10 @@ def _jax_peer(p, kernel_of, with_gradient, measured):
 
 
 def neural_tangents(way):
-    """Return a builder for one of the three implementations in neural-tangents."""
+    """Return a builder for one implementation in the library neural-tangents.
+
+    The argument `way` names one of the three implementations.
+    """
     def kernel_of(jax):
         from jax._src import source_info_util
         from jax.interpreters import ad
@@ -249,7 +258,7 @@ def neural_tangents(way):
 
 
 def jax_jacobians(p, with_gradient, measured=None):
-    """Build the computation in JAX, with products of per-sample Jacobians."""
+    """Build the computation in JAX, as products of the Jacobians of each sample."""
     def kernel_of(jax):
         def jacobians(f, theta, x):
             rows = jax.vmap(jax.jacrev(lambda theta, x: f(theta, x[None])[0]),
@@ -267,7 +276,7 @@ def jax_jacobians(p, with_gradient, measured=None):
 
 
 def torch_jacobians(p, with_gradient, measured=None):
-    """Build the computation with `torch.func`, with products of per-sample Jacobians.
+    """Build the computation with `torch.func`, as products of the Jacobians of samples.
 
     The gradient is computed by automatic differentiation of the loss.
     """
@@ -325,17 +334,17 @@ PEERS = {STRUCTURED: ("neural_tangents", neural_tangents("STRUCTURED_DERIVATIVES
 
 
 def installed(name):
-    """Return whether the tool of a contender is installed."""
+    """Return whether the tool that a contender needs is installed."""
     return importlib.util.find_spec(PEERS[name][0]) is not None
 
 
 def missing():
-    """Return the tools that are not installed and that only this module uses."""
+    """Return the tools that only this module uses and that are not installed."""
     return [] if installed(STRUCTURED) else ["neural-tangents"]
 
 
 def contenders(task, seed):
-    """Return the contenders of a task as (name, function), and their peak memory.
+    """Return the pairs (name, function) of all contenders in a task, and the peak memory.
 
     The peak memory is {name: bytes}.  Contenders whose memory cannot be measured are
     omitted from this dict.
@@ -357,7 +366,9 @@ def contenders(task, seed):
 
 
 def claims(found, memory):
-    """Return the claims on median times in seconds, and on the memory of the task MLP.
+    """Return the claims on the median times, and on the peak memory of the task `MLP`.
+
+    The times are in seconds.
 
     found : {(task, name, threads): seconds}.
     memory : {name: bytes}.

@@ -38,7 +38,7 @@ class Problem(NamedTuple):
 
 
 def _torch(problem, batch_first=False):
-    """Return the module torch, and the arrays of a problem as tensors.
+    """Return the module torch, and the arrays of a problem as PyTorch tensors.
 
     Arrays that are None stay None.
     """
@@ -55,7 +55,7 @@ def _torch(problem, batch_first=False):
 
 
 def _spike(torch, steepness):
-    """Return the spike function with the fast sigmoid as surrogate derivative."""
+    """Return the spike function; its surrogate derivative is that of a fast sigmoid."""
     class Spike(torch.autograd.Function):
         @staticmethod
         def forward(ctx, v):
@@ -71,7 +71,7 @@ def _spike(torch, steepness):
 
 
 def _torch_step(torch, run, weights, dout):
-    """Return a function that calls `run` and computes the gradients of `weights`."""
+    """Return a function that calls `run`, and computes the gradients for `weights`."""
     weights = [w for w in weights if w is not None]
 
     def step():
@@ -115,7 +115,7 @@ def pytorch_loop(problem, batch_first=False):
 
 
 def pytorch_loop_batch_major(problem):
-    """Build the loop of `pytorch_loop` with the batch as first axis.
+    """Build the loop of `pytorch_loop`, but with the batch as the first axis.
 
     Tutorials use this order of the axes.
     """
@@ -123,7 +123,7 @@ def pytorch_loop_batch_major(problem):
 
 
 def snntorch(problem):
-    """Build the network with the neuron `Synaptic` of snnTorch."""
+    """Build the network with the neuron `Synaptic` of the library snnTorch."""
     torch, x, (W, V, W_out), dout = _torch(problem)
     import snntorch as snn
     options = {"alpha": problem.alpha, "beta": problem.beta,
@@ -151,7 +151,7 @@ def snntorch(problem):
 
 
 def norse(problem):
-    """Build the network with the LIF neuron of Norse."""
+    """Build the network with the LIF neuron of the library Norse."""
     torch, x, (W, V, W_out), dout = _torch(problem)
     import norse.torch as tool
     n, m = W.shape
@@ -172,7 +172,7 @@ def norse(problem):
 
 
 def spikingjelly(problem):
-    """Build the network with the LIF neuron of SpikingJelly."""
+    """Build the network with the LIF neuron of the library SpikingJelly."""
     torch, x, (W, V, W_out), dout = _torch(problem)
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
     n, k = len(W), len(W_out)
@@ -197,7 +197,10 @@ def spikingjelly(problem):
 
 
 def jax(problem):
-    """Build the network as a scan over time in JAX, compiled at the first run."""
+    """Build the network as a scan over time in JAX.
+
+    JAX compiles the scan when it runs for the first time.
+    """
     import jax
     jax.config.update("jax_enable_x64", problem.x.dtype == np.float64)
     jnp = jax.numpy
@@ -256,7 +259,7 @@ BUILDERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def installed():
-    """Return the names of the installed builders and of the missing builders.
+    """Return the names of the builders whose library is installed, and of all others.
 
     A builder is installed if its tool is installed.
     """
@@ -266,7 +269,7 @@ def installed():
 
 
 def faster(found, task, names, ours, bound, threads=1, label=None):
-    """Return the claim that `ours` is `bound` times faster than other contenders.
+    """Return the claim that `ours` is `bound` times as fast as other contenders.
 
     found : median times in seconds, {(task, name, threads): median}.
     names : other contenders.  Contenders that are missing in `found` are not installed.

@@ -66,7 +66,10 @@ def problem(task, seed, dtype=np.float32, size=None):
 
 
 def recorded(p):
-    """Return a function that runs refsnn, with RTRL on the recording of the network."""
+    """Return a function that runs the network with `refsnn`, and afterwards RTRL.
+
+    RTRL uses the recording of the network.
+    """
     if not p.spiking:
         def run():
             h = rnn.simulate(p.x, p.W, p.V)
@@ -82,7 +85,8 @@ def recorded(p):
 
 
 def online(p):
-    """Return a function that runs refsnn online, with RTRL in each network step."""
+    """Return a function that runs RTRL in `refsnn` during each time step of the network.
+    """
     (T, B, m), n = p.x.shape, len(p.W)
     shape = (B, n, n * (m + n))
 
@@ -114,7 +118,7 @@ def online(p):
 
 
 def products(p):
-    """Return a function that computes only the matrix products of the influence.
+    """Return a function that computes only the matrix products of the influence matrix.
 
     For each step and sequence, an (n, n) matrix is multiplied with an (n, n (m + n))
     matrix.  The (n, n) matrices are orthogonal, so that the entries of the products
@@ -134,7 +138,7 @@ def products(p):
 
 
 def _cell(p, tanh, stop, concatenate):
-    """Return the functions `cell` and `credit`, and the number of states.
+    """Return the functions `cell` and `credit`, and the number of state variables.
 
     Both functions describe one sequence.  The function `cell(theta, h, x)` returns the
     next states h.  In a spiking network, the states are [currents | membranes].
@@ -165,7 +169,10 @@ def _cell(p, tanh, stop, concatenate):
 
 
 def jax_peer(p, reverse):
-    """Return a function that runs RTRL in JAX, as a compiled scan over the steps."""
+    """Return a function that runs RTRL in JAX.
+
+    The function is a compiled scan over the time steps.
+    """
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
     jnp = jax.numpy
@@ -209,7 +216,10 @@ def jax_peer(p, reverse):
 
 
 def torch_peer(p, reverse):
-    """Return a function that runs RTRL in PyTorch, with `torch.func` in each step."""
+    """Return a function that runs RTRL in PyTorch.
+
+    Each time step uses `torch.func`.
+    """
     import torch
     torch.set_num_threads(1)
     from torch import func
@@ -254,13 +264,13 @@ PEERS = {JAX_FORWARD: ("jax", lambda p: jax_peer(p, False)),
 
 
 def installed():
-    """Return the names of the contenders whose tool is installed."""
+    """Return the names of the contenders whose library is installed."""
     return [name for name, (tool, _) in PEERS.items()
             if importlib.util.find_spec(tool) is not None]
 
 
 def contenders(task, seed):
-    """Return (name, function) for each contender of a task."""
+    """Return a list of the pairs (name, function) of all contenders in a task."""
     p = problem(task, seed)
     runs = [(BARE, products(p)), (OURS, recorded(p)), (ONLINE, online(p))]
     return runs + [(name, PEERS[name][1](p)) for name in installed()
@@ -268,7 +278,10 @@ def contenders(task, seed):
 
 
 def claims(found):
-    """Return the claims on the median times {(task, name, threads): seconds}."""
+    """Return the claims on the median times.
+
+    The dict `found` maps (task, name, threads) to a time in seconds.
+    """
     made = [at_most(f"{task}: time of {OURS} / time of its matrix products alone",
                     found[task, OURS, 1] / found[task, BARE, 1], FLOOR)
             for task in (RNN_1, RNN_8) if (task, OURS, 1) in found]

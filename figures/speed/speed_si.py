@@ -66,7 +66,8 @@ def problem(seed, dtype=np.float32, sizes=SIZES, batch=BATCH):
 # ---- refsnn ------------------------------------------------------------------
 
 def passes(p):
-    """Return a function that runs the forward and backward pass of a training step."""
+    """Return a function that runs the forward and the backward pass of a training step.
+    """
     def run():
         recording = mlp.forward(p.weights, p.biases, p.x)
         doutputs = losses.cross_entropy(recording.outputs[None], p.labels, "last")[1][0]
@@ -76,7 +77,9 @@ def passes(p):
 
 
 def update(p, path=False, penalty=False):
-    """Return a function that runs the update of refsnn, fused with Adam in blocks.
+    """Return a function that runs the parameter update of `refsnn` in one pass.
+
+    The pass includes the optimiser Adam, and works on blocks of parameters.
 
     path, penalty : whether the path integral and the penalty are included.
 
@@ -99,7 +102,7 @@ def update(p, path=False, penalty=False):
 
 
 def copying(p):
-    """Return a function that copies as many bytes as all parameters occupy."""
+    """Return a function that copies as many bytes as all parameters occupy together."""
     source = np.concatenate([a.ravel() for a in p.gradient])
     target = np.empty_like(source)
     return lambda: np.copyto(target, source)
@@ -108,7 +111,8 @@ def copying(p):
 # ---- PyTorch -----------------------------------------------------------------
 
 def _torch(p):
-    """Return the module torch, the parameters, and the other arrays as tensors."""
+    """Return the module torch, the parameters and all other arrays, as PyTorch tensors.
+    """
     import torch
     torch.set_num_threads(1)
     torch.set_grad_enabled(True)
@@ -119,7 +123,7 @@ def _torch(p):
 
 
 def torch_passes(p):
-    """Return a function that runs the forward and backward pass in PyTorch."""
+    """Return a function that runs the forward and the backward pass in PyTorch."""
     torch, theta, _ = _torch(p)
     x, labels = torch.from_numpy(p.x), torch.from_numpy(p.labels)
     depth = len(p.weights)
@@ -135,7 +139,7 @@ def torch_passes(p):
 
 
 def _pulled(torch, theta, gradient, penalty):
-    """Set the gradient of each parameter to that of the sum of loss and penalty."""
+    """Set each gradient to the gradient of the sum of the loss and the penalty."""
     pulls = torch.autograd.grad(STRENGTH * penalty, theta)
     for a, g, pull in zip(theta, gradient, pulls, strict=True):
         a.grad = pull.add_(g)
@@ -206,7 +210,7 @@ def torch_update(p, port=None, penalty=False):
 # ---- for fig_speed -----------------------------------------------------------
 
 def contenders(task, seed):
-    """Return (name, function) for each contender of a task."""
+    """Return a list of the pairs (name, function) of all contenders in a task."""
     p = problem(seed)
     runs = [(COPY, copying(p)), (ADAM, update(p)), (PATH, update(p, True)),
             (PENALTY, update(p, True, True)), (PASSES, passes(p))]
@@ -220,7 +224,10 @@ def contenders(task, seed):
 
 
 def claims(found):
-    """Return the claims on median times {(task, name, threads): seconds}."""
+    """Return the claims on the median times.
+
+    The dict `found` maps (task, name, threads) to a time in seconds.
+    """
     seconds = {name: value for (task, name, _), value in found.items() if task == TASK}
     added = {name: seconds[name] - seconds[ADAM] for name in SHARES}
     shares = {name: added[name] / (seconds[ADAM] + seconds[PASSES]) for name in SHARES}

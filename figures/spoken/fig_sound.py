@@ -57,7 +57,7 @@ def jobs(size, seed, data):
 
 
 def sound(word, folder, seed):
-    """Return sound samples at 48 kHz, a random generator, and the phonemes.
+    """Return the samples of a sound at 48 kHz, a random generator and the phonemes.
 
     Each phoneme is a tuple (name, start, stop) with times in s.
     """
@@ -72,12 +72,16 @@ def sound(word, folder, seed):
 
 
 def binned(a):
-    """Average an array (T, C) over bins of FINE steps; drop an incomplete last bin."""
+    """Average an array over bins of `FINE` time steps.
+
+    The array is of shape (T, C).  An incomplete last bin is dropped.
+    """
     return a[:len(a) // FINE * FINE].reshape(-1, FINE, a.shape[1]).mean(axis=1)
 
 
 def hear(word, channels, folder, seed):
-    """Convert one word to spikes; return the signals of all processing stages."""
+    """Convert one word to spikes; return a dict of the signals of all processing stages.
+    """
     samples, generator, planned = sound(word, folder, seed)
     x, dt = audio.prepare(samples, RATE), 2 / RATE
     table = basilar.table(basilar.places(channels))
@@ -97,13 +101,13 @@ def hear(word, channels, folder, seed):
 
 
 def gather(results):
-    """Return the results of all words; the results of word i are named "NAME i"."""
+    """Return a dict that maps "NAME i" to the result NAME of word number i."""
     return {f"{name} {i}": value for i, result in enumerate(results)
             for name, value in result.items()} | {"count": np.array(len(results))}
 
 
 def concentrated(data, i):
-    """Return the share of spikes in the 20 % of bins with the highest probability.
+    """Return the share of the spikes in the 20 % of bins with the highest probability.
 
     A bin is a pair of a channel and a time interval of 2 ms.  The probability is the
     firing probability of a nerve fibre.
@@ -114,13 +118,13 @@ def concentrated(data, i):
 
 
 def span_s(data, i, name):
-    """Return the start and the end, in s, of the middle half of a phoneme."""
+    """Return the start and the end of the middle half of a phoneme, in seconds."""
     start, stop = data[f"spans {i}"][data[f"sounds {i}"].tolist().index(name)]
     return start + (stop - start) / 4, stop - (stop - start) / 4
 
 
 def moved(data, i, name):
-    """Return the mean channel of the membrane motion in a phoneme.
+    """Return the mean channel in which the membrane moves during a phoneme.
 
     Channels are weighted by the squared speed of the membrane.  The mean channel is
     divided by the number of channels.
@@ -131,7 +135,7 @@ def moved(data, i, name):
 
 
 def spiked(data, i, name):
-    """Return the mean channel of the spikes in a phoneme.
+    """Return the mean channel of the spikes during a phoneme.
 
     The mean channel is divided by the number of channels.
     """
@@ -142,7 +146,7 @@ def spiked(data, i, name):
 
 
 def shortest_ms(data):
-    """Return the shortest interval between two spikes of one cell in ms."""
+    """Return the shortest interval between two spikes of one cell, in milliseconds."""
     found = []
     for i in range(int(data["count"])):
         order = np.lexsort((data[f"times {i}"], data[f"units {i}"]))
@@ -229,7 +233,7 @@ def _word(data, i, axes):
 
 
 def _tones(data, axes):
-    """Add an axis with the best frequencies of the channels, on the right."""
+    """Add an axis on the right that shows the best frequencies of the channels."""
     best, last = data["best 0"], len(data["best 0"]) - 1
     tones = [tone for tone in (8000, 4000, 2000, 1000, 500, 250, 125)
              if best.min() < tone < best.max()]

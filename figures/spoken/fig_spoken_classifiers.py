@@ -64,7 +64,8 @@ REPEATS = {"quick": 1, "default": 3, "full": 3}
 
 
 def jobs(size, seed, data):
-    """Return the jobs that make each data set and train each classifier."""
+    """Return the jobs that make each data set, and the jobs that train each classifier.
+    """
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         before = range(len(listed), len(listed) + len(makers))
@@ -97,12 +98,15 @@ def published_for(name):
 
 
 def difference(paper, one, other):
-    """Return the difference of two published accuracies, or None if one is missing."""
+    """Return the difference between two published accuracies.
+
+    Return None if one of the accuracies is missing.
+    """
     return round(paper[one] - paper[other], 3) if {one, other} <= set(paper) else None
 
 
 def gather(results):
-    """Return the accuracies and the set sizes of all data sets.
+    """Return the accuracies on all data sets, and the size of each set of words.
 
     The accuracies (repeats, 3) have the names "NAME CONDITION", and the sizes have the
     names "NAME size", where NAME is a data set.  The 3 columns are `spoken_words.SETS`.
@@ -162,7 +166,7 @@ def claims(data):
 
 
 def described(condition):
-    """Return the name of a condition, as used in claims and axis labels."""
+    """Return the name of a condition, for use in claims and axis labels."""
     kind = "spiking, " * condition.startswith(("feed-forward", "recurrent"))
     return kind + {TUTORIAL: "recurrent, settings of the tutorial"}.get(
         condition, condition.replace("shuffled", "event times permuted"))

@@ -36,7 +36,8 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data):
-    """Return the jobs that make each data set and summarise the data set."""
+    """Return the jobs that make each data set, and the jobs that summarise each data set.
+    """
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         first = len(listed)
@@ -46,7 +47,7 @@ def jobs(size, seed, data):
 
 
 def survey(name, folder, seed, before=None):
-    """Return the label, speaker, set, duration and number of spikes of each word.
+    """Return the label, speaker, set, duration and number of spikes for each word.
 
     The array `profile` (3, channels) holds the mean number of spikes per word of each
     set.
@@ -67,20 +68,21 @@ def survey(name, folder, seed, before=None):
 
 
 def gather(results):
-    """Return the fields of each data set under the names "NAME FIELD"."""
+    """Return a dict that maps "NAME KEY" to the array KEY of the data set NAME."""
     found = [r for r in results if "profile" in r]
     return {f"{r['name']} {key}": value for r in found for key, value in r.items()
             if key != "name"} | {"names": [str(r["name"]) for r in found]}
 
 
 def fields(data, name):
-    """Return the arrays of one data set as {name of the field: array}."""
+    """Return a dict that maps names to the arrays of one data set."""
     return {key.removeprefix(f"{name} "): value for key, value in data.items()
             if key.startswith(f"{name} ")}
 
 
 def grouped(groups, values, function):
-    """Apply a function to the values of each group; return one result per group."""
+    """Apply a function to the values of each group; return one result for each group.
+    """
     return np.array([function(values[groups == g]) for g in np.unique(groups)])
 
 

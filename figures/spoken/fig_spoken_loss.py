@@ -56,7 +56,7 @@ REPEATS = {"quick": 1, "default": 2, "full": 1}
 
 
 def jobs(size, seed, data):
-    """Return the jobs that make each data set and train each network."""
+    """Return the jobs that make each data set, and the jobs that train each network."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         before = range(len(listed), len(listed) + len(makers))
@@ -80,7 +80,8 @@ def jobs(size, seed, data):
 
 
 def conditions(size):
-    """Return a list of (condition, options), with one entry for each network."""
+    """Return a list of the pairs (condition, options), with one pair for each network.
+    """
     found = [(name, {"loss": loss} if loss != "sum" else {})
              for name in ("recurrent", FORWARD) for loss in LOSSES]
     found += [("LSTM", {}), *((name, {"dt": dt}) for name, bins in BINS.items()
@@ -89,10 +90,10 @@ def conditions(size):
 
 
 def gather(results):
-    """Return the test accuracies (repeats,) under the names "NAME CONDITION".
+    """Return a dict that maps "NAME CONDITION" to the test accuracies.
 
-    NAME is a data set.  Accuracies (repeats, spreads) on jittered words have the names
-    "NAME CONDITION, jittered".
+    Each value is an array of shape (repeats,).  NAME is a data set.  Accuracies
+    (repeats, spreads) on jittered words have the names "NAME CONDITION, jittered".
     """
     found = {"names": [], "spreads": np.array(spoken_networks.SPREADS)}
     for r in (r for r in results if "accuracy" in r):
@@ -109,7 +110,10 @@ def gather(results):
 
 
 def by_bin(data, name, condition):
-    """Return all time steps of a network in s, and the accuracies (steps, repeats)."""
+    """Return all time-step sizes of a network in seconds, and the test accuracies.
+
+    The accuracies are of shape (steps, repeats).
+    """
     usual = spoken_networks.Options().dt
     bins = sorted({*BINS[condition], usual})
     keys = [f"{name} {condition}" + ("" if dt == usual else f", dt {dt:g}")
@@ -160,7 +164,7 @@ def claims(data):
 
 
 def described(condition):
-    """Return the name of a condition, as used in claims."""
+    """Return the name of a condition, for use in claims."""
     if condition == "LSTM":
         return condition
     network, _, loss = condition.partition(", loss ")
@@ -168,7 +172,8 @@ def described(condition):
 
 
 def large_key(data, name):
-    """Return the key of the network of 1,024 neurons, or None if it is absent."""
+    """Return the key of the network of 1,024 neurons, or None if there is no such network.
+    """
     return next((key for key in data if key.startswith(f"{name} recurrent, hidden")),
                 None)
 

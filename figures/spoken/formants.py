@@ -71,9 +71,9 @@ WIDTHS = 60.0, 80.0, 120.0                          # of the first three formant
 
 
 def _within(name, value, low, high, *shape):
-    """Return the value as a float array of `shape`, with entries in [low, high].
+    """Check that a value is an array of shape `shape` with entries in [low, high].
 
-    None in the shape allows any length above 0.
+    Return the array as floats.  None in the shape allows any length above 0.
     """
     a = np.asarray(value)
     fits = a.ndim == len(shape) and all(
@@ -142,14 +142,14 @@ def glottis(pitch, parts, rng, breath=0.3):
 
 
 def _resonator(F, b):
-    """Return the coefficients A, B and C of eq. (4)."""
+    """Return the coefficients A, B and C of a resonator, eq. (4)."""
     C = -np.exp(-2 * np.pi * b / RATE)
     B = 2 * np.exp(-np.pi * b / RATE) * np.cos(2 * np.pi * F / RATE)
     return 1 - B - C, B, C                                                 # (4)
 
 
 def _sections(F, b):
-    """Return resonators as second-order sections of shape (..., 6)."""
+    """Return the resonators as second-order sections, an array of shape (..., 6)."""
     A, B, C = np.broadcast_arrays(*_resonator(F, b))
     return np.stack([A, 0 * A, 0 * A, 1 + 0 * A, -B, -C], axis=-1)
 
@@ -250,7 +250,7 @@ def friction(samples, centre, width, rng):
 
 def synthesise(pitch, formants, parts, noises, rng, *, length=REFERENCE, breath=0.3,
                background=0.003, loudness=0.06):
-    """Synthesise the sound of given tracks, eqs. (1)-(7).
+    """Synthesise the sound that the given tracks describe, eqs. (1)-(7).
 
     Parameters
     ----------

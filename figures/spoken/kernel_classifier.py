@@ -146,7 +146,7 @@ def objective(A, b, K, labels, cost):
 
 
 def fit(counts, labels, kind="linear", *, cost=1.0, degree=2):
-    """Train one machine for each class on spike counts, eqs. (1)-(9).
+    """Train one support vector machine for each class on spike counts, eqs. (1)-(9).
 
     Parameters
     ----------
@@ -192,7 +192,10 @@ def _standardised(counts, mean, deviation):
 
 
 def _machine(K, y, cost):
-    """Train one class against all others; return coefficients A (N,) and bias b."""
+    """Train one class against all other classes.
+
+    Return the bias b and the coefficients A, an array of shape (N,).
+    """
     A, f, b, value = np.zeros(len(y)), np.zeros(len(y)), 0.0, np.inf
     for _ in range(STEPS):
         S, to = np.flatnonzero(y * f < 1), np.zeros(len(y))
@@ -219,7 +222,7 @@ def _machine(K, y, cost):
 
 
 def scores(classifier, counts):
-    """Return the scores of words for each class, eqs. (1) and (10).
+    """Return the score of each word for each class, eqs. (1) and (10).
 
     The predicted class is the class with the largest score.
 
@@ -249,7 +252,7 @@ def scores(classifier, counts):
 # ---- checks --------------------------------------------------------------------
 
 def _array(name, value, *shape):
-    """Return the value as a finite float64 array of the given shape.
+    """Check that a value is finite and of the given shape; return it as float64.
 
     None in the shape allows any length above 0.
     """
@@ -263,7 +266,10 @@ def _array(name, value, *shape):
 
 
 def _targets(labels, N, k=None):
-    """Return the targets Y (N, k), 1 for the class of a word and -1 otherwise."""
+    """Return the targets Y, an array of shape (N, k).
+
+    An entry is 1 for the class of a word, and -1 otherwise.
+    """
     labels = np.asarray(labels)
     if labels.shape != (N,) or labels.dtype.kind not in "iu":
         raise ValueError(f"labels is of shape {labels.shape}, dtype {labels.dtype}: "

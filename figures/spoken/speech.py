@@ -189,7 +189,10 @@ def _is(name, value, kind):
 
 
 def _within(name, value, low, high, *shape):
-    """Reject a value unless it is an array of `shape` with entries in [low, high]."""
+    """Raise an error unless the value is an array of shape `shape` within two bounds.
+
+    All entries must be in [low, high].
+    """
     a = np.asarray(value)
     if a.dtype.kind not in "fi" or a.shape != shape or a.size == 0 \
             or not (np.min(a) >= low and np.max(a) <= high):
@@ -205,7 +208,7 @@ def _can_speak(speaker):
 
 
 def speakers(seed, count=12):
-    """Sample speakers, alternately female and male.
+    """Sample speakers; female and male speakers alternate.
 
     Parameters
     ----------
@@ -247,7 +250,7 @@ def _speaker(seed, i):
 
 
 def _track(starts, stops, values, glides, at):
-    """Return a track that joins the targets by straight lines, eq. (1)."""
+    """Return a track that joins its target values by straight lines, eq. (1)."""
     half = np.append(glides[1:], 0) / 2
     middle = (starts + stops) / 2
     first = np.minimum(starts + glides / 2, middle)
@@ -258,7 +261,7 @@ def _track(starts, stops, values, glides, at):
 
 
 def plan(word, speaker, rng, variation=1.0):
-    """Plan a random utterance of a word by a speaker, eqs. (1)-(3).
+    """Plan a random utterance of one word by one speaker, eqs. (1)-(3).
 
     Parameters
     ----------
@@ -332,7 +335,7 @@ def plan(word, speaker, rng, variation=1.0):
 
 
 def schedule(seed, count=12, repeats=10, held_out=(4, 5), share=0.05):
-    """Return the utterances of a data set, split into training and test set, eq. (4).
+    """Return all utterances of a data set, with a training and a test set, eq. (4).
 
     Parameters
     ----------
@@ -384,7 +387,7 @@ def schedule(seed, count=12, repeats=10, held_out=(4, 5), share=0.05):
 
 
 def utterance(schedule, index, variation=1.0):
-    """Plan one utterance of a schedule.
+    """Plan one of the utterances that a schedule lists.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def jitter_channels(times, units, rng, *, spread, channels, outside, shared=0.0)
 
 
 def drop(times, units, rng, *, p):
-    """Remove each event with probability p, eq. (3).
+    """Remove each event with the probability `p`, eq. (3).
 
     Parameters
     ----------
@@ -231,7 +231,10 @@ def _window(window):
 
 
 def _recording(times, units, channels=np.inf):
-    """Validate a recording; return copies of times (float64) and units (int64)."""
+    """Check a recording; return copies of its times and units.
+
+    The times are of dtype float64, and the units of dtype int64.
+    """
     _check("channels", channels, channels >= 1, "at least 1")
     times, units = np.asarray(times), np.asarray(units)
     if times.ndim != 1 or times.shape != units.shape or times.dtype.kind != "f" \

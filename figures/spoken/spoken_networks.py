@@ -71,16 +71,16 @@ class Network(NamedTuple):
 
 
 def start(o):
-    """Return the first time step that enters the loss."""
+    """Return the first time step at which the readout enters the loss."""
     return round(o.wait / o.dt) if o.loss == "max" else 0
 
 
 def score(record, labels, o):
-    """Return the loss and its derivative with respect to the readout (T, B, k).
+    """Return the loss and its derivative for the readout.
 
-    Each readout starts at 0.  If a readout stays below 0 afterwards, the maximum over
-    time is the initial value, and the gradient vanishes.  The loss "max" therefore
-    ignores the first steps.
+    The derivative is of shape (T, B, k).  Each readout starts at 0.  If a readout stays
+    below 0 afterwards, the maximum over time is the initial value, and the gradient
+    vanishes.  The loss "max" therefore ignores the first steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -88,14 +88,14 @@ def score(record, labels, o):
 
 
 def penalty(spikes, o):
-    """Return a penalty on the spikes (T, B, n) of a layer, and its derivative.
+    """Return a penalty on the spikes of a layer, and the derivative of the penalty.
 
-    The penalty "bounds" penalises neurons that do not spike in a word, and layers whose
-    neurons fire more than 100 spikes per word on average.  The regularisation strengths
-    are those of the authors' code.  The penalty "total" is that of the authors'
-    tutorial.  This penalty is the sum of two terms: the number of spikes of the layer
-    in a mini-batch, and the squared number of spikes of a neuron in the mini-batch,
-    averaged over neurons.
+    The spikes are of shape (T, B, n).  The penalty "bounds" penalises neurons that do
+    not spike in a word, and layers whose neurons fire more than 100 spikes per word on
+    average.  The regularisation strengths are those of the authors' code.  The penalty
+    "total" is that of the authors' tutorial.  This penalty is the sum of two terms: the
+    number of spikes of the layer in a mini-batch, and the squared number of spikes of a
+    neuron in the mini-batch, averaged over neurons.
     """
     T, B, n = spikes.shape
     if o.penalty == "bounds":
@@ -112,7 +112,7 @@ def penalty(spikes, o):
 # ---- networks ------------------------------------------------------------------
 
 def spiking(o):
-    """Return a network of LIF layers and a leaky readout.
+    """Return a network with LIF layers and a leaky readout.
 
     A network with one hidden layer uses `refsnn.fast.lif`.
     """
@@ -189,7 +189,7 @@ def long_memory(o):
 
 
 def convolutional(o):
-    """Return a network of two convolutional and two dense layers.
+    """Return a network with two convolutional layers and two dense layers.
 
     Pooling halves the time steps and the rows after each convolution.
     """
@@ -236,7 +236,7 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt):
-    """Return the duration of the binned words in s.
+    """Return the duration of the binned words, in seconds.
 
     The duration is that of the longest word, at most LONGEST, rounded up to whole
     steps.
@@ -245,7 +245,10 @@ def steps(words, dt):
 
 
 def changed(words, index, generator, o, longest):
-    """Return the data set, with the words in `index` randomly perturbed."""
+    """Return a copy of the data set in which the words in `index` are perturbed.
+
+    The perturbation is random.
+    """
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -265,7 +268,8 @@ def changed(words, index, generator, o, longest):
 
 
 def shuffled(words, generator):
-    """Return the data set with the event times of each word permuted."""
+    """Return the data set after a random permutation of the event times of each word.
+    """
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,
                                        law="permuted")
              for t, u in zip(words.times, words.units, strict=True)]
@@ -274,9 +278,10 @@ def shuffled(words, generator):
 
 
 def reader(words, o):
-    """Return a function that maps word indices to binned words (T, B, channels).
+    """Return a function that maps word indices to binned words.
 
-    All words are binned at once if the result has at most CACHE entries.
+    The binned words are of shape (T, B, channels).  All words are binned at once if the
+    result has at most CACHE entries.
     """
     longest = steps(words, o.dt)
     size = longest / o.dt * len(words.label) * words.channels
@@ -289,7 +294,7 @@ def reader(words, o):
 # ---- learning ------------------------------------------------------------------
 
 def fit(network, words, index, o, generator, first=0, count=None, learner=None):
-    """Train for `count` epochs; return (parameters, states) and the loss per epoch.
+    """Train for `count` epochs; return (parameters, states) and the loss of each epoch.
 
     index : indices of the training words.
     first : number of the first epoch.
@@ -322,14 +327,15 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
 
 
 def packed(learner):
-    """Return the parameters and the optimiser's states as a dict of arrays."""
+    """Return a dict of the parameters and of the states of the optimiser."""
     return {f"{name} {i}": value for i, (array, state) in
             enumerate(zip(*learner, strict=True)) for name, value in
             {"array": array, **state._asdict()}.items()}
 
 
 def unpacked(found):
-    """Restore the parameters and the optimiser's states that `packed` stored."""
+    """Restore the parameters and the optimiser states from a dict that `packed` made.
+    """
     rows = range(sum(name.startswith("array ") for name in found))
     return ([found[f"array {i}"] for i in rows],
             [optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
@@ -348,7 +354,10 @@ def accuracy(network, parameters, words, index, o, read=None):
 
 
 def machine(kind, words, o):
-    """Return the accuracy of a support vector machine on spike counts, for each set."""
+    """Return the accuracy of a support vector machine on each set of words.
+
+    The machine is trained on spike counts.
+    """
     c, sets = spoken_words.counts(words), spoken_words.sets(words)
     found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind=kind,
                                   cost=o.cost)
@@ -402,7 +411,9 @@ SETTINGS = {
 
 
 def add(listed, condition, name, folder, seed, repeat, before, setting="own", **more):
-    """Append the job of a classifier, or the chain of its jobs, to a list of jobs.
+    """Append the jobs of a classifier to a list of jobs.
+
+    A classifier has one job or a chain of jobs.
 
     before : indices of the jobs that make the data set.
     setting : "own", "paper" or "tutorial"; used for data from files only.
@@ -435,7 +446,9 @@ def add(listed, condition, name, folder, seed, repeat, before, setting="own", **
 
 def classify(name, folder, condition, kind, options, seed, repeat, jitters, first=0,
              count=None, before=None):
-    """Train one classifier; return its accuracies (3,) on `spoken_words.SETS`.
+    """Train one classifier; return its accuracy on each set of `spoken_words.SETS`.
+
+    The result is of shape (3,).
 
     jitters : standard deviations of the jitter of event times, s.  The result
         `jittered` holds the accuracy on all test words for each jitter.

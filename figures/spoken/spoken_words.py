@@ -57,16 +57,20 @@ class Words(NamedTuple):
 
 @functools.cache
 def _response(channels, n):
-    """Return the membrane transfer function at n frequencies from 1 Hz to RATE / 2."""
+    """Return the transfer function of the membrane at n frequencies.
+
+    The frequencies go from 1 Hz to RATE / 2.
+    """
     table = basilar.table(basilar.places(channels))
     return basilar.interpolate(table, np.linspace(1.0, RATE / 2, n))
 
 
 def membrane(sound, channels=CHANNELS):
-    """Return the membrane velocity (T, channels) at 24 kHz for a sound at 48 kHz.
+    """Return the velocity of the membrane, of shape (T, channels).
 
-    Silence is appended up to the next length in LENGTHS, so that the transfer
-    function is computed only once for each length.
+    The sound is sampled at 48 kHz, and the velocity at 24 kHz.  Silence is appended up
+    to the next length in LENGTHS, so that the transfer function is computed only once
+    for each length.
     """
     x, steps = audio.prepare(sound, RATE), len(sound) // 2 + 1
     n = next((length for length in LENGTHS if length >= steps), steps)
@@ -80,7 +84,7 @@ def membrane(sound, channels=CHANNELS):
 
 
 def hear(sounds, generators, channels=CHANNELS):
-    """Convert sounds to spikes; return a list of (times, units)."""
+    """Convert sounds to spikes; return a list of the pairs (times, units)."""
     order, found = np.argsort([len(sound) for sound in sounds]), [None] * len(sounds)
     together = max(1, TOGETHER * CHANNELS // channels)
     for first in range(0, len(sounds), together):
@@ -99,7 +103,7 @@ def hear(sounds, generators, channels=CHANNELS):
 
 
 def packed(events, **more):
-    """Return the events of all words, packed into one array per field.
+    """Return a dict of the events of all words, with one joined array for each name.
 
     The result also holds the number of events of each word, and the fields `more`.
     """
@@ -110,12 +114,13 @@ def packed(events, **more):
 
 
 def say(plan, generator):
-    """Synthesise the sound of a planned word."""
+    """Synthesise the sound of a word from its plan."""
     return formants.synthesise(*plan.tracks, generator, **plan.voice)
 
 
 def part(seed, speakers, repeats, first, parts=PARTS):
-    """Make every `parts`-th word of the synthetic data, starting at `first`."""
+    """Make one part of the synthetic data: every `parts`-th word, from word `first` on.
+    """
     plans = schedule(seed, speakers, repeats)
     index = np.arange(first, len(plans.label), parts)
     said = [speech.utterance(plans, int(i)) for i in index]
@@ -127,7 +132,8 @@ def part(seed, speakers, repeats, first, parts=PARTS):
 
 
 def schedule(seed, speakers, repeats):
-    """Return the speaker, the digit and the split of each word, given the seed."""
+    """Return the speaker, the digit and the set of each word, which depend on the seed.
+    """
     number = int(seeds.rng(seed, "spoken", "data", 0).integers(2 ** 31))
     return speech.schedule(number, speakers, repeats, HELD_OUT, SHARE)
 
@@ -135,7 +141,10 @@ def schedule(seed, speakers, repeats):
 # ---- recordings ----------------------------------------------------------------
 
 def recorded(folder, channels, first, seed, parts=PARTS):
-    """Convert every `parts`-th file DIGIT_SPEAKER_INDEX.wav of a folder to spikes."""
+    """Convert every `parts`-th sound file of a folder to spikes, from file `first` on.
+
+    The files are named DIGIT_SPEAKER_INDEX.wav.
+    """
     names = sorted(path.stem for path in pathlib.Path(folder).glob("?_*_*.wav"))
     if not names:
         raise ValueError(f"folder is {folder}: must have DIGIT_SPEAKER_INDEX.wav")
@@ -183,7 +192,7 @@ def stored(folder, name):
 # ---- data sets -----------------------------------------------------------------
 
 def data_jobs(size, seed, data):
-    """Return the data sets as {name: (jobs, folder)}.
+    """Return a dict that maps the name of each data set to (jobs, folder).
 
     The jobs make the data set.  The folder holds the files of a stored data set, and is
     None for all other data sets.
@@ -204,7 +213,7 @@ def data_jobs(size, seed, data):
 
 
 def record_jobs(seed, folder, channels):
-    """Return the jobs that convert recordings to spikes."""
+    """Return the jobs that convert sound recordings to spikes."""
     return [(recorded, {"folder": folder, "channels": channels, "first": first,
                         "seed": seed}) for first in range(PARTS)]
 
@@ -216,14 +225,21 @@ def transfer_jobs(seed, folder):
 
 
 def words(name, folder, before):
-    """Return a data set that is read from files or joined from results of jobs."""
+    """Return the data set `name`.
+
+    The data set is read from files or joined from the results of earlier jobs.
+    """
     if name == MOVED:
         return moved(joined(before[:PARTS]), joined(before[PARTS:]))
     return stored(folder, name) if folder is not None else joined(before)
 
 
 def moved(made, real):
-    """Combine English words of `made` (training) with all words of `real` (testing)."""
+    """Return a data set that trains on synthetic words and tests on recorded words.
+
+    It has the English words of `made` for training, and all words of `real` for
+    testing.
+    """
     own = np.flatnonzero(made.label < 10)
     return Words([made.times[i] for i in own] + real.times,
                  [made.units[i] for i in own] + real.units,
@@ -234,7 +250,7 @@ def moved(made, real):
 
 
 def joined(parts):
-    """Join the words of all parts, sorted by the index of the word."""
+    """Join the words of all parts, and sort the words by their index."""
     label, speaker, test, index, duration, count = (
         np.concatenate([p[name] for p in parts])
         for name in ("label", "speaker", "test", "index", "duration", "count"))
@@ -247,7 +263,7 @@ def joined(parts):
 
 
 def sets(words):
-    """Return the word indices of each set in SETS.
+    """Return the word indices of each set that `SETS` names.
 
     The known speakers are the speakers of the training words.
     """
@@ -257,26 +273,30 @@ def sets(words):
 
 
 def tested(data, name, condition):
-    """Return the accuracies (repeats,) of a condition on all test words."""
+    """Return the accuracies of a condition on all test words, of shape (repeats,)."""
     size = data[f"{name} size"][1:].astype(float)
     return np.nan_to_num(data[f"{name} {condition}"][:, 1:]) @ (size / size.sum())
 
 
 def runs(count):
-    """Return the number of runs as a text for claims, such as "3 runs"."""
+    """Return the number of training runs as a text for claims, such as "3 runs"."""
     return f"{count} run" + "s" * (count != 1)
 
 
 def counts(words):
-    """Return the number of spikes of each word in each channel, as (N, channels)."""
+    """Return the number of spikes in each channel for each word.
+
+    The result is of shape (N, channels).
+    """
     return np.array([np.bincount(u, minlength=words.channels) for u in words.units],
                     float)
 
 
 def binned(words, index, dt, longest):
-    """Return spike counts (T, B, channels) of the words in `index`, in steps of dt.
+    """Return the spike counts of the words in `index`, in time steps of `dt` seconds.
 
-    The counts are float32.  Events after `longest` seconds are dropped.
+    The result is of shape (T, B, channels).  The counts are float32.  Events after
+    `longest` seconds are dropped.
     """
     choices = binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
     return binning.dense([words.times[i] for i in index],

@@ -92,12 +92,16 @@ def jobs(size, seed, data):
 
 
 def rate(time_s):
-    """Return the learning rate (V) of the trial that begins at `time_s`."""
+    """Return the learning rate, in volts, of the trial that begins at `time_s` seconds.
+    """
     return RATE_V if time_s < LATE_S else RATE_V / 10
 
 
 def recorded(folder):
-    """Yield the input (T, 1, m) and the target (T, 1, k), read from `.ras` files."""
+    """Yield the input and then the target, which are read from `.ras` files.
+
+    The input is of shape (T, 1, m), and the target of shape (T, 1, k).
+    """
     found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"))
              for name in ("input", "target")]
     last = max((times[-1] for times, _ in found if len(times)), default=0.0)
@@ -110,7 +114,10 @@ def recorded(folder):
 
 def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
           folder=None):
-    """Train networks of one condition; return costs, hidden rates and spike rasters."""
+    """Train the networks of one condition.
+
+    Return the costs, the firing rates of the hidden neurons and the spike rasters.
+    """
     def generators(*what):
         return [seeds.rng(seed, "picture", " ".join(map(str, what)), r)
                 for r in range(repeats)]
@@ -156,7 +163,8 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
 
 
 def final(cost):
-    """Return the final cost of each network, averaged over the last trials."""
+    """Return the final cost of each network, averaged over the last trials of training.
+    """
     return np.sqrt(np.square(cost[-AVERAGED:]).mean(axis=0))
 
 
@@ -185,7 +193,10 @@ def gather(results):
 
 
 def spikes(raster):
-    """Return the spike times (s) and unit numbers of a raster, as an array (2, E)."""
+    """Return the times, in seconds, and the unit numbers of the spikes of a raster.
+
+    The result is an array of shape (2, E).
+    """
     step, unit = np.nonzero(raster)
     return np.array([step * training.DT_S, unit])
 

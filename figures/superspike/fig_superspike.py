@@ -41,12 +41,12 @@ def jobs(size, seed, data):
 
 
 def rate(loop):
-    """Return the learning rate (V) in a given trial."""
+    """Return the learning rate of a trial, in volts."""
     return RATE_V if loop < LATE else RATE_V / 10
 
 
 def neurons(seed, seeds, dtype=np.float32):
-    """Return the frozen inputs, and a layer with one neuron for each seed."""
+    """Return the frozen inputs, and a layer that has one neuron for each seed."""
     generators = [rng(seed, "superspike", "neuron", s) for s in seeds]
     x = training.poisson(generators, INPUTS, INPUT_HZ)
     W = training.weights(generators, 1, INPUTS, SCALE_V).astype(dtype)
@@ -54,7 +54,7 @@ def neurons(seed, seeds, dtype=np.float32):
 
 
 def single_neuron(seeds, loops, seed):
-    """Train `seeds` neurons for `loops` trials; return costs, hits and spikes."""
+    """Train `seeds` neurons for `loops` trials; return the costs, hits and spikes."""
     x, layers = neurons(seed, range(seeds))
     times, chosen = training.equidistant(TARGETS), {0, loops // 10, loops - 1}
     hits, counts, raster, membranes = [], [], [], []

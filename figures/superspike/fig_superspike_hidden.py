@@ -45,12 +45,12 @@ def jobs(size, seed, data):
 
 
 def rate(loop):
-    """Return the learning rate (V) in a given trial."""
+    """Return the learning rate of a trial, in volts."""
     return RATE_V if loop < LATE else RATE_V / 10
 
 
 def learn(kind, repeats, loops, seed):
-    """Train networks with one kind of feedback; return costs, hits and rasters."""
+    """Train networks with one kind of feedback; return the costs, hits and rasters."""
     def generators(what):
         return [seeds.rng(seed, "superspike_hidden", what, r) for r in range(repeats)]
 

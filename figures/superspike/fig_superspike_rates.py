@@ -46,7 +46,10 @@ def jobs(size, seed, data):
 
 
 def learn(rule, step, repeats, loops, seed):
-    """Train networks with one optimiser; return their costs (loops, rates, repeats)."""
+    """Train networks with one optimiser; return the cost of each trial.
+
+    The costs are of shape (loops, rates, repeats).
+    """
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 
     def generators(what):
@@ -74,12 +77,18 @@ def gather(results):
 
 
 def final(cost):
-    """Return final cost divided by cost of the first trial, (rates, repeats)."""
+    """Return the final cost, divided by the cost of the first trial.
+
+    The result is of shape (rates, repeats).
+    """
     return cost[-LAST:].mean(axis=0) / cost[0]
 
 
 def decades(rates, share):
-    """Return the span, in decades, of the longest contiguous series of usable rates."""
+    """Return the width of the widest range of usable learning rates, in decades.
+
+    All rates within the range are usable.
+    """
     usable, best, length = np.median(share, axis=1) <= USABLE, 0, 0
     for good in usable:
         length = length + 1 if good else 0

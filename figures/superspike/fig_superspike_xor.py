@@ -67,8 +67,9 @@ TEXTS = {"none": "no hidden layer",                                     # in cla
 
 
 def stimuli(generators, times, gaps=GAPS):
-    """Sample the patterns of one block; return input, labels, window ends and starts.
+    """Sample the patterns of one block of trials.
 
+    Return the input, the labels, the ends of the windows and the starts of the windows.
     The input has shape (T, B, 100); labels and window ends have shape (T, B).  The
     argument `times` (B, 3) holds the time steps, within a pattern, at which the groups
     spike.  For each of the B networks, `starts` holds a list with one entry for each
@@ -96,7 +97,10 @@ def stimuli(generators, times, gaps=GAPS):
 
 
 def wrong(signal, starts):
-    """Return the numbers of wrong patterns and of all patterns, as an array (2, B)."""
+    """Return the number of wrong patterns and the number of all patterns.
+
+    The result is an array of shape (2, B).
+    """
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
     return np.array([[sum(each), len(each)] for each in counts]).T
@@ -111,7 +115,8 @@ def jobs(size, seed, data):
 
 
 def learn(kind, hidden, repeats, blocks, seed):
-    """Train networks with one kind of feedback; return errors and a final raster."""
+    """Train networks with one kind of feedback; return the errors and the final raster.
+    """
     def generators(what):
         return [seeds.rng(seed, "superspike_xor", what, r) for r in range(repeats)]
 
@@ -143,13 +148,16 @@ def learn(kind, hidden, repeats, blocks, seed):
 
 
 def rate(errors):
-    """Compute the share of wrong patterns (B,) from the counts (blocks, 2, B)."""
+    """Compute the share of wrong patterns in each network, of shape (B,).
+
+    The argument `errors` holds counts of shape (blocks, 2, B).
+    """
     wrong_, patterns = errors.sum(axis=0)
     return wrong_ / np.maximum(patterns, 1)
 
 
 def solved(errors):
-    """Return, for each network, whether it reaches zero error.
+    """Return whether each network reaches zero error.
 
     A network reaches zero error if the last third of its blocks contains LAST
     consecutive blocks without an error.
@@ -168,7 +176,7 @@ def gather(results):
 
 
 def drawn(data):
-    """Return the conditions that `data` contains, in plotting order."""
+    """Return the conditions that `data` contains, in the order of the plot."""
     return [kind for kind in (*KINDS, *FEW) if f"{kind}_errors" in data]
 
 

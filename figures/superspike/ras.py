@@ -125,7 +125,7 @@ def _block(file, path, done, left):
 
 
 def write_ras(path, times_s, units, *, first_unit=0):
-    """Write spikes to a `.ras` file, completely or not at all.
+    """Write spikes to a `.ras` file, so that the file is never incomplete.
 
     Parameters
     ----------
@@ -170,10 +170,10 @@ def write_ras(path, times_s, units, *, first_unit=0):
 
 
 def _first_fault(times, units, before, duration, count, first):
-    """Return (index, error text) of the first invalid spike, or None if all are valid.
+    """Return (index, error text) of the first invalid spike.
 
-    `units` are counted from 0.  `before` is the time of the spike before the first
-    spike of `times`.
+    Return None if all spikes are valid.  `units` are counted from 0.  `before` is the
+    time of the spike before the first spike of `times`.
     """
     last = np.inf if duration is None else duration
     end = np.iinfo(np.int64).max if count is None else count
@@ -193,7 +193,7 @@ def _first_fault(times, units, before, duration, count, first):
 
 
 def _options(duration, units, first_unit):
-    """Validate the options, and return each option as a Python number or None."""
+    """Check the options, and return each option as a Python number or as None."""
     if duration is not None:
         number = isinstance(duration, (int, float, np.integer, np.floating))
         if isinstance(duration, bool) or not number or not 0 < duration < np.inf:
@@ -205,7 +205,10 @@ def _options(duration, units, first_unit):
 
 
 def _integer(name, value, least):
-    """Return `value` as an int; reject values below `least`."""
+    """Return `value` as an int.
+
+    Raise an error if `value` is below `least`.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) \
             or not least <= value < 1 << 62:
         raise ValueError(f"{name} is {value!r}: must be an integer of at least {least}")

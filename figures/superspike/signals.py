@@ -12,7 +12,7 @@ import numpy as np
 
 
 def spike_train(events, T, n, dt, dtype=np.float64):
-    """Return 0/1 spike trains; each spike is in the time step nearest its spike time.
+    """Return trains of zeros and ones; a one marks the time step nearest to a spike.
 
     A unit number outside 0 .. n-1 is rejected.  One target spike train published
     with [ZG18] contains such a number.
@@ -52,7 +52,8 @@ def spike_train(events, T, n, dt, dtype=np.float64):
 
 
 def _steps(name, times, units, T, n, dt):
-    """Validate the spikes of one replica; return their time steps and unit numbers."""
+    """Check the spikes of one replica; return their time steps and their unit numbers.
+    """
     times, units = np.asarray(times), np.asarray(units)
     if times.ndim != 1 or times.size and times.dtype.kind not in "fiu":
         raise ValueError(f"{name}: times of shape {times.shape}, dtype {times.dtype}: "
@@ -119,7 +120,10 @@ def classification(heard, spikes, labels, ends, *, outside="free"):
 
 
 def _windows(spikes, labels, ends, heard):
-    """Validate labels (T, B), ends (T, B) and heard (B,), and return them as arrays."""
+    """Check `labels`, `ends` and `heard`, and return them as arrays.
+
+    The first two are of shape (T, B), and `heard` is of shape (B,).
+    """
     T, B, k = spikes.shape
     labels, ends, heard = np.asarray(labels), np.asarray(ends), np.asarray(heard)
     if labels.shape != (T, B) or labels.dtype.kind not in "iu":
@@ -146,8 +150,9 @@ def cost(running, error, dt, *, tau=10.0, root=False):
 
         C[t] = sum_{s<=t} d^(t-s) mean_k e_k[s]^2 / sum_{s<=t} d^(t-s)
 
-    The paper reports the square root of C.  The published code reports C,
-    multiplied by 1.2e6 because its kernel is not normalised.
+    The paper reports the square root of C.  The published code reports 1.2e6 C,
+    because the smoothing kernel in the published code is not normalised, in contrast
+    to the kernel in this module.
 
     Parameters
     ----------
@@ -186,7 +191,7 @@ def cost(running, error, dt, *, tau=10.0, root=False):
 
 
 def clipped(W, update, bound=0.1):
-    """Return the updated weights W + update, clipped to [-bound, bound].
+    """Return the updated weights W + update, clipped to the range [-bound, bound].
 
     The arrays have shape (B, n, m), and all values are in V.
     """

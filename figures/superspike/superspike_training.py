@@ -53,28 +53,35 @@ class Layer(NamedTuple):
 # ---- tasks ------------------------------------------------------------------
 
 def poisson(generators, m, rate_hz, steps=STEPS):
-    """Sample Poisson spike trains (steps, B, m), using one generator per network."""
+    """Sample Poisson spike trains, with one random generator for each network.
+
+    The result is of shape (steps, B, m).
+    """
     return np.stack([generator.random((steps, m)) < rate_hz * DT_S
                      for generator in generators], axis=1)
 
 
 def equidistant(count, steps=STEPS):
-    """Return the time steps of `count` evenly spaced target spikes."""
+    """Return the time steps of `count` target spikes that are evenly spaced."""
     return np.arange(1, count + 1) * steps // (count + 1)
 
 
 def train_of(times, steps=STEPS):
-    """Return a target spike train (steps, 1, 1) that spikes at the steps `times`."""
+    """Return a target spike train with spikes at the time steps in `times`.
+
+    The result is of shape (steps, 1, 1).
+    """
     train = np.zeros((steps, 1, 1), np.float32)
     train[times] = 1
     return train
 
 
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
-    """Sample a spike raster (steps, 1, units) in which the spikes form a written text.
+    """Sample a spike raster in which the spikes form a written text.
 
-    Where the text has ink, units fire Poisson spikes with `rate_hz`.  A spike less than
-    10 ms after another spike of the same unit is removed.
+    The result is of shape (steps, 1, units).  Where the text has ink, units fire
+    Poisson spikes with `rate_hz`.  A spike less than 10 ms after another spike of the
+    same unit is removed.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -95,13 +102,16 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
 # ---- networks ---------------------------------------------------------------
 
 def weights(generators, n, m, scale_v):
-    """Sample initial weights (B, n, m) with standard deviation scale_v / sqrt(m)."""
+    """Sample initial weights of shape (B, n, m).
+
+    Their standard deviation is scale_v / sqrt(m).
+    """
     return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
                      for generator in generators]).astype(np.float32)
 
 
 def layer(W, settings):
-    """Return a layer with weights W; the neurons are at their resting potential."""
+    """Return a layer with the weights `W`; its neurons are at the resting potential."""
     B, n, m = W.shape
     k = superspike.coefficients(settings)
     return Layer(k, W, fast_superspike.rest(k, B, n, m, W.dtype),
@@ -109,7 +119,7 @@ def layer(W, settings):
 
 
 def run(layers, x):
-    """Simulate one block; return the new layers, their recordings and output spikes.
+    """Simulate one block; return the new layers, their recordings and the output spikes.
 
     Returns
     -------
@@ -126,7 +136,10 @@ def run(layers, x):
 
 
 def feedback(kind, generators, n, k):
-    """Return fixed feedback matrices (B, n, k), or None for symmetric feedback."""
+    """Return fixed feedback matrices of shape (B, n, k).
+
+    Return None if the feedback is symmetric.
+    """
     shape = np.zeros((1, k, n), np.float32)
     return None if kind == "symmetric" else np.concatenate(
         [superspike_signals.feedback(kind, shape, each) for each in generators])
@@ -154,7 +167,7 @@ def accumulate(layers, blocks, signal, matrix=None):
 
 
 def update(layers, found, rate, rule="rmaxprop"):
-    """Return the layers after one weight update, with clipped weights.
+    """Return the layers after one update of the weights, which are clipped.
 
     The learning rate `rate` is a number, an array (B, 1, 1), or a list with one of
     these for each layer.
@@ -211,7 +224,7 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
 
 
 def hits(spikes, times, window):
-    """Return, for each network, whether it hits all target times.
+    """Return whether each network spikes at all target times.
 
     A network hits all targets if it fires exactly one spike within `window` steps of
     each target and no other spike.  `spikes` is (T, B), and `times` holds the target

@@ -17,17 +17,17 @@ from refsnn import lif
 
 
 def drive(W, x):
-    """Return the drive W x of all networks, as an array of shape (T, N, B, n)."""
+    """Return the input drive W x of all networks, of shape (T, N, B, n)."""
     return np.einsum("tNbm,Nnm->tNbn", x, W)
 
 
 def by_weights(ddrive, x):
-    """Compute dL/d(weights), of shape (N, n, m), from dL/d(drive)."""
+    """Compute dL/d(weights) from dL/d(drive); the result is of shape (N, n, m)."""
     return np.einsum("tNbn,tNbm->Nnm", ddrive, x)
 
 
 def by_inputs(ddrive, W):
-    """Compute dL/d(inputs), of shape (T, N, B, m), from dL/d(drive)."""
+    """Compute dL/d(inputs) from dL/d(drive); the result is of shape (T, N, B, m)."""
     return np.einsum("tNbn,Nnm->tNbm", ddrive, W)
 
 
@@ -36,7 +36,7 @@ def _flat(a):
 
 
 def layer(current, net, spike=None):
-    """Simulate one LIF layer in all networks, and return its `lif.Recording`."""
+    """Simulate one LIF layer in each network, and return a `lif.Recording`."""
     recording = lif.simulate(_flat(current), np.eye(current.shape[-1]),
                              reset=net.reset, spike=spike, **net.constants())
     return lif.Recording(*(a.reshape(current.shape) for a in recording))

@@ -15,21 +15,26 @@ from refsnn.fast import lif as fast_lif
 
 
 def events(x):
-    """Convert spikes (T, B, m) to a float32 CSR matrix with the rows t * B + b."""
+    """Convert an array of spikes of shape (T, B, m) to a float32 CSR matrix.
+
+    Row t * B + b of the matrix holds the spikes of pattern b at time step t.
+    """
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
 
 
 def select(x, patterns, index):
-    """Return the CSR events of the patterns in `index`, at all time steps."""
+    """Return the events of the patterns in `index`, at all time steps, as a CSR matrix.
+    """
     steps = np.arange(x.shape[0] // patterns)[:, None] * patterns
     return x[(steps + np.asarray(index)).ravel()]
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Run the network with weights [W, W_out] on CSR events x; return (record, tape).
+    """Run the network with the weights [W, W_out] on the events `x`.
 
-    `record` (T, B, k) holds the membrane potentials of the readouts, and `tape` the
-    values that `gradients` needs.
+    Return the pair (record, tape).  The events are given as a CSR matrix.  `record` (T,
+    B, k) holds the membrane potentials of the readouts, and `tape` the values that
+    `gradients` needs.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -37,10 +42,10 @@ def forward(weights, x, patterns, net, work=None):
 
 
 def gradients(tape, drecord, net, dspikes=None):
-    """Return the gradients [dW, dW_out], given dL/d(record) of shape (T, B, k).
+    """Return the gradients [dW, dW_out], given dL/d(record).
 
-    `dspikes` (T, B, n) is the derivative of a penalty with respect to the hidden
-    spikes.
+    The array dL/d(record) is of shape (T, B, k).  `dspikes` (T, B, n) is the derivative
+    of a penalty with respect to the hidden spikes.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)
@@ -48,13 +53,19 @@ def gradients(tape, drecord, net, dspikes=None):
 
 
 def spikes(tape):
-    """Return the hidden spikes that `tape` holds, as a float32 array (T, B, n)."""
+    """Return the hidden spikes that `tape` holds.
+
+    The result is a float32 array of shape (T, B, n).
+    """
     return (tape.mem > 1).astype(np.float32)
 
 
 def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         optimiser=optimisers.adam, penalty=None, after_epoch=None):
-    """Train like `lif_training.fit`, but with CSR events `x` and weights [W, W_out]."""
+    """Train a network like `lif_training.fit`, but from events in a CSR matrix.
+
+    The events are `x`, and the weights are [W, W_out].
+    """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "
                          "gradient at the reset")
@@ -81,7 +92,10 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def evaluate(weights, x, labels, net):
-    """Return loss, accuracy and spike counts over all patterns of the CSR events x."""
+    """Return the loss, the accuracy and the spike counts over all patterns.
+
+    The patterns are given as events in the CSR matrix `x`.
+    """
     record, tape = forward(weights, x, len(labels), net)
     return lif_training.Scores(losses.cross_entropy(record, labels)[0],
                                losses.accuracy(record, labels),

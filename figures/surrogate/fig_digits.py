@@ -78,7 +78,10 @@ def load(task, folder, seed, repeat):
 
 
 def events(values):
-    """Encode pixel values (B, m) as spike latencies, in a CSR matrix for `fast.lif`."""
+    """Encode pixel values as spike latencies, in a CSR matrix for `fast.lif`.
+
+    The pixel values are of shape (B, m).
+    """
     found = encoding.latency_events(values, STEPS)
     rows = STEPS * len(values)
     ends = np.zeros(rows + 1, np.int32)
@@ -90,7 +93,10 @@ def events(values):
 
 
 def forward(values, weights):
-    """Return the readouts (T, B, 10) for some images, and what the gradient needs."""
+    """Return the readouts for some images, and the data that the gradient needs.
+
+    The readouts are of shape (T, B, 10).
+    """
     return fast_training.forward(weights, events(values), len(values), NET)
 
 
@@ -115,7 +121,7 @@ def gradients(values, labels, weights, followed, steepness):
 
 
 def test(values, labels, weights, batch=250):
-    """Return the classification accuracy of the network on all images of a data set."""
+    """Return the classification accuracy of a network on all images of a data set."""
     right = 0.0
     for first in range(0, len(labels), batch):
         part = slice(first, first + batch)
@@ -125,7 +131,10 @@ def test(values, labels, weights, batch=250):
 
 
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat):
-    """Train one network; return its learning curves and activity on some images."""
+    """Train one network.
+
+    Return the learning curve, and the activity of the network for some images.
+    """
     (images, labels), (images_test, labels_test) = load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, repeat)
     weights = lif_training.initial(generator, (images.shape[1], HIDDEN, CLASSES), SCALE,
@@ -154,7 +163,10 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 
 
 def gather(results):
-    """Stack the learning curves of all jobs; take the example activity of the first."""
+    """Stack the learning curves of all jobs.
+
+    The example activity is that of the first job.
+    """
     kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
     conditions = list(dict.fromkeys(kinds))
     data = {name: [[r[name] for r, kind in zip(results, kinds, strict=True)

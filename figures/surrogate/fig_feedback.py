@@ -58,7 +58,10 @@ def jobs(size, seed, data):
 
 
 def load():
-    """Return the input spikes (T, B, 64) and labels of training and test digits."""
+    """Return the input spikes and the labels of the training and the test digits.
+
+    The input spikes are of shape (T, B, 64).
+    """
     images, labels = datasets.digits()
     x = encoding.latency(images.reshape(len(images), -1).astype(np.float32), STEPS,
                          tau=TAU_S)
@@ -66,7 +69,7 @@ def load():
 
 
 def random_matrices(generator, rule, weights):
-    """Sample the fixed random feedback weights of the hidden layers."""
+    """Sample the fixed random feedback weights of all hidden layers."""
     above = [W.shape[0] if rule == "feedback alignment" else CLASSES
              for W in weights[1:]]
     scale = SCALES["local" if rule == "local errors" else "random"]
@@ -75,20 +78,29 @@ def random_matrices(generator, rule, weights):
 
 
 def output_loss(record, labels):
-    """Return the cross entropy of the time-averaged readouts, and dL/d(record)."""
+    """Return the cross entropy of the time-averaged readouts, and its derivative.
+
+    The derivative is dL/d(record).
+    """
     loss, drecord = losses.cross_entropy(record / STEPS, labels, "sum")
     return loss, drecord / STEPS
 
 
 def local_error(spikes, G, labels):
-    """Return dL/d(spikes) of a layer, where L is the loss of its own fixed readout."""
+    """Return dL/d(spikes) of a layer.
+
+    L is the loss of a fixed random readout of the layer.
+    """
     trace = feedback.presynaptic_trace(spikes, **NET.constants())
     _, error = feedback.local_cross_entropy(trace, G, labels)
     return feedback.presynaptic_trace(error[::-1], **NET.constants())[::-1]
 
 
 def gradients(rule, weights, x, labels, run, drecord, fixed):
-    """Return the gradient of each weight array; `rule` defines the error feedback."""
+    """Return the gradient for each weight array.
+
+    The argument `rule` defines the error feedback.
+    """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **NET.constants())
     found, dsyn = [top.dW], top.dsyn
@@ -115,7 +127,7 @@ def gradients(rule, weights, x, labels, run, drecord, fixed):
 
 
 def cosines(rule, weights, x, labels, fixed):
-    """Return the cosines between a rule's gradient and the backpropagation gradient.
+    """Return the cosines between the gradient of a rule and that of backpropagation.
 
     The list holds one cosine for each hidden layer.
     """
@@ -129,14 +141,17 @@ def cosines(rule, weights, x, labels, fixed):
 
 
 def local_accuracy(run, labels, fixed):
-    """Return the test accuracy of the fixed random readout of each hidden layer."""
+    """Return the test accuracy of the fixed random readout for each hidden layer."""
     return [losses.accuracy(lif.readout(recording.spikes, G, **NET.constants()),
                             labels, "sum")
             for recording, G in zip(run.hidden, fixed, strict=True)]
 
 
 def learn(rule, layers, rate, epochs, batch, seed, repeat):
-    """Train one network; return accuracies and gradient cosines after each epoch."""
+    """Train one network.
+
+    Return the accuracies and the cosines between gradients after each epoch.
+    """
     (x, labels), (x_test, labels_test) = load()
     generator = seeds.rng(seed, FIGURE, layers, repeat)
     sizes = (x.shape[2], *[WIDTH] * layers, CLASSES)
@@ -169,7 +184,7 @@ def learn(rule, layers, rate, epochs, batch, seed, repeat):
 
 
 def gather(results):
-    """Stack the curves of all repeats, separately for two and three hidden layers."""
+    """Stack the curves of all repeats, separately for each number of hidden layers."""
     def stacked(rule, layers, name):
         return [r[name] for r in results
                 if (str(r["rule"]), int(r["layers"])) == (rule, layers)]
@@ -184,7 +199,10 @@ def gather(results):
 
 
 def claims(data):
-    """Return the claims on final accuracy and on alignment with the exact gradient."""
+    """Return the claims on the final accuracy and on the alignment of the gradients.
+
+    The alignment is that with the exact gradient.
+    """
     final = dict(zip(RULES, data["accuracy"][:, :, -1].mean(axis=1), strict=True))
     turned = data["cosine"][1, :, -1].mean() - data["cosine"][1, :, 0].mean()
     exact, local = (data[f"deep_{key}_accuracy"][:, -1].mean()
@@ -219,7 +237,10 @@ LAYERS = (colours.SKY, colours.BLUE, colours.PURPLE)
 
 
 def plot(data, fig):
-    """Plot accuracies and cosines; top: two hidden layers, bottom: three."""
+    """Plot the accuracies and the cosines.
+
+    The top row is for two hidden layers, and the bottom row for three.
+    """
     fig.set_size_inches(10, 7.4)
     axes = fig.subplots(2, 2, sharex=True)
     _rules(data, axes[0])
@@ -237,7 +258,7 @@ def plot(data, fig):
 
 
 def _band(ax, curves, colour, first, **line):
-    """Plot the mean over repeats, and a band from the minimum to the maximum."""
+    """Plot the mean over all repeats, and a band from the minimum to the maximum."""
     epochs = np.arange(first, first + curves.shape[1])
     ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

@@ -37,7 +37,10 @@ EXAMPLES, POINTS = 3, 50
 
 
 def task(seed, repeat):
-    """Sample input spikes (T, B, 100), labels (B,) and initial weights of a repeat."""
+    """Sample the input spikes, the labels and the initial weights of a repeat.
+
+    The input spikes are of shape (T, B, 100), and the labels of shape (B,).
+    """
     generator = seeds.rng(seed, "patterns", "task", repeat)
     rates = np.full((PATTERNS, SIZES[0]), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator)
@@ -46,7 +49,7 @@ def task(seed, repeat):
 
 
 def surrogate(seed, repeat, epochs):
-    """Train both layers with the surrogate gradient; return the learning curves."""
+    """Train both layers with the surrogate gradient, and return the learning curves."""
     x, labels, weights = task(seed, repeat)
     events, curve = fast_training.events(x), []
     every = max(1, epochs // POINTS)
@@ -67,7 +70,8 @@ def surrogate(seed, repeat, epochs):
 
 
 def example(x, labels, weights):
-    """Return hidden spikes and readouts for the example patterns of the figure."""
+    """Return the hidden spikes and the readouts for the example patterns of the figure.
+    """
     few = x[:, :EXAMPLES].astype(np.float32)
     run = lif_training.forward(weights, few, NET)
     return {"inputs": few > 0, "hidden_spikes": run.hidden[0].spikes > 0,
@@ -75,7 +79,7 @@ def example(x, labels, weights):
 
 
 def true(seed, repeat, epochs):
-    """Train both layers with the true derivative of a spike, which is 0.
+    """Train both layers with the true derivative of the spike function, which is 0.
 
     The hidden weights do not change.  Therefore, the response of the readout to each
     hidden neuron is computed once.  The result `hidden` is the largest absolute entry

@@ -41,7 +41,10 @@ TICKS = (5, 10, 20, 50)
 
 
 def task():
-    """Return CSR events and labels of the training set and of the test set."""
+    """Return the events and the labels of the training set and of the test set.
+
+    The events are in CSR matrices.
+    """
     images, labels = datasets.digits()
     values = datasets.upsample(images, SIDE).reshape(len(images), -1)
     parts = datasets.split(labels)
@@ -50,7 +53,7 @@ def task():
 
 
 def sweep(seed, repeat, strength, epochs):
-    """Train a network with a burst penalty that has the coefficient `strength`."""
+    """Train a network with a penalty on bursts; its coefficient is `strength`."""
     def penalty(spikes):
         value, dspikes = losses.burst(spikes)
         return strength * value, np.float32(strength) * dspikes

@@ -41,12 +41,12 @@ TINY, SMALL = 1e-9, 1e-6    # finite-difference steps: true, anchored
 
 
 def steepness(name):
-    """Return the steepness at which a surrogate derivative has the area 2/3."""
+    """Return the steepness at which the area under a surrogate derivative is 2/3."""
     return STEEPNESS * AREAS[name] / AREAS[LINED]
 
 
 def forward(W1, W2, x, spikes=(None, None)):
-    """Return the drives and the recordings of both layers, for each network."""
+    """Return the input drives and the recordings of both layers in each network."""
     first = ensemble.drive(W1, x)
     hidden = ensemble.layer(first, NET, spikes[0])
     second = ensemble.drive(W2, hidden.spikes)
@@ -54,7 +54,10 @@ def forward(W1, W2, x, spikes=(None, None)):
 
 
 def loss(spikes, target):
-    """Return the van Rossum distance L (N,) to the target spikes, and dL/d(spikes)."""
+    """Return the van Rossum distance L to the target spikes, and dL/d(spikes).
+
+    The distance is of shape (N,).
+    """
     T, N, B, n = spikes.shape
     mean, dmean = losses.van_rossum(spikes.reshape(T, -1, n), target.reshape(T, -1, n),
                                     TAU_RISE_S, TAU_DECAY_S, lif_training.DT_S)
@@ -64,7 +67,9 @@ def loss(spikes, target):
 
 
 def slopes(names, recording):
-    """Return the surrogate derivatives (T, N, B, n) at the recorded potentials.
+    """Return the surrogate derivatives at the recorded membrane potentials.
+
+    The result is of shape (T, N, B, n).
 
     names : one surrogate name for each network, or one name for all networks.
     """
@@ -78,7 +83,7 @@ def slopes(names, recording):
 
 
 def gradient(W1, W2, x, target, names):
-    """Return the loss of each network, and its gradient for the hidden weights."""
+    """Return the loss of each network, and the gradient for its hidden weights."""
     first, hidden, second, output = forward(W1, W2, x)
     value, dspikes = loss(output.spikes, target)
     dsecond = ensemble.layer_backward(second, output, slopes(names, output), dspikes,
@@ -89,7 +94,7 @@ def gradient(W1, W2, x, target, names):
 
 
 def task(seed, repeat):
-    """Sample input, readout weights, target and initial hidden weights of a repeat.
+    """Sample the input, the weights and the target of a repeat.
 
     The function returns the first random candidate that meets two conditions.  Each
     neuron of teacher and student fires 1 to 15 spikes, and the loss exceeds 50 / s.
@@ -113,13 +118,13 @@ def task(seed, repeat):
 
 
 def many(count, x, W2, target):
-    """Copy input, readout weights and target for `count` networks."""
+    """Copy the input, the readout weights and the target for `count` networks."""
     return [np.repeat(array, count, axis)
             for array, axis in ((x, 1), (W2, 0), (target, 1))]
 
 
 def descend(seed, repeat, epochs, points):
-    """Train one network with each surrogate, all from the same initial weights.
+    """Train one network with each surrogate derivative, from the same initial weights.
 
     Return the losses during training.  For the surrogate `LINED`, also return the
     results of `line`.
@@ -138,7 +143,10 @@ def descend(seed, repeat, epochs, points):
 
 
 def line(rest, start, direction, points):
-    """Return the loss and its three derivatives on a line through `start`."""
+    """Return a dict of the loss and of three derivatives on a line through `start`.
+
+    The derivatives are the surrogate, the true and the anchored derivative.
+    """
     at = np.linspace(-0.25, 1.25, points)
     x, W2, target = many(points, *rest)
     W1 = start + at[:, None, None] * direction

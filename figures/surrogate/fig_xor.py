@@ -41,20 +41,20 @@ TIME_RATE, SILENT, SCALE_S, END_S = 0.02, 1.0, 1e-3, 8 * TAU_SYN_S
 
 
 def right_first(times):
-    """Return, for each pattern, whether the correct output neuron spikes first."""
+    """Return whether the correct output neuron spikes first, for each pattern."""
     rows = np.arange(len(LABELS))
     return times[..., rows, LABELS] < times[..., rows, 1 - LABELS]
 
 
 def inputs():
-    """Return the input spikes of all four patterns, with shape (T, 1, 4, 2)."""
+    """Return the input spikes of all four patterns, an array of shape (T, 1, 4, 2)."""
     x = np.zeros((STEPS, 1, *TIMES_S.shape))
     np.put_along_axis(x[:, 0], np.rint(TIMES_S / DT_S).astype(int)[None], 1.0, axis=0)
     return x
 
 
 def surrogate(seed, repeats, epochs):
-    """Train all repeats as one ensemble, with the surrogate gradient."""
+    """Train all repeats together as one ensemble, with the surrogate gradient."""
     W = [np.stack(layer) for layer in zip(*(
         _start(seeds.rng(seed, "xor", "surrogate", r), 0.35, 0.25)
         for r in range(repeats)), strict=True)]
@@ -94,7 +94,10 @@ def _psi(recording):
 
 
 def _first(spikes):
-    """Return first spike times (N, 4, 2) in seconds; infinity for silent neurons."""
+    """Return the time of the first spike of each neuron, in seconds.
+
+    The result is of shape (N, 4, 2), with infinity for silent neurons.
+    """
     return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
 
 
@@ -106,7 +109,8 @@ def _losses(times, scale_s):
 
 
 def exact(seed, repeats, epochs):
-    """Train the repeats one after the other, with the exact spike-time gradient."""
+    """Train the repeats one after another, with the exact gradient of the spike times.
+    """
     runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs)
             for r in range(repeats)]
     curve = np.array([run[0] for run in runs]).T
@@ -209,7 +213,7 @@ def _plot_run(data, name, title, fig, grid, row):
 
 
 def _hidden_ms(data, name, b):
-    """Return the spike times of each hidden neuron for pattern `b`, in ms."""
+    """Return the spike times of each hidden neuron for pattern `b`, in milliseconds."""
     hidden = data[f"{name}_hidden"]
     if name == "surrogate":
         return [1e3 * DT_S * np.flatnonzero(hidden[:, b, i]) for i in range(HIDDEN)]

@@ -55,7 +55,7 @@ class Scores(NamedTuple):
 
 
 def initial(generator, sizes, scale, dtype=np.float64):
-    """Sample the weights of each layer from N(0, scale^2 / fan_in).
+    """Sample the weights of each layer from the distribution N(0, scale^2 / fan_in).
 
     `sizes` lists the number of inputs, and then the number of neurons of each layer.
     `scale` is one number for all layers, or a sequence with one number for each layer.
@@ -66,7 +66,10 @@ def initial(generator, sizes, scale, dtype=np.float64):
 
 
 def forward(weights, x, net):
-    """Run the hidden layers and the readout on input spikes x (T, B, m)."""
+    """Run the hidden layers and the readout on the input spikes `x`.
+
+    The input spikes are of shape (T, B, m).
+    """
     hidden = []
     for W in weights[:-1]:
         hidden.append(lif.simulate(x, W, reset=net.reset, **net.constants()))
@@ -75,7 +78,8 @@ def forward(weights, x, net):
 
 
 def psi(recording, net):
-    """Return the surrogate derivative at the recorded potentials of a hidden layer."""
+    """Return the surrogate derivative at the recorded potentials of one hidden layer.
+    """
     if net.surrogate == "none":
         return np.zeros_like(recording.mem)
     return surrogates.SURROGATES[net.surrogate](recording.mem - 1, net.steepness)[1]
@@ -102,7 +106,7 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 
 
 def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
-    """Apply one optimiser step; return the new weights and the new optimiser states.
+    """Apply one step of the optimiser; return the new weights and the new states.
 
     The optimiser states are None before the first step.
     """
@@ -148,13 +152,16 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def batches(generator, patterns, size):
-    """Return mini-batches of about `size` indices; each pattern occurs once."""
+    """Return mini-batches of about `size` indices; each pattern occurs exactly once."""
     parts = max(1, round(patterns / size))
     return np.array_split(generator.permutation(patterns), parts)
 
 
 def evaluate(weights, x, labels, net, *, reduction="max", batch=500):
-    """Return the scores over all patterns, which are processed in mini-batches."""
+    """Return the scores of a network over all patterns.
+
+    The patterns are processed in mini-batches.
+    """
     loss = accuracy = 0.0
     spikes = np.zeros(len(weights) - 1)
     for first in range(0, len(labels), batch):

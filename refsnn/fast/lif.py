@@ -74,7 +74,11 @@ WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 
 class Tape(NamedTuple):
-    """Hold a simulation and its buffers; ``tape.mem > 1`` gives the spikes."""
+    """Hold the record of a simulation, and its buffers.
+
+    The spikes are the entries for which ``tape.mem > 1``.
+    """
+
     mem: np.ndarray
     blocks: list
     weights: tuple
@@ -103,15 +107,15 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     steps : int, optional
         Number of steps T, required if x is sparse.
     work : Tape, optional
-        Tape of an earlier run of the same size.  The new run overwrites the
-        arrays and `out` of that run.
+        Tape of an earlier simulation of the same size.  The new simulation
+        overwrites the arrays and `out` of the earlier one.
 
     Returns
     -------
     out : (T, B, k) float
         Membrane potentials of the readout.
     Tape
-        Recording of the run, as needed by `gradients`.
+        Recording of the simulation, as needed by `gradients`.
     """
     W, V, W_out = _arrays(WEIGHTS, W, V, W_out)
     alpha, beta, gain, threshold = np.array(_constants(
@@ -138,7 +142,10 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Simulate u and W_out S into the buffers; return I after the last step."""
+    """Simulate the hidden layer, and return I after the last time step.
+
+    The values of u and W_out S at all steps are written to the buffers.
+    """
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -163,7 +170,10 @@ def _hidden(tape):
 
 
 def _readout(record, alpha, beta):
-    """Replace the readout input (T, B, k) by the readout potential, in place."""
+    """Replace the readout input in `record` by the readout potential.
+
+    The array `record` has the shape (T, B, k) and is changed in place.
+    """
     syn, mem, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -175,7 +185,11 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Split the input into blocks of c steps, each a matrix with m columns."""
+    """Split the input into blocks of `c` time steps.
+
+    Each block is a matrix with one row for each time step and sample, and m
+    columns.
+    """
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
@@ -186,7 +200,10 @@ def _blocks(x, B, c, dtype):
 
 
 def _aligned(shape, dtype):
-    """Return an array of zeros, aligned to 64 bytes for fast vectorised code."""
+    """Return an array of zeros that is aligned to 64 bytes.
+
+    The alignment makes vectorised code fast.
+    """
     size = int(np.prod(shape)) * dtype.itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -205,7 +222,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     Parameters
     ----------
     tape : Tape
-        Tape of `forward` that no later run has overwritten.
+        Tape of `forward` that no later simulation has overwritten.
     dout : (T, B, k) float
         Derivative of the loss with respect to the readout potentials.
     steepness : float
@@ -237,7 +254,10 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, c, dspikes):
-    """Apply eqs. (7)-(12) backward in time; return dW, dV, dW_out and dI[0]."""
+    """Apply eqs. (7)-(12) backward in time.
+
+    Return the derivatives dW, dV, dW_out and dI[0] of the loss.
+    """
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
@@ -318,7 +338,11 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Simulate all blocks; return W_out S, (T, B, k), and the final y and v."""
+    """Simulate all blocks of time steps, eqs. (13)-(17).
+
+    Return W_out S at all steps in an array of shape (T, B, k), and the final
+    values of y and v.
+    """
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -345,7 +369,10 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 
 def _filtered(sent, alpha, beta):
-    """Replace the readout input by the readout potential, in blocks of c steps."""
+    """Replace the readout input `sent` by the readout potential, eq. (18).
+
+    The filter is applied to blocks of c time steps.
+    """
     T, B, k = sent.shape
     c = min(T, 64)
     step = np.arange(c + 1)
@@ -387,7 +414,10 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _constants(least, dtype, *values):
-    """Check and return alpha, beta, gain, threshold; floats use a faster test."""
+    """Check alpha, beta, gain and threshold, and return them.
+
+    A test that is faster than `_arrays` is used for Python floats.
+    """
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
@@ -397,7 +427,10 @@ def _constants(least, dtype, *values):
 
 
 def _input(x, m, steps):
-    """Check and return x, T and B, but leave the detection of NaN to `forward`."""
+    """Check the input `x`, and return `x`, T and B.
+
+    NaN entries are not detected here, but in `forward`.
+    """
     if sparse.issparse(x):
         B = _batch(x, m, steps)
         return x, x.shape[0] // B, B
@@ -410,7 +443,10 @@ def _input(x, m, steps):
 
 
 def _batch(x, m, steps):
-    """Check the events, and return B; the caller detects NaN and infinity."""
+    """Check the sparse events `x`, and return the batch size B.
+
+    NaN and infinite entries are not detected here, but by the caller.
+    """
     if type(steps) is not int or steps < 1:
         steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \

@@ -58,7 +58,7 @@ def step(M, x, before, h, V, out=None):
     before, h : (B, n) float
         States before and after this step.
     V : (n, n) float
-        Recurrent weights.  The result has their dtype.
+        Recurrent weights.  The result has the dtype of V.
     out : (B, n, n (m + n)) float, optional
         Buffer for the result.  It must not share memory with an argument.
 
@@ -86,7 +86,10 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, c):
-    """Return a view of the entries of M to which D is added, from neuron `first`."""
+    """Return a view of the entries of `M` to which D is added.
+
+    The columns of `M` belong to the weights into the neurons from `first` on.
+    """
     k = M.shape[1] // c
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
@@ -103,7 +106,7 @@ def gradient(x, V, h, dh, h0=None):
     x : (T, B, m) float
         Input.
     V : (n, n) float
-        Recurrent weights.  Results have their dtype.
+        Recurrent weights.  Results have the dtype of V.
     h, dh : (T, B, n) float
         Recorded states h, and the derivative q of the loss with respect to h.
     h0 : (B, n) float, optional
@@ -134,7 +137,11 @@ def gradient(x, V, h, dh, h0=None):
 
 
 def _block(J, slope, z, q, first):
-    """Return the sum (2) of one sequence for the weights into a block of neurons."""
+    """Return the sum of eq. (2) for one sequence and one block of neurons.
+
+    The result belongs to the weights into these neurons, which begin with
+    neuron `first`.
+    """
     (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
     M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
@@ -152,7 +159,12 @@ def _block(J, slope, z, q, first):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a fast test; if not, `_arrays` checks them."""
+    """Return whether all arrays pass a test that is faster than `_arrays`.
+
+    Each array must have the shape that is paired with it and the dtype of the
+    first array, and its sum of squares must be finite.  If the test fails,
+    `_arrays` checks the arrays.
+    """
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -160,7 +172,10 @@ def _fit(*pairs):
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Check and return the buffer `value`; return a new array for None."""
+    """Check the buffer `value`, and return it.
+
+    If `value` is None, return a new array.
+    """
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -174,7 +189,10 @@ def _buffer(name, value, shape, dtype, others):
 
 
 def _unread(name, value, shape, dtype):
-    """Return `value` as an array; check its shape and dtype, but not its entries."""
+    """Check the shape and the dtype of `value`, and return it as an array.
+
+    The entries of the array are not checked.
+    """
     array = np.asarray(value)
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be {dtype} "

@@ -41,7 +41,11 @@ BLOCK = 2**17           # bytes per block; five blocks fit the cache
 
 
 class State(NamedTuple):
-    """Hold the state of Adam, with one array for each parameter array."""
+    """Hold the state of Adam.
+
+    The lists have one array for each parameter array.
+    """
+
     step: int                   # t, number of completed steps
     mean: List[np.ndarray]      # m
     scale: List[np.ndarray]     # v
@@ -61,7 +65,7 @@ def begin(parameters):
     Returns
     -------
     State
-        State with all arrays 0.
+        State in which all arrays are 0.
     """
     arrays = _lists("parameters", parameters)
     return State(0, *([np.zeros_like(a) for a in arrays] for _ in range(2)))
@@ -103,9 +107,9 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     ------
     ValueError
         If the gradient is not finite, or if an array to be updated shares
-        memory with another array; no array is then modified.  If another array
-        has NaN or infinite entries, or if (1) overflows; the arrays to be
-        updated are then invalid.
+        memory with another array.  In these cases, no array is modified.  The
+        error is also raised if another array has NaN or infinite entries, or
+        if eq. (1) overflows.  The updated arrays are then invalid.
     """
     theta = _lists("parameters", parameters, written=True)
     g, none = _lists("gradient", gradient, theta), [None] * len(theta)
@@ -143,7 +147,10 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(arrays, t, adam, c):
-    """Apply eqs. (1)-(6) to one array; return a sum that shows NaN and infinity."""
+    """Apply eqs. (1)-(6) to one parameter array and its state, in place.
+
+    Return a sum of squares that reveals NaN and infinite values.
+    """
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s
@@ -178,7 +185,11 @@ def _pass(arrays, t, adam, c):
 
 
 def _lists(name, value, like=None, written=False):
-    """Check and return a list of contiguous arrays with the shapes of `like`."""
+    """Check `value`, and return it as a list of C-contiguous arrays.
+
+    If `like` is given, the arrays must have the shapes and dtypes of `like`.
+    If `written` is true, the arrays must be writeable.
+    """
     arrays = list(value) if isinstance(value, (list, tuple)) else [value]
     if not arrays or (like is not None and len(arrays) != len(like)):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have "
@@ -196,7 +207,7 @@ def _lists(name, value, like=None, written=False):
 
 
 def _numbers(theta, *numbers):
-    """Check and return rate, beta1, beta2, eps and strength as floats."""
+    """Check rate, beta1, beta2, eps and strength, and return them as floats."""
     least = max(float(np.finfo(a.dtype).tiny) ** 0.5 for a in theta)
     rate, beta1, beta2, eps, strength = numbers
     if {*map(type, numbers)} == {float} and 0 <= rate < math.inf and 0 <= beta1 < 1 \
@@ -208,7 +219,10 @@ def _numbers(theta, *numbers):
 
 
 def _apart(written, read):
-    """Reject arrays to be updated that share memory with any other array."""
+    """Raise an error if arrays overlap that must be separate.
+
+    An array that will be updated must not share memory with any other array.
+    """
     spans = sorted((a.__array_interface__["data"][0], a.nbytes, name, flag)
                    for group, flag in ((written, True), (read, False))
                    for name, arrays in group.items() for a in arrays)
@@ -222,7 +236,10 @@ def _apart(written, read):
 
 
 def _finite(gradient):
-    """Reject NaN, infinity, and entries whose square overflows."""
+    """Raise an error if the gradient has invalid entries.
+
+    An entry is invalid if it is NaN or infinite, or if its square overflows.
+    """
     for i, a in enumerate(gradient):
         flat = a.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

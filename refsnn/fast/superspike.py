@@ -59,7 +59,11 @@ WIDE = 64       # number of columns from which a loop is faster than lfilter
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of one step; the defaults hold for dt = 0.1 ms."""
+    """Hold the coefficients of one time step.
+
+    The defaults hold for dt = 0.1 ms.
+    """
+
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -80,7 +84,11 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of a layer between blocks; D is the delay in steps."""
+    """Hold the state of a layer between two blocks of time steps.
+
+    In the shapes below, D is the delay in time steps.
+    """
+
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, remaining refractory steps
@@ -96,7 +104,7 @@ class State(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Hold the activity of the neurons and their input in sparse form.
+    """Hold the activity of the neurons, and their input in sparse form.
 
     The input x[t, b, j] is in row t B + b and column b m + j of `x`.
     """
@@ -120,12 +128,12 @@ def rest(k, B, n, m, dtype=np.float64):
     B, n, m : int
         Numbers of replicas, neurons and inputs, at least 1.
     dtype : float32 or float64
-        Dtype of all floating arrays.
+        Dtype of all floating-point arrays.
 
     Returns
     -------
     State
-        State with all arrays 0.
+        State in which all arrays are 0.
     """
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
@@ -189,7 +197,7 @@ def forward(k, state, W, x):
 
 
 def _packed(x, B, m, dtype):
-    """Check the input, and return the sparse matrix `Block.x`."""
+    """Check the input `x`, and return it as the sparse matrix `Block.x`."""
     if not issparse(x):
         x = np.asarray(x)
         if x.ndim != 3 or x.shape[1:] != (B, m) or x.dtype.kind not in "fiub":
@@ -209,7 +217,11 @@ def _packed(x, B, m, dtype):
 
 
 def _membranes(current, mem, held, beta, threshold, refractory):
-    """Return U before reset and spikes, both (T, N), and the final mem and held."""
+    """Simulate the membrane potentials and spikes of a block, eq. (1).
+
+    Return U before the reset and the spikes, both in the shape of `current`,
+    and the final values of `mem` and `held`.
+    """
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     free = (held == 0).astype(current.dtype)
     release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
@@ -234,7 +246,10 @@ def _membranes(current, mem, held, beta, threshold, refractory):
 
 
 def _cascade(drive, a, b, c, z, y):
-    """Apply filter (4), and return its output and the final states z and y."""
+    """Apply filter (4) to the signal `drive`.
+
+    Return the output of the filter and its final states z and y.
+    """
     if y.size < WIDE:
         first = np.concatenate([z[None], _lowpass(drive, a, z)])
         out = _lowpass(c * first[:-1], b, y)                               # (4)
@@ -256,7 +271,7 @@ def _lowpass(drive, decay, start):
 
 
 def accumulate(k, state, W, block, signal):
-    """Integrate error times eligibility over a block, eqs. (4)-(7).
+    """Integrate the error times the eligibility over a block, eqs. (4)-(7).
 
     >>> k = Coefficients(delay=0)
     >>> x, signal = np.zeros((400, 1, 1)), np.zeros((400, 1, 1))
@@ -282,7 +297,7 @@ def accumulate(k, state, W, block, signal):
     State
         State after the block.
     m : (B, n, m) float
-        Weight change (5) of the block.
+        Weight change of the block, eq. (5).
     error : (T, B, n) float
         Filtered error e, 1/s.
     """
@@ -308,7 +323,7 @@ def accumulate(k, state, W, block, signal):
 
 
 def _products(k, state, x, psi, error):
-    """Return the first sum of (5), and the final traces and eligibilities."""
+    """Return the first sum of eq. (5), and the final traces and eligibilities."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
     a, b, c = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
@@ -336,21 +351,31 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, c):
-    """Differentiate sum_t weights[t] y[t] with respect to s and initial z and y."""
+    """Return the derivatives of the sum of weights[t] y[t] over t.
+
+    Here y is the output of filter (4).  The derivatives are with respect to
+    the input s of the filter, and to the initial states z and y.
+    """
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
     return back[::-1], a * z + c * y, b * y
 
 
 def _response(a, b, c, T, dtype):
-    """Return the impulse responses z and y of filter (4), both (T + 1, 1, 1)."""
+    """Return the responses of z and y in filter (4) to a unit impulse.
+
+    Both arrays have the shape (T + 1, 1, 1).
+    """
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0] = 1
     return _lowpass(impulse, a, zero), _cascade(impulse, a, b, c, zero, zero)[0]
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return dt sum_t zeta[t], (B, n), and the final trace z_i."""
+    """Return dt sum_t zeta[t], and the final trace z_i.
+
+    Both arrays have the shape (B, n).
+    """
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
@@ -361,7 +386,10 @@ def _heterosynaptic(k, spikes, error, het):
 
 
 def _valid(k, dtype):
-    """Check and return coefficients of this module or of superspike.py."""
+    """Check the coefficients `k`, and return them.
+
+    They may come from this module or from `superspike.py`.
+    """
     if getattr(k, "_fields", None) != Coefficients._fields:
         raise ValueError(f"k is {k!r:.60}: must be Coefficients")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
@@ -371,7 +399,7 @@ def _valid(k, dtype):
 
 
 def _given(k, state, W):
-    """Check k, state and W; return W and its shape (B, n, m)."""
+    """Check `k`, the state and `W`, and return `W` and its shape (B, n, m)."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
@@ -387,7 +415,11 @@ def _given(k, state, W):
 
 
 def _fits(array, shape, dtype):
-    """Return whether an array passes a fast test; if not, `_arrays` checks it."""
+    """Return whether an array is finite and has the given shape and dtype.
+
+    The dtype must be float32 or float64.  If this fast test fails, `_arrays`
+    checks the array.
+    """
     return isinstance(array, np.ndarray) and array.shape == shape \
         and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
         and np.isfinite(array).all()

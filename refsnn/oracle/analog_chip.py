@@ -34,7 +34,10 @@ def _chip_problem():
 
 
 def _emulated(p, effects=()):
-    """Emulate a chip without noise, and return its spikes and ADC codes."""
+    """Emulate a chip without noise, and return its spikes and its ADC codes.
+
+    The dict `effects` changes the hardware effects that are emulated.
+    """
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))

@@ -74,7 +74,7 @@ def write(folder):
 
 
 def _description(found):
-    """Return the contents of vectors.json."""
+    """Return the contents of the file vectors.json as a dict."""
     core = pathlib.Path(refsnn.__file__).parent.glob("[a-z]*.py")
     digests = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
                for path in sorted(core)}
@@ -91,14 +91,22 @@ def _description(found):
 
 
 def _described(values):
-    """Return each number unchanged, and the shape and dtype of each array."""
+    """Describe a dict of values: replace each array by its shape and dtype.
+
+    Numbers are returned unchanged.
+    """
     return {name: value if type(value) in (int, float) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
 
 
 def _measured(vector):
-    """Return statistics of a vector: norms, spike rate, distance to threshold."""
+    """Return statistics of a golden vector as a dict.
+
+    The statistics are the norm of each output, the spike rate, the smallest
+    nonzero distance of a membrane potential from the threshold, and the number
+    of membrane potentials equal to the threshold.
+    """
     arrays = vector.inputs | vector.outputs
     found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
                        for name, value in vector.outputs.items()}}

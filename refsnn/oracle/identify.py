@@ -77,14 +77,24 @@ WORDS = {       # axis: value: how a recording with this value differs from a pr
 
 
 class Candidate(NamedTuple):
-    """Hold a preset and its change, axis = value; None means no change."""
+    """Hold a candidate: a preset, and the one convention that differs from it.
+
+    The field `axis` names the convention, and `value` is its new value.  Both
+    are None if the candidate is the preset itself.
+    """
+
     preset: str
     axis: str
     value: object
 
 
 class Parting(NamedTuple):
-    """Hold the first differing entry; a gradient has no step, sample or neuron."""
+    """Hold the first entry in which a recording differs from a candidate.
+
+    The values `found` and `wanted` are those of the recording and of the
+    candidate.  If the quantity is a gradient, the three indices are None.
+    """
+
     step: int
     sample: int
     neuron: int
@@ -94,7 +104,7 @@ class Parting(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Hold a test input x (T, B, 1) and the weight W (1, 1) of one neuron."""
+    """Hold a test input x of shape (T, B, 1) for one neuron with weight W."""
     x: np.ndarray
     W: np.ndarray
     shows: str          # conventions that the probe distinguishes
@@ -103,11 +113,12 @@ class Probe(NamedTuple):
 class Tools(NamedTuple):
     """Hold the candidates and the functions that simulate them.
 
-    `presets` maps names to steps, which are NamedTuples with the axes as
-    fields.  `axes` maps each axis to its values; if `axes` is {}, only presets
-    are tested.  `simulate(step, x, W)` returns a dict of "syn", "mem" and
-    "spikes".  `differentiate(step, x, W)` returns the gradient of a loss with
-    respect to W.  `inputs` maps names to probes.
+    The dict `presets` maps names to update steps.  These are NamedTuples with
+    one field for each axis (convention).  The dict `axes` maps each axis to
+    its possible values.  If `axes` is empty, only the presets are tested.
+    The call simulate(step, x, W) returns a dict of "syn", "mem" and "spikes".
+    The call differentiate(step, x, W) returns the gradient of a loss with
+    respect to W.  The dict `inputs` maps names to probes.
     """
 
     presets: dict
@@ -120,10 +131,11 @@ class Tools(NamedTuple):
 class Report(NamedTuple):
     """Hold the conventions that a recording follows.
 
-    `members` lists the candidates that match the recording, presets first.
-    `apart` maps each further member to the name of a probe that distinguishes
-    this member from the first member, or to "".  Without members, `nearest` is
-    the closest candidate, and `parting` its first difference.
+    The list `members` holds the candidates that match the recording, presets
+    first.  The dict `apart` maps each further member to the name of a probe
+    that distinguishes it from the first member, or to "" if no probe does.  If
+    no candidate matches, `nearest` is the closest candidate, and `parting` is
+    its first difference from the recording.
     """
 
     members: list
@@ -150,11 +162,11 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     x : (T, B, m) float
         Input of the recording.
     W, V : (n, m) and (n, n) float
-        Input and recurrent weights; V may be None.
+        Input weights and recurrent weights; V may be None.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
     tau_syn, tau_mem, dt : float
-        Time constants and time step, s.
+        Time constants and time step, in seconds.
     threshold, leak, reset_to, floor : float
         Threshold, leak, reset value and floor of the membrane potential.
     gradients : array, optional
@@ -210,7 +222,10 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
-    """Return the `Tools` that hold and simulate the candidates of `conventions`."""
+    """Return the `Tools` for the candidates that `conventions` defines.
+
+    The constants of the layer become part of the functions of these tools.
+    """
     for name, value in (("tau_syn", tau_syn), ("tau_mem", tau_mem), ("dt", dt)):
         if np.ndim(value) or np.asarray(value).dtype.kind not in "fiu" \
                 or not 0 < value < np.inf:
@@ -252,14 +267,20 @@ def _step(candidate, tools):
 
 
 def _variants(names, tools):
-    """Return all candidates that differ from a named preset in one convention."""
+    """Return all candidates that differ in one convention from a preset.
+
+    Only the presets in `names` are used.
+    """
     return [Candidate(name, axis, value) for name in names
             for axis, values in tools.axes.items() for value in values
             if value != getattr(tools.presets[name], axis)]
 
 
 def _differs(found, wanted, exact, rtol):
-    """Return a mask of the differing entries; unless `exact`, allow a tolerance."""
+    """Return a mask of the entries that differ between two arrays.
+
+    Unless `exact` is True, the arrays may differ by the tolerance of eq. (2).
+    """
     if exact:
         return found != wanted                                             # (1)
     scale = max(np.abs(found).max(initial=0), np.abs(wanted).max(initial=0))
@@ -267,7 +288,10 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """Compare recording and run; return the first difference and the number."""
+    """Compare the recorded arrays with the simulated arrays.
+
+    Return the first difference, or None, and the number of different entries.
+    """
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -283,7 +307,11 @@ def _part(rows, run, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Compare recording and step; return the first difference and the number."""
+    """Compare the recorded arrays and gradients with a simulated update step.
+
+    Return the first difference, or None, and the number of different entries.
+    The gradients are compared only if all other arrays match.
+    """
     parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W), float)
@@ -298,7 +326,10 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _telling(one, other, rows, tools, rtol):
-    """Return the name of a probe that distinguishes two steps; "" means none."""
+    """Return the name of a probe that distinguishes two update steps.
+
+    Return "" if no probe distinguishes them.
+    """
     inputs = tools.inputs or {}
     for names, note in ((tuple(rows), ""), (QUANTITIES, ", with syn and mem")):
         for name, probe in inputs.items():
@@ -321,7 +352,7 @@ def _words(candidate):
 
 
 def _text(members, apart, nearest, parting):
-    """Return the text of the report."""
+    """Return the text of the report on the members or the nearest candidate."""
     if members:
         others = [f"{_words(c)} ({apart[c]})" for c in members[1:] if apart[c]]
         same = [_words(c) for c in members[1:] if not apart[c]]
@@ -384,7 +415,10 @@ def probes(alphas, betas, threshold=1.0):
 
 
 def _ties(alphas, betas, threshold):
-    """For each product of factors, return one solution x of eq. (4), if any."""
+    """Return the probe inputs x for which eq. (4) holds exactly.
+
+    For each product of factors, the result contains at most one input.
+    """
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -400,7 +434,11 @@ def _ties(alphas, betas, threshold):
 # ---- checks
 
 def _real(name, value, *shape):
-    """Return a finite float64 array of the given shape; None is any length > 0."""
+    """Check that a value is a finite real array, and return it in float64.
+
+    The array must have the given shape.  None in this shape permits any
+    length above 0.
+    """
     a = np.asarray(value)
     fits = a.ndim == len(shape) and all(
         size if want is None else size == want
@@ -413,7 +451,10 @@ def _real(name, value, *shape):
 
 
 def _recorded(recording, shape):
-    """Check and return the recorded arrays; reject an all-zero array."""
+    """Check the recorded arrays, and return them in a dict.
+
+    Raise an error if an array is zero everywhere.
+    """
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())
@@ -429,7 +470,7 @@ def _recorded(recording, shape):
 
 
 def _checked(tools, gradients, rtol):
-    """Check the tools, the gradients and rtol; return the gradients."""
+    """Check the tools, the gradients and the tolerance; return the gradients."""
     if not isinstance(tools.presets, dict) or not tools.presets \
             or not isinstance(tools.axes, dict):
         raise ValueError(f"presets and axes are {tools.presets!r} and {tools.axes!r}: "

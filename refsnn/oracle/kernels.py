@@ -30,12 +30,12 @@ def _network(seed, samples):
 
 
 def _numbered(letter, arrays):
-    """Return a dict of layer arrays with numbered names such as W0 and W1."""
+    """Return a dict of the arrays of all layers, with names such as W0 and W1."""
     return {f"{letter}{i}": a for i, a in enumerate(arrays)}
 
 
 def _ntk(*, reduction):
-    """Build the golden vector for the tangent kernel of all outputs or their sum."""
+    """Build the golden vector for the tangent kernel with a given reduction."""
     weights, biases, x = _network(13, 4)
     recording = mlp.forward(weights, biases, x)
     signals = mlp.signals(weights, recording)
@@ -71,7 +71,7 @@ def _ntk(*, reduction):
 
 
 def _ntt(*, kind):
-    """Build the golden vector for the transfer loss with the given kernel type."""
+    """Build the golden vector for the transfer loss with a given kind of kernel."""
     teacher, biases, x = _network(14, 6)
     weights, _, _ = _network(15, 6)
     masks = [(numbers([16, i], *W.shape) < 0.5) * 1.0 for i, W in enumerate(weights)]
@@ -116,7 +116,7 @@ def _ntt(*, kind):
 
 
 def _linearised():
-    """Build the golden vector for training as predicted by the initial kernel."""
+    """Build the golden vector for the training that the tangent kernel predicts."""
     p = {"W0": 2 * numbers([47, 0], 6, 3) - 1, "b0": numbers([47, 1], 6) - 0.5,
          "W1": 2 * numbers([47, 2], 2, 6) - 1, "b1": numbers([47, 3], 2) - 0.5,
          "x": 2 * numbers([47, 4], 4, 3) - 1, "x_test": 2 * numbers([47, 5], 3, 3) - 1,

@@ -107,7 +107,11 @@ def _feedback(seed, T, B, m, n):
 
 
 def _trial(settings, x, W, signal):
-    """Simulate a trial; return summed dm, final eligibility and error, spikes."""
+    """Simulate a trial of SuperSpike.
+
+    Return the sum of dm over all steps, the final eligibility, the final error
+    and the spikes.
+    """
     k = superspike.coefficients(settings)
     state = superspike.rest(k, *W.shape)
     dm, spikes = 0, []
@@ -121,7 +125,7 @@ def _trial(settings, x, W, signal):
 
 
 def _superspike(seed, T, B, m, n):
-    """Build the golden vector for SuperSpike over one trial, step by step."""
+    """Build the golden vector for SuperSpike in one trial."""
     x = (numbers([seed, 0], T, B, m) < 0.3).astype(float)
     W = 0.1 * numbers([seed, 1], B, n, m)
     signal = (numbers([seed, 2], T, B, n) < 0.1) * 1.0 - (

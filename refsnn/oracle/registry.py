@@ -20,7 +20,7 @@ __all__ = ["REGISTRY", "Entry"]
 
 
 class Entry(NamedTuple):
-    """Hold the function, size and options that build one golden vector."""
+    """Hold the function that builds a golden vector, and its arguments."""
     function: Callable
     size: tuple = ()
     options: dict = {}

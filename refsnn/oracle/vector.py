@@ -20,7 +20,11 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """Hold a known mistake: its name, a public source and the changed outputs."""
+    """Hold a known mistake and the outputs that it changes.
+
+    The field `seen` is a public source of the mistake, or "".
+    """
+
     name: str
     seen: str
     outputs: dict
@@ -29,7 +33,8 @@ class Mutant(NamedTuple):
 class Vector(NamedTuple):
     """Hold a problem in words and arrays, its correct outputs and its mutants.
 
-    If `exact` is True, outputs must be equal; otherwise, a tolerance applies.
+    If `exact` is True, results must equal the outputs.  Otherwise, results may
+    differ from the outputs by a tolerance.
     """
 
     name: str
