@@ -202,8 +202,7 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """Add the effect of each spike on later thresholds of the same neuron to `dspikes`.
-    """
+    """Return `dspikes` plus the effect of each spike on its neuron's thresholds."""
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later

@@ -62,8 +62,7 @@ FLOOR = 1e-17                       # plotted value of a difference of 0
 
 
 def jobs(size, seed, data):
-    """Return one job for each network, and one for each pair of a rule and a layer size.
-    """
+    """Return a job for each network, and a job for each pair of rule and layer size."""
     networks, repeats = REPEATS[size]
     return [(deviate, {"seed": seed, "network": i}) for i in range(networks)] \
         + [(cost, {"seed": seed, "rung": rung, "neurons": n, "repeats": repeats})

@@ -183,8 +183,7 @@ def _index(documents):
 
 
 def card(document, out):
-    """Return the HTML of one figure: its picture, its caption, its claims and its links.
-    """
+    """Return the HTML of one figure: the picture, the caption, the claims and links."""
     name, title = document["name"], html.escape(document["title"])
     link = html.escape(urllib.parse.quote(name))
     caption = "".join(f"<p>{html.escape(part)}</p>\n"
@@ -233,7 +232,7 @@ def bound(claim):
 
 
 def _note(document):
-    """Return a note on a figure: its size, seed, number of jobs, computing time and data.
+    """Return a note on a figure: size, seed, number of jobs, computing time and data.
     """
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
             f'{document["jobs"]} jobs, {took(document)} of computing, data: '

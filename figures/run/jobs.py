@@ -104,7 +104,7 @@ def _code_when_loaded(root, module):
 
 
 def data_key(folder):
-    """Return a digest of the names, sizes and modification times of the files in a folder.
+    """Return a digest of the names, sizes and modification times of a folder's files.
     """
     if folder is None:
         return None
@@ -124,7 +124,7 @@ def _is_plain(value):
 
 
 def tasks(root, name, module, size, seed, data, identity):
-    """Return the tasks of one figure, in the order in which its function `jobs` lists them.
+    """Return the tasks of one figure, in the order of its function `jobs`.
 
     The key of a task covers its code, arguments, size, seed and data, the versions of
     NumPy and SciPy, and the keys of the jobs that it continues.

@@ -71,9 +71,8 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
     """Train on the next `number` tasks.
 
     Return the contribution of each task to the importances.  The sequence has `total`
-    tasks.  The sequence has `total` tasks.  The array "added i" holds the contributions
-    in layer i, with one row for each task.  If further tasks follow, the learner is
-    returned as well.
+    tasks.  The array "added i" holds the contributions in layer i, with one row for
+    each task.  If further tasks follow, the learner is returned as well.
     """
     images = training.framed(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")

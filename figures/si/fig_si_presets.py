@@ -8,8 +8,8 @@ all tasks differ by at most 0.03 (means over 3 runs).  In some of these five
 implementations, the penalty gradient enters the path integral; this choice hardly
 changes the accuracy.  Some of the five clamp negative importances at 0; this choice has
 no effect, because no importance is negative.  The default strength is 0.1 in some
-implementations and 10 in others.  The choice between 0.1 and 10 changes the accuracy
-more than the choice of one of the five implementations at equal strength.
+implementations and 10 in others.  The choice of the strength has a larger effect on
+the accuracy than these two choices.
 
 The other two implementations deviate from these five.  The library mammoth before
 September 2024 (preset mammoth_old) computes the path integral as if the parameters

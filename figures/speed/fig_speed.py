@@ -108,8 +108,7 @@ DRAWN = (*SIZES, *speed_rtrl.SIZES, *speed_ntk.TASKS, *speed_si.TASKS,
 
 
 def jobs(size, seed, data):
-    """Return one job for each number of threads, and one job for each other measurement.
-    """
+    """Return a job for each number of threads, and a job for each other measurement."""
     counts = {"quick": (1,), "default": (1, 2), "full": (1, 2)}[size]
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     return [(measure, {"threads": threads, "repeats": repeats, "seed": seed})
@@ -169,7 +168,7 @@ def sparsely(p):
 
 
 def halved(build, p, pool):
-    """Return a function that runs a training step on both halves of a batch in parallel.
+    """Return a function that runs one step on both halves of a batch in parallel.
 
     The function `build` returns the step function of a problem.  The two steps run in
     two Python threads.

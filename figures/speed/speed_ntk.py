@@ -344,7 +344,7 @@ def missing():
 
 
 def contenders(task, seed):
-    """Return the pairs (name, function) of all contenders in a task, and the peak memory.
+    """Return the pairs (name, function) of all contenders, and their peak memory.
 
     The peak memory is {name: bytes}.  Contenders whose memory cannot be measured are
     omitted from this dict.

@@ -85,8 +85,7 @@ def recorded(p):
 
 
 def online(p):
-    """Return a function that runs RTRL in `refsnn` during each time step of the network.
-    """
+    """Return a function that runs RTRL of `refsnn` in each time step of the network."""
     (T, B, m), n = p.x.shape, len(p.W)
     shape = (B, n, n * (m + n))
 

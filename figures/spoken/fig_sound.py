@@ -80,8 +80,7 @@ def binned(a):
 
 
 def hear(word, channels, folder, seed):
-    """Convert one word to spikes; return a dict of the signals of all processing stages.
-    """
+    """Convert one word to spikes; return a dict of the signals of all stages."""
     samples, generator, planned = sound(word, folder, seed)
     x, dt = audio.prepare(samples, RATE), 2 / RATE
     table = basilar.table(basilar.places(channels))

@@ -36,8 +36,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data):
-    """Return the jobs that make each data set, and the jobs that summarise each data set.
-    """
+    """Return the jobs that make the data sets, and the jobs that summarise them."""
     listed = []
     for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
         first = len(listed)

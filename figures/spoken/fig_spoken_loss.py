@@ -172,8 +172,7 @@ def described(condition):
 
 
 def large_key(data, name):
-    """Return the key of the network of 1,024 neurons, or None if there is no such network.
-    """
+    """Return the key of the network of 1,024 neurons, or None if `data` lacks it."""
     return next((key for key in data if key.startswith(f"{name} recurrent, hidden")),
                 None)
 

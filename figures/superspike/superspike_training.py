@@ -119,7 +119,7 @@ def layer(W, settings):
 
 
 def run(layers, x):
-    """Simulate one block; return the new layers, their recordings and the output spikes.
+    """Simulate one block; return the new layers, the recordings and output spikes.
 
     Returns
     -------
