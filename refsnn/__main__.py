@@ -74,10 +74,8 @@ def _convert(options):
 
 
 def _samples(path, ramp):
-    """Return the normalised sound of a recording.
-
-    Error messages contain the name of the file.
-    """
+    """Return the normalised sound of a recording.  Error messages contain the
+    name of the file."""
     from refsnn import audio
     sound, rate = audio.read(path)
     try:
@@ -95,10 +93,8 @@ def _name(path):
 
 
 def _stream(x, seed):
-    """Return the random generator of one recording.
-
-    The seed depends on `seed` and on the samples of the recording.
-    """
+    """Return the random generator of one recording.  The seed depends on
+    `seed` and on the samples of the recording."""
     import numpy as np
     digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
     words = [int(word) for word in np.frombuffer(digest, "<u4")]
@@ -166,10 +162,8 @@ def _read(path):
 
 
 def _write(wanted):
-    """Write new files, either all of them or none.
-
-    The dict `wanted` maps the path of each file to its bytes.
-    """
+    """Write new files, either all of them or none.  The dict `wanted` maps the
+    path of each file to its bytes."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():

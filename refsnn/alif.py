@@ -377,11 +377,9 @@ def _checked(traces, z, psi):
 
 def _fit(*pairs):
     """Return whether all arrays pass a test that is faster than `_arrays`.
-
     Each array must have the shape that is paired with it and the dtype of the
     first array, and its sum of squares must be finite.  If the test fails,
-    `_arrays` checks the arrays.
-    """
+    `_arrays` checks the arrays."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

@@ -97,9 +97,7 @@ def read(path, *, longest=30.0):
 
 def _wav(path, file, longest):
     """Return the samples, the sampling rate and the bit depth of a WAV file.
-
-    The bit depth is 0 for floating-point samples.
-    """
+    The bit depth is 0 for floating-point samples."""
     fmt, length = _chunks(path, file)
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
@@ -128,10 +126,8 @@ def _wav(path, file, longest):
 
 
 def _chunks(path, file):
-    """Return the format chunk of a WAV file and the number of data bytes.
-
-    The position in the file is then the start of the data.
-    """
+    """Return the format chunk of a WAV file and the number of data bytes.  The
+    position in the file is then the start of the data."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")

@@ -135,10 +135,8 @@ def phase(frequencies, places, membrane="2021"):
 
 
 def _wave(w, c, k):
-    """Return the impedance xi, the wave number g and the phase G.
-
-    These quantities follow from eqs. (1), (2) and (7).
-    """
+    """Return the impedance xi, the wave number g and the phase G. These
+    quantities follow from eqs. (1), (2) and (7)."""
     A, damping = k.a + k.m * w ** 2, 1j * w * k.delta * np.sqrt(k.C0 * k.m)
 
     def at(y):
@@ -244,10 +242,8 @@ def interpolate(table, frequencies, channels=None):
 
 def _grid(frequencies, places, membrane):
     """Check the arguments, and return them in the form that eq. (1) needs.
-
     The result holds the angular frequencies w as a column, the places as a
-    row, and the constants of the membrane.
-    """
+    row, and the constants of the membrane."""
     f, c = _arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                    frequencies, places, dtype=np.float64)
     if not isinstance(_one_of("membrane", membrane, *MEMBRANES, Membrane), Membrane):

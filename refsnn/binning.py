@@ -351,10 +351,8 @@ def _window(binning):
 
 
 def _events(times, units, n):
-    """Check the times, the units and the number `n` of units; return all three.
-
-    `times` and `units` are lists with one array for each recording.
-    """
+    """Check the times, the units and the number `n` of units; return all
+    three.  `times` and `units` are lists with one array for each recording."""
     n, = _arrays("channels () int in [1, inf)", n)
     times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]",
                            list(times), list(units))

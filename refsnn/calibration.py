@@ -145,9 +145,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 def _response(sweep):
     """Return the response P (T, N) to a unit of drive, and the drive d50 (N,).
-
-    At the drive d50, half of the images elicit a spike.
-    """
+    At the drive d50, half of the images elicit a spike."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -160,9 +158,7 @@ def _response(sweep):
 
 def _jump(sweep, P, dt):
     """Return tau_mem and the ADC code of the reset potential of each neuron.
-
-    Both values are NaN for neurons without suitable spikes.
-    """
+    Both values are NaN for neurons without suitable spikes."""
     lags, E, count, after, spiking = np.arange(3, 10), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -186,9 +182,7 @@ def _jump(sweep, P, dt):
 
 def _fit(P, tau_mem, tau_syn, dt):
     """Fit the amplitude of the current and `tau_syn` by Gauss-Newton steps.
-
-    Return two arrays with one value for each neuron.
-    """
+    Return two arrays with one value for each neuron."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
     theta = np.stack([np.log(np.maximum(P.max(axis=0), 1e-6) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
@@ -208,11 +202,9 @@ def _fit(P, tau_mem, tau_syn, dt):
 
 
 def _shape(theta, t, tau_mem):
-    """Return the response P (T, N) of eq. (2).
-
-    The rows of `theta` are the logarithm of the amplitude, the logarithm of
-    tau_syn, and the arrival time of the input.
-    """
+    """Return the response P (T, N) of eq. (2).  The rows of `theta` are the
+    logarithm of the amplitude, the logarithm of tau_syn, and the arrival time
+    of the input."""
     size, tau, start = theta
     return np.exp(size) * _kernel(t[:, None] - start, np.exp(tau), tau_mem)  # (2)
 
@@ -227,9 +219,8 @@ def _kernel(t, a, b):
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
     """Measure the responses to all drives for `repeats` sets of input rows.
-
-    Return a list of (drive, spikes, ADC codes minus `base`), one for each set.
-    """
+    Return a list of (drive, spikes, ADC codes minus `base`), one for each
+    set."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -239,10 +230,8 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return the weights of the inputs, and `most` + 1 images.
-
-    Image d activates inputs with a total drive of unit * d.
-    """
+    """Return the weights of the inputs, and `most` + 1 images.  Image d
+    activates inputs with a total drive of unit * d."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
@@ -254,10 +243,8 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _trial(run, weights, images, neurons):
-    """Return the spikes and samples (T, B, N) of a trial on the chip.
-
-    Each image provides input only in time bin 0.
-    """
+    """Return the spikes and samples (T, B, N) of a trial on the chip.  Each
+    image provides input only in time bin 0."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,

@@ -103,10 +103,8 @@ def _difference(loss, thetas, direction, step):
 
 
 def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
-    """Raise an error unless a gradient and a finite difference agree.
-
-    The error is an AssertionError that begins with the text `where`.
-    """
+    """Raise an error unless a gradient and a finite difference agree.  The
+    error is an AssertionError that begins with the text `where`."""
     larger = max(abs(analytic), abs(numeric), scale)
     if larger == 0 or not noise <= RESOLVED * larger:
         fault = (f"finite difference {numeric:.17g} has rounding noise {noise:.3g}, "
@@ -348,10 +346,8 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return `f` as a function of a list of arrays.
-
-    This function raises an error if the value of `f` is not finite.
-    """
+    """Return `f` as a function of a list of arrays.  This function raises an
+    error if the value of `f` is not finite."""
     single = not isinstance(theta, (list, tuple))
 
     def loss(thetas):

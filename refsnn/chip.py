@@ -412,11 +412,9 @@ def _model(chip, effects, matrices, K, dt, scale):
 
 
 def _kernel(h, a, b):
-    """Return p(h, a, b) of eq. (10).
-
-    This is the membrane potential at time h after a unit of synaptic current
-    at time 0, for the time constants `a` and `b`.
-    """
+    """Return p(h, a, b) of eq. (10).  This is the membrane potential at time h
+    after a unit of synaptic current at time 0, for the time constants `a` and
+    `b`."""
     x = np.abs(h * (1 / b - 1 / a))
     x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
@@ -444,11 +442,9 @@ def _synapses(chip, matrices, scale, c):
 
 
 def _loop(model, x, closes, effects, rng):
-    """Run all integration steps of the emulation.
-
-    Return the sampled membrane potentials, the spikes in each time bin, and
-    the positions of the spikes in the sequence of integration steps.
-    """
+    """Run all integration steps of the emulation.  Return the sampled membrane
+    potentials, the spikes in each time bin, and the positions of the spikes in
+    the sequence of integration steps."""
     (T, B, _), (N,), n = x.shape, model.beta.shape, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     ends, images, pulses = _arrivals(x, model, effects, rng)
@@ -487,10 +483,8 @@ def _loop(model, x, closes, effects, rng):
 
 def _arrivals(x, model, effects, rng):
     """Compute the input currents of all integration steps, sorted by step.
-
     Return (ends, images, currents).  The rows ends[j] to ends[j + 1] - 1 of
-    `images` and `currents` belong to step j.
-    """
+    `images` and `currents` belong to step j."""
     (T, B, m), K = x.shape, model.K
     t, b, i = np.nonzero(x)
     kept = rng.random(len(t)) >= effects["loss"]
@@ -509,12 +503,10 @@ def _arrivals(x, model, effects, rng):
 
 
 def _schedule(T, B, model, sampling, rng):
-    """Draw the times of all samples of the membrane potentials.
-
-    Return (ends, bins, images, fractions).  The entries ends[j] to
-    ends[j + 1] - 1 of the last three arrays belong to integration step j.  A
-    fraction is the position of a sample between steps j - 1 and j.
-    """
+    """Draw the times of all samples of the membrane potentials.  Return (ends,
+    bins, images, fractions).  The entries ends[j] to ends[j + 1] - 1 of the
+    last three arrays belong to integration step j.  A fraction is the position
+    of a sample between steps j - 1 and j."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
@@ -527,9 +519,7 @@ def _schedule(T, B, model, sampling, rng):
 
 def _advance(model, v, syn, new, work, rng):
     """Write the membrane potentials of the next integration step to `new`.
-
-    The synaptic currents `syn` are updated in place.
-    """
+    The synaptic currents `syn` are updated in place."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]
@@ -555,10 +545,8 @@ def _sample(seen, samples, j, v, new):
 
 
 def _onward(model, fired, last, loss, rng):
-    """Return the synaptic currents that the spikes of one step cause.
-
-    The result is None if no spike occurs.
-    """
+    """Return the synaptic currents that the spikes of one step cause.  The
+    result is None if no spike occurs."""
     if not len(last):
         return None
     fired.ravel()[last[rng.random(len(last)) < loss]] = False
@@ -567,10 +555,8 @@ def _onward(model, fired, last, loss, rng):
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Convert the sampled membrane potentials `seen` to ADC codes.
-
-    The leak potential is added to `seen` in place.
-    """
+    """Convert the sampled membrane potentials `seen` to ADC codes.  The leak
+    potential is added to `seen` in place."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
@@ -632,10 +618,8 @@ def _options(chip, rng, step, dt, scale, code, reset_after):
 
 
 def _network(chip, effects, weights, spikes):
-    """Check the weights and the input spikes, and return them.
-
-    The result is ([hidden, recurrent, readout], spikes).
-    """
+    """Check the weights and the input spikes, and return them.  The result is
+    ([hidden, recurrent, readout], spikes)."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in names]

@@ -176,10 +176,8 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the transmitter pools q, c and w after each time step of `v`.
-
-    The yielded arrays are overwritten in the next time step.
-    """
+    """Yield the transmitter pools q, c and w after each time step of `v`.  The
+    yielded arrays are overwritten in the next time step."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     c = M * y * k / (l * k + y * (l + r))
@@ -280,11 +278,8 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete the spikes that occur during the refractory time.
-
-    Each point is deleted if it is less than `steps` after an earlier point
-    that remains.
-    """
+    """Delete the spikes that occur during the refractory time.  Each point is
+    deleted if it is less than `steps` after an earlier point that remains."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)

@@ -236,10 +236,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
-    """Compute the constants of eqs. (2)-(7), and return them in `dtype`.
-
-    The computation uses float64.
-    """
+    """Compute the constants of eqs. (2)-(7), and return them in `dtype`.  The
+    computation uses float64."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = _arrays(
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
@@ -312,11 +310,9 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return two slices and a flag that define the rows of a recording.
-
-    The slices select the recorded states of s and u.  The flag is True if
-    R(u, s) replaces u in the recording.
-    """
+    """Return two slices and a flag that define the rows of a recording.  The
+    slices select the recorded states of s and u.  The flag is True if R(u, s)
+    replaces u in the recording."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 

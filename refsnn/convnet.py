@@ -158,11 +158,9 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the inputs of a layer in the form that is multiplied by its weights.
-
-    If W belongs to a convolution, return the patches of each map.  If W
-    belongs to a dense layer, flatten each input.
-    """
+    """Return the inputs of a layer in the form that is multiplied by its
+    weights.  If W belongs to a convolution, return the patches of each map.
+    If W belongs to a dense layer, flatten each input."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -171,10 +169,8 @@ def _patches(x, W):
 
 def _windows(maps, pool):
     """Split the maps into four views, one for each position in a 2 x 2 window.
-
     The positions are ordered row by row.  If `pool` is False, return the maps
-    themselves in a list.
-    """
+    themselves in a list."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -214,10 +210,8 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Compute the gradient from the last layer down to the first layer.
-
-    The list `dinputs` holds the derivatives Abar.  An entry None stands for 0.
-    """
+    """Compute the gradient from the last layer down to the first layer.  The
+    list `dinputs` holds the derivatives Abar.  An entry None stands for 0."""
     dz, dW, db = doutputs[:, None], [], []
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
@@ -229,10 +223,8 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dz, extra=None):
-    """Compute dz[i-1] from dz[i], by eq. (6) or by eq. (11).
-
-    Equation (11) is used if `extra` is the derivative Abar, not None.
-    """
+    """Compute dz[i-1] from dz[i], by eq. (6) or by eq. (11).  Equation (11) is
+    used if `extra` is the derivative Abar, not None."""
     weights, pools, recording, reads = net
     W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
     gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)
@@ -257,9 +249,7 @@ def _gate(z, pool):
 
 def _unpatch(dz, W, shape, extra):
     """Return the maps C^T (dz W + extra) of eq. (11), each of the given shape.
-
-    If `extra` is None, it stands for 0, which gives eq. (6).
-    """
+    If `extra` is None, it stands for 0, which gives eq. (6)."""
     if W.ndim == 2:
         return (dz @ W if extra is None else dz @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dz.shape[1:3], W.shape[1], W.shape[3]
@@ -274,9 +264,7 @@ def _unpatch(dz, W, shape, extra):
 
 def _blocks(rows, size):
     """Return slices that divide an array into blocks of about BLOCK bytes.
-
-    The array has `rows` rows, and each row has `size` bytes.
-    """
+    The array has `rows` rows, and each row has `size` bytes."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
@@ -435,10 +423,8 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Check the weights and the pooling flags, and return both.
-
-    The list of flags is extended by False for each dense layer.
-    """
+    """Check the weights and the pooling flags, and return both.  The list of
+    flags is extended by False for each dense layer."""
     for name, value in (("weights", weights), ("pools", pools)):
         _one_of(name, value, list, tuple)
     if not 0 < len(pools) < len(weights) or {*map(type, pools)} - {bool, np.bool_}:
@@ -452,10 +438,8 @@ def _layers(weights, pools):
 
 def _maps(weights, pools, x):
     """Return the shapes of the inputs x[l] and of the pre-activations z[l].
-
     The tuple `x` is the shape of an image.  Raise an error if the weights of a
-    layer do not fit the shape of its input.
-    """
+    layer do not fit the shape of its input."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -469,10 +453,8 @@ def _maps(weights, pools, x):
 
 
 def _read(weights, recording, pools):
-    """Check the weights, the pooling flags and the recording.
-
-    Return all three, and the shape of the input x[l] of each layer.
-    """
+    """Check the weights, the pooling flags and the recording.  Return all
+    three, and the shape of the input x[l] of each layer."""
     weights, pools = _layers(weights, pools)
     pre, dtype = getattr(recording, "pre", None), weights[0].dtype
     if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
@@ -490,9 +472,8 @@ def _read(weights, recording, pools):
 
 def _list(name, arrays, shapes, kind="", dtype=None):
     """Check that the arrays of a list have the given shapes, and return them.
-
-    A question mark in `name` permits None in place of the list or of an array.
-    """
+    A question mark in `name` permits None in place of the list or of an
+    array."""
     name, gap, _ = name.partition("?")
     arrays = [None] * len(shapes) if gap and arrays is None else arrays
     if len(_one_of(name, arrays, list, tuple)) != len(shapes):

@@ -250,10 +250,8 @@ def idx(path, *, limit=1 << 31):
 
 
 def _header(path, stream, limit, size, zipped):
-    """Read the header of an IDX file.
-
-    Return the dtype and the shape of the array, and the number of its bytes.
-    """
+    """Read the header of an IDX file.  Return the dtype and the shape of the
+    array, and the number of its bytes."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES \
             or magic[3] == 0:

@@ -146,10 +146,8 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
 
 
 def _dtype(dtype, default):
-    """Check that a dtype is float32 or float64, and return it.
-
-    If `dtype` is None, check and return `default`.
-    """
+    """Check that a dtype is float32 or float64, and return it.  If `dtype` is
+    None, check and return `default`."""
     try:
         found = np.dtype(default if dtype is None else dtype)
     except TypeError:

@@ -132,10 +132,8 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
 
 @contextlib.contextmanager
 def _opened(path):
-    """Open an HDF5 file for reading.
-
-    Errors of the HDF5 library are converted to a ValueError.
-    """
+    """Open an HDF5 file for reading.  Errors of the HDF5 library are converted
+    to a ValueError."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be an HDF5 file of spikes")
     _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is not an HDF5 file",
@@ -189,9 +187,7 @@ def _lengths(data, path, field, width):
 
 def _chunk(data, where, k):
     """Return the index of the first entry of chunk k, and the chunk's bytes.
-
-    The bytes are decompressed.
-    """
+    The bytes are decompressed."""
     first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
     skipped, raw = data.id.read_direct_chunk(first)
     for i in range(plan.get_nfilters()):
@@ -203,10 +199,8 @@ def _chunk(data, where, k):
 
 
 def _column(file, path, field, kinds, needed=True):
-    """Return an HDF5 dataset of numbers or texts as an array.
-
-    The result is None if the dataset is absent and `needed` is False.
-    """
+    """Return an HDF5 dataset of numbers or texts as an array.  The result is
+    None if the dataset is absent and `needed` is False."""
     data = _field(file, path, field, needed)
     if data is None:
         return None
@@ -224,9 +218,7 @@ def _column(file, path, field, kinds, needed=True):
 
 def _field(file, path, field, needed=True):
     """Return a one-dimensional HDF5 dataset that is stored in the file itself.
-
-    The result is None if the dataset is absent and `needed` is False.
-    """
+    The result is None if the dataset is absent and `needed` is False."""
     data, so_far = file, []
     for name in field.split("/"):
         _need(isinstance(data, h5py.Group), f"{path}, {'/'.join(so_far)} is no group",
@@ -321,9 +313,7 @@ def _fill(file, path, spikes, N, channels):
 
 def _about(path, labels, keys, speaker, meta):
     """Check the labels, the keys, the speakers and the speakers' properties.
-
-    Return them as arrays.
-    """
+    Return them as arrays."""
     keys, labels, most = np.asarray(keys), np.asarray(labels), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
@@ -354,10 +344,8 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Check the spikes of a recording, and return their times and units.
-
-    The times are in float64, the units in int64.
-    """
+    """Check the spikes of a recording, and return their times and units.  The
+    times are in float64, the units in int64."""
     _need(times.ndim == 1 and times.shape == units.shape and times.dtype.kind == "f"
           and units.dtype.kind in "iu", f"{where}: spikes/times, spikes/units are of "
           f"shapes {times.shape}, {units.shape}, {times.dtype}, {units.dtype}",

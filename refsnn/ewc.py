@@ -120,11 +120,8 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return the errors e of eqs. (7)-(9), and a factor for each error.
-
-    The factor is the square root of the weight of the error in these
-    equations.
-    """
+    """Return the errors e of eqs. (7)-(9), and a factor for each error.  The
+    factor is the square root of the weight of the error in these equations."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if _one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
@@ -232,10 +229,8 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _quadratic(state, parameters, strength):
-    """Return F, the difference theta - anchor, and the penalty coefficient.
-
-    F and the difference are lists with one array for each parameter array.
-    """
+    """Return F, the difference theta - anchor, and the penalty coefficient.  F
+    and the difference are lists with one array for each parameter array."""
     if type(strength) is not float or not 0 <= strength < float("inf"):
         strength, = _arrays("strength () in [0, inf)", strength, dtype=np.float64)
     theta = _lists("parameters", parameters)
@@ -247,9 +242,7 @@ def _quadratic(state, parameters, strength):
 
 def _formed(name, arrays, like):
     """Raise an error if an array overflows, and return the arrays otherwise.
-
-    Return a list if `like` is a list or a tuple, and one array otherwise.
-    """
+    Return a list if `like` is a list or a tuple, and one array otherwise."""
     if not all(np.isfinite(a).all() for a in arrays):
         raise ValueError(f"{name} overflows {arrays[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")
@@ -263,10 +256,8 @@ def _state(state, theta):
 
 
 def _lists(name, value, like=None):
-    """Check `value`, and return it as a list of arrays.
-
-    If `like` is given, the arrays must have the shapes and dtypes of `like`.
-    """
+    """Check `value`, and return it as a list of arrays.  If `like` is given,
+    the arrays must have the shapes and dtypes of `like`."""
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     count = len(like) if like else max(1, len(arrays))

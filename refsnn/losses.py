@@ -240,10 +240,8 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Convolve the spike trains with K along time.
-
-    The convolution consists of two low-pass filters in series.
-    """
+    """Convolve the spike trains with K along time.  The convolution consists
+    of two low-pass filters in series."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
@@ -332,10 +330,8 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def _all_steps(dcounts, spikes):
-    """Return the derivative of a loss with respect to the spikes.
-
-    The derivative equals `dcounts` at every time step.
-    """
+    """Return the derivative of a loss with respect to the spikes.  The
+    derivative equals `dcounts` at every time step."""
     return np.broadcast_to(dcounts, spikes.shape).astype(spikes.dtype)
 
 

@@ -174,10 +174,8 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
 
 
 def _sweep(V, c, gates, e, c0, dc, q):
-    """Apply eqs. (5)-(7) backward in time.
-
-    Return dz of all time steps, and dh and dc before the first step.
-    """
+    """Apply eqs. (5)-(7) backward in time.  Return dz of all time steps, and
+    dh and dc before the first step."""
     n, dz, dc = c.shape[2], np.empty_like(gates), dc.copy()
     dh, squashed, spare = np.zeros((3,) + dc.shape, dc.dtype)
     slope = np.empty_like(gates[0])
@@ -270,10 +268,8 @@ def _source(rng, dtype):
 
 
 def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
-    """Check all arrays, and return them.
-
-    `more` is empty, or it consists of h, c, gates, dh and dc_last.
-    """
+    """Check all arrays, and return them.  `more` is empty, or it consists of
+    h, c, gates, dh and dc_last."""
     p, q = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *arrays = _arrays(
         "W (g, m) float, V (g, n) float, b (g) float, x (T, B, m) float, "

@@ -166,10 +166,9 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Return the derivative phi'(z[l]) of the activation for each hidden layer.
-
-    Raise an error if `activation` is not the function used in the recording.
-    """
+    """Return the derivative phi'(z[l]) of the activation for each hidden
+    layer.  Raise an error if `activation` is not the function used in the
+    recording."""
     found = []
     for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -187,10 +186,8 @@ def _slopes(inputs, pre, activation):
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """Compute the gradient backward through the layers, eqs. (5) and (13).
-
     The list `dinputs` holds A[l], the list `extra` holds c[l] of eq. (12), and
-    the list `gain` holds the sums of eq. (11).  An entry None stands for 0.
-    """
+    the list `gain` holds the sums of eq. (11).  An entry None stands for 0."""
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -238,11 +235,9 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Select the units that have a nonzero signal in any sample.
-
-    Return the indices of these units and a matrix of their signals, with one
-    row for each pair of sample and output.
-    """
+    """Select the units that have a nonzero signal in any sample.  Return the
+    indices of these units and a matrix of their signals, with one row for each
+    pair of sample and output."""
     rows = signals.reshape(-1, signals.shape[2])
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -310,10 +305,8 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Compute c[l] of eq. (12), and the contribution of eq. (11) to each dW[l].
-
-    The list `dsignals` holds G[l].  An entry None stands for 0.
-    """
+    """Compute c[l] of eq. (12), and the contribution of eq. (11) to each
+    dW[l].  The list `dsignals` holds G[l].  An entry None stands for 0."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -380,11 +373,9 @@ def _fields(recording):
 
 
 def _network(weights, recording, activation, spec="", *values):
-    """Check the weights, the recording and the arrays `values`.
-
-    Return the weights, the inputs and pre-activations of the recording, the
-    derivatives phi'(z[l]) of the activation, and the arrays `values`.
-    """
+    """Check the weights, the recording and the arrays `values`.  Return the
+    weights, the inputs and pre-activations of the recording, the derivatives
+    phi'(z[l]) of the activation, and the arrays `values`."""
     _one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(RUN + spec, weights, *_fields(recording),
                                             *values)
@@ -392,12 +383,10 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check arrays and lists of arrays with `_arrays`, and return them.
-
-    The string `spec` has one rule for each value.  A rule that contains [{0}]
-    describes a list with one array for each layer {0}.  In a rule, {1} stands
-    for {0} + 1, and {2} stands for the number of layers.
-    """
+    """Check arrays and lists of arrays with `_arrays`, and return them.  The
+    string `spec` has one rule for each value.  A rule that contains [{0}]
+    describes a list with one array for each layer {0}. In a rule, {1} stands
+    for {0} + 1, and {2} stands for the number of layers."""
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
     rules, arrays, parts = [], [], []
     for rule, value in zip(spec.split("; "), values, strict=True):

@@ -116,12 +116,10 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return the inputs, and the signals divided into groups of outputs.
-
-    The signals of each layer get a new axis for the groups, after the samples.
-    If `reduction` is "sum_logits", the signals are first summed over all
-    outputs.  The kernel has only products between outputs of the same group.
-    """
+    """Return the inputs, and the signals divided into groups of outputs.  The
+    signals of each layer get a new axis for the groups, after the samples.  If
+    `reduction` is "sum_logits", the signals are first summed over all outputs.
+    The kernel has only products between outputs of the same group."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -130,10 +128,8 @@ def _grouped(inputs, signals, reduction):
 
 def _tiles(layers, M, K, kind, one=False):
     """Return the pair (row slice, column slice) of each tile of the kernel.
-
     If `one` is True, both batches are the same and the kernel is symmetric:
-    only tiles on and above the diagonal are returned.
-    """
+    only tiles on and above the diagonal are returned."""
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -143,11 +139,9 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Select the units that have a nonzero signal in either batch.
-
-    Return the indices of these units, their signals g and h, and their rows of
-    the mask.
-    """
+    """Select the units that have a nonzero signal in either batch.  Return the
+    indices of these units, their signals g and h, and their rows of the
+    mask."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -168,10 +162,8 @@ def _dense(tile, x, y, g, h, mask):
 
 
 def _gram(tile, g, h, both=1):
-    """Add the products <g_nk, h_mq> to a tile of the kernel, in place.
-
-    Each product is first multiplied by the entry of `both` for its samples.
-    """
+    """Add the products <g_nk, h_mq> to a tile of the kernel, in place.  Each
+    product is first multiplied by the entry of `both` for its samples."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)
@@ -182,20 +174,16 @@ def _rows(block):
 
 
 def _overlap(x, y, mask):
-    """Return the inner sum of eq. (3) plus 1 for all pairs of samples.
-
-    The result has one entry for each pair of samples and each unit j.
-    """
+    """Return the inner sum of eq. (3) plus 1 for all pairs of samples.  The
+    result has one entry for each pair of samples and each unit j."""
     pairs = (x[:, None] * y).reshape(-1, x.shape[1])
     return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
 
 
 def _convolution(tiles, a, b, g, h, mask):
     """Add the kernel of a convolution to all tiles of the kernel, in place.
-
     To limit the memory, the Jacobian is computed for one block of channels at
-    a time.
-    """
+    a time."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
@@ -208,20 +196,16 @@ def _convolution(tiles, a, b, g, h, mask):
 
 def _cuts(N, K, a, g):
     """Return slices that divide the channels of a convolution into blocks.
-
     The Jacobian of a block has at most CHUNK entries, but a block has at least
-    one channel.  The tuples `a` and `g` are shapes of patches and signals.
-    """
+    one channel.  The tuples `a` and `g` are shapes of patches and signals."""
     size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
     return [slice(start, start + size) for start in range(0, g[-1], size)]
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the Jacobian of a convolution for one block of its channels.
-
-    The slice `cut` selects the channels.  The derivatives are with respect to
-    the weights, eq. (4), and are multiplied by the mask, if there is one.
-    """
+    """Return the Jacobian of a convolution for one block of its channels.  The
+    slice `cut` selects the channels.  The derivatives are with respect to the
+    weights, eq. (4), and are multiplied by the mask, if there is one."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
     return J if mask is None else J * mask[cut].ravel()
@@ -276,10 +260,8 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
     """Add the gradient due to a dense layer to dx, dg, dy and dh, in place.
-
     The array D is the derivative of the loss with respect to one tile of the
-    kernel.  The arrays dx and dy may be None, and so may dg and dh.
-    """
+    kernel.  The arrays dx and dy may be None, and so may dg and dh."""
     (r, K, j), m = g.shape, len(y)
     flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -305,10 +287,8 @@ def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
     """Add the gradient due to a convolution to da, dg, db and dh, in place.
-
     The matrix D is the derivative of the loss with respect to the kernel.  The
-    arrays da and db may be None, and so may dg and dh.
-    """
+    arrays da and db may be None, and so may dg and dh."""
     for E, x, s, dx, ds, y, t in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
         ds = np.zeros_like(s) if ds is None else ds
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
@@ -370,11 +350,9 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Check the two batches, the masks and the arrays `values`.
-
-    Return both batches, the array shapes of the left batch, the masks, and the
-    arrays `values`.
-    """
+    """Check the two batches, the masks and the arrays `values`.  Return both
+    batches, the array shapes of the left batch, the masks, and the arrays
+    `values`."""
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
@@ -403,9 +381,7 @@ def _batches(left, right, masks, kind, more="", *values):
 
 def _layers(name, batch, L=None):
     """Check that a batch is a pair of lists, and return the number of layers.
-
-    Both lists must have L arrays, or equally many arrays if L is None.
-    """
+    Both lists must have L arrays, or equally many arrays if L is None."""
     if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(
             isinstance(part, (tuple, list)) for part in batch) \
             or not 0 < len(batch[0]) == len(batch[1]) == (L or len(batch[0])):
@@ -415,11 +391,9 @@ def _layers(name, batch, L=None):
 
 
 def _shapes(name, batch):
-    """Check the array shapes of a batch, and return them for each layer.
-
-    Each entry of the result is the pair of the shape of the inputs and the
-    shape of the signals.
-    """
+    """Check the array shapes of a batch, and return them for each layer.  Each
+    entry of the result is the pair of the shape of the inputs and the shape of
+    the signals."""
     _layers(name, batch)
     layers = [tuple(map(tuple, layer)) for layer in zip(*batch, strict=True)]
     N, K = (*layers[0][1], 0, 0)[:2]

@@ -154,10 +154,8 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 def _powers(values, pace, steps):
     """Return the factors (1 - pace values)^s, and the factors S_s of eq. (3).
-
     Both arrays have one row for each number of steps s, and one column for
-    each eigenvalue in `values`.
-    """
+    each eigenvalue in `values`."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():

@@ -135,11 +135,9 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Simulate the network for a batch of inputs x.
-
-    Return the recording, the signals of the whole batch, and a list with the
-    pair (inputs, signals) of each half of the batch.
-    """
+    """Simulate the network for a batch of inputs x.  Return the recording, the
+    signals of the whole batch, and a list with the pair (inputs, signals) of
+    each half of the batch."""
     if getattr(model, "_fields", None) != Model._fields:
         raise ValueError(f"model is {model!r:.60}: must be a Model")
     if np.ndim(x) < 2 or len(x) < 2:
@@ -295,9 +293,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
 def _moved(optimiser, states, arrays, gradients):
     """Return the optimiser states and the arrays after one optimiser step.
-
-    Each array has its own state and its own gradient.
-    """
+    Each array has its own state and its own gradient."""
     if not arrays:
         return [], []
     states, updates = zip(*map(optimiser, states, gradients), strict=True)
@@ -321,10 +317,8 @@ def _masked(student):
 
 
 def _goal(name, goal, own):
-    """Check that an array of the teacher has the shape of `own`, and return it.
-
-    The result has the dtype of `own`, the same array of the student.
-    """
+    """Check that an array of the teacher has the shape of `own`, and return
+    it.  The result has the dtype of `own`, the same array of the student."""
     return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
                    dtype=own.dtype)[0]
 

@@ -97,10 +97,8 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 def _begin(state, gradient, fields, out):
     """Check the arguments of an optimiser step, and prepare its arrays.
-
-    Return the gradient, the old state arrays, the output arrays and the
-    number t of the new step.
-    """
+    Return the gradient, the old state arrays, the output arrays and the number
+    t of the new step."""
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -115,10 +113,8 @@ def _begin(state, gradient, fields, out):
 
 
 def _blend(decay, old, weight, new, out, work):
-    """Write decay * old + weight * new to the array `out`.
-
-    The array `out` may be `old`, and the array `work` may be `new`.
-    """
+    """Write decay * old + weight * new to the array `out`.  The array `out`
+    may be `old`, and the array `work` may be `new`."""
     np.multiply(new, weight, out=work)
     np.multiply(old, decay, out=out)
     out += work
@@ -164,10 +160,8 @@ def _square(g, work):
 
 
 def _divide(a, factor, scale, eps, update):
-    """Write -factor * a / (scale + eps) to the array `update`.
-
-    The array `update` may be `scale`.
-    """
+    """Write -factor * a / (scale + eps) to the array `update`.  The array
+    `update` may be `scale`."""
     np.add(scale, eps, out=update)
     np.divide(a, update, out=update)
     update *= -factor
@@ -258,10 +252,8 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, rate, eps, decays):
-    """Check the options of an optimiser, and return them as floats.
-
-    This function is faster than `_arrays`.
-    """
+    """Check the options of an optimiser, and return them as floats.  This
+    function is faster than `_arrays`."""
     least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
     for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
@@ -288,10 +280,8 @@ def _past(state, g, fields):
 
 
 def _fitting(name, state, g, fields):
-    """Check a state, and return those of its arrays that `fields` names.
-
-    All other arrays of the state must be None.
-    """
+    """Check a state, and return those of its arrays that `fields` names.  All
+    other arrays of the state must be None."""
     if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
     for field in ("mean", "scale"):
@@ -300,10 +290,8 @@ def _fitting(name, state, g, fields):
 
 
 def _like(name, a, g):
-    """Raise an error if `a` does not have the same shape and dtype as `g`.
-
-    If `g` is None, `a` must be None.
-    """
+    """Raise an error if `a` does not have the same shape and dtype as `g`.  If
+    `g` is None, `a` must be None."""
     found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
                      for x in (a, g))
     if found != wanted:

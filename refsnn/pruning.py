@@ -73,10 +73,8 @@ def magnitude(weights, rho, *, scope="layer"):
 
 def _by_group(scores, scope, keep):
     """Apply the function `keep` to each group of scores, and return the masks.
-
-    A group is one layer, or all layers if `scope` is "global".  The function
-    `keep` maps the flat scores of a group to a flat mask.
-    """
+    A group is one layer, or all layers if `scope` is "global". The function
+    `keep` maps the flat scores of a group to a flat mask."""
     _one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -220,11 +218,9 @@ def scaled(weights, masks, rho):
 
 
 def _list(name, arrays, rule=" float", like=None):
-    """Check a list of non-empty arrays, and return the list.
-
-    If `like` is a list, each array must have the shape and the dtype of the
-    array at the same position in `like`.
-    """
+    """Check a list of non-empty arrays, and return the list.  If `like` is a
+    list, each array must have the shape and the dtype of the array at the same
+    position in `like`."""
     if not _one_of(name, arrays, list, tuple) or len(arrays) != len(like or arrays):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have one for each "
                          "layer, and at least one")

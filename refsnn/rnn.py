@@ -109,10 +109,8 @@ def backward(x, W, V, h, dh, h0=None):
 
 
 def _before(h, h0):
-    """Return the state h[t-1] before each time step t.
-
-    The state before the first step is `h0`, or 0 if `h0` is None.
-    """
+    """Return the state h[t-1] before each time step t.  The state before the
+    first step is `h0`, or 0 if `h0` is None."""
     first = np.zeros_like(h[0]) if h0 is None else h0
     return np.concatenate([first[None], h[:-1]])
 

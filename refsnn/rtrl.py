@@ -238,10 +238,8 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
 
 
 def _factors(now, psi, clamp, model, through_reset):
-    """Return the factors of P and G in eq. (5).
-
-    Each factor has an additional last axis of length 1.
-    """
+    """Return the factors of P and G in eq. (5).  Each factor has an additional
+    last axis of length 1."""
     syn, mem, spikes = now
     beta, gain, threshold, reset = model
     c = 1 - clamp
@@ -252,10 +250,8 @@ def _factors(now, psi, clamp, model, through_reset):
 
 
 def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
-    """Compute some columns of eqs. (4) and (5), without the term D.
-
-    The array `new_G` may be the same as `G`.
-    """
+    """Compute some columns of eqs. (4) and (5), without the term D. The array
+    `new_G` may be the same as `G`."""
     a, b = factors
     np.multiply(P, a, out=new_P)
     new_P += G if (b == 1).all() else b * G                                # (5)
@@ -265,10 +261,8 @@ def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
 
 
 def _diagonal(M, first, w):
-    """Return a view of the part of `M` where D is nonzero.
-
-    The columns of `M` belong to the weights into the neurons from `first` on.
-    """
+    """Return a view of the part of `M` where D is nonzero.  The columns of `M`
+    belong to the weights into the neurons from `first` on."""
     k = M.shape[1] // w
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, w))
 
@@ -330,9 +324,7 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 def _lif_block(factors, alpha, V, psi, z, q, low, high):
     """Return the gradient, eq. (3), of the weights into a block of neurons.
-
-    The block consists of the neurons `low` to `high - 1`.
-    """
+    The block consists of the neurons `low` to `high - 1`."""
     (T, n), w = psi.shape, z.shape[1]
     G, P, new = (np.zeros((n, (high - low) * w), psi.dtype) for _ in range(3))
     spot, total = _diagonal(G, low, w), np.zeros(P.shape[1], psi.dtype)
@@ -347,11 +339,9 @@ def _lif_block(factors, alpha, V, psi, z, q, low, high):
 
 def _fit(*pairs):
     """Return whether all arrays pass a test that is faster than `_arrays`.
-
     Each array must have the shape that is paired with it and the dtype of the
     first array, and its sum of squares must be finite.  If the test fails,
-    `_arrays` checks the arrays.
-    """
+    `_arrays` checks the arrays."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -359,10 +349,8 @@ def _fit(*pairs):
 
 
 def _checked(psi, clamp, alpha, beta, gain, threshold):
-    """Check the refractory mask and the constants, and return them.
-
-    The results have the dtype of `psi`.  If `clamp` is None, the mask is 0.
-    """
+    """Check the refractory mask and the constants, and return them.  The
+    results have the dtype of `psi`.  If `clamp` is None, the mask is 0."""
     clamp = np.zeros_like(psi) if clamp is None else _arrays(
         "psi (B, n) float, clamp (B, n) in {0, 1}", psi, clamp)[1]
     if type(alpha) is type(beta) is type(gain) is type(threshold) is float \
@@ -380,20 +368,16 @@ def _options(reset, *flags):
 
 
 def _fields(name, value):
-    """Return the two pairs (field name, array) of the Influence `value`.
-
-    If `value` is None, both arrays are None.
-    """
+    """Return the two pairs (field name, array) of the Influence `value`.  If
+    `value` is None, both arrays are None."""
     if value is not None and (not isinstance(value, tuple) or len(value) != 2):
         raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
     return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Check the buffer `value`, and return it.
-
-    If `value` is None, return a new array.
-    """
+    """Check the buffer `value`, and return it.  If `value` is None, return a
+    new array."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -408,9 +392,7 @@ def _buffer(name, value, shape, dtype, others):
 
 def _unread(name, value, shape, *dtypes):
     """Check the shape and the dtype of `value`, and return it as an array.
-
-    The entries of the array are not checked.
-    """
+    The entries of the array are not checked."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype not in dtypes:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be "

@@ -155,11 +155,9 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *lists):
-    """Apply a function to the corresponding arrays of all lists.
-
-    Return a list if `like` is a list or a tuple, and one array otherwise.
-    Raise an error if a result overflows.
-    """
+    """Apply a function to the corresponding arrays of all lists.  Return a
+    list if `like` is a list or a tuple, and one array otherwise.  Raise an
+    error if a result overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
         found = [np.asarray(function(*arrays), arrays[0].dtype)
@@ -375,10 +373,8 @@ def _settings(settings):
 
 
 def _lists(name, value, like=None):
-    """Check `value`, and return it as a list of arrays.
-
-    If `like` is given, the arrays must have the shapes and dtypes of `like`.
-    """
+    """Check `value`, and return it as a list of arrays.  If `like` is given,
+    the arrays must have the shapes and dtypes of `like`."""
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     count = len(like) if like else max(1, len(arrays))
@@ -399,10 +395,8 @@ def _lists(name, value, like=None):
 
 
 def _state(state):
-    """Check a state, and return the lists of its three kinds of arrays.
-
-    The lists are the path integral, the importance and the anchor.
-    """
+    """Check a state, and return the lists of its three kinds of arrays.  The
+    lists are the path integral, the importance and the anchor."""
     if not isinstance(state, State) \
             or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
         raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")

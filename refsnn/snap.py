@@ -194,10 +194,8 @@ def gradient(J, F, q, owner, pattern):
 
 def _groups(owner, pattern, states, p):
     """Return the parameters and the kept states of each group of neurons.
-
     Each group corresponds to one row of `pattern`.  The parameters and the
-    states are given by their indices.
-    """
+    states are given by their indices."""
     pattern, = _arrays("pattern (g, n)", pattern)
     owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:

@@ -155,10 +155,8 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
 
 
 def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
-    """Advance the traces by one time step, eqs. (1)-(6).
-
-    The argument `factors` is the result of the function `_factors`.
-    """
+    """Advance the traces by one time step, eqs. (1)-(6).  The argument
+    `factors` is the result of the function `_factors`."""
     syn, mem = traces
     (B, n), c = psi.shape, z.shape[1]
     if rung == "presynaptic":
@@ -346,11 +344,9 @@ def _options(rung, reset, through_reset):
 
 def _fit(*pairs):
     """Return whether all arrays pass a test that is faster than `_arrays`.
-
     Each array must have the shape that is paired with it and the dtype of the
     first array, and its sum of squares must be finite.  If the test fails,
-    `_arrays` checks the arrays.
-    """
+    `_arrays` checks the arrays."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape
@@ -372,10 +368,8 @@ def _present(psi, x, V, syn, mem, spikes):
 
 
 def _masked(psi, clamp):
-    """Check the refractory mask, and return it in the dtype of `psi`.
-
-    If `clamp` is None, return a mask of zeros.
-    """
+    """Check the refractory mask, and return it in the dtype of `psi`.  If
+    `clamp` is None, return a mask of zeros."""
     if clamp is None:
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
@@ -384,10 +378,8 @@ def _masked(psi, clamp):
 
 
 def _constants(spec, psi, *numbers):
-    """Check the constants, and return them in the dtype of `psi`.
-
-    A test that is faster than `_arrays` is used for Python floats.
-    """
+    """Check the constants, and return them in the dtype of `psi`.  A test that
+    is faster than `_arrays` is used for Python floats."""
     if all(type(number) is float for number in numbers) \
             and 0 <= min(numbers[:2]) and max(numbers[:2]) < 0.9999 \
             and 1e-9 < min(numbers[2:]) and max(numbers[2:]) < 1e9:
@@ -396,10 +388,8 @@ def _constants(spec, psi, *numbers):
 
 
 def _earlier(name, traces, shape, psi):
-    """Check the traces, and return them in the dtype of `psi`.
-
-    If `shape` is None, the traces of any rung are accepted.
-    """
+    """Check the traces, and return them in the dtype of `psi`.  If `shape` is
+    None, the traces of any rung are accepted."""
     if not isinstance(traces, tuple) or len(traces) != 2:
         raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
     syn, mem = traces

@@ -359,10 +359,8 @@ def _checked(settings):
 
 
 def _valid(k, dtype):
-    """Check the coefficients `k`, and return them.
-
-    They may come from this module or from `fast.superspike`.
-    """
+    """Check the coefficients `k`, and return them.  They may come from this
+    module or from `fast.superspike`."""
     if getattr(k, "_fields", None) != Coefficients._fields:
         raise ValueError(f"k is {k!r:.60}: must be a result of `coefficients`")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
@@ -372,11 +370,9 @@ def _valid(k, dtype):
 
 
 def _given(k, state, names, W, *others):
-    """Check `k` and the state, and return all other arrays in the dtype of `W`.
-
-    A call of `_arrays` takes half as long as a time step.  It is made only if
-    an array fails a faster test.
-    """
+    """Check `k` and the state, and return all other arrays in the dtype of
+    `W`.  A call of `_arrays` takes half as long as a time step.  It is made
+    only if an array fails a faster test."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, state.eligibility) or W.dtype not in (np.float32, np.float64):
@@ -397,9 +393,7 @@ def _given(k, state, names, W, *others):
 
 def _fits(array, like):
     """Return whether an array is finite and has the shape and dtype of `like`.
-
-    A boolean array with two axes may differ from `like` in its dtype.
-    """
+    A boolean array with two axes may differ from `like` in its dtype."""
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()

@@ -69,10 +69,8 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Return v, the steepness k and the scaled distance z = k |v|.
-
-    The distance z is limited so that (1 + z)^2 is finite.
-    """
+    """Return v, the steepness k and the scaled distance z = k |v|. The
+    distance z is limited so that (1 + z)^2 is finite."""
     v, k = _arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):
@@ -81,10 +79,8 @@ def _scaled(v, steepness):
 
 
 def _pair(v, k, height, bump):
-    """Return f and f' in the dtype of `v`.
-
-    The argument `height` is k |f|, and `bump` is f'.
-    """
+    """Return f and f' in the dtype of `v`.  The argument `height` is k |f|,
+    and `bump` is f'."""
     return (np.copysign(height / k, v).astype(v.dtype, copy=False),
             bump.astype(v.dtype, copy=False))
 

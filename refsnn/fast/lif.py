@@ -142,10 +142,8 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Simulate the hidden layer, and return I after the last time step.
-
-    The values of u and W_out S at all steps are written to the buffers.
-    """
+    """Simulate the hidden layer, and return I after the last time step.  The
+    values of u and W_out S at all steps are written to the buffers."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -170,10 +168,8 @@ def _hidden(tape):
 
 
 def _readout(record, alpha, beta):
-    """Replace the readout input in `record` by the readout potential.
-
-    The array `record` has the shape (T, B, k) and is changed in place.
-    """
+    """Replace the readout input in `record` by the readout potential.  The
+    array `record` has the shape (T, B, k) and is changed in place."""
     syn, mem, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -185,11 +181,8 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Split the input into blocks of `c` time steps.
-
-    Each block is a matrix with one row for each time step and sample, and m
-    columns.
-    """
+    """Split the input into blocks of `c` time steps.  Each block is a matrix
+    with one row for each time step and sample, and m columns."""
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
@@ -200,10 +193,8 @@ def _blocks(x, B, c, dtype):
 
 
 def _aligned(shape, dtype):
-    """Return an array of zeros that is aligned to 64 bytes.
-
-    The alignment makes vectorised code fast.
-    """
+    """Return an array of zeros that is aligned to 64 bytes.  The alignment
+    makes vectorised code fast."""
     size = int(np.prod(shape)) * dtype.itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -254,10 +245,8 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, c, dspikes):
-    """Apply eqs. (7)-(12) backward in time.
-
-    Return the derivatives dW, dV, dW_out and dI[0] of the loss.
-    """
+    """Apply eqs. (7)-(12) backward in time.  Return the derivatives dW, dV,
+    dW_out and dI[0] of the loss."""
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
@@ -338,11 +327,9 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Simulate all blocks of time steps, eqs. (13)-(17).
-
-    Return W_out S at all steps in an array of shape (T, B, k), and the final
-    values of y and v.
-    """
+    """Simulate all blocks of time steps, eqs. (13)-(17).  Return W_out S at
+    all steps in an array of shape (T, B, k), and the final values of y and
+    v."""
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -370,9 +357,7 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 def _filtered(sent, alpha, beta):
     """Replace the readout input `sent` by the readout potential, eq. (18).
-
-    The filter is applied to blocks of c time steps.
-    """
+    The filter is applied to blocks of c time steps."""
     T, B, k = sent.shape
     c = min(T, 64)
     step = np.arange(c + 1)
@@ -414,10 +399,8 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _constants(least, dtype, *values):
-    """Check alpha, beta, gain and threshold, and return them.
-
-    A test that is faster than `_arrays` is used for Python floats.
-    """
+    """Check alpha, beta, gain and threshold, and return them.  A test that is
+    faster than `_arrays` is used for Python floats."""
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
@@ -427,10 +410,8 @@ def _constants(least, dtype, *values):
 
 
 def _input(x, m, steps):
-    """Check the input `x`, and return `x`, T and B.
-
-    NaN entries are not detected here, but in `forward`.
-    """
+    """Check the input `x`, and return `x`, T and B. NaN entries are not
+    detected here, but in `forward`."""
     if sparse.issparse(x):
         B = _batch(x, m, steps)
         return x, x.shape[0] // B, B
@@ -443,10 +424,8 @@ def _input(x, m, steps):
 
 
 def _batch(x, m, steps):
-    """Check the sparse events `x`, and return the batch size B.
-
-    NaN and infinite entries are not detected here, but by the caller.
-    """
+    """Check the sparse events `x`, and return the batch size B. NaN and
+    infinite entries are not detected here, but by the caller."""
     if type(steps) is not int or steps < 1:
         steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \

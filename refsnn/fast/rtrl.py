@@ -86,10 +86,8 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, c):
-    """Return a view of the entries of `M` to which D is added.
-
-    The columns of `M` belong to the weights into the neurons from `first` on.
-    """
+    """Return a view of the entries of `M` to which D is added.  The columns of
+    `M` belong to the weights into the neurons from `first` on."""
     k = M.shape[1] // c
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
@@ -138,10 +136,8 @@ def gradient(x, V, h, dh, h0=None):
 
 def _block(J, slope, z, q, first):
     """Return the sum of eq. (2) for one sequence and one block of neurons.
-
     The result belongs to the weights into these neurons, which begin with
-    neuron `first`.
-    """
+    neuron `first`."""
     (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
     M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
@@ -160,11 +156,9 @@ def _block(J, slope, z, q, first):
 
 def _fit(*pairs):
     """Return whether all arrays pass a test that is faster than `_arrays`.
-
     Each array must have the shape that is paired with it and the dtype of the
     first array, and its sum of squares must be finite.  If the test fails,
-    `_arrays` checks the arrays.
-    """
+    `_arrays` checks the arrays."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -172,10 +166,8 @@ def _fit(*pairs):
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Check the buffer `value`, and return it.
-
-    If `value` is None, return a new array.
-    """
+    """Check the buffer `value`, and return it.  If `value` is None, return a
+    new array."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -190,9 +182,7 @@ def _buffer(name, value, shape, dtype, others):
 
 def _unread(name, value, shape, dtype):
     """Check the shape and the dtype of `value`, and return it as an array.
-
-    The entries of the array are not checked.
-    """
+    The entries of the array are not checked."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be {dtype} "

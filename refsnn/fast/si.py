@@ -148,9 +148,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 def _pass(arrays, t, adam, c):
     """Apply eqs. (1)-(6) to one parameter array and its state, in place.
-
-    Return a sum of squares that reveals NaN and infinite values.
-    """
+    Return a sum of squares that reveals NaN and infinite values."""
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s
@@ -185,11 +183,9 @@ def _pass(arrays, t, adam, c):
 
 
 def _lists(name, value, like=None, written=False):
-    """Check `value`, and return it as a list of C-contiguous arrays.
-
-    If `like` is given, the arrays must have the shapes and dtypes of `like`.
-    If `written` is true, the arrays must be writeable.
-    """
+    """Check `value`, and return it as a list of C-contiguous arrays.  If
+    `like` is given, the arrays must have the shapes and dtypes of `like`.  If
+    `written` is true, the arrays must be writeable."""
     arrays = list(value) if isinstance(value, (list, tuple)) else [value]
     if not arrays or (like is not None and len(arrays) != len(like)):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have "
@@ -219,10 +215,8 @@ def _numbers(theta, *numbers):
 
 
 def _apart(written, read):
-    """Raise an error if arrays overlap that must be separate.
-
-    An array that will be updated must not share memory with any other array.
-    """
+    """Raise an error if arrays overlap that must be separate.  An array that
+    will be updated must not share memory with any other array."""
     spans = sorted((a.__array_interface__["data"][0], a.nbytes, name, flag)
                    for group, flag in ((written, True), (read, False))
                    for name, arrays in group.items() for a in arrays)
@@ -236,10 +230,8 @@ def _apart(written, read):
 
 
 def _finite(gradient):
-    """Raise an error if the gradient has invalid entries.
-
-    An entry is invalid if it is NaN or infinite, or if its square overflows.
-    """
+    """Raise an error if the gradient has invalid entries.  An entry is invalid
+    if it is NaN or infinite, or if its square overflows."""
     for i, a in enumerate(gradient):
         flat = a.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

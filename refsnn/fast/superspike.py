@@ -217,11 +217,9 @@ def _packed(x, B, m, dtype):
 
 
 def _membranes(current, mem, held, beta, threshold, refractory):
-    """Simulate the membrane potentials and spikes of a block, eq. (1).
-
-    Return U before the reset and the spikes, both in the shape of `current`,
-    and the final values of `mem` and `held`.
-    """
+    """Simulate the membrane potentials and spikes of a block, eq. (1).  Return
+    U before the reset and the spikes, both in the shape of `current`, and the
+    final values of `mem` and `held`."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     free = (held == 0).astype(current.dtype)
     release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
@@ -246,10 +244,8 @@ def _membranes(current, mem, held, beta, threshold, refractory):
 
 
 def _cascade(drive, a, b, c, z, y):
-    """Apply filter (4) to the signal `drive`.
-
-    Return the output of the filter and its final states z and y.
-    """
+    """Apply filter (4) to the signal `drive`.  Return the output of the filter
+    and its final states z and y."""
     if y.size < WIDE:
         first = np.concatenate([z[None], _lowpass(drive, a, z)])
         out = _lowpass(c * first[:-1], b, y)                               # (4)
@@ -351,31 +347,25 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, c):
-    """Return the derivatives of the sum of weights[t] y[t] over t.
-
-    Here y is the output of filter (4).  The derivatives are with respect to
-    the input s of the filter, and to the initial states z and y.
-    """
+    """Return the derivatives of the sum of weights[t] y[t] over t.  Here y is
+    the output of filter (4).  The derivatives are with respect to the input s
+    of the filter, and to the initial states z and y."""
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
     return back[::-1], a * z + c * y, b * y
 
 
 def _response(a, b, c, T, dtype):
-    """Return the responses of z and y in filter (4) to a unit impulse.
-
-    Both arrays have the shape (T + 1, 1, 1).
-    """
+    """Return the responses of z and y in filter (4) to a unit impulse.  Both
+    arrays have the shape (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0] = 1
     return _lowpass(impulse, a, zero), _cascade(impulse, a, b, c, zero, zero)[0]
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return dt sum_t zeta[t], and the final trace z_i.
-
-    Both arrays have the shape (B, n).
-    """
+    """Return dt sum_t zeta[t], and the final trace z_i.  Both arrays have the
+    shape (B, n)."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
@@ -386,10 +376,8 @@ def _heterosynaptic(k, spikes, error, het):
 
 
 def _valid(k, dtype):
-    """Check the coefficients `k`, and return them.
-
-    They may come from this module or from `superspike.py`.
-    """
+    """Check the coefficients `k`, and return them.  They may come from this
+    module or from `superspike.py`."""
     if getattr(k, "_fields", None) != Coefficients._fields:
         raise ValueError(f"k is {k!r:.60}: must be Coefficients")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
@@ -416,10 +404,8 @@ def _given(k, state, W):
 
 def _fits(array, shape, dtype):
     """Return whether an array is finite and has the given shape and dtype.
-
-    The dtype must be float32 or float64.  If this fast test fails, `_arrays`
-    checks the array.
-    """
+    The dtype must be float32 or float64. If this fast test fails, `_arrays`
+    checks the array."""
     return isinstance(array, np.ndarray) and array.shape == shape \
         and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
         and np.isfinite(array).all()

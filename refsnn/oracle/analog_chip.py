@@ -35,9 +35,7 @@ def _chip_problem():
 
 def _emulated(p, effects=()):
     """Emulate a chip without noise, and return its spikes and its ADC codes.
-
-    The dict `effects` changes the hardware effects that are emulated.
-    """
+    The dict `effects` changes the hardware effects that are emulated."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))

@@ -68,10 +68,8 @@ def vectors(names=None):
 
 
 def _build(name, size=()):
-    """Build the golden vector with the given name.
-
-    The tuple `size` replaces the size from the registry, if it is not empty.
-    """
+    """Build the golden vector with the given name.  The tuple `size` replaces
+    the size from the registry, if it is not empty."""
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
     function, golden, options = REGISTRY[name]
@@ -126,11 +124,9 @@ def check(results, known=None):
 
 
 def _grouped(results, known):
-    """Group the results by the name of their golden vector.
-
-    Return the groups and a dict of the golden vectors.  Raise an error if a
-    result belongs to no output of these vectors.
-    """
+    """Group the results by the name of their golden vector.  Return the groups
+    and a dict of the golden vectors.  Raise an error if a result belongs to no
+    output of these vectors."""
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a dict of arrays, not "
                          "empty")
@@ -150,10 +146,8 @@ def _grouped(results, known):
 
 
 def _convention(vector, results):
-    """Return the report of `identify` on results that equal no mutant.
-
-    The text is empty if no result is valid, nonzero and of the right shape.
-    """
+    """Return the report of `identify` on results that equal no mutant.  The
+    text is empty if no result is valid, nonzero and of the right shape."""
     p, rows = vector.inputs, {}
     for name, value in results.items():
         row = _comparable(value)[0]
@@ -167,30 +161,24 @@ def _convention(vector, results):
 # ---- one vector
 
 def _differs(found, right, exact, rtol=1e-9):
-    """Return a mask of the entries that differ between two arrays.
-
-    The arrays have the same shape.  Unless `exact` is True, the tolerance is
-    `rtol` times the largest entry of `right`.
-    """
+    """Return a mask of the entries that differ between two arrays.  The arrays
+    have the same shape.  Unless `exact` is True, the tolerance is `rtol` times
+    the largest entry of `right`."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
 
 def _same(found, right, exact, rtol=1e-9):
     """Return whether two arrays have the same shape and the same entries.
-
     Unless `exact` is True, the tolerance is `rtol` times the largest entry of
-    `right`.
-    """
+    `right`."""
     return np.shape(found) == np.shape(right) and not np.any(
         _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
 
 
 def _flaw(vector):
-    """Return a message if a vector cannot detect mistakes, otherwise "".
-
-    Such a vector has constant spikes or an output that is zero everywhere.
-    """
+    """Return a message if a vector cannot detect mistakes, otherwise "". Such
+    a vector has constant spikes or an output that is zero everywhere."""
     arrays = vector.inputs | vector.outputs
     if "spikes" in arrays and not np.any(arrays["spikes"]):
         return "silent: spikes are 0 throughout"
@@ -203,10 +191,8 @@ def _flaw(vector):
 
 
 def _unseen(vector):
-    """Return the names of the mutants that equal the correct outputs.
-
-    Spikes and counts must be equal, and other outputs must agree within 1e-4.
-    """
+    """Return the names of the mutants that equal the correct outputs.  Spikes
+    and counts must be equal, and other outputs must agree within 1e-4."""
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, 1e-4)
         for name, value in mutant.outputs.items())]
@@ -224,9 +210,7 @@ def _alive(vector):
 
 def _comparable(value):
     """Convert a result to float64, and return it with its relative tolerance.
-
-    If the result is invalid, return None and an error message instead.
-    """
+    If the result is invalid, return None and an error message instead."""
     found = np.asarray(value)
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
@@ -254,9 +238,7 @@ def _judge(vector, results):
 
 def _verdict(vector, name, given, rtol):
     """Return the status of one output, and a text that explains the status.
-
-    The dict `given` holds all valid results for the vector.
-    """
+    The dict `given` holds all valid results for the vector."""
     found, right = given[name], np.asarray(vector.outputs[name], float)
     found = found.reshape(()) if found.size == 1 and not right.ndim else found
     exact = vector.exact or name in COUNTED
@@ -277,11 +259,9 @@ def _verdict(vector, name, given, rtol):
 
 
 def _cause(vector, name, found, given, rtol):
-    """Return a text that names the probable cause of a wrong result.
-
-    The cause is a mutant with the same values, or a transformation of the
-    correct output, such as its transpose.
-    """
+    """Return a text that names the probable cause of a wrong result.  The
+    cause is a mutant with the same values, or a transformation of the correct
+    output, such as its transpose."""
     def equals(mutant, key, value):
         return _same(value, mutant.outputs.get(key, vector.outputs[key]),
                      vector.exact or key in COUNTED, rtol)
@@ -307,9 +287,7 @@ def _cause(vector, name, found, given, rtol):
 
 def _changes(right):
     """Yield the name and the result of simple transformations of an array.
-
-    One of these transformations is the transpose.
-    """
+    One of these transformations is the transpose."""
     if right.ndim == 2 and right.shape[0] == right.shape[1]:
         yield "transposed", right.T
     if right.ndim == 3:
@@ -402,19 +380,15 @@ def check_gradient(rule, function, examples=60):
 
 
 def _network(rule, n, m, B, T, seed):
-    """Build a golden vector for a random network with the given sizes and seed.
-
-    Its outputs are compared within a tolerance, even if the registry calls
-    the vector `rule` exact.
-    """
+    """Build a golden vector for a random network with the given sizes and
+    seed.  Its outputs are compared within a tolerance, even if the registry
+    calls the vector `rule` exact."""
     return _build(rule, (seed, T, B, m, n))._replace(exact=False)
 
 
 def _fault(vector, function):
     """Apply a function to the inputs of a vector, and describe wrong outputs.
-
-    Return "" if all outputs of the function are correct.
-    """
+    Return "" if all outputs of the function are correct."""
     results = function(dict(vector.inputs))
     _grouped({f"{vector.name}.{name}": value for name, value in results.items()}
              if isinstance(results, dict) else None, {vector.name: vector})
@@ -423,13 +397,11 @@ def _fault(vector, function):
 
 
 def _smallest(rule, function, found):
-    """Search for the smallest network on which the function is wrong.
-
-    Return its n, m, B, T and seed.  One seed gives different networks at
-    different sizes, so the search tries five seeds for each size.  The search
-    first varies n, m and B at the largest number of steps T, and then T.
-    The tuple `found` holds sizes at which the function is known to be wrong.
-    """
+    """Search for the smallest network on which the function is wrong.  Return
+    its n, m, B, T and seed.  One seed gives different networks at different
+    sizes, so the search tries five seeds for each size.  The search first
+    varies n, m and B at the largest number of steps T, and then T. The tuple
+    `found` holds sizes at which the function is known to be wrong."""
     def fails(*sizes):
         vector = _network(rule, *sizes)
         return not _flaw(vector) and bool(_fault(vector, function))

@@ -92,21 +92,17 @@ def _description(found):
 
 def _described(values):
     """Describe a dict of values: replace each array by its shape and dtype.
-
-    Numbers are returned unchanged.
-    """
+    Numbers are returned unchanged."""
     return {name: value if type(value) in (int, float) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
 
 
 def _measured(vector):
-    """Return statistics of a golden vector as a dict.
-
-    The statistics are the norm of each output, the spike rate, the smallest
-    nonzero distance of a membrane potential from the threshold, and the number
-    of membrane potentials equal to the threshold.
-    """
+    """Return statistics of a golden vector as a dict.  The statistics are the
+    norm of each output, the spike rate, the smallest nonzero distance of a
+    membrane potential from the threshold, and the number of membrane
+    potentials equal to the threshold."""
     arrays = vector.inputs | vector.outputs
     found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
                        for name, value in vector.outputs.items()}}

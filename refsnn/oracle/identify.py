@@ -222,10 +222,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
-    """Return the `Tools` for the candidates that `conventions` defines.
-
-    The constants of the layer become part of the functions of these tools.
-    """
+    """Return the `Tools` for the candidates that `conventions` defines.  The
+    constants of the layer become part of the functions of these tools."""
     for name, value in (("tau_syn", tau_syn), ("tau_mem", tau_mem), ("dt", dt)):
         if np.ndim(value) or np.asarray(value).dtype.kind not in "fiu" \
                 or not 0 < value < np.inf:
@@ -267,20 +265,16 @@ def _step(candidate, tools):
 
 
 def _variants(names, tools):
-    """Return all candidates that differ in one convention from a preset.
-
-    Only the presets in `names` are used.
-    """
+    """Return all candidates that differ in one convention from a preset.  Only
+    the presets in `names` are used."""
     return [Candidate(name, axis, value) for name in names
             for axis, values in tools.axes.items() for value in values
             if value != getattr(tools.presets[name], axis)]
 
 
 def _differs(found, wanted, exact, rtol):
-    """Return a mask of the entries that differ between two arrays.
-
-    Unless `exact` is True, the arrays may differ by the tolerance of eq. (2).
-    """
+    """Return a mask of the entries that differ between two arrays.  Unless
+    `exact` is True, the arrays may differ by the tolerance of eq. (2)."""
     if exact:
         return found != wanted                                             # (1)
     scale = max(np.abs(found).max(initial=0), np.abs(wanted).max(initial=0))
@@ -288,10 +282,8 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """Compare the recorded arrays with the simulated arrays.
-
-    Return the first difference, or None, and the number of different entries.
-    """
+    """Compare the recorded arrays with the simulated arrays.  Return the first
+    difference, or None, and the number of different entries."""
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -308,10 +300,8 @@ def _part(rows, run, rtol):
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
     """Compare the recorded arrays and gradients with a simulated update step.
-
     Return the first difference, or None, and the number of different entries.
-    The gradients are compared only if all other arrays match.
-    """
+    The gradients are compared only if all other arrays match."""
     parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W), float)
@@ -326,10 +316,8 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _telling(one, other, rows, tools, rtol):
-    """Return the name of a probe that distinguishes two update steps.
-
-    Return "" if no probe distinguishes them.
-    """
+    """Return the name of a probe that distinguishes two update steps.  Return
+    "" if no probe distinguishes them."""
     inputs = tools.inputs or {}
     for names, note in ((tuple(rows), ""), (QUANTITIES, ", with syn and mem")):
         for name, probe in inputs.items():
@@ -415,10 +403,8 @@ def probes(alphas, betas, threshold=1.0):
 
 
 def _ties(alphas, betas, threshold):
-    """Return the probe inputs x for which eq. (4) holds exactly.
-
-    For each product of factors, the result contains at most one input.
-    """
+    """Return the probe inputs x for which eq. (4) holds exactly.  For each
+    product of factors, the result contains at most one input."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -434,11 +420,9 @@ def _ties(alphas, betas, threshold):
 # ---- checks
 
 def _real(name, value, *shape):
-    """Check that a value is a finite real array, and return it in float64.
-
-    The array must have the given shape.  None in this shape permits any
-    length above 0.
-    """
+    """Check that a value is a finite real array, and return it in float64. The
+    array must have the given shape.  None in this shape permits any length
+    above 0."""
     a = np.asarray(value)
     fits = a.ndim == len(shape) and all(
         size if want is None else size == want
@@ -451,10 +435,8 @@ def _real(name, value, *shape):
 
 
 def _recorded(recording, shape):
-    """Check the recorded arrays, and return them in a dict.
-
-    Raise an error if an array is zero everywhere.
-    """
+    """Check the recorded arrays, and return them in a dict.  Raise an error if
+    an array is zero everywhere."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())

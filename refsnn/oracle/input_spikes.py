@@ -46,9 +46,7 @@ def _velocity():
 def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
                  before=False):
     """Simulate a hair cell step by step, with a mistake if an option is set.
-
-    Return its three transmitter pools and its spike probability.
-    """
+    Return its three transmitter pools and its spike probability."""
     y, g, l, r, x, A, B, h, M = cell                                       # noqa: E741
     k0 = g * A / (A + B)
     c = M * y * k0 / (l * k0 + y * (l + r))
@@ -68,9 +66,7 @@ def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
 
 def _hair_cell():
     """Build the golden vector for the transmitter and spikes of a hair cell.
-
-    The outputs are the transmitter pools and the spike probability.
-    """
+    The outputs are the transmitter pools and the spike probability."""
     cell = cochlea.HairCell()
     v = 200 * numbers([41, 0], 24, 3) - 60
     q, c, w = cochlea.transmitter(v, STEP)
@@ -96,9 +92,7 @@ def _hair_cell():
 
 def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
     """Simulate bushy cells step by step, with a mistake if an option is set.
-
-    Return their spikes.
-    """
+    Return their spikes."""
     alpha, beta = (np.exp(-p["dt"] / p[tau]) for tau in ("tau_syn", "tau_mem"))
     hold = round(p["refractory"] / p["dt"]) if hold is None else hold
     gain = p["weight"] * p["dt"] if gain is None else gain

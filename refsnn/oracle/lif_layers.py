@@ -53,9 +53,7 @@ def _drawn(seed, T, B, m, n):
 
 def _problem(seed, T, B, m, n, recurrent, dyadic):
     """Return the input spikes, the weights and the constants of a LIF layer.
-
-    If `dyadic` is True, all values are exact in float32.
-    """
+    If `dyadic` is True, all values are exact in float32."""
     p = _drawn(seed, T, B, m, n)
     if not recurrent:
         del p["V"]
@@ -110,11 +108,9 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
 
 
 def _recorded(seed, T, B, m, n, recurrent=True, dyadic=False):
-    """Simulate a random LIF layer, and compute its loss.
-
-    Return the problem, the recording, the surrogate derivative psi, the loss,
-    and the derivative of the loss with respect to the spikes.
-    """
+    """Simulate a random LIF layer, and compute its loss.  Return the problem,
+    the recording, the surrogate derivative psi, the loss, and the derivative
+    of the loss with respect to the spikes."""
     p = _problem(seed, T, B, m, n, recurrent, dyadic)
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
     p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3).astype(float)
@@ -175,11 +171,8 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
-    """Linearise the recorded layer with recurrent weights V.
-
-    Return the results J and F of `lif.linearise`, and the result q of
-    `lif.credit`.
-    """
+    """Linearise the recorded layer with recurrent weights V. Return the
+    results J and F of `lif.linearise`, and the result q of `lif.credit`."""
     J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
                             **_constants(p))
     return J, F, lif.credit(psi, d)
@@ -227,10 +220,8 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
 
 
 def _snap(*, order):
-    """Build the golden vector for SnAp-n in a ring of neurons.
-
-    The number n is the argument `order`.
-    """
+    """Build the golden vector for SnAp-n in a ring of neurons.  The number n
+    is the argument `order`."""
     T, B, m, n = 30, 2, 3, 4
     p = _drawn(17, T, B, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

@@ -107,11 +107,8 @@ def _feedback(seed, T, B, m, n):
 
 
 def _trial(settings, x, W, signal):
-    """Simulate a trial of SuperSpike.
-
-    Return the sum of dm over all steps, the final eligibility, the final error
-    and the spikes.
-    """
+    """Simulate a trial of SuperSpike.  Return the sum of dm over all steps,
+    the final eligibility, the final error and the spikes."""
     k = superspike.coefficients(settings)
     state = superspike.rest(k, *W.shape)
     dm, spikes = 0, []

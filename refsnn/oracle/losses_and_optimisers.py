@@ -39,10 +39,8 @@ def _surrogates():
 
 
 def _max_over_time():
-    """Build the golden vector for the max-over-time cross entropy.
-
-    The recorded outputs contain equal maxima.
-    """
+    """Build the golden vector for the max-over-time cross entropy.  The
+    recorded outputs contain equal maxima."""
     record = np.round(8 * numbers([11, 0], 12, 4, 3) - 3)
     labels = np.array([0, 2, 1, 2])
 
