@@ -30,8 +30,8 @@ Exact.  Eqs. (3) and (4) hold for the float64 edges (2).  Times are first
     and lies below an edge at 0.1.
 Cost.   Binning takes O(E log(E T)) time, and dense results take O(T B n)
     memory.
-Departures.  Eq. (1) has a relative tolerance of 1e-9, because 1.4 / 0.014
-    is not an integer in floating point.
+Departures.  T in eq. (1) may differ from an integer by a relative 1e-9,
+    because 1.4 / 0.014 is not exactly 100 in floating point.
 Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
     `numpy.digitize`.  Step 0 is then always empty, and an event at t1 is
     out of range.  The tutorial uses decay factors for 1 ms with steps of
@@ -376,9 +376,9 @@ def _dtype(dtype):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-    The mark ? allows None, [] a list of arrays, n? a number, n* an empty
-    axis, _ any axis.  Arrays get the dtype of the first float array."""
+    """Check `values` against `spec`, "W (n, m) float, V? (n, n)" for example.
+    An argument with ? may be None, one with [] is a list, and (n?) allows a
+    number as well.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -230,8 +230,8 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return the weights of the inputs, and `most` + 1 images.  Image d
-    activates inputs with a total drive of unit * d."""
+    """Return the weights of the inputs, and `most` + 1 images.  The total
+    input drive of image number `d` is `unit * d`."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
@@ -337,9 +337,9 @@ def corrected(chip, corrections):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-    The mark ? allows None, [] a list of arrays, n? a number, n* an empty
-    axis, _ any axis.  Arrays get the dtype of the first float array."""
+    """Check `values` against `spec`, "W (n, m) float, V? (n, n)" for example.
+    An argument with ? may be None, one with [] is a list, and (n?) allows a
+    number as well.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -407,9 +407,9 @@ def _state(state):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-    The mark ? allows None, [] a list of arrays, n? a number, n* an empty
-    axis, _ any axis.  Arrays get the dtype of the first float array."""
+    """Check `values` against `spec`, "W (n, m) float, V? (n, n)" for example.
+    An argument with ? may be None, one with [] is a list, and (n?) allows a
+    number as well.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -343,7 +343,7 @@ def _options(rung, reset, through_reset):
 
 
 def _fit(*pairs):
-    """Return whether all arrays pass a test that is faster than `_arrays`.
+    """Return True if all arrays pass a quick test, without `_arrays`.
     Each array must have the shape that is paired with it and the dtype of the
     first array, and its sum of squares must be finite.  If the test fails,
     `_arrays` checks the arrays."""
@@ -402,9 +402,9 @@ def _earlier(name, traces, shape, psi):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against spec: "W (n, m) float, V? (n, n)".
-    The mark ? allows None, [] a list of arrays, n? a number, n* an empty
-    axis, _ any axis.  Arrays get the dtype of the first float array."""
+    """Check `values` against `spec`, "W (n, m) float, V? (n, n)" for example.
+    An argument with ? may be None, one with [] is a list, and (n?) allows a
+    number as well.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -12,10 +12,10 @@ digits 0 and 1 by gradient descent.  All networks start from the same dense weig
 The distance to the dense network is the root mean square difference between the logits
 of the sparse and of the dense network for unseen images, at the same step.  Averaged
 over 100 steps, the distance of the NTT network is at most half the distance of a
-network with random masks.  "Through mask" matches the kernel of the live weights, which
-governs gradient descent.  "At masked", as in the authors' code, matches a kernel that
-also includes derivatives with respect to pruned weights.  "At masked" reduces the
-distance less than "through mask".
+network with random masks.  The variant "through mask" fits the kernel of the live
+weights, and this kernel governs gradient descent.  The variant "at masked", as in the
+authors' code, fits a kernel that also includes derivatives with respect to pruned
+weights.  "At masked" reduces the distance less than "through mask".
 
 The top panels show learning curves on each set.  The bottom panels show the two-class
 networks during training.  The margin of an image is the logit of the correct class

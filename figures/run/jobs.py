@@ -5,9 +5,9 @@ Its result is a dict from names to arrays, numbers, texts, truth values or lists
 these.  The result is stored as npz without pickle.  Computed and loaded results hold
 their numbers as NumPy scalars.
 
-A job may continue earlier jobs of its figure.  Its argument `before` is the result of
-the earlier job, or the list of results if it continues several jobs.  The key of a job
-covers the keys of the jobs that it continues.  A stored result stays valid if an
+A job may start from the results of earlier jobs of the same figure.  The argument
+`before` is the result of the earlier job, or the list of results if there are several
+earlier jobs.  The key of a job covers the keys of the jobs that it continues.  A stored result stays valid if an
 earlier result is lost and has to be computed again.
 
 Several figures may import the same job from another module.  With the same arguments,

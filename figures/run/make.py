@@ -207,7 +207,7 @@ def settle(made, results, options, bar):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge, draw and write one figure; return the lines to print in the terminal."""
+    """Judge the claims of a figure, draw and save it; return lines to print."""
     answers = [results[task.key] for task in figure.tasks if task.key in results]
     document = record(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"

@@ -7,7 +7,7 @@ batch.  The time of a gradient includes the kernel of the teacher.  The code for
 each other tool is written as a user of this tool would write it, with the
 memory layout that the tool prefers.  The code for JAX is compiled.
 neural-tangents has three implementations of the kernel.  In PyTorch and JAX,
-the Jacobians of all samples are computed and multiplied.
+the kernel is computed as the product of the Jacobians of all samples.
 """
 
 import functools

@@ -199,10 +199,7 @@ def gather(results):
 
 
 def claims(data):
-    """Return the claims on the final accuracy and on the alignment of the gradients.
-
-    The alignment is that with the exact gradient.
-    """
+    """Return the claims on final accuracies and on the alignment of gradients."""
     final = dict(zip(RULES, data["accuracy"][:, :, -1].mean(axis=1), strict=True))
     turned = data["cosine"][1, :, -1].mean() - data["cosine"][1, :, 0].mean()
     exact, local = (data[f"deep_{key}_accuracy"][:, -1].mean()
