@@ -7,8 +7,8 @@ their numbers as NumPy scalars.
 
 A job may start from the results of earlier jobs of the same figure.  The argument
 `before` is the result of the earlier job, or the list of results if there are several
-earlier jobs.  The key of a job covers the keys of the jobs that it continues.  A stored result stays valid if an
-earlier result is lost and has to be computed again.
+earlier jobs.  The key of a job covers the keys of the jobs that it continues.  A stored
+result stays valid if an earlier result is lost and has to be computed again.
 
 Several figures may import the same job from another module.  With the same arguments,
 this job is computed once for all these figures.
