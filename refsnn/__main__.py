@@ -11,10 +11,10 @@ appears only when it is complete, and no file is overwritten.
 
 `convert` reads mono WAV or FLAC recordings, converts them with `audio`,
 `basilar` and `cochlea`, and writes one HDF5 file in the format of
-`events`.  The label of a recording is the index of its file name, without
-folder and suffix, in `extra/keys`.  The speaker is always 0.  The spikes
-of a recording depend on its samples, the seed and the options, but not on
-the file name or on other recordings.
+`events`.  The list `extra/keys` holds file names without folder and
+suffix, and the label of a recording is an index into this list.  The
+speaker is always 0.  The spikes of a recording depend on its samples, the
+seed and the options, but not on the file name or on other recordings.
 
 `vectors` writes the golden vectors of `oracle`.  `check` compares results
 with these vectors.  The exit status of `check` is 1 if a result is wrong

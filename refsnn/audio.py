@@ -20,11 +20,11 @@ Exact.  Integers of up to 32 bits are exact in float64.  The symmetric
     filter of eq. (2) causes no delay.
 Cost.   Time and memory are O(N); at most `longest` seconds are read.
 Departures.  The software of [CSSZ20] does not resample; its constants are
-    for 48 kHz.  It fades over half the clip (`ramp=None`, r = N//2); the
-    paper uses short ramps (`ramp=0.03`, in s).  Four successive samples at
-    full scale count as clipping.  For integers, full scale is the largest
-    magnitude of the valid bits in the header.  For floats, full scale is
-    the largest magnitude in the file, but at least 1.
+    for 48 kHz.  The software fades over half the clip (`ramp=None`, r =
+    N//2); the paper uses short ramps (`ramp=0.03`, in s).  Four successive
+    samples at full scale count as clipping.  For integers, full scale is
+    the largest magnitude of the valid bits in the header.  For floats,
+    full scale is the largest magnitude in the file, but at least 1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -126,8 +126,8 @@ def _wav(path, file, longest):
 
 
 def _chunks(path, file):
-    """Return the format chunk of a WAV file and the number of data bytes.  The
-    position in the file is then the start of the data."""
+    """Return the format chunk of a WAV file and the number of data bytes.
+    Afterwards, the file is positioned at the start of the data."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")

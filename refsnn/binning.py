@@ -295,7 +295,7 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
         Decay factor alpha per step, in (0, 1), and time step in s.
     meant, tolerance : float
         Intended time constant in s, or None.  A UserWarning reports a
-        relative difference above the tolerance.
+        relative difference above `tolerance`.
 
     Returns
     -------

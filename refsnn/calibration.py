@@ -243,8 +243,8 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _trial(run, weights, images, neurons):
-    """Return the spikes and samples (T, B, N) of a trial on the chip.  Each
-    image provides input only in time bin 0."""
+    """Return the spikes and samples of a trial on the chip.  Each image
+    provides input only in time bin 0.  Both results have shape (T, B, N)."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,

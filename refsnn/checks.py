@@ -145,8 +145,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     f, theta, gradient, names, step, margin
         As for `directional`.
     rtol : float
-        Tolerance relative to the larger of the two compared values, or to
-        1/1000 of the largest array entry if that is larger.
+        Tolerance relative to the largest of three values: the two compared
+        values, and 1/1000 of the largest array entry.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
@@ -214,14 +214,14 @@ def frozen(run, *recording):
     Parameters
     ----------
     run : callable (theta, *recording) -> float
-        Loss that uses recorded values in the paths neglected by a rule.
+        Loss that uses recorded values in paths that a learning rule omits.
     recording : arrays
         One or more arrays of recorded values.
 
     Returns
     -------
     callable (theta) -> float
-        `run` with write-protected copies of the recording.
+        The function `run` with write-protected copies of the recording.
     """
     if not recording:
         raise ValueError("recording is empty: must be at least one array")

@@ -5,7 +5,7 @@ The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
 `Effects` lists twenty ways in which such a chip departs from an ideal
 network.  `draw` samples the fixed parameters of a chip, and `emulate` runs
 a network on this chip.  N and N' are standard normal random variables,
-sampled anew at each use, and size is the magnitude of an effect:
+sampled anew at each use, and `size` is the magnitude of an effect:
 
     factor = exp(r N - r^2 / 2),  r^2 = log(1 + size^2)               (1)
     gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
@@ -16,10 +16,10 @@ sampled anew at each use, and size is the magnitude of an effect:
     drift: gain, tau_syn, tau_mem, threshold *=
         1 + size (N cos a + N' sin a),  a = 2 pi age / hour           (6)
 
-Factors of eq. (1) have mean 1 and standard deviation size.  Potentials are
-in units of the nominal distance between leak and threshold.  The threshold
-and the reset potential are relative to the leak potential of the neuron.
-Offsets of the analog-to-digital converter (ADC) are in integer codes.
+Factors of eq. (1) have mean 1 and standard deviation `size`.  Potentials
+are in units of the nominal distance between leak and threshold.  The
+threshold and the reset potential are relative to the leak potential of the
+neuron.  Offsets of the analog-to-digital converter (ADC) are in codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
@@ -83,10 +83,10 @@ class Effects(NamedTuple):
     """Hold the magnitudes of twenty effects.
 
     The value None switches an effect off.  The defaults describe an
-    uncalibrated chip.  A spread is a standard
-    deviation, relative for gains and time constants.  The sources are [T] the
-    text of [CB22], [S] its public training code, [H] the chip's public
-    software, and [C] a published calibration of one chip, assuming parameters
+    uncalibrated chip.  A spread is a standard deviation; the spreads of gains
+    and time constants are relative.  The sources are [T] the text of [CB22],
+    [S] its public training code, [H] the chip's public software, and [C] a
+    published calibration of one chip.  For [C], parameters are assumed
     proportional to settings.  Values marked [P] are plausible, not measured.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
@@ -316,7 +316,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     Parameters
     ----------
     chip : Chip
-        Chip returned by `draw`; its dtype is used for all computations.
+        Chip returned by `draw`.  All computations use the dtype of the chip.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None and `readout` (k, n):
         integers from -63 to 63, or floats if `weight_limit` is off.
@@ -325,8 +325,8 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     rng : numpy.random.Generator
         Random generator for noise, jitter and event losses.
     step : float
-        Upper limit of h, s: at most 0.2 us, or equal to dt.  The longest step
-        within this limit that divides dt is used.
+        Upper limit of the integration step h, s: at most 0.2 us, or equal to
+        dt.  The longest step within this limit that divides dt is used.
     dt : float
         Width of a time bin, s; at most 30 nominal time constants.
     scale : float
@@ -336,7 +336,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     reset_after : float, optional
         Fast mode: time from the first input of an image to the reset of all
         membranes, s (10 us on the chip).  The reset lasts until the image
-        ends, so that images start from the reset potential.
+        ends, so that the next image starts from the reset potential.
     details : bool
         If True, `membranes` and `events` are also returned.
 

@@ -14,7 +14,7 @@ After each optimiser step, hidden and recurrent weights are clipped to
     |w| <= limit / scale                                              (3)
 
 Dropout removes a hidden neuron i for all images of a mini-batch.  All
-weights to and from this neuron are set to 0; others are not rescaled:
+weights to and from this neuron are set to 0; no other weight changes:
 
     W'[i, :] = 0, V'[i, :] = V'[:, i] = 0, W_out'[:, i] = 0           (4)
 

@@ -105,7 +105,7 @@ def velocity(x, rate, response, channels, *, out=None):
     x : (N,) float
         Sound, such as a result of `audio.prepare`.
     rate : float
-        Sampling rate of x, Hz.
+        Sampling rate of `x`, Hz.
     response : callable (frequencies, channels) -> (F, C) complex
         Transfer function V at F frequencies in Hz for a slice of C channels,
         such as `basilar.interpolate` with a table.
@@ -214,7 +214,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
     v, dt, cell
         As for `transmitter`.
     out : (T, C) float64, optional
-        Array to which the result is written; v is allowed.
+        Array to which the result is written; it may be `v`.
 
     Returns
     -------
@@ -252,7 +252,7 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     Returns
     -------
     (T, C) uint8
-        Number of fibres that fire, from 0 to count.
+        Number of fibres that fire, from 0 to `count`.
     """
     P, = _arrays("P (T, C) float in [0, 1)", P)
     dt, count, refractory = _arrays(f"dt {POSITIVE}, count () int in [1, 255], "
@@ -370,7 +370,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         As for `fibres` and `transmitter`.
     block : int, optional
         Number of channels processed together, rounded up to a multiple of 16
-        (default: 512 MB).  This number does not change the result.
+        (default: 512 MB of v).  This number does not change the result.
     longest : float
         Longest accepted sound, s.
 

@@ -20,8 +20,8 @@ and `reset_at` selects eq. (5) or eq. (6).
 
 Derivation.  Except for products with W and V, a step is elementwise.  In
     eq. (5), R has the derivative r1 with respect to u and z1 with respect
-    to s.  In eq. (6), these derivatives are r2 and z2.  For the unused
-    equation, they are 1 and 0.  With c = 0 where u is held or at the
+    to s.  In eq. (6), the derivatives are r2 and z2.  The derivatives of
+    the unused equation are 1 and 0.  With c = 0 where u is held or at the
     floor, and c = 1 elsewhere,
 
     a = dI[k+1]/dI[k],  f = dI[k+1]/dD[k]                             (8)
@@ -47,7 +47,7 @@ Exact.  The gradient is that of the hard-spiking network with ds/du := psi.
     constants.  No derivative passes through the reset if
     through_reset=False, or if spikes="many" and reset="zero".
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
-    `linearise` takes O(T B n p) time and memory, p = n m + n n.
+    `linearise` takes O(T B n p) time and memory for p = n m + n n.
 Departures.  Presets reproduce the tools' default options of 2024 to 2026,
     up to rounding.  In hxtorch, an injected membrane trace disables the
     reset.  A run of T steps has T + 1 states; state 0 is at rest.  `lif`
@@ -182,9 +182,9 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem : float or (n,) float
-        Time constants, s; 0 means that the decay factor is 0.
+        Time constants in s; 0 means that the decay factor is 0.
     dt : float
-        Time step, s.
+        Time step in s.
     threshold, leak, reset_to, floor : float or (n,) float
         Membrane potentials; `floor` is used only if step.floor is True.
     spike : callable (k, u) -> (B, n) float, optional
@@ -301,7 +301,7 @@ def recorded(step, run):
     Returns
     -------
     dict
-        Arrays "spikes", "mem" and "syn", (T, B, n) each.
+        Arrays "spikes", "mem" and "syn", each of shape (T, B, n).
     """
     _run(step, run)
     spikes, state, shown = _rows(step, len(run.mem))

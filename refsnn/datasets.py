@@ -380,7 +380,7 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     folder : str or path
         Unpacked archive cifar-10-batches-bin or cifar-100-binary.
     kind, classes : {"train", "test"}, {10, 100}
-        Training or test set; CIFAR-10 or CIFAR-100.
+        Training or test set, and number of classes in CIFAR-10 or CIFAR-100.
     dtype
         As for `images`.
 

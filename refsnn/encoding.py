@@ -116,7 +116,7 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     Parameters
     ----------
     rates_hz : (B, m) or (T, B, m) float
-        Firing rates in Hz, constant or for each step, from 0 to 1/dt.
+        Firing rates in Hz, one for all steps or one for each, up to 1/dt.
     T : int
         Number of time steps.
     dt : float

@@ -13,12 +13,12 @@ file format.  An HDF5 file holds N recordings of spoken words [CSSZ20]:
 
 Sizes declared in a file are compared with limits and with the file size
 before memory is allocated.  A file in a different format raises a
-ValueError that names the file, the recording and the field.
+ValueError that names the file, the recording and the dataset.
 
 Exact.  Times are converted to float64 before any computation, because 1.4
     s = 1.4e6 us exceeds the range of float16.  Stored values are read
     without change.  Identical spikes give identical files.
-Cost.   Each spike takes 16 bytes of memory; `write` holds the whole file.
+Cost.   A spike takes 16 bytes of memory; `write` holds the file in memory.
 Departures.  Times are rounded to float16, as in the published files: to
     0.5 ms between 0.5 s and 1 s, and to 1 ms between 1 s and 2 s.  Floats
     and integers of other widths are also read.  Links, external data,
@@ -257,7 +257,7 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     path : str or path
         New file; the path must not exist yet.
     spikes : iterable of pairs ((E,) float, (E,) int)
-        Sorted spike times in s, and channels, of each recording.
+        For each recording, its sorted spike times in s and their channels.
     labels : (N,) int
         Class of each recording, as an index into `keys`.
     keys : sequence of str

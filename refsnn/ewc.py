@@ -19,7 +19,7 @@ e = d log p / df,
     F_b[l] = (1/N) sum_n E d[l]^2                                 (6)
 
 The expectation E over y is a weighted sum over errors e.  In (7) and (8),
-p is the softmax of f; in (9), p is normal with mean f and variance 1:
+p is the softmax of f.  In (9), p is normal with mean f and variance 1:
 
     categorical: e = [k = y] - p_k, weight p_y, y = 0 ... K-1     (7)
     labels given: e = [k = y] - p_k, weight 1, y the label        (8)

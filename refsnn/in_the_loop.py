@@ -19,7 +19,7 @@ replace the simulated values.  The gradient is that of this model:
 
 For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t].  With
 scores z, labels y and spike counts c = sum_t S, the loss L is the sum of
-(4)-(7):
+eqs. (4)-(7):
 
     z[j] = scaling max_{t >= r[j]} o[t,j], or scaling sum_t o[t,j]    (3)
     -(1/B) sum_b log softmax(z[b])[y[b]]                              (4)
@@ -44,7 +44,7 @@ Derivation.  Let v[t] = U[t] + e[t].  The recorded e contains reset,
     dW = sum_t dI[t+1] x[t]^T, dV = sum_t dI[t+1] S[t]^T,
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
-    where dv_o and dI_o of the readouts follow (8) and (9) with psi = 0.
+    where dv_o and dI_o of readouts follow eqs. (8) and (9) with psi = 0.
 Exact.  The gradient is that of a model with constant e, and with S
     anchored at the recorded spikes.  The chip's reset, refractory time and
     mismatch are not needed.  If several steps share a maximum in (3) or
@@ -142,7 +142,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
         Function that runs the chip.  It returns binary spikes (T, B, n) and
         real samples (T, B, n + k) of all membrane potentials, hidden neurons
         first.  Spikes of bin t occur between samples t and t + 1.  Input x[t]
-        arrives at the end of bin t.  Sample 0 is at rest.
+        arrives at the end of bin t.  Sample 0 shows the resting potential.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n),
         in the form that `run` expects: integers for a chip.
@@ -211,8 +211,8 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     Returns
     -------
     Loss
-        The predicted class is the one whose `out` has the largest maximum (or
-        sum).
+        The predicted class is the class whose readout has the largest maximum
+        (or sum).
     """
     mem, spikes, out = _arrays(RECORDING, *_fields(recording))
     labels, scaling, readout, burst, rate, bound = _arrays(
@@ -235,7 +235,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return the time steps and the values of the maxima of eq. (3), each (B, k)."""
+    """Return two (B, k) arrays: time steps and values of the maxima of eq. (3)."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
@@ -247,7 +247,7 @@ def _peaks(out, spikes, labels):
 
 
 def _softmax(z, labels):
-    """Return the mean cross-entropy of the scores (B, k), and its derivative."""
+    """Return the mean cross entropy of the scores, and its derivative."""
     rows, shifted = np.arange(len(z)), z - z.max(axis=1, keepdims=True)
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     dz = np.exp(logp)
@@ -256,7 +256,7 @@ def _softmax(z, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return the sum of the penalties (6) and (7), and its derivative (T, B, n)."""
+    """Return penalty (6) + (7), and its derivative with respect to the spikes."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)

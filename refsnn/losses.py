@@ -39,7 +39,7 @@ The regularisers penalise the spike counts or their mean over n neurons:
     burst         (1/(B n)) sum_{b,i} c[b, i]^2          (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} c[b, i]                (18)  [NMZ19]
 
-The means in (15) and (16) are over all counts of either (13) or (14).
+The means in eqs. (15) and (16) are over all counts of either (13) or (14).
 
 Derivation.  Eqs. (5) and (12) are elementary.  If several steps share the
     maximum in (1), the last of these steps receives the derivative.  If
@@ -130,7 +130,7 @@ def _scores(record, reduction):
 
 
 def _softmax_loss(scores, labels):
-    """Return the softmax cross-entropy of the scores (B, k), and its derivative."""
+    """Return the softmax cross entropy of the scores, and its derivative."""
     rows = np.arange(len(labels))
     shifted = scores - scores.max(axis=1, keepdims=True)    # no overflow in exp
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

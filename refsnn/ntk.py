@@ -163,7 +163,7 @@ def _dense(tile, x, y, g, h, mask):
 
 def _gram(tile, g, h, both=1):
     """Add the products <g_nk, h_mq> to a tile of the kernel, in place.  Each
-    product is first multiplied by the entry of `both` for its samples."""
+    product is first multiplied by the entry of `both` for the two samples."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)

@@ -18,7 +18,7 @@ kernel K = Q diag(lambda) Q^T of the training samples, s steps give
 Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
 with the kernel K between the other samples and the training samples.
 
-Derivation.  Eq. (2) is s steps (1) in the eigenbasis of K.  S_s is the sum
+Derivation.  Eq. (2) is s steps of (1), in the eigenbasis.  S_s is the sum
     of rate c (1 - rate c lambda)^t over t < s, or rate c s at lambda = 0.
 Approximate.  The predictions are exact for a network that is linear in its
     weights.  For other networks, the predictions neglect the change of K,

@@ -176,8 +176,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     goal : Target
         Result of `target` for the same batch.
     density, strength, l2 : float
-        Fraction of unpruned weights, in (0, 1]; coefficient of the kernel
-        loss, eq. (1); coefficient of the weight decay, eq. (3).
+        Fraction of unpruned weights, in (0, 1], and the coefficients of the
+        kernel loss, eq. (1), and of the weight decay, eq. (3).
     kind : {"at_masked", "through_mask"}
         Kind of the student's kernel.
 

@@ -177,7 +177,7 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     Parameters
     ----------
     state, gradient, rate, eps, out
-        As for `adam`; eps is added to |g|.
+        As for `adam`; `eps` is added to |g|.
     beta1, beta2 : float
         Decay factors of the mean of g and of the maximum of |g|, in [0, 1).
 

@@ -94,7 +94,7 @@ def step(M, J, F, out=None):
     F : (B, n, p) float
         Immediate influence of the parameters on the states.
     out : (B, n, p) float, optional
-        Buffer for the result, which must not share memory with arguments.
+        Buffer for the result, which must not share memory with any argument.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through V.
     out : Influence, optional
-        Buffers for the result, which must not share memory with arguments.
+        Buffers for the result, which must not share memory with any argument.
 
     Returns
     -------

@@ -259,7 +259,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     ----------
     filtered : Traces
         Filter states g (syn) and f (mem) at step t, in the shape of the
-        eligibility; initially 0.
+        eligibility; the initial states are 0.
     eligibility : (B, n, c) float
         Eligibility at step t.  The result has the dtype of `eligibility`.
     alpha, beta, gain : float

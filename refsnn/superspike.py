@@ -52,7 +52,7 @@ Departures.  Options cover the differences between paper and code:
         a = exp(-dt/tau_syn), b = 1 - dt/tau_mem, c = dt/tau_mem; z~ then
         equals dU/dw.  "continuous" solves the paper's filters over one
         step, with a, b = exp(-dt/tau_rise), exp(-dt/tau_decay).
-        "published" uses the same a, b = 1 - dt/tau_decay and
+        "published" keeps this a, with b = 1 - dt/tau_decay and
         c = a dt/tau_decay.
     drive: "published" multiplies e lambda, but not the regulariser, by
         steepness dt / (1 - exp(-dt/tau_rise)), or about 5 by default.
@@ -264,7 +264,7 @@ def forward(k, state, W, x):
     state : State
         State that `rest`, or `accumulate` in the previous step, returned.
     W : (B, n, m) float
-        Weights, V.
+        Weights, in volts.
     x : (B, m) float, int or bool
         Spikes that arrive at the inputs in this step.
 
@@ -319,7 +319,7 @@ def accumulate(k, state, W, step, signal):
     dm : (B, n, m) float
         Weight change of eq. (11); the caller sums dm between updates.
     error : (B, n) float
-        Filtered error e, 1/s.
+        Filtered error e, in 1/s.
     """
     _one_of("step", step, Step)
     W, x, signal, spikes, psi = _given(k, state, "step.x signal step.spikes step.psi",
@@ -371,7 +371,7 @@ def _valid(k, dtype):
 
 def _given(k, state, names, W, *others):
     """Check `k` and the state, and return all other arrays in the dtype of
-    `W`.  A call of `_arrays` takes half as long as a time step.  It is made
+    `W`.  As `_arrays` takes half as long as a time step, `_arrays` is called
     only if an array fails a faster test."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")

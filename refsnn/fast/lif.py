@@ -76,7 +76,7 @@ WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 class Tape(NamedTuple):
     """Hold the record of a simulation, and its buffers.
 
-    The spikes are the entries for which ``tape.mem > 1``.
+    A neuron spikes in the steps in which ``tape.mem > 1``.
     """
 
     mem: np.ndarray
@@ -225,7 +225,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     Returns
     -------
     dW, dV, dW_out
-        Gradients of the shapes of W, V (None if V is None) and W_out.
+        Gradients in the shapes of W, V and W_out; dV is None if V is None.
     """
     dtype = _one_of("tape", tape, Tape).mem.dtype
     dout = _shaped("dout", dout, tape.buffers[2].shape)

@@ -171,7 +171,7 @@ def forward(k, state, W, x):
         Weights, in volts.
     x : (T, B, m) float, int or bool, or csr_matrix
         Input spikes, mostly 0.  To save time with a repeated input, pass the
-        field `x` of the Block from the first run.
+        field `x` of the `Block` that the first call returns.
 
     Returns
     -------

@@ -12,8 +12,8 @@ RESULTS.npz`.  In Python, call the following functions:
     identify.identify(x, W, recording)     identify conventions
     files.write(folder), files.read(path)  write vectors, read results
 
-The vectors `lif_forward_dyadic`, `bptt_dyadic` and `bptt_dyadic_detached`
-are exact in float32 and suit C++ and hardware implementations.
+The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
+`bptt_dyadic_detached` are exact in float32; use them for C++ and hardware.
 
 Align time as follows, or no result will match.  Step 0 is the resting
 state.  Input x[t] enters the current at t + 1 and the membrane at t + 2,
@@ -23,5 +23,5 @@ how, for example "as norse, but reset one step late".
 `registry` lists all vectors.  The modules `lif_layers`, `local_rules`,
 `networks`, `kernels`, `consolidation`, `analog_chip`, `input_spikes` and
 `losses_and_optimisers` build them.  These modules import the core and each
-other, so that a single module cannot be copied alone.
+other, so no module can be copied alone.
 """

@@ -56,7 +56,7 @@ def vectors(names=None):
     Parameters
     ----------
     names : list of str, optional
-        Names of the vectors; by default, all vectors are returned.
+        Names of the golden vectors; by default, all are returned.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def vectors(names=None):
 
 
 def _build(name, size=()):
-    """Build the golden vector with the given name.  The tuple `size` replaces
-    the size from the registry, if it is not empty."""
+    """Build the golden vector with the given name.  Unless the tuple `size` is
+    empty, it replaces the size from the registry."""
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
     function, golden, options = REGISTRY[name]
@@ -92,15 +92,15 @@ def check(results, known=None):
     Parameters
     ----------
     results : dict
-        Arrays with keys "VECTOR.OUTPUT", for any outputs of any vectors.
+        Arrays with keys "VECTOR.OUTPUT", for outputs of golden vectors.
     known : dict, optional
         The `Vector` for each name; by default, the result of `vectors`.
 
     Returns
     -------
     list of Finding
-        One finding for each output of each vector named in the results, and
-        one for each option that has no effect on the results.
+        One finding for each output of each golden vector named in the results,
+        and one for each option that has no effect on the results.
     """
     grouped, known = _grouped(results, known)
     findings = []
@@ -177,8 +177,8 @@ def _same(found, right, exact, rtol=1e-9):
 
 
 def _flaw(vector):
-    """Return a message if a vector cannot detect mistakes, otherwise "". Such
-    a vector has constant spikes or an output that is zero everywhere."""
+    """Return a message if a golden vector cannot detect mistakes, else "".
+    Such a vector has constant spikes or an output that is zero everywhere."""
     arrays = vector.inputs | vector.outputs
     if "spikes" in arrays and not np.any(arrays["spikes"]):
         return "silent: spikes are 0 throughout"
@@ -191,15 +191,15 @@ def _flaw(vector):
 
 
 def _unseen(vector):
-    """Return the names of the mutants that equal the correct outputs.  Spikes
-    and counts must be equal, and other outputs must agree within 1e-4."""
+    """Return the names of the mutants whose outputs are correct.  Spikes and
+    counts must be equal, and other outputs must agree within 1e-4."""
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, 1e-4)
         for name, value in mutant.outputs.items())]
 
 
 def _alive(vector):
-    """Return a vector unchanged, or raise an error if it cannot detect mistakes."""
+    """Return a golden vector, or raise an error if it cannot detect mistakes."""
     why = _flaw(vector)
     if not why and _unseen(vector):
         why = f"blind: mutants {_unseen(vector)} change nothing"
@@ -221,7 +221,7 @@ def _comparable(value):
 
 
 def _judge(vector, results):
-    """Compare results with a vector; return a finding for each of its outputs."""
+    """Compare results with a golden vector; return a finding for each output."""
     arrays = {name: _comparable(value) for name, value in results.items()}
     given = {name: found for name, (found, _) in arrays.items() if found is not None}
     findings = []
@@ -238,7 +238,7 @@ def _judge(vector, results):
 
 def _verdict(vector, name, given, rtol):
     """Return the status of one output, and a text that explains the status.
-    The dict `given` holds all valid results for the vector."""
+    The dict `given` holds all valid results for the golden vector."""
     found, right = given[name], np.asarray(vector.outputs[name], float)
     found = found.reshape(()) if found.size == 1 and not right.ndim else found
     exact = vector.exact or name in COUNTED
@@ -318,9 +318,9 @@ def check_gradient(rule, function, examples=60):
     Parameters
     ----------
     rule : str
-        Name of a vector whose entry in the registry has a size.
+        Name of a golden vector whose entry in the registry has a size.
     function : callable (inputs) -> dict
-        Maps a dict of inputs of the vector to a dict of some of its outputs.
+        Maps the inputs of the golden vector to some or all of its outputs.
     examples : int
         Number of networks that Hypothesis samples.
 
@@ -335,7 +335,7 @@ def check_gradient(rule, function, examples=60):
         If a result of the function is wrong.  The message describes the
         smallest network and any known mistake that gives the same result.
     ValueError
-        If a mutant equals the correct outputs for all tested networks; a
+        If the outputs of a mutant are correct for all tested networks; a
         larger value of `examples` then helps.
     """
     sized = sorted(name for name, entry in REGISTRY.items() if entry.size)
@@ -387,8 +387,8 @@ def _network(rule, n, m, B, T, seed):
 
 
 def _fault(vector, function):
-    """Apply a function to the inputs of a vector, and describe wrong outputs.
-    Return "" if all outputs of the function are correct."""
+    """Apply a function to the inputs of a golden vector, and describe wrong
+    outputs.  Return "" if all outputs of the function are correct."""
     results = function(dict(vector.inputs))
     _grouped({f"{vector.name}.{name}": value for name, value in results.items()}
              if isinstance(results, dict) else None, {vector.name: vector})

@@ -44,7 +44,7 @@ def write(folder):
     Returns
     -------
     int
-        Number of vectors written.
+        Number of golden vectors written.
     """
     if not folder:
         raise ValueError("folder is '': must be a new folder")

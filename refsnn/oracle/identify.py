@@ -32,8 +32,8 @@ Derivation.  Some conventions have an effect for special inputs only.  In a
 Exact.  The members are all matching presets, and all matching steps that
     differ from a matching preset in one convention.  If no preset matches,
     a member may differ from any preset in one convention.
-Cost.   The number of simulations is at most presets x (1 + values of all
-    axes), plus at most six for each pair of member and probe.
+Cost.   For p presets and v values of all axes together, at most p (1 + v)
+    simulations run, plus at most six for each pair of member and probe.
 Departures.  Steps that change two conventions of a preset are not tested.
 """
 
@@ -169,8 +169,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Time constants and time step, in seconds.
     threshold, leak, reset_to, floor : float
         Threshold, leak, reset value and floor of the membrane potential.
-    gradients : array, optional
-        Gradient (n, m) of a loss of the recorded spikes with respect to W.
+    gradients : (n, m) float, optional
+        Gradient, with respect to W, of a loss on the recorded spikes.
     dspikes : (T, B, n) float, optional
         Derivative of this loss with respect to the recorded spikes.
     surrogate : callable v -> (value, derivative), optional

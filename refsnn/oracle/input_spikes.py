@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/input_spikes.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module builds golden vectors for input spikes.
 
-The vectors cover basilar-membrane motion, hair cells, bushy cells, latency
-coding, and the binning of events.
+The golden vectors cover basilar-membrane motion, hair cells, bushy cells,
+latency coding, and the binning of events.
 """
 
 import numpy as np

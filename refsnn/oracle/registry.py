@@ -6,7 +6,7 @@ Their common signature is `function(*size, **options)`.  The argument
 `size` is (seed, T, B, m, n), with T steps, B samples, m inputs and n
 neurons, or () for a problem of fixed size.  A function returns a
 description, the inputs, the correct outputs, and a dict of mistakes.  Each
-key of this dict is a name, or a name and a public source of the mistake.
+key is a name, or the pair of a name and a public source of the mistake.
 Each value holds the outputs that the mistake changes.
 """
 
