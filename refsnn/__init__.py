@@ -56,8 +56,8 @@ proof tools
     checks              anchored and frozen finite differences
     conventions         LIF conventions of other tools and their gradients
 
-`refsnn.fast` computes the same numbers sooner (`lif`, `rtrl`, `superspike`,
-`si`).  `refsnn.oracle` holds the golden vectors.
+`refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike` and `si`,
+which compute the same numbers.  `refsnn.oracle` holds the golden vectors.
 
 Departures and errata.  Each module lists its own.  The most important ones,
 with the tests that prove them:

@@ -376,9 +376,9 @@ def _dtype(dtype):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Check `values` against `spec`, "W (n, m) float, V? (n, n)" for example.
-    An argument with ? may be None, one with [] is a list, and (n?) allows a
-    number as well.  Arrays get the dtype of the first float array."""
+    """Check `values` against `spec`, a text like "W (n, m) float, V? (n, n)".
+    `V?` may be None, `a[]` is a list, and the shape `(n?)` allows a number as
+    well.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
