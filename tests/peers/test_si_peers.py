@@ -127,7 +127,9 @@ class Clipping:
 
 def documented_loop(settings, model, tasks):
     """Return the final state of the loop in the docstring of `accumulate`."""
-    text = inspect.getdoc(si.accumulate).split("tasks::\n")[1].split("\n\nWhere p.")[0]
+    block = inspect.getdoc(si.accumulate).split("tasks::\n")[1].splitlines()
+    text = "\n".join(itertools.takewhile(
+        lambda line: not line or line.startswith(" "), block))
     names = {"si": si, "torch": torch, "settings": settings, "model": model,
              "tasks": tasks, "loss_function": loss,
              "optimiser": Clipping(model.parameters(), settings.clip)}
