@@ -1,5 +1,5 @@
 """Compute all figures of refsnn.
 
-Each folder holds the figures on one subject.  The code in `run` computes the jobs of
-the figures, judges their claims and writes the gallery.
+The folder `run` holds the code that computes the figures, checks their claims and
+writes a web page.  Each other folder holds the figures on one subject.
 """

@@ -26,9 +26,9 @@ rules
     superspike          the SuperSpike three-factor rule
     superspike_signals  axonal delays and error feedback for SuperSpike
     ntk                 empirical neural tangent kernel and its adjoint
-    ntk_dynamics        training predicted from the tangent kernel
+    ntk_dynamics        prediction of training from the tangent kernel
     ntt                 Neural Tangent Transfer
-    pruning             masks by magnitude, SNIP or at random
+    pruning             pruning masks: by magnitude, SNIP or random
     si                  synaptic intelligence
     ewc                 elastic weight consolidation
 
@@ -53,7 +53,7 @@ data
     cochlea             conversion of sound to spikes
 
 proof tools
-    checks              anchored and frozen finite differences
+    checks              gradient checks by finite differences
     conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike` and `si`,

@@ -35,6 +35,7 @@ import hashlib
 import os
 import re
 import sys
+from pathlib import Path
 
 __all__ = ["main"]
 
@@ -61,21 +62,17 @@ def _convert(options):
     names = list(map(_name, paths))
     table = basilar.table(basilar.places(options.channels), options.membrane)
     response = functools.partial(basilar.interpolate, table)
-
-    def convert(path):
-        x = _samples(path, options.ramp)
-        return cochlea.convert(x, response, options.channels,
-                               _stream(x, options.seed), rate=RATE, longest=60.0)
-
+    sounds = (_samples(path, options.ramp) for path in _progress(paths))
+    spikes = (cochlea.convert(x, response, options.channels, _stream(x, options.seed),
+                              rate=RATE, longest=60.0) for x in sounds)
     keys = list(dict.fromkeys(names))
-    events.write(output, map(convert, _progress(paths)), list(map(keys.index, names)),
-                 keys, speaker=np.zeros(len(paths), int), channels=options.channels)
+    events.write(output, spikes, list(map(keys.index, names)), keys,
+                 speaker=np.zeros(len(paths), int), channels=options.channels)
     print(f"{output}: {len(paths)} recordings, {options.channels} channels")
 
 
 def _samples(path, ramp):
-    """Return the normalised sound of a recording.  Error messages contain the
-    name of the file."""
+    """Return the normalised sound of a file; error messages name the file."""
     from refsnn import audio
     sound, rate = audio.read(path)
     try:
@@ -93,12 +90,10 @@ def _name(path):
 
 
 def _stream(x, seed):
-    """Return the random generator of one recording.  The seed depends on
-    `seed` and on the samples of the recording."""
+    """Return a random generator that is seeded by the samples `x` and `seed`."""
     import numpy as np
     digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
-    words = [int(word) for word in np.frombuffer(digest, "<u4")]
-    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
+    return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
 
 
 def _progress(paths):
@@ -142,11 +137,11 @@ def _vendor(options):
     if not path.endswith(".py"):
         raise ValueError(f"destination is {path}: must be a folder that exists, or end "
                          "with .py")
-    text, wanted = _read(source), {}
+    text, wanted = Path(source).read_bytes(), {}
     for name in DATA.get(module, ()):
-        data = _read(os.path.join(folder, *name.split("/")))
+        data = Path(folder, name).read_bytes()
         to = os.path.join(os.path.dirname(path), *name.split("/"))
-        if not (os.path.isfile(to) and _read(to) == data):
+        if not (os.path.isfile(to) and Path(to).read_bytes() == data):
             wanted[to] = data
     first, _, rest = text.partition(b"\n")
     digest = hashlib.sha256(text).hexdigest()
@@ -156,14 +151,8 @@ def _vendor(options):
     print(*wanted, sep="\n")
 
 
-def _read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
 def _write(wanted):
-    """Write new files, either all of them or none.  The dict `wanted` maps the
-    path of each file to its bytes."""
+    """Write the files of a dict {path: bytes}, either all of them or none."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():
@@ -190,7 +179,6 @@ def _write(wanted):
 
 
 def _new(path):
-    """Raise an error if a path exists or if its parent folder is missing."""
     if os.path.lexists(path):
         raise ValueError(f"{path} exists: must be a new file")
     if not os.path.isdir(os.path.dirname(path) or "."):
@@ -201,22 +189,8 @@ def _parser():
     parser = argparse.ArgumentParser(prog="python -m refsnn", description=(
         "Tools of refsnn, reference learning algorithms for spiking networks."))
     commands = parser.add_subparsers(dest="command", required=True)
-    convert = commands.add_parser("convert", help="convert recordings to spikes",
-                                  description="Convert recordings to spikes.")
-    convert.add_argument("audio", nargs="+", metavar="AUDIO",
-                         help="mono WAV or FLAC files, of at most 30 s each")
-    convert.add_argument("-o", "--output", required=True, metavar="FILE.h5",
-                         help="new file for the spikes")
-    convert.add_argument("--channels", type=int, default=700, metavar="N",
-                         help="number of places along the cochlea (default: 700)")
-    convert.add_argument("--seed", type=int, default=0, metavar="N",
-                         help="seed of the random spikes (default: 0)")
-    convert.add_argument("--membrane", default="2021", choices=MEMBRANES,
-                         help="published constants (default: 2021)")
-    convert.add_argument("--ramp", type=float, metavar="S",
-                         help="fade over S seconds instead of half the recording")
-    convert.set_defaults(run=_convert)
     for name, run, text, arguments in (
+            ("convert", _convert, "convert recordings to spikes", {}),
             ("vectors", _vectors, "write the golden vectors", {
                 "folder": "new folder for the vectors"}),
             ("check", _check, "compare results with the golden vectors", {
@@ -229,14 +203,23 @@ def _parser():
         command.set_defaults(run=run)
         for argument, told in arguments.items():
             command.add_argument(argument, metavar=argument.upper(), help=told)
-    for one in (parser, *commands.choices.values()):
-        one.error = functools.partial(_refuse, one)
+    convert = commands.choices["convert"]
+    convert.add_argument("audio", nargs="+", metavar="AUDIO",
+                         help="mono WAV or FLAC files, of at most 30 s each")
+    convert.add_argument("-o", "--output", required=True, metavar="FILE.h5",
+                         help="new file for the spikes")
+    convert.add_argument("--channels", type=int, default=700, metavar="N",
+                         help="number of places along the cochlea (default: 700)")
+    convert.add_argument("--seed", type=int, default=0, metavar="N",
+                         help="seed of the random spikes (default: 0)")
+    convert.add_argument("--membrane", default="2021", choices=MEMBRANES,
+                         help="published constants (default: 2021)")
+    convert.add_argument("--ramp", type=float, metavar="S",
+                         help="fade over S seconds instead of half the recording")
+    for one in (parser, *commands.choices.values()):    # one line, no usage text
+        one.error = lambda message, one=one: one.exit(
+            2, f"{one.prog.removeprefix('python -m ')}: {message}\n")
     return parser
-
-
-def _refuse(parser, message):
-    """Exit with a one-line error message instead of the usage text."""
-    parser.exit(2, f"{parser.prog.removeprefix('python -m ')}: {message}\n")
 
 
 def main(arguments=None):
@@ -248,7 +231,7 @@ def main(arguments=None):
     Parameters
     ----------
     arguments : list of str, optional
-        Command-line arguments; by default those of this process.
+        Command-line arguments; sys.argv[1:] by default.
 
     Returns
     -------

@@ -2,10 +2,10 @@
 r"""This module implements adaptive LIF (ALIF) neurons and e-prop.
 
 The threshold of an ALIF neuron rises with each spike of the neuron and
-then decays slowly.  The threshold is therefore a memory of past spikes.  A
-neuron has a synaptic current I, a membrane potential U, an adaptation A
-and spikes S.  H is the step function, and b[t] is 0 for refractory neurons
-and 1 otherwise.  The initial state is I[0] = U[0] = A[0] = 0.  One step is
+then decays slowly.  A neuron has a synaptic current I, a membrane
+potential U, an adaptation A and spikes S.  H is the step function, and
+b[t] is 0 for refractory neurons and 1 otherwise.  The initial state is
+I[0] = U[0] = A[0] = 0.  One step is
 
     S[t] = b[t] H(U[t] - adaptation A[t] - threshold)    (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
@@ -13,10 +13,10 @@ and 1 otherwise.  The initial state is I[0] = U[0] = A[0] = 0.  One step is
     A[t+1] = rho A[t] + S[t]                             (4)  [BSS20]
     refractory=k: b[t] = 0 if any of S[t-k .. t-1] is 1 else 1   (5)
 
-Let psi be the surrogate derivative of H, and 0 where b is 0.  Let theta_ij
-be the weight from signal z_j (x_j or S_j) to neuron i.  e-prop propagates
-three derivatives with respect to theta_ij: i_j of the current, u_j of the
-membrane potential, and eps_ij of the adaptation,
+Let psi be the surrogate derivative of H; psi is 0 where b is 0.  Let
+theta_ij be the weight from signal z_j (x_j or S_j) to neuron i.  The
+derivatives of I_i, U_i and A_i with respect to theta_ij are i_j, u_j and
+eps_ij.  e-prop propagates these derivatives forward in time:
 
     i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain i_j[t]
                                                          (6)  [BSS20]
@@ -25,8 +25,8 @@ membrane potential, and eps_ij of the adaptation,
     e_ij[t] = psi_i[t] (u_j[t] - adaptation eps_ij[t])   (8)  [BSS20]
     dL/dtheta_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
 
-Derivation.  With h = [I, U, A], a = adaptation, and psi at step t - 1 in
-    (10), the linearised layer is
+Derivation.  Let h = [I, U, A] and a = adaptation.  In (10), psi is taken
+    at step t - 1.  The linearised layer is
 
     J[t] = [[alpha, V psi,                 -V psi a            ],
             [gain,  beta - threshold psi,   threshold psi a    ],
@@ -34,12 +34,13 @@ Derivation.  With h = [I, U, A], a = adaptation, and psi at step t - 1 in
     F[t]: dI_i[t]/dW_ij = x_j[t-1],  dI_i[t]/dV_ij = S_j[t-1]        (11)
     q[t] = [0, dmem + psi dspikes, -a psi dspikes][t]                (12)
 
-    Eqs. (6)-(9) are M[t] = J[t] M[t-1] + F[t] without the four terms of J
-    with V or threshold.  Without these terms, u_j is equal for all i.
-Approximate.  `linearise` and `credit` are exact for dS/dU := psi along the
-    recording, where b is a recorded value.  `gradient` omits the paths
-    through V and through the reset.  `gradient` is exact for a simulation
-    in which recorded spikes drive these two paths.
+    The derivative M[t] of h[t] with respect to the weights obeys M[t] =
+    J[t] M[t-1] + F[t].  Eqs. (6)-(9) omit the four terms of J that contain
+    V or threshold.  Without these terms, u_j is equal for all i.
+Approximate.  `linearise` and `credit` are exact for dS/dU := psi.  The
+    mask b is a recorded value.  `gradient` omits the paths through V and
+    through the reset.  It is exact for a simulation in which recorded
+    spikes drive these two paths.
 Cost.   `step` takes O(B n c) time and memory for c signals.  `linearise`
     takes O(T B n p) time and memory for p = n c weights.
 Departures.  [BSS20] has no synaptic current; alpha = 0 gives the neuron
@@ -70,11 +71,7 @@ RECORDED = "recording.spikes (T*, B*, n*), recording.blocked (T*, B*, n*) in {0,
 
 
 class Recording(NamedTuple):
-    """Hold I, U, A, S and the refractory mask of a simulation.
-
-    Each array has the shape (T, B, n).
-    """
-
+    """Hold I, U, A, S and the refractory mask, each of shape (T, B, n)."""
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -83,14 +80,10 @@ class Recording(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold the derivatives i_j, u_j and eps_ij of eqs. (6) and (7).
-
-    The shape is (B, c) for `syn` and `mem`, and (B, n, c) for `adapted`.
-    """
-
-    syn: np.ndarray
-    mem: np.ndarray
-    adapted: np.ndarray
+    """Hold the derivatives i_j, u_j and eps_ij of eqs. (6) and (7)."""
+    syn: np.ndarray             # (B, c)
+    mem: np.ndarray             # (B, c)
+    adapted: np.ndarray         # (B, n, c)
 
 
 def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=1.0,
@@ -111,7 +104,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
         Input and recurrent weights, in units of the threshold.  Results
         have the dtype of W.
     alpha, beta, rho : float or (n,) float
-        Decay factors of I, U and A per step, in [0, 1).
+        Decay factors of I, U and A in one step, in [0, 1).
     adaptation : float or (n,) float
         Threshold increase per spike, at least 0; 0 gives a LIF neuron.
     gain, threshold : float or (n,) float
@@ -127,7 +120,6 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     Returns
     -------
     Recording
-        Recorded states; step 0 is the resting state.
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, mask, resets, sent, refractory = \
         _arrays(LAYER + ", blocked? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
@@ -149,8 +141,8 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
             syn[t] = alpha * syn[t - 1] + drive[t - 1]                     # (2)
             if V is not None:
                 syn[t] += sent[t - 1] @ V.T
-            mem[t] = beta * mem[t - 1] + gain * syn[t - 1] \
-                - threshold * resets[t - 1]                                # (3)
+            leak = beta * mem[t - 1] + gain * syn[t - 1]
+            mem[t] = leak - threshold * resets[t - 1]                      # (3)
             adapted[t] = rho * adapted[t - 1] + spikes[t - 1]              # (4)
         if mask is None and refractory:
             held[t] = spikes[max(0, t - refractory):t].any(axis=0)         # (5)
@@ -164,9 +156,9 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
               threshold=1.0, through_reset=True, through_recurrence=True):
     """Linearise an ALIF layer along a recording, eqs. (10) and (11).
 
-    >>> x, W, own = np.ones((2, 1, 1)), np.array([[1.0]]), {"alpha": 0.5,
-    ...     "beta": 0.25, "rho": 0.75, "adaptation": 2.0}
-    >>> J, F = linearise(x, W, None, simulate(x, W, **own), 0 * x, **own)
+    >>> x, W = np.zeros((2, 1, 1)), np.ones((1, 1))
+    >>> J, F = linearise(x, W, None, (x,) * 5, x, alpha=0.5, beta=0.25,
+    ...                  rho=0.75, adaptation=2.0)
     >>> J[1, 0].tolist()
     [[0.5, 0.0, 0.0], [1.0, 0.25, 0.0], [0.0, 0.0, 0.75]]
 
@@ -175,10 +167,10 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
     x, W, V, alpha, beta, rho, adaptation, gain, threshold
         Arguments of `simulate`; V may be None.
     recording : Recording
-        Recording that `simulate` returned.
+        Recorded states of `simulate`.
     psi : (T, B, n) float
-        Surrogate derivative at ``mem - adaptation * adapted - threshold``.
-        The function sets psi of refractory neurons to 0.
+        Surrogate derivative at ``mem - adaptation * adapted - threshold``;
+        for refractory neurons, 0 replaces the given value.
     through_reset, through_recurrence : bool
         Whether J includes the paths through the reset, and through V.
 
@@ -259,14 +251,13 @@ def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
         Signals at step t: the input, then the spikes of a recurrent layer.
     psi : (B, n) float
         Surrogate derivative at step t, 0 for refractory neurons.
-    alpha, beta, gain, rho, adaptation
-        Arguments of `simulate`.  All neurons must share alpha, beta and
-        gain.
+    alpha, beta, rho, adaptation, gain
+        As for `simulate`, but all neurons share alpha, beta and gain.
 
     Returns
     -------
     Traces
-        Traces at step t + 1, in new arrays.
+        New arrays for step t + 1.
     """
     traces, z, psi = _checked(traces, z, psi)
     if type(alpha) is type(beta) is type(gain) is type(rho) is type(adaptation) \
@@ -323,10 +314,8 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
     Parameters
     ----------
-    x, V, recording, psi, dspikes, dmem
-        Arguments of `linearise` and `credit`.
-    alpha, beta, gain, rho, adaptation
-        Arguments of `step`.
+    x, V, recording, psi, dspikes, dmem, alpha, beta, rho, adaptation, gain
+        Arguments of `linearise`, `credit` and `step`.
 
     Returns
     -------
@@ -341,8 +330,8 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     dspikes, dmem = (np.zeros_like(psi) if d is None else d for d in (dspikes, dmem))
     z = x if V is None else np.concatenate([x, spikes], axis=2)
     (T, B, n), m, c = psi.shape, x.shape[2], z.shape[2]
-    traces = Traces(*(np.zeros(shape, psi.dtype) for shape in
-                      ((B, c), (B, c), (B, n, c))))
+    zero = np.zeros((B, c), psi.dtype)
+    traces = Traces(zero, zero, np.zeros((B, n, c), psi.dtype))
     total, a = np.zeros((n, c), psi.dtype), np.reshape(constants[4], (-1, 1))
     for t in range(1, T):
         traces = _step(traces, z[t - 1], psi[t - 1], *constants)
@@ -353,7 +342,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 
 def _last(recording):
-    """Check a recording, and return its spikes and its refractory mask."""
+    """Return the spikes and the refractory mask of a recording."""
     if not isinstance(recording, tuple) or len(recording) != 5:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording of five arrays")
@@ -361,29 +350,20 @@ def _last(recording):
 
 
 def _checked(traces, z, psi):
-    """Check the traces, the signals `z` and the array `psi`, and return them."""
+    """Check the arguments of `step`, and return them in the dtype of `psi`."""
     if not isinstance(traces, tuple) or len(traces) != 3:
         raise ValueError(f"traces is a {type(traces).__name__}: must be Traces")
-    shape = np.shape(psi)
+    shape, dtype = np.shape(psi), getattr(psi, "dtype", None)
     wide = shape[:1] + np.shape(traces[0])[1:2]
-    if len(shape) != 2 or not _fit(
-            (psi, shape), (traces[0] if z is None else z, wide), (traces[0], wide),
-            (traces[1], wide), (traces[2], shape + wide[1:])):
+    pairs = ((psi, shape), (traces[0] if z is None else z, wide), (traces[0], wide),
+             (traces[1], wide), (traces[2], shape + wide[1:]))
+    if len(shape) != 2 or dtype not in (np.float32, np.float64) or not all(
+            type(a) is np.ndarray and a.dtype == dtype and a.shape == size and a.size
+            and math.isfinite(np.vdot(a, a)) for a, size in pairs):
         psi, z, *traces = _arrays(
             "psi (B*, n*) float, z? (B*, c*), traces.syn (B*, c*), "
             "traces.mem (B*, c*), traces.adapted (B*, n*, c*)", psi, z, *traces)
     return Traces(*traces), z, psi
-
-
-def _fit(*pairs):
-    """Return True if all arrays pass a quick test, without `_arrays`.
-    Each array must have the shape that is paired with it and the dtype of the
-    first array, and its sum of squares must be finite.  If the test fails,
-    `_arrays` checks the arrays."""
-    dtype = getattr(pairs[0][0], "dtype", None)
-    return dtype in (np.float32, np.float64) and all(
-        type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
-        and math.isfinite(np.vdot(a, a)) for a, shape in pairs)
 
 
 # ---- checks, the same in every module ----

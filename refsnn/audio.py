@@ -3,10 +3,9 @@ r"""Read sounds, and convert them to a common sampling rate and loudness.
 
 SciPy reads WAV files of 8-, 16-, 24- or 32-bit integers or of floats.  The
 optional package soundfile reads FLAC files.  A truncated, overlong,
-multi-channel, clipped or non-finite file raises a ValueError that names
-the file and the faulty field.  Sizes in the header are checked before
-memory is allocated.  Stored numbers s are converted to samples a, then to
-the resampled signal y and the normalised signal x:
+multi-channel, clipped or non-finite file raises a ValueError.  Sizes in
+the header are checked before memory is allocated.  Stored numbers s are
+converted to samples a, a resampled signal y and a normalised signal x,
 
     a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -67,10 +66,8 @@ def read(path, *, longest=30.0):
 
     Returns
     -------
-    audio : (N,) float64
-        Samples; full scale is 1.
-    rate : int
-        Sampling rate, Hz.
+    audio, rate : (N,) float64 and int
+        Samples with a full scale of 1, and sampling rate in Hz.
     """
     path, (longest,) = os.fspath(path), _arrays(f"longest {POSITIVE}", longest)
     if not os.path.exists(path):
@@ -88,16 +85,15 @@ def read(path, *, longest=30.0):
         raise ValueError(f"{path}, field data: has NaN or infinity: must be finite")
     end = 1 - 2.0 ** (1 - bits) if bits else max(1.0, np.abs(audio).max())
     full = np.concatenate([[0], np.cumsum(np.abs(audio) >= end)])
-    if (full[RUN:] - full[:-RUN] == RUN).any():
-        at = int(np.argmax(full[RUN:] - full[:-RUN] == RUN))
-        raise ValueError(f"{path}, field data: is clipped after {at / rate:.3f} s: "
-                         f"must not have {RUN} successive samples at full scale")
+    runs = np.flatnonzero(full[RUN:] - full[:-RUN] == RUN)
+    if runs.size:
+        raise ValueError(f"{path}, field data: is clipped after {runs[0] / rate:.3f} "
+                         f"s: must not have {RUN} successive samples at full scale")
     return audio, int(rate)
 
 
 def _wav(path, file, longest):
-    """Return the samples, the sampling rate and the bit depth of a WAV file.
-    The bit depth is 0 for floating-point samples."""
+    """Return the samples, the sampling rate and the bit depth (0 for floats)."""
     fmt, length = _chunks(path, file)
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
@@ -109,13 +105,10 @@ def _wav(path, file, longest):
         valid = struct.unpack("<H", fmt[18:20])[0]
         bits = valid if 8 <= valid <= bits else bits
     # SciPy reads only the two essential chunks, because others may mislead it.
-    data = file.read(length)
-    parts = [b"WAVEfmt ", struct.pack("<I", len(fmt)), fmt, b"data",
-             struct.pack("<I", length), data]
-    plain = io.BytesIO(b"".join([b"RIFF", struct.pack("<I", sum(map(len, parts))),
-                                 *parts]))
+    head = struct.pack(f"<4sI8sI{len(fmt)}s4sI", b"RIFF", 20 + len(fmt) + length,
+                       b"WAVEfmt ", len(fmt), fmt, b"data", length)
     try:
-        rate, samples = wavfile.read(plain)
+        rate, samples = wavfile.read(io.BytesIO(head + file.read(length)))
     except (ValueError, struct.error) as error:
         raise ValueError(f"{path}, field data: {error}: must be intact") from None
     if samples.dtype.kind == "f":
@@ -126,8 +119,7 @@ def _wav(path, file, longest):
 
 
 def _chunks(path, file):
-    """Return the format chunk of a WAV file and the number of data bytes.
-    Afterwards, the file is positioned at the start of the data."""
+    """Find the data of a WAV file.  Return the format and the number of bytes."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
@@ -148,7 +140,6 @@ def _chunks(path, file):
 
 
 def _flac(path, longest):
-    """Return the samples, the sampling rate and the bit depth of a FLAC file."""
     try:
         import soundfile
     except ImportError:
@@ -177,14 +168,12 @@ def resample(audio, rate, to=48000):
     Parameters
     ----------
     audio : (N,) float
-        Samples.
     rate, to : int
         Sampling rates before and after, 1000 to 768000 Hz.
 
     Returns
     -------
     (N to/rate, rounded up) float64
-        Signal y; a copy of `audio` if both rates are equal.
     """
     audio, rate, to = _arrays(f"audio (N) float, rate {RATES}, to {RATES}", audio, rate,
                               to, dtype=np.float64)
@@ -195,7 +184,7 @@ def resample(audio, rate, to=48000):
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """Normalise the loudness of a sound, and fade it in and out, eqs. (3), (4).
+    """Compute the normalised signal x with fades at both ends, eqs. (3), (4).
 
     >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()
     [0.0, -1.5, 2.0, -1.5, 0.0]
@@ -204,17 +193,14 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     ----------
     audio : (N,) float
         At least four samples in any unit, not all 0.
-    rate : float
-        Sampling rate, Hz.
-    level : float
-        Root mean square of the signal before fading.
+    rate, level : float
+        Sampling rate in Hz, and root mean square of x without the fades.
     ramp : float, optional
         Duration of each fade, s; half the clip by default.
 
     Returns
     -------
     (N,) float64
-        Signal x.
     """
     rate, level, ramp = _arrays(f"rate {POSITIVE}, level {POSITIVE}, ramp? {POSITIVE}",
                                 rate, level, ramp)
@@ -235,7 +221,6 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
 
 
 def _length(path, channels, rate, frames, longest):
-    """Raise an error if a recording is not mono, is empty or is too long."""
     if channels != 1:
         raise ValueError(f"{path} has {channels} channels: must be mono")
     if not 1000 <= rate <= 768000:

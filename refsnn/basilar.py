@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | basilar.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Compute the transfer function of the basilar membrane.
 
-The model describes waves in shallow water over an elastic membrane whose
-stiffness falls from the base (c = 0, high tones) to the apex.  `Membrane`
-holds the constants, in CGS units.  With w = 2 pi f, the membrane impedance
-xi, the wave number g and the phase G of the wave at place c are
+The model describes waves in shallow water over an elastic membrane.  The
+stiffness decreases from the base (c = 0, high tones) to the apex.
+`Membrane` holds the constants in CGS units.  With w = 2 pi f, the membrane
+impedance xi, the wave number g and the phase G of the wave at place c are
 
     xi(c) = C0 e^(-alpha c) - a - m w^2 - i w R0 e^(-alpha c/2),
             R0 = delta sqrt(C0 m)                          (1)  [SDR06]
@@ -28,8 +28,8 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     G(c) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
-    Q lies below the real axis, and N therefore lies in the first quadrant.
-    No branch cut is crossed.
+    Q lies below the real axis, and N lies in the first quadrant.  The
+    square roots and the logarithm therefore cross no branch cut.
 Exact.  `transfer` is exact up to rounding.  `interpolate` uses a spline of
     degree 7 through values of `transfer` at frequencies equidistant in
 
@@ -39,9 +39,9 @@ Exact.  `transfer` is exact up to rounding.  `interpolate` uses a spline of
     1500 points up to 24 kHz and both published values of C0.
 Cost.   The time is O(F C) for F frequencies and C places.  `interpolate`
     is about ten times faster than `transfer`.
-Departures.  C0 has two published values: the software of [CSSZ20] changed
-    it from 1e8 (`MEMBRANES["2020"]`) to 1e9 (`MEMBRANES["2021"]`) in
-    August 2021.  With 1e8 the stiffness is negative near the apex.
+Departures.  In August 2021, the software of [CSSZ20] changed C0 from 1e8
+    (`MEMBRANES["2020"]`), which makes the stiffness negative near the
+    apex, to 1e9 (`MEMBRANES["2021"]`).
 Errata.  Eq. (4) describes a wave that travels to the apex if the time
     factor is e^(-i w t).  The published software applies an inverse
     Fourier transform to V, which assumes e^(+i w t).  The response then
@@ -57,8 +57,7 @@ import re
 from typing import NamedTuple
 
 import numpy as np
-from scipy import interpolate as splines
-from scipy import special
+from scipy import interpolate as splines, special
 
 __all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
            "table", "transfer"]
@@ -100,7 +99,6 @@ def places(channels=700):
     Parameters
     ----------
     channels : int
-        Number of channels, at least 1.
 
     Returns
     -------
@@ -119,10 +117,8 @@ def phase(frequencies, places, membrane="2021"):
 
     Parameters
     ----------
-    frequencies : (F,) float
-        Frequencies in Hz, from 0.001 to 1e6.
-    places : (C,) float
-        Distance from the base, from 0 to 3.5 cm.
+    frequencies, places : (F,) float and (C,) float
+        Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
     membrane : {"2020", "2021"} or Membrane
         Name of published constants, or other constants.
 
@@ -135,8 +131,7 @@ def phase(frequencies, places, membrane="2021"):
 
 
 def _wave(w, c, k):
-    """Return the impedance xi, the wave number g and the phase G. These
-    quantities follow from eqs. (1), (2) and (7)."""
+    """Return the impedance xi, the wave number g and the phase G of the wave."""
     A, damping = k.a + k.m * w ** 2, 1j * w * k.delta * np.sqrt(k.C0 * k.m)
 
     def at(y):
@@ -153,7 +148,7 @@ def _wave(w, c, k):
 
 
 def transfer(frequencies, places, membrane="2021"):
-    """Compute the membrane's velocity for sound of unit amplitude, eq. (6).
+    """Compute the membrane's velocity V for sound of unit amplitude, eq. (6).
 
     >>> V = abs(transfer(np.array([100.0, 1000.0, 10000.0]), places(50)))
     >>> V.argmax(axis=1).tolist()           # high tones at the base
@@ -167,7 +162,6 @@ def transfer(frequencies, places, membrane="2021"):
     Returns
     -------
     (F, C) complex
-        Velocity V(f, c).
     """
     w, c, k = _grid(frequencies, places, membrane)
     xi, g, G = _wave(w, c, k)
@@ -182,7 +176,7 @@ def transfer(frequencies, places, membrane="2021"):
 
 
 def table(places, membrane="2021", *, top=24000.0, points=1500):
-    """Tabulate the transfer function at frequencies equidistant in s of eq. (8).
+    """Tabulate the transfer function for `interpolate`, eq. (8).
 
     >>> table(places(4), points=200).values.shape
     (200, 4)
@@ -191,10 +185,8 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     ----------
     places, membrane
         As for `phase`.
-    top : float
-        Highest frequency for `interpolate`, Hz, from 10 to 1e5.
-    points : int
-        Number of frequencies, at least 100.
+    top, points : float and int
+        Highest frequency, 10 to 1e5 Hz, and number of points, at least 100.
 
     Returns
     -------
@@ -218,7 +210,6 @@ def interpolate(table, frequencies, channels=None):
     Parameters
     ----------
     table : Table
-        Result of `table`.
     frequencies : (F,) float
         Frequencies in Hz, from 1 to the `top` of the table.
     channels : slice, optional
@@ -227,7 +218,6 @@ def interpolate(table, frequencies, channels=None):
     Returns
     -------
     (F, C) complex
-        Approximation of `transfer`.
     """
     _one_of("table", table, Table)
     f, = _arrays(f"frequencies (F) in [1, {table.top}]", frequencies, dtype=np.float64)
@@ -241,9 +231,7 @@ def interpolate(table, frequencies, channels=None):
 
 
 def _grid(frequencies, places, membrane):
-    """Check the arguments, and return them in the form that eq. (1) needs.
-    The result holds the angular frequencies w as a column, the places as a
-    row, and the constants of the membrane."""
+    """Return the angular frequencies, the places and the membrane constants."""
     f, c = _arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                    frequencies, places, dtype=np.float64)
     if not isinstance(_one_of("membrane", membrane, *MEMBRANES, Membrane), Membrane):

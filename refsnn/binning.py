@@ -1,10 +1,9 @@
 # refsnn 0.1.0 | binning.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module bins spike events into time steps.
+r"""Bin spike events into time steps.
 
-A recording is a pair of arrays: event times in s, and units (channels).  A
-batch is a list of times and a list of units.  The fields of `Binning` have
-no defaults.  For E events in B recordings of n units, and T time steps of
-duration dt from t0 to t1,
+A recording consists of two arrays, event times in s and the units
+(channels) of the events.  For E events in B recordings of n units, and T
+time steps of duration dt from t0 to t1,
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -12,8 +11,8 @@ duration dt from t0 to t1,
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-partial    If (1) is not an integer, the last bin is incomplete.  "refuse"
-           raises, "drop" omits this bin, and "keep" ends the bin at t1.
+partial    If eq. (1) gives no integer, the last step ends at t1.  "refuse"
+           raises, "drop" omits this step, and "keep" keeps the short step.
 outside    For events before the first or after the last step, "refuse"
            raises, "drop" omits the events, and "clip" moves the events to
            the first or the last step.
@@ -25,11 +24,9 @@ A decay factor alpha per step corresponds to the time constant
     tau = -dt / log(alpha)                                            (6)
 
 Derivation.  Eq. (6) solves alpha = exp(-dt/tau) for tau.
-Exact.  Eqs. (3) and (4) hold for the float64 edges (2).  Times are first
-    converted to float64.  For example, the float16 time 0.1 is 0.09998,
-    and lies below an edge at 0.1.
-Cost.   Binning takes O(E log(E T)) time, and dense results take O(T B n)
-    memory.
+Exact.  Eqs. (3) and (4) hold for edges and times in float64.  The float16
+    time 0.1 becomes 0.09998, and lies below an edge at 0.1.
+Cost.   The time is O(E log(E T)); dense results take O(T B n) memory.
 Departures.  T in eq. (1) may differ from an integer by a relative 1e-9,
     because 1.4 / 0.014 is not exactly 100 in floating point.
 Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
@@ -58,7 +55,7 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 
 class Binning(NamedTuple):
-    """Hold the binning choices that the module docstring describes."""
+    """Hold the options of binning, which the module docstring describes."""
     t0: float               # start of the first step, s
     t1: float               # end of the window, s
     dt: float               # time step, s
@@ -69,11 +66,7 @@ class Binning(NamedTuple):
 
 
 class Spikes(NamedTuple):
-    """Hold the nonzero entries of an array of shape (T, B, n).
-
-    The entries are sorted by time step.
-    """
-
+    """Hold the nonzero entries of a (T, B, n) array, sorted by time step."""
     step: np.ndarray        # (E,) int64, in 0 ... T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 ... B-1
     unit: np.ndarray        # (E,) int64, in 0 ... n-1
@@ -90,12 +83,10 @@ def steps(binning):
     Parameters
     ----------
     binning : Binning
-        Binning choices.
 
     Returns
     -------
     int
-        Number of time steps.
     """
     return len(_edges(binning)) - 1
 
@@ -105,10 +96,9 @@ def _edges(binning):
     t0, t1, dt = _window(binning)
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)
-    whole = abs(bins - T) <= 1e-9 * bins
-    if not whole and binning.partial == "refuse":
-        raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial='keep'")
-    if not whole:
+    if abs(bins - T) > 1e-9 * bins:
+        if binning.partial == "refuse":
+            raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial='keep'")
         T = math.floor(bins) + (binning.partial == "keep")
     edges = t0 + dt * np.arange(T + 1)                                     # (2)
     if binning.partial == "keep":
@@ -119,7 +109,7 @@ def _edges(binning):
 
 
 def sparse(times, units, channels, binning):
-    """Return the spike counts of a batch as a sparse array, eqs. (1)-(5).
+    """Return the nonzero spike counts x of a batch, eqs. (1)-(5).
 
     >>> binning = Binning(0.0, 1.0, 0.5, "left", "count", "drop", "refuse")
     >>> times, units = np.array([0.1, 0.2, 0.5, 1.0]), np.array([1, 1, 0, 0])
@@ -129,14 +119,12 @@ def sparse(times, units, channels, binning):
 
     Parameters
     ----------
-    times : list of (E,) float
-        Event times of each recording in s, in any order.
-    units : list of (E,) int
-        Unit of each event, in 0 ... channels - 1.
+    times, units : lists of (E,) float and of (E,) int
+        For each recording, event times in s in any order, and units in
+        0 ... channels - 1.
     channels : int
         Number of units n.
     binning : Binning
-        Binning choices.
 
     Returns
     -------
@@ -170,7 +158,7 @@ def sparse(times, units, channels, binning):
 
 
 def dense(times, units, channels, binning, *, dtype=np.float64):
-    """Return the spike counts of a batch as a dense array, eqs. (1)-(5).
+    """Return all spike counts x of a batch, eqs. (1)-(5).
 
     >>> binning = Binning(0.0, 1.0, 0.5, "right", "clip", "clip", "refuse")
     >>> dense([np.array([0.1, 0.2, 0.5, 9.0])], [np.array([1, 1, 0, 0])], 2,
@@ -182,12 +170,10 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
     times, units, channels, binning
         Arguments of `sparse`.
     dtype : float32 or float64
-        Dtype of the result.
 
     Returns
     -------
     (T, B, n) float
-        Spike counts x.
     """
     found = sparse(times, units, channels, binning)
     x = np.zeros(found.shape, _dtype(dtype))
@@ -197,7 +183,7 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 
 def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
                outside="refuse", dtype=np.float64):
-    """Return the spike counts of one recording, eqs. (2), (3) and (5).
+    """Return the spike counts x of one recording, eqs. (2), (3) and (5).
 
     >>> times, units = np.array([0.0, 0.5, 0.6, 1.0]), np.array([1, 0, 0, 1])
     >>> bin_events(times, units, 2, 2, dt=0.5, outside="drop").tolist()
@@ -205,10 +191,8 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
 
     Parameters
     ----------
-    times_s : (E,) float
-        Non-negative event times in s, in any order.
-    units : (E,) int
-        Unit of each event, in 0 ... m - 1.
+    times_s, units : (E,) float and (E,) int
+        Event times in s, at least 0, in any order; units in 0 ... m - 1.
     T, m : int
         Number of time steps, and number of units.
     dt, start : float
@@ -218,12 +202,10 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     outside : {"refuse", "drop"}
         Treatment of events before `start`, or at or after start + T dt.
     dtype : float32 or float64
-        Dtype of the result.
 
     Returns
     -------
     (T, m) float
-        Spike counts x.
     """
     T, m = _arrays("T () int in [1, inf), m () int in [1, inf)", T, m)
     times, units = _arrays(f"times_s (E*) in [0, inf), units (E*) int in [0, {m - 1}]",
@@ -258,20 +240,14 @@ def thinned(times, units, *, channels, skip, stride):
 
     Parameters
     ----------
-    times : (E,) float
-        Event times in s.
-    units : (E,) int
-        Channel of each event, in 0 ... channels - 1.
-    channels : int
-        Number of channels.
-    skip, stride : int
-        First kept channel, and distance between kept channels.  For
-        example, skip=70 and stride=9 keep 70 of 700 channels.
+    times, units : (E,) float and (E,) int
+        Event times in s, in any order, and units in 0 ... channels - 1.
+    channels, skip, stride : int
+        Number of channels, first kept channel, and spacing of kept channels.
 
     Returns
     -------
-    times, units : (F,) arrays
-        Events of the kept channels.
+    times, units : (F,) float64 and (F,) int64
     """
     (times,), (units,), channels = _events([times], [units], channels)
     skip, stride = _arrays(f"skip () int in [0, {channels - 1}], "
@@ -328,7 +304,6 @@ def batches(N, size, *, last):
     Returns
     -------
     list of slice
-        One slice of range(N) for each batch.
     """
     N, size = _arrays("N () int in [1, inf), size () int in [1, inf)", N, size)
     _one_of("last", last, "keep", "drop", "refuse")
@@ -339,7 +314,7 @@ def batches(N, size, *, last):
 
 
 def _window(binning):
-    """Check the binning choices, and return t0, t1 and dt as floats."""
+    """Check the options of binning, and return t0, t1 and dt as floats."""
     _one_of("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         _one_of(name, getattr(binning, name), *allowed)
@@ -351,8 +326,7 @@ def _window(binning):
 
 
 def _events(times, units, n):
-    """Check the times, the units and the number `n` of units; return all
-    three.  `times` and `units` are lists with one array for each recording."""
+    """Return the checked times and units of a batch, and the number of units."""
     n, = _arrays("channels () int in [1, inf)", n)
     times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]",
                            list(times), list(units))
@@ -364,14 +338,10 @@ def _events(times, units, n):
 
 
 def _dtype(dtype):
-    """Check that a dtype is float32 or float64, and return it."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    return found
+    for allowed in (np.dtype(np.float32), np.dtype(np.float64)):
+        if allowed == dtype:
+            return allowed
+    raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
 
 
 # ---- checks, the same in every module ----

@@ -7,7 +7,7 @@ loss L along one trajectory:
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
     q[t] = direct derivative of L with respect to h[t].
 
-The adjoint p[t] = dL/dh[t] includes the effect of h[t] on later steps:
+The adjoint p[t] = dL/dh[t] includes the effect of h[t] on later states:
 
     p[t] = q[t] + J[t+1]^T p[t+1],  p[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T p[t]             (2)  [NMZ19]
@@ -17,21 +17,19 @@ Truncated BPTT propagates each q[t] back over K steps only:
     p[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]          (3)
 
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
-    J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Inserting
-    M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] and exchanging the two sums
-    gives (2).  The factor in front of F[s] is the adjoint (1).
-Exact.  The gradient is exact for every J, F and q.  Approximations enter
-    only through terms that the caller omits from J.  Truncation (3) omits
-    the influence of a parameter at step s on the loss after step s + K.
-    For K >= T - 1, truncated BPTT is exact.
+    J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Insert
+    M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
+    the two sums.  The factor in front of F[s] is then the adjoint (1).
+Exact.  The gradient is exact for every J, F and q.  It is approximate only
+    if the caller omits terms from J.  Truncation (3) omits the influence
+    of a parameter at step s on the loss after step s + K.
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes the sums for one layered network; here h holds
     all states of all layers.  The caller adds loss terms that depend
-    directly on the parameters, such as weight decay.  Other
-    implementations divide the sequence into chunks, so that K depends on
-    the position of t within a chunk.  Eq. (3) uses the same K for every
-    q[t].
+    directly on the parameters, such as weight decay.  Many implementations
+    of truncated BPTT divide the sequence into chunks.  The number of steps
+    K then depends on t; in (3), K is the same for all t.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -76,9 +74,8 @@ def gradient(J, F, q):
     """Return the gradient of the loss along a trajectory, eqs. (1) and (2).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
-    >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
-    >>> gradient(J, F, q).tolist()
-    [5.5]
+    >>> gradient(J, 3 * q[..., None], q).tolist()
+    [7.5]
 
     Parameters
     ----------
@@ -108,18 +105,16 @@ def truncated(J, F, q, horizon):
     J, F, q
         Arguments of `gradient`.
     horizon : int
-        Number of steps K, at least 0.  K = 0 keeps only the immediate
-        influence; the gradient is exact if K >= T - 1.
+        Number of steps K, at least 0; exact if K >= T - 1.
 
     Returns
     -------
     (p,) float
         Gradient, summed over steps and batch.
     """
-    J, F, q, horizon = _arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q,
-                               horizon)
+    J, F, q, K = _arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q, horizon)
     p, term = q.copy(), np.array(q)
-    for d in range(1, min(horizon, len(q) - 1) + 1):
+    for d in range(1, min(K, len(q) - 1) + 1):
         term = (term[1:, :, None, :] @ J[1:len(q) - d + 1])[:, :, 0, :]
         p[:len(term)] += term                                              # (3)
     return np.einsum("tbi,tbip->p", p, F)

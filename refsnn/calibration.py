@@ -5,8 +5,8 @@ r"""Calibrate an analog chip from its spikes and membrane samples.
 -> (spikes, samples), so that real chips can be calibrated too.  In each
 image all neurons receive the same number of input spikes at the end of bin
 0.  The drive d is the sum of the weights of these inputs, and it increases
-from image to image.  Let y be the samples of a neuron minus its samples
-without input, in codes.  The parameters of the neuron follow from
+from image to image.  Let y be the samples of a neuron, in codes, minus its
+mean sample without input.  The parameters of the neuron follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
@@ -19,9 +19,8 @@ without input, in codes.  The parameters of the neuron follow from
 Here c is the number of codes from leak to threshold, and t0 is the arrival
 time of the input.  p_nominal is p after one bin at the nominal time
 constants, and D is the jump height at the reset.  P is symmetric in
-tau_syn and tau_mem and cannot separate them.  Eq. (4) identifies tau_mem,
-because a reset does not change the synaptic currents.  `corrected` applies
-the corrections to the parameters of an emulated chip,
+tau_syn and tau_mem, so P alone does not determine tau_mem.  Eq. (4)
+determines tau_mem.  `corrected` applies corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= factors;  potentials += offsets         (7)
 
@@ -33,9 +32,9 @@ Approximate.  The measured leak includes the offset of the
     amplitudes.  Membrane noise lowers the measured threshold by about the
     standard deviation of the noise.  Synaptic mismatch is averaged over
     `repeats` selections of input rows.
-Cost.   Each repeat needs about 300 images.  The default number of repeats
-    takes 1 to 2 s on the emulated chip.
-Departures.  [CB22] uses the chip's calibration tools, which can also apply
+Cost.   Each repeat needs about 300 images.  With the default `repeats`, a
+    measurement takes 1 to 2 s on the emulated chip.
+Departures.  The calibration tools of the chip in [CB22] can also apply
     known voltages.  This module uses only input spikes and recordings.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
@@ -55,10 +54,7 @@ _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons.
-
-    Parameters that could not be measured are NaN.
-    """
+    """Hold the measured parameters of N neurons, NaN where not measurable."""
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
@@ -70,10 +66,7 @@ class Measurement(NamedTuple):
 
 
 class Corrections(NamedTuple):
-    """Hold the corrections to the settings of a chip.
-
-    Each correction is a factor or an offset, as stated below.
-    """
+    """Hold the corrections to the settings of a chip: factors and offsets."""
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
     tau_mem: np.ndarray        # (N,), factor
@@ -99,17 +92,16 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         weights.readout is (0, neurons).  Input spikes are (T, B, inputs), 0 or
         1, and both results are (T, B, neurons).
     neurons, inputs : int
-        Chip size: at least 11 inputs are required; 100 are recommended.
-    dt : float
-        Width of a time bin, s; at most the refractory time.
-    tau_mem, tau_syn : float
-        Nominal time constants, s.
+        Chip size.  At least 11 inputs are required, and 100 are recommended.
+    dt, tau_mem, tau_syn : float
+        Width of a time bin (at most the refractory time), and nominal membrane
+        and synaptic time constants, s.
     scale : float
         Hardware weight that corresponds to a weight of one threshold.
     code : (float, float)
         Nominal code of the leak, and number of codes to the threshold.
     repeats : int
-        Number of input-row selections to average over.
+        Number of sets of input rows over which results are averaged.
 
     Returns
     -------
@@ -144,8 +136,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return the response P (T, N) to a unit of drive, and the drive d50 (N,).
-    At the drive d50, half of the images elicit a spike."""
+    """Return P (T, N) of eq. (1) and the drive d50 (N,) of eq. (5)."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -157,8 +148,7 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem and the ADC code of the reset potential of each neuron.
-    Both values are NaN for neurons without suitable spikes."""
+    """Return tau_mem and the mean of y after a spike, NaN if not measurable."""
     lags, E, count, after, spiking = np.arange(3, 10), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -181,8 +171,7 @@ def _jump(sweep, P, dt):
 
 
 def _fit(P, tau_mem, tau_syn, dt):
-    """Fit the amplitude of the current and `tau_syn` by Gauss-Newton steps.
-    Return two arrays with one value for each neuron."""
+    """Fit the amplitude and tau_syn of each neuron by Gauss-Newton steps."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
     theta = np.stack([np.log(np.maximum(P.max(axis=0), 1e-6) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
@@ -202,11 +191,9 @@ def _fit(P, tau_mem, tau_syn, dt):
 
 
 def _shape(theta, t, tau_mem):
-    """Return the response P (T, N) of eq. (2).  The rows of `theta` are the
-    logarithm of the amplitude, the logarithm of tau_syn, and the arrival time
-    of the input."""
-    size, tau, start = theta
-    return np.exp(size) * _kernel(t[:, None] - start, np.exp(tau), tau_mem)  # (2)
+    """Return P (T, N) of eq. (2) for log amplitude, log tau_syn and t0."""
+    size, tau, t0 = theta
+    return np.exp(size) * _kernel(t[:, None] - t0, np.exp(tau), tau_mem)   # (2)
 
 
 def _kernel(t, a, b):
@@ -218,9 +205,7 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Measure the responses to all drives for `repeats` sets of input rows.
-    Return a list of (drive, spikes, ADC codes minus `base`), one for each
-    set."""
+    """Return a list of (drive, spikes, y), one for each set of input rows."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -230,8 +215,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return the weights of the inputs, and `most` + 1 images.  The total
-    input drive of image number `d` is `unit * d`."""
+    """Return the input weights, and images of drive 0, unit, ..., most * unit."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
@@ -243,8 +227,7 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _trial(run, weights, images, neurons):
-    """Return the spikes and samples of a trial on the chip.  Each image
-    provides input only in time bin 0.  Both results have shape (T, B, N)."""
+    """Run images with input in time bin 0; return spikes and samples (T, B, N)."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,
@@ -266,10 +249,10 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
     [-0.1, -0.1]
 
-    For a neuron that fires without input, only the threshold is corrected: it
-    is raised by 1.  For a neuron that never fires, or fires too late to
-    measure, the leak is corrected and the threshold is lowered by 0.5.
-    Calibration should therefore be repeated on the corrected chip.
+    If a neuron fires without input, only its threshold is corrected, by +1.
+    If a neuron never fires, or fires too late to measure, its leak is
+    corrected and its threshold is lowered by 0.5.  Calibration should
+    therefore be repeated on the corrected chip.
 
     Parameters
     ----------
@@ -279,7 +262,6 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     Returns
     -------
     Corrections
-        Corrections for `corrected`, or for the settings of a real chip.
     """
     found = measure(run, neurons=neurons, inputs=inputs, dt=dt, tau_mem=tau_mem,
                     tau_syn=tau_syn, scale=scale, code=code, repeats=repeats)
@@ -288,15 +270,12 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     def known(value, otherwise):
         return np.where(able & np.isfinite(value), value, otherwise)
 
-    def factor(target, value):
-        return target / known(value, target)
-
     leak = np.where(found.restless, 0.0, -found.leak)
     away = np.where(able, 1 - known(found.threshold, 1),
                     found.restless - 0.5 * found.silent)
     return Corrections(
-        factor(1.0, found.gain), factor(tau_syn, found.tau_syn),
-        factor(tau_mem, found.tau_mem), away + leak, leak,
+        1.0 / known(found.gain, 1.0), tau_syn / known(found.tau_syn, tau_syn),
+        tau_mem / known(found.tau_mem, tau_mem), away + leak, leak,
         leak - known(found.reset, 0))
 
 
@@ -305,16 +284,13 @@ def corrected(chip, corrections):
 
     >>> one, zero = np.ones((2, 1)), np.zeros(1)
     >>> plain = Corrections(one, one, one[0], zero, zero, zero)
-    >>> raised = plain._replace(threshold=zero + 0.25)
-    >>> corrected(plain, raised).threshold.tolist()
+    >>> corrected(plain, plain._replace(leak=zero + 0.25)).leak.tolist()
     [0.25]
 
     Parameters
     ----------
-    chip : Chip
-        Result of `chip.draw` or of this function.
-    corrections : Corrections
-        Result of `calibrate`.
+    chip, corrections : Chip, Corrections
+        Chip to be corrected, and result of `calibrate`.
 
     Returns
     -------

@@ -7,9 +7,10 @@ Training updates real weights w.  The chip receives integer weights w':
     readout: w' = round(s w), s = min(limit / max |w|, most)          (2)
 
 Readouts do not spike, so their weights may have any scale.  The scale s
-maps the largest readout weight to the limit, unless s = most.  The
-gradient at w' is used as the gradient at w (straight-through estimator).
-After each optimiser step, hidden and recurrent weights are clipped to
+maps the largest readout weight to the limit.  If all readout weights are
+small or 0, s equals its upper bound `most`.  The gradient at w' is
+used as the gradient at w (straight-through estimator).  After each
+optimiser step, hidden and recurrent weights are clipped to
 
     |w| <= limit / scale                                              (3)
 
@@ -24,15 +25,14 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
     hidden N(0.001, g^2/m), others N(0, g^2/n), g = 0.7 (1 - beta)    (6)
 
 Derivation.  Eq. (4) is linear and self-adjoint, so it maps the gradient
-    with respect to W' to that with respect to W.  Eqs. (1) and (2) have
-    derivative 0 almost everywhere; the estimator uses their mean slope
-    over an interval of length 1/scale, which is scale.
+    with respect to W' to the gradient with respect to W.  Rounding has
+    derivative 0 almost everywhere.  The estimator uses 1, the mean slope.
 Exact.  Eqs. (3)-(6) hold exactly.  Eqs. (1) and (2) round the weights,
     unless scale w or s w is an integer.
 Cost.   The time is O(n (m + n + k)).
-Departures.  Eqs. (1)-(3) are in the text of [CB22], (5) and (6) in its
-    public code.  Recurrent weights are initialised like readout weights.
-    Ties are rounded to even.  If all readout weights are 0, s = most.
+Departures.  Eqs. (1)-(3) are in the text of [CB22], and eqs. (5) and (6)
+    are in the authors' public code.  Recurrent weights are initialised
+    like readout weights.  Ties are rounded to even.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -47,10 +47,7 @@ RANGE = "scale () in (0, inf), limit () int in [1, 127]"
 
 
 class Weights(NamedTuple):
-    """Hold the weight matrices of a network.
-
-    The weights are in units of the threshold, or are integers for the chip.
-    """
+    """Hold real weights, in units of the threshold, or integer weights."""
     hidden: np.ndarray                          # (n, m)
     recurrent: Optional[np.ndarray]             # (n, n)
     readout: np.ndarray                         # (k, n)
@@ -67,13 +64,10 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     Parameters
     ----------
     weights : Weights, or dict with its fields
-        Weights in software.
     scale : float
         Hardware weight that corresponds to a weight of one threshold.
-    limit : int
-        Largest magnitude of a hardware weight, at most 127.
-    most : float
-        Upper limit of the readout scale s.
+    limit, most : int, float
+        Upper limits of hardware weights, at most 127, and of the scale s.
 
     Returns
     -------
@@ -82,19 +76,16 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     s : float
         Scale of the readout weights.
     """
-    hidden, recurrent, readout = _weights(weights)
+    weights, written = _weights(weights), []
     _arrays(RANGE + ", most () in (0, inf)", scale, limit, most)
-    largest = float(np.abs(readout).max())
-    s = min(limit / max(largest, limit / most), float(most))
-
-    def rounded(w, factor):
-        most = limit / factor
-        w = np.rint(np.clip(w.astype(np.float64), -most, most) * factor)
-        return w.astype(np.int8)
-
-    return Weights(rounded(hidden, scale), None if recurrent is None
-                   else rounded(recurrent, scale),                         # (1)
-                   rounded(readout, s)), s                                 # (2)
+    largest = float(np.abs(weights.readout).max())
+    s = min(limit / max(largest, limit / most), float(most))               # (2)
+    for w, factor in zip(weights, (scale, scale, s), strict=True):
+        if w is not None:
+            w = np.clip(w.astype(np.float64), -limit / factor, limit / factor)
+            w = np.rint(w * factor).astype(np.int8)                        # (1)
+        written.append(w)
+    return Weights(*written), s
 
 
 def clamp(weights, *, scale=240.0, limit=63):
@@ -121,7 +112,7 @@ def clamp(weights, *, scale=240.0, limit=63):
 
 
 def dropout(rng, n, rate=0.4):
-    """Sample the mask of hidden neurons that dropout keeps in a mini-batch.
+    """Sample a dropout mask for the hidden neurons and one mini-batch.
 
     >>> dropout(np.random.default_rng(1), 6).tolist()
     [True, True, False, True, False, True]
@@ -129,16 +120,13 @@ def dropout(rng, n, rate=0.4):
     Parameters
     ----------
     rng : numpy.random.Generator
-        Random generator.
-    n : int
-        Number of hidden neurons.
-    rate : float
-        Probability of removing a neuron, in [0, 1).
+    n, rate : int, float
+        Number of hidden neurons, and probability of removal, in [0, 1).
 
     Returns
     -------
     (n,) bool
-        True for neurons that are kept.
+        True for neurons that are not removed.
     """
     _one_of("rng", rng, np.random.Generator)
     _arrays("n () int in [1, inf), rate () in [0, 1)", n, rate)
@@ -206,7 +194,7 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
 
 def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
             dtype=np.float32):
-    """Sample initial weights, for which hidden neurons rarely spike, eq. (6).
+    """Sample initial weights at which hidden neurons rarely spike, eq. (6).
 
     >>> weights = initial(np.random.default_rng(1), 256, 246, 10)
     >>> round(float(weights.hidden.std()), 3), weights.readout.shape
@@ -215,7 +203,6 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     Parameters
     ----------
     rng : numpy.random.Generator
-        Random generator.
     m, n, k : int
         Numbers of inputs, hidden neurons and readouts.
     recurrent : bool
@@ -223,7 +210,6 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     tau_mem, dt : float
         Nominal membrane time constant and time step, s.
     dtype : float32 or float64
-        Dtype of the weights.
 
     Returns
     -------

@@ -38,18 +38,18 @@ Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
     rate -log(1 - P) per step has a point in a step with probability P.
     The points of all fibres are therefore sampled together, and points
     within the refractory time of a spike are deleted.
-Exact.  All values up to eq. (7) equal those of the published software; the
-    spikes have the same distribution.  Each channel has its own random
-    stream.
+Exact.  All values up to eq. (7) equal the results of the published
+    software, and the spikes have the same distribution.  Each channel has
+    its own random stream.
 Cost.   The time is O(C N log N), and the memory O(C N), for C channels
     processed together.
 Departures.  Unlike the software of [CSSZ20], this module uses a seed and
     limits the length of a sound.  Some properties of the software are
     kept.  Sampling of v at fs/2 causes aliasing of motion above fs/4.  The
-    time step is 2/fs although n steps last N/fs.  Frequencies start at 1
-    Hz instead of 0 Hz.  The clip is periodic: a response that leaves one
-    end enters at the other.  Spikes in the last step are discarded.  U = 1
-    causes a spike.
+    time step is 2/fs, although n steps last N/fs.  Frequencies start at 1
+    Hz instead of 0 Hz.  The sound is treated as periodic, so that a
+    response that leaves at one end enters at the other end.  Spikes in the
+    last step are discarded.  U = 1 causes a spike.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -74,10 +74,7 @@ COUNT = "() int in [1, 1e12]"
 
 
 class HairCell(NamedTuple):
-    """Hold the constants of a hair cell, eqs. (3)-(7).
-
-    Rates are in 1/s and velocities in cm/s.
-    """
+    """Hold the constants of eqs. (3)-(7), in units of 1/s and cm/s."""
     y: float = 5.05         # replenishment
     g: float = 2000.0       # largest release
     l: float = 2500.0       # loss from the cleft                          # noqa: E741
@@ -102,25 +99,21 @@ def velocity(x, rate, response, channels, *, out=None):
 
     Parameters
     ----------
-    x : (N,) float
-        Sound, such as a result of `audio.prepare`.
-    rate : float
-        Sampling rate of `x`, Hz.
+    x, rate : (N,) float and float
+        Sound, such as a result of `audio.prepare`, and sampling rate in Hz.
     response : callable (frequencies, channels) -> (F, C) complex
         Transfer function V at F frequencies in Hz for a slice of C channels,
         such as `basilar.interpolate` with a table.
     channels : int or slice
         Number of channels, or a slice that starts at a multiple of 16.
     out : (n, C) float64, optional
-        Array to which the result is written.
 
     Returns
     -------
     (n, C) float64
         Velocity v, sampled every 2/rate seconds.
     """
-    x, = _arrays("x (N) float", x, dtype=np.float64)
-    rate, = _arrays(f"rate {POSITIVE}", rate)
+    x, rate = _arrays(f"x (N) float, rate {POSITIVE}", x, rate, dtype=np.float64)
     first, last = _range(channels)
     n = x.size // 2 + 1
     if n < 2:
@@ -148,7 +141,7 @@ def velocity(x, rate, response, channels, *, out=None):
 
 
 def transmitter(v, dt, *, cell=None):
-    """Compute the transmitter pools of each hair cell, eqs. (3)-(6).
+    """Compute the pools q, c and w after each time step, eqs. (3)-(6).
 
     >>> q, c, w = transmitter(np.zeros((100, 1)), 1e-5)
     >>> bool(np.ptp(q) < 1e-12), float(q[-1, 0].round(3))
@@ -166,7 +159,6 @@ def transmitter(v, dt, *, cell=None):
     Returns
     -------
     (3, T, C) float64
-        Pools q, c and w after each step.
     """
     (v,), cell = _arrays("v (T, C) float", v), _cell(cell, dt)
     out = np.empty((3, *v.shape))
@@ -176,8 +168,7 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the transmitter pools q, c and w after each time step of `v`.  The
-    yielded arrays are overwritten in the next time step."""
+    """Yield the pools q, c and w after each step in arrays that are reused."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     c = M * y * k / (l * k + y * (l + r))
@@ -204,7 +195,7 @@ def _pools(v, dt, cell):
 
 
 def firing_probability(v, dt, *, cell=None, out=None):
-    """Compute the firing probability of a non-refractory fibre, eq. (7).
+    """Compute the firing probability P of a non-refractory fibre, eq. (7).
 
     >>> float(firing_probability(np.zeros((1, 1)), 1 / 24000)[0, 0].round(6))
     0.002699
@@ -219,7 +210,6 @@ def firing_probability(v, dt, *, cell=None, out=None):
     Returns
     -------
     (T, C) float64
-        Probability P of a spike in each step.
     """
     (v,), cell = _arrays("v (T, C) float", v), _cell(cell, dt)
     out = _buffer(out, v.shape)
@@ -229,7 +219,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
-    """Sample the number of fibres of each channel that fire in each step.
+    """Sample how many fibres of each channel fire in each time step.
 
     >>> P = np.full((1000, 2), 0.01)
     >>> n = fibres(P, 1e-4, np.random.default_rng(1))
@@ -240,19 +230,16 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     ----------
     P : (T, C) float
         Firing probability of a non-refractory fibre, in [0, 1).
-    dt : float
-        Time step, s.
+    dt, refractory : float
+        Time step and refractory time of a fibre, s.
     rng : numpy.random.Generator or list of C generators
         One random generator, or one for each channel.
     count : int
         Number of fibres of each channel, from 1 to 255.
-    refractory : float
-        Refractory time of a fibre, s.
 
     Returns
     -------
     (T, C) uint8
-        Number of fibres that fire, from 0 to `count`.
     """
     P, = _arrays("P (T, C) float in [0, 1)", P)
     dt, count, refractory = _arrays(f"dt {POSITIVE}, count () int in [1, 255], "
@@ -273,13 +260,11 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
 
 
 def _steps(refractory, dt):
-    """Return the refractory time in time steps, rounded up."""
     return max(math.ceil(refractory / dt - 1e-9), 1)
 
 
 def _ready(points, steps):
-    """Delete the spikes that occur during the refractory time.  Each point is
-    deleted if it is less than `steps` after an earlier point that remains."""
+    """Delete points less than `steps` after an earlier point that remains."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -304,10 +289,8 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     ----------
     n : (T, C) int
         Number of firing fibres, such as a result of `fibres`.
-    dt : float
-        Time step, s.
-    tau_mem, tau_syn, refractory : float
-        Time constants and refractory time, s.
+    dt, tau_mem, tau_syn, refractory : float
+        Time step, time constants and refractory time, s.
     weight : float
         Synaptic weight of a fibre, in thresholds per second.
 
@@ -356,30 +339,21 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         response = functools.partial(basilar.interpolate, table)
         times_s, units = cochlea.convert(x, response, 700, rng)
 
-    To convert short words of equal length faster, join their velocities v as
-    columns of one array for `firing_probability`, `fibres` and `bushy`.
-
     Parameters
     ----------
-    x, response, rate
-        As for `velocity`.  The sound must not be silent.  The sampling rate of
-        the published data is 48000 Hz.
+    x, response, rng, rate, cell
+        As for `velocity`, `fibres` and `transmitter`; `x` must not be silent.
     channels : int
-        Number of channels.
-    rng, cell
-        As for `fibres` and `transmitter`.
     block : int, optional
         Number of channels processed together, rounded up to a multiple of 16
-        (default: 512 MB of v).  This number does not change the result.
+        (default: 512 MB of v).  The result does not depend on `block`.
     longest : float
         Longest accepted sound, s.
 
     Returns
     -------
-    times_s : (E,) float64
-        Spike times, s, sorted.
-    units : (E,) int64
-        Channel of each spike; channel 0 is at the base.
+    times_s, units : (E,) float64 and (E,) int64
+        Sorted spike times in s, and channels; channel 0 is at the base.
     """
     longest, rate, channels, block = _arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",
@@ -405,7 +379,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
 
 def _range(channels):
-    """Return the first channel, and the last channel plus 1."""
+    """Return the bounds of the channels, as in range(first, last)."""
     if not isinstance(channels, slice):
         return 0, *_arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop

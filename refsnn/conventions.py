@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate a LIF layer in any published convention; compute exact gradients.
+r"""Simulate LIF layers in published conventions, with exact gradients.
 
-Simulators differ in a dozen details (axes) of a LIF step.  A `Step` holds
-one choice for each axis, `simulate` runs any combination of choices, and
-`PRESETS` has the choices of published tools.  The default is the step of
-`lif`.  State k is the current I and the membrane potential u before the
-reset by spike s[k].  Input x[k] leads from state k to state k + 1:
+Simulators differ in fourteen details of a LIF step, called axes here.  A
+`Step` holds one choice for each axis, `simulate` runs any combination of
+choices, and `PRESETS` holds the choices of published tools.  State k is
+the current I and the membrane potential u before the reset by spike s[k].
+Input x[k] leads from state k to state k + 1:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
     d[k] = drive D[k],  D[k] = W x[k] + V s[k]                        (2)
@@ -15,14 +15,11 @@ reset by spike s[k].  Input x[k] leads from state k to state k + 1:
     v = R(beta u[k] + gain j + (1 - beta) leak, s[k])                 (6)
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
 
-The axes `synapse` and `input` set the order of the operations in eq. (3),
-and `reset_at` selects eq. (5) or eq. (6).
-
 Derivation.  Except for products with W and V, a step is elementwise.  In
     eq. (5), R has the derivative r1 with respect to u and z1 with respect
-    to s.  In eq. (6), the derivatives are r2 and z2.  The derivatives of
-    the unused equation are 1 and 0.  With c = 0 where u is held or at the
-    floor, and c = 1 elsewhere,
+    to s.  In eq. (6), the derivatives are r2 and z2.  If an equation is
+    not used, its derivatives are replaced by 1 and 0.  With c = 0 where u
+    is held or at the floor, and c = 1 elsewhere,
 
     a = dI[k+1]/dI[k],  f = dI[k+1]/dD[k]                             (8)
     b = du[k+1]/dI[k] = c r2 gain dj/dI[k],
@@ -39,10 +36,10 @@ Derivation.  Except for products with W and V, a step is elementwise.  In
     E[k+1] = dh[k+1]/dx[k] = [[f W], [g W]]                          (14)
     q[k] = [0, psi[k] dspikes + (r + y psi[k]) dmem]                 (15)
 
-    where r and y are the derivatives of the recorded potential with
-    respect to u and s: the derivatives of R if the potential is recorded
-    after the reset, otherwise 1 and 0.
-Exact.  The gradient is that of the hard-spiking network with ds/du := psi.
+    Here r and y are the derivatives of the recorded potential with respect
+    to u and s.  If the potential is recorded after the reset, they are the
+    derivatives of R.  Otherwise they are 1 and 0.
+Exact.  The gradient of the hard-spiking network is exact for ds/du := psi.
     The refractory mask and membranes at the floor are treated as
     constants.  No derivative passes through the reset if
     through_reset=False, or if spikes="many" and reset="zero".
@@ -50,8 +47,8 @@ Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
     `linearise` takes O(T B n p) time and memory for p = n m + n n.
 Departures.  Presets reproduce the tools' default options of 2024 to 2026,
     up to rounding.  In hxtorch, an injected membrane trace disables the
-    reset.  A run of T steps has T + 1 states; state 0 is at rest.  `lif`
-    returns T rows and ignores its last input.
+    reset.  A run of T steps has T + 1 states; state 0 is at rest.  The
+    module `lif` returns T states and ignores the last input.
 """
 
 import re
@@ -66,9 +63,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold the choice that a convention makes for every axis.
-
-    The defaults give the time step of the module `lif`.
+    """Hold one choice for every axis; the defaults are those of `lif`.
 
     decay          alpha is exp(-dt/tau_syn) ("exact") or 1 - dt/tau_syn
                    ("euler"); beta is analogous
@@ -91,7 +86,6 @@ class Step(NamedTuple):
                    reset_at="once", R(u, s) replaces u, except for
                    test="before", record="after"
     """
-
     decay: str = "exact"
     synapse: str = "between"
     input: str = "next"
@@ -109,10 +103,7 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold states 0 to T of a simulation.
-
-    All arrays have the shape (T + 1, B, n).
-    """
+    """Hold states 0 to T of a simulation, each array (T + 1, B, n)."""
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
@@ -131,7 +122,6 @@ AXES = {
     "record": ("before", "after")}
 PARTS = ("syn_by_syn", "syn_by_drive", "mem_by_syn", "mem_by_drive", "mem_by_mem",
          "mem_by_spikes")                   # a, f, b, g, e, z
-
 _CONSTANTS = namedtuple(
     "_CONSTANTS", "alpha beta drive gain threshold leak reset_to floor")
 _AFTER = Step(test="after", record="after", reset_at="once")
@@ -181,16 +171,15 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
         Input of the layer.
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  Results have the dtype of W.
-    tau_syn, tau_mem : float or (n,) float
-        Time constants in s; 0 means that the decay factor is 0.
-    dt : float
-        Time step in s.
+    tau_syn, tau_mem, dt : float, or (n,) float for time constants
+        Time constants and time step, s.  A time constant of 0 gives a decay
+        factor of 0.
     threshold, leak, reset_to, floor : float or (n,) float
         Membrane potentials; `floor` is used only if step.floor is True.
     spike : callable (k, u) -> (B, n) float, optional
         Spike function that replaces eq. (1) in finite-difference checks.
     clamp, reset_spikes : (T + 1, B, n), optional
-        Recorded `held` and `fired`, which replace the simulated values.
+        Recorded arrays `held` and `fired`, which replace simulated values.
 
     Returns
     -------
@@ -208,8 +197,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
         dtype=W.dtype)
     c = _constants(step, n, W.dtype, tau_syn, tau_mem, dt, threshold, leak, reset_to,
                    floor)
-    syn, mem, spikes, fired, reset, free = (np.zeros((T + 1, B, n), W.dtype)
-                                            for _ in range(6))
+    syn, mem, spikes, fired, reset, free = np.zeros((6, T + 1, B, n), W.dtype)
     held = np.zeros((T + 1, B, n), bool) if clamp is None else clamp > 0
     drive = c.drive * (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
     mem[0] = c.leak
@@ -236,8 +224,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
-    """Compute the constants of eqs. (2)-(7), and return them in `dtype`.  The
-    computation uses float64."""
+    """Compute the constants of eqs. (2)-(7) in float64, and cast to `dtype`."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = _arrays(
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
@@ -256,7 +243,7 @@ def _decay(step, name, tau, dt):
 
 
 def _synapse(step, current, terms, alpha):
-    """Return the updated current I, and the current j that eq. (3) reads."""
+    """Return the updated current I, and the current j of eq. (3)."""
     order = ["add", "read"] if step.input == "same" else ["read", "add"]
     order.insert({"first": 0, "between": 1, "last": 2,
                   "none": int(step.input == "next")}[step.synapse], "decay")
@@ -264,8 +251,7 @@ def _synapse(step, current, terms, alpha):
         if name == "decay":
             current = alpha * current
         elif name == "add":
-            for term in terms:
-                current = current + term                                   # (3)
+            current = sum(terms, current)                                  # (3)
         else:
             read = current
     return current, read
@@ -285,13 +271,12 @@ def _reset(step, mem, fired, c):
 
 
 def recorded(step, run):
-    """Return the rows that a tool with the given convention records.
+    """Convert the states of a run to a recording in the given convention.
 
     >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
     >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)
-    >>> rows = recorded(step, run)
-    >>> rows["spikes"].ravel().tolist(), rows["mem"].ravel().tolist()
-    ([1.0, 0.0], [0.0, 0.75])
+    >>> recorded(step, run)["mem"].ravel().tolist()
+    [0.0, 0.75]
 
     Parameters
     ----------
@@ -310,9 +295,7 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return two slices and a flag that define the rows of a recording.  The
-    slices select the recorded states of s and u.  The flag is True if R(u, s)
-    replaces u in the recording."""
+    """Return the slices of recorded s and u, and whether R(u, s) replaces u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -337,9 +320,10 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        `PARTS` are a, f, b, g, e, z from state k - 1 to k.  "row_by_mem" and
-        "row_by_spikes" are r and y of (15).  These arrays are (T + 1, B, n).
-        "rows" holds the first recorded states of spikes and membranes.
+        Under the names in `PARTS`, the derivatives a, f, b, g, e and z; entry
+        k belongs to the step from state k - 1 to state k.  "row_by_mem" and
+        "row_by_spikes" are r and y of eq. (15).  Each of these eight arrays is
+        (T + 1, B, n).  "rows": first recorded states of spikes and membranes.
     """
     _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
@@ -358,13 +342,12 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     else:
         read = keep
         mem, fired = (c.beta * (keep * part[:-1]) for part in own)
-    parts = {"syn_by_syn": by_syn[0], "syn_by_drive": by_drive[0],         # (8)
-             "mem_by_syn": read * c.gain * by_syn[1],
-             "mem_by_drive": read * c.gain * by_drive[1],                  # (9)
-             "mem_by_mem": mem, "mem_by_spikes": fired}                    # (10, 11)
-    found = {name: np.zeros((states, B, n), dtype) for name in parts}
-    for name in parts:
-        found[name][1:] = parts[name]
+    parts = (by_syn[0], by_drive[0],                                       # (8)
+             read * c.gain * by_syn[1], read * c.gain * by_drive[1],       # (9)
+             mem, fired)                                                   # (10, 11)
+    found = {name: np.zeros((states, B, n), dtype) for name in PARTS}
+    for name, part in zip(PARTS, parts, strict=True):
+        found[name][1:] = part
     row = own if shown else (1 + 0 * run.mem, 0 * run.mem)
     return found | {"row_by_mem": row[0], "row_by_spikes": row[1],
                     "rows": np.array([spikes.start, state.start])}
@@ -391,7 +374,7 @@ def linearise(x, W, V, spikes, psi, slopes):
     Parameters
     ----------
     x, W, V
-        As for `simulate`; V may be None.
+        As for `simulate`.
     spikes, psi : (T + 1, B, n) float
         Spikes and surrogate derivatives of all states.  Results have the dtype
         of psi.
@@ -416,21 +399,18 @@ def linearise(x, W, V, spikes, psi, slopes):
     p = n * m + (0 if V is None else n * n)
     J, F, E = (np.zeros((states, B, 2 * n, size), dtype) for size in (2 * n, p, m))
     I, U = np.arange(n), n + np.arange(n)
-    for k in range(1, states):
-        J[k][:, I, I], J[k][:, U, I] = a[k], b[k]
-        J[k][:, U, U] = e[k] + z[k] * psi[k - 1]
-        for first, by_drive in ((0, f[k]), (n, g[k])):
-            rows = slice(first, first + n)
-            E[k][:, rows] = by_drive[:, :, None] * W                      # (14)
+    J[1:, :, I, I], J[1:, :, U, I] = a[1:], b[1:]
+    J[1:, :, U, U] = e[1:] + z[1:] * psi[:-1]
+    for first, by_drive in ((0, f[1:, :, :, None]), (n, g[1:, :, :, None])):
+        rows = slice(first, first + n)
+        E[1:, :, rows] = by_drive * W                                     # (14)
+        if V is not None:
+            J[1:, :, rows, n:] += by_drive * (V * psi[:-1, :, None])      # (12)
+        for i in range(n):
+            F[1:, :, first + i, i * m:(i + 1) * m] = by_drive[:, :, i] * x
             if V is not None:
-                J[k][:, rows, n:] += by_drive[:, :, None] * (
-                    V * psi[k - 1][:, None, :])                           # (12)
-            for i in range(n):
-                own = by_drive[:, i, None]
-                F[k][:, first + i, i * m:(i + 1) * m] = own * x[k - 1]
-                if V is not None:
-                    at = n * m + i * n
-                    F[k][:, first + i, at:at + n] = own * spikes[k - 1]   # (13)
+                at = slice(n * m + i * n, n * m + (i + 1) * n)
+                F[1:, :, first + i, at] = by_drive[:, :, i] * spikes[:-1]  # (13)
     return J, F, E
 
 
@@ -454,12 +434,12 @@ def credit(psi, slopes, dspikes=None, dmem=None):
     (T + 1, B, 2n) float
         ``q[k] = dL/dh[k]`` for h = [syn, mem].
     """
-    psi, r, y = _slopes(psi, slopes, ("row_by_mem", "row_by_spikes"), "rows")
+    psi, r, y = _slopes(psi, slopes, ("row_by_mem", "row_by_spikes"))
     (states, B, n), dtype = psi.shape, psi.dtype
     shape = states - 1, B, n
     first, dspikes, dmem = _arrays(
-        f"slopes.rows (2) in {{0, 1}}, dspikes? {shape}, dmem? {shape}", slopes["rows"],
-        dspikes, dmem, dtype=dtype)
+        f"slopes.rows (2) in {{0, 1}}, dspikes? {shape}, dmem? {shape}",
+        slopes.get("rows"), dspikes, dmem, dtype=dtype)
     q = np.zeros((states, B, 2 * n), dtype)
     for value, by_mem, start in ((dspikes, psi, int(first[0])),
                                  (dmem, r + y * psi, int(first[1]))):
@@ -485,15 +465,12 @@ def _run(step, run):
     _arrays(", ".join(f"run.{name} (states, B, n)" for name in Run._fields), *run)
 
 
-def _slopes(psi, slopes, names, *more):
+def _slopes(psi, slopes, names):
     """Check `psi` and the named entries of `slopes`, and return these arrays."""
-    missing = [name for name in (*names, *more)
-               if not isinstance(slopes, dict) or name not in slopes]
-    if missing:
-        raise ValueError(f"slopes lacks {missing}: must be a result of `slopes`")
+    _one_of("slopes", slopes, dict)
     psi, *parts = _arrays("psi (states, B, n) float" + "".join(
         f", slopes.{name} (states, B, n)" for name in names), psi,
-        *(slopes[name] for name in names))
+        *map(slopes.get, names))
     if len(psi) < 2:
         raise ValueError(f"psi is of {len(psi)} state: must have T + 1 >= 2 states")
     return psi, *parts

@@ -4,10 +4,10 @@ r"""Compute the outputs and the derivatives of a convolutional ReLU network.
 Each convolution (stride 1, no padding) is followed by a ReLU and, where
 `pools` is True, by 2 x 2 max pooling.  The last layers are dense, with
 ReLUs between them.  The input of layer l is a map x[l] of shape (H, W, c).
-The linear operator C extracts one patch of A[l] = C x[l] for each position
-p of the k x k kernel.  A patch holds the k k c entries of the map under
-the kernel, by row, column and channel.  In a dense layer, the only patch
-is the map.  With z[l] of shape (positions, channels) and f = z[L-1],
+The linear operator C extracts the patches A[l] = C x[l], one for each
+position p of the k x k kernel.  A patch holds the k k c entries of the map
+under the kernel, by row, column and channel.  In a dense layer, the only
+patch is the map.  With z[l] of shape (positions, channels) and f = z[L-1],
 
     z[l] = A[l] W[l]^T + b[l]                                    (1)
     x[l+1] = max(0, largest z[l] of each window)                 (2)
@@ -24,10 +24,10 @@ dropped entries are 0.  The gate is
     D[l]_pi = 1 where z[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-As long as no gate changes, (2) is linear: x[l+1] = S z[l] is the sum of D
-z[l] over each window.  S^T copies an entry of x[l+1] to its window,
-multiplied by D.  C^T adds each patch to the map entries from which C
-extracts it.
+As long as no gate changes, (2) is linear.  Then x[l+1] = S z[l] is the sum
+of D[l] z[l] over each window.  S^T copies an entry of x[l+1] to all
+positions of its window and multiplies by D[l].  C^T adds the entries of
+each patch to the map, at the positions from which C takes them.
 
 Derivation.  For a loss E with dz = dE/dz, the chain rule gives, with sums
     over the samples,
@@ -85,23 +85,14 @@ ARCHITECTURES = {               # from [LZ20]: image shape, weight shapes, pools
 
 
 class Recording(NamedTuple):
-    """Hold the layer inputs, the pre-activations and the outputs of a network.
-
-    The input of a convolution is stored as patches.
-    """
-
-    inputs: List[np.ndarray]    # A[l], (N, P, k k c_in); dense: (N, n_in)
+    """Hold the layer inputs, the pre-activations and the outputs of a network."""
+    inputs: List[np.ndarray]    # patches A[l], (N, P, k k c_in); dense: (N, n_in)
     pre: List[np.ndarray]       # z[l], (N, rows, columns, c_out); dense: (N, n_out)
     outputs: np.ndarray         # f, (N, K), equal to pre[-1]
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss with respect to the weights and biases.
-
-    The gradient is summed over the samples.  Each list has one array for each
-    layer.
-    """
-
+    """Hold the gradient of a loss, summed over samples, for each layer."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
@@ -110,9 +101,8 @@ def forward(weights, biases, x, pools, dropout=None):
     """Run the network on a batch of images, eqs. (1)-(3).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> biases = [np.zeros(1), np.ones(1)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, biases, x, (True,))
+    >>> recording = forward(weights, [np.zeros(1), np.ones(1)], x, (True,))
     >>> recording.pre[0].ravel().tolist(), recording.outputs.tolist()
     ([8.0, 12.0, 20.0, 24.0], [[73.0]])
 
@@ -122,16 +112,14 @@ def forward(weights, biases, x, pools, dropout=None):
         Weights of the convolutions, then of the dense layers.  Each kind has
         at least one layer.  The results have the dtype of the weights.
     biases : list of (c_out,) and then (n_out,) float
-        Biases, with one entry for each channel or unit.
     x : (N, H, W, c_in) float
-        Input images, with the channels last.
     pools : sequence of bool
         For each convolution, True if 2 x 2 max pooling follows it.
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
-        Recorded mask of x[l] for each layer; None masks no entry.  The mask of
-        the first dense layer has the shape of the maps.  To divide the
-        remaining entries by the keep probability, divide their outgoing
-        weights, here and in `backward`, and then their gradient.
+        Mask m[l] of each layer; None masks no entry.  The mask of the first
+        dense layer has the shape of the maps.  For inverted dropout, divide
+        W[l] by the keep probability of m[l] in all calls, and divide the
+        gradient of W[l] too.
 
     Returns
     -------
@@ -158,9 +146,7 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the inputs of a layer in the form that is multiplied by its
-    weights.  If W belongs to a convolution, return the patches of each map.
-    If W belongs to a dense layer, flatten each input."""
+    """Return the patches C x; a dense layer has one patch, the flat input."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -168,9 +154,7 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Split the maps into four views, one for each position in a 2 x 2 window.
-    The positions are ordered row by row.  If `pool` is False, return the maps
-    themselves in a list."""
+    """Return one view of the maps for each position in a window, row by row."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -185,12 +169,11 @@ def _largest(z, pool):
 def backward(weights, recording, doutputs, pools):
     """Compute the gradient of a loss on the network outputs, eqs. (5) and (6).
 
-    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
-    >>> grad = backward(weights, recording, np.ones((1, 1)), (True,))
-    >>> grad.weights[0].ravel().tolist(), grad.weights[1].tolist()
-    ([12.0, 15.0, 21.0, 24.0], [[24.0]])
+    >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
+    >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
+    >>> dW, db = backward(weights, recording, np.ones((1, 1)), (False,))
+    >>> dW[0].ravel().tolist(), dW[1].tolist()
+    ([15.0], [[10.0]])
 
     Parameters
     ----------
@@ -210,8 +193,7 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Compute the gradient from the last layer down to the first layer.  The
-    list `dinputs` holds the derivatives Abar.  An entry None stands for 0."""
+    """Return the gradient by eqs. (5), (6) and (11), with Abar in `dinputs`."""
     dz, dW, db = doutputs[:, None], [], []
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
@@ -223,8 +205,7 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dz, extra=None):
-    """Compute dz[i-1] from dz[i], by eq. (6) or by eq. (11).  Equation (11) is
-    used if `extra` is the derivative Abar, not None."""
+    """Return dz[i-1], by eq. (6), or by eq. (11) if `extra` is Abar[i]."""
     weights, pools, recording, reads = net
     W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
     gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)
@@ -248,8 +229,7 @@ def _gate(z, pool):
 
 
 def _unpatch(dz, W, shape, extra):
-    """Return the maps C^T (dz W + extra) of eq. (11), each of the given shape.
-    If `extra` is None, it stands for 0, which gives eq. (6)."""
+    """Return the maps C^T (dz W + extra) of eq. (11), each of the given shape."""
     if W.ndim == 2:
         return (dz @ W if extra is None else dz @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dz.shape[1:3], W.shape[1], W.shape[3]
@@ -263,8 +243,7 @@ def _unpatch(dz, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Return slices that divide an array into blocks of about BLOCK bytes.
-    The array has `rows` rows, and each row has `size` bytes."""
+    """Divide `rows` rows of `size` bytes into slices of about BLOCK bytes."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
@@ -286,8 +265,7 @@ def signals(weights, recording, pools):
     Returns
     -------
     list of (N, K, P, c_out) and then (N, K, n_out) float
-        Signals G[l] of each layer.  Entry [n, k] is the derivative of output k
-        of sample n with respect to z[l] of this sample, at P positions.
+        Signals G[l] of each layer, at [n, k] for output k of sample n.
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]
@@ -301,11 +279,10 @@ def signals(weights, recording, pools):
 def jacobian(recording, signals):
     """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
 
-    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
-    >>> jacobian(recording, signals(weights, recording, (True,))).tolist()
-    [[[12.0, 15.0, 21.0, 24.0, 3.0, 24.0, 1.0]]]
+    >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
+    >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
+    >>> jacobian(recording, signals(weights, recording, (False,))).tolist()
+    [[[15.0, 3.0, 10.0, 1.0]]]
 
     Parameters
     ----------
@@ -332,29 +309,24 @@ def jacobian(recording, signals):
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
     """Compute the gradient of a function of A, G and f, eqs. (5) and (9)-(11).
 
-    >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> recording = forward(weights, [np.zeros(1)] * 2, x, (True,))
-    >>> found = signals(weights, recording, (True,))
-    >>> dsignals = [np.ones((1, 1, 4, 1)), None]
-    >>> grad = second_order(weights, recording, found, None, dsignals, None,
-    ...                     (True,))
-    >>> grad.weights[0].ravel().tolist(), grad.weights[1].tolist()
-    ([0.0, 0.0, 0.0, 0.0], [[1.0]])
+    >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
+    >>> rec = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
+    >>> G = signals(weights, rec, (False,))          # E = (G[0]^2 + G[1]^2)/2
+    >>> second_order(weights, rec, G, None, G, None, (False,))[0][1].tolist()
+    [[3.0]]
 
     Parameters
     ----------
     weights, recording, signals, pools
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, or None
-        Partial derivatives Abar and Gbar; a list or entry None stands for 0.
+        Partial derivatives Abar and Gbar.
     doutputs : (N, K) float, or None
-        Partial derivative fbar; None stands for 0.
+        Partial derivative fbar.  None, for an argument or entry, stands for 0.
 
     Returns
     -------
     Gradient
-        Gradient with respect to weights and biases, for constant images.
     """
     net = weights, pools, (inputs, pre, f), reads = _read(weights, recording, pools)
     dtype, shapes = f.dtype, [(*f.shape, *A.shape[1:-1], z.shape[-1])
@@ -385,8 +357,7 @@ def init(shapes, rng, dtype=np.float64):
 
     >>> image, shapes, pools = ARCHITECTURES["lenet5_caffe"]
     >>> weights, biases = init(shapes, np.random.default_rng(1), np.float32)
-    >>> x = np.ones((2, *image), np.float32)
-    >>> forward(weights, biases, x, pools).outputs.shape
+    >>> forward(weights, biases, np.ones((2, *image)), pools).outputs.shape
     (2, 10)
 
     Parameters
@@ -394,20 +365,18 @@ def init(shapes, rng, dtype=np.float64):
     shapes : sequence of tuple of int
         Shapes of the weights, as in `ARCHITECTURES`.
     rng : numpy.random.Generator
-        Random number generator.
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.
 
     Returns
     -------
     weights, biases : lists of arrays
-        As for `forward`, which rejects layers whose shapes do not match.
+        As for `forward`.
     """
     _one_of("rng", rng, np.random.Generator)
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    for i, shape in enumerate(_one_of("shapes", shapes, list, tuple)):
-        _arrays(f"shapes[{i}] (_) int in [1, inf)", shape)
+    _arrays("shapes[] (_) int in [1, inf)", _one_of("shapes", shapes, list, tuple))
     if not shapes or {*map(len, shapes)} - {2, 4}:
         raise ValueError(f"shapes is {shapes!r:.60}: must hold (c_out, k, k, c_in) or "
                          "(n_out, n_in) for each layer")
@@ -423,8 +392,7 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Check the weights and the pooling flags, and return both.  The list of
-    flags is extended by False for each dense layer."""
+    """Return the checked weights, and one pooling flag for each layer."""
     for name, value in (("weights", weights), ("pools", pools)):
         _one_of(name, value, list, tuple)
     if not 0 < len(pools) < len(weights) or {*map(type, pools)} - {bool, np.bool_}:
@@ -437,9 +405,7 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x):
-    """Return the shapes of the inputs x[l] and of the pre-activations z[l].
-    The tuple `x` is the shape of an image.  Raise an error if the weights of a
-    layer do not fit the shape of its input."""
+    """Return the shapes of all x[l] and z[l], if `x` is the shape of an image."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -453,8 +419,7 @@ def _maps(weights, pools, x):
 
 
 def _read(weights, recording, pools):
-    """Check the weights, the pooling flags and the recording.  Return all
-    three, and the shape of the input x[l] of each layer."""
+    """Return the checked arguments, and the shape of each layer's input x[l]."""
     weights, pools = _layers(weights, pools)
     pre, dtype = getattr(recording, "pre", None), weights[0].dtype
     if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
@@ -471,9 +436,8 @@ def _read(weights, recording, pools):
 
 
 def _list(name, arrays, shapes, kind="", dtype=None):
-    """Check that the arrays of a list have the given shapes, and return them.
-    A question mark in `name` permits None in place of the list or of an
-    array."""
+    """Return the checked arrays of a list.  If `name` ends in "?", the list or
+    any of its arrays may be None."""
     name, gap, _ = name.partition("?")
     arrays = [None] * len(shapes) if gap and arrays is None else arrays
     if len(_one_of(name, arrays, list, tuple)) != len(shapes):

@@ -1,11 +1,10 @@
 # refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: pooch
 r"""Read image data sets: embedded digits, MNIST, CIFAR and SVHN.
 
-`digits` returns 1,797 handwritten digits of 8x8 pixels, which are stored
-beside the module (data/digits.npz).  `images` reads MNIST or Fashion-MNIST
-from a folder, and `fetch` downloads these files.  `split` samples a
-stratified test set, and `upsample` enlarges k x k images X by bilinear
-interpolation,
+`digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
+beside this module.  `images` reads MNIST or Fashion-MNIST from a folder,
+and `fetch` downloads them.  `split` samples a stratified test set, and
+`upsample` enlarges k x k images X by bilinear interpolation,
 
     Y = A X A^T,  A[i, j] = max(0, 1 - |p[i] - j|)                (1)
     p[i] = (i + 1/2) k / size - 1/2, clipped to [0, k - 1]        (2)
@@ -16,16 +15,16 @@ pixels of an image, plane by plane in the order red, green, blue,
 
     x[r, c, k] = pixel[1024 k + 32 r + c] / 255                   (3)
 
-`svhn` reads the cropped digits of SVHN from MATLAB files with arrays X
-(32, 32, 3, N) and y (N, 1), in which the digit 0 is stored as 10,
+`svhn` reads the cropped digits of SVHN from MATLAB files with the pixels X
+(32, 32, 3, N) and the labels y (N, 1).  The digit 0 has the label 10,
 
     x[n, r, c, k] = X[r, c, k, n] / 255,  label = y mod 10        (4)
 
-Derivation.  Eq. (1) interpolates linearly at the centres p of the new
-    pixels, first along one axis, then along the other.  Each row of A sums
-    to 1, so values of Y stay in the range of X.
+Derivation.  Eq. (1) interpolates linearly along both axes at the centres p
+    of the new pixels.  Each row of A sums to 1, so values of Y stay in the
+    range of X.
 Exact.  Pixel values are only rescaled.  A split depends only on the
-    labels, the fraction and the seed.
+    arguments of `split`.
 Cost.   `idx` allocates at most `limit` bytes, and no more than the file
     holds.
 Departures.  Pixel values are scaled to [0, 1], from 0..16 (digits) or
@@ -42,6 +41,7 @@ Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
 import gzip
 import hashlib
 import io
+import math
 import os
 import re
 import zipfile
@@ -51,9 +51,8 @@ import numpy as np
 
 __all__ = ["cifar", "digits", "fetch", "idx", "images", "split", "svhn", "upsample"]
 
-DIGITS = {"images": (1797, 8, 8), "labels": (1797,)}
-IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4",
-              0x0E: ">f8"}
+DIGITS = {"images": ((1797, 8, 8), 16), "labels": ((1797,), 9)}     # shape, maximum
+IDX_DTYPES = {0x8: "u1", 0x9: "i1", 0xB: ">i2", 0xC: ">i4", 0xD: ">f4", 0xE: ">f8"}
 DEFLATE = 1032          # largest compression factor of deflate
 BLOCK = 1 << 20         # bytes read at a time
 # URL and published MD5 of each file
@@ -86,7 +85,6 @@ def digits(path=None):
 
     >>> digits("nowhere.npz")                       # doctest: +ELLIPSIS
     Traceback (most recent call last):
-        ...
     FileNotFoundError: nowhere.npz is missing: copy refsnn/data/digits.npz ...
 
     Parameters
@@ -96,25 +94,21 @@ def digits(path=None):
 
     Returns
     -------
-    images : (1797, 8, 8) float64
-        Pixel values in [0, 1], in steps of 1/16.
-    labels : (1797,) int64
-        Digits 0 .. 9.
+    images, labels : (1797, 8, 8) float64 and (1797,) int64
+        Pixel values in [0, 1] in steps of 1/16, and digits 0 .. 9.
     """
     if path is None:
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                             "data", "digits.npz")
-    path = _file(path, "copy refsnn/data/digits.npz there, or give digits(path) its "
-                       "path")
+    path = _file(path, "copy refsnn/data/digits.npz there, or call digits(path)")
     arrays = {}
-    for name, shape in DIGITS.items():
+    for name, (shape, top) in DIGITS.items():
         try:
             arrays[name] = _member(path, name, shape)
         except Exception as error:      # any error of the zip and npy parsers
             told = " ".join(str(error).split())[:200] or "cannot be read"
             raise ValueError(f"{path}, field {name}: {told}: must be the digits.npz "
                              "of refsnn") from None
-    for name, top in (("images", 16), ("labels", 9)):
         if arrays[name].max() > top:
             raise ValueError(f"{path}, field {name}: largest value is "
                              f"{arrays[name].max()}: must be at most {top}")
@@ -123,7 +117,7 @@ def digits(path=None):
 
 def _member(path, name, shape):
     """Read a uint8 array of the given shape from an npz file."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     with zipfile.ZipFile(path) as archive, archive.open(name + ".npy") as member:
         stream = io.BytesIO(member.read(size + BLOCK))
     version = np.lib.format.read_magic(stream)
@@ -147,21 +141,18 @@ def upsample(images, size=16):
     Parameters
     ----------
     images : (N, k, k) float
-        Square images.
     size : int
         Side length of the enlarged images in pixels, at least k.
 
     Returns
     -------
-    (N, size, size) float
-        Enlarged images, in the units and dtype of `images`.
+    (N, size, size) float, with the dtype of `images`
     """
     images, = _arrays("images (N, k, k) float", images)
     k = images.shape[1]
     size, = _arrays(f"size () int in [{k}, inf)", size)
     p = np.clip((np.arange(size) + 0.5) * k / size - 0.5, 0, k - 1)        # (2)
-    A = np.maximum(0, 1 - np.abs(p[:, None] - np.arange(k)))
-    A = A.astype(images.dtype)
+    A = np.maximum(0, 1 - np.abs(p[:, None] - np.arange(k))).astype(images.dtype)
     return A @ images @ A.T                                                # (1)
 
 
@@ -184,8 +175,7 @@ def split(labels, test_fraction=0.2, seed=0):
 
     Returns
     -------
-    train, test : int64 arrays
-        Increasing indices; each index 0 .. N-1 is in exactly one set.
+    train, test : increasing int64 indices
     """
     labels, _, seed = _arrays("labels (N) int, test_fraction () in (0, 1), "
                               "seed () int in [0, inf)", labels, test_fraction, seed)
@@ -206,9 +196,7 @@ def idx(path, *, limit=1 << 31):
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "labels-idx1-ubyte")
-    >>> with open(path, "wb") as file:
-    ...     file.write(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
-    11
+    >>> np.array([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1], np.uint8).tofile(path)
     >>> idx(path).tolist()
     [7, 2, 1]
 
@@ -217,7 +205,7 @@ def idx(path, *, limit=1 << 31):
     path : str or path
         IDX file; compression is detected from the content.
     limit : int
-        Largest accepted array size, bytes.
+        Largest accepted size of the array, bytes.
 
     Returns
     -------
@@ -250,8 +238,7 @@ def idx(path, *, limit=1 << 31):
 
 
 def _header(path, stream, limit, size, zipped):
-    """Read the header of an IDX file.  Return the dtype and the shape of the
-    array, and the number of its bytes."""
+    """Return the dtype, the shape and the number of bytes of an IDX array."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES \
             or magic[3] == 0:
@@ -263,9 +250,7 @@ def _header(path, stream, limit, size, zipped):
                          f"must be {magic[3]} of 4 bytes")
     shape = tuple(int(n) for n in np.frombuffer(raw, ">u4"))
     dtype = np.dtype(IDX_DTYPES[magic[2]])
-    count = dtype.itemsize
-    for n in shape:
-        count *= n
+    count = dtype.itemsize * math.prod(shape)
     most = size * DEFLATE if zipped else size - 4 - len(raw)
     if not 0 < count <= limit:
         raise ValueError(f"{path}, field dimensions: {shape} make {count} bytes: must "
@@ -281,7 +266,6 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
     >>> images("nowhere")                           # doctest: +ELLIPSIS
     Traceback (most recent call last):
-        ...
     FileNotFoundError: folder nowhere is missing: must hold MNIST-format ...
 
     Parameters
@@ -292,16 +276,12 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     kind : {"train", "t10k"}
         Training or test set.
     classes : int
-        Number of classes.
     dtype : float32 or float64
-        Dtype of the images.
 
     Returns
     -------
-    images : (N, rows, columns) float
-        Pixel values in [0, 1].
-    labels : (N,) int64
-        Classes 0 .. classes-1.
+    images, labels : (N, rows, columns) float and (N,) int64
+        Pixel values in [0, 1], and classes 0 .. classes-1.
     """
     folder = os.fspath(folder)
     _options(dtype, kind, "train", "t10k")
@@ -332,21 +312,18 @@ def fetch(name, folder):
 
     >>> fetch("minst", "data")
     Traceback (most recent call last):
-        ...
     ValueError: name is 'minst': must be one of ('mnist', 'fashion_mnist')
 
     Parameters
     ----------
     name : {"mnist", "fashion_mnist"}
-        Name of the data set.
     folder : str or path
-        The four files are stored in folder/name.  A file appears in this
-        folder only when it is complete and has the published MD5.
+        A file is stored in folder/name only if it has the published MD5.
 
     Returns
     -------
     str
-        Path folder/name, as an argument for `images`.
+        Path folder/name, which is an argument for `images`.
     """
     _one_of("name", name, *SOURCES)
     try:
@@ -372,17 +349,14 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
 
     >>> cifar("nowhere", "test")                    # doctest: +ELLIPSIS
     Traceback (most recent call last):
-        ...
     FileNotFoundError: nowhere...test_batch.bin is missing: must be a ...
 
     Parameters
     ----------
     folder : str or path
         Unpacked archive cifar-10-batches-bin or cifar-100-binary.
-    kind, classes : {"train", "test"}, {10, 100}
+    kind, classes, dtype : {"train", "test"}, {10, 100}, float32 or float64
         Training or test set, and number of classes in CIFAR-10 or CIFAR-100.
-    dtype
-        As for `images`.
 
     Returns
     -------
@@ -418,7 +392,6 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
 
     >>> svhn("nowhere")                             # doctest: +ELLIPSIS
     Traceback (most recent call last):
-        ...
     FileNotFoundError: nowhere...train_32x32.mat is missing: must be a ...
 
     Parameters
@@ -454,9 +427,8 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     N = X.shape[-1] if X.ndim == 4 else 0
     for name, array, shape in (("X", X, (SIDE, SIDE, 3, N)), ("y", y, (N, 1))):
         if array.shape != shape or array.dtype != np.uint8 or N == 0:
-            raise ValueError(f"{path}, field {name}: is of shape {array.shape}, dtype "
-                             f"{array.dtype}: must be uint8, X (32, 32, 3, N) and y "
-                             "(N, 1)")
+            raise ValueError(f"{path}, field {name}: is {array.dtype} {array.shape}: "
+                             "must be uint8, X (32, 32, 3, N) and y (N, 1)")
     if y.min() < 1 or y.max() > 10:
         raise ValueError(f"{path}, field y: labels go from {y.min()} to {y.max()}: "
                          "must be in 1 .. 10, where 10 stands for 0")

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | encoding.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""The latency code and the Poisson code encode numbers as spikes.
+r"""Encode numbers as spikes with the latency code or the Poisson code.
 
 In the latency code, each value v yields at most one spike.  The spike time
 t decreases with the value:
@@ -11,13 +11,13 @@ In the Poisson code, the spikes S[t] are independent random variables with
 
     P(S[t] = 1) = rate dt                                   (3)
 
-Derivation.  The leaky integrator v (1 - exp(-t/tau)) approaches v from 0,
-    and reaches the threshold at the time (1).  The module computes
-    log1p(threshold / (v - threshold)) to reduce rounding errors.
-Exact.  Eqs. (1) and (2) are computed in float64 for both dtypes.
+Derivation.  A leaky integrator with the constant input v has the potential
+    v (1 - exp(-t/tau)), which reaches the threshold at the time t of
+    eq. (1).  The code uses log1p, which has a smaller rounding error.
+Exact.  Eqs. (1) and (2) are computed in float64, also for float32 values.
 Cost.   `latency_events` takes O(B m) time; dense results take O(T B m).
-Departures.  The second tutorial of [NMZ19], not the paper itself, defines
-    (1).  Eq. (3) allows one spike per step; rates above 1/dt are rejected.
+Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
+    paper.  Rates above 1/dt are rejected, because eq. (3) would exceed 1.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -32,11 +32,7 @@ __all__ = ["Events", "latency", "latency_events", "poisson"]
 
 
 class Events(NamedTuple):
-    """Hold the indices of the spikes in an array of shape (T, B, m).
-
-    The spikes are sorted by time step.
-    """
-
+    """Hold the indices of spikes in a (T, B, m) array, sorted by time step."""
     step: np.ndarray        # (E,) int64, in 0 .. T-1, non-decreasing
     sample: np.ndarray      # (E,) int64, in 0 .. B-1
     unit: np.ndarray        # (E,) int64, in 0 .. m-1
@@ -58,8 +54,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     tau, dt : float
         Time constant of the code and time step, in s.
     threshold : float
-        Threshold, in the units of `values`.  Values at or below the
-        threshold yield no spike.
+        Threshold, in the units of `values`.
 
     Returns
     -------
@@ -96,12 +91,11 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
 
     Returns
     -------
-    (T, B, m) float
-        Spikes, 0 or 1.
+    (T, B, m) float in {0, 1}
     """
     events = latency_events(values, T, tau=tau, threshold=threshold, dt=dt)
-    values = np.asarray(values)
-    spikes = np.zeros((int(T), *values.shape), _dtype(dtype, values.dtype))
+    dtype = _dtype(np.asarray(values).dtype if dtype is None else dtype)
+    spikes = np.zeros((int(T), *np.shape(values)), dtype)
     spikes[events] = 1
     return spikes
 
@@ -117,10 +111,8 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     ----------
     rates_hz : (B, m) or (T, B, m) float
         Firing rates in Hz, one for all steps or one for each, up to 1/dt.
-    T : int
-        Number of time steps.
-    dt : float
-        Time step in s.
+    T, dt : int and float
+        Number of time steps, and time step in s.
     rng : numpy.random.Generator
         Random generator; the samples do not depend on `dtype`.
     dtype : float32 or float64, optional
@@ -128,12 +120,11 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
 
     Returns
     -------
-    (T, B, m) float
-        Spikes, 0 or 1.
+    (T, B, m) float in {0, 1}
     """
     rates, T = _arrays("rates_hz (...) float, T () int in [1, inf)", rates_hz, T)
     dt, = _arrays("dt () in (0, inf)", dt, dtype=np.float64)
-    dtype = _dtype(dtype, rates.dtype)
+    dtype = _dtype(rates.dtype if dtype is None else dtype)
     _one_of("rng", rng, np.random.Generator)
     if rates.ndim < 2 or rates.shape[:-2] not in ((), (T,)) or rates.size == 0:
         raise ValueError(f"rates_hz is of shape {rates.shape}: must be (B, m), or "
@@ -145,16 +136,11 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     return (rng.random((T, *rates.shape[-2:])) < probability).astype(dtype)
 
 
-def _dtype(dtype, default):
-    """Check that a dtype is float32 or float64, and return it.  If `dtype` is
-    None, check and return `default`."""
-    try:
-        found = np.dtype(default if dtype is None else dtype)
-    except TypeError:
-        found = None
-    if found not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    return found
+def _dtype(dtype):
+    for allowed in (np.dtype(np.float32), np.dtype(np.float64)):
+        if allowed == dtype:
+            return allowed
+    raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
 
 
 # ---- checks, the same in every module ----

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | events.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
-The Spiking Heidelberg Digits and Spiking Speech Commands have a common
-file format.  An HDF5 file holds N recordings of spoken words [CSSZ20]:
+An HDF5 file of the Spiking Heidelberg Digits or of the Spiking Speech
+Commands [CSSZ20] holds N recordings of spoken words,
 
     spikes/times        (N,) of (E,) float16    spike times, s, sorted
     spikes/units        (N,) of (E,) uint16     channels 0 ... 699
@@ -12,12 +12,11 @@ file format.  An HDF5 file holds N recordings of spoken words [CSSZ20]:
     extra/meta_info     gender, age, body_height of each speaker; optional
 
 Sizes declared in a file are compared with limits and with the file size
-before memory is allocated.  A file in a different format raises a
-ValueError that names the file, the recording and the dataset.
+before memory is allocated.  A file in another format raises a ValueError.
 
-Exact.  Times are converted to float64 before any computation, because 1.4
-    s = 1.4e6 us exceeds the range of float16.  Stored values are read
-    without change.  Identical spikes give identical files.
+Exact.  Stored values are read without change.  Times are returned in
+    float64, because a time in us can exceed the range of float16.
+    Identical spikes give identical files.
 Cost.   A spike takes 16 bytes of memory; `write` holds the file in memory.
 Departures.  Times are rounded to float16, as in the published files: to
     0.5 ms between 0.5 s and 1 s, and to 1 ms between 1 s and 2 s.  Floats
@@ -81,7 +80,6 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     Parameters
     ----------
     path : str or path
-        The HDF5 file.
     channels : int
         Number of channels; units outside 0 ... channels-1 are rejected.
     unsorted : {"refuse", "sort"}
@@ -132,8 +130,7 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
 
 @contextlib.contextmanager
 def _opened(path):
-    """Open an HDF5 file for reading.  Errors of the HDF5 library are converted
-    to a ValueError."""
+    """Open an HDF5 file, and convert errors of the library to a ValueError."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be an HDF5 file of spikes")
     _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is not an HDF5 file",
@@ -149,7 +146,7 @@ def _opened(path):
 
 
 def _sequences(file, path, field, kinds):
-    """Return an HDF5 dataset of N variable-length sequences, and their lengths."""
+    """Return an HDF5 dataset of sequences, and the length of each sequence."""
     data = _field(file, path, field)
     base = h5py.check_vlen_dtype(data.dtype)
     _need(isinstance(base, np.dtype) and base.kind in kinds and base.itemsize <= 8
@@ -159,14 +156,9 @@ def _sequences(file, path, field, kinds):
     return data, _lengths(data, path, field, base.itemsize)
 
 
-def _lengths(data, path, field, width):
-    """Return the lengths that an HDF5 dataset declares for its N sequences.
-
-    Each item of a sequence has `width` bytes.
-
-    The raw bytes are read, because the HDF5 library allocates a declared
-    length before it compares this length with the size of the file.
-    """
+def _lengths(data, path, field, itemsize):
+    """Return the declared length of each sequence in an HDF5 dataset."""
+    # Raw bytes are read: HDF5 would allocate these lengths before it checks them.
     where, N, most = f"{path}, {field}", len(data), os.path.getsize(path)
     length, offset = np.zeros(N, np.int64), data.id.get_offset()
     _need(data.file.id.get_create_plist().get_sizes()[0] == 8
@@ -179,15 +171,14 @@ def _lengths(data, path, field, width):
             length[first:first + len(part)] = part
     else:
         length[:] = np.fromfile(path, SEQUENCE, N, offset=offset)["length"]
-    total = int(length.sum()) * width
+    total = int(length.sum()) * itemsize
     _need(total <= most, f"{where} declares {total} bytes",
           f"hold at most {most}, the size of the file")
     return length
 
 
 def _chunk(data, where, k):
-    """Return the index of the first entry of chunk k, and the chunk's bytes.
-    The bytes are decompressed."""
+    """Return the index of the first entry and decompressed bytes of chunk k."""
     first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
     skipped, raw = data.id.read_direct_chunk(first)
     for i in range(plan.get_nfilters()):
@@ -199,8 +190,7 @@ def _chunk(data, where, k):
 
 
 def _column(file, path, field, kinds, needed=True):
-    """Return an HDF5 dataset of numbers or texts as an array.  The result is
-    None if the dataset is absent and `needed` is False."""
+    """Return a dataset of numbers or texts as an array, or None if absent."""
     data = _field(file, path, field, needed)
     if data is None:
         return None
@@ -217,14 +207,11 @@ def _column(file, path, field, kinds, needed=True):
 
 
 def _field(file, path, field, needed=True):
-    """Return a one-dimensional HDF5 dataset that is stored in the file itself.
-    The result is None if the dataset is absent and `needed` is False."""
-    data, so_far = file, []
-    for name in field.split("/"):
-        _need(isinstance(data, h5py.Group), f"{path}, {'/'.join(so_far)} is no group",
-              "be one")
-        so_far.append(name)
-        where, links = f"{path}, {'/'.join(so_far)}", data.id.links
+    """Return a checked HDF5 dataset, or None if it is absent and not needed."""
+    data, where, names = file, path, field.split("/")
+    for i, name in enumerate(names, 1):
+        _need(isinstance(data, h5py.Group), f"{where} is no group", "be one")
+        where, links = f"{path}, {'/'.join(names[:i])}", data.id.links
         if not links.exists(name.encode()):
             _need(not needed, f"{where} is missing", "be present")
             return None
@@ -249,7 +236,6 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
 
     >>> write("none.h5", [], [0, 3], ["zero", "one"])
     Traceback (most recent call last):
-        ...
     ValueError: none.h5, recording 1, labels is 3: must be in 0 ... 1
 
     Parameters
@@ -258,14 +244,11 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
         New file; the path must not exist yet.
     spikes : iterable of pairs ((E,) float, (E,) int)
         For each recording, its sorted spike times in s and their channels.
-    labels : (N,) int
-        Class of each recording, as an index into `keys`.
-    keys : sequence of str
-        Word of each class.
+    labels, keys : (N,) int and sequence of str
+        Index of the word of each recording in `keys`, and the words.
     speaker, meta : (N,) int and Speakers, optional
         Speaker of each recording, and properties of speakers 0, 1, ...
     channels : int
-        Number of channels.
     """
     path = os.fsdecode(path)
     channels, = _arrays(CHANNELS, channels)
@@ -312,8 +295,7 @@ def _fill(file, path, spikes, N, channels):
 
 
 def _about(path, labels, keys, speaker, meta):
-    """Check the labels, the keys, the speakers and the speakers' properties.
-    Return them as arrays."""
+    """Check everything but the spikes of a file, and return it as arrays."""
     keys, labels, most = np.asarray(keys), np.asarray(labels), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
@@ -344,8 +326,7 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Check the spikes of a recording, and return their times and units.  The
-    times are in float64, the units in int64."""
+    """Check a recording; return times as float64 and units as int64."""
     _need(times.ndim == 1 and times.shape == units.shape and times.dtype.kind == "f"
           and units.dtype.kind in "iu", f"{where}: spikes/times, spikes/units are of "
           f"shapes {times.shape}, {units.shape}, {times.dtype}, {units.dtype}",
@@ -370,7 +351,6 @@ def _spikes(where, times, units, channels, unsorted):
 
 
 def _need(good, what, must):
-    """Raise a ValueError unless the condition `good` is true."""
     if not good:
         raise ValueError(f"{what}: must {must}")
 

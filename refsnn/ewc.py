@@ -11,8 +11,8 @@ For N samples with K outputs f[n] and a label distribution p(y | f),
     dpenalty = strength F (theta - anchor)                        (3)
 
 Eq. (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l],
-pre-activations z[l] and signals g[l]_k = df_k/dz[l].  With the error
-e = d log p / df,
+pre-activations z[l] and signals g[l]_k = df_k/dz[l], the derivatives of
+output k.  With the error e = d log p / df,
 
     d[l] = sum_k e_k g[l]_k                                       (4)
     F_W[l] = (1/N) sum_n E d[l]^2 (a[l]^2)^T                      (5)
@@ -35,16 +35,15 @@ Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
     outputs are linear in theta, (1) is the diagonal of the loss Hessian.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
     n_out) memory.  To combine batches, average F with weights N.
-Departures.  [KP17] uses one penalty per earlier task.  `accumulate` merges
-    these penalties and sums F over tasks.  With anchors="latest", a common
-    choice, the anchor is set to the latest parameters.  With "all", the
-    anchor is the F-weighted mean of all anchors; the gradient then equals
-    that of the penalties in [KP17].  If each task has its own output head,
-    pass only the columns of the head: ``outputs[:, head]`` and
+Departures.  [KP17] uses one penalty for each earlier task.  This module
+    uses one penalty with the sum of F over tasks.  With anchors="latest",
+    a common choice, the anchor is set to the latest parameters.  With
+    "all", the anchor is the F-weighted mean of all anchors, and (3) is the
+    gradient of all penalties of [KP17].  If each task has its own output
+    head, pass only the columns of the head: ``outputs[:, head]`` and
     ``g[:, head]`` of each layer.
 
-[KP17] J. Kirkpatrick et al., PNAS 114(13), 3521-3526, 2017,
-    arXiv 1612.00796.
+[KP17] J. Kirkpatrick et al., PNAS 114, 3521, 2017, arXiv 1612.00796.
 """
 
 import re
@@ -62,11 +61,7 @@ class Fisher(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of EWC.
-
-    The arrays have the shapes of the parameters.
-    """
-
+    """Hold the state of EWC; all arrays have the shapes of the parameters."""
     importance: Union[np.ndarray, list]     # sum of F over tasks
     anchor: Union[np.ndarray, list]         # parameters, or mean of anchors
     tasks: int                              # number of tasks
@@ -82,11 +77,9 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
     Parameters
     ----------
-    inputs : list of (N, n_in) float
-        Inputs of each layer, such as ``mlp.forward(...).inputs``.
-    signals : list of (N, K, n_out) float
-        Derivatives of the outputs with respect to the pre-activations of
-        each layer, such as the result of `mlp.signals`.
+    inputs, signals : lists of (N, n_in) and of (N, K, n_out) float
+        Inputs a[l] and signals g[l] of each layer, such as the results of
+        `mlp.forward` and `mlp.signals`.
     outputs : (N, K) float
         Logits or means f.  The result has the dtype of `outputs`.
     labels : (N,) int, optional
@@ -97,7 +90,6 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     Returns
     -------
     Fisher
-        Fisher information, averaged over samples.
     """
     outputs, inputs, signals = _arrays(
         "outputs (N, K) float, inputs[] (N, _) float, signals[] (N, K, _) float",
@@ -120,8 +112,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return the errors e of eqs. (7)-(9), and a factor for each error.  The
-    factor is the square root of the weight of the error in these equations."""
+    """Return the errors e of eqs. (7)-(9), and the roots of their weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if _one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
@@ -158,7 +149,6 @@ def accumulate(state, importance, parameters, anchors="latest"):
     Returns
     -------
     State
-        New state; the arrays of `state` are not modified.
     """
     _one_of("anchors", anchors, "latest", "all")
     theta = _lists("parameters", parameters)
@@ -194,13 +184,11 @@ def penalty(state, parameters, strength):
     Returns
     -------
     float
-        Penalty, to be added to the task loss.
     """
     F, moved, strength = _quadratic(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):
-        terms = _formed("penalty", [f * d * d for f, d in zip(F, moved, strict=True)],
-                        [])
-        value = strength / 2 * sum(a.sum(dtype=np.float64) for a in terms)     # (2)
+        value = strength / 2 * sum((f * d * d).sum(dtype=np.float64)       # (2)
+                                   for f, d in zip(F, moved, strict=True))
     return float(_formed("penalty", [np.asarray(value)], None))
 
 
@@ -214,12 +202,11 @@ def penalty_gradient(state, parameters, strength):
     Parameters
     ----------
     state, parameters, strength
-        Arguments of `penalty`.
+        As for `penalty`.
 
     Returns
     -------
-    array or list of arrays
-        Gradient, in the shapes of the parameters.
+    array or list of arrays, as in `parameters`
     """
     F, moved, strength = _quadratic(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -229,8 +216,7 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _quadratic(state, parameters, strength):
-    """Return F, the difference theta - anchor, and the penalty coefficient.  F
-    and the difference are lists with one array for each parameter array."""
+    """Return F, theta - anchor, and the penalty coefficient."""
     if type(strength) is not float or not 0 <= strength < float("inf"):
         strength, = _arrays("strength () in [0, inf)", strength, dtype=np.float64)
     theta = _lists("parameters", parameters)
@@ -241,8 +227,7 @@ def _quadratic(state, parameters, strength):
 
 
 def _formed(name, arrays, like):
-    """Raise an error if an array overflows, and return the arrays otherwise.
-    Return a list if `like` is a list or a tuple, and one array otherwise."""
+    """Check for overflow, and return a list if `like` is a list."""
     if not all(np.isfinite(a).all() for a in arrays):
         raise ValueError(f"{name} overflows {arrays[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")
@@ -256,12 +241,10 @@ def _state(state, theta):
 
 
 def _lists(name, value, like=None):
-    """Check `value`, and return it as a list of arrays.  If `like` is given,
-    the arrays must have the shapes and dtypes of `like`."""
+    """Return `value` as a list of checked arrays, with the shapes of `like`."""
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
-    count = len(like) if like else max(1, len(arrays))
-    if len(arrays) != count:
+    if len(arrays) != (count := len(like or arrays) or 1):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have {count}")
     for i, (a, b) in enumerate(zip(arrays, like or arrays)):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) \

@@ -2,9 +2,8 @@
 r"""Compute the credit of hidden spikes by exact or random feedback.
 
 Each rule maps an error to `dspikes`, the credit e[t] of the spikes S[t] of
-a hidden layer.  Any learning rule for one layer can use this credit.  With
-the adjoint dI of the currents of the next layer, and the input weights W
-of the next layer, the rules are
+a hidden layer.  Any learning rule for one layer can use this credit.  The
+next layer has the input weights W, and dI is the adjoint of its currents:
 
     backpropagation       e[t] = W^T dI[t+1]             (1)  [NMZ19]
     feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19]
@@ -21,12 +20,11 @@ the response of a membrane without reset to this input alone:
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
 
-Event-driven random backpropagation combines (2) with (7), a boxcar psi and
-x in place of P.  This rule neglects the membrane dynamics and the reset.
+Event-driven random backpropagation combines (2) with (7), where psi is a
+boxcar and x replaces P.  The rule neglects membrane dynamics and reset.
 
-Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].  The
-    random rules replace W by a fixed random matrix.  Without reset, U[t] =
-    W P[t], so dL/dW = sum_t dL/dU[t] P[t]^T, which is (7).
+Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].
+    Without reset, U[t] = W P[t], and the chain rule gives (7).
 Approximate.  Rule (1) is exact, and rule (3) is exact for the local loss.
     Rule (7) is exact for one layer without recurrence and refractoriness,
     if the reset is subtracted as a recorded term.  Rules (2), (3) and
@@ -66,8 +64,7 @@ def transport(dsyn, B):
     Returns
     -------
     (T, B, n) float
-        Credit ``dspikes`` of the layer.  It is 0 at the last step, because the
-        last spikes have no effect.
+        Credit ``dspikes`` of the layer, which is 0 at the last step.
     """
     dsyn, B = _arrays("dsyn (T, B, k) float, B (k, n)", dsyn, B)
     dspikes = np.zeros((*dsyn.shape[:2], B.shape[1]), dsyn.dtype)
@@ -101,8 +98,7 @@ def direct(error, H):
 def local_square(spikes, G, target):
     """Return the squared error of a fixed random readout, eqs. (3) and (4).
 
-    >>> loss, e = local_square(np.ones((1, 1, 1)), np.array([[2.0]]),
-    ...                        np.ones((1, 1, 1)))
+    >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()
     (0.5, [[[2.0]]])
 
@@ -131,10 +127,9 @@ def local_square(spikes, G, target):
 def local_cross_entropy(spikes, G, labels):
     """Return the cross entropy of a fixed random readout, eqs. (3) and (5).
 
-    >>> loss, e = local_cross_entropy(np.zeros((1, 1, 1)), np.array([[1.0],
-    ...                               [-1.0]]), [0])
+    >>> loss, e = local_cross_entropy(np.zeros((1, 1, 1)), np.eye(2, 1), [0])
     >>> round(loss, 3), e.tolist()
-    (0.693, [[[-1.0]]])
+    (0.693, [[[-0.5]]])
 
     Parameters
     ----------

@@ -1,12 +1,11 @@
 # refsnn 0.1.0 | lif.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements layers of leaky integrate-and-fire (LIF) neurons.
 
-The module simulates a layer, computes the gradient backward in time, and
-linearises the layer along a recording.  A neuron has a synaptic current I,
-a membrane potential U and spikes S.  The input x enters through the
-weights W, and recurrent spikes enter through V.  The mask c[t] is 0 for
-neurons that are refractory at step t and 1 otherwise.  The initial state
-is I[0] = U[0] = 0.  A step is
+A neuron has a synaptic current I, a membrane potential U and spikes S.
+The input x enters through the weights W, and recurrent spikes enter
+through the weights V.  The mask c[t] is 0 for neurons that are refractory
+at step t and 1 otherwise.  The initial state is I[0] = U[0] = 0.  A step
+of the simulation is
 
     S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                     (2)  [NMZ19]
@@ -18,15 +17,15 @@ is I[0] = U[0] = 0.  A step is
     c[t+1] = 0 if any of S[t-k+1 .. t] is 1 else 1            (5)
 
 The input x[t] first changes the membrane potential at step t + 2.  A leaky
-readout does not spike:
+readout follows the same equations without spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
-Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
-    total derivative dA = dL/dA of the loss L includes the effect of A on
-    later steps.  For reset="subtract", let r[t] = 1 and z[t] =
-    threshold.  For reset="zero", let r[t] = 1 - S[t] and z[t] = beta U[t]
-    + gain I[t].  The chain rule applied to (2)-(4) gives
+Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  For an
+    array A, dA is the total derivative dL/dA of the loss L.  For
+    reset="subtract", let r[t] = 1 and z[t] = threshold.  For reset="zero",
+    let r[t] = 1 - S[t] and z[t] = beta U[t] + gain I[t].  The chain rule
+    applied to (2)-(4) gives
 
     dI[t] = alpha dI[t+1] + gain r[t] c[t+1] dU[t+1]                  (7)
     dS[t] = dspikes[t] + V^T dI[t+1] - z[t] c[t+1] dU[t+1]            (8)
@@ -35,9 +34,9 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     dx[t] = W^T dI[t+1]                                              (11)
 
     `through_recurrence=False` omits the second term of (8), and
-    `through_reset=False` omits the third term.  The gradient is then exact
-    for a simulation in which recorded spikes drive the omitted path.
-    With the state h = [I, U], the linearised layer is
+    `through_reset=False` omits the third term of (8).  The gradient is
+    then exact for a simulation in which recorded spikes drive the omitted
+    path.  With the state h = [I, U], the linearised layer is
 
     J[t] = [[alpha, V psi[t-1]],
             [gain r[t-1] c[t], c[t] (beta r[t-1] - z[t-1] psi[t-1])]]  (12)
@@ -45,13 +44,13 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
-Exact.  The gradient is that of the hard-spiking network with dS/dU := psi.
-    This gradient equals the derivative of an anchored simulation, S = H(u0
-    - threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
-    function, f' = psi, and u0 is the recorded membrane potential.  The
-    mask c is a recorded value without a derivative.
+Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
+    psi.  The mask c is a recorded value without a derivative.  Finite
+    differences confirm the gradient if the spike function is S = H(u0 -
+    threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
+    function, f' = psi, and u0 is the recorded membrane potential.
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
-    memory.  `linearise` takes O(T B n p) of both; p = n m + n n weights.
+    memory.  `linearise` takes O(T B n p) time and memory for p weights.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
     The tutorials of [NMZ19] reset U to zero and stop the gradient at the
     reset.
@@ -78,11 +77,7 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold I, U, S and the refractory mask of a simulation.
-
-    Each array has the shape (T, B, n).
-    """
-
+    """Hold I, U, S and the refractory mask, each of shape (T, B, n)."""
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -90,16 +85,11 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives of the loss with respect to W, V, x and I.
-
-    The shapes are (n, m) for `dW`, (n, n) for `dV`, (T, B, m) for `dx` and (T,
-    B, n) for `dsyn`.  If V is None, `dV` is None.
-    """
-
-    dW: np.ndarray
-    dV: np.ndarray
-    dx: np.ndarray
-    dsyn: np.ndarray
+    """Hold the derivatives of the loss with respect to W, V, x and I."""
+    dW: np.ndarray              # (n, m)
+    dV: np.ndarray              # (n, n), or None if V is None
+    dx: np.ndarray              # (T, B, m)
+    dsyn: np.ndarray            # (T, B, n)
 
 
 def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -120,17 +110,16 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights, in units of the threshold.  Results
         have the dtype of W.
-    alpha, beta : float or (n,) float
-        Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem), in [0, 1).
-    gain, threshold : float or (n,) float
-        Positive gain of the current (1 or 1 - beta in the literature) and
-        positive firing threshold.
+    alpha, beta, gain, threshold : float or (n,) float
+        Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1), gain
+        of the current (1 or 1 - beta in the literature), and firing
+        threshold.  The gain and the threshold are positive.
     reset : {"subtract", "zero"}
         Type of the reset, eq. (3) or (4).
     refractory : int
         Number of steps after a spike in which the membrane potential is 0.
     spike : callable (t, u) -> (B, n) float, optional
-        Spike function that replaces (1) in anchored finite differences.
+        Spike function that replaces (1), for finite differences.
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
         Recorded values that replace the mask, the spikes in the reset, and
         the spikes in the recurrence.
@@ -138,7 +127,6 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     Returns
     -------
     Recording
-        Recorded states; step 0 is the resting state.
     """
     W, x, alpha, beta, gain, threshold, V, clamp, reset_spikes, recurrent_spikes, \
         refractory = _arrays(
@@ -154,25 +142,21 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     (T, B, m), n = x.shape, W.shape[0]
     syn, mem, spikes = (np.zeros((T, B, n), W.dtype) for _ in range(3))
     held = np.zeros((T, B, n), bool) if clamp is None else clamp > 0
+    fired, sent = (spikes if s is None else s for s in (reset_spikes, recurrent_spikes))
     drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
     for t in range(T):
         if t:
             leak = beta * mem[t - 1] + gain * syn[t - 1]
-            fired = (spikes if reset_spikes is None else reset_spikes)[t - 1]
             syn[t] = alpha * syn[t - 1] + drive[t - 1]                     # (2)
             if V is not None:
-                sent = (spikes if recurrent_spikes is None else recurrent_spikes)[t - 1]
-                syn[t] += sent @ V.T
+                syn[t] += sent[t - 1] @ V.T
             if clamp is None and refractory:
                 held[t] = spikes[max(0, t - refractory):t].any(axis=0)     # (5)
             if reset == "subtract":
-                mem[t] = ~held[t] * (leak - threshold * fired)             # (3)
+                mem[t] = ~held[t] * (leak - threshold * fired[t - 1])      # (3)
             else:
-                mem[t] = ~held[t] * (leak * (1 - fired))                   # (4)
-        if spike is None:
-            spikes[t] = mem[t] > threshold                                 # (1)
-        else:
-            spikes[t] = spike(t, mem[t])
+                mem[t] = ~held[t] * (leak * (1 - fired[t - 1]))            # (4)
+        spikes[t] = mem[t] > threshold if spike is None else spike(t, mem[t])  # (1)
     return Recording(syn, mem, spikes, held)
 
 
@@ -194,14 +178,14 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     x, W, V, alpha, beta, gain, threshold, reset
         Arguments of `simulate`; V may be None.
     recording : Recording
-        Recording from `simulate`, another simulator or a chip.
+        Recorded states of `simulate`, another simulator or a chip.
     psi : (T, B, n) float
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through the
-        recurrent spikes.  dV is computed in either case.
+        recurrent spikes.  The result includes dV in both cases.
 
     Returns
     -------
@@ -216,13 +200,12 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     dsyn = np.zeros((T, B, n), W.dtype)
     dI, dU = np.zeros((B, n), W.dtype), np.zeros((B, n), W.dtype)
     for t in range(T - 1, -1, -1):
-        dS = np.zeros((B, n), W.dtype) if dspikes is None else dspikes[t].copy()
-        direct = 0 if dmem is None else dmem[t]
+        dS, direct = (0 if d is None else d[t] for d in (dspikes, dmem))
         if t < T - 1:
             r, z = _paths(rec, t, beta, gain, threshold, reset, through_reset)
             if V is not None and through_recurrence:
-                dS += dI @ V
-            dS -= z * dU                                                   # (8)
+                dS = dS + dI @ V
+            dS = dS - z * dU                                               # (8)
             dI = alpha * dI + gain * r * dU                                # (7)
             direct = direct + beta * r * dU
         dU = direct + psi[t] * dS                                          # (9)
@@ -237,13 +220,11 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 def _paths(rec, t, beta, gain, threshold, reset, through_reset):
     """Return the factors c[t+1] r[t] and c[t+1] z[t] of eqs. (7)-(9)."""
-    c = 1 - rec.clamp[t + 1]
-    r = c if reset == "subtract" else c * (1 - rec.spikes[t])
+    c, zero = 1 - rec.clamp[t + 1], reset == "zero"
+    r = c * (1 - rec.spikes[t]) if zero else c
     if not through_reset:
-        return r, np.zeros_like(c)
-    if reset == "subtract":
-        return r, c * threshold
-    return r, c * (beta * rec.mem[t] + gain * rec.syn[t])
+        return r, 0
+    return r, c * (beta * rec.mem[t] + gain * rec.syn[t] if zero else threshold)
 
 
 def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -292,8 +273,7 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
         for i in range(n):
             F[t][:, i, i * m:(i + 1) * m] = x[t - 1]                       # (13)
             if V is not None:
-                first = n * m + i * n
-                F[t][:, i, first:first + n] = rec.spikes[t - 1]
+                F[t][:, i, n * m + i * n:n * m + (i + 1) * n] = rec.spikes[t - 1]
     return J, F, E
 
 
@@ -317,10 +297,8 @@ def credit(psi, dspikes=None, dmem=None):
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
         dspikes, dmem)
     mem = np.zeros_like(psi)
-    if dmem is not None:
-        mem += dmem
-    if dspikes is not None:
-        mem += psi * dspikes                                               # (15)
+    mem += 0 if dmem is None else dmem
+    mem += 0 if dspikes is None else psi * dspikes                         # (15)
     return np.concatenate([np.zeros_like(psi), mem], axis=-1)
 
 
@@ -339,7 +317,7 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     Returns
     -------
     (T, B, k) float
-        Membrane potentials; step 0 is the resting state.
+        Membrane potentials, which are 0 at step 0.
     """
     W, x, alpha, beta, gain = _arrays(READOUT, W, x, alpha, beta, gain)
     (T, B, m), k = x.shape, W.shape[0]
@@ -352,9 +330,7 @@ def readout(x, W, *, alpha, beta, gain=1.0):
 
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
-    """Compute the gradient of a leaky readout, eqs. (7)-(11).
-
-    In these equations, psi = 0 and r = c = 1.
+    """Compute the gradient of a leaky readout, eqs. (7)-(11) with psi = 0.
 
     >>> dmem = np.zeros((4, 1, 1))
     >>> dmem[3] = 1
@@ -372,7 +348,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
     Returns
     -------
     Gradient
-        Gradient in which dV is None.
+        The field dV is None.
     """
     W, x = _arrays("W (n, m*) float, x (T, B, m*)", W, x)
     rest = np.zeros((*x.shape[:2], W.shape[0]), W.dtype)

@@ -11,11 +11,11 @@ the softmax cross entropy of the scores for the labels y (B,):
     L = -(1/B) sum_b log softmax(z[b])[y[b]]             (4)  [NMZ19]
     dL/dz[b, c] = (softmax(z[b])[c] - [c = y[b]]) / B    (5)
 
-The first-spike loss has the scores z = -t/tau.  The time t is the first
+The first-spike loss has the scores z = -F/tau.  The time F is the first
 spike time of a unit, or T dt for a silent unit:
 
-    t = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])        (6)
-    dt/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
+    F = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])        (6)
+    dF/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
     R[s] = 1 + (1 - S[s+1]) R[s+1], R[T-1] = 1           (7)
 
 The van Rossum distance between spike trains S and targets S^ uses a kernel
@@ -41,25 +41,24 @@ The regularisers penalise the spike counts or their mean over n neurons:
 
 The means in eqs. (15) and (16) are over all counts of either (13) or (14).
 
-Derivation.  Eqs. (5) and (12) are elementary.  If several steps share the
-    maximum in (1), the last of these steps receives the derivative.  If
-    the first step did, a silent network would receive no gradient, because
-    step 0 of a leaky readout does not depend on the weights.  The products
-    in (6) are 1 before the first spike and 0 from this spike on, so their
-    sum counts the steps before the first spike.  The products that include
-    step s have the factor 1 - S[s]; omitting this factor gives eq. (7).
-    The sum in (8) is (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its
-    total over t is 1/((1-a)(1-b)), so dt sum_t K[t] = 1.  Eq. (10) is the
-    adjoint of the convolution, which is the same filter run backward in
-    time.  Each spike adds 1 to a count (13), and 1/n to a mean count (14).
+Derivation.  If several steps share the maximum in (1), the last of these
+    steps receives the derivative.  If the first step did, a silent network
+    would receive no gradient, because step 0 of a leaky readout does not
+    depend on the weights.  The products in (6) are 1 before the first
+    spike and 0 from this spike on, so their sum counts the steps before
+    the first spike.  Step s occurs in the products as the factor 1 - S[s],
+    whose derivative is -1.  The factors of earlier steps multiply to A[s].
+    The products of the factors of later steps sum to R[s].  The sum in (8)
+    is (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its total over t is
+    1/((1-a)(1-b)), so dt sum_t K[t] = 1.  The adjoint of the convolution
+    in (9) is the same filter, run backward in time, which gives (10).
 Exact.  Eq. (1) has a kink at ties.  With power=1, (15) and (16) have a
-    kink where a count equals the bound; the derivative is set to 0 there.
+    kink where a count equals the bound.  The derivative is set to 0 there.
     All other losses are smooth, and eq. (6) is defined for every real S.
 Cost.   Time and memory are O(T B k).
 Departures.  Losses are averaged over the batch and summed over units and
-    steps.  Eq. (8) is the kernel of [ZG18], proportional to
-    exp(-t/tau_decay) - exp(-t/tau_rise), sampled at the time steps and
-    scaled to unit area.  The regularisers have no coefficient.  The
+    steps.  Eq. (8) samples the kernel of [ZG18], proportional to
+    exp(-t/tau_decay) - exp(-t/tau_rise), and scales it to unit area.  The
     tutorials of [NMZ19] also penalise the squared count over a whole
     batch, ``burst(spikes.reshape(T * B, 1, n))``.  The penalty of [CB22]
     on the count of a layer, max(0, n c[b] - R)^2, is n^2 times (16) with
@@ -97,8 +96,7 @@ def cross_entropy(record, labels, reduction="max"):
     labels : (B,) int
         Target class of each sample, 0 ... k-1.
     reduction : {"max", "sum", "last"}
-        Reduction (1), (2) or (3).  If several steps share the maximum, the
-        last of these steps receives the derivative.
+        Reduction (1), (2) or (3).
 
     Returns
     -------
@@ -149,11 +147,10 @@ def accuracy(record, labels, reduction="max"):
 
     Parameters
     ----------
-    record, labels
-        As for `cross_entropy`.
+    record, labels : as for `cross_entropy`
     reduction : {"max", "sum", "last", "first"}
-        Scores (1), (2) or (3), or scores from the first spike time (6).  The
-        predicted class is the lowest class with the largest score.
+        Scores (1), (2) or (3), or the negative first spike time (6).  Among
+        equal largest scores, the unit with the lowest index is chosen.
 
     Returns
     -------
@@ -180,7 +177,7 @@ def first_spike_time(spikes, labels, tau, dt):
     labels : (B,) int
         Unit that should spike first in each sample, 0 ... k-1.
     tau, dt : float
-        Delay that divides the odds of a unit by e, and time step, both in s.
+        Time constant of the scores -F/tau, and time step, both in s.
 
     Returns
     -------
@@ -212,13 +209,13 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     >>> spikes = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
     >>> tau = float(1 / np.log(2))
     >>> loss, dspikes = van_rossum(spikes, 0 * spikes, tau, tau, 1.0)
-    >>> round(loss, 9), [round(d, 9) for d in dspikes.ravel().tolist()]
+    >>> round(loss, 9), dspikes.ravel().round(9).tolist()
     (0.0625, [0.125, 0.0625, 0.0])
 
     Parameters
     ----------
     spikes, target : (T, B, n) float
-        Spike trains (0 or 1) and target spike trains.
+        Spike trains S (0 or 1) and target spike trains S^.
     tau_rise, tau_decay, dt : float
         Time constants of the kernel and time step, in s.  The kernel is an
         alpha function if both time constants are equal.
@@ -227,7 +224,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     -------
     loss, dspikes : float and (T, B, n) float
         Loss in 1/s, summed over units and averaged over the batch, and its
-        derivative, which is 0 at the last step because K[0] = 0.
+        derivative, which is 0 at the last step.
     """
     spikes, target = _arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
     dt, *taus = _arrays("dt () in (0, inf), tau_rise () in (0, inf), "
@@ -240,8 +237,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Convolve the spike trains with K along time.  The convolution consists
-    of two low-pass filters in series."""
+    """Convolve the spike trains with K along time, by two filters in series."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
@@ -262,8 +258,8 @@ def square(record, target):
     Returns
     -------
     loss, drecord : float and (T, B, k) float
-        Loss in squared units of the record, summed over steps and units and
-        averaged over the batch, and its derivative.
+        Loss, summed over steps and units and averaged over the batch, and its
+        derivative.
     """
     record, target = _arrays("record (T, B, k) float, target (T, B, k)", record, target)
     error, B = record - target, record.shape[1]
@@ -305,8 +301,7 @@ def upper_bound(spikes, bound, per="population", power=2):
 
     Parameters
     ----------
-    spikes, bound, per, power
-        As for `lower_bound`, except for the default of `per`.
+    spikes, bound, per, power : as for `lower_bound`
 
     Returns
     -------
@@ -325,14 +320,8 @@ def _bounded(spikes, bound, per, power, sign):
         counts, share = counts.mean(axis=1, keepdims=True), 1 / counts.shape[1]  # (14)
     excess = np.maximum(sign * (counts - bound), 0)
     slope = 2 * excess if power == 2 else excess > 0
-    return (float(np.mean(excess ** power)),
-            _all_steps(sign * share / excess.size * slope, spikes))
-
-
-def _all_steps(dcounts, spikes):
-    """Return the derivative of a loss with respect to the spikes.  The
-    derivative equals `dcounts` at every time step."""
-    return np.broadcast_to(dcounts, spikes.shape).astype(spikes.dtype)
+    dspikes = np.broadcast_to(sign * share / excess.size * slope, spikes.shape)
+    return float(np.mean(excess ** power)), dspikes.astype(spikes.dtype)
 
 
 def burst(spikes):
@@ -344,8 +333,7 @@ def burst(spikes):
 
     Parameters
     ----------
-    spikes
-        As for `lower_bound`.
+    spikes : as for `lower_bound`
 
     Returns
     -------
@@ -354,8 +342,8 @@ def burst(spikes):
     """
     spikes, = _arrays("spikes (T, B, n) float", spikes)
     counts = spikes.sum(axis=0)
-    return (float(np.mean(counts * counts)),                               # (17)
-            _all_steps(2 * counts / counts.size, spikes))
+    dspikes = np.broadcast_to(2 * counts / counts.size, spikes.shape)
+    return float(np.mean(counts * counts)), dspikes.astype(spikes.dtype)   # (17)
 
 
 def total(spikes):
@@ -367,13 +355,12 @@ def total(spikes):
 
     Parameters
     ----------
-    spikes
-        As for `lower_bound`.
+    spikes : as for `lower_bound`
 
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Spike count of the layer, averaged over the batch, and its derivative.
+        Mean spike count of the layer, and its derivative.
     """
     spikes, = _arrays("spikes (T, B, n) float", spikes)
     B = spikes.shape[1]

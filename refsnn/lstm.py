@@ -12,7 +12,8 @@ default.  The symbol * is the entrywise product; s(z) = 1/(1 + exp(-z)).
     h[t] = o[t] * tanh(c[t])                                     (4)
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  Let dA be the total derivative dL/dA.  The chain rule gives
+    to h[t].  For any array A, let dA be the total derivative dL/dA.
+    The chain rule gives
 
     dh[t] = e[t] + q[t+1] * V^T dz[t+1]                          (5)
     dc[t] = dh[t] * o[t] * (1 - tanh(c[t])^2) + f[t+1] * dc[t+1]     (6)
@@ -26,22 +27,22 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     s(z) = 1/2 + tanh(z/2) / 2                                   (10)
 
-    The weights and biases of i, f and o are halved in advance.  Each entry
-    of a dropout mask is sampled independently:
+    The weights and biases of i, f and o are halved before the first step.
+    Each entry of a dropout mask is sampled independently:
 
     p = 1/(1 - rate) with probability 1 - rate, else 0           (11)
 
     Initially, W is uniform within +-sqrt(6 / (m + 4 n)), V has orthonormal
     columns, and b is 1 for forget gates and 0 elsewhere             (12)
 Exact.  The gradient is exact, because the network is smooth and no path is
-    omitted.  The rounding error of (10) is relative to 1, not to s(z).
+    omitted.  Where s(z) is close to 0, (10) has a large relative error.
 Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward`
     twice as many.  Both take O(T B (m + n)) memory.
 Departures.  [HS97] truncates the gradient where the error leaves a memory
-    cell, and has no forget gates, which [GSC00] introduced.  This module
-    does not truncate the gradient and has no peephole connections.  All
-    gates share one dropout mask.  As in [GG16], all time steps share a
-    mask of shape (B, m).  [CSSZ20] trained this network on binned spikes.
+    cell.  This module does not truncate the gradient.  It has the forget
+    gates of [GSC00], but no peephole connections.  All gates share one
+    dropout mask.  A mask of shape (B, m) is used at all time steps, as in
+    [GG16].  [CSSZ20] trained this network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -70,7 +71,7 @@ class Gradient(NamedTuple):
     dW: np.ndarray
     dV: np.ndarray
     db: np.ndarray
-    dx: Optional[np.ndarray]
+    dx: Optional[np.ndarray]        # None if `backward` got inputs=False
     dh0: np.ndarray
     dc0: np.ndarray
 
@@ -93,7 +94,7 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     h0, c0 : (B, n) float, optional
         Outputs and cell states before the first step; 0 by default.
     x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float
-        Dropout masks p and q, one for all steps or one for each step.
+        Dropout masks p and q, either for all steps or for each step.
 
     Returns
     -------
@@ -101,8 +102,7 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     """
     W, V, b, x, h0, c0, p, q = _network(W, V, b, x, h0, c0, x_mask, h_mask)
     (T, B, m), n = x.shape, V.shape[1]
-    half = np.full(4 * n, 0.5, W.dtype)
-    half[2 * n:3 * n] = 1
+    half = np.repeat(np.array([0.5, 0.5, 1, 0.5], W.dtype), n)
     shift = np.where(half < 1, half, 0)
     read = (x if p is None else x * p).reshape(T * B, m)
     gates = (read @ (W * half[:, None]).T).reshape(T, B, 4 * n)
@@ -137,21 +137,19 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
 
     Parameters
     ----------
-    x, W, V, b, h0, c0, x_mask, h_mask
-        Arguments of `simulate`.
-    recording : Recording
-        Recording that `simulate` returned.
+    x, W, V, b, recording, h0, c0, x_mask, h_mask
+        Arguments and result of `simulate`.
     dh : (T, B, n) float
         Direct derivative e[t] of the loss with respect to the outputs.
     dc_last : (B, n) float, optional
         Derivative of the loss with respect to the last cell states.
     inputs : bool
-        Whether to compute dx.
+        If False, dx is not computed, and the field dx is None.
 
     Returns
     -------
     Gradient
-        Fields dW, dV and db are sums over steps and batch; dx may be None.
+        The fields dW, dV and db are summed over steps and batch.
     """
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
@@ -174,8 +172,7 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
 
 
 def _sweep(V, c, gates, e, c0, dc, q):
-    """Apply eqs. (5)-(7) backward in time.  Return dz of all time steps, and
-    dh and dc before the first step."""
+    """Return dz of all time steps, and dh and dc before the first step."""
     n, dz, dc = c.shape[2], np.empty_like(gates), dc.copy()
     dh, squashed, spare = np.zeros((3,) + dc.shape, dc.dtype)
     slope = np.empty_like(gates[0])
@@ -216,19 +213,15 @@ def dropout(shape, rate, rng, dtype=np.float64):
     rate : float
         Dropout probability, in [0, 1).
     rng : numpy.random.Generator
-        Random generator.
     dtype : float32 or float64
-        Dtype of the result; the samples do not depend on `dtype`.
+        Dtype of the result; both dtypes give the same values up to rounding.
 
     Returns
     -------
     array of `shape`
-        Mask with entries 0 or 1/(1 - rate) and expectation 1.
     """
-    if not isinstance(shape, tuple) or not shape or not all(
-            isinstance(size, (int, np.integer)) and size > 0 for size in shape):
-        raise ValueError(f"shape is {shape!r:.60}: must be a tuple of integers above 0")
-    rate, = _arrays("rate () in [0, 1)", rate)
+    _, rate = _arrays("shape (_) int in [1, inf), rate () in [0, 1)",
+                      _one_of("shape", shape, tuple), rate)
     _source(rng, dtype)
     return ((rng.random(shape) >= rate) / (1 - rate)).astype(dtype)        # (11)
 
@@ -243,14 +236,13 @@ def init(m, n, rng, dtype=np.float64):
     Parameters
     ----------
     m, n : int
-        Number of inputs, and number of cells.
+        Numbers of inputs and cells.
     rng, dtype
-        Arguments of `dropout`.
+        As for `dropout`.
 
     Returns
     -------
     W, V, b : (4 n, m), (4 n, n) and (4 n,) float
-        Weights and biases, with rows in the order i, f, g, o.
     """
     m, n = _arrays("m () int in [1, inf), n () int in [1, inf)", m, n)
     _source(rng, dtype)
@@ -268,8 +260,7 @@ def _source(rng, dtype):
 
 
 def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
-    """Check all arrays, and return them.  `more` is empty, or it consists of
-    h, c, gates, dh and dc_last."""
+    """Return the checked arrays; `more` may be h, c, gates, dh and dc_last."""
     p, q = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *arrays = _arrays(
         "W (g, m) float, V (g, n) float, b (g) float, x (T, B, m) float, "

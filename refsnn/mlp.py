@@ -2,7 +2,7 @@
 r"""Compute the outputs, gradient and Jacobian of a multilayer perceptron.
 
 The activation phi is ReLU or tanh.  Layer l = 0 ... L-1 has weights W[l]
-and biases b[l].  For a sample x, with `o` for the entrywise product,
+and biases b[l].  The symbol o is the entrywise product.  For a sample x,
 
     a[0] = x,  z[l] = W[l] a[l] + b[l]                           (1)
     a[l+1] = phi(z[l]),  f = z[L-1]                              (2)
@@ -11,14 +11,14 @@ Dropout multiplies the inputs of layer l by a recorded mask m[l]:
 
     a[l] becomes m[l] o a[l],  z[l-1] becomes m[l] o z[l-1]      (3)
 
-A dropped unit has phi'(z) = 0, so the derivatives below also hold with
-dropout.  With d[l] = dE/dz[l], the gradient of a loss E is
+The derivatives below also hold with dropout, because a dropped unit has
+phi'(z) = 0.  With d[l] = dE/dz[l], the gradient of a loss E is
 
     d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
 
-Both sums are over the samples n.  The Jacobian follows from the signals,
-which are the derivatives g[l]_k = df_k/dz[l] of output k:
+Both sums are over the samples n.  The Jacobian follows from the signals
+g[l]_k = df_k/dz[l], the derivatives of output k:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
@@ -42,16 +42,16 @@ truncated normal distribution with the variance proposed by [GB10]:
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
-Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.  Eqs.
-    (9)-(12) are the reverse pass through (7), from g[0] to g[L-1], because
-    g[l]_k depends on g[l+1]_k, W[l+1] and z[l].  Eq. (13) is the reverse
-    pass through (1) and (2), with A and c added.  A[0] and G[L-1] have no
-    effect, because x and g[L-1] are constant.  For a = phi(z), tanh has
-    phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives c[l] = -2 a[l+1] o
-    sum_k B[l]_k o g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is
-    the standard deviation of N(0, 1) truncated at -2 and 2.
-Exact.  The derivatives are exact for tanh, and for ReLU unless z = 0.
-    At z = 0, phi' is set to 0, and the signals of ReLU units jump.
+Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
+    Reverse-mode differentiation of (7), from g[0] to g[L-1], gives
+    (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13), with
+    A and c added.  A[0] and G[L-1] have no effect, because x and g[L-1]
+    are constant.  For a = phi(z), tanh has phi' = 1 - a^2 and phi'' = -2 a
+    phi', so (7) gives c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has
+    phi'' = 0.  The number 0.87962566 is the standard deviation of N(0, 1)
+    truncated at -2 and 2.
+Exact.  The derivatives are exact, except for ReLU units with z = 0.  Their
+    derivative phi'(0) is set to 0.
 Cost.   For N samples, K outputs and w weights, `backward` needs O(N w)
     operations; `signals`, `jacobian` and `second_order` need O(N K w).
 Departures.  No departures are known.
@@ -71,8 +71,6 @@ __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
 
 ACTIVATIONS = ("relu", "tanh")
 CUT_STD = 0.87962566103423978           # see (14) and Derivation
-RUN = ("weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
-       "recording.pre[{0}] (N, n{1})")
 
 
 class Recording(NamedTuple):
@@ -83,12 +81,7 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss with respect to the weights and biases.
-
-    The gradient is summed over the samples.  Each list has one array for each
-    layer.
-    """
-
+    """Hold the gradient of a loss, summed over samples, for each layer."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
@@ -104,17 +97,14 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     Parameters
     ----------
     weights, biases : lists of (n_out, n_in) and of (n_out,) float
-        Weights and biases of each layer.  The results have the dtype of the
-        weights.
+        Parameters of each layer.  The results have the dtype of the weights.
     x : (N, n) float
-        Input samples.
     activation : {"relu", "tanh"}
         Activation function of the hidden layers; the last layer is linear.
     dropout : list of (N, n_in) of 0 and 1, optional
-        Recorded mask of each layer's inputs; None masks no input.  Outputs of
-        tanh units cannot be masked.  To divide the remaining units by the keep
-        probability, divide their outgoing weights, here and in `backward`, and
-        then the gradient of these weights.
+        Mask m[l] of each layer; None masks no input.  Outputs of tanh units
+        cannot be masked.  For inverted dropout, divide W[l] by the keep
+        probability of m[l] in all calls, and divide the gradient of W[l] too.
 
     Returns
     -------
@@ -145,9 +135,8 @@ def backward(weights, recording, doutputs, activation="relu"):
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
-    >>> dW, db = backward(weights, rec, np.ones((1, 1)))
-    >>> dW[0].tolist(), dW[1].tolist()
-    ([[3.0], [0.0]], [[3.0, 0.0]])
+    >>> [dW.tolist() for dW in backward(weights, rec, np.ones((1, 1))).weights]
+    [[[3.0], [0.0]], [[3.0, 0.0]]]
 
     Parameters
     ----------
@@ -166,9 +155,7 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Return the derivative phi'(z[l]) of the activation for each hidden
-    layer.  Raise an error if `activation` is not the function used in the
-    recording."""
+    """Return phi'(z[l]) of the hidden layers, and refuse a wrong activation."""
     found = []
     for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -185,9 +172,8 @@ def _slopes(inputs, pre, activation):
 
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
-    """Compute the gradient backward through the layers, eqs. (5) and (13).
-    The list `dinputs` holds A[l], the list `extra` holds c[l] of eq. (12), and
-    the list `gain` holds the sums of eq. (11).  An entry None stands for 0."""
+    """Return the gradient, eqs. (5) and (13).  `dinputs` holds A, `extra` holds
+    c of eq. (12), and `gain` holds the sums (11).  None stands for 0."""
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -220,8 +206,7 @@ def signals(weights, recording, activation="relu"):
     Returns
     -------
     list of (N, K, n_out) float
-        Signals g[l] of each layer.  Entry [n, k] is the derivative of output k
-        of sample n with respect to z[l] of this sample.
+        Signals g[l] of each layer, at [n, k] for output k of sample n.
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
@@ -235,10 +220,8 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Select the units that have a nonzero signal in any sample.  Return the
-    indices of these units and a matrix of their signals, with one row for each
-    pair of sample and output."""
-    rows = signals.reshape(-1, signals.shape[2])
+    """Return the units with any nonzero signal, and a matrix of their signals."""
+    rows = signals.reshape(-1, signals.shape[2])    # row (n, k): sample n, output k
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
     return units, rows[:, units]
@@ -286,10 +269,9 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     weights, recording, signals, activation
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, optional
-        Partial derivatives A and G.  None, for a list or an entry, stands for
-        0.  A[0] and G[L-1] are not used.
+        Partial derivatives A and G.  A[0] and G[L-1] are not used.
     doutputs : (N, K) float, optional
-        Partial derivative O; None stands for 0.
+        Partial derivative O.  None, for an argument or entry, stands for 0.
 
     Returns
     -------
@@ -305,8 +287,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Compute c[l] of eq. (12), and the contribution of eq. (11) to each
-    dW[l].  The list `dsignals` holds G[l].  An entry None stands for 0."""
+    """Return lists of c[l], eq. (12), and the sums (11); None stands for 0."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -339,7 +320,6 @@ def init(sizes, rng, dtype=np.float64):
     sizes : sequence of int
         Number of inputs, sizes of the hidden layers, and number of outputs.
     rng : numpy.random.Generator
-        Random number generator.
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.
 
@@ -365,7 +345,7 @@ def init(sizes, rng, dtype=np.float64):
 
 
 def _fields(recording):
-    """Check the type of a recording; return its inputs and pre-activations."""
+    """Return the inputs and pre-activations of a recording."""
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording")
@@ -373,35 +353,30 @@ def _fields(recording):
 
 
 def _network(weights, recording, activation, spec="", *values):
-    """Check the weights, the recording and the arrays `values`.  Return the
-    weights, the inputs and pre-activations of the recording, the derivatives
-    phi'(z[l]) of the activation, and the arrays `values`."""
+    """Return the checked weights, inputs, pre, phi'(z[l]) and `values`."""
     _one_of("activation", activation, *ACTIVATIONS)
-    weights, inputs, pre, *values = _layers(RUN + spec, weights, *_fields(recording),
-                                            *values)
+    weights, inputs, pre, *values = _layers(
+        "weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
+        "recording.pre[{0}] (N, n{1})" + spec, weights, *_fields(recording), *values)
     return weights, inputs, pre, _slopes(inputs, pre, activation), *values
 
 
 def _layers(spec, *values):
-    """Check arrays and lists of arrays with `_arrays`, and return them.  The
-    string `spec` has one rule for each value.  A rule that contains [{0}]
-    describes a list with one array for each layer {0}. In a rule, {1} stands
-    for {0} + 1, and {2} stands for the number of layers."""
+    """Check each value by its rule.  A rule with [{0}] describes a list of one
+    array for each layer {0}; {1} is {0} + 1, and {2} the number of layers."""
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
-    rules, arrays, parts = [], [], []
-    for rule, value in zip(spec.split("; "), values, strict=True):
-        size, parts = 1, [*parts, len(arrays)]
-        if "[{0}]" in rule:
-            size, parts[-1] = L, slice(len(arrays), len(arrays) + L)
+    rules, arrays, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]
+    for rule, value, many in zip(spec.split("; "), values, lists, strict=True):
+        if many:
             value = [None] * L if value is None and "[{0}]?" in rule else value
             name = rule.partition("[")[0]
             if not 0 < len(_one_of(name, value, list, tuple)) == L:
                 raise ValueError(f"{name} has {len(value)} arrays: must have "
                                  f"{L or 'some'}, one for each layer")
-        arrays += value if "[{0}]" in rule else [value]
-        rules += [rule.format(i, i + 1, L) for i in range(size)]
-    found = _arrays(", ".join(rules), *arrays)
-    return [found[part] for part in parts]
+        arrays += value if many else [value]
+        rules += [rule.format(i, i + 1, L) for i in range(L if many else 1)]
+    found = iter(_arrays(", ".join(rules), *arrays))
+    return [[next(found) for _ in range(L)] if many else next(found) for many in lists]
 
 
 # ---- checks, the same in every module ----

@@ -6,16 +6,17 @@ kernel is
 
     K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw     (1)  [LZ20]
 
-The factor m_w is 1 for "at_masked", and the mask of w for "through_mask".
-A dense layer z = W a_n + b with signals g_nk = df_k(x_n)/dz contributes
+The factor m_w is 1 for the kind "at_masked".  For the kind "through_mask",
+m_w is the mask of w, which is 1 for biases.  A dense layer z = W a_n + b
+with the signals g_nk = df_k(x_n)/dz adds (2) to the kernel.  With a mask
+M, it adds (3):
 
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-Term (2) holds without a mask, and (3) with the mask M.  The bias adds 1.
 A convolution has patches A_n (P, q) and signals G_nk (P, c) at P
 positions.  Its Jacobians are J_nk for the weights and b_nk for the biases.
-Its contribution is (5), where `o` is the entrywise product:
+It adds (5), where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
@@ -31,10 +32,9 @@ Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  For a
 
     The derivative db is (9) with b in place of J, and without M.  With a
     mask, C and R depend on j, and (7) sums R_j M_ji a_mi over m and j.
-Exact.  Both kinds of kernel are exact.  The kind "at_masked" is the kernel
-    of all weights, evaluated at the masked weights, as in the authors'
-    code.  The kind "through_mask" governs the training of the masked
-    network.
+Exact.  The kind "at_masked" is the kernel of all weights, evaluated at the
+    masked weights, as in the authors' code.  The kind "through_mask"
+    governs the training of the masked network.
 Cost.   For N x M pairs of samples and k outputs, a dense layer of i inputs
     and j units needs N M (i + k^2 j) multiplications, or N M (i + k^2) j
     with a mask.  A convolution needs N k P q c + N M k^2 q c.
@@ -77,12 +77,10 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         Masks in the shapes of the weights, used only for "through_mask".
     kind : {"at_masked", "through_mask"}
         Whether eq. (1) sums over all weights or only over weights with mask 1.
-    reduction : str
-        The value "full" gives the kernel of eq. (1).  The value "per_class"
-        gives only its entries with k = q, "trace_sum" gives the sum of these
-        entries over k, and "trace_mean" gives their mean.  The value
-        "sum_logits" gives the sum of eq. (1) over k and q.  This sum is the
-        kernel of the sum of all outputs.
+    reduction : {"full", "per_class", "trace_sum", "trace_mean", "sum_logits"}
+        "full" is eq. (1).  "per_class" consists of the entries with k = q.
+        "trace_sum" and "trace_mean" are the sum and the mean of these entries
+        over k.  "sum_logits" is the kernel of the sum of all outputs.
 
     Returns
     -------
@@ -116,10 +114,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return the inputs, and the signals divided into groups of outputs.  The
-    signals of each layer get a new axis for the groups, after the samples.  If
-    `reduction` is "sum_logits", the signals are first summed over all outputs.
-    The kernel has only products between outputs of the same group."""
+    """Divide the outputs into groups, along a new axis after the samples."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -127,9 +122,8 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return the pair (row slice, column slice) of each tile of the kernel.
-    If `one` is True, both batches are the same and the kernel is symmetric:
-    only tiles on and above the diagonal are returned."""
+    """Return the row and column slices that divide the kernel into tiles."""
+    # If both batches are one, the kernel is symmetric, and its upper half is enough.
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -139,9 +133,7 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Select the units that have a nonzero signal in either batch.  Return the
-    indices of these units, their signals g and h, and their rows of the
-    mask."""
+    """Return the units with nonzero signals, their signals and their mask rows."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -162,8 +154,7 @@ def _dense(tile, x, y, g, h, mask):
 
 
 def _gram(tile, g, h, both=1):
-    """Add the products <g_nk, h_mq> to a tile of the kernel, in place.  Each
-    product is first multiplied by the entry of `both` for the two samples."""
+    """Add the products <g_nk, h_mq>, multiplied by `both`, to a tile in place."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)
@@ -174,16 +165,13 @@ def _rows(block):
 
 
 def _overlap(x, y, mask):
-    """Return the inner sum of eq. (3) plus 1 for all pairs of samples.  The
-    result has one entry for each pair of samples and each unit j."""
+    """Return the sum in brackets of eq. (3), for all pairs of samples."""
     pairs = (x[:, None] * y).reshape(-1, x.shape[1])
     return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
 
 
 def _convolution(tiles, a, b, g, h, mask):
-    """Add the kernel of a convolution to all tiles of the kernel, in place.
-    To limit the memory, the Jacobian is computed for one block of channels at
-    a time."""
+    """Add the kernel of a convolution to all tiles, in blocks of channels."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
@@ -195,24 +183,20 @@ def _convolution(tiles, a, b, g, h, mask):
 
 
 def _cuts(N, K, a, g):
-    """Return slices that divide the channels of a convolution into blocks.
-    The Jacobian of a block has at most CHUNK entries, but a block has at least
-    one channel.  The tuples `a` and `g` are shapes of patches and signals."""
+    """Divide channels into blocks whose Jacobian has at most CHUNK entries."""
     size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
     return [slice(start, start + size) for start in range(0, g[-1], size)]
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the Jacobian of a convolution for one block of its channels.  The
-    slice `cut` selects the channels.  The derivatives are with respect to the
-    weights, eq. (4), and are multiplied by the mask, if there is one."""
+    """Return the masked Jacobian of the outputs for the channels in `cut`."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
     return J if mask is None else J * mask[cut].ravel()
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Compute the gradient of the sum of dkernel * kernel, eqs. (6)-(10).
+    """Backpropagate a loss from the kernel to both batches, eqs. (6)-(10).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
@@ -221,17 +205,16 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
     Parameters
     ----------
-    left, right, masks, kind
-        As for `kernel`; `right` is required.
+    left, right, masks, kind : as for `kernel`; `right` is required
     dkernel : (N, M, K, K) float
-        Derivative of a loss with respect to the full kernel.
+        Derivative of the loss with respect to the full kernel.
     constant : bool
-        True if inputs[0] and signals[-1] are constant, as for a linear last
+        Whether inputs[0] and signals[-1] are constant, as for a linear last
         layer.  Their derivatives are then None.
 
     Returns
     -------
-    (dinputs, dsignals), (dinputs, dsignals) : lists of float
+    (dinputs, dsignals), (dinputs, dsignals) : lists of arrays
         Derivatives with respect to the left batch and to the right batch.
     """
     left, right, shapes, masks, D = _batches(
@@ -259,9 +242,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
-    """Add the gradient due to a dense layer to dx, dg, dy and dh, in place.
-    The array D is the derivative of the loss with respect to one tile of the
-    kernel.  The arrays dx and dy may be None, and so may dg and dh."""
+    """Add the derivatives of a dense layer to dx, dg, dy and dh if not None."""
     (r, K, j), m = g.shape, len(y)
     flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -286,9 +267,7 @@ def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
-    """Add the gradient due to a convolution to da, dg, db and dh, in place.
-    The matrix D is the derivative of the loss with respect to the kernel.  The
-    arrays da and db may be None, and so may dg and dh."""
+    """Add the derivatives of a convolution to da, dg, db and dh if not None."""
     for E, x, s, dx, ds, y, t in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
         ds = np.zeros_like(s) if ds is None else ds
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
@@ -306,25 +285,21 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
                     dtype=np.float32):
     """Estimate the peak memory of `kernel` in bytes, including its result.
 
-    >>> N, K = 1000, 10
-    >>> batch = [(N, 784), (N, 300)], [(N, K, 300), (N, K, 10)]
-    >>> [estimate_memory(batch, reduction=r) // 10**6
-    ...  for r in ("full", "trace_sum")]
-    [401, 6]
+    >>> batch = [(1000, 784), (1000, 300)], [(1000, 10, 300), (1000, 10, 10)]
+    >>> estimate_memory(batch) // 10**6
+    401
 
     Parameters
     ----------
-    left, right, kind, reduction
-        As for `kernel`, with shapes in place of arrays.
+    left, right, kind, reduction : as for `kernel`, but shapes, not arrays
     dtype : dtype
         Dtype of all arrays, float32 or float64.
 
     Returns
     -------
     int
-        Largest total size of arrays that exist at the same time.  The
-        arguments are not counted.  Copies of signals, made for layers in which
-        some units have only zero signals, are not counted either.
+        Estimate without the arguments.  Layers in which some units have only
+        zero signals need copies of signals, which are not counted either.
     """
     _one_of("kind", kind, *KINDS)
     _one_of("reduction", reduction, *REDUCTIONS)
@@ -332,27 +307,26 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
     first = _shapes("left", left)
     second = [] if right is None else _shapes("right", right)
     (N, K), M = first[0][1][:2], (second or first)[0][0][0]
-    held = sum(prod(g) // K for _, g in first + second) * (reduction == "sum_logits")
+    masked, summed = kind == "through_mask", reduction == "sum_logits"
+    size = summed * sum(prod(g) // K for _, g in first + second)
+    size += masked * sum(a[-1] * g[-1] for a, g in first)
     C, K = {"full": (1, K), "sum_logits": (1, 1)}.get(reduction, (K, 1))
-    held += N * M * K * K * (C if reduction == "per_class" else 1)
-    masked, extra = kind == "through_mask", 0
     r, m = (part.stop for part in _tiles(first, M, K, kind)[0])
+    size += (C if reduction == "per_class" else 1) * N * M * K * K + r * m * K * K
+    layers = []
     for a, g in first:
-        held += a[-1] * g[-1] * masked
-        if len(a) == 2:
-            here = r * m * (max(a[1] + 2 * g[-1], g[-1] * (1 + K * min(C, 2)))
-                            if masked else K)
+        if len(a) == 3:
+            layers += [_cuts(max(N, M), C * K, a, g)[0].stop * C * K * (
+                (N + M * (masked + bool(second))) * a[2] + max(N, M) * a[1])]
+        elif masked:
+            layers += [r * m * max(a[1] + 2 * g[-1], g[-1] * (1 + K * min(C, 2)))]
         else:
-            here = _cuts(max(N, M), C * K, a, g)[0].stop * C * K * (
-                (N + M * (masked + bool(second))) * a[2] + max(N, M) * a[1])
-        extra = max(extra, here + r * m * K * K)
-    return (held + extra) * np.dtype(dtype).itemsize
+            layers += [r * m * K]
+    return (size + max(layers)) * np.dtype(dtype).itemsize
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Check the two batches, the masks and the arrays `values`.  Return both
-    batches, the array shapes of the left batch, the masks, and the arrays
-    `values`."""
+    """Check and return the batches, the left shapes, the masks and `values`."""
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
@@ -380,8 +354,7 @@ def _batches(left, right, masks, kind, more="", *values):
 
 
 def _layers(name, batch, L=None):
-    """Check that a batch is a pair of lists, and return the number of layers.
-    Both lists must have L arrays, or equally many arrays if L is None."""
+    """Check that a batch is a pair of lists of L arrays, and return L."""
     if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(
             isinstance(part, (tuple, list)) for part in batch) \
             or not 0 < len(batch[0]) == len(batch[1]) == (L or len(batch[0])):
@@ -391,15 +364,13 @@ def _layers(name, batch, L=None):
 
 
 def _shapes(name, batch):
-    """Check the array shapes of a batch, and return them for each layer.  Each
-    entry of the result is the pair of the shape of the inputs and the shape of
-    the signals."""
+    """Check and return the shapes of the inputs and signals of each layer."""
     _layers(name, batch)
     layers = [tuple(map(tuple, layer)) for layer in zip(*batch, strict=True)]
     N, K = (*layers[0][1], 0, 0)[:2]
     for i, (a, g) in enumerate(layers):
-        if len(a) not in (2, 3) or a != (N, *a[1:]) or min(a + g) < 1 \
-                or g != (N, K, *a[1:-1], *g[-1:]):
+        wanted = (N, *a[1:]), (N, K, *a[1:-1], *g[-1:])
+        if len(a) not in (2, 3) or (a, g) != wanted or min(a + g) < 1:
             raise ValueError(f"{name} has inputs[{i}] of shape {a}, signals[{i}] of "
                              f"{g}: must be (N, i) and (N, K, j), or (N, P, q) and "
                              f"(N, K, P, c), not empty, with N={N} and K={K}")

@@ -18,8 +18,9 @@ kernel K = Q diag(lambda) Q^T of the training samples, s steps give
 Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
 with the kernel K between the other samples and the training samples.
 
-Derivation.  Eq. (2) is s steps of (1), in the eigenbasis.  S_s is the sum
-    of rate c (1 - rate c lambda)^t over t < s, or rate c s at lambda = 0.
+Derivation.  Applying (1) s times in the eigenbasis gives (2).  S_s is the
+    sum of rate c (1 - rate c lambda)^t over t < s, and equals rate c s at
+    lambda = 0.
 Approximate.  The predictions are exact for a network that is linear in its
     weights.  For other networks, the predictions neglect the change of K,
     which is of order 1/width in one step.  A masked network needs the kind
@@ -42,11 +43,7 @@ LOSSES = ("sum", "mean")
 
 
 class Trajectory(NamedTuple):
-    """Hold the outputs of the training samples and of the test samples.
-
-    The first axis has one entry for each of the S requested step numbers.
-    """
-
+    """Hold the predicted outputs, with one entry for each number of steps."""
     train: np.ndarray           # (S, N, K)
     test: np.ndarray | None     # (S, M, K); None without `cross`
 
@@ -104,14 +101,12 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
         Outputs f_0 and targets y of the training samples.
     steps : int or (S,) int
         One or several numbers of steps, each at least 0.
-    rate
-        As for `one_step`.
+    rate : as for `one_step`
     loss : {"sum", "mean"}
         Half the sum of squared errors, or half this sum divided by N.
-    cross : (M, N, K, K) float, optional
-        Tangent kernel between the test samples and the training samples.
-    test_outputs : (M, K) float, optional
-        Outputs f_0 of the test samples.
+    cross, test_outputs : (M, N, K, K) and (M, K) float, optional
+        Tangent kernel between the test samples and the training samples, and
+        outputs f_0 of the test samples.
 
     Returns
     -------
@@ -134,8 +129,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
                           rate, steps)
     (N, K), matrix = outputs.shape, _matrix(kernel)
     if np.abs(matrix - matrix.T).max() > 1e-3 * np.abs(matrix).max():
-        raise ValueError("kernel is not symmetric: must be the kernel among the "
-                         "training samples")
+        raise ValueError("kernel is not symmetric: must equal its transpose")
     values, Q = np.linalg.eigh((matrix + matrix.T) / 2)
     noise = len(values) * np.finfo(matrix.dtype).eps * max(values[-1], 0)
     if values[0] < -100 * noise or values[-1] <= 0:
@@ -153,16 +147,14 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return the factors (1 - pace values)^s, and the factors S_s of eq. (3).
-    Both arrays have one row for each number of steps s, and one column for
-    each eigenvalue in `values`."""
+    """Return (1 - pace values)^s and S_s of eq. (3), in one row for each s."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():
         raise ValueError(f"rate is too high for {int(steps.max())} steps: must be "
                          f"at most {2 / (pace * values[-1]):.3g} of this rate")
-    slow, safe = np.where(pace * values < 0.5, pace * values, 0), np.where(
-        values == 0, 1, values)
+    slow = np.where(pace * values < 0.5, pace * values, 0)
+    safe = np.where(values == 0, 1, values)
     spent = np.where(slow > 0, -np.expm1(steps * np.log1p(-slow)), 1 - left)
     return left, np.where(values == 0, pace * steps, spent / safe)         # (3)
 

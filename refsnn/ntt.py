@@ -4,10 +4,9 @@ r"""Transfer the tangent kernel of a dense network to a sparse network (NTT).
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
 random weights that are never trained.  No labels are used.  The student
 has the weights M_l W_l, where the masks M_l are 0 for pruned weights.  The
-student learns to reproduce the teacher's outputs f*, and the teacher's
-tangent kernel K* between the two halves of a batch.  Outputs and kernel
-determine how a network trains.  For a batch of B = N + N' inputs and k
-outputs, the loss is
+student learns to reproduce the teacher's outputs f* for a batch, and the
+teacher's tangent kernel K* between the two halves of the batch.  For
+B = N + N' inputs and k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -19,9 +18,9 @@ The derivatives of the loss with respect to K and f are
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
-From D, the adjoint of the kernel computes the derivatives da_l and dg_l
-with respect to the layer inputs a_l and the signals g_l = df/dz_l.  The
-second-order pass of the network then computes the weight gradient:
+The adjoint of the kernel gives the derivatives da_l and dg_l with respect
+to the layer inputs a_l and the signals g_l = df/dz_l.  A second-order pass
+of the network gives the gradient for the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
@@ -33,7 +32,7 @@ A new mask can restore a pruned weight.
 
 Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l,
     which gives the factor M_l in (6).  K is a function of a and g, which
-    depend on the weights; (5) and (6) apply the chain rule.
+    depend on the weights.  Eqs. (5) and (6) apply the chain rule.
 Exact.  The gradient is exact unless a ReLU gate or the largest entry of a
     pooling window changes.  K jumps at these points.
 Cost.   Each batch needs two forward passes, two computations of signals,
@@ -55,22 +54,15 @@ import numpy as np
 __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target",
            "transfer"]
 
-KINDS = ("at_masked", "through_mask")
-
 
 class Model(NamedTuple):
-    """Hold the functions of a network (see `mlp`) and of its kernel (see `ntk`).
-
-    A recording must have the fields `inputs` and `outputs`.  The function
-    `adjoint` may return None as the derivative with respect to inputs[0] or
-    signals[-1], because these arrays are constant.
-    """
-
-    forward: Callable       # (weights, biases, x) -> recording
+    """Hold the functions of a network (see `mlp`) and of its kernel (see `ntk`)."""
+    forward: Callable       # (weights, biases, x) -> recording with inputs, outputs
     signals: Callable       # (weights, recording) -> list of arrays
     second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
     kernel: Callable        # (left, right, masks=, kind=) -> (N, N', k, k) array
     adjoint: Callable       # (left, right, D, masks=, kind=, constant=True)
+    # The adjoint may return None for inputs[0] and signals[-1], which are constant.
 
 
 class Target(NamedTuple):
@@ -95,14 +87,10 @@ class Gradient(NamedTuple):
 
 
 class Student(NamedTuple):
-    """Hold the weights, the biases and the masks of a student.
-
-    The weights are dense: they include the pruned weights.
-    """
-
-    weights: list
+    """Hold the dense weights, the biases and the masks of a student."""
+    weights: list                   # W_l, including the pruned weights
     biases: list
-    masks: list
+    masks: list                     # M_l, arrays of 0 and 1
 
 
 def target(model, weights, biases, x):
@@ -120,7 +108,6 @@ def target(model, weights, biases, x):
     Parameters
     ----------
     model : Model
-        Functions of the network and of its kernel.
     weights, biases : lists of arrays
         Weights and biases of the dense teacher.
     x : (B, ...) float
@@ -135,9 +122,7 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Simulate the network for a batch of inputs x.  Return the recording, the
-    signals of the whole batch, and a list with the pair (inputs, signals) of
-    each half of the batch."""
+    """Return the recording, the signals, and (inputs, signals) of both halves."""
     if getattr(model, "_fields", None) != Model._fields:
         raise ValueError(f"model is {model!r:.60}: must be a Model")
     if np.ndim(x) < 2 or len(x) < 2:
@@ -169,10 +154,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
 
     Parameters
     ----------
-    model, x
-        As for `target`.
+    model, x : as for `target`
     student : Student
-        Student with dense weights, biases, and masks of 0 and 1.
     goal : Target
         Result of `target` for the same batch.
     density, strength, l2 : float
@@ -186,14 +169,13 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     Gradient
         Loss and its gradient, which is exactly 0 for pruned weights.
     """
-    _one_of("kind", kind, *KINDS)
+    _one_of("kind", kind, "at_masked", "through_mask")
     density, strength, l2 = _arrays(
         "density () in (0, 1], strength () in [0, inf), l2 () in [0, inf)", density,
         strength, l2)
     live = _masked(student)
     recording, signals, halves = _recorded(model, live, student.biases, x)
-    options = {"kind": kind,
-               "masks": student.masks if kind == "through_mask" else None}
+    options = {"kind": kind, "masks": student.masks if kind == "through_mask" else None}
     kernel = model.kernel(*halves, **options)
     dkernel = kernel - _goal("kernel", goal, kernel)
     doutputs = recording.outputs - _goal("outputs", goal, recording.outputs)
@@ -228,8 +210,6 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
              watch=None):
     """Train a sparse student and its masks to match a dense teacher.
 
-    Train one layer f = W x with two weights, and prune the smaller weight:
-
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
     ...               lambda W, r: [np.ones((len(r.outputs), 1, 1))],
@@ -246,24 +226,21 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
     Parameters
     ----------
-    model, density, strength, l2, kind
-        As for `gradient`.
+    model, density, strength, l2, kind : as for `gradient`
     weights, biases : lists of arrays
         Weights and biases of the teacher, and initial values of the student.
     batches : sequence of (B, ...) float
         Batches, one for each step; the sequence must have a length.
-    prune : callable
-        The call prune(weights) returns masks for the student's dense weights.
-    optimiser : callable
-        The call optimiser(state, gradient) returns the new state and the
-        update of one array.  The first state is None.
+    prune : callable (dense weights) -> masks
+    optimiser : callable (state, gradient) -> (state, update)
+        Optimiser of one array; the first state is None.
     every : int
         Number of steps between mask updates, at least 1.
     masks : list of arrays, optional
         Initial masks; prune(weights) by default.
-    watch : callable, optional
-        Function that is called as watch(step, student) before each step and
-        its mask update, and once after the last step.
+    watch : callable (step, student), optional
+        Function that is called before each step and its mask update, and once
+        after the last step.
 
     Returns
     -------
@@ -292,12 +269,10 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
 
 def _moved(optimiser, states, arrays, gradients):
-    """Return the optimiser states and the arrays after one optimiser step.
-    Each array has its own state and its own gradient."""
-    if not arrays:
-        return [], []
-    states, updates = zip(*map(optimiser, states, gradients), strict=True)
-    return list(states), [a + update for a, update in zip(arrays, updates, strict=True)]
+    """Return the states and the arrays after one step of the optimiser."""
+    found = list(map(optimiser, states, gradients))
+    return ([state for state, _ in found],
+            [a + update for a, (_, update) in zip(arrays, found, strict=True)])
 
 
 def _masked(student):
@@ -317,8 +292,7 @@ def _masked(student):
 
 
 def _goal(name, goal, own):
-    """Check that an array of the teacher has the shape of `own`, and return
-    it.  The result has the dtype of `own`, the same array of the student."""
+    """Return a teacher's array with the shape and dtype of the student's `own`."""
     return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
                    dtype=own.dtype)[0]
 

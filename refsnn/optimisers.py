@@ -2,14 +2,14 @@
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
 For one parameter array, each optimiser maps (state, gradient) to (state,
-update).  The caller adds the update to the parameters.  With the gradient
-g at step t = 1, 2, ..., `sgd` computes
+update).  The caller adds the update to the parameters.  At the steps t =
+1, 2, ..., with the gradient g, `sgd` computes
 
     m = momentum m + g                                        (1)
     update = -rate m                                          (2)
 
-`adam` uses running means of g and g^2, and corrects both means for their
-initial value 0:
+`adam` uses running means of g and g^2.  Both means start at 0, and (5)
+corrects the resulting bias:
 
     m = beta1 m + (1 - beta1) g                          (3)  [KB15] alg. 1
     v = beta2 v + (1 - beta2) g^2                        (4)  [KB15] alg. 1
@@ -32,13 +32,12 @@ Derivation.  By (9), v >= g^2, so no entry of an `rmaxprop` update exceeds
     update exceeds rate / sqrt(1 - decay).
 Exact.  All equations hold for each entry.  If g and eps are multiplied by
     the same factor, (5), (7) and (10) do not change.
-Cost.   A step of p parameters takes O(p) time; the state has up to two
-    arrays.  With `out`, arrays are reused, with identical results.
-Departures.  Alg. 2 lacks the eps in (6); without eps, the update would be
-    0/0 where g was always 0.  [ZG18] omits eps in (10) and writes g as an
-    ascent direction.  The code of [ZG18] has the decay exp(-0.5 s / 30 s).
-    The square of g must not overflow, and the square of eps must not
-    underflow.
+Cost.   The time is O(p) for p parameters.  The state has 1 or 2 arrays.
+Departures.  Alg. 2 lacks the eps in (6).  Without eps, the update is 0/0
+    for entries whose gradient was always 0.  [ZG18] omits eps in (10) and
+    writes g as an ascent direction.  The code of [ZG18] uses the decay
+    exp(-0.5 s / 30 s).  The square of g must not overflow, and the square
+    of eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -80,8 +79,8 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     rate, momentum : float
         Learning rate, and decay factor of past gradients, in [0, 1).
     out : (State, array), optional
-        Earlier result, whose arrays are overwritten and returned.  The state
-        in `out` may be `state` itself.
+        Earlier result, whose arrays are overwritten and returned.  Its state
+        may be `state` itself.
 
     Returns
     -------
@@ -96,9 +95,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Check the arguments of an optimiser step, and prepare its arrays.
-    Return the gradient, the old state arrays, the output arrays and the number
-    t of the new step."""
+    """Check the arguments, and return g, the old and the new arrays, and t."""
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -113,8 +110,7 @@ def _begin(state, gradient, fields, out):
 
 
 def _blend(decay, old, weight, new, out, work):
-    """Write decay * old + weight * new to the array `out`.  The array `out`
-    may be `old`, and the array `work` may be `new`."""
+    """Write decay * old + weight * new to `out`, using the buffer `work`."""
     np.multiply(new, weight, out=work)
     np.multiply(old, decay, out=out)
     out += work
@@ -129,8 +125,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
 
     Parameters
     ----------
-    state, gradient, rate, out
-        As for `sgd`.
+    state, gradient, rate, out : as for `sgd`
     beta1, beta2 : float
         Decay factors of the running means of g and g^2, in [0, 1).
     eps : float
@@ -142,8 +137,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     """
     g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
     rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
-    squared = _square(g, update)
-    _blend(beta2, old[1], 1 - beta2, squared, scale, update)               # (4)
+    _blend(beta2, old[1], 1 - beta2, _square(g, update), scale, update)    # (4)
     _blend(beta1, old[0], 1 - beta1, g, mean, update)                      # (3)
     np.sqrt(scale, out=update)
     update *= (1 - beta2 ** t) ** -0.5
@@ -160,8 +154,7 @@ def _square(g, work):
 
 
 def _divide(a, factor, scale, eps, update):
-    """Write -factor * a / (scale + eps) to the array `update`.  The array
-    `update` may be `scale`."""
+    """Write -factor * a / (scale + eps) to `update`, which may be `scale`."""
     np.add(scale, eps, out=update)
     np.divide(a, update, out=update)
     update *= -factor
@@ -176,10 +169,9 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
 
     Parameters
     ----------
-    state, gradient, rate, eps, out
-        As for `adam`; `eps` is added to |g|.
-    beta1, beta2 : float
-        Decay factors of the mean of g and of the maximum of |g|, in [0, 1).
+    state, gradient, rate, beta1, beta2, eps, out
+        As for `adam`, but `beta2` is the decay factor of the maximum of |g|,
+        and `eps` is added to |g|.
 
     Returns
     -------
@@ -205,8 +197,7 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
 
     Parameters
     ----------
-    state, gradient, rate, eps, out
-        As for `adam`.
+    state, gradient, rate, eps, out : as for `adam`
     decay : float
         Decay factor of the running mean of g^2, in [0, 1).
 
@@ -216,8 +207,7 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     """
     g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
-    squared = _square(g, update)
-    _blend(decay, old, 1 - decay, squared, scale, update)                  # (8)
+    _blend(decay, old, 1 - decay, _square(g, update), scale, update)       # (8)
     _divide(g, rate, np.sqrt(scale, out=update), eps, update)              # (10)
     return State(t, None, scale), update
 
@@ -225,22 +215,18 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
 def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     """Compute one step of RMaxProp, eqs. (9) and (10).
 
-    >>> state, update = rmaxprop(None, np.array([4.0]), rate=0.5, decay=0.25)
-    >>> state, update = rmaxprop(state, np.array([1.0]), rate=0.5, decay=0.25)
+    >>> state, update = rmaxprop(None, np.array([4.0]), rate=0.5)
     >>> update.round(6).tolist()
-    [-0.25]
+    [-0.5]
 
     Parameters
     ----------
-    state, gradient, rate, eps, out
-        As for `adam`.
-    decay : float
-        Decay factor of the maximum of g^2, in [0, 1).
+    state, gradient, rate, decay, eps, out
+        As for `rmsprop`; `decay` is the decay factor of the maximum of g^2.
 
     Returns
     -------
     (State, array)
-        No entry of the update exceeds the learning rate.
     """
     g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
     rate, eps, decay = _options(g, rate, eps, {"decay": decay})
@@ -252,11 +238,11 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, rate, eps, decays):
-    """Check the options of an optimiser, and return them as floats.  This
-    function is faster than `_arrays`."""
+    """Check the options faster than `_arrays` does, and return them as floats."""
     least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
     for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
+        x = float(x) if isinstance(x, np.floating) else x   # NumPy 2 casts limits to x
         if not isinstance(x, Real) or isinstance(x, bool) or not low <= x < high:
             raise ValueError(f"{name} is {x!r:.60}: must be in [{low:.3g}, {high:.3g})")
     return [float(x) for x in (rate, eps, *decays.values())]
@@ -264,8 +250,7 @@ def _options(g, rate, eps, decays):
 
 def _finite(name, a):
     """Raise an error if an array is empty, not floating-point or not finite."""
-    if a.dtype not in (np.float32, np.float64) or not a.size \
-            or not np.isfinite(a).all():
+    if a.dtype not in (np.float32, np.float64) or not (a.size and np.isfinite(a).all()):
         raise ValueError(f"{name} is {a!r:.60}: must be finite float and not empty")
 
 
@@ -280,8 +265,7 @@ def _past(state, g, fields):
 
 
 def _fitting(name, state, g, fields):
-    """Check a state, and return those of its arrays that `fields` names.  All
-    other arrays of the state must be None."""
+    """Check a state, and return its arrays; arrays not in `fields` must be None."""
     if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
     for field in ("mean", "scale"):
@@ -290,8 +274,7 @@ def _fitting(name, state, g, fields):
 
 
 def _like(name, a, g):
-    """Raise an error if `a` does not have the same shape and dtype as `g`.  If
-    `g` is None, `a` must be None."""
+    """Raise an error unless `a` has the shape and dtype of `g`, or both are None."""
     found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
                      for x in (a, g))
     if found != wanted:

@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | pruning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute masks that prune a network by magnitude, by saliency or at random.
 
-Each layer is a group of weights; with scope="global", all layers form one
-group.  At density rho, about rho P of the P weights w of a group are kept.
-With the scores s of a group in ascending order and the index
+With scope="layer", the weights of each layer form a group.  With
+scope="global", all weights form one group.  At density rho, about rho P of
+the P weights w of a group are kept.  With the scores s of a group in
+ascending order and the index
 
     idx = int((1 - rho) P)                               (1)  [LZ20]
 
@@ -22,16 +23,14 @@ Scaled weights preserve the variance of a unit's input approximately:
 
     w / sqrt(rho)                                        (6)  [LZ20]
 
-Derivation.  Rule (2) prunes all weights whose score is s_idx.  Without
-    ties, rule (2) keeps P - idx - 1 weights, which can be none for a small
-    layer at low density.  Rule (3) keeps all weights whose score is s_idx.
-    Without ties, rule (3) keeps P - idx weights.
+Derivation.  Without ties, rule (2) keeps P - idx - 1 weights, which can be
+    none for a small layer at low density.  Rule (3) keeps P - idx weights.
+    At ties, rule (2) prunes and rule (3) keeps all weights of score s_idx.
 Exact.  All entries of a mask are 0 or 1.  Biases are never pruned.
 Cost.   Time and memory are O(P).
 Departures.  The authors' random baseline permutes the magnitude mask along
-    its first axis, with a fixed random key.  This permutation preserves,
-    for example, the number of inputs of each dense unit.  Here, rule (4)
-    samples from all weights of a group.
+    its first axis, with a fixed random key.  Here, rule (4) samples from
+    all weights of a group.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -72,9 +71,7 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Apply the function `keep` to each group of scores, and return the masks.
-    A group is one layer, or all layers if `scope` is "global". The function
-    `keep` maps the flat scores of a group to a flat mask."""
+    """Apply `keep` to the flat scores of each group, and return the masks."""
     _one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -98,19 +95,15 @@ def _threshold(scores, rho):
 def snip(weights, gradients, rho, *, scope="global"):
     """Return masks that keep the weights with the largest saliency, eq. (3).
 
-    >>> weights = [np.array([1.0, -2.0, 3.0])]
-    >>> gradients = [np.array([5.0, 1.0, 0.0])]
-    >>> snip(weights, gradients, 0.6)[0].tolist()
-    [1.0, 1.0, 0.0]
+    >>> snip([np.array([1.0, -3.0])], [np.array([5.0, 0.0])], 0.5)[0].tolist()
+    [1.0, 0.0]
 
     Parameters
     ----------
-    weights, rho, scope
-        As for `magnitude`.
+    weights, rho, scope : as for `magnitude`
     gradients : list of arrays of float
-        Gradients with respect to the weights.  SNIP uses the gradient of the
-        cross entropy.  Logit SNIP uses the gradient of the loss of eq. (5),
-        computed by `logit_doutputs` and the model's `backward`.
+        Gradients with respect to the weights, of the cross entropy for SNIP,
+        or of the loss of eq. (5) for logit SNIP.
 
     Returns
     -------
@@ -178,7 +171,6 @@ def density(masks):
     Parameters
     ----------
     masks : list of arrays of 0 and 1
-        Masks, one array for each layer.
 
     Returns
     -------
@@ -192,18 +184,15 @@ def density(masks):
 
 
 def scaled(weights, masks, rho):
-    """Return masked weights divided by the square root of the density, eq. (6).
+    """Divide masked weights by the square root of the density, eq. (6).
 
-    >>> weights, masks = [np.array([3.0, 2.0])], [np.array([0.0, 1.0])]
-    >>> scaled(weights, masks, 0.25)[0].tolist()
+    >>> scaled([np.array([3, 2.0])], [np.array([0.0, 1.0])], 0.25)[0].tolist()
     [0.0, 4.0]
 
     Parameters
     ----------
-    weights, rho
-        As for `magnitude`.
-    masks : list of arrays of 0 and 1
-        Masks in the shapes of the weights.
+    weights, rho : as for `magnitude`
+    masks : list of arrays of 0 and 1, in the shapes of the weights
 
     Returns
     -------
@@ -218,9 +207,7 @@ def scaled(weights, masks, rho):
 
 
 def _list(name, arrays, rule=" float", like=None):
-    """Check a list of non-empty arrays, and return the list.  If `like` is a
-    list, each array must have the shape and the dtype of the array at the same
-    position in `like`."""
+    """Check a list of non-empty arrays, in the shapes of `like` if it is given."""
     if not _one_of(name, arrays, list, tuple) or len(arrays) != len(like or arrays):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have one for each "
                          "layer, and at least one")

@@ -7,24 +7,23 @@ The input x and the weights W, V determine activations a and states h:
     h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  The total derivatives dh[t] = dL/dh[t], d[t] = dL/da[t] are
+    to h[t].  The total derivatives dh = dL/dh and d = dL/da are
 
     d[t] = (1 - h[t]^2) dh[t]                        (3)  [NMZ19], box 2
     dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19], box 2
     dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T               (5)
     dx[t] = W^T d[t]                                                (6)
 
-    The linearised network consists of J[t] = dh[t]/dh[t-1] and the
-    immediate influence F[t] of W, then V, row by row:
+    The linearised network has the Jacobian J[t] = dh[t]/dh[t-1] and the
+    immediate influence F[t] of the weights (W, then V, row by row):
 
     J[t] = diag(1 - h[t]^2) V                                       (7)
     F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
           dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
-Exact.  The gradient is exact, because the network is smooth.  Tests
-    confirm eqs. (3)-(8) by finite differences.
+Exact.  The gradient is exact, because the network is smooth.
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
-    memory.  `linearise` takes O(T B n p) of both; p = n m + n n weights.
+    memory.  `linearise` takes O(T B n p) time and memory for p weights.
 Departures.  There are no departures from [NMZ19].  To represent a bias,
     add an input that is always 1.
 Errata.  In box 2 of [NMZ19], the presynaptic factor of dV has the time
@@ -45,9 +44,8 @@ NETWORK = "W (n, m*) float, x (T, B, m*) float, V (n, n) float, h0? (B, n) float
 def simulate(x, W, V, h0=None):
     """Simulate the network over T steps, eqs. (1) and (2).
 
-    >>> h = simulate(np.ones((2, 1, 1)), np.zeros((1, 1)), np.eye(1))
-    >>> h.ravel().tolist()
-    [0.0, 0.0]
+    >>> simulate(np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)).tolist()
+    [[[0.0]]]
 
     Parameters
     ----------
@@ -86,8 +84,7 @@ def backward(x, W, V, h, dh, h0=None):
     x, W, V, h0
         Arguments of `simulate`.
     h, dh : (T, B, n) float
-        States that `simulate` returned, and direct derivatives e[t] of the
-        loss with respect to these states.
+        States from `simulate`, and direct derivatives e[t] of the loss.
 
     Returns
     -------
@@ -109,8 +106,7 @@ def backward(x, W, V, h, dh, h0=None):
 
 
 def _before(h, h0):
-    """Return the state h[t-1] before each time step t.  The state before the
-    first step is `h0`, or 0 if `h0` is None."""
+    """Return the states h[t-1] of all steps t."""
     first = np.zeros_like(h[0]) if h0 is None else h0
     return np.concatenate([first[None], h[:-1]])
 

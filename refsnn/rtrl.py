@@ -4,8 +4,8 @@ r"""Real-time recurrent learning (RTRL) computes the exact gradient online.
 For a recurrence h[t] = f(h[t-1], x[t]; parameters), RTRL propagates the
 influence M[t] = dh[t]/dparameters together with the state.  The gradient
 of the loss L[t] is then available at step t, and no earlier state is
-stored.  With J[t] = dh[t]/dh[t-1], q[t] = dL[t]/dh[t], and the immediate
-influence F[t] = dh[t]/dparameters at fixed h[t-1],
+stored.  Let J[t] = dh[t]/dh[t-1] and q[t] = dL[t]/dh[t].  Let F[t] be the
+immediate influence dh[t]/dparameters at fixed h[t-1]:
 
     M[t] = J[t] M[t-1] + F[t],  M[-1] = 0     (1)  [WZ89]
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
@@ -25,20 +25,17 @@ that are refractory at step t and 1 otherwise:
 
 The layer has two influences, G = dI/dtheta and P = dU/dtheta:
 
-    G[t+1] = alpha G[t] + V diag(psi[t]) P[t] + D(x[t] | S[t])
-                                                   (4)  [ZN21]
-    P[t+1] = diag(beta r - z psi[t]) P[t] + diag(gain r) G[t]
-                                                   (5)  [ZN21]
+    G[t+1] = alpha G[t] + V diag(psi[t]) P[t] + D(x[t] | S[t])  (4)  [ZN21]
+    P[t+1] = diag(beta r - z psi[t]) P[t] + diag(gain r) G[t]   (5)  [ZN21]
     subtract: r = c[t+1],            z = c[t+1] threshold
     zero:     r = c[t+1] (1 - S[t]), z = c[t+1] (beta U[t] + gain I[t])
-    dL[t]/dtheta = (dL[t]/dU[t] + psi[t] dL[t]/dS[t])^T P[t]  (6)
+    dL[t]/dtheta = (dL[t]/dU[t] + psi[t] dL[t]/dS[t])^T P[t]    (6)
 
 `through_recurrence=False` omits the second term of (4), and
 `through_reset=False` sets z = 0.
 
-Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are (1) with the
-    J and F of the layer.  Each column of F has one nonzero entry.  Hence V
-    diag(psi) P is the only matrix product in (4) and (5).
+Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are eq. (1) with
+    the J and F of the layer, in which F has one nonzero entry per column.
 Exact.  Eqs. (1)-(3) are exact for every J, F and q.  Eqs. (4) and (5) are
     exact for the hard-spiking layer with dS/dU := psi.  The refractory
     mask c is a recorded value.
@@ -68,13 +65,9 @@ CONSTANTS = ("alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf), 
 
 
 class Influence(NamedTuple):
-    """Hold the influences dI/dtheta and dU/dtheta of eqs. (4) and (5).
-
-    Each array has the shape (B, n, n w).
-    """
-
-    syn: np.ndarray
-    mem: np.ndarray
+    """Hold the influences dI/dtheta and dU/dtheta of eqs. (4) and (5)."""
+    syn: np.ndarray             # (B, n, n w)
+    mem: np.ndarray             # (B, n, n w)
 
 
 def step(M, J, F, out=None):
@@ -87,19 +80,18 @@ def step(M, J, F, out=None):
     Parameters
     ----------
     M : (B, n, p) float or None
-        Influence of the parameters on the states at the previous step; None
-        stands for the initial value 0.
+        Influence at the previous step; None stands for the initial value 0.
     J : (B, n, n) float
         State Jacobian of this step.  The result has the dtype of J.
     F : (B, n, p) float
-        Immediate influence of the parameters on the states.
+        Immediate influence at this step.
     out : (B, n, p) float, optional
         Buffer for the result, which must not share memory with any argument.
 
     Returns
     -------
     (B, n, p) float
-        Influence of the parameters on the states at this step.
+        Influence at this step.
     """
     shape = np.shape(F)
     if len(shape) != 3 or not _fit((J, (*shape[:2], shape[1])), (F, shape), (M, shape)):
@@ -121,8 +113,7 @@ def step_gradient(M, q):
     Parameters
     ----------
     M : (B, n, p) float
-        Influence at this step; for LIF layers, `Influence.mem`.  The
-        entries of M are not checked.
+        Influence; `Influence.mem` for LIF layers.  Entries are not checked.
     q : (B, n) float
         Derivative of the loss of this step with respect to the states; for
         LIF layers, the sum in parentheses in eq. (6).
@@ -142,9 +133,8 @@ def gradient(J, F, q):
     """Return the gradient of the loss along a trajectory, eqs. (1) and (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
-    >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
-    >>> gradient(J, F, q).tolist()
-    [5.5]
+    >>> gradient(J, 3 * q[..., None], q).tolist()
+    [7.5]
 
     Parameters
     ----------
@@ -181,22 +171,19 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     Parameters
     ----------
     influence : Influence or None
-        Influences at step t; None stands for the initial value 0.  The
-        entries of the arrays are not checked.
+        Influences at step t; None stands for 0.  Entries are not checked.
     x : (B, m) float, int or bool
         Input x[t].
     V : (n, n) float or None
         Recurrent weights.  For a feed-forward layer, V is None and w = m.
-    syn, mem, spikes : (B, n) float
-        Recorded I[t], U[t] and S[t].
-    psi : (B, n) float
-        Surrogate derivative at U[t].  Results have the dtype of psi.
+    syn, mem, spikes, psi : (B, n) float
+        Recorded I[t], U[t] and S[t], and the surrogate derivative at U[t].
+        Results have the dtype of psi.
     clamp : (B, n) bool, optional
         True for refractory neurons at step t + 1; False for all by default.
-    alpha, beta : float or (n,) float
-        Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem), in [0, 1).
-    gain, threshold : float or (n,) float
-        Positive gain of the current and positive firing threshold.
+    alpha, beta, gain, threshold : float or (n,) float
+        Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1),
+        positive gain of the current, and positive firing threshold.
     reset : {"subtract", "zero"}
         Type of the reset.
     through_reset, through_recurrence : bool
@@ -230,41 +217,30 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     a, b = _factors(now, psi, clamp, (*model, reset), through_reset)
     for k in range(B):
         K = None if V is None or not through_recurrence else V * psi[k]
-        _lif_columns(G[k], P[k], (a[k], b[k]), alpha.reshape(-1, 1), K, new.syn[k],
+        _lif_columns(G[k], P[k], a[k], b[k], alpha.reshape(-1, 1), K, new.syn[k],
                      new.mem[k])
-        view = _diagonal(new.syn[k], 0, w)
-        view += z[k]                                                       # (4)
+    spot = np.einsum("biij->bij", new.syn.reshape(B, n, n, w))     # a view
+    spot += z[:, None]                                                     # (4)
     return new
 
 
 def _factors(now, psi, clamp, model, through_reset):
-    """Return the factors of P and G in eq. (5).  Each factor has an additional
-    last axis of length 1."""
+    """Return the factors of P and G in eq. (5), with a last axis of length 1."""
     syn, mem, spikes = now
     beta, gain, threshold, reset = model
-    c = 1 - clamp
-    zero = reset == "zero"
+    c, zero = 1 - clamp, reset == "zero"
     r = c * (1 - spikes) if zero else c
     z = c * (beta * mem + gain * syn if zero else threshold) if through_reset else 0
     return (beta * r - z * psi)[..., None], (gain * r)[..., None]
 
 
-def _lif_columns(G, P, factors, alpha, K, new_G, new_P):
-    """Compute some columns of eqs. (4) and (5), without the term D. The array
-    `new_G` may be the same as `G`."""
-    a, b = factors
+def _lif_columns(G, P, a, b, alpha, K, new_G, new_P):
+    """Compute columns of eqs. (4) and (5) without D; `new_G` may be `G`."""
     np.multiply(P, a, out=new_P)
     new_P += G if (b == 1).all() else b * G                                # (5)
     np.multiply(G, alpha, out=new_G)
     if K is not None:
         new_G += K @ P
-
-
-def _diagonal(M, first, w):
-    """Return a view of the part of `M` where D is nonzero.  The columns of `M`
-    belong to the weights into the neurons from `first` on."""
-    k = M.shape[1] // w
-    return np.einsum("iij->ij", M[first:first + k].reshape(k, k, w))
 
 
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
@@ -303,10 +279,8 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         dmem, *recording, V, alpha, beta, gain, threshold)
     _options(reset, through_reset, through_recurrence)
     q = np.zeros_like(psi)
-    if dmem is not None:
-        q += dmem
-    if dspikes is not None:
-        q += psi * dspikes                                                 # (6)
+    q += 0 if dmem is None else dmem
+    q += 0 if dspikes is None else psi * dspikes                           # (6)
     z = x if V is None else np.concatenate([x, now[2]], axis=2)
     a, b = _factors([field[:-1] for field in now], psi[:-1], clamp[1:],
                     (beta, gain, threshold, reset), through_reset)
@@ -317,31 +291,28 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     edges = edges.round().astype(int).tolist()
     for k in range(B):
         for low, high in zip(edges[:-1], edges[1:], strict=True):
-            total[low:high] += _lif_block((a[:, k], b[:, k]), alpha.reshape(-1, 1), K,
+            total[low:high] += _lif_block(a[:, k], b[:, k], alpha.reshape(-1, 1), K,
                                           psi[:, k], z[:, k], q[:, k], low, high)
     return total[:, :m], None if V is None else total[:, m:]
 
 
-def _lif_block(factors, alpha, V, psi, z, q, low, high):
-    """Return the gradient, eq. (3), of the weights into a block of neurons.
-    The block consists of the neurons `low` to `high - 1`."""
-    (T, n), w = psi.shape, z.shape[1]
-    G, P, new = (np.zeros((n, (high - low) * w), psi.dtype) for _ in range(3))
-    spot, total = _diagonal(G, low, w), np.zeros(P.shape[1], psi.dtype)
+def _lif_block(a, b, alpha, V, psi, z, q, low, high):
+    """Return the gradient, eq. (3), of the weights into neurons low to high - 1."""
+    (T, n), k, w = psi.shape, high - low, z.shape[1]
+    G, P, new = (np.zeros((n, k * w), psi.dtype) for _ in range(3))
+    spot = np.einsum("iij->ij", G[low:high].reshape(k, k, w))      # a view
+    total = np.zeros(k * w, psi.dtype)
     for t in range(T - 1):
         K = None if V is None else V * psi[t]
-        _lif_columns(G, P, [factor[t] for factor in factors], alpha, K, G, new)
+        _lif_columns(G, P, a[t], b[t], alpha, K, G, new)
         spot += z[t]
         P, new = new, P
         total += q[t + 1] @ P                                              # (3)
-    return total.reshape(high - low, w)
+    return total.reshape(k, w)
 
 
 def _fit(*pairs):
-    """Return True if all arrays pass a quick test, without `_arrays`.
-    Each array must have the shape that is paired with it and the dtype of the
-    first array, and its sum of squares must be finite.  If the test fails,
-    `_arrays` checks the arrays."""
+    """Test quickly that arrays have given shapes, one dtype and finite entries."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -349,8 +320,7 @@ def _fit(*pairs):
 
 
 def _checked(psi, clamp, alpha, beta, gain, threshold):
-    """Check the refractory mask and the constants, and return them.  The
-    results have the dtype of `psi`.  If `clamp` is None, the mask is 0."""
+    """Return the refractory mask and the constants in the dtype of `psi`."""
     clamp = np.zeros_like(psi) if clamp is None else _arrays(
         "psi (B, n) float, clamp (B, n) in {0, 1}", psi, clamp)[1]
     if type(alpha) is type(beta) is type(gain) is type(threshold) is float \
@@ -368,16 +338,14 @@ def _options(reset, *flags):
 
 
 def _fields(name, value):
-    """Return the two pairs (field name, array) of the Influence `value`.  If
-    `value` is None, both arrays are None."""
+    """Return the pairs (field name, array) of an Influence or of None."""
     if value is not None and (not isinstance(value, tuple) or len(value) != 2):
         raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
     return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Check the buffer `value`, and return it.  If `value` is None, return a
-    new array."""
+    """Return the buffer `value`, or a new array if `value` is None."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -391,8 +359,7 @@ def _buffer(name, value, shape, dtype, others):
 
 
 def _unread(name, value, shape, *dtypes):
-    """Check the shape and the dtype of `value`, and return it as an array.
-    The entries of the array are not checked."""
+    """Return `value` as an array; its entries are not checked."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype not in dtypes:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be "

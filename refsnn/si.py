@@ -2,9 +2,9 @@
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
 The path integral w sums the contributions of a parameter to the decrease
-of the loss over a task.  At the end of the task, a normalised w is added
+of the loss over a task.  At the end of the task, the normalised w is added
 to the importance of the parameter.  A quadratic penalty keeps important
-parameters near their anchors, the values after the previous task.  Let
+parameters near their values after the previous task, the anchor.  Let
 theta be the parameters, g a gradient before a step, dtheta the change of
 theta in the step, c the penalty coefficient, and f a prefactor.  Then
 
@@ -15,8 +15,8 @@ theta in the step, c the penalty coefficient, and f a prefactor.  Then
         (theta_k - anchor_k)^2                        (3)  [ZPG17] eq. 4
     dpenalty = 2 f c importance (theta - anchor)      (4)
 
-After (2), w is set to 0, and the anchor to theta.  The fields of
-`Settings` select between published implementations.  `PRESETS` contains
+After (2), w is set to 0, and the anchor is set to theta.  The fields of
+`Settings` select between published implementations, listed in `PRESETS`:
 
     preset       g in (1)  dtheta   clamp    xi    c    f    other
     paper        task      step     none     0.1   0.1  1
@@ -30,9 +30,8 @@ After (2), w is set to 0, and the anchor to theta.  The fields of
 "paper" is [ZPG17] as printed, and "pathint", the default, is the published
 code of the authors.  "vandeven" is the repository continual-learning of G.
 van de Ven.  "mammoth_old" is mammoth before September 2024.  "nupic" is
-nupic.research.  "vandeven" uses c = 10 for split MNIST with one head per
-task, and 5e4 or 5e3 otherwise.  avalanche has no default for c; the preset
-uses 1.
+nupic.research.  "vandeven" has c = 10 for split MNIST with one head per
+task, and 5e4 or 5e3 otherwise.  avalanche has no default for c.
   g        "task" is the gradient of the task loss; "total" is the gradient
            of the task loss plus the penalty.
   dtheta   "step" is the optimiser's update.  "descent" is -rate g, the
@@ -43,8 +42,7 @@ uses 1.
   clip     The caller clips the entries of the total gradient to
            [-clip, clip] before the optimiser's step.  In (1), g is clipped
            only for "descent".
-  reset_optimiser   The caller resets the optimiser's state after
-           `consolidate`.
+  reset_optimiser   The caller resets the optimiser after `consolidate`.
 
 The authors' code of [ZPG17] uses these settings:
 
@@ -54,20 +52,19 @@ The authors' code of [ZPG17] uses these settings:
     CIFAR-10 to CIFAR-100    0.01, 0.1   1e-3   True
 
 Derivation.  To first order, a step changes the loss by sum_k g_k dtheta_k.
-    For small steps, sum_k w_k is then the decrease of the loss.  Plain
-    gradient descent makes only non-negative contributions to w.  With
+    For small steps, sum_k w_k is then the decrease of the loss.  With
+    plain gradient descent, all contributions to w are non-negative.  With
     momentum, noise or the penalty, contributions can be negative.  The
     division by the squared distance gives (3) the unit of the loss.  The
     damping xi keeps (2) bounded for parameters that hardly moved.
 Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  As in all these implementations, importances are summed over
-    tasks and share the latest anchor.  A pathint notebook for permuted
-    MNIST uses 0 as the first anchor; to reproduce this choice, pass zeros
-    to `begin`.  The repository continual-learning omits (2) after the last
-    task.  This module stores copies of arrays.  avalanche 0.6.0 on a CPU
-    stores a view of the current weights; all distances are then 0, and so
-    is the penalty.
+    tasks, and only the latest anchor is kept.  A notebook of the authors
+    for permuted MNIST uses 0 as the first anchor; to reproduce this
+    choice, pass zeros to `begin`.  This module stores copies of arrays.
+    avalanche 0.6.0 on a CPU stores a view of the current weights instead,
+    so that the penalty is always 0.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -83,11 +80,7 @@ __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
 
 
 class Settings(NamedTuple):
-    """Hold the options and the constants of SI.
-
-    The defaults are the preset "pathint".
-    """
-
+    """Hold the options and constants of SI, by default the preset "pathint"."""
     gradient: str = "task"          # or "total"
     displacement: str = "step"      # or "descent"
     rate: float = 1e-3              # learning rate, for "descent"
@@ -101,11 +94,7 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of SI.
-
-    The arrays have the shapes of the parameters.
-    """
-
+    """Hold the state of SI; all arrays have the shapes of the parameters."""
     path_integral: Union[np.ndarray, list]      # w of the current task
     importance: Union[np.ndarray, list]         # sum over consolidated tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
@@ -141,13 +130,11 @@ def begin(parameters):
     Parameters
     ----------
     parameters : float array or list of float arrays
-        Initial parameters.
 
     Returns
     -------
     State
-        State whose anchor is a copy of the parameters.  All other arrays
-        are 0.
+        The anchor is a copy of the parameters.  All other arrays are 0.
     """
     arrays = _lists("parameters", parameters)
     return State(*(_formed("parameters", f, parameters, arrays)
@@ -155,9 +142,7 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *lists):
-    """Apply a function to the corresponding arrays of all lists.  Return a
-    list if `like` is a list or a tuple, and one array otherwise.  Raise an
-    error if a result overflows."""
+    """Apply a function to all arrays, and return a list if `like` is a list."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
         found = [np.asarray(function(*arrays), arrays[0].dtype)
@@ -180,7 +165,6 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     Parameters
     ----------
     state : State
-        State before the step.
     displacement : array or list of arrays
         Parameters after the step minus a *copy* of the parameters before
         the step.  The optimiser's update has a smaller rounding error.
@@ -188,15 +172,14 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
         Gradient of the task loss before the step.  Pass a *copy* if the
         gradient of the penalty is added to the same array later.
     penalty_gradient : array or list of arrays, optional
-        Gradient of the penalty before the step.  This gradient is required
-        and used only if settings.gradient is "total".
+        Gradient of the penalty before the step.  It is required and used
+        only if settings.gradient is "total".
     settings : Settings
         The function uses `gradient`, `displacement`, `rate` and `clip`.
 
     Returns
     -------
     State
-        New state; the arrays of `state` are not modified.
 
     Notes
     -----
@@ -220,9 +203,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    If p.grad is None, the loss does not depend on p; use zeros.  If
-    `settings.clip` is finite, clip p.grad before `optimiser.step`.  If
-    `settings.reset_optimiser` is true, reset the optimiser after each task.
+    If p.grad is None, the loss does not depend on p; use zeros.  The options
+    `clip` and `reset_optimiser` need additional lines.
     """
     settings = _settings(settings)
     w, _, anchor = _state(state)
@@ -256,24 +238,20 @@ def consolidate(state, parameters, settings=DEFAULT):
 
     Parameters
     ----------
-    state : State
-        State after the last step of the task.
-    parameters : array or list of arrays
-        Parameters at the end of the task.
+    state, parameters : State, and array or list of arrays
+        State and parameters after the last step of the task.
     settings : Settings
         The function uses `clamp` and `xi`.
 
     Returns
     -------
     State
-        State before the next task; the anchor is a copy of `parameters`.
 
     Raises
     ------
     ValueError
         If no step was accumulated, if no parameter changed, or if the path
-        integral is 0.  The path integral is 0 if each displacement is the
-        difference between two views of the same weights.
+        integral is 0 (the difference of views of the same weights is 0).
     """
     settings = _settings(settings)
     w, importance, anchor = _state(state)
@@ -308,15 +286,12 @@ def penalty(state, parameters, settings=DEFAULT):
 
     Parameters
     ----------
-    state, parameters : State, and array or list of arrays
-        State, and current parameters.
-    settings : Settings
-        The function uses `strength`, `factor` and `cap`.
+    state, parameters, settings
+        As for `consolidate`, but at any step.
 
     Returns
     -------
     float
-        Penalty, to be added to the task loss.
     """
     settings = _settings(settings)
     scale = settings.factor * settings.strength
@@ -340,12 +315,11 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     Parameters
     ----------
     state, parameters, settings
-        Arguments of `penalty`.
+        As for `penalty`.
 
     Returns
     -------
-    array or list of arrays
-        Gradient; the result is a list if `begin` received a list.
+    array or list of arrays, as in `begin`
     """
     settings = _settings(settings)
     scale = 2 * settings.factor * settings.strength
@@ -358,7 +332,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Check the settings, and return a copy in which all numbers are floats."""
+    """Return the checked settings, with all numbers as floats."""
     s = _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(f"settings.{name}", getattr(s, name), *allowed)
@@ -373,12 +347,10 @@ def _settings(settings):
 
 
 def _lists(name, value, like=None):
-    """Check `value`, and return it as a list of arrays.  If `like` is given,
-    the arrays must have the shapes and dtypes of `like`."""
+    """Return `value` as a list of checked arrays, with the shapes of `like`."""
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
-    count = len(like) if like else max(1, len(arrays))
-    if len(arrays) != count:
+    if len(arrays) != (count := len(like or arrays) or 1):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have {count}")
     for i, (a, b) in enumerate(zip(arrays, like or arrays)):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) \
@@ -395,8 +367,7 @@ def _lists(name, value, like=None):
 
 
 def _state(state):
-    """Check a state, and return the lists of its three kinds of arrays.  The
-    lists are the path integral, the importance and the anchor."""
+    """Return the path integral, the importance and the anchor as lists."""
     if not isinstance(state, State) \
             or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
         raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")

@@ -21,7 +21,7 @@ Approximate.  SnAp-n neglects all paths through neurons that are not kept.
     the kept neurons receive the recorded spikes of all other neurons.
     SnAp-n is exact if P removes only zeros: for n = 2 with a dense V, for
     n = N on a ring of N neurons, and for any n with a diagonal V.  SnAp-1
-    is the rung "block" of `sparse_rtrl`.
+    equals `sparse_rtrl` with rung="block".
 Cost.   The memory is O(B p k) and the time is O(T B p k^2) for p
     parameters with k kept neurons each; exact RTRL keeps all N neurons.
 Departures.  [MEE21] counts steps between single states.  Here, a step is a
@@ -40,7 +40,7 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find the neurons that the weights into each neuron influence, eq. (2).
+    """Find the neurons that each neuron reaches within n - 1 synapses, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -63,7 +63,7 @@ def reach(V, order):
     onward = (V != 0).T
     found = np.eye(len(V), dtype=bool)
     for _ in range(min(order, len(V)) - 1):
-        found = found | (found.astype(float) @ onward > 0)                 # (2)
+        found |= found.astype(float) @ onward > 0                          # (2)
     return found
 
 
@@ -87,8 +87,7 @@ def owners(n, m, recurrent=True):
     """
     n, m = _arrays("n () int in [1, inf), m () int in [0, inf)", n, m)
     _one_of("recurrent", recurrent, bool, np.bool_)
-    rows = np.arange(n)
-    return np.concatenate([np.repeat(rows, m), np.repeat(rows, n * recurrent)])
+    return np.concatenate([np.repeat(np.arange(n), k) for k in (m, n * recurrent)])
 
 
 def stored(owner, pattern, states):
@@ -167,10 +166,8 @@ def gradient(J, F, q, owner, pattern):
 
     Parameters
     ----------
-    J : (T, B, N, N) float
-        State Jacobians; J[0] is not used.  The result has the dtype of `J`.
-    F : (T, B, N, p) float
-        Immediate influence of the parameters on the states.
+    J, F : (T, B, N, N) float, (T, B, N, p) float
+        State Jacobian and immediate influence at each step; J[0] is unused.
     q : (T, B, N) float
         Direct derivative dL/dh[t] of the loss.
     owner, pattern
@@ -193,17 +190,14 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states, p):
-    """Return the parameters and the kept states of each group of neurons.
-    Each group corresponds to one row of `pattern`.  The parameters and the
-    states are given by their indices."""
+    """Return the indices of the parameters and kept states of each pattern row."""
     pattern, = _arrays("pattern (g, n)", pattern)
     owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:
         raise ValueError(f"pattern is {pattern.dtype} {pattern.shape}: must be bool "
                          f"(g, n), with n a divisor of the {states} states")
     kept = np.tile(pattern, states // pattern.shape[1])
-    return [(np.flatnonzero(owner == g), np.flatnonzero(kept[g]))
-            for g in range(len(pattern))]
+    return [(np.flatnonzero(owner == g), np.flatnonzero(k)) for g, k in enumerate(kept)]
 
 
 # ---- checks, the same in every module ----

@@ -2,12 +2,13 @@
 r"""Compute exact and approximate real-time recurrent learning (RTRL).
 
 RTRL propagates the state derivatives of a recurrent LIF layer forward in
-time, and stores no past states.  Four rules, called rungs, keep different
-derivatives.  Let theta_ij be the weight from the signal z_j (input x_j or
-spike S_j) to neuron i, and let s_k = dI_k/dtheta_ij and u_k =
-dU_k/dtheta_ij.  Let psi be the surrogate derivative; clamp is 1 for
-refractory neurons and 0 for others.  A reset by subtraction has r = 1 and
-d = threshold.  A reset to zero has r = 1 - S and d = beta U + gain I.
+time, and stores no past states.  Four rules keep different derivatives;
+the option `rung` selects the rule.  Let theta_ij be the weight from the
+signal z_j (input x_j or spike S_j) to neuron i.  The derivatives of I_k
+and U_k with respect to theta_ij are s_k and u_k.  Let psi be the surrogate
+derivative; clamp is 1 for refractory neurons and 0 for others.  A reset by
+subtraction has r = 1 and d = threshold.  A reset to zero has r = 1 - S and
+d = beta U + gain I.
 
     s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = (1 - clamp_k[t+1])
@@ -36,24 +37,21 @@ Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  Eqs.
     and "implicit" equals backpropagation that stops at V.
 Approximate.  With n neurons, c signals and B sequences:
 
-    rung         keeps                        state      time of a step
+    rule         keeps                        state      time of a step
     exact        all terms                    2 B n n c  O(B n^3 c)
     block        own reset, own synapse V_ii  2 B n c    O(B n c)
     implicit     own decay and reset          2 B n c    O(B n c)
     presynaptic  own decay                    2 B c      O(B c)
 
-    Rung "block" neglects all paths through other neurons.  This rung is
-    exact for one hidden layer with diagonal V.  Rung "implicit" also
-    neglects the path of neuron i to itself through V_ii.  This rung is
-    exact for one hidden layer with no recurrence or with recorded
-    recurrent spikes.  Rung "presynaptic" also neglects reset and
-    refractoriness.  This rung is exact if reset and clamp also enter as
-    one recorded term.  In networks of several layers, `dspikes` must come
-    from transport through W, feedback alignment or a local loss.
+    In one hidden layer, "block" is exact if V is diagonal.  "implicit" is
+    exact if there is no recurrence, or if recorded spikes drive it.
+    "presynaptic" is exact if, in addition, a recorded term replaces reset
+    and clamp.  In networks of several layers, `dspikes` must come from
+    transport through W, feedback alignment or a local loss.
 Cost.   The table lists the costs.  The sum (8) adds O(B n c) to the time
     of a step, or O(B n^2 c) for "exact".
 Departures.  The text of [ZN21] was not available; names and rules follow
-    other authors' descriptions.  Known rules are special cases:
+    descriptions by other authors.  Known rules are special cases:
 
     e-prop       "implicit" with through_reset=False, the adaptation of
                  adaptive neurons (`alif`), a[t] through W_out or a random
@@ -87,10 +85,9 @@ MODEL = {rung: (NUMBERS if rung == "presynaptic" else NUMBERS.replace("()", "(n?
 class Traces(NamedTuple):
     """Hold the derivatives of I and U with respect to the weights.
 
-    The shape depends on the rung.  For the rung "exact", the shape is
-    (B, n, n c), and the entry [b, k, i c + j] is the derivative of I_k or
-    U_k with respect to theta_ij.  The shape is (B, n, c) for the
-    rungs "block" and "implicit", and (B, c) for the rung "presynaptic".
+    The shape is (B, n, n c) for "exact"; entry [b, k, i c + j] is then s_k
+    or u_k for theta_ij.  The shape is (B, n, c) for "block" and
+    "implicit", and (B, c) for "presynaptic".
     """
 
     syn: np.ndarray
@@ -98,7 +95,7 @@ class Traces(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the weight gradients, summed over time steps and samples."""
+    """Hold the weight gradients, summed over steps and batch."""
     dW: np.ndarray              # (n, m)
     dV: np.ndarray | None       # (n, n); None without recurrence
 
@@ -107,12 +104,11 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
     """Advance the traces from step t to step t + 1, eqs. (1)-(6).
 
-    >>> one, traces = np.ones((1, 1)), None
-    >>> for _ in range(2):
-    ...     traces = lif_step(traces, one, None, one, one, one, 0 * one,
-    ...                       rung="block", alpha=0.5, beta=0.5)
-    >>> traces.syn.ravel().tolist(), traces.mem.ravel().tolist()
-    ([1.5], [1.0])
+    >>> one = np.ones((1, 1))
+    >>> traces = Traces(one[None], 4 * one[None])
+    >>> [a.item() for a in lif_step(traces, one, None, one, one, one, 0 * one,
+    ...                             rung="block", alpha=0.5, beta=0.5)]
+    [1.5, 3.0]
 
     Parameters
     ----------
@@ -123,19 +119,20 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
     V : (n, n) float or None
         Recurrent weights; "block" uses only the diagonal.  Without recurrence,
         V is None and c = m.
-    syn, mem, spikes : (B, n) float
-        States I[t], U[t] and S[t]; I and U are used only if reset is "zero".
-    psi : (B, n) float
-        Surrogate derivative at U[t].  The result has the dtype of `psi`.
+    syn, mem, spikes, psi : (B, n) float
+        States I[t], U[t] and S[t], and the surrogate derivative at U[t].
+        The result has the dtype of `psi`.
     clamp : (B, n) bool, optional
         True where U[t+1] is clamped to 0 (refractory); False by default.
     rung : {"exact", "block", "implicit", "presynaptic"}
         Rule that determines which derivative terms are kept.
-    alpha, beta, gain, threshold, reset
+    alpha, beta, gain, threshold : float or (n,) float
         Parameters of the LIF layer; for "presynaptic", alpha, beta and gain
         must be scalars.
+    reset : {"subtract", "zero"}
+        Type of the reset.
     through_reset : bool
-        True if derivatives pass through the reset; unused by "presynaptic".
+        Whether derivatives pass through the reset; unused by "presynaptic".
 
     Returns
     -------
@@ -155,8 +152,6 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
 
 
 def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
-    """Advance the traces by one time step, eqs. (1)-(6).  The argument
-    `factors` is the result of the function `_factors`."""
     syn, mem = traces
     (B, n), c = psi.shape, z.shape[1]
     if rung == "presynaptic":
@@ -170,9 +165,8 @@ def _step(traces, z, psi, V, factors, rung, alpha, beta, gain):
         if rung == "block" and V is not None:
             new += (np.diagonal(V) * psi)[:, :, None] * mem                # (4)
         return Traces(new, after)
-    own = new.reshape(B, n, n, c)
     k = np.arange(n)
-    own[:, k, k] += z[:, None, :]                                          # (1)
+    new.reshape(B, n, n, c)[:, k, k] += z[:, None, :]                      # (1)
     if V is not None:
         new += V @ (psi[:, :, None] * mem)                                 # (3)
     return Traces(new, after)
@@ -197,10 +191,9 @@ def rest(rung, B, n, c, dtype=np.float64):
     rung
         As for `lif_step`.
     B, n, c : int
-        Numbers of sequences, neurons and signals (inputs, plus neurons if the
-        layer is recurrent).
-    dtype : numpy dtype
-        Dtype of the traces, float32 or float64.
+        Numbers of sequences, neurons and signals (inputs and spikes).
+    dtype : float32 or float64
+        Dtype of the traces.
 
     Returns
     -------
@@ -228,14 +221,14 @@ def eligibility(traces, psi):
     Parameters
     ----------
     traces : Traces
-        Traces of any rung at step t.
+        Traces at step t.
     psi : (B, n) float
         Surrogate derivative at step t.  The result has the dtype of `psi`.
 
     Returns
     -------
     (B, n, n c) or (B, n, c) float
-        Eligibility psi_k u_k for "exact", or psi_i u_ij for other rungs.
+        Eligibility psi_k u_k for "exact", or psi_i u_ij for other rules.
     """
     psi, = _arrays("psi (B*, n*) float", psi)
     mem = _earlier("traces", traces, None, psi).mem
@@ -246,11 +239,9 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     """Filter the eligibility for one step with the readout dynamics, eq. (9).
 
     >>> e = np.ones((1, 1, 1))
-    >>> f = Traces(0 * e, 0 * e)
-    >>> for _ in range(3):
-    ...     f = readout_step(f, e, alpha=0.5, beta=0.5)
-    >>> f.mem.ravel().tolist()
-    [2.0]
+    >>> f = readout_step(Traces(e, 4 * e), e, alpha=0.5, beta=0.5)
+    >>> f.syn.item(), f.mem.item()
+    (1.5, 3.0)
 
     At each step, add ``(a @ W_out)[:, :, None] * filtered.mem``, summed over
     the batch, to the weight gradient of the layer.
@@ -258,10 +249,9 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     Parameters
     ----------
     filtered : Traces
-        Filter states g (syn) and f (mem) at step t, in the shape of the
-        eligibility; the initial states are 0.
+        Filter states g (syn) and f (mem) at step t; the initial states are 0.
     eligibility : (B, n, c) float
-        Eligibility at step t.  The result has the dtype of `eligibility`.
+        Eligibility at step t.  The result has the same shape and dtype.
     alpha, beta, gain : float
         Constants of the readout, shared by all readout units.
 
@@ -281,25 +271,20 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     """Compute the gradient of a recorded layer forward in time, eq. (8).
 
     >>> one = np.ones((3, 1, 1))
-    >>> run = (0 * one, 0 * one, 0 * one, 0 * one)
-    >>> gradient(one, None, run, one, one, rung="implicit", alpha=0.5,
-    ...          beta=0.5).dW.tolist()
+    >>> gradient(one, None, (0 * one,) * 4, one, one, rung="implicit",
+    ...          alpha=0.5, beta=0.5).dW.tolist()
     [[1.0]]
 
     Parameters
     ----------
-    x : (T, B, m) float, int or bool
-        Input of the layer.
-    V : (n, n) float or None
-        Recurrent weights.
+    x, psi : (T, B, m) and (T, B, n) float
+        Input and surrogate derivative.  The result has the dtype of `psi`.
     recording : tuple of (T, B, n) arrays
         Currents, membrane potentials, spikes and refractory mask (0 or 1).
-    psi : (T, B, n) float
-        Surrogate derivative.  The result has the dtype of `psi`.
     dspikes, dmem : (T, B, n) float, optional
         Derivatives dL/dS and dL/dU through all later layers, but not through
         the recurrence of this layer.
-    rung, alpha, beta, gain, threshold, reset, through_reset
+    V, rung, alpha, beta, gain, threshold, reset, through_reset
         As for `lif_step`.
 
     Returns
@@ -310,29 +295,26 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     if not isinstance(recording, tuple) or len(recording) != 4:
         raise ValueError(f"recording is {recording!r:.60}: must be a tuple of syn, "
                          "mem, spikes and clamp")
-    psi, x, V, dspikes, dmem, syn, mem, spikes, clamp, alpha, beta, gain, threshold = \
-        _arrays("psi (T, B, n) float, x (T, B, m*), V? (n, n), dspikes? (T, B, n), "
-                "dmem? (T, B, n), recording.syn (T, B, n), recording.mem (T, B, n), "
-                "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}, "
-                + MODEL[rung], psi, x, V, dspikes, dmem, *recording, alpha, beta,
-                gain, threshold)
-    (T, B, n), m = psi.shape, x.shape[2]
+    psi, x, V, dspikes, dmem, syn, mem, spikes, clamp, *constants = _arrays(
+        "psi (T, B, n) float, x (T, B, m*), V? (n, n), dspikes? (T, B, n), "
+        "dmem? (T, B, n), recording.syn (T, B, n), recording.mem (T, B, n), "
+        "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}, "
+        + MODEL[rung], psi, x, V, dspikes, dmem, *recording, alpha, beta, gain,
+        threshold)
     credit = np.zeros_like(psi)
-    if dmem is not None:
-        credit += dmem
-    if dspikes is not None:
-        credit += psi * dspikes
+    credit += 0 if dmem is None else dmem
+    credit += 0 if dspikes is None else psi * dspikes
     z = x if V is None else np.concatenate([x, spikes], axis=2)
-    traces = rest(rung, B, n, z.shape[2], psi.dtype)
+    (T, B, n), m, c = psi.shape, x.shape[2], z.shape[2]
+    traces = rest(rung, B, n, c, psi.dtype)
     sums = {"exact": "bk,bkp->p", "presynaptic": "bi,bj->ij"}.get(rung, "bi,bij->ij")
-    total = np.zeros(n * z.shape[2] if rung == "exact" else (n, z.shape[2]), psi.dtype)
+    total = np.zeros(n * c if rung == "exact" else (n, c), psi.dtype)
     for t in range(1, T):
         factors = _factors(syn[t - 1], mem[t - 1], spikes[t - 1], clamp[t], reset,
-                           through_reset, beta, gain, threshold)
-        traces = _step(traces, z[t - 1], psi[t - 1], V, factors, rung, alpha, beta,
-                       gain)
+                           through_reset, *constants[1:])
+        traces = _step(traces, z[t - 1], psi[t - 1], V, factors, rung, *constants[:3])
         total += np.einsum(sums, credit[t], traces.mem)                    # (8)
-    total = total.reshape(n, z.shape[2])
+    total = total.reshape(n, c)
     return Gradient(total[:, :m], None if V is None else total[:, m:])
 
 
@@ -343,10 +325,7 @@ def _options(rung, reset, through_reset):
 
 
 def _fit(*pairs):
-    """Return True if all arrays pass a quick test, without `_arrays`.
-    Each array must have the shape that is paired with it and the dtype of the
-    first array, and its sum of squares must be finite.  If the test fails,
-    `_arrays` checks the arrays."""
+    """Test quickly that arrays have given shapes, one dtype and finite entries."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape
@@ -354,7 +333,7 @@ def _fit(*pairs):
 
 
 def _present(psi, x, V, syn, mem, spikes):
-    """Check the arrays of one time step, and return them in the dtype of `psi`."""
+    """Return the arrays of one time step in the dtype of `psi`."""
     psi, shape = np.asarray(psi), np.shape(psi)
     x, spikes = (a.astype(psi.dtype) if type(a) is np.ndarray and a.dtype == bool else a
                  for a in (x, spikes))
@@ -368,8 +347,7 @@ def _present(psi, x, V, syn, mem, spikes):
 
 
 def _masked(psi, clamp):
-    """Check the refractory mask, and return it in the dtype of `psi`.  If
-    `clamp` is None, return a mask of zeros."""
+    """Return the refractory mask in the dtype of `psi`; None stands for 0."""
     if clamp is None:
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
@@ -378,18 +356,16 @@ def _masked(psi, clamp):
 
 
 def _constants(spec, psi, *numbers):
-    """Check the constants, and return them in the dtype of `psi`.  A test that
-    is faster than `_arrays` is used for Python floats."""
+    """Return the constants in the dtype of `psi`; Python floats are tested fast."""
     if all(type(number) is float for number in numbers) \
-            and 0 <= min(numbers[:2]) and max(numbers[:2]) < 0.9999 \
-            and 1e-9 < min(numbers[2:]) and max(numbers[2:]) < 1e9:
+            and all([0 <= number < 0.9999 for number in numbers[:2]]) \
+            and all([1e-9 < number < 1e9 for number in numbers[2:]]):
         return np.array(numbers, psi.dtype)
     return _arrays(spec, psi, *numbers)[1:]
 
 
 def _earlier(name, traces, shape, psi):
-    """Check the traces, and return them in the dtype of `psi`.  If `shape` is
-    None, the traces of any rung are accepted."""
+    """Return the traces in the dtype of `psi`; if `shape` is None, of any rule."""
     if not isinstance(traces, tuple) or len(traces) != 2:
         raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
     syn, mem = traces

@@ -3,14 +3,15 @@ r"""Compute exact gradients of spike times by implicit differentiation.
 
 The units are non-leaky integrate-and-fire neurons with exponentially
 decaying currents.  Each unit spikes at most once.  Input j spikes at the
-time t_j, in s.  The weights W_ij are in threshold units per s:
+time t_j, in s.  The weights W_ij are in threshold units per s.  The
+current I_i and the membrane potential U_i of unit i follow
 
     dU_i/dt = I_i,
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
     U_i(t) = tau sum_{t_j <= t} W_ij (1 - exp(-(t - t_j)/tau))  (2)
 
-Unit i spikes at the time t_i, when U_i first crosses the threshold.  With
-z = exp(t/tau) and the causal set C = {j: t_j <= t_i} of the inputs,
+Unit i spikes at the time t_i, when U_i first crosses the threshold.  Let
+C = {j: t_j <= t_i} be the causal set of inputs.  With z = exp(t/tau),
 
     z_i = sum_C W_ij z_j / a_i                           (3)  [M17]
     a_i = sum_C W_ij - threshold/tau = I_i(t_i)          (4)
@@ -28,26 +29,25 @@ The cross entropy trains the unit of the label y to spike first:
     dL/dt[b, c] = ([c = y[b]] - softmax(...)[c]) / (B scale)     (9)
 
 Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
-    reads tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold, which gives
-    (3).  Eq. (4) follows from I_i(t_i) = sum_C W_ij z_j/z_i.  Eqs. (5) and
-    (6) are the implicit derivatives of the crossing, dt_i =
-    -dU_i/(dU_i/dt), with dU_i from (2) and dU_i/dt from (4).  U_i is
-    monotone between two inputs.  With the p earliest inputs as C, U_i
-    crosses the threshold before input p+1 if and only if a_i > 0 and t_i <
-    t_{p+1}, because U_i(t_p) <= threshold implies I_i(t_p) >= a_i.  The
-    first such p gives C.  Eq. (3) divided by z_p is t_i = t_p + tau
-    log(I_i(t_p)/a_i), which does not overflow.  In (7), tau sum_j W_ij is
-    the final U_i if all inputs spike.  A unit spikes if its final U_i is
-    above the threshold.
+    reads tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold.  This equation
+    gives (3), and with I_i(t_i) = sum_C W_ij z_j/z_i it gives (4).  Eqs.
+    (5) and (6) follow from implicit differentiation of U_i(t_i) =
+    threshold: dt_i = -dU_i/(dU_i/dt), with dU_i from (2) and dU_i/dt from
+    (4).  U_i is monotone between two inputs.  If C consists of the p
+    earliest inputs, U_i crosses the threshold before input p+1 if and only
+    if a_i > 0 and t_i < t_{p+1}, because U_i(t_p) <= threshold implies
+    I_i(t_p) >= a_i.  The first such p gives C.  The code divides (3) by
+    z_p to avoid overflow: t_i = t_p + tau log(I_i(t_p)/a_i).  In (7), tau
+    sum_j W_ij is the final U_i if all inputs spike.  A unit spikes if its
+    final U_i is above the threshold.
 Exact.  The derivatives are exact as long as no causal set changes.  At a
-    change, t_i jumps or has a kink.  A membrane that only touches the
-    threshold causes no spike.  Near this case, a_i approaches 0, and (5)
-    and (6) diverge.  The derivative (9) is 0 for t >= late.
-Cost.   Time and memory are O(B n m) for m inputs and n units.  In
-    addition, the inputs of each sample are sorted.
+    change, t_i jumps or has a kink.  If U_i only touches the threshold,
+    unit i does not spike.  Near this case, a_i approaches 0, and (5) and
+    (6) diverge.  The derivative (9) is 0 for t >= late.
+Cost.   A layer takes O(B m (n + log m)) time and O(B n m) memory.
 Departures.  [NMZ19] sets tau = 1 and allows several spikes per input.
-    [M17] sets tau = threshold = 1.  Here, an input that spikes r times is
-    represented by r inputs with the same weight.
+    [M17] sets tau = threshold = 1.  In this module, an input that spikes r
+    times is represented by r inputs with the same weight.
 
 [BKP02] S. M. Bohte, J. N. Kok and H. La Poutre, Neurocomputing 48, 17-37,
     2002 (SpikeProp: (5) and (6) for other response kernels).
@@ -70,7 +70,7 @@ CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 class Crossing(NamedTuple):
     """Hold the threshold crossings of a layer, as computed by `forward`."""
     times: np.ndarray       # (B, n) in s, infinity if silent
-    causal: np.ndarray      # (B, n, m) bool, inputs up to the crossing
+    causal: np.ndarray      # (B, n, m) bool, True for inputs in C
     slope: np.ndarray       # (B, n) dU/dt at the crossing, 0 if silent
 
 
@@ -101,7 +101,7 @@ def forward(inputs, W, *, tau, threshold):
     order = np.argsort(inputs, axis=1, kind="stable")
     arrival = np.take_along_axis(inputs, order, 1)
     spiked = np.isfinite(arrival)
-    start = np.maximum.accumulate(_finite(arrival), axis=1)
+    start = np.maximum.accumulate(np.where(spiked, arrival, 0), axis=1)
     decay = np.exp(-np.diff(start, axis=1, prepend=0) / tau)
     end = np.append(arrival[:, 1:], np.full((len(inputs), 1), np.inf), axis=1)
     shape = (len(inputs), len(W))
@@ -118,13 +118,8 @@ def forward(inputs, W, *, tau, threshold):
         t = start[:, p, None] + W.dtype.type(tau) * np.log(np.maximum(ratio, 1))  # (3)
         found &= t < end[:, p, None]
         times[found], slope[found] = t[found], a[found]
-        last[found] = np.broadcast_to(start[:, p, None], shape)[found]
+        np.copyto(last, start[:, p, None], where=found)
     return Crossing(times, inputs[:, None, :] <= last[:, :, None], slope)
-
-
-def _finite(times):
-    """Return the times, with each infinite time replaced by 0."""
-    return np.where(np.isfinite(times), times, 0)
 
 
 def backward(dtimes, inputs, W, crossing, *, tau):
@@ -140,23 +135,21 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     ----------
     dtimes : (B, n) float
         Derivative dL/dt of the loss; entries of silent units are ignored.
-    inputs, W, tau
-        As for `forward`.
-    crossing : Crossing
-        Result of `forward`.
+    inputs, W, crossing, tau
+        Arguments and result of `forward`.
 
     Returns
     -------
     dW, dinputs : (n, m) and (B, m) float
-        Derivatives with respect to the weights, summed over the batch, and
-        with respect to the input times (0 for inputs that do not spike).
+        Derivatives of the loss; dW is summed over the batch.
     """
     W, inputs = _arrays(LAYER, W, inputs)
     tau, = _arrays("tau () in (0, inf)", tau)
     dtimes, times, causal, slope = _crossed(dtimes, crossing, len(inputs), *W.shape)
     fired = np.isfinite(times)
     scaled = (dtimes / np.where(fired, slope, 1)).astype(W.dtype)
-    ago = (_finite(times)[:, :, None] - _finite(inputs)[:, None, :]) * causal
+    times, inputs = np.where(fired, times, 0), np.where(np.isinf(inputs), 0, inputs)
+    ago = (times[:, :, None] - inputs[:, None, :]) * causal
     ago = (ago / tau).astype(W.dtype)
     response = W.dtype.type(tau) * np.expm1(-ago)           # minus dU_i/dW_ij
     dW = np.einsum("bi,bij->ij", scaled, response)                         # (5)
@@ -167,10 +160,9 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 def potential(at, inputs, W, *, tau):
     """Compute membrane potentials at given times, without reset, eq. (2).
 
-    >>> U = potential([0.5, 1.0 + float(np.log(2))], np.array([[1.0]]),
-    ...               np.array([[2.0]]), tau=1.0)
-    >>> U.ravel().tolist()
-    [0.0, 1.0]
+    >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
+    >>> potential([0.5, 99.0], inputs, W, tau=1.0).ravel().tolist()
+    [0.0, 2.0]
 
     Parameters
     ----------
@@ -206,8 +198,7 @@ def silent_cost(W, *, tau, threshold):
     Returns
     -------
     value, dW : float and (n, m) float
-        Penalty in threshold units per s, and its derivative, which is 0 for a
-        weight sum that equals threshold/tau.
+        Penalty in threshold units per s, and its derivative.
     """
     W, = _arrays("W (n, m) float", W)
     tau, threshold = _arrays(CONSTANTS, tau, threshold)
@@ -232,14 +223,12 @@ def cross_entropy(times, labels, *, scale, late):
     labels : (B,) int
         Unit that should spike first in each sample, 0 ... k-1.
     scale, late : float
-        Delay in s that divides the odds of a unit by e, and time in s that
-        replaces all later times, including infinity.
+        Time scale of the softmax, and upper limit of the times, both in s.
 
     Returns
     -------
     loss, dtimes : float and (B, k) float
-        Loss in nats, averaged over the batch, and its derivative with respect
-        to the times (0 for late or silent units).
+        Mean loss in nats, and its derivative (0 for times >= late).
     """
     times, = _arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape
@@ -248,15 +237,14 @@ def cross_entropy(times, labels, *, scale, late):
     scores = -np.minimum(times, times.dtype.type(late)) / times.dtype.type(scale)
     scores -= scores.max(axis=1, keepdims=True)
     logp = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    rows = np.arange(B)
-    dtimes = -np.exp(logp)
+    rows, dtimes = np.arange(B), -np.exp(logp)
     dtimes[rows, labels] += 1
     loss = -logp[rows, labels].mean()                                      # (8)
     return float(loss), np.where(times < late, dtimes / (B * scale), 0)    # (9)
 
 
 def _crossed(dtimes, crossing, B, n, m):
-    """Check `dtimes` and the arrays of `crossing`, and return all of them."""
+    """Return the checked derivatives and the checked arrays of `crossing`."""
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
     dtimes, times, causal, slope = _arrays(

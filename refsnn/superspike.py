@@ -2,11 +2,10 @@
 r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The module simulates a layer of current-based leaky integrate-and-fire
-neurons with resting potential 0 V.  The module also computes the weight
-change of [ZG18].  The B replicas of a layer have separate weights.  Every
-quantity is causal and local to a synapse or a neuron.  In each step, the
-membrane potential U is updated first.  The synaptic current I is updated
-next and receives the input spikes x:
+neurons with resting potential 0 V, and computes the weight change of
+[ZG18].  The B replicas of a layer have separate weights.  Every quantity
+is causal and local to a synapse or a neuron.  Each step first updates the
+membrane potential U and then the current I, driven by the input spikes x:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -16,8 +15,7 @@ next and receives the input spikes x:
     z_i <- exp(-dt/tau_het) z_i + S_i                       (5)  [ZG18]
 
 The traces of a synapse use x and psi from `delay` seconds earlier, because
-errors arrive after an axonal delay.  Eqs. (6)-(9) are evaluated in this
-order, with the old values of traces that a later equation updates:
+errors arrive after an axonal delay.  Eqs. (6)-(9) apply in this order:
 
     z~_j <- b z~_j + c z_j                                  (6)  [ZG18]
     z_j <- a z_j + x_j                                      (7)  [ZG18]
@@ -37,13 +35,14 @@ Derivation.  Let S^ be the target spikes and e = alpha*(S^ - S).  The van
     Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).  The
     rule replaces dS/dU by psi, and dU_i/dw_ij by z~_j, the response of the
     membrane potential to x_j alone.  The integral of e lambda is then the
-    negative derivative.  Hence (11) is a step of gradient descent.
-Approximate.  For one layer, the sum of (11) over steps equals -dt times
-    the surrogate gradient of the loss if four conditions hold: reset and
-    refractoriness are a recorded additive term; trace is "simulator"; x,
-    psi and the signal have equal delays; the loss extends to the end of
-    the trial.  The traces neglect that a reset to 0 erases the history of
-    the membrane potential.  Hidden neurons have heuristic signals.
+    negative derivative.  If rho = 0, (11) is a step of gradient descent.
+Approximate.  The traces neglect that a reset to 0 erases the history of
+    the membrane potential.  The signals of hidden neurons are heuristic.
+    For one layer, the sum of (11) over steps equals -dt times the
+    surrogate gradient of the loss if rho = 0; drive is "paper"; trace is
+    "simulator"; surrogate_read is "before_reset"; reset and refractoriness
+    are a recorded additive term; x, psi and the signal have equal delays;
+    and the loss extends to the end of the trial.
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between paper and code:
     surrogate_read: (4) uses U "before_reset", as in the paper, or
@@ -81,31 +80,21 @@ OPTIONS = {"surrogate": ("fast_sigmoid", "linear"),
            "trace": ("simulator", "continuous", "published"),
            "drive": ("paper", "published"),
            "het": ("plain", "error", "published")}
-NUMBERS = ", ".join(
-    [f"{name} () in (0, inf)" for name in (
-        "dt", "tau_mem", "tau_syn", "refractory", "threshold", "steepness", "tau_rise",
-        "tau_decay", "tau_het")]
-    + [f"{name} () in [0, inf)" for name in ("delay", "rho", "exponent")])
 
 
 class Settings(NamedTuple):
-    """Hold the constants and the options of the simulation.
-
-    The defaults are the values of [ZG18].  `delay` and `refractory` must be
-    multiples of `dt`.  The time step `dt` must not exceed `refractory` or any
-    time constant.
-    """
-
-    dt: float = 1e-4                # time step, s; all times are in s
+    """Hold the constants and the options of a layer.  Times are in s.  The
+    defaults are the values of [ZG18]."""
+    dt: float = 1e-4                # time step, at most `refractory` and each tau
     tau_mem: float = 10e-3
     tau_syn: float = 5e-3
-    refractory: float = 5e-3
+    refractory: float = 5e-3        # a multiple of dt
     threshold: float = 10e-3        # V above rest
     steepness: float = 1e3          # 1/V
     tau_rise: float = 5e-3          # rise time of the kernel alpha
     tau_decay: float = 10e-3        # decay time of the kernel alpha
     tau_het: float = 0.1            # time constant of z_i
-    delay: float = 0.8e-3           # delay of x and psi in (7) and (9)
+    delay: float = 0.8e-3           # delay of x and psi in (7, 9), a multiple of dt
     rho: float = 0.0                # coefficient of the regulariser
     exponent: float = 4.0           # exponent of z_i in the regulariser
     surrogate: str = "fast_sigmoid"
@@ -136,15 +125,11 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of a layer between two time steps.
-
-    In the shapes below, D is the delay in time steps.
-    """
-
+    """Hold the state of a layer between two time steps."""
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, remaining refractory steps
-    past_x: np.ndarray              # (D, B, m) input of the last D steps
+    past_x: np.ndarray              # (D, B, m) input of the last D = delay steps
     past_psi: np.ndarray            # (D, B, n) psi of the last D steps
     trace_rise: np.ndarray          # (B, m) z of the delayed input
     trace: np.ndarray               # (B, m) z~
@@ -181,9 +166,8 @@ def coefficients(settings):
         Coefficients, the argument `k` here and in `fast.superspike`.
     """
     s = _checked(settings)
-    refractory, delay = _steps("refractory", s), _steps("delay", s)
-    mem, gain, apart = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem, \
-        s.dt / s.tau_rise - s.dt / s.tau_decay
+    mem, gain = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem
+    apart = s.dt / s.tau_rise - s.dt / s.tau_decay
     rise, decay, syn, het = (float(np.exp(-s.dt / tau)) for tau in
                              (s.tau_rise, s.tau_decay, s.tau_syn, s.tau_het))
     # The trace "continuous" has c tau_decay = int_0^dt exp((t - dt)/tau_decay
@@ -193,21 +177,12 @@ def coefficients(settings):
         "simulator": (syn, mem, gain),
         "continuous": (rise, decay, float(decay * mean * s.dt / s.tau_decay)),
         "published": (rise, 1 - s.dt / s.tau_decay, rise * s.dt / s.tau_decay)}
+    drive = 1.0 if s.drive == "paper" else s.steepness * s.dt / (1 - rise)
     return Coefficients(
-        s.dt, syn, mem, gain, refractory, s.threshold,
+        s.dt, syn, mem, gain, round(s.refractory / s.dt), s.threshold,
         s.steepness * (s.surrogate != "linear"), s.surrogate_read == "before_reset",
-        trace[s.trace], (rise, decay, (1 - rise) * (1 - decay) / s.dt), delay,
-        1.0 if s.drive == "paper" else s.steepness * s.dt / (1 - rise), het, s.rho,
-        s.exponent, s.het)
-
-
-def _steps(name, s):
-    """Convert the setting with the given name from seconds to time steps."""
-    time = getattr(s, name)
-    steps = round(time / s.dt)
-    if abs(time / s.dt - steps) > 1e-6 * max(steps, 1):
-        raise ValueError(f"{name} is {time!r}: must be a multiple of dt = {s.dt!r}")
-    return steps
+        trace[s.trace], (rise, decay, (1 - rise) * (1 - decay) / s.dt),
+        round(s.delay / s.dt), drive, het, s.rho, s.exponent, s.het)
 
 
 def rest(k, B, n, m, dtype=np.float64):
@@ -234,23 +209,15 @@ def rest(k, B, n, m, dtype=np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
     B, n, m = _arrays("B () int in [1, inf), n () int in [1, inf), "
                       "m () int in [1, inf)", B, n, m)
-    D = _valid(k, np.dtype(dtype)).delay
+    shapes = _shapes(k, np.dtype(dtype), B, n, m)
     return State(**{name: np.zeros(shape, int if name == "held" else dtype)
-                    for name, shape in _shapes(D, B, n, m).items()})
-
-
-def _shapes(D, B, n, m):
-    shapes = {"past_x": (D, B, m), "past_psi": (D, B, n), "trace_rise": (B, m),
-              "trace": (B, m), "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
-    return {name: shapes.get(name, (B, n)) for name in State._fields}
+                    for name, shape in shapes.items()})
 
 
 def forward(k, state, W, x):
     """Advance the neurons by one step, eqs. (1)-(4).
 
-    >>> k = coefficients(Settings(
-    ...     dt=1.0, tau_mem=2.0, tau_syn=2.0, tau_rise=2.0, tau_decay=2.0,
-    ...     tau_het=2.0, refractory=1.0, delay=0.0))
+    >>> k = coefficients(Settings(dt=5e-3, delay=0.0))
     >>> state, W = rest(k, 1, 1, 1), np.full((1, 1, 1), 0.03)
     >>> state, step = forward(k, state, W, np.ones((1, 1)))
     >>> state, step = forward(k, state, W, np.zeros((1, 1)))
@@ -271,8 +238,7 @@ def forward(k, state, W, x):
     Returns
     -------
     State
-        State with new `syn`, `mem` and `held`.  `accumulate` updates the
-        other fields.
+        State with new `syn`, `mem` and `held`, and the other fields as before.
     Step
         Activity of the neurons in this step.
     """
@@ -292,22 +258,18 @@ def forward(k, state, W, x):
 def accumulate(k, state, W, step, signal):
     """Advance the traces by one step; return the weight change, eqs. (5)-(12).
 
-    >>> k, W = coefficients(Settings(delay=0.0)), np.full((1, 1, 1), 0.02)
-    >>> state, m = rest(k, 1, 1, 1), 0.0
-    >>> for t in range(200):
-    ...     x, signal = np.full((1, 1), t == 0), np.full((1, 1), t == 100)
+    >>> k, W = coefficients(Settings()), np.full((1, 1, 1), 0.02)
+    >>> state, x, signal = rest(k, 1, 1, 1), np.ones((1, 1)), np.ones((1, 1))
+    >>> for _ in range(200):
     ...     state, step = forward(k, state, W, x)
     ...     state, dm, error = accumulate(k, state, W, step, signal)
-    ...     m = m + dm
-    >>> bool(m[0, 0, 0] > 0), bool(error[0, 0] > 0)
+    >>> dm.item() > 0, error.item() > 0
     (True, True)
 
     Parameters
     ----------
-    k, W
-        Coefficients and weights, as for `forward`.
-    state, step
-        State and activity that `forward` returned.
+    k, state, W, step
+        `k` and `W` as for `forward`, and the results of `forward`.
     signal : (B, n) float
         Unfiltered error events of each neuron, delayed by `delay`.  Missing
         spikes are positive events, and superfluous spikes are negative.
@@ -350,37 +312,44 @@ def _checked(settings):
     _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(name, getattr(settings, name), *allowed)
-    s = Settings(*_arrays(NUMBERS, *settings[:12], dtype=np.float64), *settings[12:])
+    spec = ", ".join([f"{name} () in (0, inf)" for name in Settings._fields[:9]]
+                     + [f"{name} () in [0, inf)" for name in Settings._fields[9:12]])
+    s = Settings(*_arrays(spec, *settings[:12], dtype=np.float64), *settings[12:])
     least = min(s.tau_mem, s.tau_syn, s.tau_rise, s.tau_decay, s.tau_het, s.refractory)
     if s.dt > least:
         raise ValueError(f"dt is {s.dt!r}: must be at most {least!r} s, the smallest "
                          "of the time constants and `refractory`")
+    for name in ("refractory", "delay"):
+        steps = getattr(s, name) / s.dt
+        if abs(steps - round(steps)) > 1e-6 * max(round(steps), 1):
+            raise ValueError(f"{name} is {getattr(s, name)!r}: must be a multiple of "
+                             f"dt = {s.dt!r}")
     return s
 
 
-def _valid(k, dtype):
-    """Check the coefficients `k`, and return them.  They may come from this
-    module or from `fast.superspike`."""
-    if getattr(k, "_fields", None) != Coefficients._fields:
+def _shapes(k, dtype, B, n, m):
+    """Check the coefficients `k`, and return the shape of each array of a State."""
+    if getattr(k, "_fields", None) != Coefficients._fields:     # or of fast.superspike
         raise ValueError(f"k is {k!r:.60}: must be a result of `coefficients`")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
     if not all(0 <= dtype.type(decay) < 1 for decay in decays):
         raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
-    return k
+    shapes = {"past_x": (k.delay, B, m), "past_psi": (k.delay, B, n),
+              "trace_rise": (B, m), "trace": (B, m),
+              "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
+    return {name: shapes.get(name, (B, n)) for name in State._fields}
 
 
 def _given(k, state, names, W, *others):
-    """Check `k` and the state, and return all other arrays in the dtype of
-    `W`.  As `_arrays` takes half as long as a time step, `_arrays` is called
-    only if an array fails a faster test."""
+    """Check all arguments, and return the arrays in the dtype of `W`.  `_arrays`
+    is slow, and is called only for arrays that fail a faster test."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, state.eligibility) or W.dtype not in (np.float32, np.float64):
         W, = _arrays("W (B, n, m) float", W)
-    shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
-    whole = np.dtype(int)
+    shapes = _shapes(k, W.dtype, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
-        kind = whole if name == "held" else W.dtype
+        kind = np.dtype(int) if name == "held" else W.dtype
         if getattr(array, "shape", None) != shape or array.dtype != kind:
             raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
                              f"{kind} {shape} to match W of shape {W.shape} and delay")

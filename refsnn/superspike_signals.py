@@ -12,7 +12,7 @@ the signals of k output neurons to the signals of n hidden neurons,
 
     signal_i = sum_k matrix_ik signal_k                 (2)  [ZG18]
 
-The entries are the output weights ("symmetric"), standard normal samples
+The matrix holds the output weights ("symmetric"), standard normal samples
 ("random") or ones ("uniform").  If spikes are a Poisson process of rate
 nu, their trace z with time constant tau has these cumulants and moments:
 
@@ -20,9 +20,8 @@ nu, their trace z with time constant tau has these cumulants and moments:
     <z^r> = sum_{j=1..r} binom(r-1, j-1) kappa_j <z^(r-j)>
                                                      (4)  [ZG18] eq. A.4
 
-With a heterosynaptic regulariser of coefficient rho, a weight has the
-fixed point w = drive / (rho <z^exponent>).  Here drive is the mean product
-of error and eligibility.
+If drive="paper" and het="plain" in superspike.py, a weight has the fixed
+point <e lambda> / (rho <z^exponent>), where <> is the mean over time.
 
 Derivation.  The trace z is the sum of exp(-age/tau) over past spikes.  By
     Campbell's theorem, the j-th cumulant of z is nu int_0^inf exp(-j

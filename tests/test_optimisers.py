@@ -334,6 +334,22 @@ def test_refuses_decays(optimiser, option, value):
         optimiser(None, np.ones(2), rate=0.1, **{option: value})
 
 
+@EACH
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("number", [np.float16, np.float32, np.float64])
+def test_options_may_be_numpy_numbers(optimiser, dtype, number):
+    """NumPy 2 casts the limits of an option to float32 if the option is float32."""
+    g = np.array([3.0, -1.0], dtype)
+    exact = run(optimiser, [g, g], rate=0.125)
+    assert_array_equal(run(optimiser, [g, g], rate=number(0.125)), exact)
+    for bad in (number("inf"), number("nan"), number(-1)):
+        with pytest.raises(ValueError, match="^rate is "):
+            optimiser(None, g, rate=bad)
+    if optimiser is not sgd:
+        with pytest.raises(ValueError, match="^eps is "):
+            optimiser(None, g, rate=0.125, eps=number(0))
+
+
 @pytest.mark.parametrize("optimiser", [adam, adamax, rmsprop, rmaxprop])
 @pytest.mark.parametrize("eps, dtype", [
     (0.0, np.float64), (-1.0, np.float64), (np.nan, np.float64), (1e-160, np.float64),

@@ -10,9 +10,9 @@ sends at most one spike,
 
 Eq. (1) is the time at which a leaky integrator with input x reaches the
 threshold.  By eq. (3), the code of an image depends on the other images of
-the batch.  A white pixel spikes at tau log(1/(1 - threshold)), so that this
-time is `first` for every batch with a white pixel.  The caller may pass this
-time as `first` for all batches.
+the batch.  A white pixel (x = 1) has the earliest possible spike time, tau
+log(1/(1 - threshold)).  If the caller passes this time as `first`, the code
+of an image does not depend on the other images.
 
 Words are spike events in 700 channels.  During training, each event may move
 to another channel at random.  The lowest 70 channels are removed, every
@@ -22,10 +22,11 @@ ninth of the remaining channels is kept, and time is compressed,
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-The constants are those of [CB22] and of its public code.  As in that code,
-the resized pixels are rounded to 8 bits.  Values beyond the range of 8 bits
-are clipped.  The spread in eq. (4) is given in the supplement of the paper,
-which was not consulted.  Events that leave the channels 0 ... 699 are lost.
+The constants are taken from [CB22] and from its public code.  As in that
+code, the resized pixels are rounded to 8 bits.  Values beyond the range of 8
+bits are clipped.  The supplement of the paper gives the spread in eq. (4);
+the supplement was not consulted.  Events that move beyond the channels 0 ...
+699 are removed.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.

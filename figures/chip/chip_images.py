@@ -1,11 +1,12 @@
 """Train networks to classify images, on an emulated analog chip or in software.
 
-The figures on [CB22] share this module.  The weights of a network are stored
-as `chip_weights.Weights`.  A function `run(weights, x)` runs the network and
-returns an `in_the_loop.Recording`.  The function `on_chip` returns a `run`
-for an emulated chip with integer weights.  The function `in_software` is a
-`run` for the same network without hardware constraints.  The function `learn`
-trains a network with either `run`.
+The figures on [CB22] share this module.  The weights of a network are stored as
+`chip_weights.Weights`.  A function `run(weights, x)` runs the network and
+returns an `in_the_loop.Recording`.  The function `on_chip` returns a function
+`run` that emulates a chip with integer weights.  The function `in_software`
+takes the same arguments as `run`, and runs the same network without hardware
+constraints.  The function `learn` trains a network with one of these two
+functions.
 """
 
 import functools
@@ -42,7 +43,7 @@ class Images(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Hold the training hyperparameters, by default those of the authors' code.
+    """Hold the training hyperparameters; the defaults follow the authors' code.
 
     The fields `reduction`, `scaling`, `burst` and `readout` are arguments of
     `in_the_loop.loss`.
@@ -84,7 +85,7 @@ class Learner(NamedTuple):
 def digits(seed, repeat):
     """Load the embedded digits, enlarged to 16x16 pixels.
 
-    Each repeat has another random split into training and test images.
+    Each repeat splits the images at random into a training set and a test set.
     """
     images, labels = datasets.digits()
     images = datasets.upsample(images.astype(np.float32), SIDE)
@@ -165,7 +166,7 @@ HIDDEN_FULL, EPOCHS_FULL, PART = 246, 100, 10           # PART: epochs of one jo
 
 
 def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=False):
-    """Return a learner with random initial weights, as it is before training."""
+    """Return an untrained learner with random initial weights."""
     weights = chip_weights.initial(generator, inputs, hidden, classes,
                                    recurrent=recurrent)
     return Learner(weights, (None, None, None))
@@ -213,9 +214,9 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
     """Train a network for `epochs` epochs; return the learner and the training curves.
 
-    The number of the first epoch is `first`.  The curves, of shape (epochs, 2), hold
-    the mean loss and the accuracy on the training images in each epoch.  Both are
-    computed on each mini-batch before the weights are updated.
+    Epochs are counted from `first`.  The curves, of shape (epochs, 2), hold the mean
+    loss and the accuracy on the training images in each epoch.  The loss and the
+    accuracy of a mini-batch are computed before the weights are updated.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
@@ -237,7 +238,7 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
 def test(run, weights, images):
     """Return the `Scores` of a network on the test images.
 
-    The predicted class is that of the readout with the largest maximum over time.
+    The readout with the largest maximum over time determines the predicted class.
     """
     count, spikes, until = len(images.labels_test), 0.0, np.zeros(STEPS)
     for start in range(0, count, AT_ONCE):
@@ -251,10 +252,7 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Return the weights after a random share of the hidden neurons is removed.
-
-    The share is the argument `share`.
-    """
+    """Remove a random fraction of the hidden neurons, and return the new weights."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
@@ -287,7 +285,7 @@ def unpacked(found):
 
 
 def parts(epochs, task):
-    """Split a training run into jobs, and list them as (first epoch, epoch count)."""
+    """Split a training run into jobs; return a list of (first epoch, epoch count)."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 
@@ -328,7 +326,8 @@ def reference_begin(generator, hidden):
 
 def reference_learn(net, images, rule, generator, epochs, *, first=0,
                     after_epoch=None):
-    """Train a reference network as `learn` does, with the same rotation and dropout."""
+    """Train a reference network with the same image rotation and dropout as in `learn`.
+    """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
         rate = float(rule.rate * rule.fade ** (first + epoch))

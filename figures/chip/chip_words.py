@@ -2,13 +2,13 @@
 
 The task is the keyword task of [CB22].  The network has 70 inputs, 186
 recurrent neurons, and one readout for each word (20 readouts in the paper).
-The data set is any data set of `spoken_words`: synthetic digits, recordings,
-or files in the format of the Spiking Heidelberg Digits (SHD).  The job
-`keywords` trains the input, recurrent and readout weights, with a chip in the
-loop or in ideal software.  With recurrence="fixed", the job trains a control
-network instead.  The recurrent weights of the control network are those of a
-trained network, shuffled and then fixed.  The other weights of the control
-network are initialised and trained as before.
+The words come from one of the data sets of the module `spoken_words`: synthetic
+digits, recordings, or files in the format of the Spiking Heidelberg Digits
+(SHD).  The function `keywords` trains the input, recurrent and readout weights,
+with a chip in the loop or in ideal software.  With recurrence="fixed",
+`keywords` trains a control network instead.  The control network receives the
+recurrent weights of a trained network, which are shuffled and then fixed.  The
+other weights of the control network start at random values and are trained.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ from refsnn import chip, losses
 HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"
 SPEED = 2000.0                      # 1 s of speech takes 500 us on the chip
 LONGEST = 1.4                       # s; later spikes are dropped
-# The scores are sums over about 300 steps, multiplied by a tenth of the published
-# factor.
+# The scores are sums over about 300 steps, so their factor is smaller than the factor
+# of 10 on the maxima in `chip_images.Rule`.
 RULE = chip_images.Rule(reduction="sum", scaling=0.1, burst=0.0)
 EXCITED, BOUND = 1e-7, 3000.0       # regulariser: strength, hidden spikes per word
 AT_ONCE = 100                       # test words in one run
@@ -57,7 +57,7 @@ def shuffled(weights, rng):
 def accuracy(run, weights, words, index, T):
     """Return the accuracy on the words in `index`, or NaN if `index` is empty.
 
-    The predicted word is that of the readout with the largest sum over time.
+    The readout with the largest sum over time determines the predicted word.
     """
     right = 0.0
     for first in range(0, len(index), AT_ONCE):
@@ -81,9 +81,9 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
     first, count : this job trains the epochs first ... first + count - 1.
     classes : number of classes; words of higher classes are not used.  None selects all
         classes.
-    before : results of the jobs that make the data set, followed by the result of the
-        job to continue, if any.  For a new control network, the result that holds the
-        trained network follows instead.
+    before : results of the jobs that make the data set.  If the job continues an
+        earlier job, the last entry is the result of the earlier job.  If the job
+        begins a control network, the last entry is the result with the trained network.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

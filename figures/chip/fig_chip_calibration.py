@@ -1,27 +1,27 @@
 """Training in the loop compensates for chip mismatch, transferring weights does not
 
-A network of 256-100-10 neurons classifies the embedded digits on an emulated
-chip that is de-calibrated: the time constants and thresholds of the neurons are
-sampled around their nominal values, with a relative standard deviation of up to
-50 %.  The gradient is computed with the nominal parameters.  If the network is
-trained with the chip in the loop, a de-calibration of 30 % reduces the mean test
-accuracy by at most 0.02 (3 seeds, 5 with --full).  In the second method, the
-network is trained in ideal software, and the rounded weights are written to the
-same chips.  The reduction is then larger by at least 0.03 than with the chip in
-the loop.  At a de-calibration of 50 %, the thresholds of some neurons lie below
-their leak potentials, and these neurons fire without input.  A claim states the
-mean number of such neurons.
+A network of 256-100-10 neurons classifies the embedded digits on an emulated chip
+that is de-calibrated: the time constants and thresholds of the neurons are sampled
+around their nominal values, with a relative standard deviation of up to 50 %.  The
+gradient is computed with the nominal parameters.  If the network is trained with
+the chip in the loop, a de-calibration of 30 % reduces the mean test accuracy by at
+most 0.02 (3 seeds, 5 with --full).  In the second method, the network is trained in
+ideal software, and the rounded weights are written to the same chips.  The second
+method reduces the mean test accuracy by at least 0.03 more than training in the
+loop.  At a de-calibration of 50 %, the thresholds of some neurons lie below their
+leak potentials, and these neurons fire without input.  A claim states the mean
+number of neurons that fire without input.
 
 The left panel shows the test accuracy against the de-calibration.  Small markers
 are single seeds, large markers are means.  The right panel shows the relative
 increase of the test error if a random fraction of the hidden neurons is silenced
-after training.  The reference is the test error without silenced neurons.  The
-networks of the right panel were trained on the calibrated chip, without dropout
-or with 40 % dropout.  Lines are means, stars are published values.
+after training.  The increase is relative to the test error without silenced
+neurons.  The networks of the right panel were trained on the calibrated chip,
+without dropout or with 40 % dropout.  Lines are means, stars are published values.
 
-With --full, there are six levels of de-calibration.  The time constants and the
-thresholds are then also de-calibrated separately.  This figure corresponds to
-[CB22] fig. 4, which uses MNIST.
+With --full, there are six levels of de-calibration, and the time constants and the
+thresholds are also de-calibrated separately.  This figure corresponds to [CB22]
+fig. 4, which uses MNIST.
 """
 
 import numpy as np
@@ -46,7 +46,7 @@ MARKS = {"all": "o", "time constants": "s", "thresholds": "^"}
 
 
 def jobs(size, seed, data):
-    """Return the training jobs of all conditions and repeats, and the transfer jobs."""
+    """Return the jobs that call `learn`, followed by the jobs that call `transfer`."""
     repeats, epochs = {"quick": (1, 3), "default": (3, chip_images.EPOCHS["digits"]),
                        "full": (5, chip_images.EPOCHS["digits"])}[size]
     conditions = [("all", level, 0.0) for level in LEVELS[size]]
@@ -148,7 +148,7 @@ def gather(results):
 
 
 def rows(data, which):
-    """Return the indices of the conditions with the de-calibration `which`.
+    """Return the indices of the conditions that de-calibrate the parameters `which`.
 
     The conditions are sorted by level.  The calibrated chip (level 0) is included.
     """

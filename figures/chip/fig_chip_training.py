@@ -1,12 +1,12 @@
 """Training with an analog chip in the loop is nearly as accurate as ideal software
 
-A network of 256-100-10 neurons classifies the embedded digits, which are
-encoded as spike latencies.  The forward pass runs on an emulated chip, which
-has 6-bit weights and noisy neurons with mismatch.  The backward pass runs in
-software and uses only the nominal parameters of the chip.  The mean test
-accuracy with the chip in the loop is at most 0.01 below that of the same
-network in ideal software (5 seeds).  A ReLU network of the same size serves
-as the baseline.
+A network of 256-100-10 neurons classifies the embedded digits, which are encoded
+as spike latencies.  The forward pass runs on an emulated chip, which has 6-bit
+weights and noisy neurons with mismatch.  The backward pass runs in software and
+uses only the nominal parameters of the chip.  The same network is also trained in
+ideal software.  The mean test accuracy with the chip in the loop is at most 0.01
+below the mean test accuracy in software (5 seeds).  A ReLU network of the same
+size serves as the baseline.
 
 The top panels show the response of the chip to one test image before and
 after training: input spikes, hidden spikes, membranes of all hidden neurons,
@@ -74,9 +74,9 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
           repeat, before=None):
     """Train a network for `epochs` epochs; return a dict of the results.
 
-    The number of the first epoch is `first`.  The dict holds the training curves, the
-    test accuracies, the network, and the responses to one test image.  The ReLU network
-    has no responses.
+    Epochs are counted from `first`.  The dict holds the training curves, the test
+    accuracies, the network, and the responses to one test image.  The ReLU network has
+    no responses.
     """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")

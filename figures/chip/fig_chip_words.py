@@ -1,22 +1,22 @@
 """A recurrent network on an analog chip learns to classify spoken words
 
 A recurrent network of 186 neurons is trained with an emulated chip in the
-loop.  The inputs are spoken words, encoded as spikes in 70 channels.  The
-chip receives the spikes 2,000 times faster than the words were spoken.  The
-same network is also trained in ideal software.  In a control, the recurrent
-weights of a network trained on the chip are shuffled and fixed, and all other
-weights are trained anew.  On the Spiking Heidelberg Digits (SHD), the
-published test accuracy is 0.762 on the chip, 0.643 in the control and 0.712
-in software [CB22].  Two claims are judged on SHD and on the Spiking Speech
-Commands (SSC).  First, the test accuracy of the control is at least 0.05
-below that of the trained network on the chip.  Second, the test accuracy in
-software is at most 0.05 above that on the chip.  Other data sets are too
-small to separate the three conditions.  For these data sets, the differences
-are shown without a bound.
+loop.  The inputs are spoken words, encoded as spikes in 70 channels.  The chip
+receives the spikes 2,000 times faster than the words were spoken.  The same
+network is also trained in ideal software.  In a control, the recurrent weights
+of a network trained on the chip are shuffled and fixed, and all other weights
+are trained anew.  On the Spiking Heidelberg Digits (SHD), the published test
+accuracy is 0.762 on the chip, 0.643 in the control and 0.712 in software
+[CB22].  Two claims are judged on SHD and on the Spiking Speech Commands (SSC).
+First, shuffling and fixing the recurrent weights lowers the test accuracy on
+the chip by at least 0.05.  Second, the test accuracy in software is at most
+0.05 above the test accuracy on the chip.  All other data sets are too small to
+distinguish the three conditions.  On these data sets, the differences in
+accuracy are shown without a bound.
 
 The left panels show the response of the chip to one test word after training:
 input spikes, hidden spikes, and the cumulative sum of each readout over time.
-The predicted word is that of the readout with the largest final sum.  The
+The readout with the largest final sum determines the predicted word.  The
 middle panel shows the training loss.  Thin lines are single runs, thick lines
 are means.  A run determines the chip, the initial weights and the order of the
 words.  The right panel shows the accuracy on training words and on two sets of
@@ -82,8 +82,8 @@ def jobs(size, seed, data):
 def gather(results):
     """Return the accuracies and the losses of each data set and condition.
 
-    The accuracies are of shape (repeats, 3).  The response to one test word is that of
-    the first network of each data set.
+    The accuracies are of shape (repeats, 3).  For each data set, the result also holds
+    the response of one network to a test word.
     """
     found = {"names": []}
     for r in (r for r in results if "accuracy" in r):

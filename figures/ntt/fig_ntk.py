@@ -11,19 +11,20 @@ width as a power law with an exponent of at most -0.35.
 
 The left panels show three outputs for one unseen image during training, and the
 predicted outputs (dashed).  The middle panel shows the deviation against the width, one
-dot per seed.  The right panel shows, for a single step, the part of the output change
-that the kernel does not predict, against the learning rate.  The networks in this panel
-have tanh units, because ReLU gates may switch during the step.  The unpredicted part
-decreases with the square of the learning rate, so the kernel predicts the complete
-first-order change.  The same holds in a sparse network, in which a random half of the
-weights is pruned, for the kernel of the remaining (live) weights ("through mask").  The
-kernel that also includes derivatives with respect to pruned weights ("at masked") does
-not predict the complete first-order change.
+dot per seed.  The right panel is for a single training step.  It shows the part of the
+output change that the kernel does not predict, against the learning rate.  The networks
+of the right panel have tanh units, because ReLU gates may switch during the step.  The
+unpredicted part decreases with the square of the learning rate, so the kernel predicts
+the complete first-order change.  In a sparse network, a random half of the weights is
+pruned.  The kernel of the remaining (live) weights ("through mask") also predicts the
+complete first-order change of a sparse network.  The kernel that also includes
+derivatives with respect to pruned weights ("at masked") does not predict the complete
+first-order change.
 
 Initial weights are normally distributed with variance 1 / fan-in, and initial biases
 are 0.  The learning rate is a quarter of its upper limit 2 / lambda, where lambda is
-the largest eigenvalue of the kernel.  [LZ20] builds on this theory.  The claims and
-bounds are those of this project.
+the largest eigenvalue of the kernel.  [LZ20] builds on the theory of tangent kernels.
+This project chose the claims and bounds.
 """
 
 import os
@@ -59,7 +60,7 @@ def jobs(size, seed, data):
 # ---- the network
 
 def problem(folder, seed, repeat, width, dtype):
-    """Return the initial weights and biases, the images and the targets of a repeat.
+    """Return the initial parameters, the images and the targets for one repeat.
 
     The result is (weights, biases, training images, targets, unseen images).
     """
@@ -135,9 +136,9 @@ def relative(found, foretold):
 
 
 def step(folder, repeat, seed):
-    """Return the rms output change in one training step that each kernel misses.
+    """Return the output change in one step that each kernel fails to predict.
 
-    The missed part is the output change minus the prediction of the kernel.
+    The result is the root mean square of the output change minus the predicted change.
     """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)

@@ -1,25 +1,24 @@
 """At low density, Neural Tangent Transfer outperforms random masks
 
 Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.  The
-sparse networks have 256-300-100-10 units and the same density in each layer.  They are
-then trained with labels on the embedded digits.  The baselines are random masks, random
-masks with weights scaled by 1 / sqrt(density), and two saliency methods that use 100
-images: SNIP, and logit-SNIP, which needs no labels.  At the lowest density, 2 %, the
-final test accuracy with NTT is at least 0.03 higher than with random masks, and at
-least as high as with every other baseline.  At a density of 5 %, the test accuracy
-after 100 steps with labels is at least as high with NTT as with random masks.  At the
-end of training, the test accuracy with NTT is at most 0.02 lower than with random
-masks.
+sparse networks have 256-300-100-10 units and the same density in each layer.  After the
+transfer, the sparse networks are trained with labels on the embedded digits.  The
+baselines are random masks, random masks with weights scaled by 1 / sqrt(density), and
+two saliency methods that use 100 images: SNIP, and logit-SNIP, which needs no labels.
+At the lowest density, 2 %, the final test accuracy with NTT is at least 0.03 higher
+than with random masks, and at least as high as with every other baseline.  At a density
+of 5 %, the test accuracy after 100 steps with labels is at least as high with NTT as
+with random masks.  At the end of training, the test accuracy with NTT is at most 0.02
+lower than with random masks.
 
 The left panel shows the final accuracy (mean of the last five tests) against the
 density.  Error bars are the standard deviation over seeds.  The other panels show
-learning curves at the density in the title, one thin line per seed.  For each seed, all
-methods start from the same dense weights and train on the same mini-batches.
+learning curves, one thin line per seed.  The panel title states the density.  For each
+seed, all methods start from the same dense weights and train on the same mini-batches.
 
 With --full, the data are MNIST, and the network has 784-300-100-10 units.  The transfer
 has 5,000 steps, followed by 10,000 steps with labels (published: 18,720 and 42,200).
-Like [LZ20], this figure plots accuracy against density.  The masks are layer-wise.  The
-claims are those of this project.
+Like [LZ20], this figure plots accuracy against density.  This project chose the claims.
 """
 
 import numpy as np

@@ -3,33 +3,36 @@
 Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two image
 sets yields masks for both sets.  Networks with 5 % of the weights are then trained with
 labels on one of the sets, with fixed masks.  The test accuracy is averaged over the
-first 200 steps and over both sets.  Compared with random masks, networks after NTT on
-both sets gain at least 0.02.  Compared with networks whose transfer used only the set
-on which they are trained, networks after NTT on both sets lose at most 0.05.
+first 200 steps and over both sets.  The accuracy after a transfer on both sets is at
+least 0.02 higher than with random masks.  A control uses only one image set, for the
+transfer and for the training with labels.  The accuracy after a transfer on both sets
+is at most 0.05 lower than in the control.
 
 In a second experiment, networks with 10 % of the weights learn to distinguish the
-digits 0 and 1 by gradient descent.  All networks start from the same dense weights.
-The distance to the dense network is the root mean square difference between the logits
-of the sparse and of the dense network for unseen images, at the same step.  Averaged
-over 100 steps, the distance of the NTT network is at most half the distance of a
-network with random masks.  The variant "through mask" fits the kernel of the live
-weights, and this kernel governs gradient descent.  The variant "at masked", as in the
-authors' code, fits a kernel that also includes derivatives with respect to pruned
-weights.  "At masked" reduces the distance less than "through mask".
+digits 0 and 1 by gradient descent.  All networks start from the same dense weights.  At
+each step, the distance to the dense network is the root mean square difference between
+the logits of the sparse and of the dense network for unseen images.  Averaged over 100
+steps, the distance of the NTT network to the dense network is at most half the distance
+of a network with random masks.  The NTT variant "through mask" fits the kernel of the
+live weights, which determines how gradient descent changes the outputs.  The NTT
+variant "at masked", as in the authors' code, fits a kernel that also includes
+derivatives with respect to pruned weights.  The variant "at masked" reduces the
+distance to the dense network less than the variant "through mask".
 
 The top panels show learning curves on each set.  The bottom panels show the two-class
 networks during training.  The margin of an image is the logit of the correct class
-minus the logit of the other class.  The path shows the mean margin over the unseen
-images of each class, with one dot every 20 steps (first seed).
+minus the logit of the other class.  One panel shows the mean margin over the unseen
+images of 1 against the mean margin over the unseen images of 0, for the first seed,
+with one dot every 20 steps.
 
 The first set is the embedded digits, and the second set contains the same images,
 transposed and inverted.  The network has 256-300-100-10 units.  With --full, the sets
 are MNIST and Fashion-MNIST, and the network has 784-300-100-10 units and 3 % of the
 weights.  The transfer has 5,000 steps, followed by 5,000 steps with labels.  If the
 data folder holds cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000
-images of each set, with 200 steps of transfer and mini-batches of 16 images.  This run
-only shows that the code works.  This figure corresponds to the experiments of [LZ20] on
-merged data and on two classes.  The claims are those of this project.
+images of each set, with 200 steps of transfer and mini-batches of 16 images.  The run
+of the Conv-4 network only shows that the code works.  This figure corresponds to the
+experiments of [LZ20] on merged data and on two classes.  This project chose the claims.
 """
 
 import os

@@ -7,21 +7,22 @@ student keeps a tenth of the weights.  The data are the embedded digits.  The ke
 distance is the mean squared difference between the tangent kernels of student and
 teacher on 64 held-out images.  The initial kernel distance differs several-fold between
 teachers.  The distance ratio is the kernel distance after 200 steps, divided by the
-initial kernel distance.  The mean distance ratio over teachers is at most 0.5.  The
-larger the initial distance, the larger the factor by which it decreases: the rank
-correlation between initial distance and distance ratio is at most -0.3.
+initial kernel distance.  The mean distance ratio over teachers is at most 0.5.  Larger
+initial distances decrease by a larger factor: the rank correlation between the initial
+distance and the distance ratio is at most -0.3.
 
 The left panel shows the kernel distance, divided by its initial value, against the step
 of transfer.  Each teacher has one line, which is darker for a larger initial distance.
 The right panel shows the distance ratio against the initial distance.
 
 With --full, the data are MNIST, the networks have 784-300-100-10 units, each student
-keeps 3 % of the weights, and there are twenty teachers.  Five of the teachers, and the
-teacher with the largest initial kernel distance, are run for 18,720 steps.  As in the
-authors' code, distances are computed on 64 of 120 held-out images.  The images and the
-initial weights differ from those of the authors.  Stars mark the two published runs.
-Their initial kernel distances, 6,439 and 8,147, are larger than those of almost all
-teachers in this figure.  This figure corresponds to the demonstration of [LZ20].
+keeps 3 % of the weights, and there are twenty teachers.  For five of the teachers, and
+for the teacher with the largest initial kernel distance, the transfer has 18,720 steps.
+As in the authors' code, distances are computed on 64 of 120 held-out images.  The
+authors used other images and other initial weights.  Stars mark the two published runs.
+The initial kernel distances of the published runs, 6,439 and 8,147, exceed the initial
+distances of almost all teachers in this figure.  This figure corresponds to the
+demonstration of [LZ20].
 """
 
 import numpy as np

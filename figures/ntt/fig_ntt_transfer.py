@@ -1,20 +1,21 @@
 """A sparse network approximates the tangent kernel of a dense one, without labels
 
-Neural Tangent Transfer (NTT) keeps a tenth of the weights.  It fits the outputs and the
-tangent kernel of the sparse network to those of the dense network at its random initial
-weights.  The networks have 256-100-50-10 units, and the data are the embedded digits.
-Within 1,500 steps, the kernel distance and the output distance on 64 held-out images
-both decrease below half of their initial values.  The sparse network is then trained
-with labels and fixed masks.  After 100 steps, its test accuracy is at least 0.02 higher
-than that of a network with random masks of the same density.  At the end, its test
-accuracy is at least as high as that of the network with random masks.
+Neural Tangent Transfer (NTT) keeps a tenth of the weights.  NTT fits the outputs and
+the tangent kernel of the sparse network to the outputs and the tangent kernel of a
+dense network with random initial weights.  The networks have 256-100-50-10 units, and
+the data are the embedded digits.  Within 1,500 steps, the kernel distance and the
+output distance on 64 held-out images both decrease below half of their initial values.
+The sparse network is then trained with labels and fixed masks.  After 100 steps, the
+test accuracy with NTT is at least 0.02 higher than with random masks of the same
+density.  At the end, the test accuracy with NTT is at least as high as with random
+masks.
 
 The top panels show the kernel distance, the output distance, and the sum of squared
-live weights, one thin line per seed.  They compare two kernels of a masked network.
-The kernel "at masked", as in the authors' code, includes the derivatives with respect
-to all weights, evaluated at the masked weights.  The kernel "through mask" includes the
-derivatives with respect to live weights only.  The bottom panels show training with
-labels: the first steps, the whole run, and the final accuracies.
+live weights, one thin line per seed.  The top panels compare two kernels of a masked
+network.  The kernel "at masked", as in the authors' code, includes the derivatives with
+respect to all weights, evaluated at the masked weights.  The kernel "through mask"
+includes the derivatives with respect to live weights only.  The bottom panels show
+training with labels: the first steps, the whole run, and the final accuracies.
 
 With --full, the figure repeats the authors' demonstration with 3 % of the weights.  On
 MNIST, the transfer has 18,720 steps for a perceptron with 784-300-100-10 units (five
@@ -53,7 +54,7 @@ PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
-    """Return the transfer jobs, their training jobs and the random-mask jobs."""
+    """Return the jobs that call `transfer`, and the jobs that call `learn`."""
     if size == "full":
         runs = [("MLP", ("at_masked",), 5), ("LeNet", ("at_masked",), 1),
                 ("Fashion", ("at_masked",), 1)]
@@ -76,7 +77,7 @@ def jobs(size, seed, data):
 
 
 def problem(name, folder, seed, repeat):
-    """Return the network, the images and the L2 coefficient of one task."""
+    """Return the network, the images and the L2 penalty coefficient for one task."""
     if folder is None:
         images = training.digits(seed, repeat)
         return training.perceptron(*SIZES), images, 1e-4
@@ -88,9 +89,9 @@ def problem(name, folder, seed, repeat):
 
 
 def start(name, folder, kind, repeat, seed):
-    """Return the state from which a transfer or a training with labels starts.
+    """Prepare a transfer, or a training run with labels.
 
-    The result is network, images, L2 coefficient, generator, teacher and density.
+    Return (network, images, L2 coefficient, random generator, teacher, density).
     """
     net, images, l2 = problem(name, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, f"{name} {kind}", repeat)
@@ -190,9 +191,7 @@ def logs(data, start):
 
 
 def at(curve, step):
-    """Return the rows of a stacked log or curve for one training step.
-
-    The rows are those of the recorded step that is nearest to `step`.
+    """Return the rows of stacked logs at the recorded step that is nearest to `step`.
     """
     return curve[:, np.abs(curve[0, :, 0] - step).argmin()]
 

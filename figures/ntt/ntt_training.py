@@ -38,7 +38,8 @@ class Images(NamedTuple):
 
 
 class Net(NamedTuple):
-    """Collect the functions of a network architecture; `ntt` receives `model`."""
+    """Hold the functions of a network architecture; `model` is an argument for `ntt`.
+    """
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
@@ -51,7 +52,7 @@ class Net(NamedTuple):
 def digits(seed, repeat):
     """Return the embedded digits.
 
-    Each repeat has another random split into training and test images.
+    Each repeat splits the images at random into a training set and a test set.
     """
     images, labels = datasets.digits()
     images = datasets.upsample(images, SIDE).astype(np.float32)
@@ -77,7 +78,7 @@ def standardised(x, labels, x_test, labels_test):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes):
-    """Return a ReLU network with the given layer sizes; the first size is the input."""
+    """Return a ReLU network; `sizes` lists the numbers of inputs and of layer units."""
     return Net(functools.partial(mlp.init, sizes, dtype=np.float32),
                ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
                          ntk.adjoint), mlp.backward, True)
@@ -168,7 +169,7 @@ def first_masks(method, net, weights, biases, images, density, generator,
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """Return the sparse network that a method computes from the teacher.
+    """Make a sparse network from the dense network `teacher` with one method.
 
     The keyword arguments `options` are passed on to `transfer`.
     """

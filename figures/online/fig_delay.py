@@ -12,11 +12,11 @@ The block-diagonal rule needs 1/13 of the memory and less than 2 % of the
 multiplications of exact RTRL.  At a delay of 60 ms, exact RTRL still solves the task,
 but the block-diagonal rule loses at least 0.1 in mean accuracy.  At this delay, the
 gradient must include the effect of each neuron on the other neurons, unless single
-neurons have a longer memory.  The condition "adaptive, e-prop" uses such neurons.  The
-threshold of an adaptive neuron rises with each of its spikes and decays with a time
-constant of 200 ms.  The rule in `refsnn.alif` includes the adaptation in the gradient
-and ignores the recurrence.  With this rule, adaptive neurons solve the task at a delay
-of 60 ms.
+neurons have a longer memory.  The condition "adaptive, e-prop" uses neurons with a
+longer memory.  The threshold of an adaptive neuron rises with each of its spikes and
+decays with a time constant of 200 ms.  The rule in `refsnn.alif` includes the
+adaptation in the gradient and ignores the recurrent connections.  With the rule in
+`refsnn.alif`, adaptive neurons solve the task at a delay of 60 ms.
 
 In the condition "readout alone", only the readout weights learn.  All conditions start
 from the same initial weights and receive the same trials.  Each training step uses new
@@ -24,18 +24,19 @@ trials, so the curves show accuracy on unseen trials.  Bands show the range over
 Final accuracies are computed on 400 additional trials.  The hyperparameters were chosen
 for the exact gradient at 60 ms and are the same for all conditions.
 
-The gradient of each approximation is a sum over time.  This sum can be computed forward
-in time, with the traces of `refsnn.sparse_rtrl`, or backward in time, from a recording
-of the trial.  The backward computation is faster, and this figure uses it.  "Exact" is
-the gradient of `lif.backward`.  "Block" replaces the recurrent weights V by their
-diagonal.  "Implicit" stops the gradient at V.  "Presynaptic" stops the gradient at V
-and at the reset.  A claim compares the forward and the backward gradient for each
+The gradient of each approximation can be computed forward in time, with the traces of
+`refsnn.sparse_rtrl`, or backward in time, from a recording of the trial.  This figure
+uses the backward computation, because it is faster.  The condition "exact" uses the
+gradient of `lif.backward`.  The condition "block" replaces the recurrent weights V by
+their diagonal in the gradient.  The condition "implicit" omits the part of the gradient
+that passes through V.  The condition "presynaptic" omits the parts that pass through V
+and through the reset.  A claim compares the forward and the backward gradient for each
 trained network.
 
 Memory and multiplications are counted for the forward computation, which updates the
 traces and filters them for the readout.  In the panel with several delays, the markers
 are shifted sideways so that conditions do not overlap.  This figure does not correspond
-to a published figure.  The claims are those of this project.
+to a published figure.  This project chose the claims.
 """
 
 import numpy as np
@@ -123,7 +124,7 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return the contribution of a spike at each time step to the response.
+    """Return the contribution of a spike at each time step to the readout's response.
 
     The result is of shape (T, 1, 1).  The response is the membrane potential of a leaky
     readout, averaged over the response window at the end of the trial.
@@ -150,7 +151,7 @@ def forward(condition, weights, x):
     """Run all networks; return the recording, the answers and the spike counts.
 
     The answers are the responses of the readouts, (N, B, 2).  The spike counts (N, B,
-    n) are weighted sums, with the weights of `response`.
+    n) are sums over time, weighted with the result of `response`.
     """
     W, V, out = weights
     layer = together(W), together(V)
@@ -202,7 +203,7 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """Return `dspikes` plus the effect of each spike on its neuron's thresholds."""
+    """Return `dspikes` plus the derivatives that pass through adaptive thresholds."""
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later
@@ -262,9 +263,9 @@ def learn(condition, delay, group, repeats, epochs, seed):
 def deviation(condition, weights, x, labels):
     """Return the largest relative difference between two computations of a gradient.
 
-    One computation runs backward in time, and the other forward in time.  The forward
-    gradient is computed with the traces of the rule.  The maximum is over the networks
-    and weight arrays.  Both gradients are computed in float64.
+    One computation runs backward in time.  The other computation runs forward in time,
+    with the traces of the rule.  The maximum is over the networks and weight arrays.
+    Both gradients are computed in float64.
     """
     if condition == ALONE:
         return 0.0
@@ -287,11 +288,11 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Return the amount of numbers that a rule stores between two time steps.
+    """Return how many numbers a rule stores between two time steps, for one trial.
 
-    The amount is that for one trial.  A rule stores its traces, and the state of the
-    filter that the readout applies to them.  The filter state has two numbers for each
-    weight; in exact RTRL, it has two numbers for each pair of weight and readout.
+    A rule stores its traces, and the state of the filter that the readout applies to
+    the traces.  The filter state has two numbers for each weight; in exact RTRL, it
+    has two numbers for each pair of weight and readout.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
@@ -300,12 +301,12 @@ def carried(rule):
 
 
 def multiplications(rule):
-    """Return the number of multiplications that a rule needs in one time step.
+    """Return how many multiplications a rule needs in one time step of one trial.
 
-    The number is that for one trial.  The count includes the products of each trace
-    with alpha, beta and gain.  If the rule includes the reset, the clamp, the recurrent
-    weights or the adaptation, their products are counted as well.  The count also
-    includes the products for eligibility, readout filter and gradient.
+    The count includes the products of each trace with alpha, beta and gain.  If the
+    rule includes the reset, the clamp, the recurrent weights or the adaptation, their
+    products are counted as well.  The count also includes the products for eligibility,
+    readout filter and gradient.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,

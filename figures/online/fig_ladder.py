@@ -4,23 +4,25 @@ In all random networks, real-time recurrent learning (RTRL) agrees with backprop
 through time (BPTT): the relative error of the gradient is at most 1e-10.  The same
 bound holds for truncated BPTT if its horizon covers the whole run, and for SnAp-n in a
 ring of n neurons.  With recurrence of strength 1, the relative error of each local
-approximation is at least 0.001.  Exact gradients need more memory.  With n neurons and
-n inputs, the memory of RTRL grows as n^3, and the memory of the block-diagonal rule as
-n^2.  The presynaptic rule stores one trace per input, and its memory grows as n.  The
-fitted exponents deviate from these values by at most 0.01.
+approximation is at least 0.001.  Exact gradients need more memory than approximate
+gradients.  With n neurons and n inputs, the memory of RTRL grows as n^3, and the memory
+of the block-diagonal rule as n^2.  The presynaptic rule stores one trace per input, and
+its memory grows as n.  The exponents that are fitted to the memory deviate from 3, 2
+and 1 by at most 0.01.
 
 A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson inputs
 for 50 steps of 1 ms.  The output of a leaky readout is compared with a smooth random
-target at all steps.  Recurrent weights, in thresholds, are drawn from N(0, s^2 / 16).
-The strength s of the recurrence is the horizontal axis of panels a and b, and s is 1 in
-all other panels.  The relative error is the norm of the difference between the gradient
-of a rule and the BPTT gradient, divided by the norm of the BPTT gradient.  The norms
-include all weights.  Bands show the range over networks. e-prop is computed in a layer
-of adaptive neurons with the same weights, and is compared with the exact gradient of
-that layer.  All rules approximate only the gradient of the layer; the filter of the
-readout is exact.  SnAp is computed in two networks.  One network is a ring of 6
-neurons, in which each neuron excites the next neuron with weight 1.  The other network
-is a layer in which one tenth of the recurrent weights are non-zero.
+target at all steps.  Recurrent weights, in units of the threshold, are drawn from N(0,
+s^2 / 16).  The strength s of the recurrence is the horizontal axis of panels a and b,
+and s is 1 in all other panels.  The relative error is the norm of the difference
+between the gradient of a rule and the BPTT gradient, divided by the norm of the BPTT
+gradient.  The norms include all weights.  Bands show the range over networks.  The rule
+e-prop is computed in a layer of adaptive neurons with the same weights, and is compared
+with the exact gradient of the adaptive layer.  All rules approximate only the gradient
+of the layer; the filter of the readout is exact.  SnAp is computed in two networks.
+One network is a ring of 6 neurons, in which each neuron excites the next neuron with
+weight 1.  The other network is a layer in which one tenth of the recurrent weights are
+non-zero.
 
 Memory is the size of the arrays that one time step passes to the next time step, for
 one input sequence in float32.  The time shown is the shortest duration of a time step
@@ -116,8 +118,7 @@ def compared(found, exact):
 
 
 def ladder(x, W, V, W_out, target):
-    """Return the gradient errors of all `RUNGS`, and the mean spike count per neuron.
-    """
+    """Return the gradient error of each rule, and the mean spike count per neuron."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
@@ -212,7 +213,7 @@ def gather(results):
 
 
 def exponent(data, rung, name, largest=None):
-    """Return the exponent of the power law of `name` in the number of neurons n.
+    """Fit a power law in the number of neurons to the data `name`; return the exponent.
 
     largest : number of sizes in the fit, from the largest downward; None uses all.
     """

@@ -1,1 +1,1 @@
-"""Compute the jobs of the figures, judge the claims, and write gallery and tables."""
+"""Compute the figures, check their claims, and write the web page and the tables."""

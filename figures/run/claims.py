@@ -1,4 +1,4 @@
-"""Define the claims of figures.
+"""Define claims, which are statements of a figure about its numbers.
 
 A claim consists of a text, a computed value, a bound and a verdict.
 """
@@ -9,12 +9,12 @@ import numpy as np
 
 
 class Claim(NamedTuple):
-    """Hold one claim of a figure, and the verdict on this claim.
+    """Hold one claim of a figure and its verdict.
 
     `value` is the computed number or a short text.  `bound` is the bound that the value
-    must meet, for example ">= 0.96".  `ok` is True if the value meets the bound, and
-    None if the claim is not judged.  `paper` is the published number, or None if no
-    number is published.
+    must meet, for example ">= 0.96".  `ok` is True if the value meets the bound, False
+    if the value misses the bound, and None if the claim is not judged.  `paper` is the
+    published number, or None if no number is published.
     """
 
     text: str

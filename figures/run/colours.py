@@ -1,7 +1,7 @@
 """Define the colours of all figures as plain strings.
 
-Plain strings are used because jobs must not load matplotlib.  The colour cycle of
-`style.mplstyle` lists the same colours.
+The colours are plain strings, because code that computes a figure must not import
+matplotlib.  The colour cycle of `style.mplstyle` lists the same colours.
 """
 
 # Readers with colour blindness can distinguish the palette of Okabe and Ito.

@@ -1,4 +1,4 @@
-"""Write the outputs of a run: pictures, HDF5 and JSON files, and the gallery."""
+"""Write the results of the figures: pictures, HDF5 and JSON files, and a web page."""
 
 import ast
 import html
@@ -31,8 +31,7 @@ LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
 
 
 def described(path):
-    """Return (title, caption) from the docstring of a figure; do not import the file.
-    """
+    """Read the source file of a figure, and return the pair (title, caption)."""
     try:
         text = ast.get_docstring(ast.parse(path.read_bytes(), str(path)))
     except (SyntaxError, ValueError):
@@ -44,7 +43,7 @@ def described(path):
 # ---- one figure -----------------------------------------------------------
 
 def draw(plot, data):
-    """Return the picture that `plot(data, fig)` draws, as the bytes of a PNG."""
+    """Draw a figure with the function `plot(data, fig)`; return the bytes of a PNG."""
     with matplotlib.style.context([str(LOOK)]):
         fig = Figure()
         plot(data, fig)
@@ -54,7 +53,7 @@ def draw(plot, data):
 
 
 def write_bytes(path, content):
-    """Write bytes to a file, so that the file is never incomplete."""
+    """Write bytes to a file in one atomic step, which leaves no incomplete file."""
     with jobs.replacing(path) as file:
         file.write(content)
 
@@ -62,7 +61,7 @@ def write_bytes(path, content):
 def write_h5(path, data, title):
     """Store the data of a figure in an HDF5 file.
 
-    Each name in `data` becomes a data set of the file.
+    Each array in the dict `data` becomes a data set of the file.
     """
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
@@ -84,7 +83,7 @@ def write_json(path, document):
 
 
 def _strict(value):
-    """Return the value in a form that strict JSON can represent."""
+    """Convert a value to types that strict JSON can represent."""
     if isinstance(value, dict):
         return {key: _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -97,7 +96,7 @@ def _strict(value):
 
 
 def shown(value):
-    """Return a number or a text in the format of the gallery and of RESULTS.md."""
+    """Format a number or a text for the tables of the web page and of RESULTS.md."""
     if value is None:
         return "\u2013"
     if isinstance(value, float):
@@ -112,9 +111,9 @@ def shown(value):
 # ---- the page -------------------------------------------------------------
 
 def write_page(out):
-    """Write the page index.html from all files NAME.json in the folder `out`.
+    """Write the web page index.html, which shows all figures in the folder `out`.
 
-    Return the path of the page.
+    Return the path of the web page.
     """
     documents = _documents(out)
     cards = "\n".join(card(document, out) for _, document in documents)
@@ -127,9 +126,9 @@ def write_page(out):
 
 
 def _documents(out):
-    """Return (name, document) for each figure in the folder `out`.
+    """Read the JSON files of all figures in `out`; return pairs (name, content).
 
-    The speed figure is last.
+    The pairs are sorted by name, except that the speed figure is last.
     """
     found = []
     for path in out.glob("*.json"):
@@ -151,7 +150,7 @@ def _papers(documents):
 
 
 def _summary(documents, claims):
-    """Return the sentence of the page that counts the figures and the verdicts."""
+    """Return an HTML text that counts the figures and the claims with each verdict."""
     counts = {ok: sum(claim["ok"] is ok for claim in claims) for ok in VERDICTS}
     errors = sum("error" in document for _, document in documents)
     parts = [f"{len(documents)} figure" + "s" * (len(documents) != 1)]
@@ -163,7 +162,7 @@ def _summary(documents, claims):
 
 
 def _state(document):
-    """Return (CSS class, text) for the worst verdict on the claims of a figure."""
+    """Return the CSS class and the text of the worst verdict on a figure's claims."""
     verdicts = [claim["ok"] for claim in document["claims"]]
     if "error" in document:
         return "fail", "\u2717 no result"
@@ -227,7 +226,7 @@ def _table(claims):
 
 
 def bound(claim):
-    """Return the bound of a claim in the format of the gallery and of RESULTS.md."""
+    """Return the bound of a claim, with mathematical signs in place of >= and <=."""
     return claim["bound"].replace(">=", "\u2265").replace("<=", "\u2264")
 
 
@@ -240,7 +239,7 @@ def _note(document):
 
 
 def took(document):
-    """Return the computing time of a figure as readable text."""
+    """Return the computing time of a figure as text, in seconds or minutes."""
     seconds = document["seconds"]
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 

@@ -1,17 +1,18 @@
-"""Run the jobs of figures, and store each result under a key.
+"""Run the jobs that compute the figures, and store the result of each job in a file.
 
-A job is a function at the top level of a figure file, with plain keyword arguments.
-Its result is a dict from names to arrays, numbers, texts, truth values or lists of
-these.  The result is stored as npz without pickle.  Computed and loaded results hold
-their numbers as NumPy scalars.
+A job is a call of a top-level function of a figure file with plain keyword arguments.
+The result of a job is a dict whose values are arrays, numbers, texts, truth values or
+lists of these types.  Results are stored as npz files without pickle.  Numbers in a
+result are NumPy scalars, whether the result was computed or loaded.
 
-A job may start from the results of earlier jobs of the same figure.  The argument
-`before` is the result of the earlier job, or the list of results if there are several
-earlier jobs.  The key of a job covers the keys of the jobs that it continues.  A stored
-result stays valid if an earlier result is lost and has to be computed again.
+A job may start from the results of earlier jobs of the same figure.  The job then
+receives the argument `before`, which is one result or a list of results.  Each stored
+result has a key, which is a hash of everything on which the result depends, including
+the keys of earlier jobs.  If the result of an earlier job is lost and computed again,
+the results of later jobs stay valid.
 
-Several figures may import the same job from another module.  With the same arguments,
-this job is computed once for all these figures.
+Several figures may import the same job function from a shared module.  Jobs with the
+same function and the same arguments are computed only once for all figures.
 """
 
 import ast
@@ -46,7 +47,7 @@ SECONDS = "seconds of this job"
 
 
 class Task(NamedTuple):
-    """Hold one job: the arguments of `_run`, and the place of the stored result."""
+    """Hold one job: the function call, and the key of the stored result."""
 
     home: str               # name of the figure, or of a module that figures share
     key: str
@@ -70,7 +71,7 @@ def _imports(path):
 
 
 def sources(root, module):
-    """Return a sorted list of the files of the checkout on which `module` depends."""
+    """Return a sorted list of the files in the repository on which `module` depends."""
     root = pathlib.Path(root)
     found, open_names = set(), [module]
     while open_names:
@@ -92,7 +93,7 @@ _digest_when_loaded = functools.cache(_digest)
 
 
 def code_key(root, module, digest=_digest):
-    """Return a digest of the sources and data files on which `module` depends."""
+    """Return a hash of the source files and data files on which `module` depends."""
     parts = [(path.relative_to(root).as_posix(), digest(path))
              for path in sources(root, module)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -104,8 +105,7 @@ def _code_when_loaded(root, module):
 
 
 def data_key(folder):
-    """Return a digest of the names, sizes and modification times of a folder's files.
-    """
+    """Return a hash of the names, sizes and modification times of a folder's files."""
     if folder is None:
         return None
     folder = pathlib.Path(folder)
@@ -124,10 +124,12 @@ def _is_plain(value):
 
 
 def tasks(root, name, module, size, seed, data, identity):
-    """Return the tasks of one figure, in the order of its function `jobs`.
+    """Return the tasks of a figure, in the order of the list from its function
+    `jobs`.
 
-    The key of a task covers its code, arguments, size, seed and data, the versions of
-    NumPy and SciPy, and the keys of the jobs that it continues.
+    The key of a task is a hash of its code, arguments, size, seed and data, of the
+    versions of NumPy and SciPy, and of the keys of earlier jobs whose results the
+    task uses.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
@@ -157,14 +159,14 @@ def tasks(root, name, module, size, seed, data, identity):
 
 
 def _shared(root, module, function):
-    """Return whether a job function comes from another module of `figures`."""
+    """Return whether a job function is defined in a module that figures share."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
 
 
 def _continued(label, listed, kwargs, *indices):
-    """Return the keys of the earlier jobs that a job continues, as a tuple."""
+    """Return the keys of the earlier jobs whose results a job uses, as a tuple."""
     own = len(listed)
     for index in indices:
         if type(index) is not int or not 0 <= index < own:
@@ -182,7 +184,7 @@ def _continued(label, listed, kwargs, *indices):
 def normalised(result, what):
     """Return the result of a job as a dict of arrays and NumPy scalars.
 
-    The returned dict is as if it had been read from a file.
+    The returned dict equals the dict that `load` would read from a file.
     """
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
@@ -197,7 +199,7 @@ def normalised(result, what):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Open a binary file that replaces the file `path` once it is complete."""
+    """Open a temporary binary file, and rename it to `path` when it is complete."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as file:
@@ -210,7 +212,7 @@ def replacing(path):
 
 
 def save(path, result, seconds):
-    """Store the result of a job, so that the file is never incomplete."""
+    """Store the result of a job and its computing time in a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
@@ -218,7 +220,7 @@ def save(path, result, seconds):
 
 
 def load(path):
-    """Return the stored (result, seconds) of a job.
+    """Read the pair (result, computing time in seconds) of a job from a file.
 
     Return None if the file is absent or incomplete.
     """
@@ -239,8 +241,8 @@ def execute(root, module, function, kwargs, code, threads):
     Raises
     ------
     RuntimeError
-        If the code has changed since the run began, or if the worker has loaded
-        another checkout or would use more than `threads` threads.
+        If the code has changed since the run began, if the worker has loaded the
+        code from another folder, or if it would use more than `threads` threads.
     """
     if _code_when_loaded(root, module) != code:
         raise RuntimeError(f"the code of {module} has changed since this run began: "
@@ -269,8 +271,7 @@ def check_threads(threads):
 
 @contextlib.contextmanager
 def environment(threads):
-    """Set the number of BLAS threads of all processes that are started in this context.
-    """
+    """Limit all processes that start in this context to `threads` BLAS threads each."""
     wanted = {**dict.fromkeys(THREADS, str(threads)), **ALLOCATOR}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -293,7 +294,7 @@ def process(start):
 
 
 def foreign(spec):
-    """Return the executor that `spec` names, and a function that closes the executor.
+    """Connect to Dask or MPI workers; return an executor and a function that closes it.
 
     The text `spec` is "dask:ADDRESS" or "mpi".
     """
@@ -327,14 +328,16 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     """Run all tasks; yield (task, answer, error) as soon as a task ends.
 
     The answer is the return value of `run`, (result, seconds), or None after an error.
-    For each key, `results` has the earlier answers, and `owners` the names of the
-    figures that need the task.  A task starts when the answers of all tasks that it
-    continues are available.  A figure fails when one of its tasks fails, and a task is
-    skipped when all its figures have failed.
+    The dict `results` maps the keys of stored tasks to their answers.  The dict
+    `owners` maps the key of each task to the names of the figures that need the task.
+    A task starts when the answers of all tasks that it continues are available.  A
+    figure fails when one of its tasks fails, and a task is skipped when all its figures
+    have failed.
 
-    Without an executor, `lanes` local processes are used.  Each process first calls
-    `start` and then runs one task at a time.  If a process is killed, only one task is
-    lost.  The process is then replaced and the task repeated, at most `REBUILDS` times.
+    If `executor` is None, the tasks run in `lanes` local processes.  Each process first
+    calls `start` and then runs one task at a time.  If a process is killed, only one
+    task is lost.  The process is then replaced and the task repeated, at most
+    `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()
@@ -382,7 +385,7 @@ def _outcome(future):
 def trace(error):
     """Return the traceback of an error as text.
 
-    If the error occurred in a worker process, the traceback is that of the worker.
+    For an error in a worker process, return the traceback of the worker process.
     """
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
@@ -414,9 +417,9 @@ def _submit(waiting, run, pools, local, start, flying, results):
 
 
 def _call(task, results):
-    """Return the arguments with which `_run` runs a task.
+    """Return the arguments of the call that runs a task.
 
-    The results of the jobs that the task continues are passed as `before`.
+    The results of earlier jobs that the task uses are passed as `before`.
     """
     if not task.before:
         return task.call

@@ -28,7 +28,7 @@ LONG_S = 45 * 60            # longest time that a job should take
 
 
 class DataMissing(Exception):
-    """This exception reports that a figure needs a data folder that is missing."""
+    """Report that the data folder of a figure is missing."""
 
 
 @dataclasses.dataclass
@@ -102,9 +102,9 @@ def figures(root, options, executor, run, start):
 # ---- before and during the computation ---------------------------------------
 
 def planned(root, name, options, identity):
-    """Return a figure with its tasks.
+    """Return a `Figure` that holds the list of its tasks.
 
-    If planning the tasks raises an error, return the figure with this error.
+    If listing the tasks raises an error, the returned `Figure` holds this error.
     """
     path = path_of(root, name)
     figure = Figure(name, *gallery.described(path))
@@ -137,10 +137,7 @@ def stored_at(options, task):
 
 
 def found(tasks, options):
-    """Return a dict that maps the key of each stored task to its answer.
-
-    Earlier runs have stored these answers.
-    """
+    """Load the answers that earlier runs stored; return a dict from key to answer."""
     answers = {task.key: jobs.load(stored_at(options, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
@@ -175,7 +172,7 @@ def keep(task, result, seconds, options):
 def blame(owners, task, error):
     """Record the error of a task in each figure that uses the task.
 
-    A figure that already has an error keeps its own error.
+    A figure that already has an error keeps its first error.
     """
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
@@ -207,7 +204,7 @@ def settle(made, results, options, bar):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge the claims of a figure, draw and save it; return lines to print."""
+    """Judge the claims of a figure, draw and save the figure; return lines to print."""
     answers = [results[task.key] for task in figure.tasks if task.key in results]
     document = record(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"

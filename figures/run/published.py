@@ -1,7 +1,8 @@
 """Read the published numbers from figures/reference/NAME.json.
 
-Figures compare their results with these numbers.  Each entry has a `value`, a `source`,
-and the field `known`, which is a key of `KNOWN` and states how the number is known.
+Figures compare their results with these numbers.  Each entry has the fields `value`,
+`source` and `known`.  The field `known` states how the number is known, for example
+"read" or "plot"; the dict `KNOWN` explains these words.
 """
 
 import json
@@ -18,10 +19,10 @@ KNOWN = {
 
 
 def entries(name):
-    """Return a dict that maps the keys of the reference file `name` to its entries."""
+    """Return all entries of the reference file `name` as a dict."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def values(name):
-    """Return a dict that maps the keys of the reference file `name` to its values."""
+    """Return the published values in the reference file `name` as a dict."""
     return {key: entry["value"] for key, entry in entries(name).items()}

@@ -1,7 +1,7 @@
 """Write figures/RESULTS.md and the table of results in README.md.
 
-Both files use the stored results of the full runs, figures/full/*.json, and the table
-in figures/run/settings.py.
+Both files are made from the stored results of full runs (figures/full/*.json) and from
+the tables in figures/run/settings.py.
 """
 
 import json
@@ -34,7 +34,7 @@ def indices(text):
 
 
 def entered(name, document):
-    """Return a list of the pairs (claim, table entry) of a figure."""
+    """Pair each claim of a figure with its `Entry` in `settings.TABLE`."""
     found = sorted((i, entry) for text, entry in TABLE.get(name, {}).items()
                    for i in indices(text))
     claims = document["claims"]
@@ -53,7 +53,7 @@ def documents(root):
 
 
 def counted(stored):
-    """Return the sentence that counts the claims, the figures and the verdicts."""
+    """Return a sentence with the numbers of claims, figures and verdicts."""
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
@@ -62,9 +62,9 @@ def counted(stored):
 
 
 def published_number(claim, entry):
-    """Return the published number of a claim as text, with a mark.
+    """Return the published number of a claim as text.
 
-    The mark states how the number is known.
+    A mark after the number states how the number is known.
     """
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(
@@ -121,7 +121,7 @@ def failing(stored):
 
 
 def figure(name, document):
-    """Return the lines on one figure in RESULTS.md."""
+    """Return the lines of the section on one figure in RESULTS.md."""
     versions = document["versions"]
     lines = [f"## `{name}`: {document['title']}", "",
              f"{document['jobs']} jobs, {gallery.took(document)} of computing, seed "
@@ -142,7 +142,7 @@ def figure(name, document):
 
 
 def not_looked_up(root):
-    """Return a Markdown list item for each published number that was not looked up."""
+    """Return a Markdown list of the published numbers that were quoted or recalled."""
     found = []
     for path in sorted((root / "figures" / "reference").glob("*.json")):
         for key, entry in json.loads(path.read_text(encoding="utf-8")).items():
@@ -186,7 +186,7 @@ def readme(root):
 
 
 def write(root):
-    """Write RESULTS.md, and also README.md if it has both markers.
+    """Write RESULTS.md; if README.md has both markers, also update its table.
 
     Return the paths of the written files.
     """

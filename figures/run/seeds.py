@@ -1,4 +1,5 @@
-"""Create random generators, each derived from the root seed and an address."""
+"""Create random generators from a seed and an address, such as a figure and a repeat.
+"""
 
 import hashlib
 
@@ -6,18 +7,18 @@ import numpy as np
 
 
 def rng(seed, figure, condition, repeat):
-    """Return the random generator that belongs to one address.
+    """Return the random generator for one address.
 
     The address consists of `figure`, `condition` and `repeat`, each a text or an
     integer of at least 0.  The random numbers depend only on `seed` and on the address.
-    They do not depend on the worker, the order of the jobs or the path of the checkout.
+    The random numbers do not depend on the worker process or on the order of the jobs.
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
 
 
 def _address(part):
-    """Return one part of the address of a random generator as an integer."""
+    """Convert one part of an address, which is a text or an integer, to an integer."""
     if isinstance(part, str):
         digest = hashlib.sha256(part.encode()).digest()
         return int.from_bytes(digest[:4], "little")

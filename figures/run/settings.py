@@ -1,19 +1,19 @@
-"""Describe the tests behind the claims, and select the results in README.md.
+"""Describe the data and the size of each full run, and select results for README.md.
 
-The stored results are figures/full/*.json.  For each claim, the table states the data
-and the size of the test, and how the published number is known.  If the claims of a
-full run change, this table needs new entries.
+The stored results are figures/full/*.json.  For each claim, the dict `TABLE` states
+the data and the size of the test, and how the published number is known.  If the
+claims of a full run change, `TABLE` needs new entries.
 """
 
 from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Hold the data, the size and the kind of source for some claims of a figure.
+    """Describe the test behind some claims of a figure, and the published numbers.
 
     `data` describes the data and the size of the test.  `known` is a key of
     `published.KNOWN`, or empty if no number is published.  `same` is True only if both
-    the size and the data are those of the publication.
+    the size and the data equal the published ones.
     """
 
     data: str
@@ -22,7 +22,8 @@ class Entry(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """Hold a claim that README.md shows, with a short text and a short data note."""
+    """Hold one row of the table in README.md: a claim, its text and a note on the data.
+    """
 
     figure: str
     index: int

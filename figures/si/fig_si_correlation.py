@@ -72,7 +72,7 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
 
     Return the contribution of each task to the importances.  The sequence has `total`
     tasks.  The array "added i" holds the contributions in layer i, with one row for
-    each task.  If further tasks follow, the learner is returned as well.
+    each task.  If further tasks follow, the state of the network is returned as well.
     """
     images = training.framed(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")

@@ -23,12 +23,12 @@ digits are harder to retain than ten tasks of MNIST, because the digits have onl
 training images.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
-784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c =
-0.1 and damping xi = 0.1.  The full figure has one run.  The mean test accuracy over
-tasks must then be at least 0.96 with SI and at most 0.65 with plain training.  EWC,
-L2 and dropout are run on the digits only.  Dotted lines show the published run if
-the data folder contains its results.  This figure corresponds to [ZPG17] fig. 4.
-The paper states that dropout performs far worse than SI.
+784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1
+and damping xi = 0.1.  With --full, each method is run once.  The mean test accuracy
+over tasks must then be at least 0.96 with SI and at most 0.65 with plain training.
+EWC, L2 and dropout are run on the digits only.  Dotted lines show the published run if
+the data folder contains its results.  This figure corresponds to [ZPG17] fig. 4.  The
+paper states that dropout performs far worse than SI.
 """
 
 import os
@@ -75,7 +75,8 @@ def jobs(size, seed, data):
 
 
 def sequence(folder, total, repeat, seed):
-    """Return the images of one repeat, and the pixel permutation of each task."""
+    """Return the images for one training run, and the pixel permutation of each task.
+    """
     images = training.framed(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
     orders = task_sequences.permutations(
@@ -87,8 +88,8 @@ def learn(condition, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
     """Train on the next `number` tasks, and return the test accuracies on all tasks.
 
-    The sequence has `total` tasks.  The array "rows" holds the accuracies with the axes
-    (last task learnt, tested task).
+    The complete sequence has `total` tasks.  The array "rows" holds the accuracies with
+    the axes (last task learnt, tested task).
     """
     images, orders = sequence(folder, total, repeat, seed)
     strengths = STRENGTHS if folder is None else FULL_STRENGTHS

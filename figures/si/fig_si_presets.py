@@ -8,29 +8,29 @@ all tasks differ by at most 0.03 (means over 3 runs).  In some of these five
 implementations, the penalty gradient enters the path integral; this choice hardly
 changes the accuracy.  Some of the five clamp negative importances at 0; this choice has
 no effect, because no importance is negative.  The default strength is 0.1 in some
-implementations and 10 in others.  The choice of the strength has a larger effect on
-the accuracy than these two choices.
+implementations and 10 in others.  The consolidation strength affects the accuracy more
+than the use of the penalty gradient and the clamping do.
 
-The other two implementations deviate from these five.  The library mammoth before
-September 2024 (preset mammoth_old) computes the path integral as if the parameters
-had moved by plain gradient descent.  The sum of the importances of mammoth_old is
-at most 0.3 times the sum for the authors' code (preset pathint), and the
-importances are distributed differently over the parameters.  At strength 10, the
-mean test accuracy of mammoth_old is at least 0.005 lower than that of pathint.  The
-library avalanche uses a damping of 1e-7 and caps importances at 1e-3.  The penalty
-of avalanche is therefore nearly equal for all parameters, as with an L2 penalty.
-The correlation between the importances of avalanche and pathint is at most 0.5.
-Both mammoth_old and avalanche need a larger strength than pathint.
+Two of the seven implementations deviate from the other five.  The library mammoth
+before September 2024 (preset mammoth_old) computes the path integral as if the
+parameters had moved by plain gradient descent.  The sum of the importances of
+mammoth_old is at most 0.3 times the sum for the authors' code (preset pathint), and the
+importances are distributed differently over the parameters.  At strength 10, the mean
+test accuracy is at least 0.005 lower with mammoth_old than with pathint.  The library
+avalanche uses a damping of 1e-7 and caps importances at 1e-3.  The penalty of avalanche
+is therefore nearly equal for all parameters, as with an L2 penalty.  The correlation
+between the importances of avalanche and pathint is at most 0.5.  Both mammoth_old and
+avalanche need a larger strength than pathint.
 
 The left panel shows the mean test accuracy over the five tasks after the last task,
 against the strength c.  A ring marks the default strength of each preset; for
 avalanche, which has no default, the ring is at 1.  The other panels compare the
-importances of all presets along the same learning trajectory, that of pathint with
-c = 1.  The middle panel shows the correlation between the importances of each preset
-and those of pathint.  The importances are capped as in the penalty of each preset.  The
-right panel shows the sum of the importances multiplied by the penalty coefficient,
-relative to pathint.  Thin lines and small markers are single runs, thick lines and
-large markers are means.
+importances that all presets compute along one learning trajectory, which results from
+pathint with c = 1.  The middle panel shows the correlation between the importances of
+each preset and the importances of pathint.  If the penalty of a preset caps the
+importances, the capped importances are used.  The right panel shows the sum of the
+importances multiplied by the penalty coefficient, relative to pathint.  Thin lines and
+small markers are single runs, thick lines and large markers are means.
 """
 
 import numpy as np

@@ -1,17 +1,18 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
 The function `si.accumulate` computes path integrals during gradient descent on
-quadratic losses with 12 parameters.  Lines show the theory.  The top left panel
-shows w / Delta^2 for each parameter, where w is the path integral and Delta is the
-distance between the initial and the final value of the parameter.  For a diagonal
-Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at a learning rate
-of 1e-3.  In this case, a penalty of strength 1 equals the original loss.  For a
-Hessian of rank 1, w / Delta^2 equals half the nonzero eigenvalue for every
-parameter, independent of the diagonal entry.  For generic Hessians, w / Delta^2 of
-single parameters that hardly moved exceeds half the diagonal entry by more than a
-factor of 10.  The damping xi limits this excess, as the top middle panel shows.
-The top right panel shows the mean of the path integral w itself over 4,000
-isotropic random starts.  This mean equals half the diagonal entry within 10 %.
+quadratic losses with 12 parameters.  Lines show theoretical predictions.  The top
+left panel shows w / Delta^2 for each parameter, where w is the path integral and
+Delta is the distance between the initial and the final value of the parameter.  For
+a diagonal Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at a
+learning rate of 1e-3.  For a diagonal Hessian, a penalty of strength 1 therefore
+equals the original loss.  For a Hessian of rank 1, w / Delta^2 equals half the
+nonzero eigenvalue for every parameter, independent of the diagonal entry.  For
+generic Hessians, w / Delta^2 of single parameters that hardly moved exceeds half
+the diagonal entry by more than a factor of 10.  The top middle panel shows that the
+damping xi limits this excess.  The top right panel shows the mean of the path
+integral w itself over 4,000 isotropic random starts.  The mean path integral equals
+half the diagonal entry of the Hessian within 10 %.
 
 The bottom left and middle panels show the sum of the path integrals divided by the
 decrease of the loss.  This ratio is 1 in the limit of small steps.  To first order,
@@ -114,8 +115,8 @@ def starts(number, seed):
 def inflation(runs, seed):
     """Return the ratio of sum(w) to the decrease of the loss.
 
-    The ratio is returned both as simulated and as predicted by the theory.  The ratio
-    is computed for the learning rates RATES and for the noise levels SPREADS.
+    The result holds the simulated and the predicted ratio for the learning rates RATES
+    and for the noise levels SPREADS.
     """
     generator = seeds.rng(seed, FIGURE, "inflation", 0)
     H, start = hessian("generic", generator), generator.normal(size=SIZE)

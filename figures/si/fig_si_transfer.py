@@ -4,14 +4,15 @@ A convolutional network learns six tasks in sequence.  Each task has its own
 outputs.  The first task is to classify the ten embedded digits.  Each of the other
 five tasks is to distinguish two digits, rotated by 90 degrees, with four training
 images per class.  With fine-tuning (c = 0), the network forgets the first task.
-After the last task, the test accuracy with synaptic intelligence (c = 10, damping
-1e-3) exceeds that with fine-tuning by at least 0.03.  This bound holds for the mean
-over all tasks and for the mean over all tasks but the last (5 runs).  The baseline
-is a separate, newly initialised network for each task.  In the published results,
-the accuracy with consolidation (c = 0.1), averaged over the last five tasks,
-exceeds that of the baseline by 0.015.  In this figure, pairs of digits are easy and
-earlier learning does not help.  Averaged over the last five tasks, the accuracy
-with consolidation is at most 0.08 below that of the baseline.
+After the last task, the test accuracy is at least 0.03 higher with synaptic
+intelligence (c = 10, damping 1e-3) than with fine-tuning.  This bound holds for the
+mean over all tasks, and also for the mean without the last task (5 runs).  The
+baseline is a separate, newly initialised network for each task.  In the published
+results, averaged over the last five tasks, the accuracy is 0.015 higher with
+consolidation (c = 0.1) than with the baseline.  In this figure, pairs of digits are
+easy to distinguish, and earlier learning does not help.  Averaged over the last
+five tasks, the accuracy with consolidation is at most 0.08 below the accuracy of
+the baseline.
 
 The left panel shows the test accuracy on each task after the last task.  Small
 markers are single runs, large markers are means.  The middle panel shows the mean
@@ -23,7 +24,7 @@ With --full, the first task is MNIST.  The other five tasks are pairs of classes
 Fashion-MNIST, with 500 training images per class, as many as in CIFAR-100.  The
 network is LeNet-5-Caffe.  If the data folder contains cifar-10-batches-bin and
 cifar-100-binary, the published protocol is run as well, with 60 epochs per task,
-mini-batches of 256 images, and dropout.  One detail departs from this protocol: the
+mini-batches of 256 images, and dropout.  In contrast to the published protocol, the
 third convolution has no padding.  This figure corresponds to [ZPG17] fig. 6.
 """
 
@@ -61,13 +62,12 @@ MARKS = {0.0: "s", 0.01: "^", 0.1: "o", 1.0: "v", 10.0: "v",
 
 
 def label(strength):
-    """Return the name of a consolidation strength that is used in the keys of the data.
-    """
+    """Return the key for results with a consolidation strength, such as "c = 10"."""
     return "scratch" if strength == SCRATCH else f"c = {strength:g}"
 
 
 def shown(strength):
-    """Return the name of a consolidation strength for legends and claims."""
+    """Return the text for a consolidation strength in legends and claims."""
     return "separate networks" if strength == SCRATCH else label(strength)
 
 
@@ -104,9 +104,9 @@ def jobs(size, seed, data):
 
 
 def spans(name, task):
-    """Return a list of the jobs of a task, each given as (task, part, epochs, ends).
+    """Split the training on a task into jobs; return tuples (task, part, epochs, ends).
 
-    The entry `ends` states whether the task ends with this job.
+    The entry `ends` states whether the job is the last job of the task.
     """
     parts = PARTS[name][min(task, 1)]
     return [(task, i, epochs, i == len(parts) - 1) for i, epochs in enumerate(parts)]
@@ -115,7 +115,7 @@ def spans(name, task):
 # ---- images and networks -----------------------------------------------------
 
 def problem(name, folder, repeat, seed):
-    """Return the network of a data set, and the list of its tasks."""
+    """Return the network and the list of tasks for one data set."""
     if name == "CIFAR":
         first, second = (margined(os.path.join(folder, f), classes)
                          for f, classes in zip(CIFAR, (10, 100), strict=True))
@@ -168,9 +168,9 @@ def margined(folder, classes):
 # ---- learning ----------------------------------------------------------------
 
 def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before=None):
-    """Run one part of the training on a task; this part has `epochs` epochs.
+    """Train on a task for `epochs` epochs, as one part of the training on this task.
 
-    If the task ends with this part, the result includes the test accuracy on all tasks.
+    After the last part of a task, the result includes the test accuracy on all tasks.
     """
     net, listed = problem(name, folder, repeat, seed)
     learner = training.begin(net, seeds.rng(seed, FIGURE, f"{name} weights", repeat)) \
@@ -191,8 +191,8 @@ def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before
 def gather(results):
     """Return the test accuracies for each data set and consolidation strength.
 
-    Each array has the axes (repeats, last task learnt, tested task).  Under the label
-    "scratch", the network that is tested after a task has learnt only this task.
+    Each array has the axes (repeats, last task learnt, tested task).  The arrays for
+    "scratch" hold the accuracies of networks that learn a single task.
     """
     found = {}
     for name in dict.fromkeys(str(r["name"]) for r in results):

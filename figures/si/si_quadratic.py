@@ -31,7 +31,7 @@ Derivation.  Inserting x_a = d_a exp(-h_a t / tau) in eq. (1) yields eq. (3).
     expectation over t is S_ab in eq. (4).  Eq. (5) follows from
     E[g_a g_b] = h_a h_b E[x_a x_b] + N_ab.
 Special cases, without noise and for infinite time unless stated otherwise:
-    Diagonal H with entry h: w_k = h d_k^2 / (2 - rate h).  In the limit of
+    A diagonal H with entry h yields w_k = h d_k^2 / (2 - rate h).  In the limit of
     a small rate, w_k divided by the squared distance d_k^2 is h / 2.
     H = h u u^T of rank 1: x moves only along u, and w_k = (u.d)^2 u_k^2 h /
     (2 - rate h).  Divided by the squared distance, w_k is equal for all k
@@ -40,8 +40,8 @@ Special cases, without noise and for infinite time unless stated otherwise:
     flow has the mean <Q> = s^2 H / 2.
     Finite steps: the sum of w is the trace of Q, sum_a h_a d_a^2 /
     (2 - rate h_a), but the loss decreases by sum_a h_a d_a^2 / 2.  The
-    contribution of eigenvector a is therefore larger than its decrease of
-    the loss by a factor of 1 / (1 - rate h_a / 2).
+    contribution of eigenvector a to the sum of w is therefore larger than
+    its contribution to this decrease, by a factor of 1 / (1 - rate h_a / 2).
     Late steps with noise: each step adds rate N_aa / (1 - rate h_a / 2) to
     the sum of w for each a, but the loss no longer decreases.
 

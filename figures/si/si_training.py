@@ -67,7 +67,8 @@ class Rule(NamedTuple):
     """Hold the penalty that keeps parameters near their values after earlier tasks.
 
     The penalty is strength * sum(importance * (theta - anchor)^2).  The importance is
-    that of SI for "SI", half the Fisher information for "EWC", and 1 for "L2".
+    computed by synaptic intelligence for "SI".  It is half the Fisher information for
+    "EWC", and 1 for "L2".
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -89,7 +90,7 @@ class Learner(NamedTuple):
 def digits(seed, repeat, flat=True):
     """Load the embedded digits of 8x8 pixels.
 
-    Each repeat has another random split into training and test images.
+    Each repeat splits the images at random into a training set and a test set.
     """
     images, labels = datasets.digits()
     images = images.astype(np.float32)
@@ -142,7 +143,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
     """Return a fully connected ReLU network.
 
     sizes : number of units in each layer, starting with the inputs.
-    zero : whether output weights are initialised to 0, as all biases are.
+    zero : whether the initial output weights are 0; initial biases are always 0.
     keep : probability that dropout keeps a hidden unit.
     """
     return Net(functools.partial(_start, mlp.init, sizes, zero), mlp.forward,
@@ -175,7 +176,7 @@ def halves(parameters):
 
 
 def begin(net, generator):
-    """Return a learner with initial parameters, as it is before the first task."""
+    """Sample the initial parameters, and return a learner that is not yet trained."""
     weights, biases = net.init(generator)
     parameters = [*weights, *biases]
     return Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
@@ -324,8 +325,8 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
                   adam=None):
     """Train on a task like `learn`, but with the functions of `si` and `optimisers`.
 
-    Return the new parameters, memory and Adam states.  In the first task, all fields of
-    `settings` except the strength have an effect.
+    Return the new parameters, memory and Adam states.  In the first task, the penalty
+    is zero, and the strength has no effect.
     """
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
@@ -376,7 +377,7 @@ def unpacked(found):
 def _kept(learner, theta, i):
     """Return all lists of arrays in a learner, except the list of parameters.
 
-    Each entry is a tuple (name, arrays, initial value of array i).
+    Each list is returned as a tuple (name, arrays, initial value of array number i).
     """
     zero, (_, adam, memory) = np.zeros_like(theta), learner
     return (("mean", adam.mean, zero), ("scale", adam.scale, zero),

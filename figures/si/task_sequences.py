@@ -15,8 +15,8 @@ of its head,
 
 The softmax of a task therefore does not depend on other heads, and other
 heads receive no gradient.  Eq. (3) is the adjoint of eq. (2).  The code of
-[ZPG17] instead sets the logits of other heads to -1e32.  The loss is the
-same where this number and its exponential are finite.  By default, the
+[ZPG17] instead sets the logits of other heads to -1e32.  Both methods yield
+the same loss where -1e32 and its exponential are finite.  By default, the
 first task is not permuted, as in the code of [ZPG17].
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
@@ -123,7 +123,7 @@ def head_masks(groups, classes):
 
 
 def enter_head(outputs, labels, mask):
-    """Return the outputs of a head, and the label of each sample in this head, eq. (2).
+    """Select the outputs of one head, and convert labels to head columns, eq. (2).
 
     Parameters
     ----------

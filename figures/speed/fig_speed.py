@@ -5,7 +5,8 @@ the same task in other tools, and with the time of its bare matrix products.
 Bare products are the matrix products that the task contains, without any other
 computation.  The bounds were fixed before the times shown here were measured.
 Ratios of times depend on the computer.  Most bounds were met on the computer
-on which they were set, and they may be missed on another computer.
+on which they were set.  On another computer, the measured times may miss these
+bounds.
 
 The first network is recurrent (700-200-20 units, 100 time steps, batches of
 256 patterns, 5 % of the inputs active).  With dense input, training in refsnn
@@ -26,19 +27,20 @@ differentiation of each step in JAX, and at least 3 times faster than in
 PyTorch.  RTRL of a spiking network (32 inputs, 32 neurons) is at least 6 times
 faster than forward-mode differentiation in JAX, and at least 30 times faster
 than in PyTorch.  RTRL propagates the influence of the weights on the network
-states.  The bar "recording" shows the time if this influence is computed after
-the network has run.  The bar "step by step" shows the time if this influence
-is computed while the network runs.
+states.  The bar "recording" shows the time if the influence of the weights is
+computed after the network has run.  The bar "step by step" shows the time if
+the influence of the weights is computed while the network runs.
 
 refsnn computes the tangent kernel of a 784-300-100-10 network (100 samples)
 faster than torch.func and each of the three implementations in
-neural-tangents.  The peak memory of refsnn is at most a hundredth of that of
-two of these implementations.  refsnn computes the kernel of LeNet-5 (32
-samples) at least 1.5 times faster than all three implementations.  refsnn
-computes a gradient of Neural Tangent Transfer (batch 64) at least 1.8 times
-faster than the fastest of the three implementations, and at least 50 times
-faster than the other two and PyTorch.  All 18,720 steps of a transfer take at
-most 4 minutes.
+neural-tangents.  The peak memory of refsnn is at most a hundredth of the peak
+memory of two implementations in neural-tangents.  refsnn computes the kernel
+of LeNet-5 (32 samples) at least 1.5 times faster than all three
+implementations in neural-tangents.  refsnn computes a gradient of Neural
+Tangent Transfer (batch 64) at least 1.8 times faster than the fastest
+implementation in neural-tangents, and at least 50 times faster than the other
+two implementations and PyTorch.  All 18,720 steps of a transfer take at most 4
+minutes.
 
 Synaptic intelligence (SI) adds at most 5 % to the time of a training step of a
 784-2000-2000-10 network (batch 256, Adam), and at most 12 % with its penalty.
@@ -157,8 +159,7 @@ def training(p, as_events):
 
 
 def dense(p):
-    """Return a function that runs one training step of `refsnn` on a dense input array.
-    """
+    """Return a function that runs one training step of `refsnn` on dense input."""
     return training(p, False)
 
 
@@ -170,8 +171,8 @@ def sparsely(p):
 def halved(build, p, pool):
     """Return a function that runs one step on both halves of a batch in parallel.
 
-    The function `build` returns the step function of a problem.  The two steps run in
-    two Python threads.
+    The call `build(problem)` returns a function that runs one training step.  The two
+    halves run in two Python threads.
     """
     steps = [build(part) for part in speed_halves.halves(p)]
     return lambda: list(pool.map(lambda one: one(), steps))
@@ -384,8 +385,7 @@ def claims(data):
 
 
 def _base(task):
-    """Return the name of the contender to whose time all times of a task are relative.
-    """
+    """Return the contender whose running time is the unit in the panel of a task."""
     for section, name in ((speed_rtrl.SIZES, speed_rtrl.OURS),
                           (speed_ntk.TASKS, speed_ntk.OURS),
                           (speed_si.TASKS, speed_si.ADAM),
@@ -407,7 +407,8 @@ def _title(task):
 
 
 def plot(data, fig):
-    """Draw the times, relative to those of the reference contender, and the bounds."""
+    """Draw the times, relative to the time of the reference contender, and the bounds.
+    """
     found, least = medians(data), {}
     for task, names, bound in FASTER + speed_rtrl.FASTER + speed_ntk.FASTER:
         least.update({(task, name): bound for name in names})

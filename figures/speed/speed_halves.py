@@ -35,8 +35,8 @@ def halves(problem):
 def shared(build, problem):
     """Provide a function that runs one step on both halves, and sums the gradients.
 
-    The function `build` returns the step function of a problem.  The worker processes
-    import `build` by name, so `build` must be defined in a module.
+    The call `build(problem)` returns a function that runs one training step.  The
+    worker processes import `build` by name, so `build` must be defined in a module.
     """
     context = multiprocessing.get_context("spawn")
     ends, workers = [], []

@@ -1,13 +1,13 @@
 """Measure the speed of tangent kernels and Neural Tangent Transfer for `fig_speed`.
 
-Each kernel is the full kernel of a batch with itself.  The time of a kernel
-includes the forward pass.  Each gradient is that of the kernel and output terms
-of the loss of Neural Tangent Transfer, with kernels between the two halves of a
-batch.  The time of a gradient includes the kernel of the teacher.  The code for
-each other tool is written as a user of this tool would write it, with the
-memory layout that the tool prefers.  The code for JAX is compiled.
-neural-tangents has three implementations of the kernel.  In PyTorch and JAX,
-the kernel is computed as the product of the Jacobians of all samples.
+Each kernel is the full tangent kernel between all samples of a batch.  The time of
+a kernel includes the forward pass.  Gradients are taken of the loss of Neural
+Tangent Transfer without its L2 term.  The kernels in this loss are kernels between
+the two halves of a batch.  The time of a gradient includes the kernel of the
+teacher.  The code for every other tool follows the common style of its users, with
+the memory layout that the tool prefers.  The code for JAX is compiled.
+neural-tangents has three implementations of the kernel.  In PyTorch and JAX, the
+kernel is computed as the product of the Jacobians of all samples.
 """
 
 import functools
@@ -116,8 +116,8 @@ def gradient(p):
 def products(p):
     """Return a function that computes only the matrix products of a kernel.
 
-    The products are those of the forward pass, of the backward signals, and of the
-    kernel of each layer.
+    These are the products in the forward pass, in the backward pass, and in the kernel
+    of each layer.
     """
     recording = mlp.forward(p.weights, p.biases, p.x)
     rows = [g.reshape(-1, g.shape[2]) for g in mlp.signals(p.weights, recording)]
@@ -258,7 +258,7 @@ def neural_tangents(way):
 
 
 def jax_jacobians(p, with_gradient, measured=None):
-    """Build the computation in JAX, as products of the Jacobians of each sample."""
+    """Build the kernel computation in JAX, as products of sample Jacobians."""
     def kernel_of(jax):
         def jacobians(f, theta, x):
             rows = jax.vmap(jax.jacrev(lambda theta, x: f(theta, x[None])[0]),
@@ -276,7 +276,7 @@ def jax_jacobians(p, with_gradient, measured=None):
 
 
 def torch_jacobians(p, with_gradient, measured=None):
-    """Build the computation with `torch.func`, as products of the Jacobians of samples.
+    """Build the kernel computation with `torch.func`, as products of sample Jacobians.
 
     The gradient is computed by automatic differentiation of the loss.
     """
@@ -339,7 +339,7 @@ def installed(name):
 
 
 def missing():
-    """Return the tools that only this module uses and that are not installed."""
+    """Return the names of missing tools that no other module uses."""
     return [] if installed(STRUCTURED) else ["neural-tangents"]
 
 

@@ -4,9 +4,9 @@ Each builder returns a function without arguments.  This function runs one step
 of inference or training, waits for the end of the step, and returns (out,
 gradients).  The loops in PyTorch and JAX compute the same network as refsnn,
 and tests/peers compares the results.  The other builders use the LIF neuron of
-their tool, with as little additional code as possible.  Gradients are those of
-the inner product <out, dout> with respect to W, W_out and, in recurrent
-networks, V.
+their tool, with as little additional code as possible.  Gradients are
+derivatives of the inner product <out, dout> with respect to W, W_out and, in
+recurrent networks, V.
 """
 
 import importlib.util
@@ -55,7 +55,7 @@ def _torch(problem, batch_first=False):
 
 
 def _spike(torch, steepness):
-    """Return the spike function; its surrogate derivative is that of a fast sigmoid."""
+    """Return the spike function with the surrogate derivative of a fast sigmoid."""
     class Spike(torch.autograd.Function):
         @staticmethod
         def forward(ctx, v):
@@ -259,9 +259,7 @@ BUILDERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def installed():
-    """Return the names of the builders whose library is installed, and of all others.
-
-    A builder is installed if its tool is installed.
+    """Return two lists of builder names: library installed, and library not installed.
     """
     there = [name for name, (tool, _) in BUILDERS.items()
              if importlib.util.find_spec(tool) is not None]

@@ -66,9 +66,9 @@ def problem(task, seed, dtype=np.float32, size=None):
 
 
 def recorded(p):
-    """Return a function that runs the network with `refsnn`, and afterwards RTRL.
+    """Return a function that first runs the network in `refsnn` and then computes RTRL.
 
-    RTRL uses the recording of the network.
+    RTRL is computed from the recording of the network.
     """
     if not p.spiking:
         def run():

@@ -146,9 +146,10 @@ def _pulled(torch, theta, gradient, penalty):
 
 
 def torch_update(p, port=None, penalty=False):
-    """Return a function that runs Adam in PyTorch, alone or as part of a port.
+    """Return a function that runs Adam in PyTorch, alone or with synaptic intelligence.
 
-    As in most ports, the gradient in eq. (1) of `si` includes the penalty gradient.
+    As in most PyTorch ports, the gradient in eq. (1) of `si` includes the penalty
+    gradient.
     """
     torch, theta, (gradient, importance, anchor) = _torch(p)
     adam = torch.optim.Adam(theta, lr=RATE)

@@ -17,11 +17,12 @@ base than the spikes of the vowel: the mean channels of the spikes differ by at
 least 5 % of the number of channels.  Two spikes of one cell are at least 1 ms
 apart.
 
-From top to bottom, the panels show the sound with its phonemes in SAMPA, the
-speed of the membrane (root mean square in 2 ms, in dB below the maximum), the
-probability that a non-refractory fibre fires in a step of 1/24 ms (mean over 2
-ms), and the spikes of the bushy cells.  The axis on the right shows the
-frequency to which a channel responds most.
+The first panel from the top shows the sound with its phonemes in SAMPA.  The
+second panel shows the speed of the membrane (root mean square in 2 ms, in dB
+below the maximum).  The third panel shows the probability that a non-refractory
+fibre fires in a step of 1/24 ms (mean over 2 ms).  The fourth panel shows the
+spikes of the bushy cells.  The axis on the right shows the frequency to which a
+channel responds most.
 
 The digits are made by formant synthesis.  With --full, the figure also shows a
 recording of the Free Spoken Digit Dataset (FSDD).  The figure follows the
@@ -57,9 +58,10 @@ def jobs(size, seed, data):
 
 
 def sound(word, folder, seed):
-    """Return the samples of a sound at 48 kHz, a random generator and the phonemes.
+    """Make or read the sound of one word; return (samples, random generator, phonemes).
 
-    Each phoneme is a tuple (name, start, stop) with times in s.
+    The samples are at 48 kHz.  Each phoneme is a tuple (name, start, stop) with times
+    in s.
     """
     generator = seeds.rng(seed, FIGURE, word, 0)
     if folder is not None:
@@ -123,7 +125,7 @@ def span_s(data, i, name):
 
 
 def moved(data, i, name):
-    """Return the mean channel in which the membrane moves during a phoneme.
+    """Return the mean channel of the membrane motion during a phoneme.
 
     Channels are weighted by the squared speed of the membrane.  The mean channel is
     divided by the number of channels.

@@ -9,8 +9,8 @@ best support vector machine.  In a control, the event times of each word are
 permuted, so that the number of spikes in each channel stays the same.  With
 permuted times, the LSTM, the CNN and the recurrent spiking network each lose at
 least 0.05 of test accuracy.  The test accuracy of the recurrent spiking network
-is at least 0.05 above that of the feed-forward spiking network with the same
-number of neurons.
+is at least 0.05 above the test accuracy of the feed-forward spiking network
+with the same number of neurons.
 
 Test accuracy is computed on all test words.  The figure shows the accuracy on
 training words, on held-out recordings of known speakers (speakers of training
@@ -21,12 +21,12 @@ eight times the training words of the synthetic digits.
 
 By default, the data are synthetic digits of 20 classes.  Spiking networks have
 128 neurons per layer, time steps of 20 ms, a membrane time constant of 20 ms,
-and a synaptic time constant of 10 ms.  The predicted class is that of the
-readout with the largest sum over time.  The LSTM uses the maximum over time
-instead of the sum.
+and a synaptic time constant of 10 ms.  The readout with the largest sum over
+time determines the predicted class.  For the LSTM, the maximum over time
+replaces the sum.
 
 With --full, the data are SHD and the Spiking Speech Commands (SSC), if their
-files are in the data folder.  Hyperparameters are those of [CSSZ20], where
+files are in the data folder.  Hyperparameters are taken from [CSSZ20], where
 known.  Spiking networks then have time steps of 2 ms and regularisers with
 bounds on the activity, and the maximum of the readouts over time determines the
 predicted class.  The LSTM (128 cells) and the CNN (two convolutions with 32
@@ -88,7 +88,7 @@ def rows(data, name):
 def published_for(name):
     """Return the published test accuracies of a data set.
 
-    For the synthetic digits, these are the published accuracies on SHD.
+    For synthetic digits, return the published accuracies on SHD.
     """
     paper = published.values(FIGURE)
     if name == "ssc":
@@ -108,8 +108,9 @@ def difference(paper, one, other):
 def gather(results):
     """Return the accuracies on all data sets, and the size of each set of words.
 
-    The accuracies (repeats, 3) have the names "NAME CONDITION", and the sizes have the
-    names "NAME size", where NAME is a data set.  The 3 columns are `spoken_words.SETS`.
+    The key "NAME CONDITION" holds the accuracies (repeats, 3) on the data set NAME, and
+    the key "NAME size" holds the sizes.  The 3 columns are the sets of words in
+    `spoken_words.SETS`.
     """
     found = {"names": []}
     for r in (r for r in results if "accuracy" in r):

@@ -1,33 +1,34 @@
 """Recognition of spoken digits depends on the loss, the time step and spike jitter
 
 A recurrent spiking network, a feed-forward spiking network and an LSTM learn
-spoken digits with several losses and time steps.  The networks are those of the
-figure `spoken_classifiers`.  The trained networks are also tested on jittered
-spikes.  In the recurrent network, the loss on the maximum of the readouts over
-time yields at least the test accuracy of the loss on the last step of the
-readouts.  If the spike times of the test words are jittered with a standard
-deviation of 160 ms, the recurrent network and the LSTM each lose at least 0.1 of
-test accuracy.  With time steps of 160 ms, the LSTM loses at least 0.05 of test
-accuracy, relative to the best time step among 10, 20 and 40 ms.
+spoken digits with several losses and time steps.  The caption of the figure
+`spoken_classifiers` describes these networks.  The trained networks are also
+tested on jittered spikes.  In the recurrent network, the loss may use the maximum
+of the readouts over time or their last step.  The test accuracy with the maximum
+is at least as high as with the last step.  If the spike times of the test words
+are jittered with a standard deviation of 160 ms, the recurrent network and the
+LSTM each lose at least 0.1 of test accuracy.  With time steps of 160 ms, the LSTM
+loses at least 0.05 of test accuracy, relative to the best time step among 10, 20
+and 40 ms.
 
-The left panel shows the test accuracy if the loss and the prediction use the
-sum, the maximum or the last step of the readouts.  Most words end before the
-last step.  In the last step, the readouts, with a time constant of 20 ms, have
-therefore decayed.  The middle panel shows the test accuracy of networks that are
-trained and tested with other time steps and unchanged time constants.  The right
-panel shows the test accuracy with a time step of 20 ms if each spike of the test
-words is shifted by a normally distributed random time.  Bars and lines are
+The left panel shows the test accuracy if the loss and the prediction use the sum,
+the maximum or the last step of the readouts.  Most words end before the last step,
+and the readouts have a time constant of 20 ms.  In the last step, the readouts
+have therefore decayed.  The middle panel shows the test accuracy of networks that
+are trained and tested with other time steps and unchanged time constants.  The
+right panel shows the test accuracy with a time step of 20 ms if each spike of the
+test words is shifted by a normally distributed random time.  Bars and lines are
 means, dots are single runs.
 
-By default, the data are synthetic digits of 20 classes.  With --full, the data
-are the Spiking Heidelberg Digits (SHD) and the Spiking Speech Commands (SSC), if
-their files are in the data folder, or recordings of the Free Spoken Digit
-Dataset (FSDD).  With --full, a recurrent network of 1,024 neurons is added.  The
-training words of this network have jittered times, jittered channels and
-additional random events.  The published test accuracy of this network is 0.832
-on SHD [CSSZ20].  If FSDD is in the data folder, classifiers trained on synthetic
-English digits are tested on FSDD.  The figure follows the comparison of losses
-and of time steps in [CSSZ20].
+By default, the data are synthetic digits of 20 classes.  With --full, the data are
+the Spiking Heidelberg Digits (SHD) and the Spiking Speech Commands (SSC), if their
+files are in the data folder, or recordings of the Free Spoken Digit Dataset
+(FSDD).  With --full, a recurrent network of 1,024 neurons is added.  The training
+words of the network of 1,024 neurons have jittered times, jittered channels and
+additional random events.  The published test accuracy of a network of this size is
+0.832 on SHD [CSSZ20].  If FSDD is in the data folder, classifiers trained on
+synthetic English digits are tested on FSDD.  The figure follows the comparison of
+losses and of time steps in [CSSZ20].
 """
 
 import os
@@ -92,8 +93,8 @@ def conditions(size):
 def gather(results):
     """Return a dict that maps "NAME CONDITION" to the test accuracies.
 
-    Each value is an array of shape (repeats,).  NAME is a data set.  Accuracies
-    (repeats, spreads) on jittered words have the names "NAME CONDITION, jittered".
+    Each value is an array of shape (repeats,).  NAME is a data set.  The key "NAME
+    CONDITION, jittered" holds the accuracies (repeats, spreads) on jittered words.
     """
     found = {"names": [], "spreads": np.array(spoken_networks.SPREADS)}
     for r in (r for r in results if "accuracy" in r):

@@ -18,8 +18,8 @@ resonators with frequency F and bandwidth b,
     B = 2 exp(-pi b / 48000) cos(2 pi F / 48000)      (4)  [K80]
 
 Three of the resonators change every 5 ms, and five are constant.  In nasal
-sounds, the track `nose` is the weight with which a signal z replaces y.  The
-signal z results from y by another pole (A', B', C') and a zero (A, B, C),
+sounds, the track `nose` is the weight with which a signal z replaces y.  A
+filter with a pole (A', B', C') and a zero (A, B, C) computes z from y,
 
     z[k] = B' z[k-1] + C' z[k-2]
            + A'/A (y[k] - B y[k-1] - C y[k-2])                   (5)
@@ -37,10 +37,10 @@ added, and the sum is scaled to a given loudness,
     audio = min(loudness / rms, 0.95 / peak) sound               (7)
 
 Derivation.  Eq. (3) differentiates the flow to model the radiation from the
-    lips.  The derivative is a difference of samples, which averages over a
-    sample and causes less aliasing than samples of the derivative.  Eq. (4)
-    has gain 1 at 0 Hz, and eq. (6) has gain 1 near the centre frequency.  When
-    the coefficients change, the previous outputs y remain in use, so that the
+    lips.  The code uses differences of flow samples, because these differences
+    cause less aliasing than samples of the derivative.  Eq. (4) has gain 1 at
+    0 Hz, and eq. (6) has gain 1 near the centre frequency.  When the
+    coefficients change, the previous outputs y remain in use, so that the
     sound has no clicks.
 Exact.  The filters are computed exactly: after a change of coefficients, a
     resonator still reads its own previous outputs.
@@ -49,9 +49,9 @@ Approximate.  The model of speech has no interaction between vocal folds and
     each friction noise is constant in time.
 Cost.   The synthesis of a word of 0.6 s takes 4 ms, and memory for 8 arrays
     with one entry per sample.
-Departures.  [K80] does not interpolate.  In [K80], friction has separate
-    resonators; in this module, friction has band-pass filters.  Formants
-    above the third are those of a uniform tube.
+Departures.  [K80] does not interpolate tracks.  In [K80], friction has separate
+    resonators; in this module, friction has band-pass filters.  The
+    formants above the third are the formants of a uniform tube.
 
 [K80] D. H. Klatt, J. Acoust. Soc. Am. 67, 971-995, 1980.
 [KK90] D. H. and L. C. Klatt, J. Acoust. Soc. Am. 87, 820-857, 1990.
@@ -73,7 +73,7 @@ WIDTHS = 60.0, 80.0, 120.0                          # of the first three formant
 def _within(name, value, low, high, *shape):
     """Check that a value is an array of shape `shape` with entries in [low, high].
 
-    Return the array as floats.  None in the shape allows any length above 0.
+    Return the array as floats.  An entry None in `shape` allows any length above 0.
     """
     a = np.asarray(value)
     fits = a.ndim == len(shape) and all(

@@ -254,7 +254,7 @@ def scores(classifier, counts):
 def _array(name, value, *shape):
     """Check that a value is finite and of the given shape; return it as float64.
 
-    None in the shape allows any length above 0.
+    An entry None in `shape` allows any length above 0.
     """
     a = np.array(value, np.float64)
     if a.ndim != len(shape) or not a.size or not np.isfinite(a).all() or any(

@@ -7,14 +7,14 @@ sounds (`WORDS`), and each sound has a row of acoustic parameters
 (`PHONEMES`).  A plan holds tracks, which are time courses of these
 parameters.  The function `formants.synthesise` converts tracks to sound.
 Between the targets y of two successive sounds, a track changes linearly
-during the glide of the later sound.  With `next` for the glide of the next
-sound, a track is
+during the glide of the later sound.  Let `next` be the duration of the glide
+of the next sound.  A track is then
 
     y(t) linear through (start + glide/2, y) and (stop - next/2, y)   (1)
 
 In a sound that is too short for its glides, neither point passes the middle
-of the sound.  The formants in the table are those of a vocal tract of
-17.5 cm.  A speaker with another tract length has the formants
+of the sound.  The table lists the formants of a vocal tract of 17.5 cm.  A
+speaker with another tract length has the formants
 
     F = 0.175 m / length * accent * F_table                      (2)
 
@@ -41,7 +41,7 @@ Approximate.  No parameter is fitted to recordings.  Speakers are adults.
     Speakers differ in pitch, tract length, rate, loudness, breathiness,
     noise and vowels, but not in dialect.  The utterances of a speaker vary
     in durations, formants, levels and pitch.
-Cost.   A plan takes 0.3 ms.  An utterance depends only on the seed, speaker,
+Cost.   Planning takes 0.3 ms.  An utterance depends only on the seed, speaker,
     word and repeat, so that each utterance can be made separately.
 Departures.  [CSSZ20] recorded twelve people.
 
@@ -156,7 +156,9 @@ class Plan(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Hold the speaker, label and repeat of each utterance, and the split."""
+    """Hold the speaker, label and repeat of each utterance, and the training and test
+    set.
+    """
 
     seed: int
     speaker: np.ndarray     # (N,) int64

@@ -92,8 +92,8 @@ def penalty(spikes, o):
 
     The spikes are of shape (T, B, n).  The penalty "bounds" penalises neurons that do
     not spike in a word, and layers whose neurons fire more than 100 spikes per word on
-    average.  The regularisation strengths are those of the authors' code.  The penalty
-    "total" is that of the authors' tutorial.  This penalty is the sum of two terms: the
+    average.  The regularisation strengths are taken from the authors' code.  The
+    penalty "total" follows the authors' tutorial and is the sum of two terms: the
     number of spikes of the layer in a mini-batch, and the squared number of spikes of a
     neuron in the mini-batch, averaged over neurons.
     """
@@ -236,19 +236,16 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt):
-    """Return the duration of the binned words, in seconds.
+    """Return the common duration of all binned words, in seconds.
 
-    The duration is that of the longest word, at most LONGEST, rounded up to whole
-    steps.
+    The common duration is the duration of the longest word, but at most LONGEST,
+    rounded up to whole time steps.
     """
     return dt * int(np.ceil(min(words.duration.max(), LONGEST) / dt + 1e-9))
 
 
 def changed(words, index, generator, o, longest):
-    """Return a copy of the data set in which the words in `index` are perturbed.
-
-    The perturbation is random.
-    """
+    """Return a copy of the data set with random changes to the words in `index`."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -417,7 +414,7 @@ def add(listed, condition, name, folder, seed, repeat, before, setting="own", **
 
     before : indices of the jobs that make the data set.
     setting : "own", "paper" or "tutorial"; used for data from files only.
-    more : options that replace those of the condition.
+    more : options that override the options of the condition.
     """
     kind, options = CONDITIONS[condition]
     label = condition if setting in ("own", "paper") else f"{condition}, {setting}"

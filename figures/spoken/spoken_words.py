@@ -1,11 +1,12 @@
 """Make or read the data sets of spoken digits for the figures of [CSSZ20].
 
-By default, the words are synthetic: `speech` plans words, `formants`
-synthesises sound, and the cochlea model converts the sound to spikes of 70
-channels.  Each word depends only on the seed and on its own index.  Each job
-`part` therefore makes a share of the words, and `joined` combines the shares.
-The job `recorded` converts recordings of the Free Spoken Digit Dataset (FSDD), and
-`stored` reads files in the format of the Spiking Heidelberg Digits (SHD).
+By default, the words are synthetic: `speech` plans words, `formants` synthesises
+sound, and the cochlea model converts the sound to spikes of 70 channels.  Each
+word depends only on the seed and on its own index.  Each call of the job `part`
+therefore makes a share of the words, and the function `joined` combines the
+shares.  The job `recorded` converts recordings of the Free Spoken Digit Dataset
+(FSDD), and `stored` reads files in the format of the Spiking Heidelberg Digits
+(SHD).
 """
 
 import functools
@@ -103,9 +104,10 @@ def hear(sounds, generators, channels=CHANNELS):
 
 
 def packed(events, **more):
-    """Return a dict of the events of all words, with one joined array for each name.
+    """Join the events of all words into one array of times and one array of units.
 
-    The result also holds the number of events of each word, and the fields `more`.
+    The returned dict also holds the number of events of each word, and the fields
+    `more`.
     """
     times, units = zip(*events, strict=True)
     return {"times": np.concatenate(times).astype(np.float32),
@@ -132,8 +134,7 @@ def part(seed, speakers, repeats, first, parts=PARTS):
 
 
 def schedule(seed, speakers, repeats):
-    """Return the speaker, the digit and the set of each word, which depend on the seed.
-    """
+    """Return the speaker, the digit and the set of each word."""
     number = int(seeds.rng(seed, "spoken", "data", 0).integers(2 ** 31))
     return speech.schedule(number, speakers, repeats, HELD_OUT, SHARE)
 
@@ -237,8 +238,8 @@ def words(name, folder, before):
 def moved(made, real):
     """Return a data set that trains on synthetic words and tests on recorded words.
 
-    It has the English words of `made` for training, and all words of `real` for
-    testing.
+    The training words are the English words of `made`, and the test words are all words
+    of `real`.
     """
     own = np.flatnonzero(made.label < 10)
     return Words([made.times[i] for i in own] + real.times,
@@ -263,9 +264,9 @@ def joined(parts):
 
 
 def sets(words):
-    """Return the word indices of each set that `SETS` names.
+    """Return three arrays of word indices, one for each set of words in `SETS`.
 
-    The known speakers are the speakers of the training words.
+    Known speakers are the speakers of the training words.
     """
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in

@@ -1,12 +1,12 @@
 """A hundred spiking neurons learn to write a picture
 
 The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat every
-3.5 s.  It has a hidden layer, and 100 output neurons that must spike where a picture
-has ink.  The default run lasts 56 s and uses 32 hidden neurons.  The cost is the root
-mean square of the filtered output error e over 10.5 s, which is three trials.  Without
+3.5 s.  The network has a hidden layer, and 100 output neurons that must spike where a
+picture has ink.  The default run lasts 56 s and uses 32 hidden neurons.  The cost is
+the root mean square of the filtered output error e over three trials (10.5 s).  Without
 a hidden layer, the final cost is at most 0.85 of the cost before learning.  With
 symmetric feedback, the final cost is lower than the cost before learning.  With random
-feedback, the final cost is higher than that of the network without a hidden layer.
+feedback, the final cost is higher than without a hidden layer.
 
 With --full (128 hidden neurons), the claim is that the costs after 1,000 s have the
 same order as in [ZG18]: symmetric feedback < no hidden layer < random feedback.
@@ -24,9 +24,9 @@ these files are counted from 0, and the trial duration is rounded up to a multip
 
 As in the published code, the learning rate is 1 mV (0.1 mV after 800 s), and the
 standard deviation of the initial weights is 50 mV / sqrt(fan-in).  The regulariser has
-strength 1 and exponent 4.  Its scaling follows the published code and is about 5 times
-the scaling in the paper.  The regulariser with e^2 has strength 1e-4, because e^2 is
-about 1e4 / s^2 in hidden neurons with random feedback.
+strength 1 and exponent 4.  The scaling of the regulariser follows the published code
+and is about 5 times the scaling in the paper.  The regulariser with e^2 has strength
+1e-4, because e^2 is about 1e4 / s^2 in hidden neurons with random feedback.
 """
 
 import math

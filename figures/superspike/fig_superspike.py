@@ -80,8 +80,8 @@ def single_neuron(seeds, loops, seed):
 def synapse(loops, blocks, seed):
     """Return the variables of the online rule at one synapse, after `loops` trials.
 
-    The synapse with the largest range of the summed product of error and eligibility is
-    chosen.
+    The function selects the synapse whose summed product of error and eligibility has
+    the largest range.
     """
     x, layers = neurons(seed, [0], np.float64)
     times = training.equidistant(TARGETS)

@@ -1,13 +1,13 @@
 """Four hidden neurons learn from the error of one output
 
 The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat every
-0.5 s.  It has four hidden neurons, and one output neuron that must spike at five target
-times in each trial.  All neurons are silent before training.  The output error reaches
-the hidden neurons through the transposed output weights (symmetric feedback), through
-fixed random weights (random feedback), or unweighted (uniform feedback).  A network
-hits all targets if its output neuron fires exactly one spike within 5 ms of each target
-and no other spike.  With each kind of feedback, at least 6 of 8 networks hit all five
-targets within 300 trials (150 s).
+0.5 s.  The network has four hidden neurons, and one output neuron that must spike at
+five target times in each trial.  All neurons are silent before training.  The output
+error reaches the hidden neurons through the transposed output weights (symmetric
+feedback), through fixed random weights (random feedback), or unweighted (uniform
+feedback).  A network hits all targets if its output neuron fires exactly one spike
+within 5 ms of each target and no other spike.  With each kind of feedback, at least 6
+of 8 networks hit all five targets within 300 trials (150 s).
 
 With random feedback, at least three quarters of the hidden neurons acquire an output
 weight with the same sign as their fixed feedback weight.  Hidden neurons with a

@@ -1,15 +1,15 @@
 """RMSprop and RMaxProp work over a wider range of learning rates than a fixed rate
 
-The task is that of figure `superspike_hidden`, with five target spikes, four hidden
-neurons and symmetric feedback.  Inputs and initial weights are the same for every
-learning rate.  For each network, the mean cost of the last 20 trials is divided by the
-cost before training.  A learning rate is usable if the median of this ratio over
-networks is at most 0.6.  RMSprop divides the gradient of each synapse by the running
-root mean square of this gradient.  RMaxProp divides the gradient by the running maximum
-of its absolute value.  The usable learning rates of RMSprop and of RMaxProp span at
-least half a decade more than the usable fixed rates.  With a fixed rate, learning also
-succeeds, but each network has its own narrow range of usable rates.  If the usable
-range lies between two learning rates of the grid, its span counts as 0.
+This figure uses the task of the figure `superspike_hidden`, with five target spikes,
+four hidden neurons and symmetric feedback.  Inputs and initial weights are the same for
+every learning rate.  For each network, the mean cost of the last 20 trials is divided
+by the cost before training.  A learning rate is usable if the median of this cost ratio
+over networks is at most 0.6.  RMSprop divides the gradient of each synapse by the
+running root mean square of this gradient.  RMaxProp divides the gradient by the running
+maximum of its absolute value.  The usable learning rates of RMSprop and of RMaxProp
+span at least half a decade more than the usable fixed rates.  With a fixed rate,
+learning also succeeds, but each network has its own narrow range of usable rates.  If
+the usable range lies between two learning rates of the grid, its span counts as 0.
 
 Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
 --full).  The span is the length of the longest contiguous series of usable learning

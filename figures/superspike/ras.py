@@ -19,7 +19,7 @@ Each time is read as the nearest float64 value, and `write_ras` writes enough di
 restore this value exactly.  Spikes may have equal times, even in the same unit.  A last
 line without a line end is rejected, because the line may be incomplete: the unit number
 1 may be the beginning of 17.  While reading, the memory holds 16 bytes per spike and
-one block of lines.  At the end of the file, it rises to 32 bytes per spike.
+one block of lines.  At the end of the file, the memory use rises to 32 bytes per spike.
 """
 
 import os

@@ -78,8 +78,8 @@ def classification(heard, spikes, labels, ends, *, outside="free"):
 
     The signal is -1 for each spike of a wrong output unit.  If the correct unit
     does not spike within a window, its signal is 1 in the last step of the window.
-    The paper does not state whether spikes between windows are errors; the argument
-    `outside` decides this.
+    The paper does not state whether spikes between windows are errors, so the
+    argument `outside` determines how these spikes are treated.
 
     Parameters
     ----------
@@ -101,7 +101,6 @@ def classification(heard, spikes, labels, ends, *, outside="free"):
         Value to pass for the next block.
     signal : (T, B, k) float
         Error signal, in the dtype of the spikes.
-
     """
     spikes = _floats("spikes", spikes, 3)
     labels, ends, heard = _windows(spikes, labels, ends, heard)
@@ -122,7 +121,7 @@ def classification(heard, spikes, labels, ends, *, outside="free"):
 def _windows(spikes, labels, ends, heard):
     """Check `labels`, `ends` and `heard`, and return them as arrays.
 
-    The first two are of shape (T, B), and `heard` is of shape (B,).
+    `labels` and `ends` are of shape (T, B), and `heard` is of shape (B,).
     """
     T, B, k = spikes.shape
     labels, ends, heard = np.asarray(labels), np.asarray(ends), np.asarray(heard)

@@ -1,11 +1,11 @@
 """Train spiking networks on the tasks of [ZG18] with the SuperSpike rule.
 
 The figures on [ZG18] share this module.  The module provides frozen Poisson inputs,
-target spike trains, and a picture as a spike raster.  It trains B independent networks
-in parallel.  Each network has its own weights and inputs, and its results do not depend
-on the other networks.  Time is divided into blocks of 0.5 s, the interval between
-weight updates in the paper.  Blocks follow each other without a pause, and no state is
-ever reset.
+target spike trains, and a picture as a spike raster.  The module trains B independent
+networks in parallel.  Each network has its own weights and inputs, and its results do
+not depend on the other networks.  Time is divided into blocks of 0.5 s, the interval
+between weight updates in the paper.  Blocks follow each other without a pause, and no
+state is ever reset.
 
 Values that the paper does not give are taken from the published code.  The running
 maximum v of RMaxProp decays once per block, with a time constant of 30 s, and the eps
@@ -104,7 +104,7 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
 def weights(generators, n, m, scale_v):
     """Sample initial weights of shape (B, n, m).
 
-    Their standard deviation is scale_v / sqrt(m).
+    The standard deviation of the weights is scale_v / sqrt(m).
     """
     return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
                      for generator in generators]).astype(np.float32)

@@ -7,8 +7,8 @@ then returns the derivative of the loss with respect to the drive, under the nam
 The results of one network do not depend on the other networks.
 
 T is the number of time steps, N the number of networks, and B the number of patterns.
-Each layer has m inputs and n neurons.  Its weights have shape (N, n, m), and its spikes
-have shape (T, N, B, n).
+Each layer has m inputs and n neurons.  The weights of a layer have shape (N, n, m), and
+the spikes have shape (T, N, B, n).
 """
 
 import numpy as np

@@ -17,8 +17,8 @@ once per image, and both gradients reach nearly the same accuracy.
 
 The right panels show three test images, their input spikes, the spikes of the trained
 hidden layer, and the membrane potentials of the readouts.  The blue line is the readout
-of the correct class.  The predicted class is that of the readout whose membrane
-potential has the highest maximum over time.  A dot marks this maximum.
+of the correct class.  The readout with the highest membrane potential at any time
+determines the predicted class.  A dot marks this maximum of the membrane potential.
 
 This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
 --full, a network with 784 inputs learns Fashion-MNIST and MNIST with the
@@ -165,7 +165,7 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 def gather(results):
     """Stack the learning curves of all jobs.
 
-    The example activity is that of the first job.
+    The activity for some example images is taken from the first job.
     """
     kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
     conditions = list(dict.fromkeys(kinds))

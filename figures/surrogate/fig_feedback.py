@@ -5,16 +5,16 @@ readout always learns from its own error.  The hidden layers receive their error
 of five ways.  Backpropagation uses the transposed forward weights.  Feedback alignment
 sends the error from each layer to the layer below through fixed random weights.  Direct
 feedback sends the readout error to each hidden layer through fixed random weights.
-Event-driven random backpropagation uses the same feedback, but its surrogate derivative
-is a boxcar and its input spikes are not filtered.  With local errors, each hidden layer
-learns from the error of its own fixed random readout.  All rules start from the same
-initial weights.
+Event-driven random backpropagation uses the feedback weights of direct feedback, but
+its surrogate derivative is a boxcar and its input spikes are not filtered.  With local
+errors, each hidden layer learns from the error of its own fixed random readout.  All
+rules start from the same initial weights.
 
 Backpropagation reaches a mean test accuracy of at least 0.88.  Compared with
 backpropagation, feedback alignment and direct feedback lose at most 0.1 in mean test
 accuracy, and local errors lose at most 0.15.  Event-driven random backpropagation
-ignores the neuron dynamics and the reset.  Its mean test accuracy is at least 0.7
-(chance is 0.1).  With longer training (--full), event-driven random backpropagation
+ignores the neuron dynamics and the reset, and reaches a mean test accuracy of at least
+0.7 (chance is 0.1).  With longer training (--full), event-driven random backpropagation
 reaches 0.80, whereas all other rules approach the accuracy of backpropagation, 0.95.
 Fixed random feedback weights work because the forward weights adapt to the feedback
 weights during training.  The cosine between the feedback-alignment gradient and the
@@ -22,9 +22,9 @@ exact gradient (backpropagation) therefore starts near 0 and rises.
 
 The bottom panels show networks with three hidden layers that learn from local errors.
 The local gradient of each layer is only partly aligned with the end-to-end gradient.
-The mean test accuracy is at least 0.02 lower than after end-to-end training.  Bands
-show the range over seeds.  This figure corresponds to [NMZ19] fig. 5, which is a
-schematic of these rules and contains no numbers.
+With local errors, the mean test accuracy is at least 0.02 lower than after end-to-end
+training.  Bands show the range over seeds.  This figure corresponds to [NMZ19] fig. 5,
+which is a schematic of these rules and contains no numbers.
 """
 
 import numpy as np
@@ -127,7 +127,7 @@ def gradients(rule, weights, x, labels, run, drecord, fixed):
 
 
 def cosines(rule, weights, x, labels, fixed):
-    """Return the cosines between the gradient of a rule and that of backpropagation.
+    """Return the cosines between the gradients of a rule and of backpropagation.
 
     The list holds one cosine for each hidden layer.
     """

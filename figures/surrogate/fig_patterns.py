@@ -7,12 +7,12 @@ so the true gradient of the hidden layer is exactly 0.  With the true gradient, 
 readout learns, and the mean accuracy is at most 0.62.
 
 If the membrane potential of a readout never exceeds its resting value 0, its maximum
-over time is 0.  If this holds for both readouts, the two classes tie.  As in the
+over time is 0.  If both readouts never exceed 0, the two classes tie.  As in the
 tutorial, a tie counts as class 0.  The gradient cannot resolve a tie, because the
-gradient is taken at the time of the maximum.  This time precedes the first hidden
-spike, when no weight affects the readouts.  The accuracy of a seed therefore depends on
-the number of ties.  A further claim states the accuracy when each tie counts as half
-correct.
+gradient is taken at the time of the maximum.  In a tie, this time precedes the first
+hidden spike, so no weight affects the readouts yet.  The accuracy of a seed therefore
+depends on the number of ties.  A further claim states the accuracy when each tie counts
+as half correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 A pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000

@@ -3,15 +3,15 @@
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
 network.  The loss is evaluated on a line in weight space, through the initial and the
 trained hidden weights.  At 99 % or more of the points on this line, the true derivative
-of the loss is exactly 0, and the loss jumps between these points.  The surrogate
-derivative equals the true derivative of a smooth network, the anchored network, which
-is defined in `refsnn.checks`.  The difference between these two derivatives is at most
-1e-6 of the largest surrogate derivative.  With each of seven surrogates, training
-reduces the loss of the median network to less than half of its initial value.
+of the loss is exactly 0, and the loss jumps between these points.  The module
+`refsnn.checks` defines a smooth network, the anchored network.  The true derivative of
+the anchored network equals the surrogate derivative: the difference is at most 1e-6 of
+the largest surrogate derivative.  With each of seven surrogates, training reduces the
+loss of the median network to less than half of its initial value.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All surrogate derivatives have the
-same peak value (1) and the same area (2/3 of the threshold).  Thus they differ only in
-shape.
+same peak value (1) and the same area (2/3 of the threshold).  Thus the surrogate
+derivatives differ only in shape.
 """
 
 import numpy as np

@@ -42,8 +42,7 @@ Derivation.  Let dA be the total derivative dL/dA.  The readout filters
     The readout is linear.  A block is therefore one matrix product, where
     K holds the responses of (5)-(6) to unit inputs and unit states:
 
-    (out[s..s+c-1], out[s+c], R[s+c]) = K (W_out S[s..s+c-1], out[s], R[s])
-                                                                    (18)
+    (out[s:s+c+1], R[s+c]) = K (W_out S[s:s+c], out[s], R[s])       (18)
 Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
     sigmoid and through_reset=False, and `record` agrees with
     `lif.simulate` and `lif.readout`.  Rounding can change a spike if the
@@ -51,13 +50,13 @@ Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B n) memory.
     Inference takes O(n) time per event, O(B n k) time per step and
     O(B n + T B k) memory.
-Departures.  [NMZ19] uses gain 1 and threshold 1, and its gradient passes
-    through the reset.  Neurons have no refractory period, and `record`
-    supports no recurrent weights.
+Departures.  In [NMZ19], gain and threshold are 1, and the gradient passes
+    through the reset.  Unlike in `lif`, there is no refractory period.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
+import math
 import re
 from typing import NamedTuple
 
@@ -74,12 +73,8 @@ WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 
 class Tape(NamedTuple):
-    """Hold the record of a simulation, and its buffers.
-
-    A neuron spikes in the steps in which ``tape.mem > 1``.
-    """
-
-    mem: np.ndarray
+    """Hold the record of a simulation, and its buffers."""
+    mem: np.ndarray             # (T, B, n) u; S = 1 where u > 1
     blocks: list
     weights: tuple
     constants: tuple
@@ -142,8 +137,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Simulate the hidden layer, and return I after the last time step.  The
-    values of u and W_out S at all steps are written to the buffers."""
+    """Write u and W_out S at all steps to the buffers; return the final I."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -168,8 +162,7 @@ def _hidden(tape):
 
 
 def _readout(record, alpha, beta):
-    """Replace the readout input in `record` by the readout potential.  The
-    array `record` has the shape (T, B, k) and is changed in place."""
+    """Replace the readout input (T, B, k) by the readout potential, in place."""
     syn, mem, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -181,24 +174,18 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Split the input into blocks of `c` time steps.  Each block is a matrix
-    with one row for each time step and sample, and m columns."""
+    """Split the input into matrices (c B, m), one for each block of c steps."""
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
-    ends = [x.indptr[row:row + c * B + 1] for row in range(0, x.shape[0], c * B)]
-    return [sparse.csr_matrix((x.data[e[0]:e[-1]].astype(dtype, copy=False),
-                               x.indices[e[0]:e[-1]], e - e[0]),
-                              shape=(len(e) - 1, x.shape[1])) for e in ends]
+    x = x.astype(dtype, copy=False)
+    return [x[row:row + c * B] for row in range(0, x.shape[0], c * B)]
 
 
 def _aligned(shape, dtype):
-    """Return an array of zeros that is aligned to 64 bytes.  The alignment
-    makes vectorised code fast."""
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start:start + size].view(dtype).reshape(shape)
+    """Return zeros aligned to 64 bytes, for fast vectorised code."""
+    raw = np.zeros(math.prod(shape) * dtype.itemsize + 64, np.uint8)
+    return np.ndarray(shape, dtype, raw, -raw.ctypes.data % 64)
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
@@ -239,14 +226,12 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         *found, last = _backward(tape, c, dspikes)
     unread = dout[:2], None if dspikes is None else dspikes[:1]     # affects no result
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
-        raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
-                         "must be finite")
+        raise ValueError("dout or dspikes has NaN or infinite entries, or overflows")
     return tuple(found)
 
 
 def _backward(tape, c, dspikes):
-    """Apply eqs. (7)-(12) backward in time.  Return the derivatives dW, dV,
-    dW_out and dI[0] of the loss."""
+    """Apply eqs. (7)-(12) backward in time.  Return dW, dV, dW_out and dI[0]."""
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
@@ -277,11 +262,10 @@ def _backward(tape, c, dspikes):
             du *= beta
             du += dS[i]                                                    # (10)
         dsyn, S, x = dsyn.reshape(-1, n), S.reshape(-1, n), tape.blocks[start // size]
-        dW += x.T @ dsyn if sparse.issparse(x) else dsyn.T @ x             # (11)
+        dW += dsyn.T @ x                                                   # (11)
         if V is not None:
             dV += dsyn.T @ S
         dW_out += credit.T @ S                                             # (12)
-    dW = dW.T if sparse.issparse(x) else dW
     return dW * scale, None if V is None else dV * scale, dW_out, carry
 
 
@@ -298,12 +282,8 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     ----------
     x : (T * B, m) scipy.sparse CSR
         Events; row t * B + b holds the events of step t and pattern b.
-    W, W_out : (n, m) float and (k, n) float
-        Input and readout weights.  The result has the dtype of W.
-    steps : int
-        Number of steps T.
-    alpha, beta, gain, threshold, reset
-        Constants as for `forward`; alpha and beta must be at least 1e-9.
+    W, W_out, steps, alpha, beta, gain, threshold, reset
+        As for `forward`; alpha and beta must be at least 1e-9.
 
     Returns
     -------
@@ -327,9 +307,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Simulate all blocks of time steps, eqs. (13)-(17).  Return W_out S at
-    all steps in an array of shape (T, B, k), and the final values of y and
-    v."""
+    """Apply eqs. (13)-(17).  Return W_out S (T, B, k), and the final y and v."""
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -356,8 +334,7 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 
 def _filtered(sent, alpha, beta):
-    """Replace the readout input `sent` by the readout potential, eq. (18).
-    The filter is applied to blocks of c time steps."""
+    """Replace the readout input `sent` by the readout potential, eq. (18)."""
     T, B, k = sent.shape
     c = min(T, 64)
     step = np.arange(c + 1)
@@ -387,7 +364,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     Parameters
     ----------
     x, W, W_out, steps, alpha, beta, gain, threshold, reset
-        Arguments as for `record`.
+        As for `record`.
 
     Returns
     -------
@@ -399,8 +376,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _constants(least, dtype, *values):
-    """Check alpha, beta, gain and threshold, and return them.  A test that is
-    faster than `_arrays` is used for Python floats."""
+    """Check the constants of the model; use `_arrays` only for unusual values."""
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
@@ -410,8 +386,7 @@ def _constants(least, dtype, *values):
 
 
 def _input(x, m, steps):
-    """Check the input `x`, and return `x`, T and B. NaN entries are not
-    detected here, but in `forward`."""
+    """Check the input and return `x`, T and B; the caller detects NaN in `x`."""
     if sparse.issparse(x):
         B = _batch(x, m, steps)
         return x, x.shape[0] // B, B
@@ -424,8 +399,7 @@ def _input(x, m, steps):
 
 
 def _batch(x, m, steps):
-    """Check the sparse events `x`, and return the batch size B. NaN and
-    infinite entries are not detected here, but by the caller."""
+    """Check the sparse events and return B; the caller detects NaN in `x`."""
     if type(steps) is not int or steps < 1:
         steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \

@@ -6,14 +6,13 @@ The network is a tanh network with inputs x and states h,
     h[t] = tanh(W x[t] + V h[t-1])
 
 RTRL propagates the influence matrix M[t] = dh[t]/dtheta of the weights
-theta = [W | V] together with the state.  Row i of theta holds the c
-weights into neuron i, with c = m + n.  Column i c + j of M belongs to
-theta_ij.  Each weight directly affects one neuron only.  The n x (n c)
-matrix D(z) therefore has z_j in row i, column i c + j, and 0 elsewhere:
+theta = [W | V] from M[-1] = 0 on.  Row i of theta holds the c weights into
+neuron i, with c = m + n.  Column i c + j of M belongs to theta_ij.  Each
+weight directly affects one neuron only.  Therefore, the n x (n c) matrix
+D(z) has z_j in row i, column i c + j, and 0 elsewhere:
 
-    M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1])),
-    M[-1] = 0                                      (1)  [WZ89]
-    dL/dtheta = sum_t q[t]^T M[t]                  (2)  [WZ89]
+    M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1]))     (1)  [WZ89]
+    dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
 where q[t] is the derivative of the loss at step t with respect to h[t].
 Each term of (2) is available at step t.
@@ -65,8 +64,8 @@ def step(M, x, before, h, V, out=None):
     Returns
     -------
     (B, n, n (m + n)) float
-        Influence matrix M after the step.  The gradient of the loss at this
-        step is the sum of q[b, i] M[b, i] over b and i, in shape (n, m + n).
+        Influence matrix M[t].  The sum of q[b] M[b] over the batch is the term
+        of eq. (2) for this step, with the entries of [W | V] row by row.
     """
     shape = np.shape(h)
     if len(shape) != 2 or not _fit((V, 2 * shape[1:]), (before, shape), (h, shape),
@@ -77,7 +76,7 @@ def step(M, x, before, h, V, out=None):
     shape = (*h.shape, h.shape[1] * z.shape[1])
     M = np.zeros(shape, V.dtype) if M is None else \
         np.ascontiguousarray(_unread("M", M, shape, V.dtype))
-    out = _buffer("out", out, shape, V.dtype, (M, x, before, h, V))
+    out = _buffer(out, shape, V.dtype, (M, x, before, h, V))
     for b in range(len(h)):
         np.matmul(slope[b][:, None] * V, M[b], out=out[b])
         view = _diagonal(out[b], 0, z.shape[1])
@@ -86,8 +85,7 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, c):
-    """Return a view of the entries of `M` to which D is added.  The columns of
-    `M` belong to the weights into the neurons from `first` on."""
+    """Return a view of the entries of `M` that D changes, from neuron `first` on."""
     k = M.shape[1] // c
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
@@ -135,9 +133,8 @@ def gradient(x, V, h, dh, h0=None):
 
 
 def _block(J, slope, z, q, first):
-    """Return the sum of eq. (2) for one sequence and one block of neurons.
-    The result belongs to the weights into these neurons, which begin with
-    neuron `first`."""
+    """Return the gradient (2) of one sequence for the weights into some neurons,
+    from neuron `first` on."""
     (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
     M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
@@ -155,39 +152,34 @@ def _block(J, slope, z, q, first):
 
 
 def _fit(*pairs):
-    """Return True if all arrays pass a quick test, without `_arrays`.
-    Each array must have the shape that is paired with it and the dtype of the
-    first array, and its sum of squares must be finite.  If the test fails,
-    `_arrays` checks the arrays."""
+    """Return True if all arrays have the paired shapes, one dtype and a finite
+    sum of squares.  This test is faster than `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
         and math.isfinite(np.vdot(a, a)) for a, shape in pairs)
 
 
-def _buffer(name, value, shape, dtype, others):
-    """Check the buffer `value`, and return it.  If `value` is None, return a
-    new array."""
-    if value is None:
+def _buffer(out, shape, dtype, others):
+    """Check the buffer `out`, or return a new buffer if `out` is None."""
+    if out is None:
         return np.empty(shape, dtype)
-    _unread(name, value, shape, dtype)
-    if not isinstance(value, np.ndarray) or not value.flags.c_contiguous \
-            or not value.flags.writeable:
-        raise ValueError(f"{name} is a {type(value).__name__}: must be an array that "
-                         "is writeable and C-contiguous")
-    if any(np.may_share_memory(value, other) for other in others):
-        raise ValueError(f"{name} shares memory with an argument: must be separate")
-    return value
+    _unread("out", out, shape, dtype)
+    if not (isinstance(out, np.ndarray) and out.flags.c_contiguous
+            and out.flags.writeable):
+        raise ValueError(f"out is a {type(out).__name__}: must be a writeable and "
+                         "C-contiguous array")
+    if any(np.may_share_memory(out, other) for other in others):
+        raise ValueError("out shares memory with an argument: must be separate")
+    return out
 
 
 def _unread(name, value, shape, dtype):
-    """Check the shape and the dtype of `value`, and return it as an array.
-    The entries of the array are not checked."""
-    array = np.asarray(value)
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(f"{name} is {array.dtype} {array.shape}: must be {dtype} "
-                         f"{shape}")
-    return array
+    """Return `value` as an array; check its shape and dtype, not its entries."""
+    a = np.asarray(value)
+    if a.shape != shape or a.dtype != dtype:
+        raise ValueError(f"{name} is {a.dtype} {a.shape}: must be {dtype} {shape}")
+    return a
 
 
 # ---- checks, the same in every module ----

@@ -2,8 +2,8 @@
 r"""This module computes Adam and synaptic intelligence in one memory pass.
 
 In large networks, memory bandwidth limits the speed of Adam, the path
-integral and the penalty gradient.  This module computes these three
-quantities block by block, and each block fits the cache.  Let g be the
+integral and the penalty gradient.  This module computes all three in one
+loop over blocks of the parameters that fit the cache.  Let g be the
 gradient of the task loss, theta the parameters, c the penalty coefficient,
 and t = 1, 2, ... the step.  Then
 
@@ -15,16 +15,13 @@ and t = 1, 2, ... the step.  Then
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  Multiplying numerator and denominator of Adam's update by s
-    gives (4), in which v needs no separate bias-correction pass.
-Exact.  Up to rounding, the results equal those of `optimisers.adam` for
-    the gradient g plus `si.penalty_gradient`, followed by `si.accumulate`
-    with Adam's update.
-Cost.   Each step reads each array once and writes each array at most once.
-    Two blocks are the only additional memory.
-Departures.  `parameters`, `path_integral` and the arrays of `state` are
-    updated in place.  The gradient is checked for NaN and infinity before
-    the update, and all other arrays after the update.
+Derivation.  In (4), the numerator and the denominator of Adam's update are
+    multiplied by s, so that v needs no pass for the bias correction.
+Exact.  Up to rounding, a step equals `optimisers.adam` with the gradient G
+    of (1), followed by `si.accumulate` with Adam's update.
+Cost.   Each step reads the gradient twice and all other arrays once, and
+    writes all updated arrays once.  Two blocks are the only extra memory.
+Departures.  Parameters, path integral and state are updated in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
@@ -41,11 +38,7 @@ BLOCK = 2**17           # bytes per block; five blocks fit the cache
 
 
 class State(NamedTuple):
-    """Hold the state of Adam.
-
-    The lists have one array for each parameter array.
-    """
-
+    """Hold the state of Adam, with lists of one array for each parameter array."""
     step: int                   # t, number of completed steps
     mean: List[np.ndarray]      # m
     scale: List[np.ndarray]     # v
@@ -60,12 +53,10 @@ def begin(parameters):
     Parameters
     ----------
     parameters : float array or list of float arrays
-        Parameters that the first `step` updates.
 
     Returns
     -------
     State
-        State in which all arrays are 0.
     """
     arrays = _lists("parameters", parameters)
     return State(0, *([np.zeros_like(a) for a in arrays] for _ in range(2)))
@@ -91,25 +82,23 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         State from `begin` or the previous step, updated in place.
     rate, beta1, beta2, eps : float
         Learning rate and constants of Adam, as for `optimisers.adam`.
-    path_integral : array or list of arrays, optional
-        Path integral of an `si.State`, updated in place; None skips eq. (6).
-    importance, anchor : array or list of arrays, optional
-        Importance and anchor of an `si.State`; pass both or neither.
+    path_integral, importance, anchor : array or list of arrays, optional
+        Fields of an `si.State`.  The path integral is updated in place.  Pass
+        both the importance and the anchor, or neither.
     strength : float
-        Penalty coefficient c >= 0: `factor` times `strength` in `si.Settings`.
+        Coefficient c >= 0, the `factor` times the `strength` of `si.Settings`.
 
     Returns
     -------
     State
-        State with the same arrays and the next step number.
 
     Raises
     ------
     ValueError
         If the gradient is not finite, or if an array to be updated shares
-        memory with another array.  In these cases, no array is modified.  The
-        error is also raised if another array has NaN or infinite entries, or
-        if eq. (1) overflows.  The updated arrays are then invalid.
+        memory with another array.  In these cases, no array is modified.  If
+        another array has NaN or infinite entries, or if eq. (1) overflows, the
+        error is raised after the update, and the updated arrays are invalid.
     """
     theta = _lists("parameters", parameters, written=True)
     g, none = _lists("gradient", gradient, theta), [None] * len(theta)
@@ -147,8 +136,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(arrays, t, adam, c):
-    """Apply eqs. (1)-(6) to one parameter array and its state, in place.
-    Return a sum of squares that reveals NaN and infinite values."""
+    """Apply eqs. (1)-(6) in place; return a sum of squares to detect NaN."""
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s
@@ -183,9 +171,7 @@ def _pass(arrays, t, adam, c):
 
 
 def _lists(name, value, like=None, written=False):
-    """Check `value`, and return it as a list of C-contiguous arrays.  If
-    `like` is given, the arrays must have the shapes and dtypes of `like`.  If
-    `written` is true, the arrays must be writeable."""
+    """Return `value` as a list of checked arrays, with the shapes of `like`."""
     arrays = list(value) if isinstance(value, (list, tuple)) else [value]
     if not arrays or (like is not None and len(arrays) != len(like)):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have "
@@ -194,11 +180,10 @@ def _lists(name, value, like=None, written=False):
         if not isinstance(a, np.ndarray) or a.dtype not in (np.float32, np.float64) \
                 or a.size == 0 or (a.shape, a.dtype) != (b.shape, b.dtype) \
                 or not a.flags.c_contiguous or (written and not a.flags.writeable):
-            what = f"{name}[{i}]" if isinstance(value, (list, tuple)) else name
             raise ValueError(
-                f"{what} is of {type(a)}, {getattr(a, 'dtype', None)}, {np.shape(a)}: "
-                f"must be C-contiguous{', writeable' * written}, float32 or float64, "
-                f"not empty{f', {b.dtype} {b.shape}' * (like is not None)}")
+                f"{name}[{i}] is of {type(a)}, {getattr(a, 'dtype', None)}, "
+                f"{np.shape(a)}: must be C-contiguous{', writeable' * written}, float32"
+                f" or float64, not empty{f', {b.dtype} {b.shape}' * bool(like)}")
     return arrays
 
 
@@ -215,8 +200,7 @@ def _numbers(theta, *numbers):
 
 
 def _apart(written, read):
-    """Raise an error if arrays overlap that must be separate.  An array that
-    will be updated must not share memory with any other array."""
+    """Refuse arrays that are updated and share memory with another array."""
     spans = sorted((a.__array_interface__["data"][0], a.nbytes, name, flag)
                    for group, flag in ((written, True), (read, False))
                    for name, arrays in group.items() for a in arrays)
@@ -230,8 +214,7 @@ def _apart(written, read):
 
 
 def _finite(gradient):
-    """Raise an error if the gradient has invalid entries.  An entry is invalid
-    if it is NaN or infinite, or if its square overflows."""
+    """Refuse a gradient if the square of an entry is NaN or infinite."""
     for i, a in enumerate(gradient):
         flat = a.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

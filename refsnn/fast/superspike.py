@@ -22,8 +22,9 @@ product of psi and the input trace, both delayed by `delay`.  The update is
     m = dt sum_t e[t] (alpha*p)[t]
         - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
 
-where rho is a coefficient, z_i is an exponential trace of S_i, and zeta =
-z_i^exponent, or z_i^exponent e^2 if chosen in superspike.py.
+where rho is a coefficient, z_i is an exponential trace of S_i, and zeta is
+z_i^exponent, z_i^exponent e^2, or z_i^exponent where |e| dt >= 1e-7 and 0
+elsewhere.  With drive="published", the first sum has a constant factor.
 
 Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
     g[s] = sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time.
@@ -39,7 +40,7 @@ Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
 Exact.  The results equal those of superspike.py up to rounding.
 Cost.   The time is O(T B n), plus O(n) for each input spike and O(B n m)
     for each block.  The memory is O(T B n + B n m).
-Departures.  The departures are those of superspike.py.
+Departures.  The departures are the same as in superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -59,11 +60,7 @@ WIDE = 64       # number of columns from which a loop is faster than lfilter
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of one time step.
-
-    The defaults hold for dt = 0.1 ms.
-    """
-
+    """Hold the coefficients of one time step, by default of dt = 0.1 ms."""
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -84,15 +81,11 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of a layer between two blocks of time steps.
-
-    In the shapes below, D is the delay in time steps.
-    """
-
+    """Hold the state of a layer between two blocks of time steps."""
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, remaining refractory steps
-    past_x: np.ndarray              # (D, B, m) input of the last D steps
+    past_x: np.ndarray              # (D, B, m) input of the last D = delay steps
     past_psi: np.ndarray            # (D, B, n) psi of the last D steps
     trace_rise: np.ndarray          # (B, m) z of the delayed input
     trace: np.ndarray               # (B, m) z~
@@ -104,15 +97,11 @@ class State(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Hold the activity of the neurons, and their input in sparse form.
-
-    The input x[t, b, j] is in row t B + b and column b m + j of `x`.
-    """
-
+    """Hold the activity of the neurons, and their input in sparse form."""
     spikes: np.ndarray              # (T, B, n)
     mem: np.ndarray                 # (T, B, n) V, before the reset
     psi: np.ndarray                 # (T, B, n) at most 1
-    x: csr_matrix                   # (T B, B m)
+    x: csr_matrix                   # (T B, B m), x[t, b, j] at [t B + b, b m + j]
 
 
 def rest(k, B, n, m, dtype=np.float64):
@@ -123,12 +112,8 @@ def rest(k, B, n, m, dtype=np.float64):
 
     Parameters
     ----------
-    k : Coefficients
-        Coefficients of superspike.py or of this module.
-    B, n, m : int
-        Numbers of replicas, neurons and inputs, at least 1.
-    dtype : float32 or float64
-        Dtype of all floating-point arrays.
+    k, B, n, m, dtype
+        `k` as for `forward`, and the others as for `superspike.rest`.
 
     Returns
     -------
@@ -139,25 +124,17 @@ def rest(k, B, n, m, dtype=np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
     B, n, m = _arrays("B () int in [1, inf), n () int in [1, inf), "
                       "m () int in [1, inf)", B, n, m)
-    D = _valid(k, np.dtype(dtype)).delay
+    shapes = _shapes(k, np.dtype(dtype), B, n, m)
     return State(**{name: np.zeros(shape, int if name == "held" else dtype)
-                    for name, shape in _shapes(D, B, n, m).items()})
-
-
-def _shapes(D, B, n, m):
-    shapes = {"past_x": (D, B, m), "past_psi": (D, B, n), "trace_rise": (B, m),
-              "trace": (B, m), "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
-    return {name: shapes.get(name, (B, n)) for name in State._fields}
+                    for name, shape in shapes.items()})
 
 
 def forward(k, state, W, x):
     """Simulate the neurons over a block of steps, eqs. (1)-(3).
 
     >>> k = Coefficients(syn=0.5, mem=0.5, gain=0.5, refractory=1)
-    >>> x = np.zeros((5, 1, 1))
-    >>> x[0] = 1
-    >>> state = rest(k, 1, 1, 1)
-    >>> state, block = forward(k, state, np.full((1, 1, 1), 0.03), x)
+    >>> x = np.array([1.0, 0, 0, 0, 0]).reshape(5, 1, 1)
+    >>> _, block = forward(k, rest(k, 1, 1, 1), np.full((1, 1, 1), 0.03), x)
     >>> block.spikes[:, 0, 0].tolist()
     [0.0, 1.0, 0.0, 0.0, 0.0]
 
@@ -176,8 +153,7 @@ def forward(k, state, W, x):
     Returns
     -------
     State
-        State with new `syn`, `mem` and `held`.  `accumulate` updates the
-        other fields.
+        State with new `syn`, `mem` and `held`, and the other fields as before.
     Block
         Activity and input of this block.
     """
@@ -186,9 +162,7 @@ def forward(k, state, W, x):
     drive = (x @ W.transpose(0, 2, 1).reshape(B * m, n)).reshape(-1, B * n)
     syn = state.syn.ravel()
     current, z, y = _cascade(drive, 0.0, k.syn, 1.0, syn, 0 * syn)         # (2)
-    mem, spikes, last, held = _membranes(
-        k.gain * current, state.mem.ravel(), state.held.ravel(), k.mem, k.threshold,
-        k.refractory)
+    mem, spikes, last, held = _membranes(k, state, k.gain * current)
     read = mem if k.before_reset else mem * ~spikes
     psi = 1 / np.square(1 + k.steepness * np.abs(read - k.threshold))      # (3)
     mem, psi, spikes = (a.reshape(-1, B, n) for a in (mem, psi, spikes.astype(W.dtype)))
@@ -216,27 +190,25 @@ def _packed(x, B, m, dtype):
     return x.astype(dtype, copy=False)
 
 
-def _membranes(current, mem, held, beta, threshold, refractory):
-    """Simulate the membrane potentials and spikes of a block, eq. (1).  Return
-    U before the reset and the spikes, both in the shape of `current`, and the
-    final values of `mem` and `held`."""
+def _membranes(k, state, current):
+    """Return U before the reset, spikes, final `mem` and `held` of a block."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
+    mem, held, beta = state.mem.ravel(), state.held.ravel(), k.mem
     free = (held == 0).astype(current.dtype)
     release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
-    for t, (row, drive, fired) in enumerate(zip(record, current, spikes,
-                                                strict=True)):
+    for t, (row, drive, fired) in enumerate(zip(record, current, spikes, strict=True)):
         np.multiply(mem, beta, out=row)
         row += drive                                                       # (1)
         if release:
             if release[0][0] == t:
                 free[release.popleft()[1]] = 1
             row *= free
-        np.greater(row, threshold, out=fired)
+        np.greater(row, k.threshold, out=fired)
         mem = row
         if np.count_nonzero(fired):
             mem = np.where(fired, 0, row)
             free[fired] = 0
-            release.append((t + 1 + refractory, fired))
+            release.append((t + 1 + k.refractory, fired))
     held = np.zeros_like(held)
     for step, units in release:
         held[units] = step - len(current)
@@ -244,8 +216,7 @@ def _membranes(current, mem, held, beta, threshold, refractory):
 
 
 def _cascade(drive, a, b, c, z, y):
-    """Apply filter (4) to the signal `drive`.  Return the output of the filter
-    and its final states z and y."""
+    """Return the output of filter (4) for input `drive`, and the final z and y."""
     if y.size < WIDE:
         first = np.concatenate([z[None], _lowpass(drive, a, z)])
         out = _lowpass(c * first[:-1], b, y)                               # (4)
@@ -269,24 +240,18 @@ def _lowpass(drive, decay, start):
 def accumulate(k, state, W, block, signal):
     """Integrate the error times the eligibility over a block, eqs. (4)-(7).
 
-    >>> k = Coefficients(delay=0)
-    >>> x, signal = np.zeros((400, 1, 1)), np.zeros((400, 1, 1))
-    >>> x[0], signal[100] = 1, 1
-    >>> W = np.full((1, 1, 1), 0.02)
+    >>> k, W, x = Coefficients(), np.full((1, 1, 1), 0.1), np.ones((400, 1, 1))
     >>> state, block = forward(k, rest(k, 1, 1, 1), W, x)
-    >>> state, m, error = accumulate(k, state, W, block, signal)
-    >>> bool(m[0, 0, 0] > 0), round(float(error.sum() * 1e-4), 2)
-    (True, 0.9)
+    >>> state, m, error = accumulate(k, state, W, block, signal=x)
+    >>> m.item() > 0, round(error[-1].item() * k.dt, 2)
+    (True, 0.96)
 
     Parameters
     ----------
-    k, W
-        Coefficients and weights, as for `forward`.
-    state, block
-        State and activity from `forward`.
+    k, state, W, block
+        `k` and `W` as for `forward`, and the results of `forward`.
     signal : (T, B, n) float
-        Unfiltered error events of each neuron: positive for a missing
-        spike, negative for an additional spike, delayed by `delay`.
+        As for `superspike.accumulate`, at all steps of the block.
 
     Returns
     -------
@@ -301,11 +266,9 @@ def accumulate(k, state, W, block, signal):
     W, (B, n, m) = _given(k, state, W)
     x = _packed(block.x, B, m, W.dtype)
     T = x.shape[0] // B
-    shape, series = (T, B, n), (signal, block.psi, block.spikes)
-    if not all(_fits(a, shape, W.dtype) for a in series):
-        series = _arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}",
-                         *series, dtype=W.dtype)
-    signal, psi, spikes = series
+    signal, psi, spikes = _arrays(
+        f"signal {T, B, n}, block.psi {T, B, n}, block.spikes {T, B, n}",
+        signal, block.psi, block.spikes, dtype=W.dtype)
     past = np.concatenate([state.past_psi, psi])
     x = vstack([_packed(state.past_x, B, m, W.dtype), x], "csr") if k.delay else x
     error, *ends = _cascade(signal, *k.alpha, state.error_rise, state.error)
@@ -347,25 +310,23 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, c):
-    """Return the derivatives of the sum of weights[t] y[t] over t.  Here y is
-    the output of filter (4).  The derivatives are with respect to the input s
-    of the filter, and to the initial states z and y."""
+    """Return the derivatives of sum_t weights[t] y[t], where y is the output of
+    filter (4), with respect to the input s and the initial z and y."""
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
     return back[::-1], a * z + c * y, b * y
 
 
 def _response(a, b, c, T, dtype):
-    """Return the responses of z and y in filter (4) to a unit impulse.  Both
-    arrays have the shape (T + 1, 1, 1)."""
+    """Return z and y (T + 1, 1, 1) of filter (4) for a unit impulse."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0] = 1
-    return _lowpass(impulse, a, zero), _cascade(impulse, a, b, c, zero, zero)[0]
+    z = _lowpass(impulse, a, zero)
+    return z, _lowpass(c * np.concatenate([zero[None], z[:-1]]), b, zero)
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return dt sum_t zeta[t], and the final trace z_i.  Both arrays have the
-    shape (B, n)."""
+    """Return dt sum_t zeta[t] and the final trace z_i, both (B, n)."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
@@ -375,40 +336,31 @@ def _heterosynaptic(k, spikes, error, het):
     return k.dt * zeta.sum(axis=0), trace[-1]
 
 
-def _valid(k, dtype):
-    """Check the coefficients `k`, and return them.  They may come from this
-    module or from `superspike.py`."""
-    if getattr(k, "_fields", None) != Coefficients._fields:
+def _shapes(k, dtype, B, n, m):
+    """Check the coefficients `k`, and return the shape of each array of a State."""
+    if getattr(k, "_fields", None) != Coefficients._fields:     # or of superspike.py
         raise ValueError(f"k is {k!r:.60}: must be Coefficients")
     decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
     if not all(0 <= dtype.type(decay) < 1 for decay in decays):
         raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
-    return k
+    shapes = {"past_x": (k.delay, B, m), "past_psi": (k.delay, B, n),
+              "trace_rise": (B, m), "trace": (B, m),
+              "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
+    return {name: shapes.get(name, (B, n)) for name in State._fields}
 
 
 def _given(k, state, W):
     """Check `k`, the state and `W`, and return `W` and its shape (B, n, m)."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
-        W, = _arrays("W (B, n, m) float", W)
-    shapes = _shapes(_valid(k, W.dtype).delay, *W.shape)
-    whole = np.dtype(int)
+    W, = _arrays("W (B, n, m) float", W)
+    shapes = _shapes(k, W.dtype, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
-        kind = whole if name == "held" else W.dtype
+        kind = np.dtype(int) if name == "held" else W.dtype
         if getattr(array, "shape", None) != shape or array.dtype != kind:
             raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
                              f"{kind} {shape} to match W of shape {W.shape} and delay")
     return W, W.shape
-
-
-def _fits(array, shape, dtype):
-    """Return whether an array is finite and has the given shape and dtype.
-    The dtype must be float32 or float64. If this fast test fails, `_arrays`
-    checks the array."""
-    return isinstance(array, np.ndarray) and array.shape == shape \
-        and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
-        and np.isfinite(array).all()
 
 
 # ---- checks, the same in every module ----

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/__init__.py | SPDX-License-Identifier: MIT | needs: python
 """This package provides known answers for testing other implementations.
 
-A golden vector is a small problem with its correct outputs and with the
-outputs that known mistakes produce.  To start, run `python -m refsnn
+A golden test vector is a small problem with its correct outputs and with
+the outputs that known mistakes produce.  To start, run `python -m refsnn
 vectors FOLDER`, compute results, and run `python -m refsnn check
 RESULTS.npz`.  In Python, call the following functions:
 
@@ -10,18 +10,17 @@ RESULTS.npz`.  In Python, call the following functions:
     check.check({"bptt.dW": dW})           check results, name mistakes
     check.check_gradient("bptt", f)        test f on random networks
     identify.identify(x, W, recording)     identify conventions
-    files.write(folder), files.read(path)  write vectors, read results
+    files.write(folder), files.read(path)  write golden vectors, read results
 
 The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` are exact in float32; use them for C++ and hardware.
 
 Align time as follows, or no result will match.  Step 0 is the resting
 state.  Input x[t] enters the current at t + 1 and the membrane at t + 2,
-and mem[t] determines spikes[t].  If your tool differs, `identify` reports
-how, for example "as norse, but reset one step late".
+and mem[t] determines spikes[t].  If your tool uses other conventions,
+`identify` names them, for example "as norse, but reset one step late".
 
-`registry` lists all vectors.  The modules `lif_layers`, `local_rules`,
-`networks`, `kernels`, `consolidation`, `analog_chip`, `input_spikes` and
-`losses_and_optimisers` build them.  These modules import the core and each
+The dict `registry.REGISTRY` names all golden vectors and the functions
+that build them.  The modules of this package import `refsnn` and each
 other, so no module can be copied alone.
 """

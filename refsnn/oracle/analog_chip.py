@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/analog_chip.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for analog-chip emulation and training."""
+"""This module builds golden test vectors for analog chips and their training."""
 
 import numpy as np
 
@@ -11,31 +11,8 @@ __all__ = []
 WEIGHTS = ("hidden", "recurrent", "readout")
 
 
-def _chip_problem():
-    """Sample the weights, the input and all constants of an eight-neuron chip."""
-    n, k, m = 5, 3, 6
-    N = n + k
-
-    def near(seed, *shape):
-        return 0.8 + 0.4 * numbers([45, seed], *shape)
-
-    return {
-        "x": (numbers([45, 0], 20, 3, m) < 0.25).astype(float),
-        "hidden": (96 * numbers([45, 1], n, m) - 33).astype(int),
-        "recurrent": (48 * numbers([45, 2], n, n) - 30).astype(int),
-        "readout": (124 * numbers([45, 3], k, n) - 62).astype(int),
-        "gain": near(4, 2, N), "synapse": near(5, 2, N, m + n),
-        "tau_syn": 6e-6 * near(6, 2, N), "tau_mem": 6e-6 * near(7, N),
-        "threshold": near(8, N), "leak": 0.2 * near(9, N) - 0.2,
-        "reset": 0.2 * near(10, N) - 0.3, "adc_offset": 20 * near(11, N) - 20,
-        "adc_gain": near(12, N) - 1, "nominal_tau": 6e-6, "refractory": 2e-6,
-        "step": 1.7e-6 / 9, "dt": 1.7e-6, "scale": 60.0, "code_leak": 80.0,
-        "code_threshold": 70.0}
-
-
 def _emulated(p, effects=()):
-    """Emulate a chip without noise, and return its spikes and its ADC codes.
-    The dict `effects` changes the hardware effects that are emulated."""
+    """Emulate a chip without noise, and return its spikes and its ADC codes."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))
@@ -51,8 +28,23 @@ def _emulated(p, effects=()):
 
 
 def _chip():
-    """Build the golden vector for an emulated chip with device mismatch."""
-    p = _chip_problem()
+    n, k, m = 5, 3, 6
+    N = n + k
+
+    def near(seed, *shape):
+        return 0.8 + 0.4 * numbers([45, seed], *shape)
+
+    p = {"x": (numbers([45, 0], 20, 3, m) < 0.25).astype(float),
+         "hidden": (96 * numbers([45, 1], n, m) - 33).astype(int),
+         "recurrent": (48 * numbers([45, 2], n, n) - 30).astype(int),
+         "readout": (124 * numbers([45, 3], k, n) - 62).astype(int),
+         "gain": near(4, 2, N), "synapse": near(5, 2, N, m + n),
+         "tau_syn": 6e-6 * near(6, 2, N), "tau_mem": 6e-6 * near(7, N),
+         "threshold": near(8, N), "leak": 0.2 * near(9, N) - 0.2,
+         "reset": 0.2 * near(10, N) - 0.3, "adc_offset": 20 * near(11, N) - 20,
+         "adc_gain": near(12, N) - 1, "nominal_tau": 6e-6, "refractory": 2e-6,
+         "step": 1.7e-6 / 9, "dt": 1.7e-6, "scale": 60.0, "code_leak": 80.0,
+         "code_threshold": 70.0}
     right = _emulated(p)
 
     def codes(p=p, effects=()):
@@ -89,7 +81,6 @@ def _chip():
 
 
 def _in_the_loop():
-    """Build the golden vector for the loss gradient of in-the-loop training."""
     T, B, m, n, k = 24, 4, 3, 5, 3
     W, V, W_out = (2 * numbers([18, i], *shape) - 0.75 for i, shape in
                    enumerate(((n, m), (n, n), (k, n)), 1))

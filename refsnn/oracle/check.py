@@ -8,9 +8,9 @@ reports the smallest network for which the function fails.
 
 Relative to the largest correct entry, the tolerance is 1e-9 for float64
 results and 1e-4 for float32 results.  Spikes, counts and all outputs of
-exact vectors must be equal.  All-zero results are rejected, and so are
-results that ignore an option.  A vector is rejected if its network is
-silent, if an output is all zero, or if a known mistake changes no output.
+exact golden vectors must be equal.  All-zero results are rejected, and so
+are results that ignore an option.  A golden vector is rejected if it has
+no spikes, if an output is all zero, or if a known mistake has no effect.
 """
 
 import itertools
@@ -26,7 +26,7 @@ __all__ = ["Finding", "check", "check_gradient", "vectors"]
 
 RTOL = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
 COUNTED = ("spikes", "counts")      # entries are compared exactly
-KNOBS = (       # two vectors with equal inputs, the option that differs, a source
+KNOBS = (       # two golden vectors of equal inputs, the option that differs, a source
     ("bptt", "bptt_detached", "detaching the reset", "norse lif_step"),
     ("bptt_dyadic", "bptt_dyadic_detached", "detaching the reset", "norse lif_step"),
     ("rtrl", "rtrl_block", "the terms of the influence", "chaobrain/braintrace#141"),
@@ -68,8 +68,7 @@ def vectors(names=None):
 
 
 def _build(name, size=()):
-    """Build the golden vector with the given name.  Unless the tuple `size` is
-    empty, it replaces the size from the registry."""
+    """Build a golden vector; an empty `size` means the size from the registry."""
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
     function, golden, options = REGISTRY[name]
@@ -99,8 +98,8 @@ def check(results, known=None):
     Returns
     -------
     list of Finding
-        One finding for each output of each golden vector named in the results,
-        and one for each option that has no effect on the results.
+        One finding for each output of each golden vector in the results, and
+        one for each option that has no effect on the results.
     """
     grouped, known = _grouped(results, known)
     findings = []
@@ -124,12 +123,9 @@ def check(results, known=None):
 
 
 def _grouped(results, known):
-    """Group the results by the name of their golden vector.  Return the groups
-    and a dict of the golden vectors.  Raise an error if a result belongs to no
-    output of these vectors."""
+    """Group results by golden vector; return the groups and the golden vectors."""
     if not isinstance(results, dict) or not results:
-        raise ValueError(f"results is {results!r:.60}: must be a dict of arrays, not "
-                         "empty")
+        raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
     if known is None:
         wanted = {str(key).rpartition(".")[0] for key in results}
         known = vectors([name for name in REGISTRY if name in wanted])
@@ -146,8 +142,7 @@ def _grouped(results, known):
 
 
 def _convention(vector, results):
-    """Return the report of `identify` on results that equal no mutant.  The
-    text is empty if no result is valid, nonzero and of the right shape."""
+    """Return the report of `identify`, or "" if no result is valid."""
     p, rows = vector.inputs, {}
     for name, value in results.items():
         row = _comparable(value)[0]
@@ -158,27 +153,22 @@ def _convention(vector, results):
         dt=p["dt"], threshold=p["threshold"]).text if rows else ""
 
 
-# ---- one vector
+# ---- one golden vector
 
 def _differs(found, right, exact, rtol=1e-9):
-    """Return a mask of the entries that differ between two arrays.  The arrays
-    have the same shape.  Unless `exact` is True, the tolerance is `rtol` times
-    the largest entry of `right`."""
+    """Mark entries that differ; `rtol` is relative to the largest correct entry."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
 
 def _same(found, right, exact, rtol=1e-9):
-    """Return whether two arrays have the same shape and the same entries.
-    Unless `exact` is True, the tolerance is `rtol` times the largest entry of
-    `right`."""
+    """Return whether two arrays agree in their shapes and their entries."""
     return np.shape(found) == np.shape(right) and not np.any(
         _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
 
 
 def _flaw(vector):
-    """Return a message if a golden vector cannot detect mistakes, else "".
-    Such a vector has constant spikes or an output that is zero everywhere."""
+    """Return a message if spikes are constant or an output is all zero, else ""."""
     arrays = vector.inputs | vector.outputs
     if "spikes" in arrays and not np.any(arrays["spikes"]):
         return "silent: spikes are 0 throughout"
@@ -191,8 +181,7 @@ def _flaw(vector):
 
 
 def _unseen(vector):
-    """Return the names of the mutants whose outputs are correct.  Spikes and
-    counts must be equal, and other outputs must agree within 1e-4."""
+    """Return the names of mistakes that change no output by more than 1e-4."""
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, 1e-4)
         for name, value in mutant.outputs.items())]
@@ -209,8 +198,7 @@ def _alive(vector):
 
 
 def _comparable(value):
-    """Convert a result to float64, and return it with its relative tolerance.
-    If the result is invalid, return None and an error message instead."""
+    """Return a result in float64 and its tolerance, or None and an error message."""
     found = np.asarray(value)
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
@@ -237,8 +225,7 @@ def _judge(vector, results):
 
 
 def _verdict(vector, name, given, rtol):
-    """Return the status of one output, and a text that explains the status.
-    The dict `given` holds all valid results for the golden vector."""
+    """Return the status of one output, and a text that explains the status."""
     found, right = given[name], np.asarray(vector.outputs[name], float)
     found = found.reshape(()) if found.size == 1 and not right.ndim else found
     exact = vector.exact or name in COUNTED
@@ -259,19 +246,16 @@ def _verdict(vector, name, given, rtol):
 
 
 def _cause(vector, name, found, given, rtol):
-    """Return a text that names the probable cause of a wrong result.  The
-    cause is a mutant with the same values, or a transformation of the correct
-    output, such as its transpose."""
+    """Name a known mistake or a transformation with the same wrong result."""
     def equals(mutant, key, value):
         return _same(value, mutant.outputs.get(key, vector.outputs[key]),
                      vector.exact or key in COUNTED, rtol)
 
     named = [m for m in vector.mutants if name in m.outputs and equals(m, name, found)]
     whole = [m for m in named if all(equals(m, *item) for item in given.items())]
-    if named:
-        return "; equals mutant: " + ", or: ".join(
-            m.name + (f" (seen in {m.seen})" if m.seen else "")
-            for m in (whole or named))
+    told = [m.name + f" (seen in {m.seen})" * bool(m.seen) for m in whole or named]
+    if told:
+        return "; equals mutant: " + ", or: ".join(told)
     right = np.asarray(vector.outputs[name], float)
     for words, changed in _changes(right):
         if _same(found, changed, False, rtol):
@@ -286,8 +270,7 @@ def _cause(vector, name, found, given, rtol):
 
 
 def _changes(right):
-    """Yield the name and the result of simple transformations of an array.
-    One of these transformations is the transpose."""
+    """Yield the name and the result of simple transformations of an array."""
     if right.ndim == 2 and right.shape[0] == right.shape[1]:
         yield "transposed", right.T
     if right.ndim == 3:
@@ -307,7 +290,7 @@ def _changes(right):
 # ---- random networks
 
 def check_gradient(rule, function, examples=60):
-    """Test a function on random networks; report the smallest failing network.
+    """Test a function on random networks; report the smallest network that fails.
 
     >>> try:
     ...     check_gradient("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
@@ -380,15 +363,12 @@ def check_gradient(rule, function, examples=60):
 
 
 def _network(rule, n, m, B, T, seed):
-    """Build a golden vector for a random network with the given sizes and
-    seed.  Its outputs are compared within a tolerance, even if the registry
-    calls the vector `rule` exact."""
+    """Build a golden vector for a random network, and allow a tolerance."""
     return _build(rule, (seed, T, B, m, n))._replace(exact=False)
 
 
 def _fault(vector, function):
-    """Apply a function to the inputs of a golden vector, and describe wrong
-    outputs.  Return "" if all outputs of the function are correct."""
+    """Apply a function to the inputs of a golden vector; describe wrong outputs."""
     results = function(dict(vector.inputs))
     _grouped({f"{vector.name}.{name}": value for name, value in results.items()}
              if isinstance(results, dict) else None, {vector.name: vector})
@@ -397,11 +377,9 @@ def _fault(vector, function):
 
 
 def _smallest(rule, function, found):
-    """Search for the smallest network on which the function is wrong.  Return
-    its n, m, B, T and seed.  One seed gives different networks at different
-    sizes, so the search tries five seeds for each size.  The search first
-    varies n, m and B at the largest number of steps T, and then T. The tuple
-    `found` holds sizes at which the function is known to be wrong."""
+    """Return n, m, B, T and seed of the smallest network with wrong results.
+    The search tries five seeds for each size, first varies n, m and B at the
+    largest T, and then varies T.  Results are wrong for the sizes `found`."""
     def fails(*sizes):
         vector = _network(rule, *sizes)
         return not _flaw(vector) and bool(_fault(vector, function))

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for synaptic intelligence and EWC."""
+"""This module builds golden test vectors for synaptic intelligence and EWC."""
 
 import numpy as np
 
@@ -9,8 +9,7 @@ from refsnn.oracle.vector import numbers
 __all__ = ["SI"]
 
 SI = {          # (mistake, public source): changed fields of si.Settings
-    ("regularised gradient", "GMvandeVen/continual-learning#14"):
-        {"gradient": "total"},
+    ("regularised gradient", "GMvandeVen/continual-learning#14"): {"gradient": "total"},
     ("rate times gradient squared, step assumed", "aimagelab/mammoth#50"):
         {"displacement": "descent", "gradient": "total", "rate": 0.1},
     ("damping of 1e-7", "avalanche"): {"xi": 1e-7},
@@ -19,7 +18,6 @@ SI = {          # (mistake, public source): changed fields of si.Settings
 
 
 def _si(*, preset):
-    """Build the golden vector for synaptic intelligence in two successive tasks."""
     T, n, ends = 12, 5, (6, 12)
     theta = np.cumsum(numbers([26, 0], T + 1, n) - 0.45, axis=0) / 2
     task = 2 * numbers([26, 1], T, n) - 1.2
@@ -63,7 +61,6 @@ def _si(*, preset):
 
 
 def _ewc():
-    """Build the golden vector for the Fisher information and penalty of EWC."""
     shapes = {"W0": (5, 4), "W1": (3, 5), "b0": (5,), "b1": (3,)}
     p = {key: 2 * numbers([27, i], *shapes[key]) - 1 for i, key in enumerate(shapes)}
     moved = {key: p[key] + numbers([28, i], *shapes[key]) - 0.5

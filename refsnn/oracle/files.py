@@ -1,14 +1,15 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module writes golden vectors to files and reads results from files.
 
-`write` creates a folder with one uncompressed .npz file for each vector.
-The file vectors.json describes the contents.  `read` loads results from a
-file that may be truncated, malicious or too large.  `read` unpickles
-nothing, and it checks the size of each array before memory is allocated.
+`write` creates a folder with one uncompressed .npz file for each golden
+vector.  The file vectors.json describes the contents.  `read` loads
+results from a file that may be truncated, malicious or too large.  `read`
+unpickles nothing, and checks array sizes before it allocates memory.
 """
 
 import hashlib
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -91,18 +92,14 @@ def _description(found):
 
 
 def _described(values):
-    """Describe a dict of values: replace each array by its shape and dtype.
-    Numbers are returned unchanged."""
+    """Replace each array in a dict by its shape and dtype, and keep numbers."""
     return {name: value if type(value) in (int, float) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
 
 
 def _measured(vector):
-    """Return statistics of a golden vector as a dict.  The statistics are the
-    norm of each output, the spike rate, the smallest nonzero distance of a
-    membrane potential from the threshold, and the number of membrane
-    potentials equal to the threshold."""
+    """Return statistics of a golden vector, such as its norms and spike rate."""
     arrays = vector.inputs | vector.outputs
     found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
                        for name, value in vector.outputs.items()}}
@@ -170,9 +167,7 @@ def _entry(archive, info):
         shape, _, dtype = header(file)
         if dtype.kind not in "fiub" or dtype.names:
             raise ValueError(f"is of dtype {dtype}: must be real numbers")
-        size = dtype.itemsize
-        for length in shape:
-            size *= length
+        size = math.prod(shape, start=dtype.itemsize)
         if len(shape) > 8 or file.tell() + size != info.file_size:
             raise ValueError(f"claims shape {shape}, {dtype}, and has "
                              f"{info.file_size} bytes")

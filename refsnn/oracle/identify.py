@@ -1,22 +1,20 @@
 # refsnn 0.1.0 | oracle/identify.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module identifies the conventions of a recorded LIF layer.
 
-Presets are the update steps of existing tools, by default those in
-`conventions`.  The candidates are the presets and all update steps that
-differ from a preset in one convention.  Each candidate is simulated with
-the recorded input, and is called a member if it matches the recording:
+A preset is the update step of an existing tool, by default from the module
+`conventions`.  A candidate is a preset, or a preset with one convention
+changed.  Each candidate is simulated with the recorded input.  A candidate
+that matches the recording is called a member:
 
-    its spikes equal the recorded ones, one by one                    (1)
-    |its mem - mem| <= rtol max |mem|, and so for syn and gradients   (2)
+    simulated spikes = recorded spikes                                (1)
+    |simulated mem - mem| <= rtol max |mem|; also syn, gradients      (2)
 
 The recording does not distinguish between the members.  For each further
-member, the report names a probe that distinguishes this member from the
-first.  If there is no member, the report names the nearest candidate,
-whose first difference from the recording occurs latest, at step
+member, the report names a probe (a test input) that distinguishes it from
+the first member.  If there is no member, the report names the candidate
+with the largest t, and among equal t with the fewest differences:
 
     t = first step at which (1) or (2) fails                          (3)
-
-Among candidates with equal t, the nearest has the fewest wrong entries.
 
 Derivation.  Some conventions have an effect for special inputs only.  In a
     tie, the membrane potential equals the threshold to the last bit.  Let
@@ -29,9 +27,8 @@ Derivation.  Some conventions have an effect for special inputs only.  In a
     type of reset, and inhibition reveals a floor.  Only gradients reveal a
     detached reset.  Membrane potentials distinguish an input delay from an
     output delay, but spikes do not.
-Exact.  The members are all matching presets, and all matching steps that
-    differ from a matching preset in one convention.  If no preset matches,
-    a member may differ from any preset in one convention.
+Exact.  All matching presets are members.  If presets match, conventions
+    are changed in these presets only.  Otherwise, all presets are changed.
 Cost.   For p presets and v values of all axes together, at most p (1 + v)
     simulations run, plus at most six for each pair of member and probe.
 Departures.  Steps that change two conventions of a preset are not tested.
@@ -77,30 +74,20 @@ WORDS = {       # axis: value: how a recording with this value differs from a pr
 
 
 class Candidate(NamedTuple):
-    """Hold a candidate: a preset, and the one convention that differs from it.
-
-    The field `axis` names the convention, and `value` is its new value.  Both
-    are None if the candidate is the preset itself.
-    """
-
+    """Hold a preset and the one convention that a candidate changes."""
     preset: str
-    axis: str
-    value: object
+    axis: str           # name of the convention, or None for the preset itself
+    value: object       # new value of the convention
 
 
 class Parting(NamedTuple):
-    """Hold the first entry in which a recording differs from a candidate.
-
-    The values `found` and `wanted` are those of the recording and of the
-    candidate.  If the quantity is a gradient, the three indices are None.
-    """
-
-    step: int
+    """Hold the first entry in which a recording differs from a candidate."""
+    step: int           # step, sample and neuron are None for gradients
     sample: int
     neuron: int
     quantity: str
-    found: float
-    wanted: float
+    found: float        # value in the recording
+    wanted: float       # value of the candidate
 
 
 class Probe(NamedTuple):
@@ -113,35 +100,24 @@ class Probe(NamedTuple):
 class Tools(NamedTuple):
     """Hold the candidates and the functions that simulate them.
 
-    The dict `presets` maps names to update steps.  These are NamedTuples with
-    one field for each axis (convention).  The dict `axes` maps each axis to
-    its possible values.  If `axes` is empty, only the presets are tested.
-    The call simulate(step, x, W) returns a dict of "syn", "mem" and "spikes".
-    The call differentiate(step, x, W) returns the gradient of a loss with
-    respect to W.  The dict `inputs` maps names to probes.
+    An update step is a NamedTuple with one field for each axis (convention).
+    The function `simulate` returns a dict of "syn", "mem" and "spikes".  The
+    function `differentiate` returns the gradient of a loss with respect to W.
     """
 
-    presets: dict
-    axes: dict
-    simulate: Callable
-    differentiate: Callable = None
-    inputs: dict = None
+    presets: dict       # update step of each preset
+    axes: dict          # values of each axis; if empty, only presets are tested
+    simulate: Callable                  # called as simulate(step, x, W)
+    differentiate: Callable = None      # called as differentiate(step, x, W)
+    inputs: dict = None                 # probe of each name
 
 
 class Report(NamedTuple):
-    """Hold the conventions that a recording follows.
-
-    The list `members` holds the candidates that match the recording, presets
-    first.  The dict `apart` maps each further member to the name of a probe
-    that distinguishes it from the first member, or to "" if no probe does.  If
-    no candidate matches, `nearest` is the closest candidate, and `parting` is
-    its first difference from the recording.
-    """
-
-    members: list
-    apart: dict
-    nearest: Candidate
-    parting: Parting
+    """Hold the conventions that a recording follows."""
+    members: list       # candidates that match the recording, presets first
+    apart: dict         # probe that tells each further member from the first, or ""
+    nearest: Candidate  # the closest candidate if none matches, else None
+    parting: Parting    # first difference of `nearest` from the recording
     text: str
 
 
@@ -176,20 +152,18 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     surrogate : callable v -> (value, derivative), optional
         Surrogate function of v, the membrane potential minus the threshold.
     tools : Tools, optional
-        Candidates that replace those of `conventions`.  Their functions hold
-        all constants.  V, tau_syn, tau_mem, `dspikes` and `surrogate` must
-        then be None, and all other constants have no effect.
+        Candidates that replace the candidates from `conventions`.  V, tau_syn,
+        tau_mem, `dspikes` and `surrogate` must then be None, and all other
+        constants have no effect.
     rtol : float
         Relative tolerance of eq. (2); spikes are compared exactly.
 
     Returns
     -------
     Report
-        Members and the probes that distinguish them, or the nearest
-        candidate.
+        Members and the probes that distinguish them, or the nearest candidate.
     """
-    x = _real("x", x, None, None, None)
-    W = _real("W", W, None, x.shape[2])
+    x, W = conventions._arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
     rows = _recorded(recording, (*x.shape[:2], len(W)))
     own = V, tau_syn, tau_mem, dspikes, surrogate
     if tools is None:
@@ -222,12 +196,10 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
-    """Return the `Tools` for the candidates that `conventions` defines.  The
-    constants of the layer become part of the functions of these tools."""
-    for name, value in (("tau_syn", tau_syn), ("tau_mem", tau_mem), ("dt", dt)):
-        if np.ndim(value) or np.asarray(value).dtype.kind not in "fiu" \
-                or not 0 < value < np.inf:
-            raise ValueError(f"{name} is {value!r:.60}: must be a number above 0, s")
+    """Return the `Tools` for the candidates from the module `conventions`."""
+    tau_syn, tau_mem, dt = conventions._arrays(
+        "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",
+        tau_syn, tau_mem, dt)
     euler = bool(min(tau_syn, tau_mem) >= dt)   # otherwise, 1 - dt/tau is below 0
     axes = conventions.AXES if euler else conventions.AXES | {"decay": ("exact",)}
     presets = {name: step for name, step in conventions.PRESETS.items()
@@ -258,23 +230,20 @@ def _conventions(W, V, tau_syn, tau_mem, dspikes, surrogate, dt, levels):
 
 
 def _step(candidate, tools):
-    """Return the update step that a candidate describes."""
     step = tools.presets[candidate.preset]
     return step if candidate.axis is None \
         else step._replace(**{candidate.axis: candidate.value})
 
 
 def _variants(names, tools):
-    """Return all candidates that differ in one convention from a preset.  Only
-    the presets in `names` are used."""
+    """Return all candidates that change one convention of a preset in `names`."""
     return [Candidate(name, axis, value) for name in names
             for axis, values in tools.axes.items() for value in values
             if value != getattr(tools.presets[name], axis)]
 
 
 def _differs(found, wanted, exact, rtol):
-    """Return a mask of the entries that differ between two arrays.  Unless
-    `exact` is True, the arrays may differ by the tolerance of eq. (2)."""
+    """Mark the entries that violate eq. (1) if `exact` is True, else eq. (2)."""
     if exact:
         return found != wanted                                             # (1)
     scale = max(np.abs(found).max(initial=0), np.abs(wanted).max(initial=0))
@@ -282,8 +251,7 @@ def _differs(found, wanted, exact, rtol):
 
 
 def _part(rows, run, rtol):
-    """Compare the recorded arrays with the simulated arrays.  Return the first
-    difference, or None, and the number of different entries."""
+    """Return the first difference (or None) and the number of differences."""
     run = {name: np.asarray(run[name], float) for name in rows}
     wrong = {name: _differs(row, run[name], name == "spikes", rtol)
              for name, row in rows.items()}
@@ -299,9 +267,7 @@ def _part(rows, run, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Compare the recorded arrays and gradients with a simulated update step.
-    Return the first difference, or None, and the number of different entries.
-    The gradients are compared only if all other arrays match."""
+    """Compare recorded arrays with `_part`; if they match, compare gradients."""
     parting, count = _part(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W), float)
@@ -316,8 +282,7 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _telling(one, other, rows, tools, rtol):
-    """Return the name of a probe that distinguishes two update steps.  Return
-    "" if no probe distinguishes them."""
+    """Return the name of a probe that distinguishes two update steps, or ""."""
     inputs = tools.inputs or {}
     for names, note in ((tuple(rows), ""), (QUANTITIES, ", with syn and mem")):
         for name, probe in inputs.items():
@@ -333,14 +298,13 @@ def _telling(one, other, rows, tools, rtol):
 
 
 def _words(candidate):
-    """Describe a candidate in words."""
     preset, axis, value = candidate
     words = WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
     return preset if axis is None else f"{preset}, but {words}"
 
 
 def _text(members, apart, nearest, parting):
-    """Return the text of the report on the members or the nearest candidate."""
+    """Describe the members or the nearest candidate in words."""
     if members:
         others = [f"{_words(c)} ({apart[c]})" for c in members[1:] if apart[c]]
         same = [_words(c) for c in members[1:] if not apart[c]]
@@ -363,7 +327,7 @@ def probes(alphas, betas, threshold=1.0):
     [2.0, 2.6666666666666665, 4.0]
 
     A probe drives one neuron with weight 1.  The samples of its batch differ
-    in input amplitude.  Rounding destroys ties: if your tool permits, set the
+    in input amplitude.  Rounding destroys ties.  If your tool permits, set the
     leak to 0, and use decay factors that are exact in binary.
 
     Parameters
@@ -379,12 +343,9 @@ def probes(alphas, betas, threshold=1.0):
         A `Probe` for each of "overdrive", "inhibition" and "ties"; the probe
         "all" combines these three in one batch.
     """
-    for name, value, low, high in (("alphas", alphas, 0, 1), ("betas", betas, 0, 1),
-                                   ("threshold", [threshold], 1e-300, 1e300)):
-        if not isinstance(value, (list, tuple)) or not value or not all(
-                isinstance(v, (int, float, np.number)) and low <= v < high
-                for v in value):
-            raise ValueError(f"{name} is {value!r}: must be numbers in [{low}, {high})")
+    alphas, betas, threshold = conventions._arrays(
+        "alphas (p) in [0, 1), betas (q) in [0, 1), threshold () in [1e-300, 1e300)",
+        alphas, betas, threshold, dtype=float)
     low = min([min(a, 1 - a) * (1 - b) for a in alphas if a for b in betas] + [1.0])
     sizes = threshold * np.geomspace(0.6, 9 / low, 40)
     patterns = {
@@ -394,7 +355,7 @@ def probes(alphas, betas, threshold=1.0):
         "ties": ([0, 1], "whether u = threshold is a spike")}
     found = {}
     for name, (pattern, shows) in patterns.items():
-        size = _ties(alphas, betas, float(threshold)) if name == "ties" else sizes
+        size = _ties(alphas, betas, threshold) if name == "ties" else sizes
         x = np.zeros((STEPS, len(size), 1))
         x[:len(pattern), :, 0] = np.multiply.outer(pattern, size)
         found[name] = Probe(x, np.ones((1, 1)), shows)
@@ -403,8 +364,7 @@ def probes(alphas, betas, threshold=1.0):
 
 
 def _ties(alphas, betas, threshold):
-    """Return the probe inputs x for which eq. (4) holds exactly.  For each
-    product of factors, the result contains at most one input."""
+    """Return inputs x that fulfil eq. (4), at most one per product of factors."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -419,33 +379,18 @@ def _ties(alphas, betas, threshold):
 
 # ---- checks
 
-def _real(name, value, *shape):
-    """Check that a value is a finite real array, and return it in float64. The
-    array must have the given shape.  None in this shape permits any length
-    above 0."""
-    a = np.asarray(value)
-    fits = a.ndim == len(shape) and all(
-        size if want is None else size == want
-        for size, want in zip(a.shape, shape, strict=True))
-    if not fits or a.dtype.kind not in "fiub" or not np.isfinite(a).all():
-        want = "({})".format(", ".join("*" if s is None else str(s) for s in shape))
-        shown = " ".join(f"{a.shape} {a.dtype} {value!r}".split())
-        raise ValueError(f"{name} is {shown:.80}: must be finite, real and {want}")
-    return a.astype(float)
-
-
 def _recorded(recording, shape):
-    """Check the recorded arrays, and return them in a dict.  Raise an error if
-    an array is zero everywhere."""
+    """Return a dict of the recorded arrays, none of which may be all zero."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())
         raise ValueError(f"recording is {shown:.60}: must be a dict with some of "
                          f"{QUANTITIES}")
-    rows = {name: _real(f"recording[{name!r}]", recording[name], *shape)
-            for name in QUANTITIES if name in recording}
-    for name, row in rows.items():
-        if not row.any():
+    rows = {}
+    for name in [key for key in QUANTITIES if key in recording]:
+        rows[name], = conventions._arrays(f"recording[{name!r}] {shape}",
+                                          recording[name], dtype=float)
+        if not rows[name].any():
             raise ValueError(f"recording[{name!r}] is 0 throughout: must be alive, "
                              "because silence follows every convention")
     return rows
@@ -461,7 +406,7 @@ def _checked(tools, gradients, rtol):
         raise ValueError(f"rtol is {rtol!r}: must be in [0, 1)")
     if gradients is None:
         return None
-    gradients = _real("gradients", gradients, *np.shape(gradients))
+    gradients, = conventions._arrays("gradients (...)", gradients, dtype=float)
     if not callable(tools.differentiate):
         raise ValueError(f"tools.differentiate is {tools.differentiate!r}: must be a "
                          "callable (step, x, W) to judge gradients")

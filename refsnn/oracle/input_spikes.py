@@ -1,9 +1,5 @@
 # refsnn 0.1.0 | oracle/input_spikes.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for input spikes.
-
-The golden vectors cover basilar-membrane motion, hair cells, bushy cells,
-latency coding, and the binning of events.
-"""
+"""This module builds golden test vectors for a cochlea and for input spikes."""
 
 import numpy as np
 
@@ -16,7 +12,6 @@ STEP = 1 / 24000                # s, time step of the cochlea
 
 
 def _velocity():
-    """Build the golden vector for the velocity of the basilar membrane."""
     N = 32
     n = N // 2 + 1
     p = {"x": 2 * numbers([40, 0], N) - 1, "rate": 48000.0,
@@ -45,8 +40,7 @@ def _velocity():
 
 def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
                  before=False):
-    """Simulate a hair cell step by step, with a mistake if an option is set.
-    Return its three transmitter pools and its spike probability."""
+    """Simulate a faulty hair cell; return its pools and its spike probability."""
     y, g, l, r, x, A, B, h, M = cell                                       # noqa: E741
     k0 = g * A / (A + B)
     c = M * y * k0 / (l * k0 + y * (l + r))
@@ -65,8 +59,6 @@ def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
 
 
 def _hair_cell():
-    """Build the golden vector for the transmitter and spikes of a hair cell.
-    The outputs are the transmitter pools and the spike probability."""
     cell = cochlea.HairCell()
     v = 200 * numbers([41, 0], 24, 3) - 60
     q, c, w = cochlea.transmitter(v, STEP)
@@ -91,8 +83,7 @@ def _hair_cell():
 
 
 def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
-    """Simulate bushy cells step by step, with a mistake if an option is set.
-    Return their spikes."""
+    """Simulate faulty bushy cells, and return their spikes."""
     alpha, beta = (np.exp(-p["dt"] / p[tau]) for tau in ("tau_syn", "tau_mem"))
     hold = round(p["refractory"] / p["dt"]) if hold is None else hold
     gain = p["weight"] * p["dt"] if gain is None else gain
@@ -109,7 +100,6 @@ def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
 
 
 def _bushy():
-    """Build the golden vector for bushy cells, which sum auditory-nerve spikes."""
     n = (2 * numbers([42, 0], 120, 3)).astype(int)
     n[-1] = 0                   # `cochlea.bushy` returns no spikes for the last step
     p = {"n": n, "dt": STEP, "tau_mem": 1e-3, "tau_syn": 5e-4, "refractory": 1e-3,
@@ -133,7 +123,6 @@ def _bushy():
 
 
 def _latency():
-    """Build the golden vector for latency coding of values as single spikes."""
     values = numbers([43, 0], 4, 9)
     values[0, :2] = 0.2, 1.0                        # 0.2 is the threshold: no spike
     p = {"values": values, "T": 30, "tau": 20e-3, "threshold": 0.2, "dt": 1e-3}
@@ -158,7 +147,6 @@ def _latency():
 
 
 def _binning():
-    """Build the golden vector for event counts in time bins of length dt."""
     T, m, dt, E = 280, 5, 5e-3, 300
     times = np.sort(0.012 + 1.38 * (numbers([12, 0], E) + numbers([12, 1], E) / 64))
     units = (5 * numbers([12, 2], E)).astype(int)

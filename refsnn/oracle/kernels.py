@@ -1,9 +1,5 @@
 # refsnn 0.1.0 | oracle/kernels.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for tangent kernels and for pruning.
-
-The vectors cover the empirical kernel, the training that it predicts, the
-loss of Neural Tangent Transfer, and masks by magnitude and by SNIP.
-"""
+"""This module builds golden test vectors for tangent kernels and pruning."""
 
 import numpy as np
 
@@ -35,7 +31,6 @@ def _numbered(letter, arrays):
 
 
 def _ntk(*, reduction):
-    """Build the golden vector for the tangent kernel with a given reduction."""
     weights, biases, x = _network(13, 4)
     recording = mlp.forward(weights, biases, x)
     signals = mlp.signals(weights, recording)
@@ -71,7 +66,7 @@ def _ntk(*, reduction):
 
 
 def _ntt(*, kind):
-    """Build the golden vector for the transfer loss with a given kind of kernel."""
+    """Build the golden vector for the loss of Neural Tangent Transfer."""
     teacher, biases, x = _network(14, 6)
     weights, _, _ = _network(15, 6)
     masks = [(numbers([16, i], *W.shape) < 0.5) * 1.0 for i, W in enumerate(weights)]
@@ -90,7 +85,7 @@ def _ntt(*, kind):
     def masked(weights):
         return [W * M for W, M in zip(weights, masks, strict=True)]
 
-    other = next(k for k in ntt.KINDS if k != kind)
+    other = "through_mask" if kind == "at_masked" else "at_masked"
     swapped = ntt.Target(goal.outputs, goal.kernel.swapaxes(2, 3))
     wrong = {
         (f"kernel of kind {other}", "fmi-basel/neural-tangent-transfer#3"):
@@ -116,7 +111,7 @@ def _ntt(*, kind):
 
 
 def _linearised():
-    """Build the golden vector for the training that the tangent kernel predicts."""
+    """Build the golden vector for outputs that the tangent kernel predicts."""
     p = {"W0": 2 * numbers([47, 0], 6, 3) - 1, "b0": numbers([47, 1], 6) - 0.5,
          "W1": 2 * numbers([47, 2], 2, 6) - 1, "b1": numbers([47, 3], 2) - 0.5,
          "x": 2 * numbers([47, 4], 4, 3) - 1, "x_test": 2 * numbers([47, 5], 3, 3) - 1,
@@ -136,9 +131,7 @@ def _linearised():
     def averaged(K):
         return np.trace(K, axis1=2, axis2=3)[..., None, None] / 2 * np.eye(2)
 
-    def last(pair):
-        return pair[0][-1:], pair[1][-1:]
-
+    last, last_test = ((inputs[-1:], signals[-1:]) for inputs, signals in (train, test))
     values, Q = np.linalg.eigh(K.transpose(0, 2, 1, 3).reshape(8, 8))
     flow = [(Q * np.exp(-p["rate"] / 4 * values * s)) @ Q.T @ (
         start - p["targets"]).ravel() for s in p["steps"]]
@@ -151,7 +144,7 @@ def _linearised():
             predicted(averaged(K), averaged(cross)),
         "outputs taken for uncoupled": predicted(K * np.eye(2), cross * np.eye(2)),
         "last layer's kernel alone":
-            predicted(ntk.kernel(last(train)), ntk.kernel(last(test), last(train))),
+            predicted(ntk.kernel(last), ntk.kernel(last_test, last)),
         "outputs at the start taken for 0":
             predicted(start=0 * start, start_test=0 * start_test),
         "one step too many": predicted(steps=p["steps"] + 1)}
@@ -163,7 +156,6 @@ def _linearised():
 
 
 def _pruning():
-    """Build the golden vector for the pruning masks of two layers."""
     weights = [4 * (numbers([19, i], *shape) - 0.5) / (i + 1) for i, shape in
                enumerate(((5, 4), (4, 6)))]
     slopes = [2 * numbers([19, 5 + i], *W.shape) - 1 for i, W in enumerate(weights)]

@@ -1,11 +1,8 @@
 # refsnn 0.1.0 | oracle/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for LIF layers and their gradients.
+"""This module builds golden test vectors for LIF layers and their gradients.
 
-Gradients are computed by backpropagation through time, by exact and
-approximate RTRL, and by SnAp-n.  A mutant runs the same modules with a
-changed convention, a modified array or another approximation.  Dyadic
-vectors have decay factors of 1/2 and weights with few bits.  All values
-are therefore exact in float32.
+In dyadic golden vectors, decay factors are 1/2 and weights are multiples
+of 1/4, so that all values are exact in float32.
 """
 
 import numpy as np
@@ -33,8 +30,7 @@ FORWARD = {     # (mistake, public source): changed axes of conventions.Step
         {"synapse": "first"},
     ("input decays in the step of its arrival", "sinabs, rockpool"):
         {"synapse": "last"},
-    ("decays are 1 - dt/tau, not exp(-dt/tau)", "norse/norse#302"):
-        {"decay": "euler"},
+    ("decays are 1 - dt/tau, not exp(-dt/tau)", "norse/norse#302"): {"decay": "euler"},
     ("missing factor: current enters the membrane without 1 - beta",
      "fangwei123456/spikingjelly#132"): {"gain": "one"},
     ("several spikes a step", ""): {"spikes": "many"},
@@ -45,15 +41,14 @@ RUNGS = {"exact": "exact RTRL", "block": "block-diagonal RTRL",
 
 
 def _drawn(seed, T, B, m, n):
-    """Sample input spikes and weights for which the neurons of a layer spike."""
+    """Sample input spikes and weights such that the neurons of a layer spike."""
     return {"x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
             "W": (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4),
             "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}
 
 
-def _problem(seed, T, B, m, n, recurrent, dyadic):
-    """Return the input spikes, the weights and the constants of a LIF layer.
-    If `dyadic` is True, all values are exact in float32."""
+def _problem(seed, T, B, m, n, recurrent=True, dyadic=False):
+    """Return the input spikes, the weights and the constants of a LIF layer."""
     p = _drawn(seed, T, B, m, n)
     if not recurrent:
         del p["V"]
@@ -64,27 +59,14 @@ def _problem(seed, T, B, m, n, recurrent, dyadic):
 
 
 def _constants(p):
-    """Return the entries of the problem `p` that `lif.simulate` needs."""
     return {key: p[key] for key in ("alpha", "beta", "gain", "threshold")}
 
 
 def _shown(run):
-    """Return the spikes, membrane potentials and currents of a recording."""
     return {"spikes": run.spikes, "mem": run.mem, "syn": run.syn}
 
 
-def _late_reset(p):
-    """Simulate the layer with a reset that occurs one step too late."""
-    spikes = np.zeros((*p["x"].shape[:2], len(p["W"])))
-    for _ in range(len(spikes)):
-        run = lif.simulate(p["x"], p["W"], p["V"], reset_spikes=delayed(spikes),
-                           **_constants(p))
-        spikes = run.spikes
-    return run
-
-
 def _forward(seed, T, B, m, n, *, dyadic=False):
-    """Build the golden vector for the simulation of a LIF layer."""
     p = _problem(seed, T, B, m, n, True, dyadic)
     half = 1 / np.log(2)                                    # exp(-1 / half) is 1/2
     taus = {"tau_syn": half, "tau_mem": half, "dt": 1.0} if dyadic else TIMES
@@ -95,9 +77,14 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
         return conventions.recorded(step, conventions.simulate(
             step, p["x"], p["W"], V, threshold=p["threshold"], **taus))
 
+    spikes = np.zeros((T, B, n))
+    for _ in range(T):                              # until the spikes are consistent
+        late = lif.simulate(p["x"], p["W"], p["V"], reset_spikes=delayed(spikes),
+                            **_constants(p))
+        spikes = late.spikes
     unseen = {"decay", "gain"} if dyadic else {"compare", "spikes"}
     wrong = {key: run(axes) for key, axes in FORWARD.items() if not unseen & set(axes)}
-    wrong["reset one step late", "jeshraghian/snntorch#364"] = _shown(_late_reset(p))
+    wrong["reset one step late", "jeshraghian/snntorch#364"] = _shown(late)
     wrong["transposed V"] = run(V=p["V"].T.copy())
     if not dyadic:
         wrong["dt not equal to the bin: decays of dt/2", "SpyTorch tutorial 4"] = run(
@@ -107,11 +94,9 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
     return text, p, right, wrong
 
 
-def _recorded(seed, T, B, m, n, recurrent=True, dyadic=False):
-    """Simulate a random LIF layer, and compute its loss.  Return the problem,
-    the recording, the surrogate derivative psi, the loss, and the derivative
-    of the loss with respect to the spikes."""
-    p = _problem(seed, T, B, m, n, recurrent, dyadic)
+def _recorded(p, seed, dyadic=False):
+    """Simulate the layer of a problem.  Return the problem, the recording, the
+    surrogate derivative, the loss and the derivative with respect to spikes."""
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
     p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3).astype(float)
     p["steepness"] = 0.5 if dyadic else LEVELS["steepness"]
@@ -133,8 +118,8 @@ def _surrogate_mistakes(p, run, psi):
 
 
 def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
-    """Build the golden vector for backpropagation through time in a LIF layer."""
-    p, run, psi, loss, d = _recorded(seed, T, B, m, n, not dyadic, dyadic)
+    p = _problem(seed, T, B, m, n, not dyadic, dyadic)
+    p, run, psi, loss, d = _recorded(p, seed, dyadic)
     x, V = p["x"], p.get("V")
 
     def gradient(x=x, V=V, psi=psi, d=d, run=run, through_reset=not detached,
@@ -153,10 +138,9 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
         "errors summed, not averaged, over the batch": gradient(d=B * d),
         "missing factor 1/2 of the square loss": gradient(d=2 * d)}
     if not dyadic:
-        wrong |= {key: gradient(psi=other) for key, other in
-                  _surrogate_mistakes(p, run, psi).items()}
         late = run._replace(spikes=delayed(run.spikes))
-        wrong |= {
+        wrong |= {key: gradient(psi=other) for key, other in
+                  _surrogate_mistakes(p, run, psi).items()} | {
             ("missing factor: current enters without 1 - beta",
              "fangwei123456/spikingjelly#132"): gradient(gain=1.0),
             "transposed V": gradient(V=V.T),
@@ -171,8 +155,7 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
-    """Linearise the recorded layer with recurrent weights V. Return the
-    results J and F of `lif.linearise`, and the result q of `lif.credit`."""
+    """Return J and F of `lif.linearise`, and q of `lif.credit`."""
     J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
                             **_constants(p))
     return J, F, lif.credit(psi, d)
@@ -185,8 +168,7 @@ def _split(p, flat):
 
 
 def _rtrl(seed, T, B, m, n, *, rung="exact"):
-    """Build the golden vector for exact or approximate RTRL in a LIF layer."""
-    p, run, psi, loss, d = _recorded(seed, T, B, m, n)
+    p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
     V = p["V"]
     J, F, q = _linearised(p, run, psi, d, V)
 
@@ -220,16 +202,12 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
 
 
 def _snap(*, order):
-    """Build the golden vector for SnAp-n in a ring of neurons.  The number n
-    is the argument `order`."""
-    T, B, m, n = 30, 2, 3, 4
-    p = _drawn(17, T, B, m, n) | DECAYS | LEVELS
+    """Build the golden vector for SnAp-n in a ring of neurons; n is `order`."""
+    m, n = 3, 4
+    p = _drawn(17, 30, 2, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (
         0.25 + numbers([17, 4], n, n))
-    run = lif.simulate(p["x"], p["W"], p["V"], **_constants(p))
-    psi = surrogates.fast_sigmoid(run.mem - p["threshold"], p["steepness"])[1]
-    p["target"] = (numbers([17, 3], T, B, n) < 0.3).astype(float)
-    loss, d = losses.square(run.spikes, p["target"])
+    p, run, psi, loss, d = _recorded(p, 17)
     J, F, q = _linearised(p, run, psi, d, p["V"])
     transposed, _, _ = _linearised(p, run, psi, d, p["V"].T)
 
@@ -237,8 +215,7 @@ def _snap(*, order):
         return _split(p, snap.gradient(J, F, q, snap.owners(n, m), pattern))
 
     wrong = {(f"SnAp-{k}, not SnAp-{order}", "chaobrain/braintrace#143"):
-             gradient(snap.reach(p["V"], k)) for k in (1, 2, 3) if k != order}
-    wrong |= {
+             gradient(snap.reach(p["V"], k)) for k in (1, 2, 3) if k != order} | {
         "exact gradient, not SnAp": gradient(np.ones((n, n), bool)),
         "transposed V": gradient(snap.reach(p["V"].T, order), transposed),
         ("truncation after K=1 sold as SnAp", "snntorch 1.0.0, RTRL"):
@@ -247,5 +224,4 @@ def _snap(*, order):
             f"{order} gradient, through the reset; surrogate fast_sigmoid, peak 1: "
             "refsnn.snap.gradient, (1)-(3)")
     right = {"loss": np.float64(loss)} | gradient(snap.reach(p["V"], order))
-    p |= {"syn": run.syn, "mem": run.mem, "spikes": run.spikes}
-    return text, p, right, wrong
+    return text, p | _shown(run), right, wrong

@@ -1,12 +1,10 @@
 # refsnn 0.1.0 | oracle/local_rules.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for local learning rules.
-
-E-prop is approximate, so the exact gradient is one of its mutants.
-"""
+"""This module builds golden test vectors for local learning rules."""
 
 import numpy as np
 
 from refsnn import alif, bptt, feedback, lif, losses, superspike, surrogates
+from refsnn.oracle.lif_layers import _drawn
 from refsnn.oracle.vector import DECAYS, LEVELS, delayed, numbers
 
 __all__ = ["ADAPTATION"]
@@ -25,12 +23,8 @@ SUPERSPIKE = {      # (mistake, public source): changed superspike.Settings
 
 
 def _eprop(seed, T, B, m, n):
-    """Build the golden vector for the e-prop gradient of adaptive neurons."""
-    x = (numbers([seed, 0], T, B, m) < 0.4).astype(float)
-    W = (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4)
-    V = (8 * numbers([seed, 2], n, n) - 5).round() / 4
-    p = {"x": x, "W": W, "V": V} | DECAYS | ADAPTATION | LEVELS
-    k = p["steepness"]
+    p = _drawn(seed, T, B, m, n) | DECAYS | ADAPTATION | LEVELS
+    x, W, V, k = p["x"], p["W"], p["V"], p["steepness"]
     own = DECAYS | ADAPTATION | {"threshold": p["threshold"]}
     run = alif.simulate(x, W, V, **own)
     v = run.mem - p["adaptation"] * run.adapted - p["threshold"]
@@ -65,7 +59,6 @@ def _eprop(seed, T, B, m, n):
 
 
 def _feedback(seed, T, B, m, n):
-    """Build the golden vector for three error-feedback rules and a weight update."""
     k, x = n + 1, (numbers([seed, 0], T, B, m) < 0.4).astype(float)
     p = {"x": x} | DECAYS | {
         "dsyn": numbers([seed, 4], T, B, k) - 0.5, "G": numbers([seed, 5], k, n) - 0.4,
@@ -106,31 +99,27 @@ def _feedback(seed, T, B, m, n):
     return text, p, right, wrong
 
 
-def _trial(settings, x, W, signal):
-    """Simulate a trial of SuperSpike.  Return the sum of dm over all steps,
-    the final eligibility, the final error and the spikes."""
-    k = superspike.coefficients(settings)
-    state = superspike.rest(k, *W.shape)
-    dm, spikes = 0, []
-    for arriving, events in zip(x, signal, strict=True):
-        state, step = superspike.forward(k, state, W, arriving)
-        state, more, error = superspike.accumulate(k, state, W, step, events)
-        dm = dm + more
-        spikes.append(step.spikes)
-    return {"dm": dm, "eligibility": state.eligibility, "error": error,
-            "spikes": np.array(spikes)}
-
-
 def _superspike(seed, T, B, m, n):
-    """Build the golden vector for SuperSpike in one trial."""
     x = (numbers([seed, 0], T, B, m) < 0.3).astype(float)
     W = 0.1 * numbers([seed, 1], B, n, m)
     signal = (numbers([seed, 2], T, B, n) < 0.1) * 1.0 - (
         numbers([seed, 3], T, B, n) < 0.1)
     own = superspike.Settings(dt=1e-3, refractory=3e-3, delay=2e-3)
-    right = _trial(own, x, W, signal)
-    wrong = {key: _trial(own._replace(**changed), x, W, signal)
-             for key, changed in SUPERSPIKE.items()}
+
+    def trial(settings):
+        k = superspike.coefficients(settings)
+        state = superspike.rest(k, *W.shape)
+        dm, spikes = 0, []
+        for arriving, events in zip(x, signal, strict=True):
+            state, step = superspike.forward(k, state, W, arriving)
+            state, more, error = superspike.accumulate(k, state, W, step, events)
+            dm = dm + more
+            spikes.append(step.spikes)
+        return {"dm": dm, "eligibility": state.eligibility, "error": error,
+                "spikes": np.array(spikes)}
+
+    right = trial(own)
+    wrong = {key: trial(own._replace(**changed)) for key, changed in SUPERSPIKE.items()}
     wrong |= {
         ("surrogate prefactor: times the steepness", "fzenke/spytorch#2"):
             {key: right[key] * own.steepness for key in ("dm", "eligibility")},

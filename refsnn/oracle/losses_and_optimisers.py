@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/losses_and_optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for surrogates, losses and optimisers."""
+"""This module builds golden test vectors for surrogates, losses, optimisers."""
 
 import numpy as np
 
@@ -9,13 +9,7 @@ from refsnn.oracle.vector import numbers
 __all__ = []
 
 
-def _trains(seed, *shape):
-    """Sample random spike trains."""
-    return (numbers(seed, *shape) < 0.3).astype(float)
-
-
 def _surrogates():
-    """Build the golden vector for seven surrogate derivatives with peak 1."""
     v, k = np.linspace(-1.7, 1.9, 36), 2.5
     z = k * np.abs(v)
     right = {key: f(v, k)[1] for key, f in surrogates.SURROGATES.items()}
@@ -39,8 +33,6 @@ def _surrogates():
 
 
 def _max_over_time():
-    """Build the golden vector for the max-over-time cross entropy.  The
-    recorded outputs contain equal maxima."""
     record = np.round(8 * numbers([11, 0], 12, 4, 3) - 3)
     labels = np.array([0, 2, 1, 2])
 
@@ -75,7 +67,6 @@ def _max_over_time():
 
 
 def _first_spike():
-    """Build the golden vector for the cross entropy of first-spike times."""
     p = {"spikes": (numbers([44, 0], 12, 4, 3) < 0.25).astype(float),
          "labels": np.array([0, 2, 1, 1]), "tau": 4e-3, "dt": 1e-3}
     p["spikes"][:, 1, 2] = 0                        # without a spike, the time is T
@@ -109,9 +100,9 @@ def _first_spike():
 
 
 def _van_rossum():
-    """Build the golden vector for the van Rossum distance of spike trains."""
     T, B, n = 30, 3, 2
-    p = {"spikes": _trains([24, 0], T, B, n), "target": _trains([25, 0], T, B, n),
+    p = {"spikes": (numbers([24, 0], T, B, n) < 0.3).astype(float),
+         "target": (numbers([25, 0], T, B, n) < 0.3).astype(float),
          "tau_rise": 5e-3, "tau_decay": 10e-3, "dt": 2e-3}
     t, dt = np.arange(T), p["dt"]
     a, b = (np.exp(-dt / p[tau]) for tau in ("tau_rise", "tau_decay"))
@@ -148,9 +139,8 @@ def _van_rossum():
 
 
 def _regularisers():
-    """Build the golden vector for the spike-count regularisers."""
     T, B, n = 12, 4, 3
-    spikes = _trains([26, 0], T, B, n)
+    spikes = (numbers([26, 0], T, B, n) < 0.3).astype(float)
 
     def costs(names, spikes=spikes, below="neuron", above="population", power=2,
               bounds=(4.5, 2.5)):
@@ -186,7 +176,6 @@ def _regularisers():
 
 
 def _optimisers():
-    """Build the golden vector for six updates by Adam and by RMaxProp."""
     slopes = 2 * numbers([20, 0], 6, 5) - 1
     options = {"rate": 0.5, "eps": 0.0625}
     betas = {"beta1": 0.75, "beta2": 0.875}

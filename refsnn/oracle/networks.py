@@ -1,9 +1,5 @@
 # refsnn 0.1.0 | oracle/networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for four network types.
-
-The networks are a tanh network, an LSTM, a spiking network with exact
-spike-time gradients, and a convolutional network.
-"""
+"""This module builds golden test vectors for four types of neural networks."""
 
 import numpy as np
 
@@ -14,7 +10,6 @@ __all__ = []
 
 
 def _rnn(seed, T, B, m, n):
-    """Build the golden vector for backpropagation through time in a tanh network."""
     p = {"x": 2 * numbers([seed, 0], T, B, m) - 1, "W": numbers([seed, 1], n, m) - 0.5,
          "V": 2 * numbers([seed, 2], n, n) - 1,
          "target": 2 * numbers([seed, 3], T, B, n) - 1}
@@ -49,7 +44,6 @@ def _rnn(seed, T, B, m, n):
 
 
 def _lstm(seed, T, B, m, n):
-    """Build the golden vector for backpropagation in an LSTM with input dropout."""
     p = {"x": 2 * numbers([seed, 0], T, B, m) - 1,
          "W": 2 * numbers([seed, 1], 4 * n, m) - 1,
          "V": 2 * numbers([seed, 2], 4 * n, n) - 1,
@@ -94,7 +88,6 @@ def _lstm(seed, T, B, m, n):
 
 
 def _spike_time():
-    """Build the golden vector for spike times and their exact gradient."""
     B, m, n = 4, 5, 3
     p = {"inputs": 2 * numbers([21, 0], B, m), "W": 2.5 * numbers([21, 1], n, m) + 0.5,
          "labels": np.array([0, 2, 1, 2]), "scale": 0.25, "late": 9.0, "tau": 0.5,
@@ -139,7 +132,6 @@ def _spike_time():
 
 
 def _convnet():
-    """Build the golden vector for convolutional, pooling and dense layers."""
     p = {"x": 2 * numbers([46, 0], 3, 7, 7, 2) - 1,
          "W0": 2 * numbers([46, 1], 3, 3, 3, 2) - 1, "b0": numbers([46, 2], 3) - 0.5,
          "W1": 2 * numbers([46, 3], 4, 12) - 1, "b1": numbers([46, 4], 4) - 0.5,

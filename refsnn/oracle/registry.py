@@ -1,13 +1,12 @@
 # refsnn 0.1.0 | oracle/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module lists all golden vectors and the functions that build them.
 
-The functions are private to this package, and `check.vectors` calls them.
-Their common signature is `function(*size, **options)`.  The argument
-`size` is (seed, T, B, m, n), with T steps, B samples, m inputs and n
-neurons, or () for a problem of fixed size.  A function returns a
-description, the inputs, the correct outputs, and a dict of mistakes.  Each
-key is a name, or the pair of a name and a public source of the mistake.
-Each value holds the outputs that the mistake changes.
+`check.vectors` calls these functions with the arguments (*size,
+**options).  The tuple `size` is (seed, T, B, m, n), with T steps, B
+samples, m inputs and n neurons, or () for a problem of fixed size.  Each
+function returns a description, the inputs, the correct outputs, and a dict
+of mistakes.  A key of this dict is the name of a mistake, or a pair of the
+name and a public source.  Its value holds the outputs that change.
 """
 
 from collections.abc import Callable
@@ -26,21 +25,18 @@ class Entry(NamedTuple):
     options: dict = {}
 
 
-_LAYER = (2, 40, 3, 4, 3)
-_DYADIC = (4, 6, 4, 3, 3)
-_RTRL = (5, 40, 3, 4, 3)
 REGISTRY = {
     "lif_forward": Entry(lif_layers._forward, (1, 40, 3, 4, 3)),
     "lif_forward_dyadic": Entry(lif_layers._forward, (1, 16, 4, 3, 4),
                                 {"dyadic": True}),
-    "bptt": Entry(lif_layers._backward, _LAYER),
-    "bptt_detached": Entry(lif_layers._backward, _LAYER, {"detached": True}),
-    "bptt_dyadic": Entry(lif_layers._backward, _DYADIC, {"dyadic": True}),
-    "bptt_dyadic_detached": Entry(lif_layers._backward, _DYADIC,
+    "bptt": Entry(lif_layers._backward, (2, 40, 3, 4, 3)),
+    "bptt_detached": Entry(lif_layers._backward, (2, 40, 3, 4, 3), {"detached": True}),
+    "bptt_dyadic": Entry(lif_layers._backward, (4, 6, 4, 3, 3), {"dyadic": True}),
+    "bptt_dyadic_detached": Entry(lif_layers._backward, (4, 6, 4, 3, 3),
                                   {"dyadic": True, "detached": True}),
-    "rtrl": Entry(lif_layers._rtrl, _RTRL),
-    "rtrl_block": Entry(lif_layers._rtrl, _RTRL, {"rung": "block"}),
-    "rtrl_implicit": Entry(lif_layers._rtrl, _RTRL, {"rung": "implicit"}),
+    "rtrl": Entry(lif_layers._rtrl, (5, 40, 3, 4, 3)),
+    "rtrl_block": Entry(lif_layers._rtrl, (5, 40, 3, 4, 3), {"rung": "block"}),
+    "rtrl_implicit": Entry(lif_layers._rtrl, (5, 40, 3, 4, 3), {"rung": "implicit"}),
     "superspike": Entry(local_rules._superspike, (8, 60, 2, 4, 3)),
     "eprop": Entry(local_rules._eprop, (9, 40, 3, 4, 3)),
     "feedback": Entry(local_rules._feedback, (10, 30, 3, 4, 3)),

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/vector.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the types and shared functions of golden vectors.
 
-A `Vector` is a small problem with its correct outputs.  A `Mutant` holds
-the outputs that a known mistake produces.  Inputs are derived from a
-random bit stream that is the same in every version of NumPy.
+A golden vector is a small problem with its correct outputs and with the
+outputs that known mistakes produce.  Inputs are derived from a random bit
+stream that is the same in every version of NumPy.
 """
 
 from typing import NamedTuple
@@ -20,33 +20,24 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """Hold a known mistake and the outputs that it changes.
-
-    The field `seen` is a public source of the mistake, or "".
-    """
-
+    """Hold a known mistake and the outputs that it changes."""
     name: str
-    seen: str
+    seen: str           # public source of the mistake, or ""
     outputs: dict
 
 
 class Vector(NamedTuple):
-    """Hold a problem in words and arrays, its correct outputs and its mutants.
-
-    If `exact` is True, results must equal the outputs.  Otherwise, results may
-    differ from the outputs by a tolerance.
-    """
-
+    """Hold a golden vector: a problem, its correct outputs and its mutants."""
     name: str
-    text: str
+    text: str           # description of the problem
     inputs: dict
     outputs: dict
     mutants: list
-    exact: bool
+    exact: bool         # if False, results may differ by a tolerance
 
 
 def numbers(seed, *shape):
-    """Sample multiples of 1/64 in [0, 1), the same in every version of NumPy.
+    """Sample random multiples of 1/64 in [0, 1), equal in all NumPy versions.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
@@ -54,7 +45,7 @@ def numbers(seed, *shape):
     Parameters
     ----------
     seed : int or list of int
-        Seed of the bit stream.
+        Seed of the random numbers.
     shape : int
         Axis lengths of the result, each at least 1.
 
@@ -83,7 +74,7 @@ def delayed(array):
     Returns
     -------
     (T, ...) array
-        Delayed series of the same dtype.
+        Delayed time series of the same dtype.
     """
     if len(array) == 0:
         raise ValueError("array has no step: must have one or more")

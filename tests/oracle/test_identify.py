@@ -420,17 +420,18 @@ def taken(x=X, W=W1, seen=SEEN, V=None, tau_syn=1.0, tau_mem=1.0, dt=1.0, **opti
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: ask(x=X[0]), r"^x is \(1, 2\) .*must be finite, real and \(\*, \*, \*\)$"),
-    (lambda: ask(x=X[:0]), "^x is "), (lambda: ask(x=X * 1j), "^x is .*complex128"),
+    (lambda: ask(x=X[0]), r"^x is \(1, 2\) .*must be finite real \(T, B, m\)"),
+    (lambda: ask(x=X[:0]), "^x is "),
+    (lambda: ask(x=X * 1j), r"^x is .*3\.j.*must be finite real"),
     (lambda: ask(x=X * np.nan), "^x is .*nan.*must be finite"),
     (lambda: ask(W=W1[0]), "^W is "),
-    (lambda: ask(W=np.ones((1, 3))), r"^W is \(1, 3\) .*must be .* \(\*, 2\)$"),
+    (lambda: ask(W=np.ones((1, 3))), r"^W is \(1, 3\) .*must be .* \(n, m\), .*'m': 2"),
     (lambda: ask(W=W1 * np.nan), "^W is .*must be finite"),
     (lambda: ask(seen={}), r"^recording is \{\}"),
     (lambda: ask(seen=[1]), r"^recording is \[1\]"),
     (lambda: ask(seen={"voltage": X}), r"^recording is \{'voltage'.*must be a dict"),
     (lambda: ask(seen={"mem": X}),
-     r"^recording\['mem'\] is \(4, 1, 2\) .* \(4, 1, 1\)$"),
+     r"^recording\['mem'\] is \(4, 1, 2\) .*must be .* \(4, 1, 1\)"),
     (lambda: ask(seen={"mem": SEEN["mem"] * np.inf}), r"^recording\['mem'\] is .*inf"),
     (lambda: ask(seen={"spikes": 0 * SEEN["spikes"]}),
      r"^recording\['spikes'\] is 0 throughout: must be alive"),
@@ -443,7 +444,7 @@ def taken(x=X, W=W1, seen=SEEN, V=None, tau_syn=1.0, tau_mem=1.0, dt=1.0, **opti
      "^gradients is .*nan.*must be finite"),
     (lambda: ask(gradients=[1.0], differentiate=differentiate),
      r"^gradients are of shape \(1,\): must be \(2,\)"),
-    (lambda: identify.identify(X, W1, SEEN), "^tau_syn is None: must be a number"),
+    (lambda: identify.identify(X, W1, SEEN), r"^tau_syn is None: .*\(0, inf\)"),
     (lambda: taken(tau_mem="1"), "^tau_mem is '1'"), (lambda: taken(dt=0), "^dt is 0"),
     (lambda: taken(tau_syn=np.inf), "^tau_syn is inf"),
     (lambda: taken(V=np.ones((2, 2))), "^V"),
@@ -451,9 +452,9 @@ def taken(x=X, W=W1, seen=SEEN, V=None, tau_syn=1.0, tau_mem=1.0, dt=1.0, **opti
     (lambda: taken(gradients=W1, surrogate=np.tanh), "dspikes and surrogate must be"),
     (lambda: taken(tools=TOOLS), "^tools are given: V, tau_syn"),
     (lambda: identify.probes([], [0.5]), r"^alphas is \[\]"),
-    (lambda: identify.probes([0.5], [1.0]), r"^betas is \[1.0\]: must be numbers in"),
+    (lambda: identify.probes([0.5], [1.0]), r"^betas is \[1.0\]: must be .*\[0, 1\)"),
     (lambda: identify.probes([0.5], 0.5), "^betas is 0.5"),
-    (lambda: identify.probes([0.5], [0.5], 0), r"^threshold is \[0\]")])
+    (lambda: identify.probes([0.5], [0.5], 0), "^threshold is 0: must")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
