@@ -1,29 +1,29 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
-"""Run the command line: convert sounds, check results, copy modules.
+"""Run commands that convert sounds, check results and copy modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--channels 700] [--seed 0]
   python -m refsnn vectors FOLDER
   python -m refsnn check RESULTS.npz
   python -m refsnn vendor MODULE DESTINATION
 
-Invalid input causes one line on standard error and exit status 2.  A file
-appears only when it is complete, and no file is overwritten.
+If the input is invalid, a command prints one line to standard error and
+returns status 2.  Only complete files appear, and none is overwritten.
 
 `convert` reads mono WAV or FLAC recordings, converts them with `audio`,
 `basilar` and `cochlea`, and writes one HDF5 file in the format of
 `events`.  The list `extra/keys` holds file names without folder and
-suffix, and the label of a recording is an index into this list.  The
-speaker is always 0.  The spikes of a recording depend on its samples, the
-seed and the options, but not on the file name or on other recordings.
+suffix.  The label of a recording is an index into this list.  The speaker
+is always 0.  The spikes of a recording depend on its samples, the seed and
+the options, but not on the file name or on other recordings.
 
-`vectors` writes the golden vectors of `oracle`.  `check` compares results
-with these vectors.  The exit status of `check` is 1 if a result is wrong
-or vacuous, for example zero everywhere.
+`vectors` writes the golden test vectors of `oracle`.  `check` compares
+results with these golden vectors.  The exit status of `check` is 1 if a
+result is wrong, or if it is vacuous (for example zero everywhere).
 
 `vendor` copies a module of the core or of `fast` to a folder or to a new
-.py file.  Data files of the module, and their licence, are copied to a
-folder data beside the copy.  Line 2 of the copy holds a digest of all
-other lines.  A different digest reveals later changes:
+.py file.  Data files of the module, and the licence of these data, are
+copied to a folder named `data` next to the copied module.  Line 2 of the
+copied module holds a digest of all other lines.  To test the module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing
@@ -72,7 +72,7 @@ def _convert(options):
 
 
 def _samples(path, ramp):
-    """Return the normalised sound of a file; error messages name the file."""
+    """Return the normalised sound in a file.  Error messages name the file."""
     from refsnn import audio
     sound, rate = audio.read(path)
     try:
@@ -90,7 +90,7 @@ def _name(path):
 
 
 def _stream(x, seed):
-    """Return a random generator that is seeded by the samples `x` and `seed`."""
+    """Return a random generator with a seed derived from `x` and `seed`."""
     import numpy as np
     digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
@@ -152,7 +152,7 @@ def _vendor(options):
 
 
 def _write(wanted):
-    """Write the files of a dict {path: bytes}, either all of them or none."""
+    """Write all files of a dict {path: bytes}.  After an error, keep no file."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():
@@ -236,8 +236,8 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0 after success, 1 if results are wrong, 2 after bad
-        input, 130 if interrupted.  Unparsable arguments raise SystemExit.
+        Exit status: 0 after success, 1 for wrong or vacuous results, 2 for bad
+        input, 130 after an interrupt.  Unparsable arguments raise SystemExit.
     """
     options = _parser().parse_args(arguments)
     try:

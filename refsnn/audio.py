@@ -2,10 +2,11 @@
 r"""Read sounds, and convert them to a common sampling rate and loudness.
 
 SciPy reads WAV files of 8-, 16-, 24- or 32-bit integers or of floats.  The
-optional package soundfile reads FLAC files.  A truncated, overlong,
-multi-channel, clipped or non-finite file raises a ValueError.  Sizes in
-the header are checked before memory is allocated.  Stored numbers s are
-converted to samples a, a resampled signal y and a normalised signal x,
+optional package soundfile reads FLAC files.  A ValueError is raised if a
+file is truncated, too long, clipped or not mono, or if it has NaN or
+infinite samples.  Sizes in the header are checked before memory is
+allocated.  The stored numbers s are converted to samples a.  The samples
+are resampled to y, and y is normalised to x:
 
     a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -13,17 +14,19 @@ converted to samples a, a resampled signal y and a normalised signal x,
     fade[i] = (1 - cos(2 pi i/(2 r - 1)))/2, i < r, from both ends
               and 1 between                            (4)  [CSSZ20]
 
-Derivation.  Eq. (2) inserts zeros, low-pass filters below half the lower
-    rate and keeps equidistant samples (`scipy.signal.resample_poly`).
-Exact.  Integers of up to 32 bits are exact in float64.  The symmetric
-    filter of eq. (2) causes no delay.
-Cost.   Time and memory are O(N); at most `longest` seconds are read.
-Departures.  The software of [CSSZ20] does not resample; its constants are
-    for 48 kHz.  The software fades over half the clip (`ramp=None`, r =
-    N//2); the paper uses short ramps (`ramp=0.03`, in s).  Four successive
-    samples at full scale count as clipping.  For integers, full scale is
-    the largest magnitude of the valid bits in the header.  For floats,
-    full scale is the largest magnitude in the file, but at least 1.
+Derivation.  Eq. (2) inserts zeros, applies a low-pass filter with a cutoff
+    at half the lower rate, and keeps equidistant samples (with
+    `scipy.signal.resample_poly`).
+Exact.  Float64 represents integers of up to 32 bits exactly.  The
+    symmetric filter of eq. (2) causes no delay.
+Cost.   Time and memory are O(N).  Sounds beyond `longest` are refused.
+Departures.  The software of [CSSZ20] has constants for 48 kHz and does not
+    resample.  In this software, a fade lasts half the clip (`ramp=None`,
+    r = N//2).  In the paper, a fade lasts 0.03 s (`ramp=0.03`).  Four
+    successive samples at full scale count as clipping.  For integers, full
+    scale is the largest number that fits in the valid bits, as declared in
+    the header.  For floats, full scale is the largest magnitude in the
+    file, but at least 1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -62,7 +65,7 @@ def read(path, *, longest=30.0):
     path : str or path
         Sound file; the format is detected from the content.
     longest : float
-        Longest accepted recording, s.
+        Longest accepted duration, in seconds.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def _wav(path, file, longest):
     if tag == 0xFFFE and len(fmt) >= 20:                # e.g. 24 valid bits of 32
         valid = struct.unpack("<H", fmt[18:20])[0]
         bits = valid if 8 <= valid <= bits else bits
-    # SciPy reads only the two essential chunks, because others may mislead it.
+    # SciPy gets only the two essential chunks, because other chunks may mislead SciPy.
     head = struct.pack(f"<4sI8sI{len(fmt)}s4sI", b"RIFF", 20 + len(fmt) + length,
                        b"WAVEfmt ", len(fmt), fmt, b"data", length)
     try:
@@ -119,7 +122,7 @@ def _wav(path, file, longest):
 
 
 def _chunks(path, file):
-    """Find the data of a WAV file.  Return the format and the number of bytes."""
+    """Find the samples in a WAV file.  Return the format and the data size."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
@@ -196,7 +199,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     rate, level : float
         Sampling rate in Hz, and root mean square of x without the fades.
     ramp : float, optional
-        Duration of each fade, s; half the clip by default.
+        Duration of each fade in seconds; the default is half the clip.
 
     Returns
     -------

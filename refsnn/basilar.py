@@ -20,34 +20,35 @@ input impedance Z and the velocity V of the membrane are
     V(f, c) = (2 w/xi(c)) Z p(c)/p(0)                      (6)  [SDR06]
 
 Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
-    This solution is exact if the membrane has stiffness only, so that G =
-    2 g/alpha.  With y = e^(alpha c/2), A = a + m w^2 and Q = xi y^2 = C0 -
-    i w R0 y - A y^2, the integral in eq. (3) becomes the integral of
-    dy/sqrt(Q), which is a logarithm:
+    This solution is exact if xi is the stiffness C0 e^(-alpha c) only;
+    then G = 2 g/alpha.  With y = e^(alpha c/2), A = a + m w^2 and Q = xi
+    y^2 = C0 - i w R0 y - A y^2, the integral in eq. (3) becomes the
+    integral of dy/sqrt(Q), which is a logarithm:
 
     G(c) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
-    Q lies below the real axis, and N lies in the first quadrant.  The
-    square roots and the logarithm therefore cross no branch cut.
+    In the complex plane, Q lies below the real axis, and N lies in the
+    first quadrant.  The square roots and the logarithm therefore cross no
+    branch cut.
 Exact.  `transfer` is exact up to rounding.  `interpolate` uses a spline of
     degree 7 through values of `transfer` at frequencies equidistant in
 
     s = arcsinh(f / 10 Hz)                                 (8)
 
-    The spline error is below 1e-9 of the largest value at each place, for
-    1500 points up to 24 kHz and both published values of C0.
+    With 1500 points up to 24 kHz, the spline error at each place is below
+    1e-9 of the largest value there, for both published C0.
 Cost.   The time is O(F C) for F frequencies and C places.  `interpolate`
     is about ten times faster than `transfer`.
 Departures.  In August 2021, the software of [CSSZ20] changed C0 from 1e8
-    (`MEMBRANES["2020"]`), which makes the stiffness negative near the
-    apex, to 1e9 (`MEMBRANES["2021"]`).
+    (`MEMBRANES["2020"]`) to 1e9 (`MEMBRANES["2021"]`).  With C0 = 1e8, the
+    stiffness minus a is negative near the apex.
 Errata.  Eq. (4) describes a wave that travels to the apex if the time
     factor is e^(-i w t).  The published software applies an inverse
     Fourier transform to V, which assumes e^(+i w t).  The response then
     precedes the sound, by a few samples at the base and by about 20 ms at
     the apex.  V is kept in this form, because the published data depend on
-    it; conj(V) gives the causal response.
+    V.  The causal response is conj(V).
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.
@@ -69,7 +70,7 @@ MARGIN = 1.05           # extends a table beyond `top`: splines are inaccurate a
 
 
 class Membrane(NamedTuple):
-    """Hold the constants of the basilar membrane in eqs. (1)-(5), in CGS units."""
+    """Hold the constants of eqs. (1)-(5) for the basilar membrane, in CGS units."""
     C0: float = 1e9         # stiffness at the base
     a: float = 3500.0       # constant subtracted from the stiffness
     alpha: float = 3.0      # 1/cm, decay rate of the stiffness
@@ -84,7 +85,7 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold the values of `transfer` at frequencies from 1 Hz to above `top`."""
+    """Hold the values of `transfer` at frequencies from 1 Hz to 1.05 times `top`."""
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
     top: float                  # Hz
@@ -120,12 +121,12 @@ def phase(frequencies, places, membrane="2021"):
     frequencies, places : (F,) float and (C,) float
         Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
     membrane : {"2020", "2021"} or Membrane
-        Name of published constants, or other constants.
+        Name of a published set of constants, or the constants.
 
     Returns
     -------
     (F, C) complex
-        Phase G; the imaginary part, a damping, is never negative.
+        Phase G.  The imaginary part describes damping and is never negative.
     """
     return _wave(*_grid(frequencies, places, membrane))[2]
 

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | binning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Bin spike events into time steps.
 
-A recording consists of two arrays, event times in s and the units
-(channels) of the events.  For E events in B recordings of n units, and T
-time steps of duration dt from t0 to t1,
+A recording consists of two arrays, the event times in seconds and the
+units (channels) of the events.  Consider E events in B recordings of n
+units, and T time steps of duration dt between t0 and t1:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -11,12 +11,13 @@ time steps of duration dt from t0 to t1,
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-partial    If eq. (1) gives no integer, the last step ends at t1.  "refuse"
-           raises, "drop" omits this step, and "keep" keeps the short step.
-outside    For events before the first or after the last step, "refuse"
-           raises, "drop" omits the events, and "clip" moves the events to
-           the first or the last step.
-duplicates For several events of one unit in one step, "count" stores the
+partial    If eq. (1) gives no integer, a short step that ends at t1 is
+           left.  "keep" keeps this step, "drop" omits this step, and
+           "refuse" raises an error.
+outside    If events are before the first or after the last step, "refuse"
+           raises an error, "drop" omits these events, and "clip" moves
+           these events to the first or the last step.
+duplicates If one unit has several events in a step, "count" stores the
            number of events, and "clip" stores 1.
 
 A decay factor alpha per step corresponds to the time constant
@@ -24,16 +25,17 @@ A decay factor alpha per step corresponds to the time constant
     tau = -dt / log(alpha)                                            (6)
 
 Derivation.  Eq. (6) solves alpha = exp(-dt/tau) for tau.
-Exact.  Eqs. (3) and (4) hold for edges and times in float64.  The float16
-    time 0.1 becomes 0.09998, and lies below an edge at 0.1.
+Exact.  Eqs. (3) and (4) hold for edges and times in float64.  Float16
+    rounds the time 0.1 to 0.09998, which lies below an edge at 0.1.
 Cost.   The time is O(E log(E T)); dense results take O(T B n) memory.
-Departures.  T in eq. (1) may differ from an integer by a relative 1e-9,
-    because 1.4 / 0.014 is not exactly 100 in floating point.
+Departures.  T in eq. (1) is rounded if its relative distance to an integer
+    is at most 1e-9: in floating point, 1.4 / 0.014 is not exactly 100.
 Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
     `numpy.digitize`.  Step 0 is then always empty, and an event at t1 is
-    out of range.  The tutorial uses decay factors for 1 ms with steps of
-    14 ms, which multiplies time constants by 14.  The tutorial also omits
-    an incomplete last batch without a warning.
+    out of range.  The tutorial uses decay factors for steps of 1 ms, but
+    its steps last 14 ms.  The time constants are therefore 14 times as
+    long.  The tutorial also omits an incomplete last batch without a
+    warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -55,7 +57,7 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 
 class Binning(NamedTuple):
-    """Hold the options of binning, which the module docstring describes."""
+    """Hold the options of binning.  The module docstring describes the options."""
     t0: float               # start of the first step, s
     t1: float               # end of the window, s
     dt: float               # time step, s
@@ -120,8 +122,8 @@ def sparse(times, units, channels, binning):
     Parameters
     ----------
     times, units : lists of (E,) float and of (E,) int
-        For each recording, event times in s in any order, and units in
-        0 ... channels - 1.
+        For each recording, the event times in seconds, in any order, and the
+        units of the events, from 0 to channels - 1.
     channels : int
         Number of units n.
     binning : Binning
@@ -192,15 +194,16 @@ def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
     Parameters
     ----------
     times_s, units : (E,) float and (E,) int
-        Event times in s, at least 0, in any order; units in 0 ... m - 1.
+        Event times in seconds, at least 0, in any order, and the units of the
+        events, from 0 to m - 1.
     T, m : int
         Number of time steps, and number of units.
     dt, start : float
-        Time step and first edge t0, in s.
+        Time step and first edge t0, in seconds.
     duplicates : {"count", "clip"}
         Treatment of several events of one unit in one step.
     outside : {"refuse", "drop"}
-        Treatment of events before `start`, or at or after start + T dt.
+        Treatment of events with t < start or t >= start + T dt.
     dtype : float32 or float64
 
     Returns
@@ -241,7 +244,8 @@ def thinned(times, units, *, channels, skip, stride):
     Parameters
     ----------
     times, units : (E,) float and (E,) int
-        Event times in s, in any order, and units in 0 ... channels - 1.
+        Event times in seconds, in any order, and the units of the events, from
+        0 to channels - 1.
     channels, skip, stride : int
         Number of channels, first kept channel, and spacing of kept channels.
 
@@ -266,17 +270,17 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     Parameters
     ----------
     name : str
-        Name of the decay factor, for use in the warning.
+        Name of the decay factor in the warning.
     decay, dt : float
-        Decay factor alpha per step, in (0, 1), and time step in s.
+        Decay factor alpha per step, in (0, 1), and time step in seconds.
     meant, tolerance : float
-        Intended time constant in s, or None.  A UserWarning reports a
-        relative difference above `tolerance`.
+        Intended time constant in seconds, or None.  A UserWarning appears if
+        tau and `meant` differ by more than the relative `tolerance`.
 
     Returns
     -------
     float
-        Time constant tau in s.
+        Time constant tau in seconds.
     """
     decay, dt, meant, tolerance = _arrays(
         "decay () in (0, 1), dt () in (0, inf), meant? () in (0, inf), "
@@ -314,7 +318,6 @@ def batches(N, size, *, last):
 
 
 def _window(binning):
-    """Check the options of binning, and return t0, t1 and dt as floats."""
     _one_of("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         _one_of(name, getattr(binning, name), *allowed)

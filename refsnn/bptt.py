@@ -12,24 +12,32 @@ The adjoint p[t] = dL/dh[t] includes the effect of h[t] on later states:
     p[t] = q[t] + J[t+1]^T p[t+1],  p[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T p[t]             (2)  [NMZ19]
 
-Truncated BPTT propagates each q[t] back over K steps only:
+A long trajectory can be processed in chunks.  If the last state of a chunk
+is the first state of the next chunk, then
 
-    p[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]          (3)
+    q[last] = dstate, with dstate = p[first] of the next chunk    (3)
+
+makes the sum of the gradients of all chunks equal to (2).  Truncated BPTT
+has two forms.  Truncation by chunks sets dstate = 0.  Each q[t] then acts
+back to the start of its chunk, over a number of steps that depends on t.
+Rolling truncation propagates each q[t] back over K steps:
+
+    p[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Insert
     M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
     the two sums.  The factor in front of F[s] is then the adjoint (1).
 Exact.  The gradient is exact for every J, F and q.  It is approximate only
-    if the caller omits terms from J.  Truncation (3) omits the influence
+    if the caller omits terms from J.  Truncation (4) omits the influence
     of a parameter at step s on the loss after step s + K.
+    Truncation by chunks omits the influence of a parameter in one chunk on
+    the loss in later chunks.
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes the sums for one layered network; here h holds
     all states of all layers.  The caller adds loss terms that depend
-    directly on the parameters, such as weight decay.  Many implementations
-    of truncated BPTT divide the sequence into chunks.  The number of steps
-    K then depends on t; in (3), K is the same for all t.
+    directly on the parameters, such as weight decay.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -38,7 +46,7 @@ import re
 
 import numpy as np
 
-__all__ = ["adjoint", "gradient", "truncated"]
+__all__ = ["adjoint", "chunk", "gradient", "truncated"]
 
 SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*) float, q (T, B, n) float"
 
@@ -93,8 +101,41 @@ def gradient(J, F, q):
     return np.einsum("tbi,tbip->p", adjoint(J, q), F)                      # (2)
 
 
+def chunk(J, F, q, dstate):
+    """Return the gradient of a chunk and the adjoint of its first state.
+
+    These are eqs. (1)-(3).  The whole trajectory is processed from its last
+    chunk to its first chunk.
+
+    >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
+    >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]
+    [[4.0], [[2.0]]]
+
+    Parameters
+    ----------
+    J, F : (T + 1, B, n, n) and (T + 1, B, n, p) float
+        Arguments of `gradient` for the T steps of the chunk and for the
+        first step of the next chunk, as `lif.linearise` returns for `after`.
+    q : (T, B, n) float
+        Direct derivative of the loss for the T steps of the chunk.
+    dstate : (B, n) float
+        Second result for the next chunk; 0 truncates the gradient.
+
+    Returns
+    -------
+    gradient, dstate : (p,) float, (B, n) float
+        Gradient, summed over steps and batch, and the adjoint of the first
+        state, which is the gradient with respect to the initial state.
+    """
+    J, F, dstate = _arrays("J (T, B, n, n) float, F (T, B, n, p*) float, "
+                           "dstate (B, n) float", J, F, dstate)
+    q, = _arrays(f"q ({len(J) - 1}, {len(dstate)}, {dstate.shape[1]}) float", q)
+    p = adjoint(J, np.concatenate([q, dstate[None]]))                      # (3)
+    return np.einsum("tbi,tbip->p", p, F), p[0]
+
+
 def truncated(J, F, q, horizon):
-    """Return the gradient of truncated BPTT, eqs. (2) and (3).
+    """Return the gradient of rolling truncated BPTT, eqs. (2) and (4).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]
@@ -116,7 +157,7 @@ def truncated(J, F, q, horizon):
     p, term = q.copy(), np.array(q)
     for d in range(1, min(K, len(q) - 1) + 1):
         term = (term[1:, :, None, :] @ J[1:len(q) - d + 1])[:, :, 0, :]
-        p[:len(term)] += term                                              # (3)
+        p[:len(term)] += term                                              # (4)
     return np.einsum("tbi,tbip->p", p, F)
 
 

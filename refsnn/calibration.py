@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | calibration.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Calibrate an analog chip from its spikes and membrane samples.
 
-`calibrate` accesses a chip only through a callable, run(weights, spikes)
--> (spikes, samples), so that real chips can be calibrated too.  In each
-image all neurons receive the same number of input spikes at the end of bin
-0.  The drive d is the sum of the weights of these inputs, and it increases
-from image to image.  Let y be the samples of a neuron, in codes, minus its
-mean sample without input.  The parameters of the neuron follow from
+`calibrate` accesses a chip only through a function, run(weights, spikes)
+-> (spikes, samples).  Real chips can therefore be calibrated too.  Each
+image has the same number of input spikes, all at the end of bin 0.  The
+drive d of an image is the sum of the weights of these inputs.  Let y be
+the samples of a neuron, in ADC codes, minus the mean sample without input.
+The parameters of the neuron follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
@@ -18,22 +18,22 @@ mean sample without input.  The parameters of the neuron follow from
 
 Here c is the number of codes from leak to threshold, and t0 is the arrival
 time of the input.  p_nominal is p after one bin at the nominal time
-constants, and D is the jump height at the reset.  P is symmetric in
-tau_syn and tau_mem, so P alone does not determine tau_mem.  Eq. (4)
-determines tau_mem.  `corrected` applies corrections to an emulated chip:
+constants, and D is the height of the jump at the reset.  P does not change
+if tau_syn and tau_mem are exchanged.  Only eq. (4) determines tau_mem.
+`corrected` applies corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= factors;  potentials += offsets         (7)
 
 Derivation.  Eq. (2) is the response of two low-pass filters in series.
-    The synaptic currents cancel in the difference between responses with
-    and without a reset, and eq. (4) remains.
+    The synaptic currents cancel in the difference between the responses
+    with and without a reset.  Eq. (4) describes this difference.
 Approximate.  The measured leak includes the offset of the
     analog-to-digital converter (ADC).  Gain errors of the ADC affect all
     amplitudes.  Membrane noise lowers the measured threshold by about the
     standard deviation of the noise.  Synaptic mismatch is averaged over
     `repeats` selections of input rows.
-Cost.   Each repeat needs about 300 images.  With the default `repeats`, a
-    measurement takes 1 to 2 s on the emulated chip.
+Cost.   Each repetition needs about 300 images.  With the default
+    `repeats`, a measurement takes 1 to 2 s on the emulated chip.
 Departures.  The calibration tools of the chip in [CB22] can also apply
     known voltages.  This module uses only input spikes and recordings.
 
@@ -54,7 +54,7 @@ _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons, NaN where not measurable."""
+    """Hold the measured parameters of N neurons.  Unmeasurable values are NaN."""
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
@@ -66,7 +66,7 @@ class Measurement(NamedTuple):
 
 
 class Corrections(NamedTuple):
-    """Hold the corrections to the settings of a chip: factors and offsets."""
+    """Hold factors and offsets that correct the parameters of a chip."""
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
     tau_mem: np.ndarray        # (N,), factor
@@ -87,19 +87,20 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     Parameters
     ----------
     run : callable (weights, spikes) -> (spikes, samples)
-        Function that runs the chip.  All neurons are hidden neurons:
-        weights.hidden is (neurons, inputs) int, weights.recurrent is None,
-        weights.readout is (0, neurons).  Input spikes are (T, B, inputs), 0 or
-        1, and both results are (T, B, neurons).
+        Function that runs the chip with hidden neurons only.  The integers
+        weights.hidden have the shape (neurons, inputs), weights.recurrent is
+        None, and weights.readout has the shape (0, neurons).  Input spikes (0
+        or 1) have the shape (T, B, inputs), and both results have the shape
+        (T, B, neurons).
     neurons, inputs : int
         Chip size.  At least 11 inputs are required, and 100 are recommended.
     dt, tau_mem, tau_syn : float
         Width of a time bin (at most the refractory time), and nominal membrane
         and synaptic time constants, s.
     scale : float
-        Hardware weight that corresponds to a weight of one threshold.
+        Hardware weight that represents the real weight 1.
     code : (float, float)
-        Nominal code of the leak, and number of codes to the threshold.
+        Nominal code of the leak, and number of codes from leak to threshold.
     repeats : int
         Number of sets of input rows over which results are averaged.
 
@@ -136,7 +137,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return P (T, N) of eq. (1) and the drive d50 (N,) of eq. (5)."""
+    """Return P of eq. (1) and d50 of eq. (5), of shapes (T, N) and (N,)."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -148,7 +149,7 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem and the mean of y after a spike, NaN if not measurable."""
+    """Return tau_mem and the mean of y after a spike; NaN if unmeasurable."""
     lags, E, count, after, spiking = np.arange(3, 10), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -191,7 +192,7 @@ def _fit(P, tau_mem, tau_syn, dt):
 
 
 def _shape(theta, t, tau_mem):
-    """Return P (T, N) of eq. (2) for log amplitude, log tau_syn and t0."""
+    """Return P of eq. (2), given log(amplitude), log(tau_syn) and t0."""
     size, tau, t0 = theta
     return np.exp(size) * _kernel(t[:, None] - t0, np.exp(tau), tau_mem)   # (2)
 
@@ -205,7 +206,7 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Return a list of (drive, spikes, y), one for each set of input rows."""
+    """Return a list of tuples (drive, spikes, y), one for each set of inputs."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -215,7 +216,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return the input weights, and images of drive 0, unit, ..., most * unit."""
+    """Return input weights, and images with the drives 0, unit, ..., most * unit."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
@@ -227,7 +228,7 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _trial(run, weights, images, neurons):
-    """Run images with input in time bin 0; return spikes and samples (T, B, N)."""
+    """Run images with input in time bin 0.  Return the spikes and the samples."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,
@@ -249,10 +250,10 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
     [-0.1, -0.1]
 
-    If a neuron fires without input, only its threshold is corrected, by +1.
-    If a neuron never fires, or fires too late to measure, its leak is
-    corrected and its threshold is lowered by 0.5.  Calibration should
-    therefore be repeated on the corrected chip.
+    If a neuron fires without input, its threshold is raised by 1, and nothing
+    else is corrected.  If a neuron never fires, or fires too late to measure,
+    its leak is corrected, and its threshold is lowered by 0.5.  Calibration
+    should therefore be repeated on the corrected chip.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | checks.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Check gradients, also of spiking networks, by finite differences.
+r"""Check gradients of spiking and other networks by finite differences.
 
-Along a direction d, the gradient of f under test is compared with a
-central difference that is extrapolated from two step sizes,
+The gradient of a function f is tested along a direction d.  The test
+combines the central differences D of two step sizes, h and h/2:
 
     D(h) = (f(theta + h d) - f(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
@@ -12,10 +12,10 @@ spiking network is therefore simulated again with the spike function
 
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
-where H is the step function and u0 the recorded membrane potential.  At
-u0, s equals the hard spike exactly, and ds/du is the surrogate derivative
-f'.  For a path that a learning rule neglects, `frozen` keeps the recorded
-values.  For a correct gradient, the Taylor remainder is of second order,
+where H is the step function, and u0 is the recorded membrane potential.
+At u0, s equals the hard spike exactly, and ds/du is the surrogate
+derivative f'.  If a learning rule neglects a path, `frozen` keeps the
+recorded values in this path.  With a correct gradient, the remainder is
 
     |f(theta + h d) - f(theta) - h <gradient, d>| = O(h^2)            (4)
 
@@ -48,24 +48,23 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> w, rng = np.array([1.0, 2.0]), np.random.default_rng(1)
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
-    The check raises an AssertionError if the two values differ, if both are 0,
-    or if rounding noise may hide a difference.
+    The check raises an AssertionError if the finite difference disagrees with
+    the gradient, if both are 0, or if rounding noise may hide a difference.
 
     Parameters
     ----------
     f : callable (theta) -> float
         Scalar loss function.
     theta, gradient : array or list of arrays, float64
-        Parameters, and the gradient of f at theta that is tested.  Each array
-        is checked separately.
+        Parameters, and the gradient to test.  Each array is tested separately.
     rng : numpy.random.Generator
     rtol : float
         Tolerance relative to the larger of the two compared values.
     directions, step : int, float
         Number of directions for each parameter array, and h in eq. (1).
     names, margin : list of str, float, optional
-        For error messages: names of the parameters, and distance to the
-        nearest threshold or kink.
+        Names of the parameters, and distance to the nearest threshold or kink.
+        Both appear in error messages only.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
@@ -112,7 +111,7 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
 
 
 def _nearest(margin):
-    """Return a text for error messages, the distance to the nearest threshold."""
+    """Return the part of an error message that states the distance `margin`."""
     return "" if margin is None \
         else f"; nearest threshold at a distance of {float(margin):.3g}"
 
@@ -127,8 +126,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    The check raises an AssertionError for the first entry that differs, or for
-    a gradient array in which all entries are 0.
+    The check raises an AssertionError at the first entry that differs from the
+    finite difference, or if all entries of an array are 0.
 
     Parameters
     ----------
@@ -156,7 +155,7 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 
 
 def anchored(surrogate, mem, threshold=1.0):
-    """Return the spike function of an anchored simulation, eq. (3).
+    """Return the spike function of eq. (3), for finite-difference checks.
 
     >>> spike = anchored(lambda v: (v / 2, 0.5), np.full((1, 1, 1), 1.5))
     >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
@@ -165,7 +164,7 @@ def anchored(surrogate, mem, threshold=1.0):
     Parameters
     ----------
     surrogate : callable (v) -> (value, derivative)
-        Function that returns f(v) and f'(v) of eq. (3), v = u - threshold.
+        Function that returns f(v) and f'(v) of eq. (3) for v = u - threshold.
     mem, threshold : (T, B, n) float64, float or (n,) float
         Recorded membrane potentials and threshold of the hard-spiking layer.
 
@@ -257,13 +256,13 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     direction : array or list of arrays, float64
         Direction d.
     start, halvings : float, int
-        Largest h, and number of successively halved values of h, at least 3.
+        Largest h, and number of values h, h/2, h/4, ... (at least 3).
 
     Returns
     -------
     float
         Slope of log remainder against log h, for remainders above the rounding
-        error.  With fewer than 3 remainders (linear f), the slope is inf.
+        error.  With fewer than 3 such remainders (linear f), the slope is inf.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     _, directions = _pairs(theta, direction, "direction")
@@ -323,7 +322,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return `f` as a function of a list of arrays, with checked values."""
+    """Return a function of a list of arrays that calls `f` and checks the result."""
     single = not isinstance(theta, (list, tuple))
     return lambda thetas: float(*_arrays(
         "f(theta) ()", f(thetas[0] if single else list(thetas))))

@@ -38,15 +38,15 @@ The membrane potential v, relative to the leak, has the time constant tau:
 
 Here k = noise sqrt(1 - exp(-2h/tau)), and xi is a random variable with
 variance 1, uniform on 2^16 levels.  For h << tau, eq. (12) multiplies the
-part of a steady response beyond the edge by `slope`.  Codes are clipped to
-0 .. 255.  Time bin t lasts from t dt to (t+1) dt.  The potential is
-sampled at the start of the bin, and input arrives at the end of the bin.
-As in `lif`, x[t] enters I[t+1].  A recorded spike of 1 means that the
-neuron spikes at least once in the bin.
+part of a steady potential that lies beyond the edge by `slope`.  Codes are
+clipped to 0 .. 255.  Time bin t lasts from t dt to (t+1) dt.  The
+potential is sampled at the start of the bin, and input arrives at the end
+of the bin.  As in `lif`, x[t] enters I[t+1].  A recorded spike of 1 means
+that the neuron spikes at least once in the bin.
 
 Derivation.  Eq. (9) solves tau dv/dt = -v + tau g I for exponentially
-    decaying I.  The factor g is chosen such that a nominal neuron has
-    U[t+1] = beta U[t] + I[t] at multiples of dt.
+    decaying I.  The factor g is chosen such that a nominal neuron
+    satisfies U[t+1] = beta U[t] + I[t] at multiples of dt.
 Exact.  The dynamics are exact between events.  Spikes are detected at the
     ends of steps.  Arrivals, delays and refractory times are rounded to
     whole steps, with errors of order h.  With h = dt and a refractory time
@@ -55,9 +55,9 @@ Exact.  The dynamics are exact between events.  Spikes are detected at the
 Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` takes
     O(B N) time per step for N = n + k neurons, and O(B T N) memory.
 Departures.  Neurons have independent parameters.  The spread of gains
-    includes any trend across the chip.  Time constants are at least
-    0.5 us, as on the chip.  Thresholds may be below the leak potential, as
-    in [CB22].  Hidden neurons and readouts do not share synapse rows.
+    includes any trend across the chip.  Time constants are at least 0.5
+    microseconds, as on the chip.  Thresholds may be below the leak, as in
+    [CB22].  Hidden neurons and readouts do not share synapse rows.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -73,7 +73,7 @@ __all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "aged", "dr
            "emulate", "only"]
 _SHORTEST = 0.5e-6     # s, smallest time constant
 _HOUR = 3600.0         # s, period of the drift
-_IMAGES = 128          # number of images per batch, so that the state fits the cache
+_IMAGES = 128          # number of images per batch; their state fits the cache
 _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 0,
         "headroom": (-np.inf, np.inf, 1), "loss": 0}
 
@@ -141,11 +141,12 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 
 
 class Chip(NamedTuple):
-    """Hold the parameters of one chip.  Learning rules must not use them.
+    """Hold the parameters of one chip, which learning rules must not use.
 
-    N is the number of neurons and M the number of inputs.  An axis of length 2
-    holds excitatory, then inhibitory values.  `drift` holds N and N' of
-    eq. (6) for two gains, two synaptic time constants, tau_mem and threshold.
+    N is the number of neurons, and M is the number of inputs.  Along an axis
+    of length 2, the excitatory value precedes the inhibitory value.  `drift`
+    holds N and N' of eq. (6) for two gains, two synaptic time constants,
+    tau_mem and threshold.
     """
     effects: Effects
     nominal: Tuple[float, float]    # tau_syn, tau_mem, s
@@ -247,7 +248,7 @@ def aged(chip, age):
     Parameters
     ----------
     chip, age : Chip, float
-        Chip without drift, and age at which the drift is evaluated, s.
+        Chip without drift, and age in seconds at which the drift is evaluated.
 
     Returns
     -------
@@ -266,7 +267,7 @@ def aged(chip, age):
 
 
 def only(effects, *names):
-    """Switch off all effects except the named ones, and return the effects.
+    """Keep only the named effects, and switch off all other effects.
 
     >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
     (0.13, None)
@@ -309,17 +310,17 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
     rng : numpy.random.Generator
         Random generator for noise, jitter and event losses.
     step, dt : float
-        Upper limit of the integration step h (at most 0.2 us, or dt), and
-        width of a time bin (at most 30 nominal time constants), s.  h is the
-        longest step within the limit that divides dt.
+        `dt` is the width of a time bin in seconds, at most 30 nominal time
+        constants.  The integration step h is the longest divisor of dt that
+        does not exceed `step`, which must be at most 0.2 microseconds, or dt.
     scale : float
-        Hardware weight that corresponds to a weight of one threshold.
+        Hardware weight that represents the real weight 1.
     code : (float, float)
         ADC code of the leak, and number of codes from leak to threshold.
     reset_after : float, optional
-        Fast mode: time from the first input of an image to the reset of all
-        membranes, s (10 us on the chip).  The reset lasts until the image
-        ends, so that the next image starts from the reset potential.
+        Time in seconds from the first input of an image to the reset of all
+        membranes (10 microseconds in the chip's fast mode).  The reset lasts
+        until the image ends, and the next image starts from the reset.
     details : bool
         If True, `membranes` and `events` are also returned.
 
@@ -357,7 +358,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
 
 
 class _Model(NamedTuple):
-    """Hold the constants of an emulation of N neurons, n of them hidden."""
+    """Hold the constants of an emulation with N neurons, of which n are hidden."""
     K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
     alpha: Any         # (2, 1, N)
@@ -367,7 +368,7 @@ class _Model(NamedTuple):
     kick: Any          # (N,), noise amplitude of one level of xi
     headroom: Any      # (3, N): lower edge, upper edge and factor of (12)
     inputs: Any        # (m, 2 n), change of c_e I_e and -c_i I_i by an input event
-    onward: Any        # (n, 2 targets), current added by a spike to its targets
+    onward: Any        # (n, 2 targets), current that a spike adds to its targets
     delay: int         # delay from a spike to a synapse, in steps
     hold: int          # refractory time, in steps
 
@@ -398,11 +399,11 @@ def _kernel(h, a, b):
 
 
 def _synapses(chip, matrices, scale, c):
-    """Return the currents that each input event and each spike add."""
+    """Return the currents of one input event, and the currents of one spike."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return c times the arrivals of eq. (8), shape (2, post, pre)."""
+        """Return c times the arrivals of eq. (8), in the shape (2, post, pre)."""
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
@@ -456,7 +457,7 @@ def _loop(model, x, closes, effects, rng):
 
 def _arrivals(x, model, effects, rng):
     """Return (ends, images, currents) of the input, sorted by integration step.
-    Rows ends[j] to ends[j + 1] - 1 of `images` and `currents` are of step j."""
+    Rows ends[j] to ends[j + 1] - 1 of both other arrays belong to step j."""
     (T, B, m), K = x.shape, model.K
     t, b, i = np.nonzero(x)
     kept = rng.random(len(t)) >= effects["loss"]
@@ -506,7 +507,7 @@ def _advance(model, v, syn, new, work, rng):
 
 
 def _sample(seen, samples, j, v, new):
-    """Store the samples taken between steps j - 1 and j in the array `seen`."""
+    """Store in `seen` the samples that are taken between steps j - 1 and j."""
     ends, when, whose, part = samples
     now = slice(ends[j], ends[j + 1])
     image, f = whose[now], part[now]
@@ -515,7 +516,7 @@ def _sample(seen, samples, j, v, new):
 
 
 def _onward(model, fired, last, loss, rng):
-    """Return the currents caused by spikes of one step, None without spikes."""
+    """Return the currents that the spikes of a step cause, or None if no spikes."""
     if not len(last):
         return None
     fired.ravel()[last[rng.random(len(last)) < loss]] = False
@@ -524,7 +525,7 @@ def _onward(model, fired, last, loss, rng):
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Return the ADC codes of the samples `seen`; add the leak to `seen`."""
+    """Add the leak to the samples `seen`, and return the ADC codes of the sums."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)

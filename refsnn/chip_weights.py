@@ -26,7 +26,7 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
 
 Derivation.  Eq. (4) is linear and self-adjoint, so it maps the gradient
     with respect to W' to the gradient with respect to W.  Rounding has
-    derivative 0 almost everywhere.  The estimator uses 1, the mean slope.
+    derivative 0 almost everywhere.  The estimator uses the mean slope, 1.
 Exact.  Eqs. (3)-(6) hold exactly.  Eqs. (1) and (2) round the weights,
     unless scale w or s w is an integer.
 Cost.   The time is O(n (m + n + k)).
@@ -65,9 +65,9 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     ----------
     weights : Weights, or dict with its fields
     scale : float
-        Hardware weight that corresponds to a weight of one threshold.
+        Hardware weight that represents the real weight 1.
     limit, most : int, float
-        Upper limits of hardware weights, at most 127, and of the scale s.
+        Largest hardware weight, at most 127, and largest readout scale s.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     weights
         As for `integers`.
     hidden, recurrent, readout : float
-        Penalty coefficients, at least 0; the defaults are those of [CB22].
+        Penalty coefficients, at least 0; the defaults are from [CB22].
 
     Returns
     -------
@@ -228,7 +228,6 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _weights(weights):
-    """Check the weights in a dict or a NamedTuple, and return them as Weights."""
     return Weights(*_arrays(
         "weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
         "weights.readout (k, n) float", *(

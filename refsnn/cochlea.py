@@ -22,10 +22,10 @@ of a fibre are
     w[t] = w + r dt c - x dt w                            (6)  [M86]
     P[t] = h dt c[t]                                      (7)  [M88]
 
-where q, c and w on the right-hand sides are the values of step t-1.  The
-initial pools are the steady state in silence.  A non-refractory fibre
-fires in step t with probability P[t].  If n[t] fibres fire, the current I
-and the membrane potential U of the bushy cell are
+where q, c and w on the right-hand sides are the values of step t-1.
+Initially, the pools are in the steady state of silence.  A non-refractory
+fibre fires in step t with probability P[t].  If n[t] fibres fire, the
+current I and the membrane potential U of the bushy cell are
 
     I[t] = e^(-dt/tau_syn) I[t-1] + n[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
@@ -33,23 +33,23 @@ and the membrane potential U of the bushy cell are
 The bushy cell spikes if U >= 1; U then stays 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
-    equations.  Transmitter that leaves one pool enters the next, except
-    for the loss l c and the production y (M - q).  A Poisson process with
-    rate -log(1 - P) per step has a point in a step with probability P.
-    The points of all fibres are therefore sampled together, and points
-    within the refractory time of a spike are deleted.
+    equations.  Transmitter that leaves one pool enters the next pool.  The
+    only exceptions are the loss l c and the production y (M - q).  A
+    Poisson process with rate -log(1 - P) per step has a point in a step
+    with probability P.  The points of all fibres are therefore sampled
+    together, and points within the refractory time of a spike are deleted.
 Exact.  All values up to eq. (7) equal the results of the published
     software, and the spikes have the same distribution.  Each channel has
     its own random stream.
-Cost.   The time is O(C N log N), and the memory O(C N), for C channels
+Cost.   The time is O(C N log N), and the memory is O(C N), for C channels
     processed together.
 Departures.  Unlike the software of [CSSZ20], this module uses a seed and
     limits the length of a sound.  Some properties of the software are
-    kept.  Sampling of v at fs/2 causes aliasing of motion above fs/4.  The
-    time step is 2/fs, although n steps last N/fs.  Frequencies start at 1
-    Hz instead of 0 Hz.  The sound is treated as periodic, so that a
-    response that leaves at one end enters at the other end.  Spikes in the
-    last step are discarded.  U = 1 causes a spike.
+    kept.  Sampling of v at the rate fs/2 causes aliasing of motion above
+    fs/4.  The time step is 2/fs, although n steps represent a duration of
+    N/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The sound is treated
+    as periodic, so that a response beyond one end appears at the other
+    end.  Spikes in the last step are discarded.  U = 1 causes a spike.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -67,14 +67,14 @@ __all__ = ["HairCell", "bushy", "convert", "fibres", "firing_probability",
            "transmitter", "velocity"]
 
 WIDTH = 16              # number of channels that are transformed together
-BUFFER = 1 << 27        # largest samples x channels in `convert`: 512 MB of v
+BUFFER = 1 << 27        # limits (samples times channels), so that v takes 512 MB
 CHUNK = 256             # number of steps whose permeability is computed at once
 POSITIVE = "() in (0, 1e12]"
 COUNT = "() int in [1, 1e12]"
 
 
 class HairCell(NamedTuple):
-    """Hold the constants of eqs. (3)-(7), in units of 1/s and cm/s."""
+    """Hold the constants of eqs. (3)-(7) (rates in 1/s, velocities in cm/s)."""
     y: float = 5.05         # replenishment
     g: float = 2000.0       # largest release
     l: float = 2500.0       # loss from the cleft                          # noqa: E741
@@ -102,8 +102,8 @@ def velocity(x, rate, response, channels, *, out=None):
     x, rate : (N,) float and float
         Sound, such as a result of `audio.prepare`, and sampling rate in Hz.
     response : callable (frequencies, channels) -> (F, C) complex
-        Transfer function V at F frequencies in Hz for a slice of C channels,
-        such as `basilar.interpolate` with a table.
+        Function that returns V at F frequencies in Hz for a slice of C
+        channels, such as `basilar.interpolate` with a table.
     channels : int or slice
         Number of channels, or a slice that starts at a multiple of 16.
     out : (n, C) float64, optional
@@ -127,7 +127,7 @@ def velocity(x, rate, response, channels, *, out=None):
         if V.shape != (n, j - i):
             raise ValueError(f"response gives shape {V.shape}: must be {(n, j - i)}")
         # One complex transform computes the real signals of an even and an odd channel.
-        # The Hermitian part of the spectrum of a channel determines its signal.
+        # The Hermitian part of the spectrum of a channel determines the real signal.
         S = np.zeros((n, j - i + (j - i) % 2), complex)
         np.multiply(V, X[:, None], out=S[:, :j - i])
         odd = 1j * S[:, 1::2]
@@ -264,7 +264,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete points less than `steps` after an earlier point that remains."""
+    """Delete each point that follows a remaining point by less than `steps`."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -345,15 +345,15 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         As for `velocity`, `fibres` and `transmitter`; `x` must not be silent.
     channels : int
     block : int, optional
-        Number of channels processed together, rounded up to a multiple of 16
-        (default: 512 MB of v).  The result does not depend on `block`.
+        Number of channels processed together, rounded up to a multiple of 16.
+        By default, v takes 512 MB.  The result does not depend on `block`.
     longest : float
-        Longest accepted sound, s.
+        Longest accepted duration, in seconds.
 
     Returns
     -------
     times_s, units : (E,) float64 and (E,) int64
-        Sorted spike times in s, and channels; channel 0 is at the base.
+        Sorted spike times in seconds, and channels; channel 0 is at the base.
     """
     longest, rate, channels, block = _arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",
@@ -379,7 +379,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
 
 def _range(channels):
-    """Return the bounds of the channels, as in range(first, last)."""
+    """Return the first channel, and the number after the last channel."""
     if not isinstance(channels, slice):
         return 0, *_arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop
@@ -398,7 +398,6 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    """Check `dt` and the constants of a hair cell, and return the constants."""
     cell = HairCell() if cell is None else _one_of("cell", cell, HairCell)
     _arrays(f"dt {POSITIVE}, {CELL}", dt, *cell)
     fastest = max(cell.l + cell.r, cell.g, cell.x, cell.y)

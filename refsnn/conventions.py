@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Simulate LIF layers in published conventions, with exact gradients.
 
-Simulators differ in fourteen details of a LIF step, called axes here.  A
-`Step` holds one choice for each axis, `simulate` runs any combination of
-choices, and `PRESETS` holds the choices of published tools.  State k is
-the current I and the membrane potential u before the reset by spike s[k].
-Input x[k] leads from state k to state k + 1:
+Simulators differ in fourteen details of a LIF step.  These details are
+called axes.  A `Step` holds one choice for each axis, `simulate` runs any
+combination of choices, and `PRESETS` holds the choices of published tools.
+State k consists of the current I and the membrane potential u before the
+reset by spike s[k].  Input x[k] leads from state k to state k + 1:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
     d[k] = drive D[k],  D[k] = W x[k] + V s[k]                        (2)
@@ -17,9 +17,9 @@ Input x[k] leads from state k to state k + 1:
 
 Derivation.  Except for products with W and V, a step is elementwise.  In
     eq. (5), R has the derivative r1 with respect to u and z1 with respect
-    to s.  In eq. (6), the derivatives are r2 and z2.  If an equation is
-    not used, its derivatives are replaced by 1 and 0.  With c = 0 where u
-    is held or at the floor, and c = 1 elsewhere,
+    to s.  In eq. (6), the derivatives are r2 and z2.  If a convention does
+    not use one of the equations, the derivatives of this equation are 1
+    and 0.  With c = 0 where u is held or at the floor, else c = 1,
 
     a = dI[k+1]/dI[k],  f = dI[k+1]/dD[k]                             (8)
     b = du[k+1]/dI[k] = c r2 gain dj/dI[k],
@@ -27,8 +27,8 @@ Derivation.  Except for products with W and V, a step is elementwise.  In
     e = du[k+1]/du[k] = c r2 beta r1 at fixed s[k]                   (10)
     z = du[k+1]/ds[k] = c (r2 beta z1 + z2) at fixed D[k]            (11)
 
-    `slopes` returns (8)-(11).  With psi[k] = ds[k]/du[k] and the state h =
-    [I, u], the chain rule gives the arguments of `bptt` and `rtrl`:
+    Eqs. (8)-(11) are the result of `slopes`.  Let psi[k] = ds[k]/du[k] and
+    h = [I, u].  The chain rule gives the arguments of `bptt` and `rtrl`:
 
     J[k+1] = [[a, f V psi[k]], [b, e + z psi[k] + g V psi[k]]]       (12)
     F[k+1]: dI_i/dW_ij = f_i x_j[k],  dI_i/dV_ij = f_i s_j[k],
@@ -37,16 +37,16 @@ Derivation.  Except for products with W and V, a step is elementwise.  In
     q[k] = [0, psi[k] dspikes + (r + y psi[k]) dmem]                 (15)
 
     Here r and y are the derivatives of the recorded potential with respect
-    to u and s.  If the potential is recorded after the reset, they are the
-    derivatives of R.  Otherwise they are 1 and 0.
-Exact.  The gradient of the hard-spiking network is exact for ds/du := psi.
+    to u and s.  If the potential is recorded after the reset, r and y are
+    the derivatives of R.  Otherwise, r is 1, and y is 0.
+Exact.  The gradient is exact for hard spikes with ds/du replaced by psi.
     The refractory mask and membranes at the floor are treated as
     constants.  No derivative passes through the reset if
     through_reset=False, or if spikes="many" and reset="zero".
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
     `linearise` takes O(T B n p) time and memory for p = n m + n n.
-Departures.  Presets reproduce the tools' default options of 2024 to 2026,
-    up to rounding.  In hxtorch, an injected membrane trace disables the
+Departures.  Up to rounding, presets reproduce default options of the tools
+    in 2024 to 2026.  In hxtorch, an injected membrane trace disables the
     reset.  A run of T steps has T + 1 states; state 0 is at rest.  The
     module `lif` returns T states and ignores the last input.
 """
@@ -63,22 +63,23 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold one choice for every axis; the defaults are those of `lif`.
+    """Hold one choice for every axis.  The defaults describe the module `lif`.
 
     decay          alpha is exp(-dt/tau_syn) ("exact") or 1 - dt/tau_syn
                    ("euler"); beta is analogous
     synapse        position of the decay in (3); "none" means alpha = 0
     input          in (3), I is read after ("same") or before ("next") d[k]
                    is added
-    drive, gain    factor 1 ("one"), or 1 - alpha (drive), 1 - beta (gain)
+    drive, gain    1 ("one"); with "leak", 1 - alpha for drive, and 1 - beta
+                   for gain
     test           row t of the recording holds the spikes s[t] ("before"
                    the update with x[t]) or s[t+1] ("after" the update)
     compare        a spike requires u > threshold or u >= threshold
     spikes         at most "one" spike per step, or "many": one for each
                    multiple of the threshold that u reaches
     reset          form of R in (4); "zero" sets u to `reset_to`
-    reset_at       the reset is applied at "once", or in the next step
-                   "before" (both (5)) or "after" the decay (6)
+    reset_at       the reset is applied at "once" (5), or in the next step
+                   "before" (5) or "after" (6) the decay
     through_reset  if True, derivatives pass through s in (4)
     floor          if True, u is bounded below in (7)
     refractory     number of steps for which u is held after a spike
@@ -103,7 +104,7 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold states 0 to T of a simulation, each array (T + 1, B, n)."""
+    """Hold states 0 to T of a simulation, in arrays of shape (T + 1, B, n)."""
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
@@ -179,7 +180,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     spike : callable (k, u) -> (B, n) float, optional
         Spike function that replaces eq. (1) in finite-difference checks.
     clamp, reset_spikes : (T + 1, B, n), optional
-        Recorded arrays `held` and `fired`, which replace simulated values.
+        Fields `held` and `fired` of a recorded run, used in this simulation.
 
     Returns
     -------
@@ -224,7 +225,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
-    """Compute the constants of eqs. (2)-(7) in float64, and cast to `dtype`."""
+    """Compute the constants of eqs. (2)-(7) in float64, and cast them to `dtype`."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = _arrays(
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
@@ -295,7 +296,7 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the slices of recorded s and u, and whether R(u, s) replaces u."""
+    """Return the recorded slices of s and u, and True if R(u, s) replaces u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -320,10 +321,10 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        Under the names in `PARTS`, the derivatives a, f, b, g, e and z; entry
-        k belongs to the step from state k - 1 to state k.  "row_by_mem" and
-        "row_by_spikes" are r and y of eq. (15).  Each of these eight arrays is
-        (T + 1, B, n).  "rows": first recorded states of spikes and membranes.
+        The keys in `PARTS` hold the derivatives a, f, b, g, e and z; entry k
+        belongs to the step from state k - 1 to state k.  "row_by_mem" and
+        "row_by_spikes" hold r and y of eq. (15).  These eight arrays have the
+        shape (T + 1, B, n).  "rows" holds the first recorded state of s and u.
     """
     _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
@@ -415,7 +416,7 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Compute the direct derivative q of the loss, eq. (15).
+    """Compute the direct derivative q of the loss with respect to h, eq. (15).
 
     >>> one = np.ones((2, 1, 1))
     >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}

@@ -6,13 +6,14 @@ Each convolution (stride 1, no padding) is followed by a ReLU and, where
 ReLUs between them.  The input of layer l is a map x[l] of shape (H, W, c).
 The linear operator C extracts the patches A[l] = C x[l], one for each
 position p of the k x k kernel.  A patch holds the k k c entries of the map
-under the kernel, by row, column and channel.  In a dense layer, the only
-patch is the map.  With z[l] of shape (positions, channels) and f = z[L-1],
+under the kernel, in the order row, column, channel.  A dense layer has one
+patch, the whole map.  The array z[l] has the shape (positions, channels),
+and the output f is z[L-1]:
 
     z[l] = A[l] W[l]^T + b[l]                                    (1)
     x[l+1] = max(0, largest z[l] of each window)                 (2)
 
-A window has 2 x 2 positions with pooling, and one position without
+With pooling, a window has 2 x 2 positions; it has one position without
 pooling.  Pooling ignores an odd last row or column.  Dropout multiplies
 the entries of x[l] by recorded masks m[l] of 0 and 1:
 
@@ -26,11 +27,11 @@ dropped entries are 0.  The gate is
 
 As long as no gate changes, (2) is linear.  Then x[l+1] = S z[l] is the sum
 of D[l] z[l] over each window.  S^T copies an entry of x[l+1] to all
-positions of its window and multiplies by D[l].  C^T adds the entries of
-each patch to the map, at the positions from which C takes them.
+positions of its window, and multiplies the copies by D[l].  C^T adds each
+entry of a patch to the map at the position from which C takes this entry.
 
-Derivation.  For a loss E with dz = dE/dz, the chain rule gives, with sums
-    over the samples,
+Derivation.  Let dz = dE/dz for a loss E.  Summed over the samples, the
+    chain rule gives
 
     dW[l] = sum dz[l]^T A[l],  db[l] = sum_p dz[l]_p             (5)
     dz[l-1] = S^T C^T (dz[l] W[l])                               (6)
@@ -57,9 +58,9 @@ Derivation.  For a loss E with dz = dE/dz, the chain rule gives, with sums
 
 Exact.  The derivatives are exact unless the largest entry of a window is 0
     or occurs twice.  In these cases, the gate (4) defines the derivatives.
-Cost.   For N samples, K outputs and P positions, a layer needs
-    N P k k c_in c_out multiplications; `signals` needs K times and
-    `second_order` 2 K times as many.
+Cost.   For N samples, K outputs and P positions, a layer needs N P k k
+    c_in c_out multiplications; `signals` needs K times as many, and
+    `second_order` needs 2 K times as many.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -118,8 +119,7 @@ def forward(weights, biases, x, pools, dropout=None):
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
         Mask m[l] of each layer; None masks no entry.  The mask of the first
         dense layer has the shape of the maps.  For inverted dropout, divide
-        W[l] by the keep probability of m[l] in all calls, and divide the
-        gradient of W[l] too.
+        W[l] and its gradient by the keep probability of m[l] in all calls.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Return the gradient by eqs. (5), (6) and (11), with Abar in `dinputs`."""
+    """Return the gradient by eqs. (5), (6) and (11); `dinputs` holds Abar."""
     dz, dW, db = doutputs[:, None], [], []
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
@@ -265,7 +265,7 @@ def signals(weights, recording, pools):
     Returns
     -------
     list of (N, K, P, c_out) and then (N, K, n_out) float
-        Signals G[l] of each layer, at [n, k] for output k of sample n.
+        Signals G[l] of each layer; entry [n, k] is for sample n and output k.
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]
@@ -292,7 +292,7 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        Each layer contributes its weights, row by row, then its biases.
+        For each layer, the weights, row by row, and then the biases.
     """
     f, = _arrays("recording.outputs (_, _) float", getattr(recording, "outputs", None))
     inputs = _list("recording.inputs", recording.inputs, [
@@ -322,7 +322,8 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     dinputs, dsignals : lists like recording.inputs and signals, or None
         Partial derivatives Abar and Gbar.
     doutputs : (N, K) float, or None
-        Partial derivative fbar.  None, for an argument or entry, stands for 0.
+        Partial derivative fbar.  If an argument or a list entry is None, it
+        stands for 0.
 
     Returns
     -------
@@ -405,7 +406,7 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x):
-    """Return the shapes of all x[l] and z[l], if `x` is the shape of an image."""
+    """Return the shapes of all x[l] and of all z[l] for the image shape `x`."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()

@@ -2,9 +2,9 @@
 r"""Read image data sets: embedded digits, MNIST, CIFAR and SVHN.
 
 `digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
-beside this module.  `images` reads MNIST or Fashion-MNIST from a folder,
-and `fetch` downloads them.  `split` samples a stratified test set, and
-`upsample` enlarges k x k images X by bilinear interpolation,
+next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
+and `fetch` downloads these two data sets.  `split` samples a stratified
+test set, and `upsample` enlarges k x k images X by bilinear interpolation,
 
     Y = A X A^T,  A[i, j] = max(0, 1 - |p[i] - j|)                (1)
     p[i] = (i + 1/2) k / size - 1/2, clipped to [0, k - 1]        (2)
@@ -25,8 +25,8 @@ Derivation.  Eq. (1) interpolates linearly along both axes at the centres p
     range of X.
 Exact.  Pixel values are only rescaled.  A split depends only on the
     arguments of `split`.
-Cost.   `idx` allocates at most `limit` bytes, and no more than the file
-    holds.
+Cost.   `idx` allocates at most `limit` bytes, and never more bytes than
+    the unpacked file holds.
 Departures.  Pixel values are scaled to [0, 1], from 0..16 (digits) or
     0..255.  The colour channel is the last axis, and the coarse labels of
     CIFAR-100 are ignored.
@@ -90,7 +90,7 @@ def digits(path=None):
     Parameters
     ----------
     path : str or path, optional
-        Path of digits.npz; the default is data/ beside this module.
+        Path of the file; the default is data/digits.npz next to this module.
 
     Returns
     -------
@@ -116,7 +116,6 @@ def digits(path=None):
 
 
 def _member(path, name, shape):
-    """Read a uint8 array of the given shape from an npz file."""
     size = math.prod(shape)
     with zipfile.ZipFile(path) as archive, archive.open(name + ".npy") as member:
         stream = io.BytesIO(member.read(size + BLOCK))
@@ -157,7 +156,7 @@ def upsample(images, size=16):
 
 
 def split(labels, test_fraction=0.2, seed=0):
-    """Sample the indices of a training set and a disjoint, stratified test set.
+    """Sample the indices of disjoint, stratified training and test sets.
 
     >>> train, test = split(np.array([0, 0, 0, 1, 1, 1]), 1 / 3)
     >>> len(train), len(test), sorted(train.tolist() + test.tolist())
@@ -205,12 +204,12 @@ def idx(path, *, limit=1 << 31):
     path : str or path
         IDX file; compression is detected from the content.
     limit : int
-        Largest accepted size of the array, bytes.
+        Largest accepted size of the array, in bytes.
 
     Returns
     -------
     array
-        Array with the shape and dtype in the header, in native byte order.
+        Array in native byte order; the header declares its shape and dtype.
     """
     path = _file(path, "must be a file of the IDX format, gzipped or not")
     _arrays("limit () in [0, inf]", limit)
@@ -318,12 +317,12 @@ def fetch(name, folder):
     ----------
     name : {"mnist", "fashion_mnist"}
     folder : str or path
-        A file is stored in folder/name only if it has the published MD5.
+        Files are stored in folder/name if their MD5 digests are as published.
 
     Returns
     -------
     str
-        Path folder/name, which is an argument for `images`.
+        Path folder/name, which `images` accepts.
     """
     _one_of("name", name, *SOURCES)
     try:
@@ -356,7 +355,7 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     folder : str or path
         Unpacked archive cifar-10-batches-bin or cifar-100-binary.
     kind, classes, dtype : {"train", "test"}, {10, 100}, float32 or float64
-        Training or test set, and number of classes in CIFAR-10 or CIFAR-100.
+        Training or test set; 10 classes for CIFAR-10, 100 for CIFAR-100.
 
     Returns
     -------
@@ -401,8 +400,8 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     kind, dtype
         As for `cifar`.
     checked : bool
-        If True, a file without the published MD5 is rejected.  If False, SciPy
-        may crash on a damaged file.
+        If True, a file is rejected unless its MD5 digest is as published.  If
+        False, SciPy may crash on a damaged file.
 
     Returns
     -------

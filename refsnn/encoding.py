@@ -13,9 +13,9 @@ In the Poisson code, the spikes S[t] are independent random variables with
 
 Derivation.  A leaky integrator with the constant input v has the potential
     v (1 - exp(-t/tau)), which reaches the threshold at the time t of
-    eq. (1).  The code uses log1p, which has a smaller rounding error.
-Exact.  Eqs. (1) and (2) are computed in float64, also for float32 values.
-Cost.   `latency_events` takes O(B m) time; dense results take O(T B m).
+    eq. (1).  The function log1p reduces the rounding error in eq. (1).
+Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
+Cost.   `latency_events` takes O(B m) time, dense results take O(T B m).
 Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
     paper.  Rates above 1/dt are rejected, because eq. (3) would exceed 1.
 
@@ -52,7 +52,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     T : int
         Number of time steps.
     tau, dt : float
-        Time constant of the code and time step, in s.
+        Time constant of the code, and time step, in seconds.
     threshold : float
         Threshold, in the units of `values`.
 
@@ -65,7 +65,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     tau, threshold, dt = _arrays(
         "tau () in (0, inf), threshold () in (0, inf), dt () in (0, inf)", tau,
         threshold, dt, dtype=np.float64)
-    threshold = float(values.dtype.type(threshold))     # v = threshold in float32
+    threshold = float(values.dtype.type(threshold))     # rounded like `values`
     sample, unit = np.nonzero(values > threshold)
     excess = values[sample, unit].astype(np.float64) - threshold
     time = tau * np.log1p(threshold / excess)                              # (1)
@@ -110,9 +110,9 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     Parameters
     ----------
     rates_hz : (B, m) or (T, B, m) float
-        Firing rates in Hz, one for all steps or one for each, up to 1/dt.
+        Firing rates in Hz, constant or different for each step, at most 1/dt.
     T, dt : int and float
-        Number of time steps, and time step in s.
+        Number of time steps, and time step in seconds.
     rng : numpy.random.Generator
         Random generator; the samples do not depend on `dtype`.
     dtype : float32 or float64, optional

@@ -15,14 +15,14 @@ Sizes declared in a file are compared with limits and with the file size
 before memory is allocated.  A file in another format raises a ValueError.
 
 Exact.  Stored values are read without change.  Times are returned in
-    float64, because a time in us can exceed the range of float16.
-    Identical spikes give identical files.
-Cost.   A spike takes 16 bytes of memory; `write` holds the file in memory.
-Departures.  Times are rounded to float16, as in the published files: to
-    0.5 ms between 0.5 s and 1 s, and to 1 ms between 1 s and 2 s.  Floats
-    and integers of other widths are also read.  Links, external data,
-    virtual datasets and references are rejected and never followed.
-    Damage that makes the HDF5 library hang is not detected.
+    float64, because float16 can overflow if times are converted to
+    microseconds.  Identical spikes give identical files.
+Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
+Departures.  `write` rounds times to float16, as in the published files.
+    Between 1 s and 2 s, float16 values are about 1 ms apart.  Floats and
+    integers of other widths are also read.  Links, external data, virtual
+    datasets and references are rejected and never followed.  Damage that
+    makes the HDF5 library hang is not detected.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -87,7 +87,7 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     start, stop : int
         Recordings start ... stop-1 are read; the default is all.
     limit : int
-        Largest accepted size of the result, bytes.
+        Largest accepted size of the result, in bytes.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def _sequences(file, path, field, kinds):
 
 def _lengths(data, path, field, itemsize):
     """Return the declared length of each sequence in an HDF5 dataset."""
-    # Raw bytes are read: HDF5 would allocate these lengths before it checks them.
+    # The bytes are read here, because HDF5 allocates the lengths without a check.
     where, N, most = f"{path}, {field}", len(data), os.path.getsize(path)
     length, offset = np.zeros(N, np.int64), data.id.get_offset()
     _need(data.file.id.get_create_plist().get_sizes()[0] == 8
@@ -178,7 +178,7 @@ def _lengths(data, path, field, itemsize):
 
 
 def _chunk(data, where, k):
-    """Return the index of the first entry and decompressed bytes of chunk k."""
+    """Return the index of the first entry of chunk k, and its decompressed bytes."""
     first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
     skipped, raw = data.id.read_direct_chunk(first)
     for i in range(plan.get_nfilters()):
@@ -190,7 +190,7 @@ def _chunk(data, where, k):
 
 
 def _column(file, path, field, kinds, needed=True):
-    """Return a dataset of numbers or texts as an array, or None if absent."""
+    """Return a dataset of numbers or texts as an array, or None if it is absent."""
     data = _field(file, path, field, needed)
     if data is None:
         return None
@@ -243,9 +243,9 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     path : str or path
         New file; the path must not exist yet.
     spikes : iterable of pairs ((E,) float, (E,) int)
-        For each recording, its sorted spike times in s and their channels.
+        For each recording, sorted spike times in seconds, and channels.
     labels, keys : (N,) int and sequence of str
-        Index of the word of each recording in `keys`, and the words.
+        Index into `keys` for each recording, and the words.
     speaker, meta : (N,) int and Speakers, optional
         Speaker of each recording, and properties of speakers 0, 1, ...
     channels : int
@@ -279,7 +279,6 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
 
 
 def _fill(file, path, spikes, N, channels):
-    """Write the spikes to an open HDF5 file, one recording at a time."""
     fields = [file.create_dataset(f"spikes/{name}", (N,), h5py.vlen_dtype(kind))
               for name, kind in (("times", np.dtype("f2")), ("units", np.dtype("u2")))]
     i = -1
@@ -295,7 +294,7 @@ def _fill(file, path, spikes, N, channels):
 
 
 def _about(path, labels, keys, speaker, meta):
-    """Check everything but the spikes of a file, and return it as arrays."""
+    """Check the labels, keys, speakers and metadata; return them as arrays."""
     keys, labels, most = np.asarray(keys), np.asarray(labels), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
@@ -326,7 +325,7 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Check a recording; return times as float64 and units as int64."""
+    """Check a recording.  Return its times in float64 and its units in int64."""
     _need(times.ndim == 1 and times.shape == units.shape and times.dtype.kind == "f"
           and units.dtype.kind in "iu", f"{where}: spikes/times, spikes/units are of "
           f"shapes {times.shape}, {units.shape}, {times.dtype}, {units.dtype}",

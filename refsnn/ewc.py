@@ -31,17 +31,17 @@ Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = d[l]
     f)^T is the identity matrix, and E d^2 = sum_k g_k^2.
 Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
     Eq. (8) gives the empirical Fisher information.  With labels sampled
-    from the model, (8) is a Monte-Carlo estimate of (7).  If Gaussian
-    outputs are linear in theta, (1) is the diagonal of the loss Hessian.
+    from the model, (8) is a Monte-Carlo estimate of (7).  If p is normal
+    and f is linear in theta, (1) is the diagonal of the loss Hessian.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
-    n_out) memory.  To combine batches, average F with weights N.
+    n_out) memory.  To combine batches, average F with the weights N.
 Departures.  [KP17] uses one penalty for each earlier task.  This module
     uses one penalty with the sum of F over tasks.  With anchors="latest",
     a common choice, the anchor is set to the latest parameters.  With
     "all", the anchor is the F-weighted mean of all anchors, and (3) is the
-    gradient of all penalties of [KP17].  If each task has its own output
-    head, pass only the columns of the head: ``outputs[:, head]`` and
-    ``g[:, head]`` of each layer.
+    gradient of the sum of all penalties of [KP17].  If each task has its
+    own output head, pass only the columns of this head:
+    ``outputs[:, head]``, and ``g[:, head]`` for each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114, 3521, 2017, arXiv 1612.00796.
 """
@@ -112,7 +112,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return the errors e of eqs. (7)-(9), and the roots of their weights."""
+    """Return the errors e of eqs. (7)-(9), and the square roots of the weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if _one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
@@ -143,8 +143,8 @@ def accumulate(state, importance, parameters, anchors="latest"):
     parameters : array or list of arrays
         Parameters at the end of the task.
     anchors : {"latest", "all"}
-        "latest" sets the anchor to the parameters.  "all" uses the mean of
-        all anchors weighted by F, or the parameters where all F are 0.
+        "latest" sets the anchor to the parameters.  "all" sets the anchor to
+        the F-weighted mean of all anchors (the parameters if all F are 0).
 
     Returns
     -------
@@ -179,7 +179,7 @@ def penalty(state, parameters, strength):
     state, parameters : State, and array or list of arrays
         Result of `accumulate`, and current parameters.
     strength : float
-        Penalty coefficient, at least 0; [KP17] writes lambda.
+        Penalty coefficient, at least 0, called lambda in [KP17].
 
     Returns
     -------
@@ -227,7 +227,7 @@ def _quadratic(state, parameters, strength):
 
 
 def _formed(name, arrays, like):
-    """Check for overflow, and return a list if `like` is a list."""
+    """Check for overflow.  Return a list if `like` is a list, else an array."""
     if not all(np.isfinite(a).all() for a in arrays):
         raise ValueError(f"{name} overflows {arrays[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")
@@ -250,7 +250,7 @@ def _lists(name, value, like=None):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) \
                 and a.size and (a.shape, a.dtype) == (b.shape, b.dtype) \
                 and np.isfinite(a).all():
-            continue            # this test is 5 us faster than `_arrays`
+            continue            # 5 microseconds faster than `_arrays`
         what = f"{name}[{i}]" if several else name
         axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
         a, = _arrays(f"{what} {axes} float", a, dtype=dtype)

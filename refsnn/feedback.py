@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the credit of hidden spikes by exact or random feedback.
+r"""Compute the credit of hidden spikes with exact or random feedback.
 
 Each rule maps an error to `dspikes`, the credit e[t] of the spikes S[t] of
-a hidden layer.  Any learning rule for one layer can use this credit.  The
-next layer has the input weights W, and dI is the adjoint of its currents:
+a hidden layer.  Any learning rule for one layer can use this credit.  W is
+the input matrix of the next layer, and dI is the adjoint of its currents:
 
     backpropagation       e[t] = W^T dI[t+1]             (1)  [NMZ19]
     feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19]
@@ -15,7 +15,7 @@ next layer has the input weights W, and dI is the adjoint of its currents:
         or l = -log softmax(y)[label]                              (5)
 
 A three-factor rule combines the credit with a trace P of each input.  P is
-the response of a membrane without reset to this input alone:
+the potential of a membrane without reset that receives only this input:
 
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
@@ -26,11 +26,11 @@ boxcar and x replaces P.  The rule neglects membrane dynamics and reset.
 Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].
     Without reset, U[t] = W P[t], and the chain rule gives (7).
 Approximate.  Rule (1) is exact, and rule (3) is exact for the local loss.
-    Rule (7) is exact for one layer without recurrence and refractoriness,
-    if the reset is subtracted as a recorded term.  Rules (2), (3) and
-    feedback alignment do not compute the derivative of the network's loss.
-    With these rules, training follows the gradient of sum_t <e[t], S[t]>
-    with constant e.
+    Rule (7) is exact for one layer without recurrence and refractory
+    period, if the reset subtracts recorded spikes, which are constants.
+    Rules (2), (3) and feedback alignment do not compute the derivative of
+    the network's loss.  With these rules, training follows the gradient of
+    sum_t <e[t], S[t]> with constant e.
 Cost.   The time is O(T B n k) for k error units, or O(T B n m) for (7).
 Departures.  In [NMZ19], the error is fed back within one step.  Here,
     spikes enter the currents one step later, which gives t+1 in (1).

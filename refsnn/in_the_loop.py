@@ -4,9 +4,9 @@ r"""Compute surrogate gradients of a network with a chip in the loop.
 The forward pass runs on an emulated or real chip, and the backward pass
 runs in software.  The network has one hidden layer with input weights W,
 optional recurrent weights V, and leaky readouts with weights W_out.
-Membrane samples, in codes, are converted to units of the threshold,
+Membrane samples in ADC codes are converted to units of the threshold,
 
-    v[t] = (code[t] - code[0]) / unit, of readouts times gain         (1)
+    v[t] = (code[t] - code[0]) / unit, for readouts times gain        (1)
 
 The gradient is computed in a software model with nominal parameters.  In
 this model, the recorded v and spikes S replace simulated values:
@@ -27,16 +27,17 @@ eqs. (4)-(7):
     burst (1/(B n)) sum_{b,i} c[b,i]^2                [CB22] eq. 6    (6)
     rate (1/B) sum_b max(0, sum_i c[b,i] - bound)^2                   (7)
 
-The published code has r = 0.  If a readout stays below 0 for all patterns,
-its maximum is then at step 0.  The gradient vanishes, and the class is
-lost.  With reduction="reached", r of the correct class is the first step
-at which its readout depends on a weight.  This is two steps after the
-first hidden spike of a pattern, but at most T - 1.  The other classes keep
-r = 0, because their readouts would otherwise decrease without bound.
+The published code uses r = 0.  If a readout stays below 0 for all
+patterns, its maximum is at step 0.  The gradient then vanishes, and the
+class is lost.  With reduction="reached", r of the correct class is the
+first step at which the readout of this class depends on a weight.  This is
+two steps after the first hidden spike of a pattern, but never later than T
+- 1.  Other classes keep r = 0; otherwise, their readouts would decrease
+without bound.
 
-Derivation.  Let v[t] = U[t] + e[t].  The recorded e contains reset,
-    mismatch and noise and is treated as a constant.  Let dA denote the
-    total derivative dL/dA.  The chain rule gives
+Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
+    reset, mismatch and noise, and is treated as a constant.  Let dA denote
+    the total derivative dL/dA.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + dv[t+1]                                   (9)
@@ -48,14 +49,14 @@ Derivation.  Let v[t] = U[t] + e[t].  The recorded e contains reset,
 Exact.  The gradient is exact for constant e, recorded spikes S and
     dS[t]/dv[t] = psi[t].  The chip's reset, refractory time and mismatch
     are not needed.  If several steps share a maximum in (3) or (5), the
-    last of these steps receives the derivative, also in silent networks.
+    last of these steps receives the derivative.
 Cost.   O(T B n (m + n + k)) time and O(T B (m + n + k)) memory.
 Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to z.
 Errata.  [CB22] prints its eq. 5 without the + 1 of eq. (2).  Without this
     term, psi diverges at the threshold.
 
-Example.  Here `run` emulates a chip.  Replace it to train on a real chip.
+Example.  Here, `run` emulates a chip.  Replace `run` to use a real chip.
 
     import numpy as np
     from refsnn import chip, chip_weights, in_the_loop, optimisers
@@ -129,13 +130,13 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
-        Function that runs the chip.  It returns binary spikes (T, B, n) and
-        real samples (T, B, n + k) of all membrane potentials, hidden neurons
-        first.  Spikes of bin t occur between samples t and t + 1.  Input x[t]
-        arrives at the end of bin t.  Sample 0 shows the resting potential.
+        Function that runs the chip.  It returns spikes, 0 or 1, of shape
+        (T, B, n), and real membrane samples of shape (T, B, n + k), hidden
+        neurons first.  Spikes of bin t occur between samples t and t + 1.
+        Input x[t] arrives at the end of bin t.  Sample 0 is taken at rest.
     weights : dict or NamedTuple
-        `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), as
-        `run` expects them: integers for a chip.
+        `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
+        the form that `run` accepts; chips accept integers.
     x : (T, B, m) float, int or bool
         Input spikes, 0 or 1.
     unit, gain : float
@@ -185,22 +186,22 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     labels : (B,) int
         Correct class of each pattern, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
-        Reduction over time in eq. (3).  "sum" was published for the keyword
-        task.  "reached" avoids lost classes, which occur with small data sets.
+        Reduction over time in eq. (3).  For keywords, "sum" was published.
+        "reached" avoids lost classes, which occur with small data sets.
     scaling : float
-        Scale factor of the scores.  For the maximum, 10 is published.  Sums
-        over time need a smaller factor, such as 0.1.
+        Scale factor of the scores.  The published factor for the maximum is
+        10.  Sums over time need a smaller factor, such as 0.1.
     readout, burst, rate : float
-        Coefficients of penalties (5), (6) and (7), at least 0.  Published code
-        has burst = 5e-4 and readout = 0.
+        Coefficients of penalties (5), (6) and (7), at least 0.  The published
+        code uses burst = 5e-4 and readout = 0.
     bound : float
-        Hidden spikes per pattern above which penalty (7) is positive.
+        Hidden spike count of a pattern above which penalty (7) is positive.
 
     Returns
     -------
     Loss
-        The predicted class is the class whose readout has the largest maximum
-        (or sum) over all steps, also for reduction="reached".
+        Loss and derivatives.  To predict a class, take the readout with the
+        largest maximum over all steps, or with the largest sum for "sum".
     """
     mem, spikes, out = _arrays(RECORDING, *_fields(recording))
     labels, scaling, readout, burst, rate, bound = _arrays(
@@ -266,8 +267,8 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Parameters
     ----------
     weights : dict or NamedTuple
-        As for `record`, but real numbers before rounding.  Results have the
-        dtype of the weights.
+        As for `record`, but the real numbers before rounding.  Results have
+        the dtype of the weights.
     x, recording
         Input spikes, and recording returned by `record`.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
@@ -327,7 +328,6 @@ def _back(dmem, psi, V, alpha, beta):
 
 
 def _matrices(weights):
-    """Return the three weight matrices in a dict or a NamedTuple."""
     return [weights.get(name) if isinstance(weights, dict)
             else getattr(weights, name, None) for name in Gradient._fields]
 

@@ -4,8 +4,7 @@ r"""This module implements layers of leaky integrate-and-fire (LIF) neurons.
 A neuron has a synaptic current I, a membrane potential U and spikes S.
 The input x enters through the weights W, and recurrent spikes enter
 through the weights V.  The mask c[t] is 0 for neurons that are refractory
-at step t and 1 otherwise.  The initial state is I[0] = U[0] = 0.  A step
-of the simulation is
+at step t and 1 otherwise.  A step of the simulation is
 
     S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                     (2)  [NMZ19]
@@ -16,7 +15,11 @@ of the simulation is
     refractory=k:
     c[t+1] = 0 if any of S[t-k+1 .. t] is 1 else 1            (5)
 
-The input x[t] first changes the membrane potential at step t + 2.  A leaky
+The input x[t] first changes the membrane potential at step t + 2.  A
+simulation starts from rest, I[0] = U[0] = 0, or from a given state.  The
+state at step T consists of I[T], U[T] and the spikes of the last k steps.
+A run over the inputs x[0] .. x[T-1] records the steps 0 to T - 1 and
+returns the state at step T, from which the next run continues.  A leaky
 readout follows the same equations without spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
@@ -44,6 +47,27 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  For an
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
+    The constants of neuron i add four columns to F.  The threshold acts
+    through the reset and, because dS/dthreshold = -psi, through spikes:
+
+    F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
+          dU_i[t]/dbeta_i = r_i[t-1] c_i[t] U_i[t-1]                 (17)
+          dU_i[t]/dgain_i = r_i[t-1] c_i[t] I_i[t-1]                 (18)
+          dI_k[t]/dthreshold_i = -V_ki psi_i[t-1]                    (19)
+          dU_i[t]/dthreshold_i = c_i[t] (z_i psi_i - s_i)[t-1]       (20)
+
+    with s = S for reset="subtract" and s = 0 for reset="zero".  The two
+    options also omit the terms with V and z here.  The loss depends on the
+    threshold directly, too, if it depends on spikes:
+
+    direct_i = -sum_t psi_i[t] dspikes_i[t]                          (21)
+
+    Other parameters follow by the chain rule.  For alpha = exp(-dt/tau),
+    dtau = dalpha alpha dt / tau^2.  For beta = 1/(1 + exp(-b)), db = dbeta
+    beta (1 - beta).  For beta = clip(b, low, high), db = dbeta inside the
+    limits and 0 outside.  If gain = 1 - beta, dgain is subtracted from
+    dbeta.  For one number shared by all neurons, the entries are summed.
+
 Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
     psi.  The mask c is a recorded value without a derivative.  Finite
     differences confirm the gradient if the spike function is S = H(u0 -
@@ -66,11 +90,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Gradient", "Recording", "backward", "credit", "linearise",
-           "readout", "readout_backward", "simulate"]
+__all__ = ["Gradient", "Recording", "State", "backward", "credit", "linearise",
+           "readout", "readout_backward", "readout_run", "readout_step", "run",
+           "simulate", "step"]
 
-READOUT = ("W (n, m*) float, x (T, B, m*), alpha (n?) in [0, 1), "
-           "beta (n?) in [0, 1), gain (n?) in (0, inf)")
+LEAK = "alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf)"
+READOUT = "W (n, m*) float, x (T, B, m*), " + LEAK
 LAYER = READOUT + ", threshold (n?) in (0, inf), V? (n, n)"
 RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
              "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}")
@@ -84,12 +109,31 @@ class Recording(NamedTuple):
     clamp: np.ndarray           # bool, True where c is 0
 
 
+class State(NamedTuple):
+    """Hold I, U and the spikes of the last `refractory` steps.
+
+    If `spikes` is None, the neurons did not spike in these steps.
+    """
+    syn: np.ndarray             # (B, n)
+    mem: np.ndarray             # (B, n)
+    spikes: np.ndarray = None   # (refractory, B, n), the oldest step first
+
+
 class Gradient(NamedTuple):
-    """Hold the derivatives of the loss with respect to W, V, x and I."""
+    """Hold the derivatives of the loss with respect to parameters and states.
+
+    The last five fields are None if they are not requested.
+    """
     dW: np.ndarray              # (n, m)
     dV: np.ndarray              # (n, n), or None if V is None
     dx: np.ndarray              # (T, B, m)
     dsyn: np.ndarray            # (T, B, n)
+    dstate: State               # with respect to I[0] and U[0]
+    dalpha: np.ndarray = None   # (n,), as the next four
+    dbeta: np.ndarray = None
+    dgain: np.ndarray = None
+    dthreshold: np.ndarray = None   # through states, eqs. (19) and (20)
+    direct: np.ndarray = None   # eq. (21)
 
 
 def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -128,11 +172,40 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     -------
     Recording
     """
-    W, x, alpha, beta, gain, threshold, V, clamp, reset_spikes, recurrent_spikes, \
-        refractory = _arrays(
-            LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
-            "recurrent_spikes? (T, B, n), refractory () int in [0, inf)", W, x, alpha,
-            beta, gain, threshold, V, clamp, reset_spikes, recurrent_spikes, refractory)
+    options = {"clamp": clamp, "reset_spikes": reset_spikes,
+               "recurrent_spikes": recurrent_spikes}
+    return run(x, W, V, alpha=alpha, beta=beta, gain=gain, threshold=threshold,
+               reset=reset, refractory=refractory, spike=spike, **options)[0]
+
+
+def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
+        reset="subtract", refractory=0, spike: Callable = None, clamp=None,
+        reset_spikes=None, recurrent_spikes=None):
+    """Simulate one LIF layer from a given state, eqs. (1)-(5).
+
+    >>> x, W = np.ones((4, 1, 1)), np.array([[0.5]])
+    >>> first, state = run(x, W, alpha=0.5, beta=0.5)
+    >>> second, _ = run(x, W, None, state, alpha=0.5, beta=0.5)
+    >>> [rec.mem.ravel().tolist() for rec in (first, second)]
+    [[0.0, 0.0, 0.5, 1.0], [1.375, 0.625, 1.28125, 0.625]]
+
+    Parameters
+    ----------
+    x, W, V, alpha, beta, gain, threshold, reset, refractory, spike, clamp,
+    reset_spikes, recurrent_spikes
+        Arguments of `simulate`.  Step 0 is the first step of this run.
+    state : State, optional
+        State at step 0, in the dtype of W; rest by default.
+
+    Returns
+    -------
+    recording, state : Recording, State
+        Recorded steps 0 to T - 1, and the state at step T.
+    """
+    W, x, *constants, V, clamp, resets, sent, refractory = _arrays(
+        LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
+        "recurrent_spikes? (T, B, n), refractory () int in [0, inf)", W, x, alpha, beta,
+        gain, threshold, V, clamp, reset_spikes, recurrent_spikes, refractory)
     _one_of("reset", reset, "subtract", "zero")
     _one_of("spike", spike, Callable, type(None))
     if refractory and spike is not None and clamp is None:
@@ -140,30 +213,75 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     if V is None and recurrent_spikes is not None:
         raise ValueError("recurrent_spikes is given: must be None, because V is None")
     (T, B, m), n = x.shape, W.shape[0]
-    syn, mem, spikes = (np.zeros((T, B, n), W.dtype) for _ in range(3))
-    held = np.zeros((T, B, n), bool) if clamp is None else clamp > 0
-    fired, sent = (spikes if s is None else s for s in (reset_spikes, recurrent_spikes))
     drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
+    return _scan(drive, V, state, constants, reset, refractory, spike, clamp, resets,
+                 sent)
+
+
+def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
+         reset="subtract", refractory=0):
+    """Simulate one step of a LIF layer, eqs. (1)-(5).
+
+    >>> state = State(np.array([[1.0]]), np.array([[2.0]]))
+    >>> now, state = step(np.array([[4.0]]), None, state, alpha=0.5, beta=0.5)
+    >>> float(now.spikes[0, 0]), float(state.syn[0, 0]), float(state.mem[0, 0])
+    (1.0, 4.5, 1.0)
+
+    Parameters
+    ----------
+    drive : (B, n) float
+        Product ``x[t] @ W.T`` of input and weights.  Results have its dtype.
+    V, state, alpha, beta, gain, threshold, reset, refractory
+        Arguments of `run`.
+
+    Returns
+    -------
+    now, state : Recording, State
+        Recorded step t, as (B, n) arrays, and the state at step t + 1.
+    """
+    drive, *constants, V, refractory = _arrays(
+        f"drive (B, n) float, {LEAK}, threshold (n?) in (0, inf), V? (n, n), "
+        "refractory () int in [0, inf)", drive, alpha, beta, gain, threshold, V,
+        refractory)
+    _one_of("reset", reset, "subtract", "zero")
+    rec, state = _scan(drive[None], V, state, constants, reset, refractory)
+    return Recording(*(field[0] for field in rec)), state
+
+
+def _scan(drive, V, state, constants, reset, k, spike=None, clamp=None, resets=None,
+          sent=None):
+    """Iterate eqs. (1)-(5) over the products `drive` of input and weights."""
+    (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
+    syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
+                        for rows in (T + 1, T + 1, k + T))      # k rows of the past
+    held = np.zeros((T + 1, B, n), bool)
+    if state is not None:
+        syn[0], mem[0], spikes[:k] = _checked("state", state, mem[0], k)
+        held[0] = spikes[:k].any(axis=0)
+    if clamp is not None:
+        held[:T] = clamp > 0
+    fired = spikes[k:]
+    resets, sent = (fired if s is None else s for s in (resets, sent))
     for t in range(T):
-        if t:
-            leak = beta * mem[t - 1] + gain * syn[t - 1]
-            syn[t] = alpha * syn[t - 1] + drive[t - 1]                     # (2)
-            if V is not None:
-                syn[t] += sent[t - 1] @ V.T
-            if clamp is None and refractory:
-                held[t] = spikes[max(0, t - refractory):t].any(axis=0)     # (5)
-            if reset == "subtract":
-                mem[t] = ~held[t] * (leak - threshold * fired[t - 1])      # (3)
-            else:
-                mem[t] = ~held[t] * (leak * (1 - fired[t - 1]))            # (4)
-        spikes[t] = mem[t] > threshold if spike is None else spike(t, mem[t])  # (1)
-    return Recording(syn, mem, spikes, held)
+        fired[t] = mem[t] > threshold if spike is None else spike(t, mem[t])   # (1)
+        leak = beta * mem[t] + gain * syn[t]
+        syn[t + 1] = alpha * syn[t] + drive[t]                             # (2)
+        if V is not None:
+            syn[t + 1] += sent[t] @ V.T
+        if k and (clamp is None or t == T - 1):
+            held[t + 1] = (spikes[t + 1:t + 1 + k] > 0.5).any(axis=0)      # (5)
+        if reset == "subtract":
+            mem[t + 1] = ~held[t + 1] * (leak - threshold * resets[t])     # (3)
+        else:
+            mem[t + 1] = ~held[t + 1] * (leak * (1 - resets[t]))           # (4)
+    return Recording(syn[:T], mem[:T], fired, held[:T]), State(
+        syn[T].copy(), mem[T].copy(), spikes[T:].copy())
 
 
-def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
-             gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
-             through_recurrence=True):
-    """Compute the surrogate gradient of one layer, eqs. (7)-(11).
+def backward(x, W, V, recording, psi, dspikes=None, dmem=None, after=None, dstate=None,
+             *, alpha, beta, gain=1.0, threshold=1.0, reset="subtract",
+             through_reset=True, through_recurrence=True, constants=False):
+    """Compute the surrogate gradient of one layer, eqs. (7)-(11), (16)-(21).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.5, beta=0.5)
@@ -183,53 +301,91 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
+    after : State, optional
+        State at step T that `run` returned, needed with `dstate`.
+    dstate : State, optional
+        Derivatives of all later losses with respect to this state, which
+        are the field `dstate` of the gradient of the next run.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through the
         recurrent spikes.  The result includes dV in both cases.
+    constants : bool
+        Whether to compute the derivatives with respect to alpha, beta,
+        gain and threshold.
 
     Returns
     -------
     Gradient
-        Fields dW and dV are sums over steps and batch; dsyn[t] is dL/dI[t].
+        Derivatives with respect to parameters are sums over steps and
+        batch; dsyn[t] is dL/dI[t].
     """
-    _options(recording, reset, through_reset, through_recurrence)
+    _options(recording, reset, through_reset, through_recurrence, constants)
     W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem, *rec = _arrays(
         f"{LAYER}, psi (T, B, n), dspikes? (T, B, n), dmem? (T, B, n), {RECORDING}",
         W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem, *recording)
     (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
-    dsyn = np.zeros((T, B, n), W.dtype)
-    dI, dU = np.zeros((B, n), W.dtype), np.zeros((B, n), W.dtype)
+    syn, mem = (np.zeros((T + 1, B, n), W.dtype) for _ in range(2))    # dI and dU
+    if dstate is not None:
+        syn[T], mem[T], _ = _checked("dstate", dstate, mem[T])
+        if after is None:
+            raise ValueError("after is None: must be given, because dstate is")
+    r, z = _paths(rec, after, beta, gain, threshold, reset, through_reset)
     for t in range(T - 1, -1, -1):
         dS, direct = (0 if d is None else d[t] for d in (dspikes, dmem))
-        if t < T - 1:
-            r, z = _paths(rec, t, beta, gain, threshold, reset, through_reset)
+        if t < len(r):
             if V is not None and through_recurrence:
-                dS = dS + dI @ V
-            dS = dS - z * dU                                               # (8)
-            dI = alpha * dI + gain * r * dU                                # (7)
-            direct = direct + beta * r * dU
-        dU = direct + psi[t] * dS                                          # (9)
-        dsyn[t] = dI
-    later = dsyn[1:].reshape(-1, n)
-    dW = later.T @ x[:-1].reshape((T - 1) * B, m)                          # (10)
-    dV = None if V is None else later.T @ rec.spikes[:-1].reshape(-1, n)
+                dS = dS + syn[t + 1] @ V
+            dS = dS - z[t] * mem[t + 1]                                    # (8)
+            syn[t] = alpha * syn[t + 1] + gain * r[t] * mem[t + 1]         # (7)
+            direct = direct + beta * r[t] * mem[t + 1]
+        mem[t] = direct + psi[t] * dS                                      # (9)
+    last, later = len(r), syn[1:len(r) + 1]
+    dW = later.reshape(-1, n).T @ x[:last].reshape(last * B, m)            # (10)
+    dV = None if V is None else \
+        later.reshape(-1, n).T @ rec.spikes[:last].reshape(-1, n)
     dx = np.zeros_like(x)
-    dx[:-1] = dsyn[1:] @ W                                                 # (11)
-    return Gradient(dW, dV, dx, dsyn)
+    dx[:last] = later @ W                                                  # (11)
+    gradient = Gradient(dW, dV, dx, syn[:T], State(syn[0], mem[0]))
+    if not constants:
+        return gradient
+    by_syn, *by_mem = _columns(rec, psi, r, z, reset)
+    sums = [(by_syn * later).sum((0, 1))] + [
+        (column * mem[1:last + 1]).sum((0, 1)) for column in by_mem]
+    if V is not None and through_recurrence:
+        sums[3] = sums[3] - (psi[:last] * (later @ V)).sum((0, 1))
+    direct = np.zeros_like(sums[0]) if dspikes is None else \
+        -(psi * dspikes).sum((0, 1))                                       # (21)
+    return Gradient(*gradient[:5], *sums, direct)
 
 
-def _paths(rec, t, beta, gain, threshold, reset, through_reset):
-    """Return the factors c[t+1] r[t] and c[t+1] z[t] of eqs. (7)-(9)."""
-    c, zero = 1 - rec.clamp[t + 1], reset == "zero"
-    r = c * (1 - rec.spikes[t]) if zero else c
+def _paths(rec, after, beta, gain, threshold, reset, through_reset):
+    """Return the factors c[t+1] r[t] and c[t+1] z[t] of eqs. (7)-(9).  The
+    last row is t = T - 2, or t = T - 1 if the state `after` is given."""
+    c, zero = 1 - rec.clamp[1:], reset == "zero"
+    if after is not None:
+        mask = _checked("after", after, rec.mem[0])[2].any(axis=0)
+        c = np.concatenate([c, 1 - mask[None]])
+    syn, mem, spikes, _ = (field[:len(c)] for field in rec)
+    r = c * (1 - spikes) if zero else c
     if not through_reset:
-        return r, 0
-    return r, c * (beta * rec.mem[t] + gain * rec.syn[t] if zero else threshold)
+        return r, 0 * c
+    return r, c * (beta * mem + gain * syn if zero else threshold)
 
 
-def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
-              reset="subtract", through_reset=True, through_recurrence=True):
-    """Linearise the layer along a recording, eqs. (12)-(14).
+def _columns(rec, psi, r, z, reset):
+    """Return the entries of (16), (17), (18) and (20) of all transitions."""
+    syn, mem, spikes, _ = (field[:len(r)] for field in rec)
+    s = r * spikes if reset == "subtract" else 0
+    return (syn,                                                           # (16)
+            r * mem,                                                       # (17)
+            r * syn,                                                       # (18)
+            z * psi[:len(r)] - s)                                          # (20)
+
+
+def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
+              threshold=1.0, reset="subtract", through_reset=True,
+              through_recurrence=True, constants=False):
+    """Linearise the layer along a recording, eqs. (12)-(14), (16)-(20).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.25, beta=0.5)
@@ -239,41 +395,46 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, gain=1.0, threshold=1.0,
 
     Parameters
     ----------
-    x, W, V, recording, psi, alpha, beta, gain, threshold, reset,
-    through_reset, through_recurrence
-        Arguments of `backward`.
+    x, W, V, recording, psi, after, alpha, beta, gain, threshold, reset,
+    through_reset, through_recurrence, constants
+        Arguments of `backward`.  With `after`, the results include step T.
 
     Returns
     -------
-    J : (T, B, 2n, 2n) float
+    J : (T, B, 2n, 2n) or (T + 1, B, 2n, 2n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem]; J[0] is 0 and unused.
-    F : (T, B, 2n, p) float
-        Immediate influence of the parameters: W, then V, row by row.
-    E : (T, B, 2n, m) float
+    F : (T, B, 2n, p) or (T + 1, B, 2n, p) float
+        Immediate influence of the parameters: W, then V, row by row, then
+        alpha, beta, gain and threshold if `constants` is true.
+    E : (T, B, 2n, m) or (T + 1, B, 2n, m) float
         Derivative with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
     """
-    _options(recording, reset, through_reset, through_recurrence)
+    _options(recording, reset, through_reset, through_recurrence, constants)
     W, x, alpha, beta, gain, threshold, V, psi, *rec = _arrays(
         f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, alpha, beta, gain, threshold, V,
         psi, *recording)
-    (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
-    p = n * m + (0 if V is None else n * n)
-    J = np.zeros((T, B, 2 * n, 2 * n), W.dtype)
-    F = np.zeros((T, B, 2 * n, p), W.dtype)
-    E = np.zeros((T, B, 2 * n, m), W.dtype)
-    I, U = np.arange(n), n + np.arange(n)
+    (_, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
+    r, z = _paths(rec, after, beta, gain, threshold, reset, through_reset)
+    last, weights = len(r), n * m + (0 if V is None else n * n)
+    J, F, E = (np.zeros((last + 1, B, 2 * n, columns), W.dtype)
+               for columns in (2 * n, weights + 4 * n * constants, m))
+    I, U, psi = np.arange(n), n + np.arange(n), psi[:last]
     E[1:, :, :n] = W                                                       # (14)
-    for t in range(1, T):
-        r, z = _paths(rec, t - 1, beta, gain, threshold, reset, through_reset)
-        J[t][:, I, I] = alpha                                              # (12)
+    J[1:, :, I, I] = alpha                                                 # (12)
+    if V is not None and through_recurrence:
+        J[1:, :, :n, n:] = V * psi[:, :, None, :]
+    J[1:, :, U, I] = gain * r
+    J[1:, :, U, U] = beta * r - z * psi
+    for i in range(n):
+        F[1:, :, i, i * m:(i + 1) * m] = x[:last]                          # (13)
+        if V is not None:
+            F[1:, :, i, n * m + i * n:n * m + (i + 1) * n] = rec.spikes[:last]
+    if constants:
+        rows = zip((I, U, U, U), _columns(rec, psi, r, z, reset), strict=True)
+        for k, (row, column) in enumerate(rows):
+            F[1:, :, row, weights + k * n + I] = column
         if V is not None and through_recurrence:
-            J[t][:, :n, n:] = V * psi[t - 1][:, None, :]
-        J[t][:, U, I] = gain * r
-        J[t][:, U, U] = beta * r - z * psi[t - 1]
-        for i in range(n):
-            F[t][:, i, i * m:(i + 1) * m] = x[t - 1]                       # (13)
-            if V is not None:
-                F[t][:, i, n * m + i * n:n * m + (i + 1) * n] = rec.spikes[t - 1]
+            F[1:, :, :n, weights + 3 * n:] = -J[1:, :, :n, n:]             # (19)
     return J, F, E
 
 
@@ -303,7 +464,7 @@ def credit(psi, dspikes=None, dmem=None):
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):
-    """Simulate a non-spiking leaky readout, eq. (6).
+    """Simulate a non-spiking leaky readout from rest, eq. (6).
 
     >>> readout(np.ones((4, 1, 1)), np.array([[1.0]]), alpha=0.5,
     ...         beta=0.5).ravel().tolist()
@@ -319,17 +480,75 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     (T, B, k) float
         Membrane potentials, which are 0 at step 0.
     """
-    W, x, alpha, beta, gain = _arrays(READOUT, W, x, alpha, beta, gain)
+    return readout_run(x, W, alpha=alpha, beta=beta, gain=gain)[0]
+
+
+def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
+    """Simulate a leaky readout from a given state, eq. (6).
+
+    >>> state = State(np.array([[1.0]]), np.array([[2.0]]))
+    >>> mem, state = readout_run(np.ones((2, 1, 1)), np.array([[1.0]]), state,
+    ...                          alpha=0.5, beta=0.5)
+    >>> mem.ravel().tolist(), float(state.mem[0, 0])
+    ([2.0, 2.0], 2.5)
+
+    Parameters
+    ----------
+    x, W, alpha, beta, gain
+        Arguments of `readout`.
+    state : State, optional
+        State at step 0, in the dtype of W; rest by default.
+
+    Returns
+    -------
+    mem, state : (T, B, k) float, State
+        Membrane potentials at steps 0 to T - 1, and the state at step T.
+    """
+    W, x, *constants = _arrays(READOUT, W, x, alpha, beta, gain)
     (T, B, m), k = x.shape, W.shape[0]
-    drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, k)
-    mem, syn = np.zeros((T, B, k), W.dtype), np.zeros((B, k), W.dtype)
-    for t in range(1, T):
-        mem[t] = beta * mem[t - 1] + gain * syn                            # (6)
-        syn = alpha * syn + drive[t - 1]
-    return mem
+    _, mem, state = _leak((x.reshape(T * B, m) @ W.T).reshape(T, B, k), state,
+                          constants)
+    return mem, state
 
 
-def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
+def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
+    """Simulate one step of a leaky readout, eq. (6).
+
+    >>> mem, state = readout_step(np.array([[1.0]]), alpha=0.5, beta=0.5)
+    >>> float(mem[0, 0]), float(state.syn[0, 0])
+    (0.0, 1.0)
+
+    Parameters
+    ----------
+    drive : (B, k) float
+        Product ``x[t] @ W.T``.  Results have its dtype.
+    state, alpha, beta, gain
+        Arguments of `readout_run`.
+
+    Returns
+    -------
+    mem, state : (B, k) float, State
+        Membrane potentials at step t, and the state at step t + 1.
+    """
+    drive, *constants = _arrays(f"drive (B, n) float, {LEAK}", drive, alpha, beta, gain)
+    _, mem, state = _leak(drive[None], state, constants)
+    return mem[0], state
+
+
+def _leak(drive, state, constants):
+    """Iterate eq. (6); return I, U and the last state."""
+    (T, *shape), (alpha, beta, gain) = drive.shape, constants
+    syn, mem = (np.zeros((T + 1, *shape), drive.dtype) for _ in range(2))
+    if state is not None:
+        syn[0], mem[0], _ = _checked("state", state, mem[0])
+    for t in range(T):
+        mem[t + 1] = beta * mem[t] + gain * syn[t]                         # (6)
+        syn[t + 1] = alpha * syn[t] + drive[t]
+    return syn[:T], mem[:T], State(syn[T].copy(), mem[T].copy())
+
+
+def readout_backward(x, W, dmem, state=None, dstate=None, *, alpha, beta, gain=1.0,
+                     constants=False):
     """Compute the gradient of a leaky readout, eqs. (7)-(11) with psi = 0.
 
     >>> dmem = np.zeros((4, 1, 1))
@@ -340,20 +559,45 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0):
 
     Parameters
     ----------
-    x, W, alpha, beta, gain
-        Arguments of `readout`.
+    x, W, state, alpha, beta, gain
+        Arguments of `readout_run`; `state` matters only for `constants`.
     dmem : (T, B, k) float
         Derivative of the loss with respect to the membrane potentials.
+    dstate, constants
+        Arguments of `backward`.
 
     Returns
     -------
     Gradient
         The field dV is None.
     """
-    W, x = _arrays("W (n, m*) float, x (T, B, m*)", W, x)
-    rest = np.zeros((*x.shape[:2], W.shape[0]), W.dtype)
-    return backward(x, W, None, Recording(rest, rest, rest, rest > 0), rest, None,
-                    dmem, alpha=alpha, beta=beta, gain=gain)
+    W, x, *decays = _arrays(READOUT, W, x, alpha, beta, gain)
+    (T, B, m), k = x.shape, W.shape[0]
+    rest = np.zeros((T, B, k), W.dtype)
+    syn, mem, _ = (rest,) * 3 if not constants else _leak(
+        (x.reshape(T * B, m) @ W.T).reshape(T, B, k), state, decays)
+    after = None if dstate is None else State(rest[0], rest[0])
+    return backward(x, W, None, Recording(syn, mem, rest, rest > 0), rest, None, dmem,
+                    after, dstate, alpha=alpha, beta=beta, gain=gain,
+                    constants=constants)
+
+
+def _checked(name, state, like, k=None):
+    """Check a state against the array `like` of its shape and dtype, and the
+    number `k` of steps with spikes.  Return its three arrays."""
+    if not isinstance(state, tuple) or len(state) != 3:
+        raise ValueError(f"{name} is a {type(state).__name__}: must be a State")
+    for field, a in zip(State._fields, state, strict=True):
+        kind = np.asarray(a).dtype
+        if a is not None and kind != like.dtype:
+            raise ValueError(f"{name}.{field} is {kind}: must be {like.dtype}")
+    B, n = like.shape
+    syn, mem, spikes = _arrays(
+        f"{name}.syn ({B}, {n}), {name}.mem ({B}, {n}), "
+        f"{name}.spikes? ({'k*' if k is None else k}, {B}, {n})", *state)
+    if spikes is None:
+        spikes = np.zeros((k or 0, B, n), like.dtype)
+    return syn, mem, spikes > 0.5
 
 
 def _options(recording, reset, *flags):
@@ -361,7 +605,8 @@ def _options(recording, reset, *flags):
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording of four arrays")
     _one_of("reset", reset, "subtract", "zero")
-    for name, flag in zip(("through_reset", "through_recurrence"), flags, strict=True):
+    for name, flag in zip(("through_reset", "through_recurrence", "constants"), flags,
+                          strict=True):
         _one_of(name, flag, bool, np.bool_)
 
 

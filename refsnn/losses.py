@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | losses.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Compute losses and activity regularisers, and their derivatives.
 
-A record r (T, B, k) holds the membranes or the spikes of k readout units.
-Reduction (1), (2) or (3) over time gives the scores z (B, k).  The loss is
-the softmax cross entropy of the scores for the labels y (B,):
+A record r of shape (T, B, k) holds the membrane potentials or the spikes
+of k readout units.  One of eqs. (1)-(3) reduces the record over time to
+scores z of shape (B, k).  Eq. (4) is the softmax cross entropy of the
+scores for class labels y of shape (B,):
 
     z = r[s], s = max(argmax_t r[t])                     (1)  [NMZ19]
     z = sum_t r[t]                                       (2)
@@ -11,26 +12,27 @@ the softmax cross entropy of the scores for the labels y (B,):
     L = -(1/B) sum_b log softmax(z[b])[y[b]]             (4)  [NMZ19]
     dL/dz[b, c] = (softmax(z[b])[c] - [c = y[b]]) / B    (5)
 
-The first-spike loss has the scores z = -F/tau.  The time F is the first
-spike time of a unit, or T dt for a silent unit:
+The first-spike loss is (4) with the scores z = -F/tau.  Here F is the time
+of the first spike of a unit.  For a silent unit, F is T dt:
 
     F = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])        (6)
     dF/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
     R[s] = 1 + (1 - S[s+1]) R[s+1], R[T-1] = 1           (7)
 
-The van Rossum distance between spike trains S and targets S^ uses a kernel
-of unit area, with a = exp(-dt/tau_rise) and b = exp(-dt/tau_decay):
+The van Rossum distance between spike trains S and targets S^ uses the
+kernel (8), which has unit area.  With a = exp(-dt/tau_rise) and
+b = exp(-dt/tau_decay),
 
     K[t] = (1-a)(1-b)/dt sum_{i=0}^{t-1} a^i b^(t-1-i), K[0] = 0  (8)
     L = (dt/2B) sum_{t,b,i} e[t]^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
     dL/dS[s] = (dt/B) sum_{t>=s} K[t-s] e[t]  (10)
 
-The squared loss between the record r and the target r^ (T, B, k) is
+The squared loss compares the record r with a target r^ of the same shape:
 
     L = (1/2B) sum_{t,b,k} (r - r^)^2                    (11)
     dL/dr = (r - r^) / B                                 (12)
 
-The regularisers penalise the spike counts or their mean over n neurons:
+The regularisers penalise spike counts, or the mean count of n neurons:
 
     c[b, i] = sum_t S[t, b, i]                           (13)
     c[b] = (1/n) sum_i c[b, i]                           (14)
@@ -39,30 +41,33 @@ The regularisers penalise the spike counts or their mean over n neurons:
     burst         (1/(B n)) sum_{b,i} c[b, i]^2          (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} c[b, i]                (18)  [NMZ19]
 
-The means in eqs. (15) and (16) are over all counts of either (13) or (14).
+In (15) and (16), c is (13) or (14), and the mean is over all entries of c.
 
 Derivation.  If several steps share the maximum in (1), the last of these
-    steps receives the derivative.  If the first step did, a silent network
-    would receive no gradient, because step 0 of a leaky readout does not
-    depend on the weights.  The products in (6) are 1 before the first
-    spike and 0 from this spike on, so their sum counts the steps before
-    the first spike.  Step s occurs in the products as the factor 1 - S[s],
-    whose derivative is -1.  The factors of earlier steps multiply to A[s].
-    The products of the factors of later steps sum to R[s].  The sum in (8)
-    is (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  Its total over t is
-    1/((1-a)(1-b)), so dt sum_t K[t] = 1.  The adjoint of the convolution
-    in (9) is the same filter, run backward in time, which gives (10).
-Exact.  Eq. (1) has a kink at ties.  With power=1, (15) and (16) have a
-    kink where a count equals the bound.  The derivative is set to 0 there.
-    All other losses are smooth, and eq. (6) is defined for every real S.
+    steps receives the derivative.  If the first of these steps received
+    the derivative, a silent network would have no gradient, because step 0
+    of a leaky readout does not depend on the weights.  The products in (6)
+    are 1 before the first spike and 0 from this spike on, so their sum
+    counts the steps before the first spike.  Step s occurs in the products
+    as the factor 1 - S[s], whose derivative is -1.  The product of all
+    earlier factors is A[s].  The products of later factors sum to R[s].
+    The sum in (8) is (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  The
+    total of this sum over t is 1/((1-a)(1-b)), so dt sum_t K[t] = 1.  The
+    adjoint of the convolution in (9) is the same filter run backward,
+    which gives (10).
+Exact.  Eq. (1) has a kink where two steps share the maximum.  With
+    power=1, (15) and (16) have a kink where a count equals the bound, and
+    the derivative is set to 0 at this kink.  All other losses are smooth,
+    and eq. (6) is defined for every real S.
 Cost.   Time and memory are O(T B k).
 Departures.  Losses are averaged over the batch and summed over units and
-    steps.  Eq. (8) samples the kernel of [ZG18], proportional to
-    exp(-t/tau_decay) - exp(-t/tau_rise), and scales it to unit area.  The
-    tutorials of [NMZ19] also penalise the squared count over a whole
-    batch, ``burst(spikes.reshape(T * B, 1, n))``.  The penalty of [CB22]
-    on the count of a layer, max(0, n c[b] - R)^2, is n^2 times (16) with
-    bound = R/n and per="population".
+    steps.  The kernel of [ZG18] is proportional to
+    exp(-t/tau_decay) - exp(-t/tau_rise).  Eq. (8) samples this kernel, and
+    scales the samples to unit area.  The tutorials of [NMZ19] also
+    penalise the squared spike count in a whole batch.  The call
+    ``burst(spikes.reshape(T * B, 1, n))`` computes this penalty.  [CB22]
+    penalises the spike count of a layer by max(0, n c[b] - R)^2.  This
+    penalty is n^2 times (16) with bound = R/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -96,12 +101,12 @@ def cross_entropy(record, labels, reduction="max"):
     labels : (B,) int
         Target class of each sample, 0 ... k-1.
     reduction : {"max", "sum", "last"}
-        Reduction (1), (2) or (3).
+        Reduction over time by eq. (1), (2) or (3).
 
     Returns
     -------
     loss, drecord : float and (T, B, k) float
-        Loss in nats, averaged over the batch, and its derivative.
+        Loss in nats, averaged over the batch, and derivative of the loss.
     """
     record, labels = _labelled("record", record, labels)
     _one_of("reduction", reduction, "max", "sum", "last")
@@ -128,7 +133,6 @@ def _scores(record, reduction):
 
 
 def _softmax_loss(scores, labels):
-    """Return the softmax cross entropy of the scores, and its derivative."""
     rows = np.arange(len(labels))
     shifted = scores - scores.max(axis=1, keepdims=True)    # no overflow in exp
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -149,8 +153,8 @@ def accuracy(record, labels, reduction="max"):
     ----------
     record, labels : as for `cross_entropy`
     reduction : {"max", "sum", "last", "first"}
-        Scores (1), (2) or (3), or the negative first spike time (6).  Among
-        equal largest scores, the unit with the lowest index is chosen.
+        Scores of eq. (1), (2) or (3), or minus the first spike time (6).
+        Among units with equal largest scores, the first unit is chosen.
 
     Returns
     -------
@@ -172,17 +176,17 @@ def first_spike_time(spikes, labels, tau, dt):
     Parameters
     ----------
     spikes : (T, B, k) float
-        Spike trains of the output units.  Values other than 0 and 1 are
-        allowed, for anchored finite differences.
+        Spike trains of the output units.  Finite-difference checks may use
+        other values than 0 and 1.
     labels : (B,) int
-        Unit that should spike first in each sample, 0 ... k-1.
+        Index of the unit that should spike first in each sample, 0 ... k-1.
     tau, dt : float
         Time constant of the scores -F/tau, and time step, both in s.
 
     Returns
     -------
     loss, dspikes : float and (T, B, k) float
-        Loss in nats, averaged over the batch, and its derivative.
+        Loss in nats, averaged over the batch, and derivative of the loss.
     """
     spikes, labels = _labelled("spikes", spikes, labels)
     dt, tau = _arrays("dt () in (0, inf), tau () in (0, inf)", dt, tau)
@@ -223,8 +227,8 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     Returns
     -------
     loss, dspikes : float and (T, B, n) float
-        Loss in 1/s, summed over units and averaged over the batch, and its
-        derivative, which is 0 at the last step.
+        Loss in 1/s, and derivative of the loss.  The loss is summed over units
+        and averaged over the batch.  The derivative is 0 at the last step.
     """
     spikes, target = _arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
     dt, *taus = _arrays("dt () in (0, inf), tau_rise () in (0, inf), "
@@ -237,7 +241,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Convolve the spike trains with K along time, by two filters in series."""
+    """Convolve the spike trains with K by two first-order filters in series."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
@@ -258,8 +262,8 @@ def square(record, target):
     Returns
     -------
     loss, drecord : float and (T, B, k) float
-        Loss, summed over steps and units and averaged over the batch, and its
-        derivative.
+        Loss, and derivative of the loss.  The loss is summed over steps and
+        units, and averaged over the batch.
     """
     record, target = _arrays("record (T, B, k) float, target (T, B, k)", record, target)
     error, B = record - target, record.shape[1]
@@ -280,14 +284,15 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     bound : float
         Bound on the spike count in a trial, at least 0.
     per : {"neuron", "population"}
-        Whether the bound applies to each count (13) or to the mean count (14).
+        Whether the bound applies to each count (13), or to the mean count
+        (14).
     power : {2, 1}
         Exponent of the distance between count and bound.
 
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty in spikes^power, and its derivative.
+        Penalty in units of spikes^power, and its derivative.
     """
     return _bounded(spikes, bound, per, power, -1)                         # (15)
 
@@ -311,7 +316,7 @@ def upper_bound(spikes, bound, per="population", power=2):
 
 
 def _bounded(spikes, bound, per, power, sign):
-    """Return the mean of max(0, sign (c - bound))^power, and its derivative."""
+    """Return penalty (15) for sign = -1, (16) for sign = 1, and its derivative."""
     spikes, bound, power = _arrays("spikes (T, B, n) float, bound () in [0, inf), "
                                    "power () in {1, 2}", spikes, bound, power)
     _one_of("per", per, "neuron", "population")

@@ -1,10 +1,11 @@
 # refsnn 0.1.0 | lstm.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements long short-term memory (LSTM) with dropout.
 
-The network has input x, cell states c and outputs h.  The rows of z[t]
-belong, in this order, to the input gate i, the forget gate f, the
+The network has input x, cell states c and outputs h.  The vector z[t]
+consists of four parts for the input gate i, the forget gate f, the
 candidate g and the output gate o.  The dropout masks p and q are 1 by
-default.  The symbol * is the entrywise product; s(z) = 1/(1 + exp(-z)).
+default.  The symbol * is the entrywise product, and s is the logistic
+function s(z) = 1/(1 + exp(-z)).
 
     z[t] = W (p[t] * x[t]) + V (q[t] * h[t-1]) + b               (1)
     i, f, o = s(z_i), s(z_f), s(z_o),  g = tanh(z_g)             (2)
@@ -32,17 +33,18 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     p = 1/(1 - rate) with probability 1 - rate, else 0           (11)
 
-    Initially, W is uniform within +-sqrt(6 / (m + 4 n)), V has orthonormal
-    columns, and b is 1 for forget gates and 0 elsewhere             (12)
+    The initial W is uniform between -r and r, with r = sqrt(6/(m + 4 n)).
+    The initial V has orthonormal columns.  The initial biases are 1 for
+    forget gates and 0 elsewhere                                     (12)
 Exact.  The gradient is exact, because the network is smooth and no path is
     omitted.  Where s(z) is close to 0, (10) has a large relative error.
 Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward`
     twice as many.  Both take O(T B (m + n)) memory.
 Departures.  [HS97] truncates the gradient where the error leaves a memory
-    cell.  This module does not truncate the gradient.  It has the forget
-    gates of [GSC00], but no peephole connections.  All gates share one
-    dropout mask.  A mask of shape (B, m) is used at all time steps, as in
-    [GG16].  [CSSZ20] trained this network on binned spikes.
+    cell.  This module does not truncate the gradient.  The network has the
+    forget gates of [GSC00], but no peephole connections.  All gates share
+    one dropout mask.  A mask of shape (B, m) is used at all time steps, as
+    in [GG16].  [CSSZ20] trained this network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -94,7 +96,7 @@ def simulate(x, W, V, b, *, h0=None, c0=None, x_mask=None, h_mask=None):
     h0, c0 : (B, n) float, optional
         Outputs and cell states before the first step; 0 by default.
     x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float
-        Dropout masks p and q, either for all steps or for each step.
+        Dropout masks p and q.  A mask with two axes is used at all steps.
 
     Returns
     -------
@@ -172,7 +174,7 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
 
 
 def _sweep(V, c, gates, e, c0, dc, q):
-    """Return dz of all time steps, and dh and dc before the first step."""
+    """Return dz at all time steps, and the derivatives dh0 and dc0."""
     n, dz, dc = c.shape[2], np.empty_like(gates), dc.copy()
     dh, squashed, spare = np.zeros((3,) + dc.shape, dc.dtype)
     slope = np.empty_like(gates[0])
@@ -260,7 +262,6 @@ def _source(rng, dtype):
 
 
 def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
-    """Return the checked arrays; `more` may be h, c, gates, dh and dc_last."""
     p, q = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *arrays = _arrays(
         "W (g, m) float, V (g, n) float, b (g) float, x (T, B, m) float, "

@@ -17,17 +17,17 @@ phi'(z) = 0.  With d[l] = dE/dz[l], the gradient of a loss E is
     d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
 
-Both sums are over the samples n.  The Jacobian follows from the signals
-g[l]_k = df_k/dz[l], the derivatives of output k:
+Both sums are over the samples n.  The Jacobian follows from the
+derivatives g[l]_k = df_k/dz[l] of output k, which are called signals:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
-By (8), a function E of the Jacobian, such as the tangent-kernel loss of
-[LZ20], is a function of all a[l] and g[l].  Let A[l], G[l]_k and O be the
-partial derivatives of E with respect to a[l], g[l]_k and f.  The total
-derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l] follow from
+Let E be a function of the Jacobian, such as the tangent-kernel loss of
+[LZ20].  By (8), E is a function of all a[l] and g[l].  Let A[l], G[l]_k
+and O be the partial derivatives of E with respect to a[l], g[l]_k and f.
+The total derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l] follow from
 
     B[0]_k = G[0]_k,  B[l+1]_k = G[l+1]_k + W[l+1] T[l]_k        (9)
     T[l]_k = phi'(z[l]) o B[l]_k                                (10)
@@ -50,10 +50,10 @@ Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
     phi', so (7) gives c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has
     phi'' = 0.  The number 0.87962566 is the standard deviation of N(0, 1)
     truncated at -2 and 2.
-Exact.  The derivatives are exact, except for ReLU units with z = 0.  Their
-    derivative phi'(0) is set to 0.
+Exact.  The derivatives are exact, except for ReLU units with z = 0.  For
+    these units, phi'(0) is set to 0.
 Cost.   For N samples, K outputs and w weights, `backward` needs O(N w)
-    operations; `signals`, `jacobian` and `second_order` need O(N K w).
+    operations.  `signals`, `jacobian` and `second_order` need O(N K w).
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -102,9 +102,10 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     activation : {"relu", "tanh"}
         Activation function of the hidden layers; the last layer is linear.
     dropout : list of (N, n_in) of 0 and 1, optional
-        Mask m[l] of each layer; None masks no input.  Outputs of tanh units
-        cannot be masked.  For inverted dropout, divide W[l] by the keep
-        probability of m[l] in all calls, and divide the gradient of W[l] too.
+        Mask m[l] of each layer, or None for a layer without dropout.  Outputs
+        of tanh units cannot be masked.  For inverted dropout, divide W[l] by
+        the keep probability of m[l] in all calls, and divide the gradient of
+        W[l] by the same number.
 
     Returns
     -------
@@ -155,7 +156,7 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Return phi'(z[l]) of the hidden layers, and refuse a wrong activation."""
+    """Return phi'(z[l]) of the hidden layers, and check the activation function."""
     found = []
     for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -206,7 +207,8 @@ def signals(weights, recording, activation="relu"):
     Returns
     -------
     list of (N, K, n_out) float
-        Signals g[l] of each layer, at [n, k] for output k of sample n.
+        Signals g[l] of each layer. Entry [n, k] belongs to output k of sample
+        n.
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
@@ -220,7 +222,7 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Return the units with any nonzero signal, and a matrix of their signals."""
+    """Return the units that have a nonzero signal, and a matrix of the signals."""
     rows = signals.reshape(-1, signals.shape[2])    # row (n, k): sample n, output k
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -271,7 +273,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     dinputs, dsignals : lists like recording.inputs and signals, optional
         Partial derivatives A and G.  A[0] and G[L-1] are not used.
     doutputs : (N, K) float, optional
-        Partial derivative O.  None, for an argument or entry, stands for 0.
+        Partial derivative O. An argument or a list entry None stands for 0.
 
     Returns
     -------
@@ -287,7 +289,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Return lists of c[l], eq. (12), and the sums (11); None stands for 0."""
+    """Return all c[l] of eq. (12) and all sums of eq. (11).  None means 0."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -345,7 +347,6 @@ def init(sizes, rng, dtype=np.float64):
 
 
 def _fields(recording):
-    """Return the inputs and pre-activations of a recording."""
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording")
@@ -353,7 +354,6 @@ def _fields(recording):
 
 
 def _network(weights, recording, activation, spec="", *values):
-    """Return the checked weights, inputs, pre, phi'(z[l]) and `values`."""
     _one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(
         "weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
@@ -363,7 +363,8 @@ def _network(weights, recording, activation, spec="", *values):
 
 def _layers(spec, *values):
     """Check each value by its rule.  A rule with [{0}] describes a list of one
-    array for each layer {0}; {1} is {0} + 1, and {2} the number of layers."""
+    array for each layer.  Here {0} is the index of the layer, {1} is {0} + 1,
+    and {2} is the number of layers."""
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
     rules, arrays, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]
     for rule, value, many in zip(spec.split("; "), values, lists, strict=True):

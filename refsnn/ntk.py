@@ -1,28 +1,28 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the empirical neural tangent kernel of a network, and its adjoint.
 
-For samples x_n and y_m, outputs f_k, and all weights and biases w, the
-kernel is
+Let x_n and y_m be samples, and let f_k be output k of the network.  The
+kernel is a sum over all weights and biases w:
 
     K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw     (1)  [LZ20]
 
 The factor m_w is 1 for the kind "at_masked".  For the kind "through_mask",
 m_w is the mask of w, which is 1 for biases.  A dense layer z = W a_n + b
-with the signals g_nk = df_k(x_n)/dz adds (2) to the kernel.  With a mask
-M, it adds (3):
+has the signals g_nk = df_k(x_n)/dz.  The layer adds (2) to the kernel, or
+(3) if the layer has a mask M:
 
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-A convolution has patches A_n (P, q) and signals G_nk (P, c) at P
-positions.  Its Jacobians are J_nk for the weights and b_nk for the biases.
-It adds (5), where `o` is the entrywise product:
+A convolution with P positions has patches A_n of shape (P, q) and signals
+G_nk of shape (P, c).  The Jacobian is J_nk for the weights and b_nk for
+the biases.  The convolution adds (5), where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
 
-Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  For a
-    loss E, with D = dE/dK and C = <a_n, a_m> + 1, the adjoint is
+Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let E
+    be a loss with D = dE/dK, and let C = <a_n, a_m> + 1.  The adjoint is
 
     R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>             (6)
     da_n = sum_m R[n, m] a_m                                (7)
@@ -30,14 +30,15 @@ Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  For a
     dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    The derivative db is (9) with b in place of J, and without M.  With a
-    mask, C and R depend on j, and (7) sums R_j M_ji a_mi over m and j.
-Exact.  The kind "at_masked" is the kernel of all weights, evaluated at the
-    masked weights, as in the authors' code.  The kind "through_mask"
-    governs the training of the masked network.
-Cost.   For N x M pairs of samples and k outputs, a dense layer of i inputs
-    and j units needs N M (i + k^2 j) multiplications, or N M (i + k^2) j
-    with a mask.  A convolution needs N k P q c + N M k^2 q c.
+    The derivative db_nk follows from (9) if b_mq replaces M o J_mq.  With
+    a mask, C and R depend on j, and (7) sums R_j M_ji a_mi over m and j.
+Exact.  The kind "at_masked" includes pruned weights, as in the authors'
+    code.  All derivatives are taken at the masked weights.  The kind
+    "through_mask" describes the training of the masked network.
+Cost.   Let the batches have N and M samples, and let k be the number of
+    outputs.  A dense layer with i inputs and j units needs N M (i + k^2 j)
+    multiplications, or N M (i + k^2) j with a mask.  A convolution needs
+    N k P q c + N M k^2 q c.
 Departures.  Sums over outputs have no factor 1/k, except in "trace_mean".
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -67,25 +68,26 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     Parameters
     ----------
     left : (inputs, signals)
-        Two lists with one array for each layer.  A dense layer has inputs (N,
-        i) and signals (N, K, j).  A convolution has patches (N, P, q), by row,
-        column and channel, and signals (N, K, P, c).  Signals are the
-        derivatives of the outputs with respect to the pre-activations.
+        Two lists with one array for each layer.  The shapes are (N, i) and (N,
+        K, j) for a dense layer, and (N, P, q) and (N, K, P, c) for a
+        convolution.  Patches are in the order row, column, channel.  Signals
+        are the derivatives of the outputs with respect to the pre-activations.
     right : (inputs, signals), optional
-        Second batch, of M samples; by default `left`, which halves the cost.
+        Second batch, with M samples.  The default is `left`, which halves the
+        cost.
     masks : list of arrays of 0 and 1, optional
-        Masks in the shapes of the weights, used only for "through_mask".
+        Masks in the shapes of the weights, for the kind "through_mask" only.
     kind : {"at_masked", "through_mask"}
         Whether eq. (1) sums over all weights or only over weights with mask 1.
     reduction : {"full", "per_class", "trace_sum", "trace_mean", "sum_logits"}
-        "full" is eq. (1).  "per_class" consists of the entries with k = q.
+        "full" is eq. (1).  "per_class" keeps only the entries with k = q.
         "trace_sum" and "trace_mean" are the sum and the mean of these entries
         over k.  "sum_logits" is the kernel of the sum of all outputs.
 
     Returns
     -------
     (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M) float
-        The full kernel is contiguous in the order (N, K, M, K).
+        In memory, the axes of the full kernel have the order (N, K, M, K).
     """
     _one_of("reduction", reduction, *REDUCTIONS)
     left, right, shapes, masks = _batches(left, right, masks, kind)
@@ -114,7 +116,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Divide the outputs into groups, along a new axis after the samples."""
+    """Divide the outputs into groups of one output, or into one group of all."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -123,7 +125,7 @@ def _grouped(inputs, signals, reduction):
 
 def _tiles(layers, M, K, kind, one=False):
     """Return the row and column slices that divide the kernel into tiles."""
-    # If both batches are one, the kernel is symmetric, and its upper half is enough.
+    # If both batches are the same, the upper half of the kernel is sufficient.
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -154,7 +156,7 @@ def _dense(tile, x, y, g, h, mask):
 
 
 def _gram(tile, g, h, both=1):
-    """Add the products <g_nk, h_mq>, multiplied by `both`, to a tile in place."""
+    """Multiply the products <g_nk, h_mq> by `both`, and add the result to a tile."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)
@@ -183,13 +185,12 @@ def _convolution(tiles, a, b, g, h, mask):
 
 
 def _cuts(N, K, a, g):
-    """Divide channels into blocks whose Jacobian has at most CHUNK entries."""
     size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
     return [slice(start, start + size) for start in range(0, g[-1], size)]
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the masked Jacobian of the outputs for the channels in `cut`."""
+    """Return the Jacobian of the outputs for the masked weights of some channels."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
     return J if mask is None else J * mask[cut].ravel()
@@ -209,8 +210,8 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     dkernel : (N, M, K, K) float
         Derivative of the loss with respect to the full kernel.
     constant : bool
-        Whether inputs[0] and signals[-1] are constant, as for a linear last
-        layer.  Their derivatives are then None.
+        Whether inputs[0] and signals[-1] are constant, which requires a linear
+        last layer.  The derivatives of constants are None.
 
     Returns
     -------
@@ -242,7 +243,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
-    """Add the derivatives of a dense layer to dx, dg, dy and dh if not None."""
+    """Add the derivatives of a dense layer to those of dx, dg, dy, dh that exist."""
     (r, K, j), m = g.shape, len(y)
     flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -267,7 +268,7 @@ def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
-    """Add the derivatives of a convolution to da, dg, db and dh if not None."""
+    """Add the derivatives of a convolution to da, dg, db and dh unless None."""
     for E, x, s, dx, ds, y, t in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
         ds = np.zeros_like(s) if ds is None else ds
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
@@ -283,7 +284,7 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
 
 def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
                     dtype=np.float32):
-    """Estimate the peak memory of `kernel` in bytes, including its result.
+    """Estimate the peak memory of `kernel` in bytes, including the result.
 
     >>> batch = [(1000, 784), (1000, 300)], [(1000, 10, 300), (1000, 10, 10)]
     >>> estimate_memory(batch) // 10**6
@@ -291,15 +292,16 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
     Parameters
     ----------
-    left, right, kind, reduction : as for `kernel`, but shapes, not arrays
+    left, right, kind, reduction : as for `kernel`, with shapes for arrays
     dtype : dtype
         Dtype of all arrays, float32 or float64.
 
     Returns
     -------
     int
-        Estimate without the arguments.  Layers in which some units have only
-        zero signals need copies of signals, which are not counted either.
+        Estimate without the arguments.  The estimate also omits the copies of
+        signals that `kernel` makes if some units of a layer have only zero
+        signals.
     """
     _one_of("kind", kind, *KINDS)
     _one_of("reduction", reduction, *REDUCTIONS)
@@ -326,7 +328,7 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Check and return the batches, the left shapes, the masks and `values`."""
+    """Check the arguments; return batches, shapes of `left`, masks and `values`."""
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
@@ -354,7 +356,6 @@ def _batches(left, right, masks, kind, more="", *values):
 
 
 def _layers(name, batch, L=None):
-    """Check that a batch is a pair of lists of L arrays, and return L."""
     if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(
             isinstance(part, (tuple, list)) for part in batch) \
             or not 0 < len(batch[0]) == len(batch[1]) == (L or len(batch[0])):
@@ -364,7 +365,6 @@ def _layers(name, batch, L=None):
 
 
 def _shapes(name, batch):
-    """Check and return the shapes of the inputs and signals of each layer."""
     _layers(name, batch)
     layers = [tuple(map(tuple, layer)) for layer in zip(*batch, strict=True)]
     N, K = (*layers[0][1], 0, 0)[:2]

@@ -7,9 +7,10 @@ learning rate, one step of gradient descent on a loss L gives
 
     f <- f - rate K dL/df                                 (1)  [LZ20]
 
-Let K be constant, and let L = c/2 sum (f - y)^2 over all outputs of the N
-training samples.  The factor c is 1 (loss "sum") or 1/N ("mean").  For the
-kernel K = Q diag(lambda) Q^T of the training samples, s steps give
+Let K be constant.  Let L be c/2 times the sum of (f - y)^2 over all
+outputs of the N training samples.  The factor c is 1 for the loss "sum"
+and 1/N for the loss "mean".  For the kernel K = Q diag(lambda) Q^T of the
+training samples, s steps give
 
     f_s = y + Q (1 - rate c lambda)^s Q^T (f_0 - y)       (2)
     S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
@@ -19,15 +20,16 @@ Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
 with the kernel K between the other samples and the training samples.
 
 Derivation.  Applying (1) s times in the eigenbasis gives (2).  S_s is the
-    sum of rate c (1 - rate c lambda)^t over t < s, and equals rate c s at
+    sum of rate c (1 - rate c lambda)^t over t < s.  It is rate c s at
     lambda = 0.
-Approximate.  The predictions are exact for a network that is linear in its
+Approximate.  The predictions are exact for a network that is linear in the
     weights.  For other networks, the predictions neglect the change of K,
-    which is of order 1/width in one step.  A masked network needs the kind
-    "through_mask" of `ntk.kernel`.
-Cost.   For k outputs and N training and M test samples, the time is
-    O((N k)^3) once, plus O((N + M) N k^2) for each step count s.
-Departures.  Training takes discrete steps instead of a gradient flow.
+    which is of order 1/width in one step.  For a masked network, use the
+    kind "through_mask" of `ntk.kernel`.
+Cost.   Let there be k outputs, N training samples and M test samples.  The
+    eigendecomposition takes O((N k)^3) time.  A number of steps s takes
+    O((N + M) N k^2) time.
+Departures.  Training takes discrete steps, not a gradient flow.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -58,7 +60,7 @@ def one_step(kernel, outputs, doutputs, rate):
     Parameters
     ----------
     kernel : (M, N, K, K) float
-        Tangent kernel between the predicted and the training samples.
+        Tangent kernel between the M predicted and the N training samples.
     outputs : (M, K) float
         Outputs before the step.
     doutputs : (N, K) float
@@ -103,7 +105,8 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
         One or several numbers of steps, each at least 0.
     rate : as for `one_step`
     loss : {"sum", "mean"}
-        Half the sum of squared errors, or half this sum divided by N.
+        Half the sum of squared errors for "sum"; the same divided by N for
+        "mean".
     cross, test_outputs : (M, N, K, K) and (M, K) float, optional
         Tangent kernel between the test samples and the training samples, and
         outputs f_0 of the test samples.
@@ -147,7 +150,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return (1 - pace values)^s and S_s of eq. (3), in one row for each s."""
+    """Return (1 - pace values)^s and S_s of eq. (3).  Each row belongs to one s."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():

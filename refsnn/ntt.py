@@ -3,44 +3,48 @@ r"""Transfer the tangent kernel of a dense network to a sparse network (NTT).
 
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
 random weights that are never trained.  No labels are used.  The student
-has the weights M_l W_l, where the masks M_l are 0 for pruned weights.  The
-student learns to reproduce the teacher's outputs f* for a batch, and the
-teacher's tangent kernel K* between the two halves of the batch.  For
-B = N + N' inputs and k outputs, the loss is
+has the weights M_l W_l in layer l, and the mask M_l is 0 for pruned
+weights.  The student learns to reproduce two results of the teacher: the
+outputs f* for a batch, and the tangent kernel K* between the two halves of
+the batch.  For a batch of B = N + N' inputs and for k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-The sums (1) and (2) are over all entries of K (N, N', k, k) and f (B, k).
-The derivatives of the loss with respect to K and f are
+K has the shape (N, N', k, k), and f has the shape (B, k).  The sums (1)
+and (2) are over all entries.  The derivatives of the loss with respect to
+K and f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
-The adjoint of the kernel gives the derivatives da_l and dg_l with respect
-to the layer inputs a_l and the signals g_l = df/dz_l.  A second-order pass
-of the network gives the gradient for the weights:
+Layer l has the inputs a_l, the pre-activations z_l and the signals g_l =
+df/dz_l.  The adjoint of the kernel gives the derivatives da_l and dg_l of
+the loss with respect to a_l and g_l.  A second-order pass of the network
+then gives the gradient for the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-New masks are computed from the dense weights W_l every `every` steps,
-except in the last `every` steps.  Pruned weights receive neither a
-gradient nor weight decay, but the optimiser's momentum still moves them.
-A new mask can restore a pruned weight.
+The masks are computed again from the dense weights W_l after each block of
+`every` steps.  The masks do not change during the last `every` steps.
+Pruned weights receive neither a gradient nor weight decay, but the
+momentum of an optimiser can still change these weights.  A new mask can
+restore a pruned weight.
 
 Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l,
-    which gives the factor M_l in (6).  K is a function of a and g, which
-    depend on the weights.  Eqs. (5) and (6) apply the chain rule.
-Exact.  The gradient is exact unless a ReLU gate or the largest entry of a
-    pooling window changes.  K jumps at these points.
+    which gives the factor M_l in (6).  K is a function of all a_l and g_l.
+    The chain rule for this function gives (5) and (6).
+Exact.  The gradient is exact wherever K is smooth.  K jumps where a ReLU
+    unit switches on or off, or where the maximum of a pooling window
+    moves.
 Cost.   Each batch needs two forward passes, two computations of signals,
     two kernels, one adjoint and one second-order pass.
-Departures.  The kernel "at_masked" includes derivatives with respect to
-    pruned weights, evaluated at the sparse weights.  The authors' code
-    uses this kernel, which reproduces their logs.  The kernel
-    "through_mask", J M J^T, governs the training of the sparse network.
+Departures.  The kernel "at_masked" includes the derivatives with respect
+    to pruned weights.  The authors' code uses this kernel, and this kernel
+    reproduces the authors' logs.  The kernel "through_mask" describes the
+    training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -56,13 +60,13 @@ __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target
 
 
 class Model(NamedTuple):
-    """Hold the functions of a network (see `mlp`) and of its kernel (see `ntk`)."""
+    """Hold the functions of a network (see `mlp`) and of a kernel (see `ntk`)."""
     forward: Callable       # (weights, biases, x) -> recording with inputs, outputs
     signals: Callable       # (weights, recording) -> list of arrays
     second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
     kernel: Callable        # (left, right, masks=, kind=) -> (N, N', k, k) array
     adjoint: Callable       # (left, right, D, masks=, kind=, constant=True)
-    # The adjoint may return None for inputs[0] and signals[-1], which are constant.
+    # The adjoint may return None for the constants inputs[0] and signals[-1].
 
 
 class Target(NamedTuple):
@@ -111,7 +115,7 @@ def target(model, weights, biases, x):
     weights, biases : lists of arrays
         Weights and biases of the dense teacher.
     x : (B, ...) float
-        At least 2 inputs; the first B // 2 inputs are the first half.
+        Batch of at least 2 inputs.  The first half consists of B // 2 inputs.
 
     Returns
     -------
@@ -122,7 +126,6 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Return the recording, the signals, and (inputs, signals) of both halves."""
     if getattr(model, "_fields", None) != Model._fields:
         raise ValueError(f"model is {model!r:.60}: must be a Model")
     if np.ndim(x) < 2 or len(x) < 2:
@@ -159,15 +162,15 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     goal : Target
         Result of `target` for the same batch.
     density, strength, l2 : float
-        Fraction of unpruned weights, in (0, 1], and the coefficients of the
-        kernel loss, eq. (1), and of the weight decay, eq. (3).
+        Fraction of unpruned weights, in (0, 1], coefficient of the kernel loss
+        (1), and coefficient of the weight decay (3).
     kind : {"at_masked", "through_mask"}
         Kind of the student's kernel.
 
     Returns
     -------
     Gradient
-        Loss and its gradient, which is exactly 0 for pruned weights.
+        Loss and gradient.  The gradient is exactly 0 for pruned weights.
     """
     _one_of("kind", kind, "at_masked", "through_mask")
     density, strength, l2 = _arrays(
@@ -208,7 +211,7 @@ def _square(a):
 def transfer(model, weights, biases, batches, *, density, prune, optimiser,
              every=100, strength=1e-3, l2=1e-4, kind="at_masked", masks=None,
              watch=None):
-    """Train a sparse student and its masks to match a dense teacher.
+    """Train the weights and masks of a sparse student to match a dense teacher.
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
@@ -230,7 +233,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     weights, biases : lists of arrays
         Weights and biases of the teacher, and initial values of the student.
     batches : sequence of (B, ...) float
-        Batches, one for each step; the sequence must have a length.
+        One batch for each step.  The sequence must have a length.
     prune : callable (dense weights) -> masks
     optimiser : callable (state, gradient) -> (state, update)
         Optimiser of one array; the first state is None.
@@ -239,13 +242,13 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     masks : list of arrays, optional
         Initial masks; prune(weights) by default.
     watch : callable (step, student), optional
-        Function that is called before each step and its mask update, and once
-        after the last step.
+        Function that is called before each step, before the masks are updated,
+        and once after the last step.
 
     Returns
     -------
     Student
-        Trained student; the weights of the sparse network are masks * weights.
+        Trained student.  The sparse network has the weights masks * weights.
     """
     _arrays("every () int in [1, inf)", every)
     if not hasattr(batches, "__len__"):
@@ -269,7 +272,6 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
 
 def _moved(optimiser, states, arrays, gradients):
-    """Return the states and the arrays after one step of the optimiser."""
     found = list(map(optimiser, states, gradients))
     return ([state for state, _ in found],
             [a + update for a, (_, update) in zip(arrays, found, strict=True)])
@@ -292,7 +294,6 @@ def _masked(student):
 
 
 def _goal(name, goal, own):
-    """Return a teacher's array with the shape and dtype of the student's `own`."""
     return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
                    dtype=own.dtype)[0]
 

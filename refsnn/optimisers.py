@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-For one parameter array, each optimiser maps (state, gradient) to (state,
-update).  The caller adds the update to the parameters.  At the steps t =
-1, 2, ..., with the gradient g, `sgd` computes
+Each optimiser treats one array of parameters.  From a state and a gradient
+g, the optimiser computes the next state and an update.  The caller adds
+the update to the parameters.  At step t = 1, 2, ..., `sgd` computes
 
     m = momentum m + g                                        (1)
     update = -rate m                                          (2)
@@ -30,14 +30,15 @@ corrects the resulting bias:
 Derivation.  By (9), v >= g^2, so no entry of an `rmaxprop` update exceeds
     the rate.  By (8), v >= (1 - decay) g^2, so no entry of an `rmsprop`
     update exceeds rate / sqrt(1 - decay).
-Exact.  All equations hold for each entry.  If g and eps are multiplied by
-    the same factor, (5), (7) and (10) do not change.
-Cost.   The time is O(p) for p parameters.  The state has 1 or 2 arrays.
-Departures.  Alg. 2 lacks the eps in (6).  Without eps, the update is 0/0
-    for entries whose gradient was always 0.  [ZG18] omits eps in (10) and
-    writes g as an ascent direction.  The code of [ZG18] uses the decay
-    exp(-0.5 s / 30 s).  The square of g must not overflow, and the square
-    of eps must not underflow.
+Exact.  All equations apply to each entry of the arrays.  If g and eps are
+    multiplied by the same factor, (5), (7) and (10) do not change.
+Cost.   A step takes O(p) time for p parameters.  A state has 1 or 2
+    arrays.
+Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
+    is 0/0 for entries whose gradient was always 0.  [ZG18] omits eps in
+    (10), and defines g as an ascent direction.  The default decay of
+    `rmaxprop` is exp(-0.5 s / 30 s), as in the code of [ZG18].  The square
+    of g must not overflow, and the square of eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -79,8 +80,8 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     rate, momentum : float
         Learning rate, and decay factor of past gradients, in [0, 1).
     out : (State, array), optional
-        Earlier result, whose arrays are overwritten and returned.  Its state
-        may be `state` itself.
+        Earlier result.  The function overwrites the arrays of `out` and
+        returns them.  The entry out[0] may be `state` itself.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Check the arguments, and return g, the old and the new arrays, and t."""
+    """Check the arguments; return g, the old arrays, the new arrays and step t."""
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -238,24 +239,21 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, rate, eps, decays):
-    """Check the options faster than `_arrays` does, and return them as floats."""
     least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
     for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
-        x = float(x) if isinstance(x, np.floating) else x   # NumPy 2 casts limits to x
+        x = float(x) if isinstance(x, np.floating) else x   # compare in float64
         if not isinstance(x, Real) or isinstance(x, bool) or not low <= x < high:
             raise ValueError(f"{name} is {x!r:.60}: must be in [{low:.3g}, {high:.3g})")
     return [float(x) for x in (rate, eps, *decays.values())]
 
 
 def _finite(name, a):
-    """Raise an error if an array is empty, not floating-point or not finite."""
     if a.dtype not in (np.float32, np.float64) or not (a.size and np.isfinite(a).all()):
         raise ValueError(f"{name} is {a!r:.60}: must be finite float and not empty")
 
 
 def _past(state, g, fields):
-    """Check the previous state, and return its step and its arrays."""
     old = _fitting("state", state, g, fields)
     for field, a in zip(fields, old, strict=True):
         _finite(f"state.{field}", a)
@@ -265,7 +263,7 @@ def _past(state, g, fields):
 
 
 def _fitting(name, state, g, fields):
-    """Check a state, and return its arrays; arrays not in `fields` must be None."""
+    """Return the arrays of a state.  Arrays not in `fields` must be None."""
     if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
     for field in ("mean", "scale"):
@@ -274,7 +272,6 @@ def _fitting(name, state, g, fields):
 
 
 def _like(name, a, g):
-    """Raise an error unless `a` has the shape and dtype of `g`, or both are None."""
     found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
                      for x in (a, g))
     if found != wanted:
@@ -282,7 +279,6 @@ def _like(name, a, g):
 
 
 def _buffers(out, old, g, fields):
-    """Check the arrays of `out`, which will be overwritten, and return them."""
     if len(_one_of("out", out, tuple)) != 2:
         raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
     _like("out[1]", out[1], g)

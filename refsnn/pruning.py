@@ -2,30 +2,32 @@
 r"""Compute masks that prune a network by magnitude, by saliency or at random.
 
 With scope="layer", the weights of each layer form a group.  With
-scope="global", all weights form one group.  At density rho, about rho P of
-the P weights w of a group are kept.  With the scores s of a group in
-ascending order and the index
+scope="global", all weights form one group.  Of the P weights w of a group,
+about rho P weights are kept, where rho is the density.  Let s be the
+scores of a group in ascending order.  With the index
 
     idx = int((1 - rho) P)                               (1)  [LZ20]
 
-the mask is 1 for the following weights:
+the mask is 1 for the following weights and 0 for all others:
 
     magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20]
     snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
     random        P - idx - 1 weights, chosen uniformly  (4)
 
 In (3), g is the gradient of a loss with respect to w.  SNIP uses the
-cross-entropy loss.  Logit SNIP needs no labels and uses, for the logits f,
+cross-entropy loss.  Logit SNIP uses the logits f and no labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (5)  [LZ20]
 
-Scaled weights preserve the variance of a unit's input approximately:
+Scaling approximately preserves the variance of the input to each unit:
 
     w / sqrt(rho)                                        (6)  [LZ20]
 
-Derivation.  Without ties, rule (2) keeps P - idx - 1 weights, which can be
-    none for a small layer at low density.  Rule (3) keeps P - idx weights.
-    At ties, rule (2) prunes and rule (3) keeps all weights of score s_idx.
+Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
+    weights, and rule (3) keeps P - idx weights.  At low density, rule (2)
+    can thus prune all weights of a small layer.  If several weights have
+    the score s_idx, rule (2) prunes these weights, and rule (3) keeps
+    these weights.
 Exact.  All entries of a mask are 0 or 1.  Biases are never pruned.
 Cost.   Time and memory are O(P).
 Departures.  The authors' random baseline permutes the magnitude mask along
@@ -102,8 +104,8 @@ def snip(weights, gradients, rho, *, scope="global"):
     ----------
     weights, rho, scope : as for `magnitude`
     gradients : list of arrays of float
-        Gradients with respect to the weights, of the cross entropy for SNIP,
-        or of the loss of eq. (5) for logit SNIP.
+        Gradients of the loss with respect to the weights.  The loss is the
+        cross entropy for SNIP, and eq. (5) for logit SNIP.
 
     Returns
     -------
@@ -132,7 +134,7 @@ def logit_doutputs(outputs):
     Returns
     -------
     (N, K) float
-        Derivative dL/df, an argument of the model's `backward`.
+        Derivative dL/df, to be passed to the function `backward` of the model.
     """
     outputs, = _arrays("outputs (N, K) float", outputs)
     return 2 * outputs                                                     # (5)
@@ -197,8 +199,8 @@ def scaled(weights, masks, rho):
     Returns
     -------
     list of arrays of float
-        Weights that approximately preserve the variance of a unit's input, if
-        the masks do not depend on the weights.
+        Scaled weights.  If the masks do not depend on the weights, scaling
+        approximately preserves the variance of the input to a unit.
     """
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
     masks = _list("masks", masks, " in {0, 1}", weights)
@@ -207,7 +209,6 @@ def scaled(weights, masks, rho):
 
 
 def _list(name, arrays, rule=" float", like=None):
-    """Check a list of non-empty arrays, in the shapes of `like` if it is given."""
     if not _one_of(name, arrays, list, tuple) or len(arrays) != len(like or arrays):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have one for each "
                          "layer, and at least one")

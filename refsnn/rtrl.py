@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Real-time recurrent learning (RTRL) computes the exact gradient online.
 
-For a recurrence h[t] = f(h[t-1], x[t]; parameters), RTRL propagates the
-influence M[t] = dh[t]/dparameters together with the state.  The gradient
-of the loss L[t] is then available at step t, and no earlier state is
-stored.  Let J[t] = dh[t]/dh[t-1] and q[t] = dL[t]/dh[t].  Let F[t] be the
-immediate influence dh[t]/dparameters at fixed h[t-1]:
+Consider a recurrence h[t] = f(h[t-1], x[t]; parameters) of the state h.
+RTRL propagates the state together with the influence M[t] =
+dh[t]/dparameters.  The gradient of the loss L[t] is then available at step
+t, and no earlier state is stored.  Let J[t] = dh[t]/dh[t-1] and q[t] =
+dL[t]/dh[t].  Let F[t] be the immediate influence dh[t]/dparameters at
+fixed h[t-1]:
 
     M[t] = J[t] M[t-1] + F[t],  M[-1] = 0     (1)  [WZ89]
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
@@ -13,11 +14,12 @@ immediate influence dh[t]/dparameters at fixed h[t-1]:
 
 In a layer of LIF neurons, each weight directly affects one neuron only.
 Row i of theta = [W | V] holds the w weights of neuron i.  Column i w + j
-of an influence is the derivative with respect to theta_ij.  D(z) is the n
-x (n w) matrix with z_j in row i and column i w + j, and 0 elsewhere.  Let
-I be the currents, U the membrane potentials and S the spikes.  The
-surrogate derivative psi[t] replaces dS[t]/dU[t], and c[t] is 0 for neurons
-that are refractory at step t and 1 otherwise:
+of an influence is the derivative with respect to theta_ij.  D(z) is the
+n x (n w) matrix with z_j in row i and column i w + j, and 0 elsewhere.
+The surrogate derivative psi[t] replaces dS[t]/dU[t].  The factor c[t] is 0
+for neurons that are refractory at step t, and 1 for all other neurons.
+For a reset by subtraction or to zero, the currents I, the membrane
+potentials U and the spikes S follow
 
     I[t+1] = alpha I[t] + W x[t] + V S[t],
     U[t+1] = c[t+1] (beta U[t] + gain I[t] - threshold S[t])    subtract
@@ -31,18 +33,18 @@ The layer has two influences, G = dI/dtheta and P = dU/dtheta:
     zero:     r = c[t+1] (1 - S[t]), z = c[t+1] (beta U[t] + gain I[t])
     dL[t]/dtheta = (dL[t]/dU[t] + psi[t] dL[t]/dS[t])^T P[t]    (6)
 
-`through_recurrence=False` omits the second term of (4), and
-`through_reset=False` sets z = 0.
+The option `through_recurrence=False` omits the second term of (4).  The
+option `through_reset=False` sets z = 0.
 
-Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are eq. (1) with
-    the J and F of the layer, in which F has one nonzero entry per column.
+Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are eq. (1) for
+    the layer.  Here F has one nonzero entry in each column.
 Exact.  Eqs. (1)-(3) are exact for every J, F and q.  Eqs. (4) and (5) are
     exact for the hard-spiking layer with dS/dU := psi.  The refractory
     mask c is a recorded value.
 Cost.   A step takes O(n^2 p) time and O(n p) memory per sequence, for n
     neurons and p = n w weights.
-Departures.  [WZ89] uses rate units and updates the weights at each step;
-    here the caller decides when to update the weights.  [ZN21] combines
+Departures.  [WZ89] uses rate units and updates the weights at each step.
+    Here, the caller decides when to update the weights.  [ZN21] combines
     current and membrane potential in one state vector.  Here G and P are
     separate arrays, because V multiplies only P.
 
@@ -86,7 +88,7 @@ def step(M, J, F, out=None):
     F : (B, n, p) float
         Immediate influence at this step.
     out : (B, n, p) float, optional
-        Buffer for the result, which must not share memory with any argument.
+        Buffer for the result, without memory shared with other arguments.
 
     Returns
     -------
@@ -113,10 +115,10 @@ def step_gradient(M, q):
     Parameters
     ----------
     M : (B, n, p) float
-        Influence; `Influence.mem` for LIF layers.  Entries are not checked.
+        Influence, or `Influence.mem` for LIF layers.  Entries are not checked.
     q : (B, n) float
-        Derivative of the loss of this step with respect to the states; for
-        LIF layers, the sum in parentheses in eq. (6).
+        Derivative of the loss of this step with respect to the states.  For
+        LIF layers, pass the sum in parentheses in eq. (6).
 
     Returns
     -------
@@ -180,7 +182,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
         Recorded I[t], U[t] and S[t], and the surrogate derivative at U[t].
         Results have the dtype of psi.
     clamp : (B, n) bool, optional
-        True for refractory neurons at step t + 1; False for all by default.
+        True for neurons that are refractory at step t + 1; none by default.
     alpha, beta, gain, threshold : float or (n,) float
         Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1),
         positive gain of the current, and positive firing threshold.
@@ -189,7 +191,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through V.
     out : Influence, optional
-        Buffers for the result, which must not share memory with any argument.
+        Buffers for the result, without memory shared with other arguments.
 
     Returns
     -------
@@ -312,7 +314,7 @@ def _lif_block(a, b, alpha, V, psi, z, q, low, high):
 
 
 def _fit(*pairs):
-    """Test quickly that arrays have given shapes, one dtype and finite entries."""
+    """Test whether arrays have given shapes, one float dtype and finite entries."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -320,7 +322,6 @@ def _fit(*pairs):
 
 
 def _checked(psi, clamp, alpha, beta, gain, threshold):
-    """Return the refractory mask and the constants in the dtype of `psi`."""
     clamp = np.zeros_like(psi) if clamp is None else _arrays(
         "psi (B, n) float, clamp (B, n) in {0, 1}", psi, clamp)[1]
     if type(alpha) is type(beta) is type(gain) is type(threshold) is float \
@@ -338,14 +339,12 @@ def _options(reset, *flags):
 
 
 def _fields(name, value):
-    """Return the pairs (field name, array) of an Influence or of None."""
     if value is not None and (not isinstance(value, tuple) or len(value) != 2):
         raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
     return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)
 
 
 def _buffer(name, value, shape, dtype, others):
-    """Return the buffer `value`, or a new array if `value` is None."""
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
@@ -359,7 +358,6 @@ def _buffer(name, value, shape, dtype, others):
 
 
 def _unread(name, value, shape, *dtypes):
-    """Return `value` as an array; its entries are not checked."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype not in dtypes:
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be "

@@ -3,10 +3,11 @@ r"""Synaptic intelligence (SI) computes parameter importances online.
 
 The path integral w sums the contributions of a parameter to the decrease
 of the loss over a task.  At the end of the task, the normalised w is added
-to the importance of the parameter.  A quadratic penalty keeps important
-parameters near their values after the previous task, the anchor.  Let
-theta be the parameters, g a gradient before a step, dtheta the change of
-theta in the step, c the penalty coefficient, and f a prefactor.  Then
+to the importance of the parameter.  The anchor is the value of a parameter
+after the previous task.  A quadratic penalty keeps important parameters
+near the anchor.  Let theta be the parameters.  Let g be the gradient
+before a step, and let dtheta be the change of theta in the step.  With a
+penalty coefficient c and a prefactor f,
 
     w = w - g dtheta                                  (1)  [ZPG17] eq. 3
     importance = importance
@@ -15,8 +16,8 @@ theta in the step, c the penalty coefficient, and f a prefactor.  Then
         (theta_k - anchor_k)^2                        (3)  [ZPG17] eq. 4
     dpenalty = 2 f c importance (theta - anchor)      (4)
 
-After (2), w is set to 0, and the anchor is set to theta.  The fields of
-`Settings` select between published implementations, listed in `PRESETS`:
+After (2), w is set to 0, and the anchor is set to theta.  `PRESETS` holds
+the settings of published implementations:
 
     preset       g in (1)  dtheta   clamp    xi    c    f    other
     paper        task      step     none     0.1   0.1  1
@@ -27,18 +28,19 @@ After (2), w is set to 0, and the anchor is set to theta.  The fields of
     avalanche    total     step     none     1e-7  1    1/2  cap 1e-3
     nupic        total     step     task     0.1   0.1  1
 
-"paper" is [ZPG17] as printed, and "pathint", the default, is the published
-code of the authors.  "vandeven" is the repository continual-learning of G.
-van de Ven.  "mammoth_old" is mammoth before September 2024.  "nupic" is
-nupic.research.  "vandeven" has c = 10 for split MNIST with one head per
-task, and 5e4 or 5e3 otherwise.  avalanche has no default for c.
-  g        "task" is the gradient of the task loss; "total" is the gradient
-           of the task loss plus the penalty.
-  dtheta   "step" is the optimiser's update.  "descent" is -rate g, the
-           update of plain gradient descent.
+"paper" follows the printed equations of [ZPG17].  The default "pathint"
+follows the published code of the authors.  "mammoth_old" is mammoth before
+September 2024.  "nupic" is nupic.research.  "vandeven" is the repository
+continual-learning of G. van de Ven.  For "vandeven", c is 10 for split
+MNIST with one head per task, and 5e4 or 5e3 otherwise.  avalanche has no
+default for c.
+  g        With "task", g is the gradient of the task loss.  With "total",
+           g is the gradient of the task loss plus the penalty.
+  dtheta   With "step", dtheta is the optimiser's update.  With "descent",
+           dtheta is -rate g, the update of plain gradient descent.
   clamp    "running" sets negative importances to 0 after (2).  "task" sets
            negative w to 0 in (2).  "none" allows negative importances.
-  cap      Eqs. (3) and (4) use min(importance, cap); (2) has no cap.
+  cap      Eqs. (3) and (4) use min(importance, cap).  Eq. (2) has no cap.
   clip     The caller clips the entries of the total gradient to
            [-clip, clip] before the optimiser's step.  In (1), g is clipped
            only for "descent".
@@ -54,17 +56,17 @@ The authors' code of [ZPG17] uses these settings:
 Derivation.  To first order, a step changes the loss by sum_k g_k dtheta_k.
     For small steps, sum_k w_k is then the decrease of the loss.  With
     plain gradient descent, all contributions to w are non-negative.  With
-    momentum, noise or the penalty, contributions can be negative.  The
-    division by the squared distance gives (3) the unit of the loss.  The
+    momentum, noise or the penalty, contributions can be negative.  Eq. (2)
+    divides by a squared distance, so (3) has the unit of the loss.  The
     damping xi keeps (2) bounded for parameters that hardly moved.
 Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  As in all these implementations, importances are summed over
+Departures.  As in all listed implementations, importances are summed over
     tasks, and only the latest anchor is kept.  A notebook of the authors
-    for permuted MNIST uses 0 as the first anchor; to reproduce this
-    choice, pass zeros to `begin`.  This module stores copies of arrays.
-    avalanche 0.6.0 on a CPU stores a view of the current weights instead,
-    so that the penalty is always 0.
+    for permuted MNIST uses 0 as the first anchor.  To reproduce this
+    choice, pass zeros to `begin`.  As anchor, this module stores a copy of
+    the parameters.  On a CPU, avalanche 0.6.0 stores a view of the current
+    weights instead, so that the penalty is always 0.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -80,7 +82,7 @@ __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
 
 
 class Settings(NamedTuple):
-    """Hold the options and constants of SI, by default the preset "pathint"."""
+    """Hold the options and constants of SI.  The defaults are those of "pathint"."""
     gradient: str = "task"          # or "total"
     displacement: str = "step"      # or "descent"
     rate: float = 1e-3              # learning rate, for "descent"
@@ -90,7 +92,7 @@ class Settings(NamedTuple):
     factor: float = 1.0             # f, 1 or 0.5
     cap: float = math.inf           # largest importance in the penalty
     clip: float = math.inf          # the caller clips the gradient
-    reset_optimiser: bool = False   # the caller resets after a task
+    reset_optimiser: bool = False   # the caller resets the optimiser
 
 
 class State(NamedTuple):
@@ -166,16 +168,16 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     ----------
     state : State
     displacement : array or list of arrays
-        Parameters after the step minus a *copy* of the parameters before
-        the step.  The optimiser's update has a smaller rounding error.
+        Optimiser's update, or parameters after the step minus a *copy* of the
+        parameters before the step.  The update has a smaller rounding error.
     task_gradient : array or list of arrays
         Gradient of the task loss before the step.  Pass a *copy* if the
         gradient of the penalty is added to the same array later.
     penalty_gradient : array or list of arrays, optional
-        Gradient of the penalty before the step.  It is required and used
-        only if settings.gradient is "total".
+        Gradient of the penalty before the step.  This argument is required and
+        used only if settings.gradient is "total".
     settings : Settings
-        The function uses `gradient`, `displacement`, `rate` and `clip`.
+        Only `gradient`, `displacement`, `rate` and `clip` are used.
 
     Returns
     -------
@@ -203,8 +205,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    If p.grad is None, the loss does not depend on p; use zeros.  The options
-    `clip` and `reset_optimiser` need additional lines.
+    If p.grad is None, the loss does not depend on p, and the gradient is 0.
+    The options `clip` and `reset_optimiser` need additional lines.
     """
     settings = _settings(settings)
     w, _, anchor = _state(state)
@@ -241,7 +243,7 @@ def consolidate(state, parameters, settings=DEFAULT):
     state, parameters : State, and array or list of arrays
         State and parameters after the last step of the task.
     settings : Settings
-        The function uses `clamp` and `xi`.
+        Only `clamp` and `xi` are used.
 
     Returns
     -------
@@ -251,7 +253,8 @@ def consolidate(state, parameters, settings=DEFAULT):
     ------
     ValueError
         If no step was accumulated, if no parameter changed, or if the path
-        integral is 0 (the difference of views of the same weights is 0).
+        integral is 0.  One possible reason is that displacements were computed
+        from views of the weights instead of copies.
     """
     settings = _settings(settings)
     w, importance, anchor = _state(state)
@@ -332,7 +335,6 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Return the checked settings, with all numbers as floats."""
     s = _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(f"settings.{name}", getattr(s, name), *allowed)
@@ -340,7 +342,7 @@ def _settings(settings):
     if {*map(type, numbers)} == {float} and 0 < s.rate < math.inf \
             and 0 < s.xi < math.inf and 0 <= s.strength < math.inf \
             and s.factor in (0.5, 1.0) and s.cap > 0 and s.clip > 0:
-        return s            # this test is 20 us faster than `_arrays`
+        return s            # this test is 20 microseconds faster than `_arrays`
     numbers = _arrays(", ".join(f"settings.{name} () in {limits}" for name, limits in
                                 NUMBERS.items()), *numbers, dtype=np.float64)
     return s._replace(**dict(zip(NUMBERS, numbers)))
@@ -356,7 +358,7 @@ def _lists(name, value, like=None):
         if isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64) \
                 and a.size and (a.shape, a.dtype) == (b.shape, b.dtype) \
                 and np.isfinite(a).all():
-            continue            # this test is 5 us faster than `_arrays`
+            continue            # this test is 5 microseconds faster than `_arrays`
         what = f"{name}[{i}]" if several else name
         axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
         a, = _arrays(f"{what} {axes} float", a, dtype=dtype)
@@ -367,7 +369,6 @@ def _lists(name, value, like=None):
 
 
 def _state(state):
-    """Return the path integral, the importance and the anchor as lists."""
     if not isinstance(state, State) \
             or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
         raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")

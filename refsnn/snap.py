@@ -2,10 +2,11 @@
 r"""Compute gradients by SnAp-n, a sparse n-step approximation of RTRL.
 
 Like real-time recurrent learning (RTRL), SnAp-n propagates the influence M
-of each parameter p on the states h forward in time.  Only the influence on
-neurons that p reaches within n steps is kept; other entries of M are set
-to 0.  With the state Jacobian J, the immediate influence F, the credit q
-and the postsynaptic neuron i(p) of p,
+of each parameter p on the states h forward in time.  SnAp-n keeps only the
+influence on neurons that p reaches within n steps, and sets all other
+entries of M to 0.  Let J be the state Jacobian, let F be the immediate
+influence, and let q be the direct derivative dL/dh.  Let i(p) be the
+postsynaptic neuron of p.  With the entrywise product o,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if neuron k is reached from i(p) along at most n - 1
@@ -14,19 +15,19 @@ and the postsynaptic neuron i(p) of p,
 
 Derivation.  Without P, (1) gives the exact M[t] = dh[t]/dp.  Entries of M
     where P is 0 are not stored.  Parameters with the same i(p) share one
-    block of M.  A block needs only the entries of J between its kept
-    neurons.
+    block of M.  The update of a block needs only the entries of J between
+    its kept neurons.
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
-    For one block, SnAp-n is the exact gradient of a simulation in which
-    the kept neurons receive the recorded spikes of all other neurons.
-    SnAp-n is exact if P removes only zeros: for n = 2 with a dense V, for
-    n = N on a ring of N neurons, and for any n with a diagonal V.  SnAp-1
-    equals `sparse_rtrl` with rung="block".
-Cost.   The memory is O(B p k) and the time is O(T B p k^2) for p
-    parameters with k kept neurons each; exact RTRL keeps all N neurons.
+    The gradient of one block is exact for a simulation in which the kept
+    neurons receive recorded spikes from all other neurons.  SnAp-n is
+    exact if P removes only zeros.  This is the case for n = 2 with a dense
+    V, for n = N on a ring of N neurons, and for any n with a diagonal V.
+    SnAp-1 equals `sparse_rtrl` with rung="block".
+Cost.   Each of p parameters has k kept neurons; exact RTRL keeps all
+    neurons.  The memory is O(B p k), and the time is O(T B p k^2).
 Departures.  [MEE21] counts steps between single states.  Here, a step is a
-    synapse: all states of a neuron (current, membrane, adaptation) are
-    kept or neglected together.
+    synapse.  The states of a neuron, such as current and membrane
+    potential, are all kept or all neglected.
 
 [MEE21] J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A.
     Graves, ICLR 2021, arXiv 2006.07232.
@@ -123,8 +124,8 @@ def step(blocks, J, F, owner, pattern):
     Parameters
     ----------
     blocks : tuple of (B, k_g, p_g) float, or None
-        For each row g of `pattern`, the influence of the row's parameters on
-        the row's kept states, both in ascending order.  None stands for 0.
+        One block for each row g of `pattern`: the influence of the parameters
+        of row g on the states that row g keeps.  None stands for 0.
     J : (B, N, N) float
         State Jacobian of this step.  The result has the dtype of `J`.
     F : (B, N, p) float
@@ -132,8 +133,8 @@ def step(blocks, J, F, owner, pattern):
     owner : (p,) int
         Index of the row of `pattern` that belongs to each parameter.
     pattern : (g, n) bool
-        Neurons whose states each row keeps, as found by `reach`.  N is a
-        multiple of n.  The states k, n + k, 2 n + k, ... belong to neuron k.
+        Entry [g, k] is True if row g keeps neuron k; see `reach`.  The states
+        k, n + k, 2 n + k, ... belong to neuron k.  N is a multiple of n.
 
     Returns
     -------
@@ -190,7 +191,7 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states, p):
-    """Return the indices of the parameters and kept states of each pattern row."""
+    """Return the indices of the parameters and the kept states of each row."""
     pattern, = _arrays("pattern (g, n)", pattern)
     owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:

@@ -1,14 +1,15 @@
 # refsnn 0.1.0 | sparse_rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute exact and approximate real-time recurrent learning (RTRL).
+r"""Compute gradients by exact or approximate real-time recurrent learning.
 
-RTRL propagates the state derivatives of a recurrent LIF layer forward in
-time, and stores no past states.  Four rules keep different derivatives;
-the option `rung` selects the rule.  Let theta_ij be the weight from the
-signal z_j (input x_j or spike S_j) to neuron i.  The derivatives of I_k
-and U_k with respect to theta_ij are s_k and u_k.  Let psi be the surrogate
-derivative; clamp is 1 for refractory neurons and 0 for others.  A reset by
-subtraction has r = 1 and d = threshold.  A reset to zero has r = 1 - S and
-d = beta U + gain I.
+Real-time recurrent learning (RTRL) propagates the state derivatives of a
+recurrent LIF layer forward in time, and stores no past states.  Four rules
+keep different derivatives.  The option `rung` selects the rule.  Let
+theta_ij be the weight from the signal z_j (input x_j or spike S_j) to
+neuron i.  The current I_k and the membrane potential U_k of neuron k have
+the derivatives s_k and u_k with respect to theta_ij.  Let psi be the
+surrogate derivative.  The mask clamp is 1 for refractory neurons and 0 for
+others.  A reset by subtraction has r = 1 and d = threshold.  A reset to
+zero has r = 1 - S and d = beta U + gain I.
 
     s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = (1 - clamp_k[t+1])
@@ -20,21 +21,22 @@ d = beta U + gain I.
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain s_j)[t]
                                                       (6)  [ZN21]
 
-The gradient is a sum over steps, whose term t is known at step t:
+The gradient is a sum over steps.  The term of step t is known at step t:
 
     e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
     dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
 
-For "exact", (8) also sums over k.  A leaky readout y[t] above the layer
-filters the eligibility e.  With the direct derivative a[t] = dL/dy[t],
+For "exact", (8) also sums over k.  If a leaky readout y[t] follows the
+layer, the readout filters the eligibility e.  With the direct derivative
+a[t] = dL/dy[t],
 
     f[t+1] = beta f[t] + gain g[t],  g[t+1] = alpha g[t] + e[t]       (9)
     dL/dtheta_ij = sum_t (W_out^T a[t])_i f_ij[t]
 
 Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  Eqs.
-    (4)-(6) neglect terms of this derivative.  Summed over all steps,
-    "block" equals backpropagation with the diagonal of V in place of V,
-    and "implicit" equals backpropagation that stops at V.
+    (4)-(6) neglect terms of this derivative.  The gradient of "block"
+    equals backpropagation with the diagonal of V in place of V.  The
+    gradient of "implicit" equals backpropagation that stops at V.
 Approximate.  With n neurons, c signals and B sequences:
 
     rule         keeps                        state      time of a step
@@ -44,24 +46,25 @@ Approximate.  With n neurons, c signals and B sequences:
     presynaptic  own decay                    2 B c      O(B c)
 
     In one hidden layer, "block" is exact if V is diagonal.  "implicit" is
-    exact if there is no recurrence, or if recorded spikes drive it.
-    "presynaptic" is exact if, in addition, a recorded term replaces reset
-    and clamp.  In networks of several layers, `dspikes` must come from
-    transport through W, feedback alignment or a local loss.
+    exact without recurrence, or if recorded spikes replace the recurrent
+    spikes.  "presynaptic" is exact if, in addition, a recorded term
+    replaces reset and clamp.  In networks of several layers, `dspikes`
+    comes from transport through W^T, from feedback alignment or from a
+    local loss.
 Cost.   The table lists the costs.  The sum (8) adds O(B n c) to the time
     of a step, or O(B n^2 c) for "exact".
-Departures.  The text of [ZN21] was not available; names and rules follow
+Departures.  The text of [ZN21] was not available.  Names and rules follow
     descriptions by other authors.  Known rules are special cases:
 
-    e-prop       "implicit" with through_reset=False, the adaptation of
-                 adaptive neurons (`alif`), a[t] through W_out or a random
-                 matrix, and the filter (9)
-    RFLO         "implicit" for a rate network, which keeps only the leak,
-                 with random feedback
-    DECOLLE      "presynaptic" with the error of a local random readout at
-                 each step, without a filter
-    SuperSpike   "presynaptic" with the loss kernel as the filter (9) on
-                 every synapse and direct feedback
+    e-prop       "implicit" with through_reset=False, adaptive neurons (see
+                 `alif`), the filter (9), and feedback of a[t] through
+                 W_out^T or a random matrix
+    RFLO         "implicit" for a rate network; only the leak is kept, and
+                 the feedback is random
+    DECOLLE      "presynaptic" without a filter; a local random readout
+                 gives the error of each step
+    SuperSpike   "presynaptic" with direct feedback; the loss kernel is the
+                 filter (9) of every synapse
 
 [ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,
     2021, arXiv 2010.11931.
@@ -85,9 +88,9 @@ MODEL = {rung: (NUMBERS if rung == "presynaptic" else NUMBERS.replace("()", "(n?
 class Traces(NamedTuple):
     """Hold the derivatives of I and U with respect to the weights.
 
-    The shape is (B, n, n c) for "exact"; entry [b, k, i c + j] is then s_k
-    or u_k for theta_ij.  The shape is (B, n, c) for "block" and
-    "implicit", and (B, c) for "presynaptic".
+    For "exact", the shape is (B, n, n c), and entry [b, k, i c + j] is s_k or
+    u_k for theta_ij.  The shape is (B, n, c) for "block" and "implicit", and
+    (B, c) for "presynaptic".
     """
 
     syn: np.ndarray
@@ -123,7 +126,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
         States I[t], U[t] and S[t], and the surrogate derivative at U[t].
         The result has the dtype of `psi`.
     clamp : (B, n) bool, optional
-        True where U[t+1] is clamped to 0 (refractory); False by default.
+        True for neurons that are refractory at step t + 1; none by default.
     rung : {"exact", "block", "implicit", "presynaptic"}
         Rule that determines which derivative terms are kept.
     alpha, beta, gain, threshold : float or (n,) float
@@ -236,7 +239,7 @@ def eligibility(traces, psi):
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Filter the eligibility for one step with the readout dynamics, eq. (9).
+    """Advance the readout filter of the eligibility by one step, eq. (9).
 
     >>> e = np.ones((1, 1, 1))
     >>> f = readout_step(Traces(e, 4 * e), e, alpha=0.5, beta=0.5)
@@ -249,7 +252,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     Parameters
     ----------
     filtered : Traces
-        Filter states g (syn) and f (mem) at step t; the initial states are 0.
+        Filter states g (in `syn`) and f (in `mem`) at step t; initially 0.
     eligibility : (B, n, c) float
         Eligibility at step t.  The result has the same shape and dtype.
     alpha, beta, gain : float
@@ -325,7 +328,7 @@ def _options(rung, reset, through_reset):
 
 
 def _fit(*pairs):
-    """Test quickly that arrays have given shapes, one dtype and finite entries."""
+    """Test whether arrays have given shapes, one float dtype and finite entries."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape
@@ -333,7 +336,6 @@ def _fit(*pairs):
 
 
 def _present(psi, x, V, syn, mem, spikes):
-    """Return the arrays of one time step in the dtype of `psi`."""
     psi, shape = np.asarray(psi), np.shape(psi)
     x, spikes = (a.astype(psi.dtype) if type(a) is np.ndarray and a.dtype == bool else a
                  for a in (x, spikes))
@@ -347,7 +349,6 @@ def _present(psi, x, V, syn, mem, spikes):
 
 
 def _masked(psi, clamp):
-    """Return the refractory mask in the dtype of `psi`; None stands for 0."""
     if clamp is None:
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
@@ -356,7 +357,6 @@ def _masked(psi, clamp):
 
 
 def _constants(spec, psi, *numbers):
-    """Return the constants in the dtype of `psi`; Python floats are tested fast."""
     if all(type(number) is float for number in numbers) \
             and all([0 <= number < 0.9999 for number in numbers[:2]]) \
             and all([1e-9 < number < 1e9 for number in numbers[2:]]):
@@ -365,7 +365,6 @@ def _constants(spec, psi, *numbers):
 
 
 def _earlier(name, traces, shape, psi):
-    """Return the traces in the dtype of `psi`; if `shape` is None, of any rule."""
     if not isinstance(traces, tuple) or len(traces) != 2:
         raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
     syn, mem = traces

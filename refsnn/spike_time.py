@@ -30,18 +30,18 @@ The cross entropy trains the unit of the label y to spike first:
 
 Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     reads tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold.  This equation
-    gives (3), and with I_i(t_i) = sum_C W_ij z_j/z_i it gives (4).  Eqs.
-    (5) and (6) follow from implicit differentiation of U_i(t_i) =
-    threshold: dt_i = -dU_i/(dU_i/dt), with dU_i from (2) and dU_i/dt from
-    (4).  U_i is monotone between two inputs.  If C consists of the p
-    earliest inputs, U_i crosses the threshold before input p+1 if and only
-    if a_i > 0 and t_i < t_{p+1}, because U_i(t_p) <= threshold implies
-    I_i(t_p) >= a_i.  The first such p gives C.  The code divides (3) by
-    z_p to avoid overflow: t_i = t_p + tau log(I_i(t_p)/a_i).  In (7), tau
-    sum_j W_ij is the final U_i if all inputs spike.  A unit spikes if its
-    final U_i is above the threshold.
-Exact.  The derivatives are exact as long as no causal set changes.  At a
-    change, t_i jumps or has a kink.  If U_i only touches the threshold,
+    gives (3).  With I_i(t_i) = sum_C W_ij z_j/z_i, the same equation gives
+    (4).  Implicit differentiation of U_i(t_i) = threshold gives dt_i =
+    -dU_i/(dU_i/dt).  With dU_i from (2) and dU_i/dt from (4), (5) and (6)
+    follow.  U_i is monotone between two inputs.  Let C consist of the p
+    earliest inputs.  Since U_i(t_p) <= threshold implies I_i(t_p) >= a_i,
+    U_i crosses the threshold before input p+1 if and only if a_i > 0 and
+    t_i < t_{p+1}.  The smallest p with this property gives C.  To avoid
+    overflow, the code divides (3) by z_p, which gives t_i = t_p + tau
+    log(I_i(t_p)/a_i).  In (7), tau sum_j W_ij is the final U_i if all
+    inputs spike.  A unit spikes if its final U_i is above the threshold.
+Exact.  The derivatives are exact as long as no causal set changes.  Where
+    C changes, t_i jumps or has a kink.  If U_i only touches the threshold,
     unit i does not spike.  Near this case, a_i approaches 0, and (5) and
     (6) diverge.  The derivative (9) is 0 for t >= late.
 Cost.   A layer takes O(B m (n + log m)) time and O(B n m) memory.
@@ -221,14 +221,14 @@ def cross_entropy(times, labels, *, scale, late):
     times : (B, k) float
         Spike times of the output units in s; infinity for silent units.
     labels : (B,) int
-        Unit that should spike first in each sample, 0 ... k-1.
+        Index of the unit that should spike first in each sample, 0 ... k-1.
     scale, late : float
         Time scale of the softmax, and upper limit of the times, both in s.
 
     Returns
     -------
     loss, dtimes : float and (B, k) float
-        Mean loss in nats, and its derivative (0 for times >= late).
+        Mean loss in nats, and its derivative, which is 0 for times >= late.
     """
     times, = _arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape
@@ -244,7 +244,6 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def _crossed(dtimes, crossing, B, n, m):
-    """Return the checked derivatives and the checked arrays of `crossing`."""
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
     dtimes, times, causal, slope = _arrays(

@@ -3,9 +3,9 @@ r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The module simulates a layer of current-based leaky integrate-and-fire
 neurons with resting potential 0 V, and computes the weight change of
-[ZG18].  The B replicas of a layer have separate weights.  Every quantity
-is causal and local to a synapse or a neuron.  Each step first updates the
-membrane potential U and then the current I, driven by the input spikes x:
+[ZG18].  A layer has B replicas with separate weights.  Every quantity is
+causal, and local to a synapse or a neuron.  With the input spikes x, each
+step updates first the membrane potential U and then the current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -23,45 +23,50 @@ errors arrive after an axonal delay.  Eqs. (6)-(9) apply in this order:
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i z~_j         (9)  [ZG18] eq. 2.5
 
 where r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)).  Hence lambda
-is psi z~ convolved with a double-exponential kernel alpha of unit area.
-The same kernel filters the signal, a train of error events, each of area
-1.  With * for convolution, the error e and the weight change dm are
+is the product psi z~, convolved with a double-exponential kernel alpha of
+unit area.  The same kernel filters the signal.  The signal is a train of
+error events of unit area.  With * for convolution, the error e and the
+weight change dm are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
     zeta = z^exponent, or z^exponent e^2               (12)  [ZG18] eq. A.5
 
-Derivation.  Let S^ be the target spikes and e = alpha*(S^ - S).  The van
-    Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).  The
-    rule replaces dS/dU by psi, and dU_i/dw_ij by z~_j, the response of the
-    membrane potential to x_j alone.  The integral of e lambda is then the
-    negative derivative.  If rho = 0, (11) is a step of gradient descent.
+Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
+    van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).
+    The rule replaces dS/dU by psi, and dU_i/dw_ij by z~_j, the response of
+    the membrane potential to x_j alone.  The integral of e lambda is then
+    the negative derivative of the loss.  If rho = 0, (11) is a step of
+    gradient descent.
 Approximate.  The traces neglect that a reset to 0 erases the history of
     the membrane potential.  The signals of hidden neurons are heuristic.
     For one layer, the sum of (11) over steps equals -dt times the
-    surrogate gradient of the loss if rho = 0; drive is "paper"; trace is
-    "simulator"; surrogate_read is "before_reset"; reset and refractoriness
-    are a recorded additive term; x, psi and the signal have equal delays;
-    and the loss extends to the end of the trial.
+    surrogate gradient of the loss under these conditions.  The options are
+    rho=0, surrogate_read="before_reset", trace="simulator" and
+    drive="paper".  Reset and refractoriness are a recorded additive term.
+    The delays of x, psi and the signal are equal.  The loss extends to the
+    end of the trial.
 Cost.   Each step takes O(B n m) time and memory.
-Departures.  Options cover the differences between paper and code:
-    surrogate_read: (4) uses U "before_reset", as in the paper, or
+Departures.  Options cover the differences between the paper and the
+    published code: surrogate_read: (4) uses U "before_reset", as in the
+    paper, or
         "after_reset", as in the code.
-    trace: The option sets (a, b, c) of (6) and (7).  "simulator" uses
-        a = exp(-dt/tau_syn), b = 1 - dt/tau_mem, c = dt/tau_mem; z~ then
+    trace: The option sets (a, b, c) of (6) and (7).  "simulator" uses a =
+        exp(-dt/tau_syn), b = 1 - dt/tau_mem and c = dt/tau_mem, so that z~
         equals dU/dw.  "continuous" solves the paper's filters over one
         step, with a, b = exp(-dt/tau_rise), exp(-dt/tau_decay).
-        "published" keeps this a, with b = 1 - dt/tau_decay and
+        "published" uses a = exp(-dt/tau_rise), b = 1 - dt/tau_decay and
         c = a dt/tau_decay.
     drive: "published" multiplies e lambda, but not the regulariser, by
-        steepness dt / (1 - exp(-dt/tau_rise)), or about 5 by default.
-    het: zeta is z^exponent ("plain"), z^exponent e^2 ("error", the paper's
-        variant), or z^exponent where |e| dt >= 1e-7, else 0 ("published").
+        steepness dt / (1 - exp(-dt/tau_rise)).  The default is about 5.
+    het: "plain" uses zeta = z^exponent.  "error" uses zeta = z^exponent
+        e^2, as in the paper.  "published" uses zeta = z^exponent where |e|
+        dt >= 1e-7, and zeta = 0 elsewhere.
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
-    The module omits other cutoffs of the code, which set z~ and e to 0
-    below 1e-7, and psi to 0 at more than 20 mV below rest.  The code
-    applies the optimiser RMaxProp to the sum of (11) every 0.5 s; the
-    paper suggests an update in every step.
+    The module omits other cutoffs of the code.  These cutoffs set z~ and e
+    to 0 below 1e-7, and set psi to 0 at more than 20 mV below rest.  The
+    code applies the optimiser RMaxProp to the sum of (11) every 0.5 s.
+    The paper suggests an update in every step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -141,10 +146,10 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Hold the activity of the neurons and their input in one time step."""
+    """Hold the input and the activity of a layer in one time step."""
     spikes: np.ndarray              # (B, n)
-    mem: np.ndarray                 # (B, n) V, before the reset
-    psi: np.ndarray                 # (B, n) at most 1
+    mem: np.ndarray                 # (B, n) U before the reset, in V
+    psi: np.ndarray                 # (B, n) surrogate derivative
     x: np.ndarray                   # (B, m) input of the step
 
 
@@ -163,7 +168,7 @@ def coefficients(settings):
     Returns
     -------
     Coefficients
-        Coefficients, the argument `k` here and in `fast.superspike`.
+        Argument `k` of the functions here and in `fast.superspike`.
     """
     s = _checked(settings)
     mem, gain = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem
@@ -229,7 +234,7 @@ def forward(k, state, W, x):
     k : Coefficients
         Result of `coefficients`.
     state : State
-        State that `rest`, or `accumulate` in the previous step, returned.
+        Result of `rest`, or of `accumulate` in the previous step.
     W : (B, n, m) float
         Weights, in volts.
     x : (B, m) float, int or bool
@@ -238,7 +243,7 @@ def forward(k, state, W, x):
     Returns
     -------
     State
-        State with new `syn`, `mem` and `held`, and the other fields as before.
+        State in which only `syn`, `mem` and `held` have new values.
     Step
         Activity of the neurons in this step.
     """
@@ -269,10 +274,10 @@ def accumulate(k, state, W, step, signal):
     Parameters
     ----------
     k, state, W, step
-        `k` and `W` as for `forward`, and the results of `forward`.
+        Arguments `k` and `W` of `forward`, and results of `forward`.
     signal : (B, n) float
-        Unfiltered error events of each neuron, delayed by `delay`.  Missing
-        spikes are positive events, and superfluous spikes are negative.
+        Unfiltered error events of each neuron, delayed by `delay`.  A missing
+        spike is a positive event.  A superfluous spike is a negative event.
 
     Returns
     -------
@@ -308,7 +313,6 @@ def accumulate(k, state, W, step, signal):
 
 
 def _checked(settings):
-    """Check the settings, and return a copy in which all numbers are floats."""
     _one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         _one_of(name, getattr(settings, name), *allowed)
@@ -341,8 +345,7 @@ def _shapes(k, dtype, B, n, m):
 
 
 def _given(k, state, names, W, *others):
-    """Check all arguments, and return the arrays in the dtype of `W`.  `_arrays`
-    is slow, and is called only for arrays that fail a faster test."""
+    """Check all arguments, and return the arrays in the dtype of `W`."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, state.eligibility) or W.dtype not in (np.float32, np.float64):
@@ -362,7 +365,7 @@ def _given(k, state, names, W, *others):
 
 def _fits(array, like):
     """Return whether an array is finite and has the shape and dtype of `like`.
-    A boolean array with two axes may differ from `like` in its dtype."""
+    Boolean arrays with two axes need not have the dtype of `like`."""
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()

@@ -13,26 +13,27 @@ the signals of k output neurons to the signals of n hidden neurons,
     signal_i = sum_k matrix_ik signal_k                 (2)  [ZG18]
 
 The matrix holds the output weights ("symmetric"), standard normal samples
-("random") or ones ("uniform").  If spikes are a Poisson process of rate
-nu, their trace z with time constant tau has these cumulants and moments:
+("random") or ones ("uniform").  For a Poisson spike train of rate nu, the
+trace z with time constant tau has the cumulants and moments
 
     kappa_j = nu tau / j                                               (3)
     <z^r> = sum_{j=1..r} binom(r-1, j-1) kappa_j <z^(r-j)>
                                                      (4)  [ZG18] eq. A.4
 
-If drive="paper" and het="plain" in superspike.py, a weight has the fixed
-point <e lambda> / (rho <z^exponent>), where <> is the mean over time.
+With drive="paper" and het="plain" in superspike.py, the fixed point of a
+weight is <e lambda> / (rho <z^exponent>), where <> is the mean over time.
 
 Derivation.  The trace z is the sum of exp(-age/tau) over past spikes.  By
     Campbell's theorem, the j-th cumulant of z is nu int_0^inf exp(-j
-    t/tau) dt.  Eq. (4) holds for all random variables.  For r = 4, A.4 is
-    (nu tau / 12) (3 + 25 nu tau + 36 (nu tau)^2 + 12 (nu tau)^3).
+    t/tau) dt.  Eq. (4) holds for all random variables.  With x = nu tau,
+    eq. A.4 of [ZG18] is the case r = 4:
+    (x/12) (3 + 25 x + 36 x^2 + 12 x^3).
 Exact.  Eqs. (3) and (4) hold in continuous time.  In a simulation, time
     steps of length dt change the moments by O(dt/tau).
 Cost.   `delayed` takes O(T B n) time and memory, and (2) takes O(B n k)
     time for each step with an error event.
-Departures.  As in the published code, hidden neurons receive and filter
-    the unfiltered signal.  Feedback of the filtered signal is equivalent.
+Departures.  As in the published code, hidden neurons filter the signal
+    after the feedback.  Filtering before the feedback is equivalent.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -90,7 +91,7 @@ def feedback(kind, W_out, rng=None):
     Returns
     -------
     (B, n, k) float
-        Feedback matrix; recompute a "symmetric" matrix after weight changes.
+        Feedback matrix.  If W_out changes, recompute a "symmetric" matrix.
     """
     W_out, = _arrays("W_out (B, k, n) float", W_out)
     if _one_of("kind", kind, "symmetric", "random", "uniform") == "symmetric":
@@ -139,7 +140,7 @@ def poisson_moment(rate_hz, tau, order=4):
     Parameters
     ----------
     rate_hz, tau : float
-        Firing rate nu in Hz, time constant of z in s.  A spike adds 1 to z.
+        Firing rate nu in Hz; time constant of z in s.  A spike adds 1 to z.
     order : int
         Order r of the moment, at least 1.
 

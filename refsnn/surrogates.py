@@ -4,9 +4,9 @@ r"""Compute surrogate spike derivatives and their antiderivatives.
 A neuron spikes if its membrane potential u exceeds the threshold: S = H(v)
 with v = u - threshold and the Heaviside step function H.  The derivative
 of H is 0 or infinite.  A surrogate gradient replaces this derivative by a
-bump f'(v), an even function.  The bump is the derivative of an odd
-function f(v).  With the steepness k, in units of 1/v, and z = k |v|, the
-values for v >= 0 are
+bump f'(v), which is an even function of v.  The bump is the derivative of
+an odd function f(v).  Let k be the steepness, in units of 1/v, and let z =
+k |v|.  For v >= 0, f' and f are
 
   fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18]
   sigmoid       f' = 4 s(z) s(-z)   k f = 2 tanh(z/2)   (2)
@@ -16,18 +16,18 @@ values for v >= 0 are
   slayer        f' = exp(-z)        k f = 1 - exp(-z)   (6)  [NMZ19]
   boxcar        f' = H(1 - z)       k f = y             (7)  [NMZ19]
 
-with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.  At a
-recorded value v0, the function H(v0) + f(v) - f(v0) equals H(v0), and its
-derivative is the surrogate gradient f'(v0).
+with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.  Let v0 be a
+recorded value.  At v = v0, the function H(v0) + f(v) - f(v0) of v has the
+value H(v0), and its derivative is the surrogate derivative f'(v0).
 
 Derivation.  For v > 0, d(k f)/dz = f' and dz/dv = k.  Each bump has the
     peak f'(0) = 1.  For v >= 0, f rises from f(0) = 0 to at most 2/k.
-Exact.  f' is the derivative of f at every v, except for boxcar at |v| =
-    1/k, where f has the one-sided derivatives 1 and 0, and f' is set to 0.
-    The bumps of triangle and boxcar are 0 for |v| >= 1/k.
+Exact.  f' is the derivative of f at every v, with one exception.  At |v| =
+    1/k, the f of boxcar has the one-sided derivatives 1 and 0, and f' is
+    set to 0.  The bumps of triangle and boxcar are 0 for |v| >= 1/k.
 Cost.   The time is O(1) for each entry of v.
-Departures.  The code of [ZG18] and other simulators scale the bump by k,
-    or to unit area.  Here, the peak is 1, and k sets only the width.
+Departures.  The code of [ZG18] and other simulators scale the peak to k,
+    or the area to 1.  Here, the peak is 1, and k sets only the width.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948, fig. 3.
@@ -61,7 +61,7 @@ def fast_sigmoid(v, steepness):
     Returns
     -------
     value, derivative : (...) float
-        f(v), in threshold units, and f'(v), with the shape and dtype of v.
+        f(v) in threshold units, and f'(v), both with the shape and dtype of v.
     """
     v, k, z = _scaled(v, steepness)
     g = 1 / (1 + z)
@@ -69,7 +69,7 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Return v, k and z = k |v|, where z is limited so that (1 + z)^2 is finite."""
+    """Return v, k and z = k |v|.  A large z is limited to keep (1 + z)^2 finite."""
     v, k = _arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):

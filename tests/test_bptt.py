@@ -80,6 +80,52 @@ def test_truncation_ends_where_the_past_does(system):
         assert np.linalg.norm(short - exact) > 1e-9 * np.linalg.norm(exact)
 
 
+def chunks(J, F, q, edges, handed_back):
+    """Return the gradient in chunks, and the adjoint of the first state."""
+    T, start = len(q), [0, *edges]
+    dstate, total = np.zeros_like(q[0]), 0
+    for first, end in reversed(list(zip(start, [*edges, T], strict=True))):
+        own = F[first:end + 1].copy()
+        own[0] *= first == 0            # a state that is handed in has no parameters
+        part, last = [own, J[first:end + 1]], q[first:end]
+        if end == T:                    # no state after the last step
+            part = [np.concatenate([a, 0 * a[:1]]) for a in part]
+        grad, dstate = bptt.chunk(part[1], part[0], last, dstate * handed_back)
+        total = total + grad
+    return total, dstate
+
+
+@given(strategies.linear_systems(), st.data())
+def test_chunks_with_the_adjoint_handed_back_are_exact(system, data):
+    J, F, q = system
+    edges = sorted(data.draw(st.sets(st.integers(1, max(1, len(q) - 1)), max_size=3)))
+    edges = [e for e in edges if e < len(q)]
+    total, dstate = chunks(J, F, q, edges, True)
+    wanted, start = bptt.gradient(J, F, q), bptt.adjoint(J, q)[0]
+    assert np.linalg.norm(total - wanted) <= 1e-12 * np.linalg.norm(wanted)
+    assert np.linalg.norm(dstate - start) <= 1e-12 * np.linalg.norm(start)
+
+
+@given(strategies.linear_systems(), st.integers(1, 10))
+def test_truncation_by_chunks_is_no_rolling_truncation(system, length):
+    """Compare with the sum over t and over the steps of the chunk until t."""
+    J, F, q = system
+    wanted = np.zeros(F.shape[3])
+    for t in range(len(q)):
+        first = t // length * length
+        back = q[t][:, None, :]
+        for d in range(t - first + (first == 0)):
+            wanted += (back @ F[t - d]).sum(axis=(0, 1))
+            back = back @ J[t - d]
+    total, _ = chunks(J, F, q, list(range(length, len(q), length)), False)
+    size = np.linalg.norm(bptt.gradient(J, F, q))
+    assert np.linalg.norm(total - wanted) <= RTOL * size
+    if 1 < length < len(q):
+        for horizon in range(len(q)):
+            rolling = bptt.truncated(J, F, q, horizon)
+            assert np.linalg.norm(total - rolling) > 1e-9 * size
+
+
 def test_by_hand():
     """Use h[0] = 3w, h[1] = 2 h[0] + w and L = h[0] + 5 h[1]."""
     J = np.array([9.0, 2.0]).reshape(2, 1, 1, 1)
@@ -155,3 +201,17 @@ def test_bad_horizon_is_named(horizon):
     with pytest.raises(ValueError, match=r"^horizon is .* int \(\) in \[0, inf\)"):
         bptt.truncated(np.ones((3, 1, 2, 2)), np.ones((3, 1, 2, 4)),
                        np.ones((3, 1, 2)), horizon)
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"q": np.ones((3, 1, 2))}, r"^q is \(3, 1, 2\) .*\(2, 1, 2\)"),
+    ({"q": np.ones((1, 1, 2))}, r"^q is \(1, 1, 2\)"),
+    ({"F": np.ones((2, 1, 2, 4))}, r"^F is \(2, 1, 2, 4\)"),
+    ({"dstate": np.ones((1, 3))}, r"^dstate is \(1, 3\)"),
+    ({"dstate": None}, "^dstate is None"),
+    ({"dstate": np.full((1, 2), np.nan)}, "^dstate is .*nan")])
+def test_bad_chunks_are_named(change, match):
+    good = {"J": np.ones((3, 1, 2, 2)), "F": np.ones((3, 1, 2, 4)),
+            "q": np.ones((2, 1, 2)), "dstate": np.ones((1, 2))}
+    with pytest.raises(ValueError, match=match):
+        bptt.chunk(**{**good, **change})

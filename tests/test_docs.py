@@ -11,6 +11,7 @@ import re
 import tokenize
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import refsnn
@@ -207,16 +208,26 @@ def lines_of_code(block):
 
 
 def test_readme_examples_run():
-    block, proof = [block for block in python_blocks(read(ROOT / "README.md"))
-                    if not foreign(block)]
+    block, proof, online = [block for block in python_blocks(read(ROOT / "README.md"))
+                            if not foreign(block)]
     names = {"__name__": "readme"}
-    assert len(lines_of_code(block)) == 10
+    assert len(lines_of_code(block.partition("one = ")[2])) == 7
+    assert len(lines_of_code(online)) <= 15
     exec(compile(block, "README.md", "exec"), names)
-    assert 0 < names["layer"].spikes.mean() < 1 and names["dW"].all()
+    assert all(0 < names[layer].spikes.mean() < 1 for layer in ("one", "two"))
+    assert names["dW1"].all()
     exec(compile(proof, "README.md", "exec"), names)
-    wrong = proof.replace("W, dW, rng", "W, 1.001 * dW, rng")
+    wrong = proof.replace("W1, dW1, rng", "W1, 1.001 * dW1, rng")
     with pytest.raises(AssertionError, match="gradient"):
         exec(compile(wrong, "README.md", "exec"), names)
+    found = {}
+    for repetitions in (1, 60):         # the error of the last step falls
+        part = online.replace("range(60)", f"range({repetitions})")
+        after = dict(names)
+        exec(compile(part, "README.md", "exec"), after)
+        assert 0 < after["now"].spikes.mean() < 1 and (after["V"] != names["W2"]).all()
+        found[repetitions] = float(np.sum(after["error"] ** 2))
+    assert found[60] < 0.5 * found[1]
 
 
 def test_readme_has_one_example_of_another_tool():
@@ -227,7 +238,7 @@ def test_readme_has_one_example_of_another_tool():
 
 
 def test_readme_is_short():
-    assert len((ROOT / "README.md").read_bytes()) <= 10_000
+    assert len((ROOT / "README.md").read_bytes()) <= 13_000
 
 
 def bad_tests(text):

@@ -291,7 +291,8 @@ def test_float32_is_kept_and_close(net):
     cast = [None if a is None else a.astype(np.float32) for a in args[:3]]
     half = lif.backward(*cast, single, psi, None, args[6].astype(np.float32),
                         **net.model, **net.paths)
-    assert {a.dtype for a in half if a is not None} == {np.dtype(np.float32)}
+    assert {a.dtype for a in (*half[:4], *half.dstate[:2]) if a is not None} \
+        == {np.dtype(np.float32)}
     size = np.linalg.norm(double.dW)
     assert np.linalg.norm(half.dW - double.dW) <= 1e-4 * size
 
@@ -464,7 +465,7 @@ def test_a_recording_of_any_dtype_is_read_in_that_of_the_weights():
         for run in (lif.backward, lif.linearise):
             kind = np.asarray(W).dtype
             psi = (np.ones(rec.mem.shape),) * (2 if run is lif.backward else 1)
-            a, b = ([f for f in run(x, W, np.eye(2), r, *psi, reset="zero", **HALF)]
+            a, b = (run(x, W, np.eye(2), r, *psi, reset="zero", **HALF)[:4]
                     for r in (rec, other))
             assert all((c == d).all() and c.dtype == kind
                        for c, d in zip(a, b, strict=True))

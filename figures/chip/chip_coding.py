@@ -8,11 +8,11 @@ sends at most one spike,
     bin = floor((t - first) / dt), a spike if bin < T                 (2)
     first = min of t over the batch                                   (3)
 
-Eq. (1) is the time at which a leaky integrator with input x reaches the
-threshold.  By eq. (3), the code of an image depends on the other images of
-the batch.  A white pixel (x = 1) has the earliest possible spike time, tau
-log(1/(1 - threshold)).  If the caller passes this time as `first`, the code
-of an image does not depend on the other images.
+At the time in eq. (1), a leaky integrator with the constant input x reaches
+the threshold.  By eq. (3), the code of an image depends on the other images
+of the batch.  A white pixel (x = 1) has the earliest possible spike time,
+tau log(1/(1 - threshold)).  If the caller passes this time as `first`, the
+code of an image does not depend on the other images.
 
 Words are spike events in 700 channels.  During training, each event may move
 to another channel at random.  The lowest 70 channels are removed, every
@@ -22,11 +22,11 @@ ninth of the remaining channels is kept, and time is compressed,
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-The constants are taken from [CB22] and from its public code.  As in that
-code, the resized pixels are rounded to 8 bits.  Values beyond the range of 8
-bits are clipped.  The supplement of the paper gives the spread in eq. (4);
-the supplement was not consulted.  Events that move beyond the channels 0 ...
-699 are removed.
+The constants are taken from [CB22] and from its public code.  As in the
+public code, the resized pixels are rounded to 8 bits.  Values beyond the
+range of 8 bits are clipped.  The spread in eq. (4) is given in a supplement
+of the paper that was not consulted.  Events that move beyond the channels 0
+... 699 are removed.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -50,8 +50,8 @@ def latency(values, *, T=20, dt=1.7e-6, tau=8e-6, threshold=0.2, first=None):
     threshold : float
         Largest grey level at which a pixel sends no spike; below 1.
     first : float, optional
-        Time of the first bin in s, not after the earliest spike; by default
-        as in eq. (3).
+        Time of the first bin in s, at most the time of the earliest spike.
+        By default, eq. (3) determines the time.
 
     Returns
     -------
@@ -96,8 +96,8 @@ def shrunk(images, *, crop=2, side=16):
         Number of rows and columns removed on each side: 2 for MNIST, 0 for
         Fashion-MNIST.
     side : int
-        Side of the resized images in pixels, at most that of the cropped
-        images.
+        Width of the resized images in pixels, at most the width of the
+        cropped images.
 
     Returns
     -------
@@ -178,8 +178,8 @@ def words(times_s, units, *, T, dt=1.7e-6, speed=2000.0, skip=70, stride=9,
     speed : float
         Factor by which the chip runs faster than the speech.
     skip, stride : int
-        Number of lowest channels that are removed, and number of channels per
-        input.
+        The lowest `skip` channels are removed, and every `stride`-th of the
+        remaining channels is kept.
     channels : int
         Number of channels.
     spread : float

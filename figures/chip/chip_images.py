@@ -5,8 +5,8 @@ The figures on [CB22] share this module.  The weights of a network are stored as
 returns an `in_the_loop.Recording`.  The function `on_chip` returns a function
 `run` that emulates a chip with integer weights.  The function `in_software`
 takes the same arguments as `run`, and runs the same network without hardware
-constraints.  The function `learn` trains a network with one of these two
-functions.
+constraints.  The function `learn` trains a network on the emulated chip or in
+software.
 """
 
 import functools
@@ -65,7 +65,7 @@ class Scores(NamedTuple):
     """Hold the results of a network on the test images.
 
     The field `spikes` is the mean number of hidden spikes per image.  The entry
-    `until[t]` is the accuracy if only the membrane samples 0 ... t are used.
+    `until[t]` is the accuracy that the membrane samples 0 ... t alone yield.
     """
 
     accuracy: float
@@ -85,7 +85,7 @@ class Learner(NamedTuple):
 def digits(seed, repeat):
     """Load the embedded digits, enlarged to 16x16 pixels.
 
-    Each repeat splits the images at random into a training set and a test set.
+    Each repetition splits the images at random into a training set and a test set.
     """
     images, labels = datasets.digits()
     images = datasets.upsample(images.astype(np.float32), SIDE)
@@ -125,8 +125,8 @@ def coded(images):
 def on_chip(drawn, rng, *, reset_after=None):
     """Return a function that runs a network with rounded weights on an emulated chip.
 
-    The generator `rng` samples the noise of the chip.  If `reset_after` is given, all
-    membranes are reset at this time in s after the first input spike of an image.
+    The generator `rng` samples the noise of the chip.  If `reset_after` is given,
+    all membranes are reset `reset_after` seconds after the first input spike.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
@@ -214,9 +214,9 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
     """Train a network for `epochs` epochs; return the learner and the training curves.
 
-    Epochs are counted from `first`.  The curves, of shape (epochs, 2), hold the mean
-    loss and the accuracy on the training images in each epoch.  The loss and the
-    accuracy of a mini-batch are computed before the weights are updated.
+    The number of the first epoch is `first`.  The curves, of shape (epochs, 2), hold
+    the mean loss and the accuracy on the training images in each epoch.  The loss
+    and the accuracy of a mini-batch are computed before the weights are updated.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
@@ -285,7 +285,7 @@ def unpacked(found):
 
 
 def parts(epochs, task):
-    """Split a training run into jobs; return a list of (first epoch, epoch count)."""
+    """Return the pair (first epoch, epoch count) for each job of a training run."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 
@@ -293,7 +293,7 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """Hold a perceptron that is trained on grey levels, and its Adam states."""
+    """Hold the parameters of a perceptron for grey levels, and the states of Adam."""
 
     weights: list
     biases: list

@@ -6,9 +6,9 @@ The words come from one of the data sets of the module `spoken_words`: synthetic
 digits, recordings, or files in the format of the Spiking Heidelberg Digits
 (SHD).  The function `keywords` trains the input, recurrent and readout weights,
 with a chip in the loop or in ideal software.  With recurrence="fixed",
-`keywords` trains a control network instead.  The control network receives the
-recurrent weights of a trained network, which are shuffled and then fixed.  The
-other weights of the control network start at random values and are trained.
+`keywords` trains a control network instead.  The recurrent weights of the
+control network are copied from a trained network, shuffled and then fixed.  The
+other weights are trained from random initial values.
 """
 
 import numpy as np
@@ -82,8 +82,8 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
     classes : number of classes; words of higher classes are not used.  None selects all
         classes.
     before : results of the jobs that make the data set.  If the job continues an
-        earlier job, the last entry is the result of the earlier job.  If the job
-        begins a control network, the last entry is the result with the trained network.
+        earlier job, `before` ends with the result of the earlier job.  If the job
+        begins a control network, `before` ends with the result of the trained network.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

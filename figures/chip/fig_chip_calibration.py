@@ -1,20 +1,20 @@
 """Training in the loop compensates for chip mismatch, transferring weights does not
 
-A network of 256-100-10 neurons classifies the embedded digits on an emulated chip
-that is de-calibrated: the time constants and thresholds of the neurons are sampled
-around their nominal values, with a relative standard deviation of up to 50 %.  The
-gradient is computed with the nominal parameters.  If the network is trained with
-the chip in the loop, a de-calibration of 30 % reduces the mean test accuracy by at
-most 0.02 (3 seeds, 5 with --full).  In the second method, the network is trained in
-ideal software, and the rounded weights are written to the same chips.  The second
-method reduces the mean test accuracy by at least 0.03 more than training in the
+A network of 256-100-10 neurons classifies the embedded digits on an emulated chip.
+To de-calibrate the chip, the time constants and thresholds of the neurons are
+sampled around their nominal values, with a relative standard deviation of up to
+50 %.  The gradient is computed with the nominal parameters.  After training with
+the chip in the loop, a de-calibration of 30 % lowers the mean test accuracy by at
+most 0.02 (3 seeds, 5 with --full).  In a second method, the network is trained in
+ideal software, and the rounded weights are written to the same chips.  With the
+second method, the accuracy falls by at least 0.03 more than with training in the
 loop.  At a de-calibration of 50 %, the thresholds of some neurons lie below their
 leak potentials, and these neurons fire without input.  A claim states the mean
 number of neurons that fire without input.
 
 The left panel shows the test accuracy against the de-calibration.  Small markers
 are single seeds, large markers are means.  The right panel shows the relative
-increase of the test error if a random fraction of the hidden neurons is silenced
+increase of the test error when a random fraction of the hidden neurons is silenced
 after training.  The increase is relative to the test error without silenced
 neurons.  The networks of the right panel were trained on the calibrated chip,
 without dropout or with 40 % dropout.  Lines are means, stars are published values.
@@ -63,7 +63,7 @@ def jobs(size, seed, data):
 
 
 def drawn(which, level, seed, repeat):
-    """Sample the chip of a repeat, and de-calibrate the parameters named by `which`.
+    """Sample the chip of one repetition, and de-calibrate the parameters `which`.
 
     The strength of the de-calibration is `level` per cent.
     """
@@ -74,7 +74,7 @@ def drawn(which, level, seed, repeat):
 
 
 def begun(seed, repeat):
-    """Return the images, the random generator and the untrained network of a repeat."""
+    """Return the images, random generator and untrained network of a repetition."""
     generator = seeds.rng(seed, FIGURE, "digits", f"{repeat}, from 0")
     return (chip_images.digits(seed, repeat), generator,
             chip_images.begin(generator, chip_images.HIDDEN["digits"]))
@@ -123,7 +123,7 @@ def transfer(epochs, conditions, seed, repeat):
 
 
 def gather(results):
-    """Stack the test accuracies of all conditions, of shape (conditions, repeats).
+    """Stack the test accuracies in arrays of shape (conditions, repeats).
 
     The first axis of `silenced` has two entries: training without and with dropout.
     """
@@ -148,7 +148,7 @@ def gather(results):
 
 
 def rows(data, which):
-    """Return the indices of the conditions that de-calibrate the parameters `which`.
+    """Return the indices of the conditions in which the parameters `which` vary.
 
     The conditions are sorted by level.  The calibrated chip (level 0) is included.
     """

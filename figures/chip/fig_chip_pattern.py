@@ -3,21 +3,21 @@
 An emulated chip is calibrated in two rounds.  Each round measures all 256
 neurons, using only the spikes and membrane samples that the chip records.
 The spread of a parameter is its standard deviation over the neurons.  Before
-calibration, the spreads of the synaptic gain and of both time constants
-(means over 3 chips) deviate by at most 25 % from the spreads in a published
-calibration of one chip.  After calibration, each spread is at most half of
-its value before calibration.
+calibration, the mean spreads of the synaptic gain and of both time constants
+(over 3 chips) deviate by at most 25 % from published spreads of one chip.
+After calibration, each spread is at most half of its value before
+calibration.
 
-The top left and middle panels show the recorded responses of all membranes to
-one input spike with the largest weight, before and after calibration.  Black
-lines are means over the neurons.  The top right panel shows the membranes of
-the hidden neurons during one test image, after training with the calibrated
-chip in the loop.  The membranes in the top right panel also differ because
-the weights of the neurons differ.  The bottom panel shows the spreads before
-and after calibration.  Spreads of the gain and the time constants are
-relative to the mean.  Spreads of potentials are relative to the difference
-between threshold and leak potential.  Bars are means, dots are single chips,
-and diamonds are published values.
+The top left panel (before calibration) and the top middle panel (after
+calibration) show the responses of all membranes to one input spike with the
+largest weight.  Black lines are means over the neurons.  The top right panel
+shows the membranes of the hidden neurons during one test image, after
+training with the calibrated chip in the loop.  The membranes in the top right
+panel also differ because the weights of the neurons differ.  The bottom panel
+shows the spreads before and after calibration.  Spreads of the gain and the
+time constants are relative to the mean.  Spreads of potentials are relative
+to the difference between threshold and leak potential.  Bars are means, dots
+are single chips, and diamonds are published values.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -94,7 +94,7 @@ def spread(found):
 
 
 def response(run):
-    """Return the membrane samples after one input spike of weight 63, of shape (T, N).
+    """Return the membrane samples (T, N) that follow one input spike of weight 63.
     """
     hidden = np.zeros((NEURONS, NEURONS), np.int8)
     hidden[:, 0] = 63

@@ -2,19 +2,19 @@
 
 Networks of 256-100-10 neurons classify the embedded digits.  The networks are
 trained with an emulated chip in the loop.  A burst regulariser penalises hidden
-spikes, with several regularisation strengths.  Of all strengths with which the
-hidden layer emits at most 40 spikes per image, the strength with the highest
-training accuracy is selected.  The mean test accuracy with the selected strength
-is at most 0.01 below the mean test accuracy without regulariser (3 seeds, 5 with
---full).
+spikes.  Several regularisation strengths are compared.  Of all strengths with
+which the hidden layer emits at most 40 spikes per image, the strength with the
+highest training accuracy is selected.  The mean test accuracy with the selected
+strength is at most 0.01 below the mean test accuracy without regulariser (3
+seeds, 5 with --full).
 
-The left panel shows the test accuracy if only the membrane samples up to a given
-time after the first input spike are used.  Without regulariser, the test accuracy
-is within 0.01 of its final value after at most 10 us.  In its fast mode, the chip
-is reset after 10 us and processes an image in 11.8 us.  The fast mode lowers the
-test accuracy by at most 0.01.  The right panel shows the test accuracy against
-the mean number of hidden spikes per image.  Each colour is one regularisation
-strength.  Dots are single seeds, diamonds are means.
+In the left panel, only membrane samples up to a given time after the first input
+spike determine the class.  Without regulariser, the test accuracy is within 0.01
+of its final value after at most 10 microseconds.  In the fast mode, the chip is
+reset after 10 microseconds and processes an image in 11.8 microseconds.  The fast
+mode lowers the test accuracy by at most 0.01.  The right panel shows the test
+accuracy against the mean number of hidden spikes per image.  Each colour stands
+for one regularisation strength.  Dots are single seeds, diamonds are means.
 
 With --full, the figure has more regularisation strengths.  This figure
 corresponds to [CB22] fig. 3 C, D and E, which use MNIST.
@@ -36,7 +36,7 @@ COLOURS = (colours.BLACK, colours.BLUE, colours.GREEN, colours.ORANGE,
 
 
 def jobs(size, seed, data):
-    """Return one job for each regularisation strength and each repeat."""
+    """Return one job for each regularisation strength and each repetition."""
     repeats, epochs = {"quick": (1, 3), "default": (3, chip_images.EPOCHS["digits"]),
                        "full": (5, chip_images.EPOCHS["digits"])}[size]
     return [(learn, {"strength": strength, "epochs": epochs, "seed": seed,
@@ -81,10 +81,10 @@ def times_us():
 
 
 def decided_us(data):
-    """Return the time, in us, after which the test accuracy stays near its final value.
+    """Return the time in microseconds from which on the test accuracy is nearly final.
 
-    From this time on, the accuracy is within 0.01 of its final value.  The accuracy is
-    averaged over the networks that are trained without regulariser.
+    After the returned time, the accuracy stays within 0.01 of the final accuracy.  The
+    accuracy is averaged over the networks that are trained without regulariser.
     """
     until = data["until"][0].mean(axis=0)
     near = until >= until[-1] - 0.01

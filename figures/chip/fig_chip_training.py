@@ -45,7 +45,7 @@ SHOWN = 3                           # class of the test image in the figure
 
 
 def jobs(size, seed, data):
-    """Return a chain of jobs for each data set, each kind of network and each repeat.
+    """Return a chain of jobs for each data set, kind of network and repetition.
     """
     if size == "full":
         conditions = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
@@ -74,9 +74,9 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
           repeat, before=None):
     """Train a network for `epochs` epochs; return a dict of the results.
 
-    Epochs are counted from `first`.  The dict holds the training curves, the test
-    accuracies, the network, and the responses to one test image.  The ReLU network has
-    no responses.
+    The number of the first epoch is `first`.  The dict holds the training curves, the
+    test accuracies, the network, and the responses to one test image.  The ReLU
+    network has no responses.
     """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")

@@ -5,12 +5,12 @@ loop.  The inputs are spoken words, encoded as spikes in 70 channels.  The chip
 receives the spikes 2,000 times faster than the words were spoken.  The same
 network is also trained in ideal software.  In a control, the recurrent weights
 of a network trained on the chip are shuffled and fixed, and all other weights
-are trained anew.  On the Spiking Heidelberg Digits (SHD), the published test
-accuracy is 0.762 on the chip, 0.643 in the control and 0.712 in software
-[CB22].  Two claims are judged on SHD and on the Spiking Speech Commands (SSC).
-First, shuffling and fixing the recurrent weights lowers the test accuracy on
-the chip by at least 0.05.  Second, the test accuracy in software is at most
-0.05 above the test accuracy on the chip.  All other data sets are too small to
+are trained anew.  The published test accuracies on the Spiking Heidelberg
+Digits (SHD) are 0.762 (chip), 0.643 (control) and 0.712 (software) [CB22].
+Two claims are judged on SHD and on the Spiking Speech Commands (SSC).  First,
+shuffling and fixing the recurrent weights lowers the test accuracy on the chip
+by at least 0.05.  Second, the test accuracy in software is at most 0.05 above
+the test accuracy on the chip.  All other data sets are too small to
 distinguish the three conditions.  On these data sets, the differences in
 accuracy are shown without a bound.
 
@@ -18,16 +18,16 @@ The left panels show the response of the chip to one test word after training:
 input spikes, hidden spikes, and the cumulative sum of each readout over time.
 The readout with the largest final sum determines the predicted word.  The
 middle panel shows the training loss.  Thin lines are single runs, thick lines
-are means.  A run determines the chip, the initial weights and the order of the
-words.  The right panel shows the accuracy on training words and on two sets of
-test words (known speakers and held-out speakers).  Small markers are single
-runs, large markers are means.  Black diamonds are the published accuracies on
-all test words of SHD (20 classes).
+are means.  Each run has its own chip, initial weights and order of the words.
+The right panel shows the accuracy on training words and on two sets of test
+words (known speakers and held-out speakers).  Small markers are single runs,
+large markers are means.  Black diamonds are the published accuracies on all
+test words of SHD (20 classes).
 
 By default, the words are synthetic English digits, and networks are trained
 for 6 epochs.  With --full, networks are trained on SHD and SSC for 100
-epochs.  If the files of SHD and SSC are missing, networks are trained on
-recordings of the Free Spoken Digit Dataset (FSDD) for 60 epochs.  This figure
+epochs.  If the files of SHD and SSC are missing, networks are trained for 60
+epochs on recordings of the Free Spoken Digit Dataset (FSDD).  This figure
 corresponds to [CB22] fig. 5 A, B and table 1.
 """
 

@@ -3,15 +3,15 @@
 The tangent kernel of a network at its random initial weights predicts how gradient
 descent on the squared loss changes the outputs, for training images and for unseen
 images.  Networks with 256 inputs, two hidden layers of ReLU units and 10 outputs are
-trained for 300 steps on 32 digits.  The deviation is the root mean square difference
-between the outputs for unseen images and the predicted outputs, divided by the root
-mean square change of the outputs.  The mean deviation is at most 10 % with 1,024 units
-per layer and at least 30 % with 16 units per layer.  The deviation decreases with the
-width as a power law with an exponent of at most -0.35.
+trained for 300 steps on 32 digits.  For unseen images, the deviation is the root mean
+square error of the predicted outputs, divided by the root mean square change of the
+outputs.  The mean deviation is at most 10 % in wide layers (1,024 units) and at least
+30 % in narrow layers (16 units).  The deviation decreases with the width as a power
+law with an exponent of at most -0.35.
 
 The left panels show three outputs for one unseen image during training, and the
-predicted outputs (dashed).  The middle panel shows the deviation against the width, one
-dot per seed.  The right panel is for a single training step.  It shows the part of the
+predicted outputs (dashed).  The middle panel shows the deviation against the width;
+each dot is one seed.  For a single training step, the right panel plots the part of the
 output change that the kernel does not predict, against the learning rate.  The networks
 of the right panel have tanh units, because ReLU gates may switch during the step.  The
 unpredicted part decreases with the square of the learning rate, so the kernel predicts
@@ -60,7 +60,7 @@ def jobs(size, seed, data):
 # ---- the network
 
 def problem(folder, seed, repeat, width, dtype):
-    """Return the initial parameters, the images and the targets for one repeat.
+    """Return the initial parameters, the images and the targets for one repetition.
 
     The result is (weights, biases, training images, targets, unseen images).
     """
@@ -136,9 +136,9 @@ def relative(found, foretold):
 
 
 def step(folder, repeat, seed):
-    """Return the output change in one step that each kernel fails to predict.
+    """Return the part of the output change that each kernel fails to predict.
 
-    The result is the root mean square of the output change minus the predicted change.
+    The result is the root mean square of the change in one step minus the prediction.
     """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)

@@ -3,21 +3,21 @@
 Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.  The
 sparse networks have 256-300-100-10 units and the same density in each layer.  After the
 transfer, the sparse networks are trained with labels on the embedded digits.  The
-baselines are random masks, random masks with weights scaled by 1 / sqrt(density), and
-two saliency methods that use 100 images: SNIP, and logit-SNIP, which needs no labels.
-At the lowest density, 2 %, the final test accuracy with NTT is at least 0.03 higher
-than with random masks, and at least as high as with every other baseline.  At a density
-of 5 %, the test accuracy after 100 steps with labels is at least as high with NTT as
-with random masks.  At the end of training, the test accuracy with NTT is at most 0.02
-lower than with random masks.
+baselines are random masks, random masks with weights scaled by 1 / sqrt(density), SNIP
+and logit-SNIP.  SNIP and logit-SNIP use 100 images, and logit-SNIP needs no labels.  At
+the lowest density, 2 %, the final test accuracy with NTT is at least 0.03 higher than
+with random masks, and at least as high as with every other baseline.  After 100 steps
+with labels at a density of 5 %, the test accuracy is at least as high with NTT as with
+random masks.  At the end of training, the test accuracy with NTT is at most 0.02 lower
+than with random masks.
 
 The left panel shows the final accuracy (mean of the last five tests) against the
-density.  Error bars are the standard deviation over seeds.  The other panels show
-learning curves, one thin line per seed.  The panel title states the density.  For each
-seed, all methods start from the same dense weights and train on the same mini-batches.
+density.  Error bars are the standard deviation over seeds.  The other panels show the
+learning curve of each seed.  The panel title states the density.  For each seed, all
+methods start from the same dense weights and train on the same mini-batches.
 
 With --full, the data are MNIST, and the network has 784-300-100-10 units.  The transfer
-has 5,000 steps, followed by 10,000 steps with labels (published: 18,720 and 42,200).
+has 5,000 steps (published: 18,720).  The training has 10,000 steps (published: 42,200).
 Like [LZ20], this figure plots accuracy against density.  This project chose the claims.
 """
 
@@ -39,9 +39,9 @@ EARLY, FIRST = 100, 200                     # steps
 
 
 def jobs(size, seed, data):
-    """Return the training jobs; NTT comes first because it takes longest.
+    """Return the training jobs, with the longest jobs (NTT) first.
 
-    The dense network is trained once per repeat, not once per density.
+    The dense network is trained once per repetition, not once per density.
     """
     name = TASK.get(size, "digits")
     folder = data if size == "full" else None
@@ -108,8 +108,8 @@ def early(curves):
 def gap(data, measure, at, other):
     """Return the difference in test accuracy between NTT and another method.
 
-    The difference is averaged over repeats.  `measure` is `final` or `early`, and `at`
-    is the index of the density.
+    The difference is averaged over repetitions.  `measure` is `final` or `early`, and
+    `at` is the index of the density.
     """
     return (measure(data["NTT"])[at] - measure(data[other])[at]).mean()
 

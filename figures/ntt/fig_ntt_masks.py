@@ -2,31 +2,29 @@
 
 The masks keep one tenth of the first-layer weights (live weights).  Live weights are
 counted for each unit and for each input pixel.  The variances of both counts are given
-relative to chance.  Chance is the variance if the same number of weights is chosen at
-random, which is (1 - density) times the mean count.  Masks of Neural Tangent Transfer
-(NTT), with one threshold per layer, prefer some units.  The variance per unit of NTT
-masks is at least twice chance, and the variance per pixel of NTT masks is at most 1.5
-times chance.  SNIP and logit-SNIP leave many units with almost no live weights.  The
-variance per unit of SNIP and logit-SNIP masks is at least four times the variance per
-unit of NTT masks.  The variance per pixel of SNIP and logit-SNIP masks is at least
-twice chance.  For random masks, both variances are at most 1.5 times chance.  For
-magnitude masks, both variances are also at most 1.5 times chance.  Magnitude masks keep
-the largest initial weights, and NTT starts from magnitude masks.
+relative to chance.  Chance is the variance for randomly chosen weights, which is (1 -
+density) times the mean count.  If Neural Tangent Transfer (NTT) uses one threshold per
+layer, the masks prefer some units.  The variance per unit of NTT masks is at least
+twice chance, and the variance per pixel of NTT masks is at most 1.5 times chance.  SNIP
+and logit-SNIP leave many units with almost no live weights.  The variance per unit of
+SNIP and logit-SNIP masks is at least four times the variance per unit of NTT masks.
+The variance per pixel of SNIP and logit-SNIP masks is at least twice chance.  For
+random masks and for magnitude masks, both variances are at most 1.5 times chance.
+Magnitude masks keep the largest initial weights, and NTT starts from magnitude masks.
 
 The top panel shows the density of each layer.  Masks use one threshold for the whole
 network (filled markers) or one threshold for each layer (open markers).  Error bars are
 the standard deviation over seeds.  The middle panels show the number of live outgoing
-weights of each pixel, averaged over seeds.  The number r in the middle panels is the
-correlation between the live weights of a pixel and the standard deviation of the pixel
-over images.  The bottom panels show the number of live weights of each unit, and the
-incoming weights of some units for the first seed (positive weights red, negative
-weights blue).
+weights of each pixel, averaged over seeds.  In the middle panels, r is the correlation
+over pixels between the number of live weights and the standard deviation of the grey
+level.  The bottom panels show the number of live weights of each unit, and the incoming
+weights of some units for the first seed (positive weights red, negative weights blue).
 
 The data are the embedded digits.  The network has 256-100-50-10 units and one tenth of
-the weights, and the transfer has 500 steps.  With --full, the data are MNIST, the
-network has 784-300-100-10 units and 3 % of the weights, and the transfer has 5,000
-steps.  This figure illustrates the statements of [LZ20] on layer-wise pruning.  This
-project chose the claims.
+the weights.  The transfer has 500 steps.  With --full, the data are MNIST, and the
+network has 784-300-100-10 units and 3 % of the weights.  With --full, the transfer has
+5,000 steps.  This figure illustrates the statements of [LZ20] on layer-wise pruning.
+This project chose the claims.
 """
 
 import numpy as np
@@ -88,9 +86,10 @@ def gather(results):
 
 
 def follows(data, method):
-    """Return the correlation between live weights and pixel standard deviations.
+    """Return the correlation between the live weights and the variability of pixels.
 
-    The correlation is taken over the input pixels, separately for each seed.
+    For each seed, the number of live weights of a pixel is correlated with the standard
+    deviation of the grey level, over all pixels.
     """
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
                      zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],

@@ -2,11 +2,11 @@
 
 Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two image
 sets yields masks for both sets.  Networks with 5 % of the weights are then trained with
-labels on one of the sets, with fixed masks.  The test accuracy is averaged over the
-first 200 steps and over both sets.  The accuracy after a transfer on both sets is at
-least 0.02 higher than with random masks.  A control uses only one image set, for the
-transfer and for the training with labels.  The accuracy after a transfer on both sets
-is at most 0.05 lower than in the control.
+labels on one of the sets, and the masks stay fixed.  The test accuracy is averaged over
+the first 200 steps and over both sets.  The accuracy after a transfer on both sets is
+at least 0.02 higher than with random masks.  A control uses the same single image set
+for the transfer and for the training with labels.  The accuracy after a transfer on
+both sets is at most 0.05 lower than in the control.
 
 In a second experiment, networks with 10 % of the weights learn to distinguish the
 digits 0 and 1 by gradient descent.  All networks start from the same dense weights.  At
@@ -21,18 +21,18 @@ distance to the dense network less than the variant "through mask".
 
 The top panels show learning curves on each set.  The bottom panels show the two-class
 networks during training.  The margin of an image is the logit of the correct class
-minus the logit of the other class.  One panel shows the mean margin over the unseen
-images of 1 against the mean margin over the unseen images of 0, for the first seed,
-with one dot every 20 steps.
+minus the logit of the other class.  For the first seed, one panel plots the mean
+margin for unseen images of digit 1 against the mean margin for digit 0.  Successive
+dots are 20 steps apart.
 
-The first set is the embedded digits, and the second set contains the same images,
-transposed and inverted.  The network has 256-300-100-10 units.  With --full, the sets
+The first set is the embedded digits.  The second set holds transposed and inverted
+copies of these images.  The network has 256-300-100-10 units.  With --full, the sets
 are MNIST and Fashion-MNIST, and the network has 784-300-100-10 units and 3 % of the
 weights.  The transfer has 5,000 steps, followed by 5,000 steps with labels.  If the
 data folder holds cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000
-images of each set, with 200 steps of transfer and mini-batches of 16 images.  The run
-of the Conv-4 network only shows that the code works.  This figure corresponds to the
-experiments of [LZ20] on merged data and on two classes.  This project chose the claims.
+images of each set.  This run has 200 transfer steps with mini-batches of 16 images, and
+only shows that the code works.  This figure corresponds to the experiments of [LZ20] on
+merged data and on two classes.  This project chose the claims.
 """
 
 import os
@@ -186,7 +186,7 @@ def two_classes(folder, kind, steps, repeat, seed):
 # ---- results
 
 def gather(results):
-    """Stack the learning curves and the two-class results of all repeats."""
+    """Stack the learning curves and the two-class results of all repetitions."""
     found = {}
     for r in results:
         if r["what"] == "learn":

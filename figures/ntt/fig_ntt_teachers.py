@@ -15,14 +15,14 @@ The left panel shows the kernel distance, divided by its initial value, against 
 of transfer.  Each teacher has one line, which is darker for a larger initial distance.
 The right panel shows the distance ratio against the initial distance.
 
-With --full, the data are MNIST, the networks have 784-300-100-10 units, each student
-keeps 3 % of the weights, and there are twenty teachers.  For five of the teachers, and
-for the teacher with the largest initial kernel distance, the transfer has 18,720 steps.
-As in the authors' code, distances are computed on 64 of 120 held-out images.  The
-authors used other images and other initial weights.  Stars mark the two published runs.
-The initial kernel distances of the published runs, 6,439 and 8,147, exceed the initial
-distances of almost all teachers in this figure.  This figure corresponds to the
-demonstration of [LZ20].
+With --full, the data are MNIST, and there are twenty teachers.  The networks have
+784-300-100-10 units, and each student keeps 3 % of the weights.  For five of the
+teachers, and for the teacher with the largest initial kernel distance, the transfer has
+18,720 steps.  As in the authors' code, distances are computed on 64 of 120 held-out
+images.  The authors used other images and other initial weights.  Stars mark the two
+published runs.  The initial kernel distances of the published runs, 6,439 and 8,147,
+exceed the initial distances of almost all teachers in this figure.  This figure
+corresponds to the demonstration of [LZ20].
 """
 
 import numpy as np

@@ -11,17 +11,17 @@ density.  At the end, the test accuracy with NTT is at least as high as with ran
 masks.
 
 The top panels show the kernel distance, the output distance, and the sum of squared
-live weights, one thin line per seed.  The top panels compare two kernels of a masked
-network.  The kernel "at masked", as in the authors' code, includes the derivatives with
-respect to all weights, evaluated at the masked weights.  The kernel "through mask"
-includes the derivatives with respect to live weights only.  The bottom panels show
-training with labels: the first steps, the whole run, and the final accuracies.
+live weights.  Thin lines are single seeds.  Two kernels of a masked network are
+compared.  The kernel "at masked", as in the authors' code, includes the derivatives
+with respect to all weights, evaluated at the masked weights.  The kernel "through
+mask" includes the derivatives with respect to live weights only.  The bottom panels
+show training with labels: the first steps, the whole run, and the final accuracies.
 
 With --full, the figure repeats the authors' demonstration with 3 % of the weights.  On
-MNIST, the transfer has 18,720 steps for a perceptron with 784-300-100-10 units (five
-runs), and 3,000 steps for LeNet-5-Caffe (published: 18,720).  The same perceptron is
-also run on Fashion-MNIST.  Each transfer is followed by 42,200 steps with labels.
-Dotted lines show the authors' logs of two runs, if the data folder holds these logs.
+MNIST, a perceptron with 784-300-100-10 units has 18,720 transfer steps (five runs).
+LeNet-5-Caffe has 3,000 transfer steps (published: 18,720).  The same perceptron is also
+run on Fashion-MNIST.  Each transfer is followed by 42,200 steps with labels.  Dotted
+lines show the authors' logs of two runs, if the data folder holds these logs.
 Distances are computed before the masks are updated.  The published runs began at larger
 kernel distances, 6,439 and 8,147.  A larger initial distance decreases by a larger
 factor (figure `ntt_teachers`).  This figure corresponds to the demonstration of [LZ20].
@@ -101,7 +101,7 @@ def start(name, folder, kind, repeat, seed):
 
 
 def transfer(name, folder, kind, repeat, seed, steps):
-    """Train a student without labels; return its log, its weights, biases and masks.
+    """Train a student without labels; return the log, weights, biases and masks.
 
     The log has rows (step, kernel distance, output distance, sum of squared live
     weights).

@@ -1,8 +1,8 @@
 """Provide images, networks, transfer and training for the figures on [LZ20].
 
-The images are the embedded digits, enlarged to 16x16 pixels, or MNIST or Fashion-MNIST
-from a data folder.  As in the authors' code, all images are standardised with one mean
-and one standard deviation, computed over the whole training set.
+The images are the embedded digits (enlarged to 16x16 pixels), or MNIST or
+Fashion-MNIST from a data folder.  As in the authors' code, all images are standardised
+with one mean and one standard deviation, computed over the whole training set.
 """
 
 import functools
@@ -28,7 +28,7 @@ class Images(NamedTuple):
     """Hold the training images and the test images of one data set.
 
     The standardised images x have shape (N, H, W) and dtype float32.  The labels are
-    (N,) int.
+    integers of shape (N,).
     """
 
     x: np.ndarray
@@ -52,7 +52,7 @@ class Net(NamedTuple):
 def digits(seed, repeat):
     """Return the embedded digits.
 
-    Each repeat splits the images at random into a training set and a test set.
+    Each repetition splits the images at random into a training set and a test set.
     """
     images, labels = datasets.digits()
     images = datasets.upsample(images, SIDE).astype(np.float32)
@@ -201,8 +201,8 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
     """Train a network with labels and fixed masks.
 
     Return the weights, the biases and the learning curve.  The curve has rows (step,
-    test accuracy, running mean of the training loss).  Rows are computed every `every`
-    steps, or at the steps that `every` lists, and at the end.
+    test accuracy, running mean of the training loss).  `every` is the number of steps
+    between two rows, or a list of steps.  The last row is computed after training.
     """
     masks = student.masks
     weights = [W * M for W, M in zip(student.weights, masks, strict=True)]

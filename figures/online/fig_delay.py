@@ -34,9 +34,9 @@ and through the reset.  A claim compares the forward and the backward gradient f
 trained network.
 
 Memory and multiplications are counted for the forward computation, which updates the
-traces and filters them for the readout.  In the panel with several delays, the markers
-are shifted sideways so that conditions do not overlap.  This figure does not correspond
-to a published figure.  This project chose the claims.
+traces and filters the traces for the readout.  In the panel with several delays, the
+markers are shifted sideways so that conditions do not overlap.  This figure does not
+correspond to a published figure.  This project chose the claims.
 """
 
 import numpy as np
@@ -86,7 +86,7 @@ def jobs(size, seed, data):
 def together(parts):
     """Combine the weight matrices of N networks into one block-diagonal matrix.
 
-    The weight matrices are of shape (N, a, b), and the result of shape (N a, N b).
+    The input array has the shape (N, a, b), and the result has the shape (N a, N b).
     """
     N, a, b = parts.shape
     whole = np.zeros((N, a, N, b), parts.dtype)
@@ -97,7 +97,7 @@ def together(parts):
 def apart(whole, N):
     """Extract the N diagonal blocks of a matrix.
 
-    The matrix is of shape (N a, N b), and the result of shape (N, a, b).
+    The matrix has the shape (N a, N b), and the result has the shape (N, a, b).
     """
     a, b = whole.shape[0] // N, whole.shape[1] // N
     return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
@@ -138,7 +138,7 @@ def response(steps):
 def initial(generators):
     """Sample the weights `W`, `V` and `out` of all networks.
 
-    Each array is of shape (N, post, pre).
+    The axes of each array are (network, postsynaptic neuron, presynaptic neuron).
     """
     shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
               "out": (READOUTS, HIDDEN)}
@@ -150,8 +150,8 @@ def initial(generators):
 def forward(condition, weights, x):
     """Run all networks; return the recording, the answers and the spike counts.
 
-    The answers are the responses of the readouts, (N, B, 2).  The spike counts (N, B,
-    n) are sums over time, weighted with the result of `response`.
+    The answers are the responses of the readouts, of shape (N, B, 2).  The spike
+    counts, of shape (N, B, n), are sums over time, weighted with `response`.
     """
     W, V, out = weights
     layer = together(W), together(V)
@@ -303,10 +303,10 @@ def carried(rule):
 def multiplications(rule):
     """Return how many multiplications a rule needs in one time step of one trial.
 
-    The count includes the products of each trace with alpha, beta and gain.  If the
-    rule includes the reset, the clamp, the recurrent weights or the adaptation, their
-    products are counted as well.  The count also includes the products for eligibility,
-    readout filter and gradient.
+    The count includes the products of each trace with alpha, beta and gain.  The
+    count also includes the products for eligibility, readout filter and gradient, and
+    the products for reset, clamp, recurrent weights and adaptation if the rule
+    includes these parts.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,

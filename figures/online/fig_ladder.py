@@ -2,13 +2,13 @@
 
 In all random networks, real-time recurrent learning (RTRL) agrees with backpropagation
 through time (BPTT): the relative error of the gradient is at most 1e-10.  The same
-bound holds for truncated BPTT if its horizon covers the whole run, and for SnAp-n in a
-ring of n neurons.  With recurrence of strength 1, the relative error of each local
+bound holds for truncated BPTT with a horizon that covers the whole run, and for SnAp-n
+in a ring of n neurons.  With recurrence of strength 1, the relative error of each local
 approximation is at least 0.001.  Exact gradients need more memory than approximate
 gradients.  With n neurons and n inputs, the memory of RTRL grows as n^3, and the memory
-of the block-diagonal rule as n^2.  The presynaptic rule stores one trace per input, and
-its memory grows as n.  The exponents that are fitted to the memory deviate from 3, 2
-and 1 by at most 0.01.
+of the block-diagonal rule grows as n^2.  The memory of the presynaptic rule, which
+stores one trace per input, grows as n.  The exponents that are fitted to the memory
+deviate from 3, 2 and 1 by at most 0.01.
 
 A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson inputs
 for 50 steps of 1 ms.  The output of a leaky readout is compared with a smooth random
@@ -85,7 +85,7 @@ def weights(generator, n, strength, density=1.0):
 def problem(generator, n):
     """Sample the input spikes, the readout weights and a smooth target.
 
-    The input is of shape (T, B, n), and the target of shape (T, B, k).
+    The input has the shape (T, B, n), and the target has the shape (T, B, k).
     """
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
@@ -215,7 +215,7 @@ def gather(results):
 def exponent(data, rung, name, largest=None):
     """Fit a power law in the number of neurons to the data `name`; return the exponent.
 
-    largest : number of sizes in the fit, from the largest downward; None uses all.
+    largest : number of sizes in the fit, counted from the largest size; None means all.
     """
     own = np.asarray(data["rung"]).astype(str) == rung
     n, value = np.asarray(data["neurons"])[own], np.asarray(data[name])[own]

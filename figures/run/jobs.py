@@ -124,8 +124,7 @@ def _is_plain(value):
 
 
 def tasks(root, name, module, size, seed, data, identity):
-    """Return the tasks of a figure, in the order of the list from its function
-    `jobs`.
+    """Return the tasks of a figure, in the order in which the figure lists its jobs.
 
     The key of a task is a hash of its code, arguments, size, seed and data, of the
     versions of NumPy and SciPy, and of the keys of earlier jobs whose results the
@@ -242,7 +241,8 @@ def execute(root, module, function, kwargs, code, threads):
     ------
     RuntimeError
         If the code has changed since the run began, if the worker has loaded the
-        code from another folder, or if it would use more than `threads` threads.
+        code from another folder, or if the worker would use more than `threads`
+        threads.
     """
     if _code_when_loaded(root, module) != code:
         raise RuntimeError(f"the code of {module} has changed since this run began: "
@@ -294,7 +294,7 @@ def process(start):
 
 
 def foreign(spec):
-    """Connect to Dask or MPI workers; return an executor and a function that closes it.
+    """Connect to Dask or MPI workers; return an executor, and a function to close it.
 
     The text `spec` is "dask:ADDRESS" or "mpi".
     """
@@ -327,7 +327,7 @@ def _cluster_extra(name):
 def compute(waiting, run, executor, lanes, start, owners, results):
     """Run all tasks; yield (task, answer, error) as soon as a task ends.
 
-    The answer is the return value of `run`, (result, seconds), or None after an error.
+    The answer is the pair (result, seconds) that `run` returns, or None after an error.
     The dict `results` maps the keys of stored tasks to their answers.  The dict
     `owners` maps the key of each task to the names of the figures that need the task.
     A task starts when the answers of all tasks that it continues are available.  A
@@ -396,8 +396,8 @@ def _submit(waiting, run, pools, local, start, flying, results):
     """Submit all tasks that can start now.
 
     Each idle local process receives one task; an external executor receives all tasks.
-    Submitted tasks move from `waiting` to `flying`, {future: (lane, task)}.  Local
-    processes in `pools` are started if necessary.
+    Submitted tasks move from `waiting` to the dict `flying`, {future: (lane, task)}.
+    Local processes in `pools` are started if necessary.
     """
     ready = [task for task in waiting if results.keys() >= set(task.before)]
     busy = {lane for lane, _ in flying.values()}

@@ -104,7 +104,7 @@ def figures(root, options, executor, run, start):
 def planned(root, name, options, identity):
     """Return a `Figure` that holds the list of its tasks.
 
-    If listing the tasks raises an error, the returned `Figure` holds this error.
+    If the task list cannot be made, the returned `Figure` holds the error.
     """
     path = path_of(root, name)
     figure = Figure(name, *gallery.described(path))
@@ -170,9 +170,9 @@ def keep(task, result, seconds, options):
 
 
 def blame(owners, task, error):
-    """Record the error of a task in each figure that uses the task.
+    """Record the traceback of a failed task in each figure that uses the task.
 
-    A figure that already has an error keeps its first error.
+    If several tasks of a figure fail, the figure keeps the first traceback.
     """
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"

@@ -1,4 +1,4 @@
-"""Create random generators from a seed and an address, such as a figure and a repeat.
+"""Create random generators from a seed and an address, such as figure and repetition.
 """
 
 import hashlib
@@ -9,9 +9,9 @@ import numpy as np
 def rng(seed, figure, condition, repeat):
     """Return the random generator for one address.
 
-    The address consists of `figure`, `condition` and `repeat`, each a text or an
-    integer of at least 0.  The random numbers depend only on `seed` and on the address.
-    The random numbers do not depend on the worker process or on the order of the jobs.
+    The address consists of `figure`, `condition` and `repeat`.  Each part is a text or
+    an integer (0 or more).  The random numbers depend only on `seed` and on the
+    address.  The process and the order of the jobs have no effect.
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))

@@ -12,8 +12,8 @@ class Entry(NamedTuple):
     """Describe the test behind some claims of a figure, and the published numbers.
 
     `data` describes the data and the size of the test.  `known` is a key of
-    `published.KNOWN`, or empty if no number is published.  `same` is True only if both
-    the size and the data equal the published ones.
+    `published.KNOWN`, or empty if no number is published.  `same` is True only if the
+    data and the size equal the published data and size.
     """
 
     data: str

@@ -4,8 +4,8 @@ A network of 784-200-200-10 units learns ten tasks in sequence.  All tasks use t
 embedded digits, enlarged to 20x20 pixels in a frame of 28x28 pixels, the format of
 MNIST.  The first task shows the digits unchanged; each other task permutes the
 pixels in its own random order.  After all ten tasks, the mean test accuracy over
-tasks is at least 0.84 with synaptic intelligence (SI; strength 5, damping 0.1) and
-at most 0.80 with plain training (means over 3 runs).  Three further methods are
+tasks and 3 runs is at least 0.84 with synaptic intelligence (SI) and at most 0.80
+with plain training.  SI has strength 5 and damping 0.1.  Three further methods are
 shown: elastic weight consolidation (EWC), a quadratic penalty with equal strength
 for all parameters (L2), and plain training with dropout of half of the hidden
 units.
@@ -24,11 +24,11 @@ training images.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1
-and damping xi = 0.1.  With --full, each method is run once.  The mean test accuracy
-over tasks must then be at least 0.96 with SI and at most 0.65 with plain training.
-EWC, L2 and dropout are run on the digits only.  Dotted lines show the published run if
-the data folder contains its results.  This figure corresponds to [ZPG17] fig. 4.  The
-paper states that dropout performs far worse than SI.
+and damping xi = 0.1.  With --full, each method is run once.  On permuted MNIST, the
+mean test accuracy over tasks must be at least 0.96 with SI and at most 0.65 with plain
+training.  EWC, L2 and dropout are run on the digits only.  Dotted lines show the
+published run if the data folder contains its results.  This figure corresponds to
+[ZPG17] fig. 4.  The paper states that dropout performs far worse than SI.
 """
 
 import os

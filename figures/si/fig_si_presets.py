@@ -6,10 +6,10 @@ synaptic intelligence in seven implementations, which are listed in `si.PRESETS`
 equal consolidation strength c, the mean test accuracies of five implementations after
 all tasks differ by at most 0.03 (means over 3 runs).  In some of these five
 implementations, the penalty gradient enters the path integral; this choice hardly
-changes the accuracy.  Some of the five clamp negative importances at 0; this choice has
-no effect, because no importance is negative.  The default strength is 0.1 in some
-implementations and 10 in others.  The consolidation strength affects the accuracy more
-than the use of the penalty gradient and the clamping do.
+changes the accuracy.  Some of the five implementations clamp negative importances at 0;
+this choice has no effect, because no importance is negative.  The default strength is
+0.1 in some implementations and 10 in others.  The consolidation strength affects the
+accuracy more than the use of the penalty gradient and the clamping do.
 
 Two of the seven implementations deviate from the other five.  The library mammoth
 before September 2024 (preset mammoth_old) computes the path integral as if the
@@ -28,9 +28,9 @@ avalanche, which has no default, the ring is at 1.  The other panels compare the
 importances that all presets compute along one learning trajectory, which results from
 pathint with c = 1.  The middle panel shows the correlation between the importances of
 each preset and the importances of pathint.  If the penalty of a preset caps the
-importances, the capped importances are used.  The right panel shows the sum of the
-importances multiplied by the penalty coefficient, relative to pathint.  Thin lines and
-small markers are single runs, thick lines and large markers are means.
+importances, the capped importances are used.  The right panel shows the product of the
+penalty coefficient and the sum of the importances, relative to pathint.  Thin lines
+and small markers are single runs, thick lines and large markers are means.
 """
 
 import numpy as np
@@ -64,7 +64,7 @@ def jobs(size, seed, data):
 
 
 def start(seed, repeat):
-    """Return the network, the tasks, the parameters and the generator of a new run."""
+    """Return the network, tasks, parameters and random generator of a new run."""
     generator = seeds.rng(seed, FIGURE, "learning", repeat)
     net = training.perceptron(*SIZES, zero=True)
     listed = training.split(training.digits(seed, repeat), training.PAIRS)

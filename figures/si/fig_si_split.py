@@ -2,11 +2,11 @@
 
 A network of 64-100-100-10 units learns five pairs of the embedded digits in
 sequence.  Each pair is a task with its own two outputs (multi-head): the larger of
-the two outputs of the task determines the predicted class.  With consolidation
-(strength c = 1 and damping 1e-3, as for split MNIST in [ZPG17]), the test accuracy
-after all tasks, averaged over the five tasks and 10 runs, is at least 0.96.
-Without consolidation (c = 0), this accuracy is at most 0.92.  Consolidation lowers
-the mean test accuracy on the last task by at most 0.06.
+the two outputs of the task determines the predicted class.  Consolidation has
+strength c = 1 and damping 1e-3, as for split MNIST in [ZPG17].  The test accuracy
+after all tasks is averaged over the tasks and over 10 runs.  This mean accuracy is
+at least 0.96 with consolidation and at most 0.92 without consolidation (c = 0).
+Consolidation lowers the mean test accuracy on the last task by at most 0.06.
 
 Each of the first five panels shows the test accuracy on one task, after training on
 this task and after each later task.  The last panel shows the mean test accuracy
@@ -16,10 +16,10 @@ after each task.
 
 With --full, the data are split MNIST with the published hyperparameters:
 784-256-256-10 units, mini-batches of 64 images, 10 epochs per task and 10 runs.
-The mean test accuracy must then be at least 0.98 with consolidation and at most
-0.92 without consolidation.  Stars mark the final accuracies of the published
-figure, which were measured on training images.  This figure corresponds to [ZPG17]
-fig. 3.
+On split MNIST, the mean test accuracy must be at least 0.98 with consolidation and
+at most 0.92 without consolidation.  Stars mark the final accuracies of the
+published figure, which were measured on training images.  This figure corresponds
+to [ZPG17] fig. 3.
 """
 
 import numpy as np

@@ -8,11 +8,11 @@ a diagonal Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at 
 learning rate of 1e-3.  For a diagonal Hessian, a penalty of strength 1 therefore
 equals the original loss.  For a Hessian of rank 1, w / Delta^2 equals half the
 nonzero eigenvalue for every parameter, independent of the diagonal entry.  For
-generic Hessians, w / Delta^2 of single parameters that hardly moved exceeds half
-the diagonal entry by more than a factor of 10.  The top middle panel shows that the
-damping xi limits this excess.  The top right panel shows the mean of the path
-integral w itself over 4,000 isotropic random starts.  The mean path integral equals
-half the diagonal entry of the Hessian within 10 %.
+generic Hessians, some parameters hardly move.  For one of these parameters, w /
+Delta^2 is at least 10 times half the diagonal entry.  The top middle panel shows
+that the damping xi limits this ratio.  The top right panel shows the path integral
+w itself, averaged over 4,000 isotropic random starts.  The mean path integral
+equals half the diagonal entry of the Hessian within 10 %.
 
 The bottom left and middle panels show the sum of the path integrals divided by the
 decrease of the loss.  This ratio is 1 in the limit of small steps.  To first order,

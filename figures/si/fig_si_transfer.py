@@ -2,17 +2,16 @@
 
 A convolutional network learns six tasks in sequence.  Each task has its own
 outputs.  The first task is to classify the ten embedded digits.  Each of the other
-five tasks is to distinguish two digits, rotated by 90 degrees, with four training
-images per class.  With fine-tuning (c = 0), the network forgets the first task.
-After the last task, the test accuracy is at least 0.03 higher with synaptic
+five tasks is to distinguish two digits, which are rotated by 90 degrees and have
+four training images each.  With fine-tuning (c = 0), the network forgets the first
+task.  After the last task, the test accuracy is at least 0.03 higher with synaptic
 intelligence (c = 10, damping 1e-3) than with fine-tuning.  This bound holds for the
-mean over all tasks, and also for the mean without the last task (5 runs).  The
+mean over all tasks, and for the mean over all tasks except the last (5 runs).  The
 baseline is a separate, newly initialised network for each task.  In the published
-results, averaged over the last five tasks, the accuracy is 0.015 higher with
-consolidation (c = 0.1) than with the baseline.  In this figure, pairs of digits are
-easy to distinguish, and earlier learning does not help.  Averaged over the last
-five tasks, the accuracy with consolidation is at most 0.08 below the accuracy of
-the baseline.
+results, the mean accuracy on the last five tasks is 0.015 higher with consolidation
+(c = 0.1) than with the baseline.  In this figure, pairs of digits are easy to
+distinguish, and earlier learning does not help.  The mean accuracy on the last five
+tasks is at most 0.08 lower with consolidation than with the baseline.
 
 The left panel shows the test accuracy on each task after the last task.  Small
 markers are single runs, large markers are means.  The middle panel shows the mean

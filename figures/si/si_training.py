@@ -66,9 +66,9 @@ class Net(NamedTuple):
 class Rule(NamedTuple):
     """Hold the penalty that keeps parameters near their values after earlier tasks.
 
-    The penalty is strength * sum(importance * (theta - anchor)^2).  The importance is
-    computed by synaptic intelligence for "SI".  It is half the Fisher information for
-    "EWC", and 1 for "L2".
+    The penalty is strength * sum(importance * (theta - anchor)^2).  For "SI",
+    synaptic intelligence computes the importance.  For "EWC", the importance is half
+    the Fisher information.  For "L2", the importance is 1.
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -90,7 +90,7 @@ class Learner(NamedTuple):
 def digits(seed, repeat, flat=True):
     """Load the embedded digits of 8x8 pixels.
 
-    Each repeat splits the images at random into a training set and a test set.
+    Each repetition splits the images at random into a training set and a test set.
     """
     images, labels = datasets.digits()
     images = images.astype(np.float32)
@@ -154,7 +154,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
 def convolutional(shapes, pools, zero=True, keep=()):
     """Return a convolutional network.
 
-    The list `pools` has one entry for each convolution.
+    `pools` states for each convolution whether its output is pooled.
     """
     forward, backward, signals = (functools.partial(f, pools=pools) for f in
                                   (convnet.forward, convnet.backward, convnet.signals))
@@ -377,7 +377,7 @@ def unpacked(found):
 def _kept(learner, theta, i):
     """Return all lists of arrays in a learner, except the list of parameters.
 
-    Each list is returned as a tuple (name, arrays, initial value of array number i).
+    Each tuple in the result is (name, arrays, initial value of the array with index i).
     """
     zero, (_, adam, memory) = np.zeros_like(theta), learner
     return (("mean", adam.mean, zero), ("scale", adam.scale, zero),

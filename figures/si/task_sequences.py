@@ -6,9 +6,9 @@ task shows the same images with permuted pixels,
 
     x'[n, i] = x[n, order[task, i]]                      (1)
 
-The function `head_masks` returns the outputs that belong to each task, which
-are called the head of the task.  The loss of a task uses only the outputs
-of its head,
+The outputs that belong to a task are called the head of the task.  The
+function `head_masks` returns a mask for each head.  The loss of a task uses
+only the outputs of its head,
 
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
@@ -16,8 +16,8 @@ of its head,
 The softmax of a task therefore does not depend on other heads, and other
 heads receive no gradient.  Eq. (3) is the adjoint of eq. (2).  The code of
 [ZPG17] instead sets the logits of other heads to -1e32.  Both methods yield
-the same loss where -1e32 and its exponential are finite.  By default, the
-first task is not permuted, as in the code of [ZPG17].
+the same loss in dtypes that can represent -1e32.  By default, the first
+task is not permuted, as in the code of [ZPG17].
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -62,8 +62,8 @@ def permutations(rng, tasks, pixels, first_identity=True):
     Parameters
     ----------
     rng : numpy.random.Generator
-        Random generator.  The first permutations do not depend on the number
-        of tasks.
+        Random generator.  The permutation of a task does not depend on the
+        number of tasks.
     tasks, pixels : int
         Numbers of tasks and pixels.
     first_identity : bool

@@ -1,7 +1,7 @@
 """Computing times of refsnn are compared with matrix products and other tools
 
 Each panel compares the computing time of one task in refsnn with the time of
-the same task in other tools, and with the time of its bare matrix products.
+the same task in other tools, and with the time of the bare matrix products.
 Bare products are the matrix products that the task contains, without any other
 computation.  The bounds were fixed before the times shown here were measured.
 Ratios of times depend on the computer.  Most bounds were met on the computer
@@ -17,19 +17,20 @@ in PyTorch, and at least 3 times faster than the other tools.  The second
 network receives at most one spike per input (256-246-10 units, 50 time steps,
 batches of 100 patterns).  With this network, inference and training in refsnn
 are at least 5 times faster than in JAX.  Compared with PyTorch and the tools
-based on PyTorch, inference is at least 14 times and training at least 9 times
-faster.
+based on PyTorch, inference is at least 14 times faster, and training is at
+least 9 times faster.
 
 Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network (32
-inputs, 64 units) takes at most 1.15 times as long as its bare products.  For
+inputs, 64 units) takes at most 1.15 times as long as the bare products.  For
 this network, refsnn is at least 1.5 times faster than automatic
-differentiation of each step in JAX, and at least 3 times faster than in
-PyTorch.  RTRL of a spiking network (32 inputs, 32 neurons) is at least 6 times
-faster than forward-mode differentiation in JAX, and at least 30 times faster
-than in PyTorch.  RTRL propagates the influence of the weights on the network
-states.  The bar "recording" shows the time if the influence of the weights is
-computed after the network has run.  The bar "step by step" shows the time if
-the influence of the weights is computed while the network runs.
+differentiation of each step in JAX, and at least 3 times faster than automatic
+differentiation in PyTorch.  For a spiking network (32 inputs, 32 neurons),
+RTRL in refsnn is at least 6 times faster than forward-mode differentiation in
+JAX, and at least 30 times faster than forward-mode differentiation in PyTorch.
+RTRL propagates the influence of the weights on the network states.  For the
+bar "recording", refsnn first runs the network and then computes the influence
+of the weights.  For the bar "step by step", refsnn computes the influence
+while the network runs.
 
 refsnn computes the tangent kernel of a 784-300-100-10 network (100 samples)
 faster than torch.func and each of the three implementations in
@@ -38,23 +39,24 @@ memory of two implementations in neural-tangents.  refsnn computes the kernel
 of LeNet-5 (32 samples) at least 1.5 times faster than all three
 implementations in neural-tangents.  refsnn computes a gradient of Neural
 Tangent Transfer (batch 64) at least 1.8 times faster than the fastest
-implementation in neural-tangents, and at least 50 times faster than the other
-two implementations and PyTorch.  All 18,720 steps of a transfer take at most 4
-minutes.
+implementation in neural-tangents, and at least 50 times faster than PyTorch
+and the other two implementations.  All 18,720 steps of a transfer take at most
+4 minutes.
 
-Synaptic intelligence (SI) adds at most 5 % to the time of a training step of a
-784-2000-2000-10 network (batch 256, Adam), and at most 12 % with its penalty.
-Without the penalty, the added time is at most 2.2 times the time of copying
-the same number of bytes; with the penalty, at most 3 times.
+Synaptic intelligence (SI) makes a training step of a 784-2000-2000-10 network
+(batch 256, Adam) at most 5 % longer without the penalty, and at most 12 %
+longer with the penalty.  Without the penalty, the added time is at most 2.2
+times the time of copying the same number of bytes.  With the penalty, the
+added time is at most 3 times the copying time.
 
-On one core, ideal software processes at least 50,000 images per second with
-the network of the analog chip (256-246-10, 20 steps).  The emulation of the
-chip processes at least 1,000 images per second.  The chip itself processes
-85,000 images per second.  One epoch of 60,000 images with the emulated chip in
-the loop takes at most 180 s.  refsnn converts one second of sound into spikes
-of 700 channels in at most 2.5 s, at least 100 times faster than the published
-software lauscher.  The conversion of two seconds of sound needs at most 1 GB
-of memory.
+The network of the analog chip has 256-246-10 neurons and 20 time steps.  On
+one core, ideal software processes at least 50,000 images per second with this
+network.  The emulation of the chip processes at least 1,000 images per second.
+The chip itself processes 85,000 images per second.  One epoch of 60,000 images
+with the emulated chip in the loop takes at most 180 s.  refsnn converts one
+second of sound into spikes of 700 channels in at most 2.5 s.  The published
+software lauscher takes at least 100 times as long.  The conversion of two
+seconds of sound needs at most 1 GB of memory.
 
 Bars are medians of interleaved runs in float32; lauscher is run once.  A short
 task is run several times in succession, and the mean time of these runs is
@@ -67,8 +69,8 @@ network as refsnn.  With two threads, each thread computes the bare products of
 half of the batch.  The recurrent training of refsnn uses two processes, each
 with half of the batch.  Inference and training with at most one spike per
 input use one thread in refsnn, because the time steps are too short to be
-divided.  All other tasks are measured with one thread.  No published figure
-corresponds to this figure.
+divided between threads.  All other tasks are measured with one thread.  No
+published figure corresponds to this figure.
 """
 
 import contextlib
@@ -120,7 +122,7 @@ def jobs(size, seed, data):
 
 
 def problem(task, density, threads, seed):
-    """Return the `Problem` of a task; its weights make the hidden neurons spike."""
+    """Return the `Problem` of a task, with weights that make hidden neurons spike."""
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n, k = SIZES[task]
     if task == RECURRENT:
@@ -141,7 +143,7 @@ def problem(task, density, threads, seed):
 def events(x):
     """Convert an array of spikes to a CSR matrix.
 
-    The spikes are of shape (T, B, m), and the matrix of shape (T * B, m).
+    The spikes have the shape (T, B, m), and the matrix has the shape (T * B, m).
     """
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]))
 
@@ -246,7 +248,7 @@ def _seconds(run, times):
     """Return the mean time of `times` successive runs of a function, in seconds.
 
     If `times` is above 1, the first run is not counted, because the caches still hold
-    the data of another contender at its start.
+    the data of another contender when this run starts.
     """
     if times > 1:
         run()
@@ -397,7 +399,6 @@ def _base(task):
 
 
 def _title(task):
-    """Return the title of the panel of a task."""
     for section, tasks in ((speed_rtrl, speed_rtrl.SIZES), (speed_ntk, speed_ntk.TASKS),
                            (speed_si, speed_si.TASKS), (speed_chip, speed_chip.TASKS)):
         if task in tasks:

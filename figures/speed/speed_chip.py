@@ -1,14 +1,15 @@
 """Measure the speed of the chip emulation and of the cochlea, for `fig_speed`.
 
 As in [CB22], a network of 256-246-10 neurons receives images of 16x16 pixels,
-in 20 steps of 1.7 us and batches of 100 images.  The module `fast.lif` runs
-the network without hardware constraints.  The module `chip` emulates the
-network with all hardware effects, in steps of at most 0.2 us.  A training step
-in the loop consists of the emulation, the gradient and the Adam update.  The
-chip itself needs 11.8 us and 2.4 uJ per image.  The module `cochlea` converts
-one second of sound into spikes of 700 channels.  The time of this conversion
-includes the computation of the table of membrane responses.  The published
-software lauscher, if it is installed, converts 0.2 s of sound.
+in 20 steps of 1.7 microseconds and batches of 100 images.  The module
+`fast.lif` runs the network without hardware constraints.  The module `chip`
+emulates the network with all hardware effects, in steps of at most
+0.2 microseconds.  A training step in the loop consists of the emulation, the
+gradient and the Adam update.  The chip itself processes an image in
+11.8 microseconds with 2.4 microjoules.  The module `cochlea` converts one
+second of sound into spikes of 700 channels.  The time of this conversion
+includes the table of membrane responses.  If the published software lauscher
+is installed, lauscher converts 0.2 s of sound.
 """
 
 import functools

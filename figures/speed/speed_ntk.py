@@ -4,10 +4,11 @@ Each kernel is the full tangent kernel between all samples of a batch.  The time
 a kernel includes the forward pass.  Gradients are taken of the loss of Neural
 Tangent Transfer without its L2 term.  The kernels in this loss are kernels between
 the two halves of a batch.  The time of a gradient includes the kernel of the
-teacher.  The code for every other tool follows the common style of its users, with
-the memory layout that the tool prefers.  The code for JAX is compiled.
-neural-tangents has three implementations of the kernel.  In PyTorch and JAX, the
-kernel is computed as the product of the Jacobians of all samples.
+teacher.  The code for every other tool is written as users of this tool commonly
+write code, with the memory layout that the tool prefers.  The code for JAX is
+compiled.  The library neural-tangents has three implementations of the kernel.  In
+PyTorch and JAX, the kernel is computed as the product of the Jacobians of all
+samples.
 """
 
 import functools
@@ -116,8 +117,8 @@ def gradient(p):
 def products(p):
     """Return a function that computes only the matrix products of a kernel.
 
-    These are the products in the forward pass, in the backward pass, and in the kernel
-    of each layer.
+    The products occur in the forward pass, the backward pass and each layer's
+    kernel.
     """
     recording = mlp.forward(p.weights, p.biases, p.x)
     rows = [g.reshape(-1, g.shape[2]) for g in mlp.signals(p.weights, recording)]
@@ -181,7 +182,6 @@ def _jax(p):
 
 
 def _masked(arrays, masks):
-    """Return the product of each array with its mask."""
     return [a * m for a, m in zip(arrays, masks, strict=True)]
 
 
@@ -258,7 +258,7 @@ def neural_tangents(way):
 
 
 def jax_jacobians(p, with_gradient, measured=None):
-    """Build the kernel computation in JAX, as products of sample Jacobians."""
+    """Build a function that multiplies the Jacobians of all samples in JAX."""
     def kernel_of(jax):
         def jacobians(f, theta, x):
             rows = jax.vmap(jax.jacrev(lambda theta, x: f(theta, x[None])[0]),
@@ -276,7 +276,7 @@ def jax_jacobians(p, with_gradient, measured=None):
 
 
 def torch_jacobians(p, with_gradient, measured=None):
-    """Build the kernel computation with `torch.func`, as products of sample Jacobians.
+    """Build a function that multiplies the Jacobians of all samples in `torch.func`.
 
     The gradient is computed by automatic differentiation of the loss.
     """
@@ -339,15 +339,15 @@ def installed(name):
 
 
 def missing():
-    """Return the names of missing tools that no other module uses."""
+    """Return the tools that only this module uses and that are not installed."""
     return [] if installed(STRUCTURED) else ["neural-tangents"]
 
 
 def contenders(task, seed):
     """Return the pairs (name, function) of all contenders, and their peak memory.
 
-    The peak memory is {name: bytes}.  Contenders whose memory cannot be measured are
-    omitted from this dict.
+    The peak memory is a dict {name: bytes}.  Contenders whose memory cannot be
+    measured are omitted from this dict.
     """
     p, memory = problem(task, seed), {}
     run = gradient(p) if task == GRADIENT else kernel(p)

@@ -19,7 +19,7 @@ from figures.run.claims import Claim, at_least
 
 
 class Problem(NamedTuple):
-    """Hold the weights and the input of a network of one hidden layer and a readout.
+    """Hold the weights and the input of a network with one hidden layer and a readout.
 
     The field `dout` is the derivative of the loss with respect to the readout.  If
     `dout` is None, only the output `out` is computed.  The reset subtracts the
@@ -71,7 +71,7 @@ def _spike(torch, steepness):
 
 
 def _torch_step(torch, run, weights, dout):
-    """Return a function that calls `run`, and computes the gradients for `weights`."""
+    """Return a function that calls `run` and then computes gradients for `weights`."""
     weights = [w for w in weights if w is not None]
 
     def step():
@@ -267,7 +267,7 @@ def installed():
 
 
 def faster(found, task, names, ours, bound, threads=1, label=None):
-    """Return the claim that `ours` is `bound` times as fast as other contenders.
+    """Return the claim that others need at least `bound` times as long as `ours`.
 
     found : median times in seconds, {(task, name, threads): median}.
     names : other contenders.  Contenders that are missing in `found` are not installed.

@@ -52,7 +52,7 @@ class Problem(NamedTuple):
 def problem(task, seed, dtype=np.float32, size=None):
     """Return the `Problem` of a task.
 
-    The argument `size` (T, B, m, n) replaces the size of the task.
+    The argument `size`, a tuple (T, B, m, n), replaces the size of the task.
     """
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n = SIZES[task] if size is None else size

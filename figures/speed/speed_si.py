@@ -139,7 +139,7 @@ def torch_passes(p):
 
 
 def _pulled(torch, theta, gradient, penalty):
-    """Set each gradient to the gradient of the sum of the loss and the penalty."""
+    """Add the gradient of the penalty to the gradient of the loss."""
     pulls = torch.autograd.grad(STRENGTH * penalty, theta)
     for a, g, pull in zip(theta, gradient, pulls, strict=True):
         a.grad = pull.add_(g)

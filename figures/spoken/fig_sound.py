@@ -10,12 +10,12 @@ Spiking Heidelberg Digits [CSSZ20].
 
 A bin is a pair of a channel and a time interval of 2 ms.  At least 60 % of the
 spikes occur in the 20 % of all bins with the highest firing probability.  In
-"seven", the fricative moves the membrane closer to the base than the first
-vowel does: the mean channels of the motion differ by at least 20 % of the
-number of channels.  In "acht", the spikes of the fricative are closer to the
-base than the spikes of the vowel: the mean channels of the spikes differ by at
-least 5 % of the number of channels.  Two spikes of one cell are at least 1 ms
-apart.
+"seven", the membrane moves closer to the base during the fricative than during
+the first vowel.  The mean channels of these motions differ by at least 20 % of
+the number of channels.  In "acht", cells closer to the base spike during the
+fricative than during the vowel.  The mean channels of these spikes differ by
+at least 5 % of the number of channels.  Successive spikes of a cell are at
+least 1 ms apart.
 
 The first panel from the top shows the sound with its phonemes in SAMPA.  The
 second panel shows the speed of the membrane (root mean square in 2 ms, in dB
@@ -60,8 +60,8 @@ def jobs(size, seed, data):
 def sound(word, folder, seed):
     """Make or read the sound of one word; return (samples, random generator, phonemes).
 
-    The samples are at 48 kHz.  Each phoneme is a tuple (name, start, stop) with times
-    in s.
+    The sampling rate is 48 kHz.  Each phoneme is a tuple (name, start, stop) with
+    times in seconds.
     """
     generator = seeds.rng(seed, FIGURE, word, 0)
     if folder is not None:
@@ -102,7 +102,7 @@ def hear(word, channels, folder, seed):
 
 
 def gather(results):
-    """Return a dict that maps "NAME i" to the result NAME of word number i."""
+    """Return a dict that maps "NAME i" to the signal NAME of word number i."""
     return {f"{name} {i}": value for i, result in enumerate(results)
             for name, value in result.items()} | {"count": np.array(len(results))}
 

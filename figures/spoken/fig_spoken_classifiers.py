@@ -26,22 +26,22 @@ time determines the predicted class.  For the LSTM, the maximum over time
 replaces the sum.
 
 With --full, the data are SHD and the Spiking Speech Commands (SSC), if their
-files are in the data folder.  Hyperparameters are taken from [CSSZ20], where
-known.  Spiking networks then have time steps of 2 ms and regularisers with
-bounds on the activity, and the maximum of the readouts over time determines the
-predicted class.  The LSTM (128 cells) and the CNN (two convolutions with 32
-maps and kernels of 11x11) have time steps of 10 ms.  Training uses Adamax with
-a learning rate of 0.001, mini-batches of 256 words and 50 epochs.  On SHD, a
-further network uses the hyperparameters of the authors' tutorial: 200 neurons,
-time steps of 14 ms, time constants of 140 and 70 ms, and 200 epochs.
+files are in the data folder.  Where known, hyperparameters are taken from
+[CSSZ20].  Spiking networks then have time steps of 2 ms and regularisers that
+bound the activity.  The maximum of the readouts over time then determines the
+predicted class.  The LSTM has 128 cells.  The CNN has two convolutions (32
+maps, kernels of 11x11).  LSTM and CNN have time steps of 10 ms.  Training uses
+Adamax with a learning rate of 0.001, mini-batches of 256 words and 50 epochs.
+On SHD, a further network has hyperparameters of the authors' tutorial: 200
+neurons, time steps of 14 ms, time constants of 140 and 70 ms, and 200 epochs.
 
 Without the files of SHD and SSC, the data are recordings of the Free Spoken
-Digit Dataset (FSDD), with 10 classes, 210 channels, and 6 speakers, of whom two
-are held out.  In the training words, the channels of the events are randomly
-jittered.  On held-out recordings of known speakers, the recurrent spiking
-network has an accuracy of at least 0.8.  With permuted times, the CNN loses
-only 0.02 of test accuracy, because 600 training words are too few for a CNN.
-The figure follows the comparison of classifiers in [CSSZ20].
+Digit Dataset (FSDD).  FSDD has 10 classes and 6 speakers, two of whom are held
+out.  The spikes have 210 channels.  In the training words, the channels of the
+events are randomly jittered.  On held-out recordings of known speakers, the
+recurrent spiking network has an accuracy of at least 0.8.  With permuted
+times, the CNN loses only 0.02 of test accuracy, because 600 training words are
+too few.  The figure follows the comparison of classifiers in [CSSZ20].
 """
 
 import numpy as np
@@ -108,8 +108,8 @@ def difference(paper, one, other):
 def gather(results):
     """Return the accuracies on all data sets, and the size of each set of words.
 
-    The key "NAME CONDITION" holds the accuracies (repeats, 3) on the data set NAME, and
-    the key "NAME size" holds the sizes.  The 3 columns are the sets of words in
+    The entry "NAME CONDITION" holds the accuracies (repeats, 3) on the data set NAME.
+    The entry "NAME size" holds the sizes.  The 3 columns are the sets in
     `spoken_words.SETS`.
     """
     found = {"names": []}

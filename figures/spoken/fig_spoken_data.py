@@ -10,17 +10,18 @@ least 1.2.
 
 The upper row shows the number of words of each speaker and of each class, and the
 distribution of the word durations.  The lower row shows the distribution of the
-number of spikes per word, the number of spikes per word of each speaker (dot:
-median, thick line: quartiles, thin line: 5 % to 95 %), and the number of spikes in
-each channel, averaged over words.  Channel 0 responds to the highest frequencies.
+number of spikes per word, the number of spikes per word of each speaker, and the
+mean number of spikes in each channel.  Dots are medians, thick lines join the
+quartiles, and thin lines range from 5 % to 95 %.  Channel 0 responds to the
+highest frequencies.
 
 By default, the words are synthetic: formant synthesis makes sound, and the cochlea
 model converts the sound to spikes of 70 channels.  With --full, the words are read
-from shd_train.h5 and shd_test.h5 of SHD, or ssc_train.h5 and ssc_test.h5 of the
-Spiking Speech Commands (SSC), if these files are in the data folder.  Otherwise, the
-words are recordings of the Free Spoken Digit Dataset (FSDD), converted to spikes of
-210 channels by the same cochlea model.  Some of these recordings are longer than 1.4
-s.  The figure follows the description of the data in [CSSZ20].
+from the files shd_*.h5 of SHD and ssc_*.h5 of the Spiking Speech Commands (SSC), if
+these files are in the data folder.  Otherwise, the words are recordings of the Free
+Spoken Digit Dataset (FSDD), converted to spikes of 210 channels by the same cochlea
+model.  Some of these recordings are longer than 1.4 s.  The figure follows the
+description of the data in [CSSZ20].
 """
 
 import numpy as np
@@ -48,8 +49,7 @@ def jobs(size, seed, data):
 def survey(name, folder, seed, before=None):
     """Return the label, speaker, set, duration and number of spikes for each word.
 
-    The array `profile` (3, channels) holds the mean number of spikes per word of each
-    set.
+    Row i of `profile`, of shape (3, channels), averages over the words of set i.
     """
     words = spoken_words.words(name, folder, before)
     found = np.zeros(len(words.label), int)

@@ -3,22 +3,22 @@
 A recurrent spiking network, a feed-forward spiking network and an LSTM learn
 spoken digits with several losses and time steps.  The caption of the figure
 `spoken_classifiers` describes these networks.  The trained networks are also
-tested on jittered spikes.  In the recurrent network, the loss may use the maximum
-of the readouts over time or their last step.  The test accuracy with the maximum
-is at least as high as with the last step.  If the spike times of the test words
-are jittered with a standard deviation of 160 ms, the recurrent network and the
-LSTM each lose at least 0.1 of test accuracy.  With time steps of 160 ms, the LSTM
-loses at least 0.05 of test accuracy, relative to the best time step among 10, 20
-and 40 ms.
+tested on jittered spikes.  The loss of the recurrent network uses the maximum of
+the readouts over time or the last step.  With the maximum, the test accuracy is
+at least as high as with the last step.  If the spike times of the test words are
+jittered with a standard deviation of 160 ms, the recurrent network and the LSTM
+each lose at least 0.1 of test accuracy.  With time steps of 160 ms, the LSTM
+loses at least 0.05 of test accuracy, compared with the best of the time steps
+10, 20 and 40 ms.
 
-The left panel shows the test accuracy if the loss and the prediction use the sum,
-the maximum or the last step of the readouts.  Most words end before the last step,
+In the left panel, the loss and the prediction use the sum over time, the maximum
+over time or the last step of the readouts.  Most words end before the last step,
 and the readouts have a time constant of 20 ms.  In the last step, the readouts
 have therefore decayed.  The middle panel shows the test accuracy of networks that
-are trained and tested with other time steps and unchanged time constants.  The
-right panel shows the test accuracy with a time step of 20 ms if each spike of the
-test words is shifted by a normally distributed random time.  Bars and lines are
-means, dots are single runs.
+are trained and tested with other time steps and unchanged time constants.  In the
+right panel, each spike of the test words is shifted by a normally distributed
+random time, and the time step is 20 ms.  Bars and lines are means, dots are
+single runs.
 
 By default, the data are synthetic digits of 20 classes.  With --full, the data are
 the Spiking Heidelberg Digits (SHD) and the Spiking Speech Commands (SSC), if their
@@ -93,8 +93,8 @@ def conditions(size):
 def gather(results):
     """Return a dict that maps "NAME CONDITION" to the test accuracies.
 
-    Each value is an array of shape (repeats,).  NAME is a data set.  The key "NAME
-    CONDITION, jittered" holds the accuracies (repeats, spreads) on jittered words.
+    Each value is an array of shape (repeats,).  NAME is a data set.  The entry
+    "NAME CONDITION, jittered" (repeats, spreads) is for jittered words.
     """
     found = {"names": [], "spreads": np.array(spoken_networks.SPREADS)}
     for r in (r for r in results if "accuracy" in r):
@@ -111,9 +111,9 @@ def gather(results):
 
 
 def by_bin(data, name, condition):
-    """Return all time-step sizes of a network in seconds, and the test accuracies.
+    """Return the time steps of a network in seconds, and the test accuracies.
 
-    The accuracies are of shape (steps, repeats).
+    The accuracies have the shape (time steps, repeats).
     """
     usual = spoken_networks.Options().dt
     bins = sorted({*BINS[condition], usual})

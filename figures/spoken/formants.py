@@ -9,7 +9,7 @@ The air flow through the vocal folds and the source signal are
     source[k] = voice 100 / sqrt(f0) (flow[k] - flow[k-1])
         + 0.05 (1 + flow) (aspiration + breath voice / 10) noise[k]  (3)
 
-A first-order low-pass filter smooths the source signal; its cut-off
+A first-order low-pass filter smooths the source signal; the cut-off
 frequency is lower for a breathier voice.  The vocal tract is a chain of
 resonators with frequency F and bandwidth b,
 
@@ -47,10 +47,10 @@ Exact.  The filters are computed exactly: after a change of coefficients, a
 Approximate.  The model of speech has no interaction between vocal folds and
     vocal tract.  No vowel is radiated through the nose alone.  The spectrum of
     each friction noise is constant in time.
-Cost.   The synthesis of a word of 0.6 s takes 4 ms, and memory for 8 arrays
-    with one entry per sample.
-Departures.  [K80] does not interpolate tracks.  In [K80], friction has separate
-    resonators; in this module, friction has band-pass filters.  The
+Cost.  The synthesis of a word of 0.6 s takes 4 ms, and needs memory for 8
+    arrays with one entry per sample.
+Departures.  [K80] does not interpolate tracks.  [K80] filters fricatives by
+    separate resonators; this module uses band-pass filters.  The
     formants above the third are the formants of a uniform tube.
 
 [K80] D. H. Klatt, J. Acoust. Soc. Am. 67, 971-995, 1980.
@@ -166,8 +166,8 @@ def tract(source, formants, parts, length=REFERENCE):
     parts : (K, 3) float
         Tracks of voice and aspiration (both unused) and nose, 0 to 1.
     length : float
-        Length of the vocal tract in m, 0.08 to 0.25, which determines the
-        higher formants.
+        Length of the vocal tract in m, 0.08 to 0.25.  The length
+        determines the higher formants.
 
     Returns
     -------
@@ -258,8 +258,8 @@ def synthesise(pitch, formants, parts, noises, rng, *, length=REFERENCE, breath=
         Tracks, as for `glottis` and `tract`.  The columns of `parts` are
         voice, aspiration and nose.
     noises : (N, 5) float
-        Start and stop in s, level, centre and width in Hz of each noise.
-        A noise of level 1 is as loud as the voice.  N may be 0.
+        Start and stop (s), level, centre and width (Hz) of each noise.  A
+        noise of level 1 is as loud as the voice.  N may be 0.
     rng : numpy.random.Generator
         Random generator of the noise.
     length, breath : float
@@ -277,8 +277,9 @@ def synthesise(pitch, formants, parts, noises, rng, *, length=REFERENCE, breath=
     Raises
     ------
     ValueError
-        If the shape or range of an argument is invalid, if a noise lasts less
-        than 4 samples or beyond the end, or if `voice` is 0 everywhere.
+        If the shape or range of an argument is invalid, if a noise is
+        shorter than 4 samples or ends too late, or if `voice` is 0
+        everywhere.
 
     Examples
     --------

@@ -9,10 +9,10 @@ and standard deviation of the training words.  A kernel k compares two words:
     "polynomial"  k(z, z') = (1 + z . z' / m)^degree             (3)
     "radial"      k(z, z') = exp(-|z - z'|^2 / m)                (4)
 
-Let K (N, N) be the kernel matrix of the training words, and let Y be 1 for the
-class of a word and -1 for the other classes.  One machine is trained for each
-class against all other classes.  The coefficients A and the biases b of all machines
-minimise E:
+Let K (N, N) be the kernel matrix of the training words, and let Y be 1 for the class
+of a word and -1 for the other classes.  For each class, one machine learns to
+separate the class from all other classes.  The coefficients A and the biases b of
+all machines minimise E:
 
     f = K A + b                                                  (5)
     E = sum A * K A / 2 + cost sum max(0, 1 - Y f)^2             (6)

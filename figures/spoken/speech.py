@@ -12,9 +12,9 @@ of the next sound.  A track is then
 
     y(t) linear through (start + glide/2, y) and (stop - next/2, y)   (1)
 
-In a sound that is too short for its glides, neither point passes the middle
-of the sound.  The table lists the formants of a vocal tract of 17.5 cm.  A
-speaker with another tract length has the formants
+If a sound is too short for its glides, points that would pass the middle of
+the sound are moved to the middle.  The table lists the formants of a vocal
+tract of 17.5 cm.  A speaker with another tract length has the formants
 
     F = 0.175 m / length * accent * F_table                      (2)
 
@@ -41,8 +41,8 @@ Approximate.  No parameter is fitted to recordings.  Speakers are adults.
     Speakers differ in pitch, tract length, rate, loudness, breathiness,
     noise and vowels, but not in dialect.  The utterances of a speaker vary
     in durations, formants, levels and pitch.
-Cost.   Planning takes 0.3 ms.  An utterance depends only on the seed, speaker,
-    word and repeat, so that each utterance can be made separately.
+Cost.  Planning takes 0.3 ms.  An utterance depends only on the seed, speaker,
+    word and repetition, so that each utterance can be made separately.
 Departures.  [CSSZ20] recorded twelve people.
 
 [CSSZ20] B. Cramer and others, arXiv 1910.07407.
@@ -136,7 +136,7 @@ class Speaker(NamedTuple):
 
 
 class Tracks(NamedTuple):
-    """Hold the tracks of an utterance, with one row every 5 ms, and its noises."""
+    """Hold the noises of an utterance and the tracks, which have one row every 5 ms."""
 
     pitch: np.ndarray       # (K,) Hz
     formants: np.ndarray    # (K, 3) Hz
@@ -156,9 +156,7 @@ class Plan(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Hold the speaker, label and repeat of each utterance, and the training and test
-    set.
-    """
+    """Hold the utterances of a data set, split into a training set and a test set."""
 
     seed: int
     speaker: np.ndarray     # (N,) int64
@@ -191,10 +189,7 @@ def _is(name, value, kind):
 
 
 def _within(name, value, low, high, *shape):
-    """Raise an error unless the value is an array of shape `shape` within two bounds.
-
-    All entries must be in [low, high].
-    """
+    """Raise an error unless a value is an array of shape `shape` within [low, high]."""
     a = np.asarray(value)
     if a.dtype.kind not in "fi" or a.shape != shape or a.size == 0 \
             or not (np.min(a) >= low and np.max(a) <= high):
@@ -403,7 +398,7 @@ def utterance(schedule, index, variation=1.0):
     Returns
     -------
     plan : Plan
-        Plan that depends only on seed, speaker, word, repeat and variation.
+        Plan that depends only on seed, speaker, word, repetition and variation.
     rng : numpy.random.Generator
         Random generator to pass to `formants.synthesise`.
 

@@ -1,8 +1,8 @@
 """Perturb recordings of events at random, for data augmentation and for controls.
 
-A recording consists of the times t (s) and the units i (channels) of its
-events.  Each function returns a new recording, sorted by time.  Let N(0, 1) be a
-standard normal random variable.  The functions compute
+A recording holds the time t in seconds and the channel i (unit) of each event.
+Each function returns a new recording, sorted by time.  Let N(0, 1) be a standard
+normal random variable.  The functions compute
 
     t' = t + spread N(0, 1)                                           (1)
     i' = round(i + spread N(0, 1) + shared N(0, 1)),                  (2)

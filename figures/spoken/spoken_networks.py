@@ -60,9 +60,9 @@ class Network(NamedTuple):
     """Hold the functions of a network, whose parameters are a list of arrays.
 
     The function begin(generator, m, classes, T) samples the initial parameters for m
-    inputs and T steps.  The function record(parameters, x) returns the readout (T, B,
-    k).  The function gradient(parameters, x, labels, generator) returns the loss and
-    the list of its derivatives.
+    inputs and T steps.  The function record(parameters, x) returns the readout, of
+    shape (T, B, k).  The function gradient(parameters, x, labels, generator) returns
+    the loss and the list of its derivatives.
     """
 
     begin: Callable[..., Any]
@@ -93,9 +93,9 @@ def penalty(spikes, o):
     The spikes are of shape (T, B, n).  The penalty "bounds" penalises neurons that do
     not spike in a word, and layers whose neurons fire more than 100 spikes per word on
     average.  The regularisation strengths are taken from the authors' code.  The
-    penalty "total" follows the authors' tutorial and is the sum of two terms: the
-    number of spikes of the layer in a mini-batch, and the squared number of spikes of a
-    neuron in the mini-batch, averaged over neurons.
+    penalty "total" follows the authors' tutorial and has two terms.  One term is the
+    number of spikes of the layer in a mini-batch.  The other term is the squared number
+    of spikes of a neuron in the mini-batch, averaged over neurons.
     """
     T, B, n = spikes.shape
     if o.penalty == "bounds":
@@ -191,7 +191,7 @@ def long_memory(o):
 def convolutional(o):
     """Return a network with two convolutional layers and two dense layers.
 
-    Pooling halves the time steps and the rows after each convolution.
+    After each convolution, pooling halves the numbers of time steps and of rows.
     """
     pools, maps, side = (True, True), o.maps, o.side
 
@@ -199,7 +199,7 @@ def convolutional(o):
         """Convert binned words to images (B, T, rows, 1).
 
         Each pixel is the square root of a spike count, summed over neighbouring
-        channels.  The sums give about 32 to 64 rows.  The square root compresses the
+        channels.  Images have about 32 to 64 rows.  The square root compresses the
         long tail of the counts.
         """
         T, B, m = x.shape

@@ -106,8 +106,8 @@ def hear(sounds, generators, channels=CHANNELS):
 def packed(events, **more):
     """Join the events of all words into one array of times and one array of units.
 
-    The returned dict also holds the number of events of each word, and the fields
-    `more`.
+    The returned dict also holds the number of events of each word, and all
+    entries of `more`.
     """
     times, units = zip(*events, strict=True)
     return {"times": np.concatenate(times).astype(np.float32),

@@ -32,9 +32,9 @@ def select(x, patterns, index):
 def forward(weights, x, patterns, net, work=None):
     """Run the network with the weights [W, W_out] on the events `x`.
 
-    Return the pair (record, tape).  The events are given as a CSR matrix.  `record` (T,
-    B, k) holds the membrane potentials of the readouts, and `tape` the values that
-    `gradients` needs.
+    Return the pair (record, tape).  The events are given as a CSR matrix.  `record`, of
+    shape (T, B, k), holds the membrane potentials of the readouts.  `tape` holds the
+    values that `gradients` needs.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -44,8 +44,8 @@ def forward(weights, x, patterns, net, work=None):
 def gradients(tape, drecord, net, dspikes=None):
     """Return the gradients [dW, dW_out], given dL/d(record).
 
-    The array dL/d(record) is of shape (T, B, k).  `dspikes` (T, B, n) is the derivative
-    of a penalty with respect to the hidden spikes.
+    The array dL/d(record) is of shape (T, B, k).  `dspikes`, of shape (T, B, n), is the
+    derivative of a penalty with respect to the hidden spikes.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)

@@ -45,7 +45,7 @@ SHOWN = (2, 5, 8)                   # classes of the example images
 
 
 def jobs(size, seed, data):
-    """Return one training job for each data set, gradient and repeat."""
+    """Return one training job for each data set, gradient and repetition."""
     if size == "full":
         return [(learn, {"task": task, "folder": os.path.join(data, task),
                          "followed": False, "steepness": 100.0, "rate": 2e-4,
@@ -62,7 +62,7 @@ def jobs(size, seed, data):
 def load(task, folder, seed, repeat):
     """Return the pair (pixel values, labels) of the training set and of the test set.
 
-    The pixel values have shape (N, m) and dtype float32.  Each repeat splits the
+    The pixel values have shape (N, m) and dtype float32.  Each repetition splits the
     embedded digits differently.  With 360 test images, the choice of the test images
     affects the accuracy more than the initial weights do.
     """
@@ -179,7 +179,7 @@ def gather(results):
 
 
 def claims(data):
-    """Return the claims on the mean test accuracy after the last epoch."""
+    """Return the claims about the mean test accuracy after the last epoch."""
     final = dict(zip(zip(data["task"].tolist(), data["followed"].tolist(),
                          strict=True),
                      data["test_accuracy"][:, :, -1].mean(axis=1), strict=True))

@@ -4,14 +4,14 @@ A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels
 readout always learns from its own error.  The hidden layers receive their error in one
 of five ways.  Backpropagation uses the transposed forward weights.  Feedback alignment
 sends the error from each layer to the layer below through fixed random weights.  Direct
-feedback sends the readout error to each hidden layer through fixed random weights.
-Event-driven random backpropagation uses the feedback weights of direct feedback, but
-its surrogate derivative is a boxcar and its input spikes are not filtered.  With local
+feedback alignment sends the readout error to each hidden layer through fixed random
+weights.  Event-driven random backpropagation also sends the readout error directly, but
+with a boxcar as surrogate derivative and with unfiltered input spikes.  With local
 errors, each hidden layer learns from the error of its own fixed random readout.  All
 rules start from the same initial weights.
 
 Backpropagation reaches a mean test accuracy of at least 0.88.  Compared with
-backpropagation, feedback alignment and direct feedback lose at most 0.1 in mean test
+backpropagation, both kinds of feedback alignment lose at most 0.1 in mean test
 accuracy, and local errors lose at most 0.15.  Event-driven random backpropagation
 ignores the neuron dynamics and the reset, and reaches a mean test accuracy of at least
 0.7 (chance is 0.1).  With longer training (--full), event-driven random backpropagation
@@ -49,7 +49,7 @@ RULES = ("backpropagation", "feedback alignment", "direct feedback",
 
 
 def jobs(size, seed, data):
-    """Return one training job for each rule, network depth and repeat."""
+    """Return one training job for each rule, network depth and repetition."""
     repeats, epochs = {"quick": (1, 2), "default": (3, 8), "full": (5, 20)}[size]
     runs = [(rule, 2) for rule in RULES] + [(RULES[0], 3), (RULES[-1], 3)]
     return [(learn, {"rule": rule, "layers": layers, "rate": 5e-3, "epochs": epochs,
@@ -141,7 +141,7 @@ def cosines(rule, weights, x, labels, fixed):
 
 
 def local_accuracy(run, labels, fixed):
-    """Return the test accuracy of the fixed random readout for each hidden layer."""
+    """Return the test accuracy of each hidden layer's fixed random readout."""
     return [losses.accuracy(lif.readout(recording.spikes, G, **NET.constants()),
                             labels, "sum")
             for recording, G in zip(run.hidden, fixed, strict=True)]
@@ -184,7 +184,7 @@ def learn(rule, layers, rate, epochs, batch, seed, repeat):
 
 
 def gather(results):
-    """Stack the curves of all repeats, separately for each number of hidden layers."""
+    """Stack the curves of all repetitions for each number of hidden layers."""
     def stacked(rule, layers, name):
         return [r[name] for r in results
                 if (str(r["rule"]), int(r["layers"])) == (rule, layers)]
@@ -236,7 +236,7 @@ LAYERS = (colours.SKY, colours.BLUE, colours.PURPLE)
 def plot(data, fig):
     """Plot the accuracies and the cosines.
 
-    The top row is for two hidden layers, and the bottom row for three.
+    Networks have two hidden layers in the top row, and three in the bottom row.
     """
     fig.set_size_inches(10, 7.4)
     axes = fig.subplots(2, 2, sharex=True)
@@ -255,7 +255,7 @@ def plot(data, fig):
 
 
 def _band(ax, curves, colour, first, **line):
-    """Plot the mean over all repeats, and a band from the minimum to the maximum."""
+    """Plot the mean over all repetitions and a band from minimum to maximum."""
     epochs = np.arange(first, first + curves.shape[1])
     ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

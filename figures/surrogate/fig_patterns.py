@@ -6,13 +6,13 @@ the mean accuracy over all seeds is at least 0.85.  The true derivative of a spi
 so the true gradient of the hidden layer is exactly 0.  With the true gradient, only the
 readout learns, and the mean accuracy is at most 0.62.
 
-If the membrane potential of a readout never exceeds its resting value 0, its maximum
-over time is 0.  If both readouts never exceed 0, the two classes tie.  As in the
-tutorial, a tie counts as class 0.  The gradient cannot resolve a tie, because the
-gradient is taken at the time of the maximum.  In a tie, this time precedes the first
-hidden spike, so no weight affects the readouts yet.  The accuracy of a seed therefore
-depends on the number of ties.  A further claim states the accuracy when each tie counts
-as half correct.
+If the membrane potential of a readout never exceeds the resting value 0, the maximum
+over time is 0.  If neither readout exceeds 0, the two classes tie.  As in the tutorial,
+a tie counts as class 0.  The gradient cannot resolve a tie, because the gradient is
+taken at the time of the maximum.  In a tie, the maximum precedes the first hidden
+spike, so no weight affects the maximum.  The accuracy of a seed therefore depends on
+the number of ties.  A further claim states the accuracy when each tie counts as half
+correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 A pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000
@@ -37,9 +37,9 @@ EXAMPLES, POINTS = 3, 50
 
 
 def task(seed, repeat):
-    """Sample the input spikes, the labels and the initial weights of a repeat.
+    """Sample the input spikes, the labels and the initial weights of a repetition.
 
-    The input spikes are of shape (T, B, 100), and the labels of shape (B,).
+    The input spikes have the shape (T, B, 100), and the labels have the shape (B,).
     """
     generator = seeds.rng(seed, "patterns", "task", repeat)
     rates = np.full((PATTERNS, SIZES[0]), RATE_HZ)

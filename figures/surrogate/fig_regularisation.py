@@ -9,9 +9,9 @@ than without the penalty.
 
 In the right panels, the hidden layer is silent before training.  The surrogate gradient
 alone makes the layer active, because the derivative of the fast sigmoid is nowhere 0.
-A lower-bound penalty on neurons that spike less than once per pattern makes the layer
-active faster.  After one epoch, the layer fires at least twice as many spikes with the
-lower-bound penalty as without it, in the mean over seeds.
+A lower-bound penalty acts on neurons that spike less than once per pattern.  With this
+penalty, the layer becomes active faster.  After one epoch, the mean number of hidden
+spikes is at least twice as high with the lower-bound penalty as without.
 
 This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst
 penalty for MNIST on an analog chip.  In [CB22], the accuracy is constant down to about
@@ -53,7 +53,7 @@ def task():
 
 
 def sweep(seed, repeat, strength, epochs):
-    """Train a network with a penalty on bursts; its coefficient is `strength`."""
+    """Train a network with a burst penalty that has the coefficient `strength`."""
     def penalty(spikes):
         value, dspikes = losses.burst(spikes)
         return strength * value, np.float32(strength) * dspikes

@@ -1,13 +1,13 @@
 """The true loss is a step function, and surrogate gradients still minimise it
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
-network.  The loss is evaluated on a line in weight space, through the initial and the
-trained hidden weights.  At 99 % or more of the points on this line, the true derivative
-of the loss is exactly 0, and the loss jumps between these points.  The module
-`refsnn.checks` defines a smooth network, the anchored network.  The true derivative of
-the anchored network equals the surrogate derivative: the difference is at most 1e-6 of
-the largest surrogate derivative.  With each of seven surrogates, training reduces the
-loss of the median network to less than half of its initial value.
+network.  The loss is evaluated on the line in weight space that passes through the
+initial and the trained hidden weights.  At 99 % or more of the points on this line, the
+true derivative of the loss is exactly 0, and the loss jumps between these points.  The
+module `refsnn.checks` defines a smooth network, the anchored network.  The true
+derivative of the anchored network differs from the surrogate derivative by at most 1e-6
+of the largest surrogate derivative.  With each of seven surrogates, training reduces
+the loss of the median network to less than half of its initial value.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All surrogate derivatives have the
 same peak value (1) and the same area (2/3 of the threshold).  Thus the surrogate
@@ -94,7 +94,7 @@ def gradient(W1, W2, x, target, names):
 
 
 def task(seed, repeat):
-    """Sample the input, the weights and the target of a repeat.
+    """Sample the input, the weights and the target of a repetition.
 
     The function returns the first random candidate that meets two conditions.  Each
     neuron of teacher and student fires 1 to 15 spikes, and the loss exceeds 50 / s.

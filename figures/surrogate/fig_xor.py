@@ -8,10 +8,10 @@ first-spike-time loss.  The second method uses non-leaky neurons that spike once
 the exact gradient of their spike times.  Each method learns all four patterns with at
 least half of 20 seeds.
 
-A run is a success if, after the last training step, the correct output neuron spikes
-strictly before the other output neuron, or alone, for all four patterns.  Success rates
-are computed over all seeds.  For each method, the run with the smallest final loss is
-shown.
+A run is a success if the trained network classifies all four patterns correctly: the
+correct output neuron spikes, and the other output neuron spikes strictly later or
+not at all.  Success rates are computed over all seeds.  For each method, the run
+with the smallest final loss is shown.
 
 This figure corresponds to [NMZ19] fig. 7, and its spike-time method follows [M17].
 """
@@ -54,7 +54,7 @@ def inputs():
 
 
 def surrogate(seed, repeats, epochs):
-    """Train all repeats together as one ensemble, with the surrogate gradient."""
+    """Train all repetitions together as one ensemble, with the surrogate gradient."""
     W = [np.stack(layer) for layer in zip(*(
         _start(seeds.rng(seed, "xor", "surrogate", r), 0.35, 0.25)
         for r in range(repeats)), strict=True)]
@@ -102,14 +102,14 @@ def _first(spikes):
 
 
 def _losses(times, scale_s):
-    """Return the loss of each repeat, as defined by `spike_time.cross_entropy`."""
+    """Return the loss of each repetition, as defined by `spike_time.cross_entropy`."""
     late = STEPS * DT_S
     return [spike_time.cross_entropy(each, LABELS, scale=scale_s, late=late)[0]
             for each in times]
 
 
 def exact(seed, repeats, epochs):
-    """Train the repeats one after another, with the exact gradient of the spike times.
+    """Train one repetition after another, with the exact gradient of the spike times.
     """
     runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs)
             for r in range(repeats)]

@@ -1,9 +1,9 @@
 """Train spiking networks with `refsnn.lif`.
 
-A network is a list of weight arrays.  The last array belongs to the leaky readout,
-and each other array to one hidden LIF layer.  `Net` holds the constants of all
-layers.  All computations run in the dtype of the weights; float32 is faster than
-float64.
+A network is a list of weight arrays.  The last array holds the weights of the
+leaky readout.  Each other array holds the weights of one hidden LIF layer.  `Net`
+holds the constants of all layers.  All computations run in the dtype of the
+weights; float32 is faster than float64.
 
     net = lif_training.Net(alpha, beta, through_reset=False)
     weights = lif_training.initial(generator, (256, 100, 10), scale, np.float32)
@@ -40,14 +40,14 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the hidden-layer recordings, and the readout potentials (T, B, k)."""
+    """Hold the recordings of hidden layers, and the readout potentials (T, B, k)."""
 
     hidden: list
     record: np.ndarray
 
 
 class Scores(NamedTuple):
-    """Hold loss, accuracy, and the mean spikes per pattern of each hidden layer."""
+    """Hold loss, accuracy, and mean spike count per pattern of each hidden layer."""
 
     loss: float
     accuracy: float
@@ -122,9 +122,9 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
     """Train a network; return its weights and the mean training loss of each epoch.
 
     batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
-        each epoch.  With None, each step uses all patterns in their given order.
+        each epoch.  If `batch` is None, each step uses all patterns in the given order.
     penalty : function that maps the spikes (T, B, n) of a hidden layer to
-        (value, dspikes), which are added to the loss and to its derivative.
+        (value, dspikes), which are added to the loss and to the derivative of the loss.
     gradient : function that replaces `gradients` and takes the same arguments.
     after_epoch : function that is called with (epoch, weights) after each epoch.
     """

@@ -19,8 +19,8 @@ The fast sigmoid, dS/dU = 1 / (k |U - threshold| + 1)^2, gives psi = dS/du,
 
     psi[t] = threshold c^2 / (|u[t] - 1| + c)^2,  c = 1/(k threshold)  (7)
 
-Derivation.  Let dA be the total derivative dL/dA.  The readout filters
-    W_out S, so the filter (5)-(6), applied to dout in reversed time, gives
+Derivation.  Let dA be the total derivative dL/dA.  Eqs. (5) and (6) filter
+    W_out S.  The same filter, applied to dout in reversed time, gives
     dR[t+1].  The chain rule, applied to (2)-(4), gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
@@ -39,8 +39,8 @@ Derivation.  Let dA be the total derivative dL/dA.  The readout filters
     v[t+1] = z[t] - beta^-(t-s+1) S[t]     reset="subtract"         (16)
     v[t+1] = z[t] (1 - S[t])               reset="zero"             (17)
 
-    The readout is linear.  A block is therefore one matrix product, where
-    K holds the responses of (5)-(6) to unit inputs and unit states:
+    The linear readout of a block is one matrix product.  The matrix K
+    holds the responses of (5)-(6) to unit inputs and unit states:
 
     (out[s:s+c+1], R[s+c]) = K (W_out S[s:s+c], out[s], R[s])       (18)
 Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
@@ -66,14 +66,14 @@ from scipy.linalg import blas
 
 __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 
-BLOCK = 2**18           # floats per training block, which fit the cache
+BLOCK = 2**18           # floats per training block; the block fits the cache
 EVENT_BLOCK = 2**21     # floats per inference block, for one matrix product
 RANGE = 1e9             # largest ratio v / u or y / I in a block
 WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
 
 class Tape(NamedTuple):
-    """Hold the record of a simulation, and its buffers."""
+    """Hold the recording of a simulation, and buffers for `gradients`."""
     mem: np.ndarray             # (T, B, n) u; S = 1 where u > 1
     blocks: list
     weights: tuple
@@ -103,7 +103,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
         Number of steps T, required if x is sparse.
     work : Tape, optional
         Tape of an earlier simulation of the same size.  The new simulation
-        overwrites the arrays and `out` of the earlier one.
+        overwrites the arrays and the `out` of this tape.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def _hidden(tape):
 
 
 def _readout(record, alpha, beta):
-    """Replace the readout input (T, B, k) by the readout potential, in place."""
+    """Replace the readout input by the readout potential, in place."""
     syn, mem, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -174,7 +174,7 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Split the input into matrices (c B, m), one for each block of c steps."""
+    """Split the input into matrices of shape (c B, m), one for each block."""
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
@@ -183,7 +183,7 @@ def _blocks(x, B, c, dtype):
 
 
 def _aligned(shape, dtype):
-    """Return zeros aligned to 64 bytes, for fast vectorised code."""
+    """Return an array of zeros, aligned to 64 bytes for fast vectorised code."""
     raw = np.zeros(math.prod(shape) * dtype.itemsize + 64, np.uint8)
     return np.ndarray(shape, dtype, raw, -raw.ctypes.data % 64)
 
@@ -206,8 +206,8 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     steepness : float
         Steepness k of the fast sigmoid, per unit of U.
     dspikes : (T, B, n) float, optional
-        Derivative of the loss with respect to the hidden spikes.  For a
-        derivative constant in time, `np.broadcast_to` saves memory.
+        Derivative of the loss with respect to the hidden spikes.  If this
+        derivative is constant in time, `np.broadcast_to` saves memory.
 
     Returns
     -------
@@ -307,7 +307,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Apply eqs. (13)-(17).  Return W_out S (T, B, k), and the final y and v."""
+    """Apply eqs. (13)-(17).  Return W_out S of all steps, and the final y and v."""
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -376,7 +376,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _constants(least, dtype, *values):
-    """Check the constants of the model; use `_arrays` only for unusual values."""
+    """Check the constants quickly, or by `_arrays` if they are not plain."""
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
@@ -386,7 +386,7 @@ def _constants(least, dtype, *values):
 
 
 def _input(x, m, steps):
-    """Check the input and return `x`, T and B; the caller detects NaN in `x`."""
+    """Check the input `x`, except for NaN.  Return `x`, T and B."""
     if sparse.issparse(x):
         B = _batch(x, m, steps)
         return x, x.shape[0] // B, B
@@ -399,7 +399,7 @@ def _input(x, m, steps):
 
 
 def _batch(x, m, steps):
-    """Check the sparse events and return B; the caller detects NaN in `x`."""
+    """Check the sparse events `x`, except for NaN.  Return B."""
     if type(steps) is not int or steps < 1:
         steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \

@@ -5,11 +5,11 @@ The network is a tanh network with inputs x and states h,
 
     h[t] = tanh(W x[t] + V h[t-1])
 
-RTRL propagates the influence matrix M[t] = dh[t]/dtheta of the weights
-theta = [W | V] from M[-1] = 0 on.  Row i of theta holds the c weights into
-neuron i, with c = m + n.  Column i c + j of M belongs to theta_ij.  Each
-weight directly affects one neuron only.  Therefore, the n x (n c) matrix
-D(z) has z_j in row i, column i c + j, and 0 elsewhere:
+RTRL starts from M[-1] = 0 and computes, step by step, the influence matrix
+M[t] = dh[t]/dtheta of the weights theta = [W | V].  Row i of theta holds
+the c weights into neuron i, with c = m + n.  Column i c + j of M belongs
+to theta_ij.  Each weight directly affects one neuron only.  Therefore, the
+n x (n c) matrix D(z) has z_j in row i and column i c + j, and 0 elsewhere:
 
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1]))     (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
@@ -59,7 +59,7 @@ def step(M, x, before, h, V, out=None):
     V : (n, n) float
         Recurrent weights.  The result has the dtype of V.
     out : (B, n, n (m + n)) float, optional
-        Buffer for the result.  It must not share memory with an argument.
+        Buffer for the result, which must not share memory with an argument.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, c):
-    """Return a view of the entries of `M` that D changes, from neuron `first` on."""
+    """Return a view of the entries of `M` to which D is added."""
     k = M.shape[1] // c
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
@@ -133,8 +133,8 @@ def gradient(x, V, h, dh, h0=None):
 
 
 def _block(J, slope, z, q, first):
-    """Return the gradient (2) of one sequence for the weights into some neurons,
-    from neuron `first` on."""
+    """Return the gradient (2) of one sequence with respect to the weights into
+    some neurons, the first of which is `first`."""
     (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
     M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
@@ -152,8 +152,8 @@ def _block(J, slope, z, q, first):
 
 
 def _fit(*pairs):
-    """Return True if all arrays have the paired shapes, one dtype and a finite
-    sum of squares.  This test is faster than `_arrays`."""
+    """Return True if each array has the shape in its pair, one common dtype
+    and a finite sum of squares.  This test is faster than `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -175,7 +175,7 @@ def _buffer(out, shape, dtype, others):
 
 
 def _unread(name, value, shape, dtype):
-    """Return `value` as an array; check its shape and dtype, not its entries."""
+    """Return `value` as an array.  Only the shape and the dtype are checked."""
     a = np.asarray(value)
     if a.shape != shape or a.dtype != dtype:
         raise ValueError(f"{name} is {a.dtype} {a.shape}: must be {dtype} {shape}")

@@ -3,9 +3,9 @@ r"""This module computes Adam and synaptic intelligence in one memory pass.
 
 In large networks, memory bandwidth limits the speed of Adam, the path
 integral and the penalty gradient.  This module computes all three in one
-loop over blocks of the parameters that fit the cache.  Let g be the
-gradient of the task loss, theta the parameters, c the penalty coefficient,
-and t = 1, 2, ... the step.  Then
+loop over parameter blocks that fit the cache.  Let g be the gradient of
+the task loss, theta the parameters, c the penalty coefficient, and t = 1,
+2, ... the step.  Then
 
     G = g + 2 c importance (theta - anchor)              (1)  [ZPG17] eq. 4
     m = beta1 m + (1 - beta1) G                          (2)  [KB15] alg. 1
@@ -16,11 +16,11 @@ and t = 1, 2, ... the step.  Then
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
 Derivation.  In (4), the numerator and the denominator of Adam's update are
-    multiplied by s, so that v needs no pass for the bias correction.
+    multiplied by s, so that the bias correction needs no pass over v.
 Exact.  Up to rounding, a step equals `optimisers.adam` with the gradient G
     of (1), followed by `si.accumulate` with Adam's update.
 Cost.   Each step reads the gradient twice and all other arrays once, and
-    writes all updated arrays once.  Two blocks are the only extra memory.
+    writes all updated arrays once.  The extra memory is two blocks.
 Departures.  Parameters, path integral and state are updated in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
@@ -38,7 +38,7 @@ BLOCK = 2**17           # bytes per block; five blocks fit the cache
 
 
 class State(NamedTuple):
-    """Hold the state of Adam, with lists of one array for each parameter array."""
+    """Hold the state of Adam; each list has one array for each parameter array."""
     step: int                   # t, number of completed steps
     mean: List[np.ndarray]      # m
     scale: List[np.ndarray]     # v
@@ -86,7 +86,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         Fields of an `si.State`.  The path integral is updated in place.  Pass
         both the importance and the anchor, or neither.
     strength : float
-        Coefficient c >= 0, the `factor` times the `strength` of `si.Settings`.
+        Coefficient c >= 0, the product factor * strength of `si.Settings`.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(arrays, t, adam, c):
-    """Apply eqs. (1)-(6) in place; return a sum of squares to detect NaN."""
+    """Apply eqs. (1)-(6) in place.  Return a sum of squares that reveals NaN."""
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s
@@ -193,14 +193,14 @@ def _numbers(theta, *numbers):
     rate, beta1, beta2, eps, strength = numbers
     if {*map(type, numbers)} == {float} and 0 <= rate < math.inf and 0 <= beta1 < 1 \
             and 0 <= beta2 < 1 and least <= eps < math.inf and 0 <= strength < math.inf:
-        return numbers          # this test is 20 us faster than `_arrays`
+        return numbers          # 20 microseconds faster than `_arrays`
     return _arrays("rate () in [0, inf), beta1 () in [0, 1), beta2 () in [0, 1), "
                    f"eps () in [{least}, inf), strength () in [0, inf)", *numbers,
                    dtype=np.float64)
 
 
 def _apart(written, read):
-    """Refuse arrays that are updated and share memory with another array."""
+    """Raise an error if an updated array shares memory with another array."""
     spans = sorted((a.__array_interface__["data"][0], a.nbytes, name, flag)
                    for group, flag in ((written, True), (read, False))
                    for name, arrays in group.items() for a in arrays)
@@ -214,7 +214,7 @@ def _apart(written, read):
 
 
 def _finite(gradient):
-    """Refuse a gradient if the square of an entry is NaN or infinite."""
+    """Raise an error if the square of a gradient entry is NaN or infinite."""
     for i, a in enumerate(gradient):
         flat = a.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -22,9 +22,9 @@ product of psi and the input trace, both delayed by `delay`.  The update is
     m = dt sum_t e[t] (alpha*p)[t]
         - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
 
-where rho is a coefficient, z_i is an exponential trace of S_i, and zeta is
-z_i^exponent, z_i^exponent e^2, or z_i^exponent where |e| dt >= 1e-7 and 0
-elsewhere.  With drive="published", the first sum has a constant factor.
+where rho is a coefficient, and z_i is an exponential trace of S_i.  Three
+options are zeta = z_i^exponent, this power times e^2, or this power where
+|e| dt >= 1e-7, else 0.  drive="published" adds a factor to the first sum.
 
 Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
     g[s] = sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time.
@@ -37,10 +37,10 @@ Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
 
     Each input spike adds one row of zbar.  The final synaptic states of
     the block are sums as in (7), with other coefficients in place of g.
-Exact.  The results equal those of superspike.py up to rounding.
+Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   The time is O(T B n), plus O(n) for each input spike and O(B n m)
     for each block.  The memory is O(T B n + B n m).
-Departures.  The departures are the same as in superspike.py.
+Departures.  See superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -60,7 +60,7 @@ WIDE = 64       # number of columns from which a loop is faster than lfilter
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of one time step, by default of dt = 0.1 ms."""
+    """Hold the coefficients of one time step; the defaults are for dt = 0.1 ms."""
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -97,7 +97,7 @@ class State(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Hold the activity of the neurons, and their input in sparse form."""
+    """Hold the activity of the neurons, and the sparse input."""
     spikes: np.ndarray              # (T, B, n)
     mem: np.ndarray                 # (T, B, n) V, before the reset
     psi: np.ndarray                 # (T, B, n) at most 1
@@ -113,7 +113,7 @@ def rest(k, B, n, m, dtype=np.float64):
     Parameters
     ----------
     k, B, n, m, dtype
-        `k` as for `forward`, and the others as for `superspike.rest`.
+        `k` as for `forward`, and other arguments as for `superspike.rest`.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def forward(k, state, W, x):
     Returns
     -------
     State
-        State with new `syn`, `mem` and `held`, and the other fields as before.
+        State with new `syn`, `mem` and `held`; other fields are unchanged.
     Block
         Activity and input of this block.
     """
@@ -191,7 +191,7 @@ def _packed(x, B, m, dtype):
 
 
 def _membranes(k, state, current):
-    """Return U before the reset, spikes, final `mem` and `held` of a block."""
+    """Return U before the reset, the spikes, and the final `mem` and `held`."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held, beta = state.mem.ravel(), state.held.ravel(), k.mem
     free = (held == 0).astype(current.dtype)
@@ -249,7 +249,7 @@ def accumulate(k, state, W, block, signal):
     Parameters
     ----------
     k, state, W, block
-        `k` and `W` as for `forward`, and the results of `forward`.
+        `k` and `W` as for `forward`; `state` and `block` from `forward`.
     signal : (T, B, n) float
         As for `superspike.accumulate`, at all steps of the block.
 
@@ -310,15 +310,15 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, c):
-    """Return the derivatives of sum_t weights[t] y[t], where y is the output of
-    filter (4), with respect to the input s and the initial z and y."""
+    """Let L be the sum of weights[t] y[t] for the output y of filter (4).
+    Return the derivatives of L with respect to s and the initial z and y."""
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
     return back[::-1], a * z + c * y, b * y
 
 
 def _response(a, b, c, T, dtype):
-    """Return z and y (T + 1, 1, 1) of filter (4) for a unit impulse."""
+    """Return z and y of filter (4) for a unit impulse, of shape (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0] = 1
     z = _lowpass(impulse, a, zero)
@@ -326,7 +326,7 @@ def _response(a, b, c, T, dtype):
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return dt sum_t zeta[t] and the final trace z_i, both (B, n)."""
+    """Return the sum of zeta in eq. (5), times dt, and the final trace z_i."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]

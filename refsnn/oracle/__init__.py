@@ -13,12 +13,12 @@ RESULTS.npz`.  In Python, call the following functions:
     files.write(folder), files.read(path)  write golden vectors, read results
 
 The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
-`bptt_dyadic_detached` are exact in float32; use them for C++ and hardware.
+`bptt_dyadic_detached` are exact in float32, for use with C++ and hardware.
 
 Align time as follows, or no result will match.  Step 0 is the resting
-state.  Input x[t] enters the current at t + 1 and the membrane at t + 2,
-and mem[t] determines spikes[t].  If your tool uses other conventions,
-`identify` names them, for example "as norse, but reset one step late".
+state.  Input x[t] enters the current at step t + 1 and the membrane at
+step t + 2, and mem[t] determines spikes[t].  `identify` names the
+conventions of other tools, such as "as norse, but reset one step late".
 
 The dict `registry.REGISTRY` names all golden vectors and the functions
 that build them.  The modules of this package import `refsnn` and each

@@ -1,16 +1,17 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
 """This module checks results against golden vectors and names mistakes.
 
-`check` compares results without access to the code that computed them.  If
+`check` compares results without access to the code behind the results.  If
 a result is wrong, `check` reports which known mistake gives the same
 values.  `check_gradient` tests a function on many random networks and
 reports the smallest network for which the function fails.
 
-Relative to the largest correct entry, the tolerance is 1e-9 for float64
-results and 1e-4 for float32 results.  Spikes, counts and all outputs of
-exact golden vectors must be equal.  All-zero results are rejected, and so
-are results that ignore an option.  A golden vector is rejected if it has
-no spikes, if an output is all zero, or if a known mistake has no effect.
+The tolerance is 1e-9 of the largest correct value for float64 results,
+and 1e-4 of it for float32 results.  Spikes, counts and all outputs of
+exact golden vectors must equal the correct values.  All-zero results are
+rejected, and so are results that ignore an option.  A golden vector is
+rejected if it has no spikes, if an output is all zero, or if a known
+mistake has no effect.
 """
 
 import itertools
@@ -47,7 +48,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Return golden vectors, each verified to detect its known mistakes.
+    """Return golden vectors that are verified to detect their known mistakes.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -188,7 +189,7 @@ def _unseen(vector):
 
 
 def _alive(vector):
-    """Return a golden vector, or raise an error if it cannot detect mistakes."""
+    """Return a golden vector, or raise an error if it misses a known mistake."""
     why = _flaw(vector)
     if not why and _unseen(vector):
         why = f"blind: mutants {_unseen(vector)} change nothing"
@@ -246,7 +247,7 @@ def _verdict(vector, name, given, rtol):
 
 
 def _cause(vector, name, found, given, rtol):
-    """Name a known mistake or a transformation with the same wrong result."""
+    """Name a known mistake or a transformation that gives the same wrong result."""
     def equals(mutant, key, value):
         return _same(value, mutant.outputs.get(key, vector.outputs[key]),
                      vector.exact or key in COUNTED, rtol)
@@ -270,7 +271,7 @@ def _cause(vector, name, found, given, rtol):
 
 
 def _changes(right):
-    """Yield the name and the result of simple transformations of an array."""
+    """Yield simple transformations of an array, each with its name."""
     if right.ndim == 2 and right.shape[0] == right.shape[1]:
         yield "transposed", right.T
     if right.ndim == 3:
@@ -318,8 +319,8 @@ def check_gradient(rule, function, examples=60):
         If a result of the function is wrong.  The message describes the
         smallest network and any known mistake that gives the same result.
     ValueError
-        If the outputs of a mutant are correct for all tested networks; a
-        larger value of `examples` then helps.
+        If a known mistake gives correct outputs for all tested networks.  In
+        this case, increase `examples`.
     """
     sized = sorted(name for name, entry in REGISTRY.items() if entry.size)
     if rule not in sized:
@@ -363,7 +364,7 @@ def check_gradient(rule, function, examples=60):
 
 
 def _network(rule, n, m, B, T, seed):
-    """Build a golden vector for a random network, and allow a tolerance."""
+    """Build a golden vector for a random network, to compare with a tolerance."""
     return _build(rule, (seed, T, B, m, n))._replace(exact=False)
 
 
@@ -378,8 +379,8 @@ def _fault(vector, function):
 
 def _smallest(rule, function, found):
     """Return n, m, B, T and seed of the smallest network with wrong results.
-    The search tries five seeds for each size, first varies n, m and B at the
-    largest T, and then varies T.  Results are wrong for the sizes `found`."""
+    The search tries five seeds for each size.  It varies n, m and B first, at
+    the largest T, and then T.  Results are wrong for the network `found`."""
     def fails(*sizes):
         vector = _network(rule, *sizes)
         return not _flaw(vector) and bool(_fault(vector, function))

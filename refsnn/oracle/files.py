@@ -2,8 +2,8 @@
 """This module writes golden vectors to files and reads results from files.
 
 `write` creates a folder with one uncompressed .npz file for each golden
-vector.  The file vectors.json describes the contents.  `read` loads
-results from a file that may be truncated, malicious or too large.  `read`
+vector.  The file vectors.json describes the arrays.  `read` loads results
+from a file that may be truncated, malicious or too large.  `read`
 unpickles nothing, and checks array sizes before it allocates memory.
 """
 
@@ -121,7 +121,8 @@ def read(path):
     Parameters
     ----------
     path : str
-        Path of a file with at most 1000 real arrays and 100 MB, also unpacked.
+        Path of a file with at most 1000 real arrays.  The file and its
+        unpacked arrays must not exceed 100 MB.
 
     Returns
     -------

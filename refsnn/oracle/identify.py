@@ -10,9 +10,9 @@ that matches the recording is called a member:
     |simulated mem - mem| <= rtol max |mem|; also syn, gradients      (2)
 
 The recording does not distinguish between the members.  For each further
-member, the report names a probe (a test input) that distinguishes it from
-the first member.  If there is no member, the report names the candidate
-with the largest t, and among equal t with the fewest differences:
+member, the report names a probe (a test input) that distinguishes this
+member from the first member.  If no candidate matches, the report names
+the candidate with the largest t (at equal t, with the fewest differences):
 
     t = first step at which (1) or (2) fails                          (3)
 
@@ -27,10 +27,11 @@ Derivation.  Some conventions have an effect for special inputs only.  In a
     type of reset, and inhibition reveals a floor.  Only gradients reveal a
     detached reset.  Membrane potentials distinguish an input delay from an
     output delay, but spikes do not.
-Exact.  All matching presets are members.  If presets match, conventions
-    are changed in these presets only.  Otherwise, all presets are changed.
+Exact.  All matching presets are members.  If presets match, only these
+    presets are varied.  Otherwise, all presets are varied.
 Cost.   For p presets and v values of all axes together, at most p (1 + v)
-    simulations run, plus at most six for each pair of member and probe.
+    simulations run.  Each pair of member and probe adds at most six
+    simulations.
 Departures.  Steps that change two conventions of a preset are not tested.
 """
 
@@ -46,7 +47,7 @@ __all__ = ["Candidate", "Parting", "Probe", "Report", "Tools", "identify", "prob
 
 STEPS = 13              # time steps of a probe
 QUANTITIES = ("syn", "mem", "spikes")       # in causal order
-WORDS = {       # axis: value: how a recording with this value differs from a preset
+WORDS = {       # for each axis and value: how a recording differs from a preset
     "decay": {"exact": "decays are exp(-dt/tau)", "euler": "decays are 1 - dt/tau"},
     "synapse": {"none": "no synaptic filter",
                 "first": "current decays before input is added and it is read",
@@ -115,7 +116,7 @@ class Tools(NamedTuple):
 class Report(NamedTuple):
     """Hold the conventions that a recording follows."""
     members: list       # candidates that match the recording, presets first
-    apart: dict         # probe that tells each further member from the first, or ""
+    apart: dict         # probe that tells each other member from the first, or ""
     nearest: Candidate  # the closest candidate if none matches, else None
     parting: Parting    # first difference of `nearest` from the recording
     text: str
@@ -161,7 +162,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Returns
     -------
     Report
-        Members and the probes that distinguish them, or the nearest candidate.
+        Members, and probes that distinguish members, or the nearest candidate.
     """
     x, W = conventions._arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
     rows = _recorded(recording, (*x.shape[:2], len(W)))
@@ -326,7 +327,7 @@ def probes(alphas, betas, threshold=1.0):
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
-    A probe drives one neuron with weight 1.  The samples of its batch differ
+    A probe drives one neuron with weight 1.  The samples of the batch differ
     in input amplitude.  Rounding destroys ties.  If your tool permits, set the
     leak to 0, and use decay factors that are exact in binary.
 

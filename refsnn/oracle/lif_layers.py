@@ -78,7 +78,7 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
             step, p["x"], p["W"], V, threshold=p["threshold"], **taus))
 
     spikes = np.zeros((T, B, n))
-    for _ in range(T):                              # until the spikes are consistent
+    for _ in range(T):                              # step t is final after t + 1 runs
         late = lif.simulate(p["x"], p["W"], p["V"], reset_spikes=delayed(spikes),
                             **_constants(p))
         spikes = late.spikes
@@ -96,7 +96,8 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
 
 def _recorded(p, seed, dyadic=False):
     """Simulate the layer of a problem.  Return the problem, the recording, the
-    surrogate derivative, the loss and the derivative with respect to spikes."""
+    surrogate derivative, the loss, and the derivative of the loss with respect
+    to the spikes."""
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
     p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3).astype(float)
     p["steepness"] = 0.5 if dyadic else LEVELS["steepness"]

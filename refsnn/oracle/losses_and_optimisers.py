@@ -15,7 +15,7 @@ def _surrogates():
     right = {key: f(v, k)[1] for key, f in surrogates.SURROGATES.items()}
     peaks = {"sigmoid": k / 4, "triangle": k, "gaussian": k / (2 * np.pi) ** 0.5,
              "arctan": k / np.pi, "slayer": k / 2, "boxcar": k / 2,
-             "fast_sigmoid": k / 2}                 # peaks at unit area
+             "fast_sigmoid": k / 2}                 # peaks of curves with unit area
     wrong = {
         "surrogate without +1": {"fast_sigmoid": z ** -2.0},
         "square forgotten: 1/(1 + z)": {"fast_sigmoid": 1 / (1 + z)},

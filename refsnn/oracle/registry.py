@@ -2,11 +2,11 @@
 """This module lists all golden vectors and the functions that build them.
 
 `check.vectors` calls these functions with the arguments (*size,
-**options).  The tuple `size` is (seed, T, B, m, n), with T steps, B
-samples, m inputs and n neurons, or () for a problem of fixed size.  Each
-function returns a description, the inputs, the correct outputs, and a dict
-of mistakes.  A key of this dict is the name of a mistake, or a pair of the
-name and a public source.  Its value holds the outputs that change.
+**options).  The tuple `size` is (seed, T, B, m, n) for T steps, B samples,
+m inputs and n neurons.  For a problem of fixed size, `size` is empty.
+Each function returns a description, the inputs, the correct outputs, and a
+dict of mistakes.  A key of this dict is the name of a mistake, or a pair
+of the name and a public source.  The value holds the outputs that change.
 """
 
 from collections.abc import Callable

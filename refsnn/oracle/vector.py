@@ -20,14 +20,14 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """Hold a known mistake and the outputs that it changes."""
+    """Hold a known mistake and the outputs that the mistake changes."""
     name: str
     seen: str           # public source of the mistake, or ""
     outputs: dict
 
 
 class Vector(NamedTuple):
-    """Hold a golden vector: a problem, its correct outputs and its mutants."""
+    """Hold a problem, its correct outputs, and the outputs of known mistakes."""
     name: str
     text: str           # description of the problem
     inputs: dict
@@ -37,7 +37,7 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Sample random multiples of 1/64 in [0, 1), equal in all NumPy versions.
+    """Sample multiples of 1/64 in [0, 1), the same in all NumPy versions.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
