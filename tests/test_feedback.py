@@ -132,6 +132,14 @@ def test_local_losses_are_those_of_a_readout(drawn, k):
     np.testing.assert_allclose(e, dy @ G, rtol=RTOL, atol=RTOL * abs(e).max())
 
 
+def test_logits_of_a_thousand_do_not_overflow():
+    """Expect a loss of 1,000 for the wrong class, and 0 for the right class."""
+    spikes, G = np.full((1, 2, 1), 1000.0), np.array([[1.0], [0.0]])
+    loss, e = feedback.local_cross_entropy(spikes, G, np.array([1, 0]))
+    assert loss == 500 and e.ravel().tolist() == [0.5, 0]
+
+
+
 def test_event_driven_random_backpropagation_by_hand():
     """Test one event with the boxcar 1 and the error 2 at step 1: dW = 2."""
     x = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1)
