@@ -4,14 +4,18 @@ r"""This module implements adaptive LIF (ALIF) neurons and e-prop.
 The threshold of an ALIF neuron rises with each spike of the neuron and
 then decays slowly.  A neuron has a synaptic current I, a membrane
 potential U, an adaptation A and spikes S.  H is the step function, and
-b[t] is 0 for refractory neurons and 1 otherwise.  The initial state is
-I[0] = U[0] = A[0] = 0.  One step is
+b[t] is 0 for refractory neurons and 1 otherwise.  One step is
 
     S[t] = b[t] H(U[t] - adaptation A[t] - threshold)    (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
     U[t+1] = beta U[t] + gain I[t] - threshold S[t]      (3)  [BSS20]
     A[t+1] = rho A[t] + S[t]                             (4)  [BSS20]
     refractory=k: b[t] = 0 if any of S[t-k .. t-1] is 1 else 1   (5)
+
+A simulation starts from rest, I[0] = U[0] = A[0] = 0, or from a given
+state.  The state at step T consists of I[T], U[T], A[T] and the spikes of
+the last k steps.  A run records the steps 0 to T - 1 and returns the state
+at step T, from which the next run continues.
 
 Let psi be the surrogate derivative of H; psi is 0 where b is 0.  Let
 theta_ij be the weight from signal z_j (x_j or S_j) to neuron i.  The
@@ -37,12 +41,31 @@ Derivation.  Let h = [I, U, A] and a = adaptation.  In (10), psi is taken
     The derivative M[t] of h[t] with respect to the weights obeys M[t] =
     J[t] M[t-1] + F[t].  Eqs. (6)-(9) omit the four terms of J that contain
     V or threshold.  Without these terms, u_j is equal for all i.
+
+    The constants of neuron i add six columns to F.  By (1), dS_i/da_i =
+    -psi_i A_i and dS_i/dthreshold_i = -psi_i.  With the right-hand sides
+    at step t - 1, the columns are
+
+    F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
+          dU_i[t]/dbeta_i = U_i,   dU_i[t]/dgain_i = I_i             (13)
+          d[I_k, U_i, A_i][t]/dthreshold_i =
+              [-V_ki psi_i, threshold_i psi_i - S_i, -psi_i]         (14)
+          d[I_k, U_i, A_i][t]/da_i =
+              [-V_ki psi_i, threshold_i psi_i, -psi_i] A_i           (15)
+
+    For one number shared by all neurons, the columns are summed.  If the
+    loss depends on spikes, the caller adds two direct terms, summed over
+    steps and batch: -psi_i dspikes_i to dL/dthreshold_i and -psi_i A_i
+    dspikes_i to dL/da_i.  `through_recurrence=False` omits the terms with
+    V psi, and `through_reset=False` omits those with threshold psi.  The
+    gradient is then exact for a simulation in which recorded spikes drive
+    these paths.
 Approximate.  `linearise` and `credit` are exact for dS/dU := psi.  The
     mask b is a recorded value.  `gradient` omits the paths through V and
     through the reset.  It is exact for a simulation in which recorded
     spikes drive these two paths.
-Cost.   `step` takes O(B n c) time and memory for c signals.  `linearise`
-    takes O(T B n p) time and memory for p = n c weights.
+Cost.   `trace_step` takes O(B n c) time and memory for c signals.
+    `linearise` takes O(T B n p) time and memory for p parameters.
 Departures.  [BSS20] has no synaptic current; alpha = 0 gives the neuron
     model of [BSS20] with an additional delay of one step.  [BSS20] filters
     e with the dynamics of the readout, as does `sparse_rtrl.readout_step`.
@@ -59,15 +82,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Recording", "Traces", "credit", "eligibility", "gradient", "linearise",
-           "simulate", "step"]
+__all__ = ["Recording", "State", "Traces", "credit", "eligibility", "gradient",
+           "linearise", "run", "simulate", "step", "trace_step"]
 
-LAYER = ("W (n, m*) float, x (T, B, m*), V? (n, n), alpha (n?) in [0, 1), "
-         "beta (n?) in [0, 1), rho (n?) in [0, 1), adaptation (n?) in [0, inf), "
-         "gain (n?) in (0, inf), threshold (n?) in (0, inf)")
+NEURONS = ("V? (n, n), alpha (n?) in [0, 1), beta (n?) in [0, 1), rho (n?) in [0, 1), "
+           "adaptation (n?) in [0, inf), gain (n?) in (0, inf), "
+           "threshold (n?) in (0, inf)")
+LAYER = "W (n, m*) float, x (T, B, m*), " + NEURONS
 TRACES = ("alpha () in [0, 1), beta () in [0, 1), gain () in (0, inf), "
           "rho (n?) in [0, 1), adaptation (n?) in [0, inf)")
 RECORDED = "recording.spikes (T*, B*, n*), recording.blocked (T*, B*, n*) in {0, 1}"
+STATES = "recording.syn (T, B, n), recording.mem (T, B, n), recording.adapted (T, B, n)"
 
 
 class Recording(NamedTuple):
@@ -77,6 +102,17 @@ class Recording(NamedTuple):
     adapted: np.ndarray
     spikes: np.ndarray
     blocked: np.ndarray         # bool, True where b is 0
+
+
+class State(NamedTuple):
+    """Hold I, U, A and the spikes of the last `refractory` steps.
+
+    If `spikes` is None, the neurons did not spike in these steps.
+    """
+    syn: np.ndarray             # (B, n)
+    mem: np.ndarray             # (B, n)
+    adapted: np.ndarray         # (B, n)
+    spikes: np.ndarray = None   # (refractory, B, n), the oldest step first
 
 
 class Traces(NamedTuple):
@@ -121,40 +157,112 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     -------
     Recording
     """
-    W, x, V, alpha, beta, rho, a, gain, threshold, mask, resets, sent, refractory = \
-        _arrays(LAYER + ", blocked? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
-                "recurrent_spikes? (T, B, n), refractory () int in [0, inf)", W, x, V,
-                alpha, beta, rho, adaptation, gain, threshold, blocked, reset_spikes,
-                recurrent_spikes, refractory)
+    options = {"blocked": blocked, "reset_spikes": reset_spikes,
+               "recurrent_spikes": recurrent_spikes}
+    return run(x, W, V, alpha=alpha, beta=beta, rho=rho, adaptation=adaptation,
+               gain=gain, threshold=threshold, refractory=refractory, spike=spike,
+               **options)[0]
+
+
+def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
+        threshold=1.0, refractory=0, spike: Callable = None, blocked=None,
+        reset_spikes=None, recurrent_spikes=None):
+    """Simulate one ALIF layer from a given state, eqs. (1)-(5).
+
+    >>> rec, state = run(np.ones((3, 1, 1)), np.array([[1.5]]), alpha=0.0,
+    ...                  beta=0.0, rho=0.5, adaptation=1.0)
+    >>> rec.spikes.ravel().tolist(), [float(a[0, 0]) for a in state[:3]]
+    ([0.0, 0.0, 1.0], [1.5, 0.5, 1.0])
+
+    Parameters
+    ----------
+    x, W, V, alpha, beta, rho, adaptation, gain, threshold, refractory, spike,
+    blocked, reset_spikes, recurrent_spikes
+        Arguments of `simulate`.  Step 0 is the first step of this run.
+    state : State, optional
+        State at step 0, in the dtype of W; rest by default.
+
+    Returns
+    -------
+    recording, state : Recording, State
+        Recorded steps 0 to T - 1, and the state at step T.
+    """
+    W, x, V, *constants, mask, resets, sent, refractory = _arrays(
+        LAYER + ", blocked? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
+        "recurrent_spikes? (T, B, n), refractory () int in [0, inf)", W, x, V, alpha,
+        beta, rho, adaptation, gain, threshold, blocked, reset_spikes, recurrent_spikes,
+        refractory)
     _one_of("spike", spike, Callable, type(None))
     if refractory and spike is not None and blocked is None:
         raise ValueError("blocked is None: must be given with spike, refractory > 0")
     if V is None and recurrent_spikes is not None:
         raise ValueError("recurrent_spikes is given: must be None, because V is None")
     (T, B, m), n = x.shape, W.shape[0]
-    syn, mem, adapted, spikes = (np.zeros((T, B, n), W.dtype) for _ in range(4))
-    held = np.zeros((T, B, n), bool) if mask is None else mask > 0
-    resets, sent = (spikes if s is None else s for s in (resets, sent))
     drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
+    return _scan(drive, V, state, constants, refractory, spike, mask, resets, sent)
+
+
+def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
+         threshold=1.0, refractory=0):
+    """Simulate one step of an ALIF layer, eqs. (1)-(5).
+
+    >>> state = State(*np.full((3, 1, 1), 2.0))
+    >>> now, state = step(np.array([[4.0]]), None, state, alpha=0.5, beta=0.5,
+    ...                   rho=0.5, adaptation=0.25)
+    >>> float(now.spikes[0, 0]), [float(a[0, 0]) for a in state[:3]]
+    (1.0, [5.0, 2.0, 2.0])
+
+    Parameters
+    ----------
+    drive : (B, n) float
+        Product ``x[t] @ W.T`` of input and weights.  Results have its dtype.
+    V, state, alpha, beta, rho, adaptation, gain, threshold, refractory
+        Arguments of `run`.
+
+    Returns
+    -------
+    now, state : Recording, State
+        Recorded step t, as (B, n) arrays, and the state at step t + 1.
+    """
+    drive, V, *constants, refractory = _arrays(
+        f"drive (B, n) float, {NEURONS}, refractory () int in [0, inf)", drive, V,
+        alpha, beta, rho, adaptation, gain, threshold, refractory)
+    recording, state = _scan(drive[None], V, state, constants, refractory)
+    return Recording(*(field[0] for field in recording)), state
+
+
+def _scan(drive, V, state, constants, k, spike=None, mask=None, resets=None, sent=None):
+    """Iterate eqs. (1)-(5) over the products `drive` of input and weights."""
+    (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
+    syn, mem, adapted, spikes = (
+        np.zeros((rows, B, n), drive.dtype)
+        for rows in (T + 1, T + 1, T + 1, k + T))       # k rows of the past
+    held = np.zeros((T, B, n), bool) if mask is None else mask > 0
+    if state is not None:
+        syn[0], mem[0], adapted[0], spikes[:k] = _checked_state(
+            "state", state, (B, n), drive.dtype, k)
+    fired = spikes[k:]
+    resets, sent = (fired if s is None else s for s in (resets, sent))
     for t in range(T):
-        if t:
-            syn[t] = alpha * syn[t - 1] + drive[t - 1]                     # (2)
-            if V is not None:
-                syn[t] += sent[t - 1] @ V.T
-            leak = beta * mem[t - 1] + gain * syn[t - 1]
-            mem[t] = leak - threshold * resets[t - 1]                      # (3)
-            adapted[t] = rho * adapted[t - 1] + spikes[t - 1]              # (4)
-        if mask is None and refractory:
-            held[t] = spikes[max(0, t - refractory):t].any(axis=0)         # (5)
+        if mask is None and k:
+            held[t] = spikes[t:t + k].any(axis=0)                          # (5)
         v = mem[t] - a * adapted[t]
-        spikes[t] = v > threshold if spike is None else spike(t, v)
-        spikes[t] *= ~held[t]                                              # (1)
-    return Recording(syn, mem, adapted, spikes, held)
+        fired[t] = v > threshold if spike is None else spike(t, v)
+        fired[t] *= ~held[t]                                               # (1)
+        syn[t + 1] = alpha * syn[t] + drive[t]                             # (2)
+        if V is not None:
+            syn[t + 1] += sent[t] @ V.T
+        leak = beta * mem[t] + gain * syn[t]
+        mem[t + 1] = leak - threshold * resets[t]                          # (3)
+        adapted[t + 1] = rho * adapted[t] + fired[t]                       # (4)
+    return Recording(syn[:T], mem[:T], adapted[:T], fired, held), State(
+        syn[T].copy(), mem[T].copy(), adapted[T].copy(), spikes[T:].copy())
 
 
-def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0,
-              threshold=1.0, through_reset=True, through_recurrence=True):
-    """Linearise an ALIF layer along a recording, eqs. (10) and (11).
+def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptation,
+              gain=1.0, threshold=1.0, through_reset=True, through_recurrence=True,
+              constants=False):
+    """Linearise an ALIF layer along a recording, eqs. (10), (11), (13)-(15).
 
     >>> x, W = np.zeros((2, 1, 1)), np.ones((1, 1))
     >>> J, F = linearise(x, W, None, (x,) * 5, x, alpha=0.5, beta=0.25,
@@ -171,26 +279,37 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
     psi : (T, B, n) float
         Surrogate derivative at ``mem - adaptation * adapted - threshold``;
         for refractory neurons, 0 replaces the given value.
+    after : State, optional
+        State at step T that `run` returned.  If it is given, the results
+        include step T.  Its values are not used.
     through_reset, through_recurrence : bool
-        Whether J includes the paths through the reset, and through V.
+        Whether derivatives pass through the reset, and through V.
+    constants : bool
+        Whether F includes the columns of the constants.
 
     Returns
     -------
-    J : (T, B, 3n, 3n) float
+    J : (T, B, 3n, 3n) or (T + 1, B, 3n, 3n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem, adapted]; J[0] is 0.
-    F : (T, B, 3n, p) float
-        Immediate influence of the parameters: W, then V, row by row.
+    F : (T, B, 3n, p) or (T + 1, B, 3n, p) float
+        Immediate influence of the parameters: W, then V, row by row, then
+        alpha, beta, gain, threshold, rho and adaptation.
     """
-    W, x, V, alpha, beta, rho, a, gain, threshold, psi, spikes, blocked = _arrays(
-        f"{LAYER}, psi (T, B, n), {RECORDED}", W, x, V, alpha, beta, rho, adaptation,
-        gain, threshold, psi, *_last(recording))
+    W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, blocked = \
+        _arrays(f"{LAYER}, psi (T, B, n), {STATES}, {RECORDED}", W, x, V, alpha, beta,
+                rho, adaptation, gain, threshold, psi, *_fields(recording))
     _one_of("through_reset", through_reset, bool, np.bool_)
     _one_of("through_recurrence", through_recurrence, bool, np.bool_)
+    _one_of("constants", constants, bool, np.bool_)
     (T, B, m), n, psi = x.shape, W.shape[0], psi * (1 - blocked)
-    J = np.zeros((T, B, 3 * n, 3 * n), W.dtype)
-    F = np.zeros((T, B, 3 * n, n * m + (0 if V is None else n * n)), W.dtype)
+    if after is not None:
+        _checked_state("after", after, (B, n), W.dtype)
+    last, weights = T - (after is None), n * m + (0 if V is None else n * n)
+    J, F = (np.zeros((last + 1, B, 3 * n, columns), W.dtype)
+            for columns in (3 * n, weights + 6 * n * constants))
     I, U, A = (np.arange(n) + k * n for k in range(3))
-    before, reset = psi[:-1], psi[:-1] * threshold * through_reset
+    before, spikes, syn, mem, adapted = (v[:last] for v in (psi, spikes, *states))
+    reset = before * threshold * through_reset
     J[1:, :, I, I], J[1:, :, U, I] = alpha, gain                           # (10)
     if V is not None and through_recurrence:
         J[1:, :, :n, n:2 * n] = V * before[:, :, None, :]
@@ -198,13 +317,23 @@ def linearise(x, W, V, recording, psi, *, alpha, beta, rho, adaptation, gain=1.0
     J[1:, :, U, U], J[1:, :, U, A] = beta - reset, a * reset
     J[1:, :, A, U], J[1:, :, A, A] = before, rho - a * before
     for i in range(n):
-        F[1:, :, i, i * m:(i + 1) * m] = x[:-1]                            # (11)
+        F[1:, :, i, i * m:(i + 1) * m] = x[:last]                          # (11)
         if V is not None:
-            F[1:, :, i, n * m + i * n:n * m + (i + 1) * n] = spikes[:-1]
+            F[1:, :, i, n * m + i * n:n * m + (i + 1) * n] = spikes
+    if constants:
+        by_alpha, by_beta, by_gain, by_threshold, by_rho, by_a = (
+            F[1:, :, :, weights + k * n:weights + (k + 1) * n] for k in range(6))
+        by_alpha[:, :, I, I], by_rho[:, :, A, I] = syn, adapted
+        by_beta[:, :, U, I], by_gain[:, :, U, I] = mem, syn                # (13)
+        by_threshold[:, :, :n] = by_a[:, :, :n] = -J[1:, :, :n, n:2 * n]
+        by_threshold[:, :, U, I] = by_a[:, :, U, I] = reset
+        by_threshold[:, :, A, I] = by_a[:, :, A, I] = -before
+        by_threshold[:, :, U, I] -= spikes                                 # (14)
+        by_a *= adapted[:, :, None, :]                                     # (15)
     return J, F
 
 
-def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
+def credit(recording, psi, dspikes=None, dmem=None, dstate=None, *, adaptation):
     """Return the direct derivative q[t] of the loss, eq. (12).
 
     >>> one = np.ones((1, 1, 1))
@@ -218,28 +347,35 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
         Arguments of `linearise`.  The result has the dtype of psi.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
+    dstate : State, optional
+        Derivatives of all later losses with respect to the state at step T.
 
     Returns
     -------
-    (T, B, 3n) float
-        ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].
+    (T, B, 3n) or (T + 1, B, 3n) float
+        ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].  With `dstate`,
+        which is q[T], the result has T + 1 steps.
     """
     psi, _, blocked, dspikes, dmem, a = _arrays(
         f"psi (T*, B*, n*) float, {RECORDED}, dspikes? (T*, B*, n*), "
-        "dmem? (T*, B*, n*), adaptation (n?) in [0, inf)", psi, *_last(recording),
+        "dmem? (T*, B*, n*), adaptation (n?) in [0, inf)", psi, *_fields(recording)[3:],
         dspikes, dmem, adaptation)
     psi = psi * (1 - blocked)
     by_mem = np.zeros_like(psi) if dmem is None else dmem
     by_spike = np.zeros_like(psi) if dspikes is None else psi * dspikes
-    return np.concatenate([0 * psi, by_mem + by_spike, -a * by_spike], axis=-1)  # (12)
+    q = np.concatenate([0 * psi, by_mem + by_spike, -a * by_spike], axis=-1)   # (12)
+    if dstate is None:
+        return q
+    last = _checked_state("dstate", dstate, psi.shape[1:], psi.dtype)[:3]
+    return np.concatenate([q, np.concatenate(last, axis=-1)[None]])
 
 
-def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
+def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     """Advance the e-prop traces by one step, eqs. (6) and (7).
 
     >>> one = np.ones((1, 1))
     >>> traces = Traces(one, 2 * one, 4 * one[None])
-    >>> [a.ravel().tolist() for a in step(traces, one, one, alpha=0.5,
+    >>> [a.ravel().tolist() for a in trace_step(traces, one, one, alpha=0.5,
     ...      beta=0.5, rho=0.5, adaptation=0.25)]
     [[1.5], [2.0], [3.0]]
 
@@ -267,10 +403,10 @@ def step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     else:
         constants = _arrays("psi (B*, n*) float, " + TRACES, psi, alpha, beta, gain,
                             rho, adaptation)[1:]
-    return _step(traces, z, psi, *constants)
+    return _trace_step(traces, z, psi, *constants)
 
 
-def _step(traces, z, psi, alpha, beta, gain, rho, a):
+def _trace_step(traces, z, psi, alpha, beta, gain, rho, a):
     syn, mem, adapted = traces
     spike = psi[:, :, None]
     a, rho = np.reshape(a, (-1, 1)), np.reshape(rho, (-1, 1))
@@ -289,7 +425,7 @@ def eligibility(traces, psi, *, adaptation):
     Parameters
     ----------
     traces, psi, adaptation
-        Arguments of `step`.
+        Arguments of `trace_step`.
 
     Returns
     -------
@@ -315,7 +451,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     Parameters
     ----------
     x, V, recording, psi, dspikes, dmem, alpha, beta, rho, adaptation, gain
-        Arguments of `linearise`, `credit` and `step`.
+        Arguments of `linearise`, `credit` and `trace_step`.
 
     Returns
     -------
@@ -324,8 +460,8 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     """
     psi, x, V, spikes, blocked, dspikes, dmem, *constants = _arrays(
         f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {RECORDED}, "
-        f"dspikes? (T, B, n), dmem? (T, B, n), {TRACES}", psi, x, V, *_last(recording),
-        dspikes, dmem, alpha, beta, gain, rho, adaptation)
+        f"dspikes? (T, B, n), dmem? (T, B, n), {TRACES}", psi, x, V,
+        *_fields(recording)[3:], dspikes, dmem, alpha, beta, gain, rho, adaptation)
     psi = psi * (1 - blocked)
     dspikes, dmem = (np.zeros_like(psi) if d is None else d for d in (dspikes, dmem))
     z = x if V is None else np.concatenate([x, spikes], axis=2)
@@ -334,23 +470,38 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     traces = Traces(zero, zero, np.zeros((B, n, c), psi.dtype))
     total, a = np.zeros((n, c), psi.dtype), np.reshape(constants[4], (-1, 1))
     for t in range(1, T):
-        traces = _step(traces, z[t - 1], psi[t - 1], *constants)
+        traces = _trace_step(traces, z[t - 1], psi[t - 1], *constants)
         by_spike = psi[t] * dspikes[t]
         total += (by_spike + dmem[t]).T @ traces.mem                       # (9)
         total -= a * np.einsum("bi,bij->ij", by_spike, traces.adapted)
     return total[:, :m], None if V is None else total[:, m:]
 
 
-def _last(recording):
-    """Return the spikes and the refractory mask of a recording."""
+def _fields(recording):
     if not isinstance(recording, tuple) or len(recording) != 5:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording of five arrays")
-    return recording[3:]
+    return recording
+
+
+def _checked_state(name, state, shape, dtype, k=None):
+    """Check a state of this dtype, with the spikes of `k` or, if `k` is
+    None, any number of steps; return its fields."""
+    if not isinstance(state, tuple) or len(state) != 4:
+        raise ValueError(f"{name} is a {type(state).__name__}: must be a State")
+    for field, a in zip(State._fields, state, strict=True):
+        found = str(getattr(a, "dtype", type(a).__name__))
+        if a is not None and found != str(dtype):
+            raise ValueError(f"{name}.{field} is {found}: must be a {dtype} array")
+    B, n = shape
+    *values, spikes = _arrays("".join(
+        f"{name}.{field} ({B}, {n}), " for field in State._fields[:3])
+        + f"{name}.spikes? ({'k*' if k is None else k}, {B}, {n})", *state)
+    return *values, 0 if spikes is None else spikes > 0.5
 
 
 def _checked(traces, z, psi):
-    """Check the arguments of `step`, and return them in the dtype of `psi`."""
+    """Check the arguments of `trace_step`; return them in the dtype of `psi`."""
     if not isinstance(traces, tuple) or len(traces) != 3:
         raise ValueError(f"traces is a {type(traces).__name__}: must be Traces")
     shape, dtype = np.shape(psi), getattr(psi, "dtype", None)

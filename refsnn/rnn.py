@@ -6,6 +6,10 @@ The input x and the weights W, V determine activations a and states h:
     a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19], box 1
     h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
+The state handed in is h[-1], 0 by default.  A run over x[0] .. x[T-1]
+records h[0] .. h[T-1].  It returns the state h[T-1], from which the next
+run continues.
+
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
     to h[t].  The total derivatives dh = dL/dh and d = dL/da are
 
@@ -13,6 +17,10 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19], box 2
     dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T               (5)
     dx[t] = W^T d[t]                                                (6)
+
+    By (4), dh[-1] = V^T d[0] is the derivative with respect to the state
+    handed in.  Added to e[T-1] of the run before, it continues the
+    gradient there.
 
     The linearised network has the Jacobian J[t] = dh[t]/dh[t-1] and the
     immediate influence F[t] of the weights (W, then V, row by row):
@@ -36,12 +44,12 @@ import re
 
 import numpy as np
 
-__all__ = ["backward", "linearise", "simulate"]
+__all__ = ["backward", "linearise", "run", "simulate", "step"]
 
-NETWORK = "W (n, m*) float, x (T, B, m*) float, V (n, n) float, h0? (B, n) float"
+NETWORK = "W (n, m*) float, x (T, B, m*) float, V (n, n) float, state? (B, n) float"
 
 
-def simulate(x, W, V, h0=None):
+def simulate(x, W, V, state=None):
     """Simulate the network over T steps, eqs. (1) and (2).
 
     >>> simulate(np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)).tolist()
@@ -53,25 +61,76 @@ def simulate(x, W, V, h0=None):
         Input.
     W, V : (n, m) and (n, n) float
         Input and recurrent weights.  Results have the dtype of W.
-    h0 : (B, n) float, optional
-        State before the first step; 0 by default.
+    state : (B, n) float, optional
+        State before the first step, in the dtype of W; 0 by default.
 
     Returns
     -------
     (T, B, n) float
         States h[t], in [-1, 1].
     """
-    W, x, V, h0 = _arrays(NETWORK, W, x, V, h0)
+    return run(x, W, V, state)[0]
+
+
+def run(x, W, V, state=None):
+    """Simulate the network and return its last state, eqs. (1) and (2).
+
+    >>> x, W, V = np.zeros((2, 1, 1)), np.ones((1, 1)), np.eye(1)
+    >>> h, state = run(x, W, V, np.ones((1, 1)))
+    >>> bool((state == np.tanh(np.tanh(1))).all())
+    True
+
+    Parameters
+    ----------
+    x, W, V, state
+        Arguments of `simulate`.
+
+    Returns
+    -------
+    h, state : (T, B, n) float, (B, n) float
+        States h[t], and a copy of the last one.
+    """
+    W, x, V, start = _arrays(NETWORK, W, x, V, state)
+    _in_dtype("state", state, W)
     (T, B, m), n = x.shape, W.shape[0]
-    h = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
-    last = np.zeros((B, n), W.dtype) if h0 is None else h0
-    for t in range(T):
+    h = _scan((x.reshape(T * B, m) @ W.T).reshape(T, B, n), V, start)
+    return h, h[-1].copy()
+
+
+def step(drive, V, state=None):
+    """Simulate one step of the network, eqs. (1) and (2).
+
+    >>> step(np.zeros((1, 1)), np.eye(1), np.zeros((1, 1))).tolist()
+    [[0.0]]
+
+    Parameters
+    ----------
+    drive : (B, n) float
+        Product ``x[t] @ W.T``.  The result has its dtype.
+    V, state
+        Arguments of `run`.
+
+    Returns
+    -------
+    (B, n) float
+        State h[t].
+    """
+    drive, V, start = _arrays(
+        "drive (B, n) float, V (n, n) float, state? (B, n) float", drive, V, state)
+    _in_dtype("state", state, drive)
+    return _scan(drive[None].copy(), V, start)[0]
+
+
+def _scan(h, V, last):
+    """Iterate eqs. (1) and (2) in place over the products of input and weights."""
+    last = np.zeros_like(h[0]) if last is None else last
+    for t in range(len(h)):
         h[t] += last @ V.T                                                 # (1)
         last = h[t] = np.tanh(h[t])                                        # (2)
     return h
 
 
-def backward(x, W, V, h, dh, h0=None):
+def backward(x, W, V, h, dh, state=None, dstate=None):
     """Compute the gradient of the loss backward in time, eqs. (3)-(6).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
@@ -81,37 +140,46 @@ def backward(x, W, V, h, dh, h0=None):
 
     Parameters
     ----------
-    x, W, V, h0
+    x, W, V, state
         Arguments of `simulate`.
     h, dh : (T, B, n) float
         States from `simulate`, and direct derivatives e[t] of the loss.
+    dstate : (B, n) float, optional
+        Derivative of all later losses with respect to the last state, which
+        is the last result of `backward` for the next run.
 
     Returns
     -------
-    dW, dV, dx : (n, m), (n, n) and (T, B, m) float
-        Gradients; dW and dV are sums over steps and batch.
+    dW, dV, dx, dstate : (n, m), (n, n), (T, B, m) and (B, n) float
+        Gradients; dW and dV are sums over steps and batch.  `dstate` is the
+        derivative with respect to the state handed in.
     """
-    W, x, V, h0, h, dh = _arrays(
-        NETWORK + ", h (T, B, n) float, dh (T, B, n) float", W, x, V, h0, h, dh)
+    W, x, V, start, h, dh, later = _arrays(
+        NETWORK + ", h (T, B, n) float, dh (T, B, n) float, dstate? (B, n) float",
+        W, x, V, state, h, dh, dstate)
+    _in_dtype("state", state, W)
+    _in_dtype("dstate", dstate, W)
     (T, B, m), n = x.shape, W.shape[0]
     d = dh * 1
+    if later is not None:
+        d[T - 1] += later
     for t in range(T - 1, -1, -1):
         if t < T - 1:
             d[t] += d[t + 1] @ V                                           # (4)
         d[t] *= 1 - h[t] ** 2                                              # (3)
     flat = d.reshape(T * B, n)
     dW = flat.T @ x.reshape(T * B, m)                                      # (5)
-    dV = flat.T @ _before(h, h0).reshape(T * B, n)
-    return dW, dV, (flat @ W).reshape(x.shape)                             # (6)
+    dV = flat.T @ _before(h, start).reshape(T * B, n)
+    return dW, dV, (flat @ W).reshape(x.shape), d[0] @ V                   # (6)
 
 
-def _before(h, h0):
+def _before(h, start):
     """Return the states h[t-1] of all steps t."""
-    first = np.zeros_like(h[0]) if h0 is None else h0
-    return np.concatenate([first[None], h[:-1]])
+    start = np.zeros_like(h[0]) if start is None else start
+    return np.concatenate([start[None], h[:-1]])
 
 
-def linearise(x, W, V, h, h0=None):
+def linearise(x, W, V, h, state=None):
     """Linearise the network along a recording, eqs. (7) and (8).
 
     >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
@@ -121,27 +189,35 @@ def linearise(x, W, V, h, h0=None):
 
     Parameters
     ----------
-    x, W, V, h, h0
+    x, W, V, h, state
         Arguments of `backward`.
 
     Returns
     -------
     J : (T, B, n, n) float
-        Jacobians dh[t]/dh[t-1]; J[0] is the derivative with respect to h0.
+        Jacobians dh[t]/dh[t-1]; J[0] is the derivative with respect to
+        the state handed in.
     F : (T, B, n, n m + n n) float
         Immediate influence of W, then V, row by row.
     """
-    W, x, V, h0, h = _arrays(NETWORK + ", h (T, B, n) float", W, x, V, h0, h)
+    W, x, V, start, h = _arrays(NETWORK + ", h (T, B, n) float", W, x, V, state, h)
+    _in_dtype("state", state, W)
     (T, B, m), n = x.shape, W.shape[0]
     slope = 1 - h ** 2
     J = slope[..., None] * V                                               # (7)
     F = np.zeros((T, B, n, n * m + n * n), W.dtype)
-    before = _before(h, h0)
+    before = _before(h, start)
     for i in range(n):
         first = n * m + i * n
         F[:, :, i, i * m:(i + 1) * m] = slope[:, :, i, None] * x           # (8)
         F[:, :, i, first:first + n] = slope[:, :, i, None] * before
     return J, F
+
+
+def _in_dtype(name, state, like):
+    found = str(getattr(state, "dtype", type(state).__name__))
+    if state is not None and found != str(like.dtype):
+        raise ValueError(f"{name} is {found}: must be a {like.dtype} array")
 
 
 # ---- checks, the same in every module ----

@@ -9,9 +9,9 @@ import pytest
 import strategies
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL, RTOL_FD, close
 
-from refsnn import alif, bptt, checks, feedback, lif, sparse_rtrl
+from refsnn import alif, bptt, checks, feedback, lif, rtrl, sparse_rtrl
 
 HALF = {"alpha": 0.5, "beta": 0.5, "rho": 0.75, "adaptation": 0.5}
 SMOOTH = st.sampled_from(("arctan", "sigmoid", "gaussian"))
@@ -241,7 +241,7 @@ def test_default_follows_every_path():
          for given_ in ({}, {"gain": 1.0})]
     assert (g[0] == g[1]).all()
     state = alif.Traces(*(np.ones(s) for s in ((2, 6), (2, 6), (2, 3, 6))))
-    s = [alif.step(state, np.ones((2, 6)), psi[3], **plain, **given_)
+    s = [alif.trace_step(state, np.ones((2, 6)), psi[3], **plain, **given_)
          for given_ in ({}, {"gain": 1.0})]
     assert all((a == b).all() for a, b in zip(*s, strict=True))
 
@@ -323,7 +323,7 @@ def test_steps_add_up_to_the_gradient(net):
     total = 0
     for t in range(T):
         if t:
-            traces = alif.step(traces, z[t - 1], psi[t - 1], **online(net))
+            traces = alif.trace_step(traces, z[t - 1], psi[t - 1], **online(net))
         e = alif.eligibility(traces, psi[t], adaptation=a)
         total = total + (ds[t][:, :, None] * e).sum(axis=0) \
             + dm[t].T @ traces.mem
@@ -369,8 +369,8 @@ def test_float32_is_kept_and_close_and_inputs_are_not_modified(net):
     assert J.dtype == F.dtype == q.dtype == np.float32
     assert not J[0].any() and not F[0].any()
     z = np.ones((len(psi[0]), 2), np.float32)
-    traces = alif.step(alif.Traces(z, z, np.ones((*half[0].shape, 2))), z, half[0],
-                       **online(net))
+    traces = alif.Traces(z, z, np.ones((*half[0].shape, 2)))
+    traces = alif.trace_step(traces, z, half[0], **online(net))
     assert {a.dtype for a in traces} == {np.dtype(np.float32)}
     assert alif.eligibility(traces, half[0], adaptation=0.5).dtype == np.float32
 
@@ -382,14 +382,14 @@ def test_fast_and_slow_checks_give_the_same_steps():
     traces = alif.Traces(*(rng.integers(-3, 4, s) + 0.0 for s in
                            ((2, 5), (2, 5), (2, 3, 5))))
     own = {"alpha": 0.5, "beta": 0.75, "rho": 0.25, "adaptation": 1.0, "gain": 2.0}
-    wanted = alif.step(traces, z, psi, **own)
+    wanted = alif.trace_step(traces, z, psi, **own)
     e = alif.eligibility(traces, psi, adaptation=1.0)
     for changed, args in (
             ({}, (alif.Traces(*(a.astype(int) for a in traces)), z, psi)),
             ({}, (traces, z > 0, psi.tolist())), ({"adaptation": 1}, (traces, z, psi)),
             ({"rho": np.full(3, 0.25)}, (traces, z, psi)),
             ({"gain": np.float32(2)}, (traces, z, psi))):
-        found = alif.step(*args, **{**own, **changed})
+        found = alif.trace_step(*args, **{**own, **changed})
         assert all((a == b).all() and a.any() for a, b in
                    zip(found, wanted, strict=True))
         assert (alif.eligibility(args[0], args[2], adaptation=1) == e).all()
@@ -431,8 +431,8 @@ def gradient(x=X, V=V1, rec=REC, psi=PSI, ds=PSI, dm=PSI, **change):
     return alif.gradient(x, V, rec, psi, ds, dm, **{**HALF, **change})
 
 
-def step(traces=START, z=Z, psi=PSI[0], **change):
-    return alif.step(traces, z, psi, **{**HALF, **change})
+def trace(traces=START, z=Z, psi=PSI[0], **change):
+    return alif.trace_step(traces, z, psi, **{**HALF, **change})
 
 
 def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
@@ -497,18 +497,19 @@ def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
     (lambda: gradient(beta=1), "^beta is 1"),
     (lambda: gradient(gain=-1), "^gain is -1"),
     (lambda: gradient(rho=2.0), "^rho is 2.0"),
-    (lambda: step(traces=None), "^traces is a NoneType"),
-    (lambda: step(traces=START[:2]), "^traces is a tuple"),
-    (lambda: step(traces=START._replace(mem=Z[:, :4])), r"^traces.mem is \("),
-    (lambda: step(traces=START._replace(adapted=Z)), r"^traces.adapted is \("),
-    (lambda: step(traces=START._replace(syn=Z * np.nan)), "^traces.syn is .*finite"),
-    (lambda: step(rho=1.0), "^rho is 1.0"), (lambda: step(gain=np.inf), "^gain is inf"),
-    (lambda: step(alpha=-0.5), "^alpha is -0.5"),
-    (lambda: step(adaptation=-0.5), "^adaptation is -0.5"),
-    (lambda: step(psi=PSI[0] * np.nan), "^psi is .*finite"),
-    (lambda: step(z=Z[0]), r"^z is \("), (lambda: step(psi=PSI), r"^psi is \("),
-    (lambda: step(beta=[0.5, 0.5]), r"^beta is .*real \(\) in"),
-    (lambda: step(adaptation=np.ones(3)), "^adaptation is"),
+    (lambda: trace(traces=None), "^traces is a NoneType"),
+    (lambda: trace(traces=START[:2]), "^traces is a tuple"),
+    (lambda: trace(traces=START._replace(mem=Z[:, :4])), r"^traces.mem is \("),
+    (lambda: trace(traces=START._replace(adapted=Z)), r"^traces.adapted is \("),
+    (lambda: trace(traces=START._replace(syn=Z * np.nan)), "^traces.syn is .*finite"),
+    (lambda: trace(rho=1.0), "^rho is 1.0"),
+    (lambda: trace(gain=np.inf), "^gain is inf"),
+    (lambda: trace(alpha=-0.5), "^alpha is -0.5"),
+    (lambda: trace(adaptation=-0.5), "^adaptation is -0.5"),
+    (lambda: trace(psi=PSI[0] * np.nan), "^psi is .*finite"),
+    (lambda: trace(z=Z[0]), r"^z is \("), (lambda: trace(psi=PSI), r"^psi is \("),
+    (lambda: trace(beta=[0.5, 0.5]), r"^beta is .*real \(\) in"),
+    (lambda: trace(adaptation=np.ones(3)), "^adaptation is"),
     (lambda: alif.eligibility(START, PSI, adaptation=0.5), r"^psi is \("),
     (lambda: alif.eligibility(START._replace(mem=Z[:1]), PSI[0], adaptation=0.5),
      r"^traces.mem is \("),
@@ -518,7 +519,7 @@ def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
-    for good in (simulate, linearise, gradient, step, credit):
+    for good in (simulate, linearise, gradient, trace, credit):
         good()
 
 
@@ -528,3 +529,360 @@ def test_grid_of_options_is_live():
         spiking = [network(seed, strategies.Sizes(12, 2, 3, 3), *options)
                    .recording.spikes for seed in range(5)]
         assert all(0 < s.mean() < 1 for s in spiking)
+
+
+# --- states and constants -------------------------------------------------------
+
+NAMES = ("alpha", "beta", "gain", "threshold", "rho", "adaptation")
+
+
+def begin(net):
+    """Return the layer run from a random state, that state and the last one."""
+    size, model = net.recording.mem[0].shape, dict(net.model)
+    model["alpha"] = 0.05 + 0.9 * model["alpha"]    # so that differences stay above 0
+    syn, mem = model["threshold"] * net.rng.uniform(-0.5, 1.5, (2, *size))
+    start = alif.State(syn, mem, net.rng.uniform(0, 1, size),
+                       (net.rng.random((net.refractory, *size)) < 0.3) * 1.0)
+    rec, end = alif.run(net.x, net.W, net.V, start, refractory=net.refractory, **model)
+    return net._replace(model=model, recording=rec), start, end
+
+
+@st.composite
+def begun(draw, **fixed):
+    """Draw the results of `begin` for a layer that spikes."""
+    net, *states = begin(draw(live(**fixed)))
+    spikes = net.recording.spikes
+    assume(0 < spikes.mean() < 1 and spikes[:5].any())
+    assume(np.abs(distance(net)).min() > 1e-4)
+    return net, *states
+
+
+def losses(net, name="arctan"):
+    """Return psi, and a random linear loss of spikes, membranes and last state."""
+    return *adjoints(net, name), alif.State(
+        *net.rng.normal(size=(3, *net.recording.mem[0].shape)))
+
+
+def complete(net, end, psi, ds, dm, later, **paths):
+    """Return the gradients with respect to weights, constants and first state."""
+    rec, a, n = net.recording, net.model["adaptation"], len(net.W)
+    J, F = alif.linearise(net.x, net.W, net.V, rec, psi, end, constants=True,
+                          **net.model, **paths)
+    q = alif.credit(rec, psi, ds, dm, later, adaptation=a)
+    flat = bptt.gradient(J, F, q)
+    close(rtrl.gradient(J, F, q), flat)
+    found = dict(zip(NAMES, flat[-6 * n:].reshape(6, n), strict=True))
+    by_spike = psi * ds * ~rec.blocked
+    found["threshold"] = found["threshold"] - by_spike.sum(axis=(0, 1))
+    found["adaptation"] = found["adaptation"] - (by_spike * rec.adapted).sum((0, 1))
+    found = {key: np.asarray(g if np.ndim(net.model[key]) else g.sum())
+             for key, g in found.items()}
+    found["W"], dV = split(net, flat[:-6 * n])
+    if dV is not None:
+        found["V"] = dV
+    first = np.split(bptt.adjoint(J, q)[0], 3, axis=-1)
+    return found | dict(zip(alif.State._fields, first, strict=False))
+
+
+def point(net, start):
+    """Return the values of all parameters, in the order of `complete`."""
+    values = {key: np.asarray(net.model[key]) for key in NAMES} | {"W": net.W}
+    if net.V is not None:
+        values["V"] = net.V
+    return values | dict(zip(alif.State._fields[:3], start, strict=False))
+
+
+def loss_of(net, start, ds, dm, later, name="arctan", reset=True, recurrence=True):
+    """Return the loss as a function of all parameters, anchored at the recording."""
+    rec, frozen = net.recording, {}
+    spike = checks.anchored(proofs.surrogate(name, 2.0), rec.mem - net.model[
+        "adaptation"] * rec.adapted, net.model["threshold"])
+    if not reset:
+        frozen["reset_spikes"] = rec.spikes
+    if net.V is not None and not recurrence:
+        frozen["recurrent_spikes"] = rec.spikes
+
+    def loss(values):
+        model = dict(zip(point(net, start), values, strict=True))
+        W, V, *state = (model.pop(key, None) for key in (
+            "W", "V", *alif.State._fields[:3]))
+        shift = net.model["threshold"] - model["threshold"]
+        run, end = alif.run(net.x, W, V, alif.State(*state, start.spikes),
+                            refractory=net.refractory, blocked=rec.blocked,
+                            spike=lambda t, v: spike(t, v + shift), **model, **frozen)
+        return value(run, ds, dm) + sum(
+            float(np.sum(k * s)) for k, s in zip(later[:3], end[:3], strict=True))
+
+    return loss
+
+
+@pytest.mark.parametrize("reset, recurrence, recurrent",
+                         list(itertools.product((False, True), repeat=3)))
+@given(st.data(), SMOOTH)
+@settings(max_examples=8)
+def test_constants_and_states_by_differences(reset, recurrence, recurrent, data, name):
+    net, start, end = data.draw(begun(recurrent=recurrent))
+    psi, *adjoint = losses(net, name)
+    found = complete(net, end, psi, *adjoint, through_reset=reset,
+                     through_recurrence=recurrence)
+    values = point(net, start)
+    assert list(values) == list(found)
+    loss = loss_of(net, start, *adjoint, name, reset, recurrence)
+    theta, grad = list(values.values()), list(found.values())
+    checks.directional(loss, theta, grad, net.rng, names=list(values), rtol=RTOL_FD)
+    assert any(checks.taylor_slope(loss, theta, grad, [
+        net.rng.normal(size=t.shape) for t in theta], start=1e-3, halvings=6) >= 1.9
+        for _ in range(3))      # one may cross a flat direction
+
+
+def example(refractory=1):
+    """Return the results of `begin` for one live layer with unequal constants."""
+    net, *states = begin(network(4, strategies.Sizes(13, 2, 3, 3), True, refractory,
+                                 True))
+    assert net.recording.spikes[:5].any()
+    assert net.recording.blocked.any() == (refractory > 0)
+    return net, *states
+
+
+@pytest.mark.parametrize("wrong", [
+    *NAMES, "V", "syn", "mem", "adapted", "direct", "direct adaptation", "no last step",
+    "reset", "recurrence"])
+def test_wrong_derivatives_by_constants_and_states_are_rejected(wrong):
+    net, start, end = example()
+    psi, ds, dm, later = losses(net)
+    loss = loss_of(net, start, ds, dm, later)
+    values, found = point(net, start), complete(net, end, psi, ds, dm, later)
+    by_spike = psi * ds * ~net.recording.blocked
+    checked = {"direct": "threshold", "direct adaptation": "adaptation"}.get(wrong)
+    if wrong in found:
+        checked, bad = wrong, 1.001 * found[wrong]
+    elif wrong == "direct":
+        bad = found[checked] + by_spike.sum((0, 1))
+    elif wrong == "direct adaptation":
+        bad = found[checked] + (by_spike * net.recording.adapted).sum((0, 1))
+    elif wrong == "no last step":
+        checked, bad = "alpha", complete(net, None, psi, ds, dm, None)["alpha"]
+    else:
+        checked = "threshold"
+        bad = complete(net, end, psi, ds, dm, later,
+                       **{f"through_{wrong}": False})[checked]
+
+    def of_one(theta):
+        return loss(list((values | {checked: theta}).values()))
+
+    checks.gradient(of_one, values[checked], found[checked], rtol=RTOL_FD)
+    with pytest.raises(AssertionError, match="gradient says .* off by"):
+        checks.gradient(of_one, values[checked], bad, rtol=RTOL_FD)
+
+
+def test_constants_come_after_the_weights_and_the_last_step_after_the_others():
+    """The columns are those of each neuron; rows and columns are only added."""
+    net, _, end = example()
+    psi, ds, dm, later = losses(net)
+    args, n = (net.x, net.W, net.V, net.recording, psi), 3
+    J, F = alif.linearise(*args, **net.model)
+    long, more = alif.linearise(*args, end, constants=True, **net.model)
+    T = len(net.x)
+    assert len(J) == len(F) == T and len(long) == len(more) == T + 1
+    assert (long[:T] == J).all() and (more[:T, ..., :-6 * n] == F).all()
+    assert F.shape[-1] == net.W.size + net.V.size and more.shape[-1] == \
+        F.shape[-1] + 6 * n and not more[0].any()
+    assert (more[5, :, 1, -6 * n + 1] == net.recording.syn[4, :, 1]).all()
+    q = alif.credit(net.recording, psi, ds, dm, later, adaptation=0.5)
+    assert (q[:T] == alif.credit(net.recording, psi, ds, dm, adaptation=0.5)).all()
+    assert (q[T] == np.concatenate(later[:3], axis=1)).all() and len(q) == T + 1
+
+
+def test_a_step_by_hand():
+    """Neuron 1 spikes; neuron 2 spiked before, and its refractory period lasts."""
+    state = alif.State(*(np.array([pair]) for pair in (
+        (1.0, 2.0), (3.0, 1.0), (1.0, 0.0))), np.array([[[0.0, 1.0]]]))
+    own = {"alpha": 0.5, "beta": 0.25, "rho": 0.5, "adaptation": 0.5, "gain": 2.0,
+           "threshold": [2, 0.5], "refractory": 1}
+    now, after = alif.step(np.ones((1, 2)), np.array([[0, 0], [4.0, 0]]), state, **own)
+    assert [a[0].tolist() for a in now] == [[1, 2], [3, 1], [1, 0], [1, 0],
+                                            [False, True]]
+    assert [a.ravel().tolist() for a in after] == [[1.5, 6], [0.75, 4.25], [1.5, 0],
+                                                   [1, 0]]
+    assert after.spikes.shape == (1, 1, 2)
+    free = alif.step(np.ones((1, 2)), None, state._replace(spikes=None), **own)[0]
+    assert free.spikes.tolist() == [[1, 1]] and not free.blocked.any()
+
+
+def test_refractory_periods_pass_from_run_to_run():
+    free = {"alpha": 0.0, "beta": 0.0, "rho": 0.0, "adaptation": 0.0, "refractory": 2}
+    x, W = np.ones((3, 1, 1)), np.array([[3.0]])
+    first, state = alif.run(x, W, **free)
+    second, after = alif.run(x, W, None, state, **free)
+    for rec, spikes, blocked in ((first, [0, 0, 1], [0, 0, 0]),
+                                 (second, [0, 0, 1], [1, 1, 0])):
+        assert rec.spikes.ravel().tolist() == spikes
+        assert rec.blocked.ravel().tolist() == blocked
+    assert state.spikes.ravel().tolist() == after.spikes.ravel().tolist() == [0, 1]
+    forgot = alif.run(x, W, None, state._replace(spikes=None), **free)[0]
+    assert forgot.spikes.ravel().tolist() == [1, 0, 0]
+
+
+@given(begun(), st.sampled_from((np.float32, np.float64)))
+def test_steps_equal_the_run_to_the_last_bit(layer, dtype):
+    net, start, _ = layer
+    W, V, *start = (None if a is None else a.astype(dtype)
+                    for a in (net.W, net.V, *start))
+    x, state, own = net.x.astype(dtype), alif.State(*start), {
+        **net.model, "refractory": net.refractory}
+    for a in (x, W, *start):
+        a.setflags(write=False)
+    whole, end = alif.run(x, W, V, state, **own)
+    assert whole.spikes.any()
+    assert not any(np.shares_memory(a, b) for a in end for b in (*whole, *start))
+    (T, B, m), rows = x.shape, []
+    for drive in (x.reshape(T * B, m) @ W.T).reshape(T, B, -1):
+        now, state = alif.step(drive, V, state, **own)
+        rows.append(now)
+    found = [*map(np.array, zip(*rows, strict=True)), *state]
+    for a, b in zip(found, (*whole, *end), strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape and (a == b).all()
+    assert {a.dtype for a in (*end, *whole[:4])} == {np.dtype(dtype)}
+    rest = alif.State(*(0 * a for a in start[:3]))
+    both = alif.run(x, W, V, rest, **own)[0], alif.simulate(x, W, V, **own)
+    assert all((a == b).all() for a, b in zip(*both, strict=True))
+
+
+@given(begun(), st.data())
+def test_chunks_equal_the_whole(layer, data):
+    """Test states, spikes and gradients; without adjoints the gradient differs."""
+    net, start, end = layer
+    T, own = len(net.x), {**net.model, "refractory": net.refractory}
+    cuts = [0, *sorted(data.draw(st.sets(st.integers(1, T - 1), min_size=2,
+                                         max_size=2))), T]
+    parts, state = [], start
+    for first, last in itertools.pairwise(cuts):
+        rec, state = alif.run(net.x[first:last], net.W, net.V, state, **own)
+        parts.append((slice(first, last), rec, state))
+    for a, b in zip((*map(np.concatenate, zip(*(rec for _, rec, _ in parts),
+                                              strict=True)), *state),
+                    (*net.recording, *end), strict=True):
+        if b.any():
+            close(1.0 * a, 1.0 * b, RTOL / 100)
+    assert (np.concatenate([rec.spikes for _, rec, _ in parts])
+            == net.recording.spikes).all()
+    _, ds, dm, later = losses(net)
+    psi = proofs.surrogate("arctan", 2.0)(distance(net))[1]
+
+    def gradient(x, rec, psi, ds, dm, after, later):
+        J, F = alif.linearise(x, net.W, net.V, rec, psi, after, constants=True,
+                              **net.model)
+        q = alif.credit(rec, psi, ds, dm, later, adaptation=net.model["adaptation"])
+        return bptt.gradient(J, F, q), alif.State(*np.split(
+            bptt.adjoint(J, q)[0], 3, axis=-1))
+
+    whole, first = gradient(net.x, net.recording, psi, ds, dm, end, later)
+    sums, truncated, back = 0, 0, later
+    for rows, rec, after in reversed(parts):
+        chunk = net.x[rows], rec, psi[rows], ds[rows], dm[rows]
+        truncated = truncated + gradient(*chunk, None, None)[0]
+        flat, back = gradient(*chunk, after, back)
+        sums = sums + flat
+    close(sums, whole, RTOL / 100)
+    for a, b in zip(back[:3], first[:3], strict=True):
+        close(a, b, RTOL / 100)
+    assert np.linalg.norm(truncated - whole) > RTOL_FD * np.linalg.norm(whole)
+
+
+def test_float32_states_and_constants_are_kept():
+    net, start, end = example()
+    psi, ds, dm, later = losses(net)
+    W, V, half = (a.astype(np.float32) for a in (net.W, net.V, psi))
+    single = [alif.State(*(None if a is None else a.astype(np.float32) for a in s))
+              for s in (start, end, later)]
+    J, F = alif.linearise(net.x, W, V, net.recording, half, single[1], constants=True,
+                          **net.model)
+    q = alif.credit(net.recording, half, ds, dm, single[2],
+                    adaptation=net.model["adaptation"])
+    assert J.dtype == F.dtype == q.dtype == np.float32
+    exact = alif.linearise(net.x, net.W, net.V, net.recording, psi, end,
+                           constants=True, **net.model)
+    for a, b in zip((J, F), exact, strict=True):
+        assert np.linalg.norm(a - b) <= 1e-6 * np.linalg.norm(b)
+
+
+def test_defaults_and_flags_of_numpy():
+    net, start, end = example(refractory=0)
+    one = {"gain": 1.0, "threshold": 1.0, "refractory": 0}
+    own = {key: net.model[key] for key in ("alpha", "beta", "rho", "adaptation")}
+    args, psi = (net.x, net.W, net.V, start), losses(net)[0]
+    drive = net.x[0] @ net.W.T
+    for call, values in ((alif.run, args), (alif.step, (drive, *args[2:]))):
+        (rec, last), (same, state) = call(*values, **own), call(*values, **own, **one)
+        assert all((a == b).all() for a, b in zip((*rec, *last), (*same, *state),
+                                                  strict=True))
+    for flag in (True, False):
+        found, wanted = (alif.linearise(
+            net.x, net.W, net.V, net.recording, psi, end, through_reset=yes,
+            through_recurrence=yes, constants=yes, **net.model)
+            for yes in (flag, np.bool_(flag)))
+        assert all((a == b).all() for a, b in zip(found, wanted, strict=True))
+    nothing = alif.credit(net.recording, psi, adaptation=0.5)
+    assert nothing.shape == (*psi.shape[:2], 9) and nothing.dtype == float
+    assert not nothing.any()
+
+
+END = alif.State(*np.ones((3, 2, 2)), np.ones((1, 2, 2)))
+SHORT, HALVED = END._replace(mem=END.mem[:1]), END._replace(
+    syn=END.syn.astype(np.float32))
+
+
+def run(state=END, refractory=1):
+    return alif.run(X, W1, V1, state, refractory=refractory, **HALF)
+
+
+def step(drive=END.mem, V=V1, state=END, refractory=1, **change):
+    return alif.step(drive, V, state, refractory=refractory, **{**HALF, **change})
+
+
+def extended(rec=REC, after=END, constants=True):
+    return alif.linearise(X, W1, V1, rec, PSI, after, constants=constants, **HALF)
+
+
+def credited(dstate=END):
+    return alif.credit(REC, PSI, PSI, PSI, dstate, adaptation=0.5)
+
+
+@pytest.mark.parametrize("call, match", [
+    *((lambda call=call, bad=bad: call(bad), f"^{name}{match}")
+      for name, call in (("state", run), ("state", lambda bad: step(state=bad)),
+                         ("after", lambda bad: extended(after=bad)),
+                         ("dstate", credited))
+      for bad, match in (
+          (END[:3], " is a tuple: must be a State"), (END.mem, " is a ndarray"),
+          (SHORT, r".mem is \(1, 2\)"),
+          (HALVED, ".syn is float32: must be a float64 array"),
+          (END._replace(syn=None), ".syn is None"),
+          (END._replace(mem=1.0), ".mem is float: must be a float64 array"),
+          (END._replace(mem=[[1.0, 1.0]] * 2), ".mem is list: must be a float64 array"),
+          (END._replace(adapted=END.mem[None]), r".adapted is \(1, 2, 2\)"),
+          (END._replace(adapted=END.mem * np.nan), ".adapted is .*finite"),
+          (END._replace(spikes=END.spikes > 0), ".spikes is bool: must be a float64"),
+          (END._replace(spikes=END.mem), r".spikes is \(2, 2\)"),
+          (END._replace(spikes=END.spikes[:, :1]), r".spikes is \(1, 1, 2\)"),
+          (END._replace(spikes=END.spikes * np.inf), ".spikes is .*finite"))),
+    (lambda: run(refractory=2), r"^state.spikes is \(1, 2, 2\) .*\(2, 2, 2\)"),
+    (lambda: step(refractory=0), r"^state.spikes is \(1, 2, 2\) .*\(0, 2, 2\)"),
+    (lambda: step(drive=X), r"^drive is \(4, 2, 3\)"),
+    (lambda: step(drive=END.mem.astype(int)), "^drive is .*finite float"),
+    (lambda: step(drive=END.mem * np.nan), "^drive is .*finite"),
+    (lambda: step(V=W1), r"^V is \(2, 3\)"), (lambda: step(alpha=1.0), "^alpha is 1.0"),
+    (lambda: step(threshold=0.0), "^threshold is 0.0"),
+    (lambda: step(adaptation=-1), "^adaptation is -1"),
+    (lambda: step(rho=np.ones(2)), "^rho is"), (lambda: step(beta=-1), "^beta is -1"),
+    (lambda: step(gain=0.0), "^gain is 0.0"),
+    (lambda: step(refractory=-1), "^refractory is -1"),
+    (lambda: extended(constants=1), "^constants is 1"),
+    (lambda: extended(rec=REC._replace(syn=NAN)), "^recording.syn is .*finite"),
+    (lambda: extended(rec=REC._replace(mem=PSI[1:])), r"^recording.mem is \(3, 2, 2\)"),
+    (lambda: extended(rec=REC._replace(adapted=None)), "^recording.adapted is None")])
+def test_bad_states_are_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
+    for good in (run, step, extended, credited):
+        good()

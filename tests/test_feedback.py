@@ -139,7 +139,6 @@ def test_logits_of_a_thousand_do_not_overflow():
     assert loss == 500 and e.ravel().tolist() == [0.5, 0]
 
 
-
 def test_event_driven_random_backpropagation_by_hand():
     """Test one event with the boxcar 1 and the error 2 at step 1: dW = 2."""
     x = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import bptt, checks, rnn
 
@@ -15,9 +15,9 @@ def networks(draw):
     size = draw(strategies.sizes(T=(1, 8)))
     rng = np.random.default_rng(draw(strategies.SEEDS))
     T, B, m, n = size
-    h0 = draw(st.sampled_from((None, rng.normal(size=(B, n)))))
+    start = draw(st.sampled_from((None, rng.normal(size=(B, n)))))
     return (rng.normal(size=(T, B, m)), rng.normal(size=(n, m)),
-            rng.normal(size=(n, n)), h0, rng.normal(size=(T, B, n)))
+            rng.normal(size=(n, n)), start, rng.normal(size=(T, B, n)))
 
 
 def test_by_hand():
@@ -29,17 +29,17 @@ def test_by_hand():
 
 @given(networks())
 def test_gradient_by_differences(network):
-    x, W, V, h0, e = network
-    h = rnn.simulate(x, W, V, h0)
-    grad = rnn.backward(x, W, V, h, e, h0)
+    x, W, V, start, e = network
+    h = rnn.simulate(x, W, V, start)
+    grad = rnn.backward(x, W, V, h, e, start)[:3]
     theta, names = [W, V, x], ["W", "V", "x"]
-    if len(x) == 1 and h0 is None:
+    if len(x) == 1 and start is None:
         assert not grad[1].any()
         theta, grad, names = [W, x], (grad[0], grad[2]), ["W", "x"]
 
     def loss(p):
         W, V, x = p if len(p) == 3 else (p[0], network[2], p[1])
-        return float(np.sum(e * rnn.simulate(x, W, V, h0)))
+        return float(np.sum(e * rnn.simulate(x, W, V, start)))
 
     checks.gradient(loss, theta, list(grad), names=names, rtol=RTOL_FD)
     direction = [np.ones_like(t) for t in theta]
@@ -49,13 +49,13 @@ def test_gradient_by_differences(network):
 
 @given(networks())
 def test_gradient_by_complex_step(network):
-    x, W, V, h0, e = network
-    h = rnn.simulate(x, W, V, h0)
-    dW = rnn.backward(x, W, V, h, e, h0)[0]
+    x, W, V, start, e = network
+    h = rnn.simulate(x, W, V, start)
+    dW = rnn.backward(x, W, V, h, e, start)[0]
     d = np.cos(np.arange(W.size)).reshape(W.shape)
 
     def loss(W):
-        last, total = np.zeros(h[0].shape) if h0 is None else h0, 0
+        last, total = np.zeros(h[0].shape) if start is None else start, 0
         for t in range(len(x)):
             last = np.tanh(x[t] @ W.T + last @ V.T)
             total = total + np.sum(e[t] * last)
@@ -67,10 +67,10 @@ def test_gradient_by_complex_step(network):
 
 @given(networks())
 def test_backward_equals_generic_sweep(network):
-    x, W, V, h0, e = network
-    h = rnn.simulate(x, W, V, h0)
-    J, F = rnn.linearise(x, W, V, h, h0)
-    dW, dV, _ = rnn.backward(x, W, V, h, e, h0)
+    x, W, V, start, e = network
+    h = rnn.simulate(x, W, V, start)
+    J, F = rnn.linearise(x, W, V, h, start)
+    dW, dV, *_ = rnn.backward(x, W, V, h, e, start)
     flat = np.concatenate([dW.ravel(), dV.ravel()])
     assert np.linalg.norm(flat) > 0
     np.testing.assert_allclose(bptt.gradient(J, F, e), flat, rtol=RTOL,
@@ -108,13 +108,111 @@ X, W1, V1 = np.ones((3, 2, 4)), np.ones((2, 4)), np.ones((2, 2))
     (lambda: rnn.simulate(X, W1.astype(int), V1), "^W is .*finite float"),
     (lambda: rnn.simulate(X.astype(int), W1, V1), "^x is .*finite float"),
     (lambda: rnn.simulate(X, W1, V1[:1]), r"^V is \(1, 2\)"),
-    (lambda: rnn.simulate(X, W1, V1, np.ones(2)), r"^h0 is \(2,\)"),
+    (lambda: rnn.simulate(X, W1, V1, np.ones(2)), r"^state is \(2,\)"),
     (lambda: rnn.backward(X, W1, V1, X, X), r"^h is \(3, 2, 4\)"),
     (lambda: rnn.backward(X, W1, V1, X[..., :2], X), r"^dh is \(3, 2, 4\)"),
     (lambda: rnn.backward(X, W1, V1, X[..., :2], X[..., :2], V1[:1]),
-     r"^h0 is \(1, 2\)"),
+     r"^state is \(1, 2\)"),
     (lambda: rnn.linearise(X, W1, V1, X), r"^h is \(3, 2, 4\)"),
     (lambda: rnn.linearise(X, W1, V1, X[..., :2] * np.inf), "^h is .*(inf|nan)")])
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        call()
+
+
+# --- states ---------------------------------------------------------------------
+
+@given(networks(), st.sampled_from((np.float32, np.float64)))
+def test_steps_equal_the_run_to_the_last_bit(network, dtype):
+    x, W, V, start, _ = (None if a is None else a.astype(dtype) for a in network)
+    h, last = rnn.run(x, W, V, start)
+    (T, B, m), state = x.shape, start
+    drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, -1)
+    for a in (x, W, V, drive):
+        a.setflags(write=False)
+    for t in range(T):
+        state = rnn.step(drive[t], V, state)
+        assert state.dtype == dtype and (state == h[t]).all() and state.any()
+    assert (last == state).all() and last.shape == state.shape
+    assert not np.shares_memory(last, h)
+    assert (rnn.simulate(x, W, V, start) == h).all()
+
+
+@given(networks())
+def test_gradient_by_states(network):
+    """Test first and last state by differences, and the first by the Jacobian."""
+    x, W, V, start, e = network
+    start = np.full(e[0].shape, 0.5) if start is None else start
+    later = np.random.default_rng(5).normal(size=start.shape)
+    h = rnn.simulate(x, W, V, start)
+    grad = rnn.backward(x, W, V, h, e, start, later)
+    theta, names = [W, V, x, start], ["W", "V", "x", "state"]
+
+    def loss(theta):
+        W, V, x, state = theta
+        h, last = rnn.run(x, W, V, state)
+        return float(np.sum(e * h) + np.sum(later * last))
+
+    checks.gradient(loss, theta, list(grad), names=names, rtol=RTOL_FD)
+    with pytest.raises(AssertionError, match="state"):
+        checks.gradient(loss, theta, [*grad[:3], 1.001 * grad[3]], names=names,
+                        rtol=RTOL_FD)
+    q = e.copy()
+    q[-1] += later
+    J = rnn.linearise(x, W, V, h, start)[0]
+    close(np.einsum("bi,bij->bj", bptt.adjoint(J, q)[0], J[0]), grad[3])
+
+
+@given(networks(), st.data())
+def test_chunks_equal_the_whole(network, data):
+    """Test states and gradients; without adjoints the gradient differs."""
+    x, W, V, start, e = network
+    assume(len(x) > 1)
+    cut = data.draw(st.integers(1, len(x) - 1))
+    h, last = rnn.run(x, W, V, start)
+    later = np.random.default_rng(6).normal(size=last.shape)
+    whole = rnn.backward(x, W, V, h, e, start, later)
+    early, middle = rnn.run(x[:cut], W, V, start)
+    late, end = rnn.run(x[cut:], W, V, middle)
+    close(np.concatenate([early, late]), h, RTOL / 100)
+    close(end, last, RTOL / 100)
+    two = rnn.backward(x[cut:], W, V, late, e[cut:], middle, later)
+    one = rnn.backward(x[:cut], W, V, early, e[:cut], start, two[3])
+    for k in range(2):
+        close(one[k] + two[k], whole[k], RTOL / 100)
+    close(np.concatenate([one[2], two[2]]), whole[2], RTOL / 100)
+    close(one[3], whole[3], RTOL / 100)
+    truncated = rnn.backward(x[:cut], W, V, early, e[:cut], start)[0]
+    assert np.linalg.norm(truncated - one[0]) > RTOL_FD * np.linalg.norm(one[0])
+
+
+H = np.full((3, 2, 2), 0.5)
+
+
+@pytest.mark.parametrize("name, call", [
+    ("state", lambda bad: rnn.run(X, W1, V1, bad)),
+    ("state", lambda bad: rnn.simulate(X, W1, V1, bad)),
+    ("state", lambda bad: rnn.step(H[0], V1, bad)),
+    ("state", lambda bad: rnn.backward(X, W1, V1, H, H, bad)),
+    ("dstate", lambda bad: rnn.backward(X, W1, V1, H, H, H[0], bad)),
+    ("state", lambda bad: rnn.linearise(X, W1, V1, H, bad))])
+def test_bad_states_are_named(name, call):
+    for bad, match in ((H[0, :1], r"is \(1, 2\)"), (H, r"is \(3, 2, 2\)"),
+                       (H[0] * np.nan, "is .*nan"),
+                       (V1.astype(int), "is .*finite float"),
+                       (H[0].astype(np.float32), "is float32: must be a float64 array"),
+                       (H[0].tolist(), "is list: must be a float64 array")):
+        with pytest.raises(ValueError, match=f"^{name} {match}"):
+            call(bad)
+    call(H[0])
+    call(None)
+
+
+@pytest.mark.parametrize("call, match", [
+    (lambda: rnn.step(X, V1), r"^drive is \(3, 2, 4\)"),
+    (lambda: rnn.step(V1.astype(int), V1), "^drive is .*finite float"),
+    (lambda: rnn.step(V1 * np.nan, V1), "^drive is .*nan"),
+    (lambda: rnn.step(V1, W1), r"^V is \(2, 4\)")])
+def test_bad_steps_are_named(call, match):
+    with pytest.raises(ValueError, match=match):
         call()

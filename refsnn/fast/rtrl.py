@@ -90,7 +90,7 @@ def _diagonal(M, first, c):
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
 
-def gradient(x, V, h, dh, h0=None):
+def gradient(x, V, h, dh, state=None):
     """Return the loss gradient of a recorded tanh network, eqs. (1) and (2).
 
     >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
@@ -105,7 +105,7 @@ def gradient(x, V, h, dh, h0=None):
         Recurrent weights.  Results have the dtype of V.
     h, dh : (T, B, n) float
         Recorded states h, and the derivative q of the loss with respect to h.
-    h0 : (B, n) float, optional
+    state : (B, n) float, optional
         State before the first step; 0 by default.
 
     Returns
@@ -114,12 +114,12 @@ def gradient(x, V, h, dh, h0=None):
         Gradients, summed over steps and batch.
     """
     shape = np.shape(h)
-    if len(shape) != 3 or h0 is not None or not _fit(
+    if len(shape) != 3 or state is not None or not _fit(
             (V, 2 * shape[2:]), (h, shape), (dh, shape),
             (x, (*shape[:2], *np.shape(x)[2:3]))):
-        V, h, dh, x, h0 = _arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
-                                  "x (T, B, m*), h0? (B, n)", V, h, dh, x, h0)
-    first = np.zeros_like(h[0]) if h0 is None else h0
+        V, h, dh, x, state = _arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
+                                     "x (T, B, m*), state? (B, n)", V, h, dh, x, state)
+    first = np.zeros_like(h[0]) if state is None else state
     z = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
     (_, B, n), m = h.shape, x.shape[2]
     slope, total = 1 - h ** 2, np.zeros((n, m + n), V.dtype)

@@ -36,7 +36,7 @@ def _rnn(seed, T, B, m, n):
         "errors of the last step alone": found(e=e * last),
         "errors summed, not averaged, over the batch": found(e=B * e),
         "missing factor 1/2 of the square loss": found(e=2 * e)}
-    dW, dV, dx = rnn.backward(p["x"], p["W"], p["V"], h, e)
+    dW, dV, dx, _ = rnn.backward(p["x"], p["W"], p["V"], h, e)
     right = {"h": h, "loss": np.float64(loss), "dW": dW, "dV": dV, "dx": dx}
     text = ("h[t] = tanh(W x[t] + V h[t-1]) from h = 0, loss 1/(2 B) sum (h - "
             "target)^2 and its gradient: refsnn.rnn, (1)-(6)")

@@ -15,9 +15,9 @@ from refsnn.fast import rtrl as fast_rtrl
 def networks(draw, T=(2, 9), n=(1, 5)):
     T, B, m, n = draw(strategies.sizes(T=T, n=n))
     rng = np.random.default_rng(draw(strategies.SEEDS))
-    h0 = draw(st.sampled_from((None, rng.normal(size=(B, n)))))
+    start = draw(st.sampled_from((None, rng.normal(size=(B, n)))))
     return (rng.normal(size=(T, B, m)), rng.normal(size=(n, m)),
-            rng.normal(size=(n, n)), h0, rng.normal(size=(T, B, n)))
+            rng.normal(size=(n, n)), start, rng.normal(size=(T, B, n)))
 
 
 def by_rows(F, n, m):
@@ -27,15 +27,16 @@ def by_rows(F, n, m):
     return F[..., order.ravel()]
 
 
-def before(h, h0):
-    return np.concatenate([(np.zeros_like(h[0]) if h0 is None else h0)[None], h[:-1]])
+def before(h, start):
+    first = np.zeros_like(h[0]) if start is None else start
+    return np.concatenate([first[None], h[:-1]])
 
 
 def test_by_hand():
     """Use theta = (w, v) and h = tanh(w x + v h'), where h' is fixed at first."""
-    x, h0, V = np.array([[2.0]]), np.array([[0.5]]), np.array([[3.0]])
+    x, start, V = np.array([[2.0]]), np.array([[0.5]]), np.array([[3.0]])
     h = np.array([[0.6]])
-    M = fast_rtrl.step(None, x, h0, h, V)
+    M = fast_rtrl.step(None, x, start, h, V)
     close(M, [[[0.64 * 2.0, 0.64 * 0.5]]])
     close(fast_rtrl.step(M, x, h, h, V),
           [[[0.64 * (3 * 1.28 + 2.0), 0.64 * (3 * 0.32 + 0.6)]]])
@@ -51,10 +52,10 @@ def test_one_step():
 
 @given(networks())
 def test_structured_steps_are_the_generic_ones(network):
-    x, W, V, h0, dh = network
-    h = rnn.simulate(x, W, V, h0)
-    J, F = rnn.linearise(x, W, V, h, h0)
-    F, earlier = by_rows(F, *W.shape), before(h, h0)
+    x, W, V, start, dh = network
+    h = rnn.simulate(x, W, V, start)
+    J, F = rnn.linearise(x, W, V, h, start)
+    F, earlier = by_rows(F, *W.shape), before(h, start)
     M = generic = None
     total = 0
     for t in range(len(x)):
@@ -62,20 +63,20 @@ def test_structured_steps_are_the_generic_ones(network):
         M = fast_rtrl.step(M, x[t], earlier[t], h[t], V)
         close(M, generic)
         total = total + rtrl.step_gradient(M, dh[t])
-    dW, dV, _ = rnn.backward(x, W, V, h, dh, h0)
+    dW, dV, *_ = rnn.backward(x, W, V, h, dh, start)
     close(total.reshape(len(W), -1), np.concatenate([dW, dV], axis=1))
-    found = fast_rtrl.gradient(x, V, h, dh, h0)
+    found = fast_rtrl.gradient(x, V, h, dh, start)
     close(found[0], dW)
     close(found[1], dV)
 
 
 @given(networks())
 def test_gradient_by_differences(network):
-    x, W, V, h0, e = network
-    grad = fast_rtrl.gradient(x, V, rnn.simulate(x, W, V, h0), e, h0)
+    x, W, V, start, e = network
+    grad = fast_rtrl.gradient(x, V, rnn.simulate(x, W, V, start), e, start)
 
     def loss(theta):
-        return float(np.sum(e * rnn.simulate(x, *theta, h0)))
+        return float(np.sum(e * rnn.simulate(x, *theta, start)))
 
     checks.directional(loss, [W, V], list(grad), np.random.default_rng(3),
                        rtol=RTOL_FD)
@@ -83,25 +84,25 @@ def test_gradient_by_differences(network):
 
 @given(networks(T=(4, 9), n=(2, 5)))
 def test_wrong_gradients_are_told_apart(network):
-    x, W, V, h0, dh = network
-    h = rnn.simulate(x, W, V, h0)
-    right = rnn.backward(x, W, V, h, dh, h0)[0]
-    for wrong in (fast_rtrl.gradient(x, V.T, h, dh, h0)[0],
-                  fast_rtrl.gradient(np.roll(x, 1, axis=0), V, h, dh, h0)[0],
-                  fast_rtrl.gradient(x, V, h, np.roll(dh, 1, axis=0), h0)[0],
-                  1.001 * fast_rtrl.gradient(x, V, h, dh, h0)[0]):
+    x, W, V, start, dh = network
+    h = rnn.simulate(x, W, V, start)
+    right = rnn.backward(x, W, V, h, dh, start)[0]
+    for wrong in (fast_rtrl.gradient(x, V.T, h, dh, start)[0],
+                  fast_rtrl.gradient(np.roll(x, 1, axis=0), V, h, dh, start)[0],
+                  fast_rtrl.gradient(x, V, h, np.roll(dh, 1, axis=0), start)[0],
+                  1.001 * fast_rtrl.gradient(x, V, h, dh, start)[0]):
         with pytest.raises(AssertionError):
             close(wrong, right)
 
 
 @given(networks())
 def test_columns_in_blocks_and_all_at_once(network):
-    x, W, V, h0, dh = network
-    h = rnn.simulate(x, W, V, h0)
-    whole, size = fast_rtrl.gradient(x, V, h, dh, h0), fast_rtrl.BLOCK
+    x, W, V, start, dh = network
+    h = rnn.simulate(x, W, V, start)
+    whole, size = fast_rtrl.gradient(x, V, h, dh, start), fast_rtrl.BLOCK
     try:
         for fast_rtrl.BLOCK in (1, 8 * len(V) ** 2 * 3):
-            for a, b in zip(fast_rtrl.gradient(x, V, h, dh, h0), whole, strict=True):
+            for a, b in zip(fast_rtrl.gradient(x, V, h, dh, start), whole, strict=True):
                 close(a, b)
     finally:
         fast_rtrl.BLOCK = size
@@ -180,8 +181,8 @@ def test_bad_steps_are_named(change, match):
     ({"x": X[0]}, r"^x is \(2, 4\)"), ({"x": X[:2]}, r"^x is \(2, 2, 4\)"),
     ({"x": X * np.inf}, "^x is .*inf"), ({"h": H[0]}, r"^h is \(2, 2\)"),
     ({"h": H[:0]}, r"^h is \(0, 2, 2\)"), ({"dh": H[:1]}, r"^dh is \(1, 2, 2\)"),
-    ({"dh": H * np.nan}, "^dh is .*nan"), ({"h0": H[0, 0]}, r"^h0 is \(2,\)"),
-    ({"h0": H[0] * np.nan}, "^h0 is .*nan")])
+    ({"dh": H * np.nan}, "^dh is .*nan"), ({"state": H[0, 0]}, r"^state is \(2,\)"),
+    ({"state": H[0] * np.nan}, "^state is .*nan")])
 def test_bad_recordings_are_named(change, match):
     good = {"x": X, "V": V, "h": H, "dh": H}
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
