@@ -297,7 +297,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, blocked = \
         _arrays(f"{LAYER}, psi (T, B, n), {STATES}, {RECORDED}", W, x, V, alpha, beta,
-                rho, adaptation, gain, threshold, psi, *_fields(recording))
+                rho, adaptation, gain, threshold, psi, *_parts(recording))
     _one_of("through_reset", through_reset, bool, np.bool_)
     _one_of("through_recurrence", through_recurrence, bool, np.bool_)
     _one_of("constants", constants, bool, np.bool_)
@@ -358,7 +358,7 @@ def credit(recording, psi, dspikes=None, dmem=None, dstate=None, *, adaptation):
     """
     psi, _, blocked, dspikes, dmem, a = _arrays(
         f"psi (T*, B*, n*) float, {RECORDED}, dspikes? (T*, B*, n*), "
-        "dmem? (T*, B*, n*), adaptation (n?) in [0, inf)", psi, *_fields(recording)[3:],
+        "dmem? (T*, B*, n*), adaptation (n?) in [0, inf)", psi, *_parts(recording)[3:],
         dspikes, dmem, adaptation)
     psi = psi * (1 - blocked)
     by_mem = np.zeros_like(psi) if dmem is None else dmem
@@ -461,7 +461,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     psi, x, V, spikes, blocked, dspikes, dmem, *constants = _arrays(
         f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {RECORDED}, "
         f"dspikes? (T, B, n), dmem? (T, B, n), {TRACES}", psi, x, V,
-        *_fields(recording)[3:], dspikes, dmem, alpha, beta, gain, rho, adaptation)
+        *_parts(recording)[3:], dspikes, dmem, alpha, beta, gain, rho, adaptation)
     psi = psi * (1 - blocked)
     dspikes, dmem = (np.zeros_like(psi) if d is None else d for d in (dspikes, dmem))
     z = x if V is None else np.concatenate([x, spikes], axis=2)
@@ -477,7 +477,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     return total[:, :m], None if V is None else total[:, m:]
 
 
-def _fields(recording):
+def _parts(recording):
     if not isinstance(recording, tuple) or len(recording) != 5:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording of five arrays")

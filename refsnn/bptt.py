@@ -116,6 +116,7 @@ def chunk(J, F, q, dstate):
     J, F : (T + 1, B, n, n) and (T + 1, B, n, p) float
         Arguments of `gradient` for the T steps of the chunk and for the
         first step of the next chunk, as `lif.linearise` returns for `after`.
+        If the first state was handed in, F[0] must be 0.
     q : (T, B, n) float
         Direct derivative of the loss for the T steps of the chunk.
     dstate : (B, n) float

@@ -203,7 +203,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         Loss and derivatives.  To predict a class, take the readout with the
         largest maximum over all steps, or with the largest sum for "sum".
     """
-    mem, spikes, out = _arrays(RECORDING, *_fields(recording))
+    mem, spikes, out = _arrays(RECORDING, *_parts(recording))
     labels, scaling, readout, burst, rate, bound = _arrays(
         f"labels ({out.shape[1]}) int in [0, {out.shape[2] - 1}], scaling () in "
         "(0, inf), readout () in [0, inf), burst () in [0, inf), rate () in [0, inf), "
@@ -287,7 +287,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     W, V, W_out, x, mem, spikes, out, dout, dspikes = _arrays(
         "weights.hidden (n, m) float, weights.recurrent? (n, n) float, weights.readout "
         f"(k, n) float, x (T, B, m), {RECORDING}, dout (T, B, k), dspikes? (T, B, n)",
-        *_matrices(weights), x, *_fields(recording), dout, dspikes)
+        *_matrices(weights), x, *_parts(recording), dout, dspikes)
     tau_syn, tau_mem, dt, threshold, steepness = _arrays(
         "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf), threshold "
         "() in (0, inf), steepness () in (0, inf)", tau_syn, tau_mem, dt, threshold,
@@ -332,7 +332,7 @@ def _matrices(weights):
             else getattr(weights, name, None) for name in Gradient._fields]
 
 
-def _fields(recording):
+def _parts(recording):
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording (mem, spikes, out)")

@@ -67,12 +67,16 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  For an
     beta (1 - beta).  For beta = clip(b, low, high), db = dbeta inside the
     limits and 0 outside.  If gain = 1 - beta, dgain is subtracted from
     dbeta.  For one number shared by all neurons, the entries are summed.
+    To learn constants online, linearise one step (T = 1) with `after` and
+    `constants`, and pass J[1] and F[1] to `rtrl.step`.
 
 Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
     psi.  The mask c is a recorded value without a derivative.  Finite
     differences confirm the gradient if the spike function is S = H(u0 -
     threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
-    function, f' = psi, and u0 is the recorded membrane potential.
+    function, f' = psi, and u0 is the recorded membrane potential.  A
+    difference by the threshold changes only the threshold in f(u -
+    threshold).
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
     memory.  `linearise` takes O(T B n p) time and memory for p weights.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
@@ -122,7 +126,8 @@ class State(NamedTuple):
 class Gradient(NamedTuple):
     """Hold the derivatives of the loss with respect to parameters and states.
 
-    The last five fields are None if they are not requested.
+    The last five fields are None if they are not requested.  The derivative
+    with respect to the threshold is ``dthreshold + direct``.
     """
     dW: np.ndarray              # (n, m)
     dV: np.ndarray              # (n, n), or None if V is None
@@ -132,8 +137,8 @@ class Gradient(NamedTuple):
     dalpha: np.ndarray = None   # (n,), as the next four
     dbeta: np.ndarray = None
     dgain: np.ndarray = None
-    dthreshold: np.ndarray = None   # through states, eqs. (19) and (20)
-    direct: np.ndarray = None   # eq. (21)
+    dthreshold: np.ndarray = None   # by eqs. (19) and (20), without `direct`
+    direct: np.ndarray = None       # by eq. (21)
 
 
 def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -278,9 +283,9 @@ def _scan(drive, V, state, constants, reset, k, spike=None, clamp=None, resets=N
         syn[T].copy(), mem[T].copy(), spikes[T:].copy())
 
 
-def backward(x, W, V, recording, psi, dspikes=None, dmem=None, after=None, dstate=None,
-             *, alpha, beta, gain=1.0, threshold=1.0, reset="subtract",
-             through_reset=True, through_recurrence=True, constants=False):
+def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
+             gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
+             through_recurrence=True, after=None, dstate=None, constants=False):
     """Compute the surrogate gradient of one layer, eqs. (7)-(11), (16)-(21).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
@@ -301,14 +306,14 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, after=None, dstat
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
+    through_reset, through_recurrence : bool
+        Whether the gradient passes through the reset, and through the
+        recurrent spikes.  The result includes dV in both cases.
     after : State, optional
         State at step T that `run` returned, needed with `dstate`.
     dstate : State, optional
         Derivatives of all later losses with respect to this state, which
         are the field `dstate` of the gradient of the next run.
-    through_reset, through_recurrence : bool
-        Whether the gradient passes through the reset, and through the
-        recurrent spikes.  The result includes dV in both cases.
     constants : bool
         Whether to compute the derivatives with respect to alpha, beta,
         gain and threshold.
@@ -552,7 +557,7 @@ def _leak(drive, state, constants):
     return syn[:T], mem[:T], State(syn[T].copy(), mem[T].copy())
 
 
-def readout_backward(x, W, dmem, state=None, dstate=None, *, alpha, beta, gain=1.0,
+def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
     """Compute the gradient of a leaky readout, eqs. (7)-(11) with psi = 0.
 
@@ -564,10 +569,12 @@ def readout_backward(x, W, dmem, state=None, dstate=None, *, alpha, beta, gain=1
 
     Parameters
     ----------
-    x, W, state, alpha, beta, gain
-        Arguments of `readout_run`; `state` matters only for `constants`.
+    x, W, alpha, beta, gain
+        Arguments of `readout_run`.
     dmem : (T, B, k) float
         Derivative of the loss with respect to the membrane potentials.
+    state : State, optional
+        State at step 0, which only `constants` needs; rest by default.
     dstate, constants
         Arguments of `backward`.
 
@@ -583,7 +590,7 @@ def readout_backward(x, W, dmem, state=None, dstate=None, *, alpha, beta, gain=1
         (x.reshape(T * B, m) @ W.T).reshape(T, B, k), state, decays)
     after = None if dstate is None else State(rest[0], rest[0])
     return backward(x, W, None, Recording(syn, mem, rest, rest > 0), rest, None, dmem,
-                    after, dstate, alpha=alpha, beta=beta, gain=gain,
+                    after=after, dstate=dstate, alpha=alpha, beta=beta, gain=gain,
                     constants=constants)
 
 
@@ -591,7 +598,8 @@ def _checked(name, state, like, k=None):
     """Check a state against the array `like` of its shape and dtype, and the
     number `k` of steps with spikes.  Return its three arrays."""
     if not isinstance(state, tuple) or len(state) != 3:
-        raise ValueError(f"{name} is a {type(state).__name__}: must be a State")
+        raise ValueError(f"{name} is a {type(state).__name__}: must be a State "
+                         "of syn, mem and spikes")
     for field, a in zip(State._fields, state, strict=True):
         kind = np.asarray(a).dtype
         if a is not None and kind != like.dtype:

@@ -248,7 +248,7 @@ def jacobian(recording, signals):
     """
     inputs, pre, signals = _layers(
         "recording.inputs[{0}] (N, n{0}) float; recording.pre[{0}] (N, n{1}); "
-        "signals[{0}] (N, n{2}, n{1})", *_fields(recording), signals)
+        "signals[{0}] (N, n{2}, n{1})", *_parts(recording), signals)
     parts = []
     for a, g in zip(inputs, signals, strict=True):
         weights = g[..., None] * a[:, None, None]
@@ -346,7 +346,7 @@ def init(sizes, rng, dtype=np.float64):
     return weights, biases
 
 
-def _fields(recording):
+def _parts(recording):
     if not isinstance(recording, tuple) or len(recording) != 3:
         raise ValueError(f"recording is a {type(recording).__name__}: must be a "
                          "Recording")
@@ -357,7 +357,7 @@ def _network(weights, recording, activation, spec="", *values):
     _one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(
         "weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
-        "recording.pre[{0}] (N, n{1})" + spec, weights, *_fields(recording), *values)
+        "recording.pre[{0}] (N, n{1})" + spec, weights, *_parts(recording), *values)
     return weights, inputs, pre, _slopes(inputs, pre, activation), *values
 
 

@@ -44,9 +44,9 @@ Exact.  Eqs. (1)-(3) are exact for every J, F and q.  Eqs. (4) and (5) are
 Cost.   A step takes O(n^2 p) time and O(n p) memory per sequence, for n
     neurons and p = n w weights.
 Departures.  [WZ89] uses rate units and updates the weights at each step.
-    Here, the caller decides when to update the weights.  [ZN21] combines
-    current and membrane potential in one state vector.  Here G and P are
-    separate arrays, because V multiplies only P.
+    Here, the caller decides when to update the weights.  The text of
+    [ZN21] was not available.  Eqs. (4) and (5) follow descriptions by
+    other authors.  G and P are separate, because V multiplies only P.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -183,6 +183,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
         Results have the dtype of psi.
     clamp : (B, n) bool, optional
         True for neurons that are refractory at step t + 1; none by default.
+        After a call of `lif.step`, it is ``state.spikes.any(axis=0)``.
     alpha, beta, gain, threshold : float or (n,) float
         Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1),
         positive gain of the current, and positive firing threshold.
@@ -211,9 +212,9 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     shape = B, n, n * w
     G, P = (np.zeros(shape, psi.dtype) if value is None else
             np.ascontiguousarray(_unread(name, value, shape, psi.dtype))
-            for name, value in _fields("influence", influence))
+            for name, value in _parts("influence", influence))
     new = Influence(*(_buffer(*field, shape, psi.dtype, (G, P, *now, psi, x))
-                      for field in _fields("out", out)))
+                      for field in _parts("out", out)))
     if np.may_share_memory(*new):
         raise ValueError("out.syn and out.mem share memory: must be separate")
     a, b = _factors(now, psi, clamp, (*model, reset), through_reset)
@@ -338,7 +339,7 @@ def _options(reset, *flags):
         _one_of(name, flag, bool, np.bool_)
 
 
-def _fields(name, value):
+def _parts(name, value):
     if value is not None and (not isinstance(value, tuple) or len(value) != 2):
         raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
     return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)

@@ -127,6 +127,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rung, alpha, be
         The result has the dtype of `psi`.
     clamp : (B, n) bool, optional
         True for neurons that are refractory at step t + 1; none by default.
+        After a call of `lif.step`, it is ``state.spikes.any(axis=0)``.
     rung : {"exact", "block", "implicit", "presynaptic"}
         Rule that determines which derivative terms are kept.
     alpha, beta, gain, threshold : float or (n,) float

@@ -121,7 +121,8 @@ def test_readout_steps_chunks_and_gradient(data):
           mem, CHUNKS)
     dmem, dstate = rng.normal(size=mem.shape), lif.State(*rng.normal(
         size=(2, size.B, size.n)))
-    grad = lif.readout_backward(x, W, dmem, start, dstate, **constants, constants=True)
+    grad = lif.readout_backward(x, W, dmem, state=start, dstate=dstate, **constants,
+                                constants=True)
 
     def value(theta):
         W, x, syn, mem, alpha, beta, gain = theta
@@ -340,6 +341,24 @@ def test_chain_rules_of_the_docstring(net):
     assert (moved == held).all()
     checks.directional(lambda s: value(alpha=alpha + s), np.zeros(()),
                        np.array(grad.dalpha.sum()), rng, rtol=RTOL_FD)
+
+
+def test_constants_learn_online_from_one_step_at_a_time():
+    """Sum q[t] M[t] with M from `rtrl.step`, as the docstring says."""
+    net, function = drawn("subtract", True, "followed", 2)
+    (x, W, V), options = whole(net)
+    psi = function(net.recording.mem - net.model["threshold"])[1]
+    q = lif.credit(psi, psi)
+    M, state, total = None, None, 0
+    for t in range(len(x)):
+        if M is not None:
+            total = total + rtrl.step_gradient(M, q[t])
+        recording, state = lif.run(x[t:t + 1], W, V, state, **options)
+        J, F, _ = lif.linearise(x[t:t + 1], W, V, recording, psi[t:t + 1], state,
+                                constants=True, **net.model)
+        M = rtrl.step(M, J[1], F[1])
+    J, F, _ = lif.linearise(x, W, V, net.recording, psi, constants=True, **net.model)
+    close(total, bptt.gradient(J, F, q), RTOL)
 
 
 # --- what is refused --------------------------------------------------------------
