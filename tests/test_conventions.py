@@ -92,7 +92,8 @@ def test_order_of_decay_input_and_read(synapse, entry, read, syn):
 
 def test_decays_and_gain():
     for decay, beta in (("exact", np.exp(-0.5 / 3)), ("euler", 1 - 0.5 / 3)):
-        for gain, factor in (("one", 1), ("leak", 1 - beta)):
+        for gain, factor in (("one", 1), ("leak", 1 - beta), ("rate", 0.5 / 3),
+                             ("integral", 3 * (1 - beta))):
             step = Step(decay=decay, synapse="none", input="same", record="after",
                         gain=gain)
             _, mem, _ = run(step, column(2, 0), tau_mem=3, dt=0.5, threshold=9)
@@ -100,7 +101,8 @@ def test_decays_and_gain():
 
 
 @pytest.mark.parametrize("compare, one, many", [
-    (">", [0, 1, 1, 1, 1], [0, 1, 1, 2, 2]), (">=", [1, 1, 1, 1, 1], [1, 1, 2, 2, 3])])
+    (">", [0, 1, 1, 1, 1], [0, 1, 1, 2, 2]), (">=", [1, 1, 1, 1, 1], [1, 1, 2, 2, 3]),
+    ("half", [0.5, 1, 1, 1, 1], [0.5, 1, 1.5, 2, 2.5])])
 def test_ties_and_several_spikes(compare, one, many):
     x = np.array([1.5, 2, 3, 4, 4.5]).reshape(1, 1, 5)
     for spikes, expected in (("one", one), ("many", many)):
@@ -164,6 +166,47 @@ def test_refractory_floor_leak_and_levels():
     assert run(floored, column(-8, 0, 0), floor=-2)[1] == [-2, -1, -0.5]
     assert run(step, column(-8, 0, 0), floor=-2)[1] == [-8, -4, -2]
     assert run(step, column(0, 0.25, 0), leak=0.5)[1] == [0.5, 0.75, 0.625]
+
+
+def test_half_a_spike_is_half_a_reset():
+    for reset, shown in (("subtract", 1), ("zero", 1.125), ("none", 2)):
+        step = Step(synapse="none", input="same", test="after", record="after",
+                    compare="half", reset=reset, reset_at="once")
+        assert run(step, column(2), threshold=2, reset_to=0.25)[:2] == [[0.5], [shown]]
+
+
+def test_a_muted_neuron_runs_and_does_not_spike():
+    """Threshold 1, beta 1/2, input 4: 4 spikes, 3 + 2 and 1 + 2 follow."""
+    step = Step(synapse="none", input="same", test="after", record="after",
+                refractory=2, mute=True)
+    done = conventions.simulate(step, column(4, 4, 4, 0, 0), np.eye(1), **TAUS["exact"])
+    assert done.mem.ravel().tolist() == [0, 4, 5, 6.5, 3.25, 0.625]
+    assert done.spikes.ravel().tolist() == [0, 1, 0, 0, 1, 0]
+    assert done.held.ravel().tolist() == [0, 0, 1, 1, 0, 1]
+    found = conventions.slopes(step, done, **TAUS["exact"])
+    assert found["live"].ravel().tolist() == [1, 1, 0, 0, 1, 0]
+    assert found["mem_by_mem"].ravel().tolist() == [0] + [0.5] * 5
+    assert "live" not in conventions.slopes(step._replace(mute=False), done,
+                                            **TAUS["exact"])
+    again = conventions.simulate(step, column(4, 4, 4, 0, 0), np.eye(1),
+                                 clamp=done.held, spike=lambda k, u: u + 1,
+                                 **TAUS["exact"])
+    assert again.spikes[:4].ravel().tolist() == [1, 4, 0, 0]
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("reset", AXES["reset"])
+def test_gradients_of_muted_neurons(reset, recurrent):
+    """A surrogate that is not set to 0 while muted gives another gradient."""
+    step = PRESETS["norse_feed_forward"]._replace(refractory=2, mute=True, reset=reset)
+    seed = alive_seed(step, recurrent)
+    x, W, V, run_ = network(step, seed, recurrent)
+    psi, slopes = smooth(run_.mem - 0.8)[1], conventions.slopes(step, run_, **CONSTANTS)
+    d = np.cos(np.arange(run_.mem[1:].size)).reshape(run_.mem[1:].shape)
+    q = conventions.credit(psi, slopes, d)
+    wrong = conventions.credit(psi, slopes | {"live": None}, d)
+    assert (q[1:][run_.held[1:].repeat(2, axis=2)] == 0).sum() > 0
+    assert np.array_equal(q[..., 3:] == 0, (wrong[..., 3:] == 0) | run_.held)
 
 
 def test_recurrence_carries_the_spikes_tested_last():
@@ -493,6 +536,10 @@ def without(name):
     (lambda: simulate(tau_syn=-1), r"tau_syn is -1: .*in \[0, inf\)"),
     (lambda: simulate(tau_mem="3"), "tau_mem is '3'"),
     (lambda: simulate(tau_mem=np.inf), "tau_mem is inf"),
+    (lambda: simulate(S._replace(mute=1)), "step.mute is 1"),
+    (lambda: simulate(S._replace(gain="rate"), tau_mem=0),
+     "tau_mem is 0.0: must be above 0 for a gain of dt/tau"),
+    (lambda: linearise(slopes=SLOPES | {"live": PSI / 2}), "slopes.live is .*0, 1"),
     (lambda: simulate(PRESETS["norse"], tau_syn=0.5),
      r"tau_syn is 0.5: must be at least dt, 1.0"),
     (lambda: simulate(PRESETS["norse"], tau_mem=np.array([3, 0.5])), "tau_mem is .*dt"),

@@ -9,18 +9,33 @@ symmetric feedback, the final cost is lower than the cost before learning.  With
 feedback, the final cost is higher than without a hidden layer.
 
 With --full (128 hidden neurons), the claim is that the costs after 1,000 s have the
-same order as in [ZG18]: symmetric feedback < no hidden layer < random feedback.
-Shorter runs show other numbers of hidden neurons, uniform feedback, the heterosynaptic
-regulariser, and the linear rule, in which the derivative of a spike is set to 1 in both
-layers.  The regulariser is proportional to z^4 or to z^4 e^2, where z is the filtered
-output of the hidden neuron and e its filtered error.  The last panel shows how the cost
-with random feedback depends on the strength and the exponent of the regulariser.  This
-figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the picture and the costs are
-published only as plots.  The picture and the network sizes in this figure were chosen
-for this project.  With `--data DIR`, the spike trains in DIR/spike_picture/input.ras
-and target.ras replace the generated spike trains, and no claim is judged.  Units in
-these files are counted from 0, and the trial duration is rounded up to a multiple of
-0.5 s.
+same order as in [ZG18]: symmetric feedback < no hidden layer < random feedback <
+uniform feedback.  As a control, the weights of a hidden layer stay fixed while the
+output weights learn.  Shorter runs show other numbers of hidden neurons, the
+heterosynaptic regulariser, and the linear rule, in which the derivative of a spike is
+set to 1 in both layers.  The regulariser is proportional to z^4 or to z^4 e^2, where z
+is the filtered output of the hidden neuron and e its filtered error.  The last panel
+shows how the cost with random feedback depends on the strength and the exponent of the
+regulariser.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the picture
+and the costs are published only as plots.  The picture and the network sizes in this
+figure were chosen for this project.
+
+The interspike intervals of hidden neurons are those of the last three trials.  The
+coefficient of variation of the intervals is the standard deviation divided by the mean,
+and it is 1 for a Poisson process.  It is computed for each neuron with at least five
+intervals.  [ZG18] reports rates of 10 to 20 Hz and nearly exponential intervals with
+symmetric feedback.
+
+With `--data DIR`, the spike trains in DIR/spike_picture/input.ras and target.ras
+replace the generated spike trains, and no claim is judged.  Without other options, the
+spikes in these files must be in order of time, units are counted from 0, and the
+duration of a trial is rounded up to a multiple of 0.5 s.  The file
+DIR/spike_picture/options.json sets other options, for example:
+
+    {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
+
+The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
+"target" hold arguments of `ras.read_ras`.
 
 As in the published code, the learning rate is 1 mV (0.1 mV after 800 s), and the
 standard deviation of the initial weights is 50 mV / sqrt(fan-in).  The regulariser has
@@ -29,6 +44,8 @@ and is about 5 times the scaling in the paper.  The regulariser with e^2 has str
 1e-4, because e^2 is about 1e4 / s^2 in hidden neurons with random feedback.
 """
 
+import itertools
+import json
 import math
 import pathlib
 
@@ -43,22 +60,30 @@ UNITS, TRIAL_S, INPUT_HZ, INK_HZ = 100, 3.5, 5.0, 25.0
 TRIAL = 35000                                           # steps
 RATE_V, SCALE_V, LATE_S = 1e-3, 0.05, 800.0
 AVERAGED = 3                    # number of last trials over which the cost is averaged
+FEWEST = 5                      # intervals of a neuron that gives a variation
+FILES, READ = ("input", "target"), ("order", "first_unit", "units")     # with --data
 # {name: (kind of feedback, options of the hidden layer)}
 CONDITIONS = {
     "none": (None, {}),
     "symmetric": ("symmetric", {}),
     "random": ("random", {}),
     "uniform": ("uniform", {}),
+    "fixed": ("symmetric", {}),
     "regularised": ("random", {"rho": 1.0, "drive": "published"}),
     "by error": ("random", {"rho": 1e-4, "drive": "published", "het": "error"}),
     "linear": ("symmetric", {"surrogate": "linear"})}
 LABELS = {"none": "no hidden layer", "symmetric": "symmetric", "random": "random",
-          "uniform": "uniform", "regularised": "random, regulariser",
+          "uniform": "uniform", "fixed": "fixed hidden layer",
+          "regularised": "random, regulariser",
           "by error": "random, regulariser with e\N{SUPERSCRIPT TWO}",
           "linear": "symmetric, linear rule"}
 COLOURS = dict(zip(CONDITIONS, (colours.BLACK, colours.BLUE, colours.VERMILION,
-                                colours.ORANGE, colours.GREEN, colours.SKY,
-                                colours.PURPLE), strict=True))
+                                colours.ORANGE, colours.GREY, colours.GREEN,
+                                colours.SKY, colours.PURPLE), strict=True))
+MAIN = ("none", "symmetric", "random", "uniform", "fixed")              # with --full
+ORDER = ("symmetric", "none", "random", "uniform")          # published order of costs
+TEXTS = {"none": "no hidden layer", "fixed": "fixed hidden layer",       # in claims
+         **{name: f"{name} feedback" for name in training.FEEDBACK}}
 STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 
 
@@ -79,12 +104,12 @@ def jobs(size, seed, data):
         return (learn, {"condition": condition, "hidden": hidden, "loops": loops,
                         "role": role, **regulariser, **common_})
 
-    listed = [job(name, hidden, loops, "main")
-              for name in ("none", "symmetric", "random")]
     if size != "full":
-        return [*listed, job("regularised", hidden, loops, "main")]
+        return [job(name, hidden, loops, "main")
+                for name in (*MAIN[:3], "regularised")]
+    listed = [job(name, hidden, loops, "main") for name in MAIN]
     listed += [job(name, hidden, 40, "short")
-               for name in ("regularised", "by error", "uniform", "linear")]
+               for name in ("regularised", "by error", "linear")]
     listed += [job(name, n, 40, "short") for name in ("symmetric", "random")
                for n in (8, 32, 256)]
     return listed + [job("regularised", 32, 20, "sweep", rho=rho, exponent=exponent)
@@ -102,14 +127,38 @@ def recorded(folder):
 
     The input is of shape (T, 1, m), and the target of shape (T, 1, k).
     """
-    found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"))
-             for name in ("input", "target")]
+    loop_s, read = options(folder)
+    found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"), duration=loop_s,
+                          **read[name]) for name in FILES]
     last = max((times[-1] for times, _ in found if len(times)), default=0.0)
-    steps = training.STEPS * math.ceil((last + training.DT_S) / training.BLOCK_S)
-    for times, units in found:
-        train = np.zeros((steps, 1, max(units, default=0) + 1), bool)
-        train[np.rint(times / training.DT_S).astype(int), 0, units] = True
+    steps = training.STEPS * math.ceil((last + training.DT_S) / training.BLOCK_S) \
+        if loop_s is None else round(loop_s / training.DT_S)
+    for name, (times, units) in zip(FILES, found, strict=True):
+        count = read[name].get("units", max(units, default=0) + 1)
+        train = np.zeros((steps, 1, count), bool)
+        train[np.rint(times / training.DT_S).astype(int) % steps, 0, units] = True
         yield train
+
+
+def options(folder):
+    """Return the duration of a trial, and the arguments with which files are read.
+
+    Both are read from options.json.  Without an entry "loop_s", the duration is None.
+    The arguments are {"input": {...}, "target": {...}}.
+    """
+    path = pathlib.Path(folder, "options.json")
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    read = {name: found.get(name, {}) for name in FILES}
+    loop_s = found.get("loop_s")
+    if not set(found) <= {"loop_s", *FILES} or not all(
+            set(arguments) <= set(READ) for arguments in read.values()):
+        raise ValueError(f"{path} has {found!r:.200}: must have only loop_s, input and "
+                         f"target, and the latter two only {', '.join(READ)}")
+    if loop_s is not None and not (isinstance(loop_s, (int, float))
+                                   and training.BLOCK_S <= loop_s < math.inf):
+        raise ValueError(f"{path}: loop_s is {loop_s!r}: must be a finite number of "
+                         f"seconds of at least {training.BLOCK_S}")
+    return loop_s, read
 
 
 def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
@@ -130,36 +179,54 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
         x, target = recorded(folder)
         x = np.repeat(x, repeats, axis=1)
     inputs, outputs, trial_s = x.shape[2], target.shape[2], len(x) * training.DT_S
-    kind, options = CONDITIONS[condition]
+    kind, settings = CONDITIONS[condition]
     if rho is not None:
-        options = {**options, "rho": rho, "exponent": exponent}
-    surrogate = {k: v for k, v in options.items() if k == "surrogate"}
+        settings = {**settings, "rho": rho, "exponent": exponent}
+    surrogate = {k: v for k, v in settings.items() if k == "surrogate"}
     drawn, layers, matrix = generators("weights", hidden), [], None
     if kind is not None:
         layers.append(training.layer(training.weights(drawn, hidden, inputs, SCALE_V),
-                                     training.HIDDEN._replace(**options)))
+                                     training.HIDDEN._replace(**settings)))
         matrix = training.feedback(kind, generators("feedback", hidden), hidden,
                                    outputs)
     fan_in = hidden if layers else inputs
     layers.append(training.layer(training.weights(drawn, outputs, fan_in, SCALE_V),
                                  training.OUTPUT._replace(**surrogate)))
-    rates, first, last = [], [], []
+    rates, first, last, late = [], [], [], []
 
     def watch(loop, part, blocks):
         if loop == loops - 1:
             rates.append(blocks[0].spikes.sum(axis=0) / trial_s)
+        if loop >= loops - AVERAGED and kind is not None:
+            late.append(blocks[0].spikes.reshape(len(blocks[0].spikes), -1) > 0)
         for chosen, kept in ((0, first), (loops - 1, last)):
             if loop == chosen:
                 kept.append(blocks[-1].spikes[:, 0] > 0)
 
-    _, cost = training.practise(layers, x, target, loops,
-                                lambda loop: rate(loop * trial_s), matrix=matrix,
-                                watch=watch)
+    learning = [0.0 if condition == "fixed" else 1.0, 1.0][-len(layers):]
+    _, cost = training.practise(
+        layers, x, target, loops,
+        lambda loop: [rate(loop * trial_s) * factor for factor in learning],
+        matrix=matrix, watch=watch)
+    gaps, variation = intervals(np.concatenate(late)) if late else (np.zeros(0),) * 2
     return {"condition": condition, "hidden": 0 if kind is None else hidden,
             "role": role, "trial_s": trial_s, "drawn": folder is None,
-            "rho": options.get("rho", 0.0), "exponent": exponent,
-            "cost": np.sqrt(cost), "rates": sum(rates), "target": target[:, 0] > 0,
+            "rho": settings.get("rho", 0.0), "exponent": exponent,
+            "cost": np.sqrt(cost), "rates": sum(rates), "intervals": gaps,
+            "variation": variation, "target": target[:, 0] > 0,
             "before": np.concatenate(first), "after": np.concatenate(last)}
+
+
+def intervals(raster):
+    """Return the interspike intervals of all neurons, and coefficients of variation.
+
+    The intervals are in s.  Each neuron with at least FEWEST intervals has one
+    coefficient of variation, which is the standard deviation of its intervals divided
+    by their mean.  `raster` is (T, n), and nonzero entries are spikes.
+    """
+    each = [np.diff(np.flatnonzero(train)) * training.DT_S for train in raster.T]
+    return np.concatenate(each), np.array([part.std() / part.mean() for part in each
+                                           if len(part) >= FEWEST])
 
 
 def final(cost):
@@ -175,7 +242,8 @@ def gather(results):
             name = str(r["condition"])
             found[f"{name}_cost"] = r["cost"]
             found[f"{name}_raster"] = spikes(r["after"])
-            found[f"{name}_rates"] = r["rates"]
+            for key in ("rates", "intervals", "variation"):
+                found[f"{name}_{key}"] = r[key]
             found["target"] = spikes(r["target"])
         if r["role"] == "sweep":
             sweep.append((r["exponent"], r["rho"], final(r["cost"]).mean(),
@@ -207,16 +275,23 @@ def claims(data):
     start = {name: data[f"{name}_cost"][0].mean() for name in cost}
     n, loops = int(data["main_hidden"]), len(data["none_cost"])
     after = f"after {loops * float(data['trial_s']):.0f} s"
-    shown = [Claim(f"cost {after}, feedback: {LABELS[name]}, {n} hidden neurons (1/s)"
-                   if name != "none" else f"cost {after}, {LABELS[name]} (1/s)",
-                   float(cost[name]), "shown only", None) for name in cost]
+    shown = [Claim(f"cost {after}, {_text(name, n)} (1/s)", float(cost[name]),
+                   "shown only", None) for name in cost]
+    shown += [Claim(f"median {text}, symmetric feedback, {n} hidden neurons",
+                    float(np.median(data[f"symmetric_{key}"])), "shown only", None,
+                    paper)
+              for key, text, paper in (
+                  ("rates", "rate of a hidden neuron in the last trial (Hz)",
+                   "10 to 20"),
+                  ("variation", "coefficient of variation of interspike intervals",
+                   "about 1"))
+              if data[f"symmetric_{key}"].size]
     if not data["drawn"]:
         return shown
     if len(data["points"]):
-        return [at_most(f"cost {after}: symmetric feedback / no hidden layer",
-                        cost["symmetric"] / cost["none"], 1, "< 1"),
-                at_most(f"cost {after}: no hidden layer / random feedback",
-                        cost["none"] / cost["random"], 1, "< 1"), *shown]
+        return [*(at_most(f"cost {after}: {TEXTS[low]} / {TEXTS[high]}",
+                          cost[low] / cost[high], 1, "< 1")
+                  for low, high in itertools.pairwise(ORDER)), *shown]
     return [at_most(f"no hidden layer: cost {after} / cost before learning",
                     cost["none"] / start["none"], 0.85),
             at_most(f"symmetric feedback: cost {after} / cost before learning",
@@ -225,11 +300,17 @@ def claims(data):
                     cost["none"] / cost["random"], 1), *shown]
 
 
+def _text(name, hidden):
+    if name in ("none", "fixed"):
+        return TEXTS[name] + f", {hidden} hidden neurons" * (name == "fixed")
+    return f"feedback: {LABELS[name]}, {hidden} hidden neurons"
+
+
 def plot(data, fig):
     names = [name for name in CONDITIONS if f"{name}_cost" in data]
     full, trial_s = len(data["points"]) > 0, float(data["trial_s"])
-    fig.set_size_inches(12.5, 10.8 if full else 8.2)
-    grid = fig.add_gridspec(3 if full else 2, 12)
+    fig.set_size_inches(12.5, 13.8 if full else 11.2)
+    grid = fig.add_gridspec(4 if full else 3, 12)
     shown = [("target", "Target", colours.BLACK)] + [
         (f"{name}_raster", LABELS[name], COLOURS[name])
         for name in ("none", "symmetric", "random") if f"{name}_raster" in data]
@@ -258,21 +339,49 @@ def plot(data, fig):
         curves.annotate("rate / 10", (LATE_S, 0.02), xycoords=("data", "axes fraction"),
                         xytext=(4, 0), textcoords="offset points", color=colours.GREY)
     curves.legend(ncols=2)
-    _plot_rates(data, names[1:], fig.add_subplot(grid[1, 7:]))
+    _plot_shares(data, names[1:], "rates", fig.add_subplot(grid[1, 7:]))
+    _plot_intervals(data, names[1:], fig.add_subplot(grid[2, :7]))
+    _plot_shares(data, names[1:], "variation", fig.add_subplot(grid[2, 7:]))
     if full:
-        _plot_points(data, fig.add_subplot(grid[2, :7]))
-        _plot_sweep(data, fig.add_subplot(grid[2, 7:]))
+        _plot_points(data, fig.add_subplot(grid[3, :7]))
+        _plot_sweep(data, fig.add_subplot(grid[3, 7:]))
 
 
-def _plot_rates(data, names, axis):
-    rates = [np.sort(data[f"{name}_rates"].ravel()) for name in names]
-    for name, rate_ in zip(names, rates, strict=True):
-        axis.plot(rate_, np.arange(1, len(rate_) + 1) / len(rate_), lw=2,
+def _plot_shares(data, names, key, axis):
+    for name in names:
+        values = np.sort(data[f"{name}_{key}"].ravel())
+        axis.plot(values, np.arange(1, len(values) + 1) / max(len(values), 1), lw=2,
                   color=COLOURS[name], label=LABELS[name], drawstyle="steps-post")
-    axis.set(xlabel="rate of a hidden neuron in the last trial (Hz)",
-             ylabel="cumulative share of neurons", title="Hidden neurons",
+    xlabel, title = {
+        "rates": ("rate of a hidden neuron in the last trial (Hz)", "Hidden neurons"),
+        "variation": ("coefficient of variation",
+                      "Variation of interspike intervals")}[key]
+    axis.set(xlabel=xlabel, ylabel="cumulative share of neurons", title=title,
              ylim=(0, 1.02))
-    axis.legend(loc="lower right")
+    if key == "rates":
+        axis.legend(loc="lower right")
+    else:
+        axis.axvline(1, color=colours.GREY, ls=":", lw=1.2)
+        axis.annotate("Poisson", (1, 0.02), xytext=(4, 0), color=colours.GREY,
+                      textcoords="offset points")
+
+
+def _plot_intervals(data, names, axis):
+    edges = np.arange(0, 0.3001, 0.01)
+    for name in names:
+        values = data[f"{name}_intervals"]
+        if len(values):
+            density = np.histogram(values, edges)[0] / len(values) / np.diff(edges)
+            axis.stairs(density, edges, color=COLOURS[name], lw=2)
+            if name == "symmetric":
+                middle = (edges[1:] + edges[:-1]) / 2
+                axis.plot(middle, np.exp(-middle / values.mean()) / values.mean(),
+                          color=COLOURS[name], ls=":", lw=1.2,
+                          label="exponential density with the mean of symmetric")
+                axis.legend()
+    axis.set_yscale("log")
+    axis.set(xlabel="interspike interval of a hidden neuron (s)",
+             ylabel="density (1/s)", title="Interspike intervals", xlim=(0, edges[-1]))
 
 
 def _plot_points(data, axis):

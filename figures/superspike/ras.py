@@ -1,14 +1,17 @@
 """Read and write spike trains in the `.ras` text format of the Auryn simulator.
 
-A `.ras` file has one spike per line, in order of time.  A line holds the time in
-seconds and the number of the neuron, separated by blanks:
+A `.ras` file has one spike per line.  A line holds the time in seconds and the number
+of the neuron, separated by blanks:
 
     # a comment
     0.0123 17
 
 `read_ras` returns two arrays, `times_s` and `units`, which `binning.bin_events`
 converts to a dense spike train.  A line in any other form raises an error that states
-the file and the line number.
+the file and the line number.  A spike that is earlier than the spike before it raises
+the same error, unless order="sort" is given.  The published target pictures need this
+option.  Their spike times are jittered within each column of the picture, and the files
+list the spikes column by column, but not in order of time.
 
 In the arrays, units are counted from 0.  If the unit numbers in a file start at 1, read
 the file with first_unit=1.  For example, a published benchmark with 200 outputs uses
@@ -19,7 +22,8 @@ Each time is read as the nearest float64 value, and `write_ras` writes enough di
 restore this value exactly.  Spikes may have equal times, even in the same unit.  A last
 line without a line end is rejected, because the line may be incomplete: the unit number
 1 may be the beginning of 17.  While reading, the memory holds 16 bytes per spike and
-one block of lines.  At the end of the file, the memory use rises to 32 bytes per spike.
+one block of lines.  At the end of the file, the memory use rises to 32 bytes per spike,
+or to 56 bytes with order="sort".
 """
 
 import os
@@ -36,7 +40,8 @@ SPIKE = re.compile(rb"[ \t]*(" + TIME + rb")[ \t]+([+-]?\d{1,18})\s*(?:#.*)?", r
 COMMENT = re.compile(rb"\s*(?:#.*)?", re.S)
 
 
-def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
+def read_ras(path, *, duration=None, units=None, first_unit=0, order="file",
+             limit=1 << 28):
     """Read the spikes of a `.ras` file.
 
     Parameters
@@ -49,6 +54,10 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
         Number of units; larger unit numbers are rejected.
     first_unit : int
         Number of the first unit in the file, usually 0 or 1.
+    order : {"file", "sort"}
+        With "file", the spikes of the file must be in order of time.  With "sort",
+        the spikes are sorted by time; spikes at equal times stay in the order of
+        the file.
     limit : int
         Largest file size that is accepted, bytes.
 
@@ -69,9 +78,15 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
     ([0.5, 0.75], [0, 2])
     >>> read_ras(path)[1].tolist()
     [1, 3]
+    >>> with open(path, "a") as file:
+    ...     print("0.25 7", file=file)
+    >>> read_ras(path, order="sort")[1].tolist()
+    [7, 1, 3]
     """
     duration, count, first = _options(duration, units, first_unit)
     path, limit = os.fspath(path), _integer("limit", limit, 1)
+    if not isinstance(order, str) or order not in ("file", "sort"):
+        raise ValueError(f"order is {order!r}: must be 'file' or 'sort'")
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be a file of spikes")
     if not os.path.isfile(path):
@@ -79,7 +94,8 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
     if os.path.getsize(path) > limit:
         raise ValueError(f"{path} has {os.path.getsize(path)} bytes: must have at most "
                          f"limit = {limit}")
-    found, done, left, before = [(np.zeros(0), np.zeros(0, np.int64))], 0, limit, 0.0
+    found, done, left = [(np.zeros(0), np.zeros(0, np.int64))], 0, limit
+    before = 0.0 if order == "file" else None
     with open(path, "rb") as file:
         while True:
             numbers, times, ids, done, left = _block(file, path, done, left)
@@ -88,11 +104,15 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, limit=1 << 28):
             ids -= first
             fault = _first_fault(times, ids, before, duration, count, first)
             if fault:
-                raise ValueError(f"{path}, line {numbers[fault[0]]}: {fault[1]}")
+                hint = ", or order must be 'sort'" * fault[1].endswith("not fall")
+                raise ValueError(f"{path}, line {numbers[fault[0]]}: {fault[1]}{hint}")
             found.append((times, ids))
-            before = times[-1]
-    times, ids = zip(*found, strict=True)
-    return np.concatenate(times), np.concatenate(ids)
+            before = times[-1] if order == "file" else None
+    times, ids = map(np.concatenate, zip(*found, strict=True))
+    if order == "sort":
+        sorted_ = np.argsort(times, kind="stable")
+        return times[sorted_], ids[sorted_]
+    return times, ids
 
 
 def _block(file, path, done, left):
@@ -173,11 +193,12 @@ def _first_fault(times, units, before, duration, count, first):
     """Return (index, error text) of the first invalid spike.
 
     Return None if all spikes are valid.  `units` are counted from 0.  `before` is the
-    time of the spike before the first spike of `times`.
+    time of the spike before the first spike of `times`; with None, times may fall.
     """
     last = np.inf if duration is None else duration
     end = np.iinfo(np.int64).max if count is None else count
-    earlier = np.concatenate([[before], times[:-1]])
+    earlier = np.zeros(len(times)) if before is None else \
+        np.concatenate([[before], times[:-1]])
     fine = np.isfinite(times) & (times >= 0) & (times < last) & (times >= earlier) \
         & (units >= 0) & (units < end)
     if fine.all():

@@ -166,16 +166,16 @@ def accumulate(layers, blocks, signal, matrix=None):
     return moved, found, top
 
 
-def update(layers, found, rate, rule="rmaxprop"):
+def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
     """Return the layers after one update of the weights, which are clipped.
 
     The learning rate `rate` is a number, an array (B, 1, 1), or a list with one of
-    these for each layer.
+    these for each layer.  `block_s` is the time since the last update, in seconds.
     """
-    moved, decay = [], float(np.exp(-BLOCK_S / TAU_RMS_S))
+    moved, decay = [], float(np.exp(-block_s / TAU_RMS_S))
     rates = rate if isinstance(rate, list) else [rate] * len(layers)
     for each, m, rate in zip(layers, found, rates, strict=True):
-        step, scale = m / BLOCK_S, None
+        step, scale = m / block_s, None
         if rule != "fixed":             # optimisers descend, m ascends
             scale, step = getattr(optimisers, rule)(each.scale, -step, rate=1.0,
                                                     decay=decay, eps=EPS)
@@ -193,8 +193,10 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
     Parameters
     ----------
     layers : list of Layer
-    x : (L STEPS, B, m) bool, one trial of L blocks
-    target : (L STEPS, B or 1, k)
+    x : (T, B, m) bool, one trial
+        If T is not a multiple of STEPS, the trial is divided into the smallest number
+        of blocks of about equal length that are at most STEPS long.
+    target : (T, B or 1, k)
     loops : int, number of trials
     rate : number, array (B, 1, 1), or function from the trial number to one of these
     matrix : (B, n, k), optional
@@ -208,16 +210,17 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
     (loops, B) mean square of the output error e in each trial, 1/s^2
     """
     dtype = layers[0].W.dtype
-    parts = np.split(x, len(x) // STEPS)
-    wanted = np.split(np.roll(target.astype(dtype), AXON, axis=0), len(parts))
+    parts = np.array_split(x, -(-len(x) // STEPS))
+    wanted = np.array_split(np.roll(target.astype(dtype), AXON, axis=0), len(parts))
     cost = np.zeros((loops, len(layers[0].W)))
     for loop in range(loops):
         for i, goal in enumerate(wanted):
             layers, blocks, arriving = run(layers, parts[i])
             parts[i] = blocks[0].x          # packed input makes later trials faster
             layers, found, error = accumulate(layers, blocks, goal - arriving, matrix)
-            layers = update(layers, found, rate(loop) if callable(rate) else rate, rule)
-            cost[loop] += np.square(error).mean(axis=(0, 2)) / len(parts)
+            layers = update(layers, found, rate(loop) if callable(rate) else rate, rule,
+                            len(goal) * DT_S)
+            cost[loop] += np.square(error).mean(axis=(0, 2)) / (len(x) / len(goal))
             if watch is not None:
                 watch(loop, i, blocks)
     return layers, cost

@@ -4,7 +4,7 @@
 import numpy as np
 
 from refsnn import chip, in_the_loop, lif, surrogates
-from refsnn.oracle.vector import delayed, numbers
+from refsnn.oracle.vector import delayed, marked, numbers
 
 __all__ = []
 
@@ -37,7 +37,7 @@ def _chip():
     p = {"x": (numbers([45, 0], 20, 3, m) < 0.25).astype(float),
          "hidden": (96 * numbers([45, 1], n, m) - 33).astype(int),
          "recurrent": (48 * numbers([45, 2], n, n) - 30).astype(int),
-         "readout": (124 * numbers([45, 3], k, n) - 62).astype(int),
+         "readout": (60 * numbers([45, 3], k, n) - 30).astype(int),
          "gain": near(4, 2, N), "synapse": near(5, 2, N, m + n),
          "tau_syn": 6e-6 * near(6, 2, N), "tau_mem": 6e-6 * near(7, N),
          "threshold": near(8, N), "leak": 0.2 * near(9, N) - 0.2,
@@ -77,7 +77,26 @@ def _chip():
     text = ("analog chip without noise: spikes of hidden neurons by bin, 8-bit codes "
             "of hidden neurons and readouts; arrays as in chip.Chip, hidden neurons "
             "first: refsnn.chip, (7)-(11), (13)")
-    return text, p, right, wrong
+    return text, p, right, wrong, _chip_idle(p, right)
+
+
+def _chip_idle(p, right):
+    """Mark the entries of a chip on which no output depends."""
+    (n, m), N = p["hidden"].shape, len(p["leak"])
+    weights = np.zeros((N, m + n))
+    weights[:n] = np.hstack([p["hidden"], p["recurrent"]])
+    weights[n:, :n] = p["readout"]
+    late = marked(p["x"], -1)
+    for at in np.ndindex(late[-2].shape):
+        x = p["x"].copy()
+        x[(-2, *at)] = 1 - x[(-2, *at)]
+        late[(-2, *at)] = np.array_equal(_emulated(p | {"x": x})["spikes"],
+                                         right["spikes"])
+    readouts = marked(p["leak"], np.s_[n:]), "readouts do not spike"
+    return {"x": (late, "too late for a sample or a spike"),
+            "synapse": (np.stack([weights <= 0, weights >= 0]),
+                        "no weight of this sign"),
+            "threshold": readouts, "reset": readouts}
 
 
 def _in_the_loop():
@@ -90,9 +109,10 @@ def _in_the_loop():
          "recurrent": V, "readout": W_out, "mem": mem, "spikes": spikes,
          "out": np.round(16 * numbers([18, 5], T, B, k) - 6) / 8,
          "labels": np.array([0, 2, 1, 1])}
+    p["x"][0] = 1                   # otherwise, early membranes would have no effect
     own = {"tau_syn": 5e-6, "tau_mem": 8e-6, "dt": 2e-6, "threshold": 1.0,
            "steepness": 4.0}
-    costs = {"scaling": 3.0, "cost_of_readout": 0.05, "cost_of_bursts": 0.02}
+    costs = {"scaling": 3.0, "cost_of_readout": 0.05, "cost_of_bursts": 0.25}
     alpha, beta = (float(np.exp(-own["dt"] / own[key])) for key in
                    ("tau_syn", "tau_mem"))
     steepness, v = own["steepness"], mem - own["threshold"]
@@ -133,4 +153,7 @@ def _in_the_loop():
         "no cost of the readout": found(changed={"cost_of_readout": 0.0})}
     text = ("loss of a chip's recording and its gradient by the nominal parameters: "
             "refsnn.in_the_loop, (2)-(11)")
-    return text, p | own | costs, right, wrong
+    idle = {"x": (marked(p["x"], -1, -2), "the last two steps reach no membrane"),
+            "mem": (marked(mem, 0, 1), "no weight acts on the first two steps"),
+            "hidden": (marked(W), "the recording holds their effect")}
+    return text, p | own | costs, right, wrong, idle

@@ -11,7 +11,8 @@ and 1e-4 of it for float32 results.  Spikes, counts and all outputs of
 exact golden vectors must equal the correct values.  All-zero results are
 rejected, and so are results that ignore an option.  A golden vector is
 rejected if it has no spikes, if an output is all zero, or if a known
-mistake has no effect.
+mistake has no effect.  In golden vectors, each entry of the inputs affects
+an output, and each neuron spikes and pauses.
 """
 
 import itertools
@@ -26,7 +27,7 @@ from refsnn.oracle.vector import Mutant, Vector
 __all__ = ["Finding", "check", "check_gradient", "vectors"]
 
 RTOL = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
-COUNTED = ("spikes", "counts")      # entries are compared exactly
+COUNTED = ("spikes", "spikes2", "counts")       # entries are compared exactly
 KNOBS = (       # two golden vectors of equal inputs, the option that differs, a source
     ("bptt", "bptt_detached", "detaching the reset", "norse lif_step"),
     ("bptt_dyadic", "bptt_dyadic_detached", "detaching the reset", "norse lif_step"),
@@ -35,7 +36,11 @@ KNOBS = (       # two golden vectors of equal inputs, the option that differs, a
     ("rtrl_block", "rtrl_implicit", "the diagonal of V", "chaobrain/braintrace#141"),
     ("ntt_at_masked", "ntt_through_mask", "the mask in the kernel",
      "fmi-basel/neural-tangent-transfer#3"),
-    ("si_pathint", "si_paper", "the clamp", "ContinualAI/avalanche#734"))
+    ("si_pathint", "si_paper", "the clamp", "ContinualAI/avalanche#734"),
+    ("si_paper", "si_vandeven", "the penalty in the gradient",
+     "GMvandeVen/continual-learning#14"),
+    ("eprop", "eprop_reset", "the reset in the traces", "IGITUGraz EligALIF"),
+    ("tbptt_rolling", "tbptt_chunks", "the kind of truncation", "snntorch TBPTT"))
 SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
 
 
@@ -73,10 +78,10 @@ def _build(name, size=()):
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
     function, golden, options = REGISTRY[name]
-    text, inputs, outputs, mistakes = function(*(size or golden), **options)
+    text, inputs, outputs, mistakes, *idle = function(*(size or golden), **options)
     mutants = [Mutant(*((key, "") if isinstance(key, str) else key), changed)
                for key, changed in mistakes.items()]
-    return Vector(name, text, inputs, outputs, mutants, "dyadic" in options)
+    return Vector(name, text, inputs, outputs, mutants, "dyadic" in options, *idle)
 
 
 def check(results, known=None):
@@ -170,11 +175,12 @@ def _same(found, right, exact, rtol=1e-9):
 
 def _flaw(vector):
     """Return a message if spikes are constant or an output is all zero, else ""."""
-    arrays = vector.inputs | vector.outputs
-    if "spikes" in arrays and not np.any(arrays["spikes"]):
-        return "silent: spikes are 0 throughout"
-    if "spikes" in arrays and np.all(arrays["spikes"]):
-        return "never silent: spikes are 1 throughout"
+    for arrays in (vector.inputs, vector.outputs):
+        for name in {"spikes", "spikes2"} & arrays.keys():
+            if not np.any(arrays[name]):
+                return f"silent: {name} are 0 throughout"
+            if np.all(arrays[name]):
+                return f"never silent: {name} are 1 throughout"
     for name, value in vector.outputs.items():
         if not np.any(value):
             return f"dead: {name} is 0 throughout"

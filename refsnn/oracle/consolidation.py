@@ -1,10 +1,15 @@
 # refsnn 0.1.0 | oracle/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden test vectors for synaptic intelligence and EWC."""
+"""This module builds golden test vectors for synaptic intelligence and EWC.
+
+All golden vectors consist of two tasks.
+"""
+
+import math
 
 import numpy as np
 
 from refsnn import ewc, losses, mlp, si
-from refsnn.oracle.vector import numbers
+from refsnn.oracle.vector import marked, numbers
 
 __all__ = ["SI"]
 
@@ -15,99 +20,155 @@ SI = {          # (mistake, public source): changed fields of si.Settings
     ("damping of 1e-7", "avalanche"): {"xi": 1e-7},
     ("importance capped at 1e-3", "avalanche"): {"cap": 1e-3},
     ("path integral clamped, task by task", "nupic.research"): {"clamp": "task"}}
+OTHER = {       # mistakes of presets that differ from the paper in these fields
+    ("gradient of the task alone", "pathint and vandeven differ"): {"gradient": "task"},
+    ("displacement of the optimiser, not rate times gradient", "aimagelab/mammoth#52"):
+        {"displacement": "step"},
+    ("damping of 0.1", "pathint and avalanche differ"): {"xi": 0.1},
+    ("importance not capped", "pathint and avalanche differ"): {"cap": math.inf},
+    ("penalty doubled", "pathint and avalanche differ"): {"factor": 1.0}}
+NEW = {         # presets with the mistakes `OTHER`: additional inputs of the vector
+    "vandeven": (), "mammoth": (), "mammoth_old": ("rate", "clip"),
+    "avalanche": ("factor", "cap"), "nupic": ()}
 
 
 def _si(*, preset):
     T, n, ends = 12, 5, (6, 12)
-    theta = np.cumsum(numbers([26, 0], T + 1, n) - 0.45, axis=0) / 2
-    task = 2 * numbers([26, 1], T, n) - 1.2
-    pull = (numbers([26, 2], T, n) - 0.5) * (np.arange(T) >= ends[0])[:, None]
-    own = si.PRESETS[preset]._replace(strength=0.5)
-
-    def path(changed=(), task=task):
-        settings = own._replace(**dict(changed))
-        state, paths = si.begin(theta[0]), []
-        for t, g in enumerate(task):
-            state = si.accumulate(state, theta[t + 1] - theta[t], g, pull[t], settings)
-            if t + 1 in ends:
-                paths.append(state.path_integral)
-                state = si.consolidate(state, theta[t + 1], settings)
-        return {"path_integral": np.array(paths), "importance": state.importance,
-                "penalty": np.float64(si.penalty(state, theta[0], settings)),
-                "dpenalty": si.penalty_gradient(state, theta[0], settings)}
-
-    right = path()
-    zero = {key: 0 * a for key, a in right.items()}
-    clamp = "none" if own.clamp == "running" else "running"
-    wrong = {key: path(changed) for key, changed in SI.items()} | {
-        "gradient after the step": path(task=np.concatenate([task[1:], task[-1:]])),
-        "sign of the path integral": path(task=-task),
-        ("aliasing: kept weights are a view of the live ones",
-         "ContinualAI/continual-learning-baselines#74"): zero,
-        ("penalty halved", "avalanche"):
-            {key: right[key] / 2 for key in ("penalty", "dpenalty")},
-        "missing factor 2 of the penalty's derivative":
-            {"dpenalty": right["dpenalty"] / 2},
-        "path integral not set to 0 between tasks":
-            {"path_integral": np.cumsum(right["path_integral"], axis=0)},
-        (f"importance {'not ' if clamp == 'none' else ''}clamped at 0",
-         "pathint and avalanche differ"): path({"clamp": clamp})}
+    theta = np.cumsum(numbers([28, 0], T + 1, n) - 0.45, axis=0) / 2
+    task = 2 * numbers([28, 1], T, n) - 1.2
+    pull = (numbers([28, 2], T, n) - 0.5) * (np.arange(T) >= ends[0])[:, None]
+    own = si.PRESETS[preset]._replace(strength=0.5, rate=0.1)
+    p = {"theta": theta, "task_gradient": task, "penalty_gradient": pull,
+         "task_ends": np.array(ends), "xi": own.xi, "strength": own.strength}
+    right = _path(p, own)
+    changes = SI | OTHER if preset in NEW else SI
+    wrong = {key: _path(p, own._replace(**fields)) for key, fields in changes.items()
+             if own._replace(**fields) != own}
+    wrong["aliasing: kept weights are a view of the live ones",
+          "ContinualAI/continual-learning-baselines#74"] = {
+        key: 0 * a for key, a in right.items()}
+    if own.displacement == "descent":           # these path integrals are not negative
+        wrong = {key: a for key, a in wrong.items() if "clamped" not in key[0]}
+    elif own.clamp == "running":
+        wrong["importance not clamped at 0", "pathint and avalanche differ"] = _path(
+            p, own._replace(clamp="none"))
+    else:
+        wrong["importance clamped at 0", "pathint and avalanche differ"] = _path(
+            p, own._replace(clamp="running"))
+    if own.factor == 1:
+        wrong["penalty halved", "avalanche"] = {
+            key: right[key] / 2 for key in ("penalty", "dpenalty")}
+    if preset not in NEW:
+        later = np.concatenate([task[1:], task[-1:]])
+        wrong |= {
+            "gradient after the step": _path(p | {"task_gradient": later}, own),
+            "sign of the path integral": _path(p | {"task_gradient": -task}, own),
+            "missing factor 2 of the penalty's derivative":
+                {"dpenalty": right["dpenalty"] / 2},
+            "path integral not set to 0 between tasks":
+                {"path_integral": np.cumsum(right["path_integral"], axis=0)},
+            "importance of the last task alone, not summed":
+                _path(p, own, overwrite=True)}
     text = (f"synaptic intelligence as {preset} along theta[0..T], gradients before "
             "each step; path integral at each task's end, importance after the last, "
             "penalty at theta[0]: refsnn.si, (1)-(4)")
-    p = {"theta": theta, "task_gradient": task, "penalty_gradient": pull,
-         "task_ends": np.array(ends), "xi": own.xi, "strength": own.strength}
-    return text, p, right, wrong
+    p |= {key: getattr(own, key) for key in NEW.get(preset, ())}
+    idle = {}
+    if own.gradient == "task":
+        idle["penalty_gradient"] = marked(pull), "only the gradient of the task is used"
+    if own.displacement == "descent":
+        idle["theta"] = (marked(theta, *range(1, ends[0]), *range(ends[0] + 1, T)),
+                         "the displacement is -rate times the gradient")
+    return text, p, right, wrong, idle
+
+
+def _path(p, settings, overwrite=False):
+    """Return the outputs of synaptic intelligence along a path of two tasks."""
+    theta, state, paths = p["theta"], si.begin(p["theta"][0]), []
+    for t, g in enumerate(p["task_gradient"]):
+        state = si.accumulate(state, theta[t + 1] - theta[t], g,
+                              p["penalty_gradient"][t], settings)
+        if t + 1 in p["task_ends"]:
+            paths.append(state.path_integral)
+            if overwrite:
+                state = state._replace(importance=0 * state.importance)
+            state = si.consolidate(state, theta[t + 1], settings)
+    return {"path_integral": np.array(paths), "importance": state.importance,
+            "penalty": np.float64(si.penalty(state, theta[0], settings)),
+            "dpenalty": si.penalty_gradient(state, theta[0], settings)}
 
 
 def _ewc():
     shapes = {"W0": (5, 4), "W1": (3, 5), "b0": (5,), "b1": (3,)}
-    p = {key: 2 * numbers([27, i], *shapes[key]) - 1 for i, key in enumerate(shapes)}
-    moved = {key: p[key] + numbers([28, i], *shapes[key]) - 0.5
-             for i, key in enumerate(shapes)}
-    p |= {f"moved_{key}": a for key, a in moved.items()} | {
+    p = {f"{when}{key}": 2 * numbers([seed, i], *shape) - 1
+         for seed, when in ((27, ""), (31, "second_"))
+         for i, (key, shape) in enumerate(shapes.items())}
+    moved = [p[f"second_{key}"] + numbers([28, i], *shapes[key]) - 0.5
+             for i, key in enumerate(shapes)]
+    p |= {f"moved_{key}": a for key, a in zip(shapes, moved, strict=True)} | {
         "x": 2 * numbers([29, 0], 8, 4) - 1, "strength": 1.5,
-        "labels": np.array([0, 2, 1, 2, 0, 0, 1, 2])}
-    run = mlp.forward([p["W0"], p["W1"]], [p["b0"], p["b1"]], p["x"])
-    signals = mlp.signals([p["W0"], p["W1"]], run)
+        "labels": np.array([0, 2, 1, 2, 0, 0, 1, 2]),
+        "second_x": 2 * numbers([29, 1], 8, 4) - 1,
+        "second_labels": np.array([1, 0, 2, 2, 1, 0, 0, 1])}
+    anchors = [[p[f"{when}{key}"] for key in shapes] for when in ("", "second_")]
+    runs = [_traced(p, when) for when in ("", "second_")]
 
-    def named(weights, biases):
-        return {f"F_W{i}": a for i, a in enumerate(weights)} | {
-            f"F_b{i}": a for i, a in enumerate(biases)}
+    def found(*tasks, scale=1.0, anchor=anchors[-1]):
+        state = ewc.State([sum(parts) for parts in zip(*tasks, strict=True)], anchor, 2)
+        strength = scale * p["strength"]
+        slopes = ewc.penalty_gradient(state, moved, strength)
+        answers = {"penalty": np.float64(ewc.penalty(state, moved, strength))}
+        for key, F, d in zip(shapes, state.importance, slopes, strict=True):
+            answers |= {f"F_{key}": F, f"dpenalty_{key}": d}
+        return answers
 
-    def fisher(labels=None, likelihood="categorical"):
-        F = ewc.fisher(run.inputs, signals, run.outputs, labels, likelihood)
-        return named(F.weights, F.biases)
+    def by(kind):
+        return found(*(_fisher(*run, kind) for run in runs))
 
-    def penalty(F, factor=1.0):
-        gaps = {key: moved[key] - p[key] for key in shapes}
-        cost = sum((F[f"F_{key}"] * gaps[key] ** 2).sum() for key in shapes)
-        return {"penalty": np.float64(factor * p["strength"] / 2 * cost)} | {
-            f"dpenalty_{key}": factor * p["strength"] * F[f"F_{key}"] * gaps[key]
-            for key in shapes}
+    tasks = [_fisher(*run) for run in runs]
+    right = found(*tasks)
 
-    F = fisher()
-    state = ewc.State([F[f"F_{key}"] for key in shapes], [p[key] for key in shapes], 1)
-    held = {"penalty": np.float64(ewc.penalty(state, [*moved.values()], p["strength"]))}
-    held |= {f"dpenalty_{key}": d for key, d in zip(shapes, ewc.penalty_gradient(
-        state, [*moved.values()], p["strength"]), strict=True)}
-    error = losses.cross_entropy(run.outputs[None], p["labels"])[1][0]
-    d = [np.einsum("nk,nkj->nj", error, g) for g in signals]
-    mean_squared = named([(d[i].T @ run.inputs[i]) ** 2 for i in range(2)],
-                         [d[i].sum(axis=0) ** 2 for i in range(2)])
-    zero = {key: 0 * a for key, a in held.items()}
-    wrong_F = {
-        "empirical Fisher: the data's labels": fisher(p["labels"]),
-        "labels of the largest output": fisher(run.outputs.argmax(axis=1)),
-        "unit variance about the outputs, not their softmax":
-            fisher(likelihood="gaussian"),
-        "square of the mean derivative, not mean of its square": mean_squared,
-        "summed, not averaged, over samples": {key: 8 * a for key, a in F.items()}}
-    wrong = {key: other | penalty(other) for key, other in wrong_F.items()} | {
-        "missing factor 1/2 of the penalty": penalty(F, 2.0),
+    def penalty(scale=1.0, anchor=anchors[-1]):
+        return {key: a for key, a in found(*tasks, scale=scale, anchor=anchor).items()
+                if "pen" in key}
+
+    wrong = {
+        "empirical Fisher: the data's labels": by("labels"),
+        "labels of the largest output": by("largest"),
+        "unit variance about the outputs, not their softmax": by("gaussian"),
+        "square of the mean derivative, not mean of its square": by("mean"),
+        "summed, not averaged, over samples":
+            found(*([8 * a for a in task] for task in tasks)),
+        "missing factor 1/2 of the penalty": penalty(scale=2.0),
         ("aliasing: the anchor is a view of the live weights",
-         "ContinualAI/continual-learning-baselines#74"): zero}
-    text = ("f = W1 relu(W0 x + b0) + b1; diagonal F of the Fisher information, labels "
-            "drawn from the softmax of f, mean over x; penalty strength/2 sum F (moved "
-            "- own)^2 and its derivative: refsnn.ewc, (1)-(7)")
-    return text, p, F | held, wrong
+         "ContinualAI/continual-learning-baselines#74"):
+            {key: 0 * a for key, a in right.items() if "pen" in key},
+        "importance of the last task alone, not summed": found(tasks[1]),
+        "anchor of the first task": penalty(anchor=anchors[0])}
+    text = ("f = W1 relu(W0 x + b0) + b1 for a first and a second task; diagonal F of "
+            "the Fisher information, labels drawn from the softmax of f, mean over x, "
+            "summed over the tasks; penalty strength/2 sum F (moved - second)^2 and "
+            "its derivative: refsnn.ewc, (1)-(7)")
+    idle = {key: (marked(p[key]), "the labels are drawn from the softmax")
+            for key in ("labels", "second_labels")}
+    return text, p, right, wrong, idle
+
+
+def _traced(p, when):
+    """Return the recording, the signals and the labels of one task."""
+    weights, biases = ([p[f"{when}{letter}{i}"] for i in range(2)] for letter in "Wb")
+    run = mlp.forward(weights, biases, p[f"{when}x"])
+    return run, mlp.signals(weights, run), p[f"{when}labels"]
+
+
+def _fisher(run, signals, labels, kind="softmax"):
+    """Return the Fisher information of W0, W1, b0 and b1, or a wrong one."""
+    if kind == "mean":
+        error = losses.cross_entropy(run.outputs[None], labels)[1][0]
+        d = [np.einsum("nk,nkj->nj", error, g) for g in signals]
+        return [(a.T @ b) ** 2 for a, b in zip(d, run.inputs, strict=True)] + [
+            a.sum(axis=0) ** 2 for a in d]
+    given = {"labels": labels, "largest": run.outputs.argmax(axis=1)}.get(kind)
+    F = ewc.fisher(run.inputs, signals, run.outputs, given,
+                   "gaussian" if kind == "gaussian" else "categorical")
+    return [*F.weights, *F.biases]

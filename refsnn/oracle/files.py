@@ -1,10 +1,12 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module writes golden vectors to files and reads results from files.
+"""This module writes golden vectors and probes, and reads results.
 
 `write` creates a folder with one uncompressed .npz file for each golden
-vector.  The file vectors.json describes the arrays.  `read` loads results
-from a file that may be truncated, malicious or too large.  `read`
-unpickles nothing, and checks array sizes before it allocates memory.
+vector.  The file vectors.json describes the arrays.  `write_probes`
+creates a folder with the inputs that tell LIF conventions apart.  `read`
+loads results, and `read_recording` loads a recorded LIF layer, from a file
+that may be truncated, malicious or too large.  These functions unpickle
+nothing, and check array sizes before they allocate memory.
 """
 
 import hashlib
@@ -18,20 +20,32 @@ import zipfile
 import numpy as np
 
 import refsnn
-from refsnn.oracle import check
+from refsnn.oracle import identify
 
-__all__ = ["read", "write"]
+__all__ = ["read", "read_recording", "write", "write_probes"]
 
 FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th mutant, "
          "mutantK.OUTPUT; time first, (T, B, n); weights post x pre")
 RESULTS = ("one npz of arrays named VECTOR.OUTPUT, such as bptt.dW; then "
            "python -m refsnn check RESULTS.npz")
+PROBES = (
+    "NAME.npz: x (T, 1, B...) is run through one neuron of weight W with these decay "
+    "factors and this threshold, from rest.  Add what the tool shows, in its own "
+    "dtype: spikes, and mem and syn if possible, each (T, B, n).  Save all arrays in "
+    "one npz, then python -m refsnn identify RECORDING.npz.  A tool that takes time "
+    "constants: tau_syn 8 and tau_mem 4 for decays 1 - dt/tau, else -1/log(alpha) and "
+    "-1/log(beta), at dt 1; the file may hold tau_syn, tau_mem and dt instead of "
+    "alpha and beta.  probes.json says what each probe tells apart.")
+RECORDED = ("x", "W", "threshold")      # and some of the following
+OPTIONAL = ("V", "alpha", "beta", "tau_syn", "tau_mem", "dt", "leak", "reset_to",
+            "floor", "dspikes", "dW", "surrogate")
+LEVELS = {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}      # ties exact in float32
 BYTES = 10**8           # largest size of a results file, packed and unpacked
 ENTRIES = 1000
 
 
 def write(folder):
-    """Write all golden vectors into a new folder.
+    """Write all golden vectors into a new or empty folder.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -40,38 +54,73 @@ def write(folder):
     Parameters
     ----------
     folder : str
-        Path of a new folder, which appears only after all files are written.
+        Path of a new folder, which appears only after all files are written,
+        or of an empty folder.
 
     Returns
     -------
     int
         Number of golden vectors written.
     """
-    if not folder:
-        raise ValueError("folder is '': must be a new folder")
-    if os.path.lexists(folder):
-        raise ValueError(f"{folder} exists: must be a new folder")
-    folder = os.path.normpath(folder)
-    if not os.path.isdir(os.path.dirname(folder) or "."):
-        raise ValueError(f"{folder} has no parent folder: must be in one that exists")
-    part, found = f"{folder}.{os.getpid()}.part", check.vectors()
-    os.mkdir(part)
-    try:
+    from refsnn.oracle import check
+    _free(folder)
+    found = check.vectors()
+
+    def fill(part):
         for name, v in found.items():
             arrays = {f"in.{key}": np.asarray(a) for key, a in v.inputs.items()}
             arrays |= {f"out.{key}": np.asarray(a) for key, a in v.outputs.items()}
             for k, mutant in enumerate(v.mutants):
                 arrays |= {f"mutant{k}.{key}": a for key, a in mutant.outputs.items()}
             np.savez(os.path.join(part, f"{name}.npz"), **arrays)
-        with open(os.path.join(part, "vectors.json"), "w", encoding="utf-8") as file:
-            json.dump(_description(found), file, indent=1)
-            file.write("\n")
-        if os.path.lexists(folder):
-            raise ValueError(f"{folder} has appeared meanwhile: must be a new folder")
-        os.rename(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _describe(os.path.join(part, "vectors.json"), _description(found))
+
+    _fill(folder, fill)
     return len(found)
+
+
+def _free(folder):
+    """Refuse a folder that holds anything, or that cannot be made."""
+    if not folder:
+        raise ValueError("folder is '': must be a new folder")
+    if os.path.lexists(folder):
+        if not os.path.isdir(folder) or os.listdir(folder):
+            raise ValueError(f"{folder} exists: must be a new folder, or an empty one")
+    elif not os.path.isdir(os.path.dirname(os.path.normpath(folder)) or "."):
+        raise ValueError(f"{folder} has no parent folder: must be in one that exists")
+
+
+def _fill(folder, fill):
+    """Call fill(part) with a temporary folder; then move its files to `folder`."""
+    there = os.path.isdir(folder)
+    folder = os.path.normpath(folder)
+    part = os.path.join(folder, f".{os.getpid()}.part") if there \
+        else f"{folder}.{os.getpid()}.part"
+    moved = []
+    os.mkdir(part)
+    try:
+        fill(part)
+        if there and os.listdir(folder) != [os.path.basename(part)] \
+                or not there and os.path.lexists(folder):
+            raise ValueError(f"{folder} has been filled meanwhile: must be a new "
+                             "folder, or an empty one")
+        if not there:
+            os.rename(part, folder)
+        else:
+            for name in sorted(os.listdir(part), key=lambda n: (n[-5:] == ".json", n)):
+                os.rename(os.path.join(part, name), os.path.join(folder, name))
+                moved.append(os.path.join(folder, name))
+            moved = []
+    finally:
+        for path in moved:
+            os.remove(path)
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _describe(path, contents):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(contents, file, indent=1)
+        file.write("\n")
 
 
 def _description(found):
@@ -111,7 +160,42 @@ def _measured(vector):
     return found
 
 
-def read(path):
+def write_probes(folder):
+    """Write the probes of `identify` into a new or empty folder.
+
+    >>> write_probes("nowhere/a")
+    Traceback (most recent call last):
+    ValueError: nowhere/a has no parent folder: must be in one that exists
+
+    Parameters
+    ----------
+    folder : str
+        As for `write`.
+
+    Returns
+    -------
+    int
+        Number of probes written.
+    """
+    _free(folder)
+    found = identify.probes([LEVELS["alpha"]], [LEVELS["beta"]], LEVELS["threshold"])
+
+    def fill(part):
+        for name, probe in found.items():
+            arrays = {"x": probe.x, "W": probe.W} | LEVELS
+            np.savez(os.path.join(part, f"{name}.npz"), **{
+                key: np.float32(value) for key, value in arrays.items()})
+        _describe(os.path.join(part, "probes.json"), {
+            "refsnn": refsnn.__version__, "files": PROBES, "constants": LEVELS,
+            "probes": {name: {"file": f"{name}.npz", "shows": probe.shows,
+                              "x": list(probe.x.shape), "W": list(probe.W.shape)}
+                       for name, probe in found.items()}})
+
+    _fill(folder, fill)
+    return len(found)
+
+
+def read(path, texts=()):
     """Read results from an untrusted .npz file.
 
     >>> read("nowhere.npz")
@@ -123,6 +207,8 @@ def read(path):
     path : str
         Path of a file with at most 1000 real arrays.  The file and its
         unpacked arrays must not exceed 100 MB.
+    texts : tuple of str
+        Names of arrays that may hold one text instead.
 
     Returns
     -------
@@ -147,7 +233,7 @@ def read(path):
                 name = info.filename
                 if not name.endswith(".npy") or name[:-4] in found:
                     raise ValueError("is not an array, or exists twice")
-                found[name[:-4]] = _entry(archive, info)
+                found[name[:-4]] = _entry(archive, info, name[:-4] in texts)
     except Exception as error:          # zip and npy parsers raise errors of many kinds
         told = " ".join(str(error).split())[:200] or type(error).__name__
         where = f"{path}: {name!r:.60}" if name else path
@@ -157,7 +243,7 @@ def read(path):
     return found
 
 
-def _entry(archive, info):
+def _entry(archive, info, text):
     """Check the header of an array in an archive, then read the array."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
@@ -166,7 +252,8 @@ def _entry(archive, info):
         if header is None:
             raise ValueError(f"has format {version}: must be 1.0 or 2.0")
         shape, _, dtype = header(file)
-        if dtype.kind not in "fiub" or dtype.names:
+        text = text and dtype.kind == "U" and shape == () and dtype.itemsize <= 400
+        if dtype.kind not in "fiub" and not text or dtype.names:
             raise ValueError(f"is of dtype {dtype}: must be real numbers")
         size = math.prod(shape, start=dtype.itemsize)
         if len(shape) > 8 or file.tell() + size != info.file_size:
@@ -174,3 +261,52 @@ def _entry(archive, info):
                              f"{info.file_size} bytes")
     with archive.open(info) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def read_recording(path):
+    """Read a recorded LIF layer from an untrusted .npz file.
+
+    >>> read_recording("nowhere.npz")
+    Traceback (most recent call last):
+    ValueError: nowhere.npz is missing: must be an npz file
+
+    Parameters
+    ----------
+    path : str
+        Path of a file with x, W and threshold, some of spikes, mem and syn,
+        and either alpha and beta or tau_syn, tau_mem and dt.  It may also
+        hold V, leak, reset_to, floor, dspikes, dW and surrogate.
+
+    Returns
+    -------
+    arguments : tuple
+        x, W, the recording and V, as for `identify.identify`.
+    options : dict
+        Other arguments of `identify.identify`.
+    """
+    found = read(path, texts=("surrogate",))
+    rows = {name: found.pop(name) for name in identify.QUANTITIES if name in found}
+    known = RECORDED + OPTIONAL
+    unknown = [name for name in found if name not in known]
+    missing = [name for name in RECORDED if name not in found]
+    decays, taus = ([name for name in names if name in found] for names in (
+        ("alpha", "beta"), ("tau_syn", "tau_mem", "dt")))
+    if unknown:
+        raise ValueError(f"{path} holds {unknown[0]!r:.60}: must hold only "
+                         f"{', '.join((*known, *identify.QUANTITIES))}")
+    if missing or not rows:
+        lacking = missing[0] if missing else "recording"
+        raise ValueError(f"{path} has no {lacking}: must hold x, W, threshold and some "
+                         "of spikes, mem and syn")
+    if (len(decays), len(taus)) not in ((2, 0), (0, 3)):
+        raise ValueError(f"{path} holds {', '.join(decays + taus) or 'no decay'}: must "
+                         "hold either alpha and beta, or tau_syn, tau_mem and dt")
+    if ("dW" in found) != ("dspikes" in found) or "surrogate" in found and \
+            "dW" not in found:
+        raise ValueError(f"{path} holds only a part of dW, dspikes and surrogate: must "
+                         "hold dW and dspikes, and perhaps surrogate")
+    arguments = found.pop("x"), found.pop("W"), rows, found.pop("V", None)
+    if "dW" in found:
+        found["gradients"] = found.pop("dW")
+    return arguments, {name: value.item() if value.size == 1 and name not in (
+        "gradients", "dspikes") else value for name, value in found.items()}

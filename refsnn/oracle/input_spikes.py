@@ -4,7 +4,7 @@
 import numpy as np
 
 from refsnn import binning, cochlea, encoding
-from refsnn.oracle.vector import delayed, numbers
+from refsnn.oracle.vector import delayed, marked, numbers
 
 __all__ = []
 
@@ -35,7 +35,9 @@ def _velocity():
         "one step late": {"v": delayed(v)}}
     text = ("motion v (n, C) of a membrane with response V_re + i V_im at the n = N/2 "
             "+ 1 frequencies of sound x (N,): refsnn.cochlea, (2)")
-    return text, p, {"v": v}, wrong
+    idle = {"rate": (marked(0), "the response is given at the frequencies"),
+            "V_im": (marked(p["V_im"], 0), "a constant response is real")}
+    return text, p, {"v": v}, wrong, idle
 
 
 def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
@@ -100,7 +102,7 @@ def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
 
 
 def _bushy():
-    n = (2 * numbers([42, 0], 120, 3)).astype(int)
+    n = (2 * numbers([48, 0], 150, 3)).astype(int)
     n[-1] = 0                   # `cochlea.bushy` returns no spikes for the last step
     p = {"n": n, "dt": STEP, "tau_mem": 1e-3, "tau_syn": 5e-4, "refractory": 1e-3,
          "weight": 13000 / 40}
@@ -119,7 +121,8 @@ def _bushy():
         "dt of the sound, not of the membrane": _fired(p | {"dt": STEP / 2})}
     text = ("spikes of cells with n fibres firing in each step, held at 0 for the "
             "refractory time: refsnn.cochlea, (8) and (9)")
-    return text, p, {"spikes": spikes}, wrong
+    idle = {"n": (marked(n, -1), "the last step has no spikes")}
+    return text, p, {"spikes": spikes}, wrong, idle
 
 
 def _latency():
@@ -147,7 +150,7 @@ def _latency():
 
 
 def _binning():
-    T, m, dt, E = 280, 5, 5e-3, 300
+    T, m, dt, E = 270, 5, 5e-3, 300         # some events are later than T dt
     times = np.sort(0.012 + 1.38 * (numbers([12, 0], E) + numbers([12, 1], E) / 64))
     units = (5 * numbers([12, 2], E)).astype(int)
     times[30], units[30] = times[29], units[29]
@@ -172,8 +175,11 @@ def _binning():
             bins(times - times[0], dt=(times[-1] - times[0]) / T),
         "rounded to the nearest step, not down": bins(times + dt / 2),
         ("dt not equal to the bin: half of it", "SpyTorch tutorial 4"): bins(dt=dt / 2),
-        "dt not equal to the bin: twice it": bins(dt=2 * dt)}
-    text = ("events (s, unit) counted in T bins [t dt, (t + 1) dt): "
-            "refsnn.binning.bin_events, (2), (5)")
+        "dt not equal to the bin: twice it": bins(dt=2 * dt),
+        "late events put into the last bin":
+            bins(np.minimum(times, (T - 0.5) * dt))}
+    text = ("events (s, unit) counted in T bins [t dt, (t + 1) dt), events at T dt or "
+            "later dropped: refsnn.binning.bin_events, (2), (5)")
     p = {"times": times, "units": units, "T": T, "m": m, "dt": dt}
-    return text, p, bins(), wrong
+    late = {"units": (times >= T * dt, "the event is later than the last bin")}
+    return text, p, bins(), wrong, late

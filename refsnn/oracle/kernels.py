@@ -4,7 +4,7 @@
 import numpy as np
 
 from refsnn import mlp, ntk, ntk_dynamics, ntt, pruning
-from refsnn.oracle.vector import numbers
+from refsnn.oracle.vector import marked, numbers
 
 __all__ = ["REDUCED"]
 
@@ -31,7 +31,7 @@ def _numbered(letter, arrays):
 
 
 def _ntk(*, reduction):
-    weights, biases, x = _network(13, 4)
+    weights, biases, x = _network(54, 4)
     recording = mlp.forward(weights, biases, x)
     signals = mlp.signals(weights, recording)
     kernels = {other: ntk.kernel((recording.inputs, signals), reduction=other)
@@ -62,7 +62,8 @@ def _ntk(*, reduction):
     text = ("empirical tangent kernel of f = W2 relu(W1 relu(W0 x + b0) + b1) + b2 for "
             f"all parameters: {kind}: refsnn.ntk.kernel, (1)")
     p = {"x": x} | _numbered("W", weights) | _numbered("b", biases)
-    return text, p, {"kernel": K}, wrong
+    idle = {"b2": (marked(p["b2"]), "no derivative depends on the biases of outputs")}
+    return text, p, {"kernel": K}, wrong, idle
 
 
 def _ntt(*, kind):
@@ -107,7 +108,9 @@ def _ntt(*, kind):
             "refsnn.ntt.gradient, (1)-(6)")
     p = {"x": x, "goal_outputs": goal.outputs, "goal_kernel": goal.kernel} \
         | _numbered("W", weights) | _numbered("M", masks) | _numbered("b", biases)
-    return text, p | options, gradient(), wrong
+    idle = {f"W{i}": (M == 0, "the masks prune these weights")
+            for i, M in enumerate(masks)}
+    return text, p | options, gradient(), wrong, idle
 
 
 def _linearised():

@@ -8,7 +8,7 @@ of 1/4, so that all values are exact in float32.
 import numpy as np
 
 from refsnn import bptt, conventions, lif, losses, rtrl, snap, sparse_rtrl, surrogates
-from refsnn.oracle.vector import DECAYS, LEVELS, TIMES, delayed, numbers
+from refsnn.oracle.vector import DECAYS, LEVELS, TIMES, delayed, marked, numbers
 
 __all__ = ["FORWARD"]
 
@@ -66,6 +66,22 @@ def _shown(run):
     return {"spikes": run.spikes, "mem": run.mem, "syn": run.syn}
 
 
+def _idle(p):
+    """Mark the entries of a recorded layer on which no output depends."""
+    found = {"x": (marked(p["x"], -1, -2),
+                   "the last two steps reach no recorded membrane"),
+             "mem": (marked(p["mem"], 0, 1), "no weight acts on the first two steps")}
+    if "syn" in p:
+        found["syn"] = marked(p["syn"]), "the gradient does not depend on the current"
+    return found | _repeated(p)
+
+
+def _repeated(p):
+    """Mark the time constants, which the decay factors repeat."""
+    return {key: (marked(p[key]), "alpha, beta and gain give the same information")
+            for key in TIMES if key in p}
+
+
 def _forward(seed, T, B, m, n, *, dyadic=False):
     p = _problem(seed, T, B, m, n, True, dyadic)
     half = 1 / np.log(2)                                    # exp(-1 / half) is 1/2
@@ -91,7 +107,8 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
             taus=taus | {"dt": taus["dt"] / 2})
     text = "LIF layer from rest: refsnn.lif.simulate, equations (1)-(3)"
     right = _shown(lif.simulate(p["x"], p["W"], p["V"], **_constants(p)))
-    return text, p, right, wrong
+    last = {"x": (marked(p["x"], -1), "the last step reaches no recorded current")}
+    return text, p, right, wrong, last | _repeated(p)
 
 
 def _recorded(p, seed, dyadic=False):
@@ -99,11 +116,15 @@ def _recorded(p, seed, dyadic=False):
     surrogate derivative, the loss, and the derivative of the loss with respect
     to the spikes."""
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
-    p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3).astype(float)
+    p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3) / 2 + 0.25
     p["steepness"] = 0.5 if dyadic else LEVELS["steepness"]
     surrogate = surrogates.triangle if dyadic else surrogates.fast_sigmoid
     psi = surrogate(run.mem - p["threshold"], p["steepness"])[1]
     return p, run, psi, *losses.square(run.spikes, p["target"])
+
+
+def _recorded_outputs(loss, run):
+    return {"loss": np.float64(loss), "spikes": run.spikes, "mem": run.mem}
 
 
 def _surrogate_mistakes(p, run, psi):
@@ -152,7 +173,8 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
             f"gradient {'with the reset detached' if detached else 'through the reset'}"
             f"; surrogate {'triangle' if dyadic else 'fast_sigmoid'}, peak 1: "
             "refsnn.lif.backward, equations (7)-(11)")
-    return text, p | _shown(run), {"loss": np.float64(loss)} | gradient(), wrong
+    p |= _shown(run)
+    return text, p, _recorded_outputs(loss, run) | gradient(), wrong, _idle(p)
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
@@ -199,16 +221,60 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
     text = ("loss 1/(2 B) sum (spikes - target)^2 and its gradient forward in time: "
             f"{RUNGS[rung]}, through the reset; surrogate fast_sigmoid, peak 1: "
             f"refsnn.{module}")
-    return text, p | _shown(run), {"loss": np.float64(loss)} | right, wrong
+    p |= _shown(run)
+    return text, p, _recorded_outputs(loss, run) | right, wrong, _idle(p)
+
+
+def _truncated(seed, T, B, m, n, *, kind):
+    """Build the golden vector for truncated BPTT, rolling or by chunks."""
+    p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
+    p["K"] = K = 5
+
+    def gradient(kind=kind, psi=psi, through_reset=True, K=K):
+        J, F, q = _linearised(p, run, psi, d, p["V"], through_reset)
+        if kind == "rolling":
+            return _split(p, bptt.truncated(J, F, q, K))
+        if kind == "end":
+            return _split(p, bptt.gradient(J[-K:], F[-K:], q[-K:]))
+        J[::K], F[::K] = 0, 0                       # no gradient leaves a chunk
+        return _split(p, bptt.gradient(J, F, q))
+
+    wrong = {
+        ("truncation counted from the end of the sequence", "axiomrnn 0.1.1"):
+            gradient("end"),
+        ("exact gradient, not truncated", "chaobrain/braintrace#141"):
+            gradient("rolling", K=T),
+        ("truncation after K=1 sold as RTRL", "snntorch 1.0.0, RTRL"):
+            gradient("rolling", K=1),
+        ("reset detached", "norse lif_step, fzenke/spytorch#3"):
+            gradient(through_reset=False),
+        ("surrogate times its steepness", "fzenke/spytorch#2"):
+            gradient(psi=p["steepness"] * psi),
+        ("surrogate read at the membrane, threshold forgotten", "synsense/sinabs#97"):
+            gradient(psi=surrogates.fast_sigmoid(run.mem, p["steepness"])[1])}
+    if kind == "rolling":
+        wrong["truncation by chunks, not rolling", "snntorch TBPTT"] = \
+            gradient("chunks")
+    how = ("each loss acts back over K steps" if kind == "rolling" else
+           "the gradient is cut every K steps, where a chunk begins")
+    text = ("loss 1/(2 B) sum (spikes - target)^2 and its truncated gradient through "
+            f"the reset; {how}; surrogate fast_sigmoid, peak 1: refsnn.bptt, (1)-(4)")
+    p |= _shown(run)
+    idle = _idle(p)
+    if kind == "chunks":
+        first = [t for t in range(T) if t % K < 2]
+        idle["mem"] = (marked(run.mem, *first),
+                       "no weight acts on the first two steps of a chunk")
+    return text, p, _recorded_outputs(loss, run) | gradient(), wrong, idle
 
 
 def _snap(*, order):
     """Build the golden vector for SnAp-n in a ring of neurons; n is `order`."""
     m, n = 3, 4
-    p = _drawn(17, 30, 2, m, n) | DECAYS | LEVELS
+    p = _drawn(27, 30, 2, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (
-        0.25 + numbers([17, 4], n, n))
-    p, run, psi, loss, d = _recorded(p, 17)
+        0.25 + numbers([27, 4], n, n))
+    p, run, psi, loss, d = _recorded(p, 27)
     J, F, q = _linearised(p, run, psi, d, p["V"])
     transposed, _, _ = _linearised(p, run, psi, d, p["V"].T)
 
@@ -224,5 +290,6 @@ def _snap(*, order):
     text = ("loss 1/(2 B) sum (spikes - target)^2 of a recorded ring and its SnAp-"
             f"{order} gradient, through the reset; surrogate fast_sigmoid, peak 1: "
             "refsnn.snap.gradient, (1)-(3)")
-    right = {"loss": np.float64(loss)} | gradient(snap.reach(p["V"], order))
-    return text, p | _shown(run), right, wrong
+    p |= _shown(run)
+    right = _recorded_outputs(loss, run) | gradient(snap.reach(p["V"], order))
+    return text, p, right, wrong, _idle(p)

@@ -4,8 +4,8 @@
 import numpy as np
 
 from refsnn import alif, bptt, feedback, lif, losses, superspike, surrogates
-from refsnn.oracle.lif_layers import _drawn
-from refsnn.oracle.vector import DECAYS, LEVELS, delayed, numbers
+from refsnn.oracle.lif_layers import _drawn, _idle, _recorded_outputs, _split
+from refsnn.oracle.vector import DECAYS, LEVELS, delayed, marked, numbers
 
 __all__ = ["ADAPTATION"]
 
@@ -22,16 +22,31 @@ SUPERSPIKE = {      # (mistake, public source): changed superspike.Settings
         {"tau_rise": 10e-3, "tau_decay": 20e-3}}
 
 
-def _eprop(seed, T, B, m, n):
+def _adaptive(seed, T, B, m, n):
+    """Simulate adaptive neurons.  Return the problem, the constants, the
+    recording, the distance to the threshold, the loss, and the derivative of
+    the loss with respect to the spikes."""
     p = _drawn(seed, T, B, m, n) | DECAYS | ADAPTATION | LEVELS
-    x, W, V, k = p["x"], p["W"], p["V"], p["steepness"]
     own = DECAYS | ADAPTATION | {"threshold": p["threshold"]}
-    run = alif.simulate(x, W, V, **own)
+    run = alif.simulate(p["x"], p["W"], p["V"], **own)
     v = run.mem - p["adaptation"] * run.adapted - p["threshold"]
+    p["target"] = (numbers([seed, 3], T, B, n) < 0.3) / 2 + 0.25
+    return p, own, run, v, *losses.square(run.spikes, p["target"])
+
+
+def _adaptive_answers(p, run, loss):
+    """Return the outputs without gradients, and the idle entries."""
+    p |= {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
+    idle = _idle(p) | {"adapted": (marked(p["adapted"], 0, 1),
+                                   "no weight acts on the first two steps")}
+    return _recorded_outputs(loss, run), idle
+
+
+def _eprop(seed, T, B, m, n):
+    p, own, run, v, loss, d = _adaptive(seed, T, B, m, n)
+    x, W, V, k = p["x"], p["W"], p["V"], p["steepness"]
     psi = surrogates.fast_sigmoid(v, k)[1]
     bare = surrogates.fast_sigmoid(run.mem - p["threshold"], k)[1]
-    p["target"] = (numbers([seed, 3], T, B, n) < 0.3).astype(float)
-    loss, d = losses.square(run.spikes, p["target"])
 
     def gradient(psi=psi, d=d, x=x, run=run, rho=p["rho"], adaptation=p["adaptation"]):
         dW, dV = alif.gradient(x, V, run, psi, d, **DECAYS, rho=rho,
@@ -40,10 +55,13 @@ def _eprop(seed, T, B, m, n):
 
     J, F = alif.linearise(x, W, V, run, psi, **own)
     exact = bptt.gradient(J, F, alif.credit(run, psi, d, adaptation=p["adaptation"]))
+    J, F = alif.linearise(x, W, V, run, psi, through_recurrence=False, **own)
+    reset = bptt.gradient(J, F, alif.credit(run, psi, d, adaptation=p["adaptation"]))
     late = run._replace(spikes=delayed(run.spikes))
     wrong = {
         ("exact gradient, not e-prop", "IGITUGraz/eligibility_propagation#2"):
-            {"dW": exact[:W.size].reshape(W.shape), "dV": exact[W.size:].reshape(n, n)},
+            _split(p, exact),
+        "reset kept in the traces": _split(p, reset),
         "adaptation left out of the traces": gradient(adaptation=0.0),
         "rho forgotten in the traces": gradient(rho=0.0),
         "surrogate read without the adaptation": gradient(psi=bare),
@@ -54,8 +72,40 @@ def _eprop(seed, T, B, m, n):
         "presynaptic spikes of dV one step late": {"dV": gradient(run=late)["dV"]}}
     text = ("adaptive neurons, loss 1/(2 B) sum (spikes - target)^2 and its e-prop "
             "gradient: refsnn.alif.gradient, (6)-(9)")
-    p |= {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
-    return text, p, {"loss": np.float64(loss)} | gradient(), wrong
+    forward, idle = _adaptive_answers(p, run, loss)
+    return text, p, forward | gradient(), wrong, idle
+
+
+def _eprop_reset(seed, T, B, m, n):
+    p, own, run, v, loss, d = _adaptive(seed, T, B, m, n)
+    psi = surrogates.fast_sigmoid(v, p["steepness"])[1]
+
+    def gradient(psi=psi, run=run, gain=p["gain"], reset=True, recurrence=False,
+                 horizon=T):
+        J, F = alif.linearise(p["x"], p["W"], p["V"], run, psi, through_reset=reset,
+                              through_recurrence=recurrence, **(own | {"gain": gain}))
+        q = alif.credit(run, psi, d, adaptation=p["adaptation"])
+        return _split(p, bptt.truncated(J, F, q, horizon))
+
+    wrong = {
+        ("exact gradient, not e-prop", "IGITUGraz/eligibility_propagation#2"):
+            gradient(recurrence=True),
+        ("reset left out of the traces", "IGITUGraz EligALIF"): gradient(reset=False),
+        ("surrogate times its steepness", "fzenke/spytorch#2"):
+            gradient(p["steepness"] * psi),
+        ("surrogate read at the membrane, threshold forgotten", "synsense/sinabs#97"):
+            gradient(surrogates.fast_sigmoid(v + p["threshold"], p["steepness"])[1]),
+        ("missing factor: traces without 1 - beta", "fangwei123456/spikingjelly#132"):
+            gradient(gain=1.0),
+        ("presynaptic spikes of dV one step late", "[NMZ19] box 2"):
+            {"dV": gradient(run=run._replace(spikes=delayed(run.spikes)))["dV"]},
+        ("truncation after K=1 sold as RTRL", "snntorch 1.0.0, RTRL"):
+            gradient(horizon=1)}
+    text = ("adaptive neurons, loss 1/(2 B) sum (spikes - target)^2 and its e-prop "
+            "gradient with the reset in the traces: refsnn.alif, (1)-(4), (10)-(12) "
+            "without the terms of V")
+    forward, idle = _adaptive_answers(p, run, loss)
+    return text, p, forward | gradient(), wrong, idle
 
 
 def _feedback(seed, T, B, m, n):
@@ -96,7 +146,10 @@ def _feedback(seed, T, B, m, n):
     text = ("errors of hidden spikes by feedback alignment (weights G), by direct "
             "feedback (H) and by a local square error (G); dW of psi, the direct error "
             "and traces of x: refsnn.feedback, (1)-(4), (6), (7)")
-    return text, p, right, wrong
+    idle = {"x": (marked(x, -1, -2), "the last two steps reach no trace"),
+            "dsyn": (marked(p["dsyn"], 0), "feedback reads the next step"),
+            "psi": (marked(p["psi"], 0, 1), "all traces are 0 in these steps")}
+    return text, p, right, wrong, idle
 
 
 def _superspike(seed, T, B, m, n):
@@ -109,14 +162,15 @@ def _superspike(seed, T, B, m, n):
     def trial(settings):
         k = superspike.coefficients(settings)
         state = superspike.rest(k, *W.shape)
-        dm, spikes = 0, []
+        dm, steps = 0, []
         for arriving, events in zip(x, signal, strict=True):
             state, step = superspike.forward(k, state, W, arriving)
             state, more, error = superspike.accumulate(k, state, W, step, events)
             dm = dm + more
-            spikes.append(step.spikes)
+            steps.append(step)
         return {"dm": dm, "eligibility": state.eligibility, "error": error,
-                "spikes": np.array(spikes)}
+                "spikes": np.array([step.spikes for step in steps]),
+                "mem": np.array([step.mem for step in steps])}
 
     right = trial(own)
     wrong = {key: trial(own._replace(**changed)) for key, changed in SUPERSPIKE.items()}
@@ -128,6 +182,9 @@ def _superspike(seed, T, B, m, n):
     p = {"x": x, "W": W, "signal": signal.astype(float)}
     p |= {key: a for key, a in own._asdict().items() if isinstance(a, float)}
     text = ("SuperSpike: dm summed over the steps, eligibility and error after the "
-            "last step; default settings but for dt, refractory and delay: "
-            "refsnn.superspike, (1)-(11)")
-    return text, p, right, wrong
+            "last step, mem before the reset; default settings but for dt, refractory "
+            "and delay: refsnn.superspike, (1)-(11)")
+    idle = {"x": (marked(x, -1, -2), "the last two steps reach no membrane"),
+            "signal": (marked(signal, -1), "an error acts in the next step"),
+            "tau_het": (marked(0), "rho is 0"), "exponent": (marked(0), "rho is 0")}
+    return text, p, right, wrong, idle

@@ -4,7 +4,7 @@
 import numpy as np
 
 from refsnn import losses, optimisers, surrogates
-from refsnn.oracle.vector import numbers
+from refsnn.oracle.vector import marked, numbers
 
 __all__ = []
 
@@ -96,7 +96,9 @@ def _first_spike():
     text = ("cross entropy of softmax(-t / tau), mean over the batch, and its "
             "derivative by the spikes; t is the time of the first spike, or T dt "
             "without a spike: refsnn.losses, (4)-(7)")
-    return text, p, right, wrong
+    earlier = np.cumsum(p["spikes"], axis=0) - p["spikes"]
+    idle = {"spikes": (earlier > 1, "the unit has spiked twice before")}
+    return text, p, right, wrong, idle
 
 
 def _van_rossum():
@@ -135,7 +137,9 @@ def _van_rossum():
     text = ("(dt/2B) sum (K * (spikes - target))^2 and its derivative, K of two "
             "exponentials with unit area and K[0] = 0: refsnn.losses.van_rossum, "
             "(8)-(10)")
-    return text, p, right, wrong
+    idle = {key: (marked(p[key], -1), "K[0] is 0: the last step has no effect")
+            for key in ("spikes", "target")}
+    return text, p, right, wrong, idle
 
 
 def _regularisers():

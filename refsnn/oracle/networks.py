@@ -4,7 +4,7 @@
 import numpy as np
 
 from refsnn import convnet, losses, lstm, rnn, spike_time
-from refsnn.oracle.vector import delayed, numbers
+from refsnn.oracle.vector import delayed, marked, numbers
 
 __all__ = []
 
@@ -84,7 +84,9 @@ def _lstm(seed, T, B, m, n):
         "missing factor 1/2 of the square loss": slopes(scale=2)}
     text = ("LSTM from rest, rows i, f, g, o, inputs times x_mask; loss 1/(2 B) sum (h "
             "- target)^2 and its gradient: refsnn.lstm, (1)-(9)")
-    return text, p, found(), wrong
+    dropped = np.broadcast_to(p["x_mask"] == 0, p["x"].shape)
+    idle = {"x": (marked(p["x"], dropped), "x_mask drops these inputs")}
+    return text, p, found(), wrong, idle
 
 
 def _spike_time():
@@ -128,7 +130,10 @@ def _spike_time():
     text = ("first spikes of units without a leak, currents decay with tau (s), W in "
             "threshold units/s; loss -1/B sum log softmax(-times/scale)[labels] and "
             "its gradient: refsnn.spike_time, (1)-(6), (8), (9)")
-    return text, p, right, wrong
+    late = p["inputs"] > out.times.max(axis=1, keepdims=True)
+    idle = {"inputs": (late, "these inputs are later than all units of their sample"),
+            "late": (marked(0), "every unit spikes before this time")}
+    return text, p, right, wrong, idle
 
 
 def _convnet():
@@ -179,4 +184,5 @@ def _convnet():
             "window, ReLU, flattened as (row, column, channel), W1 . + b1; outputs and "
             "the gradient of sum outputs doutputs, summed over samples: "
             "refsnn.convnet, (1)-(6)")
-    return text, p, right, wrong
+    edge = marked(p["x"], np.s_[:, 6], np.s_[:, :, 6])
+    return text, p, right, wrong, {"x": (edge, "no pooling window covers these pixels")}

@@ -7,13 +7,16 @@ m inputs and n neurons.  For a problem of fixed size, `size` is empty.
 Each function returns a description, the inputs, the correct outputs, and a
 dict of mistakes.  A key of this dict is the name of a mistake, or a pair
 of the name and a public source.  The value holds the outputs that change.
+If some entries of the inputs change no output, the function also returns
+the field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from refsnn.oracle import (analog_chip, consolidation, input_spikes, kernels,
-                           lif_layers, local_rules, losses_and_optimisers, networks)
+                           lif_layers, lif_networks, local_rules,
+                           losses_and_optimisers, networks)
 
 __all__ = ["REGISTRY", "Entry"]
 
@@ -26,28 +29,42 @@ class Entry(NamedTuple):
 
 
 REGISTRY = {
-    "lif_forward": Entry(lif_layers._forward, (1, 40, 3, 4, 3)),
+    "lif_forward": Entry(lif_layers._forward, (8, 40, 3, 4, 3)),
     "lif_forward_dyadic": Entry(lif_layers._forward, (1, 16, 4, 3, 4),
                                 {"dyadic": True}),
     "bptt": Entry(lif_layers._backward, (2, 40, 3, 4, 3)),
     "bptt_detached": Entry(lif_layers._backward, (2, 40, 3, 4, 3), {"detached": True}),
-    "bptt_dyadic": Entry(lif_layers._backward, (4, 6, 4, 3, 3), {"dyadic": True}),
-    "bptt_dyadic_detached": Entry(lif_layers._backward, (4, 6, 4, 3, 3),
+    "bptt_dyadic": Entry(lif_layers._backward, (10, 6, 4, 3, 3), {"dyadic": True}),
+    "bptt_dyadic_detached": Entry(lif_layers._backward, (10, 6, 4, 3, 3),
                                   {"dyadic": True, "detached": True}),
-    "rtrl": Entry(lif_layers._rtrl, (5, 40, 3, 4, 3)),
-    "rtrl_block": Entry(lif_layers._rtrl, (5, 40, 3, 4, 3), {"rung": "block"}),
-    "rtrl_implicit": Entry(lif_layers._rtrl, (5, 40, 3, 4, 3), {"rung": "implicit"}),
+    "rtrl": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3)),
+    "rtrl_block": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), {"rung": "block"}),
+    "rtrl_implicit": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), {"rung": "implicit"}),
+    "tbptt_rolling": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),
+                           {"kind": "rolling"}),
+    "tbptt_chunks": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),
+                          {"kind": "chunks"}),
+    "lif_constants": Entry(lif_networks._lif_constants, (27, 40, 3, 4, 3)),
+    "lif_wide": Entry(lif_networks._lif_wide),
+    "lif_stack": Entry(lif_networks._lif_stack, (19, 40, 3, 4, 3)),
+    "lif_readout": Entry(lif_networks._lif_readout, (19, 40, 3, 4, 3)),
     "superspike": Entry(local_rules._superspike, (8, 60, 2, 4, 3)),
     "eprop": Entry(local_rules._eprop, (9, 40, 3, 4, 3)),
+    "eprop_reset": Entry(local_rules._eprop_reset, (9, 40, 3, 4, 3)),
     "feedback": Entry(local_rules._feedback, (10, 30, 3, 4, 3)),
     "rnn": Entry(networks._rnn, (22, 20, 3, 4, 3)),
-    "lstm": Entry(networks._lstm, (23, 12, 3, 4, 3)),
+    "lstm": Entry(networks._lstm, (24, 12, 3, 4, 3)),
     "ntk_full": Entry(kernels._ntk, (), {"reduction": "full"}),
     "ntk_sum_logits": Entry(kernels._ntk, (), {"reduction": "sum_logits"}),
     "ntt_at_masked": Entry(kernels._ntt, (), {"kind": "at_masked"}),
     "ntt_through_mask": Entry(kernels._ntt, (), {"kind": "through_mask"}),
     "si_pathint": Entry(consolidation._si, (), {"preset": "pathint"}),
     "si_paper": Entry(consolidation._si, (), {"preset": "paper"}),
+    "si_vandeven": Entry(consolidation._si, (), {"preset": "vandeven"}),
+    "si_mammoth": Entry(consolidation._si, (), {"preset": "mammoth"}),
+    "si_mammoth_old": Entry(consolidation._si, (), {"preset": "mammoth_old"}),
+    "si_avalanche": Entry(consolidation._si, (), {"preset": "avalanche"}),
+    "si_nupic": Entry(consolidation._si, (), {"preset": "nupic"}),
     "snap_2": Entry(lif_layers._snap, (), {"order": 2}),
     "spike_time": Entry(networks._spike_time),
     "van_rossum": Entry(losses_and_optimisers._van_rossum),

@@ -2,15 +2,18 @@
 """This module defines the types and shared functions of golden vectors.
 
 A golden vector is a small problem with its correct outputs and with the
-outputs that known mistakes produce.  Inputs are derived from a random bit
-stream that is the same in every version of NumPy.
+outputs that known mistakes produce.  Each entry of each input changes an
+output if it is set to another value.  The field `idle` lists all
+exceptions and their reasons.  Inputs are derived from a random bit stream
+that is the same in every version of NumPy.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["DECAYS", "LEVELS", "TIMES", "Mutant", "Vector", "delayed", "numbers"]
+__all__ = ["DECAYS", "LEVELS", "TIMES", "Mutant", "Vector", "delayed", "marked",
+           "numbers"]
 
 TIMES = {"tau_syn": 5e-3, "tau_mem": 10e-3, "dt": 2e-3}     # s
 LEVELS = {"threshold": 0.75, "steepness": 2.0}              # 1 would hide lost factors
@@ -34,6 +37,7 @@ class Vector(NamedTuple):
     outputs: dict
     mutants: list
     exact: bool         # if False, results may differ by a tolerance
+    idle: dict = {}     # input: (mask of entries that change no output, reason)
 
 
 def numbers(seed, *shape):
@@ -58,6 +62,30 @@ def numbers(seed, *shape):
         raise ValueError(f"shape is {shape}: must be axes of at least 1")
     raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
     return ((raw >> np.uint64(32)) % np.uint64(64)).astype(float).reshape(shape) / 64
+
+
+def marked(array, *places):
+    """Mark some entries of an array.
+
+    >>> marked(np.zeros((3, 2)), 0, (2, 1)).astype(int).tolist()
+    [[1, 1], [0, 0], [0, 1]]
+
+    Parameters
+    ----------
+    array : array or float
+        Array whose shape the result has.
+    places : index, optional
+        Indices of the marked entries; by default, all entries are marked.
+
+    Returns
+    -------
+    bool array
+        True at the marked entries.
+    """
+    mask = np.full(np.shape(array), not places)
+    for place in places:
+        mask[place] = True
+    return mask
 
 
 def delayed(array):

@@ -109,6 +109,59 @@ def test_long_files_are_read_whole_and_faults_found_in_any_block(tmp_path):
             read_ras(file(tmp_path, b"".join(spoilt)))
 
 
+def columns(seed, width=20, height=9):
+    """Return the content of a file with the layout of the published pictures.
+
+    The file lists the pixels column by column.  The time of a spike is the time of its
+    column with jitter, and units are counted from 1.
+    """
+    rng = np.random.default_rng(seed)
+    column, row = np.nonzero(rng.random((width, height)) < 0.5)
+    times = np.round((column + rng.random(len(column))) * 0.01, 6)
+    content = b"".join(b"%.6f %d\n" % pair for pair in zip(times.tolist(), row + 1))
+    return content, times, row
+
+
+@given(SEEDS)
+def test_jittered_columns_are_sorted_on_demand_only(tmp_path_factory, seed):
+    content, times, row = columns(seed)
+    path = file(tmp_path_factory.mktemp("ras"), content)
+    fall = int(np.argmax(np.diff(times) < 0)) + 1
+    assert times[fall] < times[fall - 1], "the file must not be in order of time"
+    for order in ({}, {"order": "file"}):
+        with pytest.raises(ValueError, match=f"^{path}, line {fall + 1}: .*must not "
+                                             "fall, or order must be 'sort'$"):
+            read_ras(path, first_unit=1, **order)
+    got_times, got_units = read_ras(path, first_unit=1, units=9, order="sort")
+    order = np.lexsort((np.arange(len(times)), times))
+    assert_array_equal(got_times, times[order])
+    assert_array_equal(got_units, row[order])
+    assert got_times.dtype == np.float64 and got_units.dtype == np.int64
+    with pytest.raises(ValueError, match="must be from 0 to 8"):
+        read_ras(path, units=9, order="sort")
+
+
+def test_sorting_is_stable_and_spans_blocks(tmp_path):
+    count = BLOCK + 5
+    lines = [b"%d %d\n" % (time, unit) for unit, time in enumerate(
+        [*range(1, count - 2), 0, 0, 1])]
+    times, units = read_ras(file(tmp_path, b"".join(lines)), order="sort")
+    assert_array_equal(times, [0, 0, 1, 1, *range(2, count - 2)])
+    assert_array_equal(units[:5], [count - 3, count - 2, 0, count - 1, 1])
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"0.2 1\n0.1 1", "line 2: has no line end: file must not be truncated"),
+    (b"0.2 1\n0.1\n", "line 2: is"),
+    (b"0.2 1\n-0.1 1\n", r"line 2: time is -0.1: must be in \[0, 2.0\) s"),
+    (b"0.2 1\n2.0 1\n0.1 1\n", r"line 2: time is 2.0: must be in \[0, 2.0\) s"),
+    (b"0.2 1\n0.1 -1\n", "line 2: unit is -1: must be from 0 on")])
+def test_sorting_accepts_no_other_fault(tmp_path, content, words):
+    path = file(tmp_path, content)
+    with pytest.raises(ValueError, match=f"^{path}, {words}"):
+        read_ras(path, duration=2.0, order="sort")
+
+
 # bad files
 
 @pytest.mark.parametrize("content, words", [
@@ -229,7 +282,8 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
     ("duration", (0, -1.0, np.nan, np.inf, "1", True)),
     ("units", (0, -1, 1.0, "1", True)),
     ("first_unit", (-1, 1.0, None, True, 1 << 62)),
-    ("limit", (0, 1.5, None, True))])
+    ("limit", (0, 1.5, None, True)),
+    ("order", (None, True, "sorted", 0, np.array(["sort"])))])
 def test_options_are_refused_by_name(tmp_path, name, values):
     path = file(tmp_path, b"0.5 1\n")
     for value in values:

@@ -62,7 +62,7 @@ def test_each_mutant_is_named_in_float32_too(name, k):
 
 
 def test_there_are_enough():
-    assert len(VECTORS) == 39 and len(MUTANTS) > 300
+    assert len(VECTORS) == 51 and len(MUTANTS) > 380
     assert all(len(v.mutants) >= 5 for v in VECTORS.values())
     places = {mutant.seen for v in VECTORS.values() for mutant in v.mutants}
     assert {"jeshraghian/snntorch#364", "norse/norse#302", "VITA-Group/TENAS#11",
@@ -190,7 +190,8 @@ def test_one_spike_more_is_wrong():
 def test_what_is_not_given_is_said():
     found = check.check({"bptt.dV": VECTORS["bptt"].outputs["dV"]})
     assert [(f.output, f.status) for f in found] == [
-        ("loss", "missing"), ("dW", "missing"), ("dx", "missing"), ("dV", "right")]
+        ("loss", "missing"), ("spikes", "missing"), ("mem", "missing"),
+        ("dW", "missing"), ("dx", "missing"), ("dV", "right")]
 
 
 # ---- no vacuous pass
@@ -198,6 +199,7 @@ def test_what_is_not_given_is_said():
 @pytest.mark.parametrize("change, words", [
     ({"inputs": {"spikes": np.zeros((4, 1, 1))}}, "silent: spikes are 0"),
     ({"inputs": {"spikes": np.ones((4, 1, 1))}}, "never silent: spikes are 1"),
+    ({"outputs": {"loss": 1.0, "spikes2": np.zeros(4)}}, "silent: spikes2 are 0"),
     ({"outputs": {"loss": 1.0, "dW": np.zeros((3, 4))}}, "dead: dW is 0 throughout"),
     ({"mutants": [Mutant("knob", "", {})]},
      r"blind: mutants \['knob'\] change nothing")])
@@ -552,12 +554,14 @@ def test_a_forward_pass_of_another_tool_is_named():
 
 def test_arrays_that_cannot_be_identified_are_left_out():
     right = VECTORS["lif_forward"].outputs
-    wrong = {"lif_forward.mem": right["mem"] * 1.01 + 0.01}
+    spikes = right["spikes"].copy()
+    spikes[7, 1, 2] = 1 - spikes[7, 1, 2]
+    wrong = {"lif_forward.spikes": spikes}
     assert "nearest: as " in texts(check.check(wrong))[0]
     for bad, status in ((right["syn"] + np.inf, "wrong"), (0 * right["syn"], "vacuous"),
                         (right["syn"][1:], "wrong")):
         found = check.check(wrong | {"lif_forward.syn": bad})
-        assert [f.status for f in found] == ["missing", "wrong", status]
+        assert [f.status for f in found] == ["wrong", "missing", status]
         assert sum("nearest: as " in f.text for f in found) == 1
     alone = check.check({"lif_forward.mem": right["mem"] * np.nan})
     assert "nearest" not in texts(alone)[0] and "must be finite" in texts(alone)[0]

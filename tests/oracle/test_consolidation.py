@@ -5,8 +5,10 @@ import pytest
 from proofs import slopes_hold
 
 from refsnn.oracle import check
+from refsnn.oracle.registry import REGISTRY
 
-VECTORS = check.vectors(["si_pathint", "si_paper", "ewc"])
+PRESETS = [name for name in REGISTRY if name.startswith("si_")]
+VECTORS = check.vectors([*PRESETS, "ewc"])
 RTOL = 1e-10
 STEP = 1e-5
 
@@ -19,26 +21,36 @@ def near(a, b):
     return np.abs(a - b).max() < RTOL * np.abs(b).max()
 
 
-@pytest.mark.parametrize("name, clamp", [("si_pathint", "running"), ("si_paper", None)])
-def test_synaptic_intelligence_by_hand(name, clamp):
+@pytest.mark.parametrize("name", PRESETS)
+def test_synaptic_intelligence_by_hand(name):
     p, right = VECTORS[name].inputs, VECTORS[name].outputs
     theta, g, begin = p["theta"], p["task_gradient"], 0
+    if name in ("si_vandeven", "si_mammoth_old", "si_avalanche", "si_nupic"):
+        g = g + p["penalty_gradient"]
     importance, paths = np.zeros(theta.shape[1]), []
     for end in p["task_ends"]:
         steps = theta[begin + 1:end + 1] - theta[begin:end]
-        paths.append(-(g[begin:end] * steps).sum(axis=0))
+        own = g[begin:end]
+        if name == "si_mammoth_old":
+            own = np.clip(own, -p["clip"], p["clip"])
+            steps = -p["rate"] * own
+        paths.append(-(own * steps).sum(axis=0))
         drift = theta[end] - theta[begin]
-        importance = importance + paths[-1] / (drift ** 2 + p["xi"])
-        importance = np.maximum(importance, 0) if clamp else importance
+        w = np.maximum(paths[-1], 0) if name == "si_nupic" else paths[-1]
+        importance = importance + w / (drift ** 2 + p["xi"])
+        importance = np.maximum(importance, 0) if name == "si_pathint" else importance
         begin = end
     away = theta[0] - theta[-1]
+    scale = p["strength"] * p.get("factor", 1.0)
+    held = np.minimum(importance, p.get("cap", np.inf))
     assert near(right["path_integral"], np.array(paths))
     assert near(right["importance"], importance)
-    assert near(right["penalty"], p["strength"] * (importance * away ** 2).sum())
-    assert near(right["dpenalty"], 2 * p["strength"] * importance * away)
-    total = g + p["penalty_gradient"]
-    wrong = -(total[6:] * (theta[7:] - theta[6:-1])).sum(axis=0)
-    assert near(mutant(name, "regularised gradient")["path_integral"][1], wrong)
+    assert near(right["penalty"], scale * (held * away ** 2).sum())
+    assert near(right["dpenalty"], 2 * scale * held * away)
+    if name in ("si_pathint", "si_paper"):
+        total = g + p["penalty_gradient"]
+        wrong = -(total[6:] * (theta[7:] - theta[6:-1])).sum(axis=0)
+        assert near(mutant(name, "regularised gradient")["path_integral"][1], wrong)
 
 
 def log_law(p, x):
@@ -49,22 +61,24 @@ def log_law(p, x):
 
 def test_fisher_entry_by_entry():
     """Mean of squared differences of the log-law, over x and the law's labels."""
-    p, right = VECTORS["ewc"].inputs, VECTORS["ewc"].outputs
+    given, right = VECTORS["ewc"].inputs, VECTORS["ewc"].outputs
     for key in ("W0", "W1", "b0", "b1"):
-        F = np.zeros(p[key].shape)
-        for at in np.ndindex(F.shape):
-            moved = np.zeros(F.shape)
-            moved[at] = STEP
-            for x in p["x"]:
-                up, down = (log_law(p | {key: p[key] + sign * moved}, x)
-                            for sign in (1, -1))
-                F[at] += np.exp(log_law(p, x)) @ ((up - down) / (2 * STEP)) ** 2
+        F = np.zeros(given[key].shape)
+        for p in (given, {k[7:]: a for k, a in given.items() if k[:7] == "second_"}):
+            for at in np.ndindex(F.shape):
+                moved = np.zeros(F.shape)
+                moved[at] = STEP
+                for x in p["x"]:
+                    up, down = (log_law(p | {key: p[key] + sign * moved}, x)
+                                for sign in (1, -1))
+                    F[at] += np.exp(log_law(p, x)) @ ((up - down) / (2 * STEP)) ** 2
         assert np.allclose(F / len(p["x"]), right[f"F_{key}"], rtol=1e-6, atol=1e-10)
 
 
 def held(p, F):
-    return p["strength"] / 2 * sum((F[f"F_{key}"] * (p[f"moved_{key}"] - p[key]) ** 2
-                                    ).sum() for key in ("W0", "W1", "b0", "b1"))
+    return p["strength"] / 2 * sum(
+        (F[f"F_{key}"] * (p[f"moved_{key}"] - p[f"second_{key}"]) ** 2).sum()
+        for key in ("W0", "W1", "b0", "b1"))
 
 
 def test_the_penalty_and_its_derivative():

@@ -1,4 +1,4 @@
-"""Conventions that a recording follows: presets, one axis away, the nearest."""
+"""Conventions that a recording follows: the product of all axes, and `Tools`."""
 
 import doctest
 import functools
@@ -52,6 +52,11 @@ TOOLS = Tools(PRESETS, AXES, simulate)
 
 def equivalent(step):
     """The step with what cannot matter set to one value."""
+    if step.refractory == 0:
+        step = step._replace(mute=False)
+    if step.decay == "euler":       # 1 - beta is dt/tau_mem = 1/8
+        gain = {"rate": "leak", "integral": "one"}.get(step.gain, step.gain)
+        step = step._replace(gain=gain)
     if step.synapse == "none":
         step = step._replace(drive="one")
     if step.reset == "none":
@@ -62,9 +67,9 @@ def equivalent(step):
         step = step._replace(reset_at="before")
     if step.through_reset and step.reset != "none":
         return step         # where there is no spike, too, a derivative passes it
-    if step.reset == "zero" and step.reset_at == "after":
+    if step.reset == "zero" and step.reset_at == "after" and not step.mute:
         step = step._replace(refractory=max(1, step.refractory))
-    if step.refractory:     # the next step is held, whatever the reset was
+    if step.refractory and not step.mute:       # the next step is held
         seen = step.reset_at == "once" and step.reset != "none"
         step = step._replace(reset_at="once" if seen else "before")
         if not seen:
@@ -130,7 +135,7 @@ CHANGES = [(name, axis, value) for name in PRESETS for axis in AXES
 def test_one_changed_axis_is_named(name):
     x, W, _ = INPUTS["all"]
     changes = [change for change in CHANGES if change[0] == name]
-    assert len(changes) == 19
+    assert len(changes) == 23
     for _, axis, value in changes:
         step = PRESETS[name]._replace(**{axis: value})
         report = matched(
@@ -216,8 +221,8 @@ def test_a_loop_of_ones_own(late, text):
                      differentiate=differentiate)
     assert report.text.startswith(text)
     left = {c: probe for c, probe in report.apart.items() if c.axis == "compare"}
-    assert left == ({Candidate("norse", "compare", ">="): "ties",
-                     Candidate("norse_feed_forward", "compare", ">="): "ties"}
+    assert left == ({Candidate(name, "compare", value): "ties" for value in
+                     (">=", "half") for name in ("norse", "norse_feed_forward")}
                     if not late else {})
     assert ("norse_feed_forward, but reset one step late (gradients of "
             in report.text) == late
@@ -512,6 +517,358 @@ def test_time_constants_below_a_step_have_no_euler_decay():
     report = identify.identify(
         x, W, {"mem": run.mem, "spikes": run.spikes}, tau_syn=0.5, tau_mem=0.5)
     assert "refsnn" in [m.preset for m in report.members if m.axis is None]
+
+
+# --- the product of all axes
+
+ROUNDING = [np.float32, np.float64]
+TAUS_50 = {"tau_syn": 5.0, "tau_mem": 9.0, "dt": 1.0}
+
+
+def layer(step, seed, dtype=float, recurrent=True, T=30, B=2, m=8, n=8):
+    """Return (x, W, V, rows) of a layer whose neurons spike and pause."""
+    rng = np.random.default_rng(seed)
+    x, W = (rng.random((T, B, m)) < 0.3) * 1.0, rng.normal(0.2, 1, (n, m))
+    silent = step._replace(reset="none", floor=False)
+    free = conventions.simulate(silent, x, W, threshold=1e9, **TAUS_50).mem
+    W *= 3 / np.abs(free).max(axis=(0, 1))[:, None]
+    V = rng.normal(0, 0.3, (n, n)) * np.abs(W).mean() if recurrent else None
+    x, W, V = (None if a is None else a.astype(dtype) for a in (x, W, V))
+    run = conventions.simulate(step, x, W, V, **TAUS_50)
+    rows = conventions.recorded(step, run)
+    assert 0.01 < (rows["spikes"] > 0).mean() < 0.6 and rows["mem"].dtype == dtype
+    return x, W, V, rows
+
+
+def named(report):
+    return [c.preset for c in report.members if c.axis is None]
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_in_its_own_precision(name, dtype):
+    """With membranes, with spikes alone, with noise at the level of rounding."""
+    x, W, V, rows = layer(PRESETS[name], 11, dtype, name != "nir")
+    rng = np.random.default_rng(1)
+    twins = {"norse", "norse_feed_forward"}
+    noisy = {key: row if key == "spikes" else (row + np.finfo(dtype).eps * np.abs(
+        row).max() * rng.uniform(-2, 2, row.shape)).astype(dtype)
+        for key, row in rows.items()}
+    kind = np.uint8 if rows["spikes"].max() < 256 else dtype
+    for seen in ({key: rows[key] for key in ("spikes", "mem")}, noisy,
+                 {"spikes": rows["spikes"]}, {"spikes": rows["spikes"].astype(kind)},
+                 {"mem": noisy["mem"]}):
+        report = identify.identify(x, W, seen, V, **TAUS_50)
+        found = named(report)
+        assert name in found and report.nearest is report.parting is None
+        assert f"({name})" in report.lines[0] and report.lines[0].startswith("as ")
+        if len(seen) > 1:
+            assert set(found) == (twins if name in twins else {name})
+        assert [line.split(":")[0] for line in report.lines[1:3]] == ["settled", "open"]
+        assert report.open["through_reset"] == ((True, False), "gradients")
+        step = PRESETS[name]
+        for axis, value in report.settled.items():
+            assert value == getattr(step, axis) or (
+                axis == "gain" and step.decay == "euler")
+        for axis, (values, _) in report.open.items():
+            assert getattr(step, axis) in values and len(values) > 1
+
+
+def test_a_float32_record_of_float64_arithmetic_and_the_reverse():
+    x, W, V, rows = layer(PRESETS["sinabs"], 3)
+    short = {key: row.astype(np.float32) for key, row in rows.items()}
+    assert named(identify.identify(x, W, short, V, **TAUS_50)) == ["sinabs"]
+    # A tool that keeps its decay factors in float32 and computes in float64.
+    decays = {key: float(np.float32(np.exp(-1 / TAUS_50[tau]))) for key, tau in (
+        ("alpha", "tau_syn"), ("beta", "tau_mem"))}
+    taus = {"tau_syn": -1 / np.log(decays["alpha"]),
+            "tau_mem": -1 / np.log(decays["beta"])}
+    run = conventions.simulate(PRESETS["sinabs"], x, W, V, **taus)
+    rows = conventions.recorded(PRESETS["sinabs"], run)
+    report = identify.identify(x, W, rows, V, **TAUS_50)
+    assert named(report) == ["sinabs"] and "to the precision of float32" in report.text
+    report = identify.identify(x, W, rows, V, **decays)
+    assert named(report) == ["sinabs"] and "precision" not in report.text
+
+
+def test_new_axes_are_named():
+    for change in ({"gain": "rate"}, {"gain": "integral"},
+                   {"mute": True, "refractory": 2}):
+        step = PRESETS["snntorch_synaptic"]._replace(**change)
+        x, W, V, rows = layer(step, 5, np.float32)
+        del rows["syn"]
+        report = identify.identify(x, W, rows, V, **TAUS_50)
+        axes, values = tuple(change), tuple(change.values())
+        assert set(report.members[0][1] if len(change) > 1 else [axes[0]]) == set(axes)
+        assert all(report.settled[axis] == value for axis, value in change.items())
+        assert identify.WORDS[axes[0]][values[0]] in report.lines[0]
+
+
+def test_two_presets_that_are_one_in_a_recording_are_both_named():
+    x, W, V, rows = layer(PRESETS["spyx_lif"], 4, np.float32, False)
+    report = identify.identify(x, W, {"mem": rows["mem"]}, **TAUS_50)
+    assert named(report) == ["snntorch_leaky", "spyx_lif"]
+    assert report.lines[0] == ("as snntorch Leaky, subtract (snntorch_leaky) or spyx "
+                               "LIF (spyx_lif)")
+    assert report.open["test"][0] == ("before", "after")
+
+
+def test_decays_replace_time_constants():
+    step = PRESETS["norse"]._replace(gain="rate", decay="exact")
+    x, W, V, rows = layer(step, 6)
+    taus = {"alpha": np.exp(-1 / 5), "beta": np.exp(-1 / 9)}
+    report = identify.identify(x, W, rows, V, **taus)
+    assert "decay" not in report.settled | report.open
+    assert report.settled["gain"] == "rate"         # -log(beta)
+    assert "(decays are given)" in report.lines[1]
+    x, W, V, rows = layer(PRESETS["norse"], 6)
+    report = identify.identify(x, W, rows, V, alpha=0.8, beta=1 - 1 / 9)
+    assert named(report) == ["norse", "norse_feed_forward"]
+
+
+def test_many_changes_are_told_as_axes():
+    step = Step("euler", "last", "next", "leak", "integral", "before", ">", "many",
+                "zero", "before", True, True, 2, "after")
+    x, W, V, rows = layer(step, 8)
+    report = identify.identify(x, W, rows, V, **TAUS_50)
+    assert report.lines[0].startswith("as no preset, but: decay euler, ")
+    assert len(report.members[0].axis) > 2 and named(report) == []
+
+
+def test_probes_settle_the_open_axes():
+    """The constants of the probe files are exact in float32."""
+    constants = {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}
+    probe = identify.probes([0.875], [0.75], 1.75)["all"]
+    x = probe.x.astype(np.float32)
+    taus = {"euler": {"tau_syn": 8.0, "tau_mem": 4.0},
+            "exact": {"tau_syn": -1 / np.log(0.875), "tau_mem": -1 / np.log(0.75)}}
+    for name, step in PRESETS.items():
+        run = conventions.simulate(step, x, probe.W.astype(np.float32), threshold=1.75,
+                                   **taus[step.decay])
+        rows = {key: row for key, row in conventions.recorded(step, run).items()
+                if key != "syn"}
+        for seen in (rows, {"spikes": rows["spikes"]}):
+            report = identify.identify(x, probe.W, seen, **constants)
+            assert name in named(report)
+            for axis in ("compare", "spikes", "floor", "gain", "drive"):
+                assert report.settled[axis] == getattr(step, axis), (name, axis)
+
+
+def test_half_spikes_are_seen():
+    constants = {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}
+    probe = identify.probes([0.875], [0.75], 1.75)["ties"]
+    step = PRESETS["spikingjelly"]._replace(compare="half")
+    run = conventions.simulate(step, probe.x, probe.W, threshold=1.75, tau_syn=8.0,
+                               tau_mem=4.0)
+    rows = conventions.recorded(step, run)
+    assert 0.5 in rows["spikes"]
+    report = identify.identify(probe.x, probe.W, {"spikes": rows["spikes"]},
+                               **constants)
+    assert report.settled["compare"] == "half"
+    assert "a tie is half a spike" in report.lines[0]
+
+
+def test_noise_and_explosions_have_no_nearest():
+    x, W, V, rows = layer(PRESETS["norse"], 9)
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=rows["mem"].shape)
+    growth = 1.6 ** np.arange(30)[:, None, None]
+    spikes = (noise > 1) * 1.0
+    for seen in ({"mem": noise}, {"mem": noise, "spikes": spikes}, {"spikes": spikes},
+                 {"mem": growth * np.abs(noise)}, {"mem": 1e-3 * growth + 0 * noise},
+                 {"mem": 1e-3 * growth + 0 * noise, "spikes": (
+                     1e-3 * growth + 0 * noise > 1) * 1.0},
+                 {"mem": 1e250 * growth * noise, "spikes": spikes},
+                 {"spikes": np.rint(growth) + 0 * noise}):
+        for dtype in ROUNDING[int(seen.get("mem", noise).max() > 1e30):]:
+            report = identify.identify(x, W, {
+                key: row.astype(dtype) for key, row in seen.items()}, V, **TAUS_50)
+            assert report.members == [] and report.nearest is None
+            assert report.fit is report.parting is None
+            assert report.text == "no convention fits"
+
+
+def test_silence_is_told():
+    x, W, V, rows = layer(PRESETS["norse"], 9, recurrent=False)
+    for seen in ({"spikes": 0 * rows["spikes"]}, {"mem": 0 * rows["mem"]},
+                 {"mem": 0 * rows["mem"], "syn": 0 * rows["mem"]},
+                 {"spikes": 0 * rows["spikes"], "mem": rows["mem"]}):
+        report = identify.identify(x, W, seen, V, **TAUS_50)
+        assert report[:4] == ([], {}, None, None)
+        assert report.text.startswith("no spike in the recording")
+    quiet = conventions.recorded(PRESETS["norse"], conventions.simulate(
+        PRESETS["norse"], x, 0.1 * W, V, **TAUS_50))
+    assert not quiet["spikes"].any()
+    report = identify.identify(x, 0.1 * W, {"mem": quiet["mem"]}, V, **TAUS_50)
+    assert report.members == [] and report.lines[0].startswith("no spike")
+    assert report.settled["decay"] == "euler" and "reset" in report.open
+
+
+def test_other_constants_are_refitted_and_not_recognised():
+    step = PRESETS["norse"]
+    x, W, V, _ = layer(step, 2)
+    other = TAUS_50 | {"tau_mem": 11.0}
+    rows = conventions.recorded(step, conventions.simulate(step, x, W, V, **other))
+    del rows["syn"]
+    for dtype in ROUNDING:
+        report = identify.identify(x, W, {
+            key: row.astype(dtype) for key, row in rows.items()}, V, **TAUS_50)
+        assert report.members == [] and report.fit.exact
+        assert abs(report.fit.beta - 10 / 11) < 1e-5
+        assert abs(report.fit.gain - 1 / 11) < 1e-5
+        assert report.parting.step < 10 and report.nearest is not None
+        assert report.lines[0] == "no convention fits"
+        assert "differs first at step" in report.lines[1]
+        assert "a least-squares fit, not a recognition" in report.lines[2]
+        assert "beta 0.90909" in report.lines[2]
+
+
+def test_the_nearest_is_the_one_that_parts_last():
+    x, W, V, rows = layer(PRESETS["norse"], 2)
+    entry = 20, 1, 4
+    for name in ("mem", "spikes"):
+        wrong = {key: rows[key].copy() for key in {name, "spikes"}}
+        wrong[name][entry] = 1 - wrong[name][entry]
+        report = identify.identify(x, W, wrong, V, **TAUS_50)
+        assert report.members == [] and report.nearest.preset == "norse"
+        assert report.parting[:4] == (*entry, name)
+        value = rows[name][entry]
+        assert np.allclose(report.parting[4:], (1 - value, value))
+
+
+def test_a_few_entries_make_no_nearest():
+    x, W, V, rows = layer(PRESETS["norse"], 0, recurrent=False, B=1, n=2)
+    noise = np.random.default_rng(1).normal(0, 9, rows["mem"].shape)
+    for start, near in ((5, False), (20, True)):
+        mem = np.where(np.arange(30)[:, None, None] < start, rows["mem"], noise)
+        report = identify.identify(x, W, {"mem": mem}, V, **TAUS_50)
+        assert report.members == [] and (report.nearest is not None) == near
+
+
+def test_a_spike_within_rounding_of_the_threshold_is_no_difference():
+    step = PRESETS["snntorch_leaky"]
+    x, W, _, _ = layer(step, 2, recurrent=False, B=1, n=3)
+    free = conventions.simulate(step, x, W, **TAUS_50)
+    i = int(np.argmax(free.spikes[:, 0].any(axis=0)))
+    at = int(np.argmax(free.spikes[:, 0, i] > 0))
+    threshold = np.ones(3)
+    threshold[i] = free.mem[at, 0, i] * (1 - 1e-8)
+
+    def spike(k, u):        # the tool rounds once to the other side
+        return (u > threshold) * ~((k == at) & (np.arange(3) == i)) * 1.0
+
+    run = conventions.simulate(step, x, W, spike=spike, threshold=threshold, **TAUS_50)
+    rows = {key: row.astype(np.float32) for key, row in conventions.recorded(
+        step, run).items() if key != "syn"}
+    given = TAUS_50 | {"threshold": threshold}
+    assert "snntorch_leaky" in named(identify.identify(x, W, rows, **given))
+    rows["mem"][-1, 0, 1] += 0.5
+    report = identify.identify(x, W, rows, **given)
+    assert at < 29 and report.nearest.preset == "snntorch_leaky"
+    assert report.parting[:4] == (29, 0, 1, "mem")
+
+
+def test_transposed_weights_are_said():
+    x, W, V, rows = layer(PRESETS["lava"], 2)
+    report = identify.identify(x, W, rows, V.T, **TAUS_50)
+    assert report.members == []
+    assert report.lines[-1] == "transposed V fits: as lava LIF (lava)"
+    report = identify.identify(x, W.T, rows, V, **TAUS_50)
+    assert report.lines[-1] == "transposed W fits: as lava LIF (lava)"
+    report = identify.identify(x, W.T, rows, V.T, **TAUS_50)
+    assert report.lines[-1] == "transposed W and V fits: as lava LIF (lava)"
+    with pytest.raises(ValueError, match=r"W is \(2, 8\) and seems to be transposed"):
+        identify.identify(x[..., :2], W[:, :2].T, rows, V, **TAUS_50)
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+def test_surrogate_and_reset_path_are_found_at_once(dtype):
+    for name, through in (("norse", False), ("norse_feed_forward", True)):
+        step = PRESETS[name]
+        x, W, V, rows = layer(step, 4, dtype)
+        given = TAUS_50 | {"tau_syn": 5.0}
+        run = conventions.simulate(step, x, W, V, **given)
+        slopes = conventions.slopes(step, run, **given)
+        psi = surrogates.fast_sigmoid(run.mem - 1, 10.0)[1]
+        d = np.cos(np.arange(rows["mem"].size)).reshape(rows["mem"].shape)
+        J, F, _ = conventions.linearise(x, W, V, run.spikes, psi, slopes)
+        dW = bptt.gradient(J, F, conventions.credit(psi, slopes, d.astype(dtype)))
+        dW = dW[:W.size].reshape(W.shape)
+        seen = {key: rows[key] for key in ("mem", "spikes")}
+        for factor, surrogate in ((1, None), (1, 10.0), (1, "fast_sigmoid"),
+                                  (0.5, "fast_sigmoid:10"), (1, lambda v: (
+                                      v, surrogates.fast_sigmoid(v, 10.0)[1]))):
+            report = identify.identify(x, W, seen, V, gradients=factor * dW, dspikes=d,
+                                       surrogate=surrogate, **TAUS_50)
+            assert named(report) == [name]
+            assert report.settled["through_reset"] == through
+            match = report.gradients[0]
+            assert match.through_reset == through and np.isclose(match.factor, factor)
+            assert ("times 0.5" in report.lines[3]) == (factor == 0.5)
+            assert report.lines[3].startswith("gradients: surrogate ")
+        report = identify.identify(x, W, seen, V, gradients=dW[::-1], dspikes=d,
+                                   **TAUS_50)
+        assert report.members == [] and report.parting.quantity == "gradients"
+        assert "differs in the gradients" in report.lines[0]
+
+
+def test_a_membrane_that_is_always_reset_is_a_recording():
+    x, W = np.full((9, 2, 3), 9.0), np.ones((2, 3))
+    step = PRESETS["norse"]
+    rows = conventions.recorded(step, conventions.simulate(step, x, W, **TAUS_50))
+    assert rows["spikes"].all() and not rows["mem"].any()
+    report = identify.identify(x, W, rows, **TAUS_50)
+    assert "norse" in named(report) and report.settled["reset_at"] == "once"
+    wrong = rows | {"syn": 0 * rows["syn"]}
+    assert identify.identify(x, W, wrong, **TAUS_50).members == []
+
+
+def test_the_smallest_recordings():
+    for T, n in ((1, 1), (2, 3)):
+        x, W = np.full((T, 1, 1), 3.0), np.ones((n, 1))
+        step = PRESETS["snntorch_leaky"]
+        rows = conventions.recorded(step, conventions.simulate(step, x, W, **TAUS_50))
+        assert rows["spikes"].any()
+        report = identify.identify(x, W, rows, **TAUS_50)
+        assert "snntorch_leaky" in named(report)
+        noise = {"mem": np.full((T, 1, n), 0.123)}
+        assert identify.identify(x, W, noise, **TAUS_50).nearest is None
+
+
+def test_levels_of_each_neuron():
+    levels = {"threshold": np.array([0.7, 1.3]), "leak": np.array([0.1, -0.2]),
+              "reset_to": np.array([-0.1, 0.2]), "floor": np.array([-1, -0.5])}
+    rng = np.random.default_rng(3)
+    x, W = rng.normal(0.5, 1, (30, 2, 4)), rng.normal(1.5, 2, (2, 4))
+    step = PRESETS["nir"]._replace(floor=True)
+    rows = conventions.recorded(step, conventions.simulate(step, x, W, **TAUS_50,
+                                                           **levels))
+    report = identify.identify(x, W, rows, **TAUS_50, **levels)
+    assert Candidate("nir", "floor", True) in report.members
+    wrong = levels | {"reset_to": levels["reset_to"][::-1]}
+    assert identify.identify(x, W, rows, **TAUS_50, **wrong).members == []
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"alpha": 0.5}, "^alpha and beta are given: tau_syn and tau_mem must be None"),
+    ({"alpha": 0.5, "tau_syn": None, "tau_mem": None}, "^beta is None"),
+    ({"alpha": 1.0, "beta": 0.5, "tau_syn": None, "tau_mem": None},
+     r"^alpha is 1.0: .*\[0, 1\)"),
+    ({"threshold": 0}, "^threshold is 0"), ({"threshold": [1.0, 2]}, "^threshold is"),
+    ({"gradients": W1, "dspikes": SEEN["mem"], "surrogate": "relu"},
+     "^surrogate is 'relu': must be"),
+    ({"gradients": W1, "dspikes": SEEN["mem"], "surrogate": -1}, "^surrogate is -1"),
+    ({"gradients": W1, "dspikes": SEEN["mem"], "surrogate": "boxcar:x"},
+     "^surrogate is nan"),
+    ({"gradients": W1, "dspikes": W1}, "^dspikes is"),
+    ({"gradients": 0 * W1, "dspikes": SEEN["mem"]}, "^gradients are 0"),
+    ({"seen": {"mem": SEEN["mem"].astype(np.float16)}},
+     r"^recording\['mem'\] is of dtype float16"),
+    ({"seen": {"spikes": -SEEN["spikes"]}}, r"^recording\['spikes'\] is .*\[0, inf\)"),
+    ({"seen": {"mem": [[1], [2, 3]]}}, r"^recording\['mem'\] is")])
+def test_bad_arguments_are_named(change, match):
+    with pytest.raises(ValueError, match=match):
+        taken(**change)
 
 
 def test_examples():

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from answers import ANSWERS
 
 from refsnn import bptt, lif, losses, surrogates
 from refsnn.oracle import check
 from refsnn.oracle.lif_layers import FORWARD
 
 VECTORS = check.vectors(["lif_forward", "lif_forward_dyadic", "bptt", "bptt_dyadic",
-                         "bptt_dyadic_detached", "snap_2"])
+                         "bptt_dyadic_detached", "snap_2", "tbptt_rolling",
+                         "tbptt_chunks"])
 RTOL = 1e-10
 
 
@@ -80,3 +82,49 @@ def test_the_ring_is_one_and_its_neighbours_alone_are_kept():
         flat = bptt.gradient(cut, F * rows[:, None], q * rows)
         assert near(right["dW"][i], flat[:n * m].reshape(n, m)[i])
         assert near(right["dV"][i], flat[n * m:].reshape(n, n)[i])
+
+
+def recorded(name):
+    """J, F, q and the number of steps K of a truncated vector."""
+    p = VECTORS[name].inputs
+    run = lif.Recording(p["syn"], p["mem"], p["spikes"], np.zeros(p["mem"].shape, bool))
+    psi = surrogates.fast_sigmoid(run.mem - p["threshold"], p["steepness"])[1]
+    _, d = losses.square(run.spikes, p["target"])
+    J, F, _ = lif.linearise(p["x"], p["W"], p["V"], run, psi, **{
+        key: p[key] for key in ("alpha", "beta", "gain", "threshold")})
+    return J, F, lif.credit(psi, d), p["K"]
+
+
+def same(name, found, flat):
+    n, m = VECTORS[name].inputs["W"].shape
+    return near(flat[:n * m].reshape(n, m), found["dW"]) and near(
+        flat[n * m:].reshape(n, n), found["dV"])
+
+
+@pytest.mark.parametrize("name", ["tbptt_rolling", "tbptt_chunks"])
+def test_random_networks_show_all_mistakes(name):
+    assert check.check_gradient(name, ANSWERS[name]) > 20
+
+
+def test_truncation_loss_by_loss():
+    """The loss of step t acts back over K steps, or to the start of its chunk."""
+    for name in ("tbptt_rolling", "tbptt_chunks"):
+        J, F, q, K = recorded(name)
+        total = 0
+        for t in range(len(q)):
+            first = max(0, t - K) if name == "tbptt_rolling" else t - t % K
+            own = np.zeros_like(q[first:t + 1])
+            own[-1] = q[t]
+            here = F[first:t + 1].copy()
+            if name == "tbptt_chunks":
+                here[0] = 0             # the first state of the chunk is given
+            total = total + bptt.gradient(J[first:t + 1], here, own)
+        assert same(name, VECTORS[name].outputs, total)
+        whole = bptt.gradient(J, F, q)
+        assert not same(name, VECTORS[name].outputs, whole)
+        wrong = {m.name: m.outputs for m in VECTORS[name].mutants}
+        assert same(name, wrong["exact gradient, not truncated"], whole)
+        late = bptt.gradient(J, F * (np.arange(len(q)) >= len(q) - K)[
+            :, None, None, None], q)
+        words = "truncation counted from the end of the sequence"
+        assert same(name, wrong[words], late)

@@ -7,7 +7,7 @@ from refsnn import alif, bptt, feedback, lif, losses, superspike, surrogates
 from refsnn.oracle import check
 from refsnn.oracle.local_rules import ADAPTATION
 
-VECTORS = check.vectors(["eprop", "feedback", "superspike"])
+VECTORS = check.vectors(["eprop", "eprop_reset", "feedback", "superspike"])
 RTOL = 1e-10
 
 
@@ -19,7 +19,7 @@ def mutant(name, words):
     return next(m.outputs for m in VECTORS[name].mutants if m.name == words)
 
 
-def frozen(p, through=False):
+def frozen(p, through=False, reset=None):
     """The gradient of adaptive neurons that read recorded spikes, as arrays."""
     names = ("alpha", "beta", "gain", "threshold", *ADAPTATION)
     decays = {key: p[key] for key in names}
@@ -29,7 +29,8 @@ def frozen(p, through=False):
     psi = surrogates.fast_sigmoid(p["mem"] - p["adaptation"] * p["adapted"]
                                   - p["threshold"], p["steepness"])[1]
     _, d = losses.square(p["spikes"], p["target"])
-    J, F = alif.linearise(p["x"], p["W"], p["V"], again, psi, through_reset=through,
+    reset = through if reset is None else reset
+    J, F = alif.linearise(p["x"], p["W"], p["V"], again, psi, through_reset=reset,
                           through_recurrence=through, **decays)
     flat = bptt.gradient(J, F, alif.credit(again, psi, d, adaptation=p["adaptation"]))
     n, m = p["W"].shape
@@ -45,10 +46,39 @@ def test_eprop_is_the_gradient_of_neurons_that_read_recorded_spikes():
     assert p["adapted"].any() and 0.05 < p["spikes"].mean() < 0.6
 
 
+def test_the_reset_in_the_traces():
+    """Follow one neuron's derivatives by one weight, with and without the reset."""
+    p = VECTORS["eprop_reset"].inputs
+    assert all(np.array_equal(p[key], value) for key, value in
+               VECTORS["eprop"].inputs.items())
+    psi = surrogates.fast_sigmoid(p["mem"] - p["adaptation"] * p["adapted"]
+                                  - p["threshold"], p["steepness"])[1]
+    _, d = losses.square(p["spikes"], p["target"])
+    for name, reset in (("eprop", 0), ("eprop_reset", p["threshold"])):
+        for key, z in (("dW", p["x"]), ("dV", p["spikes"])):
+            right = VECTORS[name].outputs[key]
+            found = np.zeros_like(right)
+            for i, j in np.ndindex(found.shape):
+                s, u, a = np.zeros((3, z.shape[1]))
+                for t in range(len(z)):
+                    e = psi[t, :, i] * (u - p["adaptation"] * a)
+                    found[i, j] += d[t, :, i] @ e
+                    u = p["beta"] * u + p["gain"] * s - reset * e
+                    s, a = p["alpha"] * s + z[t, :, j], p["rho"] * a + e
+            assert near(found, right), (name, key)
+    assert near(mutant("eprop_reset", "reset left out of the traces")["dW"],
+                VECTORS["eprop"].outputs["dW"])
+    assert near(mutant("eprop", "reset kept in the traces")["dW"],
+                VECTORS["eprop_reset"].outputs["dW"])
+
+
 def test_functions_of_somebody_else():
     assert check.check_gradient("eprop", frozen) > 20
     with pytest.raises(AssertionError, match="exact gradient, not e-prop"):
         check.check_gradient("eprop", lambda p: frozen(p, True))
+    assert check.check_gradient("eprop_reset", lambda p: frozen(p, reset=True)) > 20
+    with pytest.raises(AssertionError, match="reset left out of the traces"):
+        check.check_gradient("eprop_reset", frozen)
     assert check.check_gradient("feedback", lambda p: {
         "direct": p["error"] @ p["H"]}) > 20
     with pytest.raises(AssertionError, match="feedback in the same step"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refsnn.oracle import vector
-from refsnn.oracle.vector import DECAYS, LEVELS, TIMES, delayed, numbers
+from refsnn.oracle.vector import DECAYS, LEVELS, TIMES, delayed, marked, numbers
 
 PINNED = [[19, 5, 7], [57, 16, 59]]
 
@@ -16,6 +16,16 @@ def test_delayed_begins_with_a_step_of_zeros():
     assert found.tolist() == [[0, 0], [1, 2], [3, 4]] and found.dtype == np.int8
     with pytest.raises(ValueError, match="array has no step"):
         delayed(np.zeros((0, 2)))
+
+
+def test_marks():
+    a = np.zeros((3, 2))
+    assert marked(a).all() and marked(a).shape == (3, 2) and marked(1.0).shape == ()
+    assert marked(a, -1, (0, 1)).tolist() == [[False, True], [False, False],
+                                              [True, True]]
+    assert (marked(a, a == 0)).all() and not marked(a, a > 0).any()
+    with pytest.raises(IndexError):
+        marked(a, 3)
 
 
 def test_numbers_are_multiples_and_pinned():

@@ -1,0 +1,103 @@
+"""Train a network on Braille letters as in tutorial 5 of SpyTorch, an example of use.
+
+    python -m figures.online.braille_tutorial FOLDER [EPOCHS]
+
+FOLDER contains the recordings, in the file braille.npz.  Each of 128 encoder neurons
+reads one of four sensors, and learns a gain and an offset.  The encoder neurons drive
+200 recurrent neurons and a readout of 28 units.  All weights learn by backpropagation
+through time.
+
+After 100 epochs, the accuracy is 0.995 in training and 0.993 on the test set with seed
+0, and 0.996 and 0.989 with seed 1.  The tutorial reports 0.994 and 0.967 for another
+split of the data.  During training, the accuracy varies strongly between epochs.
+
+Sizes, time constants, surrogate derivative, optimiser, and the initial scales of the
+layers after the encoder are those of the tutorial.  Its encoder neurons reset one step
+later than here (see `reset_at` in `refsnn.conventions`).  Here, no synapse filters the
+input of encoder neurons, and the score of a class is the mean potential of its readout
+unit.  With the maximum potential as the score, the accuracy was about 0.1 or lower
+during 30 epochs.
+"""
+
+import sys
+
+import numpy as np
+
+from refsnn import datasets, lif, losses, optimisers, surrogates
+
+ALPHA, BETA = float(np.exp(-1 / 10)), float(np.exp(-1 / 20))
+LEAK = {"alpha": ALPHA, "beta": BETA, "gain": 1 - BETA}
+ENCODER = {"alpha": 0.0, "beta": BETA, "reset": "zero"}
+COPIES, HIDDEN, UNITS, BATCH = 32, 200, 28, 100
+TAXELS = [1, 2, 6, 10]
+
+
+def load(folder):
+    """Return the input (152, N, 5), whose last channel is constant, and the labels."""
+    with np.load(f"{folder}/braille.npz", allow_pickle=False) as stored:
+        x = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / np.float32(255)
+        labels = stored["letter"].astype(int)
+    x = np.pad(x, ((0, 0), (0, 0), (0, 1)), constant_values=1)
+    return np.repeat(x, 2, axis=0), labels
+
+
+def initial(generator):
+    """Sample the weights of the encoder, of the hidden layer and of the readout."""
+    n = COPIES * len(TAXELS)
+    used = np.tile(np.eye(len(TAXELS)), (COPIES, 1))        # one signal per neuron
+    used = np.concatenate([used, np.ones((n, 1))], axis=1).astype(np.float32)
+    shapes = {used.shape: 1 / np.sqrt(n), (HIDDEN, n): 3 / np.sqrt(n),
+              (HIDDEN, HIDDEN): 0.03 / np.sqrt(HIDDEN),
+              (UNITS, HIDDEN): 3 / np.sqrt(HIDDEN)}
+    weights = [(scale * generator.standard_normal(shape)).astype(np.float32)
+               for shape, scale in shapes.items()]
+    return [weights[0] * used, *weights[1:]], used
+
+
+def forward(weights, x):
+    encoder, W, V, out = weights
+    first = lif.simulate(x, encoder, **ENCODER)
+    second = lif.simulate(first.spikes, W, V, reset="zero", **LEAK)
+    return first, second, lif.readout(second.spikes, out, **LEAK)
+
+
+def gradients(weights, used, x, labels):
+    """Return the accuracy on a batch and the gradient of the cross entropy."""
+    encoder, W, V, out = weights
+    first, second, record = forward(weights, x)
+    drecord = losses.cross_entropy(record / len(x), labels, "sum")[1] / len(x)
+    top = lif.readout_backward(second.spikes, out, drecord, **LEAK)
+    psi = [surrogates.fast_sigmoid(run.mem - 1, 20.0)[1] for run in (first, second)]
+    hidden = lif.backward(first.spikes, W, V, second, psi[1], top.dx, reset="zero",
+                          through_reset=False, **LEAK)
+    below = lif.backward(x, encoder, None, first, psi[0], hidden.dx,
+                         through_reset=False, **ENCODER)
+    return losses.accuracy(record, labels, "sum"), [below.dW * used, hidden.dW,
+                                                    hidden.dV, top.dW]
+
+
+def train(x, labels, epochs, seed=0):
+    """Return the accuracies on the training and on the test set after each epoch."""
+    generator = np.random.default_rng(seed)
+    train, test = datasets.split(labels, seed=seed)
+    weights, used = initial(generator)
+    states, history = [None] * 4, []
+    for _ in range(epochs):
+        order, right = generator.permutation(train), []
+        for batch in np.split(order[:len(order) // BATCH * BATCH],
+                              len(order) // BATCH):
+            accuracy, found = gradients(weights, used, x[:, batch], labels[batch])
+            steps = [optimisers.adamax(*pair, rate=1e-2, beta2=0.995)
+                     for pair in zip(states, found, strict=True)]
+            states = [state for state, _ in steps]
+            weights = [W + step for W, (_, step) in zip(weights, steps, strict=True)]
+            right.append(accuracy)
+        record = forward(weights, x[:, test])[2]
+        history.append((np.mean(right), losses.accuracy(record, labels[test], "sum")))
+    return history
+
+
+if __name__ == "__main__":
+    rows = train(*load(sys.argv[1]), int((*sys.argv, 100)[2]))
+    for epoch, (seen, unseen) in enumerate(rows, 1):
+        print(f"epoch {epoch}: accuracy {seen:.3f} (training), {unseen:.3f} (test)")

@@ -1,0 +1,278 @@
+"""Train recurrent spiking networks online, with weight changes at every time step.
+
+A network consists of a recurrent layer of LIF or adaptive neurons, and of a leaky
+readout of this layer.  Let y[t] be the potentials of the readout, and let L[t] be the
+mean cross entropy of softmax(y[t]) over B sequences.  At every step t, an online rule
+computes the gradient of L[t] forward in time and changes all weights:
+
+    weights, states, total = learn_online(rule, weights, [None] * 3, x, labels, task,
+                                          rate=1e-3)
+
+For comparison, `learn_after` computes the gradient of sum_t L[t] backward in time, and
+changes the weights once, after the last step.  Without weight changes (`rate=0`), both
+functions return the same sum of gradients if the rule is exact.
+
+Inputs are level-crossing codes.  A channel of the code spikes when a signal crosses a
+level, either upward or downward.  A constant signal yields no spikes.
+"""
+
+import functools
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from figures.run import seeds
+from figures.surrogate import lif_training
+from refsnn import alif, datasets, lif, optimisers, rtrl, sparse_rtrl, surrogates
+
+FIGURE = "online"
+ALIF, BPTT, ALONE = "e-prop, adaptive", "BPTT", "readout alone"
+ONLINE = (*sparse_rtrl.RUNGS, ALIF)
+RULES = (*ONLINE, BPTT, ALONE)
+STEEPNESS = 5.0                     # of the surrogate derivative
+ADAPTIVE = {"rho": float(np.exp(-1 / 100)), "adaptation": 0.1}
+# The mean gradient of Adam covers about 100 steps, because successive gradients of
+# an online rule are strongly correlated.
+OPTIMISER = functools.partial(optimisers.adam, beta1=0.99)
+POINTS = 20                         # points of a learning curve
+
+
+class Task(NamedTuple):
+    """Hold the sizes and the constants of a network, and the size of a batch."""
+
+    inputs: int
+    classes: int
+    window: int             # last steps, in which the mean potential is the answer
+    scales: tuple           # of the initial weights W, V and out
+    tau_mem: float          # time constants in steps of 1 ms
+    tau_syn: float
+    hidden: int = 16
+    batch: int = 16
+
+    def constants(self):
+        return {"alpha": float(np.exp(-1 / self.tau_syn)),
+                "beta": float(np.exp(-1 / self.tau_mem))}
+
+
+TASKS = {"digits": Task(32, 10, 8, (1.0, 0.1, 0.05), 10.0, 5.0),
+         "braille": Task(32, 27, 76, (0.3, 0.03, 0.03), 20.0, 10.0, batch=20)}
+ROW = 4                     # steps for each row of a digit
+TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
+
+
+# ---- the data
+
+def crossings(signals, levels):
+    """Return the level-crossing code of some signals.
+
+    The signals have shape (T, B, c) and are at rest, 0, before step 0.  Of `levels`
+    levels, number i is (i + 0.5) / levels.  The spikes have shape (T, B, 2 c levels).
+    """
+    above = signals[..., None] > (np.arange(levels) + 0.5) / levels
+    change = np.diff(above.astype(np.float32), axis=0, prepend=0)
+    change = change.reshape(*signals.shape[:2], -1)
+    return np.concatenate([change > 0, change < 0], axis=2).astype(np.float32)
+
+
+def digits(generator):
+    """Return ((x, labels) of the training set, (x, labels) of the test set).
+
+    The rows of a digit are presented one after the other, from top to bottom.  The
+    signal of a column keeps its value for `ROW` steps.
+    """
+    images, labels = datasets.digits()
+    rows = np.pad(images, ((0, 0), (0, 1), (0, 0))).transpose(1, 0, 2)
+    x = crossings(np.repeat(rows, ROW, axis=0), 2)
+    return [(x[:, part], labels[part]) for part in datasets.split(
+        labels, seed=int(generator.integers(2 ** 31)))]
+
+
+def braille(generator, folder):
+    """Return ((x, labels) of the training set, (x, labels) of the test set).
+
+    Each signal is scaled to [0, 1] by its smallest and largest training values.  The
+    last of the 77 recorded steps is missing in some sequences and is not used.
+    """
+    with np.load(os.path.join(folder, "braille.npz"), allow_pickle=False) as stored:
+        signals = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / 255
+        labels = stored["letter"].astype(int)
+    parts = datasets.split(labels, seed=int(generator.integers(2 ** 31)))
+    low, high = (end(signals[:, parts[0]], axis=(0, 1)) for end in (np.min, np.max))
+    x = crossings((signals - low) / (high - low), 4)
+    return [(x[:, part], labels[part]) for part in parts]
+
+
+# ---- one batch of sequences
+
+def initial(generator, task):
+    """Sample the weights W (n, m), V (n, n) and out (k, n) in float32."""
+    n = task.hidden
+    return [lif_training.initial(generator, sizes, scale, np.float32)[0]
+            for sizes, scale in zip(((task.inputs, n), (n, n), (n, task.classes)),
+                                    task.scales, strict=True)]
+
+
+def error(potentials, labels):
+    """Return the derivative of the mean cross entropy by the potentials (..., B, k)."""
+    scaled = np.exp(potentials - potentials.max(axis=-1, keepdims=True))
+    scaled /= scaled.sum(axis=-1, keepdims=True) * scaled.dtype.type(len(labels))
+    scaled[..., np.arange(len(labels)), labels] -= 1 / len(labels)
+    return scaled
+
+
+def layer_step(rule, drive, V, state, constants):
+    """Return (recorded step, surrogate derivative, next state) of the layer."""
+    if rule == ALIF:
+        now, state = alif.step(drive, V, state, **ADAPTIVE, **constants)
+        v = now.mem - ADAPTIVE["adaptation"] * now.adapted - 1
+    else:
+        now, state = lif.step(drive, V, state, **constants)
+        v = now.mem - 1
+    return now, surrogates.fast_sigmoid(v, STEEPNESS)[1], state
+
+
+def at_rest(rule, B, n, c, dtype):
+    """Return the traces of a rule and the filter of the readout, which are all 0.
+
+    The numbers are B sequences, n neurons and c signals (inputs and neurons).
+    """
+    shape = (B, n, n * c if rule == "exact" else c)
+    filtered = sparse_rtrl.Traces(np.zeros(shape, dtype), np.zeros(shape, dtype))
+    if rule == ALIF:
+        return alif.Traces(np.zeros((B, c), dtype), np.zeros((B, c), dtype),
+                           np.zeros(shape, dtype)), filtered
+    return sparse_rtrl.rest(rule, B, n, c, dtype), filtered
+
+
+def traces_step(rule, traces, filtered, x, V, now, psi, constants):
+    """Advance the traces of a rule and the filter of the readout by one step."""
+    if rule == ALIF:
+        e = alif.eligibility(traces, psi, adaptation=ADAPTIVE["adaptation"])
+        traces = alif.trace_step(traces, np.concatenate([x, now.spikes], axis=1), psi,
+                                 **ADAPTIVE, **constants)
+    else:
+        e = sparse_rtrl.eligibility(traces, psi)
+        traces = sparse_rtrl.lif_step(traces, x, V, now.syn, now.mem, now.spikes, psi,
+                                      rung=rule, **constants)
+    return traces, sparse_rtrl.readout_step(filtered, e, **constants)
+
+
+def step_gradient(rule, filtered, credit):
+    """Return the gradient of L[t] by [W | V], of shape (n, c).
+
+    `credit` (B, n) is dL[t]/dy[t] times the readout weights.
+    """
+    if rule == "exact":
+        return rtrl.step_gradient(filtered.mem, credit).reshape(credit.shape[1], -1)
+    return np.einsum("bi,bij->ij", credit, filtered.mem)
+
+
+def learn_online(rule, weights, states, x, labels, task, *, rate):
+    """Present B sequences, x of shape (T, B, m), and change the weights at every step.
+
+    The traces start at 0.  In their recursion, each step uses the weights of that step.
+    Return the weights, the optimiser states, and the sum of all gradients.
+    """
+    (T, B, m), n, constants = x.shape, task.hidden, task.constants()
+    layer = readout = spread = None
+    total = [np.zeros_like(part) for part in weights]
+    if rule != ALONE:
+        traces, filtered = at_rest(rule, B, n, m + n, x.dtype)
+    for t in range(T):
+        W, V, out = weights
+        now, psi, layer = layer_step(rule, x[t] @ W.T, V, layer, constants)
+        y, readout = lif.readout_step(now.spikes @ out.T, readout, **constants)
+        own, spread = lif.readout_step(now.spikes, spread, **constants)
+        dy = error(y, labels)
+        found = [np.zeros_like(W), np.zeros_like(V), dy.T @ own]
+        if rule != ALONE:
+            both = step_gradient(rule, filtered, dy @ out)
+            found[:2] = both[:, :m], both[:, m:]
+            traces, filtered = traces_step(rule, traces, filtered, x[t], V, now, psi,
+                                           constants)
+        weights, states = lif_training.update(weights, found, states, rate=rate,
+                                              optimiser=OPTIMISER)
+        total = [a + b for a, b in zip(total, found, strict=True)]
+    return weights, states, total
+
+
+def learn_after(weights, states, x, labels, task, *, rate):
+    """Present B sequences, and then change the weights once, with BPTT."""
+    (W, V, out), constants = weights, task.constants()
+    run = lif.simulate(x, W, V, **constants)
+    dy = error(lif.readout(run.spikes, out, **constants), labels)
+    top = lif.readout_backward(run.spikes, out, dy, **constants)
+    psi = surrogates.fast_sigmoid(run.mem - 1, STEEPNESS)[1]
+    below = lif.backward(x, W, V, run, psi, top.dx, **constants)
+    found = [below.dW, below.dV, top.dW]
+    weights, states = lif_training.update(weights, found, states, rate=rate,
+                                          optimiser=OPTIMISER)
+    return weights, states, found
+
+
+# ---- the whole training
+
+def tested(rule, weights, x, labels, task):
+    """Return (accuracy, mean number of spikes per neuron and step), without learning.
+    """
+    (W, V, out), constants = weights, task.constants()
+    run = alif.simulate(x, W, V, **ADAPTIVE, **constants) if rule == ALIF \
+        else lif.simulate(x, W, V, **constants)
+    y = lif.readout(run.spikes, out, **constants)[-task.window:].mean(axis=0)
+    return (y.argmax(axis=1) == labels).mean(), run.spikes.mean()
+
+
+def learn(task, folder, rule, rate, epochs, seed, repeat):
+    """Train one network for `epochs` passes through the training set.
+
+    The learning rate falls to 0 as a half cosine.  Return the test accuracy at `POINTS`
+    times, the numbers of sequences seen, and the mean spike count.
+    """
+    name, task = task, TASKS[task]
+    streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
+               for what in ("split", "weights", "order")}
+    (x, labels), test = digits(streams["split"]) if folder is None \
+        else braille(streams["split"], folder)
+    weights, states = initial(streams["weights"], task), [None] * 3
+    batches = int(epochs * len(labels) / task.batch)
+    shown = np.maximum(1, np.linspace(0, batches, POINTS + 1).round()[1:])
+    order, curve, spikes = np.zeros(0, int), [], []
+    for b in range(batches):
+        if len(order) < task.batch:
+            order = streams["order"].permutation(len(labels))
+        chosen, order = order[:task.batch], order[task.batch:]
+        now = x[:, chosen], labels[chosen], task
+        faded = rate * (0.5 + 0.5 * np.cos(np.pi * b / batches))
+        weights, states, _ = learn_after(weights, states, *now, rate=faded) \
+            if rule == BPTT else learn_online(rule, weights, states, *now, rate=faded)
+        for _ in range((shown == b + 1).sum()):
+            accuracy, active = tested(rule, weights, *test, task)
+            curve.append(accuracy)
+            spikes.append(active)
+    return {"task": name, "rule": rule, "curve": np.array(curve),
+            "spikes": np.array(spikes), "seen": shown * task.batch, "steps": len(x)}
+
+
+# ---- the cost
+
+def multiplications(rule, task):
+    """Return how many multiplications a rule needs for one step of one sequence.
+
+    A product with a spike, which is 0 or 1, does not count, and neither does a product
+    with the gain 1.  The optimiser is not counted.
+    """
+    n, k = task.hidden, task.classes
+    c = task.inputs + n
+    simulated = 2 * n + 2 * k           # decay of layer and readout
+    if rule == BPTT:                    # adjoints of readout, dy out, and layer
+        return simulated + 2 * k + n * k + n * n + 5 * n
+    readout = 2 * n + n * k             # filtered spikes, and their product with dy
+    simulated += readout + (2 * n if rule == ALIF else 0)
+    if rule == ALONE:
+        return simulated
+    each = n * n * c if rule == "exact" else n * c      # entries of the eligibility
+    traces = {"exact": (2 + n) * each, "block": 3 * each, "implicit": 2 * each,
+              "presynaptic": 2 * c, ALIF: 2 * c + 3 * each}[rule]
+    # The last terms are eligibility, filter, gradient, and dy out.
+    return simulated + traces + (1 + 2 + 1) * each + n * k

@@ -1,0 +1,492 @@
+# refsnn 0.1.0 | oracle/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module finds all conventions of a LIF step that a recording follows.
+
+A convention is one choice for each axis of `conventions.Step`.  The number
+of conventions is the product of the numbers of choices, about 330,000, of
+which about 140,000 differ in effect.
+`_search` simulates these conventions step by step, and drops a convention
+at the first recorded row that contradicts it.  Let r be a recorded row of
+syn or mem, and v the simulated row.  If spikes are recorded, resets and
+recurrence use the recorded spikes.  A convention is dropped in row t if
+
+    |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
+    S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
+    c(u - tol) <= recorded spikes <= c(u + tol)  is false             (3)
+
+Here eps is the precision of the recording, c(u) the number of spikes at
+the membrane potential u, and tol the tolerance in (1).  Rounding therefore
+decides no spike: if u is within rounding of the threshold, both answers
+are accepted.  S(t) depends on the recording alone.
+
+Derivation.  At fixed spikes, the current and the membrane potential are
+    linear recursions of the form
+
+    j = p I + q d,  I := a I + f d                                    (4)
+
+    with d = W x + V s, so conventions with equal numbers a, f, p, q, beta
+    and gain are simulated once.  The choices of `record` share one
+    simulation, and so do resets at "once" and "before".
+Approximate.  If spikes are not recorded, the simulated spikes are used.
+    They depend on `compare` if u is within 16 eps S(t) of the threshold.
+Cost.   The time is O(T P) for each different simulation that is not
+    dropped, for P entries of a row.  If P > 32, the conventions are first
+    compared in the 32 most active entries, or in the most active sample.
+Departures.  Gradients are not used here, so `through_reset` stays open.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import conventions
+
+__all__ = ["AXES", "FORMS", "Problem"]
+
+AXES = {name: values for name, values in conventions.AXES.items()
+        if name != "through_reset"}
+FORMS = (("subtract", "before"), ("subtract", "after"), ("zero", "before"),
+         ("zero", "after"), ("none", "before"))
+LINEAR = ("decay", "synapse", "input", "drive", "gain")
+FIRST = 32              # entries of a row that are compared first
+WIDE = 256              # rounding errors allowed, in units of eps
+NARROW = 16             # the same, for simulated spikes
+
+
+class Problem(NamedTuple):
+    """Hold a recording with the input, the weights and the constants."""
+    x: np.ndarray       # (T, B, m)
+    W: np.ndarray       # (n, m)
+    V: np.ndarray       # (n, n) or None
+    rows: dict          # some of "syn", "mem" and "spikes", each (T, B, n)
+    decays: dict        # {"exact": (alpha, beta)}, perhaps "euler"
+    taus: tuple         # tau_syn, tau_mem, dt
+    levels: dict        # threshold, leak, reset_to and floor, () or (n,)
+    eps: float          # precision of the recording
+
+
+class _Flat(NamedTuple):
+    """Hold a problem with samples and neurons in one axis of P entries."""
+    drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
+    V: object           # None if the recurrent input is part of `drive`
+    n: int
+    rows: dict
+    slack: dict         # (T,) tolerance of each quantity
+    thr: np.ndarray     # (P,); also the other levels
+    leak: np.ndarray
+    reset_to: np.ndarray
+    floor: np.ndarray
+
+
+class _Kind(NamedTuple):
+    """Hold the choices that all runs of one simulation share."""
+    form: tuple         # reset, reset_at
+    test: int
+    spikes: str
+    compare: str        # None if spikes are recorded
+    floor: bool
+    refractory: int
+    mute: bool
+
+
+def _search(problem):
+    """Return the conventions that a recording follows, eqs. (1)-(4).
+
+    >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
+    >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
+    >>> mem = 4 - 4 * 0.75 ** np.arange(1, 10).reshape(9, 1, 1)
+    >>> codes, parted = _search(Problem(
+    ...     x, np.eye(1), None, {"mem": mem}, known, (0, 0, 1), levels, 2e-16))
+    >>> {step.synapse for step in _steps(codes[parted == 9])}
+    {'none'}
+
+    Returns
+    -------
+    codes : (c, 14) int
+        All conventions; for each axis in `AXES`, the index of the choice.
+    parted : (c) int
+        First row that contradicts each convention, or T.
+    """
+    codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
+    runs, where = _runs(problem, codes)
+    every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
+    if flat.drive.shape[2] > FIRST:
+        found = _parted(_part(flat, _active(flat)), runs, every, T)
+        best = max(int(row.max()) for row in found.values())
+        latest = {kind: row == best for kind, row in found.items()}
+        full = _parted(flat, runs, latest, T)
+        found = {kind: np.where(latest[kind], np.minimum(full[kind], row), row)
+                 for kind, row in found.items()}
+    else:
+        found = _parted(flat, runs, every, T)
+    parted = np.empty(len(codes), int)
+    for kind, (rows, run, leaf) in where.items():
+        parted[rows] = found[kind][run, leaf]
+    return codes, parted
+
+
+def _product(problem):
+    """Return all conventions as indices of choices, but none twice."""
+    choices = [range(len(values)) for values in AXES.values()]
+    at = {name: i for i, name in enumerate(AXES)}
+    if "euler" not in problem.decays:
+        choices[at["decay"]] = [0]
+    grids = np.meshgrid(*(np.array(c, np.int8) for c in choices), indexing="ij")
+    codes = np.stack([grid.ravel() for grid in grids], axis=1)
+
+    def chosen(name, value):
+        return codes[:, at[name]] == AXES[name].index(value)
+
+    twice = (chosen("refractory", 0) & chosen("mute", True)
+             | chosen("synapse", "none") & chosen("drive", "leak")
+             | chosen("reset", "none") & ~chosen("reset_at", "after"))
+    for decay in problem.decays:
+        known = [np.nan]
+        for gain in AXES["gain"]:
+            value = _numbers(problem, decay, "none", "same", "one", gain)[-1]
+            if np.isnan(value) or np.isclose(value, known, 1e-12, 0).any():
+                twice |= chosen("decay", decay) & chosen("gain", gain)
+            known.append(value)
+    return codes[~twice]
+
+
+def _numbers(problem, decay, synapse, order, drive, gain):
+    """Return a, f, p, q of eq. (4), beta and the gain of a convention."""
+    step = conventions.Step(synapse=synapse, input=order)
+    (alpha, beta), (_, tau, dt) = problem.decays[decay], problem.taus
+    alpha = 0.0 if synapse == "none" else alpha
+    scale = 1 - alpha if drive == "leak" else 1.0
+    a, p = conventions._synapse(step, 1.0, [], alpha)
+    f, q = conventions._synapse(step, 0.0, [scale], alpha)                 # (4)
+    gains = {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
+             "integral": tau * (1 - beta)}
+    return a, f, p, q, beta, gains[gain]
+
+
+def _runs(problem, codes):
+    """Group conventions by what they share.
+
+    Return {kind: (runs, 6) numbers} and {kind: (positions in `codes`, their
+    run, their leaf)}; a leaf is 2 record + (1 if R(u, s) is recorded).
+    """
+    at = {name: i for i, name in enumerate(AXES)}
+    key, inverse = _distinct([codes[:, at[name]] for name in LINEAR],
+                             [len(AXES[name]) for name in LINEAR])
+    table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(
+        LINEAR, row, strict=True))) for row in key])
+    table, same = np.unique(table, axis=0, return_inverse=True)
+    run = same.ravel()[inverse]
+    form = np.array([[FORMS.index((reset, "after" if when == "after" else "before"))
+                      if reset != "none" else 4 for when in AXES["reset_at"]]
+                     for reset in AXES["reset"]])[codes[:, at["reset"]],
+                                                  codes[:, at["reset_at"]]]
+    forced = "spikes" in problem.rows
+    test, record = codes[:, at["test"]], codes[:, at["record"]]
+    shown = (codes[:, at["reset_at"]] == 0) & (form != 4) & (test >= record)
+    none = np.zeros_like(test)
+    kinds, which = _distinct(
+        [form, test if forced else none, codes[:, at["spikes"]],
+         none if forced else codes[:, at["compare"]], codes[:, at["floor"]],
+         codes[:, at["refractory"]], codes[:, at["mute"]]], [5, 2, 2, 3, 2, 3, 2])
+    runs, where = {}, {}
+    order = np.argsort(which, kind="stable")
+    ends = np.cumsum(np.bincount(which, minlength=len(kinds)))
+    for (f, t, s, c, low, r, m), rows in zip(kinds, np.split(order, ends[:-1]),
+                                             strict=True):
+        kind = _Kind(FORMS[f], int(t), AXES["spikes"][s],
+                     None if forced else AXES["compare"][c], AXES["floor"][low],
+                     AXES["refractory"][r], AXES["mute"][m])
+        used, local = np.unique(run[rows], return_inverse=True)
+        runs[kind] = table[used]
+        where[kind] = rows, local.ravel(), 2 * record[rows] + shown[rows]
+    return runs, where
+
+
+def _distinct(columns, sizes):
+    """Return the distinct rows of small integers, and the row of each entry."""
+    key = np.ravel_multi_index(columns, sizes)
+    found, inverse = np.unique(key, return_inverse=True)
+    return np.stack(np.unravel_index(found, sizes), axis=1), inverse.ravel()
+
+
+def _flatten(problem, dtype=float):
+    """Return the problem with one axis of entries, and the tolerances of (1)."""
+    T, B, _ = problem.x.shape
+    x, W, V = (None if value is None else value.astype(dtype) for value in (
+        problem.x, problem.W, problem.V))
+    n = len(W)
+    drive = np.stack([(x.reshape(T * B, -1) @ W.T).reshape(T, B * n)] * 2)
+    rows = {name: row.reshape(T, B * n).astype(dtype)
+            for name, row in problem.rows.items()}
+    thr, leak, reset_to, floor = (
+        np.broadcast_to(np.asarray(problem.levels[name], dtype), (B, n)).ravel()
+        for name in ("threshold", "leak", "reset_to", "floor"))
+    if V is not None and "spikes" in rows:
+        for test in (0, 1):
+            past = rows["spikes"] if test == 0 else np.concatenate(
+                [(leak > thr)[None].astype(dtype), rows["spikes"][:-1]])
+            drive[test] += (past.reshape(T, B, n) @ V.T).reshape(T, B * n)
+        V = None
+    many = np.maximum(1.0, np.maximum.accumulate(rows["spikes"].max(axis=1))
+                      if "spikes" in rows else 1.0)
+    growth = problem.eps * (WIDE + 8 * np.arange(T))
+    top = {name: np.maximum.accumulate(np.abs(rows[name]).max(axis=1))
+           if name in rows else np.zeros(T) for name in ("syn", "mem")}
+    top["mem"] = np.maximum(top["mem"], thr.max() * many)                  # (2)
+    slack = {name: growth * np.maximum(value, thr.max())
+             for name, value in top.items()}
+    return _Flat(drive, V, n, rows, slack, thr, leak, reset_to, floor)
+
+
+def _active(flat):
+    """Return the entries of a row with most spikes or variation.
+
+    If V acts on simulated spikes, return all neurons of one sample.
+    """
+    rows = flat.rows.get("spikes")
+    score = sum(np.abs(np.diff(row, axis=0)).sum(axis=0) / (np.abs(row).max() or 1.0)
+                for row in flat.rows.values())
+    if rows is not None:
+        score = score + (rows > 0).any(axis=0) * 1.0
+    if flat.V is not None:
+        sample = int(np.argmax(score.reshape(-1, flat.n).sum(axis=1)))
+        return np.arange(sample * flat.n, (sample + 1) * flat.n)
+    return np.sort(np.argsort(-score, kind="stable")[:FIRST])
+
+
+def _part(flat, keep):
+    """Return the problem for some entries of a row."""
+    return flat._replace(
+        drive=flat.drive[:, :, keep],
+        rows={name: row[:, keep] for name, row in flat.rows.items()},
+        **{name: getattr(flat, name)[keep] for name in (
+            "thr", "leak", "reset_to", "floor")})
+
+
+def _parted(flat, runs, active, T):
+    """Return the first contradicted row of each run and leaf, T if there is none."""
+    found = {}
+    for kind, table in runs.items():
+        found[kind] = np.full((len(table), 4), T)
+        index = np.nonzero(active[kind].any(axis=1))[0]
+        if len(index):
+            size = max(1, 400_000 // flat.drive.shape[2])
+            for start in range(0, len(index), size):
+                some = index[start:start + size]
+                found[kind][some] = _eliminate(flat, table[some], kind,
+                                               active[kind][some], T)
+    return found
+
+
+def _eliminate(flat, table, kind, alive, T):
+    """Simulate some runs, and drop a run when all its leaves are contradicted."""
+    parted, alive = np.where(alive, T, 0), alive.copy()
+    index, states = np.arange(len(table)), _states(flat, table, kind, T)
+    keep = None
+    with np.errstate(all="ignore"):
+        for _ in range(T + 1):
+            k, state = states.send(keep)
+            keep = None
+            row = _contradicted(flat, kind, k, state, T)       # (runs, 4), T if none
+            left = alive[index]
+            fell = left & (row < T)
+            if fell.any():
+                parted[index] = np.where(fell, row, parted[index])
+                left &= ~fell
+                alive[index] = left
+                some = left.any(axis=1)
+                if not some.any():
+                    break
+                if 2 * np.count_nonzero(some) <= len(index):
+                    keep = np.nonzero(some)[0]
+                    index = index[keep]
+    states.close()
+    return parted
+
+
+def _contradicted(flat, kind, k, state, T):
+    """Return the row in which state k contradicts each run and leaf, else T."""
+    syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
+    row = np.full((len(mem), 4), T)
+    for record in (0, 1):
+        t = k - record
+        if not 0 <= t < T:
+            continue
+        if "syn" in flat.rows:
+            bad = _off(syn, flat.rows["syn"][t], flat.slack["syn"][t])
+            row[bad, 2 * record:2 * record + 2] = t
+        if "mem" in flat.rows:
+            for leaf, value in ((0, mem), (1, shown)):
+                bad = _off(value, flat.rows["mem"][t], flat.slack["mem"][t])
+                row[bad, 2 * record + leaf] = t                            # (1)
+    t = k - kind.test
+    if kind.compare is None and 0 <= t < T:
+        low, high = _bounds(kind.spikes, mem, flat.thr, flat.slack["mem"][t])
+        if kind.mute:
+            low, high = low * ~held, high * ~held
+        seen = flat.rows["spikes"][t]
+        bad = ~((low <= seen) & (seen <= high)).all(axis=1)                # (3)
+        row[bad] = np.minimum(row[bad], t)
+    return row
+
+
+def _off(value, row, slack):
+    return ~(np.abs(value - row) <= slack).all(axis=1)
+
+
+def _bounds(spikes, mem, thr, slack):
+    """Return the smallest and the largest spike count within the tolerance."""
+    low, high = mem - slack, mem + slack
+    if spikes == "one":
+        return (low > thr) * 1.0, (high >= thr) * 1.0
+    return (np.maximum(np.ceil(low / thr) - 1, 0),
+            np.maximum(np.floor(high / thr), 0))
+
+
+def _states(flat, table, kind, T):
+    """Yield (k, state) for k = 0 to T.  Positions that are sent select runs."""
+    a, f, p, q, beta, gain = table.T[:, :, None]
+    forced = kind.compare is None
+    reset, when = kind.form
+    syn = np.zeros((len(table), flat.drive.shape[2]), flat.drive.dtype)
+    mem, past, after, s, fired = syn + flat.leak, [], syn, None, None
+    for k in range(T + 1):
+        if k:
+            d = flat.drive[kind.test, k - 1]
+            if flat.V is not None:
+                d = d + (s.reshape(len(s), -1, flat.n) @ flat.V.T).reshape(s.shape)
+            read = p * syn + q * d
+            syn = a * syn + f * d
+            v = beta * (mem if when == "after" else after) + gain * read + (
+                1 - beta) * flat.leak
+            if when == "after":
+                v = _reset(flat, reset, v, fired)
+            mem = np.maximum(v, flat.floor) if kind.floor else v
+        held = np.zeros((1, syn.shape[1]), bool)
+        for old in past[max(0, k - kind.refractory):k] if kind.refractory else ():
+            held = held | (old > 0)
+        if k and kind.refractory and not kind.mute:
+            mem = np.where(held, flat.reset_to, mem)
+        s = _forced(flat, kind.test, k, T) if forced else _own(flat, kind, mem, k, T)
+        if kind.mute and not forced:
+            s = s * ~held
+        past.append(s)
+        fired = 1.0 * (s > 0.5) if kind.spikes == "many" and reset == "zero" else s
+        after = _reset(flat, reset, mem, fired)
+        keep = yield k, {"syn": syn, "mem": mem, "reset": after, "spikes": s,
+                         "held": held}
+        if keep is not None:
+            a, f, p, q, beta, gain, syn, mem, after = (
+                value[keep] for value in (a, f, p, q, beta, gain, syn, mem, after))
+            if not forced:
+                s, fired = s[keep], fired[keep]
+                past = [old[keep] for old in past[-2:]]
+                past = [None] * (k + 1 - len(past)) + past
+
+
+def _forced(flat, test, k, T):
+    """Return the recorded spikes of state k, 0 where they are not recorded."""
+    t = k - test
+    if t < 0:
+        return (flat.leak > flat.thr)[None] * 1.0
+    return flat.rows["spikes"][t][None] if t < T else np.zeros_like(flat.leak)[None]
+
+
+def _own(flat, kind, mem, k, T):
+    """Return simulated spikes; `compare` decides within the tolerance."""
+    low, high = _bounds(kind.spikes, mem, flat.thr,
+                        NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
+    return low if kind.compare == ">" else high if kind.compare == ">=" else (
+        low + high) / 2
+
+
+def _reset(flat, reset, mem, fired):
+    if reset == "subtract":
+        return mem - flat.thr * fired
+    return mem * (1 - fired) + flat.reset_to * fired if reset == "zero" else mem
+
+
+def _trace(problem, step, dtype=float):
+    """Simulate one convention, with the recorded spikes if there are any.
+
+    Return the recorded rows "syn", "mem" and "spikes", where spikes are those
+    of the simulated membrane potentials, and "tested", the potentials that are
+    compared with the threshold, each (T, B, n).  "states" holds the membrane
+    potentials, "forced" the spikes that are used, and "held" is True while
+    refractory, each (T + 1, B, n).
+    """
+    flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
+    forced = "spikes" in problem.rows
+    kind = _Kind((step.reset, "after" if step.reset_at == "after" and
+                  step.reset != "none" else "before"),
+                 int(step.test == "after") if forced else 0, step.spikes,
+                 None if forced else step.compare, step.floor, step.refractory,
+                 step.mute)
+    table = np.array([_numbers(problem, *(getattr(step, name) for name in LINEAR))],
+                     dtype)
+    with np.errstate(all="ignore"):
+        states = [state for _, state in _states(flat, table, kind, T)]
+    found = {name: np.stack([np.broadcast_to(state[name][0], flat.thr.shape)
+                             for state in states]).reshape(T + 1, B, -1)
+             for name in ("syn", "mem", "reset", "spikes", "held")}
+    thr = flat.thr.reshape(B, -1)
+    with np.errstate(all="ignore"):
+        own = conventions._count(step, found["mem"], thr) * (
+            ~found["held"] if step.mute else 1.0)
+    spikes, state, shown = conventions._rows(step, T + 1)
+    return {"syn": found["syn"][state], "spikes": own[spikes] * 1.0,
+            "mem": found["reset" if shown else "mem"][state],
+            "tested": found["mem"][spikes], "states": found["mem"],
+            "forced": found["spikes"], "held": found["held"]}
+
+
+def _steps(codes):
+    """Return the `Step` of each code, with derivatives that pass the reset."""
+    return [conventions.Step(**{name: values[i] for (name, values), i in zip(
+        AXES.items(), row, strict=True)}) for row in codes]
+
+
+def _ties(problem, step, exact):
+    """Return how a tool decides ties: a set of some of ">", ">=" and "half".
+
+    A tie counts if no rounding is involved: if float32 and float64 give the
+    same membrane potential in all states up to the tie, or if it was recorded
+    as equal to the threshold.  In this case, exact["mem"] is True, (T, B, n).
+    """
+    T, wide = len(problem.x), _trace(problem, step)
+    u, s = wide["states"], wide["forced"]
+    thr = np.broadcast_to(np.asarray(problem.levels["threshold"], float), u.shape)
+    with np.errstate(all="ignore"):
+        level = np.maximum(np.rint(u / thr), 1) if step.spikes == "many" else 1.0
+        tie = u == level * thr
+    if not tie.any() and not np.any(exact.get("mem", False)):
+        return set()
+    tie &= np.logical_and.accumulate(
+        _trace(problem, step, np.float32)["states"] == u, axis=0)
+    spikes, state, shown = conventions._rows(step, T + 1)
+    if "mem" in exact:
+        seen = np.zeros(u.shape, bool)
+        seen[state] = exact["mem"]
+        close = np.abs(u - thr) <= _slack(problem)["mem"][-1]
+        tie |= seen & close & (~np.array(shown) | (s == 0))
+    known = np.zeros(u.shape, bool)
+    known[spikes if "spikes" in problem.rows else slice(0, T + 1)] = True
+    tie &= known & ~(wide["held"] & np.array(step.refractory > 0))
+    value = (s - (level - 1))[tie]
+    return {name for name, count in ((">", 0), (">=", 1), ("half", 0.5))
+            if (value == count).any()}
+
+
+def _slack(problem):
+    """Return the tolerance of "syn" and "mem" in each row, (T), eq. (1)."""
+    return _flatten(problem).slack
+
+
+def _codes_of(step):
+    """Return the code of a `Step`, the index of each choice."""
+    return [values.index(getattr(step, name)) for name, values in AXES.items()]
+
+
+def _grouped(codes):
+    """Return an integer for each code; equal codes have equal integers."""
+    return np.ravel_multi_index(np.asarray(codes, int).T, tuple(
+        map(len, AXES.values())))

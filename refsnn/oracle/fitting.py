@@ -1,0 +1,289 @@
+# refsnn 0.1.0 | oracle/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module fits constants and surrogate gradients to a recorded LIF layer.
+
+If no convention follows a recording with the given constants, `_constants`
+estimates them by least squares.  Let y[k] be the recorded potential before
+the reset by spike s[k], and z[k] the potential that decays in the next
+step.  Both follow from the recorded rows and spikes.  The model is
+
+    h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
+    y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
+
+for a delay of 0 or 1.  It covers every position of the decay of the
+current, because these positions only change g.  `_gradients` finds the
+surrogate derivative and the reset path of a recorded gradient:
+
+    gradient = factor dW(surrogate, steepness, side, reset path)      (3)
+
+Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
+    alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
+    backward recursion follows from eqs. (12)-(15) of `conventions`.
+Exact.  In (3), resets and recurrence use the recorded spikes.
+Cost.   `_constants` takes O(G T P) time for each structure and G grid
+    points.  `_gradients` takes O(T B n (m + n)) time for each surrogate.
+Departures.  The bumps of `surrogates` are repeated here without their
+    antiderivatives, because the error function needs SciPy.  A bump may
+    also be 0 on one side of the threshold.  The surrogate "step" is 1 for
+    v > -1/k, as in sinabs Heaviside and rockpool StepPWL.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import conventions
+from refsnn.oracle import elimination
+
+__all__ = ["BUMPS", "Fit", "Match"]
+
+BUMPS = {       # derivatives f'(v), as functions of k v
+    "fast_sigmoid": lambda z: 1 / (1 + np.abs(z)) ** 2,
+    "sigmoid": lambda z: 1 - np.tanh(z / 2) ** 2,
+    "triangle": lambda z: np.maximum(0, 1 - np.abs(z)),
+    "gaussian": lambda z: np.exp(-z * z / 2),
+    "arctan": lambda z: 1 / (1 + z * z),
+    "slayer": lambda z: np.exp(-np.abs(z)),
+    "boxcar": lambda z: 1.0 * (np.abs(z) < 1),
+    "step": lambda z: 1.0 * (z > -1)}
+SIDES = {"both": lambda v: np.ones_like(v), "above": lambda v: 1.0 * (v >= 0),
+         "below": lambda v: 1.0 * (v <= 0)}
+STEEPNESS = (0.5, 1.0, np.pi / 2, 2.0, 3.0, np.pi, 4.0, 5.0, 10.0, 20.0, 25.0, 50.0,
+             100.0)
+GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
+
+
+class Fit(NamedTuple):
+    """Hold constants that were fitted to a recording, and their error."""
+    step: object        # conventions.Step of the reset and of the recorded rows
+    alpha: float
+    beta: float
+    gain: float         # total factor on the filtered input
+    rest: float         # constant c of (2) divided by 1 - beta
+    error: float        # root mean square, relative to that of the recording
+    exact: bool         # if True, the error is within rounding
+
+
+class Match(NamedTuple):
+    """Hold a surrogate gradient that explains a recorded gradient, eq. (3)."""
+    through_reset: bool
+    surrogate: str
+    steepness: float
+    side: str
+    factor: float
+    error: float        # largest error, relative to the largest entry
+
+
+def _constants(problem):
+    """Fit decays and gain by least squares, eqs. (1) and (2).
+
+    Return None if membrane potentials or spikes are not recorded, or if no
+    fit with decays in [0, 1) explains 95 % of the root mean square.
+
+    >>> x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
+    >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
+    >>> rows = conventions.recorded(step, conventions.simulate(
+    ...     step, x, np.eye(1), tau_syn=1.5, tau_mem=3.0, **levels))
+    >>> problem = elimination.Problem(x, np.eye(1), None, rows, {}, (), levels,
+    ...                               1e-16)
+    >>> round(_constants(problem).beta, 6)      # exp(-1/3)
+    0.716531
+    """
+    if not {"mem", "spikes"} <= set(problem.rows):
+        return None
+    T, B, _ = problem.x.shape
+    mem, spikes = (problem.rows[name].reshape(T, -1) for name in ("mem", "spikes"))
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.vdot(mem, mem)):
+            return None
+    thr, reset_to = (np.broadcast_to(np.asarray(problem.levels[name], float), (
+        B, len(problem.W))).ravel() for name in ("threshold", "reset_to"))
+    drive = (problem.x.reshape(T * B, -1) @ problem.W.T).reshape(T, B, -1)
+    fits, filtered = [], {}
+    for test, record, (reset, at) in (
+            (test, record, form) for test in (0, 1) for record in (0, 1)
+            for form in (*elimination.FORMS, ("subtract", "once"), ("zero", "once"))):
+        if at == "once" and test < record:
+            continue
+        if test not in filtered:
+            d = drive + 0.0
+            if problem.V is not None:
+                past = problem.rows["spikes"] if test == 0 else np.concatenate(
+                    [np.zeros((1, *drive.shape[1:])), problem.rows["spikes"][:-1]])
+                d = d + past @ problem.V.T
+            filtered[test] = d.reshape(T, -1)
+        y, z, valid = _pairs(mem, spikes, test, record, reset, at, thr, reset_to)
+        for delay in (0, 1):
+            found = _fitted(y, z, valid, filtered[test], record, delay)
+            if found is not None:
+                fits.append((*found, conventions.Step(
+                    test=("before", "after")[test], record=("before", "after")[record],
+                    reset=reset, reset_at=at, input=("same", "next")[delay])))
+    least = min((fit[0] for fit in fits), default=np.inf)
+    if not least <= 0.05 * _rms(mem):
+        return None
+    # Of nearly equal fits, one that explains most rows, because a reset to a
+    # value explains no spike.
+    slack = elimination._slack(problem)["mem"][-1]
+    error, worst, (alpha, beta, gain, c), _, step = max(
+        (fit for fit in fits if fit[0] <= max(2 * least, slack)),
+        key=lambda fit: (fit[3], -fit[0]))
+    return Fit(step, float(alpha), float(beta), float(gain), float(c / (1 - beta)),
+               float(error / _rms(mem)), bool(worst <= slack))
+
+
+def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
+    """Return y and z of (2) for the rows t and t + 1, and a mask, (T - 1, P)."""
+    T = len(mem)
+    # Row t of mem is state t + record, and its spikes are in row t + record - test.
+    rows = np.arange(T) + record - test
+    known = (rows >= 0) & (rows < T)
+    s = np.where(known[:, None], spikes[np.clip(rows, 0, T - 1)], 0)
+    valid = np.broadcast_to((known | (rows < 0))[:, None], mem.shape)
+    zero = reset == "zero"
+    if at == "once":            # the recorded potential is after the reset
+        y = mem if zero else mem + thr * s
+        return y[1:], mem[:-1], valid[1:] & ~(zero & (s[1:] > 0))
+    if at == "before":
+        z = np.where(s > 0, reset_to, mem) if zero else \
+            mem - thr * s if reset == "subtract" else mem
+        return mem[1:], z[:-1], valid[:-1]
+    y = mem[1:] + (0 if zero else thr * s[:-1])
+    return y, mem[:-1], valid[:-1] & ~(zero & (s[:-1] > 0))
+
+
+def _fitted(y, z, valid, d, record, delay):
+    """Return root mean square, largest error, constants and rows of a fit of (2)."""
+    T = len(d)
+    at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
+    use = valid & (at >= 0)[:, None]
+    if np.count_nonzero(use) < 8:
+        return None
+    at = np.clip(at, 0, T - 1)
+    y, z = y[use], z[use]
+
+    def solved(alpha):
+        h, slope = _filtered(d, alpha)
+        A = np.stack([z, h[at][use], np.ones_like(z)], axis=1)
+        norm = np.sqrt((A ** 2).sum(axis=0))
+        if not norm.all() or not np.isfinite(norm).all():
+            return np.inf, None, A, slope
+        p, _, rank, _ = np.linalg.lstsq(A / norm, y, rcond=1e-9)           # (2)
+        return _rms(y - A @ (p / norm)) if rank == 3 else np.inf, p / norm, A, slope
+
+    scores = [solved(alpha)[0] for alpha in GRID]
+    alpha = GRID[int(np.argmin(scores))]
+    error, p, A, slope = solved(alpha)
+    if p is None or not np.isfinite(error):
+        return None
+    for _ in range(12):
+        step = np.linalg.lstsq(np.column_stack([A, p[1] * slope[at][use]]), y - A @ p,
+                               rcond=1e-12)[0][3]
+        new = float(np.clip(alpha + step, 0, 0.9999))
+        found = solved(new)
+        if not found[0] < error:
+            break
+        alpha, (error, p, A, slope) = new, found
+    alone = A[:, [0, 2]]        # without the input
+    without = _rms(y - alone @ np.linalg.lstsq(alone, y, rcond=1e-9)[0])
+    if not (0 <= p[0] < 1) or not error < 0.5 * without:
+        return None
+    return error, np.abs(y - A @ p).max(), (alpha, *p), len(y)
+
+
+def _filtered(d, alpha):
+    """Return h of (1) and its derivative with respect to alpha."""
+    h, slope = np.zeros((2, *d.shape))
+    for k in range(len(d)):
+        h[k] = d[k] + (alpha * h[k - 1] if k else 0)                       # (1)
+        slope[k] = alpha * slope[k - 1] + h[k - 1] if k else 0
+    return h, slope
+
+
+def _rms(values):
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
+    """Find the surrogates and reset paths that explain a gradient, eq. (3).
+
+    Parameters
+    ----------
+    problem : elimination.Problem
+        Recording and constants.
+    step : conventions.Step
+        Convention that fits the recording.
+    wanted, dspikes : (n, m) float, (T, B, n) float
+        Recorded gradient with respect to W, and the derivative of the loss
+        with respect to the recorded spikes.
+    surrogate : tuple (name or callable or None, steepness or None)
+        None tries all choices.  A callable returns the derivative f'(v).
+    rtol : float
+        Largest error of eq. (3), relative to the largest entry.
+
+    Returns
+    -------
+    found : list of Match
+        Matches, first those with a factor of 1.  Another factor needs a
+        gradient of at least 3 entries.
+    nearest : array
+        Gradient with the smallest error.
+    """
+    seen = elimination._trace(problem, step)
+    tau_syn, tau_mem, dt = problem.taus
+    given = problem.levels | {"tau_syn": tau_syn, "tau_mem": tau_mem, "dt": dt}
+    with np.errstate(all="ignore"):
+        run = conventions.simulate(
+            step, problem.x, problem.W, problem.V, clamp=seen["held"] * 1.0,
+            spike=lambda k, u: seen["forced"][k], **given)
+    v = seen["states"] - np.broadcast_to(
+        np.asarray(problem.levels["threshold"], float), seen["states"].shape)
+    name, steepness = surrogate
+    names = [name] if name is not None else list(BUMPS)
+    widths = [steepness] if steepness is not None else list(STEEPNESS)
+    found, near, best = [], None, np.inf
+    for through in (True, False) if step.reset != "none" else (True,):
+        slopes = conventions.slopes(step._replace(through_reset=through), run, **given)
+        for kind in names:
+            kinds = [(k, side) for k in (widths if not callable(kind) else [0.0])
+                     for side in (SIDES if kind not in ("step",) and not callable(kind)
+                                  else ["both"])]
+            psi = np.stack([SIDES[side](v) * (kind(v) if callable(kind) else
+                                              BUMPS[kind](k * v)) for k, side in kinds])
+            every = _adjoint(problem, psi, slopes, dspikes)
+            for (k, side), dW in zip(kinds, every, strict=True):
+                size = np.vdot(dW, dW)
+                if not np.isfinite(size) or size == 0:
+                    continue
+                factor = float(np.vdot(dW, wanted) / size)
+                if abs(factor - 1) <= rtol or wanted.size < 3:
+                    factor = 1.0
+                error = float(np.abs(factor * dW - wanted).max()   # (3)
+                              / np.abs(wanted).max())
+                if error <= rtol:
+                    found.append(Match(through, "given" if callable(kind) else kind,
+                                       float(k), side, factor, error))
+                if error < best:
+                    best, near = error, dW
+    sides = list(SIDES)
+    return sorted(found, key=lambda m: (m.factor != 1, sides.index(m.side))), near
+
+
+def _adjoint(problem, psi, slopes, dspikes):
+    """Return dW, (z, n, m), for surrogate derivatives psi, (z, T + 1, B, n)."""
+    x, V = problem.x, problem.V
+    psi = psi * slopes.get("live", 1.0)
+    a, f, b, g, e, z = (slopes[name] for name in conventions.PARTS)
+    first = int(slopes["rows"][0])
+    syn, mem = np.zeros((2, len(psi), *psi.shape[2:]))
+    dW = np.zeros((len(psi), *problem.W.shape))
+    for k in range(len(x), -1, -1):
+        by_spike = np.zeros(psi.shape[2:])
+        if first <= k < first + len(x):
+            by_spike = by_spike + dspikes[k - first]
+        if k < len(x):
+            d = f[k + 1] * syn + g[k + 1] * mem
+            dW += np.swapaxes(d, 1, 2) @ x[k]
+            by_spike = by_spike + z[k + 1] * mem + (0 if V is None else d @ V)
+            syn, mem = a[k + 1] * syn + b[k + 1] * mem, e[k + 1] * mem
+        mem = mem + psi[:, k] * by_spike
+    return dW
