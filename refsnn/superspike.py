@@ -51,8 +51,9 @@ Approximate.  The traces neglect that a reset to 0 erases the history of
     end of the trial.
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between the paper and the
-    published code: surrogate_read: (4) uses U "before_reset", as in the
-    paper, or
+    published code:
+
+    surrogate_read: (4) uses U "before_reset", as in the paper, or
         "after_reset", as in the code.
     trace: The option sets (a, b, c) of (6) and (7).  "simulator" uses a =
         exp(-dt/tau_syn), b = 1 - dt/tau_mem and c = dt/tau_mem, so that z~
