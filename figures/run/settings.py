@@ -167,9 +167,9 @@ TABLE = {
         "1-2, 4-5": Entry("1 synthetic word, 700 channels"),
         "6": Entry("1 recording of FSDD, 700 channels")},
     "spike_picture": {
-        "0-1": Entry(PICTURE.format(" of each kind, 128 hidden neurons"), "words"),
-        "2": Entry(PICTURE.format(", no hidden neurons")),
-        "3-4": Entry(PICTURE.format(", 128 hidden neurons"))},
+        "0-2, 8-9": Entry(PICTURE.format(" of each kind, 128 hidden neurons"), "words"),
+        "3": Entry(PICTURE.format(", no hidden neurons")),
+        "4-7": Entry(PICTURE.format(", 128 hidden neurons"))},
     "spoken_classifiers": {
         "0, 2-5, 11-16, 32-49": Entry(f"{FSDD.format(210)}, 3 runs"),
         "1, 8-10, 23-31": Entry(f"{FSDD.format(210)}, event times permuted within each "
