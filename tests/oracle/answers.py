@@ -155,13 +155,18 @@ def lif_readout(p):
 
 # ---- local rules
 
-def eprop(p):
+def _eprop(p):
+    """Return the constants, the run, the given recording, psi, loss and dspikes."""
     own = some(p, *CONSTANTS, "rho", "adaptation")
     run = alif.simulate(p["x"], p["W"], p["V"], **own)
     given = run._replace(**some(p, "mem", "spikes", "adapted"))
     v = p["mem"] - p["adaptation"] * p["adapted"] - p["threshold"]
     psi = surrogates.fast_sigmoid(v, p["steepness"])[1]
-    loss, d = losses.square(p["spikes"], p["target"])
+    return own, run, given, psi, *losses.square(p["spikes"], p["target"])
+
+
+def eprop(p):
+    own, run, given, psi, loss, d = _eprop(p)
     del own["threshold"]
     dW, dV = alif.gradient(p["x"], p["V"], given, psi, d, **own)
     return shown(run) | {"loss": loss, "dW": dW, "dV": dV}
@@ -169,12 +174,7 @@ def eprop(p):
 
 def eprop_reset(p):
     """The gradient through the reset, with recorded spikes in the recurrence."""
-    own = some(p, *CONSTANTS, "rho", "adaptation")
-    run = alif.simulate(p["x"], p["W"], p["V"], **own)
-    given = run._replace(**some(p, "mem", "spikes", "adapted"))
-    v = p["mem"] - p["adaptation"] * p["adapted"] - p["threshold"]
-    psi = surrogates.fast_sigmoid(v, p["steepness"])[1]
-    loss, d = losses.square(p["spikes"], p["target"])
+    own, run, given, psi, loss, d = _eprop(p)
     J, F = alif.linearise(p["x"], p["W"], p["V"], given, psi, through_recurrence=False,
                           **own)
     q = alif.credit(given, psi, d, adaptation=p["adaptation"])
