@@ -333,7 +333,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
     return J, F
 
 
-def credit(recording, psi, dspikes=None, dmem=None, dstate=None, *, adaptation):
+def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
     """Return the direct derivative q[t] of the loss, eq. (12).
 
     >>> one = np.ones((1, 1, 1))
@@ -347,14 +347,11 @@ def credit(recording, psi, dspikes=None, dmem=None, dstate=None, *, adaptation):
         Arguments of `linearise`.  The result has the dtype of psi.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
-    dstate : State, optional
-        Derivatives of all later losses with respect to the state at step T.
 
     Returns
     -------
-    (T, B, 3n) or (T + 1, B, 3n) float
-        ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].  With `dstate`,
-        which is q[T], the result has T + 1 steps.
+    (T, B, 3n) float
+        ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].
     """
     psi, _, blocked, dspikes, dmem, a = _arrays(
         f"psi (T*, B*, n*) float, {RECORDED}, dspikes? (T*, B*, n*), "
@@ -363,11 +360,7 @@ def credit(recording, psi, dspikes=None, dmem=None, dstate=None, *, adaptation):
     psi = psi * (1 - blocked)
     by_mem = np.zeros_like(psi) if dmem is None else dmem
     by_spike = np.zeros_like(psi) if dspikes is None else psi * dspikes
-    q = np.concatenate([0 * psi, by_mem + by_spike, -a * by_spike], axis=-1)   # (12)
-    if dstate is None:
-        return q
-    last = _checked_state("dstate", dstate, psi.shape[1:], psi.dtype)[:3]
-    return np.concatenate([q, np.concatenate(last, axis=-1)[None]])
+    return np.concatenate([0 * psi, by_mem + by_spike, -a * by_spike], -1)     # (12)
 
 
 def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):

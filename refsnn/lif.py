@@ -443,7 +443,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
     return J, F, E
 
 
-def credit(psi, dspikes=None, dmem=None, dstate=None):
+def credit(psi, dspikes=None, dmem=None):
     """Return the direct derivative q[t] of the loss, eq. (15).
 
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
@@ -451,14 +451,13 @@ def credit(psi, dspikes=None, dmem=None, dstate=None):
 
     Parameters
     ----------
-    psi, dspikes, dmem, dstate
+    psi, dspikes, dmem
         Arguments of `backward`.  The result has the dtype of psi.
 
     Returns
     -------
-    (T, B, 2n) or (T + 1, B, 2n) float
-        ``q[t] = dL/dh[t]`` for h = [syn, mem].  With `dstate`, which is
-        q[T], the result has T + 1 steps.
+    (T, B, 2n) float
+        ``q[t] = dL/dh[t]`` for h = [syn, mem].
     """
     psi, dspikes, dmem = _arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
@@ -466,11 +465,7 @@ def credit(psi, dspikes=None, dmem=None, dstate=None):
     mem = np.zeros_like(psi)
     mem += 0 if dmem is None else dmem
     mem += 0 if dspikes is None else psi * dspikes                         # (15)
-    q = np.concatenate([np.zeros_like(psi), mem], axis=-1)
-    if dstate is None:
-        return q
-    last = np.concatenate(_checked("dstate", dstate, psi[0])[:2], axis=-1)
-    return np.concatenate([q, last[None]])
+    return np.concatenate([np.zeros_like(psi), mem], axis=-1)
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):

@@ -563,12 +563,19 @@ def losses(net, name="arctan"):
         *net.rng.normal(size=(3, *net.recording.mem[0].shape)))
 
 
+def credit_and_last(rec, psi, ds, dm, later, adaptation):
+    """Return q, with the derivative by the last state as an additional step."""
+    q = alif.credit(rec, psi, ds, dm, adaptation=adaptation)
+    return q if later is None else np.concatenate(
+        [q, np.concatenate(later[:3], axis=-1)[None]])
+
+
 def complete(net, end, psi, ds, dm, later, **paths):
     """Return the gradients with respect to weights, constants and first state."""
     rec, a, n = net.recording, net.model["adaptation"], len(net.W)
     J, F = alif.linearise(net.x, net.W, net.V, rec, psi, end, constants=True,
                           **net.model, **paths)
-    q = alif.credit(rec, psi, ds, dm, later, adaptation=a)
+    q = credit_and_last(rec, psi, ds, dm, later, a)
     flat = bptt.gradient(J, F, q)
     close(rtrl.gradient(J, F, q), flat)
     found = dict(zip(NAMES, flat[-6 * n:].reshape(6, n), strict=True))
@@ -678,7 +685,7 @@ def test_wrong_derivatives_by_constants_and_states_are_rejected(wrong):
 def test_constants_come_after_the_weights_and_the_last_step_after_the_others():
     """The columns are those of each neuron; rows and columns are only added."""
     net, _, end = example()
-    psi, ds, dm, later = losses(net)
+    psi = losses(net)[0]
     args, n = (net.x, net.W, net.V, net.recording, psi), 3
     J, F = alif.linearise(*args, **net.model)
     long, more = alif.linearise(*args, end, constants=True, **net.model)
@@ -688,9 +695,6 @@ def test_constants_come_after_the_weights_and_the_last_step_after_the_others():
     assert F.shape[-1] == net.W.size + net.V.size and more.shape[-1] == \
         F.shape[-1] + 6 * n and not more[0].any()
     assert (more[5, :, 1, -6 * n + 1] == net.recording.syn[4, :, 1]).all()
-    q = alif.credit(net.recording, psi, ds, dm, later, adaptation=0.5)
-    assert (q[:T] == alif.credit(net.recording, psi, ds, dm, adaptation=0.5)).all()
-    assert (q[T] == np.concatenate(later[:3], axis=1)).all() and len(q) == T + 1
 
 
 def test_a_step_by_hand():
@@ -772,7 +776,7 @@ def test_chunks_equal_the_whole(layer, data):
     def gradient(x, rec, psi, ds, dm, after, later):
         J, F = alif.linearise(x, net.W, net.V, rec, psi, after, constants=True,
                               **net.model)
-        q = alif.credit(rec, psi, ds, dm, later, adaptation=net.model["adaptation"])
+        q = credit_and_last(rec, psi, ds, dm, later, net.model["adaptation"])
         return bptt.gradient(J, F, q), alif.State(*np.split(
             bptt.adjoint(J, q)[0], 3, axis=-1))
 
@@ -790,15 +794,13 @@ def test_chunks_equal_the_whole(layer, data):
 
 
 def test_float32_states_and_constants_are_kept():
-    net, start, end = example()
-    psi, ds, dm, later = losses(net)
+    net, _, end = example()
+    psi, ds, dm, _ = losses(net)
     W, V, half = (a.astype(np.float32) for a in (net.W, net.V, psi))
-    single = [alif.State(*(None if a is None else a.astype(np.float32) for a in s))
-              for s in (start, end, later)]
-    J, F = alif.linearise(net.x, W, V, net.recording, half, single[1], constants=True,
+    last = alif.State(*(None if a is None else a.astype(np.float32) for a in end))
+    J, F = alif.linearise(net.x, W, V, net.recording, half, last, constants=True,
                           **net.model)
-    q = alif.credit(net.recording, half, ds, dm, single[2],
-                    adaptation=net.model["adaptation"])
+    q = alif.credit(net.recording, half, ds, dm, adaptation=net.model["adaptation"])
     assert J.dtype == F.dtype == q.dtype == np.float32
     exact = alif.linearise(net.x, net.W, net.V, net.recording, psi, end,
                            constants=True, **net.model)
@@ -844,15 +846,10 @@ def extended(rec=REC, after=END, constants=True):
     return alif.linearise(X, W1, V1, rec, PSI, after, constants=constants, **HALF)
 
 
-def credited(dstate=END):
-    return alif.credit(REC, PSI, PSI, PSI, dstate, adaptation=0.5)
-
-
 @pytest.mark.parametrize("call, match", [
     *((lambda call=call, bad=bad: call(bad), f"^{name}{match}")
       for name, call in (("state", run), ("state", lambda bad: step(state=bad)),
-                         ("after", lambda bad: extended(after=bad)),
-                         ("dstate", credited))
+                         ("after", lambda bad: extended(after=bad)))
       for bad, match in (
           (END[:3], " is a tuple: must be a State"), (END.mem, " is a ndarray"),
           (SHORT, r".mem is \(1, 2\)"),
@@ -884,5 +881,5 @@ def credited(dstate=END):
 def test_bad_states_are_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
-    for good in (run, step, extended, credited):
+    for good in (run, step, extended):
         good()

@@ -297,9 +297,6 @@ def test_chunks_backward_and_forward_equal_the_whole_gradient(net, chosen, data)
             1, np.abs(rows).max()))
     tail = bptt.adjoint(J2, q[cut:])
     total, dstate = bptt.chunk(J1, F1, q[:cut], tail[0])
-    extended = lif.credit(psi[:cut], a[:cut], b[:cut], second.dstate)
-    assert len(extended) == cut + 1 and (extended[:cut] == q[:cut]).all()
-    close(bptt.gradient(J1, F1, extended), total, RTOL)
     total = total + bptt.gradient(J2, F2, q[cut:])
     assert np.linalg.norm(total - flat(first)) <= RTOL * size
     np.testing.assert_allclose(dstate, start, rtol=0,
@@ -398,7 +395,6 @@ REFUSED = [
     (lambda: lif.backward(X, W1, None, REC, PSI, after=AFTER._replace(
         mem=ONE[:1]), **HALF), r"^after.mem is \(1, 2\)"),
     (lambda: lif.linearise(X, W1, None, REC, PSI, ONE, **HALF), "^after is a ndarray"),
-    (lambda: lif.credit(PSI, dstate=lif.State(ONE, ONE[:1])), r"^dstate.mem is \(1, 2"),
     (lambda: lif.backward(X, W1, None, REC, PSI, constants=1.0, **HALF),
      "^constants is 1.0"),
     (lambda: lif.linearise(X, W1, None, REC, PSI, constants="no", **HALF),

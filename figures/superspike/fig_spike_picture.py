@@ -359,7 +359,7 @@ def _plot_shares(data, names, key, axis):
     axis.set(xlabel=xlabel, ylabel="cumulative share of neurons", title=title,
              ylim=(0, 1.02))
     if key == "rates":
-        axis.legend(loc="lower right")
+        axis.legend(loc="lower right", bbox_to_anchor=(0.93, 0), handlelength=1.2)
     else:
         axis.axvline(1, color=colours.GREY, ls=":", lw=1.2)
         axis.annotate("Poisson", (1, 0.02), xytext=(4, 0), color=colours.GREY,
@@ -405,14 +405,14 @@ def _plot_points(data, axis):
 
 
 def _plot_sweep(data, axis):
-    for exponent, colour, marker in zip(
-            EXPONENTS, (colours.ORANGE, colours.GREEN), "so", strict=True):
+    for exponent, colour, marker, offset in zip(
+            EXPONENTS, (colours.ORANGE, colours.GREEN), "so", (6, -15), strict=True):
         own = data["sweep"][data["sweep"][:, 0] == exponent]
         axis.plot(own[:, 1], own[:, 2], marker=marker, color=colour,
                   label=f"exponent {exponent:g}")
         for _, rho, cost, rate_ in own:
-            axis.annotate(f"{rate_:.0f} Hz", (rho, cost), xytext=(0, 6), ha="center",
-                          textcoords="offset points", fontsize=9)
+            axis.annotate(f"{rate_:.0f} Hz", (rho, cost), xytext=(0, offset),
+                          ha="center", textcoords="offset points", fontsize=9)
     axis.set_xscale("log")
     axis.set(xlabel="strength of the regulariser", ylabel="cost (1/s)",
              title="Random feedback, 32 hidden neurons, 70 s")

@@ -266,9 +266,11 @@ def accumulate(k, state, W, block, signal):
     W, (B, n, m) = _given(k, state, W)
     x = _packed(block.x, B, m, W.dtype)
     T = x.shape[0] // B
-    signal, psi, spikes = _arrays(
-        f"signal {T, B, n}, block.psi {T, B, n}, block.spikes {T, B, n}",
-        signal, block.psi, block.spikes, dtype=W.dtype)
+    shape, series = (T, B, n), (signal, block.psi, block.spikes)
+    if not all(_fits(a, shape, W.dtype) for a in series):
+        series = _arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}",
+                         *series, dtype=W.dtype)
+    signal, psi, spikes = series
     past = np.concatenate([state.past_psi, psi])
     x = vstack([_packed(state.past_x, B, m, W.dtype), x], "csr") if k.delay else x
     error, *ends = _cascade(signal, *k.alpha, state.error_rise, state.error)
@@ -353,7 +355,8 @@ def _given(k, state, W):
     """Check `k`, the state and `W`, and return `W` and its shape (B, n, m)."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    W, = _arrays("W (B, n, m) float", W)
+    if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
+        W, = _arrays("W (B, n, m) float", W)
     shapes = _shapes(k, W.dtype, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
         kind = np.dtype(int) if name == "held" else W.dtype
@@ -361,6 +364,14 @@ def _given(k, state, W):
             raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
                              f"{kind} {shape} to match W of shape {W.shape} and delay")
     return W, W.shape
+
+
+def _fits(array, shape, dtype):
+    """Return whether an array is finite, float, and of the given shape and dtype.
+    This test is fast; an array that fails it is checked by `_arrays`."""
+    return isinstance(array, np.ndarray) and array.shape == shape \
+        and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
+        and np.isfinite(array).all()
 
 
 # ---- checks, the same in every module ----
