@@ -10,7 +10,7 @@
 
 If the input is invalid, a command prints one line to standard error and
 returns status 2.  Only complete files appear, and none is overwritten.
-Commands other than `convert`, `vectors` and `check` need NumPy alone.
+Commands other than `convert` need NumPy alone.
 
 `convert` reads mono WAV or FLAC recordings, converts them with `audio`,
 `basilar` and `cochlea`, and writes one HDF5 file in the format of
@@ -19,9 +19,10 @@ suffix.  The label of a recording is an index into this list.  The speaker
 is always 0.  The spikes of a recording depend on its samples, the seed and
 the options, but not on the file name or on other recordings.
 
-`vectors` writes the golden test vectors of `oracle`.  `check` compares
-results with these golden vectors.  The exit status of `check` is 1 if a
-result is wrong, or if it is vacuous (for example zero everywhere).
+`vectors` writes the golden test vectors of `oracle` as JSON and npz files.
+`check` compares results with these golden vectors.  The exit status of
+`check` is 1 if a result is wrong, or if it is vacuous (for example zero
+everywhere).
 
 `probes` writes inputs that tell the conventions of LIF layers apart.
 `identify` names the convention that a recording follows.  The exit status
@@ -136,7 +137,7 @@ def _check(options):
     from refsnn.oracle import check, files
     findings = check.check(files.read(options.results))
     for f in findings:
-        print(f"{f.vector}.{f.output}: {f.status}: {f.text}")
+        print(f"{f.vector}{f'.{f.output}' if f.output else ''}: {f.status}: {f.text}")
     count = [[f.status for f in findings].count(status) for status in STATUSES]
     print(", ".join(f"{n} {status}" for n, status in zip(count, STATUSES, strict=True)))
     return int(count[1] + count[2] > 0)

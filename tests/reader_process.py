@@ -51,9 +51,17 @@ def wav(path):
 
 
 def npz(path):
+    import tracemalloc
     from refsnn.oracle import files
-    for array in files.read(path).values():
-        _need(array.dtype.kind in "biuf", f"array of {array.dtype}")
+    most = 1032 * os.path.getsize(path) + (1 << 20)     # largest ratio of deflation
+    tracemalloc.start()
+    try:
+        for array in files.read(path).values():
+            _need(array.dtype.kind in "biuf", f"array of {array.dtype}")
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        _need(peak < most, f"{peak} bytes of memory")
 
 
 def digits(path):

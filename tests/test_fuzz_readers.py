@@ -75,12 +75,28 @@ def npz_files():
     return found
 
 
+def bad_npz_files():
+    """Return files of complex numbers, of pickled objects and of a false shape."""
+    found = []
+    for array in (np.ones(3, complex), np.array([{"a": 1}, None]), np.ones(3, "f8,i4")):
+        buffer = io.BytesIO()
+        np.savez(buffer, **{"bptt.dW": array})
+        found.append(buffer.getvalue())
+    buffer, header = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {
+        "descr": "<f8", "fortran_order": False, "shape": (10 ** 12,)})
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("bptt.dW.npy", header.getvalue())
+    return [*found, buffer.getvalue()]
+
+
 def ras_files():
     return [b"0.001 1\n0.0015 2\n0.25 1\n1e1 17\n", b"# a comment\n0.5 3\n\n0.75 3\n"]
 
 
 GOOD = {"idx": idx_files, "hdf5": hdf5_files, "wav": wav_files, "npz": npz_files,
         "digits": lambda: [DIGITS.read_bytes()], "ras": ras_files}
+BAD = {"npz": bad_npz_files}
 
 
 # --- damage -------------------------------------------------------------------
@@ -177,9 +193,18 @@ def test_good_files_are_read(process, tmp_path):
         assert process.ask(path) == "right"
 
 
+@pytest.mark.parametrize("process", sorted(BAD), indirect=True)
+def test_bad_files_are_refused(process, tmp_path):
+    for i, data in enumerate(BAD[process.name]()):
+        path = tmp_path / str(i)
+        path.write_bytes(data)
+        assert process.ask(path).startswith("refused")
+
+
 @each_reader
 def test_damaged_files_are_refused_or_read(process, tmp_path):
     good, told, path = GOOD[process.name](), [], tmp_path / "damaged"
+    good += BAD.get(process.name, list)()
 
     @settings(max_examples=FILES, derandomize=FILES == 60, database=None)
     @given(st.data())

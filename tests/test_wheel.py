@@ -68,7 +68,9 @@ def test_the_wheel_holds_every_file_of_the_package_and_no_other(unpacked):
              if path.is_file()}
     assert package == {name for name in found if not name.startswith("refsnn-")}
     assert {"refsnn/data/digits.npz", "refsnn/data/README", "refsnn/fast/__init__.py",
-            "refsnn/oracle/__init__.py"} <= package
+            "refsnn/oracle/__init__.py", "refsnn/oracle/vectors/README.md",
+            "refsnn/oracle/vectors/bptt.json", "refsnn/oracle/vectors/schema.json"
+            } <= package
 
 
 def test_every_module_of_the_wheel_is_imported_from_it(unpacked):
@@ -80,7 +82,8 @@ def test_every_module_of_the_wheel_is_imported_from_it(unpacked):
             "sys.path.insert(0, site)\n"
             "for name in names:\n"
             "    assert importlib.import_module(name).__file__.startswith(site), name\n"
-            "from refsnn import datasets\nprint(*datasets.digits()[0].shape)")
+            "from refsnn import datasets\nprint(*datasets.digits()[0].shape)\n"
+            "from refsnn.oracle import stored\nprint(len(stored.load()))")
     done = subprocess.run([sys.executable, "-I", "-c", code, str(site), *modules],
                           cwd=site.parent, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "1797 8 8\n"), done.stderr[-3000:]
+    assert (done.returncode, done.stdout) == (0, "1797 8 8\n51\n"), done.stderr[-3000:]

@@ -8,7 +8,8 @@ RESULTS.npz`.  In Python, call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
-    check.check_gradient("bptt", f)        test f on random networks
+    random_networks.check_gradient("bptt", f)
+                                           test f on random networks
     identify.identify(x, W, recording)     identify conventions
     files.write(folder), files.read(path)  write golden vectors, read results
 
@@ -20,7 +21,8 @@ state.  Input x[t] enters the current at step t + 1 and the membrane at
 step t + 2, and mem[t] determines spikes[t].  `identify` names the
 conventions of other tools, such as "as norse, but reset one step late".
 
-The dict `registry.REGISTRY` names all golden vectors and the functions
-that build them.  The modules of this package import `refsnn` and each
-other, so no module can be copied alone.
+The folder `vectors` holds the golden vectors as JSON files, which other
+languages can read.  The dict `registry.REGISTRY` names the functions that
+build the golden vectors.  The modules of this package import `refsnn` and
+each other, so no module can be copied alone.
 """

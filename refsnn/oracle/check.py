@@ -1,10 +1,12 @@
-# refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
+# refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module checks results against golden vectors and names mistakes.
 
-`check` compares results without access to the code behind the results.  If
-a result is wrong, `check` reports which known mistake gives the same
-values.  `check_gradient` tests a function on many random networks and
-reports the smallest network for which the function fails.
+`check` compares results without access to the code behind the results.
+For each wrong output, `check` reports where and how it differs, as
+described in `locate`.  For each golden vector with a wrong output, `check`
+reports whether the forward pass, the loss or the backward pass is at
+fault.  A known mistake is named only if all given outputs of the golden
+vector equal those that the mistake produces.
 
 The tolerance is 1e-9 of the largest correct value for float64 results,
 and 1e-4 of it for float32 results.  Spikes, counts and all outputs of
@@ -15,16 +17,16 @@ mistake has no effect.  In golden vectors, each entry of the inputs affects
 an output, and each neuron spikes and pauses.
 """
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
 
+from refsnn.oracle import stored
 from refsnn.oracle.identify import identify
-from refsnn.oracle.registry import REGISTRY
+from refsnn.oracle.locate import locate
 from refsnn.oracle.vector import Mutant, Vector
 
-__all__ = ["Finding", "check", "check_gradient", "vectors"]
+__all__ = ["Finding", "check", "vectors"]
 
 RTOL = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
 COUNTED = ("spikes", "spikes2", "counts")       # entries are compared exactly
@@ -41,19 +43,21 @@ KNOBS = (       # two golden vectors of equal inputs, the option that differs, a
      "GMvandeVen/continual-learning#14"),
     ("eprop", "eprop_reset", "the reset in the traces", "IGITUGraz EligALIF"),
     ("tbptt_rolling", "tbptt_chunks", "the kind of truncation", "snntorch TBPTT"))
-SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
+FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outputs",
+           "counts", "mem_sum")
 
 
 class Finding(NamedTuple):
-    """Hold the status of one output, and the reason for this status as text."""
+    """Hold the status of one output, and the reason for this status as text.
+    If `output` is "", the text summarises the wrong outputs of a vector."""
     vector: str
     output: str
-    status: str         # "right", "wrong", "vacuous" or "missing"
+    status: str         # "right", "wrong", "vacuous" or "missing"; "fault" of a summary
     text: str
 
 
 def vectors(names=None):
-    """Return golden vectors that are verified to detect their known mistakes.
+    """Return stored golden vectors, verified to detect their known mistakes.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -69,12 +73,12 @@ def vectors(names=None):
     dict
         The golden `Vector` for each name.
     """
-    return {name: _alive(_build(name)) for name in (
-        REGISTRY if names is None else names)}
+    return {name: _alive(vector) for name, vector in stored.load(names).items()}
 
 
 def _build(name, size=()):
     """Build a golden vector; an empty `size` means the size from the registry."""
+    from refsnn.oracle.registry import REGISTRY     # the rules need SciPy
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
     function, golden, options = REGISTRY[name]
@@ -104,19 +108,15 @@ def check(results, known=None):
     Returns
     -------
     list of Finding
-        One finding for each output of each golden vector in the results, and
-        one for each option that has no effect on the results.
+        One finding for each output of each golden vector in the results, a
+        summary of each golden vector with a wrong output, and one finding
+        for each option that has no effect on the results.
     """
     grouped, known = _grouped(results, known)
     findings = []
     for name, given in grouped.items():
         found = _judge(_alive(known[name]), given)
-        unnamed = [f.status == "wrong" and "equals" not in f.text for f in found]
-        if name == "lif_forward" and any(unnamed):
-            at = unnamed.index(True)
-            found[at] = found[at]._replace(
-                text=found[at].text + _convention(known[name], given))
-        findings += found
+        findings += found + _summary(known[name], given, found)
     for one, other, knob, seen in KNOBS:
         for output in sorted(set(grouped.get(one, {})) & set(grouped.get(other, {}))):
             a, b = (_comparable(grouped[name][output])[0] for name in (one, other))
@@ -134,13 +134,13 @@ def _grouped(results, known):
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
     if known is None:
         wanted = {str(key).rpartition(".")[0] for key in results}
-        known = vectors([name for name in REGISTRY if name in wanted])
+        known = vectors([name for name in stored.names() if name in wanted])
     grouped = {}
     for key, value in results.items():
         name, _, output = str(key).rpartition(".")
         if name not in known or output not in known[name].outputs:
             kind, names = ("outputs", known[name].outputs) if name in known else (
-                "vectors", known or REGISTRY)
+                "vectors", known or stored.names())
             raise ValueError(f"results hold {key!r}: must be VECTOR.OUTPUT, {kind} are "
                              f"{sorted(names)}")
         grouped.setdefault(name, {})[output] = value
@@ -148,15 +148,18 @@ def _grouped(results, known):
 
 
 def _convention(vector, results):
-    """Return the report of `identify`, or "" if no result is valid."""
+    """Return the answer of `identify`, or "" if it refuses the results."""
     p, rows = vector.inputs, {}
     for name, value in results.items():
         row = _comparable(value)[0]
         if row is not None and row.any() and row.shape == vector.outputs[name].shape:
             rows[name] = row
-    return "; " + identify(
-        p["x"], p["W"], rows, p["V"], tau_syn=p["tau_syn"], tau_mem=p["tau_mem"],
-        dt=p["dt"], threshold=p["threshold"]).text if rows else ""
+    try:
+        report = identify(p["x"], p["W"], rows, p["V"], tau_syn=p["tau_syn"],
+                          tau_mem=p["tau_mem"], dt=p["dt"], threshold=p["threshold"])
+    except ValueError:                  # no rows, or such as negative spikes
+        return ""
+    return "; " + "; ".join(report.lines[:1 if report.members else 2])
 
 
 # ---- one golden vector
@@ -209,203 +212,128 @@ def _comparable(value):
     found = np.asarray(value)
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
+    with np.errstate(over="ignore"):    # of extended precision, to infinity
+        found, rtol = found.astype(float), RTOL.get(found.dtype, 1e-9)
     if not np.isfinite(found).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
         return None, f"is {found[where]} at {where}: must be finite"
-    return found.astype(float), RTOL.get(found.dtype, 1e-9)
+    return found, rtol
 
 
 def _judge(vector, results):
     """Compare results with a golden vector; return a finding for each output."""
-    arrays = {name: _comparable(value) for name, value in results.items()}
-    given = {name: found for name, (found, _) in arrays.items() if found is not None}
     findings = []
     for name in vector.outputs:
-        if name not in arrays:
-            verdict = "missing", "not given, not checked"
-        elif name not in given:
-            verdict = "wrong", arrays[name][1]
-        else:
-            verdict = _verdict(vector, name, given, arrays[name][1])
+        verdict = _verdict(vector, name, results[name]) if name in results else (
+            "missing", "not given, not checked")
         findings.append(Finding(vector.name, name, *verdict))
     return findings
 
 
-def _verdict(vector, name, given, rtol):
+def _verdict(vector, name, value):
     """Return the status of one output, and a text that explains the status."""
-    found, right = given[name], np.asarray(vector.outputs[name], float)
-    found = found.reshape(()) if found.size == 1 and not right.ndim else found
-    exact = vector.exact or name in COUNTED
-    if _same(found, right, exact, rtol):
-        return "right", "exact" if exact else f"to {rtol:g} of the largest entry"
-    cause = _cause(vector, name, found, given, rtol)
+    found, rtol = _given(vector, name, value)
+    if found is None:
+        dtype = str(getattr(value, "dtype", ""))
+        near = dtype in ("float16", "bfloat16") and _place(
+            vector, name, np.asarray(value, float), 1e-9).dtypes
+        return "wrong", rtol + "; the error has the size of rounding" * bool(near)
+    if _equal(vector, name, found, vector.outputs[name], rtol):
+        return "right", "exact" if vector.exact or name in COUNTED else (
+            f"to {rtol:g} of the largest entry")
     if found.size and not found.any():
-        return "vacuous", f"0 throughout, which proves nothing{cause}"
-    if found.shape != right.shape:
-        return "wrong", f"is of shape {found.shape}: must be {right.shape}{cause}"
-    gap = np.abs(found - right)
-    at = tuple(int(i) for i in np.unravel_index(gap.argmax(), gap.shape))
-    bad = _differs(found, right, exact, rtol)
-    first = tuple(int(i) for i in np.argwhere(bad)[0])
-    return "wrong", (f"{int(bad.sum())} of {bad.size} entries differ, first at "
-                     f"{first}, most at {at}: yours {found[at]:.9g}, right "
-                     f"{right[at]:.9g}{cause}")
+        return "vacuous", "0 throughout, which proves nothing"
+    return "wrong", _place(vector, name, found, rtol).text
 
 
-def _cause(vector, name, found, given, rtol):
-    """Name a known mistake or a transformation that gives the same wrong result."""
-    def equals(mutant, key, value):
-        return _same(value, mutant.outputs.get(key, vector.outputs[key]),
-                     vector.exact or key in COUNTED, rtol)
-
-    named = [m for m in vector.mutants if name in m.outputs and equals(m, name, found)]
-    whole = [m for m in named if all(equals(m, *item) for item in given.items())]
-    told = [m.name + f" (seen in {m.seen})" * bool(m.seen) for m in whole or named]
-    if told:
-        return "; equals mutant: " + ", or: ".join(told)
-    right = np.asarray(vector.outputs[name], float)
-    for words, changed in _changes(right):
-        if _same(found, changed, False, rtol):
-            return f"; equals the right output {words}"
-    if found.shape == right.shape and np.any(right):
-        factor = float(np.vdot(found, right) / np.vdot(right, right))
-        simple = right.size > 1 or any(     # any scalar is a multiple of another
-            abs(k - round(k)) < rtol for k in (factor, 1 / (factor or 1)))
-        if factor and simple and _same(found, factor * right, False, rtol):
-            return f"; equals the right output times {factor:.6g}"
-    return ""
+def _given(vector, name, value):
+    """Return a result as by `_comparable`; a single number loses its axes."""
+    found, rtol = _comparable(value)
+    if found is not None and found.size == 1 and not np.ndim(vector.outputs[name]):
+        found = found.reshape(())
+    return found, rtol
 
 
-def _changes(right):
-    """Yield simple transformations of an array, each with its name."""
-    if right.ndim == 2 and right.shape[0] == right.shape[1]:
-        yield "transposed", right.T
-    if right.ndim == 3:
-        rest = np.zeros_like(right[:1])
-        yield "one step late", np.concatenate([rest, right[:-1]])
-        yield "one step early", np.concatenate([right[1:], rest])
-        yield "time reversed", right[::-1]
-        yield "batch before time", right.swapaxes(0, 1)
-    if right.ndim > 1:
-        yield "axes reversed", right.T
-        yield "flattened", right.ravel()
-    if 2 < right.ndim < 5:
-        for axes in itertools.permutations(range(right.ndim)):
-            yield f"with its axes in the order {axes}", right.transpose(axes)
+def _equal(vector, name, found, other, rtol):
+    """Return whether a result equals other values of this output."""
+    return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 
-# ---- random networks
-
-def check_gradient(rule, function, examples=60):
-    """Test a function on random networks; report the smallest network that fails.
-
-    >>> try:
-    ...     check_gradient("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
-    ... except AssertionError as error:
-    ...     print(str(error)[:39])
-    bptt is wrong for the smallest network,
-
-    Parameters
-    ----------
-    rule : str
-        Name of a golden vector whose entry in the registry has a size.
-    function : callable (inputs) -> dict
-        Maps the inputs of the golden vector to some or all of its outputs.
-    examples : int
-        Number of networks that Hypothesis samples.
-
-    Returns
-    -------
-    int
-        Number of tested networks; silent networks are not counted.
-
-    Raises
-    ------
-    AssertionError
-        If a result of the function is wrong.  The message describes the
-        smallest network and any known mistake that gives the same result.
-    ValueError
-        If a known mistake gives correct outputs for all tested networks.  In
-        this case, increase `examples`.
-    """
-    sized = sorted(name for name, entry in REGISTRY.items() if entry.size)
-    if rule not in sized:
-        raise ValueError(f"rule is {rule!r}: must be one of {sized}")
-    if type(examples) is not int or examples < 1:
-        raise ValueError(f"examples is {examples!r}: must be an integer above 0")
-    import hypothesis
-    from hypothesis import strategies as st
-    judged, mutants, told, bad = [], set(), set(), []
-    checks = hypothesis.HealthCheck
-
-    @hypothesis.settings(max_examples=examples, deadline=None, derandomize=True,
-                         database=None, phases=[hypothesis.Phase.generate],
-                         suppress_health_check=[checks.filter_too_much,
-                                                checks.too_slow])
-    @hypothesis.given(*(st.integers(1, most) for most in SIZES[:3]),
-                      st.integers(*SIZES[3]), st.integers(0, SIZES[4]))
-    def run(n, m, B, T, seed):
-        vector = _network(rule, n, m, B, T, seed)
-        hypothesis.assume(not _flaw(vector))
-        judged.append(seed)
-        names = {mutant.name for mutant in vector.mutants}
-        mutants.update(names)
-        told.update(names - set(_unseen(vector)))
-        if _fault(vector, function):
-            bad.append((n, m, B, T, seed))
-            raise AssertionError(rule)
-
-    try:
-        run()
-    except (AssertionError, hypothesis.errors.Unsatisfiable):
-        if bad:
-            sizes = _smallest(rule, function, bad[0])
-            raise AssertionError(_failure(rule, function, sizes)) from None
-        if judged:
-            raise                       # `function` itself raised the error
-    if mutants - told or not judged:
-        raise ValueError(f"examples is {examples}: must be more, the {len(judged)} "
-                         f"live networks do not show {sorted(mutants - told)}")
-    return len(judged)
+def _place(vector, name, found, rtol):
+    """Return where and how a wrong output differs from the right one."""
+    return locate(found, vector.outputs[name], backward=_backward(name),
+                  **_context(vector, name, rtol))
 
 
-def _network(rule, n, m, B, T, seed):
-    """Build a golden vector for a random network, to compare with a tolerance."""
-    return _build(rule, (seed, T, B, m, n))._replace(exact=False)
+def _context(vector, name, rtol):
+    """Return the tolerance, the axes and the sizes that `locate` needs."""
+    right, values = vector.outputs[name], vector.inputs | vector.outputs
+    T, B, _ = max((np.shape(a) for a in values.values() if np.ndim(a) == 3),
+                  default=(0, 0, 0))
+    axes = {1: ("entry",), 2: ("row", "column")}.get(np.ndim(right), ())
+    if np.ndim(right) == 3 and len(right) == T:
+        axes = "step", "sample", "input" if name == "dx" else "neuron"
+    sizes = {"T": T, "B": B} if T else {}
+    if np.ndim(vector.inputs.get("W")) == 2:
+        sizes["n"], sizes["m"] = vector.inputs["W"].shape
+    sizes |= {key: a for key, a in vector.inputs.items() if type(a) in (int, float)}
+    return {"rtol": 0 if vector.exact or name in COUNTED else rtol, "axes": axes,
+            "sizes": sizes}
 
 
-def _fault(vector, function):
-    """Apply a function to the inputs of a golden vector; describe wrong outputs."""
-    results = function(dict(vector.inputs))
-    _grouped({f"{vector.name}.{name}": value for name, value in results.items()}
-             if isinstance(results, dict) else None, {vector.name: vector})
-    return "; ".join(f"{f.output} {f.text}" for f in _judge(vector, results)
-                     if f.status in ("wrong", "vacuous"))
+def _backward(name):
+    """Return whether an output is a derivative."""
+    return name.startswith("d") and name != "direct"
 
 
-def _smallest(rule, function, found):
-    """Return n, m, B, T and seed of the smallest network with wrong results.
-    The search tries five seeds for each size.  It varies n, m and B first, at
-    the largest T, and then T.  Results are wrong for the network `found`."""
-    def fails(*sizes):
-        vector = _network(rule, *sizes)
-        return not _flaw(vector) and bool(_fault(vector, function))
+def _summary(vector, results, findings):
+    """Return a list with a finding that summarises the wrong outputs, if any."""
+    status = {f.output: f.status for f in findings if f.status != "missing"}
+    wrong = [name for name in status if status[name] != "right"]
+    if not wrong:
+        return []
+    right = [name for name in status if status[name] == "right"]
+    told = _side(vector, wrong, right) + ", ".join(wrong)
+    told += f" (right: {', '.join(right)})" * bool(right)
+    names = _mistakes(vector, results)
+    if names:
+        told += "; equals mutant: " + ", or: ".join(names)
+    elif vector.name == "lif_forward":
+        told += _convention(vector, results)
+    return [Finding(vector.name, "", "fault", told)]
 
-    least, most = SIZES[3]
-    for widths in itertools.product(*(range(1, size + 1) for size in found[:3])):
-        for seed in range(5):
-            if fails(*widths, most, seed):
-                tried = itertools.product(range(least, most), range(5))
-                return next((*widths, *more) for more in (*tried, (most, seed))
-                            if fails(*widths, *more))
-    return found
+
+def _side(vector, wrong, right):
+    """Say whether the forward pass, the loss or the backward pass is at fault."""
+    forward = [name for name in vector.outputs if name in FORWARD]
+    if not forward or not any(map(_backward, vector.outputs)):
+        return ""
+    if set(forward) & set(wrong):
+        return "forward pass: "
+    unknown = [name for name in (*forward, "loss")
+               if name in vector.outputs and name not in right + wrong]
+    if set(unknown) & set(forward):
+        return f"side unknown without {', '.join(unknown)}: "
+    if "loss" in wrong:
+        return "loss: "
+    return "backward pass or loss: " if unknown else "backward pass: "
 
 
-def _failure(rule, function, sizes):
-    """Return an error message that describes a network and its wrong outputs."""
-    vector = _network(rule, *sizes)
-    shown = "; ".join(f"{name} = {np.asarray(vector.inputs[name]).tolist()}"
-                      for name in ("x", "W", "V") if name in vector.inputs)
-    n, m, B, T, seed = sizes
-    return (f"{rule} is wrong for the smallest network, T={T}, B={B}, m={m}, n={n}, "
-            f"seed={seed}: {_fault(vector, function)}; {shown:.2000}")
+def _mistakes(vector, results):
+    """Return the names of mistakes that all given results agree with."""
+    given = {name: _given(vector, name, value) for name, value in results.items()}
+    if any(found is None for found, _ in given.values()):
+        return []
+    return [m.name + f" (seen in {m.seen})" * bool(m.seen) + _untold(vector, m, given)
+            for m in vector.mutants if all(
+                _equal(vector, name, found, m.outputs.get(name, vector.outputs[name]),
+                       rtol) for name, (found, rtol) in given.items())]
+
+
+def _untold(vector, mutant, given):
+    """Name the outputs other than derivatives that a mistake changes, and that
+    are not given."""
+    names = [name for name, value in mutant.outputs.items()
+             if name not in given and not _backward(name)
+             and not _equal(vector, name, value, vector.outputs[name], 1e-9)]
+    return f" (only if {', '.join(names)}, not given, is wrong too)" * bool(names)

@@ -408,11 +408,10 @@ def _reset(flat, reset, mem, fired):
 def _trace(problem, step, dtype=float):
     """Simulate one convention, with the recorded spikes if there are any.
 
-    Return the recorded rows "syn", "mem" and "spikes", where spikes are those
-    of the simulated membrane potentials, and "tested", the potentials that are
-    compared with the threshold, each (T, B, n).  "states" holds the membrane
-    potentials, "forced" the spikes that are used, and "held" is True while
-    refractory, each (T + 1, B, n).
+    Return the recorded rows "syn", "mem" and "spikes", each (T, B, n), where
+    spikes are those of the simulated membrane potentials.  "states" holds the
+    membrane potentials, "forced" the spikes that are used, and "held" is True
+    while refractory, each (T + 1, B, n).
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     forced = "spikes" in problem.rows
@@ -435,8 +434,7 @@ def _trace(problem, step, dtype=float):
     spikes, state, shown = conventions._rows(step, T + 1)
     return {"syn": found["syn"][state], "spikes": own[spikes] * 1.0,
             "mem": found["reset" if shown else "mem"][state],
-            "tested": found["mem"][spikes], "states": found["mem"],
-            "forced": found["spikes"], "held": found["held"]}
+            "states": found["mem"], "forced": found["spikes"], "held": found["held"]}
 
 
 def _steps(codes):
@@ -445,44 +443,17 @@ def _steps(codes):
         AXES.items(), row, strict=True)}) for row in codes]
 
 
-def _ties(problem, step, exact):
-    """Return how a tool decides ties: a set of some of ">", ">=" and "half".
-
-    A tie counts if no rounding is involved: if float32 and float64 give the
-    same membrane potential in all states up to the tie, or if it was recorded
-    as equal to the threshold.  In this case, exact["mem"] is True, (T, B, n).
-    """
-    T, wide = len(problem.x), _trace(problem, step)
-    u, s = wide["states"], wide["forced"]
-    thr = np.broadcast_to(np.asarray(problem.levels["threshold"], float), u.shape)
-    with np.errstate(all="ignore"):
-        level = np.maximum(np.rint(u / thr), 1) if step.spikes == "many" else 1.0
-        tie = u == level * thr
-    if not tie.any() and not np.any(exact.get("mem", False)):
-        return set()
-    tie &= np.logical_and.accumulate(
-        _trace(problem, step, np.float32)["states"] == u, axis=0)
-    spikes, state, shown = conventions._rows(step, T + 1)
-    if "mem" in exact:
-        seen = np.zeros(u.shape, bool)
-        seen[state] = exact["mem"]
-        close = np.abs(u - thr) <= _slack(problem)["mem"][-1]
-        tie |= seen & close & (~np.array(shown) | (s == 0))
-    known = np.zeros(u.shape, bool)
-    known[spikes if "spikes" in problem.rows else slice(0, T + 1)] = True
-    tie &= known & ~(wide["held"] & np.array(step.refractory > 0))
-    value = (s - (level - 1))[tie]
-    return {name for name, count in ((">", 0), (">=", 1), ("half", 0.5))
-            if (value == count).any()}
-
-
 def _slack(problem):
     """Return the tolerance of "syn" and "mem" in each row, (T), eq. (1)."""
     return _flatten(problem).slack
 
 
 def _codes_of(step):
-    """Return the code of a `Step`, the index of each choice."""
+    """Return the code of a `Step`, the index of each choice.
+
+    Without refractory steps, the choice of `mute` has no effect and is False.
+    """
+    step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in AXES.items()]
 
 
@@ -490,3 +461,8 @@ def _grouped(codes):
     """Return an integer for each code; equal codes have equal integers."""
     return np.ravel_multi_index(np.asarray(codes, int).T, tuple(
         map(len, AXES.values())))
+
+
+def _distance(codes, steps):
+    """Return the smallest number of axes in which a code differs from a step."""
+    return np.min([(codes != _codes_of(step)).sum(axis=1) for step in steps], axis=0)

@@ -1,8 +1,9 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module writes golden vectors and probes, and reads results.
 
-`write` creates a folder with one uncompressed .npz file for each golden
-vector.  The file vectors.json describes the arrays.  `write_probes`
+`write` copies the stored golden vectors to a folder.  It also writes one
+uncompressed .npz file for each golden vector, and the file vectors.json,
+which describes the arrays.  `write_probes`
 creates a folder with the inputs that tell LIF conventions apart.  `read`
 loads results, and `read_recording` loads a recorded LIF layer, from a file
 that may be truncated, malicious or too large.  These functions unpickle
@@ -15,17 +16,19 @@ import math
 import os
 import pathlib
 import shutil
+import warnings
 import zipfile
 
 import numpy as np
 
 import refsnn
-from refsnn.oracle import identify
+from refsnn.oracle import identify, stored
 
 __all__ = ["read", "read_recording", "write", "write_probes"]
 
 FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th mutant, "
-         "mutantK.OUTPUT; time first, (T, B, n); weights post x pre")
+         "mutantK.OUTPUT; time first, (T, B, n); weights post x pre.  NAME.json: the "
+         "same as text, see README.md")
 RESULTS = ("one npz of arrays named VECTOR.OUTPUT, such as bptt.dW; then "
            "python -m refsnn check RESULTS.npz")
 PROBES = (
@@ -41,7 +44,9 @@ OPTIONAL = ("V", "alpha", "beta", "tau_syn", "tau_mem", "dt", "leak", "reset_to"
             "floor", "dspikes", "dW", "surrogate")
 LEVELS = {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}      # ties exact in float32
 BYTES = 10**8           # largest size of a results file, packed and unpacked
-ENTRIES = 1000
+ENTRIES = 1000          # largest number of arrays
+DIRECTORY = 300 * ENTRIES       # bytes, largest list of the entries of a zip file
+DEFLATED = 1032         # largest ratio of unpacked and packed size
 
 
 def write(folder):
@@ -62,11 +67,12 @@ def write(folder):
     int
         Number of golden vectors written.
     """
-    from refsnn.oracle import check
     _free(folder)
-    found = check.vectors()
+    found = stored.load()
 
     def fill(part):
+        for name in ("README.md", "schema.json", *(f"{name}.json" for name in found)):
+            shutil.copyfile(stored.FOLDER / name, os.path.join(part, name))
         for name, v in found.items():
             arrays = {f"in.{key}": np.asarray(a) for key, a in v.inputs.items()}
             arrays |= {f"out.{key}": np.asarray(a) for key, a in v.outputs.items()}
@@ -107,7 +113,7 @@ def _fill(folder, fill):
         if not there:
             os.rename(part, folder)
         else:
-            for name in sorted(os.listdir(part), key=lambda n: (n[-5:] == ".json", n)):
+            for name in os.listdir(part):
                 os.rename(os.path.join(part, name), os.path.join(folder, name))
                 moved.append(os.path.join(folder, name))
             moved = []
@@ -118,9 +124,7 @@ def _fill(folder, fill):
 
 
 def _describe(path, contents):
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(contents, file, indent=1)
-        file.write("\n")
+    pathlib.Path(path).write_bytes(json.dumps(contents, indent=1).encode() + b"\n")
 
 
 def _description(found):
@@ -135,9 +139,10 @@ def _description(found):
             "file": f"{name}.npz", "text": v.text, "exact": v.exact,
             "inputs": _described(v.inputs),
             "outputs": _described({key: np.asarray(a) for key, a in v.outputs.items()}),
-            "metadata": _measured(v),
-            "mutants": [{"name": m.name, "seen": m.seen, "outputs": list(m.outputs)}
-                        for m in v.mutants]} for name, v in found.items()}}
+            "idle": stored._idle(v), "metadata": _measured(v),
+            "mutants": [{"id": m.id, "name": m.name, "seen": m.seen,
+                         "outputs": list(m.outputs)} for m in v.mutants]
+        } for name, v in found.items()}}
 
 
 def _described(values):
@@ -218,17 +223,18 @@ def read(path, texts=()):
     if not os.path.isfile(path):
         state = "not a regular file" if os.path.lexists(path) else "missing"
         raise ValueError(f"{path} is {state}: must be an npz file")
-    if os.path.getsize(path) > BYTES:
-        raise ValueError(f"{path} has {os.path.getsize(path)} bytes: must have at most "
-                         f"{BYTES}")
-    found, name = {}, ""
+    size = os.path.getsize(path)
+    if size > BYTES:
+        raise ValueError(f"{path} has {size} bytes: must have at most {BYTES}")
+    found, name, most = {}, "", min(BYTES, DEFLATED * size)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with warnings.catch_warnings(), zipfile.ZipFile(_short(path, size)) as archive:
+            warnings.simplefilter("ignore")     # NumPy warns of old headers
             infos = archive.infolist()
             total = sum(info.file_size for info in infos)
-            if not 0 < len(infos) <= ENTRIES or total > BYTES:
+            if not 0 < len(infos) <= ENTRIES or total > most:
                 raise ValueError(f"holds {len(infos)} arrays of {total} bytes: must be "
-                                 f"1 to {ENTRIES}, {BYTES} bytes at most")
+                                 f"1 to {ENTRIES}, {most} bytes at most")
             for info in infos:
                 name = info.filename
                 if not name.endswith(".npy") or name[:-4] in found:
@@ -241,6 +247,20 @@ def read(path, texts=()):
             told = f"is broken or not an npz file: {told}"
         raise ValueError(f"{where} {told}") from None
     return found
+
+
+def _short(path, size):
+    """Return the path of a zip file, unless its list of entries is too long."""
+    with open(path, "rb") as file:
+        file.seek(max(0, size - 22))
+        end = file.read()
+    if end[:4] != b"PK\5\6":
+        raise zipfile.BadZipFile("the last record of a zip file is missing")
+    length = int.from_bytes(end[12:16], "little")
+    if length > DIRECTORY:
+        raise ValueError(f"lists its arrays in {length} bytes: must be {DIRECTORY} "
+                         "bytes at most")
+    return path
 
 
 def _entry(archive, info, text):

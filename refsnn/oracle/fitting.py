@@ -240,7 +240,7 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     name, steepness = surrogate
     names = [name] if name is not None else list(BUMPS)
     widths = [steepness] if steepness is not None else list(STEEPNESS)
-    found, near, best = [], None, np.inf
+    found, near, best = [], np.zeros_like(wanted), np.inf
     for through in (True, False) if step.reset != "none" else (True,):
         slopes = conventions.slopes(step._replace(through_reset=through), run, **given)
         for kind in names:

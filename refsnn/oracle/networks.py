@@ -35,7 +35,8 @@ def _rnn(seed, T, B, m, n):
         "errors one step late": found(e=delayed(e)),
         "errors of the last step alone": found(e=e * last),
         "errors summed, not averaged, over the batch": found(e=B * e),
-        "missing factor 1/2 of the square loss": found(e=2 * e)}
+        "missing factor 1/2 of the square loss":
+            found(e=2 * e) | {"loss": np.float64(2 * loss)}}
     dW, dV, dx, _ = rnn.backward(p["x"], p["W"], p["V"], h, e)
     right = {"h": h, "loss": np.float64(loss), "dW": dW, "dV": dV, "dx": dx}
     text = ("h[t] = tanh(W x[t] + V h[t-1]) from h = 0, loss 1/(2 B) sum (h - "
@@ -81,7 +82,8 @@ def _lstm(seed, T, B, m, n):
         "dropout not scaled by 1/(1 - rate)": found(mask=p["x_mask"] / 2),
         "errors one step late": slopes(late=True),
         "errors summed, not averaged, over the batch": slopes(scale=B),
-        "missing factor 1/2 of the square loss": slopes(scale=2)}
+        "missing factor 1/2 of the square loss":
+            slopes(scale=2) | {"loss": 2 * found()["loss"]}}
     text = ("LSTM from rest, rows i, f, g, o, inputs times x_mask; loss 1/(2 B) sum (h "
             "- target)^2 and its gradient: refsnn.lstm, (1)-(9)")
     dropped = np.broadcast_to(p["x_mask"] == 0, p["x"].shape)

@@ -27,6 +27,7 @@ class Mutant(NamedTuple):
     name: str
     seen: str           # public source of the mistake, or ""
     outputs: dict
+    id: str = ""        # stored golden vectors: identifier, which never changes
 
 
 class Vector(NamedTuple):
@@ -49,7 +50,8 @@ def numbers(seed, *shape):
     Parameters
     ----------
     seed : int or list of int
-        Seed of the random numbers.
+        Seed of the random numbers.  If the first entry of a list is a
+        function, it supplies the numbers instead: function(rest, shape).
     shape : int
         Axis lengths of the result, each at least 1.
 
@@ -60,6 +62,8 @@ def numbers(seed, *shape):
     """
     if not shape or min(shape) < 1:
         raise ValueError(f"shape is {shape}: must be axes of at least 1")
+    if isinstance(seed, list) and callable(seed[0]):
+        return seed[0](seed[1:], shape)
     raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
     return ((raw >> np.uint64(32)) % np.uint64(64)).astype(float).reshape(shape) / 64
 

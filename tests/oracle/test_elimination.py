@@ -1,20 +1,20 @@
 """The search over all conventions: simulations, tolerances and ties."""
 
 import doctest
+import functools
 
+import layers
 import numpy as np
 import pytest
+from layers import EPS, some
 
 from refsnn import conventions
 from refsnn.conventions import AXES, PRESETS, Step
 from refsnn.oracle import elimination
-from refsnn.oracle.elimination import Problem
 
 TAUS = {"tau_syn": 4.0, "tau_mem": 7.0, "dt": 0.5}
 LEVELS = {"threshold": 0.8, "leak": 0.05, "reset_to": -0.1, "floor": -0.3}
-DECAYS = {"exact": (np.exp(-0.5 / 4), np.exp(-0.5 / 7)),
-          "euler": (1 - 0.5 / 4, 1 - 0.5 / 7)}
-EPS = 2.0 ** -52
+problem = functools.partial(layers.problem, taus=TAUS, levels=LEVELS)
 
 
 def layer(seed, recurrent=True, T=14, B=2, m=3, n=4, scale=1.0):
@@ -24,14 +24,9 @@ def layer(seed, recurrent=True, T=14, B=2, m=3, n=4, scale=1.0):
     return x, W, rng.normal(0, 0.3, (n, n)) if recurrent else None, rng
 
 
-def rows_of(step, x, W, V, keep=("syn", "mem", "spikes"), levels=LEVELS):
-    run = conventions.simulate(step, x, W, V, **TAUS, **levels)
-    rows = conventions.recorded(step, run)
-    return {name: rows[name] for name in keep}, run
-
-
-def problem(x, W, V, rows, eps=EPS, levels=LEVELS, decays=DECAYS):
-    return Problem(x, W, V, rows, decays, tuple(TAUS.values()), levels, eps)
+def rows_of(step, x, W, V, *names):
+    run = conventions.simulate(step, x, W, V, **TAUS, **LEVELS)
+    return some(conventions.recorded(step, run), *names), run
 
 
 def drawn(rng):
@@ -55,8 +50,7 @@ def test_a_trace_is_the_simulation_of_conventions():
             continue
         alive += 1
         for keep in (("syn", "mem", "spikes"), ("mem", "syn"), ("spikes",)):
-            found = elimination._trace(problem(
-                x, W, V, {name: rows[name] for name in keep}), step)
+            found = elimination._trace(problem(x, W, V, some(rows, *keep)), step)
             for name, row in rows.items():
                 np.testing.assert_allclose(found[name], row, rtol=1e-9, atol=1e-9,
                                            err_msg=f"{seed} {name} {step}")
@@ -73,7 +67,7 @@ def test_a_random_step_is_never_dropped():
         if not rows["spikes"].any() or run.mem.max() > 1e6:
             continue
         for keep in (("syn", "mem", "spikes"), ("mem",), ("spikes",)):
-            p = problem(x, W, V, {name: rows[name] for name in keep})
+            p = problem(x, W, V, some(rows, *keep))
             fits, codes, parted = fitting(p)
             assert len(codes) == len(parted) == len(np.unique(
                 elimination._grouped(codes)))
@@ -93,7 +87,7 @@ def test_every_row_and_time_of_the_reset(test, record):
     x, W, V, _ = layer(11)
     for when in AXES["reset_at"]:
         step = Step(test=test, record=record, reset_at=when)
-        rows, _ = rows_of(step, x, W, V, ("mem", "spikes"))
+        rows, _ = rows_of(step, x, W, V, "mem", "spikes")
         assert rows["spikes"].any()
         fits, _, _ = fitting(problem(x, W, V, rows))
         assert (fits == elimination._codes_of(step)).all(axis=1).any()
@@ -132,7 +126,7 @@ def test_wide_layers_are_compared_in_part_and_then_in_full():
 def test_the_tolerance_is_that_of_the_equation(factor, fits):
     """Of the last row, T = 14: (256 + 8 * 13) eps of the largest potential."""
     x, W, V, _ = layer(2)
-    rows, _ = rows_of(PRESETS["stork"], x, W, V, ("mem", "spikes"))
+    rows, _ = rows_of(PRESETS["stork"], x, W, V, "mem", "spikes")
     for eps in (EPS, 2.0 ** -23):
         limit = 360 * eps * max(np.abs(rows["mem"]).max(), 0.8)
         wrong = rows | {"mem": rows["mem"].copy()}
@@ -170,36 +164,17 @@ def test_a_flipped_spike_at_the_threshold_parts_nothing():
     seen = conventions.recorded(step, other)
     for eps, fits in ((2.0 ** -23, True), (EPS, False)):
         for keep in (("spikes",), ("mem", "spikes")):
-            found, _, _ = fitting(problem(
-                x, W, None, {name: seen[name] for name in keep}, eps, levels))
+            found, _, _ = fitting(problem(x, W, None, some(seen, *keep), eps,
+                                          levels=levels))
             own = (found == elimination._codes_of(step)).all(axis=1).any()
             assert own == fits
-
-
-@pytest.mark.parametrize("compare", AXES["compare"])
-@pytest.mark.parametrize("spikes", AXES["spikes"])
-def test_ties_without_rounding_settle_compare(compare, spikes):
-    x, W = np.zeros((6, 2, 1)), np.eye(1)
-    x[:, 0, 0], x[:, 1, 0] = [0, 2, 0, 0, 2, 0], [0, 4, 0, 0, 0, 3]
-    step = Step(synapse="none", input="same", test="after", record="after",
-                compare=compare, spikes=spikes)
-    levels = {"threshold": 2.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
-    p = Problem(x, W, None, {}, {"exact": (0.5, 0.75)}, (0.0, 0.0, 1.0), levels, EPS)
-    own = elimination._trace(p, step)
-    p = p._replace(rows={"spikes": own["spikes"]})
-    assert elimination._ties(p, step, {}) == {compare}
-    # Decays that are not exact in float32 leave it open.
-    p = p._replace(x=x / 3, levels=levels | {"threshold": 2 / 3})
-    assert elimination._ties(p, step, {}) == set()
-    exact = {"mem": own["states"][1:] == 2.0}
-    assert exact["mem"].any() and elimination._ties(p, step, exact) == {compare}
 
 
 def test_no_convention_is_searched_twice():
     p = problem(*layer(1)[:3], {})
     codes = elimination._product(p)
     assert len(codes) == len(np.unique(codes, axis=0)) > 100_000
-    only = elimination._product(p._replace(decays={"exact": DECAYS["exact"]}))
+    only = elimination._product(p._replace(decays={"exact": p.decays["exact"]}))
     assert set(only[:, 0].tolist()) == {0}
     gains = list(elimination.AXES).index("gain")
     euler = codes[codes[:, 0] == 1]

@@ -14,7 +14,7 @@ import pytest
 
 import refsnn
 from refsnn import conventions
-from refsnn.oracle import check, files, identify
+from refsnn.oracle import check, files, identify, stored
 from refsnn.oracle.files import read, read_recording, write, write_probes
 
 VECTORS = check.vectors()
@@ -34,7 +34,11 @@ def told(folder):
 
 def test_there_is_one_file_for_each_vector(folder, told):
     assert sorted(os.listdir(folder)) == sorted(
-        [f"{name}.npz" for name in VECTORS] + ["vectors.json"])
+        [f"{name}.{kind}" for name in VECTORS for kind in ("json", "npz")]
+        + ["README.md", "schema.json", "vectors.json"])
+    for path in folder.iterdir():
+        if path.suffix != ".npz" and path.name != "vectors.json":
+            assert path.read_bytes() == (stored.FOLDER / path.name).read_bytes()
     assert list(told["vectors"]) == list(VECTORS)
     assert os.listdir(folder.parent) == ["new"]
 
@@ -60,11 +64,21 @@ def test_a_file_holds_the_vector_uncompressed(folder, told, name):
             assert (arrays[f"in.{key}"] == value).all()
             assert arrays[f"in.{key}"].dtype.kind in "fi"
         for k, mutant in enumerate(vector.mutants):
-            assert row["mutants"][k] == {"name": mutant.name, "seen": mutant.seen,
+            assert row["mutants"][k] == {"id": mutant.id, "name": mutant.name,
+                                         "seen": mutant.seen,
                                          "outputs": list(mutant.outputs)}
             for key, value in mutant.outputs.items():
                 assert (arrays[f"mutant{k}.{key}"] == value).all()
     assert row["text"] == vector.text and row["exact"] == vector.exact
+    assert row["idle"].keys() == vector.idle.keys()
+    for key, (mask, reason) in vector.idle.items():
+        assert row["idle"][key] == {"reason": reason, "entries": [
+            k for k in range(mask.size) if mask.ravel()[k]]}
+
+
+def test_the_description_is_text_of_many_lines(folder):
+    text = (folder / "vectors.json").read_text(encoding="ascii")
+    assert text.startswith('{\n "refsnn": "') and text.endswith("\n}\n")
 
 
 def test_the_description_names_versions(told):
@@ -156,13 +170,18 @@ def test_an_empty_folder_is_filled(tmp_path, monkeypatch, place):
         write_probes(place)
 
 
+def test_a_new_folder_may_have_a_name_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert write_probes("new") == 4 and len(os.listdir("new")) == 5
+
+
 def test_a_folder_that_is_filled_meanwhile_keeps_its_files(tmp_path, monkeypatch):
-    def vectors():
+    def load():
         (tmp_path / "there" / "mine").write_text("mine")
         return {"bptt": VECTORS["bptt"]}
 
     os.mkdir(tmp_path / "there")
-    monkeypatch.setattr(check, "vectors", vectors)
+    monkeypatch.setattr(stored, "load", load)
     with pytest.raises(ValueError, match="there has been filled meanwhile"):
         write(str(tmp_path / "there"))
     assert os.listdir(tmp_path / "there") == ["mine"]
@@ -185,12 +204,12 @@ def test_an_interrupted_move_leaves_an_empty_folder(tmp_path, monkeypatch):
 
 
 def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(check, "vectors", lambda: {"bptt": VECTORS["bptt"]})
+    monkeypatch.setattr(stored, "load", lambda: {"bptt": VECTORS["bptt"]})
 
     def dump(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(json, "dump", dump)
+    monkeypatch.setattr(json, "dumps", dump)
     for function in (write, write_probes):
         with pytest.raises(KeyboardInterrupt):
             function(str(tmp_path / "new"))
@@ -203,12 +222,12 @@ def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_appears_meanwhile_is_kept(tmp_path, monkeypatch):
-    def vectors():
+    def load():
         os.mkdir(tmp_path / "new")
         (tmp_path / "new" / "mine").write_text("mine")
         return {"bptt": VECTORS["bptt"]}
 
-    monkeypatch.setattr(check, "vectors", vectors)
+    monkeypatch.setattr(stored, "load", load)
     with pytest.raises(ValueError, match="new has been filled meanwhile"):
         write(str(tmp_path / "new") + "/")
     assert os.listdir(tmp_path) == ["new"] and os.listdir(tmp_path / "new") == ["mine"]
@@ -248,6 +267,27 @@ def test_arrays_are_read_as_they_are(tmp_path, compressed):
     for key, value in arrays.items():
         assert found[key].dtype == value.dtype and found[key].shape == value.shape
         assert (found[key] == value).all()
+
+
+def test_largest_arrays_are_read(tmp_path, monkeypatch):
+    a = np.arange(3.0).reshape((3,) + 7 * (1,))
+    path = packed(tmp_path / "a.npz", [("a.npy", raw(a, (2, 0)))])
+    assert np.array_equal(read(path)["a"], a)
+    many = packed(tmp_path / "many.npz", [(f"{k}.npy", raw(a)) for k in range(1000)])
+    assert len(read(many)) == 1000
+    np.savez_compressed(tmp_path / "zeros.npz", a=np.zeros(5000))
+    monkeypatch.setattr(files, "BYTES", 128 + 40_000)
+    assert read(str(tmp_path / "zeros.npz"))["a"].shape == (5000,)
+
+
+def test_errors_without_a_text_are_named_by_their_kind(tmp_path, monkeypatch):
+    def fail(file):
+        raise EOFError
+
+    path = packed(tmp_path / "a.npz", [("a.npy", raw(np.zeros(2)))])
+    monkeypatch.setattr(np.lib.format, "read_magic", fail)
+    with pytest.raises(ValueError, match="a.npz: 'a.npy' EOFError$"):
+        read(path)
 
 
 @pytest.mark.parametrize("entries, match", [
@@ -315,6 +355,37 @@ def test_what_unpacks_to_too_much_is_refused_unread(tmp_path, monkeypatch):
         read(str(tmp_path / "bomb.npz"))
 
 
+def test_sizes_that_no_compression_reaches_are_refused_unread(tmp_path):
+    with zipfile.ZipFile(tmp_path / "false.npz", "w") as archive:
+        archive.writestr("a.npy", claiming((10 ** 7,), "|u1"))
+        archive.filelist[0].file_size = 128 + 10 ** 7
+    size = (tmp_path / "false.npz").stat().st_size
+    with pytest.raises(ValueError, match="holds 1 arrays of 10000128 bytes: must be 1 "
+                       f"to 1000, {1032 * size} bytes at most"):
+        read(str(tmp_path / "false.npz"))
+
+
+def test_long_lists_of_entries_are_refused_unread(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", a=0, b=1)
+    entry = 46 + len("a.npy")
+    monkeypatch.setattr(files, "DIRECTORY", 2 * entry)
+    assert len(read(str(tmp_path / "a.npz"))) == 2
+    monkeypatch.setattr(files, "DIRECTORY", 2 * entry - 1)
+    with pytest.raises(ValueError, match="lists its arrays in 102 bytes: must be 101 "
+                       "bytes at most"):
+        read(str(tmp_path / "a.npz"))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.comment = b"more"
+    with pytest.raises(ValueError, match="is broken or not an npz file: the last rec"):
+        read(str(tmp_path / "a.npz"))
+
+
+def test_headers_of_python_2_are_read_without_a_warning(tmp_path):
+    data = raw(np.arange(3.0)).replace(b"(3,), } ", b"(3L,), }")
+    path = packed(tmp_path / "a.npz", [("a.npy", data)])
+    assert read(path)["a"].tolist() == [0, 1, 2]
+
+
 # ---- probes and recordings
 
 def test_probes_are_recordings_without_an_answer(tmp_path):
@@ -362,6 +433,12 @@ def test_a_recording_is_read_as_it_is(tmp_path):
     assert set(options) == {"tau_syn", "tau_mem", "dt", "threshold", "gradients",
                             "dspikes", "surrogate", "leak", "floor"}
     assert all(type(options[key]) in (int, float) for key in ("tau_mem", "threshold"))
+    decays = saved(tmp_path / "b.npz", alpha=np.array(0.5), beta=np.array(0.25),
+                   **dict.fromkeys(("tau_syn", "tau_mem", "dt")), dW=np.ones((4, 3)),
+                   dspikes=np.ones((9, 2, 4)), surrogate=np.array("b" * 100))
+    options_of_b = read_recording(decays)[1]
+    assert [options_of_b[key] for key in ("alpha", "beta", "surrogate")] == [
+        0.5, 0.25, "b" * 100]
     report = identify.identify(x, W, rows, None, **{
         key: options[key] for key in ("tau_syn", "tau_mem", "dt", "threshold")})
     assert report.members[0].preset == "norse"

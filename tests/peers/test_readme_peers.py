@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from refsnn import __main__ as command
+from refsnn.oracle import diagnose, random_networks
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -36,9 +37,17 @@ def example(folder, monkeypatch):
     return found[0]
 
 
+def function(source):
+    names = {}
+    exec(compile(source, "README.md", "exec"), names)
+    return names["mine"]
+
+
 def checked(source, capsys):
-    with np.errstate(all="ignore"):
-        exec(compile(source, "README.md", "exec"), {"__name__": "mine"})
+    arrays = np.load("vectors/bptt.npz")
+    found = function(source)({key[3:]: arrays[key] for key in arrays
+                              if key.startswith("in.")})
+    np.savez("results.npz", **{f"bptt.{key}": value for key, value in found.items()})
     capsys.readouterr()
     return command.main(["check", "results.npz"]), capsys.readouterr().out
 
@@ -59,3 +68,13 @@ def test_what_is_wrong_in_it_is_named(example, capsys, old, new, words):
     assert example.count(old) == 1
     status, told = checked(example.replace(old, new), capsys)
     assert status == 1 and words in told, told
+
+
+def test_the_function_is_diagnosed(example):
+    wrong = example.replace('p["threshold"] * S)', 'p["threshold"] * S.detach())')
+    assert wrong != example
+    for source, side, terms in ((example, "right", ()),
+                                (wrong, "backward", ("reset",))):
+        assert diagnose.diagnose(function(source))[:2] == (side, terms)
+    with pytest.raises(AssertionError, match="bptt is wrong for the smallest network"):
+        random_networks.check_gradient("bptt", function(wrong))

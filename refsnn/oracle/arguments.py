@@ -1,0 +1,95 @@
+# refsnn 0.1.0 | oracle/arguments.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This module checks the arguments of `identify`."""
+
+import numpy as np
+
+from refsnn import conventions
+from refsnn.oracle import fitting
+
+__all__ = []
+
+QUANTITIES = ("syn", "mem", "spikes")       # in causal order
+SINGLE = float(np.finfo(np.float32).eps)
+
+
+def _turned(x, W, recording):
+    """Refuse weights that would fit if they were transposed, and say so."""
+    try:
+        n, m = np.shape(next(iter(recording.values())))[-1], np.shape(x)[-1]
+        turned = n != m and np.shape(W) == (m, n)
+    except (AttributeError, IndexError, StopIteration, TypeError, ValueError):
+        return              # one of them is refused by its name elsewhere
+    if turned:
+        raise ValueError(f"W is {(m, n)} and seems to be transposed: must be (n, m), "
+                         f"{(n, m)}")
+
+
+def _recorded(recording, shape):
+    """Return the recorded arrays and their precision."""
+    if not isinstance(recording, dict) or not recording \
+            or set(recording) - set(QUANTITIES):
+        shown = " ".join(repr(recording).split())
+        raise ValueError(f"recording is {shown:.60}: must be a dict with some of "
+                         f"{QUANTITIES}")
+    rows, eps = {}, 0.0
+    for name in [key for key in QUANTITIES if key in recording]:
+        limits = " in [0, inf)" * (name == "spikes")
+        rows[name], = conventions._arrays(f"recording[{name!r}] {shape}{limits}",
+                                          recording[name], dtype=float)
+        if name != "spikes" or len(recording) == 1:
+            eps = max(eps, _precision(recording[name], f"recording[{name!r}]",
+                                      name == "spikes"))
+    return rows, eps
+
+
+def _precision(values, name="gradients", counts=False):
+    """Return the rounding error of the dtype of an array; 2^-52 if integer."""
+    dtype = np.asarray(values).dtype
+    if dtype == np.float16 and not counts:
+        raise ValueError(f"{name} is of dtype float16: must be float32 or float64")
+    return SINGLE if dtype in (np.float16, np.float32) else 2.0 ** -52
+
+
+def _decays(tau_syn, tau_mem, dt, alpha, beta):
+    """Return the decay factors for each choice of "decay", and time constants."""
+    if alpha is None and beta is None:
+        tau_syn, tau_mem, dt = conventions._arrays(
+            "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",
+            tau_syn, tau_mem, dt)
+        decays = {"exact": tuple(float(np.exp(-dt / t)) for t in (tau_syn, tau_mem))}
+        if min(tau_syn, tau_mem) >= dt:         # otherwise, 1 - dt/tau is below 0
+            decays["euler"] = 1 - dt / tau_syn, 1 - dt / tau_mem
+        return decays, (tau_syn, tau_mem, dt)
+    if tau_syn is not None or tau_mem is not None:
+        raise ValueError("alpha and beta are given: tau_syn and tau_mem must be None")
+    decays = conventions._arrays("alpha () in [0, 1), beta () in [0, 1)", alpha, beta)
+    return {"exact": tuple(map(float, decays))}, (*(
+        -1 / float(np.log(d)) if d else 0.0 for d in decays), 1.0)
+
+
+def _gradient(gradients, dspikes, surrogate, shape, weights):
+    """Return the gradient, the derivative, the surrogate and the precision."""
+    if dspikes is None:
+        raise ValueError("gradients are given without dspikes: dspikes and surrogate "
+                         "must be given, or dspikes alone")
+    eps = _precision(gradients)
+    gradients, dspikes = conventions._arrays(
+        f"gradients {weights}, dspikes {shape}", gradients, dspikes, dtype=float)
+    if not gradients.any():
+        raise ValueError("gradients are 0 throughout: must be alive")
+    name, steepness = None, surrogate
+    if callable(surrogate):
+        name, steepness = (lambda v: np.asarray(surrogate(v)[1], float)), None
+    elif isinstance(surrogate, str):
+        name, _, steepness = surrogate.partition(":")
+        if name not in fitting.BUMPS:
+            raise ValueError(f"surrogate is {surrogate!r:.60}: must be a callable, a "
+                             f"steepness or one of {sorted(fitting.BUMPS)}")
+    if steepness in (None, ""):
+        return gradients, dspikes, (name, None), eps
+    try:
+        steepness = float(steepness)
+    except (TypeError, ValueError):
+        steepness = np.nan
+    return gradients, dspikes, (name, *conventions._arrays(
+        "surrogate () in (0, inf)", steepness)), eps

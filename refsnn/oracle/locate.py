@@ -1,0 +1,358 @@
+# refsnn 0.1.0 | oracle/locate.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This module says where and how a wrong array differs from the right array.
+
+`locate` knows no list of mistakes.  It reports which entries are wrong,
+and tests three kinds of explanation.  A change of the axes, perhaps with a
+factor, may map the right array to the wrong array.  A factor may map the
+right values of the wrong entries to the wrong values.  Or all errors may
+be as small as those of rounding to a dtype.  An explanation is reported
+only if it holds for every entry, and if the array has enough distinct
+entries to contradict a false explanation.  A single number thus has no
+explanation, because every number is a multiple of every other number.
+"""
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Place", "holds", "locate"]
+
+DTYPES = {      # significant bits, exponent of the smallest step, largest error in ulps
+    "bfloat16": (8, -133, 8), "float16": (11, -24, 8), "float32": (24, -149, 64)}
+STEPS = 3       # largest shift
+
+
+class Place(NamedTuple):
+    """Hold where and how a wrong array differs from the right array."""
+    share: float        # share of wrong entries
+    step: int | None    # first wrong time step, or last one of an adjoint
+    blocks: dict        # axis: wrong indices, for axes where others are right;
+    #                     "diagonal": whether the wrong entries lie on the diagonal
+    change: str         # "transposed", "one step late" and the like, or ""
+    factor: float | None    # factor on the right values, or None
+    names: tuple        # simple expressions of the factor, such as "1/2" or "B"
+    dtypes: tuple       # dtypes whose rounding has the size of the error
+    text: str           # all this as one sentence
+
+
+def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None):
+    """Say where and how a wrong array differs from the right array.
+
+    >>> right = np.arange(6.0).reshape(2, 3)
+    >>> locate(right / 2, right, axes=("row", "column")).names
+    ('1/2',)
+    >>> locate(right + np.eye(2, 3), right, axes=("row", "column")).blocks
+    {'column': (0, 1)}
+
+    Parameters
+    ----------
+    found, right : array
+        Wrong and right array, perhaps of different shapes.
+    rtol : float
+        Tolerance, relative to the largest right entry.
+    axes : tuple of str
+        Names of the axes of `right`, such as ("step", "sample", "neuron").
+        The name "step" marks time.
+    backward : bool
+        Whether the array is computed backward in time.
+    sizes : dict, optional
+        Numbers that may occur in a factor, such as {"B": 3, "gain": 0.2}.
+
+    Returns
+    -------
+    Place
+        Place of the difference.  If the shapes differ, all entries are wrong.
+    """
+    found, right = (np.asarray(a, float) for a in (found, right))
+    if len(axes) not in (0, right.ndim):
+        raise ValueError(f"axes is {axes!r}: must name the {right.ndim} axes of right")
+    axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))
+    with np.errstate(all="ignore"):
+        if found.shape != right.shape:
+            change, factor = _change(found, right, rtol, axes)
+            names = _names(factor, sizes or {}, rtol)
+            told = _explained(change, factor, names)
+            return Place(1.0, None, {}, change, factor, names, (), (
+                f"is of shape {found.shape}: must be {right.shape}{told}"))
+        return _located(found, right, rtol, axes, backward, sizes or {})
+
+
+def _located(found, right, rtol, axes, backward, sizes):
+    """Return the place of the difference between arrays of equal shape."""
+    gap = np.abs(found - right)
+    bad = ~(gap <= rtol * np.abs(right).max(initial=0))
+    if not bad.any():
+        return Place(0.0, None, {}, "", None, (), (), _within(rtol))
+    step, blocks = _blocks(bad, right != 0, axes, backward)
+    every, change, factor, dtypes = not np.any(right[~bad]), "", None, ()
+    if np.isfinite(found).all():
+        factor = _factor(found, right, rtol)
+        if factor is None:
+            factor = _factor(found[bad], right[bad], rtol)
+        dtypes = () if factor is not None else _rounding(found, right)
+        if factor is None and not dtypes:
+            change, factor = _change(found, right, rtol, axes)
+    names = _names(factor, sizes, rtol)
+    where = "" if change else _where(step, blocks, backward)
+    told = _explained(change, factor, names, every)
+    if dtypes:
+        told = f"; the error has the size of rounding to {' or '.join(dtypes)}"
+    if not told:
+        at = np.unravel_index(np.where(bad, gap, 0).argmax(), gap.shape)
+        told = (f"{f'; most at {tuple(map(int, at))}' * bool(at)}: yours "
+                f"{found[at]:.9g}, right {right[at]:.9g}")
+    count = f"{int(bad.sum())} of {bad.size} entries differ" if bad.ndim else "differs"
+    more = f" by more than {rtol:g} of the largest" * bool(rtol)
+    return Place(float(bad.mean()), step, blocks, change, factor, names, dtypes,
+                 f"{count}{more}{where}{told}")
+
+
+def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
+    """Return whether a place also describes the difference of other arrays.
+
+    >>> right = np.arange(6.0).reshape(2, 3)
+    >>> place = locate(right / 2, right)
+    >>> holds(place, np.float64(2), np.float64(4))
+    True
+    >>> holds(place, np.float64(3), np.float64(4))
+    False
+
+    The other arrays may be too small to have an explanation of their own.
+
+    Parameters
+    ----------
+    place : Place
+        As returned by `locate`.
+    found, right, rtol, axes, sizes
+        As for `locate`.
+
+    Returns
+    -------
+    bool
+        True if the arrays differ, only within the blocks of `place`, and if
+        its explanation holds.  A factor must have a name in common with
+        that of `place`, or any value if that of `place` has no name.  If
+        `place` has no explanation, no factor must explain the difference.
+    """
+    found, right = (np.asarray(a, float) for a in (found, right))
+    axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))
+    with np.errstate(all="ignore"):
+        if found.shape == right.shape:
+            gap = np.abs(found - right)
+            top = np.abs(right).max(initial=0)
+            bad = ~(gap <= rtol * top)
+            if not bad.any() or not _within_blocks(place.blocks, bad, axes):
+                return False
+            if place.dtypes:
+                return bool(gap.max() <= max(map(_largest, place.dtypes)) * top)
+        elif not place.change:
+            return place.factor is None and not place.dtypes
+        if not place.change and place.factor is None:
+            return _factor(found[bad], right[bad], rtol) is None
+        factors = [_factor(found[bad], right[bad], rtol, True)] if not place.change \
+            else [_factor(found[mask], changed[mask], rtol, True)
+                  for words, changed, mask in _changes(right, found.shape, axes)
+                  if words == place.change]
+        if place.factor is None:
+            return 1.0 in factors
+        return any(k is not None and (k != 0) == (place.factor != 0) and (
+            not place.names or set(place.names) & set(_names(k, sizes or {}, rtol)))
+            for k in factors)
+
+
+def _within(rtol):
+    return f"to {rtol:g} of the largest entry" if rtol else "exact"
+
+
+# ---- where
+
+def _blocks(bad, live, axes, backward):
+    """Return the wrong step, and the wrong indices of axes with right entries.
+    Right entries that are 0 show nothing; the others are `live`."""
+    step, blocks = None, {}
+    for i, axis in enumerate(axes):
+        others = tuple(j for j in range(bad.ndim) if j != i)
+        wrong = bad.any(axis=others)
+        at = tuple(np.flatnonzero(wrong).tolist())
+        if axis == "step":
+            step = at[-1 if backward else 0]
+        elif np.any(live.any(axis=others) & ~wrong):
+            blocks[axis] = at
+    if axes == ("row", "column") and len(bad) == bad.shape[1] and not blocks:
+        for diagonal in (True, False):
+            other = np.eye(len(bad)) != diagonal
+            if not (bad & other).any() and (live & other).any():
+                blocks["diagonal"] = diagonal
+    return step, blocks
+
+
+def _where(step, blocks, backward):
+    """Return the text about the wrong step and the wrong indices."""
+    told = "" if step is None else f", {'last' if backward else 'first'} at step {step}"
+    only = [f"{axis} = {', '.join(map(str, at[:4]))}{', ...' * (len(at) > 4)}"
+            for axis, at in blocks.items() if axis != "diagonal"]
+    told += f", only where {' and '.join(only)}" * bool(only)
+    if "diagonal" in blocks:
+        told += f", only {'on' if blocks['diagonal'] else 'off'} the diagonal"
+    return told
+
+
+def _within_blocks(blocks, bad, axes):
+    """Return whether all wrong entries lie within the blocks of a place."""
+    for axis, at in blocks.items():
+        if axis == "diagonal":
+            if (bad & (np.eye(*bad.shape) != at)).any():
+                return False
+        elif not set(np.nonzero(bad)[axes.index(axis)].tolist()) <= set(at):
+            return False
+    return True
+
+
+# ---- why
+
+def _telling(values, rtol):
+    """Return whether a false explanation of values, not all 0, would show: at
+    least three sizes differ clearly, or eight values are 0 and eight are not."""
+    size = np.abs(values[values != 0])
+    unit = 100 * max(rtol, 1e-9) * size.max()
+    levels = np.unique(np.round(size[size > 10 * unit] / unit))
+    return len(levels) > 2 or min(len(size), values.size - len(size)) > 7
+
+
+def _factor(found, right, rtol, sure=False):
+    """Return the factor that maps all right values to the values found, if any.
+    The values must be telling, unless it is `sure` that a factor is sought."""
+    rtol = max(rtol, 1e-9)
+    if not np.any(right) or not (sure or _telling(right, rtol)):
+        return None
+    k = float(np.vdot(found, right) / np.vdot(right, right))
+    k = 1.0 if abs(k - 1) <= rtol else k
+    gap = np.abs(found - k * right)
+    return k if np.all(gap <= rtol * np.abs(k * right).max()) else None
+
+
+def _names(factor, sizes, rtol):
+    """Return simple expressions that equal a factor."""
+    if not factor:
+        return ()
+    known = {f"{p}/{q}" if q > 1 else str(p): p / q
+             for p in range(1, 5) for q in range(1, 5) if math.gcd(p, q) == 1}
+    for name, value in sizes.items():
+        if value not in (0, 1):
+            known[name] = value
+            known[f"1/({name})" if " " in name else f"1/{name}"] = 1 / value
+    whole = [name for name, value in sizes.items() if type(value) is int and value > 1]
+    for some in (*itertools.combinations(whole, 2), *itertools.combinations(whole, 3)):
+        size = math.prod(sizes[name] for name in some)
+        known |= {" ".join(some): size, f"1/({' '.join(some)})": 1 / size,
+                  f"2/({' '.join(some)})": 2 / size}
+    return tuple("-" * (factor < 0) + name for name, value in known.items()
+                 if abs(abs(factor) - value) <= 2 * max(rtol, 1e-9) * abs(value))
+
+
+def _change(found, right, rtol, axes):
+    """Return the change of the axes that explains an array, and its factor."""
+    best = "", None
+    for words, changed, mask in _changes(right, found.shape, axes):
+        factor = _factor(found[mask], changed[mask], rtol)
+        if factor == 1:
+            return words, None
+        if factor and not best[0]:
+            best = words, factor
+    return best
+
+
+def _changes(right, shape, axes):
+    """Yield changes of an array: words, the changed array of this shape, and a
+    mask of the entries that the change determines."""
+    every = np.ones(shape, bool)
+    if math.prod(shape) != right.size or right.ndim > 4:
+        return
+    for order in itertools.permutations(range(right.ndim)):
+        words = f"with its axes in the order {order}"
+        if order == tuple(range(right.ndim))[::-1]:
+            words = "transposed" if right.ndim == 2 else "with its axes reversed"
+        elif order == (1, 0, 2) and axes[0] == "step":
+            words = "batch before time"
+        plain = order == tuple(range(right.ndim))
+        changed = right.transpose(order)
+        if changed.shape == shape:
+            if not plain:
+                yield words, changed, every
+        else:
+            cast = "flattened" if len(shape) == 1 else "reshaped"
+            yield cast if plain else f"{words}, {cast}", changed.reshape(shape), every
+    if right.shape == shape:
+        yield from _moved(right, axes)
+
+
+def _moved(right, axes):
+    """Yield an array reversed along each axis, and shifted by some steps."""
+    every = np.ones(right.shape, bool)
+    for i, axis in enumerate(axes):
+        yield ("time reversed" if axis == "step" else f"reversed along {axis}",
+               np.flip(right, i), every)
+    if "step" not in axes:
+        return
+    i = axes.index("step")
+    for k in range(1, min(STEPS, right.shape[i] // 4) + 1):
+        for shift, side in ((k, "late"), (-k, "early")):
+            rolled = np.roll(right, shift, i)
+            at = np.arange(right.shape[i]).reshape([-1 if j == i else 1
+                                                    for j in range(right.ndim)])
+            known = (at >= k if shift > 0 else at < right.shape[i] - k) & every
+            words = f"{'one step' if k == 1 else f'{k} steps'} {side}"
+            yield words, np.where(known, rolled, 0), every
+            yield f"{words}, wrapped around", rolled, every
+            yield f"{words}, apart from steps without counterpart", rolled, known
+
+
+def _largest(dtype):
+    """Return the largest error that rounding to a dtype explains."""
+    bits, _, most = DTYPES[dtype]
+    return most * 2.0 ** -bits
+
+
+def _rounded(values, dtype, fewer=0):
+    """Round values to the significant bits of a dtype, or to `fewer` bits."""
+    bits, least, _ = DTYPES[dtype]
+    unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
+    return np.round(values / unit) * unit
+
+
+def _rounding(found, right):
+    """Return the dtypes whose rounding explains all errors."""
+    right, error = right.ravel(), (found - right).ravel()
+    found, signs = found[found != 0], np.sign(error[error != 0])
+    size, likely = np.linalg.norm(error), []
+    mixed = (len(signs) > 7 and abs(signs.mean()) < 0.6
+             and abs(error @ right) < 0.7 * size * np.linalg.norm(right))
+    for dtype in DTYPES:
+        if np.abs(error).max() > _largest(dtype) * np.abs(right).max():
+            continue
+        own = np.linalg.norm(_rounded(right, dtype) - right)
+        if len(found) > 2 and own and np.all(_rounded(found, dtype) == found) \
+                and np.mean(_rounded(found, dtype, 3) != found) > 0.5:
+            return dtype,       # all values, but few simpler ones, are of this dtype
+        if mixed and own / 8 <= size <= own * DTYPES[dtype][2]:
+            likely.append(dtype)
+    return tuple(likely)
+
+
+def _explained(change, factor, names, every=True):
+    """Return the text of an explanation."""
+    if not change and factor is None:
+        return ""
+    if factor == 0:
+        return "; the wrong entries are 0"
+    if not change and not every:
+        told = "; the wrong entries equal the right ones"
+    else:
+        told = "; equals the right output" + f" {change}" * bool(change)
+    if factor is None:
+        return told
+    shown = f"{factor:.6g}"
+    also = [name for name in names if name != shown][:4]
+    return f"{told} times {shown}" + f" ({', '.join(also)})" * bool(also)

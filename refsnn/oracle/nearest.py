@@ -1,0 +1,121 @@
+# refsnn 0.1.0 | oracle/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module reports on recordings that no convention fits.
+
+The report gives constants that were refitted by least squares, if they
+explain the recording.  The nearest convention is the one with the largest
+step
+
+    t = first row that contradicts the convention                     (1)
+
+It is given only if refitted constants explain the recording, if it
+reproduces at least 12 nonzero entries before row t, or if the error of
+each recorded quantity is below half of its deviation from its mean.
+White noise and recordings that explode have no nearest convention.
+
+Derivation.  Tolerances are those of `elimination`.
+Approximate.  The presets and 24 of the conventions that `elimination`
+    dropped last are compared.
+Cost.   If V is given or W is square, each transposition costs one search.
+Departures.  Transposed weights that fit are reported, but are no member.
+"""
+
+import numpy as np
+
+from refsnn import conventions
+from refsnn.oracle import elimination, fitting
+from refsnn.oracle.report import Report, _described, _difference, _parting, _title
+
+__all__ = []
+
+COMPARED = 24           # conventions that were dropped last
+MATCHED = 12            # entries, or
+CLOSE = 0.5             # relative error, of the nearest convention
+
+
+def _nothing(problem, codes, parted, presets):
+    """Return the report on a recording that follows no convention."""
+    lines = ["no convention fits"]
+    fit = fitting._constants(problem)
+    nearest, parting = _nearest(problem, codes, parted, presets, fit is not None)
+    if nearest is not None:
+        lines.append(_difference(nearest, parting))
+    if fit is not None:
+        lines.append(
+            "with refitted constants (a least-squares fit, not a recognition): alpha "
+            f"{fit.alpha:.6g}, beta {fit.beta:.6g}, gain {fit.gain:.6g}, rest "
+            f"{fit.rest:.3g}, reset {fit.step.reset}; "
+            + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %"))
+    lines += _transposed(problem, presets)
+    return Report([], {}, nearest, parting, tuple(lines), fit=fit)
+
+
+def _nearest(problem, codes, parted, presets, fitted):
+    """Return the nearest candidate and its first difference, or (None, None)."""
+    last = codes[parted == parted.max()]
+    order = np.argsort(elimination._distance(last, presets.values()), kind="stable")
+    found = []
+    for step in [step for step in presets.values() if step.decay in problem.decays] \
+            + elimination._steps(last[order[:COMPARED]]):
+        run = elimination._trace(problem, step)
+        parting, matched = _first(problem, step, run)
+        error = _error(problem, run)
+        if parting and (matched >= MATCHED and parting.step > 1
+                        or error < (np.inf if fitted else CLOSE)):
+            found.append((-parting.step, error, step, parting))
+    if not found:
+        return None, None
+    _, _, step, parting = min(found, key=lambda row: row[:2])              # (1)
+    return _described(step, presets, elimination.AXES), parting
+
+
+def _first(problem, step, run):
+    """Return the first difference or None, and the number of nonzero entries
+    before it."""
+    slack, wrong, alive = elimination._slack(problem), {}, {}
+    for name, row in problem.rows.items():
+        limit = 0 if name == "spikes" else slack[name][:, None, None]
+        alive[name] = np.abs(row) > limit
+        wrong[name] = ~(np.abs(run[name] - row) <= limit)
+    if "spikes" in wrong:       # near the threshold, both answers are accepted
+        at, _, _ = conventions._rows(step, len(problem.x) + 1)
+        low, high = elimination._bounds(
+            step.spikes, run["states"][at], problem.levels["threshold"],
+            slack["mem"][:, None, None])
+        live = ~(run["held"][at] & step.mute)
+        wrong["spikes"] = ~((low * live <= problem.rows["spikes"])
+                            & (problem.rows["spikes"] <= high * live))
+    parting = _parting(wrong, problem.rows, run)
+    end = parting.step if parting else None
+    return parting, sum(int(mask[:end].sum()) for mask in alive.values())
+
+
+def _error(problem, run):
+    """Return the largest error of a quantity, relative to its deviation."""
+    errors = []
+    for name, row in problem.rows.items():
+        size = np.abs(row).max() or 1.0
+        error = np.square((run[name] - row) / size).sum()
+        spread = np.square((row - row.mean()) / size).sum()
+        errors.append(np.sqrt(error / spread) if error < np.inf and spread > 0
+                      else np.inf)
+    return float(max(errors))
+
+
+def _transposed(problem, presets):
+    """Return a line on transposed weights that fit, if there are any."""
+    n, m = problem.W.shape
+    for name in ("V", "W", "W and V"):
+        if "V" in name and problem.V is None or "W" in name and n != m:
+            continue
+        other = problem
+        if "V" in name:
+            other = other._replace(V=problem.V.T)
+        if "W" in name:
+            other = other._replace(W=problem.W.T)
+        codes, parted = elimination._search(other)
+        fits = codes[parted == len(problem.x)]
+        if len(fits):
+            names = [_title(preset) for preset, step in presets.items()
+                     if (fits == elimination._codes_of(step)).all(axis=1).any()]
+            return [f"transposed {name} fits: as {' or '.join(names) or 'no preset'}"]
+    return []

@@ -1,0 +1,119 @@
+# refsnn 0.1.0 | oracle/probing.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module makes test inputs that distinguish between LIF conventions.
+
+Some conventions have an effect for special inputs only.  In a tie, the
+membrane potential equals the threshold to the last bit.  Let f1 be 1 or
+1 - alpha, f2 be 1 or alpha, and f3 be the gain.  The probe "ties" contains
+inputs x such that, in floating-point arithmetic,
+
+    f3 (f2 (f1 x)) = threshold                                        (1)
+
+Derivation.  Inputs of twice the threshold reveal multiple spikes per step
+    and the type of reset, and inhibition reveals a floor.  Only gradients
+    reveal a detached reset.  Membrane potentials distinguish a delay of
+    the input from a delay of the output, but spikes do not.
+Exact.  Inputs that fulfil (1) are searched among the 17 floating-point
+    numbers that are nearest to threshold / (f1 f2 f3).
+Cost.   A probe has 13 time steps and at most 40 samples, or one sample for
+    each product of factors.
+Departures.  A tool that rounds differently shows no tie.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import conventions
+
+__all__ = ["Probe", "probes"]
+
+STEPS = 13              # time steps of a probe
+
+
+class Probe(NamedTuple):
+    """Hold a test input x of shape (T, B, 1) for one neuron with weight W."""
+    x: np.ndarray
+    W: np.ndarray
+    shows: str          # conventions that the probe distinguishes
+
+
+def probes(alphas, betas, threshold=1.0, gains=()):
+    """Return test inputs that distinguish between conventions.
+
+    >>> found = probes([0.25], [0.5], 2.0)
+    >>> found["ties"].x[1, :3, 0].tolist()
+    [2.0, 2.6666666666666665, 4.0]
+
+    A probe drives one neuron with weight 1.  The samples of the batch differ
+    in input amplitude.  Rounding destroys ties.  If your tool permits, set the
+    leak to 0, and use decay factors that are exact in binary.
+
+    Parameters
+    ----------
+    alphas, betas : list of float
+        Possible decay factors of current and membrane, in [0, 1).
+    threshold : float
+        Firing threshold of the neuron, above 0.
+    gains : list of float
+        Possible gains of the membrane other than 1 and 1 - beta.
+
+    Returns
+    -------
+    dict
+        A `Probe` for each of "overdrive", "inhibition" and "ties"; the probe
+        "all" combines these three in one batch.
+    """
+    alphas, betas, threshold, gains = conventions._arrays(
+        "alphas (p) in [0, 1), betas (q) in [0, 1), threshold () in [1e-300, 1e300), "
+        "gains (r*)", alphas, betas, threshold, gains, dtype=float)
+    low = min([min(a, 1 - a) * (1 - b) for a in alphas if a for b in betas] + [1.0])
+    sizes = threshold * np.geomspace(0.6, 9 / low, 40)
+    patterns = {
+        "overdrive": ([0, 1, 1, 1, 0, 0, 1], "decays, gains and delays; kind and "
+                      "time of the reset; several spikes a step; refractory steps"),
+        "inhibition": ([0, -1, -1, 0, 1, 1, 1, 0.5], "a floor"),
+        "ties": ([0, 1], "whether u = threshold is a spike")}
+    found = {}
+    for name, (pattern, shows) in patterns.items():
+        size = _ties(alphas, betas, gains, threshold) if name == "ties" else sizes
+        x = np.zeros((STEPS, len(size), 1))
+        x[:len(pattern), :, 0] = np.multiply.outer(pattern, size)
+        found[name] = Probe(x, np.ones((1, 1)), shows)
+    x = np.concatenate([probe.x for probe in found.values()], axis=1)
+    return found | {"all": Probe(x, np.ones((1, 1)), "all of these")}
+
+
+def _ties(alphas, betas, gains, threshold):
+    """Return inputs x that fulfil eq. (1), at most one per product of factors."""
+    found = []
+    for alpha, beta in itertools.product(alphas, betas):
+        for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
+                                            (1.0, 1 - beta, *gains)):
+            if f1 * f2 * f3 > 0:
+                x = threshold / (f1 * f2 * f3)
+                x += np.arange(-8, 9) * np.spacing(x)
+                at = x[f3 * (f2 * (f1 * x)) == threshold]                  # (1)
+                found += at[:1].tolist()
+    return sorted(set(found))
+
+
+def _probing(problem):
+    """Return a function that simulates probes with the constants of a problem.
+
+    Return also None, because no gradient is compared, and the probes.
+    """
+    tau_syn, tau_mem, dt = problem.taus
+    levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
+
+    def simulate(step, x, W):
+        return conventions.recorded(step, conventions.simulate(
+            step, x, W, tau_syn=tau_syn, tau_mem=tau_mem, dt=dt, **levels))
+
+    # Decay factors as in `simulate`, because a rounding error destroys ties.
+    alphas, betas = ([conventions._decay(conventions.Step(decay=decay), "tau",
+                                         np.float64(tau), dt).item()
+                      for decay in problem.decays] for tau in (tau_syn, tau_mem))
+    gains = [gain for beta in betas for gain in (dt / tau_mem, tau_mem * (1 - beta))
+             ] if tau_mem else []
+    return simulate, None, probes(alphas, betas, levels["threshold"], gains)

@@ -1,0 +1,215 @@
+# refsnn 0.1.0 | oracle/stored.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This module reads and writes the stored golden vectors.
+
+The folder `vectors` beside this module holds one JSON file for each golden
+vector.  The README and the JSON schema in the folder describe the format.
+The following command recomputes all golden vectors and replaces the files
+that differ:
+
+    python -m refsnn.oracle.stored
+
+Identifiers never change.  The name of a golden vector is its identifier.
+The identifier of a mistake, such as "bptt/reset-detached", is found by the
+name of the mistake in the stored file.  To reword this name, reword it in
+the file, too.  A new mistake gets an identifier that is derived from its
+name, and that may be shortened in the file until it is published.
+"""
+
+import json
+import pathlib
+import re
+
+import numpy as np
+
+from refsnn.oracle.vector import Mutant, Vector
+
+__all__ = ["load", "names", "write"]
+
+FOLDER = pathlib.Path(__file__).with_name("vectors")
+FORMAT = 1
+UNIT = 2.0 ** -30       # its multiples below 2**20 are computed without rounding
+
+
+def names(folder=FOLDER):
+    """Return the names of the stored golden vectors.
+
+    >>> names()[:3]
+    ['binning', 'bptt', 'bptt_detached']
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the stored files.
+
+    Returns
+    -------
+    list of str
+        Names in alphabetical order.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"folder is {str(folder)!r}: must be a folder that exists")
+    return sorted(path.stem for path in folder.glob("*.json") if path.stem != "schema")
+
+
+def load(chosen=None):
+    """Read stored golden vectors.
+
+    >>> vector = load(["bptt"])["bptt"]
+    >>> vector.inputs["x"].shape, vector.mutants[0].id
+    ((40, 3, 4), 'bptt/reset-detached')
+
+    Parameters
+    ----------
+    chosen : list of str, optional
+        Names of the golden vectors; by default, all are read.
+
+    Returns
+    -------
+    dict
+        The golden `Vector` for each name.
+    """
+    known = names()
+    for name in chosen or ():
+        if name not in known:
+            raise ValueError(f"{name!r} is not a vector: must be one of {known}")
+    return {name: _vector(_read(FOLDER, name)) for name in (
+        known if chosen is None else chosen)}
+
+
+def _read(folder, name):
+    return json.loads((folder / f"{name}.json").read_bytes())
+
+
+def _vector(contents):
+    """Return the golden vector that the contents of a JSON file describe."""
+    inputs = _arrays(contents["inputs"])
+    idle = {}
+    for name, row in contents["idle"].items():
+        mask = np.zeros(np.size(inputs[name]), bool)
+        mask[row["entries"]] = True
+        idle[name] = mask.reshape(np.shape(inputs[name])), row["reason"]
+    return Vector(
+        contents["id"], contents["text"],
+        {name: a if a.ndim else a.item() for name, a in inputs.items()},
+        _arrays(contents["outputs"]),
+        [Mutant(m["name"], m["seen"], _arrays(m["outputs"]), m["id"])
+         for m in contents["mutants"]], contents["exact"], idle)
+
+
+def _arrays(rows):
+    return {name: np.array(row["data"], row["dtype"]).reshape(row["shape"])[()]
+            for name, row in rows.items()}
+
+
+def write(folder=FOLDER):
+    """Recompute all golden vectors and replace the stored files that differ.
+
+    Numbers may differ by 1e-12 of the largest entry of their array, and those
+    of mistakes by 1e-10, because rounding depends on the machine.  Arrays of
+    multiples of 2**-30 below 2**20, such as spikes and most inputs, are
+    computed without rounding and must be equal.
+
+    >>> write("nowhere")
+    Traceback (most recent call last):
+    ValueError: folder is 'nowhere': must be a folder that exists
+
+    Parameters
+    ----------
+    folder : str or Path
+        As for `names`.
+
+    Returns
+    -------
+    list of str
+        Names of the golden vectors whose files were written.
+    """
+    from refsnn.oracle.registry import REGISTRY
+    path, changed = pathlib.Path(folder), {}
+    known = names(path)
+    lost = sorted(set(known) - set(REGISTRY))
+    if lost:
+        raise ValueError(f"vectors {lost} are stored: must be in the registry, too")
+    for name in REGISTRY:
+        old = _read(path, name) if name in known else None
+        new = _recomputed(name, old)
+        if old is None or _differences(old, new):
+            changed[name] = _text(new)
+    for name, text in changed.items():
+        part = path / f"{name}.part"
+        part.write_bytes(text.encode())
+        part.replace(path / f"{name}.json")
+    return list(changed)
+
+
+def _recomputed(name, old):
+    """Build a golden vector; return its contents with the stored identifiers."""
+    from refsnn.oracle import check
+    vector = check._alive(check._build(name))
+    known = {m["name"]: m["id"] for m in old["mutants"]} if old else {}
+    ids = [known.get(m.name) or _identifier(name, m.name) for m in vector.mutants]
+    lost = sorted(set(known.values()) - set(ids))
+    if lost:
+        raise ValueError(f"mutants {lost} are stored: must have the names of mistakes")
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"identifiers are {ids}: must be unique")
+    return _contents(vector._replace(mutants=[
+        mutant._replace(id=own) for mutant, own in zip(vector.mutants, ids,
+                                                       strict=True)]))
+
+
+def _identifier(name, mistake):
+    """Derive an identifier from the names of a vector and of a mistake."""
+    return f"{name}/" + re.sub("[^a-z0-9]+", "-", mistake.lower()).strip("-")
+
+
+def _contents(vector):
+    """Return the contents of the JSON file of a golden vector."""
+    return {
+        "format": FORMAT, "id": vector.name, "text": vector.text,
+        "exact": vector.exact, "inputs": _rows(vector.inputs),
+        "outputs": _rows(vector.outputs), "idle": _idle(vector),
+        "mutants": [{"id": m.id, "name": m.name, "seen": m.seen,
+                     "outputs": _rows(m.outputs)} for m in vector.mutants]}
+
+
+def _rows(arrays):
+    found = {}
+    for name, array in arrays.items():
+        found[name] = {
+            "dtype": str(np.asarray(array).dtype), "shape": list(np.shape(array)),
+            "data": [int(a) if abs(a) < 2 ** 53 and a == int(a) else a
+                     for a in np.ravel(array).tolist()]}
+    return found
+
+
+def _idle(vector):
+    """Return the positions of idle entries in the data of each input."""
+    return {name: {"reason": reason, "entries": np.flatnonzero(mask).tolist()}
+            for name, (mask, reason) in vector.idle.items()}
+
+
+def _text(contents):
+    """Return a JSON text with all numbers of an array in one line."""
+    text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
+    return re.sub(r'"(data|shape|entries)": \[[^]]*\]',
+                  lambda match: re.sub(r"\s", "", match[0]), text)
+
+
+def _differences(old, new, place=""):
+    """Return the places in which two JSON values differ; see `write`."""
+    if isinstance(new, dict) and isinstance(old, dict) and old.keys() == new.keys():
+        return [where for key in new
+                for where in _differences(old[key], new[key], f"{place}.{key}")]
+    if isinstance(new, list) and isinstance(old, list) and len(old) == len(new):
+        if new and isinstance(new[0], dict):
+            return [where for k in range(len(new))
+                    for where in _differences(old[k], new[k], f"{place}.{k}")]
+        a, b = np.array(old), np.array(new)
+        rtol, largest = 1e-10 if ".mutants" in place else 1e-12, np.abs(b).max(initial=0)
+        exact = largest < 2 ** 20 and not (b % UNIT).any()
+        return [place] * bool(np.any(np.abs(a - b) > (0 if exact else rtol) * largest))
+    return [place] * (old != new)
+
+
+if __name__ == "__main__":
+    print(f"written: {', '.join(write()) or 'nothing, all files are up to date'}")

@@ -1,0 +1,240 @@
+# refsnn 0.1.0 | oracle/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
+"""This module compares a function with `lif` on networks with terms switched off.
+
+`diagnose` infers from the results which term is wrong.  Each input is on in
+one step of one sample.  The column of dW for this input thus holds the
+adjoint of the current, and dx determines the adjoint as well.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import lif, losses, surrogates
+
+__all__ = ["ALL", "FORWARD", "N", "RULES", "T", "TINY", "Run", "Variant", "adjoints",
+           "ask", "back_residuals", "follow", "network", "recorded", "residuals", "same",
+           "variants"]
+
+RTOL = {np.dtype(np.float32): 1e-4}     # of the largest entry; 1e-9 for other dtypes
+FORWARD = ("loss", "spikes", "mem")
+RULES = {"bptt": (*FORWARD, "dW", "dV", "dx"), "rtrl": (*FORWARD, "dW", "dV"),
+         "bptt_detached": (*FORWARD, "dW", "dV", "dx")}
+T, N = 12, 3                # steps and neurons
+TINY = 1e-12                # a threshold without visible reset
+
+
+class Variant(NamedTuple):
+    """Hold the constants of a network; a scale of 0 switches weights off."""
+    alpha: float = 0.7
+    beta: float = 0.8
+    V: float = 1.0              # scale of V
+    threshold: float = 0.7
+    W: float = 1.0              # scale of W
+    gain: float = 0.4
+    steepness: float = 2.0
+    B: int = 2
+    diagonal: bool = False      # whether V is diagonal
+
+    def __str__(self):
+        off = {"alpha = 0": not self.alpha, "beta = 0": not self.beta,
+               "V = 0": not self.V, "threshold = 0": self.threshold == TINY,
+               "no spikes": self.W < 1}
+        return ", ".join(name for name in off if off[name]) or "all terms on"
+
+
+class Run(NamedTuple):
+    """Hold a problem, its right outputs, the outputs found, and the wrong ones."""
+    p: dict
+    right: dict
+    found: dict                 # the right outputs if the result is unusable
+    wrong: frozenset
+    given: dict                 # outputs found, not copied
+    reset: bool                 # whether the gradient passes through the reset
+    broken: tuple = ()          # (output or "", message) if the result is unusable
+    changed: tuple = ()         # inputs that the call changed
+
+
+ALL = Variant()
+
+
+def variants():
+    """Return variants of a network with all combinations of terms switched off."""
+    found = []
+    for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
+        found += [Variant(alpha, beta, *rest) for rest in itertools.product(
+            (1.0, 0.0), (ALL.threshold, TINY))]
+        found.append(Variant(alpha, beta, W=0.02))
+    return found
+
+
+def network(v, seed):
+    """Draw a network in which each neuron spikes and pauses, or none spikes."""
+    size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
+    rng = np.random.default_rng([seed, 20])
+    while True:
+        p = recorded(v._asdict() | {
+            "x": np.eye(T * v.B).reshape(T, v.B, -1),
+            "W": v.W * size * rng.normal(0.3, 1.5, (N, T * v.B)),
+            "V": v.V * size * rng.normal(0, 1.5, (N, N)) * (
+                np.eye(N) if v.diagonal else 1), "target": rng.random((T, v.B, N))})
+        rate = p["spikes"].mean(axis=(0, 1))
+        live = rate.min() > 0.1 and rate.max() < 0.7 if v.W == 1 else not rate.any()
+        if live and np.abs(p["mem"] - v.threshold)[p["mem"] != 0].min() > 1e-3:
+            return p
+
+
+def recorded(p, **changed):
+    """Return the inputs of a changed problem, with the states of its network."""
+    p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
+                                 "threshold", "steepness")} | changed
+    run = follow(p)
+    return p | {"spikes": run.spikes, "mem": run.mem, "syn": run.syn}
+
+
+def follow(p, spikes=None):
+    """Simulate a network, in which the spikes found may drive reset and recurrence."""
+    spikes = None if spikes is None else 1.0 * spikes
+    return lif.simulate(
+        p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
+        threshold=p["threshold"], reset_spikes=spikes, recurrent_spikes=spikes)
+
+
+def slope(p):
+    """Return the surrogate derivative."""
+    return surrogates.fast_sigmoid(p["mem"] - p["threshold"], p["steepness"])[1]
+
+
+def error(p):
+    """Return the derivative of the loss with respect to the spikes."""
+    return losses.square(p["spikes"], p["target"])[1]
+
+
+def _answer(p, rule):
+    """Return the right outputs of a problem."""
+    run = follow(p)
+    back = lif.backward(p["x"], p["W"], p["V"], run, slope(p), error(p), alpha=p["alpha"],
+                        beta=p["beta"], gain=p["gain"], threshold=p["threshold"],
+                        through_reset=rule != "bptt_detached")
+    right = {"loss": np.float64(losses.square(run.spikes, p["target"])[0]),
+             "spikes": run.spikes, "mem": run.mem, "dW": back.dW, "dV": back.dV,
+             "dx": back.dx}
+    return {name: right[name] for name in RULES[rule]}
+
+
+def ask(function, rule, p, own=None):
+    """Call a function with a copy of a problem, and compare its results.
+
+    Parameters
+    ----------
+    function, rule
+        Arguments of `diagnose.diagnose`.
+    p : dict
+        Problem, as returned by `recorded`.
+    own : dict, optional
+        Copy of the problem that is passed to the function.
+
+    Returns
+    -------
+    Run
+    """
+    right, reset = _answer(p, rule), rule != "bptt_detached"
+    own = copied(p) if own is None else own
+
+    def broken(name, why):
+        return Run(p, right, right, frozenset([name] * bool(name)), {}, reset, (name, why))
+
+    try:
+        with np.errstate(all="ignore"):
+            given = function(own)
+            found = given if not isinstance(given, dict) else {
+                name: np.array(value) for name, value in given.items()}
+    except Exception as raised:
+        return broken("", f"raises {type(raised).__name__}: {str(raised):.80}")
+    if not isinstance(found, dict) or not found or not set(found) <= set(right):
+        raise ValueError(f"function returns {found!r:.60}: must be a dict with some of "
+                         f"{tuple(right)}")
+    for name, value in found.items():
+        if value.dtype.kind not in "fiub" or value.dtype == np.float16:
+            return broken(name, f"is of dtype {value.dtype}: must be float32 or float64")
+        if value.shape != right[name].shape and (value.size > 1 or right[name].ndim):
+            return broken(name, f"is of shape {value.shape}: must be {right[name].shape}")
+        if not np.isfinite(value).all():
+            return broken(name, "is not finite")
+        found[name] = value.reshape(right[name].shape)
+    wrong = frozenset(name for name in found if not same(
+        found[name], right[name], _scale(right, name)))
+    return Run(p, right, found, wrong, given, reset, (), tuple(
+        key for key in p if not _kept(own.get(key), p[key])))
+
+
+def copied(p):
+    """Return a copy of a problem."""
+    return {key: np.array(value) if np.ndim(value) else value for key, value in p.items()}
+
+
+def _kept(value, before):
+    """Return whether an input is unchanged; it may have become a tensor."""
+    try:
+        return np.array_equal(np.asarray(value), before)
+    except Exception:
+        return True
+
+
+def _scale(right, name):
+    """Return the size of an output, above 0 for an output of zeros."""
+    others = (1.0,) if name in FORWARD else (right[key] for key in right if key[0] == "d")
+    return max(np.abs(right[name]).max(), *(1e-3 * np.abs(a).max() for a in others))
+
+
+def same(found, right, scale=None):
+    """Return whether two arrays agree to the tolerance of the first one's dtype."""
+    scale = np.abs(right).max(initial=0) if scale is None else scale
+    gap = np.abs(found.astype(float) - right).max(initial=0)
+    return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
+
+
+def residuals(run):
+    """Return, for each term of a simulation, the residual of its equation, (2) or
+    (3) of `lif`, and the term, from the spikes and membranes found."""
+    p, mem = run.p, run.found["mem"]
+    spikes = run.found.get("spikes", mem > p["threshold"])
+    right = p["gain"] * follow(p, spikes).syn[:-1]
+    after = p["beta"] * mem[:-1] - p["threshold"] * spikes[:-1]
+    syn = (mem[1:] - after) / p["gain"]
+    inputs, sent = (p["x"] @ p["W"].T)[:-2], (spikes @ p["V"].T)[:-2]
+    first = mem[1:] - after - right
+    second = syn[1:] - p["alpha"] * syn[:-1] - inputs - sent
+    return {"membrane decay": (first, mem[:-1]), "reset": (first, spikes[:-1]),
+            "gain": (first, right), "current decay": (second, syn[:-1]),
+            "input": (second, inputs), "recurrence": (second, sent)}
+
+
+def adjoints(run):
+    """Return dI[t+1] of the outputs found and of the right ones, (T, B, n)."""
+    if "dx" in run.found:
+        back = np.linalg.pinv(run.p["W"])
+        return [(answer["dx"] @ back).astype(answer["dx"].dtype)
+                for answer in (run.found, run.right)]
+    return [answer["dW"].T.reshape(T, -1, N) for answer in (run.found, run.right)]
+
+
+def back_residuals(run):
+    """Return, for each term of a gradient, the residual of its equation, (7) or (9)
+    of `lif`, and the term, from the adjoints found."""
+    p, (dI, _), psi, q = run.p, adjoints(run), slope(run.p), error(run.p)
+    dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
+    later, sent, reset = dU[1:], dI[2:] @ p["V"], p["threshold"] * run.reset
+    dS = q[2:] + sent - reset * later
+    first = dU[:-1] - p["beta"] * later - psi[2:] * dS
+    right = np.zeros_like(dI)                                   # dU that follows from dI
+    for t in range(T - 1, 0, -1):
+        right[t - 1] = p["beta"] * right[t] + psi[t] * (
+            q[t] + dI[t] @ p["V"] - reset * right[t])
+    right = p["gain"] * right[1:]
+    second = dI[:-1] - p["alpha"] * dI[1:] - right
+    return {"membrane decay": (first, later), "recurrence": (first, psi[2:] * sent),
+            "reset": (first, psi[2:] * later), "surrogate": (first, psi[2:] * dS),
+            "error": (first, psi[2:] * q[2:]), "gain": (second, right),
+            "current decay": (second, dI[1:])}

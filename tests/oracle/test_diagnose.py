@@ -1,0 +1,335 @@
+"""Diagnosis of corrupted loops, of faults between calls, and of unusable results."""
+
+import doctest
+
+import numpy as np
+import pytest
+from corruptions import CHANGES, INVISIBLE, TERMS, corrupted
+from faults import FAULTS, build
+
+from refsnn.oracle import diagnose as module
+from refsnn.oracle.diagnose import diagnose
+from refsnn.oracle.variants import RULES
+
+RIGHT = corrupted()
+UNNAMED = {     # several terms explain the results: no signal at all, or rounding
+    ("forward", "input", "missing"), ("forward", "gain", "missing"),
+    ("forward", "gain", "float16"), ("forward", "gain", "bfloat16"),
+    ("backward", "gain", "missing"), ("backward", "gain", "float16"),
+    ("backward", "gain", "bfloat16"), ("backward", "surrogate", "missing"),
+    ("backward", "error", "missing")}
+
+
+def only(names, function=RIGHT):
+    return lambda p: {name: value for name, value in function(p).items()
+                      if name in names}
+
+
+def test_doctest():
+    assert doctest.testmod(module).failed == 0
+
+
+# ---- right functions
+
+@pytest.mark.parametrize("names", [RULES["bptt"], ("loss", "dW", "dV"), ("spikes",),
+                                   ("mem",), ("dV",), ("dx", "dW"), ("loss",)])
+def test_a_right_function_is_right(names):
+    told = diagnose(only(names))
+    assert told[:3] == ("right", (), ()) and not any(told.variants.values())
+    assert len(told.variants) == 20
+    *first, last = (name for name in RULES["bptt"] if name in names)
+    listed = f"{', '.join(first)} and {last}" if first else last
+    assert told.text == f"{listed} (float64) are right in all variants."
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_float32_is_right(rule):
+    loop = corrupted(detached=rule == "bptt_detached")
+
+    def function(p):
+        found = loop({key: np.asarray(value, np.float32) for key, value in p.items()})
+        return {name: np.asarray(found[name], np.float32) for name in RULES[rule]}
+    assert diagnose(function, rule).side == "right"
+    assert "(float32) are right" in diagnose(function, rule).text
+
+
+def test_each_rule_has_its_own_answer():
+    told = diagnose(RIGHT, "bptt_detached")
+    assert told[:2] == ("backward", ("reset",))
+    assert diagnose(corrupted(detached=True))[:2] == told[:2]
+    assert diagnose(only(RULES["rtrl"]), "rtrl").side == "right"
+
+
+# ---- corrupted terms
+
+def judged(side, term, change, rule="bptt", names=None):
+    loop = only(names or RULES[rule], corrupted(side, term, change,
+                                                rule == "bptt_detached"))
+    told, own = diagnose(loop, rule), {term, change}
+    if (term, change) == ("gain", "late"):
+        own = {"current"}
+    assert set(told.terms) <= own, (side, term, change, told)
+    return told
+
+
+@pytest.mark.parametrize("index", range(len(TERMS)))
+def test_a_corrupted_term_is_named(index):
+    side, term = TERMS[index]
+    for change in list(CHANGES)[index % 3::3]:
+        told = judged(side, term, change)
+        if change in INVISIBLE.get(term, ()):
+            assert told.side == "right"
+            continue
+        assert told.side == side
+        assert bool(told.terms) == ((side, term, change) not in UNNAMED)
+
+
+@pytest.mark.parametrize("case", sorted(UNNAMED))
+def test_what_several_terms_explain_has_no_name(case):
+    told = judged(*case)
+    assert told.side == case[0] and told.terms == ()
+    assert "No single term explains this." in told.text
+    assert ("Each of " in told.text) == (case[2] == "missing")
+
+
+@pytest.mark.parametrize("rule", ["bptt_detached", "rtrl"])
+@pytest.mark.parametrize("term", ["recurrence", "current decay", "membrane decay",
+                                  "error"])
+def test_other_rules(term, rule):
+    for change in ("sign", "factor 1 - alpha", "late"):
+        assert judged("backward", term, change, rule)[:2] == ("backward", (term,))
+
+
+def test_without_reset_a_factor_belongs_to_gain_or_surrogate():
+    for term in ("gain", "surrogate"):
+        told = judged("backward", term, "factor", "bptt_detached")
+        assert told.terms == ()
+        assert "Each of surrogate and gain alone would explain this." in told.text
+    told = judged("backward", "surrogate", "late", "bptt_detached")
+    assert told.terms == ("surrogate",)
+
+
+@pytest.mark.parametrize("names", [("loss", "dW", "dV"), ("spikes",), ("dW", "dV"),
+                                   ("mem", "dV"), ("spikes", "mem", "dx")])
+def test_some_outputs_lead_to_no_wrong_name(names):
+    for index, (side, term) in enumerate(TERMS[:7] + TERMS[10:17]):
+        change = ("sign", "late", "float32")[index % 3]
+        told = judged(side, term, change, names=names)
+        if not {"spikes", "loss", "mem"} & set(names):
+            assert told.side in ("unknown", "right")
+        assert told.side in (side, "unknown", "right")
+
+
+def test_a_loss_alone_is_told_from_spikes():
+    for change in ("sign", "factor", "float32"):
+        told = judged("forward", "loss", change, names=("loss", "dW"))
+        assert told[:3] == ("forward", ("loss",), ("loss",))
+    told = judged("forward", "recurrence", "sign", names=("loss", "dW", "dV"))
+    assert told[:2] == ("forward", ("recurrence",))
+    told = judged("forward", "threshold", "sign", names=("loss", "dW", "dV"))
+    assert told[:2] == ("forward", ())
+
+
+def test_terms_without_side():
+    told = judged("forward", "recurrence", "sign", names=("dW", "dV", "dx"))
+    assert told[:2] == ("unknown", ("recurrence",))
+    assert "The recurrence is wrong, forward or backward." in told.text
+    assert judged("backward", "error", "sign", names=("dW", "dV", "dx"))[:2] == (
+        "unknown", ())
+    told = judged("backward", "current decay", "float32", names=("loss", "dW", "dV"))
+    assert told[:2] == ("unknown", ("current decay",))
+
+
+def loop(*changes):
+    return build("numpy", *changes)
+
+
+@pytest.mark.parametrize("old, new, side, term", [
+    ("beta * U", "(1 - gain) * U", "forward", "membrane decay"),
+    ("alpha * I", "beta * I", "forward", "current decay"),
+    ("beta * U", "alpha * U", "forward", "membrane decay"),
+    ("beta * dU", "alpha * dU", "backward", "membrane decay"),
+    ("alpha * dI", "beta * dI", "backward", "current decay"),
+    ("beta * U + gain * I - threshold * spikes[t]",
+     "(beta * U + gain * I) * (1 - spikes[t])", "forward", "reset"),
+    ("beta * U + gain * I - threshold * spikes[t]",
+     "beta * (U - threshold * spikes[t]) + gain * I", "forward", "reset"),
+    ("spikes[t] = U > threshold", "spikes[t] = U > 1", "forward", "threshold"),
+    ("spikes[t] = U > threshold", "spikes[t] = mem[t - 1] > threshold", "forward",
+     "threshold"),
+    ("gain * I", "gain * (alpha * I + x[t] @ W.T + spikes[t] @ V.T)", "forward",
+     "current"),
+    ("gain * I -", "gain * I * np.arange(1, n + 1) -", "forward", "gain"),
+    ("gain * dU,", "gain * dU * np.arange(1, n + 1),", "backward", "gain"),
+    ("x[t] @ W.T", "x[t - 1] @ W.T", "forward", "input"),
+    ("gain * dU,", "gain * (beta * dU + psi[t] * dS),", "backward", "current"),
+    ("psi[t] * dS", "psi[t] * (mem[t] > threshold) * dS", "backward", "surrogate"),
+    ("= error[t] + dI", "= error[t] * (mem[t] > threshold) + dI", "backward", "error"),
+    ("= error[t] + dI", "= error[t - 1] + dI", "backward", "error"),
+    ("(spikes - target) / B", "spikes / B", "backward", "error"),
+    ("np.abs(mem - threshold)", "np.abs(mem)", "backward", "surrogate"),
+    ("psi[t] * dS", "psi[(t + 1) % T] * dS", "backward", "surrogate"),
+    ("dx[t] = dI @ W", "dx[t] = dI @ W / m", "backward", "dx"),
+    ("dW += dI.T @ x[t]", "dW += dI.T @ x[t - 1]", "backward", "dW"),
+    ('"mem": mem', '"mem": mem[::-1]', "forward", "mem"),
+    ('"spikes": spikes', '"spikes": np.roll(spikes, 1, 0)', "forward", "spikes")])
+def test_faults_that_are_no_corruption_of_a_term(old, new, side, term):
+    assert diagnose(loop((old, new)))[:2] == (side, (term,))
+
+
+def test_two_wrong_outputs():
+    told = diagnose(loop(("dW += dI.T", "dW += 2 * dI.T"), ("dV += dI.T", "dV -= dI.T")))
+    assert told[:3] == ("backward", ("dV", "dW"), ("dV", "dW"))
+    assert "Right are dx. The computation of dV and dW alone is wrong." in told.text
+    told = diagnose(only(("dW", "dV", "loss"), loop(("dW += dI.T", "dW += 2 * dI.T"))))
+    assert told[:2] == ("backward", ("dW",))
+    told = diagnose(only(("dW", "loss"), loop(("dW += dI.T", "dW += 2 * dI.T"))))
+    assert told[:2] == ("backward", ())
+
+
+def test_two_faults_have_no_name():
+    told = diagnose(loop(("alpha * dI", "dI"), ("beta * dU", "dU")))
+    assert told[:2] == ("backward", ())
+    told = diagnose(loop(("alpha * I", "I"), ("+ gain * I", "+ I")))
+    assert told[:2] == ("forward", ())
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f.loop == "numpy"])
+def test_the_list_of_faults(fault):
+    told = diagnose(build(fault.loop, (fault.old, fault.new)))
+    assert told.side == fault.side
+    assert told.terms and set(told.terms) <= set(fault.terms)
+
+
+# ---- the text
+
+def test_the_text_states_the_reason():
+    text = judged("forward", "recurrence", "units reversed").text
+    assert text.startswith("Wrong are dV, dW, dx, loss, mem and spikes. Results are wrong "
+                           "in the variants in which this term acts, and only in them. "
+                           "The recurrence is wrong: V S[t] in (2) of lif. ")
+    told = judged("backward", "recurrence", "sign")
+    assert "The recurrence is wrong: V^T dI[t+1] in (8) of lif. " in told.text
+    for name, arrays in told.variants.items():
+        assert bool(arrays) == ("V = 0" not in name)
+    assert "All results are right with one sample. " in judged(
+        "backward", "error", "factor B").text
+    assert "All results are right with gain = 1. " in judged(
+        "forward", "gain", "factor gain").text
+    assert " with a flat surrogate. " in diagnose(loop((
+        'p["steepness"]', '3 * p["steepness"]'))).text
+    assert " with a diagonal V. " in diagnose(loop(("dI @ V -", "dI @ V.T -"))).text
+    assert "times 1.3" in judged("backward", "dW", "factor").text
+    assert "wrong: W x[t] in (2) of lif" in judged("forward", "input", "sign").text
+    text = judged("backward", "dV", "factor B").text
+    assert "Variant \"" in text and ", dV: " in text and "times 2 (B" in text
+    text = diagnose(loop(("dx[t] = dI @ W", "dx[t] = dI @ W * (t > 6)"))).text
+    assert ", last at step 6" in text
+
+
+# ---- between calls
+
+def test_faults_between_calls():
+    kept = {}
+
+    def buffered(p):
+        found = RIGHT(p)
+        row = kept.setdefault("dW", found["dW"].copy())
+        row[:] = found["dW"]
+        return found | {"dW": row}
+
+    def counted(p):
+        kept["calls"] = kept.get("calls", 0) + 1
+        if kept["calls"] > 1:
+            raise RuntimeError("graph was freed")
+        return RIGHT(p)
+
+    def accumulated(p):
+        found = RIGHT(p)
+        kept["sum"] = kept.get("sum", 0) + found["dV"]
+        return found | {"dV": kept["sum"].copy()}
+
+    def by_identity(p):
+        for key in "WV":
+            if kept.get(key, (0,))[0] is not p[key]:
+                kept[key] = p[key], p[key].copy()
+        return RIGHT(p | {key: kept[key][1] for key in "WV"})
+
+    def cached(key, function=RIGHT):
+        store = {}
+        return lambda p: function(p | {key: store.setdefault(p["x"].shape, p[key])})
+
+    def trained(p):
+        W = kept.setdefault("trained", p["W"].copy())
+        found = RIGHT(p | {"W": W})
+        W -= found["dW"]
+        return found
+
+    def random(p):
+        return RIGHT(p | {"V": p["V"] + kept.setdefault(
+            "rng", np.random.default_rng(1)).normal(0, 0.1, (3, 3))})
+
+    def spoiled(p):
+        p["target"] += 1
+        return RIGHT(p | {"target": p["target"] - 1})
+
+    cases = [
+        (buffered, (), "overwrites the results"), (counted, (), "RuntimeError"),
+        (accumulated, ("gradient",), "another dV, as if gradients accumulated"),
+        (by_identity, ("weights",), "if the values of the arrays W and V change"),
+        (cached("W"), ("weights",), "for another W, as if"),
+        (cached("V"), ("weights",), "for another V, as if"),
+        (cached("x"), (), "for another x, as if"),
+        (cached("target"), (), "for another target, as if"),
+        (trained, ("weights",), "silent without input"),
+        (random, (), "first results are wrong, too"),
+        (spoiled, ("inputs",), "changes target in place"),
+        (build("numpy", ("I, U = np.zeros((B, n)), np.zeros((B, n))\n    s",
+                         "I, U = kept.setdefault(1, (np.zeros((B, n)), "
+                         "np.zeros((B, n))))\n    s")), ("state",), "active without")]
+    for function, terms, text in cases:
+        told = diagnose(function)
+        assert told[:2] == ("between calls", terms), function
+        assert text in told.text and told.variants == {}
+    assert diagnose(cached("V", corrupted("forward", "reset", "sign")))[:2] == (
+        "between calls", ("weights",))
+    told = diagnose(accumulated)        # a second time: the first call is wrong, too
+    assert told[:3] == ("between calls", (), ("dV",))
+
+
+# ---- unusable results and bad input
+
+def test_an_unusable_result_is_described():
+    def told(name, value):
+        return diagnose(lambda p: RIGHT(p) | {name: value(p)})
+
+    def shown(p):
+        return {} if p["alpha"] else {"dx": np.full_like(p["x"], np.nan)}
+
+    assert told("dV", lambda p: np.nan * p["V"])[:] == (
+        "backward", (), ("dV",), {}, "dV is not finite.")
+    assert told("mem", lambda p: p["mem"].T)[:] == (
+        "forward", ("mem",), ("mem",), {}, "mem is of shape (3, 2, 12): must be "
+        "(12, 2, 3).")
+    assert diagnose(lambda p: p["missing"])[:] == (
+        "unknown", (), (), {}, "The function raises KeyError: 'missing'.")
+    late = diagnose(lambda p: RIGHT(p) | shown(p))
+    assert late[:3] == ("backward", (), ("dx",)) and len(late.variants) == 20
+    some = diagnose(only(("dW", "loss"), lambda p: RIGHT(p) | (
+        {} if p["alpha"] else {"dW": 1 / 0 if not p["beta"] else p["W"]})))
+    assert some.side == "unknown" and "ZeroDivisionError" in some.text
+    told = diagnose(lambda p: only(("loss", "dW") if p["alpha"] else ("loss",))(p))
+    assert told[:2] == ("unknown", ())
+    assert told.text == "The function returns other outputs in another call."
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match="^function is 3: must be callable"):
+        diagnose(3)
+    for rule in ("superspike", None, 3):
+        with pytest.raises(ValueError, match=f"^rule is {rule!r}: must be one of"):
+            diagnose(RIGHT, rule)
+    with pytest.raises(ValueError, match="^function returns 3.*must be a dict with"):
+        diagnose(lambda p: 3)
+    with pytest.raises(ValueError, match=r"some of \('loss', 'spikes', 'mem', 'dW', 'dV'\)"):
+        diagnose(RIGHT, "rtrl")

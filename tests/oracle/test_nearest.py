@@ -1,0 +1,175 @@
+"""Recordings that no convention fits: nearest convention, refits, transposition."""
+
+import numpy as np
+import pytest
+from layers import DTYPES, TAUS, layer, named, problem, recorded, some
+
+from refsnn import conventions
+from refsnn.conventions import PRESETS
+from refsnn.oracle import elimination, identify, nearest
+
+
+def test_noise_and_explosions_have_no_nearest():
+    x, W, V, rows, _ = layer(PRESETS["norse"], 9)
+    noise = np.random.default_rng(3).normal(size=rows["mem"].shape)
+    growth = 1.6 ** np.arange(30)[:, None, None] + 0 * noise
+    spikes, small = (noise > 1) * 1.0, 1e-3 * growth
+    for seen in ({"mem": noise}, {"mem": noise, "spikes": spikes}, {"spikes": spikes},
+                 {"mem": growth * np.abs(noise)}, {"mem": small},
+                 {"mem": small, "spikes": (small > 1) * 1.0},
+                 {"mem": 1e250 * growth * noise, "spikes": spikes},
+                 {"spikes": np.rint(growth)}):
+        for dtype in DTYPES[int(seen.get("mem", noise).max() > 1e30):]:
+            report = identify.identify(x, W, some(seen, dtype=dtype), V, **TAUS)
+            assert report.members == [] and report.nearest is None
+            assert report.fit is report.parting is None
+            assert report.text == "no convention fits"
+
+
+def test_other_constants_are_refitted_and_not_recognised():
+    step = PRESETS["norse"]
+    x, W, V, rows, _ = layer(step, 2, taus=TAUS | {"tau_mem": 11.0})
+    for dtype in DTYPES:
+        report = identify.identify(x, W, some(rows, "mem", "spikes", dtype=dtype), V,
+                                   **TAUS)
+        assert report.members == [] and report.fit.exact
+        assert abs(report.fit.beta - 10 / 11) < 1e-5
+        assert abs(report.fit.gain - 1 / 11) < 1e-5
+        assert report.parting.step < 10 and report.nearest is not None
+        assert report.lines[0] == "no convention fits"
+        assert "differs first at step" in report.lines[1]
+        assert report.lines[2].startswith(
+            "with refitted constants (a least-squares fit, not a recognition): alpha "
+            "0.8, beta 0.90909")
+        assert report.lines[2].endswith(", reset zero; exact to rounding")
+    noise = np.random.default_rng(3).normal(size=rows["mem"].shape)
+    rows["mem"] += 0.01 * np.std(rows["mem"]) * noise
+    report = identify.identify(x, W, some(rows, "mem", "spikes"), V, **TAUS)
+    error = float(report.lines[2].partition("; error ")[2].removesuffix(" %"))
+    assert not report.fit.exact and np.isclose(error, 100 * report.fit.error, rtol=0.05)
+    assert report.nearest is not None
+
+
+def test_the_nearest_is_the_one_that_parts_last():
+    x, W, V, rows, _ = layer(PRESETS["norse"], 2)
+    entry = 20, 1, 4
+    for name in ("mem", "spikes"):
+        wrong = {key: rows[key].copy() for key in {name, "spikes"}}
+        wrong[name][entry] = 1 - wrong[name][entry]
+        report = identify.identify(x, W, wrong, V, **TAUS)
+        assert report.members == [] and report.nearest.preset == "norse"
+        assert report.parting[:4] == (*entry, name)
+        value = rows[name][entry]
+        assert np.allclose(report.parting[4:], (1 - value, value))
+
+
+def test_of_conventions_that_part_at_once_the_one_of_least_error_is_nearest():
+    """All conventions differ in row 0, where only one entry was changed."""
+    for name in ("lava", "snntorch_synaptic", "sinabs"):
+        x, W, V, rows, _ = layer(PRESETS[name], 5)
+        rows["mem"][0, 1, 3] += 1e-3
+        report = identify.identify(x, W, some(rows, "mem", "spikes"), V, **TAUS)
+        assert report.nearest[:2] == (name, None)
+        assert report.parting[:4] == (0, 1, 3, "mem")
+
+
+def test_a_few_entries_make_no_nearest():
+    x, W, V, rows, _ = layer(PRESETS["norse"], 0, recurrent=False, B=1, n=2)
+    noise = np.random.default_rng(1).normal(0, 9, rows["mem"].shape)
+    for start, near in ((5, False), (20, True)):
+        mem = np.where(np.arange(30)[:, None, None] < start, rows["mem"], noise)
+        report = identify.identify(x, W, {"mem": mem}, V, **TAUS)
+        assert report.members == [] and (report.nearest is not None) == near
+
+
+def test_entries_before_the_first_difference_are_counted():
+    x, W, V, rows, _ = layer(PRESETS["lava"], 3)
+    rows["mem"][7, 0, 2] += 1
+    for names in (("mem",), ("mem", "spikes"), ("syn", "mem", "spikes")):
+        p = problem(x, W, V, some(rows, *names))
+        run = elimination._trace(p, PRESETS["lava"])
+        parting, matched = nearest._first(p, PRESETS["lava"], run)
+        found, wanted = rows["mem"][7, 0, 2], rows["mem"][7, 0, 2] - 1
+        assert parting[:4] == (7, 0, 2, "mem")
+        assert np.allclose(parting[4:], (found, wanted))
+        slack = elimination._slack(p)["mem"][:7, None, None]
+        assert matched == sum(np.count_nonzero(np.abs(rows[name][:7]) > slack)
+                              for name in names)
+
+
+def test_errors_are_relative_to_the_deviation_from_the_mean():
+    x, W, V, rows, _ = layer(PRESETS["lava"], 3)
+    p = problem(x, W, V, some(rows, "mem", "spikes"))
+    other = {name: row + 0.25 * row.std() for name, row in p.rows.items()}
+    assert np.isclose(nearest._error(p, other), 0.25)
+    other["mem"] = 3 * p.rows["mem"].mean() - 2 * p.rows["mem"]
+    assert np.isclose(nearest._error(p, other), 3)
+    assert nearest._error(p, p.rows) == 0
+    with np.errstate(all="ignore"):
+        for bad in (np.inf, np.nan, 1e300):
+            assert nearest._error(p, other | {"mem": bad * p.rows["mem"]}) == np.inf
+        flat = p._replace(rows={"mem": np.ones_like(rows["mem"])})
+        assert nearest._error(flat, {"mem": rows["mem"]}) == np.inf
+
+
+def test_a_spike_within_rounding_of_the_threshold_is_no_difference():
+    step = PRESETS["snntorch_leaky"]
+    x, W, _, _, free = layer(step, 2, recurrent=False, B=1, n=3)
+    i = int(np.argmax(free.spikes[:, 0].any(axis=0)))
+    at = int(np.argmax(free.spikes[:, 0, i] > 0))
+    threshold = np.ones(3)
+    threshold[i] = free.mem[at, 0, i] * (1 - 1e-8)
+
+    def spike(k, u):        # the tool rounds once to the other side
+        return (u > threshold) * ~((k == at) & (np.arange(3) == i)) * 1.0
+
+    given = TAUS | {"threshold": threshold}
+    rows = some(recorded(step, x, W, spike=spike, **given), "mem", "spikes",
+                dtype=np.float32)
+    assert "snntorch_leaky" in named(identify.identify(x, W, rows, **given))
+    rows["mem"][-1, 0, 1] += 0.5
+    report = identify.identify(x, W, rows, **given)
+    assert at < 29 and report.nearest.preset == "snntorch_leaky"
+    assert report.parting[:4] == (29, 0, 1, "mem")
+
+
+@pytest.mark.parametrize("count, differs", [(0, False), (1, False), (2, True)])
+def test_only_counts_on_both_sides_of_the_threshold_are_accepted(count, differs):
+    """A muted neuron has no spike, also if its potential is near the threshold."""
+    step = PRESETS["snntorch_leaky"]._replace(reset="none")
+    x, W = np.zeros((5, 1, 1)), np.eye(1)
+    x[1] = 1
+    rows = {"spikes": recorded(step, x, W, **TAUS)["spikes"] + 0.0}
+    rows["spikes"][1] = count
+    p = problem(x, W, None, rows)
+    parting, _ = nearest._first(p, step, elimination._trace(p, step))
+    assert (parting is not None) == differs
+    rows["spikes"][0] = 1
+    p = problem(x, W, None, rows)
+    muted = step._replace(refractory=2, mute=True)
+    parting, _ = nearest._first(p, muted, elimination._trace(p, muted))
+    assert parting[:5] == (0, 0, 0, "spikes", 1.0)
+    p = problem(x, W, None, rows, levels={"threshold": np.array([9.0]), "leak": 0.0,
+                                          "reset_to": 0.0, "floor": 0.0})
+    assert nearest._first(p, step, elimination._trace(p, step))[0].step == 0
+
+
+def test_transposed_weights_are_said():
+    x, W, V, rows, _ = layer(PRESETS["lava"], 2)
+    for name, weights in (("V", (W, V.T)), ("W", (W.T, V)), ("W and V", (W.T, V.T))):
+        report = identify.identify(x, weights[0], rows, weights[1], **TAUS)
+        assert report.members == []
+        assert report.lines[-1] == f"transposed {name} fits: as lava LIF (lava)"
+    x, W, V, rows, _ = layer(PRESETS["norse"], 2, recurrent=False)
+    report = identify.identify(x, W.T, rows, **TAUS)
+    assert report.lines[-1] == ("transposed W fits: as norse lif_step (norse) or norse "
+                                "lif_feed_forward_step (norse_feed_forward)")
+    step = PRESETS["lava"]._replace(refractory=2, reset="subtract")
+    x, W, V, rows, _ = layer(step, 2, m=6)
+    report = identify.identify(x, W, rows, V.T, **TAUS)
+    assert report.lines[-1] == "transposed V fits: as no preset"
+    rows = conventions.recorded(PRESETS["lava"], conventions.simulate(
+        PRESETS["lava"], x, W, V, **TAUS))
+    rows["mem"][5] += 1
+    report = identify.identify(x, W, rows, V.T, **TAUS)
+    assert report.members == [] and "transposed" not in report.text

@@ -1,0 +1,84 @@
+"""Test that installed tools still earn the verdicts of VERDICTS.md.
+
+Only tools that are installed are tested.  `environments.py` installs a tool.
+"""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import verdicts
+
+INSTALLED = [tool for tool in verdicts.TOOLS if importlib.util.find_spec(tool)]
+STORED = json.loads(verdicts.STORED.read_text())
+NEURONS = [(tool, neuron) for tool in INSTALLED
+           for neuron in verdicts.adapter(tool).NEURONS]
+FAULTS = [(tool, fault) for tool in INSTALLED
+          for fault in verdicts.adapter(tool).FAULTS]
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def gradients_are_on():
+    """Enable gradients in PyTorch, if it is installed."""
+    if importlib.util.find_spec("torch"):
+        import torch
+        torch.set_grad_enabled(True)
+
+
+@pytest.fixture(autouse=True)
+def float_errors_as_the_tools_want():
+    with np.errstate(all="ignore"):
+        yield
+
+
+@pytest.mark.parametrize(("tool", "neuron"), NEURONS)
+def test_float32_recordings_are_identified(tool, neuron):
+    module = verdicts.adapter(tool)
+    expected, layer = module.NEURONS[neuron], False
+    for recording in verdicts.recordings(module, neuron):
+        assert {recording[name].dtype for name in ("x", "W", "mem")} == {
+            np.dtype(np.float32)}
+        assert 0.02 < (recording["spikes"] > 0).mean() < 0.9
+        status, lines = verdicts.identified(recording)
+        assert status == 0
+        assert expected in lines[0] or layer and ", but" in expected
+        assert any(line.startswith("gradients: ") for line in lines) == layer
+        layer = True
+
+
+@pytest.mark.parametrize(("tool", "fault"), FAULTS)
+def test_faults_are_still_there(tool, fault):
+    """A failure means that the tool has changed, and that the page must change."""
+    assert verdicts.reproduced(fault["line"]) == fault["shows"]
+
+
+@pytest.mark.parametrize("tool", [tool for tool in INSTALLED
+                                  if verdicts.adapter(tool).VECTORS])
+def test_vectors_get_the_stored_verdicts(tool):
+    from refsnn.oracle import check
+    module = verdicts.adapter(tool)
+    vectors = check.vectors(module.VECTORS)
+    found = [[f.vector, f.output, f.status] for f in check.check(
+        module.results(vectors), vectors) if f.status != "missing"]
+    assert found == [row[:3] for row in STORED[tool]["vectors"]]
+
+
+if "avalanche" in INSTALLED:
+    def test_avalanche_passes_with_a_copy_of_the_weights(monkeypatch):
+        import torch
+        from avalanche.training.plugins import SynapticIntelligencePlugin
+
+        from refsnn.oracle import check
+
+        @torch.no_grad()
+        def extract(model, target, excluded):
+            for name, weights in model.named_parameters():
+                target[name].data = weights.detach().flatten().clone()
+
+        monkeypatch.setattr(SynapticIntelligencePlugin, "extract_weights",
+                            staticmethod(extract))
+        vectors = check.vectors(["si_avalanche"])
+        found = check.check(verdicts.adapter("avalanche").results(vectors), vectors)
+        assert [f.status for f in found] == ["right"] * 4

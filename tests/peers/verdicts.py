@@ -1,0 +1,220 @@
+"""Judge tools in their environments, and write VERDICTS.md.
+
+  python verdicts.py                        write VERDICTS.md from verdicts.json
+  python verdicts.py FOLDER [TOOL ...]      judge first, with FOLDER/TOOL/bin/python
+
+FOLDER is that of environments.py.  Without TOOL, all tools are judged.  A tool is
+judged in a process of its own, which records its neurons in float32 and passes the
+recordings to `python -m refsnn identify`, compares its results with the golden
+vectors, and runs the lines that reproduce its faults.
+
+The adapter of a tool is a module that imports the tool inside its functions:
+
+  PINS        versions to install, the tool first
+  NEURONS     for each neuron: the convention that `identify` must name
+  RECURRENT   neurons that take V, the recurrent weights; V is None for all others
+  DECAY       "exact" for exp(-dt/tau) or "euler" for 1 - dt/tau, if the neurons take
+              time constants; None if they take decay factors
+  record      (x, W, V, constants) -> dict of spikes, perhaps mem and syn, and dW, the
+              gradient of sum(constants["dspikes"] * spikes)
+  VECTORS     names of golden vectors that the tool can express
+  results     (dict of these vectors) -> {"VECTOR.OUTPUT": array}
+  FAULTS      for each fault: what is wrong, its public place, lines of code that show
+              it, the last line that they print (or the name of their error), and
+              what they must print
+"""
+
+import contextlib
+import importlib.metadata
+import io
+import json
+import math
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+from environments import HERE, TOOLS, adapter
+
+ROOT = HERE.parent.parent
+STORED, PAGE = HERE / "verdicts.json", HERE / "VERDICTS.md"
+DECAYS = {"alpha": 0.875, "beta": 0.75}         # exact in float32
+THRESHOLD = 1.75                                # of the probes
+HEAD = """\
+# What tools do, as judged by refsnn
+
+This page is written by `python tests/peers/verdicts.py` from `verdicts.json`.  Each
+tool was run in an environment of its own (`environments.py`) by its adapter in
+`adapters/`, in float32 unless a vector asks for float64.
+
+- Convention: the first line that `python -m refsnn identify` answers for a recording
+  of the tool's neuron, on the input that `python -m refsnn probes` writes.
+- Gradient: what `identify` answers for the gradient of a layer of five neurons with
+  threshold 1.  Where the tool allows it, the adapter chooses a surrogate of peak 1.
+- Vectors: outputs of golden vectors (`python -m refsnn vectors`) that the tool can
+  express, as `check` judges them.  An output that differs is no fault if the tool
+  documents another definition.
+- Faults: each was reproduced in the version given, by the lines shown.  The place is
+  a public issue, or the file of the tool if no issue is known.
+
+Not judged: BindsNET 0.3.4, which requires PyTorch 2.14; lava-dl 0.6.0, which has no
+package for Python 3.11.
+
+To judge a tool again:
+
+    python tests/peers/environments.py FOLDER TOOL
+    python tests/peers/verdicts.py FOLDER TOOL
+"""
+
+
+# ---- in the environment of a tool
+
+def constants(module, threshold):
+    """Return all constants for an adapter, and those that a recording holds."""
+    alpha, beta = (1 / (1 - decay) if module.DECAY == "euler" else -1 / math.log(decay)
+                   for decay in DECAYS.values())
+    taus = {"tau_syn": alpha, "tau_mem": beta, "dt": 1.0}
+    level = {"threshold": threshold}
+    return DECAYS | taus | level, (taus if module.DECAY else DECAYS) | level
+
+
+def recordings(module, neuron):
+    """Record a neuron of an adapter on the probes, and a layer with its gradient."""
+    import numpy as np
+
+    from refsnn.oracle import identify
+    probe = identify.probes(*([decay] for decay in DECAYS.values()), THRESHOLD)["all"]
+    rng = np.random.default_rng(5)
+    layer = ((rng.random((30, 3, 4)) < 0.4) * 1.0, rng.normal(1.5, 2, (5, 4)),
+             -0.25 * rng.random((5, 5)))
+    first = recording(module, neuron, THRESHOLD, probe.x, probe.W)
+    for name in ("dW", "dspikes"):      # one weight does not tell surrogates apart
+        del first[name]
+    back = neuron in getattr(module, "RECURRENT", ())
+    return first, recording(module, neuron, 1.0, *layer[:2 + back])
+
+
+def recording(module, neuron, threshold, x, W, V=None):
+    """Return the contents of a file for `python -m refsnn identify`, in float32."""
+    import numpy as np
+    given, stored = constants(module, threshold)
+    arrays = {name: np.float32(a) for name, a in (("x", x), ("W", W), ("V", V))
+              if a is not None}
+    shape = *x.shape[:2], len(W)
+    dspikes = np.random.default_rng(6).integers(-64, 64, shape).astype(np.float32) / 64
+    rows = module.record(arrays["x"], arrays["W"], arrays.get("V"), given | {
+        "neuron": neuron, "dspikes": dspikes})
+    return arrays | rows | stored | {"dspikes": dspikes}
+
+
+def identified(recording):
+    """Return the status and the lines of `python -m refsnn identify`."""
+    import numpy as np
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "recording.npz")
+        np.savez(path, **recording)
+        done = subprocess.run([sys.executable, "-m", "refsnn", "identify", path],
+                              capture_output=True, text=True, cwd=ROOT)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(done.stderr)
+    return done.returncode, done.stdout.splitlines()
+
+
+def reproduced(line):
+    """Run the lines of a fault; return the last line printed, or the error's name."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", line],
+                          capture_output=True, text=True)
+    if done.returncode:
+        return re.findall(r"^([\w.]+Error)\b", done.stderr, re.M)[-1]
+    return done.stdout.strip().splitlines()[-1]
+
+
+def judged(tool):
+    """Return the verdict on a tool, in whose environment this function runs."""
+    from refsnn.oracle import check
+    module = adapter(tool)
+    neurons = {}
+    for neuron in module.NEURONS:
+        probe, layer = map(identified, recordings(module, neuron))
+        neurons[neuron] = {"probe": probe[1], "layer": layer[1]}
+    vectors = check.vectors(module.VECTORS) if module.VECTORS else {}
+    findings = check.check(module.results(vectors), vectors) if vectors else []
+    return {"version": importlib.metadata.version(
+                module.PINS[0].partition("==")[0]).partition("+")[0],
+            "python": "%d.%d" % sys.version_info[:2],
+            "neurons": neurons,
+            "vectors": [[f.vector, f.output, f.status, f.text] for f in findings
+                        if f.status != "missing"],
+            "faults": [{"line": fault["line"], "shows": reproduced(fault["line"])}
+                       for fault in module.FAULTS]}
+
+
+# ---- the page
+
+def page(stored):
+    """Return the text of VERDICTS.md."""
+    parts = [HEAD]
+    for tool, verdict in sorted(stored.items()):
+        parts.append(section(tool, adapter(tool), verdict))
+    return "\n".join(parts)
+
+
+def section(tool, module, verdict):
+    """Return the part of the page on one tool."""
+    name = module.PINS[0].partition("==")[0]
+    lines = [f"## {name} {verdict['version']}", "",
+             f"Adapter `adapters/{tool}.py`, Python {verdict['python']}, "
+             + ", ".join(f"`{pin}`" for pin in module.PINS) + "."]
+    if verdict["neurons"]:
+        lines += ["", "| neuron | convention | gradient |", "|---|---|---|"]
+    for neuron, told in verdict["neurons"].items():
+        gradient, = (line.removeprefix("gradients: ") for line in told["layer"]
+                     if line.startswith("gradients: "))
+        layer, probe = (told[key][0].removeprefix("as ") for key in ("layer", "probe"))
+        lines.append(f"| {neuron} | as {layer if layer in probe else probe} | "
+                     f"{gradient} |")
+    if verdict["vectors"]:
+        lines += ["", "| vector | passes | differs |", "|---|---|---|"]
+    for vector in module.VECTORS:
+        rows = [row[1:] for row in verdict["vectors"] if row[0] == vector]
+        right = ", ".join(output for output, status, _ in rows if status == "right")
+        wrong = "; ".join(filter(None, (shortened(output, text) for
+                                        output, status, text in rows
+                                        if status != "right")))
+        lines.append(f"| {vector} | {right or '-'} | {wrong or '-'} |")
+    for fault, seen in zip(module.FAULTS, verdict["faults"], strict=True):
+        lines += ["", f"Fault: {fault['fault']}  Place: {fault['place']}.", "",
+                  "```python", fault["line"], "```", "",
+                  f"The output is `{seen['shows']}`; it must be {fault['right']}."]
+    if not module.FAULTS:
+        lines += ["", "No fault was reproduced in this version."]
+    return "\n".join(lines) + "\n"
+
+
+def shortened(output, text):
+    """Return the cause of a difference, or the whole text if no cause is known."""
+    first, _, cause = text.partition("; ")
+    return f"{output}: {cause or first}" if output else cause
+
+
+def main(arguments):
+    stored = json.loads(STORED.read_text()) if STORED.exists() else {}
+    if arguments[:1] == ["--inside"]:
+        with contextlib.redirect_stdout(io.StringIO()):
+            verdict = judged(arguments[1])
+        print(json.dumps(verdict))
+        return
+    folder, *tools = arguments or [None]
+    for tool in (tools or TOOLS) if folder else ():
+        python = pathlib.Path(folder, tool, "bin", "python").absolute()
+        done = subprocess.run([python, __file__, "--inside", tool], check=True,
+                              stdout=subprocess.PIPE, text=True)
+        stored[tool] = json.loads(done.stdout.splitlines()[-1])
+        STORED.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
+        print(tool, flush=True)
+    PAGE.write_text(page(stored))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
