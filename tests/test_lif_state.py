@@ -407,3 +407,30 @@ REFUSED = [
 def test_bad_states_are_refused(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_defaults_of_every_function():
+    own, one = {"alpha": 0.5, "beta": 0.75}, {"gain": 1.0, "threshold": 1.0}
+    rest = {"reset": "subtract", "refractory": 0}
+    x, W, V = np.ones((6, 1, 2)), np.array([[2.0, 0.0], [1.0, 1.0]]), np.eye(2)
+    run, state = lif.run(x, W, V, **own)
+    assert run.spikes.sum() > 4 and (run.spikes[1:] * run.spikes[:-1]).any()
+    gain = {"gain": 1.0}
+    for call, args, given_ in (
+            (lif.run, (x, W, V), one | rest), (lif.step, (x[0], V, state), one | rest),
+            (lif.readout_run, (x, W), gain), (lif.readout_step, (x[0], state), gain)):
+        for a, b in zip(call(*args, **own), call(*args, **own, **given_), strict=True):
+            for c, d in zip(np.atleast_1d(a) if isinstance(a, np.ndarray) else a, b,
+                            strict=True):
+                assert np.array_equal(c, d)
+    grad = lif.backward(x, W, V, run, run.mem, run.mem, **own)
+    out = lif.readout_backward(x, W, run.mem, **own)
+    assert grad.dalpha is None and out.dalpha is None
+
+
+def test_the_direct_derivative_is_the_sum_of_its_parts():
+    psi, a, b = np.random.default_rng(0).normal(size=(3, 4, 2, 3))
+    both = lif.credit(psi, a, b)
+    assert not both[..., :3].any() and np.array_equal(both[..., 3:], b + psi * a)
+    assert np.array_equal(lif.credit(psi, a)[..., 3:], psi * a)
+    assert np.array_equal(lif.credit(psi, None, b)[..., 3:], b)

@@ -101,6 +101,18 @@ def test_without_recurrence_block_and_implicit_are_exact(net):
         assert_close((found.dW, None), right)
 
 
+@given(strategies.live_lif(recurrent=True))
+@settings(max_examples=10)
+def test_derivatives_that_are_not_given_are_zero(net):
+    psi, ds, dm = adjoints(net)
+    parts = [sparse_rtrl.gradient(net.x, net.V, net.recording, psi, *given, rung="block",
+                                  **net.model, **reset_path(net))
+             for given in ((ds, None), (None, dm), (ds, dm))]
+    only, others, both = (flat(part) for part in parts)
+    np.testing.assert_allclose(only + others, both, rtol=0,
+                               atol=RTOL * np.abs(both).max())
+
+
 @given(strategies.live_lif(reset="subtract", refractory=0, per_neuron=False))
 def test_presynaptic_is_implicit_without_its_reset(net):
     psi, ds, dm = adjoints(net)

@@ -40,8 +40,9 @@ import numpy as np
 
 from refsnn.oracle.locate import locate
 from refsnn.oracle.variants import (
-    ALL, FORWARD, RULES, RTOL, TINY, N, T, adjoints, ask, back_residuals, copied, error,
-    follow, network, recorded, residuals, same, slope, variants)
+    ALL, FORWARD, RTOL, RULES, TINY, N, T, _adjoints, _ask, _back_residuals, _copied,
+    _error, _fits, _follow, _label, _mapped, _network, _ratio, _recorded, _residuals,
+    _same, _slope, _variants, _zero)
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -111,20 +112,20 @@ def diagnose(function, rule="bptt"):
     names = []
 
     def call(p, own=None):
-        run = ask(function, rule, p, own)
+        run = _ask(function, rule, p, own)
         names.append(run.broken or set(run.found))
         if run.broken or names[0] == names[-1]:
             return run
         return run._replace(broken=("", "returns other outputs in another call"))
 
     return _calls(call) or _judged(call, {
-        v: [call(network(v, seed)) for seed in range(SEEDS)] for v in variants()})
+        v: [call(_network(v, seed)) for seed in range(SEEDS)] for v in _variants()})
 
 
 def _judged(call, runs):
     """Return the diagnosis of a function whose calls are independent."""
     every = [run for row in runs.values() for run in row]
-    table = {str(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
+    table = {_label(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
              for v, row in runs.items()}
     broken = [run for run in every if run.broken]
     if broken:
@@ -144,8 +145,10 @@ def _judged(call, runs):
         side, terms, why = "unknown", (), "Only spikes and mem would tell the side."
     dtypes = place.dtypes * (len(place.dtypes) == 1 and side != "unknown" and (
         bool(terms) or place.dtypes == ("float32",)) and set(terms) <= set(AXES))
-    extra = [name for name, v in EXTRAS.items() if not any(
-        call(network(v, seed)).wrong for seed in range(SEEDS))]
+    tried = {name: [call(_network(v, seed)) for seed in range(SEEDS)]
+             for name, v in EXTRAS.items()}
+    extra = [name for name, row in tried.items() if not any(
+        run.wrong or run.broken for run in row)]
     text = (f"Wrong are {_listed(sorted(wrong))}.", why, _conclusion(side, terms),
             extra and f"All results are right with {_listed(extra)}.",
             f"{shown}: {place.text}.")
@@ -193,7 +196,7 @@ def _simplest(runs, forward):
     place = locate(run.found[name], run.right[name], axes=AXES[name],
                    rtol=RTOL.get(run.found[name].dtype, 1e-9), backward=not forward,
                    sizes=sizes | {"T": T, "B": v.B, "n": N})
-    return place, size(best) < 0.01, f"Variant \"{v}\", {name}"
+    return place, size(best) < 0.01, f"Variant \"{_label(v)}\", {name}"
 
 
 # ---- inference
@@ -225,16 +228,18 @@ def _forward(call, runs, given, wrong, small):
     exact = others & {"dW", "dx"}               # the dynamics are right, too
     if exact or "mem" in others or "spikes" in others and (
             bad == {"loss"} or not small):
-        return tuple(bad - {"loss"} or bad), f"Right are {_listed(sorted(others))}."  # (2)
+        terms = tuple(sorted(bad - {"loss"} or bad))
+        return terms, f"Right are {_listed(sorted(others))}."       # statement (2)
     if bad == given & set(FORWARD) == {"loss"}:
-        p = network(ALL, 0)
+        p = _network(ALL, 0)
         losses = [call(p | {"target": 0 * p["target"] + k}).found["loss"] for k in (
             0.3, 0.7)]
-        if not same(sum(losses), np.float64(0.58 * T * N / 2)):     # for any spikes
+        if not _same(sum(losses), np.float64(0.58 * T * N / 2)):     # for any spikes
             return ("loss",), "The losses for two targets have a wrong sum."
-    if {"mem", "spikes"} <= given and all(same(run.found["mem"], follow(
-            run.p, run.found["spikes"]).mem) for run in every):
-        return ("threshold",), "The spikes do not follow from the membranes."   # (4)
+    if {"mem", "spikes"} <= given and all(      # statement (4)
+            _same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
+            for run in every):
+        return ("threshold",), "The spikes do not follow from the membranes."
     if "mem" not in given:
         runs = {v: runs[v] for v in runs if v.W == 1}
     terms, why = _switched(runs, bad, True)
@@ -243,70 +248,46 @@ def _forward(call, runs, given, wrong, small):
     if "mem" not in given:
         binary = all(np.isin(run.found.get("spikes", 0), (0, 1)).all() for run in every)
         return (terms, why) if binary else ((), "The spikes are not 0 or 1.")
-    first = all(same(run.found["mem"][:3], run.right["mem"][:3]) for run in every)
+    first = all(_same(run.found["mem"][:3], run.right["mem"][:3]) for run in every)
     if first and terms:
         return terms, why
-    rows = runs[ALL] + [call(recorded(run.p, W=8 * run.p["W"])) for run in runs[ALL]]
-    parts = [residuals(run) for run in rows]
+    rows = runs[ALL] + [call(_recorded(run.p | {"W": 8 * run.p["W"]}))
+                        for run in runs[ALL]]
+    parts = [_residuals(run) for run in rows]
     terms = _fits(parts)
-    if first or terms:
+    if first or terms or "spikes" not in given:
         return _only(terms, MULTIPLE * bool(terms))
     pairs = [(residual + right, right) for residual, right in (
         part["gain"] for part in parts)]
-    ended = [call(recorded(run.p, x=run.p["x"] * (np.arange(T) < STOP)[:, None, None]))
-             for run in rows]
-    late = [residuals(run)["recurrence"] for run in ended]
-    found = {
+    ended = [call(_recorded(run.p | {"x": run.p["x"] * (
+        np.arange(T) < STOP)[:, None, None]})) for run in rows]
+    late = [_residuals(run)["recurrence"] for run in ended]
+    found = {                                                       # statement (5)
         "gain": _mapped(*(np.concatenate(a) for a in zip(*pairs))),
-        "current": all(same(a[:-1], b[1:]) for a, b in pairs) or all(
-            same(a[1:], b[:-1]) for a, b in pairs),
+        "current": all(_same(a[:-1], b[1:]) for a, b in pairs) or all(
+            _same(a[1:], b[:-1]) for a, b in pairs),
         "input": any(sent[STOP + 2:].any() for _, sent in late) and all(
-            _zero(residual[STOP + 2:], sent) for residual, sent in late)}      # (5)
-    if "spikes" not in given:
-        del found["input"]                                      # or the output mem
+            _zero(residual[STOP + 2:], sent) for residual, sent in late)}
     terms = [name for name in found if found[name]]
     return _only(terms, "".join(WHY[term] for term in terms))
-
-
-def _fits(parts):
-    """Return the terms of which all residuals are multiples, by (3)."""
-    return tuple(term for term in parts[0] if all(
-        _multiple(*part[term]) for part in parts))
-
-
-def _multiple(residual, term):
-    """Return whether a residual is a multiple of a term."""
-    k = np.vdot(residual, term) / (np.vdot(term, term) or 1)
-    return _zero(residual - (k * term).astype(residual.dtype), term)
-
-
-def _zero(residual, term):
-    """Return whether a residual is as small as the rounding of a term."""
-    return same(residual, 0 * residual, np.abs(term).max() / 20)
-
-
-def _mapped(found, right):
-    """Return whether a fixed linear map gives the values found."""
-    found, right = (a.reshape(len(a), -1) for a in (found, right))
-    fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
-    return len(right) > right.shape[1] and same(found, right @ fixed)
 
 
 def _backward(call, runs, given, wrong, small):
     """Return the wrong terms of the gradient, and the reason."""
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     if others and (len(wrong) == 1 or others & sums):
-        return tuple(sorted(wrong)), f"Right are {_listed(sorted(others))}."   # (2)
+        terms = tuple(sorted(wrong))
+        return terms, f"Right are {_listed(sorted(others))}."       # statement (2)
     if not given & sums:
         return (), ""
-    pairs = [adjoints(run) for row in runs.values() for run in row]
-    last = all(same(found[T - 3:], right[T - 3:]) for found, right in pairs)
+    pairs = [_adjoints(run) for row in runs.values() for run in row]
+    last = all(_same(found[T - 3:], right[T - 3:]) for found, right in pairs)
     terms, why = _switched(runs, wrong, False)
     if last and terms:
         return terms, why
     if not last and len(given - set(FORWARD)) == 1:     # or the sum over the adjoints
         return (), ""
-    terms = _fits([back_residuals(run) for run in runs[ALL]])
+    terms = _fits([_back_residuals(run) for run in runs[ALL]])
     if last or terms:
         return _only(terms, MULTIPLE * bool(terms))
     return _last_adjoint(call, runs)
@@ -318,13 +299,13 @@ def _last_adjoint(call, runs):
     for run in runs[ALL]:
         rows = (run, call(run.p | {"target": 1 - run.p["target"]}),
                 call(run.p | {"steepness": run.p["steepness"] / 2}))
-        (dI, right), (dI1, _), (dI2, _) = map(adjoints, rows)
+        (dI, right), (dI1, _), (dI2, _) = map(_adjoints, rows)
         if not dI.any():
             return (), "The gradient is 0."
         t = int(np.flatnonzero(dI.any(axis=(1, 2)))[-1])
-        shifted.append(t != T - 3 and same(dI[t], right[T - 3]))
+        shifted.append(t != T - 3 and _same(dI[t], right[T - 3]))
         t = min(t, T - 3)
-        q, psi = ([f(r.p)[t + 2] for r in rows] for f in (error, slope))
+        q, psi = ([f(r.p)[t + 2] for r in rows] for f in (_error, _slope))
         by_error.append(_ratio(dI[t], q[0], dI1[t], q[1]))
         by_slope.append(_ratio(dI[t], psi[0], dI2[t], psi[2]))
         pairs += [(a[t], e * s) for a, e, s in zip((dI, dI1, dI2), q, psi)]
@@ -342,23 +323,20 @@ def _last_adjoint(call, runs):
     for run in runs[ALL._replace(V=0.0)]:       # the error of the last step alone
         target = run.p["spikes"].copy()
         target[-1] = run.p["target"][-1]
-        dI, right = adjoints(call(run.p | {"target": target}))
+        dI, right = _adjoints(call(run.p | {"target": target}))
         late.append(_ratio(dI, right, dI[T - 3], right[T - 3]))
     why = "With an error at the last step alone, the adjoints before it are "
-    return (("error",), why + "right.") if all(late) else (("surrogate",), why + "wrong.")
-
-
-def _ratio(found, right, found2, right2):
-    """Return whether the ratio of two results found is that of the right ones."""
-    return same((found * right2).astype(found.dtype), found2 * right)
+    if all(late):
+        return ("error",), why + "right."
+    return ("surrogate",), why + "wrong."
 
 
 # ---- calls
 
 def _calls(call):
     """Return a diagnosis if one call changes the results of another, by (6)."""
-    p, other = network(ALL, SEEDS), network(ALL, SEEDS + 1)
-    other["x"] = p["x"][::-1]
+    p = _network(ALL, SEEDS)
+    other = _network(ALL, SEEDS + 1) | {"x": p["x"][::-1]}
     first, again = call(p), call(p)
     if first.broken:
         return _broken(first)
@@ -371,7 +349,7 @@ def _calls(call):
     if again.broken:
         return told((), "The second call with the same inputs fails: "
                     f"{' '.join(filter(None, again.broken))}.")
-    off = sorted(name for name in first.found if not same(
+    off = sorted(name for name in first.found if not _same(
         again.found[name], first.found[name]))
     if off:
         text = f"A second call with the same inputs gives another {_listed(off)}"
@@ -379,26 +357,26 @@ def _calls(call):
             return told((), f"{text}. The first results are wrong, too.")
         if not set(off) & set(FORWARD):
             return told(("gradient",), f"{text}, as if gradients accumulated.")
-        active = call(recorded(p, x=0 * p["x"])).wrong & {"spikes", "mem"}
-        return told(("state" if active else "weights",), (
-            f"{text}. The network is {'active' if active else 'silent'} without input."))
+        active = call(_recorded(p | {"x": 0 * p["x"]})).wrong & {"spikes", "mem"}
+        terms, how = (("state",), "active") if active else (("weights",), "silent")
+        return told(terms, f"{text}. The network is {how} without input.")
     active = "mem" in first.found and np.any(first.found.get("spikes", off)[:T - 2])
     for name in ("W", "V", "x", "target"):
-        tried = [call(recorded(p, **{name: new})) for new in (other[name], 0 * p[name])]
+        tried = [call(_recorded(p | {name: a})) for a in (other[name], 0 * p[name])]
         if all(run.wrong and (not first.wrong or active and name != "target" and all(
-                same(run.found[key], value) for key, value in first.found.items()))
+                _same(run.found[key], value) for key, value in first.found.items()))
                for run in tried):
             return told(("weights",) if name in "WV" else (), (
                 f"Results are wrong for another {name}, as if it were not read anew."),
                 tried[0])
-    own, new = copied(p), recorded(p, W=other["W"], V=other["V"])
+    own, new = _copied(p), _recorded(p | {"W": other["W"], "V": other["V"]})
     call(p, own)
     for name in ("W", "V", "spikes", "mem", "syn"):
         own[name][:] = new[name]
     run = call(new, own)
     if run.wrong and not first.wrong:
-        return told(("weights",), "Results are wrong if the values of the arrays W and V "
-                    "change, as if they were not read anew.", run)
+        return told(("weights",), "Results are wrong if the values of the arrays W and "
+                    "V change, as if they were not read anew.", run)
     if any(not np.array_equal(np.ravel(np.asarray(first.given[name])), np.ravel(value))
            for name, value in first.found.items()):
         return told((), "A later call overwrites the results of an earlier one.")

@@ -205,7 +205,8 @@ def _differences(old, new, place=""):
             return [where for k in range(len(new))
                     for where in _differences(old[k], new[k], f"{place}.{k}")]
         a, b = np.array(old), np.array(new)
-        rtol, largest = 1e-10 if ".mutants" in place else 1e-12, np.abs(b).max(initial=0)
+        rtol = 1e-10 if ".mutants" in place else 1e-12
+        largest = np.abs(b).max(initial=0)
         exact = largest < 2 ** 20 and not (b % UNIT).any()
         return [place] * bool(np.any(np.abs(a - b) > (0 if exact else rtol) * largest))
     return [place] * (old != new)

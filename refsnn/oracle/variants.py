@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module compares a function with `lif` on networks with terms switched off.
+"""This module runs a function on networks in which terms are switched off.
 
-`diagnose` infers from the results which term is wrong.  Each input is on in
-one step of one sample.  The column of dW for this input thus holds the
+`diagnose` infers from the results which term is wrong.  Each input is on
+in one step of one sample.  The column of dW for this input thus holds the
 adjoint of the current, and dx determines the adjoint as well.
 """
 
@@ -13,15 +13,14 @@ import numpy as np
 
 from refsnn import lif, losses, surrogates
 
-__all__ = ["ALL", "FORWARD", "N", "RULES", "T", "TINY", "Run", "Variant", "adjoints",
-           "ask", "back_residuals", "follow", "network", "recorded", "residuals", "same",
-           "variants"]
+__all__ = ["Run", "Variant"]
 
 RTOL = {np.dtype(np.float32): 1e-4}     # of the largest entry; 1e-9 for other dtypes
 FORWARD = ("loss", "spikes", "mem")
 RULES = {"bptt": (*FORWARD, "dW", "dV", "dx"), "rtrl": (*FORWARD, "dW", "dV"),
          "bptt_detached": (*FORWARD, "dW", "dV", "dx")}
-T, N = 12, 3                # steps and neurons
+T = 12                      # steps
+N = 3                       # neurons
 TINY = 1e-12                # a threshold without visible reset
 
 
@@ -36,12 +35,6 @@ class Variant(NamedTuple):
     steepness: float = 2.0
     B: int = 2
     diagonal: bool = False      # whether V is diagonal
-
-    def __str__(self):
-        off = {"alpha = 0": not self.alpha, "beta = 0": not self.beta,
-               "V = 0": not self.V, "threshold = 0": self.threshold == TINY,
-               "no spikes": self.W < 1}
-        return ", ".join(name for name in off if off[name]) or "all terms on"
 
 
 class Run(NamedTuple):
@@ -59,7 +52,7 @@ class Run(NamedTuple):
 ALL = Variant()
 
 
-def variants():
+def _variants():
     """Return variants of a network with all combinations of terms switched off."""
     found = []
     for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
@@ -69,12 +62,19 @@ def variants():
     return found
 
 
-def network(v, seed):
+def _label(v):
+    """Return the name of a variant."""
+    off = {"alpha = 0": not v.alpha, "beta = 0": not v.beta, "V = 0": not v.V,
+           "threshold = 0": v.threshold == TINY, "no spikes": v.W < 1}
+    return ", ".join(name for name in off if off[name]) or "all terms on"
+
+
+def _network(v, seed):
     """Draw a network in which each neuron spikes and pauses, or none spikes."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
-        p = recorded(v._asdict() | {
+        p = _recorded(v._asdict() | {
             "x": np.eye(T * v.B).reshape(T, v.B, -1),
             "W": v.W * size * rng.normal(0.3, 1.5, (N, T * v.B)),
             "V": v.V * size * rng.normal(0, 1.5, (N, N)) * (
@@ -85,65 +85,56 @@ def network(v, seed):
             return p
 
 
-def recorded(p, **changed):
-    """Return the inputs of a changed problem, with the states of its network."""
+def _recorded(p):
+    """Return the inputs of a problem, with the states of its network."""
     p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
-                                 "threshold", "steepness")} | changed
-    run = follow(p)
+                                 "threshold", "steepness")}
+    run = _follow(p)
     return p | {"spikes": run.spikes, "mem": run.mem, "syn": run.syn}
 
 
-def follow(p, spikes=None):
-    """Simulate a network, in which the spikes found may drive reset and recurrence."""
+def _follow(p, spikes=None):
+    """Simulate a network.  Given spikes drive the reset and the recurrence."""
     spikes = None if spikes is None else 1.0 * spikes
     return lif.simulate(
         p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
         threshold=p["threshold"], reset_spikes=spikes, recurrent_spikes=spikes)
 
 
-def slope(p):
+def _slope(p):
     """Return the surrogate derivative."""
     return surrogates.fast_sigmoid(p["mem"] - p["threshold"], p["steepness"])[1]
 
 
-def error(p):
+def _error(p):
     """Return the derivative of the loss with respect to the spikes."""
     return losses.square(p["spikes"], p["target"])[1]
 
 
 def _answer(p, rule):
     """Return the right outputs of a problem."""
-    run = follow(p)
-    back = lif.backward(p["x"], p["W"], p["V"], run, slope(p), error(p), alpha=p["alpha"],
-                        beta=p["beta"], gain=p["gain"], threshold=p["threshold"],
-                        through_reset=rule != "bptt_detached")
+    run = _follow(p)
+    back = lif.backward(
+        p["x"], p["W"], p["V"], run, _slope(p), _error(p), alpha=p["alpha"],
+        beta=p["beta"], gain=p["gain"], threshold=p["threshold"],
+        through_reset=rule != "bptt_detached")
     right = {"loss": np.float64(losses.square(run.spikes, p["target"])[0]),
              "spikes": run.spikes, "mem": run.mem, "dW": back.dW, "dV": back.dV,
              "dx": back.dx}
     return {name: right[name] for name in RULES[rule]}
 
 
-def ask(function, rule, p, own=None):
+def _ask(function, rule, p, own=None):
     """Call a function with a copy of a problem, and compare its results.
 
-    Parameters
-    ----------
-    function, rule
-        Arguments of `diagnose.diagnose`.
-    p : dict
-        Problem, as returned by `recorded`.
-    own : dict, optional
-        Copy of the problem that is passed to the function.
-
-    Returns
-    -------
-    Run
+    The copy `own` is passed to the function if it is given.
     """
     right, reset = _answer(p, rule), rule != "bptt_detached"
-    own = copied(p) if own is None else own
+    own = _copied(p) if own is None else own
 
     def broken(name, why):
-        return Run(p, right, right, frozenset([name] * bool(name)), {}, reset, (name, why))
+        wrong = frozenset([name] * bool(name))
+        return Run(p, right, right, wrong, {}, reset, (name, why))
 
     try:
         with np.errstate(all="ignore"):
@@ -157,21 +148,24 @@ def ask(function, rule, p, own=None):
                          f"{tuple(right)}")
     for name, value in found.items():
         if value.dtype.kind not in "fiub" or value.dtype == np.float16:
-            return broken(name, f"is of dtype {value.dtype}: must be float32 or float64")
+            return broken(name, f"is of dtype {value.dtype}: must be float32 or "
+                          "float64")
         if value.shape != right[name].shape and (value.size > 1 or right[name].ndim):
-            return broken(name, f"is of shape {value.shape}: must be {right[name].shape}")
+            return broken(name, f"is of shape {value.shape}: must be "
+                          f"{right[name].shape}")
         if not np.isfinite(value).all():
             return broken(name, "is not finite")
         found[name] = value.reshape(right[name].shape)
-    wrong = frozenset(name for name in found if not same(
+    wrong = frozenset(name for name in found if not _same(
         found[name], right[name], _scale(right, name)))
     return Run(p, right, found, wrong, given, reset, (), tuple(
         key for key in p if not _kept(own.get(key), p[key])))
 
 
-def copied(p):
+def _copied(p):
     """Return a copy of a problem."""
-    return {key: np.array(value) if np.ndim(value) else value for key, value in p.items()}
+    return {key: np.array(value) if np.ndim(value) else value
+            for key, value in p.items()}
 
 
 def _kept(value, before):
@@ -184,23 +178,26 @@ def _kept(value, before):
 
 def _scale(right, name):
     """Return the size of an output, above 0 for an output of zeros."""
-    others = (1.0,) if name in FORWARD else (right[key] for key in right if key[0] == "d")
-    return max(np.abs(right[name]).max(), *(1e-3 * np.abs(a).max() for a in others))
+    others = [1.0] if name in FORWARD else [
+        np.abs(right[key]).max() for key in right if key not in FORWARD]
+    return max(np.abs(right[name]).max(), 1e-3 * max(others))
 
 
-def same(found, right, scale=None):
+def _same(found, right, scale=None):
     """Return whether two arrays agree to the tolerance of the first one's dtype."""
     scale = np.abs(right).max(initial=0) if scale is None else scale
     gap = np.abs(found.astype(float) - right).max(initial=0)
     return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
 
 
-def residuals(run):
-    """Return, for each term of a simulation, the residual of its equation, (2) or
-    (3) of `lif`, and the term, from the spikes and membranes found."""
+def _residuals(run):
+    """Return the residual and the value of each term of (2) and (3) of `lif`.
+
+    The residual is that of the equation, for the spikes and membranes found.
+    """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
-    right = p["gain"] * follow(p, spikes).syn[:-1]
+    right = p["gain"] * _follow(p, spikes).syn[:-1]
     after = p["beta"] * mem[:-1] - p["threshold"] * spikes[:-1]
     syn = (mem[1:] - after) / p["gain"]
     inputs, sent = (p["x"] @ p["W"].T)[:-2], (spikes @ p["V"].T)[:-2]
@@ -211,7 +208,7 @@ def residuals(run):
             "input": (second, inputs), "recurrence": (second, sent)}
 
 
-def adjoints(run):
+def _adjoints(run):
     """Return dI[t+1] of the outputs found and of the right ones, (T, B, n)."""
     if "dx" in run.found:
         back = np.linalg.pinv(run.p["W"])
@@ -220,16 +217,18 @@ def adjoints(run):
     return [answer["dW"].T.reshape(T, -1, N) for answer in (run.found, run.right)]
 
 
-def back_residuals(run):
-    """Return, for each term of a gradient, the residual of its equation, (7) or (9)
-    of `lif`, and the term, from the adjoints found."""
-    p, (dI, _), psi, q = run.p, adjoints(run), slope(run.p), error(run.p)
+def _back_residuals(run):
+    """Return the residual and the value of each term of (7)-(9) of `lif`.
+
+    The residual is that of (7) or (9), for the adjoints found.
+    """
+    p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
     later, sent, reset = dU[1:], dI[2:] @ p["V"], p["threshold"] * run.reset
     dS = q[2:] + sent - reset * later
     first = dU[:-1] - p["beta"] * later - psi[2:] * dS
-    right = np.zeros_like(dI)                                   # dU that follows from dI
-    for t in range(T - 1, 0, -1):
+    right = np.zeros_like(dI)                                   # dU that dI causes
+    for t in range(T - 1, 1, -1):
         right[t - 1] = p["beta"] * right[t] + psi[t] * (
             q[t] + dI[t] @ p["V"] - reset * right[t])
     right = p["gain"] * right[1:]
@@ -238,3 +237,37 @@ def back_residuals(run):
             "reset": (first, psi[2:] * later), "surrogate": (first, psi[2:] * dS),
             "error": (first, psi[2:] * q[2:]), "gain": (second, right),
             "current decay": (second, dI[1:])}
+
+
+def _fits(parts):
+    """Return the terms of which all residuals are the same multiple."""
+    found = []
+    for term in parts[0]:
+        factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
+        if factors and np.ptp(factors) <= 1e-4 * np.abs(factors).max():
+            found.append(term)
+    return tuple(found)
+
+
+def _factor(residual, term):
+    """Return the factor of a residual that is a multiple of a term, or infinity."""
+    k = np.vdot(residual, term) / np.vdot(term, term)
+    rest = residual - (k * term).astype(residual.dtype)
+    return float(k) if _zero(rest, term) else np.inf
+
+
+def _zero(residual, term):
+    """Return whether a residual is as small as the rounding of a term."""
+    return _same(residual, 0 * residual, np.abs(term).max() / 20)
+
+
+def _mapped(found, right):
+    """Return whether a fixed linear map gives the values found."""
+    found, right = (a.reshape(len(a), -1) for a in (found, right))
+    fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
+    return len(right) > right.shape[1] and _same(found, right @ fixed)
+
+
+def _ratio(found, right, found2, right2):
+    """Return whether the ratio of two results found is that of the right ones."""
+    return _same((found * right2).astype(found.dtype), found2 * right)

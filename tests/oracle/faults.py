@@ -13,7 +13,8 @@ Terms, where one of the named terms has to be found:
   "threshold": the term of the equations of `lif`, on the side that computes it
 - "current": the time at which the membrane reads the current
 - "surrogate", "error": the surrogate derivative; the derivative of the loss
-- "loss", "spikes", "mem", "dW", "dV", "dx": the array that is wrong, all others are right
+- "loss", "spikes", "mem", "dW", "dV", "dx": the array that is wrong, all others are
+  right
 - "float16", "bfloat16", "float32": rounding to this dtype
 - "gradient", "state", "inputs", "weights": what one call leaves behind for the next:
   gradients that accumulate, a state that is kept, inputs that are changed in
@@ -173,7 +174,8 @@ FAULTS = [
     Fault("transposition", "numpy", "error[t] + dI @ V -", "error[t] + dI @ V.T -",
           "backward", ("recurrence",)),
 
-    Fault("missing term", "torch", ' - p["threshold"] * S)', ")", "forward", ("reset",)),
+    Fault("missing term", "torch", ' - p["threshold"] * S)', ")",
+          "forward", ("reset",)),
     Fault("missing term", "jax", 'c["alpha"] * I + x', "x",
           "forward", ("current decay",)),
     Fault("missing term", "numpy", "error[t] + dI @ V -", "error[t] -",

@@ -283,6 +283,10 @@ def test_places_are_said():
         "(1/4, 1/m)" in said("bptt", "dW", last)
     assert "only where entry = 2; " in said("surrogates", "sigmoid",
                                             lambda a: np.add.at(a, 2, 1))
+    assert "only where input = 1; " in said("bptt", "dx", lambda a: np.add.at(
+        a, np.s_[:, :, 1], RIGHTS["loss"] * np.arange(3) + 1))
+    assert ", first at step 4, " in said("feedback", "direct", lambda a: np.add.at(
+        a, np.s_[4:9, 1, 1], [1, 2, 4, 3, 1]))
     gain = VECTORS["bptt"].inputs["gain"]
     assert f"times {gain:.6g} (gain)" in texts(check.check({
         "bptt.dx": RIGHTS["dx"] * gain}))[0]
@@ -309,6 +313,40 @@ def test_half_precision_is_refused_and_called_rounding():
         assert "rounding" not in texts(check.check({"bptt.dW": other}))[0]
     told = texts(check.check({"bptt.dW": half.astype(np.float32)}))
     assert told[0].endswith("the error has the size of rounding to float16")
+
+
+def test_bfloat16_is_refused_and_called_rounding():
+    class Tensor:                       # as of a package that NumPy does not know
+        dtype = "bfloat16"
+
+        def __array__(self, dtype=None, copy=None):
+            bits = (RIGHTS["dW"].astype(np.float32).view(np.uint32) + 0x8000) >> 16
+            values = (bits << 16).view(np.float32)
+            return values.astype(object if dtype is None else dtype)
+
+    told = texts(check.check({"bptt.dW": Tensor()}))[0]
+    assert told.endswith("float64; the error has the size of rounding")
+    Tensor.dtype = "object"
+    assert "rounding" not in texts(check.check({"bptt.dW": Tensor()}))[0]
+
+
+def test_each_finding_names_its_vector_and_output():
+    found = check.check({"bptt.dV": 2 * RIGHTS["dV"], "bptt.loss": np.nan,
+                         "surrogates.sigmoid": np.arange(36.0)})
+    named = [finding[:3] for finding in found if finding.status != "missing"]
+    assert named == [("bptt", "loss", "wrong"), ("bptt", "dV", "wrong"),
+                     ("bptt", "", "fault"), ("surrogates", "sigmoid", "wrong"),
+                     ("surrogates", "", "fault")]
+    assert [f.vector for f in found] == ["bptt"] * 7 + ["surrogates"] * 8
+    zero = check.check({"bptt.dV": 0 * RIGHTS["dV"]})[-2]
+    assert zero == ("bptt", "dV", "vacuous", "0 throughout, which proves nothing")
+    right = check.check({"bptt.spikes": RIGHTS["spikes"],
+                         "bptt_dyadic.dW": VECTORS["bptt_dyadic"].outputs["dW"]})
+    assert texts(right, "right") == ["exact", "exact"]
+    single = check.check({"bptt.dV": np.ones((1, 1))})
+    assert texts(single) == ["is of shape (1, 1): must be (3, 3)"]
+    knob = check.check({"bptt.dV": RIGHTS["dV"], "bptt_detached.dV": RIGHTS["dV"]})[-1]
+    assert knob[:3] == ("bptt_detached", "dV", "vacuous")
 
 
 # ---- four faults that a vector may miss: a neuron, a task, a column, an event
@@ -507,6 +545,35 @@ def test_a_mistake_is_named_if_all_arrays_agree():
     assert "mutant" not in told
     assert fault(check.check(wrong, known)) == (
         "a; equals mutant: one (only if b, not given, is wrong too), or: two")
+    more = Mutant("more", "", {"a": 2 * RIGHT, "b": -RIGHT, "c": RIGHT, "e": -RIGHT,
+                               "da": -RIGHT, "counts": RIGHT + 1e-12})
+    known = {"toy": Vector("toy", "", {}, dict.fromkeys(
+        ("a", "b", "c", "e", "da", "counts"), RIGHT), [more], False)}
+    assert fault(check.check(wrong, known)).endswith(
+        "more (only if b, e, counts, not given, is wrong too)")
+
+
+def test_counts_of_a_mistake_are_compared_exactly():
+    more = Mutant("more", "", {"counts": RIGHT + 1})
+    known = {"toy": Vector("toy", "", {}, {"counts": RIGHT}, [more], False)}
+    for error, named in ((0, True), (1e-12, False)):
+        told = fault(check.check({"toy.counts": RIGHT + 1 + error}, known))
+        assert ("mutant: more" in told) == named
+
+
+def test_vectors_are_built_as_they_are_stored():
+    for name in ("bptt", "bptt_dyadic", "si_paper"):
+        built, stored = check._build(name), VECTORS[name]
+        assert built.name == name and built.text == stored.text
+        assert built.exact == stored.exact
+        assert built.inputs.keys() == stored.inputs.keys()
+        assert built.idle.keys() == stored.idle.keys()
+        assert all(_same(value, stored.outputs[key], False)
+                   for key, value in built.outputs.items())
+        assert [m[:2] for m in built.mutants] == [m[:2] for m in stored.mutants]
+    assert check._build("bptt", (1, 7, 2, 2, 1)).inputs["x"].shape == (7, 2, 2)
+    with pytest.raises(ValueError, match="'other' is not a vector: must be one of"):
+        check._build("other")
 
 
 def test_exact_vectors_and_counts_are_compared_bit_by_bit():
@@ -533,7 +600,8 @@ def test_a_forward_pass_of_another_tool_is_named():
         step, p["x"], p["W"], p["V"], tau_syn=p["tau_syn"], tau_mem=p["tau_mem"],
         dt=p["dt"], threshold=p["threshold"]))
     results = {f"lif_forward.{key}": value for key, value in rows.items()}
-    assert fault(check.check(results)).startswith("spikes, mem, syn; as norse ")
+    told = fault(check.check(results))
+    assert told.startswith("spikes, mem, syn; as norse ") and told.count("; ") == 1
 
 
 def test_arrays_that_cannot_be_identified_are_left_out():
@@ -541,7 +609,9 @@ def test_arrays_that_cannot_be_identified_are_left_out():
     spikes = right["spikes"].copy()
     spikes[7, 1, 2] = 1 - spikes[7, 1, 2]
     wrong = {"lif_forward.spikes": spikes}
-    assert "; no convention fits; nearest: as " in fault(check.check(wrong))
+    told = fault(check.check(wrong))
+    assert told.startswith("spikes; no convention fits; nearest: as ")
+    assert not told.endswith("; ") and "settled" not in told
     for bad, status in ((right["syn"] + np.inf, "wrong"), (0 * right["syn"], "vacuous"),
                         (right["syn"][1:], "wrong")):
         found = check.check(wrong | {"lif_forward.syn": bad})

@@ -110,6 +110,60 @@ def test_every_surrogate_side_and_factor(kind, side):
         assert {m.surrogate for m in known} == {kind}
 
 
+def psi(v):
+    return fitting.BUMPS["slayer"](2.0 * v)
+
+
+def explained(psi, scale=1.0, d=None, surrogate=(None, None), rtol=1e-9, noise=0.0,
+              **size):
+    """Return the matches of a gradient of norse with the surrogate psi(v)."""
+    step = PRESETS["norse"]
+    x, W, _, rows, run = layer(step, 3, recurrent=False, **size)
+    rng = np.random.default_rng(1)
+    d = rng.normal(size=run.mem[1:].shape) if d is None else d(run.mem[1:] - 1)
+    wanted = scale * gradient(step, x, W, None, run, psi(run.mem - 1), d, **TAUS)
+    wanted *= 1 + noise * rng.uniform(-1, 1, W.shape)
+    p = problem(x, W, None, some(rows, "spikes"))
+    return fitting._gradients(p, step, wanted, d, surrogate, rtol)[0]
+
+
+def test_a_surrogate_that_is_given_is_tried_alone():
+    def steep(v):
+        return psi(3.5 * v)
+
+    assert explained(steep) == []                           # 7 is not in the list
+    for given in (("slayer", 7.0), (None, 7.0)):
+        found, = explained(steep, surrogate=given)
+        assert found[:5] == (False, "slayer", 7.0, "both", 1.0)
+    found, = explained(steep, 3.0, surrogate=(steep, None))
+    assert found[:4] == (False, "given", 0.0, "both") and np.isclose(found.factor, 3)
+    assert explained(psi, surrogate=("boxcar", 2.0)) == []
+
+
+def test_surrogates_without_sides_come_first():
+    found = explained(psi, d=lambda v: 1.0 * (v > 0), surrogate=("slayer", None))
+    assert [m.side for m in found] == ["both", "above"]
+    found = explained(lambda v: 1.0 * (v >= 0), surrogate=("step", None))
+    assert {m.side for m in found} == {"both"}
+
+
+def test_a_factor_needs_three_entries():
+    for m, fits in ((2, False), (3, True)):
+        found = explained(psi, 3.0, surrogate=("slayer", 2.0), m=m, n=1)
+        assert [np.isclose(match.factor, 3) for match in found] == [True] * fits
+    found, = explained(psi, 1 + 1e-10, surrogate=("slayer", 2.0))
+    assert found.factor == 1
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_error_is_relative_to_the_largest_entry(scale):
+    given = {"surrogate": ("slayer", 2.0), "noise": 1e-6}
+    found, = explained(psi, scale, rtol=1e-5, **given)
+    assert 1e-8 < found.error < 1e-6
+    assert len(explained(psi, scale, rtol=found.error, **given)) == 1
+    assert explained(psi, scale, rtol=0.99 * found.error, **given) == []
+
+
 def test_a_gradient_that_nothing_explains():
     step = PRESETS["snntorch_leaky"]
     x, W, V, rows, _ = layer(step, 3)

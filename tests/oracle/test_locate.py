@@ -228,8 +228,10 @@ def test_few_or_equal_entries_have_no_factor():
     small = np.array([[1.0, 1e-8, 2e-8, 3e-8]])     # all but one are within rounding
     assert unexplained(at(small)(2 * small))
     near = np.array([[1.0, 1.002, 0.998, 1.001]])   # distinct in float64, not float32
-    assert at(near)(2 * near).factor == 2
-    assert unexplained(at(near, rtol=1e-4)(2 * near + 1e-6))
+    for scale in (1e-3, 1.0, 1e3):
+        right = scale * near
+        assert np.isclose(at(right)(2 * right).factor, 2, rtol=1e-12)
+        assert unexplained(at(right, rtol=1e-4)(2 * right))
 
 
 # ---- changes of the axes
@@ -363,6 +365,20 @@ def test_errors_of_another_size_are_no_rounding(dtype, unit):
     spoiled = X + unit * noise                      # one entry is far off
     spoiled[3, 1, 2] += 100 * unit * top
     assert dtype not in at(X, SERIES)(spoiled).dtypes
+
+
+def test_rounding_needs_eight_errors_or_three_rounded_numbers():
+    right = X.ravel()[:8]
+    noise = 2 ** -12 * np.array([1, -1, 1, -1, -1, 1, -1, 1])
+    assert locate(right + noise, right).dtypes
+    assert not locate(right[:7] + noise[:7], right[:7]).dtypes
+    assert not locate(right + noise * (np.arange(8) < 7), right).dtypes
+    for size in (2, 3):
+        assert bool(locate(ROUND["float16"](right[:size]), right[:size]).dtypes) == (
+            size > 2)
+    zeros = np.zeros(40)
+    rounded = ROUND["float16"](np.append(right, zeros))
+    assert locate(rounded, np.append(right, zeros)).dtypes == ("float16",)
 
 
 def test_systematic_errors_are_no_rounding():

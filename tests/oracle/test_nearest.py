@@ -10,7 +10,7 @@ from refsnn.oracle import elimination, identify, nearest
 
 
 def test_noise_and_explosions_have_no_nearest():
-    x, W, V, rows, _ = layer(PRESETS["norse"], 9)
+    x, W, V, rows, _ = layer(PRESETS["norse"], 9, m=5, n=4)
     noise = np.random.default_rng(3).normal(size=rows["mem"].shape)
     growth = 1.6 ** np.arange(30)[:, None, None] + 0 * noise
     spikes, small = (noise > 1) * 1.0, 1e-3 * growth
@@ -28,7 +28,7 @@ def test_noise_and_explosions_have_no_nearest():
 
 def test_other_constants_are_refitted_and_not_recognised():
     step = PRESETS["norse"]
-    x, W, V, rows, _ = layer(step, 2, taus=TAUS | {"tau_mem": 11.0})
+    x, W, V, rows, _ = layer(step, 2, m=5, n=4, taus=TAUS | {"tau_mem": 11.0})
     for dtype in DTYPES:
         report = identify.identify(x, W, some(rows, "mem", "spikes", dtype=dtype), V,
                                    **TAUS)
@@ -66,7 +66,7 @@ def test_the_nearest_is_the_one_that_parts_last():
 def test_of_conventions_that_part_at_once_the_one_of_least_error_is_nearest():
     """All conventions differ in row 0, where only one entry was changed."""
     for name in ("lava", "snntorch_synaptic", "sinabs"):
-        x, W, V, rows, _ = layer(PRESETS[name], 5)
+        x, W, V, rows, _ = layer(PRESETS[name], 5, m=5, n=4)
         rows["mem"][0, 1, 3] += 1e-3
         report = identify.identify(x, W, some(rows, "mem", "spikes"), V, **TAUS)
         assert report.nearest[:2] == (name, None)
@@ -155,17 +155,17 @@ def test_only_counts_on_both_sides_of_the_threshold_are_accepted(count, differs)
 
 
 def test_transposed_weights_are_said():
-    x, W, V, rows, _ = layer(PRESETS["lava"], 2)
+    x, W, V, rows, _ = layer(PRESETS["lava"], 2, m=4, n=4)
     for name, weights in (("V", (W, V.T)), ("W", (W.T, V)), ("W and V", (W.T, V.T))):
         report = identify.identify(x, weights[0], rows, weights[1], **TAUS)
         assert report.members == []
         assert report.lines[-1] == f"transposed {name} fits: as lava LIF (lava)"
-    x, W, V, rows, _ = layer(PRESETS["norse"], 2, recurrent=False)
+    x, W, V, rows, _ = layer(PRESETS["norse"], 2, recurrent=False, m=4, n=4)
     report = identify.identify(x, W.T, rows, **TAUS)
     assert report.lines[-1] == ("transposed W fits: as norse lif_step (norse) or norse "
                                 "lif_feed_forward_step (norse_feed_forward)")
     step = PRESETS["lava"]._replace(refractory=2, reset="subtract")
-    x, W, V, rows, _ = layer(step, 2, m=6)
+    x, W, V, rows, _ = layer(step, 2, m=5, n=4)
     report = identify.identify(x, W, rows, V.T, **TAUS)
     assert report.lines[-1] == "transposed V fits: as no preset"
     rows = conventions.recorded(PRESETS["lava"], conventions.simulate(

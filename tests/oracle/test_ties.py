@@ -108,12 +108,18 @@ def test_only_ties_without_rounding_settle_compare(names, compare):
     kept = ties._settled(p, fits, PRESETS, False)
     only_half = compare == "half" and "spikes" in names
     assert choices(kept, step) == (["half"] if only_half else list(AXES["compare"]))
-    if "mem" in names:
-        exact = p.rows["mem"] == p.levels["threshold"]
-        kept = ties._settled(p, fits, PRESETS, exact)
-        assert exact.any() and choices(kept, step) == [compare]
     none = ties._settled(p, fits[:0], PRESETS, False)
     assert none.shape == (0, 14) and none.dtype == fits.dtype
+
+
+def test_recorded_potentials_settle_compare():
+    for compare in (">", ">="):
+        step = JELLY._replace(compare=compare, reset_at="after")
+        p, fits = searched(step, "mem", "spikes", divisor=3)
+        exact = np.isclose(p.rows["mem"], p.levels["threshold"], rtol=1e-12, atol=0)
+        assert exact.any()
+        for mask, found in ((exact, [compare]), (False, list(AXES["compare"]))):
+            assert choices(ties._settled(p, fits, PRESETS, mask), step) == found
 
 
 def test_presets_are_the_first_of_many_conventions(monkeypatch):

@@ -44,13 +44,14 @@ def test_float32_recordings_are_identified(tool, neuron):
         status, lines = verdicts.identified(recording)
         assert status == 0
         assert expected in lines[0] or layer and ", but" in expected
-        assert any(line.startswith("gradients: ") for line in lines) == layer
+        told = [line for line in lines if line.startswith("gradients: ")]
+        assert len(told) == layer and not any(" times " in line for line in told)
         layer = True
 
 
 @pytest.mark.parametrize(("tool", "fault"), FAULTS)
 def test_faults_are_still_there(tool, fault):
-    """A failure means that the tool has changed, and that the page must change."""
+    """Reproduce each fault; a failure means that the tool has changed."""
     assert verdicts.reproduced(fault["line"]) == fault["shows"]
 
 
