@@ -105,10 +105,9 @@ def test_without_recurrence_block_and_implicit_are_exact(net):
 @settings(max_examples=10)
 def test_derivatives_that_are_not_given_are_zero(net):
     psi, ds, dm = adjoints(net)
-    parts = [sparse_rtrl.gradient(net.x, net.V, net.recording, psi, *given, rung="block",
-                                  **net.model, **reset_path(net))
-             for given in ((ds, None), (None, dm), (ds, dm))]
-    only, others, both = (flat(part) for part in parts)
+    only, others, both = (flat(sparse_rtrl.gradient(
+        net.x, net.V, net.recording, psi, *parts, rung="block", **net.model,
+        **reset_path(net))) for parts in ((ds, None), (None, dm), (ds, dm)))
     np.testing.assert_allclose(only + others, both, rtol=0,
                                atol=RTOL * np.abs(both).max())
 

@@ -181,14 +181,14 @@ def _broken(run):
 
 
 def _simplest(runs, forward):
-    """Return the place of the smallest relative error on a side, whether it is
-    small, and its variant and output."""
+    """Return the place of the smallest relative error on a side, in an array
+    if one is wrong, whether the error is small, and its variant and output."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
     def size(case):
         _, run, name = case
-        return np.abs(run.found[name] - run.right[name]).max() / max(
+        return name == "loss", np.abs(run.found[name] - run.right[name]).max() / max(
             np.abs(run.right[name]).max(), TINY)
 
     v, run, name = best = min(wrong, key=size)
@@ -196,7 +196,7 @@ def _simplest(runs, forward):
     place = locate(run.found[name], run.right[name], axes=AXES[name],
                    rtol=RTOL.get(run.found[name].dtype, 1e-9), backward=not forward,
                    sizes=sizes | {"T": T, "B": v.B, "n": N})
-    return place, size(best) < 0.01, f"Variant \"{_label(v)}\", {name}"
+    return place, size(best)[1] < 0.01, f"Variant \"{_label(v)}\", {name}"
 
 
 # ---- inference
@@ -301,7 +301,7 @@ def _last_adjoint(call, runs):
                 call(run.p | {"steepness": run.p["steepness"] / 2}))
         (dI, right), (dI1, _), (dI2, _) = map(_adjoints, rows)
         if not dI.any():
-            return (), "The gradient is 0."
+            return (), ""
         t = int(np.flatnonzero(dI.any(axis=(1, 2)))[-1])
         shifted.append(t != T - 3 and _same(dI[t], right[T - 3]))
         t = min(t, T - 3)
@@ -315,6 +315,8 @@ def _last_adjoint(call, runs):
         return ("surrogate",), "The last adjoint is proportional to the error."
     if all(by_slope) and not all(by_error):
         return ("error",), "The last adjoint is proportional to the surrogate."
+    if t < T - 3:
+        return (), "The last adjoint is 0."
     if _mapped(*map(np.stack, zip(*pairs))):
         return ("gain",), WHY["gain"]
     if not all(by_error) or not run.reset:

@@ -29,14 +29,14 @@ SEEDS = 5           # seeds that the search for a smaller network tries
 TRIES = 600         # largest number of networks in this search
 
 
-class Fault(NamedTuple):
+class _Fault(NamedTuple):
     """Hold wrong results of a function for one network."""
     vector: Vector      # golden vector of the network
     results: dict
     wrong: list         # names of the wrong outputs
 
 
-class Kind(NamedTuple):
+class _Kind(NamedTuple):
     """Hold the properties that a fault must keep while its network shrinks."""
     places: dict        # wrong output: its place, or "refused" or "vacuous"
     mistakes: list      # known mistakes that give the same results
@@ -156,7 +156,7 @@ def _fault(vector, function):
         if found is None or not check._equal(
                 vector, name, found, vector.outputs[name], rtol):
             wrong.append(name)
-    return Fault(vector, results, wrong) if wrong else None
+    return _Fault(vector, results, wrong) if wrong else None
 
 
 def _varies(function, fault):
@@ -176,7 +176,7 @@ def _kind(fault):
         found, rtol = check._given(fault.vector, name, fault.results[name])
         places[name] = "refused" if found is None else "vacuous" if not found.any() \
             else check._place(fault.vector, name, found, rtol)
-    return Kind(places, check._mistakes(fault.vector, fault.results))
+    return _Kind(places, check._mistakes(fault.vector, fault.results))
 
 
 def _shows(kind, fault):

@@ -244,7 +244,8 @@ def _fits(parts):
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
-        if factors and np.ptp(factors) <= 1e-4 * np.abs(factors).max():
+        if factors and np.isfinite(factors).all() and (
+                np.ptp(factors) <= 1e-4 * np.abs(factors).max()):
             found.append(term)
     return tuple(found)
 

@@ -213,6 +213,22 @@ def test_two_faults_have_no_name():
     assert told[:2] == ("backward", ())
     told = diagnose(loop(("alpha * I", "I"), ("+ gain * I", "+ I")))
     assert told[:2] == ("forward", ())
+    told = diagnose(loop(("reversed(range(T))", "reversed(range(T - 1))")))
+    assert told[:2] == ("backward", ()) and "The last adjoint is 0." in told.text
+    told = diagnose(loop(("V, target =", "V, _ ="), (
+        "(T, B, m)", "target = p['target'] / (1 + np.arange(len(x)))[:, None, None]\n"
+        "    (T, B, m)")))
+    assert told[:2] == ("forward", ("loss",))
+
+
+def test_rounding_of_all_inputs():
+    for dtype, terms in ((np.float32, ("float32",)), (np.float16, ())):
+        def function(p):
+            return RIGHT(p | {key: p[key].astype(dtype).astype(float)   # noqa: B023
+                              for key in ("x", "W", "V", "target")})
+        told = diagnose(function)
+        assert told[:2] == ("forward", terms)
+        assert "the error has the size of rounding to " in told.text
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.loop == "numpy"])

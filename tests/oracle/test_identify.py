@@ -208,6 +208,12 @@ def test_time_constants_below_a_step_have_no_euler_decay():
     assert "refsnn" in named(identify.identify(x, W, seen, tau_syn=0.5, tau_mem=0.5))
 
 
+def test_a_recording_of_another_length_is_refused():
+    x = np.ones((4, 1, 1))
+    with pytest.raises(ValueError, match=r"^recording\['spikes'\] is \(3, 1, 1\)"):
+        identify.identify(x, x[0], {"spikes": x[1:]}, alpha=0.5, beta=0.5)
+
+
 def test_examples():
     failed, tried = doctest.testmod(identify)
     assert failed == 0 < tried

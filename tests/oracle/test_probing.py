@@ -3,6 +3,7 @@
 import doctest
 
 import numpy as np
+import pytest
 from layers import LEVELS, problem, recorded
 
 from refsnn import conventions
@@ -97,6 +98,14 @@ def test_probes_of_decays_of_zero_have_no_other_gains():
     p = p._replace(taus=(0.0, 2.0, 1.0))
     ties = probing._probing(p)[2]["ties"].x[1, :, 0]
     assert {1.0, 2.0} < set(ties.tolist())
+
+
+@pytest.mark.parametrize("alphas, betas, match", [
+    ([1.0], [0.5], "^alphas is"), ([0.5], [], "^betas is"),
+    ([[0.5]], [0.5], "^alphas")])
+def test_decays_that_are_none_are_refused(alphas, betas, match):
+    with pytest.raises(ValueError, match=match):
+        probing.probes(alphas, betas)
 
 
 def test_examples():
