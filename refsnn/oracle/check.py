@@ -221,12 +221,14 @@ def _comparable(value):
 
 
 def _judge(vector, results):
-    """Compare results with a golden vector; return a finding for each output."""
-    findings = []
+    """Compare results with a golden vector; return a finding for each output.
+    If a known mistake explains the results, then rounding does not."""
+    named, findings = bool(_mistakes(vector, results)), []
     for name in vector.outputs:
-        verdict = _verdict(vector, name, results[name]) if name in results else (
+        status, text = _verdict(vector, name, results[name]) if name in results else (
             "missing", "not given, not checked")
-        findings.append(Finding(vector.name, name, *verdict))
+        text = text.partition("; the error has the size")[0] if named else text
+        findings.append(Finding(vector.name, name, status, text))
     return findings
 
 

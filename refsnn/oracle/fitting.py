@@ -105,7 +105,7 @@ def _constants(problem):
         if at == "once" and test < record:
             continue
         if test not in filtered:
-            d = drive + 0.0
+            d = drive
             if problem.V is not None:
                 past = problem.rows["spikes"] if test == 0 else np.concatenate(
                     [np.zeros((1, *drive.shape[1:])), problem.rows["spikes"][:-1]])
@@ -132,23 +132,22 @@ def _constants(problem):
 
 
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
-    """Return y and z of (2) for the rows t and t + 1, and a mask, (T - 1, P)."""
+    """Return y and z of (2) for the rows t and t + 1, and a mask, (T - 1, P).
+
+    The mask is False where a reset to a value hides y.
+    """
     T = len(mem)
     # Row t of mem is state t + record, and its spikes are in row t + record - test.
     rows = np.arange(T) + record - test
-    known = (rows >= 0) & (rows < T)
-    s = np.where(known[:, None], spikes[np.clip(rows, 0, T - 1)], 0)
-    valid = np.broadcast_to((known | (rows < 0))[:, None], mem.shape)
-    zero = reset == "zero"
+    s = np.where((rows >= 0)[:, None], spikes[np.clip(rows, 0, T - 1)], 0)
+    seen = (s == 0) | (reset != "zero")
     if at == "once":            # the recorded potential is after the reset
-        y = mem if zero else mem + thr * s
-        return y[1:], mem[:-1], valid[1:] & ~(zero & (s[1:] > 0))
-    if at == "before":
-        z = np.where(s > 0, reset_to, mem) if zero else \
-            mem - thr * s if reset == "subtract" else mem
-        return mem[1:], z[:-1], valid[:-1]
-    y = mem[1:] + (0 if zero else thr * s[:-1])
-    return y, mem[:-1], valid[:-1] & ~(zero & (s[:-1] > 0))
+        return (mem + thr * s)[1:], mem[:-1], seen[1:]
+    if at == "after":
+        return mem[1:] + thr * s[:-1], mem[:-1], seen[:-1]
+    z = {"subtract": mem - thr * s, "zero": np.where(s > 0, reset_to, mem),
+         "none": mem}[reset]
+    return mem[1:], z[:-1], np.ones_like(seen[1:])
 
 
 def _fitted(y, z, valid, d, record, delay):
@@ -245,8 +244,8 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
         slopes = conventions.slopes(step._replace(through_reset=through), run, **given)
         for kind in names:
             kinds = [(k, side) for k in (widths if not callable(kind) else [0.0])
-                     for side in (SIDES if kind not in ("step",) and not callable(kind)
-                                  else ["both"])]
+                     for side in (["both"] if kind == "step" or callable(kind)
+                                  else SIDES)]
             psi = np.stack([SIDES[side](v) * (kind(v) if callable(kind) else
                                               BUMPS[kind](k * v)) for k, side in kinds])
             every = _adjoint(problem, psi, slopes, dspikes)

@@ -142,7 +142,7 @@ def _network(rule, draws, *sizes):
 
 
 def _copied(inputs):
-    return {name: np.copy(a) if np.ndim(a) else a for name, a in inputs.items()}
+    return {name: np.array(a)[()] for name, a in inputs.items()}
 
 
 def _fault(vector, function):
@@ -321,7 +321,7 @@ def _code(fault, function):
         f"# to be run where {name} is defined", "import numpy as np", "",
         _dict("inputs", fault.vector.inputs), _dict("expected", right),
         _dict("found", fault.results),
-        "copies = {key: np.copy(a) if np.ndim(a) else a for key, a in inputs.items()}",
+        "copies = {key: np.array(a)[()] for key, a in inputs.items()}",
         f"again = {name}(copies)",
         f"for key in {fault.wrong}:",
         "    right = expected[key]",

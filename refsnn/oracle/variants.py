@@ -163,9 +163,9 @@ def _ask(function, rule, p, own=None):
 
 
 def _copied(p):
-    """Return a copy of a problem."""
-    return {key: np.array(value) if np.ndim(value) else value
-            for key, value in p.items()}
+    """Return a copy of a problem.  Numbers become NumPy numbers, which other
+    tools do not convert to float32."""
+    return {key: np.array(value)[()] for key, value in p.items()}
 
 
 def _kept(value, before):

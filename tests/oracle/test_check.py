@@ -624,3 +624,11 @@ def test_arrays_that_cannot_be_identified_are_left_out():
 def test_examples():
     failed, tried = doctest.testmod(check)
     assert failed == 0 < tried
+
+
+def test_a_named_mistake_is_not_called_rounding():
+    vector = check.vectors(["linearised"])["linearised"]
+    mutant = next(m for m in vector.mutants if "continuous" in m.name)
+    told = check.check({"linearised.train": mutant.outputs["train"]})
+    text = " ".join(finding.text for finding in told)
+    assert mutant.name in text and "rounding" not in text

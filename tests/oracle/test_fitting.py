@@ -4,10 +4,10 @@ import doctest
 
 import numpy as np
 import pytest
-from layers import DTYPES, TAUS, gradient, layer, problem, recorded, some
+from layers import DTYPES, LEVELS, TAUS, gradient, layer, problem, recorded, some
 
 from refsnn import conventions, surrogates
-from refsnn.conventions import PRESETS
+from refsnn.conventions import PRESETS, Step
 from refsnn.oracle import fitting
 
 OTHER = {"tau_syn": 6.5, "tau_mem": 11.0, "dt": 1.0}
@@ -31,6 +31,55 @@ def test_constants_of_every_preset(name, dtype):
     assert fit.exact and fit.step.reset == step.reset
     np.testing.assert_allclose([fit.alpha, fit.beta], [alpha, beta], rtol, rtol)
     assert min(abs(fit.gain / gain - 1), abs(fit.gain / gain / (alpha or 1) - 1)) < rtol
+
+
+FORMS = [(test, record, reset, at) for test in (0, 1) for record in (0, 1)
+         for reset in ("subtract", "zero", "none") for at in ("once", "before", "after")
+         if (reset != "none" or at == "before") and (at != "once" or test >= record)]
+
+
+WHEN = "before", "after"
+RESET = {"threshold": 0.75, "reset_to": -0.25}
+
+
+def formed(test, record, reset, at, **changes):
+    """Return (x, W, rows, step) of a layer that is reset in the given form."""
+    step = Step(test=WHEN[test], record=WHEN[record], reset=reset, reset_at=at,
+                **changes)
+    rng = np.random.default_rng(2)
+    x, W = rng.normal(0.5, 1, (40, 1, 3)), rng.normal(0.5, 1, (4, 3))
+    rows = recorded(step, x, W, tau_syn=1.5, tau_mem=9.0, **RESET)
+    assert rows["spikes"].any()
+    return x, W, some(rows, "mem", "spikes"), step
+
+
+@pytest.mark.parametrize("test, record, reset, at", FORMS)
+def test_pairs_of_potentials_follow_the_model(test, record, reset, at):
+    """Without a synapse, y[k+1] = beta z[k] + W x[k]."""
+    x, W, rows, _ = formed(test, record, reset, at, synapse="none", input="same")
+    y, z, seen = fitting._pairs(*(row[:, 0] for row in rows.values()), test, record,
+                                reset, at, *RESET.values())
+    error = np.abs(y - np.exp(-1 / 9) * z - (x[:, 0] @ W.T)[record:39 + record])
+    assert error.shape == seen.shape == (39, 4) and error[seen].max() < 1e-12
+    if reset == "zero" and at != "before":
+        assert error[~seen].min() > 1e-3
+    else:
+        assert seen.all()
+
+
+@pytest.mark.parametrize("order", ["same", "next"])
+@pytest.mark.parametrize("test, record, reset, at", FORMS)
+def test_a_fit_names_the_form_of_the_reset(test, record, reset, at, order):
+    x, W, rows, step = formed(test, record, reset, at, input=order)
+    fit = fitting._constants(problem(x, W, None, rows, levels=LEVELS | RESET))
+    wanted = np.exp([-1 / 1.5, -1 / 9, -1 / 1.5 * (order == "same")])
+    assert fit.exact and fit.step.reset == reset
+    np.testing.assert_allclose(fit[1:3], wanted[:2], 1e-9)
+    if test and (at == "once" or reset == "none") or record and order == "next":
+        assert set(fit.step) <= set(step) | {*WHEN, "same", "once"}     # equal forms
+    else:
+        assert fit.step._replace(synapse="between") == step
+        np.testing.assert_allclose(fit.gain, wanted[2], 1e-9)
 
 
 def test_a_shift_is_a_rest():

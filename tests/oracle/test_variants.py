@@ -162,7 +162,7 @@ def test_what_is_no_result_is_refused(value):
 def test_inputs_are_copied_and_changes_of_them_are_seen():
     p = variants._network(ALL, 0)
     before = variants._copied(p)
-    assert type(before["alpha"]) is float and before["W"] is not p["W"]
+    assert type(before["alpha"]) is np.float64 and before["W"] is not p["W"]
 
     def spoiled(key, action):
         def function(p):
