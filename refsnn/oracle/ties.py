@@ -63,10 +63,9 @@ def _ties(problem, step, exact=False):
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]
-    thr = np.broadcast_to(np.asarray(problem.levels["threshold"], float), u.shape)
-    with np.errstate(all="ignore"):
-        level = np.maximum(np.rint(u / thr), 1) if step.spikes == "many" else 1.0
-        tie = u == level * thr
+    thr = np.broadcast_to(problem.levels["threshold"], u.shape)
+    level = np.maximum(np.rint(u / thr), 1) if step.spikes == "many" else 1.0
+    tie = u == level * thr
     if not (tie.any() or np.any(exact)):
         return set()
     tie &= np.logical_and.accumulate(

@@ -129,10 +129,35 @@ def test_some_outputs_lead_to_no_wrong_name(names):
         assert told.side in (side, "unknown", "right")
 
 
+@pytest.mark.parametrize("names", [("spikes", "mem"), ("loss", "spikes", "mem"),
+                                   ("loss", "spikes", "mem", "dV"), RULES["bptt"]])
+def test_a_wrong_output_beside_right_ones(names):
+    for term in {"spikes", "mem"} & set(names):
+        told = judged("forward", term, "factor", names=names)
+        assert told[:3] == ("forward", (term,), (term,))
+        others = [name for name in sorted(names) if name != term]
+        assert told.text.startswith(f"Wrong are {term}. Right are ")
+        assert all(name in told.text for name in others)
+    late = ("loss = (", "spikes = np.roll(spikes, 1, 0)\n    loss = (")
+    told = diagnose(only(names, loop(late)))
+    assert told[:2] == ("forward", ("spikes",))
+    told = judged("forward", "mem", "float32", names=names)
+    terms = ("mem", "float32") if "dW" in names else ("float32",)
+    assert told[:2] == ("forward", terms)
+
+
 def test_a_loss_alone_is_told_from_spikes():
     for change in ("sign", "factor", "float32"):
-        told = judged("forward", "loss", change, names=("loss", "dW"))
-        assert told[:3] == ("forward", ("loss",), ("loss",))
+        for names in (("loss",), ("loss", "dW"), ("loss", "spikes"), ("loss", "mem")):
+            told = judged("forward", "loss", change, names=names)
+            assert told[:3] == ("forward", ("loss",), ("loss",))
+    told = judged("forward", "loss", "factor", names=("loss",))
+    assert "The losses for two targets have a wrong sum." in told.text
+    told = judged("forward", "recurrence", "sign", names=("loss",))
+    assert told[:2] == ("forward", ("recurrence",))
+    told = diagnose(only(("loss", "spikes"), loop((
+        "loss = (", "spikes = np.roll(spikes, 1, 0)\n    loss = ("))))
+    assert told[:2] == ("forward", ())
     told = judged("forward", "recurrence", "sign", names=("loss", "dW", "dV"))
     assert told[:2] == ("forward", ("recurrence",))
     told = judged("forward", "threshold", "sign", names=("loss", "dW", "dV"))
@@ -261,6 +286,22 @@ def test_the_text_states_the_reason():
     assert " with a diagonal V. " in diagnose(loop(("dI @ V -", "dI @ V.T -"))).text
     assert "times 1.3" in judged("backward", "dW", "factor").text
     assert "wrong: W x[t] in (2) of lif" in judged("forward", "input", "sign").text
+    for term, change, why in (
+            ("surrogate", "late", "The last adjoint is proportional to the error."),
+            ("error", "late", "The last adjoint is proportional to the surrogate."),
+            ("gain", "late", "The effect of the current is right at another time."),
+            ("gain", "units reversed", "The effect of all currents is a fixed map of "
+             "them."), ("surrogate", "sign", "The residual of an equation of lif is a "
+                        "multiple of one of its terms.")):
+        assert f" dx. {why} The " in judged("backward", term, change).text
+    for term, change, why in (
+            ("threshold", "factor", "The spikes do not follow from the membranes."),
+            ("input", "late", "The equations hold after the end of the input.")):
+        assert f" spikes. {why} The " in judged("forward", term, change).text
+    for old, word in (("psi[t] * dS", "wrong"), ("error[t] + dI", "right")):
+        text = diagnose(loop((old, f"(mem[t] > threshold) * {old}"))).text
+        assert ("dx. With an error at the last step alone, the adjoints before it are "
+                f"{word}. The ") in text
     text = judged("backward", "dV", "factor B").text
     assert "Variant \"" in text and ", dV: " in text and "times 2 (B" in text
     text = diagnose(loop(("dx[t] = dI @ W", "dx[t] = dI @ W * (t > 6)"))).text

@@ -107,8 +107,13 @@ def test_a_rough_fit_says_its_error():
     x, W, V, rows, _ = layer(step, taus=OTHER)
     rows["mem"] += 0.01 * np.random.default_rng(1).normal(size=SHAPE)
     fit = fitting._constants(problem(x, W, V, some(rows, "mem", "spikes")))
-    assert not fit.exact and 0.001 < fit.error < 0.05
+    size = 0.01 * np.hypot(1, fit.beta) / np.sqrt(np.mean(rows["mem"] ** 2))
+    assert not fit.exact and 0.9 < fit.error / size < 1.1
     assert abs(fit.beta - np.exp(-1 / 11)) < 0.02
+    scaled = problem(x, 10 * W, 10 * V, {"mem": 10 * rows["mem"], "spikes":
+                                         rows["spikes"]}, levels=LEVELS | {
+                                             "threshold": 10.0})
+    assert np.isclose(fitting._constants(scaled).error, fit.error)
 
 
 # ---- gradients

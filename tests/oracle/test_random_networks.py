@@ -1,7 +1,9 @@
 """Functions of somebody else on random networks: right ones pass, faults shrink."""
 
 import doctest
+import functools
 import importlib.util
+import itertools
 import re
 
 import numpy as np
@@ -304,6 +306,52 @@ def test_strange_results_are_printed_as_code_too(wrong, text):
     assert text in found
     exec(code[:code.index("again")], scope := {})
     assert scope["found"].keys() == {"dW"}
+
+
+def test_results_of_half_precision_fail_in_the_printed_code():
+    def half(p):
+        return {"dW": backward(p)["dW"].astype(np.float16)}
+
+    report("bptt", half)
+
+
+def test_the_message_separates_outputs_and_mistakes():
+    def mine(p):
+        return {key: backward(p)[key] * p["x"].shape[1] for key in ("dW", "dV")}
+
+    fault = _fault(_network("bptt", (2, {}), 1, 1, 2, 20), mine)
+    told = random_networks._told(_kind(fault))
+    assert told.startswith("dW ") and told.count("; dV ") == 1
+    assert "; equals mutant: errors summed, not averaged, over the batch, or: " in told
+
+
+def test_functions_without_a_name_and_constants_are_printed():
+    with pytest.raises(AssertionError) as error:
+        check_gradient("bptt", functools.partial(backward, through_reset=False))
+    code = str(error.value).partition("\n\n")[2]
+    assert "again = function(copies)" in code and '    "gain": 0.18126' in code
+    assert "float64" not in code
+
+
+def test_small_changes_between_calls_are_rounding():
+    for change, varies in ((0, False), (1e-8, False), (1e-4, True), (np.nan, False)):
+        calls = itertools.count()
+
+        def mine(p, change=change, calls=calls):
+            return {"dW": (2 + change * (next(calls) > 0)) * backward(p)["dW"]}
+
+        fault = _fault(_network("bptt", (0, {}), 3, 2, 4, 20), mine)
+        assert random_networks._varies(mine, fault) == varies
+
+
+def test_spikes_must_be_equal():
+    def mine(p, error=0.0):
+        found = ANSWERS["lif_forward"](p)
+        return {"spikes": found["spikes"] + error, "mem": found["mem"] + error}
+
+    vector = _network("lif_forward", (0, {}), 3, 2, 4, 20)
+    assert _fault(vector, mine) is None
+    assert _fault(vector, lambda p: mine(p, 1e-12)).wrong == ["spikes"]
 
 
 def test_float32_is_compared_as_such():

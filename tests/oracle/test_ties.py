@@ -77,10 +77,10 @@ AT = list(elimination.AXES).index("compare")
 JELLY = PRESETS["spikingjelly"]._replace(refractory=1)
 
 
-def searched(step, *names, divisor=1, probe="all"):
+def searched(step, *names, divisor=1, probe="all", n=1):
     """Return the problem of recorded probes, and the codes that fit."""
-    x, W, _ = identify.probes([0.875], [0.75], 1.75)[probe]
-    x, threshold = x / divisor, 1.75 / divisor
+    x = identify.probes([0.875], [0.75], 1.75)[probe].x
+    x, W, threshold = x / divisor, np.ones((n, 1)), 1.75 / divisor
     rows = recorded(step, x, W, threshold=threshold, **TAUS_BINARY["euler"])
     p = problem(x, W, None, some(rows, *names), taus=TAUS_BINARY["euler"] | {"dt": 1.0},
                 levels=LEVELS | {"threshold": threshold})
@@ -124,11 +124,11 @@ def test_recorded_potentials_settle_compare():
 
 def test_presets_are_the_first_of_many_conventions(monkeypatch):
     """If there are too many entries, 4 conventions are simulated."""
-    p, fits = searched(PRESETS["spikingjelly"], "spikes", probe="ties")
+    p, fits = searched(PRESETS["spikingjelly"], "spikes", probe="ties", n=2)
     plain = {step._replace(compare=">") for step in elimination._steps(fits)}
     assert len(plain) > 12
     last = max(plain, key=elimination._codes_of)
-    for size, most in ((10**9, len(plain)), (6.9 * p.x.size, 6), (10, 4)):
+    for size, most in ((10**9, len(plain)), (6.9 * 2 * p.x.size, 6), (10, 4)):
         monkeypatch.setattr(ties, "SIMULATED", int(size))
         kept = ties._settled(p, fits, {"a": last._replace(compare="half")}, False)
         decided = [step for step in plain if choices(kept, step) == [">="]]

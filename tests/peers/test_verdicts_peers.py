@@ -28,6 +28,19 @@ def gradients_are_on():
 
 
 @pytest.fixture(autouse=True)
+def jax_computes_in_float32():
+    """Undo the setting of other test files in the same process."""
+    if not importlib.util.find_spec("jax"):
+        yield
+        return
+    import jax
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", False)
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture(autouse=True)
 def float_errors_as_the_tools_want():
     with np.errstate(all="ignore"):
         yield
