@@ -339,6 +339,20 @@ def test_of_equal_steps_the_fewest_differences_are_nearest():
     assert found.nearest == Candidate("b", None, None) and found.apart == {}
 
 
+def test_the_last_to_differ_is_nearest_even_if_more_entries_differ():
+    x = np.ones((3, 2, 1))
+
+    def simulate(step, x, W):
+        mem = x.copy()
+        mem[step.late, :int(step.scale)] += 9
+        return {"mem": mem}
+
+    rules = {"one": Rule(1, 0), "two": Rule(2, 1)}
+    found = matched(x, [[1.0]], {"mem": x}, rules, simulate, {})
+    assert found.nearest == Candidate("two", None, None)
+    assert found.parting == (1, 0, 0, "mem", 1.0, 10.0)
+
+
 def test_spikes_are_compared_exactly_and_gradients_are_not():
     rules = {"a": Rule()}
     near = TOY_X * (1 + 1e-12)

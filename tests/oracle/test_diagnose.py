@@ -61,6 +61,12 @@ def test_float32_is_right(rule):
     assert diagnose(function, rule).side == "right"
     assert "(float32) are right" in diagnose(function, rule).text
 
+    def wrong(p):
+        found = function(p)
+        return found | {"dW": found["dW"] * np.float32(1 + 1e-3 * (p["alpha"] > 0))}
+    text = diagnose(wrong, rule).text
+    assert "by more than 0.0001 of the largest" in text and "times 1.001" in text
+
 
 def test_each_rule_has_its_own_answer():
     told = diagnose(RIGHT, "bptt_detached")
@@ -239,7 +245,10 @@ def test_two_faults_have_no_name():
     told = diagnose(loop(("alpha * I", "I"), ("+ gain * I", "+ I")))
     assert told[:2] == ("forward", ())
     told = diagnose(loop(("reversed(range(T))", "reversed(range(T - 1))")))
-    assert told[:2] == ("backward", ()) and "The last adjoint is 0." in told.text
+    assert told[:2] == ("backward", ())
+    assert " dx. The last adjoint is 0. No single term explains this. " in told.text
+    assert diagnose(loop(("alpha * dI", "dI"), ("beta * dU", "dU"))).text.startswith(
+        "Wrong are dV, dW and dx. No single term explains this. ")
     told = diagnose(loop(("V, target =", "V, _ ="), (
         "(T, B, m)", "target = p['target'] / (1 + np.arange(len(x)))[:, None, None]\n"
         "    (T, B, m)")))
@@ -285,6 +294,14 @@ def test_the_text_states_the_reason():
         'p["steepness"]', '3 * p["steepness"]'))).text
     assert " with a diagonal V. " in diagnose(loop(("dI @ V -", "dI @ V.T -"))).text
     assert "times 1.3" in judged("backward", "dW", "factor").text
+    for term, change in (("recurrence", "factor 1 - alpha"), ("input", "sign")):
+        assert (" spikes. The residual of an equation of lif is a multiple of one of "
+                f"its terms. The {term} is ") in judged("forward", term, change).text
+    assert judged("backward", "dV", "float16").terms == ("dV", "float16")
+    assert judged("forward", "mem", "float32", names=("mem", "dW")).terms == (
+        "mem", "float32")
+    assert judged("forward", "threshold", "factor", names=("spikes", "mem")).terms == (
+        "threshold",)
     assert "wrong: W x[t] in (2) of lif" in judged("forward", "input", "sign").text
     for term, change, why in (
             ("surrogate", "late", "The last adjoint is proportional to the error."),
@@ -330,11 +347,12 @@ def test_faults_between_calls():
         kept["sum"] = kept.get("sum", 0) + found["dV"]
         return found | {"dV": kept["sum"].copy()}
 
-    def by_identity(p):
-        for key in "WV":
+    def by_identity(key):
+        def function(p):
             if kept.get(key, (0,))[0] is not p[key]:
                 kept[key] = p[key], p[key].copy()
-        return RIGHT(p | {key: kept[key][1] for key in "WV"})
+            return RIGHT(p | {key: kept[key][1]})
+        return function
 
     def cached(key, function=RIGHT):
         store = {}
@@ -357,7 +375,8 @@ def test_faults_between_calls():
     cases = [
         (buffered, (), "overwrites the results"), (counted, (), "RuntimeError"),
         (accumulated, ("gradient",), "another dV, as if gradients accumulated"),
-        (by_identity, ("weights",), "if the values of the arrays W and V change"),
+        (by_identity("W"), ("weights",), "if the values of the arrays W and V change"),
+        (by_identity("V"), ("weights",), "if the values of the arrays W and V change"),
         (cached("W"), ("weights",), "for another W, as if"),
         (cached("V"), ("weights",), "for another V, as if"),
         (cached("x"), (), "for another x, as if"),
@@ -372,6 +391,7 @@ def test_faults_between_calls():
         told = diagnose(function)
         assert told[:2] == ("between calls", terms), function
         assert text in told.text and told.variants == {}
+        assert bool(told.arrays) == (function not in (buffered, counted, spoiled))
     assert diagnose(cached("V", corrupted("forward", "reset", "sign")))[:2] == (
         "between calls", ("weights",))
     told = diagnose(accumulated)        # a second time: the first call is wrong, too

@@ -31,6 +31,7 @@ def test_every_preset_in_its_own_precision(name, dtype):
         report = identify.identify(x, W, seen, V, **TAUS)
         found = named(report)
         assert name in found and report.nearest is report.parting is None
+        assert list(report.apart) == report.members[1:]
         assert f"({name})" in report.lines[0] and report.lines[0].startswith("as ")
         if len(seen) > 1:
             assert found == (TWINS if name in TWINS else [name])
@@ -113,7 +114,8 @@ def test_silence_is_told():
     quiet = recorded(PRESETS["norse"], x, 0.1 * W, V, **TAUS)
     assert not quiet["spikes"].any()
     report = identify.identify(x, 0.1 * W, {"mem": quiet["mem"]}, V, **TAUS)
-    assert report.members == [] and report.lines[0].startswith("no spike")
+    assert report[:4] == ([], {}, None, None)
+    assert report.lines[0].startswith("no spike")
     assert report.settled["decay"] == "euler" and "reset" in report.open
 
 
