@@ -24,7 +24,6 @@ import numpy as np
 from refsnn.oracle import stored
 from refsnn.oracle.identify import identify
 from refsnn.oracle.locate import locate
-from refsnn.oracle.vector import Mutant, Vector
 
 __all__ = ["Finding", "check", "vectors"]
 
@@ -65,27 +64,10 @@ def vectors(names=None):
 
     Parameters
     ----------
-    names : list of str, optional
-        Names of the golden vectors; by default, all are returned.
-
-    Returns
-    -------
-    dict
-        The golden `Vector` for each name.
+    names, returns
+        As for `stored.load`.
     """
     return {name: _alive(vector) for name, vector in stored.load(names).items()}
-
-
-def _build(name, size=()):
-    """Build a golden vector; an empty `size` means the size from the registry."""
-    from refsnn.oracle.registry import REGISTRY     # the rules need SciPy
-    if name not in REGISTRY:
-        raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
-    function, golden, options = REGISTRY[name]
-    text, inputs, outputs, mistakes, *idle = function(*(size or golden), **options)
-    mutants = [Mutant(*((key, "") if isinstance(key, str) else key), changed)
-               for key, changed in mistakes.items()]
-    return Vector(name, text, inputs, outputs, mutants, "dyadic" in options, *idle)
 
 
 def check(results, known=None):
@@ -223,29 +205,26 @@ def _comparable(value):
 def _judge(vector, results):
     """Compare results with a golden vector; return a finding for each output.
     If a known mistake explains the results, then rounding does not."""
-    named, findings = bool(_mistakes(vector, results)), []
-    for name in vector.outputs:
-        status, text = _verdict(vector, name, results[name]) if name in results else (
-            "missing", "not given, not checked")
-        text = text.partition("; the error has the size")[0] if named else text
-        findings.append(Finding(vector.name, name, status, text))
-    return findings
+    rounding = not _mistakes(vector, results)
+    return [Finding(vector.name, name, *(
+        _verdict(vector, name, results[name], rounding) if name in results else (
+            "missing", "not given, not checked"))) for name in vector.outputs]
 
 
-def _verdict(vector, name, value):
+def _verdict(vector, name, value, rounding):
     """Return the status of one output, and a text that explains the status."""
     found, rtol = _given(vector, name, value)
     if found is None:
         dtype = str(getattr(value, "dtype", ""))
         near = dtype in ("float16", "bfloat16") and _place(
-            vector, name, np.asarray(value, float), 1e-9).dtypes
+            vector, name, np.asarray(value, float), 1e-9, True).dtypes
         return "wrong", rtol + "; the error has the size of rounding" * bool(near)
     if _equal(vector, name, found, vector.outputs[name], rtol):
         return "right", "exact" if vector.exact or name in COUNTED else (
             f"to {rtol:g} of the largest entry")
     if found.size and not found.any():
         return "vacuous", "0 throughout, which proves nothing"
-    return "wrong", _place(vector, name, found, rtol).text
+    return "wrong", _place(vector, name, found, rtol, rounding).text
 
 
 def _given(vector, name, value):
@@ -261,10 +240,10 @@ def _equal(vector, name, found, other, rtol):
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 
-def _place(vector, name, found, rtol):
+def _place(vector, name, found, rtol, rounding):
     """Return where and how a wrong output differs from the right one."""
     return locate(found, vector.outputs[name], backward=_backward(name),
-                  **_context(vector, name, rtol))
+                  rounding=rounding, **_context(vector, name, rtol))
 
 
 def _context(vector, name, rtol):

@@ -13,7 +13,8 @@ for a delay of 0 or 1.  It covers every position of the decay of the
 current, because these positions only change g.  `_gradients` finds the
 surrogate derivative and the reset path of a recorded gradient:
 
-    gradient = factor dW(surrogate, steepness, side, reset path)      (3)
+    gradient = factor dW(surrogate, steepness k, side, peak, reset path)
+                                                                      (3)
 
 Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
     alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
@@ -24,7 +25,10 @@ Cost.   `_constants` takes O(G T P) time for each structure and G grid
 Departures.  The bumps of `surrogates` are repeated here without their
     antiderivatives, because the error function needs SciPy.  A bump may
     also be 0 on one side of the threshold.  The surrogate "step" is 1 for
-    v > -1/k, as in sinabs Heaviside and rockpool StepPWL.
+    v > -1/k, as in sinabs Heaviside and rockpool StepPWL.  Peaks other than
+    1 are tried only if no surrogate with a peak of 1 explains the gradient,
+    and then without a factor.  The peak differs from a factor if resets or V
+    feed spikes back.
 """
 
 from typing import NamedTuple
@@ -49,6 +53,9 @@ SIDES = {"both": lambda v: np.ones_like(v), "above": lambda v: 1.0 * (v >= 0),
          "below": lambda v: 1.0 * (v <= 0)}
 STEEPNESS = (0.5, 1.0, np.pi / 2, 2.0, 3.0, np.pi, 4.0, 5.0, 10.0, 20.0, 25.0, 50.0,
              100.0)
+PEAKS = (lambda k: 1.0,), (     # f'(0), as in snntorch atan, fast sigmoids, norse tanh
+    lambda k: k / 4, lambda k: k / 2, lambda k: k, lambda k: 1 / np.pi,
+    lambda k: 0.25, lambda k: 0.3, lambda k: 0.5)
 GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
 
 
@@ -71,6 +78,7 @@ class Match(NamedTuple):
     side: str
     factor: float
     error: float        # largest error, relative to the largest entry
+    peak: float = 1.0   # f'(0)
 
 
 def _constants(problem):
@@ -240,31 +248,46 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     names = [name] if name is not None else list(BUMPS)
     widths = [steepness] if steepness is not None else list(STEEPNESS)
     found, near, best = [], np.zeros_like(wanted), np.inf
-    for through in (True, False) if step.reset != "none" else (True,):
-        slopes = conventions.slopes(step._replace(through_reset=through), run, **given)
-        for kind in names:
-            kinds = [(k, side) for k in (widths if not callable(kind) else [0.0])
-                     for side in (["both"] if kind == "step" or callable(kind)
-                                  else SIDES)]
-            psi = np.stack([SIDES[side](v) * (kind(v) if callable(kind) else
-                                              BUMPS[kind](k * v)) for k, side in kinds])
-            every = _adjoint(problem, psi, slopes, dspikes)
-            for (k, side), dW in zip(kinds, every, strict=True):
-                size = np.vdot(dW, dW)
-                if not np.isfinite(size) or size == 0:
-                    continue
-                factor = float(np.vdot(dW, wanted) / size)
-                if abs(factor - 1) <= rtol or wanted.size < 3:
-                    factor = 1.0
-                error = float(np.abs(factor * dW - wanted).max()   # (3)
-                              / np.abs(wanted).max())
-                if error <= rtol:
-                    found.append(Match(through, "given" if callable(kind) else kind,
-                                       float(k), side, factor, error))
-                if error < best:
-                    best, near = error, dW
+    for peaks in PEAKS:
+        for through in (True, False) if step.reset != "none" else (True,):
+            slopes = conventions.slopes(step._replace(through_reset=through), run,
+                                        **given)
+            for kind in names:
+                kinds = _kinds(kind, widths, peaks)
+                psi = np.stack([peak * SIDES[side](v) * (
+                    kind(v) if callable(kind) else BUMPS[kind](k * v))
+                    for k, side, peak in kinds])
+                every = _adjoint(problem, psi, slopes, dspikes)
+                for (k, side, peak), dW in zip(kinds, every, strict=True):
+                    factor, error = _compared(dW, wanted, rtol)
+                    if error <= rtol and (factor == 1 or peaks is PEAKS[0]):
+                        found.append(Match(through, "given" if callable(kind) else kind,
+                                           float(k), side, factor, error, float(peak)))
+                    if error < best:
+                        best, near = error, dW
+        if found or callable(name):
+            break
     sides = list(SIDES)
     return sorted(found, key=lambda m: (m.factor != 1, sides.index(m.side))), near
+
+
+def _kinds(kind, widths, peaks):
+    """Return the steepnesses, sides and peaks that are tried for a surrogate."""
+    if callable(kind):
+        return [(0.0, "both", 1.0)]
+    return [(k, side, peak(k)) for k in widths
+            for side in (["both"] if kind == "step" else SIDES) for peak in peaks]
+
+
+def _compared(dW, wanted, rtol):
+    """Return the factor of (3), and the largest relative error."""
+    size = np.vdot(dW, dW)
+    if not np.isfinite(size) or size == 0:
+        return 1.0, np.inf
+    factor = float(np.vdot(dW, wanted) / size)
+    if abs(factor - 1) <= rtol or wanted.size < 3:
+        factor = 1.0
+    return factor, float(np.abs(factor * dW - wanted).max() / np.abs(wanted).max())  # (3)
 
 
 def _adjoint(problem, psi, slopes, dspikes):

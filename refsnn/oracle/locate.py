@@ -37,7 +37,8 @@ class Place(NamedTuple):
     text: str           # all this as one sentence
 
 
-def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None):
+def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
+           rounding=True):
     """Say where and how a wrong array differs from the right array.
 
     >>> right = np.arange(6.0).reshape(2, 3)
@@ -59,6 +60,8 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None):
         Whether the array is computed backward in time.
     sizes : dict, optional
         Numbers that may occur in a factor, such as {"B": 3, "gain": 0.2}.
+    rounding : bool
+        Whether rounding may explain the difference.
 
     Returns
     -------
@@ -76,10 +79,10 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None):
             told = _explained(change, factor, names)
             return Place(1.0, None, {}, change, factor, names, (), (
                 f"is of shape {found.shape}: must be {right.shape}{told}"))
-        return _located(found, right, rtol, axes, backward, sizes or {})
+        return _located(found, right, rtol, axes, backward, sizes or {}, rounding)
 
 
-def _located(found, right, rtol, axes, backward, sizes):
+def _located(found, right, rtol, axes, backward, sizes, rounding):
     """Return the place of the difference between arrays of equal shape."""
     gap = np.abs(found - right)
     bad = ~(gap <= rtol * np.abs(right).max(initial=0))
@@ -91,7 +94,8 @@ def _located(found, right, rtol, axes, backward, sizes):
         factor = _factor(found, right, rtol)
         if factor is None:
             factor = _factor(found[bad], right[bad], rtol)
-        dtypes = () if factor is not None else _rounding(found, right)
+        if factor is None and rounding:
+            dtypes = _rounding(found, right)
         if factor is None and not dtypes:
             change, factor = _change(found, right, rtol, axes)
     names = _names(factor, sizes, rtol)

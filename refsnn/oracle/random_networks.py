@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn.oracle import check
+from refsnn.oracle import check, registry
 from refsnn.oracle.locate import holds
-from refsnn.oracle.registry import REGISTRY
 from refsnn.oracle.vector import Vector, numbers
 
 __all__ = ["check_gradient"]
@@ -74,7 +73,7 @@ def check_gradient(rule, function, examples=60):
         If a known mistake gives correct outputs for all tested networks.  In
         this case, increase `examples`.
     """
-    sized = sorted(name for name, entry in REGISTRY.items() if entry.size)
+    sized = sorted(name for name, entry in registry.REGISTRY.items() if entry.size)
     if rule not in sized:
         raise ValueError(f"rule is {rule!r}: must be one of {sized}")
     if type(examples) is not int or examples < 1:
@@ -131,7 +130,7 @@ def _built(rule, draws, n, m, B, T):
             streams[tuple(stream)] = numbers([seed, *stream], *shape)
         return streams[tuple(stream)][tuple(map(slice, shape))].copy()
 
-    return check._build(rule, (source, T, B, m, n))._replace(exact=False)
+    return registry.build(rule, (source, T, B, m, n))._replace(exact=False)
 
 
 def _network(rule, draws, *sizes):
@@ -175,7 +174,7 @@ def _kind(fault):
     for name in fault.wrong:
         found, rtol = check._given(fault.vector, name, fault.results[name])
         places[name] = "refused" if found is None else "vacuous" if not found.any() \
-            else check._place(fault.vector, name, found, rtol)
+            else check._place(fault.vector, name, found, rtol, True)
     return _Kind(places, check._mistakes(fault.vector, fault.results))
 
 

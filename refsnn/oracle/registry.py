@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | oracle/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module lists all golden vectors and the functions that build them.
 
-`check.vectors` calls these functions with the arguments (*size,
-**options).  The tuple `size` is (seed, T, B, m, n) for T steps, B samples,
-m inputs and n neurons.  For a problem of fixed size, `size` is empty.
-Each function returns a description, the inputs, the correct outputs, and a
-dict of mistakes.  A key of this dict is the name of a mistake, or a pair
-of the name and a public source.  The value holds the outputs that change.
-If some entries of the inputs change no output, the function also returns
-the field `idle` of `vector.Vector`.
+`build` calls these functions with the arguments (*size, **options).  The
+tuple `size` is (seed, T, B, m, n) for T steps, B samples, m inputs and n
+neurons.  For a problem of fixed size, `size` is empty.  Each function
+returns a description, the inputs, the correct outputs, and a dict of
+mistakes.  A key of this dict is the name of a mistake, or a pair of the
+name and a public source.  The value holds the outputs that change.  If
+some entries of the inputs change no output, the function also returns the
+field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,9 @@ from typing import NamedTuple
 from refsnn.oracle import (analog_chip, consolidation, input_spikes, kernels,
                            lif_layers, lif_networks, local_rules,
                            losses_and_optimisers, networks)
+from refsnn.oracle.vector import Mutant, Vector
 
-__all__ = ["REGISTRY", "Entry"]
+__all__ = ["REGISTRY", "Entry", "build"]
 
 
 class Entry(NamedTuple):
@@ -84,3 +85,30 @@ REGISTRY = {
     "chip": Entry(analog_chip._chip),
     "convnet": Entry(networks._convnet),
     "linearised": Entry(kernels._linearised)}
+
+
+def build(name, size=()):
+    """Compute a golden vector.
+
+    >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
+    (9, 2, 4)
+
+    Parameters
+    ----------
+    name : str
+        Name of the golden vector in the registry.
+    size : tuple, optional
+        Replaces the size in the registry.
+
+    Returns
+    -------
+    Vector
+        The golden vector; its mistakes have no identifiers.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
+    function, golden, options = REGISTRY[name]
+    text, inputs, outputs, mistakes, *idle = function(*(size or golden), **options)
+    mutants = [Mutant(*((key, "") if isinstance(key, str) else key), changed)
+               for key, changed in mistakes.items()]
+    return Vector(name, text, inputs, outputs, mutants, "dyadic" in options, *idle)

@@ -14,9 +14,8 @@ import pytest
 from answers import ANSWERS, si_path
 
 from refsnn import binning, lif, losses, si, sparse_rtrl, surrogates
-from refsnn.oracle import check
+from refsnn.oracle import check, registry
 from refsnn.oracle.check import COUNTED, _same
-from refsnn.oracle.registry import REGISTRY
 from refsnn.oracle.vector import marked
 
 VECTORS = check.vectors()
@@ -26,7 +25,7 @@ if os.environ.get("REFSNN_FULL_SWEEP") == "1":
     SLOW = {}
 SPIKING = [(name, key) for name, v in VECTORS.items()
            for key in sorted({"spikes", "spikes2"} & {*v.inputs, *v.outputs})]
-CONTINUAL = [name for name in REGISTRY if name.startswith(("si_", "ewc"))]
+CONTINUAL = [name for name in registry.REGISTRY if name.startswith(("si_", "ewc"))]
 
 
 def values(array, old):
@@ -83,7 +82,7 @@ def sweep(vector, answer, most=None):
     return sorted(blind), sorted(busy)
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", registry.REGISTRY)
 def test_the_inputs_give_the_outputs_and_each_entry_matters(name):
     vector, answer = VECTORS[name], ANSWERS[name]
     found = answer(vector.inputs)
@@ -93,7 +92,7 @@ def test_the_inputs_give_the_outputs_and_each_entry_matters(name):
 
 
 def test_the_sweep_finds_a_silent_neuron_and_a_wrong_mark():
-    silent = check._build("lif_forward", (1, 40, 3, 4, 3))      # neuron 0 never spikes
+    silent = registry.build("lif_forward", (1, 40, 3, 4, 3))  # neuron 0 never spikes
     blind, busy = sweep(silent, ANSWERS["lif_forward"])
     assert blind == [("V", (k, 0)) for k in range(3)] and not busy
     vector = VECTORS["lif_forward"]

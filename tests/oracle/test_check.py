@@ -561,21 +561,6 @@ def test_counts_of_a_mistake_are_compared_exactly():
         assert ("mutant: more" in told) == named
 
 
-def test_vectors_are_built_as_they_are_stored():
-    for name in ("bptt", "bptt_dyadic", "si_paper"):
-        built, stored = check._build(name), VECTORS[name]
-        assert built.name == name and built.text == stored.text
-        assert built.exact == stored.exact
-        assert built.inputs.keys() == stored.inputs.keys()
-        assert built.idle.keys() == stored.idle.keys()
-        assert all(_same(value, stored.outputs[key], False)
-                   for key, value in built.outputs.items())
-        assert [m[:2] for m in built.mutants] == [m[:2] for m in stored.mutants]
-    assert check._build("bptt", (1, 7, 2, 2, 1)).inputs["x"].shape == (7, 2, 2)
-    with pytest.raises(ValueError, match="'other' is not a vector: must be one of"):
-        check._build("other")
-
-
 def test_exact_vectors_and_counts_are_compared_bit_by_bit():
     near = np.nextafter(RIGHT, 9)
     for vector, status in ((toy(), "right"), (toy(exact=True), "wrong"),

@@ -164,6 +164,19 @@ def test_every_surrogate_side_and_factor(kind, side):
         assert {m.surrogate for m in known} == {kind}
 
 
+@pytest.mark.parametrize("peak", [0.75, 1.5, 3.0, 1 / np.pi, 0.25, 0.3, 0.5])
+def test_a_peak_within_the_reset_path_is_found(peak):
+    step = PRESETS["spikingjelly"]
+    x, W, V, rows, run = layer(step, 3)
+    d = np.random.default_rng(1).normal(size=SHAPE)
+    p = problem(x, W, V, some(rows, "spikes"))
+    wanted = gradient(step, x, W, V, run, peak * fitting.BUMPS["arctan"](
+        3.0 * (run.mem - 1)), d, **TAUS)
+    matches, _ = fitting._gradients(p, step, wanted, d, (None, None), 1e-9)
+    assert [m[:4] for m in matches] == [(True, "arctan", 3.0, "both")]
+    assert matches[0].factor == 1 and np.isclose(matches[0].peak, peak)
+
+
 def psi(v):
     return fitting.BUMPS["slayer"](2.0 * v)
 

@@ -346,6 +346,11 @@ def test_rounded_arrays_are_recognised(dtype):
         assert dtype in sums.dtypes or sums.dtypes == ()
 
 
+def test_rounding_may_be_excluded():
+    place = locate(ROUND["float16"](W), W, axes=WEIGHTS, rounding=False)
+    assert place.dtypes == () and "; most at (" in place.text
+
+
 @pytest.mark.parametrize("dtype", ROUND)
 def test_results_of_rounded_weights_are_recognised_by_size(dtype):
     x = RNG.normal(size=(20, 3, 4))

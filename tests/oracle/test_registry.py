@@ -1,5 +1,6 @@
 """The list of vectors: each one can be built, and cites equations that exist."""
 
+import doctest
 import importlib
 import re
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from proofs import blinded
 
-from refsnn.oracle import check
+from refsnn.oracle import check, registry
 from refsnn.oracle.registry import REGISTRY, Entry
 
 SIZED = [name for name, entry in REGISTRY.items() if entry.size]
@@ -22,13 +23,19 @@ def test_every_entry_has_a_function_a_size_and_options():
         name for name, vector in check.vectors().items() if vector.exact}
 
 
+def test_build():
+    assert doctest.testmod(registry).failed == 0
+    with pytest.raises(ValueError, match="'other' is not a vector: must be one of"):
+        registry.build("other")
+
+
 @pytest.mark.parametrize("name", SIZED)
 def test_vectors_of_other_sizes(name):
     for seed in range(3):
-        vector = check._build(name, (seed, 7, 2, 2, 1))
+        vector = registry.build(name, (seed, 7, 2, 2, 1))
         assert vector.name == name and vector.text and vector.mutants
         assert all(np.isfinite(value).all() for value in vector.outputs.values())
-        again = check._build(name, (seed, 7, 2, 2, 1))
+        again = registry.build(name, (seed, 7, 2, 2, 1))
         assert all((again.outputs[key] == value).all()
                    for key, value in vector.outputs.items())
 
@@ -36,7 +43,7 @@ def test_vectors_of_other_sizes(name):
 @pytest.mark.parametrize("name", REGISTRY)
 def test_every_vector_can_fail(name):
     with pytest.raises(ValueError, match="blind"):
-        check._alive(blinded(check._build(name)))
+        check._alive(blinded(registry.build(name)))
 
 
 def cited(text):
@@ -47,7 +54,7 @@ def cited(text):
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_cited_modules_and_equations_exist(name):
-    found = dict(cited(check._build(name).text))
+    found = dict(cited(registry.build(name).text))
     assert found
     for module, equations in found.items():
         doc = importlib.import_module(f"refsnn.{module}").__doc__

@@ -108,10 +108,10 @@ def test_one_line_each_for_settled_and_open_axes():
 
 
 def test_surrogates_in_words():
-    matches = [Match(True, "slayer", 2.0, "both", 1.0, 0.0),
+    matches = [Match(True, "slayer", 2.0, "both", 1.0, 0.0, 0.25),
                Match(False, "boxcar", np.pi, "above", 0.5, 0.0),
                Match(True, "given", 0.0, "below", -1 / 3, 0.0)]
-    words = ["surrogate slayer of steepness 2, through the reset",
+    words = ["surrogate slayer of steepness 2 and peak 0.25, through the reset",
              "surrogate boxcar of steepness 3.14159, 0 below the threshold, not "
              "through the reset, times 0.5",
              "surrogate given, 0 above the threshold, through the reset, times "

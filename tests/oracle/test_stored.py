@@ -94,7 +94,7 @@ def test_differences_are_located():
 
 @pytest.mark.parametrize("name", registry.REGISTRY)
 def test_a_file_gives_back_the_vector_to_the_last_bit(name):
-    vector = check._build(name)
+    vector = registry.build(name)
     back = stored._vector(json.loads(stored._text(stored._contents(vector))))
     assert back._replace(inputs={}, outputs={}, mutants=[], idle={}) == vector._replace(
         inputs={}, outputs={}, mutants=[], idle={})
