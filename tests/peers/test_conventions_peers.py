@@ -1,12 +1,10 @@
-"""What tools do in a LIF step: spikes and gradients of the presets, known bugs.
+"""What tools do in a LIF step: spikes and gradients of the presets.
 
-Not part of the suite: needs the `peers` extra, and fails without it.  A bug is
-an expected failure that names the version it was seen in: where it turns
-green, the tool has changed.
+Not part of the suite: needs the `peers` extra, and fails without it.  Faults of the
+tools are in `adapters`.
 """
 
 import functools
-import importlib.metadata
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -363,128 +361,25 @@ def test_the_tool_is_identified(name):
         name, {"synapse", "drive", "refractory"})
 
 
-# --- known bugs
+# --- NIR
 
-def bug(tool, version, reason):
-    """Expected to fail; a pass says that the tool has changed."""
-    installed = importlib.metadata.version(tool)
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=(
-        f"{tool} {version} (installed: {installed}): {reason}"))
-
-
-@bug("snntorch", "1.0.0", "reset_delay=False tests the spike after subtracting")
-@pytest.mark.parametrize("name", ["snntorch_leaky", "snntorch_synaptic"])
-def test_snntorch_resets_at_once_under_drive(name):
-    """By hand, beta = 1/2, threshold 1.25, input 4: 4 and 1.375 spike, 0.0625 not."""
-    x = np.zeros((5, 1, 1))
-    x[0] = 4.0
-    taus = {"tau_syn": 1e-3, "tau_mem": 1 / np.log(2)}      # no synaptic memory
-    p = Problem(x, np.ones((1, 1)), taus, x + 1, x + 1)
-    wanted = ours(name, PRESETS[name]._replace(reset_at="once"), p)
-    if wanted.spikes.ravel().tolist() != [1, 1, 0, 0, 0]:
-        raise RuntimeError("not what was computed by hand")
-    found = snntorch_answer(name, reset_delay=False)(p)
-    assert np.array_equal(found.spikes, wanted.spikes)
-
-
-@bug("norse", "1.1.0", "the steepness of its SuperSpike surrogate is not read")
-def test_norse_reads_the_steepness():
-    import torch
-    from norse.torch.functional.threshold import threshold
-    v = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
-    threshold(v, "super", 100.0).sum().backward()
-    assert distance(v.grad.numpy(), np.array([1 / 31.0 ** 2])) < RTOL_PEERS
-
-
-@bug("norse", "1.1.0", "lif_step detaches the reset, lif_feed_forward_step does not")
-def test_norse_has_one_gradient():
-    p = problem(PRESETS["norse"], 2)
-    one, other = (norse_answer(name)(p) for name in ("norse", "norse_feed_forward"))
-    if not np.array_equal(one.spikes, other.spikes):
-        raise RuntimeError("the two do not even spike alike")
-    assert distance(one.dW, other.dW) < RTOL_PEERS
-
-
-def nir_answer(v_leak, v_reset, x):
-    """Spikes of Norse's import of a CubaLIF node, and of the node's equations."""
+def test_norse_imports_nir_without_leak_and_reset():
+    """Norse's import of a CubaLIF node spikes as the equations of the node do."""
     import nir
     import torch
     from norse.torch.utils.import_nir import _import_norse_module
-    values = {"tau_syn": 4e-3, "tau_mem": 8e-3, "r": 1.0, "v_leak": v_leak,
-              "v_threshold": 0.5, "v_reset": v_reset}
+    x = np.abs(np.random.default_rng(3).normal(0.7, 1, (60, 8, 1)))
+    values = {"tau_syn": 4e-3, "tau_mem": 8e-3, "r": 1.0, "v_leak": 0.0,
+              "v_threshold": 0.5, "v_reset": 0.0}
     node = nir.CubaLIF(**{name: np.array([value]) for name, value in values.items()})
-    cell, state, spikes = _import_norse_module(node, dt=1e-3), None, []
+    cell, state, found = _import_norse_module(node, dt=1e-3), None, []
     with torch.no_grad():
         for now in torch.tensor(x, dtype=torch.float32):
             s, state = cell(now, state)
-            spikes.append(s.numpy())
+            found.append(s.numpy())
     step = Step("euler", "first", "same", "leak", "leak", "after", ">", "one", "zero",
                 "once", record="after")
     run = conventions.simulate(step, x, np.ones((1, 1)), tau_syn=4, tau_mem=8,
-                               threshold=0.5, leak=v_leak, reset_to=v_reset)
-    return np.array(spikes, float), conventions.recorded(step, run)["spikes"]
-
-
-NIR_INPUT = np.abs(np.random.default_rng(3).normal(0.7, 1, (60, 8, 1)))
-
-
-def test_norse_imports_nir_without_leak_and_reset():
-    found, wanted = nir_answer(0.0, 0.0, NIR_INPUT)
+                               threshold=0.5, leak=0.0, reset_to=0.0)
+    wanted = conventions.recorded(step, run)["spikes"]
     assert 0.02 < wanted.mean() < 0.6 and np.array_equal(found, wanted)
-
-
-@bug("norse", "1.1.0", "NIR's v_leak also becomes the rest of the synaptic current")
-def test_norse_imports_the_leak_of_nir():
-    found, wanted = nir_answer(0.25, 0.0, NIR_INPUT)
-    assert np.array_equal(found, wanted)
-
-
-@bug("norse", "1.1.0", "NIR's v_reset is not read")
-def test_norse_imports_the_reset_of_nir():
-    found, wanted = nir_answer(0.0, -0.5, NIR_INPUT)
-    assert np.array_equal(found, wanted)
-
-
-@bug("snntorch", "1.0.0", "its sigmoid surrogate overflows to NaN far below threshold")
-def test_snntorch_sigmoid_is_finite():
-    import snntorch
-    import torch
-    v = torch.tensor([-3.6], requires_grad=True)
-    snntorch.surrogate.sigmoid(slope=25)(v).sum().backward()
-    assert bool(torch.isfinite(v.grad).all())
-
-
-def rtrl_of_snntorch(x, **options):
-    """Gradient of sum_t mem[t] by w, read off updates of a small rate."""
-    import snntorch
-    import torch
-    from snntorch import backprop
-    layer = torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.constant_(layer.weight, 0.125)
-    start, rate = layer.weight.item(), 2.0 ** -10
-
-    def ce_max_membrane_loss(mem, target):
-        return mem.sum()
-
-    neuron = snntorch.Leaky(beta=0.5, init_hidden=True, output=True)
-    backprop.RTRL(torch.nn.Sequential(layer, neuron), [(x, torch.zeros(1))],
-                  torch.optim.SGD(layer.parameters(), lr=rate), ce_max_membrane_loss,
-                  **options)
-    return (start - layer.weight.item()) / rate
-
-
-@bug("snntorch", "1.0.0", "BPTT cut to one step is offered as RTRL")
-def test_snntorch_rtrl_is_exact():
-    """mem[t] = sum_s w/2^s below threshold: d/dw is 2 - 2^-t, summed over t < 6."""
-    import torch
-    found = rtrl_of_snntorch(torch.ones((1, 1)), time_var=False, num_steps=6)
-    if not 5.9 < found < 11:
-        raise RuntimeError(f"{found}: another quantity")
-    assert abs(found - sum(2 - 0.5 ** t for t in range(6))) < 1e-3 * found
-
-
-@pytest.mark.xfail(strict=True, raises=UnboundLocalError, reason=(
-    "snntorch 1.0.0: RTRL fails where the input varies in time"))
-def test_snntorch_rtrl_takes_time_varying_input():
-    import torch
-    rtrl_of_snntorch(torch.ones((6, 1, 1)))
