@@ -34,7 +34,7 @@ The bushy cell spikes if U >= 1; U then stays 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
     equations.  Transmitter that leaves one pool enters the next pool.  The
-    only exceptions are the loss l c and the production y (M - q).  A
+    only exceptions are the terms l c (loss) and y (M - q) (production).  A
     Poisson process with rate -log(1 - P) per step has a point in a step
     with probability P.  The points of all fibres are therefore sampled
     together, and points within the refractory time of a spike are deleted.

@@ -20,8 +20,8 @@ Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
 with the kernel K between the other samples and the training samples.
 
 Derivation.  Applying (1) s times in the eigenbasis gives (2).  S_s is the
-    sum of rate c (1 - rate c lambda)^t over t < s.  It is rate c s at
-    lambda = 0.
+    sum of rate c (1 - rate c lambda)^t over t < s.  For lambda = 0, S_s is
+    the product rate c s.
 Approximate.  The predictions are exact for a network that is linear in the
     weights.  For other networks, the predictions neglect the change of K,
     which is of order 1/width in one step.  For a masked network, use the

@@ -138,7 +138,7 @@ def relative(found, foretold):
 def step(folder, repeat, seed):
     """Return the part of the output change that each kernel fails to predict.
 
-    The result is the root mean square of the change in one step minus the prediction.
+    The result is the root mean square of the error of the prediction for one step.
     """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)

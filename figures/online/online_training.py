@@ -66,8 +66,8 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 def crossings(signals, levels):
     """Return the level-crossing code of some signals.
 
-    The signals have shape (T, B, c) and are at rest, 0, before step 0.  Of `levels`
-    levels, number i is (i + 0.5) / levels.  The spikes have shape (T, B, 2 c levels).
+    The signals have shape (T, B, c) and are 0 before step 0.  Level i of `levels` is
+    (i + 0.5) / levels.  The spikes have shape (T, B, 2 c levels).
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)

@@ -376,7 +376,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _constants(least, dtype, *values):
-    """Check the constants quickly, or by `_arrays` if they are not plain."""
+    """Check the constants: Python numbers quickly, all others by `_arrays`."""
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
