@@ -13,12 +13,12 @@ SINGLE = float(np.finfo(np.float32).eps)
 
 
 def _turned(x, W, recording):
-    """Refuse weights that would fit if they were transposed, and say so."""
+    """Raise an error if W has the shape (m, n) in place of (n, m)."""
     try:
         n, m = np.shape(next(iter(recording.values())))[-1], np.shape(x)[-1]
         turned = n != m and np.shape(W) == (m, n)
     except (AttributeError, IndexError, StopIteration, TypeError, ValueError):
-        return              # one of them is refused by its name elsewhere
+        return              # another check names the invalid argument
     if turned:
         raise ValueError(f"W is {(m, n)} and seems to be transposed: must be (n, m), "
                          f"{(n, m)}")
@@ -43,7 +43,7 @@ def _recorded(recording, shape):
 
 
 def _precision(values, name="gradients", counts=False):
-    """Return the rounding error of the dtype of an array; 2^-52 if integer."""
+    """Return the precision of an array, 2^-23 (float16 and float32) or 2^-52."""
     dtype = np.asarray(values).dtype
     if dtype == np.float16 and not counts:
         raise ValueError(f"{name} is of dtype float16: must be float32 or float64")
@@ -68,7 +68,7 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
 
 
 def _gradient(gradients, dspikes, surrogate, shape, weights):
-    """Return the gradient, the derivative, the surrogate and the precision."""
+    """Check the arguments on gradients; return them with their precision."""
     if dspikes is None:
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")

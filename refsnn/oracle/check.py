@@ -12,9 +12,9 @@ The tolerance is 1e-9 of the largest correct value for float64 results,
 and 1e-4 of it for float32 results.  Spikes, counts and all outputs of
 exact golden vectors must equal the correct values.  All-zero results are
 rejected, and so are results that ignore an option.  A golden vector is
-rejected if it has no spikes, if an output is all zero, or if a known
-mistake has no effect.  In golden vectors, each entry of the inputs affects
-an output, and each neuron spikes and pauses.
+rejected if its spikes are constant, if an output is all zero, or if a
+known mistake has no effect.  In golden vectors, each neuron spikes and
+pauses, and each entry of the inputs affects an output unless it is `idle`.
 """
 
 from typing import NamedTuple
@@ -51,12 +51,12 @@ class Finding(NamedTuple):
     If `output` is "", the text summarises the wrong outputs of a vector."""
     vector: str
     output: str
-    status: str         # "right", "wrong", "vacuous" or "missing"; "fault" of a summary
+    status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
     text: str
 
 
 def vectors(names=None):
-    """Return stored golden vectors, verified to detect their known mistakes.
+    """Return stored golden vectors; raise an error if one misses a known mistake.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -64,7 +64,12 @@ def vectors(names=None):
 
     Parameters
     ----------
-    names, returns
+    names : list of str, optional
+        As for `stored.load`.
+
+    Returns
+    -------
+    dict
         As for `stored.load`.
     """
     return {name: _alive(vector) for name, vector in stored.load(names).items()}
@@ -130,7 +135,7 @@ def _grouped(results, known):
 
 
 def _convention(vector, results):
-    """Return the answer of `identify`, or "" if it refuses the results."""
+    """Return the answer of `identify`, or "" if `identify` rejects the results."""
     p, rows = vector.inputs, {}
     for name, value in results.items():
         row = _comparable(value)[0]
@@ -139,7 +144,7 @@ def _convention(vector, results):
     try:
         report = identify(p["x"], p["W"], rows, p["V"], tau_syn=p["tau_syn"],
                           tau_mem=p["tau_mem"], dt=p["dt"], threshold=p["threshold"])
-    except ValueError:                  # no rows, or such as negative spikes
+    except ValueError:                  # no rows, or invalid ones (negative spikes)
         return ""
     return "; " + "; ".join(report.lines[:1 if report.members else 2])
 
@@ -180,7 +185,7 @@ def _unseen(vector):
 
 
 def _alive(vector):
-    """Return a golden vector, or raise an error if it misses a known mistake."""
+    """Return a golden vector; raise an error if it is flawed or misses a mistake."""
     why = _flaw(vector)
     if not why and _unseen(vector):
         why = f"blind: mutants {_unseen(vector)} change nothing"
@@ -194,7 +199,7 @@ def _comparable(value):
     found = np.asarray(value)
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
-    with np.errstate(over="ignore"):    # of extended precision, to infinity
+    with np.errstate(over="ignore"):    # extended precision may overflow
         found, rtol = found.astype(float), RTOL.get(found.dtype, 1e-9)
     if not np.isfinite(found).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
@@ -204,7 +209,7 @@ def _comparable(value):
 
 def _judge(vector, results):
     """Compare results with a golden vector; return a finding for each output.
-    If a known mistake explains the results, then rounding does not."""
+    Rounding is tested as an explanation only if no known mistake fits."""
     rounding = not _mistakes(vector, results)
     return [Finding(vector.name, name, *(
         _verdict(vector, name, results[name], rounding) if name in results else (
@@ -228,7 +233,7 @@ def _verdict(vector, name, value, rounding):
 
 
 def _given(vector, name, value):
-    """Return a result as by `_comparable`; a single number loses its axes."""
+    """Return the result of `_comparable`, as a scalar if the output is a scalar."""
     found, rtol = _comparable(value)
     if found is not None and found.size == 1 and not np.ndim(vector.outputs[name]):
         found = found.reshape(())
@@ -236,7 +241,7 @@ def _given(vector, name, value):
 
 
 def _equal(vector, name, found, other, rtol):
-    """Return whether a result equals other values of this output."""
+    """Return whether two values of the output `name` agree within its tolerance."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 
@@ -312,8 +317,8 @@ def _mistakes(vector, results):
 
 
 def _untold(vector, mutant, given):
-    """Name the outputs other than derivatives that a mistake changes, and that
-    are not given."""
+    """Return a note that names outputs that a mistake changes and that are not
+    given.  Derivatives are not named."""
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
              and not _equal(vector, name, value, vector.outputs[name], 1e-9)]

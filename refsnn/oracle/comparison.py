@@ -10,8 +10,9 @@ The candidates are presets of the caller, and presets with one changed axis
 Derivation.  Spikes are integers, so rounding does not change them.
 Exact.  All presets that match are members.  Variants of these presets, or
     of all presets if none matches, are compared as well.
-Cost.   Each candidate is simulated once, and each member once per probe.
-Departures.  Conventions with several changed axes are not searched.
+Cost.   Each candidate is simulated once.  Each member but the first then
+    takes up to four simulations per probe.
+Departures.  Conventions with several changed axes are not tested.
 """
 
 from collections.abc import Callable
@@ -30,8 +31,8 @@ __all__ = ["Tools"]
 class Tools(NamedTuple):
     """Hold the candidates and the functions that simulate them.
 
-    An update step is a NamedTuple with one field for each axis (convention).
-    The function `simulate` returns a dict of "syn", "mem" and "spikes".  The
+    An update step is a NamedTuple that holds one choice for each axis.  The
+    function `simulate` returns a dict of "syn", "mem" and "spikes".  The
     function `differentiate` returns the gradient of a loss with respect to W.
     """
 
@@ -39,7 +40,7 @@ class Tools(NamedTuple):
     axes: dict          # values of each axis; if empty, only presets are tested
     simulate: Callable                  # called as simulate(step, x, W)
     differentiate: Callable = None      # called as differentiate(step, x, W)
-    inputs: dict = None                 # probe of each name
+    inputs: dict = None                 # `Probe` for each name
 
 
 def _among(x, W, rows, gradients, tools, rtol):
@@ -125,7 +126,7 @@ def _text(members, apart):
 # ---- checks
 
 def _checked(rows, gradients, tools, rtol):
-    """Check what is special to `tools`; return the gradients as an array."""
+    """Check the arguments used with `tools`; return the gradients as an array."""
     for name, row in rows.items():
         if not row.any():
             raise ValueError(f"recording[{name!r}] is 0 throughout: must be alive, "

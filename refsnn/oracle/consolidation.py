@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | oracle/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module builds golden test vectors for synaptic intelligence and EWC.
 
-All golden vectors consist of two tasks.
+Each golden vector consists of two consecutive tasks.
 """
 
 import math
@@ -162,7 +162,7 @@ def _traced(p, when):
 
 
 def _fisher(run, signals, labels, kind="softmax"):
-    """Return the Fisher information of W0, W1, b0 and b1, or a wrong one."""
+    """Return the Fisher information of W0, W1, b0 and b1; only softmax is right."""
     if kind == "mean":
         error = losses.cross_entropy(run.outputs[None], labels)[1][0]
         d = [np.einsum("nk,nkj->nj", error, g) for g in signals]

@@ -3,10 +3,10 @@
 
 `diagnose` runs a function on networks in which terms of the equations of
 `lif` are switched off, and compares the results with the right ones.  It
-knows no list of mistakes.  The conclusions follow from six statements:
+uses no list of mistakes.  The conclusions follow from six statements:
 
-(1) If one term is wrong, this term acts in each wrong variant of the
-    network, and in no right one.  A term does not act in these variants:
+(1) If one term is wrong, the results are wrong in all variants in which
+    this term acts, and right in all others.  A term does not act if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -14,22 +14,23 @@ knows no list of mistakes.  The conclusions follow from six statements:
     recurrence       V = 0, or no spikes         V = 0
     reset            no spikes                   threshold almost 0
 
-    Forward, a threshold of almost 0 hides some errors of the reset.
+    In the forward pass, a threshold of almost 0 hides some reset errors.
 (2) If some outputs are right in all variants, their computation is right.
-(3) The spikes and membranes found determine each term on the right-hand
-    sides of (2) and (3) of `lif`, and the adjoints found determine those
-    of (7) and (9).  If one term has a wrong factor, the residual of its
-    equation is a multiple of this term.
-(4) If the membranes are those that the spikes found cause, but the spikes
-    are not those that the membranes cause, then the threshold is wrong.
-(5) No term of (1) acts on the first response of the membrane, mem[2], and
+(3) The returned spikes and membranes determine each term on the right-hand
+    sides of (2) and (3) of `lif`.  The returned dW or dx gives the
+    adjoints, which determine the terms of (7) and (9).  If one term has a
+    wrong factor, the residual of its equation is a multiple of this term.
+(4) If the returned membranes follow from the returned spikes, but the
+    spikes do not follow from the membranes, the threshold is wrong.
+(5) No term of (1) acts on the first response of the membrane, mem[2], or
     on the last adjoint of the current, dI[T-2] = gain psi[T-1] dS[T-1].
-    If they are wrong, the input, the gain, the surrogate, the derivative
-    of the loss ("error"), or the time of reading the current ("current")
-    is wrong.  A wrong gain is a fixed map of currents.  A wrong time is a
-    shift.  A wrong input leaves no residual after its end.  A wrong
-    surrogate leaves the last adjoint proportional to the error, and a
-    wrong error leaves it proportional to the surrogate.
+    If one of them is wrong, the input, the gain, the surrogate, the
+    derivative of the loss ("error"), or the step at which the current is
+    read ("current") is wrong.  A wrong gain maps all currents by a fixed
+    linear map.  A wrong step shifts the currents in time.  A wrong input
+    leaves no residual after the input ends.  With a wrong surrogate, the
+    last adjoint is proportional to the error.  With a wrong error, the
+    last adjoint is proportional to the surrogate.
 (6) A second call gives the same results as the first one, changes no
     inputs, and reads all inputs anew.
 """
@@ -96,7 +97,7 @@ def diagnose(function, rule="bptt"):
     function : callable (p) -> dict
         Function under test.  It maps the inputs of a golden vector, x (T, B,
         m), W, V, target, alpha, beta, gain, threshold, steepness, spikes, mem
-        and syn, to some or all of its outputs.
+        and syn, to some or all outputs of this vector.
     rule : {"bptt", "bptt_detached", "rtrl"}
         Name of the golden vector.
 
@@ -157,7 +158,7 @@ def _judged(call, runs):
 
 
 def _listed(names):
-    """Return names as a list in a sentence."""
+    """Join names as in "a, b and c"."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -181,8 +182,8 @@ def _broken(run):
 
 
 def _simplest(runs, forward):
-    """Return the place of the smallest relative error on a side, in an array
-    if one is wrong, whether the error is small, and its variant and output."""
+    """Find the smallest relative error on a side, in the loss only if no array
+    is wrong.  Return its place, whether it is below 1 %, variant and output."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
@@ -202,7 +203,7 @@ def _simplest(runs, forward):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Return the one term that explains which variants are wrong, if any, by (1)."""
+    """Return the term if exactly one explains, by (1), which variants are wrong."""
     terms = set(SWITCHED)
     for v, row in runs.items():
         off = any(run.wrong & wrong for run in row)
@@ -215,7 +216,7 @@ def _switched(runs, wrong, forward):
 
 
 def _only(names, why):
-    """Return the one possible term, if there is one, and the reason."""
+    """Return the possible term if there is only one, and the reason."""
     if len(names) < 2:
         return tuple(names), why
     return (), f"Each of {_listed(names)} alone would explain this."
@@ -244,7 +245,7 @@ def _forward(call, runs, given, wrong, small):
         runs = {v: runs[v] for v in runs if v.W == 1}
     terms, why = _switched(runs, bad, True)
     if terms == ("reset",) and not {"mem", "spikes"} <= given:
-        terms = ()                                              # or the threshold
+        terms = ()                          # the threshold may be wrong instead
     if "mem" not in given:
         binary = all(np.isin(run.found.get("spikes", 0), (0, 1)).all() for run in every)
         return (terms, why) if binary else ((), "The spikes are not 0 or 1.")
@@ -285,7 +286,7 @@ def _backward(call, runs, given, wrong, small):
     terms, why = _switched(runs, wrong, False)
     if last and terms:
         return terms, why
-    if not last and len(given - set(FORWARD)) == 1:     # or the sum over the adjoints
+    if not last and len(given - set(FORWARD)) == 1:  # or the sum over adjoints is wrong
         return (), ""
     terms = _fits([_back_residuals(run) for run in runs[ALL]])
     if last or terms:
@@ -322,7 +323,7 @@ def _last_adjoint(call, runs):
     if not all(by_error) or not run.reset:
         return (), ""
     late = []
-    for run in runs[ALL._replace(V=0.0)]:       # the error of the last step alone
+    for run in runs[ALL._replace(V=0.0)]:       # error at the last step only
         target = run.p["spikes"].copy()
         target[-1] = run.p["target"][-1]
         dI, right = _adjoints(call(run.p | {"target": target}))
@@ -336,7 +337,7 @@ def _last_adjoint(call, runs):
 # ---- calls
 
 def _calls(call):
-    """Return a diagnosis if one call changes the results of another, by (6)."""
+    """Return a diagnosis if the function violates (6) or fails, else None."""
     p = _network(ALL, SEEDS)
     other = _network(ALL, SEEDS + 1) | {"x": p["x"][::-1]}
     first, again = call(p), call(p)

@@ -2,34 +2,35 @@
 r"""This module finds all conventions of a LIF step that a recording follows.
 
 A convention is one choice for each axis of `conventions.Step`.  The number
-of conventions is the product of the numbers of choices, about 330,000, of
-which about 140,000 differ in effect.
-`_search` simulates these conventions step by step, and drops a convention
-at the first recorded row that contradicts it.  Let r be a recorded row of
-syn or mem, and v the simulated row.  If spikes are recorded, resets and
-recurrence use the recorded spikes.  A convention is dropped in row t if
+of conventions is the product of the numbers of choices, about 330,000.
+About 140,000 conventions differ in effect.  `_search` simulates these
+conventions step by step, and drops a convention at the first recorded row
+that contradicts it.  Let r be a recorded row of syn or mem, and v the
+simulated row.  If spikes are recorded, resets and recurrence use the
+recorded spikes.  A convention is dropped in row t if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     c(u - tol) <= recorded spikes <= c(u + tol)  is false             (3)
 
 Here eps is the precision of the recording, c(u) the number of spikes at
-the membrane potential u, and tol the tolerance in (1).  Rounding therefore
-decides no spike: if u is within rounding of the threshold, both answers
-are accepted.  S(t) depends on the recording alone.
+the membrane potential u, and tol the tolerance in (1).  If u is within tol
+of the threshold, (3) thus accepts both a spike and no spike.  S(t) depends
+on the recording alone.
 
-Derivation.  At fixed spikes, the current and the membrane potential are
-    linear recursions of the form
+Derivation.  At fixed spikes, the current I and the current j that enters
+    the membrane are linear in I and in the input d = W x + V s:
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    with d = W x + V s, so conventions with equal numbers a, f, p, q, beta
-    and gain are simulated once.  The choices of `record` share one
-    simulation, and so do resets at "once" and "before".
+    Conventions with equal numbers a, f, p, q, beta and gain are therefore
+    simulated once.  The choices of `record` share one simulation, and so
+    do resets at "once" and "before".
 Approximate.  If spikes are not recorded, the simulated spikes are used.
-    They depend on `compare` if u is within 16 eps S(t) of the threshold.
-Cost.   The time is O(T P) for each different simulation that is not
-    dropped, for P entries of a row.  If P > 32, the conventions are first
+    They depend on `compare` if u is within (16 + t/2) eps S(t) of the
+    threshold.
+Cost.   For rows of P entries, each different simulation takes O(T P) time,
+    or less if it is dropped.  If P > 32, the conventions are first
     compared in the 32 most active entries, or in the most active sample.
 Departures.  Gradients are not used here, so `through_reset` stays open.
 """
@@ -71,14 +72,14 @@ class _Flat(NamedTuple):
     n: int
     rows: dict
     slack: dict         # (T,) tolerance of each quantity
-    thr: np.ndarray     # (P,); also the other levels
+    thr: np.ndarray     # (P,), as are the next three levels
     leak: np.ndarray
     reset_to: np.ndarray
     floor: np.ndarray
 
 
 class _Kind(NamedTuple):
-    """Hold the choices that all runs of one simulation share."""
+    """Hold the choices that runs share if they are simulated together."""
     form: tuple         # reset, reset_at
     test: int
     spikes: str
@@ -125,7 +126,7 @@ def _search(problem):
 
 
 def _product(problem):
-    """Return all conventions as indices of choices, but none twice."""
+    """Return all conventions that differ in effect, as indices of choices."""
     choices = [range(len(values)) for values in AXES.values()]
     at = {name: i for i, name in enumerate(AXES)}
     if "euler" not in problem.decays:
@@ -163,7 +164,7 @@ def _numbers(problem, decay, synapse, order, drive, gain):
 
 
 def _runs(problem, codes):
-    """Group conventions by what they share.
+    """Group conventions by kind, by run (numbers of (4)) and by leaf (record).
 
     Return {kind: (runs, 6) numbers} and {kind: (positions in `codes`, their
     run, their leaf)}; a leaf is 2 record + (1 if R(u, s) is recorded).
@@ -202,7 +203,7 @@ def _runs(problem, codes):
 
 
 def _distinct(columns, sizes):
-    """Return the distinct rows of small integers, and the row of each entry."""
+    """Return the distinct rows of integer columns, and the index of each row."""
     key = np.ravel_multi_index(columns, sizes)
     found, inverse = np.unique(key, return_inverse=True)
     return np.stack(np.unravel_index(found, sizes), axis=1), inverse.ravel()
@@ -238,9 +239,9 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the entries of a row with most spikes or variation.
+    """Return the positions of the entries that spike or vary most.
 
-    If V acts on simulated spikes, return all neurons of one sample.
+    If V acts on simulated spikes, return the most active sample's neurons.
     """
     rows = flat.rows.get("spikes")
     score = sum(np.abs(np.diff(row, axis=0)).sum(axis=0) / (np.abs(row).max() or 1.0)
@@ -254,7 +255,7 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Return the problem for some entries of a row."""
+    """Restrict the problem to some entries of a row."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -263,7 +264,7 @@ def _part(flat, keep):
 
 
 def _parted(flat, runs, active, T):
-    """Return the first contradicted row of each run and leaf, T if there is none."""
+    """Return the first row that contradicts each run and leaf, or T."""
     found = {}
     for kind, table in runs.items():
         found[kind] = np.full((len(table), 4), T)
@@ -343,7 +344,7 @@ def _bounds(spikes, mem, thr, slack):
 
 
 def _states(flat, table, kind, T):
-    """Yield (k, state) for k = 0 to T.  Positions that are sent select runs."""
+    """Yield (k, state) for k = 0 to T.  Send indices of runs to drop all others."""
     a, f, p, q, beta, gain = table.T[:, :, None]
     forced = kind.compare is None
     reset, when = kind.form
@@ -384,7 +385,8 @@ def _states(flat, table, kind, T):
 
 
 def _forced(flat, test, k, T):
-    """Return the recorded spikes of state k, 0 where they are not recorded."""
+    """Return the recorded spikes of state k.  Before the first recorded row,
+    return the spikes at rest; after the last one, return 0."""
     t = k - test
     if t < 0:
         return (flat.leak > flat.thr)[None] * 1.0
@@ -392,7 +394,7 @@ def _forced(flat, test, k, T):
 
 
 def _own(flat, kind, mem, k, T):
-    """Return simulated spikes; `compare` decides within the tolerance."""
+    """Return simulated spikes; `compare` decides if u is near the threshold."""
     low, high = _bounds(kind.spikes, mem, flat.thr,
                         NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
     return low if kind.compare == ">" else high if kind.compare == ">=" else (
@@ -406,12 +408,12 @@ def _reset(flat, reset, mem, fired):
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one convention, with the recorded spikes if there are any.
+    """Simulate one convention, driven by the recorded spikes if there are any.
 
-    Return the recorded rows "syn", "mem" and "spikes", each (T, B, n), where
-    spikes are those of the simulated membrane potentials.  "states" holds the
-    membrane potentials, "forced" the spikes that are used, and "held" is True
-    while refractory, each (T + 1, B, n).
+    Return the rows "syn", "mem" and "spikes" of this convention, each (T, B,
+    n); the spikes follow from the simulated membrane potentials.  "states"
+    holds these potentials, "forced" the spikes that drive resets and V, and
+    "held" is True while refractory, each (T + 1, B, n).
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     forced = "spikes" in problem.rows
@@ -438,7 +440,7 @@ def _trace(problem, step, dtype=float):
 
 
 def _steps(codes):
-    """Return the `Step` of each code, with derivatives that pass the reset."""
+    """Return the `Step` of each code, with through_reset=True."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         AXES.items(), row, strict=True)}) for row in codes]
 
@@ -464,5 +466,5 @@ def _grouped(codes):
 
 
 def _distance(codes, steps):
-    """Return the smallest number of axes in which a code differs from a step."""
+    """Return the number of axes in which each code differs from the nearest step."""
     return np.min([(codes != _codes_of(step)).sum(axis=1) for step in steps], axis=0)

@@ -3,11 +3,11 @@
 
 `write` copies the stored golden vectors to a folder.  It also writes one
 uncompressed .npz file for each golden vector, and the file vectors.json,
-which describes the arrays.  `write_probes`
-creates a folder with the inputs that tell LIF conventions apart.  `read`
-loads results, and `read_recording` loads a recorded LIF layer, from a file
-that may be truncated, malicious or too large.  These functions unpickle
-nothing, and check array sizes before they allocate memory.
+which describes the arrays.  `write_probes` creates a folder with test
+inputs that distinguish between LIF conventions.  `read` loads results, and
+`read_recording` loads a recorded LIF layer, from a file that may be
+truncated, malicious or too large.  Both functions check array sizes before
+they allocate memory, and do not unpickle objects.
 """
 
 import hashlib
@@ -45,8 +45,8 @@ OPTIONAL = ("V", "alpha", "beta", "tau_syn", "tau_mem", "dt", "leak", "reset_to"
 LEVELS = {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}      # ties exact in float32
 BYTES = 10**8           # largest size of a results file, packed and unpacked
 ENTRIES = 1000          # largest number of arrays
-DIRECTORY = 300 * ENTRIES       # bytes, largest list of the entries of a zip file
-DEFLATED = 1032         # largest ratio of unpacked and packed size
+DIRECTORY = 300 * ENTRIES       # bytes, largest list of entries in a zip file
+DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
@@ -86,7 +86,7 @@ def write(folder):
 
 
 def _free(folder):
-    """Refuse a folder that holds anything, or that cannot be made."""
+    """Raise an error if a folder is not empty or cannot be created."""
     if not folder:
         raise ValueError("folder is '': must be a new folder")
     if os.path.lexists(folder):
@@ -213,7 +213,7 @@ def read(path, texts=()):
         Path of a file with at most 1000 real arrays.  The file and its
         unpacked arrays must not exceed 100 MB.
     texts : tuple of str
-        Names of arrays that may hold one text instead.
+        Names of arrays that may hold a single string instead.
 
     Returns
     -------
@@ -250,7 +250,7 @@ def read(path, texts=()):
 
 
 def _short(path, size):
-    """Return the path of a zip file, unless its list of entries is too long."""
+    """Return a zip file's path; raise an error if its entry list is too long."""
     with open(path, "rb") as file:
         file.seek(max(0, size - 22))
         end = file.read()

@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | oracle/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module fits constants and surrogate gradients to a recorded LIF layer.
 
-If no convention follows a recording with the given constants, `_constants`
-estimates them by least squares.  Let y[k] be the recorded potential before
-the reset by spike s[k], and z[k] the potential that decays in the next
-step.  Both follow from the recorded rows and spikes.  The model is
+If no convention fits a recording with the given constants, `_constants`
+estimates constants by least squares.  Let y[k] be the recorded potential
+before the reset by spike s[k], and z[k] the potential that decays in the
+next step.  Both follow from the recorded rows and spikes.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  It covers every position of the decay of the
-current, because these positions only change g.  `_gradients` finds the
+for a delay of 0 or 1.  The model covers every position of the decay of the
+current, because the position changes only g.  `_gradients` finds the
 surrogate derivative and the reset path of a recorded gradient:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
@@ -20,15 +20,16 @@ Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
     alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
     backward recursion follows from eqs. (12)-(15) of `conventions`.
 Exact.  In (3), resets and recurrence use the recorded spikes.
-Cost.   `_constants` takes O(G T P) time for each structure and G grid
-    points.  `_gradients` takes O(T B n (m + n)) time for each surrogate.
-Departures.  The bumps of `surrogates` are repeated here without their
-    antiderivatives, because the error function needs SciPy.  A bump may
-    also be 0 on one side of the threshold.  The surrogate "step" is 1 for
-    v > -1/k, as in sinabs Heaviside and rockpool StepPWL.  Peaks other than
-    1 are tried only if no surrogate with a peak of 1 explains the gradient,
-    and then without a factor.  The peak differs from a factor if resets or V
-    feed spikes back.
+Cost.   `_constants` takes O(G T P) time for G grid points and each choice
+    of `test`, `record`, reset and delay.  `_gradients` takes
+    O(T B n (m + n)) time for each surrogate.
+Departures.  The derivatives of `surrogates` are repeated here without
+    their antiderivatives, because the error function needs SciPy.  A
+    derivative may also be 0 on one side of the threshold.  The derivative
+    "step" is 1 for v > -1/k, as in sinabs Heaviside and rockpool StepPWL.
+    Peaks other than 1 are tried only if no surrogate with a peak of 1
+    explains the gradient.  The factor must then be 1.  A peak is not
+    equivalent to a factor if resets or V feed spikes back.
 """
 
 from typing import NamedTuple
@@ -129,8 +130,8 @@ def _constants(problem):
     least = min((fit[0] for fit in fits), default=np.inf)
     if not least <= 0.05 * _rms(mem):
         return None
-    # Of nearly equal fits, one that explains most rows, because a reset to a
-    # value explains no spike.
+    # Of nearly equal fits, choose the one with most entries, because a reset to a
+    # value may hide the entries with spikes.
     slack = elimination._slack(problem)["mem"][-1]
     error, worst, (alpha, beta, gain, c), _, step = max(
         (fit for fit in fits if fit[0] <= max(2 * least, slack)),
@@ -140,7 +141,7 @@ def _constants(problem):
 
 
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
-    """Return y and z of (2) for the rows t and t + 1, and a mask, (T - 1, P).
+    """Return y in rows t + 1, z in rows t, eq. (2), and a mask, each (T - 1, P).
 
     The mask is False where a reset to a value hides y.
     """
@@ -149,7 +150,7 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
     rows = np.arange(T) + record - test
     s = np.where((rows >= 0)[:, None], spikes[np.clip(rows, 0, T - 1)], 0)
     seen = (s == 0) | (reset != "zero")
-    if at == "once":            # the recorded potential is after the reset
+    if at == "once":            # the potential is recorded after the reset
         return (mem + thr * s)[1:], mem[:-1], seen[1:]
     if at == "after":
         return mem[1:] + thr * s[:-1], mem[:-1], seen[:-1]
@@ -159,7 +160,8 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 
 def _fitted(y, z, valid, d, record, delay):
-    """Return root mean square, largest error, constants and rows of a fit of (2)."""
+    """Fit (2).  Return the root mean square error, the largest error, the
+    constants and the number of entries, or None if the fit fails."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -223,17 +225,17 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
         Recorded gradient with respect to W, and the derivative of the loss
         with respect to the recorded spikes.
     surrogate : tuple (name or callable or None, steepness or None)
-        None tries all choices.  A callable returns the derivative f'(v).
+        For None, all choices are tried.  A callable returns f'(v).
     rtol : float
-        Largest error of eq. (3), relative to the largest entry.
+        Tolerance of eq. (3), relative to the largest entry.
 
     Returns
     -------
     found : list of Match
-        Matches, first those with a factor of 1.  Another factor needs a
-        gradient of at least 3 entries.
+        Matches, those with a factor of 1 first.  Other factors are tested
+        only if the gradient has at least 3 entries.
     nearest : array
-        Gradient with the smallest error.
+        Computed gradient with the smallest error.
     """
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus
@@ -287,7 +289,8 @@ def _compared(dW, wanted, rtol):
     factor = float(np.vdot(dW, wanted) / size)
     if abs(factor - 1) <= rtol or wanted.size < 3:
         factor = 1.0
-    return factor, float(np.abs(factor * dW - wanted).max() / np.abs(wanted).max())  # (3)
+    gap = np.abs(factor * dW - wanted)                                     # (3)
+    return factor, float(gap.max() / np.abs(wanted).max())
 
 
 def _adjoint(problem, psi, slopes, dspikes):

@@ -21,7 +21,8 @@ The other modules of `identify` are:
 
 All presets that fit are members.  So are conventions that fit and differ
 from the first of these presets in one axis.  If no preset fits, the
-members are conventions with the fewest changes of a preset, at most 20.
+members are the conventions that differ from a preset in the fewest axes,
+at most 20.
 """
 
 import numpy as np
@@ -39,7 +40,7 @@ __all__ = ["QUANTITIES", "Candidate", "Parting", "Probe", "Report", "Tools", "id
            "probes"]
 
 SHOWN = 20              # members at most, if no preset fits
-RTOL = 1e-9             # of simulated probes
+RTOL = 1e-9             # tolerance for simulated probes
 
 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
@@ -62,8 +63,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     W, V : (n, m) and (n, n) float
         Input weights and recurrent weights; V may be None.
     recording : dict
-        At least one of the arrays "spikes", "mem" and "syn", each (T, B, n),
-        in the dtype of the tool, which sets the tolerance.
+        At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
+        Keep the dtype of the tool, because the dtype sets the tolerance.
     tau_syn, tau_mem, dt : float
         Time constants and time step, in seconds.
     threshold, leak, reset_to, floor : float or (n,) float
@@ -73,16 +74,16 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     dspikes : (T, B, n) float, optional
         Derivative of this loss with respect to the recorded spikes.
     surrogate : str, float or callable, optional
-        Surrogate: a name in `fitting.BUMPS`; its steepness; or a function of
-        the membrane potential minus the threshold that returns (value,
-        derivative).  By default, all are tried.
+        Name in `fitting.BUMPS`, steepness, or both ("fast_sigmoid:25"); or a
+        function that maps the membrane potential minus the threshold to
+        (value, derivative).  By default, all are tried.
     tools : Tools, optional
-        Candidates that replace the candidates from `conventions`.  V, the
-        decays, `dspikes` and `surrogate` must then be None, and all other
-        constants have no effect.
+        Candidates that replace the candidates from `conventions`.  V, time
+        constants, decay factors, `dspikes` and `surrogate` must then be
+        None, and all other constants have no effect.
     rtol : float, optional
-        Tolerance of `comparison`, by default 1e-9, or more for float32; only
-        for `tools`.  Spikes are compared exactly.
+        Tolerance of (2) of `comparison`, used only with `tools`.  The default
+        is 1e-9, or 3e-5 for float32.  Spikes are compared exactly.
     alpha, beta : float, optional
         Decay factors that replace the time constants.  The unit of time is
         then the time step, and the axis "decay" is not judged.
@@ -175,7 +176,7 @@ def _recognised(problem, presets, fits, gradient, given):
 
 
 def _fits(step, keys, choices=(True, False)):
-    """Return whether a step fits, and its choice of `through_reset` as well."""
+    """Return whether a step and its choice of `through_reset` fit."""
     return int(elimination._grouped([elimination._codes_of(step)])[0]) in keys and (
         step.through_reset in choices or step.reset == "none")
 
@@ -183,7 +184,7 @@ def _fits(step, keys, choices=(True, False)):
 def _explained(problem, presets, fits, keys, gradient):
     """Return the surrogates that explain a gradient, for 4 steps at most.
 
-    Return also the first of these steps that fit, and its nearest gradient.
+    Also return the first of these steps and its nearest gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     steps = [step for step in presets.values() if _fits(step, keys)][:4] \
@@ -221,7 +222,7 @@ def _members(presets, fits, keys, choices):
 
 
 def _axes(fits, first, choices, tell):
-    """Return the settled axes, and choices and probe of each open axis."""
+    """Return the settled axes, and the choices and the probe of each open axis."""
     settled, undecided, own = {}, {}, elimination._codes_of(first)
     for at, (axis, values) in enumerate(elimination.AXES.items()):
         found = sorted(set(fits[:, at].tolist()))

@@ -67,7 +67,7 @@ def _shown(run):
 
 
 def _idle(p):
-    """Mark the entries of a recorded layer on which no output depends."""
+    """Mark the entries of the inputs on which no output depends."""
     found = {"x": (marked(p["x"], -1, -2),
                    "the last two steps reach no recorded membrane"),
              "mem": (marked(p["mem"], 0, 1), "no weight acts on the first two steps")}
@@ -77,7 +77,7 @@ def _idle(p):
 
 
 def _repeated(p):
-    """Mark the time constants, which the decay factors repeat."""
+    """Mark the time constants, because alpha, beta and gain repeat them."""
     return {key: (marked(p[key]), "alpha, beta and gain give the same information")
             for key in TIMES if key in p}
 

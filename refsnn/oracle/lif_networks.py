@@ -152,7 +152,7 @@ def _lif_stack(seed, T, B, m, n):
 
 
 def _every_step(out, labels):
-    """Return the mean over time of the cross entropy at each step, and its slope."""
+    """Return the cross entropy, averaged over all steps, and its derivative."""
     steps = [losses.cross_entropy(row[None], labels) for row in out]
     return (np.mean([loss for loss, _ in steps]),
             np.concatenate([slope for _, slope in steps]) / len(out))

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/locate.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module says where and how a wrong array differs from the right array.
 
-`locate` knows no list of mistakes.  It reports which entries are wrong,
-and tests three kinds of explanation.  A change of the axes, perhaps with a
-factor, may map the right array to the wrong array.  A factor may map the
-right values of the wrong entries to the wrong values.  Or all errors may
-be as small as those of rounding to a dtype.  An explanation is reported
+`locate` uses no list of mistakes.  It reports which entries are wrong, and
+tests three explanations.  First, a change of the axes, perhaps with a
+factor, maps the right array to the wrong array.  Second, a factor maps the
+right values of the wrong entries to the wrong values.  Third, all errors
+are as small as those of rounding to a dtype.  An explanation is reported
 only if it holds for every entry, and if the array has enough distinct
 entries to contradict a false explanation.  A single number thus has no
 explanation, because every number is a multiple of every other number.
@@ -28,7 +28,7 @@ class Place(NamedTuple):
     """Hold where and how a wrong array differs from the right array."""
     share: float        # share of wrong entries
     step: int | None    # first wrong time step, or last one of an adjoint
-    blocks: dict        # axis: wrong indices, for axes where others are right;
+    blocks: dict        # axis: wrong indices, if other indices are right;
     #                     "diagonal": whether the wrong entries lie on the diagonal
     change: str         # "transposed", "one step late" and the like, or ""
     factor: float | None    # factor on the right values, or None
@@ -114,7 +114,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether a place also describes the difference of other arrays.
+    """Return whether a place also describes how two other arrays differ.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -135,10 +135,11 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     Returns
     -------
     bool
-        True if the arrays differ, only within the blocks of `place`, and if
-        its explanation holds.  A factor must have a name in common with
-        that of `place`, or any value if that of `place` has no name.  If
-        `place` has no explanation, no factor must explain the difference.
+        True if the arrays differ, but only within the blocks of `place`, and
+        if its explanation holds.  If the factor of `place` has names, the
+        factor of the arrays must have one of them.  Otherwise, both factors
+        must be 0, or neither.  If `place` has no explanation, no factor may
+        explain the difference.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))
@@ -173,8 +174,8 @@ def _within(rtol):
 # ---- where
 
 def _blocks(bad, live, axes, backward):
-    """Return the wrong step, and the wrong indices of axes with right entries.
-    Right entries that are 0 show nothing; the others are `live`."""
+    """Return the wrong step, and the wrong indices of axes with right indices.
+    An index is right if it has `live` (nonzero) entries and no wrong entries."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -217,8 +218,8 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether a false explanation of values, not all 0, would show: at
-    least three sizes differ clearly, or eight values are 0 and eight are not."""
+    """Return whether values, not all 0, can contradict a false explanation.  They
+    can if three sizes differ clearly, or if eight are 0 and eight are not."""
     size = np.abs(values[values != 0])
     unit = 100 * max(rtol, 1e-9) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))
@@ -227,7 +228,7 @@ def _telling(values, rtol):
 
 def _factor(found, right, rtol, sure=False):
     """Return the factor that maps all right values to the values found, if any.
-    The values must be telling, unless it is `sure` that a factor is sought."""
+    Unless `sure` is True, the values must be telling (see `_telling`)."""
     rtol = max(rtol, 1e-9)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
@@ -314,13 +315,13 @@ def _moved(right, axes):
 
 
 def _largest(dtype):
-    """Return the largest error that rounding to a dtype explains."""
+    """Return the largest relative error that rounding to a dtype explains."""
     bits, _, most = DTYPES[dtype]
     return most * 2.0 ** -bits
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to the significant bits of a dtype, or to `fewer` bits."""
+    """Round values to the significant bits of a dtype, minus `fewer` bits."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit
@@ -339,7 +340,7 @@ def _rounding(found, right):
         own = np.linalg.norm(_rounded(right, dtype) - right)
         if len(found) > 2 and own and np.all(_rounded(found, dtype) == found) \
                 and np.mean(_rounded(found, dtype, 3) != found) > 0.5:
-            return dtype,       # all values, but few simpler ones, are of this dtype
+            return dtype,       # all are of this dtype, and most use its last bits
         if mixed and own / 8 <= size <= own * DTYPES[dtype][2]:
             likely.append(dtype)
     return tuple(likely)

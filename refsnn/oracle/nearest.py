@@ -7,16 +7,18 @@ step
 
     t = first row that contradicts the convention                     (1)
 
-It is given only if refitted constants explain the recording, if it
-reproduces at least 12 nonzero entries before row t, or if the error of
-each recorded quantity is below half of its deviation from its mean.
-White noise and recordings that explode have no nearest convention.
+A convention is considered only if refitted constants explain the
+recording, if the convention reproduces at least 12 nonzero entries before
+row t (and t > 1), or if the root mean square error of each recorded
+quantity is below half of the quantity's standard deviation.  White noise
+and recordings that diverge have no nearest convention.
 
 Derivation.  Tolerances are those of `elimination`.
-Approximate.  The presets and 24 of the conventions that `elimination`
+Approximate.  Only the presets and 24 of the conventions that `elimination`
     dropped last are compared.
 Cost.   If V is given or W is square, each transposition costs one search.
-Departures.  Transposed weights that fit are reported, but are no member.
+Departures.  If transposed weights fit, a line of the report says so, but
+    the report has no member.
 """
 
 import numpy as np
@@ -28,8 +30,8 @@ from refsnn.oracle.report import Report, _described, _difference, _parting, _tit
 __all__ = []
 
 COMPARED = 24           # conventions that were dropped last
-MATCHED = 12            # entries, or
-CLOSE = 0.5             # relative error, of the nearest convention
+MATCHED = 12            # entries reproduced by the nearest convention, or else
+CLOSE = 0.5             # its largest error, in standard deviations
 
 
 def _nothing(problem, codes, parted, presets):
@@ -90,7 +92,8 @@ def _first(problem, step, run):
 
 
 def _error(problem, run):
-    """Return the largest error of a quantity, relative to its deviation."""
+    """Return the root mean square error divided by the standard deviation, for
+    the recorded quantity in which this ratio is largest."""
     errors = []
     for name, row in problem.rows.items():
         size = np.abs(row).max() or 1.0
@@ -102,7 +105,7 @@ def _error(problem, run):
 
 
 def _transposed(problem, presets):
-    """Return a line on transposed weights that fit, if there are any."""
+    """Return a list with a line of the report if transposed weights fit."""
     n, m = problem.W.shape
     for name in ("V", "W", "W and V"):
         if "V" in name and problem.V is None or "W" in name and n != m:

@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | oracle/probing.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module makes test inputs that distinguish between LIF conventions.
 
-Some conventions have an effect for special inputs only.  In a tie, the
+Some conventions have an effect only for special inputs.  In a tie, the
 membrane potential equals the threshold to the last bit.  Let f1 be 1 or
 1 - alpha, f2 be 1 or alpha, and f3 be the gain.  The probe "ties" contains
 inputs x such that, in floating-point arithmetic,
@@ -14,9 +14,9 @@ Derivation.  Inputs of twice the threshold reveal multiple spikes per step
     the input from a delay of the output, but spikes do not.
 Exact.  Inputs that fulfil (1) are searched among the 17 floating-point
     numbers that are nearest to threshold / (f1 f2 f3).
-Cost.   A probe has 13 time steps and at most 40 samples, or one sample for
-    each product of factors.
-Departures.  A tool that rounds differently shows no tie.
+Cost.   A probe has 13 time steps.  "ties" has at most one sample for each
+    product of factors.  "overdrive" and "inhibition" have 40 samples each.
+Departures.  In a tool that rounds differently, these inputs cause no tie.
 """
 
 import itertools
@@ -101,7 +101,8 @@ def _ties(alphas, betas, gains, threshold):
 def _probing(problem):
     """Return a function that simulates probes with the constants of a problem.
 
-    Return also None, because no gradient is compared, and the probes.
+    Also return None for `differentiate`, as no gradient is compared, and the
+    probes.
     """
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
@@ -110,7 +111,7 @@ def _probing(problem):
         return conventions.recorded(step, conventions.simulate(
             step, x, W, tau_syn=tau_syn, tau_mem=tau_mem, dt=dt, **levels))
 
-    # Decay factors as in `simulate`, because a rounding error destroys ties.
+    # Compute decay factors as in `simulate`, because rounding errors destroy ties.
     alphas, betas = ([conventions._decay(conventions.Step(decay=decay), "tau",
                                          np.float64(tau), dt).item()
                       for decay in problem.decays] for tau in (tau_syn, tau_mem))

@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | oracle/random_networks.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
-"""This module tests a function of somebody else on random networks.
+"""This module tests a function of another tool on random networks.
 
 `check_gradient` builds golden vectors from random weights and inputs.  If
 the function returns a wrong output, `check_gradient` looks for a smaller
-and simpler network on which the function fails in the same way: the same
-outputs are wrong, each within the same blocks and by the same explanation
-of `locate`, and a known mistake that gave the same results still does.
-The search makes the network smaller, then sets weights and inputs to 0 or
-to round numbers.
+and simpler network on which the function fails in the same way.  This
+means that the same outputs are wrong, that `locate` finds the errors in
+the same blocks and with the same explanation, and that a known mistake, if
+it explained the results, still explains them.  The search makes the
+network smaller, then sets weights and inputs to 0 or to round numbers.
 """
 
 import itertools
@@ -42,7 +42,7 @@ class _Kind(NamedTuple):
 
 
 def check_gradient(rule, function, examples=60):
-    """Test a function on random networks; report the smallest one that fails.
+    """Test a function on random networks; report the smallest on which it fails.
 
     >>> try:
     ...     check_gradient("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
@@ -118,10 +118,11 @@ def check_gradient(rule, function, examples=60):
 # ---- one network
 
 def _built(rule, draws, n, m, B, T):
-    """Build the golden vector of a network, to compare with a tolerance.
+    """Build the golden vector of a network; `exact` is False for every rule.
 
     The pair `draws` holds a seed, and the numbers drawn so far for each
-    stream.  New streams are added.  Smaller networks get the first entries.
+    stream.  Numbers of a new stream are drawn and added.  Smaller networks
+    use the first entries.
     """
     seed, streams = draws
 
@@ -195,7 +196,7 @@ def _shows(kind, fault):
 
 
 def _common(kind, fault):
-    """Return the mistakes that give the results of two faults."""
+    """Return the known mistakes that explain both faults."""
     names = check._mistakes(fault.vector, fault.results)
     return [name for name in kind.mistakes if name in names]
 
@@ -212,7 +213,7 @@ def _failure(rule, function, fault, draws, sizes):
         try:
             vector = _network(rule, draws, *sizes)
             return vector and _fault(vector, function)
-        except Exception:               # another fault than the one that is sought
+        except Exception:               # not the fault that is sought
             return None
 
     for seed in range(SEEDS):           # a large network tells kinds of faults apart
@@ -238,7 +239,7 @@ def _failure(rule, function, fault, draws, sizes):
 def _smaller(attempt, fault, draws, sizes, seeds):
     """Return the fault, the draws and the sizes of the smallest network that
     shows a fault.  The search varies n, m and B first, and then T.  For each
-    size, it crops the network, and tries other seeds."""
+    size, it tries the cropped network first, and then other seeds."""
     best = fault, draws, sizes
 
     def shown(*sizes):
@@ -289,7 +290,7 @@ def _simpler(rule, attempt, fault, draws, sizes):
 
 
 def _goals(value):
-    """Return simpler values, the simplest first; for several values, only 0."""
+    """Return simpler values, the simplest first; for an array, only 0."""
     if np.ndim(value):
         return [0.0] * bool(np.any(value))
     goals = list(dict.fromkeys([0.0, float(round(value)), float(f"{value:.1g}"),

@@ -74,7 +74,7 @@ class Parting(NamedTuple):
 class Report(NamedTuple):
     """Hold the conventions that a recording follows."""
     members: list       # candidates that fit the recording, presets first
-    apart: dict         # probe that tells each other member from the first, or ""
+    apart: dict         # other member: probe that tells it from the first, or ""
     nearest: Candidate  # the closest candidate if none fits, else None
     parting: Parting    # first difference of `nearest` from the recording
     lines: tuple        # the report in words
@@ -99,14 +99,14 @@ def _step(candidate, presets):
 
 
 def _variants(names, presets, axes):
-    """Return all candidates that change one axis of a preset in `names`."""
+    """Return all candidates that differ from one of the presets in one axis."""
     return [Candidate(name, axis, value) for name in names
             for axis, values in axes.items() for value in values
             if value != getattr(presets[name], axis)]
 
 
 def _described(step, presets, axes):
-    """Return the candidate that equals a step in `axes` with the fewest changes."""
+    """Return the candidate with the fewest changes that equals a step in `axes`."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
@@ -152,7 +152,7 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Return the lines on the name, the settled axes and the open axes.
+    """Return lines on the name of the convention, the settled and the open axes.
 
     If `given` is True, decay factors were given in place of time constants.
     """

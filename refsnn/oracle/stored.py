@@ -104,8 +104,8 @@ def _arrays(rows):
 def write(folder=FOLDER):
     """Recompute all golden vectors and replace the stored files that differ.
 
-    Numbers may differ by 1e-12 of the largest entry of their array, and those
-    of mistakes by 1e-10, because rounding depends on the machine.  Arrays of
+    Numbers may differ by 1e-12 of the largest entry of their array (outputs
+    of mistakes by 1e-10), because rounding depends on the machine.  Arrays of
     multiples of 2**-30 below 2**20, such as spikes and most inputs, are
     computed without rounding and must be equal.
 
@@ -123,7 +123,7 @@ def write(folder=FOLDER):
     list of str
         Names of the golden vectors whose files were written.
     """
-    from refsnn.oracle.registry import REGISTRY     # the rules need SciPy
+    from refsnn.oracle.registry import REGISTRY     # imports SciPy
     path, changed = pathlib.Path(folder), {}
     known = names(path)
     lost = sorted(set(known) - set(REGISTRY))

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/ties.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module determines whether a recorded tool counts a tie as a spike.
 
-In a tie, the membrane potential equals the threshold.  Only ties settle
-the axis "compare", and only if no rounding is involved, because a rounded
-potential may lie on either side of the threshold.
+In a tie, the membrane potential equals the threshold.  Only a tie shows
+whether a tool compares with > or >= (axis "compare").  Rounding hides a
+tie, because a rounded potential may lie on either side of the threshold.
 """
 
 import numpy as np
@@ -48,7 +48,7 @@ def _settled(problem, fits, presets, exact):
 
 
 def _simulated(problem, codes):
-    """Return the choices of "compare", or a set() if rounding may decide one."""
+    """Return the choices of "compare" if all codes have ties, else an empty set."""
     steps = elimination._steps(codes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
@@ -57,9 +57,9 @@ def _simulated(problem, codes):
 def _ties(problem, step, exact=False):
     """Return how a tool decides ties: a set of some of ">", ">=" and "half".
 
-    A tie counts if no rounding is involved: if float32 and float64 give the
-    same membrane potential in all states up to the tie, or if it was recorded
-    as equal to the threshold, where the mask `exact`, (T, B, n), is True.
+    A tie counts only if float32 and float64 give the same membrane potential
+    in all states up to the tie, or if the potential was recorded as equal to
+    the threshold.  The mask `exact`, (T, B, n), marks such recorded values.
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module runs a function on networks in which terms are switched off.
 
-`diagnose` infers from the results which term is wrong.  Each input is on
-in one step of one sample.  The column of dW for this input thus holds the
-adjoint of the current, and dx determines the adjoint as well.
+`diagnose` infers from the results which term is wrong.  Each input is 1 in
+one step of one sample, and 0 elsewhere.  The column of dW for this input
+thus holds the adjoint of the current.  The adjoint also follows from dx.
 """
 
 import itertools
@@ -21,7 +21,7 @@ RULES = {"bptt": (*FORWARD, "dW", "dV", "dx"), "rtrl": (*FORWARD, "dW", "dV"),
          "bptt_detached": (*FORWARD, "dW", "dV", "dx")}
 T = 12                      # steps
 N = 3                       # neurons
-TINY = 1e-12                # a threshold without visible reset
+TINY = 1e-12                # a threshold whose reset has no visible effect
 
 
 class Variant(NamedTuple):
@@ -94,7 +94,7 @@ def _recorded(p):
 
 
 def _follow(p, spikes=None):
-    """Simulate a network.  Given spikes drive the reset and the recurrence."""
+    """Simulate a network.  If given, `spikes` drive the reset and the recurrence."""
     spikes = None if spikes is None else 1.0 * spikes
     return lif.simulate(
         p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
@@ -163,13 +163,13 @@ def _ask(function, rule, p, own=None):
 
 
 def _copied(p):
-    """Return a copy of a problem.  Numbers become NumPy numbers, which other
-    tools do not convert to float32."""
+    """Return a copy of a problem.  Numbers become NumPy numbers, because PyTorch
+    would convert Python numbers to float32."""
     return {key: np.array(value)[()] for key, value in p.items()}
 
 
 def _kept(value, before):
-    """Return whether an input is unchanged; it may have become a tensor."""
+    """Return whether an input is unchanged; a function may make it a tensor."""
     try:
         return np.array_equal(np.asarray(value), before)
     except Exception:
@@ -177,7 +177,7 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the size of an output, above 0 for an output of zeros."""
+    """Return the scale of an output, above 0 even if all its entries are 0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))
@@ -193,7 +193,7 @@ def _same(found, right, scale=None):
 def _residuals(run):
     """Return the residual and the value of each term of (2) and (3) of `lif`.
 
-    The residual is that of the equation, for the spikes and membranes found.
+    The residual is the error of the equation for spikes and membranes found.
     """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
@@ -220,14 +220,14 @@ def _adjoints(run):
 def _back_residuals(run):
     """Return the residual and the value of each term of (7)-(9) of `lif`.
 
-    The residual is that of (7) or (9), for the adjoints found.
+    The residual is the error of (7) or (9) for the adjoints found.
     """
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
     later, sent, reset = dU[1:], dI[2:] @ p["V"], p["threshold"] * run.reset
     dS = q[2:] + sent - reset * later
     first = dU[:-1] - p["beta"] * later - psi[2:] * dS
-    right = np.zeros_like(dI)                                   # dU that dI causes
+    right = np.zeros_like(dI)                                   # dU caused by dI
     for t in range(T - 1, 1, -1):
         right[t - 1] = p["beta"] * right[t] + psi[t] * (
             q[t] + dI[t] @ p["V"] - reset * right[t])
@@ -240,7 +240,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms of which all residuals are the same multiple."""
+    """Return the terms for which all residuals are the same multiple of the term."""
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
@@ -263,12 +263,12 @@ def _zero(residual, term):
 
 
 def _mapped(found, right):
-    """Return whether a fixed linear map gives the values found."""
+    """Return whether a fixed linear map takes the right values to those found."""
     found, right = (a.reshape(len(a), -1) for a in (found, right))
     fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
     return len(right) > right.shape[1] and _same(found, right @ fixed)
 
 
 def _ratio(found, right, found2, right2):
-    """Return whether the ratio of two results found is that of the right ones."""
+    """Return whether found / found2 equals right / right2, without dividing."""
     return _same((found * right2).astype(found.dtype), found2 * right)
