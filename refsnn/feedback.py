@@ -260,11 +260,11 @@ def _array(name, axes, kind, limits, value, known):
         ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
-        low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-        finite = ok and not limits and np.isfinite(np.vdot(a, a))     # no temporaries
-        ok &= bool(finite or np.all(np.isin(a, (low, high)) if "{" in limits else (
-            a >= low if "[" in limits else a > low) & (
-            a <= high if "]" in limits else a < high)))
+        if not (ok and not limits and np.vdot(a, a) < np.inf):        # no temporaries
+            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+            ok &= bool(((a == low) | (a == high) if "{" in limits else (
+                a >= low if "[" in limits else a > low) & (
+                a <= high if "]" in limits else a < high)).all())
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
         ok = False
     if not ok:
