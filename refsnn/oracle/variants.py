@@ -20,6 +20,7 @@ FORWARD = ("loss", "spikes", "mem")
 RULES = {"bptt": (*FORWARD, "dW", "dV", "dx"), "rtrl": (*FORWARD, "dW", "dV"),
          "bptt_detached": (*FORWARD, "dW", "dV", "dx")}
 T = 12                      # steps
+LONG = 4                    # T of the longer network, in units of T
 N = 3                       # neurons
 TINY = 1e-12                # a threshold whose reset has no visible effect
 
@@ -85,6 +86,14 @@ def _network(v, seed):
             return p
 
 
+def _long(seed):
+    """Return a longer network with several inputs in each step, which are not 0 or 1."""
+    p = _network(ALL, seed)
+    x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
+    return _recorded(p | {"x": np.tile(x, (LONG, 1, 1)),
+                          "target": np.tile(p["target"], (LONG, 1, 1))})
+
+
 def _recorded(p):
     """Return the inputs of a problem, with the states of its network."""
     p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
@@ -144,7 +153,8 @@ def _ask(function, rule, p, own=None):
     except Exception as raised:
         return broken("", f"raises {type(raised).__name__}: {str(raised):.80}")
     if not isinstance(found, dict) or not found or not set(found) <= set(right):
-        raise ValueError(f"function returns {found!r:.60}: must be a dict with some of "
+        shown = sorted(map(str, found)) if isinstance(found, dict) else found
+        raise ValueError(f"function returns {shown!r:.60}: must be a dict with some of "
                          f"{tuple(right)}")
     for name, value in found.items():
         if value.dtype.kind not in "fiub" or value.dtype == np.float16:
