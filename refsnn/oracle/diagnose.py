@@ -33,6 +33,10 @@ uses no list of mistakes.  The conclusions follow from six statements:
     last adjoint is proportional to the surrogate.
 (6) A second call gives the same results as the first one, changes no
     inputs, and reads all inputs anew.
+
+A function that is right in all variants is also called for longer networks
+with several inputs in each step, because each input of the variants is 1
+in one step of one sample, and 0 elsewhere.
 """
 
 from typing import NamedTuple

@@ -87,7 +87,7 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a longer network with several inputs in each step, which are not 0 or 1."""
+    """Return a longer network with several inputs in each step, not only 0 or 1."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {"x": np.tile(x, (LONG, 1, 1)),
