@@ -239,15 +239,11 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the positions of the entries that spike or vary most.
+    """Return the entries of a row that change most often in time, at most FIRST.
 
-    If V acts on simulated spikes, return the most active sample's neurons.
+    If V acts on simulated spikes, return all neurons of one sample.
     """
-    rows = flat.rows.get("spikes")
-    score = sum(np.abs(np.diff(row, axis=0)).sum(axis=0) / (np.abs(row).max() or 1.0)
-                for row in flat.rows.values())
-    if rows is not None:
-        score = score + (rows > 0).any(axis=0) * 1.0
+    score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
         sample = int(np.argmax(score.reshape(-1, flat.n).sum(axis=1)))
         return np.arange(sample * flat.n, (sample + 1) * flat.n)

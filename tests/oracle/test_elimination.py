@@ -122,6 +122,20 @@ def test_wide_layers_are_compared_in_part_and_then_in_full():
     assert len(fits) == 0 and parted[own].tolist() == [13] and parted.max() == 13
 
 
+def test_the_most_active_entries_are_compared_first():
+    spikes = np.zeros((14, 2, 20))
+    spikes[::2, 1, 4:] = 1.0            # entries 24 to 39
+    spikes[:3, 0, 3:19] = 1.0           # entries 3 to 18, silent later
+    x, W, V = np.zeros((14, 2, 3)), np.ones((20, 3)), np.ones((20, 20))
+    flat = elimination._flatten(problem(x, W, None, {"spikes": spikes, "mem": spikes}))
+    assert elimination._active(flat).tolist() == [*range(3, 19), *range(24, 40)]
+    flat = elimination._flatten(problem(x, W, V, {"mem": spikes}))
+    assert elimination._active(flat).tolist() == list(range(20))
+    spikes[5:10, 1] = 0.5               # sample 1 changes more often
+    flat = elimination._flatten(problem(x, W, V, {"mem": spikes}))
+    assert elimination._active(flat).tolist() == list(range(20, 40))
+
+
 @pytest.mark.parametrize("factor, fits", [(0.5, True), (2.0, False)])
 def test_the_tolerance_is_that_of_the_equation(factor, fits):
     """Of the last row, T = 14: (256 + 8 * 13) eps of the largest potential."""
