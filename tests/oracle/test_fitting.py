@@ -177,6 +177,16 @@ def test_a_peak_within_the_reset_path_is_found(peak):
     assert matches[0].factor == 1 and np.isclose(matches[0].peak, peak)
 
 
+def test_without_a_reset_there_is_one_path():
+    step = PRESETS["norse"]._replace(reset="none")
+    x, W, _, rows, run = layer(step, 3, recurrent=False)
+    d = np.random.default_rng(1).normal(size=SHAPE)
+    wanted = gradient(step, x, W, None, run, psi(run.mem - 1), d, **TAUS)
+    p = problem(x, W, None, some(rows, "spikes"))
+    found, = fitting._gradients(p, step, wanted, d, ("slayer", None), 1e-9)[0]
+    assert found[:4] == (True, "slayer", 2.0, "both")
+
+
 def psi(v):
     return fitting.BUMPS["slayer"](2.0 * v)
 
