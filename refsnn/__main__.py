@@ -56,6 +56,8 @@ import re
 import sys
 from pathlib import Path
 
+import refsnn
+
 __all__ = ["main"]
 
 RATE = 48000
@@ -221,6 +223,7 @@ def _new(path):
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m refsnn", description=(
         "Tools of refsnn, reference learning algorithms for spiking networks."))
+    parser.add_argument("--version", action="version", version=refsnn.__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, run, text, arguments in (
             ("convert", _convert, "convert recordings to spikes", {}),
@@ -231,12 +234,12 @@ def _parser():
             ("probes", _probes, "write inputs that tell LIF conventions apart", {
                 "folder": "new or empty folder for the probes"}),
             ("identify", _identify, "name the convention of a recorded LIF layer", {
-                "recording": "npz file of a recording, see the documentation"}),
+                "recording": "npz file, described in help('refsnn.__main__')"}),
             ("vendor", _vendor, "copy a module and the data that it reads", {
                 "module": "name, such as lif or fast/lif",
                 "destination": "folder, or new file that ends with .py"})):
         command = commands.add_parser(name, help=text,
-                                      description=f"{text.capitalize()}.")
+                                      description=f"{text[0].upper()}{text[1:]}.")
         command.set_defaults(run=run)
         for argument, told in arguments.items():
             command.add_argument(argument, metavar=argument.upper(), help=told)

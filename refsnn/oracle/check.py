@@ -131,6 +131,12 @@ def _grouped(results, known):
             raise ValueError(f"results hold {key!r}: must be VECTOR.OUTPUT, {kind} are "
                              f"{sorted(names)}")
         grouped.setdefault(name, {})[output] = value
+    for given in grouped.values():
+        if any(str(getattr(value, "dtype", "")).endswith("float32")
+               for value in given.values()):
+            given |= {output: np.float32(value) for output, value in given.items()
+                      if isinstance(value, float) or np.shape(value) == ()
+                      and getattr(value, "dtype", None) == np.float64}
     return grouped, known
 
 
@@ -279,7 +285,9 @@ def _summary(vector, results, findings):
     if not wrong:
         return []
     right = [name for name in status if status[name] == "right"]
-    told = _side(vector, wrong, right) + ", ".join(wrong)
+    refused = [f.output for f in findings if f.text.startswith("is of dtype")]
+    told = ("dtype: " if refused == wrong else _side(vector, wrong, right)
+            ) + ", ".join(wrong)
     told += f" (right: {', '.join(right)})" * bool(right)
     names = _mistakes(vector, results)
     if names:

@@ -158,7 +158,7 @@ def _judged(call, runs):
     extra = [name for name, row in tried.items() if any(
         run.wrong for run in runs[ALL]) and not any(
         run.wrong or run.broken for run in row)]
-    text = (f"Wrong are {_listed(sorted(wrong))}.", why, _conclusion(side, terms),
+    text = (f"Wrong: {_listed(sorted(wrong))}.", why, _conclusion(side, terms, dtypes),
             extra and f"All results are right with {_listed(extra)}.",
             f"{shown}: {place.text}.")
     return Diagnosis(side, (*terms, *dtypes)[:2], tuple(sorted(wrong)), table,
@@ -179,7 +179,7 @@ def _right(call, given):
     side = "forward" if set(wrong) & set(FORWARD) else \
         "backward" if set(given) & set(FORWARD) else "unknown"
     return Diagnosis(side, (), wrong, {}, (
-        f"Wrong are {_listed(wrong)}, but only in {GRADED}."))
+        f"Wrong: {_listed(wrong)}, but only in {GRADED}."))
 
 
 def _even(runs, forward):
@@ -187,7 +187,7 @@ def _even(runs, forward):
     those of rounding have."""
     sizes = [_size(run, name) for run in runs for name in run.wrong
              if (name in FORWARD) == forward and name != "loss"]
-    return bool(max(sizes, default=1) < 1000 * min(sizes, default=1))
+    return bool(max(sizes) < 1000 * min(sizes))
 
 
 def _size(run, name):
@@ -202,8 +202,10 @@ def _listed(names):
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _conclusion(side, terms):
-    """Return the sentence that names the terms."""
+def _conclusion(side, terms, dtypes):
+    """Return the sentence that names the terms or the dtypes."""
+    if dtypes and not terms:
+        return f"All results are rounded to {dtypes[0]}."
     if not terms:
         return "No single term explains this."
     if not set(terms) <= set(SHOWN):
@@ -272,7 +274,7 @@ def _forward(call, runs, given, wrong, small):
     if exact or "mem" in others or "spikes" in others and (
             bad == {"loss"} or not small):
         terms = tuple(sorted(bad - {"loss"} or bad))
-        return terms, f"Right are {_listed(sorted(others))}."       # statement (2)
+        return terms, f"Right: {_listed(sorted(others))}."       # statement (2)
     if bad == given & set(FORWARD) == {"loss"}:
         p = _network(ALL, 0)
         losses = [call(p | {"target": 0 * p["target"] + k}).found["loss"] for k in (
@@ -334,7 +336,7 @@ def _backward(call, runs, given, wrong, small):
         for row in runs.values() for run in row)    # dV does not show the fault
     if others and not blind and (len(wrong) == 1 or others & sums):
         terms = tuple(sorted(wrong))
-        return terms, f"Right are {_listed(sorted(others))}."       # statement (2)
+        return terms, f"Right: {_listed(sorted(others))}."       # statement (2)
     if not given & sums:
         return (), ""
     pairs = [_adjoints(run) for row in runs.values() for run in row]
@@ -418,7 +420,7 @@ def _calls(call):
             return told((), f"{text}. The first results are wrong, too.")
         if all(_same(again.found[name], 2 * first.found[name]) for name in off):
             return told(("gradient",), f"{text}, as if gradients accumulated.")
-        if not {"spikes", "mem"} & set(first.found):
+        if not {"spikes", "mem"} & set(off):
             return told((), f"{text}.")
         active = call(_recorded(p | {"x": 0 * p["x"]})).wrong & {"spikes", "mem"}
         terms, how = (("state",), "active") if active else (("weights",), "silent")

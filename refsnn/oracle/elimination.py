@@ -40,6 +40,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import conventions
+from refsnn.oracle.report import RARE
 
 __all__ = ["AXES", "FORMS", "Problem"]
 
@@ -462,5 +463,7 @@ def _grouped(codes):
 
 
 def _distance(codes, steps):
-    """Return the number of axes in which each code differs from the nearest step."""
-    return np.min([(codes != _codes_of(step)).sum(axis=1) for step in steps], axis=0)
+    """Return the number of axes in which each code differs from the nearest step.
+    Axes in `report.RARE` count three times."""
+    weights = np.array([3 if axis in RARE else 1 for axis in AXES])
+    return np.min([(codes != _codes_of(step)) @ weights for step in steps], axis=0)

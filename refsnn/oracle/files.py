@@ -32,7 +32,7 @@ FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th m
 RESULTS = ("one npz of arrays named VECTOR.OUTPUT, such as bptt.dW; then "
            "python -m refsnn check RESULTS.npz")
 PROBES = (
-    "NAME.npz: x (T, 1, B...) is run through one neuron of weight W with these decay "
+    "NAME.npz: x (T, B, 1) is run through one neuron of weight W with these decay "
     "factors and this threshold, from rest.  Add what the tool shows, in its own "
     "dtype: spikes, and mem and syn if possible, each (T, B, n).  Save all arrays in "
     "one npz, then python -m refsnn identify RECORDING.npz.  A tool that takes time "

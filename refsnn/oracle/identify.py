@@ -32,7 +32,7 @@ from refsnn.oracle import arguments, comparison, elimination, fitting, nearest, 
 from refsnn.oracle.arguments import QUANTITIES
 from refsnn.oracle.comparison import Tools
 from refsnn.oracle.probing import Probe, _probing, probes
-from refsnn.oracle.report import (SILENCE, Candidate, Parting, Report, _changes,
+from refsnn.oracle.report import (SILENCE, Candidate, Parting, Report, _changes, _cost,
                                   _described, _difference, _lines, _step, _surrogates,
                                   _variants)
 
@@ -158,8 +158,12 @@ def _recognised(problem, presets, fits, gradient, given):
     first = _step(members[0], presets)
     tools = Tools(presets, {}, *_probing(problem))
 
-    def tell(step):
-        return comparison._telling(first, step, problem.rows, tools, RTOL)
+    plain = tools._replace(inputs={name: probe for name, probe in tools.inputs.items()
+                                   if name not in ("ties", "all")})
+
+    def tell(step):     # ties settle nothing else, because rounding decides them
+        used = plain if step.compare == first.compare else tools
+        return comparison._telling(first, step, problem.rows, used, RTOL)
 
     apart = {c: tell(_step(c, presets)) for c in members[1:]}
     settled, undecided = _axes(fits, first, choices, tell)
@@ -217,8 +221,8 @@ def _members(presets, fits, keys, choices):
     axes = (*elimination.AXES, *["through_reset"][:len(choices) == 1])
     members = [_described(step._replace(through_reset=choices[0]), presets, axes)
                for step in elimination._steps(fits[order[:SHOWN]])]
-    least = min(len(_changes(c)) for c in members)
-    return [c for c in members if len(_changes(c)) == least]
+    least = min(_cost(_changes(c)) for c in members)
+    return [c for c in members if _cost(_changes(c)) == least]
 
 
 def _axes(fits, first, choices, tell):

@@ -45,8 +45,9 @@ def _nothing(problem, codes, parted, presets):
         lines.append(
             "with refitted constants (a least-squares fit, not a recognition): alpha "
             f"{fit.alpha:.6g}, beta {fit.beta:.6g}, gain {fit.gain:.6g}, rest "
-            f"{fit.rest:.3g}, reset {fit.step.reset}; "
-            + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %"))
+            f"{fit.rest:.3g}, reset {fit.step.reset}; mem: "
+            + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %")
+            + "; spikes and the threshold are not tested")
     lines += _transposed(problem, presets)
     return Report([], {}, nearest, parting, tuple(lines), fit=fit)
 

@@ -14,7 +14,7 @@ Derivation.  Inputs of twice the threshold reveal multiple spikes per step
     the input from a delay of the output, but spikes do not.
 Exact.  Inputs that fulfil (1) are searched among the 17 floating-point
     numbers that are nearest to threshold / (f1 f2 f3).
-Cost.   A probe has 13 time steps.  "ties" has at most one sample for each
+Cost.   A probe has 25 time steps.  "ties" has at most one sample for each
     product of factors.  "overdrive" and "inhibition" have 40 samples each.
 Departures.  In a tool that rounds differently, these inputs cause no tie.
 """
@@ -28,7 +28,7 @@ from refsnn import conventions
 
 __all__ = ["Probe", "probes"]
 
-STEPS = 13              # time steps of a probe
+STEPS = 25              # time steps of a probe
 
 
 class Probe(NamedTuple):

@@ -78,7 +78,11 @@ def check_gradient(rule, function, examples=60):
         raise ValueError(f"rule is {rule!r}: must be one of {sized}")
     if type(examples) is not int or examples < 1:
         raise ValueError(f"examples is {examples!r}: must be an integer above 0")
-    import hypothesis
+    try:
+        import hypothesis
+    except ImportError:
+        raise ImportError("check_gradient needs Hypothesis: python -m pip install "
+                          "hypothesis") from None
     from hypothesis import strategies as st
     judged, mutants, told, bad = [], set(), set(), []
     checks = hypothesis.HealthCheck

@@ -50,6 +50,7 @@ WORDS = {       # for each axis and value: how a recording differs from a preset
                "after": "state recorded one step early"},
     "mute": {False: "membrane held while refractory",
              True: "membrane not held while refractory"}}
+RARE = {"floor", "refractory", "mute"}      # axes that few tools change
 SILENCE = ("no spike in the recording, and silence follows every convention: drive the "
            "layer above its threshold")
 
@@ -93,6 +94,11 @@ def _changes(candidate):
     return {} if axis is None else {axis: value}
 
 
+def _cost(changes):
+    """Return the number of changed axes.  Axes in `RARE` count three times."""
+    return len(changes) + 2 * len(RARE & set(changes))
+
+
 def _step(candidate, presets):
     """Return the update step of a candidate."""
     return presets[candidate.preset]._replace(**_changes(candidate))
@@ -110,7 +116,7 @@ def _described(step, presets, axes):
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
-    name = min(changes, key=lambda name: len(changes[name]))
+    name = min(changes, key=lambda name: _cost(changes[name]))
     axes, values = tuple(changes[name]), tuple(changes[name].values())
     if len(axes) > 1:
         return Candidate(name, axes, values)

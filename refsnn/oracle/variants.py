@@ -151,7 +151,8 @@ def _ask(function, rule, p, own=None):
             found = given if not isinstance(given, dict) else {
                 name: np.array(value) for name, value in given.items()}
     except Exception as raised:
-        return broken("", f"raises {type(raised).__name__}: {str(raised):.80}")
+        told = " ".join(str(raised).split())
+        return broken("", f"raises {type(raised).__name__}: {told:.200}")
     if not isinstance(found, dict) or not found or not set(found) <= set(right):
         shown = sorted(map(str, found)) if isinstance(found, dict) else found
         raise ValueError(f"function returns {shown!r:.60}: must be a dict with some of "
@@ -166,6 +167,9 @@ def _ask(function, rule, p, own=None):
         if not np.isfinite(value).all():
             return broken(name, "is not finite")
         found[name] = value.reshape(right[name].shape)
+    if any(value.dtype == np.float32 for value in found.values()):
+        found |= {name: value.astype(np.float32)    # Python numbers have float64
+                  for name, value in found.items() if not value.ndim}
     wrong = frozenset(name for name in found if not _same(
         found[name], right[name], _scale(right, name)))
     return Run(p, right, found, wrong, given, reset, (), tuple(

@@ -313,6 +313,18 @@ def test_half_precision_is_refused_and_called_rounding():
         assert "rounding" not in texts(check.check({"bptt.dW": other}))[0]
     told = texts(check.check({"bptt.dW": half.astype(np.float32)}))
     assert told[0].endswith("the error has the size of rounding to float16")
+    assert fault(check.check({"bptt.dW": half, "bptt.dV": RIGHTS["dV"]})) == (
+        "dtype: dW (right: dV)")
+
+
+def test_a_number_beside_float32_arrays_has_their_tolerance():
+    loss = float(np.float32(RIGHTS["loss"])) * (1 + 1e-6)
+    single = RIGHTS["dW"].astype(np.float32)
+    for value in (loss, np.float64(loss), np.array(loss)):
+        told = check.check({"bptt.dW": single, "bptt.loss": value})
+        assert texts(told, "right") == 2 * ["to 0.0001 of the largest entry"]
+        told = check.check({"bptt.dW": RIGHTS["dW"], "bptt.loss": value})
+        assert texts(told, "right") == ["to 1e-09 of the largest entry"]
 
 
 def test_bfloat16_is_refused_and_called_rounding():

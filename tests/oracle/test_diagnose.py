@@ -60,6 +60,8 @@ def test_float32_is_right(rule):
         return {name: np.asarray(found[name], np.float32) for name in RULES[rule]}
     assert diagnose(function, rule).side == "right"
     assert "(float32) are right" in diagnose(function, rule).text
+    told = diagnose(lambda p: function(p) | {"loss": float(function(p)["loss"])}, rule)
+    assert told.side == "right"         # a number of float64, computed in float32
 
     def wrong(p):
         found = function(p)
@@ -142,7 +144,7 @@ def test_a_wrong_output_beside_right_ones(names):
         told = judged("forward", term, "factor", names=names)
         assert told[:3] == ("forward", (term,), (term,))
         others = [name for name in sorted(names) if name != term]
-        assert told.text.startswith(f"Wrong are {term}. Right are ")
+        assert told.text.startswith(f"Wrong: {term}. Right: ")
         assert all(name in told.text for name in others)
     late = ("loss = (", "spikes = np.roll(spikes, 1, 0)\n    loss = (")
     told = diagnose(only(names, loop(late)))
@@ -232,7 +234,7 @@ def test_two_wrong_outputs():
     told = diagnose(loop(("dW += dI.T", "dW += 2 * dI.T"),
                          ("dV += dI.T", "dV -= dI.T")))
     assert told[:3] == ("backward", ("dV", "dW"), ("dV", "dW"))
-    assert "Right are dx. The computation of dV and dW is wrong." in told.text
+    assert "Right: dx. The computation of dV and dW is wrong." in told.text
     told = diagnose(only(("dW", "dV", "loss"), loop(("dW += dI.T", "dW += 2 * dI.T"))))
     assert told[:2] == ("backward", ("dW",))
     told = diagnose(only(("dW", "loss"), loop(("dW += dI.T", "dW += 2 * dI.T"))))
@@ -248,7 +250,7 @@ def test_two_faults_have_no_name():
     assert told[:2] == ("backward", ())
     assert " dx. The last adjoint is 0. No single term explains this. " in told.text
     assert diagnose(loop(("alpha * dI", "dI"), ("beta * dU", "dU"))).text.startswith(
-        "Wrong are dV, dW and dx. No single term explains this. ")
+        "Wrong: dV, dW and dx. No single term explains this. ")
     told = diagnose(loop(("V, target =", "V, _ ="), (
         "(T, B, m)", "target = p['target'] / (1 + np.arange(len(x)))[:, None, None]\n"
         "    (T, B, m)")))
@@ -276,7 +278,7 @@ def test_the_list_of_faults(fault):
 
 def test_the_text_states_the_reason():
     text = judged("forward", "recurrence", "units reversed").text
-    assert text.startswith("Wrong are dV, dW, dx, loss, mem and spikes. Results are "
+    assert text.startswith("Wrong: dV, dW, dx, loss, mem and spikes. Results are "
                            "wrong in the variants in which this term acts, and only in "
                            "them. The recurrence is wrong: V S[t] in (2) of lif. ")
     told = judged("backward", "recurrence", "sign")
@@ -387,6 +389,19 @@ def test_faults_between_calls():
         (build("numpy", ("I, U = np.zeros((B, n)), np.zeros((B, n))\n    s",
                          "I, U = kept.setdefault(1, (np.zeros((B, n)), "
                          "np.zeros((B, n))))\n    s")), ("state",), "active without")]
+    stateful = build("numpy", ("I, U = np.zeros((B, n)), np.zeros((B, n))\n    s", (
+        "I, U = kept.setdefault(1, (np.zeros((B, n)), np.zeros((B, n))))\n    s")))
+    for function in (stateful, trained):
+        kept.clear()
+        told = diagnose(only(("loss", "dW", "dV"), function))
+        assert told[:2] == ("between calls", ()) and told.text.endswith("and loss.")
+
+    def scaled(p):                  # from the second call on
+        kept["all"] = kept.get("all", 0) + 1
+        return RIGHT(p) | {"dW": RIGHT(p)["dW"] * (1 + 0.5 * (kept["all"] > 1))}
+
+    assert diagnose(scaled)[:3] == ("between calls", (), ("dW",))
+    kept.clear()
     for function, terms, text in cases:
         told = diagnose(function)
         assert told[:2] == ("between calls", terms), function

@@ -41,11 +41,12 @@ def test_other_constants_are_refitted_and_not_recognised():
         assert report.lines[2].startswith(
             "with refitted constants (a least-squares fit, not a recognition): alpha "
             "0.8, beta 0.90909")
-        assert report.lines[2].endswith(", reset zero; exact to rounding")
+        assert report.lines[2].endswith(", reset zero; mem: exact to rounding; spikes "
+                                        "and the threshold are not tested")
     noise = np.random.default_rng(3).normal(size=rows["mem"].shape)
     rows["mem"] += 0.01 * np.std(rows["mem"]) * noise
     report = identify.identify(x, W, some(rows, "mem", "spikes"), V, **TAUS)
-    error = float(report.lines[2].partition("; error ")[2].removesuffix(" %"))
+    error = float(report.lines[2].partition("; mem: error ")[2].partition(" %")[0])
     assert not report.fit.exact and np.isclose(error, 100 * report.fit.error, rtol=0.05)
     assert report.nearest is not None
 

@@ -24,8 +24,8 @@ def test_probes_by_hand():
     for name, shape in shapes.items():
         x, W, _ = found[name]
         sizes = x[1, :, 0] * shape[1]
-        assert W.tolist() == [[1.0]] and x.shape == (13, len(sizes), 1)
-        wanted = np.outer(shape + [0] * (13 - len(shape)), sizes)
+        assert W.tolist() == [[1.0]] and x.shape == (25, len(sizes), 1)
+        wanted = np.outer(shape + [0] * (25 - len(shape)), sizes)
         np.testing.assert_allclose(x[:, :, 0], wanted, rtol=1e-12)
         if name != "ties":
             np.testing.assert_allclose(sizes, np.geomspace(0.6, 72, 40), rtol=1e-12)
