@@ -200,6 +200,14 @@ def test_identify_judges_gradients():
         first = report.members[0]
         assert (first.preset, first.axis) == (
             ("refsnn", None) if through else ("refsnn", "through_reset"))
+        assert all((c.axis == "through_reset") != through for c in report.members)
+        assert report.settled["through_reset"] == through
+    wrong = identify.identify(
+        x, W, {"mem": run.mem, "spikes": run.spikes}, gradients=np.cos(g.dW), dspikes=d,
+        surrogate=surrogate, **taus)
+    assert wrong.members == [] and wrong.apart == {} and wrong.lines[1] == (
+        "spikes and states fit, but no surrogate and reset path give the recorded "
+        "gradient")
 
 
 def test_time_constants_below_a_step_have_no_euler_decay():
