@@ -16,9 +16,9 @@ and recordings that diverge have no nearest convention.
 Derivation.  Tolerances are those of `elimination`.
 Approximate.  Only the presets and 24 of the conventions that `elimination`
     dropped last are compared.
-Cost.   If V is given or W is square, each transposition costs one search.
-Departures.  If transposed weights fit, a line of the report says so, but
-    the report has no member.
+Cost.   Each transposition or swap that is possible costs one search.
+Departures.  If transposed weights or swapped axes fit, a line of the report
+    says so, but the report has no member.
 """
 
 import numpy as np
@@ -106,20 +106,25 @@ def _error(problem, run):
 
 
 def _transposed(problem, presets):
-    """Return a list with a line of the report if transposed weights fit."""
+    """Return a list with a line of the report if other axes or weights fit."""
     n, m = problem.W.shape
-    for name in ("V", "W", "W and V"):
-        if "V" in name and problem.V is None or "W" in name and n != m:
-            continue
-        other = problem
-        if "V" in name:
-            other = other._replace(V=problem.V.T)
-        if "W" in name:
-            other = other._replace(W=problem.W.T)
+    V, W = problem.V, problem.W
+    others = {}
+    if problem.x.shape[1] > 3:          # fewer steps fit many conventions
+        others["batch before time"] = problem._replace(
+            x=problem.x.swapaxes(0, 1),
+            rows={name: row.swapaxes(0, 1) for name, row in problem.rows.items()})
+    if V is not None:
+        others["transposed V"] = problem._replace(V=V.T)
+    if n == m:
+        others["transposed W"] = problem._replace(W=W.T)
+        if V is not None:
+            others["transposed W and V"] = problem._replace(W=W.T, V=V.T)
+    for words, other in others.items():
         codes, parted = elimination._search(other)
-        fits = codes[parted == len(problem.x)]
+        fits = codes[parted == len(other.x)]
         if len(fits):
             names = [_title(preset) for preset, step in presets.items()
                      if (fits == elimination._codes_of(step)).all(axis=1).any()]
-            return [f"transposed {name} fits: as {' or '.join(names) or 'no preset'}"]
+            return [f"{words} fits: as {' or '.join(names) or 'no preset'}"]
     return []

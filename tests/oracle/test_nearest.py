@@ -155,6 +155,19 @@ def test_only_counts_on_both_sides_of_the_threshold_are_accepted(count, differs)
     assert nearest._first(p, step, elimination._trace(p, step))[0].step == 0
 
 
+def test_batch_before_time_is_said():
+    for name, m in (("norse", 5), ("lava", 4)):
+        x, W, V, rows, _ = layer(PRESETS[name], 2, m=m, n=4)
+        swapped = {key: row.swapaxes(0, 1) for key, row in rows.items()}
+        report = identify.identify(x.swapaxes(0, 1), W, swapped, V, **TAUS)
+        assert report.members == []
+        assert report.lines[-1].startswith("batch before time fits: as " + {
+            "norse": "norse lif_step (norse)", "lava": "lava LIF (lava)"}[name])
+    short = {"spikes": rows["spikes"].swapaxes(0, 1)[:, :3]}
+    told = identify.identify(x.swapaxes(0, 1)[:, :3], W, short, V, **TAUS)
+    assert "batch before time" not in told.text
+
+
 def test_transposed_weights_are_said():
     x, W, V, rows, _ = layer(PRESETS["lava"], 2, m=4, n=4)
     for name, weights in (("V", (W, V.T)), ("W", (W.T, V)), ("W and V", (W.T, V.T))):
