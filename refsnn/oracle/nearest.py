@@ -17,8 +17,8 @@ Derivation.  Tolerances are those of `elimination`.
 Approximate.  Only the presets and 24 of the conventions that `elimination`
     dropped last are compared.
 Cost.   Each transposition or swap that is possible costs one search.
-Departures.  If transposed weights or swapped axes fit, a line of the report
-    says so, but the report has no member.
+Departures.  If transposed weights or swapped axes fit, a line of the
+    report says so, but the report has no member.
 """
 
 import numpy as np
