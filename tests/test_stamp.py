@@ -41,6 +41,11 @@ def test_shapes_that_fit(spec, value, shape):
     assert _arrays(spec, value)[0].shape == shape
 
 
+def test_large_finite_numbers_fit():
+    for value in ([1e200, -1e300], np.full((2, 3), np.float32(3e38))):
+        assert_array_equal(_arrays("x (...)", value)[0], value)     # the squares overflow
+
+
 def test_lists_and_limits():
     a, b = _arrays("a[] (n, _) float, b (n) in {0, 1}", [W, W], [True, False])
     assert len(a) == 2 and b.dtype == np.float32
