@@ -43,7 +43,7 @@ def test_shapes_that_fit(spec, value, shape):
 
 def test_large_finite_numbers_fit():
     for value in ([1e200, -1e300], np.full((2, 3), np.float32(3e38))):
-        assert_array_equal(_arrays("x (...)", value)[0], value)     # the squares overflow
+        assert_array_equal(_arrays("x (...)", value)[0], value)     # squares overflow
 
 
 def test_lists_and_limits():
