@@ -1,7 +1,7 @@
-# refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
+# refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
 """Convert sounds, check results, identify conventions and copy modules.
 
-  python -m refsnn convert AUDIO... -o FILE.h5 [--channels 700] [--seed 0]
+  python -m refsnn convert AUDIO... -o FILE.h5 [--label LABEL] [...]
   python -m refsnn vectors FOLDER
   python -m refsnn check RESULTS.npz
   python -m refsnn probes FOLDER
@@ -12,12 +12,39 @@ If the input is invalid, a command prints one line to standard error and
 returns status 2.  Only complete files appear, and none is overwritten.
 Commands other than `convert` need NumPy alone.
 
-`convert` reads mono WAV or FLAC recordings, converts them with `audio`,
-`basilar` and `cochlea`, and writes one HDF5 file in the format of
-`events`.  The list `extra/keys` holds file names without folder and
-suffix.  The label of a recording is an index into this list.  The speaker
-is always 0.  The spikes of a recording depend on its samples, the seed and
-the options, but not on the file name or on other recordings.
+`convert` reads WAV or FLAC recordings, converts them with `audio`,
+`basilar` and `cochlea`, and writes an HDF5 file in the format of `events`.
+By default, the settings are those of the published data sets: fades of
+0.03 s, and a first spike at t = 0.  `--like lauscher-1.0.1` follows the
+published software: each fade lasts half the recording, and no spike is
+moved.  The spikes of a recording depend on its samples, the seed and the
+options, but not on the file name or on other recordings.
+
+A single recording has its file name without suffix as label.  For several
+recordings, the option `--label` gives
+
+  folder       the name of the folder of each recording,
+  PATTERN      a regular expression that is searched in each file name
+               without suffix; its groups, joined by "-", are the label,
+  FILE.csv     a file with the columns file and label.
+
+The list `extra/keys` holds the sorted labels of all recordings.  The first
+group of `--speaker PATTERN` is the number of the speaker; the default is
+0.  With `--test LIST TEST.h5`, the recordings that LIST names, one a line,
+are written to TEST.h5, and all others to FILE.h5.  In a LIST or CSV file,
+recordings are named by their file name, with or without suffix and with
+or without folders.  For example,
+
+  python -m refsnn convert audio/*.flac -o shd_train.h5 \\
+      --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
+      --test test_filenames.txt shd_test.h5 --jobs 2
+
+writes a data set with labels such as english-0.  The number of processes
+`--jobs` does not change the result.  Finished recordings are kept in the
+folder FILE.h5.parts, and the same command continues after a kill.  The
+folder is removed at the end, unless recordings were bad.  Bad recordings
+of a batch are left out and listed at the end, and the exit status is 1.  A
+single bad recording is refused.
 
 `vectors` writes the golden test vectors of `oracle` as JSON and npz files.
 `check` compares results with these golden vectors.  The exit status of
@@ -49,7 +76,6 @@ copied module holds a digest of all other lines.  To test the module, run
 """
 
 import argparse
-import functools
 import hashlib
 import os
 import re
@@ -60,73 +86,22 @@ import refsnn
 
 __all__ = ["main"]
 
-RATE = 48000
+LONGEST = 30.0                          # s, as in `audio.read`
 MEMBRANES = ("2020", "2021")            # names in `basilar.MEMBRANES`
 STATUSES = ("right", "wrong", "vacuous", "missing")
 DATA = {"datasets": ("data/digits.npz", "data/README")}     # data files of a module
 
 
 def _convert(options):
-    import numpy as np
-
-    from refsnn import basilar, cochlea, events
-    paths, output = options.audio, options.output
-    if not 1 <= options.channels <= 10000:
-        raise ValueError(f"--channels is {options.channels}: must be from 1 to 10000")
-    if options.seed < 0:
-        raise ValueError(f"--seed is {options.seed}: must not be negative")
-    if not os.path.basename(output):
-        raise ValueError(f"--output is {output!r}: must name a file")
-    _new(output)
-    for path in paths:
-        _samples(path, options.ramp)
-    names = list(map(_name, paths))
-    table = basilar.table(basilar.places(options.channels), options.membrane)
-    response = functools.partial(basilar.interpolate, table)
-    sounds = (_samples(path, options.ramp) for path in _progress(paths))
-    spikes = (cochlea.convert(x, response, options.channels, _stream(x, options.seed),
-                              rate=RATE, longest=60.0) for x in sounds)
-    keys = list(dict.fromkeys(names))
-    events.write(output, spikes, list(map(keys.index, names)), keys,
-                 speaker=np.zeros(len(paths), int), channels=options.channels)
-    print(f"{output}: {len(paths)} recordings, {options.channels} channels")
-
-
-def _samples(path, ramp):
-    """Return the normalised sound in a file.  Error messages name the file."""
-    from refsnn import audio
-    sound, rate = audio.read(path)
-    try:
-        return audio.prepare(audio.resample(sound, rate, RATE), RATE, ramp=ramp)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def _name(path):
-    """Return the file name of a recording without its folder and its suffix."""
-    try:
-        return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path!a} is not UTF-8: must be renamed") from None
-
-
-def _stream(x, seed):
-    """Return a random generator with a seed derived from `x` and `seed`."""
-    import numpy as np
-    digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
-    return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
-
-
-def _progress(paths):
-    """Yield the paths, and show the progress on standard error."""
-    try:
-        import tqdm
-    except ImportError:
-        for number, path in enumerate(paths, 1):
-            print(f"{number}/{len(paths)} {path}", file=sys.stderr, flush=True)
-            yield path
-    else:
-        yield from tqdm.tqdm(paths, unit="recording", file=sys.stderr)
+    for path in (options.output, *options.test[1:]):
+        if not os.path.basename(path):
+            raise ValueError(f"output is {path!r}: must name a file")
+        _new(path)
+    if os.path.abspath(options.output) in map(os.path.abspath, options.test[1:]):
+        raise ValueError(f"{options.output} is given twice: must differ from the file "
+                         "of --test")
+    from refsnn import _convert
+    return _convert.run(options)
 
 
 def _vectors(options):
@@ -245,17 +220,33 @@ def _parser():
             command.add_argument(argument, metavar=argument.upper(), help=told)
     convert = commands.choices["convert"]
     convert.add_argument("audio", nargs="+", metavar="AUDIO",
-                         help="mono WAV or FLAC files, of at most 30 s each")
+                         help="WAV or FLAC files")
     convert.add_argument("-o", "--output", required=True, metavar="FILE.h5",
                          help="new file for the spikes")
+    convert.add_argument("--label", metavar="LABEL", help=(
+        "folder, a regular expression with groups, or FILE.csv"))
+    convert.add_argument("--speaker", metavar="PATTERN", help=(
+        "regular expression whose group is the speaker (default: speaker 0)"))
+    convert.add_argument("--test", nargs=2, default=[], metavar=("LIST", "TEST.h5"),
+                         help="write the recordings in LIST to TEST.h5 instead")
+    convert.add_argument("--jobs", type=int, default=1, metavar="N",
+                         help="number of processes (default: 1)")
     convert.add_argument("--channels", type=int, default=700, metavar="N",
                          help="number of places along the cochlea (default: 700)")
     convert.add_argument("--seed", type=int, default=0, metavar="N",
                          help="seed of the random spikes (default: 0)")
+    convert.add_argument("--longest", type=float, default=LONGEST, metavar="S",
+                         help=f"longest recording, in seconds (default: {LONGEST:g})")
+    convert.add_argument("--clipped", default="refuse", choices=("refuse", "keep"),
+                         help="treatment of clipped recordings (default: refuse)")
+    convert.add_argument("--mix", action="store_true",
+                         help="average the channels of stereo recordings")
     convert.add_argument("--membrane", default="2021", choices=MEMBRANES,
                          help="published constants (default: 2021)")
     convert.add_argument("--ramp", type=float, metavar="S",
-                         help="fade over S seconds instead of half the recording")
+                         help="duration of each fade, in seconds (default: 0.03)")
+    convert.add_argument("--like", choices=("lauscher-1.0.1",), help=(
+        "fade over half the recording, and keep the time of the first spike"))
     for one in (parser, *commands.choices.values()):    # one line, no usage text
         one.error = lambda message, one=one: one.exit(
             2, f"{one.prog.removeprefix('python -m ')}: {message}\n")
@@ -276,9 +267,9 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0 after success, 1 for wrong or vacuous results or if no
-        convention fits, 2 for bad input, 130 after an interrupt.  Unparsable
-        arguments raise SystemExit.
+        Exit status: 0 after success, 1 for wrong or vacuous results, if no
+        convention fits or if recordings are left out, 2 for bad input, 130
+        after an interrupt.  Unparsable arguments raise SystemExit.
     """
     options = _parser().parse_args(arguments)
     try:

@@ -4,7 +4,8 @@ r"""Read sounds, and convert them to a common sampling rate and loudness.
 SciPy reads WAV files of 8-, 16-, 24- or 32-bit integers or of floats.  The
 optional package soundfile reads FLAC files.  A ValueError is raised if a
 file is truncated, too long, clipped or not mono, or if it has NaN or
-infinite samples.  Sizes in the header are checked before memory is
+infinite samples.  On request, clipped sounds are accepted, and several
+channels are averaged.  Sizes in the header are checked before memory is
 allocated.  The stored numbers s are converted to samples a.  The samples
 are resampled to y, and y is normalised to x:
 
@@ -50,8 +51,8 @@ POSITIVE = "() in (0, 1e12]"
 RATES = "() int in [1000, 768000]"  # samples per second
 
 
-def read(path, *, longest=30.0):
-    """Read the samples of a mono WAV or FLAC file, eq. (1).
+def read(path, *, longest=30.0, clipped="refuse", mix=False):
+    """Read the samples of a WAV or FLAC file, eq. (1).
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "a.wav")
@@ -66,6 +67,10 @@ def read(path, *, longest=30.0):
         Sound file; the format is detected from the content.
     longest : float
         Longest accepted duration, in seconds.
+    clipped : {"refuse", "keep"}
+        Treatment of sounds that are clipped, in any channel.
+    mix : bool
+        Average all channels; otherwise only mono sounds are accepted.
 
     Returns
     -------
@@ -73,6 +78,7 @@ def read(path, *, longest=30.0):
         Samples with a full scale of 1, and sampling rate in Hz.
     """
     path, (longest,) = os.fspath(path), _arrays(f"longest {POSITIVE}", longest)
+    _one_of("clipped", clipped, "refuse", "keep")
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be a WAV or FLAC file")
     if not os.path.isfile(path):
@@ -82,20 +88,22 @@ def read(path, *, longest=30.0):
         file.seek(0)
         if magic not in (b"RIFF", b"fLaC"):
             raise ValueError(f"{path}, field magic: is {magic!r}: must be RIFF or fLaC")
-        audio, rate, bits = _wav(path, file, longest) if magic == b"RIFF" \
-            else _flac(path, longest)
+        audio, rate, bits = _wav(path, file, longest, mix) \
+            if magic == b"RIFF" else _flac(path, longest, mix)
     if not np.isfinite(audio).all():
         raise ValueError(f"{path}, field data: has NaN or infinity: must be finite")
     end = 1 - 2.0 ** (1 - bits) if bits else max(1.0, np.abs(audio).max())
-    full = np.concatenate([[0], np.cumsum(np.abs(audio) >= end)])
-    runs = np.flatnonzero(full[RUN:] - full[:-RUN] == RUN)
-    if runs.size:
-        raise ValueError(f"{path}, field data: is clipped after {runs[0] / rate:.3f} "
-                         f"s: must not have {RUN} successive samples at full scale")
-    return audio, int(rate)
+    for channel in audio.T.reshape(-1, len(audio)) if clipped == "refuse" else ():
+        full = np.concatenate([[0], np.cumsum(np.abs(channel) >= end)])
+        runs = np.flatnonzero(full[RUN:] - full[:-RUN] == RUN)
+        if runs.size:
+            raise ValueError(
+                f"{path}, field data: is clipped after {runs[0] / rate:.3f} s: must "
+                f"not have {RUN} successive samples at full scale")
+    return audio if audio.ndim == 1 else audio.mean(axis=1), int(rate)
 
 
-def _wav(path, file, longest):
+def _wav(path, file, longest, mix):
     """Return the samples, the sampling rate and the bit depth (0 for floats)."""
     fmt, length = _chunks(path, file)
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
@@ -103,7 +111,7 @@ def _wav(path, file, longest):
         raise ValueError(f"{path}, field fmt: format {tag} of {bits} bits, {align} "
                          "bytes a sample: must be integers (1) of 8, 16, 24, 32 or "
                          "floats (3) of 32, 64")
-    _length(path, channels, rate, length // max(align, 1), longest)
+    _length(path, channels, rate, length // max(align, 1), longest, mix)
     if tag == 0xFFFE and len(fmt) >= 20:                # e.g. 24 valid bits of 32
         valid = struct.unpack("<H", fmt[18:20])[0]
         bits = valid if 8 <= valid <= bits else bits
@@ -142,7 +150,7 @@ def _chunks(path, file):
                      "chunk of the file")
 
 
-def _flac(path, longest):
+def _flac(path, longest, mix):
     try:
         import soundfile
     except ImportError:
@@ -152,7 +160,7 @@ def _flac(path, longest):
         with soundfile.SoundFile(path) as file:
             frames, rate = file.frames, file.samplerate
             bits = FLAC_BITS.get(file.subtype, 24)
-            _length(path, file.channels, rate, frames, longest)
+            _length(path, file.channels, rate, frames, longest, mix)
             samples = file.read(dtype="float64")
     except RuntimeError as error:
         raise ValueError(f"{path}, field data: {error}: must be intact") from None
@@ -223,8 +231,8 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     return audio
 
 
-def _length(path, channels, rate, frames, longest):
-    if channels != 1:
+def _length(path, channels, rate, frames, longest, mix):
+    if channels != 1 and not (mix and channels):
         raise ValueError(f"{path} has {channels} channels: must be mono")
     if not 1000 <= rate <= 768000:
         raise ValueError(f"{path}, field rate, is {rate}: must be 1000 to 768000 Hz")

@@ -7,13 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
-from scipy.io import wavfile
 
 from refsnn import __main__ as command
-from refsnn import audio, basilar, cochlea, conventions, events, surrogates
+from refsnn import _convert, conventions, surrogates
 from refsnn.bptt import gradient
 from refsnn.oracle import check as oracle_check
 from refsnn.oracle import files, stored
@@ -22,214 +20,15 @@ from refsnn.oracle import files, stored
 PATH = {**os.environ, "PYTHONPATH": str(Path(command.__file__).resolve().parents[1])}
 
 
-def record(path, seconds=0.06, rate=16000, pitch=300.0):
-    t = np.arange(round(seconds * rate)) / rate
-    sound = np.sin(2 * np.pi * pitch * t) * (t % 0.02 < 0.008)
-    wavfile.write(path, rate, np.rint(20000 * sound).astype(np.int16))
-    return str(path)
-
-
-@pytest.fixture
-def words(tmp_path):
-    return [record(tmp_path / "one.wav"), record(tmp_path / "two.wav", pitch=900.0)]
-
-
-def run(*arguments):
-    return command.main(["convert", *map(str, arguments), "--channels", "16"])
-
-
-def contents(path):
-    """Return [(times, units), ...], labels, keys and speakers of a file."""
-    with h5py.File(path, "r") as file:
-        spikes = list(zip(file["spikes/times"][:], file["spikes/units"][:],
-                          strict=True))
-        return (spikes, file["labels"][:].tolist(),
-                [key.decode() for key in file["extra/keys"][:]],
-                file["extra/speaker"][:].tolist())
-
-
-def same(a, b):
-    return len(a) == len(b) and all((x == y).all() for pair in zip(a, b, strict=True)
-                                    for x, y in zip(*pair, strict=True))
-
-
-def test_file_has_the_published_layout(words, tmp_path, capsys):
-    assert run(*words, "-o", tmp_path / "a.h5") == 0
-    spikes, labels, keys, speakers = contents(tmp_path / "a.h5")
-    assert labels == [0, 1] and keys == ["one", "two"] and speakers == [0, 0]
-    with h5py.File(tmp_path / "a.h5", "r") as file:
-        kinds = [h5py.check_vlen_dtype(file[name].dtype)
-                 for name in ("spikes/times", "spikes/units")]
-        assert kinds == [np.float16, np.uint16]
-        assert file["labels"].dtype == file["extra/speaker"].dtype == np.uint16
-    for times, units in spikes:
-        assert 5 < times.size == units.size and units.max() < 16
-        assert (np.diff(times.astype(float)) >= 0).all() and times.max() < 0.06
-    found = events.read(tmp_path / "a.h5", channels=16)
-    assert [t.tolist() for t in found.times] == [t.tolist() for t, _ in spikes]
-    told = capsys.readouterr()
-    assert told.out.strip().endswith("a.h5: 2 recordings, 16 channels")
-    assert sorted(os.listdir(tmp_path)) == ["a.h5", "one.wav", "two.wav"]
-
-
-def test_spikes_are_those_of_the_modules(words, tmp_path):
-    run(words[0], "-o", tmp_path / "a.h5", "--seed", 3, "--ramp", "0.01",
-        "--membrane", "2020")
-    x = audio.prepare(audio.resample(*audio.read(words[0])), 48000, ramp=0.01)
-    table = basilar.table(basilar.places(16), "2020")
-    times, units = cochlea.convert(
-        x, lambda f, c: basilar.interpolate(table, f, c), 16, command._stream(x, 3))
-    (spikes,), *_ = contents(tmp_path / "a.h5")
-    assert (spikes[0] == times.astype(np.float16)).all() and (spikes[1] == units).all()
-    assert times.size > 5
-
-
-def test_spikes_depend_on_samples_seed_and_options_only(words, tmp_path):
-    copy = tmp_path / "other"
-    copy.mkdir()
-    renamed = record(copy / "three.wav")
-    results = {}
-    for name, arguments in (("a", words), ("reversed", words[::-1]),
-                            ("renamed", [words[1], renamed]),
-                            ("seed", [*words, "--seed", 1]),
-                            ("ramp", [*words, "--ramp", 0.01]),
-                            ("old", [*words, "--membrane", "2020"])):
-        assert run(*arguments, "-o", tmp_path / f"{name}.h5") == 0
-        results[name] = contents(tmp_path / f"{name}.h5")[0]
-    assert same(results["a"], results["reversed"][::-1])
-    assert same(results["a"], results["renamed"][::-1])
-    for name in ("seed", "ramp", "old"):
-        for one, other in zip(results["a"], results[name], strict=True):
-            assert one[0].size != other[0].size or (one[0] != other[0]).any()
-
-
-def test_recordings_of_one_name_have_one_label(words, tmp_path):
-    (tmp_path / "b").mkdir()
-    again = record(tmp_path / "b" / "one.wav", pitch=500.0)
-    run(words[0], again, words[1], "-o", tmp_path / "a.h5")
-    assert contents(tmp_path / "a.h5")[1:3] == ([0, 0, 1], ["one", "two"])
-
-
-def test_each_recording_has_a_stream_of_its_own():
-    x, y = np.ones(3), np.array([1.0, 1.0, 1 + 1e-15])
-    draws = [command._stream(*of).random() for of in ((x, 0), (x, 1), (y, 0), (y, 1))]
-    assert len(set(draws)) == 4
-    assert command._stream(x.copy(), 0).random() == draws[0]
-
-
-@pytest.mark.parametrize("missing", [False, True])
-def test_progress_is_told(words, tmp_path, capsys, monkeypatch, missing):
-    if missing:
-        monkeypatch.setitem(sys.modules, "tqdm", None)
-    else:
-        pytest.importorskip("tqdm", reason="tqdm is missing")
-    run(*words, "-o", tmp_path / "a.h5")
-    told = capsys.readouterr().err
-    assert "2/2" in told
-    assert (f"1/2 {words[0]}\n2/2 {words[1]}\n" == told) == missing
-
-
-def silent(path):
-    wavfile.write(path, 8000, np.zeros(800, np.int16))
-
-
-def empty(path):
-    wavfile.write(path, 8000, np.zeros(0, np.int16))
-
-
-def clipped(path):
-    wavfile.write(path, 8000, np.full(800, 32767, np.int16))
-
-
-def nan(path):
-    wavfile.write(path, 8000, np.full(800, np.nan, np.float32))
-
-
-def long(path):
-    wavfile.write(path, 8000, np.zeros(8000 * 31, np.int8).view(np.uint8))
-
-
-def stereo(path):
-    wavfile.write(path, 8000, np.ones((800, 2), np.int16))
-
-
-def short(path):
-    wavfile.write(path, 48000, np.ones(3, np.int16))
-
-
-def truncated(path):
-    record(path)
-    os.truncate(path, 1000)
-
-
-def text(path):
-    path.write_text("one two three four")
-
-
-def folder(path):
-    path.mkdir()
-
-
-@pytest.mark.parametrize("make, match", [
-    (silent, "is silent"), (empty, "is empty"), (clipped, "is clipped"),
-    (nan, "NaN"), (long, "lasts 31.000 s"), (stereo, "2 channels: must be mono"),
-    (short, "has 3 samples"), (truncated, "truncated"), (text, "magic"),
-    (folder, "no regular file"), (lambda path: None, "is missing")])
-def test_bad_recordings_leave_nothing(words, tmp_path, capsys, make, match):
-    bad = tmp_path / "bad.wav"
-    make(bad)
-    before = sorted(os.listdir(tmp_path))
-    assert run(words[0], bad, words[1], "-o", tmp_path / "a.h5") == 2
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1     # not even progress
-    assert told.err.startswith("refsnn: ") and "bad.wav" in told.err
-    assert match in told.err and sorted(os.listdir(tmp_path)) == before
-
-
-def test_names_not_in_utf_8_are_refused_at_once(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    record("one.wav")
-    name = os.fsdecode(b"on\xe9.wav")
-    try:
-        os.rename("one.wav", name)
-    except OSError:
-        pytest.skip("this file system has names in UTF-8 only")
-    assert run(name, "-o", "a.h5") == 2
-    told = capsys.readouterr().err
-    assert told == ("refsnn: 'on\\udce9.wav' is not UTF-8: must be "
-                    "renamed\n")
-    assert os.listdir() == [name]
-    record("zw\u00f6lf.wav")
-    assert run("zw\u00f6lf.wav", "-o", "a.h5") == 0
-    assert contents("a.h5")[2] == ["zw\u00f6lf"]
-
-
-@pytest.mark.parametrize("options, match", [
-    (["-o", ""], "--output is '': must name a file"),
-    (["-o", "b/"], "--output is 'b/'"),
-    (["-o", "no/a.h5"], "no/a.h5 has no parent folder"),
-    (["-o", "one.wav"], "one.wav exists: must be a new file"),
-    (["-o", "a.h5", "--seed", "-1"], "--seed is -1"),
-    (["-o", "a.h5", "--channels", "0"], "--channels is 0"),
-    (["-o", "a.h5", "--channels", "10001"], "--channels is 10001"),
-    (["-o", "a.h5", "--ramp", "9"], "ramp = 9.0"),
-    (["-o", "a.h5", "--ramp", "nan"], "ramp is nan")])
-def test_bad_options_leave_nothing(words, tmp_path, capsys, monkeypatch, options,
-                                   match):
-    monkeypatch.chdir(tmp_path)
-    before = {name: (tmp_path / name).read_bytes() for name in os.listdir()}
-    assert command.main(["convert", *words, *options]) == 2
-    told = capsys.readouterr().err
-    assert match in told and told.count("\n") == 1
-    assert {name: (tmp_path / name).read_bytes() for name in os.listdir()} == before
-
-
 @pytest.mark.parametrize("arguments", [[], ["convert"], ["convert", "a.wav"], ["other"],
                                        ["vectors"], ["check"], ["check", "a", "b"],
                                        ["probes"], ["identify"],
                                        ["vendor", "lif"],
                                        ["convert", "a.wav", "-o", "b", "--seed", "x"],
-                                       ["convert", "a", "-o", "b", "--membrane", "1"]])
+                                       ["convert", "a", "-o", "b", "--membrane", "1"],
+                                       ["convert", "a", "-o", "b", "--like", "shd"],
+                                       ["convert", "a", "-o", "b", "--clipped", "no"],
+                                       ["convert", "a", "-o", "b", "--test", "list"]])
 def test_what_is_not_understood(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(arguments)
@@ -243,46 +42,18 @@ def test_what_is_not_understood(arguments, capsys):
 @pytest.mark.parametrize("name, module, function", [
     ("vectors DIR", files, "write"), ("check a.npz", files, "read"),
     ("probes DIR", files, "write_probes"), ("identify a.npz", files, "read"),
-    ("vendor lif .", command, "_write")])
-def test_an_interrupt_is_one_line(name, module, function, capsys, monkeypatch):
-    def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
+    ("vendor lif .", command, "_write"), ("convert a.wav -o a.h5", _convert, "run")])
+@pytest.mark.parametrize("error, status, text", [
+    (KeyboardInterrupt(), 130, "interrupted"), (ValueError("bad"), 2, "bad"),
+    (OSError("full"), 2, "full")])
+def test_an_error_is_one_line(name, module, function, error, status, text, capsys,
+                              monkeypatch):
+    def stopped(*arguments, **options):
+        raise error
 
-    monkeypatch.setattr(module, function, interrupted)
-    assert command.main(name.split()) == 130
-    assert capsys.readouterr() == ("", "refsnn: interrupted\n")
-
-
-def test_a_file_that_appears_meanwhile_is_kept(words, tmp_path, capsys, monkeypatch):
-    output = tmp_path / "a.h5"
-
-    def convert(*arguments, **options):
-        output.write_text("another's")
-        return np.zeros(1), np.zeros(1, int)
-
-    monkeypatch.setattr(cochlea, "convert", convert)
-    assert run(*words, "-o", output) == 2
-    assert "was created meanwhile" in capsys.readouterr().err
-    assert output.read_text() == "another's" and len(os.listdir(tmp_path)) == 3
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemoryError])
-def test_what_is_interrupted_leaves_nothing(words, tmp_path, monkeypatch, error):
-    def convert(*arguments, **options):
-        raise error("in the middle")
-
-    monkeypatch.setattr(cochlea, "convert", convert)
-    status = {ValueError: 2, KeyboardInterrupt: 130}
-    if error in status:
-        assert run(*words, "-o", tmp_path / "a.h5") == status[error]
-    else:
-        with pytest.raises(error):
-            run(*words, "-o", tmp_path / "a.h5")
-    assert sorted(os.listdir(tmp_path)) == ["one.wav", "two.wav"]
-
-
-def test_membranes_are_those_of_basilar():
-    assert sorted(command.MEMBRANES) == sorted(basilar.MEMBRANES)
+    monkeypatch.setattr(module, function, stopped)
+    assert command.main(name.split()) == status
+    assert capsys.readouterr() == ("", f"refsnn: {text}\n")
 
 
 @pytest.mark.parametrize("line, allowed", [
@@ -299,25 +70,10 @@ def test_a_command_imports_what_it_needs_alone(tmp_path, line, allowed):
     assert heavy & set(done.stdout.split()) <= allowed
 
 
-def test_bad_arguments_of_the_modules_are_told_as_they_are(words):
-    with pytest.raises(ValueError, match=r"one.wav: ramp is -1.0: .*in \(0, 1e12\]"):
-        command._samples(words[0], -1.0)
-
-
 def test_its_examples(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testmod(command)
     assert failed == 0 and tried == 1
-
-
-def test_as_a_process(words, tmp_path):
-    line = [sys.executable, "-m", "refsnn", "convert", words[0], "-o", "a.h5"]
-    for status in (0, 2):
-        done = subprocess.run([*line, "--channels", "4"], cwd=tmp_path, env=PATH,
-                              capture_output=True, text=True)
-        assert done.returncode == status
-    assert done.stderr == "refsnn: a.h5 exists: must be a new file\n"
-    assert contents(tmp_path / "a.h5")[2] == ["one"]
 
 
 # ---- golden vectors

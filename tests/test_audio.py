@@ -131,6 +131,8 @@ def test_flac_is_read_exactly(tmp_path, subtype):
         soundfile.write(path, bad, RATE, subtype=subtype)
         with pytest.raises(ValueError, match=match):
             audio.read(path)
+    soundfile.write(path, np.stack([values, 0 * values], 1), RATE, subtype=subtype)
+    assert (audio.read(path, mix=True)[0] == values / 2).all()
 
 
 def test_flac_without_soundfile(tmp_path, monkeypatch):
@@ -244,6 +246,30 @@ def test_what_is_no_recording_is_named(path, content, match):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"a.wav.*{match}"):
         audio.read(path)
+
+
+def test_clipped_sounds_are_kept_on_request(path):
+    samples = np.array([0, 32767, 32767, -32768, 32767, 0], np.int16)
+    kept, _ = audio.read(write(path, samples), clipped="keep")
+    assert (kept * 32768 == samples).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_channels_are_averaged_on_request(path, dtype):
+    samples = np.array([[100, 300, 2], [-8, 0, 8], [1, 2, 3]], dtype)
+    mixed, _ = audio.read(write(path, samples), mix=True)
+    scale = 32768 if dtype == np.int16 else 1
+    np.testing.assert_allclose(mixed * scale, [134, 0, 2], rtol=RTOL)
+    mono = tone(9)
+    assert (audio.read(write(path, mono), mix=True)[0] == mono).all()
+    samples = np.zeros((9, 2), np.int16)
+    samples[3:7, 1] = 32767             # clipped in one channel, and not in the mean
+    with pytest.raises(ValueError, match="clipped after 0.000 s"):
+        audio.read(write(path, samples), mix=True)
+    assert audio.read(path, mix=True, clipped="keep")[0].max() < 0.5
+    path.write_bytes(header(1, 0, 8000, 8000, 0, 8))
+    with pytest.raises(ValueError, match="0 channels: must be mono"):
+        audio.read(path, mix=True)
 
 
 def test_missing_files_and_folders(tmp_path):
@@ -376,6 +402,7 @@ A = np.ones(10)
 @pytest.mark.parametrize("call, match", [
     (lambda: audio.read("a.wav", longest=0), r"^longest is 0: .* in \(0, 1e12\]"),
     (lambda: audio.read("a.wav", longest="1"), "longest is '1'"),
+    (lambda: audio.read("a.wav", clipped="no"), "^clipped is 'no': must be one of"),
     (lambda: audio.resample(A[:0], 8000), r"^audio is \(0,\)"),
     (lambda: audio.resample(A.astype(int), 8000), "^audio is .*must be finite float"),
     (lambda: audio.resample(A * np.nan, 8000), "^audio is .*nan.*finite"),

@@ -18,9 +18,10 @@ import refsnn
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE, FAST, ORACLE = (sorted(path for path in (ROOT / "refsnn" / folder).glob("*.py")
-                             if path.stem not in ("__init__", "__main__"))
+                             if not path.stem.startswith("_"))
                       for folder in ("", "fast", "oracle"))
-MODULES = [*CORE, *FAST, *ORACLE, ROOT / "refsnn" / "__main__.py"]
+MODULES = [*CORE, *FAST, *ORACLE,
+           *(ROOT / "refsnn" / f"{name}.py" for name in ("__main__", "_convert"))]
 WITHOUT_EQUATIONS = {"datasets.py", "events.py"}
 DOC_WIDTH, CODE_WIDTH = 75, 88
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
@@ -67,7 +68,7 @@ def bad_labels(source, name):
     """Fixed labels that the docstring of an algorithm module lacks."""
     doc = ast.get_docstring(ast.parse(source)) or ""
     if not displayed(source):
-        known = name in WITHOUT_EQUATIONS or re.match("oracle/|__main__", name)
+        known = name in WITHOUT_EQUATIONS or re.match("oracle/|_", name)
         return [] if known else [f"{name}: displays no equation"]
     return [f"{name}: no label {' or '.join(choice)}" for choice in LABELS
             if not any(re.search(rf"^{re.escape(label)}\s", doc, re.M)

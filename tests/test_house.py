@@ -23,7 +23,8 @@ STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "pathlib", "re", "struct", "sys", "typing", "wave", "zipfile", "zlib",
             "io", "collections", "contextlib", "functools", "warnings", "argparse",
             "textwrap", "importlib", "ast", "operator", "fractions", "numbers",
-            "shutil"}
+            "shutil", "concurrent", "csv", "multiprocessing", "signal", "threading",
+            "time"}
 RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "RandomState",
           "SeedSequence", "default_rng"}     # no state of their own in NumPy
 # Paths of one machine.
@@ -40,8 +41,8 @@ def label(path):
 
 
 def composes(name):
-    """Tell whether a module may import the package: the oracle and __main__."""
-    return name == "__main__.py" or name.startswith("oracle/")
+    """Tell whether a module may import the package: the oracle and the command."""
+    return name in ("__main__.py", "_convert.py") or name.startswith("oracle/")
 
 
 def imports(tree):

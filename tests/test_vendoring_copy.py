@@ -23,7 +23,7 @@ def modules(folder):
     """Return the names of the modules in a folder of the package, as fast/lif."""
     return [str(path.relative_to(PACKAGE).with_suffix(""))
             for path in sorted((PACKAGE / folder).glob("*.py"))
-            if not path.name.startswith("__")]
+            if not path.name.startswith("_")]
 
 
 ALONE = modules(".") + modules("fast")
