@@ -77,8 +77,7 @@ def run(options):
     paths, settings = options.audio, _settings(options)
     labels, speakers = _labels(paths, options.label), _speakers(paths, options.speaker)
     tested = _tested(paths, options.test[0]) if options.test else set()
-    outputs, keys = [options.output, *options.test[1:]], sorted(set(labels))
-    folder = f"{options.output}.parts"
+    outputs, folder = [options.output, *options.test[1:]], f"{options.output}.parts"
     others = [name for name in os.listdir(folder) if not re.fullmatch(OWN, name)] \
         if os.path.lexists(folder) else []
     if others:
@@ -100,30 +99,36 @@ def run(options):
         raise ValueError(bad[0])
     for i in sorted(bad):
         print(f"refsnn: {bad[i]}", file=sys.stderr)
-    splits = [[i for i in found if i not in bad and (i in tested) == test]
+    splits = [[(found[i].part, labels[i], speakers[i]) for i in found
+               if i not in bad and (i in tested) == test]
               for test in (False, True)[:len(outputs)]]
-    for output, split in zip(outputs, splits, strict=True):
-        if not split:
-            raise ValueError(f"{output} is not written: no good recording is left")
-    for number, split in enumerate(splits):
-        whole = os.path.join(folder, f"{number}.h5")
-        if os.path.exists(whole):
-            os.remove(whole)
-        events.write(whole, (_load(found[i].part) for i in split),
-                     [keys.index(labels[i]) for i in split], keys,
-                     speaker=[speakers[i] for i in split], channels=settings.channels)
-    for output in outputs:
-        if os.path.lexists(output):
-            raise ValueError(f"{output} was created meanwhile: must be a new file")
-    for number, (output, split) in enumerate(zip(outputs, splits, strict=True)):
-        os.rename(os.path.join(folder, f"{number}.h5"), output)
-        print(f"{output}: {len(split)} recordings, {settings.channels} channels")
+    _join(folder, splits, outputs, sorted(set(labels)), settings.channels)
     if bad:
         print(f"refsnn: {len(bad)} of {len(paths)} recordings are bad and left out; "
               f"{folder} keeps the others for another run", file=sys.stderr)
     else:
         shutil.rmtree(folder)
     return int(bool(bad))
+
+
+def _join(folder, splits, outputs, keys, channels):
+    """Write lists of (part, label, speaker) to the outputs: all, or none."""
+    wholes = [os.path.join(folder, f"{i}.h5") for i in range(len(outputs))]
+    for output, split in zip(outputs, splits, strict=True):
+        if not split:
+            raise ValueError(f"{output} is not written: no good recording is left")
+    for whole, split in zip(wholes, splits, strict=True):
+        if os.path.exists(whole):
+            os.remove(whole)
+        parts, labels, speakers = zip(*split, strict=True)
+        events.write(whole, map(_load, parts), list(map(keys.index, labels)), keys,
+                     speaker=speakers, channels=channels)
+    for output in outputs:
+        if os.path.lexists(output):
+            raise ValueError(f"{output} was created meanwhile: must be a new file")
+    for whole, output, split in zip(wholes, outputs, splits, strict=True):
+        os.rename(whole, output)
+        print(f"{output}: {len(split)} recordings, {channels} channels")
 
 
 def _settings(options):
