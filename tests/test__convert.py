@@ -78,10 +78,10 @@ def test_file_has_the_published_layout(words, tmp_path, capsys):
     ([], 0.03, "2021", True), (["--like", "lauscher-1.0.1"], None, "2021", False),
     (["--ramp", "0.01", "--membrane", "2020"], 0.01, "2020", True),
     (["--ramp", "0.01", "--like", "lauscher-1.0.1"], 0.01, "2021", False)])
-def test_spikes_are_those_of_the_modules(words, tmp_path, options, ramp, membrane,
-                                         aligned):
-    run(words[0], "-o", tmp_path / "a.h5", "--seed", 3, *options)
-    x = audio.prepare(audio.resample(*audio.read(words[0])), 48000, ramp=ramp)
+def test_spikes_are_those_of_the_modules(tmp_path, options, ramp, membrane, aligned):
+    word = record(tmp_path / "word.wav", seconds=0.1)
+    run(word, "-o", tmp_path / "a.h5", "--seed", 3, *options)
+    x = audio.prepare(audio.resample(*audio.read(word)), 48000, ramp=ramp)
     table = basilar.table(basilar.places(16), membrane)
     times, units = cochlea.convert(
         x, lambda f, c: basilar.interpolate(table, f, c), 16, _convert._stream(x, 3))
@@ -129,6 +129,15 @@ def test_progress_is_told(words, tmp_path, capsys, monkeypatch, missing):
     assert bool(re.fullmatch(
         rf"0.06/0.12 s of sound, \d+ s left: {re.escape(words[0])}\n"
         rf"0.12/0.12 s of sound, 0 s left: {re.escape(words[1])}\n", told)) == missing
+
+
+def test_the_time_left_follows_the_work_of_this_run(capsys, monkeypatch):
+    """In 6 s, 2 of 5 s of sound are converted, and 1 s was finished before."""
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(time, "monotonic", iter([10.0, 16.0]).__next__)
+    results = [(_convert.Recording("a.wav", 2.0, "part"), None)]
+    assert list(_convert._progress(results, 5.0, 1.0)) == results
+    assert capsys.readouterr().err == "3.00/5.00 s of sound, 6 s left: a.wav\n"
 
 
 def silent(path):
@@ -361,6 +370,13 @@ def test_labels_and_speakers(many, label, expected, keys):
     assert all(times.size for times, _ in spikes)
 
 
+def test_the_largest_speaker():
+    assert _convert._speakers(["a/65535.wav"], "(.*)") == [65535]
+    for number in ("65536", "100000"):
+        with pytest.raises(ValueError, match=f"'{number}': must be an integer below"):
+            _convert._speakers([f"{number}.wav"], "(.*)")
+
+
 def test_a_group_that_takes_no_part_is_no_part_of_the_label(words, tmp_path):
     assert run(*words, "-o", tmp_path / "a.h5", label="^(.)(x)?(.)") == 0
     assert contents(tmp_path / "a.h5")[1:3] == ([0, 1], ["o-n", "t-w"])
@@ -538,8 +554,12 @@ def test_a_batch_without_a_good_recording_is_not_written(words, tmp_path, capsys
     (lambda path: record(path, 31.0, 8000), ["--longest", "31"])])
 def test_recordings_are_accepted_on_request(tmp_path, monkeypatch, make, options):
     make(tmp_path / "a.wav")
-    monkeypatch.setattr(cochlea, "convert", lambda *arguments, **options: (
-        np.ones(1), np.zeros(1, int)))
+
+    def convert(x, *arguments, rate, longest):
+        assert 0 < x.size <= rate * longest
+        return np.ones(1), np.zeros(1, int)
+
+    monkeypatch.setattr(cochlea, "convert", convert)
     assert run(tmp_path / "a.wav", "-o", tmp_path / "a.h5", *options) == 0
     assert run(tmp_path / "a.wav", "-o", tmp_path / "b.h5") == 2
 
