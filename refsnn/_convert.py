@@ -33,7 +33,9 @@ from refsnn import audio, basilar, cochlea, events
 __all__ = ["Recording", "Settings", "run"]
 
 RATE = 48000
-STYLES = {None: (0.03, True), "lauscher-1.0.1": (None, False)}   # --like: ramp, aligned
+# --like: ramp, aligned, padded
+STYLES = {None: (0.03, True, True), "lauscher-1.0.1": (None, False, False)}
+TOGETHER = 1 << 26      # limits (steps times channels) that are converted together
 LABEL = "must have --label folder, --label PATTERN or --label FILE.csv"
 OWN = r"[0-9a-f]{64}\.npz(\.\d+\.part)?|\d\.h5(\.\d+\.part)?"   # files in a work folder
 
@@ -45,6 +47,7 @@ class Settings(NamedTuple):
     membrane: str
     aligned: bool           # the first spike is moved to t = 0
     ramp: float             # s, or None for half the recording
+    padded: bool            # silence is appended to make the conversion fast
     longest: float          # s
     clipped: str
     mix: bool
@@ -133,7 +136,7 @@ def _join(folder, splits, outputs, keys, channels):
 
 def _settings(options):
     """Check the options that do not depend on recordings."""
-    o, (ramp, aligned) = options, STYLES[options.like]
+    o, (ramp, aligned, padded) = options, STYLES[options.like]
     for name, value, ok, must in (
             ("channels", o.channels, 1 <= o.channels <= 10000, "from 1 to 10000"),
             ("seed", o.seed, o.seed >= 0, "0 or more"),
@@ -144,7 +147,8 @@ def _settings(options):
         if not ok:
             raise ValueError(f"--{name} is {value}: must be {must}")
     return Settings(o.channels, o.seed, o.membrane, aligned,
-                    ramp if o.ramp is None else o.ramp, o.longest, o.clipped, o.mix)
+                    ramp if o.ramp is None else o.ramp, padded, o.longest, o.clipped,
+                    o.mix)
 
 
 # ---- labels, speakers and splits
@@ -302,7 +306,7 @@ def _stream(x, seed):
 def _digest(x, settings):
     """Return a digest of the samples and of the options that `x` does not show."""
     digest = hashlib.sha256(x.astype("<f8").tobytes())
-    digest.update(f"{refsnn.__version__} {settings[:4]}".encode())
+    digest.update(f"{refsnn.__version__} {settings[:6]}".encode())
     return digest.hexdigest()
 
 
@@ -313,11 +317,12 @@ def _convert_all(todo, folder, settings, jobs):
     os.makedirs(folder, exist_ok=True)
     total = sum(one.seconds for one in todo.values())
     todo = [one for part, one in todo.items() if not os.path.exists(part)]
+    groups = _groups(todo, settings.channels, -(-len(todo) // jobs))
     done, errors = total - sum(one.seconds for one in todo), {}
     table = basilar.table(basilar.places(settings.channels), settings.membrane)
     work = functools.partial(_convert, table=table, settings=settings)
     try:
-        for one, error in _progress(_results(work, todo, jobs), total, done):
+        for one, error in _progress(_results(work, groups, jobs), total, done):
             if error is not None:
                 errors[one.part] = error
     finally:
@@ -326,24 +331,51 @@ def _convert_all(todo, folder, settings, jobs):
     return errors
 
 
-def _convert(one, table, settings):
-    """Convert a recording, and write its part.  Return a message if it is bad."""
-    try:
-        x = _samples(one.path, settings)
-    except (ValueError, OSError) as error:
-        return str(error)
-    if _digest(x, settings) not in one.part:
-        return f"{one.path} has changed meanwhile: must stay as it is"
-    times, units = cochlea.convert(                # `audio.read` has limited the length
-        x, functools.partial(basilar.interpolate, table), settings.channels,
-        _stream(x, settings.seed), rate=RATE, longest=(x.size + 1) / RATE)
-    if settings.aligned:
-        times = times - times[:1].sum()
-    new = f"{one.part}.{os.getpid()}.part"
-    with open(new, "wb") as file:
-        np.savez(file, times=times.astype(np.float16), units=units.astype(np.uint16))
-    os.replace(new, one.part)
-    return None
+def _groups(todo, channels, most):
+    """Return lists of at most `most` recordings that are converted together."""
+    groups = []
+    for one in sorted(todo, key=lambda one: -one.seconds):
+        size = (len(groups[-1]) + 1 if groups else 1) * channels * RATE / 2
+        if groups and len(groups[-1]) < most \
+                and size * groups[-1][0].seconds < TOGETHER:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _convert(group, table, settings):
+    """Convert recordings, and write their parts.  Return a message for bad ones."""
+    found, sounds = [None] * len(group), {}
+    for i, one in enumerate(group):
+        try:
+            x = _samples(one.path, settings)
+        except (ValueError, OSError) as error:
+            found[i] = str(error)
+            continue
+        if _digest(x, settings) in one.part:
+            sounds[i] = x
+        else:
+            found[i] = f"{one.path} has changed meanwhile: must stay as it is"
+    more = {"rate": RATE, "padded": settings.padded}
+    response = basilar.response(table)
+    rngs = [_stream(x, settings.seed) for x in sounds.values()]
+    if len(sounds) < 2:             # in blocks of channels, for long recordings
+        spikes = [cochlea.convert(x, response, settings.channels, *rngs,
+                                  longest=(x.size + 1) / RATE, **more)
+                  for x in sounds.values()]
+    else:
+        spikes = cochlea.convert_many([*sounds.values()], response, settings.channels,
+                                      rngs, **more)
+    for i, (times, units) in zip(sounds, spikes, strict=True):
+        if settings.aligned:
+            times = times - times[:1].sum()
+        new = f"{group[i].part}.{os.getpid()}.part"
+        with open(new, "wb") as file:
+            np.savez(file, times=times.astype(np.float16),
+                     units=units.astype(np.uint16))
+        os.replace(new, group[i].part)
+    return found
 
 
 def _load(part):
@@ -357,19 +389,19 @@ def _load(part):
 
 # ---- processes and progress
 
-def _results(work, todo, jobs):
+def _results(work, groups, jobs):
     """Yield each recording and its result, in the order of completion."""
-    if jobs == 1 or not todo:
-        for one in todo:
-            yield one, work(one)
+    if jobs == 1 or not groups:
+        for group in groups:
+            yield from zip(group, work(group), strict=True)
         return
     with concurrent.futures.ProcessPoolExecutor(
-            min(jobs, len(todo)), multiprocessing.get_context("spawn"),
+            min(jobs, len(groups)), multiprocessing.get_context("spawn"),
             _start_worker) as pool:
         try:
-            futures = {pool.submit(work, one): one for one in todo}
+            futures = {pool.submit(work, group): group for group in groups}
             for future in concurrent.futures.as_completed(futures):
-                yield futures[future], future.result()
+                yield from zip(futures[future], future.result(), strict=True)
         except concurrent.futures.BrokenExecutor:
             raise ValueError("a process was killed: must have enough memory for all "
                              "--jobs; the same command continues") from None

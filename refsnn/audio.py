@@ -144,7 +144,7 @@ def _chunks(path, file):
         if name == b"data" and fmt:
             return fmt, length
         if name == b"fmt " and length >= 16:
-            fmt = file.read(min(length, 40))
+            fmt = file.read(min(length, 40) & ~1)      # SciPy pads odd lengths
         file.seek(start + length + length % 2)
     raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: is missing: must be a "
                      "chunk of the file")

@@ -63,12 +63,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-__all__ = ["HairCell", "bushy", "convert", "fibres", "firing_probability",
-           "transmitter", "velocity"]
+__all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
+           "firing_probability", "transmitter", "velocity"]
 
-WIDTH = 16              # number of channels that are transformed together
-BUFFER = 1 << 27        # limits (samples times channels), so that v takes 512 MB
-CHUNK = 256             # number of steps whose permeability is computed at once
+TOGETHER = 1 << 20      # limits (steps times channels) that are transformed together
+BUFFER = 1 << 26        # limits (steps times channels), so that v takes 512 MB
+CHUNK = 256             # number of steps whose input is computed at once
+GROUP = 16              # number of channels whose hazard is computed at once
 POSITIVE = "() in (0, 1e12]"
 COUNT = "() int in [1, 1e12]"
 
@@ -103,9 +104,9 @@ def velocity(x, rate, response, channels, *, out=None):
         Sound, such as a result of `audio.prepare`, and sampling rate in Hz.
     response : callable (frequencies, channels) -> (F, C) complex
         Function that returns V at F frequencies in Hz for a slice of C
-        channels, such as `basilar.interpolate` with a table.
+        channels, such as a result of `basilar.response`.
     channels : int or slice
-        Number of channels, or a slice that starts at a multiple of 16.
+        Number of channels, or a slice of channels.
     out : (n, C) float64, optional
 
     Returns
@@ -120,23 +121,17 @@ def velocity(x, rate, response, channels, *, out=None):
         raise ValueError("x has 1 sample: must have 2 or more")
     out = _buffer(out, (n, last - first))
     X = fft.fft(x)[:n]
-    frequencies = np.linspace(1.0, rate / 2, n)                            # (1)
-    for i in range(first, last, WIDTH):
-        j = min(i + WIDTH, last)
+    frequencies, half = np.linspace(1.0, rate / 2, n), np.arange(n // 2 + 1)  # (1)
+    width = 1 + TOGETHER // n
+    for i in range(first, last, width):
+        j = min(i + width, last)
         V = np.asarray(response(frequencies, slice(i, j)))
         if V.shape != (n, j - i):
             raise ValueError(f"response gives shape {V.shape}: must be {(n, j - i)}")
-        # One complex transform computes the real signals of an even and an odd channel.
-        # The Hermitian part of the spectrum of a channel determines the real signal.
-        S = np.zeros((n, j - i + (j - i) % 2), complex)
-        np.multiply(V, X[:, None], out=S[:, :j - i])
-        odd = 1j * S[:, 1::2]
-        pair, mirror = S[:, ::2] + odd, S[:, ::2] - odd
-        pair[0] += mirror[0].conj()
-        pair[1:] += mirror[:0:-1].conj()
-        z = fft.ifft(pair, axis=0, overwrite_x=True)
-        out[:, i - first:j - first:2] = z.real / 2                         # (2)
-        out[:, i - first + 1:j - first:2] = z.imag[:, :(j - i) // 2] / 2
+        S = V * X[:, None]
+        # The Hermitian part of the spectrum is the spectrum of the real part.
+        S = (S[:n // 2 + 1] + S[-half].conj()) / 2
+        out[:, i - first:j - first] = fft.irfft(S, n, axis=0)              # (2)
     return out
 
 
@@ -247,7 +242,10 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     T, C = P.shape
     out, steps = np.empty((T, C), np.uint8), _steps(refractory, dt)
     for channel, own in enumerate(_streams(rng, C)):
-        hazard = np.cumsum(-np.log1p(-P[:, channel], dtype=np.float64))
+        if channel % GROUP == 0:
+            some = P[:, channel:channel + GROUP].astype(np.float64)
+            some = np.cumsum(-np.log1p(-some), axis=0).T.copy()
+        hazard = some[channel % GROUP]
         points = own.uniform(0, hazard[-1], own.poisson(count * hazard[-1]))
         points.sort()
         at = np.minimum(np.searchsorted(hazard, points, side="right"), T - 1)
@@ -306,12 +304,14 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
         weight)
     alpha, beta = math.exp(-dt / tau_syn), math.exp(-dt / tau_mem)
     T, C = n.shape
-    current, U, drive = (np.zeros(C) for _ in range(3))
+    current, U = np.zeros((2, C))
     held, steps = np.zeros(C, np.int64), _steps(refractory, dt)    # first free step
     found = [(np.zeros(0, np.int64),) * 2]
     for t in range(T - 1):
+        if t % CHUNK == 0:
+            drive = n[t:t + CHUNK] * (weight * dt)
         current *= alpha
-        current += np.multiply(n[t], weight * dt, out=drive, dtype=float)  # (8)
+        current += drive[t % CHUNK]                                        # (8)
         U *= beta
         U += current                                                       # (9)
         U *= held <= t
@@ -323,7 +323,7 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
 
 
 def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
-            longest=30.0):
+            padded=False, longest=30.0):
     """Convert a sound to spikes, eqs. (1)-(9).
 
     >>> x = np.sin(0.2 * np.arange(4800))
@@ -336,7 +336,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
         x = audio.prepare(audio.resample(*audio.read("word.wav")), 48000)
         table = basilar.table(basilar.places(700))      # once for all words
-        response = functools.partial(basilar.interpolate, table)
+        response = basilar.response(table)
         times_s, units = cochlea.convert(x, response, 700, rng)
 
     Parameters
@@ -345,8 +345,11 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         As for `velocity`, `fibres` and `transmitter`; `x` must not be silent.
     channels : int
     block : int, optional
-        Number of channels processed together, rounded up to a multiple of 16.
-        By default, v takes 512 MB.  The result does not depend on `block`.
+        Number of channels processed together.  By default, v takes 512 MB.
+        The result does not depend on `block`.
+    padded : bool
+        Append silence, so that the Fourier transform is fast.  The frequencies
+        (1) then differ slightly from those of the published software.
     longest : float
         Longest accepted duration, in seconds.
 
@@ -364,18 +367,69 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     x, = _arrays("x (N) float", x)
     if not x.any():
         raise ValueError("x is silent: must have samples other than 0")
-    block = BUFFER // x.size + 1 if block is None else block
-    block += -block % WIDTH
+    steps = x.size // 2 + 1
+    x = _padded(x) if _one_of("padded", padded, bool) else x
+    block = BUFFER // steps + 1 if block is None else block
     streams, dt, found = _streams(rng, channels), 2 / rate, []
     for first in range(0, channels, block):
         some = slice(first, min(first + block, channels))
-        v = velocity(x, rate, response, some)
+        v = velocity(x, rate, response, some)[:steps]
         n = fibres(firing_probability(v, dt, cell=cell, out=v), dt, streams[some])
-        steps, units = bushy(n, dt)
-        found.append((steps, units + first))
-    steps, units = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.lexsort((units, steps))
-    return steps[order] * dt, units[order]
+        at, units = bushy(n, dt)
+        found.append((at, units + first))
+    at, units = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.lexsort((units, at))
+    return at[order] * dt, units[order]
+
+
+def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
+                 padded=True):
+    """Convert several sounds side by side, which is faster for short sounds.
+
+    >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
+    >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng
+    >>> pairs = convert_many([x, x[:2400]], response, 2, [rng(1), rng(2)])
+    >>> times, units = convert(x, response, 2, rng(1), padded=True)
+    >>> bool((pairs[0][0] == times).all() and (pairs[0][1] == units).all())
+    True
+
+    Parameters
+    ----------
+    sounds, rngs : lists of (N,) float and of numpy.random.Generator
+        Sounds of any lengths, and a generator for each of them.
+    response, channels, rate, cell, padded
+        As for `convert`.  Memory: v takes 8 bytes for each channel of each
+        sound in each step of the longest sound.
+
+    Returns
+    -------
+    list of (times_s, units)
+        For each sound, the result of `convert`.
+    """
+    if len(_one_of("sounds", sounds, list)) != len(_one_of("rngs", rngs, list)):
+        raise ValueError(f"rngs has {len(rngs)} entries: must have {len(sounds)}")
+    steps, dt = [x.size // 2 + 1 for x in sounds], 2 / rate
+    v = np.zeros((max(steps, default=0), len(sounds) * channels))
+    own = [slice(k * channels, (k + 1) * channels) for k in range(len(sounds))]
+    for x, T, some in zip(sounds, steps, own, strict=True):
+        x = _padded(x) if _one_of("padded", padded, bool) else x
+        v[:T, some] = velocity(x, rate, response, channels)[:T]
+    P = firing_probability(v, dt, cell=cell, out=v)
+    for T, some in zip(steps, own, strict=True):
+        P[T:, some] = 0
+    n = fibres(P, dt, [stream for rng in rngs for stream in rng.spawn(channels)])
+    at, units = bushy(n, dt)
+    found = []
+    for k, T in enumerate(steps):
+        kept = (units // channels == k) & (at < T - 1)
+        found.append((at[kept] * dt, units[kept] % channels))
+    return found
+
+
+def _padded(x):
+    """Append zeros until the number of frequencies has small prime factors only."""
+    n = fft.next_fast_len(x.size // 2 + 2, real=True)
+    return np.pad(x, (0, 2 * (n - 1) - x.size))
 
 
 def _range(channels):
@@ -383,10 +437,8 @@ def _range(channels):
     if not isinstance(channels, slice):
         return 0, *_arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop
-    if channels.step not in (None, 1) or last is None or first % WIDTH \
-            or not 0 <= first < last:
-        raise ValueError(f"channels is {channels!r}: must begin at a multiple of "
-                         f"{WIDTH} and end above")
+    if channels.step not in (None, 1) or last is None or not 0 <= first < last:
+        raise ValueError(f"channels is {channels!r}: must have a step of 1 and an end")
     return first, last
 
 

@@ -78,7 +78,7 @@ def ras(path):
     _need((units >= 0).all(), "units")
 
 
-READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, digits, ras)}
+READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, digits, ras)} | {"flac": wav}
 
 
 def answer(reader, path):

@@ -84,7 +84,8 @@ def test_spikes_are_those_of_the_modules(tmp_path, options, ramp, membrane, alig
     x = audio.prepare(audio.resample(*audio.read(word)), 48000, ramp=ramp)
     table = basilar.table(basilar.places(16), membrane)
     times, units = cochlea.convert(
-        x, lambda f, c: basilar.interpolate(table, f, c), 16, _convert._stream(x, 3))
+        x, lambda f, c: basilar.interpolate(table, f, c), 16, _convert._stream(x, 3),
+        padded=aligned)
     assert times.size > 5 and times[0] > 0
     (spikes,), *_ = contents(tmp_path / "a.h5")
     assert (spikes[0] == (times - aligned * times[0]).astype(np.float16)).all()
@@ -294,6 +295,7 @@ def test_a_file_that_appears_meanwhile_is_kept(words, tmp_path, capsys, monkeypa
         output.write_text("another's")
         return np.zeros(1), np.zeros(1, int)
 
+    monkeypatch.setattr(_convert, "TOGETHER", 1)
     monkeypatch.setattr(cochlea, "convert", convert)
     assert run(*words, "-o", output) == 2
     assert "was created meanwhile" in capsys.readouterr().err
@@ -306,6 +308,7 @@ def test_what_is_interrupted_leaves_nothing(words, tmp_path, monkeypatch, error)
     def convert(*arguments, **options):
         raise error("in the middle")
 
+    monkeypatch.setattr(_convert, "TOGETHER", 1)
     monkeypatch.setattr(cochlea, "convert", convert)
     status = {ValueError: 2, KeyboardInterrupt: 130}
     if error in status:
@@ -324,7 +327,7 @@ def test_choices_are_those_of_the_modules():
 
 
 def test_bad_arguments_of_the_modules_are_told_as_they_are(words):
-    settings = _convert.Settings(16, 0, "2021", True, -1.0, 30.0, "refuse", False)
+    settings = _convert.Settings(16, 0, "2021", True, -1.0, True, 30.0, "refuse", False)
     with pytest.raises(ValueError, match=r"one.wav: ramp is -1.0: .*in \(0, 1e12\]"):
         _convert._samples(words[0], settings)
 
@@ -426,8 +429,9 @@ SLOW = """
 import pathlib
 import time
 
-from refsnn import __main__, cochlea
+from refsnn import __main__, _convert, cochlea
 
+_convert.TOGETHER = 1
 convert = cochlea.convert
 
 
@@ -468,6 +472,7 @@ def test_a_killed_run_continues(many, monkeypatch, capsys, jobs):
         calls.append(1)
         return convert(*arguments, **options)
 
+    monkeypatch.setattr(_convert, "TOGETHER", 1)
     monkeypatch.setattr(cochlea, "convert", counted)
     capsys.readouterr()
     assert run(*many, "-o", "a.h5", label="folder") == 0
@@ -475,7 +480,7 @@ def test_a_killed_run_continues(many, monkeypatch, capsys, jobs):
     assert f"{0.1 * finished:.2f}/0.60" in capsys.readouterr().err or \
         "tqdm" not in sys.modules
     assert Path("a.h5").read_bytes() == Path("whole.h5").read_bytes()
-    assert not parts.exists()
+    assert not parts.exists()       # whole.h5 was made of groups, a.h5 one by one
 
 
 @pytest.mark.parametrize("options", [["--seed", "1"], ["--channels", "17"],
@@ -499,6 +504,7 @@ def test_an_interrupt_keeps_what_is_finished(words, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return convert(*arguments, **options)
 
+    monkeypatch.setattr(_convert, "TOGETHER", 1)
     monkeypatch.setattr(cochlea, "convert", interrupted)
     assert run(*words, "-o", tmp_path / "a.h5") == 130
     assert len(os.listdir(tmp_path / "a.h5.parts")) == 1
@@ -555,10 +561,11 @@ def test_a_batch_without_a_good_recording_is_not_written(words, tmp_path, capsys
 def test_recordings_are_accepted_on_request(tmp_path, monkeypatch, make, options):
     make(tmp_path / "a.wav")
 
-    def convert(x, *arguments, rate, longest):
+    def convert(x, *arguments, rate, longest, padded):
         assert 0 < x.size <= rate * longest
         return np.ones(1), np.zeros(1, int)
 
+    monkeypatch.setattr(_convert, "TOGETHER", 1)
     monkeypatch.setattr(cochlea, "convert", convert)
     assert run(tmp_path / "a.wav", "-o", tmp_path / "a.h5", *options) == 0
     assert run(tmp_path / "a.wav", "-o", tmp_path / "b.h5") == 2

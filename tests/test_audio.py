@@ -75,6 +75,16 @@ def extensible(values, bits, valid, kind=1):
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def test_a_format_chunk_of_odd_length_is_read(path):
+    """SciPy expects a pad byte after a chunk of odd length."""
+    values = (tone() * 1000).astype("<i2")
+    fmt = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
+    body = b"WAVEfmt " + struct.pack("<I", 17) + fmt + b"\0\0data" \
+        + struct.pack("<I", 2 * len(values)) + values.tobytes()
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    assert (audio.read(path)[0] * 2.0 ** 15 == values).all()
+
+
 @pytest.mark.parametrize("bits, valid", [(16, 16), (32, 24), (32, 20), (16, 8)])
 def test_bits_that_count_are_those_of_the_header(path, bits, valid):
     values = np.rint(tone() * 2 ** (valid - 1)).astype(np.int64)

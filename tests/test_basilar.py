@@ -138,7 +138,8 @@ def test_frequencies_of_the_table():
 def test_splines_are_of_degree_seven(degree, exact):
     s = np.linspace(0.1, 1.1, 30)
     values = np.stack([s ** degree, 1j * s], axis=1)
-    table = basilar.Table(10 * np.sinh(s), values.astype(complex), 13.0)
+    values, f = values.astype(complex), 10 * np.sinh(s)
+    table = basilar.Table(f, values, basilar._spline(f, values).c.view(complex), 13.0)
     at = np.linspace(0.11, 1.07, 40)
     found = basilar.interpolate(table, 10 * np.sinh(at))
     error = np.abs(found - np.stack([at ** degree, 1j * at], axis=1)).max(axis=0)
@@ -168,6 +169,10 @@ def test_table_by_parts():
     whole = basilar.interpolate(table, f)
     parts = [basilar.interpolate(table, f, slice(i, i + 3)) for i in (0, 3, 6)]
     assert (np.concatenate(parts, axis=1) == whole).all()
+    V = basilar.response(table)
+    for some in (f, f[::-1], f, f[:1]):         # the weights are those of each call
+        np.testing.assert_array_equal(V(some), basilar.interpolate(table, some))
+    np.testing.assert_array_equal(V(f, slice(2, 5)), whole[:, 2:5])
     low = basilar.table(basilar.places(2), top=500.0, points=300)
     np.testing.assert_allclose(
         basilar.interpolate(low, np.array([500.0])),

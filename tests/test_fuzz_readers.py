@@ -65,6 +65,13 @@ def wav_files():
         (tone * 100 + 128).astype(np.uint8), (tone / 2).astype(np.float32))]
 
 
+def flac_files():
+    soundfile = pytest.importorskip("soundfile", reason="soundfile is missing")
+    tone = np.sin(np.arange(400) / 5)
+    return [written(".flac", lambda path, bits=bits: soundfile.write(
+        path, tone / 2, 16000, subtype=f"PCM_{bits}")) for bits in (16, 24)]
+
+
 def npz_files():
     found = []
     for save in (np.savez, np.savez_compressed):
@@ -94,8 +101,8 @@ def ras_files():
     return [b"0.001 1\n0.0015 2\n0.25 1\n1e1 17\n", b"# a comment\n0.5 3\n\n0.75 3\n"]
 
 
-GOOD = {"idx": idx_files, "hdf5": hdf5_files, "wav": wav_files, "npz": npz_files,
-        "digits": lambda: [DIGITS.read_bytes()], "ras": ras_files}
+GOOD = {"idx": idx_files, "hdf5": hdf5_files, "wav": wav_files, "flac": flac_files,
+        "npz": npz_files, "digits": lambda: [DIGITS.read_bytes()], "ras": ras_files}
 BAD = {"npz": bad_npz_files}
 
 

@@ -1,14 +1,12 @@
 """Train recurrent networks on an emulated analog chip to classify spoken words.
 
-The task is the keyword task of [CB22].  The network has 70 inputs, 186
-recurrent neurons, and one readout for each word (20 readouts in the paper).
-The words come from one of the data sets of the module `spoken_words`: synthetic
-digits, recordings, or files in the format of the Spiking Heidelberg Digits
-(SHD).  The function `keywords` trains the input, recurrent and readout weights,
-with a chip in the loop or in ideal software.  With recurrence="fixed",
-`keywords` trains a control network instead.  The recurrent weights of the
-control network are copied from a trained network, shuffled and then fixed.  The
-other weights are trained from random initial values.
+The task is the keyword task of [CB22].  The network has 70 inputs, 186 recurrent
+neurons, and one readout for each word (20 readouts in the paper).  The words are the
+embedded words or the files of the module `spoken_words`.  The function `keywords`
+trains the input, recurrent and readout weights, with a chip in the loop or in ideal
+software.  With recurrence="fixed", `keywords` trains a control network instead.  The
+recurrent weights of the control network are copied from a trained network, shuffled and
+then fixed.  The other weights are trained from random initial values.
 """
 
 import numpy as np
@@ -38,10 +36,12 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes of the words in `index`, of shape (T, B, 70).
 
-    If the words have 700 channels, as in SHD, the 70 channels of the paper are
-    selected.
+    If the words have 700 channels, the 70 channels of the paper are selected.  The
+    embedded words have these 70 channels alone; a shift by `spread` channels of 700 is
+    a shift by spread / 9 of them.
     """
-    skip, stride = (70, 9) if words.channels == 700 else (0, words.channels // INPUTS)
+    skip, stride = (70, 9) if words.channels == 700 else (0, 1)
+    spread *= stride / 9
     return np.stack([chip_coding.words(
         words.times[i].astype(float), words.units[i].astype(int), T=T,
         dt=chip_images.DT_S, speed=SPEED, skip=skip, stride=stride,
@@ -54,62 +54,57 @@ def shuffled(weights, rng):
     return weights._replace(recurrent=recurrent.reshape(weights.recurrent.shape))
 
 
-def accuracy(run, weights, words, index, T):
-    """Return the accuracy on the words in `index`, or NaN if `index` is empty.
+def predicted(run, weights, words, index, T):
+    """Return the predicted class of each word in `index`.
 
-    The readout with the largest sum over time determines the predicted word.
+    The readout with the largest sum over time determines the predicted class.
     """
-    right = 0.0
-    for first in range(0, len(index), AT_ONCE):
-        some = index[first:first + AT_ONCE]
-        out = run(weights, coded(words, some, T)).out
-        right += losses.accuracy(out, words.label[some], "sum") * len(some)
-    return right / len(index) if len(index) else np.nan
+    return np.concatenate([
+        run(weights, coded(words, index[first:first + AT_ONCE], T)).out.sum(axis=0)
+        .argmax(axis=1) for first in range(0, len(index), AT_ONCE)])
 
 
-def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
-             count=None, classes=None, hidden=HIDDEN, batch=RULE.batch, before=None):
+def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
+             count=None, classes=20, hidden=HIDDEN, batch=RULE.batch, before=None):
     """Train a network on a data set; return a dict of the weights and training curves.
 
-    The job that trains the last epoch also returns the accuracies, and the response to
-    one test word.
+    The job that trains the last epoch also returns the accuracies, the predicted class
+    of each test word, and the response to one test word.
 
+    folder : folder of the files, or None for the embedded words.
     kind : "chip" or "software".
     recurrence : "trained", or "fixed" for the control network.
     epochs : total number of training epochs.
-    spread : standard deviation of the random channel shifts during training.
+    spread : standard deviation of the random channel shifts during training, in
+        channels of 700.
     first, count : this job trains the epochs first ... first + count - 1.
-    classes : number of classes; words of higher classes are not used.  None selects all
-        classes.
-    before : results of the jobs that make the data set.  If the job continues an
-        earlier job, `before` ends with the result of the earlier job.  If the job
-        begins a control network, `before` ends with the result of the trained network.
+    classes : number of classes; words of higher classes are not used.
+    before : result of the earlier job that the job continues.  If the job begins a
+        control network, it is the result of the trained network.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")
-    made, begun, earlier = list(before or ()), first > 0, None
-    if begun or recurrence == "fixed":
-        if not made:
-            raise ValueError(f"before is {before!r}: must end with the result of a "
-                             "trained network")
-        earlier = made.pop()
-    words = spoken_words.words(name, folder, made)
-    sets = [index[words.label[index] < (classes or np.inf)]
-            for index in spoken_words.sets(words)]
-    T, count, classes = steps(words), count or epochs, classes or 1 + words.label.max()
+    begun = first > 0
+    if (begun or recurrence == "fixed") and not before:
+        raise ValueError(f"before is {before!r}: must be the result of a trained "
+                         "network")
+    words = spoken_words.read(folder)
+    sets = [index[words.label[index] < classes] for index in spoken_words.sets(words)]
+    T, count = steps(words), count or epochs
     since = f"{repeat}, from {first}" if begun else repeat
-    generator = seeds.rng(seed, FIGURE, f"{kind} {recurrence}", since)
+    condition = f"{kind} {recurrence}" + f", shift {spread:g}" * (spread > 0)
+    generator = seeds.rng(seed, FIGURE, condition, since)
     run = chip_images.in_software
     if kind == "chip":
         number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
-        noise = seeds.rng(seed, FIGURE, f"{recurrence}, noise", since)
+        noise = seeds.rng(seed, FIGURE, f"{condition}, noise", since)
         run = chip_images.on_chip(chip.draw(number, chip.CALIBRATED), noise)
-    learner = chip_images.begin(generator, hidden, inputs=INPUTS, classes=int(classes),
+    learner = chip_images.begin(generator, hidden, inputs=INPUTS, classes=classes,
                                 recurrent=True)
     if begun:
-        learner = chip_images.unpacked(earlier)
-    elif earlier is not None:
-        other = shuffled(chip_images.unpacked(earlier).weights, generator)
+        learner = chip_images.unpacked(before)
+    elif recurrence == "fixed":
+        other = shuffled(chip_images.unpacked(before).weights, generator)
         learner = learner._replace(weights=learner.weights._replace(
             recurrent=other.recurrent))
     curves = np.zeros((count, 2))
@@ -126,15 +121,20 @@ def keywords(name, folder, kind, recurrence, epochs, spread, seed, repeat, first
             curves[epoch] += np.array([value, losses.accuracy(
                 recording.out, words.label[some], "sum")]) * (len(part) / len(sets[0]))
     if begun:
-        curves = np.concatenate([earlier["curves"], curves])
+        curves = np.concatenate([before["curves"], curves])
     found = {**chip_images.packed(learner), "curves": curves, "steps": T}
     if first + count < epochs:
         return found
-    shown = np.concatenate(sets[1:])[:1]
-    recording = run(learner.weights, coded(words, shown, T))
-    return {**found, "data": name, "condition": f"{kind}, {recurrence}",
-            "classes": int(classes), "size": np.array([len(index) for index in sets]),
-            "accuracy": np.array([accuracy(run, learner.weights, words, index, T)
-                                  for index in sets]),
-            "label": int(words.label[shown[0]]), "input": coded(words, shown, T)[:, 0],
+    tests = np.concatenate(sets[1:])
+    answers = [predicted(run, learner.weights, words, index, T) for index in sets]
+    shown = coded(words, tests[:1], T)
+    recording = run(learner.weights, shown)
+    return {**found, "data": words.title, "condition": f"{kind}, {recurrence}"
+            + ", augmented" * (spread > 0),
+            "classes": classes, "size": np.array([len(index) for index in sets]),
+            "accuracy": np.array([(own == words.label[index]).mean()
+                                  for own, index in zip(answers, sets, strict=True)]),
+            "labels": words.label[tests], "speakers": words.speaker[tests],
+            "predicted": np.concatenate(answers[1:]),
+            "label": int(words.label[tests[0]]), "input": shown[:, 0],
             "spikes": recording.spikes[:, 0], "out": recording.out[:, 0]}

@@ -60,7 +60,7 @@ def sound(seed):
 def convert(x, channels=700):
     """Convert a sound into spikes; return the times and the units of the spikes."""
     table = basilar.table(basilar.places(channels))
-    return cochlea.convert(x, functools.partial(basilar.interpolate, table), channels,
+    return cochlea.convert(x, basilar.response(table), channels,
                            np.random.default_rng(0))
 
 

@@ -9,19 +9,16 @@ but the mean number of spikes per word differs between speakers by a factor of a
 least 1.2.
 
 The upper row shows the number of words of each speaker and of each class, and the
-distribution of the word durations.  The lower row shows the distribution of the
-number of spikes per word, the number of spikes per word of each speaker, and the
-mean number of spikes in each channel.  Dots are medians, thick lines join the
-quartiles, and thin lines range from 5 % to 95 %.  Channel 0 responds to the
-highest frequencies.
+distribution of the word durations.  The duration of a word is the time of its last
+spike.  The lower row shows the distribution of the number of spikes per word, the
+number of spikes per word of each speaker, and the mean number of spikes in each
+channel.  Dots are medians, thick lines join the quartiles, and thin lines range from
+5 % to 95 %.  Channel 0 responds to the highest frequencies.
 
-By default, the words are synthetic: formant synthesis makes sound, and the cochlea
-model converts the sound to spikes of 70 channels.  With --full, the words are read
-from the files shd_*.h5 of SHD and ssc_*.h5 of the Spiking Speech Commands (SSC), if
-these files are in the data folder.  Otherwise, the words are recordings of the Free
-Spoken Digit Dataset (FSDD), converted to spikes of 210 channels by the same cochlea
-model.  Some of these recordings are longer than 1.4 s.  The figure follows the
-description of the data in [CSSZ20].
+By default, the words are 1,400 of the Heidelberg Digits with 70 channels; their numbers
+per speaker and class are fixed by the choice of words.  With --full, the words are all
+10,420 words with 700 channels.  The figure follows the description of the data in
+[CSSZ20].
 """
 
 import numpy as np
@@ -29,7 +26,6 @@ import numpy as np
 from figures.run import colours, published
 from figures.run.claims import Claim, at_least, at_most, exactly
 from figures.spoken import spoken_words
-from figures.spoken.spoken_words import part, recorded      # noqa: F401, shared jobs
 
 FIGURE = "spoken_data"
 COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VERMILION),
@@ -37,46 +33,29 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data):
-    """Return the jobs that make the data sets, and the jobs that summarise them."""
-    listed = []
-    for name, (makers, folder) in spoken_words.data_jobs(size, seed, data).items():
-        first = len(listed)
-        listed += [*makers, (survey, {"name": name, "folder": folder, "seed": seed},
-                             *range(first, first + len(makers)))]
-    return listed
+    """Return the job that summarises the words."""
+    return [(survey, {"folder": data if size == "full" else None})]
 
 
-def survey(name, folder, seed, before=None):
+def survey(folder):
     """Return the label, speaker, set, duration and number of spikes for each word.
 
     Row i of `profile`, of shape (3, channels), averages over the words of set i.
     """
-    words = spoken_words.words(name, folder, before)
+    words = spoken_words.read(folder)
+    counts, sets = spoken_words.counts(words), spoken_words.sets(words)
     found = np.zeros(len(words.label), int)
-    for i, index in enumerate(spoken_words.sets(words)):
+    for i, index in enumerate(sets):
         found[index] = i
-    spikes = np.array([len(u) for u in words.units])
-    total = np.zeros((3, words.channels))
-    for i in range(3):
-        for n in np.flatnonzero(found == i):
-            total[i] += np.bincount(words.units[n], minlength=words.channels)
-    words_of = np.bincount(found, minlength=3)
-    return {"name": name, "label": words.label, "speaker": words.speaker,
-            "set": found, "duration": words.duration.astype(float),
-            "spikes": spikes, "profile": total / np.maximum(words_of, 1)[:, None]}
+    return {"title": words.title, "label": words.label, "speaker": words.speaker,
+            "set": found, "duration": spoken_words.durations(words),
+            "spikes": counts.sum(axis=1).astype(int),
+            "profile": np.array([counts[index].mean(axis=0) for index in sets])}
 
 
 def gather(results):
-    """Return a dict that maps "NAME KEY" to the array KEY of the data set NAME."""
-    found = [r for r in results if "profile" in r]
-    return {f"{r['name']} {key}": value for r in found for key, value in r.items()
-            if key != "name"} | {"names": [str(r["name"]) for r in found]}
-
-
-def fields(data, name):
-    """Return a dict that maps names to the arrays of one data set."""
-    return {key.removeprefix(f"{name} "): value for key, value in data.items()
-            if key.startswith(f"{name} ")}
+    """Return the result of the only job."""
+    return results[0]
 
 
 def grouped(groups, values, function):
@@ -86,51 +65,40 @@ def grouped(groups, values, function):
 
 
 def claims(data):
-    paper, found = published.values("spoken_data"), []
-    for name in data["names"].tolist():
-        d, text = fields(data, name), spoken_words.SHORT[name]
-        train, held = d["set"] == 0, d["set"] == 2
-        both = np.intersect1d(d["speaker"][train], d["speaker"][held])
-        classes = grouped(d["label"][train], d["label"][train], len)
-        means = grouped(d["speaker"], d["spikes"], np.mean)
-        theirs = paper if name == "shd" or name == "synthetic" else {}
-        found += [
-            exactly(f"{text}: number of held-out speakers who are in the training set",
-                    len(both), 0),
-            at_least(f"{text}: training words of the rarest class / mean over classes",
-                     classes.min() / classes.mean(), 0.5),
-            Claim(f"{text}: longest word (s)", float(d["duration"].max()),
-                  "shown only", None) if name == "fsdd" else
-            at_most(f"{text}: longest word (s)", d["duration"].max(), 1.4,
-                    theirs.get("longest word (s)")),
-            at_least(f"{text}: mean spikes per word, speaker with most / speaker "
-                     "with fewest", means.max() / means.min(), 1.2)]
-        share = held.sum() / max((~train).sum(), 1)
-        found += [Claim(f"{text}: {quantity}", float(value), "compared", None,
-                        theirs.get(key)) for quantity, value, key in (
-            ("number of training words", train.sum(), "words to train on"),
-            ("number of test words", (~train).sum(), "words to test"),
-            ("share of test words by held-out speakers", share,
-             "share of test words by held-out speakers"),
-            ("number of speakers", len(means), "speakers"),
-            ("spikes per channel in the median word",
-             np.median(d["spikes"]) / d["profile"].shape[1], None))]
-    return found
+    d, text, paper = data, str(data["title"]), published.values(FIGURE)
+    train, held = d["set"] == 0, d["set"] == 2
+    both = np.intersect1d(d["speaker"][train], d["speaker"][held])
+    classes = grouped(d["label"][train], d["label"][train], len)
+    means = grouped(d["speaker"], d["spikes"], np.mean)
+    found = [
+        exactly(f"{text}: number of held-out speakers who are in the training set",
+                len(both), 0),
+        at_least(f"{text}: training words of the rarest class / mean over classes",
+                 classes.min() / classes.mean(), 0.5),
+        at_most(f"{text}: longest word (s)", d["duration"].max(), 1.4,
+                paper["longest word (s)"]),
+        at_least(f"{text}: mean spikes per word, speaker with most / speaker with "
+                 "fewest", means.max() / means.min(), 1.2)]
+    return found + [Claim(f"{text}: {quantity}", float(value), "compared", None,
+                          paper.get(key)) for quantity, value, key in (
+        ("number of training words", train.sum(), "words to train on"),
+        ("number of test words", (~train).sum(), "words to test"),
+        ("share of test words by held-out speakers", held.sum() / (~train).sum(),
+         "share of test words by held-out speakers"),
+        ("number of speakers", len(means), "speakers"),
+        ("spikes per channel in the median word",
+         np.median(d["spikes"]) / d["profile"].shape[1], None))]
 
 
 def plot(data, fig):
-    names = data["names"].tolist()
-    fig.set_size_inches(12, 7.2 * len(names))
-    for name, part_ in zip(names, np.atleast_1d(fig.subfigures(len(names), 1)),
-                           strict=True):
-        d = fields(data, name)
-        axes = part_.subplots(2, 3)
-        part_.suptitle(f"Data: {spoken_words.TITLES[name]}, "
-                       f"{len(d['label']):,} words, {d['spikes'].sum():,} spikes, "
-                       f"{d['profile'].shape[1]} channels",
-                       x=0.01, ha="left", fontweight="bold", fontsize=12)
-        _numbers(d, axes[0])
-        _spikes(d, axes[1])
+    fig.set_size_inches(12, 7.2)
+    axes = fig.subplots(2, 3)
+    fig.suptitle(f"Data: {data['title']}, {len(data['label']):,} words, "
+                 f"{data['spikes'].sum():,} spikes, "
+                 f"{data['profile'].shape[1]} channels", x=0.01, ha="left",
+                 fontweight="bold", fontsize=12)
+    _numbers(data, axes[0])
+    _spikes(data, axes[1])
 
 
 def _numbers(d, axes):
@@ -145,8 +113,7 @@ def _numbers(d, axes):
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].set(title="Words by speaker", ylim=(0, 1.45 * axes[0].get_ylim()[1]))
     axes[0].legend(loc="upper right", ncols=1)
-    axes[1].set(title="Words by class", xlabel="class (0-9 English, 10-19 German)"
-                if d["label"].max() == 19 else "class")
+    axes[1].set(title="Words by class", xlabel="class (0-9 English, 10-19 German)")
     _histogram(axes[2], d, d["duration"], "duration (s)")
     axes[2].set_title("Duration of the words")
 

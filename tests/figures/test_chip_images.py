@@ -296,7 +296,8 @@ def test_the_reference_network_learns(images):
 def written(path, count, seed):
     """Write words of two classes in the format of SHD.
 
-    In one class the low channels are active before the high ones.
+    In one class the low channels are active before the high ones.  Half of the words of
+    a test set are by speaker 4.
     """
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 2
@@ -306,7 +307,8 @@ def written(path, count, seed):
         low, high = rng.integers(70, 340, 900), rng.integers(430, 700, 900)
         spikes.append((np.concatenate([early, late + 0.03]),
                        np.concatenate([low, high] if label else [high, low])))
-    events.write(path, spikes, labels, ["falling", "rising"])
+    speaker = np.arange(count) // 2 % 2 * (4 if "test" in path.name else 1)
+    events.write(path, spikes, labels, ["falling", "rising"], speaker=speaker)
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +320,7 @@ def recordings(tmp_path_factory):
 
 
 def test_words_are_coded(recordings):
-    found = spoken_words.stored(str(recordings), "shd")
+    found = spoken_words.stored(str(recordings))
     T = chip_words.steps(found)
     assert T == int(max(t.max() for t in found.times) / 2000 / 1.7e-6) + 21
     x = chip_words.coded(found, [0, 1], T)
@@ -330,21 +332,30 @@ def test_words_are_coded(recordings):
     few = found._replace(units=[u // 10 for u in found.units], channels=70)
     x = chip_words.coded(few, [1], T)
     assert x.shape == (T, 1, 70) and x[:, 0, 7:34].any() and not x[:, 0, :7].any()
+    rng = np.random.default_rng(0)
+    moved = [words._replace(units=[np.full_like(u, unit) for u in words.units])
+             for words, unit in ((found, 349), (few, 31))]
+    far, near = (np.mean([np.ptp(np.nonzero(chip_words.coded(
+        words, [1], T, 27.0, rng)[:, 0])[1]) for _ in range(5)]) for words in moved)
+    assert 10 < near and abs(near / far - 1) < 0.3, "3 of 70 channels in both"
 
 
 @pytest.mark.parametrize("kind", ["chip", "software"])
 def test_the_keyword_task_and_its_control(recordings, kind):
-    call = {"name": "shd", "folder": str(recordings), "kind": kind, "epochs": 8,
-            "spread": 3.0, "seed": 1, "repeat": 0, "hidden": 24, "batch": 5}
+    call = {"folder": str(recordings), "kind": kind, "epochs": 8, "spread": 3.0,
+            "seed": 1, "repeat": 0, "hidden": 24, "batch": 5, "classes": 2}
     trained = chip_words.keywords(recurrence="trained", **call)
     assert trained["curves"][-1, 0] < 0.8 * trained["curves"][0, 0]
-    assert trained["accuracy"][:2].min() >= 0.9 and np.isnan(trained["accuracy"][2])
-    assert trained["size"].tolist() == [40, 20, 0]
+    assert trained["accuracy"].min() >= 0.9
+    assert trained["size"].tolist() == [40, 10, 10]
+    right = trained["predicted"] == trained["labels"]
+    assert right[trained["speakers"] == 4].mean() == trained["accuracy"][2]
+    assert trained["condition"] == f"{kind}, trained, augmented"
     assert trained["weights recurrent"].shape == (24, 24)
     assert trained["weights readout"].shape == (2, 24)
     assert trained["spikes"].any() and trained["input"].any() and trained["out"].any()
     call["epochs"] = 1
-    fixed = chip_words.keywords(recurrence="fixed", before=[trained], **call)
+    fixed = chip_words.keywords(recurrence="fixed", before=trained, **call)
     first, other = (r["weights recurrent"] for r in (trained, fixed))
     assert not np.array_equal(first, other)
     assert np.array_equal(np.sort(first.ravel()), np.sort(other.ravel()))
@@ -353,15 +364,16 @@ def test_the_keyword_task_and_its_control(recordings, kind):
 
 @pytest.mark.parametrize("recurrence", ["trained", "fixed"])
 def test_a_chain_of_jobs_trains_the_keyword_task(recordings, recurrence):
-    call = {"name": "shd", "folder": str(recordings), "kind": "software", "epochs": 3,
-            "spread": 0.0, "seed": 1, "repeat": 0, "hidden": 24, "batch": 100,
+    call = {"folder": str(recordings), "kind": "software", "epochs": 3, "spread": 0.0,
+            "seed": 1, "repeat": 0, "hidden": 24, "batch": 100, "classes": 2,
             "recurrence": recurrence}
-    start = [chip_words.keywords(**{**call, "recurrence": "trained", "epochs": 1})]
-    start = start if recurrence == "fixed" else []
+    start = None
+    if recurrence == "fixed":
+        start = chip_words.keywords(**{**call, "recurrence": "trained", "epochs": 1})
     whole, part = chip_words.keywords(before=start, **call), None
     for first, count in ((0, 1), (1, 2)):
         part = chip_words.keywords(first=first, count=count,
-                                   before=[part] if first else start, **call)
+                                   before=part if first else start, **call)
         assert ("accuracy" in part) == (first > 0)
     np.testing.assert_allclose(part["curves"], whole["curves"], rtol=1e-4)
     np.testing.assert_allclose(part["weights recurrent"], whole["weights recurrent"],
@@ -371,32 +383,34 @@ def test_a_chain_of_jobs_trains_the_keyword_task(recordings, recurrence):
 
 def test_the_figure_of_words_reads_files(recordings, monkeypatch):
     """Run --full on small files, with chains of jobs and small networks."""
-    monkeypatch.setitem(fig_chip_words.SIZES, "files", (2, 3))
+    monkeypatch.setitem(fig_chip_words.SIZES, "full", (2, 3, 2))
     monkeypatch.setattr(fig_chip_words, "PART", 2)
     jobs, results = fig_chip_words.jobs("full", 1, str(recordings)), []
-    assert len(jobs) == 2 * 3 * 2
+    assert len(jobs) == 2 * 5 * 2
     for function, kwargs, *before in jobs:
-        earlier = [results[i] for i in before]
-        assert len(earlier) == (kwargs["first"] > 0 or kwargs["recurrence"] == "fixed")
+        earlier = results[before[0]] if before else None
+        assert len(before) == (kwargs["first"] > 0 or kwargs["recurrence"] == "fixed")
         if earlier and not kwargs["first"]:
-            assert earlier[0]["condition"] == f"{kwargs['kind']}, trained"
+            assert earlier["condition"] == "chip, trained"
         results.append(normalised(
             function(**{**kwargs, "hidden": 12, "batch": 10}, before=earlier), "word"))
     data = {key: np.asarray(value)
             for key, value in fig_chip_words.gather(results).items()}
-    assert data["shd chip, fixed, loss"].shape == (2, 3)
-    assert data["shd chip, fixed"].shape == (2, 3)
+    assert data["chip, fixed"].shape == (2, 3)
+    assert data["chip, fixed, speakers"].shape == (2, 2)
+    np.testing.assert_allclose(data["confusions"].sum(axis=1), 1)
+    text = "SHD regenerated, 2 classes, 2 runs: test accuracy, "
     claims = {claim.text: claim for claim in fig_chip_words.claims(data)}
-    assert claims["SHD: test accuracy, chip, recurrent weights trained"].paper == 0.762
+    assert claims[f"{text}chip, trained"].paper == 0.762
     assert sum(claim.ok is not None for claim in claims.values()) == 2
     fig_chip_words.plot(data, Figure())
 
 
 def test_words_of_the_first_classes_only(recordings):
-    call = {"name": "shd", "folder": str(recordings), "kind": "software", "epochs": 1,
-            "spread": 0.0, "seed": 1, "repeat": 0, "hidden": 8, "recurrence": "trained"}
+    call = {"folder": str(recordings), "kind": "software", "epochs": 1, "spread": 0.0,
+            "seed": 1, "repeat": 0, "hidden": 8, "recurrence": "trained"}
     found = chip_words.keywords(classes=1, **call)
-    assert found["size"].tolist() == [20, 10, 0] and found["accuracy"][0] == 1
+    assert found["size"].tolist() == [20, 5, 5] and found["accuracy"][0] == 1
     assert found["weights readout"].shape == (1, 8)
 
 
@@ -414,13 +428,13 @@ def test_the_sizes_of_the_paper_fit_the_chip():
 
 
 def test_incomplete_data_and_wrong_options_are_refused(tmp_path):
-    call = {"name": "a", "folder": str(tmp_path), "kind": "chip", "epochs": 1,
-            "spread": 0.0, "seed": 1, "repeat": 0}
-    with h5py.File(tmp_path / "a_train.h5", "w") as file:
-        file["labels"] = np.zeros(2, int)
-    with pytest.raises(ValueError, match="a_train.h5, spikes is missing"):
+    call = {"folder": str(tmp_path), "kind": "chip", "epochs": 1, "spread": 0.0,
+            "seed": 1, "repeat": 0}
+    with h5py.File(tmp_path / "shd_train.h5", "w") as file:
+        file["labels"], file["extra/keys"] = np.zeros(2, int), ["a"]
+    with pytest.raises(ValueError, match="shd_train.h5, spikes is missing"):
         chip_words.keywords(recurrence="trained", **call)
     with pytest.raises(ValueError, match="recurrence is 'frozen'"):
         chip_words.keywords(recurrence="frozen", **call)
-    with pytest.raises(ValueError, match="before is None: must end with the result"):
+    with pytest.raises(ValueError, match="before is None: must be the result"):
         chip_words.keywords(recurrence="fixed", **call)

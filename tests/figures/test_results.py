@@ -10,8 +10,8 @@ from figures.run import gallery, make, published, results, settings
 
 ROOT = toy_project.ROOT
 STORED = results.documents(ROOT)
-SMALL = ("chip_calibration", "chip_timing", "chip_words", "feedback", "regularisation",
-         "si_transfer", "spoken_classifiers", "spoken_data", "spoken_loss")
+SMALL = ("chip_calibration", "chip_timing", "feedback", "regularisation", "si_transfer",
+         "sound", "spoken_classifiers", "spoken_data")
 HINT = "`python run_all.py --table` writes it anew"
 
 
@@ -39,7 +39,7 @@ def test_readme_shows_the_headlines():
 def test_every_claim_is_in_the_results():
     rows = [line for line in results.text(ROOT).splitlines() if line.startswith("| ")]
     rows = [line for line in rows if not line.startswith("| claim |")]
-    assert len(rows) == len(list(claims())) > 300
+    assert len(rows) == len(list(claims())) > 200
     for ok, word in results.VERDICTS.items():
         assert sum(f"| {word} |" in line for line in rows) == sum(
             claim["ok"] is ok for _, claim, _ in claims())
@@ -80,7 +80,8 @@ def test_the_published_size_and_data_are_claimed_where_they_hold():
         text = f"{name}: {claim['text']}: {entry.data}"
         assert not (entry.same and name in SMALL), text
         assert not (entry.same and re.search(
-            "in place of|emulated|drawn anew|embedded|FSDD|ours|not the authors'",
+            "in place of|emulated|drawn anew|embedded|converted again|ours|not the "
+            "authors'",
             entry.data)), text
         assert not (entry.same and STORED[name]["data"] == "embedded"), text
     assert sum(entry.same for *_, entry in claims()) >= 15
