@@ -66,10 +66,9 @@ from scipy import fft
 __all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
            "firing_probability", "transmitter", "velocity"]
 
-TOGETHER = 1 << 20      # limits (steps times channels) that are transformed together
-BUFFER = 1 << 26        # limits (steps times channels), so that v takes 512 MB
+TOGETHER = 1 << 19      # limits (steps times channels) that are computed at once
+BUFFER = 5 << 23        # limits (steps times channels), so that v takes 320 MB
 CHUNK = 256             # number of steps whose input is computed at once
-GROUP = 16              # number of channels whose hazard is computed at once
 POSITIVE = "() in (0, 1e12]"
 COUNT = "() int in [1, 1e12]"
 
@@ -121,7 +120,7 @@ def velocity(x, rate, response, channels, *, out=None):
         raise ValueError("x has 1 sample: must have 2 or more")
     out = _buffer(out, (n, last - first))
     X = fft.fft(x)[:n]
-    frequencies, half = np.linspace(1.0, rate / 2, n), np.arange(n // 2 + 1)  # (1)
+    frequencies = np.linspace(1.0, rate / 2, n)                            # (1)
     width = 1 + TOGETHER // n
     for i in range(first, last, width):
         j = min(i + width, last)
@@ -130,8 +129,10 @@ def velocity(x, rate, response, channels, *, out=None):
             raise ValueError(f"response gives shape {V.shape}: must be {(n, j - i)}")
         S = V * X[:, None]
         # The Hermitian part of the spectrum is the spectrum of the real part.
-        S = (S[:n // 2 + 1] + S[-half].conj()) / 2
-        out[:, i - first:j - first] = fft.irfft(S, n, axis=0)              # (2)
+        half = S[:n // 2 + 1] / 2
+        half[0] += half[0].conj()
+        half[1:] += S[:-len(half):-1].conj() / 2
+        out[:, i - first:j - first] = fft.irfft(half, n, axis=0)              # (2)
     return out
 
 
@@ -241,19 +242,23 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
                                     f"refractory {POSITIVE}", dt, count, refractory)
     T, C = P.shape
     out, steps = np.empty((T, C), np.uint8), _steps(refractory, dt)
-    for channel, own in enumerate(_streams(rng, C)):
-        if channel % GROUP == 0:
-            some = P[:, channel:channel + GROUP].astype(np.float64)
-            some = np.cumsum(-np.log1p(-some), axis=0).T.copy()
-        hazard = some[channel % GROUP]
-        points = own.uniform(0, hazard[-1], own.poisson(count * hazard[-1]))
-        points.sort()
-        at = np.minimum(np.searchsorted(hazard, points, side="right"), T - 1)
-        # The fibres are concatenated on one time axis, separated by refractory times.
-        at += own.integers(0, count, at.size) * (T + steps)
-        at.sort()
-        at = _ready(at, steps) % (T + steps)
-        out[:, channel] = np.bincount(at, minlength=T)
+    streams = _streams(rng, C)
+    width = 1 + TOGETHER // T
+    for first in range(0, C, width):
+        some = np.negative(P[:, first:first + width], dtype=np.float64)
+        np.negative(np.log1p(some, out=some), out=some)
+        hazards = np.cumsum(some, axis=0, out=some).T.copy()
+        fired = np.empty(hazards.shape, np.uint8)
+        for k, (hazard, own) in enumerate(zip(hazards, streams[first:], strict=False)):
+            points = own.uniform(0, hazard[-1], own.poisson(count * hazard[-1]))
+            points.sort()
+            at = np.minimum(np.searchsorted(hazard, points, side="right"), T - 1)
+            # The fibres are joined to one time axis, separated by refractory times.
+            at += own.integers(0, count, at.size) * (T + steps)
+            at.sort()
+            at = _ready(at, steps) % (T + steps)
+            fired[k] = np.bincount(at, minlength=T)
+        out[:, first:first + width] = fired.T
     return out
 
 
@@ -345,7 +350,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         As for `velocity`, `fibres` and `transmitter`; `x` must not be silent.
     channels : int
     block : int, optional
-        Number of channels processed together.  By default, v takes 512 MB.
+        Number of channels processed together.  By default, v takes 320 MB.
         The result does not depend on `block`.
     padded : bool
         Append silence, so that the Fourier transform is fast.  The frequencies
@@ -369,13 +374,16 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         raise ValueError("x is silent: must have samples other than 0")
     steps = x.size // 2 + 1
     x = _padded(x) if _one_of("padded", padded, bool) else x
-    block = BUFFER // steps + 1 if block is None else block
+    block = min(BUFFER // steps + 1 if block is None else block, channels)
+    n = x.size // 2 + 1
+    v = np.empty(n * block)
     streams, dt, found = _streams(rng, channels), 2 / rate, []
     for first in range(0, channels, block):
         some = slice(first, min(first + block, channels))
-        v = velocity(x, rate, response, some)[:steps]
-        n = fibres(firing_probability(v, dt, cell=cell, out=v), dt, streams[some])
-        at, units = bushy(n, dt)
+        own = v[:n * (some.stop - first)].reshape(n, -1)        # contiguous
+        own = velocity(x, rate, response, some, out=own)[:steps]
+        P = firing_probability(own, dt, cell=cell, out=own)
+        at, units = bushy(fibres(P, dt, streams[some]), dt)
         found.append((at, units + first))
     at, units = (np.concatenate(part) for part in zip(*found, strict=True))
     order = np.lexsort((units, at))
