@@ -71,6 +71,32 @@ def test_published_velocity_and_probability(golden, response):
     assert np.abs(old / v - 1).max() > 0.01
 
 
+def test_published_spikes_one_by_one():
+    """The draws of the authors' reference (NumPy's old seed 123) give its spikes."""
+    paths = [os.path.join(os.environ.get("REFSNN_DATA", "nowhere"), "results", name)
+             for name in ("lauscher_reference.npz", "lauscher_spoken_digit.flac")]
+    for path in paths:
+        if not os.path.isfile(path):
+            pytest.skip(f"{path} is missing: REFSNN_DATA names the folder of results")
+    pytest.importorskip("soundfile", reason="soundfile is missing")
+    times, units = np.load(paths[0])["arr_0"]
+    x = audio.prepare(audio.read(paths[1])[0], 48000)
+    response = basilar.response(basilar.table(basilar.places(70), "2020"))
+    P = cochlea.firing_probability(cochlea.velocity(x, 48000, response, 70), DT)
+    rng, n = np.random.RandomState(123), np.zeros(P.shape, np.uint8)
+    for channel in range(70):
+        fires = rng.uniform(size=(len(P), 40)) < P[:, [channel]]
+        last = np.full(40, -100)                # of each fibre; 24 steps are 1 ms
+        for t in np.flatnonzero(fires.any(axis=1)):
+            fibres = fires[t] & (t - last >= 24)
+            last[fibres], n[t, channel] = t, fibres.sum()
+    steps, channels = cochlea.bushy(n, DT)
+    found = sorted(zip(steps.tolist(), channels.tolist(), strict=True))
+    wanted = sorted(zip(np.rint(times / DT).astype(int).tolist(),
+                        units.astype(int).tolist(), strict=True))
+    assert len(found) == 618 and found == wanted
+
+
 def test_published_spikes_in_distribution(golden):
     # Means of 60 runs of lauscher 1.0.1 on the golden probabilities, and their
     # standard errors: input spikes of 40 fibres, spikes of the bushy cell.

@@ -136,7 +136,8 @@ def _word(data, axes):
                      "other readouts" if k == (label + 1) % len(out.T) else None)
     axes[0].set_title("A test word on the chip, after training")
     axes[2].set(ylabel="sum of readout\n(thresholds)", xlabel="time on the chip (µs)")
-    axes[2].legend(loc="best")
+    axes[2].set_ylim(top=2 * out.max())
+    axes[2].legend(loc="upper left")
 
 
 def _accuracies(data, axis):
@@ -166,9 +167,11 @@ def _accuracies(data, axis):
 def _confusions(data, axis):
     image = axis.imshow(data["confusions"], vmin=0, vmax=1)
     axis.grid(False)
-    axis.set(title="Confusions on the chip", xlabel="predicted class", ylabel="class")
-    for one in (axis.xaxis, axis.yaxis):
-        one.get_major_locator().set_params(integer=True)
+    axis.set(title="Confusions on the chip", xlabel="predicted word",
+             ylabel="spoken word")
+    words = spoken_words.WORDS[:int(data["classes"])]
+    axis.set_xticks(range(len(words)), words, rotation=90, fontsize=8)
+    axis.set_yticks(range(len(words)), words, fontsize=8)
     axis.figure.colorbar(image, ax=axis, label="share of the words of the class")
 
 

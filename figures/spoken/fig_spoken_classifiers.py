@@ -15,8 +15,9 @@ Heidelberg Digits (SHD) [CSSZ20].
 By default, the words are 1,400 Heidelberg Digits with 70 channels.  Spiking networks
 have time steps of 20 ms.  The test accuracy of the recurrent network is at least 0.04
 above the test accuracy of the feed-forward network with one layer.  Averaged over all
-classifiers, the accuracy on known speakers is at least 0.05 above the accuracy on
-held-out speakers.  Both bounds were fixed after a trial run on other recordings.
+classifiers, the accuracy on known speakers is at least 0.02 above the accuracy on
+held-out speakers.  Both bounds were fixed after a trial run on other recordings, in
+which the differences were 0.08 and 0.09.
 
 With --full, the words are SHD, or all Heidelberg Digits converted again ("SHD
 regenerated"), with 700 channels.  Spiking networks have time steps of 4 ms and are
@@ -90,7 +91,7 @@ def claims(data):
     if small:
         found.append(at_least(
             f"{text}: accuracy on known minus held-out speakers, mean of "
-            f"{len(lost)} classifiers", np.mean(list(lost.values())), 0.05))
+            f"{len(lost)} classifiers", np.mean(list(lost.values())), 0.02))
     else:
         found += [
             at_least(f"{several}: test accuracy, recurrent spiking network",
@@ -126,9 +127,10 @@ def plot(data, fig):
         axis.plot(values.mean(axis=0)[[0, -1]], [row, row], color="#D0D0D0", lw=1,
                   zorder=1)
         for i, (text, (colour, mark)) in enumerate(spoken_words.LOOKS.items()):
-            axis.plot(values[:, i], [row] * len(values), mark, color=colour, ms=4,
+            at = row + 0.13 * (i - 1)                   # markers do not hide each other
+            axis.plot(values[:, i], [at] * len(values), mark, color=colour, ms=4,
                       alpha=0.5, mew=0)
-            axis.plot(values[:, i].mean(), row, mark, color=colour, ms=9, mec="white",
+            axis.plot(values[:, i].mean(), at, mark, color=colour, ms=9, mec="white",
                       label=text if not row else None, zorder=4 - i)
         if condition in paper:
             axis.plot(paper[condition], row, "D", color=colours.BLACK, ms=6, zorder=6,

@@ -23,6 +23,8 @@ FILES = ("shd_train.h5", "shd_test.h5")
 SETS = ("training words", "held-out recordings of known speakers", "held-out speakers")
 LOOKS = dict(zip(SETS, ((colours.GREY, "s"), (colours.ORANGE, "o"),
                         (colours.VERMILION, "^")), strict=True))
+WORDS = ("zero one two three four five six seven eight nine null eins zwei drei vier "
+         "fünf sechs sieben acht neun").split()         # of the classes 0, 1, ...
 HELD_OUT = (4, 5)           # speakers of test words only
 # Speakers of training words, and of words that replace the test words in order to
 # choose hyperparameters.

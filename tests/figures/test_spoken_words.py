@@ -75,6 +75,8 @@ def test_embedded_words_have_the_stated_numbers():
         language, digit = ("english", "german")[label // 10], label % 10
         assert name.startswith(f"lang-{language}_speaker-{speaker:02d}_trial-")
         assert name.endswith(f"_digit-{digit}")
+    with np.load(spoken_words.FOLDER / "hd_words.npz") as file:
+        assert file["words"].tolist() == spoken_words.WORDS
     for t, u in zip(words.times, words.units, strict=True):
         steps = np.floor(t.astype(float) * 1000).astype(int)
         assert steps.min() >= 0 and (np.diff(steps) >= 0).all() and u.max() < 70
