@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | __init__.py | SPDX-License-Identifier: MIT | needs: python
-"""Reference learning algorithms for spiking networks, in plain NumPy.
+"""Implement reference learning algorithms for spiking networks in NumPy.
 
 Models return recordings (arrays), and learning rules take recordings as
-arguments.  No module of the core imports another one, so each can be copied
-alone.  Every public function raises a ValueError that names the argument,
-its value and what it must be; docstrings do not repeat this.  Results have
-the dtype of the weights, or of the data where there are no weights, float32
-or float64.  Inputs are never modified.
+arguments.  No module of the core imports another module, so each module
+can be copied alone.  Every public function raises a ValueError for an
+invalid argument.  The message states the name, the value and the
+requirement.  Docstrings do not mention these errors.  Results have the
+dtype of the weights, float32 or float64.  Results of functions without
+weights have the dtype of the data.  Inputs are never modified.
 
 models
     lif                 LIF layers and leaky readouts
@@ -56,11 +57,12 @@ proof tools
     checks              gradient checks by finite differences
     conventions         LIF conventions of other tools and their gradients
 
-`refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike` and `si`,
-which compute the same numbers.  `refsnn.oracle` holds the golden vectors.
+`refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike` and `si`.
+These versions compute the same numbers.  `refsnn.oracle` holds the golden
+vectors.
 
-Departures and errata.  Each module lists its own.  The most important ones,
-with the tests that prove them:
+Departures and errata.  Each module lists its departures and errata.  This
+list names the most important ones and the tests that prove them:
 
 - The membrane is reset one step after the spike, by subtraction or to zero
   (`reset`).  The argument `through_reset` states whether the gradient

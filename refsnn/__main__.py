@@ -9,19 +9,21 @@
   python -m refsnn vendor MODULE DESTINATION
 
 If the input is invalid, a command prints one line to standard error and
-returns status 2.  Only complete files appear, and none is overwritten.
-Commands other than `convert` need NumPy alone.
+returns status 2.  Output files appear only when they are complete, and
+existing files are never overwritten.  Commands other than `convert` need
+NumPy alone.
 
 `convert` reads WAV or FLAC recordings, converts them with `audio`,
 `basilar` and `cochlea`, and writes an HDF5 file in the format of `events`.
-By default, the settings are those of the published data sets: fades of
-0.03 s, and a first spike at t = 0.  `--like lauscher-1.0.1` follows the
-published software: each fade lasts half the recording, and no spike is
-moved.  The spikes of a recording depend on its samples, the seed and the
-options, but not on the file name or on other recordings.
+By default, the settings are those of the published data sets: each fade
+lasts 0.03 s, and the first spike is moved to t = 0.  `--like
+lauscher-1.0.1` follows the published software: each fade lasts half the
+recording, and no spike is moved.  The spikes of a recording depend on its
+samples, the seed and the options, but not on the file name or on other
+recordings.
 
-A single recording has its file name without suffix as label.  For several
-recordings, the option `--label` gives
+The label of a single recording is its file name without suffix.  For
+several recordings, the option `--label` gives
 
   folder       the name of the folder of each recording,
   PATTERN      a regular expression that is searched in each file name
@@ -29,32 +31,34 @@ recordings, the option `--label` gives
   FILE.csv     a file with the columns file and label.
 
 The list `extra/keys` holds the sorted labels of all recordings.  The first
-group of `--speaker PATTERN` is the number of the speaker; the default is
-0.  With `--test LIST TEST.h5`, the recordings that LIST names, one a line,
-are written to TEST.h5, and all others to FILE.h5.  In a LIST or CSV file,
-recordings are named by their file name, with or without suffix and with
-or without folders.  For example,
+group of the regular expression `--speaker PATTERN` is the number of the
+speaker.  Without this option, the number is 0.  With `--test LIST
+TEST.h5`, the recordings named in the file LIST, one per line, are written
+to TEST.h5.  All other recordings are written to FILE.h5.  In a LIST or CSV
+file, recordings are named by their file name, with or without suffix and
+with or without folders.  For example,
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
       --test test_filenames.txt shd_test.h5 --jobs 2
 
-writes a data set with labels such as english-0.  The number of processes
-`--jobs` does not change the result.  Finished recordings are kept in the
-folder FILE.h5.parts, and the same command continues after a kill.  The
-folder is removed at the end, unless recordings were bad.  Bad recordings
-of a batch are left out and listed at the end, and the exit status is 1.  A
-single bad recording is refused.
+writes a data set with labels such as english-0.  The option `--jobs` sets
+the number of processes, which does not affect the result.  Converted
+recordings are kept in the work folder FILE.h5.parts.  If the command is
+interrupted, the same command continues the conversion.  The work folder is
+removed at the end, unless some recordings are bad.  If some of several
+recordings are bad, the bad recordings are omitted and listed at the end,
+and the exit status is 1.  A single bad recording is refused.
 
 `vectors` writes the golden test vectors of `oracle` as JSON and npz files.
 `check` compares results with these golden vectors.  The exit status of
 `check` is 1 if a result is wrong, or if it is vacuous (for example zero
 everywhere).
 
-`probes` writes inputs that tell the conventions of LIF layers apart.
+`probes` writes inputs that distinguish the conventions of LIF layers.
 `identify` names the convention that a recording follows.  The exit status
-of `identify` is 1 if no convention fits, or if there is no spike.  A
-recording is an npz file with
+of `identify` is 1 if no convention fits, or if the recording has no spike.
+A recording is an npz file with
 
   x (T, B, m), W (n, m)     input and weights; perhaps V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype

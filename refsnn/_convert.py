@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | _convert.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
-"""Convert recordings to spike files: the command `python -m refsnn convert`.
+"""Implement the command `convert`, which converts recordings to spike files.
 
 `help("refsnn.__main__")` describes the command.  Each recording is read
-twice.  The first reading finds bad recordings, and computes a digest of
-the samples and the options.  After the second reading, the recording is
-converted, and its spikes are written to the file DIGEST.npz in the work
-folder OUTPUT.parts.  Existing files in the work folder are not computed
-again.  Finally, all files in the work folder are joined to the output.
+twice.  The first pass finds bad recordings and computes a digest of the
+samples and the options.  In the second pass, the recording is converted,
+and its spikes are written to the file DIGEST.npz in the work folder
+OUTPUT.parts.  Recordings with an existing file in the work folder are not
+converted again.  Finally, all files in the work folder are joined to the
+output.
 """
 
 import concurrent.futures
@@ -115,7 +116,7 @@ def run(options):
 
 
 def _join(folder, splits, outputs, keys, channels):
-    """Write lists of (part, label, speaker) to the outputs: all, or none."""
+    """Write lists of (part, label, speaker) to all output files or to none."""
     wholes = [os.path.join(folder, f"{i}.h5") for i in range(len(outputs))]
     for output, split in zip(outputs, splits, strict=True):
         if not split:
@@ -135,7 +136,7 @@ def _join(folder, splits, outputs, keys, channels):
 
 
 def _settings(options):
-    """Check the options that do not depend on recordings."""
+    """Return the checked options that do not depend on recordings."""
     o, (ramp, aligned, padded) = options, STYLES[options.like]
     for name, value, ok, must in (
             ("channels", o.channels, 1 <= o.channels <= 10000, "from 1 to 10000"),
@@ -205,7 +206,7 @@ def _matches(names, pattern, option):
 
 
 def _speakers(paths, pattern):
-    """Return the speaker of each recording, from the group of a pattern."""
+    """Return the speaker numbers that a pattern finds in the file names."""
     if pattern is None:
         return [0] * len(paths)
     found = [match[1] for match in
@@ -218,7 +219,7 @@ def _speakers(paths, pattern):
 
 
 def _listed(paths, file):
-    """Return the labels from the columns file and label of a CSV file."""
+    """Return the label of each recording, read from a CSV file."""
     rows = csv.DictReader(io.StringIO(_text(file), newline=""))
     try:
         if not {"file", "label"} <= set(rows.fieldnames or ()):
@@ -244,7 +245,7 @@ def _listed(paths, file):
 
 
 def _tested(paths, file):
-    """Return the numbers of the recordings that a list of test files names."""
+    """Return the indices of the recordings named in a list of test files."""
     names = list(map(str.strip, _text(file).splitlines()))
     tested = set()
     for line, (name, some) in enumerate(zip(names, _named(paths, names), strict=True)):
@@ -260,9 +261,10 @@ def _tested(paths, file):
 
 
 def _named(paths, names):
-    """Return the numbers of the recordings whose path ends with each name.
+    """Return the indices of the matching recordings for each name.
 
-    Names are file names with or without suffix, perhaps with folders.
+    A recording matches if its path, with or without suffix, ends with the
+    name.
     """
     names = [os.path.normpath(name).replace(os.sep, "/") if name else ""
              for name in names]
@@ -304,14 +306,14 @@ def _stream(x, seed):
 
 
 def _digest(x, settings):
-    """Return a digest of the samples and of the options that `x` does not show."""
+    """Return a digest of the samples `x`, the version and the conversion options."""
     digest = hashlib.sha256(x.astype("<f8").tobytes())
     digest.update(f"{refsnn.__version__} {settings[:6]}".encode())
     return digest.hexdigest()
 
 
 def _convert_all(todo, folder, settings, jobs):
-    """Convert recordings {part: recording}, and return errors {part: message}."""
+    """Convert a dict {part: recording}, and return a dict {part: error message}."""
     if not todo:
         return {}
     os.makedirs(folder, exist_ok=True)
@@ -332,7 +334,7 @@ def _convert_all(todo, folder, settings, jobs):
 
 
 def _groups(todo, channels, most):
-    """Return lists of at most `most` recordings that are converted together."""
+    """Group recordings for joint conversion, with at most `most` in each group."""
     groups = []
     for one in sorted(todo, key=lambda one: -one.seconds):
         size = (len(groups[-1]) + 1 if groups else 1) * channels * RATE / 2
@@ -345,7 +347,7 @@ def _groups(todo, channels, most):
 
 
 def _convert(group, table, settings):
-    """Convert recordings, and write their parts.  Return a message for bad ones."""
+    """Convert recordings, and write their parts.  Return error messages or None."""
     found, sounds = [None] * len(group), {}
     for i, one in enumerate(group):
         try:
@@ -410,7 +412,7 @@ def _results(work, groups, jobs):
 
 
 def _start_worker():
-    """Leave Ctrl-C to the main process, and end when the main process ends."""
+    """Ignore Ctrl-C, and exit when the main process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
@@ -422,7 +424,7 @@ def _start_worker():
 
 
 def _progress(results, total, done):
-    """Yield the results; show the seconds of sound and the time left on stderr."""
+    """Yield the results, and print the progress and the remaining time to stderr."""
     try:
         import tqdm
     except ImportError:

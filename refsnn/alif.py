@@ -29,8 +29,8 @@ eps_ij.  e-prop propagates these derivatives forward in time:
     e_ij[t] = psi_i[t] (u_j[t] - adaptation eps_ij[t])   (8)  [BSS20]
     dL/dtheta_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
 
-Derivation.  Let h = [I, U, A] and a = adaptation.  In (10), psi is taken
-    at step t - 1.  The linearised layer is
+Derivation.  Let h = [I, U, A] and a = adaptation.  In eq. (10), psi is
+    evaluated at step t - 1.  The linearised layer is
 
     J[t] = [[alpha, V psi,                 -V psi a            ],
             [gain,  beta - threshold psi,   threshold psi a    ],
@@ -96,7 +96,10 @@ STATES = "recording.syn (T, B, n), recording.mem (T, B, n), recording.adapted (T
 
 
 class Recording(NamedTuple):
-    """Hold I, U, A, S and the refractory mask, each of shape (T, B, n)."""
+    """Hold recorded currents I, potentials U, adaptations A, spikes S and masks.
+
+    Each array has the shape (T, B, n).  The mask marks refractory neurons.
+    """
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -105,9 +108,10 @@ class Recording(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold I, U, A and the spikes of the last `refractory` steps.
+    """Hold the current I, potential U, adaptation A and last spikes of a layer.
 
-    If `spikes` is None, the neurons did not spike in these steps.
+    `spikes` covers the last `refractory` steps.  If `spikes` is None, the
+    neurons did not spike in these steps.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -116,7 +120,7 @@ class State(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold the derivatives i_j, u_j and eps_ij of eqs. (6) and (7)."""
+    """Hold the e-prop traces i_j, u_j and eps_ij of eqs. (6) and (7)."""
     syn: np.ndarray             # (B, c)
     mem: np.ndarray             # (B, c)
     adapted: np.ndarray         # (B, n, c)
@@ -232,7 +236,7 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
 
 def _scan(drive, V, state, constants, k, spike=None, mask=None, resets=None, sent=None):
-    """Iterate eqs. (1)-(5) over the products `drive` of input and weights."""
+    """Iterate eqs. (1)-(5), given the products `drive` of input and weights."""
     (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
     syn, mem, adapted, spikes = (
         np.zeros((rows, B, n), drive.dtype)
@@ -478,8 +482,8 @@ def _parts(recording):
 
 
 def _checked_state(name, state, shape, dtype, k=None):
-    """Check a state of this dtype, with the spikes of `k` or, if `k` is
-    None, any number of steps; return its fields."""
+    """Check the shape and dtype of a state, and return its fields.  The spikes
+    must cover `k` steps, or any number of steps if `k` is None."""
     if not isinstance(state, tuple) or len(state) != 4:
         raise ValueError(f"{name} is a {type(state).__name__}: must be a State")
     for field, a in zip(State._fields, state, strict=True):

@@ -5,9 +5,9 @@ SciPy reads WAV files of 8-, 16-, 24- or 32-bit integers or of floats.  The
 optional package soundfile reads FLAC files.  A ValueError is raised if a
 file is truncated, too long, clipped or not mono, or if it has NaN or
 infinite samples.  On request, clipped sounds are accepted, and several
-channels are averaged.  Sizes in the header are checked before memory is
-allocated.  The stored numbers s are converted to samples a.  The samples
-are resampled to y, and y is normalised to x:
+channels are averaged.  Sizes declared in the file header are checked
+before memory is allocated.  The stored numbers s are converted to samples
+a.  The samples a are resampled to y, and y is normalised to the signal x:
 
     a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
     y = a resampled to `to` samples per second, band-limited      (2)

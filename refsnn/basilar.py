@@ -93,7 +93,7 @@ class Table(NamedTuple):
 
 
 def places(channels=700):
-    """Return the places of equidistant channels, from base to apex.
+    """Return equidistant positions on the membrane, from the base to the apex.
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]
@@ -178,7 +178,7 @@ def transfer(frequencies, places, membrane="2021"):
 
 
 def table(places, membrane="2021", *, top=24000.0, points=1500):
-    """Tabulate the transfer function for `interpolate`, eq. (8).
+    """Tabulate the transfer function at the frequencies of eq. (8).
 
     >>> table(places(4), points=200).values.shape
     (200, 4)
@@ -233,7 +233,7 @@ def interpolate(table, frequencies, channels=None):
 
 
 def response(table):
-    """Return a function (frequencies, channels=None) that is `interpolate`.
+    """Return a function (frequencies, channels=None) that interpolates a table.
 
     >>> V = response(table(places(5)))
     >>> V(np.array([440.0]), slice(3, 5)).shape
@@ -272,7 +272,7 @@ def response(table):
 
 
 def _grid(frequencies, places, membrane):
-    """Return the angular frequencies, the places and the membrane constants."""
+    """Return the checked angular frequencies, positions and membrane constants."""
     f, c = _arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                    frequencies, places, dtype=np.float64)
     if not isinstance(_one_of("membrane", membrane, *MEMBRANES, Membrane), Membrane):

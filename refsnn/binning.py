@@ -11,9 +11,9 @@ units, and T time steps of duration dt between t0 and t1:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-partial    If eq. (1) gives no integer, a short step that ends at t1 is
-           left.  "keep" keeps this step, "drop" omits this step, and
-           "refuse" raises an error.
+partial    If eq. (1) gives no integer, a shorter step remains before t1.
+           "keep" keeps this step, "drop" omits this step, and "refuse"
+           raises an error.
 outside    If events are before the first or after the last step, "refuse"
            raises an error, "drop" omits these events, and "clip" moves
            these events to the first or the last step.
@@ -29,13 +29,13 @@ Exact.  Eqs. (3) and (4) hold for edges and times in float64.  Float16
     rounds the time 0.1 to 0.09998, which lies below an edge at 0.1.
 Cost.   The time is O(E log(E T)); dense results take O(T B n) memory.
 Departures.  T in eq. (1) is rounded if its relative distance to an integer
-    is at most 1e-9: in floating point, 1.4 / 0.014 is not exactly 100.
+    is at most 1e-9.  In floating point, 1.4 / 0.014 is not exactly 100.
 Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
     `numpy.digitize`.  Step 0 is then always empty, and an event at t1 is
     out of range.  The tutorial uses decay factors for steps of 1 ms, but
-    its steps last 14 ms.  The time constants are therefore 14 times as
-    long.  The tutorial also omits an incomplete last batch without a
-    warning.
+    its steps last 14 ms.  Its time constants are therefore 14 times as
+    long as intended.  The tutorial also omits an incomplete last batch
+    without a warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -94,7 +94,7 @@ def steps(binning):
 
 
 def _edges(binning):
-    """Return the T + 1 times that bound the time steps, eq. (2)."""
+    """Return the T + 1 edges of the time steps, eq. (2)."""
     t0, t1, dt = _window(binning)
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)

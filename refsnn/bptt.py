@@ -18,9 +18,9 @@ is the first state of the next chunk, then
     q[last] = dstate, with dstate = p[first] of the next chunk    (3)
 
 makes the sum of the gradients of all chunks equal to (2).  Truncated BPTT
-has two forms.  Truncation by chunks sets dstate = 0.  Each q[t] then acts
-back to the start of its chunk, over a number of steps that depends on t.
-Rolling truncation propagates each q[t] back over K steps:
+has two forms.  Truncation by chunks sets dstate = 0.  Each q[t] is then
+propagated back to the start of its chunk.  The number of these steps
+depends on t.  Rolling truncation propagates each q[t] back over K steps:
 
     p[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
@@ -104,8 +104,8 @@ def gradient(J, F, q):
 def chunk(J, F, q, dstate):
     """Return the gradient of a chunk and the adjoint of its first state.
 
-    These are eqs. (1)-(3).  The whole trajectory is processed from its last
-    chunk to its first chunk.
+    The function evaluates eqs. (1)-(3).  Process the chunks of a trajectory
+    from the last to the first.
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]

@@ -3,10 +3,10 @@ r"""Calibrate an analog chip from its spikes and membrane samples.
 
 `calibrate` accesses a chip only through a function, run(weights, spikes)
 -> (spikes, samples).  Real chips can therefore be calibrated too.  Each
-image has the same number of input spikes, all at the end of bin 0.  The
-drive d of an image is the sum of the weights of these inputs.  Let y be
-the samples of a neuron, in ADC codes, minus the mean sample without input.
-The parameters of the neuron follow from
+image has the same number of input spikes, which arrive at the end of time
+bin 0.  The drive d of an image is the sum of the weights of these inputs.
+Let y be the membrane samples of a neuron in ADC codes, relative to the
+mean sample without input.  The parameters of the neuron follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
@@ -17,10 +17,10 @@ The parameters of the neuron follow from
     leak = (trace without input - nominal code) / c                   (6)
 
 Here c is the number of codes from leak to threshold, and t0 is the arrival
-time of the input.  p_nominal is p after one bin at the nominal time
-constants, and D is the height of the jump at the reset.  P does not change
-if tau_syn and tau_mem are exchanged.  Only eq. (4) determines tau_mem.
-`corrected` applies corrections to an emulated chip:
+time of the input.  p_nominal is the value of p after one time bin for
+nominal time constants, and D is the height of the jump at the reset.  P
+does not change if tau_syn and tau_mem are exchanged.  Only eq. (4)
+determines tau_mem.  `corrected` applies corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= factors;  potentials += offsets         (7)
 
@@ -29,9 +29,9 @@ Derivation.  Eq. (2) is the response of two low-pass filters in series.
     with and without a reset.  Eq. (4) describes this difference.
 Approximate.  The measured leak includes the offset of the
     analog-to-digital converter (ADC).  Gain errors of the ADC affect all
-    amplitudes.  Membrane noise lowers the measured threshold by about the
-    standard deviation of the noise.  Synaptic mismatch is averaged over
-    `repeats` selections of input rows.
+    measured amplitudes.  Membrane noise lowers the measured threshold by
+    about the standard deviation of the noise.  Synaptic mismatch is
+    averaged over `repeats` selections of input rows.
 Cost.   Each repetition needs about 300 images.  With the default
     `repeats`, a measurement takes 1 to 2 s on the emulated chip.
 Departures.  The calibration tools of the chip in [CB22] can also apply
@@ -137,7 +137,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return P of eq. (1) and d50 of eq. (5), of shapes (T, N) and (N,)."""
+    """Return the response P (T, N) of eq. (1) and the drive d50 (N,) of eq. (5)."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -149,7 +149,7 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem and the mean of y after a spike; NaN if unmeasurable."""
+    """Return tau_mem and the mean of y after a spike, or NaN if unmeasurable."""
     lags, E, count, after, spiking = np.arange(3, 10), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -250,10 +250,10 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
     [-0.1, -0.1]
 
-    If a neuron fires without input, its threshold is raised by 1, and nothing
-    else is corrected.  If a neuron never fires, or fires too late to measure,
-    its leak is corrected, and its threshold is lowered by 0.5.  Calibration
-    should therefore be repeated on the corrected chip.
+    If a neuron fires without input, only its threshold is corrected, by +1.
+    If a neuron never fires, or fires too late to measure, its leak is
+    corrected, and its threshold is lowered by 0.5.  Calibration should
+    therefore be repeated on the corrected chip.
 
     Parameters
     ----------

@@ -13,18 +13,18 @@ spiking network is therefore simulated again with the spike function
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
 where H is the step function, and u0 is the recorded membrane potential.
-At u0, s equals the hard spike exactly, and ds/du is the surrogate
-derivative f'.  If a learning rule neglects a path, `frozen` keeps the
-recorded values in this path.  With a correct gradient, the remainder is
+At u = u0, s equals the hard spike exactly, and ds/du is the surrogate
+derivative f'.  If a learning rule omits a gradient path, `frozen` fixes
+this path at its recorded values.  With a correct gradient,
 
     |f(theta + h d) - f(theta) - h <gradient, d>| = O(h^2)            (4)
 
 Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
-    error eps of f changes D by 4 eps |f| / h.  This noise is added to the
-    tolerance.  The check fails if the noise exceeds 2e-4 of the compared
-    values, so that noise cannot hide an error of 0.1 %.
+    error eps of f changes D by at most 4 eps |f| / h.  This noise is added
+    to the tolerance.  The check fails if this noise exceeds 2e-4 of the
+    larger compared value.  Noise therefore cannot hide an error of 0.1 %.
 Exact.  The complex step Im f(theta + i h d) / h has no cancellation error.
-Cost.   Each direction or gradient entry takes 4 evaluations of f.
+Cost.   For each direction or gradient entry, f is evaluated 4 times.
 Departures.  Tolerances are relative.  Only float64 arrays are accepted.
 """
 
@@ -111,7 +111,7 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
 
 
 def _nearest(margin):
-    """Return the part of an error message that states the distance `margin`."""
+    """Return the error-message text that states the distance to the threshold."""
     return "" if margin is None \
         else f"; nearest threshold at a distance of {float(margin):.3g}"
 
@@ -126,8 +126,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    The check raises an AssertionError at the first entry that differs from the
-    finite difference, or if all entries of an array are 0.
+    The check raises an AssertionError if an entry differs from the finite
+    difference, or if all entries of an array are 0.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss as a function of theta alone, at fixed recorded values.
+    """Return a loss as a function of theta alone, with fixed recorded values.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)
@@ -242,7 +242,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return the order of the Taylor remainder, eq. (4), which should be 2.
+    """Return the order in h of the Taylor remainder, eq. (4); 2 is correct.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -322,7 +322,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return a function of a list of arrays that calls `f` and checks the result."""
+    """Return a function that calls `f` on a list of arrays and checks the value."""
     single = not isinstance(theta, (list, tuple))
     return lambda thetas: float(*_arrays(
         "f(theta) ()", f(thetas[0] if single else list(thetas))))

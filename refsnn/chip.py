@@ -19,7 +19,7 @@ sampled anew at each use.  `size` is the magnitude of an effect:
 Factors of eq. (1) have mean 1 and standard deviation `size`.  The unit of
 potential is the nominal distance from the leak potential to the threshold.
 Threshold and reset are relative to the leak potential of the neuron.
-Offsets of the analog-to-digital converter (ADC) are in codes.
+Offsets of the analog-to-digital converter (ADC) are given in codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
@@ -37,12 +37,12 @@ The membrane potential v, relative to the leak, has the time constant tau:
                  + 70 (1 + adc_gain) (v + leak + noise))             (13)
 
 Here k = noise sqrt(1 - exp(-2h/tau)), and xi is a random variable with
-variance 1, uniform on 2^16 levels.  For h << tau, eq. (12) multiplies the
-part of a steady potential that lies beyond the edge by `slope`.  Codes are
-clipped to 0 .. 255.  Time bin t lasts from t dt to (t+1) dt.  The
-potential is sampled at the start of the bin, and input arrives at the end
-of the bin.  As in `lif`, x[t] enters I[t+1].  A recorded spike of 1 means
-that the neuron spikes at least once in the bin.
+variance 1, uniformly distributed on 2^16 levels.  For h << tau, eq. (12)
+multiplies the excess of a steady potential beyond the edge by `slope`.
+Codes are clipped to 0 .. 255.  Time bin t lasts from t dt to (t+1) dt.
+The potential is sampled at the start of the bin, and input arrives at the
+end of the bin.  As in `lif`, x[t] enters I[t+1].  A recorded spike of 1
+means that the neuron spikes at least once in the bin.
 
 Derivation.  Eq. (9) solves tau dv/dt = -v + tau g I for exponentially
     decaying I.  The factor g is chosen such that a nominal neuron
@@ -141,7 +141,7 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 
 
 class Chip(NamedTuple):
-    """Hold the parameters of one chip, which learning rules must not use.
+    """Hold the parameters of one chip.  Learning rules must not use this object.
 
     N is the number of neurons, and M is the number of inputs.  Along an axis
     of length 2, the excitatory value precedes the inhibitory value.  `drift`
@@ -399,11 +399,11 @@ def _kernel(h, a, b):
 
 
 def _synapses(chip, matrices, scale, c):
-    """Return the currents of one input event, and the currents of one spike."""
+    """Return the synaptic currents caused by one input event and by one spike."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return c times the arrivals of eq. (8), in the shape (2, post, pre)."""
+        """Return the arrivals of eq. (8) times c, as an array (2, post, pre)."""
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
@@ -418,7 +418,7 @@ def _synapses(chip, matrices, scale, c):
 
 def _loop(model, x, closes, effects, rng):
     """Run all integration steps.  Return the sampled membrane potentials, the
-    spikes in each bin, and flat indices of spikes by (step, image, neuron)."""
+    spikes in each bin, and the flat (step, image, neuron) index of each spike."""
     (T, B, _), (N,), n = x.shape, model.beta.shape, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     ends, images, pulses = _arrivals(x, model, effects, rng)
@@ -457,7 +457,8 @@ def _loop(model, x, closes, effects, rng):
 
 def _arrivals(x, model, effects, rng):
     """Return (ends, images, currents) of the input, sorted by integration step.
-    Rows ends[j] to ends[j + 1] - 1 of both other arrays belong to step j."""
+    Rows ends[j] to ends[j + 1] - 1 of `images` and `currents` belong to step
+    j."""
     (T, B, m), K = x.shape, model.K
     t, b, i = np.nonzero(x)
     kept = rng.random(len(t)) >= effects["loss"]
@@ -516,7 +517,7 @@ def _sample(seen, samples, j, v, new):
 
 
 def _onward(model, fired, last, loss, rng):
-    """Return the currents that the spikes of a step cause, or None if no spikes."""
+    """Return the currents caused by the spikes of a step, or None without spikes."""
     if not len(last):
         return None
     fired.ravel()[last[rng.random(len(last)) < loss]] = False

@@ -24,14 +24,15 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
     sum over matrices of strength mean w^2                            (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n), g = 0.7 (1 - beta)    (6)
 
-Derivation.  Eq. (4) is linear and self-adjoint, so it maps the gradient
-    with respect to W' to the gradient with respect to W.  Rounding has
-    derivative 0 almost everywhere.  The estimator uses the mean slope, 1.
+Derivation.  Eq. (4) is linear and self-adjoint.  The same map therefore
+    converts the gradient with respect to W' to the gradient with respect
+    to W.  Rounding has derivative 0 almost everywhere.  The estimator uses
+    the mean slope, 1.
 Exact.  Eqs. (3)-(6) hold exactly.  Eqs. (1) and (2) round the weights,
     unless scale w or s w is an integer.
 Cost.   The time is O(n (m + n + k)).
-Departures.  Eqs. (1)-(3) are in the text of [CB22], and eqs. (5) and (6)
-    are in the authors' public code.  Recurrent weights are initialised
+Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
+    are from the authors' public code.  Recurrent weights are initialised
     like readout weights.  Ties are rounded to even.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
@@ -47,7 +48,7 @@ RANGE = "scale () in (0, inf), limit () int in [1, 127]"
 
 
 class Weights(NamedTuple):
-    """Hold real weights, in units of the threshold, or integer weights."""
+    """Hold the weights of a network, real (in units of the threshold) or integer."""
     hidden: np.ndarray                          # (n, m)
     recurrent: Optional[np.ndarray]             # (n, n)
     readout: np.ndarray                         # (k, n)
@@ -112,7 +113,7 @@ def clamp(weights, *, scale=240.0, limit=63):
 
 
 def dropout(rng, n, rate=0.4):
-    """Sample a dropout mask for the hidden neurons and one mini-batch.
+    """Sample the dropout mask of the hidden neurons for one mini-batch.
 
     >>> dropout(np.random.default_rng(1), 6).tolist()
     [True, True, False, True, False, True]
@@ -194,7 +195,7 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
 
 def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
             dtype=np.float32):
-    """Sample initial weights at which hidden neurons rarely spike, eq. (6).
+    """Sample initial weights for which hidden neurons rarely spike, eq. (6).
 
     >>> weights = initial(np.random.default_rng(1), 256, 246, 10)
     >>> round(float(weights.hidden.std()), 3), weights.readout.shape

@@ -30,26 +30,29 @@ current I and the membrane potential U of the bushy cell are
     I[t] = e^(-dt/tau_syn) I[t-1] + n[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
 
-The bushy cell spikes if U >= 1; U then stays 0 for the refractory time.
+The bushy cell spikes if U >= 1.  After a spike, U is 0 for the refractory
+time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
     equations.  Transmitter that leaves one pool enters the next pool.  The
     only exceptions are the terms l c (loss) and y (M - q) (production).  A
-    Poisson process with rate -log(1 - P) per step has a point in a step
-    with probability P.  The points of all fibres are therefore sampled
-    together, and points within the refractory time of a spike are deleted.
-Exact.  All values up to eq. (7) equal the results of the published
-    software, and the spikes have the same distribution.  Each channel has
-    its own random stream.
+    Poisson process with rate -log(1 - P) per step has at least one point
+    in a step with probability P.  The points of all fibres are therefore
+    sampled together, and points within the refractory time of a spike are
+    deleted.
+Exact.  The published software gives the same results for eqs. (1)-(7) and
+    the same distribution of spikes.  Each channel has its own random
+    stream.
 Cost.   The time is O(C N log N), and the memory is O(C N), for C channels
     processed together.
 Departures.  Unlike the software of [CSSZ20], this module uses a seed and
     limits the length of a sound.  Some properties of the software are
-    kept.  Sampling of v at the rate fs/2 causes aliasing of motion above
-    fs/4.  The time step is 2/fs, although n steps represent a duration of
-    N/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The sound is treated
-    as periodic, so that a response beyond one end appears at the other
-    end.  Spikes in the last step are discarded.  U = 1 causes a spike.
+    kept.  Sampling v at the rate fs/2 causes aliasing of membrane motion
+    above fs/4.  The time step is 2/fs, although n steps represent a
+    duration of N/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The
+    sound is treated as periodic, so that a response beyond one end appears
+    at the other end.  Spikes in the last step are discarded.  U = 1 causes
+    a spike.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -164,7 +167,7 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the pools q, c and w after each step in arrays that are reused."""
+    """Yield the pools q, c and w after each step.  The arrays are reused."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     c = M * y * k / (l * k + y * (l + r))
@@ -267,7 +270,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete each point that follows a remaining point by less than `steps`."""
+    """Delete each point that is less than `steps` after the previous kept point."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -392,7 +395,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
 def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
                  padded=True):
-    """Convert several sounds side by side, which is faster for short sounds.
+    """Convert several sounds together.  This is faster for short sounds.
 
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng
@@ -441,7 +444,7 @@ def _padded(x):
 
 
 def _range(channels):
-    """Return the first channel, and the number after the last channel."""
+    """Return the first channel, and the last channel plus one."""
     if not isinstance(channels, slice):
         return 0, *_arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop

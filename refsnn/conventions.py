@@ -5,7 +5,8 @@ Simulators differ in fifteen details of a LIF step.  These details are
 called axes.  A `Step` holds one choice for each axis, `simulate` runs any
 combination of choices, and `PRESETS` holds the choices of published tools.
 State k consists of the current I and the membrane potential u before the
-reset by spike s[k].  Input x[k] leads from state k to state k + 1:
+reset by spike s[k].  A step with input x[k] computes state k + 1 from
+state k:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
     d[k] = drive D[k],  D[k] = W x[k] + V s[k]                        (2)
@@ -18,11 +19,11 @@ reset by spike s[k].  Input x[k] leads from state k to state k + 1:
 If refractory neurons are muted, eq. (7) holds u at no time, and s[k] and
 psi[k] (below) are 0 while the neuron is refractory.
 
-Derivation.  Except for products with W and V, a step is elementwise.  In
-    eq. (5), R has the derivative r1 with respect to u and z1 with respect
-    to s.  In eq. (6), the derivatives are r2 and z2.  If a convention does
-    not use one of the equations, the derivatives of this equation are 1
-    and 0.  With c = 0 where u is held or at the floor, else c = 1,
+Derivation.  Except for products with W and V, a step is elementwise.  The
+    derivatives of R with respect to u and s are r1 and z1 in eq. (5), and
+    r2 and z2 in eq. (6).  If a convention uses eq. (5), r2 is 1 and z2 is
+    0.  If a convention uses eq. (6), r1 is 1 and z1 is 0.  With c = 0
+    where u is held or at the floor, else c = 1,
 
     a = dI[k+1]/dI[k],  f = dI[k+1]/dD[k]                             (8)
     b = du[k+1]/dI[k] = c r2 gain dj/dI[k],
@@ -41,17 +42,18 @@ Derivation.  Except for products with W and V, a step is elementwise.  In
 
     Here r and y are the derivatives of the recorded potential with respect
     to u and s.  If the potential is recorded after the reset, r and y are
-    the derivatives of R.  Otherwise, r is 1, and y is 0.
-Exact.  The gradient is exact for hard spikes with ds/du replaced by psi.
-    The refractory mask and membranes at the floor are treated as
+    the derivatives of R.  If the potential is recorded before the reset, r
+    is 1, and y is 0.
+Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
+    refractory mask and membrane potentials at the floor are treated as
     constants.  No derivative passes through the reset if
     through_reset=False, or if spikes="many" and reset="zero".
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
     `linearise` takes O(T B n p) time and memory for p = n m + n n.
-Departures.  Up to rounding, presets reproduce default options of the tools
-    in 2024 to 2026.  In hxtorch, an injected membrane trace disables the
-    reset.  A run of T steps has T + 1 states; state 0 is at rest.  The
-    module `lif` returns T states and ignores the last input.
+Departures.  Up to rounding, the presets reproduce the tools of 2024 to
+    2026 with default options.  In hxtorch, an injected membrane trace
+    disables the reset.  A run of T steps has T + 1 states; state 0 is at
+    rest.  The module `lif` returns T states and ignores the last input.
 """
 
 import re
@@ -313,7 +315,7 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the recorded slices of s and u, and True if R(u, s) replaces u."""
+    """Return the recorded slices of s and u, and whether R(u, s) replaces u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -487,7 +489,7 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Check and return `psi`, 0 while muted, and the named entries of `slopes`."""
+    """Return the checked `psi` (0 while muted) and the named entries of `slopes`."""
     _one_of("slopes", slopes, dict)
     psi, live, *parts = _arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

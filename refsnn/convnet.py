@@ -13,9 +13,9 @@ and the output f is z[L-1]:
     z[l] = A[l] W[l]^T + b[l]                                    (1)
     x[l+1] = max(0, largest z[l] of each window)                 (2)
 
-With pooling, a window has 2 x 2 positions; it has one position without
-pooling.  Pooling ignores an odd last row or column.  Dropout multiplies
-the entries of x[l] by recorded masks m[l] of 0 and 1:
+A window has 2 x 2 positions with pooling and one position without pooling.
+Pooling ignores an odd last row or column.  Dropout multiplies the entries
+of x[l] by recorded masks m[l] of 0 and 1:
 
     x[l] becomes m[l] x[l], z[l-1] becomes m[l] z[l-1] in each window  (3)
 
@@ -51,7 +51,7 @@ Derivation.  Let dz = dE/dz for a loss E.  Summed over the samples, the
     dz[l-1] = S^T C^T (dz[l] W[l] + Abar[l])                    (11)
 
     Let y be a standard normal variable truncated at -2 and 2, and let s be
-    its standard deviation.  The initial parameters are
+    the standard deviation of y.  The initial parameters are
 
     W = sqrt(2 / (k k (c_in + c_out))) y / s,
     b ~ N(0, .01^2)                                    (12)  [LZ20]
@@ -59,8 +59,8 @@ Derivation.  Let dz = dE/dz for a loss E.  Summed over the samples, the
 Exact.  The derivatives are exact unless the largest entry of a window is 0
     or occurs twice.  In these cases, the gate (4) defines the derivatives.
 Cost.   For N samples, K outputs and P positions, a layer needs N P k k
-    c_in c_out multiplications; `signals` needs K times as many, and
-    `second_order` needs 2 K times as many.
+    c_in c_out multiplications.  `signals` needs K times this number, and
+    `second_order` needs 2 K times this number.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -205,7 +205,7 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dz, extra=None):
-    """Return dz[i-1], by eq. (6), or by eq. (11) if `extra` is Abar[i]."""
+    """Return dz[i-1] of eq. (6), or of eq. (11) if `extra` is Abar[i]."""
     weights, pools, recording, reads = net
     W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
     gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)

@@ -27,9 +27,9 @@ Exact.  Pixel values are only rescaled.  A split depends only on the
     arguments of `split`.
 Cost.   `idx` allocates at most `limit` bytes, and never more bytes than
     the unpacked file holds.
-Departures.  Pixel values are scaled to [0, 1], from 0..16 (digits) or
-    0..255.  The colour channel is the last axis, and the coarse labels of
-    CIFAR-100 are ignored.
+Departures.  Pixel values from 0 to 16 (digits) or from 0 to 255 are scaled
+    to [0, 1].  The colour channel is the last axis, and the coarse labels
+    of CIFAR-100 are ignored.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.

@@ -12,17 +12,18 @@ Commands [CSSZ20] holds N recordings of spoken words,
     extra/meta_info     gender, age, body_height of each speaker; optional
 
 Sizes declared in a file are compared with limits and with the file size
-before memory is allocated.  A file in another format raises a ValueError.
+before memory is allocated.  `read` raises a ValueError if a file has
+another format.
 
 Exact.  Stored values are read without change.  Times are returned in
     float64, because float16 can overflow if times are converted to
     microseconds.  Identical spikes give identical files.
 Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
-    Between 1 s and 2 s, float16 values are about 1 ms apart.  Floats and
-    integers of other widths are also read.  Links, external data, virtual
-    datasets and references are rejected and never followed.  Damage that
-    makes the HDF5 library hang is not detected.
+    Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
+    accepts floats and integers of other widths.  Links, external data,
+    virtual datasets and references are rejected and never followed.
+    Damage that makes the HDF5 library hang is not detected.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -325,7 +326,7 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Check a recording.  Return its times in float64 and its units in int64."""
+    """Return the checked spike times in float64 and units in int64."""
     _need(times.ndim == 1 and times.shape == units.shape and times.dtype.kind == "f"
           and units.dtype.kind in "iu", f"{where}: spikes/times, spikes/units are of "
           f"shapes {times.shape}, {units.shape}, {times.dtype}, {units.dtype}",

@@ -18,8 +18,9 @@ output k.  With the error e = d log p / df,
     F_W[l] = (1/N) sum_n E d[l]^2 (a[l]^2)^T                      (5)
     F_b[l] = (1/N) sum_n E d[l]^2                                 (6)
 
-The expectation E over y is a weighted sum over errors e.  In (7) and (8),
-p is the softmax of f.  In (9), p is normal with mean f and variance 1:
+The expectation E over y is a weighted sum over errors e.  In eqs. (7) and
+(8), p is the softmax of f.  In eq. (9), p is the normal distribution with
+mean f and variance 1:
 
     categorical: e = [k = y] - p_k, weight p_y, y = 0 ... K-1     (7)
     labels given: e = [k = y] - p_k, weight 1, y the label        (8)
@@ -112,7 +113,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return the errors e of eqs. (7)-(9), and the square roots of the weights."""
+    """Return the errors e of eqs. (7)-(9) and the square roots of their weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if _one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
@@ -216,7 +217,7 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _quadratic(state, parameters, strength):
-    """Return F, theta - anchor, and the penalty coefficient."""
+    """Return the importance F, theta - anchor and the penalty coefficient."""
     if type(strength) is not float or not 0 <= strength < float("inf"):
         strength, = _arrays("strength () in [0, inf)", strength, dtype=np.float64)
     theta = _lists("parameters", parameters)
@@ -227,7 +228,7 @@ def _quadratic(state, parameters, strength):
 
 
 def _formed(name, arrays, like):
-    """Check for overflow.  Return a list if `like` is a list, else an array."""
+    """Return the checked `arrays` if `like` is a list, else the first array."""
     if not all(np.isfinite(a).all() for a in arrays):
         raise ValueError(f"{name} overflows {arrays[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")

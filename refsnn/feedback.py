@@ -3,7 +3,8 @@ r"""Compute the credit of hidden spikes with exact or random feedback.
 
 Each rule maps an error to `dspikes`, the credit e[t] of the spikes S[t] of
 a hidden layer.  Any learning rule for one layer can use this credit.  W is
-the input matrix of the next layer, and dI is the adjoint of its currents:
+the input matrix of the next layer, and dI is the adjoint of the currents
+of this next layer:
 
     backpropagation       e[t] = W^T dI[t+1]             (1)  [NMZ19]
     feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19]
@@ -20,8 +21,9 @@ the potential of a membrane without reset that receives only this input:
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
 
-Event-driven random backpropagation combines (2) with (7), where psi is a
-boxcar and x replaces P.  The rule neglects membrane dynamics and reset.
+Event-driven random backpropagation combines eqs. (2) and (7).  In this
+rule, psi is a boxcar function, and x replaces P.  The rule neglects
+membrane dynamics and reset.
 
 Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].
     Without reset, U[t] = W P[t], and the chain rule gives (7).

@@ -9,7 +9,7 @@ Membrane samples in ADC codes are converted to units of the threshold,
     v[t] = (code[t] - code[0]) / unit, for readouts times gain        (1)
 
 The gradient is computed in a software model with nominal parameters.  In
-this model, the recorded v and spikes S replace simulated values:
+this model, recorded potentials v and spikes S replace simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + I[t]                               [CB22] eq. 2
@@ -30,10 +30,10 @@ eqs. (4)-(7):
 The published code uses r = 0.  If a readout stays below 0 for all
 patterns, its maximum is at step 0.  The gradient then vanishes, and the
 class is lost.  With reduction="reached", r of the correct class is the
-first step at which the readout of this class depends on a weight.  This is
-two steps after the first hidden spike of a pattern, but never later than T
-- 1.  Other classes keep r = 0; otherwise, their readouts would decrease
-without bound.
+first step at which the readout of this class depends on a weight.  This
+step is two steps after the first hidden spike of a pattern, but never
+later than T - 1.  For all other classes, r = 0.  Otherwise, the readouts
+of these classes would decrease without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     reset, mismatch and noise, and is treated as a constant.  Let dA denote
@@ -245,7 +245,7 @@ def _softmax(z, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return penalty (6) + (7), and its derivative with respect to the spikes."""
+    """Return the sum of penalties (6) and (7), and its derivative for all spikes."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)
@@ -310,7 +310,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta):
-    """Integrate eqs. (8)-(10) backward in time, and return dI."""
+    """Integrate eqs. (8)-(10) backward in time, and return the adjoint dI."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):

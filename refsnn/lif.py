@@ -48,7 +48,7 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  For an
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
     The constants of neuron i add four columns to F.  The threshold acts
-    through the reset and, because dS/dthreshold = -psi, through spikes:
+    through the reset and, by dS/dthreshold = -psi, through the spikes:
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = r_i[t-1] c_i[t] U_i[t-1]                 (17)
@@ -56,9 +56,10 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  For an
           dI_k[t]/dthreshold_i = -V_ki psi_i[t-1]                    (19)
           dU_i[t]/dthreshold_i = c_i[t] (z_i psi_i - s_i)[t-1]       (20)
 
-    with s = S for reset="subtract" and s = 0 for reset="zero".  The two
-    options also omit the terms with V and z here.  The loss depends on the
-    threshold directly, too, if it depends on spikes:
+    with s = S for reset="subtract" and s = 0 for reset="zero".
+    `through_recurrence=False` also omits (19), and `through_reset=False`
+    also omits the term with z of (20).  If the loss depends on spikes, the
+    loss also depends on the threshold directly:
 
     direct_i = -sum_t psi_i[t] dspikes_i[t]                          (21)
 
@@ -106,7 +107,10 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold I, U, S and the refractory mask, each of shape (T, B, n)."""
+    """Hold the current I, potential U, spikes S and refractory mask of a layer.
+
+    Each array has the shape (T, B, n).
+    """
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -114,9 +118,10 @@ class Recording(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold I, U and the spikes of the last `refractory` steps.
+    """Hold the current I, the potential U and the last spikes of a layer.
 
-    If `spikes` is None, the neurons did not spike in these steps.
+    `spikes` covers the last `refractory` steps.  If `spikes` is None, the
+    neurons did not spike in these steps.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -255,7 +260,7 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
 def _scan(drive, V, state, constants, reset, k, spike=None, clamp=None, resets=None,
           sent=None):
-    """Iterate eqs. (1)-(5) over the products `drive` of input and weights."""
+    """Iterate eqs. (1)-(5), given the products `drive` of input and weights."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
                         for rows in (T + 1, T + 1, k + T))      # k rows of the past
@@ -378,7 +383,7 @@ def _paths(rec, after, beta, gain, threshold, reset, through_reset):
 
 
 def _columns(rec, psi, r, z, reset):
-    """Return the entries of (16), (17), (18) and (20) of all transitions."""
+    """Return the right-hand sides of eqs. (16)-(18) and (20) at all steps."""
     syn, mem, spikes, _ = (field[:len(r)] for field in rec)
     s = r * spikes if reset == "subtract" else 0
     return (syn,                                                           # (16)
@@ -590,8 +595,8 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, k=None):
-    """Check a state against the array `like` of its shape and dtype, and the
-    number `k` of steps with spikes.  Return its three arrays."""
+    """Check that a state has the shape and dtype of `like`, and spikes of `k`
+    steps or, if `k` is None, of any number of steps.  Return its three arrays."""
     if not isinstance(state, tuple) or len(state) != 3:
         raise ValueError(f"{name} is a {type(state).__name__}: must be a State "
                          "of syn, mem and spikes")

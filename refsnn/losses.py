@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | losses.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Compute losses and activity regularisers, and their derivatives.
+r"""Compute losses, activity regularisers and the derivatives of both.
 
 A record r of shape (T, B, k) holds the membrane potentials or the spikes
 of k readout units.  One of eqs. (1)-(3) reduces the record over time to
@@ -12,8 +12,8 @@ scores for class labels y of shape (B,):
     L = -(1/B) sum_b log softmax(z[b])[y[b]]             (4)  [NMZ19]
     dL/dz[b, c] = (softmax(z[b])[c] - [c = y[b]]) / B    (5)
 
-The first-spike loss is (4) with the scores z = -F/tau.  Here F is the time
-of the first spike of a unit.  For a silent unit, F is T dt:
+The first-spike loss is eq. (4) with the scores z = -F/tau.  The variable F
+is the time of the first spike of a unit, or T dt for a silent unit:
 
     F = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])        (6)
     dF/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
@@ -32,7 +32,8 @@ The squared loss compares the record r with a target r^ of the same shape:
     L = (1/2B) sum_{t,b,k} (r - r^)^2                    (11)
     dL/dr = (r - r^) / B                                 (12)
 
-The regularisers penalise spike counts, or the mean count of n neurons:
+The regularisers penalise the spike count of each neuron, eq. (13), or the
+mean spike count of the n neurons of a layer, eq. (14):
 
     c[b, i] = sum_t S[t, b, i]                           (13)
     c[b] = (1/n) sum_i c[b, i]                           (14)
@@ -41,7 +42,8 @@ The regularisers penalise spike counts, or the mean count of n neurons:
     burst         (1/(B n)) sum_{b,i} c[b, i]^2          (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} c[b, i]                (18)  [NMZ19]
 
-In (15) and (16), c is (13) or (14), and the mean is over all entries of c.
+In (15) and (16), c is the spike count (13) or the mean count (14).  The
+mean in (15) and (16) is over all entries of c.
 
 Derivation.  If several steps share the maximum in (1), the last of these
     steps receives the derivative.  If the first of these steps received
@@ -88,7 +90,7 @@ __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_boun
 
 
 def cross_entropy(record, labels, reduction="max"):
-    """Reduce a record over time and return its cross entropy, eqs. (1)-(5).
+    """Return the cross-entropy loss and its derivative, eqs. (1)-(5).
 
     >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
     >>> round(loss, 4), drecord[:, 0, 0].tolist()
@@ -166,7 +168,7 @@ def accuracy(record, labels, reduction="max"):
 
 
 def first_spike_time(spikes, labels, tau, dt):
-    """Return the cross entropy of first-spike times, eqs. (4)-(7).
+    """Return the first-spike loss and its derivative, eqs. (4)-(7).
 
     >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
     >>> loss, dspikes = first_spike_time(spikes, np.array([0]), 1.0, 1.0)
@@ -208,7 +210,7 @@ def _first(spikes):
 
 
 def van_rossum(spikes, target, tau_rise, tau_decay, dt):
-    """Return the van Rossum distance of spike trains, eqs. (8)-(10).
+    """Return the van Rossum distance and its derivative, eqs. (8)-(10).
 
     >>> spikes = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
     >>> tau = float(1 / np.log(2))
@@ -241,14 +243,15 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Convolve the spike trains with K by two first-order filters in series."""
+    """Return the convolution of `trains` with the kernel K of eq. (8).  Two
+    first-order filters in series compute the convolution."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
 
 
 def square(record, target):
-    """Return half the squared error of a record, eqs. (11) and (12).
+    """Return the squared loss and its derivative, eqs. (11) and (12).
 
     >>> loss, drecord = square(np.full((2, 1, 1), 3.0), np.ones((2, 1, 1)))
     >>> loss, drecord.ravel().tolist()
@@ -271,7 +274,7 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Penalise spike counts below a bound, eq. (15).
+    """Return a penalty and its derivative for counts below a bound, eq. (15).
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -298,7 +301,7 @@ def lower_bound(spikes, bound, per="neuron", power=2):
 
 
 def upper_bound(spikes, bound, per="population", power=2):
-    """Penalise spike counts above a bound, eq. (16).
+    """Return a penalty and its derivative for counts above a bound, eq. (16).
 
     >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -316,7 +319,8 @@ def upper_bound(spikes, bound, per="population", power=2):
 
 
 def _bounded(spikes, bound, per, power, sign):
-    """Return penalty (15) for sign = -1, (16) for sign = 1, and its derivative."""
+    """Return a penalty and its derivative.  The penalty is eq. (15) for sign = -1
+    and eq. (16) for sign = 1."""
     spikes, bound, power = _arrays("spikes (T, B, n) float, bound () in [0, inf), "
                                    "power () in {1, 2}", spikes, bound, power)
     _one_of("per", per, "neuron", "population")
@@ -330,7 +334,7 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the mean squared spike count of a neuron in a trial, eq. (17).
+    """Return the squared spike count, averaged over neurons and batch, eq. (17).
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -352,7 +356,7 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the mean number of spikes of a layer in a trial, eq. (18).
+    """Return the spike count of a layer, averaged over the batch, eq. (18).
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])

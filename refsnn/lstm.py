@@ -2,10 +2,10 @@
 r"""This module implements long short-term memory (LSTM) with dropout.
 
 The network has input x, cell states c and outputs h.  The vector z[t]
-consists of four parts for the input gate i, the forget gate f, the
-candidate g and the output gate o.  The dropout masks p and q are 1 by
-default.  The symbol * is the entrywise product, and s is the logistic
-function s(z) = 1/(1 + exp(-z)).
+stacks the pre-activations of the input gate i, the forget gate f, the
+candidate g and the output gate o.  By default, all entries of the dropout
+masks p and q are 1.  The symbol * is the entrywise product, and s is the
+logistic function s(z) = 1/(1 + exp(-z)).
 
     z[t] = W (p[t] * x[t]) + V (q[t] * h[t-1]) + b               (1)
     i, f, o = s(z_i), s(z_f), s(z_o),  g = tanh(z_g)             (2)
@@ -28,23 +28,28 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     s(z) = 1/2 + tanh(z/2) / 2                                   (10)
 
-    The weights and biases of i, f and o are halved before the first step.
-    Each entry of a dropout mask is sampled independently:
+    To apply (10), `simulate` halves the weights and biases of the gates i,
+    f and o before the first step.  Each entry of a dropout mask is sampled
+    independently:
 
     p = 1/(1 - rate) with probability 1 - rate, else 0           (11)
 
-    The initial W is uniform between -r and r, with r = sqrt(6/(m + 4 n)).
-    The initial V has orthonormal columns.  The initial biases are 1 for
-    forget gates and 0 elsewhere                                     (12)
+    The initial entries of W are uniformly distributed between -r and r,
+    with r = sqrt(6/(m + 4 n)).  The initial V has orthonormal columns.
+    The initial biases of forget gates are 1.  The other initial biases
+    are 0                                                        (12)
 Exact.  The gradient is exact, because the network is smooth and no path is
-    omitted.  Where s(z) is close to 0, (10) has a large relative error.
-Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward`
-    twice as many.  Both take O(T B (m + n)) memory.
-Departures.  [HS97] truncates the gradient where the error leaves a memory
-    cell.  This module does not truncate the gradient.  The network has the
-    forget gates of [GSC00], but no peephole connections.  All gates share
-    one dropout mask.  A mask of shape (B, m) is used at all time steps, as
-    in [GG16].  [CSSZ20] trained this network on binned spikes.
+    omitted.  For s(z) close to 0, the rounding error of (10) is large
+    relative to s(z).
+Cost.   `simulate` takes 4 T B n (m + n) multiplications.  `backward` takes
+    8 T B n (m + n) multiplications.  Both functions take O(T B (m + n))
+    memory.
+Departures.  [HS97] truncates the gradient where the backpropagated error
+    leaves a memory cell.  This module does not truncate the gradient.  The
+    network has the forget gates of [GSC00], but no peephole connections.
+    All gates share one dropout mask.  A mask of shape (B, m) is used at
+    all time steps, as in [GG16].  [CSSZ20] trained an LSTM network on
+    binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -174,7 +179,8 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
 
 
 def _sweep(V, c, gates, e, c0, dc, q):
-    """Return dz at all time steps, and the derivatives dh0 and dc0."""
+    """Return the derivatives dz of eq. (7) at all time steps, and the derivatives
+    dh0 and dc0 with respect to the initial state."""
     n, dz, dc = c.shape[2], np.empty_like(gates), dc.copy()
     dh, squashed, spare = np.zeros((3,) + dc.shape, dc.dtype)
     slope = np.empty_like(gates[0])

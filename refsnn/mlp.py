@@ -11,14 +11,14 @@ Dropout multiplies the inputs of layer l by a recorded mask m[l]:
 
     a[l] becomes m[l] o a[l],  z[l-1] becomes m[l] o z[l-1]      (3)
 
-The derivatives below also hold with dropout, because a dropped unit has
-phi'(z) = 0.  With d[l] = dE/dz[l], the gradient of a loss E is
+For a dropped unit, phi'(z) = 0.  Eqs. (4)-(13) therefore also hold with
+dropout.  With d[l] = dE/dz[l], the gradient of a loss E is
 
     d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
 
-Both sums are over the samples n.  The Jacobian follows from the
-derivatives g[l]_k = df_k/dz[l] of output k, which are called signals:
+Both sums are over the samples n.  The derivatives g[l]_k = df_k/dz[l] of
+output k are called signals.  The Jacobian follows from the signals:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
@@ -81,13 +81,13 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss, summed over samples, for each layer."""
+    """Hold the gradient of a loss for each layer, as a sum over all samples."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
 
 def forward(weights, biases, x, activation="relu", dropout=None):
-    """Run the network on a batch of samples, eqs. (1)-(3).
+    """Compute the activations and outputs of a batch, eqs. (1)-(3).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> biases = [np.zeros(2), np.ones(1)]
@@ -156,7 +156,8 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Return phi'(z[l]) of the hidden layers, and check the activation function."""
+    """Check that the recording fits `activation`.  Return the derivatives
+    phi'(z[l]) of all hidden layers."""
     found = []
     for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -173,8 +174,9 @@ def _slopes(inputs, pre, activation):
 
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
-    """Return the gradient, eqs. (5) and (13).  `dinputs` holds A, `extra` holds
-    c of eq. (12), and `gain` holds the sums (11).  None stands for 0."""
+    """Return the gradient of the loss with respect to the parameters, eqs. (5)
+    and (13).  The arguments `dinputs`, `extra` and `gain` hold A of eq. (13),
+    c of eq. (12) and the sums of eq. (11).  The value None stands for 0."""
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -192,7 +194,7 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Compute the derivatives of the outputs with respect to z[l], eqs. (6), (7).
+    """Return the derivatives of the outputs with respect to z[l], eqs. (6)-(7).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -222,7 +224,8 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Return the units that have a nonzero signal, and a matrix of the signals."""
+    """Return the units with a nonzero signal, and a matrix of the signals of
+    these units."""
     rows = signals.reshape(-1, signals.shape[2])    # row (n, k): sample n, output k
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -258,7 +261,8 @@ def jacobian(recording, signals):
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Compute the gradient of a function of a, g and f, eqs. (5) and (9)-(13).
+    """Compute the gradient of a loss that depends on the inputs a, the signals g
+    and the outputs f, eqs. (5) and (9)-(13).
 
     >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
     >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))
@@ -289,7 +293,8 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Return all c[l] of eq. (12) and all sums of eq. (11).  None means 0."""
+    """Return c[l] of eq. (12) and the sum of eq. (11) for all layers.  The value
+    None stands for 0."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -362,9 +367,10 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check each value by its rule.  A rule with [{0}] describes a list of one
-    array for each layer.  Here {0} is the index of the layer, {1} is {0} + 1,
-    and {2} is the number of layers."""
+    """Check each value against the rule for this value in `spec`.  A rule that
+    contains [{0}] describes a list with one array for each layer.  In the
+    rule, {0} is the index of the layer, {1} is {0} + 1, and {2} is the number
+    of layers."""
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
     rules, arrays, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]
     for rule, value, many in zip(spec.split("; "), values, lists, strict=True):

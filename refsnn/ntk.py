@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the empirical neural tangent kernel of a network, and its adjoint.
+r"""Compute the empirical neural tangent kernel and the adjoint of the kernel.
 
 Let x_n and y_m be samples, and let f_k be output k of the network.  The
 kernel is a sum over all weights and biases w:
@@ -14,9 +14,10 @@ has the signals g_nk = df_k(x_n)/dz.  The layer adds (2) to the kernel, or
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
-A convolution with P positions has patches A_n of shape (P, q) and signals
-G_nk of shape (P, c).  The Jacobian is J_nk for the weights and b_nk for
-the biases.  The convolution adds (5), where `o` is the entrywise product:
+A convolutional layer with P output positions has input patches A_n of
+shape (P, q) and signals G_nk of shape (P, c).  The Jacobian of output k
+consists of J_nk for the weights and b_nk for the biases.  The layer adds
+(5) to the kernel, where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
@@ -30,16 +31,20 @@ Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let E
     dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    The derivative db_nk follows from (9) if b_mq replaces M o J_mq.  With
-    a mask, C and R depend on j, and (7) sums R_j M_ji a_mi over m and j.
-Exact.  The kind "at_masked" includes pruned weights, as in the authors'
-    code.  All derivatives are taken at the masked weights.  The kind
-    "through_mask" describes the training of the masked network.
+    Replacing M o J_mq by b_mq in (9) gives db_nk.  In a dense layer with a
+    mask, C and R depend on the unit j.  In this case, da_ni is the sum of
+    R_j[n, m] M_ji a_mi over m and j.
+Exact.  All derivatives are evaluated at the masked weights.  The kernel of
+    kind "at_masked" includes the derivatives with respect to pruned
+    weights, as in the code of [LZ20].  The kernel of kind "through_mask"
+    describes the training of the masked network.
 Cost.   Let the batches have N and M samples, and let k be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + k^2 j)
-    multiplications, or N M (i + k^2) j with a mask.  A convolution needs
-    N k P q c + N M k^2 q c.
-Departures.  Sums over outputs have no factor 1/k, except in "trace_mean".
+    multiplications.  With a mask, the layer needs N M (i + k^2) j
+    multiplications.  A convolutional layer needs N k P q c + N M k^2 q c
+    multiplications.
+Departures.  Among the reductions of the kernel, only "trace_mean" divides
+    the sum over outputs by k.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -116,7 +121,8 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _grouped(inputs, signals, reduction):
-    """Divide the outputs into groups of one output, or into one group of all."""
+    """Return the inputs, and the signals with a new axis for groups of outputs.
+    A group consists of one output or of all outputs."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -135,7 +141,8 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Return the units with nonzero signals, their signals and their mask rows."""
+    """Return the units with nonzero signals.  Also return the signals and the
+    rows of the mask for these units."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -156,7 +163,8 @@ def _dense(tile, x, y, g, h, mask):
 
 
 def _gram(tile, g, h, both=1):
-    """Multiply the products <g_nk, h_mq> by `both`, and add the result to a tile."""
+    """Add the inner products <g_nk, h_mq>, multiplied by `both`, to a tile of the
+    kernel, in place."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)
@@ -167,13 +175,15 @@ def _rows(block):
 
 
 def _overlap(x, y, mask):
-    """Return the sum in brackets of eq. (3), for all pairs of samples."""
+    """Return the sum in parentheses of eq. (3) for all pairs of samples and all
+    units j."""
     pairs = (x[:, None] * y).reshape(-1, x.shape[1])
     return (pairs @ mask.T + 1).reshape(len(x), len(y), len(mask))
 
 
 def _convolution(tiles, a, b, g, h, mask):
-    """Add the kernel of a convolution to all tiles, in blocks of channels."""
+    """Add the kernel of a convolutional layer to all tiles, in place.  Each
+    iteration processes one block of channels."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
@@ -190,14 +200,15 @@ def _cuts(N, K, a, g):
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the Jacobian of the outputs for the masked weights of some channels."""
+    """Return J of eq. (4) for the channels `cut`, multiplied by the mask if there
+    is a mask."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (4)
     return J if mask is None else J * mask[cut].ravel()
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Backpropagate a loss from the kernel to both batches, eqs. (6)-(10).
+    """Backpropagate loss derivatives through the kernel, eqs. (6)-(10).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
@@ -243,7 +254,8 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
-    """Add the derivatives of a dense layer to those of dx, dg, dy, dh that exist."""
+    """Add the derivatives of a dense layer to dx, dg, dy and dh in place.  An
+    array that is None is skipped."""
     (r, K, j), m = g.shape, len(y)
     flat, Dt = D.swapaxes(1, 2).reshape(r, K, m * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -268,7 +280,8 @@ def _dense_adjoint(D, mask, x, g, dx, dg, y, h, dy, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
-    """Add the derivatives of a convolution to da, dg, db and dh unless None."""
+    """Add the derivatives of a convolutional layer to da, dg, db and dh in place.
+    An array that is None is skipped."""
     for E, x, s, dx, ds, y, t in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
         ds = np.zeros_like(s) if ds is None else ds
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
@@ -328,7 +341,8 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Check the arguments; return batches, shapes of `left`, masks and `values`."""
+    """Check the arguments.  Return both batches, the shapes of `left`, the masks
+    and the checked `values`."""
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]

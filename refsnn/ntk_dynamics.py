@@ -17,19 +17,21 @@ training samples, s steps give
     f_s = f_0 - K Q S_s Q^T (f_0 - y)                     (4)
 
 Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
-with the kernel K between the other samples and the training samples.
+where K is the kernel between these samples and the training samples.  In
+(4), f_s and the first f_0 are outputs for these samples.
 
-Derivation.  Applying (1) s times in the eigenbasis gives (2).  S_s is the
-    sum of rate c (1 - rate c lambda)^t over t < s.  For lambda = 0, S_s is
-    the product rate c s.
+Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
+    (2).  S_s is the sum of rate c (1 - rate c lambda)^t over t < s.  For
+    lambda = 0, S_s = rate c s.
 Approximate.  The predictions are exact for a network that is linear in the
-    weights.  For other networks, the predictions neglect the change of K,
-    which is of order 1/width in one step.  For a masked network, use the
-    kind "through_mask" of `ntk.kernel`.
+    weights.  For other networks, the predictions neglect the change of K.
+    In one step, this change is of order 1/width.  For a masked network,
+    compute the kernel by `ntk.kernel` with kind="through_mask".
 Cost.   Let there be k outputs, N training samples and M test samples.  The
-    eigendecomposition takes O((N k)^3) time.  A number of steps s takes
-    O((N + M) N k^2) time.
-Departures.  Training takes discrete steps, not a gradient flow.
+    eigendecomposition takes O((N k)^3) time.  For each number of steps s,
+    the prediction takes O((N + M) N k^2) time.
+Departures.  The module predicts discrete steps of gradient descent, not a
+    gradient flow.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -45,7 +47,7 @@ LOSSES = ("sum", "mean")
 
 
 class Trajectory(NamedTuple):
-    """Hold the predicted outputs, with one entry for each number of steps."""
+    """Hold the predicted outputs for each number of training steps."""
     train: np.ndarray           # (S, N, K)
     test: np.ndarray | None     # (S, M, K); None without `cross`
 
@@ -150,7 +152,8 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return (1 - pace values)^s and S_s of eq. (3).  Each row belongs to one s."""
+    """Return the powers (1 - pace values)^s, and S_s of eq. (3).  Each row of
+    both results belongs to one value of s."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():

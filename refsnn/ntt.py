@@ -2,19 +2,21 @@
 r"""Transfer the tangent kernel of a dense network to a sparse network (NTT).
 
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
-random weights that are never trained.  No labels are used.  The student
-has the weights M_l W_l in layer l, and the mask M_l is 0 for pruned
-weights.  The student learns to reproduce two results of the teacher: the
-outputs f* for a batch, and the tangent kernel K* between the two halves of
-the batch.  For a batch of B = N + N' inputs and for k outputs, the loss is
+random weights that are never trained.  No labels are used.  Layer l of the
+student has the weights M_l W_l.  The mask M_l is 0 for pruned weights and
+1 for all other weights.  The student learns to reproduce the outputs f* of
+the teacher for a batch.  The student also learns to reproduce the tangent
+kernel K* of the teacher between the two halves of the batch.  For a batch
+of B = N + N' inputs and for k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-K has the shape (N, N', k, k), and f has the shape (B, k).  The sums (1)
-and (2) are over all entries.  The derivatives of the loss with respect to
-K and f are
+The kernel K of the student has the shape (N, N', k, k), and the outputs f
+of the student have the shape (B, k).  The sums in (1) and (2) are over all
+entries of K and f.  The derivatives of the loss with respect to K and f
+are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
@@ -33,18 +35,19 @@ Pruned weights receive neither a gradient nor weight decay, but the
 momentum of an optimiser can still change these weights.  A new mask can
 restore a pruned weight.
 
-Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l,
-    which gives the factor M_l in (6).  K is a function of all a_l and g_l.
-    The chain rule for this function gives (5) and (6).
+Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l.
+    This dependence gives the factor M_l in (6).  The kernel K is a
+    function of all a_l and g_l.  The chain rule for this function gives
+    (5) and (6).
 Exact.  The gradient is exact wherever K is smooth.  K jumps where a ReLU
     unit switches on or off, or where the maximum of a pooling window
     moves.
 Cost.   Each batch needs two forward passes, two computations of signals,
     two kernels, one adjoint and one second-order pass.
-Departures.  The kernel "at_masked" includes the derivatives with respect
-    to pruned weights.  The authors' code uses this kernel, and this kernel
-    reproduces the authors' logs.  The kernel "through_mask" describes the
-    training of the sparse network.
+Departures.  The kernel of kind "at_masked" includes the derivatives with
+    respect to pruned weights.  The code of [LZ20] uses this kernel.  With
+    this kernel, the module reproduces the authors' logs.  The kernel of
+    kind "through_mask" describes the training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -60,7 +63,8 @@ __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target
 
 
 class Model(NamedTuple):
-    """Hold the functions of a network (see `mlp`) and of a kernel (see `ntk`)."""
+    """Hold functions that evaluate a network (see `mlp`) and a kernel (see
+    `ntk`)."""
     forward: Callable       # (weights, biases, x) -> recording with inputs, outputs
     signals: Callable       # (weights, recording) -> list of arrays
     second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
@@ -76,7 +80,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the transfer loss and its three terms, without their coefficients."""
+    """Hold the transfer loss, and the terms of the loss without coefficients."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -84,7 +88,7 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the transfer loss and its gradient for the weights and the biases."""
+    """Hold the transfer loss and its gradient with respect to the parameters."""
     loss: Loss
     weights: list
     biases: list
@@ -140,7 +144,7 @@ def _recorded(model, weights, biases, x):
 
 def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
              kind="at_masked"):
-    """Compute the transfer loss of a batch and its gradient, eqs. (1)-(6).
+    """Compute the transfer loss and its gradient for one batch, eqs. (1)-(6).
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),

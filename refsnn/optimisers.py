@@ -8,8 +8,8 @@ the update to the parameters.  At step t = 1, 2, ..., `sgd` computes
     m = momentum m + g                                        (1)
     update = -rate m                                          (2)
 
-`adam` uses running means of g and g^2.  Both means start at 0, and (5)
-corrects the resulting bias:
+`adam` uses running means of g and g^2.  Both means are initially 0, and
+eq. (5) corrects the resulting bias:
 
     m = beta1 m + (1 - beta1) g                          (3)  [KB15] alg. 1
     v = beta2 v + (1 - beta2) g^2                        (4)  [KB15] alg. 1
@@ -96,7 +96,8 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Check the arguments; return g, the old arrays, the new arrays and step t."""
+    """Check the arguments.  Return the gradient, the arrays of the old state, the
+    buffers for the results, and the number t of the step."""
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -155,7 +156,8 @@ def _square(g, work):
 
 
 def _divide(a, factor, scale, eps, update):
-    """Write -factor * a / (scale + eps) to `update`, which may be `scale`."""
+    """Write -factor * a / (scale + eps) to `update`.  The arguments `update` and
+    `scale` may be the same array."""
     np.add(scale, eps, out=update)
     np.divide(a, update, out=update)
     update *= -factor

@@ -8,18 +8,20 @@ scores of a group in ascending order.  With the index
 
     idx = int((1 - rho) P)                               (1)  [LZ20]
 
-the mask is 1 for the following weights and 0 for all others:
+the mask is 1 for the following weights and 0 for all other weights:
 
     magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20]
     snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
     random        P - idx - 1 weights, chosen uniformly  (4)
 
 In (3), g is the gradient of a loss with respect to w.  SNIP uses the
-cross-entropy loss.  Logit SNIP uses the logits f and no labels:
+cross-entropy loss.  Logit SNIP uses a loss of the logits f that does not
+require labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (5)  [LZ20]
 
-Scaling approximately preserves the variance of the input to each unit:
+The function `scaled` divides the masked weights by sqrt(rho).  This
+scaling approximately preserves the variance of the input to each unit:
 
     w / sqrt(rho)                                        (6)  [LZ20]
 
@@ -30,9 +32,9 @@ Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     these weights.
 Exact.  All entries of a mask are 0 or 1.  Biases are never pruned.
 Cost.   Time and memory are O(P).
-Departures.  The authors' random baseline permutes the magnitude mask along
-    its first axis, with a fixed random key.  Here, rule (4) samples from
-    all weights of a group.
+Departures.  The random baseline in the code of [LZ20] permutes only the
+    first axis of the magnitude mask, with a fixed random key.  In this
+    module, rule (4) samples from all weights of a group.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -73,7 +75,7 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Apply `keep` to the flat scores of each group, and return the masks."""
+    """Apply `keep` to the flattened scores of each group.  Return the masks."""
     _one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -165,7 +167,7 @@ def random(weights, rho, rng, *, scope="layer"):
 
 
 def density(masks):
-    """Return the fraction of weights that the masks keep.
+    """Return the fraction of kept weights, in total and for each layer.
 
     >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
     (0.75, [0.5, 1.0])

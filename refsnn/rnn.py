@@ -1,14 +1,15 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements a recurrent network of tanh rate units.
 
-The input x and the weights W, V determine activations a and states h:
+The input x and the weights W and V determine the pre-activations a and the
+states h:
 
     a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19], box 1
     h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
-The state handed in is h[-1], 0 by default.  A run over x[0] .. x[T-1]
-records h[0] .. h[T-1].  It returns the state h[T-1], from which the next
-run continues.
+The initial state is h[-1], which is 0 by default.  A simulation with the
+input x[0] .. x[T-1] records the states h[0] .. h[T-1].  The last state
+h[T-1] is the initial state of the next simulation.
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
     to h[t].  The total derivatives dh = dL/dh and d = dL/da are
@@ -18,9 +19,9 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T               (5)
     dx[t] = W^T d[t]                                                (6)
 
-    By (4), dh[-1] = V^T d[0] is the derivative with respect to the state
-    handed in.  Added to e[T-1] of the run before, it continues the
-    gradient there.
+    By (4), dh[-1] = V^T d[0] is the derivative with respect to the initial
+    state.  To continue the gradient in the previous simulation, add dh[-1]
+    to e[T-1] of the previous simulation.
 
     The linearised network has the Jacobian J[t] = dh[t]/dh[t-1] and the
     immediate influence F[t] of the weights (W, then V, row by row):
@@ -30,7 +31,7 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
           dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
 Exact.  The gradient is exact, because the network is smooth.
-Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
+Cost.   `simulate` and `backward` take O(T B n (m + n)) time and O(T B n)
     memory.  `linearise` takes O(T B n p) time and memory for p weights.
 Departures.  There are no departures from [NMZ19].  To represent a bias,
     add an input that is always 1.
@@ -73,7 +74,7 @@ def simulate(x, W, V, state=None):
 
 
 def run(x, W, V, state=None):
-    """Simulate the network and return its last state, eqs. (1) and (2).
+    """Return all states and the last state of the network, eqs. (1) and (2).
 
     >>> x, W, V = np.zeros((2, 1, 1)), np.ones((1, 1)), np.eye(1)
     >>> h, state = run(x, W, V, np.ones((1, 1)))
@@ -122,7 +123,7 @@ def step(drive, V, state=None):
 
 
 def _scan(h, V, last):
-    """Iterate eqs. (1) and (2) in place over the products of input and weights."""
+    """Replace the products W x[t] in `h` by the states h[t], eqs. (1) and (2)."""
     last = np.zeros_like(h[0]) if last is None else last
     for t in range(len(h)):
         h[t] += last @ V.T                                                 # (1)
@@ -152,7 +153,7 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
     -------
     dW, dV, dx, dstate : (n, m), (n, n), (T, B, m) and (B, n) float
         Gradients; dW and dV are sums over steps and batch.  `dstate` is the
-        derivative with respect to the state handed in.
+        derivative with respect to the initial state.
     """
     W, x, V, start, h, dh, later = _arrays(
         NETWORK + ", h (T, B, n) float, dh (T, B, n) float, dstate? (B, n) float",
@@ -196,7 +197,7 @@ def linearise(x, W, V, h, state=None):
     -------
     J : (T, B, n, n) float
         Jacobians dh[t]/dh[t-1]; J[0] is the derivative with respect to
-        the state handed in.
+        the initial state.
     F : (T, B, n, n m + n n) float
         Immediate influence of W, then V, row by row.
     """

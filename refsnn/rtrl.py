@@ -12,14 +12,15 @@ fixed h[t-1]:
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
     dL/dparameters = sum_t q[t]^T M[t]        (3)  [WZ89]
 
-In a layer of LIF neurons, each weight directly affects one neuron only.
-Row i of theta = [W | V] holds the w weights of neuron i.  Column i w + j
-of an influence is the derivative with respect to theta_ij.  D(z) is the
-n x (n w) matrix with z_j in row i and column i w + j, and 0 elsewhere.
-The surrogate derivative psi[t] replaces dS[t]/dU[t].  The factor c[t] is 0
-for neurons that are refractory at step t, and 1 for all other neurons.
-For a reset by subtraction or to zero, the currents I, the membrane
-potentials U and the spikes S follow
+In a layer of LIF neurons, each weight directly affects only the
+postsynaptic neuron.  Row i of theta = [W | V] holds the w incoming weights
+of neuron i.  Column i w + j of an influence matrix holds the derivatives
+with respect to theta_ij.  The n x (n w) matrix D(z) has the entry z_j in
+row i and column i w + j.  All other entries of D(z) are 0.  The surrogate
+derivative psi[t] replaces dS[t]/dU[t].  The factor c[t] is 0 for neurons
+that are refractory at step t, and 1 for all other neurons.  For a reset by
+subtraction or to zero, the currents I, the membrane potentials U and the
+spikes S follow
 
     I[t+1] = alpha I[t] + W x[t] + V S[t],
     U[t+1] = c[t+1] (beta U[t] + gain I[t] - threshold S[t])    subtract
@@ -45,8 +46,9 @@ Cost.   A step takes O(n^2 p) time and O(n p) memory per sequence, for n
     neurons and p = n w weights.
 Departures.  [WZ89] uses rate units and updates the weights at each step.
     Here, the caller decides when to update the weights.  The text of
-    [ZN21] was not available.  Eqs. (4) and (5) follow descriptions by
-    other authors.  G and P are separate, because V multiplies only P.
+    [ZN21] was not available.  Eqs. (4) and (5) follow descriptions of
+    [ZN21] by other authors.  G and P are separate, because V multiplies
+    only P.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -73,7 +75,7 @@ class Influence(NamedTuple):
 
 
 def step(M, J, F, out=None):
-    """Advance the influence by one step, eq. (1).
+    """Advance the influence matrix by one time step, eq. (1).
 
     >>> M = step(None, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 2.0))
     >>> step(M, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 3.0)).tolist()
@@ -228,7 +230,8 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
 
 
 def _factors(now, psi, clamp, model, through_reset):
-    """Return the factors of P and G in eq. (5), with a last axis of length 1."""
+    """Return the factors of P and G in eq. (5).  The last axis of both results
+    has length 1."""
     syn, mem, spikes = now
     beta, gain, threshold, reset = model
     c, zero = 1 - clamp, reset == "zero"
@@ -238,7 +241,8 @@ def _factors(now, psi, clamp, model, through_reset):
 
 
 def _lif_columns(G, P, a, b, alpha, K, new_G, new_P):
-    """Compute columns of eqs. (4) and (5) without D; `new_G` may be `G`."""
+    """Write columns of eqs. (4) and (5), without the term D, to `new_G` and
+    `new_P`.  The arguments `new_G` and `G` may be the same array."""
     np.multiply(P, a, out=new_P)
     new_P += G if (b == 1).all() else b * G                                # (5)
     np.multiply(G, alpha, out=new_G)
@@ -300,7 +304,8 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _lif_block(a, b, alpha, V, psi, z, q, low, high):
-    """Return the gradient, eq. (3), of the weights into neurons low to high - 1."""
+    """Return the gradient, eq. (3), with respect to the incoming weights of the
+    neurons low, ..., high - 1."""
     (T, n), k, w = psi.shape, high - low, z.shape[1]
     G, P, new = (np.zeros((n, k * w), psi.dtype) for _ in range(3))
     spot = np.einsum("iij->ij", G[low:high].reshape(k, k, w))      # a view
@@ -315,7 +320,8 @@ def _lif_block(a, b, alpha, V, psi, z, q, low, high):
 
 
 def _fit(*pairs):
-    """Test whether arrays have given shapes, one float dtype and finite entries."""
+    """Return True if all arrays have the given shapes, one common float dtype and
+    a finite sum of squares."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size

@@ -1,13 +1,14 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-The path integral w sums the contributions of a parameter to the decrease
-of the loss over a task.  At the end of the task, the normalised w is added
-to the importance of the parameter.  The anchor is the value of a parameter
-after the previous task.  A quadratic penalty keeps important parameters
-near the anchor.  Let theta be the parameters.  Let g be the gradient
-before a step, and let dtheta be the change of theta in the step.  With a
-penalty coefficient c and a prefactor f,
+The path integral w of a parameter sums the contributions of the parameter
+to the decrease of the loss during a task.  At the end of the task, the
+normalised path integral is added to the importance of the parameter.  The
+anchor is the value of the parameter after the previous task.  A quadratic
+penalty keeps important parameters near the anchor.  Let theta be the
+parameters.  Let g be the gradient before a step, and let dtheta be the
+change of theta in the step.  With a penalty coefficient c and a prefactor
+f,
 
     w = w - g dtheta                                  (1)  [ZPG17] eq. 3
     importance = importance
@@ -28,25 +29,26 @@ the settings of published implementations:
     avalanche    total     step     none     1e-7  1    1/2  cap 1e-3
     nupic        total     step     task     0.1   0.1  1
 
-"paper" follows the printed equations of [ZPG17].  The default "pathint"
-follows the published code of the authors.  "mammoth_old" is mammoth before
-September 2024.  "nupic" is nupic.research.  "vandeven" is the repository
-continual-learning of G. van de Ven.  For "vandeven", c is 10 for split
-MNIST with one head per task, and 5e4 or 5e3 otherwise.  avalanche has no
-default for c.
+"paper" follows the printed equations of [ZPG17].  The default preset
+"pathint" follows the code of [ZPG17].  "mammoth_old" follows mammoth
+before September 2024.  "nupic" follows nupic.research.  "vandeven" follows
+the repository `continual-learning` of G. van de Ven.  This repository uses
+c = 10 for split MNIST with one head per task, and c = 5e4 or 5e3 for other
+experiments.  The library avalanche has no default value of c.
   g        With "task", g is the gradient of the task loss.  With "total",
            g is the gradient of the task loss plus the penalty.
   dtheta   With "step", dtheta is the optimiser's update.  With "descent",
            dtheta is -rate g, the update of plain gradient descent.
   clamp    "running" sets negative importances to 0 after (2).  "task" sets
            negative w to 0 in (2).  "none" allows negative importances.
-  cap      Eqs. (3) and (4) use min(importance, cap).  Eq. (2) has no cap.
+  cap      Eqs. (3) and (4) use min(importance, cap).  Eq. (2) does not
+           limit the importance.
   clip     The caller clips the entries of the total gradient to
            [-clip, clip] before the optimiser's step.  In (1), g is clipped
-           only for "descent".
+           only if dtheta is "descent".
   reset_optimiser   The caller resets the optimiser after `consolidate`.
 
-The authors' code of [ZPG17] uses these settings:
+The code of [ZPG17] uses the following settings:
 
     experiment               c           xi     reset_optimiser
     permuted MNIST           0.1         0.1    False
@@ -54,19 +56,21 @@ The authors' code of [ZPG17] uses these settings:
     CIFAR-10 to CIFAR-100    0.01, 0.1   1e-3   True
 
 Derivation.  To first order, a step changes the loss by sum_k g_k dtheta_k.
-    For small steps, sum_k w_k is then the decrease of the loss.  With
-    plain gradient descent, all contributions to w are non-negative.  With
-    momentum, noise or the penalty, contributions can be negative.  Eq. (2)
-    divides by a squared distance, so (3) has the unit of the loss.  The
-    damping xi keeps (2) bounded for parameters that hardly moved.
+    For small steps, sum_k w_k is therefore the decrease of the loss during
+    the task.  With plain gradient descent, all contributions to w are
+    non-negative.  With momentum, noise or the penalty, contributions can
+    be negative.  Eq. (2) divides by a squared distance, so (3) has the
+    unit of the loss.  The damping xi keeps (2) bounded for parameters that
+    hardly changed.
 Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  As in all listed implementations, importances are summed over
-    tasks, and only the latest anchor is kept.  A notebook of the authors
-    for permuted MNIST uses 0 as the first anchor.  To reproduce this
-    choice, pass zeros to `begin`.  As anchor, this module stores a copy of
-    the parameters.  On a CPU, avalanche 0.6.0 stores a view of the current
-    weights instead, so that the penalty is always 0.
+Departures.  As in all implementations in the table, importances are summed
+    over tasks, and only the latest anchor is kept.  In a notebook of
+    [ZPG17] for permuted MNIST, the first anchor is 0.  To reproduce this
+    choice, pass zeros to `begin`.  This module stores a copy of the
+    parameters as the anchor.  On a CPU, avalanche 0.6.0 stores a view of
+    the current weights as the anchor.  The penalty of avalanche is then
+    always 0.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -144,7 +148,8 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *lists):
-    """Apply a function to all arrays, and return a list if `like` is a list."""
+    """Apply `function` to each tuple of arrays from `lists`.  Return a list of
+    arrays if `like` is a list, and one array otherwise."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
         found = [np.asarray(function(*arrays), arrays[0].dtype)
@@ -205,8 +210,9 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    If p.grad is None, the loss does not depend on p, and the gradient is 0.
-    The options `clip` and `reset_optimiser` need additional lines.
+    If p.grad is None, the loss does not depend on p.  In this case, use an
+    array of zeros as the gradient.  The settings `clip` and `reset_optimiser`
+    require additional lines of code.
     """
     settings = _settings(settings)
     w, _, anchor = _state(state)
@@ -349,7 +355,8 @@ def _settings(settings):
 
 
 def _lists(name, value, like=None):
-    """Return `value` as a list of checked arrays, with the shapes of `like`."""
+    """Check the arrays in `value`, and return the arrays as a list.  If `like` is
+    given, the shapes must be the shapes of `like`."""
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     if len(arrays) != (count := len(like or arrays) or 1):

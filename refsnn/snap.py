@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | snap.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute gradients by SnAp-n, a sparse n-step approximation of RTRL.
 
-Like real-time recurrent learning (RTRL), SnAp-n propagates the influence M
-of each parameter p on the states h forward in time.  SnAp-n keeps only the
-influence on neurons that p reaches within n steps, and sets all other
-entries of M to 0.  Let J be the state Jacobian, let F be the immediate
-influence, and let q be the direct derivative dL/dh.  Let i(p) be the
-postsynaptic neuron of p.  With the entrywise product o,
+The influence matrix M holds the influence of each parameter p on the
+states h.  Like real-time recurrent learning (RTRL), SnAp-n propagates M
+forward in time.  SnAp-n keeps only the influence on neurons that p reaches
+within n steps, and sets all other entries of M to 0.  Let J be the state
+Jacobian, let F be the immediate influence, and let q be the direct
+derivative dL/dh.  Let i(p) be the postsynaptic neuron of p.  With the
+entrywise product o,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if neuron k is reached from i(p) along at most n - 1
@@ -158,7 +159,7 @@ def _step(blocks, J, F, groups):
 
 
 def gradient(J, F, q, owner, pattern):
-    """Compute the gradient of a whole trajectory forward in time, eq. (3).
+    """Compute the loss gradient of a trajectory forward in time, eq. (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
@@ -191,7 +192,8 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states, p):
-    """Return the indices of the parameters and the kept states of each row."""
+    """For each row of `pattern`, return the indices of the parameters and the
+    indices of the kept states."""
     pattern, = _arrays("pattern (g, n)", pattern)
     owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:

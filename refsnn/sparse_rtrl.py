@@ -21,23 +21,26 @@ zero has r = 1 - S and d = beta U + gain I.
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain s_j)[t]
                                                       (6)  [ZN21]
 
-The gradient is a sum over steps.  The term of step t is known at step t:
+The gradient (8) is a sum over time steps.  The summand of step t is
+available at step t:
 
     e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
     dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
 
 For "exact", (8) also sums over k.  If a leaky readout y[t] follows the
-layer, the readout filters the eligibility e.  With the direct derivative
-a[t] = dL/dy[t],
+layer, the filter of the readout is applied to the eligibility e.  With the
+direct derivative a[t] = dL/dy[t],
 
     f[t+1] = beta f[t] + gain g[t],  g[t+1] = alpha g[t] + e[t]       (9)
     dL/dtheta_ij = sum_t (W_out^T a[t])_i f_ij[t]
 
 Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  Eqs.
-    (4)-(6) neglect terms of this derivative.  The gradient of "block"
-    equals backpropagation with the diagonal of V in place of V.  The
-    gradient of "implicit" equals backpropagation that stops at V.
-Approximate.  With n neurons, c signals and B sequences:
+    (4)-(6) neglect terms of this derivative.  The rule "block" gives the
+    gradient of backpropagation in which the diagonal of V replaces V.  The
+    rule "implicit" gives the gradient of backpropagation that does not
+    pass through V.
+Approximate.  The following table holds for n neurons, c signals z_j and B
+    sequences:
 
     rule         keeps                        state      time of a step
     exact        all terms                    2 B n n c  O(B n^3 c)
@@ -45,16 +48,18 @@ Approximate.  With n neurons, c signals and B sequences:
     implicit     own decay and reset          2 B n c    O(B n c)
     presynaptic  own decay                    2 B c      O(B c)
 
-    In one hidden layer, "block" is exact if V is diagonal.  "implicit" is
-    exact without recurrence, or if recorded spikes replace the recurrent
-    spikes.  "presynaptic" is exact if, in addition, a recorded term
-    replaces reset and clamp.  In networks of several layers, `dspikes`
-    comes from transport through W^T, from feedback alignment or from a
-    local loss.
-Cost.   The table lists the costs.  The sum (8) adds O(B n c) to the time
-    of a step, or O(B n^2 c) for "exact".
-Departures.  The text of [ZN21] was not available.  Names and rules follow
-    descriptions by other authors.  Known rules are special cases:
+    In one hidden layer, the rule "block" is exact if V is diagonal.  The
+    rule "implicit" is exact if the layer has no recurrence, or if recorded
+    spikes replace the recurrent spikes.  The rule "presynaptic" is exact
+    if, in addition, a recorded term replaces the reset and the refractory
+    clamp.  In networks of several layers, the argument `dspikes` results
+    from weight transport (W^T), from feedback alignment or from a local
+    loss.
+Cost.   The table lists the costs.  The sum (8) adds O(B n c) time to a
+    step.  For the rule "exact", (8) adds O(B n^2 c) time.
+Departures.  The text of [ZN21] was not available.  The names and the rules
+    of this module follow descriptions of [ZN21] by other authors.  Known
+    rules are special cases:
 
     e-prop       "implicit" with through_reset=False, adaptive neurons (see
                  `alif`), the filter (9), and feedback of a[t] through
@@ -88,9 +93,10 @@ MODEL = {rung: (NUMBERS if rung == "presynaptic" else NUMBERS.replace("()", "(n?
 class Traces(NamedTuple):
     """Hold the derivatives of I and U with respect to the weights.
 
-    For "exact", the shape is (B, n, n c), and entry [b, k, i c + j] is s_k or
-    u_k for theta_ij.  The shape is (B, n, c) for "block" and "implicit", and
-    (B, c) for "presynaptic".
+    For "exact", both arrays have the shape (B, n, n c).  Entry
+    [b, k, i c + j] is the derivative s_k or u_k with respect to theta_ij.
+    The shape is (B, n, c) for "block" and "implicit", and (B, c) for
+    "presynaptic".
     """
 
     syn: np.ndarray
@@ -247,8 +253,8 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     >>> f.syn.item(), f.mem.item()
     (1.5, 3.0)
 
-    At each step, add ``(a @ W_out)[:, :, None] * filtered.mem``, summed over
-    the batch, to the weight gradient of the layer.
+    The weight gradient of the layer is the sum over steps and batch of
+    ``(a @ W_out)[:, :, None] * filtered.mem``.
 
     Parameters
     ----------
@@ -329,7 +335,8 @@ def _options(rung, reset, through_reset):
 
 
 def _fit(*pairs):
-    """Test whether arrays have given shapes, one float dtype and finite entries."""
+    """Return True if all arrays have the given shapes, one common float dtype and
+    a finite sum of squares."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape

@@ -10,20 +10,22 @@ current I_i and the membrane potential U_i of unit i follow
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
     U_i(t) = tau sum_{t_j <= t} W_ij (1 - exp(-(t - t_j)/tau))  (2)
 
-Unit i spikes at the time t_i, when U_i first crosses the threshold.  Let
-C = {j: t_j <= t_i} be the causal set of inputs.  With z = exp(t/tau),
+Unit i spikes at the time t_i at which U_i first crosses the threshold.
+Let C = {j: t_j <= t_i} be the causal set of inputs.  With z = exp(t/tau),
 
     z_i = sum_C W_ij z_j / a_i                           (3)  [M17]
     a_i = sum_C W_ij - threshold/tau = I_i(t_i)          (4)
     dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
-Both derivatives are 0 for j outside C.  A silent unit has t_i = infinity
-and no gradient.  A penalty P on the weights can make silent units spike:
+The derivatives (5) and (6) are 0 for inputs j outside C.  A silent unit
+has t_i = infinity, and the gradient of t_i is 0.  A penalty P on the
+weights can make silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
-The cross entropy trains the unit of the label y to spike first:
+The cross-entropy loss trains the unit with index y[b] to spike first in
+sample b:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[y[b]]   (8)
     dL/dt[b, c] = ([c = y[b]] - softmax(...)[c]) / (B scale)     (9)
@@ -209,7 +211,7 @@ def silent_cost(W, *, tau, threshold):
 
 
 def cross_entropy(times, labels, *, scale, late):
-    """Return the cross entropy of spike times, eqs. (8) and (9).
+    """Return the cross-entropy loss and its derivative, eqs. (8) and (9).
 
     >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
     >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)

@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | superspike.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
-The module simulates a layer of current-based leaky integrate-and-fire
-neurons with resting potential 0 V, and computes the weight change of
-[ZG18].  A layer has B replicas with separate weights.  Every quantity is
-causal, and local to a synapse or a neuron.  With the input spikes x, each
-step updates first the membrane potential U and then the current I:
+The neurons are current-based leaky integrate-and-fire neurons with resting
+potential 0 V.  The module simulates one layer and computes the weight
+change of [ZG18].  The layer has B independent copies (replicas) with
+separate weights.  Every quantity is causal, and is local to one synapse or
+one neuron.  Let x be the input spikes.  Each step first updates the
+membrane potential U and then the current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -22,11 +23,11 @@ errors arrive after an axonal delay.  Eqs. (6)-(9) apply in this order:
     lambda_ij <- exp(-dt/tau_decay) lambda_ij + r l_ij  (8)  [ZG18] eq. 2.5
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i z~_j         (9)  [ZG18] eq. 2.5
 
-where r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)).  Hence lambda
-is the product psi z~, convolved with a double-exponential kernel alpha of
-unit area.  The same kernel filters the signal.  The signal is a train of
-error events of unit area.  With * for convolution, the error e and the
-weight change dm are
+In (8), r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)).  By (8) and
+(9), lambda is the convolution of the product psi z~ with a kernel alpha.
+This kernel is double-exponential and has unit area.  The error signal is a
+train of events of unit area.  The kernel alpha also filters the error
+signal.  With * for convolution, the error e and the weight change dm are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4

@@ -1,20 +1,21 @@
 # refsnn 0.1.0 | superspike_signals.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module computes axonal delays, error feedback and trace moments.
+r"""This module computes axonal delays, error feedback and moments of traces.
 
 The functions complement superspike.py.  Time series have shape (T, B, n),
 for T steps, B replicas and n neurons.  An axonal delay of D steps yields
 
     late[t] = train[t - D]                              (1)  [ZG18]
 
-The error signal of an output neuron is its delayed target spike train
-minus its delayed spike train.  A feedback matrix of shape (B, n, k) maps
-the signals of k output neurons to the signals of n hidden neurons,
+The error signal of an output neuron is the delayed target spike train
+minus the delayed output spike train.  A feedback matrix of shape (B, n, k)
+maps the signals of k output neurons to the signals of n hidden neurons,
 
     signal_i = sum_k matrix_ik signal_k                 (2)  [ZG18]
 
-The matrix holds the output weights ("symmetric"), standard normal samples
-("random") or ones ("uniform").  For a Poisson spike train of rate nu, the
-trace z with time constant tau has the cumulants and moments
+The feedback matrix holds the output weights for "symmetric", standard
+normal samples for "random", and ones for "uniform".  For a Poisson spike
+train of rate nu, the trace z with time constant tau has the cumulants and
+moments
 
     kappa_j = nu tau / j                                               (3)
     <z^r> = sum_{j=1..r} binom(r-1, j-1) kappa_j <z^(r-j)>
@@ -132,7 +133,7 @@ def hidden_signal(signal, matrix):
 
 
 def poisson_moment(rate_hz, tau, order=4):
-    """Return a moment of the trace z of a Poisson process, eqs. (3) and (4).
+    """Return a moment of the trace z of a Poisson spike train, eqs. (3) and (4).
 
     >>> [poisson_moment(10.0, 0.1, order) for order in (1, 2)]
     [1.0, 1.5]

@@ -45,7 +45,7 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 
 def fast_sigmoid(v, steepness):
-    """Return f and f', where f' is the fast-sigmoid surrogate gradient, eq. (1).
+    """Compute the fast-sigmoid surrogate gradient and antiderivative, eq. (1).
 
     >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
     >>> value.tolist(), derivative.tolist()
@@ -69,7 +69,8 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Return v, k and z = k |v|.  A large z is limited to keep (1 + z)^2 finite."""
+    """Return v, the steepness k, and z = k |v|.  The value of z is limited so
+    that (1 + z)^2 is finite."""
     v, k = _arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):
@@ -84,7 +85,7 @@ def _pair(v, k, height, bump):
 
 
 def sigmoid(v, steepness):
-    """Return f and f', where f' is the logistic surrogate gradient, eq. (2).
+    """Compute the logistic surrogate gradient and its antiderivative, eq. (2).
 
     >>> [a.tolist() for a in sigmoid(np.array([0.0, 1000.0]), 2)]
     [[0.0, 1.0], [1.0, 0.0]]
@@ -103,7 +104,7 @@ def sigmoid(v, steepness):
 
 
 def triangle(v, steepness):
-    """Return f and f', where f' is the triangular surrogate gradient, eq. (3).
+    """Compute the triangular surrogate gradient and its antiderivative, eq. (3).
 
     >>> [a.tolist() for a in triangle(np.array([0.25, -0.5, 3.0]), 2)]
     [[0.1875, -0.25, 0.25], [0.5, 0.0, 0.0]]
@@ -122,7 +123,7 @@ def triangle(v, steepness):
 
 
 def gaussian(v, steepness):
-    """Return f and f', where f' is the Gaussian surrogate gradient, eq. (4).
+    """Compute the Gaussian surrogate gradient and its antiderivative, eq. (4).
 
     >>> [a.round(4).tolist() for a in gaussian(np.array([0.0, 1.0]), 1)]
     [[0.0, 0.8556], [1.0, 0.6065]]
@@ -141,7 +142,7 @@ def gaussian(v, steepness):
 
 
 def arctan(v, steepness):
-    """Return f and f', where f' is the arctangent surrogate gradient, eq. (5).
+    """Compute the arctangent surrogate gradient and its antiderivative, eq. (5).
 
     >>> [a.round(4).tolist() for a in arctan(np.array([0.0, 0.5]), 2)]
     [[0.0, 0.3927], [1.0, 0.5]]
@@ -159,7 +160,7 @@ def arctan(v, steepness):
 
 
 def slayer(v, steepness):
-    """Return f and f', where f' is the SLAYER surrogate gradient, eq. (6).
+    """Compute the SLAYER surrogate gradient and its antiderivative, eq. (6).
 
     >>> [a.tolist() for a in slayer(np.array([0.0, -1000.0]), 2)]
     [[0.0, -0.5], [1.0, 0.0]]
@@ -177,7 +178,7 @@ def slayer(v, steepness):
 
 
 def boxcar(v, steepness):
-    """Return f and f', where f' is the rectangular surrogate gradient, eq. (7).
+    """Compute the rectangular surrogate gradient and its antiderivative, eq. (7).
 
     >>> [a.tolist() for a in boxcar(np.array([-0.25, 0.5, 3.0]), 2)]
     [[-0.25, 0.5, 0.5], [1.0, 0.0, 0.0]]

@@ -94,8 +94,9 @@ def decided_us(data):
 def sparsest(data):
     """Return the index of the selected regularisation strength, or None.
 
-    All strengths above 0 with at most 40 hidden spikes per image are considered.  The
-    selected strength has the highest training accuracy among the considered strengths.
+    A strength is considered if it is above 0 and if hidden neurons fire at most 40
+    spikes per image.  The selected strength has the highest training accuracy among the
+    considered strengths.
     """
     sparse = (data["spikes"].mean(axis=1) <= 40) & (data["strength"] > 0)
     learnt = np.where(sparse, data["train"].mean(axis=1), -1)

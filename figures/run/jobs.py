@@ -82,7 +82,8 @@ def sources(root, module):
             if path.is_file() and path not in found:
                 found.add(path)
                 open_names.extend(_imports(path))
-    return sorted(found | set((root / "refsnn" / "data").glob("*.npz")))
+    return sorted(found.union((root / "refsnn" / "data").glob("*.npz"),
+                              root.glob("figures/*/data/*.npz")))
 
 
 def _digest(path):

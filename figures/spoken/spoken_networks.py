@@ -266,9 +266,10 @@ def changed(words, index, generator, o, longest):
 def shuffled(words, law, generator):
     """Return the data set after replacing the event times of each word.
 
-    The law "permuted" permutes the times of a word, which keeps the number of spikes in
-    each time step.  The law "uniform" draws times from a uniform distribution between 0
-    and the longest duration of all words, which keeps the spike counts alone.
+    The law "permuted" permutes the times of a word.  Each time step then has as many
+    spikes as before.  The law "uniform" draws all times from a uniform distribution
+    between 0 and the longest duration of all words.  Then only the number of spikes of
+    each channel is left.
     """
     window = {"window": (0.0, spoken_words.durations(words).max())}
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,

@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | fast/lif.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""This module provides fast training and inference for one LIF layer.
 
-The network is a layer of `lif` with a leaky readout.  For training,
-`forward` simulates the network, and `gradients` computes the surrogate
-gradient.  For inference, `record` and `scores` simulate a feed-forward
-network with sparse input events.  The potential u = U / threshold is in
-units of the threshold, and W and V include the factor gain / threshold.
-Let r[t] be 1 - S[t] if reset="zero", and 1 otherwise.  Starting from rest,
+The network consists of one layer of LIF neurons, as in `lif`, and a leaky
+readout.  For training, `forward` simulates the network, and `gradients`
+computes the surrogate gradient.  For inference, `record` and `scores`
+simulate a feed-forward network with sparse input events.  The membrane
+potential u = U / threshold is in units of the threshold.  In the
+equations, W and V include the factor gain / threshold.  Let r[t] be
+1 - S[t] if reset="zero", and 1 otherwise.  Starting from rest,
 
     S[t]   = 1 if u[t] > 1 else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19]
@@ -20,7 +21,7 @@ The fast sigmoid, dS/dU = 1 / (k |U - threshold| + 1)^2, gives psi = dS/du,
     psi[t] = threshold c^2 / (|u[t] - 1| + c)^2,  c = 1/(k threshold)  (7)
 
 Derivation.  Let dA be the total derivative dL/dA.  Eqs. (5) and (6) filter
-    W_out S.  The same filter, applied to dout in reversed time, gives
+    W_out S.  The same filter, applied to dout backward in time, gives
     dR[t+1].  The chain rule, applied to (2)-(4), gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
@@ -39,19 +40,20 @@ Derivation.  Let dA be the total derivative dL/dA.  Eqs. (5) and (6) filter
     v[t+1] = z[t] - beta^-(t-s+1) S[t]     reset="subtract"         (16)
     v[t+1] = z[t] (1 - S[t])               reset="zero"             (17)
 
-    The linear readout of a block is one matrix product.  The matrix K
-    holds the responses of (5)-(6) to unit inputs and unit states:
+    One matrix product computes the linear readout of a block.  The matrix
+    K holds the responses of the filter (5)-(6) to unit inputs and unit
+    states:
 
     (out[s:s+c+1], R[s+c]) = K (W_out S[s:s+c], out[s], R[s])       (18)
 Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
-    sigmoid and through_reset=False, and `record` agrees with
-    `lif.simulate` and `lif.readout`.  Rounding can change a spike if the
-    membrane potential is very close to the threshold.
+    sigmoid and through_reset=False.  Up to rounding, `record` agrees with
+    `lif.simulate` and `lif.readout`.  Rounding can add or remove a spike
+    if the membrane potential is very close to the threshold.
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B n) memory.
     Inference takes O(n) time per event, O(B n k) time per step and
     O(B n + T B k) memory.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient passes
-    through the reset.  Unlike in `lif`, there is no refractory period.
+    through the reset.  Unlike `lif`, this module has no refractory period.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -137,7 +139,8 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Write u and W_out S at all steps to the buffers; return the final I."""
+    """Write u and W_out S of all steps to the buffers of `tape`.  Return the
+    final synaptic current I."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -162,7 +165,7 @@ def _hidden(tape):
 
 
 def _readout(record, alpha, beta):
-    """Replace the readout input by the readout potential, in place."""
+    """Replace the readout input in `record` by the readout potential, in place."""
     syn, mem, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -174,7 +177,8 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Split the input into matrices of shape (c B, m), one for each block."""
+    """Return the input as a list of matrices, one matrix of shape (c B, m) for
+    each block."""
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
@@ -189,7 +193,7 @@ def _aligned(shape, dtype):
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Return the surrogate gradient without the reset path, eqs. (7)-(12).
+    """Return surrogate gradients that exclude the reset path, eqs. (7)-(12).
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
@@ -271,7 +275,7 @@ def _backward(tape, c, dspikes):
 
 def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Return the readout potentials for sparse events, eqs. (13)-(18).
+    """Return the readout potentials for sparse input events, eqs. (13)-(18).
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> one = np.array([[2.0]])
@@ -307,7 +311,8 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Apply eqs. (13)-(17).  Return W_out S of all steps, and the final y and v."""
+    """Apply eqs. (13)-(17).  Return W_out S of all steps, and the final states y
+    and v."""
     (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -376,7 +381,8 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _constants(least, dtype, *values):
-    """Check the constants: Python numbers quickly, all others by `_arrays`."""
+    """Return the checked constants.  A fast test accepts typical Python floats,
+    and `_arrays` checks all other values."""
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
@@ -386,7 +392,8 @@ def _constants(least, dtype, *values):
 
 
 def _input(x, m, steps):
-    """Check the input `x`, except for NaN.  Return `x`, T and B."""
+    """Check the input `x`, but do not test for NaN.  Return `x`, the number of
+    steps T and the batch size B."""
     if sparse.issparse(x):
         B = _batch(x, m, steps)
         return x, x.shape[0] // B, B
@@ -399,7 +406,8 @@ def _input(x, m, steps):
 
 
 def _batch(x, m, steps):
-    """Check the sparse events `x`, except for NaN.  Return B."""
+    """Check the sparse events `x`, but do not test for NaN.  Return the batch
+    size B."""
     if type(steps) is not int or steps < 1:
         steps, = _arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | fast/rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module is a fast form of real-time recurrent learning (RTRL).
+r"""This module implements fast real-time recurrent learning (RTRL).
 
 The network is a tanh network with inputs x and states h,
 
@@ -7,15 +7,16 @@ The network is a tanh network with inputs x and states h,
 
 RTRL starts from M[-1] = 0 and computes, step by step, the influence matrix
 M[t] = dh[t]/dtheta of the weights theta = [W | V].  Row i of theta holds
-the c weights into neuron i, with c = m + n.  Column i c + j of M belongs
-to theta_ij.  Each weight directly affects one neuron only.  Therefore, the
-n x (n c) matrix D(z) has z_j in row i and column i c + j, and 0 elsewhere:
+the c weights into neuron i, with c = m + n.  Column i c + j of M holds the
+derivatives with respect to theta_ij.  Each weight directly affects only
+the postsynaptic neuron.  The n x (n c) matrix D(z) therefore has the entry
+z_j in row i and column i c + j.  All other entries of D(z) are 0:
 
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1]))     (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
-where q[t] is the derivative of the loss at step t with respect to h[t].
-Each term of (2) is available at step t.
+In (2), q[t] is the derivative of the loss at step t with respect to h[t].
+The summand of step t in (2) is available at step t.
 
 Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta
     and includes the effect of theta on h[t-1].
@@ -85,7 +86,7 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, c):
-    """Return a view of the entries of `M` to which D is added."""
+    """Return a view of the entries of `M` to which eq. (1) adds D."""
     k = M.shape[1] // c
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
 
@@ -133,8 +134,9 @@ def gradient(x, V, h, dh, state=None):
 
 
 def _block(J, slope, z, q, first):
-    """Return the gradient (2) of one sequence with respect to the weights into
-    some neurons, the first of which is `first`."""
+    """Return the gradient (2) of one sequence with respect to the incoming
+    weights of a block of neurons.  `first` is the index of the first neuron of
+    the block."""
     (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
     M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
     spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
@@ -152,8 +154,8 @@ def _block(J, slope, z, q, first):
 
 
 def _fit(*pairs):
-    """Return True if each array has the shape in its pair, one common dtype
-    and a finite sum of squares.  This test is faster than `_arrays`."""
+    """Return True if all arrays have the given shapes, one common float dtype and
+    a finite sum of squares.  This test is faster than `_arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -175,7 +177,8 @@ def _buffer(out, shape, dtype, others):
 
 
 def _unread(name, value, shape, dtype):
-    """Return `value` as an array.  Only the shape and the dtype are checked."""
+    """Return `value` as an array.  Check the shape and the dtype, but not the
+    entries."""
     a = np.asarray(value)
     if a.shape != shape or a.dtype != dtype:
         raise ValueError(f"{name} is {a.dtype} {a.shape}: must be {dtype} {shape}")

@@ -2,10 +2,11 @@
 r"""This module computes Adam and synaptic intelligence in one memory pass.
 
 In large networks, memory bandwidth limits the speed of Adam, the path
-integral and the penalty gradient.  This module computes all three in one
-loop over parameter blocks that fit the cache.  Let g be the gradient of
-the task loss, theta the parameters, c the penalty coefficient, and t = 1,
-2, ... the step.  Then
+integral and the penalty gradient.  This module computes all three
+quantities in one loop over blocks of parameters.  A block is small enough
+for the cache.  Let g be the gradient of the task loss, let theta be the
+parameters, and let c be the penalty coefficient.  Let t = 1, 2, ... be the
+step.  Then
 
     G = g + 2 c importance (theta - anchor)              (1)  [ZPG17] eq. 4
     m = beta1 m + (1 - beta1) G                          (2)  [KB15] alg. 1
@@ -15,13 +16,15 @@ the task loss, theta the parameters, c the penalty coefficient, and t = 1,
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  In (4), the numerator and the denominator of Adam's update are
-    multiplied by s, so that the bias correction needs no pass over v.
-Exact.  Up to rounding, a step equals `optimisers.adam` with the gradient G
-    of (1), followed by `si.accumulate` with Adam's update.
+Derivation.  Eq. (4) multiplies the numerator and the denominator of Adam's
+    update by s.  The bias correction of v then needs no additional pass
+    over v.
+Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
+    the gradient G of (1), followed by `si.accumulate` with Adam's update.
 Cost.   Each step reads the gradient twice and all other arrays once, and
     writes all updated arrays once.  The extra memory is two blocks.
-Departures.  Parameters, path integral and state are updated in place.
+Departures.  The parameters, the path integral and the state are updated in
+    place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
@@ -136,7 +139,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(arrays, t, adam, c):
-    """Apply eqs. (1)-(6) in place.  Return a sum of squares that reveals NaN."""
+    """Apply eqs. (1)-(6) in place.  Return a sum of squares, which is not finite
+    if an array has a NaN or infinite entry."""
     rate, beta1, beta2, eps = adam
     s = math.sqrt(1 - beta2 ** t)
     factor, eps = -rate * s / (1 - beta1 ** t), eps * s
@@ -171,7 +175,8 @@ def _pass(arrays, t, adam, c):
 
 
 def _lists(name, value, like=None, written=False):
-    """Return `value` as a list of checked arrays, with the shapes of `like`."""
+    """Check the arrays in `value`, and return the arrays as a list.  If `like` is
+    given, the shapes and dtypes must be the same as in `like`."""
     arrays = list(value) if isinstance(value, (list, tuple)) else [value]
     if not arrays or (like is not None and len(arrays) != len(like)):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have "

@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | fast/superspike.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""This module is a fast form of SuperSpike for blocks of time steps.
+r"""This module is a fast SuperSpike implementation for blocks of time steps.
 
 The module applies the rule of superspike.py to blocks of T steps and B
-replicas with separate weights.  States pass from block to block, so the
-block length only affects rounding.  Input spikes x drive the current I.  A
-neuron spikes (S = 1) if its membrane potential U exceeds the threshold; U
-is then 0 for refractory/dt steps:
+replicas with separate weights.  The final state of a block is the initial
+state of the next block.  The block length therefore affects only the
+rounding error.  Input spikes x drive the current I.  A neuron
+spikes (S = 1) if its membrane potential U exceeds the threshold.  After a
+spike, U is 0 for refractory/dt steps:
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
@@ -22,9 +23,10 @@ product of psi and the input trace, both delayed by `delay`.  The update is
     m = dt sum_t e[t] (alpha*p)[t]
         - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
 
-where rho is a coefficient, and z_i is an exponential trace of S_i.  Three
-options are zeta = z_i^exponent, this power times e^2, or this power where
-|e| dt >= 1e-7, else 0.  drive="published" adds a factor to the first sum.
+In (5), rho is a coefficient, and z_i is an exponential trace of S_i.  The
+options for zeta are z_i^exponent, z_i^exponent e^2, and z_i^exponent where
+|e| dt >= 1e-7 and 0 elsewhere.  The option drive="published" multiplies
+the first sum by a factor.
 
 Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
     g[s] = sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time.
@@ -35,11 +37,12 @@ Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
     zbar[t] = a zbar[t+1] + c ybar[t+1]                                 (6)
     m_ij = sum_s zbar_i[s] x_j[s] + terms of the initial states         (7)
 
-    Each input spike adds one row of zbar.  The final synaptic states of
-    the block are sums as in (7), with other coefficients in place of g.
+    In (7), each input spike x_j[s] = 1 adds the vector zbar[s] to column j
+    of m.  The final synaptic states of the block are sums of the form (7),
+    in which other coefficients replace g.
 Exact.  Up to rounding, the results equal the results of superspike.py.
-Cost.   The time is O(T B n), plus O(n) for each input spike and O(B n m)
-    for each block.  The memory is O(T B n + B n m).
+Cost.   A block takes O(T B n + B n m) time and memory.  Each input spike
+    takes additional O(n) time.
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
@@ -97,7 +100,7 @@ class State(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Hold the activity of the neurons, and the sparse input."""
+    """Hold the activity and the sparse input of the neurons in one block."""
     spikes: np.ndarray              # (T, B, n)
     mem: np.ndarray                 # (T, B, n) V, before the reset
     psi: np.ndarray                 # (T, B, n) at most 1
@@ -105,7 +108,7 @@ class Block(NamedTuple):
 
 
 def rest(k, B, n, m, dtype=np.float64):
-    """Return the state of B replicas of n neurons with m inputs at rest.
+    """Return the resting state of B replicas with n neurons and m inputs.
 
     >>> rest(Coefficients(), 2, 3, 4).past_x.shape
     (8, 2, 4)
@@ -238,7 +241,7 @@ def _lowpass(drive, decay, start):
 
 
 def accumulate(k, state, W, block, signal):
-    """Integrate the error times the eligibility over a block, eqs. (4)-(7).
+    """Compute the weight change over a block of steps, eqs. (4)-(7).
 
     >>> k, W, x = Coefficients(), np.full((1, 1, 1), 0.1), np.ones((400, 1, 1))
     >>> state, block = forward(k, rest(k, 1, 1, 1), W, x)
@@ -312,15 +315,17 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, c):
-    """Let L be the sum of weights[t] y[t] for the output y of filter (4).
-    Return the derivatives of L with respect to s and the initial z and y."""
+    """Return derivatives of L = sum_t weights[t] y[t] for the output y of filter
+    (4).  The derivatives are with respect to the input s and the initial z and
+    y."""
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
     return back[::-1], a * z + c * y, b * y
 
 
 def _response(a, b, c, T, dtype):
-    """Return z and y of filter (4) for a unit impulse, of shape (T + 1, 1, 1)."""
+    """Return the responses z and y of filter (4) to a unit impulse.  Both results
+    have the shape (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0] = 1
     z = _lowpass(impulse, a, zero)
@@ -328,7 +333,7 @@ def _response(a, b, c, T, dtype):
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return the sum of zeta in eq. (5), times dt, and the final trace z_i."""
+    """Return dt sum_t zeta[t] of eq. (5), and the final trace z_i."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
@@ -352,7 +357,7 @@ def _shapes(k, dtype, B, n, m):
 
 
 def _given(k, state, W):
-    """Check `k`, the state and `W`, and return `W` and its shape (B, n, m)."""
+    """Check `k`, the state and `W`.  Return `W` and the shape (B, n, m) of `W`."""
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
@@ -367,8 +372,8 @@ def _given(k, state, W):
 
 
 def _fits(array, shape, dtype):
-    """Return whether an array is finite, float, and of the given shape and dtype.
-    This test is fast; an array that fails it is checked by `_arrays`."""
+    """Return True if an array has finite float entries and the given shape and
+    dtype.  If an array fails this fast test, `_arrays` checks the array."""
     return isinstance(array, np.ndarray) and array.shape == shape \
         and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
         and np.isfinite(array).all()

@@ -3,8 +3,8 @@
 
 A golden test vector is a small problem with its correct outputs and with
 the outputs that known mistakes produce.  To start, run `python -m refsnn
-vectors FOLDER`, compute results, and run `python -m refsnn check
-RESULTS.npz`.  In Python, call the following functions:
+vectors FOLDER`, compute the outputs with your code, and run `python -m
+refsnn check RESULTS.npz`.  In Python, call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes

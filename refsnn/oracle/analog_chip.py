@@ -81,7 +81,7 @@ def _chip():
 
 
 def _chip_idle(p, right):
-    """Mark the entries of the inputs on which no output depends."""
+    """Mark the input entries that affect no output, and give the reason."""
     (n, m), N = p["hidden"].shape, len(p["leak"])
     weights = np.zeros((N, m + n))
     weights[:n] = np.hstack([p["hidden"], p["recurrent"]])

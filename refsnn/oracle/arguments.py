@@ -43,7 +43,9 @@ def _recorded(recording, shape):
 
 
 def _precision(values, name="gradients", counts=False):
-    """Return the precision of an array, 2^-23 (float16 and float32) or 2^-52."""
+    """Return the relative precision of an array: 2^-23 for float16 and
+    float32, 2^-52 for other dtypes.  The dtype float16 is accepted only for
+    counts."""
     dtype = np.asarray(values).dtype
     if dtype == np.float16 and not counts:
         raise ValueError(f"{name} is of dtype float16: must be float32 or float64")
@@ -51,7 +53,8 @@ def _precision(values, name="gradients", counts=False):
 
 
 def _decays(tau_syn, tau_mem, dt, alpha, beta):
-    """Return the decay factors for each choice of "decay", and time constants."""
+    """Return the two decay factors for each choice of the axis "decay".  Also
+    return the time constants and the time step."""
     if alpha is None and beta is None:
         tau_syn, tau_mem, dt = conventions._arrays(
             "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",
@@ -68,7 +71,9 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
 
 
 def _gradient(gradients, dspikes, surrogate, shape, weights):
-    """Check the arguments on gradients; return them with their precision."""
+    """Check the arguments that concern gradients.  Return the gradients,
+    `dspikes`, the surrogate with its steepness, and the precision of the
+    gradients."""
     if dspikes is None:
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")

@@ -1,20 +1,22 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module checks results against golden vectors and names mistakes.
+"""This module checks results against golden vectors and names known mistakes.
 
-`check` compares results without access to the code behind the results.
-For each wrong output, `check` reports where and how it differs, as
-described in `locate`.  For each golden vector with a wrong output, `check`
-reports whether the forward pass, the loss or the backward pass is at
-fault.  A known mistake is named only if all given outputs of the golden
-vector equal those that the mistake produces.
+`check` needs only the results, not the code that computed the results.
+For each wrong output, `check` reports where and how the output differs
+from the correct output (see `locate`).  For each golden vector with a
+wrong output, `check` reports whether the forward pass, the loss or the
+backward pass is at fault.  A known mistake is named only if it reproduces
+all given outputs of the golden vector.
 
-The tolerance is 1e-9 of the largest correct value for float64 results,
-and 1e-4 of it for float32 results.  Spikes, counts and all outputs of
-exact golden vectors must equal the correct values.  All-zero results are
-rejected, and so are results that ignore an option.  A golden vector is
-rejected if its spikes are constant, if an output is all zero, or if a
-known mistake has no effect.  In golden vectors, each neuron spikes and
-pauses, and each entry of the inputs affects an output unless it is `idle`.
+The tolerance, relative to the largest correct value, is 1e-9 for float64
+results and 1e-4 for float32 results.  Spikes and counts must be equal to
+the correct values.  In exact golden vectors, all outputs must be equal to
+the correct values.  All-zero results are rejected, and so are results that
+ignore an option.  A golden vector is rejected if its spikes are constant,
+if an output is all zero, or if a known mistake changes no output.  In
+golden vectors, each neuron spikes in some steps and is silent in others.
+Each entry of an input affects an output, unless the field `idle` marks
+this entry.
 """
 
 from typing import NamedTuple
@@ -48,7 +50,8 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 class Finding(NamedTuple):
     """Hold the status of one output, and the reason for this status as text.
-    If `output` is "", the text summarises the wrong outputs of a vector."""
+    If `output` is "", the text summarises the wrong outputs of a golden
+    vector."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -56,7 +59,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Return stored golden vectors; raise an error if one misses a known mistake.
+    """Return stored golden vectors; check that they detect all known mistakes.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -141,7 +144,8 @@ def _grouped(results, known):
 
 
 def _convention(vector, results):
-    """Return the answer of `identify`, or "" if `identify` rejects the results."""
+    """Return the first lines of the report of `identify` as text, or "" if
+    `identify` raises an error."""
     p, rows = vector.inputs, {}
     for name, value in results.items():
         row = _comparable(value)[0]
@@ -158,13 +162,15 @@ def _convention(vector, results):
 # ---- one golden vector
 
 def _differs(found, right, exact, rtol=1e-9):
-    """Mark entries that differ; `rtol` is relative to the largest correct entry."""
+    """Mark wrong entries.  The tolerance is `rtol` times the largest right
+    entry, or 0 if `exact` is True."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
 
 def _same(found, right, exact, rtol=1e-9):
-    """Return whether two arrays agree in their shapes and their entries."""
+    """Return whether two arrays have equal shapes, and equal entries within
+    the tolerance of `_differs`."""
     return np.shape(found) == np.shape(right) and not np.any(
         _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
 
@@ -184,14 +190,18 @@ def _flaw(vector):
 
 
 def _unseen(vector):
-    """Return the names of mistakes that change no output by more than 1e-4."""
+    """Return the names of mistakes that change no output by more than 1e-4 of
+    its largest entry.  If outputs are compared exactly, every change
+    counts."""
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, 1e-4)
         for name, value in mutant.outputs.items())]
 
 
 def _alive(vector):
-    """Return a golden vector; raise an error if it is flawed or misses a mistake."""
+    """Return a golden vector unchanged.  Raise an error if spikes are
+    constant, if an output is all zero, or if a known mistake changes no
+    output."""
     why = _flaw(vector)
     if not why and _unseen(vector):
         why = f"blind: mutants {_unseen(vector)} change nothing"
@@ -201,7 +211,8 @@ def _alive(vector):
 
 
 def _comparable(value):
-    """Return a result in float64 and its tolerance, or None and an error message."""
+    """Return a result in float64 and its relative tolerance.  For an invalid
+    result, return None and an error message."""
     found = np.asarray(value)
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
@@ -215,7 +226,8 @@ def _comparable(value):
 
 def _judge(vector, results):
     """Compare results with a golden vector; return a finding for each output.
-    Rounding is tested as an explanation only if no known mistake fits."""
+    Rounding is tested as an explanation only if no known mistake explains the
+    results."""
     rounding = not _mistakes(vector, results)
     return [Finding(vector.name, name, *(
         _verdict(vector, name, results[name], rounding) if name in results else (
@@ -239,7 +251,7 @@ def _verdict(vector, name, value, rounding):
 
 
 def _given(vector, name, value):
-    """Return the result of `_comparable`, as a scalar if the output is a scalar."""
+    """Call `_comparable`; reshape a single entry to () if the output is a scalar."""
     found, rtol = _comparable(value)
     if found is not None and found.size == 1 and not np.ndim(vector.outputs[name]):
         found = found.reshape(())
@@ -247,12 +259,13 @@ def _given(vector, name, value):
 
 
 def _equal(vector, name, found, other, rtol):
-    """Return whether two values of the output `name` agree within its tolerance."""
+    """Return whether two values of the output `name` are equal to the
+    tolerance `rtol`, or exactly equal if the output is exact."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 
 def _place(vector, name, found, rtol, rounding):
-    """Return where and how a wrong output differs from the right one."""
+    """Return the `Place` in which `locate` finds the errors of a wrong output."""
     return locate(found, vector.outputs[name], backward=_backward(name),
                   rounding=rounding, **_context(vector, name, rtol))
 
@@ -279,7 +292,8 @@ def _backward(name):
 
 
 def _summary(vector, results, findings):
-    """Return a list with a finding that summarises the wrong outputs, if any."""
+    """Return a list with one finding that summarises the wrong outputs.  If no
+    output is wrong, the list is empty."""
     status = {f.output: f.status for f in findings if f.status != "missing"}
     wrong = [name for name in status if status[name] != "right"]
     if not wrong:
@@ -298,7 +312,8 @@ def _summary(vector, results, findings):
 
 
 def _side(vector, wrong, right):
-    """Say whether the forward pass, the loss or the backward pass is at fault."""
+    """Return a text that says whether the forward pass, the loss or the
+    backward pass is at fault."""
     forward = [name for name in vector.outputs if name in FORWARD]
     if not forward or not any(map(_backward, vector.outputs)):
         return ""
@@ -314,7 +329,7 @@ def _side(vector, wrong, right):
 
 
 def _mistakes(vector, results):
-    """Return the names of mistakes that all given results agree with."""
+    """Return the names of the mistakes that reproduce all given results."""
     given = {name: _given(vector, name, value) for name, value in results.items()}
     if any(found is None for found, _ in given.values()):
         return []
@@ -325,8 +340,8 @@ def _mistakes(vector, results):
 
 
 def _untold(vector, mutant, given):
-    """Return a note that names outputs that a mistake changes and that are not
-    given.  Derivatives are not named."""
+    """Return a note on outputs that are not given but that a mistake changes.
+    The note omits derivatives."""
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
              and not _equal(vector, name, value, vector.outputs[name], 1e-9)]

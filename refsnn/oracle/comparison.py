@@ -1,17 +1,20 @@
 # refsnn 0.1.0 | oracle/comparison.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module compares a recording with candidates that a caller simulates.
 
-The candidates are presets of the caller, and presets with one changed axis
-(`Tools`).  A candidate matches a recording r if
+The caller supplies presets (`Tools`).  The candidates are these presets,
+and variants of presets with one changed axis.  A candidate matches a
+recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
 
 Derivation.  Spikes are integers, so rounding does not change them.
-Exact.  All presets that match are members.  Variants of these presets, or
-    of all presets if none matches, are compared as well.
-Cost.   Each candidate is simulated once.  Each member but the first then
-    takes up to four simulations per probe.
+Exact.  All presets that match are members.  If some presets match, their
+    variants are compared as well.  If no preset matches, the variants of
+    all presets are compared.
+Cost.   Each candidate is simulated once.  For each further member, the
+    search for a probe that distinguishes this member from the first takes
+    up to four simulations per probe.
 Departures.  Conventions with several changed axes are not tested.
 """
 
@@ -44,7 +47,8 @@ class Tools(NamedTuple):
 
 
 def _among(x, W, rows, gradients, tools, rtol):
-    """Return the report on presets of the caller and their variants, eqs. (1, 2)."""
+    """Compare a recording with the presets in `tools` and with their variants,
+    eqs. (1) and (2).  Return the report."""
     gradients = _checked(rows, gradients, tools, rtol)
 
     def judged(candidates):
@@ -67,8 +71,9 @@ def _among(x, W, rows, gradients, tools, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Return the first difference (or None) and the number of differences.
+    """Compare a recording with one update step.
 
+    Return the first difference (or None) and the number of wrong entries.
     Gradients are compared only if the recorded arrays match.
     """
     parting, count = _compared(rows, tools.simulate(step, x, W), rtol)
@@ -85,7 +90,8 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _compared(rows, run, rtol):
-    """Return the first difference (or None) and the number of differences."""
+    """Compare recorded and simulated arrays.  Return the first difference (or
+    None) and the number of wrong entries."""
     run = {name: np.asarray(run[name]) for name in rows}
     wrong = {name: row != run[name] if name == "spikes" else               # (1)
              _differs(row, run[name], rtol) for name, row in rows.items()}
@@ -99,7 +105,8 @@ def _differs(found, wanted, rtol):
 
 
 def _telling(one, other, names, tools, rtol):
-    """Return the name of a probe that distinguishes two update steps, or ""."""
+    """Return the name of a probe that distinguishes two update steps.  If no
+    probe does, return ""."""
     inputs = tools.inputs or {}
     for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
         for name, probe in inputs.items():

@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | oracle/diagnose.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module infers which term of a simulation or of its gradient is wrong.
+"""This module infers which term of the LIF equations is wrong in a function.
 
 `diagnose` runs a function on networks in which terms of the equations of
-`lif` are switched off, and compares the results with the right ones.  It
-uses no list of mistakes.  The conclusions follow from six statements:
+`lif` are switched off, and compares the results with the right results.
+`diagnose` uses no list of mistakes.  The conclusions follow from six
+statements:
 
 (1) If one term is wrong, the results are wrong in all variants in which
     this term acts, and right in all others.  A term does not act if:
@@ -15,7 +16,7 @@ uses no list of mistakes.  The conclusions follow from six statements:
     reset            no spikes                   threshold almost 0
 
     In the forward pass, a threshold of almost 0 hides some reset errors.
-(2) If some outputs are right in all variants, their computation is right.
+(2) If an output is right in all variants, its computation is right.
 (3) The returned spikes and membranes determine each term on the right-hand
     sides of (2) and (3) of `lif`.  The returned dW or dx gives the
     adjoints, which determine the terms of (7) and (9).  If one term has a
@@ -24,19 +25,19 @@ uses no list of mistakes.  The conclusions follow from six statements:
     spikes do not follow from the membranes, the threshold is wrong.
 (5) No term of (1) acts on the first response of the membrane, mem[2], or
     on the last adjoint of the current, dI[T-2] = gain psi[T-1] dS[T-1].
-    If one of them is wrong, the input, the gain, the surrogate, the
-    derivative of the loss ("error"), or the step at which the current is
-    read ("current") is wrong.  A wrong gain maps all currents by a fixed
-    linear map.  A wrong step shifts the currents in time.  A wrong input
-    leaves no residual after the input ends.  With a wrong surrogate, the
-    last adjoint is proportional to the error.  With a wrong error, the
-    last adjoint is proportional to the surrogate.
-(6) A second call gives the same results as the first one, changes no
-    inputs, and reads all inputs anew.
+    If this response or this adjoint is wrong, the input, the gain, the
+    surrogate, the derivative of the loss ("error"), or the step at which
+    the current is read ("current") is wrong.  A wrong gain maps all
+    currents by a fixed linear map.  A wrong step shifts the currents in
+    time.  A wrong input leaves no residual after the input ends.  With a
+    wrong surrogate, the last adjoint is proportional to the error.  With a
+    wrong error, the last adjoint is proportional to the surrogate.
+(6) A second call gives the same results as the first call, changes no
+    inputs, and reads all inputs again.
 
-A function that is right in all variants is also called for longer networks
-with several inputs in each step, because each input of the variants is 1
-in one step of one sample, and 0 elsewhere.
+In the variants, each input is 1 in one step of one sample, and 0
+elsewhere.  If a function is right in all variants, it is therefore also
+called for longer networks with several nonzero inputs in each step.
 """
 
 from typing import NamedTuple
@@ -79,7 +80,7 @@ WHY = {"gain": "The effect of all currents is a fixed map of them.",
 
 
 class Diagnosis(NamedTuple):
-    """Hold which side and which terms of a function are wrong, and why."""
+    """Hold which pass and which terms of a function are wrong, and the reason."""
     side: str           # "right", "forward", "backward", "between calls", "unknown"
     terms: tuple        # at most two wrong terms, outputs or dtypes
     arrays: tuple       # wrong outputs
@@ -88,7 +89,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(function, rule="bptt"):
-    """Infer which side and which term of a function is wrong.
+    """Infer whether the forward or the backward pass is wrong, and in which term.
 
     >>> from refsnn import lif
     >>> def function(p):
@@ -183,8 +184,8 @@ def _right(call, given):
 
 
 def _even(runs, forward):
-    """Return whether the relative errors of all runs have about the same size, as
-    those of rounding have."""
+    """Return whether the relative errors of all runs differ by a factor below
+    1000, as rounding errors do."""
     sizes = [_size(run, name) for run in runs for name in run.wrong
              if (name in FORWARD) == forward and name != "loss"]
     return bool(max(sizes) < 1000 * min(sizes))
@@ -203,7 +204,7 @@ def _listed(names):
 
 
 def _conclusion(side, terms, dtypes):
-    """Return the sentence that names the terms or the dtypes."""
+    """Return a sentence that names the wrong terms or the dtype of the rounding."""
     if dtypes and not terms:
         return f"All results are rounded to {dtypes[0]}."
     if not terms:
@@ -214,7 +215,7 @@ def _conclusion(side, terms, dtypes):
 
 
 def _broken(run, where=""):
-    """Return the diagnosis of a result that is not usable."""
+    """Return the diagnosis of a call that fails or returns an unusable result."""
     name, why = run.broken
     if not name:
         return Diagnosis("unknown", (), (), {}, f"The function {why}{where}.")
@@ -224,8 +225,10 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward):
-    """Find the smallest relative error on a side, in the loss only if no array
-    is wrong.  Return its place, whether it is below 1 %, variant and output."""
+    """Find the wrong output with the smallest relative error in the forward or
+    the backward pass.  The loss is chosen only if no array is wrong.  Return
+    the `Place` of the error, whether the error is below 1 %, and a text that
+    names the variant and the output."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
@@ -243,7 +246,8 @@ def _simplest(runs, forward):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Return the term if exactly one explains, by (1), which variants are wrong."""
+    """Return the term that explains by (1) which variants are wrong, and the
+    reason.  Return no term unless exactly one term explains this."""
     terms = set(SWITCHED)
     for v, row in runs.items():
         off = any(run.wrong & wrong for run in row)
@@ -260,14 +264,17 @@ def _switched(runs, wrong, forward):
 
 
 def _only(names, why):
-    """Return the possible term if there is only one, and the reason."""
+    """Return the possible term, if any, and the reason `why`.  If several
+    terms are possible, return no term and a sentence that lists these
+    terms."""
     if len(names) < 2:
         return tuple(names), why
     return (), f"Each of {_listed(names)} alone would explain this."
 
 
 def _forward(call, runs, given, wrong, small):
-    """Return the wrong terms of the simulation, and the reason."""
+    """Infer which terms or outputs of the forward pass are wrong.  Return the
+    names of these terms or outputs, and a sentence that gives the reason."""
     every = [run for row in runs.values() for run in row]
     bad, others = wrong & set(FORWARD), given - wrong
     exact = others & {"dW", "dx"}               # the dynamics are right, too
@@ -319,8 +326,9 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _prompt(run):
-    """Return whether membranes are first wrong one step after the first spike.  A
-    reset acts after one step, and the current of a spike after two."""
+    """Return whether the first wrong membrane potential is one step after the
+    first spike.  A reset acts one step after a spike, and the recurrent
+    current acts two steps after a spike."""
     mem, right = run.found["mem"], run.right["mem"]
     wrong = np.abs(mem - right) > RTOL.get(mem.dtype, 1e-9) * np.abs(right).max()
     first, spike = (np.argmax(a.any(axis=(1, 2))) for a in (wrong, run.right["spikes"]))
@@ -328,7 +336,8 @@ def _prompt(run):
 
 
 def _backward(call, runs, given, wrong, small):
-    """Return the wrong terms of the gradient, and the reason."""
+    """Infer which terms or outputs of the backward pass are wrong.  Return the
+    names of these terms or outputs, and a sentence that gives the reason."""
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     blind = others == {"dV"} and not given & wrong - sums and all(
         _same(np.einsum("tbi,tbj->ij", _adjoints(run)[0], run.right["spikes"]),
@@ -353,7 +362,8 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Return which term of the last adjoint is wrong, by (5), and the reason."""
+    """Infer by (5) which term of the last adjoint is wrong.  Return the name
+    of this term, or no name if several are possible, and the reason."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""
@@ -397,7 +407,8 @@ def _last_adjoint(call, runs):
 # ---- calls
 
 def _calls(call):
-    """Return a diagnosis if the function violates (6) or fails, else None."""
+    """Return a diagnosis if the function violates (6) or fails.  Otherwise,
+    return None."""
     p = _network(ALL, SEEDS)
     other = _network(ALL, SEEDS + 1) | {"x": p["x"][::-1]}
     first, again = call(p), call(p)
@@ -428,7 +439,7 @@ def _calls(call):
     active = "mem" in first.found and np.any(first.found.get("spikes", off)[:T - 2])
 
     def stale(run):
-        """Return whether wrong results are those of the first call."""
+        """Return whether a run repeats results of the first call."""
         same = {key for key in first.found if _same(run.found[key], first.found[key])}
         return same >= set(first.found) if first.wrong else bool(same & run.wrong)
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module finds all conventions of a LIF step that a recording follows.
+r"""This module finds all conventions of a LIF step that fit a recording.
 
 A convention is one choice for each axis of `conventions.Step`.  The number
 of conventions is the product of the numbers of choices, about 330,000.
@@ -13,26 +13,30 @@ recorded spikes.  A convention is dropped in row t if (1) or (3) holds:
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     c(u - tol) <= recorded spikes <= c(u + tol)  is false             (3)
 
-Here eps is the precision of the recording, c(u) the number of spikes at
-the membrane potential u, and tol the tolerance in (1).  If u is within tol
-of the threshold, (3) thus accepts both a spike and no spike.  S(t) depends
-on the recording alone.
+Here eps is the precision of the recording, c(u) is the number of spikes at
+the membrane potential u, and tol is the tolerance in (1).  If u is within
+tol of the threshold, a recorded spike does not contradict the convention,
+and neither does silence.  S(t) depends on the recording alone.
 
-Derivation.  At fixed spikes, the current I and the current j that enters
-    the membrane are linear in I and in the input d = W x + V s:
+Derivation.  For given spikes, the new current I and the current j that
+    enters the membrane are linear in the old I and in the input
+    d = W x + V s:
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Conventions with equal numbers a, f, p, q, beta and gain are therefore
-    simulated once.  The choices of `record` share one simulation, and so
-    do resets at "once" and "before".
+    Conventions with equal numbers a, f, p, q, beta and gain therefore
+    share one simulation.  Conventions that differ only in `record` also
+    share one simulation, and so do the choices "once" and "before" of
+    `reset_at`.
 Approximate.  If spikes are not recorded, the simulated spikes are used.
-    They depend on `compare` if u is within (16 + t/2) eps S(t) of the
-    threshold.
-Cost.   For rows of P entries, each different simulation takes O(T P) time,
-    or less if it is dropped.  If P > 32, the conventions are first
-    compared in the 32 most active entries, or in the most active sample.
-Departures.  Gradients are not used here, so `through_reset` stays open.
+    The simulated spikes depend on `compare` if u is within (16 + t/2) eps
+    S(t) of the threshold.
+Cost.   For rows of P entries, each simulation takes O(T P) time, or less
+    if all its conventions are dropped.  If P > 32, the conventions are
+    first compared in the 32 entries that change most often.  If V acts on
+    simulated spikes, these are all entries of one sample.
+Departures.  This module uses no gradients, so it does not determine
+    `through_reset`.
 """
 
 from typing import NamedTuple
@@ -67,7 +71,7 @@ class Problem(NamedTuple):
 
 
 class _Flat(NamedTuple):
-    """Hold a problem with samples and neurons in one axis of P entries."""
+    """Hold a problem with samples and neurons flattened to one axis of P entries."""
     drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
     V: object           # None if the recurrent input is part of `drive`
     n: int
@@ -80,7 +84,7 @@ class _Flat(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """Hold the choices that runs share if they are simulated together."""
+    """Hold the choices that must be equal in all runs of one simulation."""
     form: tuple         # reset, reset_at
     test: int
     spikes: str
@@ -91,7 +95,7 @@ class _Kind(NamedTuple):
 
 
 def _search(problem):
-    """Return the conventions that a recording follows, eqs. (1)-(4).
+    """Return the first row that contradicts each convention, eqs. (1)-(4).
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -127,7 +131,8 @@ def _search(problem):
 
 
 def _product(problem):
-    """Return all conventions that differ in effect, as indices of choices."""
+    """Return all conventions that differ in effect.  Each row of the result
+    holds the index of the choice for each axis."""
     choices = [range(len(values)) for values in AXES.values()]
     at = {name: i for i, name in enumerate(AXES)}
     if "euler" not in problem.decays:
@@ -152,7 +157,7 @@ def _product(problem):
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
-    """Return a, f, p, q of eq. (4), beta and the gain of a convention."""
+    """Return the numbers a, f, p and q of eq. (4), beta, and the gain."""
     step = conventions.Step(synapse=synapse, input=order)
     (alpha, beta), (_, tau, dt) = problem.decays[decay], problem.taus
     alpha = 0.0 if synapse == "none" else alpha
@@ -167,8 +172,10 @@ def _numbers(problem, decay, synapse, order, drive, gain):
 def _runs(problem, codes):
     """Group conventions by kind, by run (numbers of (4)) and by leaf (record).
 
-    Return {kind: (runs, 6) numbers} and {kind: (positions in `codes`, their
-    run, their leaf)}; a leaf is 2 record + (1 if R(u, s) is recorded).
+    Return two dicts with the kinds as keys.  The first dict holds the
+    numbers of each run, (runs, 6).  The second dict holds three arrays: the
+    positions of the conventions in `codes`, the run of each convention, and
+    its leaf.  A leaf is 2 record + (1 if R(u, s) is recorded).
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct([codes[:, at[name]] for name in LINEAR],
@@ -211,7 +218,7 @@ def _distinct(columns, sizes):
 
 
 def _flatten(problem, dtype=float):
-    """Return the problem with one axis of entries, and the tolerances of (1)."""
+    """Return the problem as a `_Flat`, which also holds the tolerances of (1)."""
     T, B, _ = problem.x.shape
     x, W, V = (None if value is None else value.astype(dtype) for value in (
         problem.x, problem.W, problem.V))
@@ -240,9 +247,10 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the entries of a row that change most often in time, at most FIRST.
+    """Return the indices of the FIRST entries that differ most often from row 0.
 
-    If V acts on simulated spikes, return all neurons of one sample.
+    If V acts on simulated spikes, return the indices of all neurons of the
+    most active sample.
     """
     score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
@@ -252,7 +260,7 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Restrict the problem to some entries of a row."""
+    """Return the problem restricted to the entries `keep` of each row."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -261,7 +269,8 @@ def _part(flat, keep):
 
 
 def _parted(flat, runs, active, T):
-    """Return the first row that contradicts each run and leaf, or T."""
+    """Return the first row that contradicts each run and leaf, for each kind.
+    If no row does, the result is T."""
     found = {}
     for kind, table in runs.items():
         found[kind] = np.full((len(table), 4), T)
@@ -276,7 +285,9 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Simulate some runs, and drop a run when all its leaves are contradicted."""
+    """Simulate runs of one kind.  Return the first row that contradicts each
+    run and leaf, or T.  Runs are dropped if all their leaves are
+    contradicted."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -302,7 +313,8 @@ def _eliminate(flat, table, kind, alive, T):
 
 
 def _contradicted(flat, kind, k, state, T):
-    """Return the row in which state k contradicts each run and leaf, else T."""
+    """Return the row in which state k contradicts each run and leaf.  If no
+    row does, the result is T."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 4), T)
     for record in (0, 1):
@@ -332,7 +344,8 @@ def _off(value, row, slack):
 
 
 def _bounds(spikes, mem, thr, slack):
-    """Return the smallest and the largest spike count within the tolerance."""
+    """Return the smallest and the largest spike count for membrane potentials
+    within `slack` of `mem`."""
     low, high = mem - slack, mem + slack
     if spikes == "one":
         return (low > thr) * 1.0, (high >= thr) * 1.0
@@ -341,7 +354,8 @@ def _bounds(spikes, mem, thr, slack):
 
 
 def _states(flat, table, kind, T):
-    """Yield (k, state) for k = 0 to T.  Send indices of runs to drop all others."""
+    """Simulate runs, and yield (k, state) for k = 0 to T.  If the caller sends
+    indices of runs, all other runs are dropped."""
     a, f, p, q, beta, gain = table.T[:, :, None]
     forced = kind.compare is None
     reset, when = kind.form
@@ -383,7 +397,7 @@ def _states(flat, table, kind, T):
 
 def _forced(flat, test, k, T):
     """Return the recorded spikes of state k.  Before the first recorded row,
-    return the spikes at rest; after the last one, return 0."""
+    return the spikes at rest.  After the last recorded row, return 0."""
     t = k - test
     if t < 0:
         return (flat.leak > flat.thr)[None] * 1.0
@@ -391,7 +405,8 @@ def _forced(flat, test, k, T):
 
 
 def _own(flat, kind, mem, k, T):
-    """Return simulated spikes; `compare` decides if u is near the threshold."""
+    """Return the simulated spikes.  Near the threshold, `compare` decides
+    whether a neuron spikes."""
     low, high = _bounds(kind.spikes, mem, flat.thr,
                         NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
     return low if kind.compare == ">" else high if kind.compare == ">=" else (
@@ -408,9 +423,10 @@ def _trace(problem, step, dtype=float):
     """Simulate one convention, driven by the recorded spikes if there are any.
 
     Return the rows "syn", "mem" and "spikes" of this convention, each (T, B,
-    n); the spikes follow from the simulated membrane potentials.  "states"
-    holds these potentials, "forced" the spikes that drive resets and V, and
-    "held" is True while refractory, each (T + 1, B, n).
+    n); the spikes follow from the simulated membrane potentials.  The row
+    "states" holds these potentials, "forced" holds the spikes that drive
+    resets and V, and "held" is True while a neuron is refractory.  These three
+    have the shape (T + 1, B, n).
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     forced = "spikes" in problem.rows
@@ -443,12 +459,12 @@ def _steps(codes):
 
 
 def _slack(problem):
-    """Return the tolerance of "syn" and "mem" in each row, (T), eq. (1)."""
+    """Return the tolerances of "syn" and of "mem" in (1), each (T,)."""
     return _flatten(problem).slack
 
 
 def _codes_of(step):
-    """Return the code of a `Step`, the index of each choice.
+    """Return the code of a `Step`: the index of its choice for each axis.
 
     Without refractory steps, the choice of `mute` has no effect and is False.
     """
@@ -457,7 +473,7 @@ def _codes_of(step):
 
 
 def _grouped(codes):
-    """Return an integer for each code; equal codes have equal integers."""
+    """Convert each code to an integer; equal codes give equal integers."""
     return np.ravel_multi_index(np.asarray(codes, int).T, tuple(
         map(len, AXES.values())))
 

@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module writes golden vectors and probes, and reads results.
 
-`write` copies the stored golden vectors to a folder.  It also writes one
-uncompressed .npz file for each golden vector, and the file vectors.json,
-which describes the arrays.  `write_probes` creates a folder with test
-inputs that distinguish between LIF conventions.  `read` loads results, and
-`read_recording` loads a recorded LIF layer, from a file that may be
+`write` copies the stored golden vectors to a folder.  For each golden
+vector, `write` also writes one uncompressed .npz file.  The file
+vectors.json describes the arrays.  `write_probes` creates a folder with
+test inputs that distinguish between LIF conventions.  `read` loads
+results, and `read_recording` loads a recorded LIF layer.  The file may be
 truncated, malicious or too large.  Both functions check array sizes before
-they allocate memory, and do not unpickle objects.
+they allocate memory, and neither function unpickles objects.
 """
 
 import hashlib
@@ -97,7 +97,7 @@ def _free(folder):
 
 
 def _fill(folder, fill):
-    """Call fill(part) with a temporary folder; then move its files to `folder`."""
+    """Let `fill` write files to a temporary folder; move these files to `folder`."""
     there = os.path.isdir(folder)
     folder = os.path.normpath(folder)
     part = os.path.join(folder, f".{os.getpid()}.part") if there \
@@ -250,7 +250,8 @@ def read(path, texts=()):
 
 
 def _short(path, size):
-    """Return a zip file's path; raise an error if its entry list is too long."""
+    """Return the path of a zip file.  Raise an error if its list of entries is
+    too long."""
     with open(path, "rb") as file:
         file.seek(max(0, size - 22))
         end = file.read()

@@ -9,8 +9,8 @@ next step.  Both follow from the recorded rows and spikes.  The model is
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  The model covers every position of the decay of the
-current, because the position changes only g.  `_gradients` finds the
+for a delay of 0 or 1.  The model holds for every position of the decay of
+the current, because this position changes only g.  `_gradients` finds the
 surrogate derivative and the reset path of a recorded gradient:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
@@ -20,16 +20,17 @@ Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
     alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
     backward recursion follows from eqs. (12)-(15) of `conventions`.
 Exact.  In (3), resets and recurrence use the recorded spikes.
-Cost.   `_constants` takes O(G T P) time for G grid points and each choice
-    of `test`, `record`, reset and delay.  `_gradients` takes
-    O(T B n (m + n)) time for each surrogate.
-Departures.  The derivatives of `surrogates` are repeated here without
-    their antiderivatives, because the error function needs SciPy.  A
-    derivative may also be 0 on one side of the threshold.  The derivative
-    "step" is 1 for v > -1/k, as in sinabs Heaviside and rockpool StepPWL.
-    Peaks other than 1 are tried only if no surrogate with a peak of 1
-    explains the gradient.  The factor must then be 1.  A peak is not
-    equivalent to a factor if resets or V feed spikes back.
+Cost.   `_constants` takes O(G T P) time for each choice of `test`,
+    `record`, reset and delay.  Here G is the number of grid points, and P
+    is the number of entries of a row.  `_gradients` takes O(T B n (m + n))
+    time for each surrogate.
+Departures.  This module defines the derivatives of `surrogates` again,
+    because `surrogates` needs SciPy for an antiderivative.  A derivative
+    may also be 0 on one side of the threshold.  The derivative "step" is 1
+    for v > -1/k, as in sinabs Heaviside and rockpool StepPWL.  Peaks other
+    than 1 are tried only if no surrogate with a peak of 1 explains the
+    gradient.  For these peaks, the factor must be 1.  If resets or V feed
+    spikes back, a peak is not equivalent to a factor.
 """
 
 from typing import NamedTuple
@@ -85,8 +86,9 @@ class Match(NamedTuple):
 def _constants(problem):
     """Fit decays and gain by least squares, eqs. (1) and (2).
 
-    Return None if membrane potentials or spikes are not recorded, or if no
-    fit with decays in [0, 1) explains 95 % of the root mean square.
+    Return None if membrane potentials or spikes are not recorded.  Also return
+    None if the error of every fit with decays in [0, 1) exceeds 5 % of the
+    root mean square of the membrane potential.
 
     >>> x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -141,9 +143,9 @@ def _constants(problem):
 
 
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
-    """Return y in rows t + 1, z in rows t, eq. (2), and a mask, each (T - 1, P).
+    """Return y[k+1] and z[k] of (2), and a mask of y, each (T - 1, P).
 
-    The mask is False where a reset to a value hides y.
+    The mask is False where a reset to a value hides y[k+1].
     """
     T = len(mem)
     # Row t of mem is state t + record, and its spikes are in row t + record - test.
@@ -274,7 +276,7 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
 
 
 def _kinds(kind, widths, peaks):
-    """Return the steepnesses, sides and peaks that are tried for a surrogate."""
+    """Return all tuples (steepness, side, peak) that are tried for a surrogate."""
     if callable(kind):
         return [(0.0, "both", 1.0)]
     return [(k, side, peak(k)) for k in widths
@@ -282,7 +284,8 @@ def _kinds(kind, widths, peaks):
 
 
 def _compared(dW, wanted, rtol):
-    """Return the factor of (3), and the largest relative error."""
+    """Return the factor of (3), and the largest error relative to the largest
+    entry."""
     size = np.vdot(dW, dW)
     if not np.isfinite(size) or size == 0:
         return 1.0, np.inf
@@ -294,7 +297,8 @@ def _compared(dW, wanted, rtol):
 
 
 def _adjoint(problem, psi, slopes, dspikes):
-    """Return dW, (z, n, m), for surrogate derivatives psi, (z, T + 1, B, n)."""
+    """Return z gradients dW, (z, n, m), for z surrogate derivatives psi,
+    (z, T + 1, B, n)."""
     x, V = problem.x, problem.V
     psi = psi * slopes.get("live", 1.0)
     a, f, b, g, e, z = (slopes[name] for name in conventions.PARTS)

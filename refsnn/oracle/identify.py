@@ -19,10 +19,10 @@ The other modules of `identify` are:
     comparison   candidates that the caller supplies
     report       the report in words
 
-All presets that fit are members.  So are conventions that fit and differ
-from the first of these presets in one axis.  If no preset fits, the
-members are the conventions that differ from a preset in the fewest axes,
-at most 20.
+All presets that fit are members.  A convention that fits is also a member
+if it differs from the first of these presets in one axis.  If no preset
+fits, the members are the conventions that fit and differ from a preset in
+the fewest axes.  At most 20 conventions are members in this case.
 """
 
 import numpy as np
@@ -128,7 +128,8 @@ def _identified(problem, exact, gradient, given):
     """Return the report on a recording.
 
     The mask `exact` marks potentials that were recorded as equal to the
-    threshold.  If `given` is True, decay factors replace time constants.
+    threshold.  If `given` is True, the caller gave decay factors in place of
+    time constants.
     """
     presets = {name: step._replace(decay="exact") if given else step
                for name, step in conventions.PRESETS.items()}
@@ -144,7 +145,7 @@ def _identified(problem, exact, gradient, given):
 
 
 def _recognised(problem, presets, fits, gradient, given):
-    """Return the report on the conventions that fit."""
+    """Return the report on a recording that at least one convention fits."""
     keys = set(elimination._grouped(fits).tolist())
     matches, choices = [], (True, False)
     if gradient is not None:
@@ -180,15 +181,17 @@ def _recognised(problem, presets, fits, gradient, given):
 
 
 def _fits(step, keys, choices=(True, False)):
-    """Return whether a step and its choice of `through_reset` fit."""
+    """Return whether a step is a convention that fits, and has an allowed
+    choice of `through_reset`."""
     return int(elimination._grouped([elimination._codes_of(step)])[0]) in keys and (
         step.through_reset in choices or step.reset == "none")
 
 
 def _explained(problem, presets, fits, keys, gradient):
-    """Return the surrogates that explain a gradient, for 4 steps at most.
+    """Try up to 4 steps that fit; return the surrogates that explain a gradient.
 
-    Also return the first of these steps and its nearest gradient.
+    Also return the first of these steps, and the gradient of this step that is
+    nearest to the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     steps = [step for step in presets.values() if _fits(step, keys)][:4] \
@@ -226,7 +229,8 @@ def _members(presets, fits, keys, choices):
 
 
 def _axes(fits, first, choices, tell):
-    """Return the settled axes, and the choices and the probe of each open axis."""
+    """Return the choice of each settled axis.  For each open axis, return the
+    possible choices and a probe."""
     settled, undecided, own = {}, {}, elimination._codes_of(first)
     for at, (axis, values) in enumerate(elimination.AXES.items()):
         found = sorted(set(fits[:, at].tolist()))

@@ -67,7 +67,7 @@ def _shown(run):
 
 
 def _idle(p):
-    """Mark the entries of the inputs on which no output depends."""
+    """Mark the input entries that affect no output, and give the reason."""
     found = {"x": (marked(p["x"], -1, -2),
                    "the last two steps reach no recorded membrane"),
              "mem": (marked(p["mem"], 0, 1), "no weight acts on the first two steps")}
@@ -77,7 +77,7 @@ def _idle(p):
 
 
 def _repeated(p):
-    """Mark the time constants, because alpha, beta and gain repeat them."""
+    """Mark the time constants as idle, because alpha, beta and gain replace them."""
     return {key: (marked(p[key]), "alpha, beta and gain give the same information")
             for key in TIMES if key in p}
 
@@ -179,7 +179,8 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
-    """Return J and F of `lif.linearise`, and q of `lif.credit`."""
+    """Return the arrays J and F of `lif.linearise`, and the credit q of
+    `lif.credit`."""
     J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
                             **_constants(p))
     return J, F, lif.credit(psi, d)
@@ -227,7 +228,8 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
 
 
 def _truncated(seed, T, B, m, n, *, kind):
-    """Build the golden vector for truncated BPTT, rolling or by chunks."""
+    """Build the golden vector for truncated BPTT of the given kind, with a
+    rolling truncation or in chunks."""
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
     p["K"] = K = 5
 
@@ -270,7 +272,7 @@ def _truncated(seed, T, B, m, n, *, kind):
 
 
 def _snap(*, order):
-    """Build the golden vector for SnAp-n in a ring of neurons; n is `order`."""
+    """Build the golden vector for SnAp of the given order in a ring of neurons."""
     m, n = 3, 4
     p = _drawn(27, 30, 2, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

@@ -1,7 +1,8 @@
 # refsnn 0.1.0 | oracle/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module builds golden test vectors for networks of LIF layers.
 
-The inputs contain neither spikes nor membranes, because both are outputs.
+The inputs contain neither spikes nor membrane potentials, because both are
+outputs.
 """
 
 import numpy as np
@@ -27,7 +28,8 @@ IDLE = "the last two steps reach no recorded membrane"
 
 
 def _psi(p, run, threshold, scale):
-    """Return the surrogate derivative; `threshold` replaces that of the problem."""
+    """Return the surrogate derivative times `scale`.  If `threshold` is not
+    None, it replaces the threshold of the problem."""
     v = run.mem - (p["threshold"] if threshold is None else threshold)
     return scale * surrogates.fast_sigmoid(v, p["steepness"])[1]
 

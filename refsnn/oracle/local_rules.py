@@ -35,7 +35,7 @@ def _adaptive(seed, T, B, m, n):
 
 
 def _adaptive_answers(p, run, loss):
-    """Return the outputs without gradients, and the idle entries."""
+    """Return all outputs except the gradients, and the idle entries."""
     p |= {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
     idle = _idle(p) | {"adapted": (marked(p["adapted"], 0, 1),
                                    "no weight acts on the first two steps")}

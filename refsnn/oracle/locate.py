@@ -1,14 +1,15 @@
 # refsnn 0.1.0 | oracle/locate.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module says where and how a wrong array differs from the right array.
+"""This module finds where and how a wrong array differs from the right array.
 
-`locate` uses no list of mistakes.  It reports which entries are wrong, and
-tests three explanations.  First, a change of the axes, perhaps with a
-factor, maps the right array to the wrong array.  Second, a factor maps the
-right values of the wrong entries to the wrong values.  Third, all errors
-are as small as those of rounding to a dtype.  An explanation is reported
-only if it holds for every entry, and if the array has enough distinct
-entries to contradict a false explanation.  A single number thus has no
-explanation, because every number is a multiple of every other number.
+`locate` uses no list of mistakes.  `locate` reports which entries are
+wrong, and tests three explanations.  First, the wrong array is the right
+array with its axes transposed, reshaped, reversed or shifted, perhaps
+times a factor.  Second, the wrong entries are the right entries times a
+factor.  Third, all errors are as small as the rounding errors of a dtype.
+An explanation is reported only if it holds for every entry, and if the
+array has enough distinct entries to contradict a false explanation.  For a
+single number, no explanation is reported, because every number is a
+multiple of every other number.
 """
 
 import itertools
@@ -39,7 +40,7 @@ class Place(NamedTuple):
 
 def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
            rounding=True):
-    """Say where and how a wrong array differs from the right array.
+    """Return where and how a wrong array differs from the right array.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> locate(right / 2, right, axes=("row", "column")).names
@@ -83,7 +84,7 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
 
 
 def _located(found, right, rtol, axes, backward, sizes, rounding):
-    """Return the place of the difference between arrays of equal shape."""
+    """Return the `Place` of the difference between two arrays of equal shape."""
     gap = np.abs(found - right)
     bad = ~(gap <= rtol * np.abs(right).max(initial=0))
     if not bad.any():
@@ -114,7 +115,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether a place also describes how two other arrays differ.
+    """Return whether a `Place` also describes how two other arrays differ.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -123,7 +124,7 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The other arrays may be too small to have an explanation of their own.
+    The other arrays may be too small for `locate` to explain how they differ.
 
     Parameters
     ----------
@@ -136,10 +137,10 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     -------
     bool
         True if the arrays differ, but only within the blocks of `place`, and
-        if its explanation holds.  If the factor of `place` has names, the
-        factor of the arrays must have one of them.  Otherwise, both factors
-        must be 0, or neither.  If `place` has no explanation, no factor may
-        explain the difference.
+        if the explanation of `place` holds.  If the factor of `place` has
+        names, the factor of the arrays must have one of these names.
+        Otherwise, both factors must be 0, or both factors must be nonzero.
+        If `place` has no explanation, no factor may explain the difference.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))
@@ -174,8 +175,10 @@ def _within(rtol):
 # ---- where
 
 def _blocks(bad, live, axes, backward):
-    """Return the wrong step, and the wrong indices of axes with right indices.
-    An index is right if it has `live` (nonzero) entries and no wrong entries."""
+    """Return the first wrong step, or the last one if `backward` is True.
+    Also return the wrong indices of each other axis that has right indices.
+    An index is right if it has `live` (nonzero) entries and no wrong
+    entries."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -218,8 +221,9 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether values, not all 0, can contradict a false explanation.  They
-    can if three sizes differ clearly, or if eight are 0 and eight are not."""
+    """Return whether the values suffice to contradict a false explanation.
+    The values suffice if three magnitudes differ clearly, or if at least eight
+    values are 0 and at least eight are nonzero.  Not all values may be 0."""
     size = np.abs(values[values != 0])
     unit = 100 * max(rtol, 1e-9) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))
@@ -227,8 +231,9 @@ def _telling(values, rtol):
 
 
 def _factor(found, right, rtol, sure=False):
-    """Return the factor that maps all right values to the values found, if any.
-    Unless `sure` is True, the values must be telling (see `_telling`)."""
+    """Return the common ratio of the values found to the right values, or None
+    if the ratio is not constant.  Unless `sure` is True, return None for
+    values that do not suffice (see `_telling`)."""
     rtol = max(rtol, 1e-9)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
@@ -258,7 +263,9 @@ def _names(factor, sizes, rtol):
 
 
 def _change(found, right, rtol, axes):
-    """Return the change of the axes that explains an array, and its factor."""
+    """Return words for the change of the axes that explains `found`, and the
+    factor.  The words are "" if no change does; the factor is None if it is
+    1."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
         factor = _factor(found[mask], changed[mask], rtol)
@@ -270,7 +277,8 @@ def _change(found, right, rtol, axes):
 
 
 def _changes(right, shape, axes):
-    """Yield changes of an array: words, the changed array of this shape, and a
+    """Yield all changes of the axes that turn `right` into an array of the
+    given shape.  Each change is a tuple of words, the changed array, and a
     mask of the entries that the change determines."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > 4:
@@ -294,7 +302,7 @@ def _changes(right, shape, axes):
 
 
 def _moved(right, axes):
-    """Yield an array reversed along each axis, and shifted by some steps."""
+    """Yield the changes that reverse one axis or shift time by a few steps."""
     every = np.ones(right.shape, bool)
     for i, axis in enumerate(axes):
         yield ("time reversed" if axis == "step" else f"reversed along {axis}",
@@ -321,7 +329,7 @@ def _largest(dtype):
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to the significant bits of a dtype, minus `fewer` bits."""
+    """Round values to the significant bits of a dtype, reduced by `fewer` bits."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit

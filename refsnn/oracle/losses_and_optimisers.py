@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/losses_and_optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden test vectors for surrogates, losses, optimisers."""
+"""This module builds golden vectors for surrogates, losses and optimisers."""
 
 import numpy as np
 

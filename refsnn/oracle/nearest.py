@@ -1,24 +1,29 @@
 # refsnn 0.1.0 | oracle/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module reports on recordings that no convention fits.
 
-The report gives constants that were refitted by least squares, if they
-explain the recording.  The nearest convention is the one with the largest
-step
+If constants that were refitted by least squares explain the recording, the
+report states these constants.  The nearest convention is the one with the
+largest step
 
     t = first row that contradicts the convention                     (1)
 
-A convention is considered only if refitted constants explain the
-recording, if the convention reproduces at least 12 nonzero entries before
-row t (and t > 1), or if the root mean square error of each recorded
-quantity is below half of the quantity's standard deviation.  White noise
-and recordings that diverge have no nearest convention.
+A convention is considered only if at least one of three conditions holds:
+
+- Refitted constants explain the recording.
+- The convention reproduces at least 12 nonzero entries before row t, and
+  t > 1.
+- The root mean square error of each recorded quantity is below half of the
+  standard deviation of this quantity.
+
+White noise and recordings that diverge have no nearest convention.
 
 Derivation.  Tolerances are those of `elimination`.
-Approximate.  Only the presets and 24 of the conventions that `elimination`
-    dropped last are compared.
-Cost.   Each transposition or swap that is possible costs one search.
-Departures.  If transposed weights or swapped axes fit, a line of the
-    report says so, but the report has no member.
+Approximate.  The nearest convention is sought among the presets and at
+    most 24 of the conventions that `elimination` dropped last.
+Cost.   `elimination` repeats its search for transposed weights and for
+    swapped axes, up to four times.
+Departures.  If the recording fits with transposed weights or swapped axes,
+    the report says so but has no members.
 """
 
 import numpy as np
@@ -72,8 +77,9 @@ def _nearest(problem, codes, parted, presets, fitted):
 
 
 def _first(problem, step, run):
-    """Return the first difference or None, and the number of nonzero entries
-    before it."""
+    """Return the first difference between a recording and a convention, or
+    None.  Also return the number of nonzero recorded entries in earlier
+    rows."""
     slack, wrong, alive = elimination._slack(problem), {}, {}
     for name, row in problem.rows.items():
         limit = 0 if name == "spikes" else slack[name][:, None, None]
@@ -93,8 +99,8 @@ def _first(problem, step, run):
 
 
 def _error(problem, run):
-    """Return the root mean square error divided by the standard deviation, for
-    the recorded quantity in which this ratio is largest."""
+    """Return the largest ratio of root mean square error to standard deviation
+    among the recorded quantities."""
     errors = []
     for name, row in problem.rows.items():
         size = np.abs(row).max() or 1.0
@@ -106,7 +112,9 @@ def _error(problem, run):
 
 
 def _transposed(problem, presets):
-    """Return a list with a line of the report if other axes or weights fit."""
+    """Search again with transposed weights, and with batch and time swapped.
+    Return a list with a line for the report, or an empty list if nothing
+    fits."""
     n, m = problem.W.shape
     V, W = problem.V, problem.W
     others = {}

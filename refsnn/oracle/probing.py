@@ -8,15 +8,18 @@ inputs x such that, in floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
-Derivation.  Inputs of twice the threshold reveal multiple spikes per step
-    and the type of reset, and inhibition reveals a floor.  Only gradients
-    reveal a detached reset.  Membrane potentials distinguish a delay of
-    the input from a delay of the output, but spikes do not.
-Exact.  Inputs that fulfil (1) are searched among the 17 floating-point
-    numbers that are nearest to threshold / (f1 f2 f3).
+Derivation.  Inputs that drive the membrane potential above twice the
+    threshold reveal whether a neuron spikes several times per step, and
+    how it is reset.  Negative inputs reveal a lower bound of the membrane
+    potential (floor).  Only gradients reveal a detached reset.  Membrane
+    potentials distinguish a delay of the input from a delay of the output,
+    but spikes do not.
+Exact.  For each product f1 f2 f3, the 17 floating-point numbers nearest to
+    threshold / (f1 f2 f3) are tested as solutions of (1).
 Cost.   A probe has 25 time steps.  "ties" has at most one sample for each
-    product of factors.  "overdrive" and "inhibition" have 40 samples each.
-Departures.  In a tool that rounds differently, these inputs cause no tie.
+    product f1 f2 f3.  "overdrive" and "inhibition" have 40 samples each.
+Departures.  The inputs of "ties" cause no tie in a tool that rounds
+    differently.
 """
 
 import itertools
@@ -85,7 +88,7 @@ def probes(alphas, betas, threshold=1.0, gains=()):
 
 
 def _ties(alphas, betas, gains, threshold):
-    """Return inputs x that fulfil eq. (1), at most one per product of factors."""
+    """Return inputs x that fulfil eq. (1), at most one per product f1 f2 f3."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -101,8 +104,8 @@ def _ties(alphas, betas, gains, threshold):
 def _probing(problem):
     """Return a function that simulates probes with the constants of a problem.
 
-    Also return None for `differentiate`, as no gradient is compared, and the
-    probes.
+    The result holds the last three fields of `comparison.Tools`: `simulate`,
+    `differentiate` (None, because no gradients are compared), and the probes.
     """
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}

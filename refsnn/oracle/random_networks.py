@@ -3,11 +3,12 @@
 
 `check_gradient` builds golden vectors from random weights and inputs.  If
 the function returns a wrong output, `check_gradient` looks for a smaller
-and simpler network on which the function fails in the same way.  This
-means that the same outputs are wrong, that `locate` finds the errors in
-the same blocks and with the same explanation, and that a known mistake, if
-it explained the results, still explains them.  The search makes the
-network smaller, then sets weights and inputs to 0 or to round numbers.
+and simpler network on which the function fails in the same way.  The same
+outputs must be wrong, and `locate` must find the errors in the same blocks
+and with the same explanation.  If known mistakes explained the results of
+the first network, one of these mistakes must also explain the results of
+the smaller network.  The search first makes the network smaller, and then
+sets weights and inputs to 0 or to round numbers.
 """
 
 import itertools
@@ -42,7 +43,7 @@ class _Kind(NamedTuple):
 
 
 def check_gradient(rule, function, examples=60):
-    """Test a function on random networks; report the smallest on which it fails.
+    """Test a function on random networks; report the smallest network that fails.
 
     >>> try:
     ...     check_gradient("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
@@ -125,8 +126,8 @@ def _built(rule, draws, n, m, B, T):
     """Build the golden vector of a network; `exact` is False for every rule.
 
     The pair `draws` holds a seed, and the numbers drawn so far for each
-    stream.  Numbers of a new stream are drawn and added.  Smaller networks
-    use the first entries.
+    stream.  If a stream is new, its numbers are drawn and added to `draws`.
+    Smaller networks use the first entries of each stream.
     """
     seed, streams = draws
 
@@ -164,7 +165,7 @@ def _fault(vector, function):
 
 
 def _varies(function, fault):
-    """Return whether another call of the function gives other results."""
+    """Return whether a second call of the function gives different results."""
     again = function(_copied(fault.vector.inputs))
     for name, value in fault.results.items():
         one, two = (check._comparable(a)[0] for a in (value, again[name]))
@@ -243,7 +244,7 @@ def _failure(rule, function, fault, draws, sizes):
 def _smaller(attempt, fault, draws, sizes, seeds):
     """Return the fault, the draws and the sizes of the smallest network that
     shows a fault.  The search varies n, m and B first, and then T.  For each
-    size, it tries the cropped network first, and then other seeds."""
+    size, the search tries the cropped network first, and then other seeds."""
     best = fault, draws, sizes
 
     def shown(*sizes):
@@ -267,7 +268,7 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
 def _simpler(rule, attempt, fault, draws, sizes):
     """Set weights and inputs to 0 or to round numbers where the fault remains.
-    Return the last fault, the draws and the sizes."""
+    Return the fault, the draws and the sizes of the simplified network."""
     seed, streams = draws
     now = fault.vector.inputs
     for key in sorted(streams):
@@ -294,7 +295,8 @@ def _simpler(rule, attempt, fault, draws, sizes):
 
 
 def _goals(value):
-    """Return simpler values, the simplest first; for an array, only 0."""
+    """Return values that may replace `value`, starting with the simplest.  An
+    array may be replaced only by 0."""
     if np.ndim(value):
         return [0.0] * bool(np.any(value))
     goals = list(dict.fromkeys([0.0, float(round(value)), float(f"{value:.1g}"),
@@ -305,7 +307,7 @@ def _goals(value):
 # ---- the report
 
 def _told(kind):
-    """Return a text about the wrong outputs of a function."""
+    """Return a text that describes the wrong outputs of a function."""
     told = [f"{name} {place if isinstance(place, str) else place.text}"
             for name, place in kind.places.items()]
     if kind.mistakes:

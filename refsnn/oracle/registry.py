@@ -6,9 +6,9 @@ tuple `size` is (seed, T, B, m, n) for T steps, B samples, m inputs and n
 neurons.  For a problem of fixed size, `size` is empty.  Each function
 returns a description, the inputs, the correct outputs, and a dict of
 mistakes.  A key of this dict is the name of a mistake, or a pair of the
-name and a public source.  The value holds the outputs that change.  If
-some entries of the inputs change no output, the function also returns the
-field `idle` of `vector.Vector`.
+name and a public source.  The value holds the outputs that the mistake
+changes.  If some entries of the inputs change no output, the function also
+returns the field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/report.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module defines the report of `identify` and puts it into words.
+"""This module defines the report of `identify` and describes it in words.
 
 A candidate is a preset of `conventions`, or a preset with changed axes.
-A convention is described by the candidate with the fewest changes.
+The report describes a convention by the candidate with the fewest changes.
 """
 
 from typing import NamedTuple
@@ -56,7 +56,7 @@ SILENCE = ("no spike in the recording, and silence follows every convention: dri
 
 
 class Candidate(NamedTuple):
-    """Hold a preset and the axes that a candidate changes."""
+    """Hold a preset, the axes that differ from this preset, and the new choices."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
@@ -112,7 +112,8 @@ def _variants(names, presets, axes):
 
 
 def _described(step, presets, axes):
-    """Return the candidate with the fewest changes that equals a step in `axes`."""
+    """Return the candidate that agrees with a step in all `axes`.  Among such
+    candidates, it is the one with the fewest changes."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
@@ -124,7 +125,7 @@ def _described(step, presets, axes):
 
 
 def _parting(wrong, rows, run):
-    """Return the first entry that a mask in `wrong` marks, or None."""
+    """Return the first entry that any mask in `wrong` marks, or None."""
     steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
              if bad.any()]
     if not steps:
@@ -158,9 +159,10 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Return lines on the name of the convention, the settled and the open axes.
+    """Return three lines: the convention, the settled axes and the open axes.
 
-    If `given` is True, decay factors were given in place of time constants.
+    If `given` is True, the caller gave decay factors in place of time
+    constants.
     """
     choices = ", ".join(f"{axis} {value}" for axis, value in settled.items())
     exact = [_title(c.preset) for c in members if c.axis is None]
@@ -180,7 +182,7 @@ def _lines(members, settled, undecided, given):
 
 
 def _surrogates(matches):
-    """Describe the surrogates that explain a gradient, at most four of them."""
+    """Describe at most four of the surrogates that explain a gradient."""
     some = []
     for match in matches[:4]:
         width = f" of steepness {match.steepness:.6g}" * (match.surrogate != "given")

@@ -9,10 +9,11 @@ that differ:
     python -m refsnn.oracle.stored
 
 Identifiers never change.  The name of a golden vector is its identifier.
-The identifier of a mistake, such as "bptt/reset-detached", is found by the
-name of the mistake in the stored file.  To reword this name, reword it in
-the file, too.  A new mistake gets an identifier that is derived from its
-name, and that may be shortened in the file until it is published.
+The identifier of a mistake, such as "bptt/reset-detached", is read from
+the stored file, in which the mistake has the same name.  If this name is
+changed in the code, it must also be changed in the stored file.  The
+identifier of a new mistake is derived from the name of the mistake.  This
+identifier may be shortened in the file until it is published.
 """
 
 import json
@@ -104,10 +105,10 @@ def _arrays(rows):
 def write(folder=FOLDER):
     """Recompute all golden vectors and replace the stored files that differ.
 
-    Numbers may differ by 1e-12 of the largest entry of their array (outputs
-    of mistakes by 1e-10), because rounding depends on the machine.  Arrays of
-    multiples of 2**-30 below 2**20, such as spikes and most inputs, are
-    computed without rounding and must be equal.
+    Rounding depends on the machine.  Numbers may therefore differ by 1e-12 of
+    the largest entry of their array.  For outputs of mistakes, the limit is
+    1e-10.  Multiples of 2**-30 below 2**20 are computed without rounding.
+    Arrays of such numbers, for example spikes and most inputs, must be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -196,7 +197,8 @@ def _text(contents):
 
 
 def _differences(old, new, place=""):
-    """Return the places in which two JSON values differ; see `write`."""
+    """Return the paths at which two JSON values differ beyond the tolerances
+    that `write` describes."""
     if isinstance(new, dict) and isinstance(old, dict) and old.keys() == new.keys():
         return [where for key in new
                 for where in _differences(old[key], new[key], f"{place}.{key}")]

@@ -17,7 +17,7 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
 def _settled(problem, fits, presets, exact):
-    """Return the conventions that fit and treat ties as the recording does.
+    """Return the conventions that fit and that treat ties as the recording does.
 
     All choices of "compare" are returned if no tie distinguishes them.
     """
@@ -48,18 +48,21 @@ def _settled(problem, fits, presets, exact):
 
 
 def _simulated(problem, codes):
-    """Return the choices of "compare" if all codes have ties, else an empty set."""
+    """Return the choices of "compare" in `codes` if the simulation of each
+    code has ties.  Otherwise, return an empty set."""
     steps = elimination._steps(codes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
 
 
 def _ties(problem, step, exact=False):
-    """Return how a tool decides ties: a set of some of ">", ">=" and "half".
+    """Return the choices of "compare" that the ties of a recording show, as a
+    set.
 
-    A tie counts only if float32 and float64 give the same membrane potential
-    in all states up to the tie, or if the potential was recorded as equal to
-    the threshold.  The mask `exact`, (T, B, n), marks such recorded values.
+    A tie counts in two cases.  Either float32 and float64 give the same
+    membrane potential in all states up to the tie, or the recorded potential
+    equals the threshold.  The mask `exact`, (T, B, n), marks these recorded
+    potentials.
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module runs a function on networks in which terms are switched off.
+"""This module runs a function on networks without some of the LIF terms.
 
 `diagnose` infers from the results which term is wrong.  Each input is 1 in
 one step of one sample, and 0 elsewhere.  The column of dW for this input
@@ -39,7 +39,7 @@ class Variant(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold a problem, its right outputs, the outputs found, and the wrong ones."""
+    """Hold a problem, its right outputs, and the results of a function."""
     p: dict
     right: dict
     found: dict                 # the right outputs if the result is unusable
@@ -54,7 +54,8 @@ ALL = Variant()
 
 
 def _variants():
-    """Return variants of a network with all combinations of terms switched off."""
+    """Return all variants.  Each variant switches off a different combination
+    of terms."""
     found = []
     for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
         found += [Variant(alpha, beta, *rest) for rest in itertools.product(
@@ -71,7 +72,8 @@ def _label(v):
 
 
 def _network(v, seed):
-    """Draw a network in which each neuron spikes and pauses, or none spikes."""
+    """Draw a network.  Each neuron spikes in 10 to 70 % of the steps, or no
+    neuron spikes if `v.W` is not 1."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
@@ -87,7 +89,8 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a longer network with several inputs in each step, not only 0 or 1."""
+    """Return a longer network with several nonzero inputs in each step.  The
+    inputs also have values other than 0 and 1."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {"x": np.tile(x, (LONG, 1, 1)),
@@ -95,7 +98,8 @@ def _long(seed):
 
 
 def _recorded(p):
-    """Return the inputs of a problem, with the states of its network."""
+    """Simulate the network of a problem.  Return the inputs, the spikes, the
+    membrane potentials and the currents."""
     p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
                                  "threshold", "steepness")}
     run = _follow(p)
@@ -103,7 +107,8 @@ def _recorded(p):
 
 
 def _follow(p, spikes=None):
-    """Simulate a network.  If given, `spikes` drive the reset and the recurrence."""
+    """Simulate a network.  If `spikes` is given, these spikes drive the reset
+    and the recurrence."""
     spikes = None if spikes is None else 1.0 * spikes
     return lif.simulate(
         p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
@@ -134,9 +139,10 @@ def _answer(p, rule):
 
 
 def _ask(function, rule, p, own=None):
-    """Call a function with a copy of a problem, and compare its results.
+    """Call a function with a copy of a problem, and compare the results with
+    the right outputs.
 
-    The copy `own` is passed to the function if it is given.
+    If `own` is given, the function receives `own` as this copy.
     """
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
@@ -183,7 +189,8 @@ def _copied(p):
 
 
 def _kept(value, before):
-    """Return whether an input is unchanged; a function may make it a tensor."""
+    """Return whether an input is unchanged.  A value that NumPy cannot
+    convert, such as some tensors, counts as unchanged."""
     try:
         return np.array_equal(np.asarray(value), before)
     except Exception:
@@ -191,23 +198,25 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the scale of an output, above 0 even if all its entries are 0."""
+    """Return the scale of an output.  The scale is above 0 even if all entries
+    of the output are 0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))
 
 
 def _same(found, right, scale=None):
-    """Return whether two arrays agree to the tolerance of the first one's dtype."""
+    """Return whether two arrays agree to the tolerance for the dtype of `found`."""
     scale = np.abs(right).max(initial=0) if scale is None else scale
     gap = np.abs(found.astype(float) - right).max(initial=0)
     return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
 
 
 def _residuals(run):
-    """Return the residual and the value of each term of (2) and (3) of `lif`.
+    """Return the residual and the value of each term in (2) and (3) of `lif`.
 
-    The residual is the error of the equation for spikes and membranes found.
+    The residual is the error of the equation of this term for the spikes and
+    membrane potentials that the function returned.
     """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
@@ -223,7 +232,7 @@ def _residuals(run):
 
 
 def _adjoints(run):
-    """Return dI[t+1] of the outputs found and of the right ones, (T, B, n)."""
+    """Return the adjoints dI[t+1], (T, B, n), of the function and the right ones."""
     if "dx" in run.found:
         back = np.linalg.pinv(run.p["W"])
         return [(answer["dx"] @ back).astype(answer["dx"].dtype)
@@ -232,9 +241,9 @@ def _adjoints(run):
 
 
 def _back_residuals(run):
-    """Return the residual and the value of each term of (7)-(9) of `lif`.
+    """Return the residual and the value of each term in (7)-(9) of `lif`.
 
-    The residual is the error of (7) or (9) for the adjoints found.
+    The residual is the error of (7) or (9) for the adjoints of the function.
     """
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
@@ -254,7 +263,8 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms for which all residuals are the same multiple of the term."""
+    """Return the terms whose residual is the same multiple of the term in all
+    runs."""
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
@@ -265,24 +275,25 @@ def _fits(parts):
 
 
 def _factor(residual, term):
-    """Return the factor of a residual that is a multiple of a term, or infinity."""
+    """Return k if a residual equals k times a term to rounding, else infinity."""
     k = np.vdot(residual, term) / np.vdot(term, term)
     rest = residual - (k * term).astype(residual.dtype)
     return float(k) if _zero(rest, term) else np.inf
 
 
 def _zero(residual, term):
-    """Return whether a residual is as small as the rounding of a term."""
+    """Return whether a residual is 0 to the rounding error of a term."""
     return _same(residual, 0 * residual, np.abs(term).max() / 20)
 
 
 def _mapped(found, right):
-    """Return whether a fixed linear map takes the right values to those found."""
+    """Return whether a fixed linear map of the right values gives the values
+    found."""
     found, right = (a.reshape(len(a), -1) for a in (found, right))
     fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
     return len(right) > right.shape[1] and _same(found, right @ fixed)
 
 
 def _ratio(found, right, found2, right2):
-    """Return whether found / found2 equals right / right2, without dividing."""
+    """Return whether found / found2 = right / right2, computed without division."""
     return _same((found * right2).astype(found.dtype), found2 * right)

@@ -2,10 +2,10 @@
 """This module defines the types and shared functions of golden vectors.
 
 A golden vector is a small problem with its correct outputs and with the
-outputs that known mistakes produce.  Each entry of each input changes an
-output if it is set to another value.  The field `idle` lists all
-exceptions and their reasons.  Inputs are derived from a random bit stream
-that is the same in every version of NumPy.
+outputs that known mistakes produce.  Each entry of each input affects at
+least one output.  The field `idle` lists all exceptions to this rule, with
+the reasons.  Inputs are derived from a random bit stream that is the same
+in every version of NumPy.
 """
 
 from typing import NamedTuple
