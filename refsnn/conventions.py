@@ -502,9 +502,10 @@ def _slopes(psi, slopes, names):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Check `values` against `spec`, a text like "W (n, m) float, V? (n, n)".
-    `V?` may be None, `a[]` is a list, and the shape `(n?)` allows a number as
-    well.  Arrays get the dtype of the first float array."""
+    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
+    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
+    The shape (n?) means an array or a number.  Arrays get the dtype of the first
+    float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

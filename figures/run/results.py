@@ -142,7 +142,7 @@ def figure(name, document):
 
 
 def not_looked_up(root):
-    """Return a Markdown list of the published numbers that were quoted or recalled."""
+    """Return a Markdown list of published numbers that were not read at the source."""
     found = []
     for path in sorted((root / "figures" / "reference").glob("*.json")):
         for key, entry in json.loads(path.read_text(encoding="utf-8")).items():

@@ -387,7 +387,7 @@ def claims(data):
 
 
 def _base(task):
-    """Return the contender whose running time is the unit in the panel of a task."""
+    """Return the program whose running time is 1 in the panel of a task."""
     for section, name in ((speed_rtrl.SIZES, speed_rtrl.OURS),
                           (speed_ntk.TASKS, speed_ntk.OURS),
                           (speed_si.TASKS, speed_si.ADAM),

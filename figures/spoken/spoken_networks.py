@@ -38,8 +38,7 @@ class Options(NamedTuple):
     deep: float = 1.0           # sd of initial weights between hidden layers
     loop: float = 0.5           # sd of initial recurrent weights
     out: float = 0.15           # sd of initial weights of the readout
-    gain: bool = False          # scale weights by 1 - beta, as in leaky integrators
-    penalty: str = "none"       # "none", "bounds" or "total", see `penalty`
+    penalised: bool = False     # add the terms of `penalty` to the loss
     optimiser: str = "adam"
     rate: float = 3e-3          # learning rate
     falling: bool = True        # decrease the learning rate to 0 as a cosine
@@ -88,26 +87,19 @@ def score(record, labels, o):
     return loss, np.concatenate([np.zeros_like(record[:first]), d])
 
 
-def penalty(spikes, o):
+def penalty(spikes):
     """Return a penalty on the spikes of a layer, and the derivative of the penalty.
 
-    The spikes are of shape (T, B, n).  The penalty "bounds" penalises neurons that do
-    not spike in a word, and layers whose neurons fire more than 100 spikes per word on
-    average.  The regularisation strengths are taken from the authors' code.  The
-    penalty "total" follows the authors' tutorial and has two terms.  One term is the
-    number of spikes of the layer in a mini-batch.  The other term is the squared number
-    of spikes of a neuron in the mini-batch, averaged over neurons.
+    The spikes are of shape (T, B, n).  The penalty follows the authors' tutorial and
+    has two terms.  One term is the number of spikes of the layer in a mini-batch.  The
+    other term is the squared number of spikes of a neuron in the mini-batch, averaged
+    over neurons.
     """
     T, B, n = spikes.shape
-    if o.penalty == "bounds":
-        terms = ((100.0, losses.lower_bound(spikes, 1e-3)),
-                 (0.06, losses.upper_bound(spikes, 100.0, power=1)))
-    else:
-        value, d = losses.burst(spikes.reshape(T * B, 1, n))
-        terms = ((2e-6 * B, losses.total(spikes)),
-                 (2e-6, (value, d.reshape(T, B, n))))
-    return (sum(strength * value for strength, (value, _) in terms),
-            sum(np.float32(strength) * d for strength, (_, d) in terms))
+    burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))
+    total, dtotal = losses.total(spikes)
+    return (2e-6 * (B * total + burst),
+            np.float32(2e-6) * (np.float32(B) * dtotal + dburst.reshape(T, B, n)))
 
 
 # ---- networks ------------------------------------------------------------------
@@ -119,7 +111,6 @@ def spiking(o):
     """
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
                            float(np.exp(-o.dt / o.tau_mem)), steepness=o.steepness)
-    gain = np.float32(1 - net.beta if o.gain else 1)
 
     def begin(generator, m, classes, T):
         sizes = (m, *[o.hidden] * o.layers, classes)
@@ -135,19 +126,17 @@ def spiking(o):
                                 reset=net.reset, **net.constants())
 
     def record(p, x):
-        p = [gain * a for a in p]
         if o.layers == 1:
             return fast(p, x)[0]
         return lif_training.forward(p, x, net).record
 
     def costs(spikes):
-        if o.penalty == "none":
+        if not o.penalised:
             return 0.0, None
-        values, found = zip(*(penalty(S, o) for S in spikes), strict=True)
+        values, found = zip(*map(penalty, spikes), strict=True)
         return sum(values), found
 
     def gradient(p, x, labels, generator):
-        p = [gain * a for a in p]
         if o.layers > 1:
             run = lif_training.forward(p, x, net)
             loss, d = score(run.record, labels, o)
@@ -160,7 +149,7 @@ def spiking(o):
             dW, dV, dW_out = fast_lif.gradients(
                 tape, d, steepness=o.steepness, dspikes=dspikes and dspikes[0])
             found = [dW, dW_out, dV][:len(p)]
-        return loss + cost, [gain * a for a in found]
+        return loss + cost, found
 
     return Network(begin, record, gradient)
 
@@ -416,7 +405,7 @@ SETTINGS = {
         "cnn": {**PAPER, "epochs": 10, "rate": 2e-3, "maps": (32, 32), "side": 11}},
     "tutorial": {
         "spiking": {"dt": 0.014, "tau_mem": 0.14, "tau_syn": 0.07, "loss": "max",
-                    "wait": 0.0, "steepness": 100.0, "penalty": "total",
+                    "wait": 0.0, "steepness": 100.0, "penalised": True,
                     "hidden": 200, "scale": 0.2, "loop": 0.2, "out": 0.2,
                     "optimiser": "adamax", "rate": 2e-4, "falling": False,
                     "epochs": 200, "batch": 256}}}

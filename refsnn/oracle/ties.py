@@ -59,9 +59,9 @@ def _ties(problem, step, exact=False):
     """Return the choices of "compare" that the ties of a recording show, as a
     set.
 
-    A tie counts in two cases.  Either float32 and float64 give the same
-    membrane potential in all states up to the tie, or the recorded potential
-    equals the threshold.  The mask `exact`, (T, B, n), marks these recorded
+    A tie counts in two cases.  In the first case, the membrane potentials of
+    all states up to the tie are equal in float32 and float64.  In the second
+    case, the recorded potential equals the threshold.  The mask `exact`, (T, B, n), marks these recorded
     potentials.
     """
     run = elimination._trace(problem, step)

@@ -305,7 +305,7 @@ def test_gradients_are_those_of_the_score(kind, options):
 
 @pytest.mark.parametrize("kind, options", [
     ("spiking", {"recurrent": True}), ("lstm", {}), ("cnn", {"dt": 0.01}),
-    ("spiking", {"optimiser": "adamax", "law": "permuted", "penalty": "bounds"})])
+    ("spiking", {"optimiser": "adamax", "law": "permuted", "penalised": True})])
 def test_a_chain_of_jobs_is_one_training(files, kind, options):
     """Three jobs of one epoch equal one job of three, up to the order of the words."""
     options = {"epochs": 3, "hidden": 8, "batch": 1000, "scale": 20.0, "out": 1.0,
@@ -323,46 +323,27 @@ def test_a_chain_of_jobs_is_one_training(files, kind, options):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("name", ["bounds", "total"])
-def test_a_penalty_is_part_of_the_loss_and_its_derivative(name, layers):
+def test_a_penalty_is_part_of_the_loss_and_its_derivative(layers):
     """The derivative of the penalty is right and is added to that of the loss."""
     rng = np.random.default_rng(2)
     spikes = 300.0 * rng.random((20, 3, 5))
     spikes[:, :, 0] = 0                             # a silent neuron in an active layer
-    o = networks.Options(hidden=12, wait=0.1, scale=3.0, deep=3.0, layers=layers,
-                         gain=True, penalty=name)
-    value, d = networks.penalty(spikes, o)
+    o = networks.Options(hidden=12, wait=0.1, scale=3.0, deep=3.0, layers=layers)
+    value, d = networks.penalty(spikes)
     way = rng.standard_normal(spikes.shape)
-    # The steps are so small that silent neurons stay below their bound of 0.001.
-    slope = (networks.penalty(spikes + 1e-7 * way, o)[0]
-             - networks.penalty(spikes - 1e-7 * way, o)[0]) / 2e-7
+    slope = (networks.penalty(spikes + 1e-4 * way)[0]
+             - networks.penalty(spikes - 1e-4 * way)[0]) / 2e-4
     assert value > 0
     np.testing.assert_allclose(np.vdot(d, way), slope, rtol=1e-5)
+    count = spikes.sum(axis=(0, 1))
+    np.testing.assert_allclose(value, 2e-6 * (count.sum() + (count ** 2).mean()))
     words = made()
     x, labels = first_words(words, o)
-    plain, costly = (networks.spiking(o._replace(penalty=k)) for k in ("none", name))
+    plain, costly = (networks.spiking(o._replace(penalised=k)) for k in (False, True))
     p = [3 * a.astype(float) for a in plain.begin(rng, 70, CLASSES, len(x))]
     one, other = (net.gradient(p, x, labels, rng) for net in (plain, costly))
-    if name == "total":                             # no spike, no cost
-        assert other[0] > one[0] and (other[1][0] != one[1][0]).any()
+    assert other[0] > one[0] and (other[1][0] != one[1][0]).any()
     assert (other[1][layers] == one[1][layers]).all()       # the readout costs nothing
-
-
-@pytest.mark.parametrize("layers, recurrent", [(1, False), (1, True), (2, False)])
-def test_a_gain_scales_all_weights(layers, recurrent):
-    o = networks.Options(hidden=12, wait=0.1, layers=layers, recurrent=recurrent)
-    words, rng = made(), np.random.default_rng(2)
-    x, labels = first_words(words, o)
-    one, other = networks.spiking(o), networks.spiking(o._replace(gain=True))
-    p = [3 * a.astype(float) for a in one.begin(rng, 70, CLASSES, len(x))]
-    gain = float(np.float32(1 - np.exp(-o.dt / o.tau_mem)))
-    scaled = [a / gain for a in p]
-    np.testing.assert_allclose(other.record(scaled, x), one.record(p, x), rtol=1e-9)
-    (loss, d), (same, dscaled) = (net.gradient(q, x, labels, rng) for net, q in (
-        (one, p), (other, scaled)))
-    assert abs(loss - same) < 1e-9 and all(abs(a).max() > 0 for a in d)
-    for a, b in zip(d, dscaled, strict=True):
-        np.testing.assert_allclose(b, gain * a, rtol=1e-9, atol=1e-12)
 
 
 def test_the_loss_ignores_the_initial_readout():
