@@ -31,10 +31,10 @@ states of all steps.
 The claims were fixed before the networks were trained.  At the default size, all claims
 hold.  With --full, two claims fail.  The mean accuracy of exact RTRL, 0.856, is lower
 than the mean accuracies of the rules "block", 0.891, and "implicit", 0.881, by more
-than the allowed difference of 0.02.  The standard errors of the two differences are 0.023 and 0.031, so
-five repetitions do not show which rule is best.  The rule "presynaptic", which stores
-one trace for each input, keeps the full gain of exact RTRL over the condition "readout
-alone", and needs 1/65 of the multiplications.
+than the allowed difference of 0.02.  The standard errors of the two differences are
+0.023 and 0.031, so five repetitions do not show which rule is best.  The rule
+"presynaptic", which stores one trace for each input, keeps the full gain of exact RTRL
+over the condition "readout alone", and needs 1/65 of the multiplications.
 
 All hyperparameters were chosen with other seeds, on sequences held out from the
 training set.  The learning rate was chosen for exact RTRL and is the same for all

@@ -88,7 +88,7 @@ def probes(alphas, betas, threshold=1.0, gains=()):
 
 
 def _ties(alphas, betas, gains, threshold):
-    """Return inputs x that fulfil eq. (1), for each f1 f2 f3, if there is one."""
+    """Return, for each f1 f2 f3, an input x that fulfils eq. (1) if there is one."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
