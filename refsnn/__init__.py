@@ -61,8 +61,8 @@ proof tools
 These versions compute the same numbers.  `refsnn.oracle` holds the golden
 vectors.
 
-Departures and errata.  Each module lists its departures and errata.  This
-list names the most important ones and the tests that prove them:
+Departures and errata.  Each module lists its departures and errata.  The
+most important departures and errata, and the tests that prove them, are:
 
 - The membrane is reset one step after the spike, by subtraction or to zero
   (`reset`).  The argument `through_reset` states whether the gradient

@@ -116,7 +116,7 @@ def run(options):
 
 
 def _join(folder, splits, outputs, keys, channels):
-    """Write lists of (part, label, speaker) to all output files or to none."""
+    """Write each list of (part, label, speaker) to its output, or write no file."""
     wholes = [os.path.join(folder, f"{i}.h5") for i in range(len(outputs))]
     for output, split in zip(outputs, splits, strict=True):
         if not split:

@@ -20,7 +20,7 @@ at step T, from which the next run continues.
 Let psi be the surrogate derivative of H; psi is 0 where b is 0.  Let
 theta_ij be the weight from signal z_j (x_j or S_j) to neuron i.  The
 derivatives of I_i, U_i and A_i with respect to theta_ij are i_j, u_j and
-eps_ij.  e-prop propagates these derivatives forward in time:
+eps_ij.  The e-prop algorithm propagates these derivatives forward in time:
 
     i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain i_j[t]
                                                          (6)  [BSS20]
@@ -110,8 +110,8 @@ class Recording(NamedTuple):
 class State(NamedTuple):
     """Hold the current I, potential U, adaptation A and last spikes of a layer.
 
-    `spikes` covers the last `refractory` steps.  If `spikes` is None, the
-    neurons did not spike in these steps.
+    `spikes` covers the last `refractory` steps.  None means that no neuron
+    spiked.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -516,10 +516,9 @@ def _checked(traces, z, psi):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

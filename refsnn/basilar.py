@@ -283,10 +283,9 @@ def _grid(frequencies, places, membrane):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -13,14 +13,14 @@ The adjoint p[t] = dL/dh[t] includes the effect of h[t] on later states:
     dL/dparameters = sum_t F[t]^T p[t]             (2)  [NMZ19]
 
 A long trajectory can be processed in chunks.  If the last state of a chunk
-is the first state of the next chunk, then
+is the first state of the next chunk, and if
 
     q[last] = dstate, with dstate = p[first] of the next chunk    (3)
 
-makes the sum of the gradients of all chunks equal to (2).  Truncated BPTT
-has two forms.  Truncation by chunks sets dstate = 0.  Each q[t] is then
-propagated back to the start of its chunk.  The number of these steps
-depends on t.  Rolling truncation propagates each q[t] back over K steps:
+then the gradients of all chunks add up to (2).  Truncated BPTT has two
+forms.  Truncation by chunks sets dstate = 0.  Each q[t] is then propagated
+back to the start of its chunk, over a number of steps that depends on t.
+Rolling truncation propagates each q[t] back over K steps:
 
     p[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
@@ -164,10 +164,9 @@ def truncated(J, F, q, horizon):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -216,7 +216,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return input weights, and images with the drives 0, unit, ..., most * unit."""
+    """Return weights, and images whose drives are 0, unit, ..., most * unit."""
     r = inputs // (_CLASSES + 1)
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
@@ -252,8 +252,8 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
     If a neuron fires without input, only its threshold is corrected, by +1.
     If a neuron never fires, or fires too late to measure, its leak is
-    corrected, and its threshold is lowered by 0.5.  Calibration should
-    therefore be repeated on the corrected chip.
+    corrected, and its threshold is lowered by 0.5.  In both cases, repeat
+    the calibration on the corrected chip.
 
     Parameters
     ----------
@@ -314,10 +314,9 @@ def corrected(chip, corrections):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -21,8 +21,9 @@ this path at its recorded values.  With a correct gradient,
 
 Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
     error eps of f changes D by at most 4 eps |f| / h.  This noise is added
-    to the tolerance.  The check fails if this noise exceeds 2e-4 of the
-    larger compared value.  Noise therefore cannot hide an error of 0.1 %.
+    to the tolerance.  The check fails if this noise exceeds 2e-4 times the
+    larger of the two compared values.  Noise therefore cannot hide an
+    error of 0.1 %.
 Exact.  The complex step Im f(theta + i h d) / h has no cancellation error.
 Cost.   For each direction or gradient entry, f is evaluated 4 times.
 Departures.  Tolerances are relative.  Only float64 arrays are accepted.
@@ -242,7 +243,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return the order in h of the Taylor remainder, eq. (4); 2 is correct.
+    """Return the order in h of eq. (4), which is 2 for a correct gradient.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -357,10 +358,9 @@ def _labels(names, count):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

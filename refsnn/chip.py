@@ -37,8 +37,8 @@ The membrane potential v, relative to the leak, has the time constant tau:
                  + 70 (1 + adc_gain) (v + leak + noise))             (13)
 
 Here k = noise sqrt(1 - exp(-2h/tau)), and xi is a random variable with
-variance 1, uniformly distributed on 2^16 levels.  For h << tau, eq. (12)
-multiplies the excess of a steady potential beyond the edge by `slope`.
+variance 1, uniformly distributed on 2^16 levels.  If a steady potential
+exceeds an edge and h << tau, eq. (12) multiplies the excess by `slope`.
 Codes are clipped to 0 .. 255.  Time bin t lasts from t dt to (t+1) dt.
 The potential is sampled at the start of the bin, and input arrives at the
 end of the bin.  As in `lif`, x[t] enters I[t+1].  A recorded spike of 1
@@ -607,10 +607,9 @@ def _network(chip, effects, weights, spikes):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -29,7 +29,7 @@ Derivation.  Eq. (4) is linear and self-adjoint.  The same map therefore
     to W.  Rounding has derivative 0 almost everywhere.  The estimator uses
     the mean slope, 1.
 Exact.  Eqs. (3)-(6) hold exactly.  Eqs. (1) and (2) round the weights,
-    unless scale w or s w is an integer.
+    unless the scaled weights are integers.
 Cost.   The time is O(n (m + n + k)).
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
     are from the authors' public code.  Recurrent weights are initialised
@@ -238,10 +238,9 @@ def _weights(weights):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -34,12 +34,12 @@ The bushy cell spikes if U >= 1.  After a spike, U is 0 for the refractory
 time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
-    equations.  Transmitter that leaves one pool enters the next pool.  The
-    only exceptions are the terms l c (loss) and y (M - q) (production).  A
-    Poisson process with rate -log(1 - P) per step has at least one point
-    in a step with probability P.  The points of all fibres are therefore
-    sampled together, and points within the refractory time of a spike are
-    deleted.
+    equations.  Transmitter that leaves one pool enters the next pool.
+    Only the loss l c and the production y (M - q) change the total amount
+    of transmitter.  With probability P, a step contains at least one point
+    of a Poisson process with rate -log(1 - P) per step.  The points of all
+    fibres are therefore sampled together, and points within the refractory
+    time of a spike are deleted.
 Exact.  The published software gives the same results for eqs. (1)-(7) and
     the same distribution of spikes.  Each channel has its own random
     stream.
@@ -270,7 +270,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete each point that is less than `steps` after the previous kept point."""
+    """Delete points less than `steps` steps after the last point that was kept."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     onward = np.searchsorted(points, points + steps)
@@ -479,10 +479,9 @@ def _streams(rng, channels):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -58,9 +58,9 @@ Derivation.  Let dz = dE/dz for a loss E.  Summed over the samples, the
 
 Exact.  The derivatives are exact unless the largest entry of a window is 0
     or occurs twice.  In these cases, the gate (4) defines the derivatives.
-Cost.   For N samples, K outputs and P positions, a layer needs N P k k
-    c_in c_out multiplications.  `signals` needs K times this number, and
-    `second_order` needs 2 K times this number.
+Cost.   For N samples, P positions and k x k kernels, a layer needs
+    N P k^2 c_in c_out multiplications.  For K outputs, `signals` needs K
+    times this number, and `second_order` needs 2 K times this number.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -450,10 +450,9 @@ def _list(name, arrays, shapes, kind="", dtype=None):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

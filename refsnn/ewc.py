@@ -18,9 +18,9 @@ output k.  With the error e = d log p / df,
     F_W[l] = (1/N) sum_n E d[l]^2 (a[l]^2)^T                      (5)
     F_b[l] = (1/N) sum_n E d[l]^2                                 (6)
 
-The expectation E over y is a weighted sum over errors e.  In eqs. (7) and
-(8), p is the softmax of f.  In eq. (9), p is the normal distribution with
-mean f and variance 1:
+The expectation E over y is computed as a sum over errors e with the
+weights below.  In eqs. (7) and (8), p is the softmax of f.  In eq. (9), p
+is the normal distribution with mean f and variance 1:
 
     categorical: e = [k = y] - p_k, weight p_y, y = 0 ... K-1     (7)
     labels given: e = [k = y] - p_k, weight 1, y the label        (8)
@@ -217,7 +217,7 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _quadratic(state, parameters, strength):
-    """Return the importance F, theta - anchor and the penalty coefficient."""
+    """Return the importance F, the change of theta, and the penalty coefficient."""
     if type(strength) is not float or not 0 <= strength < float("inf"):
         strength, = _arrays("strength () in [0, inf)", strength, dtype=np.float64)
     theta = _lists("parameters", parameters)
@@ -263,10 +263,9 @@ def _lists(name, value, like=None):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

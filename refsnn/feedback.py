@@ -16,7 +16,7 @@ of this next layer:
         or l = -log softmax(y)[label]                              (5)
 
 A three-factor rule combines the credit with a trace P of each input.  P is
-the potential of a membrane without reset that receives only this input:
+the potential of a membrane that has no reset and receives only this input:
 
     i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
     dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
@@ -238,10 +238,9 @@ def alignment(a, b):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

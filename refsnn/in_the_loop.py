@@ -32,8 +32,8 @@ patterns, its maximum is at step 0.  The gradient then vanishes, and the
 class is lost.  With reduction="reached", r of the correct class is the
 first step at which the readout of this class depends on a weight.  This
 step is two steps after the first hidden spike of a pattern, but never
-later than T - 1.  For all other classes, r = 0.  Otherwise, the readouts
-of these classes would decrease without bound.
+later than T - 1.  For all other classes, r = 0.  With a later r, the
+readouts of these classes would decrease without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     reset, mismatch and noise, and is treated as a constant.  Let dA denote
@@ -341,10 +341,9 @@ def _parts(recording):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

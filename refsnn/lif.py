@@ -47,8 +47,9 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  For an
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
-    The constants of neuron i add four columns to F.  The threshold acts
-    through the reset and, by dS/dthreshold = -psi, through the spikes:
+    Each of the four constants of neuron i adds one column to F.  The
+    threshold acts through the reset and through the spikes, for which
+    dS/dthreshold = -psi:
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = r_i[t-1] c_i[t] U_i[t-1]                 (17)
@@ -120,8 +121,8 @@ class Recording(NamedTuple):
 class State(NamedTuple):
     """Hold the current I, the potential U and the last spikes of a layer.
 
-    `spikes` covers the last `refractory` steps.  If `spikes` is None, the
-    neurons did not spike in these steps.
+    `spikes` covers the last `refractory` steps.  None means that no neuron
+    spiked.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -595,8 +596,9 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, k=None):
-    """Check that a state has the shape and dtype of `like`, and spikes of `k`
-    steps or, if `k` is None, of any number of steps.  Return its three arrays."""
+    """Check that a state has the shape and dtype of `like`; return its
+    arrays.  The spikes must cover `k` steps, or any number of steps if `k`
+    is None."""
     if not isinstance(state, tuple) or len(state) != 3:
         raise ValueError(f"{name} is a {type(state).__name__}: must be a State "
                          "of syn, mem and spikes")
@@ -625,10 +627,9 @@ def _options(recording, reset, *flags):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

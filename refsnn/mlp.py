@@ -367,10 +367,10 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check each value against the rule for this value in `spec`.  A rule that
-    contains [{0}] describes a list with one array for each layer.  In the
-    rule, {0} is the index of the layer, {1} is {0} + 1, and {2} is the number
-    of layers."""
+    """Check each value against its rule in `spec`.  A rule that contains
+    [{0}] describes a list with one array for each layer.  In the rule, {0}
+    is the index of the layer, {1} is {0} + 1, and {2} is the number of
+    layers."""
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
     rules, arrays, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]
     for rule, value, many in zip(spec.split("; "), values, lists, strict=True):
@@ -388,10 +388,9 @@ def _layers(spec, *values):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -32,8 +32,8 @@ Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let E
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
     Replacing M o J_mq by b_mq in (9) gives db_nk.  In a dense layer with a
-    mask, C and R depend on the unit j.  In this case, da_ni is the sum of
-    R_j[n, m] M_ji a_mi over m and j.
+    mask, C and R depend on the unit j.  In this case,
+    da_ni = sum_mj R_j[n, m] M_ji a_mi.
 Exact.  All derivatives are evaluated at the masked weights.  The kernel of
     kind "at_masked" includes the derivatives with respect to pruned
     weights, as in the code of [LZ20].  The kernel of kind "through_mask"
@@ -163,8 +163,7 @@ def _dense(tile, x, y, g, h, mask):
 
 
 def _gram(tile, g, h, both=1):
-    """Add the inner products <g_nk, h_mq>, multiplied by `both`, to a tile of the
-    kernel, in place."""
+    """Add `both` times <g_nk, h_mq> to a tile of the kernel, in place."""
     for c in range(g.shape[1]):
         product = (_rows(g[:, c]) @ _rows(h[:, c]).T).reshape(len(g), g.shape[2], -1)
         tile[c % len(tile)] += np.multiply(product, both, out=product)
@@ -341,8 +340,8 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 
 
 def _batches(left, right, masks, kind, more="", *values):
-    """Check the arguments.  Return both batches, the shapes of `left`, the masks
-    and the checked `values`."""
+    """Check the arguments.  Return both batches, the array shapes of the
+    batch `left`, the masks and the checked `values`."""
     _one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
@@ -393,10 +392,9 @@ def _shapes(name, batch):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

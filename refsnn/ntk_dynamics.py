@@ -7,7 +7,7 @@ learning rate, one step of gradient descent on a loss L gives
 
     f <- f - rate K dL/df                                 (1)  [LZ20]
 
-Let K be constant.  Let L be c/2 times the sum of (f - y)^2 over all
+Let K be constant.  Let L = (c/2) sum (f - y)^2.  The sum is over all
 outputs of the N training samples.  The factor c is 1 for the loss "sum"
 and 1/N for the loss "mean".  For the kernel K = Q diag(lambda) Q^T of the
 training samples, s steps give
@@ -16,13 +16,15 @@ training samples, s steps give
     S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
     f_s = f_0 - K Q S_s Q^T (f_0 - y)                     (4)
 
-Eq. (2) holds for the training samples.  Eq. (4) holds for other samples,
-where K is the kernel between these samples and the training samples.  In
-(4), f_s and the first f_0 are outputs for these samples.
+Eq. (2) holds for the training samples, and (4) holds for other samples.
+In (4), K is the kernel between the other samples and the training samples.
+In (4), f_s and the first f_0 belong to the other samples, and the second
+f_0 belongs to the training samples.
 
 Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
-    (2).  S_s is the sum of rate c (1 - rate c lambda)^t over t < s.  For
-    lambda = 0, S_s = rate c s.
+    (2).  The geometric series gives (3), because
+    S_s = sum_{t<s} rate c (1 - rate c lambda)^t.  For lambda = 0,
+    S_s = rate c s.
 Approximate.  The predictions are exact for a network that is linear in the
     weights.  For other networks, the predictions neglect the change of K.
     In one step, this change is of order 1/width.  For a masked network,
@@ -152,8 +154,8 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return the powers (1 - pace values)^s, and S_s of eq. (3).  Each row of
-    both results belongs to one value of s."""
+    """Return (1 - pace * values)^s, and S_s of eq. (3).  In both results,
+    each row is for one number of steps s."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():
@@ -167,10 +169,9 @@ def _powers(values, pace, steps):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

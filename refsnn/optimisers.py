@@ -97,7 +97,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 def _begin(state, gradient, fields, out):
     """Check the arguments.  Return the gradient, the arrays of the old state, the
-    buffers for the results, and the number t of the step."""
+    buffers for the results, and the step number t."""
     g = np.asarray(gradient)
     _finite("gradient", g)
     if state is None:
@@ -296,10 +296,9 @@ def _buffers(out, old, g, fields):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

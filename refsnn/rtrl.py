@@ -304,8 +304,8 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _lif_block(a, b, alpha, V, psi, z, q, low, high):
-    """Return the gradient, eq. (3), with respect to the incoming weights of the
-    neurons low, ..., high - 1."""
+    """Return the gradient (3) with respect to the incoming weights of the
+    neurons from `low` to `high` - 1."""
     (T, n), k, w = psi.shape, high - low, z.shape[1]
     G, P, new = (np.zeros((n, k * w), psi.dtype) for _ in range(3))
     spot = np.einsum("iij->ij", G[low:high].reshape(k, k, w))      # a view
@@ -374,10 +374,9 @@ def _unread(name, value, shape, *dtypes):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

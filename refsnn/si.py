@@ -355,8 +355,8 @@ def _settings(settings):
 
 
 def _lists(name, value, like=None):
-    """Check the arrays in `value`, and return the arrays as a list.  If `like` is
-    given, the shapes must be the shapes of `like`."""
+    """Check the arrays in `value`, and return the arrays as a list.  If
+    `like` is given, the arrays must have the shapes of `like`."""
     several = isinstance(value, (list, tuple))
     arrays = list(value) if several else [value]
     if len(arrays) != (count := len(like or arrays) or 1):
@@ -386,10 +386,9 @@ def _state(state):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

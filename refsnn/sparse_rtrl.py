@@ -36,8 +36,8 @@ direct derivative a[t] = dL/dy[t],
 
 Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  Eqs.
     (4)-(6) neglect terms of this derivative.  The rule "block" gives the
-    gradient of backpropagation in which the diagonal of V replaces V.  The
-    rule "implicit" gives the gradient of backpropagation that does not
+    gradient of backpropagation that passes only through the diagonal of V.
+    The rule "implicit" gives the gradient of backpropagation that does not
     pass through V.
 Approximate.  The following table holds for n neurons, c signals z_j and B
     sequences:
@@ -94,7 +94,7 @@ class Traces(NamedTuple):
     """Hold the derivatives of I and U with respect to the weights.
 
     For "exact", both arrays have the shape (B, n, n c).  Entry
-    [b, k, i c + j] is the derivative s_k or u_k with respect to theta_ij.
+    [b, k, i c + j] is s_k or u_k, the derivative with respect to theta_ij.
     The shape is (B, n, c) for "block" and "implicit", and (B, c) for
     "presynaptic".
     """
@@ -385,10 +385,9 @@ def _earlier(name, traces, shape, psi):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

@@ -8,11 +8,11 @@ sends at most one spike,
     bin = floor((t - first) / dt), a spike if bin < T                 (2)
     first = min of t over the batch                                   (3)
 
-At the time in eq. (1), a leaky integrator with the constant input x reaches
-the threshold.  By eq. (3), the code of an image depends on the other images
-of the batch.  A white pixel (x = 1) has the earliest possible spike time,
-tau log(1/(1 - threshold)).  If the caller passes this time as `first`, the
-code of an image does not depend on the other images.
+Eq. (1) gives the time at which a leaky integrator with constant input x reaches the
+threshold.  By eq. (3), the code of an image depends on the other images of the batch.
+A white pixel (x = 1) has the earliest possible spike time, tau log(1/(1 - threshold)).
+If the caller passes this time as `first`, the code of an image does not depend on the
+other images.
 
 Words are spike events in 700 channels.  During training, each event may move
 to another channel at random.  The lowest 70 channels are removed, every

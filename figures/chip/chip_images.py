@@ -65,7 +65,7 @@ class Scores(NamedTuple):
     """Hold the results of a network on the test images.
 
     The field `spikes` is the mean number of hidden spikes per image.  The entry
-    `until[t]` is the accuracy that the membrane samples 0 ... t alone yield.
+    `until[t]` is the accuracy if only the membrane samples 0 ... t determine the class.
     """
 
     accuracy: float
@@ -293,7 +293,7 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """Hold the parameters of a perceptron for grey levels, and the states of Adam."""
+    """Hold the parameters and Adam states of a perceptron that reads grey levels."""
 
     weights: list
     biases: list

@@ -37,8 +37,8 @@ def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes of the words in `index`, of shape (T, B, 70).
 
     If the words have 700 channels, the 70 channels of the paper are selected.  The
-    embedded words have these 70 channels alone; a shift by `spread` channels of 700 is
-    a shift by spread / 9 of them.
+    embedded words have only these 70 channels.  Adjacent embedded channels are 9
+    channels of the 700 apart, so `spread` is divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -80,7 +80,7 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     first, count : this job trains the epochs first ... first + count - 1.
     classes : number of classes; words of higher classes are not used.
     before : result of the earlier job that the job continues.  If the job begins a
-        control network, it is the result of the trained network.
+        control network, `before` is the result of the trained network.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

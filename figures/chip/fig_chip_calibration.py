@@ -63,9 +63,10 @@ def jobs(size, seed, data):
 
 
 def drawn(which, level, seed, repeat):
-    """Sample the chip of one repetition, and de-calibrate the parameters `which`.
+    """Sample the chip of one repetition, and de-calibrate some parameters.
 
-    The strength of the de-calibration is `level` per cent.
+    The key `which` of `WHICH` selects the parameters.  The strength of the
+    de-calibration is `level` per cent.
     """
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     sigma = tuple(level / 100 * part for part in WHICH[which])
@@ -148,7 +149,7 @@ def gather(results):
 
 
 def rows(data, which):
-    """Return the indices of the conditions in which the parameters `which` vary.
+    """Return the indices of the conditions that de-calibrate the parameters `which`.
 
     The conditions are sorted by level.  The calibrated chip (level 0) is included.
     """

@@ -1,12 +1,11 @@
 """An analog chip classifies digits within 10 us, or with at most 40 hidden spikes
 
-Networks of 256-100-10 neurons classify the embedded digits.  The networks are
-trained with an emulated chip in the loop.  A burst regulariser penalises hidden
-spikes.  Several regularisation strengths are compared.  Of all strengths with
-which the hidden layer emits at most 40 spikes per image, the strength with the
-highest training accuracy is selected.  The mean test accuracy with the selected
-strength is at most 0.01 below the mean test accuracy without regulariser (3
-seeds, 5 with --full).
+Networks of 256-100-10 neurons classify the embedded digits.  The networks are trained
+with an emulated chip in the loop.  A burst regulariser penalises hidden spikes.
+Several regularisation strengths are compared.  The selected strength has the highest
+training accuracy of all strengths with at most 40 hidden spikes per image.  The mean
+test accuracy with the selected strength is at most 0.01 below the mean test accuracy
+without regulariser (3 seeds, 5 with --full).
 
 In the left panel, only membrane samples up to a given time after the first input
 spike determine the class.  Without regulariser, the test accuracy is within 0.01
@@ -81,7 +80,7 @@ def times_us():
 
 
 def decided_us(data):
-    """Return the time in microseconds from which on the test accuracy is nearly final.
+    """Return the time in microseconds after which the test accuracy is nearly final.
 
     After the returned time, the accuracy stays within 0.01 of the final accuracy.  The
     accuracy is averaged over the networks that are trained without regulariser.
@@ -94,9 +93,9 @@ def decided_us(data):
 def sparsest(data):
     """Return the index of the selected regularisation strength, or None.
 
-    A strength is considered if it is above 0 and if hidden neurons fire at most 40
-    spikes per image.  The selected strength has the highest training accuracy among the
-    considered strengths.
+    A strength is considered if it is above 0 and yields at most 40 hidden spikes per
+    image.  The selected strength has the highest training accuracy among the considered
+    strengths.
     """
     sparse = (data["spikes"].mean(axis=1) <= 40) & (data["strength"] > 0)
     learnt = np.where(sparse, data["train"].mean(axis=1), -1)

@@ -16,11 +16,11 @@ Each run has its own chip, initial weights and order of the words.  Small marker
 single runs, large markers and bars are means.  Black diamonds are the published
 accuracies on all test words of the Spiking Heidelberg Digits (SHD, 20 classes) [CB22].
 
-By default, the words are the English words among 1,400 embedded words (10 classes), and
-networks are trained for 6 epochs.  With --full, the words are all words (20 classes),
-and networks are trained for 30 epochs.  The trained recurrence then raises the test
-accuracy on the chip by at least 0.05, and augmentation raises it by at least 0.02.
-This figure corresponds to [CB22] fig. 5 and table 1.
+By default, the networks are trained for 6 epochs on the English words among 1,400
+embedded words (10 classes).  With --full, the networks are trained for 30 epochs on all
+words (20 classes).  With --full, trained recurrence raises the test accuracy on the
+chip by at least 0.05, and augmentation raises the test accuracy by at least 0.02.  This
+figure corresponds to [CB22] fig. 5 and table 1.
 """
 
 import numpy as np
@@ -67,9 +67,9 @@ def jobs(size, seed, data):
 def gather(results):
     """Return the accuracies (repeats, 3) of each condition.
 
-    The result also holds the response of one network to a test word, the confusions
-    (classes, classes) of the first condition, and the accuracies (repeats, speakers) of
-    each condition on the test words of each speaker.
+    The result also holds the response of one network to a test word, and the confusions
+    (classes, classes) of the first condition.  For each condition, the result holds the
+    accuracies (repeats, speakers) on the test words of each speaker.
     """
     done = [r for r in results if "accuracy" in r]
     found = {key: done[0][key] for key in ("size", "classes", "label", "input",

@@ -11,15 +11,15 @@ law with an exponent of at most -0.35.
 
 The left panels show three outputs for one unseen image during training, and the
 predicted outputs (dashed).  The middle panel shows the deviation against the width;
-each dot is one seed.  For a single training step, the right panel plots the part of the
-output change that the kernel does not predict, against the learning rate.  The networks
-of the right panel have tanh units, because ReLU gates may switch during the step.  The
-unpredicted part decreases with the square of the learning rate, so the kernel predicts
-the complete first-order change.  In a sparse network, a random half of the weights is
-pruned.  The kernel of the remaining (live) weights ("through mask") also predicts the
-complete first-order change of a sparse network.  The kernel that also includes
-derivatives with respect to pruned weights ("at masked") does not predict the complete
-first-order change.
+each dot is one seed.  The right panel concerns a single training step.  The panel shows
+the part of the output change that the kernel does not predict, against the learning
+rate.  The networks of the right panel have tanh units, because ReLU gates may switch
+during the step.  The unpredicted part decreases with the square of the learning rate,
+so the kernel predicts the complete first-order change.  In a sparse network, a random
+half of the weights is pruned.  The kernel of the remaining (live) weights ("through
+mask") also predicts the complete first-order change of a sparse network.  The kernel
+that also includes derivatives with respect to pruned weights ("at masked") does not
+predict the complete first-order change.
 
 Initial weights are normally distributed with variance 1 / fan-in, and initial biases
 are 0.  The learning rate is a quarter of its upper limit 2 / lambda, where lambda is

@@ -1,16 +1,17 @@
 """Masks from Neural Tangent Transfer keep units alive, saliency masks do not
 
 The masks keep one tenth of the first-layer weights (live weights).  Live weights are
-counted for each unit and for each input pixel.  The variances of both counts are given
-relative to chance.  Chance is the variance for randomly chosen weights, which is (1 -
+counted for each unit and for each input pixel.  The variance of each count is divided
+by the chance variance.  The chance variance, for randomly chosen weights, is (1 -
 density) times the mean count.  If Neural Tangent Transfer (NTT) uses one threshold per
-layer, the masks prefer some units.  The variance per unit of NTT masks is at least
-twice chance, and the variance per pixel of NTT masks is at most 1.5 times chance.  SNIP
-and logit-SNIP leave many units with almost no live weights.  The variance per unit of
-SNIP and logit-SNIP masks is at least four times the variance per unit of NTT masks.
-The variance per pixel of SNIP and logit-SNIP masks is at least twice chance.  For
-random masks and for magnitude masks, both variances are at most 1.5 times chance.
-Magnitude masks keep the largest initial weights, and NTT starts from magnitude masks.
+layer, the masks prefer some units.  For NTT masks, the variance per unit is at least
+twice the chance variance, and the variance per pixel is at most 1.5 times the chance
+variance.  SNIP and logit-SNIP leave many units with almost no live weights.  The
+variance per unit of SNIP and logit-SNIP masks is at least four times the variance per
+unit of NTT masks.  The variance per pixel of SNIP and logit-SNIP masks is at least
+twice the chance variance.  For random masks and for magnitude masks, both variances are
+at most 1.5 times the chance variance.  Magnitude masks keep the largest initial
+weights, and NTT starts from magnitude masks.
 
 The top panel shows the density of each layer.  Masks use one threshold for the whole
 network (filled markers) or one threshold for each layer (open markers).  Error bars are
@@ -20,11 +21,11 @@ over pixels between the number of live weights and the standard deviation of the
 level.  The bottom panels show the number of live weights of each unit, and the incoming
 weights of some units for the first seed (positive weights red, negative weights blue).
 
-The data are the embedded digits.  The network has 256-100-50-10 units and one tenth of
-the weights.  The transfer has 500 steps.  With --full, the data are MNIST, and the
-network has 784-300-100-10 units and 3 % of the weights.  With --full, the transfer has
-5,000 steps.  This figure illustrates the statements of [LZ20] on layer-wise pruning.
-This project chose the claims.
+The data are the embedded digits.  The network has 256-100-50-10 units, and the masks
+keep one tenth of the weights.  The transfer has 500 steps.  With --full, the data are
+MNIST, the network has 784-300-100-10 units, and the masks keep 3 % of the weights.
+With --full, the transfer has 5,000 steps.  This figure illustrates the statements of
+[LZ20] on layer-wise pruning.  This project chose the claims.
 """
 
 import numpy as np
@@ -97,7 +98,7 @@ def follows(data, method):
 
 
 def unevenness(counts, density):
-    """Return the variance of the numbers of live weights, relative to chance.
+    """Return the variance of the live-weight counts, divided by the chance variance.
 
     The variance is averaged over the seeds.
     """

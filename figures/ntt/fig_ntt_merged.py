@@ -25,14 +25,15 @@ minus the logit of the other class.  For the first seed, one panel plots the mea
 margin for unseen images of digit 1 against the mean margin for digit 0.  Successive
 dots are 20 steps apart.
 
-The first set is the embedded digits.  The second set holds transposed and inverted
-copies of these images.  The network has 256-300-100-10 units.  With --full, the sets
-are MNIST and Fashion-MNIST, and the network has 784-300-100-10 units and 3 % of the
-weights.  The transfer has 5,000 steps, followed by 5,000 steps with labels.  If the
-data folder holds cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000
-images of each set.  This run has 200 transfer steps with mini-batches of 16 images, and
-only shows that the code works.  This figure corresponds to the experiments of [LZ20] on
-merged data and on two classes.  This project chose the claims.
+The first set is the embedded digits.  The second set holds the embedded digits,
+transposed and with inverted grey levels.  The network has 256-300-100-10 units.  With
+--full, the sets are MNIST and Fashion-MNIST, the network has 784-300-100-10 units, and
+the masks keep 3 % of the weights.  The transfer has 5,000 steps, followed by 5,000
+steps with labels.  If the data folder holds cifar-10-batches-bin and svhn, a Conv-4
+network is run on 10,000 images of each set.  This run has 200 transfer steps with
+mini-batches of 16 images, and is only a test of the code.  This figure corresponds to
+the experiments of [LZ20] on merged data and on two classes.  This project chose the
+claims.
 """
 
 import os

@@ -93,7 +93,7 @@ def largest(folder, seed, before):
 
 
 def gather(results):
-    """Stack the logs of all transfers over the steps that all logs contain.
+    """Stack the logs of all transfers, up to the last step that all logs contain.
 
     The logs of the long transfers are stacked in the same way.  The last long transfer
     uses the teacher with the largest initial distance.

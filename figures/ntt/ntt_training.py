@@ -38,7 +38,9 @@ class Images(NamedTuple):
 
 
 class Net(NamedTuple):
-    """Hold the functions of a network architecture; `model` is an argument for `ntt`.
+    """Hold the functions of a network architecture.
+
+    The field `model` is passed to functions of the module `ntt`.
     """
 
     init: Callable          # (rng) -> weights, biases

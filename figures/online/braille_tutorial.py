@@ -1,4 +1,4 @@
-"""Train a network on Braille letters as in tutorial 5 of SpyTorch, an example of use.
+"""Train a network on Braille letters, as in tutorial 5 of SpyTorch (usage example).
 
     python -m figures.online.braille_tutorial FOLDER [EPOCHS]
 
@@ -7,16 +7,17 @@ reads one of four sensors, and learns a gain and an offset.  The encoder neurons
 200 recurrent neurons and a readout of 28 units.  All weights learn by backpropagation
 through time.
 
-After 100 epochs, the accuracy is 0.995 in training and 0.993 on the test set with seed
-0, and 0.996 and 0.989 with seed 1.  The tutorial reports 0.994 and 0.967 for another
-split of the data.  During training, the accuracy varies strongly between epochs.
+After 100 epochs, the training accuracy is 0.995 with seed 0 and 0.996 with seed 1.  The
+test accuracy is 0.993 with seed 0 and 0.989 with seed 1.  For another split of the
+data, the tutorial reports a training accuracy of 0.994 and a test accuracy of 0.967.
+During training, the accuracy varies strongly between epochs.
 
-Sizes, time constants, surrogate derivative, optimiser, and the initial scales of the
-layers after the encoder are those of the tutorial.  Its encoder neurons reset one step
-later than here (see `reset_at` in `refsnn.conventions`).  Here, no synapse filters the
-input of encoder neurons, and the score of a class is the mean potential of its readout
-unit.  With the maximum potential as the score, the accuracy was about 0.1 or lower
-during 30 epochs.
+The sizes, the time constants, the surrogate derivative, the optimiser, and the initial
+scales of the layers after the encoder are taken from the tutorial.  In the tutorial,
+encoder neurons reset one step later than in this file (see `reset_at` in
+`refsnn.conventions`).  In this file, no synapse filters the input of encoder neurons,
+and the score of a class is the mean potential of its readout unit.  With the maximum
+potential as the score, the accuracy was about 0.1 or lower during 30 epochs.
 """
 
 import sys

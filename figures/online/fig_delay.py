@@ -1,9 +1,9 @@
 """How long a delay can each approximation of RTRL learn to bridge?
 
 A recurrent spiking network receives two cues, separated by a delay.  Each cue has two
-possible values.  The network must report whether both values were equal (delayed
-exclusive or).  The input and recurrent weights learn with the exact gradient of
-real-time recurrent learning (RTRL), or with one of the approximations in
+possible values.  The network must report whether the values of both cues were equal
+(delayed exclusive or).  The input and recurrent weights learn with the exact gradient
+of real-time recurrent learning (RTRL), or with one of the approximations in
 `refsnn.sparse_rtrl`.  The readout always learns with its exact gradient.
 
 At a delay of 30 ms, which is three membrane time constants, exact RTRL solves the task.
@@ -124,7 +124,7 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return the contribution of a spike at each time step to the readout's response.
+    """Return the contribution of one spike to the readout response, for each time step.
 
     The result is of shape (T, 1, 1).  The response is the membrane potential of a leaky
     readout, averaged over the response window at the end of the trial.
@@ -263,9 +263,9 @@ def learn(condition, delay, group, repeats, epochs, seed):
 def deviation(condition, weights, x, labels):
     """Return the largest relative difference between two computations of a gradient.
 
-    One computation runs backward in time.  The other computation runs forward in time,
-    with the traces of the rule.  The maximum is over the networks and weight arrays.
-    Both gradients are computed in float64.
+    The first computation runs backward in time.  The second computation runs forward in
+    time, with the traces of the rule.  The maximum is over the networks and weight
+    arrays.  Both gradients are computed in float64.
     """
     if condition == ALONE:
         return 0.0
@@ -303,10 +303,10 @@ def carried(rule):
 def multiplications(rule):
     """Return how many multiplications a rule needs in one time step of one trial.
 
-    The count includes the products of each trace with alpha, beta and gain.  The
-    count also includes the products for eligibility, readout filter and gradient, and
-    the products for reset, clamp, recurrent weights and adaptation if the rule
-    includes these parts.
+    The count includes the products of each trace with alpha, beta and gain.  The count
+    also includes the products for eligibility, readout filter and gradient.  If the
+    rule includes reset, clamp, recurrent weights or adaptation, the products for these
+    parts are counted as well.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,

@@ -19,10 +19,9 @@ between the gradient of a rule and the BPTT gradient, divided by the norm of the
 gradient.  The norms include all weights.  Bands show the range over networks.  The rule
 e-prop is computed in a layer of adaptive neurons with the same weights, and is compared
 with the exact gradient of the adaptive layer.  All rules approximate only the gradient
-of the layer; the filter of the readout is exact.  SnAp is computed in two networks.
-One network is a ring of 6 neurons, in which each neuron excites the next neuron with
-weight 1.  The other network is a layer in which one tenth of the recurrent weights are
-non-zero.
+of the layer; the filter of the readout is exact.  SnAp is computed in a ring and in a
+sparse layer.  In the ring of 6 neurons, each neuron excites the next neuron with weight
+1.  In the sparse layer, one tenth of the recurrent weights are non-zero.
 
 Memory is the size of the arrays that one time step passes to the next time step, for
 one input sequence in float32.  The time shown is the shortest duration of a time step
@@ -147,7 +146,7 @@ def arrays(x, W, V, W_out, target):
 def snapped(system, V):
     """Return the error and the memory of SnAp for each order.
 
-    Each entry is the pair (relative error, memory / memory of RTRL).
+    Each entry is the pair (relative error, memory relative to RTRL).
     """
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)

@@ -114,7 +114,10 @@ def initial(generator, task):
 
 
 def error(potentials, labels):
-    """Return the derivative of the mean cross entropy by the potentials (..., B, k)."""
+    """Return dL/d(potentials), where L is the mean cross entropy of a batch.
+
+    The potentials have shape (..., B, k).
+    """
     scaled = np.exp(potentials - potentials.max(axis=-1, keepdims=True))
     scaled /= scaled.sum(axis=-1, keepdims=True) * scaled.dtype.type(len(labels))
     scaled[..., np.arange(len(labels)), labels] -= 1 / len(labels)
@@ -133,9 +136,9 @@ def layer_step(rule, drive, V, state, constants):
 
 
 def at_rest(rule, B, n, c, dtype):
-    """Return the traces of a rule and the filter of the readout, which are all 0.
+    """Return the traces of a rule and the readout filter before the first step (all 0).
 
-    The numbers are B sequences, n neurons and c signals (inputs and neurons).
+    There are B sequences, n neurons and c signals (inputs and neurons).
     """
     shape = (B, n, n * c if rule == "exact" else c)
     filtered = sparse_rtrl.Traces(np.zeros(shape, dtype), np.zeros(shape, dtype))
@@ -159,7 +162,7 @@ def traces_step(rule, traces, filtered, x, V, now, psi, constants):
 
 
 def step_gradient(rule, filtered, credit):
-    """Return the gradient of L[t] by [W | V], of shape (n, c).
+    """Return the gradient of L[t] with respect to [W | V], of shape (n, c).
 
     `credit` (B, n) is dL[t]/dy[t] times the readout weights.
     """
@@ -171,8 +174,9 @@ def step_gradient(rule, filtered, credit):
 def learn_online(rule, weights, states, x, labels, task, *, rate):
     """Present B sequences, x of shape (T, B, m), and change the weights at every step.
 
-    The traces start at 0.  In their recursion, each step uses the weights of that step.
-    Return the weights, the optimiser states, and the sum of all gradients.
+    The traces start at 0.  At each step, the traces are updated with the weights before
+    the weight change.  Return the weights, the optimiser states, and the sum of all
+    gradients.
     """
     (T, B, m), n, constants = x.shape, task.hidden, task.constants()
     layer = readout = spread = None
@@ -226,8 +230,9 @@ def tested(rule, weights, x, labels, task):
 def learn(task, folder, rule, rate, epochs, seed, repeat):
     """Train one network for `epochs` passes through the training set.
 
-    The learning rate falls to 0 as a half cosine.  Return the test accuracy at `POINTS`
-    times, the numbers of sequences seen, and the mean spike count.
+    The learning rate decreases to 0 along a half cosine.  For each of `POINTS` times,
+    return the test accuracy, the number of sequences seen, and the mean number of
+    spikes per neuron and step.
     """
     name, task = task, TASKS[task]
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
@@ -259,8 +264,8 @@ def learn(task, folder, rule, rate, epochs, seed, repeat):
 def multiplications(rule, task):
     """Return how many multiplications a rule needs for one step of one sequence.
 
-    A product with a spike, which is 0 or 1, does not count, and neither does a product
-    with the gain 1.  The optimiser is not counted.
+    Products with a spike (0 or 1) and products with the gain 1 are not counted.  The
+    optimiser is not counted.
     """
     n, k = task.hidden, task.classes
     c = task.inputs + n

@@ -295,7 +295,7 @@ def process(start):
 
 
 def foreign(spec):
-    """Connect to Dask or MPI workers; return an executor, and a function to close it.
+    """Connect to Dask or MPI workers; return an executor and its close function.
 
     The text `spec` is "dask:ADDRESS" or "mpi".
     """
@@ -331,7 +331,7 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     The answer is the pair (result, seconds) that `run` returns, or None after an error.
     The dict `results` maps the keys of stored tasks to their answers.  The dict
     `owners` maps the key of each task to the names of the figures that need the task.
-    A task starts when the answers of all tasks that it continues are available.  A
+    A task starts when the answers of all tasks on which it depends are available.  A
     figure fails when one of its tasks fails, and a task is skipped when all its figures
     have failed.
 

@@ -1,8 +1,8 @@
 """Plan and compute the jobs of figures, judge the claims, and draw the figures.
 
-A figure is open until all its results are available or one of its jobs fails.  Its
-results are then gathered, its claims are judged, and the figure is drawn and written.
-Finally, the results are removed from memory.
+A figure is open until all its results are available or one of its jobs fails.  When all
+results are available, they are gathered, the claims are judged, and the figure is drawn
+and written.  Finally, the results are removed from memory.
 """
 
 import contextlib

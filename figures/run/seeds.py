@@ -11,7 +11,7 @@ def rng(seed, figure, condition, repeat):
 
     The address consists of `figure`, `condition` and `repeat`.  Each part is a text or
     an integer (0 or more).  The random numbers depend only on `seed` and on the
-    address.  The process and the order of the jobs have no effect.
+    address, not on the process or on the order of the jobs.
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))

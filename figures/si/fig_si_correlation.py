@@ -2,21 +2,21 @@
 
 A network of 784-200-200-10 units learns six tasks in sequence.  All tasks use the
 embedded digits, enlarged to the format of MNIST.  The first task shows the digits
-unchanged; each other task permutes the pixels in its own random order.  A task
-contributes w / (Delta^2 + xi) to the importance of a weight, where w is the path
-integral of the weight, Delta is the change of the weight during the task, and xi is a
-small constant (damping).  For each layer and each pair of tasks, the correlation
-coefficient of these contributions is computed over the weights of the layer.
+unchanged; each other task permutes the pixels in its own random order.  The
+contribution of a task to the importance of a weight is w / (Delta^2 + xi).  Here, w is
+the path integral of the weight, Delta is the change of the weight during the task, and
+xi is a small constant (damping).  For each layer and each pair of tasks, the
+correlation coefficient of these contributions is computed over the weights of the
+layer.
 
-The first layer reads the permuted pixels, so that in this layer different tasks
-depend on different weights.  Without consolidation, the mean correlation between
-two tasks is at most 0.1 in the first layer (mean over 3 runs).  In the deeper
-layers, different tasks depend partly on the same weights.  Without consolidation,
-the mean correlation is at least 0.15 in the second layer and at least 0.3 in the
-output layer.  In [ZPG17], consolidation decorrelates the importances in the deeper
-layers.  In this figure, which has few images and 450 training steps per task,
-consolidation lowers the correlation only slightly.  No bound is set on this
-reduction.
+The first layer reads the permuted pixels.  In this layer, different tasks therefore
+depend on different weights.  Without consolidation, the mean correlation between two
+tasks is at most 0.1 in the first layer (mean over 3 runs).  In the deeper layers,
+different tasks depend partly on the same weights.  Without consolidation, the mean
+correlation is at least 0.15 in the second layer and at least 0.3 in the output layer.
+In [ZPG17], consolidation decorrelates the importances in the deeper layers.  In this
+figure, which has few images and 450 training steps per task, consolidation lowers the
+correlation only slightly.  No bound is set on this reduction.
 
 The left panels show the correlation matrices of the three layers, averaged over
 runs.  The right panels show the mean correlation between two tasks against the

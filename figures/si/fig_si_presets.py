@@ -3,8 +3,8 @@
 A network of 64-50-50-10 units learns five tasks in sequence.  Each task is a pair of
 the embedded digits and has its own two outputs.  The figure compares the settings of
 synaptic intelligence in seven implementations, which are listed in `si.PRESETS`.  At
-equal consolidation strength c, the mean test accuracies of five implementations after
-all tasks differ by at most 0.03 (means over 3 runs).  In some of these five
+equal consolidation strength c, five implementations differ by at most 0.03 in their
+mean test accuracy after all tasks (means over 3 runs).  In some of these five
 implementations, the penalty gradient enters the path integral; this choice hardly
 changes the accuracy.  Some of the five implementations clamp negative importances at 0;
 this choice has no effect, because no importance is negative.  The default strength is
@@ -13,14 +13,14 @@ accuracy more than the use of the penalty gradient and the clamping do.
 
 Two of the seven implementations deviate from the other five.  The library mammoth
 before September 2024 (preset mammoth_old) computes the path integral as if the
-parameters had moved by plain gradient descent.  The sum of the importances of
-mammoth_old is at most 0.3 times the sum for the authors' code (preset pathint), and the
-importances are distributed differently over the parameters.  At strength 10, the mean
-test accuracy is at least 0.005 lower with mammoth_old than with pathint.  The library
-avalanche uses a damping of 1e-7 and caps importances at 1e-3.  The penalty of avalanche
-is therefore nearly equal for all parameters, as with an L2 penalty.  The correlation
-between the importances of avalanche and pathint is at most 0.5.  Both mammoth_old and
-avalanche need a larger strength than pathint.
+parameters had moved by plain gradient descent.  The sum of the importances with
+mammoth_old is at most 0.3 times the sum with the authors' code (preset pathint).  The
+importances are also distributed differently over the parameters.  At strength 10, the
+mean test accuracy is at least 0.005 lower with mammoth_old than with pathint.  The
+library avalanche uses a damping of 1e-7 and caps importances at 1e-3.  The penalty of
+avalanche is therefore nearly equal for all parameters, as with an L2 penalty.  The
+correlation between the importances of avalanche and pathint is at most 0.5.  Both
+mammoth_old and avalanche need a larger strength than pathint.
 
 The left panel shows the mean test accuracy over the five tasks after the last task,
 against the strength c.  A ring marks the default strength of each preset; for

@@ -1,18 +1,17 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
 The function `si.accumulate` computes path integrals during gradient descent on
-quadratic losses with 12 parameters.  Lines show theoretical predictions.  The top
-left panel shows w / Delta^2 for each parameter, where w is the path integral and
-Delta is the distance between the initial and the final value of the parameter.  For
-a diagonal Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at a
-learning rate of 1e-3.  For a diagonal Hessian, a penalty of strength 1 therefore
-equals the original loss.  For a Hessian of rank 1, w / Delta^2 equals half the
-nonzero eigenvalue for every parameter, independent of the diagonal entry.  For
-generic Hessians, some parameters hardly move.  For one of these parameters, w /
-Delta^2 is at least 10 times half the diagonal entry.  The top middle panel shows
-that the damping xi limits this ratio.  The top right panel shows the path integral
-w itself, averaged over 4,000 isotropic random starts.  The mean path integral
-equals half the diagonal entry of the Hessian within 10 %.
+quadratic losses with 12 parameters.  Lines show theoretical predictions.  The top left
+panel shows w / Delta^2 for each parameter, where w is the path integral and Delta is
+the distance between the initial and the final value of the parameter.  For a diagonal
+Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at a learning rate of
+1e-3.  For a diagonal Hessian, a penalty of strength 1 therefore equals the original
+loss.  For a Hessian of rank 1, w / Delta^2 equals half the nonzero eigenvalue for every
+parameter, independent of the diagonal entry.  For generic Hessians, some parameters
+hardly move.  The largest ratio of w / Delta^2 to half the diagonal entry is at least
+10.  The top middle panel shows that the damping xi limits this ratio.  The top right
+panel shows the path integral w itself, averaged over 4,000 isotropic random starts.
+The mean path integral equals half the diagonal entry of the Hessian within 10 %.
 
 The bottom left and middle panels show the sum of the path integrals divided by the
 decrease of the loss.  This ratio is 1 in the limit of small steps.  To first order,

@@ -150,7 +150,7 @@ def _back(vectors, Q):
 
 
 def _problem(hessian, offset):
-    """Return eigenvalues and eigenvectors of H, and d in the basis of eigenvectors."""
+    """Return the eigenvalues and eigenvectors of H, and d in the eigenvector basis."""
     _, h, vectors = _matrix("hessian", hessian, None)
     d = np.asarray(offset)
     if d.dtype != np.float64 or d.shape != h.shape or not np.isfinite(d).all():

@@ -4,9 +4,9 @@ Each panel compares the computing time of one task in refsnn with the time of
 the same task in other tools, and with the time of the bare matrix products.
 Bare products are the matrix products that the task contains, without any other
 computation.  The bounds were fixed before the times shown here were measured.
-Ratios of times depend on the computer.  Most bounds were met on the computer
-on which they were set.  On another computer, the measured times may miss these
-bounds.
+Ratios of times depend on the computer.  On the computer for which the bounds
+were fixed, most bounds were met.  On another computer, the measured times may
+miss these bounds.
 
 The first network is recurrent (700-200-20 units, 100 time steps, batches of
 256 patterns, 5 % of the inputs active).  With dense input, training in refsnn
@@ -40,23 +40,24 @@ of LeNet-5 (32 samples) at least 1.5 times faster than all three
 implementations in neural-tangents.  refsnn computes a gradient of Neural
 Tangent Transfer (batch 64) at least 1.8 times faster than the fastest
 implementation in neural-tangents, and at least 50 times faster than PyTorch
-and the other two implementations.  All 18,720 steps of a transfer take at most
-4 minutes.
+and the other two implementations.  All 18,720 steps of Neural Tangent Transfer
+take at most 4 minutes.
 
 Synaptic intelligence (SI) makes a training step of a 784-2000-2000-10 network
 (batch 256, Adam) at most 5 % longer without the penalty, and at most 12 %
 longer with the penalty.  Without the penalty, the added time is at most 2.2
-times the time of copying the same number of bytes.  With the penalty, the
-added time is at most 3 times the copying time.
+times the time of one copy of all parameters.  With the penalty, the added time
+is at most 3 times the time of two such copies.
 
-The network of the analog chip has 256-246-10 neurons and 20 time steps.  On
-one core, ideal software processes at least 50,000 images per second with this
-network.  The emulation of the chip processes at least 1,000 images per second.
-The chip itself processes 85,000 images per second.  One epoch of 60,000 images
-with the emulated chip in the loop takes at most 180 s.  refsnn converts one
-second of sound into spikes of 700 channels in at most 2.5 s.  The published
-software lauscher takes at least 100 times as long.  The conversion of two
-seconds of sound needs at most 1 GB of memory.
+The network of the analog chip has 256-246-10 neurons and 20 time steps.
+Without hardware constraints, the simulation of this network on one core
+processes at least 50,000 images per second.  The emulation of the chip
+processes at least 1,000 images per second.  The chip itself processes 85,000
+images per second.  One epoch of 60,000 images with the emulated chip in the
+loop takes at most 180 s.  The cochlea of refsnn converts one second of sound
+into spikes of 700 channels in at most 2.5 s.  For the same conversion, the
+published software lauscher takes at least 100 times as long.  The conversion
+of two seconds of sound needs at most 1 GB of memory.
 
 Bars are medians of interleaved runs in float32; lauscher is run once.  A short
 task is run several times in succession, and the mean time of these runs is
@@ -112,7 +113,7 @@ DRAWN = (*SIZES, *speed_rtrl.SIZES, *speed_ntk.TASKS, *speed_si.TASKS,
 
 
 def jobs(size, seed, data):
-    """Return a job for each number of threads, and a job for each other measurement."""
+    """Return one `measure` job for each number of threads, and all other jobs."""
     counts = {"quick": (1,), "default": (1, 2), "full": (1, 2)}[size]
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     return [(measure, {"threads": threads, "repeats": repeats, "seed": seed})
@@ -387,7 +388,8 @@ def claims(data):
 
 
 def _base(task):
-    """Return the program whose running time is 1 in the panel of a task."""
+    """Return the contender by whose time all times in the panel of a task are divided.
+    """
     for section, name in ((speed_rtrl.SIZES, speed_rtrl.OURS),
                           (speed_ntk.TASKS, speed_ntk.OURS),
                           (speed_si.TASKS, speed_si.ADAM),

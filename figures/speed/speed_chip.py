@@ -5,11 +5,11 @@ in 20 steps of 1.7 microseconds and batches of 100 images.  The module
 `fast.lif` runs the network without hardware constraints.  The module `chip`
 emulates the network with all hardware effects, in steps of at most
 0.2 microseconds.  A training step in the loop consists of the emulation, the
-gradient and the Adam update.  The chip itself processes an image in
-11.8 microseconds with 2.4 microjoules.  The module `cochlea` converts one
-second of sound into spikes of 700 channels.  The time of this conversion
-includes the table of membrane responses.  If the published software lauscher
-is installed, lauscher converts 0.2 s of sound.
+gradient and the Adam update.  The chip itself takes 11.8 microseconds and
+2.4 microjoules to process an image.  The module `cochlea` converts one second
+of sound into spikes of 700 channels.  The measured time includes the
+computation of the table of membrane responses.  If the published software
+lauscher is installed, lauscher converts 0.2 s of sound.
 """
 
 import functools
@@ -108,7 +108,7 @@ def memory(seed):
 
 
 def peer(seed):
-    """Return the row of results of one run of the library lauscher.
+    """Run the library lauscher once; return a list with one row of results.
 
     The list is empty if lauscher is not installed.
     """

@@ -12,7 +12,7 @@ import numpy as np
 
 
 def _serve(connection, build, part):
-    """Run one training step for each request in a worker process.
+    """Serve as a worker process, which runs one training step for each request.
 
     The process ends when it receives None.
     """

@@ -1,14 +1,13 @@
 """Measure the speed of tangent kernels and Neural Tangent Transfer for `fig_speed`.
 
-Each kernel is the full tangent kernel between all samples of a batch.  The time of
-a kernel includes the forward pass.  Gradients are taken of the loss of Neural
-Tangent Transfer without its L2 term.  The kernels in this loss are kernels between
-the two halves of a batch.  The time of a gradient includes the kernel of the
-teacher.  The code for every other tool is written as users of this tool commonly
-write code, with the memory layout that the tool prefers.  The code for JAX is
-compiled.  The library neural-tangents has three implementations of the kernel.  In
-PyTorch and JAX, the kernel is computed as the product of the Jacobians of all
-samples.
+Each kernel is the full tangent kernel between all samples of a batch.  The time of a
+kernel includes the forward pass.  Each gradient is the gradient of the loss of
+Neural Tangent Transfer without its L2 term.  The kernels in this loss are kernels
+between the two halves of a batch.  The time of a gradient includes the kernel of the
+teacher.  The code for every other tool follows the common practice of its users, and
+uses the memory layout that the tool prefers.  The code for JAX is compiled.  The
+library neural-tangents has three implementations of the kernel.  In PyTorch and JAX,
+the kernel is computed as the product of the Jacobians of all samples.
 """
 
 import functools
@@ -339,7 +338,7 @@ def installed(name):
 
 
 def missing():
-    """Return the tools that only this module uses and that are not installed."""
+    """Return the tools that only this module uses, if they are not installed."""
     return [] if installed(STRUCTURED) else ["neural-tangents"]
 
 

@@ -259,7 +259,7 @@ BUILDERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def installed():
-    """Return two lists of builder names: library installed, and library not installed.
+    """Return the names of builders with an installed library, and all other names.
     """
     there = [name for name, (tool, _) in BUILDERS.items()
              if importlib.util.find_spec(tool) is not None]
@@ -267,7 +267,7 @@ def installed():
 
 
 def faster(found, task, names, ours, bound, threads=1, label=None):
-    """Return the claim that others need at least `bound` times as long as `ours`.
+    """Return the claim that other tools take at least `bound` times as long as `ours`.
 
     found : median times in seconds, {(task, name, threads): median}.
     names : other contenders.  Contenders that are missing in `found` are not installed.

@@ -2,12 +2,12 @@
 
 Each contender runs the network, propagates the exact influence of all weights
 forward in time, and returns the gradient with respect to [W | V], summed over
-all steps.  The gradient has the shape (n, m + n).  The contenders in JAX and
-PyTorch are written as a user of these tools would write them, with automatic
-differentiation of one step of the network.  In forward mode, the columns of
-the influence matrix and the basis vectors of the parameters are propagated
-through the step.  In reverse mode, the Jacobians of the step are computed and
-multiplied with the influence matrix.  The code for JAX is compiled.
+all steps.  The gradient has the shape (n, m + n).  The code for JAX and
+PyTorch follows the common practice of their users, and differentiates one step
+of the network automatically.  In forward mode, the columns of the influence
+matrix and the basis vectors of the parameters are propagated through the step.
+In reverse mode, the Jacobians of the step are computed and multiplied with the
+influence matrix.  The code for JAX is compiled.
 """
 
 import importlib.util

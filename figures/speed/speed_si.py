@@ -3,11 +3,12 @@
 The update of all parameters from a given gradient is measured.  The forward
 and backward pass that compute the gradient are measured separately.  A
 training step consists of both passes and the update.  Memory access limits the
-added time.  The path integral reads and writes as many bytes as one copy of
-all parameters, and the penalty gradient reads as many bytes again.  Three
-ports of the update to PyTorch follow common implementations.  The first port
-copies each parameter before the step.  The second port joins all parameters
-into a flat vector.  The third port uses multi-tensor operations in place.
+added time.  The path integral accesses as many bytes as one copy of all
+parameters.  The penalty gradient accesses the same number of additional bytes.
+Three ports of the update to PyTorch follow common implementations.  The first
+port copies each parameter before the step.  The second port joins all
+parameters into a flat vector.  The third port uses multi-tensor operations in
+place.
 """
 
 import importlib.util
@@ -79,7 +80,7 @@ def passes(p):
 def update(p, path=False, penalty=False):
     """Return a function that runs the parameter update of `refsnn` in one pass.
 
-    The pass includes the optimiser Adam, and works on blocks of parameters.
+    The update includes the optimiser Adam, and proceeds block by block.
 
     path, penalty : whether the path integral and the penalty are included.
 

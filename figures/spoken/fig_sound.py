@@ -14,11 +14,12 @@ at most 10 % from the number that is stored for the same recording.  The stored 
 were computed with other random numbers, which alone change this number by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
-membrane (root mean square in 2 ms, in dB below the maximum), the probability that a
-non-refractory fibre fires in a step of 1/24 ms (mean over 2 ms), and the spikes of the
-bushy cells.  The axis on the right shows the frequency to which a channel responds
-most.  The recordings belong to the Heidelberg Digits.  The figure follows the
-conversion of sound to spikes in [CSSZ20].
+membrane, the firing probability of a fibre, and the spikes of the bushy cells.  The
+speed is a root mean square over 2 ms, in dB below the maximum.  The firing probability
+is the mean over 2 ms of the probability that a non-refractory fibre fires in a step of
+1/24 ms.  The axis on the right shows the frequency to which a channel responds most.
+The recordings belong to the Heidelberg Digits.  The figure follows the conversion of
+sound to spikes in [CSSZ20].
 """
 
 import numpy as np
@@ -96,10 +97,10 @@ def concentrated(data, i):
 
 
 def tuned(data, i):
-    """Return the rank correlation of the spike count and of the power of the sound.
+    """Return the rank correlation between the spike count and the power of the sound.
 
-    Both are summed over groups of GROUP channels and intervals of FRAME_S.  The power
-    is taken at the mean best frequency of the group.
+    The spikes are counted in groups of GROUP channels and intervals of FRAME_S.  The
+    power is summed over the same intervals, at the mean best frequency of the group.
     """
     frame = (data[f"times {i}"] / FRAME_S).astype(int)
     at = (data[f"at {i}"] / FRAME_S).astype(int)
@@ -112,10 +113,11 @@ def tuned(data, i):
 
 
 def stored(data, i):
-    """Return the number of spikes in the embedded data / the number of stored spikes.
+    """Return the ratio of the computed to the stored number of spikes of a word.
 
-    The embedded data have channels 70, 79, ..., 691, and a channel spikes at most once
-    in a step of 1 ms.  The steps begin at the first spike of the word.
+    As in the embedded data, only channels 70, 79, ..., 691 are counted, and a channel
+    spikes at most once in a step of 1 ms.  The steps begin at the first spike of the
+    word.
     """
     t, unit = data[f"times {i}"], data[f"units {i}"]
     kept = (unit >= 70) & ((unit - 70) % 9 == 0) & (unit < 700)

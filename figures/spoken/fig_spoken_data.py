@@ -1,12 +1,11 @@
 """The data set of spoken digits has held-out speakers and balanced classes
 
 The words are ten English and ten German digits, as in the Spiking Heidelberg Digits
-(SHD) [CSSZ20].  The test set contains all words of the held-out speakers 4 and 5,
-and a share of the words of each other speaker.  The training set contains no word of
-a held-out speaker.  Each class has at least half as many training words as the mean
-over classes, and no word is longer than 1.4 s.  All words have the same loudness,
-but the mean number of spikes per word differs between speakers by a factor of at
-least 1.2.
+(SHD) [CSSZ20].  The test set contains all words of the held-out speakers 4 and 5, and
+some words of every other speaker.  The training set contains no word of a held-out
+speaker.  The number of training words of each class is at least half of the mean over
+classes.  No word is longer than 1.4 s.  All words have the same loudness, but the mean
+number of spikes per word differs between speakers by a factor of at least 1.2.
 
 The upper row shows the number of words of each speaker and of each class, and the
 distribution of the word durations.  The duration of a word is the time of its last
@@ -15,10 +14,10 @@ number of spikes per word of each speaker, and the mean number of spikes in each
 channel.  Dots are medians, thick lines join the quartiles, and thin lines range from
 5 % to 95 %.  Channel 0 responds to the highest frequencies.
 
-By default, the words are 1,400 of the Heidelberg Digits with 70 channels; their numbers
-per speaker and class are fixed by the choice of words.  With --full, the words are all
-10,420 words with 700 channels.  The figure follows the description of the data in
-[CSSZ20].
+By default, the words are 1,400 of the Heidelberg Digits with 70 channels.  The
+selection of these words determines the number of words of each speaker and class.  With
+--full, the words are all 10,420 words with 700 channels.  The figure follows the
+description of the data in [CSSZ20].
 """
 
 import numpy as np

@@ -31,14 +31,13 @@ REPEATS = {"quick": 1, "default": 2, "full": 1}
 
 def jobs(size, seed, data):
     """Return the jobs that train the classifiers."""
-    listed, folder = [], data if size == "full" else None
+    listed = []
     for condition in SHOWN:
         for repeat in range(1 if condition.startswith("counts") else REPEATS[size]):
-            spoken_networks.add(listed, condition, folder, seed, repeat)
-            for count in COUNTS:
-                if condition != "recurrent":
-                    spoken_networks.add(listed, condition, folder, seed, repeat,
-                                        speakers=count)
+            spoken_networks.add(listed, condition, size, data, seed, repeat)
+            for count in COUNTS if condition != "recurrent" else ():
+                spoken_networks.add(listed, condition, size, data, seed, repeat,
+                                    speakers=count)
     return listed
 
 
@@ -46,9 +45,9 @@ def gather(results):
     """Return the predictions of each classifier, and the accuracy by speakers.
 
     The entry "CONDITION" holds the accuracies (repeats, speakers) on the test words of
-    each speaker, and "confusions" the shares (classes, classes) of the LSTM.  The entry
-    "CONDITION, speakers" holds the accuracies (numbers of speakers, repeats) on words
-    of held-out speakers.
+    each speaker.  The entry "confusions" holds the confusion matrix (classes, classes)
+    of the LSTM, whose rows sum to 1.  The entry "CONDITION, speakers" holds the
+    accuracies (numbers of speakers, repeats) on words of held-out speakers.
     """
     done = [r for r in results if "accuracy" in r]
     speaker, label = done[0]["speaker"], done[0]["label"]

@@ -10,17 +10,17 @@ the best shorter time step.  If the spike times of test words are jittered with 
 standard deviation of 160 ms, the recurrent network and the LSTM each lose at least 0.1
 of test accuracy.
 
-The first panel also shows a second control.  It permutes the times among the spikes of
-a word, so that the number of spikes in each time step stays the same as well.  The
-dotted line is the best support vector machine on spike counts.  The second panel shows
-networks that are trained and tested with other time steps and unchanged time constants.
-In the third panel, each spike of the test words is shifted by a normally distributed
-random time.  In the fourth panel, the loss and the prediction use the maximum, the sum
-or the last step of the readouts of the recurrent network.  Most words end before the
-last step, and the readouts have a time constant of 20 ms.  In the last step, the
-readouts have therefore decayed.  With the maximum, the test accuracy is at least as
-high as with the last step.  Bars and lines are means, dots are single runs.  The figure
-follows the comparisons of losses and of time steps in [CSSZ20].
+The first panel also shows a second control.  This control permutes the times among the
+spikes of a word, so that the number of spikes in each time step also stays the same.
+The dotted line is the best support vector machine on spike counts.  The second panel
+shows networks that are trained and tested with other time steps and unchanged time
+constants.  In the third panel, each spike of the test words is shifted by a normally
+distributed random time.  In the fourth panel, the loss and the prediction use the
+maximum, the sum or the last step of the readouts of the recurrent network.  Most words
+end before the last step, and the readouts have a time constant of 20 ms.  In the last
+step, the readouts have therefore decayed.  With the maximum, the test accuracy is at
+least as high as with the last step.  Bars and lines are means, dots are single runs.
+The figure follows the comparisons of losses and of time steps in [CSSZ20].
 """
 
 import numpy as np
@@ -45,25 +45,26 @@ REPEATS = {"quick": 1, "default": 2, "full": 1}
 
 def jobs(size, seed, data):
     """Return the jobs that train the classifiers."""
-    listed, folder = [], data if size == "full" else None
-    usual = spoken_networks.options("recurrent", folder).loss
+    listed = []
+    usual = spoken_networks.options("recurrent", None).loss
     runs = [(name, {"law": law} if law else {}) for name in TIMED for law in LAWS]
     runs += [(name, {"dt": dt}) for name in FINE
              for dt in (FINE[name] if size == "full" else ()) + COARSE]
     runs += [("recurrent", {"loss": loss}) for loss in LOSSES if loss != usual]
     for condition in COUNTING:
-        spoken_networks.add(listed, condition, folder, seed, 0)
+        spoken_networks.add(listed, condition, size, data, seed, 0)
     for condition, more in runs:
         for repeat in range(REPEATS[size]):
-            spoken_networks.add(listed, condition, folder, seed, repeat, **more)
+            spoken_networks.add(listed, condition, size, data, seed, repeat, **more)
     return listed
 
 
 def gather(results):
     """Return the test accuracies (repeats,) of each condition.
 
-    The entry "CONDITION, jittered" (repeats, spreads) is for jittered test words.  The
-    entries "dt of CONDITION" and "loss of CONDITION" are options of the network.
+    The entry "CONDITION, jittered" holds the accuracies (repeats, spreads) on jittered
+    test words.  The entries "dt of CONDITION" and "loss of CONDITION" hold options of
+    the network.
     """
     done = [r for r in results if "accuracy" in r]
     found = {"title": str(done[0]["data"]),

@@ -7,19 +7,16 @@ normal random variable.  The functions compute
     t' = t + spread N(0, 1)                                           (1)
     i' = round(i + spread N(0, 1) + shared N(0, 1)),                  (2)
          where the last N(0, 1) is the same for all events
-    each event is kept with probability 1 - p                         (3)
-    Poisson(rate (t1 - t0) channels) events are added, at uniform
-         times in [t0, t1) and in uniform channels                    (4)
-    t'[e] = t[permutation(e)]                      "permuted"         (5)
-    t'[e] uniform in [t0, t1)                      "uniform"          (6)
+    t'[e] = t[permutation(e)]                      "permuted"         (3)
+    t'[e] uniform in [t0, t1)                      "uniform"          (4)
 
-Eqs. (5) and (6) are controls that randomise the times and keep the number of
-events of each channel.  Eq. (5) also keeps the number of events at each time,
+Eqs. (3) and (4) are controls that randomise the times and keep the number of
+events of each channel.  Eq. (3) also keeps the number of events at each time,
 summed over channels.
 
-Events that leave the time window or the channels are dropped or clipped to the
-boundary.  Dropping lowers the event density near the boundary, and clipping
-raises the density.
+An event that is shifted out of the time window, or out of the range of
+channels, is dropped or clipped to the boundary.  Dropping lowers the event
+density near the boundary, and clipping raises the density.
 
 [CB22] uses eq. (2) without `shared`, before channels are removed.  The spread is
 given in a supplement of [CB22] that was not consulted.  Public code uses other
@@ -119,71 +116,8 @@ def jitter_channels(times, units, rng, *, spread, channels, outside, shared=0.0)
     return _sorted(times[kept], moved[kept].astype(np.int64))
 
 
-def drop(times, units, rng, *, p):
-    """Remove each event with the probability `p`, eq. (3).
-
-    Parameters
-    ----------
-    times, units, rng
-        Events and generator, as for `jitter_times`.
-    p : float
-        Probability that an event is removed.
-
-    Returns
-    -------
-    times, units : (F,) arrays
-        Events of the new recording, sorted by time.
-
-    Examples
-    --------
-    >>> t, u = drop(np.linspace(0, 1, 1000), np.arange(1000),
-    ...             np.random.default_rng(1), p=0.25)
-    >>> 700 < t.size == u.size < 800
-    True
-    """
-    times, units = _recording(times, units)
-    _check("p", p, 0 <= p <= 1, "from 0 to 1")
-    kept = rng.random(times.size) >= p                                     # (3)
-    return _sorted(times[kept], units[kept])
-
-
-def insert(times, units, rng, *, rate, channels, window):
-    """Add events at random times in random channels, eq. (4).
-
-    Parameters
-    ----------
-    times, units, rng
-        Events and generator, as for `jitter_times`; units are in 0 ... channels - 1.
-    rate : float
-        Rate of the added events in Hz per channel.
-    channels : int
-        Number of channels.
-    window : (t0, t1)
-        Interval in which events are added, in s.
-
-    Returns
-    -------
-    times, units : (F,) arrays
-        Events of the new recording, sorted by time.
-
-    Examples
-    --------
-    >>> t, u = insert(np.zeros(0), np.zeros(0, int), np.random.default_rng(1),
-    ...               rate=2.0, channels=100, window=(0.0, 1.0))
-    >>> 150 < t.size < 250, bool((np.diff(t) >= 0).all())
-    (True, True)
-    """
-    times, units = _recording(times, units, channels)
-    t0, t1 = _window(window)
-    _check("rate", rate, 0 <= rate < np.inf, "finite and at least 0")
-    count = rng.poisson(rate * (t1 - t0) * channels)
-    new = rng.uniform(t0, t1, count)                                       # (4)
-    return _sorted(np.concatenate([times, new]),
-                   np.concatenate([units, rng.integers(0, channels, count)]))
-
-
 def shuffle_times(times, units, rng, *, law, window=None):
-    """Replace the event times by permuted or random times, eqs. (5) and (6).
+    """Replace the event times by permuted or random times, eqs. (3) and (4).
 
     The number of events of each channel stays the same.
 
@@ -214,7 +148,7 @@ def shuffle_times(times, units, rng, *, law, window=None):
     _check("window", window, (law == "uniform") == (window is not None),
            'given if law is "uniform" and only then')
     times = rng.permutation(times) if law == "permuted" \
-        else rng.uniform(*_window(window), times.size)                     # (5, 6)
+        else rng.uniform(*_window(window), times.size)                     # (3, 4)
     return _sorted(times, units)
 
 

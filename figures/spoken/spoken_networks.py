@@ -79,8 +79,8 @@ def score(record, labels, o):
     """Return the loss and its derivative for the readout.
 
     The derivative is of shape (T, B, k).  Each readout starts at 0.  If a readout stays
-    below 0 afterwards, the maximum over time is the initial value, and the gradient
-    vanishes.  The loss "max" therefore ignores the first steps.
+    below 0 in all later steps, its maximum over time is the initial value 0, and the
+    gradient vanishes.  The loss "max" therefore ignores the first steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -257,8 +257,8 @@ def shuffled(words, law, generator):
 
     The law "permuted" permutes the times of a word.  Each time step then has as many
     spikes as before.  The law "uniform" draws all times from a uniform distribution
-    between 0 and the longest duration of all words.  Then only the number of spikes of
-    each channel is left.
+    between 0 and the longest duration of all words.  This law preserves only the number
+    of spikes of each channel.
     """
     window = {"window": (0.0, spoken_words.durations(words).max())}
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,
@@ -269,9 +269,10 @@ def shuffled(words, law, generator):
 
 
 def chosen(words, count, generator):
-    """Return the sets of words if only `count` speakers are trained on, or all if 0.
+    """Return the sets of words, restricted to `count` training speakers.
 
-    The speakers are drawn at random among the speakers of the training words.
+    The speakers are drawn at random among the speakers of the training words.  If
+    `count` is 0, all speakers are kept.
     """
     found = spoken_words.sets(words)
     if count:
@@ -357,7 +358,7 @@ def predicted(network, parameters, words, index, o, read=None):
 
 
 def machine(kind, words, sets, o):
-    """Return the predicted class of all words by a support vector machine.
+    """Return the class that a support vector machine predicts for each word.
 
     The machine is trained on the spike counts of the first set of words.
     """
@@ -419,15 +420,18 @@ def options(condition, folder, **more):
     return Options(**{**SETTINGS[setting].get(kind, {}), **own, **more})
 
 
-def add(listed, condition, folder, seed, repeat, **more):
+def add(listed, condition, size, data, seed, repeat, **more):
     """Append the jobs of a classifier to a list of jobs.
 
     A classifier has one job, or a chain of jobs if the words are read from files.
 
-    folder : folder of the files, or None for the embedded words.
+    size : "quick", "default" or "full"; the words are read from the folder `data` if it
+        is "full".  The size "quick" has one epoch.
     more : options that override the options of the condition.
     """
+    folder = data if size == "full" else None
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
+    o = o._replace(epochs=1) if size == "quick" else o
     label = ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
                                     else f"{key} {value}"
                                     for key, value in more.items())])

@@ -50,7 +50,7 @@ def read(folder):
 
 
 def embedded():
-    """Return the 1,400 embedded words; spikes are in the middle of a step of 1 ms."""
+    """Return the 1,400 embedded words; spike times are midpoints of steps of 1 ms."""
     with np.load(FOLDER / "hd_words.npz") as file:
         d = dict(file)
     cuts = d["ends"][:-1]
@@ -91,7 +91,7 @@ def stored(folder):
 
 
 def validation(words):
-    """Return the data set with the words of VALIDATED in place of the test words."""
+    """Return the training words; words of the speakers VALIDATED become test words."""
     kept = np.flatnonzero(~words.test)
     return words._replace(
         times=[words.times[i] for i in kept], units=[words.units[i] for i in kept],

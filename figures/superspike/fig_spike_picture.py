@@ -8,8 +8,8 @@ a hidden layer, the final cost is at most 0.85 of the cost before learning.  Wit
 symmetric feedback, the final cost is lower than the cost before learning.  With random
 feedback, the final cost is higher than without a hidden layer.
 
-With --full (128 hidden neurons), the claim is that the costs after 1,000 s have the
-same order as in [ZG18]: symmetric feedback < no hidden layer < random feedback <
+With --full (128 hidden neurons), the claim is that the ranking of the costs after
+1,000 s is as in [ZG18]: symmetric feedback < no hidden layer < random feedback <
 uniform feedback.  As a control, the weights of a hidden layer stay fixed while the
 output weights learn.  Shorter runs show other numbers of hidden neurons, the
 heterosynaptic regulariser, and the linear rule, in which the derivative of a spike is
@@ -20,17 +20,17 @@ regulariser.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the pi
 and the costs are published only as plots.  The picture and the network sizes in this
 figure were chosen for this project.
 
-The interspike intervals of hidden neurons are those of the last three trials.  The
+The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation of the intervals is the standard deviation divided by the mean,
-and it is 1 for a Poisson process.  It is computed for each neuron with at least five
-intervals.  [ZG18] reports rates of 10 to 20 Hz and nearly exponential intervals with
-symmetric feedback.
+and it is 1 for a Poisson process.  The coefficient is computed for each neuron with at
+least five intervals.  [ZG18] reports rates of 10 to 20 Hz and nearly exponential
+intervals with symmetric feedback.
 
 With `--data DIR`, the spike trains in DIR/spike_picture/input.ras and target.ras
-replace the generated spike trains, and no claim is judged.  Without other options, the
-spikes in these files must be in order of time, units are counted from 0, and the
-duration of a trial is rounded up to a multiple of 0.5 s.  The file
-DIR/spike_picture/options.json sets other options, for example:
+replace the generated spike trains, and no result is compared with a bound.  By default,
+the spikes in these files must be in order of time, and units are counted from 0.  The
+default duration of a trial is the time of the last spike, rounded up to a multiple of
+0.5 s.  The file DIR/spike_picture/options.json sets other options, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 
@@ -141,7 +141,7 @@ def recorded(folder):
 
 
 def options(folder):
-    """Return the duration of a trial, and the arguments with which files are read.
+    """Return the duration of a trial, and the arguments for reading the spike trains.
 
     Both are read from options.json.  Without an entry "loop_s", the duration is None.
     The arguments are {"input": {...}, "target": {...}}.

@@ -14,11 +14,11 @@ With random feedback, at least three quarters of the hidden neurons acquire an o
 weight with the same sign as their fixed feedback weight.  Hidden neurons with a
 negative feedback weight become active later, when the output neuron fires too many
 spikes.  [ZG18] reports that learning with random feedback fails if all feedback weights
-are negative.  A random sample of four weights has this property with probability 1/16,
-and a sample of eight weights with probability 1/256.  The figure tests the failure in
-networks whose four feedback weights are all made negative.  These networks fire no
-spike in 60 trials.  This figure corresponds to [ZG18] fig. 4, which also finds no large
-difference between the kinds of feedback.
+are negative.  All weights of a random sample are negative with probability 1/16 for
+four weights, and with probability 1/256 for eight weights.  The figure tests the
+failure in networks whose four feedback weights are all made negative.  These networks
+fire no spike in 60 trials.  This figure corresponds to [ZG18] fig. 4, which also finds
+no large difference between the kinds of feedback.
 
 The left panels show the first network that hit all targets with random feedback, before
 training, after 40 s and at the end.  The right panels show the cost of each network,

@@ -2,7 +2,7 @@
 
 The 100 inputs form three groups.  In each pattern, the reference group spikes, and
 groups A and B each spike with probability 1/2.  If a group spikes, each of its inputs
-spikes once, at a time of its own within the 10 ms of the stimulus.  These times are
+spikes once, at an individual time within the 10 ms of the stimulus.  These times are
 drawn once for each run.  Output neuron 1 must spike if exactly one of the groups A and
 B spikes.  Output neuron 0 must spike in all other cases.  Without a hidden layer, every
 run makes errors in at least 10 % of the patterns of its last 20 s.  With four hidden
@@ -16,22 +16,22 @@ These claims hold under a condition that is not in [ZG18].  The two feedback wei
 a hidden neuron have opposite signs, and the positive weight is the larger one.  Half of
 the hidden neurons have the positive weight from output 0, and the other half from
 output 1.  With symmetric feedback, the condition holds for the initial output weights.
-The condition prevents hidden neurons from becoming silent for ever.  If the sum of both
-feedback weights is negative, missing spikes of both outputs make the hidden neuron less
-active.  If all hidden neurons have become silent in this way, both outputs miss all
-spikes, and the hidden neurons never recover.  The case "unbalanced" (--full) has
+The condition prevents hidden neurons from becoming permanently silent.  If the sum of
+both feedback weights is negative, missing spikes of both outputs make the hidden neuron
+less active.  If all hidden neurons have become silent in this way, both outputs miss
+all spikes, and the hidden neurons never recover.  The case "unbalanced" (--full) has
 normally distributed feedback weights without the condition, as in [ZG18].  In the case
 "common times" (--full), all inputs of a group spike at the same time.
 
 The lowest panel shows the number of live hidden neurons.  A live neuron fires at least
-one spike per second in the last 20 s.  In trial runs with other seeds, none of 70 runs
-with at most two live hidden neurons reached zero error, but 554 of 610 runs with three
-or four live hidden neurons did.  The trial runs differed in feedback, learning rates
-and length.  The figure also shows networks with eight hidden neurons, and the
-heterosynaptic regulariser of [ZG18] eq. A.5, which is proportional to z^4 e^2.  Here z
-is the filtered spike train of the hidden neuron and e its filtered error.  This figure
-corresponds to [ZG18] fig. 5, in which all runs with random feedback solve the task with
-four hidden neurons, and uniform feedback is worse on average.
+one spike per second in the last 20 s.  In trial runs with other seeds, 554 of 610 runs
+with three or four live hidden neurons reached zero error.  None of 70 runs with at most
+two live hidden neurons reached zero error.  The trial runs differed in feedback,
+learning rates and length.  The figure also shows networks with eight hidden neurons,
+and the heterosynaptic regulariser of [ZG18] eq. A.5, which is proportional to z^4 e^2.
+Here z is the filtered spike train of the hidden neuron and e its filtered error.  This
+figure corresponds to [ZG18] fig. 5, in which all runs with random feedback solve the
+task with four hidden neurons, and uniform feedback is worse on average.
 
 The paper uses 100 inputs with noise of 4 Hz and fixed random spike times within 10 ms.
 The response window ends 15 ms after the stimulus.  A wrong spike is an error at the
@@ -43,10 +43,10 @@ errors.  The learning rate of weights from the inputs is 0.3 mV.  The learning r
 weights from hidden to output neurons is 10 mV, or 5 mV with symmetric feedback.  The
 learning rates are divided by 10 after 60 % of the time and by 100 after 85 %.  Initial
 weights from the inputs have a standard deviation of 20 mV / sqrt(fan-in).  Initial
-weights from hidden to output neurons have 30 mV / sqrt(fan-in), or 100 mV /
-sqrt(fan-in) with symmetric feedback.  Hidden weights are clipped to [-3 mV, 3 mV],
-because the weights of suppressed neurons would otherwise become very negative.  The
-strength of the regulariser is 1e-3.
+weights from hidden to output neurons have a standard deviation of 30 mV / sqrt(fan-in),
+or of 100 mV / sqrt(fan-in) with symmetric feedback.  Hidden weights are clipped to
+[-3 mV, 3 mV], because the weights of suppressed neurons would otherwise become very
+negative.  The strength of the regulariser is 1e-3.
 
 The left panels show the last 0.5 s of the best run with random feedback.  The right
 panels show the share of wrong patterns.  A pattern is wrong if its response window
@@ -137,7 +137,7 @@ def wrong(signal, starts):
 
 
 def jobs(size, seed, data):
-    """Return one job for all cases with equal numbers and settings of hidden neurons.
+    """Return one job for all cases with the same hidden layer and regulariser.
     """
     groups = {}
     for name in list(CASES)[:SHOWN[size]]:
@@ -173,9 +173,9 @@ def spike_times(generators, common):
 def networks(name, repeats, seed):
     """Sample the networks of one case.
 
-    Return the generators of their stimuli, the spike times of their inputs, the weights
-    of each layer, and the feedback matrix (B, n, 2).  With symmetric feedback, this
-    matrix holds the transposed output weights.
+    Return the generators of the stimuli, the spike times of the inputs, the weights of
+    each layer, and the feedback matrix (B, n, 2).  With symmetric feedback, this matrix
+    holds the transposed output weights.
     """
     def generators(what):
         return [seeds.rng(seed, "superspike_xor", what, r) for r in range(repeats)]

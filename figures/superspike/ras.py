@@ -10,8 +10,8 @@ of the neuron, separated by blanks:
 converts to a dense spike train.  A line in any other form raises an error that states
 the file and the line number.  A spike that is earlier than the spike before it raises
 the same error, unless order="sort" is given.  The published target pictures need this
-option.  Their spike times are jittered within each column of the picture, and the files
-list the spikes column by column, but not in order of time.
+option.  In these pictures, spike times are jittered within each column.  The files list
+the spikes column by column, but not in order of time.
 
 In the arrays, units are counted from 0.  If the unit numbers in a file start at 1, read
 the file with first_unit=1.  For example, a published benchmark with 200 outputs uses
@@ -193,7 +193,8 @@ def _first_fault(times, units, before, duration, count, first):
     """Return (index, error text) of the first invalid spike.
 
     Return None if all spikes are valid.  `units` are counted from 0.  `before` is the
-    time of the spike before the first spike of `times`; with None, times may fall.
+    time of the spike before the first spike of `times`; if it is None, times may
+    decrease.
     """
     last = np.inf if duration is None else duration
     end = np.iinfo(np.int64).max if count is None else count

@@ -167,10 +167,10 @@ def accumulate(layers, blocks, signal, matrix=None):
 
 
 def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
-    """Return the layers after one update of the weights, which are clipped.
+    """Update and clip the weights; return the updated layers.
 
-    The learning rate `rate` is a number, an array (B, 1, 1), or a list with one of
-    these for each layer.  `block_s` is the time since the last update, in seconds.
+    The learning rate `rate` is a number, an array (B, 1, 1), or a list with one number
+    or array for each layer.  `block_s` is the time since the last update, in seconds.
     """
     moved, decay = [], float(np.exp(-block_s / TAU_RMS_S))
     rates = rate if isinstance(rate, list) else [rate] * len(layers)

@@ -2,9 +2,9 @@
 
 Each pixel emits at most one spike, and brighter pixels spike earlier (latency code).
 The network has 256 inputs (16x16 pixels), 100 hidden LIF neurons and 10 leaky readouts.
-The network is trained on some 1,440 images and tested on 360 images.  If the
-gradient does not pass through the reset of the membrane potential, the mean test
-accuracy over 5 seeds is at least 0.96.
+The network is trained on about 1,440 images and tested on 360 images.  If the gradient
+does not pass through the reset of the membrane potential, the mean test accuracy over 5
+seeds is at least 0.96.
 
 The left panels show test accuracy and training loss against the epoch, for two
 gradients.  One gradient is stopped at the reset: the effect of the reset is treated as

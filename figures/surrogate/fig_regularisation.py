@@ -4,8 +4,8 @@ A network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.
 burst penalty on the hidden layer reduces the number of hidden spikes.  The penalty is
 the squared spike count of a neuron per pattern, averaged over neurons and patterns.
 For some penalty strengths, the whole hidden layer fires at most 20 spikes per pattern.
-At the most accurate of these strengths, the mean test accuracy is at most 0.015 lower
-than without the penalty.
+The highest mean test accuracy with such a strength is at most 0.015 below the mean test
+accuracy without the penalty.
 
 In the right panels, the hidden layer is silent before training.  The surrogate gradient
 alone makes the layer active, because the derivative of the fast sigmoid is nowhere 0.

@@ -175,8 +175,8 @@ def _pass(arrays, t, adam, c):
 
 
 def _lists(name, value, like=None, written=False):
-    """Check the arrays in `value`, and return the arrays as a list.  If `like` is
-    given, the shapes and dtypes must be the same as in `like`."""
+    """Check the arrays in `value`, and return the arrays as a list.  If
+    `like` is given, the arrays must have the shapes and dtypes of `like`."""
     arrays = list(value) if isinstance(value, (list, tuple)) else [value]
     if not arrays or (like is not None and len(arrays) != len(like)):
         raise ValueError(f"{name} has {len(arrays)} arrays: must have "
@@ -231,10 +231,9 @@ def _finite(gradient):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text such as "W (n, m) float, V? (n, n)".
-    A name that ends with "?" is optional, and a name that ends with "[]" is a list.
-    The shape (n?) means an array or a number.  Arrays get the dtype of the first
-    float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    A name with "?" is optional, and a name with "[]" is a list.  The shape
+    (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
     return [_array(*rule, value, known) for rule, value in zip(re.findall(
         r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]

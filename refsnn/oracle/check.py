@@ -259,8 +259,8 @@ def _given(vector, name, value):
 
 
 def _equal(vector, name, found, other, rtol):
-    """Return whether two values of the output `name` are equal to the
-    tolerance `rtol`, or exactly equal if the output is exact."""
+    """Return whether two values of the output `name` agree within the
+    tolerance `rtol`, or exactly if the output is exact."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 
@@ -340,8 +340,8 @@ def _mistakes(vector, results):
 
 
 def _untold(vector, mutant, given):
-    """Return a note on outputs that are not given but that a mistake changes.
-    The note omits derivatives."""
+    """Return a note that lists the outputs that a mistake changes but that
+    are missing from the results.  The note omits derivatives."""
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
              and not _equal(vector, name, value, vector.outputs[name], 1e-9)]

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/comparison.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module compares a recording with candidates that a caller simulates.
 
-The caller supplies presets (`Tools`).  The candidates are these presets,
-and variants of presets with one changed axis.  A candidate matches a
-recording r if
+The caller supplies presets (`Tools`).  A candidate is a preset, or a
+variant of a preset with one changed axis.  A candidate matches a recording
+r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
@@ -12,9 +12,9 @@ Derivation.  Spikes are integers, so rounding does not change them.
 Exact.  All presets that match are members.  If some presets match, their
     variants are compared as well.  If no preset matches, the variants of
     all presets are compared.
-Cost.   Each candidate is simulated once.  For each further member, the
-    search for a probe that distinguishes this member from the first takes
-    up to four simulations per probe.
+Cost.   Each candidate is simulated once.  For each further member,
+    `_telling` searches for a probe that distinguishes this member from the
+    first member.  The search takes up to four simulations per probe.
 Departures.  Conventions with several changed axes are not tested.
 """
 

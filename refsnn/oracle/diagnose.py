@@ -80,7 +80,7 @@ WHY = {"gain": "The effect of all currents is a fixed map of them.",
 
 
 class Diagnosis(NamedTuple):
-    """Hold which pass and which terms of a function are wrong, and the reason."""
+    """Hold the wrong pass and the wrong terms of a function, and the reason."""
     side: str           # "right", "forward", "backward", "between calls", "unknown"
     terms: tuple        # at most two wrong terms, outputs or dtypes
     arrays: tuple       # wrong outputs
@@ -246,8 +246,9 @@ def _simplest(runs, forward):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Return the term that explains by (1) which variants are wrong, and the
-    reason.  Return no term unless exactly one term explains this."""
+    """Find the terms that explain by (1) which variants are wrong.  Return
+    the term and the reason if there is exactly one such term, else no
+    term."""
     terms = set(SWITCHED)
     for v, row in runs.items():
         off = any(run.wrong & wrong for run in row)
@@ -264,9 +265,9 @@ def _switched(runs, wrong, forward):
 
 
 def _only(names, why):
-    """Return the possible term, if any, and the reason `why`.  If several
-    terms are possible, return no term and a sentence that lists these
-    terms."""
+    """Return the single term in `names`, if any, and the reason `why`.  If
+    `names` holds several terms, return no term and a sentence that lists
+    them."""
     if len(names) < 2:
         return tuple(names), why
     return (), f"Each of {_listed(names)} alone would explain this."
@@ -362,8 +363,9 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Infer by (5) which term of the last adjoint is wrong.  Return the name
-    of this term, or no name if several are possible, and the reason."""
+    """Infer by (5) which term of the last adjoint is wrong.  Return the
+    name of this term and the reason.  If the term remains unknown, return
+    no name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""

@@ -15,8 +15,8 @@ recorded spikes.  A convention is dropped in row t if (1) or (3) holds:
 
 Here eps is the precision of the recording, c(u) is the number of spikes at
 the membrane potential u, and tol is the tolerance in (1).  If u is within
-tol of the threshold, a recorded spike does not contradict the convention,
-and neither does silence.  S(t) depends on the recording alone.
+tol of the threshold, neither a recorded spike nor its absence contradicts
+the convention.  S(t) depends on the recording alone.
 
 Derivation.  For given spikes, the new current I and the current j that
     enters the membrane are linear in the old I and in the input
@@ -34,7 +34,7 @@ Approximate.  If spikes are not recorded, the simulated spikes are used.
 Cost.   For rows of P entries, each simulation takes O(T P) time, or less
     if all its conventions are dropped.  If P > 32, the conventions are
     first compared in the 32 entries that change most often.  If V acts on
-    simulated spikes, these are all entries of one sample.
+    simulated spikes, all entries of one sample are compared first instead.
 Departures.  This module uses no gradients, so it does not determine
     `through_reset`.
 """
@@ -170,12 +170,13 @@ def _numbers(problem, decay, synapse, order, drive, gain):
 
 
 def _runs(problem, codes):
-    """Group conventions by kind, by run (numbers of (4)) and by leaf (record).
+    """Group conventions by kind, by run and by leaf.
 
     Return two dicts with the kinds as keys.  The first dict holds the
-    numbers of each run, (runs, 6).  The second dict holds three arrays: the
-    positions of the conventions in `codes`, the run of each convention, and
-    its leaf.  A leaf is 2 record + (1 if R(u, s) is recorded).
+    result of `_numbers` for each run, (runs, 6).  The second dict holds
+    three arrays: the positions of the conventions in `codes`, the run of
+    each convention, and its leaf.  A leaf is twice the index of `record`,
+    plus 1 if R(u, s) is recorded.
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct([codes[:, at[name]] for name in LINEAR],
@@ -247,10 +248,10 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the indices of the FIRST entries that differ most often from row 0.
+    """Return the indices of the entries that differ most often from row 0.
 
-    If V acts on simulated spikes, return the indices of all neurons of the
-    most active sample.
+    The number of entries is `FIRST`.  If V acts on simulated spikes,
+    return the indices of all neurons of the most active sample instead.
     """
     score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
@@ -270,7 +271,7 @@ def _part(flat, keep):
 
 def _parted(flat, runs, active, T):
     """Return the first row that contradicts each run and leaf, for each kind.
-    If no row does, the result is T."""
+    The result is T if there is no such row."""
     found = {}
     for kind, table in runs.items():
         found[kind] = np.full((len(table), 4), T)
@@ -285,9 +286,9 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Simulate runs of one kind.  Return the first row that contradicts each
-    run and leaf, or T.  Runs are dropped if all their leaves are
-    contradicted."""
+    """Simulate runs of one kind.  Return the first row that contradicts
+    each run and leaf, or T if there is no such row.  Runs are dropped if
+    all their leaves are contradicted."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -425,8 +426,8 @@ def _trace(problem, step, dtype=float):
     Return the rows "syn", "mem" and "spikes" of this convention, each (T, B,
     n); the spikes follow from the simulated membrane potentials.  The row
     "states" holds these potentials, "forced" holds the spikes that drive
-    resets and V, and "held" is True while a neuron is refractory.  These three
-    have the shape (T + 1, B, n).
+    resets and V, and "held" is True while a neuron is refractory.  The
+    rows "states", "forced" and "held" have the shape (T + 1, B, n).
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     forced = "spikes" in problem.rows
@@ -466,7 +467,7 @@ def _slack(problem):
 def _codes_of(step):
     """Return the code of a `Step`: the index of its choice for each axis.
 
-    Without refractory steps, the choice of `mute` has no effect and is False.
+    Without refractory steps, `mute` has no effect and is set to False.
     """
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in AXES.items()]

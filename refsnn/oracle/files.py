@@ -250,8 +250,8 @@ def read(path, texts=()):
 
 
 def _short(path, size):
-    """Return the path of a zip file.  Raise an error if its list of entries is
-    too long."""
+    """Return the path of a zip file.  Raise an error if the file's list of
+    entries is too long."""
     with open(path, "rb") as file:
         file.seek(max(0, size - 22))
         end = file.read()

@@ -29,8 +29,8 @@ Departures.  This module defines the derivatives of `surrogates` again,
     may also be 0 on one side of the threshold.  The derivative "step" is 1
     for v > -1/k, as in sinabs Heaviside and rockpool StepPWL.  Peaks other
     than 1 are tried only if no surrogate with a peak of 1 explains the
-    gradient.  For these peaks, the factor must be 1.  If resets or V feed
-    spikes back, a peak is not equivalent to a factor.
+    gradient.  For these peaks, the factor must be 1.  A peak is not
+    equivalent to a factor if spikes act on the layer through resets or V.
 """
 
 from typing import NamedTuple
@@ -62,7 +62,7 @@ GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
 
 
 class Fit(NamedTuple):
-    """Hold constants that were fitted to a recording, and their error."""
+    """Hold constants fitted to a recording, and the error of the fit."""
     step: object        # conventions.Step of the reset and of the recorded rows
     alpha: float
     beta: float
@@ -145,7 +145,7 @@ def _constants(problem):
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
     """Return y[k+1] and z[k] of (2), and a mask of y, each (T - 1, P).
 
-    The mask is False where a reset to a value hides y[k+1].
+    The mask is False where a reset to `reset_to` overwrites y[k+1].
     """
     T = len(mem)
     # Row t of mem is state t + record, and its spikes are in row t + record - test.
@@ -297,8 +297,9 @@ def _compared(dW, wanted, rtol):
 
 
 def _adjoint(problem, psi, slopes, dspikes):
-    """Return z gradients dW, (z, n, m), for z surrogate derivatives psi,
-    (z, T + 1, B, n)."""
+    """Return a gradient dW for each of several surrogate derivatives psi.
+    The shape of psi is (count, T + 1, B, n), and the result has the shape
+    (count, n, m)."""
     x, V = problem.x, problem.V
     psi = psi * slopes.get("live", 1.0)
     a, f, b, g, e, z = (slopes[name] for name in conventions.PARTS)

@@ -20,7 +20,7 @@ The other modules of `identify` are:
     report       the report in words
 
 All presets that fit are members.  A convention that fits is also a member
-if it differs from the first of these presets in one axis.  If no preset
+if it differs in one axis from the first preset that fits.  If no preset
 fits, the members are the conventions that fit and differ from a preset in
 the fewest axes.  At most 20 conventions are members in this case.
 """
@@ -190,8 +190,8 @@ def _fits(step, keys, choices=(True, False)):
 def _explained(problem, presets, fits, keys, gradient):
     """Try up to 4 steps that fit; return the surrogates that explain a gradient.
 
-    Also return the first of these steps, and the gradient of this step that is
-    nearest to the recorded gradient.
+    Also return the first of these steps.  Of the gradients computed for
+    this step, return the nearest to the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     steps = [step for step in presets.values() if _fits(step, keys)][:4] \

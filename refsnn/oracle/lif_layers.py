@@ -228,8 +228,8 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
 
 
 def _truncated(seed, T, B, m, n, *, kind):
-    """Build the golden vector for truncated BPTT of the given kind, with a
-    rolling truncation or in chunks."""
+    """Build the golden vector for truncated BPTT.  The truncation `kind`
+    is "rolling" or "chunks"."""
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
     p["K"] = K = 5
 

@@ -88,7 +88,7 @@ def _lif_constants(seed, T, B, m, n):
 
 
 def _lif_wide():
-    """Build the golden vector for sums over the neurons of a wide layer."""
+    """Build the golden vector of a wide layer, with sums over neurons as outputs."""
     T, B, m, n = 12, 2, 4, 2048
     p = _drawn(48, T, B, m, n) | DECAYS | LEVELS | {"target": 0.25}
     del p["V"]

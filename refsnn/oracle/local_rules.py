@@ -35,7 +35,8 @@ def _adaptive(seed, T, B, m, n):
 
 
 def _adaptive_answers(p, run, loss):
-    """Return all outputs except the gradients, and the idle entries."""
+    """Return all outputs except the gradients.  Also return the idle
+    entries."""
     p |= {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
     idle = _idle(p) | {"adapted": (marked(p["adapted"], 0, 1),
                                    "no weight acts on the first two steps")}

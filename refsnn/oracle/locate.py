@@ -2,14 +2,15 @@
 """This module finds where and how a wrong array differs from the right array.
 
 `locate` uses no list of mistakes.  `locate` reports which entries are
-wrong, and tests three explanations.  First, the wrong array is the right
-array with its axes transposed, reshaped, reversed or shifted, perhaps
-times a factor.  Second, the wrong entries are the right entries times a
-factor.  Third, all errors are as small as the rounding errors of a dtype.
-An explanation is reported only if it holds for every entry, and if the
-array has enough distinct entries to contradict a false explanation.  For a
-single number, no explanation is reported, because every number is a
-multiple of every other number.
+wrong, and tests three explanations.  In the first explanation, the axes of
+the right array are transposed, reshaped, reversed or shifted.  The result
+may also be multiplied by a factor.  In the second explanation, the wrong
+entries are the right entries times a factor.  In the third explanation,
+all errors are as small as the rounding errors of a dtype.  An explanation
+is reported only if it holds for every entry, and if the array has enough
+distinct entries to contradict a false explanation.  For a single number,
+no explanation is reported, because every number is a multiple of every
+other number.
 """
 
 import itertools
@@ -124,7 +125,7 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The other arrays may be too small for `locate` to explain how they differ.
+    These arrays may be too small for an explanation by `locate`.
 
     Parameters
     ----------
@@ -176,9 +177,9 @@ def _within(rtol):
 
 def _blocks(bad, live, axes, backward):
     """Return the first wrong step, or the last one if `backward` is True.
-    Also return the wrong indices of each other axis that has right indices.
-    An index is right if it has `live` (nonzero) entries and no wrong
-    entries."""
+    Also return the wrong indices along each other axis, unless the axis
+    has no right index.  An index is right if some entries at this index
+    are nonzero (`live`) and no entry is wrong."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -231,9 +232,9 @@ def _telling(values, rtol):
 
 
 def _factor(found, right, rtol, sure=False):
-    """Return the common ratio of the values found to the right values, or None
-    if the ratio is not constant.  Unless `sure` is True, return None for
-    values that do not suffice (see `_telling`)."""
+    """Return k if `found` equals k times `right`, or None if no k fits.
+    If `sure` is False, also return None for values that `_telling`
+    rejects."""
     rtol = max(rtol, 1e-9)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
@@ -263,9 +264,9 @@ def _names(factor, sizes, rtol):
 
 
 def _change(found, right, rtol, axes):
-    """Return words for the change of the axes that explains `found`, and the
-    factor.  The words are "" if no change does; the factor is None if it is
-    1."""
+    """Describe the change of the axes that explains `found`, or return ""
+    if no change explains `found`.  Also return the factor, or None if it
+    is 1."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
         factor = _factor(found[mask], changed[mask], rtol)
@@ -329,7 +330,7 @@ def _largest(dtype):
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to the significant bits of a dtype, reduced by `fewer` bits."""
+    """Round values to b - `fewer` bits, where a dtype has b significant bits."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module reports on recordings that no convention fits.
+r"""This module reports on recordings that follow no convention.
 
-If constants that were refitted by least squares explain the recording, the
-report states these constants.  The nearest convention is the one with the
-largest step
+The constants of the neurons are refitted by least squares.  If the
+refitted constants explain the recording, the report states these
+constants.  The nearest convention is the one with the largest step
 
     t = first row that contradicts the convention                     (1)
 
@@ -18,12 +18,12 @@ A convention is considered only if at least one of three conditions holds:
 White noise and recordings that diverge have no nearest convention.
 
 Derivation.  Tolerances are those of `elimination`.
-Approximate.  The nearest convention is sought among the presets and at
-    most 24 of the conventions that `elimination` dropped last.
-Cost.   `elimination` repeats its search for transposed weights and for
-    swapped axes, up to four times.
+Approximate.  The search for the nearest convention covers the presets and
+    up to 24 conventions that `elimination` dropped last.
+Cost.   The search by `elimination` is repeated up to four times, with
+    transposed weights or with swapped axes.
 Departures.  If the recording fits with transposed weights or swapped axes,
-    the report says so but has no members.
+    the report says so, but its list of members is empty.
 """
 
 import numpy as np
@@ -99,8 +99,8 @@ def _first(problem, step, run):
 
 
 def _error(problem, run):
-    """Return the largest ratio of root mean square error to standard deviation
-    among the recorded quantities."""
+    """Divide the root mean square error of each recorded quantity by the
+    standard deviation of this quantity.  Return the largest ratio."""
     errors = []
     for name, row in problem.rows.items():
         size = np.abs(row).max() or 1.0

@@ -16,8 +16,9 @@ Derivation.  Inputs that drive the membrane potential above twice the
     but spikes do not.
 Exact.  For each product f1 f2 f3, the 17 floating-point numbers nearest to
     threshold / (f1 f2 f3) are tested as solutions of (1).
-Cost.   A probe has 25 time steps.  "ties" has at most one sample for each
-    product f1 f2 f3.  "overdrive" and "inhibition" have 40 samples each.
+Cost.   A probe has 25 time steps.  The probe "ties" has at most one sample
+    for each product f1 f2 f3.  "overdrive" and "inhibition" have 40
+    samples each.
 Departures.  The inputs of "ties" cause no tie in a tool that rounds
     differently.
 """

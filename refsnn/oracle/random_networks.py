@@ -123,11 +123,11 @@ def check_gradient(rule, function, examples=60):
 # ---- one network
 
 def _built(rule, draws, n, m, B, T):
-    """Build the golden vector of a network; `exact` is False for every rule.
+    """Build the golden vector of a network, with `exact` set to False.
 
-    The pair `draws` holds a seed, and the numbers drawn so far for each
-    stream.  If a stream is new, its numbers are drawn and added to `draws`.
-    Smaller networks use the first entries of each stream.
+    The pair `draws` consists of a seed and a dict of random numbers for
+    each stream.  If a stream is new, its numbers are drawn and added to
+    `draws`.  Smaller networks use the first entries of each stream.
     """
     seed, streams = draws
 
@@ -141,7 +141,7 @@ def _built(rule, draws, n, m, B, T):
 
 def _network(rule, draws, *sizes):
     """Build the golden vector of a network.  Return None if spikes are
-    constant or an output is 0 throughout."""
+    constant or if all entries of an output are 0."""
     vector = _built(rule, draws, *sizes)
     return None if check._flaw(vector) else vector
 

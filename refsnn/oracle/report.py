@@ -112,8 +112,9 @@ def _variants(names, presets, axes):
 
 
 def _described(step, presets, axes):
-    """Return the candidate that agrees with a step in all `axes`.  Among such
-    candidates, it is the one with the fewest changes."""
+    """Return the candidate that agrees with the convention `step` in all
+    `axes`.  If several candidates agree, return the candidate with the
+    fewest changes."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}

@@ -9,11 +9,11 @@ that differ:
     python -m refsnn.oracle.stored
 
 Identifiers never change.  The name of a golden vector is its identifier.
-The identifier of a mistake, such as "bptt/reset-detached", is read from
-the stored file, in which the mistake has the same name.  If this name is
-changed in the code, it must also be changed in the stored file.  The
-identifier of a new mistake is derived from the name of the mistake.  This
-identifier may be shortened in the file until it is published.
+The identifier of a mistake, such as "bptt/reset-detached", is found in the
+stored file by the name of the mistake.  If this name is changed in the
+code, it must also be changed in the stored file.  The identifier of a new
+mistake is derived from the name of the mistake.  This identifier may be
+shortened in the file until it is published.
 """
 
 import json

@@ -48,21 +48,21 @@ def _settled(problem, fits, presets, exact):
 
 
 def _simulated(problem, codes):
-    """Return the choices of "compare" in `codes` if the simulation of each
-    code has ties.  Otherwise, return an empty set."""
+    """Return the choices of "compare" in `codes` if ties occur in the
+    simulation of every code.  Otherwise, return an empty set."""
     steps = elimination._steps(codes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
 
 
 def _ties(problem, step, exact=False):
-    """Return the choices of "compare" that the ties of a recording show, as a
-    set.
+    """Return the set of choices of "compare" that the ties of a recording
+    show.
 
-    A tie counts in two cases.  In the first case, the membrane potentials of
-    all states up to the tie are equal in float32 and float64.  In the second
-    case, the recorded potential equals the threshold.  The mask `exact`, (T, B, n), marks these recorded
-    potentials.
+    A tie counts in two cases.  In the first case, simulations in float32
+    and float64 give equal membrane potentials up to the tie.  In the
+    second case, the recorded potential equals the threshold.  The mask
+    `exact`, (T, B, n), marks the second case.
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]

@@ -72,8 +72,8 @@ def _label(v):
 
 
 def _network(v, seed):
-    """Draw a network.  Each neuron spikes in 10 to 70 % of the steps, or no
-    neuron spikes if `v.W` is not 1."""
+    """Draw a network.  If `v.W` is 1, each neuron spikes in 10 to 70 % of
+    the steps.  Otherwise, no neuron spikes."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
@@ -142,7 +142,7 @@ def _ask(function, rule, p, own=None):
     """Call a function with a copy of a problem, and compare the results with
     the right outputs.
 
-    If `own` is given, the function receives `own` as this copy.
+    If `own` is given, `own` is used as the copy.
     """
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
@@ -215,8 +215,9 @@ def _same(found, right, scale=None):
 def _residuals(run):
     """Return the residual and the value of each term in (2) and (3) of `lif`.
 
-    The residual is the error of the equation of this term for the spikes and
-    membrane potentials that the function returned.
+    The residual is the error of the equation that contains the term.  This
+    error is computed from the spikes and membrane potentials that the
+    function returned.
     """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
@@ -232,7 +233,8 @@ def _residuals(run):
 
 
 def _adjoints(run):
-    """Return the adjoints dI[t+1], (T, B, n), of the function and the right ones."""
+    """Return the adjoints dI[t+1], (T, B, n), from the results and from
+    the right outputs."""
     if "dx" in run.found:
         back = np.linalg.pinv(run.p["W"])
         return [(answer["dx"] @ back).astype(answer["dx"].dtype)
@@ -243,7 +245,8 @@ def _adjoints(run):
 def _back_residuals(run):
     """Return the residual and the value of each term in (7)-(9) of `lif`.
 
-    The residual is the error of (7) or (9) for the adjoints of the function.
+    The residual is the error of (7) or (9), computed from the adjoints
+    that the function returned.
     """
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
@@ -275,20 +278,20 @@ def _fits(parts):
 
 
 def _factor(residual, term):
-    """Return k if a residual equals k times a term to rounding, else infinity."""
+    """Return k if a residual is k times a term up to rounding, else infinity."""
     k = np.vdot(residual, term) / np.vdot(term, term)
     rest = residual - (k * term).astype(residual.dtype)
     return float(k) if _zero(rest, term) else np.inf
 
 
 def _zero(residual, term):
-    """Return whether a residual is 0 to the rounding error of a term."""
+    """Return whether a residual is 0 up to the rounding error of a term."""
     return _same(residual, 0 * residual, np.abs(term).max() / 20)
 
 
 def _mapped(found, right):
-    """Return whether a fixed linear map of the right values gives the values
-    found."""
+    """Return whether one linear map turns each row of `right` into the same
+    row of `found`."""
     found, right = (a.reshape(len(a), -1) for a in (found, right))
     fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
     return len(right) > right.shape[1] and _same(found, right @ fixed)

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from figures.spoken import spike_noise
-from figures.spoken.spike_noise import (drop, insert, jitter_channels, jitter_times,
-                                        shuffle_times)
+from figures.spoken.spike_noise import jitter_channels, jitter_times, shuffle_times
 
 SEEDS = st.integers(0, 2 ** 32 - 1)
 CHANNELS, WINDOW, SIGMAS = 50, (0.0, 1.0), 5
@@ -25,8 +24,6 @@ CALLS = {
                                     "outside": "drop"}),
     "jitter_channels": (jitter_channels, {"spread": 4.0, "channels": CHANNELS,
                                           "outside": "clip", "shared": 1.0}),
-    "drop": (drop, {"p": 0.3}),
-    "insert": (insert, {"rate": 2.0, "channels": CHANNELS, "window": WINDOW}),
     "permuted": (shuffle_times, {"law": "permuted"}),
     "uniform": (shuffle_times, {"law": "uniform", "window": WINDOW}),
 }
@@ -69,7 +66,7 @@ def test_unsorted_and_empty_recordings(name):
     t, _ = call(times[::-1], units[::-1], np.random.default_rng(1), **options)
     assert (np.diff(t) >= 0).all()
     t, u = call(np.zeros(0), np.zeros(0, int), np.random.default_rng(1), **options)
-    assert t.size == u.size and (t.size > 0) == (name == "insert")
+    assert t.size == u.size == 0
 
 
 def test_times_move_by_a_normal_law():
@@ -139,42 +136,10 @@ def test_channels_that_leave():
 
 def test_a_single_channel():
     rng = np.random.default_rng(13)
-    t, u = insert(np.zeros(0), np.zeros(0, int), rng, rate=50.0, channels=1,
-                  window=WINDOW)
-    assert t.size > 10 and not u.any()
-    _, u = jitter_channels(t, u, rng, spread=9.0, channels=1, outside="clip")
+    t = np.arange(20) / 20
+    _, u = jitter_channels(t, np.zeros(20, int), rng, spread=9.0, channels=1,
+                           outside="clip")
     assert u.size == t.size and not u.any()
-
-
-def test_events_are_dropped_one_by_one():
-    n, rng = 40000, np.random.default_rng(10)
-    t, u = drop(np.arange(n) / n, np.arange(n), rng, p=0.2)
-    assert near(u.size / n, 0.8, 0.4, n) and (np.diff(u) > 0).all()
-    assert_array_equal(t, u / n)
-    pairs = np.isin(np.arange(n), u).reshape(-1, 2)
-    assert near(pairs.all(axis=1).mean(), 0.64, 0.48, n // 2)
-    assert drop(np.ones(9), np.arange(9), rng, p=0)[1].tolist() == list(range(9))
-    assert drop(np.ones(9), np.arange(9), rng, p=1)[1].size == 0
-
-
-def test_events_are_inserted_at_a_rate():
-    rng, counts, all_t, all_u = np.random.default_rng(11), [], [], []
-    for _ in range(400):
-        t, u = insert(np.array([0.75]), np.array([3]), rng, rate=1.0, channels=10,
-                      window=(0.5, 2.5))
-        at = int(np.flatnonzero(t == 0.75)[0])
-        assert u[at] == 3
-        counts.append(t.size - 1)
-        all_t.append(np.delete(t, at))
-        all_u.append(np.delete(u, at))
-    t, u = np.concatenate(all_t), np.concatenate(all_u)
-    assert near(np.mean(counts), 20, math.sqrt(20), 400)
-    assert near(np.var(counts), 20, 20 * math.sqrt(2 + 1 / 20), 400)
-    assert 0.5 <= t.min() and t.max() < 2.5 and near(t.mean(), 1.5, 0.5774, t.size)
-    assert set(u.tolist()) == set(range(10)) and near(u.mean(), 4.5, 2.8723, u.size)
-    same = insert(np.array([0.1, 0.2]), np.array([3, 4]), rng, rate=0, channels=10,
-                  window=WINDOW)
-    assert [a.tolist() for a in same] == [[0.1, 0.2], [3, 4]]
 
 
 @settings(max_examples=50, deadline=None)
@@ -212,8 +177,6 @@ def test_shuffled_times_forget_what_came_when(law):
     ("jitter_channels", "shared", [-1.0, np.nan]),
     ("jitter_channels", "outside", ["keep"]),
     ("jitter_channels", "channels", [0, -1]),
-    ("drop", "p", [-0.1, 1.1, np.nan]), ("insert", "rate", [-1.0, np.inf]),
-    ("insert", "channels", [0]), ("insert", "window", [(0.0, 0.0)]),
     ("permuted", "law", ["random"]), ("permuted", "window", [WINDOW]),
     ("uniform", "window", [None, (1.0, 0.0)])])
 def test_bad_options(name, option, values):
@@ -235,9 +198,9 @@ def test_bad_recordings(name, times, units, match):
         call(np.array(times), np.array(units), np.random.default_rng(1), **options)
 
 
-@pytest.mark.parametrize("name", ["jitter_channels", "insert"])
-def test_units_beyond_the_channels(name):
-    (call, options), (times, units) = CALLS[name], recording(np.random.default_rng(1))
+def test_units_beyond_the_channels():
+    call, options = CALLS["jitter_channels"]
+    times, units = recording(np.random.default_rng(1))
     with pytest.raises(ValueError, match="must be from 0 to below 10"):
         call(times, units, np.random.default_rng(1), **{**options, "channels": 10})
 

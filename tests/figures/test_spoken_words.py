@@ -368,4 +368,4 @@ def test_augmentation_changes_only_the_given_words():
 
 def test_an_unknown_condition_is_refused():
     with pytest.raises(KeyError):
-        networks.add([], "perceptron", None, 0, 0)
+        networks.add([], "perceptron", "quick", None, 0, 0)
