@@ -42,8 +42,9 @@ Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l.
 Exact.  The gradient is exact wherever K is smooth.  K jumps where a ReLU
     unit switches on or off, or where the maximum of a pooling window
     moves.
-Cost.   Each batch needs two forward passes, two computations of signals,
-    two kernels, one adjoint and one second-order pass.
+Cost.   Each batch needs two forward passes and two computations of the
+    signals.  It also needs two kernels, one adjoint of the kernel and one
+    pass for second derivatives.
 Departures.  The kernel of kind "at_masked" includes the derivatives with
     respect to pruned weights.  The code of [LZ20] uses this kernel.  With
     this kernel, the module reproduces the authors' logs.  The kernel of

@@ -43,7 +43,7 @@ NAMES = {"chip, trained": "chip", "chip, fixed": "chip, fixed\nrecurrence",
 TRAINED, FIXED, AUGMENTED = list(NAMES)[:3]
 GAINS = (("recurrent weights trained minus shuffled and fixed", TRAINED, FIXED, 0.05),
          ("augmented minus not augmented", AUGMENTED, TRAINED, 0.02))
-SIZES = {"quick": (1, 1, 10), "default": (1, 6, 10), "full": (3, 30, 20)}
+SIZES = {"quick": (1, 1, 2), "default": (1, 6, 10), "full": (3, 30, 20)}
 PART = 5                        # epochs in one job, if words are read from files
 
 

@@ -41,7 +41,7 @@ As in the published code, the learning rate is 1 mV (0.1 mV after 800 s), and th
 standard deviation of the initial weights is 50 mV / sqrt(fan-in).  The regulariser has
 strength 1 and exponent 4.  The scaling of the regulariser follows the published code
 and is about 5 times the scaling in the paper.  The regulariser with e^2 has strength
-1e-4, because e^2 is about 1e4 / s^2 in hidden neurons with random feedback.
+1e-4, because e^2 is about 1e4 (per s^2) in hidden neurons with random feedback.
 """
 
 import itertools

@@ -97,7 +97,8 @@ def task(seed, repeat):
     """Sample the input, the weights and the target of a repetition.
 
     The function returns the first random candidate that meets two conditions.  Each
-    neuron of teacher and student fires 1 to 15 spikes, and the loss exceeds 50 / s.
+    neuron of teacher and student fires 1 to 15 spikes, and the loss is above 50 per
+    second.
     """
     generator = seeds.rng(seed, "surrogates", "task", repeat)
     shape = (CANDIDATES, 2, 2)

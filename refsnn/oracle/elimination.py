@@ -95,7 +95,7 @@ class _Kind(NamedTuple):
 
 
 def _search(problem):
-    """Return the first row that contradicts each convention, eqs. (1)-(4).
+    """Return, for each convention, the first row that contradicts it, (1)-(4).
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -110,7 +110,7 @@ def _search(problem):
     codes : (c, 14) int
         All conventions; for each axis in `AXES`, the index of the choice.
     parted : (c) int
-        First row that contradicts each convention, or T.
+        For each convention, the first row that contradicts it, or T.
     """
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)

@@ -5,10 +5,10 @@
 the function returns a wrong output, `check_gradient` looks for a smaller
 and simpler network on which the function fails in the same way.  The same
 outputs must be wrong, and `locate` must find the errors in the same blocks
-and with the same explanation.  If known mistakes explained the results of
-the first network, one of these mistakes must also explain the results of
-the smaller network.  The search first makes the network smaller, and then
-sets weights and inputs to 0 or to round numbers.
+and with the same explanation.  If known mistakes explain the results of
+the first network, then at least one of these mistakes also explains the
+results of the smaller network.  The search first makes the network
+smaller, and then sets weights and inputs to 0 or to round numbers.
 """
 
 import itertools

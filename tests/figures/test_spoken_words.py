@@ -181,7 +181,7 @@ def test_figures_of_small_networks(name, size, files, monkeypatch):
     """Compute the jobs with one epoch and small networks."""
     matplotlib.use("Agg")
     few = spoken_words.validation(spoken_words.embedded())     # 20 classes
-    kept = np.arange(0, len(few.label), 4)
+    kept = np.arange(0, len(few.label), 7)
     few = few._replace(times=[few.times[i] for i in kept], label=few.label[kept],
                        units=[few.units[i] for i in kept], test=few.test[kept],
                        speaker=np.where(few.test, few.speaker // 2 + 3,
