@@ -571,6 +571,20 @@ def test_recordings_are_accepted_on_request(tmp_path, monkeypatch, make, options
     assert run(tmp_path / "a.wav", "-o", tmp_path / "b.h5") == 2
 
 
+def test_recordings_are_grouped_by_their_length():
+    todo = [_convert.Recording(str(i), seconds, f"{i}.npz")
+            for i, seconds in enumerate((0.5, 4.0, 0.6, 0.7, 0.4, 0.3))]
+    seconds = [[one.seconds for one in group]
+               for group in _convert._groups(todo, 700, 3)]
+    assert seconds == [[4.0], [0.7, 0.6, 0.5], [0.4, 0.3]]
+    assert [len(group) for group in _convert._groups(todo, 16, 2)] == [2, 2, 2]
+    assert _convert._groups([], 16, 2) == []
+    for channels in (16, 700, 10000):
+        for group in _convert._groups(todo, channels, 6):
+            size = len(group) * channels * group[0].seconds * 24000
+            assert len(group) == 1 or size < _convert.TOGETHER
+
+
 def test_a_recording_that_changes_is_left_out(words, tmp_path, capsys, monkeypatch):
     table = basilar.table
 

@@ -546,6 +546,17 @@ def test_sounds_side_by_side_are_those_converted_alone(padded):
                                 padded=padded)[0][0].size == found[0][0].size
 
 
+def test_spikes_after_the_end_of_a_sound_are_left_out():
+    """Bushy cells also spike in the steps after the end of the shorter sounds."""
+    x, rng = 100 * sound(), np.random.default_rng
+    sounds = [x[:n] for n in range(1900, 1940, 2)] + [x]
+    found = cochlea.convert_many(sounds, RESPONSE, 40, [rng(1) for _ in sounds])
+    for one, (times, units) in zip(sounds, found, strict=True):
+        alone = cochlea.convert(one, RESPONSE, 40, rng(1), padded=True)
+        assert times.size > 20 and times.max() < (one.size // 2) * DT
+        assert np.array_equal(times, alone[0]) and np.array_equal(units, alone[1])
+
+
 @pytest.mark.parametrize("size", [9, 10, 4097, 9973, 20000])
 def test_padded_sounds_have_a_fast_length(size):
     x = np.ones(size)
