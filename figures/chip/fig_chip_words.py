@@ -49,15 +49,16 @@ PART = 5                        # epochs in one job, if words are read from file
 
 def jobs(size, seed, data):
     """Return a chain of jobs for each network."""
-    listed, folder = [], data if size == "full" else None
+    listed, folder = [], spoken_words.folder(size, data)
     repeats, epochs, classes = SIZES[size]
     for repeat in range(repeats):
         for kind, recurrence, spread in CONDITIONS:
-            for first in range(0, epochs, PART if folder else epochs):
+            part = epochs if folder is None else PART
+            for first in range(0, epochs, part):
                 call = {"folder": folder, "kind": kind, "recurrence": recurrence,
                         "epochs": epochs, "spread": spread, "seed": seed,
                         "repeat": repeat, "first": first, "classes": classes,
-                        "count": min(PART, epochs - first) if folder else epochs}
+                        "count": min(part, epochs - first)}
                 going = first > 0 or recurrence == "fixed"
                 earlier = [len(listed) - 1] if going else []
                 listed.append((keywords, call, *earlier))

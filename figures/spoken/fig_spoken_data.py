@@ -33,7 +33,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 def jobs(size, seed, data):
     """Return the job that summarises the words."""
-    return [(survey, {"folder": data if size == "full" else None})]
+    return [(survey, {"folder": spoken_words.folder(size, data)})]
 
 
 def survey(folder):

@@ -429,7 +429,7 @@ def add(listed, condition, size, data, seed, repeat, **more):
         is "full".  The size "quick" has one epoch.
     more : options that override the options of the condition.
     """
-    folder = data if size == "full" else None
+    folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
     o = o._replace(epochs=1) if size == "quick" else o
     label = ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)

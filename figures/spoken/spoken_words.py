@@ -44,6 +44,11 @@ class Words(NamedTuple):
     title: str              # name of the data set
 
 
+def folder(size, data):
+    """Return the folder of the words of a figure, or None for the embedded words."""
+    return (data or "") if size == "full" else None
+
+
 def read(folder):
     """Return the embedded words if `folder` is None, else the words of its files."""
     return embedded() if folder is None else stored(folder)
@@ -71,7 +76,7 @@ def stored(folder):
     """Read the words of the files `FILES` in a folder."""
     found = {}
     for name in FILES:
-        path = os.path.join(folder or "", name)
+        path = os.path.join(folder, name)
         if not os.path.isfile(path):
             raise ValueError(f"data is {folder!r}: must have the files "
                              + " and ".join(FILES))

@@ -170,8 +170,10 @@ def test_published_files_are_told_by_their_speakers(files, tmp_path):
 
 
 def test_full_needs_data(tmp_path):
-    with pytest.raises(ValueError, match="must have the files shd_train.h5 and shd_"):
-        spoken_words.read(str(tmp_path))
+    for data in (None, str(tmp_path)):
+        with pytest.raises(ValueError, match="must have the files shd_train.h5 and sh"):
+            spoken_words.read(spoken_words.folder("full", data))
+    assert spoken_words.folder("default", "data") is None
 
 
 @pytest.mark.parametrize("name", ["spoken_data", "spoken_classifiers", "spoken_timing",
