@@ -124,7 +124,7 @@ def _search(problem):
                  for kind, row in found.items()}
     else:
         found = _parted(flat, runs, every, T)
-    parted = np.empty(len(codes), int)
+    parted = np.full(len(codes), T)
     for kind, (rows, run, leaf) in where.items():
         parted[rows] = found[kind][run, leaf]
     return codes, parted
@@ -475,8 +475,7 @@ def _codes_of(step):
 
 def _grouped(codes):
     """Convert each code to an integer; equal codes give equal integers."""
-    return np.ravel_multi_index(np.asarray(codes, int).T, tuple(
-        map(len, AXES.values())))
+    return np.ravel_multi_index(np.transpose(codes), [*map(len, AXES.values())])
 
 
 def _distance(codes, steps):

@@ -212,6 +212,26 @@ def test_numbers_are_those_of_conventions():
                         np.testing.assert_allclose(found["states"], run.mem, 1e-12)
 
 
+@pytest.mark.parametrize("compare, own", [(">", 0), (">=", 1), ("half", 0.5)])
+def test_simulated_spikes_at_the_threshold(compare, own):
+    p = problem(np.zeros((2, 1, 1)), np.eye(1), None, {}, levels=LEVELS)
+    flat = elimination._flatten(p)
+    step = elimination._Kind(("none", "before"), 0, "one", compare, False, 0, False)
+    for mem, found in ((0.8, own), (0.7, 0), (0.9, 1)):
+        assert elimination._own(flat, step, np.array([[mem]]), 0, 2) == found
+
+
+def test_potentials_that_overflow_contradict_without_a_warning():
+    x, W, V, _ = layer(1)
+    rows, _ = rows_of(PRESETS["nir"], x, W, V)
+    assert rows["spikes"].any()
+    with np.errstate(all="raise"):
+        p = problem(x, W, 1e300 * V, some(rows, "mem"))
+        assert np.all(fitting(p)[2] < len(x))
+        run = elimination._trace(p, Step(spikes="many"))
+    assert not np.isfinite(run["mem"]).all()
+
+
 def test_examples():
     failed, tried = doctest.testmod(elimination)
     assert failed == 0 < tried
