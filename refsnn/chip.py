@@ -633,9 +633,9 @@ def _array(name, axes, kind, limits, value, known):
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         if not (ok and not limits and np.vdot(a, a) < np.inf):        # no temporaries
             low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            ok &= bool(((a == low) | (a == high) if "{" in limits else (
-                a >= low if "[" in limits else a > low) & (
-                a <= high if "]" in limits else a < high)).all())
+            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
+                not a.size or (a.min() >= low if "[" in limits else a.min() > low) and (
+                    a.max() <= high if "]" in limits else a.max() < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
         ok = False
     if not ok:

@@ -69,7 +69,7 @@ from scipy import fft
 __all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
            "firing_probability", "transmitter", "velocity"]
 
-TOGETHER = 1 << 19      # limits (steps times channels) that are computed at once
+TOGETHER = 1 << 18      # limits (steps times channels) that are computed at once
 BUFFER = 5 << 23        # limits (steps times channels), so that v takes 320 MB
 CHUNK = 256             # number of steps whose input is computed at once
 POSITIVE = "() in (0, 1e12]"
@@ -122,7 +122,7 @@ def velocity(x, rate, response, channels, *, out=None):
     if n < 2:
         raise ValueError("x has 1 sample: must have 2 or more")
     out = _buffer(out, (n, last - first))
-    X = fft.fft(x)[:n]
+    X = fft.fft(x / 2)[:n, None]
     frequencies = np.linspace(1.0, rate / 2, n)                            # (1)
     width = 1 + TOGETHER // n
     for i in range(first, last, width):
@@ -130,11 +130,11 @@ def velocity(x, rate, response, channels, *, out=None):
         V = np.asarray(response(frequencies, slice(i, j)))
         if V.shape != (n, j - i):
             raise ValueError(f"response gives shape {V.shape}: must be {(n, j - i)}")
-        S = V * X[:, None]
-        # The Hermitian part of the spectrum is the spectrum of the real part.
-        half = S[:n // 2 + 1] / 2
+        # The spectrum of the real part is the Hermitian part of V X.
+        half, mirrored = (V[some] * X[some] for some in (
+            slice(n // 2 + 1), slice(n - 1, (n - 1) // 2, -1)))
         half[0] += half[0].conj()
-        half[1:] += S[:-len(half):-1].conj() / 2
+        half[1:] += np.conj(mirrored, out=mirrored)
         out[:, i - first:j - first] = fft.irfft(half, n, axis=0)              # (2)
     return out
 
@@ -250,8 +250,9 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     for first in range(0, C, width):
         some = np.negative(P[:, first:first + width], dtype=np.float64)
         np.negative(np.log1p(some, out=some), out=some)
-        hazards = np.cumsum(some, axis=0, out=some).T.copy()
-        fired = np.empty(hazards.shape, np.uint8)
+        hazards, fired = (np.empty((some.shape[1], T), dtype) for dtype in (
+            np.float64, np.uint8))
+        np.cumsum(some, axis=0, out=hazards.T)
         for k, (hazard, own) in enumerate(zip(hazards, streams[first:], strict=False)):
             points = own.uniform(0, hazard[-1], own.poisson(count * hazard[-1]))
             points.sort()
@@ -273,14 +274,13 @@ def _ready(points, steps):
     """Delete points less than `steps` steps after the last point that was kept."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
-    onward = np.searchsorted(points, points + steps)
-    found, at = heads.copy(), np.flatnonzero(heads)
+    at = np.flatnonzero(heads[:-1] & ~heads[1:])
     while at.size:
-        at = onward[at]
+        at = np.searchsorted(points, points[at] + steps)
         at = at[at < points.size]
-        at = at[~found[at]]
-        found[at] = True
-    return points[found]
+        at = at[~heads[at]]
+        heads[at] = True
+    return points[heads]
 
 
 def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 40):
@@ -420,11 +420,13 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     if len(_one_of("sounds", sounds, list)) != len(_one_of("rngs", rngs, list)):
         raise ValueError(f"rngs has {len(rngs)} entries: must have {len(sounds)}")
     steps, dt = [x.size // 2 + 1 for x in sounds], 2 / rate
-    v = np.zeros((max(steps, default=0), len(sounds) * channels))
+    sounds = [_padded(x) if _one_of("padded", padded, bool) else x for x in sounds]
+    n = [x.size // 2 + 1 for x in sounds]
+    v = np.zeros((max(n, default=0), len(sounds) * channels))
     own = [slice(k * channels, (k + 1) * channels) for k in range(len(sounds))]
-    for x, T, some in zip(sounds, steps, own, strict=True):
-        x = _padded(x) if _one_of("padded", padded, bool) else x
-        v[:T, some] = velocity(x, rate, response, channels)[:T]
+    for x, rows, some in zip(sounds, n, own, strict=True):
+        velocity(x, rate, response, channels, out=v[:rows, some])
+    v = v[:max(steps, default=0)]
     P = firing_probability(v, dt, cell=cell, out=v)
     for T, some in zip(steps, own, strict=True):
         P[T:, some] = 0
@@ -505,9 +507,9 @@ def _array(name, axes, kind, limits, value, known):
             for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
         if not (ok and not limits and np.vdot(a, a) < np.inf):        # no temporaries
             low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            ok &= bool(((a == low) | (a == high) if "{" in limits else (
-                a >= low if "[" in limits else a > low) & (
-                a <= high if "]" in limits else a < high)).all())
+            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
+                not a.size or (a.min() >= low if "[" in limits else a.min() > low) and (
+                    a.max() <= high if "]" in limits else a.max() < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
         ok = False
     if not ok:
