@@ -26,7 +26,7 @@ WITHOUT_EQUATIONS = {"datasets.py", "events.py"}
 DOC_WIDTH, CODE_WIDTH = 75, 88
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
 COMMANDS = ("python -m pip install -e '.[figures]' && python run_all.py",
-            "python -m pip install -e '.[test]' && python -m pytest")
+            "python -m pip install -e '.[test]' && python -m pytest -n auto")
 NUMBER = re.compile(r"(?:^|\s{2,})\((\d+)\)(?:\s+\[[A-Z][^\]]*\][^()]*)?$")
 TAG = re.compile(r"#\s*\((\d+(?:,\s*\d+)*)\)$")
 
