@@ -179,8 +179,7 @@ def _runs(problem, codes):
     plus 1 if R(u, s) is recorded.
     """
     at = {name: i for i, name in enumerate(AXES)}
-    key, inverse = _distinct([codes[:, at[name]] for name in LINEAR],
-                             [len(AXES[name]) for name in LINEAR])
+    key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(
         LINEAR, row, strict=True))) for row in key])
     table, same = np.unique(table, axis=0, return_inverse=True)
@@ -194,9 +193,9 @@ def _runs(problem, codes):
     shown = (codes[:, at["reset_at"]] == 0) & (form != 4) & (test >= record)
     none = np.zeros_like(test)
     kinds, which = _distinct(
-        [form, test if forced else none, codes[:, at["spikes"]],
-         none if forced else codes[:, at["compare"]], codes[:, at["floor"]],
-         codes[:, at["refractory"]], codes[:, at["mute"]]], [5, 2, 2, 3, 2, 3, 2])
+        form, test if forced else none, codes[:, at["spikes"]],
+        none if forced else codes[:, at["compare"]], codes[:, at["floor"]],
+        codes[:, at["refractory"]], codes[:, at["mute"]])
     runs, where = {}, {}
     order = np.argsort(which, kind="stable")
     ends = np.cumsum(np.bincount(which, minlength=len(kinds)))
@@ -211,8 +210,9 @@ def _runs(problem, codes):
     return runs, where
 
 
-def _distinct(columns, sizes):
+def _distinct(*columns):
     """Return the distinct rows of integer columns, and the index of each row."""
+    sizes = [column.max() + 1 for column in columns]
     key = np.ravel_multi_index(columns, sizes)
     found, inverse = np.unique(key, return_inverse=True)
     return np.stack(np.unravel_index(found, sizes), axis=1), inverse.ravel()
@@ -380,10 +380,12 @@ def _states(flat, table, kind, T):
         if k and kind.refractory and not kind.mute:
             mem = np.where(held, flat.reset_to, mem)
         s = _forced(flat, kind.test, k, T) if forced else _own(flat, kind, mem, k, T)
+        s = s.astype(syn.dtype)
         if kind.mute and not forced:
             s = s * ~held
         past.append(s)
-        fired = 1.0 * (s > 0.5) if kind.spikes == "many" and reset == "zero" else s
+        one = kind.spikes == "many" and reset == "zero"
+        fired = (s > 0.5).astype(s.dtype) if one else s
         after = _reset(flat, reset, mem, fired)
         keep = yield k, {"syn": syn, "mem": mem, "reset": after, "spikes": s,
                          "held": held}
@@ -401,7 +403,7 @@ def _forced(flat, test, k, T):
     return the spikes at rest.  After the last recorded row, return 0."""
     t = k - test
     if t < 0:
-        return (flat.leak > flat.thr)[None] * 1.0
+        return (flat.leak > flat.thr)[None]
     return flat.rows["spikes"][t][None] if t < T else np.zeros_like(flat.leak)[None]
 
 
@@ -430,25 +432,20 @@ def _trace(problem, step, dtype=float):
     rows "states", "forced" and "held" have the shape (T + 1, B, n).
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
-    forced = "spikes" in problem.rows
-    kind = _Kind((step.reset, "after" if step.reset_at == "after" and
-                  step.reset != "none" else "before"),
-                 int(step.test == "after") if forced else 0, step.spikes,
-                 None if forced else step.compare, step.floor, step.refractory,
-                 step.mute)
+    kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
+                 None if "spikes" in problem.rows else step.compare, step.floor,
+                 step.refractory, step.mute)
     table = np.array([_numbers(problem, *(getattr(step, name) for name in LINEAR))],
                      dtype)
     with np.errstate(all="ignore"):
         states = [state for _, state in _states(flat, table, kind, T)]
-    found = {name: np.stack([np.broadcast_to(state[name][0], flat.thr.shape)
-                             for state in states]).reshape(T + 1, B, -1)
-             for name in ("syn", "mem", "reset", "spikes", "held")}
-    thr = flat.thr.reshape(B, -1)
-    with np.errstate(all="ignore"):
-        own = conventions._count(step, found["mem"], thr) * (
-            ~found["held"] if step.mute else 1.0)
+        found = {name: np.stack([np.broadcast_to(state[name][0], flat.thr.shape)
+                                 for state in states]).reshape(T + 1, B, flat.n)
+                 for name in ("syn", "mem", "reset", "spikes", "held")}
+        own = 1.0 * conventions._count(step, found["mem"], flat.thr.reshape(B, flat.n))
+        own = own * ~found["held"] if step.mute else own
     spikes, state, shown = conventions._rows(step, T + 1)
-    return {"syn": found["syn"][state], "spikes": own[spikes] * 1.0,
+    return {"syn": found["syn"][state], "spikes": own[spikes],
             "mem": found["reset" if shown else "mem"][state],
             "states": found["mem"], "forced": found["spikes"], "held": found["held"]}
 

@@ -69,6 +69,7 @@ def test_a_random_step_is_never_dropped():
         for keep in (("syn", "mem", "spikes"), ("mem",), ("spikes",)):
             p = problem(x, W, V, some(rows, *keep))
             fits, codes, parted = fitting(p)
+            assert parted.dtype == int
             assert len(codes) == len(parted) == len(np.unique(
                 elimination._grouped(codes)))
             # The number of steps of equal effect is that of the product.
@@ -129,6 +130,12 @@ def test_the_most_active_entries_are_compared_first():
     x, W, V = np.zeros((14, 2, 3)), np.ones((20, 3)), np.ones((20, 20))
     flat = elimination._flatten(problem(x, W, None, {"spikes": spikes, "mem": spikes}))
     assert elimination._active(flat).tolist() == [*range(3, 19), *range(24, 40)]
+    once = np.zeros((14, 2, 20))
+    once[1], once[2:7, 0, 8:], once[2:7, 1], once[1, 0, 8:], once[1, 1] = 1, 1, 1, 0, 0
+    flat = elimination._flatten(problem(x, W, None, {"mem": once}))
+    assert elimination._active(flat).tolist() == list(range(8, 40))
+    flat = elimination._flatten(problem(x, W, None, {"mem": 0 * spikes}))
+    assert elimination._active(flat).tolist() == list(range(32))
     flat = elimination._flatten(problem(x, W, V, {"mem": spikes}))
     assert elimination._active(flat).tolist() == list(range(20))
     spikes[2:12, 1] = 0.5               # sample 1 changes more often
@@ -214,11 +221,13 @@ def test_numbers_are_those_of_conventions():
 
 @pytest.mark.parametrize("compare, own", [(">", 0), (">=", 1), ("half", 0.5)])
 def test_simulated_spikes_at_the_threshold(compare, own):
-    p = problem(np.zeros((2, 1, 1)), np.eye(1), None, {}, levels=LEVELS)
+    p = problem(np.zeros((4, 1, 1)), np.eye(1), None, {}, 1e-4)
     flat = elimination._flatten(p)
     step = elimination._Kind(("none", "before"), 0, "one", compare, False, 0, False)
-    for mem, found in ((0.8, own), (0.7, 0), (0.9, 1)):
-        assert elimination._own(flat, step, np.array([[mem]]), 0, 2) == found
+    for k, limit in ((0, 16e-4), (2, 17e-4), (3, 17.5e-4), (4, 17.5e-4)):
+        for share, found in ((-1.01, 0), (-0.99, own), (0.99, own), (1.01, 1)):
+            mem = np.array([[0.8 * (1 + share * limit)]])
+            assert elimination._own(flat, step, mem, k, 4) == found
 
 
 def test_potentials_that_overflow_contradict_without_a_warning():
@@ -230,6 +239,55 @@ def test_potentials_that_overflow_contradict_without_a_warning():
         assert np.all(fitting(p)[2] < len(x))
         run = elimination._trace(p, Step(spikes="many"))
     assert not np.isfinite(run["mem"]).all()
+
+
+def test_a_difference_of_the_tolerance_contradicts_nothing():
+    value, row = np.array([[1.5, 2.0], [1.5, 1.0]]), np.array([1.0, 2.0])
+    assert elimination._off(value, row, 0.5).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("keep", [("mem",), ("mem", "spikes")])
+def test_a_trace_in_float32(keep):
+    x, W, V, _ = layer(1)
+    for step in (PRESETS["nir"], Step(reset="zero", test="after", refractory=1),
+                 Step(reset="zero", spikes="many", mute=True, refractory=1)):
+        rows, _ = rows_of(step, x, W, V)
+        assert rows["spikes"].any()
+        run = elimination._trace(problem(x, W, V, some(rows, *keep)), step, np.float32)
+        assert run["syn"].dtype == run["mem"].dtype == np.float32
+        np.testing.assert_allclose(run["mem"], rows["mem"], 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("levels", [{"reset_to": 0.9}, {"leak": 0.9}])
+def test_a_trace_whose_reset_or_rest_is_above_the_threshold(levels):
+    x, W, V, _ = layer(1)
+    levels = LEVELS | levels
+    for step in (Step(reset="zero", refractory=2), Step(test="after"),
+                 Step(reset="zero", refractory=1, mute=True, spikes="many")):
+        run = conventions.simulate(step, x, W, V, **TAUS, **levels)
+        rows = conventions.recorded(step, run)
+        for keep in (("mem", "spikes"), ("mem",)):
+            found = elimination._trace(
+                problem(x, W, V, some(rows, *keep), levels=levels), step)
+            for name, row in rows.items():
+                np.testing.assert_allclose(found[name], row, 1e-9, 1e-9)
+        assert run.spikes[0].any() == (levels["leak"] > 0.8)
+
+
+def test_distances_and_codes():
+    step = Step()
+    assert elimination._codes_of(step._replace(mute=True)) == \
+        elimination._codes_of(step)
+    held = step._replace(refractory=1)
+    assert elimination._codes_of(held._replace(mute=True)) != \
+        elimination._codes_of(held)
+    codes = np.array([elimination._codes_of(s) for s in (
+        step, held, step._replace(decay="euler"), held._replace(floor=True))])
+    assert elimination._distance(codes, [step]).tolist() == [0, 3, 1, 6]
+    assert elimination._distance(codes, [step, held]).tolist() == [0, 0, 1, 3]
+    assert elimination._steps(codes[1:2]) == [held]
+    with pytest.raises(ValueError):
+        elimination._steps(codes[:, :13])
 
 
 def test_examples():
