@@ -149,7 +149,7 @@ def _product(problem):
     for decay in problem.decays:
         known = [np.nan]
         for gain in AXES["gain"]:
-            value = _numbers(problem, decay, "none", "same", "one", gain)[-1]
+            value = _gains(problem, decay)[gain]
             if np.isnan(value) or np.isclose(value, known, 1e-12, 0).any():
                 twice |= chosen("decay", decay) & chosen("gain", gain)
             known.append(value)
@@ -159,14 +159,19 @@ def _product(problem):
 def _numbers(problem, decay, synapse, order, drive, gain):
     """Return the numbers a, f, p and q of eq. (4), beta, and the gain."""
     step = conventions.Step(synapse=synapse, input=order)
-    (alpha, beta), (_, tau, dt) = problem.decays[decay], problem.taus
+    alpha, beta = problem.decays[decay]
     alpha = 0.0 if synapse == "none" else alpha
     scale = 1 - alpha if drive == "leak" else 1.0
     a, p = conventions._synapse(step, 1.0, [], alpha)
     f, q = conventions._synapse(step, 0.0, [scale], alpha)                 # (4)
-    gains = {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
-             "integral": tau * (1 - beta)}
-    return a, f, p, q, beta, gains[gain]
+    return a, f, p, q, beta, _gains(problem, decay)[gain]
+
+
+def _gains(problem, decay):
+    """Return the gain for each choice of `gain`."""
+    (_, beta), (_, tau, dt) = problem.decays[decay], problem.taus
+    return {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
+            "integral": tau * (1 - beta)}
 
 
 def _runs(problem, codes):
@@ -317,18 +322,18 @@ def _contradicted(flat, kind, k, state, T):
     """Return the row in which state k contradicts each run and leaf.  If no
     row does, the result is T."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
-    row = np.full((len(mem), 4), T)
+    row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
     for record in (0, 1):
         t = k - record
         if not 0 <= t < T:
             continue
         if "syn" in flat.rows:
             bad = _off(syn, flat.rows["syn"][t], flat.slack["syn"][t])
-            row[bad, 2 * record:2 * record + 2] = t
+            row[bad, record] = t
         if "mem" in flat.rows:
             for leaf, value in ((0, mem), (1, shown)):
                 bad = _off(value, flat.rows["mem"][t], flat.slack["mem"][t])
-                row[bad, 2 * record + leaf] = t                            # (1)
+                row[bad, record, leaf] = t                                 # (1)
     t = k - kind.test
     if kind.compare is None and 0 <= t < T:
         low, high = _bounds(kind.spikes, mem, flat.thr, flat.slack["mem"][t])
@@ -337,7 +342,7 @@ def _contradicted(flat, kind, k, state, T):
         seen = flat.rows["spikes"][t]
         bad = ~((low <= seen) & (seen <= high)).all(axis=1)                # (3)
         row[bad] = np.minimum(row[bad], t)
-    return row
+    return row.reshape(-1, 4)
 
 
 def _off(value, row, slack):

@@ -194,7 +194,12 @@ def test_a_flipped_spike_at_the_threshold_parts_nothing():
 def test_no_convention_is_searched_twice():
     p = problem(*layer(1)[:3], {})
     codes = elimination._product(p)
-    assert len(codes) == len(np.unique(codes, axis=0)) > 100_000
+    assert np.array_equal(codes, np.unique(codes, axis=0)) and len(codes) > 100_000
+    assert codes.dtype == np.int8
+    reset, at = (codes[:, list(elimination.AXES).index(name)] for name in (
+        "reset", "reset_at"))
+    assert {AXES["reset_at"][i] for i in at[reset == AXES["reset"].index("none")]} == {
+        "after"}
     only = elimination._product(p._replace(decays={"exact": p.decays["exact"]}))
     assert set(only[:, 0].tolist()) == {0}
     gains = list(elimination.AXES).index("gain")
@@ -239,6 +244,12 @@ def test_potentials_that_overflow_contradict_without_a_warning():
         assert np.all(fitting(p)[2] < len(x))
         run = elimination._trace(p, Step(spikes="many"))
     assert not np.isfinite(run["mem"]).all()
+
+
+def test_a_spike_in_the_first_row_without_input():
+    rows = {"spikes": np.array([1.0, 0, 0]).reshape(3, 1, 1)}
+    fits, _, parted = fitting(problem(np.zeros((3, 1, 1)), np.eye(1), None, rows))
+    assert len(fits) == 0 and not parted.any()
 
 
 def test_a_difference_of_the_tolerance_contradicts_nothing():
