@@ -38,6 +38,7 @@ analog chip
     chip_weights        integer weights for the chip
     calibration         measurement and correction of a chip
     in_the_loop         training with any chip in the loop
+    probe               faults in a chip's interface
 
 pointwise
     surrogates          surrogate derivatives

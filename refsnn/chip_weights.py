@@ -3,16 +3,18 @@ r"""Convert real-valued weights to the integer weights of an analog chip.
 
 Training updates real weights w.  The chip receives integer weights w':
 
-    hidden, recurrent: w' = round(scale w), clipped to +-limit        (1)
-    readout: w' = round(s w), s = min(limit / max |w|, most)          (2)
+    hidden, recurrent: w' = round(scale w), clipped to low .. high    (1)
+    readout: w' = round(s w),
+             s = min(high / max w, low / min w, most)                 (2)
 
-Readouts do not spike, so their weights may have any scale.  The scale s
-maps the largest readout weight to the limit.  If all readout weights are
-small or 0, s equals its upper bound `most`.  The gradient at w' is
+The range is -limit .. limit if `limit` is a number.  Readouts do not
+spike, so their weights may have any scale.  The scale s maps the largest
+or smallest readout weight to the end of the range.  If all readout weights
+are small or 0, s equals its upper bound `most`.  The gradient at w' is
 used as the gradient at w (straight-through estimator).  After each
 optimiser step, hidden and recurrent weights are clipped to
 
-    |w| <= limit / scale                                              (3)
+    low / scale <= w <= high / scale                                  (3)
 
 Dropout removes a hidden neuron i for all images of a mini-batch.  All
 weights to and from this neuron are set to 0; no other weight changes:
@@ -44,7 +46,6 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 __all__ = ["Weights", "clamp", "drop", "dropout", "initial", "integers", "penalty"]
-RANGE = "scale () in (0, inf), limit () int in [1, 127]"
 
 
 class Weights(NamedTuple):
@@ -67,24 +68,30 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     weights : Weights, or dict with its fields
     scale : float
         Hardware weight that represents the real weight 1.
-    limit, most : int, float
-        Largest hardware weight, at most 127, and largest readout scale s.
+    limit : int or (int, int)
+        Largest hardware weight, or smallest and largest one, such as (-128,
+        127); at most 32767 in size.
+    most : float
+        Largest readout scale s.
 
     Returns
     -------
     Weights
-        Integer weights, int8.
+        Integer weights, int8, or int16 if the range is wider.
     s : float
         Scale of the readout weights.
     """
     weights, written = _weights(weights), []
-    _arrays(RANGE + ", most () in (0, inf)", scale, limit, most)
-    largest = float(np.abs(weights.readout).max())
-    s = min(limit / max(largest, limit / most), float(most))               # (2)
+    low, high = _range(scale, limit)
+    _arrays("most () in (0, inf)", most)
+    top, bottom = float(weights.readout.max()), float(weights.readout.min())
+    s = min(high / max(top, high / most), low / min(bottom, low / most),
+            float(most))                                                   # (2)
+    dtype = np.int8 if -128 <= low and high <= 127 else np.int16
     for w, factor in zip(weights, (scale, scale, s), strict=True):
         if w is not None:
-            w = np.clip(w.astype(np.float64), -limit / factor, limit / factor)
-            w = np.rint(w * factor).astype(np.int8)                        # (1)
+            w = np.clip(w.astype(np.float64), low / factor, high / factor)
+            w = np.rint(w * factor).astype(dtype)                          # (1)
         written.append(w)
     return Weights(*written), s
 
@@ -106,10 +113,9 @@ def clamp(weights, *, scale=240.0, limit=63):
     Weights
     """
     hidden, recurrent, readout = _weights(weights)
-    _arrays(RANGE, scale, limit)
-    most = hidden.dtype.type(limit / scale)
-    return Weights(np.clip(hidden, -most, most), None if recurrent is None
-                   else np.clip(recurrent, -most, most), readout)          # (3)
+    ends = [hidden.dtype.type(end / scale) for end in _range(scale, limit)]
+    return Weights(np.clip(hidden, *ends), None if recurrent is None
+                   else np.clip(recurrent, *ends), readout)                # (3)
 
 
 def dropout(rng, n, rate=0.4):
@@ -226,6 +232,15 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     return Weights(*(None if shape is None else (
         rng.standard_normal(shape) * (g / np.sqrt(shape[1])) + mean).astype(dtype)
         for shape, mean in zip(shapes, (0.001, 0, 0), strict=True)))       # (6)
+
+
+def _range(scale, limit):
+    """Return the smallest and the largest hardware weight."""
+    low, high = limit if isinstance(limit, tuple) and len(limit) == 2 else (None, limit)
+    _, low, high = _arrays(
+        "scale () in (0, inf), limit? () int in [-32767, -1], limit () int in "
+        "[1, 32767]", scale, low, high)
+    return -high if low is None else low, high
 
 
 def _weights(weights):

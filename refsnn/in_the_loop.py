@@ -2,24 +2,27 @@
 r"""Compute surrogate gradients of a network with a chip in the loop.
 
 The forward pass runs on an emulated or real chip, and the backward pass
-runs in software.  The network has one hidden layer with input weights W,
+runs in software.  The network has hidden neurons with input weights W,
 optional recurrent weights V, and leaky readouts with weights W_out.
 Membrane samples in ADC codes are converted to units of the threshold,
 
     v[t] = (code[t] - code[0]) / unit, for readouts times gain        (1)
 
-The gradient is computed in a software model with nominal parameters.  In
-this model, recorded potentials v and spikes S replace simulated values:
+The gradient is computed in a software model with nominal parameters, which
+may differ between neurons.  In this model, recorded potentials v and
+spikes S replace simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
-    U[t+1] = beta v[t] + I[t]                               [CB22] eq. 2
+    U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
     v[t] as recorded, with dv[t]/dU[t] = 1                  [CB22] eq. 4
     S[t] as recorded, with dS[t]/dv[t] = psi[t]
     psi[t] = (steepness |v[t] - threshold| + 1)^-2    [CB22] eq. 5    (2)
 
-For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t].  With
-scores z, labels y and spike counts c = sum_t S, the loss L is the sum of
-eqs. (4)-(7):
+For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t].  Two
+hidden layers of n1 and n2 neurons are one layer with W = [[W1], [0]], V =
+[[V1, 0], [W2, V2]] and W_out = [0, W_out2].  The gradient at the zeros of
+these matrices is ignored.  With scores z, labels y and spike counts c =
+sum_t S, the loss L is the sum of eqs. (4)-(7):
 
     z[j] = scaling max_{t >= r[j]} o[t,j], or scaling sum_t o[t,j]    (3)
     -(1/B) sum_b log softmax(z[b])[y[b]]                              (4)
@@ -40,16 +43,23 @@ Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     the total derivative dL/dA.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
-    dI[t] = alpha dI[t+1] + dv[t+1]                                   (9)
+    dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
     dS[t] = dspikes[t] + V^T dI[t+1] + W_out^T dI_o[t+1]             (10)
     dW = sum_t dI[t+1] x[t]^T, dV = sum_t dI[t+1] S[t]^T,
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
     where dv_o and dI_o of readouts follow eqs. (8) and (9) with psi = 0.
+    If a chip reports only spikes, `complete` computes the potentials from
+    eq. (2) and the recorded spikes,
+
+    v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
+
+    with threshold = 0 for readouts.
 Exact.  The gradient is exact for constant e, recorded spikes S and
     dS[t]/dv[t] = psi[t].  The chip's reset, refractory time and mismatch
-    are not needed.  If several steps share a maximum in (3) or (5), the
-    last of these steps receives the derivative.
+    are not needed.  With (12), e is the effect of the reset, in which the
+    recorded spikes are constants.  If several steps share a maximum in (3)
+    or (5), the last of these steps receives the derivative.
 Cost.   O(T B n (m + n + k)) time and O(T B (m + n + k)) memory.
 Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to z.
@@ -92,16 +102,21 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-__all__ = ["Gradient", "Loss", "Recording", "gradients", "loss", "record"]
+__all__ = ["Gradient", "Loss", "Recording", "complete", "gradients", "loss",
+           "record"]
+WEIGHTS = ("weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
+           "weights.readout (k, n) float, x (T, B, m)")
 RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
              "recording.out (T, B, k)")
+PARTS = ("recording.mem? (T, B, n), recording.spikes (T, B, n), "
+         "recording.out? (T, B, k)")
 
 
 class Recording(NamedTuple):
     """Hold recorded potentials v and o, in units of the threshold, and spikes S."""
-    mem: np.ndarray         # (T, B, n)
-    spikes: np.ndarray      # (T, B, n)
-    out: np.ndarray         # (T, B, k)
+    mem: Optional[np.ndarray]       # (T, B, n), or None if not reported
+    spikes: np.ndarray              # (T, B, n)
+    out: Optional[np.ndarray]       # (T, B, k), or None if not reported
 
 
 class Loss(NamedTuple):
@@ -118,7 +133,8 @@ class Gradient(NamedTuple):
     readout: np.ndarray                 # (k, n)
 
 
-def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
+def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
+           dtype=np.float32):
     """Run a network on a chip, and return the validated recording, eq. (1).
 
     >>> def run(weights, x):
@@ -130,44 +146,142 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32):
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
-        Function that runs the chip.  It returns spikes, 0 or 1, of shape
-        (T, B, n), and real membrane samples of shape (T, B, n + k), hidden
-        neurons first.  Spikes of bin t occur between samples t and t + 1.
-        Input x[t] arrives at the end of bin t.  Sample 0 is taken at rest.
+        Function that runs the chip.  It returns the number of spikes in each
+        time bin, (T, B, n), and membrane samples of hidden neurons and
+        readouts, (T, B, n + k), of readouts only, (T, B, k), or None.
+        Spikes of bin t occur between samples t and t + 1.  Input x[t]
+        arrives at the end of bin t.  Sample 0 is taken at rest.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
         the form that `run` accepts; chips accept integers.
     x : (T, B, m) float, int or bool
-        Input spikes, 0 or 1.
-    unit, gain : float
-        Number of codes from leak to threshold, and factor on the readouts,
-        such as 240 divided by the readout scale.
+        Number of input spikes in each time bin.
+    unit : float or (n + k,) float
+        Number of codes from leak to threshold, hidden neurons first.
+    gain : float
+        Factor on the readouts, such as 240 divided by the readout scale.
+    size, tries : int
+        Largest number of patterns in a call of `run`, by default B, and
+        number of attempts for each of these calls.
     dtype : float32 or float64
 
     Returns
     -------
     Recording
+
+    Raises
+    ------
+    ValueError
+        If a result of `run` is unusable.  With tries > 1, any failure of the
+        last attempt raises this error.  Other calls are not repeated.
     """
     _one_of("run", run, Callable)
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    dtype = np.dtype(dtype).type
-    W, _, W_out, _, unit, gain = _arrays(
+    W, _, W_out, x, gain, size, tries = _arrays(
         "weights.hidden (n, m), weights.recurrent? (n, n), weights.readout (k, n), "
-        "x (T, B, m) in {0, 1}, unit () in [1e-9, 1e9), gain () in [1e-9, 1e9)",
-        *_matrices(weights), x, unit, gain)
-    (T, B, _), n = np.shape(x), len(W)
-    result = run(weights, x)
+        "x (T, B, m) in [0, inf), gain () in [1e-9, 1e9), size? () int in [1, inf), "
+        "tries () int in [1, inf)", *_matrices(weights), x, gain, size, tries)
+    _whole("x", x)
+    n, k, dtype = len(W), len(W_out), np.dtype(dtype).type
+    _, unit = _arrays("all (all), unit (all?) in [1e-9, 1e9)", np.zeros(n + k), unit)
+    scale = np.broadcast_to(np.asarray(1 / unit, dtype), n + k), dtype(gain)
+    pieces, size = [], size or x.shape[1]
+    for first in range(0, x.shape[1], size):
+        some = x if size >= x.shape[1] else x[:, first:first + size]
+        for left in reversed(range(tries)):
+            try:
+                pieces.append(_piece(run(weights, some), some, n, k, *scale))
+                break
+            except Exception as error:
+                if tries == 1:
+                    raise
+                if not left:
+                    raise ValueError(
+                        f"run failed {tries} times for patterns {first} to "
+                        f"{first + some.shape[1] - 1}: {error}") from error
+    return Recording(*(None if parts[0] is None else np.concatenate(parts, axis=1)
+                       for parts in zip(*pieces, strict=True)))
+
+
+def _piece(result, x, n, k, scale, gain):
+    """Return the recording of one call, in units of the threshold."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
                          "(spikes, samples)")
+    T, B, _ = x.shape
+    few = np.ndim(result[1]) == 3 and np.shape(result[1])[2] == k
     spikes, samples = _arrays(
-        f"run.spikes {(T, B, n)} in {{0, 1}}, run.samples {(T, B, n + len(W_out))}",
-        *result, dtype=dtype)
+        f"run.spikes {(T, B, n)} in [0, inf), run.samples? "
+        f"{(T, B, k if few else n + k)}", *result, dtype=scale.dtype)
+    _whole("run.spikes", spikes)
+    if samples is None:
+        return Recording(None, spikes.copy(), None)
     v = samples - samples[0]
-    v *= dtype(1 / unit)                                                   # (1)
-    out = v[:, :, n:] * dtype(gain)
-    return Recording(v[:, :, :n], spikes.copy(), out)
+    v *= scale[-v.shape[2]:]                                               # (1)
+    return Recording(None if few else v[:, :, :n], spikes.copy(), gain * v[:, :, -k:])
+
+
+def _whole(name, counts):
+    bad = counts[counts != np.rint(counts)]
+    if bad.size:
+        raise ValueError(f"{name} holds {bad[0]}: must hold whole numbers of spikes")
+
+
+def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
+             gain=1.0, threshold=1.0):
+    """Compute the potentials that a chip does not report, eq. (12).
+
+    >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
+    >>> spikes = Recording(None, np.zeros((3, 1, 1)), None)
+    >>> complete(weights, np.ones((3, 1, 1)), spikes).mem.ravel().tolist()
+    [0.0, 0.0, 1.0]
+
+    Parameters
+    ----------
+    weights, x
+        As for `gradients`.
+    recording : Recording
+        Result of `record`.  Arrays that are not None are returned unchanged.
+    tau_syn, tau_mem, dt, gain, threshold
+        As for `gradients`.
+
+    Returns
+    -------
+    Recording
+    """
+    W, V, W_out, x, mem, spikes, out, threshold = _arrays(
+        f"{WEIGHTS}, {PARTS}, threshold (n?) in (0, inf)", *_matrices(weights), x,
+        *_parts(recording), threshold)
+    hidden, readouts = _nominal(W, W_out, tau_syn, tau_mem, dt, gain)
+    if mem is None:
+        sent = x @ W.T + (0 if V is None else spikes @ V.T)
+        mem = _software(sent, threshold * spikes, *hidden)
+    if out is None:
+        sent = spikes @ W_out.T
+        out = _software(sent, 0 * sent, *readouts)
+    return Recording(mem, spikes, out)
+
+
+def _software(sent, reset, alpha, beta, gain):
+    """Simulate potentials for given inputs and given resets."""
+    v, syn = np.zeros_like(sent), np.zeros_like(sent[0])
+    for t in range(len(v) - 1):
+        v[t + 1] = beta * v[t] + gain * syn - reset[t]                    # (12)
+        syn = alpha * syn + sent[t]                                        # (2)
+    return v
+
+
+def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
+    """Return alpha, beta and gain of the hidden neurons, and of the readouts."""
+    n, k = len(W), len(W_out)
+    _, tau_syn, tau_mem, dt, gain = _arrays(
+        "all (all), tau_syn (all?) in (0, inf), tau_mem (all?) in (0, inf), dt () in "
+        "(0, inf), gain (all?) in (0, inf)", np.zeros(n + k), tau_syn, tau_mem, dt,
+        gain)
+    rows = [np.broadcast_to(value, n + k).astype(W.dtype) for value in (
+        np.exp(-dt / tau_syn), np.exp(-dt / tau_mem), gain)]
+    return [row[:n] for row in rows], [row[n:] for row in rows]
 
 
 def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
@@ -255,7 +369,7 @@ def _activity(spikes, burst, rate, bound):
 
 
 def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
-              tau_mem=6e-6, dt=1.7e-6, threshold=1.0, steepness=50.0):
+              tau_mem=6e-6, dt=1.7e-6, gain=1.0, threshold=1.0, steepness=50.0):
     """Compute the surrogate gradient with respect to weights, eqs. (8)-(11).
 
     >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
@@ -273,9 +387,13 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
         Input spikes, and recording returned by `record`.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
         Derivatives of the loss with respect to readouts and hidden spikes.
-    tau_syn, tau_mem, dt : float
-        Nominal time constants and time step of the recording, s.
-    threshold, steepness : float
+    tau_syn, tau_mem : float or (n + k,) float
+        Nominal time constants, s, hidden neurons first.
+    dt : float
+        Time step of the recording, s.
+    gain : float or (n + k,) float
+        Nominal effect of a current on the membrane.
+    threshold, steepness : float or (n,) float
         Nominal threshold, in units of the recording, and steepness in eq. (2),
         per unit of the recording.
 
@@ -284,32 +402,27 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Gradient
         Gradients, summed over time steps and batch.
     """
-    W, V, W_out, x, mem, spikes, out, dout, dspikes = _arrays(
-        "weights.hidden (n, m) float, weights.recurrent? (n, n) float, weights.readout "
-        f"(k, n) float, x (T, B, m), {RECORDING}, dout (T, B, k), dspikes? (T, B, n)",
-        *_matrices(weights), x, *_parts(recording), dout, dspikes)
-    tau_syn, tau_mem, dt, threshold, steepness = _arrays(
-        "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf), threshold "
-        "() in (0, inf), steepness () in (0, inf)", tau_syn, tau_mem, dt, threshold,
-        steepness)
+    W, V, W_out, x, mem, spikes, out, dout, dspikes, threshold, steepness = _arrays(
+        f"{WEIGHTS}, {RECORDING}, dout (T, B, k), dspikes? (T, B, n), threshold (n?) "
+        "in (0, inf), steepness (n?) in (0, inf)", *_matrices(weights), x,
+        *_parts(recording), dout, dspikes, threshold, steepness)
     n, m, k = *W.shape, len(W_out)
-    alpha, beta, threshold, steepness = (W.dtype.type(value) for value in (
-        np.exp(-dt / tau_syn), np.exp(-dt / tau_mem), threshold, steepness))
+    hidden, readouts = _nominal(W, W_out, tau_syn, tau_mem, dt, gain)
     psi = np.abs(mem - threshold) * steepness + 1
     np.square(psi, out=psi)
     np.reciprocal(psi, out=psi)                                            # (2)
-    dsyn_out = _back(dout, None, None, alpha, beta)[1:].reshape(-1, k)
+    dsyn_out = _back(dout, None, None, *readouts)[1:].reshape(-1, k)
     dS = np.zeros(mem.shape, mem.dtype)         # in C order even if mem is not
     np.matmul(dsyn_out, W_out, out=dS[:-1].reshape(-1, n))
     if dspikes is not None:
         dS += dspikes
-    dsyn = _back(dS, psi, V, alpha, beta)[1:].reshape(-1, n)
+    dsyn = _back(dS, psi, V, *hidden)[1:].reshape(-1, n)
     sent = spikes[:-1].reshape(-1, n)
     return Gradient(dsyn.T @ x[:-1].reshape(-1, m), None if V is None else
                     dsyn.T @ sent, dsyn_out.T @ sent)                      # (11)
 
 
-def _back(dmem, psi, V, alpha, beta):
+def _back(dmem, psi, V, alpha, beta, gain):
     """Integrate eqs. (8)-(10) backward in time, and return the adjoint dI."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
@@ -320,7 +433,7 @@ def _back(dmem, psi, V, alpha, beta):
         if psi is not None:
             credit = np.multiply(credit, psi[t], out=spare)
         dI *= alpha
-        dI += dv                                                           # (9)
+        dI += gain * dv                                                    # (9)
         dv *= beta
         dv += credit                                                       # (8)
         dsyn[t] = dI

@@ -53,6 +53,26 @@ def test_ties_are_rounded_to_even_and_ranges_are_options():
     assert s == 63 / 1e308
 
 
+@pytest.mark.parametrize("limit, dtype", [(127, np.int8), ((-128, 127), np.int8),
+                                          (128, np.int16), (255, np.int16),
+                                          ((-129, 7), np.int16), ((-8, 7), np.int8)])
+def test_other_ranges_of_weights(limit, dtype):
+    low, high = limit if isinstance(limit, tuple) else (-limit, limit)
+    weights = drawn(1, spread=4.0)
+    written, s = cw.integers(weights, scale=100.0, limit=limit)
+    assert {a.dtype for a in written} == {np.dtype(dtype)}
+    for w, i in zip(weights[:2], written[:2], strict=True):
+        assert np.array_equal(i, np.clip(np.rint(100 * w), low, high))
+        assert (i.min(), i.max()) == (low, high)
+    i = written.readout
+    assert np.abs(s * weights.readout - i).max() <= 0.5
+    assert i.min() == low or i.max() == high
+    clamped = cw.clamp(weights, scale=100.0, limit=limit)
+    assert (clamped.hidden.min(), clamped.hidden.max()) == (low / 100, high / 100)
+    again = cw.integers(clamped, scale=100.0, limit=limit)[0]
+    assert np.array_equal(again.hidden, written.hidden)
+
+
 def test_straight_through_is_the_mean_slope_of_rounding():
     """The integer increases by one over one unit of the chip."""
     w = np.linspace(0.01, 0.01 + 1 / 240, 1001)[:, None]
@@ -190,7 +210,9 @@ def test_bad_weights_are_refused(function, name, value, message):
 
 @pytest.mark.parametrize("call, message", [
     (lambda: cw.integers(drawn(1), scale=0), r"scale is 0: .*in \(0, inf\)"),
-    (lambda: cw.integers(drawn(1), limit=128), r"limit is 128: .*in \[1, 127\]"),
+    (lambda: cw.integers(drawn(1), limit=32768), r"limit is 32768: .*in \[1, 32767\]"),
+    (lambda: cw.integers(drawn(1), limit=(0, 7)), r"limit is 0: .*in \[-32767, -1\]"),
+    (lambda: cw.clamp(drawn(1), limit=(-8, 7, 1)), r"limit is \(-8, 7, 1\)"),
     (lambda: cw.integers(drawn(1), limit=63.0), "limit is 63.0"),
     (lambda: cw.integers(drawn(1), most=np.inf), "most is inf"),
     (lambda: cw.clamp(drawn(1), scale=np.nan), "scale is nan"),

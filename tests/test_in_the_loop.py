@@ -20,6 +20,9 @@ from refsnn import in_the_loop as loop
 
 SIZES = 8, 3, 4, 5, 3           # T, B, m, n, k
 NOMINAL = {"tau_syn": 6e-6, "tau_mem": 6e-6, "dt": 1.7e-6}
+VARIED = {      # different constants of each neuron, hidden neurons first
+    "tau_syn": np.linspace(4e-6, 9e-6, 8), "tau_mem": np.linspace(11e-6, 5e-6, 8),
+    "gain": np.linspace(0.5, 1.5, 8), "dt": 1.7e-6}
 
 
 def decays(tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6):
@@ -44,9 +47,14 @@ def drawn(seed, recurrent=False, sizes=SIZES, threshold=1.0):
 
 def graph(weights, x, recording, *, steepness=50.0, threshold=1.0, **nominal):
     """Return theta -> Recording of the model about a recording, eqs. (1) and (2)."""
-    alpha, beta = decays(**{**NOMINAL, **nominal})
-    recurrent = weights.recurrent is not None
-    spike = checks.anchored(lambda v: surrogates.fast_sigmoid(v, steepness),
+    gain = np.broadcast_to(nominal.pop("gain", 1.0), sum(
+        len(w) for w in (weights.hidden, weights.readout)))
+    alphas, betas = (np.broadcast_to(a, gain.shape) for a in decays(
+        **{**NOMINAL, **nominal}))
+    n, recurrent = len(weights.hidden), weights.recurrent is not None
+    both = slice(n), slice(n, None)             # hidden neurons, readouts
+    spike = checks.anchored(lambda v: (v / (1 + steepness * np.abs(v)),
+                                       (1 + steepness * np.abs(v)) ** -2),
                             recording.mem, threshold)
     kinks = recording.spikes - (recording.mem > threshold)
 
@@ -59,14 +67,15 @@ def graph(weights, x, recording, *, steepness=50.0, threshold=1.0, **nominal):
         for t in range(len(x)):
             for v, I, rec, r in ((mem, syn, recording.mem, 0),
                                  (out, syn_out, recording.out, 1)):
-                u = beta * v[t - 1] + I[0] if t else np.zeros_like(I[0])
+                u = betas[both[r]] * v[t - 1] + gain[both[r]] * I[0] if t else 0 * I[0]
                 left[r][t] = rec[t] - u
                 v[t] = rec[t] if residual is None else u + residual[r][t]
             spikes[t] = recording.spikes[t] if residual is None \
                 else spike(t, mem[t]) + kinks[t]
             drive = x[t] @ W.T + (spikes[t] @ V.T if recurrent else 0)
-            syn = np.stack([syn[1], alpha * syn[1] + drive])
-            syn_out = np.stack([syn_out[1], alpha * syn_out[1] + spikes[t] @ W_out.T])
+            syn = np.stack([syn[1], alphas[:n] * syn[1] + drive])
+            syn_out = np.stack([syn_out[1],
+                                alphas[n:] * syn_out[1] + spikes[t] @ W_out.T])
         return loop.Recording(mem, spikes, out), left
 
     frozen = run(parameters(weights))[1]
@@ -110,6 +119,17 @@ def test_gradient_of_any_recording(seed, recurrent, reduction, readout, burst, r
                "rate": rate, "bound": 1.0, "scaling": 2.0}
     nominal = {"steepness": steepness, "threshold": threshold, "tau_mem": tau}
     assert_gradient(*case, np.random.default_rng(seed), options, nominal)
+
+
+@given(seed=SEEDS, recurrent=st.booleans())
+def test_gradient_with_constants_of_each_neuron(seed, recurrent):
+    weights, x, labels, recording = drawn(seed, recurrent, threshold=0)
+    steepness, threshold = np.linspace(50, 3, 5), np.linspace(0.7, 1.2, 5)
+    near = recording.mem + threshold            # at a distance from the threshold
+    near[0] = 0
+    assert_gradient(weights, x, labels, recording._replace(mem=near),
+                    np.random.default_rng(seed), {"burst": 0.2, "scaling": 2.0},
+                    {**VARIED, "steepness": steepness, "threshold": threshold})
 
 
 @pytest.mark.parametrize("offset", [0.0, -2000.0])
@@ -409,6 +429,98 @@ def test_the_ideal_chip_is_the_software_network():
     assert loop.loss(recording, labels).value > 0
 
 
+# ---- spikes without samples, and several layers
+
+def spiking(seed, recurrent):
+    """Return weights, input, labels, decays and a layer whose neurons differ."""
+    weights, x, labels, _ = drawn(seed, recurrent)
+    weights = weights._replace(hidden=3 * weights.hidden)
+    alpha, beta = decays(**{key: VARIED[key] for key in NOMINAL})
+    hidden, readouts = ({"alpha": alpha[some], "beta": beta[some],
+                         "gain": VARIED["gain"][some]} for some in (
+        slice(5), slice(5, None)))
+    threshold = np.linspace(0.7, 1.2, 5)
+    layer = lif.simulate(x, weights.hidden, weights.recurrent, threshold=threshold,
+                         **hidden)
+    assert layer.spikes.any()
+    return weights, x, labels, threshold, layer, readouts
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_potentials_that_are_not_reported_are_those_of_lif(recurrent):
+    weights, x, _, threshold, layer, readouts = spiking(1, recurrent)
+    out = lif.readout(layer.spikes, weights.readout, **readouts)
+    found = loop.complete(weights, x, loop.Recording(None, layer.spikes, None),
+                          threshold=threshold, **VARIED)
+    np.testing.assert_allclose(found.mem, layer.mem, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.out, out, rtol=1e-12, atol=1e-12)
+    kept = loop.complete(weights, x, loop.Recording(-layer.mem, layer.spikes, 2 * out))
+    assert np.array_equal(kept.mem, -layer.mem) and np.array_equal(kept.out, 2 * out)
+
+
+@given(seed=SEEDS)
+def test_gradient_of_spikes_alone_by_frozen_differences(seed):
+    """Recorded spikes are kept in resets and readouts; the loss reads dspikes . f."""
+    weights, x, _, recording = drawn(seed)
+    rng = np.random.default_rng(seed)
+    nominal = {**VARIED, "threshold": np.linspace(0.7, 1.2, 5)}
+    dout, dspikes = (rng.standard_normal(a.shape) for a in (
+        recording.out, recording.mem))
+    spikes = loop.Recording(None, rng.integers(0, 3, recording.mem.shape) * 1.0, None)
+    assert spikes.spikes.max() > 1
+
+    def f(theta):
+        run = loop.complete(weights._replace(hidden=theta[0], readout=theta[1]), x,
+                            spikes, **nominal)
+        value = surrogates.fast_sigmoid(run.mem - nominal["threshold"], 5.0)[0]
+        return (dout * run.out).sum() + (dspikes * value).sum()
+
+    run = loop.complete(weights, x, spikes, **nominal)
+    found = [loop.gradients(weights, x, run, dout * a, dspikes * (1 - a), steepness=5.0,
+                            **nominal)[2 * a] for a in (0, 1)]
+    checks.directional(f, [weights.hidden, weights.readout], found, rng,
+                       names=["W", "W_out"])
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_two_hidden_layers_are_one_with_blocks(recurrent):
+    """The device is a stack of two layers of `lif`; its gradient is that of `lif`."""
+    rng, (T, B, m, n1, n2, k) = np.random.default_rng(3), (12, 3, 4, 5, 6, 2)
+    W1, W2, W_out = (rng.normal(0.6, 1, shape) for shape in (
+        (n1, m), (n2, n1), (k, n2)))
+    V1, V2 = (rng.normal(0, 0.3, (n, n)) * recurrent for n in (n1, n2))
+    x, (alpha, beta) = (rng.random((T, B, m)) < 0.4) * 1.0, decays()
+    constants = {"alpha": alpha, "beta": beta}
+    first = lif.simulate(x, W1, V1, **constants)
+    second = lif.simulate(first.spikes, W2, V2, **constants)
+    assert first.spikes.any() and second.spikes.any()
+    weights = chip_weights.Weights(
+        np.block([[W1], [np.zeros((n2, m))]]),
+        np.block([[V1, np.zeros((n1, n2))], [W2, V2]]),
+        np.block([[np.zeros((k, n1)), W_out]]))
+
+    def device(weights, x):
+        return np.concatenate([first.spikes, second.spikes], axis=2), None
+
+    run = loop.complete(weights, x, loop.record(device, weights, x, dtype=np.float64))
+    np.testing.assert_allclose(run.mem, np.concatenate([first.mem, second.mem], 2),
+                               rtol=1e-10, atol=1e-10)
+    dout = rng.standard_normal(run.out.shape)
+    found = loop.gradients(weights, x, run, dout)
+    psi = [surrogates.fast_sigmoid(layer.mem - 1, 50.0)[1] for layer in (first, second)]
+    top = lif.readout_backward(second.spikes, W_out, dout, **constants)
+    upper = lif.backward(first.spikes, W2, V2, second, psi[1], top.dx,
+                         through_reset=False, **constants)
+    lower = lif.backward(x, W1, V1, first, psi[0], upper.dx, through_reset=False,
+                         **constants)
+    for ours, theirs in ((found.hidden[:n1], lower.dW), (found.readout[:, n1:], top.dW),
+                         (found.recurrent[n1:, :n1], upper.dW),
+                         (found.recurrent[:n1, :n1], lower.dV),
+                         (found.recurrent[n1:, n1:], upper.dV)):
+        assert theirs.any()
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
 # ---- learning
 
 def ideal(weights, x):
@@ -540,6 +652,58 @@ def test_record():
     assert plain.mem[1, 0, 0] == 2 and plain.out[1, 0, 0] == 1
 
 
+def test_units_of_each_neuron():
+    codes = np.arange(18).reshape(3, 2, 3)
+    recording = loop.record(lambda *_: (np.zeros((3, 2, 2)), codes), {
+        "hidden": np.ones((2, 4)), "readout": np.ones((1, 2))}, np.zeros((3, 2, 4)),
+        unit=np.array([1, 2, 4]), gain=3.0, dtype=np.float64)
+    np.testing.assert_allclose(recording.mem[1, 0], [6, 3])
+    np.testing.assert_allclose(recording.out[1, 0], [4.5])
+
+
+def test_readouts_alone_may_be_sampled():
+    weights, codes = {"hidden": np.ones((2, 4)), "readout": np.ones((1, 2))}, \
+        np.arange(6).reshape(3, 2, 1)
+    found = [loop.record(lambda *_, samples=samples: (np.full((3, 2, 2), 2), samples),
+                         weights, np.full((3, 2, 4), 3), unit=np.array([9, 9, 2]))
+             for samples in (codes, None)]
+    assert found[0].mem is found[1].mem is found[1].out is None
+    assert (found[0].spikes == 2).all() and (found[1].spikes == 2).all()
+    assert found[0].out[:, 0, 0].tolist() == [0, 1, 2]
+
+
+def unreliable(lost, seen):
+    """Return a chip that fails in some of its calls, and keeps its inputs."""
+    def run(weights, x):
+        seen.append(x)
+        if len(seen) in lost:
+            raise OSError("no answer")
+        spikes = np.repeat(x.sum(axis=2, keepdims=True), 3, axis=2)
+        return spikes, np.repeat(x.cumsum(axis=0).sum(axis=2, keepdims=True), 5, axis=2)
+    return run
+
+
+def test_pieces_of_a_batch_and_second_attempts():
+    weights = {"hidden": np.ones((3, 6), int), "readout": np.ones((2, 3), int)}
+    x, seen = np.random.default_rng(1).integers(0, 3, (4, 7, 6)), []
+    whole = loop.record(unreliable((), []), weights, x)
+    for lost, tries in (((), 1), ((1, 4), 2), ((1, 2, 3), 4)):
+        seen.clear()
+        found = loop.record(unreliable(lost, seen), weights, x, size=3, tries=tries)
+        assert len(seen) == 3 + len(lost) and [a.shape[1] for a in seen][-1] == 1
+        assert lost or [a.shape[1] for a in seen] == [3, 3, 1]
+        for a, b in zip(found, whole, strict=True):
+            assert np.array_equal(a, b) and a.any()
+    before = {name: w.copy() for name, w in weights.items()}
+    with pytest.raises(ValueError, match="^run failed 2 times for patterns 3 to 5: no"):
+        loop.record(unreliable((2, 3), []), weights, x, size=3, tries=2)
+    with pytest.raises(OSError, match="^no answer"):
+        loop.record(unreliable((2,), []), weights, x, size=3)
+    with pytest.raises(ValueError, match="^run failed 3 times .*0 to 6: run.spikes is"):
+        loop.record(lambda *_: (np.zeros(3), None), weights, x, tries=3)
+    assert all(np.array_equal(weights[name], w) for name, w in before.items())
+
+
 def test_float32_stays():
     weights, x, labels, recording = drawn(2, recurrent=True)
     small = [a.astype(np.float32) for a in recording]
@@ -621,7 +785,8 @@ NAN = np.full((4, 2, 5), np.nan)
 @pytest.mark.parametrize("run, message", [
     (replying(spikes=np.zeros((3, 2, 3))), r"run.spikes is \(3, 2, 3\) .*\(4, 2, 3\)"),
     (replying(spikes=np.zeros((4, 3))), r"run.spikes is \(4, 3\)"),
-    (replying(spikes=np.full((4, 2, 3), 2)), r"run.spikes is .*in \{0, 1\}"),
+    (replying(spikes=np.full((4, 2, 3), -1)), r"run.spikes is .*in \[0, inf\)"),
+    (replying(spikes=np.full((4, 2, 3), 0.5)), "run.spikes holds 0.5: must hold whole"),
     (replying(spikes=np.full((4, 2, 3), np.nan)), "run.spikes is .*nan"),
     (replying(spikes=np.full((4, 2, 3), "1")), "run.spikes is .*'1'"),
     (replying(spikes=[[0], [1, 2]]), r"run.spikes is \[\[0\], \[1, 2\]\]"),
@@ -645,7 +810,9 @@ def test_what_a_chip_must_not_return(run, message):
     ({"unit": 1e9}, "unit is 1"), ({"unit": np.inf}, r"unit is inf: .*\[1e-9, 1e9\)"),
     ({"gain": -1.0}, "gain is -1"), ({"gain": 0}, "gain is 0"),
     ({"gain": 9e-10}, "gain is 9e-10"), ({"gain": 1e9}, "gain is 1"),
-    ({"gain": "1"}, "gain is '1'"), ({"dtype": np.int8}, "dtype is ")])
+    ({"gain": "1"}, "gain is '1'"), ({"dtype": np.int8}, "dtype is "),
+    ({"unit": np.ones(4)}, r"unit is \(4,\)"), ({"size": 0}, "size is 0"),
+    ({"tries": 0}, "tries is 0"), ({"tries": 1.0}, "tries is 1.0")])
 def test_record_refuses_options(more, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         answer(replying(), **more)
@@ -682,7 +849,8 @@ def test_a_recording_is_a_copy(dtype):
       "recurrent": np.ones((3, 2))}, None, "weights.recurrent"),
     ({"hidden": np.ones((3, 6))}, None, "weights.readout"),
     (None, np.zeros((4, 2, 5)), r"x is \(4, 2, 5\)"),
-    (None, np.full((4, 2, 6), 0.5), r"x is .*in \{0, 1\}"),
+    (None, np.full((4, 2, 6), 0.5), "x holds 0.5: must hold whole"),
+    (None, np.full((4, 2, 6), -1), r"x is .*in \[0, inf\)"),
     (None, np.full((4, 2, 6), np.nan), "x is .*nan")])
 def test_record_refuses_arrays(weights, x, message):
     good = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}
@@ -733,6 +901,8 @@ def test_recordings_are_checked(field, value, message):
     ({"tau_syn": 0.0}, "tau_syn is 0"), ({"tau_mem": -1e-6}, "tau_mem is -1e-06"),
     ({"dt": np.nan}, "dt is nan"), ({"threshold": 0}, "threshold is 0"),
     ({"dt": 0}, "dt is 0"), ({"steepness": 0}, "steepness is 0"),
+    ({"gain": 0}, "gain is 0"), ({"tau_mem": np.ones(5)}, r"tau_mem is \(5,\)"),
+    ({"threshold": np.ones(8)}, r"threshold is \(8,\)"),
     ({"weights": 7}, "weights.hidden is None"), ({"weights": {}}, "weights.hidden is"),
     ({"weights": chip_weights.Weights(np.ones((5, 4)), np.ones((5, 5), int),
                                       np.ones((3, 5)))},

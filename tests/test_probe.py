@@ -1,0 +1,237 @@
+"""The connection to a chip: right ones are found right, and each mistake is named."""
+
+import doctest
+import functools
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from refsnn import chip, lif, probe
+
+SIZES = 12, 8, 3            # m, n, k
+DECAY = np.exp(-1.7 / 6)
+RIGHT = {"input": 0, "spikes": 0, "samples": 0}
+
+
+def software(weights, x, reset="subtract", after=False):
+    """Return the recordings of a network of `lif`, sampled before or after resets."""
+    constants = {"alpha": DECAY, "beta": DECAY}
+    layer = lif.simulate(x, weights.hidden / 240, reset=reset, **constants)
+    out = lif.readout(layer.spikes, weights.readout / 240, **constants)
+    mem = layer.mem - layer.spikes * after
+    return layer.spikes, 80 + 70 * np.concatenate([mem, out], axis=2)
+
+
+def emulated(seed, effects):
+    drawn = chip.draw(seed, effects)
+    return functools.partial(chip.emulate, drawn, rng=np.random.default_rng(seed))
+
+
+DEVICES = {"software": software, "zero": functools.partial(software, reset="zero"),
+           "calibrated": emulated(3, chip.CALIBRATED),
+           "uncalibrated": emulated(3, chip.UNCALIBRATED)}
+
+
+def late(lag, rest=0):
+    return lambda a: probe._late(a - float(rest), lag) + rest
+
+
+def scrambled(a):
+    return np.random.default_rng(0).permuted(a)
+
+
+def swapped(a):
+    a = a.copy()
+    a[..., [1, 2]] = a[..., [2, 1]]
+    return a
+
+
+def constant(column, value, step=None):
+    def change(a):
+        a = a.copy()
+        a[slice(None) if step is None else step, :, column] = value
+        return a
+    return change
+
+
+def turned(a):
+    return np.ascontiguousarray(a.T)
+
+
+FAULTS = {      # name: what is changed, how, and the sentence
+    "samples 1": ("samples", late(1, 80), "Samples come 1 step late."),
+    "samples 2": ("samples", late(2, 80), "Samples come 2 steps late."),
+    "samples -1": ("samples", late(-1, 80), "Samples come 1 step early."),
+    "spikes 1": ("spikes", late(1), "Spikes come 1 step late."),
+    "spikes -1": ("spikes", late(-1), "Spikes come 1 step early."),
+    "input 1": ("x", late(1), "Input comes 1 step late."),
+    "input 2": ("x", late(2), "Input comes 2 steps late."),
+    "order of samples": ("samples", swapped, "The samples of 1 are those of 2, 2 are "
+                         "those of 1."),
+    "order of spikes": ("spikes", swapped, "The spikes of 1 are those of 2, 2 are "
+                        "those of 1."),
+    "order of readouts": ("readout", lambda a: swapped(a.T).T, "The readouts of 1 are "
+                          "those of 2, 2 are those of 1."),
+    "transposed": ("hidden", turned, "The matrix of the hidden weights is transposed."),
+    "scrambled": ("hidden", scrambled,
+                  "The samples do not follow from the hidden weights."),
+    "sign": ("hidden", np.negative, "Weights act with the opposite sign."),
+    "sign of readouts": ("readout", np.negative,
+                         "Readout weights act with the opposite sign."),
+    "dead input": ("x", constant(3, 0), "Input 3 has no effect."),
+    "silent neurons": ("spikes", lambda a: constant(2, 0)(constant(5, 0)(a)),
+                       "Neurons 2 and 5 never spike."),
+    "restless neuron": ("spikes", constant(4, 1, 5),
+                        "Neuron 4 spikes without weights."),
+    "idle neuron": ("hidden", lambda a: a * (np.arange(len(a)) != 1)[:, None],
+                    "Neuron 1 does not respond to input.")}
+
+
+def faulty(run, what, change):
+    """Return a device in whose connection one thing is changed."""
+    def other(weights, x):
+        if what in ("hidden", "readout"):
+            weights = weights._replace(**{what: change(getattr(weights, what))})
+        spikes, samples = run(weights, change(x) if what == "x" else x)
+        return (change(spikes) if what == "spikes" else spikes,
+                change(samples) if what == "samples" else samples)
+    return other
+
+
+def named(run, sizes=SIZES, **more):
+    return probe.probe(run, *sizes, **more).faults
+
+
+# ---- right connections
+
+@pytest.mark.parametrize("device, sizes", [
+    *((device, sizes) for device in DEVICES for sizes in (SIZES, (4, 3, 2), (9, 9, 1))),
+    *((device, sizes) for device in list(DEVICES)[:3] for sizes in (
+        (60, 40, 10), (3, 1, 1)))])
+def test_a_right_connection_has_no_fault(device, sizes):
+    report = probe.probe(DEVICES[device], *sizes)
+    assert report.faults == () and report.delay == RIGHT and not report.after_reset
+    assert not (report.restless.any() or report.silent.any() or report.dead.any())
+    m, n, k = sizes
+    assert report.gain.shape == report.unit.shape == (n,)
+    assert report.noise.shape == (n + k,) and report.dead.shape == (m,)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_fault_for_many_chips_and_seeds(seed):
+    for run in (software, emulated(seed, chip.CALIBRATED)):
+        report = probe.probe(run, *SIZES, seed=seed)
+        assert report.faults == () and report.delay == RIGHT
+
+
+def test_what_is_measured():
+    report = probe.probe(software, *SIZES)
+    assert_allclose(report.gain, 1, rtol=1e-9)
+    assert not report.noise.any() and ((report.unit > 1) & (report.unit < 1.4)).all()
+    for name, sizes in (("gain", "gain"), ("threshold", "unit")):
+        effects = chip.only(chip.UNCALIBRATED, name)
+        drawn = chip.draw(5, effects)
+        run = functools.partial(chip.emulate, drawn, rng=np.random.default_rng(1))
+        found = getattr(probe.probe(run, *SIZES), sizes)
+        true = getattr(drawn, name)
+        true = true.mean(axis=0)[:8] if name == "gain" else true[:8]
+        assert np.corrcoef(found, true)[0, 1] > 0.9 and np.ptp(true) > 0.2
+    rng = np.random.default_rng(2)
+
+    def noisy(weights, x):
+        spikes, samples = software(weights, x)
+        return spikes, samples + rng.normal(0, 2 * (np.arange(11) == 9), samples.shape)
+
+    report = probe.probe(noisy, *SIZES)
+    assert report.faults == () and report.noise[9] == pytest.approx(2, rel=0.1)
+    assert not np.delete(report.noise, 9).any()
+
+
+# ---- mistakes
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_mistake_is_named(fault, device):
+    what, change, text = FAULTS[fault]
+    sizes = (8, 8, 3) if fault == "transposed" else SIZES
+    assert named(faulty(DEVICES[device], what, change), sizes) == (text,)
+
+
+def test_samples_after_a_reset():
+    report = probe.probe(functools.partial(software, after=True), *SIZES)
+    assert report.faults == ("Samples are taken after a reset in their step.",)
+    assert report.after_reset and report.delay == RIGHT
+    run = faulty(functools.partial(software, after=True), "samples", late(1, 80))
+    report = probe.probe(run, *SIZES)
+    assert report.after_reset and report.delay == {**RIGHT, "samples": 1}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_wrong_scales(device, factor):
+    run = DEVICES[device]
+    text, = named(run, scale=240.0 / factor)
+    assert text.endswith(" times as strong as described.")
+    assert float(text.split()[2]) == pytest.approx(1 / factor, rel=0.3)
+    text, = named(run, unit=70.0 / factor)
+    assert text.startswith("The threshold is ") and text.endswith(" above the leak.")
+    assert float(text.split()[3]) == pytest.approx(factor, rel=0.3)
+
+
+def test_two_delays():
+    run = faulty(faulty(software, "x", late(1)), "spikes", late(1))
+    report = probe.probe(run, *SIZES)
+    assert report.delay == {"input": 1, "spikes": 1, "samples": 0}
+    assert report.faults == ("Input comes 1 step late.", "Spikes come 1 step late.")
+
+
+# ---- chips without samples, and bad input
+
+def test_spikes_without_samples():
+    def run(weights, x):
+        return software(weights, x)[0], None
+
+    report = probe.probe(run, *SIZES)
+    assert report.faults == () and report.delay is report.gain is report.noise is None
+    for fault in ("order of spikes", "silent neurons", "restless neuron"):
+        what, change, text = FAULTS[fault]
+        assert named(faulty(run, what, change)) == (text,)
+
+
+def test_long_lists_are_cut():
+    text, = named(faulty(software, "samples", lambda a: np.concatenate(
+        [a[..., 7::-1], a[..., 8:]], axis=2)))
+    assert text == ("The samples of 0 are those of 7, 1 are those of 6, 2 are those of "
+                    "5, 3 are those of 4, ....")
+
+
+@pytest.mark.parametrize("more, message", [
+    ({"scale": 0}, "scale is 0"), ({"unit": -1.0}, "unit is -1"),
+    ({"limit": 0}, "limit is 0"), ({"dt": np.nan}, "dt is nan"),
+    ({"tau_mem": 0}, "tau_mem is 0"), ({"tau_syn": 0}, "tau_syn is 0"),
+    ({"steps": 23}, "steps is 23"), ({"seed": -1}, "seed is -1")])
+def test_options_are_checked(more, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        probe.probe(software, *SIZES, **more)
+
+
+@pytest.mark.parametrize("run, message", [
+    (7, "run is 7"), (lambda *_: None, "run returned a NoneType"),
+    (lambda w, x: (np.zeros(3), None), r"run.spikes is \(3,\)"),
+    (lambda w, x: (np.zeros((*x.shape[:2], 8)), np.zeros((*x.shape[:2], 8))),
+     r"run.samples is \(40, 32, 8\)")])
+def test_results_are_checked(run, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        probe.probe(run, *SIZES)
+
+
+@pytest.mark.parametrize("sizes", [(0, 8, 3), (12, 0, 3), (12, 8, 0), (12, 8.0, 3)])
+def test_sizes_are_checked(sizes):
+    with pytest.raises(ValueError, match="^[mnk] is "):
+        probe.probe(software, *sizes)
+
+
+def test_examples():
+    failed, tried = doctest.testmod(probe)
+    assert failed == 0 < tried
