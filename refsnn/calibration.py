@@ -16,11 +16,13 @@ mean sample without input.  The parameters of the neuron follow from
     reset = (sample after a spike - trace without input) / c,
     leak = (trace without input - nominal code) / c                   (6)
 
-Here c is the number of codes from leak to threshold, and t0 is the arrival
-time of the input.  p_nominal is the value of p after one time bin for
-nominal time constants, and D is the height of the jump at the reset.  P
-does not change if tau_syn and tau_mem are exchanged.  Only eq. (4)
-determines tau_mem.  `corrected` applies corrections to an emulated chip:
+Here c is the number of codes from leak to threshold, and t0 is the time
+from the first sample to the arrival of the input.  If each sample is taken
+`latency` after the start of its time bin, t0 = dt - latency.  p_nominal is
+the value of p after one time bin for nominal time constants, and D is the
+height of the jump at the reset.  P does not change if tau_syn and tau_mem
+are exchanged.  Only eq. (4) determines tau_mem.  `corrected` applies
+corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= factors;  potentials += offsets         (7)
 
@@ -47,7 +49,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure"]
+__all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure", "twin"]
 _CLASSES = 10          # input weights are 0 .. 10 units
 _STEPS = 20            # T, number of time bins of an image
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
@@ -63,6 +65,7 @@ class Measurement(NamedTuple):
     reset: np.ndarray          # (N,), relative to the leak
     restless: np.ndarray       # (N,) bool: fires without input
     silent: np.ndarray         # (N,) bool: never fires, or fires too late to measure
+    latency: float             # s, from the start of a time bin to its sample
 
 
 class Corrections(NamedTuple):
@@ -124,8 +127,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     tau, reset = _jump(sweep, P, dt)
     Q, _ = _response(_sweep(run, neurons, inputs, base, -1, most // 3, repeats))
     mem = np.where(np.isnan(tau), tau_mem, tau)
-    gains, taus = map(np.stack, zip(*(_fit(p, mem, tau_syn, dt) for p in (P, Q)),
-                                    strict=True))
+    gains, taus, starts = map(np.stack, zip(*(
+        _fit(p, mem, tau_syn, dt) for p in (P, Q)), strict=True))
     t = tau_syn * np.linspace(0, 6, 400)[:, None]
     peak = gains[0] * _kernel(t, taus[0], mem).max(axis=0)
     nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
@@ -133,7 +136,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     return Measurement(blank * gains * nominal * scale / code[1], blank * taus, tau,
                        blank * half * peak / code[1],                      # (5)
                        (base - code[0]) / code[1], reset / code[1],        # (6)
-                       restless, np.isnan(tau) & ~restless)
+                       restless, np.isnan(tau) & ~restless, dt - float(starts[0]))
 
 
 def _response(sweep):
@@ -172,7 +175,8 @@ def _jump(sweep, P, dt):
 
 
 def _fit(P, tau_mem, tau_syn, dt):
-    """Fit the amplitude and tau_syn of each neuron by Gauss-Newton steps."""
+    """Fit t0, and the amplitude and tau_syn of each neuron, by Gauss-Newton
+    steps."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
     theta = np.stack([np.log(np.maximum(P.max(axis=0), 1e-6) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
@@ -188,7 +192,7 @@ def _fit(P, tau_mem, tau_syn, dt):
         right = np.einsum("ntf,tn->nf", J, P - now)
         step = np.linalg.solve(J.transpose(0, 2, 1) @ J, right[..., None])[..., 0]
         theta[:free] += np.clip(step, -0.3, 0.3).T * np.array([1, 1, dt])[:free, None]
-    return np.exp(theta[0]), np.exp(theta[1])
+    return np.exp(theta[0]), np.exp(theta[1]), theta[2, 0]
 
 
 def _shape(theta, t, tau_mem):
@@ -299,10 +303,7 @@ def corrected(chip, corrections):
     """
     new, factors = {}, ("gain", "tau_syn", "tau_mem")
     for name in Corrections._fields:
-        old = np.asarray(getattr(chip, name, None))
-        if old.dtype.kind != "f":
-            raise ValueError(f"chip is a {type(chip).__name__} without {name}: must be "
-                             "a Chip")
+        old = _old(chip, name)
         value, = _arrays(f"corrections.{name} {old.shape}"
                          + " in (0, inf)" * (name in factors),
                          getattr(corrections, name, None), dtype=old.dtype)
@@ -310,6 +311,51 @@ def corrected(chip, corrections):
     for name in ("threshold", "reset"):            # both are relative to the leak
         new[name] = new[name] - (new["leak"] - chip.leak)                  # (7)
     return chip._replace(**new)
+
+
+def twin(chip, found):
+    """Return an emulated chip with the measured parameters of another chip.
+
+    >>> Model = namedtuple("Model", ("effects", *Corrections._fields))
+    >>> one, effects = np.ones(2), namedtuple("Effects", "sampling")(None)
+    >>> model = Model(effects, *2 * [np.ones((2, 2))], *4 * [one])
+    >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
+    >>> twin(model, measure(dead, neurons=2, repeats=1)).leak.round(6).tolist()
+    [0.1, 0.1]
+
+    Parameters
+    ----------
+    chip : Chip
+        Emulated chip that provides all parameters that `found` does not hold,
+        such as a result of ``chip.draw(0, chip.IDEAL)``.
+    found : Measurement
+        Result of `measure`.  Values that could not be measured are replaced
+        by those of `chip`.  Silent neurons never fire, and restless neurons
+        fire without input.
+
+    Returns
+    -------
+    Chip
+    """
+    _one_of("found", found, Measurement)
+    new = {}
+    for name in ("gain", "tau_syn", "tau_mem", "threshold", "leak", "reset"):
+        old = _old(chip, name)
+        value = np.asarray(getattr(found, name), old.dtype)
+        if value.shape != old.shape:
+            raise ValueError(f"found.{name} is {value.shape}: must be {old.shape}")
+        new[name] = np.where(np.isfinite(value), value, old)
+    new["threshold"][found.silent], new["threshold"][found.restless] = np.inf, -0.5
+    effects = chip.effects._replace(sampling=(max(found.latency, 0.0), 0.0))
+    return chip._replace(effects=effects, **new)
+
+
+def _old(chip, name):
+    old = np.asarray(getattr(chip, name, None))
+    if old.dtype.kind != "f":
+        raise ValueError(f"chip is a {type(chip).__name__} without {name}: must be a "
+                         "Chip")
+    return old
 
 
 # ---- checks, the same in every module ----

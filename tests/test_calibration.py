@@ -61,6 +61,45 @@ def test_a_chip_without_noise_is_measured_exactly():
     np.testing.assert_allclose(found.reset, c.reset, atol=1e-5)
 
 
+@pytest.mark.parametrize("latency", [0.0, 0.4e-6])
+def test_a_twin_acts_as_the_measured_chip(latency):
+    c = quiet(sampling=(latency, 0.0))
+    never, always = np.arange(40) == 3, np.arange(40) == 5
+    c.threshold[never], c.threshold[always] = np.inf, -0.5
+    found = cal.measure(bench(c), **SMALL)
+    assert found.latency == pytest.approx(latency, abs=0.02e-6)
+    model = chip.draw(0, chip.IDEAL._replace(refractory=2e-6), **SMALL,
+                      dtype=np.float64)
+    twin = cal.twin(model, found)
+    assert np.array_equal(twin.threshold == np.inf, never)
+    assert np.array_equal(twin.threshold == -0.5, always)
+    assert twin.effects == model.effects._replace(sampling=(max(found.latency, 0), 0))
+    rng = np.random.default_rng(2)
+    weights = {"hidden": rng.integers(-20, 30, (40, 220)), "recurrent": None,
+               "readout": np.zeros((0, 40), int)}
+    x = (rng.random((20, 10, 220)) < 0.02) * 1
+    real, same, other = (bench(device)(weights, x) for device in (c, twin, model))
+    assert 0.01 < real[0].mean() < 0.5
+    wrong, before = (np.abs(run[1] - real[1]).mean() for run in (same, other))
+    assert wrong < 0.1 * before
+    assert (same[0] != real[0]).mean() < 0.1 * (other[0] != real[0]).mean()
+
+
+def test_a_twin_keeps_what_could_not_be_measured():
+    found = cal.measure(dead, neurons=2, repeats=1)
+    model = chip.draw(0, chip.CALIBRATED, neurons=2)
+    twin = cal.twin(model, found)
+    assert np.array_equal(twin.tau_mem, model.tau_mem)
+    assert np.isinf(twin.threshold).all()
+    assert np.array_equal(twin.gain, model.gain) and twin.gain is not model.gain
+    with pytest.raises(ValueError, match="^found is 3"):
+        cal.twin(model, 3)
+    with pytest.raises(ValueError, match="^chip is a int without gain"):
+        cal.twin(3, found)
+    with pytest.raises(ValueError, match=r"^found.gain is \(2, 2\): must be \(2, 3\)"):
+        cal.twin(chip.draw(0, chip.CALIBRATED, neurons=3), found)
+
+
 @pytest.mark.parametrize("syn, mem", [(4e-6, 9e-6), (9e-6, 4e-6), (6e-6, 6e-6)])
 def test_the_two_time_constants_are_separated(syn, mem):
     """Below threshold, the responses of both chips differ by a factor only."""
