@@ -150,7 +150,8 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         time bin, (T, B, n), and membrane samples of hidden neurons and
         readouts, (T, B, n + k), of readouts only, (T, B, k), or None.
         Spikes of bin t occur between samples t and t + 1.  Input x[t]
-        arrives at the end of bin t.  Sample 0 is taken at rest.
+        arrives at the end of bin t.  Sample 0 is taken at rest.  The module
+        `probe` finds mistakes in such a function.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
         the form that `run` accepts; chips accept integers.

@@ -143,19 +143,21 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     y = (samples - base) / unit
     size, D = _resets(y[:, :, :n], spikes, W / scale, x, decays, found)
     R, faults = _readouts(y[:, :, n:], spikes @ (W_out / scale).T, decays, D)
-    L, after = found["lag"], R != D
+    L, after = found["lag"], R == D + 1
     late = {"input": L * (L != R), "spikes": -R * (L != R),
             "samples": L * (L == R)}                                       # (4)
-    size_, strength = np.median(size), np.median(found["gain"] / size)
+    typical, strength = np.median(size), np.median(found["gain"] / size)
     faults += [f"{name.capitalize()} {'come' if name != 'input' else 'comes'} {abs(d)} "
                f"step{'s' * (abs(d) > 1)} {'late' if d > 0 else 'early'}."
                for name, d in late.items() if d]
     faults += ["Samples are taken after a reset in their step."] * after
-    if abs(size_ - 1) > WRONG:
-        faults.append(f"The threshold is {size_:.2f} times `unit` above the leak.")
+    if R - D not in (0, 1):
+        faults.append("The delays of spikes, samples and readouts do not agree.")
+    if abs(typical - 1) > WRONG:
+        faults.append(f"The threshold is {typical:.2f} times `unit` above the leak.")
     if abs(strength - 1) > WRONG:
         faults.append(f"Input is {strength:.2f} times as strong as described.")
-    return report._replace(faults=tuple(faults), delay=late, after_reset=bool(after),
+    return report._replace(faults=tuple(faults), delay=late, after_reset=after,
                            unit=size)
 
 

@@ -186,6 +186,16 @@ def test_two_delays():
     assert report.faults == ("Input comes 1 step late.", "Spikes come 1 step late.")
 
 
+def test_delays_that_do_not_agree():
+    def run(weights, x):
+        spikes, samples = software(weights, x)
+        samples[:, :, 8:] = late(-1, 80)(samples[:, :, 8:])
+        return spikes, samples
+
+    assert named(run) == ("Spikes come 1 step late.",
+                          "The delays of spikes, samples and readouts do not agree.")
+
+
 # ---- chips without samples, and bad input
 
 def test_spikes_without_samples():
