@@ -2,10 +2,10 @@
 r"""Emulate an analog neuromorphic chip with mismatched neurons.
 
 The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
-`Effects` lists twenty ways in which such a chip departs from an ideal
+`Effects` lists nineteen ways in which such a chip departs from an ideal
 network.  `draw` samples the fixed parameters of a chip, and `emulate` runs
-a network on this chip.  N and N' are standard normal random variables,
-sampled anew at each use.  `size` is the magnitude of an effect:
+a network on this chip.  N is a standard normal random variable, sampled
+anew at each use.  `size` is the magnitude of an effect:
 
     factor = exp(r N - r^2 / 2),  r^2 = log(1 + size^2)               (1)
     gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
@@ -13,8 +13,6 @@ sampled anew at each use.  `size` is the magnitude of an effect:
     decalibration: tau_syn, tau_mem, threshold *= 1 + size N          (4)
     synapse = max(0, 1 + size N),
     adc_offset = size N,  adc_gain = size N                           (5)
-    drift: gain, tau_syn, tau_mem, threshold *=
-        1 + size (N cos a + N' sin a),  a = 2 pi age / hour           (6)
 
 Factors of eq. (1) have mean 1 and standard deviation `size`.  The unit of
 potential is the nominal distance from the leak potential to the threshold.
@@ -25,26 +23,26 @@ Offsets of the analog-to-digital converter (ADC) are given in codes.
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
 The membrane potential v, relative to the leak, has the time constant tau:
 
-    I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (7)
-    arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (8)
-    v[j+1] = exp(-h/tau) v[j] + c_e I_e[j] - c_i I_i[j] + k xi        (9)
+    I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
+    arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
+    v[j+1] = exp(-h/tau) v[j] + c_e I_e[j] - c_i I_i[j] + k xi        (8)
     c_s = p(h, tau_s, tau) / p(dt, nominal tau_syn, nominal tau_mem),
-    p(h, a, b) = (exp(-h/a) - exp(-h/b)) / (1/b - 1/a)               (10)
-    if v > threshold: spike, and v = reset for the refractory time   (11)
+    p(h, a, b) = (exp(-h/a) - exp(-h/b)) / (1/b - 1/a)                (9)
+    if v > threshold: spike, and v = reset for the refractory time   (10)
     if v is beyond an edge of its headroom,
-    v := edge + exp(-(h/tau) (1 - slope) / slope) (v - edge)         (12)
+    v := edge + exp(-(h/tau) (1 - slope) / slope) (v - edge)         (11)
     code = floor(80 + adc_offset
-                 + 70 (1 + adc_gain) (v + leak + noise))             (13)
+                 + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
 Here k = noise sqrt(1 - exp(-2h/tau)), and xi is a random variable with
 variance 1, uniformly distributed on 2^16 levels.  If a steady potential
-exceeds an edge and h << tau, eq. (12) multiplies the excess by `slope`.
+exceeds an edge and h << tau, eq. (11) multiplies the excess by `slope`.
 Codes are clipped to 0 .. 255.  Time bin t lasts from t dt to (t+1) dt.
 The potential is sampled at the start of the bin, and input arrives at the
 end of the bin.  As in `lif`, x[t] enters I[t+1].  A recorded spike of 1
 means that the neuron spikes at least once in the bin.
 
-Derivation.  Eq. (9) solves tau dv/dt = -v + tau g I for exponentially
+Derivation.  Eq. (8) solves tau dv/dt = -v + tau g I for exponentially
     decaying I.  The factor g is chosen such that a nominal neuron
     satisfies U[t+1] = beta U[t] + I[t] at multiples of dt.
 Exact.  The dynamics are exact between events.  Spikes are detected at the
@@ -69,17 +67,16 @@ from typing import Any, NamedTuple, Optional, Tuple
 import numpy as np
 from scipy import sparse
 
-__all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "aged", "draw",
+__all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "draw",
            "emulate", "only"]
 _SHORTEST = 0.5e-6     # s, smallest time constant
-_HOUR = 3600.0         # s, period of the drift
 _IMAGES = 128          # number of images per batch; their state fits the cache
 _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 0,
         "headroom": (-np.inf, np.inf, 1), "loss": 0}
 
 
 class Effects(NamedTuple):
-    """Hold the magnitudes of twenty effects.
+    """Hold the magnitudes of nineteen effects.
 
     The value None switches an effect off.  The defaults describe an
     uncalibrated chip.  A spread is a standard deviation; the spreads of gains
@@ -109,7 +106,6 @@ class Effects(NamedTuple):
                    delay from a spike to on-chip synapses, s        [P]
     loss           probability that an event is lost                [P]
     pathological   fractions of neurons that never or always fire   [T][P]
-    drift          slow change of gains, time constants, thresholds [P]
     """
     weight_limit: Optional[int] = 63
     fan_in: Optional[int] = 256
@@ -130,7 +126,6 @@ class Effects(NamedTuple):
     timing: Optional[Tuple[float, float]] = (8e-9, 0.3e-6)
     loss: Optional[float] = 0.001
     pathological: Optional[Tuple[float, float]] = (0.005, 0.005)
-    drift: Optional[float] = 0.015
 
 
 UNCALIBRATED = Effects()
@@ -144,9 +139,7 @@ class Chip(NamedTuple):
     """Hold the parameters of one chip.  Learning rules must not use this object.
 
     N is the number of neurons, and M is the number of inputs.  Along an axis
-    of length 2, the excitatory value precedes the inhibitory value.  `drift`
-    holds N and N' of eq. (6) for two gains, two synaptic time constants,
-    tau_mem and threshold.
+    of length 2, the excitatory value precedes the inhibitory value.
     """
     effects: Effects
     nominal: Tuple[float, float]    # tau_syn, tau_mem, s
@@ -159,7 +152,6 @@ class Chip(NamedTuple):
     reset: np.ndarray          # (N,)
     adc_offset: np.ndarray     # (N,), codes
     adc_gain: np.ndarray       # (N,)
-    drift: np.ndarray          # (2, 6, N)
 
 
 def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
@@ -226,8 +218,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
         np.maximum(_SHORTEST, tau_syn * syn * more[0]),
         np.maximum(_SHORTEST, tau_mem * mem * more[1]), threshold,
         leak * z["threshold"][1], size["reset"] * z["reset"][0],           # (3)
-        offset * z["adc"][0], slope * z["adc"][1],                         # (5)
-        streams["drift"].standard_normal((2, 6, neurons)))
+        offset * z["adc"][0], slope * z["adc"][1])                         # (5)
     return Chip(effects, (float(tau_syn), float(tau_mem)),
                 *(array.astype(dtype) for array in arrays))
 
@@ -236,34 +227,6 @@ def _factor(normal, spread):
     """Return log-normal factors with mean 1 and standard deviation `spread`."""
     variance = np.log1p(np.square(spread))
     return np.exp(np.sqrt(variance) * normal - variance / 2)               # (1)
-
-
-def aged(chip, age):
-    """Return a chip whose parameters have drifted, eq. (6).
-
-    >>> chip = draw(7, only(CALIBRATED, "drift"))
-    >>> bool(0.02 < abs(aged(chip, age=900).gain - chip.gain).max() < 0.1)
-    True
-
-    Parameters
-    ----------
-    chip, age : Chip, float
-        Chip without drift, and age in seconds at which the drift is evaluated.
-
-    Returns
-    -------
-    Chip
-    """
-    _record("chip", chip, Chip)
-    _arrays("age ()", age)
-    if not chip.effects.drift:
-        return chip
-    a, dtype = 2 * np.pi * age / _HOUR, chip.gain.dtype
-    f = 1 + chip.effects.drift * (np.cos(a) * chip.drift[0]
-                                  + np.sin(a) * chip.drift[1])             # (6)
-    f = np.maximum(0.1, f).astype(dtype)
-    return chip._replace(gain=chip.gain * f[:2], tau_syn=chip.tau_syn * f[2:4],
-                         tau_mem=chip.tau_mem * f[4], threshold=chip.threshold * f[5])
 
 
 def only(effects, *names):
@@ -289,7 +252,7 @@ def only(effects, *names):
 
 def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
             code=(80.0, 70.0), reset_after=None, details=False):
-    """Emulate a network on a chip for a batch of images, eqs. (7)-(13).
+    """Emulate a network on a chip for a batch of images, eqs. (6)-(12).
 
     >>> chip = draw(1, IDEAL, neurons=2, inputs=1)
     >>> x = np.eye(4, 1).reshape(4, 1, 1)
@@ -366,7 +329,7 @@ class _Model(NamedTuple):
     threshold: Any     # (N,)
     reset: Any         # (N,)
     kick: Any          # (N,), noise amplitude of one level of xi
-    headroom: Any      # (3, N): lower edge, upper edge and factor of (12)
+    headroom: Any      # (3, N): lower edge, upper edge and factor of (11)
     inputs: Any        # (m, 2 n), change of c_e I_e and -c_i I_i by an input event
     onward: Any        # (n, 2 targets), current that a spike adds to its targets
     delay: int         # delay from a spike to a synapse, in steps
@@ -378,7 +341,7 @@ def _model(chip, effects, matrices, K, dt, scale):
     N = n + len(matrices[2])
     tau_syn, tau_mem, leak = chip.tau_syn[:, :N], chip.tau_mem[:N], chip.leak[:N]
     c = _kernel(h, tau_syn, tau_mem) / _kernel(
-        dt, *np.array(chip.nominal, dtype))                               # (10)
+        dt, *np.array(chip.nominal, dtype))                               # (9)
     c[1] *= -1
     beta, (low, high, slope) = np.exp(-h / tau_mem), effects["headroom"]
     arrays = [np.exp(-h / tau_syn)[:, None], beta,
@@ -392,7 +355,7 @@ def _model(chip, effects, matrices, K, dt, scale):
 
 
 def _kernel(h, a, b):
-    """Return p(h, a, b) of eq. (10), the membrane response to one arrival."""
+    """Return p(h, a, b) of eq. (9), the membrane response to one arrival."""
     x = np.abs(h * (1 / b - 1 / a))
     x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
@@ -403,11 +366,11 @@ def _synapses(chip, matrices, scale, c):
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return the arrivals of eq. (8) times c, as an array (2, post, pre)."""
+        """Return the arrivals of eq. (7) times c, as an array (2, post, pre)."""
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
-            * (c * chip.gain[:, :c.shape[1]])[:, part, None] * rows        # (8)
+            * (c * chip.gain[:, :c.shape[1]])[:, part, None] * rows        # (7)
 
     onward = both(readout, n, 0)
     if recurrent is not None:
@@ -439,14 +402,14 @@ def _loop(model, x, closes, effects, rng):
         fired.ravel()[quiet] = False
         last = np.flatnonzero(fired)
         shown = new if effects["hidden_peak"] else new.copy()
-        flat[last] = model.reset[last % N]                                # (11)
+        flat[last] = model.reset[last % N]                                # (10)
         _sample(seen, samples, j, v, shown)
         spikes[j // model.K, last] = 1
         events.append(j * B * N + last)
         held.append(last)
         now = slice(ends[j], ends[j + 1])
         syn[0, images[now], :n] += pulses[now, :n]
-        syn[1, images[now], :n] += pulses[now, n:]                         # (7)
+        syn[1, images[now], :n] += pulses[now, n:]                         # (6)
         arrived = sent.popleft()
         if arrived is not None:
             syn[:, :, N - arrived.shape[2]:] += arrived
@@ -497,13 +460,13 @@ def _advance(model, v, syn, new, work, rng):
     new += syn[1]
     if model.kick.any():
         xi = rng.integers(-2 ** 15, 2 ** 15, new.shape, np.int16)
-        new += np.multiply(xi, model.kick, out=work)                       # (9)
+        new += np.multiply(xi, model.kick, out=work)                       # (8)
     low, high, factor = model.headroom
     if np.isfinite(low[0]):
         edge = np.minimum(np.maximum(new, low, out=work), high, out=work)
         new -= edge
         new *= factor
-        new += edge                                                       # (12)
+        new += edge                                                       # (11)
     syn *= model.alpha
 
 
@@ -535,7 +498,7 @@ def _codes(chip, effects, seen, code, rng):
         if size:
             codes += dtype.type(size) * slope * rng.standard_normal(shape, dtype)
     return codes if not effects["adc_limit"] else \
-        np.clip(np.floor(codes), 0, effects["adc_limit"]).astype(np.uint8)    # (13)
+        np.clip(np.floor(codes), 0, effects["adc_limit"]).astype(np.uint8)    # (12)
 
 
 _RULES = {                  # all other effects: one number in [0, inf)

@@ -10,7 +10,7 @@ from refsnn import chip
 
 QUIET = {"noise": None, "adc_limit": None, "adc": None, "sampling": None,
          "synapse": None, "loss": None, "timing": None, "headroom": None,
-         "pathological": None, "drift": None}
+         "pathological": None}
 SMALL = {"neurons": 40, "inputs": 220}
 
 
@@ -253,7 +253,7 @@ def test_corrections_are_targets_over_measurements():
         np.testing.assert_allclose(getattr(new, name), value, atol=atol)
     np.testing.assert_allclose(new.tau_mem, 6e-6, rtol=1e-3)
     np.testing.assert_allclose(new.tau_syn, 6e-6, rtol=1e-3)
-    for name in ("adc_offset", "adc_gain", "synapse", "drift"):
+    for name in ("adc_offset", "adc_gain", "synapse"):
         assert getattr(new, name) is getattr(c, name)
 
 

@@ -46,7 +46,7 @@ def test_the_record_names_each_effect_and_its_source():
     entries = re.findall(r"^    (\w+)  +(\S.*(?:\n {6,}\S.*)*)", chip.Effects.__doc__,
                          re.M)
     assert tuple(name for name, _ in entries) == chip.Effects._fields
-    assert len(entries) == 20
+    assert len(entries) == 19
     for name, text in entries:
         assert re.search(r"\S.*(\[[TSHCP]\])+$", text), name
 
@@ -61,7 +61,7 @@ TABLE = {       # uncalibrated, calibrated
     "adc": ((9.9, 0.02), (2.5, 0.02)), "sampling": ((0.2e-6, 0.07e-6),) * 2,
     "hidden_peak": (True, True), "headroom": ((-1.0, 1.75, 0.2),) * 2,
     "timing": ((8e-9, 0.3e-6),) * 2, "loss": (0.001, 0.001),
-    "pathological": ((0.005, 0.005), None), "drift": (0.015, 0.015)}
+    "pathological": ((0.005, 0.005), None)}
 
 
 def test_magnitudes_equal_those_of_the_sources():
@@ -90,7 +90,6 @@ def test_switching_an_effect_off_keeps_the_others(name):
     off = chip.draw(3, on.effects._replace(**{name: None}))
     changed = {f for f in FIXED if not np.array_equal(getattr(on, f), getattr(off, f))}
     assert changed == CHANGES[name]
-    assert np.array_equal(on.drift, off.drift)
 
 
 def test_an_ideal_chip_is_nominal():
@@ -201,36 +200,6 @@ def test_pathological_neurons():
     assert np.isfinite(c.threshold[~never]).all()
 
 
-def test_drift():
-    c = drawn("drift")
-    assert not np.array_equal(c.drift[0], c.drift[1])
-    assert_normal(c.drift)
-    fields = ("gain", "tau_syn", "tau_mem", "threshold")
-    nominal = {"gain": 1, "tau_syn": 6e-6, "tau_mem": 6e-6, "threshold": 1}
-    others = set(chip.Chip._fields) - set(fields)
-
-    def factors(age):
-        old = chip.aged(c, age)
-        assert all(getattr(old, f) is getattr(c, f) for f in others)
-        return np.concatenate([np.atleast_2d(getattr(old, f) / nominal[f])
-                               for f in fields])
-
-    now = factors(0.0)
-    assert now.shape == (6, N)
-    assert_normal((now - 1) / 0.015)
-    assert np.abs(np.corrcoef(now) - np.eye(6)).max() < 5.5 / np.sqrt(N)
-    for age in (20.0, 300.0, 900.0, 1800.0):       # the change is 2 sin(a / 2)
-        z = (factors(age) - now) / (0.015 * 2 * np.sin(np.pi * age / 3600))
-        assert_normal(z)
-    np.testing.assert_allclose(factors(3600.0), now, rtol=1e-10)
-    wanted = 1 + 0.015 * (c.drift[0] * np.cos(0.5) + c.drift[1] * np.sin(0.5))
-    np.testing.assert_allclose(factors(1800 / np.pi / 2), wanted, rtol=1e-10)
-    plain = drawn("gain")
-    assert chip.aged(plain, 77.0) is plain
-    wild = drawn("drift", effects=FULL._replace(drift=2.0))
-    assert chip.aged(wild, 0.0).gain.min() == 0.1
-
-
 def test_published_spreads():
     for effects, bounds in ((chip.UNCALIBRATED, (0.10, 0.22, 0.13, 0.22, 0.17, 9.9)),
                             (chip.CALIBRATED, (0.04, 0.04, 0.05, 0.05, 0.04, 2.5))):
@@ -260,7 +229,7 @@ def test_magnitudes_scale_the_same_numbers():
 
 def test_dtypes():
     for dtype in (np.float32, np.float64):
-        c = chip.aged(chip.draw(1, dtype=dtype), 60.0)
+        c = chip.draw(1, dtype=dtype)
         assert {a.dtype for a in c[2:]} == {np.dtype(dtype)}
     assert chip.draw(1).gain.dtype == np.float32
     double = chip.draw(1, dtype=np.float64)
@@ -270,7 +239,7 @@ def test_dtypes():
 def test_sizes():
     c = chip.draw(1, neurons=5, inputs=7)
     assert c.synapse.shape == (2, 5, 7) and c.gain.shape == (2, 5)
-    assert c.drift.shape == (2, 6, 5) and c.reset.shape == (5,)
+    assert c.reset.shape == (5,)
 
 
 def changed(**changes):
@@ -315,11 +284,7 @@ def changed(**changes):
     (lambda: chip.only(chip.IDEAL, "volume"), "names is 'volume'"),
     (lambda: chip.only({}, "gain"), "effects is a dict"),
     (lambda: chip.draw(1, tau_mem=True), "tau_mem is True"),
-    (lambda: chip.draw(1, tau_syn=np.float64(0.4e-6)), "tau_syn is .*4e-07"),
-    (lambda: chip.aged(None, 1.0), "chip is a NoneType: must be Chip"),
-    (lambda: chip.aged(chip.draw(1), np.inf), "age is inf"),
-    (lambda: chip.aged(chip.draw(1), "old"), "age is 'old'"),
-    (lambda: chip.aged(chip.draw(1), True), "age is True")])
+    (lambda: chip.draw(1, tau_syn=np.float64(0.4e-6)), "tau_syn is .*4e-07")])
 def test_refuses(call, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         call()
