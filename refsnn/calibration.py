@@ -13,8 +13,8 @@ mean sample without input.  The parameters of the neuron follow from
     p(t, a, b) = (exp(-t/a) - exp(-t/b)) / (1/b - 1/a), 0 for t < 0   (3)
     after a single spike: y_d(t) - d P(t) = -D exp(-t/tau_mem)        (4)
     threshold = d50 max_t P(t) / c, half of the images spike at d50   (5)
-    reset = (sample after a spike - trace without input) / c,
-    leak = (trace without input - nominal code) / c                   (6)
+    reset = (mean of y one sample after the first spike) / c,
+    leak = (mean sample without input - nominal code) / c             (6)
 
 Here c is the number of codes from leak to threshold, and t0 is the time
 from the first sample to the arrival of the input.  If each sample is taken
@@ -56,7 +56,11 @@ _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons.  Unmeasurable values are NaN."""
+    """Hold the measured parameters of N neurons, NaN if they are unmeasurable.
+
+    Potentials are in units of code[1].  The leak of a restless neuron is its mean
+    sample, which includes resets.
+    """
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
@@ -326,12 +330,14 @@ def twin(chip, found):
     Parameters
     ----------
     chip : Chip
-        Emulated chip that provides all parameters that `found` does not hold,
-        such as a result of ``chip.draw(0, chip.IDEAL)``.
+        Emulated chip with the same number of neurons and without ADC
+        offsets, such as a result of ``draw(0, IDEAL)`` of the module `chip`.
+        It provides the parameters that `found` does not hold, such as the
+        refractory time.  Samples get the measured latency, without jitter.
     found : Measurement
         Result of `measure`.  Values that could not be measured are replaced
-        by those of `chip`.  Silent neurons never fire, and restless neurons
-        fire without input.
+        by those of `chip`.  Silent neurons, including those that fire too
+        late to measure, never fire.  Restless neurons fire without input.
 
     Returns
     -------

@@ -7,23 +7,24 @@ Training updates real weights w.  The chip receives integer weights w':
     readout: w' = round(s w),
              s = min(high / max w, low / min w, most)                 (2)
 
-The range is -limit .. limit if `limit` is a number.  Readouts do not
-spike, so their weights may have any scale.  The scale s maps the largest
-or smallest readout weight to the end of the range.  If all readout weights
-are small or 0, s equals its upper bound `most`.  The gradient at w' is
-used as the gradient at w (straight-through estimator).  After each
-optimiser step, hidden and recurrent weights are clipped to
+The range is -limit .. limit if `limit` is a number.  A term of (2) is
+omitted if max w <= 0 or min w >= 0.  Readouts do not spike, so their
+weights may have any scale.  The scale s maps the largest or smallest
+readout weight to the end of the range.  If all readout weights are small
+or 0, s equals its upper bound `most`.  The gradient at w' is used as the
+gradient at w (straight-through estimator).  After each optimiser step, hidden and recurrent weights are clipped to
 
     low / scale <= w <= high / scale                                  (3)
 
 Dropout removes a hidden neuron i for all images of a mini-batch.  All
-weights to and from this neuron are set to 0; no other weight changes:
+weights to and from this neuron are set to 0.  The other weights are not
+rescaled:
 
     W'[i, :] = 0, V'[i, :] = V'[:, i] = 0, W_out'[:, i] = 0           (4)
 
 Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
 
-    sum over matrices of strength mean w^2                            (5)
+    strength mean(w^2), summed over W, V and W_out                    (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n), g = 0.7 (1 - beta)    (6)
 
 Derivation.  Eq. (4) is linear and self-adjoint.  The same map therefore
@@ -69,8 +70,8 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     scale : float
         Hardware weight that represents the real weight 1.
     limit : int or (int, int)
-        Largest hardware weight, or smallest and largest one, such as (-128,
-        127); at most 32767 in size.
+        Largest hardware weight, or a tuple of the smallest (< 0) and the
+        largest (> 0), such as (-128, 127); at most 32767 in magnitude.
     most : float
         Largest readout scale s.
 
@@ -97,7 +98,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
 
 
 def clamp(weights, *, scale=240.0, limit=63):
-    """Clip hidden and recurrent weights to the range of the chip, eq. (3).
+    """Clip all weights except readout weights to the range, eq. (3).
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> clamp(weights).hidden.tolist(), clamp(weights).readout.tolist()

@@ -20,9 +20,10 @@ spikes S replace simulated values:
 
 For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t].  Two
 hidden layers of n1 and n2 neurons are one layer with W = [[W1], [0]], V =
-[[V1, 0], [W2, V2]] and W_out = [0, W_out2].  The gradient at the zeros of
-these matrices is ignored.  With scores z, labels y and spike counts c =
-sum_t S, the loss L is the sum of eqs. (4)-(7):
+[[V1, 0], [W2, V2]] and W_out = [0, W_out2].  The caller must keep the
+blocks of zeros at 0, because `gradients` does not know them.  With scores
+z, labels y and spike counts c = sum_t S, the loss L is the sum of eqs.
+(4)-(7):
 
     z[j] = scaling max_{t >= r[j]} o[t,j], or scaling sum_t o[t,j]    (3)
     -(1/B) sum_b log softmax(z[b])[y[b]]                              (4)
@@ -40,7 +41,9 @@ readouts of these classes would decrease without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     reset, mismatch and noise, and is treated as a constant.  Let dA denote
-    the total derivative dL/dA.  The chain rule gives
+    the total derivative dL/dA, and let dmem = 0, dspikes and dout denote
+    the partial derivatives with respect to v, S and o.  The chain rule
+    gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
@@ -48,9 +51,10 @@ Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     dW = sum_t dI[t+1] x[t]^T, dV = sum_t dI[t+1] S[t]^T,
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
-    where dv_o and dI_o of readouts follow eqs. (8) and (9) with psi = 0.
-    If a chip reports only spikes, `complete` computes the potentials from
-    eq. (2) and the recorded spikes,
+    where dv_o and dI_o of readouts follow eqs. (8) and (9) with psi = 0
+    and dmem = dout.
+    If a chip does not report all potentials, `complete` computes them from
+    eq. (2) and the recorded spikes, with a reset by subtraction,
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
@@ -147,9 +151,9 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     ----------
     run : callable (weights, x) -> (spikes, samples)
         Function that runs the chip.  It returns the number of spikes in each
-        time bin, (T, B, n), and membrane samples of hidden neurons and
-        readouts, (T, B, n + k), of readouts only, (T, B, k), or None.
-        Spikes of bin t occur between samples t and t + 1.  Input x[t]
+        time bin, (T, B, n), and samples.  Samples are membrane potentials in
+        codes: of hidden neurons and readouts, (T, B, n + k), or of readouts
+        only, (T, B, k).  Samples are None if only spikes are reported.  Spikes of bin t occur between samples t and t + 1.  Input x[t]
         arrives at the end of bin t.  Sample 0 is taken at rest.  The module
         `probe` finds mistakes in such a function.
     weights : dict or NamedTuple
@@ -160,10 +164,12 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     unit : float or (n + k,) float
         Number of codes from leak to threshold, hidden neurons first.
     gain : float
-        Factor on the readouts, such as 240 divided by the readout scale.
-    size, tries : int
-        Largest number of patterns in a call of `run`, by default B, and
-        number of attempts for each of these calls.
+        Factor on the readouts, such as 240 / s for the readout scale s of
+        `chip_weights.integers`.
+    size : int, optional
+        Largest number of patterns in a call of `run`, by default B.
+    tries : int
+        Largest number of attempts for a call that fails.
     dtype : float32 or float64
 
     Returns
@@ -173,8 +179,9 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     Raises
     ------
     ValueError
-        If a result of `run` is unusable.  With tries > 1, any failure of the
-        last attempt raises this error.  Other calls are not repeated.
+        If an argument or a result of `run` is invalid, or if all `tries` > 1
+        attempts of a call fail.  If `tries` is 1, errors of `run` are raised
+        unchanged.
     """
     _one_of("run", run, Callable)
     if dtype not in (np.float32, np.float64):
@@ -384,8 +391,10 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     weights : dict or NamedTuple
         As for `record`, but the real numbers before rounding.  Results have
         the dtype of the weights.
-    x, recording
-        Input spikes, and recording returned by `record`.
+    x : (T, B, m)
+        Input spikes.
+    recording : Recording
+        Result of `record`, or of `complete` if potentials are missing.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
         Derivatives of the loss with respect to readouts and hidden spikes.
     tau_syn, tau_mem : float or (n + k,) float

@@ -7,40 +7,46 @@ neurons,
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
-Let K[t] be the response v[t] to one input spike at W = 1, and let y be the
-samples minus their mean without weights, in units of the threshold.  Three
-measurements are made:
+Let K[t] be the response v[t] to one input spike at W = 1, at the time of
+the spikes in (B).  Let y be the samples minus their mean in (A), divided
+by `unit`.  Three measurements are made:
 
 (A) All weights are 0.  Neurons that spike are restless, and the standard
     deviation of the samples is the noise.
-(B) Each input spikes alone, at weak random weights W.  The lag L and the
-    measured weights g follow from least squares,
+(B) Each input j spikes once and alone.  This is repeated for three sets of
+    weak random weights W.  Least squares gives the lag L and the measured
+    weights g of neuron q,
 
-        g_ij = sum_t y_ij[t] K[t-L] / sum_t K[t-L]^2,
-        L maximises sum_ij g_ij^2 sum_t K[t-L]^2                      (2)
+        g_qj = sum_t y_qj[t] K[t-L] / sum_t K[t-L]^2,
+        L maximises sum_qj g_qj^2 sum_t K[t-L]^2                      (2)
 
-    A row of g belongs to the neuron whose row of W it is most correlated
-    with.
-(C) Many inputs spike together, at strong weights, so that each neuron
-    spikes.  With the current I of (1), shifted by L, a spike lowers the
-    potential by
+    Row q of g belongs to the neuron whose row of W has the largest
+    absolute correlation with it.  If K explains less than 90 % of sum
+    y^2 beyond the noise, time constants or time step are wrong.
+(C) For each neuron, the inputs with positive weights spike together in
+    each step, so that the neuron spikes.  Let S be the recorded spikes,
+    and let I follow from (1), shifted by L and multiplied by the measured
+    gain.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (3)
 
-    The lag D maximises sum_t e[t] S[t-D].  The lag R is that of the
-    readouts, compared with eq. (1) for W_out and the recorded spikes.
+    The lag D is the median time from the first spike of a pattern to the
+    first large e.  The lag R maximises the correlation of the readouts with eq.
+    (1) for W_out and S.  If R = D fits almost as well, R is D.
 
 Derivation.  Let the input be i steps late, the recorded spikes s steps,
-    and the samples p steps.  Let a = 1 if a sample is taken after a reset
-    in its step, else a = 0.  Then
+    and the samples p steps.  Let a = 1 if the sample of a step is taken
+    after the reset of this step, else a = 0.  Then
 
     L = i + p,  R = p - s,  D = p - s - a                             (4)
 
-    Eq. (4) determines a, but leaves one delay open.  The solution with the
-    smallest number of delays is reported.
-Approximate.  If a chip returns no samples, only (A) and the spikes of (C)
-    are used, so that delays and scales remain unknown.
-Cost.   The chip runs 3 m + n + 32 patterns of `steps` time bins.
+    Eq. (4) determines a, and two equations for i, s and p remain.  Of
+    their solutions, one with the fewest delays other than 0 is reported,
+    with p = 0 if there are two.  Several delays are therefore ambiguous.
+Approximate.  Lags are sought between -3 and 3 steps.  If a chip returns no
+    samples, (B) is omitted, and (C) compares only spike counts.
+Cost.   The chip runs at most 3 m + n + 32 patterns of `steps` time bins,
+    in five calls.
 Departures.  This test is not part of a published method.
 """
 
@@ -53,20 +59,21 @@ import numpy as np
 
 __all__ = ["Report", "probe"]
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
-START = 4               # first step with input
+START = 4               # first step with input in (B) and (C)
 DRIVE = 2.5             # steady potential in (C), in thresholds
 LAGS = range(-3, 4)
+SHAPE = 0.9             # least share of the response that K explains
 ROUNDS = 3              # sets of weights in (B)
-WRONG = 0.3             # relative error of a scale that is reported
+WRONG = 1.35            # a scale that is wrong by a larger factor is a fault
 
 
 class Report(NamedTuple):
     """Hold what `probe` measured.  Values that could not be measured are None."""
     faults: tuple                   # sentences; empty if no mistake was found
-    delay: Optional[dict]           # of input, spikes and samples, in steps
-    after_reset: Optional[bool]     # samples are taken after a reset in their step
-    gain: Optional[np.ndarray]      # (n,) strength of the input, relative to nominal
-    unit: Optional[np.ndarray]      # (n,) threshold above the leak, over `unit`
+    delay: Optional[dict]           # of input, spikes, samples; steps, > 0 is late
+    after_reset: Optional[bool]     # a sample is taken after the reset of its step
+    gain: Optional[np.ndarray]      # (n,) response to input, relative to (1)
+    unit: Optional[np.ndarray]      # (n,) potential at the first spike, over `unit`
     noise: Optional[np.ndarray]     # (n + k,) standard deviation, codes
     restless: np.ndarray            # (n,) bool: spikes without weights
     silent: Optional[np.ndarray]    # (n,) bool: never spikes
@@ -86,7 +93,9 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
-        Function that runs the chip, as for `in_the_loop.record`.
+        As for `in_the_loop.record`, but `weights` is a NamedTuple of
+        integers without recurrent weights, and samples have the shape
+        (T, B, n + k), or are None.
     m, n, k : int
         Numbers of inputs, hidden neurons and readouts.
     scale, limit : float and int
@@ -97,13 +106,13 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     tau_syn, tau_mem, dt : float
         Nominal time constants and time step, s.
     steps, seed : int
-        Number of time bins, and seed of the random weights.
+        Number of time bins, at least 24, and seed of weights and input.
 
     Returns
     -------
     Report
-        If a weight acts on a wrong neuron or with a wrong sign, (C) is
-        omitted.
+        If (A) or (B) finds a fault, (C) is omitted.  If (C) finds silent
+        neurons or a wrong order of spikes, delays are not measured.
     """
     _one_of("run", run, Callable)
     _arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
@@ -118,15 +127,19 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     restless, found = spikes.any(axis=(0, 1)), {"gain": None, "dead": None}    # (A)
     faults = _told("Neuron", restless, "spikes", "spike", " without weights")
     kernel = _potential(np.eye(1, steps, START)[0], *decays)
-    weak = max(1, int(min(limit, 0.4 * scale / kernel.max())))
+    weak = int(min(limit, 0.4 * scale / kernel.max()))
+    if weak < 1:
+        raise ValueError(f"scale is {scale!r}: must be at least "
+                         f"{kernel.max() / 0.4:.3g}, so that a weight of 1 is weak")
     if samples is not None:
         base, noise = samples.mean(axis=(0, 1)), samples.std(axis=(0, 1))
-        W = rng.integers(-weak, weak + 1, (ROUNDS, n, m))
+        W = rng.integers(1, weak + 1, (ROUNDS, n, m)) * rng.choice(
+            [-1, 1], (ROUNDS, n, m))
         x = np.zeros((steps, m, m))
         x[START, np.arange(m), np.arange(m)] = 1
         y = [_call(run, w, quiet, x)[1][:, :, :n] - base[:n] for w in W]
         found = _responses(np.concatenate(y, axis=1) / unit, W / scale, kernel,
-                           restless)
+                           restless, noise[:n] / unit)
         faults += found.pop("faults")
     report = Report(tuple(faults), None, None, found["gain"], None,
                     None if samples is None else noise, restless, None, found["dead"])
@@ -134,7 +147,8 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         return report
     gain = 1.0 if samples is None else min(1.0, np.median(found["gain"]))
     W, x = _bursts(rng, m, n, limit, scale / gain, steps, decays)
-    W_out = rng.integers(-weak, weak + 1, (k, n))
+    low = max(1, weak // 3)
+    W_out = rng.integers(low, 2 * low + 1, (k, n)) * rng.choice([-1, 1], (k, n))
     spikes, samples = _call(run, W, W_out, x)
     silent, faults = _trains(spikes, W / scale, x, decays)
     report = report._replace(silent=silent, faults=tuple(faults))
@@ -142,7 +156,11 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         return report
     y = (samples - base) / unit
     size, D = _resets(y[:, :, :n], spikes, W / scale, x, decays, found)
-    R, faults = _readouts(y[:, :, n:], spikes @ (W_out / scale).T, decays, D)
+    if D is None:
+        return report._replace(faults=("Neurons spike late: `steps` is too small.",))
+    R, sent, faults = _readouts(y[:, :, n:], spikes @ (W_out / scale).T, decays, D)
+    if faults:
+        return report._replace(faults=tuple(faults), unit=size)
     L, after = found["lag"], R == D + 1
     late = {"input": L * (L != R), "spikes": -R * (L != R),
             "samples": L * (L == R)}                                       # (4)
@@ -150,13 +168,18 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     faults += [f"{name.capitalize()} {'come' if name != 'input' else 'comes'} {abs(d)} "
                f"step{'s' * (abs(d) > 1)} {'late' if d > 0 else 'early'}."
                for name, d in late.items() if d]
-    faults += ["Samples are taken after a reset in their step."] * after
+    faults += ["Each sample is taken after the reset of its step."] * after
     if R - D not in (0, 1):
         faults.append("The delays of spikes, samples and readouts do not agree.")
-    if abs(typical - 1) > WRONG:
-        faults.append(f"The threshold is {typical:.2f} times `unit` above the leak.")
-    if abs(strength - 1) > WRONG:
+    if not 1 / WRONG < typical < WRONG:
+        faults.append(f"Neurons spike at {typical:.2f} times `unit` above the leak.")
+    if not 1 / WRONG < strength < WRONG:
         faults.append(f"Input is {strength:.2f} times as strong as described.")
+    if sent < 0:
+        faults.append("Readout weights act with the opposite sign.")
+    elif not 1 / WRONG < sent / typical < WRONG:
+        faults.append(f"Readouts are {sent / typical:.2f} times as strong as "
+                      "described.")
     return report._replace(faults=tuple(faults), delay=late, after_reset=after,
                            unit=size)
 
@@ -168,8 +191,11 @@ def _call(run, W, W_out, x):
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
                          "(spikes, samples)")
     (T, B, _), n = x.shape, len(W)
-    return _arrays(f"run.spikes {(T, B, n)} in [0, inf), run.samples? "
-                   f"{(T, B, n + len(W_out))}", *result, dtype=np.float64)
+    spikes, samples = _arrays(f"run.spikes {(T, B, n)} in [0, inf), run.samples? "
+                              f"{(T, B, n + len(W_out))}", *result, dtype=np.float64)
+    if (spikes != np.rint(spikes)).any():
+        raise ValueError("run.spikes holds fractions: must hold numbers of spikes")
+    return spikes, samples
 
 
 def _told(name, which, one, many, rest):
@@ -204,49 +230,71 @@ def _paired(a, b):
     sizes = (np.sqrt((c ** 2).sum(axis=1)) for c in (a, b))
     r = a @ b.T / np.maximum(np.outer(*sizes), 1e-300)
     best, rows = np.abs(r).argmax(axis=1), np.arange(len(a))
-    own = np.abs(np.diagonal(r)) > 0.97 * np.abs(r[rows, best])
+    own = np.abs(np.diagonal(r)) >= 0.97 * np.abs(r[rows, best])
     best = np.where(own, rows, best)
     return best, r[rows, best]
 
 
-def _ordered(what, order):
-    """Return a list with a sentence if neurons are not in their order."""
-    wrong = np.flatnonzero(order != np.arange(len(order)))
-    if not wrong.size:
+def _ordered(what, a, b, least=0.8):
+    """Return a list with a sentence if rows of a are in another order than the
+    rows of b, or follow none of them."""
+    order, r = _paired(a, b)
+    own = np.arange(len(order))
+    if np.median(np.abs(r)) < least:
+        return [f"The {what} do not follow from the weights."]
+    wrong = own[order != own]
+    if not wrong.size or (np.sort(order) != own).any():
         return []
     pairs = ", ".join(f"{i} are those of {order[i]}" for i in wrong[:4])
     return [f"The {what} of {pairs}{', ...' * (wrong.size > 4)}."]
 
 
-def _responses(y, W, kernel, restless):
+def _responses(y, W, kernel, restless, noise):
     """Compare the measured weights of (B) with the weights W (ROUNDS, n, m)."""
     shifted = np.stack([_late(kernel, lag) for lag in LAGS])
     power = (shifted ** 2).sum(axis=1)
     g = np.einsum("lt,tbi->lib", shifted, y) / power[:, None, None]
     best = int(np.argmax((g ** 2).sum(axis=(1, 2)) * power))
     g, w = g[best], np.concatenate(W, axis=1)                              # (2)
-    size = np.sqrt((w ** 2).mean())
-    idle = (np.sqrt((g ** 2).mean(axis=1)) < 0.25 * size) & ~restless
-    dead = np.sqrt((g.reshape(len(g), len(W), -1) ** 2).mean(axis=(0, 1))) < 0.25 * size
-    found = {"lag": LAGS[best], "gain": None, "dead": dead, "faults": _told(
-        "Neuron", idle, "does", "do", " not respond to input")}
-    if found["faults"]:
-        return found
-    found["faults"] = _told("Input", dead, "has", "have", " no effect")
+    found = {"lag": LAGS[best], "gain": None, "dead": None}
+
+    def share(axes):        # size of responses relative to that of the weights
+        return np.sqrt((g.reshape(W.shape[1], len(W), -1) ** 2).mean(axes) / (
+            w.reshape(W.shape[1], len(W), -1) ** 2).mean(axes))
+
+    rows, columns = share((1, 2)), share((0, 1))
+    least = max(0.25 * np.median(rows), 0.02)
+    idle, found["dead"] = (rows < least) & ~restless, columns < least
+    if idle.any():
+        return found | {"faults": _told("Neuron", idle, "does", "do",
+                                        " not respond to input")}
+    known = (g ** 2).sum(axis=1) * power[best]      # (n,), explained by K
+    fit = known / np.maximum((y ** 2 - noise ** 2).sum(axis=(0, 1)), known)
+    if np.median(fit) < SHAPE:
+        return found | {"faults": ["Responses do not have the shape of the nominal time "
+                                   "constants and time step."]}
+    faults = _told("Input", found["dead"], "has", "have", " no effect")
     order, r = _paired(g, w)
-    order = np.where(restless, np.arange(len(g)), order)
-    if np.median(np.abs(r)) < 0.8:
-        square = W.shape[1] == W.shape[2]
-        turned = square and np.median(_paired(g, np.concatenate(
-            W.transpose(0, 2, 1), axis=1))[1]) > 0.8
-        return found | {"faults": [
-            "The matrix of the hidden weights is transposed." if turned else
-            "The samples do not follow from the hidden weights."]}
-    found["faults"] += _ordered("samples", order)
-    found["gain"] = (g * w[order]).sum(axis=1) / (w[order] ** 2).sum(axis=1)
-    if np.median(found["gain"]) < 0:
-        found["faults"].append("Weights act with the opposite sign.")
-    return found
+    turned = W.shape[1] == W.shape[2] and _paired(g, np.concatenate(
+        W.transpose(0, 2, 1), axis=1))[1]
+    if np.median(np.abs(r)) < 0.8 and np.median(np.abs(turned)) > 0.8:
+        return found | {"faults": ["The matrix of the hidden weights is transposed."]}
+    some = ~restless & (order == np.arange(len(g)))
+    faults += _ordered("samples", np.where(restless[:, None], w, g), w)
+    if faults or not some.any():
+        return found | {"faults": faults}
+    gain = found["gain"] = (g * w).sum(axis=1) / (w ** 2).sum(axis=1)
+    inverted = (gain < 0) & some
+    if inverted.all():
+        faults.append("Weights act with the opposite sign.")
+    else:
+        faults += _told("Neuron", inverted, "has", "have",
+                        " weights that act with the opposite sign")
+        odd = some & ((gain > 2 * np.median(gain)) | (gain < 0.5 * np.median(gain)))
+        faults += _told("Neuron", odd & ~inverted, "responds", "respond",
+                        " more or less strongly than the other neurons by a factor "
+                        "above 2")
+    return found | {"faults": faults}
 
 
 def _bursts(rng, m, n, limit, scale, T, decays):
@@ -273,8 +321,7 @@ def _trains(spikes, W, x, decays):
     silent = ~spikes.any(axis=(0, 1))
     faults = _told("Neuron", silent, "never spikes", "never spike", "")
     if not faults and len(W) > 1:
-        order, _ = _paired(spikes.sum(axis=0).T, counts.T)
-        faults = _ordered("spikes", order)
+        faults = _ordered("spikes", spikes.sum(axis=0).T, counts.T)
     return silent, faults
 
 
@@ -286,28 +333,34 @@ def _resets(y, spikes, W, x, decays, found):
         syn[t + 1] = alpha * syn[t] + drive[t]
     e = np.zeros(y.shape)
     e[:-1] = beta * y[:-1] + syn[:-1] - y[1:]                              # (3)
-    D = max(LAGS, key=lambda lag: (e * _late(spikes, lag)).sum())
-    some = _late(spikes, D).cumsum(axis=0)
-    first = (some > 0) & (np.concatenate([0 * some[:1], some[:-1]]) == 0)
-    peak = np.maximum(y, _late(y, 1))       # a sample may follow a spike in its step
-    return np.array([np.median(row[some]) for row, some in zip(
-        peak.T, first.T, strict=True)]), D
+    e[-len(LAGS):] = 0                          # samples may be missing there
+    first, drop = (spikes > 0).argmax(axis=0), (e > e.max(axis=0) / 2).argmax(axis=0)
+    some = spikes[:-2 * len(LAGS)].any(axis=0)          # spikes of (pattern, neuron)
+    if not some.any(axis=0).all():
+        return None, None
+    D = int(np.median((drop - first)[some]))
+    peak = np.maximum(y, _late(y, 1))       # sample t may follow the reset of step t
+    peak = np.take_along_axis(peak, np.maximum(first + D, 0)[None], 0)[0]
+    return np.array([np.median(row[own]) for row, own in zip(
+        peak.T, some.T, strict=True)]), D
 
 
 def _readouts(y, drive, decays, D):
-    """Compare readouts with those of the recorded spikes."""
-    v, rows = (np.diff(a, axis=0, prepend=0) for a in (_potential(drive, *decays), y))
-    rows = rows.reshape(-1, y.shape[2]).T
-    pairs = [_paired(rows, (_late(v, lag) + _late(v, lag - half)).reshape(
-        rows.shape[::-1]).T) for lag in LAGS for half in (0, 1)]
+    """Compare readouts with those of the recorded spikes.  Return the lag R, and
+    the relative strength of the readouts."""
+    v = _potential(drive, *decays)
+    silent = y.std(axis=(0, 1)) < 0.25 * np.median(v.std(axis=(0, 1)))
+    v, y = (np.diff(a, axis=0, prepend=0) for a in (v, y))
+    rows, *sent = (a[:-len(LAGS)].reshape(-1, y.shape[2]).T for a in (y, *(
+        (_late(v, lag) + _late(v, lag - half)) / 2 for lag in LAGS for half in (0, 1))))
+    if silent.any():
+        return 0, 0.0, _told("Readout", silent, "does", "do", " not respond to spikes")
+    pairs = [_paired(rows, row) for row in sent]
     scores = [np.abs(r).sum() for _, r in pairs]
     close = [i for i, score in enumerate(scores) if score > 0.97 * max(scores)]
     best = min(close, key=lambda i: (LAGS[i // 2] != D, -scores[i]))
-    order, r = pairs[best]
-    faults = _ordered("readouts", order)
-    if np.median(r) < 0:
-        faults.append("Readout weights act with the opposite sign.")
-    return LAGS[best // 2], faults
+    gain = np.median((rows * sent[best]).sum(axis=1) / (sent[best] ** 2).sum(axis=1))
+    return LAGS[best // 2], gain, _ordered("readouts", rows, sent[best], 0.4)
 
 
 # ---- checks, the same in every module ----

@@ -75,7 +75,7 @@ FAULTS = {      # name: what is changed, how, and the sentence
                           "those of 2, 2 are those of 1."),
     "transposed": ("hidden", turned, "The matrix of the hidden weights is transposed."),
     "scrambled": ("hidden", scrambled,
-                  "The samples do not follow from the hidden weights."),
+                  "The samples do not follow from the weights."),
     "sign": ("hidden", np.negative, "Weights act with the opposite sign."),
     "sign of readouts": ("readout", np.negative,
                          "Readout weights act with the opposite sign."),
@@ -84,6 +84,15 @@ FAULTS = {      # name: what is changed, how, and the sentence
                        "Neurons 2 and 5 never spike."),
     "restless neuron": ("spikes", constant(4, 1, 5),
                         "Neuron 4 spikes without weights."),
+    "sign of a neuron": ("hidden", lambda a: a * (1 - 2 * (np.arange(len(a)) == 2))[
+        :, None], "Neuron 2 has weights that act with the opposite sign."),
+    "strength of a neuron": ("samples", lambda a: 80 + (a - 80.) * np.where(
+        np.arange(11) == 2, 3, 1), "Neuron 2 responds more or less strongly than the "
+        "other neurons by a factor above 2."),
+    "dead readout": ("readout", lambda a: a * (np.arange(len(a)) != 1)[:, None],
+                     "Readout 1 does not respond to spikes."),
+    "dead readouts": ("readout", np.zeros_like,
+                      "Readouts 0, 1 and 2 do not respond to spikes."),
     "idle neuron": ("hidden", lambda a: a * (np.arange(len(a)) != 1)[:, None],
                     "Neuron 1 does not respond to input.")}
 
@@ -160,7 +169,7 @@ def test_each_mistake_is_named(fault, device):
 
 def test_samples_after_a_reset():
     report = probe.probe(functools.partial(software, after=True), *SIZES)
-    assert report.faults == ("Samples are taken after a reset in their step.",)
+    assert report.faults == ("Each sample is taken after the reset of its step.",)
     assert report.after_reset and report.delay == RIGHT
     run = faulty(functools.partial(software, after=True), "samples", late(1, 80))
     report = probe.probe(run, *SIZES)
@@ -171,12 +180,47 @@ def test_samples_after_a_reset():
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_wrong_scales(device, factor):
     run = DEVICES[device]
-    text, = named(run, scale=240.0 / factor)
-    assert text.endswith(" times as strong as described.")
-    assert float(text.split()[2]) == pytest.approx(1 / factor, rel=0.3)
+    texts = named(run, scale=240.0 / factor)
+    assert [text.split()[0] for text in texts] == ["Input", "Readouts"]
+    for text in texts:
+        assert text.endswith(" times as strong as described.")
+        assert float(text.split()[2]) == pytest.approx(1 / factor, rel=0.3)
     text, = named(run, unit=70.0 / factor)
-    assert text.startswith("The threshold is ") and text.endswith(" above the leak.")
+    assert text.startswith("Neurons spike at ") and text.endswith(" above the leak.")
     assert float(text.split()[3]) == pytest.approx(factor, rel=0.3)
+
+
+@pytest.mark.parametrize("device", list(DEVICES)[:3])
+def test_weak_weights_and_weak_readouts(device):
+    run = DEVICES[device]
+    texts = named(faulty(run, "hidden", lambda a: 0.3 * a) if run is software else run,
+                  scale=240.0 if run is software else 800.0)
+    assert [text.split()[0] for text in texts] == ["Input", "Readouts"][
+        :1 + (run is not software)]
+    strong = faulty(run, "samples", lambda a: 80 + (a - 80.) * np.where(
+        np.arange(11) < 8, 1, 2))
+    text, = named(strong)
+    assert text.startswith("Readouts are ")
+    assert float(text.split()[2]) == pytest.approx(2, rel=0.2)
+
+
+@pytest.mark.parametrize("device", list(DEVICES)[:3])
+@pytest.mark.parametrize("more", [{"tau_syn": 18e-6, "tau_mem": 18e-6},
+                                  {"tau_mem": 2e-6, "tau_syn": 2e-6},
+                                  {"dt": 0.6e-6}])
+def test_wrong_time_constants(device, more):
+    text, = named(DEVICES[device], **more)
+    assert text == ("Responses do not have the shape of the nominal time constants and "
+                    "time step.") or device == "calibrated" and text == (
+                    "The samples do not follow from the weights.")      # noise
+
+
+def test_neurons_that_spike_late():
+    def slow(weights, x):
+        return software(weights, x * (np.arange(40) > 26)[:, None, None] if (
+            x[-1].any() and weights.readout.any()) else x)
+
+    assert named(slow) == ("Neurons spike late: `steps` is too small.",)
 
 
 def test_two_delays():
@@ -220,7 +264,8 @@ def test_long_lists_are_cut():
     ({"scale": 0}, "scale is 0"), ({"unit": -1.0}, "unit is -1"),
     ({"limit": 0}, "limit is 0"), ({"dt": np.nan}, "dt is nan"),
     ({"tau_mem": 0}, "tau_mem is 0"), ({"tau_syn": 0}, "tau_syn is 0"),
-    ({"steps": 23}, "steps is 23"), ({"seed": -1}, "seed is -1")])
+    ({"steps": 23}, "steps is 23"), ({"seed": -1}, "seed is -1"),
+    ({"scale": 1.0}, "scale is 1.0: must be at least 4.27, so that a weight of 1")])
 def test_options_are_checked(more, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         probe.probe(software, *SIZES, **more)
@@ -229,6 +274,7 @@ def test_options_are_checked(more, message):
 @pytest.mark.parametrize("run, message", [
     (7, "run is 7"), (lambda *_: None, "run returned a NoneType"),
     (lambda w, x: (np.zeros(3), None), r"run.spikes is \(3,\)"),
+    (lambda w, x: (np.full((*x.shape[:2], 8), 0.5), None), "run.spikes holds fract"),
     (lambda w, x: (np.zeros((*x.shape[:2], 8)), np.zeros((*x.shape[:2], 8))),
      r"run.samples is \(40, 32, 8\)")])
 def test_results_are_checked(run, message):

@@ -1,8 +1,8 @@
 """Connect other simulators to `in_the_loop` as if they were chips.
 
-Each function has the form run(weights, x) -> (spikes, samples), as `record` of
-`in_the_loop` expects it.  Weights are integers in units of 1/240.  `probe` tests such a
-function before training.
+Each function has the form run(weights, x) -> (spikes, samples), as for
+`in_the_loop.record`.  Weights are integers in units of 1/240.  Recurrent weights are
+ignored.  `probe` tests such a function before training.
 """
 
 import numpy as np
@@ -11,10 +11,11 @@ SCALE, DECAYS = 240, {"alpha": float(np.exp(-1.7 / 6)), "beta": float(np.exp(-1.
 
 
 def snntorch_chip(weights, x):
-    """Run a network of snnTorch, which reports spikes and membranes.
+    """Run a network in snnTorch, and return its spikes and membrane potentials.
 
-    In snnTorch, input and spikes act on the membrane in the same step.  In
-    `in_the_loop`, they act two steps later.
+    In snnTorch, an input spike changes the membrane potential in the same step.  In
+    `in_the_loop`, it does so two steps later.  The adapter therefore delays the input
+    and the hidden spikes by two steps.
     """
     import snntorch
     import torch
@@ -36,7 +37,11 @@ def snntorch_chip(weights, x):
 
 
 def norse_chip(weights, x):
-    """Run neurons of Norse, which report spikes alone, without readouts."""
+    """Run hidden neurons in Norse, and return only their spikes.
+
+    As in snnTorch, input acts in the same step, and the adapter delays it by two steps.
+    Norse resets potentials to 0.  The readout weights are not used.
+    """
     import torch
     from norse.torch import LIFCell, LIFParameters
     W, dt = torch.tensor(np.float32(weights.hidden) / SCALE), 1.7e-3
@@ -45,7 +50,7 @@ def norse_chip(weights, x):
     cell, state, spikes = LIFCell(LIFParameters(*rates), dt=dt), None, []
     with torch.no_grad():
         for t in range(len(x)):
-            drive = x[t - 1] @ W.T if t else x[0] @ W.T * 0
+            drive = x[t - 2] @ W.T if t > 1 else x[0] @ W.T * 0
             S, state = cell(drive / (1 - DECAYS["beta"]), state)
             spikes.append(S)
     return torch.stack(spikes).numpy(), None
