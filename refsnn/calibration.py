@@ -58,8 +58,8 @@ _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 class Measurement(NamedTuple):
     """Hold the measured parameters of N neurons, NaN if they are unmeasurable.
 
-    Potentials are in units of code[1].  The leak of a restless neuron is its mean
-    sample, which includes resets.
+    Potentials are in units of code[1].  The leak of a restless neuron is
+    its mean sample, which includes resets.
     """
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
@@ -194,7 +194,11 @@ def _fit(P, tau_mem, tau_syn, dt):
             J.append((_shape(moved, t, tau_mem) - now) / small * (1, 1, dt)[i])
         J = np.stack(J, axis=-1).transpose(1, 0, 2)                # (N, T, free)
         right = np.einsum("ntf,tn->nf", J, P - now)
-        step = np.linalg.solve(J.transpose(0, 2, 1) @ J, right[..., None])[..., 0]
+        try:
+            step = np.linalg.solve(J.transpose(0, 2, 1) @ J, right[..., None])[..., 0]
+        except np.linalg.LinAlgError as error:
+            raise ValueError("run.samples do not respond to input: must respond"
+                             ) from error
         theta[:free] += np.clip(step, -0.3, 0.3).T * np.array([1, 1, dt])[:free, None]
     return np.exp(theta[0]), np.exp(theta[1]), theta[2, 0]
 
@@ -343,8 +347,13 @@ def twin(chip, found):
     -------
     Chip
     """
-    _one_of("found", found, Measurement)
-    new = {}
+    new, N = {}, len(_one_of("found", found, Measurement).tau_mem)
+    latency, _, _ = _arrays(
+        f"found.latency () in [-1, 1], found.silent ({N}) in {{0, 1}}, "
+        f"found.restless ({N}) in {{0, 1}}", found.latency, found.silent,
+        found.restless)
+    if not found.silent.dtype == found.restless.dtype == bool:
+        raise ValueError("found.silent and found.restless must be arrays of bool")
     for name in ("gain", "tau_syn", "tau_mem", "threshold", "leak", "reset"):
         old = _old(chip, name)
         value = np.asarray(getattr(found, name), old.dtype)
@@ -352,7 +361,7 @@ def twin(chip, found):
             raise ValueError(f"found.{name} is {value.shape}: must be {old.shape}")
         new[name] = np.where(np.isfinite(value), value, old)
     new["threshold"][found.silent], new["threshold"][found.restless] = np.inf, -0.5
-    effects = chip.effects._replace(sampling=(max(found.latency, 0.0), 0.0))
+    effects = chip.effects._replace(sampling=(max(latency, 0.0), 0.0))
     return chip._replace(effects=effects, **new)
 
 

@@ -12,7 +12,8 @@ omitted if max w <= 0 or min w >= 0.  Readouts do not spike, so their
 weights may have any scale.  The scale s maps the largest or smallest
 readout weight to the end of the range.  If all readout weights are small
 or 0, s equals its upper bound `most`.  The gradient at w' is used as the
-gradient at w (straight-through estimator).  After each optimiser step, hidden and recurrent weights are clipped to
+gradient at w (straight-through estimator).  After each optimiser step,
+hidden and recurrent weights are clipped to
 
     low / scale <= w <= high / scale                                  (3)
 
@@ -84,7 +85,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     """
     weights, written = _weights(weights), []
     low, high = _range(scale, limit)
-    _arrays("most () in (0, inf)", most)
+    _arrays("most () in [1e-9, inf)", most)
     top, bottom = float(weights.readout.max()), float(weights.readout.min())
     s = min(high / max(top, high / most), low / min(bottom, low / most),
             float(most))                                                   # (2)

@@ -153,9 +153,10 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         Function that runs the chip.  It returns the number of spikes in each
         time bin, (T, B, n), and samples.  Samples are membrane potentials in
         codes: of hidden neurons and readouts, (T, B, n + k), or of readouts
-        only, (T, B, k).  Samples are None if only spikes are reported.  Spikes of bin t occur between samples t and t + 1.  Input x[t]
-        arrives at the end of bin t.  Sample 0 is taken at rest.  The module
-        `probe` finds mistakes in such a function.
+        only, (T, B, k).  Samples are None if only spikes are reported.
+        Spikes of bin t occur between samples t and t + 1.  Input x[t] arrives
+        at the end of bin t.  Sample 0 is taken at rest.  The module `probe`
+        finds mistakes in such a function.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
         the form that `run` accepts; chips accept integers.
@@ -199,7 +200,11 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         some = x if size >= x.shape[1] else x[:, first:first + size]
         for left in reversed(range(tries)):
             try:
-                pieces.append(_piece(run(weights, some), some, n, k, *scale))
+                own = some.copy() if left else some     # the next attempt needs `some`
+                pieces.append(_piece(run(weights, own), some, n, k, *scale))
+                if [a is None for a in pieces[-1]] != [a is None for a in pieces[0]]:
+                    raise ValueError("run.samples has another form than before: must "
+                                     "have the same neurons for all patterns")
                 break
             except Exception as error:
                 if tries == 1:
@@ -250,7 +255,7 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
     weights, x
         As for `gradients`.
     recording : Recording
-        Result of `record`.  Arrays that are not None are returned unchanged.
+        Result of `record`.  Arrays that are not None are kept.
     tau_syn, tau_mem, dt, gain, threshold
         As for `gradients`.
 

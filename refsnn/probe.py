@@ -31,8 +31,8 @@ by `unit`.  Three measurements are made:
         e[t] = beta y[t] + I[t] - y[t+1]                              (3)
 
     The lag D is the median time from the first spike of a pattern to the
-    first large e.  The lag R maximises the correlation of the readouts with eq.
-    (1) for W_out and S.  If R = D fits almost as well, R is D.
+    first large e.  The lag R maximises the correlation of the readouts
+    with eq. (1) for W_out and S.  If R = D fits almost as well, R is D.
 
 Derivation.  Let the input be i steps late, the recorded spikes s steps,
     and the samples p steps.  Let a = 1 if the sample of a step is taken
@@ -271,8 +271,8 @@ def _responses(y, W, kernel, restless, noise):
     known = (g ** 2).sum(axis=1) * power[best]      # (n,), explained by K
     fit = known / np.maximum((y ** 2 - noise ** 2).sum(axis=(0, 1)), known)
     if np.median(fit) < SHAPE:
-        return found | {"faults": ["Responses do not have the shape of the nominal time "
-                                   "constants and time step."]}
+        return found | {"faults": ["Responses do not have the shape of the nominal "
+                                   "time constants and time step."]}
     faults = _told("Input", found["dead"], "has", "have", " no effect")
     order, r = _paired(g, w)
     turned = W.shape[1] == W.shape[2] and _paired(g, np.concatenate(

@@ -92,6 +92,21 @@ def test_a_twin_keeps_what_could_not_be_measured():
     assert np.array_equal(twin.tau_mem, model.tau_mem)
     assert np.isinf(twin.threshold).all()
     assert np.array_equal(twin.gain, model.gain) and twin.gain is not model.gain
+    rng = np.random.default_rng(0)
+
+    def noisy(weights, x):
+        return 0 * x[..., :2], rng.normal(87, 1, x[..., :2].shape)
+
+    with pytest.raises(ValueError, match="^run.samples do not respond to input"):
+        cal.measure(noisy, neurons=2, repeats=1)
+    for change, text in (({"latency": np.nan}, "found.latency is nan"),
+                         ({"silent": np.zeros(3, bool)}, "found.silent is"),
+                         ({"restless": np.zeros(2, int)}, "found.silent and")):
+        with pytest.raises(ValueError, match=f"^{text}"):
+            cal.twin(model, found._replace(**change))
+    assert cal.twin(model, found._replace(latency=-1e-9)).effects.sampling == (0, 0)
+    single = cal.twin(chip.draw(0, chip.CALIBRATED, neurons=2, dtype=np.float32), found)
+    assert {a.dtype for a in single[2:]} == {np.dtype(np.float32)}
     with pytest.raises(ValueError, match="^found is 3"):
         cal.twin(model, 3)
     with pytest.raises(ValueError, match="^chip is a int without gain"):

@@ -68,7 +68,16 @@ def test_other_ranges_of_weights(limit, dtype):
     assert np.abs(s * weights.readout - i).max() <= 0.5
     assert i.min() == low or i.max() == high
     clamped = cw.clamp(weights, scale=100.0, limit=limit)
-    assert (clamped.hidden.min(), clamped.hidden.max()) == (low / 100, high / 100)
+    for w in clamped[:2]:
+        assert (w.min(), w.max()) == (low / 100, high / 100)
+    small = weights._replace(readout=1e-6 * weights.readout)
+    assert cw.integers(small, limit=limit)[1] == 250
+    for sign in (1, -1):        # readout weights of one sign
+        one = weights._replace(readout=sign * np.abs(weights.readout))
+        i, s = cw.integers(one, limit=limit)
+        end = high if sign > 0 else low
+        assert s == min(abs(end) / np.abs(one.readout).max(), 250)
+        assert np.abs(i.readout.astype(int)).max() == abs(end) or s == 250
     again = cw.integers(clamped, scale=100.0, limit=limit)[0]
     assert np.array_equal(again.hidden, written.hidden)
 

@@ -458,6 +458,29 @@ def test_potentials_that_are_not_reported_are_those_of_lif(recurrent):
     assert np.array_equal(kept.mem, -layer.mem) and np.array_equal(kept.out, 2 * out)
 
 
+def test_potentials_by_hand():
+    """Two spikes in a bin are reset twice; readouts have no reset."""
+    weights = {"hidden": np.ones((1, 1)), "recurrent": np.full((1, 1), 0.5),
+               "readout": np.full((1, 1), 3.0)}
+    alpha, beta = decays()
+    x = np.array([2.0, 0, 0, 0]).reshape(4, 1, 1)
+    spikes = np.array([0, 2.0, 0, 0]).reshape(4, 1, 1)
+    found = loop.complete(weights, x, loop.Recording(None, spikes, None), threshold=0.7)
+    two = 2 - 2 * 0.7
+    np.testing.assert_allclose(found.mem.ravel(), [
+        0, 0, two, beta * two + 2 * alpha + 0.5 * 2])
+    np.testing.assert_allclose(found.out.ravel(), [0, 0, 0, 6])
+    out = np.full((4, 1, 1), 9.0)
+    for mem, readouts in ((None, out), (out, None)):
+        some = loop.complete(weights, x, loop.Recording(mem, spikes, readouts),
+                             threshold=0.7)
+        for a, kept, whole in zip(some[::2], (mem, readouts), found[::2], strict=True):
+            assert np.array_equal(a, whole if kept is None else kept)
+    single = {name: w.astype(np.float32) for name, w in weights.items()}
+    found = loop.complete(single, x, loop.Recording(None, spikes, None))
+    assert {a.dtype for a in found} == {np.dtype(np.float32)}
+
+
 @given(seed=SEEDS)
 def test_gradient_of_spikes_alone_by_frozen_differences(seed):
     """Recorded spikes are kept in resets and readouts; the loss reads dspikes . f."""
@@ -701,7 +724,50 @@ def test_pieces_of_a_batch_and_second_attempts():
         loop.record(unreliable((2,), []), weights, x, size=3)
     with pytest.raises(ValueError, match="^run failed 3 times .*0 to 6: run.spikes is"):
         loop.record(lambda *_: (np.zeros(3), None), weights, x, tries=3)
+    with pytest.raises(ValueError, match="^run failed 2 times for patterns 6 to 6: no"):
+        loop.record(unreliable((3, 4), []), weights, x, size=3, tries=2)
     assert all(np.array_equal(weights[name], w) for name, w in before.items())
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, KeyError, ZeroDivisionError])
+def test_a_failing_attempt_changes_no_input(error):
+    weights, lost = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}, [error]
+    x = np.ones((4, 2, 6))
+
+    def run(weights, x):
+        seen = x.sum()
+        x[:] = 0
+        if lost:
+            raise lost.pop()
+        return np.full((4, 2, 3), seen), None
+
+    assert (loop.record(run, weights, x.copy(), tries=2).spikes == 48).all()
+
+
+def test_buffers_of_a_chip_may_be_used_again():
+    weights = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}
+    spikes, samples = np.zeros((4, 1, 3), np.float32), np.zeros((4, 1, 5), np.float32)
+
+    def run(weights, x):
+        spikes[:], samples[1:] = x[0, 0, 0], x[0, 0, 0]
+        return spikes, samples if sampled else None
+
+    x = np.zeros((4, 3, 6))
+    x[:] = np.arange(3)[:, None]
+    for sampled in (False, True):
+        found = loop.record(run, weights, x, size=1)
+        assert found.spikes[0, :, 0].tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found.mem[1, :, 0], np.arange(3) / 70, rtol=1e-6)
+
+
+def test_all_pieces_have_one_form():
+    forms = [np.zeros((4, 1, 5)), None]
+    weights = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}
+    for first in (0, 1):
+        left = forms[::-1] if first else forms[:]
+        with pytest.raises(ValueError, match="^run.samples has another form"):
+            loop.record(lambda *_, left=left: (np.zeros((4, 1, 3)), left.pop()),
+                        weights, np.zeros((4, 2, 6)), size=1)
 
 
 def test_float32_stays():
