@@ -142,7 +142,7 @@ def _judged(call, runs):
                     variants=table)
     given, wrong = every[0].found, frozenset().union(*(run.wrong for run in every))
     if not wrong:
-        return _right(call, given)._replace(variants=table)
+        return _right(call, given, table)
     forward = bool(wrong & set(FORWARD))
     place, small, shown = _simplest(runs, forward)
     infer = _forward if forward else _backward
@@ -166,20 +166,20 @@ def _judged(call, runs):
                      " ".join(filter(None, text)))
 
 
-def _right(call, given):
+def _right(call, given, table):
     """Return the diagnosis of a function that is right in all variants."""
     rows = [call(_long(seed)) for seed in range(SEEDS)]
     for run in rows:
         if run.broken:
-            return _broken(run, f" ({GRADED})")
+            return _broken(run, f" ({GRADED})")._replace(variants=table)
     wrong = tuple(sorted(frozenset().union(*(run.wrong for run in rows))))
     if not wrong:
         kinds = sorted({str(value.dtype) for value in given.values()})
-        return Diagnosis("right", (), (), {}, (
+        return Diagnosis("right", (), (), table, (
             f"{_listed(given)} ({', '.join(kinds)}) are right in all variants."))
     side = "forward" if set(wrong) & set(FORWARD) else \
         "backward" if set(given) & set(FORWARD) else "unknown"
-    return Diagnosis(side, (), wrong, {}, (
+    return Diagnosis(side, (), wrong, table, (
         f"Wrong: {_listed(wrong)}, but only in {GRADED}."))
 
 

@@ -10,7 +10,7 @@ from faults import FAULTS, build
 
 from refsnn.oracle import diagnose as module
 from refsnn.oracle.diagnose import diagnose
-from refsnn.oracle.variants import RULES
+from refsnn.oracle.variants import RULES, Run
 
 RIGHT = corrupted()
 UNNAMED = {     # several terms explain the results: no signal at all, or rounding
@@ -325,6 +325,39 @@ def test_the_text_states_the_reason():
     assert "Variant \"" in text and ", dV: " in text and "times 2 (B" in text
     text = diagnose(loop(("dx[t] = dI @ W", "dx[t] = dI @ W * (t > 6)"))).text
     assert ", last at step 6" in text
+
+
+# ---- sizes of errors
+
+def run_with(wrong, **errors):
+    """Return a run whose outputs are 1, and differ from the right ones by `errors`."""
+    found = {name: np.ones(3) + error * (np.arange(3) == 0)
+             for name, error in errors.items()}
+    return Run({}, {name: np.ones(3) for name in errors}, found, frozenset(wrong), {},
+               True)
+
+
+@pytest.mark.parametrize("last, even", [(0.999, True), (1.001, False)])
+def test_even_errors_differ_by_less_than_1000(last, even):
+    runs = [run_with(["mem"], mem=1e-3), run_with(["mem", "loss", "dW"], mem=last,
+                                                  loss=1e-9, dW=1e-9)]
+    assert module._even(runs, True) is even
+    runs = [run_with(["dW"], dW=1e-3), run_with(["dW", "mem"], dW=last, mem=1e-9)]
+    assert module._even(runs, False) is even
+
+
+@pytest.mark.parametrize("dtype, rtol", [(np.float32, 1e-4), (np.float64, 1e-9)])
+def test_a_prompt_error_is_above_the_tolerance(dtype, rtol):
+    right, spikes = np.zeros((5, 1, 1)), np.zeros((5, 1, 1))
+    right[4], spikes[2] = 8, 1
+    for share, prompt in ((0.9, False), (1.1, True)):
+        mem = right.astype(dtype)
+        mem[3] = share * rtol * 8
+        run = Run({}, {"mem": right, "spikes": spikes}, {"mem": mem}, frozenset(), {},
+                  True)
+        assert module._prompt(run) == prompt
+        mem[3], mem[2] = 0, mem[3]
+        assert not module._prompt(run)
 
 
 # ---- between calls
