@@ -399,8 +399,8 @@ SETTINGS = {
                  "loss": "max"},
         "cnn": {"hidden": 64, "rate": 2e-3, "epochs": 10}},
     "paper": {
-        "spiking": {**PAPER, "dt": 0.004, "epochs": 50, "rate": 2e-3, "wait": 0.0,
-                    "scale": 0.3, "out": 0.02},
+        "spiking": {**PAPER, "dt": 0.004, "epochs": 50, "rate": 1e-3, "batch": 256,
+                    "wait": 0.0, "scale": 0.03, "loop": 0.05, "out": 0.02},
         "lstm": {**PAPER, "epochs": 50, "rate": 3e-3, "dropout": 0.2, "out": 1.0,
                  "loss": "max"},
         "cnn": {**PAPER, "epochs": 10, "rate": 2e-3, "maps": (32, 32), "side": 11}},
