@@ -239,6 +239,10 @@ def test_two_wrong_outputs():
     assert told[:2] == ("backward", ("dW",))
     told = diagnose(only(("dW", "loss"), loop(("dW += dI.T", "dW += 2 * dI.T"))))
     assert told[:2] == ("backward", ())
+    assert told.text.startswith("Wrong: dW. No single term explains this. Variant ")
+    told = diagnose(only(("dV", "loss"), loop(("dV += dI.T", "dV += 2 * dI.T"))))
+    assert told[:2] == ("backward", ())
+    assert told.text.startswith("Wrong: dV. No single term explains this. ")
 
 
 def test_two_faults_have_no_name():
@@ -477,6 +481,8 @@ def test_no_wrong_name(names, side, terms, edits):
     told = diagnose(only(names, build("numpy", *edits)))
     assert told.side == side and set(told.terms) <= terms, told
     assert told.arrays
+    if not terms:
+        assert f"{told.arrays[-1]}. No single term explains this. " in told.text
     if terms == {"recurrence"}:
         assert told.terms == ("recurrence",)        # dV is wrong for V = 0, too
 
