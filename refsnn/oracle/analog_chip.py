@@ -19,7 +19,7 @@ def _emulated(p, effects=()):
     one = chip.Chip(
         off, (p["nominal_tau"],) * 2, p["gain"], p["synapse"], p["tau_syn"],
         p["tau_mem"], p["threshold"], p["leak"], p["reset"], p["adc_offset"],
-        p["adc_gain"], np.zeros((2, 6, len(p["leak"]))))
+        p["adc_gain"])
     spikes, codes = chip.emulate(
         one, {key: p[key] for key in WEIGHTS}, p["x"],
         rng=np.random.default_rng(0), dt=p["dt"], step=p["step"], scale=p["scale"],
@@ -76,7 +76,7 @@ def _chip():
             codes(equal("adc_offset adc_gain", 0))}
     text = ("analog chip without noise: spikes of hidden neurons by bin, 8-bit codes "
             "of hidden neurons and readouts; arrays as in chip.Chip, hidden neurons "
-            "first: refsnn.chip, (7)-(11), (13)")
+            "first: refsnn.chip, (6)-(10), (12)")
     return text, p, right, wrong, _chip_idle(p, right)
 
 

@@ -315,7 +315,7 @@ def chip_run(p):
     one = chip.Chip(
         off, (p["nominal_tau"],) * 2, *some(
             p, "gain", "synapse", "tau_syn", "tau_mem", "threshold", "leak", "reset",
-            "adc_offset", "adc_gain").values(), np.zeros((2, 6, len(p["leak"]))))
+            "adc_offset", "adc_gain").values())
     spikes, codes = chip.emulate(
         one, some(p, "hidden", "recurrent", "readout"), p["x"],
         rng=np.random.default_rng(0), code=(p["code_leak"], p["code_threshold"]),
