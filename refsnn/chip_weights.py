@@ -48,6 +48,8 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 __all__ = ["Weights", "clamp", "drop", "dropout", "initial", "integers", "penalty"]
+RANGE = ("scale () in (0, inf), limit? () int in [-32767, -1], limit () int in "
+         "[1, 32767]")
 
 
 class Weights(NamedTuple):
@@ -239,10 +241,8 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
 def _range(scale, limit):
     """Return the smallest and the largest hardware weight."""
     low, high = limit if isinstance(limit, tuple) and len(limit) == 2 else (None, limit)
-    _, low, high = _arrays(
-        "scale () in (0, inf), limit? () int in [-32767, -1], limit () int in "
-        "[1, 32767]", scale, low, high)
-    return -high if low is None else low, high
+    _arrays(RANGE, scale, low, high)
+    return (-high, high) if low is None else (low, high)
 
 
 def _weights(weights):
