@@ -14,30 +14,34 @@ mean sample without input.  The parameters of the neuron follow from
     after a single spike: y_d(t) - d P(t) = -D exp(-t/tau_mem)        (4)
     threshold = d50 max_t P(t) / c, half of the images spike at d50   (5)
     reset = (mean of y one sample after the first spike) / c,
-    leak = (mean sample without input - nominal code) / c             (6)
+    leak = (mean sample without input - reference) / c                (6)
 
-Here c is the number of codes from leak to threshold, and t0 is the time
+`reference` is the code of the nominal leak potential, which can be
+measured for each neuron with a known voltage.  Here c is the number of codes from leak to threshold, and t0 is the time
 from the first sample to the arrival of the input.  If each sample is taken
 `latency` after the start of its time bin, t0 = dt - latency.  p_nominal is
 the value of p after one time bin for nominal time constants, and D is the
 height of the jump at the reset.  P does not change if tau_syn and tau_mem
 are exchanged.  Only eq. (4) determines tau_mem.  `corrected` applies
-corrections to an emulated chip:
+corrections to an emulated chip, rounded to steps of its settings:
 
-    gain, tau_syn, tau_mem *= factors;  potentials += offsets         (7)
+    gain, tau_syn, tau_mem *= factors, multiples of 2 / levels
+    potentials += offsets, multiples of 5.4 / levels                  (7)
 
 Derivation.  Eq. (2) is the response of two low-pass filters in series.
     The synaptic currents cancel in the difference between the responses
     with and without a reset.  Eq. (4) describes this difference.
-Approximate.  The measured leak includes the offset of the
-    analog-to-digital converter (ADC).  Gain errors of the ADC affect all
+Approximate.  Without a reference, the leak includes the offset of the
+    analog-to-digital converter (ADC), and this offset remains in the leak
+    of the calibrated chip.  Gain errors of the ADC affect all
     measured amplitudes.  Membrane noise lowers the measured threshold by
     about the standard deviation of the noise.  Synaptic mismatch is
     averaged over `repeats` selections of input rows.
 Cost.   Each repetition needs about 300 images.  With the default
     `repeats`, a measurement takes 1 to 2 s on the emulated chip.
-Departures.  The calibration tools of the chip in [CB22] can also apply
-    known voltages.  This module uses only input spikes and recordings.
+Departures.  Eq. (7) assumes that nominal gains and time constants are at
+    half of the range of a setting, and that potentials have a range of
+    1.8 V, of which 0.33 V lie between leak and threshold.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -50,6 +54,7 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure", "twin"]
+_RANGE = 2.0, 5.4      # ranges of settings: of factors, and of potentials
 _CLASSES = 10          # input weights are 0 .. 10 units
 _STEPS = 20            # T, number of time bins of an image
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
@@ -65,7 +70,7 @@ class Measurement(NamedTuple):
     tau_syn: np.ndarray        # (2, N), s
     tau_mem: np.ndarray        # (N,), s
     threshold: np.ndarray      # (N,), relative to the leak
-    leak: np.ndarray           # (N,), including the ADC offset
+    leak: np.ndarray           # (N,), relative to the reference
     reset: np.ndarray          # (N,), relative to the leak
     restless: np.ndarray       # (N,) bool: fires without input
     silent: np.ndarray         # (N,) bool: never fires, or fires too late to measure
@@ -83,7 +88,7 @@ class Corrections(NamedTuple):
 
 
 def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
-            scale=240.0, code=(80.0, 70.0), repeats=8):
+            scale=240.0, code=(80.0, 70.0), repeats=8, reference=None):
     """Measure the parameters of all neurons of a chip, eqs. (1)-(6).
 
     >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
@@ -110,6 +115,9 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         Nominal code of the leak, and number of codes from leak to threshold.
     repeats : int
         Number of sets of input rows over which results are averaged.
+    reference : (neurons,) float, optional
+        Samples of the neurons in codes, while a known voltage holds all
+        membranes at the nominal leak potential.  The default is code[0].
 
     Returns
     -------
@@ -120,6 +128,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
             "repeats () int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), "
             "tau_syn () in (0, inf), scale () in (0, inf), code (2)", neurons, inputs,
             repeats, dt, tau_mem, tau_syn, scale, code)
+    reference, = _arrays(f"reference? ({neurons})", reference, dtype=np.float64)
     if code[1] <= 0:
         raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
     images = np.zeros((64, inputs), np.uint8)
@@ -139,7 +148,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone does not identify tau
     return Measurement(blank * gains * nominal * scale / code[1], blank * taus, tau,
                        blank * half * peak / code[1],                      # (5)
-                       (base - code[0]) / code[1], reset / code[1],        # (6)
+                       (base - (code[0] if reference is None else reference))
+                       / code[1], reset / code[1],                         # (6)
                        restless, np.isnan(tau) & ~restless, dt - float(starts[0]))
 
 
@@ -255,7 +265,7 @@ def _trial(run, weights, images, neurons):
 
 
 def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
-              scale=240.0, code=(80.0, 70.0), repeats=8):
+              scale=240.0, code=(80.0, 70.0), repeats=8, reference=None):
     """Return corrections that adjust the neurons of a chip to nominal values.
 
     >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
@@ -269,7 +279,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
     Parameters
     ----------
-    run, neurons, inputs, dt, tau_mem, tau_syn, scale, code, repeats
+    run, neurons, inputs, dt, tau_mem, tau_syn, scale, code, repeats, reference
         As for `measure`.
 
     Returns
@@ -277,7 +287,8 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     Corrections
     """
     found = measure(run, neurons=neurons, inputs=inputs, dt=dt, tau_mem=tau_mem,
-                    tau_syn=tau_syn, scale=scale, code=code, repeats=repeats)
+                    tau_syn=tau_syn, scale=scale, code=code, repeats=repeats,
+                    reference=reference)
     able = ~(found.restless | found.silent)
 
     def known(value, otherwise):
@@ -297,13 +308,16 @@ def corrected(chip, corrections):
 
     >>> one, zero = np.ones((2, 1)), np.zeros(1)
     >>> plain = Corrections(one, one, one[0], zero, zero, zero)
-    >>> corrected(plain, plain._replace(leak=zero + 0.25)).leak.tolist()
-    [0.25]
+    >>> Model = namedtuple("Model", ("effects", *Corrections._fields))
+    >>> model = Model(namedtuple("Effects", "levels")(1022), *plain)
+    >>> corrected(model, plain._replace(leak=zero + 0.25)).leak.round(4).tolist()
+    [0.2483]
 
     Parameters
     ----------
     chip, corrections : Chip, Corrections
-        Chip to be corrected, and result of `calibrate`.
+        Chip to be corrected, and result of `calibrate`.  Corrections are not
+        rounded if ``chip.effects.levels`` is None.
 
     Returns
     -------
@@ -311,11 +325,13 @@ def corrected(chip, corrections):
     """
     new, factors = {}, ("gain", "tau_syn", "tau_mem")
     for name in Corrections._fields:
-        old = _old(chip, name)
-        value, = _arrays(f"corrections.{name} {old.shape}"
-                         + " in (0, inf)" * (name in factors),
+        old, factor = _old(chip, name), name in factors
+        value, = _arrays(f"corrections.{name} {old.shape}" + " in (0, inf)" * factor,
                          getattr(corrections, name, None), dtype=old.dtype)
-        new[name] = old * value if name in factors else old + value
+        if chip.effects.levels is not None:
+            unit = old.dtype.type(_RANGE[not factor] / chip.effects.levels)
+            value = np.maximum(np.rint(value / unit), 1 if factor else -np.inf) * unit
+        new[name] = old * value if factor else old + value
     for name in ("threshold", "reset"):            # both are relative to the leak
         new[name] = new[name] - (new["leak"] - chip.leak)                  # (7)
     return chip._replace(**new)

@@ -2,7 +2,7 @@
 r"""Emulate an analog neuromorphic chip with mismatched neurons.
 
 The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
-`Effects` lists nineteen ways in which such a chip departs from an ideal
+`Effects` lists twenty-one ways in which such a chip departs from an ideal
 network.  `draw` samples the fixed parameters of a chip, and `emulate` runs
 a network on this chip.  N is a standard normal random variable, sampled
 anew at each use.  `size` is the magnitude of an effect:
@@ -11,7 +11,7 @@ anew at each use.  `size` is the magnitude of an effect:
     gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
     threshold = 1 + size N,  leak = size N,  reset = size N           (3)
     decalibration: tau_syn, tau_mem, threshold *= 1 + size N          (4)
-    synapse = max(0, 1 + size N),
+    synapse = max(0, 1 + size N) times the factor (1) of its driver,
     adc_offset = size N,  adc_gain = size N                           (5)
 
 Factors of eq. (1) have mean 1 and standard deviation `size`.  The unit of
@@ -76,7 +76,7 @@ _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 
 
 
 class Effects(NamedTuple):
-    """Hold the magnitudes of nineteen effects.
+    """Hold the magnitudes of twenty-one effects.
 
     The value None switches an effect off.  The defaults describe an
     uncalibrated chip.  A spread is a standard deviation; the spreads of gains
@@ -106,6 +106,8 @@ class Effects(NamedTuple):
                    delay from a spike to on-chip synapses, s        [P]
     loss           probability that an event is lost                [P]
     pathological   fractions of neurons that never or always fire   [T][P]
+    driver         spread of drivers, each with one row of synapses [P]
+    levels         steps in the range of a calibration setting      [H]
     """
     weight_limit: Optional[int] = 63
     fan_in: Optional[int] = 256
@@ -126,6 +128,8 @@ class Effects(NamedTuple):
     timing: Optional[Tuple[float, float]] = (8e-9, 0.3e-6)
     loss: Optional[float] = 0.001
     pathological: Optional[Tuple[float, float]] = (0.005, 0.005)
+    driver: Optional[float] = 0.05
+    levels: Optional[int] = 1022
 
 
 UNCALIBRATED = Effects()
@@ -211,10 +215,13 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     kind = streams["pathological"].random(neurons)
     threshold[kind >= 1 - always] = -0.5
     threshold[kind < never] = np.inf
-    synapse = streams["synapse"].standard_normal((2, neurons, inputs))
+    synapse = np.maximum(
+        0, 1 + size["synapse"] * streams["synapse"].standard_normal(
+            (2, neurons, inputs))) * _factor(
+        streams["driver"].standard_normal((2, 1, inputs)), size["driver"])
     offset, slope = size["adc"] or (0, 0)
     arrays = (
-        _factor(z["gain"], spread), np.maximum(0, 1 + size["synapse"] * synapse),
+        _factor(z["gain"], spread), synapse,
         np.maximum(_SHORTEST, tau_syn * syn * more[0]),
         np.maximum(_SHORTEST, tau_mem * mem * more[1]), threshold,
         leak * z["threshold"][1], size["reset"] * z["reset"][0],           # (3)
@@ -250,7 +257,7 @@ def only(effects, *names):
     return IDEAL._replace(**{name: getattr(effects, name) for name in names})
 
 
-def emulate(chip, weights, spikes, *, rng, step=0.2e-6, dt=1.7e-6, scale=240.0,
+def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
             code=(80.0, 70.0), reset_after=None, details=False):
     """Emulate a network on a chip for a batch of images, eqs. (6)-(12).
 
@@ -391,12 +398,19 @@ def _loop(model, x, closes, effects, rng):
         new += model.reset
     new += dtype.type(effects["noise"][1]) * rng.standard_normal((B, N), dtype)
     seen, spikes, events = zeros((T, B, N), dtype), zeros((T, B * N), np.uint8), []
-    held, sent = deque(maxlen=model.hold), deque([None] * min(model.delay, T * model.K))
+    none = np.zeros(0, int)
+    held, noisy = deque([none], model.hold + 1), model.kick.any()
+    sent = deque([_onward(model, none, 0, rng)] * min(model.delay, T * model.K))
     for j in range(T * model.K):
+        if noisy and not j % model.K:                   # each draw has 4 numbers
+            xi = rng.integers(-2 ** 63, 2 ** 63 - 1, (model.K, -(-B * N // 4)),
+                              endpoint=True).view(np.int16)[:, :B * N]
         if j:
-            _advance(model, v, syn, new, work, rng)
-        shut = [] if closes is None else np.flatnonzero(np.repeat(closes <= j, N))
-        quiet = np.concatenate([*held, shut]).astype(int)
+            _advance(model, v, syn, new, work,
+                     xi[j % model.K].reshape(B, N) if noisy else None)
+        quiet = np.concatenate(held)
+        if closes is not None:
+            quiet = np.append(quiet, np.flatnonzero(np.repeat(closes <= j, N)))
         flat, fired = new.ravel(), new > model.threshold
         flat[quiet] = model.reset[quiet % N]
         fired.ravel()[quiet] = False
@@ -406,14 +420,12 @@ def _loop(model, x, closes, effects, rng):
         _sample(seen, samples, j, v, shown)
         spikes[j // model.K, last] = 1
         events.append(j * B * N + last)
-        held.append(last)
+        held[-1] = last
+        held.append(none)
         now = slice(ends[j], ends[j + 1])
-        syn[0, images[now], :n] += pulses[now, :n]
-        syn[1, images[now], :n] += pulses[now, n:]                         # (6)
-        arrived = sent.popleft()
-        if arrived is not None:
-            syn[:, :, N - arrived.shape[2]:] += arrived
-        sent.append(_onward(model, fired, last, effects["loss"], rng))
+        _arrive(syn[:, :, :n], images[now], pulses[now])                   # (6)
+        _arrive(syn[:, :, N - model.onward.shape[1] // 2:], *sent.popleft())
+        sent.append(_onward(model, last, effects["loss"], rng))
         v, new = new, v
     return seen, spikes.reshape(T, B, N)[:, :, :n], np.concatenate(events)
 
@@ -423,7 +435,7 @@ def _arrivals(x, model, effects, rng):
     Rows ends[j] to ends[j + 1] - 1 of `images` and `currents` belong to step
     j."""
     (T, B, m), K = x.shape, model.K
-    t, b, i = np.nonzero(x)
+    t, b, i = np.nonzero(x > 0)
     kept = rng.random(len(t)) >= effects["loss"]
     t, b, i = t[kept], b[kept], i[kept]
     slot = t * B + b
@@ -453,39 +465,46 @@ def _schedule(T, B, model, sampling, rng):
             order % B, part)
 
 
-def _advance(model, v, syn, new, work, rng):
+def _advance(model, v, syn, new, work, xi):
     """Write the next membrane potentials to `new`, and update `syn` in place."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]
-    if model.kick.any():
-        xi = rng.integers(-2 ** 15, 2 ** 15, new.shape, np.int16)
+    if xi is not None:
         new += np.multiply(xi, model.kick, out=work)                       # (8)
     low, high, factor = model.headroom
-    if np.isfinite(low[0]):
-        edge = np.minimum(np.maximum(new, low, out=work), high, out=work)
-        new -= edge
-        new *= factor
-        new += edge                                                       # (11)
+    beyond = np.flatnonzero((new < low) | (new > high))
+    if len(beyond):
+        i, flat = beyond % new.shape[1], new.ravel()
+        edge = np.clip(flat[beyond], low[i], high[i])
+        flat[beyond] = edge + factor[i] * (flat[beyond] - edge)           # (11)
     syn *= model.alpha
 
 
 def _sample(seen, samples, j, v, new):
     """Store in `seen` the samples that are taken between steps j - 1 and j."""
     ends, when, whose, part = samples
-    now = slice(ends[j], ends[j + 1])
-    image, f = whose[now], part[now]
-    if len(image):
+    if ends[j] < ends[j + 1]:
+        now = slice(ends[j], ends[j + 1])
+        image, f = whose[now], part[now]
         seen[when[now], image] = f * new[image] + (1 - f) * v[image]
 
 
-def _onward(model, fired, last, loss, rng):
-    """Return the currents caused by the spikes of a step, or None without spikes."""
+def _onward(model, last, loss, rng):
+    """Return the images in which neurons spike, and the currents of the spikes."""
+    if len(last):
+        last = last[rng.random(len(last)) >= loss]
     if not len(last):
-        return None
-    fired.ravel()[last[rng.random(len(last)) < loss]] = False
-    sent = fired[:, :len(model.onward)].astype(model.onward.dtype)
-    return (sent @ model.onward).reshape(len(sent), 2, -1).transpose(1, 0, 2)
+        return last, model.onward[:0]
+    image, neuron = np.divmod(last, len(model.beta))
+    start = np.flatnonzero(np.append(True, image[1:] != image[:-1]))
+    return image[start], np.add.reduceat(model.onward[neuron], start)
+
+
+def _arrive(syn, images, currents):
+    """Add the currents of input events or spikes to the synaptic currents `syn`."""
+    if len(images):
+        syn[:, images] += currents.reshape(len(images), 2, syn.shape[2]).transpose(1, 0, 2)
 
 
 def _codes(chip, effects, seen, code, rng):
@@ -508,7 +527,7 @@ _RULES = {                  # all other effects: one number in [0, inf)
     "noise": "(3) in [0, inf)", "adc_limit": "() int in [1, 255]",
     "adc": "(2) in [0, inf)", "sampling": "(2) in [0, inf)", "headroom": "(3)",
     "timing": "(2) in [0, inf)", "loss": "() in [0, 1]",
-    "pathological": "(2) in [0, 1]"}
+    "pathological": "(2) in [0, 1]", "levels": "() int in [1, inf)"}
 
 
 def _record(name, value, kind):

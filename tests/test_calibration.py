@@ -10,7 +10,7 @@ from refsnn import chip
 
 QUIET = {"noise": None, "adc_limit": None, "adc": None, "sampling": None,
          "synapse": None, "loss": None, "timing": None, "headroom": None,
-         "pathological": None}
+         "pathological": None, "driver": None, "levels": None}
 SMALL = {"neurons": 40, "inputs": 220}
 
 
@@ -313,6 +313,37 @@ def test_offsets_move_potentials():
     assert {a.dtype for a in single[2:]} == {np.dtype(np.float32)}
 
 
+def test_a_reference_parts_the_leak_from_the_converter():
+    c = quiet(adc=(9.9, 0.0))
+    known = {"reference": 80 + c.adc_offset}
+    for options, offset in (({}, c.adc_offset / 70), (known, 0)):
+        found = cal.measure(bench(c), **SMALL, **options)
+        np.testing.assert_allclose(found.leak, c.leak + offset, atol=1e-5)
+        new = cal.corrected(c, cal.calibrate(bench(c), **SMALL, **options))
+        np.testing.assert_allclose(new.leak, -offset + 0 * c.leak, atol=1e-4)
+        np.testing.assert_allclose(new.threshold, 1, atol=0.02)
+    assert c.adc_offset.std() > 8
+
+
+def test_settings_have_steps():
+    c, first = quiet(levels=10), np.eye(40)[0]
+    moves = PLAIN._replace(gain=1 + 0.13 * np.stack([first, -0.2 * first]),
+                           tau_mem=1 - 0.98 * first, leak=0.3 * first,
+                           reset=-0.3 * first, threshold=-0.2 * first)
+    new = cal.corrected(c, moves)
+    np.testing.assert_allclose(new.gain[:, 0], c.gain[:, 0] * (1.2, 1.0), rtol=1e-12)
+    assert new.tau_mem[0] == pytest.approx(0.2 * c.tau_mem[0])      # not 0
+    assert new.leak[0] == pytest.approx(c.leak[0] + 0.54)
+    assert new.reset[0] == pytest.approx(c.reset[0] - 2 * 0.54)
+    assert new.threshold[0] == pytest.approx(c.threshold[0] - 0.54)
+    for name in cal.Corrections._fields:
+        np.testing.assert_allclose(getattr(new, name)[..., 1:],
+                                   getattr(c, name)[..., 1:], rtol=1e-12)
+    plain = cal.corrected(quiet(), moves)
+    assert plain.leak[0] == pytest.approx(c.leak[0] + 0.3)
+    assert plain.tau_mem[0] == pytest.approx(0.02 * c.tau_mem[0])
+
+
 def dead(weights, spikes):
     shape = (*spikes.shape[:2], len(weights.hidden))
     return np.zeros(shape, np.uint8), np.full(shape, 80, np.uint8)
@@ -335,6 +366,8 @@ PLAIN = cal.Corrections(np.ones((2, 40)), np.ones((2, 40)), np.ones(40),
     ({"repeats": True}, "repeats is True"),
     ({"dt": 0.0}, r"dt is 0.0: .*in \(0, inf\)"),
     ({"tau_mem": np.nan}, "tau_mem is nan"),
+    ({"reference": np.zeros(39)}, r"reference is \(39,\) .*\(40\)"),
+    ({"reference": 80.0}, "reference is 80.0"),
     ({"tau_syn": "short"}, "tau_syn is 'short'"),
     ({"scale": -1}, "scale is -1"),
     ({"code": (80.0, 0.0)}, r"code is \(80.0, 0.0\): must be two numbers"),

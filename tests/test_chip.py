@@ -18,7 +18,7 @@ from tolerances import RTOL
 
 from refsnn import binning, chip, lif
 
-DT, TAU = 1.7e-6, 6e-6
+DT, TAU, K = 1.7e-6, 6e-6, 17            # K: steps in a bin
 DECAY = float(np.exp(-DT / TAU))
 
 
@@ -235,7 +235,7 @@ def test_refractory_time_in_closed_form(hold, reset, peak):
 
 def test_bins_collapse_several_spikes():
     run = emulate(ideal(1, 1, refractory=0.34e-6), first_bin(6, 1, 1), [[240 * 30.0]])
-    bins = run.events[:, 0] // 9
+    bins = run.events[:, 0] // K
     assert np.bincount(bins).max() > 1
     assert run.spikes.ravel().tolist() == [int(t in bins) for t in range(6)]
     assert run.spikes.dtype == np.uint8
@@ -246,13 +246,13 @@ def test_pathological_neurons(threshold, peak):
     c = ideal(1, 1, refractory=1.7e-6)._replace(threshold=np.array([threshold]))
     x = first_bin(20, 1, 1) * (not peak)
     run = emulate(c, x, [[240 * 50.0]])
-    assert run.events[:, 0].tolist() == (list(range(0, 180, 10)) if peak else [])
+    assert run.events[:, 0].tolist() == (list(range(0, 20 * K, K + 1)) if peak else [])
 
 
 def test_a_reset_above_the_threshold_is_no_spike_while_held():
     c = ideal(1, 1, refractory=1.7e-6)._replace(reset=np.array([1.5]))
     run = emulate(c, first_bin(20, 1, 1), [[240 * 3.0]])
-    assert (np.diff(run.events[:, 0]) == 10).all() and len(run.events) > 10
+    assert (np.diff(run.events[:, 0]) == K + 1).all() and len(run.events) > 10
 
 
 def test_a_tie_is_no_spike():
@@ -351,7 +351,7 @@ def test_noise_is_fresh_in_each_run():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_noise_of_a_seed_by_hand(dtype):
     """Reproduce the order, precision and sign of all draws of a run."""
-    T, B, N, K = 4, 3, 5, 9
+    T, B, N = 4, 3, 5
     read, size, wander, late, jitter = 0.02, 0.3, 0.1, 1e-7, 3e-7
     c = deaf(chip.draw(3, chip.IDEAL._replace(
         noise=(read, size, wander), sampling=(late, jitter), tau_mem=0.2), neurons=N,
@@ -363,9 +363,12 @@ def test_noise_of_a_seed_by_hand(dtype):
     beta = np.exp(-h / c.tau_mem)
     kick = (size * np.sqrt(12 * (1 - beta ** 2)) / 2 ** 16).astype(dtype)
     steps = [dtype(size) * rng.standard_normal((B, N), dtype)]
-    for _ in range(T * K - 1):
-        xi = rng.integers(-2 ** 15, 2 ** 15, (B, N), np.int16)
-        steps.append(steps[-1] * beta + xi * kick)
+    for j in range(T * K):
+        if j % K == 0:                                  # the draws of a bin
+            words = rng.integers(-2 ** 63, 2 ** 63 - 1, (K, 4), endpoint=True)
+            xi = words.view(np.int16)[:, :B * N].reshape(K, B, N)
+        if j:
+            steps.append(steps[-1] * beta + xi[j % K] * kick)
     assert steps[-1].dtype == dtype
     mem = np.empty((T, B, N), dtype)
     for t, b in np.ndindex(T, B):
@@ -434,8 +437,8 @@ def test_leaks_shift_the_samples_only():
 def test_latency_of_samples_in_closed_form():
     x, size = first_bin(20, 2, 1), 0.5
     run = emulate(deaf(ideal(1, 1, sampling=(0.5e-6, 0.0))), x, [[240 * size]])
-    h = DT / 9
-    at = np.arange(20) * 9 + 0.5e-6 / h
+    h = DT / K
+    at = np.arange(20) * K + 0.5e-6 / h
     below, part = np.floor(at), at % 1
     wanted = size * (1 - part) * psp(below * h - DT)
     wanted += size * part * psp((below + 1) * h - DT)
@@ -470,7 +473,7 @@ def test_early_samples_are_those_of_the_first_step():
 
 def test_late_samples_are_those_of_the_last_step():
     run = emulate(deaf(ideal(1, 1, sampling=(1.0, 0.0))), first_bin(20, 1, 1), [[120]])
-    np.testing.assert_allclose(run.membranes, 0.5 * psp(19 * DT - DT / 9), rtol=1e-9)
+    np.testing.assert_allclose(run.membranes, 0.5 * psp(19 * DT - DT / K), rtol=1e-9)
 
 
 @pytest.mark.parametrize("step", [DT, 0.2e-6])
@@ -493,7 +496,7 @@ def test_no_sample_shows_the_peak_of_a_spike(step):
 # ---- effects of the links
 
 def test_events_of_a_bin_arrive_in_sequence():
-    m, spacing, h = 30, 0.1e-6, DT / 9
+    m, spacing, h = 30, 0.1e-6, DT / K
     rng = np.random.default_rng(3)
     x = np.zeros((20, 2, m), np.uint8)
     x[0, 0], x[2, 0, ::3], x[1, 1, 5] = 1, 1, 1
@@ -514,14 +517,14 @@ def test_events_after_the_window_have_no_effect():
     assert 0 < run.membranes[-1, 0, 0] < 2 * psp(DT) * 0.1
 
 
-@pytest.mark.parametrize("delay, steps", [(0.0, 1), (0.1e-6, 1), (0.3e-6, 2),
-                                          (1e-6, 5), (1.7e-6, 9)])
+@pytest.mark.parametrize("delay, steps", [(0.0, 1), (0.1e-6, 1), (0.3e-6, 3),
+                                          (1e-6, 10), (1.7e-6, 17)])
 def test_delay_from_a_spike_to_a_synapse(delay, steps):
     x, W, R = network(k=2)
     run = emulate(ideal(32, 40, timing=(0.0, delay), refractory=2e-6), x, W, R)
     wanted, t = np.zeros((20, 10, 2)), np.arange(20) * DT
     for j, b, i in run.events:
-        wanted[:, b] += psp(t - (j + steps) * DT / 9)[:, None] * R[:, i] / 240
+        wanted[:, b] += psp(t - (j + steps) * DT / K)[:, None] * R[:, i] / 240
     assert len(run.events) > 100
     np.testing.assert_allclose(run.membranes[..., 30:], wanted, rtol=1e-9, atol=1e-10)
 
@@ -575,8 +578,8 @@ def test_fast_mode_resets_after_the_first_input():
     c = ideal(34, 40, refractory=2e-6)
     fast, slow = (emulate(c, x, W, R, reset_after=after) for after in (6e-6, None))
     for b in range(5):
-        closes = (b + 1) * 9 + round(6e-6 / DT * 9)
-        first = -(-closes // 9)
+        closes = (b + 1) * K + round(6e-6 / DT * K)
+        first = -(-closes // K)
         assert np.array_equal(fast.membranes[:first, b], slow.membranes[:first, b])
         assert not fast.membranes[first:, b].any()
         assert slow.membranes[first:, b].all(axis=0).any()
@@ -592,10 +595,10 @@ def test_fast_mode_starts_from_the_reset():
     wanted = np.outer(np.exp(-np.arange(20) * DT / TAU), c.reset)
     np.testing.assert_allclose(run.membranes[:, 0], wanted, rtol=RTOL)
     late = emulate(c, first_bin(20, 1, 1), np.zeros((2, 1)), reset_after=10e-6)
-    closes = 9 + round(10e-6 / DT * 9)
-    assert 11.6e-6 < closes * DT / 9 < 11.8e-6          # longest image
-    assert np.array_equal(late.membranes[closes // 9:, 0] == c.reset,
-                          np.arange(closes // 9, 20)[:, None] * 9 >= [closes] * 2)
+    closes = K + round(10e-6 / DT * K)
+    assert 11.6e-6 < closes * DT / K < 11.8e-6          # longest image
+    assert np.array_equal(late.membranes[closes // K:, 0] == c.reset,
+                          np.arange(closes // K, 20)[:, None] * K >= [closes] * 2)
 
 
 def test_images_are_independent():
@@ -654,7 +657,7 @@ def test_all_effects_at_once():
     assert (run.spikes.dtype, run.samples.dtype) == (np.uint8, np.uint8)
     bins = np.zeros_like(run.spikes)
     j, b, i = run.events.T
-    bins[j // 9, b, i] = 1
+    bins[j // K, b, i] = 1
     assert np.array_equal(bins, run.spikes)
     assert all(np.array_equal(a, b) for a, b in
                zip(before, (x, W, R, V, *c[2:]), strict=True))

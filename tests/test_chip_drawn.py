@@ -19,7 +19,7 @@ CHANGES = {"gain": {"gain"}, "synapse": {"synapse"}, "tau_syn": {"tau_syn"},
            "tau_mem": {"tau_mem"}, "threshold": {"threshold", "leak"},
            "reset": {"reset"}, "adc": {"adc_offset", "adc_gain"},
            "decalibration": {"tau_syn", "tau_mem", "threshold"},
-           "pathological": {"threshold"}}
+           "pathological": {"threshold"}, "driver": {"synapse"}}
 FULL = chip.UNCALIBRATED._replace(fan_in=None, decalibration=(0.1, 0.15))
 
 
@@ -46,7 +46,7 @@ def test_the_record_names_each_effect_and_its_source():
     entries = re.findall(r"^    (\w+)  +(\S.*(?:\n {6,}\S.*)*)", chip.Effects.__doc__,
                          re.M)
     assert tuple(name for name, _ in entries) == chip.Effects._fields
-    assert len(entries) == 19
+    assert len(entries) == 21
     for name, text in entries:
         assert re.search(r"\S.*(\[[TSHCP]\])+$", text), name
 
@@ -61,7 +61,8 @@ TABLE = {       # uncalibrated, calibrated
     "adc": ((9.9, 0.02), (2.5, 0.02)), "sampling": ((0.2e-6, 0.07e-6),) * 2,
     "hidden_peak": (True, True), "headroom": ((-1.0, 1.75, 0.2),) * 2,
     "timing": ((8e-9, 0.3e-6),) * 2, "loss": (0.001, 0.001),
-    "pathological": ((0.005, 0.005), None)}
+    "pathological": ((0.005, 0.005), None), "driver": (0.05, 0.05),
+    "levels": (1022, 1022)}
 
 
 def test_magnitudes_equal_those_of_the_sources():
@@ -119,6 +120,19 @@ def test_synapses():
     share = stats.norm.cdf(-0.5)                # negative ones are set to 0
     assert wide.min() == 0
     assert stats.binomtest(int((wide == 0).sum()), wide.size, share).pvalue > 1e-6
+
+
+def test_drivers():
+    """Each driver has one factor, for the synapses of all neurons in its row."""
+    effects = FULL._replace(driver=0.3)
+    synapse = drawn("driver", effects=effects, neurons=3, inputs=N).synapse
+    assert (synapse == synapse[:, :1]).all()
+    for row in synapse[:, 0]:
+        assert_normal(log_normal(row, 0.3))
+    assert abs(np.corrcoef(synapse[:, 0])[0, 1]) < 4.9 / np.sqrt(N)
+    both, plain = (drawn(*names, effects=effects, neurons=3, inputs=N).synapse
+                   for names in (("driver", "synapse"), ("synapse",)))
+    np.testing.assert_allclose(both, plain * synapse, rtol=1e-12)
 
 
 def test_time_constants():
@@ -273,6 +287,9 @@ def changed(**changes):
     (changed(adc_limit=256), r"effects.adc_limit is 256: .* in \[1, 255\]"),
     (changed(weight_limit=0), "effects.weight_limit is 0"),
     (changed(fan_in=2.5), "effects.fan_in is 2.5"),
+    (changed(driver=-0.1), r"effects.driver is -0.1: .*in \[0, inf\)"),
+    (changed(levels=0), r"effects.levels is 0: .*int .*in \[1, inf\)"),
+    (changed(levels=2.0), "effects.levels is 2.0"),
     (changed(loss=1.5), r"effects.loss is 1.5: .*in \[0, 1\]"),
     (changed(pathological=(0.6, 0.6)), "effects.pathological is .*shares"),
     (changed(pathological=(-0.1, 0.6)), "effects.pathological is .*in"),

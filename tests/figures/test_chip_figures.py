@@ -105,22 +105,30 @@ def calibrated():
             "loop": np.array([[0.95, 0.97], [0.94, 0.96], [0.8, 0.9]]),
             "transfer": np.array([[0.93, 0.95], [0.8, 0.86], [0.3, 0.5]]),
             "restless": np.array([[0, 0], [0, 1], [2, 3]]), "silenced": silenced,
-            "software": np.array([0.96, 0.98]), "dropout": np.array([0.94, 0.94])}
+            "software": np.array([0.96, 0.98]), "dropout": np.array([0.94, 0.94]),
+            "twin": np.array([[0.5, 0.5], [0.93, 0.95]]),
+            "twin_level": np.array([0, 30])}
 
 
 def test_claims_on_calibration():
     found = fig_chip_calibration.claims(calibrated())
     assert [claim.value for claim in found] == pytest.approx([
-        0.01, 0.11 - 0.01, 0.94, 0.96, 0.85, 0.4, 2.5, 1.0, 0.5])
-    assert [claim.ok for claim in found] == [True, True, None, True] + [None] * 5
+        0.01, 0.11 - 0.01, 0.94, 0.96, 0.85, 0.4, 2.5, 1.0, 0.5,
+        0.03 / 0.14, 0.95, 0.94, 0.83])
+    assert [claim.ok for claim in found] == [
+        True, True, None, True, *[None] * 5, True, *[None] * 3]
     for claim, words in zip(found, (
             "lost at 30 % de-calibration, chip in the loop, mean of 2 seeds",
             "lost at 30 % de-calibration, weights from software minus",
             "weights from software on the calibrated", "in the loop, calibrated chip",
             "50 % de-calibration, chip", "50 % de-calibration, weights",
-            "without input at 50 %", "without dropout", "with 40 % dropout"),
-            strict=True):
+            "without input at 50 %", "without dropout", "with 40 % dropout",
+            "weights from a twin / weights from software", "30 % de-calibration, chip",
+            "30 % de-calibration, weights from a twin",
+            "30 % de-calibration, weights from software"), strict=True):
         assert words in claim.text
+    poor = calibrated() | {"twin": np.array([[0.97] * 2, [0.89] * 2])}
+    assert fig_chip_calibration.claims(poor)[9].ok is False
     chance = calibrated() | {"loop": np.full((3, 2), 0.1),
                              "transfer": np.array([[0.14] * 2, [0.1] * 2, [0.1] * 2])}
     assert not all(claim.ok for claim in fig_chip_calibration.claims(chance)[:4:3])
@@ -158,12 +166,19 @@ def test_runs_of_the_calibration_figure(few_digits, monkeypatch):
     assert found[0]["silenced"][0] == pytest.approx(found[0]["accuracy"], abs=0.1)
     sent = fig_chip_calibration.transfer(
         conditions=[("all", 0), ("thresholds", 50)], **kwargs)
-    wanted = [("all", 0), ("all", 50), ("all", 0), ("all", 0), ("thresholds", 50)]
+    copied = fig_chip_calibration.copied(30, **kwargs)
+    twin = chips.pop(-2)
+    assert (twin.synapse == 1).all() and not twin.adc_gain.any()
+    error = np.abs(twin.tau_mem / chips[-1].tau_mem - 1)
+    assert np.median(error) < 0.02 and chips[-1].tau_mem.std() > 0.2 * 6e-6
+    wanted = [("all", 0), ("all", 50), ("all", 0), ("all", 0), ("thresholds", 50),
+              ("all", 30)]
     for c, key in zip(chips, wanted, strict=True):
         other = fig_chip_calibration.drawn(*key, 0, 0)
         assert np.array_equal(c.threshold, other.threshold)
         assert np.array_equal(c.tau_mem, other.tau_mem)
-    data = fig_chip_calibration.gather([*found, sent])
+    data = fig_chip_calibration.gather([*found, sent, copied])
+    assert data["twin"] == [[copied["accuracy"]]] and data["twin_level"] == [30]
     assert data["which"] == ["all", "all"] and data["level"] == [0, 50]
     assert np.array_equal(data["loop"], [[r["accuracy"]] for r in found[:2]])
     assert np.array_equal(data["transfer"], [[a] for a in sent["accuracy"]])
