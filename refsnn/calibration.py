@@ -17,26 +17,27 @@ mean sample without input.  The parameters of the neuron follow from
     leak = (mean sample without input - reference) / c                (6)
 
 `reference` is the code of the nominal leak potential, which can be
-measured for each neuron with a known voltage.  Here c is the number of codes from leak to threshold, and t0 is the time
-from the first sample to the arrival of the input.  If each sample is taken
-`latency` after the start of its time bin, t0 = dt - latency.  p_nominal is
-the value of p after one time bin for nominal time constants, and D is the
-height of the jump at the reset.  P does not change if tau_syn and tau_mem
-are exchanged.  Only eq. (4) determines tau_mem.  `corrected` applies
-corrections to an emulated chip, rounded to steps of its settings:
+measured for each neuron with a known voltage.  Here c is the number of
+codes from leak to threshold, and t0 is the time from the first sample to
+the arrival of the input.  If each sample is taken `latency` after the
+start of its time bin, t0 = dt - latency.  p_nominal is the value of p
+after one time bin for nominal time constants, and D is the height of the
+jump at the reset.  P does not change if tau_syn and tau_mem are exchanged.
+Only eq. (4) determines tau_mem.  `corrected` applies corrections to an
+emulated chip, rounded to steps of its settings:
 
     gain, tau_syn, tau_mem *= factors, multiples of 2 / levels
-    potentials += offsets, multiples of 5.4 / levels                  (7)
+    potentials += offsets, multiples of 5.45 / levels                 (7)
 
 Derivation.  Eq. (2) is the response of two low-pass filters in series.
     The synaptic currents cancel in the difference between the responses
     with and without a reset.  Eq. (4) describes this difference.
 Approximate.  Without a reference, the leak includes the offset of the
     analog-to-digital converter (ADC), and this offset remains in the leak
-    of the calibrated chip.  Gain errors of the ADC affect all
-    measured amplitudes.  Membrane noise lowers the measured threshold by
-    about the standard deviation of the noise.  Synaptic mismatch is
-    averaged over `repeats` selections of input rows.
+    of the calibrated chip.  Gain errors of the ADC affect all measured
+    amplitudes.  Membrane noise lowers the measured threshold by about the
+    standard deviation of the noise.  Synaptic mismatch is averaged over
+    `repeats` selections of input rows.
 Cost.   Each repetition needs about 300 images.  With the default
     `repeats`, a measurement takes 1 to 2 s on the emulated chip.
 Departures.  Eq. (7) assumes that nominal gains and time constants are at
@@ -54,7 +55,7 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure", "twin"]
-_RANGE = 2.0, 5.4      # ranges of settings: of factors, and of potentials
+_RANGE = 2.0, 5.45     # ranges of settings: of factors, and of potentials
 _CLASSES = 10          # input weights are 0 .. 10 units
 _STEPS = 20            # T, number of time bins of an image
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
@@ -310,8 +311,9 @@ def corrected(chip, corrections):
     >>> plain = Corrections(one, one, one[0], zero, zero, zero)
     >>> Model = namedtuple("Model", ("effects", *Corrections._fields))
     >>> model = Model(namedtuple("Effects", "levels")(1022), *plain)
-    >>> corrected(model, plain._replace(leak=zero + 0.25)).leak.round(4).tolist()
-    [0.2483]
+    >>> move = plain._replace(leak=zero + 0.25)
+    >>> corrected(model, move).leak.round(4).tolist()
+    [0.2506]
 
     Parameters
     ----------

@@ -47,7 +47,8 @@ Derivation.  Eq. (8) solves tau dv/dt = -v + tau g I for exponentially
     satisfies U[t+1] = beta U[t] + I[t] at multiples of dt.
 Exact.  The dynamics are exact between events.  Spikes are detected at the
     ends of steps.  Arrivals, delays and refractory times are rounded to
-    whole steps, with errors of order h.  With h = dt and a refractory time
+    whole steps, with errors of order h.  The default delay and refractory
+    time are multiples of the default h.  With h = dt and a refractory time
     r dt > 0, an ideal chip equals `lif` with reset="zero" and
     refractory=r.
 Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` takes
@@ -84,6 +85,9 @@ class Effects(NamedTuple):
     [S] the authors' training code, [H] the chip's public software, and [C] a
     published calibration of one chip.  Values from [C] assume that parameters
     are proportional to settings.  Values marked [P] are assumed, not measured.
+    `CALIBRATED` has published spreads.  With references, the module
+    `calibration` reaches smaller spreads, because an emulated chip does not
+    change between calibration and use.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs and of neurons   [S][H]
@@ -266,7 +270,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     >>> run = emulate(chip, {"hidden": [[360]], "readout": [[240]]}, x,
     ...               rng=np.random.default_rng(1))
     >>> run[0].ravel().tolist(), run[1][:, 0, 0].round().tolist()
-    ([0, 1, 1, 1], [80.0, 80.0, 115.0, 124.0])
+    ([0, 1, 1, 1], [80.0, 80.0, 117.0, 127.0])
 
     Parameters
     ----------
@@ -504,7 +508,8 @@ def _onward(model, last, loss, rng):
 def _arrive(syn, images, currents):
     """Add the currents of input events or spikes to the synaptic currents `syn`."""
     if len(images):
-        syn[:, images] += currents.reshape(len(images), 2, syn.shape[2]).transpose(1, 0, 2)
+        size = len(images), 2, syn.shape[2]
+        syn[:, images] += currents.reshape(size).transpose(1, 0, 2)
 
 
 def _codes(chip, effects, seen, code, rng):

@@ -333,9 +333,9 @@ def test_settings_have_steps():
     new = cal.corrected(c, moves)
     np.testing.assert_allclose(new.gain[:, 0], c.gain[:, 0] * (1.2, 1.0), rtol=1e-12)
     assert new.tau_mem[0] == pytest.approx(0.2 * c.tau_mem[0])      # not 0
-    assert new.leak[0] == pytest.approx(c.leak[0] + 0.54)
-    assert new.reset[0] == pytest.approx(c.reset[0] - 2 * 0.54)
-    assert new.threshold[0] == pytest.approx(c.threshold[0] - 0.54)
+    assert new.leak[0] == pytest.approx(c.leak[0] + 0.545)
+    assert new.reset[0] == pytest.approx(c.reset[0] - 2 * 0.545)
+    assert new.threshold[0] == pytest.approx(c.threshold[0] - 0.545)
     for name in cal.Corrections._fields:
         np.testing.assert_allclose(getattr(new, name)[..., 1:],
                                    getattr(c, name)[..., 1:], rtol=1e-12)

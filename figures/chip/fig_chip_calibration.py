@@ -155,7 +155,8 @@ def copied(level, epochs, seed, repeat):
 def gather(results):
     """Stack the test accuracies in arrays of shape (conditions, repeats).
 
-    The conditions of `twin` are the levels `twin_level`.  The first axis of `silenced` has two entries: training without and with dropout.
+    The conditions of `twin` are the levels `twin_level`.  The first axis of
+    `silenced` has two entries: training without and with dropout.
     """
     loop = [r for r in results if r["kind"] == "loop"]
     other = [r for r in results if r["kind"] == "transfer"]

@@ -13,7 +13,7 @@ The times of spikes are wrong by up to one step.  Some neurons come close to the
 thresholds, so that a spike appears or disappears.  The probability of this is
 proportional to the step, but its effect does not depend on the step.  Therefore the
 mean absolute error of the readouts is proportional to the step, and the RMS error
-is at most proportional to its square root.  From 0.189 to 0.0125 µs, the mean
+falls more slowly.  From 0.189 to 0.0125 µs, the mean
 absolute error falls at least by a factor of 8.
 
 The left panel shows four errors against the step.  Lines are means over chips,
@@ -121,6 +121,7 @@ def plot(data, fig):
     left.set(title="Errors relative to steps of 5 ns", xlabel="step (µs)",
              ylabel="error (%)", xscale="log", yscale="log")
     left.set_xticks(step, [f"{s:.3g}" for s in step])
+    left.set_yticks((0.1, 1, 10), ("0.1", "1", "10"))
     left.minorticks_off()
     left.legend(loc="upper left")
     time_us = np.arange(chip_images.STEPS) * chip_images.DT_S * 1e6

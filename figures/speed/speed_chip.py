@@ -3,8 +3,8 @@
 As in [CB22], a network of 256-246-10 neurons receives images of 16x16 pixels,
 in 20 steps of 1.7 microseconds and batches of 100 images.  The module
 `fast.lif` runs the network without hardware constraints.  The module `chip`
-emulates the network with all hardware effects, in steps of at most
-0.2 microseconds.  A training step in the loop consists of the emulation, the
+emulates the network with all hardware effects, in steps of
+0.1 microseconds.  A training step in the loop consists of the emulation, the
 gradient and the Adam update.  The chip itself takes 11.8 microseconds and
 2.4 microjoules to process an image.  The module `cochlea` converts one second
 of sound into spikes of 700 channels.  The measured time includes the
