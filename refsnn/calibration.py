@@ -2,16 +2,17 @@
 r"""Calibrate an analog chip from its spikes and membrane samples.
 
 `calibrate` accesses a chip only through a function, run(weights, spikes)
--> (spikes, samples).  Real chips can therefore be calibrated too.  Each
-image has the same number of input spikes, which arrive at the end of time
-bin 0.  The drive d of an image is the sum of the weights of these inputs.
-Let y be the membrane samples of a neuron in ADC codes, relative to the
+-> (spikes, samples).  Real chips can therefore be calibrated too.  The
+first 64 images have no input.  All other images have the same number of
+input spikes, which arrive at the end of time bin 0.  The drive d of an
+image is the sum of the weights of these inputs.  Let y be the membrane
+samples of a neuron in ADC codes, relative to the
 mean sample without input.  The parameters of the neuron follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
     p(t, a, b) = (exp(-t/a) - exp(-t/b)) / (1/b - 1/a), 0 for t < 0   (3)
-    after a single spike: y_d(t) - d P(t) = -D exp(-t/tau_mem)        (4)
+    after a reset, at time u: y_d(u) - d P(u) = -D exp(-u/tau_mem)    (4)
     threshold = d50 max_t P(t) / c, half of the images spike at d50   (5)
     reset = (mean of y one sample after the first spike) / c,
     leak = (mean sample without input - reference) / c                (6)
@@ -19,12 +20,13 @@ mean sample without input.  The parameters of the neuron follow from
 `reference` is the code of the nominal leak potential, which can be
 measured for each neuron with a known voltage.  Here c is the number of
 codes from leak to threshold, and t0 is the time from the first sample to
-the arrival of the input.  If each sample is taken `latency` after the
-start of its time bin, t0 = dt - latency.  p_nominal is the value of p
-after one time bin for nominal time constants, and D is the height of the
-jump at the reset.  P does not change if tau_syn and tau_mem are exchanged.
-Only eq. (4) determines tau_mem.  `corrected` applies corrections to an
-emulated chip, rounded to steps of its settings:
+the mean arrival of the input.  If samples are taken `latency` after the
+start of a time bin, and the input spikes of an image arrive within a time
+w, then t0 = dt + w / 2 - latency.  `measure` returns dt - t0.  p_nominal
+is the value of p after one time bin for nominal time constants, and D is a
+constant.  P does not change if tau_syn and tau_mem are exchanged.  Only
+eq. (4) determines tau_mem.  `corrected` rounds corrections to steps of the
+settings, and applies them to an emulated chip:
 
     gain, tau_syn, tau_mem *= factors, multiples of 2 / levels
     potentials += offsets, multiples of 5.45 / levels                 (7)
@@ -75,11 +77,15 @@ class Measurement(NamedTuple):
     reset: np.ndarray          # (N,), relative to the leak
     restless: np.ndarray       # (N,) bool: fires without input
     silent: np.ndarray         # (N,) bool: never fires, or fires too late to measure
-    latency: float             # s, from the start of a time bin to its sample
+    latency: float             # s, from the start of a time bin to its sample, - w / 2
 
 
 class Corrections(NamedTuple):
-    """Hold factors and offsets that correct the parameters of a chip."""
+    """Hold factors and offsets that correct the parameters of a chip.
+
+    Offsets are in units of code[1].  The offsets of threshold and reset move
+    the potentials themselves, and not their distances from the leak.
+    """
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
     tau_mem: np.ndarray        # (N,), factor
@@ -353,9 +359,11 @@ def twin(chip, found):
     ----------
     chip : Chip
         Emulated chip with the same number of neurons and without ADC
-        offsets, such as a result of ``draw(0, IDEAL)`` of the module `chip`.
-        It provides the parameters that `found` does not hold, such as the
-        refractory time.  Samples get the measured latency, without jitter.
+        offsets, such as ``draw(0, only(CALIBRATED, "refractory"))`` of the
+        module `chip`.  This chip provides the parameters that `found` does
+        not hold, such as the refractory time.  Samples get the measured
+        latency, without jitter.  This latency contains the mean delay of
+        input spikes (- w / 2), so that ``effects.timing[0]`` should be 0.
     found : Measurement
         Result of `measure`.  Values that could not be measured are replaced
         by those of `chip`.  Silent neurons, including those that fire too

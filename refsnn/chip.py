@@ -4,17 +4,18 @@ r"""Emulate an analog neuromorphic chip with mismatched neurons.
 The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
 `Effects` lists twenty-one ways in which such a chip departs from an ideal
 network.  `draw` samples the fixed parameters of a chip, and `emulate` runs
-a network on this chip.  N is a standard normal random variable, sampled
-anew at each use.  `size` is the magnitude of an effect:
+a network on this chip.  z is a standard normal random number, drawn anew
+at each use.  `size` is the magnitude of each effect:
 
-    factor = exp(r N - r^2 / 2),  r^2 = log(1 + size^2)               (1)
+    factor = exp(s z - s^2 / 2),  s^2 = log(1 + size^2)               (1)
     gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
-    threshold = 1 + size N,  leak = size N,  reset = size N           (3)
-    decalibration: tau_syn, tau_mem, threshold *= 1 + size N          (4)
-    synapse = max(0, 1 + size N) times the factor (1) of its driver,
-    adc_offset = size N,  adc_gain = size N                           (5)
+    threshold = 1 + size z,  leak = size z,  reset = size z           (3)
+    decalibration: tau_syn, tau_mem, threshold *= 1 + size z          (4)
+    synapse = max(0, 1 + size z) times the factor (1) of its driver,
+    adc_offset = size z,  adc_gain = size z                           (5)
 
-Factors of eq. (1) have mean 1 and standard deviation `size`.  The unit of
+Factors of eq. (1) have mean 1 and standard deviation `size`.  Time
+constants are at least 0.5 microseconds.  The unit of
 potential is the nominal distance from the leak potential to the threshold.
 Threshold and reset are relative to the leak potential of the neuron.
 Offsets of the analog-to-digital converter (ADC) are given in codes.
@@ -25,38 +26,45 @@ The membrane potential v, relative to the leak, has the time constant tau:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
-    v[j+1] = exp(-h/tau) v[j] + c_e I_e[j] - c_i I_i[j] + k xi        (8)
+    v[j+1] = exp(-h/tau) v[j] + c_e I_e[j] - c_i I_i[j] + q xi        (8)
     c_s = p(h, tau_s, tau) / p(dt, nominal tau_syn, nominal tau_mem),
     p(h, a, b) = (exp(-h/a) - exp(-h/b)) / (1/b - 1/a)                (9)
-    if v > threshold: spike, and v = reset for the refractory time   (10)
     if v is beyond an edge of its headroom,
-    v := edge + exp(-(h/tau) (1 - slope) / slope) (v - edge)         (11)
+    v := edge + exp(-(h/tau) (1 - slope) / slope) (v - edge)         (10)
+    then, if v > threshold: spike, and v = reset for the refractory
+    time                                                             (11)
     code = floor(80 + adc_offset
                  + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
-Here k = noise sqrt(1 - exp(-2h/tau)), and xi is a random variable with
-variance 1, uniformly distributed on 2^16 levels.  If a steady potential
-exceeds an edge and h << tau, eq. (11) multiplies the excess by `slope`.
-Codes are clipped to 0 .. 255.  Time bin t lasts from t dt to (t+1) dt.
-The potential is sampled at the start of the bin, and input arrives at the
-end of the bin.  As in `lif`, x[t] enters I[t+1].  A recorded spike of 1
-means that the neuron spikes at least once in the bin.
+Membrane noise has q = size sqrt(1 - exp(-2h/tau)) and a random variable xi
+with variance 1, uniformly distributed on 2^16 levels.  The noise of eq.
+(12) is the sum of read noise, drawn for each sample, and baseline noise,
+drawn once for each neuron and image.  If h << tau, and a constant current
+would drive the membrane beyond an edge by a distance E, eq. (10) limits
+this distance to slope E.  80 and 70 are the defaults of the argument
+`code`.  Codes are clipped to 0 .. 255.
+
+Time bin t lasts from t dt to (t+1) dt.  The potential is sampled at the
+start of the bin, and input arrives at the end of the bin.  As in `lif`,
+x[t] enters I[t+1].  A recorded spike of 1 means that the neuron spikes at
+least once in the bin.
 
 Derivation.  Eq. (8) solves tau dv/dt = -v + tau g I for exponentially
     decaying I.  The factor g is chosen such that a nominal neuron
     satisfies U[t+1] = beta U[t] + I[t] at multiples of dt.
-Exact.  The dynamics are exact between events.  Spikes are detected at the
-    ends of steps.  Arrivals, delays and refractory times are rounded to
-    whole steps, with errors of order h.  The default delay and refractory
-    time are multiples of the default h.  With h = dt and a refractory time
-    r dt > 0, an ideal chip equals `lif` with reset="zero" and
-    refractory=r.
-Cost.   `draw` takes O(inputs neurons) time and memory.  `emulate` takes
-    O(B N) time per step for N = n + k neurons, and O(B T N) memory.
-Departures.  Neurons have independent parameters.  The spread of gains
-    includes any trend across the chip.  Time constants are at least 0.5
-    microseconds, as on the chip.  Thresholds may be below the leak, as in
-    [CB22].  Hidden neurons and readouts do not share synapse rows.
+Exact.  Between events, eqs. (6) and (8) are exact without noise.  Eq. (10)
+    has an error of order h.  Samples between two steps are interpolated
+    linearly.  Spikes are detected at the ends of steps.  Arrivals, delays
+    and refractory times are rounded to whole steps, with errors of order
+    h.  The default delay and refractory time are multiples of the default
+    h.  With h = dt and a refractory time r dt > 0, an ideal chip equals
+    `lif` with reset="zero" and refractory=r.
+Cost.   `draw` takes O(M N) time and memory for N neurons with M inputs.
+    `emulate` takes O(B N) time per step and O(B T N) memory.
+Departures.  The parameters of different neurons are independent, except
+    for the factor of a synapse driver, which all neurons share.  Input j
+    of a hidden neuron and input j of a readout have the same driver, but
+    an event at one of the two inputs does not reach the other input.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -79,15 +87,16 @@ _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 
 class Effects(NamedTuple):
     """Hold the magnitudes of twenty-one effects.
 
-    The value None switches an effect off.  The defaults describe an
-    uncalibrated chip.  A spread is a standard deviation; the spreads of gains
-    and time constants are relative.  The sources are [T] the text of [CB22],
-    [S] the authors' training code, [H] the chip's public software, and [C] a
-    published calibration of one chip.  Values from [C] assume that parameters
-    are proportional to settings.  Values marked [P] are assumed, not measured.
-    `CALIBRATED` has published spreads.  With references, the module
-    `calibration` reaches smaller spreads, because an emulated chip does not
-    change between calibration and use.
+    The value None switches an effect off.  With timing=None, spikes still
+    reach synapses one step later.  The defaults describe an uncalibrated
+    chip.  Potentials are in units of threshold - leak.  A spread is a
+    standard deviation; the spreads of gains and time constants are relative.
+    The sources are [T] the text of [CB22], [S] the authors' training code,
+    [H] the chip's public software, and [C] a published calibration of one
+    chip.  Values from [C] assume that parameters are proportional to
+    settings.  Values marked [P] are assumed, not measured.  `CALIBRATED` has
+    published spreads.  On emulated chips, `calibration` reaches smaller
+    spreads, see the figure `chip_pattern`.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs and of neurons   [S][H]
@@ -98,18 +107,20 @@ class Effects(NamedTuple):
     threshold      spreads of threshold - leak and of the leak      [C][H]
     reset          spread of reset - leak                           [C][H]
     refractory     time at the reset potential after a spike, s     [C][H]
-    decalibration  added spreads of time constants and thresholds   [T]
+    decalibration  spreads of factors on time constants, thresholds [T]
     noise          std. of read, membrane and baseline noise        [H][S]
     adc_limit      largest integer code of the samples              [S][H]
     adc            spreads of ADC offsets, in codes, and ADC gains  [C][P]
     sampling       latency of the samples, and its jitter, s        [T][P]
     hidden_peak    a sample at a spike shows the reset potential    [T]
     headroom       lower and upper edge of the linear membrane range,
-                   and slope of the response beyond this range      [H][P]
+                   relative to the nominal leak potential, and
+                   slope of the response beyond this range          [H][P]
     timing         interval between input events of one bin, and
                    delay from a spike to on-chip synapses, s        [P]
     loss           probability that an event is lost                [P]
-    pathological   fractions of neurons that never or always fire   [T][P]
+    pathological   probabilities that a neuron never fires, and
+                   that it fires without input                      [T][P]
     driver         spread of drivers, each with one row of synapses [P]
     levels         steps in the range of a calibration setting      [H]
     """
@@ -285,16 +296,18 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         Random generator for noise, jitter and event losses.
     step, dt : float
         `dt` is the width of a time bin in seconds, at most 30 nominal time
-        constants.  The integration step h is the longest divisor of dt that
-        does not exceed `step`, which must be at most 0.2 microseconds, or dt.
+        constants.  The integration step is h = dt / K, with the smallest
+        integer K for which h <= `step`.  `step` must be at most 0.2
+        microseconds, or equal to `dt`.
     scale : float
         Hardware weight that represents the real weight 1.
     code : (float, float)
         ADC code of the leak, and number of codes from leak to threshold.
     reset_after : float, optional
         Time in seconds from the first input of an image to the reset of all
-        membranes (10 microseconds in the chip's fast mode).  The reset lasts
-        until the image ends, and the next image starts from the reset.
+        membranes (10 microseconds in the chip's fast mode).  Membranes then
+        stay at the reset potential until the image ends.  Each image also
+        starts at the reset potential.
     details : bool
         If True, `membranes` and `events` are also returned.
 
@@ -304,7 +317,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     samples : (T, B, n + k) uint8
         ADC codes, hidden neurons first; floats if `adc_limit` is off.
     membranes : (T, B, n + k) float
-        Sampled membrane potentials, before conversion by the ADC.
+        Sampled potentials v + leak, in units of threshold - leak.
     events : (E, 3) int
         Integration step, image and neuron of every spike.
     """
@@ -340,7 +353,7 @@ class _Model(NamedTuple):
     threshold: Any     # (N,)
     reset: Any         # (N,)
     kick: Any          # (N,), noise amplitude of one level of xi
-    headroom: Any      # (3, N): lower edge, upper edge and factor of (11)
+    headroom: Any      # (3, N): lower edge, upper edge and factor of (10)
     inputs: Any        # (m, 2 n), change of c_e I_e and -c_i I_i by an input event
     onward: Any        # (n, 2 targets), current that a spike adds to its targets
     delay: int         # delay from a spike to a synapse, in steps
@@ -420,7 +433,7 @@ def _loop(model, x, closes, effects, rng):
         fired.ravel()[quiet] = False
         last = np.flatnonzero(fired)
         shown = new if effects["hidden_peak"] else new.copy()
-        flat[last] = model.reset[last % N]                                # (10)
+        flat[last] = model.reset[last % N]                                # (11)
         _sample(seen, samples, j, v, shown)
         spikes[j // model.K, last] = 1
         events.append(j * B * N + last)
@@ -481,7 +494,7 @@ def _advance(model, v, syn, new, work, xi):
     if len(beyond):
         i, flat = beyond % new.shape[1], new.ravel()
         edge = np.clip(flat[beyond], low[i], high[i])
-        flat[beyond] = edge + factor[i] * (flat[beyond] - edge)           # (11)
+        flat[beyond] = edge + factor[i] * (flat[beyond] - edge)           # (10)
     syn *= model.alpha
 
 

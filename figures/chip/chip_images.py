@@ -252,7 +252,7 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Remove a random fraction of the hidden neurons, and return the new weights."""
+    """Remove a share of the hidden neurons, at random, and return the new weights."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False

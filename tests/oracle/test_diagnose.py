@@ -146,6 +146,9 @@ def test_a_wrong_output_beside_right_ones(names):
         others = [name for name in sorted(names) if name != term]
         assert told.text.startswith(f"Wrong: {term}. Right: ")
         assert all(name in told.text for name in others)
+    for grad in ("dW", "dx"):
+        told = judged("forward", "mem", "factor", names=("mem", grad))
+        assert told.text.startswith(f"Wrong: mem. Right: {grad}. ")
     late = ("loss = (", "spikes = np.roll(spikes, 1, 0)\n    loss = (")
     told = diagnose(only(names, loop(late)))
     assert told[:2] == ("forward", ("spikes",))
@@ -341,12 +344,13 @@ def run_with(wrong, **errors):
                True)
 
 
-@pytest.mark.parametrize("last, even", [(0.999, True), (1.001, False)])
-def test_even_errors_differ_by_less_than_1000(last, even):
-    runs = [run_with(["mem"], mem=1e-3), run_with(["mem", "loss", "dW"], mem=last,
-                                                  loss=1e-9, dW=1e-9)]
+@pytest.mark.parametrize("ratio, even", [(999.5, True), (1000, False)])
+def test_even_errors_differ_by_less_than_1000(ratio, even):
+    first, last = 2.0 ** -10, ratio * 2.0 ** -10             # without rounding
+    runs = [run_with(["mem"], mem=first), run_with(["mem", "loss", "dW"], mem=last,
+                                                   loss=1e-9, dW=1e-9)]
     assert module._even(runs, True) is even
-    runs = [run_with(["dW"], dW=1e-3), run_with(["dW", "mem"], dW=last, mem=1e-9)]
+    runs = [run_with(["dW"], dW=first), run_with(["dW", "mem"], dW=last, mem=1e-9)]
     assert module._even(runs, False) is even
 
 
@@ -360,7 +364,9 @@ def test_a_prompt_error_is_above_the_tolerance(dtype, rtol):
         run = Run({}, {"mem": right, "spikes": spikes}, {"mem": mem}, frozenset(), {},
                   True)
         assert module._prompt(run) == prompt
-        mem[3], mem[2] = 0, mem[3]
+        run.found["mem"][3] *= 0 if dtype == np.float32 else 1e-9 * 8 / mem[3]
+        assert not module._prompt(run), "the tolerance itself is right"
+        mem[3], mem[2] = 0, 2 * rtol * 8
         assert not module._prompt(run)
 
 
@@ -504,7 +510,7 @@ def test_faults_of_long_sequences_and_graded_inputs(edits):
 
 def test_a_function_that_fails_in_long_sequences():
     told = diagnose(lambda p: RIGHT(p) if len(p["x"]) < 13 else 1 / 0)
-    assert told[:2] == ("unknown", ())
+    assert told[:2] == ("unknown", ()) and len(told.variants) == 20
     assert "ZeroDivisionError: division by zero (a longer sequence" in told.text
 
 
