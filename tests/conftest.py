@@ -42,3 +42,10 @@ def pytest_runtest_makereport():
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report():
     return _forbid_skips((yield))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the tests of a file in one process, since they share results."""
+    from xdist.scheduler import LoadFileScheduling
+    return LoadFileScheduling(config, log)
