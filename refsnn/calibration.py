@@ -28,8 +28,8 @@ constant.  P does not change if tau_syn and tau_mem are exchanged.  Only
 eq. (4) determines tau_mem.  `corrected` rounds corrections to steps of the
 settings, and applies them to an emulated chip:
 
-    gain, tau_syn, tau_mem *= factors, multiples of 2 / levels
-    potentials += offsets, multiples of 5.45 / levels                 (7)
+    gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
+    potentials += multiples of 5.45 / levels                          (7)
 
 Derivation.  Eq. (2) is the response of two low-pass filters in series.
     The synaptic currents cancel in the difference between the responses
@@ -44,7 +44,8 @@ Cost.   Each repetition needs about 300 images.  With the default
     `repeats`, a measurement takes 1 to 2 s on the emulated chip.
 Departures.  Eq. (7) assumes that nominal gains and time constants are at
     half of the range of a setting, and that potentials have a range of
-    1.8 V, of which 0.33 V lie between leak and threshold.
+    1.8 V, of which 0.33 V lie between leak and threshold.  Corrections may
+    exceed these ranges.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -78,6 +79,7 @@ class Measurement(NamedTuple):
     restless: np.ndarray       # (N,) bool: fires without input
     silent: np.ndarray         # (N,) bool: never fires, or fires too late to measure
     latency: float             # s, from the start of a time bin to its sample, - w / 2
+    offset: np.ndarray         # (N,), codes, reference - code[0]
 
 
 class Corrections(NamedTuple):
@@ -135,9 +137,10 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
             "repeats () int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), "
             "tau_syn () in (0, inf), scale () in (0, inf), code (2)", neurons, inputs,
             repeats, dt, tau_mem, tau_syn, scale, code)
-    reference, = _arrays(f"reference? ({neurons})", reference, dtype=np.float64)
     if code[1] <= 0:
         raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
+    reference = np.full(neurons, code[0], float) if reference is None else reference
+    reference, = _arrays(f"reference ({neurons})", reference, dtype=np.float64)
     images = np.zeros((64, inputs), np.uint8)
     spikes, samples = _trial(run, np.zeros(inputs, int), images, neurons)
     base, restless = samples.mean(axis=(0, 1), dtype=float), spikes.any(axis=(0, 1))
@@ -155,9 +158,9 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone does not identify tau
     return Measurement(blank * gains * nominal * scale / code[1], blank * taus, tau,
                        blank * half * peak / code[1],                      # (5)
-                       (base - (code[0] if reference is None else reference))
-                       / code[1], reset / code[1],                         # (6)
-                       restless, np.isnan(tau) & ~restless, dt - float(starts[0]))
+                       (base - reference) / code[1], reset / code[1],      # (6)
+                       restless, np.isnan(tau) & ~restless,
+                       dt - float(starts[0]), reference - code[0])
 
 
 def _response(sweep):
@@ -331,14 +334,18 @@ def corrected(chip, corrections):
     -------
     Chip
     """
+    levels = getattr(getattr(chip, "effects", None), "levels", None)
+    levels, = _arrays("chip.effects.levels? () int in [1, inf)", levels)
     new, factors = {}, ("gain", "tau_syn", "tau_mem")
     for name in Corrections._fields:
         old, factor = _old(chip, name), name in factors
         value, = _arrays(f"corrections.{name} {old.shape}" + " in (0, inf)" * factor,
                          getattr(corrections, name, None), dtype=old.dtype)
-        if chip.effects.levels is not None:
-            unit = old.dtype.type(_RANGE[not factor] / chip.effects.levels)
-            value = np.maximum(np.rint(value / unit), 1 if factor else -np.inf) * unit
+        if levels:
+            unit = old.dtype.type(_RANGE[not factor] / levels)
+            steps = np.rint((value - factor) / unit)
+            least = -((levels - 1) // 2) if factor else -np.inf     # factors are > 0
+            value = factor + unit * np.maximum(steps, least)
         new[name] = old * value if factor else old + value
     for name in ("threshold", "reset"):            # both are relative to the leak
         new[name] = new[name] - (new["leak"] - chip.leak)                  # (7)
@@ -348,9 +355,10 @@ def corrected(chip, corrections):
 def twin(chip, found):
     """Return an emulated chip with the measured parameters of another chip.
 
-    >>> Model = namedtuple("Model", ("effects", *Corrections._fields))
+    >>> names = "effects", *Corrections._fields, "adc_offset"
     >>> one, effects = np.ones(2), namedtuple("Effects", "sampling")(None)
-    >>> model = Model(effects, *2 * [np.ones((2, 2))], *4 * [one])
+    >>> model = namedtuple("Model", names)(
+    ...     effects, *2 * [np.ones((2, 2))], *5 * [one])
     >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
     >>> twin(model, measure(dead, neurons=2, repeats=1)).leak.round(6).tolist()
     [0.1, 0.1]
@@ -364,6 +372,8 @@ def twin(chip, found):
         not hold, such as the refractory time.  Samples get the measured
         latency, without jitter.  This latency contains the mean delay of
         input spikes (- w / 2), so that ``effects.timing[0]`` should be 0.
+        Without references, ADC offsets are in the leak, and move the
+        headroom.
     found : Measurement
         Result of `measure`.  Values that could not be measured are replaced
         by those of `chip`.  Silent neurons, including those that fire too
@@ -374,10 +384,10 @@ def twin(chip, found):
     Chip
     """
     new, N = {}, len(_one_of("found", found, Measurement).tau_mem)
-    latency, _, _ = _arrays(
+    latency, *_ = _arrays(
         f"found.latency () in [-1, 1], found.silent ({N}) in {{0, 1}}, "
-        f"found.restless ({N}) in {{0, 1}}", found.latency, found.silent,
-        found.restless)
+        f"found.restless ({N}) in {{0, 1}}, found.offset ({N})", found.latency,
+        found.silent, found.restless, found.offset)
     if not found.silent.dtype == found.restless.dtype == bool:
         raise ValueError("found.silent and found.restless must be arrays of bool")
     for name in ("gain", "tau_syn", "tau_mem", "threshold", "leak", "reset"):
@@ -387,6 +397,7 @@ def twin(chip, found):
             raise ValueError(f"found.{name} is {value.shape}: must be {old.shape}")
         new[name] = np.where(np.isfinite(value), value, old)
     new["threshold"][found.silent], new["threshold"][found.restless] = np.inf, -0.5
+    new["adc_offset"] = np.array(found.offset, new["leak"].dtype)
     effects = chip.effects._replace(sampling=(max(latency, 0.0), 0.0))
     return chip._replace(effects=effects, **new)
 

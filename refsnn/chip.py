@@ -60,7 +60,7 @@ Exact.  Between events, eqs. (6) and (8) are exact without noise.  Eq. (10)
     h.  With h = dt and a refractory time r dt > 0, an ideal chip equals
     `lif` with reset="zero" and refractory=r.
 Cost.   `draw` takes O(M N) time and memory for N neurons with M inputs.
-    `emulate` takes O(B N) time per step and O(B T N) memory.
+    `emulate` takes O(B N) time per step and O(B N (T + K)) memory.
 Departures.  The parameters of different neurons are independent, except
     for the factor of a synapse driver, which all neurons share.  Input j
     of a hidden neuron and input j of a readout have the same driver, but

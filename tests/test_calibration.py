@@ -85,6 +85,15 @@ def test_a_twin_acts_as_the_measured_chip(latency):
     assert (same[0] != real[0]).mean() < 0.1 * (other[0] != real[0]).mean()
 
 
+def test_a_twin_of_a_chip_with_references_has_its_converters():
+    c = quiet(adc=(9.9, 0.0))
+    model = chip.draw(0, chip.only(c.effects, "refractory"), **SMALL, dtype=np.float64)
+    twin = cal.twin(model, cal.measure(bench(c), **SMALL,
+                                       reference=80 + c.adc_offset))
+    np.testing.assert_allclose(twin.adc_offset, c.adc_offset)
+    np.testing.assert_allclose(twin.leak, c.leak, atol=1e-5)
+
+
 def test_a_singular_fit_is_refused(monkeypatch):
     def singular(a, b):
         raise np.linalg.LinAlgError("Singular matrix")
@@ -103,6 +112,7 @@ def test_a_twin_keeps_what_could_not_be_measured():
     assert np.array_equal(twin.gain, model.gain) and twin.gain is not model.gain
     for change, text in (({"latency": np.nan}, "found.latency is nan"),
                          ({"silent": np.zeros(3, bool)}, "found.silent is"),
+                         ({"offset": np.zeros(3)}, "found.offset is"),
                          ({"restless": np.zeros(2, int)}, "found.silent and")):
         with pytest.raises(ValueError, match=f"^{text}"):
             cal.twin(model, found._replace(**change))
@@ -322,6 +332,7 @@ def test_a_reference_parts_the_leak_from_the_converter():
         new = cal.corrected(c, cal.calibrate(bench(c), **SMALL, **options))
         np.testing.assert_allclose(new.leak, -offset + 0 * c.leak, atol=1e-4)
         np.testing.assert_allclose(new.threshold, 1, atol=0.02)
+        np.testing.assert_allclose(found.offset, c.adc_offset * bool(options))
     assert c.adc_offset.std() > 8
 
 
@@ -339,6 +350,13 @@ def test_settings_have_steps():
     for name in cal.Corrections._fields:
         np.testing.assert_allclose(getattr(new, name)[..., 1:],
                                    getattr(c, name)[..., 1:], rtol=1e-12)
+    for levels in (1, 3, 1022, 1023):
+        same = cal.corrected(quiet(levels=levels), PLAIN)
+        assert all(np.array_equal(a, b) for a, b in zip(c[2:], same[2:], strict=True))
+    for levels in (0, 2.5, True, "x"):
+        odd = c._replace(effects=c.effects._replace(levels=levels))
+        with pytest.raises(ValueError, match="^chip.effects.levels is"):
+            cal.corrected(odd, PLAIN)
     plain = cal.corrected(quiet(), moves)
     assert plain.leak[0] == pytest.approx(c.leak[0] + 0.3)
     assert plain.tau_mem[0] == pytest.approx(0.02 * c.tau_mem[0])

@@ -289,6 +289,26 @@ def test_headroom_compresses_steady_responses(leak, size):
         assert abs(size) > 1 and error[0] < 0.3 and 1.7 < error[0] / error[1] < 2.3
 
 
+def test_each_neuron_has_its_own_headroom():
+    """Run neurons together and alone; both edges are exceeded."""
+    c = deaf(ideal(4, 2, tau_syn=0.9, headroom=(-1.0, 1.75, 0.2)))
+    c = c._replace(leak=np.array([-0.4, 0.3, 0.0, 0.5]),
+                   tau_mem=TAU * np.array([0.5, 1.0, 2.0, 0.7]))
+    x = np.zeros((30, 2, 2), np.uint8)
+    x[0, [0, 1], [0, 1]] = 1
+    W = np.array([[400.0, -400.0]] * 4)
+    whole = emulate(c, x, W)
+    for i in range(4):
+        alone = c._replace(**{name: getattr(c, name)[..., i:i + 1] for name in (
+            "gain", "tau_syn", "tau_mem", "threshold", "leak", "reset", "adc_offset",
+            "adc_gain")}, synapse=c.synapse[:, i:i + 1])
+        one = emulate(alone, x, W[:1])
+        np.testing.assert_allclose(whole.membranes[..., i:i + 1], one.membranes,
+                                   rtol=1e-12)
+        free = emulate(alone._replace(effects=chip.IDEAL), x, W[:1]).membranes
+        assert (np.abs(free - one.membranes).max(axis=(0, 2)) > 0.1).all()
+
+
 def test_headroom_is_a_switch():
     x, W = first_bin(20, 1, 1), [[240 * 0.5]]
     on = emulate(ideal(1, 1, headroom=(-1.0, 1.75, 0.2)), x, W)
@@ -527,6 +547,26 @@ def test_delay_from_a_spike_to_a_synapse(delay, steps):
         wanted[:, b] += psp(t - (j + steps) * DT / K)[:, None] * R[:, i] / 240
     assert len(run.events) > 100
     np.testing.assert_allclose(run.membranes[..., 30:], wanted, rtol=1e-9, atol=1e-10)
+
+
+def test_one_recurrent_neuron_in_several_images():
+    x = np.zeros((8, 3, 1), np.uint8)
+    x[0, 1], x[2, 2] = 1, 1
+    run = emulate(ideal(1, 2, refractory=1e-3), x, [[480]], None, [[240]], step=DT)
+    assert run.events[:, 1:].tolist() == [[1, 0], [2, 0]]
+    c = deaf(ideal(1, 2))
+    for b, start in ((1, 1), (2, 3)):
+        spike = run.events[b - 1, 0]
+        assert spike == start + 1
+    silent = emulate(ideal(1, 2, refractory=0.0), x, [[480]], None, [[0]], step=DT)
+    driven = emulate(ideal(1, 2, refractory=0.0), x, [[480]], None, [[240]], step=DT)
+    assert not driven.membranes[:, 0].any() and c.nominal == (TAU, TAU)
+    assert (driven.membranes[5:, 1:] > silent.membranes[5:, 1:]).any(axis=0).all()
+
+
+def test_a_run_of_one_step():
+    run = emulate(ideal(2, 2), np.ones((1, 2, 1)), [[240]], [[240]], step=DT)
+    assert not run.membranes.any() and run.membranes.shape == (1, 2, 2)
 
 
 def test_a_delay_beyond_the_window_is_silence():

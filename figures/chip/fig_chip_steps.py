@@ -9,12 +9,12 @@ relative to the step of 5 ns, over all test images.  At a step of 0.1 µs, the d
 the number of hidden spikes is at most 2 % too small, and the root mean square (RMS)
 error of the readouts is at most 5 % of their RMS value (3 chips, 5 with --full).
 
-A spike is detected up to one step late.  If a membrane only just reaches the
-threshold, a late detection can add or remove a spike.  The probability of such an
-error grows with the step, but the size of the error does not.  Therefore the RMS
-error decreases more slowly with the step than the mean absolute error.  When the
-step decreases from 0.189 to 0.0125 µs, a factor of 15, the mean absolute error
-decreases at least by a factor of 8.
+A spike is detected up to one step late, and the delays of a neuron add up.  If a
+membrane only just reaches the threshold, a late detection can add or remove a spike.
+The probability of such an error grows with the step, but the size of the error does
+not.  Therefore the RMS error decreases more slowly with the step than the mean
+absolute error.  When the step decreases from 0.189 to 0.0125 µs, a factor of 15, the
+mean absolute error decreases at least by a factor of 8.
 
 The left panel shows four errors against the step.  "Fewer hidden spikes" is the
 relative decrease of the number of hidden spikes.  "Hidden spikes not in the same
@@ -71,13 +71,19 @@ def learn(epochs, images, seed, repeat):
             drawn, written, x, rng=generator, step=chip_images.DT_S / parts,
             details=True)
         runs.append((spikes > 0, mem[..., n:]))
-    spikes, out = runs.pop()
-    errors = [(np.sqrt(np.mean((mine - out) ** 2) / np.mean(out ** 2)),
-               np.mean(np.abs(mine - out)) / np.mean(np.abs(out)),
-               1 - (fired & spikes).sum() / spikes.sum(),
-               1 - fired.sum() / spikes.sum()) for fired, mine in runs]
-    traces = [mem[:, 0] for _, mem in (runs[LONG], runs[DEFAULT])] + [out[:, 0]]
-    return {"errors": errors, "traces": traces, "spikes": spikes.sum() / x.shape[1]}
+    fine = runs.pop()
+    traces = [mem[:, 0] for _, mem in (runs[LONG], runs[DEFAULT], fine)]
+    return {"errors": [errors(run, fine) for run in runs], "traces": traces,
+            "spikes": fine[0].sum() / x.shape[1]}
+
+
+def errors(run, fine):
+    """Return the errors, in the order of `ERRORS`, of (spikes, readouts)."""
+    (fired, mine), (spikes, out) = run, fine
+    return (np.sqrt(np.mean((mine - out) ** 2) / np.mean(out ** 2)),
+            np.mean(np.abs(mine - out)) / np.mean(np.abs(out)),
+            1 - (fired & spikes).sum() / spikes.sum(),
+            1 - fired.sum() / spikes.sum())
 
 
 def gather(results):
@@ -94,9 +100,9 @@ def step_us(parts):
 def claims(data):
     mean, chips = data["errors"].mean(axis=0), len(data["errors"])
     return [
-        at_most("relative decrease of the number of hidden spikes at a step of 0.1 "
+        at_most("relative change of the number of hidden spikes at a step of 0.1 "
                 f"µs, mean of {chips} chips",
-                mean[DEFAULT, 3], 0.02),
+                abs(mean[DEFAULT, 3]), 0.02),
         at_most("RMS error of the readouts at a step of 0.1 µs / their RMS value",
                 mean[DEFAULT, 0], 0.05),
         at_least("mean absolute error of the readouts at 0.189 µs / at 0.0125 µs",

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from figures.chip import chip_images, fig_chip_calibration, fig_chip_timing
-from refsnn import chip, chip_weights
+from figures.chip import (chip_images, fig_chip_calibration, fig_chip_pattern,
+                          fig_chip_steps, fig_chip_timing)
+from refsnn import calibration, chip, chip_weights
 
 
 @pytest.fixture
@@ -129,6 +130,8 @@ def test_claims_on_calibration():
         assert words in claim.text
     poor = calibrated() | {"twin": np.array([[0.97] * 2, [0.89] * 2])}
     assert fig_chip_calibration.claims(poor)[9].ok is False
+    no_gap = calibrated() | {"software": np.array([0.8, 0.8])}
+    assert fig_chip_calibration.claims(no_gap)[9].ok is False
     chance = calibrated() | {"loop": np.full((3, 2), 0.1),
                              "transfer": np.array([[0.14] * 2, [0.1] * 2, [0.1] * 2])}
     assert not all(claim.ok for claim in fig_chip_calibration.claims(chance)[:4:3])
@@ -169,6 +172,10 @@ def test_runs_of_the_calibration_figure(few_digits, monkeypatch):
     copied = fig_chip_calibration.copied(30, **kwargs)
     twin = chips.pop(-2)
     assert (twin.synapse == 1).all() and not twin.adc_gain.any()
+    for name in set(fig_chip_calibration.SHARED) - {"timing"}:
+        assert getattr(twin.effects, name) == getattr(chip.CALIBRATED, name), name
+    assert twin.effects.timing == (0, 0.3e-6) and twin.effects.sampling[1] == 0
+    assert {"refractory", "headroom", "noise"} <= set(fig_chip_calibration.SHARED)
     error = np.abs(twin.tau_mem / chips[-1].tau_mem - 1)
     assert np.median(error) < 0.02 and chips[-1].tau_mem.std() > 0.2 * 6e-6
     wanted = [("all", 0), ("all", 50), ("all", 0), ("all", 0), ("thresholds", 50),
@@ -202,3 +209,108 @@ def test_neurons_that_fire_without_input_are_counted():
         return run(weights, x)._replace(spikes=spikes)
 
     assert fig_chip_calibration.restless(seldom, weights) == 1
+
+
+# ---- fig_chip_steps
+
+def test_errors_of_a_step():
+    spikes = np.array([[1, 1, 0, 1]], bool)
+    fired = np.array([[1, 0, 1, 0]], bool)
+    out = np.array([3.0, -1.0])
+    found = fig_chip_steps.errors((fired, out + [1.0, 0.0]), (spikes, out))
+    assert found == pytest.approx([np.sqrt(0.5 / 5), 0.5 / 2, 2 / 3, 1 / 3])
+
+
+def test_claims_on_steps():
+    errors = np.zeros((2, 5, 4))
+    errors[:, 1] = [0.04, 0.5, 0.07, 0.01]
+    errors[:, 0] = [0.08, 0.9, 0.2, 0.03]
+    errors[:, 4] = [0.01, 0.1, 0.01, 0.001]
+    data = {"errors": errors, "spikes": np.array([80.0, 90.0])}
+    found = fig_chip_steps.claims(data)
+    assert [claim.value for claim in found] == pytest.approx(
+        [0.01, 0.04, 9, 0.07, 0.08, 0.03, 85])
+    assert [claim.ok for claim in found] == [True] * 3 + [None] * 4
+    errors[:, 1, 3] = -0.03                 # too many spikes are an error, too
+    assert not fig_chip_steps.claims(data)[0].ok
+    assert fig_chip_steps.step_us(fig_chip_steps.PARTS)[[0, 1, 4]] == pytest.approx(
+        [1.7 / 9, 0.1, 0.0125])
+    assert fig_chip_steps.step_us(fig_chip_steps.FINE) == pytest.approx(0.005)
+
+
+def test_runs_of_the_steps_figure(few_digits, monkeypatch):
+    seen, emulate = [], chip.emulate
+
+    def seeing(drawn, *args, step, **options):
+        seen.append((step, drawn.effects))
+        return emulate(drawn, *args, step=max(step, 0.02e-6), **options)
+
+    monkeypatch.setattr(chip, "emulate", seeing)
+    run = fig_chip_steps.learn(9, 40, 0, 0)
+    assert [step * 1e6 for step, _ in seen] == pytest.approx(
+        [0.1888889, 0.1, 0.05, 0.025, 0.0125, 0.005])
+    for _, effects in seen:
+        off = {name for name, value in effects._asdict().items() if value is None}
+        assert off == {"noise", "sampling", "loss", "decalibration", "pathological"}
+    assert np.shape(run["errors"]) == (5, 4) and run["spikes"] > 0
+    assert np.shape(run["traces"]) == (3, 20, 10)
+
+
+# ---- fig_chip_pattern
+
+def test_spread_of_a_chip():
+    drawn = chip.draw(3, chip.UNCALIBRATED, dtype=np.float64)
+    drawn.threshold[5], drawn.tau_mem[5] = np.inf, 1
+    able = np.arange(256) != 5
+    found = dict(zip(fig_chip_pattern.QUANTITIES, fig_chip_pattern.spread(drawn),
+                     strict=True))
+    exc, inh = drawn.tau_syn[:, able]
+    assert found["synaptic time constant"] == pytest.approx(
+        np.sqrt((exc.var() + inh.var()) / 2) / ((exc.mean() + inh.mean()) / 2))
+    assert found["membrane time constant"] == pytest.approx(
+        drawn.tau_mem[able].std() / drawn.tau_mem[able].mean())
+    for name in ("threshold", "leak", "reset"):
+        assert found[name] == pytest.approx(getattr(drawn, name)[able].std())
+
+
+def test_references_are_the_codes_of_the_nominal_leak():
+    drawn = chip.draw(3, chip.UNCALIBRATED, dtype=np.float64)
+    found = fig_chip_pattern.reference(drawn, np.random.default_rng(1))
+    error = found - 80 - drawn.adc_offset + 0.5                 # codes are floors
+    assert abs(error.mean()) < 0.1 and error.std() < 0.5
+    assert drawn.leak.std() > 0.1 and drawn.adc_offset.std() > 5
+
+
+def test_runs_of_the_pattern_figure(monkeypatch):
+    """The stages are uncalibrated, calibrated, and calibrated with references."""
+    given, calibrate = [], calibration.calibrate
+    monkeypatch.setattr(calibration, "calibrate", lambda run, reference: (
+        given.append((run.args[0], reference is not None)),
+        calibrate(run, reference=reference, repeats=1))[1])
+    run = fig_chip_pattern.bench(0, 0, 0)
+    assert [known for _, known in given] == [True, True, False, False]
+    assert np.array_equal(given[0][0].leak, given[2][0].leak)
+    before, plain, known = np.array(run["spreads"])
+    assert (plain < 0.8 * before).all()
+    assert plain[4] > 0.1 and known[4] < 0.02
+    assert plain[:4] == pytest.approx(known[:4], rel=0.3)
+    drawn = chip.draw(3, chip.IDEAL)
+    peak = fig_chip_pattern.response(drawn, np.random.default_rng(1)).max(axis=0)
+    assert peak == pytest.approx(80 + 70 * 63 / 240 * 1.708, abs=1)
+    first, last = run["traces"]
+    assert first[0].std() > 3 * last[0].std()
+    assert 0.95 < run["near"] <= 1
+
+
+def test_claims_on_patterns():
+    spreads = np.tile([[[0.1], [0.02], [0.03]]], (2, 1, 6))
+    spreads[:, :, 4] = 0.2, 0.14, 0.007
+    data = {"spreads": spreads, "near": np.array([0.9, 0.98]), "accuracy": 0.9}
+    found = fig_chip_pattern.claims(data)
+    assert [claim.value for claim in found[:6]] == pytest.approx(
+        [0.2, 0.2, 0.02, 0.02, 0.94, 0.05])
+    assert [claim.ok for claim in found[:6]] == [True, True, True, True, False, True]
+    assert [claim.bound for claim in found[:6]] == [
+        "<= 0.2", "<= 0.45", "<= 0.05", "<= 0.06", ">= 0.95", "<= 0.5"]
+    assert len(found) == 6 + 18 + 1 and found[6].paper is None
+    assert fig_chip_pattern.NEAR * 70 == pytest.approx(8)

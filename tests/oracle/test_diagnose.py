@@ -163,7 +163,8 @@ def test_a_loss_alone_is_told_from_spikes():
             told = judged("forward", "loss", change, names=names)
             assert told[:3] == ("forward", ("loss",), ("loss",))
     told = judged("forward", "loss", "factor", names=("loss",))
-    assert "The losses for two targets have a wrong sum." in told.text
+    assert told.text.startswith("Wrong: loss. The losses for two targets have a wrong "
+                                "sum. The computation of loss is wrong. ")
     told = judged("forward", "recurrence", "sign", names=("loss",))
     assert told[:2] == ("forward", ("recurrence",))
     told = diagnose(only(("loss", "spikes"), loop((
@@ -193,7 +194,12 @@ def test_without_membranes_the_side_of_small_errors_is_unknown():
 def test_spikes_that_are_no_spikes():
     told = judged("forward", "spikes", "factor 1 - alpha",
                   names=("loss", "spikes", "dV"))
-    assert told[:2] == ("forward", ()) and "The spikes are not 0 or 1." in told.text
+    assert told[:2] == ("forward", ())
+    assert " The spikes are not 0 or 1. No single term explains this." in told.text
+    told = judged("forward", "recurrence", "sign", names=("spikes",))
+    assert told[:2] == ("forward", ("recurrence",))         # spikes of 0 and 1
+    told = judged("forward", "reset", "sign", names=("spikes", "mem"))
+    assert told[:2] == ("forward", ("reset",))
 
 
 def loop(*changes):
