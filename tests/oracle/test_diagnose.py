@@ -278,6 +278,7 @@ def test_rounding_of_all_inputs():
         told = diagnose(function)
         assert told[:2] == ("forward", terms)
         assert "the error has the size of rounding to " in told.text
+        assert ("All results are rounded to float32. " in told.text) == bool(terms)
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.loop == "numpy"])
@@ -312,7 +313,12 @@ def test_the_text_states_the_reason():
     for term, change in (("recurrence", "factor 1 - alpha"), ("input", "sign")):
         assert (" spikes. The residual of an equation of lif is a multiple of one of "
                 f"its terms. The {term} is ") in judged("forward", term, change).text
-    assert judged("backward", "dV", "float16").terms == ("dV", "float16")
+    told = judged("backward", "dV", "float16")
+    assert told.terms == ("dV", "float16")
+    assert " The computation of dV is wrong. " in told.text
+    for size, value in (("T", 12), ("n", 3)):
+        text = diagnose(loop(("dW += dI.T", f"dW += {size} * dI.T"))).text
+        assert f"times {value} ({size})" in text
     assert judged("forward", "mem", "float32", names=("mem", "dW")).terms == (
         "mem", "float32")
     assert judged("forward", "threshold", "factor", names=("spikes", "mem")).terms == (
@@ -445,6 +451,14 @@ def test_faults_between_calls():
         told = diagnose(only(("loss", "dW", "dV"), function))
         assert told[:2] == ("between calls", ()) and told.text.endswith("and loss.")
 
+    for name in ("spikes", "mem"):
+        kept.clear()
+        assert diagnose(only(("loss", name), stateful)).terms == ("state",)
+    kept.clear()
+    assert diagnose(counted).text == ("The second call with the same inputs fails: "
+                                      "raises RuntimeError: graph was freed.")
+    kept.clear()
+
     def scaled(p):                  # from the second call on
         kept["all"] = kept.get("all", 0) + 1
         return RIGHT(p) | {"dW": RIGHT(p)["dW"] * (1 + 0.5 * (kept["all"] > 1))}
@@ -486,6 +500,8 @@ INHIBITION = "V = V - np.eye(len(W))\n    (T, B, m), n"
     # right if beta = 0 but for the gradient, so that beta is not to blame
     (("loss", "dW", "dV"), "forward", set(), [(
         "        mem[t] = U\n", "        mem[t] = U = np.maximum(U, 0)\n")]),
+    (RULES["bptt"], "forward", set(), [
+        ("alpha * I", "alpha * np.maximum(I, 0)"), ("dW += dI.T", "dW += 2 * dI.T")]),
     # small errors in one variant, large ones in another: no rounding
     (RULES["bptt"], "backward", {"dW"}, [(
         '    return {"loss"', '    dW = dW + 1e-3 * W\n    return {"loss"')])])
