@@ -33,7 +33,7 @@ class Headline(NamedTuple):
 
 # ---- {figure: {"indices of its claims": entry}}
 
-CHIP = "an emulated chip in place of the real one"
+CHIP = "an emulated chip, in steps of 0.2 µs, in place of the real one"
 ENLARGED = "embedded digits (8x8 images enlarged to 16x16)"
 CHIP_DIGITS = (f"{ENLARGED} in place of MNIST, 256-100-10 neurons in place of "
                f"256-246-10, {CHIP}, 5 seeds")
