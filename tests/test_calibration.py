@@ -1,6 +1,7 @@
 """Test what calibration measures and corrects, and that it reads recordings only."""
 
 import functools
+import inspect
 
 import numpy as np
 import pytest
@@ -92,6 +93,43 @@ def test_a_twin_of_a_chip_with_references_has_its_converters():
                                        reference=80 + c.adc_offset))
     np.testing.assert_allclose(twin.adc_offset, c.adc_offset)
     np.testing.assert_allclose(twin.leak, c.leak, atol=1e-5)
+
+
+def test_defaults_are_those_of_the_chip():
+    def defaults(function, *names):
+        values = inspect.signature(function).parameters
+        return [values[name].default for name in names]
+
+    for function in cal.measure, cal.calibrate:
+        for other, names in ((chip.draw, ("neurons", "inputs", "tau_mem", "tau_syn")),
+                             (chip.emulate, ("dt", "scale", "code"))):
+            assert defaults(function, *names) == defaults(other, *names)
+        assert defaults(function, "repeats", "reference") == [8, None]
+
+
+def trial(spikes, y):
+    """Return a sweep of one image and one neuron."""
+    return [(np.array([0.0]), np.array(spikes, bool)[:, None, None],
+             np.array(y, float)[:, None, None])]
+
+
+def test_the_sample_after_a_late_spike_shows_the_reset():
+    t = np.arange(20)
+    _, reset = cal._jump(trial(t == 18, 3.0 * (t == 18) - 7 * (t == 19)),
+                         np.zeros((20, 1)), 1.0)
+    assert reset == [-7]
+    assert np.isnan(cal._jump(trial(t == 19, t), np.zeros((20, 1)), 1.0)[1])
+
+
+@pytest.mark.parametrize("slope, tau", [(-0.25, 4.0), (0.25, np.nan)])
+def test_a_jump_must_decay(slope, tau):
+    t = np.arange(20)
+    y = -10 * np.exp(slope * (t - 4)) * (t > 4)
+    for first, wanted in ((4, tau), (11, np.nan)):      # 9 samples must follow
+        found = cal._jump(trial(t == first, y), np.zeros((20, 1)), 1.0)[0]
+        np.testing.assert_allclose(found, [wanted])
+    twice = cal._jump(trial((t == 4) | (t == 6), y), np.zeros((20, 1)), 1.0)[0]
+    assert np.isnan(twice).all()
 
 
 def test_a_singular_fit_is_refused(monkeypatch):
@@ -334,6 +372,9 @@ def test_a_reference_parts_the_leak_from_the_converter():
         np.testing.assert_allclose(new.threshold, 1, atol=0.02)
         np.testing.assert_allclose(found.offset, c.adc_offset * bool(options))
     assert c.adc_offset.std() > 8
+    whole = cal.measure(dead, neurons=2, repeats=1, reference=[81, 80], code=(80, 0.5))
+    assert whole.offset.tolist() == [1, 0] and whole.offset.dtype == np.float64
+    assert whole.leak.tolist() == [-2, 0]
 
 
 def test_settings_have_steps():
@@ -347,6 +388,8 @@ def test_settings_have_steps():
     assert new.leak[0] == pytest.approx(c.leak[0] + 0.545)
     assert new.reset[0] == pytest.approx(c.reset[0] - 2 * 0.545)
     assert new.threshold[0] == pytest.approx(c.threshold[0] - 0.545)
+    low = cal.corrected(c, PLAIN._replace(leak=-3 * first))
+    assert low.leak[0] == pytest.approx(c.leak[0] - 6 * 0.545)
     for name in cal.Corrections._fields:
         np.testing.assert_allclose(getattr(new, name)[..., 1:],
                                    getattr(c, name)[..., 1:], rtol=1e-12)
