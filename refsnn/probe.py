@@ -171,17 +171,22 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     faults += ["Each sample is taken after the reset of its step."] * after
     if R - D not in (0, 1):
         faults.append("The delays of spikes, samples and readouts do not agree.")
-    if not 1 / WRONG < typical < WRONG:
+    if _far(typical):
         faults.append(f"Neurons spike at {typical:.2f} times `unit` above the leak.")
-    if not 1 / WRONG < strength < WRONG:
+    if _far(strength):
         faults.append(f"Input is {strength:.2f} times as strong as described.")
     if sent < 0:
         faults.append("Readout weights act with the opposite sign.")
-    elif not 1 / WRONG < sent / typical < WRONG:
+    elif _far(sent / typical):
         faults.append(f"Readouts are {sent / typical:.2f} times as strong as "
                       "described.")
     return report._replace(faults=tuple(faults), delay=late, after_reset=after,
                            unit=size)
+
+
+def _far(scale):
+    """Return whether a scale is wrong by the factor WRONG or more."""
+    return not 1 / WRONG < scale < WRONG
 
 
 def _call(run, W, W_out, x):
@@ -218,8 +223,8 @@ def _potential(drive, alpha, beta):
 
 def _late(a, lag):
     """Shift an array by `lag` steps in time, and fill in zeros."""
-    out, T = np.zeros_like(a), len(a)
-    out[max(lag, 0):T + min(lag, 0)] = a[max(-lag, 0):T - max(lag, 0)]
+    out = np.roll(a, lag, axis=0)
+    out[slice(lag) if lag > 0 else slice(len(a) + lag, None)] = 0
     return out
 
 
@@ -303,7 +308,7 @@ def _bursts(rng, m, n, limit, scale, T, decays):
     signs = rng.choice([-1, 1], (n, m))
     signs[np.arange(n), np.arange(n) % m] = 1
     x, own = np.zeros((T, n, m)), (signs > 0).sum(axis=1, keepdims=True)
-    x[START:] = signs > 0
+    x[START:] = np.maximum(signs, 0)
     steady = own / ((1 - decays[0]) * (1 - decays[1]))      # of eq. (1), weights 1
     return signs * np.rint(np.clip(DRIVE * scale / steady, 1, limit)).astype(int), x
 

@@ -229,6 +229,85 @@ def test_neurons_that_spike_late():
     assert named(slow) == ("Neurons spike late: `steps` is too small.",)
 
 
+def test_wrong_time_constants_of_a_noisy_chip():
+    rng = np.random.default_rng(3)
+
+    def noisy(weights, x):
+        spikes, samples = software(weights, x)
+        return spikes, samples + rng.normal(0, 1, samples.shape)
+
+    for more in ({}, {"tau_syn": 18e-6, "tau_mem": 18e-6}):
+        assert [text[:30] for text in named(noisy, **more)] == bool(more) * [
+            "Responses do not have the shap"]
+
+
+def test_several_inputs_and_neurons():
+    run = faulty(software, "x", lambda a: constant(3, 0)(constant(5, 0)(a)))
+    assert named(run) == ("Inputs 3 and 5 have no effect.",)
+    signs = 1 - 2 * np.isin(np.arange(8), (1, 2))[:, None]
+    assert named(faulty(software, "hidden", lambda a: a * signs)) == (
+        "Neurons 1 and 2 have weights that act with the opposite sign.",)
+    factors = np.where(np.isin(np.arange(8), (1, 2)), 3, 1)[:, None]
+    text, = named(faulty(software, "hidden", lambda a: a * factors))
+    assert text.startswith("Neurons 1 and 2 respond more or less strongly than")
+    assert named(software, (1, 1, 1)) == ()
+
+
+# ---- parts of the measurement
+
+@pytest.mark.parametrize("lag", range(-3, 4))
+def test_shifts(lag):
+    a, wanted = np.arange(1, 11).reshape(5, 2), np.zeros((5, 2), int)
+    for t in range(5):
+        if 0 <= t - lag < 5:
+            wanted[t] = a[t - lag]
+    assert np.array_equal(probe._late(a, lag), wanted) and a.all()
+
+
+def test_a_scale_is_wrong_from_the_limit_on():
+    for scale, wrong in ((1.35, True), (1 / 1.35, True), (1.34, False), (0.75, False),
+                         (-1.0, True)):
+        assert probe._far(scale) == wrong
+
+
+@pytest.mark.parametrize("share, best", [(0.98, 0), (0.96, 1)])
+def test_rows_keep_their_place_if_the_correlation_is_almost_as_large(share, best):
+    basis = np.linalg.qr(np.concatenate([np.ones((6, 1)), np.random.default_rng(
+        1).normal(size=(6, 3))], axis=1))[0].T[1:]             # without mean
+    a = 0.8 * share * basis[0] + 0.8 * basis[1] + 0.3 * basis[2]
+    order, r = probe._paired(np.stack([a, basis[1]]), 3 * basis[:2])
+    assert order.tolist() == [best, 1]
+    size = np.linalg.norm(a)
+    assert_allclose(r[0], (0.8 * share if best == 0 else 0.8) / size)
+
+
+def test_strong_weights_reach_the_wanted_potential():
+    alpha, beta = 0.5, 0.8
+    W, x = probe._bursts(np.random.default_rng(1), 6, 4, 10 ** 6, 1e4, 30,
+                         (alpha, beta))
+    assert not x[:4].any() and (x[4:] == x[4]).all() and set(np.unique(x)) == {0, 1}
+    assert np.array_equal(x[4], W > 0) and set(np.unique(np.sign(W))) == {-1, 1}
+    for i in range(4):
+        v = probe._potential(x[:, i] @ W.T / 1e4, alpha, beta)
+        last = x[4, i] @ W[i] / 1e4 / ((1 - alpha) * (1 - beta))
+        assert last == pytest.approx(2.5, rel=1e-3)
+        assert v[-1, i] == pytest.approx(2.5, rel=0.02)
+
+
+def test_resets_are_found_by_what_input_does_not_explain():
+    """Potentials rise steeply, so that only eq. (3) tells a reset from the input."""
+    T, decays = 40, (0.3, 0.9)
+    x = np.zeros((T, 1, 1))
+    x[4:9], x[9:14], x[14:] = 0, 1, 0.1
+    W, gain = np.array([[2.0]]), np.array([0.5])
+    layer = lif.simulate(x, gain * W, alpha=0.3, beta=0.9)
+    for lag in (0, 2):
+        found = {"lag": 0, "gain": gain}
+        y = probe._late(layer.mem, lag)
+        size, D = probe._resets(y, layer.spikes, W, x, decays, found | {"lag": lag})
+        assert D == lag and size == pytest.approx(layer.mem[layer.spikes > 0][0])
+
+
 def test_two_delays():
     run = faulty(faulty(software, "x", late(1)), "spikes", late(1))
     report = probe.probe(run, *SIZES)
