@@ -123,7 +123,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     rng, decays = np.random.default_rng(seed), (np.exp(-dt / tau_syn),
                                                 np.exp(-dt / tau_mem))
     none, quiet = np.zeros((n, m), int), np.zeros((k, n), int)
-    spikes, samples = _call(run, none, quiet, (rng.random((steps, 32, m)) < 0.3) * 1.0)
+    spikes, samples = _call(run, none, quiet, 1.0 * (rng.random((steps, 32, m)) < 0.3))
     restless, found = spikes.any(axis=(0, 1)), {"gain": None, "dead": None}    # (A)
     faults = _told("Neuron", restless, "spikes", "spike", " without weights")
     kernel = _potential(np.eye(1, steps, START)[0], *decays)
@@ -223,9 +223,8 @@ def _potential(drive, alpha, beta):
 
 def _late(a, lag):
     """Shift an array by `lag` steps in time, and fill in zeros."""
-    out = np.roll(a, lag, axis=0)
-    out[slice(lag) if lag > 0 else slice(len(a) + lag, None)] = 0
-    return out
+    T, zeros = len(a), np.zeros_like(a)
+    return np.concatenate([zeros, a, zeros])[T - lag:2 * T - lag]
 
 
 def _paired(a, b):
@@ -319,7 +318,7 @@ def _trains(spikes, W, x, decays):
     drive, counts = x @ W.T, 0.0
     v, syn = np.zeros((2, *drive.shape[1:]))
     for t in range(len(x)):
-        fired = (v > 1) * 1.0
+        fired = 1.0 * (v > 1)
         counts = counts + fired
         v = beta * v + syn - fired
         syn = alpha * syn + drive[t]

@@ -253,59 +253,100 @@ def test_several_inputs_and_neurons():
     assert named(software, (1, 1, 1)) == ()
 
 
+def test_one_silent_neuron():
+    assert named(faulty(software, "spikes", constant(2, 0))) == (
+        "Neuron 2 never spikes.",)
+
+
+@pytest.mark.parametrize("limit, weak", [(63, 56), (4, 4)])
+def test_weights_are_weak_and_within_the_limit(limit, weak):
+    """A weak weight raises the potential to 0.4 of the threshold at most."""
+    def calls(seed, samples=True):
+        asked = []
+
+        def run(weights, x):
+            asked.append((weights, x))
+            spikes, values = software(weights, x)
+            return spikes, values if samples else None
+
+        probe.probe(run, *SIZES, limit=limit, seed=seed)
+        return asked
+
+    first, *weakly, last = calls(1)
+    assert not first[0].hidden.any() and not first[0].readout.any()
+    assert first[1].mean() == pytest.approx(0.3, abs=0.02) and len(weakly) == 3
+    W = np.abs([weights.hidden for weights, _ in weakly])
+    assert W.max() == weak and W.min() == 1
+    assert not any(weights.readout.any() for weights, _ in weakly)
+    low = max(1, weak // 3)
+    assert set(np.abs(last[0].readout).flat) <= set(range(low, 2 * low + 1))
+    assert np.abs(last[0].readout).min() < 1.3 * low
+    assert np.abs(last[0].hidden).max() <= limit
+    blind = calls(1, False)[-1]
+    if limit == 63:
+        steady = (blind[1][-1] * blind[0].hidden).sum(axis=1) / 240 / (1 - DECAY) ** 2
+        assert steady == pytest.approx(2.5, rel=0.1)
+    for (one, x), (same, y), (other, _) in zip(calls(1), calls(1), calls(2),
+                                               strict=True):
+        assert np.array_equal(one.hidden, same.hidden) and np.array_equal(x, y)
+        assert not one.hidden.any() or not np.array_equal(one.hidden, other.hidden)
+
+
 # ---- parts of the measurement
 
-@pytest.mark.parametrize("lag", range(-3, 4))
-def test_shifts(lag):
-    a, wanted = np.arange(1, 11).reshape(5, 2), np.zeros((5, 2), int)
-    for t in range(5):
-        if 0 <= t - lag < 5:
-            wanted[t] = a[t - lag]
-    assert np.array_equal(probe._late(a, lag), wanted) and a.all()
+def exact(W, gains):
+    """Return the faults of (B) for responses that are exact in binary arithmetic."""
+    W, kernel = np.array(W, float), np.eye(1, 24, 5)[0]
+    g = np.concatenate(W * gains[:, None], axis=1)
+    return probe._responses(np.einsum("qi,t->tiq", g, kernel), W, kernel,
+                            np.zeros(len(gains), bool), np.zeros(len(gains)))["faults"]
 
 
-def test_a_scale_is_wrong_from_the_limit_on():
-    for scale, wrong in ((1.35, True), (1 / 1.35, True), (1.34, False), (0.75, False),
-                         (-1.0, True)):
-        assert probe._far(scale) == wrong
+def test_gains_may_differ_by_a_factor_of_2():
+    W = np.random.default_rng(1).choice([-1, 1], (3, 5, 7))
+    for gains, count in (([1, 2, 0.5, 1, 1], 0), ([1, 2.1, 1, 1, 1], 1),
+                         ([1, 1, 0.49, 1, 1], 1)):
+        assert len(exact(W, np.array(gains))) == count
+    W[:, 2] *= 64                           # strong weights, weak response to them
+    assert exact(W / 64, np.ones(5)) == []
 
 
-@pytest.mark.parametrize("share, best", [(0.98, 0), (0.96, 1)])
-def test_rows_keep_their_place_if_the_correlation_is_almost_as_large(share, best):
-    basis = np.linalg.qr(np.concatenate([np.ones((6, 1)), np.random.default_rng(
-        1).normal(size=(6, 3))], axis=1))[0].T[1:]             # without mean
-    a = 0.8 * share * basis[0] + 0.8 * basis[1] + 0.3 * basis[2]
-    order, r = probe._paired(np.stack([a, basis[1]]), 3 * basis[:2])
-    assert order.tolist() == [best, 1]
-    size = np.linalg.norm(a)
-    assert_allclose(r[0], (0.8 * share if best == 0 else 0.8) / size)
+def test_rows_follow_others_from_a_correlation_on():
+    rng = np.random.default_rng(1)
+    b = rng.normal(size=(6, 40))
+    a = b + 0.5 * rng.normal(size=b.shape)
+    least = np.median(np.abs(probe._paired(a, b)[1]))
+    assert probe._ordered("rows", a, b, least) == []
+    assert probe._ordered("rows", a, b, 1.0001 * least) == [
+        "The rows do not follow from the weights."]
+    order = np.array([1, 2, 3, 4, 0, 5])
+    assert probe._ordered("rows", b[order], b) == [
+        "The rows of 0 are those of 1, 1 are those of 2, 2 are those of 3, 3 are those "
+        "of 4, ...."]
+    order[3:5] = 0, 4
+    assert probe._ordered("rows", b[order], b)[0].endswith("3 are those of 0.")
 
 
-def test_strong_weights_reach_the_wanted_potential():
-    alpha, beta = 0.5, 0.8
-    W, x = probe._bursts(np.random.default_rng(1), 6, 4, 10 ** 6, 1e4, 30,
-                         (alpha, beta))
-    assert not x[:4].any() and (x[4:] == x[4]).all() and set(np.unique(x)) == {0, 1}
-    assert np.array_equal(x[4], W > 0) and set(np.unique(np.sign(W))) == {-1, 1}
-    for i in range(4):
-        v = probe._potential(x[:, i] @ W.T / 1e4, alpha, beta)
-        last = x[4, i] @ W[i] / 1e4 / ((1 - alpha) * (1 - beta))
-        assert last == pytest.approx(2.5, rel=1e-3)
-        assert v[-1, i] == pytest.approx(2.5, rel=0.02)
+def test_a_nominal_potential_of_1_is_no_spike():
+    x = np.tile(np.array([1.0, 2.0, 1.0])[:, None], (9, 1, 1))
+    spikes = np.zeros((9, 3, 2))
+    spikes[3:, 1] = 1
+    silent, faults = probe._trains(spikes, np.array([[1.0], [1.5]]), np.where(
+        x > 1, x, [[1.0], [1.0], [0.5]]), (0.0, 0.0))
+    assert not silent.any()
+    only = probe._trains(spikes, np.array([[1.0], [1.0]]), x, (0.0, 0.0))
+    assert only[1] == []
 
 
-def test_resets_are_found_by_what_input_does_not_explain():
-    """Potentials rise steeply, so that only eq. (3) tells a reset from the input."""
-    T, decays = 40, (0.3, 0.9)
-    x = np.zeros((T, 1, 1))
-    x[4:9], x[9:14], x[14:] = 0, 1, 0.1
-    W, gain = np.array([[2.0]]), np.array([0.5])
-    layer = lif.simulate(x, gain * W, alpha=0.3, beta=0.9)
-    for lag in (0, 2):
-        found = {"lag": 0, "gain": gain}
-        y = probe._late(layer.mem, lag)
-        size, D = probe._resets(y, layer.spikes, W, x, decays, found | {"lag": lag})
-        assert D == lag and size == pytest.approx(layer.mem[layer.spikes > 0][0])
+@pytest.mark.parametrize("D", [0, 1])
+def test_of_two_lags_that_fit_that_of_the_resets_is_chosen(D):
+    drive = (np.random.default_rng(1).random((40, 5, 2)) < 0.1) * 1.0
+    v = probe._potential(drive, 0.95, 0.95)
+    for share, best in ((0.7, 1), (0.8, 0)):            # between lags 0 and 1
+        y = share * v + (1 - share) * probe._late(v, 1)
+        R, sent, faults = probe._readouts(y, drive, (0.95, 0.95), D)
+        assert R == D and faults == [] and sent == pytest.approx(1, abs=0.1)
+        assert probe._readouts(y, drive, (0.95, 0.95), 3)[0] == best
 
 
 def test_two_delays():
