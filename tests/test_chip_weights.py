@@ -1,5 +1,7 @@
 """Test weights for an analog chip: rounding, scales, clamps, dropout, penalty."""
 
+import collections
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -183,6 +185,8 @@ def test_dtypes_are_kept_and_inputs_left_alone():
                    cw.penalty(weights, 0.1, 0.2, 0.3)[1]):
         assert {w.dtype for w in result} == {np.dtype(np.float32)}
     cw.integers(weights._asdict())
+    plain = collections.namedtuple("Plain", "hidden readout")(*weights[::2])
+    assert cw.integers(plain)[0].recurrent is None
     assert all(map(np.array_equal, weights, before))
 
 

@@ -253,6 +253,22 @@ def test_several_inputs_and_neurons():
     assert named(software, (1, 1, 1)) == ()
 
 
+def test_two_restless_neurons():
+    run = faulty(software, "spikes", lambda a: constant(3, 1, 5)(constant(4, 1, 5)(a)))
+    assert named(run) == ("Neurons 3 and 4 spike without weights.",)
+    assert probe.probe(run, *SIZES).gain is not None        # of the other neurons
+
+
+def test_the_smallest_weight_may_be_1():
+    assert probe.probe(software, *SIZES, scale=5.0).noise is not None
+
+
+def test_readouts_without_effect_hide_no_potentials():
+    what, change, text = FAULTS["dead readout"]
+    report = probe.probe(faulty(software, what, change), *SIZES)
+    assert report.faults == (text,) and report.unit == pytest.approx(1.1, abs=0.2)
+
+
 def test_one_silent_neuron():
     assert named(faulty(software, "spikes", constant(2, 0))) == (
         "Neuron 2 never spikes.",)
@@ -347,6 +363,60 @@ def test_of_two_lags_that_fit_that_of_the_resets_is_chosen(D):
         R, sent, faults = probe._readouts(y, drive, (0.95, 0.95), D)
         assert R == D and faults == [] and sent == pytest.approx(1, abs=0.1)
         assert probe._readouts(y, drive, (0.95, 0.95), 3)[0] == best
+
+
+@pytest.mark.parametrize("lag", range(-3, 4))
+def test_shifts(lag):
+    a, wanted = np.arange(1, 11).reshape(5, 2), np.zeros((5, 2), int)
+    for t in range(5):
+        if 0 <= t - lag < 5:
+            wanted[t] = a[t - lag]
+    assert np.array_equal(probe._late(a, lag), wanted) and a.all()
+
+
+def test_a_scale_is_wrong_from_the_limit_on():
+    for scale, wrong in ((1.35, True), (1 / 1.35, True), (1.34, False), (0.75, False),
+                         (-1.0, True)):
+        assert probe._far(scale) == wrong
+
+
+@pytest.mark.parametrize("share, best", [(0.98, 0), (0.96, 1)])
+def test_rows_keep_their_place_if_the_correlation_is_almost_as_large(share, best):
+    basis = np.linalg.qr(np.concatenate([np.ones((6, 1)), np.random.default_rng(
+        1).normal(size=(6, 3))], axis=1))[0].T[1:]
+    a = 0.8 * share * basis[0] + 0.8 * basis[1] + 0.3 * basis[2]
+    order, r = probe._paired(np.stack([a + 3, basis[1] - 1]),
+                             3 * basis[:2] + [[5], [-2]])       # means do not count
+    assert order.tolist() == [best, 1]
+    size = np.linalg.norm(a)
+    assert_allclose(r[0], (0.8 * share if best == 0 else 0.8) / size)
+
+
+def test_strong_weights_reach_the_wanted_potential():
+    alpha, beta = 0.5, 0.8
+    W, x = probe._bursts(np.random.default_rng(1), 6, 4, 10 ** 6, 1e4, 30,
+                         (alpha, beta))
+    assert not x[:4].any() and (x[4:] == x[4]).all() and set(np.unique(x)) == {0, 1}
+    assert np.array_equal(x[4], W > 0) and set(np.unique(np.sign(W))) == {-1, 1}
+    for i in range(4):
+        v = probe._potential(x[:, i] @ W.T / 1e4, alpha, beta)
+        last = x[4, i] @ W[i] / 1e4 / ((1 - alpha) * (1 - beta))
+        assert last == pytest.approx(2.5, rel=1e-3)
+        assert v[-1, i] == pytest.approx(2.5, rel=0.02)
+
+
+def test_resets_are_found_by_what_input_does_not_explain():
+    """Potentials rise steeply, so that only eq. (3) tells a reset from the input."""
+    T, decays = 40, (0.3, 0.9)
+    x = np.zeros((T, 1, 1))
+    x[4:9], x[9:14], x[14:] = 0, 1, 0.1
+    W, gain = np.array([[2.0]]), np.array([0.5])
+    layer = lif.simulate(x, gain * W, alpha=0.3, beta=0.9)
+    for lag in (0, 2):
+        found = {"lag": 0, "gain": gain}
+        y = probe._late(layer.mem, lag)
+        size, D = probe._resets(y, layer.spikes, W, x, decays, found | {"lag": lag})
+        assert D == lag and size == pytest.approx(layer.mem[layer.spikes > 0][0])
 
 
 def test_two_delays():
