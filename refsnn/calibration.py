@@ -6,8 +6,8 @@ r"""Calibrate an analog chip from its spikes and membrane samples.
 first 64 images have no input.  All other images have the same number of
 input spikes, which arrive at the end of time bin 0.  The drive d of an
 image is the sum of the weights of these inputs.  Let y be the membrane
-samples of a neuron in ADC codes, relative to the
-mean sample without input.  The parameters of the neuron follow from
+samples of a neuron in ADC codes, relative to the mean sample without
+input.  The parameters of the neuron follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
@@ -78,7 +78,7 @@ class Measurement(NamedTuple):
     reset: np.ndarray          # (N,), relative to the leak
     restless: np.ndarray       # (N,) bool: fires without input
     silent: np.ndarray         # (N,) bool: never fires, or fires too late to measure
-    latency: float             # s, from the start of a time bin to its sample, - w / 2
+    latency: float             # s, dt - t0, from the start of a bin to its sample
     offset: np.ndarray         # (N,), codes, reference - code[0]
 
 

@@ -15,10 +15,10 @@ at each use.  `size` is the magnitude of each effect:
     adc_offset = size z,  adc_gain = size z                           (5)
 
 Factors of eq. (1) have mean 1 and standard deviation `size`.  Time
-constants are at least 0.5 microseconds.  The unit of
-potential is the nominal distance from the leak potential to the threshold.
-Threshold and reset are relative to the leak potential of the neuron.
-Offsets of the analog-to-digital converter (ADC) are given in codes.
+constants are at least 0.5 microseconds.  The unit of potential is the
+nominal distance from the leak potential to the threshold.  Threshold and
+reset are relative to the leak potential of the neuron.  Offsets of the
+analog-to-digital converter (ADC) are given in codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
