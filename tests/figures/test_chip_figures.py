@@ -130,7 +130,8 @@ def test_claims_on_calibration():
         assert words in claim.text
     poor = calibrated() | {"twin": np.array([[0.97] * 2, [0.89] * 2])}
     assert fig_chip_calibration.claims(poor)[9].ok is False
-    no_gap = calibrated() | {"software": np.array([0.8, 0.8])}
+    no_gap = poor | {"software": np.array([0.8, 0.8]),
+                     "twin": np.array([[0.97] * 2, [0.5] * 2])}
     assert fig_chip_calibration.claims(no_gap)[9].ok is False
     chance = calibrated() | {"loop": np.full((3, 2), 0.1),
                              "transfer": np.array([[0.14] * 2, [0.1] * 2, [0.1] * 2])}
