@@ -29,7 +29,7 @@ rules
     ntk                 empirical neural tangent kernel and its adjoint
     ntk_dynamics        prediction of training from the tangent kernel
     ntt                 Neural Tangent Transfer
-    pruning             pruning masks: by magnitude, SNIP or random
+    pruning             pruning masks: magnitude, SNIP, GraSP, random
     si                  synaptic intelligence
     ewc                 elastic weight consolidation
 

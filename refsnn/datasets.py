@@ -240,9 +240,9 @@ def _header(path, stream, limit, size, zipped):
     """Return the dtype, the shape and the number of bytes of an IDX array."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES \
-            or magic[3] == 0:
+            or not 0 < magic[3] <= 32:
         raise ValueError(f"{path}, field magic: is {magic.hex() or 'empty'}: must be "
-                         "0000, a dtype code of 08 to 0e and a number of dimensions")
+                         "0000, a dtype code of 08 to 0e and 1 to 32 dimensions")
     raw = stream.read(4 * magic[3])
     if len(raw) < 4 * magic[3]:
         raise ValueError(f"{path}, field dimensions: truncated after {len(raw)} bytes: "

@@ -119,7 +119,8 @@ def _errors(outputs, labels, likelihood):
     if _one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
         _one_of("labels", labels, type(None))
         return np.broadcast_to(unit, (N, K, K)), np.ones_like(unit[:1, :1])  # (9)
-    p = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    with np.errstate(over="ignore"):            # differences of -inf yield p = 0
+        p = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     if labels is None:
         return unit - p[:, None], np.sqrt(p)[..., None]                    # (7)

@@ -214,7 +214,7 @@ def _square(a):
 
 
 def transfer(model, weights, biases, batches, *, density, prune, optimiser,
-             every=100, strength=1e-3, l2=1e-4, kind="at_masked", masks=None,
+             every=100, strength=1e-3, l2=1e-4, kind="at_masked", student=None,
              watch=None):
     """Train the weights and masks of a sparse student to match a dense teacher.
 
@@ -236,7 +236,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     ----------
     model, density, strength, l2, kind : as for `gradient`
     weights, biases : lists of arrays
-        Weights and biases of the teacher, and initial values of the student.
+        Weights and biases of the teacher.
     batches : sequence of (B, ...) float
         One batch for each step.  The sequence must have a length.
     prune : callable (dense weights) -> masks
@@ -244,8 +244,9 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
         Optimiser of one array; the first state is None.
     every : int
         Number of steps between mask updates, at least 1.
-    masks : list of arrays, optional
-        Initial masks; prune(weights) by default.
+    student : Student, optional
+        Initial student; by default, its weights and biases equal those of the
+        teacher, and its masks are prune(weights).
     watch : callable (step, student), optional
         Function that is called before each step, before the masks are updated,
         and once after the last step.
@@ -258,8 +259,8 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     _arrays("every () int in [1, inf)", every)
     if not hasattr(batches, "__len__"):
         raise ValueError(f"batches is {batches!r:.60}: must have a length")
-    masks = prune(weights) if masks is None else masks
-    student = Student(list(weights), list(biases), masks)
+    if student is None:
+        student = Student(list(weights), list(biases), prune(weights))
     states = [[None] * len(weights), [None] * len(biases)]
     for step, x in enumerate(batches):
         if watch is not None:

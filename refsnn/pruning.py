@@ -12,38 +12,44 @@ the mask is 1 for the following weights and 0 for all other weights:
 
     magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20]
     snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
-    random        P - idx - 1 weights, chosen uniformly  (4)
+    grasp         w h >= s_idx,  s = w h                 (4)  [WZG20]
+    random        P - idx - 1 weights, chosen uniformly  (5)
 
-In (3), g is the gradient of a loss with respect to w.  SNIP uses the
-cross-entropy loss.  Logit SNIP uses a loss of the logits f that does not
-require labels:
+In (3), g is the gradient of a loss with respect to w.  In (4), h = H g is
+the product of the Hessian H of the loss and this gradient.  To first
+order, the removal of w changes half the squared norm of the gradient by
+-w h.  GraSP keeps the weights whose removal would reduce the norm most.
+SNIP and GraSP use the cross-entropy loss.  Logit SNIP uses a loss of the
+logits f that does not require labels:
 
-    L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (5)  [LZ20]
+    L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
 The function `scaled` divides the masked weights by sqrt(rho).  This
 scaling approximately preserves the variance of the input to each unit:
 
-    w / sqrt(rho)                                        (6)  [LZ20]
+    w / sqrt(rho)                                        (7)  [LZ20]
 
 Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
-    weights, and rule (3) keeps P - idx weights.  At low density, rule (2)
-    can thus prune all weights of a small layer.  If several weights have
-    the score s_idx, rule (2) prunes these weights, and rule (3) keeps
-    these weights.
+    weights, and rules (3) and (4) keep P - idx weights.  At low density,
+    rule (2) can thus prune all weights of a small layer.  If several
+    weights have the score s_idx, rule (2) prunes these weights, and rules
+    (3) and (4) keep these weights.
 Exact.  All entries of a mask are 0 or 1.  Biases are never pruned.
 Cost.   Time and memory are O(P).
 Departures.  The random baseline in the code of [LZ20] permutes only the
     first axis of the magnitude mask, with a fixed random key.  In this
-    module, rule (4) samples from all weights of a group.
+    module, rule (5) samples from all weights of a group.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
+[WZG20] C. Wang, G. Zhang and R. Grosse, ICLR 2020, arXiv 2002.07376.
 """
 
 import re
 
 import numpy as np
 
-__all__ = ["density", "logit_doutputs", "magnitude", "random", "scaled", "snip"]
+__all__ = ["density", "grasp", "logit_doutputs", "magnitude", "random", "scaled",
+           "snip"]
 
 SCOPES = ("layer", "global")
 RHO = "rho () in (0, 1]"
@@ -107,23 +113,46 @@ def snip(weights, gradients, rho, *, scope="global"):
     weights, rho, scope : as for `magnitude`
     gradients : list of arrays of float
         Gradients of the loss with respect to the weights.  The loss is the
-        cross entropy for SNIP, and eq. (5) for logit SNIP.
+        cross entropy for SNIP, and eq. (6) for logit SNIP.
 
     Returns
     -------
     list of arrays of 0 and 1
     """
+    return _by_score(weights, gradients, rho, scope, np.abs)               # (3)
+
+
+def _by_score(weights, factors, rho, scope, measure):
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
-    gradients = _list("gradients", gradients, "", weights)
+    factors = _list("gradients", factors, "", weights)
     with np.errstate(over="ignore"):
-        scores = [np.abs(W * g) for W, g in zip(weights, gradients, strict=True)]
+        scores = [measure(W * g) for W, g in zip(weights, factors, strict=True)]
     scores = _list("weights*gradients", scores)
-    return _by_group(scores, scope,
-                     lambda score: score >= _threshold(score, rho))        # (3)
+    return _by_group(scores, scope, lambda score: score >= _threshold(score, rho))
+
+
+def grasp(weights, gradients, rho, *, scope="global"):
+    """Return masks that preserve the norm of the loss gradient, eq. (4).
+
+    >>> grasp([np.array([1.0, -3.0])], [np.array([0.5, 4.0])], 0.5)[0].tolist()
+    [1.0, 0.0]
+
+    Parameters
+    ----------
+    weights, rho, scope : as for `snip`
+    gradients : list of arrays of float
+        Products h of the Hessian and the gradient of the loss, which are the
+        gradients of half the squared gradient norm.
+
+    Returns
+    -------
+    list of arrays of 0 and 1
+    """
+    return _by_score(weights, gradients, rho, scope, np.positive)          # (4)
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df of the label-free logit loss, eq. (5).
+    """Return the derivative dL/df of the label-free logit loss, eq. (6).
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]
@@ -139,11 +168,11 @@ def logit_doutputs(outputs):
         Derivative dL/df, to be passed to the function `backward` of the model.
     """
     outputs, = _arrays("outputs (N, K) float", outputs)
-    return 2 * outputs                                                     # (5)
+    return 2 * outputs                                                     # (6)
 
 
 def random(weights, rho, rng, *, scope="layer"):
-    """Return random masks that keep as many weights as `magnitude`, eq. (4).
+    """Return random masks that keep as many weights as `magnitude`, eq. (5).
 
     >>> masks = random([np.ones((5, 8))], 0.5, np.random.default_rng(1))
     >>> float(masks[0].sum())
@@ -163,7 +192,7 @@ def random(weights, rho, rng, *, scope="layer"):
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
     _one_of("rng", rng, np.random.Generator)
     return _by_group(weights, scope, lambda score: rng.permutation(score.size)
-                     > _index(rho, score.size))                            # (4)
+                     > _index(rho, score.size))                            # (5)
 
 
 def density(masks):
@@ -188,7 +217,7 @@ def density(masks):
 
 
 def scaled(weights, masks, rho):
-    """Divide masked weights by the square root of the density, eq. (6).
+    """Divide masked weights by the square root of the density, eq. (7).
 
     >>> scaled([np.array([3, 2.0])], [np.array([0.0, 1.0])], 0.25)[0].tolist()
     [0.0, 4.0]
@@ -206,7 +235,7 @@ def scaled(weights, masks, rho):
     """
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
     masks = _list("masks", masks, " in {0, 1}", weights)
-    return [(W * mask / np.sqrt(rho)).astype(W.dtype)                      # (6)
+    return [(W * mask / np.sqrt(rho)).astype(W.dtype)                      # (7)
             for W, mask in zip(weights, masks, strict=True)]
 
 

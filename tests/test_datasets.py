@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import math
 import os
 import struct
 import subprocess
@@ -306,6 +307,7 @@ SIX = idx_bytes((2, 3), bytes(range(6)))
     (b"", "magic"), (SIX[:3], "magic"), (b"\1" + SIX[1:], "magic"),
     (b"\0\1" + SIX[2:], "magic"), (b"\0\0\x0a" + SIX[3:], "magic"),
     (b"\0\0\x08\0", "magic"), (b"PK\3\4" + SIX, "magic"),
+    (idx_bytes((1,) * 33, b"\0"), "magic"), (idx_bytes((1,) * 255, b"\0"), "magic"),
     (SIX[:4], "dimensions"), (SIX[:11], "dimensions"),
     (idx_bytes((0, 3), b""), "dimensions"), (idx_bytes((3, 0), b""), "dimensions"),
     (SIX[:12], "data"), (SIX[:-1], "data"), (SIX + b"\0", "data"),
@@ -358,6 +360,22 @@ def test_idx_bombs_take_little_memory(tmp_path):
         path = write(tmp_path / name, data)
         assert path.stat().st_size < 1 << 17
         assert peak(functools.partial(idx, path)) < 1 << 23
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("shape", [
+    (2 ** 31, 2 ** 15, 2 ** 15),
+    (609, 36760123, 823996703)])            # 2^64 + 5 entries: 5 in 64 bits
+@pytest.mark.parametrize("limit, told", [
+    (1 << 31, "field dimensions: .* must be from 1 to limit = 2147483648"),
+    (np.inf, "field data: .* file holds ")])
+def test_gigantic_headers_are_refused_in_one_line(tmp_path, shape, zipped, limit, told):
+    path = write(tmp_path / "bomb", idx_bytes(shape, bytes(5)), zipped)
+    with pytest.raises(ValueError, match=f"^.*bomb, {told}") as caught:
+        idx(path, limit=limit)
+    text = str(caught.value)
+    assert "\n" not in text and f"{shape} " in text and str(math.prod(shape)) in text
+    assert peak(functools.partial(idx, path, limit=limit)) < 1 << 20
 
 
 def test_idx_limit_is_in_bytes(tmp_path):

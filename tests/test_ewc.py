@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import SEEDS
-from tolerances import RTOL, RTOL_FD
+from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import checks, ewc, mlp
 
@@ -153,6 +153,9 @@ def test_fisher_by_hand():
     # p = 3/4, 1/4: (1/16 9 + 9/16) / 2
     assert_allclose([found.weights[0][0, 0], found.biases[0][0]],
                     [9 / 16, 5 / 16], rtol=1e-14)
+    found = ewc.fisher(inputs, signals, np.array([[1.7e308, -1.7e308]] * 2),
+                       np.array([1, 1]))                # p = 1, 0; errors of 1
+    assert [found.weights[0][0, 0], found.biases[0][0]] == [5, 1]
 
 
 @given(SEEDS, st.sampled_from([np.float32, np.float64]))
@@ -219,6 +222,29 @@ def test_all_anchors_equal_one_penalty_per_task(seed, count, several):
     assert same == (count == 1) and state.tasks == count
 
 
+@given(SEEDS, st.floats(0.1, 10))
+def test_two_tasks_of_a_network(seed, strength):
+    """With all anchors, eq. (2) omits a constant, F1 F2 / (F1 + F2) (a1 - a2)^2."""
+    tasks = []
+    for offset in (0, 1):
+        weights, biases, rec, signals, rng = network(seed + offset)
+        found = ewc.fisher(rec.inputs, signals, rec.outputs)
+        tasks.append(([*found.weights, *found.biases], [*weights, *biases]))
+    theta = [rng.normal(size=a.shape) for a in tasks[0][1]]
+    (F1, a1), (F2, a2), (_, t) = (
+        [np.concatenate([a.ravel() for a in arrays]) for arrays in pair]
+        for pair in (*tasks, (theta, theta)))
+    gap = F1 * F2 / (F1 + F2) * (a1 - a2) ** 2
+    for anchors, value, slope in (
+            ("latest", (F1 + F2) * (t - a2) ** 2, (F1 + F2) * (t - a2)),
+            ("all", F1 * (t - a1) ** 2 + F2 * (t - a2) ** 2 - gap,
+             F1 * (t - a1) + F2 * (t - a2))):
+        state = consolidated(tasks, anchors)
+        close(ewc.penalty(state, theta, strength), strength / 2 * value.sum())
+        close(np.concatenate([a.ravel() for a in ewc.penalty_gradient(
+            state, theta, strength)]), strength * slope)
+
+
 @given(SEEDS)
 def test_latest_anchor_keeps_the_sum_of_importances(seed):
     tasks, _ = history(seed)
@@ -282,7 +308,9 @@ A, G, F0 = [np.ones((2, 3))], [np.ones((2, 2, 4))], np.zeros((2, 2))
     ((A, G, F0, None, "normal"), "likelihood is 'normal': must be one of"),
     ((A, G, F0, None, None), "likelihood is None"),
     ((A, G, F0, np.array([0, 1]), "gaussian"), "^labels is .*must be .*NoneType"),
-    (([1e200 * A[0]], G, F0, np.array([0, 1])), "squares overflow float64")])
+    (([1e200 * A[0]], G, F0, np.array([0, 1])), "squares overflow float64"),
+    (([1e20 * A[0]], G, F0.astype("f4"), np.array([0, 1])), "squares overflow float32")
+])
 def test_fisher_refuses(arguments, match):
     with pytest.raises(ValueError, match=match):
         ewc.fisher(*arguments)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tolerances import RTOL, close
 
@@ -112,6 +112,33 @@ def test_slow_directions_are_not_lost():
                                  test_outputs=f)
     slow = 0.5 * 1e-10
     close(found.test[0, 0, 1], 1e-4 * 1e5 * 0.5 * (2 - slow), rtol=RTOL)
+
+
+@given(linear(), st.integers(0, 10))
+def test_kernels_are_symmetrised_if_asymmetric_by_rounding(drawn, step):
+    J, _, f, y, _, rng = drawn
+    assume(f.size > 1)
+    kernel, noise = product(J, J), rng.normal(size=(len(f), len(f), *2 * f.shape[1:]))
+    skew = noise - noise.transpose(1, 0, 3, 2)
+    skew *= np.abs(kernel).max() / np.abs(skew).max()
+    found, wanted = (predict(K, f, y, step, rate=0.5 / top(J)).train
+                     for K in (kernel + 1e-8 * skew, kernel))
+    close(found, wanted)
+    with pytest.raises(ValueError, match="^kernel is not symmetric"):
+        predict(kernel + 1e-2 * skew, f, y, step)
+
+
+@given(linear(), st.integers(0, 11))
+def test_indefinite_kernels_are_refused(drawn, digits):
+    """The largest eigenvalue is 1, and the smallest is -10^-digits."""
+    _, _, f, y, _, rng = drawn
+    assume(f.size > 1)
+    Q = np.linalg.qr(rng.normal(size=(f.size, f.size)))[0]
+    values = np.linspace(0, 1, f.size)
+    values[0] = -10.0 ** -digits
+    kernel = ((Q * values) @ Q.T).reshape(2 * f.shape).swapaxes(1, 2)
+    with pytest.raises(ValueError, match="^kernel has eigenvalues -"):
+        predict(kernel, f, y)
 
 
 def test_wrong_predictions_are_rejected():

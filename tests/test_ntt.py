@@ -264,17 +264,35 @@ def test_transfer_approaches_the_teacher():
     assert losses[1].outputs < 0.9 * losses[0].outputs
 
 
-def test_first_masks_may_be_handed_in_and_nothing_is_changed():
+def test_a_student_may_be_handed_in_and_nothing_is_changed():
     rng = np.random.default_rng(4)
     weights, biases = drawn(rng, [(3, 4), (2, 3)])
     copies = [a.copy() for a in (*weights, *biases)]
     first = masks(rng, weights, 0.4)
     student = ntt.transfer(
         perceptron(), weights, biases, rng.standard_normal((3, 4, 4)), density=0.4,
-        prune=None, masks=first, optimiser=lambda state, g: (state, -0.01 * g))
+        prune=None, student=ntt.Student(weights, biases, first),
+        optimiser=lambda state, g: (state, -0.01 * g))
     assert student.masks is first
     assert all((a == b).all() for a, b in zip((*weights, *biases), copies, strict=True))
     assert any((a != b).any() for a, b in zip(student.weights, weights, strict=True))
+
+
+def test_a_transfer_in_two_parts_equals_one():
+    """The second part starts from the student of the first, with new masks."""
+    rng, kept = np.random.default_rng(4), {}
+    weights, biases = drawn(rng, [(9, 6), (4, 9)])
+    batches = list(rng.standard_normal((24, 6, 6)))
+    run_ = functools.partial(
+        ntt.transfer, perceptron(), weights, biases, density=0.4, every=4,
+        strength=0.05, optimiser=lambda state, g: (state, -0.01 * g),
+        prune=lambda W: pruning.magnitude(W, 0.4))
+    whole = run_(batches, watch=kept.__setitem__)
+    half = kept[8]._replace(masks=pruning.magnitude(kept[8].weights, 0.4))
+    assert any((a != b).any() for a, b in zip(half.weights, weights, strict=True))
+    later = run_(batches[8:], student=half)
+    for one, other in zip(whole, later, strict=True):
+        assert all((a == b).all() for a, b in zip(one, other, strict=True))
 
 
 def transferred(batches, every=100, **options):
@@ -342,7 +360,7 @@ def test_a_model_that_forgets_a_layer_is_refused(missing):
 
     with pytest.raises(ValueError, match="zip"):
         ntt.transfer(model._replace(second_order=forgetful), student.weights,
-                     student.biases, [x], density=0.5, masks=student.masks, prune=None,
+                     student.biases, [x], density=0.5, student=student, prune=None,
                      optimiser=lambda state, g: (state, -g))
 
 

@@ -66,6 +66,17 @@ def test_by_hand():
     assert pruning.snip(weights, [np.ones(5)], 1.0)[0].tolist() == [1] * 5
 
 
+def test_grasp_by_hand():
+    """The products w h are 1, -10, 3, 4 and -8: the largest stay, not the farthest."""
+    weights, products = [np.array([1.0, -5.0, 3.0, -2.0, 4.0])], [np.array(
+        [1.0, 2.0, 1.0, -2.0, -2.0])]
+    assert pruning.grasp(weights, products, 0.6)[0].tolist() == [1, 0, 1, 1, 0]
+    two = [weights[0], np.array([7.0, 8.0])], [products[0], np.ones(2)]
+    assert [a.tolist() for a in pruning.grasp(*two, 0.3)] == [[0, 0, 0, 1, 0], [1, 1]]
+    assert [a.tolist() for a in pruning.grasp(*two, 0.5, scope="layer")] == [
+        [1, 0, 1, 1, 0], [0, 1]]
+
+
 def test_ties_with_the_threshold_go_or_stay_together():
     weights = [np.array([3.0, -3.0, 3.0, 1.0, 7.0])]
     assert pruning.magnitude(weights, 0.6)[0].tolist() == [0, 0, 0, 0, 1]

@@ -32,25 +32,23 @@ import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most, mean_and_spread
 from figures.run import colours, seeds
-from figures.ntt import fig_ntt
 from figures.ntt import ntt_training as training
 from refsnn import pruning
 
 FIGURE = "ntt_masks"
-FOLDERS = fig_ntt.FOLDERS
+FOLDERS = {"full": ("mnist",)}
 METHODS = ("NTT", "magnitude", "SNIP", "logit-SNIP", "random")
-COLOURS = {**training.COLOURS, "magnitude": colours.SKY}
 NAMES = {method: method for method in METHODS} | {"random": "random masks"}
 SCOPES = ("global", "layer")
 DENSITY = {"digits": 0.1, "mnist": 0.03}
-SIZES = {"digits": (256, 100, 50, 10), "mnist": fig_ntt.SIZES["mnist"]}
+SIZES = {"digits": (256, 100, 50, 10), "mnist": training.SIZES["mnist"]}
 STEPS = {"quick": 100, "default": 500, "full": 5000}
 REPEATS = {"quick": 1, "default": 3, "full": 2}
 UNITS = 6                           # number of units whose weights are shown
 
 
 def jobs(size, seed, data):
-    name = fig_ntt.TASK.get(size, "digits")
+    name = "mnist" if size == "full" else "digits"
     return [(masks, {"name": name, "folder": data if size == "full" else None,
                      "method": method, "scope": scope, "steps": STEPS[size],
                      "repeat": repeat, "seed": seed})
@@ -64,12 +62,12 @@ def masks(name, folder, method, scope, steps, repeat, seed):
     The dict holds the density of each layer, the numbers of live weights per pixel and
     per unit, and example weights.
     """
-    _, images = fig_ntt.problem(name, folder, seed, repeat)
+    _, images = training.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
     student = training.student(method, net, teacher, images, DENSITY[name],
                                seeds.rng(seed, FIGURE, f"{method} {scope}", repeat),
-                               scope, steps=steps, rate=fig_ntt.RATES[name])
+                               scope, steps=steps, rate=training.RATES[name])
     first = student.masks[0]
     whole, layers = pruning.density(student.masks)
     return {"method": method, "scope": scope, "whole": whole, "layers": layers,
@@ -147,8 +145,8 @@ def _plot_layers(data, axis):
             mean, spread = mean_and_spread(data[f"{method}_{scope}_layers"])
             x = np.arange(layers) + 0.16 * (i - 2) + 0.05 * (scope == "layer")
             axis.errorbar(x, mean, spread, ls="", marker="os^vD"[i], capsize=2,
-                          color=COLOURS[method],
-                          mfc=COLOURS[method] if scope == "global" else "none",
+                          color=training.COLOURS[method],
+                          mfc=training.COLOURS[method] if scope == "global" else "none",
                           label=method if scope == "global" else None)
     axis.set(yscale="log", ylabel="density of the layer",
              title="One threshold (filled) or one per layer (open)")
@@ -191,8 +189,9 @@ def _plot_units(data, fig):
     for method in METHODS:
         counts = np.sort(data[f"{method}_layer_counts"], axis=1)[:, ::-1]
         share = np.linspace(0, 1, counts.shape[1])
-        axis.plot(share, counts.T, color=COLOURS[method], lw=0.6, alpha=0.4)
-        axis.plot(share, counts.mean(axis=0), color=COLOURS[method], label=method)
+        axis.plot(share, counts.T, color=training.COLOURS[method], lw=0.6, alpha=0.4)
+        axis.plot(share, counts.mean(axis=0), color=training.COLOURS[method],
+                  label=method)
     axis.set(xlabel="units, ordered by rank", ylabel="live weights per unit",
              title="First layer")
     axis.set_yscale("symlog", linthresh=10)

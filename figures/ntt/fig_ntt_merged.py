@@ -42,7 +42,6 @@ import numpy as np
 
 from figures.run.claims import Claim, at_least, at_most
 from figures.run import colours, seeds
-from figures.ntt import fig_ntt
 from figures.ntt import ntt_training as training
 from refsnn import datasets, mlp
 
@@ -69,7 +68,7 @@ EARLY = 200
 
 def jobs(size, seed, data):
     """Return the jobs on pairs of image sets, followed by the two-class jobs."""
-    name = fig_ntt.TASK.get(size, "digits")
+    name = "mnist" if size == "full" else "digits"
     folder = data if size == "full" else None
 
     def listed(name, repeats, steps):
@@ -101,7 +100,7 @@ def sets(name, folder, seed, repeat):
                                   for array in read(os.path.join(folder, path), kind)))
                 for read, path in parts]
     else:
-        net, first = fig_ntt.problem(name, folder, seed, repeat)
+        net, first = training.problem(name, folder, seed, repeat)
         second = first._replace(**{key: -getattr(first, key).swapaxes(1, 2)
                                    for key in ("x", "x_test")}) if folder is None \
             else training.stored(folder, "fashion_mnist")
@@ -129,7 +128,7 @@ def learn(name, folder, source, trained, steps, labelled, repeat, seed):
     student = training.student(
         source if source in ("random", "dense") else "NTT", net, teacher, seen,
         DENSITY[name], seeds.rng(seed, FIGURE, source, repeat), steps=steps,
-        rate=fig_ntt.RATES.get(name, 5e-4), batch=batch,
+        rate=training.RATES.get(name, 5e-4), batch=batch,
         l2=1e-5 if name == "cifar" else 1e-4)
     listed = [*range(0, min(EARLY + 1, labelled), 200 if name == "cifar" else 25),
               *range(EARLY + 100, labelled, max(50, labelled // 20))]
@@ -147,8 +146,8 @@ def pair(folder, seed, repeat):
 
     The training set and the test set have at most 250 images of each digit.
     """
-    _, images = fig_ntt.problem("digits" if folder is None else "mnist", folder, seed,
-                                repeat)
+    _, images = training.problem("digits" if folder is None else "mnist", folder, seed,
+                                 repeat)
     parts = []
     for x, labels in ((images.x, images.labels), (images.x_test, images.labels_test)):
         chosen = np.concatenate([np.flatnonzero(labels == c)[:250]

@@ -5,23 +5,31 @@ Fashion-MNIST from a data folder.  As in the authors' code, all images are stand
 with one mean and one standard deviation, computed over the whole training set.
 """
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from figures.run import colours, seeds
 from refsnn import convnet, datasets, losses, mlp, ntk, ntt, optimisers, pruning
 
 BATCH, SIDE = 64, 16
-SNIPPED = 100           # training images with which SNIP scores the weights
-METHODS = ("NTT", "random", "SNIP", "logit-SNIP", "scaled random", "dense")
-COLOURS = dict(zip(METHODS, (colours.BLUE, colours.VERMILION, colours.GREEN,
-                             colours.PURPLE, colours.ORANGE, colours.BLACK),
-                   strict=True))
-MARKS = dict(zip(METHODS, "os^vD.", strict=True))
+SCORED = 100            # training images with which SNIP and GraSP score the weights
+TEMPERATURE = 200       # of GraSP, as in the code of its authors [recalled]
+METHODS = ("NTT", "NTT masks", "random", "magnitude", "SNIP", "logit-SNIP", "GraSP",
+           "dense")
+COLOURS = dict(zip(METHODS, (colours.BLUE, colours.SKY, colours.VERMILION, colours.GREY,
+                             colours.GREEN, colours.PURPLE, colours.ORANGE,
+                             colours.BLACK), strict=True))
+MARKS = dict(zip(METHODS, "oPsX^vD.", strict=True))
+SIZES = {"digits": (256, 300, 100, 10), "mnist": (784, 300, 100, 10),
+         "fashion_mnist": (784, 300, 100, 10)}
+CIFAR = "cifar-10-batches-bin"              # folder of the data folder
+RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
 class Images(NamedTuple):
@@ -64,17 +72,37 @@ def digits(seed, repeat):
 
 
 def stored(folder, name):
-    """Read MNIST or Fashion-MNIST from a folder, and return standardised images."""
-    parts = [datasets.images(os.path.join(folder, name), kind)
-             for kind in ("train", "t10k")]
+    """Read a data set from a folder, and return standardised images."""
+    path = os.path.join(folder, name)
+    if name == CIFAR:
+        parts = [datasets.cifar(path, kind) for kind in ("train", "test")]
+    else:
+        parts = [datasets.images(path, kind) for kind in ("train", "t10k")]
     return standardised(*parts[0], *parts[1])
 
 
 def standardised(x, labels, x_test, labels_test):
-    """Standardise all images with the mean and the deviation of the training images."""
-    mean, deviation = x.mean(dtype=np.float64), x.std(dtype=np.float64)
+    """Standardise all images with the means and deviations of the training images.
+
+    Colour images have one mean and one deviation for each channel.
+    """
+    axes = tuple(range(3))
+    mean, deviation = x.mean(axes, np.float64), x.std(axes, np.float64)
     x, x_test = (((a - mean) / deviation).astype(np.float32) for a in (x, x_test))
     return Images(x, labels, x_test, labels_test)
+
+
+def problem(name, folder, seed, repeat):
+    """Return a perceptron for `SIZES[name]`, and its images in random order."""
+    net = perceptron(*SIZES[name])
+    return net, digits(seed, repeat) if folder is None else mixed(folder, name, seed)
+
+
+def mixed(folder, name, seed):
+    """Return the images of a data set, with the training images in random order."""
+    images = stored(folder, name)
+    order = seeds.rng(seed, "ntt", "order", 0).permutation(len(images.x))
+    return images._replace(x=images.x[order], labels=images.labels[order])
 
 
 # ---- networks ----------------------------------------------------------------
@@ -156,11 +184,14 @@ def first_masks(method, net, weights, biases, images, density, generator,
     """Return the masks that a baseline method computes from the initial weights."""
     if method == "dense":
         return [np.ones_like(W) for W in weights]
-    if method in ("random", "scaled random"):
+    if method == "random":
         return pruning.random(weights, density, generator, scope=scope)
     if method == "magnitude":
         return pruning.magnitude(weights, density, scope=scope)
-    x, labels = read(net, images.x[:SNIPPED]), images.labels[:SNIPPED]
+    x, labels = read(net, images.x[:SCORED]), images.labels[:SCORED]
+    if method == "GraSP":
+        return pruning.grasp(weights, hessian_gradient(net, weights, biases, x, labels),
+                             density, scope=scope)
     recording = net.model.forward(weights, biases, x)
     if method == "SNIP":
         doutputs = cross_entropy(recording.outputs, labels)[1]
@@ -168,6 +199,33 @@ def first_masks(method, net, weights, biases, images, density, generator,
         doutputs = pruning.logit_doutputs(recording.outputs)
     gradients = net.backward(weights, recording, doutputs).weights
     return pruning.snip(weights, gradients, density, scope=scope)
+
+
+def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
+    """Return the product of the Hessian and the gradient of the cross entropy.
+
+    Outputs are divided by `temperature`.  Let v be the gradient, as a constant.  With
+    p = dL/df, the signals G and the inputs a of the layers, the derivative of L along v
+    is E = sum p_k G_k (V a + c), where V and c are the parts of v for the weights and
+    the biases of a layer.  The product is the gradient of E, which `second_order`
+    computes from dE/da, dE/dG and dE/df.
+    """
+    recording = net.model.forward(weights, biases, x)
+    share = special.softmax(recording.outputs / temperature, axis=1)
+    p = cross_entropy(recording.outputs / temperature, labels)[1] / temperature
+    v, along, dinputs, dsignals = net.backward(weights, recording, p), 0, [], []
+    signals = net.model.signals(weights, recording)
+    for a, G, V, c in zip(recording.inputs, signals, *v, strict=True):
+        places, V = a.reshape(len(a), -1, a.shape[-1]), V.reshape(len(V), -1)
+        g = G.reshape(*G.shape[:2], -1, len(V))             # (N, K, P, n)
+        change = places @ V.T + c                           # of z, (N, P, n)
+        along = along + np.einsum("nkpi,npi->nk", g, change)        # of the outputs
+        dsignals.append((p[:, :, None, None] * change[:, None]).reshape(G.shape))
+        dinputs.append((np.einsum("nk,nkpi->npi", p, g) @ V).reshape(a.shape))
+    doutputs = share * (along - (share * along).sum(axis=1, keepdims=True))
+    doutputs /= temperature ** 2 * len(x)                   # dE/df = dp/df along
+    return net.model.second_order(weights, recording, signals, dinputs, dsignals,
+                                  doutputs).weights
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
@@ -178,10 +236,8 @@ def student(method, net, teacher, images, density, generator, scope="layer", **o
     if method == "NTT":
         return transfer(net, teacher, images.x, density=density, generator=generator,
                         scope=scope, **options)
-    masks = first_masks(method, net, *teacher, images, density, generator, scope)
-    weights = teacher[0] if method != "scaled random" \
-        else pruning.scaled(teacher[0], masks, density)
-    return ntt.Student(weights, teacher[1], masks)
+    return ntt.Student(*teacher, first_masks(method, net, *teacher, images, density,
+                                             generator, scope))
 
 
 # ---- learning ----------------------------------------------------------------
@@ -196,6 +252,61 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
         prune=lambda W: pruning.magnitude(W, density, scope=scope), every=every,
         optimiser=functools.partial(optimisers.adam, rate=rate), strength=strength,
         l2=l2, kind=kind, watch=watch)
+
+
+def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
+                  l2, scope, batch, before=None, every=100):
+    """Run `count` of the `total` steps of a transfer, from the step `first` on.
+
+    Return the student as a dict.  The result of the first part is the argument `before`
+    of the next part; all parts together equal one call of `transfer`, except for the
+    mini-batches.
+    """
+    given, kept = [], []
+    prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
+    student = None
+    if before is not None:
+        student, given = unpacked(before), adam_states(before)
+        if first % every == 0 and first < total - every:
+            student = student._replace(masks=prune(student.weights))
+
+    def optimiser(state, gradient):
+        kept.append(optimisers.adam(given.pop(0) if given else state, gradient,
+                                    rate=rate))
+        return kept[-1]
+
+    def watch(step, now):
+        nonlocal student
+        student = now
+        if step == count:
+            raise StopIteration
+
+    with contextlib.suppress(StopIteration):
+        ntt.transfer(net.model, *teacher,
+                     batches(generator, read(net, x), total - first, batch),
+                     density=density, prune=prune, every=every, optimiser=optimiser,
+                     l2=l2, student=student, watch=watch)
+    found = {f"{field} {i}": array for field, arrays in student._asdict().items()
+             for i, array in enumerate(arrays)}
+    if first + count < total:
+        states = [state for state, _ in kept[-2 * len(student.weights):]]
+        found |= {f"{name} {i}": value for i, state in enumerate(states)
+                  for name, value in state._asdict().items()}
+    return found
+
+
+def unpacked(found):
+    """Return the student in a dict that `transfer_part` returned."""
+    count = sum(key.startswith("masks ") for key in found)
+    return ntt.Student(*([found[f"{field} {i}"] for i in range(count)]
+                         for field in ntt.Student._fields))
+
+
+def adam_states(found):
+    """Return the states of the optimiser in a dict that `transfer_part` returned."""
+    count = sum(key.startswith("step ") for key in found)
+    return [optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
+                             found[f"scale {i}"]) for i in range(count)]
 
 
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,

@@ -130,7 +130,9 @@ def descent(hessian, offset, rate, steps=None, noise=None):
         rest = rate * (np.add.outer(h, h) - rate * np.outer(h, h))     # 1 - r
         rest = np.where(rest == 0, 1, rest)     # where h is 0, eq. (5) does not use S
         T = 0 if steps is None else int(steps)
-        G = (1 if steps is None else 1 - r ** T) / rest
+        small = np.minimum(rest, 0.5)           # 1 - r^T without cancellation
+        spent = np.where(rest < 0.5, -np.expm1(T * np.log1p(-small)), 1 - r ** T)
+        G = (1 if steps is None else spent) / rest
         S = np.outer(d, d) * G + rate ** 2 * N * (T - G) / rest            # (4)
         Q = rate * (np.outer(h, h) * S + T * N)                            # (5)
     return _back(vectors, Q)                                               # (2)

@@ -178,6 +178,7 @@ def fit(counts, labels, kind="linear", *, cost=1.0, degree=2):
     if not 0 < cost < 1e12:
         raise ValueError(f"cost is {cost!r}: must be above 0 and below 1e12")
     mean, deviation = counts.mean(axis=0), counts.std(axis=0)
+    deviation[np.ptp(counts, axis=0) == 0] = 0          # rounding of the mean
     z = _standardised(counts, mean, deviation)
     K = compare(z, z, kind, degree)
     A, b = zip(*(_machine(K, y, float(cost)) for y in Y.T), strict=True)

@@ -161,6 +161,30 @@ def test_scale_of_counts_and_dead_channels_do_not_matter():
             [counts, np.full((40, 1), 3)], axis=1), labels), dead), three)
 
 
+@pytest.mark.parametrize("value", [3, 0.1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_constant_channel_has_no_effect(kind, value):
+    """The mean of equal numbers can differ from them by rounding."""
+    counts, labels = words(10)
+    counts = counts.astype(float)
+    counts[:, 2] = value
+    found, other = machine.fit(counts, labels, kind), counts.copy()
+    other[:, 2] = 50
+    said = machine.scores(found, other)
+    assert np.isfinite(said).all() and np.ptp(said, axis=0).min() > 0.1
+    np.testing.assert_array_equal(said, machine.scores(found, counts))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_constant_input_scores_by_the_share_of_each_class(kind):
+    """All kernels are constant, so f = b is the mean of Y."""
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    found = machine.fit(np.full((6, 4), 7), labels, kind, degree=3)
+    for counts in (np.full((2, 4), 7), np.array([[0, 1, 2, 90], [8, 8, 8, 8]])):
+        np.testing.assert_allclose(machine.scores(found, counts),
+                                   [[0, -1 / 3, -2 / 3]] * 2, rtol=RTOL, atol=RTOL)
+
+
 def test_inputs_are_not_changed():
     counts, labels = words(6)
     before = counts.copy(), labels.copy()

@@ -84,6 +84,29 @@ def test_flow_by_quadrature_and_its_trace_by_the_loss(seed, p, time):
     assert_allclose(np.trace(flow(H, d)), loss(H, d), rtol=RTOL)
 
 
+@given(SEEDS, st.integers(1, 5))
+def test_small_rates_and_times_lose_no_digits(seed, p):
+    """Descent tends to gradient flow; a short time and 3 steps yield time g g^T."""
+    H, d, _ = problem(seed, p, null=p // 3)
+    for Q, limit in ((descent(H, d, 1e-13), flow(H, d)),
+                     (descent(H, d, 1e-13, 3) / 3e-13, np.outer(H @ d, H @ d)),
+                     (flow(H, d, 1e-13) / 1e-13, np.outer(H @ d, H @ d))):
+        assert_allclose(Q, limit, rtol=RTOL, atol=RTOL * limit.max())
+
+
+@given(SEEDS, st.floats(-11, -6), st.floats(0.02, 0.45))
+def test_small_eigenvalues_lose_no_digits(seed, power, rate):
+    """A flow of time t yields (h d)^2 (t - h t^2) to first order in h t."""
+    rng = np.random.default_rng(seed)
+    H, d = np.diag([4.0, 10 ** power]), rng.choice([-1, 1], 2) * rng.uniform(0.5, 2, 2)
+    h = H.diagonal()
+    assert_allclose(flow(H, d).diagonal(), h * d ** 2 / 2, rtol=RTOL)
+    assert_allclose(descent(H, d, rate).diagonal(), h * d ** 2 / (2 - rate * h),
+                    rtol=RTOL)
+    assert_allclose(flow(H, d, 0.5)[1, 1], (h[1] * d[1]) ** 2 * (0.5 - h[1] / 4),
+                    rtol=RTOL)
+
+
 # special cases of the docstring
 
 @given(SEEDS, st.integers(1, 6), st.floats(0.05, 0.45))
@@ -215,6 +238,7 @@ EYE, ONE = np.eye(2), np.ones(2)
 
 @pytest.mark.parametrize("call, match", [
     (lambda: flow(np.array([[1.0, 2.0], [0.0, 1.0]]), ONE), "hessian .*symmetric"),
+    (lambda: flow(EYE + 1e-9 * np.eye(2, k=1), ONE), "hessian .*symmetric"),
     (lambda: flow(-EYE, ONE), "hessian has eigenvalues from -1 .*not below 0"),
     (lambda: flow(EYE.astype("f4"), ONE), "hessian .*float32.*must be .*float64"),
     (lambda: flow(np.ones((2, 3)), ONE), "hessian is of shape"),
@@ -245,6 +269,8 @@ EYE, ONE = np.eye(2), np.ones(2)
     (lambda: descent(EYE, ONE, 0.1, 2.0), "steps is 2.0"),
     (lambda: descent(EYE, ONE, 0.1, None, EYE), "steps is None: must be given"),
     (lambda: descent(EYE, ONE, 0.1, 2, np.eye(3)), "noise is of shape .*2 rows"),
+    (lambda: descent(EYE, ONE, 0.1, 2, EYE + 1e-9 * np.eye(2, k=1)),
+     "noise .*symmetric"),
     (lambda: descent(EYE, ONE, 0.1, 2, -EYE), "noise has eigenvalues from -1"),
 ])
 def test_refuses(call, match):

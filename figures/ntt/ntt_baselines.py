@@ -1,0 +1,117 @@
+"""Train sparse networks from Neural Tangent Transfer and from baselines with labels.
+
+A `Task` states the data, the network and the training.  The jobs are `transfer`, and
+`learn` for each method.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from figures.ntt import ntt_training as training
+from figures.run import seeds
+
+FIGURE, EARLY, TESTS = "ntt", 100, 5        # EARLY is a step, TESTS the final tests
+SCOPES = ("layer", "global")
+BOTH = tuple((method, scope) for method in training.METHODS[:-1] for scope in SCOPES)
+
+
+class Task(NamedTuple):
+    """Hold the data, the network and the training of one comparison."""
+
+    data: str               # key of training.SIZES, or a folder of the data folder
+    densities: tuple
+    steps: int              # steps of transfer
+    labelled: int           # steps of training with labels
+    repeats: int
+    net: str = "perceptron"         # or a key of convnet.ARCHITECTURES
+    rows: tuple = BOTH              # methods and scopes, without "dense"
+    rate: float = 5e-4              # learning rate of the transfer
+    l2: float = 1e-4
+    batch: int = training.BATCH     # mini-batch of the transfer
+    part: int = 18720               # steps of transfer in one job
+
+
+DENSITIES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+TASKS = {
+    "quick": {"digits": Task("digits", (0.05,), 200, 200, 1, rate=2e-3)},
+    "default": {"digits": Task("digits", (0.02, 0.05), 500, 800, 5, rate=2e-3)},
+    "full": {
+        "MNIST": Task("mnist", DENSITIES, 18720, 18720, 3),
+        "Fashion-MNIST": Task("fashion_mnist", DENSITIES, 18720, 18720, 3),
+        "LeNet": Task("mnist", (0.03, 0.1), 3000, 5000, 1, "lenet5_caffe", l2=1e-5),
+        "Conv-4": Task(training.CIFAR, (0.05,), 3000, 5000, 1, "conv4", (
+            ("NTT", "layer"), ("NTT masks", "layer"), ("random", "layer"),
+            ("magnitude", "layer"), ("SNIP", "global")), l2=1e-5, batch=16, part=600)}}
+
+
+def jobs(size, names, seed, data):
+    """Return the transfers, each followed by its training, and then the baselines."""
+    listed = []
+    for name in names:
+        task = TASKS[size][name]
+        for density in task.densities:
+            for repeat in range(task.repeats):
+                one = {"size": size, "name": name, "density": density,
+                       "repeat": repeat, "seed": seed,
+                       "folder": data if size == "full" else None}
+                _add(listed, task, one)
+    return listed
+
+
+def _add(listed, task, one):
+    transfers = {}
+    for scope in SCOPES:
+        if ("NTT", scope) in task.rows:
+            for first in range(0, task.steps, task.part):
+                before = [transfers[scope]] if first else []
+                transfers[scope] = len(listed)
+                listed.append((transfer, {**one, "scope": scope, "first": first},
+                               *before))
+    dense = [("dense", "layer")] if one["density"] == task.densities[0] else []
+    for method, scope in (*task.rows, *dense):
+        before = [transfers[scope]] if method.startswith("NTT") else []
+        listed.append((learn, {**one, "method": method, "scope": scope}, *before))
+
+
+def problem(size, name, folder, repeat, seed):
+    """Return the task, its network, the initial weights and biases, and the images."""
+    task = TASKS[size][name]
+    if task.net == "perceptron":
+        net, images = training.problem(task.data, folder, seed, repeat)
+    else:
+        net = training.convolutional(task.net)
+        images = training.mixed(folder, task.data, seed)
+    return task, net, net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat)), images
+
+
+def transfer(size, name, folder, scope, density, repeat, seed, first, before=None):
+    """Run one part of a transfer."""
+    task, net, teacher, images = problem(size, name, folder, repeat, seed)
+    return training.transfer_part(
+        net, teacher, images.x, density=density, total=task.steps, first=first,
+        count=min(task.part, task.steps - first), rate=task.rate, l2=task.l2,
+        scope=scope, batch=task.batch, before=before, generator=seeds.rng(
+            seed, FIGURE, f"transfer {density} {scope} {first}", repeat))
+
+
+def learn(size, name, folder, method, scope, density, repeat, seed, before=None):
+    """Train a sparse network with labels; return the early and the final accuracy.
+
+    before : result of `transfer`, for the methods "NTT" and "NTT masks".
+    """
+    task, net, teacher, images = problem(size, name, folder, repeat, seed)
+    if before is None:
+        student = training.student(
+            method, net, teacher, images, density,
+            seeds.rng(seed, FIGURE, f"{method} {density}", repeat), scope)
+    else:
+        student = training.unpacked(before)
+    if method == "NTT masks":
+        student = student._replace(weights=teacher[0], biases=teacher[1])
+    tests = [EARLY, *(task.labelled - 50 * i for i in reversed(range(1, TESTS)))]
+    curve = training.supervise(net, student, images, steps=task.labelled, every=tests,
+                               rate=1e-3, generator=seeds.rng(seed, FIGURE, "batches",
+                                                              repeat))[2]
+    return {"name": name, "row": f"{method}, {scope}", "density": density,
+            "accuracy": np.array([curve[0, 1], curve[-TESTS:, 1].mean()])}

@@ -1,0 +1,65 @@
+"""Draw the pseudo-random numbers of jax.random, with NumPy and SciPy alone.
+
+The generator is Threefry-2x32 with 20 rounds [SM11].  A key consists of two 32-bit
+words, and the block cipher maps the counters 0, 1, ... to random words.  The order of
+the counters is the order of jax.random before version 0.5, or with the setting
+jax_threefry_partitionable=False.  All numbers are float32.
+
+[SM11] J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, SC 2011,
+    doi 10.1145/2063384.2063405.
+"""
+
+import numpy as np
+from scipy import special
+
+ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)       # bits, in turn for 4 rounds each
+PARITY = np.uint32(0x1BD11BDA)                      # constant of the key schedule
+ROOT_2 = np.float32(np.sqrt(2))
+BELOW_1 = np.nextafter(np.float32(1), np.float32(0))
+CUT = special.erf(ROOT_2)       # probability of a normal variable between -2 and 2
+
+
+def encrypt(key, x, y):
+    """Encrypt the counter words x and y, arrays of uint32; return two such arrays."""
+    keys = np.array([*key, key[0] ^ key[1] ^ PARITY], np.uint32)
+    x, y = x + keys[0], y + keys[1]
+    for block in range(5):
+        for bits in ROTATIONS[block % 2]:
+            x = x + y
+            y = x ^ (y << np.uint32(bits) | y >> np.uint32(32 - bits))
+        x = x + keys[(block + 1) % 3]
+        y = y + keys[(block + 2) % 3] + np.uint32(block + 1)
+    return x, y
+
+
+def words(key, count):
+    """Return `count` random words, an array of uint32.
+
+    An odd number of counters is followed by one more counter 0.
+    """
+    counters = np.arange(count + count % 2, dtype=np.uint32)
+    counters[count:] = 0
+    return np.concatenate(encrypt(key, *counters.reshape(2, -1)))[:count]
+
+
+def split(key):
+    """Return two new keys."""
+    return words(key, 4).reshape(2, 2)
+
+
+def uniform(key, shape, low, high):
+    """Sample uniformly from [low, high)."""
+    mantissa = words(key, int(np.prod(shape))) >> np.uint32(9)
+    unit = (mantissa | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
+    low, high = np.float32(low), np.float32(high)
+    return np.maximum(low, unit * (high - low) + low).reshape(shape)
+
+
+def normal(key, shape):
+    """Sample from the standard normal distribution."""
+    return ROOT_2 * special.erfinv(uniform(key, shape, -BELOW_1, 1))
+
+
+def truncated_normal(key, shape):
+    """Sample from the standard normal distribution, truncated at -2 and 2."""
+    return ROOT_2 * special.erfinv(uniform(key, shape, -CUT, CUT))

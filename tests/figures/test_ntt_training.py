@@ -1,0 +1,154 @@
+"""The parts of the figures on Neural Tangent Transfer: generator, GraSP, transfers."""
+
+import functools
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from strategies import SEEDS
+from tolerances import RTOL_FD, close
+
+from figures.ntt import fig_ntt_replay, threefry
+from figures.ntt import ntt_training as training
+from refsnn import convnet, mlp, ntt, optimisers, pruning
+
+SHAPES, POOLS = [(2, 3, 3, 1), (3, 2, 2, 2), (4, 12), (3, 4)], (True, False)
+
+
+# ---- the generator
+
+@pytest.mark.parametrize("key, counter, words", [
+    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+    ((0xFFFFFFFF,) * 2, (0xFFFFFFFF,) * 2, (0x1CB996FC, 0xBB002BE7)),
+    ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0))])
+def test_cipher_yields_the_published_words(key, counter, words):
+    """The words are the test vectors of the authors of the generator."""
+    found = threefry.encrypt(np.array(key, np.uint32),
+                             *np.array(counter, np.uint32)[:, None])
+    assert tuple(int(word[0]) for word in found) == words
+
+
+def test_keys_and_numbers_are_those_of_jax():
+    """Stored results of jax.random, with the older order of the counters."""
+    key = np.array([0, 0], np.uint32)
+    assert threefry.split(key).tolist() == [[4146024105, 967050713],
+                                            [2718843009, 1272950319]]
+    for found, stored in (
+            (threefry.uniform(key, (3,), 0, 1), [0.9653214, 0.31468165, 0.63302994]),
+            (threefry.normal(key, (3,)), [1.8160863, -0.48262316, 0.33988908]),
+            (threefry.truncated_normal(key, (3,)), [1.5905911, -0.45900953,
+                                                    0.32385755])):
+        np.testing.assert_allclose(found, stored, rtol=1e-6)
+    uniform = threefry.uniform(key, (300, 4), -2, 3)
+    assert uniform.dtype == np.float32 and -2 <= uniform.min() < uniform.max() < 3
+    normal, cut = (draw(key, (300, 40)) for draw in (threefry.normal,
+                                                     threefry.truncated_normal))
+    assert abs(normal.std() - 1) < 0.02 and 3.5 < abs(normal).max() < 6
+    assert abs(cut.std() - mlp.CUT_STD) < 0.01 and 1.99 < abs(cut).max() <= 2
+
+
+def test_teachers_keep_the_logged_sums():
+    """Sum of squared live weights before the first step, from the authors' logs."""
+    for name, logged in (("MLP", (82.942, 83.09)), ("LeNet", (91.94, 91.91))):
+        for run, wanted in zip(fig_ntt_replay.RUNS, logged, strict=True):
+            weights, biases = fig_ntt_replay.teacher(name, run)
+            live = sum((W.astype(float) ** 2 * M).sum() for W, M in
+                       zip(weights, pruning.magnitude(weights, 0.03), strict=True))
+            assert abs(live / wanted - 1) < 1e-4
+            assert {a.dtype for a in (*weights, *biases)} == {np.dtype("f4")}
+
+
+def test_batches_of_all_runs_are_one_stream():
+    one, two = (fig_ntt_replay.order(200, run, 20000)[:, :1] for run in (1, 2))
+    assert (one[18720:] == two[:1280]).all() and (one[:1280] != two[:1280]).any()
+    assert sorted(fig_ntt_replay.order(200, 1, 3).ravel()) == sorted(
+        np.random.RandomState(0).permutation(200)[:192])
+
+
+# ---- GraSP
+
+@pytest.mark.parametrize("temperature", [1, 200])
+@given(SEEDS)
+def test_hessian_gradient_by_finite_differences(temperature, seed):
+    """H g is the gradient of half the squared norm of the gradient."""
+    rng = np.random.default_rng(seed)
+    for net, x, (weights, biases) in (
+            (training.perceptron(4, 6, 5, 3), rng.normal(size=(6, 4)),
+             mlp.init((4, 6, 5, 3), rng)),
+            (convolution(), rng.normal(size=(6, 9, 9, 1)), convnet.init(SHAPES, rng))):
+        weights = [2 * W for W in weights]
+        labels = rng.integers(0, 3, 6)
+        h = training.hessian_gradient(net, weights, biases, x, labels, temperature)
+        d = [rng.normal(size=W.shape) for W in weights]
+        (g, gates), *ends = (gradient(
+            net, [W + e * a for W, a in zip(weights, d, strict=True)], biases, x,
+            labels, temperature) for e in (0, 1e-6, -1e-6))
+        assume(all(found == gates for _, found in ends))
+        slope = sum((a * (b - c)).sum() for a, b, c in
+                    zip(g, ends[0][0], ends[1][0], strict=True)) / 2e-6
+        close(sum((a * b).sum() for a, b in zip(h, d, strict=True)), slope,
+              rtol=RTOL_FD)
+
+
+def gradient(net, weights, biases, x, labels, temperature):
+    """Return the gradient as a list of arrays, and the gates of the network."""
+    recording = net.model.forward(weights, biases, x)
+    doutputs = training.cross_entropy(recording.outputs / temperature, labels)[1]
+    found = net.backward(weights, recording, doutputs / temperature)
+    signals = [np.sign(g).tolist() for g in net.model.signals(weights, recording)]
+    return [*found.weights, *found.biases], signals
+
+
+def convolution():
+    forward, backward, signals, second_order = (
+        functools.partial(f, pools=POOLS) for f in
+        (convnet.forward, convnet.backward, convnet.signals, convnet.second_order))
+    return training.Net(None, ntt.Model(forward, signals, second_order, None, None),
+                        backward, False)
+
+
+# ---- transfers and baselines
+
+def images(rng):
+    x = rng.normal(size=(2, 40, 2, 3)).astype(np.float32)
+    labels = rng.integers(0, 3, (2, 40))
+    return training.Images(x[0], labels[0], x[1], labels[1])
+
+
+def test_parts_of_a_transfer_equal_one_transfer(monkeypatch):
+    """A transfer in parts of 8 of 24 steps, with masks from each fourth step on."""
+    rng, net = np.random.default_rng(3), training.perceptron(6, 9, 4)
+    teacher, x = net.init(rng=rng), images(rng).x
+    order = rng.permuted(np.tile(np.arange(40), (24, 1)), axis=1)[:, :8]
+    monkeypatch.setattr(training, "batches", lambda first, x, steps, size:
+                        training.Batches(x, order[first:first + steps]))
+    whole = training.ntt.transfer(
+        net.model, *teacher, training.Batches(x.reshape(40, 6), order), density=0.4,
+        prune=lambda W: pruning.magnitude(W, 0.4), every=4, l2=1e-3,
+        optimiser=functools.partial(optimisers.adam, rate=1e-2))
+    before = None
+    for first in (0, 8, 16):
+        before = training.transfer_part(
+            net, teacher, x, density=0.4, total=24, first=first, count=8, rate=1e-2,
+            generator=first, l2=1e-3, scope="layer", batch=8, before=before, every=4)
+    for one, other in zip(whole, training.unpacked(before), strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(whole.weights, teacher[0], strict=True))
+    assert not training.adam_states(before)
+
+
+def test_each_method_has_its_own_masks():
+    rng, net = np.random.default_rng(5), training.perceptron(6, 20, 3)
+    teacher, data, seen = net.init(rng=rng), images(rng), {}
+    for method in ("random", "magnitude", "SNIP", "logit-SNIP", "GraSP", "dense"):
+        for scope in ("layer", "global"):
+            student = training.student(method, net, teacher, data, 0.4, rng, scope)
+            assert student.weights is teacher[0]
+            seen[method, scope] = np.concatenate([M.ravel() for M in student.masks])
+            whole, layers = pruning.density(student.masks)
+            assert whole == 1 if method == "dense" else abs(whole - 0.4) < 0.02
+    for row, found in seen.items():
+        if row != ("dense", "global"):
+            assert sum((found == other).all() for other in seen.values()) == 1 + (
+                row == ("dense", "layer"))
