@@ -136,7 +136,7 @@ def learn(name, folder, source, trained, steps, labelled, repeat, seed):
     curve = training.supervise(net, student, own, steps=labelled, every=listed,
                                rate=1e-3, generator=generator)[2]
     return {"what": "learn", "name": name, "source": source, "trained": trained,
-            "curve": curve[:, :2]}
+            "curve": curve}
 
 
 # ---- two classes

@@ -147,7 +147,7 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
     curve = training.supervise(net, student, images, steps=labelled, rate=1e-3,
                                every=25 if folder is None else 100,
                                generator=generator)[2]
-    return {"name": name, "kind": kind, "curve": curve[:, :2],
+    return {"name": name, "kind": kind, "curve": curve,
             **published_log(name, folder, "supervised_acc",
                             ("iteration", "test_acc_pct"))}
 

@@ -16,6 +16,7 @@ from scipy import special
 
 from figures.run import colours, seeds
 from refsnn import convnet, datasets, losses, mlp, ntk, ntt, optimisers, pruning
+from refsnn.fast import si as fast_si
 
 BATCH, SIDE = 64, 16
 SCORED = 100            # training images with which SNIP and GraSP score the weights
@@ -309,36 +310,28 @@ def adam_states(found):
                              found[f"scale {i}"]) for i in range(count)]
 
 
-def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
-              watch=None):
-    """Train a network with labels and fixed masks.
+def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8):
+    """Train a network with labels and fixed masks, with the optimiser Adam.
 
-    Return the weights, the biases and the learning curve.  The curve has rows (step,
-    test accuracy, running mean of the training loss).  `every` is the number of steps
-    between two rows, or a list of steps.  The last row is computed after training.
+    Return the weights, the biases and the learning curve, whose rows are (step, test
+    accuracy).  `every` is the number of steps between two rows, or a list of steps.
+    The last row is computed after training.
     """
-    masks = student.masks
-    weights = [W * M for W, M in zip(student.weights, masks, strict=True)]
-    biases, order = student.biases, np.arange(len(images.x))
-    states, curve, mean = [None] * (2 * len(weights)), [], 0.0
+    weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
+    biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))
+    parameters, curve = [*weights, *biases], []         # updated in place
+    state = fast_si.begin(parameters)
     listed = range(0, steps, every) if isinstance(every, int) else every
     for step, index in enumerate(batches(generator, order, steps)):
         if step in listed:
             curve.append((step, accuracy(net, weights, biases, images.x_test,
-                                         images.labels_test), mean))
-        if watch is not None:
-            watch(step, weights, biases)
+                                         images.labels_test)))
         recording = net.model.forward(weights, biases, read(net, images.x[index]))
-        loss, doutputs = cross_entropy(recording.outputs, images.labels[index])
-        mean += (loss - mean) * (1 if step == 0 else 0.05)
+        _, doutputs = cross_entropy(recording.outputs, images.labels[index])
         dweights, dbiases = net.backward(weights, recording, doutputs)
-        gradients = [*(M * (dW + 2 * l2 * W) for M, dW, W in
-                       zip(masks, dweights, weights, strict=True)), *dbiases]
-        moved = [optimisers.adam(state, g, rate=rate)
-                 for state, g in zip(states, gradients, strict=True)]
-        states = [state for state, _ in moved]
-        weights = [W + d for W, (_, d) in zip(weights, moved, strict=False)]
-        biases = [b + d for b, (_, d) in zip(biases, moved[len(weights):], strict=True)]
+        dweights = [M * (dW + 2 * l2 * W) for M, dW, W in
+                    zip(student.masks, dweights, weights, strict=True)]
+        state = fast_si.step(parameters, [*dweights, *dbiases], state, rate=rate)
     curve.append((steps, accuracy(net, weights, biases, images.x_test,
-                                  images.labels_test), mean))
+                                  images.labels_test)))
     return weights, biases, np.array(curve)

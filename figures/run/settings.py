@@ -151,7 +151,9 @@ TABLE = {
         "2-3": Entry(PERMUTED, same=True)},
     "si_split": {
         "0-3": Entry(f"{SPLIT}test images", same=True),
-        "4-7": Entry(f"{SPLIT}training images", "plot", True)},
+        "4-7": Entry(f"{SPLIT}training images", "plot", True),
+        "8-9, 12-13": Entry(f"{SPLIT}test images"),
+        "10-11, 14-15": Entry(f"{SPLIT}training images")},
     "si_theory": {
         "0-9": Entry("quadratic losses of 12 parameters with random Hessians and "
                      "starts")},
