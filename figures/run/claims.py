@@ -1,6 +1,8 @@
 """Define claims, which are statements of a figure about its numbers.
 
-A claim consists of a text, a computed value, a bound and a verdict.
+A claim consists of a text, a computed value, a bound and a verdict.  The functions
+accept one number, or an array with one number for each run.  For an array, the value is
+the mean over the runs, and the claim also holds the standard deviation.
 """
 
 from typing import NamedTuple
@@ -14,7 +16,8 @@ class Claim(NamedTuple):
     `value` is the computed number or a short text.  `bound` is the bound that the value
     must meet, for example ">= 0.96".  `ok` is True if the value meets the bound, False
     if the value misses the bound, and None if the claim is not judged.  `paper` is the
-    published number, or None if no number is published.
+    published number, or None if no number is published.  `spread` is the sample
+    standard deviation over `runs` runs, or None if `value` is not a mean over runs.
     """
 
     text: str
@@ -22,6 +25,8 @@ class Claim(NamedTuple):
     bound: str
     ok: bool | None
     paper: float | str | None = None
+    spread: float | None = None
+    runs: int | None = None
 
 
 def at_least(text, value, bound, paper=None):
@@ -29,7 +34,7 @@ def at_least(text, value, bound, paper=None):
 
     If `value` is NaN, the claim fails.
     """
-    return Claim(text, float(value), f">= {bound:g}", bool(value >= bound), paper)
+    return _claim(text, value, f">= {bound:g}", lambda mean: mean >= bound, paper)
 
 
 def at_most(text, value, bound, paper=None):
@@ -37,12 +42,28 @@ def at_most(text, value, bound, paper=None):
 
     If `value` is NaN, the claim fails.
     """
-    return Claim(text, float(value), f"<= {bound:g}", bool(value <= bound), paper)
+    return _claim(text, value, f"<= {bound:g}", lambda mean: mean <= bound, paper)
 
 
 def exactly(text, value, bound, paper=None):
     """Return the claim that `value` and `bound` are exactly equal."""
-    return Claim(text, float(value), f"= {bound:g}", bool(value == bound), paper)
+    return _claim(text, value, f"= {bound:g}", lambda mean: mean == bound, paper)
+
+
+def reported(text, value, paper=None):
+    """Return a claim that shows a value, or a short text, and is not judged."""
+    if isinstance(value, str):
+        return Claim(text, value, "shown only", None, paper)
+    return _claim(text, value, "shown only", None, paper)
+
+
+def _claim(text, value, bound, judge, paper):
+    value = np.asarray(value, float)
+    mean, spread = mean_and_spread(value) if value.ndim else (value, None)
+    ok = judge and bool(judge(mean))
+    if value.ndim == 0 or len(value) == 1:
+        return Claim(text, float(mean), bound, ok, paper)
+    return Claim(text, float(mean), bound, ok, paper, float(spread), len(value))
 
 
 def mean_and_spread(values, axis=0):

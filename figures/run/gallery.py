@@ -212,7 +212,7 @@ def _table(claims):
     rows = []
     for claim in claims:
         kind, word = VERDICTS[claim["ok"]]
-        cells = [("Ours", shown(claim["value"])), ("Bound", bound(claim)),
+        cells = [("Ours", value(claim)), ("Bound", bound(claim)),
                  ("Published", shown(claim["paper"]))]
         row = "".join(f'<td data-label="{label}">{html.escape(text)}</td>'
                       for label, text in cells)
@@ -223,6 +223,13 @@ def _table(claims):
                    ("Claim", "Ours", "Bound", "Published", "Verdict"))
     return (f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
             + "\n".join(rows) + "\n</tbody>\n</table>")
+
+
+def value(claim):
+    """Return the value of a claim as text, with its spread over runs."""
+    if claim.get("spread") is None:         # also in results that were stored earlier
+        return shown(claim["value"])
+    return f'{shown(claim["value"])} \u00b1 {claim["spread"]:.2g} ({claim["runs"]} runs)'
 
 
 def bound(claim):

@@ -233,7 +233,7 @@ def finish(figure, results, options):
             for claim in document["claims"] if claim["ok"] is False]
     return [f"{figure.name}: {document['seconds']:.1f} s of computing"] + [
         f"  {gallery.VERDICTS[claim['ok']][1]}  {claim['text']}: "
-        f"{gallery.shown(claim['value'])} ({claim['bound']})"
+        f"{gallery.value(claim)} ({claim['bound']})"
         for claim in document["claims"]]
 
 

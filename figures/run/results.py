@@ -114,7 +114,7 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 
 def failing(stored):
     """Return a Markdown list item for each claim that fails."""
-    return [f"- `{name}`: {claim['text']}: {gallery.shown(claim['value'])}, must be "
+    return [f"- `{name}`: {claim['text']}: {gallery.value(claim)}, must be "
             f"{gallery.bound(claim)} (published: {published_number(claim, entry)})"
             for name, document in stored.items()
             for claim, entry in entered(name, document) if claim["ok"] is False]
@@ -135,7 +135,7 @@ def figure(name, document):
         data = f"{SAME}: {entry.data}" if entry.same else entry.data
         bound = "none" if claim["ok"] is None else gallery.bound(claim)
         lines.append(row(claim["text"], published_number(claim, entry),
-                         gallery.shown(claim["value"]), bound, VERDICTS[claim["ok"]],
+                         gallery.value(claim), bound, VERDICTS[claim["ok"]],
                          "as above" if data == above else data))
         above = data
     return [*lines, ""]
