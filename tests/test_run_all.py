@@ -19,8 +19,8 @@ import pytest
 import toy_project
 from hypothesis import given, settings, strategies
 
-from figures.run import jobs, seeds
-from figures.run.claims import at_least, at_most, exactly, mean_and_spread
+from figures.run import gallery, jobs, seeds
+from figures.run.claims import at_least, at_most, exactly, mean_and_spread, reported
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,8 @@ def test_outputs_and_record(walks):
     assert record["claims"][0]["ok"] is True
     assert record["claims"][0]["paper"] == 0.5
     assert record["claims"][1] == {"text": "nobody can tell this one", "ok": None,
-                                   "value": "a <text>", "bound": "any", "paper": None}
+                                   "value": "a <text>", "bound": "any", "paper": None,
+                                   "spread": None, "runs": None}
     assert record["seeds"] == {"seed": 0, "repeats": [0, 1, 2, 3, 4, 5]}
     assert record["size"] == "default" and record["data"] == "embedded"
     assert record["versions"]["numpy"] == np.__version__
@@ -844,7 +845,15 @@ def test_claims_and_summaries():
     assert exactly("a", 0.0, 0).ok and not exactly("a", 1e-300, 0).ok
     assert not at_least("a", np.nan, 0).ok
     assert not at_most("a", np.nan, 0).ok
-    assert at_least("a", 1, 0.96, 0.9) == ("a", 1.0, ">= 0.96", True, 0.9)
+    assert at_least("a", 1, 0.96, 0.9) == ("a", 1.0, ">= 0.96", True, 0.9, None, None)
+    assert at_least("a", [1.0, 3.0], 2.1) == ("a", 2.0, ">= 2.1", False, None, 2 ** 0.5,
+                                              2)
+    assert reported("a", np.array([2.0]), 3) == ("a", 2.0, "shown only", None, 3, None,
+                                                 None)
+    assert reported("a", "b").value == "b" and reported("a", [1, 2, 3]).spread == 1
+    told = exactly("a", np.array([2.0, 4.0]), 3)._asdict()
+    assert told["ok"] and gallery.value(told) == "3 \u00b1 1.4 (2 runs)"
+    assert gallery.value({"value": 0.25}) == "0.25"     # as stored by earlier versions
     mean, spread = mean_and_spread([[1.0, 2.0], [3.0, 2.0]])
     assert mean.tolist() == [2.0, 2.0] and spread.tolist() == [2 ** 0.5, 0.0]
     assert [float(part) for part in mean_and_spread([4.0])] == [4.0, 0.0]
