@@ -30,7 +30,7 @@ With --full, the transfer has 5,000 steps.  This figure illustrates the statemen
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most, mean_and_spread
+from figures.run.claims import at_least, at_most, mean_and_spread, reported
 from figures.run import colours, seeds
 from figures.ntt import ntt_training as training
 from refsnn import pruning
@@ -98,9 +98,9 @@ def follows(data, method):
 def unevenness(counts, density):
     """Return the variance of the live-weight counts, divided by the chance variance.
 
-    The variance is averaged over the seeds.
+    The result has one entry for each seed.
     """
-    return (counts.var(axis=1) / counts.mean(axis=1) / (1 - density)).mean()
+    return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
 
 def claims(data):
@@ -113,20 +113,19 @@ def claims(data):
              at_most(chance("NTT", "pixel"), pixels["NTT"], 1.5)]
     for method in METHODS[2:4]:
         found += [at_least(f"{text.format('unit')}, {method} / NTT",
-                           units[method] / units["NTT"], 4),
+                           units[method].mean() / units["NTT"].mean(), 4),
                   at_least(chance(method, "pixel"), pixels[method], 2)]
     found += [at_most(f"{NAMES[method]}: larger {text.format('unit or pixel')}, "
-                      "relative to chance", max(units[method], pixels[method]), 1.5)
+                      "relative to chance", max(units[method], pixels[method],
+                                                key=np.mean), 1.5)
               for method in ("magnitude", "random")]
-    found += [Claim(f"share of units without any live weight, {NAMES[method]}",
-                    float((data[f"{method}_layer_counts"] == 0).mean()),
-                    "shown only", None) for method in METHODS]
+    found += [reported(f"share of units without any live weight, {NAMES[method]}",
+                       (data[f"{method}_layer_counts"] == 0).mean(axis=1))
+              for method in METHODS]
     for method in METHODS[:4]:
         layers = data[f"{method}_global_layers"].mean(axis=0)
-        found.append(Claim(
-            f"{method}, one threshold: density of the last layer / density of the "
-            "first layer",
-            float(layers[-1] / layers[0]), "shown only", None))
+        found.append(reported(f"{method}, one threshold: density of the last layer / "
+                              "density of the first layer", layers[-1] / layers[0]))
     return found
 
 

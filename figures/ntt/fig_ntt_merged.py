@@ -40,7 +40,7 @@ import os
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
 from figures.ntt import ntt_training as training
 from refsnn import datasets, mlp
@@ -228,8 +228,8 @@ def claims(data):
             merged, own, random, dense = (data[f"{name}_{i}_{source}"]
                                           for source in SOURCES)
             soon.append([early(merged) - early(random), early(merged) - early(own)])
-            found += [Claim(f"{TITLES.get(label, label)}: final test accuracy, {text}",
-                            float(curves[:, -1, 1].mean()), "shown only", None)
+            found += [reported(f"{TITLES.get(label, label)}: final test accuracy, "
+                               f"{text}", curves[:, -1, 1])
                       for text, curves in zip(
                           LABELS.values(), (merged, own, random, dense), strict=True)]
         text = f"{' and '.join(TITLES.get(label, label) for label in PAIRS[name])}: " \
@@ -237,16 +237,13 @@ def claims(data):
         for told, value, bound in zip((LABELS["random"], LABELS["own"]), np.mean(
                 soon, axis=0), (0.02, -0.05), strict=True):
             found.append(at_least(text + told, value, bound) if name != "cifar"
-                         else Claim(text + told, float(value), "shown only",
-                                    None))
+                         else reported(text + told, value))
     far = {kind: data[f"distance_{kind}"].mean() for kind in TWO}
     text = "two classes: mean distance to the outputs of the dense network, NTT "
     found.append(at_most(text + "through mask / random masks",
                          far["NTT, through mask"] / far["random"], 0.5))
-    found.append(Claim(text + "at masked / random masks",
-                       float(far["NTT, at masked"] / far["random"]),
-                       "shown only", None))
-    return found
+    return [*found, reported(text + "at masked / random masks",
+                             far["NTT, at masked"] / far["random"])]
 
 
 def plot(data, fig):

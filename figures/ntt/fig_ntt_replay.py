@@ -38,7 +38,7 @@ import numpy as np
 from figures.ntt import fig_ntt_transfer, threefry
 from figures.ntt import ntt_training as training
 from figures.run import colours, published
-from figures.run.claims import Claim, at_most
+from figures.run.claims import at_most, reported
 from refsnn import mlp, ntt, optimisers, pruning
 
 FIGURE, FOLDERS = "ntt_replay", {"full": ("mnist", "results")}
@@ -221,9 +221,9 @@ def claims(data):
             f"{run}: kernel distance after 100 to 300 steps, relative difference of "
             "float32 and float64", soon(*apart(data, run, "float64")), 2e-4)]
     return found + [
-        Claim(f"share of further teachers with a first kernel distance of at least "
-              f"that of {run}", float((data["starts"] >= data[f"{run} float32"][0, 1])
-                                      .mean()), "shown only", None)
+        reported(f"share of further teachers with a first kernel distance of at least "
+                 f"that of {run}",
+                 (data["starts"] >= data[f"{run} float32"][0, 1]).mean())
         for run in runs(data) if not run.startswith("LeNet")]
 
 
@@ -248,7 +248,7 @@ def judged(data, run):
     for text, value, bound in rows:
         text = f"{run}: {text}"
         yield at_most(text, value, bound, 0) if run.startswith("MLP") \
-            else Claim(text, float(value), "shown only", None, 0)
+            else reported(text, value, 0)
 
 
 def plot(data, fig):

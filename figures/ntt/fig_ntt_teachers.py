@@ -28,7 +28,7 @@ corresponds to the demonstration of [LZ20].
 import numpy as np
 from scipy import stats
 
-from figures.run.claims import Claim, at_most
+from figures.run.claims import at_most, reported
 from figures.run import colours, seeds
 from figures.ntt import fig_ntt_transfer
 from figures.ntt import ntt_training as training
@@ -117,26 +117,24 @@ def claims(data):
     then, end = ([paper[f"{what} {run}"] / paper[f"start {run}"] for run in (1, 2)]
                  for what in ("soon", "end"))
     found = [
-        at_most(f"kernel {early}, mean over {teachers}", soon.mean(),
+        at_most(f"kernel {early}, mean over {teachers}", soon,
                 0.30 if full else 0.5, np.mean(then) if full else None),
         at_most(f"rank correlation of kernel {early} with the distance at the "
                 f"start, {teachers}", stats.spearmanr(start, soon).statistic, -0.3),
-        Claim("kernel distance at the start, largest / smallest teacher",
-              float(start.max() / start.min()), "shown only", None)]
+        reported("kernel distance at the start, largest / smallest teacher",
+                 start.max() / start.min())]
     if not full:
         return found
     return found + [
         at_most(f"kernel {early}, smallest of {teachers}", soon.min(), 0.27,
                 min(then)),
-        Claim(f"share of {teachers} whose kernel {early} is at most 0.27",
-              float((soon <= 0.27).mean()), "shown only", None),
-        Claim(f"kernel distance at the start, mean over {teachers}",
-              float(start.mean()), "shown only", None,
-              np.mean([paper[f"start {run}"] for run in (1, 2)])),
+        reported(f"share of {teachers} whose kernel {early} is at most 0.27",
+                 (soon <= 0.27).mean()),
+        reported(f"kernel distance at the start, mean over {teachers}", start,
+                 np.mean([paper[f"start {run}"] for run in (1, 2)])),
         at_most(f"kernel {late}, mean over {len(data['long']) - 1} teachers",
-                fallen(data["long"])[:-1].mean(), 0.09, np.mean(end)),
-        Claim(f"{top}: distance at the start", float(data["long"][-1, 0, 1]),
-              "shown only", None),
+                fallen(data["long"])[:-1], 0.09, np.mean(end)),
+        reported(f"{top}: distance at the start", data["long"][-1, 0, 1]),
         at_most(f"{top}: {early}", soon[start.argmax()], 0.27, np.mean(then)),
         at_most(f"{top}: {late}", fallen(data["long"])[-1], 0.09, np.mean(end))]
 

@@ -32,7 +32,7 @@ import os
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
 from figures.ntt import ntt_training as training
 from figures.run import published
@@ -203,14 +203,13 @@ def claims(data):
         log, ours, random = (data[f"{name}_{key}"] for key in
                              ("at_masked_log", "at_masked_curve", "random_curve"))
         kernel, out = (log[:, -1, i] / log[:, 0, i] for i in (1, 2))
-        final = [c[:, -10:, 1].mean() for c in (ours, random)]
-        early = [at(c, EARLY)[:, 1].mean() for c in (ours, random)]
+        final = [c[:, -10:, 1].mean(axis=1) for c in (ours, random)]
+        early = [at(c, EARLY)[:, 1] for c in (ours, random)]
         runs = f"{len(ours)} run{'s' * (len(ours) > 1)}"
         paper = {k.partition(" ")[2]: v for k, v in published.values(FIGURE).items()
                  if k.startswith(name)}
-        found += judged(name, runs, log[:, 0, 1].mean(), kernel.mean(), out.mean(),
-                        (at(log, 200)[:, 1] / log[:, 0, 1]).mean(), final, early,
-                        paper)
+        found += judged(name, runs, log[:, 0, 1], kernel, out,
+                        at(log, 200)[:, 1] / log[:, 0, 1], final, early, paper)
     return found
 
 
@@ -237,7 +236,7 @@ def judged(name, runs, start, kernel, out, soon, final, early, paper):
     for (text, value, judge), bound in zip(rows, bounds, strict=True):
         told = f"{'Fashion-MNIST' if name == 'Fashion' else name}, {runs}: {text}"
         if bound is None:
-            yield Claim(told, float(value), "shown only", None, paper.get(text))
+            yield reported(told, value, paper.get(text))
         else:
             yield judge(told, value, bound, paper.get(text))
 

@@ -229,7 +229,8 @@ def value(claim):
     """Return the value of a claim as text, with its spread over runs."""
     if claim.get("spread") is None:         # also in results that were stored earlier
         return shown(claim["value"])
-    return f'{shown(claim["value"])} \u00b1 {claim["spread"]:.2g} ({claim["runs"]} runs)'
+    spread = f"\u00b1 {claim['spread']:.2g} ({claim['runs']} runs)"
+    return f"{shown(claim['value'])} {spread}"
 
 
 def bound(claim):

@@ -9,7 +9,7 @@ import re
 
 from figures.run import gallery, make
 from figures.run.published import KNOWN
-from figures.run.settings import HEADLINES, TABLE
+from figures.run.settings import CAUSES, HEADLINES, QUESTIONS, TABLE
 
 BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 SAME = "At the published size and on the same data"
@@ -103,7 +103,9 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 - *published*: the published number, "\u2013" if there is none.  A number without a
   mark was {read}.  The marks are:
 {marks}
-- *refsnn*: the value computed by refsnn, from the run stored in `figures/full`.
+- *refsnn*: the value computed by refsnn, from the run stored in `figures/full`.  If it
+  is a mean over runs with different seeds, the sample standard deviation over these
+  runs follows.  Older stored runs lack it.
 - *bound*: the bound that this value must meet, as stated in the code of the figure.
   "none" means that the claim shows a value and is not judged.
 - *data and size*: "{same}" stands only where
@@ -114,16 +116,22 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 
 def failing(stored):
     """Return a Markdown list item for each claim that fails."""
-    return [f"- `{name}`: {claim['text']}: {gallery.value(claim)}, must be "
-            f"{gallery.bound(claim)} (published: {published_number(claim, entry)})"
-            for name, document in stored.items()
-            for claim, entry in entered(name, document) if claim["ok"] is False]
+    found = []
+    for name, document in stored.items():
+        for i, (claim, entry) in enumerate(entered(name, document)):
+            if claim["ok"] is False:
+                cause = CAUSES.get(name, {}).get(i, "not known")
+                found.append(
+                    f"- `{name}`: {claim['text']}: {gallery.value(claim)}, must be "
+                    f"{gallery.bound(claim)} (published: "
+                    f"{published_number(claim, entry)}).  Cause: {cause}.")
+    return found
 
 
 def figure(name, document):
     """Return the lines of the section on one figure in RESULTS.md."""
     versions = document["versions"]
-    lines = [f"## `{name}`: {document['title']}", "",
+    lines = [f"## `{name}`: {document['title']}", "", f"*{QUESTIONS.get(name, '')}*", "",
              f"{document['jobs']} jobs, {gallery.took(document)} of computing, seed "
              f"{document['seeds']['seed']}, refsnn {versions['refsnn']}, NumPy "
              f"{versions['numpy']}, SciPy {versions['scipy']}, Python "

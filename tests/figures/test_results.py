@@ -63,6 +63,22 @@ def test_the_table_has_the_figures_that_are_stored():
     assert not set(settings.TABLE) - set(make.names(ROOT))
 
 
+def test_each_stored_figure_has_a_question():
+    assert not set(STORED) - set(settings.QUESTIONS)
+    assert not set(settings.QUESTIONS) - set(make.names(ROOT))
+    assert all(text.endswith("?") for text in settings.QUESTIONS.values())
+    page = results.text(ROOT)
+    assert all(f"*{settings.QUESTIONS[name]}*" in page for name in STORED)
+
+
+def test_causes_belong_to_claims_that_fail():
+    for name, told in settings.CAUSES.items():
+        assert all(STORED[name]["claims"][i]["ok"] is False for i in told), name
+    lines = [line for line in results.text(ROOT).splitlines() if ".  Cause: " in line]
+    known = sum(map(len, settings.CAUSES.values()))
+    assert len(lines) - known == sum("Cause: not known." in line for line in lines)
+
+
 def test_published_numbers_are_known_as_the_references_say():
     """The entry of a claim and that of its reference agree."""
     found = 0
