@@ -32,7 +32,7 @@ which gives no numerical values.
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
 from figures.si import si_training as training, task_sequences
 
@@ -119,7 +119,7 @@ def apart(matrices):
 
 
 def claims(data):
-    held, free = (apart(data[name]).mean(axis=0) for name in ("with", "without"))
+    held, free = (apart(data[name]).T for name in ("with", "without"))
     runs = len(data["with"])
     text = "{}: mean correlation of the importances of two tasks, {} consolidation"
     first, second, last = (text.format(layer, "without") for layer in LAYERS)
@@ -127,9 +127,8 @@ def claims(data):
         at_most(f"{first}, {runs} run{'s' * (runs > 1)}", free[0], 0.1),
         at_least(second, free[1], 0.15),
         at_least(last, free[2], 0.3)]
-    return found + [
-        Claim(text.format(layer, "with"), float(value), "shown only", None)
-        for layer, value in zip(LAYERS, held, strict=True)]
+    return found + [reported(text.format(layer, "with"), values)
+                    for layer, values in zip(LAYERS, held, strict=True)]
 
 
 def plot(data, fig):

@@ -35,7 +35,7 @@ import os
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
 from figures.si import si_training as training, task_sequences
 
@@ -154,24 +154,23 @@ def seen(matrix):
 def claims(data):
     runs, count = data["plain"].shape[:2]
     shown = [name for name in CONDITIONS if name in data]
-    end = {name: seen(data[name])[:, -1].mean() for name in shown}
+    end = {name: seen(data[name])[:, -1] for name in shown}
     paper = {name: float(seen(data[f"published {name}"])[-1])
              for name in ("SI", "plain") if f"published {name}" in data}
     text = f"mean accuracy over {count} tasks at the end"
     high, low = (0.96, 0.65) if bool(data["full"]) \
         else (0.84, 0.8)
-    newest = {name: data[name][:, range(count), range(count)].mean()
+    newest = {name: data[name][:, range(count), range(count)].mean(axis=1)
               for name in shown}
     found = [
         at_least(f"{text}, SI, {runs} run{'s' * (runs > 1)}", end["SI"], high,
                  paper.get("SI")),
         at_most(f"{text}, plain training", end["plain"], low, paper.get("plain")),
         at_least(f"{text}, SI minus plain training, smallest over runs",
-                 (seen(data["SI"]) - seen(data["plain"]))[:, -1].min(), 0.05),
+                 (end["SI"] - end["plain"]).min(), 0.05),
         at_most("mean accuracy on each task directly after learning it, plain training "
                 "minus SI", newest["plain"] - newest["SI"], 0.05)]
-    return found + [Claim(f"{text}, {LABELS[name]}", float(end[name]),
-                          "shown only", None)
+    return found + [reported(f"{text}, {LABELS[name]}", end[name])
                     for name in shown if name not in FULL_CONDITIONS]
 
 

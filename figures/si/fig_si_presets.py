@@ -35,7 +35,7 @@ and small markers are single runs, thick lines and large markers are means.
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
 from figures.si import si_training as training
 from refsnn import optimisers, si
@@ -164,10 +164,11 @@ def default(name, strengths):
 
 
 def claims(data):
-    means, strengths = data["final"].mean(axis=(2, 3)), data["strengths"]
+    final, strengths = data["final"].mean(axis=3), data["strengths"]
+    means = final.mean(axis=2)
     alike = [NAMES.index(name) for name in NAMES if name not in DEVIANT]
     ten = int(np.abs(np.log(strengths / 10)).argmin())
-    like, size = (dict(zip(NAMES, data[key].mean(axis=0), strict=True))
+    like, size = (dict(zip(NAMES, data[key].T, strict=True))
                   for key in ("like", "size"))
     runs = f"{len(data['apart'])} run{'s' * (len(data['apart']) > 1)}"
     found = [
@@ -179,22 +180,19 @@ def claims(data):
                 np.ptp(means[alike], axis=0).max(), 0.03),
         at_least(f"mean accuracy over tasks at strength {strengths[ten]:g}, pathint "
                  "minus mammoth_old",
-                 means[NAMES.index("pathint"), ten]
-                 - means[NAMES.index("mammoth_old"), ten], 0.005),
+                 final[NAMES.index("pathint"), ten]
+                 - final[NAMES.index("mammoth_old"), ten], 0.005),
         at_most(f"sum of importances on the same path, mammoth_old / pathint, {runs}",
                 size["mammoth_old"], 0.3),
         at_most("correlation of importances on the same path, avalanche with pathint, "
                 f"{runs}", like["avalanche"], 0.5)]
-    found.append(Claim(f"preset paper: share of negative importances on the path, "
-                       f"{runs}", float(data["negative"].mean()), "shown only", None))
+    found.append(reported("preset paper: share of negative importances on the path, "
+                          f"{runs}", data["negative"]))
     for i, name in enumerate(NAMES):
-        found += [Claim(f"preset {name}: mean accuracy over tasks at its "
-                        "default strength",
-                        float(means[i, default(name, strengths)]), "shown only",
-                        None),
-                  Claim(f"preset {name}: strength with the highest mean accuracy "
-                        "over tasks",
-                        float(strengths[means[i].argmax()]), "shown only", None)]
+        found += [reported(f"preset {name}: mean accuracy over tasks at its default "
+                           "strength", final[i, default(name, strengths)]),
+                  reported(f"preset {name}: strength with the highest mean accuracy "
+                           "over tasks", strengths[means[i].argmax()])]
     return found
 
 

@@ -190,7 +190,7 @@ def claims(data):
                 "sum(w) / drop of the loss from theory",
                 abs(noise / data["noise theory"] - 1).max(), 0.05),
         at_least(f"gradient noise of {SPREADS[-1]:g}: sum(w) / drop of the loss",
-                 noise[-1], 2)]
+                 data["noise"][-1], 2)]
 
 
 def plot(data, fig):

@@ -31,7 +31,7 @@ import os
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least
+from figures.run.claims import at_least, reported
 from figures.run import colours, published, seeds
 from figures.si import si_training as training
 from refsnn import datasets
@@ -226,21 +226,20 @@ def claims(data):
                  if name == "CIFAR" else None for s in (best, 0.0, SCRATCH)}
         bounds = {"digits": (0.03, 0.03, -0.08), "CIFAR": (0.05, 0.05, -0.02),
                   "Fashion": (0.0, 0.0, -0.02)}[name]
-        rows = [("the tasks", kept - plain, lambda a: a.mean(), best, 0.0),
+        rows = [("the tasks", kept - plain, lambda a: a.mean(axis=-1), best, 0.0),
                 ("all tasks but the last", kept - plain,
-                 lambda a: a[..., :-1].mean(), best, 0.0),
+                 lambda a: a[..., :-1].mean(axis=-1), best, 0.0),
                 ("all tasks but the first", kept - alone,
-                 lambda a: a[..., 1:].mean(), best, SCRATCH)]
+                 lambda a: a[..., 1:].mean(axis=-1), best, SCRATCH)]
         for (text, values, mean, one, two), bound in zip(rows, bounds, strict=True):
             found.append(at_least(
                 f"{TITLES[name]}, {runs}: mean accuracy over {text}, {shown(one)} "
                 f"minus {shown(two)}", mean(values), bound,
                 None if known[one] is None else float(mean(known[one] - known[two]))))
         for strength in (best, 0.0, SCRATCH):
-            found.append(Claim(
+            found.append(reported(
                 f"{TITLES[name]}: mean accuracy over the tasks at the end, "
-                f"{shown(strength)}",
-                float(final(data, name, strength).mean()), "shown only", None,
+                f"{shown(strength)}", final(data, name, strength).mean(axis=1),
                 None if known[strength] is None else float(known[strength].mean())))
     return found
 

@@ -51,7 +51,7 @@ import pathlib
 
 import numpy as np
 
-from figures.run.claims import Claim, at_most
+from figures.run.claims import at_most, reported
 from figures.run import colours, seeds
 from figures.superspike import superspike_training as training
 from figures.superspike import ras
@@ -275,11 +275,10 @@ def claims(data):
     start = {name: data[f"{name}_cost"][0].mean() for name in cost}
     n, loops = int(data["main_hidden"]), len(data["none_cost"])
     after = f"after {loops * float(data['trial_s']):.0f} s"
-    shown = [Claim(f"cost {after}, {_text(name, n)} (1/s)", float(cost[name]),
-                   "shown only", None) for name in cost]
-    shown += [Claim(f"median {text}, symmetric feedback, {n} hidden neurons",
-                    float(np.median(data[f"symmetric_{key}"])), "shown only", None,
-                    paper)
+    shown = [reported(f"cost {after}, {_text(name, n)} (1/s)",
+                      final(data[f"{name}_cost"])) for name in cost]
+    shown += [reported(f"median {text}, symmetric feedback, {n} hidden neurons",
+                       np.median(data[f"symmetric_{key}"]), paper)
               for key, text, paper in (
                   ("rates", "rate of a hidden neuron in the last trial (Hz)",
                    "10 to 20"),

@@ -23,7 +23,7 @@ was chosen with other seeds, so that neurons are silent before training.
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most, exactly
+from figures.run.claims import at_least, at_most, exactly, reported
 from figures.run import colours
 from figures.run.seeds import rng
 from figures.superspike import superspike_training as training
@@ -130,10 +130,10 @@ def claims(data):
                      early.mean(), 0.95, 1),
             at_most("cost of the last 4 % of trials / cost of the first trial",
                     cost[-last:].mean() / cost[0].mean(), 0.25),
-            Claim("trials until half of the neurons have hit all targets",
-                  float(np.median(first)), "shown only", None),
-            Claim("share of the last 4 % of trials in which all targets are hit",
-                  float(hits[-last:].mean()), "shown only", None)]
+            reported("trials until half of the neurons have hit all targets",
+                     np.median(first)),
+            reported("share of the last 4 % of trials in which all targets are hit",
+                     hits[-last:].mean(axis=0))]
 
 
 def plot(data, fig):

@@ -30,7 +30,7 @@ weights is 20 mV / sqrt(fan-in).
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, exactly
+from figures.run.claims import at_least, exactly, reported
 from figures.run import colours, seeds
 from figures.superspike import superspike_training as training
 
@@ -112,15 +112,14 @@ def claims(data):
         found.append(at_least(
             f"{TEXTS[kind]}: share of {repeats} networks that hit all targets "
             f"within {loops} trials", hits.any(axis=0).mean(), 0.75))
-        found.append(Claim(f"{TEXTS[kind]}: cost of the last 20 trials / cost of "
-                           "the first trial, median", float(np.median(
-                                      cost[-20:].mean(axis=0) / cost[0])),
-                           "shown only", None))
+        found.append(reported(
+            f"{TEXTS[kind]}: cost of the last 20 trials / cost of the first trial, "
+            "median", np.median(cost[-20:].mean(axis=0) / cost[0])))
     same = np.sign(data["random_feedback"]) == np.sign(data["random_output"])
     counts = data["negative_counts"]
     return [*found, at_least("random feedback: share of hidden neurons whose "
                              "output weight has the sign of their feedback weight",
-                             same.mean(), 0.75),
+                             same.mean(axis=1), 0.75),
             exactly(f"random feedback, all {HIDDEN} weights negative: spikes of "
                     f"{repeats} networks in {len(counts)} trials", counts.sum(), 0,
                     "silent")]

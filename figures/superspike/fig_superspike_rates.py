@@ -23,7 +23,7 @@ to [ZG18] fig. 1, whose numbers are not published.
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
 from figures.superspike import superspike_training as training
 
@@ -106,8 +106,8 @@ def claims(data):
     made += [at_least(f"decades of usable rates, {LABELS[rule]} minus fixed rate, "
                       f"{repeats} networks per rate", span[rule] - span["fixed"],
                       0.5, "wider") for rule in RULES[1:]]
-    return made + [Claim(f"decades of usable rates, {LABELS[rule]}", span[rule],
-                         "shown only", None) for rule in RULES]
+    return made + [reported(f"decades of usable rates, {LABELS[rule]}", span[rule])
+                   for rule in RULES]
 
 
 def plot(data, fig):

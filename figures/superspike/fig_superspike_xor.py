@@ -55,7 +55,7 @@ contains an error.
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
 from figures.superspike import signals
 from figures.superspike import superspike_training as training
@@ -315,7 +315,7 @@ def claims(data):
     shown = [(f"{reach}, {text[name]}", solves[name].mean()) for name in solves
              if full and name not in BOUNDS]
     shown += [(f"mean number of live hidden neurons at the end, {runs} runs, "
-               f"{text[name]}", alive[name].mean()) for name in solves]
+               f"{text[name]}", alive[name]) for name in solves]
     if full:
         few, ok = (np.concatenate([value[name] for name in solves
                                    if CASES[name][1] == HIDDEN and name != "uniform"])
@@ -328,8 +328,7 @@ def claims(data):
     shown += [(f"{words} share of wrong patterns, {runs} runs, {text[name]}",
                value(last[name])) for name in last
               for words, value in (("median", np.median), ("largest", np.max))]
-    return found + [Claim(words, float(value), "shown only", None)
-                    for words, value in shown]
+    return found + [reported(words, value) for words, value in shown]
 
 
 def plot(data, fig):

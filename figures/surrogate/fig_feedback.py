@@ -200,11 +200,11 @@ def gather(results):
 
 def claims(data):
     """Return the claims on final accuracies and on the alignment of gradients."""
-    final = dict(zip(RULES, data["accuracy"][:, :, -1].mean(axis=1), strict=True))
-    turned = data["cosine"][1, :, -1].mean() - data["cosine"][1, :, 0].mean()
-    exact, local = (data[f"deep_{key}_accuracy"][:, -1].mean()
+    final = dict(zip(RULES, data["accuracy"][:, :, -1], strict=True))
+    turned = (data["cosine"][1, :, -1] - data["cosine"][1, :, 0]).mean(axis=1)
+    exact, local = (data[f"deep_{key}_accuracy"][:, -1]
                     for key in ("exact", "local"))
-    cosine = data["deep_cosine"][:, -1].mean(axis=0)
+    cosine = data["deep_cosine"][:, -1]
     layers = data["deep_readouts"][:, -1].mean(axis=0)
     return [
         at_least("backpropagation: mean test accuracy", final[RULES[0]], 0.88),
@@ -219,10 +219,10 @@ def claims(data):
                  exact - local, 0.02),
         at_least("three layers, local errors: mean test accuracy", local, 0.7),
         at_least("three layers: cosine of the local with the end-to-end "
-                 "gradient, mean of layers", cosine.mean(), 0.03),
+                 "gradient, mean of layers", cosine.mean(axis=1), 0.03),
         at_most("three layers: cosine of the local with the end-to-end "
                 "gradient, largest of layers",
-                cosine.max(), 0.6),
+                cosine.mean(axis=0).max(), 0.6),
         Claim("three layers, local errors: test accuracy of the "
               "readout of each layer",
               ", ".join(f"{value:.2f}" for value in layers), "drawn", None)]

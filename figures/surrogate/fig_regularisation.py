@@ -116,9 +116,8 @@ def gather(results):
 
 def claims(data):
     paper = published.values("regularisation")
-    accuracy, spikes = data["accuracy"].mean(axis=1), data["spikes"].mean(axis=1)
-    few = spikes <= FEW
-    loss = accuracy[0] - accuracy[few].max() if few.any() else np.nan
+    few = data["accuracy"][data["spikes"].mean(axis=1) <= FEW]
+    loss = data["accuracy"][0] - max(few, key=np.mean) if len(few) else np.nan
     silent = max(data["spikes_free"][:, 0].max(), data["spikes_bound"][:, 0].max())
     woken = data["spikes_bound"][:, 1].mean() / data["spikes_free"][:, 1].mean()
     return [
