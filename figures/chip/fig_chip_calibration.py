@@ -35,7 +35,7 @@ import numpy as np
 
 from figures.chip import chip_images
 from figures.run import colours, published, seeds
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from refsnn import calibration, chip
 
 FIGURE = "chip_calibration"
@@ -205,7 +205,7 @@ def grown(data):
 
 def claims(data):
     paper, repeats = published.values(FIGURE), data["loop"].shape[1]
-    loop, sent = data["loop"].mean(axis=1), data["transfer"].mean(axis=1)
+    loop, sent = data["loop"], data["transfer"]
     at = {level: i for i, level in enumerate(data["level"].tolist())
           if data["which"].tolist()[i] == "all"}
     base, third = at[0], at[30]
@@ -217,36 +217,34 @@ def claims(data):
                  "software minus chip in the loop",
                  (sent[base] - sent[third]) - (loop[base] - loop[third]), 0.03,
                  paper["weights from software lose"]),
-        Claim("test accuracy of weights from software on the calibrated chip",
-              float(sent[base]), "shown only", None),
+        reported("test accuracy of weights from software on the calibrated chip",
+                 sent[base]),
         at_least("test accuracy of the chip in the loop, calibrated chip",
                  loop[base], chip_images.LEARNT)]
     if 50 in at:
         half = at[50]
         found += [
-            Claim("test accuracy at 50 % de-calibration, chip in the loop",
-                  float(loop[half]), "shown only", None),
-            Claim("test accuracy at 50 % de-calibration, weights from software",
-                  float(sent[half]), "shown only", None),
-            Claim("hidden neurons that fire without input at 50 % de-calibration, "
-                  "mean over chips", float(data["restless"][half].mean()),
-                  "shown only", None)]
+            reported("test accuracy at 50 % de-calibration, chip in the loop",
+                     loop[half]),
+            reported("test accuracy at 50 % de-calibration, weights from software",
+                     sent[half]),
+            reported("hidden neurons that fire without input at 50 % de-calibration, "
+                     "mean over chips", data["restless"][half])]
     share = SHARES.index(0.15)
     for name, value in zip(("without dropout", "with 40 % dropout"), grown(data),
                            strict=True):
-        found.append(Claim(
+        found.append(reported(
             "relative rise of the test error when 15 % of the hidden neurons are "
-            f"silenced, {name}", float(value[share]), "shown only", None,
-            paper[f"15 % silenced, {name}"]))
-    copy = data["twin"][data["twin_level"].tolist().index(30)].mean()
-    ideal = data["software"].mean()
-    ratio = (ideal - copy) / (ideal - sent[third]) if sent[third] < ideal else np.nan
+            f"silenced, {name}", value[share], paper[f"15 % silenced, {name}"]))
+    copy = data["twin"][data["twin_level"].tolist().index(30)]
+    ideal, written = data["software"].mean(), sent[third].mean()
+    ratio = (ideal - copy.mean()) / (ideal - written) if written < ideal else np.nan
     return found + [
         at_most("test accuracy lost at 30 % de-calibration relative to ideal software, "
                 "weights from a twin / weights from software",
                 ratio, 0.5),
-        *(Claim(f"test accuracy at 30 % de-calibration, {name}", float(value),
-                "shown only", None) for name, value in (
+        *(reported(f"test accuracy at 30 % de-calibration, {name}", value)
+          for name, value in (
             ("chip in the loop", loop[third]), ("weights from a twin", copy),
             ("weights from software", sent[third])))]
 

@@ -45,7 +45,7 @@ import numpy as np
 
 from figures.chip import chip_images
 from figures.run import colours, published, seeds
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from refsnn import calibration, chip
 
 FIGURE = "chip_pattern"
@@ -151,28 +151,27 @@ def gather(results):
 
 
 def claims(data):
-    mean, paper = data["spreads"].mean(axis=0), published.values(FIGURE)
-    mean, count = dict(zip(QUANTITIES, mean.T, strict=True)), len(data["spreads"])
+    paper, count = published.values(FIGURE), len(data["spreads"])
+    each = dict(zip(QUANTITIES, data["spreads"].T, strict=True))    # (stages, chips)
     found = [at_most(f"spread of the {name} after / before calibration, means of "
-                     f"{count} chips", mean[name][1] / mean[name][0], most)
-             for name, most in RATIO.items()]
+                     f"{count} chips", each[name][1].mean() / each[name][0].mean(),
+                     most) for name, most in RATIO.items()]
     found += [at_most(f"spread of the {name} after calibration, mean of {count} chips",
-                      mean[name][1], most) for name, most in MOST.items()]
+                      each[name][1], most) for name, most in MOST.items()]
     found += [
         at_least("share of the thresholds within 8 codes after calibration, mean of "
-                 f"{count} chips", data["near"].mean(), 0.95),
+                 f"{count} chips", data["near"], 0.95),
         at_most("spread of the leak, calibrated with / without references, means of "
-                f"{count} chips", mean["leak"][2] / mean["leak"][1], 0.5)]
+                f"{count} chips", each["leak"][2].mean() / each["leak"][1].mean(), 0.5)]
     for name in QUANTITIES:
-        for stage, value in zip(STAGES, mean[name], strict=True):
+        for stage, value in zip(STAGES, each[name], strict=True):
             drawn = ", input of the model" if stage == STAGES[0] else ""
-            found.append(Claim(
+            found.append(reported(
                 f"spread of the {name}, {stage}{drawn}, mean of {count} chips",
-                float(value), "shown only", None, None if drawn else
-                paper[f"{name}, calibrated"]))
-    return found + [Claim(
+                value, None if drawn else paper[f"{name}, calibrated"]))
+    return found + [reported(
         "test accuracy on the embedded digits, trained in the loop on the calibrated "
-        "chip, 1 seed", float(data["accuracy"]), "shown only", None)]
+        "chip, 1 seed", data["accuracy"])]
 
 
 def plot(data, fig):

@@ -32,7 +32,7 @@ import numpy as np
 
 from figures.chip import chip_images
 from figures.run import colours, seeds
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from refsnn import chip, chip_weights
 
 FIGURE = "chip_steps"
@@ -98,24 +98,22 @@ def step_us(parts):
 
 
 def claims(data):
-    mean, chips = data["errors"].mean(axis=0), len(data["errors"])
+    error, chips = data["errors"].T, len(data["errors"])    # (errors, steps, chips)
     return [
         at_most("relative change of the number of hidden spikes at a step of 0.1 "
                 f"µs, mean of {chips} chips",
-                abs(mean[DEFAULT, 3]), 0.02),
+                abs(error[3, DEFAULT].mean()), 0.02),
         at_most("RMS error of the readouts at a step of 0.1 µs / their RMS value",
-                mean[DEFAULT, 0], 0.05),
+                error[0, DEFAULT], 0.05),
         at_least("mean absolute error of the readouts at 0.189 µs / at 0.0125 µs",
-                 mean[LONG, 1] / mean[SHORT, 1], 8),
-        Claim("hidden spikes not in the same time bin at a step of 0.1 µs",
-              float(mean[DEFAULT, 2]), "shown only", None),
-        Claim("RMS error of the readouts at a step of 0.189 µs / their RMS value",
-              float(mean[LONG, 0]), "shown only", None),
-        Claim("relative decrease of the number of hidden spikes at a step of 0.189 µs",
-              float(mean[LONG, 3]),
-              "shown only", None),
-        Claim("hidden spikes per image", float(data["spikes"].mean()), "shown only",
-              None)]
+                 error[1, LONG].mean() / error[1, SHORT].mean(), 8),
+        reported("hidden spikes not in the same time bin at a step of 0.1 µs",
+                 error[2, DEFAULT]),
+        reported("RMS error of the readouts at a step of 0.189 µs / their RMS value",
+                 error[0, LONG]),
+        reported("relative decrease of the number of hidden spikes at a step of 0.189 "
+                 "µs", error[3, LONG]),
+        reported("hidden spikes per image", data["spikes"])]
 
 
 def plot(data, fig):

@@ -23,7 +23,7 @@ import numpy as np
 
 from figures.chip import chip_images
 from figures.run import colours, published, seeds
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from refsnn import chip
 
 FIGURE = "chip_timing"
@@ -103,28 +103,27 @@ def sparsest(data):
 
 
 def claims(data):
-    accuracy, spikes = (data[name].mean(axis=1) for name in ("accuracy", "spikes"))
-    repeats, paper = data["accuracy"].shape[1], published.values(FIGURE)
+    accuracy, spikes = data["accuracy"], data["spikes"]
+    repeats, paper = accuracy.shape[1], published.values(FIGURE)
     best = sparsest(data)
     lost = float("nan") if best is None else accuracy[0] - accuracy[best]
     return [
         at_most("test accuracy lost with at most 40 hidden spikes per image, "
                 f"mean of {repeats} seeds", lost, 0.01,
                 paper["accuracy lost at 20 hidden spikes"]),
-        Claim("hidden spikes per image of the networks with at most 40",
-              float("nan") if best is None else float(spikes[best]),
-              "shown only", None, paper["hidden spikes, accuracy still flat"]),
+        reported("hidden spikes per image of the networks with at most 40",
+                 float("nan") if best is None else spikes[best],
+                 paper["hidden spikes, accuracy still flat"]),
         at_least("test accuracy without regulariser", accuracy[0],
                  chip_images.LEARNT),
-        Claim("hidden spikes per image without regulariser", float(spikes[0]),
-              "shown only", None),
+        reported("hidden spikes per image without regulariser", spikes[0]),
         at_most("time from the first input spike until the accuracy is within 0.01 "
                 "of its final value (µs)", decided_us(data), 10.0,
                 paper["decision after the first input spike (us)"]),
         at_most("test accuracy lost in the fast mode with a reset after 10 µs",
-                accuracy[0] - data["fast"][0].mean(), 0.01),
-        Claim("images per second of a chip in the fast mode (11.8 µs each)",
-              1 / IMAGE_S, "shown only", None, paper["images/s"])]
+                accuracy[0] - data["fast"][0], 0.01),
+        reported("images per second of a chip in the fast mode (11.8 µs each)",
+                 1 / IMAGE_S, paper["images/s"])]
 
 
 def plot(data, fig):

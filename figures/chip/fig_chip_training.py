@@ -25,7 +25,7 @@ import numpy as np
 
 from figures.chip import chip_images
 from figures.run import colours, published, seeds
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from refsnn import chip
 
 FIGURE = "chip_training"
@@ -170,8 +170,7 @@ def claims(data):
     found, accuracy, paper = [], final(data), published.values(FIGURE)
     repeats = data["tests"].shape[1]
     for task, augmented in dict.fromkeys(key[:2] for key in accuracy):
-        on_chip, software, relu = (accuracy[task, augmented, kind].mean()
-                                   for kind in KINDS)
+        on_chip, software, relu = (accuracy[task, augmented, kind] for kind in KINDS)
         name = TITLES[task] + ", dropout and rotation" * augmented
         if task == "digits":
             found += [at_most(
@@ -190,8 +189,7 @@ def claims(data):
                 continue
             text, number = f"{name}: test accuracy, {kind}", \
                 paper.get(f"{name}, {kind}")
-            found.append(Claim(text, float(value), "shown only", None, number)
-                         if bound is None else
+            found.append(reported(text, value, number) if bound is None else
                          at_least(text, value, bound, number))
     return found
 

@@ -28,7 +28,7 @@ import numpy as np
 from figures.chip import chip_images
 from figures.chip.chip_words import keywords    # noqa: F401, a job of this figure
 from figures.run import colours, published
-from figures.run.claims import Claim, at_least
+from figures.run.claims import Claim, at_least, reported
 from figures.spoken import spoken_networks, spoken_words
 
 FIGURE = "chip_words"
@@ -93,18 +93,17 @@ def gather(results):
 def claims(data):
     paper, text = published.values(FIGURE), str(data["title"])
     text += f", {data['classes']} classes, {spoken_networks.runs(len(data[TRAINED]))}"
-    test = {name: spoken_networks.tested(data, name).mean() for name in NAMES}
+    test = {name: spoken_networks.tested(data, name) for name in NAMES}
     gains = [(f"{text}: test accuracy on the chip, {words}",
               test[one] - test[other], bound, round(paper[one] - paper[other], 3))
              for words, one, other, bound in GAINS]
     small = text.startswith(spoken_words.EMBEDDED)
-    found = [Claim(words, float(value), "compared", None, beside) if small else
+    found = [Claim(words, float(value.mean()), "compared", None, beside) if small else
              at_least(words, value, bound, beside)
              for words, value, bound, beside in gains]
-    found += [Claim(f"{text}: test accuracy, {name}", float(value), "compared", None,
-                    paper[name]) for name, value in test.items()]
-    return found + [Claim(f"{text}: accuracy on {words}, {name}",
-                          float(data[name][:, i].mean()), "shown only", None)
+    found += [Claim(f"{text}: test accuracy, {name}", float(value.mean()), "compared",
+                    None, paper[name]) for name, value in test.items()]
+    return found + [reported(f"{text}: accuracy on {words}, {name}", data[name][:, i])
                     for name in NAMES for i, words in enumerate(spoken_words.SETS)]
 
 

@@ -330,16 +330,16 @@ def gather(results):
                     for name in ("inputs", "hidden", "record")}
 
 
-def means(data, delay):
-    """Return the mean final accuracy of each condition at one delay."""
+def accuracies(data, delay):
+    """Return the final accuracies of each condition at one delay, one for each seed."""
     row = list(data["delays"]).index(delay)
-    return {condition: data[f"final_{i}"][row].mean()
+    return {condition: data[f"final_{i}"][row]
             for i, condition in enumerate(CONDITIONS)}
 
 
 def claims(data):
     seeds = data["final_0"].shape[1]
-    at = means(data, FIXED)
+    at = accuracies(data, FIXED)
     found = [
         at_least(f"delay {FIXED} ms: mean accuracy of exact RTRL, {seeds} seeds",
                  at["exact"], 0.95),
@@ -355,7 +355,7 @@ def claims(data):
         at_most("largest relative difference of gradients computed backward "
                 "and forward in time", data["deviation"].max(), 1e-10)]
     if BROKEN in data["delays"]:
-        at = means(data, BROKEN)
+        at = accuracies(data, BROKEN)
         found += [at_least(f"delay {BROKEN} ms: mean accuracy of exact RTRL",
                            at["exact"], 0.9),
                   at_least(f"delay {BROKEN} ms: mean accuracy, exact RTRL minus "

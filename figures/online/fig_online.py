@@ -51,7 +51,7 @@ import numpy as np
 from figures.online import online_training
 from figures.online.online_training import learn
 from figures.run import colours
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 
 FIGURE = "online"
 FOLDERS = {"full": ("braille",)}    # required in the --data folder
@@ -89,22 +89,22 @@ def gather(results):
 
 
 def claims(data):
-    final = dict(zip(RULES, data["curve"][:, :, -1].mean(axis=1), strict=True))
+    final = dict(zip(RULES, data["curve"][:, :, -1], strict=True))
     seeds, chance = data["curve"].shape[1], float(data["chance"])
     made = [at_least(f"{rule}: mean test accuracy, {seeds} seeds", final[rule],
                      3 * chance) for rule in ONLINE]
-    made += [Claim(f"{rule}: mean test accuracy, {seeds} seeds", float(final[rule]),
-                   "shown only", None) for rule in (BPTT, ALONE)]
+    made += [reported(f"{rule}: mean test accuracy, {seeds} seeds", final[rule])
+             for rule in (BPTT, ALONE)]
     made += [at_most(f"mean test accuracy, {rule} minus exact RTRL",
                      final[rule] - final["exact"], 0.02) for rule in ONLINE[1:4]]
-    gained = final["exact"] - final[ALONE]
-    share = (final[CHEAPEST] - final[ALONE]) / gained if gained > 0 else np.nan
+    exact, cheap, alone = (final[rule].mean() for rule in ("exact", CHEAPEST, ALONE))
+    share = (cheap - alone) / (exact - alone) if exact > alone else np.nan
     cost = dict(zip(RULES, data["multiplications"], strict=True))
     return made + [
         at_least("mean test accuracy above that of the readout alone, presynaptic / "
                  "exact RTRL", share, 0.75),
-        Claim("multiplications per step, exact RTRL / presynaptic",
-              float(cost["exact"] / cost[CHEAPEST]), "shown only", None)]
+        reported("multiplications per step, exact RTRL / presynaptic",
+                 cost["exact"] / cost[CHEAPEST])]
 
 
 def plot(data, fig):

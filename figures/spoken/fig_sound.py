@@ -26,7 +26,7 @@ import numpy as np
 from scipy import signal, stats
 
 from figures.run import colours, seeds
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most, reported
 from figures.spoken import spoken_words
 from refsnn import audio, basilar, cochlea
 
@@ -146,11 +146,11 @@ def claims(data):
         at_most("spikes in 70 channels, largest relative difference to the stored "
                 "spikes of the same recording",
                 max(abs(stored(data, i) - 1) for i in count), 0.1),
-        Claim("rank correlation of the number of spikes and the power of the sound at "
-              "the best frequency, smaller of 2 recordings",
-              min(tuned(data, i) for i in count), "shown only", None),
-        *[Claim(f'number of spikes of "{data[f"word {i}"]}", {CHANNELS} channels',
-                float(len(data[f"times {i}"])), "shown only", None) for i in count]]
+        reported("rank correlation of the number of spikes and the power of the sound "
+                 "at the best frequency, smaller of 2 recordings",
+                 min(tuned(data, i) for i in count)),
+        *[reported(f'number of spikes of "{data[f"word {i}"]}", {CHANNELS} channels',
+                   len(data[f"times {i}"])) for i in count]]
 
 
 def plot(data, fig):

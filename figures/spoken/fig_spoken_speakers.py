@@ -17,7 +17,7 @@ follows the tests on speakers in [CSSZ20] and the confusions in [CB22] fig. 5.
 import numpy as np
 
 from figures.run import colours
-from figures.run.claims import Claim, at_least
+from figures.run.claims import at_least, reported
 from figures.spoken import spoken_networks, spoken_words
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 
@@ -80,12 +80,12 @@ def claims(data):
                  "minus two", rows[-1] - rows[COUNTS.index(2)], 0.1),
         at_least(f"{text}: share of errors of the LSTM between the languages",
                  between / wrong.sum(), 0.5),
-        *[Claim(f"{text}: accuracy, {label}, mean of {words}",
-                float(data[name].mean(axis=0)[which].mean()), "shown only", None)
+        *[reported(f"{text}: accuracy, {label}, mean of {words}",
+                   data[name][:, which].mean(axis=1))
           for name, (_, label) in SHOWN.items()
           for words, which in (("known speakers", ~held), ("held-out speakers", held))],
-        *[Claim(f"{text}: accuracy on held-out speakers, {SHOWN[name][1]}, "
-                f"{count} training speakers", float(row.mean()), "shown only", None)
+        *[reported(f"{text}: accuracy on held-out speakers, {SHOWN[name][1]}, "
+                   f"{count} training speakers", row)
           for name in SHOWN if f"{name}, speakers" in data
           for count, row in zip((*COUNTS, 10), data[f"{name}, speakers"],
                                 strict=True)]]

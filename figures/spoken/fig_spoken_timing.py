@@ -26,7 +26,7 @@ The figure follows the comparisons of losses and of time steps in [CSSZ20].
 import numpy as np
 
 from figures.run import colours
-from figures.run.claims import Claim, at_least
+from figures.run.claims import at_least, reported
 from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 
@@ -103,30 +103,30 @@ def claims(data):
     lost = {name: data[name].mean() - data[f"{name}, law uniform"].mean()
             for name in TIMED}
     steps, values = by_step(data, "LSTM")
-    reduced = {loss: found.mean() for loss, found in by_loss(data).items()}
+    reduced = by_loss(data)
     found = [
         at_least(f"{text}: test accuracy lost with uniform spike times, least of "
                  "recurrent network, LSTM and CNN", min(lost.values()), 0.1),
         at_least(f"{text}: test accuracy lost with time steps of 160 ms, LSTM",
                  values.mean(axis=1).max() - values[-1].mean(), 0.05)]
     for name in spoken_networks.JITTERED:
-        curve = data[f"{name}, jittered"].mean(axis=0)
+        curve = data[f"{name}, jittered"].T
         found.append(at_least(f"{text}: test accuracy lost by jitter of 160 ms, "
                               f"{LABELS[name]}", curve[0] - curve[-1], 0.1))
     found.append(at_least(
         f"{text}: test accuracy, recurrent network, loss of the maximum minus loss of "
-        "the last step", reduced["max"] - reduced["last"], 0.0))
+        "the last step", reduced["max"].mean() - reduced["last"].mean(), 0.0))
     return found + [
-        Claim(f"{text}: test accuracy, {LABELS[name]}, {words}",
-              float(data[name + f", law {law}" * (law != "")].mean()), "shown only",
-              None) for name in TIMED for law, words in LAWS.items()] + [
-        Claim(f"{data['title']}: test accuracy, best of {len(COUNTING)} support vector "
-              "machines on counts", counted, "shown only", None)] + [
-        Claim(f"{text}: test accuracy, {LABELS[name]}, time step of {1e3 * dt:g} ms",
-              float(row.mean()), "shown only", None)
+        reported(f"{text}: test accuracy, {LABELS[name]}, {words}",
+                 data[name + f", law {law}" * (law != "")])
+        for name in TIMED for law, words in LAWS.items()] + [
+        reported(f"{data['title']}: test accuracy, best of {len(COUNTING)} support "
+                 "vector machines on counts", counted)] + [
+        reported(f"{text}: test accuracy, {LABELS[name]}, time step of {1e3 * dt:g} ms",
+                 row)
         for name in FINE for dt, row in zip(*by_step(data, name), strict=True)] + [
-        Claim(f"{text}: test accuracy, recurrent network, loss of the {LOSSES[loss]}",
-              float(value), "shown only", None) for loss, value in reduced.items()]
+        reported(f"{text}: test accuracy, recurrent network, loss of the "
+                 f"{LOSSES[loss]}", value) for loss, value in reduced.items()]
 
 
 def plot(data, fig):
