@@ -131,7 +131,8 @@ def failing(stored):
 def figure(name, document):
     """Return the lines of the section on one figure in RESULTS.md."""
     versions = document["versions"]
-    lines = [f"## `{name}`: {document['title']}", "", f"*{QUESTIONS.get(name, '')}*", "",
+    lines = [f"## `{name}`: {document['title']}", "",
+             f"*{QUESTIONS.get(name, '')}*", "",
              f"{document['jobs']} jobs, {gallery.took(document)} of computing, seed "
              f"{document['seeds']['seed']}, refsnn {versions['refsnn']}, NumPy "
              f"{versions['numpy']}, SciPy {versions['scipy']}, Python "

@@ -21,10 +21,14 @@ ten classes of CIFAR-100.
 
 With --full, the first task is MNIST.  The other five tasks are pairs of classes of
 Fashion-MNIST, with 500 training images per class, as many as in CIFAR-100.  The
-network is LeNet-5-Caffe.  If the data folder contains cifar-10-batches-bin and
-cifar-100-binary, the published protocol is run as well, with 60 epochs per task,
-mini-batches of 256 images, and dropout.  In contrast to the published protocol, the
-third convolution has no padding.  This figure corresponds to [ZPG17] fig. 6.
+network is LeNet-5-Caffe.  If the data folder contains cifar-10-batches-bin, the
+published network also learns CIFAR-10 as five tasks of two classes, for 10 epochs each.
+After these five tasks, the mean accuracy is at least 0.02 higher with c = 0.1 than with
+fine-tuning (one run).  The published transfer from CIFAR-10 to CIFAR-100 is not among
+the stored results.  It is run if the data folder also contains cifar-100-binary, with
+60 epochs per task, mini-batches of 256 images, and dropout.  In contrast to the
+published protocol, the third convolution has no padding.  This figure corresponds to
+[ZPG17] fig. 6.
 """
 
 import os
@@ -43,16 +47,17 @@ FASHION = 500                   # training images per class of Fashion-MNIST
 CIFAR = ("cifar-10-batches-bin", "cifar-100-binary")
 FOLDERS = {"full": ("mnist", "fashion_mnist")}
 STRENGTHS = {"digits": (10.0, 0.1, 0.0), "Fashion": (1.0, 0.1, 0.0),
-             "CIFAR": (0.1, 0.01, 0.0)}
-BEST = {"digits": 10.0, "Fashion": 0.1, "CIFAR": 0.1}      # judged in the claims
-REPEATS = {"digits": 5, "Fashion": 3, "CIFAR": 1}
-BATCH = {"digits": (32, 10), "Fashion": (256, 256), "CIFAR": (256, 256)}
+             "pairs": (0.1, 0.0), "CIFAR": (0.1, 0.01, 0.0)}
+BEST = {"digits": 10.0, "Fashion": 0.1, "pairs": 0.1, "CIFAR": 0.1}     # of the claims
+REPEATS = {"digits": 5, "Fashion": 3, "pairs": 1, "CIFAR": 1}
+BATCH = {"digits": (32, 10), "Fashion": (256, 256), "pairs": (256, 256),
+         "CIFAR": (256, 256)}
 # Epochs of each job: first for the first task, then for each later task.
-PARTS = {"digits": ((10,), (40,)), "Fashion": ((5,), (60,)),
+PARTS = {"digits": ((10,), (40,)), "Fashion": ((5,), (60,)), "pairs": ((10,), (10,)),
          "CIFAR": ((12,) * 5, (60,))}
 TITLES = {"digits": "Digits, then rotated digits", "CIFAR": "CIFAR-10, then CIFAR-100",
-          "Fashion": "MNIST, then Fashion-MNIST"}
-TASKS = 6
+          "Fashion": "MNIST, then Fashion-MNIST", "pairs": "CIFAR-10 in five pairs"}
+TASKS = {"digits": 6, "Fashion": 6, "pairs": 5, "CIFAR": 6}
 COLOURS = {0.0: colours.VERMILION, 0.01: colours.SKY, 0.1: colours.BLUE,
            1.0: colours.GREEN, 10.0: colours.GREEN,
            SCRATCH: colours.GREY}
@@ -77,8 +82,9 @@ def jobs(size, seed, data):
     consolidation strength, another chain continues from this network with the later
     tasks.  For each later task, a separate network is trained from scratch.
     """
-    names = ["digits"] if size != "full" else ["Fashion"] + ["CIFAR"] * all(
-        os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR)
+    there = [os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR]
+    names = ["digits"] if size != "full" else \
+        ["Fashion"] + ["pairs"] * there[0] + ["CIFAR"] * all(there)
     listed = []
 
     def chain(spans, index, **what):
@@ -95,9 +101,9 @@ def jobs(size, seed, data):
             what = {"name": name, "repeat": repeat}
             first = chain(spans(name, 0), None, strength=0.0, **what)
             for strength in STRENGTHS[name]:
-                chain([span for task in range(1, TASKS) for span in spans(name, task)],
-                      first, strength=strength, **what)
-            for task in range(1, TASKS):
+                chain([span for task in range(1, TASKS[name])
+                       for span in spans(name, task)], first, strength=strength, **what)
+            for task in range(1, TASKS[name]):
                 chain(spans(name, task), None, strength=SCRATCH, **what)
     return listed
 
@@ -115,13 +121,18 @@ def spans(name, task):
 
 def problem(name, folder, repeat, seed):
     """Return the network and the list of tasks for one data set."""
-    if name == "CIFAR":
-        first, second = (margined(os.path.join(folder, f), classes)
-                         for f, classes in zip(CIFAR, (10, 100), strict=True))
+    if name in ("CIFAR", "pairs"):
+        parts = [margined(os.path.join(folder, f), classes)
+                 for f, classes in zip(CIFAR[:2 if name == "CIFAR" else 1], (10, 100),
+                                       strict=False)]
+        outputs = 60 if name == "CIFAR" else 10
         shapes = ((32, 3, 3, 3), (32, 3, 3, 32), (64, 3, 3, 32), (64, 3, 3, 64),
-                  (512, 1600), (60, 512))
+                  (512, 1600), (outputs, 512))
         net = training.convolutional(shapes, (False, True, False, True),
                                      keep=(1, 0.75, 1, 0.75, 0.5))
+        if name == "pairs":
+            return net, training.split(*parts, training.PAIRS)
+        first, second = parts
         # Labels of the later tasks are shifted by 10 below.
         groups = [range(10 * i, 10 * i + 10) for i in range(1, 6)]
     else:
@@ -183,7 +194,7 @@ def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before
     if ends:
         learner = training.consolidate(net, learner, listed[task], rule)
         found["accuracy"] = training.tested(net, learner.parameters, listed)
-    last = ends and (task == TASKS - 1 or strength == SCRATCH)
+    last = ends and (task == TASKS[name] - 1 or strength == SCRATCH)
     return found if last else found | training.packed(learner)
 
 
@@ -201,7 +212,7 @@ def gather(results):
             found[f"{name} {label(strength)}"] = np.array([[next(
                 r["accuracy"] for r in own if r["repeat"] == repeat
                 and r["task"] == task and (task == 0 or r["strength"] == strength))
-                for task in range(TASKS)] for repeat in repeats])
+                for task in range(TASKS[name])] for repeat in repeats])
     return found
 
 
@@ -222,20 +233,23 @@ def claims(data):
         best = BEST[name]
         kept, plain, alone = (final(data, name, s) for s in (best, 0.0, SCRATCH))
         runs = f"{len(kept)} run{'s' * (len(kept) > 1)}"
-        known = {s: np.array([paper[f"{label(s)}, task {i + 1}"] for i in range(TASKS)])
+        known = {s: np.array([paper[f"{label(s)}, task {i + 1}"]
+                              for i in range(TASKS[name])])
                  if name == "CIFAR" else None for s in (best, 0.0, SCRATCH)}
         bounds = {"digits": (0.03, 0.03, -0.08), "CIFAR": (0.05, 0.05, -0.02),
-                  "Fashion": (0.0, 0.0, -0.02)}[name]
+                  "Fashion": (0.0, 0.0, -0.02), "pairs": (0.02, None, None)}[name]
         rows = [("the tasks", kept - plain, lambda a: a.mean(axis=-1), best, 0.0),
                 ("all tasks but the last", kept - plain,
                  lambda a: a[..., :-1].mean(axis=-1), best, 0.0),
                 ("all tasks but the first", kept - alone,
                  lambda a: a[..., 1:].mean(axis=-1), best, SCRATCH)]
         for (text, values, mean, one, two), bound in zip(rows, bounds, strict=True):
-            found.append(at_least(
-                f"{TITLES[name]}, {runs}: mean accuracy over {text}, {shown(one)} "
-                f"minus {shown(two)}", mean(values), bound,
-                None if known[one] is None else float(mean(known[one] - known[two]))))
+            told = f"{TITLES[name]}, {runs}: mean accuracy over {text}, {shown(one)} " \
+                f"minus {shown(two)}"
+            published_ = None if known[one] is None else \
+                float(mean(known[one] - known[two]))
+            found.append(reported(told, mean(values)) if bound is None
+                         else at_least(told, mean(values), bound, published_))
         for strength in (best, 0.0, SCRATCH):
             found.append(reported(
                 f"{TITLES[name]}: mean accuracy over the tasks at the end, "
@@ -258,28 +272,28 @@ def _plot_final(data, name, axis):
     strengths = (*STRENGTHS[name], SCRATCH)
     for i, strength in enumerate(strengths):
         values = final(data, name, strength)
-        x = np.arange(1, TASKS + 1) + 0.17 * (i - (len(strengths) - 1) / 2)
+        x = np.arange(1, values.shape[1] + 1) + 0.17 * (i - (len(strengths) - 1) / 2)
         axis.plot(np.tile(x, len(values)), values.ravel(), MARKS[strength], ms=3.5,
                   color=COLOURS[strength], alpha=0.45)
         axis.plot(x, values.mean(axis=0), MARKS[strength], color=COLOURS[strength],
                   ms=8.5, mec="white", mew=0.8, label=shown(strength))
     axis.set(title=f"{TITLES[name]}, at the end", xlabel="task",
-             ylabel="test accuracy", xticks=range(1, TASKS + 1))
+             ylabel="test accuracy", xticks=range(1, TASKS[name] + 1))
     axis.legend(ncols=2, loc="lower left")
     axis.set_ylim(axis.get_ylim()[0] - 0.08, 1.02)
 
 
 def _plot_seen(data, name, axis):
+    after = range(1, TASKS[name] + 1)
     for strength in STRENGTHS[name]:
         runs = data[f"{name} {label(strength)}"]
-        curve = np.stack([runs[:, i, :i + 1].mean(axis=1) for i in range(TASKS)],
+        curve = np.stack([runs[:, i, :i + 1].mean(axis=1) for i in range(TASKS[name])],
                          axis=1)
-        axis.plot(range(1, TASKS + 1), curve.T, color=COLOURS[strength], lw=0.7,
-                  alpha=0.45)
-        axis.plot(range(1, TASKS + 1), curve.mean(axis=0), MARKS[strength] + "-",
+        axis.plot(after, curve.T, color=COLOURS[strength], lw=0.7, alpha=0.45)
+        axis.plot(after, curve.mean(axis=0), MARKS[strength] + "-",
                   color=COLOURS[strength], label=shown(strength))
     axis.set(title="Mean of tasks so far", xlabel="after task", ylabel="test accuracy",
-             xticks=range(1, TASKS + 1))
+             xticks=after)
     axis.set_ylim(None, 1.02)
     axis.legend()
 
@@ -287,11 +301,11 @@ def _plot_seen(data, name, axis):
 def _plot_published(axis):
     paper, strengths = published.values(FIGURE), (0.1, 0.01, 0.0, SCRATCH)
     for i, strength in enumerate(strengths):
-        x = np.arange(1, TASKS + 1) + 0.17 * (i - (len(strengths) - 1) / 2)
-        axis.plot(x, [paper[f"{label(strength)}, task {k + 1}"] for k in range(TASKS)],
+        x = np.arange(1, 7) + 0.17 * (i - (len(strengths) - 1) / 2)
+        axis.plot(x, [paper[f"{label(strength)}, task {k + 1}"] for k in range(6)],
                   MARKS[strength], color=COLOURS[strength], mec=colours.BLACK, ms=7,
                   mew=0.7, label=shown(strength))
     axis.set(title="Published: CIFAR-10, then CIFAR-100", xlabel="task",
              ylabel="validation accuracy", ylim=(0.35, 0.85),
-             xticks=range(1, TASKS + 1))
+             xticks=range(1, 7))
     axis.legend(ncols=2, loc="lower right")
