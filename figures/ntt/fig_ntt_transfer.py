@@ -23,8 +23,11 @@ LeNet-5-Caffe has 3,000 transfer steps (published: 18,720).  The same perceptron
 run on Fashion-MNIST.  Each transfer is followed by 42,200 steps with labels.  Dotted
 lines show the authors' logs of two runs, if the data folder holds these logs.
 Distances are computed before the masks are updated.  The published runs began at larger
-kernel distances, 6,439 and 8,147.  A larger initial distance decreases by a larger
-factor (figure `ntt_teachers`).  This figure corresponds to the demonstration of [LZ20].
+kernel distances, 6,439 and 8,147, and a larger initial distance decreases by a larger
+factor (figure `ntt_teachers`).  The difference from the published ratios is therefore a
+difference of the initial weights: the figure `ntt_replay` reproduces the published runs
+from the authors' initial weights.  This figure corresponds to the demonstration of
+[LZ20].
 """
 
 import csv
