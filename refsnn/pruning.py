@@ -17,8 +17,8 @@ the mask is 1 for the following weights and 0 for all other weights:
 
 In (3), g is the gradient of a loss with respect to w.  In (4), h = H g is
 the product of the Hessian H of the loss and this gradient.  To first
-order, the removal of w changes half the squared norm of the gradient by
--w h.  GraSP keeps the weights whose removal would reduce the norm most.
+order, the removal of one weight w changes |g|^2 / 2 by -w h.  GraSP keeps
+the weights whose removal would reduce this value most.
 SNIP and GraSP use the cross-entropy loss.  Logit SNIP uses a loss of the
 logits f that does not require labels:
 
@@ -132,7 +132,7 @@ def _by_score(weights, factors, rho, scope, measure):
 
 
 def grasp(weights, gradients, rho, *, scope="global"):
-    """Return masks that preserve the norm of the loss gradient, eq. (4).
+    """Return masks that keep the weights with the largest w h, eq. (4).
 
     >>> grasp([np.array([1.0, -3.0])], [np.array([0.5, 4.0])], 0.5)[0].tolist()
     [1.0, 0.0]
@@ -141,8 +141,8 @@ def grasp(weights, gradients, rho, *, scope="global"):
     ----------
     weights, rho, scope : as for `snip`
     gradients : list of arrays of float
-        Products h of the Hessian and the gradient of the loss, which are the
-        gradients of half the squared gradient norm.
+        Product h = H g of each layer, not the gradient g.  This product
+        is the gradient of half the squared norm of g.
 
     Returns
     -------

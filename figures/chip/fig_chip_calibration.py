@@ -5,7 +5,7 @@ To de-calibrate the chip, the time constants and thresholds of a calibrated chip
 multiplied by random factors with mean 1 and a standard deviation of up to 0.5.  The
 gradient is computed with the nominal parameters.  After training with the chip in the
 loop, a de-calibration of 30 % lowers the mean test accuracy by at most 0.02 (3 seeds,
-5 with --full).  In a second method, the network is trained in ideal software, and the
+2 with --full).  In a second method, the network is trained in ideal software, and the
 rounded weights are written to the same chips.  With the second method, the accuracy
 falls by at least 0.03 more than with training in the loop.  In a third method, the
 network is trained on a twin of the chip: an emulated chip whose parameters were
@@ -24,9 +24,9 @@ silenced after training.  The increase is relative to the test error without sil
 neurons.  The networks of the right panel were trained on the calibrated chip, without
 dropout or with 40 % dropout.  Lines are means, stars are published values.
 
-With --full, there are six levels of de-calibration, and the time constants and the
-thresholds are also de-calibrated separately.  This figure corresponds to [CB22]
-fig. 4, which uses MNIST.
+With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, after 20
+training epochs.  There are four levels of de-calibration.  This figure corresponds to
+[CB22] fig. 4, which uses MNIST.
 """
 
 import functools
@@ -39,78 +39,66 @@ from figures.run.claims import at_least, at_most, reported
 from refsnn import calibration, chip
 
 FIGURE = "chip_calibration"
+FOLDERS = {"full": ("mnist",)}
 LEVELS = {"quick": (0, 30), "default": (0, 30, 50),          # de-calibration, %
-          "full": (0, 10, 20, 30, 40, 50)}
-TWINS = {"quick": (30,), "default": (30,), "full": LEVELS["full"]}
+          "full": (0, 15, 30, 50)}
+TWIN = 30                           # de-calibration of chips with a twin, %
 # Effects that a twin shares with the chip; mismatch and latency are measured.
 SHARED = ("weight_limit", "fan_in", "refractory", "noise", "adc_limit", "hidden_peak",
           "headroom", "timing", "loss")
-WHICH = {"all": (1, 1), "time constants": (1, 0), "thresholds": (0, 1)}
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)      # shares of silenced neurons
-DRAWS = 3                           # random selections of silenced neurons per share
+DRAWS = {"digits": 3, "mnist": 10}  # random selections of silenced neurons per share
 DROPOUT = 0.4
 COLOURS = {"loop": colours.BLUE, "transfer": colours.VERMILION,
            "twin": colours.GREEN}
 NAMES = {"loop": "trained with the chip in the loop",
          "twin": "trained on a twin of the chip, then transferred",
          "transfer": "trained in software, then transferred"}
-STYLES = {"all": "-", "time constants": ":", "thresholds": "--"}
-MARKS = {"all": "o", "time constants": "s", "thresholds": "^"}
 
 
 def jobs(size, seed, data):
     """Return the jobs that call `learn`, `transfer` and `copied`."""
-    repeats, epochs = {"quick": (1, 3), "default": (3, chip_images.EPOCHS["digits"]),
-                       "full": (5, chip_images.EPOCHS["digits"])}[size]
-    conditions = [("all", level, 0.0) for level in LEVELS[size]]
-    if size == "full":
-        conditions += [(which, level, 0.0) for which in list(WHICH)[1:]
-                       for level in LEVELS[size][1:]]
-    return [(learn, {"which": which, "level": level, "dropout": dropout,
-                     "epochs": epochs, "seed": seed, "repeat": repeat})
-            for which, level, dropout in [*conditions, ("all", 0, DROPOUT)]
-            for repeat in range(repeats)] + [
-        (transfer, {"epochs": epochs, "seed": seed, "repeat": repeat,
-                    "conditions": [c[:2] for c in conditions]})
-        for repeat in range(repeats)] + [
-        (copied, {"level": level, "epochs": epochs, "seed": seed, "repeat": repeat})
-        for level in TWINS[size] for repeat in range(repeats)]
+    task, folder = ("mnist", data) if size == "full" else ("digits", None)
+    repeats = {"quick": 1, "default": 3, "full": 2}[size]
+    shared = [{"task": task, "folder": folder,
+               "epochs": 3 if size == "quick" else chip_images.EPOCHS[task],
+               "seed": seed, "repeat": repeat} for repeat in range(repeats)]
+    conditions = [*((level, 0.0) for level in LEVELS[size]), (0, DROPOUT)]
+    return [(learn, {"level": level, "dropout": dropout, **kwargs})
+            for level, dropout in conditions for kwargs in shared] + [
+        (transfer, {"levels": LEVELS[size], **kwargs}) for kwargs in shared] + [
+        (copied, kwargs) for kwargs in shared]
 
 
-def drawn(which, level, seed, repeat):
-    """Sample the chip of one repetition, and de-calibrate some parameters.
-
-    The key `which` of `WHICH` selects the parameters.  The strength of the
-    de-calibration is `level` per cent.
-    """
+def drawn(level, seed, repeat):
+    """Sample the chip of one repetition, de-calibrated by `level` per cent."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
-    sigma = tuple(level / 100 * part for part in WHICH[which])
     return chip.draw(number, chip.CALIBRATED._replace(
-        decalibration=sigma if level else None))
+        decalibration=(level / 100, level / 100) if level else None))
 
 
-def begun(seed, repeat):
+def begun(task, folder, seed, repeat):
     """Return the images, random generator and untrained network of a repetition."""
-    generator = seeds.rng(seed, FIGURE, "digits", f"{repeat}, from 0")
-    return (chip_images.digits(seed, repeat), generator,
-            chip_images.begin(generator, chip_images.HIDDEN["digits"]))
+    generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from 0")
+    return (chip_images.load(task, folder, seed, repeat), generator,
+            chip_images.begin(generator, chip_images.HIDDEN[task]))
 
 
-def learn(which, level, dropout, epochs, seed, repeat):
+def learn(task, folder, level, dropout, epochs, seed, repeat):
     """Train a network with the chip in the loop; test the network on the same chip."""
-    images, generator, learner = begun(seed, repeat)
-    noise = seeds.rng(seed, FIGURE, f"noise {which} {level}", f"{repeat}, from 0")
-    run = chip_images.on_chip(drawn(which, level, seed, repeat), noise)
-    rule = chip_images.DEFAULT._replace(dropout=dropout)
+    images, generator, learner = begun(task, folder, seed, repeat)
+    noise = seeds.rng(seed, FIGURE, f"noise all {level}", f"{repeat}, from 0")
+    run = chip_images.on_chip(drawn(level, seed, repeat), noise)
+    rule = chip_images.RULES[task]._replace(dropout=dropout)
     learner, _ = chip_images.learn(run, learner, images, rule, generator, epochs)
     scores = chip_images.test(run, learner.weights, images)
-    result = {"kind": "loop", "which": which, "level": level, "dropout": dropout,
+    result = {"kind": "loop", "level": level, "dropout": dropout,
               "accuracy": scores.accuracy, "restless": restless(run, learner.weights)}
     if level == 0:
         cut = seeds.rng(seed, FIGURE, "silenced", repeat)
         result["silenced"] = np.array([np.mean([chip_images.test(
             run, chip_images.silenced(learner.weights, cut, share), images).accuracy
-            for _ in range(DRAWS if share else 1)]) for share in SHARES])
+            for _ in range(DRAWS[task] if share else 1)]) for share in SHARES])
     return result
 
 
@@ -120,78 +108,60 @@ def restless(run, weights):
     return int((run(weights, x).spikes.mean(axis=(0, 1)) > 0.05).sum())
 
 
-def transfer(epochs, conditions, seed, repeat):
+def transfer(task, folder, levels, epochs, seed, repeat):
     """Train a network in software, and test the weights on each de-calibrated chip.
 
     During training, the weights are clipped to the range of the chip.
     """
-    images, generator, learner = begun(seed, repeat)
+    images, generator, learner = begun(task, folder, seed, repeat)
     software, found = chip_images.in_software, []
-    learner, _ = chip_images.learn(software, learner, images, chip_images.DEFAULT,
+    learner, _ = chip_images.learn(software, learner, images, chip_images.RULES[task],
                                    generator, epochs)
-    for which, level in conditions:
-        noise = seeds.rng(seed, FIGURE, f"transfer {which} {level}", repeat)
-        run = chip_images.on_chip(drawn(which, level, seed, repeat), noise)
+    for level in levels:
+        noise = seeds.rng(seed, FIGURE, f"transfer all {level}", repeat)
+        run = chip_images.on_chip(drawn(level, seed, repeat), noise)
         found.append(chip_images.test(run, learner.weights, images).accuracy)
     return {"kind": "transfer", "accuracy": found,
-            "which": [c[0] for c in conditions], "level": [c[1] for c in conditions],
             "software": chip_images.test(software, learner.weights, images).accuracy}
 
 
-def copied(level, epochs, seed, repeat):
+def copied(task, folder, epochs, seed, repeat):
     """Train a network on a twin of a chip, and test the weights on the chip itself."""
-    images, generator, learner = begun(seed, repeat)
-    noise = seeds.rng(seed, FIGURE, f"twin {level}", repeat)
-    real = drawn("all", level, seed, repeat)
+    images, generator, learner = begun(task, folder, seed, repeat)
+    noise = seeds.rng(seed, FIGURE, f"twin {TWIN}", repeat)
+    real = drawn(TWIN, seed, repeat)
     found = calibration.measure(functools.partial(chip.emulate, real, rng=noise))
     effects = chip.only(chip.CALIBRATED, *SHARED)
     model = chip.draw(0, effects._replace(timing=(0.0, effects.timing[1])))
     run = chip_images.on_chip(calibration.twin(model, found), noise)
-    learner, _ = chip_images.learn(run, learner, images, chip_images.DEFAULT, generator,
-                                   epochs)
-    return {"kind": "twin", "level": level, "accuracy": chip_images.test(
+    learner, _ = chip_images.learn(run, learner, images, chip_images.RULES[task],
+                                   generator, epochs)
+    return {"kind": "twin", "accuracy": chip_images.test(
         chip_images.on_chip(real, noise), learner.weights, images).accuracy}
 
 
 def gather(results):
-    """Stack the test accuracies in arrays of shape (conditions, repeats).
+    """Stack the test accuracies in arrays of shape (levels, repeats).
 
-    The conditions of `twin` are the levels `twin_level`.  The first axis of
-    `silenced` has two entries: training without and with dropout.
+    The arrays `twin`, `software` and `dropout` are of shape (repeats,).  The first axis
+    of `silenced` has two entries: training without and with dropout.
     """
-    loop = [r for r in results if r["kind"] == "loop"]
-    other = [r for r in results if r["kind"] == "transfer"]
-    plain = [r for r in loop if r["dropout"] == 0]
-    twins = {}
-    for r in results:
-        if r["kind"] == "twin":
-            twins.setdefault(int(r["level"]), []).append(r["accuracy"])
-    keys = [(str(r["which"]), int(r["level"])) for r in plain]
-    conditions = list(dict.fromkeys(keys))
+    loop, sent, twins = ([r for r in results if r["kind"] == kind]
+                         for kind in ("loop", "transfer", "twin"))
+    plain, dropped = ([r for r in loop if (r["dropout"] > 0) == wanted]
+                      for wanted in (False, True))
+    levels = list(dict.fromkeys(int(r["level"]) for r in plain))
 
     def stack(name):
-        return [[r[name] for r, key in zip(plain, keys, strict=True) if key == c]
-                for c in conditions]
+        return [[r[name] for r in plain if r["level"] == level] for level in levels]
 
-    return {"which": [c[0] for c in conditions], "level": [c[1] for c in conditions],
-            "loop": stack("accuracy"), "restless": stack("restless"),
-            "transfer": np.array([r["accuracy"] for r in other]).T,
-            "twin": list(twins.values()), "twin_level": list(twins),
-            "software": [r["software"] for r in other],
-            "dropout": [r["accuracy"] for r in loop if r["dropout"] > 0],
-            "silenced": [[r["silenced"] for r in loop if r["level"] == 0
-                          and (r["dropout"] > 0) == dropped]
-                         for dropped in (False, True)]}
-
-
-def rows(data, which):
-    """Return the indices of the conditions that de-calibrate the parameters `which`.
-
-    The conditions are sorted by level.  The calibrated chip (level 0) is included.
-    """
-    names, levels = data["which"].tolist(), data["level"]
-    found = [i for i, name in enumerate(names) if name == which or levels[i] == 0]
-    return sorted(found, key=lambda i: levels[i])
+    return {"level": levels, "loop": stack("accuracy"), "restless": stack("restless"),
+            "transfer": np.array([r["accuracy"] for r in sent]).T,
+            "twin": [r["accuracy"] for r in twins],
+            "software": [r["software"] for r in sent],
+            "dropout": [r["accuracy"] for r in dropped],
+            "silenced": [[r["silenced"] for r in runs if r["level"] == 0]
+                         for runs in (plain, dropped)]}
 
 
 def grown(data):
@@ -205,9 +175,8 @@ def grown(data):
 
 def claims(data):
     paper, repeats = published.values(FIGURE), data["loop"].shape[1]
-    loop, sent = data["loop"], data["transfer"]
-    at = {level: i for i, level in enumerate(data["level"].tolist())
-          if data["which"].tolist()[i] == "all"}
+    loop, sent, copy = data["loop"], data["transfer"], data["twin"]
+    at = {level: i for i, level in enumerate(data["level"].tolist())}
     base, third = at[0], at[30]
     found = [
         at_most("test accuracy lost at 30 % de-calibration, chip in the loop, "
@@ -236,7 +205,6 @@ def claims(data):
         found.append(reported(
             "relative rise of the test error when 15 % of the hidden neurons are "
             f"silenced, {name}", value[share], paper[f"15 % silenced, {name}"]))
-    copy = data["twin"][data["twin_level"].tolist().index(30)]
     ideal, written = data["software"].mean(), sent[third].mean()
     ratio = (ideal - copy.mean()) / (ideal - written) if written < ideal else np.nan
     return found + [
@@ -252,21 +220,13 @@ def claims(data):
 def plot(data, fig):
     fig.set_size_inches(11, 4.8)
     left, right = fig.subplots(1, 2, width_ratios=(1.25, 1))
-    for which in dict.fromkeys(data["which"].tolist()):
-        order = rows(data, which)
-        level = data["level"][order]
-        for kind in ("loop", "transfer"):
-            accuracy = data[kind][order]
-            left.plot(level, accuracy, MARKS[which], color=COLOURS[kind], ms=4,
-                      alpha=0.5)
-            left.plot(level, accuracy.mean(axis=1), MARKS[which] + STYLES[which],
-                      color=COLOURS[kind], lw=2.2, ms=8, mec=colours.BLACK, mew=0.7,
-                      label=NAMES[kind] + (f", {which}" if which != "all" else ""))
-    left.plot(data["twin_level"], data["twin"], "D", color=COLOURS["twin"], ms=4,
-              alpha=0.5)
-    left.plot(data["twin_level"], data["twin"].mean(axis=1), "D-",
-              color=COLOURS["twin"], lw=2.2, ms=8, mec=colours.BLACK, mew=0.7,
-              label=NAMES["twin"])
+    for kind, level, accuracy, mark in (
+            ("loop", data["level"], data["loop"], "o"),
+            ("transfer", data["level"], data["transfer"], "o"),
+            ("twin", [TWIN], data["twin"][None], "D")):
+        left.plot(level, accuracy, mark, color=COLOURS[kind], ms=4, alpha=0.5)
+        left.plot(level, accuracy.mean(axis=1), mark + "-", color=COLOURS[kind], lw=2.2,
+                  ms=8, mec=colours.BLACK, mew=0.7, label=NAMES[kind])
     left.axhline(data["software"].mean(), color=colours.GREY, ls="--", lw=1.2)
     left.annotate("ideal software", (data["level"].max(), data["software"].mean()),
                   (0, 4), textcoords="offset points", ha="right", color=colours.GREY)

@@ -17,8 +17,10 @@ training and test images.
 
 With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST
 at 16x16 pixels, after 100 training epochs.  Networks are also trained on
-MNIST with dropout and random rotation.  This figure corresponds to [CB22]
-fig. 3 A, B and table 1.
+MNIST with dropout and random rotation.  On MNIST without dropout and
+rotation, there are 3 seeds for the chip and for software.  All other
+conditions have 1 seed.  This figure corresponds to [CB22] fig. 3 A, B and
+table 1.
 """
 
 import numpy as np
@@ -38,6 +40,9 @@ TITLES = {"digits": "embedded digits", "mnist": "MNIST",
           "fashion_mnist": "Fashion-MNIST"}
 AUGMENTED = {"dropout": 0.4, "degrees": 15.0}
 TESTS = 6                           # number of tests during training
+EPOCHS_FULL = 100                   # training epochs with --full
+# (task, augmented, kind): number of seeds with --full, if more than 1
+REPEATS = {("mnist", False, "chip"): 3, ("mnist", False, "software"): 3}
 # (task, augmented): lower bounds on the accuracy of the chip and of software
 BOUNDS = {("mnist", False): (0.967, 0.972), ("mnist", True): (0.970, None),
           ("fashion_mnist", False): (0.835, None)}
@@ -48,19 +53,19 @@ def jobs(size, seed, data):
     """Return a chain of jobs for each data set, kind of network and repetition.
     """
     if size == "full":
-        conditions = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
-        repeats, epochs, hidden = 1, chip_images.EPOCHS_FULL, chip_images.HIDDEN_FULL
+        pairs = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
+        repeats, epochs = 1, EPOCHS_FULL
     else:
-        conditions, hidden = [("digits", False)], chip_images.HIDDEN["digits"]
+        pairs = [("digits", False)]
         repeats, epochs = {"quick": (1, 3),
                            "default": (5, chip_images.EPOCHS["digits"])}[size]
     found = []
-    for task, augmented in conditions:
+    for task, augmented in pairs:
         for kind in KINDS:
-            for repeat in range(repeats):
+            for repeat in range(REPEATS.get((task, augmented, kind), repeats)):
                 for first, count in chip_images.parts(epochs, task):
                     kwargs = {"task": task, "folder": data if size == "full" else None,
-                              "kind": kind, "augmented": augmented, "hidden": hidden,
+                              "kind": kind, "augmented": augmented,
                               "first": first, "epochs": count,
                               "every": max(1, epochs // TESTS),
                               "last": first + count == epochs, "seed": seed,
@@ -70,8 +75,8 @@ def jobs(size, seed, data):
     return found
 
 
-def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, seed,
-          repeat, before=None):
+def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repeat,
+          before=None):
     """Train a network for `epochs` epochs; return a dict of the results.
 
     The number of the first epoch is `first`.  The dict holds the training curves, the
@@ -80,9 +85,8 @@ def learn(task, folder, kind, augmented, hidden, first, epochs, every, last, see
     """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
-    rule = chip_images.DEFAULT if task == "digits" else chip_images.STORED
-    rule = rule._replace(**AUGMENTED) if augmented else rule
-    found = []
+    rule = chip_images.RULES[task]._replace(**(AUGMENTED if augmented else {}))
+    hidden, found = chip_images.HIDDEN[task], []
 
     def after_epoch(epoch, weights):
         if (epoch + 1) % every == 0 or (last and epoch + 1 == first + epochs):
@@ -138,44 +142,37 @@ def picture(when, run, weights, images):
 def gather(results):
     """Return the curves of all conditions, and the responses of the first training run.
 
-    Curves have the axes (conditions, repeats, ...).
+    The number of repeats depends on the condition, so each condition has its own
+    arrays, for example "mnist False chip curves" and "mnist False chip tests".  The
+    first axis of these arrays is the repeat.
     """
     ended = [r for r in results if r["ended"]]
-    keys = [(str(r["task"]), bool(r["augmented"]), str(r["kind"])) for r in ended]
-    conditions = list(dict.fromkeys(keys))
-
-    def stack(name):
-        return [[r[name] for r, key in zip(ended, keys, strict=True) if key == c]
-                for c in conditions]
-
+    found = {}
+    for r in ended:
+        for name in ("curves", "tests"):
+            key = f"{r['task']} {r['augmented']} {r['kind']} {name}"
+            found.setdefault(key, []).append(r[name])
     pictures = {name: value for name, value in ended[0].items()
                 if name.split()[0] in ("first", "last")}
-    return {"task": [c[0] for c in conditions], "augmented": [c[1] for c in conditions],
-            "kind": [c[2] for c in conditions], "curves": stack("curves"),
-            "tests": stack("tests"), **pictures}
+    return {**found, **pictures}
 
 
-def final(data):
-    """Return a dict that maps (task, augmented, kind) to the final test accuracies.
-
-    Each value is an array of shape (repeats,).
-    """
-    keys = zip(data["task"].tolist(), data["augmented"].tolist(),
-               data["kind"].tolist(), strict=True)
-    return {key: tests[:, -1, 1]
-            for key, tests in zip(keys, data["tests"], strict=True)}
+def conditions(data):
+    """Return a list of the pairs (task, augmented) in the data."""
+    return [(task, augmented) for task in TITLES for augmented in (False, True)
+            if f"{task} {augmented} chip tests" in data]
 
 
 def claims(data):
-    found, accuracy, paper = [], final(data), published.values(FIGURE)
-    repeats = data["tests"].shape[1]
-    for task, augmented in dict.fromkeys(key[:2] for key in accuracy):
-        on_chip, software, relu = (accuracy[task, augmented, kind] for kind in KINDS)
+    found, paper = [], published.values(FIGURE)
+    for task, augmented in conditions(data):
+        on_chip, software, relu = (data[f"{task} {augmented} {kind} tests"][:, -1, 1]
+                                   for kind in KINDS)
         name = TITLES[task] + ", dropout and rotation" * augmented
         if task == "digits":
             found += [at_most(
                 f"{name}: test accuracy, ideal software minus chip in the loop, mean "
-                f"of {repeats} seeds", software - on_chip, 0.01,
+                f"of {len(on_chip)} seeds", software - on_chip, 0.01,
                 round(paper["MNIST, software"] - paper["MNIST, chip"], 4)),
                 at_least(f"{name}: test accuracy, chip", on_chip,
                          chip_images.LEARNT)]
@@ -195,18 +192,17 @@ def claims(data):
 
 
 def plot(data, fig):
-    conditions = list(dict.fromkeys(zip(data["task"].tolist(),
-                                        data["augmented"].tolist(), strict=True)))
-    rows = min(len(conditions), 2)
+    shown = conditions(data)
+    rows = min(len(shown), 2)
     fig.set_size_inches(11, 5.5 + 3.1 * rows)
     top, bottom = fig.subfigures(2, 1, height_ratios=(1.75, rows))
     _pictures(data, top.subplots(4, 2, sharex=True, sharey="row",
                                  height_ratios=(0.8, 1, 1.1, 1.1)))
     # The two panels of a single condition are side by side.  Of several conditions,
     # each has one column.
-    axes = bottom.subplots(rows, 2 if rows == 1 else len(conditions), squeeze=False)
-    for condition, pair in zip(conditions, axes if rows == 1 else axes.T, strict=True):
-        _curves(data, condition, pair)
+    axes = bottom.subplots(rows, 2 if rows == 1 else len(shown), squeeze=False)
+    for condition, pair in zip(shown, axes if rows == 1 else axes.T, strict=True):
+        _curves(data, *condition, pair)
 
 
 def _pictures(data, axes):
@@ -239,12 +235,11 @@ def _pictures(data, axes):
     axes[3, 0].legend(loc="upper right")
 
 
-def _curves(data, condition, axes):
+def _curves(data, task, augmented, axes):
     low = 1.0
-    for c, (task, augmented, kind) in enumerate(final(data)):
-        if (task, augmented) != condition:
-            continue
-        curves, tests = data["curves"][c], data["tests"][c]
+    for kind in KINDS:
+        curves, tests = (data[f"{task} {augmented} {kind} {name}"]
+                         for name in ("curves", "tests"))
         epochs = np.arange(1, curves.shape[1] + 1)
         axes[0].plot(epochs, curves[:, :, 0].T, color=COLOURS[kind], lw=0.6, alpha=0.4)
         axes[0].plot(epochs, curves[:, :, 0].mean(axis=0), color=COLOURS[kind], lw=2.2)
@@ -253,7 +248,7 @@ def _curves(data, condition, axes):
         axes[1].plot(at, accuracy.mean(axis=0), "o-", color=COLOURS[kind], lw=2.2,
                      ms=5, label=f"{NAMES[kind]}: {accuracy[:, -1].mean():.3f}")
         low = min(low, accuracy[:, -1].min())
-    name = TITLES[condition[0]] + ", dropout and rotation" * condition[1]
+    name = TITLES[task] + ", dropout and rotation" * augmented
     axes[0].set(title=name, ylabel="training loss (nats)", yscale="log", xlabel="epoch")
     axes[0].yaxis.set_minor_formatter("")
     axes[1].set(title=name, ylabel="test accuracy", ylim=(low - 0.12, 1.0),

@@ -2,23 +2,27 @@
 
 The authors of Neural Tangent Transfer (NTT) published the logs of a demonstration on
 MNIST.  Two sparse perceptrons with 784-300-100-10 units and two LeNet-5-Caffe networks
-keep 3 % of the weights.  This figure samples the same dense networks (teachers) with
-the same pseudo-random numbers.  Before the transfer, the sum of squared live weights of
-each of the four networks differs from the published value by at most 0.01 %.
+keep 3 % of the weights (live weights).  This figure samples the same dense networks
+(teachers) with the same pseudo-random numbers.  Before the transfer, the sum of squared
+live weights of each of the four networks differs from the published value by at most
+0.01 %.
 
 With --full, the figure repeats the published runs with the same images in the same
 mini-batches.  The perceptrons have 18,720 transfer steps, as published.  LeNet has
-1,000 of 18,720 steps.  After 100, 200 and 300 steps of each perceptron, the kernel
-distance and the sum of squared live weights differ from the log by at most 0.02 %.  The
-output distance differs by at most 0.001, the precision of the log.  After the transfer,
-the kernel distance differs from the log by at most 5 %.  Distances are computed on 64
-held-out images.
+1,100 of 18,720 steps, of which the first 1,000 are compared with the log and not
+judged.  The kernel distance is the mean squared difference between the tangent kernels
+of the sparse network and of the teacher on 64 held-out images.  The output distance is
+the mean squared difference between their outputs.  After 100, 200 and 300 steps of each
+perceptron, the kernel distance and the sum of squared live weights differ from the log
+by at most 0.02 %.  The output distance differs by at most 0.001, the precision of the
+log.  After the transfer, the kernel distance differs from the log by at most 5 %.
 
-The computations in float32 are rounded differently on the authors' hardware.  Each run
-is repeated in float64 to show the effect of rounding.  Two runs separate where the
-input of a ReLU unit is zero to within rounding.  Such a unit is on in one run and off
-in the other, and the gradient jumps.  The masks are updated after each 100 steps.  They
-then differ as well, and the difference of the runs grows further.
+The computations in float32 are rounded differently on the authors' hardware.  All runs
+except the second run of LeNet are repeated in float64 to show the effect of rounding.
+Two runs separate where the input of a ReLU unit is zero to within rounding.  Such a
+unit is on in one run and off in the other, and the gradient jumps.  The masks are
+updated after each 100 steps.  They then differ as well, and the difference of the runs
+grows further.
 
 By default, the transfers use the embedded digits and networks with 256-100-50-10 units
 and 10 % of the weights.  After 100, 200 and 300 steps, the kernel distances in float32
@@ -27,8 +31,8 @@ and float64 differ by at most 0.02 %.
 The first panels show the kernel distance against the step.  The next panel shows the
 relative difference between the kernel distance in float32 and the kernel distance in
 the log (circles) or in float64 (dots).  The histogram shows the kernel distances before
-the transfer for 100 further teachers and the same images.  This figure corresponds to
-the demonstration of [LZ20].
+the transfer for 100 further teachers and the same images, and vertical lines mark the
+replayed runs.  This figure corresponds to the demonstration of [LZ20].
 """
 
 import functools
@@ -74,8 +78,8 @@ def jobs(size, seed, data):
 def teacher(name, run):
     """Return the weights and biases that the authors' code samples in a run.
 
-    Each entry of `TASKS` uses one key.  The first half of that key is for the weights,
-    the second for the biases.
+    Each entry of `TASKS[name]` uses one key, also if the entry is None.  This key is
+    split into a key for the weights and a key for the biases.
     """
     key, weights, biases = np.array([0, run], np.uint32), [], []
     for shape in TASKS[name]:

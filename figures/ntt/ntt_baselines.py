@@ -1,7 +1,7 @@
-"""Train sparse networks from Neural Tangent Transfer and from baselines with labels.
+"""Train sparse networks with labels, after Neural Tangent Transfer or baseline pruning.
 
-A `Task` states the data, the network and the training.  The jobs are `transfer`, and
-`learn` for each method.
+The class `Task` describes the data, the network and the training.  The jobs call
+`transfer` for each transfer, and `learn` for each method.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 from figures.ntt import ntt_training as training
 from figures.run import seeds
 
-FIGURE, EARLY, TESTS = "ntt", 100, 5        # EARLY is a step, TESTS the final tests
+FIGURE, EARLY, TESTS = "ntt", 100, 5        # step of the early test; final tests
 SCOPES = ("layer", "global")
 BOTH = tuple((method, scope) for method in training.METHODS[:-1] for scope in SCOPES)
 
@@ -46,7 +46,7 @@ TASKS = {
 
 
 def jobs(size, names, seed, data):
-    """Return the transfers, each followed by its training, and then the baselines."""
+    """Return the jobs: for each density and repetition, transfers and then training."""
     listed = []
     for name in names:
         task = TASKS[size][name]
@@ -81,7 +81,7 @@ def problem(size, name, folder, repeat, seed):
         net, images = training.problem(task.data, folder, seed, repeat)
     else:
         net = training.convolutional(task.net)
-        images = training.mixed(folder, task.data, seed)
+        images = training.shuffled(folder, task.data, seed)
     return task, net, net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat)), images
 
 
@@ -97,6 +97,9 @@ def transfer(size, name, folder, scope, density, repeat, seed, first, before=Non
 
 def learn(size, name, folder, method, scope, density, repeat, seed, before=None):
     """Train a sparse network with labels; return the early and the final accuracy.
+
+    The early accuracy is measured at step `EARLY`.  The final accuracy is the mean of
+    the last `TESTS` tests, which are 50 steps apart.
 
     before : result of `transfer`, for the methods "NTT" and "NTT masks".
     """
@@ -114,4 +117,5 @@ def learn(size, name, folder, method, scope, density, repeat, seed, before=None)
                                rate=1e-3, generator=seeds.rng(seed, FIGURE, "batches",
                                                               repeat))[2]
     return {"name": name, "row": f"{method}, {scope}", "density": density,
-            "accuracy": np.array([curve[0, 1], curve[-TESTS:, 1].mean()])}
+            "accuracy": np.array([curve[curve[:, 0] == EARLY, 1][0],
+                                  curve[-TESTS:, 1].mean()])}

@@ -1,8 +1,9 @@
 """Provide images, networks, transfer and training for the figures on [LZ20].
 
-The images are the embedded digits (enlarged to 16x16 pixels), or MNIST or
-Fashion-MNIST from a data folder.  As in the authors' code, all images are standardised
-with one mean and one standard deviation, computed over the whole training set.
+The images are the embedded digits (enlarged to 16x16 pixels), or MNIST, Fashion-MNIST
+or CIFAR-10 from a data folder.  As in the authors' code, grey images are standardised
+with one mean and one standard deviation over the training set.  Colour images have one
+mean and one standard deviation for each channel.
 """
 
 import contextlib
@@ -94,12 +95,15 @@ def standardised(x, labels, x_test, labels_test):
 
 
 def problem(name, folder, seed, repeat):
-    """Return a perceptron for `SIZES[name]`, and its images in random order."""
+    """Return a perceptron for `SIZES[name]`, and the images of the data set.
+
+    Training images from a data folder are shuffled; the embedded digits are not.
+    """
     net = perceptron(*SIZES[name])
-    return net, digits(seed, repeat) if folder is None else mixed(folder, name, seed)
+    return net, digits(seed, repeat) if folder is None else shuffled(folder, name, seed)
 
 
-def mixed(folder, name, seed):
+def shuffled(folder, name, seed):
     """Return the images of a data set, with the training images in random order."""
     images = stored(folder, name)
     order = seeds.rng(seed, "ntt", "order", 0).permutation(len(images.x))
@@ -205,11 +209,12 @@ def first_masks(method, net, weights, biases, images, density, generator,
 def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
     """Return the product of the Hessian and the gradient of the cross entropy.
 
-    Outputs are divided by `temperature`.  Let v be the gradient, as a constant.  With
-    p = dL/df, the signals G and the inputs a of the layers, the derivative of L along v
-    is E = sum p_k G_k (V a + c), where V and c are the parts of v for the weights and
-    the biases of a layer.  The product is the gradient of E, which `second_order`
-    computes from dE/da, dE/dG and dE/df.
+    L is the cross entropy of f / temperature, where f is the output.  The gradient v of
+    L is held constant.  V and c are the parts of v for the weights and the biases of a
+    layer with inputs a and signals G.  With p = dL/df, the derivative of L along v is
+    E = sum p_k G_k (V a + c), summed over samples, layers and outputs k.  The function
+    `second_order` computes the gradient of E from dE/da, dE/dG and dE/df; E depends on
+    f through p.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -219,8 +224,8 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
     for a, G, V, c in zip(recording.inputs, signals, *v, strict=True):
         places, V = a.reshape(len(a), -1, a.shape[-1]), V.reshape(len(V), -1)
         g = G.reshape(*G.shape[:2], -1, len(V))             # (N, K, P, n)
-        change = places @ V.T + c                           # of z, (N, P, n)
-        along = along + np.einsum("nkpi,npi->nk", g, change)        # of the outputs
+        change = places @ V.T + c               # derivative of z along v, (N, P, n)
+        along = along + np.einsum("nkpi,npi->nk", g, change)    # derivative of f
         dsignals.append((p[:, :, None, None] * change[:, None]).reshape(G.shape))
         dinputs.append((np.einsum("nk,nkpi->npi", p, g) @ V).reshape(a.shape))
     doutputs = share * (along - (share * along).sum(axis=1, keepdims=True))
@@ -259,9 +264,10 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
                   l2, scope, batch, before=None, every=100):
     """Run `count` of the `total` steps of a transfer, from the step `first` on.
 
-    Return the student as a dict.  The result of the first part is the argument `before`
-    of the next part; all parts together equal one call of `transfer`, except for the
-    mini-batches.
+    Return a dict with the student and, except after the last step, the states of Adam.
+    This dict is the argument `before` of the next part.  If `first` is a multiple of
+    `every` in each part, all parts together equal one call of `transfer` with the
+    mini-batches of the parts.
     """
     given, kept = [], []
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)

@@ -1,9 +1,9 @@
 """Draw the pseudo-random numbers of jax.random, with NumPy and SciPy alone.
 
 The generator is Threefry-2x32 with 20 rounds [SM11].  A key consists of two 32-bit
-words, and the block cipher maps the counters 0, 1, ... to random words.  The order of
-the counters is the order of jax.random before version 0.5, or with the setting
-jax_threefry_partitionable=False.  All numbers are float32.
+words, and the block cipher maps the counters 0, 1, ... to random words.  The counters
+are arranged as in jax.random before version 0.5, or in later versions with
+jax_threefry_partitionable=False.  All samples are float32.
 
 [SM11] J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, SC 2011,
     doi 10.1145/2063384.2063405.

@@ -1,8 +1,9 @@
-"""Define claims, which are statements of a figure about its numbers.
+"""Define claims: statements about the results of a figure, most of them with a bound.
 
 A claim consists of a text, a computed value, a bound and a verdict.  The functions
 accept one number, or an array with one number for each run.  For an array, the value is
-the mean over the runs, and the claim also holds the standard deviation.
+the mean over the runs.  With two or more runs, the claim also holds the standard
+deviation.
 """
 
 from typing import NamedTuple
@@ -13,11 +14,12 @@ import numpy as np
 class Claim(NamedTuple):
     """Hold one claim of a figure and its verdict.
 
-    `value` is the computed number or a short text.  `bound` is the bound that the value
-    must meet, for example ">= 0.96".  `ok` is True if the value meets the bound, False
-    if the value misses the bound, and None if the claim is not judged.  `paper` is the
-    published number, or None if no number is published.  `spread` is the sample
-    standard deviation over `runs` runs, or None if `value` is not a mean over runs.
+    `value` is the computed number or a short text.  `bound` states the bound that the
+    value must meet, for example ">= 0.96", or is "shown only".  `ok` is True if the
+    value meets the bound, False if the value misses the bound, and None if the claim is
+    not judged.  `paper` is the published number, or None if no number is published.
+    `spread` is the sample standard deviation over `runs` runs, or None if `value` is
+    not a mean over runs.
     """
 
     text: str

@@ -21,10 +21,12 @@ import scipy
 from tqdm import tqdm
 
 import refsnn
-from figures.run import gallery, jobs
+from figures.run import expected, gallery, jobs
 from figures.run.claims import Claim
 
 LONG_S = 45 * 60            # longest time that a job should take
+# The bar and the time left follow the expected computing times of the jobs.
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 
 class DataMissing(Exception):
@@ -58,6 +60,12 @@ def path_of(root, name):
     return next((root / "figures").glob(f"*/fig_{name}.py"))
 
 
+def imported(root, name):
+    """Import the Python file of a figure."""
+    path = path_of(root, name)
+    return importlib.import_module(f"figures.{path.parent.name}.{path.stem}")
+
+
 def figures(root, options, executor, run, start):
     """Compute, draw and judge the requested figures; return the exit status of the run.
 
@@ -73,11 +81,15 @@ def figures(root, options, executor, run, start):
             tasks[task.key] = task
             owners.setdefault(task.key, set()).add(figure.name)
     results = found(tasks.values(), options) if options.resume else {}
-    waiting = [task for key, task in tasks.items() if key not in results]
+    times = expected.seconds({figure.name: figure.tasks for figure in made})
+    waiting = expected.longest_first(
+        [task for key, task in tasks.items() if key not in results], times)
     before = {key: results[key] for task in waiting for key in task.before
               if key in results}
     stream = computed(waiting, owners, before, options.jobs, executor, run, start)
-    with tqdm(total=len(tasks), initial=len(results), unit="job", file=sys.stderr,
+    done = len(results)
+    with tqdm(total=sum(times[key] for key in tasks), file=sys.stderr,
+              initial=sum(times[key] for key in results), bar_format=BAR,
               mininterval=0.5 if sys.stderr.isatty() else 10,
               ncols=shutil.get_terminal_size().columns) as bar, \
             contextlib.closing(stream):
@@ -89,7 +101,9 @@ def figures(root, options, executor, run, start):
             else:
                 blame([figure for figure in made if figure.name in owners[task.key]],
                       task, error)
-            bar.update()
+            done += 1
+            bar.set_postfix_str(f"{done} of {len(tasks)} jobs", refresh=False)
+            bar.update(times[task.key])
             settle(made, results, options, bar)
     page = gallery.write_page(options.out)
     failures = [line for figure in made for line in figure.failures]
@@ -106,11 +120,9 @@ def planned(root, name, options, identity):
 
     If the task list cannot be made, the returned `Figure` holds the error.
     """
-    path = path_of(root, name)
-    figure = Figure(name, *gallery.described(path))
+    figure = Figure(name, *gallery.described(path_of(root, name)))
     try:
-        figure.module = importlib.import_module(
-            f"figures.{path.parent.name}.{path.stem}")
+        figure.module = imported(root, name)
         need(name, getattr(figure.module, "FOLDERS", {}).get(options.size, ()), options)
         figure.tasks = jobs.tasks(root, name, figure.module, options.size,
                                   options.seed, options.data, identity)
@@ -131,14 +143,14 @@ def need(name, folders, options):
                 f"folder, which is {options.data} (--data or REFSNN_DATA)")
 
 
-def stored_at(options, task):
+def stored_at(out, task):
     """Return the path of the file that stores the result of a task."""
-    return options.out / "jobs" / task.home / f"{task.key}.npz"
+    return out / "jobs" / task.home / f"{task.key}.npz"
 
 
 def found(tasks, options):
     """Load the answers that earlier runs stored; return a dict from key to answer."""
-    answers = {task.key: jobs.load(stored_at(options, task)) for task in tasks}
+    answers = {task.key: jobs.load(stored_at(options.out, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
 
@@ -166,7 +178,7 @@ def keep(task, result, seconds, options):
     if seconds > LONG_S:
         print(f"run_all.py: {called(task)} took {seconds / 60:.0f} min: split it",
               file=sys.stderr)
-    jobs.save(stored_at(options, task), result, seconds)
+    jobs.save(stored_at(options.out, task), result, seconds)
 
 
 def blame(owners, task, error):

@@ -103,13 +103,13 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 - *published*: the published number, "\u2013" if there is none.  A number without a
   mark was {read}.  The marks are:
 {marks}
-- *refsnn*: the value computed by refsnn, from the run stored in `figures/full`.  If it
-  is a mean over runs with different seeds, the sample standard deviation over these
-  runs follows.  Older stored runs lack it.
+- *refsnn*: the value computed by refsnn, from the run stored in `figures/full`.
+  "a \u00b1 s (n runs)" is a mean over n runs and the sample standard deviation.  Runs
+  stored before this was added show the mean alone.
 - *bound*: the bound that this value must meet, as stated in the code of the figure.
   "none" means that the claim shows a value and is not judged.
-- *data and size*: "{same}" stands only where
-  both equal those of the publication.
+- *data and size*: "{same}" is written only if
+  the size of the test and the data equal those in the publication.
 
 """
 

@@ -2,13 +2,12 @@
 
 A network of 784-200-200-10 units learns ten tasks in sequence.  All tasks use the
 embedded digits, enlarged to 20x20 pixels in a frame of 28x28 pixels, the format of
-MNIST.  The first task shows the digits unchanged; each other task permutes the
-pixels in its own random order.  After all ten tasks, the mean test accuracy over
-tasks and 3 runs is at least 0.84 with synaptic intelligence (SI) and at most 0.80
-with plain training.  SI has strength 5 and damping 0.1.  Three further methods are
-shown: elastic weight consolidation (EWC), a quadratic penalty with equal strength
-for all parameters (L2), and plain training with dropout of half of the hidden
-units.
+MNIST.  The first task shows the digits unchanged; each other task permutes the pixels
+in its own random order.  After all ten tasks, the mean test accuracy over tasks and 3
+runs is at least 0.84 with synaptic intelligence (SI) and at most 0.80 with plain
+training.  SI has strength 5 and damping 0.1.  Three further methods are shown: elastic
+weight consolidation (EWC), a quadratic penalty with equal strength for all parameters
+(L2), and plain training with dropout of half of the hidden units.
 
 The left panel shows the mean test accuracy over the tasks learnt so far.  Thin lines
 are single runs, thick lines are means.  The middle panel shows the test accuracy on the
@@ -18,18 +17,21 @@ that the method impairs the learning of new tasks.  In each run, all methods use
 same pixel permutations, the same split into training and test images, and the same
 initial weights.  The penalty strengths were selected with other seeds: 5 for SI, 100
 for EWC (multiplied by half of the Fisher information) and 0.01 for L2.  The state of
-the optimiser Adam is carried over from one task to the next.  Ten tasks of the embedded
-digits are harder to retain than ten tasks of MNIST, because the digits have only 1,437
-training images.
+the optimiser Adam is carried over from one task to the next.  Accuracies on the
+embedded digits are lower than on MNIST.  The embedded digits have 1,437 training
+images, and the network is smaller.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1
 and damping xi = 0.1.  With --full, SI is run twice, and plain training and EWC are run
-once.  The strength of EWC is the best of 10, 100 and 1,000 on three tasks of another
-seed, with 5 epochs per task.  On permuted MNIST, the mean test accuracy over tasks must
-be at least 0.96 with SI and at most 0.65 with plain training.  Dotted lines show the
-published run if the data folder contains its results.  This figure corresponds to
-[ZPG17] fig. 4.  The paper states that dropout performs far worse than SI.
+once.  The strength of EWC is the best of 10, 100 and 1,000 by test accuracy on three
+tasks with other permutations and initial weights, with 5 epochs per task.  On permuted
+MNIST, the mean test accuracy over tasks must be at least 0.96 with SI and at most 0.65
+with plain training.  The stored results are older: SI and plain training are run once,
+without EWC.  Dotted curves show the published runs with SI and with plain training, if
+the data folder contains these runs.  The grey dotted line is chance.  This figure
+corresponds to [ZPG17] fig. 4.  The paper states that dropout performs far worse than
+SI.
 """
 
 import os

@@ -43,7 +43,7 @@ def network(seed):
     spike.
     """
     generator = seeds.rng(seed, "speed", TASK, 0)
-    weights = chip_images.begin(generator, chip_images.HIDDEN_FULL).weights
+    weights = chip_images.begin(generator, chip_images.HIDDEN["mnist"]).weights
     hidden = weights.hidden + 0.03 * generator.standard_normal(weights.hidden.shape)
     images = generator.random((BATCH, 256)) * (generator.random((BATCH, 256)) < 0.4)
     x = chip_images.coded(images.astype(np.float32))

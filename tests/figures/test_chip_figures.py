@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from figures.chip import (chip_images, fig_chip_calibration, fig_chip_pattern,
-                          fig_chip_steps, fig_chip_timing)
-from refsnn import calibration, chip, chip_weights
+                          fig_chip_steps, fig_chip_timing, fig_chip_training)
+from figures.run.jobs import normalised
+from refsnn import calibration, chip, chip_weights, in_the_loop
 
 
 @pytest.fixture
@@ -28,6 +32,60 @@ def by_text(claims):
     return found
 
 
+# ---- full size
+
+@pytest.mark.parametrize("figure", [fig_chip_calibration, fig_chip_timing])
+def test_the_full_size_is_that_of_the_paper(figure):
+    """Calibration and timing use MNIST, 246 hidden neurons and 20 epochs."""
+    assert figure.FOLDERS == {"full": ("mnist",)}
+    for _, kwargs in figure.jobs("full", 0, "folder"):
+        assert (kwargs["task"], kwargs["folder"]) == ("mnist", "folder")
+        assert chip_images.HIDDEN[kwargs["task"]] == 246 and kwargs["epochs"] == 20
+    for _, kwargs in figure.jobs("default", 0, "folder"):
+        assert (kwargs["task"], kwargs["folder"]) == ("digits", None)
+        assert chip_images.HIDDEN[kwargs["task"]] == 100 and kwargs["epochs"] == 18
+
+
+def test_full_size_conditions():
+    def listed(figure, name, *words):
+        return [tuple(kwargs[word] for word in words) for function, kwargs, *_ in
+                figure.jobs("full", 0, "folder") if function.__name__ == name]
+
+    strengths = listed(fig_chip_timing, "learn", "strength", "repeat")
+    assert strengths == [(s, r) for s in (0, 0.1, 0.3) for r in (0, 1)]
+    trained = listed(fig_chip_calibration, "learn", "level", "dropout", "repeat")
+    assert trained == [(level, rate, r) for level, rate in (
+        (0, 0), (15, 0), (30, 0), (50, 0), (0, 0.4)) for r in (0, 1)]
+    sent = listed(fig_chip_calibration, "transfer", "levels", "repeat")
+    assert sent == [((0, 15, 30, 50), 0), ((0, 15, 30, 50), 1)]
+    assert listed(fig_chip_calibration, "copied", "repeat") == [(0,), (1,)]
+    ended = [key[1:] for key in listed(fig_chip_training, "learn", "last", "task",
+                                       "augmented", "kind", "repeat") if key[0]]
+    three = [("mnist", False, kind, r) for kind in ("chip", "software")
+             for r in range(3)]
+    assert ended == [*three, ("mnist", False, "ReLU", 0), *[
+        (*condition, kind, 0) for condition in (("mnist", True),
+                                                ("fashion_mnist", False))
+        for kind in ("chip", "software", "ReLU")]]
+    assert fig_chip_calibration.DRAWS["mnist"] == 10
+
+
+def test_full_size_jobs_train_with_the_settings_of_mnist(few_digits, monkeypatch):
+    trained, learn = [], chip_images.learn
+    monkeypatch.setattr(chip_images, "learn", lambda run, net, images, rule, *more: (
+        trained.append((len(net.weights.hidden), rule)),
+        learn(run, net, images, rule, *more))[1])
+    monkeypatch.setattr(chip_images, "stored", lambda folder, name: (
+        chip_images.digits(0, 0) if (folder, name) == ("folder", "mnist") else None))
+    kwargs = {"task": "mnist", "folder": "folder", "epochs": 1, "seed": 0, "repeat": 0}
+    fig_chip_timing.learn(strength=0.1, **kwargs)
+    fig_chip_calibration.learn(level=30, dropout=0.4, **kwargs)
+    fig_chip_calibration.transfer(levels=[0], **kwargs)
+    fig_chip_calibration.copied(**kwargs)
+    assert trained == [(246, chip_images.STORED._replace(**change)) for change in (
+        {"burst": 0.1}, {"dropout": 0.4}, {}, {})]
+
+
 # ---- fig_chip_timing
 
 def timed(**changes):
@@ -42,6 +100,7 @@ def timed(**changes):
                                   [0.97, 0.97]]),
             "train": np.array([[1, 1], [1, 1], [0.99, 0.99], [0.97, 0.98]]),
             "fast": np.array([[0.94, 0.95]] * 4),
+            "events": np.array([[20000, 30000], *[[9000, 9000]] * 3]),
             "until": np.repeat(until, 2, axis=1), **changes}
 
 
@@ -54,6 +113,9 @@ def test_the_sparse_networks_are_selected_by_their_training_accuracy():
     fast = found["test accuracy lost in the fast mode with a reset after 10 µs"]
     assert fast.value == pytest.approx(0.015) and not fast.ok
     assert found["test accuracy without regulariser"].ok
+    assert found["synaptic events per image without regulariser"].value == 25000
+    energy = list(found.values())[-1]
+    assert energy.value == pytest.approx((120 + 80) / 2) and energy.runs == 2
     sparse = timed(spikes=np.array([[30, 30], [50, 50], [60, 60], [70, 70]]))
     assert fig_chip_timing.sparsest(sparse) is None, "strength 0 must not be selected"
     assert np.isnan(fig_chip_timing.claims(sparse)[0].value)
@@ -83,13 +145,32 @@ def test_a_run_of_the_timing_figure(few_digits, monkeypatch):
     resets, on_chip = [], chip_images.on_chip
     monkeypatch.setattr(chip_images, "on_chip", lambda *more, reset_after=None: (
         resets.append(reset_after), on_chip(*more, reset_after=reset_after))[1])
-    runs = [fig_chip_timing.learn(strength, 3, 0, 0) for strength in (0.0, 20.0)]
+    runs = [fig_chip_timing.learn("digits", None, strength, 3, 0, 0)
+            for strength in (0.0, 20.0)]
     data = fig_chip_timing.gather(runs)
     assert data["strength"] == [0.0, 20.0]
     assert 0 < data["spikes"][1][0] < 0.7 * data["spikes"][0][0], "fewer spikes"
     for run in runs:
         assert run["accuracy"] == run["until"][-1] and 0.1 < run["train"] < 1
+        inputs = chip_images.coded(chip_images.digits(0, 0).x_test).sum() / 40
+        assert run["events"] == pytest.approx(100 * inputs + 10 * run["spikes"])
     assert resets == [None, 10e-6] * 2, "trained in the usual mode"
+
+
+def test_synaptic_events_are_counted_by_hand():
+    """Two images have 3 and 1 bright pixels, and 2 hidden spikes in total."""
+    x = np.zeros((2, 16, 16), np.float32)
+    x[0, 0, :3], x[1, 5, 5], x[:, 9, 9] = (1, 0.5, 0.3), 1, 0.1
+
+    def run(weights, x):
+        spikes, out = (np.zeros((20, 2, n), np.float32) for n in (7, 10))
+        spikes[3, 0, 1] = spikes[8, 1, 6] = 1
+        return in_the_loop.Recording(spikes, spikes, out)
+
+    labels = np.array([0, 1])
+    scores = chip_images.test(run, None, chip_images.Images(x, labels, x, labels))
+    assert (scores.inputs, scores.spikes) == (2, 1)
+    assert fig_chip_timing.events(scores, 7) == (4 * 7 + 2 * 10) / 2
 
 
 # ---- fig_chip_calibration
@@ -102,13 +183,12 @@ def calibrated():
     """
     silenced = np.full((2, 2, 7), 0.9)
     silenced[0, :, 3], silenced[1, :, 3] = 0.8, 0.85
-    return {"which": np.array(["all"] * 3), "level": np.array([0, 30, 50]),
+    return {"level": np.array([0, 30, 50]),
             "loop": np.array([[0.95, 0.97], [0.94, 0.96], [0.8, 0.9]]),
             "transfer": np.array([[0.93, 0.95], [0.8, 0.86], [0.3, 0.5]]),
             "restless": np.array([[0, 0], [0, 1], [2, 3]]), "silenced": silenced,
             "software": np.array([0.96, 0.98]), "dropout": np.array([0.94, 0.94]),
-            "twin": np.array([[0.5, 0.5], [0.93, 0.95]]),
-            "twin_level": np.array([0, 30])}
+            "twin": np.array([0.93, 0.95])}
 
 
 def test_claims_on_calibration():
@@ -128,10 +208,9 @@ def test_claims_on_calibration():
             "30 % de-calibration, weights from a twin",
             "30 % de-calibration, weights from software"), strict=True):
         assert words in claim.text
-    poor = calibrated() | {"twin": np.array([[0.97] * 2, [0.89] * 2])}
+    poor = calibrated() | {"twin": np.array([0.89] * 2)}
     assert fig_chip_calibration.claims(poor)[9].ok is False
-    no_gap = poor | {"software": np.array([0.8, 0.8]),
-                     "twin": np.array([[0.97] * 2, [0.5] * 2])}
+    no_gap = poor | {"software": np.array([0.8, 0.8]), "twin": np.array([0.5] * 2)}
     assert fig_chip_calibration.claims(no_gap)[9].ok is False
     chance = calibrated() | {"loop": np.full((3, 2), 0.1),
                              "transfer": np.array([[0.14] * 2, [0.1] * 2, [0.1] * 2])}
@@ -139,15 +218,11 @@ def test_claims_on_calibration():
 
 
 def test_levels_are_relative_deviations_in_percent():
-    chips = {key: fig_chip_calibration.drawn(*key, 3, 0) for key in (
-        ("all", 0), ("all", 30), ("time constants", 30), ("thresholds", 30))}
-    calm = chips["all", 0]
-    for (which, level), c in chips.items():
-        for name, wanted in (("tau_mem", which != "thresholds"),
-                             ("threshold", which != "time constants")):
-            moved = getattr(c, name) / getattr(calm, name) - 1
-            spread = 0.3 if level and wanted else 0
-            assert moved.std() == pytest.approx(spread, abs=0.05), (which, name)
+    calm, moved = (fig_chip_calibration.drawn(level, 3, 0) for level in (0, 30))
+    for name in ("tau_mem", "threshold"):
+        ratio = getattr(moved, name) / getattr(calm, name)
+        assert ratio.std() == pytest.approx(0.3, abs=0.05), name
+    assert calm.effects.decalibration is None
 
 
 def test_runs_of_the_calibration_figure(few_digits, monkeypatch):
@@ -161,16 +236,16 @@ def test_runs_of_the_calibration_figure(few_digits, monkeypatch):
         dropouts.append(rate), dropout(rng, n, rate))[1])
     monkeypatch.setattr(chip_images, "silenced", lambda weights, rng, share: (
         cut.append(share), silenced(weights, rng, share))[1])
-    kwargs = {"epochs": 1, "seed": 0, "repeat": 0}
-    found = [fig_chip_calibration.learn("all", level, rate, **kwargs)
+    kwargs = {"task": "digits", "folder": None, "epochs": 1, "seed": 0, "repeat": 0}
+    found = [fig_chip_calibration.learn(level=level, dropout=rate, **kwargs)
              for level, rate in ((0, 0.0), (50, 0.0), (0, 0.4))]
     assert set(dropouts) == {0.4} and ["silenced" in run for run in found] == [
         True, False, True]
-    assert sorted(set(cut)) == list(fig_chip_calibration.SHARES)
+    shares = fig_chip_calibration.SHARES
+    assert cut == 2 * [share for share in shares for _ in range(3 if share else 1)]
     assert found[0]["silenced"][0] == pytest.approx(found[0]["accuracy"], abs=0.1)
-    sent = fig_chip_calibration.transfer(
-        conditions=[("all", 0), ("thresholds", 50)], **kwargs)
-    copied = fig_chip_calibration.copied(30, **kwargs)
+    sent = fig_chip_calibration.transfer(levels=[0, 50], **kwargs)
+    copied = fig_chip_calibration.copied(**kwargs)
     twin = chips.pop(-2)
     assert (twin.synapse == 1).all() and not twin.adc_gain.any()
     for name in set(fig_chip_calibration.SHARED) - {"timing"}:
@@ -179,15 +254,12 @@ def test_runs_of_the_calibration_figure(few_digits, monkeypatch):
     assert {"refractory", "headroom", "noise"} <= set(fig_chip_calibration.SHARED)
     error = np.abs(twin.tau_mem / chips[-1].tau_mem - 1)
     assert np.median(error) < 0.02 and chips[-1].tau_mem.std() > 0.2 * 6e-6
-    wanted = [("all", 0), ("all", 50), ("all", 0), ("all", 0), ("thresholds", 50),
-              ("all", 30)]
-    for c, key in zip(chips, wanted, strict=True):
-        other = fig_chip_calibration.drawn(*key, 0, 0)
+    for c, level in zip(chips, [0, 50, 0, 0, 50, 30], strict=True):
+        other = fig_chip_calibration.drawn(level, 0, 0)
         assert np.array_equal(c.threshold, other.threshold)
         assert np.array_equal(c.tau_mem, other.tau_mem)
     data = fig_chip_calibration.gather([*found, sent, copied])
-    assert data["twin"] == [[copied["accuracy"]]] and data["twin_level"] == [30]
-    assert data["which"] == ["all", "all"] and data["level"] == [0, 50]
+    assert data["twin"] == [copied["accuracy"]] and data["level"] == [0, 50]
     assert np.array_equal(data["loop"], [[r["accuracy"]] for r in found[:2]])
     assert np.array_equal(data["transfer"], [[a] for a in sent["accuracy"]])
     assert np.array_equal(data["dropout"], [found[2]["accuracy"]])
@@ -210,6 +282,46 @@ def test_neurons_that_fire_without_input_are_counted():
         return run(weights, x)._replace(spikes=spikes)
 
     assert fig_chip_calibration.restless(seldom, weights) == 1
+
+
+# ---- fig_chip_training
+
+def trained(kind, repeat, **changes):
+    """Return the result of a training run of two epochs, with few neurons and steps."""
+    final = {"chip": 0.96, "software": 0.98, "ReLU": 0.97}[kind] + 0.01 * repeat
+    pictures = {f"{when} {name}": np.full((20, 10), 0.5)
+                for when in ("first", "last")
+                for name in ("input", "spikes", "mem", "out")} if kind != "ReLU" else {}
+    return {"task": "mnist", "augmented": False, "kind": kind, "ended": True,
+            "curves": np.array([[2, 0.5], [1 + repeat, 0.9]]),
+            "tests": np.array([[1, 0.5], [2, final]]), **pictures, **changes}
+
+
+def test_conditions_may_differ_in_the_number_of_repeats():
+    runs = [trained(kind, repeat) for kind, repeats in (
+        ("chip", 3), ("software", 3), ("ReLU", 1)) for repeat in range(repeats)]
+    runs += [trained(kind, 0, task="fashion_mnist")
+             for kind in fig_chip_training.KINDS]
+    runs.insert(0, trained("chip", 9, ended=False))
+    data = normalised(fig_chip_training.gather(runs), "data")
+    assert data["mnist False chip curves"].shape == (3, 2, 2)
+    assert data["mnist False chip curves"][:, 1, 0].tolist() == [1, 2, 3]
+    assert data["mnist False ReLU tests"].shape == (1, 2, 2)
+    found = fig_chip_training.claims(data)
+    assert [(claim.text, claim.value, claim.runs) for claim in found] == [
+        (f"{name}: test accuracy, {kind}", pytest.approx(value), runs)
+        for name, kind, value, runs in (
+            ("MNIST", "chip", 0.97, 3), ("MNIST", "software", 0.99, 3),
+            ("MNIST", "ReLU", 0.97, None), ("Fashion-MNIST", "chip", 0.96, None),
+            ("Fashion-MNIST", "software", 0.98, None),
+            ("Fashion-MNIST", "ReLU", 0.97, None))]
+    assert found[0].spread == pytest.approx(0.01)
+    fig = Figure()
+    fig_chip_training.plot(data, fig)
+    legend = [text.get_text() for ax in fig.findobj(Axes) if ax.get_title() == "MNIST"
+              and ax.get_legend() for text in ax.get_legend().get_texts()]
+    assert legend == ["chip in the loop: 0.970", "ideal software: 0.990",
+                      "ReLU network: 0.970"]
 
 
 # ---- fig_chip_steps
