@@ -19,7 +19,7 @@ import pytest
 import toy_project
 from hypothesis import given, settings, strategies
 
-from figures.run import gallery, jobs, seeds
+from figures.run import expected, gallery, jobs, make, seeds
 from figures.run.claims import at_least, at_most, exactly, mean_and_spread, reported
 
 
@@ -868,3 +868,31 @@ def test_workers_start_light():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True,
                             text=True, check=True).stdout.split()
     assert not {"numpy", "matplotlib", "tqdm"} & set(loaded)
+
+
+# ---- expected computing times
+
+def test_tasks_are_sorted_by_the_time_until_their_chain_ends():
+    """The chain a, b, c takes 6 s in all; d is long, e is short and stands alone."""
+    rows = [("e", 1, ()), ("a", 1, ()), ("b", 2, ("a",)), ("c", 3, ("b",)),
+            ("d", 5, ()), ("f", 4, ("a", "gone"))]
+    tasks = [jobs.Task("home", key, (), before) for key, _, before in rows]
+    times = {key: seconds for key, seconds, _ in rows}
+    found = expected.longest_first(tasks, times)
+    assert "".join(task.key for task in found) == "abdfce"
+
+
+def test_expected_seconds_are_those_of_the_stored_run(monkeypatch, tmp_path):
+    path = tmp_path / "seconds.json"
+    path.write_text('{"one": [2.5, 4.0], "two": [7.0]}')
+    monkeypatch.setattr(expected, "PATH", path)
+    listed = {name: [jobs.Task("home", f"{name} {i}", (), ()) for i in range(2)]
+              for name in ("one", "two", "three")}
+    assert expected.seconds(listed) == {
+        "one 0": 2.5, "one 1": 4.0, "two 0": 1, "two 1": 1, "three 0": 1, "three 1": 1}
+
+
+def test_stored_seconds_are_of_existing_figures():
+    stored = json.loads(expected.PATH.read_text())
+    known = make.names(toy_project.ROOT)
+    assert set(stored) <= set(known) and all(map(all, stored.values()))

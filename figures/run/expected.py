@@ -52,7 +52,7 @@ def main(out):
     for name in make.names(root):
         module = make.imported(root, name)
         tasks = jobs.tasks(root, name, module, "default", 0, None, None)
-        found[name] = [round(jobs.load(make.stored_at(out, task))[1], 1)
+        found[name] = [max(0.1, round(jobs.load(make.stored_at(out, task))[1], 1))
                        for task in tasks]
     rows = [f'"{name}": {json.dumps(times)}' for name, times in found.items()]
     PATH.write_text("{" + ",\n ".join(rows) + "}\n", encoding="utf-8")

@@ -52,7 +52,7 @@ def test_full_size_conditions():
                 figure.jobs("full", 0, "folder") if function.__name__ == name]
 
     strengths = listed(fig_chip_timing, "learn", "strength", "repeat")
-    assert strengths == [(s, r) for s in (0, 0.1, 0.3) for r in (0, 1)]
+    assert strengths == [(s, r) for s in (0, 0.3, 1) for r in (0, 1)]
     trained = listed(fig_chip_calibration, "learn", "level", "dropout", "repeat")
     assert trained == [(level, rate, r) for level, rate in (
         (0, 0), (15, 0), (30, 0), (50, 0), (0, 0.4)) for r in (0, 1)]
