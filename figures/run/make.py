@@ -26,7 +26,7 @@ from figures.run.claims import Claim
 
 LONG_S = 45 * 60            # longest time that a job should take
 # The bar and the time left follow the expected computing times of the jobs.
-BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
+BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 
 class DataMissing(Exception):

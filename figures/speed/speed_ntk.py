@@ -19,7 +19,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from figures.run import seeds
-from figures.run.claims import Claim, at_most
+from figures.run.claims import at_most, reported
 from figures.speed import speed_peers
 from refsnn import convnet, mlp, ntk, ntt, optimisers, pruning
 
@@ -43,7 +43,6 @@ FASTER = [(MLP, (STRUCTURED, *OTHERS), 1), (MLP, (TORCH,), 1),
           (CONV, (STRUCTURED, *OTHERS), 1.5)]
 QUICK = {BARE: 4, OURS: 4, STRUCTURED: 4}       # successive runs of short tasks
 MEMORY = 1 / 100                # bound on (peak memory of refsnn / that of OTHERS)
-MINUTES = 4                     # bound on the time of all steps of a transfer
 
 
 class Problem(NamedTuple):
@@ -372,19 +371,16 @@ def claims(found, memory):
     found : {(task, name, threads): seconds}.
     memory : {name: bytes}.
     """
-    made = [speed_peers.faster(found, task, names, OURS, bound)
-            for task, names, bound in FASTER]
-    text = f"{MLP}: peak memory of {OURS} / smallest peak memory of " \
-        f"({'; '.join(OTHERS)})"
+    made = [claim for task, names, bound in FASTER
+            for claim in speed_peers.faster(found, task, names, OURS, bound)]
     if all(name in memory for name in OTHERS):
-        text += f"; {OURS} needs {memory[OURS] / 2 ** 20:.3g} MiB"
-        made.append(at_most(text, max(memory[OURS] / memory[name]
-                                      for name in OTHERS), MEMORY))
-    else:
-        made.append(Claim(text, "not installed", f"<= {MEMORY}", None))
+        made.append(at_most(
+            f"{MLP}: peak memory of {OURS} / smallest peak memory of "
+            f"({'; '.join(OTHERS)}); {OURS} needs {memory[OURS] / 2 ** 20:.3g} MiB",
+            max(memory[OURS] / memory[name] for name in OTHERS), MEMORY))
     minutes = found[TRANSFER, OURS, 1] / TIMED * STEPS / 60
-    return [*made, at_most(f"NTT, MLP: time of {STEPS:,} steps (min), computed from "
-                           f"{TIMED} steps", minutes, MINUTES)]
+    return [*made, reported(f"NTT, MLP: time of {STEPS:,} steps (min), computed from "
+                            f"{TIMED} steps", minutes)]
 
 
 def title(task):

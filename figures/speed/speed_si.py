@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from figures.run import seeds
-from figures.run.claims import Claim, at_least, at_most
+from figures.run.claims import at_least, at_most
 from refsnn import losses, mlp
 from refsnn.fast import si as fast_si
 
@@ -240,15 +240,12 @@ def claims(found):
                      "copying as many bytes",
                      added[name] / (COPIES[name] * seconds[COPY]), bound)
              for name, bound in FLOORS.items()]
-    for name, more in ((PATH, ""), (PENALTY, TOO)):
-        text = (f"SI: share of a training step added by the fastest PyTorch port{more} "
-                "/ share added by refsnn")
-        if TORCH_ADAM in seconds:
-            whole = seconds[TORCH_ADAM] + seconds[TORCH_PASSES]
-            theirs = min(seconds[port + more] - seconds[TORCH_ADAM] for port in PORTS)
-            made.append(at_least(text, theirs / whole / shares[name], 1))
-        else:
-            made.append(Claim(text, "not installed", ">= 1", None))
+    for name, more in ((PATH, ""), (PENALTY, TOO)) if TORCH_ADAM in seconds else ():
+        whole = seconds[TORCH_ADAM] + seconds[TORCH_PASSES]
+        theirs = min(seconds[port + more] - seconds[TORCH_ADAM] for port in PORTS)
+        made.append(at_least(
+            f"SI: share of a training step added by the fastest PyTorch port{more} / "
+            "share added by refsnn", theirs / whole / shares[name], 1))
     return made
 
 
