@@ -438,12 +438,17 @@ def plot(data, fig):
     tasks = [task for task in DRAWN if any(key[0] == task for key in found)]
     orders = {task: list(dict.fromkeys(key[1] for key in found if key[0] == task))
               for task in tasks}
-    fig.set_size_inches(9, 0.9 + 0.33 * sum(len(o) + 2 for o in orders.values()))
+    left = {*SIZES, *speed_rtrl.SIZES}
+    columns = [[task for task in tasks if task in left],
+               [task for task in tasks if task not in left]]
+    fig.set_size_inches(13, 1.2 + 0.25 * max(
+        sum(len(orders[task]) + 2 for task in column) for column in columns))
     spread = [found[key] / found[key[0], _base(key[0]), key[2]] for key in found
               if key[0] in tasks]
-    axes = fig.subplots(len(tasks), 1, squeeze=False, gridspec_kw={
-        "height_ratios": [len(orders[task]) for task in tasks]})[:, 0]
-    for ax, task in zip(axes, tasks, strict=True):
+    axes = [ax for part, column in zip(fig.subfigures(1, 2), columns, strict=True)
+            for ax in part.subplots(len(column), 1, sharex=True, gridspec_kw={
+                "height_ratios": [len(orders[task]) + 0.4 for task in column]})]
+    for ax, task in zip(axes, sum(columns, []), strict=True):
         counts = sorted({key[2] for key in found if key[0] == task})
         for c, threads in enumerate(counts):
             base = found[task, _base(task), threads]
@@ -461,17 +466,16 @@ def plot(data, fig):
             if (task, name) in least:
                 ax.plot([least[task, name]] * 2, [row - 0.45, row + 0.45],
                         color=colours.BLACK, lw=1.5)
-        ax.set(title=_title(task), xscale="log",
-               yticks=range(len(orders[task])), yticklabels=orders[task])
+        ax.set_title(_title(task), fontsize=10)
+        ax.set_xscale("log")
+        ax.set_yticks(range(len(orders[task])), orders[task], fontsize=8.5)
         ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
         ax.set_xlim(min(0.5, 0.8 * min(spread)), max(3.0, 5 * max(spread)))
         ax.invert_yaxis()
     axes[0].legend(loc="lower right")
-    missing = textwrap.fill(str(np.asarray(data["missing"]).item()), 70)
-    axes[-1].set_xlabel("time relative to the bar at 1 (in brackets: time of one run; "
-                        "black line: bound)"
-                        + (f"\nnot installed: {missing}" if missing else "")
-                        + f"\n{np.asarray(data['computer']).item()}",
-                        fontsize=9.5)
+    missing = textwrap.fill(str(np.asarray(data["missing"]).item()), 130)
+    fig.supxlabel("time relative to the bar at 1 (in brackets: time of one run; black "
+                  "line: bound)" + (f"\nnot installed: {missing}" if missing else "")
+                  + f"\n{np.asarray(data['computer']).item()}", fontsize=9.5)
