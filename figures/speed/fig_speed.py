@@ -56,7 +56,8 @@ channels.  For the same conversion, the published software lauscher takes at
 least 100 times as long.  The conversion of two seconds of sound needs at most
 1 GB of memory.  Times and rates depend on the computer, and are not judged.
 
-Bars are medians of interleaved runs in float32; lauscher is run once.  A short
+Bars are medians of interleaved runs in float32, each contender in a process of
+its own; lauscher is run once.  A short
 task is run several times in succession, and the mean time of these runs is
 used.  If JAX is installed, there are pauses between the runs, because threads
 of JAX stay busy for a while after a run.  All contenders receive the same
@@ -73,11 +74,10 @@ published figure corresponds to this figure.
 """
 
 import contextlib
+import functools
 import os
 import platform
-import sys
 import textwrap
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -86,7 +86,7 @@ from scipy import sparse
 from figures.run import colours, seeds
 from figures.run.claims import at_most, reported
 from figures.speed import (speed_chip, speed_halves, speed_ntk, speed_peers, speed_rtrl,
-                           speed_si)
+                           speed_si, speed_workers)
 from refsnn.fast import lif as fast_lif
 
 ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
@@ -169,13 +169,13 @@ def sparsely(p):
     return training(p, True)
 
 
-def halved(build, p, pool):
-    """Return a function that runs one step on both halves of a batch in parallel.
+def halved(build, p):
+    """Return a function that runs one step on both halves of a batch in two threads.
 
-    The call `build(problem)` returns a function that runs one training step.  The two
-    halves run in two Python threads.
+    The call `build(problem)` returns a function that runs one training step.
     """
     steps = [build(part) for part in speed_halves.halves(p)]
+    pool = ThreadPoolExecutor(2)
     return lambda: list(pool.map(lambda one: one(), steps))
 
 
@@ -209,23 +209,23 @@ def inference(p):
     return lambda: fast_lif.scores(x, p.W, p.W_out, steps=steps, **MODEL)
 
 
-def contenders(task, threads, seed, stack):
-    """Yield (name, function, number of BLAS threads) for each contender in a task."""
+def contenders(task, seed, threads):
+    """Return pairs (name, build) of all contenders in a task, for `speed_workers`.
+    """
     p = problem(task, DENSITY, threads, seed)
-    if task == INFERENCE:
-        yield SPARSE, inference(p), 1
-    elif task == TRAINING:
-        yield SPARSE, training(p, True), 1
+    if task != RECURRENT:
+        build = inference if task == INFERENCE else sparsely
+        found = [(SPARSE, lambda: build(p))]
     else:
         denser = problem(task, DENSER, threads, seed)
-        pool = stack.enter_context(ThreadPoolExecutor(2))
-        yield BARE, products(p) if threads == 1 else halved(products, p, pool), 1
-        for name, build, case in ((DENSE, dense, p), (SPARSE, sparsely, p),
-                                  (TWICE, sparsely, denser)):
-            yield name, build(case) if threads == 1 else stack.enter_context(
-                speed_halves.shared(build, case)), 1
-    for name in speed_peers.installed()[0]:
-        yield name, speed_peers.BUILDERS[name][1](p), threads
+        half = (lambda build, case: build(case)) if threads == 1 \
+            else speed_halves.shared
+        found = [(BARE, lambda: products(p) if threads == 1 else halved(products, p)),
+                 (DENSE, lambda: half(dense, p)), (SPARSE, lambda: half(sparsely, p)),
+                 (TWICE, lambda: half(sparsely, denser))]
+    found += [(name, functools.partial(speed_peers.BUILDERS[name][1], p))
+              for name in speed_peers.installed()[0]]
+    return [(name, lambda build=build: (build(), None)) for name, build in found]
 
 
 @contextlib.contextmanager
@@ -243,52 +243,21 @@ def processors(count):
         os.sched_setaffinity(0, before)
 
 
-def _seconds(run, times):
-    """Return the mean time of `times` successive runs of a function, in seconds.
-
-    If `times` is above 1, the first run is not counted, because the caches still hold
-    the data of another contender when this run starts.
-    """
-    if times > 1:
-        run()
-    start = time.perf_counter()
-    for _ in range(max(1, times - 1)):
-        run()
-    return (time.perf_counter() - start) / max(1, times - 1)
-
-
-def _rows(task, threads, runs, repeats, times):
-    """Return the quartiles of the running times of all contenders in a task.
-
-    The runs of the contenders are interleaved.  The argument `times` is the number of
-    successive runs, either one number or a dict {name: number}.  Contenders that are
-    missing in the dict run once.
-    """
-    import threadpoolctl
-    limits = threadpoolctl.ThreadpoolController()
-    # Waiting threads of JAX run a busy loop, which would slow the next contender.
-    rest = 0.2 if "jax" in sys.modules else 0.0
-    seconds = np.zeros((repeats, len(runs)))
-    for r in range(-1, repeats):                       # the first round is a warm-up
-        for c, (name, run, blas) in enumerate(runs):
-            row = times if isinstance(times, int) else times.get(name, 1)
-            time.sleep(rest)
-            with limits.limit(limits=blas, user_api="blas"):
-                spent = _seconds(run, row)
-            if r >= 0:
-                seconds[r, c] = spent
-    quartiles = np.quantile(seconds, (0.25, 0.5, 0.75), axis=0).T
-    return [(task, run[0], threads, *of.tolist())
-            for run, of in zip(runs, quartiles, strict=True)]
+def _rows(module, tasks, threads, repeats, seed, times=1):
+    """Return the rows of times and the peak memory of all contenders in some tasks."""
+    rows, memory = [], {}
+    with processors(threads):
+        for task in tasks:
+            found, taken = speed_workers.measured(module, task, threads, repeats, seed,
+                                                  times)
+            rows, memory = rows + found, memory | taken
+    return rows, memory
 
 
 def measure(threads, repeats, seed):
     """Return the quartiles of the running times for the tasks of this module."""
-    rows = []
-    with processors(threads), contextlib.ExitStack() as stack:
-        for task in SIZES:
-            runs = list(contenders(task, threads, seed, stack))
-            rows += _rows(task, threads, runs, repeats, 1 if task == RECURRENT else 4)
+    rows = _rows(__name__, (RECURRENT,), threads, repeats, seed)[0]
+    rows += _rows(__name__, (INFERENCE, TRAINING), threads, repeats, seed, 4)[0]
     return {"rows": rows, "missing": speed_peers.installed()[1],
             "computer": computer()}
 
@@ -310,48 +279,35 @@ def computer():
 
 def measure_rtrl(threads, repeats, seed):
     """Return the quartiles of the running times for the tasks of `speed_rtrl`."""
-    rows = []
-    with processors(threads):
-        for task in speed_rtrl.SIZES:
-            runs = [(*run, 1) for run in speed_rtrl.contenders(task, seed)]
-            rows += _rows(task, threads, runs, repeats, 1)
+    rows = _rows(speed_rtrl.__name__, speed_rtrl.SIZES, threads, repeats, seed)[0]
     return {"rows": rows, "missing": speed_peers.installed()[1]}
 
 
 def measure_ntk(threads, repeats, seed):
     """Return the quartiles of the running times and the peak memory for `speed_ntk`."""
-    rows, memory = [], {}
-    with processors(threads):
-        for task in speed_ntk.TASKS:
-            runs, taken = speed_ntk.contenders(task, seed)
-            rows += _rows(task, threads, [(*run, 1) for run in runs], repeats,
-                          speed_ntk.QUICK)
-            memory = taken if task == speed_ntk.MLP else memory
-        run = speed_ntk.steps(seed, speed_ntk.TIMED)
-        rows += _rows(speed_ntk.TRANSFER, threads, [(speed_ntk.OURS, run, 1)],
-                      min(repeats, 3), 1)
+    module = speed_ntk.__name__
+    others = [task for task in speed_ntk.TASKS if task != speed_ntk.MLP]
+    rows, memory = _rows(module, (speed_ntk.MLP,), threads, repeats, seed,
+                         speed_ntk.QUICK)
+    rows += _rows(module, others, threads, repeats, seed, speed_ntk.QUICK)[0]
+    rows += _rows(module, (speed_ntk.TRANSFER,), threads, min(repeats, 3), seed)[0]
     return {"rows": rows, "memory": list(memory.items()),
             "missing": speed_ntk.missing()}
 
 
 def measure_si(threads, repeats, seed):
     """Return the quartiles of the running times for the task of `speed_si`."""
-    with processors(threads):
-        runs = [(*run, 1) for run in speed_si.contenders(speed_si.TASK, seed)]
-        return {"rows": _rows(speed_si.TASK, threads, runs, repeats, 1), "missing": []}
+    rows = _rows(speed_si.__name__, (speed_si.TASK,), threads, repeats, seed)[0]
+    return {"rows": rows, "missing": []}
 
 
 def measure_chip(threads, repeats, seed):
     """Return the quartiles of the running times and the peak memory for `speed_chip`.
     """
-    rows = []
-    with processors(threads):
-        for task in speed_chip.TASKS:
-            runs = [(*run, 1) for run in speed_chip.contenders(task, seed)]
-            rows += _rows(task, threads, runs, repeats, {speed_chip.IDEAL: 8})
-        rows += speed_chip.peer(seed)
-        memory = speed_chip.memory(seed)
-    return {"rows": rows, "memory": list(memory.items()), "missing": []}
+    rows = _rows(speed_chip.__name__, speed_chip.TASKS, threads, repeats, seed,
+                 {speed_chip.IDEAL: 8})[0] + speed_chip.peer(seed)
+    return {"rows": rows, "memory": list(speed_chip.memory(seed).items()),
+            "missing": []}
 
 
 def gather(results):

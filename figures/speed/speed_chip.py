@@ -74,10 +74,10 @@ def lauscher(x):
         Wave2Spike(num_channels=700))
 
 
-def contenders(task, seed):
-    """Return a list of the pairs (name, function) of all contenders in a task."""
+def contenders(task, seed, threads=1):
+    """Return pairs (name, build) of all contenders in a task, for `speed_workers`."""
     if task == SOUND:
-        return [(OURS, functools.partial(convert, sound(seed)))]
+        return [(OURS, lambda: (functools.partial(convert, sound(seed)), None))]
     (weights, x), rule = network(seed), chip_images.Rule()
     drawn = chip.draw(seed, chip.CALIBRATED)
     run = chip_images.on_chip(drawn, np.random.default_rng(seed))
@@ -89,10 +89,11 @@ def contenders(task, seed):
         d = chip_images.gradient(run, learner.weights, x, labels, rule, None)[1]
         return chip_images.step(learner, d, 1e-3, True)
 
-    return [(IDEAL, lambda: fast_lif.scores(
-                events, weights.hidden, weights.readout, steps=len(x),
-                alpha=chip_images.DECAY, beta=chip_images.DECAY, reset="zero")),
-            (EMULATED, functools.partial(run, weights, x)), (STEP, step)]
+    ideal = functools.partial(fast_lif.scores, events, weights.hidden, weights.readout,
+                              steps=len(x), alpha=chip_images.DECAY,
+                              beta=chip_images.DECAY, reset="zero")
+    return [(IDEAL, lambda: (ideal, None)), (STEP, lambda: (step, None)),
+            (EMULATED, lambda: (functools.partial(run, weights, x), None))]
 
 
 def memory(seed):

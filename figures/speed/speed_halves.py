@@ -5,21 +5,17 @@ threads would spend a tenth of the time on passing the interpreter lock to
 each other.  Two processes avoid this cost.
 """
 
-import contextlib
 import multiprocessing
 
 import numpy as np
 
 
 def _serve(connection, build, part):
-    """Serve as a worker process, which runs one training step for each request.
-
-    The process ends when it receives None.
-    """
+    """Serve as a worker process, which runs one training step for each request."""
     import threadpoolctl
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         step = build(part)
-        while connection.recv() is not None:
+        while connection.recv():
             connection.send(step())
 
 
@@ -31,15 +27,19 @@ def halves(problem):
         for part in (slice(half), slice(half, None))]
 
 
-@contextlib.contextmanager
 def shared(build, problem):
-    """Provide a function that runs one step on both halves, and sums the gradients.
+    """Return a function that runs one step on both halves, and sums the gradients.
 
-    The call `build(problem)` returns a function that runs one training step.  The
+    The call `build(problem)` returns a function that runs one training step.  The two
     worker processes import `build` by name, so `build` must be defined in a module.
+    They end with this process.
     """
-    context = multiprocessing.get_context("spawn")
-    ends, workers = [], []
+    context, ends = multiprocessing.get_context("spawn"), []
+    for part in halves(problem):
+        end, far = context.Pipe()
+        context.Process(target=_serve, args=(far, build, part), daemon=True).start()
+        far.close()
+        ends.append(end)
 
     def step():
         for end in ends:
@@ -47,19 +47,4 @@ def shared(build, problem):
         first, second = [end.recv() for end in ends]
         return [a + b for a, b in zip(first, second, strict=True)]
 
-    try:
-        for part in halves(problem):
-            end, far = context.Pipe()
-            workers.append(context.Process(target=_serve, args=(far, build, part),
-                                           daemon=True))
-            workers[-1].start()
-            far.close()
-            ends.append(end)
-        yield step
-    finally:
-        for end in ends:
-            with contextlib.suppress(OSError):
-                end.send(None)
-        for worker in workers:
-            worker.join(10)
-            worker.terminate()
+    return step

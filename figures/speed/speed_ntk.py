@@ -341,26 +341,29 @@ def missing():
     return [] if installed(STRUCTURED) else ["neural-tangents"]
 
 
-def contenders(task, seed):
-    """Return the pairs (name, function) of all contenders, and their peak memory.
+def contenders(task, seed, threads=1):
+    """Return pairs (name, build) of all contenders in a task, for `speed_workers`."""
+    if task == TRANSFER:
+        return [(OURS, lambda: (steps(seed, TIMED), None))]
+    p = problem(task, seed)
 
-    The peak memory is a dict {name: bytes}.  Contenders whose memory cannot be
-    measured are omitted from this dict.
-    """
-    p, memory = problem(task, seed), {}
-    run = gradient(p) if task == GRADIENT else kernel(p)
-    runs = [(BARE, products(p))] if task == MLP else []
-    runs.append((OURS, run))
-    tracemalloc.start()
-    run()
-    memory[OURS] = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    for name in dict.fromkeys(name for at, names, _ in FASTER if at == task
-                              for name in names if installed(name)):
+    def ours():
+        run = gradient(p) if task == GRADIENT else kernel(p)
+        tracemalloc.start()
+        run()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return run, peak
+
+    def peer(name):
         measured = []
-        runs.append((name, PEERS[name][1](p, task == GRADIENT, measured)))
-        memory |= {name: sum(measured)} if measured else {}
-    return runs, memory
+        run = PEERS[name][1](p, task == GRADIENT, measured)
+        return run, sum(measured) if measured else None
+
+    names = dict.fromkeys(name for at, names, _ in FASTER if at == task
+                          for name in names if installed(name))
+    return [(BARE, lambda: (products(p), None))] * (task == MLP) + [(OURS, ours)] + [
+        (name, functools.partial(peer, name)) for name in names]
 
 
 def claims(found, memory):

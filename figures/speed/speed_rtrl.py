@@ -268,12 +268,13 @@ def installed():
             if importlib.util.find_spec(tool) is not None]
 
 
-def contenders(task, seed):
-    """Return a list of the pairs (name, function) of all contenders in a task."""
+def contenders(task, seed, threads=1):
+    """Return pairs (name, build) of all contenders in a task, for `speed_workers`."""
+    builders = {BARE: products, OURS: recorded, ONLINE: online} | {
+        name: PEERS[name][1] for name in installed() if (task, name) not in SLOW}
     p = problem(task, seed)
-    runs = [(BARE, products(p)), (OURS, recorded(p)), (ONLINE, online(p))]
-    return runs + [(name, PEERS[name][1](p)) for name in installed()
-                   if (task, name) not in SLOW]
+    return [(name, lambda build=build: (build(p), None))
+            for name, build in builders.items()]
 
 
 def claims(found):

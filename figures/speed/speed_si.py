@@ -211,18 +211,16 @@ def torch_update(p, port=None, penalty=False):
 
 # ---- for fig_speed -----------------------------------------------------------
 
-def contenders(task, seed):
-    """Return a list of the pairs (name, function) of all contenders in a task."""
-    p = problem(seed)
-    runs = [(COPY, copying(p)), (ADAM, update(p)), (PATH, update(p, True)),
-            (PENALTY, update(p, True, True)), (PASSES, passes(p))]
+def contenders(task, seed, threads=1):
+    """Return pairs (name, build) of all contenders in a task, for `speed_workers`."""
+    runs = [(COPY, copying), (ADAM, update), (PATH, update, True),
+            (PENALTY, update, True, True), (PASSES, passes)]
     if importlib.util.find_spec("torch") is not None:
-        runs.append((TORCH_ADAM, torch_update(p)))
+        runs += [(TORCH_ADAM, torch_update), (TORCH_PASSES, torch_passes)]
         for port in PORTS:
-            runs += [(port, torch_update(p, port)),
-                     (port + TOO, torch_update(p, port, True))]
-        runs.append((TORCH_PASSES, torch_passes(p)))
-    return runs
+            runs += [(port, torch_update, port), (port + TOO, torch_update, port, True)]
+    return [(name, lambda build=build, more=more: (build(problem(seed), *more), None))
+            for name, build, *more in runs]
 
 
 def claims(found):

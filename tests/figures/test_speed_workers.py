@@ -1,0 +1,50 @@
+"""Contenders are measured in turn, each in a process of its own."""
+
+import os
+import time
+
+from figures.speed import (fig_speed, speed_chip, speed_ntk, speed_peers, speed_rtrl,
+                           speed_si, speed_workers)
+
+
+def contenders(task, seed, threads):
+    """Return contenders that append their names to a file, with the process number."""
+    def build(name, seconds, size):
+        def run():
+            time.sleep(seconds)
+            with open(task, "a", encoding="utf-8") as file:
+                file.write(f"{name} {os.getpid()}\n")
+        return run, size
+    return [("slow", lambda: build("slow", 0.05, None)),
+            ("quick", lambda: build("quick", 0.001, 7))]
+
+
+def test_runs_are_interleaved_in_processes_of_their_own(tmp_path):
+    path = str(tmp_path / "log")
+    rows, memory = speed_workers.measured(__name__, path, 1, 3, 0, {"quick": 3})
+    assert [row[:3] for row in rows] == [(path, "slow", 1), (path, "quick", 1)]
+    for row, least in zip(rows, (0.05, 0.001), strict=True):
+        assert least <= row[3] <= row[4] <= row[5]
+    assert rows[1][5] < 0.05 and memory == {"quick": 7}
+    with open(path, encoding="utf-8") as file:
+        ran = [line.split() for line in file]
+    assert [name for name, _ in ran] == ["slow", *["quick"] * 3] * 4  # warm-up first
+    assert len({number for _, number in ran} - {str(os.getpid())}) == 2
+
+
+def test_contenders_have_names_and_builders():
+    """Building is left to the process that runs the contender."""
+    for module, tasks in ((fig_speed, fig_speed.SIZES), (speed_rtrl, speed_rtrl.SIZES),
+                          (speed_ntk, (*speed_ntk.TASKS, speed_ntk.TRANSFER)),
+                          (speed_si, speed_si.TASKS), (speed_chip, speed_chip.TASKS)):
+        for task in tasks:
+            found = module.contenders(task, 0, 1)
+            assert len(dict(found)) == len(found) and all(map(callable, dict(
+                found).values()))
+
+
+def test_tools_that_are_not_installed_yield_no_claim():
+    found = {("a", "ours", 1): 1.0, ("a", "x", 1): 3.0}
+    claim, = speed_peers.faster(found, "a", ("x", "y"), "ours", 2)
+    assert claim.ok and claim.value == 3 and claim.text == "a: time of x / time of ours"
+    assert speed_peers.faster(found, "a", ("y",), "ours", 2) == []
