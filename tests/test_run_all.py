@@ -873,13 +873,13 @@ def test_workers_start_light():
 # ---- expected computing times
 
 def test_tasks_are_sorted_by_the_time_until_their_chain_ends():
-    """The chain a, b, c takes 6 s in all; d is long, e is short and stands alone."""
+    """The chain a, b, c takes 6 s in all, d takes 5.5 s, and the chain a, f 5 s."""
     rows = [("e", 1, ()), ("a", 1, ()), ("b", 2, ("a",)), ("c", 3, ("b",)),
-            ("d", 5, ()), ("f", 4, ("a", "gone"))]
+            ("d", 5.5, ()), ("f", 4, ("a", "gone"))]
     tasks = [jobs.Task("home", key, (), before) for key, _, before in rows]
     times = {key: seconds for key, seconds, _ in rows}
     found = expected.longest_first(tasks, times)
-    assert "".join(task.key for task in found) == "abdfce"
+    assert "".join(task.key for task in found) == "adbfce"
 
 
 def test_expected_seconds_are_those_of_the_stored_run(monkeypatch, tmp_path):
