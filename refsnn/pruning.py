@@ -119,16 +119,17 @@ def snip(weights, gradients, rho, *, scope="global"):
     -------
     list of arrays of 0 and 1
     """
-    return _by_score(weights, gradients, rho, scope, np.abs)               # (3)
+    products, (rho,) = _products(weights, gradients), _arrays(RHO, rho)
+    return _by_group([np.abs(a) for a in products], scope,
+                     lambda score: score >= _threshold(score, rho))        # (3)
 
 
-def _by_score(weights, factors, rho, scope, measure):
-    weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
-    factors = _list("gradients", factors, "", weights)
+def _products(weights, gradients):
+    weights = _list("weights", weights)
+    gradients = _list("gradients", gradients, "", weights)
     with np.errstate(over="ignore"):
-        scores = [measure(W * g) for W, g in zip(weights, factors, strict=True)]
-    scores = _list("weights*gradients", scores)
-    return _by_group(scores, scope, lambda score: score >= _threshold(score, rho))
+        products = [W * g for W, g in zip(weights, gradients, strict=True)]
+    return _list("weights*gradients", products)
 
 
 def grasp(weights, gradients, rho, *, scope="global"):
@@ -148,7 +149,9 @@ def grasp(weights, gradients, rho, *, scope="global"):
     -------
     list of arrays of 0 and 1
     """
-    return _by_score(weights, gradients, rho, scope, np.positive)          # (4)
+    products, (rho,) = _products(weights, gradients), _arrays(RHO, rho)
+    return _by_group(products, scope,
+                     lambda score: score >= _threshold(score, rho))        # (4)
 
 
 def logit_doutputs(outputs):
