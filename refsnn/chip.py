@@ -431,7 +431,7 @@ def _loop(model, x, closes, effects, rng):
         flat, fired = new.ravel(), new > model.threshold
         flat[quiet] = model.reset[quiet % N]
         fired.ravel()[quiet] = False
-        last = np.flatnonzero(fired)
+        last, = fired.ravel().nonzero()
         shown = new if effects["hidden_peak"] else new.copy()
         flat[last] = model.reset[last % N]                                # (11)
         _sample(seen, samples, j, v, shown)
@@ -490,7 +490,7 @@ def _advance(model, v, syn, new, work, xi):
     if xi is not None:
         new += np.multiply(xi, model.kick, out=work)                       # (8)
     low, high, factor = model.headroom
-    beyond = np.flatnonzero((new < low) | (new > high))
+    beyond, = ((new < low) | (new > high)).ravel().nonzero()
     if len(beyond):
         i, flat = beyond % new.shape[1], new.ravel()
         edge = np.clip(flat[beyond], low[i], high[i])
@@ -514,7 +514,7 @@ def _onward(model, last, loss, rng):
     if not len(last):
         return last, model.onward[:0]
     image, neuron = np.divmod(last, len(model.beta))
-    start = np.flatnonzero(np.append(True, image[1:] != image[:-1]))
+    start, = np.append(True, image[1:] != image[:-1]).nonzero()
     return image[start], np.add.reduceat(model.onward[neuron], start)
 
 
