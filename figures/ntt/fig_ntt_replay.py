@@ -274,15 +274,18 @@ def plot(data, fig):
                       label=f"run {number}, published")
         for other, mark in (("log", "o"), ("float64", ".")):
             if f"{run} {other}" in data:
-                axes[-2].plot(*apart(data, run, other), mark, ms=4, color=color,
+                steps, differences = apart(data, run, other)
+                axes[-2].plot(steps[steps > 0], differences[steps > 0], mark, ms=4,
+                              color=color,
                               mfc="none" if name == "MLP" else None,
                               label=f"{run}, {other}")
     for axis, name in zip(axes, names, strict=False):
         axis.set(title=TITLES[name], xlabel="step of transfer", yscale="log",
                  ylabel="kernel distance")
         axis.legend()
-    axes[-2].set(yscale="log", xlabel="step of transfer", title="Difference of runs",
-                 ylabel="relative difference of kernel distance")
+    axes[-2].set(xscale="log", yscale="log", xlabel="step of transfer",
+                 ylabel="relative difference of kernel distance",
+                 title="Difference of runs")
     axes[-2].legend()
     axes[-1].hist(data["starts"], 20, color=colours.GREY)
     for run in listed:
