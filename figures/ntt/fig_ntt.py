@@ -22,14 +22,14 @@ start from the same dense weights and train on the same mini-batches.
 With --full, a perceptron with 784-300-100-10 units is trained on MNIST and on
 Fashion-MNIST, with 18,720 steps of transfer (as published) and 18,720 steps with labels
 (published: 42,200), in three runs.  On both data sets, layer-wise NTT must be at least
-as accurate as layer-wise random and magnitude masks at densities of 1, 2 and 3 %.  At 3
-%, layer-wise NTT may be at most 0.01 less accurate than the best other method with
-either threshold.  After 100 steps at 3 %, layer-wise NTT must be at least as accurate
-as every other layer-wise method.  LeNet-5-Caffe on MNIST has 3,000 steps of transfer
-and 5,000 steps with labels.  Conv-4 on CIFAR-10 has 3,000 steps of transfer with
-mini-batches of 16 images, and 5,000 steps with labels without dropout.  Both
-convolutional networks are run once.  Like [LZ20], this figure plots accuracy against
-density.  This project chose the claims.
+as accurate as layer-wise random and magnitude masks at densities of 1, 2 and 3 %.  With
+3 % of the weights, layer-wise NTT may be at most 0.01 less accurate than the best other
+method with either threshold.  With 3 % of the weights and after 100 steps, layer-wise
+NTT must be at least as accurate as every other layer-wise method.  LeNet-5-Caffe on
+MNIST has 3,000 steps of transfer and 5,000 steps with labels.  Conv-4 on CIFAR-10 has
+3,000 steps of transfer with mini-batches of 16 images, and 5,000 steps with labels
+without dropout.  Both convolutional networks are run once.  Like [LZ20], this figure
+plots accuracy against density.  This project chose the claims.
 """
 
 import numpy as np

@@ -232,8 +232,9 @@ def claims(data):
 
 
 def soon(steps, differences):
-    """Return the largest difference up to the step `SOON`."""
-    return np.max(differences, where=steps <= SOON, initial=0)
+    """Return the largest difference up to the step `SOON`, or NaN without such a step.
+    """
+    return np.max(differences[steps <= SOON]) if (steps <= SOON).any() else np.nan
 
 
 def judged(data, run):

@@ -123,11 +123,9 @@ def transfer(name, folder, kind, repeat, seed, steps):
     student = training.transfer(net, teacher, images.x, density=density, steps=steps,
                                 rate=5e-4, generator=generator, l2=l2, kind=kind,
                                 watch=watch)
-    arrays = {f"{field} {i}": array for field, arrays in student._asdict().items()
-              for i, array in enumerate(arrays)}
     return {"name": name, "kind": kind, "log": np.array(log),
             **published_log(name, folder, "log", ("iter", "ntk_dist", "targ_dist",
-                                                  "l2")), **arrays}
+                                                  "l2")), **training.packed(student)}
 
 
 def learn(name, folder, kind, repeat, seed, labelled, before=None):
@@ -142,9 +140,7 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
         student = training.ntt.Student(*teacher, training.first_masks(
             "random", net, *teacher, images, density, generator))
     else:
-        student = training.ntt.Student(*(
-            [before[f"{field} {i}"] for i in range(len(teacher[0]))]
-            for field in training.ntt.Student._fields))
+        student = training.unpacked(before)
     if folder is not None:              # published split: 54,000 training images
         images = images._replace(x=images.x[:54000], labels=images.labels[:54000])
     curve = training.supervise(net, student, images, steps=labelled, rate=1e-3,

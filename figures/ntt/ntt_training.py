@@ -293,8 +293,7 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
                      batches(generator, read(net, x), total - first, batch),
                      density=density, prune=prune, every=every, optimiser=optimiser,
                      l2=l2, student=student, watch=watch)
-    found = {f"{field} {i}": array for field, arrays in student._asdict().items()
-             for i, array in enumerate(arrays)}
+    found = packed(student)
     if first + count < total:
         states = [state for state, _ in kept[-2 * len(student.weights):]]
         found |= {f"{name} {i}": value for i, state in enumerate(states)
@@ -302,8 +301,14 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
     return found
 
 
+def packed(student):
+    """Return a dict of the arrays of a student, such as {"weights 0": array}."""
+    return {f"{field} {i}": array for field, arrays in student._asdict().items()
+            for i, array in enumerate(arrays)}
+
+
 def unpacked(found):
-    """Return the student in a dict that `transfer_part` returned."""
+    """Return the student in a dict that `packed` or `transfer_part` returned."""
     count = sum(key.startswith("masks ") for key in found)
     return ntt.Student(*([found[f"{field} {i}"] for i in range(count)]
                          for field in ntt.Student._fields))

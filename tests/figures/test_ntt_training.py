@@ -65,6 +65,41 @@ def test_batches_of_all_runs_are_one_stream():
         np.random.RandomState(0).permutation(200)[:192])
 
 
+def logs(**changes):
+    """Return data of two runs of MLP, whose logs differ by 1e-4 and 2 % at the end."""
+    steps = np.arange(0, 18800, 100.0)
+    log = np.stack([steps, 4000 / (1 + steps), 0 * steps + 1, 0 * steps + 80], axis=1)
+    ours = log * np.where(steps > 300, 1.02, 1.0001)[:, None] ** [0, 1, 0, 0] \
+        * [1, 1, 1, 1 + 4e-6]
+    return {"MLP 1 float32": ours, "MLP 1 log": log[1:], "MLP 1 float64": log,
+            "starts": np.array([1.0, 5000]),
+            "live": np.array([82.942, 83.09, 91.94, 91.91]), **changes}
+
+
+def test_claims_on_replays():
+    found = fig_ntt_replay.claims(logs())
+    assert [claim.value for claim in found] == pytest.approx([0, 1e-4, 4e-6, 0, 0.02,
+                                                          0.5])
+    assert [claim.ok for claim in found] == [True] * 5 + [None]
+    late = logs()["MLP 1 log"][10:]             # no step up to 300
+    assert [claim.ok for claim in fig_ntt_replay.claims(logs(**{"MLP 1 log": late}))] \
+        == [True, False, False, False, True, None]
+    for row, column, factor, failing in ((2, 1, 1.001, 1), (2, 3, 1.001, 2),
+                                         (2, 2, 1.002, 3), (-1, 1, 1.1, 4)):
+        other = logs()["MLP 1 float32"].copy()
+        other[row, column] *= factor
+        claims = fig_ntt_replay.claims(logs(**{"MLP 1 float32": other}))
+        assert [i for i, claim in enumerate(claims) if claim.ok is False] == [failing]
+
+
+def test_replays_differ_by_rounding_only():
+    one, two = (fig_ntt_replay.replay("digits", None, 1, dtype, 20)["log"]
+                for dtype in ("float32", "float64"))
+    assert one[-1, 1] < one[0, 1]
+    gap = np.abs(one[:, 1:] / two[:, 1:] - 1)
+    assert (gap[1:] > 0).all() and (gap < 1e-5).all()
+
+
 # ---- GraSP
 
 @pytest.mark.parametrize("temperature", [1, 200])
