@@ -78,8 +78,8 @@ def logs(**changes):
 
 def test_claims_on_replays():
     found = fig_ntt_replay.claims(logs())
-    assert [claim.value for claim in found] == pytest.approx([0, 1e-4, 4e-6, 0, 0.02,
-                                                          0.5])
+    assert [claim.value for claim in found] == pytest.approx(
+        [0, 1e-4, 4e-6, 0, 0.02, 0.5])
     assert [claim.ok for claim in found] == [True] * 5 + [None]
     late = logs()["MLP 1 log"][10:]             # no step up to 300
     assert [claim.ok for claim in fig_ntt_replay.claims(logs(**{"MLP 1 log": late}))] \
