@@ -209,16 +209,15 @@ def _arrays(spec, *values, dtype=None):
     A name with "?" is optional, and a name with "[]" is a list.  The shape
     (n?) allows a number.  Arrays get the dtype of the first float array."""
     known = {"dtype": dtype}
-    return [_array(*rule, value, known) for rule, value in zip(re.findall(
-        r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec), values, strict=True)]
+    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
+    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
+            else None for rule, value in zip(rules, values, strict=True)]
 
 
 def _array(name, axes, kind, limits, value, known):
     if name.endswith("[]"):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    if value is None and name.endswith("?"):
-        return None
     try:
         a = np.asarray(value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
@@ -228,12 +227,13 @@ def _array(name, axes, kind, limits, value, known):
         ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
         ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
             x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(re.findall(r"[^\s,]+", ends), a.shape, strict=True))
-        if not (ok and not limits and np.vdot(a, a) < np.inf):        # no temporaries
+            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
+        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
             low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
+            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
             ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                not a.size or (a.min() >= low if "[" in limits else a.min() > low) and (
-                    a.max() <= high if "]" in limits else a.max() < high)))
+                (least >= low if "[" in limits else least > low) and (
+                    most <= high if "]" in limits else most < high)))
     except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
         ok = False
     if not ok:
