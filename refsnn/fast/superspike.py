@@ -54,12 +54,12 @@ from collections import deque
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import lfilter
+from scipy.linalg import toeplitz
 from scipy.sparse import csr_matrix, issparse, vstack
 
 __all__ = ["Block", "Coefficients", "State", "accumulate", "forward", "rest"]
 
-WIDE = 64       # number of columns from which a loop is faster than lfilter
+BLOCK = 64      # steps that one matrix product filters
 
 
 class Coefficients(NamedTuple):
@@ -219,25 +219,21 @@ def _membranes(k, state, current):
 
 
 def _cascade(drive, a, b, c, z, y):
-    """Return the output of filter (4) for input `drive`, and the final z and y."""
-    if y.size < WIDE:
-        first = np.concatenate([z[None], _lowpass(drive, a, z)])
-        out = _lowpass(c * first[:-1], b, y)                               # (4)
-        return out, first[-1], out[-1]
-    out, z, work = np.empty_like(drive), z.copy(), np.empty_like(z)
-    for row, s in zip(out, drive, strict=True):
-        np.multiply(y, b, out=row)
-        row += np.multiply(z, c, out=work)
-        z *= a
-        z += s
-        y = row
-    return out, z, y.copy()
-
-
-def _lowpass(drive, decay, start):
-    """Apply the filter y[t] = decay y[t-1] + drive[t] with y[-1] = start."""
-    a = np.array([1, -decay], drive.dtype)
-    return lfilter(a[:1], a, drive, axis=0, zi=decay * start[None])[0]
+    """Return the output of filter (4) for input `drive`, and the final z and y.
+    One matrix product filters a block of steps."""
+    size = min(len(drive), BLOCK)
+    step, dtype = np.arange(size + 1), drive.dtype
+    answer = c * np.append(0, np.convolve(a ** step, b ** step)[:size])
+    K = np.column_stack([b ** step, toeplitz(answer, 0 * answer)])[1:].astype(dtype)
+    fall = (a ** step[::-1]).astype(dtype)
+    rows, out = drive.reshape(len(drive), -1), np.empty((len(drive), y.size), dtype)
+    work = np.concatenate([[y.ravel(), z.ravel()], 0 * rows[:size]])    # y, z and s
+    for t in range(0, len(rows), size):
+        n = len(rows[t:t + size])
+        work[2:n + 2] = rows[t:t + n]
+        np.matmul(K[:n, :n + 2], work[:n + 2], out=out[t:t + n])           # (4)
+        work[:2] = out[t + n - 1], fall[-n - 1:] @ work[1:n + 2]
+    return out.reshape(drive.shape), work[1].reshape(z.shape), work[0].reshape(y.shape)
 
 
 def accumulate(k, state, W, block, signal):
@@ -327,9 +323,8 @@ def _response(a, b, c, T, dtype):
     """Return the responses z and y of filter (4) to a unit impulse.  Both results
     have the shape (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
-    impulse[0] = 1
-    z = _lowpass(impulse, a, zero)
-    return z, _lowpass(c * np.concatenate([zero[None], z[:-1]]), b, zero)
+    impulse[0], z = 1, (a ** np.arange(T + 1)).astype(dtype)
+    return z[:, None, None], _cascade(impulse, a, b, c, zero, zero)[0]
 
 
 def _heterosynaptic(k, spikes, error, het):
