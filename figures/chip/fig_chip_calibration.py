@@ -1,21 +1,20 @@
 """Training in the loop compensates for chip mismatch; weights from software do not
 
-A network of 256-100-10 neurons classifies the embedded digits on an emulated chip.
-To de-calibrate the chip, the time constants and thresholds of a calibrated chip are
+A network of 256-100-10 neurons classifies the embedded digits on an emulated chip.  To
+de-calibrate the chip, the time constants and thresholds of a calibrated chip are
 multiplied by random factors with mean 1 and a standard deviation of up to 0.5.  The
 gradient is computed with the nominal parameters.  After training with the chip in the
-loop, a de-calibration of 30 % lowers the mean test accuracy by at most 0.02 (3 seeds,
-2 with --full).  In a second method, the network is trained in ideal software, and the
-rounded weights are written to the same chips.  With the second method, the accuracy
-falls by at least 0.03 more than with training in the loop.  In a third method, the
-network is trained on a twin of the chip: an emulated chip whose parameters were
-measured from spikes and samples of the chip.  At a de-calibration of 30 %, the
-weights from a twin lose at most half of the accuracy that weights from software lose,
-both relative to ideal software.
+loop, a de-calibration of 30 % lowers the mean test accuracy by at most 0.02 (2 seeds).
+In a second method, the network is trained in ideal software, and the rounded weights
+are written to the same chips.  With the second method, the accuracy falls by at least
+0.03 more than with training in the loop.  In a third method, the network is trained on
+a twin of the chip: an emulated chip whose parameters were measured from spikes and
+samples of the chip.  At a de-calibration of 30 %, the weights from a twin lose at most
+half of the accuracy that weights from software lose, both relative to ideal software.
 
-At a de-calibration of 50 %, the thresholds of some neurons lie below their
-leak potentials, and these neurons fire without input.  A claim states the mean
-number of neurons that fire without input.
+At a de-calibration of 50 %, the thresholds of some neurons lie below their leak
+potentials, and these neurons fire without input.  A claim states the mean number of
+neurons that fire without input.
 
 The left panel shows the test accuracy against the de-calibration.  Small markers are
 single seeds, large markers are means.  The right panel shows the relative increase of
@@ -59,7 +58,7 @@ NAMES = {"loop": "trained with the chip in the loop",
 def jobs(size, seed, data):
     """Return the jobs that call `learn`, `transfer` and `copied`."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
-    repeats = {"quick": 1, "default": 3, "full": 2}[size]
+    repeats = 1 if size == "quick" else 2
     shared = [{"task": task, "folder": folder,
                "epochs": 3 if size == "quick" else chip_images.EPOCHS[task],
                "seed": seed, "repeat": repeat} for repeat in range(repeats)]

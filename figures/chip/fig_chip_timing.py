@@ -5,7 +5,7 @@ with an emulated chip in the loop.  A burst regulariser penalises hidden spikes.
 Several regularisation strengths are compared.  The selected strength has the highest
 training accuracy of all strengths with at most 40 hidden spikes per image.  The mean
 test accuracy with the selected strength is at most 0.01 below the mean test accuracy
-without regulariser (3 seeds, 2 with --full).
+without regulariser (2 seeds).
 
 In the left panel, only membrane samples up to a given time after the first input
 spike determine the class.  Without regulariser, the test accuracy is within 0.01
@@ -49,7 +49,7 @@ COLOURS = (colours.BLACK, colours.BLUE, colours.GREEN, colours.ORANGE)
 def jobs(size, seed, data):
     """Return one job for each regularisation strength and each repetition."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
-    repeats = {"quick": 1, "default": 3, "full": 2}[size]
+    repeats = 1 if size == "quick" else 2
     epochs = 3 if size == "quick" else chip_images.EPOCHS[task]
     return [(learn, {"task": task, "folder": folder, "strength": strength,
                      "epochs": epochs, "seed": seed, "repeat": repeat})

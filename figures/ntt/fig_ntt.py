@@ -2,7 +2,7 @@
 
 Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.  The
 data are the embedded digits.  All sparse networks have 256-300-100-10 units and are
-trained with labels, in five runs.  The baselines keep the initial weights.  Their masks
+trained with labels, in three runs.  The baselines keep the initial weights.  Their masks
 are random, keep the weights of largest magnitude, or are computed from 100 images by
 SNIP, logit-SNIP (without labels) or GraSP.  Each method is shown with the same density
 in each layer (layer-wise) and with one threshold for the whole network.  "NTT masks"

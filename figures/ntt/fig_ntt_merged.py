@@ -59,7 +59,7 @@ TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}           # in cla
 DENSITY = {"digits": 0.05, "mnist": 0.03, "cifar": 0.05}
 STEPS = {"quick": (150, 100), "default": (500, 300), "full": (5000, 5000),
          "cifar": (200, 1000)}
-REPEATS = {"quick": 1, "default": 4, "full": 2}
+REPEATS = {"quick": 1, "default": 3, "full": 2}
 TWO = {"dense": colours.BLACK, "NTT, through mask": colours.ORANGE,
        "NTT, at masked": colours.BLUE, "random": colours.VERMILION}
 PAIR_SIZES, PAIR_DENSITY, PAIR_RATE, PAIR_STEPS = (100, 100, CLASSES), 0.1, 0.02, 100
@@ -73,10 +73,9 @@ def jobs(size, seed, data):
 
     def listed(name, repeats, steps):
         return [(learn, {"name": name, "folder": folder, "source": source,
-                         "trained": trained, "steps": steps[0], "labelled": steps[1],
-                         "repeat": repeat, "seed": seed})
-                for source in SOURCES for trained in range(2)
-                for repeat in range(repeats)]
+                         "steps": steps[0], "labelled": steps[1], "repeat": repeat,
+                         "seed": seed})
+                for source in SOURCES for repeat in range(repeats)]
 
     found = listed(name, REPEATS[size], STEPS[size])
     if size == "full" and all(os.path.isdir(os.path.join(data or "", path))
@@ -112,31 +111,30 @@ def sets(name, folder, seed, repeat):
         for key in ("x", "x_test")}) for images in both]
 
 
-def learn(name, folder, source, trained, steps, labelled, repeat, seed):
-    """Train a network with labels on one image set; return its learning curve.
+def learn(name, folder, source, steps, labelled, repeat, seed):
+    """Train a network with labels on each image set; return the learning curves.
 
     `source` states where the masks come from: a transfer on both sets ("merged"), a
     transfer on the same set ("own"), or a random choice ("random").  With "dense", all
     weights are live.
     """
     net, both = sets(name, folder, seed, repeat)
-    own = both[trained]
-    seen = own if source != "merged" else own._replace(
-        x=np.concatenate([images.x for images in both]))
+    seen = both if source != "merged" else [both[0]._replace(
+        x=np.concatenate([images.x for images in both]))]
     batch = 16 if name == "cifar" else training.BATCH
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
-    student = training.student(
-        source if source in ("random", "dense") else "NTT", net, teacher, seen,
+    students = [training.student(
+        source if source in ("random", "dense") else "NTT", net, teacher, images,
         DENSITY[name], seeds.rng(seed, FIGURE, source, repeat), steps=steps,
         rate=training.RATES.get(name, 5e-4), batch=batch,
-        l2=1e-5 if name == "cifar" else 1e-4)
+        l2=1e-5 if name == "cifar" else 1e-4) for images in seen]
     listed = [*range(0, min(EARLY + 1, labelled), 200 if name == "cifar" else 25),
               *range(EARLY + 100, labelled, max(50, labelled // 20))]
-    generator = seeds.rng(seed, FIGURE, "batches", repeat)
-    curve = training.supervise(net, student, own, steps=labelled, every=listed,
-                               rate=1e-3, generator=generator)[2]
-    return {"what": "learn", "name": name, "source": source, "trained": trained,
-            "curve": curve}
+    curves = [training.supervise(net, student, own, steps=labelled, every=listed,
+                                 rate=1e-3, generator=seeds.rng(
+                                     seed, FIGURE, "batches", repeat))[2]
+              for student, own in zip(2 * students, both, strict=False)]
+    return {"what": "learn", "name": name, "source": source, "curves": curves}
 
 
 # ---- two classes
@@ -190,8 +188,8 @@ def gather(results):
     found = {}
     for r in results:
         if r["what"] == "learn":
-            key = f"{r['name']}_{int(r['trained'])}_{r['source']}"
-            found.setdefault(key, []).append(r["curve"])
+            for i, curve in enumerate(r["curves"]):
+                found.setdefault(f"{r['name']}_{i}_{r['source']}", []).append(curve)
     paths = {kind: [r for r in results if r["what"] == "two" and r["kind"] == kind]
              for kind in TWO}
     for kind, some in paths.items():

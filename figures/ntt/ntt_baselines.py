@@ -35,7 +35,7 @@ class Task(NamedTuple):
 DENSITIES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 TASKS = {
     "quick": {"digits": Task("digits", (0.05,), 200, 200, 1, rate=2e-3)},
-    "default": {"digits": Task("digits", (0.02, 0.05), 500, 800, 5, rate=2e-3)},
+    "default": {"digits": Task("digits", (0.02, 0.05), 500, 800, 3, rate=2e-3)},
     "full": {
         "MNIST": Task("mnist", DENSITIES, 18720, 18720, 3),
         "Fashion-MNIST": Task("fashion_mnist", DENSITIES, 18720, 18720, 3),

@@ -68,7 +68,7 @@ MARKS = dict(zip(RULES, "osD^vPx", strict=True))
 
 def jobs(size, seed, data):
     """Return one training job for each repetition and rule."""
-    repeats, epochs = {"quick": (1, 0.1), "default": (5, 2.5), "full": (5, 15)}[size]
+    repeats, epochs = {"quick": (1, 0.1), "default": (3, 2.5), "full": (5, 15)}[size]
     task = "braille" if size == "full" else "digits"
     folder = os.path.join(data, task) if size == "full" else None
     return [(learn, {"task": task, "folder": folder, "rule": rule,
