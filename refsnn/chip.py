@@ -348,12 +348,12 @@ class _Model(NamedTuple):
     """Hold the constants of an emulation with N neurons, of which n are hidden."""
     K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
-    alpha: Any         # (2, 1, N)
-    beta: Any          # (N,)
-    threshold: Any     # (N,)
     reset: Any         # (N,)
-    kick: Any          # (N,), noise amplitude of one level of xi
-    headroom: Any      # (3, N): lower edge, upper edge and factor of (10)
+    alpha: Any         # (2, 1, N)
+    beta: Any          # (1, N)
+    threshold: Any     # (1, N)
+    kick: Any          # (1, N), noise amplitude of one level of xi
+    headroom: Any      # (3, 1, N): lower edge, upper edge and factor of (10)
     inputs: Any        # (m, 2 n), change of c_e I_e and -c_i I_i by an input event
     onward: Any        # (n, 2 targets), current that a spike adds to its targets
     delay: int         # delay from a spike to a synapse, in steps
@@ -368,10 +368,11 @@ def _model(chip, effects, matrices, K, dt, scale):
         dt, *np.array(chip.nominal, dtype))                               # (9)
     c[1] *= -1
     beta, (low, high, slope) = np.exp(-h / tau_mem), effects["headroom"]
-    arrays = [np.exp(-h / tau_syn)[:, None], beta,
-              np.where(np.arange(N) < n, chip.threshold[:N], np.inf), chip.reset[:N],
-              effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)) / 2 ** 16,
-              [low - leak, high - leak, np.exp(-h / tau_mem * (1 - slope) / slope)],
+    rows = [np.exp(-h / tau_syn), beta,
+            np.where(np.arange(N) < n, chip.threshold[:N], np.inf),
+            effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)) / 2 ** 16,
+            [low - leak, high - leak, np.exp(-h / tau_mem * (1 - slope) / slope)]]
+    arrays = [chip.reset[:N], *(np.array(a)[..., None, :] for a in rows),
               *_synapses(chip, matrices, scale, c)]
     return _Model(K, h, *(np.ascontiguousarray(a, dtype) for a in arrays),
                   max(1, round(effects["timing"][1] / h)),
@@ -406,8 +407,11 @@ def _synapses(chip, matrices, scale, c):
 def _loop(model, x, closes, effects, rng):
     """Run all integration steps.  Return the sampled membrane potentials, the
     spikes in each bin, and the flat (step, image, neuron) index of each spike."""
-    (T, B, _), (N,), n = x.shape, model.beta.shape, len(model.onward)
+    (T, B, _), (N,), n = x.shape, model.reset.shape, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
+    model = model._replace(**{                          # saves broadcasting
+        name: np.repeat(getattr(model, name), B, axis=-2)
+        for name in ("alpha", "beta", "threshold", "kick", "headroom")})
     ends, images, pulses = _arrivals(x, model, effects, rng)
     samples = _schedule(T, B, model, effects["sampling"], rng)
     v, new, syn, work = (zeros((*k, B, N), dtype) for k in ((), (), (2,), ()))
@@ -488,13 +492,15 @@ def _advance(model, v, syn, new, work, xi):
     new += syn[0]
     new += syn[1]
     if xi is not None:
-        new += np.multiply(xi, model.kick, out=work)                       # (8)
-    low, high, factor = model.headroom
+        work[:] = xi
+        work *= model.kick
+        new += work                                                        # (8)
+    low, high, _ = model.headroom
     beyond, = ((new < low) | (new > high)).ravel().nonzero()
     if len(beyond):
-        i, flat = beyond % new.shape[1], new.ravel()
-        edge = np.clip(flat[beyond], low[i], high[i])
-        flat[beyond] = edge + factor[i] * (flat[beyond] - edge)           # (10)
+        flat, (low, high, factor) = new.ravel(), model.headroom.reshape(3, -1)[:, beyond]
+        edge = np.clip(flat[beyond], low, high)
+        flat[beyond] = edge + factor * (flat[beyond] - edge)              # (10)
     syn *= model.alpha
 
 
@@ -513,7 +519,7 @@ def _onward(model, last, loss, rng):
         last = last[rng.random(len(last)) >= loss]
     if not len(last):
         return last, model.onward[:0]
-    image, neuron = np.divmod(last, len(model.beta))
+    image, neuron = np.divmod(last, len(model.reset))
     start, = np.append(True, image[1:] != image[:-1]).nonzero()
     return image[start], np.add.reduceat(model.onward[neuron], start)
 

@@ -2,11 +2,12 @@
 
 Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.  The
 data are the embedded digits.  All sparse networks have 256-300-100-10 units and are
-trained with labels, in three runs.  The baselines keep the initial weights.  Their masks
-are random, keep the weights of largest magnitude, or are computed from 100 images by
-SNIP, logit-SNIP (without labels) or GraSP.  Each method is shown with the same density
-in each layer (layer-wise) and with one threshold for the whole network.  "NTT masks"
-are the masks of NTT with the initial weights in place of the weights from the transfer.
+trained with labels, in three runs.  The baselines keep the initial weights.  Their
+masks are random, keep the weights of largest magnitude, or are computed from 100 images
+by SNIP, logit-SNIP (without labels) or GraSP.  Each method is shown with the same
+density in each layer (layer-wise) and with one threshold for the whole network.  "NTT
+masks" are the masks of NTT with the initial weights in place of the weights from the
+transfer.
 
 At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at least 0.03
 higher than with layer-wise random masks, and at least as high as with every other

@@ -16,9 +16,10 @@ input, refsnn is at least 2 times faster than JAX, Norse and a time-major loop
 in PyTorch, and at least 3 times faster than the other tools.  The second
 network receives at most one spike per input (256-246-10 units, 50 time steps,
 batches of 100 patterns).  With this network, inference and training in refsnn
-are at least 5 times faster than in JAX.  Compared with PyTorch and the tools
-based on PyTorch, inference is at least 14 times faster, and training is at
-least 9 times faster.
+are at least 5 times faster than in JAX.  With two threads, training is at
+least 1.5 times faster than in JAX.  Compared with PyTorch and the tools based
+on PyTorch, inference is at least 14 times faster, and training is at least 9
+times faster.
 
 Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network (32
 inputs, 64 units) takes at most 1.15 times as long as the bare products.  For
@@ -105,6 +106,7 @@ FASTER = [(RECURRENT, ("JAX scan", "Norse"), 2),
           (RECURRENT, ("PyTorch, time-major",), 2),
           (INFERENCE, ("JAX scan",), 5), (INFERENCE, PYTORCH, 14),
           (TRAINING, ("JAX scan",), 5), (TRAINING, PYTORCH, 9)]
+TWO_THREADS = {(TRAINING, ("JAX scan",)): 1.5}      # bounds that differ from one thread
 PRODUCTS = [(DENSE, 1.10), (SPARSE, 0.75)]
 DRAWN = (*SIZES, *speed_rtrl.SIZES, *speed_ntk.TASKS, *speed_si.TASKS,
          *speed_chip.TASKS)
@@ -346,6 +348,7 @@ def claims(data):
             made.append(at_most(f"{RECURRENT}, {label}: time of {name} / time of the "
                                 "dense matrix products alone", value, bound))
         for task, names, bound in FASTER:
+            bound = TWO_THREADS.get((task, names), bound) if threads == 2 else bound
             made += speed_peers.faster(found, task, names, SPARSE, bound, threads,
                                        f"{task}, {label}")
         if threads == 1:
