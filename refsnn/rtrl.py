@@ -63,9 +63,11 @@ import numpy as np
 __all__ = ["Influence", "gradient", "lif_gradient", "lif_step", "step",
            "step_gradient"]
 
-BLOCK = 2 ** 18         # bytes of the columns of P that are processed together
 CONSTANTS = ("alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf), "
              "threshold (n?) in (0, inf)")
+RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), "
+       "recording.syn (T, B, n), recording.mem (T, B, n), recording.spikes (T, B, n), "
+       "recording.clamp (T, B, n) in {0, 1}, V? (n, n), " + CONSTANTS)
 
 
 class Influence(NamedTuple):
@@ -219,13 +221,8 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
                       for field in _parts("out", out)))
     if np.may_share_memory(*new):
         raise ValueError("out.syn and out.mem share memory: must be separate")
-    a, b = _factors(now, psi, clamp, (*model, reset), through_reset)
-    for k in range(B):
-        K = None if V is None or not through_recurrence else V * psi[k]
-        _lif_columns(G[k], P[k], a[k], b[k], alpha.reshape(-1, 1), K, new.syn[k],
-                     new.mem[k])
-    spot = np.einsum("biij->bij", new.syn.reshape(B, n, n, w))     # a view
-    spot += z[:, None]                                                     # (4)
+    factors = _factors(now, psi, clamp, (*model, reset), through_reset)
+    _lif_advance(G, P, *factors, alpha, V if through_recurrence else None, psi, z, *new)
     return new
 
 
@@ -234,20 +231,27 @@ def _factors(now, psi, clamp, model, through_reset):
     has length 1."""
     syn, mem, spikes = now
     beta, gain, threshold, reset = model
-    c, zero = 1 - clamp, reset == "zero"
-    r = c * (1 - spikes) if zero else c
-    z = c * (beta * mem + gain * syn if zero else threshold) if through_reset else 0
-    return (beta * r - z * psi)[..., None], (gain * r)[..., None]
+    c = 1 - clamp
+    r = c * (1 - spikes) if reset == "zero" else c
+    a = beta * r
+    if through_reset:
+        z = c * (beta * mem + gain * syn if reset == "zero" else threshold)
+        a -= z * psi
+    return a[..., None], (gain * r)[..., None]
 
 
-def _lif_columns(G, P, a, b, alpha, K, new_G, new_P):
-    """Write columns of eqs. (4) and (5), without the term D, to `new_G` and
-    `new_P`.  The arguments `new_G` and `G` may be the same array."""
+def _lif_advance(G, P, a, b, alpha, V, psi, z, new_G, new_P):
+    """Write the influences of the next step to `new_G` and `new_P`, eqs. (4) and
+    (5).  If V is None, the second term of (4) is omitted."""
+    B, n, p = P.shape
     np.multiply(P, a, out=new_P)
     new_P += G if (b == 1).all() else b * G                                # (5)
-    np.multiply(G, alpha, out=new_G)
-    if K is not None:
-        new_G += K @ P
+    np.multiply(G, alpha.reshape(-1, 1), out=new_G)
+    if V is not None:
+        for k in range(B):
+            new_G[k] += (V * psi[k]) @ P[k]
+    spot = np.einsum("biij->bij", new_G.reshape(B, n, n, p // n))  # a view
+    spot += z[:, None]                                                     # (4)
 
 
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
@@ -280,43 +284,26 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         raise ValueError(f"recording is a {type(recording).__name__}: must be a tuple "
                          "of syn, mem, spikes and clamp")
     psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = _arrays(
-        "psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), "
-        "recording.syn (T, B, n), recording.mem (T, B, n), recording.spikes (T, B, n), "
-        "recording.clamp (T, B, n) in {0, 1}, V? (n, n), " + CONSTANTS, psi, x, dspikes,
-        dmem, *recording, V, alpha, beta, gain, threshold)
+        RUN, psi, x, dspikes, dmem, *recording, V, alpha, beta, gain, threshold)
     _options(reset, through_reset, through_recurrence)
     q = np.zeros_like(psi)
-    q += 0 if dmem is None else dmem
-    q += 0 if dspikes is None else psi * dspikes                           # (6)
+    if dmem is not None:
+        q += dmem
+    if dspikes is not None:
+        q += psi * dspikes                                                 # (6)
     z = x if V is None else np.concatenate([x, now[2]], axis=2)
     a, b = _factors([field[:-1] for field in now], psi[:-1], clamp[1:],
                     (beta, gain, threshold, reset), through_reset)
-    K = V if through_recurrence else None
-    (_, B, m), (n, w) = x.shape, (psi.shape[2], z.shape[2])
-    total = np.zeros((n, w), psi.dtype)
-    edges = np.linspace(0, n, min(n, -(-n * n * w * psi.itemsize // BLOCK)) + 1)
-    edges = edges.round().astype(int).tolist()
-    for k in range(B):
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
-            total[low:high] += _lif_block(a[:, k], b[:, k], alpha.reshape(-1, 1), K,
-                                          psi[:, k], z[:, k], q[:, k], low, high)
-    return total[:, :m], None if V is None else total[:, m:]
-
-
-def _lif_block(a, b, alpha, V, psi, z, q, low, high):
-    """Return the gradient (3) with respect to the incoming weights of the
-    neurons from `low` to `high` - 1."""
-    (T, n), k, w = psi.shape, high - low, z.shape[1]
-    G, P, new = (np.zeros((n, k * w), psi.dtype) for _ in range(3))
-    spot = np.einsum("iij->ij", G[low:high].reshape(k, k, w))      # a view
-    total = np.zeros(k * w, psi.dtype)
+    (T, B, m), (n, w) = x.shape, (psi.shape[2], z.shape[2])
+    now, new = np.zeros((2, 2, B, n, n * w), psi.dtype)     # G and P of two steps
+    total = np.zeros(n * w, psi.dtype)
     for t in range(T - 1):
-        K = None if V is None else V * psi[t]
-        _lif_columns(G, P, a[t], b[t], alpha, K, G, new)
-        spot += z[t]
-        P, new = new, P
-        total += q[t + 1] @ P                                              # (3)
-    return total.reshape(k, w)
+        _lif_advance(*now, a[t], b[t], alpha, V if through_recurrence else None, psi[t],
+                     z[t], *new)
+        now, new = new, now
+        total += q[t + 1].reshape(-1) @ now[1].reshape(B * n, n * w)       # (3)
+    total = total.reshape(n, w)
+    return total[:, :m], None if V is None else total[:, m:]
 
 
 def _fit(*pairs):
@@ -355,8 +342,7 @@ def _buffer(name, value, shape, dtype, others):
     if value is None:
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
-    if not isinstance(value, np.ndarray) or not value.flags.c_contiguous \
-            or not value.flags.writeable:
+    if not isinstance(value, np.ndarray) or not value.flags.carray:
         raise ValueError(f"{name} is a {type(value).__name__}: must be an array that "
                          "is writeable and C-contiguous")
     if any(np.may_share_memory(value, other) for other in others):

@@ -286,19 +286,6 @@ def test_spoilt_lif_steps_are_told_apart():
             close(wrong, right)
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-def test_columns_in_blocks_and_all_at_once(monkeypatch, recurrent):
-    net, psi, dspikes, dmem = example("zero", True, True, 2, recurrent, (11, 2, 3, 5))
-    args = (net.x, net.V, net.recording, psi, dspikes, dmem)
-    found = []
-    for size in (1, 300, 2 ** 19):
-        monkeypatch.setattr(rtrl, "BLOCK", size)
-        found.append(rtrl.lif_gradient(*args, **net.model))
-    for other in found[:2]:
-        for a, b in zip(other, found[2], strict=True):
-            assert (a is None and b is None) or close(a, b) is None
-
-
 def test_step_buffers_hold_the_same_and_inputs_are_kept():
     net, psi, dspikes, dmem = example("zero", True, True, 2)
     rec, options = net.recording, {**net.model, **net.paths}

@@ -79,8 +79,8 @@ def recorded(p):
     def run():
         rec = lif.simulate(p.x, p.W, p.V, alpha=p.alpha, beta=p.beta)
         psi = surrogates.fast_sigmoid(rec.mem - 1, p.steepness)[1]
-        return np.concatenate(rtrl.lif_gradient(p.x, p.V, rec, psi, p.q, alpha=p.alpha,
-                                                beta=p.beta), axis=1)
+        return np.concatenate(fast_rtrl.lif_gradient(
+            p.x, p.V, rec, psi, p.q, alpha=p.alpha, beta=p.beta), axis=1)
     return run
 
 

@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | fast/rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements fast real-time recurrent learning (RTRL).
 
-The network is a tanh network with inputs x and states h,
+Eqs. (1) and (2) describe a tanh network with inputs x and states h,
 
     h[t] = tanh(W x[t] + V h[t-1])
 
@@ -18,26 +18,52 @@ z_j in row i and column i c + j.  All other entries of D(z) are 0:
 In (2), q[t] is the derivative of the loss at step t with respect to h[t].
 The summand of step t in (2) is available at step t.
 
+Eqs. (3)-(5) describe a layer of LIF neurons with the recorded currents I,
+membrane potentials U and spikes S of `lif`.  The surrogate derivative
+psi[t] replaces dS[t]/dU[t].  The factor f[t] is 0 for neurons that are
+refractory at step t, and 1 for all other neurons.  The influences are
+G = dI/dtheta and P = (dU/dtheta) / gain [ZN21].  Starting from 0,
+
+    P[t+1] = diag(beta r - s psi[t]) P[t] + diag(r) G[t]               (3)
+    G[t+1] = alpha G[t] + V diag(gain psi[t]) P[t] + D(x[t] | S[t])    (4)
+    subtract: r = f[t+1],            s = f[t+1] threshold
+    zero:     r = f[t+1] (1 - S[t]), s = f[t+1] (beta U[t] + gain I[t])
+    q[t] = gain (dL[t]/dU[t] + psi[t] dL[t]/dS[t])
+    dL/dtheta = sum_t q[t]^T P[t]                                      (5)
+
+The option `through_recurrence=False` omits the second term of (4), and
+`through_reset=False` sets s = 0.  In a feed-forward layer, theta is W.
+
 Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta
-    and includes the effect of theta on h[t-1].
-Exact.  The network is differentiable, and no term is neglected.
+    and includes the effect of theta on h[t-1].  Eqs. (3) and (4) are the
+    total derivatives of U[t+1] / gain and I[t+1].
+Exact.  No term is neglected.  Eqs. (3)-(5) are exact for the hard-spiking
+    layer with dS/dU := psi.  The refractory mask f is a recorded value.
 Cost.   Each step takes O(n^3 c) time, and each sequence takes O(n^2 c)
-    memory.  The columns of M are independent, and `gradient` processes the
-    columns in blocks that fit the cache.
+    memory.  The columns of M, P and G are independent and are processed in
+    blocks that fit the cache.  If the term with V in (4) is omitted, each
+    weight affects only one neuron, and a step takes O(n c) time.
 Departures.  [WZ89] uses the logistic function and one sequence, and
     updates the weights at each step.  Here the caller updates the weights.
+    Eqs. (3) and (4) follow descriptions of [ZN21] by other authors.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
+[ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
 """
 
+import itertools
 import math
 import re
 
 import numpy as np
 
-__all__ = ["gradient", "step"]
+__all__ = ["gradient", "lif_gradient", "step"]
 
-BLOCK = 2 ** 19         # bytes of the columns of M that are processed together
+BLOCK = 2 ** 20         # bytes of the matrices that are processed together
+RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), "
+       "recording.syn (T, B, n), recording.mem (T, B, n), recording.spikes (T, B, n), "
+       "recording.clamp (T, B, n) in {0, 1}, V? (n, n), alpha (n?) in [0, 1), "
+       "beta (n?) in [0, 1), gain (n?) in (0, inf), threshold (n?) in (0, inf)")
 
 
 def step(M, x, before, h, V, out=None):
@@ -124,13 +150,18 @@ def gradient(x, V, h, dh, state=None):
     z = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
     (_, B, n), m = h.shape, x.shape[2]
     slope, total = 1 - h ** 2, np.zeros((n, m + n), V.dtype)
-    edges = np.linspace(0, n, min(n, -(-n * n * (m + n) * V.itemsize // BLOCK)) + 1)
-    edges = edges.round().astype(int).tolist()
     for b in range(B):
         J = slope[:, b, :, None] * V
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
-            total[low:high] += _block(J, slope[:, b, low:high], z[:, b], dh[:, b], low)
+        for part in _slices(n, 2 * n * (m + n) * V.itemsize):
+            total[part] += _block(J, slope[:, b, part], z[:, b], dh[:, b], part.start)
     return total[:, :m], total[:, m:]
+
+
+def _slices(count, size):
+    """Divide `count` items of `size` bytes into slices of about BLOCK bytes."""
+    edges = np.linspace(0, count, min(count, -(-count * size // BLOCK)) + 1)
+    return itertools.starmap(slice, itertools.pairwise(
+        edges.round().astype(int).tolist()))
 
 
 def _block(J, slope, z, q, first):
@@ -151,6 +182,120 @@ def _block(J, slope, z, q, first):
         total += part                                                      # (2)
         M, new = new, M
     return total.reshape(k, c)
+
+
+def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
+                 gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
+                 through_recurrence=True):
+    """Return the gradient of a recorded LIF layer, eqs. (3)-(5).
+
+    >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
+    >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,
+    ...              beta=0.5)[0].tolist()
+    [[1.0]]
+
+    Parameters
+    ----------
+    x, psi : (T, B, m) and (T, B, n) float
+        Input and surrogate derivative.  Results have the dtype of psi.
+    V : (n, n) float or None
+        Recurrent weights; None for a feed-forward layer.
+    recording : tuple of (T, B, n) arrays
+        Currents, membrane potentials, spikes and refractory mask (0 or 1).
+    dspikes, dmem : (T, B, n) float, optional
+        Direct derivatives of the loss with respect to spikes and `mem`.
+    alpha, beta, gain, threshold, reset, through_reset, through_recurrence
+        Constants and options as for `rtrl.lif_gradient`.
+
+    Returns
+    -------
+    dW, dV : (n, m) and (n, n) float
+        Gradients, summed over steps and batch; dV is None if V is None.
+    """
+    if not isinstance(recording, tuple) or len(recording) != 4:
+        raise ValueError(f"recording is a {type(recording).__name__}: must be a tuple "
+                         "of syn, mem, spikes and clamp")
+    psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = _arrays(
+        RUN, psi, x, dspikes, dmem, *recording, V, alpha, beta, gain, threshold)
+    _one_of("reset", reset, "subtract", "zero")
+    _one_of("through_reset", through_reset, bool, np.bool_)
+    _one_of("through_recurrence", through_recurrence, bool, np.bool_)
+    q = np.zeros_like(psi)
+    if dmem is not None:
+        q += gain * dmem
+    if dspikes is not None:
+        q += gain * psi * dspikes
+    (syn, mem, S), f = now, 1 - clamp[1:]
+    if reset == "zero":
+        r, s = f * (1 - S[:-1]), f * (beta * mem[:-1] + gain * syn[:-1])
+    else:
+        r, s = f, f * threshold
+    a = (beta * r - s * psi[:-1] if through_reset else beta * r)[..., None]
+    r, alpha = r[..., None], alpha.reshape(-1, 1)
+    z = x if V is None else np.concatenate([x, S], axis=2)
+    (_, B, n), w = psi.shape, z.shape[2]
+    total, size = np.zeros((n, w), psi.dtype), n * w * psi.itemsize
+    if V is None or not through_recurrence:
+        for part in _slices(B, 3 * size):
+            total += _local(a[:, part], r[:, part], alpha, z[:, part], q[:, part])
+    else:
+        # With a larger buffer, NumPy first copies a[t] to all columns: slower.
+        buffer = np.setbufsize(16)
+        try:
+            for b in range(B):
+                K = V * (gain * psi[:-1, b])[:, None]
+                for part in _slices(n, 4 * size):
+                    total[part] += _lif_block(K, a[:, b], r[:, b], alpha, z[:, b],
+                                              q[:, b], part)
+        finally:
+            np.setbufsize(buffer)
+    return total[:, :x.shape[2]], None if V is None else total[:, x.shape[2]:]
+
+
+def _lif_block(K, a, r, alpha, z, q, part):
+    """Return the gradient (5) of one sequence with respect to the incoming
+    weights of the neurons `part`."""
+    (T, n), k, w = q.shape, part.stop - part.start, z.shape[1]
+    P, G, new, spare = _aligned(4, (n, k * w), q.dtype)
+    spot = _diagonal(G, part.start, w)
+    total, term = np.zeros((2, k * w), q.dtype)
+    whole = (r == 1).all(axis=(1, 2)).tolist()
+    for t in range(T - 1):
+        if t > 1:               # P[0] = P[1] = 0
+            np.matmul(K[t], P, out=new)
+        P *= a[t]
+        P += G if whole[t] else np.multiply(r[t], G, out=spare)            # (3)
+        G *= alpha
+        G += new
+        spot += z[t]                                                       # (4)
+        np.matmul(q[t + 1], P, out=term)
+        total += term                                                      # (5)
+    return total.reshape(k, w)
+
+
+def _local(a, r, alpha, z, q):
+    """Return the gradient (5) if each weight affects only one neuron.  Here, P
+    and G hold the n w entries of each sequence that are not always 0."""
+    (T, B, n), w = q.shape, z.shape[2]
+    P, G = np.zeros((B, n, w), q.dtype), np.zeros((B, len(alpha), w), q.dtype)
+    total = np.zeros((n, w), q.dtype)
+    for t in range(T - 1):
+        P *= a[t]
+        P += r[t] * G                                                      # (3)
+        G *= alpha
+        G += z[t][:, None]                                                 # (4)
+        total += np.einsum("bi,biw->iw", q[t + 1], P)                      # (5)
+    return total
+
+
+def _aligned(number, shape, dtype):
+    """Return arrays of zeros.  All are aligned to 64 bytes, for fast products.
+    They start at different offsets in a page of memory, for fast sums."""
+    size = math.prod(shape) * dtype.itemsize
+    size += -size % 4096 + 256
+    raw = np.zeros(number * size + 64, np.uint8)
+    first = -raw.ctypes.data % 64
+    return [np.ndarray(shape, dtype, raw, first + i * size) for i in range(number)]
 
 
 def _fit(*pairs):

@@ -1,14 +1,20 @@
-"""Test fast RTRL of a tanh network against generic RTRL and differences."""
+"""Test fast RTRL against the clear forms and differences."""
+
+import itertools
+from unittest import mock
 
 import numpy as np
+import proofs
 import pytest
 import strategies
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import RTOL_FD, close
+from tolerances import RTOL, RTOL_FD, close
 
-from refsnn import checks, rnn, rtrl
+from refsnn import checks, lif, rnn, rtrl
 from refsnn.fast import rtrl as fast_rtrl
+
+# --- tanh networks ----------------------------------------------------------------
 
 
 @st.composite
@@ -187,3 +193,220 @@ def test_bad_recordings_are_named(change, match):
     good = {"x": X, "V": V, "h": H, "dh": H}
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         fast_rtrl.gradient(**{**good, **change})
+
+
+# --- LIF layers -------------------------------------------------------------------
+
+GRID = list(itertools.product(("subtract", "zero"), (False, True), (False, True),
+                              (0, 2), (False, True)))
+CONSTANTS = {"alpha": 0.5, "beta": 0.75, "gain": 2.0}
+
+
+def same(found, wanted, rtol=RTOL):
+    """Assert that gradients agree relative to the norm of both gradients."""
+    assert (found[1] is None) == (wanted[1] is None)
+    size = np.linalg.norm([np.linalg.norm(a) for a in wanted if a is not None])
+    for a, b in zip(found, wanted, strict=True):
+        if b is not None:
+            assert a.shape == b.shape and np.linalg.norm(a - b) <= rtol * size
+    return size > 0
+
+
+def surrogate(net, name="fast_sigmoid", steepness=2.0):
+    return proofs.surrogate(name, steepness)(
+        net.recording.mem - net.model["threshold"])[1]
+
+
+def both(net, psi, dspikes, dmem, **changes):
+    """Return the gradients of the fast form and of the clear form."""
+    return (f(net.x, net.V, net.recording, psi, dspikes, dmem,
+              **{**net.model, **net.paths, **changes})
+            for f in (fast_rtrl.lif_gradient, rtrl.lif_gradient))
+
+
+def drawn(recurrent=True, refractory=2, **fixed):
+    """Return a live network, psi and both derivatives of the loss."""
+    options = strategies.Options(**{**dict(zip(strategies.Options._fields, (
+        0.6, 0.8, "other", 1.2, "zero", refractory, recurrent, True, True, True, True),
+        strict=True)), **fixed})
+    nets = (strategies.network(options, strategies.Sizes(11, 2, 3, 5), seed)
+            for seed in range(100))
+    net = next(net for net in nets if strategies.live(net.recording.spikes)
+               and strategies.heard(net))
+    assert net.recording.clamp.any() == (refractory > 0)
+    return net, surrogate(net), *net.rng.normal(size=(2, *net.recording.mem.shape))
+
+
+@given(strategies.live_lif(), strategies.surrogates(),
+       st.sampled_from((1, 300, 2000, fast_rtrl.BLOCK)))
+@settings(max_examples=150)
+def test_lif_layers_have_the_gradient_of_the_clear_form(net, chosen, size):
+    psi = surrogate(net, *chosen)
+    dspikes, dmem = net.rng.normal(size=(2, *psi.shape))
+    assert strategies.live(net.recording.spikes)
+    with mock.patch.object(fast_rtrl, "BLOCK", size):
+        for ds, du in ((dspikes, dmem), (dspikes, None), (None, dmem)):
+            assert same(*both(net, psi, ds, du)) or du is None
+
+
+@pytest.mark.parametrize("reset, through_reset, recurrence, refractory, recurrent",
+                         GRID)
+def test_all_options_of_lif_layers(reset, through_reset, recurrence, refractory,
+                                   recurrent):
+    net, *arrays = drawn(recurrent, refractory, reset=reset)
+    paths = {"through_reset": through_reset, "through_recurrence": recurrence}
+    found, wanted = both(net, *arrays, **paths)
+    assert same(found, wanted)
+    for name in ["through_reset", "through_recurrence"][:1 + recurrent]:
+        other, _ = both(net, *arrays, **{**paths, name: not paths[name]})
+        assert np.linalg.norm(other[0] - wanted[0]) > 1e-6 * np.linalg.norm(wanted[0])
+    exact = lif.backward(net.x, net.W, net.V, net.recording, *arrays, **net.model,
+                         **paths)
+    same(found, (exact.dW, exact.dV))
+
+
+def test_lif_by_hand():
+    """Use one neuron with theta = (w, v), whose only spike is S[0] = 1."""
+    S, dmem = np.eye(5)[0].reshape(5, 1, 1), np.array([0.0, 0, 5, 7, 9])
+    x, psi, V = 3 + 0 * S, 0.25 + 0 * S, np.array([[4.0]])
+    dI1, dI2 = np.array([3, 1]), np.array([1.5 + 3, 0.5])
+    dU2 = 2 * dI1
+    dU3 = (0.75 - 0.25) * dU2 + 2 * dI2
+    dI3 = 0.5 * dI2 + 4 * 0.25 * dU2 + [3, 0]
+    dU4 = (0.75 - 0.25) * dU3 + 2 * dI3
+    found = fast_rtrl.lif_gradient(x, V, (0 * S, 0 * S, S, 0 * S), psi, None,
+                                   dmem.reshape(5, 1, 1), **CONSTANTS)
+    close(np.ravel(found), 5 * dU2 + 7 * dU3 + 9 * dU4)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_graded_spikes_reset_in_part(recurrent):
+    """The clear form defines the reset to zero for spikes between 0 and 1."""
+    net, *arrays = drawn(recurrent, refractory=0)
+    rec = net.recording._replace(spikes=0.3 * net.recording.spikes)
+    assert same(*both(net._replace(recording=rec), *arrays))
+
+
+@pytest.mark.parametrize("name, recurrent, size, calls", [
+    ("_lif_block", True, 1, 10), ("_lif_block", True, 3000, 6),
+    ("_lif_block", True, 2**20, 2), ("_local", False, 500, 2),
+    ("_local", False, 3000, 1)])
+def test_lif_in_blocks_and_all_at_once(name, recurrent, size, calls):
+    """Blocks divide the 5 neurons of each of 2 sequences, or the 2 sequences."""
+    net, *arrays = drawn(recurrent)
+    with mock.patch.object(fast_rtrl, "BLOCK", size), mock.patch.object(
+            fast_rtrl, name, wraps=getattr(fast_rtrl, name)) as spy:
+        assert same(*both(net, *arrays))
+    assert spy.call_count == calls
+
+
+def test_spoilt_lif_layers_are_told_apart():
+    net, psi, dspikes, dmem = drawn()
+    _, right = both(net, psi, dspikes, dmem)
+    wrong = [net._replace(V=net.V.T), net._replace(x=np.roll(net.x, 1, axis=0)),
+             net._replace(recording=net.recording._replace(
+                 clamp=0 * net.recording.clamp))]
+    found = [next(both(other, psi, dspikes, dmem)) for other in wrong]
+    found += [next(both(net, np.roll(psi, 1, axis=0), dspikes, dmem)),
+              next(both(net, psi, dspikes, np.roll(dmem, 1, axis=0))),
+              next(both(net, psi, dspikes, dmem, reset="subtract"))]
+    for other in found:
+        with pytest.raises(AssertionError):
+            same(other, right, 1e-3)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("per_neuron", [False, True])
+def test_lif_float32_is_kept_and_close(recurrent, per_neuron):
+    net, *arrays = drawn(recurrent, per_neuron=per_neuron)
+    _, wanted = both(net, *arrays)
+    single = net._replace(x=net.x.astype("f"), V=net.V if net.V is None else
+                          net.V.astype("f"))
+    found, clear = both(single, *(a.astype("f") for a in arrays))
+    for a in (*found, *clear):
+        assert a is None or a.dtype == np.float32
+    same(found, wanted, 1e-5)
+    assert same(found, clear, 1e-6)
+
+
+def test_the_defaults_of_lif_layers():
+    net, psi, dspikes, _ = drawn(refractory=0)
+    args = net.x, net.V, net.recording, psi, dspikes
+    one, two = (f(*args, alpha=0.5, beta=0.75) for f in
+                (fast_rtrl.lif_gradient, rtrl.lif_gradient))
+    assert same(one, two)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_lif_inputs_and_the_buffer_size_are_kept(recurrent):
+    net, *arrays = drawn(recurrent)
+    kept = [a for a in (net.x, net.V, *net.recording, *arrays) if a is not None]
+    before, size = [a.copy() for a in kept], np.getbufsize()
+    for a in kept:
+        a.setflags(write=False)
+    found, _ = both(net, *arrays)
+    assert all(a is None or a.any() for a in found)
+    assert all((a == b).all() for a, b in zip(kept, before, strict=True))
+    assert np.getbufsize() == size
+    if recurrent:
+        with mock.patch.object(fast_rtrl, "_lif_block", side_effect=MemoryError), \
+                pytest.raises(MemoryError):
+            next(both(net, *arrays))
+        assert np.getbufsize() == size
+
+
+def test_integers_and_booleans_of_lif_layers_are_numbers():
+    rng = np.random.default_rng(4)
+    x, syn, mem, S, clamp, ds, du = (rng.integers(0, 2, (5, 2, 3)) for _ in range(7))
+    V, psi = rng.integers(-1, 2, (3, 3)), rng.random((5, 2, 3))
+    whole = x > 0, V, (syn, mem, S > 0, clamp > 0), psi, ds, du > 0
+    real = x + 0.0, V + 0.0, (syn + 0.0, mem + 0.0, S + 0.0, clamp + 0.0), psi, \
+        ds + 0.0, du + 0.0
+    for flag in (True, np.bool_(False)):
+        for a, b in zip(*(fast_rtrl.lif_gradient(
+                *arrays, alpha=0.5, beta=0.75, through_reset=flag,
+                through_recurrence=flag) for arrays in (whole, real)), strict=True):
+            assert (a == b).all() and a.any()
+
+
+@pytest.mark.parametrize("T, m, n", [(1, 1, 1), (2, 2, 1), (3, 1, 1), (4, 0, 2)])
+def test_smallest_lif_layers(T, m, n):
+    rng = np.random.default_rng(3)
+    x, states = rng.random((T, 1, m)), rng.random((4, T, 1, n))
+    states[3] = 0
+    for V in (None, rng.random((n, n))):
+        args = x, V, tuple(states), rng.random((T, 1, n)), None, rng.random((T, 1, n))
+        live = same(*(f(*args, **CONSTANTS) for f in
+                      (fast_rtrl.lif_gradient, rtrl.lif_gradient)))
+        assert live == (T > 2 and (m > 0 or V is not None))
+
+
+O3 = np.ones((4, 1, 2))
+RUN = {"x": np.ones((4, 1, 3)), "V": np.eye(2), "recording": (O3, O3, O3, 0 * O3),
+       "psi": O3, "dspikes": O3, "alpha": 0.5, "beta": 0.5}
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"psi": O3[0]}, r"^psi is \(1, 2\) .*float \(T, B, n\)"),
+    ({"psi": O3 * np.nan}, "^psi is .*nan"), ({"x": O3[:3]}, r"^x is \(3, 1, 2\)"),
+    ({"x": O3 * np.inf}, "^x is .*inf"), ({"dmem": O3[1:]}, r"^dmem is \(3, 1, 2\)"),
+    ({"dspikes": O3 * np.nan}, "^dspikes is .*nan"),
+    ({"recording": O3}, "^recording is a ndarray: must be a tuple"),
+    ({"recording": (O3, O3, O3)}, "^recording is a tuple: must be a tuple of syn"),
+    ({"recording": (O3[1:], O3, O3, O3)}, r"^recording.syn is \("),
+    ({"recording": (O3, O3 * np.nan, O3, O3)}, "^recording.mem is .*nan"),
+    ({"recording": (O3, O3, O3[:, :, :1], O3)}, r"^recording.spikes is \("),
+    ({"recording": (O3, O3, O3, O3 / 2)}, r"^recording.clamp is .* in \{0, 1\}"),
+    ({"V": np.ones((2, 3))}, r"^V is \(2, 3\) .*\(n, n\)"),
+    ({"V": np.eye(2) * np.nan}, "^V is .*nan"),
+    ({"alpha": 1.0}, r"^alpha is 1.0: must be .* in \[0, 1\)"),
+    ({"alpha": np.ones(3) / 2}, r"^alpha is \(3,\)"),
+    ({"beta": -0.1}, r"^beta is -0.1: must be .* in \[0, 1\)"),
+    ({"gain": 0.0}, r"^gain is 0.0: must be .* in \(0, inf\)"),
+    ({"threshold": -1}, "^threshold is -1"),
+    ({"reset": "soft"}, "^reset is 'soft': must be one of"),
+    ({"through_reset": 1}, "^through_reset is 1: must be one of"),
+    ({"through_recurrence": None}, "^through_recurrence is None")])
+def test_bad_lif_recordings_are_named(change, match):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
+        fast_rtrl.lif_gradient(**{**RUN, **change})
