@@ -495,10 +495,10 @@ def _advance(model, v, syn, new, work, xi):
         work[:] = xi
         work *= model.kick
         new += work                                                        # (8)
-    low, high, _ = model.headroom
+    (low, high, _), flat = model.headroom, new.ravel()
     beyond, = ((new < low) | (new > high)).ravel().nonzero()
     if len(beyond):
-        flat, (low, high, factor) = new.ravel(), model.headroom.reshape(3, -1)[:, beyond]
+        low, high, factor = model.headroom.reshape(3, -1)[:, beyond]
         edge = np.clip(flat[beyond], low, high)
         flat[beyond] = edge + factor * (flat[beyond] - edge)              # (10)
     syn *= model.alpha
