@@ -36,7 +36,7 @@ def test_the_first_float_array_sets_the_dtype():
     ("x (T, *)", np.ones((3, 0)), (3, 0)), ("x (...)", np.ones((2, 0, 1)), (2, 0, 1)),
     ("x (...)", 2.0, ()), ("x (n?)", 2.0, ()), ("x (n?)", [1, 2], (2,)),
     ("x (2, 3)", W, (2, 3)), ("x (3,)", [1, 2, 3], (3,)), ("x (_, _)", W, (2, 3)),
-    ("x (n*)", [], (0,))])
+    ("x (n*)", [], (0,)), ("x (n*) in [0, 1)", [], (0,))])
 def test_shapes_that_fit(spec, value, shape):
     assert _arrays(spec, value)[0].shape == shape
 
