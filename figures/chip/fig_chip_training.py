@@ -5,7 +5,7 @@ as spike latencies.  The forward pass runs on an emulated chip, which has 6-bit
 weights and noisy neurons with mismatch.  The backward pass runs in software and
 uses only the nominal parameters of the chip.  The same network is also trained in
 ideal software.  The mean test accuracy with the chip in the loop is at most 0.01
-below the mean test accuracy in software (3 seeds).  A ReLU network of the same
+below the mean test accuracy in software (5 seeds).  A ReLU network of the same
 size serves as the baseline.
 
 The top panels show the response of the chip to one test image before and
@@ -58,7 +58,7 @@ def jobs(size, seed, data):
     else:
         pairs = [("digits", False)]
         repeats, epochs = {"quick": (1, 3),
-                           "default": (3, chip_images.EPOCHS["digits"])}[size]
+                           "default": (5, chip_images.EPOCHS["digits"])}[size]
     found = []
     for task, augmented in pairs:
         for kind in KINDS:
