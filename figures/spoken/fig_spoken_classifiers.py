@@ -1,4 +1,4 @@
-"""Spoken digits: recurrence helps, and new speakers are harder than known ones
+"""Spoken digits: new speakers are harder than known speakers
 
 Classifiers are trained on the spikes of spoken digits.  Support vector machines (SVM)
 receive the number of spikes in each channel.  Spiking networks, an LSTM and a
@@ -8,9 +8,9 @@ the times and channels of the training words are jittered.
 
 The figure shows the accuracy on training words, on held-out recordings of known
 speakers (speakers of training words), and on words of the held-out speakers 4 and 5.
-Test accuracy is computed on all test words.  Small markers are single runs, large
-markers are means.  Black diamonds are the published test accuracies on the Spiking
-Heidelberg Digits (SHD) [CSSZ20].
+Small markers are single runs, large markers are means.  Black diamonds are test
+accuracies, on all test words: filled diamonds are computed here, and open diamonds are
+the published values on the Spiking Heidelberg Digits (SHD) [CSSZ20].
 
 By default, the words are 1,400 Heidelberg Digits with 70 channels.  Spiking networks
 have time steps of 20 ms.  The test accuracy of the recurrent network is at least 0.04
@@ -23,13 +23,15 @@ With --full, the words have 700 channels.  They are SHD, or all Heidelberg Digit
 converted by refsnn ("SHD regenerated").  Spiking networks have time steps of 4 ms and
 are trained for 50 epochs.  The LSTM has time steps of 10 ms and 50 epochs, and the CNN
 has time steps of 10 ms and 10 epochs.  The network of 1,024 neurons has time steps of
-10 ms and 30 epochs.  The test accuracies are at least 0.66 (recurrent), 0.82 (LSTM) and
-0.86 (CNN).  The recurrent network is at least 0.10 more accurate than the feed-forward
-network with one layer.  Augmentation raises the accuracy of the recurrent network by at
-least 0.02.  Each classifier is at least 0.05 less accurate on held-out speakers than on
-known speakers.  A further network has the hyperparameters of the authors' tutorial: 200
-neurons, time steps of 14 ms, time constants of 140 and 70 ms, and 200 epochs.  The
-figure follows the comparison of classifiers in [CSSZ20].
+10 ms and 30 epochs.  A further network has the hyperparameters of the authors'
+tutorial: 200 neurons, time steps of 14 ms, time constants of 140 and 70 ms, and 200
+epochs.  The test accuracies are at least 0.66 (recurrent), 0.82 (LSTM) and 0.86 (CNN).
+The recurrent network is at least 0.10 more accurate than the feed-forward network with
+one layer.  Augmentation raises the accuracy of the recurrent network by at least 0.02.
+Each classifier is at least 0.05 less accurate on held-out speakers than on known
+speakers.  All these bounds were fixed before the runs.  In the stored run on SHD
+regenerated, the claims on the CNN, on recurrence and on augmentation fail.  The figure
+follows the comparison of classifiers in [CSSZ20].
 """
 
 import numpy as np
@@ -132,6 +134,8 @@ def plot(data, fig):
                       alpha=0.5, mew=0)
             axis.plot(values[:, i].mean(), at, mark, color=colour, ms=9, mec="white",
                       label=text if not row else None, zorder=4 - i)
+        axis.plot(spoken_networks.tested(data, condition).mean(), row, "D", zorder=5,
+                  color=colours.BLACK, ms=4.5, label=None if row else "all test words")
         if condition in paper:
             axis.plot(paper[condition], row, "D", color=colours.BLACK, ms=6, zorder=6,
                       mfc="none", mew=1.6, label="published, SHD, all test words"
@@ -143,7 +147,7 @@ def plot(data, fig):
     axis.set_yticks(range(len(shown)), [described(condition) for condition in shown])
     for name in ("feed-forward, 1 layer", "LSTM"):
         axis.axhline(shown.index(name) - 0.5, color="#B0B0B0", lw=0.8)
-    axis.set(title=f"Data: {data['title']}, {size[0]:,} training words, "
-             f"{size[1]} + {size[2]:,} test words", ylim=(len(shown) - 0.4, -0.6),
-             xlim=(0, 1.02), xlabel="accuracy")
-    fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    axis.set(ylim=(len(shown) - 0.4, -0.6), xlim=(0, 1.02), xlabel="accuracy")
+    fig.suptitle(f"Data: {data['title']}, {size[0]:,} training words, {size[1]} + "
+                 f"{size[2]:,} test words", x=0.01, ha="left", fontsize=11.5)
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
