@@ -16,12 +16,12 @@ At a de-calibration of 50 %, the thresholds of some neurons lie below their leak
 potentials, and these neurons fire without input.  A claim states the mean number of
 neurons that fire without input.
 
-The left panel shows the test accuracy against the de-calibration.  Small markers are
-single seeds, large markers are means.  The right panel shows the relative increase of
-the test error when a given fraction of the hidden neurons, selected at random, is
-silenced after training.  The increase is relative to the test error without silenced
-neurons.  The networks of the right panel were trained on the calibrated chip, without
-dropout or with 40 % dropout.  Lines are means, stars are published values.
+The left panel shows the test accuracy against the de-calibration.  The right panel
+shows the relative increase of the test error when a given fraction of the hidden
+neurons, selected at random, is silenced after training.  The increase is relative to
+the mean test error without silenced neurons.  The networks of the right panel were
+trained on the calibrated chip, without dropout or with 40 % dropout.  Small markers are
+single seeds, large markers are means, and stars are published values.
 
 With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, after 20
 training epochs.  There are four levels of de-calibration.  This figure corresponds to
@@ -166,10 +166,11 @@ def gather(results):
 def grown(data):
     """Return the relative increase of the test error due to silenced neurons.
 
-    The axes are (without or with dropout, share of silenced neurons).
+    The increase is relative to the mean error without silenced neurons.  The axes are
+    (without or with dropout, repeats, share of silenced neurons).
     """
-    error = 1 - data["silenced"].mean(axis=1)
-    return error / np.maximum(error[:, :1], 1e-3) - 1
+    error = 1 - data["silenced"]
+    return error / np.maximum(error[:, :, :1].mean(axis=1, keepdims=True), 1e-3) - 1
 
 
 def claims(data):
@@ -203,7 +204,7 @@ def claims(data):
                            strict=True):
         found.append(reported(
             "relative rise of the test error when 15 % of the hidden neurons are "
-            f"silenced, {name}", value[share], paper[f"15 % silenced, {name}"]))
+            f"silenced, {name}", value[:, share], paper[f"15 % silenced, {name}"]))
     ideal, written = data["software"].mean(), sent[third].mean()
     ratio = (ideal - copy.mean()) / (ideal - written) if written < ideal else np.nan
     return found + [
@@ -235,8 +236,10 @@ def plot(data, fig):
     for (name, colour, style), error in zip(
             (("without dropout", colours.PURPLE, "s-"),
              ("with 40 % dropout", colours.GREEN, "o-")), grown(data), strict=True):
-        right.plot(100 * np.array(SHARES), 100 * error, style, color=colour, lw=2.2,
-                   ms=6, label=name)
+        right.plot(100 * np.array(SHARES), 100 * error.T, style[0], color=colour, ms=4,
+                   alpha=0.5)
+        right.plot(100 * np.array(SHARES), 100 * error.mean(axis=0), style, lw=2.2, ms=6,
+                   color=colour, label=name)
     paper = published.values(FIGURE)
     for name, colour in (("without dropout", colours.PURPLE),
                          ("with 40 % dropout", colours.GREEN)):
