@@ -104,10 +104,13 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
   mark was {read}.  The marks are:
 {marks}
 - *refsnn*: the value computed by refsnn, from the run stored in `figures/full`.
-  "a \u00b1 s (n runs)" is a mean over n runs and the sample standard deviation.  Runs
-  stored before this was added show the mean alone.
-- *bound*: the bound that this value must meet, as stated in the code of the figure.
-  "none" means that the claim shows a value and is not judged.
+  "a \u00b1 s (n runs)" is a mean over n runs and the sample standard deviation.  A
+  value without "\u00b1" is a single run, a difference, a minimum, or a mean whose
+  standard deviation was not stored.
+- *bound*: the bound that this value must meet, as stated in the code of the figure.  It
+  can differ from the published number.  "none" means that the claim shows a value and
+  is not judged.
+- *verdict*: "holds" if the value meets the bound, "FAILS" if it does not.
 - *data and size*: "{same}" is written only if
   the size of the test and the data equal those in the publication.
 
@@ -186,11 +189,12 @@ def text(root):
 def readme(root):
     """Return the results table that README.md shows between two markers."""
     stored, lines = documents(root), title_row("result", "published", "refsnn",
-                                               "verdict", "data")
+                                               "bound", "verdict", "data")
     for name, index, short, data in HEADLINES:
         claim, entry = entered(name, stored[name])[index]
         lines.append(row(short, published_number(claim, entry),
-                         gallery.shown(claim["value"]), VERDICTS[claim["ok"]], data))
+                         gallery.shown(claim["value"]), gallery.bound(claim),
+                         VERDICTS[claim["ok"]], data))
     return "\n".join([*lines, "", counted(stored), ""])
 
 

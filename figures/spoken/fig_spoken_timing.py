@@ -2,19 +2,20 @@
 
 Three networks are trained on the spikes of spoken digits: a recurrent spiking network,
 an LSTM and a convolutional network (CNN).  The caption of the figure
-`spoken_classifiers` describes the networks and the words.  In a control, the times of
-all spikes are drawn from a uniform distribution, so that only the number of spikes in
-each channel is left.  The test accuracy of each network is then at least 0.1 lower.
-The LSTM loses at least 0.05 of test accuracy with time steps of 160 ms, compared with
-the best shorter time step.  If the spike times of test words are jittered with a
-standard deviation of 160 ms, the recurrent network and the LSTM each lose at least 0.1
-of test accuracy.
+`spoken_classifiers` describes the networks and the words.  In a control, networks are
+trained and tested on words whose spike times are drawn from a uniform distribution.
+Only the number of spikes in each channel is left.  The test accuracy of each network is
+then at least 0.1 lower.  The LSTM loses at least 0.05 of test accuracy with time steps
+of 160 ms, compared with the best shorter time step.  If the spike times of test words
+are jittered with a standard deviation of 160 ms, the recurrent network and the LSTM
+each lose at least 0.1 of test accuracy.
 
 The first panel also shows a second control.  This control permutes the times among the
 spikes of a word, so that the number of spikes in each time step also stays the same.
-The dotted line is the best support vector machine on spike counts.  The second panel
-shows networks that are trained and tested with other time steps and unchanged time
-constants.  In the third panel, each spike of the test words is shifted by a normally
+The black dotted line is the best support vector machine on spike counts, and grey
+dotted lines are chance.  The second panel shows networks that are trained and tested
+with other time steps and unchanged time constants.  In the third panel, networks are
+trained on unchanged words, and each spike of the test words is shifted by a normally
 distributed random time.  In the fourth panel, the loss and the prediction use the
 maximum, the sum or the last step of the readouts of the recurrent network.  Most words
 end before the last step, and the readouts have a time constant of 20 ms.  In the last
