@@ -348,10 +348,11 @@ class _Model(NamedTuple):
     """Hold the constants of an emulation with N neurons, of which n are hidden."""
     K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
-    reset: Any         # (N,)
+    reset: Any         # (1, N)
     alpha: Any         # (2, 1, N)
     beta: Any          # (1, N)
     threshold: Any     # (1, N)
+    watch: Any         # (1, N), lesser of threshold and upper edge of the headroom
     kick: Any          # (1, N), noise amplitude of one level of xi
     headroom: Any      # (3, 1, N): lower edge, upper edge and factor of (10)
     inputs: Any        # (m, 2 n), change of c_e I_e and -c_i I_i by an input event
@@ -368,11 +369,12 @@ def _model(chip, effects, matrices, K, dt, scale):
         dt, *np.array(chip.nominal, dtype))                               # (9)
     c[1] *= -1
     beta, (low, high, slope) = np.exp(-h / tau_mem), effects["headroom"]
-    rows = [np.exp(-h / tau_syn), beta,
-            np.where(np.arange(N) < n, chip.threshold[:N], np.inf),
+    threshold = np.where(np.arange(N) < n, chip.threshold[:N], np.inf)
+    rows = [chip.reset[:N], np.exp(-h / tau_syn), beta, threshold,
+            np.minimum(threshold, high - leak),
             effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)) / 2 ** 16,
             [low - leak, high - leak, np.exp(-h / tau_mem * (1 - slope) / slope)]]
-    arrays = [chip.reset[:N], *(np.array(a)[..., None, :] for a in rows),
+    arrays = [*(np.array(a)[..., None, :] for a in rows),
               *_synapses(chip, matrices, scale, c)]
     return _Model(K, h, *(np.ascontiguousarray(a, dtype) for a in arrays),
                   max(1, round(effects["timing"][1] / h)),
@@ -407,11 +409,13 @@ def _synapses(chip, matrices, scale, c):
 def _loop(model, x, closes, effects, rng):
     """Run all integration steps.  Return the sampled membrane potentials, the
     spikes in each bin, and the flat (step, image, neuron) index of each spike."""
-    (T, B, _), (N,), n = x.shape, model.reset.shape, len(model.onward)
+    (T, B, _), N, n = x.shape, model.reset.size, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     model = model._replace(**{                          # saves broadcasting
         name: np.repeat(getattr(model, name), B, axis=-2)
-        for name in ("alpha", "beta", "threshold", "kick", "headroom")})
+        for name in ("reset", "alpha", "beta", "threshold", "watch", "kick",
+                     "headroom")})
+    reset, threshold = model.reset.ravel(), model.threshold.ravel()
     ends, images, pulses = _arrivals(x, model, effects, rng)
     samples = _schedule(T, B, model, effects["sampling"], rng)
     v, new, syn, work = (zeros((*k, B, N), dtype) for k in ((), (), (2,), ()))
@@ -419,7 +423,7 @@ def _loop(model, x, closes, effects, rng):
         new += model.reset
     new += dtype.type(effects["noise"][1]) * rng.standard_normal((B, N), dtype)
     seen, spikes, events = zeros((T, B, N), dtype), zeros((T, B * N), np.uint8), []
-    none = np.zeros(0, int)
+    none, high = np.zeros(0, int), np.flatnonzero(new > model.watch)
     held, noisy = deque([none], model.hold + 1), model.kick.any()
     sent = deque([_onward(model, none, 0, rng)] * min(model.delay, T * model.K))
     for j in range(T * model.K):
@@ -427,17 +431,17 @@ def _loop(model, x, closes, effects, rng):
             xi = rng.integers(-2 ** 63, 2 ** 63 - 1, (model.K, -(-B * N // 4)),
                               endpoint=True).view(np.int16)[:, :B * N]
         if j:
-            _advance(model, v, syn, new, work,
-                     xi[j % model.K].reshape(B, N) if noisy else None)
+            high = _advance(model, v, syn, new, work,
+                            xi[j % model.K].reshape(B, N) if noisy else None)
         quiet = np.concatenate(held)
         if closes is not None:
             quiet = np.append(quiet, np.flatnonzero(np.repeat(closes <= j, N)))
-        flat, fired = new.ravel(), new > model.threshold
-        flat[quiet] = model.reset[quiet % N]
-        fired.ravel()[quiet] = False
-        last, = fired.ravel().nonzero()
+        flat = new.ravel()
+        flat[quiet] = -np.inf                           # no spike
+        last = high[flat[high] > threshold[high]]
+        flat[quiet] = reset[quiet]
         shown = new if effects["hidden_peak"] else new.copy()
-        flat[last] = model.reset[last % N]                                # (11)
+        flat[last] = reset[last]                                          # (11)
         _sample(seen, samples, j, v, shown)
         spikes[j // model.K, last] = 1
         events.append(j * B * N + last)
@@ -487,7 +491,8 @@ def _schedule(T, B, model, sampling, rng):
 
 
 def _advance(model, v, syn, new, work, xi):
-    """Write the next membrane potentials to `new`, and update `syn` in place."""
+    """Write the next membrane potentials to `new`, and update `syn` in place.
+    Return the flat indices of all potentials that may cross a threshold."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]
@@ -495,13 +500,13 @@ def _advance(model, v, syn, new, work, xi):
         work[:] = xi
         work *= model.kick
         new += work                                                        # (8)
-    (low, high, _), flat = model.headroom, new.ravel()
-    beyond, = ((new < low) | (new > high)).ravel().nonzero()
-    if len(beyond):
-        low, high, factor = model.headroom.reshape(3, -1)[:, beyond]
-        edge = np.clip(flat[beyond], low, high)
-        flat[beyond] = edge + factor * (flat[beyond] - edge)              # (10)
     syn *= model.alpha
+    at, = ((new < model.headroom[0]) | (new > model.watch)).ravel().nonzero()
+    if len(at):
+        flat, (low, high, factor) = new.ravel(), model.headroom.reshape(3, -1)[:, at]
+        edge = np.clip(flat[at], low, high)
+        flat[at] = edge + factor * (flat[at] - edge)                      # (10)
+    return at
 
 
 def _sample(seen, samples, j, v, new):
@@ -519,7 +524,7 @@ def _onward(model, last, loss, rng):
         last = last[rng.random(len(last)) >= loss]
     if not len(last):
         return last, model.onward[:0]
-    image, neuron = np.divmod(last, len(model.reset))
+    image, neuron = np.divmod(last, model.reset.shape[1])
     start, = np.append(True, image[1:] != image[:-1]).nonzero()
     return image[start], np.add.reduceat(model.onward[neuron], start)
 
@@ -541,7 +546,7 @@ def _codes(chip, effects, seen, code, rng):
         if size:
             codes += dtype.type(size) * slope * rng.standard_normal(shape, dtype)
     return codes if not effects["adc_limit"] else \
-        np.clip(np.floor(codes), 0, effects["adc_limit"]).astype(np.uint8)    # (12)
+        np.clip(codes, 0, effects["adc_limit"], out=codes).astype(np.uint8)   # (12)
 
 
 _RULES = {                  # all other effects: one number in [0, inf)
