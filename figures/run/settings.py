@@ -101,8 +101,8 @@ CAUSES = {                          # {figure: {index of the claim: sentence}}
            "error 0.023)"},
     "spoken_timing": {
         0: "with uniform times, all three networks have 0.58 to 0.59, like support "
-           "vector machines on counts; the LSTM and the CNN lose 0.30 and 0.26, but the "
-           "recurrent network has only 0.67 with recorded times and steps of 4 ms"}}
+           "vector machines on counts; the LSTM and the CNN lose 0.30 and 0.26, but "
+           "the recurrent network has only 0.67 with recorded times in steps of 4 ms"}}
 
 # ---- {figure: {"indices of its claims": entry}}
 
