@@ -123,9 +123,9 @@ def plot(data, fig):
             right.plot((*COUNTS, 10), rows, "o", color=colour, ms=3.5, alpha=0.6)
             right.plot((*COUNTS, 10), rows.mean(axis=1), "-", color=colour)
     right.axhline(1 / 20, color=colours.GREY, ls=":", lw=1.2)
-    right.annotate("chance", (0.02, 1 / 20), xycoords=("axes fraction", "data"),
+    right.annotate("chance", (0.98, 1 / 20), xycoords=("axes fraction", "data"),
                    xytext=(0, 3), textcoords="offset points", color=colours.GREY,
-                   fontsize=9.5)
+                   fontsize=9.5, ha="right")
     right.set(title="Accuracy on the held-out speakers", ylim=(0, 1.02),
               xlabel="number of training speakers", ylabel="accuracy")
     right.set_xticks((*COUNTS, 10))
