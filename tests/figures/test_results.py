@@ -10,7 +10,7 @@ from figures.run import gallery, make, published, results, settings
 
 ROOT = toy_project.ROOT
 STORED = results.documents(ROOT)
-SMALL = ("chip_calibration", "chip_timing", "feedback", "regularisation", "si_transfer",
+SMALL = ("chip_calibration", "feedback", "regularisation", "si_transfer",
          "sound", "spoken_classifiers", "spoken_data")
 HINT = "`python run_all.py --table` writes it anew"
 
