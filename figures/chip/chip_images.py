@@ -164,7 +164,7 @@ DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
 STORED = Rule(scaling=4.0)
 RULES = {"digits": DEFAULT, "mnist": STORED, "fashion_mnist": STORED}
 HIDDEN = {"digits": 100, "mnist": 246, "fashion_mnist": 246}
-EPOCHS = {"digits": 18, "mnist": 20}
+EPOCHS = {"digits": 12, "mnist": 20}
 PART = 10                       # training epochs of one job on stored images
 LEARNT = 0.93                   # lower bound on the test accuracy
 

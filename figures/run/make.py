@@ -103,7 +103,7 @@ def figures(root, options, executor, run, start):
                       task, error)
             done += 1
             bar.set_postfix_str(f"{done} of {len(tasks)} jobs", refresh=False)
-            bar.update(times[task.key])
+            bar.update(min(times[task.key], bar.total - bar.n))     # rounding
             settle(made, results, options, bar)
     page = gallery.write_page(options.out)
     failures = [line for figure in made for line in figure.failures]

@@ -118,7 +118,7 @@ DRAWN = (*SIZES, *speed_rtrl.SIZES, *speed_ntk.TASKS, *speed_si.TASKS,
 def jobs(size, seed, data):
     """Return one `measure` job for each number of threads, and all other jobs."""
     counts = {"quick": (1,), "default": (1, 2), "full": (1, 2)}[size]
-    repeats = {"quick": 2, "default": 7, "full": 25}[size]
+    repeats = {"quick": 2, "default": 5, "full": 25}[size]
     return [(measure, {"threads": threads, "repeats": repeats, "seed": seed})
             for threads in counts] \
         + [(function, {"threads": 1, "repeats": repeats, "seed": seed})

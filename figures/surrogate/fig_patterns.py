@@ -31,7 +31,7 @@ PATTERNS, STEPS, RATE_HZ = 256, 200, 5.0
 LEARNING_RATE = 2e-3
 NET = lif_training.Net()
 SCALE = 7 * (1 - NET.beta)
-REPEATS = {"quick": 2, "default": 5, "full": 20}
+REPEATS = {"quick": 2, "default": 3, "full": 20}
 EPOCHS = {"quick": 150, "default": 1000, "full": 1000}
 EXAMPLES, POINTS = 3, 50
 

@@ -43,7 +43,7 @@ def test_the_full_size_is_that_of_the_paper(figure):
         assert chip_images.HIDDEN[kwargs["task"]] == 246 and kwargs["epochs"] == 20
     for _, kwargs in figure.jobs("default", 0, "folder"):
         assert (kwargs["task"], kwargs["folder"]) == ("digits", None)
-        assert chip_images.HIDDEN[kwargs["task"]] == 100 and kwargs["epochs"] == 18
+        assert chip_images.HIDDEN[kwargs["task"]] == 100 and kwargs["epochs"] == 12
 
 
 def test_full_size_conditions():
