@@ -407,6 +407,8 @@ def plot(data, fig):
         sum(len(orders[task]) + 2 for task in column) for column in columns))
     spread = [found[key] / found[key[0], _base(key[0]), key[2]] for key in found
               if key[0] in tasks]
+    low, high = min(0.5, 0.8 * min(spread)), max(2.0, *spread)
+    limits = low, high * (high / low) ** 0.4        # the times stand on the right
     axes = [ax for part, column in zip(fig.subfigures(1, 2), columns, strict=True)
             for ax in part.subplots(len(column), 1, sharex=True, gridspec_kw={
                 "height_ratios": [len(orders[task]) + 0.4 for task in column]})]
@@ -422,8 +424,9 @@ def plot(data, fig):
             for place, value in zip(y, ratios, strict=True):
                 spent = value * base
                 spent = f"{spent:.3g} s" if spent >= 0.9995 else f"{1e3 * spent:.3g} ms"
-                ax.text(value * 1.03, place, f"{value:.3g} ({spent})", va="center",
-                        fontsize=8)
+                value = f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+                ax.text(0.99, place, f"{value} ({spent})", ha="right", va="center",
+                        fontsize=7.5, transform=ax.get_yaxis_transform())
         for row, name in enumerate(orders[task]):
             if (task, name) in least:
                 ax.plot([least[task, name]] * 2, [row - 0.45, row + 0.45],
@@ -431,12 +434,10 @@ def plot(data, fig):
         ax.set_title(_title(task), fontsize=10)
         ax.set_xscale("log")
         ax.set_yticks(range(len(orders[task])), orders[task], fontsize=8.5)
-        ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        ax.minorticks_off()
-        ax.set_xlim(min(0.5, 0.8 * min(spread)), max(3.0, 5 * max(spread)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set_xlim(*limits)
         ax.invert_yaxis()
-    axes[0].legend(loc="lower right")
+    axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     missing = textwrap.fill(str(np.asarray(data["missing"]).item()), 130)
     fig.supxlabel("time relative to the bar at 1 (in brackets: time of one run; black "
                   "line: bound)" + (f"\nnot installed: {missing}" if missing else "")

@@ -34,9 +34,9 @@ def _serve(connection, module, arguments, name):
     The process ends when it receives None.
     """
     import threadpoolctl
+    contenders = importlib.import_module(module).contenders     # loads SciPy's BLAS
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
-        build = dict(importlib.import_module(module).contenders(*arguments))[name]
-        run, size = build()
+        run, size = dict(contenders(*arguments))[name]()
         connection.send(size)
         while (times := connection.recv()) is not None:
             connection.send(_seconds(run, times))

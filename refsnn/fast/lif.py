@@ -70,6 +70,7 @@ __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 
 BLOCK = 2**18           # floats per training block; the block fits the cache
 EVENT_BLOCK = 2**21     # floats per inference block, for one matrix product
+SHORT = 10_000          # OpenBLAS adds longer vectors in several threads, far slower
 RANGE = 1e9             # largest ratio v / u or y / I in a block
 WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
@@ -317,6 +318,7 @@ def _run(events, W, W_out, sizes, decays, zero):
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
     sent, fired = np.empty((T, B, len(W_out)), dtype), np.empty(B * n, bool)
+    parts = [tuple(state[:3, j:j + SHORT]) for j in range(0, B * n, SHORT)]
     W = np.ascontiguousarray(W.T)
     for s in range(0, T, c):
         ends = indptr[s * B:(s + c) * B + 1]
@@ -327,11 +329,13 @@ def _run(events, W, W_out, sizes, decays, zero):
             np.greater(v, dtype.type(beta ** -i), out=fired)               # (13)
             np.copyto(S, fired)
             np.matmul(S.reshape(B, n), W_out.T, out=sent[s + i])
-            axpy(y, v, a=beta ** -(i + 1) * alpha ** i)                    # (15)
+            unit = beta ** -(i + 1)
+            for some_y, some_v, some_S in parts:
+                axpy(some_y, some_v, a=unit * alpha ** i)                  # (15)
+                if not zero:
+                    axpy(some_S, some_v, a=-unit)                          # (16)
             if zero:
                 v *= np.subtract(1, S, out=spare)                          # (17)
-            else:
-                axpy(S, v, a=-beta ** -(i + 1))                            # (16)
             y += row                                                       # (14)
         y *= dtype.type(alpha ** steps)
         v *= dtype.type(beta ** steps)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
+from scipy.linalg import blas
 from strategies import live_lif
 from tolerances import RTOL
 
@@ -341,19 +342,36 @@ def readout(net, W_out):
                        beta=net.model["beta"])
 
 
-@given(feed_forward(), st.sampled_from((1, 12, 2**17)), st.sampled_from((1e3, 1e9)))
-def test_inference_equals_lif(net, block, units):
+@given(feed_forward(), st.sampled_from((1, 12, 2**17)), st.sampled_from((1e3, 1e9)),
+       st.sampled_from((1, 7, 10_000)))
+def test_inference_equals_lif(net, block, units, short):
     W_out = net.rng.normal(size=(3, net.W.shape[0]))
     x = events(net.x)
     for a in (net.W, W_out, x.data, x.indices, x.indptr):
         a.flags.writeable = False
-    with mock.patch.multiple(fast_lif, EVENT_BLOCK=block, RANGE=units):
+    with mock.patch.multiple(fast_lif, EVENT_BLOCK=block, RANGE=units, SHORT=short):
         out = fast_lif.record(x, net.W, W_out, steps=len(net.x), **net.model)
         best = fast_lif.scores(x, net.W, W_out, steps=len(net.x), **net.model)
     wanted = readout(net, W_out)
     assert wanted.any()
     assert np.linalg.norm(out - wanted) < RTOL * np.linalg.norm(wanted)
     assert np.array_equal(best, out.max(axis=0))
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_blas_gets_no_vector_that_it_adds_in_several_threads(reset):
+    """OpenBLAS starts threads above 10,000 entries; this took six times as long."""
+    lengths, (axpy,) = [], blas.get_blas_funcs(("axpy",), dtype=np.float64)
+
+    def counted(x, y, a):
+        lengths.append(len(x))
+        return axpy(x, y, a=a)
+
+    x = sparse.csr_matrix(np.ones((8 * 50, 4)))
+    with mock.patch.object(fast_lif.blas, "get_blas_funcs", lambda *_, **__: counted):
+        found = fast_lif.scores(x, np.ones((450, 4)), np.ones((1, 450)), steps=8,
+                                alpha=0.5, beta=0.5, reset=reset)
+    assert found.min() > 0 and sum(lengths) >= 8 * 50 * 450 and max(lengths) <= 10_000
 
 
 @given(feed_forward())
