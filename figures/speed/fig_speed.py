@@ -1,87 +1,85 @@
-"""Computing times of refsnn are compared with matrix products and other tools
+"""Computing times of refsnn, of bare matrix products and of other tools
 
-Each panel compares the computing time of one task in refsnn with the time of
-the same task in other tools, and with the time of the bare matrix products.
-Bare products are the matrix products that the task contains, without any other
-computation.  The bounds were fixed before the times shown here were measured.
-Ratios of times depend on the computer.  On the computer for which the bounds
-were fixed, most bounds were met.  On another computer, the measured times may
-miss these bounds.
+Each panel shows the computing times of one task in refsnn and in other tools.  Within a
+panel, all times are divided by the time of one bar of refsnn with the same number of
+threads; the label of this bar is bold.  Some panels also show the bare products: the
+dense matrix products of the task, without any other computation.  refsnn can be faster
+than the bare products if it skips zeros, or works on blocks that fit the cache.  Black
+lines are lower bounds for other tools.  All bounds below were fixed before the times
+were measured.  Ratios of times depend on the computer: on the computer for which the
+bounds were fixed, refsnn met most of them, and other computers miss some.
 
-The first network is recurrent (700-200-20 units, 100 time steps, batches of
-256 patterns, 5 % of the inputs active).  With dense input, training in refsnn
-takes at most 1.10 times as long as the bare products.  With sparse input,
-training takes at most 0.75 times as long as the bare products.  With sparse
-input, refsnn is at least 2 times faster than JAX, Norse and a time-major loop
-in PyTorch, and at least 3 times faster than the other tools.  The second
-network receives at most one spike per input (256-246-10 units, 50 time steps,
-batches of 100 patterns).  With this network, inference and training in refsnn
-are at least 5 times faster than in JAX.  With two threads, training is at
-least 1.5 times faster than in JAX.  Compared with PyTorch and the tools based
-on PyTorch, inference is at least 14 times faster, and training is at least 9
-times faster.
+The first network is recurrent (700-200-20 units, 100 time steps, batches of 256
+patterns).  In each step, 5 % of the inputs are active.  refsnn receives the spikes as
+an array ("dense input") or as a sparse matrix ("sparse input"); a further bar shows
+sparse input with 10 % of the inputs active.  Training takes at most 1.10 times as long
+as the bare products with dense input, and at most 0.75 times as long with sparse
+input.  JAX, Norse and a time-major loop in PyTorch take at least 2 times as long as
+refsnn with sparse input.  snnTorch, SpikingJelly and a batch-major loop in PyTorch take
+at least 3 times as long.
 
-Exact real-time recurrent learning (RTRL) over 100 steps of a tanh network (32
-inputs, 64 units) takes at most 1.15 times as long as the bare products.  For
-this network, refsnn is at least 1.5 times faster than automatic
-differentiation of each step in JAX, and at least 3 times faster than automatic
-differentiation in PyTorch.  For a spiking network (32 inputs, 32 neurons), the
-simulation and RTRL in refsnn take at most 1.6 times as long as the bare
-products.  For this network, refsnn is at least 1.8 times faster than
-reverse-mode differentiation in JAX, at least 6 times faster than forward-mode
-differentiation in JAX, and at least 30 times faster than forward-mode
-differentiation in PyTorch.
-RTRL propagates the influence of the weights on the network states.  For the
-bar "recording", refsnn first runs the network and then computes the influence
-of the weights.  For the bar "step by step", refsnn computes the influence
-while the network runs.
+The second network is feed-forward and receives at most one spike per input (256-246-10
+units, 50 time steps, batches of 100 patterns).  JAX takes at least 5 times as long as
+refsnn.  With two threads, training in JAX takes at least 1.5 times as long.  PyTorch
+and the tools based on PyTorch take at least 14 times as long for inference, and at
+least 9 times as long for training.
 
-refsnn computes the tangent kernel of a 784-300-100-10 network (100 samples)
-faster than torch.func and each of the three implementations in
-neural-tangents.  The peak memory of refsnn is at most a hundredth of the peak
-memory of two implementations in neural-tangents.  refsnn computes the kernel
-of LeNet-5 (32 samples) at least 1.5 times faster than all three
-implementations in neural-tangents.  refsnn computes a gradient of Neural
-Tangent Transfer (batch 64) at least 1.8 times faster than the fastest
-implementation in neural-tangents, and at least 50 times faster than PyTorch
-and the other two implementations.
+Real-time recurrent learning (RTRL) propagates the influence of all weights on the
+states of a network.  The times of RTRL include the simulation of the network.  For the
+bar "recording", refsnn first simulates the network and then computes the influence.
+For the bar "step by step", refsnn computes the influence during the simulation.  For a
+tanh network (32 inputs, 64 units, 100 steps), "recording" takes at most 1.15 times as
+long as the bare products.  Automatic differentiation of each step takes at least 1.5
+times as long as refsnn in JAX, and at least 3 times as long in PyTorch.  Forward mode
+is not measured with batches of 8 sequences, because one run takes 30 s.  For a spiking
+network (32 inputs, 32 neurons), "recording" takes at most 1.6 times as long as the bare
+products.  Automatic differentiation in JAX takes at least 1.8 times as long as refsnn
+in reverse mode, and 6 times in forward mode.  In PyTorch, forward mode takes at least
+30 times as long.
 
-Synaptic intelligence (SI) makes a training step of a 784-2000-2000-10 network
-(batch 256, Adam) at most 5 % longer without the penalty, and at most 12 %
-longer with the penalty.  Without the penalty, the added time is at most 2.2
-times the time of one copy of all parameters.  With the penalty, the added time
-is at most 3 times the time of two such copies.
+For the tangent kernel (NTK) of a 784-300-100-10 network (100 samples), torch.func and
+the three implementations in neural-tangents take at least as long as refsnn.  The peak
+memory of refsnn is at most a hundredth of the peak memory of two implementations in
+neural-tangents.  For the kernel of LeNet-5 (32 samples), all three implementations take
+at least 1.5 times as long.  For a gradient of Neural Tangent Transfer (NTT, batch 64),
+the structured implementation in neural-tangents takes at least 1.8 times as long.  The
+two other implementations and PyTorch take at least 50 times as long.
 
-The network of the analog chip has 256-246-10 neurons and 20 time steps.  Claims
-state how many images per second refsnn processes on one core, without hardware
-constraints and in an emulation of the chip.  The chip itself processes 85,000
-images per second.  The cochlea of refsnn converts sound into spikes of 700
-channels.  For the same conversion, the published software lauscher takes at
-least 100 times as long.  The conversion of two seconds of sound needs at most
-1 GB of memory.  Times and rates depend on the computer, and are not judged.
+Synaptic intelligence (SI) makes a training step of a 784-2000-2000-10 network (batch
+256, Adam) at most 5 % longer without the penalty, and at most 12 % longer with the
+penalty.  Without the penalty, the added time is at most 2.2 times the time of one copy
+of all parameters.  With the penalty, it is at most 3 times the time of two such
+copies.  The share of a training step that SI adds is not larger than in the fastest of
+three PyTorch ports.
 
-Bars are medians of interleaved runs in float32, each contender in a process of
-its own; lauscher is run once.  A short
-task is run several times in succession, and the mean time of these runs is
-used.  If JAX is installed, there are pauses between the runs, because threads
-of JAX stay busy for a while after a run.  All contenders receive the same
-input, the same weights and the same derivative of the loss with respect to the
-readout.  The loss itself is not computed.  Norse, snnTorch and SpikingJelly
-use their own LIF neurons.  The loops in PyTorch and JAX compute the same
-network as refsnn.  With two threads, each thread computes the bare products of
-half of the batch.  The recurrent training of refsnn uses two processes, each
-with half of the batch.  Inference and training with at most one spike per
-input use one thread in refsnn, because the time steps are too short to be
-divided between threads.  All other tasks are measured with one thread.  The last
-line below the bars names the processor and the library for matrix products.  No
-published figure corresponds to this figure.
+The network of the analog chip has 256 inputs, 246 hidden neurons, 10 readouts and 20
+time steps.  It runs without hardware constraints ("ideal") and on an emulated,
+calibrated chip.  The chip itself takes 1.18 ms for a batch of 100 images.  The cochlea
+of refsnn converts sound into spikes of 700 channels.  For sound of the same length, the
+published software lauscher takes at least 100 times as long.  The conversion of two
+seconds of sound needs at most 1 GB of memory.  Absolute times and rates are not judged.
+
+Bars are medians of 5 interleaved runs in float32 after a warm-up run (25 runs with
+--full).  Each contender runs in a process of its own, except for lauscher, which runs
+once.  A short task is run 4 or 8 times in succession, and the mean time of all these
+runs but the first is used.  After a run, threads of JAX stay busy for a while; pauses
+separate the runs if JAX takes part.  In the first two tasks, all contenders receive the
+same spikes, the same weights and the same derivative of the loss with respect to the
+readout.  The loss itself is not computed.  Norse, snnTorch and SpikingJelly use their
+own LIF neurons.  The loops in PyTorch and JAX compute the same network as refsnn.  With
+two threads, each thread computes the bare products of half of the batch, and the
+recurrent training of refsnn uses two processes, each with half of the batch.  For the
+second network, refsnn uses one thread in both cases, because the time steps are too
+short to be divided between threads.  All other tasks are measured with one thread.  The
+last lines below the bars name the tools that are not installed, the processor and the
+libraries for matrix products.  No published figure corresponds to this figure.
 """
 
 import contextlib
 import functools
 import os
 import platform
-import textwrap
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -312,7 +310,7 @@ def measure_chip(threads, repeats, seed):
     rows = _rows(speed_chip.__name__, speed_chip.TASKS, threads, repeats, seed,
                  {speed_chip.IDEAL: 8})[0] + speed_chip.peer(seed)
     return {"rows": rows, "memory": list(speed_chip.memory(seed).items()),
-            "missing": []}
+            "missing": [] if speed_chip.installed() else ["lauscher"]}
 
 
 def gather(results):
@@ -323,7 +321,7 @@ def gather(results):
     """
     rows = [row for result in results for row in result["rows"]]
     memory = [entry for result in results for entry in result.get("memory", [])]
-    missing = dict.fromkeys(str(name) for result in results
+    missing = dict.fromkeys(re.sub(" scan|,.*", "", str(name)) for result in results
                             for name in result["missing"])
     names = ("task", "name", "threads", "lower", "median", "upper")
     return {**{name: list(column) for name, column in zip(
@@ -396,7 +394,9 @@ def plot(data, fig):
     """
     found, least = medians(data), {}
     for task, names, bound in FASTER + speed_rtrl.FASTER + speed_ntk.FASTER:
-        least.update({(task, name): bound for name in names})
+        for name in names:
+            least[task, name, 1] = bound
+            least[task, name, 2] = TWO_THREADS.get((task, names), bound)
     tasks = [task for task in DRAWN if any(key[0] == task for key in found)]
     orders = {task: list(dict.fromkeys(key[1] for key in found if key[0] == task))
               for task in tasks}
@@ -405,10 +405,8 @@ def plot(data, fig):
                [task for task in tasks if task not in left]]
     fig.set_size_inches(13, 1.2 + 0.25 * max(
         sum(len(orders[task]) + 2 for task in column) for column in columns))
-    spread = [found[key] / found[key[0], _base(key[0]), key[2]] for key in found
-              if key[0] in tasks]
-    low, high = min(0.5, 0.8 * min(spread)), max(2.0, *spread)
-    limits = low, high * (high / low) ** 0.4        # the times stand on the right
+    spread = {key: found[key] / found[key[0], _base(key[0]), key[2]] for key in found
+              if key[0] in tasks}
     axes = [ax for part, column in zip(fig.subfigures(1, 2), columns, strict=True)
             for ax in part.subplots(len(column), 1, sharex=True, gridspec_kw={
                 "height_ratios": [len(orders[task]) + 0.4 for task in column]})]
@@ -421,24 +419,27 @@ def plot(data, fig):
             y = np.arange(len(ratios)) + (c - (len(counts) - 1) / 2) * height
             ax.barh(y, ratios, height, color=(colours.BLUE, colours.ORANGE)[c],
                     label=f"{threads} thread{'s' * (threads > 1)}")
-            for place, value in zip(y, ratios, strict=True):
+            for place, name, value in zip(y, orders[task], ratios, strict=True):
+                ax.vlines(least.get((task, name, threads), []), place - 0.55 * height,
+                          place + 0.55 * height, colours.BLACK, lw=1.5)
                 spent = value * base
                 spent = f"{spent:.3g} s" if spent >= 0.9995 else f"{1e3 * spent:.3g} ms"
                 value = f"{value:.3g}" if value < 1000 else f"{value:.0f}"
                 ax.text(0.99, place, f"{value} ({spent})", ha="right", va="center",
                         fontsize=7.5, transform=ax.get_yaxis_transform())
-        for row, name in enumerate(orders[task]):
-            if (task, name) in least:
-                ax.plot([least[task, name]] * 2, [row - 0.45, row + 0.45],
-                        color=colours.BLACK, lw=1.5)
         ax.set_title(_title(task), fontsize=10)
         ax.set_xscale("log")
         ax.set_yticks(range(len(orders[task])), orders[task], fontsize=8.5)
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set_xlim(*limits)
+        column = columns[task not in left]
+        shown = [ratio for key, ratio in spread.items() if key[0] in column]
+        low, high = min(0.5, 0.8 * min(shown)), max(2.0, *shown)
+        ax.set_xlim(low, high * (high / low) ** 0.4)    # the times stand on the right
+        ax.get_yticklabels()[orders[task].index(_base(task))].set_fontweight("bold")
         ax.invert_yaxis()
-    axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    missing = textwrap.fill(str(np.asarray(data["missing"]).item()), 130)
-    fig.supxlabel("time relative to the bar at 1 (in brackets: time of one run; black "
-                  "line: bound)" + (f"\nnot installed: {missing}" if missing else "")
+    axes[0].legend(loc="lower right", bbox_to_anchor=(0.8, 0))
+    missing = str(np.asarray(data["missing"]).item())
+    fig.supxlabel("time / time of the bar with the bold label (in brackets: time of "
+                  "one run; black line: lower bound)"
+                  + f"\nnot installed: {missing}" * bool(missing)
                   + f"\n{np.asarray(data['computer']).item()}", fontsize=9.5)

@@ -6,8 +6,8 @@ Neural Tangent Transfer without its L2 term.  The kernels in this loss are kerne
 between the two halves of a batch.  The time of a gradient includes the kernel of the
 teacher.  The code for every other tool follows the common practice of its users, and
 uses the memory layout that the tool prefers.  The code for JAX is compiled.  The
-library neural-tangents has three implementations of the kernel.  In PyTorch and JAX,
-the kernel is computed as the product of the Jacobians of all samples.
+library neural-tangents has three implementations of the kernel.  In torch.func, the
+kernel is computed as the product of the Jacobians of all samples.
 """
 
 import functools

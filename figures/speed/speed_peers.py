@@ -1,12 +1,12 @@
 """Build the networks of `fig_speed` in other tools, each from one `Problem`.
 
-Each builder returns a function without arguments.  This function runs one step
-of inference or training, waits for the end of the step, and returns (out,
-gradients).  The loops in PyTorch and JAX compute the same network as refsnn,
-and tests/peers compares the results.  The other builders use the LIF neuron of
-their tool, with as little additional code as possible.  Gradients are
-derivatives of the inner product <out, dout> with respect to W, W_out and, in
-recurrent networks, V.
+Each builder returns a function without arguments.  This function runs the network on
+one batch, with or without gradients, waits for the end of the computation, and returns
+(out, gradients).  The loops in PyTorch and JAX compute the same network as refsnn, and
+tests/peers compares the results.  The other builders use the LIF neuron of their tool,
+with as little additional code as possible.  Gradients are derivatives of the inner
+product <out, dout> with respect to W, W_out and, in recurrent networks, V.  Gradients
+of weights that belong to a layer of a tool are computed, but not returned.
 """
 
 import importlib.util

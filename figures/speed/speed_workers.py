@@ -7,6 +7,7 @@ are interleaved, and only one contender runs at a time.
 import contextlib
 import importlib
 import multiprocessing
+import re
 import time
 
 import numpy as np
@@ -70,14 +71,15 @@ def measured(module, task, threads, repeats, seed, times=1):
     build).  The function `build` returns the function to be timed and its peak memory
     in bytes, or None.  The argument `times` is the number of successive runs, either
     one number or a dict {name: number}.  Contenders that are missing in the dict run
-    once.
+    once.  If the number is above 1, the first run is not counted.
     """
     with _started(module, (task, seed, threads)) as ends:
         memory = {name: end.recv() for name, end in ends.items()}
         seconds = np.zeros((repeats + 1, len(ends)))
         for row in seconds:                     # the first round is a warm-up
             for c, (name, end) in enumerate(ends.items()):
-                time.sleep(PAUSE_S * any("JAX" in other for other in ends))
+                time.sleep(PAUSE_S * any(re.search("JAX|neural-tangents", other)
+                                         for other in ends))
                 end.send(times if isinstance(times, int) else times.get(name, 1))
                 row[c] = end.recv()
     quartiles = np.quantile(seconds[1:], (0.25, 0.5, 0.75), axis=0).T

@@ -16,9 +16,10 @@ equations, W and V include the factor gain / threshold.  Let r[t] be
     R[t+1] = alpha R[t] + W_out S[t]                                 (5)
     out[t+1] = beta out[t] + R[t]                                    (6)
 
-The fast sigmoid, dS/dU = 1 / (k |U - threshold| + 1)^2, gives psi = dS/du,
+The surrogate derivative dS/dU = 1 / (kappa |U - threshold| + 1)^2 of the
+fast sigmoid gives psi = dS/du.  With h = 1 / (kappa threshold),
 
-    psi[t] = threshold c^2 / (|u[t] - 1| + c)^2,  c = 1/(k threshold)  (7)
+    psi[t] = threshold h^2 / (|u[t] - 1| + h)^2                        (7)
 
 Derivation.  Let dA be the total derivative dL/dA.  Eqs. (5) and (6) filter
     W_out S.  The same filter, applied to dout backward in time, gives
@@ -30,9 +31,11 @@ Derivation.  Let dA be the total derivative dL/dA.  Eqs. (5) and (6) filter
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
+    `gradients` multiplies dW and dV by gain / threshold.
+
     `record` processes blocks of c steps.  In a block that starts at step
     s, the variables y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t]
-    do not decay.  With these variables, (1)-(4) become
+    do not decay.  With these variables and V = 0, (1)-(4) become
 
     S[t] = 1 if v[t] > beta^-(t-s) else 0                           (13)
     y[t+1] = y[t] + alpha^-(t-s+1) W x[t]                           (14)
@@ -40,9 +43,9 @@ Derivation.  Let dA be the total derivative dL/dA.  Eqs. (5) and (6) filter
     v[t+1] = z[t] - beta^-(t-s+1) S[t]     reset="subtract"         (16)
     v[t+1] = z[t] (1 - S[t])               reset="zero"             (17)
 
-    One matrix product computes the linear readout of a block.  The matrix
-    K holds the responses of the filter (5)-(6) to unit inputs and unit
-    states:
+    One matrix product computes the linear readout of c <= 64 steps.  The
+    matrix K holds the responses of the filter (5)-(6) to unit inputs and
+    unit states:
 
     (out[s:s+c+1], R[s+c]) = K (W_out S[s:s+c], out[s], R[s])       (18)
 Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
@@ -209,7 +212,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     dout : (T, B, k) float
         Derivative of the loss with respect to the readout potentials.
     steepness : float
-        Steepness k of the fast sigmoid, per unit of U.
+        Steepness kappa of the fast sigmoid, per unit of U.
     dspikes : (T, B, n) float, optional
         Derivative of the loss with respect to the hidden spikes.  If this
         derivative is constant in time, `np.broadcast_to` saves memory.
@@ -227,19 +230,19 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     with np.errstate(over="ignore", invalid="ignore"):
         tape.buffers[2][:] = dout
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
-        c = 1 / (dtype.type(steepness) * tape.constants[3])
-        *found, last = _backward(tape, c, dspikes)
+        h = 1 / (dtype.type(steepness) * tape.constants[3])
+        *found, last = _backward(tape, h, dspikes)
     unread = dout[:2], None if dspikes is None else dspikes[:1]     # affects no result
     if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
         raise ValueError("dout or dspikes has NaN or infinite entries, or overflows")
     return tuple(found)
 
 
-def _backward(tape, c, dspikes):
+def _backward(tape, h, dspikes):
     """Apply eqs. (7)-(12) backward in time.  Return dW, dV, dW_out and dI[0]."""
     mem, _, credits, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
-    W, V, W_out = (a if a is None else a * (threshold * c * c) for a in tape.weights)
+    W, V, W_out = (a if a is None else a * (threshold * h * h) for a in tape.weights)
     (T, _, n), size = tape.mem.shape, block.shape[1]
     du[:], carry[:], dW, dV, dW_out = 0, 0, 0, 0, 0
     for start in range((T - 1) // size * size, -1, -size):
@@ -247,12 +250,12 @@ def _backward(tape, c, dspikes):
         S, dS, dsyn, slope = block[:, :stop - start]
         np.greater(mem[start:stop], 1, out=S, casting="unsafe")
         np.abs(np.subtract(mem[start:stop], 1, out=slope), out=slope)
-        slope += c
+        slope += h
         slope *= slope                                                     # (7)
         credit = credits[start:stop].reshape(-1, len(W_out))
         np.matmul(credit, W_out, out=dS.reshape(-1, n))                    # (8)
         if dspikes is not None:
-            dS += dspikes[start:stop] * (threshold * c * c)
+            dS += dspikes[start:stop] * (threshold * h * h)
         if V is None:           # saves one buffer
             dS, dsyn = np.divide(dS, slope, out=dS), slope
         dsyn[-1] = carry

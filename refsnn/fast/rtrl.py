@@ -39,12 +39,13 @@ Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta
     total derivatives of U[t+1] / gain and I[t+1].
 Exact.  No term is neglected.  Eqs. (3)-(5) are exact for the hard-spiking
     layer with dS/dU := psi.  The refractory mask f is a recorded value.
-Cost.   Each step takes O(n^3 c) time, and each sequence takes O(n^2 c)
-    memory.  The columns of M, P and G are independent and are processed in
-    blocks that fit the cache.  If the term with V in (4) is omitted, each
-    weight affects only one neuron, and a step takes O(n c) time.  Layers
-    of a few dozen neurons are fastest with one thread of BLAS, for example
-    with OPENBLAS_NUM_THREADS=1 in the environment.
+Cost.   Each step takes O(n^3 c) time for each sequence, and `step` takes
+    O(n^2 c) memory for each sequence.  The columns of M, P and G are
+    independent and are processed in blocks that fit the cache.  If the
+    term with V in (4) is omitted, each weight affects only one neuron, and
+    a step takes O(n c) time.  Layers of a few dozen neurons are fastest
+    with one thread of BLAS, for example with OPENBLAS_NUM_THREADS=1 in the
+    environment.
 Departures.  [WZ89] uses the logistic function and one sequence, and
     updates the weights at each step.  Here the caller updates the weights.
     Eqs. (3) and (4) follow descriptions of [ZN21] by other authors.
