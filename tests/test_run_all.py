@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -890,6 +891,22 @@ def test_expected_seconds_are_those_of_the_stored_run(monkeypatch, tmp_path):
               for name in ("one", "two", "three")}
     assert expected.seconds(listed) == {
         "one 0": 2.5, "one 1": 4.0, "two 0": 1, "two 1": 1, "three 0": 1, "three 1": 1}
+
+
+def test_seconds_of_a_run_are_stored(walks, tmp_path):
+    folder = tmp_path / "checkout"
+    shutil.copytree(walks[0], folder)
+    out = folder / "figures" / "out"
+    with h5py.File(out / "walks.h5") as file:
+        ends = file["paths"][:].tolist()
+    for path in (out / "jobs" / "walks").glob("*.npz"):
+        result = jobs.load(path)[0]
+        jobs.save(path, result, ends.index(result["path"].tolist()) + 1.04)
+    subprocess.run([sys.executable, "-m", "figures.run.expected", out], cwd=folder,
+                   check=True)
+    stored = json.loads((folder / "figures" / "run" / "seconds.json").read_text())
+    assert set(stored) == {"walks", "speed"} and stored["walks"] == [1, 2, 3, 4, 5, 6]
+    assert len(stored["speed"]) == 2 and min(stored["speed"]) >= 0.1
 
 
 def test_stored_seconds_are_of_existing_figures():
