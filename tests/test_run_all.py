@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -893,9 +892,10 @@ def test_expected_seconds_are_those_of_the_stored_run(monkeypatch, tmp_path):
         "one 0": 2.5, "one 1": 4.0, "two 0": 1, "two 1": 1, "three 0": 1, "three 1": 1}
 
 
-def test_seconds_of_a_run_are_stored(walks, tmp_path):
-    folder = tmp_path / "checkout"
-    shutil.copytree(walks[0], folder)
+def test_seconds_of_a_run_are_stored(tmp_path):
+    folder = toy_project.make(tmp_path / "checkout", walks=toy_project.WALKS,
+                              speed=toy_project.SPEED)
+    assert toy_project.run(folder).returncode == 0
     out = folder / "figures" / "out"
     with h5py.File(out / "walks.h5") as file:
         ends = file["paths"][:].tolist()
