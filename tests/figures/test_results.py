@@ -10,8 +10,8 @@ from figures.run import gallery, make, published, results, settings
 
 ROOT = toy_project.ROOT
 STORED = results.documents(ROOT)
-SMALL = ("chip_calibration", "feedback", "regularisation", "si_transfer",
-         "sound", "spoken_classifiers", "spoken_data")
+SMALL = ("feedback", "regularisation", "si_transfer", "sound", "spoken_classifiers",
+         "spoken_data")
 HINT = "`python run_all.py --table` writes it anew"
 
 
