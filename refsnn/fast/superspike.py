@@ -50,7 +50,6 @@ Departures.  See superspike.py.
 """
 
 import re
-from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -194,28 +193,29 @@ def _packed(x, B, m, dtype):
 
 
 def _membranes(k, state, current):
-    """Return U before the reset, the spikes, and the final `mem` and `held`."""
+    """Return U before the reset, the spikes, and the final `mem` and `held`.
+    In a block of refractory + 1 steps, each neuron fires at most once, and (1)
+    is one matrix product."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
-    mem, held, beta = state.mem.ravel(), state.held.ravel(), k.mem
-    free = (held == 0).astype(current.dtype)
-    release = deque((int(h), held == h) for h in np.unique(held[held > 0]))
-    for t, (row, drive, fired) in enumerate(zip(record, current, spikes, strict=True)):
-        np.multiply(mem, beta, out=row)
-        row += drive                                                       # (1)
-        if release:
-            if release[0][0] == t:
-                free[release.popleft()[1]] = 1
-            row *= free
+    mem, held = state.mem.ravel(), state.held.ravel()
+    step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
+    K = np.tril(k.mem ** abs(step - step.T)).astype(current.dtype)
+    for t in range(0, len(current), len(step)):
+        drive, row, fired = (a[t:t + len(step)] for a in (current, record, spikes))
+        n = len(drive)
+        drive[0] += k.mem * mem
+        if held.any():
+            drive *= step[:n] >= held
+        np.matmul(K[:n, :n], drive, out=row)                               # (1)
         np.greater(row, k.threshold, out=fired)
-        mem = row
-        if np.count_nonzero(fired):
-            mem = np.where(fired, 0, row)
-            free[fired] = 0
-            release.append((t + 1 + k.refractory, fired))
-    held = np.zeros_like(held)
-    for step, units in release:
-        held[units] = step - len(current)
-    return record, spikes, mem.astype(current.dtype), held
+        held = np.maximum(held - n, 0)
+        units = np.flatnonzero(fired.any(axis=0))
+        first = fired[:, units].argmax(axis=0)
+        fired[:, units] = step[:n] == first
+        row[:, units] *= step[:n] <= first
+        held[units] = first + k.refractory + 1 - n
+        mem = row[-1] * ~fired[-1]
+    return record, spikes, mem, held
 
 
 def _cascade(drive, a, b, c, z, y):
