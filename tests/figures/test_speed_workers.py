@@ -1,7 +1,12 @@
 """Contenders are measured in turn, each in a process of its own."""
 
+import contextlib
 import os
 import time
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
 
 from figures.speed import (fig_speed, speed_chip, speed_ntk, speed_peers, speed_rtrl,
                            speed_si, speed_workers)
@@ -32,6 +37,41 @@ def test_runs_are_interleaved_in_processes_of_their_own(tmp_path):
         ran = [line.split() for line in file]
     assert [name for name, _ in ran] == ["slow", *["quick"] * 3] * 4  # warm-up first
     assert len({number for _, number in ran} - {str(os.getpid())}) == 2
+
+
+@pytest.mark.parametrize("name, pause", [("JAX scan", 0.2), ("neural-tangents", 0.2),
+                                         ("PyTorch", 0)])
+def test_runs_wait_for_busy_threads_of_jax(monkeypatch, name, pause):
+    class End:
+        send, recv = staticmethod(lambda times: None), staticmethod(lambda: 1.0)
+
+    pauses = []
+    monkeypatch.setattr(speed_workers.time, "sleep", pauses.append)
+    monkeypatch.setattr(speed_workers, "_started", lambda module, arguments:
+                        contextlib.nullcontext({"refsnn": End, name: End}))
+    speed_workers.measured(__name__, "task", 1, 2, 0)
+    assert pauses == [pause] * 6
+
+
+def test_each_number_of_threads_has_its_own_bound_in_the_picture():
+    task = fig_speed.TRAINING
+    rows = [(task, fig_speed.SPARSE, 1, 1.0), (task, "JAX scan", 1, 6.0),
+            (task, fig_speed.SPARSE, 2, 1.0), (task, "JAX scan", 2, 2.0),
+            (fig_speed.RECURRENT, fig_speed.SPARSE, 1, 1.0),
+            (speed_si.TASK, speed_si.ADAM, 1, 1.0),
+            (speed_chip.SOUND, speed_chip.OURS, 1, 1.0)]
+    names = "task", "name", "threads", "median"
+    fig = Figure()
+    fig_speed.plot({**dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)),
+                    "missing": "", "computer": "a computer"}, fig)
+    axis = fig.axes[1]
+    assert axis.get_title().startswith(task)
+    lines = sorted((line.mean(axis=0) for drawn in axis.collections
+                    for line in drawn.get_segments()), key=lambda middle: middle[1])
+    bars = sorted((bar.get_y() + bar.get_height() / 2, bar.get_width())
+                  for bar in axis.patches)[2:]                  # of JAX
+    assert [ratio for _, ratio in bars] == [6, 2]
+    np.testing.assert_allclose(lines, [(5, bars[0][0]), (1.5, bars[1][0])])
 
 
 def test_contenders_have_names_and_builders():
