@@ -186,8 +186,19 @@ def _blocks(x, B, c, dtype):
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
-    x = x.astype(dtype, copy=False)
-    return [x[row:row + c * B] for row in range(0, x.shape[0], c * B)]
+    events = x.data.astype(dtype, copy=False), x.indices, x.indptr
+    return [_events(events, row, c * B, x.shape[1])
+            for row in range(0, x.shape[0], c * B)]
+
+
+def _events(events, row, size, m):
+    """Return `size` rows of the CSR matrix (data, indices, indptr), the first
+    of which is `row`.  Slicing the matrix would take longer."""
+    data, indices, indptr = events
+    ends = indptr[row:row + size + 1]
+    part = slice(ends[0], ends[-1])
+    return sparse.csr_matrix((data[part], indices[part], ends - ends[0]),
+                             shape=(len(ends) - 1, m))
 
 
 def _aligned(shape, dtype):
@@ -317,18 +328,15 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 def _run(events, W, W_out, sizes, decays, zero):
     """Apply eqs. (13)-(17).  Return W_out S of all steps, and the final states y
     and v."""
-    (data, indices, indptr), (T, B, c), (alpha, beta) = events, sizes, decays
+    (T, B, c), (alpha, beta) = sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
     sent, fired = np.empty((T, B, len(W_out)), dtype), np.empty(B * n, bool)
     parts = [tuple(state[:3, j:j + SHORT]) for j in range(0, B * n, SHORT)]
     W = np.ascontiguousarray(W.T)
     for s in range(0, T, c):
-        ends = indptr[s * B:(s + c) * B + 1]
-        part, steps = slice(ends[0], ends[-1]), (len(ends) - 1) // B
-        drive = sparse.csr_matrix((data[part], indices[part], ends - ends[0]),
-                                  shape=(steps * B, m)) @ W
-        for i, row in enumerate(drive.reshape(steps, B * n)):
+        drive = (_events(events, s * B, c * B, m) @ W).reshape(-1, B * n)
+        for i, row in enumerate(drive):
             np.greater(v, dtype.type(beta ** -i), out=fired)               # (13)
             np.copyto(S, fired)
             np.matmul(S.reshape(B, n), W_out.T, out=sent[s + i])
@@ -340,8 +348,8 @@ def _run(events, W, W_out, sizes, decays, zero):
             if zero:
                 v *= np.subtract(1, S, out=spare)                          # (17)
             y += row                                                       # (14)
-        y *= dtype.type(alpha ** steps)
-        v *= dtype.type(beta ** steps)
+        y *= dtype.type(alpha ** len(drive))
+        v *= dtype.type(beta ** len(drive))
     return sent, state[:2]
 
 
