@@ -85,8 +85,9 @@ CAUSES = {                          # {figure: {index of the claim: sentence}}
     "ntt_teachers": {6: DRAW},
     "ntt_transfer": {1: DRAW, 3: DRAW},
     "online": {7: BLOCK, 8: BLOCK},
-    "si_transfer": {2: "not known; the data are not the published data, and separate "
-                       "networks already have a mean accuracy of 0.99"},
+    "si_transfer": {2: "the published strength c = 0.1 is too low for these data; with "
+                       "c = 1, the mean accuracy is only 0.010 below that of separate "
+                       "networks (standard deviation 0.002, 3 runs)"},
     "spoken_classifiers": {
         0: "the feed-forward network is 0.18 more accurate than the published one, and "
            "the recurrent network is 0.05 less accurate; why is not known, but with "
@@ -144,6 +145,8 @@ SPLIT = ("split MNIST, 5 tasks, 784-256-256-10 neurons, batches of 64, 10 epochs
          "c = 1 or 0, 10 runs, ")
 CIFAR = ("MNIST, then Fashion-MNIST in 5 pairs of classes, 500 images of each class, "
          "LeNet-5-Caffe, 3 runs, in place of CIFAR-10 and CIFAR-100")
+CIFAR_PAIRS = ("CIFAR-10 in 5 pairs of classes, the published network, batches of 256, "
+               "10 epochs, 1 run, in place of CIFAR-10 and CIFAR-100")
 PICTURE = ("a picture of this project in place of the published picture, 100 inputs, "
            "100 outputs, 1,001 s, 1 network{}")
 TIMES = ("100 Poisson inputs of 5 Hz and 5 target spikes in 0.5 s, drawn anew at the "
@@ -239,7 +242,7 @@ TABLE = {
     "si_theory": {
         "0-9": Entry("quadratic losses of 12 parameters with random Hessians and "
                      "starts")},
-    "si_transfer": {"0-5": Entry(CIFAR)},
+    "si_transfer": {"0-5": Entry(CIFAR), "6-11": Entry(CIFAR_PAIRS)},
     "sound": {"0-5": Entry("2 recordings of the Heidelberg Digits, 700 channels")},
     "spike_picture": {
         "0-2, 8-9": Entry(PICTURE.format(" of each kind, 128 hidden neurons"), "words"),

@@ -29,9 +29,8 @@ five tasks of two classes, for 10 epochs each (one run).  The mean accuracy afte
 five tasks must be at least 0.02 higher with c = 0.1 than with fine-tuning.  The
 published transfer from CIFAR-10 to CIFAR-100 is run if the data folder also contains
 cifar-100-binary, with 60 epochs per task, mini-batches of 256 images, and dropout.  In
-contrast to the published protocol, the third convolution has no padding.  The stored
-results include neither CIFAR-10 nor CIFAR-100.  This figure corresponds to [ZPG17] fig.
-6.
+contrast to the published protocol, the third convolution has no padding.  For the
+stored results, this transfer was not run.  This figure corresponds to [ZPG17] fig. 6.
 """
 
 import os
@@ -268,7 +267,9 @@ def plot(data, fig):
     for row, name in zip(axes, names, strict=True):
         _plot_final(data, name, row[0])
         _plot_seen(data, name, row[1])
-        _plot_published(row[2])
+    _plot_published(axes[0, 2])
+    for axis in axes[1:, 2]:
+        axis.set_axis_off()
 
 
 def _plot_final(data, name, axis):
