@@ -6,6 +6,7 @@ with one mean and one standard deviation over the training set.  Colour images h
 mean and one standard deviation for each channel.
 """
 
+import collections
 import contextlib
 import functools
 import os
@@ -269,7 +270,7 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
     `every` in each part, all parts together equal one call of `transfer` with the
     mini-batches of the parts.
     """
-    given, kept = [], []
+    given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
     student = None
     if before is not None:
@@ -295,8 +296,7 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
                      l2=l2, student=student, watch=watch)
     found = packed(student)
     if first + count < total:
-        states = [state for state, _ in kept[-2 * len(student.weights):]]
-        found |= {f"{name} {i}": value for i, state in enumerate(states)
+        found |= {f"{name} {i}": value for i, (state, _) in enumerate(kept)
                   for name, value in state._asdict().items()}
     return found
 

@@ -1,6 +1,7 @@
 """The parts of the figures on Neural Tangent Transfer: generator, GraSP, transfers."""
 
 import functools
+import weakref
 
 import numpy as np
 import pytest
@@ -171,6 +172,24 @@ def test_parts_of_a_transfer_equal_one_transfer(monkeypatch):
             np.testing.assert_array_equal(a, b)
     assert any((a != b).any() for a, b in zip(whole.weights, teacher[0], strict=True))
     assert not training.adam_states(before)
+
+
+def test_a_transfer_holds_only_the_last_states_of_the_optimiser(monkeypatch):
+    """A full transfer has 18,720 steps; their states would fill the memory."""
+    net, kept, real = training.perceptron(6, 20, 3), [], optimisers.adam
+
+    def adam(state, gradient, **options):
+        found = real(state, gradient, **options)
+        kept.append(weakref.ref(found[0].mean))
+        alive.append(sum(array() is not None for array in kept))
+        return found
+
+    alive, rng = [], np.random.default_rng(6)
+    monkeypatch.setattr(training.optimisers, "adam", adam)
+    training.transfer_part(
+        net, net.init(rng=rng), images(rng).x, density=0.4, total=50, first=0, count=50,
+        rate=1e-2, generator=rng, l2=1e-3, scope="layer", batch=8)
+    assert len(kept) == 50 * 2 * 2 and max(alive) <= 3 * 2 * 2
 
 
 def test_each_method_has_its_own_masks():
