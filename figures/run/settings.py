@@ -86,8 +86,8 @@ CAUSES = {                          # {figure: {index of the claim: sentence}}
     "ntt_transfer": {1: DRAW, 3: DRAW},
     "online": {7: BLOCK, 8: BLOCK},
     "si_transfer": {2: "the published strength c = 0.1 is too low for these data; with "
-                       "c = 1, the mean accuracy is only 0.010 below that of separate "
-                       "networks (standard deviation 0.002, 3 runs)"},
+                       "c = 1, this difference is -0.010 (standard deviation 0.002, "
+                       "3 runs)"},
     "spoken_classifiers": {
         0: "the feed-forward network is 0.18 more accurate than the published one, and "
            "the recurrent network is 0.05 less accurate; why is not known, but with "
@@ -143,10 +143,11 @@ PERMUTED = ("permuted MNIST, 10 tasks, 784-2000-2000-10 neurons, batches of 256,
             "epochs, c = 0.1, xi = 0.1, 1 run")
 SPLIT = ("split MNIST, 5 tasks, 784-256-256-10 neurons, batches of 64, 10 epochs, "
          "c = 1 or 0, 10 runs, ")
-CIFAR = ("MNIST, then Fashion-MNIST in 5 pairs of classes, 500 images of each class, "
-         "LeNet-5-Caffe, 3 runs, in place of CIFAR-10 and CIFAR-100")
-CIFAR_PAIRS = ("CIFAR-10 in 5 pairs of classes, the published network, batches of 256, "
-               "10 epochs, 1 run, in place of CIFAR-10 and CIFAR-100")
+CIFAR = ("MNIST, then 5 pairs of classes of Fashion-MNIST with 500 training images per "
+         "class, LeNet-5-Caffe, 3 runs, in place of CIFAR-10, then CIFAR-100")
+CIFAR_PAIRS = ("5 pairs of classes of CIFAR-10, the published network without padding "
+               "in the third convolution, batches of 256, 10 epochs, 1 run, in place "
+               "of CIFAR-10, then CIFAR-100")
 PICTURE = ("a picture of this project in place of the published picture, 100 inputs, "
            "100 outputs, 1,001 s, 1 network{}")
 TIMES = ("100 Poisson inputs of 5 Hz and 5 target spikes in 0.5 s, drawn anew at the "

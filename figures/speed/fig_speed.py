@@ -6,8 +6,8 @@ threads; the label of this bar is bold.  Some panels also show the bare products
 dense matrix products of the task, without any other computation.  refsnn can be faster
 than the bare products if it skips zeros, or works on blocks that fit the cache.  Black
 lines are lower bounds for other tools.  All bounds below were fixed before the times
-were measured.  Ratios of times depend on the computer: on the computer for which the
-bounds were fixed, refsnn met most of them, and other computers miss some.
+were measured.  Ratios of times depend on the computer, and on each computer so far some
+bounds were not met.
 
 The first network is recurrent (700-200-20 units, 100 time steps, batches of 256
 patterns).  In each step, 5 % of the inputs are active.  refsnn receives the spikes as
@@ -20,22 +20,21 @@ at least 3 times as long.
 
 The second network is feed-forward and receives at most one spike per input (256-246-10
 units, 50 time steps, batches of 100 patterns).  JAX takes at least 5 times as long as
-refsnn.  With two threads, training in JAX takes at least 1.5 times as long.  PyTorch
-and the tools based on PyTorch take at least 14 times as long for inference, and at
-least 9 times as long for training.
+refsnn for inference and for training, but only 1.5 times as long for training with two
+threads.  PyTorch and the tools based on PyTorch take at least 14 times as long for
+inference, and at least 9 times as long for training.
 
 Real-time recurrent learning (RTRL) propagates the influence of all weights on the
 states of a network.  The times of RTRL include the simulation of the network.  For the
 bar "recording", refsnn first simulates the network and then computes the influence.
 For the bar "step by step", refsnn computes the influence during the simulation.  For a
 tanh network (32 inputs, 64 units, 100 steps), "recording" takes at most 1.15 times as
-long as the bare products.  Automatic differentiation of each step takes at least 1.5
-times as long as refsnn in JAX, and at least 3 times as long in PyTorch.  Forward mode
-is not measured with batches of 8 sequences, because one run takes 30 s.  For a spiking
+long as the bare products.  In JAX, automatic differentiation of each step takes at
+least 1.5 times as long as "recording", in PyTorch at least 3 times.  Forward mode is
+not measured with batches of 8 sequences, because one run takes 30 s.  For a spiking
 network (32 inputs, 32 neurons), "recording" takes at most 1.6 times as long as the bare
-products.  Automatic differentiation in JAX takes at least 1.8 times as long as refsnn
-in reverse mode, and 6 times in forward mode.  In PyTorch, forward mode takes at least
-30 times as long.
+products.  In JAX, reverse mode takes at least 1.8 times as long, and forward mode at
+least 6 times.  In PyTorch, forward mode takes at least 30 times as long.
 
 For the tangent kernel (NTK) of a 784-300-100-10 network (100 samples), torch.func and
 the three implementations in neural-tangents take at least as long as refsnn.  The peak
@@ -61,18 +60,19 @@ seconds of sound needs at most 1 GB of memory.  Absolute times and rates are not
 
 Bars are medians of 5 interleaved runs in float32 after a warm-up run (25 runs with
 --full).  Each contender runs in a process of its own, except for lauscher, which runs
-once.  A short task is run 4 or 8 times in succession, and the mean time of all these
-runs but the first is used.  After a run, threads of JAX stay busy for a while; pauses
-separate the runs if JAX takes part.  In the first two tasks, all contenders receive the
-same spikes, the same weights and the same derivative of the loss with respect to the
-readout.  The loss itself is not computed.  Norse, snnTorch and SpikingJelly use their
-own LIF neurons.  The loops in PyTorch and JAX compute the same network as refsnn.  With
-two threads, each thread computes the bare products of half of the batch, and the
-recurrent training of refsnn uses two processes, each with half of the batch.  For the
-second network, refsnn uses one thread in both cases, because the time steps are too
-short to be divided between threads.  All other tasks are measured with one thread.  The
-last lines below the bars name the tools that are not installed, the processor and the
-libraries for matrix products.  No published figure corresponds to this figure.
+once.  Short runs are repeated 4 or 8 times in succession, and the mean time of all
+repetitions but the first is used.  After a run, threads of JAX stay busy for a while;
+pauses separate the runs if JAX takes part.  For the first two networks, all contenders
+receive the same spikes and weights and, for training, the same derivative of the loss
+with respect to the readout.  The loss is not computed.  Norse, snnTorch and
+SpikingJelly use their own LIF neurons.  The loops in PyTorch and JAX compute the same
+network as refsnn.  With two threads, each thread computes the bare products of half of
+the batch, and the recurrent training of refsnn uses two processes, each with half of
+the batch.  For the second network, refsnn uses one thread in both cases, because the
+time steps are too short to be divided between threads.  All other tasks are measured
+with one thread.  The last lines below the bars name the tools that are not installed,
+the processor and the libraries for matrix products.  No published figure corresponds to
+this figure.
 """
 
 import contextlib

@@ -181,8 +181,8 @@ def _readout(record, alpha, beta):
 
 
 def _blocks(x, B, c, dtype):
-    """Return the input as a list of matrices, one matrix of shape (c B, m) for
-    each block."""
+    """Return the input as a list of matrices, one for each block of c steps, of
+    shape (c B, m).  The last block can be shorter."""
     if not sparse.issparse(x):
         return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), c)]
@@ -192,8 +192,8 @@ def _blocks(x, B, c, dtype):
 
 
 def _events(events, row, size, m):
-    """Return `size` rows of the CSR matrix (data, indices, indptr), the first
-    of which is `row`.  Slicing the matrix would take longer."""
+    """Return the rows from `row` on, at most `size`, of the CSR matrix with the
+    arrays `events` and m columns.  Slicing the matrix would take longer."""
     data, indices, indptr = events
     ends = indptr[row:row + size + 1]
     part = slice(ends[0], ends[-1])

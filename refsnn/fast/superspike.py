@@ -194,8 +194,8 @@ def _packed(x, B, m, dtype):
 
 def _membranes(k, state, current):
     """Return U before the reset, the spikes, and the final `mem` and `held`.
-    In a block of refractory + 1 steps, each neuron fires at most once, and (1)
-    is one matrix product."""
+    In refractory + 1 steps, a neuron fires at most once.  For at most so many
+    steps, one matrix product computes (1), and U after a spike is set to 0."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel()
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]

@@ -175,7 +175,7 @@ def test_parts_of_a_transfer_equal_one_transfer(monkeypatch):
 
 
 def test_a_transfer_holds_only_the_last_states_of_the_optimiser(monkeypatch):
-    """A full transfer has 18,720 steps; their states would fill the memory."""
+    """The states of all 18,720 steps of a full transfer would fill the memory."""
     net, kept, real = training.perceptron(6, 20, 3), [], optimisers.adam
 
     def adam(state, gradient, **options):

@@ -75,7 +75,6 @@ def test_each_number_of_threads_has_its_own_bound_in_the_picture():
 
 
 def test_contenders_have_names_and_builders():
-    """Building is left to the process that runs the contender."""
     for module, tasks in ((fig_speed, fig_speed.SIZES), (speed_rtrl, speed_rtrl.SIZES),
                           (speed_ntk, (*speed_ntk.TASKS, speed_ntk.TRANSFER)),
                           (speed_si, speed_si.TASKS), (speed_chip, speed_chip.TASKS)):
