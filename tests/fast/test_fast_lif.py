@@ -132,6 +132,16 @@ def test_input_of_other_types_and_strides(net, dtype):
         assert np.array_equal(out, wanted)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+@pytest.mark.parametrize("form", [np.asarray, events])
+def test_results_have_the_dtype_of_the_weights(dtype, form):
+    W, x = np.ones((4, 3), np.float32), np.ones((9, 2, 3), dtype)
+    out, tape = fast_lif.forward(form(x), W, np.eye(4), np.ones((2, 4)), steps=9,
+                                 alpha=0.5, beta=0.9)
+    found = out, *fast_lif.gradients(tape, np.ones((9, 2, 2)), steepness=1.0)
+    assert [a.dtype for a in found] == [np.float32] * 4 and all(map(np.any, found))
+
+
 def test_repeated_and_unsorted_events_add_up():
     x = sparse.csr_matrix((np.array([1.0, 2.0, 4.0]), np.array([1, 0, 1]),
                            np.array([0, 3, 3, 3, 3, 3])), shape=(5, 2))
@@ -409,6 +419,27 @@ def test_a_tie_is_no_spike_in_inference(block):
         tie = fast_lif.record(x, one, one, steps=8, alpha=0.25, beta=0.25)
         more = fast_lif.record(x, one * 1.125, one, steps=8, alpha=0.25, beta=0.25)
     assert not tie.any() and more.any()
+
+
+@pytest.mark.parametrize("steps", range(2, 26))
+def test_inference_in_float64_is_not_rounded_to_float32(steps):
+    """One event brings the potential just below or just above the threshold."""
+    x = sparse.csr_matrix(np.eye(steps + 3)[steps - 2].reshape(-1, 1))
+    for factor, spikes in ((1 - 1e-9, False), (1 + 1e-9, True)):
+        out = fast_lif.record(x, np.full((1, 1), factor), np.ones((1, 1)),
+                              steps=steps + 3, alpha=0.3, beta=0.35)
+        assert out.any() == spikes
+
+
+def test_inference_checks_the_last_event_and_the_membrane():
+    x, one = sparse.csr_matrix(np.eye(6)[5].reshape(6, 1)), np.ones((1, 1))
+    with pytest.raises(ValueError, match="^x has NaN or infinite entries"):
+        fast_lif.record(x * np.nan, one, one, steps=6, alpha=0.5, beta=0.5)
+    often = np.zeros((261, 1))
+    often[::29] = 4e307
+    with pytest.raises(ValueError, match="overflows"):
+        fast_lif.record(sparse.csr_matrix(often), one, one, steps=261, alpha=0.5,
+                        beta=0.9998)
 
 
 def test_inference_without_events_is_silent():

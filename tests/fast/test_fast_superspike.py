@@ -90,6 +90,24 @@ def test_online_and_fast_form_agree_in_drawn_blocks(seed, sizes, values, lengths
     assert "m" in live
 
 
+@pytest.mark.parametrize("refractory", [6.5e-3, 20e-3])
+def test_a_neuron_may_rest_longer_than_a_block(refractory):
+    spikes, _ = compare_blocks({"refractory": refractory}, 2,
+                               lengths=(200, 1, 2, 50, 64, 129, 300))
+    count = spikes.sum(axis=0)
+    assert count.max() > 2 and (spikes[:200].sum(axis=0) > 0).any()
+
+
+@pytest.mark.parametrize("refractory", [0, 1])
+def test_a_tie_is_no_spike(refractory):
+    k = fast_superspike.Coefficients(syn=0.5, mem=0.5, gain=0.5, threshold=1.0,
+                                     refractory=refractory)
+    for W, spikes in ((2.0, 0), (2.0 * (1 + 2**-50), 1)):
+        _, block = fast_superspike.forward(k, fast_superspike.rest(k, 1, 1, 1),
+                                           np.full((1, 1, 1), W), np.eye(4, 1)[:, None])
+        assert block.mem.max() == W / 2 and block.spikes.sum() == spikes
+
+
 def layers(module, k, sizes, rng):
     """Return states and weights of a hidden and an output layer of B replicas."""
     B, m, n, units = sizes
