@@ -101,7 +101,7 @@ class State(NamedTuple):
 class Block(NamedTuple):
     """Hold the activity and the sparse input of the neurons in one block."""
     spikes: np.ndarray              # (T, B, n)
-    mem: np.ndarray                 # (T, B, n) V, before the reset
+    mem: np.ndarray                 # (T, B, n) U before the reset, V
     psi: np.ndarray                 # (T, B, n) at most 1
     x: csr_matrix                   # (T B, B m), x[t, b, j] at [t B + b, b m + j]
 
