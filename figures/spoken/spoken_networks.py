@@ -346,11 +346,12 @@ def unpacked(found):
                               found[f"scale {i}"]) for i in rows])
 
 
-def predicted(network, parameters, words, index, o, read=None):
+def predicted(network, parameters, words, index, o):
     """Return the predicted class of each word in `index`."""
-    read, found = read or reader(words, o), []
+    longest, found = steps(words, o.dt), []
     for first in range(0, len(index), AT_ONCE):
-        record = network.record(parameters, read(index[first:first + AT_ONCE]))
+        record = network.record(parameters, spoken_words.binned(
+            words, index[first:first + AT_ONCE], o.dt, longest))
         record = record if len(record) == 1 else record[start(o):]
         scores = record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
         found.append(scores.argmax(axis=1))
