@@ -1,4 +1,4 @@
-"""Masks from Neural Tangent Transfer keep units alive, saliency masks do not
+"""Masks from short transfers keep units alive, saliency masks do not
 
 The masks keep one tenth of the first-layer weights (live weights).  Live weights are
 counted for each unit and for each input pixel.  The variance of each count is divided
@@ -24,8 +24,13 @@ weights of some units for the first seed (positive weights red, negative weights
 The data are the embedded digits.  The network has 256-100-50-10 units, and the masks
 keep one tenth of the weights.  The transfer has 500 steps.  With --full, the data are
 MNIST, the network has 784-300-100-10 units, and the masks keep 3 % of the weights.
-With --full, the transfer has 5,000 steps.  This figure illustrates the statements of
-[LZ20] on layer-wise pruning.  This project chose the claims.
+With --full, the transfer has 18,720 steps, as published.  After so long a transfer, NTT
+masks meet only the first bound, that on the variance per unit.  They leave 36 % of the
+units of the first layer without live weights, more than SNIP (12 %) and logit-SNIP (30
+%).  They also keep fewer weights of pixels that hardly vary; among pixels of similar
+variability, the variance per pixel is 1.4 times the chance variance.  This figure
+illustrates the statements of [LZ20] on layer-wise pruning.  This project chose the
+claims.
 """
 
 import numpy as np
@@ -42,7 +47,7 @@ NAMES = {method: method for method in METHODS} | {"random": "random masks"}
 SCOPES = ("global", "layer")
 DENSITY = {"digits": 0.1, "mnist": 0.03}
 SIZES = {"digits": (256, 100, 50, 10), "mnist": training.SIZES["mnist"]}
-STEPS = {"quick": 100, "default": 500, "full": 5000}
+STEPS = {"quick": 100, "default": 500, "full": 18720}
 REPEATS = {"quick": 1, "default": 3, "full": 2}
 UNITS = 6                           # number of units whose weights are shown
 
@@ -103,6 +108,20 @@ def unevenness(counts, density):
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
 
+def unevenness_given(varies, counts, density):
+    """Return the unevenness of the counts of pixels whose variability is similar.
+
+    The pixels are sorted by the standard deviation of the grey level, and each group
+    holds as many consecutive pixels as a row of the image.  The variance is the mean
+    variance within the groups.
+    """
+    order = np.argsort(varies, axis=1)
+    groups = np.take_along_axis(counts, order, axis=1)
+    side = int(np.sqrt(counts.shape[1]))
+    within = groups.reshape(len(counts), side, side).var(axis=2, ddof=1).mean(axis=1)
+    return within / counts.mean(axis=1) / (1 - density)
+
+
 def claims(data):
     density = float(data["NTT_layer_whole"].mean())
     units, pixels = ({method: unevenness(data[f"{method}_layer_{key}"], density)
@@ -110,7 +129,10 @@ def claims(data):
     text = "variance of the number of live weights per {}"
     chance = f"{{}}: {text}, relative to chance".format
     found = [at_least(chance("NTT", "unit"), units["NTT"], 2),
-             at_most(chance("NTT", "pixel"), pixels["NTT"], 1.5)]
+             at_most(chance("NTT", "pixel"), pixels["NTT"], 1.5),
+             reported(chance("NTT", "pixel") + ", among pixels of similar variability",
+                      unevenness_given(data["NTT_layer_varies"],
+                                       data["NTT_layer_pixels"], density))]
     for method in METHODS[2:4]:
         found += [at_least(f"{text.format('unit')}, {method} / NTT",
                            units[method].mean() / units["NTT"].mean(), 4),
