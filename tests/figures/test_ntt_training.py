@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from strategies import SEEDS
 from tolerances import RTOL_FD, close
 
-from figures.ntt import fig_ntt_replay, threefry
+from figures.ntt import fig_ntt_masks, fig_ntt_replay, threefry
 from figures.ntt import ntt_training as training
 from refsnn import convnet, mlp, ntt, optimisers, pruning
 
@@ -206,3 +206,17 @@ def test_each_method_has_its_own_masks():
         if row != ("dense", "global"):
             assert sum((found == other).all() for other in seen.values()) == 1 + (
                 row == ("dense", "layer"))
+
+
+def test_unevenness_among_similar_pixels():
+    """Counts that only depend on the variability of a pixel are even, given it."""
+    rng = np.random.default_rng(1)
+    varies = rng.random((2, 400))
+    rank = varies.argsort(axis=1).argsort(axis=1)
+    counts = 20.0 + rank // 20
+    assert (fig_ntt_masks.unevenness(counts, 0.0) > 1).all()
+    assert fig_ntt_masks.unevenness_given(varies, counts, 0.0).tolist() == [0, 0]
+    drawn = rng.binomial(20 + rank // 20, 0.5)
+    within = fig_ntt_masks.unevenness_given(varies, drawn, 0.5)
+    assert (abs(within - 1) < 0.25).all()                       # 3 standard errors
+    assert (fig_ntt_masks.unevenness(drawn, 0.5) > 1.3).all()
