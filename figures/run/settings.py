@@ -72,8 +72,8 @@ QUESTIONS = {
     "superspike_xor": "Does spiking XOR need a hidden layer?"}
 
 UNEVEN = ("the bound was fixed on the embedded digits, with 10 % of the weights and "
-          "500 steps; on MNIST with 3 %, the variance per unit of NTT masks is 22 times "
-          "the chance variance after 5,000 steps, and 38 times after 18,720 steps")
+          "500 steps; on MNIST with 3 %, the variance per unit of NTT masks is 22 "
+          "times the chance variance after 5,000 steps, and 38 times after 18,720")
 DRAW = ("the ratio depends on the dense network and on the held-out images; for the "
         "authors' two networks, the initial kernel distance, the divisor of the ratio, "
         "exceeds that of at least 96 of 100 further networks (`ntt_replay`)")
@@ -106,8 +106,8 @@ CAUSES = {                          # {figure: {index of the claim: sentence}}
     "spoken_timing": {
         0: "with uniform times, the accuracy of all three networks is 0.58 to 0.59, "
            "like that of support vector machines on counts; the LSTM and the CNN lose "
-           "0.30 and 0.26, but the recurrent network loses only 0.08, because its accuracy "
-           "with recorded times, in steps of 4 ms, is only 0.67"}}
+           "0.30 and 0.26, but the recurrent network loses only 0.08, because its "
+           "accuracy with recorded times, in steps of 4 ms, is only 0.67"}}
 
 # ---- {figure: {"indices of its claims": entry}}
 
