@@ -276,6 +276,17 @@ def test_counts_do_not_contain_the_order(toy):
         assert 0.3 < found["accuracy"][1:].mean() < 0.7
 
 
+def test_predictions_do_not_depend_on_the_words_in_one_pass(monkeypatch):
+    words, o = made(), networks.Options(hidden=12, scale=3.0, out=0.5)
+    network, index = networks.spiking(o), np.arange(len(words.label))[::-1]
+    T = round(networks.steps(words, o.dt) / o.dt)
+    p = network.begin(np.random.default_rng(2), 70, CLASSES, T)
+    whole = networks.predicted(network, p, words, index, o)
+    assert len(index) > 5 and len(set(whole)) > 1
+    monkeypatch.setattr(networks, "AT_ONCE", 5)
+    assert_array_equal(networks.predicted(network, p, words, index, o), whole)
+
+
 def first_words(words, o):
     """Return eight words in steps (T, 8, channels) and their labels."""
     return networks.reader(words, o)(np.arange(8)).astype(float), words.label[:8]
