@@ -59,8 +59,8 @@ proof tools
     conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike` and `si`.
-These versions compute the same numbers.  `refsnn.oracle` holds the golden
-vectors.
+These versions compute the same numbers up to rounding.  `refsnn.oracle`
+holds the golden vectors.
 
 Departures and errata.  Each module lists its departures and errata.  The
 most important departures and errata, and the tests that prove them, are:

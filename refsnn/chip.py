@@ -39,10 +39,11 @@ The membrane potential v, relative to the leak, has the time constant tau:
 Membrane noise has q = size sqrt(1 - exp(-2h/tau)) and a random variable xi
 with variance 1, uniformly distributed on 2^16 levels.  The noise of eq.
 (12) is the sum of read noise, drawn for each sample, and baseline noise,
-drawn once for each neuron and image.  If h << tau, and a constant current
-would drive the membrane beyond an edge by a distance E, eq. (10) limits
-this distance to slope E.  80 and 70 are the defaults of the argument
-`code`.  Codes are clipped to 0 .. 255.
+drawn once for each neuron and image.  The headroom is the linear range of
+the membrane potential, between two edges.  If h << tau, and a constant
+current would drive the membrane beyond an edge by a distance E, eq. (10)
+limits this distance to slope E.  80 and 70 are the defaults of the
+argument `code`.  Codes are clipped to 0 .. 255.
 
 Time bin t lasts from t dt to (t+1) dt.  The potential is sampled at the
 start of the bin, and input arrives at the end of the bin.  As in `lif`,

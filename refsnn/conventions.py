@@ -16,8 +16,9 @@ state k:
     v = R(beta u[k] + gain j + (1 - beta) leak, s[k])                 (6)
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
 
-If refractory neurons are muted, eq. (7) holds u at no time, and s[k] and
-psi[k] (below) are 0 while the neuron is refractory.
+Eq. (5) applies if the reset acts before the decay of u, eq. (6) if it acts
+after.  If refractory neurons are muted, eq. (7) never sets u to reset_to;
+s[k] and psi[k] (below) are 0 instead while the neuron is refractory.
 
 Derivation.  Except for products with W and V, a step is elementwise.  The
     derivatives of R with respect to u and s are r1 and z1 in eq. (5), and

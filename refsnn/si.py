@@ -34,7 +34,8 @@ the settings of published implementations:
 before September 2024.  "nupic" follows nupic.research.  "vandeven" follows
 the repository `continual-learning` of G. van de Ven.  This repository uses
 c = 10 for split MNIST with one head per task, and c = 5e4 or 5e3 for other
-experiments.  The library avalanche has no default value of c.
+experiments.  The library avalanche has no default value of c; 1 was
+chosen here.
   g        With "task", g is the gradient of the task loss.  With "total",
            g is the gradient of the task loss plus the penalty.
   dtheta   With "step", dtheta is the optimiser's update.  With "descent",

@@ -44,7 +44,7 @@ Approximate.  The following table holds for n neurons, c signals z_j and B
 
     rule         keeps                        state      time of a step
     exact        all terms                    2 B n n c  O(B n^3 c)
-    block        own reset, own synapse V_ii  2 B n c    O(B n c)
+    block        own decay, reset and V_ii    2 B n c    O(B n c)
     implicit     own decay and reset          2 B n c    O(B n c)
     presynaptic  own decay                    2 B c      O(B c)
 

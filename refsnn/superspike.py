@@ -63,7 +63,8 @@ Departures.  Options cover the differences between the paper and the
         "published" uses a = exp(-dt/tau_rise), b = 1 - dt/tau_decay and
         c = a dt/tau_decay.
     drive: "published" multiplies e lambda, but not the regulariser, by
-        steepness dt / (1 - exp(-dt/tau_rise)).  The default is about 5.
+        steepness dt / (1 - exp(-dt/tau_rise)), which is about 5 by
+        default.
     het: "plain" uses zeta = z^exponent.  "error" uses zeta = z^exponent
         e^2, as in the paper.  "published" uses zeta = z^exponent where |e|
         dt >= 1e-7, and zeta = 0 elsewhere.

@@ -309,7 +309,7 @@ def proofs(path):
 
 def proof_table():
     """Return the table of PROOFS.md, one row for each module."""
-    head = ["| module | equations | papers and their numbers | functions | proved by |",
+    head = ["| module | equations | papers (see the modules) | functions | proved by |",
             "|---|---|---|---|---|"]
     return head + [proofs(path) for path in MODULES]
 

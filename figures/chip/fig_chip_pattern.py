@@ -10,16 +10,16 @@ with --full): the spreads of synaptic and membrane time constants are at most 0.
 0.45 times their spreads before calibration, those of gain and reset are at most 5 %
 and 6 %, and 95 % of the thresholds are within 8 codes of the nominal threshold.
 
-The top left panel (before calibration) and the top middle panel (after
-calibration) show the responses of all membranes to one input spike with the
-largest weight.  Black lines are means over the neurons.  The top right panel
-shows the membranes of the hidden neurons during one test image, after
-training with the calibrated chip in the loop.  The dashed line is the nominal
-threshold.  These membranes also differ because the weights differ.  The bottom panel
-shows the spreads before and after calibration.  Spreads of the gain and the
-time constants are relative to the mean.  Spreads of potentials are relative
-to the difference between threshold and leak potential.  Bars are means, dots
-are single chips, and diamonds are published values for a calibrated chip.
+The top left panel (before calibration) and the top middle panel (after calibration)
+show the responses of all membranes to one input spike with the largest weight.  Black
+lines are means over the neurons.  The top right panel shows the membranes of the hidden
+neurons during one test image, after training with the calibrated chip in the loop.  The
+dashed line is the nominal threshold.  These membranes also differ because the weights
+differ.  The bottom panel shows the spreads before and after calibration.  Spreads of
+the gain and the time constants are relative to the mean.  Spreads of potentials are
+relative to the difference between threshold and leak potential.  Bars are means, dots
+are single chips, and diamonds are values for a calibrated chip, read or estimated from
+the conditions of the public tests.
 
 The spreads before calibration are inputs of the model, taken mostly from the
 calibration of one chip.  They have no bound of their own.  Samples alone do not show
@@ -30,11 +30,11 @@ of each neuron, which is the sample of this neuron while a known voltage holds a
 membranes at the nominal leak potential.  The spread of the leak is then at most half
 as large as without references.
 
-With references, every spread is below the published value.  Without references, this
-is true for every quantity except the leak.  The spreads are smaller than published,
-because an emulated chip does not change between calibration and use, its parameters
-can be set independently, and a measurement uses about 2,500 images.  The preset
-`chip.CALIBRATED` has the published spreads, with 4 % for the reset.
+With references, every spread is below the value from the tests.  Without references,
+this is true for every quantity except the leak.  The spreads are smaller than these
+values, because an emulated chip does not change between calibration and use, its
+parameters can be set independently, and a measurement uses about 2,500 test inputs.
+The preset `chip.CALIBRATED` has the values from the tests, with 4 % for the reset.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -200,7 +200,7 @@ def plot(data, fig):
             ax.plot(at, one, ".", color=colours.BLACK, ms=4)
     ax.plot(place + 0.14, [100 * paper[f"{name}, calibrated"] for name in QUANTITIES],
             "D", color="white", mec=colours.BLACK, mew=1.3, ms=7,
-            label="published, calibrated")
+            label="public tests, calibrated")
     ax.set_xticks(place, [name.replace(" ", "\n", 1) for name in QUANTITIES])
     ax.set(title="Spread over the neurons of a chip",
            ylabel="standard deviation (%)")

@@ -1,4 +1,4 @@
-"""An analog chip classifies digits within 10 us, or with at most 40 hidden spikes
+"""An analog chip classifies digits within 10 µs, or with at most 40 hidden spikes
 
 Networks of 256-100-10 neurons classify the embedded digits.  The networks are trained
 with an emulated chip in the loop.  A burst regulariser penalises hidden spikes.

@@ -18,9 +18,9 @@ accuracies on all test words of the Spiking Heidelberg Digits (SHD, 20 classes) 
 
 By default, the networks are trained for 6 epochs on the English words among 1,400
 embedded words (10 classes).  With --full, the networks are trained for 30 epochs on all
-words (20 classes).  With --full, trained recurrence raises the test accuracy on the
-chip by at least 0.05, and augmentation raises the test accuracy by at least 0.02.  This
-figure corresponds to [CB22] fig. 5 and table 1.
+words (20 classes).  With --full, trained recurrence must raise the test accuracy on the
+chip by at least 0.05, and augmentation must raise the test accuracy by at least 0.02.
+This figure corresponds to [CB22] fig. 5 and table 1.
 """
 
 import numpy as np

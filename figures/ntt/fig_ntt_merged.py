@@ -1,4 +1,4 @@
-"""One sparse network serves two sets of images
+"""One transfer without labels serves two sets of images
 
 Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two image
 sets yields masks for both sets.  Networks with 5 % of the weights are then trained with

@@ -219,7 +219,7 @@ def claims(data):
              for run in RUNS]
     found.append(at_most("sum of squared live weights before the transfer: largest "
                          "relative difference from the logs of four runs",
-                         np.abs(data["live"] / known - 1).max(), 1e-4, 0))
+                         np.abs(data["live"] / known - 1).max(), 1e-4))
     for run in runs(data):
         found += judged(data, run) if f"{run} log" in data else [at_most(
             f"{run}: kernel distance after 100 to 300 steps, relative difference of "
@@ -252,8 +252,8 @@ def judged(data, run):
              "the log", kernel[-1], 0.05)]
     for text, value, bound in rows:
         text = f"{run}: {text}"
-        yield at_most(text, value, bound, 0) if run.startswith("MLP") \
-            else reported(text, value, 0)
+        yield at_most(text, value, bound) if run.startswith("MLP") \
+            else reported(text, value)
 
 
 def plot(data, fig):

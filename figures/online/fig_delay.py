@@ -2,9 +2,9 @@
 
 A recurrent spiking network receives two cues, separated by a delay.  Each cue has two
 possible values.  The network must report whether the values of both cues were equal
-(delayed exclusive or).  The input and recurrent weights learn with the exact gradient
-of real-time recurrent learning (RTRL), or with one of the approximations in
-`refsnn.sparse_rtrl`.  The readout always learns with its exact gradient.
+(delayed exclusive or; chance is 0.5).  The input and recurrent weights learn with the
+exact gradient of real-time recurrent learning (RTRL), or with one of the approximations
+in `refsnn.sparse_rtrl`.  The readout always learns with its exact gradient.
 
 At a delay of 30 ms, which is three membrane time constants, exact RTRL solves the task.
 Compared with exact RTRL, the block-diagonal rule loses at most 0.05 in mean accuracy.

@@ -57,8 +57,8 @@ def counted(stored):
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
-    return (f"Of {len(verdicts)} claims in {len(stored)} figures, {hold} hold, {fail} "
-            f"fail, and {rest} are shown and not judged.")
+    return (f"Of {hold + fail} judged claims in {len(stored)} figures, {hold} hold and "
+            f"{fail} fail; {rest} further values are not judged.")
 
 
 def published_number(claim, entry):
@@ -136,7 +136,8 @@ def figure(name, document):
     versions = document["versions"]
     lines = [f"## `{name}`: {document['title']}", "",
              f"*{QUESTIONS.get(name, '')}*", "",
-             f"{document['jobs']} jobs, {gallery.took(document)} of computing, seed "
+             f"{document['jobs']} job{'s' * (document['jobs'] != 1)}, "
+             f"{gallery.took(document)} of computing, seed "
              f"{document['seeds']['seed']}, refsnn {versions['refsnn']}, NumPy "
              f"{versions['numpy']}, SciPy {versions['scipy']}, Python "
              f"{versions['python']}.", "",
@@ -155,13 +156,10 @@ def figure(name, document):
 
 def not_looked_up(root):
     """Return a Markdown list of published numbers that were not read at the source."""
-    found = []
-    for path in sorted((root / "figures" / "reference").glob("*.json")):
-        for key, entry in json.loads(path.read_text(encoding="utf-8")).items():
-            if entry["known"] in ("recalled", "second-hand"):
-                found.append(f"- `{path.stem}`, {key}: {entry['value']}"
-                             f"{MARKS[entry['known']]}: {entry['source']}")
-    return found
+    return [f"- `{name}`, {claim['text']}: {published_number(claim, entry)}"
+            for name, document in documents(root).items()
+            for claim, entry in entered(name, document)
+            if entry.known in ("recalled", "second-hand")]
 
 
 def text(root):
@@ -178,8 +176,7 @@ def text(root):
     lines += ["## Figures without a stored full run", "",
               f"{', '.join(f'`{name}`' for name in absent) or 'None'}.", "",
               "## Published numbers that were not looked up", "",
-              "Figures show these numbers beside their own.  They were recalled or "
-              "quoted by another source.  No result should be judged by them.", "",
+              "They were recalled, or quoted by another source.", "",
               *(not_looked_up(root) or ["None."])]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 

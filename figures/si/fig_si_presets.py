@@ -8,8 +8,8 @@ mean test accuracy after all tasks (means over 3 runs).  In some of these five
 implementations, the penalty gradient enters the path integral; this choice hardly
 changes the accuracy.  Some of the five implementations clamp negative importances at 0;
 this choice has no effect, because no importance is negative.  The default strength is
-0.1 in some implementations and 10 in others.  The consolidation strength affects the
-accuracy more than the use of the penalty gradient and the clamping do.
+10 in the preset vandeven and 0.1 in the other four.  The consolidation strength affects
+the accuracy more than the use of the penalty gradient and the clamping do.
 
 Two of the seven implementations deviate from the other five.  The library mammoth
 before September 2024 (preset mammoth_old) computes the path integral as if the
@@ -18,7 +18,7 @@ mammoth_old is at most 0.3 times the sum with the authors' code (preset pathint)
 importances are also distributed differently over the parameters.  At strength 10, the
 mean test accuracy is at least 0.005 lower with mammoth_old than with pathint.  The
 library avalanche uses a damping of 1e-7 and caps importances at 1e-3.  The penalty of
-avalanche is therefore nearly equal for all parameters, as with an L2 penalty.  The
+this preset is therefore nearly equal for all parameters, as with an L2 penalty.  The
 correlation between the importances of avalanche and pathint is at most 0.5.  Both
 mammoth_old and avalanche need a larger strength than pathint.
 

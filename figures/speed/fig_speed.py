@@ -5,9 +5,9 @@ panel, all times are divided by the time of one bar of refsnn with the same numb
 threads; the label of this bar is bold.  Some panels also show the bare products: the
 dense matrix products of the task, without any other computation.  refsnn can be faster
 than the bare products if it skips zeros, or works on blocks that fit the cache.  Black
-lines are lower bounds for other tools.  All bounds below were fixed before the times
-were measured.  Ratios of times depend on the computer, and on each computer so far some
-bounds were not met.
+lines are lower bounds for other tools.  The following paragraphs state all bounds,
+which were fixed before the times were measured.  Ratios of times depend on the
+computer, and on each computer so far some bounds were not met.
 
 The first network is recurrent (700-200-20 units, 100 time steps, batches of 256
 patterns).  In each step, 5 % of the inputs are active.  refsnn receives the spikes as

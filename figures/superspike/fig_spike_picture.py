@@ -8,17 +8,17 @@ a hidden layer, the final cost is at most 0.85 of the cost before learning.  Wit
 symmetric feedback, the final cost is lower than the cost before learning.  With random
 feedback, the final cost is higher than without a hidden layer.
 
-With --full (128 hidden neurons), the claim is that the ranking of the costs after
-1,000 s is as in [ZG18]: symmetric feedback < no hidden layer < random feedback <
-uniform feedback.  As a control, the weights of a hidden layer stay fixed while the
-output weights learn.  Shorter runs show other numbers of hidden neurons, the
-heterosynaptic regulariser, and the linear rule, in which the derivative of a spike is
-set to 1 in both layers.  The regulariser is proportional to z^4 or to z^4 e^2, where z
-is the filtered output of the hidden neuron and e its filtered error.  The last panel
-shows how the cost with random feedback depends on the strength and the exponent of the
-regulariser.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the picture
-and the costs are published only as plots.  The picture and the network sizes in this
-figure were chosen for this project.
+With --full (128 hidden neurons), one network of each kind is trained.  The claim is
+that the ranking of the costs after 1,001 s is as in [ZG18]: symmetric feedback < no
+hidden layer < random feedback < uniform feedback.  As a control, the weights of a
+hidden layer stay fixed while the output weights learn.  Shorter runs show other numbers
+of hidden neurons, the heterosynaptic regulariser, and the linear rule, in which the
+derivative of a spike is set to 1 in both layers.  The regulariser is proportional to
+z^4 or to z^4 e^2, where z is the filtered output of the hidden neuron and e its
+filtered error.  The last panel shows how the cost with random feedback depends on the
+strength and the exponent of the regulariser.  This figure corresponds to [ZG18] figs. 6
+to 8.  In [ZG18], the picture and the costs are published only as plots.  The picture
+and the network sizes in this figure were chosen for this project.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation of the intervals is the standard deviation divided by the mean,
@@ -39,9 +39,10 @@ The entry "loop_s" is the duration of a trial in seconds.  The entries "input" a
 
 As in the published code, the learning rate is 1 mV (0.1 mV after 800 s), and the
 standard deviation of the initial weights is 50 mV / sqrt(fan-in).  The regulariser has
-strength 1 and exponent 4.  The scaling of the regulariser follows the published code
-and is about 5 times the scaling in the paper.  The regulariser with e^2 has strength
-1e-4, because e^2 is about 1e4 (per s^2) in hidden neurons with random feedback.
+strength 1 and exponent 4.  As in the published code, the product of error and
+eligibility trace is multiplied by about 5; the regulariser is not.  The regulariser
+with e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2) in hidden neurons with
+random feedback.
 """
 
 import itertools

@@ -31,7 +31,8 @@ learning rates and length.  The figure also shows networks with eight hidden neu
 and the heterosynaptic regulariser of [ZG18] eq. A.5, which is proportional to z^4 e^2.
 Here z is the filtered spike train of the hidden neuron and e its filtered error.  This
 figure corresponds to [ZG18] fig. 5, in which all runs with random feedback solve the
-task with four hidden neurons, and uniform feedback is worse on average.
+task with four hidden neurons, and uniform feedback is worse on average.  With --full,
+no run with uniform feedback solves the task here.
 
 The paper uses 100 inputs with noise of 4 Hz and fixed random spike times within 10 ms.
 The response window ends 15 ms after the stimulus.  A wrong spike is an error at the

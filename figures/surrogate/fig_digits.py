@@ -11,9 +11,8 @@ gradients.  One gradient is stopped at the reset: the effect of the reset is tre
 a constant.  The other gradient passes through the reset.  Thin lines are single seeds,
 and thick lines are means over seeds.  The seed determines the initial weights, the
 order of the training images, and the split into training and test images.  Both
-gradients are tested with the same seeds.  On other tasks, networks are known to train
-worse with gradients through the reset.  In this task, most hidden neurons spike at most
-once per image, and both gradients reach nearly the same accuracy.
+gradients are tested with the same seeds.  Most hidden neurons spike at most once per
+image, and both gradients reach nearly the same accuracy.
 
 The right panels show three test images, their input spikes, the spikes of the trained
 hidden layer, and the membrane potentials of the readouts.  The blue line is the readout

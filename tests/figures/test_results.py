@@ -134,6 +134,7 @@ def test_numbers_that_were_recalled_are_listed():
     lines = results.not_looked_up(ROOT)
     assert all("(recalled)" in line or "(second-hand)" in line for line in lines)
     assert any("SHD" in line and "0.56 (recalled)" in line for line in lines)
+    assert any("ladder" in line and "3 (second-hand)" in line for line in lines)
     assert set(results.MARKS) == set(published.KNOWN)
 
 
@@ -158,7 +159,7 @@ def test_only_the_marked_part_of_the_readme_is_written(tmp_path, monkeypatch):
         "RESULTS.md", "README.md"]
     page = (tmp_path / "README.md").read_text()
     assert page.startswith(f"before\n{results.BEGIN}| result | published |")
-    assert page.endswith("0 are shown and not judged.\n" + results.END + "after")
+    assert page.endswith("0 further values are not judged.\n" + results.END + "after")
     assert "| short | 0.95 | 0.9877 | ≥ 0.9 | holds | d |" in page
     assert "stale" not in page
     text = (tmp_path / "figures" / "RESULTS.md").read_text()
