@@ -504,8 +504,9 @@ def _advance(model, v, syn, new, work, xi):
     syn *= model.alpha
     at, = ((new < model.headroom[0]) | (new > model.watch)).ravel().nonzero()
     if len(at):
-        flat, (low, high, factor) = new.ravel(), model.headroom.reshape(3, -1)[:, at]
-        edge = np.clip(flat[at], low, high)
+        flat = new.ravel()
+        low, high, factor = model.headroom.reshape(3, -1).take(at, axis=1)
+        edge = np.minimum(np.maximum(flat[at], low), high)
         flat[at] = edge + factor * (flat[at] - edge)                      # (10)
     return at
 
@@ -526,7 +527,7 @@ def _onward(model, last, loss, rng):
     if not len(last):
         return last, model.onward[:0]
     image, neuron = np.divmod(last, model.reset.shape[1])
-    start, = np.append(True, image[1:] != image[:-1]).nonzero()
+    start, = np.concatenate(([True], image[1:] != image[:-1])).nonzero()
     return image[start], np.add.reduceat(model.onward[neuron], start)
 
 
