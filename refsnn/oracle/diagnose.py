@@ -208,7 +208,7 @@ def _conclusion(side, terms, dtypes):
     if dtypes and not terms:
         return f"All results are rounded to {dtypes[0]}."
     if not terms:
-        return "No single term explains this."
+        return "The wrong term is not known."
     if not set(terms) <= set(SHOWN):
         return f"The computation of {_listed(terms)} is wrong."
     return f"The {terms[0]} is wrong: {SHOWN[terms[0]][side == 'backward']} of lif."
@@ -298,7 +298,8 @@ def _forward(call, runs, given, wrong, small):
     terms, why = _switched(runs, bad, True)
     if terms == ("reset",) and not ({"mem", "spikes"} <= given and any(
             map(_prompt, every))):
-        terms = ()      # the threshold, or a current caused by spikes, may be wrong
+        terms, why = (), ("The reset, the threshold or a current caused by spikes may "
+                          "be wrong.")
     if "mem" not in given:
         binary = all(np.isin(run.found.get("spikes", 0), (0, 1)).all() for run in every)
         return (terms, why) if binary else ((), "The spikes are not 0 or 1.")

@@ -227,9 +227,16 @@ def _residuals(run):
     inputs, sent = (p["x"] @ p["W"].T)[:-2], (spikes @ p["V"].T)[:-2]
     first = mem[1:] - after - right
     second = syn[1:] - p["alpha"] * syn[:-1] - inputs - sent
-    return {"membrane decay": (first, mem[:-1]), "reset": (first, spikes[:-1]),
-            "gain": (first, right), "current decay": (second, syn[:-1]),
-            "input": (second, inputs), "recurrence": (second, sent)}
+    return _cast(mem.dtype, {
+        "membrane decay": (first, mem[:-1]), "reset": (first, spikes[:-1]),
+        "gain": (first, right), "current decay": (second, syn[:-1]),
+        "input": (second, inputs), "recurrence": (second, sent)})
+
+
+def _cast(dtype, pairs):
+    """Return all arrays in the dtype of the results, which sets the tolerance."""
+    return {name: (residual.astype(dtype), term.astype(dtype))
+            for name, (residual, term) in pairs.items()}
 
 
 def _adjoints(run):
@@ -259,10 +266,11 @@ def _back_residuals(run):
             q[t] + dI[t] @ p["V"] - reset * right[t])
     right = p["gain"] * right[1:]
     second = dI[:-1] - p["alpha"] * dI[1:] - right
-    return {"membrane decay": (first, later), "recurrence": (first, psi[2:] * sent),
-            "reset": (first, psi[2:] * later), "surrogate": (first, psi[2:] * dS),
-            "error": (first, psi[2:] * q[2:]), "gain": (second, right),
-            "current decay": (second, dI[1:])}
+    return _cast(dI.dtype, {
+        "membrane decay": (first, later), "recurrence": (first, psi[2:] * sent),
+        "reset": (first, psi[2:] * later), "surrogate": (first, psi[2:] * dS),
+        "error": (first, psi[2:] * q[2:]), "gain": (second, right),
+        "current decay": (second, dI[1:])})
 
 
 def _fits(parts):
