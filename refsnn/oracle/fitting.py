@@ -58,6 +58,7 @@ STEEPNESS = (0.5, 1.0, np.pi / 2, 2.0, 3.0, np.pi, 4.0, 5.0, 10.0, 20.0, 25.0, 5
 PEAKS = (lambda k: 1.0,), (     # f'(0), as in snntorch atan, fast sigmoids, norse tanh
     lambda k: k / 4, lambda k: k / 2, lambda k: k, lambda k: 1 / np.pi,
     lambda k: 0.25, lambda k: 0.3, lambda k: 0.5)
+CLOSE = 0.05            # root mean square error at most, relative to the potential
 GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
 
 
@@ -123,14 +124,18 @@ def _constants(problem):
                 d = d + past @ problem.V.T
             filtered[test] = d.reshape(T, -1)
         y, z, valid = _pairs(mem, spikes, test, record, reset, at, thr, reset_to)
+        hidden = np.where(valid, 0, mem[1:] - reset_to)     # 0 if the reset is right
+        if _rms(hidden) > CLOSE * _rms(mem):
+            continue
         for delay in (0, 1):
             found = _fitted(y, z, valid, filtered[test], record, delay)
             if found is not None:
+                found[1] = max(found[1], np.abs(hidden).max())
                 fits.append((*found, conventions.Step(
                     test=("before", "after")[test], record=("before", "after")[record],
                     reset=reset, reset_at=at, input=("same", "next")[delay])))
     least = min((fit[0] for fit in fits), default=np.inf)
-    if not least <= 0.05 * _rms(mem):
+    if not least <= CLOSE * _rms(mem):
         return None
     # Of nearly equal fits, choose the one with most entries, because a reset to a
     # value may hide the entries with spikes.
@@ -162,8 +167,8 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 
 def _fitted(y, z, valid, d, record, delay):
-    """Fit (2).  Return the root mean square error, the largest error, the
-    constants and the number of entries, or None if the fit fails."""
+    """Fit (2).  Return a list of the root mean square error, the largest error,
+    the constants and the number of entries, or None if the fit fails."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -198,7 +203,7 @@ def _fitted(y, z, valid, d, record, delay):
     without = _rms(y - alone @ np.linalg.lstsq(alone, y, rcond=1e-9)[0])
     if not (0 <= p[0] < 1) or not error < 0.5 * without:
         return None
-    return error, np.abs(y - A @ p).max(), (alpha, *p), len(y)
+    return [error, np.abs(y - A @ p).max(), (alpha, *p), len(y)]
 
 
 def _filtered(d, alpha):

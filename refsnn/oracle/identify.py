@@ -6,7 +6,8 @@ preset is the convention of an existing tool.  `identify` compares a
 recording with all conventions, which `elimination` simulates, and names
 the presets that fit.  An axis is settled if all conventions that fit agree
 in this axis.  For each open axis, the report names a probe (a test input)
-that settles it.  Gradients settle `through_reset`.
+that settles it.  Gradients settle `through_reset`, and rule out the
+conventions whose reset path does not explain them.
 
 The other modules of `identify` are:
 
@@ -41,6 +42,7 @@ __all__ = ["QUANTITIES", "Candidate", "Parting", "Probe", "Report", "Tools", "id
 
 SHOWN = 20              # members at most, if no preset fits
 RTOL = 1e-9             # tolerance for simulated probes
+PATH = "reset", "reset_at", "refractory", "mute"        # axes of the reset path
 
 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
@@ -146,16 +148,17 @@ def _identified(problem, exact, gradient, given):
 
 def _recognised(problem, presets, fits, gradient, given):
     """Return the report on a recording that at least one convention fits."""
-    keys = set(elimination._grouped(fits).tolist())
-    matches, choices = [], (True, False)
+    paths, matches = _paths(presets, fits), {}
     if gradient is not None:
-        matches, step, near = _explained(problem, presets, fits, keys, gradient)
+        matches, step, near = _explained(problem, fits, paths, gradient)
         if not matches:
             return _unexplained(_described(step, presets, elimination.AXES),
                                 gradient[0], near)
-        choices = tuple(dict.fromkeys(m.through_reset for m in matches if (
-            m.factor == 1) == (matches[0].factor == 1)))
-    members = _members(presets, fits, keys, choices)
+        fits = fits[sorted(row for path in matches for row in paths[path])]
+    choices = {code: tuple(dict.fromkeys(m.through_reset for m in matches[path]))
+               if matches else (True, False) for code, path in zip(
+                   elimination._grouped(fits).tolist(), _path(fits), strict=True)}
+    members = _members(presets, fits, choices)
     first = _step(members[0], presets)
     tools = Tools(presets, {}, *_probing(problem))
 
@@ -167,7 +170,7 @@ def _recognised(problem, presets, fits, gradient, given):
         return comparison._telling(first, step, problem.rows, used, RTOL)
 
     apart = {c: tell(_step(c, presets)) for c in members[1:]}
-    settled, undecided = _axes(fits, first, choices, tell)
+    settled, undecided = _axes(fits, first, choices[_code(first)], tell)
     if given:
         del settled["decay"]
     lines = _lines(members, settled, undecided, given)
@@ -175,32 +178,55 @@ def _recognised(problem, presets, fits, gradient, given):
             problem, first)["spikes"].any():
         return Report([], {}, None, None, (SILENCE, *lines[1:]), settled=settled,
                       open=undecided)
-    lines += [_surrogates(matches)] if matches else []
+    found = matches.get(_path([elimination._codes_of(first)])[0], [])
+    lines += [_surrogates(found)] if found else []
     return Report(members, apart, None, None, tuple(lines), settled=settled,
-                  open=undecided, gradients=matches)
+                  open=undecided, gradients=found)
 
 
-def _fits(step, keys, choices=(True, False)):
+def _code(step):
+    return int(elimination._grouped([elimination._codes_of(step)])[0])
+
+
+def _fits(step, choices):
     """Return whether a step is a convention that fits, and has an allowed
     choice of `through_reset`."""
-    return int(elimination._grouped([elimination._codes_of(step)])[0]) in keys and (
-        step.through_reset in choices or step.reset == "none")
+    return _code(step) in choices and (
+        step.through_reset in choices[_code(step)] or step.reset == "none")
 
 
-def _explained(problem, presets, fits, keys, gradient):
-    """Try up to 4 steps that fit; return the surrogates that explain a gradient.
+def _path(codes):
+    """Return the choices that determine the reset path, for each convention."""
+    at = [list(elimination.AXES).index(axis) for axis in PATH]
+    return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
-    Also return the first of these steps.  Of the gradients computed for
-    this step, return the nearest to the recorded gradient.
+
+def _paths(presets, fits):
+    """Return {reset path: rows of `fits`}, the nearest to a preset first."""
+    order = np.argsort(elimination._distance(fits, presets.values()), kind="stable")
+    known, found = _path(fits), {}
+    for row in order.tolist():
+        found.setdefault(known[row], []).append(row)
+    return found
+
+
+def _explained(problem, fits, paths, gradient):
+    """Return {reset path: matches} of the paths that explain a gradient.  Matches
+    with other factors than 1 are returned only if no path has a match with 1.
+
+    Also return a step with the first path, and the nearest gradient of this step.
     """
     wanted, dspikes, surrogate, eps = gradient
-    steps = [step for step in presets.values() if _fits(step, keys)][:4] \
-        or elimination._steps(fits[:1])
     rtol = 4 * max(eps, problem.eps) * (256 + 8 * len(problem.x))
+    steps = elimination._steps(fits[[rows[0] for rows in paths.values()]])
     found = [fitting._gradients(problem, step, wanted, dspikes, surrogate, rtol)
              for step in steps]
-    matches = dict.fromkeys(match for some, _ in found for match in some)
-    return sorted(matches, key=lambda m: m.factor != 1), steps[0], found[0][1]
+    for exact in (True, False):
+        matches = {path: some for path, (every, _) in zip(paths, found, strict=True)
+                   if (some := [m for m in every if m.factor == 1 or not exact])}
+        if matches:
+            break
+    return matches, steps[0], found[0][1]
 
 
 def _unexplained(candidate, wanted, near):
@@ -208,22 +234,25 @@ def _unexplained(candidate, wanted, near):
     at = np.unravel_index(np.argmax(np.abs(wanted - near)), wanted.shape)
     parting = Parting(None, None, None, "gradients", float(wanted[at]), float(near[at]))
     return Report([], {}, candidate, parting, (
-        _difference(candidate, parting), "spikes and states fit, but no surrogate and "
-        "reset path give the recorded gradient"))
+        _difference(candidate, parting), "spikes and states fit, but no reset path gives "
+        "the recorded gradient with a surrogate that was tried; the argument "
+        "`surrogate` can name another"))
 
 
-def _members(presets, fits, keys, choices):
+def _members(presets, fits, choices):
     """Return the candidates that fit, presets first."""
     members = [Candidate(name, None, None) for name, step in presets.items()
-               if _fits(step, keys, choices)]
+               if _fits(step, choices)]
     if members:
         return members + [c for c in _variants(
             [members[0].preset], presets, conventions.AXES)
-            if _fits(_step(c, presets), keys, choices)]
+            if _fits(_step(c, presets), choices)]
     order = np.argsort(elimination._distance(fits, presets.values()), kind="stable")
-    axes = (*elimination.AXES, *["through_reset"][:len(choices) == 1])
-    members = [_described(step._replace(through_reset=choices[0]), presets, axes)
-               for step in elimination._steps(fits[order[:SHOWN]])]
+    for step in elimination._steps(fits[order[:SHOWN]]):
+        allowed = choices[_code(step)]
+        axes = (*elimination.AXES, *["through_reset"][:len(allowed) == 1])
+        members.append(_described(step._replace(through_reset=allowed[0]), presets,
+                                  axes))
     least = min(_cost(_changes(c)) for c in members)
     return [c for c in members if _cost(_changes(c)) == least]
 

@@ -20,17 +20,18 @@ White noise and recordings that diverge have no nearest convention.
 Derivation.  Tolerances are those of `elimination`.
 Approximate.  The search for the nearest convention covers the presets and
     up to 24 conventions that `elimination` dropped last.
-Cost.   The search by `elimination` is repeated up to four times, with
-    transposed weights or with swapped axes.
-Departures.  If the recording fits with transposed weights or swapped axes,
-    the report says so, but its list of members is empty.
+Cost.   The search by `elimination` is repeated up to five times, with
+    transposed weights, with swapped axes or with a threshold of 1.
+Departures.  If the recording fits with one of these changes, the report
+    says so, but its list of members is empty.
 """
 
 import numpy as np
 
 from refsnn import conventions
 from refsnn.oracle import elimination, fitting
-from refsnn.oracle.report import Report, _described, _difference, _parting, _title
+from refsnn.oracle.report import (Report, _described, _difference, _parting, _title,
+                                  _words)
 
 __all__ = []
 
@@ -53,7 +54,7 @@ def _nothing(problem, codes, parted, presets):
             f"{fit.rest:.3g}, reset {fit.step.reset}; mem: "
             + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %")
             + "; spikes and the threshold are not tested")
-    lines += _transposed(problem, presets)
+    lines += _changed(problem, presets)
     return Report([], {}, nearest, parting, tuple(lines), fit=fit)
 
 
@@ -111,13 +112,16 @@ def _error(problem, run):
     return float(max(errors))
 
 
-def _transposed(problem, presets):
-    """Search again with transposed weights, and with batch and time swapped.
-    Return a list with a line for the report, or an empty list if nothing
-    fits."""
+def _changed(problem, presets):
+    """Search again with transposed weights, with batch and time swapped, and with
+    a threshold of 1.  Return a list with a line for the report, or an empty list
+    if nothing fits."""
     n, m = problem.W.shape
     V, W = problem.V, problem.W
     others = {}
+    if np.any(problem.levels["threshold"] != 1):
+        others["threshold 1"] = problem._replace(
+            levels=problem.levels | {"threshold": np.ones(())})
     if problem.x.shape[1] > 3:          # fewer steps fit many conventions
         others["batch before time"] = problem._replace(
             x=problem.x.swapaxes(0, 1),
@@ -134,5 +138,9 @@ def _transposed(problem, presets):
         if len(fits):
             names = [_title(preset) for preset, step in presets.items()
                      if (fits == elimination._codes_of(step)).all(axis=1).any()]
-            return [f"{words} fits: as {' or '.join(names) or 'no preset'}"]
+            near = fits[[np.argmin(elimination._distance(fits, presets.values()))]]
+            candidate = _described(elimination._steps(near)[0], presets,
+                                   elimination.AXES)
+            told = " or ".join(names) or _words(candidate, _title(candidate.preset))
+            return [f"{words} fits: as {told}"]
     return []

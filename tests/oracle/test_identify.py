@@ -206,8 +206,33 @@ def test_identify_judges_gradients():
         x, W, {"mem": run.mem, "spikes": run.spikes}, gradients=np.cos(g.dW), dspikes=d,
         surrogate=surrogate, **taus)
     assert wrong.members == [] and wrong.apart == {} and wrong.lines[1] == (
-        "spikes and states fit, but no surrogate and reset path give the recorded "
-        "gradient")
+        "spikes and states fit, but no reset path gives the recorded gradient with a "
+        "surrogate that was tried; the argument `surrogate` can name another")
+
+
+@pytest.mark.parametrize("test, record", [("before", "after"), ("after", "before"),
+                                          ("after", "after")])
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("reset_at", ["once", "before", "after"])
+def test_gradients_settle_the_reset_path_without_a_preset(reset, reset_at, test,
+                                                          record):
+    """A reset to 0 one step late looks like a refractory step, but its gradient
+    differs."""
+    for through in (True, False):
+        step = Step(reset=reset, reset_at=reset_at, through_reset=through, test=test,
+                    record=record, gain="leak")
+        x, W, V, rows, run = layer(step, 4)
+        psi = surrogates.fast_sigmoid(run.mem - 1, 10.0)[1]
+        d = np.cos(np.arange(rows["mem"].size)).reshape(rows["mem"].shape)
+        dW = gradient(step, x, W, V, run, psi, d, **TAUS)
+        report = identify.identify(x, W, some(rows, "mem", "spikes"), V, gradients=dW,
+                                   dspikes=d, surrogate="fast_sigmoid", **TAUS)
+        assert report.members and report.settled["through_reset"] == through
+        assert {m.steepness for m in report.gradients} == {10.0}
+        if reset == "zero" and reset_at == "after" and through:
+            assert report.settled["reset"] == "zero"
+            assert report.settled["reset_at"] == "after"
+            assert report.settled["refractory"] == 0
 
 
 def test_time_constants_below_a_step_have_no_euler_decay():

@@ -181,9 +181,28 @@ def test_transposed_weights_are_said():
     step = PRESETS["lava"]._replace(refractory=2, reset="subtract")
     x, W, V, rows, _ = layer(step, 2, m=5, n=4)
     report = identify.identify(x, W, rows, V.T, **TAUS)
-    assert report.lines[-1] == "transposed V fits: as no preset"
+    assert report.lines[-1] == (
+        "transposed V fits: as lava LIF (lava), but reset by subtraction and "
+        "refractory 2")
     rows = conventions.recorded(PRESETS["lava"], conventions.simulate(
         PRESETS["lava"], x, W, V, **TAUS))
     rows["mem"][5] += 1
     report = identify.identify(x, W, rows, V.T, **TAUS)
     assert report.members == [] and "transposed" not in report.text
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
+def test_a_forgotten_threshold_is_said(reset):
+    """The layer has a threshold of 1, and the caller states another threshold."""
+    step = PRESETS["snntorch_leaky"]._replace(reset=reset)
+    x, W, V, rows, _ = layer(step, 2, recurrent=False)
+    for threshold in (0.8, 1.75):
+        report = identify.identify(x, W, some(rows, "mem", "spikes"), V,
+                                   **TAUS | {"threshold": threshold})
+        assert report.members == []
+        assert report.lines[-1].startswith("threshold 1 fits: as ")
+        if reset == "subtract":
+            assert not report.fit.exact
+            assert report.lines[-1].endswith(" (snntorch_leaky)")
+    report = identify.identify(x, 1.5 * W, some(rows, "mem", "spikes"), V, **TAUS)
+    assert "threshold 1" not in report.text
