@@ -65,8 +65,7 @@ def _si(*, preset):
             "sign of the path integral": _path(p | {"task_gradient": -task}, own),
             "missing factor 2 of the penalty's derivative":
                 {"dpenalty": right["dpenalty"] / 2},
-            "path integral not set to 0 between tasks":
-                {"path_integral": np.cumsum(right["path_integral"], axis=0)},
+            "path integral not set to 0 between tasks": _path(p, own, kept=True),
             "importance of the last task alone, not summed":
                 _path(p, own, overwrite=True)}
     text = (f"synaptic intelligence as {preset} along theta[0..T], gradients before "
@@ -82,8 +81,9 @@ def _si(*, preset):
     return text, p, right, wrong, idle
 
 
-def _path(p, settings, overwrite=False):
-    """Return the outputs of synaptic intelligence along a path of two tasks."""
+def _path(p, settings, overwrite=False, kept=False):
+    """Return the outputs of synaptic intelligence along a path of two tasks.
+    The options `overwrite` and `kept` are mistakes."""
     theta, state, paths = p["theta"], si.begin(p["theta"][0]), []
     for t, g in enumerate(p["task_gradient"]):
         state = si.accumulate(state, theta[t + 1] - theta[t], g,
@@ -93,6 +93,8 @@ def _path(p, settings, overwrite=False):
             if overwrite:
                 state = state._replace(importance=0 * state.importance)
             state = si.consolidate(state, theta[t + 1], settings)
+            if kept:
+                state = state._replace(path_integral=paths[-1])
     return {"path_integral": np.array(paths), "importance": state.importance,
             "penalty": np.float64(si.penalty(state, theta[0], settings)),
             "dpenalty": si.penalty_gradient(state, theta[0], settings)}

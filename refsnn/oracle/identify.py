@@ -211,10 +211,11 @@ def _paths(presets, fits):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Return {reset path: matches} of the paths that explain a gradient.  Matches
-    with other factors than 1 are returned only if no path has a match with 1.
+    """Return {reset path: matches} of the paths that explain a gradient.
 
-    Also return a step with the first path, and the nearest gradient of this step.
+    Matches with other factors than 1 are returned only if no path has a
+    match with a factor of 1.  Also return a step with the first path, and
+    the gradient of this step that is nearest to the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (256 + 8 * len(problem.x))
@@ -234,8 +235,8 @@ def _unexplained(candidate, wanted, near):
     at = np.unravel_index(np.argmax(np.abs(wanted - near)), wanted.shape)
     parting = Parting(None, None, None, "gradients", float(wanted[at]), float(near[at]))
     return Report([], {}, candidate, parting, (
-        _difference(candidate, parting), "spikes and states fit, but no reset path gives "
-        "the recorded gradient with a surrogate that was tried; the argument "
+        _difference(candidate, parting), "spikes and states fit, but no reset path "
+        "gives the recorded gradient with a surrogate that was tried; the argument "
         "`surrogate` can name another"))
 
 

@@ -136,11 +136,13 @@ def _linearised():
 
     last, last_test = ((inputs[-1:], signals[-1:]) for inputs, signals in (train, test))
     values, Q = np.linalg.eigh(K.transpose(0, 2, 1, 3).reshape(8, 8))
-    flow = [(Q * np.exp(-p["rate"] / 4 * values * s)) @ Q.T @ (
-        start - p["targets"]).ravel() for s in p["steps"]]
+    changes = np.expm1(-p["rate"] / 4 * np.outer(p["steps"], values)) * (
+        Q.T @ (start - p["targets"]).ravel())
+    far = cross.transpose(0, 2, 1, 3).reshape(6, 8) @ Q / values
     wrong = {
-        "continuous flow, not steps":
-            {"train": p["targets"] + np.reshape(flow, (3, 4, 2))},
+        "continuous flow, not steps": {
+            "train": start + (changes @ Q.T).reshape(3, 4, 2),
+            "test": start_test + (changes @ far.T).reshape(3, 3, 2)},
         "square without its 1/2: rate doubled": predicted(rate=2 * p["rate"]),
         "summed, not averaged, over samples": predicted(loss="sum"),
         ("kernel averaged over outputs: none couple", "google/neural-tangents#7"):

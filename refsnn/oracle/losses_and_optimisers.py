@@ -47,7 +47,11 @@ def _max_over_time():
     each = {"loss": np.mean([step["loss"] for step in steps]),
             "drecord": np.concatenate([step["drecord"] for step in steps]) / len(steps)}
     p = np.exp(record.max(axis=0))
-    twice = loss((p / p.sum(axis=1, keepdims=True))[None])
+    p /= p.sum(axis=1, keepdims=True)
+    twice = loss(p[None])
+    slope = twice["drecord"][0]
+    slope = p * (slope - (p * slope).sum(axis=1, keepdims=True))
+    last = np.arange(12)[:, None, None] == 11 - record[::-1].argmax(axis=0)
     wrong = {
         ("first of the tied steps, not the last", "PyTorch max"):
             {"drecord": loss(record[::-1])["drecord"][::-1]},
@@ -59,7 +63,7 @@ def _max_over_time():
         "softmax at each step, then the mean over time": each,
         "summed, not averaged, over the batch":
             {key: 4 * a for key, a in right.items()},
-        "softmax twice": {"loss": twice["loss"]}}
+        "softmax twice": twice | {"drecord": last * slope}}
     text = ("cross entropy of the maximum over time, mean over the batch, nats; the "
             "last of tied steps carries the derivative: refsnn.losses.cross_entropy, "
             "(1), (4), (5)")

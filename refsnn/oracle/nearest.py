@@ -113,9 +113,9 @@ def _error(problem, run):
 
 
 def _changed(problem, presets):
-    """Search again with transposed weights, with batch and time swapped, and with
-    a threshold of 1.  Return a list with a line for the report, or an empty list
-    if nothing fits."""
+    """Search again with transposed weights, with batch and time swapped, and
+    with a threshold of 1.  Return a list with a line for the report, or an
+    empty list if nothing fits."""
     n, m = problem.W.shape
     V, W = problem.V, problem.W
     others = {}

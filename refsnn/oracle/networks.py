@@ -144,9 +144,9 @@ def _convnet():
          "W1": 2 * numbers([46, 3], 4, 12) - 1, "b1": numbers([46, 4], 4) - 0.5,
          "doutputs": 2 * numbers([46, 5], 3, 4) - 1}
 
-    def found(W0=p["W0"], W1=p["W1"]):
+    def found(W0=p["W0"], W1=p["W1"], x=p["x"]):
         weights = [np.ascontiguousarray(W) for W in (W0, W1)]
-        run = convnet.forward(weights, [p["b0"], p["b1"]], p["x"], (True,))
+        run = convnet.forward(weights, [p["b0"], p["b1"]], x, (True,))
         (dW0, dW1), (db0, db1) = convnet.backward(weights, run, p["doutputs"], (True,))
         return run.pre[0], {"outputs": run.outputs, "dW0": dW0, "dW1": dW1, "db0": db0,
                             "db1": db1}
@@ -163,20 +163,23 @@ def _convnet():
         return {"dW0": np.einsum("nyxo,nyxcij->oijc", dz, patches),
                 "db0": dz.sum(axis=(0, 1, 2))}
 
-    def outputs(pooled):
-        return {"outputs": pooled.reshape(3, 12) @ p["W1"].T + p["b1"]}
-
-    shifted = z[:, 1:, 1:].reshape(windows.shape).max(axis=(2, 4))
-    by_channel = p["W1"].reshape(4, 3, 2, 2).transpose(0, 2, 3, 1).reshape(4, 12)
+    mean = np.maximum(windows, 0).mean(axis=(2, 4)).reshape(3, 12)
+    turned = found(p["W0"][:, ::-1, ::-1])[1]       # gradients with respect to W0, W1
+    exchanged = found(p["W0"].swapaxes(1, 2))[1]
+    by_channel = found(W1=p["W1"].reshape(4, 3, 2, 2).transpose(0, 2, 3, 1).reshape(
+        4, 12))[1]
+    by_channel["dW1"] = by_channel["dW1"].reshape(4, 2, 2, 3).transpose(
+        0, 3, 1, 2).reshape(4, 12)
     wrong = {
         "kernel turned over: convolution, not correlation":
-            found(p["W0"][:, ::-1, ::-1])[1],
-        "rows and columns of the kernel exchanged": found(p["W0"].swapaxes(1, 2))[1],
-        "map read by channel, row, column":
-            {"outputs": found(W1=by_channel)[1]["outputs"]},
+            turned | {"dW0": turned["dW0"][:, ::-1, ::-1]},
+        "rows and columns of the kernel exchanged":
+            exchanged | {"dW0": exchanged["dW0"].swapaxes(1, 2)},
+        "map read by channel, row, column": by_channel,
         "mean of the window, not its largest":
-            outputs(np.maximum(windows, 0).mean(axis=(2, 4))),
-        "first row and column dropped, not the last": outputs(np.maximum(shifted, 0)),
+            spread((windows > 0) / 4) | {"outputs": mean @ p["W1"].T + p["b1"],
+                                         "dW1": p["doutputs"].T @ mean},
+        "first row and column dropped, not the last": found(x=p["x"][:, 1:, 1:])[1],
         "gradient to the whole window": spread(windows > 0),
         "gradient through a shut ReLU": spread(top),
         "db averaged, not summed, over positions": {"db0": right["db0"] / 25},

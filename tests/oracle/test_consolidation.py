@@ -51,6 +51,17 @@ def test_synaptic_intelligence_by_hand(name):
         total = g + p["penalty_gradient"]
         wrong = -(total[6:] * (theta[7:] - theta[6:-1])).sum(axis=0)
         assert near(mutant(name, "regularised gradient")["path_integral"][1], wrong)
+        kept = mutant(name, "path integral not set to 0 between tasks")
+        paths, importance = np.cumsum(paths, axis=0), 0
+        for path, begin, end in zip(paths, (0, 6), (6, 12), strict=True):
+            drift = theta[end] - theta[begin]
+            importance = importance + path / (drift ** 2 + p["xi"])
+            if name == "si_pathint":
+                importance = np.maximum(importance, 0)
+        assert near(kept["path_integral"], paths)
+        assert near(kept["importance"], importance)
+        assert near(kept["penalty"], scale * (importance * away ** 2).sum())
+        assert near(kept["dpenalty"], 2 * scale * importance * away)
 
 
 def log_law(p, x):

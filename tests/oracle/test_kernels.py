@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import linalg
 from tolerances import RTOL
 
 from refsnn import mlp
@@ -118,6 +119,15 @@ def test_the_linearised_network_step_by_step():
     for s, step in enumerate(p["steps"]):
         assert close(runs[0].outputs + J @ after[step], right["train"][s])
         assert close(runs[1].outputs + J_test @ after[step], right["test"][s])
+    flow = mutant("linearised", "continuous flow, not steps")
+    J, J_test = (a.reshape(-1, a.shape[2]) for a in (J, J_test))
+    kernels, start = p["rate"] / 4 * np.concatenate([J, J_test]) @ J.T, runs[0].outputs
+    system = np.hstack([-kernels, np.zeros((14, 6))])       # of both errors, in time
+    error = np.append(start - p["targets"], np.zeros(6))
+    for s, step in enumerate(p["steps"]):
+        train, test = np.split(linalg.expm(step * system) @ error, [8])
+        assert close(p["targets"] + train.reshape(4, 2), flow["train"][s])
+        assert close(runs[1].outputs + test.reshape(3, 2), flow["test"][s])
 
 
 def test_masks_by_hand():

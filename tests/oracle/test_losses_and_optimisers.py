@@ -50,6 +50,20 @@ def test_ties_of_the_maximum_are_there():
         p[np.arange(4), vector.inputs["labels"]]).mean(), rtol=1e-14)
 
 
+def test_the_gradient_of_a_double_softmax_belongs_to_its_loss():
+    vector, wrong = VECTORS["max_over_time"], mutant("max_over_time", "softmax twice")
+
+    def loss(scores):
+        for _ in range(2):
+            scores = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        return -np.log(scores[np.arange(4), vector.inputs["labels"]]).mean()
+
+    scores, d = vector.inputs["record"].max(axis=0), wrong["drecord"]
+    assert np.isclose(loss(scores), wrong["loss"], rtol=1e-14)
+    assert slopes_hold(loss, scores, d.sum(axis=0), 0)
+    assert ((d != 0) == (vector.outputs["drecord"] != 0)).all()
+
+
 def first_spike_loss(spikes, p):
     """The loss of any real trains: 1 - s multiplies up to the share unfired."""
     times, total = p["dt"] * np.cumprod(1 - spikes, axis=0).sum(axis=0), 0.0

@@ -130,8 +130,19 @@ def close(a, b):
     return np.allclose(a, b, rtol=RTOL, atol=RTOL * np.abs(b).max())
 
 
-def outputs(p, W0, b0, W1, b1):
-    """The network position by position; distance of its maxima to flips."""
+MISTAKES = {            # mistake: change of outputs()
+    "kernel turned over: convolution, not correlation":
+        {"kernel": lambda W: W[:, ::-1, ::-1]},
+    "rows and columns of the kernel exchanged": {"kernel": lambda W: W.swapaxes(1, 2)},
+    "map read by channel, row, column": {"channel": True},
+    "mean of the window, not its largest": {"mean": True},
+    "first row and column dropped, not the last": {"start": 1}}
+
+
+def outputs(p, W0, b0, W1, b1, kernel=lambda W: W, channel=False, mean=False, start=0):
+    """The network position by position; distance of its maxima to flips.  The
+    options are mistakes."""
+    W0 = kernel(W0)
     N, side, _, _ = p["x"].shape
     z = np.zeros((N, side - 2, side - 2, len(W0)))
     for row in range(side - 2):
@@ -139,12 +150,14 @@ def outputs(p, W0, b0, W1, b1):
             patch = p["x"][:, row:row + 3, column:column + 3]
             z[:, row, column] = np.einsum("nijc,oijc->no", patch, W0) + b0
     rows, least = [], np.abs(z).min()
-    for row in (0, 2):
-        for column in (0, 2):
+    for row in (start, start + 2):
+        for column in (start, start + 2):
             window = np.sort(z[:, row:row + 2, column:column + 2].reshape(N, 4, -1), 1)
             least = min(least, (window[:, 3] - window[:, 2]).min())
-            rows.append(np.maximum(window[:, 3], 0))
-    return np.concatenate(rows, axis=1) @ W1.T + b1, least
+            rows.append(np.maximum(window, 0).mean(axis=1) if mean
+                        else np.maximum(window[:, 3], 0))
+    flat = np.stack(rows, axis=2 if channel else 1).reshape(N, -1)
+    return flat @ W1.T + b1, least
 
 
 def test_the_convolution_by_loops_and_differences():
@@ -158,5 +171,23 @@ def test_the_convolution_by_loops_and_differences():
                 array if key == name else p[key] for key in names))[0]).sum()
 
         assert slopes_hold(value, p[name], right[f"d{name}"], seed)
-    turned = outputs(p, p["W0"][:, ::-1, ::-1], *(p[key] for key in names[1:]))[0]
-    assert close(turned, mutant("convnet", "kernel turned over")["outputs"])
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_gradients_of_a_wrong_convolution_belong_to_its_outputs(mistake):
+    """As automatic differentiation of the mistake gives them."""
+    p, right, names = VECTORS["convnet"].inputs, VECTORS["convnet"].outputs, (
+        "W0", "b0", "W1", "b1")
+    wrong = mutant("convnet", mistake)
+    found, least = outputs(p, *(p[key] for key in names), **MISTAKES[mistake])
+    assert close(found, wrong["outputs"]) and not close(found, right["outputs"])
+    tied = mistake.startswith("first")      # there, W0 and b0 have no derivative
+    assert (least == 0) == tied
+    for seed, name in enumerate(names[2 * tied:]):
+        def value(array, name=name):
+            return (p["doutputs"] * outputs(p, *(
+                array if key == name else p[key] for key in names),
+                **MISTAKES[mistake])[0]).sum()
+
+        assert slopes_hold(value, p[name], wrong.get(f"d{name}", right[f"d{name}"]),
+                           seed)
