@@ -153,8 +153,10 @@ def _copied(inputs):
 def _fault(vector, function):
     """Return the wrong results of a function for a golden vector, or None."""
     results = function(_copied(vector.inputs))
-    check._grouped({f"{vector.name}.{name}": value for name, value in results.items()}
-                   if isinstance(results, dict) else None, {vector.name: vector})
+    if not isinstance(results, dict):
+        raise ValueError(f"function returns a {type(results).__name__}: must be a dict")
+    check._grouped({f"{vector.name}.{name}": value for name, value in results.items()},
+                   {vector.name: vector})
     wrong = []
     for name, value in results.items():
         found, rtol = check._given(vector, name, value)
@@ -212,7 +214,7 @@ def _failure(rule, function, fault, draws, sizes):
     """Return a message about the smallest network that shows a fault."""
     if _varies(function, fault):
         return (f"{rule} is wrong, and a second call with the same inputs gives other "
-                f"results: {_told(_kind(fault))}\n\n{_code(fault, function)}")
+                f"results: {_told(_kind(fault), fault)}\n\n{_code(fault, function)}")
 
     def found(draws, sizes):
         try:
@@ -238,7 +240,7 @@ def _failure(rule, function, fault, draws, sizes):
     kind = kind._replace(mistakes=_common(kind, small))
     shown, first = ("T={3}, B={2}, m={1}, n={0}".format(*at) for at in (least, sizes))
     return (f"{rule} is wrong for the smallest network, {shown}, as it is for {first}: "
-            f"{_told(kind)}\n\n{_code(small, function)}")
+            f"{_told(kind, small)}\n\n{_code(small, function)}")
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):
@@ -306,10 +308,12 @@ def _goals(value):
 
 # ---- the report
 
-def _told(kind):
+def _told(kind, fault):
     """Return a text that describes the wrong outputs of a function."""
-    told = [f"{name} {place if isinstance(place, str) else place.text}"
-            for name, place in kind.places.items()]
+    told = [f"{name} {{}}".format(
+        "is 0 throughout" if place == "vacuous" else place.text if place != "refused"
+        else check._given(fault.vector, name, fault.results[name])[1])
+        for name, place in kind.places.items()]
     if kind.mistakes:
         told.append("equals mutant: " + ", or: ".join(kind.mistakes))
     return "; ".join(told)

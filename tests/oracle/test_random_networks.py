@@ -220,6 +220,17 @@ def test_what_a_smaller_network_must_show():
         key: a + 1 for key, a in backward(p).items()}))
 
 
+@pytest.mark.parametrize("change, told", [
+    (lambda a: np.nan * a, "dW is nan at (0, 0): must be finite"),
+    (lambda a: a.astype(np.float16), "dW is of dtype float16: must be float32 or"),
+    (lambda a: None, "dW is of dtype object: must be float32 or float64"),
+    (lambda a: 0 * a, "dW is 0 throughout")])
+def test_the_reason_is_given_for_results_that_are_refused(change, told):
+    with pytest.raises(AssertionError) as raised:
+        check_gradient("bptt", lambda p: {"dW": change(backward(p)["dW"])}, 9)
+    assert f": {told}" in str(raised.value)
+
+
 def test_any_failure_is_shrunk_to_three_steps():
     told, scope = report("feedback", lambda p: {"direct": 2 * p["error"] @ p["H"]})
     assert sizes(told) == (3, 1, 1, 1) and "equals the right output times 2" in told
@@ -320,7 +331,7 @@ def test_the_message_separates_outputs_and_mistakes():
         return {key: backward(p)[key] * p["x"].shape[1] for key in ("dW", "dV")}
 
     fault = _fault(_network("bptt", (2, {}), 1, 1, 2, 20), mine)
-    told = random_networks._told(_kind(fault))
+    told = random_networks._told(_kind(fault), fault)
     assert told.startswith("dW ") and told.count("; dV ") == 1
     assert "; equals mutant: errors summed, not averaged, over the batch, or: " in told
 
@@ -440,7 +451,7 @@ def test_a_function_may_spoil_its_inputs():
 @pytest.mark.parametrize("function", [
     lambda p: {}, lambda p: None, lambda p: {"dw": p["W"]}])
 def test_functions_that_return_nothing_to_judge(function):
-    with pytest.raises(ValueError, match="results"):
+    with pytest.raises(ValueError, match="results|must be a dict"):
         check_gradient("bptt", function)
 
 
