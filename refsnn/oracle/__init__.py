@@ -10,11 +10,16 @@ refsnn check RESULTS.npz`.  In Python, call the following functions:
     check.check({"bptt.dW": dW})           check results, name mistakes
     random_networks.check_gradient("bptt", f)
                                            test f on random networks
+    diagnose.diagnose(f)                   find the wrong term of f
     identify.identify(x, W, recording)     identify conventions
     files.write(folder), files.read(path)  write golden vectors, read results
 
 The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` are exact in float32, for use with C++ and hardware.
+
+The field `text` of a golden vector explains its arrays.  Inputs x are of
+shape (T, B, m), weights W of shape (n, m) and V of shape (n, n).  Decay
+factors that your code lacks are 0.
 
 Align time as follows, or no result will match.  Step 0 is the resting
 state.  Input x[t] enters the current at step t + 1 and the membrane at
