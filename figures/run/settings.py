@@ -299,13 +299,13 @@ HEADLINES = (
     Headline("ntt_replay", 16, "NTT replayed: final kernel distance, relative "
              "difference from the log", "demo's size and data"),
     Headline("si_permuted", 0, "SI, 10 tasks of permuted MNIST: mean accuracy",
-             "paper's size and data, 2 runs"),
+             "paper's size and data"),
     Headline("si_transfer", 2, "SI, later tasks: accuracy minus that of separate "
-             "networks", "Fashion-MNIST for CIFAR, 3 runs"),
+             "networks", "Fashion-MNIST for CIFAR"),
     Headline("chip_training", 0, "Chip in the loop, MNIST: test accuracy",
              "emulated chip, 1 seed (paper: 5)"),
     Headline("chip_calibration", 1, "Chip de-calibrated by 30 %: accuracy lost, "
              "weights from software minus loop", "emulated chip, 2 seeds"),
-    Headline("spoken_classifiers", 1, "Spoken digits, recurrent network: test "
-             "accuracy", "converted again, 3 runs"),
+    Headline("spoken_classifiers", 0, "Spoken digits: accuracy, recurrent minus "
+             "feed-forward network", "other conversion"),
 )

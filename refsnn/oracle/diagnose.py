@@ -37,7 +37,8 @@ statements:
 
 In the variants, each input is 1 in one step of one sample, and 0
 elsewhere.  If a function is right in all variants, it is therefore also
-called for longer networks with several nonzero inputs in each step.
+called for longer networks with several nonzero inputs in each step.  No
+membrane potential equals the threshold, so ties are not tested.
 """
 
 from typing import NamedTuple

@@ -321,7 +321,8 @@ def read_recording(path):
                          "of spikes, mem and syn")
     if (len(decays), len(taus)) not in ((2, 0), (0, 3)):
         raise ValueError(f"{path} holds {', '.join(decays + taus) or 'no decay'}: must "
-                         "hold either alpha and beta, or tau_syn, tau_mem and dt")
+                         "hold either alpha and beta, or tau_syn, tau_mem and dt "
+                         "(alpha = 0 if the layer has no synaptic filter)")
     if ("dW" in found) != ("dspikes" in found) or "surrogate" in found and \
             "dW" not in found:
         raise ValueError(f"{path} holds only a part of dW, dspikes and surrogate: must "
