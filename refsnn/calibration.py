@@ -206,7 +206,7 @@ def _fit(P, tau_mem, tau_syn, dt):
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
     for k, free in enumerate([3] * 15 + [2] * 10):
         if k == 15:
-            theta[2] = np.median(theta[2])              # t0 is common to all neurons
+            theta[2] = np.nanmedian(theta[2])           # t0 is common to all neurons
         now, J = _shape(theta, t, tau_mem), []
         for i, small in enumerate((1e-5, 1e-5, 1e-5 * dt)[:free]):
             moved = theta.copy()
@@ -214,11 +214,13 @@ def _fit(P, tau_mem, tau_syn, dt):
             J.append((_shape(moved, t, tau_mem) - now) / small * (1, 1, dt)[i])
         J = np.stack(J, axis=-1).transpose(1, 0, 2)                # (N, T, free)
         right = np.einsum("ntf,tn->nf", J, P - now)
-        try:
-            step = np.linalg.solve(J.transpose(0, 2, 1) @ J, right[..., None])[..., 0]
-        except np.linalg.LinAlgError as error:
-            raise ValueError("run.samples do not respond to input: must respond"
-                             ) from error
+        normal = J.transpose(0, 2, 1) @ J
+        with np.errstate(invalid="ignore"):
+            dead = ~(np.abs(np.linalg.slogdet(normal)[0]) > 0)  # no response to input
+        if dead.all():
+            raise ValueError("run.samples do not respond to input: must respond")
+        normal[dead] = np.nan
+        step = np.linalg.solve(normal, right[..., None])[..., 0]
         theta[:free] += np.clip(step, -0.3, 0.3).T * np.array([1, 1, dt])[:free, None]
     return np.exp(theta[0]), np.exp(theta[1]), theta[2, 0]
 

@@ -132,13 +132,23 @@ def test_a_jump_must_decay(slope, tau):
     assert np.isnan(twice).all()
 
 
-def test_a_singular_fit_is_refused(monkeypatch):
-    def singular(a, b):
-        raise np.linalg.LinAlgError("Singular matrix")
-
-    monkeypatch.setattr(np.linalg, "solve", singular)
+def test_a_chip_without_any_response_is_refused(monkeypatch):
+    monkeypatch.setattr(cal, "_shape", lambda theta, t, tau_mem: 0 * t[:, None] + 0 * (
+        theta[0]))
     with pytest.raises(ValueError, match="^run.samples do not respond to input"):
         cal.measure(dead, neurons=2, repeats=1)
+
+
+def test_a_neuron_without_response_does_not_stop_the_measurement():
+    model = chip.draw(2, chip.CALIBRATED)
+    model.gain[:, 0] *= 1e-3
+    found = cal.measure(functools.partial(chip.emulate, model,
+                                          rng=np.random.default_rng(1)))
+    assert found.silent[0] and np.isnan(found.gain[:, 0]).all()
+    assert np.isfinite(found.gain[:, 1:]).all() and np.isfinite(found.latency)
+    assert (np.isnan(found.tau_syn).all(axis=0) == (np.arange(256) == 0)).all()
+    found = np.abs(found.gain[:, 1:] / model.gain[:, 1:] - 1)
+    assert np.median(found) < 0.1
 
 
 def test_a_twin_keeps_what_could_not_be_measured():
