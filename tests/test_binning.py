@@ -69,8 +69,9 @@ def test_the_last_partial_step(partial, T, counts):
 @pytest.mark.parametrize("partial", ["refuse", "drop", "keep"])
 def test_whole_steps_are_recognised_despite_rounding(partial):
     assert 1.4 / 0.014 != 100
-    for t1, dt, T in ((1.4, 0.014, 100), (0.3, 0.1, 3), (1.0, 1e-4, 10000)):
-        choice = PLAIN._replace(t1=t1, dt=dt, partial=partial)
+    for t0, t1, dt, T in ((0.0, 1.4, 0.014, 100), (0.0, 0.3, 0.1, 3),
+                          (0.0, 1.0, 1e-4, 10000), (1e5, 1e5 + 0.1, 1e-3, 100)):
+        choice = PLAIN._replace(t0=t0, t1=t1, dt=dt, partial=partial)
         assert steps(choice) == T
         assert one([t1 - dt / 2], choice)[:, 0].argmax() == T - 1
 
@@ -185,6 +186,8 @@ def test_decays_made_for_another_step_give_a_warning():
         time_constant("alpha", alpha, 1.05e-3, meant=10e-3, tolerance=0.06)
     with pytest.warns(UserWarning):
         time_constant("alpha", alpha, 0.95e-3, meant=10e-3, tolerance=0.04)
+    with pytest.warns(UserWarning):                 # 2 s, relative to 1 s
+        time_constant("alpha", np.exp(-0.5), 1.0, meant=1.0, tolerance=0.7)
 
 
 @pytest.mark.parametrize("arguments, options", [

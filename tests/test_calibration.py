@@ -151,6 +151,13 @@ def test_a_neuron_without_response_does_not_stop_the_measurement():
     assert np.median(found) < 0.1
 
 
+def test_the_latency_is_a_median_over_neurons():
+    c = quiet(sampling=(0.4e-6, 0.0))
+    c.gain[:, 3] *= 0.02
+    found = cal.measure(bench(c), **SMALL, repeats=1)
+    assert found.latency == pytest.approx(0.4e-6, rel=1e-5)
+
+
 def test_a_twin_keeps_what_could_not_be_measured():
     found = cal.measure(dead, neurons=2, repeats=1)
     model = chip.draw(0, chip.CALIBRATED, neurons=2)

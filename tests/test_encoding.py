@@ -111,6 +111,14 @@ def test_extreme_values_of_latency():
     assert events.step.tolist() == [0, math.floor(exact)]
 
 
+def test_the_latency_of_float32_is_computed_in_float64():
+    value = np.array([[0.20226730406284332]], np.float32)
+    excess = float(value[0, 0]) - float(np.float32(0.2))
+    exact = 2000 * math.log1p(float(np.float32(0.2)) / excess)
+    assert 8981.9 < exact < 8982
+    assert latency_events(value, 10 ** 4, dt=1e-5).step.tolist() == [8981]
+
+
 # Poisson
 
 @given(SEEDS, st.integers(1, 20), st.integers(1, 3), st.integers(1, 5), DTYPES)
@@ -202,6 +210,8 @@ def test_dtypes_refused(dtype):
 @pytest.mark.parametrize("change, match", [
     ({"rates_hz": np.array([[-1.0]])}, "rates_hz is from -1.0 to -1.0"),
     ({"rates_hz": np.array([[1001.0]])}, "must be from 0 to 1/dt = 1000"),
+    ({"rates_hz": np.array([[1 / 0.005933030161344869]], np.float32),
+      "dt": 0.005933030161344869}, "^rates_hz is from .*must be from 0 to 1/dt = 168"),
     ({"rates_hz": np.array([[np.nan]])}, "^rates_hz is .*must be finite"),
     ({"rates_hz": np.ones(3)}, r"^rates_hz .*must be \(B, m\), or \(T, B, m\)"),
     ({"rates_hz": np.ones((2, 2), int)}, "^rates_hz is .*must be finite float"),

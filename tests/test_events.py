@@ -4,6 +4,8 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
+import zlib
 
 import h5py
 import numpy as np
@@ -171,9 +173,17 @@ def test_falling_times_are_sorted_on_request(tmp_path):
         read(path)
     found = read(path, unsorted="sort")
     assert found.times[0].tolist() == [0.125, 0.25, 0.25]
-    assert found.units[0].tolist() == [699, 3, 0]       # ties stay in order
+    assert found.units[0].tolist() == [699, 3, 0]
     with pytest.raises(ValueError, match="unsorted is 'no'"):
         read(path, unsorted="no")
+
+
+def test_equal_times_stay_in_order_when_they_are_sorted(tmp_path):
+    def change(file):
+        put("spikes/times", (np.tile([0.25, 0.125], 200), [], []), "f2")(file)
+        put("spikes/units", (range(400), [], []), "u2")(file)
+    found = read(make(tmp_path / "a.h5", change), unsorted="sort")
+    assert found.units[0].tolist() == [*range(1, 400, 2), *range(0, 400, 2)]
 
 
 def soft(file):
@@ -393,6 +403,27 @@ def test_declared_lengths_take_no_memory(tmp_path, name, chunked):
                           capture_output=True, text=True, check=True)
     message, taken = done.stdout.splitlines()
     assert f"{name} declares" in message and int(taken) < 50_000       # kB
+
+
+def test_a_chunk_is_not_expanded_beyond_the_limit(tmp_path, monkeypatch):
+    """A chunk of 48 bytes is followed by 4 MB, compressed to some kB."""
+    def change(file):
+        rows, kind = file["spikes/units"][:], file["spikes/units"].dtype
+        del file["spikes/units"]
+        data = file.create_dataset("spikes/units", (3,), kind, chunks=(3,),
+                                   compression="gzip")
+        data[:] = rows
+        file.flush()
+        content = zlib.decompress(data.id.read_direct_chunk((0,))[1])
+        data.id.write_direct_chunk((0,), zlib.compress(content + bytes(1 << 22)))
+    path = make(tmp_path / "a.h5", change)
+    monkeypatch.setattr(events, "CHUNK", 48)
+    tracemalloc.start()
+    try:
+        assert agrees(read(path))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    finally:
+        tracemalloc.stop()
 
 
 def spikes():

@@ -156,6 +156,8 @@ def test_fisher_by_hand():
     found = ewc.fisher(inputs, signals, np.array([[1.7e308, -1.7e308]] * 2),
                        np.array([1, 1]))                # p = 1, 0; errors of 1
     assert [found.weights[0][0, 0], found.biases[0][0]] == [5, 1]
+    found = ewc.fisher(inputs, signals, np.array([[1000.0, 1001.0], [0.0, 1.0]]))
+    assert_allclose(found.biases[0], np.e / (1 + np.e) ** 2, rtol=1e-14)
 
 
 @given(SEEDS, st.sampled_from([np.float32, np.float64]))
@@ -371,6 +373,12 @@ def test_a_penalty_whose_sum_overflows_is_refused():
     state = ewc.accumulate(None, ONE, 0 * ONE)
     with pytest.raises(ValueError, match="penalty overflows"):
         ewc.penalty(state, 1.2e154 * ONE, 1.0)
+
+
+def test_the_penalty_of_float32_is_summed_in_float64():
+    one = np.ones(2, np.float32)
+    state = ewc.accumulate(None, 3e38 * one, 0 * one)
+    assert ewc.penalty(state, one, 1.0) == np.float32(3e38)
 
 
 def test_the_other_float_is_cast():

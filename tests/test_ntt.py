@@ -497,6 +497,7 @@ HALF = [0.5 * M for M in STUDENT.masks]
     (changed(student=STUDENT._replace(weights=[W * np.nan for W in STUDENT.weights])),
      r"^weights\[0\] .*nan.*finite"),
     (changed(student=None), "^student is None: must be a Student"),
+    (changed(student=GOAL), r"(?s)^student is Target\(.*: must be a Student"),
     (changed(goal=GOAL._replace(kernel=GOAL.kernel[:1])), r"^goal.kernel is \(1, 3"),
     (changed(goal=GOAL._replace(outputs=GOAL.outputs[:1])), r"^goal.outputs is \(1, 4"),
     (changed(goal=None), "^goal.kernel is None"),

@@ -429,6 +429,11 @@ def test_refuses_out_that_overlaps(optimiser):
         with pytest.raises(ValueError, match=f"^out{match}"):
             optimiser(state, g, rate=0.1, out=out)
     assert_array_equal(g, np.ones(3))
+    memory = [None if a is None else np.zeros(4) for a in state[1:]]
+    here, there = (State(1, *(None if a is None else a[cut] for a in memory))
+                   for cut in (slice(3), slice(1, None)))
+    with pytest.raises(ValueError, match="^out has arrays that share memory"):
+        optimiser(here, g, rate=0.1, out=(there, update))
     if optimiser in (adam, adamax):
         swapped = State(1, state.scale, state.mean)
         with pytest.raises(ValueError, match="^out has arrays that share memory"):

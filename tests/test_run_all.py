@@ -16,6 +16,7 @@ import time
 import h5py
 import numpy as np
 import pytest
+import scipy
 import toy_project
 from hypothesis import given, settings, strategies
 
@@ -562,6 +563,28 @@ def test_a_task_is_left_out_when_all_its_figures_have_failed():
                      "shared": type(None)}
 
 
+def test_each_speed_job_starts_with_its_own_number_of_threads(monkeypatch):
+    def compute(tasks, *others):
+        yield from ((task, os.environ["OMP_NUM_THREADS"], None) for task in tasks)
+
+    monkeypatch.setattr(jobs, "compute", compute)
+    speed = [jobs.Task("speed", str(n), (*3 * [""], {"threads": n}, ""), ())
+             for n in (2, 3)]
+    found = make.computed([*speed, task_of("walk")], {}, {}, 1, None, None, None)
+    assert [(task.key, threads) for task, threads, _ in found] == [
+        ("walk", "1"), ("2", "2"), ("3", "3")]
+
+
+def test_a_figure_that_fails_keeps_no_old_picture_and_no_old_data(tmp_path):
+    outputs = {kind: tmp_path / f"toy.{kind}" for kind in ("png", "h5", "json")}
+    for path in outputs.values():
+        path.write_text("old")
+    figure = make.Figure("toy", "A toy", "", error="ValueError: no")
+    assert make.fail(figure, {"name": "toy"}, outputs) == ["toy: no result"]
+    assert list(tmp_path.iterdir()) == [outputs["json"]]
+    assert json.loads(outputs["json"].read_text())["error"] == "ValueError: no"
+
+
 # ---- refusals -------------------------------------------------------------
 
 @pytest.mark.parametrize("arguments, words", [
@@ -643,6 +666,13 @@ def test_key_covers_arguments_size_seed_and_data():
     assert key(kwargs={"a": 1, "b": 2}) == key(kwargs={"b": 2, "a": 1})
 
 
+@pytest.mark.parametrize("package", [np, scipy])
+def test_key_covers_the_version_of(monkeypatch, package):
+    before = key()
+    monkeypatch.setattr(package, "__version__", "0")
+    assert key() != before
+
+
 def listed(*parts):
     """Return the tasks of a figure with the jobs ({argument: value}, *indices)."""
     module = plain()
@@ -684,9 +714,10 @@ def test_a_job_that_continues_another_has_no_before_of_its_own():
 
 def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):
     text = "from figures.run import seeds\nfrom refsnn.fast import lif\n"
-    folder = toy_project.make(tmp_path / "checkout", toy=text, other="")
-    for part in ("data", "fast"):
-        (folder / "refsnn" / part).mkdir()
+    folder = toy_project.make(tmp_path / "checkout", toy=text,
+                              other="import refsnn\n")
+    for part in ("refsnn/data", "refsnn/fast", "figures/toys/data"):
+        (folder / part).mkdir()
     (folder / "refsnn" / "fast" / "__init__.py").touch()
     (folder / "refsnn" / "fast" / "lif.py").write_text("A = 1\n")
     found = {path.relative_to(folder).as_posix()
@@ -695,21 +726,27 @@ def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):
         "figures/__init__.py", "figures/toys/__init__.py", "figures/toys/fig_toy.py",
         "figures/run/__init__.py", "figures/run/seeds.py", "refsnn/__init__.py",
         "refsnn/fast/__init__.py", "refsnn/fast/lif.py"}
+    assert folder / "refsnn" / "__init__.py" in jobs.sources(
+        folder, "figures.toys.fig_other")
     keys = [key(root=folder)]
     for name in ("refsnn/fast/lif.py", "figures/run/seeds.py",
                  "figures/toys/fig_toy.py", "figures/__init__.py",
-                 "refsnn/data/digits.npz", "figures/toys/fig_other.py"):
+                 "refsnn/data/digits.npz", "figures/toys/data/toy.npz",
+                 "figures/toys/fig_other.py"):
         (folder / name).write_text(text + "# a change\n")
         keys.append(key(root=folder))
-    assert len(set(keys)) == 6 and keys[-1] == keys[-2]
+    assert len(set(keys)) == 7 and keys[-1] == keys[-2]
 
 
 def test_data_key(tmp_path):
     assert jobs.data_key(None) is None
     (tmp_path / "a").write_text("1")
     first = jobs.data_key(tmp_path)
+    os.utime(tmp_path / "a", (1, 1))
+    second = jobs.data_key(tmp_path)
     (tmp_path / "a").write_text("12")
-    assert jobs.data_key(tmp_path) != first
+    os.utime(tmp_path / "a", (1, 1))
+    assert len({first, second, jobs.data_key(tmp_path)}) == 3
 
 
 @pytest.mark.parametrize("value", [np.float64(1), np.ones(2), {1: 2}, {1}, [None, b""]])
@@ -874,8 +911,8 @@ def test_workers_start_light():
 
 def test_tasks_are_sorted_by_the_time_until_their_chain_ends():
     """The chain a, b, c takes 6 s in all, d takes 5.5 s, and the chain a, f 5 s."""
-    rows = [("e", 1, ()), ("a", 1, ()), ("b", 2, ("a",)), ("c", 3, ("b",)),
-            ("d", 5.5, ()), ("f", 4, ("a", "gone"))]
+    rows = [("e", 1, ()), ("a", 1, ()), ("f", 4, ("a", "gone")), ("b", 2, ("a",)),
+            ("c", 3, ("b",)), ("d", 5.5, ())]
     tasks = [jobs.Task("home", key, (), before) for key, _, before in rows]
     times = {key: seconds for key, seconds, _ in rows}
     found = expected.longest_first(tasks, times)

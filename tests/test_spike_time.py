@@ -184,6 +184,15 @@ def test_a_touch_is_no_spike_and_a_tied_input_has_no_weight_yet():
     assert dW[0, 0] < 0 and abs(dW[0, 1]) <= 1e-15 * abs(dW[0, 0])
 
 
+@pytest.mark.parametrize("tau", [0.3, 1.0, 1.7])
+def test_no_spike_precedes_its_causal_inputs(tau):
+    for first in np.linspace(1.1, 5, 40) / tau:
+        one = {"tau": tau, "threshold": 1.0}
+        crossing = forward(np.zeros((1, 1)), np.array([[first]]), **one).times[0, 0]
+        out = forward(np.array([[0.0, crossing]]), np.array([[first, 1.0]]), **one)
+        assert out.times[0, 0] >= crossing
+
+
 @given(live_layers(), st.integers(0, 4))
 def test_equal_times_act_as_one_input_in_any_order(drawn, j):
     inputs, W, constants, out, rng = drawn

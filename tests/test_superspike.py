@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from strategies import SEEDS
 from tolerances import RTOL, RTOL_FD
 
@@ -152,6 +153,14 @@ def test_equal_time_constants_are_the_limit_of_different_ones():
     k, near = (coefficients(Settings(tau_rise=tau, trace="continuous"))
                for tau in (10e-3, 10e-3 * (1 + 1e-9)))
     np.testing.assert_allclose(k.trace, near.trace, rtol=1e-8)
+
+
+@pytest.mark.parametrize("rise, decay", [(5e-3, 10e-3), (10e-3, 5e-3)])
+def test_the_continuous_coefficient_by_quadrature(rise, decay):
+    k = coefficients(Settings(tau_rise=rise, tau_decay=decay, trace="continuous",
+                              dt=1e-3, delay=0.0))
+    area = quad(lambda t: np.exp((t - 1e-3) / decay - t / rise), 0, 1e-3)[0]
+    assert k.trace[2] == pytest.approx(area / decay, rel=RTOL)
 
 
 def test_the_codes_traces_and_scales_by_its_own_statements():

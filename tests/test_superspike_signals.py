@@ -14,15 +14,17 @@ FLOATS = st.sampled_from((np.float32, np.float64))
 
 # --- delays --------------------------------------------------------------------
 
-@given(spike_trains(), st.integers(0, 15), st.integers(1, 11))
-def test_delay_is_a_shift_for_any_blocks(drawn, D, cut):
-    train, _ = drawn
+@given(spike_trains(), st.integers(0, 15), st.integers(1, 11),
+       st.sampled_from((np.float64, np.float32, bool)))
+def test_delay_is_a_shift_for_any_blocks(drawn, D, cut, dtype):
+    train = drawn[0].astype(dtype)
     T, B, n = train.shape
     past, parts = np.zeros((D, B, n)), []
     for part in (train[:cut], train[cut:]):
         if len(part):
             past, late = delayed(past, part)
             parts.append(late)
+            assert past.dtype == late.dtype == dtype
     whole = np.concatenate([np.zeros((D, B, n)), train])
     assert (np.concatenate(parts) == whole[:T]).all() and (past == whole[T:]).all()
 

@@ -160,7 +160,7 @@ def test_fast_and_slow_checks_give_the_same_results():
 
 
 X, V, H = np.ones((3, 2, 4)), np.eye(2), np.full((3, 2, 2), 0.5)
-M = np.zeros((2, 2, 12))
+M, OUT = np.zeros((2, 2, 2, 12))
 SHARED = [({"V": np.ones((2, 3))}, r"^V is \(2, 3\) .*float \(n, n\)"),
           ({"V": np.ones(2)}, r"^V is \(2,\)"), ({"V": V * np.nan}, "^V is .*nan"),
           ({"V": V.astype(int)}, "^V is .*finite float"),
@@ -175,6 +175,7 @@ SHARED = [({"V": np.ones((2, 3))}, r"^V is \(2, 3\) .*float \(n, n\)"),
     ({"h": H[0] * np.nan}, "^h is .*nan"), ({"h": H[0, :, :1]}, r"^h is \(2, 1\)"),
     ({"M": M[:, :, :4]}, r"^M is float64 \(2, 2, 4\): must be float64 \(2, 2, 12\)"),
     ({"M": M.astype("f")}, "^M is float32"), ({"out": M}, "^out shares memory"),
+    ({"V": OUT[0, :, :2], "out": OUT}, "^out shares memory"),
     ({"out": M[:1]}, r"^out is float64 \(1, 2, 12\)"), ({"out": 1}, "^out is int64"),
     ({"out": np.asfortranarray(M[:, :, ::-1])}, "^out is a ndarray: .*contiguous")])
 def test_bad_steps_are_named(change, match):

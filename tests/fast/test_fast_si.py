@@ -274,6 +274,11 @@ def test_refuses_shared_parts_of_memory_and_takes_shared_reads():
         zeros = [np.zeros_like(a) for a in parts]
         with pytest.raises(ValueError, match="parameters shares memory with param"):
             fast_si.step(parts, zeros, fast_si.begin(parts), rate=0.1)
+    flat, parts = np.zeros(100), [np.zeros(100), np.zeros(10)]
+    with pytest.raises(ValueError, match="parameters shares memory with gradient"):
+        fast_si.step([flat.copy(), flat[50:60]], [flat, np.zeros(10)],
+                     fast_si.begin(parts), rate=0.1, importance=parts,
+                     anchor=[parts[0], flat[10:20]], strength=1.0)
     ones = np.ones(3)
     fast_si.step(np.zeros(3), ones, fast_si.begin(ones), rate=0.1, importance=ones,
                  anchor=ones, strength=1.0)

@@ -148,7 +148,10 @@ def test_only_the_marked_part_of_the_readme_is_written(tmp_path, monkeypatch):
     document = {"name": "toy", "title": "A toy", "claims": [claim], "jobs": 2,
                 "seconds": 300.0, "seeds": {"seed": 0, "repeats": []},
                 "versions": {"refsnn": "0", "numpy": "2", "scipy": "1", "python": "3"}}
-    (tmp_path / "figures" / "full" / "toy.json").write_text(json.dumps(document))
+    for name in ("toy", "deleted"):
+        path = tmp_path / "figures" / "full" / f"{name}.json"
+        path.write_text(json.dumps(document))
+    assert list(results.documents(tmp_path)) == ["toy"]
     monkeypatch.setattr(results, "TABLE", {"toy": {"0": settings.Entry("c", "read")}})
     monkeypatch.setattr(results, "HEADLINES",
                         (settings.Headline("toy", 0, "short", "d"),))
