@@ -284,6 +284,31 @@ def test_rules_start_alike_and_see_the_same_sequences(monkeypatch):
         assert_array_equal(labels, seen[i % parts][2])
 
 
+@pytest.mark.parametrize("rule", [training.BPTT, "exact"])
+def test_each_epoch_is_shuffled_and_the_learning_rate_decreases(rule, monkeypatch):
+    """The labels of the toy data are the numbers of its 50 sequences."""
+    rates, seen = [], []
+
+    def nothing(*given, rate):
+        rates.append(rate)
+        seen.append(given[-2])
+        assert_array_equal(given[-3][0, :, 0], given[-2])
+        return *given[-5:-3], None
+
+    toy = np.arange(50) * np.ones((3, 1)), np.arange(50)
+    monkeypatch.setattr(training, "digits", lambda generator: [
+        (toy[0][..., None], toy[1])] * 2)
+    monkeypatch.setattr(training, "tested", lambda *given: (0.0, 0.0))
+    monkeypatch.setattr(training, "learn_online", nothing)
+    monkeypatch.setattr(training, "learn_after", nothing)
+    found = training.learn("digits", None, rule, 0.2, 2, 0, 0)
+    first, second = (np.concatenate(part).tolist() for part in (seen[:3], seen[3:]))
+    assert len(first) == len(set(first)) == len(second) == len(set(second)) == 48
+    assert len({tuple(first), tuple(second), tuple(sorted(first))}) == 3
+    assert_allclose(rates, 0.1 + 0.1 * np.cos(np.pi * np.arange(6) / 6))
+    assert found["seen"][-1] == 6 * 16
+
+
 def test_multiplications():
     one = TASK._replace(hidden=1)
     work = {rule: training.multiplications(rule, TASK) for rule in training.RULES}

@@ -145,9 +145,9 @@ def convolution():
 
 # ---- transfers and baselines
 
-def images(rng):
-    x = rng.normal(size=(2, 40, 2, 3)).astype(np.float32)
-    labels = rng.integers(0, 3, (2, 40))
+def images(rng, count=40):
+    x = rng.normal(size=(2, count, 2, 3)).astype(np.float32)
+    labels = rng.integers(0, 3, (2, count))
     return training.Images(x[0], labels[0], x[1], labels[1])
 
 
@@ -206,6 +206,70 @@ def test_each_method_has_its_own_masks():
         if row != ("dense", "global"):
             assert sum((found == other).all() for other in seen.values()) == 1 + (
                 row == ("dense", "layer"))
+
+
+def test_labels_train_a_copy_of_the_live_weights_with_adam():
+    rng, net = np.random.default_rng(7), training.perceptron(6, 9, 3)
+    (weights, biases), data = net.init(rng=rng), images(rng, 150)
+    masks, kept = pruning.magnitude(weights, 0.4), [a.copy() for a in weights + biases]
+    found = training.supervise(
+        net, ntt.Student(weights, biases, masks), data, steps=5, every=2, rate=1e-2,
+        generator=np.random.default_rng(8), l2=0.1)
+    for now, before in zip(weights + biases, kept, strict=True):
+        np.testing.assert_array_equal(now, before)
+    weights = [W * M for W, M in zip(weights, masks, strict=True)]
+    states, ones = [None] * 4, [np.ones_like(b) for b in biases]
+    for index in training.batches(np.random.default_rng(8), np.arange(150), 5):
+        recording = mlp.forward(weights, biases, data.x[index].reshape(-1, 6))
+        doutputs = training.cross_entropy(recording.outputs, data.labels[index])[1]
+        slopes = mlp.backward(weights, recording, doutputs)
+        slopes = [dW + 0.2 * W for dW, W in zip(slopes.weights, weights, strict=True)] \
+            + slopes.biases
+        moved = [optimisers.adam(state, M * slope, rate=1e-2) for state, M, slope in
+                 zip(states, masks + ones, slopes, strict=True)]
+        states, steps = zip(*moved, strict=True)
+        weights, biases = ([a + step for a, step in zip(*pair, strict=True)]
+                           for pair in ((weights, steps[:2]), (biases, steps[2:])))
+    for one, other in zip([*found[0], *found[1]], weights + biases, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert all((W[M == 0] == 0).all() for W, M in zip(found[0], masks, strict=True))
+    assert found[2][:, 0].tolist() == [0, 2, 4, 5]
+    assert found[2][-1, 1] == training.accuracy(net, *found[:2], data.x_test,
+                                                data.labels_test)
+
+
+# ---- images
+
+def test_training_images_set_the_scale_of_each_channel():
+    rng = np.random.default_rng(2)
+    x, x_test = rng.random((30, 8, 3, 2)) * [1, 9], 3 + rng.random((20, 8, 3, 2))
+    found = training.standardised(x, 0, x_test, 0)
+    for k in range(2):
+        mean, deviation = x[..., k].mean(), x[..., k].std()
+        for a, b in ((found.x, x), (found.x_test, x_test)):
+            np.testing.assert_allclose(a[..., k], (b[..., k] - mean) / deviation,
+                                       rtol=1e-5, atol=1e-6)
+    grey = training.standardised(x[..., 1], 0, x_test[..., 1], 0)
+    np.testing.assert_allclose(grey.x, found.x[..., 1], rtol=1e-5, atol=1e-6)
+    assert found.x.dtype == found.x_test.dtype == np.float32
+
+
+def test_shuffled_images_keep_their_labels(monkeypatch):
+    monkeypatch.setattr(training, "stored", lambda folder, name: training.Images(
+        np.arange(50), np.arange(50) + 7, np.arange(9), np.arange(9) + 7))
+    found = training.shuffled("folder", "mnist", 1)
+    assert sorted(found.x) == list(range(50)) != found.x.tolist()
+    assert (found.labels == found.x + 7).all()
+    assert found.x_test.tolist() == (found.labels_test - 7).tolist() == list(range(9))
+
+
+def test_an_epoch_of_batches_has_no_image_twice():
+    found = training.batches(np.random.default_rng(3), 10 + np.arange(11), 8, 3)
+    epochs = [np.concatenate([found[i] for i in part]) for part in
+              (range(3), range(3, 6), range(6, 8))]
+    assert len(found) == 8 and [len(set(epoch)) for epoch in epochs] == [9, 9, 6]
+    assert all(set(epoch) < set(range(10, 21)) for epoch in epochs)
+    assert epochs[0].tolist() != epochs[1].tolist()
 
 
 def test_unevenness_among_similar_pixels():

@@ -1,11 +1,13 @@
-"""Dropout in the figures of synaptic intelligence."""
+"""Training in the figures of synaptic intelligence: images, dropout, penalties."""
 
 import numpy as np
 import pytest
-from tolerances import RTOL_FD
+from numpy.testing import assert_array_equal
+from tolerances import RTOL_FD, close
 
 from figures.si import si_training
-from refsnn import checks
+from refsnn import checks, datasets, si
+from refsnn.fast import si as fast_si
 
 NETS = {
     "perceptron": (si_training.perceptron(12, 9, 8, 4, keep=0.6), (12,)),
@@ -100,3 +102,166 @@ def test_there_is_no_dropout_without_a_generator_or_a_fraction():
                                        np.random.default_rng(1))):
         assert found[0] == base[0]
         assert all((a == b).all() for a, b in zip(found[1], base[1], strict=True))
+
+
+# ---- penalties and training
+
+def toy(seed, mask=None):
+    """Return a task of 10 images for a small network, in float64."""
+    rng = np.random.default_rng(seed)
+    x, labels = rng.random((2, 10, 5)), rng.integers(0, 4, (2, 10))
+    return si_training.Task(si_training.Images(x[0], labels[0], x[1], labels[1]), mask)
+
+
+def beginner():
+    """Return a perceptron, and a learner in float64 with biases that are not zero."""
+    net, rng = si_training.perceptron(5, 6, 4), np.random.default_rng(8)
+    parameters = [a + 0.2 * rng.normal(size=a.shape) for a in
+                  si_training.begin(net, rng).parameters]
+    return net, si_training.Learner(parameters, fast_si.begin(parameters),
+                                    si.begin(parameters))
+
+
+OPTIONS = {"epochs": 3, "batch": 4}
+
+
+def trained(net, learner, task, rule, seed):
+    """Learn a task and consolidate it."""
+    learner = si_training.learn(net, learner, task, rule, **OPTIONS,
+                                generator=np.random.default_rng(seed))
+    return si_training.consolidate(net, learner, task, rule)
+
+
+@pytest.mark.parametrize("strength", [0.0, 3.0])
+def test_learning_equals_the_clear_route_over_three_tasks(strength):
+    net, learner = beginner()
+    parameters = [a.copy() for a in learner.parameters]
+    rule = si_training.Rule("SI", strength, 0.01)
+    settings = si.Settings(strength=strength, xi=0.01)
+    memory, adam = si.begin(parameters), None
+    for seed in range(3):
+        task = toy(seed)
+        learner = trained(net, learner, task, rule, seed)
+        parameters, memory, adam = si_training.learn_clearly(
+            net, parameters, memory, task, settings, **OPTIONS, adam=adam,
+            generator=np.random.default_rng(seed))
+        memory = si.consolidate(memory, parameters, settings)
+        for ours, theirs in ((learner.parameters, parameters),
+                             (learner.memory.importance, memory.importance),
+                             (learner.memory.anchor, memory.anchor)):
+            for a, b in zip(ours, theirs, strict=True):
+                close(a, b)
+    assert learner.memory.tasks == 3 and learner.adam.step == adam[0].step == 27
+
+
+@pytest.mark.parametrize("name", ["L2", "EWC"])
+def test_a_penalty_without_path_integral_pulls_to_the_last_task(name):
+    net, learner = beginner()
+    rule = si_training.Rule(name, 2.0)
+    wanted = [0 * a for a in learner.parameters]
+    for seed in range(2):
+        learner = trained(net, learner, toy(seed), rule, seed)
+        F = si_training.fisher(net, learner.parameters, toy(seed))
+        wanted = [np.ones_like(a) if name == "L2" else a + 0.5 * b
+                  for a, b in zip(wanted, F, strict=True)]
+        for a, b in zip(learner.memory.importance, wanted, strict=True):
+            close(a, b)
+    assert learner.memory.tasks == 2
+    for a, b in zip(learner.parameters, learner.memory.anchor, strict=True):
+        assert_array_equal(a, b)
+        assert a is not b
+
+
+@pytest.mark.parametrize("name", ["SI", "L2", "plain"])
+@pytest.mark.parametrize("reset", [True, False])
+def test_the_state_of_adam_is_reset_only_if_the_rule_says_so(name, reset):
+    net, learner = beginner()
+    found = trained(net, learner, toy(1), si_training.Rule(name, 1.0, reset=reset), 1)
+    assert found.adam.step == (0 if reset else 9)
+    assert any(a.any() for a in found.adam.mean) != reset
+
+
+def test_fisher_information_is_the_expected_square_of_the_gradients():
+    net, learner = beginner()
+    task, wanted = toy(2), 0
+    weights, biases = si_training.halves(learner.parameters)
+    for x in task.images.x:
+        scores = np.exp(net.forward(weights, biases, x[None]).outputs[0])
+        for label, p in enumerate(scores / scores.sum()):
+            _, found = si_training.gradient(net, learner.parameters, x[None],
+                                            np.array([label]))
+            wanted = wanted + p / 10 * np.concatenate([a.ravel() for a in found]) ** 2
+    for size in (3, 10):
+        found = si_training.fisher(net, learner.parameters, task, size=size)
+        close(np.concatenate([a.ravel() for a in found]), wanted, rtol=RTOL_FD)
+
+
+def test_the_sum_of_gradient_and_pull_is_clipped():
+    """The first mean of Adam is a tenth of the gradient that it receives."""
+    net, learner = beginner()
+    rng, task, settings = np.random.default_rng(9), toy(3), si.Settings(
+        strength=1.0, clip=0.05)
+    memory = learner.memory._replace(
+        importance=[rng.random(a.shape) for a in learner.parameters],
+        anchor=[a + 0.1 * rng.normal(size=a.shape) for a in learner.parameters])
+    _, g = si_training.gradient(net, learner.parameters, task.images.x,
+                                task.images.labels)
+    _, _, adam = si_training.learn_clearly(
+        net, learner.parameters, memory, task, settings, epochs=1, batch=10,
+        generator=rng)
+    for state, a, pull in zip(adam, g, si.penalty_gradient(
+            memory, learner.parameters, settings), strict=True):
+        assert (abs(a + pull) > 0.05).any() and (abs(pull) > 0.05).any()
+        close(state.mean, 0.1 * np.clip(a + pull, -0.05, 0.05))
+
+
+def test_only_the_outputs_of_the_task_compete():
+    net, learner = beginner()
+    task, rng = toy(4), np.random.default_rng(6)
+    mask = np.array([False, True, False, True])
+    for shift in (-9, 9):
+        learner.parameters[-1][:] = np.where(mask, shift, 0) + rng.normal(0, 0.1, 4)
+        x = task.images.x
+        outputs = net.forward(*si_training.halves(learner.parameters), x).outputs
+        labels = 1 + 2 * (outputs[:, 3] > outputs[:, 1])
+        labels[:3] = 4 - labels[:3]
+        for size in (4, 10):
+            assert si_training.accuracy(net, learner.parameters, x, labels, mask,
+                                        size) == 0.7
+        assert (si_training.accuracy(net, learner.parameters, x, labels)
+                == 0) == (shift < 0)
+
+
+# ---- images, and from one job to the next
+
+def test_enlarged_digits_are_centred_in_their_frame():
+    framed = si_training.framed(3, 1)
+    small = si_training.digits(3, 1, flat=False)
+    for found, x in ((framed.x, small.x), (framed.x_test, small.x_test)):
+        found = found[:40].reshape(40, 28, 28)
+        assert_array_equal(found[:, 4:24, 4:24], datasets.upsample(x[:40, ..., 0], 20))
+        found[:, 4:24, 4:24] = 0
+        assert not found.any()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_a_learner_is_restored_to_the_bit(scale):
+    net, learner = beginner()
+    learner = trained(net, learner, toy(5), si_training.Rule("SI", 1.0), 5)
+    learner = si_training.learn(net, learner, toy(6), si_training.Rule("SI", 1.0),
+                                **OPTIONS, generator=np.random.default_rng(6))
+    for arrays in (learner.adam.mean, learner.adam.scale, learner.memory.path_integral,
+                   learner.memory.importance):
+        for a in arrays:
+            a *= scale
+    for a, b in zip(learner.memory.anchor, learner.parameters, strict=True):
+        a[:] = b * (1 - 0.5 * scale)
+    found = si_training.unpacked(si_training.packed(learner))
+    assert found.adam.step == learner.adam.step == 18
+    assert found.memory[3:] == learner.memory[3:] == (9, 1)
+    for ours, theirs in zip((found.parameters, *found.adam[1:], *found.memory[:3]),
+                            (learner.parameters, *learner.adam[1:],
+                             *learner.memory[:3]), strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            assert_array_equal(a, b)
+            assert a.any()

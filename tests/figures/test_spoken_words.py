@@ -390,6 +390,97 @@ def test_channels_are_jittered_in_units_of_70(channels):
     assert 1.5 < moved.std() < 2.5 and 1.8 < inside < 2.2
 
 
+@pytest.mark.parametrize("loss, wait, answer", [
+    ("max", 0.0, 0), ("max", 0.1, 1), ("sum", 0.1, 2), ("last", 0.1, 3)])
+def test_the_answer_is_reduced_like_the_score(loss, wait, answer):
+    words, o = made(repeats=1), networks.Options(loss=loss, wait=wait)
+    record = np.zeros((25, 24, 4))
+    record[4, :, 0] = 9
+    record[5, :, 1], record[6, :, 1] = 6, -6
+    record[:, :, 2], record[-1, :, 3] = 1, 5
+    network = networks.Network(None, lambda parameters, x: record[:, :x.shape[1]], None)
+    index = np.arange(24)
+    found = networks.predicted(network, None, words, index, o)
+    assert_array_equal(found, np.full(24, answer))
+    wrong, right = (networks.score(record, np.full(24, k), o)[0]
+                    for k in ((answer + 1) % 4, answer))
+    assert right < wrong
+
+
+def test_the_curve_is_the_mean_loss_of_all_words():
+    words, o = made(repeats=1), networks.Options(batch=2, epochs=3)
+    index, seen = np.array([1, 5, 8, 15, 22]), []       # in batches of 3 and 2 words
+
+    def gradient(parameters, x, labels, generator):
+        seen.append(len(labels))
+        return loss.pop(0), [np.zeros(1)]
+
+    loss = [1.0, 6.0, 2.0, 2.0, 3.0, 0.5]
+    network = networks.Network(lambda *given: [np.zeros(1)], None, gradient)
+    _, curve = networks.fit(network, words, index, o, np.random.default_rng(4))
+    assert seen == 3 * [3, 2]
+    np.testing.assert_allclose(curve, [3, 2, 2])
+
+
+@pytest.mark.parametrize("channels, rows", [(70, 35), (100, 50), (129, 43), (700, 64)])
+def test_images_have_32_to_64_rows_of_neighbouring_channels(channels, rows):
+    o = networks.Options(maps=(2, 3), side=5, hidden=4)
+    network, rng = networks.convolutional(o), np.random.default_rng(1)
+    p = network.begin(rng, channels, 3, 20)
+    for _ in range(2):
+        rows = (rows - 4) // 2
+    assert p[2].shape == (4, 3 * 2 * rows)          # 20 steps become 8 and then 2
+    x = rng.integers(0, 3, (20, 2, channels)).astype(np.float32)
+    found, same = (network.record(p, x[..., [*first, *range(2, channels)]])
+                   for first in ((0, 1), (1, 0)))
+    assert found.shape == (1, 2, 3)
+    np.testing.assert_allclose(found, same, rtol=1e-5)
+
+
+def test_a_spike_at_the_end_of_the_last_step_is_kept():
+    words = made(repeats=1)
+    for last, duration in ((0.16, 0.18), (0.17, 0.18), (5.0, 1.42)):
+        times = [np.array([0.0, last])] * 24
+        some = words._replace(times=times, units=[np.array([3, 4])] * 24)
+        longest = networks.steps(some, 0.02)
+        np.testing.assert_allclose(longest, duration)
+        x = spoken_words.binned(some, np.arange(24), 0.02, longest)
+        assert x.shape[0] == round(duration / 0.02)
+        assert x.sum() == (48 if last < networks.LONGEST else 24)
+
+
+def test_the_accuracy_on_all_test_words_weights_the_sets_by_size():
+    accuracy = np.array([[0.1, 0.5, 0.9], [0.2, 0.0, 1.0]])
+    data = {"size": np.array([1000, 30, 10]), "LSTM": accuracy}
+    np.testing.assert_allclose(networks.tested(data, "LSTM"), [0.6, 0.25])
+    one = {"size": np.array([1000, 0, 10]),
+           "LSTM": np.where(np.arange(3) == 1, np.nan, accuracy)}
+    np.testing.assert_allclose(networks.tested(one, "LSTM"), [0.9, 1.0])
+
+
+def test_accuracy_by_speakers_is_that_on_held_out_speakers():
+    """The other two accuracies of each result are NaN."""
+    label, speaker = np.arange(20), np.repeat([3, 4, 5], [4, 8, 8])
+
+    def result(condition, value, right):
+        return {"condition": condition, "data": "toy", "label": label,
+                "speaker": speaker, "accuracy": np.array([np.nan, np.nan, value]),
+                "predicted": np.where(label < right, label, 19 - label)}
+
+    names, counts = fig_spoken_speakers.SHOWN, fig_spoken_speakers.COUNTS
+    results = [result(f"{name}, speakers {k}", k / 10, 0) for name in names
+               for k in reversed(counts)]
+    results += [{"condition": "LSTM"}, *(result(name, 0.9, right) for name, right in
+                                         zip(names, (1, 12, 16), strict=True))]
+    found = fig_spoken_speakers.gather(results)
+    for name, rates in zip(names, ([0.25, 0, 0], [1, 1, 0], [1, 1, 0.5]), strict=True):
+        assert_array_equal(found[name], [rates])
+        if name != "recurrent":
+            np.testing.assert_allclose(found[f"{name}, speakers"][:, 0],
+                                       [*(k / 10 for k in counts), 0.9])
+    assert found["confusions"][2, 2] == found["confusions"][18, 1] == 1
+
+
 def test_errors_between_the_languages_are_counted():
     confusions = np.full((20, 20), 0.01) + 0.7 * np.eye(20)
     confusions[9, 19], confusions[19, 9], confusions[3, 4] = 0.3, 0.2, 0.1
