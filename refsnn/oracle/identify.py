@@ -43,6 +43,7 @@ __all__ = ["QUANTITIES", "Candidate", "Parting", "Probe", "Report", "Tools", "id
 SHOWN = 20              # members at most, if no preset fits
 RTOL = 1e-9             # tolerance for simulated probes
 PATH = "reset", "reset_at", "refractory", "mute"        # axes of the reset path
+IDLE = "test", "compare", "record"      # the gradient does not depend on these axes
 
 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
@@ -148,7 +149,10 @@ def _identified(problem, exact, gradient, given):
 
 def _recognised(problem, presets, fits, gradient, given):
     """Return the report on a recording that at least one convention fits."""
-    paths, matches = _paths(presets, fits), {}
+    # Recorded membranes determine all axes that change the gradient, but for PATH.
+    axes = PATH if "mem" in problem.rows else [a for a in elimination.AXES
+                                               if a not in IDLE]
+    paths, matches = _paths(presets, fits, axes), {}
     if gradient is not None:
         matches, step, near = _explained(problem, fits, paths, gradient)
         if not matches:
@@ -157,7 +161,7 @@ def _recognised(problem, presets, fits, gradient, given):
         fits = fits[sorted(row for path in matches for row in paths[path])]
     choices = {code: tuple(dict.fromkeys(m.through_reset for m in matches[path]))
                if matches else (True, False) for code, path in zip(
-                   elimination._grouped(fits).tolist(), _path(fits), strict=True)}
+                   elimination._grouped(fits).tolist(), _path(fits, axes), strict=True)}
     members = _members(presets, fits, choices)
     first = _step(members[0], presets)
     tools = Tools(presets, {}, *_probing(problem))
@@ -178,7 +182,7 @@ def _recognised(problem, presets, fits, gradient, given):
             problem, first)["spikes"].any():
         return Report([], {}, None, None, (SILENCE, *lines[1:]), settled=settled,
                       open=undecided)
-    found = matches.get(_path([elimination._codes_of(first)])[0], [])
+    found = matches.get(_path([elimination._codes_of(first)], axes)[0], [])
     lines += [_surrogates(found)] if found else []
     return Report(members, apart, None, None, tuple(lines), settled=settled,
                   open=undecided, gradients=found)
@@ -195,23 +199,23 @@ def _fits(step, choices):
         step.through_reset in choices[_code(step)] or step.reset == "none")
 
 
-def _path(codes):
-    """Return the choices that determine the reset path, for each convention."""
-    at = [list(elimination.AXES).index(axis) for axis in PATH]
+def _path(codes, axes):
+    """Return the choices of some axes, for each convention."""
+    at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
-def _paths(presets, fits):
-    """Return {reset path: rows of `fits`}, the nearest to a preset first."""
+def _paths(presets, fits, axes):
+    """Return {choices of the axes: rows of `fits`}, nearest to a preset first."""
     order = np.argsort(elimination._distance(fits, presets.values()), kind="stable")
-    known, found = _path(fits), {}
+    known, found = _path(fits, axes), {}
     for row in order.tolist():
         found.setdefault(known[row], []).append(row)
     return found
 
 
 def _explained(problem, fits, paths, gradient):
-    """Return {reset path: matches} of the paths that explain a gradient.
+    """Return {path: matches} of the `paths` that explain a gradient.
 
     Matches with other factors than 1 are returned only if no path has a
     match with a factor of 1.  Also return a step with the first path, and
@@ -275,7 +279,7 @@ def _axes(fits, first, choices, tell):
                 probe = tell(elimination._steps([other])[0]._replace(
                     through_reset=first.through_reset))
         undecided[axis] = tuple(values[i] for i in found), probe
-    if len(choices) == 1:
+    if len(choices) == 1 and first.reset != "none":
         settled["through_reset"] = choices[0]
     else:
         undecided["through_reset"] = (True, False), "" if first.reset == "none" else \

@@ -158,6 +158,8 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
         "input one step late in dW": {"dW": gradient(delayed(x))["dW"]},
         "errors one step late": gradient(d=delayed(d)),
         "errors summed, not averaged, over the batch": gradient(d=B * d),
+        "loss and errors summed, not averaged, over the batch":
+            gradient(d=B * d) | {"loss": np.float64(B * loss)},
         "missing factor 1/2 of the square loss":
             gradient(d=2 * d) | {"loss": np.float64(2 * loss)}}
     if not dyadic:

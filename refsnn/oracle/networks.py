@@ -35,6 +35,8 @@ def _rnn(seed, T, B, m, n):
         "errors one step late": found(e=delayed(e)),
         "errors of the last step alone": found(e=e * last),
         "errors summed, not averaged, over the batch": found(e=B * e),
+        "loss and errors summed, not averaged, over the batch":
+            found(e=B * e) | {"loss": np.float64(B * loss)},
         "missing factor 1/2 of the square loss":
             found(e=2 * e) | {"loss": np.float64(2 * loss)}}
     dW, dV, dx, _ = rnn.backward(p["x"], p["W"], p["V"], h, e)
@@ -82,6 +84,8 @@ def _lstm(seed, T, B, m, n):
         "dropout not scaled by 1/(1 - rate)": found(mask=p["x_mask"] / 2),
         "errors one step late": slopes(late=True),
         "errors summed, not averaged, over the batch": slopes(scale=B),
+        "loss and errors summed, not averaged, over the batch":
+            slopes(scale=B) | {"loss": B * found()["loss"]},
         "missing factor 1/2 of the square loss":
             slopes(scale=2) | {"loss": 2 * found()["loss"]}}
     text = ("LSTM from rest, rows i, f, g, o, inputs times x_mask; loss 1/(2 B) sum (h "
@@ -128,6 +132,8 @@ def _spike_time():
         "missing factor tau": {"dW": dW / tau},
         "sign: more weight, later spike": {"dW": -dW},
         "errors summed, not averaged, over the batch": gradient(B * d),
+        "loss and errors summed, not averaged, over the batch":
+            gradient(B * d) | {"loss": B * right["loss"]},
         "missing factor 1/scale": gradient(p["scale"] * d)}
     text = ("first spikes of units without a leak, currents decay with tau (s), W in "
             "threshold units/s; loss -1/B sum log softmax(-times/scale)[labels] and "

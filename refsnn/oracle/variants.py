@@ -138,11 +138,12 @@ def _answer(p, rule):
     return {name: right[name] for name in RULES[rule]}
 
 
-def _ask(function, rule, p, own=None):
+def _ask(function, rule, p, own=None, single=False):
     """Call a function with a copy of a problem, and compare the results with
     the right outputs.
 
-    If `own` is given, `own` is used as the copy.
+    If `own` is given, `own` is used as the copy.  If `single` is true, the
+    results are first converted to float32.
     """
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
@@ -173,9 +174,9 @@ def _ask(function, rule, p, own=None):
         if not np.isfinite(value).all():
             return broken(name, "is not finite")
         found[name] = value.reshape(right[name].shape)
-    if any(value.dtype == np.float32 for value in found.values()):
+    if single or any(value.dtype == np.float32 for value in found.values()):
         found |= {name: value.astype(np.float32)    # Python numbers have float64
-                  for name, value in found.items() if not value.ndim}
+                  for name, value in found.items() if single or not value.ndim}
     wrong = frozenset(name for name in found if not _same(
         found[name], right[name], _scale(right, name)))
     return Run(p, right, found, wrong, given, reset, (), tuple(
@@ -279,8 +280,10 @@ def _fits(parts):
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
-        if factors and np.isfinite(factors).all() and (
-                np.ptp(factors) <= 1e-4 * np.abs(factors).max()):
+        rounding = RTOL.get(parts[0][term][0].dtype, 1e-9)
+        largest = np.abs(factors).max(initial=0)
+        if rounding < largest < np.inf and (
+                np.ptp(factors) <= 1e-4 * largest + rounding):
             found.append(term)
     return tuple(found)
 

@@ -80,6 +80,48 @@ def test_float32_names_the_same_term(side, term):
     assert diagnose(function)[:2] == (side, (term,))
 
 
+@pytest.mark.parametrize("factor", [1.0003, 0.999])
+@pytest.mark.parametrize("term", ["surrogate", "error", "reset"])
+def test_small_factors_in_float32_belong_to_their_term(term, factor):
+    loop = corrupted("backward", term, lambda a, b, p: factor * a)
+
+    def function(p):
+        found = loop({key: np.asarray(value, np.float32) for key, value in p.items()})
+        return {name: np.asarray(value, np.float32) for name, value in found.items()}
+    assert diagnose(function)[:2] == ("backward", (term,))
+
+
+@pytest.mark.parametrize("side, term", [("forward", "recurrence"), ("forward", "input"),
+                                        ("backward", "recurrence"),
+                                        ("backward", "surrogate")])
+def test_rounding_to_float32_hides_no_other_fault(side, term):
+    """The function computes in float32, and returns float64."""
+    def rounded(function):
+        return lambda p: {name: np.float64(np.float32(value))
+                          for name, value in function(p).items()}
+    told = diagnose(rounded(corrupted(side, term, "factor")))
+    assert told[:2] == (side, (term,))
+    assert told.text.endswith(" Apart from this, results are rounded to float32.")
+    assert diagnose(rounded(RIGHT)).terms == ("float32",)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_right_dV_does_not_acquit_the_adjoints(dtype):
+    """The surrogate is wrong in one early step, without an earlier spike."""
+    calls = iter(range(10 ** 6))
+
+    def change(a, b, p):        # from the last step to the first
+        T = len(p["x"])
+        return a * (1.5 if T - 1 - next(calls) % T == 2 else 1)
+
+    loop = corrupted("backward", "surrogate", change)
+
+    def function(p):
+        return {name: value.astype(dtype) for name, value in loop(p).items()
+                if name in ("loss", "dW", "dV")}
+    assert diagnose(function)[:2] == ("backward", ())
+
+
 def test_each_rule_has_its_own_answer():
     told = diagnose(RIGHT, "bptt_detached")
     assert told[:2] == ("backward", ("reset",))

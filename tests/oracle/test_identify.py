@@ -235,6 +235,35 @@ def test_gradients_settle_the_reset_path_without_a_preset(reset, reset_at, test,
             assert report.settled["refractory"] == 0
 
 
+@pytest.mark.parametrize("name, change", [
+    ("norse", {"floor": True}), ("spyx_cubalif", {"decay": "exact"}),
+    ("refsnn", {"gain": "rate"}), ("spikingjelly", {"input": "next"})])
+def test_gradients_of_recordings_of_spikes_alone(name, change):
+    """Without membranes, other decays or gains can give the same spikes."""
+    step = PRESETS[name]._replace(**change)
+    x, W, _, rows, run = layer(step, 2, recurrent=False, m=3, n=3)
+    psi = surrogates.fast_sigmoid(run.mem - 1, 10.0)[1]
+    d = np.cos(np.arange(rows["mem"].size)).reshape(rows["mem"].shape)
+    dW = gradient(step, x, W, None, run, psi, d, **TAUS)
+    report = identify.identify(x, W, some(rows, "spikes"), gradients=dW, dspikes=d,
+                               surrogate="fast_sigmoid:10", **TAUS)
+    assert report.members
+    assert all(getattr(step, axis) == value or axis in ("test", "compare", "record")
+               for axis, value in report.settled.items())
+
+
+def test_without_a_reset_no_gradient_passes_it():
+    step = PRESETS["snntorch_leaky"]._replace(reset="none")
+    x, W, _, rows, run = layer(step, 2, recurrent=False)
+    d = np.cos(np.arange(rows["mem"].size)).reshape(rows["mem"].shape)
+    dW = gradient(step, x, W, None, run, surrogates.fast_sigmoid(run.mem - 1, 10.0)[1],
+                  d, **TAUS)
+    report = identify.identify(x, W, some(rows, "mem", "spikes"), gradients=dW,
+                               dspikes=d, surrogate="fast_sigmoid:10", **TAUS)
+    assert report.settled["reset"] == "none"
+    assert "through_reset" not in report.settled
+
+
 def test_time_constants_below_a_step_have_no_euler_decay():
     x, W = np.zeros((6, 1, 1)), np.eye(1)
     x[:3] = 2.0

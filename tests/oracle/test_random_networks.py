@@ -277,8 +277,8 @@ def test_errors_of_a_function_on_large_networks_are_other_faults():
     told = random_networks._failure("bptt", small, fault, (2, {}), (1, 1, 2, 20))
     assert "B=1, m=1, n=1, as it is for T=20, B=2, m=1, n=1" in told
     names = [mutant.split(",")[0] for mutant in check._mistakes(*fault[:2])]
-    assert names == ["errors summed", "missing factor 1/2 of the square loss (only if "
-                     "loss"]
+    assert names == ["errors summed", "loss and errors summed", "missing factor 1/2 of "
+                     "the square loss (only if loss"]
     assert "missing factor 1/2" in told and "errors summed" not in told
 
 
