@@ -149,7 +149,7 @@ def _identified(problem, exact, gradient, given):
 
 def _recognised(problem, presets, fits, gradient, given):
     """Return the report on a recording that at least one convention fits."""
-    # Recorded membranes determine all axes that change the gradient, but for PATH.
+    # Recorded membranes settle all axes that change the gradient, except PATH.
     axes = PATH if "mem" in problem.rows else [a for a in elimination.AXES
                                                if a not in IDLE]
     paths, matches = _paths(presets, fits, axes), {}
