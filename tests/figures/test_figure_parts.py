@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import integrate
 
-from figures.ntt import fig_ntk
+from figures.ntt import fig_ntk, fig_ntt_merged, fig_ntt_teachers
 from figures.online import fig_ladder
-from figures.si import fig_si_correlation, fig_si_permuted, fig_si_split, si_training
-from figures.surrogate import fast_training, fig_digits, fig_xor
-from refsnn import encoding, mlp, ntk_dynamics
+from figures.si import (fig_si_correlation, fig_si_permuted, fig_si_split,
+                        fig_si_theory, fig_si_transfer, si_training)
+from figures.spoken import fig_sound
+from figures.superspike import fig_superspike_rates
+from figures.surrogate import fast_training, fig_digits, fig_surrogates, fig_xor
+from refsnn import encoding, mlp, ntk_dynamics, surrogates
 
 
 def test_a_pattern_without_a_correct_first_spike_is_no_success():
@@ -96,3 +100,92 @@ def test_exponents_are_fitted_to_the_largest_sizes_of_one_rule():
     assert fig_ladder.exponent(data, "block", "seconds") == pytest.approx(-1)
     whole = np.polyfit(np.log(n[:6]), np.log(seconds[:6]), 1)[0]
     assert fig_ladder.exponent(data, "exact", "seconds") == pytest.approx(whole)
+
+
+def test_the_areas_under_all_surrogate_derivatives_are_equal():
+    v = np.linspace(-400, 400, 4_000_001)
+    for name in fig_surrogates.AREAS:
+        rule = getattr(surrogates, name)
+        derivative = rule(v, steepness=fig_surrogates.steepness(name))[1]
+        assert_allclose(integrate.trapezoid(derivative, v), 2 / 3, rtol=2e-3)
+
+
+def test_the_last_batch_of_a_test_counts_by_its_size(monkeypatch):
+    """Of the labels 0 to 4, the network recognises 0, 1 and 4."""
+    right = np.array([1.0, 1, 0, 0, 1])
+    monkeypatch.setattr(fig_digits, "forward", lambda values, weights: (values, None))
+    monkeypatch.setattr(fig_digits.losses, "accuracy",
+                        lambda record, labels: right[labels].mean())
+    labels = np.arange(5)
+    assert fig_digits.test(np.zeros((5, 1)), labels, None, batch=4) == 0.6
+    assert fig_digits.test(np.zeros((5, 1)), labels, None, batch=2) == 0.6
+
+
+def test_errors_are_relative_to_the_change_and_to_the_exact_gradient():
+    found = np.array([[1.0, 1], [9, 9], [4, 5]])
+    foretold = np.array([[7.0, 7], [7, 7], [4, 7.5]])
+    assert fig_ntk.relative(found, foretold) == 0.5
+    error, turned = fig_ladder.compared(np.array([0.0, 2]), np.array([4.0, 0]))
+    assert_allclose((error, turned), (5 ** 0.5 / 2, 1))
+    error, turned = fig_ladder.compared(np.array([6.0, 8]), np.array([3.0, 4]))
+    assert_allclose((error, turned), (1, 0), atol=1e-15)
+
+
+def test_a_margin_is_positive_on_the_side_of_the_true_class():
+    logits = np.array([[[3.0, 1], [0, 4], [1, 0]], [[0, 1], [5, 0], [0, 7]]])
+    assert fig_ntt_merged.plane(logits, np.array([0, 1, 0])).tolist() == [
+        [1.5, 4], [-4, -5]]
+
+
+def test_early_tests_end_with_the_step_early_and_leave_the_first_out():
+    at = np.array([0, fig_ntt_merged.EARLY - 1, fig_ntt_merged.EARLY,
+                   fig_ntt_merged.EARLY + 1])
+    curves = np.array([np.stack([at, np.array(row)], axis=1) for row in
+                       ([0.0, 0.2, 0.4, 1.0], [0.0, 0.6, 0.8, 1.0])])
+    assert_allclose(fig_ntt_merged.early(curves), 0.5)
+
+
+def test_the_teacher_with_the_largest_first_distance_is_trained_longest(monkeypatch):
+    monkeypatch.setattr(fig_ntt_teachers, "transfer",
+                        lambda *given: {"log": np.array(given[1:])})
+    before = [{"log": np.array([[0, first], [100, last]])}
+              for first, last in ((1, 9), (3, 1), (2, 2))]
+    assert fig_ntt_teachers.largest("data", 5, before)["largest"].tolist() == [
+        1, 5, fig_ntt_teachers.END]
+
+
+def test_stored_spikes_are_counted_once_a_millisecond_in_every_ninth_channel():
+    """Counted are 70 (twice in one step), 79 and 691; not 61, 71 and 700."""
+    units = np.array([70, 70, 70, 79, 691, 61, 71, 700])
+    times = 0.5 + np.array([0, 0.0008, 0.002, 0.0, 0.2, 0.1, 0.1, 0.1])
+    data = {"times 0": times, "units 0": units, "stored 0": np.array(8)}
+    assert fig_sound.stored(data, 0) == 0.5
+
+
+def test_the_shortest_interval_lies_between_two_spikes_of_one_cell():
+    data = {"count": np.array(2), "times 0": np.array([0.4, 0.1, 0.15, 0.9]),
+            "units 0": np.array([1, 1, 2, 2]), "times 1": np.array([0.0, 0.2]),
+            "units 1": np.array([5, 5])}
+    assert_allclose(fig_sound.shortest_ms(data), 200)
+
+
+def test_the_widest_range_of_usable_rates_has_no_gap():
+    rates = np.array([1e-3, 1e-2, 1e-1, 1, 10, 100])
+    good, bad = [0.1, 0.6, 0.9], [0.1, 0.7, 0.7]
+    share = np.array([good, good, bad, good, good, good])
+    assert fig_superspike_rates.decades(rates, share) == 3
+    assert fig_superspike_rates.decades(rates[::2], share[:3]) == 4
+    assert fig_superspike_rates.decades(rates, np.array([bad] * 6)) == 0
+
+
+def test_the_decrease_of_a_quadratic_loss():
+    H = np.array([[2.0, 1], [1, 4]])
+    assert fig_si_theory.dropped(H, np.array([1.0, 1]), np.array([0.0, 1])) == 2
+
+
+def test_final_accuracies_of_separate_networks_are_those_of_their_own_task():
+    key, runs = fig_si_transfer.label, np.arange(18).reshape(2, 3, 3)
+    data = {f"A {key(fig_si_transfer.SCRATCH)}": runs, f"A {key(0.1)}": runs}
+    assert fig_si_transfer.final(data, "A", fig_si_transfer.SCRATCH).tolist() == [
+        [0, 4, 8], [9, 13, 17]]
+    assert fig_si_transfer.final(data, "A", 0.1).tolist() == [[6, 7, 8], [15, 16, 17]]
