@@ -5,9 +5,10 @@ Models return recordings (arrays), and learning rules take recordings as
 arguments.  No module of the core imports another module, so each module
 can be copied alone.  Every public function raises a ValueError for an
 invalid argument.  The message states the name, the value and the
-requirement.  Docstrings do not mention these errors.  Results have the
-dtype of the weights, float32 or float64.  Results of functions without
-weights have the dtype of the data.  Inputs are never modified.
+requirement.  Docstrings mention only errors that do not follow from the
+shapes and ranges.  Unless a docstring says otherwise, results have the
+dtype of the weights, float32 or float64, or, without weights, of the data.
+Inputs are never modified.
 
 models
     lif                 LIF layers and leaky readouts

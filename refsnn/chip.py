@@ -305,10 +305,10 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     code : (float, float)
         ADC code of the leak, and number of codes from leak to threshold.
     reset_after : float, optional
-        Time in seconds from the first input of an image to the reset of all
-        membranes (10 microseconds in the chip's fast mode).  Membranes then
-        stay at the reset potential until the image ends.  Each image also
-        starts at the reset potential.
+        Time in seconds from the first input of an image to the reset of
+        all membranes (10 microseconds in the chip's fast mode).  Membranes
+        then stay at the reset potential until the image ends.  With this
+        option, each image also starts at the reset potential.
     details : bool
         If True, `membranes` and `events` are also returned.
 

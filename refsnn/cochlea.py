@@ -51,8 +51,7 @@ Departures.  Unlike the software of [CSSZ20], this module uses a seed and
     above fs/4.  The time step is 2/fs, although n steps represent a
     duration of N/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The
     sound is treated as periodic, so that a response beyond one end appears
-    at the other end.  Spikes in the last step are discarded.  U = 1 causes
-    a spike.
+    at the other end.  Spikes in the last step are discarded.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -409,8 +408,9 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     sounds, rngs : lists of (N,) float and of numpy.random.Generator
         Sounds of any lengths, and a generator for each of them.
     response, channels, rate, cell, padded
-        As for `convert`.  Memory: v takes 8 bytes for each channel of each
-        sound in each step of the longest sound.
+        As for `convert`, but `padded` is True by default.  Memory: v takes
+        8 bytes for each channel of each sound in each step of the longest
+        sound.
 
     Returns
     -------

@@ -8,9 +8,10 @@ Membrane samples in ADC codes are converted to units of the threshold,
 
     v[t] = (code[t] - code[0]) / unit, for readouts times gain        (1)
 
-The gradient is computed in a software model with nominal parameters, which
-may differ between neurons.  In this model, recorded potentials v and
-spikes S replace simulated values:
+where gain is an argument of `record`.  The gradient is computed in a
+software model with nominal parameters, which may differ between neurons
+and include another gain.  In this model, recorded potentials v and spikes
+S replace simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -52,9 +53,9 @@ Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
     where dv_o and dI_o of readouts follow eqs. (8) and (9) with psi = 0
-    and dmem = dout.
-    If a chip does not report all potentials, `complete` computes them from
-    eq. (2) and the recorded spikes, with a reset by subtraction,
+    and dmem = dout.  If a chip does not report all potentials, `complete`
+    computes them with I as above, the recorded spikes, and a reset by
+    subtraction,
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
@@ -180,9 +181,9 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     Raises
     ------
     ValueError
-        If an argument or a result of `run` is invalid, or if all `tries` > 1
-        attempts of a call fail.  If `tries` is 1, errors of `run` are raised
-        unchanged.
+        If an argument or a result of `run` is invalid, or if `tries` > 1
+        and all attempts of a call fail.  If `tries` is 1, errors of `run`
+        are raised unchanged.
     """
     _one_of("run", run, Callable)
     if dtype not in (np.float32, np.float64):
@@ -281,7 +282,7 @@ def _software(sent, reset, alpha, beta, gain):
     v, syn = np.zeros_like(sent), np.zeros_like(sent[0])
     for t in range(len(v) - 1):
         v[t + 1] = beta * v[t] + gain * syn - reset[t]                    # (12)
-        syn = alpha * syn + sent[t]                                        # (2)
+        syn = alpha * syn + sent[t]
     return v
 
 
@@ -313,8 +314,9 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     labels : (B,) int
         Correct class of each pattern, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
-        Reduction over time in eq. (3).  For keywords, "sum" was published.
-        "reached" avoids lost classes, which occur with small data sets.
+        Reduction over time in eq. (3).  [CB22] uses "sum" for spoken
+        words.  "reached" avoids lost classes, which occur with small data
+        sets.
     scaling : float
         Scale factor of the scores.  The published factor for the maximum is
         10.  Sums over time need a smaller factor, such as 0.1.

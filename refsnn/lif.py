@@ -76,9 +76,9 @@ Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
     psi.  The mask c is a recorded value without a derivative.  Finite
     differences confirm the gradient if the spike function is S = H(u0 -
     threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
-    function, f' = psi, and u0 is the recorded membrane potential.  A
-    difference by the threshold changes only the threshold in f(u -
-    threshold).
+    function, f' = psi, and u0 is the recorded membrane potential.  For a
+    difference by the threshold, change it in f(u - threshold) and in (3),
+    but not in H.
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
     memory.  `linearise` takes O(T B n p) time and memory for p weights.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
@@ -108,7 +108,7 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold the current I, potential U, spikes S and refractory mask of a layer.
+    """Hold the current I, potential U, spikes S and 1 - c of a layer.
 
     Each array has the shape (T, B, n).
     """
@@ -176,7 +176,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1), for finite differences.
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
-        Recorded values that replace the mask, the spikes in the reset, and
+        Recorded values that replace 1 - c, the spikes in the reset, and
         the spikes in the recurrence.
 
     Returns

@@ -30,10 +30,9 @@ then gives the gradient for the weights:
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
 The masks are computed again from the dense weights W_l after each block of
-`every` steps.  The masks do not change during the last `every` steps.
-Pruned weights receive neither a gradient nor weight decay, but the
-momentum of an optimiser can still change these weights.  A new mask can
-restore a pruned weight.
+`every` steps, if more than `every` steps remain.  Pruned weights receive
+neither a gradient nor weight decay, but the momentum of an optimiser can
+still change these weights.  A new mask can restore a pruned weight.
 
 Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l.
     This dependence gives the factor M_l in (6).  The kernel K is a

@@ -40,15 +40,14 @@ option `through_reset=False` sets z = 0.
 Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are eq. (1) for
     the layer.  Here F has one nonzero entry in each column.
 Exact.  Eqs. (1)-(3) are exact for every J, F and q.  Eqs. (4) and (5) are
-    exact for the hard-spiking layer with dS/dU := psi.  The refractory
-    mask c is a recorded value.
+    exact for the hard-spiking layer with dS/dU := psi.  The factor c is a
+    recorded value.
 Cost.   A step takes O(n^2 p) time and O(n p) memory per sequence, for n
     neurons and p = n w weights.
 Departures.  [WZ89] uses rate units and updates the weights at each step.
     Here, the caller decides when to update the weights.  The text of
     [ZN21] was not available.  Eqs. (4) and (5) follow descriptions of
-    [ZN21] by other authors.  G and P are separate, because V multiplies
-    only P.
+    [ZN21] by other authors.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -271,7 +270,7 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     V, alpha, beta, gain, threshold, reset, through_reset, through_recurrence
         Arguments of `lif_step`.
     recording : tuple of (T, B, n) arrays
-        Currents, membrane potentials, spikes and refractory mask (0 or 1).
+        Currents, membrane potentials, spikes and 1 - c (0 or 1).
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
 

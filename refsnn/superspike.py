@@ -31,22 +31,22 @@ signal.  With * for convolution, the error e and the weight change dm are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
-    zeta = z^exponent, or z^exponent e^2               (12)  [ZG18] eq. A.5
+    zeta_i = z_i^exponent, or z_i^exponent e_i^2       (12)  [ZG18] eq. A.5
 
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).
-    The rule replaces dS/dU by psi, and dU_i/dw_ij by z~_j, the response of
-    the membrane potential to x_j alone.  The integral of e lambda is then
-    the negative derivative of the loss.  If rho = 0, (11) is a step of
-    gradient descent.
+    The rule replaces the derivative of the event train S by psi, and
+    dU_i/dw_ij by z~_j, the response of the membrane potential to x_j
+    alone.  The integral of e lambda is then the negative derivative of the
+    loss.  If rho = 0, (11) is a step of gradient descent.
 Approximate.  The traces neglect that a reset to 0 erases the history of
     the membrane potential.  Six networks of six neurons were trained for
     80 trials on the task of [ZG18] fig. 2.  In these networks, the cosine
     between (11) and the gradient that follows the reset is 0.96 to 0.996.
-    The signals of hidden neurons are heuristic.
-    For one layer, the sum of (11) over steps equals -dt times the
-    surrogate gradient of the loss under these conditions.  The options are
-    rho=0, surrogate_read="before_reset", trace="simulator" and
+    The signals of hidden neurons are heuristic.  For one layer, the sum of
+    (11) over steps equals -dt times the surrogate gradient of the loss,
+    with dS/dU := psi for S = 0 or 1, under these conditions.  The options
+    are rho=0, surrogate_read="before_reset", trace="simulator" and
     drive="paper".  Reset and refractoriness are a recorded additive term.
     The delays of x, psi and the signal are equal.  The loss extends to the
     end of the trial.
@@ -55,7 +55,7 @@ Departures.  Options cover the differences between the paper and the
     published code:
 
     surrogate_read: (4) uses U "before_reset", as in the paper, or
-        "after_reset", as in the code.
+        "after_reset", as in the published code.
     trace: The option sets (a, b, c) of (6) and (7).  "simulator" uses a =
         exp(-dt/tau_syn), b = 1 - dt/tau_mem and c = dt/tau_mem, so that z~
         equals dU/dw.  "continuous" solves the paper's filters over one
@@ -69,10 +69,10 @@ Departures.  Options cover the differences between the paper and the
         e^2, as in the paper.  "published" uses zeta = z^exponent where |e|
         dt >= 1e-7, and zeta = 0 elsewhere.
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
-    The module omits other cutoffs of the code.  These cutoffs set z~ and e
-    to 0 below 1e-7, and set psi to 0 at more than 20 mV below rest.  The
-    code applies the optimiser RMaxProp to the sum of (11) every 0.5 s.
-    The paper suggests an update in every step.
+    The module omits other cutoffs of the published code.  These cutoffs
+    set z~ and e to 0 below 1e-7, and set psi to 0 at more than 20 mV below
+    rest.  The published code applies the optimiser RMaxProp to the sum of
+    (11) every 0.5 s.  The paper suggests an update in every step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -95,7 +95,7 @@ OPTIONS = {"surrogate": ("fast_sigmoid", "linear"),
 
 class Settings(NamedTuple):
     """Hold the constants and the options of a layer.  Times are in s.  The
-    defaults are the values of [ZG18]."""
+    default constants are those of [ZG18]."""
     dt: float = 1e-4                # time step, at most `refractory` and each tau
     tau_mem: float = 10e-3
     tau_syn: float = 5e-3

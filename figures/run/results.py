@@ -100,6 +100,7 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 
 ## How to read the tables
 
+- *claim*: the caption at the top of `figures/*/fig_NAME.py` explains the terms.
 - *published*: the published number, "\u2013" if there is none.  A number without a
   mark was {read}.  The marks are:
 {marks}
@@ -119,15 +120,17 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 
 def failing(stored):
     """Return a Markdown list item for each claim that fails."""
-    found = []
+    found, before = [], None
     for name, document in stored.items():
         for i, (claim, entry) in enumerate(entered(name, document)):
             if claim["ok"] is False:
                 cause = CAUSES.get(name, {}).get(i, "not known")
+                told = "as above" if cause == before else cause
+                before = cause
                 found.append(
                     f"- `{name}`: {claim['text']}: {gallery.value(claim)}, must be "
                     f"{gallery.bound(claim)} (published: "
-                    f"{published_number(claim, entry)}).  Cause: {cause}.")
+                    f"{published_number(claim, entry)}).  Cause: {told}.")
     return found
 
 

@@ -18,8 +18,8 @@ The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` are exact in float32, for use with C++ and hardware.
 
 The field `text` of a golden vector explains its arrays.  Inputs x are of
-shape (T, B, m), weights W of shape (n, m) and V of shape (n, n).  Decay
-factors that your code lacks are 0.
+shape (T, B, m), weights W of shape (n, m) and V of shape (n, n).  In
+recordings, decay factors that your code lacks are 0.
 
 Align time as follows, or no result will match.  Step 0 is the resting
 state.  Input x[t] enters the current at step t + 1 and the membrane at

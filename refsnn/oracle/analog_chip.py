@@ -70,13 +70,13 @@ def _chip():
         "input one bin early": _emulated(p | {"x": early}),
         "samples one bin late": {"codes": delayed(right["codes"])},
         "samples before the reset, not after it": codes(effects={"hidden_peak": None}),
-        "converter rounds; it cuts off": {"codes": np.clip(np.rint(analog), 0, 255)},
-        "converter wraps around; it saturates": {"codes": np.floor(analog) % 256},
+        "codes rounded, not truncated": {"codes": np.clip(np.rint(analog), 0, 255)},
+        "codes wrapped around, not clipped": {"codes": np.floor(analog) % 256},
         "offsets and gains of the converter left out":
             codes(equal("adc_offset adc_gain", 0))}
     text = ("analog chip without noise: spikes of hidden neurons by bin, 8-bit codes "
             "of hidden neurons and readouts; arrays as in chip.Chip, hidden neurons "
-            "first: refsnn.chip, (6)-(10), (12)")
+            "first: refsnn.chip, (6)-(9), (11), (12)")
     return text, p, right, wrong, _chip_idle(p, right)
 
 
@@ -143,7 +143,7 @@ def _in_the_loop():
         ("surrogate times its steepness", "fzenke/spytorch#2"): found(steepness * psi),
         ("surrogate read at the membrane, threshold forgotten", "synsense/sinabs#97"):
             found(surrogates.fast_sigmoid(mem, steepness)[1]),
-        "reset followed, which the record has already": found(through_reset=True),
+        "gradient passes through the reset": found(through_reset=True),
         "transposed V": found(V=V.T),
         "input one step late": found(x=delayed(p["x"])),
         "one decay for both, that of the current": found(beta=alpha),
@@ -151,8 +151,8 @@ def _in_the_loop():
         "scores not scaled": found(changed={"scaling": 1.0}),
         "no cost of bursts": found(changed={"cost_of_bursts": 0.0}),
         "no cost of the readout": found(changed={"cost_of_readout": 0.0})}
-    text = ("loss of a chip's recording and its gradient by the nominal parameters: "
-            "refsnn.in_the_loop, (2)-(11)")
+    text = ("loss of a chip's recording and its gradient for the weights, with nominal "
+            "constants: refsnn.in_the_loop, (2)-(11)")
     idle = {"x": (marked(p["x"], -1, -2), "the last two steps reach no membrane"),
             "mem": (marked(mem, 0, 1), "no weight acts on the first two steps"),
             "hidden": (marked(W), "the recording holds their effect")}

@@ -86,7 +86,7 @@ def check(results, known=None):
     'right'
     >>> wrong = check({"bptt.dV": vector.mutants[0].outputs["dV"]})[-1].text
     >>> wrong.partition("equals ")[2].partition(" (")[0]
-    'mutant: reset detached'
+    'known mistake: reset detached'
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def _summary(vector, results, findings):
     told += f" (right: {', '.join(right)})" * bool(right)
     names = _mistakes(vector, results)
     if names:
-        told += "; equals mutant: " + ", or: ".join(names)
+        told += "; equals known mistake: " + ", or: ".join(names)
     elif vector.name == "lif_forward":
         told += _convention(vector, results)
     return [Finding(vector.name, "", "fault", told)]

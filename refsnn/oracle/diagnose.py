@@ -6,7 +6,7 @@
 `diagnose` uses no list of mistakes.  The conclusions follow from six
 statements:
 
-(1) If one term is wrong, the results are wrong in all variants in which
+(A) If one term is wrong, the results are wrong in all variants in which
     this term acts, and right in all others.  A term does not act if:
 
     term             forward                     backward
@@ -16,14 +16,14 @@ statements:
     reset            no spikes                   threshold almost 0
 
     In the forward pass, a threshold of almost 0 hides some reset errors.
-(2) If an output is right in all variants, its computation is right.
-(3) The returned spikes and membranes determine each term on the right-hand
+(B) If an output is right in all variants, its computation is right.
+(C) The returned spikes and membranes determine each term on the right-hand
     sides of (2) and (3) of `lif`.  The returned dW or dx gives the
     adjoints, which determine the terms of (7) and (9).  If one term has a
     wrong factor, the residual of its equation is a multiple of this term.
-(4) If the returned membranes follow from the returned spikes, but the
+(D) If the returned membranes follow from the returned spikes, but the
     spikes do not follow from the membranes, the threshold is wrong.
-(5) No term of (1) acts on the first response of the membrane, mem[2], or
+(E) No term of (A) acts on the first response of the membrane, mem[2], or
     on the last adjoint of the current, dI[T-2] = gain psi[T-1] dS[T-1].
     If this response or this adjoint is wrong, the input, the gain, the
     surrogate, the derivative of the loss ("error"), or the step at which
@@ -32,7 +32,7 @@ statements:
     time.  A wrong input leaves no residual after the input ends.  With a
     wrong surrogate, the last adjoint is proportional to the error.  With a
     wrong error, the last adjoint is proportional to the surrogate.
-(6) A second call gives the same results as the first call, changes no
+(F) A second call gives the same results as the first call, changes no
     inputs, and reads all inputs again.
 
 In the variants, each input is 1 in one step of one sample, and 0
@@ -55,7 +55,7 @@ from refsnn.oracle.variants import (
 __all__ = ["Diagnosis", "diagnose"]
 
 SEEDS = 3                   # networks of each variant
-STOP = 5                    # step at which the input ends, for (5)
+STOP = 5                    # step at which the input ends, for (E)
 EXTRAS = {"one sample": ALL._replace(B=1), "a diagonal V": ALL._replace(diagonal=True),
           "gain = 1": ALL._replace(gain=1.0),
           "a flat surrogate": ALL._replace(steepness=TINY)}
@@ -262,7 +262,7 @@ def _simplest(runs, forward):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Find the terms that explain by (1) which variants are wrong.  Return
+    """Find the terms that explain by (A) which variants are wrong.  Return
     the term and the reason if there is exactly one such term, else no
     term."""
     terms = set(SWITCHED)
@@ -298,14 +298,14 @@ def _forward(call, runs, given, wrong, small):
     if exact or "mem" in others or "spikes" in others and (
             bad == {"loss"} or not small):
         terms = tuple(sorted(bad - {"loss"} or bad))
-        return terms, f"Right: {_listed(sorted(others))}."       # statement (2)
+        return terms, f"Right: {_listed(sorted(others))}."       # statement (B)
     if bad == given & set(FORWARD) == {"loss"}:
         p = _network(ALL, 0)
         losses = [call(p | {"target": 0 * p["target"] + k}).found["loss"] for k in (
             0.3, 0.7)]
         if not _same(sum(losses), np.float64(0.58 * T * N / 2)):     # for any spikes
             return ("loss",), "The losses for two targets have a wrong sum."
-    if {"mem", "spikes"} <= given and all(      # statement (4)
+    if {"mem", "spikes"} <= given and all(      # statement (D)
             _same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
             for run in every):
         return ("threshold",), "The spikes do not follow from the membranes."
@@ -333,7 +333,7 @@ def _forward(call, runs, given, wrong, small):
     ended = [call(_recorded(run.p | {"x": run.p["x"] * (
         np.arange(T) < STOP)[:, None, None]})) for run in rows]
     late = [_residuals(run)["recurrence"] for run in ended]
-    found = {                                                       # statement (5)
+    found = {                                                       # statement (E)
         "gain": _mapped(*(np.concatenate(a) for a in zip(*pairs))),
         "current": all(_same(a[:-1], b[1:]) for a, b in pairs) or all(
             _same(a[1:], b[:-1]) for a, b in pairs),
@@ -364,7 +364,7 @@ def _backward(call, runs, given, wrong, small):
         for row in runs.values() for run in row)    # dV does not show the fault
     if others and not blind and (len(wrong) == 1 or others & sums):
         terms = tuple(sorted(wrong))
-        return terms, f"Right: {_listed(sorted(others))}."       # statement (2)
+        return terms, f"Right: {_listed(sorted(others))}."       # statement (B)
     if not given & sums:
         return (), ""
     pairs = [_adjoints(run) for row in runs.values() for run in row]
@@ -381,7 +381,7 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Infer by (5) which term of the last adjoint is wrong.  Return the
+    """Infer by (E) which term of the last adjoint is wrong.  Return the
     name of this term and the reason.  If the term remains unknown, return
     no name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
@@ -427,7 +427,7 @@ def _last_adjoint(call, runs):
 # ---- calls
 
 def _calls(call):
-    """Return a diagnosis if the function violates (6) or fails.  Otherwise,
+    """Return a diagnosis if the function violates (F) or fails.  Otherwise,
     return None."""
     p = _network(ALL, SEEDS)
     other = _network(ALL, SEEDS + 1) | {"x": p["x"][::-1]}

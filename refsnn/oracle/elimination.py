@@ -13,10 +13,11 @@ recorded spikes.  A convention is dropped in row t if (1) or (3) holds:
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     c(u - tol) <= recorded spikes <= c(u + tol)  is false             (3)
 
-Here eps is the precision of the recording, c(u) is the number of spikes at
-the membrane potential u, and tol is the tolerance in (1).  If u is within
-tol of the threshold, neither a recorded spike nor its absence contradicts
-the convention.  S(t) depends on the recording alone.
+Here eps is the precision of the recording, s are the recorded spikes, c(u)
+is the number of spikes at the membrane potential u, and tol is the
+tolerance in (1).  If u is within tol of the threshold, neither a recorded
+spike nor its absence contradicts the convention.  S(t) depends on the
+recording alone.
 
 Derivation.  For given spikes, the new current I and the current j that
     enters the membrane are linear in the old I and in the input

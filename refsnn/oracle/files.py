@@ -26,19 +26,20 @@ from refsnn.oracle import identify, stored
 
 __all__ = ["read", "read_recording", "write", "write_probes"]
 
-FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th mutant, "
-         "mutantK.OUTPUT; time first, (T, B, n); weights post x pre.  NAME.json: the "
-         "same as text, see README.md")
+FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th known "
+         "mistake, mutantK.OUTPUT; time first, (T, B, n); weights post x pre.  "
+         "NAME.json: the same as text, see README.md")
 RESULTS = ("one npz of arrays named VECTOR.OUTPUT, such as bptt.dW; then "
            "python -m refsnn check RESULTS.npz")
 PROBES = (
     "NAME.npz: x (T, B, 1) is run through one neuron of weight W with these decay "
     "factors and this threshold, from rest.  Add what the tool shows, in its own "
     "dtype: spikes, and mem and syn if possible, each (T, B, n).  Save all arrays in "
-    "one npz, then python -m refsnn identify RECORDING.npz.  A tool that takes time "
-    "constants: tau_syn 8 and tau_mem 4 for decays 1 - dt/tau, else -1/log(alpha) and "
-    "-1/log(beta), at dt 1; the file may hold tau_syn, tau_mem and dt instead of "
-    "alpha and beta.  probes.json says what each probe tells apart.")
+    "one npz, then python -m refsnn identify RECORDING.npz.  If the tool takes time "
+    "constants, use dt = 1, with tau_syn = 8 and tau_mem = 4 if its decays are 1 - "
+    "dt/tau, otherwise -1/log(alpha) and -1/log(beta).  The file may hold tau_syn, "
+    "tau_mem and dt instead of alpha and beta.  probes.json says what each probe tells "
+    "apart.")
 RECORDED = ("x", "W", "threshold")      # and some of the following
 OPTIONAL = ("V", "alpha", "beta", "tau_syn", "tau_mem", "dt", "leak", "reset_to",
             "floor", "dspikes", "dW", "surrogate")

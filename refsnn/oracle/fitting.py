@@ -16,6 +16,10 @@ surrogate derivative and the reset path of a recorded gradient:
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
+The side tells on which side of the threshold the derivative is not 0, the
+peak is its value at the threshold, and the reset path tells whether the
+gradient passes through the reset.
+
 Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
     alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
     backward recursion follows from eqs. (12)-(15) of `conventions`.

@@ -6,8 +6,8 @@ preset is the convention of an existing tool.  `identify` compares a
 recording with all conventions, which `elimination` simulates, and names
 the presets that fit.  An axis is settled if all conventions that fit agree
 in this axis.  For each open axis, the report names a probe (a test input)
-that settles it.  Gradients settle `through_reset`, and rule out the
-conventions whose reset path does not explain them.
+that settles it.  Gradients settle `through_reset`, and rule out
+conventions that do not reproduce the gradients.
 
 The other modules of `identify` are:
 
@@ -20,10 +20,11 @@ The other modules of `identify` are:
     comparison   candidates that the caller supplies
     report       the report in words
 
-All presets that fit are members.  A convention that fits is also a member
-if it differs in one axis from the first preset that fits.  If no preset
-fits, the members are the conventions that fit and differ from a preset in
-the fewest axes.  At most 20 conventions are members in this case.
+The list `members` of the report holds all presets that fit.  A convention
+that fits is also a member if it differs in one axis from the first preset
+that fits.  If no preset fits, the members are the conventions that fit and
+differ from a preset in the fewest axes.  At most 20 conventions are
+members in this case.
 """
 
 import numpy as np

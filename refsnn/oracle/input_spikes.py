@@ -77,7 +77,7 @@ def _hair_cell():
         "loss from the cleft forgotten": _transmitter(v, cell._replace(l=1e-9)),
         "missing factor dt: a rate, not a probability":
             {"probability": right["probability"] / STEP},
-        "A forgotten below the line: s / (v + B)":
+        "A missing in the denominator: s / (v + B)":
             _transmitter(v, cell._replace(B=cell.B - cell.A))}
     text = ("pools q, c, w of a hair cell's transmitter after each step of velocity v, "
             "from rest, and the probability that a fibre fires: refsnn.cochlea, "
@@ -142,7 +142,7 @@ def _latency():
         "dim pixels fire in the last step": {"spikes": spikes + last},
         "bright and dim exchanged": code(1 - values),
         "one step late": {"spikes": delayed(spikes)},
-        "tau in steps of half the size": code(dt=p["dt"] / 2),
+        "tau in steps of dt/2": code(dt=p["dt"] / 2),
         "threshold forgotten": code(threshold=1 / 1024),
         "a spike in every step from the first on": {"spikes": spikes.cumsum(axis=0)}}
     text = ("values in [0, 1] as a single spike each, in the step of tau log(x / (x - "

@@ -204,7 +204,7 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
                                  **_constants(p))
         return {"dW": g.dW, "dV": g.dV}
 
-    wrong = {(f"truncation after K={K} sold as RTRL", "snntorch 1.0.0, RTRL"):
+    wrong = {(f"truncated after K={K}, not RTRL", "snntorch 1.0.0, RTRL"):
              _split(p, bptt.truncated(J, F, q, K)) for K in (1, 2)}
     wrong |= {(f"{RUNGS[other]}, not {RUNGS[rung]}",
                "IGITUGraz/eligibility_propagation#2"): by_rung(other)
@@ -249,7 +249,7 @@ def _truncated(seed, T, B, m, n, *, kind):
             gradient("end"),
         ("exact gradient, not truncated", "chaobrain/braintrace#141"):
             gradient("rolling", K=T),
-        ("truncation after K=1 sold as RTRL", "snntorch 1.0.0, RTRL"):
+        ("truncated after K=1, not RTRL", "snntorch 1.0.0, RTRL"):
             gradient("rolling", K=1),
         ("reset detached", "norse lif_step, fzenke/spytorch#3"):
             gradient(through_reset=False),

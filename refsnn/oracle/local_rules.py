@@ -100,7 +100,7 @@ def _eprop_reset(seed, T, B, m, n):
             gradient(gain=1.0),
         ("presynaptic spikes of dV one step late", "[NMZ19] box 2"):
             {"dV": gradient(run=run._replace(spikes=delayed(run.spikes)))["dV"]},
-        ("truncation after K=1 sold as RTRL", "snntorch 1.0.0, RTRL"):
+        ("truncated after K=1, not RTRL", "snntorch 1.0.0, RTRL"):
             gradient(horizon=1)}
     text = ("adaptive neurons, loss 1/(2 B) sum (spikes - target)^2 and its e-prop "
             "gradient with the reset in the traces: refsnn.alif, (1)-(4), (10)-(12) "

@@ -31,7 +31,8 @@ def _rnn(seed, T, B, m, n):
         "transposed V": found(V=p["V"].T),
         "truncation: errors of the same step alone": found(V=0 * p["V"]),
         "missing factor: derivative of tanh": found(slope=1 + 0 * h),
-        "tanh twice: its derivative at the state": found(slope=1 - np.tanh(h) ** 2),
+        "derivative of tanh at h, not at the input of tanh":
+            found(slope=1 - np.tanh(h) ** 2),
         "errors one step late": found(e=delayed(e)),
         "errors of the last step alone": found(e=e * last),
         "errors summed, not averaged, over the batch": found(e=B * e),

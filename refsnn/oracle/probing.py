@@ -49,9 +49,10 @@ def probes(alphas, betas, threshold=1.0, gains=()):
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
-    A probe drives one neuron with weight 1.  The samples of the batch differ
-    in input amplitude.  Rounding destroys ties.  If your tool permits, set the
-    leak to 0, and use decay factors that are exact in binary.
+    A probe drives one neuron with weight 1.  The samples of the batch
+    differ in input amplitude.  Rounding destroys ties.  If your tool
+    permits, set the leak potential to 0, and use decay factors that are
+    exact in binary.
 
     Parameters
     ----------

@@ -315,7 +315,7 @@ def _told(kind, fault):
         else check._given(fault.vector, name, fault.results[name])[1])
         for name, place in kind.places.items()]
     if kind.mistakes:
-        told.append("equals mutant: " + ", or: ".join(kind.mistakes))
+        told.append("equals known mistake: " + ", or: ".join(kind.mistakes))
     return "; ".join(told)
 
 

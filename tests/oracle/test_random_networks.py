@@ -103,7 +103,7 @@ def test_wrong_functions_are_shrunk_and_named(rule, function, name, small):
                 if key in VECTORS[rule].outputs}
 
     told, scope = report(rule, mine)
-    assert f"equals mutant: {name}" in told and sizes(told)[1:] == small
+    assert f"equals known mistake: {name}" in told and sizes(told)[1:] == small
     T, B, m, n = sizes(told)
     p, right, found = scope["inputs"], scope["expected"], scope["found"]
     assert p["x"].shape == (T, B, m) and p["W"].shape == (n, m)
@@ -333,7 +333,8 @@ def test_the_message_separates_outputs_and_mistakes():
     fault = _fault(_network("bptt", (2, {}), 1, 1, 2, 20), mine)
     told = random_networks._told(_kind(fault), fault)
     assert told.startswith("dW ") and told.count("; dV ") == 1
-    assert "; equals mutant: errors summed, not averaged, over the batch, or: " in told
+    assert "; equals known mistake: errors summed, not averaged, over the batch, or: " \
+        in told
 
 
 def test_functions_without_a_name_and_constants_are_printed():
@@ -375,9 +376,10 @@ def test_float32_is_compared_as_such():
 
 
 @pytest.mark.parametrize("loop, old, new, words", [
-    ("numpy", "dI @ V - threshold * dU", "dI @ V", "equals mutant: reset detached"),
+    ("numpy", "dI @ V - threshold * dU", "dI @ V",
+     "equals known mistake: reset detached"),
     ("torch", '- p["threshold"] * S', '- p["threshold"] * S.detach()',
-     "equals mutant: reset detached"),
+     "equals known mistake: reset detached"),
     ("torch", '"dV": V.grad', '"dV": V.grad.T', "equals the right output transposed"),
     ("numpy", "dV += dI.T @ spikes[t]", "dV += dI.T @ spikes[t - 1]",
      "dV 9 of 9 entries differ")])
