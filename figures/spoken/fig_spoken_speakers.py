@@ -79,14 +79,15 @@ def claims(data):
     return [
         at_least(f"{text}: accuracy on held-out speakers, LSTM, ten training speakers "
                  "minus two", rows[-1] - rows[COUNTS.index(2)], 0.1),
-        at_least(f"{text}: share of errors of the LSTM between the languages",
+        at_least(f"{text}: share of the LSTM's errors that are words of the other "
+                 "language",
                  between / wrong.sum(), 10 / 19),
         *[reported(f"{text}: accuracy, {label}, mean of {words}",
                    data[name][:, which].mean(axis=1))
           for name, (_, label) in SHOWN.items()
           for words, which in (("known speakers", ~held), ("held-out speakers", held))],
         *[reported(f"{text}: accuracy on held-out speakers, {SHOWN[name][1]}, "
-                   f"{count} training speakers", row)
+                   f"{count} training speaker{'s' * (count > 1)}", row)
           for name in SHOWN if f"{name}, speakers" in data
           for count, row in zip((*COUNTS, 10), data[f"{name}, speakers"],
                                 strict=True)]]

@@ -321,9 +321,9 @@ def claims(data):
         few, ok = (np.concatenate([value[name] for name in solves
                                    if CASES[name][1] == HIDDEN and name != "uniform"])
                    for value in (alive, solves))
-        shown += [(f"share solved of the {of.sum()} runs with symmetric or random "
-                   f"feedback and {HIDDEN} hidden neurons, of which {words} are live "
-                   "at the end", ok[of].mean())
+        shown += [(f"share solved of the {of.sum()} runs, with symmetric or random "
+                   f"feedback, that end with {words} of {HIDDEN} hidden neurons live",
+                   ok[of].mean())
                   for words, of in (("at most 2", few <= 2), ("3 or 4", few > 2))
                   if of.any()]
     shown += [(f"{words} share of wrong patterns, {runs} runs, {text[name]}",

@@ -136,8 +136,8 @@ def test_claims_bound_the_solved_runs_at_full():
         assert [claim.ok for claim in claims if claim.ok is not None] == verdicts
         assert [claim.value for claim in claims[1:3]] == [share] * 2
     text = {claim.text: claim.value for claim in figure.claims(data(20, 0.85, 2))}
-    few, = (value for words, value in text.items() if "at most 2 are live" in words)
+    few, = (value for words, value in text.items() if "at most 2 of 4 hidden" in words)
     assert few == pytest.approx(0.85)
-    assert not any("3 or 4 are live" in words for words in text)
+    assert not any("3 or 4 of 4 hidden" in words for words in text)
     found = figure.claims(data(6))
     assert all("smallest share" in claim.text for claim in found[:3])

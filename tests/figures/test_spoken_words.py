@@ -490,7 +490,7 @@ def test_errors_between_the_languages_are_counted():
             "LSTM, speakers": np.ones((6, 1)),
             "counts, radial, speakers": np.ones((6, 1))}
     claim = fig_spoken_speakers.claims(data)[1]
-    assert "between the languages" in claim.text
+    assert "words of the other language" in claim.text
     between, within = 198 * 0.01 + 0.5, 179 * 0.01 + 0.1
     np.testing.assert_allclose(claim.value, between / (between + within))
 
