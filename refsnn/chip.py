@@ -123,7 +123,7 @@ class Effects(NamedTuple):
     pathological   probabilities that a neuron never fires, and
                    that it fires without input                      [T][P]
     driver         spread of drivers, each with one row of synapses [P]
-    levels         steps in the range of a calibration setting      [H]
+    levels         steps in a setting of `calibration`              [H]
     """
     weight_limit: Optional[int] = 63
     fan_in: Optional[int] = 256

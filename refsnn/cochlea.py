@@ -11,10 +11,10 @@ rate fs, N samples, the Fourier transform X of x, n = N//2 + 1 and dt =
     f[k] = 1 + k (fs/2 - 1)/(n - 1), k = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_k V(f[k]) X[k] e^(2 pi i k t/n)        (2)
 
-The transmitter of a hair cell moves between three pools, q (releasable),
-c (cleft) and w (recovery).  `HairCell` holds the constants.  With s =
-max(v + A, 0), the permeability k, the pools and the firing probability P
-of a fibre are
+The transmitter of a hair cell moves between three pools, q (releasable), c
+(cleft) and w (recovery).  `HairCell` holds the constants, such as the rate
+x, which is not the sound.  With s = max(v + A, 0), the permeability k, the
+pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     q[t] = q + y dt max(M - q, 0) + x dt w - k[t] q       (4)  [M86]
@@ -24,10 +24,10 @@ of a fibre are
 
 where q, c and w on the right-hand sides are the values of step t-1.
 Initially, the pools are in the steady state of silence.  A non-refractory
-fibre fires in step t with probability P[t].  If n[t] fibres fire, the
+fibre fires in step t with probability P[t].  If F[t] fibres fire, the
 current I and the membrane potential U of the bushy cell are
 
-    I[t] = e^(-dt/tau_syn) I[t-1] + n[t]                  (8)  [CSSZ20]
+    I[t] = e^(-dt/tau_syn) I[t-1] + F[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
 
 The bushy cell spikes if U >= 1.  After a spike, U is 0 for the refractory

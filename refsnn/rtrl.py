@@ -15,8 +15,8 @@ fixed h[t-1]:
 In a layer of LIF neurons, each weight directly affects only the
 postsynaptic neuron.  Row i of theta = [W | V] holds the w incoming weights
 of neuron i.  Column i w + j of an influence matrix holds the derivatives
-with respect to theta_ij.  The n x (n w) matrix D(z) has the entry z_j in
-row i and column i w + j.  All other entries of D(z) are 0.  The surrogate
+with respect to theta_ij.  The n x (n w) matrix D(a) has the entry a_j in
+row i and column i w + j.  All other entries of D(a) are 0.  The surrogate
 derivative psi[t] replaces dS[t]/dU[t].  The factor c[t] is 0 for neurons
 that are refractory at step t, and 1 for all other neurons.  For a reset by
 subtraction or to zero, the currents I, the membrane potentials U and the
