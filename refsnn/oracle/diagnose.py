@@ -22,7 +22,8 @@ statements:
     adjoints, which determine the terms of (7) and (9).  If one term has a
     wrong factor, the residual of its equation is a multiple of this term.
 (D) If the returned membranes follow from the returned spikes, but the
-    spikes do not follow from the membranes, the threshold is wrong.
+    spikes do not follow from the membranes, the threshold is wrong.  The
+    threshold is also wrong if another one explains the spikes and the reset.
 (E) No term of (A) acts on the first response of the membrane, mem[2], or
     on the last adjoint of the current, dI[T-2] = gain psi[T-1] dS[T-1].
     If this response or this adjoint is wrong, the input, the gain, the
@@ -55,6 +56,7 @@ from refsnn.oracle.variants import (
 __all__ = ["Diagnosis", "diagnose"]
 
 SEEDS = 3                   # networks of each variant
+SMALL = 0.01                # largest error of rounding
 STOP = 5                    # step at which the input ends, for (E)
 EXTRAS = {"one sample": ALL._replace(B=1), "a diagonal V": ALL._replace(diagonal=True),
           "gain = 1": ALL._replace(gain=1.0),
@@ -73,7 +75,8 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
     "current": ("the time of I in (3)", "the time of dU in (7)"),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
-GRADED = "a longer sequence with several inputs in each step, which are not 0 or 1"
+GRADED = ("a longer sequence of three samples with several inputs in each step, which are "
+          "not 0 or 1")
 IFF = "Results are wrong in the variants in which this term acts, and only in them."
 MULTIPLE = "The residual of an equation of lif is a multiple of one of its terms."
 WHY = {"gain": "The effect of all currents is a fixed map of them.",
@@ -163,6 +166,8 @@ def _judged(call, note=""):
     dtypes = place.dtypes * (len(place.dtypes) == 1 and side != "unknown" and (
         bool(terms) or place.dtypes == ("float32",)) and set(terms) <= set(AXES)
         and _even(every, forward))
+    if not dtypes and max(_sizes(every, forward)) >= SMALL:
+        place = _simplest(runs, forward, rounding=False)[0]
     tried = {name: [call(_network(v, seed)) for seed in range(SEEDS)]
              for name, v in EXTRAS.items()}
     extra = [name for name, row in tried.items() if any(
@@ -177,7 +182,8 @@ def _judged(call, note=""):
 
 def _rounded(runs):
     """Return whether all results of float64 hold numbers of float32."""
-    values = [value for run in runs for value in run.found.values()]
+    values = [value for run in runs for name, value in run.found.items()
+              if name != "spikes"]
     return any(value.dtype == np.float64 for value in values) and all(
         np.array_equal(value, value.astype(np.float32)) for value in values)
 
@@ -202,9 +208,15 @@ def _right(call, given, table):
 def _even(runs, forward):
     """Return whether the relative errors of all runs differ by a factor below
     1000, as rounding errors do."""
-    sizes = [_size(run, name) for run in runs for name in run.wrong
-             if (name in FORWARD) == forward and name != "loss"]
+    sizes = _sizes(runs, forward)
     return bool(max(sizes) < 1000 * min(sizes))
+
+
+def _sizes(runs, forward):
+    """Return the sizes of all errors of arrays in the forward or the backward
+    pass; if there are none, return 0."""
+    return [_size(run, name) for run in runs for name in run.wrong
+            if (name in FORWARD) == forward and name != "loss"] or [0.0]
 
 
 def _size(run, name):
@@ -240,11 +252,12 @@ def _broken(run, where=""):
                      f"{name} {why}{where}.")
 
 
-def _simplest(runs, forward):
+def _simplest(runs, forward, rounding=True):
     """Find the wrong output with the smallest relative error in the forward or
     the backward pass.  The loss is chosen only if no array is wrong.  Return
     the `Place` of the error, whether the error is below 1 %, and a text that
-    names the variant and the output."""
+    names the variant and the output.  If `rounding` is False, rounding is no
+    explanation."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
@@ -255,8 +268,8 @@ def _simplest(runs, forward):
     sizes = {key: run.p[key] for key in CONSTANTS[:4]}
     place = locate(run.found[name], run.right[name], axes=AXES[name],
                    rtol=RTOL.get(run.found[name].dtype, 1e-9), backward=not forward,
-                   sizes=sizes | {"T": T, "B": v.B, "n": N})
-    return place, size(best)[1] < 0.01, f"Variant \"{_label(v)}\", {name}"
+                   sizes=sizes | {"T": T, "B": v.B, "n": N}, rounding=rounding)
+    return place, size(best)[1] < SMALL, f"Variant \"{_label(v)}\", {name}"
 
 
 # ---- inference
@@ -309,6 +322,9 @@ def _forward(call, runs, given, wrong, small):
             _same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
             for run in every):
         return ("threshold",), "The spikes do not follow from the membranes."
+    if {"mem", "spikes"} <= given and _moved(every):
+        why = "The spikes follow from the membranes, but at another threshold."
+        return ("threshold",) * all(map(_resets_alike, every)), why
     if "mem" not in given:
         runs = {v: runs[v] for v in runs if v.W == 1}
     terms, why = _switched(runs, bad, True)
@@ -341,6 +357,32 @@ def _forward(call, runs, given, wrong, small):
             _zero(residual[STOP + 2:], sent) for residual, sent in late)}
     terms = [name for name in found if found[name]]
     return _only(terms, "".join(WHY[term] for term in terms))
+
+
+def _gap(run):
+    """Return the largest membrane potential without a spike and the smallest
+    membrane potential with a spike."""
+    mem, fired = run.found["mem"], run.found["spikes"] > 0
+    return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
+
+
+def _moved(runs):
+    """Return whether a threshold in each run separates the membrane potentials
+    with and without spikes, but in some run not the right threshold."""
+    gaps = [(*_gap(run), run.p["threshold"]) for run in runs]
+    return all(low < high for low, high, _ in gaps) and any(
+        not low <= threshold < high for low, high, threshold in gaps)
+
+
+def _resets_alike(run):
+    """Return whether the reset subtracts a number that also separates the
+    membrane potentials with and without spikes."""
+    residual, spikes = _residuals(run)["reset"]
+    excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
+    (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()
+    above, slack = run.p["threshold"] - excess, RTOL.get(residual.dtype, 1e-9) * scale
+    return _same(residual, excess * spikes, scale) and (
+        not spikes.any() or bool(low - slack <= above <= high + slack))
 
 
 def _prompt(run):
@@ -467,7 +509,7 @@ def _calls(call):
         some = (0.9 * p[name], 0.8 * p[name]) if name in CONSTANTS else (
             other[name], 0 * p[name])
         tried = [call(_recorded(p | {name: value})) for value in some]
-        if all(run.wrong and stale(run) for run in tried) and (
+        if all(run.wrong - {"d" + name} and stale(run) for run in tried) and (
                 not first.wrong or active and name in "WVx"):
             found = told(("weights",) if name in "WV" else (), (
                 f"Results are wrong for another {name}, as if it were not read anew."),

@@ -155,8 +155,9 @@ def _fault(vector, function):
     results = function(_copied(vector.inputs))
     if not isinstance(results, dict):
         raise ValueError(f"function returns a {type(results).__name__}: must be a dict")
-    check._grouped({f"{vector.name}.{name}": value for name, value in results.items()},
-                   {vector.name: vector})
+    results = check._grouped(
+        {f"{vector.name}.{name}": value for name, value in results.items()},
+        {vector.name: vector})[0].get(vector.name, {})
     wrong = []
     for name, value in results.items():
         found, rtol = check._given(vector, name, value)

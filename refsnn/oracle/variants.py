@@ -89,12 +89,13 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a longer network with several nonzero inputs in each step.  The
-    inputs also have values other than 0 and 1."""
+    """Return a longer network with several nonzero inputs in each step, and
+    with one more sample.  The inputs also have values other than 0 and 1."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
-    return _recorded(p | {"x": np.tile(x, (LONG, 1, 1)),
-                          "target": np.tile(p["target"], (LONG, 1, 1))})
+    return _recorded(p | {
+        key: np.tile(np.concatenate([a, a[::-1, :1]], axis=1), (LONG, 1, 1))
+        for key, a in (("x", x), ("target", p["target"]))})
 
 
 def _recorded(p):

@@ -300,6 +300,45 @@ def test_faults_that_are_no_corruption_of_a_term(old, new, side, term):
     assert diagnose(loop((old, new)))[:2] == (side, (term,))
 
 
+@pytest.mark.parametrize("dtype", (np.float64, np.float32))
+def test_another_threshold_is_told_from_a_wrong_reset(dtype):
+    def rounded(found):
+        return {name: np.asarray(value, dtype) for name, value in found.items()}
+
+    for moved in (lambda p: 1.0, lambda p: p["threshold"] / 2):
+        told = diagnose(lambda p: rounded(RIGHT(
+            p | {"threshold": moved(p)})))                          # noqa: B023
+        assert told[:2] == ("forward", ("threshold",))
+        assert "from the membranes, but at another threshold. The thresh" in told.text
+        told = diagnose(lambda p: rounded(RIGHT(
+            p | {"threshold": moved(p), "V": p["V"].T})))           # noqa: B023
+        assert told[:2] == ("forward", ()) and "at another threshold." in told.text
+    told = diagnose(loop(("- threshold * spikes[t]", "- threshold / 2 * spikes[t]")))
+    assert told[:2] == ("forward", ("reset",))
+
+
+def test_spikes_alone_are_not_called_rounded():
+    told = diagnose(only(("spikes",), lambda p: RIGHT(p | {"threshold": 1.0})))
+    assert told[:2] == ("forward", ()) and "float32" not in told.text
+
+
+def test_a_missing_recurrence_with_a_gradient_of_zero():
+    told = diagnose(lambda p: RIGHT(p | {"V": 0 * p["V"]}) | {"dV": 0 * p["V"]})
+    assert told[:2] == ("forward", ("recurrence",))
+
+
+def test_a_batch_size_that_is_not_read():
+    def function(p):
+        factor = p["x"].shape[1] / 2
+        return {name: value * (1 if name in ("spikes", "mem") else factor)
+                for name, value in RIGHT(p).items()}
+
+    told = diagnose(function)
+    assert told[:2] == ("backward", ()) or told[:2] == ("forward", ())
+    assert told.arrays == ("dV", "dW", "dx", "loss")
+    assert "only in a longer sequence of three samples" in told.text
+
+
 def test_two_wrong_outputs():
     told = diagnose(loop(("dW += dI.T", "dW += 2 * dI.T"),
                          ("dV += dI.T", "dV -= dI.T")))
@@ -340,6 +379,16 @@ def test_rounding_of_all_inputs():
         assert told[:2] == ("forward", terms)
         assert "the error has the size of rounding to " in told.text
         assert ("All results are rounded to float32. " in told.text) == bool(terms)
+
+
+def test_a_wrong_surrogate_has_not_the_size_of_rounding():
+    """Its error is between 0.2 % and 2 % if no neuron spikes."""
+    arctan = loop(("psi = 1 / (1 + p[\"steepness\"] * np.abs(mem - threshold)) ** 2",
+                   "psi = p['steepness'] / 2 / (1 + (np.pi / 2 * p['steepness'] * ("
+                   "mem - threshold)) ** 2)"))
+    told = diagnose(only(("spikes", "dW"), arctan))
+    assert told[:3] == ("unknown", (), ("dW",)) and "rounding" not in told.text
+    assert diagnose(arctan).terms == ("surrogate",)
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.loop == "numpy"])

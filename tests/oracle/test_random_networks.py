@@ -54,6 +54,18 @@ def block(p):
     return {"dW": g.dW, "dV": g.dV}
 
 
+def test_a_python_number_beside_float32_arrays_has_the_tolerance_of_float32():
+    """The loss of PyTorch in float32 becomes a Python number by `item`."""
+    def mine(p, V):
+        single = {name: np.float32(a) for name, a in (p | {"V": V}).items()}
+        found = backward(single) | {"loss": losses.square(p["spikes"], p["target"])[0]}
+        return {"loss": float(np.float32(found["loss"])), "dW": np.float32(found["dW"])}
+
+    assert check_gradient("bptt", lambda p: mine(p, p["V"])) > 0
+    with pytest.raises(AssertionError, match=r"as it is for .*: dW .* differ"):
+        check_gradient("bptt", lambda p: mine(p, p["V"].T))
+
+
 @pytest.mark.parametrize("rule, function", [
     ("bptt", backward), ("bptt", by_arrays), ("rtrl", forward_in_time),
     ("rtrl", backward), ("bptt", forward_in_time), ("rtrl_block", block),
