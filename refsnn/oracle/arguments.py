@@ -36,10 +36,21 @@ def _recorded(recording, shape):
         limits = " in [0, inf)" * (name == "spikes")
         rows[name], = conventions._arrays(f"recording[{name!r}] {shape}{limits}",
                                           recording[name], dtype=float)
+        if name == "spikes":
+            rows[name] = _counts(recording[name], rows[name])
         if name != "spikes" or len(recording) == 1:
             eps = max(eps, _precision(recording[name], f"recording[{name!r}]",
                                       name == "spikes"))
     return rows, eps
+
+
+def _counts(values, array):
+    """Return an array of counts without rounding errors, which a spike function
+    such as h + f - f leaves.  The dtype of `values` sets the tolerance."""
+    whole = np.rint(array)
+    near = np.abs(array - whole) <= 4 * _precision(values, counts=True) * np.maximum(
+        whole, 1)
+    return np.where(near, whole, array)
 
 
 def _precision(values, name="gradients", counts=False):

@@ -43,6 +43,8 @@ __all__ = ["QUANTITIES", "Candidate", "Parting", "Probe", "Report", "Tools", "id
 
 SHOWN = 20              # members at most, if no preset fits
 RTOL = 1e-9             # tolerance for simulated probes
+LONE = ("the gradient is not used, because many surrogates explain a single entry: give "
+        "the surrogate with its steepness, or record two neurons")
 PATH = "reset", "reset_at", "refractory", "mute"        # axes of the reset path
 IDLE = "test", "compare", "record"      # the gradient does not depend on these axes
 
@@ -65,16 +67,19 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     x : (T, B, m) float
         Input of the recording.
     W, V : (n, m) and (n, n) float
-        Input weights and recurrent weights; V may be None.
+        Input weights and recurrent weights; V may be None.  A bias is the
+        weight of an input that is 1 in all steps.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Keep the dtype of the tool, because the dtype sets the tolerance.
     tau_syn, tau_mem, dt : float
-        Time constants and time step, in seconds.
+        Time constants and time step, in seconds.  The time constant of an
+        absent synaptic filter has no effect.
     threshold, leak, reset_to, floor : float or (n,) float
         Threshold, leak, reset value and floor of the membrane potential.
     gradients : (n, m) float, optional
-        Gradient, with respect to W, of a loss on the recorded spikes.
+        Gradient, with respect to W, of a loss on the recorded spikes.  A
+        single entry is used only if `surrogate` names the steepness.
     dspikes : (T, B, n) float, optional
         Derivative of this loss with respect to the recorded spikes.
     surrogate : str, float or callable, optional
@@ -90,7 +95,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         is 1e-9, or 3e-5 for float32.  Spikes are compared exactly.
     alpha, beta : float, optional
         Decay factors that replace the time constants.  The unit of time is
-        then the time step, and the axis "decay" is not judged.
+        then the time step, and the axis "decay" is not judged.  For
+        membranes without a leak, use beta = 1 - 2**-52.
 
     Returns
     -------
@@ -120,12 +126,16 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         return Report([], {}, None, None, (SILENCE,), SILENCE)
     gradient = None if gradients is None else arguments._gradient(
         gradients, dspikes, surrogate, shape, W.shape)
+    lone = gradient is not None and W.size == 1 and not callable(
+        gradient[2][0]) and gradient[2][1] is None
     mem = np.asarray(recording.get("mem", np.nan))
     exact = mem == np.asarray(levels["threshold"]).astype(mem.dtype)
     problem = elimination.Problem(x, W, V, rows, decays, taus, levels, eps)
     with np.errstate(all="ignore"):         # simulations of other conventions overflow
-        found = _identified(problem, exact, gradient, alpha is not None)
-    return found._replace(text="; ".join(found.lines))
+        found = _identified(problem, exact, None if lone else gradient,
+                            alpha is not None)
+    lines = found.lines + (LONE,) * lone
+    return found._replace(lines=lines, text="; ".join(lines))
 
 
 def _identified(problem, exact, gradient, given):

@@ -574,11 +574,15 @@ def test_counts_of_a_mistake_are_compared_exactly():
         assert ("mistake: more" in told) == named
 
 
-def test_exact_vectors_and_counts_are_compared_bit_by_bit():
-    near = np.nextafter(RIGHT, 9)
-    for vector, status in ((toy(), "right"), (toy(exact=True), "wrong"),
-                           (toy(name="spikes"), "wrong")):
-        assert _judge(vector, {next(iter(vector.outputs)): near})[0].status == status
+def test_exact_vectors_are_compared_bit_by_bit_and_counts_up_to_rounding():
+    near, far = np.nextafter(RIGHT, 9), RIGHT + 1e-14
+    for vector, given, status in (
+            (toy(), far, "right"), (toy(exact=True), near, "wrong"),
+            (toy(name="spikes"), near, "right"), (toy(name="spikes"), far, "wrong"),
+            (toy(name="spikes"), np.float32(RIGHT + 2e-7), "right"),
+            (toy(name="spikes"), np.float32(RIGHT + 4e-6), "wrong"),
+            (toy(name="spikes", exact=True), near, "wrong")):
+        assert _judge(vector, {next(iter(vector.outputs)): given})[0].status == status
 
 
 def test_zeros_and_absence():

@@ -252,6 +252,48 @@ def test_gradients_of_recordings_of_spikes_alone(name, change):
                for axis, value in report.settled.items())
 
 
+def test_the_gradient_of_one_weight_tells_no_surrogate():
+    """Fast sigmoids of steepness 15 are not among the surrogates that are tried."""
+    step = PRESETS["snntorch_leaky"]
+    x, W, _, rows, run = layer(step, 2, recurrent=False, m=1, n=1)
+    d = np.cos(np.arange(rows["mem"].size)).reshape(rows["mem"].shape)
+    dW = gradient(step, x, W, None, run, surrogates.fast_sigmoid(run.mem - 1, 15.0)[1],
+                  d, **TAUS)
+    for surrogate, used in ((None, False), ("fast_sigmoid", False),
+                            ("fast_sigmoid:15", True), (15.0, True),
+                            (lambda v: surrogates.fast_sigmoid(v, 15.0), True)):
+        report = identify.identify(x, W, some(rows, "mem", "spikes"), gradients=dW,
+                                   dspikes=d, surrogate=surrogate, **TAUS)
+        assert "snntorch_leaky" in named(report)
+        assert ("through_reset" in report.open) != used
+        assert (report.lines[-1] == identify.LONE) != used
+        assert bool(report.gradients) == used and report.text.endswith(report.lines[-1])
+
+
+def test_spikes_may_have_rounding_errors():
+    for dtype in DTYPES:
+        x, W, V, rows, _ = layer(PRESETS["sinabs"], 3, dtype)
+        eps = np.finfo(dtype).eps
+        for error, fits in ((2 * eps, True), (16 * eps, False)):
+            rows["spikes"] = rows["spikes"] * dtype(1 - error)
+            assert ("sinabs" in named(identify.identify(x, W, rows, V, **TAUS))) == fits
+
+
+def test_a_membrane_without_leak():
+    step = PRESETS["snntorch_leaky"]
+    x, W, _, _, _ = layer(step, 2, recurrent=False)
+    U, mem, spikes = np.zeros((2, 8)), [], []
+    for t in range(len(x)):
+        U = U + 0.5 * x[t] @ W.T
+        mem.append(U)
+        spikes.append(U > 1)
+        U = U - spikes[-1]
+    rows = {"mem": np.array(mem), "spikes": np.array(spikes, float)}
+    assert 0.01 < rows["spikes"].mean() < 0.6
+    report = identify.identify(x, 0.5 * W, rows, alpha=0.0, beta=1 - 2**-52)
+    assert "snntorch_leaky" in named(report) and "precision" not in report.text
+
+
 def test_without_a_reset_no_gradient_passes_it():
     step = PRESETS["snntorch_leaky"]._replace(reset="none")
     x, W, _, rows, run = layer(step, 2, recurrent=False)
