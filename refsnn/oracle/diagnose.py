@@ -23,7 +23,8 @@ statements:
     wrong factor, the residual of its equation is a multiple of this term.
 (D) If the returned membranes follow from the returned spikes, but the
     spikes do not follow from the membranes, the threshold is wrong.  The
-    threshold is also wrong if another one explains the spikes and the reset.
+    threshold is also wrong if another threshold explains the spikes and
+    the reset.
 (E) No term of (A) acts on the first response of the membrane, mem[2], or
     on the last adjoint of the current, dI[T-2] = gain psi[T-1] dS[T-1].
     If this response or this adjoint is wrong, the input, the gain, the
@@ -75,8 +76,8 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
     "current": ("the time of I in (3)", "the time of dU in (7)"),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
-GRADED = ("a longer sequence of three samples with several inputs in each step, which are "
-          "not 0 or 1")
+GRADED = ("a longer sequence of three samples with several inputs in each step, "
+          "which are not 0 or 1")
 IFF = "Results are wrong in the variants in which this term acts, and only in them."
 MULTIPLE = "The residual of an equation of lif is a multiple of one of its terms."
 WHY = {"gain": "The effect of all currents is a fixed map of them.",

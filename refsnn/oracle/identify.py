@@ -43,8 +43,8 @@ __all__ = ["QUANTITIES", "Candidate", "Parting", "Probe", "Report", "Tools", "id
 
 SHOWN = 20              # members at most, if no preset fits
 RTOL = 1e-9             # tolerance for simulated probes
-LONE = ("the gradient is not used, because many surrogates explain a single entry: give "
-        "the surrogate with its steepness, or record two neurons")
+LONE = ("the gradient is not used, because many surrogates explain a single entry: "
+        "give the surrogate with its steepness, or record two neurons")
 PATH = "reset", "reset_at", "refractory", "mute"        # axes of the reset path
 IDLE = "test", "compare", "record"      # the gradient does not depend on these axes
 
