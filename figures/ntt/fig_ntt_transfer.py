@@ -25,8 +25,7 @@ lines show the authors' logs of two runs, if the data folder holds these logs.
 Distances are computed before the masks are updated.  For the perceptron, the published
 runs began at larger kernel distances than these runs, 6,439 and 8,147.  Two causes are
 known: the authors sampled other initial weights, and measured distances on other
-images.  On the 64 test images of this figure, the authors' networks begin at 3,576 and
-4,850.  The figure `ntt_replay` uses the authors' initial weights, images and
+images.  The figure `ntt_replay` uses the authors' initial weights, images and
 mini-batches.  This figure corresponds to the demonstration of [LZ20].
 """
 

@@ -24,12 +24,11 @@ normally distributed feedback weights without the condition, as in [ZG18].  In t
 "common times" (--full), all inputs of a group spike at the same time.
 
 The lowest panel shows the number of live hidden neurons.  A live neuron fires at least
-one spike per second in the last 20 s.  In trial runs with other seeds, 554 of 610 runs
-with three or four live hidden neurons reached zero error.  None of 70 runs with at most
-two live hidden neurons reached zero error.  The trial runs differed in feedback,
-learning rates and length.  The figure also shows networks with eight hidden neurons,
-and the heterosynaptic regulariser of [ZG18] eq. A.5, which is proportional to z^4 e^2.
-Here z is the filtered spike train of the hidden neuron and e its filtered error.  This
+one spike per second in the last 20 s.  With --full and symmetric or random feedback, 88
+of 95 runs with three or four live hidden neurons reach zero error, and none of 5 runs
+with at most two.  The figure also shows networks with eight hidden neurons, and the
+heterosynaptic regulariser of [ZG18] eq. A.5, which is proportional to z^4 e^2.  Here,
+z is the filtered spike train of the hidden neuron and e its filtered error.  This
 figure corresponds to [ZG18] fig. 5, in which all runs with random feedback solve the
 task with four hidden neurons, and uniform feedback is worse on average.  With --full,
 no run with uniform feedback solves the task here.
