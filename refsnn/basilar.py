@@ -31,7 +31,8 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     In the complex plane, Q lies below the real axis, and N lies in the
     first quadrant.  The square roots and the logarithm therefore cross no
     branch cut.
-Exact.  `transfer` is exact up to rounding.  `interpolate` uses a spline of
+Exact.  `transfer` evaluates eqs. (1)-(7) up to rounding.  `interpolate`
+uses a spline of
     degree 7 through values of `transfer` at frequencies equidistant in
 
     s = arcsinh(f / 10 Hz)                                 (8)

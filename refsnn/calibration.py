@@ -22,11 +22,12 @@ measured for each neuron with a known voltage.  Here c is the number of
 codes from leak to threshold, and t0 is the time from the first sample to
 the mean arrival of the input.  If samples are taken `latency` after the
 start of a time bin, and the input spikes of an image arrive within a time
-w, then t0 = dt + w / 2 - latency.  `measure` returns dt - t0.  p_nominal
-is the value of p after one time bin for nominal time constants, and D is a
-constant.  P does not change if tau_syn and tau_mem are exchanged.  Only
-eq. (4) determines tau_mem.  `corrected` rounds corrections to steps of the
-settings, and applies them to an emulated chip:
+w, then t0 = dt + w / 2 - latency.  The field `latency` of a `Measurement`
+is dt - t0, so w should be small.  p_nominal is the value of p after one
+time bin for nominal time constants, and D is a constant.  P does not
+change if tau_syn and tau_mem are exchanged.  Only eq. (4) determines
+tau_mem.  `corrected` rounds corrections to steps of the settings, and
+applies them to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -78,7 +79,7 @@ class Measurement(NamedTuple):
     reset: np.ndarray          # (N,), relative to the leak
     restless: np.ndarray       # (N,) bool: fires without input
     silent: np.ndarray         # (N,) bool: never fires, or fires too late to measure
-    latency: float             # s, dt - t0, from the start of a bin to its sample
+    latency: float             # s, dt - t0: from the start of a bin to its sample
     offset: np.ndarray         # (N,), codes, reference - code[0]
 
 
@@ -374,8 +375,8 @@ def twin(chip, found):
         not hold, such as the refractory time.  Samples get the measured
         latency, without jitter.  This latency contains the mean delay of
         input spikes (- w / 2), so that ``effects.timing[0]`` should be 0.
-        Without references, ADC offsets are in the leak, and move the
-        headroom.
+        Without references, the measured leak contains the ADC offset,
+        which moves the headroom.
     found : Measurement
         Result of `measure`.  Values that could not be measured are replaced
         by those of `chip`.  Silent neurons, including those that fire too

@@ -7,13 +7,13 @@ Training updates real weights w.  The chip receives integer weights w':
     readout: w' = round(s w),
              s = min(high / max w, low / min w, most)                 (2)
 
-The range is -limit .. limit if `limit` is a number.  A term of (2) is
-omitted if max w <= 0 or min w >= 0.  Readouts do not spike, so their
-weights may have any scale.  The scale s maps the largest or smallest
-readout weight to the end of the range.  If all readout weights are small
-or 0, s equals its upper bound `most`.  The gradient at w' is used as the
-gradient at w (straight-through estimator).  After each optimiser step,
-hidden and recurrent weights are clipped to
+The range is -limit .. limit if `limit` is a number.  The first term of (2)
+is omitted if max w <= 0, and the second if min w >= 0.  Readouts do not
+spike, so their weights may have any scale.  The scale s maps the largest
+or smallest readout weight to the end of the range.  If all readout weights
+are small or 0, s equals its upper bound `most`.  The gradient at w' is
+used as the gradient at w (straight-through estimator).  After each
+optimiser step, hidden and recurrent weights are clipped to
 
     low / scale <= w <= high / scale                                  (3)
 

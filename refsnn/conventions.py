@@ -54,7 +54,8 @@ Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
 Departures.  Up to rounding, the presets reproduce the tools of 2024 to
     2026 with default options.  In hxtorch, an injected membrane trace
     disables the reset.  A run of T steps has T + 1 states; state 0 is at
-    rest.  The module `lif` returns T states and ignores the last input.
+    rest.  The module `lif` records T states, which do not depend on the
+    last input.
 """
 
 import re
@@ -86,8 +87,9 @@ class Step(NamedTuple):
     spikes         at most "one" spike per step, or "many": one for each
                    multiple of the threshold that u reaches
     reset          form of R in (4); "zero" sets u to `reset_to`
-    reset_at       the reset is applied at "once" (5), or in the next step
-                   "before" (5) or "after" (6) the decay
+    reset_at       the reset is applied at "once" after the spike (5), or in
+                   the next step "before" (5) or "after" (6) the decay; only
+                   `record` tells "once" from "before"
     through_reset  if True, derivatives pass through s in (4)
     floor          if True, u is bounded below in (7)
     refractory     number of steps for which a neuron is refractory after a
@@ -479,7 +481,8 @@ def _step(step):
     for axis, value in step._asdict().items():
         if not (axis == "refractory" and type(value) is int and value >= 0 or any(
                 type(value) is type(v) and value == v for v in AXES[axis])):
-            raise ValueError(f"step.{axis} is {value!r}: must be one of {AXES[axis]}")
+            raise ValueError(f"step.{axis} is {value!r}: must be one of {AXES[axis]}"
+                             + ", or a larger int" * (axis == "refractory"))
 
 
 def _run(step, run):

@@ -10,10 +10,11 @@ of this next layer:
     feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19]
     direct feedback       e[t] = H^T o[t], H random      (2)  [NMZ19]
         from the error o[t] = dL/dU[t] of the readout's membrane
-    local errors          y[t] = G S[t], L = sum_t l(y[t])    [NMZ19]
-                          e[t] = G^T dl/dy[t], G random            (3)
+    local errors          y[t] = G S[t], L = mean sum_t l(y[t])
+                          e[t] = G^T dL/dy[t], G random  (3)  [NMZ19]
         with l = |y - target|^2 / 2                                (4)
         or l = -log softmax(y)[label]                              (5)
+        and the mean over the batch
 
 A three-factor rule combines the credit with a trace P of each input.  P is
 the potential of a membrane that has no reset and receives only this input:

@@ -62,8 +62,8 @@ Exact.  Eq. (1) has a kink where two steps share the maximum.  With
     the derivative is set to 0 at this kink.  All other losses are smooth,
     and eq. (6) is defined for every real S.
 Cost.   Time and memory are O(T B k).
-Departures.  Losses are averaged over the batch and summed over units and
-    steps.  The kernel of [ZG18] is proportional to
+Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
+    summed over units and steps.  The kernel of [ZG18] is proportional to
     exp(-t/tau_decay) - exp(-t/tau_rise).  Eq. (8) samples this kernel, and
     scales the samples to unit area.  The tutorials of [NMZ19] also
     penalise the squared spike count in a whole batch.  The call

@@ -147,7 +147,8 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
     x, W, V, b, recording, h0, c0, x_mask, h_mask
         Arguments and result of `simulate`.
     dh : (T, B, n) float
-        Direct derivative e[t] of the loss with respect to the outputs.
+        Direct derivative e[t] of the loss with respect to the outputs.  The
+        argument `dh` is thus e, not dh of (5).
     dc_last : (B, n) float, optional
         Derivative of the loss with respect to the last cell states.
     inputs : bool

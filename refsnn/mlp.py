@@ -11,8 +11,9 @@ Dropout multiplies the inputs of layer l by a recorded mask m[l]:
 
     a[l] becomes m[l] o a[l],  z[l-1] becomes m[l] o z[l-1]      (3)
 
-For a dropped unit, phi'(z) = 0.  Eqs. (4)-(13) therefore also hold with
-dropout.  With d[l] = dE/dz[l], the gradient of a loss E is
+Only inputs and ReLU units can be dropped.  A dropped unit has phi'(z) = 0,
+so eqs. (4)-(13) also hold with dropout.  With d[l] = dE/dz[l], the
+gradient of a loss E is
 
     d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)

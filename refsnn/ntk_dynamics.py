@@ -14,12 +14,10 @@ training samples, s steps give
 
     f_s = y + Q (1 - rate c lambda)^s Q^T (f_0 - y)       (2)
     S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
-    f_s = f_0 - K Q S_s Q^T (f_0 - y)                     (4)
+    f*_s = f*_0 - K* Q S_s Q^T (f_0 - y)                  (4)
 
-Eq. (2) holds for the training samples, and (4) holds for other samples.
-In (4), K is the kernel between the other samples and the training samples.
-In (4), f_s and the first f_0 belong to the other samples, and the second
-f_0 belongs to the training samples.
+Eq. (2) holds for the training samples.  In (4), * marks other samples, and
+K* is the kernel between the other samples and the training samples.
 
 Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
     (2).  The geometric series gives (3), because
@@ -27,8 +25,8 @@ Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
     S_s = rate c s.
 Approximate.  The predictions are exact for a network that is linear in the
     weights.  For other networks, the predictions neglect the change of K.
-    In one step, this change is of order 1/width.  For a masked network,
-    compute the kernel by `ntk.kernel` with kind="through_mask".
+    For a masked network, compute the kernel by `ntk.kernel` with
+    kind="through_mask".
 Cost.   Let there be k outputs, N training samples and M test samples.  The
     eigendecomposition takes O((N k)^3) time.  For each number of steps s,
     the prediction takes O((N + M) N k^2) time.

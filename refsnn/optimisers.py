@@ -37,8 +37,9 @@ Cost.   A step takes O(p) time for p parameters.  A state has 1 or 2
 Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     is 0/0 for entries whose gradient was always 0.  [ZG18] omits eps in
     (10), and defines g as an ascent direction.  The default decay of
-    `rmaxprop` is exp(-0.5 s / 30 s), as in the code of [ZG18].  The square
-    of g must not overflow, and the square of eps must not underflow.
+    `rmaxprop` is exp(-0.5 s / 30 s), as in the code of [ZG18].  If a rule
+    squares g or eps, the square of g must not overflow, and the square of
+    eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,

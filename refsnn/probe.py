@@ -41,8 +41,9 @@ Derivation.  Let the input be i steps late, the recorded spikes s steps,
     L = i + p,  R = p - s,  D = p - s - a                             (4)
 
     Eq. (4) determines a, and two equations for i, s and p remain.  Of
-    their solutions, one with the fewest delays other than 0 is reported,
-    with p = 0 if there are two.  Several delays are therefore ambiguous.
+    their solutions, one with the fewest delays other than 0 is reported.
+    If two delays are needed, p = 0 is reported.  Several delays are
+    therefore ambiguous.
 Approximate.  Lags are sought between -3 and 3 steps.  If a chip returns no
     samples, (B) is omitted, and (C) compares only spike counts.
 Cost.   The chip runs at most 3 m + n + 32 patterns of `steps` time bins,

@@ -24,8 +24,9 @@ logits f that does not require labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
-The function `scaled` divides the masked weights by sqrt(rho).  This
-scaling approximately preserves the variance of the input to each unit:
+The function `scaled` divides the masked weights by sqrt(rho).  If the
+masks do not depend on the weights, this scaling approximately preserves
+the variance of the input to each unit:
 
     w / sqrt(rho)                                        (7)  [LZ20]
 
@@ -233,8 +234,7 @@ def scaled(weights, masks, rho):
     Returns
     -------
     list of arrays of float
-        Scaled weights.  If the masks do not depend on the weights, scaling
-        approximately preserves the variance of the input to a unit.
+        Scaled weights.
     """
     weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
     masks = _list("masks", masks, " in {0, 1}", weights)

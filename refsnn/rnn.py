@@ -145,6 +145,7 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
         Arguments of `simulate`.
     h, dh : (T, B, n) float
         States from `simulate`, and direct derivatives e[t] of the loss.
+        The argument `dh` is thus e, not dh of (4).
     dstate : (B, n) float, optional
         Derivative of all later losses with respect to the last state, which
         is the last result of `backward` for the next run.

@@ -296,8 +296,10 @@ def penalty(state, parameters, settings=DEFAULT):
 
     Parameters
     ----------
-    state, parameters, settings
+    state, parameters
         As for `consolidate`, but at any step.
+    settings : Settings
+        Only `strength`, `factor` and `cap` are used.
 
     Returns
     -------

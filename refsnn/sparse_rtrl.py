@@ -24,15 +24,17 @@ zero has r = 1 - S and d = beta U + gain I.
 The gradient (8) is a sum over time steps.  The summand of step t is
 available at step t:
 
-    e_ij[t] = psi_i[t] u_ij[t]                        (7)  [ZN21]
-    dL/dtheta_ij = sum_t dspikes_i[t] e_ij[t] + dmem_i[t] u_ij[t]     (8)
+    e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
+    dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
 
-For "exact", (8) also sums over k.  If a leaky readout y[t] follows the
+Rules other than "exact" have only k = i.  If a leaky readout y[t] follows the
 layer, the filter of the readout is applied to the eligibility e.  With the
 direct derivative a[t] = dL/dy[t],
 
-    f[t+1] = beta f[t] + gain g[t],  g[t+1] = alpha g[t] + e[t]       (9)
-    dL/dtheta_ij = sum_t (W_out^T a[t])_i f_ij[t]
+    f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
+    dL/dtheta_ij = sum_t sum_k (W_out^T a[t])_k f_k[t]                (9)
+
+where alpha, beta and gain are those of the readout.
 
 Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  Eqs.
     (4)-(6) neglect terms of this derivative.  The rule "block" gives the
@@ -58,8 +60,8 @@ Approximate.  The following table holds for n neurons, c signals z_j and B
 Cost.   The table lists the costs.  The sum (8) adds O(B n c) time to a
     step.  For the rule "exact", (8) adds O(B n^2 c) time.
 Departures.  The text of [ZN21] was not available.  The names and the rules
-    of this module follow descriptions of [ZN21] by other authors.  Known
-    rules are special cases:
+    of this module follow descriptions of [ZN21] by other authors.  The
+    following rules are related:
 
     e-prop       "implicit" with through_reset=False, adaptive neurons (see
                  `alif`), the filter (9), and feedback of a[t] through

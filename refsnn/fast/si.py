@@ -20,7 +20,8 @@ Derivation.  Eq. (4) multiplies the numerator and the denominator of Adam's
     update by s.  The bias correction of v then needs no additional pass
     over v.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
-    the gradient G of (1), followed by `si.accumulate` with Adam's update.
+    the gradient G of (1), followed by `si.accumulate` with Adam's update,
+    gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient twice and all other arrays once, and
     writes all updated arrays once.  The extra memory is two blocks.
 Departures.  The parameters, the path integral and the state are updated in
