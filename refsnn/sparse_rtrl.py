@@ -27,9 +27,9 @@ available at step t:
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
 
-Rules other than "exact" have only k = i.  If a leaky readout y[t] follows the
-layer, the filter of the readout is applied to the eligibility e.  With the
-direct derivative a[t] = dL/dy[t],
+Rules other than "exact" have only k = i.  If a leaky readout y[t] follows
+the layer, the filter of the readout is applied to the eligibility e.  With
+the direct derivative a[t] = dL/dy[t],
 
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T a[t])_k f_k[t]                (9)
