@@ -48,8 +48,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Binning", "Spikes", "batches", "bin_events", "dense", "sparse", "steps",
-           "thinned", "time_constant"]
+__all__ = ["Binning", "Spikes", "batches", "dense", "sparse", "steps", "thinned",
+           "time_constant"]
 
 MOST = 1 << 24          # largest number of steps
 CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
@@ -181,56 +181,6 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
     x = np.zeros(found.shape, _dtype(dtype))
     x[found.step, found.sample, found.unit] = found.count
     return x
-
-
-def bin_events(times_s, units, T, m, *, dt, start=0.0, duplicates="count",
-               outside="refuse", dtype=np.float64):
-    """Return the spike counts x of one recording, eqs. (2), (3) and (5).
-
-    >>> times, units = np.array([0.0, 0.5, 0.6, 1.0]), np.array([1, 0, 0, 1])
-    >>> bin_events(times, units, 2, 2, dt=0.5, outside="drop").tolist()
-    [[0.0, 1.0], [2.0, 0.0]]
-
-    Parameters
-    ----------
-    times_s, units : (E,) float and (E,) int
-        Event times in seconds, at least 0, in any order, and the units of the
-        events, from 0 to m - 1.
-    T, m : int
-        Number of time steps, and number of units.
-    dt, start : float
-        Time step and first edge t0, in seconds.
-    duplicates : {"count", "clip"}
-        Treatment of several events of one unit in one step.
-    outside : {"refuse", "drop"}
-        Treatment of events with t < start or t >= start + T dt.
-    dtype : float32 or float64
-
-    Returns
-    -------
-    (T, m) float
-    """
-    T, m = _arrays("T () int in [1, inf), m () int in [1, inf)", T, m)
-    times, units = _arrays(f"times_s (E*) in [0, inf), units (E*) int in [0, {m - 1}]",
-                           times_s, units)
-    start, dt = _arrays("start (), dt () in (0, inf)", start, dt, dtype=np.float64)
-    _one_of("duplicates", duplicates, "count", "clip")
-    _one_of("outside", outside, "refuse", "drop")
-    if times.dtype.kind != "f":
-        raise ValueError(f"times_s is of dtype {times.dtype}: must be float, seconds")
-    dtype, times = _dtype(dtype), times.astype(np.float64)
-    edges = start + dt * np.arange(T + 1)                                  # (2)
-    if not (np.diff(edges) > 0).all():
-        raise ValueError(f"dt is {dt}: must exceed float64 spacing at {edges[-1]} s")
-    step = np.searchsorted(edges, times, side="right") - 1                 # (3)
-    inside = (step >= 0) & (step < T)
-    if outside == "refuse" and not inside.all():
-        first = np.flatnonzero(~inside)[0]
-        raise ValueError(f"times_s[{first}] is {times[first]}: must be in [{edges[0]}, "
-                         f"{edges[-1]}), or outside='drop'")
-    cell = step[inside] * m + units[inside].astype(np.int64)
-    counts = np.bincount(cell, minlength=T * m).reshape(T, m)              # (5)
-    return (np.minimum(counts, 1) if duplicates == "clip" else counts).astype(dtype)
 
 
 def thinned(times, units, *, channels, skip, stride):

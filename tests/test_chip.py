@@ -727,11 +727,12 @@ def test_limits_are_switches():
 
 def test_times_outside_the_window_are_refused():
     times = np.array([0.0, 3e-6, 33.9e-6])
-    bins = binning.bin_events(times, np.arange(3), 20, 3, dt=DT)
-    assert emulate(ideal(1, 3), bins[:, None], [[1, 1, 1]]).membranes.any()
+    window = binning.Binning(0.0, 20 * DT, DT, "left", "count", "refuse", "refuse")
+    bins = binning.dense([times], [np.arange(3)], 3, window)
+    assert emulate(ideal(1, 3), bins, [[1, 1, 1]]).membranes.any()
     for late in (34.1e-6, -1e-6, np.nan):
-        with pytest.raises(ValueError, match="^times_s"):
-            binning.bin_events(np.array([0, 0, late]), np.arange(3), 20, 3, dt=DT)
+        with pytest.raises(ValueError, match="^times"):
+            binning.dense([np.array([0, 0, late])], [np.arange(3)], 3, window)
 
 
 # ---- refusals

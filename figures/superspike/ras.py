@@ -6,7 +6,7 @@ of the neuron, separated by blanks:
     # a comment
     0.0123 17
 
-`read_ras` returns two arrays, `times_s` and `units`, which `binning.bin_events`
+`read_ras` returns two arrays, `times_s` and `units`, which `binning.dense`
 converts to a dense spike train.  A line in any other form raises an error that states
 the file and the line number.  A spike that is earlier than the spike before it raises
 the same error, unless order="sort" is given.  The published target pictures need this

@@ -157,9 +157,9 @@ def _binning():
     times[30], units[30] = times[29], units[29]
 
     def bins(times=times, dt=dt, start=0.0, duplicates="count"):
-        return {"counts": binning.bin_events(
-            times, units, T, m, dt=dt, start=start, outside="drop",
-            duplicates=duplicates)}
+        options = binning.Binning(start, start + T * dt, dt, "left", duplicates,
+                                  "drop", "refuse")
+        return {"counts": binning.dense([times], [units], m, options)[:, 0]}
 
     halves = times.astype(np.float16)
     steps = np.floor(halves / np.float16(dt)).astype(float)
@@ -180,7 +180,7 @@ def _binning():
         "late events put into the last bin":
             bins(np.minimum(times, (T - 0.5) * dt))}
     text = ("events (s, unit) counted in T bins [t dt, (t + 1) dt), events at T dt or "
-            "later dropped: refsnn.binning.bin_events, (2), (5)")
+            "later dropped: refsnn.binning.dense, (2), (3), (5)")
     p = {"times": times, "units": units, "T": T, "m": m, "dt": dt}
     late = {"units": (times >= T * dt, "the event is later than the last bin")}
     return text, p, bins(), wrong, late

@@ -47,8 +47,8 @@ def test_what_is_written_is_read_to_the_bit(tmp_path_factory, seed, events, m, f
     assert_array_equal(units, kept[1])
     assert os.listdir(path.parent) == ["spikes.ras"]
     if events:
-        dense = binning.bin_events(got_times, got_units, 200, m, dt=0.05)
-        assert dense.sum() == events
+        window = binning.Binning(0.0, 10.0, 0.05, "left", "count", "refuse", "refuse")
+        assert binning.dense([got_times], [got_units], m, window).sum() == events
 
 
 def test_forms_of_a_line(tmp_path):

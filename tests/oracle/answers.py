@@ -361,8 +361,9 @@ def latency(p):
 
 
 def counts(p):
-    return {"counts": binning.bin_events(p["times"], p["units"], p["T"], p["m"],
-                                         dt=p["dt"], outside="drop")}
+    options = binning.Binning(0.0, p["T"] * p["dt"], p["dt"], "left", "count", "drop",
+                              "refuse")
+    return {"counts": binning.dense([p["times"]], [p["units"]], p["m"], options)[:, 0]}
 
 
 # ---- surrogates, losses and optimisers
