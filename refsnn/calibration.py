@@ -7,7 +7,11 @@ first 64 images have no input.  All other images have the same number of
 input spikes, which arrive at the end of time bin 0.  The drive d of an
 image is the sum of the weights of these inputs.  Let y be the membrane
 samples of a neuron in ADC codes, relative to the mean sample without
-input.  The parameters of the neuron follow from
+input.  Let c be the number of codes from leak to threshold, scale the
+hardware weight of the real weight 1, and t0 the time from the first sample
+to the mean arrival of the input.  With a constant D, and the value
+p_nominal of p after one time bin for nominal time constants, the
+parameters of the neuron follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
@@ -18,13 +22,10 @@ input.  The parameters of the neuron follow from
     leak = (mean sample without input - reference) / c                (6)
 
 `reference` is the code of the nominal leak potential, which can be
-measured for each neuron with a known voltage.  Here c is the number of
-codes from leak to threshold, and t0 is the time from the first sample to
-the mean arrival of the input.  If samples are taken `latency` after the
-start of a time bin, and the input spikes of an image arrive within a time
-w, then t0 = dt + w / 2 - latency.  The field `latency` of a `Measurement`
-is dt - t0, so w should be small.  p_nominal is the value of p after one
-time bin for nominal time constants, and D is a constant.  P does not
+measured for each neuron with a known voltage.  If samples are taken
+`latency` after the start of a time bin, and the input spikes of an image
+arrive within a time w, then t0 = dt + w / 2 - latency.  The field
+`latency` of a `Measurement` is dt - t0, so w should be small.  P does not
 change if tau_syn and tau_mem are exchanged.  Only eq. (4) determines
 tau_mem.  `corrected` rounds corrections to steps of the settings, and
 applies them to an emulated chip:

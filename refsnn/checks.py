@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | checks.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Check gradients of spiking and other networks by finite differences.
 
-The gradient of a function f is tested along a direction d.  The test
+The gradient of a function L is tested along a direction d.  The test
 combines the central differences D of two step sizes, h and h/2:
 
-    D(h) = (f(theta + h d) - f(theta - h d)) / (2 h)                  (1)
+    D(h) = (L(theta + h d) - L(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
 
 D must equal <gradient, d>.  A hard threshold has no useful derivative.  A
@@ -12,20 +12,21 @@ spiking network is therefore simulated again with the spike function
 
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
-where H is the step function, and u0 is the recorded membrane potential.
-At u = u0, s equals the hard spike exactly, and ds/du is the surrogate
-derivative f'.  If a learning rule omits a gradient path, `frozen` fixes
-this path at its recorded values.  With a correct gradient,
+where H is the step function, f' is the surrogate derivative, and u0 is the
+recorded membrane potential.  At u = u0, s equals the hard spike exactly,
+and ds/du is the surrogate derivative.  If a learning rule omits a gradient
+path, `frozen` fixes this path at its recorded values.  With a correct
+gradient,
 
-    |f(theta + h d) - f(theta) - h <gradient, d>| = O(h^2)            (4)
+    |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
 Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
-    error eps of f changes D by at most 4 eps |f| / h.  This noise is added
+    error eps of L changes D by at most 4 eps |L| / h.  This noise is added
     to the tolerance.  The check fails if this noise exceeds 2e-4 times the
     larger of the two compared values.  Noise therefore cannot hide an
     error of 0.1 %.
-Exact.  The complex step Im f(theta + i h d) / h has no cancellation error.
-Cost.   For each direction or gradient entry, f is evaluated 4 times.
+Exact.  The complex step Im L(theta + i h d) / h has no cancellation error.
+Cost.   For each direction or gradient entry, L is evaluated 4 times.
 Departures.  Tolerances are relative.  Only float64 arrays are accepted.
 """
 

@@ -20,11 +20,12 @@ output k.  With the error e = d log p / df,
 
 The expectation E over y is computed as a sum over errors e with the
 weights below.  In eqs. (7) and (8), p is the softmax of f.  In eq. (9), p
-is the normal distribution with mean f and variance 1:
+is the normal distribution with mean f and variance 1.  The number [A] is 1
+if A holds, else 0:
 
-    categorical: e = [k = y] - p_k, weight p_y, y = 0 ... K-1     (7)
-    labels given: e = [k = y] - p_k, weight 1, y the label        (8)
-    gaussian: e_k = unit vectors, weight 1                        (9)
+    categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
+    labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
+    gaussian: e_k = [k = j], weight 1, j = 0 ... K-1              (9)
 
 Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = d[l]
     a[l]^T and d log p/db[l] = d[l].  Eq. (7) differentiates log softmax.

@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | fast/rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements fast real-time recurrent learning (RTRL).
 
-Eqs. (1) and (2) describe a tanh network with inputs x and states h,
+Eqs. (1) and (2) apply RTRL to a tanh network with inputs x and states h,
 
     h[t] = tanh(W x[t] + V h[t-1])
 
