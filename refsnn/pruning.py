@@ -125,15 +125,15 @@ def snip(weights, gradients, rho, *, scope="global"):
                      lambda score: score >= _threshold(score, rho))        # (3)
 
 
-def _products(weights, gradients):
+def _products(weights, slopes, name="gradients"):
     weights = _list("weights", weights)
-    gradients = _list("gradients", gradients, "", weights)
+    slopes = _list(name, slopes, "", weights)
     with np.errstate(over="ignore"):
-        products = [W * g for W, g in zip(weights, gradients, strict=True)]
-    return _list("weights*gradients", products)
+        products = [W * g for W, g in zip(weights, slopes, strict=True)]
+    return _list(f"weights*{name}", products)
 
 
-def grasp(weights, gradients, rho, *, scope="global"):
+def grasp(weights, hessian_gradients, rho, *, scope="global"):
     """Return masks that keep the weights with the largest w h, eq. (4).
 
     >>> grasp([np.array([1.0, -3.0])], [np.array([0.5, 4.0])], 0.5)[0].tolist()
@@ -142,15 +142,16 @@ def grasp(weights, gradients, rho, *, scope="global"):
     Parameters
     ----------
     weights, rho, scope : as for `snip`
-    gradients : list of arrays of float
-        Product h = H g of each layer, not the gradient g.  This product
-        is the gradient of half the squared norm of g.
+    hessian_gradients : list of arrays of float
+        Product h = H g of each layer.  This product is the gradient of half
+        the squared norm of g.
 
     Returns
     -------
     list of arrays of 0 and 1
     """
-    products, (rho,) = _products(weights, gradients), _arrays(RHO, rho)
+    products = _products(weights, hessian_gradients, "hessian_gradients")
+    rho, = _arrays(RHO, rho)
     return _by_group(products, scope,
                      lambda score: score >= _threshold(score, rho))        # (4)
 
