@@ -5,13 +5,14 @@ chip is de-calibrated by 30 % if the time constants and thresholds of a calibrat
 are multiplied by random factors with mean 1 and standard deviation 0.3.  The gradient
 is computed with the nominal parameters.  After training with the chip in the loop, a
 de-calibration of 30 % lowers the mean test accuracy by at most 0.02 (2 seeds).  In a
-second method, the network is trained in ideal software, and the rounded weights are
-written to the same chips.  From 0 % to 30 %, the accuracy with the second method falls
-by at least 0.03 more than with training in the loop.  In a third method, the network is
-trained on a twin of the chip, and the weights are written to the chip.  A twin is an
-emulated chip with parameters that were measured from spikes and membrane samples of the
-chip.  At a de-calibration of 30 %, the weights from a twin lose at most half of the
-accuracy that weights from software lose, both relative to ideal software.
+second method, the network is trained in ideal software with weights in the range of the
+chip, and the rounded weights are written to the same chips.  From 0 % to 30 %, the
+accuracy with the second method falls by at least 0.03 more than with training in the
+loop.  In a third method, the network is trained on a twin of the chip, and the weights
+are written to the chip.  A twin is an emulated chip whose mismatch and latency were
+measured from spikes and membrane samples of the chip.  At a de-calibration of 30 %, the
+weights from a twin lose at most half of the accuracy that weights from software lose,
+both relative to ideal software.
 
 At a de-calibration of 50 %, the thresholds of some neurons lie below their leak
 potentials, and these neurons fire without input.  A claim states the mean number of

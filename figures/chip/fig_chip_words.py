@@ -12,9 +12,10 @@ spikes, hidden spikes, and the cumulative sum of each readout over time.  The re
 with the largest final sum determines the predicted word.  The other panels show the
 accuracy on training words and on two sets of test words, the confusions on the chip,
 and the accuracy on the test words of each speaker.  Speakers 4 and 5 are held out.
-Each run has its own chip, initial weights and order of the words.  Small markers are
-single runs, large markers and bars are means.  Black diamonds are the published
-accuracies on all test words of the Spiking Heidelberg Digits (SHD, 20 classes) [CB22].
+Each repetition has its own chip, and each run its own initial weights and order of the
+words.  Small markers are single runs, large markers and bars are means.  Black diamonds
+are the published accuracies on all test words of the Spiking Heidelberg Digits (SHD, 20
+classes) [CB22].
 
 By default, the networks are trained for 6 epochs on the English words among 1,400
 embedded words (10 classes).  With --full, the networks are trained for 30 epochs on all

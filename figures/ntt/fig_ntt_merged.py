@@ -26,14 +26,15 @@ margin for unseen images of digit 1 against the mean margin for digit 0.  Succes
 dots are 20 steps apart.
 
 The first set is the embedded digits.  The second set holds the embedded digits,
-transposed and with inverted grey levels.  The network has 256-300-100-10 units.  With
---full, the sets are MNIST and Fashion-MNIST, the network has 784-300-100-10 units, and
-the masks keep 3 % of the weights.  The transfer has 5,000 steps, followed by 5,000
-steps with labels.  If the data folder holds cifar-10-batches-bin and svhn, a Conv-4
-network is run on 10,000 images of each set.  This run has 200 transfer steps with
-mini-batches of 16 images, and is only a test of the code.  This figure corresponds to
-the experiments of [LZ20] on merged data and on two classes.  This project chose the
-claims.
+transposed and with inverted grey levels.  The networks have 256-300-100-10 and, for two
+classes, 256-100-100-2 units.  With --full, the sets are MNIST and Fashion-MNIST, the
+networks have 784-300-100-10 units, and the masks keep 3 % of the weights.  The transfer
+has 5,000 steps, followed by 5,000 steps with labels.  Networks for two classes have
+784-300-100-2 units and 2,000 steps of transfer.  If the data folder holds
+cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000 images of each set.
+This run has 200 transfer steps with mini-batches of 16 images, and is only a test of
+the code.  This figure corresponds to the experiments of [LZ20] on merged data and on
+two classes.  This project chose the claims.
 """
 
 import os

@@ -14,14 +14,15 @@ A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson i
 for 50 steps of 1 ms.  The output of a leaky readout is compared with a smooth random
 target at all steps.  Recurrent weights, in units of the threshold, are drawn from N(0,
 s^2 / 16).  The strength s of the recurrence is the horizontal axis of panels a and b,
-and s is 1 in all other panels.  The relative error is the norm of the difference
-between the gradient of a rule and the BPTT gradient, divided by the norm of the BPTT
-gradient.  The norms include all weights.  Bands show the range over networks.  The rule
-e-prop is computed in a layer of adaptive neurons with the same weights, and is compared
-with the exact gradient of the adaptive layer.  All rules approximate only the gradient
-of the layer; the filter of the readout is exact.  SnAp is computed in a ring and in a
-sparse layer.  In the ring of 6 neurons, each neuron excites the next neuron with weight
-1.  In the sparse layer, one tenth of the recurrent weights are non-zero.
+and s is 1 in panel c and in the sparse layer of panel d.  The relative error is the
+norm of the difference between the gradient of a rule and the BPTT gradient, divided by
+the norm of the BPTT gradient.  The norms include all weights.  Bands show the range
+over networks.  The rule e-prop is computed in a layer of adaptive neurons with the same
+weights, and is compared with the exact gradient of the adaptive layer.  All rules
+approximate only the gradient of the layer; the filter of the readout is exact.  SnAp is
+computed in a ring and in a sparse layer.  In the ring of 6 neurons, each neuron excites
+the next neuron with weight 1.  In the sparse layer, about one tenth of the recurrent
+weights are non-zero.
 
 Memory is the size of the arrays that one time step passes to the next time step, for
 one input sequence in float32.  The time shown is the shortest duration of a time step

@@ -1,26 +1,28 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
 The function `si.accumulate` computes path integrals during gradient descent on
-quadratic losses with 12 parameters.  Lines show theoretical predictions.  The top left
-panel shows w / Delta^2 for each parameter, where w is the path integral and Delta is
-the distance between the initial and the final value of the parameter.  For a diagonal
-Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at a learning rate of
-1e-3.  For a diagonal Hessian, a penalty of strength 1 therefore equals the original
-loss.  For a Hessian of rank 1, w / Delta^2 equals half the nonzero eigenvalue for every
-parameter, independent of the diagonal entry.  For generic Hessians, some parameters
-hardly move.  The largest ratio of w / Delta^2 to half the diagonal entry is at least
-10.  The top middle panel shows that the damping xi limits this ratio.  The top right
-panel shows the path integral w itself, averaged over 4,000 isotropic random starts.
-The mean path integral equals half the diagonal entry of the Hessian within 10 %.
+quadratic losses with 12 parameters.  Black lines show theoretical predictions.  The top
+left panel shows w / Delta^2 for each parameter, where w is the path integral and Delta
+is the distance between the initial and the final value of the parameter.  For a
+diagonal Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at a learning
+rate of 1e-3.  For a diagonal Hessian, a penalty of strength 1 therefore equals the
+original loss.  For a Hessian of rank 1, w / Delta^2 equals half the nonzero eigenvalue
+for every parameter, independent of the diagonal entry.  For generic Hessians, some
+parameters hardly move.  The largest ratio of w / Delta^2 to half the diagonal entry is
+at least 10.  The top middle panel shows that the damping xi limits this ratio.  The top
+right panel shows the path integral w itself, averaged over 4,000 isotropic random
+starts.  The mean path integral equals half the diagonal entry of the Hessian within 10
+%.
 
 The bottom left and middle panels show the sum of the path integrals divided by the
-decrease of the loss.  This ratio is 1 in the limit of small steps.  To first order,
-finite learning rates increase the ratio in proportion to the rate.  Gradient noise
-increases the ratio in proportion to the variance of the noise.  The ratio agrees
-with the closed form, within a relative error of 1e-9 without noise and within 5 %
-with noise (mean over 500 runs).  The decrease of the loss is computed without
-noise.  The bottom right panel shows the relative difference between single path
-integrals and theory.  This figure tests the theory of quadratic losses in [ZPG17].
+decrease of the loss (left: minus 1).  This ratio is 1 in the limit of small steps.  To
+first order, finite learning rates increase the ratio in proportion to the rate.
+Gradient noise increases the ratio in proportion to the variance of the noise.  The
+ratio agrees with the closed form, within a relative error of 1e-9 without noise and
+within 5 % with noise (mean over 500 runs).  With noise, the decrease is that from the
+start to the minimum.  The bottom right panel shows the relative difference between
+single path integrals and theory.  This figure tests the theory of quadratic losses in
+[ZPG17].
 """
 
 import numpy as np

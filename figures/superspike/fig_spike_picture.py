@@ -4,9 +4,9 @@ The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat
 3.5 s.  The network has a hidden layer, and 100 output neurons that must spike where a
 picture has ink.  The default run lasts 56 s and uses 32 hidden neurons.  The cost is
 the root mean square of the filtered output error e over three trials (10.5 s).  Without
-a hidden layer, the final cost is at most 0.85 of the cost before learning.  With
-symmetric feedback, the final cost is lower than the cost before learning.  With random
-feedback, the final cost is higher than without a hidden layer.
+a hidden layer, the final cost is at most 0.85 of the cost of the first trial.  With
+symmetric feedback, the final cost is lower than the cost of the first trial.  With
+random feedback, the final cost is higher than without a hidden layer.
 
 With --full (128 hidden neurons), one network of each kind is trained.  The claim is
 that the ranking of the costs after 1,001 s is as in [ZG18]: symmetric feedback < no
@@ -292,9 +292,9 @@ def claims(data):
         return [*(at_most(f"cost {after}: {TEXTS[low]} / {TEXTS[high]}",
                           cost[low] / cost[high], 1, "< 1")
                   for low, high in itertools.pairwise(ORDER)), *shown]
-    return [at_most(f"no hidden layer: cost {after} / cost before learning",
+    return [at_most(f"no hidden layer: cost {after} / cost of the first trial",
                     cost["none"] / start["none"], 0.85),
-            at_most(f"symmetric feedback: cost {after} / cost before learning",
+            at_most(f"symmetric feedback: cost {after} / cost of the first trial",
                     cost["symmetric"] / start["symmetric"], 1),
             at_most(f"cost {after}: no hidden layer / random feedback",
                     cost["none"] / cost["random"], 1), *shown]

@@ -8,8 +8,8 @@ over networks is at most 0.6.  RMSprop divides the gradient of each synapse by t
 running root mean square of this gradient.  RMaxProp divides the gradient by the running
 maximum of its absolute value.  The usable learning rates of RMSprop and of RMaxProp
 span at least half a decade more than the usable fixed rates.  With a fixed rate,
-learning also succeeds, but each network has its own narrow range of usable rates.  If
-the usable range lies between two learning rates of the grid, its span counts as 0.
+learning also succeeds.  If the usable range lies between two learning rates of the
+grid, its span counts as 0.
 
 Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
 --full).  The span is the length of the longest contiguous series of usable learning

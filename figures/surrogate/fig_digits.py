@@ -6,11 +6,11 @@ The network is trained on about 1,440 images and tested on 360 images.  If the g
 does not pass through the reset of the membrane potential, the mean test accuracy over 3
 seeds is at least 0.96.
 
-The left panels show test accuracy and training loss against the epoch, for two
-gradients.  One gradient is stopped at the reset: the effect of the reset is treated as
-a constant.  The other gradient passes through the reset.  Thin lines are single seeds,
-and thick lines are means over seeds.  The seed determines the initial weights, the
-order of the training images, and the split into training and test images.  Both
+By default, the left panels show test accuracy and training loss against the epoch, for
+two gradients.  One gradient is stopped at the reset: the effect of the reset is treated
+as a constant.  The other gradient passes through the reset.  Thin lines are single
+seeds, and thick lines are means over seeds.  The seed determines the initial weights,
+the order of the training images, and the split into training and test images.  Both
 gradients are tested with the same seeds.  Most hidden neurons spike at most once per
 image, and both gradients reach nearly the same accuracy.
 
@@ -21,7 +21,8 @@ determines the predicted class.  A dot marks this maximum of the membrane potent
 
 This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
 --full, a network with 784 inputs learns Fashion-MNIST and MNIST with the
-hyperparameters of this tutorial.
+hyperparameters of this tutorial and the gradient that is stopped at the reset.  The
+curves on the left then show the two data sets.
 """
 
 import os
