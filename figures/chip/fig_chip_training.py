@@ -18,8 +18,9 @@ training and test images.
 With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST
 at 16x16 pixels, after 100 training epochs.  Networks are also trained on
 MNIST with dropout and random rotation.  On MNIST without dropout and
-rotation, there are 3 seeds for the chip and for software.  All other
-conditions have 1 seed.  This figure corresponds to [CB22] fig. 3 A, B and
+rotation, there are 3 seeds for the chip (2 in the stored run) and for
+software.  All other conditions have 1 seed; in the stored run, they use an
+earlier emulated chip.  This figure corresponds to [CB22] fig. 3 A, B and
 table 1.
 """
 
