@@ -117,7 +117,7 @@ def test_wrong_results_are_named_with_status_1(tmp_path, capsys):
     assert check(tmp_path, **late.outputs) == 1
     told = capsys.readouterr()
     assert told.err == "" and told.out.count(
-        "mutant: reset detached (seen in norse lif_step, fzenke/spytorch#3)") == 1
+        "mistake: reset detached (seen in norse lif_step, fzenke/spytorch#3)") == 1
     assert "\nbptt: fault: " in told.out
     missing = len(vector.outputs) - 3
     assert told.out.endswith(f"\n0 right, 3 wrong, 0 vacuous, {missing} missing\n")
