@@ -92,7 +92,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         None, and all other constants have no effect.
     rtol : float, optional
         Tolerance of (2) of `comparison`, used only with `tools`.  The default
-        is 1e-9, or 3e-5 for float32.  Spikes are compared exactly.
+        is 1e-9, or 3e-5 for float32.  Spikes are compared up to rounding.
     alpha, beta : float, optional
         Decay factors that replace the time constants.  The unit of time is
         then the time step, and the axis "decay" is not judged.  For
