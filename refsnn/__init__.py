@@ -8,7 +8,8 @@ invalid argument.  The message states the name, the value and the
 requirement.  Docstrings mention only errors that do not follow from the
 shapes and ranges.  Unless a docstring says otherwise, results have the
 dtype of the weights, float32 or float64, or, without weights, of the data.
-Inputs are never modified.
+Only `fast.si`, and functions with `out` or `work`, modify the caller's
+arrays.
 
 models
     lif                 LIF layers and leaky readouts

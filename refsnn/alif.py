@@ -3,10 +3,11 @@ r"""This module implements adaptive LIF (ALIF) neurons and e-prop.
 
 The threshold of an ALIF neuron rises with each spike of the neuron and
 then decays slowly.  A neuron has a synaptic current I, a membrane
-potential U, an adaptation A and spikes S.  H is the step function, and
-b[t] is 0 for refractory neurons and 1 otherwise.  One step is
+potential U, an adaptation A and spikes S.  The argument `adaptation` is
+the factor a, H is the step function, and b[t] is 0 for refractory neurons
+and 1 otherwise.  One step is
 
-    S[t] = b[t] H(U[t] - adaptation A[t] - threshold)    (1)  [BSS20]
+    S[t] = b[t] H(U[t] - a A[t] - threshold)             (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
     U[t+1] = beta U[t] + gain I[t] - threshold S[t]      (3)  [BSS20]
     A[t+1] = rho A[t] + S[t]                             (4)  [BSS20]
@@ -19,18 +20,20 @@ at step T, from which the next run continues.
 
 Let psi be the surrogate derivative of H; psi is 0 where b is 0.  Let
 theta_ij be the weight from signal z_j (x_j or S_j) to neuron i.  The
-derivatives of I_i, U_i and A_i with respect to theta_ij are i_j, u_j and
-eps_ij.  The e-prop algorithm propagates these derivatives forward in time:
+derivatives of I_i, U_i and A_i with respect to theta_ij are s_j, u_j and
+eps_ij.  The direct derivatives of the loss L with respect to S and U are
+dspikes and dmem.  The e-prop algorithm propagates the derivatives of the
+states forward in time:
 
-    i_j[t+1] = alpha i_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain i_j[t]
+    s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
-    eps_ij[t+1] = (rho - adaptation psi_i[t]) eps_ij[t] + psi_i[t] u_j[t]
+    eps_ij[t+1] = (rho - a psi_i[t]) eps_ij[t] + psi_i[t] u_j[t]
                                                          (7)  [BSS20]
-    e_ij[t] = psi_i[t] (u_j[t] - adaptation eps_ij[t])   (8)  [BSS20]
+    e_ij[t] = psi_i[t] (u_j[t] - a eps_ij[t])            (8)  [BSS20]
     dL/dtheta_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
 
-Derivation.  Let h = [I, U, A] and a = adaptation.  In eq. (10), psi is
-    evaluated at step t - 1.  The linearised layer is
+Derivation.  Let h = [I, U, A].  In eq. (10), psi is evaluated at step
+    t - 1.  The linearised layer is
 
     J[t] = [[alpha, V psi,                 -V psi a            ],
             [gain,  beta - threshold psi,   threshold psi a    ],
@@ -40,7 +43,7 @@ Derivation.  Let h = [I, U, A] and a = adaptation.  In eq. (10), psi is
 
     The derivative M[t] of h[t] with respect to the weights obeys M[t] =
     J[t] M[t-1] + F[t].  Eqs. (6)-(9) omit the four terms of J that contain
-    V or threshold.  Without these terms, u_j is equal for all i.
+    V or threshold.  Neurons with equal constants then share u_j.
 
     The constants of neuron i add six columns to F.  By (1), dS_i/da_i =
     -psi_i A_i and dS_i/dthreshold_i = -psi_i.  With the right-hand sides
@@ -62,15 +65,15 @@ Derivation.  Let h = [I, U, A] and a = adaptation.  In eq. (10), psi is
     these paths.
 Approximate.  `linearise` and `credit` are exact for dS/dU := psi.  The
     mask b is a recorded value.  `gradient` omits the paths through V and
-    through the reset.  It is exact for a simulation in which recorded
-    spikes drive these two paths.
+    through the reset, as both options together do.
 Cost.   `trace_step` takes O(B n c) time and memory for c signals.
     `linearise` takes O(T B n p) time and memory for p parameters.
 Departures.  [BSS20] has no synaptic current; alpha = 0 gives the neuron
-    model of [BSS20] with an additional delay of one step.  [BSS20] filters
-    e with the dynamics of the readout, as does `sparse_rtrl.readout_step`.
-    In eq. (9), the caller supplies dspikes and dmem.  Published code
-    removes self-connections; here the caller sets the diagonal of V to 0.
+    model of [BSS20], in which spikes arrive one step earlier and inputs
+    two steps earlier than here.  [BSS20] filters e with the dynamics of
+    the readout, as does `sparse_rtrl.readout_step`.  In eq. (9), the
+    caller supplies dspikes and dmem.  Published code removes
+    self-connections; here the caller sets the diagonal of V to 0.
 
 [BSS20] G. Bellec et al., Nature Communications 11, 3625, 2020.
 """
@@ -141,7 +144,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     x : (T, B, m) float, int or bool
         Input.
     W, V : (n, m) float, (n, n) float or None
-        Input and recurrent weights, in units of the threshold.  Results
+        Input and recurrent weights, in the unit of the threshold.  Results
         have the dtype of W.
     alpha, beta, rho : float or (n,) float
         Decay factors of I, U and A in one step, in [0, 1).
@@ -152,7 +155,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     refractory : int
         Number of steps after a spike in which the neuron cannot spike.
     spike : callable (t, v) -> (B, n) float, optional
-        Spike function of v = U - adaptation A that replaces H.
+        Function of v = U - a A that replaces H(v - threshold) in (1).
     blocked, reset_spikes, recurrent_spikes : (T, B, n), optional
         Recorded values that replace the mask, the spikes in the reset, and
         the spikes in the recurrence.

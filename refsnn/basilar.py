@@ -32,15 +32,16 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     first quadrant.  The square roots and the logarithm therefore cross no
     branch cut.
 Exact.  `transfer` evaluates eqs. (1)-(7) up to rounding.  `interpolate`
-uses a spline of
-    degree 7 through values of `transfer` at frequencies equidistant in
+    uses a spline of degree 7 through values of `transfer` at frequencies
+    equidistant in
 
     s = arcsinh(f / 10 Hz)                                 (8)
 
     With 1500 points up to 24 kHz, the spline error at each place is below
     1e-9 of the largest value there, for both published C0.
-Cost.   The time is O(F C) for F frequencies and C places.  `interpolate`
-    is faster than `transfer`, and `response` is fastest.
+Cost.   The time is O(F C) for F frequencies and C places.  For many
+    frequencies, `interpolate` is faster than `transfer`, and `response` is
+    fastest.
 Departures.  In August 2021, the software of [CSSZ20] changed C0 from 1e8
     (`MEMBRANES["2020"]`) to 1e9 (`MEMBRANES["2021"]`).  With C0 = 1e8, the
     stiffness minus a is negative near the apex.
@@ -75,7 +76,7 @@ class Membrane(NamedTuple):
     C0: float = 1e9         # stiffness at the base
     a: float = 3500.0       # constant subtracted from the stiffness
     alpha: float = 3.0      # 1/cm, decay rate of the stiffness
-    rho: float = 1.0        # density of the fluid
+    rho: float = 1.0        # density of the fluid; (5) assumes 1
     delta: float = 0.15     # damping
     h: float = 0.1          # height of the canal
     m: float = 0.05         # mass of the membrane

@@ -7,32 +7,32 @@ loss L along one trajectory:
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
     q[t] = direct derivative of L with respect to h[t].
 
-The adjoint p[t] = dL/dh[t] includes the effect of h[t] on later states:
+The adjoint a[t] = dL/dh[t] includes the effect of h[t] on later states:
 
-    p[t] = q[t] + J[t+1]^T p[t+1],  p[T] = 0       (1)  [NMZ19]
-    dL/dparameters = sum_t F[t]^T p[t]             (2)  [NMZ19]
+    a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
+    dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
 A long trajectory can be processed in chunks.  If the last state of a chunk
-is the first state of the next chunk, and if
+is the first state of the next chunk, in which F[first] = 0, and if
 
-    q[last] = dstate, with dstate = p[first] of the next chunk    (3)
+    q[last] = dstate, with dstate = a[first] of the next chunk    (3)
 
 then the gradients of all chunks add up to (2).  Truncated BPTT has two
 forms.  Truncation by chunks sets dstate = 0.  Each q[t] is then propagated
 back to the start of its chunk, over a number of steps that depends on t.
 Rolling truncation propagates each q[t] back over K steps:
 
-    p[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
+    a[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Insert
     M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
     the two sums.  The factor in front of F[s] is then the adjoint (1).
-Exact.  The gradient is exact for every J, F and q.  It is approximate only
-    if the caller omits terms from J.  Truncation (4) omits the influence
-    of a parameter at step s on the loss after step s + K.
-    Truncation by chunks omits the influence of a parameter in one chunk on
-    the loss in later chunks.
+Exact.  The gradient is exact for the given J, F and q, from which the
+    caller may omit terms.  Truncation (4) omits the influence of a
+    parameter at step s on the loss after step s + K.  Truncation by chunks
+    omits the influence of a parameter in one chunk on the loss in later
+    chunks.
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes the sums for one layered network; here h holds
@@ -52,7 +52,7 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*) float, q (T, B, n) float"
 
 
 def adjoint(J, q):
-    """Return the adjoints p[t] of the states, eq. (1).
+    """Return the adjoints a[t] of the states, eq. (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()

@@ -1,17 +1,18 @@
 # refsnn 0.1.0 | calibration.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Calibrate an analog chip from its spikes and membrane samples.
 
-`calibrate` accesses a chip only through a function, run(weights, spikes)
--> (spikes, samples).  Real chips can therefore be calibrated too.  The
-first 64 images have no input.  All other images have the same number of
-input spikes, which arrive at the end of time bin 0.  The drive d of an
-image is the sum of the weights of these inputs.  Let y be the membrane
-samples of a neuron in ADC codes, relative to the mean sample without
-input.  Let c be the number of codes from leak to threshold, scale the
-hardware weight of the real weight 1, and t0 the time from the first sample
-to the mean arrival of the input.  With a constant D, and the value
-p_nominal of p after one time bin for nominal time constants, the
-parameters of the neuron follow from
+`calibrate` accesses a chip, such as that of [CB22], only through a
+function, run(weights, spikes) -> (spikes, samples).  Real chips can
+therefore be calibrated too.  The first 64 images have no input.  All other
+images have the same number of input spikes, which arrive at the end of
+time bin 0.  The drive d of an image is the sum of the weights of these
+inputs.  Let y be the membrane samples of a neuron in ADC codes, relative
+to the mean sample without input.  Let c be the number of codes from leak
+to threshold.  Let `scale` be the hardware weight of the real weight 1.
+Let t0 be the time from the first sample to the mean arrival of the input.
+The value of p after one time bin for nominal time constants is p_nominal.
+The constant D differs between images.  The parameters of the neuron follow
+from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
@@ -39,11 +40,10 @@ Derivation.  Eq. (2) is the response of two low-pass filters in series.
 Approximate.  Without a reference, the leak includes the offset of the
     analog-to-digital converter (ADC), and this offset remains in the leak
     of the calibrated chip.  Gain errors of the ADC affect all measured
-    amplitudes.  Membrane noise lowers the measured threshold by about the
+    amplitudes.  Membrane noise lowers the measured threshold by up to the
     standard deviation of the noise.  Synaptic mismatch is averaged over
     `repeats` selections of input rows.
-Cost.   Each repetition needs about 300 images.  With the default
-    `repeats`, a measurement takes 1 to 2 s on the emulated chip.
+Cost.   Each repetition needs about 300 images.
 Departures.  Eq. (7) assumes that nominal gains and time constants are at
     half of the range of a setting, and that potentials have a range of
     1.8 V, of which 0.33 V lie between leak and threshold.  Corrections may

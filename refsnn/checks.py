@@ -23,8 +23,8 @@ gradient,
 Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
     error eps of L changes D by at most 4 eps |L| / h.  This noise is added
     to the tolerance.  The check fails if this noise exceeds 2e-4 times the
-    larger of the two compared values.  Noise therefore cannot hide an
-    error of 0.1 %.
+    value to which rtol refers.  In `directional`, noise therefore cannot
+    hide an error of 0.1 %.
 Exact.  The complex step Im L(theta + i h d) / h has no cancellation error.
 Cost.   For each direction or gradient entry, L is evaluated 4 times.
 Departures.  Tolerances are relative.  Only float64 arrays are accepted.

@@ -7,7 +7,7 @@ network.  `draw` samples the fixed parameters of a chip, and `emulate` runs
 a network on this chip.  z is a standard normal random number, drawn anew
 at each use.  `size` is the magnitude of each effect:
 
-    factor = exp(s z - s^2 / 2),  s^2 = log(1 + size^2)               (1)
+    factor = exp(sigma z - sigma^2/2),  sigma^2 = log(1 + size^2)     (1)
     gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
     threshold = 1 + size z,  leak = size z,  reset = size z           (3)
     decalibration: tau_syn, tau_mem, threshold *= 1 + size z          (4)
@@ -61,7 +61,8 @@ Exact.  Between events, eqs. (6) and (8) are exact without noise.  Eq. (10)
     h.  With h = dt and a refractory time r dt > 0, an ideal chip equals
     `lif` with reset="zero" and refractory=r.
 Cost.   `draw` takes O(M N) time and memory for N neurons with M inputs.
-    `emulate` takes O(B N) time per step and O(B N (T + K)) memory.
+    `emulate` takes O(B N) time per step, O(N) time per event, and O(B N (T
+    + K)) memory for K steps per bin.
 Departures.  The parameters of different neurons are independent, except
     for the factor of a synapse driver, which all neurons share.  Input j
     of a hidden neuron and input j of a readout have the same driver, but

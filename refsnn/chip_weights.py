@@ -26,14 +26,16 @@ rescaled:
 Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
 
     strength mean(w^2), summed over W, V and W_out                    (5)
-    hidden N(0.001, g^2/m), others N(0, g^2/n), g = 0.7 (1 - beta)    (6)
+    hidden N(0.001, g^2/m), others N(0, g^2/n)                        (6)
+
+where g = 0.7 (1 - exp(-dt/tau_mem)).
 
 Derivation.  Eq. (4) is linear and self-adjoint.  The same map therefore
     converts the gradient with respect to W' to the gradient with respect
     to W.  Rounding has derivative 0 almost everywhere.  The estimator uses
     the mean slope, 1.
-Exact.  Eqs. (3)-(6) hold exactly.  Eqs. (1) and (2) round the weights,
-    unless the scaled weights are integers.
+Exact.  Eqs. (1) and (2) round the weights, unless the scaled weights are
+    integers.
 Cost.   The time is O(n (m + n + k)).
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
     are from the authors' public code.  Recurrent weights are initialised

@@ -41,14 +41,14 @@ Derivation.  Let dz = dE/dz for a loss E.  Summed over the samples, the
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    Let a function E of all A, G and f have the partial derivatives Abar,
-    Gbar and fbar.  With B = dE/dG, the reverse pass through (7) starts
-    from B[0] = Gbar[0] and adds (10) to dW.  The reverse pass through (1)
+    Let a function E of all A, G and f have the partial derivatives abar,
+    gbar and fbar.  With B = dE/dG, the reverse pass through (7) starts
+    from B[0] = gbar[0] and adds (10) to dW.  The reverse pass through (1)
     and (2) starts from dz[L-1] = fbar, and uses (11) in place of (6):
 
-    T[l] = C S B[l-1],  B[l] = Gbar[l] + T[l] W[l]^T             (9)
-    dW[l] = sum_k G[l]^T T[l]                                   (10)
-    dz[l-1] = S^T C^T (dz[l] W[l] + Abar[l])                    (11)
+    Q[l] = C S B[l-1],  B[l] = gbar[l] + Q[l] W[l]^T             (9)
+    dW[l] = sum_k G[l]^T Q[l]                                   (10)
+    dz[l-1] = S^T C^T (dz[l] W[l] + abar[l])                    (11)
 
     Let y be a standard normal variable truncated at -2 and 2, and let s be
     the standard deviation of y.  The initial parameters are
@@ -320,7 +320,7 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     weights, recording, signals, pools
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, or None
-        Partial derivatives Abar and Gbar.
+        Partial derivatives abar and gbar.
     doutputs : (N, K) float, or None
         Partial derivative fbar.  If an argument or a list entry is None, it
         stands for 0.
@@ -347,9 +347,9 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
         B = dsignals[i].copy()
         G, out = (a.reshape(-1, *G.shape[2:]) for a in (G, B))
         for r in _blocks(len(x), inputs[i][0].nbytes):
-            T = _patches(x[r], W).reshape(-1, W[0].size)
-            out[r] += (T @ W.reshape(len(W), -1).T).reshape(out[r].shape)  # (9)
-            dW[i] += (G[r].reshape(-1, len(W)).T @ T).reshape(W.shape)     # (10)
+            Q = _patches(x[r], W).reshape(-1, W[0].size)
+            out[r] += (Q @ W.reshape(len(W), -1).T).reshape(out[r].shape)  # (9)
+            dW[i] += (G[r].reshape(-1, len(W)).T @ Q).reshape(W.shape)     # (10)
     return Gradient(dW, db)
 
 

@@ -6,8 +6,8 @@ derivative of the log-likelihood with respect to this parameter.  A
 quadratic penalty then keeps important parameters near their old values.
 For N samples with K outputs f[n] and a label distribution p(y | f),
 
-    F_k = (1/N) sum_n E_y (d log p(y | f[n]) / d theta_k)^2       (1)
-    penalty = (strength/2) sum_k F_k (theta_k - anchor_k)^2       (2)
+    F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
+    penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
     dpenalty = strength F (theta - anchor)                        (3)
 
 Eq. (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l],
@@ -15,8 +15,8 @@ pre-activations z[l] and signals g[l]_k = df_k/dz[l], the derivatives of
 output k.  With the error e = d log p / df,
 
     d[l] = sum_k e_k g[l]_k                                       (4)
-    F_W[l] = (1/N) sum_n E d[l]^2 (a[l]^2)^T                      (5)
-    F_b[l] = (1/N) sum_n E d[l]^2                                 (6)
+    F_W[l] = (1/N) sum_n E[d[l]^2] (a[l]^2)^T                    (5)
+    F_b[l] = (1/N) sum_n E[d[l]^2]                               (6)
 
 The expectation E over y is computed as a sum over errors e with the
 weights below.  In eqs. (7) and (8), p is the softmax of f.  In eq. (9), p
@@ -29,8 +29,8 @@ if A holds, else 0:
 
 Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = d[l]
     a[l]^T and d log p/db[l] = d[l].  Eq. (7) differentiates log softmax.
-    In (9), y - f has a standard normal distribution.  Then E (y - f)(y -
-    f)^T is the identity matrix, and E d^2 = sum_k g_k^2.
+    In (9), y - f has a standard normal distribution.  Then the matrix
+    E[(y - f)(y - f)^T] is the identity, and E[d^2] = sum_k g_k^2.
 Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
     Eq. (8) gives the empirical Fisher information.  With labels sampled
     from the model, (8) is a Monte-Carlo estimate of (7).  If p is normal

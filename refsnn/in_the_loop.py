@@ -6,12 +6,13 @@ runs in software.  The network has hidden neurons with input weights W,
 optional recurrent weights V, and leaky readouts with weights W_out.
 Membrane samples in ADC codes are converted to units of the threshold,
 
-    v[t] = (code[t] - code[0]) / unit, for readouts times gain        (1)
+    v[t] = (code[t] - code[0]) / unit
+    readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-where gain is an argument of `record`.  The gradient is computed in a
-software model with nominal parameters, which may differ between neurons
-and include another gain.  In this model, recorded potentials v and spikes
-S replace simulated values:
+where factor is the argument `gain` of `record`.  The gradient is computed
+in a software model with nominal parameters, which may differ between
+neurons.  In this model, recorded potentials v and spikes S replace
+simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -26,9 +27,10 @@ blocks of zeros at 0, because `gradients` does not know them.  With scores
 z, labels y and spike counts c = sum_t S, the loss L is the sum of eqs.
 (4)-(7):
 
-    z[j] = scaling max_{t >= r[j]} o[t,j], or scaling sum_t o[t,j]    (3)
+    z[b,j] = scaling max_{t >= r[j]} o[t,b,j]  or  scaling sum_t o[t,b,j]
+                                                                      (3)
     -(1/B) sum_b log softmax(z[b])[y[b]]                              (4)
-    readout (1/(B k)) sum_{b,j} (max_{t >= r[j]} o[b,t,j])^2          (5)
+    readout (1/(B k)) sum_{b,j} (max_{t >= r[j]} o[t,b,j])^2          (5)
     burst (1/(B n)) sum_{b,i} c[b,i]^2                [CB22] eq. 6    (6)
     rate (1/B) sum_b max(0, sum_i c[b,i] - bound)^2                   (7)
 
@@ -65,7 +67,8 @@ Exact.  The gradient is exact for constant e, recorded spikes S and
     are not needed.  With (12), e is the effect of the reset, in which the
     recorded spikes are constants.  If several steps share a maximum in (3)
     or (5), the last of these steps receives the derivative.
-Cost.   O(T B n (m + n + k)) time and O(T B (m + n + k)) memory.
+Cost.   The time is O(T B n (m + n + k)), and the memory is
+    O(T B (m + n + k)).
 Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to z.
 Errata.  [CB22] prints its eq. 5 without the + 1 of eq. (2).  Without this

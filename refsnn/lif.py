@@ -24,11 +24,12 @@ readout follows the same equations without spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
-Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  For an
-    array A, dA is the total derivative dL/dA of the loss L.  For
-    reset="subtract", let r[t] = 1 and z[t] = threshold.  For reset="zero",
-    let r[t] = 1 - S[t] and z[t] = beta U[t] + gain I[t].  The chain rule
-    applied to (2)-(4) gives
+Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
+    direct derivatives of the loss L with respect to S and U are dspikes
+    and dmem.  For any other array A, dA is the total derivative dL/dA.
+    For reset="subtract", let r[t] = 1 and z[t] = threshold.  For
+    reset="zero", let r[t] = 1 - S[t] and z[t] = beta U[t] + gain I[t].
+    The chain rule applied to (2)-(4) gives
 
     dI[t] = alpha dI[t+1] + gain r[t] c[t+1] dU[t+1]                  (7)
     dS[t] = dspikes[t] + V^T dI[t+1] - z[t] c[t+1] dU[t+1]            (8)
@@ -77,10 +78,11 @@ Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
     differences confirm the gradient if the spike function is S = H(u0 -
     threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
     function, f' = psi, and u0 is the recorded membrane potential.  For a
-    difference by the threshold, change it in f(u - threshold) and in (3),
-    but not in H.
-Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B n)
-    memory.  `linearise` takes O(T B n p) time and memory for p weights.
+    difference by the threshold, change it only in f(u - threshold) and in
+    (3).
+Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
+    n)) memory.  `linearise` takes O(T B n p) time and memory for p
+    weights.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
     The tutorials of [NMZ19] reset U to zero and stop the gradient at the
     reset.
@@ -163,7 +165,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     x : (T, B, m) float, int or bool
         Input, for example the spikes of the previous layer.
     W, V : (n, m) float, (n, n) float or None
-        Input and recurrent weights, in units of the threshold.  Results
+        Input and recurrent weights, in the unit of the threshold.  Results
         have the dtype of W.
     alpha, beta, gain, threshold : float or (n,) float
         Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1), gain

@@ -24,12 +24,12 @@ kernel (8), which has unit area.  With a = exp(-dt/tau_rise) and
 b = exp(-dt/tau_decay),
 
     K[t] = (1-a)(1-b)/dt sum_{i=0}^{t-1} a^i b^(t-1-i), K[0] = 0  (8)
-    L = (dt/2B) sum_{t,b,i} e[t]^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
+    L = dt/(2 B) sum_{t,b,i} e^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
     dL/dS[s] = (dt/B) sum_{t>=s} K[t-s] e[t]  (10)
 
 The squared loss compares the record r with a target r^ of the same shape:
 
-    L = (1/2B) sum_{t,b,k} (r - r^)^2                    (11)
+    L = 1/(2 B) sum_{t,b,k} (r - r^)^2                   (11)
     dL/dr = (r - r^) / B                                 (12)
 
 The regularisers penalise the spike count of each neuron, eq. (13), or the

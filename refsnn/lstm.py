@@ -35,9 +35,11 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     p = 1/(1 - rate) with probability 1 - rate, else 0           (11)
 
     The initial entries of W are uniformly distributed between -r and r,
-    with r = sqrt(6/(m + 4 n)).  The initial V has orthonormal columns.
-    The initial biases of forget gates are 1.  The other initial biases
-    are 0                                                        (12)
+
+    r = sqrt(6/(m + 4 n))                                        (12)
+
+    The initial V has orthonormal columns.  The initial biases of forget
+    gates are 1.  The other initial biases are 0.
 Exact.  The gradient is exact, because the network is smooth and no path is
     omitted.  For s(z) close to 0, the rounding error of (10) is large
     relative to s(z).

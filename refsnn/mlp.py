@@ -2,40 +2,41 @@
 r"""Compute the outputs, gradient and Jacobian of a multilayer perceptron.
 
 The activation phi is ReLU or tanh.  Layer l = 0 ... L-1 has weights W[l]
-and biases b[l].  The symbol o is the entrywise product.  For a sample x,
+and biases b[l].  The symbol * is the entrywise product.  For a sample x,
 
     a[0] = x,  z[l] = W[l] a[l] + b[l]                           (1)
     a[l+1] = phi(z[l]),  f = z[L-1]                              (2)
 
 Dropout multiplies the inputs of layer l by a recorded mask m[l]:
 
-    a[l] becomes m[l] o a[l],  z[l-1] becomes m[l] o z[l-1]      (3)
+    a[l] becomes m[l] * a[l],  z[l-1] becomes m[l] * z[l-1]      (3)
 
 Only inputs and ReLU units can be dropped.  A dropped unit has phi'(z) = 0,
 so eqs. (4)-(13) also hold with dropout.  With d[l] = dE/dz[l], the
 gradient of a loss E is
 
-    d[L-1] = dE/df,  d[l] = phi'(z[l]) o (W[l+1]^T d[l+1])       (4)
+    d[L-1] = dE/df,  d[l] = phi'(z[l]) * (W[l+1]^T d[l+1])       (4)
     dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
 
 Both sums are over the samples n.  The derivatives g[l]_k = df_k/dz[l] of
 output k are called signals.  The Jacobian follows from the signals:
 
     g[L-1]_k = e_k, the unit vector                              (6)
-    g[l]_k = phi'(z[l]) o (W[l+1]^T g[l+1]_k)                    (7)
+    g[l]_k = phi'(z[l]) * (W[l+1]^T g[l+1]_k)                    (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
 Let E be a function of the Jacobian, such as the tangent-kernel loss of
-[LZ20].  By (8), E is a function of all a[l] and g[l].  Let A[l], G[l]_k
-and O be the partial derivatives of E with respect to a[l], g[l]_k and f.
+[LZ20].  By (8), E is a function of all a[l] and g[l].  Let abar[l],
+gbar[l]_k and fbar be the partial derivatives of E with respect to a[l],
+g[l]_k and f.
 The total derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l] follow from
 
-    B[0]_k = G[0]_k,  B[l+1]_k = G[l+1]_k + W[l+1] T[l]_k        (9)
-    T[l]_k = phi'(z[l]) o B[l]_k                                (10)
-    dW[l+1] += sum_nk g[l+1]_k T[l]_k^T                         (11)
-    c[l] = phi''(z[l]) o sum_k B[l]_k o (W[l+1]^T g[l+1]_k)     (12)
-    d[L-1] = O,
-    d[l] = phi'(z[l]) o (W[l+1]^T d[l+1] + A[l+1]) + c[l]       (13)
+    B[0]_k = gbar[0]_k,  B[l+1]_k = gbar[l+1]_k + W[l+1] Q[l]_k  (9)
+    Q[l]_k = phi'(z[l]) * B[l]_k                                (10)
+    dW[l+1] += sum_nk g[l+1]_k Q[l]_k^T                         (11)
+    c[l] = phi''(z[l]) * sum_k B[l]_k * (W[l+1]^T g[l+1]_k)     (12)
+    d[L-1] = fbar,
+    d[l] = phi'(z[l]) * (W[l+1]^T d[l+1] + abar[l+1]) + c[l]    (13)
 
 The gradient of E is the sum of (5) and (11).  The initial weights follow a
 truncated normal distribution with the variance proposed by [GB10]:
@@ -46,11 +47,11 @@ truncated normal distribution with the variance proposed by [GB10]:
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
     Reverse-mode differentiation of (7), from g[0] to g[L-1], gives
     (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13), with
-    A and c added.  A[0] and G[L-1] have no effect, because x and g[L-1]
-    are constant.  For a = phi(z), tanh has phi' = 1 - a^2 and phi'' = -2 a
-    phi', so (7) gives c[l] = -2 a[l+1] o sum_k B[l]_k o g[l]_k.  ReLU has
-    phi'' = 0.  The number 0.87962566 is the standard deviation of N(0, 1)
-    truncated at -2 and 2.
+    abar and c added.  abar[0] and gbar[L-1] have no effect, because x and
+    g[L-1] are constant.  For a = phi(z), tanh has phi' = 1 - a^2 and phi''
+    = -2 a phi', so (7) gives c[l] = -2 a[l+1] * sum_k B[l]_k * g[l]_k.
+    ReLU has phi'' = 0.  The number 0.87962566 is the standard deviation of
+    N(0, 1) truncated at -2 and 2.
 Exact.  The derivatives are exact, except for ReLU units with z = 0.  For
     these units, phi'(0) is set to 0.
 Cost.   For N samples, K outputs and w weights, `backward` needs O(N w)
@@ -276,9 +277,9 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     weights, recording, signals, activation
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, optional
-        Partial derivatives A and G.  A[0] and G[L-1] are not used.
+        Partial derivatives abar and gbar.  abar[0] and gbar[L-1] are not used.
     doutputs : (N, K) float, optional
-        Partial derivative O. An argument or a list entry None stands for 0.
+        Partial derivative fbar.  None, also in a list, stands for 0.
 
     Returns
     -------
@@ -306,12 +307,12 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
         if activation == "tanh":
             extra[i] = np.einsum("nki,nki->ni", B, signals[i])
             extra[i] *= -2 * inputs[i + 1]                                 # (12)
-        T = B * slopes[i][:, None]                                         # (10)
+        Q = B * slopes[i][:, None]                                         # (10)
         units, rows = _live(signals[i + 1])
         gain[i + 1] = np.zeros_like(weights[i + 1])
-        gain[i + 1][units] = rows.T @ T.reshape(N * K, -1)                 # (11)
+        gain[i + 1][units] = rows.T @ Q.reshape(N * K, -1)                 # (11)
         if i < len(weights) - 2:         # signals[-1] is constant
-            units, rows = _live(T)
+            units, rows = _live(Q)
             B = (rows @ weights[i + 1].T[units]).reshape(N, K, -1)
     return extra, gain
 

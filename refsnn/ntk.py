@@ -15,11 +15,11 @@ has the signals g_nk = df_k(x_n)/dz.  The layer adds (2) to the kernel, or
     sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
 A convolutional layer with P output positions has input patches A_n of
-shape (P, q) and signals G_nk of shape (P, c).  The Jacobian of output k
+shape (P, r) and signals G_nk of shape (P, c).  The Jacobian of output k
 consists of J_nk for the weights and b_nk for the biases.  The layer adds
 (5) to the kernel, where `o` is the entrywise product:
 
-    J_nk = G_nk^T A_n,   b_nk = sum_P G_nk                  (4)
+    J_nk = G_nk^T A_n,   b_nk = sum_p G_nk[p]               (4)
     <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
 
 Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let E
@@ -41,10 +41,9 @@ Exact.  All derivatives are evaluated at the masked weights.  The kernel of
 Cost.   Let the batches have N and M samples, and let k be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + k^2 j)
     multiplications.  With a mask, the layer needs N M (i + k^2) j
-    multiplications.  A convolutional layer needs N k P q c + N M k^2 q c
+    multiplications.  A convolutional layer needs N k P r c + N M k^2 r c
     multiplications.
-Departures.  Among the reductions of the kernel, only "trace_mean" divides
-    the sum over outputs by k.
+Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -74,7 +73,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     ----------
     left : (inputs, signals)
         Two lists with one array for each layer.  The shapes are (N, i) and (N,
-        K, j) for a dense layer, and (N, P, q) and (N, K, P, c) for a
+        K, j) for a dense layer, and (N, P, r) and (N, K, P, c) for a
         convolution.  Patches are in the order row, column, channel.  Signals
         are the derivatives of the outputs with respect to the pre-activations.
     right : (inputs, signals), optional
@@ -385,7 +384,7 @@ def _shapes(name, batch):
         wanted = (N, *a[1:]), (N, K, *a[1:-1], *g[-1:])
         if len(a) not in (2, 3) or (a, g) != wanted or min(a + g) < 1:
             raise ValueError(f"{name} has inputs[{i}] of shape {a}, signals[{i}] of "
-                             f"{g}: must be (N, i) and (N, K, j), or (N, P, q) and "
+                             f"{g}: must be (N, i) and (N, K, j), or (N, P, r) and "
                              f"(N, K, P, c), not empty, with N={N} and K={K}")
     return layers
 

@@ -12,9 +12,9 @@ outputs of the N training samples.  The factor c is 1 for the loss "sum"
 and 1/N for the loss "mean".  For the kernel K = Q diag(lambda) Q^T of the
 training samples, s steps give
 
-    f_s = y + Q (1 - rate c lambda)^s Q^T (f_0 - y)       (2)
-    S_s = (1 - (1 - rate c lambda)^s) / lambda            (3)
-    f*_s = f*_0 - K* Q S_s Q^T (f_0 - y)                  (4)
+    f_s = y + Q diag((1 - rate c lambda)^s) Q^T (f_0 - y)      (2)
+    S_s = (1 - (1 - rate c lambda)^s) / lambda                 (3)
+    f*_s = f*_0 - K* Q diag(S_s) Q^T (f_0 - y)                 (4)
 
 Eq. (2) holds for the training samples.  In (4), * marks other samples, and
 K* is the kernel between the other samples and the training samples.

@@ -44,10 +44,10 @@ Exact.  The gradient is exact wherever K is smooth.  K jumps where a ReLU
 Cost.   Each batch needs two forward passes and two computations of the
     signals.  It also needs two kernels, one adjoint of the kernel and one
     pass for second derivatives.
-Departures.  The kernel of kind "at_masked" includes the derivatives with
-    respect to pruned weights.  The code of [LZ20] uses this kernel.  With
-    this kernel, the module reproduces the authors' logs.  The kernel of
-    kind "through_mask" describes the training of the sparse network.
+Departures.  No departures are known.  As in the code of [LZ20], the kernel
+    of kind "at_masked" includes the derivatives with respect to pruned
+    weights.  The kernel of kind "through_mask" describes the training of
+    the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """

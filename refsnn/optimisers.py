@@ -38,8 +38,8 @@ Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     is 0/0 for entries whose gradient was always 0.  [ZG18] omits eps in
     (10), and defines g as an ascent direction.  The default decay of
     `rmaxprop` is exp(-0.5 s / 30 s), as in the code of [ZG18].  If a rule
-    squares g or eps, the square of g must not overflow, and the square of
-    eps must not underflow.
+    squares g, the square of g must not overflow.  In all rules, the square
+    of eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -243,6 +243,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 def _options(g, rate, eps, decays):
     least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
+    # the square of a gradient as small as eps must not underflow
     limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
     for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
         x = float(x) if isinstance(x, np.floating) else x   # compare in float64

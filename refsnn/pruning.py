@@ -6,7 +6,7 @@ scope="global", all weights form one group.  Of the P weights w of a group,
 about rho P weights are kept, where rho is the density.  Let s be the
 scores of a group in ascending order.  With the index
 
-    idx = int((1 - rho) P)                               (1)  [LZ20]
+    idx = int((1 - rho) P), at most P - 1                (1)  [LZ20]
 
 the mask is 1 for the following weights and 0 for all other weights:
 
@@ -35,7 +35,8 @@ Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     rule (2) can thus prune all weights of a small layer.  If several
     weights have the score s_idx, rule (2) prunes these weights, and rules
     (3) and (4) keep these weights.
-Exact.  All entries of a mask are 0 or 1.  Biases are never pruned.
+Exact.  Without equal scores, the counts are exact.  Biases are never
+    pruned.
 Cost.   Time and memory are O(P).
 Departures.  The random baseline in the code of [LZ20] permutes only the
     first axis of the magnitude mask, with a fixed random key.  In this

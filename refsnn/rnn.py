@@ -7,8 +7,8 @@ states h:
     a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19], box 1
     h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
 
-The initial state is h[-1], which is 0 by default.  A simulation with the
-input x[0] .. x[T-1] records the states h[0] .. h[T-1].  The last state
+The state before step 0, written h[-1], is 0 by default.  A simulation with
+the input x[0] .. x[T-1] records the states h[0] .. h[T-1].  The last state
 h[T-1] is the initial state of the next simulation.
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
@@ -31,7 +31,8 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
           dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
 Exact.  The gradient is exact, because the network is smooth.
-Cost.   `simulate` and `backward` take O(T B n (m + n)) time and O(T B n)
+Cost.   `simulate` and `backward` take O(T B n (m + n)) time and
+    O(T B (m + n))
     memory.  `linearise` takes O(T B n p) time and memory for p weights.
 Departures.  There are no departures from [NMZ19].  To represent a bias,
     add an input that is always 1.

@@ -210,8 +210,8 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
                                   "mem (B, n), spikes (B, n)", psi, x, V, *now)
     clamp, alpha, *model = _checked(psi, clamp, alpha, beta, gain, threshold)
     _options(reset, through_reset, through_recurrence)
-    z = x if V is None else np.concatenate([x, now[2]], axis=1)
-    (B, n), w = psi.shape, z.shape[1]
+    pre = x if V is None else np.concatenate([x, now[2]], axis=1)
+    (B, n), w = psi.shape, pre.shape[1]
     shape = B, n, n * w
     G, P = (np.zeros(shape, psi.dtype) if value is None else
             np.ascontiguousarray(_unread(name, value, shape, psi.dtype))
@@ -221,7 +221,8 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     if np.may_share_memory(*new):
         raise ValueError("out.syn and out.mem share memory: must be separate")
     factors = _factors(now, psi, clamp, (*model, reset), through_reset)
-    _lif_advance(G, P, *factors, alpha, V if through_recurrence else None, psi, z, *new)
+    _lif_advance(G, P, *factors, alpha, V if through_recurrence else None, psi, pre,
+                 *new)
     return new
 
 
@@ -239,7 +240,7 @@ def _factors(now, psi, clamp, model, through_reset):
     return a[..., None], (gain * r)[..., None]
 
 
-def _lif_advance(G, P, a, b, alpha, V, psi, z, new_G, new_P):
+def _lif_advance(G, P, a, b, alpha, V, psi, pre, new_G, new_P):
     """Write the influences of the next step to `new_G` and `new_P`, eqs. (4) and
     (5).  If V is None, the second term of (4) is omitted."""
     B, n, p = P.shape
@@ -250,7 +251,7 @@ def _lif_advance(G, P, a, b, alpha, V, psi, z, new_G, new_P):
         for k in range(B):
             new_G[k] += (V * psi[k]) @ P[k]
     spot = np.einsum("biij->bij", new_G.reshape(B, n, n, p // n))  # a view
-    spot += z[:, None]                                                     # (4)
+    spot += pre[:, None]                                                   # (4)
 
 
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
@@ -290,15 +291,15 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         q += dmem
     if dspikes is not None:
         q += psi * dspikes                                                 # (6)
-    z = x if V is None else np.concatenate([x, now[2]], axis=2)
+    pre = x if V is None else np.concatenate([x, now[2]], axis=2)
     a, b = _factors([field[:-1] for field in now], psi[:-1], clamp[1:],
                     (beta, gain, threshold, reset), through_reset)
-    (T, B, m), (n, w) = x.shape, (psi.shape[2], z.shape[2])
+    (T, B, m), (n, w) = x.shape, (psi.shape[2], pre.shape[2])
     now, new = np.zeros((2, 2, B, n, n * w), psi.dtype)     # G and P of two steps
     total = np.zeros(n * w, psi.dtype)
     for t in range(T - 1):
         _lif_advance(*now, a[t], b[t], alpha, V if through_recurrence else None, psi[t],
-                     z[t], *new)
+                     pre[t], *new)
         now, new = new, now
         total += q[t + 1].reshape(-1) @ now[1].reshape(B * n, n * w)       # (3)
     total = total.reshape(n, w)

@@ -59,9 +59,9 @@ The code of [ZPG17] uses the following settings:
 Derivation.  To first order, a step changes the loss by sum_k g_k dtheta_k.
     For small steps, sum_k w_k is therefore the decrease of the loss during
     the task.  With plain gradient descent, all contributions to w are
-    non-negative.  With momentum, noise or the penalty, contributions can
-    be negative.  Eq. (2) divides by a squared distance, so (3) has the
-    unit of the loss.  The damping xi keeps (2) bounded for parameters that
+    non-negative.  With momentum or the penalty, contributions can be
+    negative.  Eq. (2) divides by a squared distance, so (3) has the unit
+    of the loss.  The damping xi keeps (2) bounded for parameters that
     hardly changed.
 Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
 Cost.   A step takes O(p) time and memory for p parameters.

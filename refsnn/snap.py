@@ -4,10 +4,10 @@ r"""Compute gradients by SnAp-n, a sparse n-step approximation of RTRL.
 The influence matrix M holds the influence of each parameter p on the
 states h.  Like real-time recurrent learning (RTRL), SnAp-n propagates M
 forward in time.  SnAp-n keeps only the influence on neurons that p reaches
-along at most n synapses, its own included, and sets all other entries of M
-to 0.  Let J be the state Jacobian, let F be the immediate influence, and
-let q be the direct derivative dL/dh.  Let i(p) be the postsynaptic neuron
-of p.  With the entrywise product o,
+along at most n synapses, of which p is the first, and sets all other
+entries of M to 0.  Let J be the state Jacobian, let F be the immediate
+influence, and let q be the direct derivative dL/dh.  Let i(p) be the
+postsynaptic neuron of p.  With the entrywise product o,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if neuron k is reached from i(p) along at most n - 1
@@ -19,13 +19,13 @@ Derivation.  Without P, (1) gives the exact M[t] = dh[t]/dp.  Entries of M
     block of M.  The update of a block needs only the entries of J between
     its kept neurons.
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
-    The gradient of one block is exact for a simulation in which the kept
-    neurons receive recorded spikes from all other neurons.  SnAp-n is
-    exact if P removes only zeros.  This is the case for n = 2 with a dense
-    V, for n = N on a ring of N neurons, and for any n with a diagonal V.
-    SnAp-1 equals `sparse_rtrl` with rung="block".
-Cost.   Each of p parameters has k kept neurons; exact RTRL keeps all
-    neurons.  The memory is O(B p k), and the time is O(T B p k^2).
+    The gradient of one block is exact for a simulation in which all other
+    neurons repeat their recorded states.  SnAp-n is exact if P removes
+    only zeros.  This is the case for n = 2 with a dense V, for n = N on a
+    ring of N neurons, and for any n with a diagonal V.  SnAp-1 equals
+    `sparse_rtrl` with rung="block".
+Cost.   Each of p parameters has K kept neurons; exact RTRL keeps all
+    neurons.  The memory is O(B p K), and the time is O(T B p K^2).
 Departures.  [MEE21] counts steps between single states.  Here, a step
     leads from neuron to neuron.  The states of a neuron, such as current
     and membrane potential, are all kept or all neglected.

@@ -3,13 +3,14 @@ r"""Compute gradients by exact or approximate real-time recurrent learning.
 
 Real-time recurrent learning (RTRL) propagates the state derivatives of a
 recurrent LIF layer forward in time, and stores no past states.  Four rules
-keep different derivatives.  The option `rung` selects the rule.  Let
-theta_ij be the weight from the signal z_j (input x_j or spike S_j) to
-neuron i.  The current I_k and the membrane potential U_k of neuron k have
-the derivatives s_k and u_k with respect to theta_ij.  Let psi be the
-surrogate derivative.  The mask clamp is 1 for refractory neurons and 0 for
-others.  A reset by subtraction has r = 1 and d = threshold.  A reset to
-zero has r = 1 - S and d = beta U + gain I.
+keep different derivatives; they are the rungs of a ladder from exact to
+cheap.  The option `rung` selects the rule.  Let theta_ij be the weight
+from the signal z_j (input x_j or spike S_j) to neuron i.  The current I_k
+and the membrane potential U_k of neuron k have the derivatives s_k and u_k
+with respect to theta_ij.  Let psi be the surrogate derivative.  The mask
+clamp is 1 for refractory neurons and 0 for others.  A reset by subtraction
+has r = 1 and d = threshold.  A reset to zero has r = 1 - S and d = beta U
++ gain I.
 
     s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = (1 - clamp_k[t+1])
@@ -21,8 +22,9 @@ zero has r = 1 - S and d = beta U + gain I.
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain s_j)[t]
                                                       (6)  [ZN21]
 
-The gradient (8) is a sum over time steps.  The summand of step t is
-available at step t:
+Let dspikes and dmem be the direct derivatives of the loss L with respect
+to the spikes S and to U.  The gradient (8) is a sum over time steps.  The
+summand of step t is available at step t:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
@@ -70,8 +72,8 @@ Departures.  The text of [ZN21] was not available.  The names and the rules
                  the feedback is random
     DECOLLE      "presynaptic" without a filter; a local random readout
                  gives the error of each step
-    SuperSpike   "presynaptic" with direct feedback; the loss kernel is the
-                 filter (9) of every synapse
+    SuperSpike   "presynaptic" with direct feedback; as in (9), each
+                 synapse filters its eligibility, with the loss kernel
 
 [ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,
     2021, arXiv 2010.11931.

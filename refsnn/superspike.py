@@ -13,7 +13,7 @@ membrane potential U and then the current I:
     and in the next refractory/dt steps                     (2)  [ZG18]
     I <- exp(-dt/tau_syn) I + W x                           (3)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (4)  [ZG18]
-    z_i <- exp(-dt/tau_het) z_i + S_i                       (5)  [ZG18]
+    h_i <- exp(-dt/tau_het) h_i + S_i                       (5)  [ZG18]
 
 The traces of a synapse use x and psi from `delay` seconds earlier, because
 errors arrive after an axonal delay.  Eqs. (6)-(9) apply in this order:
@@ -31,7 +31,7 @@ signal.  With * for convolution, the error e and the weight change dm are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
-    zeta_i = z_i^exponent, or z_i^exponent e_i^2       (12)  [ZG18] eq. A.5
+    zeta_i = h_i^exponent, or h_i^exponent e_i^2       (12)  [ZG18] eq. A.5
 
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).
@@ -44,12 +44,12 @@ Approximate.  The traces neglect that a reset to 0 erases the history of
     80 trials on the task of [ZG18] fig. 2.  In these networks, the cosine
     between (11) and the gradient that follows the reset is 0.96 to 0.996.
     The signals of hidden neurons are heuristic.  For one layer, the sum of
-    (11) over steps equals -dt times the surrogate gradient of the loss,
-    with dS/dU := psi for S = 0 or 1, under these conditions.  The options
-    are rho=0, surrogate_read="before_reset", trace="simulator" and
-    drive="paper".  Reset and refractoriness are a recorded additive term.
-    The delays of x, psi and the signal are equal.  The loss extends to the
-    end of the trial.
+    (11) over steps equals -dt times the surrogate gradient of the loss if
+    dS/dU := psi, spikes have the size 1 (not 1/dt), reset and
+    refractoriness are a recorded additive term, the delays of x, psi and
+    the signal are equal, the loss extends to the end of the trial, and the
+    options are rho=0, surrogate_read="before_reset", trace="simulator" and
+    drive="paper".
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between the paper and the
     published code:
@@ -65,8 +65,8 @@ Departures.  Options cover the differences between the paper and the
     drive: "published" multiplies e lambda, but not the regulariser, by
         steepness dt / (1 - exp(-dt/tau_rise)), which is about 5 by
         default.
-    het: "plain" uses zeta = z^exponent.  "error" uses zeta = z^exponent
-        e^2, as in the paper.  "published" uses zeta = z^exponent where |e|
+    het: "plain" uses zeta = h^exponent.  "error" uses zeta = h^exponent
+        e^2, as in the paper.  "published" uses zeta = h^exponent where |e|
         dt >= 1e-7, and zeta = 0 elsewhere.
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
     The module omits other cutoffs of the published code.  These cutoffs

@@ -20,10 +20,9 @@ class Task(NamedTuple):
     """Hold the data, the network and the training of one comparison."""
 
     data: str               # key of training.SIZES, or a folder of the data folder
-    densities: tuple
+    densities: dict         # {density: number of runs}
     steps: int              # steps of transfer
     labelled: int           # steps of training with labels
-    repeats: int
     net: str = "perceptron"         # or a key of convnet.ARCHITECTURES
     rows: tuple = BOTH              # methods and scopes, without "dense"
     rate: float = 5e-4              # learning rate of the transfer
@@ -32,15 +31,15 @@ class Task(NamedTuple):
     part: int = 18720               # steps of transfer in one job
 
 
-DENSITIES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+DENSITIES = {0.01: 3, 0.02: 3, 0.03: 3, 0.05: 1, 0.1: 1, 0.2: 1}
 TASKS = {
-    "quick": {"digits": Task("digits", (0.05,), 200, 200, 1, rate=2e-3)},
-    "default": {"digits": Task("digits", (0.02, 0.05), 500, 800, 3, rate=2e-3)},
+    "quick": {"digits": Task("digits", {0.05: 1}, 200, 200, rate=2e-3)},
+    "default": {"digits": Task("digits", {0.02: 3, 0.05: 3}, 500, 800, rate=2e-3)},
     "full": {
-        "MNIST": Task("mnist", DENSITIES, 18720, 18720, 3),
-        "Fashion-MNIST": Task("fashion_mnist", DENSITIES, 18720, 18720, 3),
-        "LeNet": Task("mnist", (0.03, 0.1), 3000, 5000, 1, "lenet5_caffe", l2=1e-5),
-        "Conv-4": Task(training.CIFAR, (0.05,), 3000, 5000, 1, "conv4", (
+        "MNIST": Task("mnist", DENSITIES, 18720, 18720),
+        "Fashion-MNIST": Task("fashion_mnist", DENSITIES, 18720, 18720),
+        "LeNet": Task("mnist", {0.03: 1, 0.1: 1}, 3000, 5000, "lenet5_caffe", l2=1e-5),
+        "Conv-4": Task(training.CIFAR, {0.05: 1}, 3000, 5000, "conv4", (
             ("NTT", "layer"), ("NTT masks", "layer"), ("random", "layer"),
             ("magnitude", "layer"), ("SNIP", "global")), l2=1e-5, batch=16, part=600)}}
 
@@ -50,8 +49,8 @@ def jobs(size, names, seed, data):
     listed = []
     for name in names:
         task = TASKS[size][name]
-        for density in task.densities:
-            for repeat in range(task.repeats):
+        for density, repeats in task.densities.items():
+            for repeat in range(repeats):
                 one = {"size": size, "name": name, "density": density,
                        "repeat": repeat, "seed": seed,
                        "folder": data if size == "full" else None}
@@ -68,7 +67,7 @@ def _add(listed, task, one):
                 transfers[scope] = len(listed)
                 listed.append((transfer, {**one, "scope": scope, "first": first},
                                *before))
-    dense = [("dense", "layer")] if one["density"] == task.densities[0] else []
+    dense = [("dense", "layer")] if one["density"] == min(task.densities) else []
     for method, scope in (*task.rows, *dense):
         before = [transfers[scope]] if method.startswith("NTT") else []
         listed.append((learn, {**one, "method": method, "scope": scope}, *before))

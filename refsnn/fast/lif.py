@@ -21,9 +21,11 @@ fast sigmoid gives psi = dS/du.  With h = 1 / (kappa threshold),
 
     psi[t] = threshold h^2 / (|u[t] - 1| + h)^2                        (7)
 
-Derivation.  Let dA be the total derivative dL/dA.  Eqs. (5) and (6) filter
-    W_out S.  The same filter, applied to dout backward in time, gives
-    dR[t+1].  The chain rule, applied to (2)-(4), gives
+Derivation.  Let dspikes and dout be the direct derivatives of the loss L
+    with respect to S and out.  Let dA be the total derivative dL/dA of any
+    other array A.  Eqs. (5) and (6) filter W_out S.  The same filter,
+    applied to dout backward in time, gives dR[t+1].  The chain rule,
+    applied to (2)-(4), gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -43,15 +45,16 @@ Derivation.  Let dA be the total derivative dL/dA.  Eqs. (5) and (6) filter
     v[t+1] = z[t] - beta^-(t-s+1) S[t]     reset="subtract"         (16)
     v[t+1] = z[t] (1 - S[t])               reset="zero"             (17)
 
-    One matrix product computes the linear readout of c <= 64 steps.  The
+    One matrix product computes the linear readout of d <= 64 steps.  The
     matrix K holds the responses of the filter (5)-(6) to unit inputs and
     unit states:
 
-    (out[s:s+c+1], R[s+c]) = K (W_out S[s:s+c], out[s], R[s])       (18)
+    (out[s:s+d+1], R[s+d]) = K (W_out S[s:s+d], out[s], R[s])       (18)
 Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
     sigmoid and through_reset=False.  Up to rounding, `record` agrees with
-    `lif.simulate` and `lif.readout`.  Rounding can add or remove a spike
-    if the membrane potential is very close to the threshold.
+    `lif.simulate` and with `lif.readout` for gain 1.  Rounding can add or
+    remove a spike if the membrane potential is very close to the
+    threshold.
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B n) memory.
     Inference takes O(n) time per event, O(B n k) time per step and
     O(B n + T B k) memory.
@@ -73,7 +76,7 @@ __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 
 BLOCK = 2**18           # floats per training block; the block fits the cache
 EVENT_BLOCK = 2**21     # floats per inference block, for one matrix product
-SHORT = 10_000          # OpenBLAS adds longer vectors in several threads, far slower
+SHORT = 10_000          # OpenBLAS splits longer vectors among threads: slower
 RANGE = 1e9             # largest ratio v / u or y / I in a block
 WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
@@ -104,7 +107,8 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     W, V, W_out : (n, m) float, (n, n) float or None, (k, n) float
         Input, recurrent and readout weights.  Results have the dtype of W.
     alpha, beta, gain, threshold, reset
-        Constants as for `lif.simulate`, equal for all neurons.
+        Constants as for `lif.simulate`, equal for all neurons.  The readout
+        has gain 1.
     steps : int, optional
         Number of steps T, required if x is sparse.
     work : Tape, optional

@@ -7,10 +7,10 @@ Eqs. (1) and (2) apply RTRL to a tanh network with inputs x and states h,
 
 RTRL starts from M[-1] = 0 and computes, step by step, the influence matrix
 M[t] = dh[t]/dtheta of the weights theta = [W | V].  Row i of theta holds
-the c weights into neuron i, with c = m + n.  Column i c + j of M holds the
+the w weights into neuron i, with w = m + n.  Column i w + j of M holds the
 derivatives with respect to theta_ij.  Each weight directly affects only
-the postsynaptic neuron.  The n x (n c) matrix D(z) therefore has the entry
-z_j in row i and column i c + j.  All other entries of D(z) are 0:
+the postsynaptic neuron.  The n x (n w) matrix D(a) therefore has the entry
+a_j in row i and column i w + j.  All other entries of D(a) are 0:
 
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1]))     (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
@@ -20,30 +20,30 @@ The summand of step t in (2) is available at step t.
 
 Eqs. (3)-(5) describe a layer of LIF neurons with the recorded currents I,
 membrane potentials U and spikes S of `lif`.  The surrogate derivative
-psi[t] replaces dS[t]/dU[t].  The factor f[t] is 0 for neurons that are
+psi[t] replaces dS[t]/dU[t].  The factor c[t] is 0 for neurons that are
 refractory at step t, and 1 for all other neurons.  The influences are
 G = dI/dtheta and P = (dU/dtheta) / gain [ZN21].  Starting from 0,
 
-    P[t+1] = diag(beta r - s psi[t]) P[t] + diag(r) G[t]               (3)
+    P[t+1] = diag(beta r - z psi[t]) P[t] + diag(r) G[t]               (3)
     G[t+1] = alpha G[t] + V diag(gain psi[t]) P[t] + D(x[t] | S[t])    (4)
-    subtract: r = f[t+1],            s = f[t+1] threshold
-    zero:     r = f[t+1] (1 - S[t]), s = f[t+1] (beta U[t] + gain I[t])
+    subtract: r = c[t+1],            z = c[t+1] threshold
+    zero:     r = c[t+1] (1 - S[t]), z = c[t+1] (beta U[t] + gain I[t])
     q[t] = gain (dL[t]/dU[t] + psi[t] dL[t]/dS[t])
     dL/dtheta = sum_t q[t]^T P[t]                                      (5)
 
 The option `through_recurrence=False` omits the second term of (4), and
-`through_reset=False` sets s = 0.  In a feed-forward layer, theta is W.
+`through_reset=False` sets z = 0.  In a feed-forward layer, theta is W.
 
 Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta
     and includes the effect of theta on h[t-1].  Eqs. (3) and (4) are the
     total derivatives of U[t+1] / gain and I[t+1].
 Exact.  No term is neglected.  Eqs. (3)-(5) are exact for the hard-spiking
-    layer with dS/dU := psi.  The refractory mask f is a recorded value.
-Cost.   Each step takes O(n^3 c) time for each sequence, and `step` takes
-    O(n^2 c) memory for each sequence.  The columns of M, P and G are
+    layer with dS/dU := psi.  The refractory mask c is a recorded value.
+Cost.   Each step takes O(n^3 w) time for each sequence, and `step` takes
+    O(n^2 w) memory for each sequence.  The columns of M, P and G are
     independent and are processed in blocks that fit the cache.  If the
     term with V in (4) is omitted, each weight affects only one neuron, and
-    a step takes O(n c) time.  Layers of a few dozen neurons are fastest
+    a step takes O(n w) time.  Layers of a few dozen neurons are fastest
     with one thread of BLAS, for example with OPENBLAS_NUM_THREADS=1 in the
     environment.
 Departures.  [WZ89] uses the logistic function and one sequence, and
@@ -102,22 +102,22 @@ def step(M, x, before, h, V, out=None):
                                    (x, (shape[0], *np.shape(x)[1:2]))):
         V, before, h, x = _arrays(
             "V (n, n) float, before (B, n), h (B, n), x (B, m*)", V, before, h, x)
-    z, slope = np.concatenate([x, before], axis=1), 1 - h ** 2
-    shape = (*h.shape, h.shape[1] * z.shape[1])
+    pre, slope = np.concatenate([x, before], axis=1), 1 - h ** 2
+    shape = (*h.shape, h.shape[1] * pre.shape[1])
     M = np.zeros(shape, V.dtype) if M is None else \
         np.ascontiguousarray(_unread("M", M, shape, V.dtype))
     out = _buffer(out, shape, V.dtype, (M, x, before, h, V))
     for b in range(len(h)):
         np.matmul(slope[b][:, None] * V, M[b], out=out[b])
-        view = _diagonal(out[b], 0, z.shape[1])
-        view += slope[b][:, None] * z[b]                                   # (1)
+        view = _diagonal(out[b], 0, pre.shape[1])
+        view += slope[b][:, None] * pre[b]                                 # (1)
     return out
 
 
-def _diagonal(M, first, c):
+def _diagonal(M, first, w):
     """Return a view of the entries of `M` to which eq. (1) adds D."""
-    k = M.shape[1] // c
-    return np.einsum("iij->ij", M[first:first + k].reshape(k, k, c))
+    k = M.shape[1] // w
+    return np.einsum("iij->ij", M[first:first + k].reshape(k, k, w))
 
 
 def gradient(x, V, h, dh, state=None):
@@ -150,13 +150,13 @@ def gradient(x, V, h, dh, state=None):
         V, h, dh, x, state = _arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
                                      "x (T, B, m*), state? (B, n)", V, h, dh, x, state)
     first = np.zeros_like(h[0]) if state is None else state
-    z = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
+    pre = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
     (_, B, n), m = h.shape, x.shape[2]
     slope, total = 1 - h ** 2, np.zeros((n, m + n), V.dtype)
     for b in range(B):
         J = slope[:, b, :, None] * V
         for part in _slices(n, 2 * n * (m + n) * V.itemsize):
-            total[part] += _block(J, slope[:, b, part], z[:, b], dh[:, b], part.start)
+            total[part] += _block(J, slope[:, b, part], pre[:, b], dh[:, b], part.start)
     return total[:, :m], total[:, m:]
 
 
@@ -167,24 +167,24 @@ def _slices(count, size):
         edges.round().astype(int).tolist()))
 
 
-def _block(J, slope, z, q, first):
+def _block(J, slope, pre, q, first):
     """Return the gradient (2) of one sequence with respect to the incoming
     weights of a block of neurons.  `first` is the index of the first neuron of
     the block."""
-    (T, n, _), k, c = J.shape, slope.shape[1], z.shape[1]
-    M, new = (np.zeros((n, k * c), J.dtype) for _ in range(2))
-    spots = [_diagonal(new, first, c), _diagonal(M, first, c)]
-    total, part = np.zeros((2, k * c), J.dtype)
-    sent = np.empty((k, c), J.dtype)
+    (T, n, _), k, w = J.shape, slope.shape[1], pre.shape[1]
+    M, new = (np.zeros((n, k * w), J.dtype) for _ in range(2))
+    spots = [_diagonal(new, first, w), _diagonal(M, first, w)]
+    total, part = np.zeros((2, k * w), J.dtype)
+    sent = np.empty((k, w), J.dtype)
     for t in range(T):
         if t:
             np.matmul(J[t], M, out=new)
-        np.multiply(slope[t][:, None], z[t], out=sent)
+        np.multiply(slope[t][:, None], pre[t], out=sent)
         spots[t % 2] += sent                                               # (1)
         np.matmul(q[t], new, out=part)
         total += part                                                      # (2)
         M, new = new, M
-    return total.reshape(k, c)
+    return total.reshape(k, w)
 
 
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
@@ -228,19 +228,19 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         q += gain * dmem
     if dspikes is not None:
         q += gain * psi * dspikes
-    (syn, mem, S), f = now, 1 - clamp[1:]
+    (syn, mem, S), c = now, 1 - clamp[1:]
     if reset == "zero":
-        r, s = f * (1 - S[:-1]), f * (beta * mem[:-1] + gain * syn[:-1])
+        r, z = c * (1 - S[:-1]), c * (beta * mem[:-1] + gain * syn[:-1])
     else:
-        r, s = f, f * threshold
-    a = (beta * r - s * psi[:-1] if through_reset else beta * r)[..., None]
+        r, z = c, c * threshold
+    a = (beta * r - z * psi[:-1] if through_reset else beta * r)[..., None]
     r, alpha = r[..., None], alpha.reshape(-1, 1)
-    z = x if V is None else np.concatenate([x, S], axis=2)
-    (_, B, n), w = psi.shape, z.shape[2]
+    pre = x if V is None else np.concatenate([x, S], axis=2)
+    (_, B, n), w = psi.shape, pre.shape[2]
     total, size = np.zeros((n, w), psi.dtype), n * w * psi.itemsize
     if V is None or not through_recurrence:
         for part in _slices(B, 3 * size):
-            total += _local(a[:, part], r[:, part], alpha, z[:, part], q[:, part])
+            total += _local(a[:, part], r[:, part], alpha, pre[:, part], q[:, part])
     else:
         # With a larger buffer, NumPy first copies a[t] to all columns: slower.
         buffer = np.setbufsize(16)
@@ -248,17 +248,17 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
             for b in range(B):
                 K = V * (gain * psi[:-1, b])[:, None]
                 for part in _slices(n, 4 * size):
-                    total[part] += _lif_block(K, a[:, b], r[:, b], alpha, z[:, b],
+                    total[part] += _lif_block(K, a[:, b], r[:, b], alpha, pre[:, b],
                                               q[:, b], part)
         finally:
             np.setbufsize(buffer)
     return total[:, :x.shape[2]], None if V is None else total[:, x.shape[2]:]
 
 
-def _lif_block(K, a, r, alpha, z, q, part):
+def _lif_block(K, a, r, alpha, pre, q, part):
     """Return the gradient (5) of one sequence with respect to the incoming
     weights of the neurons `part`."""
-    (T, n), k, w = q.shape, part.stop - part.start, z.shape[1]
+    (T, n), k, w = q.shape, part.stop - part.start, pre.shape[1]
     P, G, new, spare = _aligned(4, (n, k * w), q.dtype)
     spot = _diagonal(G, part.start, w)
     total, term = np.zeros((2, k * w), q.dtype)
@@ -270,23 +270,23 @@ def _lif_block(K, a, r, alpha, z, q, part):
         P += G if whole[t] else np.multiply(r[t], G, out=spare)            # (3)
         G *= alpha
         G += new
-        spot += z[t]                                                       # (4)
+        spot += pre[t]                                                     # (4)
         np.matmul(q[t + 1], P, out=term)
         total += term                                                      # (5)
     return total.reshape(k, w)
 
 
-def _local(a, r, alpha, z, q):
+def _local(a, r, alpha, pre, q):
     """Return the gradient (5) if each weight affects only one neuron.  Here, P
     and G hold the n w entries of each sequence that are not always 0."""
-    (T, B, n), w = q.shape, z.shape[2]
+    (T, B, n), w = q.shape, pre.shape[2]
     P, G = np.zeros((B, n, w), q.dtype), np.zeros((B, len(alpha), w), q.dtype)
     total = np.zeros((n, w), q.dtype)
     for t in range(T - 1):
         P *= a[t]
         P += r[t] * G                                                      # (3)
         G *= alpha
-        G += z[t][:, None]                                                 # (4)
+        G += pre[t][:, None]                                               # (4)
         total += np.einsum("bi,biw->iw", q[t + 1], P)                      # (5)
     return total
 

@@ -13,18 +13,18 @@ spike, U is 0 for refractory/dt steps:
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
 The input trace and the unit-area kernel alpha are cascades of two filters,
-each with its own (a, b, c), input s and output y,
+each with its own (a, b, c), input v and output y,
 
-    z[t] = a z[t-1] + s[t],  y[t] = b y[t-1] + c z[t-1]                 (4)
+    z[t] = a z[t-1] + v[t],  y[t] = b y[t-1] + c z[t-1]                 (4)
 
 Let e = alpha*signal be the error, where * is convolution.  Let p be the
 product of psi and the input trace, both delayed by `delay`.  The update is
 
-    m = dt sum_t e[t] (alpha*p)[t]
-        - rho W dt sum_t zeta[t]                        (5)  [ZG18] eq. 3.4
+    dm = dt sum_t e[t] (alpha*p)[t]
+         - rho W dt sum_t zeta[t]                       (5)  [ZG18] eq. 3.4
 
-In (5), rho is a coefficient, and z_i is an exponential trace of S_i.  The
-options for zeta are z_i^exponent, z_i^exponent e^2, and z_i^exponent where
+In (5), rho is a coefficient, and h_i is an exponential trace of S_i.  The
+options for zeta are h_i^exponent, h_i^exponent e^2, and h_i^exponent where
 |e| dt >= 1e-7 and 0 elsewhere.  The option drive="published" multiplies
 the first sum by a factor.
 
@@ -35,11 +35,11 @@ Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
 
     ybar[t] = q[t] + b ybar[t+1],
     zbar[t] = a zbar[t+1] + c ybar[t+1]                                 (6)
-    m_ij = sum_s zbar_i[s] x_j[s] + terms of the initial states         (7)
+    dm_ij = sum_s zbar_i[s] x_j[s] + terms of the initial states        (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector zbar[s] to column j
-    of m.  The final synaptic states of the block are sums of the form (7),
-    in which other coefficients replace g.
+    of dm.  The final synaptic states of the block are sums of the form
+    (7), in which other coefficients replace g.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block takes O(T B n + B n m) time and memory.  Each input spike
     takes additional O(n) time.
