@@ -104,10 +104,10 @@ class Settings(NamedTuple):
     steepness: float = 1e3          # 1/V
     tau_rise: float = 5e-3          # rise time of the kernel alpha
     tau_decay: float = 10e-3        # decay time of the kernel alpha
-    tau_het: float = 0.1            # time constant of z_i
+    tau_het: float = 0.1            # time constant of h_i
     delay: float = 0.8e-3           # delay of x and psi in (7, 9), a multiple of dt
     rho: float = 0.0                # coefficient of the regulariser
-    exponent: float = 4.0           # exponent of z_i in the regulariser
+    exponent: float = 4.0           # exponent of h_i in the regulariser
     surrogate: str = "fast_sigmoid"
     surrogate_read: str = "before_reset"
     trace: str = "simulator"
@@ -412,8 +412,9 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+        sizes = {key: size for key, size in known.items() if key != "dtype"}
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite{kind or ' real'}"
+                         f" ({axes}){limits}" + f", with {sizes}" * bool(sizes))
     return a if axes else a.item()
 
 

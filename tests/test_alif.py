@@ -884,3 +884,12 @@ def test_bad_states_are_named(call, match):
         call()
     for good in (run, step, extended):
         good()
+
+
+def test_credit_keeps_psi():
+    zero, psi = np.zeros((2, 1, 2)), np.ones((2, 1, 2))
+    blocked = zero > 0
+    blocked[1] = True
+    alif.credit(alif.Recording(zero, zero, zero, zero, blocked), psi, zero,
+                adaptation=0.5)
+    assert (psi == 1).all()

@@ -432,3 +432,8 @@ A = np.ones(10)
 def test_bad_arguments_are_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
+
+
+def test_the_ramp_is_rounded_to_samples():
+    x = np.ones(20)
+    assert (audio.prepare(x, 10.0, ramp=0.29) == audio.prepare(x, 10.0, ramp=0.3)).all()

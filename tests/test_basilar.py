@@ -231,3 +231,11 @@ F, C = np.array([1.0, 2.0]), np.array([0.0, 3.5])
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_response_after_changes_in_place():
+    table = basilar.table(basilar.places(3), points=100)
+    response, f = basilar.response(table), np.array([100.0, 500.0])
+    response(f)
+    f[:] = 1000.0, 2000.0
+    assert (response(f) == basilar.interpolate(table, f)).all()

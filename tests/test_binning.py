@@ -372,3 +372,15 @@ def test_dtypes_refused(dtype):
     times, units = np.array([0.5, 1.0]), np.array([0, 0])
     with pytest.raises(ValueError, match="dtype is .*must be float32 or float64"):
         dense([times], [units], 1, PLAIN._replace(outside="drop"), dtype=dtype)
+
+
+def test_sparse_counts_have_64_bits():
+    window = Binning(0.0, 1.0, 0.5, "left", "count", "refuse", "refuse")
+    found = sparse([np.array([0.2, 0.3])], [np.array([1, 1])], 2, window)
+    assert [a.dtype for a in found[:4]] == [np.int64] * 4
+
+
+def test_an_equal_time_constant_is_no_warning(recwarn):
+    tau = binning.time_constant("beta", 0.9, 1e-3)
+    assert binning.time_constant("beta", 0.9, 1e-3, meant=tau, tolerance=0.0) == tau
+    assert not recwarn.list

@@ -317,3 +317,27 @@ def test_adjoint_gap():
         checks.adjoint_gap(lambda a: M @ a, lambda b: b, (4,), (3,), rng)
     with pytest.raises(ValueError, match="jvp returned zeros"):
         checks.adjoint_gap(lambda a: 0 * M @ a, lambda b: M.T @ b, (4,), (3,), rng)
+
+
+def test_recordings_stay_writeable_and_the_anchor_fixed():
+    a = np.ones(3)
+    checks.frozen(lambda theta, b: b, a)
+    assert a.flags.writeable
+    mem, threshold = np.full((1, 1, 2), 2.0), np.ones(2)
+    spike = checks.anchored(lambda v: (1 * v, np.ones_like(v)), mem, threshold)
+    before = spike(0, mem[0])
+    threshold[:] = 5.0
+    assert (spike(0, mem[0]) == before).all()
+
+
+def test_directions_lean_towards_the_gradient():
+    """Otherwise, the terms of the derivative could cancel."""
+    seen = []
+
+    def f(theta):
+        seen.append(theta.sum() - 100)
+        return float(theta.sum())
+
+    checks.directional(f, np.ones(100), np.ones(100), np.random.default_rng(0),
+                       directions=20)
+    assert all(gain > 0 for gain in seen[::2])

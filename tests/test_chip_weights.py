@@ -250,3 +250,10 @@ def test_bad_weights_are_refused(function, name, value, message):
 def test_bad_options_are_refused(call, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         call()
+
+
+def test_penalty_is_a_float_and_most_is_above_0():
+    weights = cw.Weights(np.ones((2, 2), np.float32), None, np.ones((2, 2), np.float32))
+    assert type(cw.penalty(weights)[0]) is float
+    with pytest.raises(ValueError, match="^most is 0.0"):
+        cw.integers(weights, most=0.0)

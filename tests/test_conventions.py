@@ -598,3 +598,12 @@ def test_input_of_another_dtype_is_cast():
         arrays = [*linearise(psi=psi, V=np.eye(2)), conventions.credit(
             psi, SLOPES, PSI[1:], PSI[1:].astype(np.float32))]
         assert {a.dtype for a in arrays} == {np.dtype(dtype)}
+
+
+def test_time_constants_of_0_and_of_one_step():
+    with pytest.raises(ValueError, match="^tau_mem is .*must be above 0"):
+        conventions.simulate(Step(gain="rate"), np.ones((2, 1, 1)), np.ones((2, 1)),
+                             tau_syn=1.0, tau_mem=np.array([0.0, 2.0]))
+    run = conventions.simulate(Step(decay="euler"), np.ones((3, 1, 1)),
+                               np.full((1, 1), 0.5), tau_syn=1.0, tau_mem=1.0)
+    assert run.mem.ravel().tolist() == [0, 0, 0.5, 0.5]

@@ -231,3 +231,8 @@ def test_poisson_refuses(change, match):
 
 def test_public_names():
     assert set(encoding.__all__) == {"Events", "latency", "latency_events", "poisson"}
+
+
+def test_rates_of_one_step_are_refused():
+    with pytest.raises(ValueError, match="^rates_hz is of shape"):
+        poisson(np.ones((1, 2, 2)), 3, 1e-3, np.random.default_rng(0))

@@ -546,3 +546,12 @@ def test_arguments_are_not_modified(tmp_path):
     assert all((a == b).all() for pair in zip(some, spikes(), strict=True)
                for a, b in zip(*pair, strict=True)) and labels.tolist() == [2, 0, 1]
     assert events.ENTRIES * 16 <= events.CHUNK
+
+
+def test_texts_of_the_largest_size_are_read(tmp_path):
+    path, text = str(tmp_path / "a.h5"), "a" * events.TEXT
+    write(path, [(np.array([0.5]), np.array([1]))], [0], ["a"])
+    with h5py.File(path, "a") as file:
+        del file["extra/keys"]
+        file["extra/keys"] = np.array([text.encode()])
+    assert read(path).keys == (text,)

@@ -220,3 +220,8 @@ X, B1 = np.ones((3, 2, 4)), np.ones((4, 5))
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=f"^{match}"):
         call()
+
+
+def test_local_loss_is_a_float():
+    a = np.ones((1, 1, 1), np.float32)
+    assert type(feedback.local_square(a, a[0], 0 * a)[0]) is float

@@ -827,3 +827,10 @@ def test_arrays_are_cast_to_the_dtype_of_the_first_weights():
             flat(mlp.backward(W, run, d)), mlp.signals(W, run)[0].ravel(),
             flat(mlp.second_order(W, run, g, None, dg, d))]))
     assert results[0].dtype == np.float64 and (results[0] == results[1]).all()
+
+
+def test_a_float32_recording_of_relu_is_no_tanh():
+    weights, biases = mlp.init((3, 4, 2), np.random.default_rng(0), np.float32)
+    run = mlp.forward(weights, biases, np.ones((5, 3), np.float32))
+    with pytest.raises(ValueError, match="^activation is 'tanh'"):
+        mlp.signals(weights, run, "tanh")

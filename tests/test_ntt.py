@@ -530,3 +530,12 @@ def test_masks_and_goals_are_cast_to_the_dtype_of_the_weights(kind):
         for a, b in zip([*found.weights, *found.biases], [*base.weights, *base.biases],
                         strict=True):
             assert a.dtype == np.float32 and (a == b).all()
+
+
+def test_transfer_without_batches_returns_lists_of_its_own():
+    weights, biases = mlp.init((3, 4, 2), np.random.default_rng(0))
+    model = ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
+                      ntk.adjoint)
+    found = ntt.transfer(model, weights, biases, [], density=0.5, optimiser=None,
+                         prune=lambda w: pruning.magnitude(w, 0.5))
+    assert found.weights is not weights and found.biases is not biases

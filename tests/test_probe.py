@@ -487,3 +487,8 @@ def test_sizes_are_checked(sizes):
 def test_examples():
     failed, tried = doctest.testmod(probe)
     assert failed == 0 < tried
+
+
+def test_a_chip_returns_a_pair():
+    with pytest.raises(ValueError, match="^run returned a tuple: must be a pair"):
+        probe.probe(lambda weights, x: (x, x, x), 2, 2, 1)

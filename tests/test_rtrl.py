@@ -614,3 +614,23 @@ RUN = {"x": np.ones((4, 1, 3)), "V": np.eye(2), "recording": (O3, O3, O3, 0 * O3
 def test_bad_recordings_are_named(change, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         rtrl.lif_gradient(**narrow({**RUN, **change}, O3))
+
+
+@pytest.mark.parametrize("name", ["x", "psi", "syn"])
+def test_out_of_a_lif_step_shares_no_memory_with_inputs(name):
+    two = np.ones((1, 2))
+    out = rtrl.Influence(np.zeros((1, 2, 10)), np.zeros((1, 2, 10)))
+    step = {"x": np.ones((1, 3)), "V": np.eye(2), "syn": two, "mem": two, "spikes": two,
+            "psi": two, "alpha": 0.5, "beta": 0.5}
+    step[name] = out.mem[:, 0, :step[name].shape[1]]
+    with pytest.raises(ValueError, match="^out.mem shares memory"):
+        rtrl.lif_step(None, **step, out=out)
+
+
+def test_step_refuses_out_that_is_J_and_F_without_axes():
+    J = np.ones((1, 2, 2))
+    with pytest.raises(ValueError, match="^out shares memory"):
+        rtrl.step(1 * J, J, 1 * J, out=J)
+    for F in (1.0, np.ones(2)):
+        with pytest.raises(ValueError, match="^F is "):
+            rtrl.step(None, J, F)

@@ -508,3 +508,11 @@ def test_bad_moments_are_refused():
 def test_bad_labels_and_times_are_refused(times, labels, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         spike_time.cross_entropy(times, np.array(labels), scale=1.0, late=1.0)
+
+
+def test_derivatives_have_the_dtype_of_the_weights():
+    W, inputs = np.ones((2, 3), np.float32), np.zeros((1, 3), np.float32)
+    out = forward(inputs, W, tau=1.0, threshold=0.5)
+    for crossing in (out, out._replace(times=out.times.astype(float))):
+        found = backward(np.ones((1, 2)), inputs, W, crossing, tau=1.0)
+        assert [a.dtype for a in found] == [np.float32] * 2

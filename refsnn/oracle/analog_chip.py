@@ -110,9 +110,9 @@ def _in_the_loop():
          "out": np.round(16 * numbers([18, 5], T, B, k) - 6) / 8,
          "labels": np.array([0, 2, 1, 1])}
     p["x"][0] = 1                   # otherwise, early membranes would have no effect
-    own = {"tau_syn": 5e-6, "tau_mem": 8e-6, "dt": 2e-6, "threshold": 1.0,
-           "steepness": 4.0}
-    costs = {"scaling": 3.0, "cost_of_readout": 0.05, "cost_of_bursts": 0.25}
+    own = {"tau_syn": 5e-6, "tau_mem": 8e-6, "dt": 2e-6, "gain": 1.0,
+           "threshold": 1.0, "steepness": 4.0}
+    costs = {"scaling": 3.0, "cost_of_readout": 0.05, "cost_of_bursts": 0.3}
     alpha, beta = (float(np.exp(-own["dt"] / own[key])) for key in
                    ("tau_syn", "tau_mem"))
     steepness, v = own["steepness"], mem - own["threshold"]
@@ -125,10 +125,12 @@ def _in_the_loop():
             record, p["labels"], reduction=reduction, scaling=scaling,
             readout=cost_of_readout, burst=cost_of_bursts)
 
-    def found(psi=psi, x=p["x"], V=V, beta=beta, through_reset=False, changed=()):
+    def found(psi=psi, x=p["x"], V=V, beta=beta, gain=1.0, through_reset=False,
+              changed=()):
         value, dout, dspikes = loss(**(costs | dict(changed)))
-        back = lif.readout_backward(spikes, W_out, dout, alpha=alpha, beta=beta)
-        g = lif.backward(x, W, V, run, psi, dspikes + back.dx, alpha=alpha, beta=beta,
+        leak = {"alpha": alpha, "beta": beta, "gain": gain}
+        back = lif.readout_backward(spikes, W_out, dout, **leak)
+        g = lif.backward(x, W, V, run, psi, dspikes + back.dx, **leak,
                          through_reset=through_reset)
         return {"loss": np.float64(value), "dhidden": g.dW, "drecurrent": g.dV,
                 "dreadout": back.dW}
@@ -147,12 +149,14 @@ def _in_the_loop():
         "transposed V": found(V=V.T),
         "input one step late": found(x=delayed(p["x"])),
         "one decay for both, that of the current": found(beta=alpha),
+        "gain 1 - beta": found(gain=1 - beta),
         "sum over time, not the maximum": found(changed={"reduction": "sum"}),
         "scores not scaled": found(changed={"scaling": 1.0}),
         "no cost of bursts": found(changed={"cost_of_bursts": 0.0}),
         "no cost of the readout": found(changed={"cost_of_readout": 0.0})}
     text = ("loss of a chip's recording and its gradient for the weights, with nominal "
-            "constants: refsnn.in_the_loop, (2)-(11)")
+            "constants; the last of tied steps carries the derivative: "
+            "refsnn.in_the_loop, (2)-(11)")
     idle = {"x": (marked(p["x"], -1, -2), "the last two steps reach no membrane"),
             "mem": (marked(mem, 0, 1), "no weight acts on the first two steps"),
             "hidden": (marked(W), "the recording holds their effect")}

@@ -1,6 +1,8 @@
 # refsnn 0.1.0 | oracle/arguments.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module checks the arguments of `identify`."""
 
+import contextlib
+
 import numpy as np
 
 from refsnn import conventions
@@ -101,11 +103,10 @@ def _gradient(gradients, dspikes, surrogate, shape, weights):
         if name not in fitting.BUMPS:
             raise ValueError(f"surrogate is {surrogate!r:.60}: must be a callable, a "
                              f"steepness or one of {sorted(fitting.BUMPS)}")
-    if steepness in (None, ""):
+    if steepness is None or isinstance(steepness, str) and not steepness:
         return gradients, dspikes, (name, None), eps
-    try:
-        steepness = float(steepness)
-    except (TypeError, ValueError):
-        steepness = np.nan
+    if isinstance(steepness, str):
+        with contextlib.suppress(ValueError):       # the text is refused below
+            steepness = float(steepness)
     return gradients, dspikes, (name, *conventions._arrays(
         "surrogate () in (0, inf)", steepness)), eps

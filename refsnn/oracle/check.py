@@ -251,9 +251,10 @@ def _verdict(vector, name, value, rounding):
 
 
 def _given(vector, name, value):
-    """Call `_comparable`; remove rounding errors of counts, and reshape a single
-    entry to () if the output is a scalar."""
-    found, rtol = _comparable(value)
+    """Call `_comparable`; accept counts in float16 and remove their rounding
+    errors.  Reshape a single entry to () if the output is a scalar."""
+    half = name in COUNTED and getattr(value, "dtype", None) == np.float16
+    found, rtol = _comparable(np.float32(value) if half else value)
     if found is not None and name in COUNTED and not vector.exact:
         found = arguments._counts(value, found)
     if found is not None and found.size == 1 and not np.ndim(vector.outputs[name]):
@@ -281,9 +282,12 @@ def _context(vector, name, rtol):
     axes = {1: ("entry",), 2: ("row", "column")}.get(np.ndim(right), ())
     if np.ndim(right) == 3 and len(right) == T:
         axes = "step", "sample", "input" if name == "dx" else "neuron"
-    sizes = {"T": T, "B": B} if T else {}
+    sizes = {"T": T, "B": B or np.size(vector.inputs.get("labels", ()))}
+    sizes = {name: size for name, size in sizes.items() if size}
     if np.ndim(vector.inputs.get("W")) == 2:
         sizes["n"], sizes["m"] = vector.inputs["W"].shape
+    if np.ndim(vector.inputs.get("V")) == 2:    # W may stack the weights of gates
+        sizes["n"] = vector.inputs["V"].shape[1]
     sizes |= {key: a for key, a in vector.inputs.items() if type(a) in (int, float)}
     return {"rtol": 0 if vector.exact or name in COUNTED else rtol, "axes": axes,
             "sizes": sizes}

@@ -452,7 +452,10 @@ def _last_adjoint(call, runs):
     if t < T - 3:
         return (), "The last adjoint is 0."
     if _mapped(*map(np.stack, zip(*pairs))):
-        return ("gain",), WHY["gain"]
+        parts = [_back_residuals(run)["gain"] for run in runs[ALL]]
+        mapped = _mapped(*(np.concatenate(a) for a in zip(*(
+            (residual + right, right) for residual, right in parts))))
+        return (("gain",), WHY["gain"]) if mapped else ((), "")
     if not all(by_error) or not run.reset:
         return (), ""
     late = []

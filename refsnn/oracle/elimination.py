@@ -3,7 +3,7 @@ r"""This module finds all conventions of a LIF step that fit a recording.
 
 A convention is one choice for each axis of `conventions.Step`.  The number
 of conventions is the product of the numbers of choices, about 330,000.
-About 140,000 conventions differ in effect.  `_search` simulates these
+About 160,000 conventions differ in effect.  `_search` simulates these
 conventions step by step, and drops a convention at the first recorded row
 that contradicts it.  Let r be a recorded row of syn or mem, and v the
 simulated row.  If spikes are recorded, resets and recurrence use the
@@ -147,6 +147,12 @@ def _product(problem):
     twice = (chosen("refractory", 0) & chosen("mute", True)
              | chosen("synapse", "none") & chosen("drive", "leak")
              | chosen("reset", "none") & ~chosen("reset_at", "after"))
+    # Neurons held for one step have, in effect, a reset to a value.
+    shown = chosen("reset_at", "once") & (chosen("test", "after")
+                                          | chosen("record", "before"))
+    above = np.all(problem.levels["reset_to"] >= problem.levels["floor"])
+    twice |= chosen("refractory", 1) & chosen("mute", False) & ~shown & (
+        above | chosen("floor", False))
     for decay in problem.decays:
         known = [np.nan]
         for gain in AXES["gain"]:

@@ -33,6 +33,7 @@ from refsnn import conventions
 from refsnn.oracle import arguments, comparison, elimination, fitting, nearest, ties
 from refsnn.oracle.arguments import QUANTITIES
 from refsnn.oracle.comparison import Tools
+from refsnn.oracle.nearest import MATCHED, fired
 from refsnn.oracle.probing import Probe, _probing, probes
 from refsnn.oracle.report import (SILENCE, Candidate, Parting, Report, _changes, _cost,
                                   _described, _difference, _lines, _step, _surrogates,
@@ -45,6 +46,9 @@ SHOWN = 20              # members at most, if no preset fits
 RTOL = 1e-9             # tolerance for simulated probes
 LONE = ("the gradient is not used, because many surrogates explain a single entry: "
         "give the surrogate with its steepness, or record two neurons")
+HELD = "equal: a membrane held at reset_to for one step after each spike (refractory 1)"
+FEW = ("only the times of {} spikes are known, which other models or constants may "
+       "also explain: record mem")
 PATH = "reset", "reset_at", "refractory", "mute"        # axes of the reset path
 IDLE = "test", "compare", "record"      # the gradient does not depend on these axes
 
@@ -189,6 +193,12 @@ def _recognised(problem, presets, fits, gradient, given):
     if given:
         del settled["decay"]
     lines = _lines(members, settled, undecided, given)
+    if members[0].axis is not None and False in choices[_code(first)] and (
+            first.reset, first.reset_at, first.refractory) == ("zero", "after", 0):
+        lines.append(HELD)
+    if problem.rows.keys() == {"spikes"} and (
+            members[0].axis is not None or fired(problem) < MATCHED):
+        lines.append(FEW.format(fired(problem)))
     if "spikes" not in problem.rows and not elimination._trace(
             problem, first)["spikes"].any():
         return Report([], {}, None, None, (SILENCE, *lines[1:]), settled=settled,

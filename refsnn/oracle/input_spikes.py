@@ -120,8 +120,8 @@ def _bushy():
         "current enters with 1 - beta":
             _fired(p, gain=40 * (1 - np.exp(-STEP / p["tau_mem"]))),
         "dt of the sound, not of the membrane": _fired(p | {"dt": STEP / 2})}
-    text = ("spikes of cells with n fibres firing in each step, held at 0 for the "
-            "refractory time: refsnn.cochlea, (8) and (9)")
+    text = ("spikes (membrane above 1) of cells with n fibres firing in each step, held "
+            "at 0 for the refractory time: refsnn.cochlea, (8) and (9)")
     idle = {"n": (marked(n, -1), "the last step has no spikes")}
     return text, p, {"spikes": spikes}, wrong, idle
 

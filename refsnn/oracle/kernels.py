@@ -74,7 +74,7 @@ def _ntt(*, kind):
     model = ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
                       ntk.adjoint)
     goal = ntt.target(model, teacher, biases, x)
-    options = {"density": 0.5, "strength": 0.05, "l2": 0.01}
+    options = {"density": 0.375, "strength": 0.05, "l2": 0.01}
     student = ntt.Student(weights, biases, masks)
 
     def gradient(changed=(), student=student, goal=goal, kind=kind):
@@ -95,6 +95,7 @@ def _ntt(*, kind):
             gradient(goal=ntt.target(model, masked(teacher), biases, x)),
         "L2 not divided by the density": gradient({"density": 1.0}),
         "no L2": gradient({"l2": 0.0}),
+        "L2 with a factor of 1/2": gradient({"l2": 0.005}),
         "outputs alone, no kernel": gradient({"strength": 0.0}),
         "kernel loss summed over the outputs, not averaged":
             gradient({"strength": 0.05 * WIDTHS[-1] ** 2}),
@@ -182,6 +183,7 @@ def _pruning():
         "magnitudes without their sign taken off":
             magnitude(weights=[W + 9 for W in weights])}
     text = ("masks of density 0.3: magnitude by layer, strict at its threshold; SNIP "
-            "over all layers, not strict: refsnn.pruning, (1)-(3)")
+            "over all layers, not strict; the threshold is number int((1 - density) P) "
+            "of P scores in ascending order, from 0: refsnn.pruning, (1)-(3)")
     p = _numbered("W", weights) | _numbered("g", slopes) | {"density": 0.3}
     return text, p, magnitude() | snip(), wrong

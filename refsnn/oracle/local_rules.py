@@ -19,7 +19,7 @@ SUPERSPIKE = {      # (mistake, public source): changed superspike.Settings
     ("delay left out", ""): {"delay": 0.0},
     ("no surrogate: psi = 1", ""): {"surrogate": "linear"},
     ("rise and decay of the kernel swapped with those of the neuron", ""):
-        {"tau_rise": 10e-3, "tau_decay": 20e-3}}
+        {"tau_rise": 4e-3, "tau_decay": 12e-3, "tau_syn": 6e-3, "tau_mem": 9e-3}}
 
 
 def _adaptive(seed, T, B, m, n):
@@ -145,8 +145,8 @@ def _feedback(seed, T, B, m, n):
         "missing factor: surrogate": weights(post=e),
         "missing factor: trace without 1 - beta": weights(trace / p["gain"])}
     text = ("errors of hidden spikes by feedback alignment (weights G), by direct "
-            "feedback (H) and by a local square error (G); dW of psi, the direct error "
-            "and traces of x: refsnn.feedback, (1)-(4), (6), (7)")
+            "feedback (H) and by a local square error (G), mean over the batch; dW of "
+            "psi, the direct error and traces of x: refsnn.feedback, (1)-(4), (6), (7)")
     idle = {"x": (marked(x, -1, -2), "the last two steps reach no trace"),
             "dsyn": (marked(p["dsyn"], 0), "feedback reads the next step"),
             "psi": (marked(p["psi"], 0, 1), "all traces are 0 in these steps")}
@@ -158,7 +158,9 @@ def _superspike(seed, T, B, m, n):
     W = 0.1 * numbers([seed, 1], B, n, m)
     signal = (numbers([seed, 2], T, B, n) < 0.1) * 1.0 - (
         numbers([seed, 3], T, B, n) < 0.1)
-    own = superspike.Settings(dt=1e-3, refractory=3e-3, delay=2e-3)
+    own = superspike.Settings(
+        dt=1e-3, refractory=3e-3, delay=2e-3, tau_syn=4e-3, tau_mem=12e-3,
+        tau_rise=6e-3, tau_decay=9e-3, steepness=800.0)     # all times differ
 
     def trial(settings):
         k = superspike.coefficients(settings)
@@ -183,8 +185,8 @@ def _superspike(seed, T, B, m, n):
     p = {"x": x, "W": W, "signal": signal.astype(float)}
     p |= {key: a for key, a in own._asdict().items() if isinstance(a, float)}
     text = ("SuperSpike: dm summed over the steps, eligibility and error after the "
-            "last step, mem before the reset; default settings but for dt, refractory "
-            "and delay: refsnn.superspike, (1)-(11)")
+            "last step, mem before the reset; settings that are not inputs have their "
+            "defaults: refsnn.superspike, (1)-(11)")
     idle = {"x": (marked(x, -1, -2), "the last two steps reach no membrane"),
             "signal": (marked(signal, -1), "an error acts in the next step"),
             "tau_het": (marked(0), "rho is 0"), "exponent": (marked(0), "rho is 0")}

@@ -98,8 +98,9 @@ def _first_spike():
             {"dspikes": before * p["dt"] / p["tau"] / B * error},
         "sign of the derivative: later is better": {"dspikes": -right["dspikes"]}}
     text = ("cross entropy of softmax(-t / tau), mean over the batch, and its "
-            "derivative by the spikes; t is the time of the first spike, or T dt "
-            "without a spike: refsnn.losses, (4)-(7)")
+            "derivative by the spikes S; t is the time of the first spike, or T dt "
+            "without a spike, computed as dt sum_s prod_{j<=s} (1 - S[j]): "
+            "refsnn.losses, (4)-(7)")
     earlier = np.cumsum(p["spikes"], axis=0) - p["spikes"]
     idle = {"spikes": (earlier > 1, "the unit has spiked twice before")}
     return text, p, right, wrong, idle
@@ -138,9 +139,9 @@ def _van_rossum():
         "missing factor dt": {key: a / dt for key, a in right.items()},
         "summed, not averaged, over the batch": distance(K, B=1),
         "sign: away from the target": {"dspikes": -right["dspikes"]}}
-    text = ("(dt/2B) sum (K * (spikes - target))^2 and its derivative, K of two "
-            "exponentials with unit area and K[0] = 0: refsnn.losses.van_rossum, "
-            "(8)-(10)")
+    text = ("dt/(2 B) sum (K * (spikes - target))^2 and its derivative, K[t] = (1 - a) "
+            "(1 - b)/dt (a^t - b^t)/(a - b), a = exp(-dt/tau_rise), b = "
+            "exp(-dt/tau_decay): refsnn.losses.van_rossum, (8)-(10)")
     idle = {key: (marked(p[key], -1), "K[0] is 0: the last step has no effect")
             for key in ("spikes", "target")}
     return text, p, right, wrong, idle
@@ -178,8 +179,9 @@ def _regularisers():
             {key: right[key] / 2 for key in ("dlower", "dupper", "dburst")},
         "sign of the lower bound's derivative": {"dlower": -right["dlower"]}}
     text = ("costs of spike counts and their derivatives: squared distance of each "
-            "neuron below `below` and of the population's mean above `above`, bursts, "
-            "total: refsnn.losses, (13)-(18)")
+            "neuron below `below` and of the population's mean above `above`, bursts "
+            "(squared count), each a mean; total, mean over the batch: refsnn.losses, "
+            "(13)-(18)")
     return text, {"spikes": spikes, "below": 4.5, "above": 2.5}, right, wrong
 
 

@@ -112,10 +112,19 @@ def _error(problem, run):
     return float(max(errors))
 
 
+def fired(problem):
+    """Return the number of recorded spikes, or 0 if spikes are not recorded."""
+    return int(np.sum(problem.rows.get("spikes", 0)))
+
+
 def _changed(problem, presets):
     """Search again with transposed weights, with batch and time swapped, and
     with a threshold of 1.  Return a list with a line for the report, or an
-    empty list if nothing fits."""
+    empty list if nothing fits.  If only spikes are recorded, only presets count,
+    and only for at least `MATCHED` spikes."""
+    alone = problem.rows.keys() == {"spikes"}
+    if alone and fired(problem) < MATCHED:
+        return []
     n, m = problem.W.shape
     V, W = problem.V, problem.W
     others = {}
@@ -138,6 +147,8 @@ def _changed(problem, presets):
         if len(fits):
             names = [_title(preset) for preset, step in presets.items()
                      if (fits == elimination._codes_of(step)).all(axis=1).any()]
+            if alone and not names:
+                continue
             near = fits[[np.argmin(elimination._distance(fits, presets.values()))]]
             candidate = _described(elimination._steps(near)[0], presets,
                                    elimination.AXES)

@@ -99,7 +99,7 @@ def _lstm(seed, T, B, m, n):
 def _spike_time():
     B, m, n = 4, 5, 3
     p = {"inputs": 2 * numbers([21, 0], B, m), "W": 2.5 * numbers([21, 1], n, m) + 0.5,
-         "labels": np.array([0, 2, 1, 2]), "scale": 0.25, "late": 9.0, "tau": 0.5,
+         "labels": np.array([0, 2, 1, 2]), "scale": 0.375, "late": 9.0, "tau": 0.5,
          "threshold": 0.75}
     W, tau, threshold = p["W"], p["tau"], p["threshold"]
     out = spike_time.forward(p["inputs"], W, tau=tau, threshold=threshold)
@@ -137,7 +137,7 @@ def _spike_time():
             gradient(B * d) | {"loss": B * right["loss"]},
         "missing factor 1/scale": gradient(p["scale"] * d)}
     text = ("first spikes of units without a leak, currents decay with tau (s), W in "
-            "threshold units/s; loss -1/B sum log softmax(-times/scale)[labels] and "
+            "units of the membrane per s; loss -1/B sum log softmax(-times/scale)[labels] and "
             "its gradient: refsnn.spike_time, (1)-(6), (8), (9)")
     late = p["inputs"] > out.times.max(axis=1, keepdims=True)
     idle = {"inputs": (late, "these inputs are later than all units of their sample"),

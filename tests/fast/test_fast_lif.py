@@ -488,3 +488,11 @@ def test_inference_refuses(function, changes, words):
     case = TRAINED | changes
     with pytest.raises(ValueError, match=words):
         function(case.pop("x"), case.pop("W"), case.pop("W_out"), **case)
+
+
+def test_work_of_another_dtype_is_refused():
+    x, W, W_out = np.ones((6, 2, 3)), np.ones((4, 3)), np.ones((2, 4))
+    _, tape = fast_lif.forward(x, W.astype("f"), None, W_out.astype("f"), alpha=0.5,
+                               beta=0.9)
+    with pytest.raises(ValueError, match="^work is of shape .*float32"):
+        fast_lif.forward(x, W, None, W_out, alpha=0.5, beta=0.9, work=tape)

@@ -411,3 +411,12 @@ RUN = {"x": np.ones((4, 1, 3)), "V": np.eye(2), "recording": (O3, O3, O3, 0 * O3
 def test_bad_lif_recordings_are_named(change, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         fast_rtrl.lif_gradient(**{**RUN, **change})
+
+
+@pytest.mark.parametrize("name", ["x", "before", "h"])
+def test_out_shares_no_memory_with_inputs(name):
+    state, out = np.full((2, 2), 0.5), np.zeros((2, 2, 12))
+    step = {"x": np.ones((2, 4)), "before": state, "h": state, "V": np.eye(2)}
+    step[name] = out[0, :, :step[name].shape[1]]
+    with pytest.raises(ValueError, match="^out shares memory"):
+        fast_rtrl.step(None, **step, out=out)

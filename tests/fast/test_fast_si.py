@@ -346,3 +346,19 @@ def test_a_gradient_whose_squares_only_sum_to_infinity_is_taken():
     g, theta = np.full(8, 1e19, "f4"), np.zeros(8, "f4")
     fast_si.step(theta, g, fast_si.begin(theta), rate=0.5)
     assert_allclose(theta, -0.5, rtol=1e-5)
+
+
+def test_nan_in_parameters_is_refused():
+    theta = np.array([1.0, np.nan])
+    with np.errstate(all="ignore"), pytest.raises(
+            ValueError, match="^parameters, state, path_integral.* NaN"):
+        fast_si.step(theta, np.ones(2), fast_si.begin(theta), rate=0.1,
+                     path_integral=np.zeros(2))
+
+
+def test_without_strength_the_anchor_is_not_used():
+    theta, other, g = np.full(2, 1e10), np.full(2, 1e10), np.ones(2)
+    fast_si.step(theta, g, fast_si.begin(theta), rate=0.1)
+    fast_si.step(other, g, fast_si.begin(other), rate=0.1, strength=0.0,
+                 importance=np.full(2, 1e300), anchor=np.zeros(2))
+    assert (theta == other).all()

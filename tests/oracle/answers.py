@@ -329,7 +329,7 @@ def chip_gradient(p):
         run, p["labels"], scaling=p["scaling"], readout=p["cost_of_readout"],
         burst=p["cost_of_bursts"])
     g = in_the_loop.gradients(p, p["x"], run, dout, dspikes, **some(
-        p, "tau_syn", "tau_mem", "dt", "threshold", "steepness"))
+        p, "tau_syn", "tau_mem", "dt", "gain", "threshold", "steepness"))
     return {"loss": loss} | {f"d{key}": a for key, a in g._asdict().items()}
 
 

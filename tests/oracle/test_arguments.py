@@ -67,7 +67,8 @@ def test_bad_arguments_are_named(change, match):
 @pytest.mark.parametrize("surrogate, match", [
     ("relu", "^surrogate is 'relu': must be a callable, a steepness or one of"),
     (":2", "^surrogate is ':2'"), (-1, "^surrogate is -1"), (0, "^surrogate is 0"),
-    ("boxcar:x", "^surrogate is nan"), ([1.0, 2.0], "^surrogate is nan"),
+    ("boxcar:x", "^surrogate is 'x'"), ([1.0, 2.0], r"^surrogate is \[1.0, 2.0\]"),
+    (np.array([1.0, 2.0]), r"^surrogate is \(2,\) array"),
     (np.inf, "^surrogate is inf")])
 def test_bad_surrogates_are_named(surrogate, match):
     with pytest.raises(ValueError, match=match):
@@ -134,3 +135,8 @@ def test_decays_and_time_constants():
 def test_constants_from_files_are_arrays():
     taus = {"tau_syn": np.array(1.0), "tau_mem": np.array(1), "dt": np.array(1.0)}
     assert taken(**taus).text == taken().text
+
+
+def test_counts_are_rounded_by_their_size():
+    counts = np.array([1e-7, 100.00002], np.float32)
+    assert arguments._counts(counts, counts.astype(float)).tolist() == [0.0, 100.0]

@@ -634,3 +634,31 @@ def test_a_named_mistake_is_not_called_rounding():
     told = check.check({"linearised.train": mutant.outputs["train"]})
     text = " ".join(finding.text for finding in told)
     assert mutant.name in text and "rounding" not in text
+
+
+def test_spikes_in_float16_are_counts():
+    spikes = RIGHTS["spikes"].astype(np.float16)
+    assert check.check({"bptt.spikes": spikes})[1].status == "right"
+    spikes[3] += np.float16(0.25)
+    assert texts(check.check({"bptt.spikes": spikes}))[0].startswith(
+        "9 of 360 entries differ, first at step 3")
+
+
+@pytest.mark.parametrize("name, output, factor, words", [
+    ("spike_time", "dW", 1 / 4, "times 0.25 (1/4, 1/B)"),
+    ("lstm", "dW", 2 / 36, "2/(T n)")])
+def test_sizes_that_no_recording_shows(name, output, factor, words):
+    """B is the number of labels, and n does not count the gates."""
+    right = check.vectors([name])[name].outputs[output]
+    assert words in texts(check.check({f"{name}.{output}": factor * right}))[0]
+
+
+def test_mistakes_with_equal_constants_elsewhere():
+    """An error of one factor is not called another, because no two constants of
+    these vectors are equal."""
+    for name in ("superspike", "spike_time", "ntt_at_masked", "in_the_loop"):
+        inputs = check.vectors([name])[name].inputs
+        B = len(inputs["labels"]) if "labels" in inputs else len(inputs["x"])
+        values = [a for a in inputs.values()
+                  if isinstance(a, float) and a not in (0, 1)]
+        assert len(values) == len({*values, 1 / B}) - 1

@@ -8,6 +8,7 @@ import pytest
 from corruptions import CHANGES, INVISIBLE, TERMS, corrupted
 from faults import FAULTS, build
 
+from refsnn import surrogates
 from refsnn.oracle import diagnose as module
 from refsnn.oracle.diagnose import diagnose
 from refsnn.oracle.variants import RULES, Run
@@ -707,3 +708,41 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match=(
             r"^function returns \['dV', 'dW', 'dx', .*some of \('loss', 'spikes'")):
         diagnose(RIGHT, "rtrl")
+
+
+@pytest.mark.parametrize("shared", [np.mean, np.sum])
+def test_an_influence_shared_by_the_batch_is_no_wrong_gain(shared):
+    def rtrl(p):
+        x, W, V = p["x"], p["W"], p["V"]
+        (T, B, m), n = x.shape, len(W)
+        syn = mem = np.zeros((B, n))
+        by_syn = by_mem = np.zeros((B, n, n, m + n))
+        loss, d, rows = 0, 0, []
+        for t in range(T):
+            spikes, v = (mem > p["threshold"]) * 1.0, mem - p["threshold"]
+            by_spikes = surrogates.fast_sigmoid(v, p["steepness"])[1][
+                :, :, None, None] * by_mem
+            error = (spikes - p["target"][t]) / B
+            loss += B * (error ** 2).sum() / 2
+            d = d + np.einsum("bi,bijk->jk", error, by_spikes)
+            direct = np.einsum("ij,bk->bijk", np.eye(n), np.concatenate(
+                [x[t], spikes], axis=1))
+            by_syn, by_mem = (
+                p["alpha"] * by_syn + direct + np.einsum("il,bljk->bijk", V, by_spikes),
+                p["beta"] * by_mem + p["gain"] * by_syn - p["threshold"] * by_spikes)
+            if shared is not None:
+                by_syn, by_mem = (np.broadcast_to(shared(M, axis=0), M.shape)
+                                  for M in (by_syn, by_mem))
+            rows.append((spikes, mem))
+            syn, mem = (p["alpha"] * syn + x[t] @ W.T + spikes @ V.T,
+                        p["beta"] * mem + p["gain"] * syn - p["threshold"] * spikes)
+        spikes, mem = map(np.array, zip(*rows, strict=True))
+        return {"loss": loss, "spikes": spikes, "mem": mem, "dW": d[:, :m],
+                "dV": d[:, m:]}
+
+    told = diagnose(rtrl, "rtrl")
+    assert told[:2] == ("backward", ())
+    assert "The wrong term is not known. All results are right with one sample." \
+        in told.text
+    shared = None
+    assert diagnose(rtrl, "rtrl").side == "right"

@@ -323,3 +323,44 @@ def test_a_recording_of_another_length_is_refused():
 def test_examples():
     failed, tried = doctest.testmod(identify)
     assert failed == 0 < tried
+
+
+def test_few_spikes_are_said():
+    """Spikes of neurons with an adaptive threshold fit a convention by chance."""
+    rng = np.random.default_rng(10)
+    x = (rng.random((25, 1, 2)) < 0.3) * 1.0
+    W = 2 * np.abs(rng.normal(size=(2, 2)) + 0.3)
+    syn = mem = np.zeros((1, 2))
+    spikes, level = np.zeros((25, 1, 2)), np.ones((1, 2))
+    for t in range(25):
+        syn = 0.6 * syn + x[t] @ W.T
+        mem = 0.85 * mem + 0.15 * syn
+        spikes[t] = mem > level
+        level, mem = 1 + 0.9 * (level - 1) + 0.5 * spikes[t], mem * (1 - spikes[t])
+    told = identify.identify(x, W, {"spikes": spikes}, alpha=0.6, beta=0.85)
+    assert told.members and "only the times of 6 spikes are known" in told.lines[-1]
+    x, W, V, rows, _ = layer(PRESETS["lava"], 11)
+    assert rows["spikes"].sum() >= 12
+    told = identify.identify(x, W, some(rows, "spikes"), V, **TAUS)
+    assert told.members and "only the times" not in told.text
+    step = PRESETS["lava"]._replace(refractory=2)
+    rows = recorded(step, x, W, V, **TAUS)
+    for names, few in ((["spikes"], True), (["spikes", "mem"], False)):
+        told = identify.identify(x, W, some(rows, *names), V, **TAUS)
+        assert told.members and few == ("only the times" in told.text)
+
+
+def test_a_reset_to_a_value_is_settled():
+    """To hold the membrane for one step is the same, and the report says so."""
+    step = PRESETS["snntorch_synaptic"]._replace(reset="zero")
+    x, W, V, rows, run = layer(step, 3)
+    assert np.sum(rows["spikes"] != recorded(
+        step._replace(reset="none"), x, W, V, **TAUS)["spikes"]) > 20
+    told = identify.identify(x, W, rows, V, **TAUS)
+    assert told.settled["reset"] == "zero" and told.settled["reset_at"] == "after"
+    assert told.lines[-1] == identify.HELD
+    for held in (step._replace(reset="subtract", refractory=1), step._replace(
+            reset_at="before", refractory=1)):
+        rows = recorded(held, x, W, V, **TAUS)
+        again = identify.identify(x, W, rows, V, **TAUS)
+        assert again.lines == told.lines

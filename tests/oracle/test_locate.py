@@ -479,3 +479,8 @@ def test_rounding_holds_while_errors_are_small():
 def test_examples():
     failed, tried = doctest.testmod(module)
     assert failed == 0 < tried
+
+
+def test_one_name_for_two_axes_is_refused():
+    with pytest.raises(ValueError, match="^axes is"):
+        locate(np.ones((2, 2)), np.eye(2), axes=("row",))

@@ -206,3 +206,22 @@ def test_a_forgotten_threshold_is_said(reset):
             assert report.lines[-1].endswith(" (snntorch_leaky)")
     report = identify.identify(x, 1.5 * W, some(rows, "mem", "spikes"), V, **TAUS)
     assert "threshold 1" not in report.text
+
+
+def test_few_spikes_prove_no_change_of_the_input():
+    """With spikes alone, only a preset shows that W is transposed, and only for at
+    least 12 spikes."""
+    x, W, _, _, _ = layer(PRESETS["norse"], 2, recurrent=False, m=4, n=4)
+    W, presets = 8 * W, []
+    for change in ({}, {"refractory": 2, "reset": "subtract"}):
+        rows = recorded(PRESETS["norse"]._replace(**change), x, W, **TAUS)
+        fired = rows["spikes"].sum(axis=(1, 2)).cumsum()
+        T = int(np.flatnonzero(fired < 12)[-1]) + 1
+        assert fired[-1] >= 20 and fired[T - 1] > 4
+        told = [identify.identify(x[:end], W.T, some({
+            key: row[:end] for key, row in rows.items()}, *names), **TAUS)
+            for end, names in ((None, ["spikes"]), (T, ["spikes"]),
+                               (None, ["spikes", "mem"]))]
+        assert not any(report.members for report in told)
+        presets.append(["transposed W fits" in report.text for report in told])
+    assert presets == [[True, False, True], [False, False, True]]

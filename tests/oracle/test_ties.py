@@ -114,7 +114,7 @@ def test_only_ties_without_rounding_settle_compare(names, compare):
 
 def test_recorded_potentials_settle_compare():
     for compare in (">", ">="):
-        step = JELLY._replace(compare=compare, reset_at="after")
+        step = JELLY._replace(compare=compare, reset_at="after", refractory=0)
         p, fits = searched(step, "mem", "spikes", divisor=3)
         exact = np.isclose(p.rows["mem"], p.levels["threshold"], rtol=1e-12, atol=0)
         assert exact.any()
