@@ -3,8 +3,8 @@
 
 Models return recordings (arrays), and learning rules take recordings as
 arguments.  No module of the core imports another module, so each module
-can be copied alone.  Every public function raises a ValueError for an
-invalid argument.  The message states the name, the value and the
+can be copied alone.  Public functions raise a ValueError for an invalid
+array or option, and a FileNotFoundError for a missing file.  The message states the name, the value and the
 requirement.  Docstrings mention only errors that do not follow from the
 shapes and ranges.  Unless a docstring says otherwise, results have the
 dtype of the weights, float32 or float64, or, without weights, of the data.
@@ -67,13 +67,13 @@ holds the golden vectors.
 Departures and errata.  Each module lists its departures and errata.  The
 most important departures and errata, and the tests that prove them, are:
 
-- The membrane is reset one step after the spike, by subtraction or to zero
-  (`reset`).  The argument `through_reset` states whether the gradient
+- In `lif`, the membrane is reset one step after the spike, by subtraction or
+  to zero (`reset`).  The argument `through_reset` states whether the gradient
   passes through the reset
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  The tutorials
   that accompany [NMZ19] reset to zero and detach the reset
   (test_conventions.py::test_every_preset_by_hand).
-- A membrane potential that equals the threshold does not spike
+- In `lif`, a membrane potential that equals the threshold does not spike
   (test_lif.py::test_a_tie_is_no_spike).
 - All surrogate derivatives have a peak of 1 at the threshold.  Other
   implementations scale the peak by the steepness

@@ -16,11 +16,12 @@ NumPy alone.
 `convert` reads WAV or FLAC recordings, converts them with `audio`,
 `basilar` and `cochlea`, and writes an HDF5 file in the format of `events`.
 By default, the settings are those of the published data sets: each fade
-lasts 0.03 s, and the first spike is moved to t = 0.  `--like
-lauscher-1.0.1` follows the published software: each fade lasts half the
-recording, and no spike is moved.  The spikes of a recording depend on its
-samples, the seed and the options, but not on the file name or on other
-recordings.
+lasts 0.03 s, and the first spike is moved to t = 0.  Silence is appended
+for speed, which shifts the frequencies slightly.  `--like lauscher-1.0.1`
+follows the published software: each fade lasts half the recording, no
+spike is moved, and no silence is appended.  The spikes of a recording
+depend on its samples, the seed and the options, but not on the file name
+or on other recordings.
 
 The label of a single recording is its file name without suffix.  For
 several recordings, the option `--label` gives
@@ -57,7 +58,8 @@ everywhere).
 
 `probes` writes inputs that distinguish the conventions of LIF layers.
 `identify` names the convention that a recording follows.  The exit status
-of `identify` is 1 if no convention fits, or if the recording has no spike.
+of `identify` is 1 if no convention fits, if the recording has no spike, or
+if no surrogate explains dW.
 A recording is an npz file with
 
   x (T, B, m), W (n, m)     input and weights; perhaps V (n, n)

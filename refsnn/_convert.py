@@ -1,13 +1,12 @@
 # refsnn 0.1.0 | _convert.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py | optional: tqdm
 """Implement the command `convert`, which converts recordings to spike files.
 
-`help("refsnn.__main__")` describes the command.  Each recording is read
-twice.  The first pass finds bad recordings and computes a digest of the
-samples and the options.  In the second pass, the recording is converted,
-and its spikes are written to the file DIGEST.npz in the work folder
-OUTPUT.parts.  Recordings with an existing file in the work folder are not
-converted again.  Finally, all files in the work folder are joined to the
-output.
+`help("refsnn.__main__")` describes the command.  The first pass finds bad
+recordings and computes a digest of the samples and the options.  In the
+second pass, each recording without a file DIGEST.npz in the work folder
+OUTPUT.parts is read again and converted, and its spikes are written to
+this file.  Finally, the files of all good recordings are joined to the
+outputs.
 """
 
 import concurrent.futures

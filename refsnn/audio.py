@@ -9,7 +9,7 @@ channels are averaged.  Sizes declared in the file header are checked
 before memory is allocated.  The stored numbers s are converted to samples
 a.  The samples a are resampled to y, and y is normalised to the signal x:
 
-    a = s / 2^(bits - 1),  s signed; (s - 128)/128 for 8 bits     (1)
+    a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
     x = level fade y / rms(y)                          (3)  [CSSZ20]
     fade[i] = (1 - cos(2 pi i/(2 r - 1)))/2, i < r, from both ends
@@ -278,9 +278,8 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = {key: size for key, size in known.items() if key != "dtype"}
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite{kind or ' real'}"
-                         f" ({axes}){limits}" + f", with {sizes}" * bool(sizes))
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
     return a if axes else a.item()
 
 

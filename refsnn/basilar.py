@@ -318,9 +318,8 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = {key: size for key, size in known.items() if key != "dtype"}
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite{kind or ' real'}"
-                         f" ({axes}){limits}" + f", with {sizes}" * bool(sizes))
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
     return a if axes else a.item()
 
 

@@ -352,8 +352,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         As for `velocity`, `fibres` and `transmitter`; `x` must not be silent.
     channels : int
     block : int, optional
-        Number of channels processed together.  By default, v takes 320 MB.
-        The result does not depend on `block`.
+        Number of channels processed together.  By default, v takes at most
+        about 320 MB.  The result does not depend on `block`.
     padded : bool
         Append silence, so that the Fourier transform is fast.  The frequencies
         (1) then differ slightly from those of the published software.
@@ -415,7 +415,8 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     Returns
     -------
     list of (times_s, units)
-        For each sound, the result of `convert`.
+        For each sound, the result of `convert`.  Silence and the length of
+        sounds are not checked.
     """
     if len(_one_of("sounds", sounds, list)) != len(_one_of("rngs", rngs, list)):
         raise ValueError(f"rngs has {len(rngs)} entries: must have {len(sounds)}")
@@ -514,9 +515,8 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = {key: size for key, size in known.items() if key != "dtype"}
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite{kind or ' real'}"
-                         f" ({axes}){limits}" + f", with {sizes}" * bool(sizes))
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
     return a if axes else a.item()
 
 

@@ -44,10 +44,11 @@ Derivation.  Except for products with W and V, a step is elementwise.  The
     Here r and y are the derivatives of the recorded potential with respect
     to u and s.  If the potential is recorded after the reset, r and y are
     the derivatives of R.  If the potential is recorded before the reset, r
-    is 1, and y is 0.
+    is 1, and y is 0.  Vectors beside V and W are diagonal matrices, and
+    dspikes and dmem belong to the recorded row of state k.
 Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
     refractory mask and membrane potentials at the floor are treated as
-    constants.  No derivative passes through the reset if
+    constants.  No derivative passes through s in (4) if
     through_reset=False, or if spikes="many" and reset="zero".
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
     `linearise` takes O(T B n p) time and memory for p = n m + n n.
@@ -187,8 +188,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem, dt : float, or (n,) float for time constants
-        Time constants and time step, s.  A time constant of 0 gives a decay
-        factor of 0.
+        Time constants and time step, s.  With decay="exact", a time constant
+        of 0 gives a decay factor of 0.
     threshold, leak, reset_to, floor : float or (n,) float
         Membrane potentials; `floor` is used only if step.floor is True.
     spike : callable (k, u) -> (B, n) float, optional
@@ -539,9 +540,8 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = {key: size for key, size in known.items() if key != "dtype"}
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite{kind or ' real'}"
-                         f" ({axes}){limits}" + f", with {sizes}" * bool(sizes))
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
     return a if axes else a.item()
 
 

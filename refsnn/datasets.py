@@ -25,8 +25,8 @@ Derivation.  Eq. (1) interpolates linearly along both axes at the centres p
     range of X.
 Exact.  Pixel values are only rescaled.  A split depends only on the
     arguments of `split`.
-Cost.   `idx` allocates at most `limit` bytes, and never more bytes than
-    the unpacked file holds.
+Cost.   `idx` accepts arrays of at most `limit` bytes, and allocates at
+    most about twice their size.
 Departures.  Pixel values from 0 to 16 (digits) or from 0 to 255 are scaled
     to [0, 1].  The colour channel is the last axis, and the coarse labels
     of CIFAR-100 are ignored.
@@ -485,9 +485,8 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = {key: size for key, size in known.items() if key != "dtype"}
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite{kind or ' real'}"
-                         f" ({axes}){limits}" + f", with {sizes}" * bool(sizes))
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
     return a if axes else a.item()
 
 

@@ -15,8 +15,8 @@ Derivation.  A leaky integrator with the constant input v has the potential
     v (1 - exp(-t/tau)), which reaches the threshold at the time t of
     eq. (1).  The function log1p reduces the rounding error in eq. (1).
 Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
-Cost.   `latency_events` takes O(B m) time, and dense results take O(T B m)
-    time.
+Cost.   `latency_events` takes O(B m log(B m)) time, and dense results take
+    O(T B m) time.
 Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
     paper.  Rates above 1/dt are rejected, because eq. (3) would exceed 1.
 
@@ -179,9 +179,8 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = {key: size for key, size in known.items() if key != "dtype"}
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite{kind or ' real'}"
-                         f" ({axes}){limits}" + f", with {sizes}" * bool(sizes))
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
     return a if axes else a.item()
 
 

@@ -17,9 +17,10 @@ another format.
 
 Exact.  Stored values are read without change.  Times are returned in
     float64, because float16 can overflow if times are converted to
-    microseconds.  Identical spikes give identical files.
-Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
-Departures.  `write` rounds times to float16, as in the published files.
+    microseconds.  Equal arguments give identical files.
+Cost.   In memory, a spike takes 16 bytes.  `write` holds the whole file in
+memory.  Departures.  `write` rounds times to float16, as in the published
+files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
     accepts floats and integers of other widths.  Links, external data,
     virtual datasets and references are rejected and never followed.
@@ -390,9 +391,8 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = {key: size for key, size in known.items() if key != "dtype"}
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite{kind or ' real'}"
-                         f" ({axes}){limits}" + f", with {sizes}" * bool(sizes))
+        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
+                         f"{kind or ' real'} ({axes}){limits}, with {known}")
     return a if axes else a.item()
 
 

@@ -481,7 +481,7 @@ def test_gradient_with_dropout_by_differences(net):
     size = 1e-3 / STEPS
     checks.directional(f, theta, grad, net.rng, names=names(net), rtol=RTOL_FD,
                        step=size)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="off by"):
         checks.directional(f, theta, wrong, net.rng, names=names(net), step=size)
     signals = convnet.signals(net.weights, recording, net.pools)
     close(arranged(grad[:len(net.weights)], grad[len(net.weights):]),

@@ -29,7 +29,7 @@ def proved(f, theta, derivative, seed=0, margin=None):
     direction = rng.standard_normal(theta.shape)
     start = 1e-2 if margin is None else min(1e-2, margin / 10)
     assert checks.taylor_slope(f, theta, derivative, direction, start=start) > 1.9
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="off by"):
         checks.gradient(f, theta, 1.001 * derivative, rtol=RTOL_FD)
 
 
@@ -409,7 +409,7 @@ def test_derivatives_of_the_bounds(bounded, sign, drawn, per, power, seed):
         direction = rng.standard_normal(spikes.shape)
         assert checks.taylor_slope(f, spikes, dspikes, direction,
                                    start=1e-3 * margin) > 1.9
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="off by"):
         checks.gradient(f, spikes, 1.001 * dspikes, rtol=RTOL_FD)
 
 

@@ -213,7 +213,7 @@ def test_equals_the_generic_sweep(seed):
 def test_a_wrong_gradient_is_seen(net):
     grad = list(backward(net))
     rng = np.random.default_rng(0)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="off by"):
         checks.directional(lambda p: loss(net, p), net.theta,
                            [1.001 * g for g in grad], rng, rtol=RTOL_FD)
 

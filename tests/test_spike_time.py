@@ -260,10 +260,10 @@ def test_derivatives_of_spike_times(drawn):
     direction = [rng.standard_normal(t.shape) for t in theta]
     assert checks.taylor_slope(loss, theta, gradient, direction,
                                start=1e-2 * margin * min(1.0, tau)) > 1.9
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="off by"):
         checks.gradient(loss, theta, [1.001 * dW, gradient[1]], step=10 * step,
                         **options)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="off by"):
         checks.gradient(loss, theta, [dW, 1.001 * gradient[1]], step=10 * step,
                         **options)
 

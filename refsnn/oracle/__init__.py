@@ -17,14 +17,17 @@ refsnn check RESULTS.npz`.  In Python, call the following functions:
 The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` are exact in float32, for use with C++ and hardware.
 
-The field `text` of a golden vector explains its arrays.  Inputs x are of
-shape (T, B, m), weights W of shape (n, m) and V of shape (n, n).  In
-recordings, decay factors that your code lacks are 0.
+The field `text` of a golden vector names the equations that define its
+arrays.  Unless it says otherwise, inputs x are of shape (T, B, m), weights
+W of shape (n, m) and V of shape (n, n).  For `identify`, set the decay
+factor of an absent filter to 0.
 
-Align time as follows, or no result will match.  Step 0 is the resting
+In golden vectors of `lif`, align time as follows, or no result will match.
+Step 0 is the resting
 state.  Input x[t] enters the current at step t + 1 and the membrane at
 step t + 2, and mem[t] determines spikes[t].  `identify` names the
-conventions of other tools, such as "as norse, but reset one step late".
+conventions of other tools, such as "as lava LIF (lava), but reset by
+subtraction".
 
 The folder `vectors` holds the golden vectors as JSON files, which other
 languages can read.  The dict `registry.REGISTRY` names the functions that

@@ -76,7 +76,10 @@ def _chip():
             codes(equal("adc_offset adc_gain", 0))}
     text = ("analog chip without noise: spikes of hidden neurons by bin, 8-bit codes "
             "of hidden neurons and readouts; arrays as in chip.Chip, hidden neurons "
-            "first: refsnn.chip, (6)-(9), (11), (12)")
+            "first; spikes arrive one step later, refractory times are rounded to "
+            "steps, a sample at a spike of a hidden neuron shows the reset potential; "
+            "code_leak and code_threshold are 80 and 70 of (12): refsnn.chip, (6)-(9), "
+            "(11), (12)")
     return text, p, right, wrong, _chip_idle(p, right)
 
 
@@ -155,8 +158,9 @@ def _in_the_loop():
         "no cost of bursts": found(changed={"cost_of_bursts": 0.0}),
         "no cost of the readout": found(changed={"cost_of_readout": 0.0})}
     text = ("loss of a chip's recording and its gradient for the weights, with nominal "
-            "constants; the last of tied steps carries the derivative: "
-            "refsnn.in_the_loop, (2)-(11)")
+            "constants, v = mem, o = out, maximum over time, r = 0, costs (5) and (6); "
+            "the last of tied steps carries the derivative: refsnn.in_the_loop, "
+            "(2)-(6), (8)-(11)")
     idle = {"x": (marked(p["x"], -1, -2), "the last two steps reach no membrane"),
             "mem": (marked(mem, 0, 1), "no weight acts on the first two steps"),
             "hidden": (marked(W), "the recording holds their effect")}

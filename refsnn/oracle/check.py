@@ -3,8 +3,8 @@
 
 `check` needs only the results, not the code that computed the results.
 For each wrong output, `check` reports where and how the output differs
-from the correct output (see `locate`).  For each golden vector with a
-wrong output, `check` reports whether the forward pass, the loss or the
+from the correct output (see `locate`).  If a golden vector has outputs of
+both passes, `check` reports whether the forward pass, the loss or the
 backward pass is at fault.  A known mistake is named only if it reproduces
 all given outputs of the golden vector.
 

@@ -68,9 +68,10 @@ def _si(*, preset):
             "path integral not set to 0 between tasks": _path(p, own, kept=True),
             "importance of the last task alone, not summed":
                 _path(p, own, overwrite=True)}
-    text = (f"synaptic intelligence as {preset} along theta[0..T], gradients before "
-            "each step; path integral at each task's end, importance after the last, "
-            "penalty at theta[0]: refsnn.si, (1)-(4)")
+    text = (f"synaptic intelligence as {preset} (see the table) along theta[0..T], "
+            "gradients before each step; c = strength, f = factor, or 1 if not given; "
+            "path integral at each task's end, importance after the last, penalty at "
+            "theta[0]: refsnn.si, (1)-(4)")
     p |= {key: getattr(own, key) for key in NEW.get(preset, ())}
     idle = {}
     if own.gradient == "task":

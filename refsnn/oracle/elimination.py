@@ -2,8 +2,9 @@
 r"""This module finds all conventions of a LIF step that fit a recording.
 
 A convention is one choice for each axis of `conventions.Step`.  The number
-of conventions is the product of the numbers of choices, about 330,000.
-About 160,000 conventions differ in effect.  `_search` simulates these
+of conventions is the product of the numbers of choices, about 330,000
+without `through_reset`.  At most about 160,000 conventions differ in
+effect.  `_search` simulates these
 conventions step by step, and drops a convention at the first recorded row
 that contradicts it.  Let r be a recorded row of syn or mem, and v the
 simulated row.  If spikes are recorded, resets and recurrence use the
@@ -11,7 +12,7 @@ recorded spikes.  A convention is dropped in row t if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
-    c(u - tol) <= recorded spikes <= c(u + tol)  is false             (3)
+    not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 Here eps is the precision of the recording, s are the recorded spikes, c(u)
 is the number of spikes at the membrane potential u, and tol is the
@@ -109,7 +110,8 @@ def _search(problem):
     Returns
     -------
     codes : (c, 14) int
-        All conventions; for each axis in `AXES`, the index of the choice.
+        All conventions that differ in effect; for each axis in `AXES`, the
+        index of the choice.
     parted : (c) int
         For each convention, the first row that contradicts it, or T.
     """

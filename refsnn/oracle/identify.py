@@ -4,7 +4,8 @@ r"""This module identifies the conventions of a recorded LIF layer.
 A convention is one choice for each axis of `conventions.Step`, and a
 preset is the convention of an existing tool.  `identify` compares a
 recording with all conventions, which `elimination` simulates, and names
-the presets that fit.  An axis is settled if all conventions that fit agree
+the presets that fit.  Neurons that are refractory for more than two steps
+fit no convention.  An axis is settled if all conventions that fit agree
 in this axis.  For each open axis, the report names a probe (a test input)
 that settles it.  Gradients settle `through_reset`, and rule out
 conventions that do not reproduce the gradients.
@@ -33,7 +34,6 @@ from refsnn import conventions
 from refsnn.oracle import arguments, comparison, elimination, fitting, nearest, ties
 from refsnn.oracle.arguments import QUANTITIES
 from refsnn.oracle.comparison import Tools
-from refsnn.oracle.nearest import MATCHED, fired
 from refsnn.oracle.probing import Probe, _probing, probes
 from refsnn.oracle.report import (SILENCE, Candidate, Parting, Report, _changes, _cost,
                                   _described, _difference, _lines, _step, _surrogates,
@@ -196,9 +196,10 @@ def _recognised(problem, presets, fits, gradient, given):
     if members[0].axis is not None and False in choices[_code(first)] and (
             first.reset, first.reset_at, first.refractory) == ("zero", "after", 0):
         lines.append(HELD)
+    fired = nearest._fired(problem)
     if problem.rows.keys() == {"spikes"} and (
-            members[0].axis is not None or fired(problem) < MATCHED):
-        lines.append(FEW.format(fired(problem)))
+            members[0].axis is not None or fired < nearest.MATCHED):
+        lines.append(FEW.format(fired))
     if "spikes" not in problem.rows and not elimination._trace(
             problem, first)["spikes"].any():
         return Report([], {}, None, None, (SILENCE, *lines[1:]), settled=settled,

@@ -80,8 +80,8 @@ def _hair_cell():
         "A missing in the denominator: s / (v + B)":
             _transmitter(v, cell._replace(B=cell.B - cell.A))}
     text = ("pools q, c, w of a hair cell's transmitter after each step of velocity v, "
-            "from rest, and the probability that a fibre fires: refsnn.cochlea, "
-            "(3)-(7)")
+            "from the steady state for v = 0, and the probability that a fibre fires: "
+            "refsnn.cochlea, (3)-(7)")
     return text, {"v": v, "dt": STEP} | cell._asdict(), right, wrong
 
 
@@ -120,8 +120,8 @@ def _bushy():
         "current enters with 1 - beta":
             _fired(p, gain=40 * (1 - np.exp(-STEP / p["tau_mem"]))),
         "dt of the sound, not of the membrane": _fired(p | {"dt": STEP / 2})}
-    text = ("spikes (membrane above 1) of cells with n fibres firing in each step, held "
-            "at 0 for the refractory time: refsnn.cochlea, (8) and (9)")
+    text = ("spikes (membrane at least 1) of cells with n fibres firing in each step, "
+            "held at 0 for the refractory time: refsnn.cochlea, (8) and (9)")
     idle = {"n": (marked(n, -1), "the last step has no spikes")}
     return text, p, {"spikes": spikes}, wrong, idle
 
@@ -145,8 +145,9 @@ def _latency():
         "tau in steps of dt/2": code(dt=p["dt"] / 2),
         "threshold forgotten": code(threshold=1 / 1024),
         "a spike in every step from the first on": {"spikes": spikes.cumsum(axis=0)}}
-    text = ("values in [0, 1] as a single spike each, in the step of tau log(x / (x - "
-            "threshold)): refsnn.encoding, (1) and (2)")
+    text = ("values v as one spike each, in the step of tau log(v / (v - threshold)); "
+            "none for v up to the threshold, or at T dt or later: refsnn.encoding, (1) "
+            "and (2)")
     return text, p, {"spikes": spikes}, wrong
 
 

@@ -57,7 +57,7 @@ def _ntk(*, reduction):
         kind = "df_k(x_n)/dtheta . df_q(x_m)/dtheta, (N, N, K, K)"
         wrong["outputs swapped"] = {"kernel": K.swapaxes(2, 3)}
     else:
-        kind = "the same for the sum of the outputs, (N, N)"
+        kind = "dF(x_n)/dtheta . dF(x_m)/dtheta of the sum F of the outputs, (N, N)"
         wrong["mean, not sum, of the logits"] = {"kernel": K / WIDTHS[-1] ** 2}
     text = ("empirical tangent kernel of f = W2 relu(W1 relu(W0 x + b0) + b1) + b2 for "
             f"all parameters: {kind}: refsnn.ntk.kernel, (1)")
@@ -104,9 +104,9 @@ def _ntt(*, kind):
         ones = [np.ones_like(M) for M in masks]
         wrong["pruned weights get a gradient", "fmi-basel/neural-tangent-transfer#4"] \
             = gradient(student=ntt.Student(masked(weights), biases, ones))
-    text = ("transfer loss of a masked ReLU network and its gradient, first half of "
-            f"the batch against the second, kernel of kind {kind}: "
-            "refsnn.ntt.gradient, (1)-(6)")
+    text = ("transfer loss of a masked ReLU network (masks M, biases not masked) and "
+            "its gradient, f* = goal_outputs, K* = goal_kernel, first half of the "
+            f"batch against the second, kernel of kind {kind}: refsnn.ntt, (1)-(6)")
     p = {"x": x, "goal_outputs": goal.outputs, "goal_kernel": goal.kernel} \
         | _numbered("W", weights) | _numbered("M", masks) | _numbered("b", biases)
     idle = {f"W{i}": (M == 0, "the masks prune these weights")
@@ -182,8 +182,9 @@ def _pruning():
             snip(weights=[np.ones_like(W) for W in weights]),
         "magnitudes without their sign taken off":
             magnitude(weights=[W + 9 for W in weights])}
-    text = ("masks of density 0.3: magnitude by layer, strict at its threshold; SNIP "
-            "over all layers, not strict; the threshold is number int((1 - density) P) "
-            "of P scores in ascending order, from 0: refsnn.pruning, (1)-(3)")
+    text = ("masks of density 0.3: magnitude by layer, above the threshold; SNIP over "
+            "all layers, not below the threshold; the threshold is number int((1 - "
+            "density) P) of P scores in ascending order, from 0: refsnn.pruning, "
+            "(1)-(3)")
     p = _numbered("W", weights) | _numbered("g", slopes) | {"density": 0.3}
     return text, p, magnitude() | snip(), wrong

@@ -38,6 +38,10 @@ FORWARD = {     # (mistake, public source): changed axes of conventions.Step
 RUNGS = {"exact": "exact RTRL", "block": "block-diagonal RTRL",
          "implicit": "recurrence dropped (e-prop)",
          "presynaptic": "presynaptic traces alone"}
+EQUATIONS = {"exact": "(4)-(6)", "block": "(1), (2), (4), (7), (8)",
+             "implicit": "(1), (2), (5), (7), (8)", "presynaptic": "(6)-(8)"}
+FAST = "surrogate 1/(1 + steepness |mem - threshold|)^2"
+TRIANGLE = "surrogate max(0, 1 - steepness |mem - threshold|)"
 
 
 def _drawn(seed, T, B, m, n):
@@ -105,7 +109,8 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
     if not dyadic:
         wrong["dt not equal to the bin: decays of dt/2", "SpyTorch tutorial 4"] = run(
             taus=taus | {"dt": taus["dt"] / 2})
-    text = "LIF layer from rest: refsnn.lif.simulate, equations (1)-(3)"
+    text = ("LIF layer from rest, reset by subtraction: refsnn.lif.simulate, equations "
+            "(1)-(3)")
     right = _shown(lif.simulate(p["x"], p["W"], p["V"], **_constants(p)))
     last = {"x": (marked(p["x"], -1), "the last step reaches no recorded current")}
     return text, p, right, wrong, last | _repeated(p)
@@ -174,8 +179,7 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
                 {"dV": gradient(run=late)["dV"]}}
     text = ("loss 1/(2 B) sum (spikes - target)^2 of the recorded layer and its "
             f"gradient {'with the reset detached' if detached else 'through the reset'}"
-            f"; surrogate {'triangle' if dyadic else 'fast_sigmoid'}, peak 1: "
-            "refsnn.lif.backward, equations (7)-(11)")
+            f"; {TRIANGLE if dyadic else FAST}: refsnn.lif, (1)-(3), (7)-(11)")
     p |= _shown(run)
     return text, p, _recorded_outputs(loss, run) | gradient(), wrong, _idle(p)
 
@@ -223,8 +227,8 @@ def _rtrl(seed, T, B, m, n, *, rung="exact"):
     wrong |= {key: by_rung(psi=other) for key, other in
               _surrogate_mistakes(p, run, psi).items()}
     text = ("loss 1/(2 B) sum (spikes - target)^2 and its gradient forward in time: "
-            f"{RUNGS[rung]}, through the reset; surrogate fast_sigmoid, peak 1: "
-            f"refsnn.{module}")
+            f"{RUNGS[rung]}, through the reset; {FAST}: refsnn.lif, (1)-(3), "
+            f"refsnn.{module}, {EQUATIONS[rung]}")
     p |= _shown(run)
     return text, p, _recorded_outputs(loss, run) | right, wrong, _idle(p)
 
@@ -261,9 +265,10 @@ def _truncated(seed, T, B, m, n, *, kind):
         wrong["truncation by chunks, not rolling", "snntorch TBPTT"] = \
             gradient("chunks")
     how = ("each loss acts back over K steps" if kind == "rolling" else
-           "the gradient is cut every K steps, where a chunk begins")
-    text = ("loss 1/(2 B) sum (spikes - target)^2 and its truncated gradient through "
-            f"the reset; {how}; surrogate fast_sigmoid, peak 1: refsnn.bptt, (1)-(4)")
+           "states at steps 0, K, 2 K ... are constants (dstate = 0)")
+    text = ("loss 1/(2 B) sum (spikes - target)^2 of a LIF layer and its truncated "
+            f"gradient through the reset; {how}; {FAST}: refsnn.lif, (1)-(3), (12), "
+            f"(13), (15), refsnn.bptt, {'(4)' if kind == 'rolling' else '(1)-(3)'}")
     p |= _shown(run)
     idle = _idle(p)
     if kind == "chunks":
@@ -293,8 +298,8 @@ def _snap(*, order):
         ("truncation after K=1 sold as SnAp", "snntorch 1.0.0, RTRL"):
             _split(p, bptt.truncated(J, F, q, 1))}
     text = ("loss 1/(2 B) sum (spikes - target)^2 of a recorded ring and its SnAp-"
-            f"{order} gradient, through the reset; surrogate fast_sigmoid, peak 1: "
-            "refsnn.snap.gradient, (1)-(3)")
+            f"{order} gradient, through the reset; {FAST}: refsnn.lif, (1)-(3), (12), "
+            "(13), (15), refsnn.snap, (1)-(3)")
     p |= _shown(run)
     right = _recorded_outputs(loss, run) | gradient(snap.reach(p["V"], order))
     return text, p, right, wrong, _idle(p)

@@ -106,8 +106,8 @@ def _lif_wide():
     wrong = {key: found(**options) for key, options in MISTAKES.items()} | {
         EULER: found(_euler(TIMES))}
     text = ("LIF layer of 2048 neurons, loss 1/(2 B) sum (spikes - target)^2 and its "
-            "gradient through the reset; spikes, mem and dW summed over the neurons; "
-            "surrogate fast_sigmoid, peak 1: refsnn.lif, (1)-(3), (7)-(11)")
+            "gradient through the reset; counts, mem_sum and dW_sum are sums over the "
+            "neurons; surrogate fast_sigmoid, peak 1: refsnn.lif, (1)-(3), (7)-(11)")
     return text, p, found(), wrong, {"x": (marked(p["x"], -1, -2), IDLE)}
 
 

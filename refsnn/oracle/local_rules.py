@@ -22,6 +22,9 @@ SUPERSPIKE = {      # (mistake, public source): changed superspike.Settings
         {"tau_rise": 4e-3, "tau_decay": 12e-3, "tau_syn": 6e-3, "tau_mem": 9e-3}}
 
 
+SLOPE = "surrogate 1/(1 + steepness |mem - adaptation adapted - threshold|)^2"
+
+
 def _adaptive(seed, T, B, m, n):
     """Simulate adaptive neurons.  Return the problem, the constants, the
     recording, the distance to the threshold, the loss, and the derivative of
@@ -72,7 +75,7 @@ def _eprop(seed, T, B, m, n):
         "input one step late in dW": {"dW": gradient(x=delayed(x))["dW"]},
         "presynaptic spikes of dV one step late": {"dV": gradient(run=late)["dV"]}}
     text = ("adaptive neurons, loss 1/(2 B) sum (spikes - target)^2 and its e-prop "
-            "gradient: refsnn.alif.gradient, (6)-(9)")
+            f"gradient; {SLOPE}: refsnn.alif, (1)-(4), (6)-(9)")
     forward, idle = _adaptive_answers(p, run, loss)
     return text, p, forward | gradient(), wrong, idle
 
@@ -103,8 +106,8 @@ def _eprop_reset(seed, T, B, m, n):
         ("truncated after K=1, not RTRL", "snntorch 1.0.0, RTRL"):
             gradient(horizon=1)}
     text = ("adaptive neurons, loss 1/(2 B) sum (spikes - target)^2 and its e-prop "
-            "gradient with the reset in the traces: refsnn.alif, (1)-(4), (10)-(12) "
-            "without the terms of V")
+            f"gradient with the reset in the traces; {SLOPE}: refsnn.alif, (1)-(4), "
+            "(10)-(12) without the terms of V")
     forward, idle = _adaptive_answers(p, run, loss)
     return text, p, forward | gradient(), wrong, idle
 
@@ -145,8 +148,9 @@ def _feedback(seed, T, B, m, n):
         "missing factor: surrogate": weights(post=e),
         "missing factor: trace without 1 - beta": weights(trace / p["gain"])}
     text = ("errors of hidden spikes by feedback alignment (weights G), by direct "
-            "feedback (H) and by a local square error (G), mean over the batch; dW of "
-            "psi, the direct error and traces of x: refsnn.feedback, (1)-(4), (6), (7)")
+            "feedback (H) and by a local square error (G), mean over the batch; dsyn "
+            "is dI of (1); dW of psi, the direct error and traces of x: "
+            "refsnn.feedback, (1)-(4), (6), (7)")
     idle = {"x": (marked(x, -1, -2), "the last two steps reach no trace"),
             "dsyn": (marked(p["dsyn"], 0), "feedback reads the next step"),
             "psi": (marked(p["psi"], 0, 1), "all traces are 0 in these steps")}
@@ -185,8 +189,9 @@ def _superspike(seed, T, B, m, n):
     p = {"x": x, "W": W, "signal": signal.astype(float)}
     p |= {key: a for key, a in own._asdict().items() if isinstance(a, float)}
     text = ("SuperSpike: dm summed over the steps, eligibility and error after the "
-            "last step, mem before the reset; settings that are not inputs have their "
-            "defaults: refsnn.superspike, (1)-(11)")
+            "last step, mem before the reset; W (replica, n, m); U read before the "
+            "reset, a = exp(-dt/tau_syn), b = 1 - dt/tau_mem, c = dt/tau_mem: "
+            "refsnn.superspike, (1)-(11)")
     idle = {"x": (marked(x, -1, -2), "the last two steps reach no membrane"),
             "signal": (marked(signal, -1), "an error acts in the next step"),
             "tau_het": (marked(0), "rho is 0"), "exponent": (marked(0), "rho is 0")}

@@ -3,14 +3,14 @@
 
 `locate` uses no list of mistakes.  `locate` reports which entries are
 wrong, and tests three explanations.  In the first explanation, the axes of
-the right array are transposed, reshaped, reversed or shifted.  The result
-may also be multiplied by a factor.  In the second explanation, the wrong
-entries are the right entries times a factor.  In the third explanation,
-all errors are as small as the rounding errors of a dtype.  An explanation
-is reported only if it holds for every entry that it concerns, and if the
-array has enough distinct entries to contradict a false explanation.  For a
-single number, no explanation is reported, because every number is a
-multiple of every other number.
+the right array are transposed, reshaped, reversed or shifted, perhaps with
+a factor.  In the second explanation, the wrong entries are the right
+entries times a factor.  In the third explanation, all errors are as small
+as the rounding errors of a dtype.  An explanation is reported only if it
+holds for every entry that it concerns, and if the array has enough
+distinct entries to contradict a false explanation.  For a single number,
+no explanation is reported, because every number is a multiple of every
+other number.
 """
 
 import itertools

@@ -36,8 +36,8 @@ from refsnn.oracle.report import (Report, _described, _difference, _parting, _ti
 __all__ = []
 
 COMPARED = 24           # conventions that were dropped last
-MATCHED = 12            # entries reproduced by the nearest convention, or else
-CLOSE = 0.5             # its largest error, in standard deviations
+MATCHED = 12            # least number of entries that it reproduces
+CLOSE = 0.5             # or its largest error, in standard deviations
 
 
 def _nothing(problem, codes, parted, presets):
@@ -112,7 +112,7 @@ def _error(problem, run):
     return float(max(errors))
 
 
-def fired(problem):
+def _fired(problem):
     """Return the number of recorded spikes, or 0 if spikes are not recorded."""
     return int(np.sum(problem.rows.get("spikes", 0)))
 
@@ -120,10 +120,10 @@ def fired(problem):
 def _changed(problem, presets):
     """Search again with transposed weights, with batch and time swapped, and
     with a threshold of 1.  Return a list with a line for the report, or an
-    empty list if nothing fits.  If only spikes are recorded, only presets count,
-    and only for at least `MATCHED` spikes."""
+    empty list if nothing fits.  If only spikes are recorded, there must be at
+    least `MATCHED` spikes, and only presets count."""
     alone = problem.rows.keys() == {"spikes"}
-    if alone and fired(problem) < MATCHED:
+    if alone and _fired(problem) < MATCHED:
         return []
     n, m = problem.W.shape
     V, W = problem.V, problem.W

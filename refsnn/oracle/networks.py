@@ -137,8 +137,9 @@ def _spike_time():
             gradient(B * d) | {"loss": B * right["loss"]},
         "missing factor 1/scale": gradient(p["scale"] * d)}
     text = ("first spikes of units without a leak, currents decay with tau (s), W in "
-            "units of the membrane per s; loss -1/B sum log softmax(-times/scale)[labels] and "
-            "its gradient: refsnn.spike_time, (1)-(6), (8), (9)")
+            "units of the membrane per s; loss -1/B sum log softmax(-min(times, "
+            "late)/scale)[labels] and its gradient: refsnn.spike_time, (1)-(6), (8), "
+            "(9)")
     late = p["inputs"] > out.times.max(axis=1, keepdims=True)
     idle = {"inputs": (late, "these inputs are later than all units of their sample"),
             "late": (marked(0), "every unit spikes before this time")}
@@ -194,7 +195,7 @@ def _convnet():
             {key: right[key] / 3 for key in ("dW0", "dW1", "db0", "db1")}}
     text = ("z = W0 * x + b0 (3 x 3, stride 1, no padding), the largest of each 2 x 2 "
             "window, ReLU, flattened as (row, column, channel), W1 . + b1; outputs and "
-            "the gradient of sum outputs doutputs, summed over samples: "
+            "the gradient of the sum of outputs times doutputs: "
             "refsnn.convnet, (1)-(6)")
     edge = marked(p["x"], np.s_[:, 6], np.s_[:, :, 6])
     return text, p, right, wrong, {"x": (edge, "no pooling window covers these pixels")}
