@@ -52,11 +52,12 @@ Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
     through_reset=False, or if spikes="many" and reset="zero".
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
     `linearise` takes O(T B n p) time and memory for p = n m + n n.
-Departures.  Up to rounding, the presets reproduce the tools of 2024 to
-    2026 with default options.  In hxtorch, an injected membrane trace
-    disables the reset.  A run of T steps has T + 1 states; state 0 is at
-    rest.  The module `lif` records T states, which do not depend on the
-    last input.
+Departures.  The presets follow tools of 2024 to 2026 with default options.
+    Those of norse, snntorch, spikingjelly and spyx are tested against the
+    installed tools, the others against loops or results by hand.  In
+    hxtorch, an injected membrane trace disables the reset.  A run of T
+    steps has T + 1 states; state 0 is at rest.  The module `lif` records T
+    states, which do not depend on the last input.
 """
 
 import re
