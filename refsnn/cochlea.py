@@ -418,7 +418,9 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
         For each sound, the result of `convert`.  Silence and the length of
         sounds are not checked.
     """
-    if len(_one_of("sounds", sounds, list)) != len(_one_of("rngs", rngs, list)):
+    rate, channels, sounds = _arrays(
+        f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels, sounds)
+    if len(sounds) != len(_one_of("rngs", rngs, list)):
         raise ValueError(f"rngs has {len(rngs)} entries: must have {len(sounds)}")
     steps, dt = [x.size // 2 + 1 for x in sounds], 2 / rate
     sounds = [_padded(x) if _one_of("padded", padded, bool) else x for x in sounds]
@@ -431,7 +433,7 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     P = firing_probability(v, dt, cell=cell, out=v)
     for T, some in zip(steps, own, strict=True):
         P[T:, some] = 0
-    n = fibres(P, dt, [stream for rng in rngs for stream in rng.spawn(channels)])
+    n = fibres(P, dt, [stream for rng in rngs for stream in _streams(rng, channels)])
     at, units = bushy(n, dt)
     found = []
     for k, T in enumerate(steps):

@@ -546,6 +546,17 @@ def test_sounds_side_by_side_are_those_converted_alone(padded):
                                 padded=padded)[0][0].size == found[0][0].size
 
 
+@pytest.mark.parametrize("change, match", [
+    ({"sounds": 3}, r"^sounds\[\] is 3"), ({"sounds": [3.0]}, r"^sounds\[0\] is 3.0"),
+    ({"rngs": [1]}, "^rng is 1: must be Generator"), ({"rngs": []}, "^rngs has 0 ent"),
+    ({"rate": 0}, "^rate is 0"), ({"channels": 1.5}, "^channels is 1.5")])
+def test_bad_lists_of_sounds_are_named(change, match):
+    given = {"sounds": [sound()], "response": RESPONSE, "channels": 2,
+             "rngs": [np.random.default_rng(0)]} | change
+    with pytest.raises(ValueError, match=match):
+        cochlea.convert_many(**given)
+
+
 def test_spikes_after_the_end_of_a_sound_are_left_out():
     """Bushy cells also spike in the steps after the end of the shorter sounds."""
     x, rng = 100 * sound(), np.random.default_rng
