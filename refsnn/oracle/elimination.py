@@ -3,12 +3,12 @@ r"""This module finds all conventions of a LIF step that fit a recording.
 
 A convention is one choice for each axis of `conventions.Step`.  The number
 of conventions is the product of the numbers of choices, about 330,000
-without `through_reset`.  At most about 160,000 conventions differ in
-effect.  `_search` simulates these
-conventions step by step, and drops a convention at the first recorded row
-that contradicts it.  Let r be a recorded row of syn or mem, and v the
-simulated row.  If spikes are recorded, resets and recurrence use the
-recorded spikes.  A convention is dropped in row t if (1) or (3) holds:
+without `through_reset`.  At most about 140,000 conventions differ in
+effect.  `_search` simulates these conventions step by step, and drops a
+convention at the first recorded row that contradicts it.  Let r be a
+recorded row of syn or mem, and v the simulated row.  If spikes are
+recorded, resets and recurrence use the recorded spikes.  A convention is
+dropped in row t if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
