@@ -419,7 +419,8 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
         sounds are not checked.
     """
     rate, channels, sounds = _arrays(
-        f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels, sounds)
+        f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels,
+        sounds)
     if len(sounds) != len(_one_of("rngs", rngs, list)):
         raise ValueError(f"rngs has {len(rngs)} entries: must have {len(sounds)}")
     steps, dt = [x.size // 2 + 1 for x in sounds], 2 / rate
