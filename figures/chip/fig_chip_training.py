@@ -15,13 +15,12 @@ Thin lines are single seeds, thick lines are means.  A seed determines the
 chip, the initial weights, the order of the images, and the split into
 training and test images.
 
-With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST
-at 16x16 pixels, after 100 training epochs.  Networks are also trained on
-MNIST with dropout and random rotation.  On MNIST without dropout and
-rotation, there are 3 seeds for the chip (2 in the stored run) and for
-software.  All other conditions have 1 seed; in the stored run, they use an
-earlier emulated chip.  This figure corresponds to [CB22] fig. 3 A, B and
-table 1.
+With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST at
+16x16 pixels, after 100 training epochs.  Networks are also trained on MNIST
+with dropout and random rotation.  On MNIST without dropout and rotation, there
+are 3 seeds for the chip and for software.  All other conditions have 1 seed;
+in the stored run, they use an earlier emulated chip.  This figure corresponds
+to [CB22] fig. 3 A, B and table 1.
 """
 
 import numpy as np
