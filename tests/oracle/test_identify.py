@@ -343,6 +343,9 @@ def test_few_spikes_are_said():
     assert rows["spikes"].sum() >= 12
     told = identify.identify(x, W, some(rows, "spikes"), V, **TAUS)
     assert told.members and "only the times" not in told.text
+    T = int(np.flatnonzero(rows["spikes"].sum(axis=(1, 2)).cumsum() < 12)[-1]) + 1
+    told = identify.identify(x[:T], W, {"spikes": rows["spikes"][:T]}, V, **TAUS)
+    assert "lava" in named(told) and "only the times" in told.text
     step = PRESETS["lava"]._replace(refractory=2)
     rows = recorded(step, x, W, V, **TAUS)
     for names, few in ((["spikes"], True), (["spikes", "mem"], False)):
