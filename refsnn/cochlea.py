@@ -8,8 +8,8 @@ fire at random and excite one bushy cell, whose spikes are the output.
 rate fs, N samples, the Fourier transform X of x, n = N//2 + 1 and dt =
 2/fs, the velocity v of the membrane is
 
-    f[k] = 1 + k (fs/2 - 1)/(n - 1), k = 0 .. n-1, in Hz       (1)
-    v[t] = Re (1/n) sum_k V(f[k]) X[k] e^(2 pi i k t/n)        (2)
+    f[j] = 1 + j (fs/2 - 1)/(n - 1), j = 0 .. n-1, in Hz       (1)
+    v[t] = Re (1/n) sum_j V(f[j]) X[j] e^(2 pi i j t/n)        (2)
 
 The transmitter of a hair cell moves between three pools, q (releasable), c
 (cleft) and w (recovery).  `HairCell` holds the constants, such as the rate

@@ -20,10 +20,10 @@ is the time of the first spike of a unit, or T dt for a silent unit:
     R[s] = 1 + (1 - S[s+1]) R[s+1], R[T-1] = 1           (7)
 
 The van Rossum distance between spike trains S and targets S^ uses the
-kernel (8), which has unit area.  With a = exp(-dt/tau_rise) and
-b = exp(-dt/tau_decay),
+kernel (8), which has unit area.  With rise = exp(-dt/tau_rise) and
+decay = exp(-dt/tau_decay),
 
-    K[t] = (1-a)(1-b)/dt sum_{i=0}^{t-1} a^i b^(t-1-i), K[0] = 0  (8)
+    K[t] = (1-rise)(1-decay)/dt sum_{j<t} rise^j decay^(t-1-j)  (8)
     L = dt/(2 B) sum_{t,b,i} e^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
     dL/dS[s] = (dt/B) sum_{t>=s} K[t-s] e[t]  (10)
 
@@ -53,10 +53,10 @@ Derivation.  If several steps share the maximum in (1), the last of these
     counts the steps before the first spike.  Step s occurs in the products
     as the factor 1 - S[s], whose derivative is -1.  The product of all
     earlier factors is A[s].  The products of later factors sum to R[s].
-    The sum in (8) is (a^t - b^t)/(a - b), or t a^(t-1) if a = b.  The
-    total of this sum over t is 1/((1-a)(1-b)), so dt sum_t K[t] = 1.  The
-    adjoint of the convolution in (9) is the same filter run backward,
-    which gives (10).
+    The sum in (8) is (rise^t - decay^t)/(rise - decay), or t rise^(t-1)
+    if rise = decay, and K[0] = 0.  The total of this sum over t is
+    1/((1-rise)(1-decay)), so dt sum_t K[t] = 1.  The adjoint of the
+    convolution in (9) is the same filter run backward, which gives (10).
 Exact.  Eq. (1) has a kink where two steps share the maximum.  With
     power=1, (15) and (16) have a kink where a count equals the bound, and
     the derivative is set to 0 at this kink.  All other losses are smooth,

@@ -4,15 +4,15 @@ r"""Compute the empirical neural tangent kernel and the adjoint of the kernel.
 Let x_n and y_m be samples, and let f_k be output k of the network.  The
 kernel is a sum over all weights and biases w:
 
-    K[n, m, k, q] = sum_w m_w df_k(x_n)/dw df_q(y_m)/dw     (1)  [LZ20]
+    kernel[n, m, k, q] = sum_w s_w df_k(x_n)/dw df_q(y_m)/dw   (1)  [LZ20]
 
-The factor m_w is 1 for the kind "at_masked".  For the kind "through_mask",
-m_w is the mask of w, which is 1 for biases.  A dense layer z = W a_n + b
+The factor s_w is 1 for the kind "at_masked".  For the kind "through_mask",
+s_w is the mask of w, which is 1 for biases.  A dense layer z = W a_n + b
 has the signals g_nk = df_k(x_n)/dz.  The layer adds (2) to the kernel, or
-(3) if the layer has a mask M:
+(3) if the layer has a mask Q:
 
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
-    sum_j (sum_i M_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
+    sum_j (sum_i Q_ji a_ni a_mi + 1) g_nkj g_mqj            (3)
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, r) and signals G_nk of shape (P, c).  The Jacobian of output k
@@ -20,28 +20,28 @@ consists of J_nk for the weights and b_nk for the biases.  The layer adds
 (5) to the kernel, where `o` is the entrywise product:
 
     J_nk = G_nk^T A_n,   b_nk = sum_p G_nk[p]               (4)
-    <M o J_nk, J_mq> + <b_nk, b_mq>                         (5)
+    <Q o J_nk, J_mq> + <b_nk, b_mq>                         (5)
 
 Derivation.  Eqs. (2)-(5) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let E
-    be a loss with D = dE/dK, and let C = <a_n, a_m> + 1.  The adjoint is
+    be a loss with D = dE/dkernel, and let C = <a_n, a_m> + 1.  Then
 
     R[n, m] = sum_kq D[n, m, k, q] <g_nk, g_mq>             (6)
     da_n = sum_m R[n, m] a_m                                (7)
     dg_nk = sum_mq D[n, m, k, q] C[n, m] g_mq               (8)
-    dJ_nk = sum_mq D[n, m, k, q] M o J_mq                   (9)
+    dJ_nk = sum_mq D[n, m, k, q] Q o J_mq                   (9)
     dG_nk = A_n dJ_nk^T + db_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    Replacing M o J_mq by b_mq in (9) gives db_nk.  In a dense layer with a
+    Replacing Q o J_mq by b_mq in (9) gives db_nk.  In a dense layer with a
     mask, C and R depend on the unit j.  In this case,
-    da_ni = sum_mj R_j[n, m] M_ji a_mi.
+    da_ni = sum_mj R_j[n, m] Q_ji a_mi.
 Exact.  All derivatives are evaluated at the masked weights.  The kernel of
     kind "at_masked" includes the derivatives with respect to pruned
     weights, as in the code of [LZ20].  The kernel of kind "through_mask"
     describes the training of the masked network.
-Cost.   Let the batches have N and M samples, and let k be the number of
-    outputs.  A dense layer with i inputs and j units needs N M (i + k^2 j)
-    multiplications.  With a mask, the layer needs N M (i + k^2) j
-    multiplications.  A convolutional layer needs N k P r c + N M k^2 r c
+Cost.   Let the batches have N and M samples, and let K be the number of
+    outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
+    multiplications.  With a mask, the layer needs N M (i + K^2) j
+    multiplications.  A convolutional layer needs N K P r c + N M K^2 r c
     multiplications.
 Departures.  No departures are known.
 

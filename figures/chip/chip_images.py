@@ -124,6 +124,12 @@ def coded(images):
 
 # ---- run a network -----------------------------------------------------------
 
+def drawn(seed, repeat, effects=chip.CALIBRATED):
+    """Sample the chip of one repetition."""
+    number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
+    return chip.draw(number, effects)
+
+
 def on_chip(drawn, rng, *, reset_after=None):
     """Return a function that runs a network with rounded weights on an emulated chip.
 

@@ -15,7 +15,7 @@ from figures.chip import chip_coding, chip_images
 from figures.run import seeds
 from figures.spoken import spoken_words
 from figures.surrogate import lif_training
-from refsnn import chip, losses
+from refsnn import losses
 
 HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"
 SPEED = 2000.0                      # 1 s of speech takes 500 us on the chip
@@ -96,9 +96,8 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     generator = seeds.rng(seed, FIGURE, condition, since)
     run = chip_images.in_software
     if kind == "chip":
-        number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
         noise = seeds.rng(seed, FIGURE, f"{condition}, noise", since)
-        run = chip_images.on_chip(chip.draw(number, chip.CALIBRATED), noise)
+        run = chip_images.on_chip(chip_images.drawn(seed, repeat), noise)
     learner = chip_images.begin(generator, hidden, inputs=INPUTS, classes=classes,
                                 recurrent=True)
     if begun:

@@ -14,6 +14,7 @@ measured from spikes and membrane samples of the chip.  At a de-calibration of 3
 weights from a twin lose at most half of the accuracy that weights from software lose,
 both relative to ideal software.
 
+On the calibrated chip, the test accuracy after training in the loop is at least 0.93.
 At a de-calibration of 50 %, the thresholds of some neurons lie below their leak
 potentials, and these neurons fire without input.  A claim states the mean number of
 neurons that fire without input.
@@ -75,8 +76,7 @@ def jobs(size, seed, data):
 
 def drawn(level, seed, repeat):
     """Sample the chip of one repetition, de-calibrated by `level` per cent."""
-    number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
-    return chip.draw(number, chip.CALIBRATED._replace(
+    return chip_images.drawn(seed, repeat, chip.CALIBRATED._replace(
         decalibration=(level / 100, level / 100) if level else None))
 
 

@@ -1,14 +1,14 @@
 """Calibration reduces the mismatch between the neurons of an analog chip
 
-An emulated chip is calibrated in two rounds.  Each round measures all 256
-neurons, using only the spikes and membrane samples that the chip records.
-The calibration is judged by the true parameters of the chip, which it cannot
-read.  The spread of a parameter is its standard deviation over the neurons that
-can fire.  The tests of the chip's public calibration software contain conditions
-on a calibrated chip.  The emulated chip meets five of them (means over 3 chips, 10
-with --full): the spreads of synaptic and membrane time constants are at most 0.2 and
-0.45 times their spreads before calibration, those of gain and reset are at most 5 %
-and 6 %, and 95 % of the thresholds are within 8 codes of the nominal threshold.
+An emulated chip is calibrated in two rounds.  Each round measures all 256 neurons,
+using only the spikes and membrane samples that the chip records.  The claims compare
+the result with the true parameters of the chip, which the calibration cannot read.  The
+spread of a parameter is its standard deviation over the neurons that can fire.  The
+tests of the chip's public calibration software contain conditions on a calibrated chip.
+The emulated chip meets five of them (means over 3 chips, 10 with --full): the spreads
+of synaptic and membrane time constants are at most 0.2 and 0.45 times their spreads
+before calibration, those of gain and reset are at most 5 % and 6 %, and 95 % of the
+thresholds are within 8 codes of the nominal threshold.
 
 The top left panel (before calibration) and the top middle panel (after calibration)
 show the responses of all membranes to one input spike with the largest weight.  Black
@@ -22,19 +22,20 @@ are single chips, and diamonds are values for a calibrated chip, read or estimat
 the conditions of the public tests.
 
 The spreads before calibration are inputs of the model, taken mostly from the
-calibration of one chip.  They have no bound of their own.  Samples alone do not show
-whether the leak or the converter of a neuron is shifted.  Calibration removes the
-sum of both, so that the spread of the converters remains in the leak.  Another
-calibration starts from the same uncalibrated chip.  It also knows the reference code
-of each neuron, which is the sample of this neuron while a known voltage holds all
-membranes at the nominal leak potential.  The spread of the leak is then at most half
-as large as without references.
+calibration of one chip.  No bound is set on these spreads.  Samples alone do not show
+whether the leak or the converter of a neuron is shifted.  Calibration removes the sum
+of both shifts, so that the spread of the converters remains in the leak.  A second
+calibration of the same uncalibrated chip also uses the reference code of each neuron,
+which is the sample of this neuron while a known voltage holds all membranes at the
+nominal leak potential.  The spread of the leak is then at most half as large as without
+references.
 
 With references, every spread is below the value from the tests.  Without references,
-this is true for every quantity except the leak.  The spreads are smaller than these
-values, because an emulated chip does not change between calibration and use, its
-parameters can be set independently, and a measurement uses about 2,500 test inputs.
-The preset `chip.CALIBRATED` has the values from the tests, with 4 % for the reset.
+this is true for every quantity except the leak.  The spreads are smaller than the
+values from the tests, because an emulated chip does not change between calibration and
+use, its parameters can be set independently, and a measurement uses about 2,500 test
+inputs.  The preset `chip.CALIBRATED` has the values from the tests, with 4 % for the
+reset.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -73,9 +74,8 @@ def bench(epochs, seed, repeat):
 
     If `epochs` is 0, no network is trained.
     """
-    number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
-    drawn = before = chip.draw(number, chip.UNCALIBRATED)
+    drawn = before = chip_images.drawn(seed, repeat, chip.UNCALIBRATED)
     spreads, traces = [spread(drawn)], [response(drawn, rng)]
     for codes in (reference(drawn, rng), None):
         drawn = before

@@ -1,29 +1,29 @@
 """Errors of an emulated chip are small at an integration step of 0.1 µs
 
 The emulation of a chip detects spikes at the ends of integration steps.  This figure
-compares steps of several lengths with a step of 5 ns.  A network of 256-100-10
-neurons is trained in software, without constraints of a chip, to classify the
-embedded digits.  Its rounded weights are used on emulated chips with mismatch.
-Noise, the latency of samples and the loss of events are switched off.  Errors are
-relative to the step of 5 ns, over all test images.  At a step of 0.1 µs, the default,
-the number of hidden spikes is at most 2 % too small, and the root mean square (RMS)
-error of the readouts is at most 5 % of their RMS value (3 chips, 5 with --full).
+compares steps of several lengths with a step of 5 ns.  A network of 256-100-10 neurons
+is trained in software, with weights in the range of the chip, to classify the embedded
+digits.  Its rounded weights are used on emulated chips with mismatch.  Noise, the
+latency of samples and the loss of events are switched off.  Errors are relative to the
+step of 5 ns, over all test images.  At a step of 0.1 µs, the default, the number of
+hidden spikes is wrong by at most 2 %, and the root mean square (RMS) error of the
+readouts is at most 5 % of their RMS value (3 chips, 5 with --full).
 
-A spike is detected up to one step late, and the delays of a neuron add up.  If a
-membrane only just reaches the threshold, a late detection can add or remove a spike.
+Each spike of a neuron is detected up to one step late, and these delays accumulate.  If
+a membrane only just reaches the threshold, a late detection can add or remove a spike.
 The probability of such an error grows with the step, but the size of the error does
-not.  Therefore the RMS error decreases more slowly with the step than the mean
-absolute error.  When the step decreases from 0.189 to 0.0125 µs, a factor of 15, the
-mean absolute error decreases at least by a factor of 8.
+not.  Therefore the RMS error decreases more slowly with the step than the mean absolute
+error.  When the step decreases from 0.189 to 0.0125 µs, a factor of 15, the mean
+absolute error decreases at least by a factor of 8.
 
 The left panel shows four errors against the step.  "Fewer hidden spikes" is the
-relative decrease of the number of hidden spikes.  "Hidden spikes not in the same
-bin" is the fraction of the spikes at 5 ns for which the neuron has no spike in the
-same time bin; missing spikes are included.  Lines are means over chips, dots are
-single chips.  The right panel shows the readouts of one test image on one
-chip.  The refractory time (2 µs) and the delay of spikes (0.3 µs) are multiples of
-0.1 µs, but not of 1.7 / 9 = 0.189 µs, the longest step below 0.2 µs that divides a
-time bin.  They are rounded at 0.189 µs, but not at 0.1 µs.
+relative decrease of the number of hidden spikes.  "Hidden spikes not in the same bin"
+is the fraction of the spikes at 5 ns that are missing or fall in another time bin.
+Lines are means over chips, dots are single chips.  The right panel shows the readouts
+of one test image on one chip.  The refractory time (2 µs) and the delay of spikes (0.3
+µs) are multiples of 0.1 µs, but not of 1.7 / 9 = 0.189 µs, the longest step below 0.2
+µs that divides a time bin.  Both times are rounded at steps of 0.189 µs, but not at 0.1
+µs.
 
 This figure corresponds to no figure of [CB22].
 """
@@ -61,9 +61,8 @@ def learn(epochs, images, seed, repeat):
     learner, _ = chip_images.learn(chip_images.in_software, learner, digits,
                                    chip_images.DEFAULT, generator, epochs)
     written, _ = chip_weights.integers(learner.weights)
-    number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
-    drawn = chip.draw(number, chip.CALIBRATED._replace(noise=None, sampling=None,
-                                                       loss=None))
+    drawn = chip_images.drawn(seed, repeat, chip.CALIBRATED._replace(
+        noise=None, sampling=None, loss=None))
     x, n = chip_images.coded(digits.x_test[:images]), len(written.hidden)
     runs = []
     for parts in (*PARTS, FINE):

@@ -15,12 +15,14 @@ Thin lines are single seeds, thick lines are means.  A seed determines the
 chip, the initial weights, the order of the images, and the split into
 training and test images.
 
-With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST at
-16x16 pixels, after 100 training epochs.  Networks are also trained on MNIST
-with dropout and random rotation.  On MNIST without dropout and rotation, there
-are 3 seeds for the chip and for software.  All other conditions have 1 seed;
-in the stored run, they use an earlier emulated chip.  This figure corresponds
-to [CB22] fig. 3 A, B and table 1.
+With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST at 16x16
+pixels, after 100 training epochs.  Networks are also trained on MNIST with dropout and
+random rotation.  On MNIST without dropout and rotation, there are 3 seeds for the chip
+and for software.  All other conditions have 1 seed; in the stored run, the chip of
+these conditions is an earlier emulated chip.  The accuracy with the chip in the loop
+must be at least 0.967 on MNIST, 0.970 with dropout and rotation, and 0.835 on
+Fashion-MNIST. The accuracy of software must be at least 0.972 on MNIST.  This figure
+corresponds to [CB22] fig. 3 A, B and table 1.
 """
 
 import numpy as np
@@ -28,8 +30,6 @@ import numpy as np
 from figures.chip import chip_images
 from figures.run import colours, published, seeds
 from figures.run.claims import at_least, at_most, reported
-from refsnn import chip
-
 FIGURE = "chip_training"
 KINDS = ("chip", "software", "ReLU")
 FOLDERS = {"full": ("mnist", "fashion_mnist")}
@@ -103,10 +103,9 @@ def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repea
                                                   first=first, after_epoch=after_epoch)
         result = chip_images.reference_packed(net)
     else:
-        number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
         noise = seeds.rng(seed, FIGURE, "noise", f"{repeat}, from {first}")
         run = chip_images.in_software if kind == "software" else chip_images.on_chip(
-            chip.draw(number, chip.CALIBRATED), noise)
+            chip_images.drawn(seed, repeat), noise)
 
         def score(weights):
             return chip_images.test(run, weights, images).accuracy

@@ -27,14 +27,14 @@ Fashion-MNIST, with 18,720 steps of transfer (as published) and 18,720 steps wit
 layer-wise random and magnitude masks at densities of 1, 2 and 3 %.  With 1 % of the
 weights, the layer-wise masks of NTT, magnitude and random selection keep 9 weights of
 the output layer, so at least one of the 10 outputs has no weight.  With 3 % of the
-weights, layer-wise NTT may be at most 0.01 less accurate than the best other row, which
-can be NTT with one threshold.  With 3 % of the weights and after 100 steps, layer-wise
-NTT must be at least as accurate as every other layer-wise method.  LeNet-5-Caffe on
-MNIST has 3,000 steps of transfer and 5,000 steps with labels.  Conv-4 on CIFAR-10 has
-3,000 steps of transfer with mini-batches of 16 images, and 5,000 steps with labels
-without dropout.  Both convolutional networks are run once.  The stored results lack
-LeNet, densities of Fashion-MNIST above 3 %, and NTT masks of Conv-4.  Like [LZ20], this
-figure plots accuracy against density.  This project chose the claims.
+weights, layer-wise NTT may be at most 0.01 less accurate than the best other method,
+NTT with one threshold included.  With 3 % of the weights and after 100 steps,
+layer-wise NTT must be at least as accurate as every other layer-wise method.
+LeNet-5-Caffe on MNIST has 3,000 steps of transfer and 5,000 steps with labels.  Conv-4
+on CIFAR-10 has 3,000 steps of transfer with mini-batches of 16 images, and 5,000 steps
+with labels without dropout.  Both convolutional networks are run once.  The stored
+results lack LeNet, densities of Fashion-MNIST above 3 %, and NTT masks of Conv-4.  Like
+[LZ20], this figure plots accuracy against density.  This project chose the claims.
 """
 
 import numpy as np
@@ -44,7 +44,6 @@ from figures.ntt.ntt_baselines import BOTH, EARLY, SCOPES
 from figures.ntt.ntt_baselines import learn, transfer       # noqa: F401, shared jobs
 from figures.run.claims import at_least, mean_and_spread, reported
 
-FIGURE = "ntt"
 TITLES = {"layer": "layer-wise", "global": "one threshold"}
 TASKS = {"full": ("MNIST", "Fashion-MNIST", "LeNet", "Conv-4")}
 LOW = (0.01, 0.02, 0.03)            # densities of the claims with --full
@@ -157,7 +156,7 @@ def large(data, name):
                        ahead(accuracies(data, name, 1, density, layer), "random",
                              "magnitude"), 0)
     yield at_least(told(100 * LOW[-1], "final test accuracy",
-                        "best other row, NTT with one threshold included"),
+                        "best other method, NTT with one threshold included"),
                    ahead(accuracies(data, name, 1, LOW[-1])), -0.01)
     yield at_least(told(100 * LOW[-1], f"test accuracy at step {EARLY}",
                         "best other layer-wise method"),

@@ -11,30 +11,30 @@ variance of each count is divided by the chance variance.  The chance variance, 
 randomly chosen weights, is (1 - density) times the mean count.  For NTT masks, the
 variance per unit is at least twice the chance variance, and the variance per pixel is
 at most 1.5 times the chance variance.  The variance per unit of SNIP and logit-SNIP
-masks is at least four times the variance per unit of NTT masks.  Their variance per
-pixel is at least twice the chance variance.  For random masks and for magnitude masks,
-both variances are at most 1.5 times the chance variance.
+masks is at least four times the variance per unit of NTT masks.  The variance per pixel
+of SNIP and logit-SNIP masks is at least twice the chance variance.  For random masks
+and for magnitude masks, both variances are at most 1.5 times the chance variance.
 
 The top panel shows the density of each layer.  Masks use one threshold for the whole
 network (filled markers) or one threshold per layer (open markers).  Error bars are the
 standard deviation over seeds.  The dotted line is the density of the whole network.
-The other panels show the first layer for one threshold per layer.  In the middle are
-the live weights of each pixel, averaged over seeds, and the standard deviation of its
-grey level; r is the correlation of the two over pixels.  At the bottom left are the
-live weights of each unit, in descending order (thin lines are seeds, thick lines are
-means; magnitude and random masks coincide).  At the bottom right are the weights of six
-units for the first seed.  A blank square is a unit without live weights.
+The other panels show the first layer for one threshold per layer.  The middle panels
+show the live weights of each pixel, averaged over seeds, and the standard deviation of
+its grey level; r is the correlation of the two over pixels.  The bottom left panel
+shows the live weights of each unit, in descending order (thin lines are seeds, thick
+lines are means; magnitude and random masks coincide).  The bottom right panels show the
+weights of six units for the first seed.  A blank square is a unit without live weights.
 
 The data are the embedded digits.  The network has 256-100-50-10 units, the density is
 0.1, and the transfer has 500 steps.  With --full, the data are MNIST, the network has
 784-300-100-10 units, the density is 0.03, and the transfer has 18,720 steps, as
-published.  Three bounds are then not met: that on the variance per pixel of NTT masks,
-and those on the variance per unit relative to NTT.  With NTT, 36 % of the units of the
-first layer have no live weights; with SNIP, 12 %; with logit-SNIP, 30 % (2 seeds).  NTT
-masks keep few weights of pixels that hardly vary.  If the pixels are sorted by the
-standard deviation of their grey level, the variance within groups of 28 pixels is 1.4
-times the chance variance.  This figure illustrates the statements of [LZ20] on
-layer-wise pruning.  This project chose the claims.
+published.  Three bounds are then not met: the bound on the variance per pixel of NTT
+masks, and both bounds on the variance per unit relative to NTT.  With NTT, 36 % of the
+units of the first layer have no live weights; with SNIP, 12 %; with logit-SNIP, 30 % (2
+seeds).  NTT masks keep few weights of pixels that hardly vary.  If the pixels are
+sorted by the standard deviation of their grey level, the variance within groups of 28
+pixels is 1.4 times the chance variance.  This figure illustrates the statements of
+[LZ20] on layer-wise pruning.  This project chose the claims.
 """
 
 import numpy as np
@@ -140,8 +140,9 @@ def claims(data):
         found += [at_least(f"{text.format('unit')}, {method} / NTT",
                            units[method].mean() / units["NTT"].mean(), 4),
                   at_least(chance(method, "pixel"), pixels[method], 2)]
-    found += [at_most(f"{NAMES[method]}: larger of these two variances, relative to "
-                      "chance", max(units[method], pixels[method], key=np.mean), 1.5)
+    found += [at_most(f"{NAMES[method]}: larger of the variances per unit and per "
+                      "pixel, relative to chance",
+                      max(units[method], pixels[method], key=np.mean), 1.5)
               for method in ("magnitude", "random")]
     found += [reported(f"share of units without any live weight, {NAMES[method]}",
                        (data[f"{method}_layer_counts"] == 0).mean(axis=1))
@@ -215,8 +216,8 @@ def _plot_units(data, fig):
         axis.plot(share, counts.T, color=training.COLOURS[method], lw=0.6, alpha=0.4)
         axis.plot(share, counts.mean(axis=0), color=training.COLOURS[method],
                   label=method)
-    axis.set(xlabel="units, ordered by rank", ylabel="live weights per unit",
-             title="First layer")
+    axis.set(xlabel="rank of the unit / number of units", title="First layer",
+             ylabel="live weights per unit")
     axis.set_yscale("symlog", linthresh=10)
     axis.set_yticks([0, 5, 10, 20, 50, 100, 200], [0, 5, 10, 20, 50, 100, 200])
     axis.minorticks_off()

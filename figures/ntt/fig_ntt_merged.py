@@ -19,11 +19,11 @@ variant "at masked", as in the authors' code, fits a kernel that also includes
 derivatives with respect to pruned weights.  The variant "at masked" reduces the
 distance to the dense network less than the variant "through mask".
 
-The top panels show learning curves on each set.  The bottom panels show the two-class
-networks during training.  The margin of an image is the logit of the correct class
-minus the logit of the other class.  For the first seed, one panel plots the mean
-margin for unseen images of digit 1 against the mean margin for digit 0.  Successive
-dots are 20 steps apart.
+The top panels show learning curves on each set (with --full, the first 1,000 steps).
+The bottom panels show the two-class networks during training.  The margin of an image
+is the logit of the correct class minus the logit of the other class.  For the first
+seed, one panel plots the mean margin for unseen images of digit 1 against the mean
+margin for digit 0.  Successive dots are 20 steps apart.
 
 The first set is the embedded digits.  The second set holds the embedded digits,
 transposed and with inverted grey levels.  The networks have 256-300-100-10 and, for two

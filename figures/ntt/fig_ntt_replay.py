@@ -9,20 +9,21 @@ live weights of each of the four networks differs from the published value by at
 
 With --full, the figure repeats the published runs with the same images in the same
 mini-batches.  The perceptrons have 18,720 transfer steps, as published.  LeNet has
-1,100 of 18,720 steps, of which the first 1,000 are compared with the log and not
-judged.  The kernel distance is the mean squared difference between the tangent kernels
-of the sparse network and of the teacher on 64 held-out images.  The output distance is
-the mean squared difference between their outputs.  After 100, 200 and 300 steps of each
-perceptron, the kernel distance and the sum of squared live weights differ from the log
-by at most 0.02 %.  The output distance differs by at most 0.001, the precision of the
-log.  After the transfer, the kernel distance differs from the log by at most 5 %.
+1,100 of 18,720 steps.  The first 1,000 of these steps are compared with the log, but
+not judged.  The kernel distance is the mean squared difference between the tangent
+kernels of the sparse network and of the teacher on 64 held-out images.  The output
+distance is the mean squared difference between their outputs.  After 100, 200 and 300
+steps of each perceptron, the kernel distance and the sum of squared live weights differ
+from the log by at most 0.02 %.  The output distance differs by at most 0.001, the
+precision of the log.  After the transfer, the kernel distance differs from the log by
+at most 5 %.
 
 The computations in float32 are rounded differently on the authors' hardware.  All runs
 except the second run of LeNet are repeated in float64 to show the effect of rounding.
-Two runs separate where the input of a ReLU unit is zero to within rounding.  Such a
+Two runs begin to differ when the input of a ReLU unit is zero up to rounding.  Such a
 unit is on in one run and off in the other, and the gradient jumps.  The masks are
-updated after each 100 steps.  They then differ as well, and the difference of the runs
-grows further.
+updated after each 100 steps.  After an update, the masks of both runs also differ, and
+the difference of the runs grows further.
 
 By default, the transfers use the embedded digits and networks with 256-100-50-10 units
 and 10 % of the weights.  After 100, 200 and 300 steps, the kernel distances in float32

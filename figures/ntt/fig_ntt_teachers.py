@@ -12,7 +12,7 @@ by a larger factor: the rank correlation between the initial distance and the di
 ratio is at most -0.3.
 
 The left panel shows the kernel distance, divided by its initial value, against the step
-of transfer.  Each teacher has one line, which is darker for a larger initial distance.
+of transfer.  Each transfer has one line, which is darker for a larger initial distance.
 The right panel shows the distance ratio against the initial distance.
 
 With --full, the data are MNIST, and there are twenty teachers.  The networks have
@@ -24,9 +24,9 @@ computed on 64 of 120 held-out images.  The authors used other images and other
 teachers.  Stars mark the two published runs, which begin at 6,439 and 8,147.  Of 100
 further teachers on the authors' images, four begin at 6,439 or more, and none at 8,147
 or more (figure `ntt_replay`).  The published ratios are shown beside the means over
-teachers.  A difference between them does not show an error, because the teachers and
-the images differ.  The figure `ntt_replay` repeats the published runs.  This figure
-corresponds to the demonstration of [LZ20].
+teachers.  A difference between these ratios does not show an error, because the
+teachers and the images differ.  The figure `ntt_replay` repeats the published runs.
+This figure corresponds to the demonstration of [LZ20].
 """
 
 import numpy as np

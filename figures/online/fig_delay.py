@@ -20,7 +20,9 @@ adaptation in the gradient and ignores the recurrent connections.  With the rule
 
 In the condition "readout alone", only the readout weights learn.  All conditions start
 from the same initial weights and receive the same trials.  Each training step uses new
-trials, so the curves show accuracy on unseen trials.  Bands show the range over seeds.
+trials, so the curves show accuracy on unseen trials.  By default, a condition has 5
+seeds (networks of 24 neurons; with --full, 15 seeds and delays up to 100 ms).  Bands
+show the range over seeds.  The panels on the left show two trials of one network.
 Final accuracies are computed on 400 additional trials.  The hyperparameters were chosen
 for the exact gradient at 60 ms and are the same for all conditions.
 

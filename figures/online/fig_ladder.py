@@ -17,19 +17,19 @@ s^2 / 16).  The strength s of the recurrence is the horizontal axis of panels a 
 and s is 1 in panel c and in the sparse layer of panel d.  The relative error is the
 norm of the difference between the gradient of a rule and the BPTT gradient, divided by
 the norm of the BPTT gradient.  The norms include all weights.  Bands show the range
-over networks.  The rule e-prop is computed in a layer of adaptive neurons with the same
-weights, and is compared with the exact gradient of the adaptive layer.  All rules
-approximate only the gradient of the layer; the filter of the readout is exact.  SnAp is
-computed in a ring and in a sparse layer.  In the ring of 6 neurons, each neuron excites
-the next neuron with weight 1.  In the sparse layer, about one tenth of the recurrent
-weights are non-zero.
+over 10 networks (50 with --full).  The rule e-prop is computed in a layer of adaptive
+neurons with the same weights, and is compared with the exact gradient of the adaptive
+layer.  All rules approximate only the gradient of the layer; the filter of the readout
+is exact.  SnAp is computed in a ring and in a sparse layer.  In the ring of 6 neurons,
+each neuron excites the next neuron with weight 1.  In the sparse layer, about one tenth
+of the recurrent weights are non-zero.
 
 Memory is the size of the arrays that one time step passes to the next time step, for
 one input sequence in float32.  The time shown is the shortest duration of a time step
 over several repetitions on one computer.  The time includes argument checks and the
 contribution of the time step to the gradient.  No claim depends on the times.  This
-figure does not correspond to a published figure.  [NMZ19] states that the memory of the
-forward method grows as n^3.
+figure does not correspond to a published figure.  According to a secondary source,
+[NMZ19] states that the memory of the forward method grows as n^3.
 """
 
 import time
@@ -246,12 +246,12 @@ def claims(data):
     for rung, power in EXPONENTS.items():
         found = exponent(data, rung, "bytes")
         made.append(Claim(
-            f"{NAMES[rung]}: memory grows as n to the power", found,
+            f"{NAMES[rung]}: exponent of the memory in n", found,
             f"{power} within 0.01", bool(abs(found - power) <= 0.01),
             3 if rung == "exact" else None))
     for rung in EXPONENTS:
         made.append(reported(
-            f"{NAMES[rung]}: time of a step grows as n to the power, three largest n",
+            f"{NAMES[rung]}: exponent of the time of a step in n, three largest n",
             exponent(data, rung, "seconds", 3)))
     return made
 

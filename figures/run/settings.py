@@ -77,7 +77,7 @@ UNEVEN = ("not known; the bound was fixed on the embedded digits, with 10 % of t
           "18,720")
 DRAW = ("the ratio depends on the dense network and on the held-out images; for the "
         "authors' two networks, the initial kernel distance, the divisor of the ratio, "
-        "exceeds that of at least 96 of 100 further networks (`ntt_replay`)")
+        "exceeds the distances of at least 96 of 100 further networks (`ntt_replay`)")
 BLOCK = ("not known; both approximations are more accurate than exact RTRL, by 0.035 "
          "(block) and 0.024 (implicit), but not significantly (standard errors 0.023 "
          "and 0.031, 5 seeds)")
@@ -160,8 +160,8 @@ PICTURE = ("a picture of this project in place of the published picture, 100 inp
            "100 outputs, 1,001 s, 1 network{}")
 TIMES = ("100 Poisson inputs of 5 Hz and 5 target spikes in 0.5 s, drawn anew at the "
          "paper's size, {}")
-XOR = ("task drawn anew, 20 runs of 600 s, {}; spike times, group sizes and rates are "
-       "not stated in the paper and were chosen here")
+XOR = ("task drawn anew, 20 runs of 600 s, {}; group sizes, the interval between "
+       "patterns and the learning rates were chosen here")
 SIGNS = " hidden neurons, feedback with balanced signs"
 HD = ("all 10,420 Heidelberg Digits, converted to spikes by refsnn (SHD regenerated: "
       "other random numbers, and the 424 test words of known speakers are drawn anew)")
@@ -279,7 +279,7 @@ TABLE = {
         "0-1": Entry(TIMES.format("20 neurons"), "words"),
         "2-4": Entry(TIMES.format("20 neurons, 800 s"))},
     "superspike_hidden": {
-        "0": Entry(TIMES.format("4 or 8 hidden neurons, 40 networks"), "words"),
+        "0": Entry(TIMES.format("4 or 8 hidden neurons, 160 networks"), "words"),
         "1-6, 9": Entry(TIMES.format("4 hidden neurons, 250 s, 40 networks")),
         "7-8": Entry(TIMES.format("8 hidden neurons, 250 s, 40 networks")),
         "10": Entry(TIMES.format("4 hidden neurons, 50 s, 40 networks"), "words")},

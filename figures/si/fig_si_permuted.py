@@ -17,9 +17,8 @@ that the method impairs the learning of new tasks.  In each run, all methods use
 same pixel permutations, the same split into training and test images, and the same
 initial weights.  The penalty strengths were selected with other seeds: 5 for SI, 100
 for EWC (multiplied by half of the Fisher information) and 0.01 for L2.  The state of
-the optimiser Adam is carried over from one task to the next.  Accuracies on the
-embedded digits are lower than on MNIST.  The embedded digits have 1,437 training
-images, and the network is smaller.
+the optimiser Adam is carried over from one task to the next.  Accuracies are lower than
+on MNIST, because there are only 1,437 training images and the network is smaller.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1

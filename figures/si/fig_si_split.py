@@ -133,8 +133,8 @@ def claims(data):
             mean, half = interval(kept - reset)
             found += [
                 reported(f"{told} kept", kept),
-                reported(f"{told} kept minus reset, mean of paired differences and "
-                         "95 % confidence interval", f"{mean:+.3f} ± {half:.3f}")]
+                reported(f"{told} kept minus reset (mean of paired differences ± "
+                         "half of the 95 % interval)", f"{mean:+.3f} ± {half:.3f}")]
     return found
 
 

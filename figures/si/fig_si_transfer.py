@@ -28,11 +28,11 @@ If the data folder contains cifar-10-batches-bin, the published network, without
 in the third convolution, also learns five pairs of classes of CIFAR-10, for 10 epochs
 each (one run).  The mean accuracy after these five tasks must be at least 0.02 higher
 with c = 0.1 than with fine-tuning.  On the last four of these tasks, consolidation is
-0.10 less accurate than separate networks.  The published transfer from CIFAR-10 to
-CIFAR-100 is run with the same network if the data folder also contains
-cifar-100-binary, with 60 epochs per task.  Both runs on CIFAR have mini-batches of 256
-images, and dropout.  For the stored results, the published transfer was not run.  This
-figure corresponds to [ZPG17] fig. 6.
+0.10 less accurate than separate networks.  If the data folder also contains
+cifar-100-binary, the same network learns the published transfer from CIFAR-10 to
+CIFAR-100, with 60 epochs per task.  Both runs on CIFAR have mini-batches of 256 images,
+and dropout.  For the stored results, the published transfer was not run.  This figure
+corresponds to [ZPG17] fig. 6.
 """
 
 import os

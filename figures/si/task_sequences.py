@@ -56,8 +56,10 @@ def split(labels, groups):
     return [np.flatnonzero(np.isin(labels, group)) for group in groups]
 
 
-def permutations(rng, tasks, pixels, first_identity=True):
+def permutations(rng, tasks, pixels):
     """Return a pixel permutation for each task, eq. (1).
+
+    The first task is not permuted.
 
     Parameters
     ----------
@@ -66,9 +68,6 @@ def permutations(rng, tasks, pixels, first_identity=True):
         number of tasks.
     tasks, pixels : int
         Numbers of tasks and pixels.
-    first_identity : bool
-        Whether the first task is not permuted.  An unpermuted task uses no
-        random numbers.
 
     Returns
     -------
@@ -84,10 +83,8 @@ def permutations(rng, tasks, pixels, first_identity=True):
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng is {rng!r}: must be a numpy.random.Generator")
     tasks, pixels = _integer("tasks", tasks, 1), _integer("pixels", pixels, 1)
-    if not isinstance(first_identity, (bool, np.bool_)):
-        raise ValueError(f"first_identity is {first_identity!r}: must be a bool")
     order = np.tile(np.arange(pixels, dtype=np.int64), (tasks, 1))
-    for row in order[int(first_identity):]:
+    for row in order[1:]:
         row[:] = rng.permutation(pixels)                                   # (1)
     return order
 

@@ -140,8 +140,8 @@ def claims(found, taken):
                  BATCH / ideal, 1 / PUBLISHED_S),
         reported("chip, ideal software: images per second on one core / images per "
                  "second of the chip", PUBLISHED_S * BATCH / ideal, 1.0),
-        reported("chip, ideal software: power of a core (W) at which it would need as "
-                 "much energy per image as the chip (2.4 uJ)", energy),
+        reported("chip, ideal software: power of a core (W) that needs as much energy "
+                 "per image as the chip (2.4 uJ)", energy),
         reported("chip, emulated: images per second on one core",
                  BATCH / emulated, 1 / PUBLISHED_S),
         reported("chip, training in the loop: time of an epoch of 60,000 images on "

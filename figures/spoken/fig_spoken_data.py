@@ -24,7 +24,7 @@ description of the data in [CSSZ20].
 import numpy as np
 
 from figures.run import colours, published
-from figures.run.claims import Claim, at_least, at_most, exactly
+from figures.run.claims import at_least, at_most, exactly, reported
 from figures.spoken import spoken_words
 
 FIGURE = "spoken_data"
@@ -78,8 +78,8 @@ def claims(data):
         at_most(f"{text}: longest word (s)", d["duration"].max(), 1.4),
         at_least(f"{text}: mean spikes per word, speaker with most / speaker with "
                  "fewest", means.max() / means.min(), 1.2)]
-    return found + [Claim(f"{text}: {quantity}", float(value), "compared", None,
-                          paper.get(key)) for quantity, value, key in (
+    return found + [reported(f"{text}: {quantity}", value, paper.get(key))
+                    for quantity, value, key in (
         ("number of training words", train.sum(), "words to train on"),
         ("number of test words", (~train).sum(), "words to test"),
         ("share of test words by held-out speakers", held.sum() / (~train).sum(),

@@ -23,7 +23,6 @@ from figures.run.claims import at_least, reported
 from figures.spoken import spoken_networks, spoken_words
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 
-FIGURE = "spoken_speakers"
 SHOWN = {"counts, radial": (colours.GREY, "SVM on counts"),
          "recurrent": (colours.BLUE, "spiking, recurrent"),
          "LSTM": (colours.VERMILION, "LSTM")}

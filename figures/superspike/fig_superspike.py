@@ -4,8 +4,9 @@ A neuron receives 100 frozen Poisson spike trains (5 Hz), which repeat every 0.5
 must spike at five evenly spaced target times.  A neuron hits all targets if it fires
 exactly one spike within 5 ms of each target and no other spike.  Before training, all
 20 neurons are silent.  At least 19 of the 20 neurons hit all five targets within 500
-trials (250 s).  The mean cost falls to at most a quarter of its initial value.  [ZG18]
-reports that a neuron learns the targets in about 500 trials.
+trials (250 s; with --full, there are 1,600 trials).  The mean cost falls to at most a
+quarter of its initial value.  [ZG18] reports that a neuron learns the targets in about
+500 trials.
 
 The top panels show the SuperSpike rule at one synapse after 12 trials, computed step by
 step in its online form.  The eligibility is the filtered product of surrogate
@@ -173,7 +174,7 @@ def _plot_synapse(data, fig):
         axis.set_ylabel(label)
     axes[4].axhline(0, color=colours.GREY, lw=0.8)
     axes[5].plot(time, 1e3 * data["synapse_m"], color=colours.SKY, lw=1.4)
-    axes[5].set(ylabel="sum of their\nproducts (1e-3)", xlabel="time (s)",
+    axes[5].set(ylabel="sum of error\nx eligibility (1e-3)", xlabel="time (s)",
                 xlim=(0, time[-1]))
     twin = axes[5].twinx()
     twin.step(np.append(time, time[-1] + training.DT_S), 1e3 * data["synapse_w"],

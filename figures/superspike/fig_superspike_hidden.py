@@ -7,8 +7,9 @@ error reaches the hidden neurons through the transposed output weights (symmetri
 feedback), through fixed random weights (random feedback), or unweighted (uniform
 feedback).  A network hits all targets if its output neuron fires exactly one spike
 within 5 ms of each target and no other spike.  With each kind of feedback, at least 6
-of 8 networks hit all five targets within 300 trials (150 s).  The same holds for random
-feedback with eight hidden neurons (dotted curves).
+of 8 networks hit all five targets within 300 trials (150 s; with --full, 30 of 40
+networks within 500 trials).  The same holds for random feedback with eight hidden
+neurons (dotted curves).
 
 With random feedback, at least three quarters of the hidden neurons acquire an output
 weight with the same sign as their fixed feedback weight.  Hidden neurons with a
@@ -17,8 +18,8 @@ spikes.  [ZG18] reports that learning with random feedback fails if all feedback
 are negative.  All weights of a random sample are negative with probability 1/16 for
 four weights, and with probability 1/256 for eight weights.  The figure tests the
 failure in networks whose four feedback weights are all made negative.  These networks
-fire no spike in 60 trials.  This figure corresponds to [ZG18] fig. 4, which also finds
-no large difference between the kinds of feedback.
+fire no spike in 60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4,
+which also finds no large difference between the kinds of feedback.
 
 The left panels show one network that hit all targets with random feedback, before
 training, after 40 s and at the end.  The right panels show the cost of each network

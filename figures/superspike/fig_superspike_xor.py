@@ -217,8 +217,7 @@ def learn(names, repeats, blocks, seed):
     for block in range(blocks):
         x, labels, ends, starts = stimuli(streams, times)
         layers, ran, arriving = training.run(layers, x)
-        heard, signal = signals.classification(heard, arriving, labels, ends,
-                                               outside="wrong")
+        heard, signal = signals.classification(heard, arriving, labels, ends)
         if hidden:
             matrix = np.where(symmetric, layers[1].W.swapaxes(1, 2), matrix)
         layers, found, _ = training.accumulate(layers, ran, signal, matrix)
@@ -320,8 +319,8 @@ def claims(data):
         few, ok = (np.concatenate([value[name] for name in solves
                                    if CASES[name][1] == HIDDEN and name != "uniform"])
                    for value in (alive, solves))
-        shown += [(f"share solved of the {of.sum()} runs, with symmetric or random "
-                   f"feedback, that end with {words} of {HIDDEN} hidden neurons live",
+        shown += [(f"symmetric or random feedback, {words} of {HIDDEN} hidden neurons "
+                   f"live at the end: share of {of.sum()} runs that reach zero error",
                    ok[of].mean())
                   for words, of in (("at most 2", few <= 2), ("3 or 4", few > 2))
                   if of.any()]

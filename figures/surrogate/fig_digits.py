@@ -22,7 +22,8 @@ determines the predicted class.  A dot marks this maximum of the membrane potent
 This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
 --full, a network with 784 inputs learns Fashion-MNIST and MNIST with the
 hyperparameters of this tutorial and the gradient that is stopped at the reset.  The
-curves on the left then show the two data sets.
+curves on the left then show the two data sets.  After 30 epochs, the mean test accuracy
+over 2 seeds must be at least 0.855 on Fashion-MNIST and 0.965 on MNIST.
 """
 
 import os
@@ -30,7 +31,7 @@ import os
 import numpy as np
 from scipy import sparse
 
-from figures.run.claims import Claim, at_least
+from figures.run.claims import at_least, reported
 from figures.run import colours, seeds
 from figures.run import published
 from figures.surrogate import fast_training, lif_training
@@ -188,16 +189,15 @@ def claims(data):
     if ("digits", False) in final:
         return [at_least("mean test accuracy, gradient stopped at the reset, "
                          + seeds, final["digits", False], 0.96),
-                Claim("mean test accuracy, gradient through the reset",
-                      float(final["digits", True].mean()), "drawn beside it", None)]
+                reported("mean test accuracy, gradient through the reset",
+                         final["digits", True])]
     paper, first = published.values("digits"), data["task"].tolist().index(FASHION)
     return [at_least(f"Fashion-MNIST: mean test accuracy, {seeds}",
                      final[FASHION, False], 0.855, paper["test accuracy"]),
             at_least(f"MNIST: mean test accuracy, {seeds}",
                      final["mnist", False], 0.965),
-            *[Claim(f"Fashion-MNIST: {name} in the last epoch",
-                    float(data[key][first, :, -1].mean()), "compared", None,
-                    paper[name])
+            *[reported(f"Fashion-MNIST: {name} in the last epoch",
+                       data[key][first, :, -1].mean(), paper[name])
               for name, key in (("training accuracy", "train_accuracy"),
                                 ("training loss", "train_loss"))]]
 

@@ -2,9 +2,9 @@
 
 A network of 100-4-2 neurons learns to classify 256 random patterns of Poisson spikes (5
 Hz).  Each pattern has a random label, one of two classes.  With the surrogate gradient,
-the mean accuracy over all seeds is at least 0.85.  The true derivative of a spike is 0,
-so the true gradient of the hidden layer is exactly 0.  With the true gradient, only the
-readout learns, and the mean accuracy is at most 0.62.
+the mean accuracy over 3 seeds (20 with --full) is at least 0.85.  The true derivative
+of a spike is 0, so the true gradient of the hidden layer is exactly 0.  With the true
+gradient, only the readout learns, and the mean accuracy is at most 0.62.
 
 If the membrane potential of a readout never exceeds the resting value 0, the maximum
 over time is 0.  If neither readout exceeds 0, the two classes tie.  As in the tutorial,

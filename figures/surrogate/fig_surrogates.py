@@ -7,7 +7,8 @@ true derivative of the loss is exactly 0, and the loss jumps between these point
 module `refsnn.checks` defines a smooth network, the anchored network.  The true
 derivative of the anchored network differs from the surrogate derivative by at most 1e-6
 of the largest surrogate derivative.  With each of seven surrogates, training reduces
-the loss of the median network to less than half of its initial value.
+the loss of the median network (of 12, or 50 with --full) to less than half of its
+initial value.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All surrogate derivatives have the
 same peak value (1) and the same area (2/3 of the threshold).  Thus the surrogate

@@ -108,7 +108,7 @@ def test_the_sparse_networks_are_selected_by_their_training_accuracy():
     found = by_text(fig_chip_timing.claims(timed()))
     lost = found["test accuracy lost with at most 40 hidden spikes per image"]
     assert lost.value == pytest.approx(0.96 - 0.95) and lost.bound
-    assert found["hidden spikes per image of the networks with at most 40"].value == 40
+    assert found["hidden spikes per image with the selected strength"].value == 40
     assert found["hidden spikes per image without regulariser"].value == 92
     fast = found["test accuracy lost in the fast mode with a reset after 10 µs"]
     assert fast.value == pytest.approx(0.015) and not fast.ok

@@ -39,31 +39,27 @@ def test_split_digits_in_pairs():
     assert split(labels, [range(3), np.arange(3, 5)])[1].tolist()[:2] == [3, 4]
 
 
-@given(SEEDS, st.integers(1, 6), st.integers(1, 30), st.booleans())
-def test_permutations_depend_only_on_their_seed(seed, count, pixels, identity):
-    order = permutations(np.random.default_rng(seed), count, pixels, identity)
+@given(SEEDS, st.integers(1, 6), st.integers(1, 30))
+def test_permutations_depend_only_on_their_seed(seed, count, pixels):
+    order = permutations(np.random.default_rng(seed), count, pixels)
     assert order.shape == (count, pixels) and order.dtype == np.int64
     for row in order:
         assert_array_equal(np.sort(row), np.arange(pixels))
-    assert not identity or order[0].tolist() == list(range(pixels))
-    same = permutations(np.random.default_rng(seed), np.int64(count), pixels,
-                        np.bool_(identity))
+    assert order[0].tolist() == list(range(pixels))
+    same = permutations(np.random.default_rng(seed), np.int64(count), pixels)
     assert_array_equal(same, order)
-    again = permutations(np.random.default_rng(seed), count + 2, pixels, identity)
+    again = permutations(np.random.default_rng(seed), count + 2, pixels)
     assert_array_equal(again[:count], order)
     x = np.arange(2.0 * pixels).reshape(2, pixels)
     shown = x[:, order[-1]]                                 # (1), and back
     assert_array_equal(shown[:, np.argsort(order[-1])], x)
 
 
-def test_permutations_differ_and_identity_draws_nothing():
-    with_first, without = (permutations(np.random.default_rng(3), n, 50, flag)
-                           for n, flag in ((5, True), (4, False)))
-    assert_array_equal(with_first[1:], without)
-    assert_array_equal(permutations(np.random.default_rng(3), 5, 50), with_first)
-    assert len({tuple(row) for row in with_first.tolist()}) == 5
-    other = permutations(np.random.default_rng(4), 5, 50)
-    assert np.any(other[1:] != with_first[1:])
+def test_permutations_differ_between_tasks_and_seeds():
+    order, other = (permutations(np.random.default_rng(seed), 5, 50) for seed in (3, 4))
+    assert len({tuple(row) for row in order.tolist()}) == 5
+    assert_array_equal(order[1], np.random.default_rng(3).permutation(50))
+    assert np.any(other[1:] != order[1:])
 
 
 def test_masks_by_hand():
@@ -139,7 +135,6 @@ X = np.zeros((3, 3))
     (lambda: permutations(RNG, 0, 2), "tasks is 0: must be .*at least 1"),
     (lambda: permutations(RNG, 2, 2.0), "pixels is 2.0: must be an integer"),
     (lambda: permutations(RNG, True, 2), "tasks is True"),
-    (lambda: permutations(RNG, 2, 2, 1), "first_identity is 1: must be a"),
     (lambda: head_masks([(0, 3)], 3), "groups has the class 3: must be below"),
     (lambda: head_masks([(0,)], 0), "classes is 0"),
     (lambda: head_masks([(0,), (0,)], 3), "has the class 0: must be in one group"),
