@@ -395,7 +395,7 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     Traces
         New arrays for step t + 1.
     """
-    traces, z, psi = _checked(traces, z, psi)
+    traces, z, psi = _checked(traces, np.asarray(z), psi)
     if type(alpha) is type(beta) is type(gain) is type(rho) is type(adaptation) \
             is float and 0 <= alpha < 0.9999 and 0 <= beta < 0.9999 \
             and 0 <= rho < 0.9999 and 1e-9 < gain < 1e9 and 0 <= adaptation < 1e9:

@@ -20,7 +20,8 @@ Derivation.  Eq. (2) inserts zeros, applies a low-pass filter with a cutoff
     `scipy.signal.resample_poly`).
 Exact.  Float64 represents integers of up to 32 bits exactly.  The
     symmetric filter of eq. (2) causes no delay.
-Cost.   Time and memory are O(N).  Sounds beyond `longest` are refused.
+Cost.   Time and memory are O(N + max(rate, to) / gcd(rate, to)).  Sounds
+    beyond `longest` are refused.
 Departures.  The software of [CSSZ20] has constants for 48 kHz and does not
     resample.  In this software, a fade lasts half the clip (`ramp=None`,
     r = N//2).  In the paper, a fade lasts 0.03 s (`ramp=0.03`).  Four
@@ -122,6 +123,9 @@ def _wav(path, file, longest, mix):
         rate, samples = wavfile.read(io.BytesIO(head + file.read(length)))
     except (ValueError, struct.error) as error:
         raise ValueError(f"{path}, field data: {error}: must be intact") from None
+    if samples.dtype == np.int64:
+        raise ValueError(f"{path}, field fmt: integers of 64 bits: must be of at most "
+                         "32 bits")
     if samples.dtype.kind == "f":
         return samples.astype(np.float64), rate, 0
     shift = 128 if samples.dtype == np.uint8 else 0

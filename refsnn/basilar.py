@@ -48,7 +48,7 @@ Departures.  In August 2021, the software of [CSSZ20] changed C0 from 1e8
 Errata.  Eq. (4) describes a wave that travels to the apex if the time
     factor is e^(-i w t).  The published software applies an inverse
     Fourier transform to V, which assumes e^(+i w t).  The response then
-    precedes the sound, by a few samples at the base and by about 20 ms at
+    precedes the sound, by a few samples at the base and by 20 to 30 ms at
     the apex.  V is kept in this form, because the published data depend on
     V.  The causal response is conj(V).
 

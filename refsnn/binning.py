@@ -27,7 +27,7 @@ A decay factor alpha per step corresponds to the time constant
 Derivation.  Eq. (6) solves alpha = exp(-dt/tau) for tau.
 Exact.  Eqs. (3) and (4) hold for edges and times in float64.  Float16
     rounds the time 0.1 to 0.09998, which lies below an edge at 0.1.
-Cost.   The time is O(E log(E T)); dense results take O(T B n) memory.
+Cost.   The time is O(T + E log(E T)); dense results take O(T B n) memory.
 Departures.  T in eq. (1) is rounded if its relative distance to an integer
     is at most 1e-9.  In floating point, 1.4 / 0.014 is not exactly 100.
 Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with

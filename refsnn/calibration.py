@@ -43,7 +43,7 @@ Approximate.  Without a reference, the leak includes the offset of the
     amplitudes.  Membrane noise lowers the measured threshold by up to the
     standard deviation of the noise.  Synaptic mismatch is averaged over
     `repeats` selections of input rows.
-Cost.   Each repetition needs about 300 images.
+Cost.   Each repetition needs about 1.2 images for each input.
 Departures.  Eq. (7) assumes that nominal gains and time constants are at
     half of the range of a setting, and that potentials have a range of
     1.8 V, of which 0.33 V lie between leak and threshold.  Corrections may

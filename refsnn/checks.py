@@ -27,7 +27,8 @@ Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
     hide an error of 0.1 %.
 Exact.  The complex step Im L(theta + i h d) / h has no cancellation error.
 Cost.   For each direction or gradient entry, L is evaluated 4 times.
-Departures.  Tolerances are relative.  Only float64 arrays are accepted.
+Departures.  Tolerances are relative.  Parameters, gradients and directions
+    must be float64.
 """
 
 import re
@@ -244,7 +245,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return the order in h of eq. (4), which is 2 for a correct gradient.
+    """Return the order in h of eq. (4), at least 2 for a correct gradient.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))

@@ -61,8 +61,8 @@ Exact.  Between events, eqs. (6) and (8) are exact without noise.  Eq. (10)
     h.  With h = dt and a refractory time r dt > 0, an ideal chip equals
     `lif` with reset="zero" and refractory=r.
 Cost.   `draw` takes O(M N) time and memory for N neurons with M inputs.
-    `emulate` takes O(B N) time per step, O(N) time per event, and O(B N (T
-    + K)) memory for K steps per bin.
+    `emulate` takes O(B N) time per step and O(N) time per event.  With K
+    steps per bin, the memory is O(B N (T min(M, K) + K)).
 Departures.  The parameters of different neurons are independent, except
     for the factor of a synapse driver, which all neurons share.  Input j
     of a hidden neuron and input j of a readout have the same driver, but

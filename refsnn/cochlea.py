@@ -420,7 +420,7 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     """
     rate, channels, sounds = _arrays(
         f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels,
-        sounds)
+        sounds, dtype=np.float64)
     if len(sounds) != len(_one_of("rngs", rngs, list)):
         raise ValueError(f"rngs has {len(rngs)} entries: must have {len(sounds)}")
     steps, dt = [x.size // 2 + 1 for x in sounds], 2 / rate

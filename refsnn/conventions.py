@@ -87,7 +87,7 @@ class Step(NamedTuple):
     compare        a spike requires u > threshold or u >= threshold; "half"
                    is the mean of both, so a tie gives half a spike
     spikes         at most "one" spike per step, or "many": one for each
-                   multiple of the threshold that u reaches
+                   multiple of the threshold for which `compare` is true
     reset          form of R in (4); "zero" sets u to `reset_to`
     reset_at       the reset is applied at "once" after the spike (5), or in
                    the next step "before" (5) or "after" (6) the decay; only
@@ -123,7 +123,7 @@ class Run(NamedTuple):
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
-    fired: np.ndarray       # s as used in the reset; at most 1 if reset="zero"
+    fired: np.ndarray       # s as used in the reset; s > 0.5 for "many" and "zero"
     reset: np.ndarray       # R(u, s)
     free: np.ndarray        # membrane potential before the reset of (6) and before (7)
     held: np.ndarray        # bool, True while refractory

@@ -60,7 +60,7 @@ Exact.  The derivatives are exact unless the largest entry of a window is 0
     or occurs twice.  In these cases, the gate (4) defines the derivatives.
 Cost.   For N samples, P positions and k x k kernels, a layer needs
     N P k^2 c_in c_out multiplications.  For K outputs, `signals` needs K
-    times this number, and `second_order` needs 2 K times this number.
+    times this number, and `second_order` needs 2 K + 2 times this number.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

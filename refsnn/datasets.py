@@ -282,7 +282,8 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     images, labels : (N, rows, columns) float and (N,) int64
         Pixel values in [0, 1], and classes 0 .. classes-1.
     """
-    folder = os.fspath(folder)
+    folder, (classes,) = os.fspath(folder), _arrays("classes () int in [1, inf)",
+                                                    classes)
     _options(dtype, kind, "train", "t10k")
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"folder {folder} is missing: must hold MNIST-format "

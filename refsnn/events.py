@@ -19,8 +19,8 @@ Exact.  Stored values are read without change.  Times are returned in
     float64, because float16 can overflow if times are converted to
     microseconds.  Equal arguments give identical files.
 Cost.   In memory, a spike takes 16 bytes.  `write` holds the whole file in
-memory.  Departures.  `write` rounds times to float16, as in the published
-files.
+    memory.
+Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
     accepts floats and integers of other widths.  Links, external data,
     virtual datasets and references are rejected and never followed.

@@ -205,10 +205,12 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         for left in reversed(range(tries)):
             try:
                 own = some.copy() if left else some     # the next attempt needs `some`
-                pieces.append(_piece(run(weights, own), some, n, k, *scale))
-                if [a is None for a in pieces[-1]] != [a is None for a in pieces[0]]:
+                piece = _piece(run(weights, own), some, n, k, *scale)
+                first_piece = (pieces or [piece])[0]
+                if any((a is None) != (b is None) for a, b in zip(piece, first_piece)):
                     raise ValueError("run.samples has another form than before: must "
                                      "have the same neurons for all patterns")
+                pieces.append(piece)
                 break
             except Exception as error:
                 if tries == 1:
@@ -313,7 +315,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     Parameters
     ----------
     recording : Recording
-        Result of `record`, or a recording from another source.
+        Recording with all potentials; if some are missing, see `complete`.
     labels : (B,) int
         Correct class of each pattern, 0 ... k-1.
     reduction : {"max", "reached", "sum"}

@@ -377,7 +377,7 @@ def _paths(rec, after, beta, gain, threshold, reset, through_reset):
     c, zero = 1 - rec.clamp[1:], reset == "zero"
     if after is not None:
         mask = _checked("after", after, rec.mem[0])[2].any(axis=0)
-        c = np.concatenate([c, 1 - mask[None]])
+        c = np.concatenate([c, 1 - mask[None].astype(c.dtype)])
     syn, mem, spikes, _ = (field[:len(c)] for field in rec)
     r = c * (1 - spikes) if zero else c
     if not through_reset:

@@ -41,8 +41,8 @@ Exact.  All derivatives are evaluated at the masked weights.  The kernel of
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
     multiplications.  With a mask, the layer needs N M (i + K^2) j
-    multiplications.  A convolutional layer needs N K P r c + N M K^2 r c
-    multiplications.
+    multiplications.  A convolutional layer needs (N + M) K P r c +
+    N M K^2 r c multiplications, or half of this for one batch.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -77,8 +77,8 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         convolution.  Patches are in the order row, column, channel.  Signals
         are the derivatives of the outputs with respect to the pre-activations.
     right : (inputs, signals), optional
-        Second batch, with M samples.  The default is `left`, which halves the
-        cost.
+        Second batch, with M samples.  The default is `left`, which almost
+        halves the cost for large batches.
     masks : list of arrays of 0 and 1, optional
         Masks in the shapes of the weights, for the kind "through_mask" only.
     kind : {"at_masked", "through_mask"}
@@ -116,7 +116,10 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         return out[0].swapaxes(1, 2)                                       # (1)
     if reduction == "per_class":
         return out[:, :, 0, :, 0].transpose(1, 2, 0)
-    return out[0, :, 0, :, 0] / (outputs if reduction == "trace_mean" else 1)
+    out = out[0, :, 0, :, 0]
+    if reduction == "trace_mean":
+        out /= outputs
+    return out
 
 
 def _grouped(inputs, signals, reduction):

@@ -120,8 +120,9 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     Raises
     ------
     ValueError
-        If the kernel is not symmetric or has a negative eigenvalue, or if
-        gradient descent diverges until floats overflow.
+        If the kernel is 0, is not symmetric (to 1e-3 of its largest entry), or
+        has a negative eigenvalue beyond rounding, or if gradient descent
+        diverges until floats overflow.
     """
     _one_of("loss", loss, *LOSSES)
     if (cross is None) != (test_outputs is None):
@@ -144,7 +145,11 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     left, moved = _powers(values, float(rate) / (N if loss == "mean" else 1),
                           np.atleast_1d(steps)[:, None].astype(kernel.dtype))
     start = Q.T @ (outputs - targets).ravel()
-    train = targets + ((left * start) @ Q.T).reshape(-1, N, K)             # (2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        train = targets + ((left * start) @ Q.T).reshape(-1, N, K)         # (2)
+    if not np.isfinite(train).all():
+        raise ValueError(f"rate is {rate!r}: must be lower, because the outputs "
+                         f"overflow within {int(np.max(steps))} steps")
     if cross is None:
         return Trajectory(train, None)
     test = (moved * start) @ Q.T @ _matrix(cross).T
@@ -160,6 +165,7 @@ def _powers(values, pace, steps):
         raise ValueError(f"rate is too high for {int(steps.max())} steps: must be "
                          f"at most {2 / (pace * values[-1]):.3g} of this rate")
     slow = np.where(pace * values < 0.5, pace * values, 0)
+    left = np.where(slow > 0, np.exp(steps * np.log1p(-slow)), left)
     safe = np.where(values == 0, 1, values)
     spent = np.where(slow > 0, -np.expm1(steps * np.log1p(-slow)), 1 - left)
     return left, np.where(values == 0, pace * steps, spent / safe)         # (3)

@@ -44,8 +44,9 @@ Derivation.  Let the input be i steps late, the recorded spikes s steps,
     their solutions, one with the fewest delays other than 0 is reported.
     If two delays are needed, p = 0 is reported.  Several delays are
     therefore ambiguous.
-Approximate.  Lags are sought between -3 and 3 steps.  If a chip returns no
-    samples, (B) is omitted, and (C) compares only spike counts.
+Approximate.  Lags are sought between -3 and 3 steps.  Delays of 3 or more
+    steps are noticed but not measured.  If a chip returns no samples, (B)
+    is omitted, and (C) compares only spike counts.
 Cost.   The chip runs at most 3 m + n + 32 patterns of `steps` time bins,
     in five calls.
 Departures.  This test is not part of a published method.
@@ -149,7 +150,8 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     gain = 1.0 if samples is None else min(1.0, np.median(found["gain"]))
     W, x = _bursts(rng, m, n, limit, scale / gain, steps, decays)
     low = max(1, weak // 3)
-    W_out = rng.integers(low, 2 * low + 1, (k, n)) * rng.choice([-1, 1], (k, n))
+    W_out = rng.integers(low, min(2 * low, limit) + 1, (k, n))
+    W_out *= rng.choice([-1, 1], (k, n))
     spikes, samples = _call(run, W, W_out, x)
     silent, faults = _trains(spikes, W / scale, x, decays)
     report = report._replace(silent=silent, faults=tuple(faults))
@@ -163,6 +165,9 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     if faults:
         return report._replace(faults=tuple(faults), unit=size)
     L, after = found["lag"], R == D + 1
+    if max(map(abs, (L, R, D))) >= LAGS[-1]:
+        return report._replace(unit=size, faults=(
+            "Input, spikes or samples come 3 or more steps late or early.",))
     late = {"input": L * (L != R), "spikes": -R * (L != R),
             "samples": L * (L == R)}                                       # (4)
     typical, strength = np.median(size), np.median(found["gain"] / size)
@@ -325,7 +330,7 @@ def _trains(spikes, W, x, decays):
         syn = alpha * syn + drive[t]
     silent = ~spikes.any(axis=(0, 1))
     faults = _told("Neuron", silent, "never spikes", "never spike", "")
-    if not faults and len(W) > 1:
+    if not faults and np.ptp(counts, axis=0).all():     # patterns differ
         faults = _ordered("spikes", spikes.sum(axis=0).T, counts.T)
     return silent, faults
 

@@ -216,7 +216,7 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     G, P = (np.zeros(shape, psi.dtype) if value is None else
             np.ascontiguousarray(_unread(name, value, shape, psi.dtype))
             for name, value in _parts("influence", influence))
-    new = Influence(*(_buffer(*field, shape, psi.dtype, (G, P, *now, psi, x))
+    new = Influence(*(_buffer(*field, shape, psi.dtype, (G, P, *now, psi, x, V))
                       for field in _parts("out", out)))
     if np.may_share_memory(*new):
         raise ValueError("out.syn and out.mem share memory: must be separate")

@@ -149,7 +149,7 @@ def step(blocks, J, F, owner, pattern):
     if list(map(np.shape, _one_of("blocks", blocks, tuple))) != shapes:
         raise ValueError(f"blocks is {blocks!r:.60}: must be arrays of shapes {shapes}")
     _arrays("blocks (*) float", np.concatenate([np.ravel(block) for block in blocks]))
-    return _step(blocks, J, F, groups)
+    return _step([block.astype(J.dtype, copy=False) for block in blocks], J, F, groups)
 
 
 def _step(blocks, J, F, groups):

@@ -235,7 +235,8 @@ def cross_entropy(times, labels, *, scale, late):
     times, = _arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape
     labels, scale, late = _arrays(f"labels ({B}) int in [0, {k}), scale () in (0, inf),"
-                                  " late () in (0, inf)", labels, scale, late)
+                                  " late () in (0, inf)", labels, scale, late,
+                                  dtype=times.dtype)
     scores = -np.minimum(times, times.dtype.type(late)) / times.dtype.type(scale)
     scores -= scores.max(axis=1, keepdims=True)
     logp = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -248,10 +249,12 @@ def cross_entropy(times, labels, *, scale, late):
 def _crossed(dtimes, crossing, B, n, m):
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
-    dtimes, times, causal, slope = _arrays(
-        f"dtimes ({B}, {n}), crossing.times ({B}, {n}) in [0, inf], "
-        f"crossing.causal ({B}, {n}, {m}), crossing.slope ({B}, {n}) in [0, inf)",
-        dtimes, *crossing)
+    times, causal, slope = _arrays(
+        f"crossing.times ({B}, {n}) in [0, inf], crossing.causal ({B}, {n}, {m}), "
+        f"crossing.slope ({B}, {n}) in [0, inf)", *crossing)
+    if np.shape(dtimes) == times.shape:
+        dtimes = np.where(np.isfinite(times), dtimes, 0)
+    dtimes, = _arrays(f"dtimes ({B}, {n})", dtimes)
     if not (slope[np.isfinite(times)] > 0).all():
         raise ValueError("crossing.slope is 0 at a finite time: must be above 0")
     return dtimes, times, causal, slope

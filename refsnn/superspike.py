@@ -148,7 +148,7 @@ class State(NamedTuple):
     eligibility: np.ndarray         # (B, n, m) lambda
     error_rise: np.ndarray          # (B, n) signal after the first filter
     error: np.ndarray               # (B, n) e, 1/s
-    het: np.ndarray                 # (B, n) z_i
+    het: np.ndarray                 # (B, n) h_i
 
 
 class Step(NamedTuple):

@@ -22,7 +22,7 @@ moments
                                                      (4)  [ZG18] eq. A.4
 
 With drive="paper" and het="plain" in superspike.py, the fixed point of a
-weight is <e lambda> / (rho <z^exponent>), where <> is the mean over time.
+weight is <e lambda> / (rho <h^exponent>), where <> is the mean over time.
 
 Derivation.  The trace z is the sum of exp(-age/tau) over past spikes.  By
     Campbell's theorem, the j-th cumulant of z is nu int_0^inf exp(-j
@@ -70,7 +70,8 @@ def delayed(past, train):
         Delayed spike train, in the dtype of `train`.
     """
     train, past = _arrays("train (T, B, n), past (D*, B, n)", train, past)
-    whole = np.concatenate([past.astype(train.dtype), train])
+    past, = _arrays("past (D*, B, n)", past, dtype=train.dtype)
+    whole = np.concatenate([past, train])
     return whole[len(train):], whole[:len(train)]                          # (1)
 
 

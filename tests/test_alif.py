@@ -893,3 +893,10 @@ def test_credit_keeps_psi():
     alif.credit(alif.Recording(zero, zero, zero, zero, blocked), psi, zero,
                 adaptation=0.5)
     assert (psi == 1).all()
+
+
+def test_a_step_of_the_traces_needs_its_signals():
+    one = np.ones((1, 1))
+    with pytest.raises(ValueError, match="^z is"):
+        alif.trace_step(alif.Traces(one, one, one[None]), None, one, alpha=0.5,
+                        beta=0.5, gain=1.0, rho=0.5, adaptation=0.5)

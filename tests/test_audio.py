@@ -437,3 +437,17 @@ def test_bad_arguments_are_named(call, match):
 def test_the_ramp_is_rounded_to_samples():
     x = np.ones(20)
     assert (audio.prepare(x, 10.0, ramp=0.29) == audio.prepare(x, 10.0, ramp=0.3)).all()
+
+
+def test_integers_of_64_bits_are_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    wavfile.write(path, 8000, np.array([1 << 62, 0], np.int64))
+    data = path.read_bytes()
+    assert data[20:22] == b"\x01\x00"
+    fmt = struct.pack("<HHIIHHHHI16s", 0xFFFE, 1, 8000, 64000, 8, 64, 22, 64, 4,
+                      bytes.fromhex("0100000000001000800000aa00389b71"))
+    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack(
+        "<Iqq", 16, 1 << 62, 0)
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    with pytest.raises(ValueError, match="64 bits: must be of at most 32 bits"):
+        audio.read(path)

@@ -758,3 +758,15 @@ def ones(frequencies, channels):
 def test_bad_input_is_named(call, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         call()
+
+
+def test_sounds_of_different_dtypes_are_converted_alike():
+    x = np.sin(0.2 * np.arange(4800))
+    sounds, rng = [x.astype("f4"), 1e9 + x], np.random.default_rng
+
+    def response(f, channels):
+        return np.where(f[:, None] < 5, 0, 999.0) * np.ones((1, 2))
+
+    found = cochlea.convert_many(sounds, response, 2, [rng(1), rng(2)], padded=False)
+    alone = cochlea.convert(sounds[1], response, 2, rng(2))
+    assert alone[0].size and all(map(np.array_equal, found[1], alone))

@@ -764,3 +764,9 @@ def test_broken_svhn_is_refused(tmp_path, packed):
     path.unlink()
     with pytest.raises(FileNotFoundError, match="train_32x32.mat is missing"):
         svhn(tmp_path, checked=False)
+
+
+@pytest.mark.parametrize("classes", ["10", None, 0, 2.5])
+def test_a_bad_number_of_classes_is_refused(classes):
+    with pytest.raises(ValueError, match="^classes is"):
+        images("nowhere", classes=classes)

@@ -983,3 +983,18 @@ def test_gradients_refuse(change, message):
                  "dout": np.zeros((8, 3, 3)), **change}
     with pytest.raises(ValueError, match=f"^{message}"):
         loop.gradients(**arguments)
+
+
+def test_a_rejected_piece_is_not_kept():
+    """The second call returns too many columns, and is repeated."""
+    calls = []
+
+    def run(weights, x):
+        calls.append(x)
+        return np.zeros((3, x.shape[1], 1)), np.full(
+            (3, x.shape[1], 3 if len(calls) == 2 else 2), 80.0)
+
+    weights = {"hidden": np.array([[9]]), "readout": np.array([[1], [1]])}
+    found = loop.record(run, weights, np.zeros((3, 4, 1)), size=2, tries=2)
+    assert found.spikes.shape == (3, 4, 1) and found.out.shape == (3, 4, 2)
+    assert found.mem is None and len(calls) == 3

@@ -549,3 +549,15 @@ def test_defaults_are_gain_and_threshold_one():
              for k in ({}, {"gain": 1, "threshold": 1, "reset": "subtract",
                             "through_reset": True, "through_recurrence": True})]
         assert (J[0] == J[1]).all() and J[0][1:, :, :, 1].all()
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_gradients_with_a_final_state_keep_float32(reset):
+    x, W = np.ones((3, 1, 2), "f4"), np.full((2, 2), 0.8, "f4")
+    options = {"alpha": 0.5, "beta": 0.5, "reset": reset}
+    rec, after = lif.run(x, W, W, **options)
+    found = lif.backward(x, W, W, rec, rec.mem, rec.mem, rec.mem, after=after,
+                         constants=True, **options)
+    assert rec.spikes.any() and found.dW.any()
+    arrays = [*found._replace(dstate=None), *(found.dstate or ())]
+    assert {a.dtype for a in arrays if a is not None} == {np.dtype("f4")}

@@ -578,3 +578,16 @@ def test_arrays_are_cast_to_the_dtype_of_the_first_inputs(name, kind):
     huge = mixed[0], [1e99 * g for g in wide[1]]
     with pytest.raises(ValueError, match=r"^left.signals\[0\] is .*finite"):
         ntk.kernel(huge)
+
+
+@pytest.mark.parametrize("reduction", ntk.REDUCTIONS)
+def test_the_estimate_covers_every_reduction(reduction):
+    N = 2000
+    batch = [np.ones((N, 3), "f4")], [np.ones((N, 2, 2), "f4")]
+    ntk.kernel(batch, reduction=reduction)              # imports
+    tracemalloc.start()
+    ntk.kernel(batch, reduction=reduction)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    estimate = ntk.estimate_memory(([(N, 3)], [(N, 2, 2)]), reduction=reduction)
+    assert peak < 1.15 * estimate

@@ -328,3 +328,18 @@ def test_arrays_are_cast_to_the_dtype_of_the_outputs():
     assert (one == ntk_dynamics.one_step(K.astype(np.float32), f, f, 0.1)).all()
     with pytest.raises(ValueError, match="^kernel is .*finite"):
         ntk_dynamics.predict(1e99 * K, f, y, 1, rate=0.1)
+
+
+def test_slow_directions_keep_their_digits_in_float32():
+    kernel = np.diag([1.0, 1e-5, 1e-7]).astype("f4")[:, :, None, None]
+    f = np.ones((3, 1), "f4")
+    found = ntk_dynamics.predict(kernel, f, 0 * f, 10 ** 7, rate=1.0, cross=kernel,
+                                 test_outputs=f)
+    for outputs in (found.train, found.test):
+        np.testing.assert_allclose(outputs.ravel()[2], np.exp(-1), rtol=1e-5)
+
+
+def test_outputs_that_overflow_are_refused():
+    with pytest.raises(ValueError, match="^rate is 1.0: must be lower, .* 511 steps"):
+        ntk_dynamics.predict(np.full((1, 1, 1, 1), 5.0), np.full((1, 1), 1e3),
+                             np.zeros((1, 1)), 511, rate=1.0)

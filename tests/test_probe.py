@@ -274,7 +274,7 @@ def test_one_silent_neuron():
         "Neuron 2 never spikes.",)
 
 
-@pytest.mark.parametrize("limit, weak", [(63, 56), (4, 4)])
+@pytest.mark.parametrize("limit, weak", [(63, 56), (4, 4), (1, 1)])
 def test_weights_are_weak_and_within_the_limit(limit, weak):
     """A weak weight raises the potential to 0.4 of the threshold at most."""
     def calls(seed, samples=True):
@@ -295,7 +295,7 @@ def test_weights_are_weak_and_within_the_limit(limit, weak):
     assert W.max() == weak and W.min() == 1
     assert not any(weights.readout.any() for weights, _ in weakly)
     low = max(1, weak // 3)
-    assert set(np.abs(last[0].readout).flat) <= set(range(low, 2 * low + 1))
+    assert set(np.abs(last[0].readout).flat) <= {*range(low, min(2 * low, limit) + 1)}
     assert np.abs(last[0].readout).min() < 1.3 * low
     assert np.abs(last[0].hidden).max() <= limit
     blind = calls(1, False)[-1]
@@ -492,3 +492,20 @@ def test_examples():
 def test_a_chip_returns_a_pair():
     with pytest.raises(ValueError, match="^run returned a tuple: must be a pair"):
         probe.probe(lambda weights, x: (x, x, x), 2, 2, 1)
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("sizes", [(1, 2, 1), (2, 2, 1), (2, 3, 2)])
+def test_equal_patterns_are_no_fault(sizes, seed):
+    """With few inputs, all patterns of (C) can be the same."""
+    assert named(software, sizes=sizes, seed=seed) == ()
+
+
+@pytest.mark.parametrize("what, lags", [
+    ("x", (3, 4)), ("spikes", (4, 5)), ("samples", (3, 4))])
+def test_long_delays_are_noticed_but_not_measured(what, lags):
+    for lag in lags:
+        run = faulty(software, what, late(lag, 80 * (what == "samples")))
+        report = probe.probe(run, *SIZES)
+        assert report.delay is None and report.faults == (
+            "Input, spikes or samples come 3 or more steps late or early.",)

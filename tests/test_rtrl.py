@@ -634,3 +634,12 @@ def test_step_refuses_out_that_is_J_and_F_without_axes():
     for F in (1.0, np.ones(2)):
         with pytest.raises(ValueError, match="^F is "):
             rtrl.step(None, J, F)
+
+
+def test_results_of_a_step_may_not_overwrite_the_recurrent_weights():
+    B, n = 1, 2
+    buffer, one = np.zeros((B, n, n * n)), np.ones((B, n))
+    V, out = buffer[0, :, :n], rtrl.Influence(np.zeros_like(buffer), buffer)
+    with pytest.raises(ValueError, match="^out.mem shares memory"):
+        rtrl.lif_step(None, np.zeros((B, 0)), V, one, one, one, one, one, out=out,
+                      alpha=0.5, beta=0.5)

@@ -334,3 +334,12 @@ def test_the_jacobian_sets_the_dtype():
     assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
     with pytest.raises(ValueError, match="^F is .*e.300"):
         snap.gradient(**{**GOOD, "J": single, "F": 1e300 * GOOD["F"]})
+
+
+def test_blocks_take_the_dtype_of_the_jacobian():
+    J, F = np.full((1, 1, 1), 0.5, "f4"), np.ones((1, 1, 2), "f4")
+    owner, pattern = [0, 0], np.array([[True]])
+    blocks = snap.step(None, J, F, owner, pattern)
+    wide = snap.step(tuple(b.astype(float) for b in blocks), J, F, owner, pattern)
+    assert [b.dtype for b in wide] == [np.float32]
+    assert wide[0].tolist() == [[[1.5, 1.5]]]

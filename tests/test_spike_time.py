@@ -516,3 +516,23 @@ def test_derivatives_have_the_dtype_of_the_weights():
     for crossing in (out, out._replace(times=out.times.astype(float))):
         found = backward(np.ones((1, 2)), inputs, W, crossing, tau=1.0)
         assert [a.dtype for a in found] == [np.float32] * 2
+
+
+def test_derivatives_of_silent_units_may_be_infinite():
+    inputs, W = np.array([[1.0]]), np.array([[2.0], [0.1]])
+    found = forward(inputs, W, tau=1.0, threshold=1.0)
+    assert np.isinf(found.times).tolist() == [[False, True]]
+    dtimes = 2 * (found.times - 1)
+    dW, dinputs = backward(dtimes, inputs, W, found, tau=1.0)
+    wanted = backward(np.where(np.isinf(dtimes), 0, dtimes), inputs, W, found, tau=1.0)
+    assert dW.all(axis=1).tolist() == [True, False]
+    assert np.array_equal(dW, wanted[0]) and np.array_equal(dinputs, wanted[1])
+    with pytest.raises(ValueError, match="^dtimes is .*nan"):
+        backward(np.full((1, 2), np.nan), inputs, W, found, tau=1.0)
+
+
+@pytest.mark.parametrize("change", [{"scale": 1e-50}, {"late": 1e39}])
+def test_constants_beyond_the_range_of_float32_are_refused(change):
+    with pytest.raises(ValueError, match=f"^{[*change][0]} is"):
+        spike_time.cross_entropy(np.array([[1, np.inf]], "f4"), [0],
+                                 **{"scale": 1.0, "late": 2.0} | change)

@@ -55,9 +55,10 @@ Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
     `lif.simulate` and with `lif.readout` for gain 1.  Rounding can add or
     remove a spike if the membrane potential is very close to the
     threshold.
-Cost.   Training takes O(T B n (m + n + k)) time and O(T B n) memory.
-    Inference takes O(n) time per event, O(B n k) time per step and
-    O(B n + T B k) memory.
+Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory,
+    and O(T B m) memory to convert a dense input to the dtype of W.
+    Inference of E events takes O(n) time per event, O(B n k) time per step
+    and O(E + B n + T B k) memory.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient passes
     through the reset.  Unlike `lif`, this module has no refractory period.
 

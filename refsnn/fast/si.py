@@ -88,7 +88,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         Learning rate and constants of Adam, as for `optimisers.adam`.
     path_integral, importance, anchor : array or list of arrays, optional
         Fields of an `si.State`.  The path integral is updated in place.  Pass
-        both the importance and the anchor, or neither.
+        both the importance and the anchor, or neither.  Both are ignored if
+        strength = 0.
     strength : float
         Coefficient c >= 0, the product factor * strength of `si.Settings`.
 
@@ -101,8 +102,10 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     ValueError
         If the gradient is not finite, or if an array to be updated shares
         memory with another array.  In these cases, no array is modified.  If
-        another array has NaN or infinite entries, or if eq. (1) overflows, the
-        error is raised after the update, and the updated arrays are invalid.
+        another array has NaN or infinite entries, or if the update overflows,
+        the error is raised after the update, and the updated arrays are
+        invalid.  An infinite entry of state.scale causes no error; its
+        parameter is not updated.
     """
     theta = _lists("parameters", parameters, written=True)
     g, none = _lists("gradient", gradient, theta), [None] * len(theta)
@@ -132,7 +135,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     with np.errstate(over="ignore", invalid="ignore"):
         seen = [_pass(arrays, state.step + 1, adam, 2 * strength)
                 for arrays in zip(*columns, strict=True)]
-    if not np.isfinite(seen).all():
+    if not np.isfinite(seen).all() and not all(     # sums of squares can overflow
+            np.isfinite(a).all() for arrays in written.values() for a in arrays):
         raise ValueError("parameters, state, path_integral, importance or anchor has "
                          "NaN or infinite entries, or strength makes them overflow: "
                          "must be finite; arrays updated in place are now invalid")

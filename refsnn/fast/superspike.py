@@ -95,7 +95,7 @@ class State(NamedTuple):
     eligibility: np.ndarray         # (B, n, m) alpha*p
     error_rise: np.ndarray          # (B, n) signal after the first filter
     error: np.ndarray               # (B, n) e, 1/s
-    het: np.ndarray                 # (B, n) z_i
+    het: np.ndarray                 # (B, n) h_i
 
 
 class Block(NamedTuple):
@@ -276,7 +276,7 @@ def accumulate(k, state, W, block, signal):
     total, traces, synapses = _products(k, state, x[:T * B], past[:T], error)
     integral, het = _heterosynaptic(k, spikes, error, state.het)
     tail, past_x = x[T * B:].tocoo(), np.zeros(state.past_x.shape, W.dtype)
-    past_x.reshape(-1, m)[tail.row, tail.col % m] = tail.data
+    np.add.at(past_x.reshape(-1, m), (tail.row, tail.col % m), tail.data)
     total = k.drive * total - k.rho * W * integral[:, :, None]             # (5)
     return State(state.syn, state.mem, state.held, past_x, past[T:], *traces, *synapses,
                  *ends, het), total, error
@@ -328,7 +328,7 @@ def _response(a, b, c, T, dtype):
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return dt sum_t zeta[t] of eq. (5), and the final trace z_i."""
+    """Return dt sum_t zeta[t] of eq. (5), and the final trace h_i."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]

@@ -342,6 +342,14 @@ def test_reports_afterwards_that_other_arrays_are_invalid(name, value):
         run(changed=replaced(name, 3, lambda a: a * 0 + value))
 
 
+def test_large_finite_parameters_are_accepted():
+    """The sum of squares overflows, but no result does."""
+    theta, path = np.array([1e20, 2.0], "f4"), np.array([0, 1e30], "f4")
+    fast_si.step(theta, np.ones(2, "f4"), fast_si.begin(theta), rate=0.5,
+                 path_integral=path)
+    assert theta.tolist() == [np.float32(1e20), 1.5] and path[1] == np.float32(1e30)
+
+
 def test_a_gradient_whose_squares_only_sum_to_infinity_is_taken():
     g, theta = np.full(8, 1e19, "f4"), np.zeros(8, "f4")
     fast_si.step(theta, g, fast_si.begin(theta), rate=0.5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 from strategies import SEEDS
 from tolerances import RTOL
 
@@ -225,6 +226,15 @@ def test_a_packed_train_equals_the_dense_train():
     assert all((a == b).all() for a, b in zip((*one[0], *one[2:]), (*two[0], *two[2:]),
                                               strict=True))
     np.testing.assert_array_equal(one[0].past_x, x[-3:])
+
+
+def test_repeated_entries_of_a_sparse_train_are_added_in_the_delay_too():
+    k = both(delay=3e-4)[1]
+    twice = csr_matrix((np.ones(2), np.zeros(2, int), [0, 0, 0, 0, 0, 2]), (5, 1))
+    W, signal = np.full((1, 1, 1), 0.02), np.ones((5, 1, 1))
+    one, two = (whole_block(k, W, x, signal) for x in (
+        twice, twice.toarray()[:, None]))
+    assert one[0].past_x.ravel().tolist() == two[0].past_x.ravel().tolist() == [0, 0, 2]
 
 
 def test_float32_is_kept_and_is_close_to_float64():
