@@ -80,6 +80,7 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
     """
     path, (longest,) = os.fspath(path), _arrays(f"longest {POSITIVE}", longest)
     _one_of("clipped", clipped, "refuse", "keep")
+    _one_of("mix", mix, bool)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be a WAV or FLAC file")
     if not os.path.isfile(path):

@@ -558,7 +558,7 @@ _RULES = {                  # all other effects: one number in [0, inf)
     "threshold": "(2) in [0, inf)", "decalibration": "(2) in [0, inf)",
     "noise": "(3) in [0, inf)", "adc_limit": "() int in [1, 255]",
     "adc": "(2) in [0, inf)", "sampling": "(2) in [0, inf)", "headroom": "(3)",
-    "timing": "(2) in [0, inf)", "loss": "() in [0, 1]",
+    "timing": "(2) in [0, 1e6)", "refractory": "() in [0, 1e6)", "loss": "() in [0, 1]",
     "pathological": "(2) in [0, 1]", "levels": "() int in [1, inf)"}
 
 

@@ -413,7 +413,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     _options(dtype, kind, "train", "test")
     path = _file(os.path.join(os.fspath(folder), f"{kind}_32x32.mat"),
                  "must be a file of SVHN, cropped digits")
-    if checked:
+    if _one_of("checked", checked, bool):
         with open(path, "rb") as file:
             md5 = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
         if md5 != SVHN_MD5[kind]:

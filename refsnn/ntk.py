@@ -235,7 +235,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
         dkernel)
     (N, K), M = left[1][0].shape[:2], len(right[0][0])
     grads = [[np.zeros(x.shape, x.dtype) for x in part] for part in (*left, *right)]
-    if constant:
+    if _one_of("constant", constant, bool):
         grads[0][0] = grads[2][0] = grads[1][-1] = grads[3][-1] = None
     for a, g, b, h, mask, *four in zip(*left, *right, masks, *grads, strict=True):
         if a.ndim == 3:

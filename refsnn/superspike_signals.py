@@ -144,7 +144,7 @@ def poisson_moment(rate_hz, tau, order=4):
     rate_hz, tau : float
         Firing rate nu in Hz; time constant of z in s.  A spike adds 1 to z.
     order : int
-        Order r of the moment, at least 1.
+        Order r of the moment, 1 to 100.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def poisson_moment(rate_hz, tau, order=4):
         Moment <z^r>.
     """
     rate_hz, tau, order = _arrays(
-        "rate_hz () in (0, inf), tau () in (0, inf), order () int in [1, inf)", rate_hz,
+        "rate_hz () in (0, inf), tau () in (0, inf), order () int in [1, 100]", rate_hz,
         tau, order, dtype=np.float64)
     mean, moments = rate_hz * tau, [1.0]
     kappa = [mean / j for j in range(1, order + 1)]                        # (3)
