@@ -458,6 +458,9 @@ def _last_adjoint(call, runs):
         return (("gain",), WHY["gain"]) if mapped else ((), "")
     if not all(by_error) or not run.reset:
         return (), ""
+    silent = (_adjoints(run) for v, row in runs.items() if v.W < 1 for run in row)
+    if all(_same(found[T - 3:], right[T - 3:]) for found, right in silent):
+        return (), "The last adjoint is right without spikes."
     late = []
     for run in runs[ALL._replace(V=0.0)]:       # error at the last step only
         target = run.p["spikes"].copy()

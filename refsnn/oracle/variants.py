@@ -17,6 +17,7 @@ __all__ = ["Run", "Variant"]
 
 RTOL = {np.dtype(np.float32): 1e-4}     # of the largest entry; 1e-9 for other dtypes
 FORWARD = ("loss", "spikes", "mem")
+ORDER = ("spikes", "mem", "loss", "dW", "dV", "dx")     # in which they are computed
 RULES = {"bptt": (*FORWARD, "dW", "dV", "dx"), "rtrl": (*FORWARD, "dW", "dV"),
          "bptt_detached": (*FORWARD, "dW", "dV", "dx")}
 T = 12                      # steps
@@ -165,7 +166,8 @@ def _ask(function, rule, p, own=None, single=False):
         shown = sorted(map(str, found)) if isinstance(found, dict) else found
         raise ValueError(f"function returns {shown!r:.60}: must be a dict with some of "
                          f"{tuple(right)}")
-    for name, value in found.items():
+    for name in sorted(found, key=ORDER.index):
+        value = found[name]
         if value.dtype.kind not in "fiub" or value.dtype == np.float16:
             return broken(name, f"is of dtype {value.dtype}: must be float32 or "
                           "float64")

@@ -301,6 +301,24 @@ def test_faults_that_are_no_corruption_of_a_term(old, new, side, term):
     assert diagnose(loop((old, new)))[:2] == (side, (term,))
 
 
+@pytest.mark.parametrize("reset", ("", " - threshold * dU"))
+def test_a_reset_to_zero_in_the_backward_pass_alone_is_no_wrong_surrogate(reset):
+    told = diagnose(loop(
+        ("dI @ V - threshold * dU", f"dI @ V{reset}"),
+        ("gain * dU, beta * dU", "gain * (1 - spikes[t - 1]) * dU, beta * (1 - "
+                                 "spikes[t - 1]) * dU")))
+    assert told[:2] == ("backward", ())
+    assert " The last adjoint is right without spikes. " in told.text
+
+
+def test_of_two_outputs_that_are_not_finite_the_first_is_named():
+    for names in (("dW", "mem"), ("mem", "dW")):
+        told = diagnose(lambda p: {name: np.full(p[  # noqa: B023
+            name[-1:] if name == "dW" else name].shape, np.nan)
+            for name in names})                      # noqa: B023
+        assert told[:2] == ("forward", ()) and told.text == "mem is not finite."
+
+
 @pytest.mark.parametrize("dtype", (np.float64, np.float32))
 def test_another_threshold_is_told_from_a_wrong_reset(dtype):
     def rounded(found):
