@@ -96,8 +96,9 @@ class _Kind(NamedTuple):
     mute: bool
 
 
-def _search(problem):
+def _search(problem, fits_only=False):
     """Return, for each convention, the first row that contradicts it, (1)-(4).
+    If `fits_only` is True and no convention fits, rows can be too late.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -120,7 +121,7 @@ def _search(problem):
     every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
     if flat.drive.shape[2] > FIRST:
         found = _parted(_part(flat, _active(flat)), runs, every, T)
-        best = max(int(row.max()) for row in found.values())
+        best = T if fits_only else max(int(row.max()) for row in found.values())
         latest = {kind: row == best for kind, row in found.items()}
         full = _parted(flat, runs, latest, T)
         found = {kind: np.where(latest[kind], np.minimum(full[kind], row), row)

@@ -24,9 +24,10 @@ Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
     alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
     backward recursion follows from eqs. (12)-(15) of `conventions`.
 Exact.  In (3), resets and recurrence use the recorded spikes.
-Cost.   `_constants` takes O(G T P) time for each choice of `test`,
-    `record`, reset and delay.  Here G is the number of grid points, and P
-    is the number of entries of a row.  `_gradients` takes O(T B n (m + n))
+Cost.   `_constants` takes O(G E + T P) time for each choice of `test`,
+    `record`, reset and delay.  Here G is the number of grid points, P is
+    the number of entries of a row, and E <= `SCANNED` is the number of
+    entries with which the grid is scanned.  `_gradients` takes O(T B n (m + n))
     time for each surrogate.
 Departures.  This module defines the derivatives of `surrogates` again,
     because `surrogates` needs SciPy for an antiderivative.  A derivative
@@ -64,6 +65,7 @@ PEAKS = (lambda k: 1.0,), (     # f'(0), as in snntorch atan, fast sigmoids, nor
     lambda k: 0.25, lambda k: 0.3, lambda k: 0.5)
 CLOSE = 0.05            # root mean square error at most, relative to the potential
 GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
+SCANNED = 4000          # entries of a recording with which the grid is scanned
 
 
 class Fit(NamedTuple):
@@ -114,6 +116,8 @@ def _constants(problem):
     thr, reset_to = (np.broadcast_to(np.asarray(problem.levels[name], float), (
         B, len(problem.W))).ravel() for name in ("threshold", "reset_to"))
     drive = (problem.x.reshape(T * B, -1) @ problem.W.T).reshape(T, B, -1)
+    P, slack = mem.shape[1], elimination._slack(problem)["mem"][-1]
+    some = np.unique(np.linspace(0, P - 1, min(P, max(1, SCANNED // T))).astype(int))
     fits, filtered = [], {}
     for test, record, (reset, at) in (
             (test, record, form) for test in (0, 1) for record in (0, 1)
@@ -132,18 +136,25 @@ def _constants(problem):
         if _rms(hidden) > CLOSE * _rms(mem):
             continue
         for delay in (0, 1):
-            found = _fitted(y, z, valid, filtered[test], record, delay)
+            arrays = y, z, valid, filtered[test]
+            found = _fitted(*(a[:, some] for a in arrays), record, delay)
             if found is not None:
-                found[1] = max(found[1], np.abs(hidden).max())
-                fits.append((*found, conventions.Step(
+                step = conventions.Step(
                     test=("before", "after")[test], record=("before", "after")[record],
-                    reset=reset, reset_at=at, input=("same", "next")[delay])))
+                    reset=reset, reset_at=at, input=("same", "next")[delay])
+                fits.append((found, arrays, record, delay, np.abs(hidden).max(), step))
+    near = max(4 * min((fit[0][0] for fit in fits), default=np.inf), slack)
+    every, fits = fits, []
+    for found, *given, most, step in every:
+        if len(some) < P and found[0] <= near:          # refine with all entries
+            found = _fitted(*given[0], *given[1:], start=found[2][0])
+        if found is not None and found[0] <= near:
+            fits.append((found[0], max(found[1], most), *found[2:], step))
     least = min((fit[0] for fit in fits), default=np.inf)
     if not least <= CLOSE * _rms(mem):
         return None
     # Of nearly equal fits, choose the one with most entries, because a reset to a
     # value may hide the entries with spikes.
-    slack = elimination._slack(problem)["mem"][-1]
     error, worst, (alpha, beta, gain, c), _, step = max(
         (fit for fit in fits if fit[0] <= max(2 * least, slack)),
         key=lambda fit: (fit[3], -fit[0]))
@@ -170,9 +181,10 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
     return mem[1:], z[:-1], np.ones_like(seen[1:])
 
 
-def _fitted(y, z, valid, d, record, delay):
+def _fitted(y, z, valid, d, record, delay, start=None):
     """Fit (2).  Return a list of the root mean square error, the largest error,
-    the constants and the number of entries, or None if the fit fails."""
+    the constants and the number of entries, or None if the fit fails.  If
+    `start` is given, it replaces the grid of alpha."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -190,8 +202,8 @@ def _fitted(y, z, valid, d, record, delay):
         p, _, rank, _ = np.linalg.lstsq(A / norm, y, rcond=1e-9)           # (2)
         return _rms(y - A @ (p / norm)) if rank == 3 else np.inf, p / norm, A, slope
 
-    scores = [solved(alpha)[0] for alpha in GRID]
-    alpha = GRID[int(np.argmin(scores))]
+    grid = GRID if start is None else [start]
+    alpha = grid[int(np.argmin([solved(alpha)[0] for alpha in grid]))]
     error, p, A, slope = solved(alpha)
     if p is None or not np.isfinite(error):
         return None

@@ -142,7 +142,7 @@ def _changed(problem, presets):
         if V is not None:
             others["transposed W and V"] = problem._replace(W=W.T, V=V.T)
     for words, other in others.items():
-        codes, parted = elimination._search(other)
+        codes, parted = elimination._search(other, fits_only=True)
         fits = codes[parted == len(other.x)]
         if len(fits):
             names = [_title(preset) for preset, step in presets.items()
