@@ -78,7 +78,8 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
         return decays, (tau_syn, tau_mem, dt)
     if tau_syn is not None or tau_mem is not None:
         raise ValueError("alpha and beta are given: tau_syn and tau_mem must be None")
-    decays = conventions._arrays("alpha () in [0, 1), beta () in [0, 1)", alpha, beta)
+    decays = np.minimum(1 - 2.0 ** -52, conventions._arrays(
+        "alpha () in [0, 1), beta () in [0, 1]", alpha, beta))
     return {"exact": tuple(map(float, decays))}, (*(
         -1 / float(np.log(d)) if d else 0.0 for d in decays), 1.0)
 

@@ -305,7 +305,8 @@ def _summary(vector, results, findings):
     wrong = [name for name in status if status[name] != "right"]
     if not wrong:
         return []
-    right = [name for name in status if status[name] == "right"]
+    lucky = {"loss"} if "spikes" in wrong else set()    # can be right by chance
+    right = [name for name in status if status[name] == "right" and name not in lucky]
     refused = [f.output for f in findings if f.text.startswith("is of dtype")]
     told = ("dtype: " if refused == wrong else _side(vector, wrong, right)
             ) + ", ".join(wrong)
@@ -352,4 +353,5 @@ def _untold(vector, mutant, given):
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
              and not _equal(vector, name, value, vector.outputs[name], 1e-9)]
-    return f" (only if {', '.join(names)}, not given, is wrong too)" * bool(names)
+    verb = "are" if len(names) > 1 else "is"
+    return f" (only if {', '.join(names)}, not given, {verb} wrong too)" * bool(names)

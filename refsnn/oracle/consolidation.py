@@ -20,13 +20,14 @@ SI = {          # (mistake, public source): changed fields of si.Settings
     ("damping of 1e-7", "avalanche"): {"xi": 1e-7},
     ("importance capped at 1e-3", "avalanche"): {"cap": 1e-3},
     ("path integral clamped, task by task", "nupic.research"): {"clamp": "task"}}
+COMPARED = "a comparison of pathint and avalanche"
 OTHER = {       # mistakes of presets that differ from the paper in these fields
     ("gradient of the task alone", "pathint and vandeven differ"): {"gradient": "task"},
     ("displacement of the optimiser, not rate times gradient", "aimagelab/mammoth#52"):
         {"displacement": "step"},
-    ("damping of 0.1", "pathint and avalanche differ"): {"xi": 0.1},
-    ("importance not capped", "pathint and avalanche differ"): {"cap": math.inf},
-    ("penalty doubled", "pathint and avalanche differ"): {"factor": 1.0}}
+    ("damping of 0.1", COMPARED): {"xi": 0.1},
+    ("importance not capped", COMPARED): {"cap": math.inf},
+    ("penalty doubled", COMPARED): {"factor": 1.0}}
 NEW = {         # presets with the mistakes `OTHER`: additional inputs of the vector
     "vandeven": (), "mammoth": (), "mammoth_old": ("rate", "clip"),
     "avalanche": ("factor", "cap"), "nupic": ()}
@@ -50,10 +51,10 @@ def _si(*, preset):
     if own.displacement == "descent":           # these path integrals are not negative
         wrong = {key: a for key, a in wrong.items() if "clamped" not in key[0]}
     elif own.clamp == "running":
-        wrong["importance not clamped at 0", "pathint and avalanche differ"] = _path(
+        wrong["importance not clamped at 0", COMPARED] = _path(
             p, own._replace(clamp="none"))
     else:
-        wrong["importance clamped at 0", "pathint and avalanche differ"] = _path(
+        wrong["importance clamped at 0", COMPARED] = _path(
             p, own._replace(clamp="running"))
     if own.factor == 1:
         wrong["penalty halved", "avalanche"] = {

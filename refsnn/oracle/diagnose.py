@@ -110,7 +110,8 @@ def diagnose(function, rule="bptt"):
     function : callable (p) -> dict
         Function under test.  It maps the inputs of a golden vector, x (T, B,
         m), W, V, target, alpha, beta, gain, threshold, steepness, spikes, mem
-        and syn, to some or all outputs of this vector.
+        and syn, to some or all outputs of this vector.  Time constants are not
+        given.  The function is called about 100 times; compile slow functions.
     rule : {"bptt", "bptt_detached", "rtrl"}
         Name of the golden vector.
 

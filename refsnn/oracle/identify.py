@@ -100,7 +100,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     alpha, beta : float, optional
         Decay factors that replace the time constants.  The unit of time is
         then the time step, and the axis "decay" is not judged.  For
-        membranes without a leak, use beta = 1 - 2**-52.
+        membranes without a leak, beta is 1.
 
     Returns
     -------
@@ -122,8 +122,11 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     rows, eps = arguments._recorded(recording, shape)
     decays, taus = arguments._decays(tau_syn, tau_mem, dt, alpha, beta)
     _, V, *levels = conventions._arrays(
-        "W (n, m), V? (n, n), threshold (n?) in (0, inf), leak (n?), reset_to (n?), "
-        "floor (n?)", W, V, threshold, leak, reset_to, floor, dtype=float)
+        "W (n, m), V? (n, n), threshold (n?), leak (n?), reset_to (n?), floor (n?)", W,
+        V, threshold, leak, reset_to, floor, dtype=float)
+    if not np.all(np.asarray(levels[0]) > 0):
+        raise ValueError(f"threshold is {threshold!r:.60}: must be above 0; subtract a "
+                         "resting potential from mem, threshold, leak, reset_to, floor")
     levels = dict(zip(("threshold", "leak", "reset_to", "floor"), levels, strict=True))
     if not any(row.any() for name, row in rows.items()
                if name == "spikes" or "spikes" not in rows):
@@ -263,7 +266,7 @@ def _unexplained(candidate, wanted, near):
     return Report([], {}, candidate, parting, (
         _difference(candidate, parting), "spikes and states fit, but no reset path "
         "gives the recorded gradient with a surrogate that was tried; the argument "
-        "`surrogate` can name another"))
+        "`surrogate` can name another, with its steepness, such as 'arctan:7.85'"))
 
 
 def _members(presets, fits, choices):

@@ -53,9 +53,45 @@ def _nothing(problem, codes, parted, presets):
             f"{fit.alpha:.6g}, beta {fit.beta:.6g}, gain {fit.gain:.6g}, rest "
             f"{fit.rest:.3g}, reset {fit.step.reset}; mem: "
             + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %")
-            + "; spikes and the threshold are not tested")
-    lines += _changed(problem, presets)
+            + _spiking(problem, fit.step))
+    lines += _constant(problem) + _changed(problem, presets)
     return Report([], {}, nearest, parting, tuple(lines), fit=fit)
+
+
+def _spiking(problem, step):
+    """Return a text on the thresholds that explain the recorded spikes."""
+    if step.reset_at == "once" or np.ndim(problem.levels["threshold"]):
+        return "; spikes and the threshold are not tested"
+    late = (step.record == "after") - (step.test == "after")    # spikes, in rows
+    T, mem, fired = len(problem.x), problem.rows["mem"], problem.rows["spikes"] > 0
+    mem, fired = mem[max(0, -late):T - max(0, late)], fired[max(0, late):T + min(0, late)]
+    low, high = mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
+    if not low < high:
+        return "; no constant threshold explains the spikes"
+    if low <= problem.levels["threshold"] <= high:
+        return "; the threshold explains the spikes"
+    return f"; the spikes need a threshold between {low:.6g} and {high:.6g}"
+
+
+def _constant(problem):
+    """Return a list with a sentence if the membrane potential has the same
+    value after each spike, and if this is not expected; else an empty list."""
+    if not {"mem", "spikes"} <= problem.rows.keys():
+        return []
+    mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
+    slack = elimination._slack(problem)["mem"].max()
+    for lag in (0, 1):
+        later = [mem[k:][fired[:len(fired) - k]] for k in range(lag, len(mem))]
+        held = [len(a) > 2 and abs(a - later[0][0]).max() <= slack for a in later]
+        steps = (held + [False]).index(False)
+        if steps:
+            value, known = later[0][0], np.unique(problem.levels["reset_to"])
+            hint = ("" if abs(known - value).min() <= slack else
+                    f": is reset_to {value:.6g}?") + (
+                    "; refractory periods above 2 steps are not tested") * (steps > 2)
+            return [f"mem is {value:.6g} in {steps} step{'s' * (steps > 1)} after each "
+                    f"spike{hint}"] if hint else []
+    return []
 
 
 def _nearest(problem, codes, parted, presets, fitted):

@@ -388,7 +388,7 @@ def test_a_lost_recurrent_column_is_located():
     V[:, 0] = 0
     told = fault(check.check(results("rtrl_implicit", ANSWERS["rtrl_implicit"](
         p | {"V": V}))))
-    assert told == "forward pass: spikes, mem (right: loss, dW, dV)"
+    assert told == "forward pass: spikes, mem (right: dW, dV)"
 
 
 def test_late_events_in_the_last_bin_are_located():
@@ -563,7 +563,7 @@ def test_a_mistake_is_named_if_all_arrays_agree():
     known = {"toy": Vector("toy", "", {}, dict.fromkeys(
         ("a", "b", "c", "e", "da", "counts"), RIGHT), [more], False)}
     assert fault(check.check(wrong, known)).endswith(
-        "more (only if b, e, counts, not given, is wrong too)")
+        "more (only if b, e, counts, not given, are wrong too)")
 
 
 def test_counts_of_a_mistake_are_compared_exactly():

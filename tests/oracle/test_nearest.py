@@ -225,3 +225,42 @@ def test_few_spikes_prove_no_change_of_the_input():
         assert not any(report.members for report in told)
         presets.append(["transposed W fits" in report.text for report in told])
     assert presets == [[True, False, True], [False, False, True]]
+
+
+def refitted(threshold, adapt=0.0, reset_to=None, hold=0):
+    """Return the last lines of the report on a neuron layer with other constants."""
+    rng = np.random.default_rng(0)
+    x, W = rng.random((60, 2, 5)) * (rng.random((60, 2, 5)) < 0.5), rng.random((3, 5))
+    syn, mem, moved, rest = np.zeros((4, 2, 3))
+    rows = {"mem": [], "spikes": []}
+    for step in x:
+        spikes = 1.0 * (mem > threshold + moved) * (rest == 0)
+        rows["mem"].append(mem)
+        rows["spikes"].append(spikes)
+        rest = np.where(spikes > 0, hold, np.maximum(rest - 1, 0))
+        new = 0.8 * mem + syn
+        new = new - spikes * 1.0 if reset_to is None else np.where(
+            spikes + (rest > 0) * hold > 0, reset_to, new)
+        syn, mem, moved = 0.6 * syn + step @ W.T, new, 0.9 * moved + adapt * spikes
+    rows = {name: np.array(row) for name, row in rows.items()}
+    assert 0.05 < rows["spikes"].mean() < 0.9
+    report = identify.identify(x, W, rows, alpha=0.6, beta=0.8)
+    assert report.members == []
+    return report.lines
+
+
+def test_thresholds_that_explain_the_spikes_are_told():
+    line, = (row for row in refitted(1.5) if row.startswith("with refitted constants"))
+    low, high = map(float, line.partition("a threshold between ")[2].split(" and "))
+    assert 1.4 < low <= 1.5 < high < 1.6
+    line, = (row for row in refitted(1.0, 0.3) if row.startswith("with refitted"))
+    assert line.endswith("; no constant threshold explains the spikes")
+
+
+def test_a_value_after_each_spike_is_told():
+    told = "mem is -0.25 in 1 step after each spike: is reset_to -0.25?"
+    assert told in refitted(1.0, reset_to=-0.25)
+    told = ("mem is 0 in 4 steps after each spike; refractory periods above 2 steps are "
+            "not tested")
+    assert told in refitted(1.0, reset_to=0.0, hold=4)
+    assert not any(row.startswith("mem is") for row in refitted(1.5))
