@@ -27,8 +27,8 @@ Exact.  In (3), resets and recurrence use the recorded spikes.
 Cost.   `_constants` takes O(G E + T P) time for each choice of `test`,
     `record`, reset and delay.  Here G is the number of grid points, P is
     the number of entries of a row, and E <= `SCANNED` is the number of
-    entries with which the grid is scanned.  `_gradients` takes O(T B n (m + n))
-    time for each surrogate.
+    entries with which the grid is scanned.  `_gradients` takes O(T B n (m
+    + n)) time for each surrogate.
 Departures.  This module defines the derivatives of `surrogates` again,
     because `surrogates` needs SciPy for an antiderivative.  A derivative
     may also be 0 on one side of the threshold.  The derivative "step" is 1

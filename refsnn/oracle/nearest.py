@@ -63,8 +63,9 @@ def _spiking(problem, step):
     if step.reset_at == "once" or np.ndim(problem.levels["threshold"]):
         return "; spikes and the threshold are not tested"
     late = (step.record == "after") - (step.test == "after")    # spikes, in rows
-    T, mem, fired = len(problem.x), problem.rows["mem"], problem.rows["spikes"] > 0
-    mem, fired = mem[max(0, -late):T - max(0, late)], fired[max(0, late):T + min(0, late)]
+    mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
+    first, last = max(0, late), max(0, -late)
+    mem, fired = mem[last:len(mem) - first], fired[first:len(fired) - last]
     low, high = mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
     if not low < high:
         return "; no constant threshold explains the spikes"
